@@ -27,6 +27,11 @@ from kubekeep.sources.tree import Limits
 METADATA: Final = "Chart.yaml"
 REQUIREMENTS: Final = "requirements.yaml"
 VALUES: Final = "values.yaml"
+SCHEMA: Final = "values.schema.json"
+_STANDARD: Final = ("http://json-schema.org/", "https://json-schema.org/")
+_WITHIN: Final = ("#", *_STANDARD)
+_REFERENCES: Final = {"$ref": _WITHIN, "$dynamicRef": _WITHIN, "$recursiveRef": _WITHIN, "$schema": _STANDARD}
+_TOO_DEEP: Final = "more levels than can be read"
 TEMPLATES: Final = "templates/"
 LIBRARY: Final = "library"
 _CHARTS: Final = "charts/"
@@ -52,9 +57,10 @@ class Dependency(msgspec.Struct, frozen=True):
 class Chart(msgspec.Struct, frozen=True):
     """One chart, without the files of its sub-charts.
 
-    `shown` is the path of its folder or archive in reports. `archive_folder` is its folder in the archive passed to Helm ("" for
-    the root). `files` maps paths within the chart to contents. `local_dependencies` are the dependencies loaded from a
-    folder outside `charts/`, each with the version of the chart in that folder. `unread` lists files left out.
+    `shown` is the path of its folder or archive in reports. `archive_folder` is its folder in the archive passed to
+    Helm ("" for the root). `files` maps paths within the chart to contents. `local_dependencies` are the dependencies
+    loaded from a folder outside `charts/`, each with the version of the chart in that folder. `unread` lists files left
+    out.
     """
 
     name: str
@@ -255,7 +261,7 @@ def _split_subcharts(files: dict[str, bytes]) -> tuple[dict[str, bytes], dict[st
 
 
 def _drop_schema(own: dict[str, bytes], location: _ChartLocation) -> Iterator[Unread]:
-    """Remove the schema if it refers to another file or address, and report that. The rendered output does not change."""
+    """Remove a schema that refers to another file or address, and report that. The rendered output is the same."""
     target = find_outside_reference(own.get(SCHEMA, b""))
     if target is not None:
         del own[SCHEMA]
@@ -299,13 +305,6 @@ def _read_imports(entries: Any) -> Iterator[tuple[Path, Path]]:
         elif isinstance(entry, dict) and isinstance(entry.get("child"), str) and isinstance(entry.get("parent"), str):
             parent = entry["parent"]
             yield tuple(entry["child"].split(".")), () if parent == "." else tuple(parent.split("."))
-
-
-SCHEMA: Final = "values.schema.json"
-_STANDARD: Final = ("http://json-schema.org/", "https://json-schema.org/")
-_WITHIN: Final = ("#", *_STANDARD)
-_REFERENCES: Final = {"$ref": _WITHIN, "$dynamicRef": _WITHIN, "$recursiveRef": _WITHIN, "$schema": _STANDARD}
-_TOO_DEEP: Final = "more levels than can be read"
 
 
 def find_outside_reference(data: bytes) -> str | None:

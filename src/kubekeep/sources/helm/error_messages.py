@@ -76,7 +76,7 @@ class Explainer:
         if _SCHEMA in message:
             yield from self._find_values(message)
         if _MISSING in message:
-            yield from self._read_dependencies(message)
+            yield from self._find_dependencies(message)
         if VALUES in message:
             yield from self._find_unreadable_values()
         yield from (Location(shown) for name, shown in self._user_values.shown.items() if name in message)
@@ -123,7 +123,7 @@ class Explainer:
                 region = layer.source_map.region(layer.value, below) if layer.source_map is not None else None
                 yield Location(layer.file, region)
 
-    def _read_dependencies(self, message: str) -> Iterator[Location]:
+    def _find_dependencies(self, message: str) -> Iterator[Location]:
         missing = message.partition(_MISSING)[2].split(", ")
         yield from (Location(entry.file, entry.region) for entry in self._chart.dependencies if entry.name in missing)
 

@@ -33,6 +33,10 @@ _FORBIDDEN: Final = re.compile("[\x00-\x1f\x7f\\\\\ud800-\udfff]")
 """Characters not allowed in file names: Helm prints names in lines, and treats a backslash as a slash."""
 _TAR_OVERHEAD: Final = 2
 """Maximum size of a tar file relative to its content, besides a kilobyte per entry, for headers and padding."""
+_DEFAULT: Final = "templates/.?*"
+_CHAR: Final = r"(?:\\.|[^\\\]-])"
+_RANGE: Final = re.compile(rf"({_CHAR})(?:-({_CHAR}))?", re.DOTALL)
+_CLASS: Final = re.compile(rf"\[\^?+(?:{_RANGE.pattern})+\]", re.DOTALL)
 
 
 def read_file(path: str, shown: str, budget: ChartBudget) -> bytes:
@@ -125,7 +129,7 @@ class _ChartFolder:
 
 
 def read_archive(data: bytes, shown: str, budget: ChartBudget) -> dict[str, bytes]:
-    """Read the files of a packed chart by path. Raises ChartError for any archive that `helm package` would not create."""
+    """Read the files of a packed chart by path. Raises ChartError for archives that `helm package` would not create."""
     files: dict[str, bytes] = {}
     try:
         with tarfile.open(fileobj=_GzipStream(data, shown, budget), mode="r|", errorlevel=2) as tar:
@@ -183,12 +187,6 @@ class _GzipStream(io.RawIOBase):
         return data
 
 
-_DEFAULT: Final = "templates/.?*"
-_CHAR: Final = r"(?:\\.|[^\\\]-])"
-_RANGE: Final = re.compile(rf"({_CHAR})(?:-({_CHAR}))?", re.DOTALL)
-_CLASS: Final = re.compile(rf"\[\^?+(?:{_RANGE.pattern})+\]", re.DOTALL)
-
-
 class _IgnoreRule(msgspec.Struct, frozen=True):
     pattern: re.Pattern[str]
     whole: bool
@@ -231,7 +229,7 @@ def _parse_rule(line: str) -> _IgnoreRule:
 
 
 def _compile_glob(glob: str) -> re.Pattern[str]:
-    """Translate a pattern of Go's `filepath.Match` into a regular expression. Raises ValueError for an invalid pattern."""
+    """Translate a pattern of Go's `filepath.Match` to a regular expression. Raises ValueError for invalid patterns."""
     parts: list[str] = []
     index = 0
     while index < len(glob):

@@ -132,7 +132,7 @@ class ChildProcess:
         return bytes(received)
 
     def status(self) -> int:
-        """Wait for the exit status after the end of output. Raises LimitError if a limit ended the child or on timeout."""
+        """Wait for the exit status after the end of output. Raises LimitError on timeout or another limit."""
         try:
             code = self._process.wait(self._limits.seconds)
         except subprocess.TimeoutExpired as error:

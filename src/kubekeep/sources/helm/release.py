@@ -177,7 +177,7 @@ def collect_chart_texts(
 
 
 def _layers(instances: Sequence[ChartInstance], limits: Limits) -> Iterator[ValuesLayer]:
-    """Yield the charts' own values, weakest first: a sub-chart's values, the values its parent imports, the parent's."""
+    """Yield the charts' values, weakest first: of a sub-chart, imported by its parent, of the parent."""
     parsed = {id(instance.chart): _values(instance.chart, limits) for instance in instances}
     for instance in reversed(instances):
         for sub_instance in instances:

@@ -31,6 +31,7 @@ from kubekeep.sources.options import HelmOptions
 _ARCHIVE: Final = "chart.tgz"
 _PROBE: Final = "kubekeep-takes-part.yaml"
 _PROBE_TEXT: Final = "# takes part\n"
+_TOP: Final = "chart"
 
 
 class RenderedRelease(msgspec.Struct, frozen=True):
@@ -68,32 +69,36 @@ class ReleaseRenderer:
         """Render a chart and its sub-charts with the user's values."""
         self._check_versions(instances[0].chart)
         probes = dict(_list_probes(instances, texts))
-        lines = instrument(texts)
+        instrumentation = instrument(texts)
         try:
-            outputs = self._render_instrumented(instances, values, dict.fromkeys(probes, _PROBE_TEXT), lines)
+            outputs = self._render_instrumented(instances, values, dict.fromkeys(probes, _PROBE_TEXT), instrumentation)
         except RenderError as error:
             traced = {name: documents for name, documents in error.outputs.items() if name not in probes}
-            raise NotRenderedError(str(error), traced, lines.traces(traced)) from error
+            raise NotRenderedError(str(error), traced, instrumentation.traces(traced)) from error
         template_documents = {name: documents for name, documents in outputs.items() if name in texts.templates}
         traced = {name: documents for name, documents in outputs.items() if name not in probes}
         absent = {scope for name, scope in probes.items() if name not in outputs}
         return RenderedRelease(
             template_documents,
-            lines.traces(traced),
+            instrumentation.traces(traced),
             [instance for instance in instances if instance.scope not in absent],
         )
 
     def _render_instrumented(
-        self, instances: Sequence[ChartInstance], values: UserValues, probes: Mapping[str, str], lines: Instrumentation
+        self,
+        instances: Sequence[ChartInstance],
+        values: UserValues,
+        probes: Mapping[str, str],
+        instrumentation: Instrumentation,
     ) -> dict[str, list[str]]:
         try:
-            return self._render_with(instances, values, {**probes, **lines.files})
+            return self._render_with(instances, values, {**probes, **instrumentation.files})
         except LimitError:
-            if not lines.files:
+            if not instrumentation.files:
                 raise
         except RenderError as error:
             # Added templates are rendered last, so a message that does not name one is about the chart.
-            if not any(name in str(error) for name in lines.files):
+            if not any(name in str(error) for name in instrumentation.files):
                 raise
         return self._render_with(instances, values, probes)
 
@@ -137,15 +142,15 @@ class ReleaseRenderer:
 
     def _satisfies(self, entry: Dependency, version: str) -> bool:
         name = "compare/templates/versions.yaml"
-        question = f"same: {{{{ semverCompare {_quote(entry.version)} {_quote(version)} }}}}\n"
+        template = f"same: {{{{ semverCompare {_quote(entry.version)} {_quote(version)} }}}}\n"
         metadata = b"apiVersion: v2\nname: compare\nversion: 1.0.0\n"
-        files = {METADATA: metadata, "templates/versions.yaml": question.encode()}
-        asking = ChartInstance(Chart("compare", "1.0.0", "", "", "", files, (), (), ()), "compare")
+        files = {METADATA: metadata, "templates/versions.yaml": template.encode()}
+        instance = ChartInstance(Chart("compare", "1.0.0", "", "", "", files, (), (), ()), "compare")
         try:
-            answers = self._render_with([asking], UserValues((), {}, {}, (), ()), {})
+            outputs = self._render_with([instance], UserValues((), {}, {}, (), ()), {})
         except RenderError:
             return False
-        return answers.get(name) == ["same: true\n"]
+        return outputs.get(name) == ["same: true\n"]
 
 
 def _quote(text: str) -> str:
@@ -160,9 +165,6 @@ def _list_probes(instances: Sequence[ChartInstance], texts: ChartTexts) -> Itera
             name = posixpath.join(instance.full, TEMPLATES, _PROBE)
             if name not in texts.templates:
                 yield name, instance.scope
-
-
-_TOP = "chart"
 
 
 def pack_chart(chart: Chart, added: Mapping[str, bytes]) -> bytes:

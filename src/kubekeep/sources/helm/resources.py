@@ -50,9 +50,11 @@ def list_resources(context: ReleaseContext, rendered: RenderedRelease, limits: L
         for text, trace in zip(texts, rendered.traces[name], strict=True):
             source = Source(template.shown, context.base, FileType.HELM, 0, origin=context.origin(template.subchart))
             for document in yaml_text.documents(text, line_starts(text), limits):
-                own = trace.build_source_map(document.source_map) if isinstance(document, Document) else None
-                made = msgspec.structs.replace(source, document=number, lazy_source_map=own)
-                yield from _document(document, made, context.namespace)
+                lazy_source_map = (
+                    trace.build_source_map(document.source_map) if isinstance(document, Document) else None
+                )
+                document_source = msgspec.structs.replace(source, document=number, lazy_source_map=lazy_source_map)
+                yield from _document(document, document_source, context.namespace)
                 number += 1
     seen: set[str] = set()
     for instance in rendered.enabled:

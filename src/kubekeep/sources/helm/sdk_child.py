@@ -79,7 +79,7 @@ def _archive(request: dict[str, Any]) -> bytes:
 
 
 def _call(function: str, config: Any, chart: Any, request: dict[str, Any], values: dict[str, Any]) -> str:
-    """Call the C function with the Kubernetes version and API versions, options that the Python wrapper does not pass."""
+    """Call the C function with Kubernetes version and API versions, which the Python wrapper does not pass."""
     from helm_python import _native  # noqa: PLC0415 - as above
 
     options: dict[str, Any] = {"namespace": request["namespace"]}

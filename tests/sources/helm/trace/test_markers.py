@@ -40,7 +40,11 @@ def test_markers_are_printable_and_not_space() -> None:
     for texts in ([], ["\u2840"], ["\u2840", "\ua040"], ["\u2840", "\ua040", "\u1440"]):
         alphabet = MarkerAlphabet(texts, 60_000)
         text = marked(
-            alphabet, (MarkerKind.BEGIN, 59_999), (MarkerKind.END, 0), (MarkerKind.CASE, 240), (MarkerKind.TURN, 1, "k")
+            alphabet,
+            (MarkerKind.BEGIN, 59_999),
+            (MarkerKind.END, 0),
+            (MarkerKind.CASE, 240),
+            (MarkerKind.ITERATION, 1, "k"),
         )
         assert text.isprintable()
         assert not any(character.isspace() for character in text)
@@ -51,7 +55,7 @@ def test_origin_of_each_character() -> None:
     text = alphabet.read(
         marked(
             alphabet, (MarkerKind.TEXT, 1), "a: ", (MarkerKind.BEGIN, 2), "xy", (MarkerKind.END, 2), "\n  ", (MarkerKind.BEGIN, 3), (MarkerKind.CASE, 4),
-            (MarkerKind.TURN, 5, "key"), (MarkerKind.TEXT, 6), "b: ", (MarkerKind.BEGIN, 7), (MarkerKind.END, 7), (MarkerKind.END, 3), "\n",
+            (MarkerKind.ITERATION, 5, "key"), (MarkerKind.TEXT, 6), "b: ", (MarkerKind.BEGIN, 7), (MarkerKind.END, 7), (MarkerKind.END, 3), "\n",
         ),
         100,
     )  # fmt: skip

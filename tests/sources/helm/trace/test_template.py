@@ -11,9 +11,9 @@ from kubekeep.sources.helm.trace.template import (
     MAX_NESTING,
     ActionNode,
     BranchNode,
-    CallNode,
     JumpNode,
     RangeNode,
+    TemplateCallNode,
     TemplateError,
     TextNode,
     parse_template,
@@ -97,7 +97,7 @@ def test_definitions_and_blocks() -> None:
         '{{ define "a" }}A{{ end }}{{ block "b" .x }}B{{ end }}{{ template `c` }}{{ define "d" }} {{/* */}} {{ end }}'
     )
     assert set(tree.defines) == {"a", "b"}
-    calls = [(node.name, node.source) for node in tree.body if isinstance(node, CallNode)]
+    calls = [(node.name, node.source) for node in tree.body if isinstance(node, TemplateCallNode)]
     assert calls == [("b", ".x "), ("c", "")]
 
 

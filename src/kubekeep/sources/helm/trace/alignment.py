@@ -24,6 +24,10 @@ _HEAD: Final = re.compile(r"^(?:kind|metadata|  name|  namespace):.*", re.MULTIL
 _MIN_LIKENESS: Final = 0.2
 """Minimum likeness of documents with the same name; low, because a long certificate may be new in each rendering."""
 _MAX_COMPARED: Final = 1000
+_LITERAL_LINE: Final = re.compile(r"(?:^|(?<=\n))[^\n]*\S[^\n]*")
+_LITERAL_KEY: Final = re.compile(r"[ ]*(?:- )*[^\s:#-][^:\n]*:(?=\s|$)")
+_MOST_LINES: Final = 2000
+_MIN_MATCHED: Final = 0.3
 
 
 class Piece(msgspec.Struct, frozen=True, gc=False):
@@ -116,11 +120,6 @@ def _signature(document: str) -> str:
     """Return the lines that identify an object, as text."""
     return "\n".join(match[0] for match, _ in zip(_HEAD.finditer(document), range(4), strict=False))
 
-
-_LITERAL_LINE: Final = re.compile(r"(?:^|(?<=\n))[^\n]*\S[^\n]*")
-_LITERAL_KEY: Final = re.compile(r"[ ]*(?:- )*[^\s:#-][^:\n]*:(?=\s|$)")
-_MOST_LINES: Final = 2000
-_MIN_MATCHED: Final = 0.3
 
 _Line = tuple[str, int, int]
 

@@ -115,7 +115,7 @@ class _TracedSourceMap:
         return self._document.location(start, end, setting)
 
     def _missing(self, document: Any, nearest: Path, steps: Path) -> Location | None:
-        """Return the line of an untaken branch that would have written a missing key; None if there is not exactly one."""
+        """Return the line of an untaken branch that would have written a missing key; None if not exactly one."""
         output, text = self._document.output, self._document.text
         _, _, start, end = self._extents_at(document, nearest)
         if output is None or text[start : start + 1] in _FLOW:

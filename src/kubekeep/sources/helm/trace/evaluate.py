@@ -39,10 +39,10 @@ from kubekeep.sources.helm.trace.symbols import (
 from kubekeep.sources.helm.trace.template import (
     ActionNode,
     BranchNode,
-    CallNode,
     JumpNode,
     Node,
     RangeNode,
+    TemplateCallNode,
     TemplateError,
     TemplateSet,
     TextNode,
@@ -184,7 +184,7 @@ class TemplateWalk:
         """Return the numbers of the cases to walk."""
         raise NotImplementedError
 
-    def list_iterations(self, loop: RangeNode, over: Symbol, frame: Frame) -> Iterator[tuple[Symbol, Symbol]]:
+    def list_iterations(self, loop: RangeNode, collection: Symbol, frame: Frame) -> Iterator[tuple[Symbol, Symbol]]:
         """Yield key and element of each iteration."""
         raise NotImplementedError
 
@@ -195,7 +195,7 @@ class TemplateWalk:
         """Visit an action that prints."""
         raise NotImplementedError
 
-    def visit_call(self, node: CallNode, frame: Frame) -> None:
+    def visit_call(self, node: TemplateCallNode, frame: Frame) -> None:
         """Visit a call of a named template."""
         raise NotImplementedError
 
@@ -224,7 +224,7 @@ class TemplateWalk:
                     self._branch(node, frame)
                 case RangeNode():
                     self._range(node, frame)
-                case CallNode():
+                case TemplateCallNode():
                     self.visit_call(node, frame)
                 case JumpNode():
                     raise LoopJump(node.word)
@@ -299,9 +299,9 @@ class TemplateWalk:
             pipe = parse(node.source)
         except TemplateError:
             pipe = Pipeline((), False, ())
-        over = self.evaluator.evaluate_pipe(pipe, frame)
+        collection = self.evaluator.evaluate_pipe(pipe, frame)
         ran = False
-        for key, element in self.list_iterations(node, over, frame):
+        for key, element in self.list_iterations(node, collection, frame):
             ran = True
             pair = (key, element) if len(pipe.names) > 1 else (element,)
             declared = {**dict(zip(pipe.names, pair, strict=False)), text_key("."): functions.NIL}
@@ -348,18 +348,18 @@ class PossibleOutput(TemplateWalk):
     def _truth(self, source: str, frame: Frame) -> bool | None:
         return self.evaluator.symbols.truth(self.evaluator.evaluate_source(source, frame))
 
-    def list_iterations(self, loop: RangeNode, over: Symbol, frame: Frame) -> Iterator[tuple[Symbol, Symbol]]:  # noqa: ARG002 - only replays need them
+    def list_iterations(self, loop: RangeNode, collection: Symbol, frame: Frame) -> Iterator[tuple[Symbol, Symbol]]:  # noqa: ARG002 - only replays need them
         """Yield the first iterations; one if their number is unknown."""
         symbols = self.evaluator.symbols
-        value = over.entries if isinstance(over, MappingSymbol) else symbols.value(over)
+        value = collection.entries if isinstance(collection, MappingSymbol) else symbols.value(collection)
         if isinstance(value, dict):
             for name in sorted(value)[:_MOST_ITERATIONS]:
-                element = symbols.child(over, name) or NOTHING
+                element = symbols.child(collection, name) or NOTHING
                 yield Computed((element,), name), element
             return
-        some = functions.list_elements(symbols, over)
+        some = functions.list_elements(symbols, collection)
         if some is None:
-            some = [Computed((over,))]
+            some = [Computed((collection,))]
         for number, element in enumerate(some[:_MOST_ITERATIONS]):
             yield Computed((), number), element
 
@@ -367,7 +367,7 @@ class PossibleOutput(TemplateWalk):
         """Record the printed symbol."""
         self.parts.append(self.evaluator.evaluate_pipe(pipe, frame))
 
-    def visit_call(self, node: CallNode, frame: Frame) -> None:
+    def visit_call(self, node: TemplateCallNode, frame: Frame) -> None:
         """Record the output of the named template."""
         dot = self.evaluator.evaluate_source(node.source, frame) if node.source.strip() else functions.NIL
         self.parts.append(self.evaluator.evaluate_include(node.name, dot, frame))

@@ -28,10 +28,10 @@ from kubekeep.sources.helm.trace.markers import ExecutionEvents, MarkedText, Mar
 from kubekeep.sources.helm.trace.template import (
     ActionNode,
     BranchNode,
-    CallNode,
     JumpNode,
     Node,
     RangeNode,
+    TemplateCallNode,
     TemplateError,
     TemplateSet,
     TextNode,
@@ -111,7 +111,8 @@ class InstrumentedTemplates:
     def _print(self, number: int) -> str:
         file = self._template_set.all[number]
         called = _quote(f"{self._prefix}file {number}")
-        body = f"{_set_template_name(file.name, file.chart)}\n---\n{OUTPUT_LINE}{number} {{{{ include {called} . | toRawJson }}}}"
+        output = f"{OUTPUT_LINE}{number} {{{{ include {called} . | toRawJson }}}}"
+        body = f"{_set_template_name(file.name, file.chart)}\n---\n{output}"
         return self._wrap_in_scope(file.scope, body)
 
     def _wrap_in_scope(self, scope: Sequence[str], body: str) -> str:
@@ -149,7 +150,7 @@ class InstrumentedTemplates:
                     self._text(node, file, parts)
                 case ActionNode():
                     self._action(node, file, parts)
-                case CallNode():
+                case TemplateCallNode():
                     call = f"{{{{template {_quote(self._instrument_template(node.name) or node.name)} {node.source}}}}}"
                     parts += (
                         self._create_marker(MarkerKind.BEGIN, file, node.at),
@@ -198,9 +199,9 @@ class InstrumentedTemplates:
     def _branch(self, node: BranchNode, file: int, parts: list[str]) -> None:
         word = "with" if node.rebinds else "if"
         outer = self._dot
-        snapshot = self._keep_dot(node, parts) if node.rebinds else outer
+        kept_dot = self._keep_dot(node, parts) if node.rebinds else outer
         for number, case in enumerate(node.cases):
-            self._dot = outer if case.source is None else snapshot if number == 0 or not node.rebinds else ""
+            self._dot = outer if case.source is None else kept_dot if number == 0 or not node.rebinds else ""
             condition = "" if case.source is None else f"{word} {case.source}"
             parts.append(f"{{{{{'else ' if number else ''}{condition}}}}}")
             parts.append(self._create_marker(MarkerKind.CASE, file, case.at))
@@ -224,7 +225,7 @@ class InstrumentedTemplates:
         shown = f"{{{{{key}}}}}" if key else ""
         parts += (
             f"{{{{range {declared}}}}}",
-            self._create_marker(MarkerKind.TURN, file, node.at),
+            self._create_marker(MarkerKind.ITERATION, file, node.at),
             shown,
             self.alphabet.key_end,
         )
@@ -241,21 +242,21 @@ class InstrumentedTemplates:
 
         For each, the copy keeps a second variable with the marked text.
         """
-        snapshot: set[str] = set()
+        variables: set[str] = set()
         others: set[str] = set()
         for node in walk_nodes(body):
             match node:
                 case ActionNode():
                     pipe = _parse(node.source)
                     if pipe is not None and pipe.names and find_include(pipe) is not None:
-                        snapshot.add(pipe.names[0])
+                        variables.add(pipe.names[0])
                 case RangeNode(source=source):
                     others.update(_declared_names(source))
                 case BranchNode(cases=cases):
                     others.update(name for case in cases for name in _declared_names(case.source or ""))
                 case _:
                     continue
-        return snapshot - others
+        return variables - others
 
     def _instrument_template(self, name: str) -> str | None:
         """Return the name of the instrumented copy of a named template, to be written; None if it is undefined."""
@@ -274,7 +275,7 @@ class InstrumentedTemplates:
         return source
 
     def _list_edits(self, pipe: Pipeline) -> list[tuple[int, int, str]] | None:
-        """List the edits of a pipeline's source that call instrumented copies; None if markers would change the result."""
+        """List the edits of a pipeline that call instrumented copies; None if markers would change the result."""
         first, *rest = pipe.commands
         if not first:
             return None

@@ -29,7 +29,7 @@ class MarkerKind(enum.IntEnum):
     BEGIN = 2
     END = 3
     CASE = 4
-    TURN = 5
+    ITERATION = 5
 
 
 _KEY_END: Final = 6
@@ -46,13 +46,13 @@ class MarkerAlphabet:
             self._width += 1
         kinds = f"[{chr(self.first + MarkerKind.TEXT)}-{chr(self.first + MarkerKind.CASE)}]"
         digits = f"([{chr(self.first + _FIRST_DIGIT)}-{chr(self.first + 255)}]{{{self._width}}})"
-        turn, end = chr(self.first + MarkerKind.TURN), chr(self.first + _KEY_END)
+        turn, end = chr(self.first + MarkerKind.ITERATION), chr(self.first + _KEY_END)
         self._pattern = re.compile(f"({kinds}){digits}|{turn}{digits}([^{end}]*){end}")
 
     @property
     def pattern(self) -> str:
         """One marker, or a part of one, as a Go regular expression without groups."""
-        turn, end = chr(self.first + MarkerKind.TURN), chr(self.first + _KEY_END)
+        turn, end = chr(self.first + MarkerKind.ITERATION), chr(self.first + _KEY_END)
         return f"{turn}[^{end}]*{end}|[{chr(self.first)}-{chr(self.first + 255)}]"
 
     def digits(self, number: int) -> str:
@@ -88,7 +88,7 @@ class MarkerAlphabet:
             if match[1]:
                 events.add(length, ord(match[1]) - self.first, number, "")
             else:
-                events.add(length, MarkerKind.TURN, number, match[4])
+                events.add(length, MarkerKind.ITERATION, number, match[4])
         parts.append(marked[at:])
         return MarkedText("".join(parts), events)
 
@@ -125,7 +125,7 @@ class ExecutionEvents:
 
     def add(self, offset: int, kind: int, number: int, key: str) -> None:
         """Append an event."""
-        if kind == MarkerKind.TURN:
+        if kind == MarkerKind.ITERATION:
             self.keys[len(self.kinds)] = key
         self.offsets.append(offset)
         self.kinds.append(kind)
@@ -202,7 +202,7 @@ class MarkedText:
     def _printed(self, index: int, offset: int) -> CharacterOrigin:
         """Find the origin; markers of cases and iterations are skipped, since they are no text."""
         kinds = self.events.kinds
-        while index >= 0 and kinds[index] in (MarkerKind.CASE, MarkerKind.TURN):
+        while index >= 0 and kinds[index] in (MarkerKind.CASE, MarkerKind.ITERATION):
             index -= 1
         if index < 0:
             return CharacterOrigin(-1, -1, -1)

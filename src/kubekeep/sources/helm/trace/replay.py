@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Final
 
 import msgspec
 
@@ -33,9 +34,9 @@ from kubekeep.sources.helm.trace.symbols import (
     StepLimitError,
     Symbol,
 )
-from kubekeep.sources.helm.trace.template import ActionNode, BranchNode, CallNode, RangeNode
+from kubekeep.sources.helm.trace.template import ActionNode, BranchNode, RangeNode, TemplateCallNode
 
-_MAX_CALLS = 4 * MAX_DEPTH
+_MAX_CALLS: Final = 4 * MAX_DEPTH
 
 
 class ReplayError(Exception):
@@ -70,8 +71,8 @@ class Replay(TemplateWalk):
             self._next += 1
         if self._next == len(kinds) or kinds[self._next] != kind:
             return None
-        of, at = self._positions[self._events.numbers[self._next]]
-        return at if of == file else None
+        marker_file, at = self._positions[self._events.numbers[self._next]]
+        return at if marker_file == file else None
 
     def _take(self, kind: MarkerKind, file: int, at: int) -> int:
         if self._peek(kind, file) != at:
@@ -88,16 +89,16 @@ class Replay(TemplateWalk):
                 return [number]
         return []
 
-    def list_iterations(self, loop: RangeNode, over: Symbol, frame: Frame) -> Iterator[tuple[Symbol, Symbol]]:
+    def list_iterations(self, loop: RangeNode, collection: Symbol, frame: Frame) -> Iterator[tuple[Symbol, Symbol]]:
         """Yield an iteration for each marker."""
         symbols = self.evaluator.symbols
-        is_list = isinstance(over, ListSymbol) or isinstance(symbols.value(over), list)
-        is_table = isinstance(over, MappingSymbol) or isinstance(symbols.value(over), dict)
-        while self._peek(MarkerKind.TURN, frame.file) == loop.at:
+        is_list = isinstance(collection, ListSymbol) or isinstance(symbols.value(collection), list)
+        is_mapping = isinstance(collection, MappingSymbol) or isinstance(symbols.value(collection), dict)
+        while self._peek(MarkerKind.ITERATION, frame.file) == loop.at:
             key = self._events.keys[self._next]
             self._next += 1
-            step = int(key) if key.isdigit() and not is_table else key
-            element = symbols.child(over, step) or NOTHING
+            step = int(key) if key.isdigit() and not is_mapping else key
+            element = symbols.child(collection, step) or NOTHING
             yield Computed((), step) if is_list else Computed((element,), step), element
 
     def visit_action(self, node: ActionNode, pipe: Pipeline, frame: Frame) -> None:
@@ -118,7 +119,7 @@ class Replay(TemplateWalk):
                 return name, dot
         raise ReplayError
 
-    def visit_call(self, node: CallNode, frame: Frame) -> None:
+    def visit_call(self, node: TemplateCallNode, frame: Frame) -> None:
         """Replay a call of a named template."""
         dot = self.evaluator.evaluate_source(node.source, frame) if node.source.strip() else NIL
         call = (FunctionName("include", 0, 0), LiteralOperand(node.name, 0, 0), LiteralOperand(None, 0, 0))
@@ -127,7 +128,7 @@ class Replay(TemplateWalk):
             self._named(node.name, dot, frame)
         self._take(MarkerKind.END, frame.file, node.at)
 
-    def _begin(self, node: ActionNode | CallNode, pipe: Pipeline, frame: Frame) -> None:
+    def _begin(self, node: ActionNode | TemplateCallNode, pipe: Pipeline, frame: Frame) -> None:
         event = self._take(MarkerKind.BEGIN, frame.file, node.at)
         self.frames[event] = (pipe, frame.snapshot())
 
@@ -192,7 +193,7 @@ class UntakenBranchReplay(Replay):
             self._walk_unmarked(include[0], self.evaluator.evaluate_operand(include[1], frame), frame)
         self._shift = outer
 
-    def visit_call(self, node: CallNode, frame: Frame) -> None:
+    def visit_call(self, node: TemplateCallNode, frame: Frame) -> None:
         """Replay a named template, even if it ran no action."""
         super().visit_call(node, frame)
         dot = self.evaluator.evaluate_source(node.source, frame) if node.source.strip() else NIL

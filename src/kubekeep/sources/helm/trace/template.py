@@ -53,7 +53,7 @@ class ActionNode(msgspec.Struct, frozen=True, gc=False):
     source: str
 
 
-class CallNode(msgspec.Struct, frozen=True, gc=False):
+class TemplateCallNode(msgspec.Struct, frozen=True, gc=False):
     """`{{ template "name" pipeline }}`, or the call made by a `block`; `source` is the pipeline, "" for none."""
 
     at: int
@@ -93,7 +93,7 @@ class JumpNode(msgspec.Struct, frozen=True, gc=False):
     word: str
 
 
-Node = TextNode | ActionNode | CallNode | BranchNode | RangeNode | JumpNode
+Node = TextNode | ActionNode | TemplateCallNode | BranchNode | RangeNode | JumpNode
 
 
 class ParsedTemplate(msgspec.Struct, frozen=True):
@@ -169,13 +169,13 @@ class _TemplateReader:
             case "break" | "continue":
                 return JumpNode(word)
             case "template":
-                return CallNode(*span, *_named(rest))
+                return TemplateCallNode(*span, *_named(rest))
             case _:
                 name, source = _named(rest)
                 body, _ = self._nodes(depth + 1)
                 if any(not isinstance(node, TextNode) or node.text.strip() for node in body):
                     self._defines[name] = body
-                return CallNode(*span, name, source) if word == "block" else None
+                return TemplateCallNode(*span, name, source) if word == "block" else None
 
     def _branch(self, word: str, source: str | None, at: int, depth: int) -> BranchNode:
         cases: list[BranchCase] = []
@@ -305,7 +305,7 @@ class NamedTemplate(msgspec.Struct, frozen=True):
 
 
 class TemplateSet:
-    """All template files of a chart and its sub-charts, in Helm's parse order; later definitions replace earlier ones."""
+    """Template files of a chart and its sub-charts in Helm's parse order; later definitions replace earlier ones."""
 
     def __init__(self, templates: Mapping[str, str]) -> None:
         names = sorted(templates, key=lambda name: (name.count("/"), name), reverse=True)

@@ -19,9 +19,9 @@ from kubekeep.sources.helm.trace.symbols import StepBudget, StepLimitError, Symb
 from kubekeep.sources.helm.trace.template import (
     ActionNode,
     BranchNode,
-    CallNode,
     Node,
     RangeNode,
+    TemplateCallNode,
     TemplateFile,
     TemplateSet,
 )
@@ -73,7 +73,7 @@ class TracedRelease:
 def _ends(body: tuple[Node, ...], ends: dict[int, int]) -> None:
     for node in body:
         match node:
-            case ActionNode() | CallNode():
+            case ActionNode() | TemplateCallNode():
                 ends[node.at] = node.end
             case BranchNode():
                 for case in node.cases:
@@ -104,25 +104,25 @@ class TemplateOutput:
 
     def _find_span(self, offset: int) -> SourceSpan | None:
         """Return the source of a character; for a file that may not be the one used, the action that called it."""
-        printed = self._text.at(offset)
-        spot = self._own(printed)
-        event = printed.event
+        origin = self._text.at(offset)
+        span = self._origin_span(origin)
+        event = origin.event
         uncertain = self._release.uncertain
-        while spot is not None and spot.file in uncertain:
-            instead = uncertain[spot.file]
-            if instead is not None:
-                return SourceSpan(instead, spot.start, spot.end)
-            spot = self._action(event) if event >= 0 else None
+        while span is not None and span.file in uncertain:
+            replacement = uncertain[span.file]
+            if replacement is not None:
+                return SourceSpan(replacement, span.start, span.end)
+            span = self._action_span(event) if event >= 0 else None
             event = self._text.outer(event)
-        return spot
+        return span
 
-    def _own(self, printed: CharacterOrigin) -> SourceSpan | None:
-        if printed.within < 0:
-            return self._action(printed.event) if printed.event >= 0 else None
-        file, at = self._release.positions[printed.number]
-        return SourceSpan(file, at + printed.within, at + printed.within + 1)
+    def _origin_span(self, origin: CharacterOrigin) -> SourceSpan | None:
+        if origin.within < 0:
+            return self._action_span(origin.event) if origin.event >= 0 else None
+        file, at = self._release.positions[origin.number]
+        return SourceSpan(file, at + origin.within, at + origin.within + 1)
 
-    def _action(self, event: int) -> SourceSpan:
+    def _action_span(self, event: int) -> SourceSpan:
         """Return the span of an action, or of the call of a named template that prints nothing else.
 
         For `sidecars: {{ include "render" .Values.sidecars }}` the relevant line is this one, not the helper that
@@ -138,7 +138,7 @@ class TemplateOutput:
 
     def shares_line(self, action: int, offset: int) -> bool:
         """Return True if an action is on the template line that printed a character."""
-        own, other = self._action(action), self._find_span(offset)
+        own, other = self._action_span(action), self._find_span(offset)
         if other is None or own.file != other.file:
             return False
         file = self._release.template_set.all[own.file]
@@ -146,23 +146,23 @@ class TemplateOutput:
 
     def action_at(self, offset: int) -> int:
         """Return the innermost action that printed a character; -1 for literal text."""
-        printed = self._text.at(offset)
-        return printed.event if printed.within < 0 else -1
+        origin = self._text.at(offset)
+        return origin.event if origin.within < 0 else -1
 
     def printed(self, action: int, path: Path) -> Symbol | None:
         """Return the symbol at a path of an action's output; None if nothing is known."""
         try:
-            symbol = self._symbol(action)
+            symbol = self._evaluate_action(action)
             return None if symbol is None else self._evaluator.symbols.descend(symbol, path)
         except (StepLimitError, RecursionError):
             return None
 
-    def _symbol(self, action: int) -> Symbol | None:
+    def _evaluate_action(self, action: int) -> Symbol | None:
         if action not in self._symbols:
-            frames = self._frames.get(action)
+            visit = self._frames.get(action)
             self._symbols[action] = None
-            if frames is not None:
-                self._symbols[action] = self._evaluator.evaluate_pipe(*frames)
+            if visit is not None:
+                self._symbols[action] = self._evaluator.evaluate_pipe(*visit)
         return self._symbols[action]
 
     def settings(self, symbol: Symbol, *, whole: bool = False) -> list[tuple[ValueRef, Setting]]:
@@ -206,13 +206,13 @@ class TemplateOutput:
         file = self._release.template_set.all[lines[0].file]
         return file, file.region(lines[0].start, lines[0].end), settings.pop() if len(settings) == 1 else None
 
-    def _find_missing_setting(self, found: MissingLine) -> Setting | None:
+    def _find_missing_setting(self, line: MissingLine) -> Setting | None:
         """Return the setting nearest to a path."""
-        if found.symbol is None:
+        if line.symbol is None:
             return None
-        for length in range(len(found.below), -1, -1):
-            symbol = self._evaluator.symbols.descend(found.symbol, found.below[:length])
-            settings = self.settings(symbol, whole=bool(found.below)) if symbol is not None else []
+        for length in range(len(line.below), -1, -1):
+            symbol = self._evaluator.symbols.descend(line.symbol, line.below[:length])
+            settings = self.settings(symbol, whole=bool(line.below)) if symbol is not None else []
             if settings:
                 return settings[0][1] if len({setting for _, setting in settings}) == 1 else None
         return None

@@ -34,12 +34,21 @@ from kubekeep.sources.helm.trace.functions import NIL
 from kubekeep.sources.helm.trace.markers import MarkedText
 from kubekeep.sources.helm.trace.replay import UntakenBranch
 from kubekeep.sources.helm.trace.symbols import Symbol
-from kubekeep.sources.helm.trace.template import ActionNode, BranchCase, BranchNode, CallNode, RangeNode, TextNode
+from kubekeep.sources.helm.trace.template import (
+    ActionNode,
+    BranchCase,
+    BranchNode,
+    RangeNode,
+    TemplateCallNode,
+    TextNode,
+)
 from kubekeep.sources.helm.trace.values_layers import ValueRef
 
 _KEY: Final = re.compile(r"""(["']?)(?P<key>[^\s:#"'{}\[\],&*-][^:\n"']*)\1:(?=\s|$)""")
 _MAX_ENTRIES: Final = 2000
 """Maximum number of entries of one branch."""
+_BLANK: Final = re.compile(r"(?:\s|(?<=\s)#[^\n]*)*")
+"""White space and comments, which belong to no mapping."""
 
 
 class LiteralLine(msgspec.Struct, frozen=True):
@@ -152,7 +161,7 @@ class BranchEntries(TemplateWalk):
         """Return the current case."""
         return [self._current_case]
 
-    def list_iterations(self, loop: RangeNode, over: Symbol, frame: Frame) -> Iterator[tuple[Symbol, Symbol]]:  # noqa: ARG002 - none
+    def list_iterations(self, loop: RangeNode, collection: Symbol, frame: Frame) -> Iterator[tuple[Symbol, Symbol]]:  # noqa: ARG002 - none
         """Yield nothing; loops are not entered."""
         return iter(())
 
@@ -196,7 +205,7 @@ class BranchEntries(TemplateWalk):
             self._entries[index] = msgspec.structs.replace(own, until=len(self._entries))
         self._at_line_start = False
 
-    def visit_call(self, node: CallNode, frame: Frame) -> None:
+    def visit_call(self, node: TemplateCallNode, frame: Frame) -> None:
         """Record the lines of the named template."""
         self._named(
             node.name, self.evaluator.evaluate_source(node.source, frame) if node.source.strip() else NIL, frame, 0
@@ -227,10 +236,6 @@ class BranchEntries(TemplateWalk):
             after = after and self._at_line_start
         frame.names = {name: merge_alternatives([result[name] for result in results]) for name in before}
         (self._case, self._rebinds), self._at_line_start = around, after
-
-
-_BLANK: Final = re.compile(r"(?:\s|(?<=\s)#[^\n]*)*")
-"""White space and comments, which belong to no mapping."""
 
 
 class MappingBlock(msgspec.Struct, frozen=True, gc=False):

@@ -101,7 +101,7 @@ def _paths(ref: ValueRef) -> Iterator[Path]:
 
 
 def _below(value: Any, path: Path) -> Any:
-    """Return the value at a path; ABSENT if a mapping has no such key, _HIDDEN if the path leads through another value."""
+    """Return the value at a path; ABSENT if a mapping has no such key, _HIDDEN if a non-mapping is on the path."""
     for step in path:
         if isinstance(value, dict):
             if step not in value:
