@@ -178,17 +178,17 @@ def collect_chart_texts(
 
 def _layers(instances: Sequence[ChartInstance], limits: Limits) -> Iterator[ValuesLayer]:
     """Yield the charts' values, weakest first: of a sub-chart, imported by its parent, of the parent."""
-    parsed = {id(instance.chart): _values(instance.chart, limits) for instance in instances}
+    parsed = {id(instance.chart): _read_values(instance.chart, limits) for instance in instances}
     for instance in reversed(instances):
         for sub_instance in instances:
             if sub_instance.scope[:-1] == instance.scope and len(sub_instance.scope) == len(instance.scope) + 1:
-                yield from _imported(instance, sub_instance, parsed[id(sub_instance.chart)])
+                yield from _list_imported_layers(instance, sub_instance, parsed[id(sub_instance.chart)])
         values = parsed[id(instance.chart)]
         if values.source_map is not None:
             yield ValuesLayer(instance.scope, instance.chart.shown_file(VALUES), values.value, values.source_map)
 
 
-def _imported(parent: ChartInstance, below: ChartInstance, values: YamlMapping) -> Iterator[ValuesLayer]:
+def _list_imported_layers(parent: ChartInstance, below: ChartInstance, values: YamlMapping) -> Iterator[ValuesLayer]:
     for entry in parent.chart.dependencies:
         if (entry.alias or entry.name) != below.scope[-1] or values.source_map is None:
             continue
@@ -197,7 +197,7 @@ def _imported(parent: ChartInstance, below: ChartInstance, values: YamlMapping) 
             yield ValuesLayer(scope, below.chart.shown_file(VALUES), values.value, values.source_map, child)
 
 
-def _values(chart: Chart, limits: Limits) -> YamlMapping:
+def _read_values(chart: Chart, limits: Limits) -> YamlMapping:
     """Read the chart's values.yaml; empty if it is invalid, since Helm reports the error."""
     try:
         return read_mapping(chart.files.get(VALUES, b""), limits)

@@ -171,14 +171,14 @@ def pack_chart(chart: Chart, added: Mapping[str, bytes]) -> bytes:
     """Pack the chart with all its sub-charts and the files `added` by path, without compression."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for name, data in (*_files(chart), *added.items()):
+        for name, data in (*_list_files(chart), *added.items()):
             member = tarfile.TarInfo(posixpath.join(_TOP, name))
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
     return gzip.compress(stream.getvalue(), compresslevel=0, mtime=0)
 
 
-def _files(chart: Chart) -> Iterator[tuple[str, bytes]]:
+def _list_files(chart: Chart) -> Iterator[tuple[str, bytes]]:
     todo = [chart]
     while todo:
         current = todo.pop()

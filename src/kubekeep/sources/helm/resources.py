@@ -54,7 +54,7 @@ def list_resources(context: ReleaseContext, rendered: RenderedRelease, limits: L
                     trace.build_source_map(document.source_map) if isinstance(document, Document) else None
                 )
                 document_source = msgspec.structs.replace(source, document=number, lazy_source_map=lazy_source_map)
-                yield from _document(document, document_source, context.namespace)
+                yield from _read_document(document, document_source, context.namespace)
                 number += 1
     seen: set[str] = set()
     for instance in rendered.enabled:
@@ -63,21 +63,21 @@ def list_resources(context: ReleaseContext, rendered: RenderedRelease, limits: L
             if shown not in seen:
                 seen.add(shown)
                 origin = context.origin(instance.scope[-1] if instance.scope else "")
-                yield from _definitions(
+                yield from _read_definitions(
                     instance.chart.files[name], Source(shown, context.base, FileType.HELM, 0, origin=origin), limits
                 )
 
 
-def _document(
+def _read_document(
     document: Document | Problem | None, source: Source, namespace: ReleaseNamespace
 ) -> Iterator[Resource | Unread]:
     if isinstance(document, Problem):
         yield Unread(Location(source.path), f"what this template prints cannot be read: {document.message}")
     elif document is not None:
-        yield from _objects(document, source, namespace)
+        yield from _list_objects(document, source, namespace)
 
 
-def _objects(
+def _list_objects(
     document: Document, source: Source, namespace: ReleaseNamespace | None = None
 ) -> Iterator[Resource | Unread]:
     is_kubernetes = False
@@ -107,7 +107,7 @@ def _is_unknown_hook(value: object) -> bool:
             return False
 
 
-def _definitions(data: bytes, source: Source, limits: Limits) -> Iterator[Resource | Unread]:
+def _read_definitions(data: bytes, source: Source, limits: Limits) -> Iterator[Resource | Unread]:
     try:
         text = decode_text(data)
     except UnicodeDecodeError as error:
@@ -118,7 +118,7 @@ def _definitions(data: bytes, source: Source, limits: Limits) -> Iterator[Resour
         if isinstance(document, Problem):
             yield Unread(Location(source.path), document.message)
         elif document is not None:
-            yield from _objects(
+            yield from _list_objects(
                 document, msgspec.structs.replace(source, document=number, source_map=document.source_map)
             )
 

@@ -83,7 +83,7 @@ class ExpressionEvaluator:
     def __init__(self, template_set: TemplateSet, symbols: Symbols) -> None:
         self.template_set = template_set
         self.symbols = symbols
-        self._read: dict[tuple[str, tuple[str, ...]], Symbol] = {}
+        self._includes: dict[tuple[str, tuple[str, ...]], Symbol] = {}
 
     def evaluate_source(self, source: str, frame: Frame) -> Symbol:
         """Evaluate an expression; NOTHING if it cannot be parsed."""
@@ -96,10 +96,10 @@ class ExpressionEvaluator:
         """Evaluate a pipeline, ignoring the variables it declares."""
         value: Symbol | None = None
         for command in pipe.commands:
-            value = self._command(command, value, frame)
+            value = self._evaluate_command(command, value, frame)
         return value or NOTHING
 
-    def _command(self, command: Sequence[Operand], last: Symbol | None, frame: Frame) -> Symbol:
+    def _evaluate_command(self, command: Sequence[Operand], last: Symbol | None, frame: Frame) -> Symbol:
         self.symbols.budget.step()
         if not command:
             return NOTHING
@@ -115,7 +115,7 @@ class ExpressionEvaluator:
                 name = self.symbols.value(arguments[0])
                 return self.evaluate_include(name if isinstance(name, str) else "", arguments[1], frame)
             case "tpl" if arguments:
-                return self._tpl(arguments, frame)
+                return self._evaluate_tpl(arguments, frame)
         return functions.call(first.name, self.symbols, arguments)
 
     def evaluate_operand(self, operand: Operand, frame: Frame) -> Symbol:
@@ -140,27 +140,27 @@ class ExpressionEvaluator:
         if definition is None or frame.depth >= MAX_DEPTH:
             return Computed((dot,)) if isinstance(dot, MappingSymbol) else NOTHING
         key = (name, dot.scope) if isinstance(dot, ChartDot) else None
-        if key in self._read:
-            return self._read[key]
-        printed = self._printed(definition.body, Frame(definition.file, dot, dot, {}, set(), frame.depth + 1))
+        if key in self._includes:
+            return self._includes[key]
+        printed = self._evaluate_output(definition.body, Frame(definition.file, dot, dot, {}, set(), frame.depth + 1))
         if key is not None:
-            self._read[key] = printed
+            self._includes[key] = printed
         return printed
 
-    def _tpl(self, arguments: Sequence[Symbol], frame: Frame) -> Symbol:
+    def _evaluate_tpl(self, arguments: Sequence[Symbol], frame: Frame) -> Symbol:
         """Evaluate `tpl`: a template from values is that value, a constant template is parsed."""
         text = arguments[0]
         if isinstance(text, Constant) and isinstance(text.value, str) and frame.depth < MAX_DEPTH:
             dot = arguments[-1]
             try:
-                return self._printed(
+                return self._evaluate_output(
                     parse_template(text.value).body, Frame(frame.file, dot, dot, {}, set(), frame.depth + 1)
                 )
             except TemplateError:
                 return NOTHING
         return text
 
-    def _printed(self, body: Sequence[Node], frame: Frame) -> Symbol:
+    def _evaluate_output(self, body: Sequence[Node], frame: Frame) -> Symbol:
         reading = PossibleOutput(self)
         reading.walk_block(body, frame)
         return Computed(tuple(reading.parts), UNKNOWN)
@@ -206,30 +206,30 @@ class TemplateWalk:
         if declared:
             frame.names = {**outer, **declared}
         try:
-            self._nodes(nodes, frame)
+            self._walk_nodes(nodes, frame)
         finally:
             if frame.names is not outer:
                 own = frame.local
                 frame.names = {name: value if name in own else frame.names[name] for name, value in outer.items()}
             frame.local, frame.dot = local, dot
 
-    def _nodes(self, nodes: Sequence[Node], frame: Frame) -> None:
+    def _walk_nodes(self, nodes: Sequence[Node], frame: Frame) -> None:
         for node in nodes:
             match node:
                 case TextNode():
                     self.visit_text(node, frame)
                 case ActionNode():
-                    self._action(node, frame)
+                    self._walk_action(node, frame)
                 case BranchNode():
-                    self._branch(node, frame)
+                    self._walk_branch(node, frame)
                 case RangeNode():
-                    self._range(node, frame)
+                    self._walk_range(node, frame)
                 case TemplateCallNode():
                     self.visit_call(node, frame)
                 case JumpNode():
                     raise LoopJump(node.word)
 
-    def _action(self, node: ActionNode, frame: Frame) -> None:
+    def _walk_action(self, node: ActionNode, frame: Frame) -> None:
         # Setting a variable copies all variables.
         self.evaluator.symbols.budget.step(1 + len(frame.names) // 8)
         try:
@@ -241,14 +241,14 @@ class TemplateWalk:
             return
         value = self.evaluator.evaluate_pipe(pipe, frame)
         name = pipe.names[0]
-        frame.names = {**frame.names, name: value, text_key(name): self._text(pipe, frame)}
+        frame.names = {**frame.names, name: value, text_key(name): self._find_text_source(pipe, frame)}
         into = find_merge_target(pipe)
         if into in frame.names:
             frame.names[into] = value
         if not pipe.assigns:
             frame.local.update((name, text_key(name)))
 
-    def _text(self, pipe: Pipeline, frame: Frame) -> Symbol:
+    def _find_text_source(self, pipe: Pipeline, frame: Frame) -> Symbol:
         """Return the named template whose text a pipeline returns, with its dot."""
         include = find_include(pipe)
         return (
@@ -257,7 +257,7 @@ class TemplateWalk:
             else functions.NIL
         )
 
-    def _branch(self, node: BranchNode, frame: Frame) -> None:
+    def _walk_branch(self, node: BranchNode, frame: Frame) -> None:
         select_cases = self.select_cases(node, frame)
         if not select_cases:
             return
@@ -267,7 +267,11 @@ class TemplateWalk:
         for number, case in enumerate(node.cases[: last + 1]):
             dot = frame.dot
             if case.source is not None:
-                dot = self._condition(case.source, frame, declared) if node.rebinds or ":=" in case.source else dot
+                dot = (
+                    self._evaluate_condition(case.source, frame, declared)
+                    if node.rebinds or ":=" in case.source
+                    else dot
+                )
             if number in select_cases:
                 frame.names, outer = before, frame.dot
                 scope = declared
@@ -283,7 +287,7 @@ class TemplateWalk:
         if len(results) > 1:
             frame.names = {name: merge_alternatives([result[name] for result in results]) for name in before}
 
-    def _condition(self, source: str, frame: Frame, declared: dict[str, Symbol]) -> Symbol:
+    def _evaluate_condition(self, source: str, frame: Frame, declared: dict[str, Symbol]) -> Symbol:
         try:
             pipe = parse(source)
         except TemplateError:
@@ -291,10 +295,10 @@ class TemplateWalk:
         value = self.evaluator.evaluate_pipe(pipe, frame)
         if pipe.names and not pipe.assigns:
             declared[pipe.names[0]] = value
-        declared[text_key(".")] = self._text(pipe, frame)
+        declared[text_key(".")] = self._find_text_source(pipe, frame)
         return value
 
-    def _range(self, node: RangeNode, frame: Frame) -> None:
+    def _walk_range(self, node: RangeNode, frame: Frame) -> None:
         try:
             pipe = parse(node.source)
         except TemplateError:
@@ -338,14 +342,14 @@ class PossibleOutput(TemplateWalk):
         """Return the case whose condition is true, and the cases before it whose condition is unknown."""
         possible: list[int] = []
         for number, case in enumerate(branch.cases):
-            truth = True if case.source is None else self._truth(case.source, frame)
+            truth = True if case.source is None else self._evaluate_truth(case.source, frame)
             if truth is not False:
                 possible.append(number)
             if truth:
                 break
         return possible
 
-    def _truth(self, source: str, frame: Frame) -> bool | None:
+    def _evaluate_truth(self, source: str, frame: Frame) -> bool | None:
         return self.evaluator.symbols.truth(self.evaluator.evaluate_source(source, frame))
 
     def list_iterations(self, loop: RangeNode, collection: Symbol, frame: Frame) -> Iterator[tuple[Symbol, Symbol]]:  # noqa: ARG002 - only replays need them

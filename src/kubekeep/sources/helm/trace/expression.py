@@ -116,7 +116,7 @@ class _ExpressionParser:
         while True:
             operands: list[Operand] = []
             while self.kind and self._text not in ("|", ")"):
-                operands.append(self._operand(depth))
+                operands.append(self._parse_operand(depth))
             commands.append(tuple(operands))
             if self._text != "|" or self.kind != "mark":
                 return Pipeline(names, assigns, tuple(commands))
@@ -130,15 +130,15 @@ class _ExpressionParser:
         self._advance()
         return tuple(name for name in match.group(1, 2) if name is not None), match[3] == "="
 
-    def _operand(self, depth: int) -> Operand:
-        base = self._term(depth)
+    def _parse_operand(self, depth: int) -> Operand:
+        base = self._parse_term(depth)
         names: list[str] = []
         while self.kind == "field" and not self._spaced:
             names.append(self._text[1:])
             self._advance()
         return Chain(base, tuple(names)) if names else base
 
-    def _term(self, depth: int) -> Operand:  # noqa: PLR0911 - one for each kind of token
+    def _parse_term(self, depth: int) -> Operand:  # noqa: PLR0911 - one for each kind of token
         kind, text, at, end = self.kind, self._text, self._at, self._end
         if text == "(" and kind == "mark":
             self._advance()
@@ -158,7 +158,7 @@ class _ExpressionParser:
             case "variable":
                 return Variable(text[1:], at, end)
             case "number" | "char":
-                return LiteralOperand(_number(text), at, end)
+                return LiteralOperand(_parse_number(text), at, end)
             case "word":
                 return LiteralOperand(_WORDS[text], at, end) if text in _WORDS else FunctionName(text, at, end)
             case _ if text == ".":
@@ -175,7 +175,7 @@ def find_value_start(source: str) -> int:
 _DECLARED: Final = re.compile(r"\$(\w+)\s*(?:,\s*\$(\w+)\s*)?(:=|=(?!=))")
 
 
-def _number(text: str) -> Any:
+def _parse_number(text: str) -> Any:
     """Convert to a number; return the text if Python has no such number syntax."""
     for read in (lambda: int(text, 0), lambda: float(text)):
         try:

@@ -133,7 +133,7 @@ class InstrumentedTemplates:
     def _define(self, name: str, body: Sequence[Node], file: int) -> str:
         parts: list[str] = []
         self._text_variables, self._dot = self._find_text_variables(body), ""
-        self._body(body, file, parts)
+        self._write_body(body, file, parts)
         return f"{{{{define {_quote(self._prefix + name)}}}}}{''.join(parts)}{{{{end}}}}"
 
     def _create_marker(self, kind: MarkerKind, file: int, at: int) -> str:
@@ -143,13 +143,13 @@ class InstrumentedTemplates:
             self.positions.append((file, at))
         return self.alphabet.mark(kind, digits)
 
-    def _body(self, nodes: Sequence[Node], file: int, parts: list[str]) -> None:
+    def _write_body(self, nodes: Sequence[Node], file: int, parts: list[str]) -> None:
         for node in nodes:
             match node:
                 case TextNode():
-                    self._text(node, file, parts)
+                    self._write_text(node, file, parts)
                 case ActionNode():
-                    self._action(node, file, parts)
+                    self._write_action(node, file, parts)
                 case TemplateCallNode():
                     call = f"{{{{template {_quote(self._instrument_template(node.name) or node.name)} {node.source}}}}}"
                     parts += (
@@ -158,13 +158,13 @@ class InstrumentedTemplates:
                         self._create_marker(MarkerKind.END, file, node.at),
                     )
                 case BranchNode():
-                    self._branch(node, file, parts)
+                    self._write_branch(node, file, parts)
                 case RangeNode():
-                    self._range(node, file, parts)
+                    self._write_range(node, file, parts)
                 case JumpNode():
                     parts.append(f"{{{{{node.word}}}}}")
 
-    def _text(self, node: TextNode, file: int, parts: list[str]) -> None:
+    def _write_text(self, node: TextNode, file: int, parts: list[str]) -> None:
         at = 0
         for match in _LINE.finditer(node.text):
             if match[0][0] == "#":
@@ -179,7 +179,7 @@ class InstrumentedTemplates:
         # A brace before an action would move its delimiter.
         parts.append(f'{rest[:-1]}{{{{"{{"}}}}' if rest.endswith("{") else rest)
 
-    def _action(self, node: ActionNode, file: int, parts: list[str]) -> None:
+    def _write_action(self, node: ActionNode, file: int, parts: list[str]) -> None:
         pipe = _parse(node.source)
         if pipe is None or pipe.names:
             parts.append(f"{{{{{node.source}}}}}")
@@ -196,7 +196,7 @@ class InstrumentedTemplates:
             self._create_marker(MarkerKind.END, file, node.at),
         )
 
-    def _branch(self, node: BranchNode, file: int, parts: list[str]) -> None:
+    def _write_branch(self, node: BranchNode, file: int, parts: list[str]) -> None:
         word = "with" if node.rebinds else "if"
         outer = self._dot
         kept_dot = self._keep_dot(node, parts) if node.rebinds else outer
@@ -205,7 +205,7 @@ class InstrumentedTemplates:
             condition = "" if case.source is None else f"{word} {case.source}"
             parts.append(f"{{{{{'else ' if number else ''}{condition}}}}}")
             parts.append(self._create_marker(MarkerKind.CASE, file, case.at))
-            self._body(case.body, file, parts)
+            self._write_body(case.body, file, parts)
         self._dot = outer
         parts.append("{{end}}")
 
@@ -220,7 +220,7 @@ class InstrumentedTemplates:
         parts.append(f"{{{{{variable} := {marked}}}}}")
         return variable
 
-    def _range(self, node: RangeNode, file: int, parts: list[str]) -> None:
+    def _write_range(self, node: RangeNode, file: int, parts: list[str]) -> None:
         declared, key = _build_range_head(node.source)
         shown = f"{{{{{key}}}}}" if key else ""
         parts += (
@@ -230,11 +230,11 @@ class InstrumentedTemplates:
             self.alphabet.key_end,
         )
         outer, self._dot = self._dot, ""
-        self._body(node.body, file, parts)
+        self._write_body(node.body, file, parts)
         self._dot = outer
         if node.otherwise is not None:
             parts.append("{{else}}")
-            self._body(node.otherwise, file, parts)
+            self._write_body(node.otherwise, file, parts)
         parts.append("{{end}}")
 
     def _find_text_variables(self, body: Sequence[Node]) -> set[str]:

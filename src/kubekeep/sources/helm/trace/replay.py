@@ -106,7 +106,7 @@ class Replay(TemplateWalk):
         self._begin(node, pipe, frame)
         if self._peek(MarkerKind.END, frame.file) != node.at:
             name, dot = self._find_call(pipe, frame)
-            self._named(name, dot, frame)
+            self._walk_named(name, dot, frame)
         self._take(MarkerKind.END, frame.file, node.at)
 
     def _find_call(self, pipe: Pipeline, frame: Frame) -> tuple[str, Symbol]:
@@ -125,14 +125,14 @@ class Replay(TemplateWalk):
         call = (FunctionName("include", 0, 0), LiteralOperand(node.name, 0, 0), LiteralOperand(None, 0, 0))
         self._begin(node, Pipeline((), False, (call,)), frame)
         if self._peek(MarkerKind.END, frame.file) != node.at:
-            self._named(node.name, dot, frame)
+            self._walk_named(node.name, dot, frame)
         self._take(MarkerKind.END, frame.file, node.at)
 
     def _begin(self, node: ActionNode | TemplateCallNode, pipe: Pipeline, frame: Frame) -> None:
         event = self._take(MarkerKind.BEGIN, frame.file, node.at)
         self.frames[event] = (pipe, frame.snapshot())
 
-    def _named(self, name: str, dot: Symbol, frame: Frame) -> None:
+    def _walk_named(self, name: str, dot: Symbol, frame: Frame) -> None:
         definition = self.evaluator.template_set.defines.get(name)
         if definition is None or frame.depth > _MAX_CALLS:
             raise ReplayError
@@ -209,5 +209,5 @@ class UntakenBranchReplay(Replay):
             return
         self._next = end
         with suppress(ReplayError):
-            self._named(name, dot, frame)
+            self._walk_named(name, dot, frame)
         self._next = end + 1

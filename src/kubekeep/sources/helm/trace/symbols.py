@@ -109,25 +109,25 @@ class Symbols:
         self.budget.step()
         match symbol:
             case ValueRef():
-                return self._of_ref(symbol, step)
+                return self._ref_child(symbol, step)
             case ChartDot():
-                return self._of_chart(symbol, step)
+                return self._chart_child(symbol, step)
             case SubchartDots():
                 return ChartDot((*symbol.scope, str(step)))
             case Constant():
-                constant = _constant(symbol.value, step)
+                constant = _constant_child(symbol.value, step)
                 return None if constant is None else Constant(constant)
             case MappingSymbol():
                 return symbol.entries.get(str(step))
             case ListSymbol():
-                element: Symbol | None = _constant(symbol.items, step)
+                element: Symbol | None = _constant_child(symbol.items, step)
                 return element
             case Alternatives():
                 return create_alternatives(
                     [below for option in symbol.options if (below := self.child(option, step)) is not None]
                 )
             case ParsedText():
-                return self._of_parsed(symbol, step)
+                return self._parsed_child(symbol, step)
         return symbol
 
     def descend(self, symbol: Symbol, path: Path) -> Symbol | None:
@@ -193,13 +193,13 @@ class Symbols:
                 case _:
                     continue
 
-    def _of_ref(self, ref: ValueRef, step: str | int) -> Symbol:
+    def _ref_child(self, ref: ValueRef, step: str | int) -> Symbol:
         if len(ref.path) >= _MAX_PATH:
             return NOTHING
         below = ref.child(step)
         return self.overrides.get((below.scope, below.path), below) if self.overrides else below
 
-    def _of_parsed(self, parsed: ParsedText, step: str | int) -> Symbol | None:
+    def _parsed_child(self, parsed: ParsedText, step: str | int) -> Symbol | None:
         below: list[Symbol] = []
         scalars: list[Symbol] = []
         for part in parsed.parts:
@@ -212,7 +212,7 @@ class Symbols:
                 scalars.append(part)
         return create_alternatives(below) or (Computed(tuple(scalars)) if scalars else None)
 
-    def _of_chart(self, chart: ChartDot, step: str | int) -> Symbol:
+    def _chart_child(self, chart: ChartDot, step: str | int) -> Symbol:
         override = self.overrides.get((chart.scope, ("", step)))
         if override is not None:
             return override
@@ -236,7 +236,7 @@ class Symbols:
                 self.put(symbol.options[0], step, value)
 
 
-def _constant(value: Any, step: str | int) -> Any | None:
+def _constant_child(value: Any, step: str | int) -> Any | None:
     try:
         return value[step]
     except (LookupError, TypeError):

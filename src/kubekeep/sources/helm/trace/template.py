@@ -131,12 +131,12 @@ class _TemplateReader:
         self._defines: dict[str, tuple[Node, ...]] = {}
 
     def template(self) -> ParsedTemplate:
-        body, closing = self._nodes(0)
+        body, closing = self._parse_nodes(0)
         if closing is not None:
             raise TemplateError("an else or end that closes nothing")
         return ParsedTemplate(body, self._defines)
 
-    def _nodes(self, depth: int) -> tuple[tuple[Node, ...], tuple[str, str, int] | None]:
+    def _parse_nodes(self, depth: int) -> tuple[tuple[Node, ...], tuple[str, str, int] | None]:
         """Parse nodes up to an `else` or `end`; return them with its word, its rest and its position."""
         if depth > MAX_NESTING:
             raise TemplateError(f"nested deeper than {MAX_NESTING} levels")
@@ -155,32 +155,32 @@ class _TemplateReader:
             word, rest = match[1], content[match.end() :]
             if word in ("else", "end"):
                 return tuple(nodes), (word, rest, at)
-            node = self._keyword(word, rest, (at, end), depth)
+            node = self._parse_keyword(word, rest, (at, end), depth)
             if node is not None:
                 nodes.append(node)
         return tuple(nodes), None
 
-    def _keyword(self, word: str, rest: str, span: tuple[int, int], depth: int) -> Node | None:
+    def _parse_keyword(self, word: str, rest: str, span: tuple[int, int], depth: int) -> Node | None:
         match word:
             case "if" | "with":
-                return self._branch(word, rest, span[0], depth)
+                return self._parse_branch(word, rest, span[0], depth)
             case "range":
-                return self._range(rest, span[0], depth)
+                return self._parse_range(rest, span[0], depth)
             case "break" | "continue":
                 return JumpNode(word)
             case "template":
-                return TemplateCallNode(*span, *_named(rest))
+                return TemplateCallNode(*span, *_parse_name(rest))
             case _:
-                name, source = _named(rest)
-                body, _ = self._nodes(depth + 1)
+                name, source = _parse_name(rest)
+                body, _ = self._parse_nodes(depth + 1)
                 if any(not isinstance(node, TextNode) or node.text.strip() for node in body):
                     self._defines[name] = body
                 return TemplateCallNode(*span, name, source) if word == "block" else None
 
-    def _branch(self, word: str, source: str | None, at: int, depth: int) -> BranchNode:
+    def _parse_branch(self, word: str, source: str | None, at: int, depth: int) -> BranchNode:
         cases: list[BranchCase] = []
         while True:
-            body, closing = self._nodes(depth + 1)
+            body, closing = self._parse_nodes(depth + 1)
             cases.append(BranchCase(at, source, body))
             if closing is None:
                 raise TemplateError(f"{word} without end")
@@ -190,11 +190,11 @@ class _TemplateReader:
             match = _ELSE.match(rest)
             source = rest[match.end() :] if match else None
 
-    def _range(self, source: str, at: int, depth: int) -> RangeNode:
-        body, closing = self._nodes(depth + 1)
+    def _parse_range(self, source: str, at: int, depth: int) -> RangeNode:
+        body, closing = self._parse_nodes(depth + 1)
         otherwise = None
         if closing is not None and closing[0] == "else":
-            otherwise, closing = self._nodes(depth + 1)
+            otherwise, closing = self._parse_nodes(depth + 1)
         if closing is None:
             raise TemplateError("range without end")
         return RangeNode(at, source, body, otherwise)
@@ -227,7 +227,7 @@ def _tokens(source: str) -> Iterator[TextNode | tuple[int, int, str]]:
         yield stop, at, content[:-2] if trims else content
 
 
-def _named(rest: str) -> tuple[str, str]:
+def _parse_name(rest: str) -> tuple[str, str]:
     match = _NAME.match(rest)
     if match is None:
         raise TemplateError("a template without a name")
@@ -242,10 +242,10 @@ def unquote(literal: str) -> str:
     """Return the text of a Go string literal."""
     if literal[0] == "`" or "\\" not in literal:
         return literal[1:-1]
-    return _ESCAPE.sub(_escape, literal[1:-1])
+    return _ESCAPE.sub(_unescape, literal[1:-1])
 
 
-def _escape(match: re.Match[str]) -> str:
+def _unescape(match: re.Match[str]) -> str:
     code, octal, letter = match[1] or match[2] or match[3], match[4], match[5]
     if letter is not None:
         return _LETTERS.get(letter, letter)
@@ -309,7 +309,7 @@ class TemplateSet:
 
     def __init__(self, templates: Mapping[str, str]) -> None:
         names = sorted(templates, key=lambda name: (name.count("/"), name), reverse=True)
-        self.all = [TemplateFile(name, templates[name], _tree(templates[name])) for name in names]
+        self.all = [TemplateFile(name, templates[name], _parse_or_none(templates[name])) for name in names]
         self.defines: dict[str, NamedTemplate] = {}
         for number, file in enumerate(self.all):
             for name, body in (file.tree.defines if file.tree else {}).items():
@@ -318,7 +318,7 @@ class TemplateSet:
                 self.defines[name] = NamedTemplate(number, body, others)
 
 
-def _tree(source: str) -> ParsedTemplate | None:
+def _parse_or_none(source: str) -> ParsedTemplate | None:
     try:
         return parse_template(source)
     except TemplateError:

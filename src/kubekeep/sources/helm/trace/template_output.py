@@ -66,21 +66,21 @@ class TracedRelease:
             ends = self._actions[file] = {}
             template = self.template_set.all[file]
             for body in (template.body, *(template.tree.defines.values() if template.tree else ())):
-                _ends(body, ends)
+                _collect_ends(body, ends)
         return ends.get(at, at)
 
 
-def _ends(body: tuple[Node, ...], ends: dict[int, int]) -> None:
+def _collect_ends(body: tuple[Node, ...], ends: dict[int, int]) -> None:
     for node in body:
         match node:
             case ActionNode() | TemplateCallNode():
                 ends[node.at] = node.end
             case BranchNode():
                 for case in node.cases:
-                    _ends(case.body, ends)
+                    _collect_ends(case.body, ends)
             case RangeNode():
-                _ends(node.body, ends)
-                _ends(node.otherwise or (), ends)
+                _collect_ends(node.body, ends)
+                _collect_ends(node.otherwise or (), ends)
 
 
 class TemplateOutput:

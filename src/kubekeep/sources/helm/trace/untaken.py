@@ -102,7 +102,7 @@ class BranchEntries(TemplateWalk):
         self._current_case = 0
         self._at_line_start = True
         self._case, self._rebinds = skipped.branch.cases[0], False
-        self._cases(skipped.branch, skipped.cases, skipped.frame.snapshot())
+        self._walk_cases(skipped.branch, skipped.cases, skipped.frame.snapshot())
 
     def find_lines(self, steps: Path, column: int) -> list[MissingLine]:
         """List the lines that would write a path into the mapping whose keys are in `column`."""
@@ -174,7 +174,7 @@ class BranchEntries(TemplateWalk):
             if self._at_line_start and own and own[0] != "#" and len(self._entries) < _MAX_ENTRIES:
                 indent = len(line) - len(line.lstrip(" "))
                 before = 0 if number else self._indentation_before(frame.file, at)
-                self._entries.append(self._line(own, at + indent, before + indent + self._shift, frame))
+                self._entries.append(self._read_line(own, at + indent, before + indent + self._shift, frame))
             self._at_line_start = self._at_line_start and not own
             at += len(line) + 1
 
@@ -184,7 +184,7 @@ class BranchEntries(TemplateWalk):
         before = source[source.rfind("\n", 0, at) + 1 : at]
         return len(before) - len(before.lstrip(" "))
 
-    def _line(self, text: str, start: int, column: int, frame: Frame) -> LiteralLine:
+    def _read_line(self, text: str, start: int, column: int, frame: Frame) -> LiteralLine:
         match = _KEY.match(text)
         rest = text[match.end() :].strip(" \"'") if match else ""
         end = match.end() - 1 if match and (not rest or rest[0] == "#") else len(text)
@@ -201,17 +201,17 @@ class BranchEntries(TemplateWalk):
         own = PrintedAction(node.end, column, pipe, frame.snapshot(), index + 1)
         self._entries.append(own)
         if include is not None and more is not None:
-            self._named(include[0], self.evaluator.evaluate_operand(include[1], frame), frame, more)
+            self._record_named(include[0], self.evaluator.evaluate_operand(include[1], frame), frame, more)
             self._entries[index] = msgspec.structs.replace(own, until=len(self._entries))
         self._at_line_start = False
 
     def visit_call(self, node: TemplateCallNode, frame: Frame) -> None:
         """Record the lines of the named template."""
-        self._named(
+        self._record_named(
             node.name, self.evaluator.evaluate_source(node.source, frame) if node.source.strip() else NIL, frame, 0
         )
 
-    def _named(self, name: str, dot: Symbol, frame: Frame, more: int) -> None:
+    def _record_named(self, name: str, dot: Symbol, frame: Frame, more: int) -> None:
         definition = self.evaluator.template_set.defines.get(name)
         if definition is None or frame.depth >= MAX_DEPTH or len(self._entries) >= _MAX_ENTRIES:
             return
@@ -219,10 +219,10 @@ class BranchEntries(TemplateWalk):
         self.walk_block(definition.body, Frame(definition.file, dot, dot, {}, set(), frame.depth + 1))
         self._shift -= more
 
-    def _branch(self, node: BranchNode, frame: Frame) -> None:
-        self._cases(node, range(len(node.cases)), frame)
+    def _walk_branch(self, node: BranchNode, frame: Frame) -> None:
+        self._walk_cases(node, range(len(node.cases)), frame)
 
-    def _cases(self, branch: BranchNode, numbers: Sequence[int], frame: Frame) -> None:
+    def _walk_cases(self, branch: BranchNode, numbers: Sequence[int], frame: Frame) -> None:
         """Walk the cases one by one, each as if it were taken."""
         before, results = frame.names, []
         around, fresh, after = (self._case, self._rebinds), self._at_line_start, True
@@ -231,7 +231,7 @@ class BranchEntries(TemplateWalk):
             self._case = branch.cases[number]
             self._rebinds = branch.rebinds and self._case.source is not None
             with suppress(LoopJump):
-                super()._branch(branch, frame)
+                super()._walk_branch(branch, frame)
             results.append(frame.names)
             after = after and self._at_line_start
         frame.names = {name: merge_alternatives([result[name] for result in results]) for name in before}

@@ -56,20 +56,20 @@ class ValuesLayers:
 
     def value(self, ref: ValueRef) -> Any:
         """Return the merged value, or ABSENT."""
-        for path in _paths(ref):
-            value = _below(self._merged, path)
+        for path in _list_paths(ref):
+            value = _descend(self._merged, path)
             if not isinstance(value, Absent):
                 return value
         return ABSENT
 
     def _setting(self, ref: ValueRef) -> Setting | None:
-        for path in _paths(ref):
+        for path in _list_paths(ref):
             for layer in reversed(self._layers):
                 depth = len(layer.scope)
                 if path[:depth] != layer.scope:
                     continue
                 own = layer.root + path[depth:]
-                value = _below(layer.value, own)
+                value = _descend(layer.value, own)
                 if value is _HIDDEN:
                     break
                 if value is not ABSENT and own:
@@ -81,7 +81,7 @@ class ValuesLayers:
     def _merged(self) -> dict[str, Any]:
         merged: dict[str, Any] = {}
         for layer in self._layers:
-            own = _below(layer.value, layer.root)
+            own = _descend(layer.value, layer.root)
             for name in reversed(layer.scope):
                 own = {name: own}
             if isinstance(own, dict):
@@ -89,7 +89,7 @@ class ValuesLayers:
         return merged
 
 
-def _paths(ref: ValueRef) -> Iterator[Path]:
+def _list_paths(ref: ValueRef) -> Iterator[Path]:
     """Yield the paths of a value in the release's values, strongest first.
 
     A parent's entries below `global` override those of its sub-charts.
@@ -100,7 +100,7 @@ def _paths(ref: ValueRef) -> Iterator[Path]:
     yield ref.scope + ref.path
 
 
-def _below(value: Any, path: Path) -> Any:
+def _descend(value: Any, path: Path) -> Any:
     """Return the value at a path; ABSENT if a mapping has no such key, _HIDDEN if a non-mapping is on the path."""
     for step in path:
         if isinstance(value, dict):
