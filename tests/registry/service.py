@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from kubekeep.registry.reference import Reference
+from kubekeep.registry.reference import ArtifactReference
 
 _SECONDS = 20
 
@@ -28,8 +28,8 @@ class Service(msgspec.Struct, frozen=True):
     address: str
     data: Path
 
-    def reference(self, repository: str, tag: str = "1.0") -> Reference:
-        return Reference(self.address, repository, tag)
+    def reference(self, repository: str, tag: str = "1.0") -> ArtifactReference:
+        return ArtifactReference(self.address, repository, tag)
 
     def blob(self, digest: str) -> Path:
         """The file that holds a blob or a manifest."""

@@ -11,8 +11,8 @@ import pytest
 
 from kubekeep.registry import artifacts
 from kubekeep.registry.credentials import Keychain
-from kubekeep.registry.errors import RefusedError
-from kubekeep.registry.repository import Repository
+from kubekeep.registry.errors import RejectedArtifactError
+from kubekeep.registry.repository import OciRepository
 from kubekeep.usecases.library import KIND, Access, pull
 from tests.registry.service import Service
 
@@ -80,11 +80,11 @@ HOSTILE = {
 @pytest.mark.parametrize("layer", HOSTILE.values(), ids=HOSTILE)
 def test_nothing_is_unpacked(layer: bytes, service: Service, tmp_path: Path) -> None:
     reference = service.reference("hostile")
-    with Repository(reference, Keychain(NOBODY), plain_http=True) as repository:
+    with OciRepository(reference, Keychain(NOBODY), plain_http=True) as repository:
         artifacts.push(repository, reference, KIND, (layer, {}), {})
     folder = tmp_path / "a" / "pulled"
     folder.parent.mkdir()
-    with pytest.raises(RefusedError, match="oci://") as refused:
+    with pytest.raises(RejectedArtifactError, match="oci://") as refused:
         pull(reference, folder, Access(config=NOBODY, plain_http=True))
     assert "\n" not in str(refused.value)
     assert list(tmp_path.rglob("*")) == [folder.parent]
@@ -93,10 +93,10 @@ def test_nothing_is_unpacked(layer: bytes, service: Service, tmp_path: Path) -> 
 def test_a_layer_that_says_it_is_huge(service: Service, tmp_path: Path) -> None:
     """Nothing of it is fetched."""
     reference = service.reference("huge")
-    with Repository(reference, Keychain(NOBODY), plain_http=True) as repository:
+    with OciRepository(reference, Keychain(NOBODY), plain_http=True) as repository:
         repository.put_blob(b"{}")
         digest = artifacts.push(repository, reference, KIND, (b"small", {}), {})
         manifest = service.blob(digest).read_bytes().replace(b'"size":5', b'"size":999999999999')
         repository.put_manifest("1.0", manifest)
-    with pytest.raises(RefusedError, match="999,999,999,999 bytes"):
+    with pytest.raises(RejectedArtifactError, match="999,999,999,999 bytes"):
         pull(reference, tmp_path / "pulled", Access(config=NOBODY, plain_http=True))

@@ -10,15 +10,15 @@ from typing import ClassVar
 
 import pytest
 
-from kubekeep.registry.artifact import Descriptor, describe
 from kubekeep.registry.credentials import Keychain
-from kubekeep.registry.errors import RefusedError, RegistryError
-from kubekeep.registry.reference import Reference
-from kubekeep.registry.repository import Repository
+from kubekeep.registry.errors import RegistryError, RejectedArtifactError
+from kubekeep.registry.manifest import Descriptor, create_descriptor
+from kubekeep.registry.reference import ArtifactReference
+from kubekeep.registry.repository import OciRepository
 from tests.registry.service import serving
 
 CONTENT = b"content"
-BLOB = describe(CONTENT, "text/plain")
+BLOB = create_descriptor(CONTENT, "text/plain")
 
 
 class Quiet(http.server.BaseHTTPRequestHandler):
@@ -58,41 +58,43 @@ class Front(Quiet):
 
 
 @pytest.fixture
-def front(tmp_path: Path) -> Iterator[Repository]:
+def front(tmp_path: Path) -> Iterator[OciRepository]:
     Front.told, Store.told = [], []
     with serving(Front) as address:
         (tmp_path / "config.json").write_text(json.dumps({"auths": {address: {"username": "ann", "password": "x"}}}))
-        with Repository(Reference(address, "a"), Keychain(tmp_path / "config.json"), plain_http=True) as repository:
+        with OciRepository(
+            ArtifactReference(address, "a"), Keychain(tmp_path / "config.json"), plain_http=True
+        ) as repository:
             yield repository
 
 
-def test_who_we_are_is_told_to_the_registry_only(front: Repository) -> None:
+def test_who_we_are_is_told_to_the_registry_only(front: OciRepository) -> None:
     with serving(Store) as address:
         Front.target = f"http://{address}/blob"
-        assert front.blob(BLOB, 100) == CONTENT
+        assert front.get_blob(BLOB, 100) == CONTENT
     assert Front.told == [None, "Basic YW5uOng="]
     assert Store.told == [None]
 
 
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/blob", "http://", "http://[", "//[::1"])
-def test_where_we_do_not_go(front: Repository, target: str) -> None:
+def test_where_we_do_not_go(front: OciRepository, target: str) -> None:
     Front.target = target
     with pytest.raises(RegistryError) as error:
-        front.blob(BLOB, 100)
+        front.get_blob(BLOB, 100)
     assert "YW5uOng" not in str(error.value)
 
 
-def test_in_circles(front: Repository) -> None:
+def test_in_circles(front: OciRepository) -> None:
     Front.target = ""
     with pytest.raises(RegistryError, match="redirects more than 5 times"):
-        front.blob(BLOB, 100)
+        front.get_blob(BLOB, 100)
 
 
-def test_more_than_was_said(front: Repository) -> None:
+def test_more_than_was_said(front: OciRepository) -> None:
     with serving(Store) as address:
         Front.target = f"http://{address}/blob"
-        with pytest.raises(RefusedError, match="sent more than 3 bytes"):
-            front.blob(Descriptor(media_type="text/plain", digest=BLOB.digest, size=3), 100)
+        with pytest.raises(RejectedArtifactError, match="sent more than 3 bytes"):
+            front.get_blob(Descriptor(media_type="text/plain", digest=BLOB.digest, size=3), 100)
 
 
 class Hostile(Quiet):
@@ -106,9 +108,9 @@ class Hostile(Quiet):
 def test_what_a_registry_says_is_shown_harmless_and_short(tmp_path: Path) -> None:
     with (
         serving(Hostile) as address,
-        Repository(Reference(address, "a"), Keychain(tmp_path / "none"), plain_http=True) as repository,
+        OciRepository(ArtifactReference(address, "a"), Keychain(tmp_path / "none"), plain_http=True) as repository,
         pytest.raises(RegistryError, match="answers 500: UNKNOWN") as error,
     ):
-        repository.manifest("latest")
+        repository.get_manifest("latest")
     assert "\x1b" not in str(error.value)
     assert len(str(error.value)) < 300

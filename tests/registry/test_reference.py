@@ -11,10 +11,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from kubekeep.registry import keys
-from kubekeep.registry.challenge import Challenge, challenge
-from kubekeep.registry.credentials import Keychain, Login
+from kubekeep.registry.credentials import Challenge, Keychain, RegistryLogin, select_challenge
 from kubekeep.registry.errors import KeyFileError
-from kubekeep.registry.reference import Reference, parse
+from kubekeep.registry.reference import ArtifactReference, parse_reference
 
 DIGEST = "sha256:" + "0" * 64
 
@@ -22,14 +21,14 @@ DIGEST = "sha256:" + "0" * 64
 @pytest.mark.parametrize(
     ("text", "reference"),
     [
-        ("oci://ghcr.io/team/rules:1.0", Reference("ghcr.io", "team/rules", "1.0")),
-        ("oci://localhost:5000/rules", Reference("localhost:5000", "rules")),
-        (f"oci://[::1]:5000/a/b__c/d-e.f@{DIGEST}", Reference("[::1]:5000", "a/b__c/d-e.f", "", DIGEST)),
-        (f"oci://host/a:1@{DIGEST}", Reference("host", "a", "1", DIGEST)),
+        ("oci://ghcr.io/team/rules:1.0", ArtifactReference("ghcr.io", "team/rules", "1.0")),
+        ("oci://localhost:5000/rules", ArtifactReference("localhost:5000", "rules")),
+        (f"oci://[::1]:5000/a/b__c/d-e.f@{DIGEST}", ArtifactReference("[::1]:5000", "a/b__c/d-e.f", "", DIGEST)),
+        (f"oci://host/a:1@{DIGEST}", ArtifactReference("host", "a", "1", DIGEST)),
     ],
 )
-def test_references(text: str, reference: Reference) -> None:
-    assert parse(text) == reference
+def test_references(text: str, reference: ArtifactReference) -> None:
+    assert parse_reference(text) == reference
     assert str(reference) == text
 
 
@@ -56,7 +55,7 @@ def test_references(text: str, reference: Reference) -> None:
 )
 def test_what_is_no_reference(text: str) -> None:
     with pytest.raises(ValueError, match="not oci://"):
-        parse(text)
+        parse_reference(text)
 
 
 @pytest.mark.parametrize(
@@ -73,23 +72,23 @@ def test_what_is_no_reference(text: str) -> None:
     ],
 )
 def test_challenges(headers: list[str], found: Challenge | None) -> None:
-    assert challenge(headers) == found
+    assert select_challenge(headers) == found
 
 
 @pytest.mark.parametrize(
     ("auths", "registry", "found"),
     [
-        ({"https://ghcr.io/v1/": {"auth": "YTpiOmM="}}, "ghcr.io", Login(username="a", password="b:c")),  # noqa: S106
-        ({"https://index.docker.io/v1/": {"username": "a"}}, "docker.io", Login(username="a")),
-        ({"ghcr.io": {"registrytoken": "t"}}, "ghcr.io", Login(registry_token="t")),  # noqa: S106
+        ({"https://ghcr.io/v1/": {"auth": "YTpiOmM="}}, "ghcr.io", RegistryLogin(username="a", password="b:c")),  # noqa: S106
+        ({"https://index.docker.io/v1/": {"username": "a"}}, "docker.io", RegistryLogin(username="a")),
+        ({"ghcr.io": {"registrytoken": "t"}}, "ghcr.io", RegistryLogin(registry_token="t")),  # noqa: S106
         ({"ghcr.io": {}}, "ghcr.io", None),
         ({"ghcr.io": {"username": "a"}}, "evil.ghcr.io", None),
         ({"ghcr.io": {"username": "a"}}, "ghcr.io:444", None),
     ],
 )
-def test_credentials(auths: dict[str, object], registry: str, found: Login | None, tmp_path: Path) -> None:
+def test_credentials(auths: dict[str, object], registry: str, found: RegistryLogin | None, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"auths": auths, "HttpHeaders": {}}))
-    assert Keychain(tmp_path / "config.json").login(registry) == found
+    assert Keychain(tmp_path / "config.json").find_login(registry) == found
     assert "b:c" not in repr(found)
 
 
@@ -108,7 +107,7 @@ def test_private_keys() -> None:
         serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
     )
     for text in (pem(key), sec1, pem(key, b"x")):
-        assert keys.private_key(text, lambda: b"x").private_numbers() == key.private_numbers()
+        assert keys.load_private_key(text, lambda: b"x").private_numbers() == key.private_numbers()
 
 
 def sealed(**changes: object) -> bytes:
@@ -143,7 +142,7 @@ def sealed(**changes: object) -> bytes:
 )
 def test_what_is_no_private_key(text: bytes, words: str) -> None:
     with pytest.raises(KeyFileError, match=words):
-        keys.private_key(text, lambda: b"x")
+        keys.load_private_key(text, lambda: b"x")
 
 
 @pytest.mark.parametrize(
@@ -158,4 +157,4 @@ def test_what_is_no_private_key(text: bytes, words: str) -> None:
 )
 def test_what_is_no_public_key(text: bytes) -> None:
     with pytest.raises(KeyFileError):
-        keys.public_key(text)
+        keys.load_public_key(text)

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from kubekeep.library.load import ROOT
-from kubekeep.registry.artifact import decode
 from kubekeep.registry.credentials import Keychain
-from kubekeep.registry.reference import Reference
-from kubekeep.registry.repository import Repository
+from kubekeep.registry.manifest import decode_manifest
+from kubekeep.registry.reference import ArtifactReference
+from kubekeep.registry.repository import OciRepository
 from tests.oracles.program import program
 from tests.registry.service import Service
 
@@ -39,7 +39,7 @@ def kubekeep(*arguments: object, **environment: str) -> subprocess.CompletedProc
     return result
 
 
-def push(folder: Path, reference: Reference, *more: object, **environment: str) -> str:
+def push(folder: Path, reference: ArtifactReference, *more: object, **environment: str) -> str:
     result = kubekeep("library", "push", folder, reference, "--plain-http", *more, **environment)
     assert result.returncode == 0, result.stderr
     return result.stdout.strip()
@@ -189,8 +189,8 @@ def test_signature_of_another_library(service: Service, rules: Path, keys: Keys,
     extend(rules / "workload" / "team-label" / "control.rego", "\n")
     plain = push(rules, service.reference("moved", "2.0"))
     reference = service.reference("moved")
-    with Repository(reference, Keychain(Path("/nowhere")), plain_http=True) as repository:
-        content = repository.manifest(f"{signed.replace(':', '-')}.sig")
+    with OciRepository(reference, Keychain(Path("/nowhere")), plain_http=True) as repository:
+        content = repository.get_manifest(f"{signed.replace(':', '-')}.sig")
         assert content is not None
         repository.put_manifest(f"{plain.replace(':', '-')}.sig", content)
     refused(pull(service.reference("moved", "2.0"), tmp_path / "pulled", "--key", keys[1]), tmp_path / "pulled")
@@ -200,7 +200,7 @@ def test_signature_of_another_library(service: Service, rules: Path, keys: Keys,
 def test_blob_changed_in_the_registry(service: Service, rules: Path, keys: Keys, tmp_path: Path) -> None:
     extend(rules / "workload" / "team-label" / "control.rego", "# of its own\n")
     digest = push(rules, service.reference("changed-blob"), "--key", keys[0])
-    blob = service.blob(decode(service.blob(digest).read_bytes(), "").layers[0].digest)
+    blob = service.blob(decode_manifest(service.blob(digest).read_bytes(), "").layers[0].digest)
     content = bytearray(blob.read_bytes())
     content[-9] ^= 1
     blob.write_bytes(content)

@@ -17,8 +17,8 @@ import click
 from kubekeep.cli.settings import RegistrySettings, registry_settings
 from kubekeep.library.load import LibraryError
 from kubekeep.model.text import visible
-from kubekeep.registry.errors import KeyFileError, RefusedError, RegistryError
-from kubekeep.registry.reference import Reference, parse
+from kubekeep.registry.errors import KeyFileError, RegistryError, RejectedArtifactError
+from kubekeep.registry.reference import ArtifactReference, parse_reference
 
 _REFUSED: Final = 1
 _UNREACHABLE: Final = 3
@@ -30,9 +30,9 @@ def command() -> None:
     """Share libraries of controls through OCI registries, signed."""
 
 
-def _reference(ctx: click.Context, param: click.Parameter, value: str) -> Reference:  # noqa: ARG001
+def _reference(ctx: click.Context, param: click.Parameter, value: str) -> ArtifactReference:  # noqa: ARG001
     try:
-        return parse(value)
+        return parse_reference(value)
     except ValueError as error:
         raise click.BadParameter(visible(str(error))) from error
 
@@ -48,7 +48,7 @@ def _told(function: Callable[..., None]) -> Callable[..., None]:
             raise click.BadParameter(str(error), param_hint="--key") from error
         except (LibraryError, FileExistsError) as error:
             raise click.UsageError(visible(str(error))) from error
-        except RefusedError as error:
+        except RejectedArtifactError as error:
             click.echo(f"refused: {visible(str(error))}", err=True)
             sys.exit(_REFUSED)
         except (RegistryError, OSError) as error:
@@ -79,7 +79,7 @@ _PLAIN: Final = click.option("--plain-http", is_flag=True, help="Do without TLS,
 @click.option("--key", type=_KEY, help="Sign with this private key: of cosign, or in PEM.")
 @_PLAIN
 @_told
-def push(folder: Path, reference: Reference, key: Path | None, *, plain_http: bool) -> None:
+def push(folder: Path, reference: ArtifactReference, key: Path | None, *, plain_http: bool) -> None:
     """Push the library in DIR: its controls, its frameworks and the Rego that they share. Prints its digest.
 
     A key with a password takes it from COSIGN_PASSWORD, or asks.
@@ -105,7 +105,7 @@ def push(folder: Path, reference: Reference, key: Path | None, *, plain_http: bo
 @click.option("--key", type=_KEY, help="Refuse what is not signed with the private half of this public key, in PEM.")
 @_PLAIN
 @_told
-def pull(reference: Reference, folder: Path, key: Path | None, *, plain_http: bool) -> None:
+def pull(reference: ArtifactReference, folder: Path, key: Path | None, *, plain_http: bool) -> None:
     """Pull a library into DIR, for `kubekeep scan --custom-rules DIR`. Prints its digest.
 
     DIR appears whole or not at all. Only a pulled library that nobody has changed is ever replaced.

@@ -1,4 +1,4 @@
-"""THE STORE: artifacts in OCI registries and their signatures. Never knows what is in an artifact.
+"""Artifacts in OCI registries, and their signatures. Independent of the content of artifacts.
 
-Needs the packages of the extra `oci`, except in `errors` and `reference`.
+Requires the packages of the extra `oci`, except `errors` and `reference`.
 """

@@ -1,4 +1,7 @@
-"""Artifacts of one layer: pushed so that a tag never shows one unsigned, pulled only when digest and signature hold."""
+"""Push and pull of single-layer artifacts. A tag never points to an unsigned version while pushing.
+
+Pulled content is returned only if digest and signature are valid.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,29 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from kubekeep.registry import signature
-from kubekeep.registry.artifact import EMPTY, EMPTY_CONTENT, Manifest, decode, describe, digest_of
-from kubekeep.registry.errors import RefusedError, RegistryError
-from kubekeep.registry.reference import Reference
-from kubekeep.registry.repository import Repository
+from kubekeep.registry.errors import RegistryError, RejectedArtifactError
+from kubekeep.registry.manifest import (
+    EMPTY,
+    EMPTY_CONTENT,
+    Manifest,
+    compute_digest,
+    create_descriptor,
+    decode_manifest,
+)
+from kubekeep.registry.reference import ArtifactReference
+from kubekeep.registry.repository import OciRepository
 
 
-class Kind(msgspec.Struct, frozen=True):
-    """What an artifact is for: its type, the type of its layer, and how many bytes that may have."""
+class ArtifactFormat(msgspec.Struct, frozen=True):
+    """The type of an artifact and of its layer, and the maximum size of the layer in bytes."""
 
     artifact_type: str
     layer_type: str
     most_bytes: int
 
 
-class Pulled(msgspec.Struct, frozen=True):
-    """What came: the digest of the manifest, what it says of itself, and the layer."""
+class PulledArtifact(msgspec.Struct, frozen=True):
+    """A pulled artifact: digest of the manifest, annotations, and content of the layer."""
 
     digest: str
     annotations: dict[str, str]
@@ -29,22 +39,22 @@ class Pulled(msgspec.Struct, frozen=True):
 
 
 def push(
-    repository: Repository,
-    reference: Reference,
-    kind: Kind,
+    repository: OciRepository,
+    reference: ArtifactReference,
+    kind: ArtifactFormat,
     layer: tuple[bytes, dict[str, str]],
     annotations: dict[str, str],
     key: ec.EllipticCurvePrivateKey | None = None,
 ) -> str:
-    """Store `layer` (content and annotations) under the tag of `reference`, signed with `key`; returns the digest."""
+    """Store `layer` (content and annotations) under the tag of `reference`, signed with `key`; return the digest."""
     content, layer_annotations = layer
     manifest = Manifest(
         artifact_type=kind.artifact_type,
-        config=describe(EMPTY_CONTENT, EMPTY),
-        layers=(describe(content, kind.layer_type, layer_annotations),),
+        config=create_descriptor(EMPTY_CONTENT, EMPTY),
+        layers=(create_descriptor(content, kind.layer_type, layer_annotations),),
         annotations=annotations,
-    ).encoded()
-    digest = digest_of(manifest)
+    ).encode()
+    digest = compute_digest(manifest)
     for blob in (EMPTY_CONTENT, content):
         repository.put_blob(blob)
     repository.put_manifest(digest, manifest)
@@ -55,21 +65,24 @@ def push(
 
 
 def pull(
-    repository: Repository, reference: Reference, kind: Kind, key: ec.EllipticCurvePublicKey | None = None
-) -> Pulled:
-    """The artifact of `reference`. Raises RefusedError for one of another kind or, with `key`, not signed with it."""
-    content = repository.manifest(reference.version)
+    repository: OciRepository,
+    reference: ArtifactReference,
+    kind: ArtifactFormat,
+    key: ec.EllipticCurvePublicKey | None = None,
+) -> PulledArtifact:
+    """Return the artifact. Raises RejectedArtifactError for another type or, with `key`, without its signature."""
+    content = repository.get_manifest(reference.version)
     if content is None:
         raise RegistryError(f"{reference.registry} has no {reference.repository} {reference.version}")
-    digest = digest_of(content)
+    digest = compute_digest(content)
     if key is not None:
-        # Before anything in it is believed.
+        # The signature is verified before the manifest is parsed.
         signature.verify(repository, digest, key)
-    manifest = decode(content, str(reference))
+    manifest = decode_manifest(content, str(reference))
     if manifest.artifact_type != kind.artifact_type:
-        raise RefusedError(f"{reference}: an artifact of another kind than {kind.artifact_type}")
+        raise RejectedArtifactError(f"{reference}: an artifact of another kind than {kind.artifact_type}")
     match manifest.layers:
         case (layer,) if layer.media_type == kind.layer_type:
-            return Pulled(digest, manifest.annotations or {}, repository.blob(layer, kind.most_bytes))
+            return PulledArtifact(digest, manifest.annotations or {}, repository.get_blob(layer, kind.most_bytes))
         case _:
-            raise RefusedError(f"{reference}: not one layer of {kind.layer_type}")
+            raise RejectedArtifactError(f"{reference}: not one layer of {kind.layer_type}")

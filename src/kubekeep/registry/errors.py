@@ -1,15 +1,15 @@
-"""What can go wrong with a registry, apart: it did not answer, or what came must not be used. Never has secrets in it."""
+"""Errors of registries: failed requests, and content that must not be used. Messages contain no secrets."""
 
 from __future__ import annotations
 
 
 class RegistryError(Exception):
-    """A registry, a token server or a credential helper cannot be reached or says no; the message says which."""
+    """A registry, token server or credential helper is unreachable or refuses; the message names it."""
 
 
-class RefusedError(Exception):
-    """What came is not what was asked for: another digest, no signature, a signature of somebody else."""
+class RejectedArtifactError(Exception):
+    """The content does not match the request: another digest, no signature, or a signature by another key."""
 
 
 class KeyFileError(ValueError):
-    """A key file that cannot be read; the message says what one has to be."""
+    """A key file cannot be read; the message names the supported formats."""

@@ -1,4 +1,4 @@
-"""Keys from PEM files: ECDSA on P-256, the keys that cosign makes. Never writes one, never asks for a password itself."""
+"""Keys in PEM files: ECDSA on P-256, as created by cosign. Never writes a key and never prompts for a password."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from kubekeep.registry.errors import KeyFileError
 _COSIGN: Final = (b"-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----", b"-----BEGIN ENCRYPTED COSIGN PRIVATE KEY-----")
 _LONGEST: Final = 64 << 10
 _MOST_MEMORY: Final = 256 << 20
-"""Bytes that deriving a key from a password may take: cosign's settings take 64 MiB."""
+"""Memory limit in bytes of deriving a key from a password; cosign's parameters need 64 MiB."""
 _KEY_BYTES: Final = 32
 
 Password = Callable[[], bytes]
-"""Gives the password of a key, when a key turns out to have one."""
+"""Returns the password of an encrypted key; called only if needed."""
 
 
-class _Scrypt(msgspec.Struct, frozen=True):
-    class Cost(msgspec.Struct, frozen=True):
+class _ScryptParameters(msgspec.Struct, frozen=True):
+    class ScryptCost(msgspec.Struct, frozen=True):
         n: Annotated[int, msgspec.Meta(ge=2, le=1 << 22)] = msgspec.field(name="N")
         r: Annotated[int, msgspec.Meta(ge=1, le=64)]
         p: Annotated[int, msgspec.Meta(ge=1, le=16)]
 
     name: Literal["scrypt"]
-    params: Cost
+    params: ScryptCost
     salt: bytes
 
 
@@ -41,32 +41,32 @@ class _Secretbox(msgspec.Struct, frozen=True):
     nonce: bytes
 
 
-class _Sealed(msgspec.Struct, frozen=True):
-    """What is inside of an encrypted key of cosign, as JSON; bytes are base64."""
+class _EncryptedKey(msgspec.Struct, frozen=True):
+    """JSON content of an encrypted cosign key; bytes are base64."""
 
-    kdf: _Scrypt
+    kdf: _ScryptParameters
     cipher: _Secretbox
     ciphertext: bytes
 
 
-def private_key(text: bytes, password: Password) -> ec.EllipticCurvePrivateKey:
-    """The private key in `text`: PEM of PKCS#8 or SEC 1, or a key of cosign. Raises KeyFileError."""
+def load_private_key(text: bytes, password: Password) -> ec.EllipticCurvePrivateKey:
+    """Load a private key: PEM (PKCS#8 or SEC 1), or an encrypted cosign key. Raises KeyFileError."""
     if len(text) > _LONGEST:
         raise KeyFileError("too long for a key")
     if text.lstrip().startswith(_COSIGN):
-        key = _loaded(_opened(text, password()), None, der=True)
+        key = _load(_decrypt(text, password()), None, der=True)
     else:
         try:
-            key = _loaded(text, None)
-        except TypeError:  # it is encrypted, and by what the library says, nothing else
-            key = _loaded(text, password())
+            key = _load(text, None)
+        except TypeError:  # TypeError means that the key is encrypted
+            key = _load(text, password())
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise KeyFileError("not a key for ECDSA on P-256, which is what cosign signs with")
     return key
 
 
-def public_key(text: bytes) -> ec.EllipticCurvePublicKey:
-    """The public key in `text`, in PEM. Raises KeyFileError."""
+def load_public_key(text: bytes) -> ec.EllipticCurvePublicKey:
+    """Load a public key in PEM. Raises KeyFileError."""
     try:
         key = serialization.load_pem_public_key(text[:_LONGEST])
     except (ValueError, UnsupportedAlgorithm) as error:
@@ -77,12 +77,12 @@ def public_key(text: bytes) -> ec.EllipticCurvePublicKey:
 
 
 def fingerprint(key: ec.EllipticCurvePublicKey) -> str:
-    """The SHA-256 digest of the key in DER (SubjectPublicKeyInfo), by which people may tell it apart."""
+    """Return the SHA-256 digest in hex of the key in DER (SubjectPublicKeyInfo)."""
     der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(der).hexdigest()
 
 
-def _loaded(text: bytes, password: bytes | None, *, der: bool = False) -> object:
+def _load(text: bytes, password: bytes | None, *, der: bool = False) -> object:
     load = serialization.load_der_private_key if der else serialization.load_pem_private_key
     try:
         return load(text, password)
@@ -90,19 +90,19 @@ def _loaded(text: bytes, password: bytes | None, *, der: bool = False) -> object
         raise KeyFileError("not a private key in PEM, or not its password") from error
 
 
-def _opened(text: bytes, password: bytes) -> bytes:
-    """The PKCS#8 in an encrypted key of cosign: a secretbox of NaCl, its key derived by scrypt (RFC 7914)."""
+def _decrypt(text: bytes, password: bytes) -> bytes:
+    """Decrypt a cosign key to PKCS#8: a NaCl secretbox with a key derived by scrypt (RFC 7914)."""
     from nacl.exceptions import CryptoError  # noqa: PLC0415 - only these keys need it
     from nacl.secret import SecretBox  # noqa: PLC0415
 
     lines = text.strip().splitlines()
     try:
-        sealed = msgspec.json.decode(base64.b64decode(b"".join(lines[1:-1]), validate=True), type=_Sealed)
-        cost = sealed.kdf.params
+        encrypted = msgspec.json.decode(base64.b64decode(b"".join(lines[1:-1]), validate=True), type=_EncryptedKey)
+        cost = encrypted.kdf.params
         key = hashlib.scrypt(
-            password, salt=sealed.kdf.salt, n=cost.n, r=cost.r, p=cost.p, maxmem=_MOST_MEMORY, dklen=_KEY_BYTES
+            password, salt=encrypted.kdf.salt, n=cost.n, r=cost.r, p=cost.p, maxmem=_MOST_MEMORY, dklen=_KEY_BYTES
         )
-        return SecretBox(key).decrypt(sealed.ciphertext, sealed.cipher.nonce)
+        return SecretBox(key).decrypt(encrypted.ciphertext, encrypted.cipher.nonce)
     except CryptoError as error:
         raise KeyFileError("not the password of this key") from error
     except (binascii.Error, msgspec.DecodeError, ValueError, TypeError) as error:

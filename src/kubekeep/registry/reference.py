@@ -1,4 +1,4 @@
-"""Names of artifacts: `oci://registry/repository:tag` or `@sha256:...`. Never resolves one."""
+"""References to artifacts: `oci://registry/repository:tag` or `@sha256:...`. Never resolves one."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ _REFERENCE: Final = re.compile(
 _LONGEST_REPOSITORY: Final = 255
 
 
-class Reference(msgspec.Struct, frozen=True):
-    """An artifact in a registry; where both are given, the digest counts and the tag is for people."""
+class ArtifactReference(msgspec.Struct, frozen=True):
+    """An artifact in a registry; the digest takes precedence over the tag."""
 
     registry: str
-    """Host, and port where it is not the usual one."""
+    """Host, with the port unless it is the default."""
     repository: str
     tag: str = ""
     digest: str = ""
 
     @property
     def name(self) -> str:
-        """The repository with its registry, as signatures cite it."""
+        """Registry and repository, as used in signatures."""
         return f"{self.registry}/{self.repository}"
 
     @property
     def version(self) -> str:
-        """What to ask the registry for."""
+        """The digest or tag to request."""
         return self.digest or self.tag or DEFAULT_TAG
 
     def __str__(self) -> str:
@@ -44,9 +44,9 @@ class Reference(msgspec.Struct, frozen=True):
         return f"oci://{self.name}{tag}{'@' if self.digest else ''}{self.digest}"
 
 
-def parse(text: str) -> Reference:
-    """The reference that `text` is. Raises ValueError, which says how one is written."""
+def parse_reference(text: str) -> ArtifactReference:
+    """Parse a reference. Raises ValueError with the accepted syntax."""
     match = _REFERENCE.fullmatch(text)
     if match is None or len(match["repository"]) > _LONGEST_REPOSITORY:
         raise ValueError(f"{text}: not oci://registry/repository:tag or oci://registry/repository@sha256:...")
-    return Reference(match["registry"], match["repository"], match["tag"] or "", match["digest"] or "")
+    return ArtifactReference(match["registry"], match["repository"], match["tag"] or "", match["digest"] or "")

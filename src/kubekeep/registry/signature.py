@@ -1,7 +1,7 @@
-"""Signatures of manifests as cosign makes them: ECDSA over a simple signing payload, kept under a tag of their own.
+"""Cosign signatures of manifests: ECDSA over a simple signing payload, stored under a separate tag.
 
-Says who made an artifact, not which name or tag it has to have: copies in other registries stay signed. Transparency
-logs and certificates are not read.
+A signature covers the digest, not the name or tag, so that copies in other registries stay signed. Transparency logs
+and certificates are not read.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from kubekeep.registry.artifact import CONFIG, Descriptor, Manifest, decode, describe
-from kubekeep.registry.errors import RefusedError
-from kubekeep.registry.reference import Reference
-from kubekeep.registry.repository import Repository
+from kubekeep.registry.errors import RejectedArtifactError
+from kubekeep.registry.manifest import CONFIG, Descriptor, Manifest, create_descriptor, decode_manifest
+from kubekeep.registry.reference import ArtifactReference
+from kubekeep.registry.repository import OciRepository
 
 _PAYLOAD: Final = "application/vnd.dev.cosign.simplesigning.v1+json"
 _ANNOTATION: Final = "dev.cosignproject.cosign/signature"
@@ -29,50 +29,53 @@ _MOST_BYTES: Final = 64 << 10
 _ALGORITHM: Final = ec.ECDSA(hashes.SHA256())
 
 
-class _Payload(msgspec.Struct, frozen=True):
-    class Critical(msgspec.Struct, frozen=True):
-        class Image(msgspec.Struct, frozen=True):
+class _SigningPayload(msgspec.Struct, frozen=True):
+    class SignedClaims(msgspec.Struct, frozen=True):
+        class SignedImage(msgspec.Struct, frozen=True):
             digest: str = msgspec.field(name="docker-manifest-digest")
 
-        image: Image
+        image: SignedImage
         type: str
 
-    critical: Critical
+    critical: SignedClaims
 
 
-def sign(repository: Repository, reference: Reference, digest: str, key: ec.EllipticCurvePrivateKey) -> None:
-    """Add a signature of the manifest `digest` to those it has, unless one by `key` is there."""
+def sign(repository: OciRepository, reference: ArtifactReference, digest: str, key: ec.EllipticCurvePrivateKey) -> None:
+    """Add a signature of the manifest `digest`, unless `key` has already signed it."""
     if _is_signed(repository, digest, key.public_key()):
         return
-    text = _payload(reference.name, digest)
+    text = _create_payload(reference.name, digest)
     signature = base64.b64encode(key.sign(text, _ALGORITHM)).decode()
-    before = _signatures(repository, digest)
-    layers = (*(before.layers if before else ()), describe(text, _PAYLOAD, {_ANNOTATION: signature}))
-    config = _config(layers)
+    before = _get_signatures(repository, digest)
+    layers = (*(before.layers if before else ()), create_descriptor(text, _PAYLOAD, {_ANNOTATION: signature}))
+    config = _create_config(layers)
     for content in (text, config):
         repository.put_blob(content)
-    manifest = Manifest(config=describe(config, CONFIG), layers=layers)
-    repository.put_manifest(_tag(digest), manifest.encoded())
+    manifest = Manifest(config=create_descriptor(config, CONFIG), layers=layers)
+    repository.put_manifest(_signature_tag(digest), manifest.encode())
 
 
-def verify(repository: Repository, digest: str, key: ec.EllipticCurvePublicKey) -> None:
-    """Raise RefusedError unless a signature by `key` speaks for the manifest `digest`."""
-    manifest = _signatures(repository, digest)
+def verify(repository: OciRepository, digest: str, key: ec.EllipticCurvePublicKey) -> None:
+    """Raise RejectedArtifactError unless the manifest `digest` has a signature by `key`."""
+    manifest = _get_signatures(repository, digest)
     if manifest is None:
-        raise RefusedError(f"{digest} is not signed: the repository has no tag {_tag(digest)}")
+        raise RejectedArtifactError(f"{digest} is not signed: the repository has no tag {_signature_tag(digest)}")
     if not _is_signed(repository, digest, key):
-        raise RefusedError(f"{digest} is not signed with this key: none of its {len(manifest.layers)} signatures is")
+        raise RejectedArtifactError(
+            f"{digest} is not signed with this key: none of its {len(manifest.layers)} signatures is"
+        )
 
 
-def _is_signed(repository: Repository, digest: str, key: ec.EllipticCurvePublicKey) -> bool:
-    manifest = _signatures(repository, digest)
+def _is_signed(repository: OciRepository, digest: str, key: ec.EllipticCurvePublicKey) -> bool:
+    manifest = _get_signatures(repository, digest)
     return manifest is not None and any(
-        _is_by(key, signature, text) and _speaks_for(text) == digest for text, signature in _found(repository, manifest)
+        _verify_signature(key, signature, text) and _read_digest(text) == digest
+        for text, signature in _list_signatures(repository, manifest)
     )
 
 
-def _found(repository: Repository, manifest: Manifest) -> Iterator[tuple[bytes, bytes]]:
-    """Each (payload, signature) of a manifest of signatures."""
+def _list_signatures(repository: OciRepository, manifest: Manifest) -> Iterator[tuple[bytes, bytes]]:
+    """Yield (payload, signature) of each layer of a signature manifest."""
     for layer in manifest.layers:
         if layer.media_type != _PAYLOAD:
             continue
@@ -81,10 +84,10 @@ def _found(repository: Repository, manifest: Manifest) -> Iterator[tuple[bytes, 
         except (binascii.Error, ValueError):
             continue
         if signature:
-            yield repository.blob(layer, _MOST_BYTES), signature
+            yield repository.get_blob(layer, _MOST_BYTES), signature
 
 
-def _is_by(key: ec.EllipticCurvePublicKey, signature: bytes, text: bytes) -> bool:
+def _verify_signature(key: ec.EllipticCurvePublicKey, signature: bytes, text: bytes) -> bool:
     try:
         key.verify(signature, text, _ALGORITHM)
     except InvalidSignature:
@@ -92,36 +95,38 @@ def _is_by(key: ec.EllipticCurvePublicKey, signature: bytes, text: bytes) -> boo
     return True
 
 
-def _speaks_for(text: bytes) -> str:
-    """The digest that a payload is about; empty for what is no payload."""
+def _read_digest(text: bytes) -> str:
+    """Return the signed digest of a payload, or "" if it is not a payload."""
     try:
-        critical = msgspec.json.decode(text, type=_Payload).critical
+        critical = msgspec.json.decode(text, type=_SigningPayload).critical
     except (msgspec.DecodeError, UnicodeDecodeError):
         return ""
     return critical.image.digest if critical.type == _TYPE else ""
 
 
-def _signatures(repository: Repository, digest: str) -> Manifest | None:
-    content = repository.manifest(_tag(digest))
+def _get_signatures(repository: OciRepository, digest: str) -> Manifest | None:
+    content = repository.get_manifest(_signature_tag(digest))
     if content is None:
         return None
-    manifest = decode(content, _tag(digest))
+    manifest = decode_manifest(content, _signature_tag(digest))
     if len(manifest.layers) > _MOST_SIGNATURES:
-        raise RefusedError(f"{_tag(digest)} has {len(manifest.layers)} signatures, {_MOST_SIGNATURES} at most")
+        raise RejectedArtifactError(
+            f"{_signature_tag(digest)} has {len(manifest.layers)} signatures, {_MOST_SIGNATURES} at most"
+        )
     return manifest
 
 
-def _tag(digest: str) -> str:
+def _signature_tag(digest: str) -> str:
     return f"{digest.replace(':', '-')}.sig"
 
 
-def _payload(name: str, digest: str) -> bytes:
+def _create_payload(name: str, digest: str) -> bytes:
     critical = {"identity": {"docker-reference": name}, "image": {"docker-manifest-digest": digest}, "type": _TYPE}
     return msgspec.json.encode({"critical": critical, "optional": None})
 
 
-def _config(layers: tuple[Descriptor, ...]) -> bytes:
-    """The configuration that clients of images look for; the payloads are not compressed, so each is its own diff."""
+def _create_config(layers: tuple[Descriptor, ...]) -> bytes:
+    """Return the image configuration that clients expect; payloads are uncompressed: their digests are the diff IDs."""
     config: dict[str, Any] = {
         "architecture": "",
         "os": "",

@@ -13,9 +13,9 @@ from kubekeep.model.cloud import DOCUMENTS, GROUPS, CloudRequest
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import Provider
 from kubekeep.sources.cloud import aks, eks, gke
-from kubekeep.sources.cloud.aws_auth import mapped_node_roles
-from kubekeep.sources.cloud.documents import missing
-from kubekeep.sources.cloud.identity import Hints, azure_of, identify, profile_of
+from kubekeep.sources.cloud.documents import create_gaps
+from kubekeep.sources.cloud.eks import read_mapped_node_roles
+from kubekeep.sources.cloud.identity import ClusterHints, detect_azure_cloud, find_aws_profile, identify
 
 _NAME_IT: Final = "name the cluster with --cloud-cluster"
 
@@ -44,20 +44,20 @@ def described(
 
 
 def described_live(
-    request: CloudRequest, hints: Hints, connection: KubeConnection, kinds: AbstractSet[str]
+    request: CloudRequest, hints: ClusterHints, connection: KubeConnection, kinds: AbstractSet[str]
 ) -> Iterator[dict[str, Any] | CoverageGap]:
     """The same about the live cluster at the end of `connection`: the one of `hints`, where `request` names none."""
     cluster = request.cluster or identify(hints)
     if cluster is None:
         known: Iterable[Provider] = DOCUMENTS if hints.provider is None else (hints.provider,)
         for provider in known:
-            yield from missing(
+            yield from create_gaps(
                 provider, _wanted(provider, kinds), _NAME_IT, "which cluster of a cloud it is, nothing tells"
             )
         return
-    profile = request.profile or profile_of(hints.access)
-    mapped = mapped_node_roles(connection) if cluster.provider == "eks" else None
-    azure = azure_of(hints) or request.endpoints.azure
+    profile = request.profile or find_aws_profile(hints.access)
+    mapped = read_mapped_node_roles(connection) if cluster.provider == "eks" else None
+    azure = detect_azure_cloud(hints) or request.endpoints.azure
     endpoints = msgspec.structs.replace(request.endpoints, azure=azure)
     told = msgspec.structs.replace(request, cluster=cluster, profile=profile, endpoints=endpoints)
     yield from described(told, kinds, mapped)

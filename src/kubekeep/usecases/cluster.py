@@ -29,7 +29,7 @@ from kubekeep.posture.reach import judges_nothing, wide
 from kubekeep.posture.routes import ROUTES
 from kubekeep.posture.select import Selection
 from kubekeep.posture.workload import parse_workload
-from kubekeep.sources.cloud.identity import Hints
+from kubekeep.sources.cloud.identity import ClusterHints
 from kubekeep.sources.cluster import kubelets
 from kubekeep.sources.cluster.collect import Collection
 from kubekeep.sources.cluster.definitions import DefinitionWatch, list_definition_queries
@@ -174,7 +174,7 @@ class LiveCluster:
 
     def _described(self, cloud: CloudRequest, needed: ClusterScope) -> Iterator[Resource]:
         """What its cloud tells of it."""
-        hints = Hints(self._request.access, self._node)
+        hints = ClusterHints(self._request.access, self._node)
         for item in described_live(cloud, hints, self._connection, needed.kinds):
             if isinstance(item, CoverageGap):
                 self.gaps.append(item)

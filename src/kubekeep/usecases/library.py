@@ -11,15 +11,15 @@ from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.library import package
 from kubekeep.library.load import Library, LibraryError, builtin
 from kubekeep.registry import artifacts, keys
-from kubekeep.registry.artifact import TITLE, VERSION
 from kubekeep.registry.credentials import Keychain
-from kubekeep.registry.errors import RefusedError
+from kubekeep.registry.errors import RejectedArtifactError
 from kubekeep.registry.keys import Password
-from kubekeep.registry.reference import Reference
-from kubekeep.registry.repository import Repository
+from kubekeep.registry.manifest import TITLE, VERSION
+from kubekeep.registry.reference import ArtifactReference
+from kubekeep.registry.repository import OciRepository
 from kubekeep.sinks.folder import atomic_folder
 
-KIND: Final = artifacts.Kind(
+KIND: Final = artifacts.ArtifactFormat(
     artifact_type="application/vnd.kubekeep.library.v1",
     layer_type="application/vnd.kubekeep.library.v1.tar+gzip",
     most_bytes=package.MOST_BYTES,
@@ -34,9 +34,9 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     config: Path
     plain_http: bool = False
 
-    def open(self, reference: Reference) -> Repository:
+    def open(self, reference: ArtifactReference) -> OciRepository:
         """The repository of `reference`; nothing is sent yet."""
-        return Repository(reference, Keychain(self.config), plain_http=self.plain_http)
+        return OciRepository(reference, Keychain(self.config), plain_http=self.plain_http)
 
 
 class Shared(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +51,7 @@ class Shared(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def push(
-    folder: Path, reference: Reference, access: Access, *, key: bytes | None = None, password: Password = bytes
+    folder: Path, reference: ArtifactReference, access: Access, *, key: bytes | None = None, password: Password = bytes
 ) -> Shared:
     """Push the library in `folder`, signed with the private `key` in PEM.
 
@@ -61,7 +61,7 @@ def push(
     if not root.is_dir():
         raise LibraryError(f"{folder}: no such folder")
     files = _contents(root)
-    signer = None if key is None else keys.private_key(key, password)
+    signer = None if key is None else keys.load_private_key(key, password)
     title = reference.repository.rpartition("/")[2]
     with access.open(reference) as repository:
         digest = artifacts.push(
@@ -76,13 +76,13 @@ def push(
     return _shared(files, digest, signed_by)
 
 
-def pull(reference: Reference, folder: Path, access: Access, *, key: bytes | None = None) -> Shared:
+def pull(reference: ArtifactReference, folder: Path, access: Access, *, key: bytes | None = None) -> Shared:
     """Pull the library of `reference` into `folder`, which appears whole or not at all.
 
     With `key`, a public key in PEM, only what is signed with it. Raises FileExistsError for a folder that is not a
     pulled library as it came, RefusedError for what must not be used, KeyFileError, RegistryError and OSError.
     """
-    verifier = None if key is None else keys.public_key(key)
+    verifier = None if key is None else keys.load_public_key(key)
     _check_free(folder)
     with access.open(reference) as repository:
         pulled = artifacts.pull(repository, reference, KIND, verifier)
@@ -102,7 +102,7 @@ def pull(reference: Reference, folder: Path, access: Access, *, key: bytes | Non
             _check_nothing_else(_contents(fresh), files)
             _check_free(folder)
     except LibraryError as error:
-        raise RefusedError(f"{reference}: {error}") from error
+        raise RejectedArtifactError(f"{reference}: {error}") from error
     return _shared(files, pulled.digest, signed_by)
 
 

@@ -11,7 +11,7 @@ import yaml
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.connection import KubeConnection
 from kubekeep.kube.kubeconfig import Kubeconfig
-from kubekeep.sources.cloud.aws_auth import mapped_node_roles, node_roles
+from kubekeep.sources.cloud.eks import parse_node_roles, read_mapped_node_roles
 from tests.cluster.cluster import Cluster
 
 ROLE = "arn:aws:iam::123456789012:role"
@@ -41,7 +41,7 @@ def aws_auth(text: str) -> dict[str, Any]:
 
 def asked(kubeconfig: Path) -> tuple[str, ...] | None:
     with KubeConnection(ClusterRequest(access=Kubeconfig((str(kubeconfig),)).access())) as connection:
-        return mapped_node_roles(connection)
+        return read_mapped_node_roles(connection)
 
 
 def test_what_a_cluster_tells(own_cluster: Cluster) -> None:
@@ -68,10 +68,10 @@ def test_what_a_cluster_tells(own_cluster: Cluster) -> None:
     ],
 )
 def test_roles_of_nodes(text: str, expected: list[str]) -> None:
-    assert list(node_roles(text)) == expected
+    assert list(parse_node_roles(text)) == expected
 
 
 @pytest.mark.parametrize("text", ["rolearn: x", "- [", "[" * 5000, "x" * (2 << 20)])
 def test_what_is_no_list(text: str) -> None:
     with pytest.raises((yaml.YAMLError, ValueError, RecursionError)):
-        list(node_roles(text))
+        list(parse_node_roles(text))

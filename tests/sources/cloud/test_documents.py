@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kubekeep.model.redaction import MASK
-from kubekeep.sources.cloud.documents import document, without_secrets
+from kubekeep.sources.cloud.documents import create_document, mask_secrets
 
 PAIRS = {"startup-script": "curl -H 'X-Key: of-the-test'", "db": "of-the-test", "disable-legacy-endpoints": "true"}
 
@@ -18,13 +18,13 @@ PAIRS = {"startup-script": "curl -H 'X-Key: of-the-test'", "db": "of-the-test", 
     ids=["api", "go", "protocol-buffers"],
 )
 def test_what_the_machines_of_gke_get_keeps_its_keys_alone(config: str, metadata: str) -> None:
-    found = document("gke", "ClusterDescribe", "shop", {config: {"imageType": "COS", metadata: PAIRS}})
+    found = create_document("gke", "ClusterDescribe", "shop", {config: {"imageType": "COS", metadata: PAIRS}})
     assert found["data"] == {config: {"imageType": "COS", metadata: dict.fromkeys(PAIRS, MASK)}}
 
 
 def test_node_pools_are_masked_as_well() -> None:
     pools = [{"name": "a", "config": {"metadata": PAIRS, "tags": ["web"]}}, {"name": "b", "config": {"metadata": {}}}]
-    found = document("gke", "ClusterDescribe", "shop", {"nodePools": pools})
+    found = create_document("gke", "ClusterDescribe", "shop", {"nodePools": pools})
     assert found["data"]["nodePools"] == [
         {"name": "a", "config": {"metadata": dict.fromkeys(PAIRS, MASK), "tags": ["web"]}},
         {"name": "b", "config": {"metadata": {}}},
@@ -33,14 +33,14 @@ def test_node_pools_are_masked_as_well() -> None:
 
 def test_values_of_any_shape_are_masked() -> None:
     items: dict[str, Any] = {"items": [{"key": "db", "value": "of-the-test"}, ""], "number": 7, "none": None}
-    assert without_secrets({"config": {"metadata": items}}) == {
+    assert mask_secrets({"config": {"metadata": items}}) == {
         "config": {"metadata": {"items": [{"key": MASK, "value": MASK}, ""], "number": MASK, "none": None}}
     }
 
 
 def test_other_metadata_stays() -> None:
     value = {"metadata": {"name": "shop"}, "addonProfiles": {"x": {"config": {"useAADAuth": "true"}}}}
-    assert without_secrets(value) == value
+    assert mask_secrets(value) == value
 
 
 @pytest.mark.parametrize(
@@ -58,4 +58,4 @@ def test_other_metadata_stays() -> None:
 def test_tokens_are_looked_for_in_every_text(text: str, expected: str, place: str) -> None:
     tags: Any = {"note": text} if place == "tags" else [text]
     kept: Any = {"note": expected} if place == "tags" else [expected]
-    assert without_secrets({"tags": tags}) == {"tags": kept}
+    assert mask_secrets({"tags": tags}) == {"tags": kept}

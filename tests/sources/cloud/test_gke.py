@@ -12,7 +12,7 @@ import pytest
 from kubekeep.model.cloud import DOCUMENTS, CloudCluster, Endpoints
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.redaction import MASK
-from kubekeep.sources.cloud.gke import describe, endpoints_of
+from kubekeep.sources.cloud.gke import describe, list_endpoints
 from tests.sources.cloud import google
 from tests.sources.cloud.service import TOKEN, UNIVERSE, Answer, Cloud, everywhere, log_in, told
 
@@ -68,7 +68,7 @@ def test_all_endpoints_of_a_cluster() -> None:
     numbers = {"ipEndpointsConfig": {"publicEndpoint": "203.0.113.9", "privateEndpoint": "10.0.0.3"}}
     cluster = google.cluster(controlPlaneEndpointsConfig=names | numbers)
     expected = {"203.0.113.7", "10.0.0.2", "gke-1.europe-west1.gke.goog", "203.0.113.9", "10.0.0.3"}
-    assert endpoints_of(cluster) == expected
+    assert list_endpoints(cluster) == expected
 
 
 def test_documents_have_no_keys_and_say_that_there_are_some(cloud: Cloud) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from kubekeep.kube.access import ClusterAccess, ClusterLogin, Plugin
 from kubekeep.model.cloud import CloudCluster
-from kubekeep.sources.cloud.identity import Hints, azure_of, identify, profile_of
+from kubekeep.sources.cloud.identity import ClusterHints, detect_azure_cloud, find_aws_profile, identify
 
 EKS = CloudCluster(provider="eks", place="eu-west-1", name="shop")
 CHINA = CloudCluster(provider="eks", place="cn-north-1", name="shop")
@@ -40,67 +40,84 @@ GOOGLE = node("gce://shop-prod/europe-west1-b/gke-shop-default-pool-1a2b-c3d4")
 @pytest.mark.parametrize(
     ("hints", "expected"),
     [
-        (Hints(access("arn:aws:eks:eu-west-1:123456789012:cluster/shop")), EKS),
-        (Hints(access("me@shop.eu-west-1.eksctl.io")), EKS),
-        (Hints(access("work", SERVER, "eks", "get-token", "--cluster-name", "shop", "--region", "eu-west-1")), EKS),
-        (Hints(access("work", "https://x", "--region=eu-west-1", "eks", "get-token", "--cluster-name=shop")), EKS),
-        (Hints(access("work", SERVER, "token", "-i", "shop")), EKS),
-        (Hints(access("work", "https://x", "token", "-i", "shop", env=(("AWS_REGION", "eu-west-1"),))), EKS),
-        (Hints(access("work", "https://x", "token", "-i", "shop"), AWS), EKS),
-        (Hints(access("in-cluster"), node("aws:///eu-west-1b/i-0", **{"alpha.eksctl.io/cluster-name": "shop"})), EKS),
-        (Hints(access("work", "https://x.eks-cluster.eu-west-1.api.aws", "token", "-i", "shop")), EKS),
-        (Hints(access("work", CHINA_SERVER, "token", "-i", "shop")), CHINA),
-        (Hints(access("work", "https://x.cn-north-1.api.amazonwebservices.com.cn", "token", "-i", "shop")), CHINA),
-        (Hints(access("arn:aws-cn:eks:cn-north-1:123456789012:cluster/shop")), CHINA),
-        (Hints(access("work", "https://x", "token", "-i", "shop"), node("aws:///cn-north-1a/i-0")), CHINA),
-        (Hints(access("arn:aws-us-gov:eks:us-gov-west-1:123456789012:cluster/shop")), GOVERNMENT),
-        (Hints(access("work", "https://x", "token", "-i", "shop"), node("aws:///us-gov-west-1b/i-0")), GOVERNMENT),
+        (ClusterHints(access("arn:aws:eks:eu-west-1:123456789012:cluster/shop")), EKS),
+        (ClusterHints(access("me@shop.eu-west-1.eksctl.io")), EKS),
         (
-            Hints(access("work", "https://x.gr7.eusc-de-east-1.eks.amazonaws.eu", "token", "-i", "shop")),
+            ClusterHints(access("work", SERVER, "eks", "get-token", "--cluster-name", "shop", "--region", "eu-west-1")),
+            EKS,
+        ),
+        (
+            ClusterHints(access("work", "https://x", "--region=eu-west-1", "eks", "get-token", "--cluster-name=shop")),
+            EKS,
+        ),
+        (ClusterHints(access("work", SERVER, "token", "-i", "shop")), EKS),
+        (ClusterHints(access("work", "https://x", "token", "-i", "shop", env=(("AWS_REGION", "eu-west-1"),))), EKS),
+        (ClusterHints(access("work", "https://x", "token", "-i", "shop"), AWS), EKS),
+        (
+            ClusterHints(
+                access("in-cluster"), node("aws:///eu-west-1b/i-0", **{"alpha.eksctl.io/cluster-name": "shop"})
+            ),
+            EKS,
+        ),
+        (ClusterHints(access("work", "https://x.eks-cluster.eu-west-1.api.aws", "token", "-i", "shop")), EKS),
+        (ClusterHints(access("work", CHINA_SERVER, "token", "-i", "shop")), CHINA),
+        (
+            ClusterHints(access("work", "https://x.cn-north-1.api.amazonwebservices.com.cn", "token", "-i", "shop")),
+            CHINA,
+        ),
+        (ClusterHints(access("arn:aws-cn:eks:cn-north-1:123456789012:cluster/shop")), CHINA),
+        (ClusterHints(access("work", "https://x", "token", "-i", "shop"), node("aws:///cn-north-1a/i-0")), CHINA),
+        (ClusterHints(access("arn:aws-us-gov:eks:us-gov-west-1:123456789012:cluster/shop")), GOVERNMENT),
+        (
+            ClusterHints(access("work", "https://x", "token", "-i", "shop"), node("aws:///us-gov-west-1b/i-0")),
+            GOVERNMENT,
+        ),
+        (
+            ClusterHints(access("work", "https://x.gr7.eusc-de-east-1.eks.amazonaws.eu", "token", "-i", "shop")),
             CloudCluster(provider="eks", place="eusc-de-east-1", name="shop"),
         ),
-        (Hints(access("in-cluster"), LOCAL_ZONE), CloudCluster(provider="eks", place="us-west-2", name="shop")),
+        (ClusterHints(access("in-cluster"), LOCAL_ZONE), CloudCluster(provider="eks", place="us-west-2", name="shop")),
         (
-            Hints(access("gke_shop-prod_europe-west1_shop")),
+            ClusterHints(access("gke_shop-prod_europe-west1_shop")),
             CloudCluster(provider="gke", account="shop-prod", place="europe-west1", name="shop"),
         ),
         (
-            Hints(
+            ClusterHints(
                 access("work", "https://203.0.113.7:443"), node("gce://eu0:shop-prod/u-germany-northeast1-a/gke-shop")
             ),
             CloudCluster(provider="gke", account="eu0:shop-prod", endpoint="203.0.113.7"),
         ),
         (
-            Hints(access("work", "https://203.0.113.7:443"), GOOGLE),
+            ClusterHints(access("work", "https://203.0.113.7:443"), GOOGLE),
             CloudCluster(provider="gke", account="shop-prod", endpoint="203.0.113.7"),
         ),
         (
-            Hints(access("shop"), AZURE),
+            ClusterHints(access("shop"), AZURE),
             CloudCluster(provider="aks", account="26fe00f8", node_group="mc_shops_shop_westeurope"),
         ),
     ],
 )
-def test_clusters(hints: Hints, expected: CloudCluster) -> None:
+def test_clusters(hints: ClusterHints, expected: CloudCluster) -> None:
     assert identify(hints) == expected
 
 
 @pytest.mark.parametrize(
     "hints",
     [
-        Hints(access("kind-kind")),
-        Hints(access("in-cluster"), AWS),
-        Hints(access("work", "https://x", "token", "-i", "shop")),
-        Hints(access("work", "https://x", "token", "-i")),
-        Hints(access("work"), node("kind://docker/kind/worker")),
+        ClusterHints(access("kind-kind")),
+        ClusterHints(access("in-cluster"), AWS),
+        ClusterHints(access("work", "https://x", "token", "-i", "shop")),
+        ClusterHints(access("work", "https://x", "token", "-i")),
+        ClusterHints(access("work"), node("kind://docker/kind/worker")),
         # What a Node says is no name that a cloud would give.
-        Hints(access("work"), node("aws:///eu-west-1b/i-0", **{"alpha.eksctl.io/cluster-name": "../../iam"})),
-        Hints(access("work"), node("gce://../../x/y")),
-        Hints(access("work"), {"metadata": {"labels": None}, "spec": None}),
+        ClusterHints(access("work"), node("aws:///eu-west-1b/i-0", **{"alpha.eksctl.io/cluster-name": "../../iam"})),
+        ClusterHints(access("work"), node("gce://../../x/y")),
+        ClusterHints(access("work"), {"metadata": {"labels": None}, "spec": None}),
         # The kubeconfig may call a cluster what it likes.
-        Hints(access("gke_shop-prod_europe-west1_shop"), AWS),
+        ClusterHints(access("gke_shop-prod_europe-west1_shop"), AWS),
     ],
 )
-def test_nothing_tells(hints: Hints) -> None:
+def test_nothing_tells(hints: ClusterHints) -> None:
     assert identify(hints) is None
 
 
@@ -111,28 +128,28 @@ LOGIN = ("get-token", "--environment")
 @pytest.mark.parametrize(
     ("hints", "name"),
     [
-        (Hints(access("shop", "https://shop-1a2b3c4d.hcp.westeurope.azmk8s.io:443")), "AzureCloud"),
-        (Hints(access("shop", GOV_SERVER)), "AzureUSGovernment"),
-        (Hints(access("shop", "https://a.privatelink.chinaeast2.cx.prod.service.azk8s.cn")), "AzureChinaCloud"),
-        (Hints(access("shop", "https://10.0.0.1", *LOGIN, "AzureUSGovernmentCloud")), "AzureUSGovernment"),
-        (Hints(access("shop", "https://10.0.0.1", *LOGIN, "AzureChinaCloud")), "AzureChinaCloud"),
+        (ClusterHints(access("shop", "https://shop-1a2b3c4d.hcp.westeurope.azmk8s.io:443")), "AzureCloud"),
+        (ClusterHints(access("shop", GOV_SERVER)), "AzureUSGovernment"),
+        (ClusterHints(access("shop", "https://a.privatelink.chinaeast2.cx.prod.service.azk8s.cn")), "AzureChinaCloud"),
+        (ClusterHints(access("shop", "https://10.0.0.1", *LOGIN, "AzureUSGovernmentCloud")), "AzureUSGovernment"),
+        (ClusterHints(access("shop", "https://10.0.0.1", *LOGIN, "AzureChinaCloud")), "AzureChinaCloud"),
         (
-            Hints(access("shop"), node("azure:///x", **{"topology.kubernetes.io/region": "usdodeast"})),
+            ClusterHints(access("shop"), node("azure:///x", **{"topology.kubernetes.io/region": "usdodeast"})),
             "AzureUSGovernment",
         ),
         (
-            Hints(access("shop"), node("azure:///x", **{"topology.kubernetes.io/region": "chinanorth3"})),
+            ClusterHints(access("shop"), node("azure:///x", **{"topology.kubernetes.io/region": "chinanorth3"})),
             "AzureChinaCloud",
         ),
         # Where the API server is wins over what a Node says.
         (
-            Hints(access("shop", GOV_SERVER), node("x", **{"topology.kubernetes.io/region": "chinaeast"})),
+            ClusterHints(access("shop", GOV_SERVER), node("x", **{"topology.kubernetes.io/region": "chinaeast"})),
             "AzureUSGovernment",
         ),
     ],
 )
-def test_clouds_of_azure(hints: Hints, name: str) -> None:
-    found = azure_of(hints)
+def test_clouds_of_azure(hints: ClusterHints, name: str) -> None:
+    found = detect_azure_cloud(hints)
     assert found is not None
     assert found.names[0] == name
 
@@ -140,17 +157,17 @@ def test_clouds_of_azure(hints: Hints, name: str) -> None:
 @pytest.mark.parametrize(
     "hints",
     [
-        Hints(access("shop"), AZURE),
-        Hints(access("shop"), node("azure:///x", **{"topology.kubernetes.io/region": "westeurope"})),
-        Hints(access("shop", "https://azmk8s.io.example")),
-        Hints(access("shop", "https://10.0.0.1", *LOGIN, "AzureStackCloud")),
+        ClusterHints(access("shop"), AZURE),
+        ClusterHints(access("shop"), node("azure:///x", **{"topology.kubernetes.io/region": "westeurope"})),
+        ClusterHints(access("shop", "https://azmk8s.io.example")),
+        ClusterHints(access("shop", "https://10.0.0.1", *LOGIN, "AzureStackCloud")),
     ],
 )
-def test_no_cloud_of_azure_is_told(hints: Hints) -> None:
-    assert azure_of(hints) is None
+def test_no_cloud_of_azure_is_told(hints: ClusterHints) -> None:
+    assert detect_azure_cloud(hints) is None
 
 
 def test_the_profile_of_the_kubeconfig() -> None:
-    assert profile_of(access()) == ""
-    assert profile_of(access("work", SERVER, "eks", "get-token", env=(("AWS_PROFILE", "prod"),))) == "prod"
-    assert profile_of(access("work", SERVER, "eks", "get-token", "--profile", "prod")) == "prod"
+    assert find_aws_profile(access()) == ""
+    assert find_aws_profile(access("work", SERVER, "eks", "get-token", env=(("AWS_PROFILE", "prod"),))) == "prod"
+    assert find_aws_profile(access("work", SERVER, "eks", "get-token", "--profile", "prod")) == "prod"

@@ -1,1 +1,1 @@
-"""What clouds tell of their managed clusters, through their own SDKs. Reads only; asks nobody unless told to."""
+"""Descriptions of managed clusters from their clouds, through the clouds' SDKs. Reads only, and only on request."""

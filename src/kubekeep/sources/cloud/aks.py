@@ -1,6 +1,6 @@
-"""An AKS cluster, and who has which role in its subscription, as Azure's API tells it, through Azure's SDK. Reads only.
+"""Description and role assignments of an AKS cluster, through the Azure SDK. Reads only.
 
-The SDK (azure-identity, azure-core) finds credentials, sends and tries again; nothing is tried more than three times.
+The SDK (azure-identity, azure-core) finds credentials, sends requests and retries, three tries at most.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 from kubekeep.model.cloud import CLUSTER, ENTITIES, POLICIES, AzureCloud, CloudCluster
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.json_values import as_mapping
-from kubekeep.sources.cloud.documents import document, missing
-from kubekeep.sources.cloud.errors import CloudError, mapping, refusal, sdk
+from kubekeep.sources.cloud.documents import create_document, create_gaps
+from kubekeep.sources.cloud.errors import CloudError, import_sdk, require_mapping, to_cloud_error
 
 _CLUSTERS: Final = "2025-05-01"
 _AUTHORIZATION: Final = "2022-04-01"
-"""Versions of Azure's API for clusters and for roles."""
+"""API versions for clusters and for roles."""
 _LOGIN: Final = "log in to Azure"
 _MOST_PAGES: Final = 100
 
@@ -26,57 +26,60 @@ _MOST_PAGES: Final = 100
 def describe(
     cluster: CloudCluster, kinds: AbstractSet[str], azure: AzureCloud
 ) -> Iterator[dict[str, Any] | CoverageGap]:
-    """The documents of `kinds` about `cluster`, and a gap for each one that cannot be had; `azure` is asked."""
+    """Yield the documents of `kinds` about `cluster`, and a coverage gap for each one that cannot be read.
+
+    `azure` is the Azure cloud with its endpoints.
+    """
     try:
-        subscription = _Subscription(cluster.account, azure)
-        described = subscription.cluster(cluster)
+        subscription = _AzureSubscription(cluster.account, azure)
+        described = subscription.get_cluster(cluster)
     except CloudError as error:
-        yield from missing("aks", kinds, error.needs, str(error))
+        yield from create_gaps("aks", kinds, error.needs, str(error))
         return
     name = str(described.get("name") or cluster.name)
     if CLUSTER in kinds:
-        yield document("aks", CLUSTER, name, described)
+        yield create_document("aks", CLUSTER, name, described)
     if not kinds & {ENTITIES, POLICIES}:
         return
     try:
-        assignments = subscription.listed("roleAssignments")
+        assignments = subscription.list_role_objects("roleAssignments")
     except CloudError as error:
-        yield from missing("aks", kinds & {ENTITIES, POLICIES}, error.needs, str(error))
+        yield from create_gaps("aks", kinds & {ENTITIES, POLICIES}, error.needs, str(error))
         return
     if ENTITIES in kinds:
-        yield document("aks", ENTITIES, name, {"roleAssignments": assignments})
+        yield create_document("aks", ENTITIES, name, {"roleAssignments": assignments})
     if POLICIES in kinds:
         try:
-            definitions = subscription.listed("roleDefinitions")
+            definitions = subscription.list_role_objects("roleDefinitions")
         except CloudError as error:
-            yield from missing("aks", {POLICIES}, error.needs, str(error))
+            yield from create_gaps("aks", {POLICIES}, error.needs, str(error))
             return
-        yield document("aks", POLICIES, name, {"roleDefinitions": _assigned(definitions, assignments)})
+        yield create_document("aks", POLICIES, name, {"roleDefinitions": _select_assigned(definitions, assignments)})
 
 
-def _assigned(definitions: list[Any], assignments: list[Any]) -> list[Any]:
-    """The definitions of roles that somebody has: there are hundreds of others."""
-    names = {_last(item.get("properties", {}).get("roleDefinitionId")) for item in assignments}
-    return [item for item in definitions if _last(item.get("id")) in names]
+def _select_assigned(definitions: list[Any], assignments: list[Any]) -> list[Any]:
+    """Return the role definitions that are assigned; a subscription has hundreds of others."""
+    names = {_last_segment(entry.get("properties", {}).get("roleDefinitionId")) for entry in assignments}
+    return [entry for entry in definitions if _last_segment(entry.get("id")) in names]
 
 
-def _last(identity: Any) -> str:
+def _last_segment(identity: Any) -> str:
     return str(identity).rpartition("/")[2].lower()
 
 
-class _Subscription:
-    """A subscription of Azure, as the user that the SDK finds."""
+class _AzureSubscription:
+    """An Azure subscription, accessed as the user found by the SDK."""
 
     def __init__(self, identity: str, azure: AzureCloud) -> None:
-        """Raises CloudError where there is no SDK."""
-        core, policies = sdk("azure.core", "azure"), sdk("azure.core.pipeline.policies", "azure")
-        transport = sdk("azure.core.pipeline.transport", "azure")
-        self._errors = sdk("azure.core.exceptions", "azure")
-        self._request = sdk("azure.core.rest", "azure").HttpRequest
+        """Load the SDK. Raises CloudError if it is not installed."""
+        core, policies = import_sdk("azure.core", "azure"), import_sdk("azure.core.pipeline.policies", "azure")
+        transport = import_sdk("azure.core.pipeline.transport", "azure")
+        self._errors = import_sdk("azure.core.exceptions", "azure")
+        self._request = import_sdk("azure.core.rest", "azure").HttpRequest
         self._identity = identity
         self._endpoint = azure.manager
         login = {"authority": azure.authority} if azure.authority else {}
-        credential = sdk("azure.identity", "azure").DefaultAzureCredential(**login)
+        credential = import_sdk("azure.identity", "azure").DefaultAzureCredential(**login)
         self._client = core.PipelineClient(
             azure.manager,
             policies=[
@@ -87,28 +90,28 @@ class _Subscription:
             transport=transport.RequestsTransport(connection_timeout=5, read_timeout=30),
         )
 
-    def cluster(self, wanted: CloudCluster) -> dict[str, Any]:
-        """The description of a cluster, known by name or by the resource group of its nodes. Raises CloudError."""
+    def get_cluster(self, requested: CloudCluster) -> dict[str, Any]:
+        """Return the description of a cluster, by name or by its node resource group. Raises CloudError."""
         right = "Microsoft.ContainerService/managedClusters/read"
         provider = "providers/Microsoft.ContainerService/managedClusters"
-        if wanted.name:
-            path = f"/subscriptions/{self._identity}/resourceGroups/{wanted.place}/{provider}/{wanted.name}"
+        if requested.name:
+            path = f"/subscriptions/{self._identity}/resourceGroups/{requested.place}/{provider}/{requested.name}"
             return self._get(f"{self._endpoint}{path}?api-version={_CLUSTERS}", right)
         path = f"/subscriptions/{self._identity}/{provider}"
-        for item in self._pages(f"{self._endpoint}{path}?api-version={_CLUSTERS}", right):
-            group = str(item.get("properties", {}).get("nodeResourceGroup"))
-            if group.lower() == wanted.node_group.lower():
-                return dict(item)
-        raise CloudError("name the cluster with --cloud-cluster", f"no cluster has its nodes in {wanted.node_group}")
+        for description in self._iterate_pages(f"{self._endpoint}{path}?api-version={_CLUSTERS}", right):
+            group = str(description.get("properties", {}).get("nodeResourceGroup"))
+            if group.lower() == requested.node_group.lower():
+                return dict(description)
+        raise CloudError("name the cluster with --cloud-cluster", f"no cluster has its nodes in {requested.node_group}")
 
-    def listed(self, what: str) -> list[Any]:
-        """All `roleAssignments` or `roleDefinitions` that hold in the subscription. Raises CloudError."""
-        path = f"/subscriptions/{self._identity}/providers/Microsoft.Authorization/{what}"
+    def list_role_objects(self, kind: str) -> list[Any]:
+        """Return all `roleAssignments` or `roleDefinitions` of the subscription. Raises CloudError."""
+        path = f"/subscriptions/{self._identity}/providers/Microsoft.Authorization/{kind}"
         url = f"{self._endpoint}{path}?api-version={_AUTHORIZATION}"
-        return list(self._pages(url, f"Microsoft.Authorization/{what}/read"))
+        return list(self._iterate_pages(url, f"Microsoft.Authorization/{kind}/read"))
 
-    def _pages(self, url: str, right: str) -> Iterator[dict[str, Any]]:
-        """The items of a list, page by page. The token goes to nobody but who was asked first."""
+    def _iterate_pages(self, url: str, right: str) -> Iterator[dict[str, Any]]:
+        """Yield the entries of all pages. Pages on another host are refused, so that it never gets the token."""
         for _ in range(_MOST_PAGES):
             page = self._get(url, right)
             yield from page.get("value", ())
@@ -125,16 +128,16 @@ class _Subscription:
             response = self._client.send_request(self._request("GET", url))
             answer = response.json() if response.content else {}
         except errors.ClientAuthenticationError as error:
-            raise CloudError(_LOGIN, _first(error)) from None
+            raise CloudError(_LOGIN, _first_line(error)) from None
         except (errors.AzureError, ValueError) as error:
-            raise CloudError("let Azure be reached", _first(error)) from None
+            raise CloudError("let Azure be reached", _first_line(error)) from None
         if response.status_code == 200:
-            return mapping(answer)
+            return require_mapping(answer)
         details = as_mapping(as_mapping(answer).get("error"))
         why = f"{response.status_code} {details.get('code', response.reason)}: {details.get('message', '')}"
-        raise refusal(response.status_code, why, login=_LOGIN, right=right)
+        raise to_cloud_error(response.status_code, why, login=_LOGIN, right=right)
 
 
-def _first(error: Exception) -> str:
-    """The first line of a message: the rest is about each way to log in that was tried."""
+def _first_line(error: Exception) -> str:
+    """Return the first line of a message; the others describe each login method that was tried."""
     return next(iter(str(error).splitlines()), type(error).__name__)

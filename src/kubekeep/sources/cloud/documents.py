@@ -1,4 +1,4 @@
-"""Documents about a managed cluster in the form that controls read, without keys and secrets. Asks nobody."""
+"""Documents about managed clusters in the form used by controls, without secrets. Sends no requests."""
 
 from __future__ import annotations
 
@@ -18,27 +18,26 @@ _SECRET: Final = frozenset(
         *("password", "adminpassword", "serverappsecret", "secret", "keydata", "customcatrustcertificates"),
     }
 )
-"""Fields whose values nobody needs: certificates, keys and passwords, in lower case and without underscores."""
+"""Fields with certificates, keys and passwords, in lower case without underscores."""
 _MACHINES: Final = frozenset({"nodeconfig", "config"})
-"""Fields of GKE whose `metadata` the machines of nodes get: pairs that people fill as they like, with scripts, keys and
-passwords (GKE API, NodeConfig)."""
+"""Fields of GKE whose `metadata` is passed to nodes: any keys and values, also scripts, keys and passwords (NodeConfig)."""
 
 
-def document(provider: Provider, kind: str, name: str, data: Any) -> dict[str, Any]:
-    """The document of `kind` about the cluster `name`; `data` is an answer of the cloud, of which a copy is kept.
+def create_document(provider: Provider, kind: str, name: str, response: Any) -> dict[str, Any]:
+    """Return the document of `kind` about the cluster `name` with a masked copy of the cloud's response.
 
-    What is in it is JSON: moments are text. Where a key or a password stood, it says only that there was one.
+    Timestamps are converted to text. A mask replaces keys and passwords.
     """
     return {
         "apiVersion": f"{GROUPS[provider]}/v1",
         "kind": kind,
         "metadata": {"name": name, "provider": provider},
-        "data": without_secrets(msgspec.to_builtins(data, str_keys=True)),
+        "data": mask_secrets(msgspec.to_builtins(response, str_keys=True)),
     }
 
 
-def missing(provider: Provider, kinds: Iterable[str], needs: str, why: str) -> list[CoverageGap]:
-    """The gaps for documents of `kinds` that could not be had; `needs` is what to do about it."""
+def create_gaps(provider: Provider, kinds: Iterable[str], needs: str, why: str) -> list[CoverageGap]:
+    """Return the coverage gaps of documents of `kinds` that cannot be read; `needs` is the action to take."""
     return [
         CoverageGap(group=GROUPS[provider], version="v1", kind=kind, resource=kind, why=why, needs=needs)
         for kind in DOCUMENTS[provider]
@@ -46,38 +45,38 @@ def missing(provider: Provider, kinds: Iterable[str], needs: str, why: str) -> l
     ]
 
 
-def without_secrets(value: Any) -> Any:
-    """A copy of `value` (JSON) in which certificates, keys, passwords and tokens are masked; empty ones stay empty.
+def mask_secrets(value: Any) -> Any:
+    """Return a copy of JSON with certificates, keys, passwords and tokens masked; empty values stay.
 
-    So are all values of the `metadata` of GKE's nodes, of which the keys stay.
+    The values of `metadata` of GKE nodes are masked too; its keys stay.
     """
     if isinstance(value, dict):
-        return {key: _field(_plain(key), item) for key, item in value.items()}
+        return {key: _mask_field(_normalise(key), element) for key, element in value.items()}
     if isinstance(value, list):
-        return [without_secrets(item) for item in value]
+        return [mask_secrets(element) for element in value]
     return mask_tokens(value) if isinstance(value, str) else value
 
 
-def _field(name: str, value: Any) -> Any:
+def _mask_field(name: str, value: Any) -> Any:
     if value and name in _SECRET:
         return MASK
     if name in _MACHINES and isinstance(value, dict):
         return {
-            key: _masked(item) if _plain(key) == "metadata" else _field(_plain(key), item)
-            for key, item in value.items()
+            key: _mask_all(element) if _normalise(key) == "metadata" else _mask_field(_normalise(key), element)
+            for key, element in value.items()
         }
-    return without_secrets(value)
+    return mask_secrets(value)
 
 
-def _masked(value: Any) -> Any:
-    """The keys of `value`, with a mask in the place of all that is not empty."""
+def _mask_all(value: Any) -> Any:
+    """Replace all non-empty values in `value` by the mask; keys stay."""
     if isinstance(value, dict):
-        return {key: _masked(item) for key, item in value.items()}
+        return {key: _mask_all(element) for key, element in value.items()}
     if isinstance(value, list):
-        return [_masked(item) for item in value]
+        return [_mask_all(element) for element in value]
     return MASK if value else value
 
 
-def _plain(key: Any) -> str:
-    """A name in any spelling of the clouds' APIs and clients."""
+def _normalise(key: Any) -> str:
+    """Normalise the spelling of a field name in the clouds' APIs and clients."""
     return str(key).lower().replace("_", "")

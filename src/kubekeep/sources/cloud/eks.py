@@ -1,21 +1,30 @@
-"""An EKS cluster, its image registry and the policies of its nodes, through boto3. Reads only.
+"""Description of an EKS cluster, its image repositories and the policies of its nodes, through boto3. Reads only.
 
-The SDK finds credentials where the command line of AWS does. Nothing is tried more than three times.
+The SDK finds credentials like the AWS CLI and tries three times at most. The ConfigMap `aws-auth` (EKS docs, cluster
+access) is read from the cluster itself.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final, TypeVar
 
+import msgspec
+import yaml
+
+from kubekeep.kube.connection import KubeConnection
+from kubekeep.kube.errors import KubeError
 from kubekeep.model.cloud import CLUSTER, ENTITIES, POLICIES, REPOSITORIES, CloudCluster
 from kubekeep.model.cluster import CoverageGap
-from kubekeep.sources.cloud.documents import document, missing
-from kubekeep.sources.cloud.errors import CloudError, sdk
+from kubekeep.sources.cloud.documents import create_document, create_gaps
+from kubekeep.sources.cloud.errors import CloudError, import_sdk
 
-_NODES: Final = frozenset({"EC2", "EC2_LINUX", "EC2_WINDOWS", "FARGATE_LINUX", "HYBRID_LINUX", "HYPERPOD_LINUX"})
-"""The types of access entries that are for what runs pods (EKS API, DescribeAccessEntry)."""
+_NODE_ENTRY_TYPES: Final = frozenset(
+    {"EC2", "EC2_LINUX", "EC2_WINDOWS", "FARGATE_LINUX", "HYBRID_LINUX", "HYPERPOD_LINUX"}
+)
+"""Types of access entries for nodes (EKS API, DescribeAccessEntry)."""
 _LOGIN: Final = "log in to AWS"
 
 T = TypeVar("T")
@@ -24,152 +33,152 @@ T = TypeVar("T")
 def describe(
     cluster: CloudCluster, kinds: AbstractSet[str], profile: str = "", mapped: Sequence[str] | None = None
 ) -> Iterator[dict[str, Any] | CoverageGap]:
-    """The documents of `kinds` about `cluster`, and a gap for each one that cannot be had.
+    """Yield the documents of `kinds` about `cluster`, and a coverage gap for each one that cannot be read.
 
-    `mapped` are the ARNs of roles of nodes that the cluster itself knows by its ConfigMap; None if nobody asked it.
+    `mapped` are the ARNs of node roles in the cluster's ConfigMap; None if it was not read.
     """
     try:
-        account = _Account(cluster.place, profile)
-        described = account.cluster(cluster.name)
+        account = _AwsAccount(cluster.place, profile)
+        described = account.get_cluster(cluster.name)
     except CloudError as error:
-        yield from missing("eks", kinds, error.needs, str(error))
+        yield from create_gaps("eks", kinds, error.needs, str(error))
         return
     if CLUSTER in kinds:
-        yield document("eks", CLUSTER, cluster.name, {"cluster": described})
+        yield create_document("eks", CLUSTER, cluster.name, {"cluster": described})
     if REPOSITORIES in kinds:
         try:
-            yield document("eks", REPOSITORIES, cluster.name, {"repositories": account.repositories()})
+            yield create_document("eks", REPOSITORIES, cluster.name, {"repositories": account.list_repositories()})
         except CloudError as error:
-            yield from missing("eks", {REPOSITORIES}, error.needs, str(error))
+            yield from create_gaps("eks", {REPOSITORIES}, error.needs, str(error))
     if kinds & {ENTITIES, POLICIES}:
-        yield from _policies(account, described, kinds & {ENTITIES, POLICIES}, mapped)
+        yield from _describe_policies(account, described, kinds & {ENTITIES, POLICIES}, mapped)
 
 
-def _policies(
-    account: _Account, cluster: dict[str, Any], kinds: AbstractSet[str], mapped: Sequence[str] | None
+def _describe_policies(
+    account: _AwsAccount, cluster: dict[str, Any], kinds: AbstractSet[str], mapped: Sequence[str] | None
 ) -> Iterator[dict[str, Any] | CoverageGap]:
-    """Who has which policies, and what those say, as far as it is about the nodes of the cluster."""
+    """Yield the policies of the cluster's nodes: their holders and their documents."""
     name = str(cluster["name"])
     try:
-        roles = account.node_roles(cluster, mapped or ())
+        roles = account.list_node_roles(cluster, mapped or ())
         holders: dict[str, dict[str, Any]] = {}
         documents: dict[str, Any] = {}
         for role in roles:
-            for policy, text in account.policies(role, documents):
+            for policy, text in account.list_policies(role, documents):
                 documents[policy] = text
                 holders.setdefault(policy, {"PolicyRoles": []})["PolicyRoles"].append({"RoleName": role})
     except CloudError as error:
-        yield from missing("eks", kinds, error.needs, str(error))
+        yield from create_gaps("eks", kinds, error.needs, str(error))
         return
     if ENTITIES in kinds:
-        complete = mapped is not None or _mode(cluster) == "API"
-        data = {"rolesPolicies": holders, "nodeRoles": roles, "nodeRolesComplete": complete}
-        yield document("eks", ENTITIES, name, data)
+        complete = mapped is not None or _authentication_mode(cluster) == "API"
+        holders_document = {"rolesPolicies": holders, "nodeRoles": roles, "nodeRolesComplete": complete}
+        yield create_document("eks", ENTITIES, name, holders_document)
     if POLICIES in kinds:
-        yield document("eks", POLICIES, name, {"policiesDocuments": documents})
+        yield create_document("eks", POLICIES, name, {"policiesDocuments": documents})
 
 
-def _mode(cluster: dict[str, Any]) -> str:
-    """How identities get into the cluster: `API` (access entries), `CONFIG_MAP` or both; older clusters say nothing."""
+def _authentication_mode(cluster: dict[str, Any]) -> str:
+    """Return the authentication mode: `API` (access entries), `CONFIG_MAP` (default of older clusters) or both."""
     return str((cluster.get("accessConfig") or {}).get("authenticationMode") or "CONFIG_MAP")
 
 
-class _Account:
-    """An account of AWS in one region, as the user that the SDK finds."""
+class _AwsAccount:
+    """An AWS account in one region, accessed as the user found by the SDK."""
 
     def __init__(self, region: str, profile: str) -> None:
-        """Raises CloudError where there is no SDK or no such profile."""
-        boto3, config = sdk("boto3", "aws"), sdk("botocore.config", "aws")
-        self._errors = sdk("botocore.exceptions", "aws")
+        """Create a session. Raises CloudError without SDK or for an unknown profile."""
+        boto3, config = import_sdk("boto3", "aws"), import_sdk("botocore.config", "aws")
+        self._errors = import_sdk("botocore.exceptions", "aws")
         self._region = region
         self._config = config.Config(
             connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 3}
         )
-        self._session = self._tried(
+        self._session = self._call(
             "set up a profile", lambda: boto3.Session(profile_name=profile or None, region_name=region)
         )
         self._clients: dict[str, Any] = {}
 
-    def cluster(self, name: str) -> dict[str, Any]:
-        """The description of a cluster. Raises CloudError."""
-        found: dict[str, Any] = self._asked("eks", "describe_cluster", name=name)["cluster"]
-        return found
+    def get_cluster(self, name: str) -> dict[str, Any]:
+        """Return the description of a cluster. Raises CloudError."""
+        description: dict[str, Any] = self._request("eks", "describe_cluster", name=name)["cluster"]
+        return description
 
-    def repositories(self) -> list[Any]:
-        """The descriptions of all repositories of the region. Raises CloudError."""
-        return self._listed("ecr", "describe_repositories", "repositories")
+    def list_repositories(self) -> list[Any]:
+        """Return the descriptions of all repositories in the region. Raises CloudError."""
+        return self._list("ecr", "describe_repositories", "repositories")
 
-    def node_roles(self, cluster: dict[str, Any], mapped: Sequence[str]) -> list[str]:
-        """The names of the roles that the nodes of a cluster have: those that EKS knows, and those `mapped`.
+    def list_node_roles(self, cluster: dict[str, Any], mapped: Sequence[str]) -> list[str]:
+        """Return the names of the node roles of a cluster: those known to EKS, and those in `mapped`.
 
-        Raises CloudError where there are none.
+        Raises CloudError if there are none.
         """
         name = cluster["name"]
         account = str(cluster.get("arn")).split(":")[4:5]
         arns = [str((cluster.get("computeConfig") or {}).get("nodeRoleArn") or "")]
-        # A role of another account is none of a node, whatever the cluster says.
+        # A role of another account cannot belong to a node.
         arns += [arn for arn in mapped if arn.split(":")[4:5] == account]
-        for group in self._listed("eks", "list_nodegroups", "nodegroups", clusterName=name):
-            described = self._asked("eks", "describe_nodegroup", clusterName=name, nodegroupName=group)
+        for group in self._list("eks", "list_nodegroups", "nodegroups", clusterName=name):
+            described = self._request("eks", "describe_nodegroup", clusterName=name, nodegroupName=group)
             arns.append(described["nodegroup"]["nodeRole"])
-        if "API" in _mode(cluster):
-            for arn in self._listed("eks", "list_access_entries", "accessEntries", clusterName=name):
+        if "API" in _authentication_mode(cluster):
+            for arn in self._list("eks", "list_access_entries", "accessEntries", clusterName=name):
                 if ":role/" in arn and arn not in arns:
-                    entry = self._asked("eks", "describe_access_entry", clusterName=name, principalArn=arn)
-                    arns += [arn] if entry["accessEntry"].get("type") in _NODES else []
+                    entry = self._request("eks", "describe_access_entry", clusterName=name, principalArn=arn)
+                    arns += [arn] if entry["accessEntry"].get("type") in _NODE_ENTRY_TYPES else []
         roles = list(dict.fromkeys(arn.rpartition("/")[2] for arn in arns if arn))
         if not roles:
             needs = "give the nodes of the cluster a node group or an access entry"
             raise CloudError(needs, "nothing tells the role of its nodes")
         return roles
 
-    def policies(self, role: str, known: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-        """The ARN and the document of each policy that a role has; of those `known`, the document is not asked for.
+    def list_policies(self, role: str, known: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+        """Yield (ARN, document) of each policy of a role; documents in `known` are not requested again.
 
-        A policy that is written into the role has no ARN of its own: it is called after the role. Raises CloudError.
+        An inline policy has no ARN and is named after its role. Raises CloudError.
         """
-        for attached in self._listed("iam", "list_attached_role_policies", "AttachedPolicies", RoleName=role):
+        for attached in self._list("iam", "list_attached_role_policies", "AttachedPolicies", RoleName=role):
             arn = attached["PolicyArn"]
-            yield arn, known[arn] if arn in known else self._document(arn)
-        for name in self._listed("iam", "list_role_policies", "PolicyNames", RoleName=role):
-            found = self._asked("iam", "get_role_policy", RoleName=role, PolicyName=name)
-            yield f"role/{role}:policy/{name}", found["PolicyDocument"]
+            yield arn, known[arn] if arn in known else self._get_policy_document(arn)
+        for name in self._list("iam", "list_role_policies", "PolicyNames", RoleName=role):
+            inline = self._request("iam", "get_role_policy", RoleName=role, PolicyName=name)
+            yield f"role/{role}:policy/{name}", inline["PolicyDocument"]
 
-    def _document(self, arn: str) -> Any:
-        version = self._asked("iam", "get_policy", PolicyArn=arn)["Policy"]["DefaultVersionId"]
-        found = self._asked("iam", "get_policy_version", PolicyArn=arn, VersionId=version)
-        return found["PolicyVersion"]["Document"]
+    def _get_policy_document(self, arn: str) -> Any:
+        version = self._request("iam", "get_policy", PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        version_details = self._request("iam", "get_policy_version", PolicyArn=arn, VersionId=version)
+        return version_details["PolicyVersion"]["Document"]
 
-    def _listed(self, service: str, operation: str, field: str, **arguments: Any) -> list[Any]:
-        """What is in `field` of all pages of an answer."""
+    def _list(self, service: str, operation: str, field: str, **arguments: Any) -> list[Any]:
+        """Return the entries in `field` of all pages."""
 
         def pages() -> list[Any]:
             pages = self._client(service).get_paginator(operation).paginate(**arguments)
-            return [item for page in pages for item in page[field]]
+            return [entry for page in pages for entry in page[field]]
 
-        return self._tried(_permission(service, operation), pages)
+        return self._call(_required_permission(service, operation), pages)
 
-    def _asked(self, service: str, operation: str, **arguments: Any) -> dict[str, Any]:
+    def _request(self, service: str, operation: str, **arguments: Any) -> dict[str, Any]:
         call = getattr(self._client(service), operation)
-        answer: dict[str, Any] = self._tried(_permission(service, operation), lambda: call(**arguments))
+        answer: dict[str, Any] = self._call(_required_permission(service, operation), lambda: call(**arguments))
         return answer
 
     def _client(self, service: str) -> Any:
         if service not in self._clients:
-            self._clients[service] = self._tried(
+            self._clients[service] = self._call(
                 _LOGIN, lambda: self._session.client(service, region_name=self._region, config=self._config)
             )
         return self._clients[service]
 
-    def _tried(self, needs: str, call: Callable[[], T]) -> T:
-        """What `call` gives; `needs` is what to do where AWS refuses. Raises CloudError."""
+    def _call(self, needs: str, call: Callable[[], T]) -> T:
+        """Run `call`; `needs` is the action to take if AWS refuses. Raises CloudError."""
         errors = self._errors
         try:
             return call()
         except errors.ClientError as error:
-            said = error.response.get("Error", {})
-            code = str(said.get("Code"))
-            why = f"{code}: {said.get('Message')}"
+            details = error.response.get("Error", {})
+            code = str(details.get("Code"))
+            why = f"{code}: {details.get('Message')}"
             if code == "ResourceNotFoundException":
                 raise CloudError("name the cluster with --cloud-cluster", why) from None
             if "Token" in code or code in ("UnrecognizedClientException", "SignatureDoesNotMatch"):
@@ -183,5 +192,55 @@ class _Account:
             raise CloudError(_LOGIN, str(error)) from None
 
 
-def _permission(service: str, operation: str) -> str:
+def _required_permission(service: str, operation: str) -> str:
     return f"allow {service}:{''.join(map(str.title, operation.split('_')))}"
+
+
+_PATH: Final = "/api/v1/namespaces/kube-system/configmaps"
+_NAME: Final = "aws-auth"
+_NODE_GROUPS: Final = frozenset({"system:nodes", "system:node-proxier"})
+"""Groups of nodes, and of the Fargate and Windows components that run pods."""
+_ROLE: Final = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/(?:[\w+=,.@-]+/)*[\w+=,.@-]{1,64}")
+_MOST: Final = 1 << 20
+"""Maximum length in characters; etcd accepts no larger ConfigMap."""
+
+
+class _ConfigMap(msgspec.Struct, frozen=True):
+    data: dict[str, str] | None = None
+
+
+class _ConfigMapList(msgspec.Struct, frozen=True):
+    items: tuple[_ConfigMap, ...] | None = None
+
+
+def read_mapped_node_roles(connection: KubeConnection) -> tuple[str, ...] | None:
+    """Return the ARNs of node roles in the ConfigMap `aws-auth`; () without one, None if it cannot be read."""
+    try:
+        # A list request needs no permission beyond those of the scan.
+        config_maps = connection.get(_PATH, _ConfigMapList, {"fieldSelector": f"metadata.name={_NAME}"})
+        return tuple(
+            arn
+            for config_map in config_maps.items or ()
+            for arn in parse_node_roles((config_map.data or {}).get("mapRoles", ""))
+        )
+    except (KubeError, yaml.YAMLError, ValueError, RecursionError):
+        return None
+
+
+def parse_node_roles(text: str) -> Iterator[str]:
+    """Yield the ARNs of node roles in the text of `mapRoles` (EKS docs, cluster access); other values are skipped.
+
+    Raises yaml.YAMLError, ValueError or RecursionError if the text is not a list.
+    """
+    if len(text) > _MOST:
+        raise ValueError("too long")
+    entries: Any = yaml.load(text, Loader=yaml.CSafeLoader) or []
+    if not isinstance(entries, list):
+        raise ValueError("no list")
+    for entry in entries:
+        mapped_role = entry if isinstance(entry, dict) else {}
+        groups, arn = mapped_role.get("groups"), mapped_role.get("rolearn")
+        # YAML aliases can expand a small text to a huge value: only strings are inspected.
+        names = [name for name in groups if isinstance(name, str)] if isinstance(groups, list) else []
+        if isinstance(arn, str) and _ROLE.fullmatch(arn) and not _NODE_GROUPS.isdisjoint(names):
+            yield arn

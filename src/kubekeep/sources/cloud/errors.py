@@ -1,4 +1,7 @@
-"""What goes wrong on the way to a cloud, with what to do about it, and the SDKs, which may not be there."""
+"""Errors of cloud APIs with the action that resolves them, and import of optional SDKs.
+
+Sends no requests.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,9 @@ _LONGEST: Final = 300
 
 
 class CloudError(Exception):
-    """Something cannot be had of a cloud: the message says why, `needs` what to do about it, as an order.
+    """Cloud data cannot be read: the message is the cause, `needs` the action to take, in the imperative.
 
-    The message is on one line, is not long and steers no terminal.
+    The message is a single short line without control characters.
     """
 
     def __init__(self, needs: str, why: str) -> None:
@@ -23,8 +26,8 @@ class CloudError(Exception):
         self.needs = needs
 
 
-def refusal(status: int, why: str, *, login: str, right: str) -> CloudError:
-    """The error that a status of HTTP other than 200 is: `login` says how to log in, `right` what has to be allowed."""
+def to_cloud_error(status: int, why: str, *, login: str, right: str) -> CloudError:
+    """Convert an HTTP error status to a CloudError; `login` is how to log in, `right` the missing permission."""
     match status:
         case 401:
             return CloudError(login, why)
@@ -33,12 +36,12 @@ def refusal(status: int, why: str, *, login: str, right: str) -> CloudError:
     return CloudError(f"allow {right}", why)
 
 
-def sdk(module: str, extra: str) -> Any:
-    """A module of the SDK that comes with `extra`. Raises CloudError where it is not installed.
+def import_sdk(module: str, extra: str) -> Any:
+    """Import a module of the SDK in `extra`. Raises CloudError if it is not installed.
 
-    Untyped, so that types are checked alike with the SDK and without.
+    The result is untyped, so that type checks do not depend on installed SDKs.
     """
-    # What SDKs log on the way is told in the error, once; without a handler of their own it goes to standard error.
+    # SDK log messages are part of the error; without a handler they would go to standard error.
     logger = logging.getLogger(module.partition(".")[0])
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())
@@ -48,8 +51,8 @@ def sdk(module: str, extra: str) -> Any:
         raise CloudError(f"pip install 'kubekeep[{extra}]'", f"{module} is not installed") from error
 
 
-def mapping(answer: Any) -> dict[str, Any]:
-    """An answer that has to be a JSON object. Raises CloudError for anything else."""
+def require_mapping(answer: Any) -> dict[str, Any]:
+    """Return the response if it is a JSON object. Raises CloudError otherwise."""
     if not isinstance(answer, dict):
         raise CloudError("let the cloud be reached", "the answer is no JSON object")
     return answer

@@ -1,4 +1,4 @@
-"""Manifests of artifacts as the OCI image specification 1.1 writes them. Never fetches or judges one."""
+"""Manifests of artifacts (OCI image specification 1.1). Never fetches or verifies one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from kubekeep.registry.errors import RefusedError
+from kubekeep.registry.errors import RejectedArtifactError
 from kubekeep.registry.reference import DIGEST
 
 MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
@@ -20,7 +20,7 @@ VERSION: Final = "org.opencontainers.image.version"
 
 
 class Descriptor(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """A blob by what it is: type, digest and size."""
+    """Type, digest and size of a blob."""
 
     media_type: str
     digest: Annotated[str, msgspec.Meta(pattern=f"^{DIGEST}$")]
@@ -29,7 +29,7 @@ class Descriptor(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What an artifact consists of; fields that we do not use are left aside."""
+    """Manifest of an artifact; unused fields are ignored."""
 
     schema_version: int = 2
     media_type: str = MANIFEST
@@ -38,26 +38,26 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     layers: tuple[Descriptor, ...]
     annotations: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
 
-    def encoded(self) -> bytes:
-        """The bytes whose digest names the artifact."""
+    def encode(self) -> bytes:
+        """Return the JSON bytes; their digest identifies the artifact."""
         return msgspec.json.encode(self)
 
 
-def describe(content: bytes, media_type: str, annotations: dict[str, str] | None = None) -> Descriptor:
-    """The descriptor of `content`."""
+def create_descriptor(content: bytes, media_type: str, annotations: dict[str, str] | None = None) -> Descriptor:
+    """Return the descriptor of `content`."""
     return Descriptor(
-        media_type=media_type, digest=digest_of(content), size=len(content), annotations=annotations or {}
+        media_type=media_type, digest=compute_digest(content), size=len(content), annotations=annotations or {}
     )
 
 
-def digest_of(content: bytes) -> str:
-    """The digest of `content`, by which registries name it."""
+def compute_digest(content: bytes) -> str:
+    """Return the SHA-256 digest of `content` in the notation of registries."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def decode(content: bytes, name: str) -> Manifest:
-    """The manifest that `content` is. Raises RefusedError, with `name`, for what is none."""
+def decode_manifest(content: bytes, name: str) -> Manifest:
+    """Decode a manifest. Raises RejectedArtifactError, with `name`, for invalid content."""
     try:
         return msgspec.json.decode(content, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RefusedError(f"{name}: not a manifest of an artifact: {error}") from error
+        raise RejectedArtifactError(f"{name}: not a manifest of an artifact: {error}") from error
