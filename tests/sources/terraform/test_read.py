@@ -336,6 +336,14 @@ def test_child_module_is_not_a_root(tmp_path: Path) -> None:
     assert "var.name has no value here" in unread(alone)[1]
 
 
+@pytest.mark.parametrize(
+    ("expression", "expected"), [("7 % 3", "1"), ("-7 % 3", "-1"), ("7 % -3", "1"), ("10 / 4", "2.5")]
+)
+def test_arithmetic_follows_hcl(tmp_path: Path, expression: str, expected: str) -> None:
+    text = 'resource "kubernetes_config_map" "c" {\n  metadata {}\n  data = { v = ' + expression + " }\n}\n"
+    assert objects(modules(tmp_path, main_tf=text))[0]["data"] == {"v": expected}
+
+
 def test_secret_data_is_encoded_in_base64(tmp_path: Path) -> None:
     text = (
         'resource "kubernetes_secret_v1" "s" {\n  metadata {\n    name = "s"\n  }\n  data = {\n    a = "hunter2"\n  }\n'

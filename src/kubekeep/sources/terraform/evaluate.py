@@ -56,7 +56,7 @@ _BINARY: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "-": lambda a, b: to_number(a) - to_number(b),
     "*": lambda a, b: to_number(a) * to_number(b),
     "/": lambda a, b: _divide(to_number(a), to_number(b)),
-    "%": lambda a, b: to_number(a) % to_number(b),
+    "%": lambda a, b: _remainder(to_number(a), to_number(b)),
     "&&": lambda a, b: to_bool(a) and to_bool(b),
     "||": lambda a, b: to_bool(a) or to_bool(b),
 }
@@ -506,6 +506,11 @@ def _follow_steps(value: Any, steps: list[str | int]) -> Any:
 def _divide(left: float, right: float) -> float:
     exact = left / right
     return int(exact) if exact.is_integer() else exact
+
+
+def _remainder(left: float, right: float) -> float:
+    """Return the remainder with the sign of left, as HCL defines it."""
+    return abs(left) % abs(right) * (-1 if left < 0 else 1)
 
 
 def _check_size(value: Any) -> Any:
