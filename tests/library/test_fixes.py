@@ -15,11 +15,11 @@ import pytest
 
 from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.fixes.edits.change import ABSENT, Change
-from kubekeep.fixes.edits.reading import Reading
-from kubekeep.fixes.edits.target import target_of
+from kubekeep.fixes.edits.parsed_text import ParsedText
+from kubekeep.fixes.edits.target import find_target
 from kubekeep.fixes.edits.text import edit
-from kubekeep.fixes.plan import Plan, write
-from kubekeep.fixes.wanted_changes import Why
+from kubekeep.fixes.plan import Plan, write_files
+from kubekeep.fixes.wanted_changes import UnfixedCause
 from kubekeep.library.cases import Case, cases_of, objects
 from kubekeep.library.load import builtin
 from kubekeep.model.location import parse_path
@@ -72,7 +72,7 @@ def fixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fixed]:
         shutil.copyfile(case.file, folder / case.control.slug / case.file.name)
     before = contents(folder)
     planned = plan(FixRequest(scan=request(folder)))
-    assert write(planned) == []
+    assert write_files(planned) == []
     yield Fixed(folder, planned, before)
     shutil.rmtree(folder)
 
@@ -97,7 +97,7 @@ def request(folder: Path) -> ScanRequest:
 def mended_text(case: Case) -> str | None:
     """The file of a case with every fix made in its text; None where one is refused."""
     text = case.file.read_text(encoding="utf-8")
-    file = Reading(text)
+    file = ParsedText(text)
     resources = [item for item in read([str(case.file)]) if isinstance(item, Resource)]
     selection = select(named=[case.control], params=case.options.params)
     results = evaluate(resources, selection, RegoPolicySet, kubernetes_minor=case.options.minor)
@@ -109,7 +109,7 @@ def mended_text(case: Case) -> str | None:
             if result.resource.source is None or item.location != result.resource.locate(path):
                 return None
             if item.delete or item.fix is not None:
-                target = target_of(result.resource, path, lambda _: file)
+                target = find_target(result.resource, path, lambda _: file)
                 value = ABSENT if item.fix is None else json.loads(item.fix)
                 changes.append(Change(target.document, target.path, value))
     made = edit(file, changes)
@@ -133,9 +133,9 @@ def test_every_fix_can_be_made_in_the_text(tmp_path: Path) -> None:
 
 
 def test_what_is_fixed_is_not_reported_again(fixed: Fixed) -> None:
-    refused = {item.control.slug for item in fixed.planned.left if item.why is Why.REFUSED}
+    refused = {item.control.slug for item in fixed.planned.unfixed if item.why is UnfixedCause.REFUSED}
     assert refused == REFUSED.keys()
-    assert not [item for item in fixed.planned.left if item.why is Why.YOURS], "every control is named"
+    assert not [item for item in fixed.planned.unfixed if item.why is UnfixedCause.YOURS], "every control is named"
     still = [
         (result.resource.source.path, slug, evidence.path)
         for result in scan(request(fixed.folder)).results

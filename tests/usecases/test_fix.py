@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kubekeep.fixes.plan import Plan, write
-from kubekeep.fixes.wanted_changes import Why
+from kubekeep.fixes.plan import Plan, write_files
+from kubekeep.fixes.wanted_changes import UnfixedCause
 from kubekeep.usecases.fix import FixRequest, plan
 from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan
@@ -41,7 +41,7 @@ def planned(*controls: str, paths: tuple[str, ...] = (".",)) -> Plan:
 
 
 def reasons(found: Plan) -> set[str]:
-    return {item.reason for item in found.left if item.why is Why.REFUSED}
+    return {item.reason for item in found.unfixed if item.why is UnfixedCause.REFUSED}
 
 
 def _to_folder(file: Path) -> None:
@@ -70,7 +70,9 @@ def test_what_is_not_as_it_was_is_left_alone(change: Callable[[Path], object], r
     change(here / "a.yaml")
     answers: list[str] = []
     # A pipe without a writer would keep a naive reader waiting.
-    thread = threading.Thread(target=lambda: answers.extend(f"{i.name}: {i.reason}" for i in write(found)), daemon=True)
+    thread = threading.Thread(
+        target=lambda: answers.extend(f"{i.name}: {i.reason}" for i in write_files(found)), daemon=True
+    )
     thread.start()
     thread.join(20)
     assert answers == [f"a.yaml: {reason}"]
@@ -133,7 +135,7 @@ def test_shared_mappings_change_once_if_all_want_it(here: Path) -> None:
     )
     (here / "a.yaml").write_text(text)
     found = planned("C-0057")
-    assert write(found) == []
+    assert write_files(found) == []
     assert (here / "a.yaml").read_text() == text.replace("privileged: true", "privileged: false")
     assert len(found.fixed) == 2
 
@@ -142,7 +144,7 @@ def test_a_list_of_objects_and_json(here: Path) -> None:
     item = '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"x"},"spec":{"hostPID":true,"containers":[]}}'
     (here / "list.json").write_text(f'{{"apiVersion":"v1","kind":"List","items":[{item}]}}')
     found = planned("C-0038", paths=("list.json",))
-    assert write(found) == []
+    assert write_files(found) == []
     assert (here / "list.json").read_text() == f'{{"apiVersion":"v1","kind":"List","items":[{item}]}}'.replace(
         '"hostPID":true,', ""
     )
@@ -154,7 +156,7 @@ def test_thousands_of_findings_in_one_file(here: Path) -> None:
     (here / "a.yaml").write_text(text)
     found = planned("C-0057", "C-0016", "C-0017")
     assert len(found.fixed) == 4 * count
-    assert write(found) == []
+    assert write_files(found) == []
     after = (here / "a.yaml").read_text()
     assert after.count("privileged: false") == after.count("readOnlyRootFilesystem: true") == count
     assert "privileged: true" not in after
@@ -164,7 +166,7 @@ def test_a_large_file_changes_in_one_line(here: Path) -> None:
     text = POD.format("a") + f"# {'x' * 100}\n" * 20_000
     (here / "a.yaml").write_text(text)
     found = planned("C-0057")
-    assert write(found) == []
+    assert write_files(found) == []
     assert (here / "a.yaml").read_text() == text.replace("privileged: true", "privileged: false")
     (hunk,) = found.files[0].hunks
     assert len(hunk.lines) < 10
@@ -178,6 +180,6 @@ def test_links_of_all_kinds(here: Path) -> None:
     (here / "deploy" / "out.yaml").symlink_to("/etc/hostname")
     (here / "deploy" / "loop").symlink_to(".")
     found = planned("C-0057", paths=("deploy",))
-    assert write(found) == []
+    assert write_files(found) == []
     assert "privileged: false" in (here / "deploy" / "real.yaml").read_text()
     assert (here / "deploy" / "link.yaml").is_symlink()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kubekeep.fixes.plan import write
+from kubekeep.fixes.plan import write_files
 from kubekeep.model.finding import Status
 from kubekeep.usecases.fix import FixRequest, plan
 from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest
@@ -29,7 +29,7 @@ def mended(path: str, *controls: str) -> dict[str, list[str]]:
     request = ScanRequest(ScanInput(paths=(path,)), rules=RuleOptions(controls=controls))
     planned = plan(FixRequest(scan=request))
     before = {change.name: change.before.decode().splitlines() for change in planned.files}
-    assert write(planned) == []
+    assert write_files(planned) == []
     statuses = {verdict.status for result in scan(request).results for verdict in result.verdicts.values()}
     assert statuses == {Status.PASSED}
     assert plan(FixRequest(scan=request)).files == (), "fixing twice changes nothing"
@@ -68,7 +68,7 @@ def test_what_a_template_spells_out_is_left_and_told(here: Path) -> None:
         FixRequest(scan=ScanRequest(ScanInput(paths=("storefront-chart",)), rules=RuleOptions(controls=("C-0034",))))
     )
     assert planned.files == ()
-    (left,) = planned.left
+    (left,) = planned.unfixed
     assert "template" in str(left)
 
 

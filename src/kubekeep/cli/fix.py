@@ -18,11 +18,11 @@ from kubekeep.cli import arguments, progress
 from kubekeep.cli.arguments import Names
 from kubekeep.cli.atomic_files import UnwritableError, to_file
 from kubekeep.cli.settings import settings
-from kubekeep.fixes.edits.diff import patch
-from kubekeep.fixes.edits.reading import Reading
-from kubekeep.fixes.plan import FileChange, Plan, write
-from kubekeep.fixes.reported import Reported, reported
-from kubekeep.fixes.wanted_changes import Left, Why
+from kubekeep.fixes.edits.diff import format_patch
+from kubekeep.fixes.edits.parsed_text import ParsedText
+from kubekeep.fixes.plan import FileChange, Plan, write_files
+from kubekeep.fixes.reported import ReportedFailures, read_reported_failures
+from kubekeep.fixes.wanted_changes import UnfixedCause, UnfixedFinding
 from kubekeep.model.location import Path as Steps
 from kubekeep.model.location import parse_path
 from kubekeep.model.severity import Severity
@@ -46,7 +46,7 @@ def _values(ctx: click.Context, param: click.Parameter, value: Names) -> dict[St
             steps = parse_path(path)
         except ValueError as error:
             raise click.BadParameter(str(error)) from error
-        said = Reading(text).values
+        said = ParsedText(text).values
         if not (steps and equals) or len(said) != 1 or isinstance(said[0], Problem):
             raise click.BadParameter(f"{item!r} is not PATH=VALUE")
         found[steps] = said[0]
@@ -142,13 +142,13 @@ def command(  # noqa: PLR0913 - one argument an option
     sys.exit(code)
 
 
-def _reported(report: Path | None, words: Names) -> Reported | None:
+def _reported(report: Path | None, words: Names) -> ReportedFailures | None:
     if report is None:
         return None
     if words:
         raise click.UsageError("a report says itself what to fix: leave PATH out")
     try:
-        return reported(report)
+        return read_reported_failures(report)
     except ReportError as error:
         raise click.BadParameter(str(error), param_hint="--report") from error
 
@@ -158,7 +158,7 @@ def _write(planned: Plan, *, yes: bool) -> int:
     if not yes and not click.confirm(f"Apply {_these(planned.changes)}{changes} to {files}?"):
         click.echo("nothing was changed", err=True)
         return _NOT_FIXED
-    failed = write(planned)
+    failed = write_files(planned)
     for item in failed:
         click.echo(f"not written: {visible(item.name)}: {visible(item.reason)}", err=True)
     done = len(planned.files) - len(failed)
@@ -174,7 +174,7 @@ def _counted(count: int, word: str) -> str:
     return f"{count} {word}{'' if count == 1 else 's'}"
 
 
-def _exit_code(planned: Plan, told: Reported | None) -> int:
+def _exit_code(planned: Plan, told: ReportedFailures | None) -> int:
     stale = told.stale if told else ()
     for name in stale:
         click.echo(f"not fixed: {visible(name)} has changed since the report was made", err=True)
@@ -183,7 +183,7 @@ def _exit_code(planned: Plan, told: Reported | None) -> int:
         click.echo(f"not read: {visible(str(item.location))}: {visible(item.message)}", err=True)
     if unread or stale or not (planned.assessment.results or told):
         return _INCOMPLETE
-    return _NOT_FIXED if any(item.why is Why.REFUSED for item in planned.left) else 0
+    return _NOT_FIXED if any(item.why is UnfixedCause.REFUSED for item in planned.unfixed) else 0
 
 
 def _show(planned: Plan, output: Path | None) -> None:
@@ -214,7 +214,7 @@ def _patch(item: FileChange, folder: str, *, titles: bool) -> Iterator[str]:
     """The lines of the patch of a file; with `titles` each hunk has the controls it mends above, else in its head."""
     name = os.path.relpath(item.name, folder).replace(os.sep, "/")
     notes = ["" if titles else " ".join(control.id for control in item.controls(hunk)) for hunk in item.hunks]
-    lines = patch(name, item.hunks, notes)
+    lines = format_patch(name, item.hunks, notes)
     yield from itertools.islice(lines, 2)
     for hunk in item.hunks:
         if titles:
@@ -237,19 +237,19 @@ def _tell_left(planned: Plan, *, verbose: bool) -> None:
     """What is not mended, by reason and control."""
     fixed, changes = _counted(len(planned.fixed), "finding"), _counted(planned.changes, "change")
     click.echo(f"{fixed} can be fixed by {changes}" if planned.changes else "nothing can be fixed", err=True)
-    for why in (Why.REFUSED, Why.YOURS, Why.UNKNOWN):
-        left = [item for item in planned.left if item.why is why]
+    for why in (UnfixedCause.REFUSED, UnfixedCause.YOURS, UnfixedCause.UNKNOWN):
+        left = [item for item in planned.unfixed if item.why is why]
         if not left:
             continue
-        hint = "" if verbose or why is not Why.UNKNOWN else "; --verbose names them"
+        hint = "" if verbose or why is not UnfixedCause.UNKNOWN else "; --verbose names them"
         click.echo(f"{why.value}: {_counted(len(left), 'finding')}{hint}", err=True)
-        if verbose or why is not Why.UNKNOWN:
+        if verbose or why is not UnfixedCause.UNKNOWN:
             for line in _grouped(left, verbose=verbose):
                 click.echo(f"  {line}", err=True)
 
 
-def _grouped(left: Iterable[Left], *, verbose: bool) -> Iterator[str]:
-    groups: dict[tuple[str, str], list[Left]] = {}
+def _grouped(left: Iterable[UnfixedFinding], *, verbose: bool) -> Iterator[str]:
+    groups: dict[tuple[str, str], list[UnfixedFinding]] = {}
     for item in left:
         groups.setdefault((f"{item.control.id} {item.control.title}", item.reason), []).append(item)
     for (title, reason), items in groups.items():

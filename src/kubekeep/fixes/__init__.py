@@ -1,1 +1,1 @@
-"""Fixes: the edits that resolve findings, planned, proven by a second scan and written by the caller."""
+"""Fixes: edits that resolve findings, planned, proven by a second scan and written on request."""

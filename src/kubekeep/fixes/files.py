@@ -1,4 +1,4 @@
-"""The files that a plan may change, each read once and kept as it was. Never writes."""
+"""The files that a plan may change, each read once. Never writes."""
 
 from __future__ import annotations
 
@@ -8,71 +8,73 @@ import stat
 
 import msgspec
 
-from kubekeep.fixes.edits.change import RefusedError
-from kubekeep.fixes.edits.reading import Reading
+from kubekeep.fixes.edits.change import EditRefusedError
+from kubekeep.fixes.edits.parsed_text import ParsedText
 from kubekeep.sources import json_text
 from kubekeep.sources.tree import DEFAULT_LIMITS, MAXIMUM_BYTES, Problem
 
 _BOM = codecs.BOM_UTF8
 
 
-class Text(msgspec.Struct, frozen=True):
-    """A file of UTF-8: its bytes, and its text without the byte order mark."""
+class TextFile(msgspec.Struct, frozen=True):
+    """A file in UTF-8: its bytes, and its text without the byte order mark."""
 
     data: bytes
     text: str
 
     @classmethod
-    def read(cls, path: str) -> Text:
-        """Read the regular file at `path`. Raises RefusedError for what cannot be changed, OSError as the system does."""
+    def read(cls, path: str) -> TextFile:
+        """Read a regular file. Raises EditRefusedError for files that cannot be changed, and OSError."""
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with os.fdopen(descriptor, "rb") as stream:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise RefusedError("it is no regular file")
-            data = stream.read(MAXIMUM_BYTES + 1)
-        if len(data) > MAXIMUM_BYTES:
-            raise RefusedError(f"it is larger than {MAXIMUM_BYTES} bytes")
-        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise RefusedError("it is UTF-16, which is read but not changed")
+                raise EditRefusedError("it is no regular file")
+            content = stream.read(MAXIMUM_BYTES + 1)
+        if len(content) > MAXIMUM_BYTES:
+            raise EditRefusedError(f"it is larger than {MAXIMUM_BYTES} bytes")
+        if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise EditRefusedError("it is UTF-16, which is read but not changed")
         try:
-            return cls(data, data.decode().removeprefix("\ufeff"))
+            return cls(content, content.decode().removeprefix("\ufeff"))
         except UnicodeDecodeError as error:
-            raise RefusedError("it is not UTF-8 text") from error
+            raise EditRefusedError("it is not UTF-8 text") from error
 
-    def encoded(self, text: str) -> bytes:
-        """The bytes of another text for this file, with a byte order mark if it has one."""
+    def encode(self, text: str) -> bytes:
+        """Encode another text for this file, with a byte order mark if the file has one."""
         return (_BOM if self.data.startswith(_BOM) else b"") + text.encode()
 
 
-class Files:
-    """The files by the name that is shown to people."""
+class FileCache:
+    """Cache of files by displayed name."""
 
     def __init__(self) -> None:
-        self._texts: dict[str, Text] = {}
-        self._readings: dict[str, Reading] = {}
+        self._texts: dict[str, TextFile] = {}
+        self._parsed: dict[str, ParsedText] = {}
 
-    def text(self, name: str) -> Text:
-        """A file. Raises RefusedError for what cannot be read or changed."""
+    def text(self, name: str) -> TextFile:
+        """Return a file. Raises EditRefusedError if it cannot be read or changed."""
         if name not in self._texts:
             try:
-                self._texts[name] = Text.read(name)
+                self._texts[name] = TextFile.read(name)
             except OSError as error:
-                raise RefusedError(f"{name}: {error.strerror}") from error
+                raise EditRefusedError(f"{name}: {error.strerror}") from error
         return self._texts[name]
 
-    def reading(self, name: str) -> Reading:
-        """What a file says. Raises RefusedError."""
-        if name not in self._readings:
+    def parse(self, name: str) -> ParsedText:
+        """Return a parsed file. Raises EditRefusedError."""
+        if name not in self._parsed:
             text = self.text(name).text
-            self._readings[name] = Reading(text, is_json=is_json(name, text))
-        return self._readings[name]
+            self._parsed[name] = ParsedText(text, is_json=is_json(name, text))
+        return self._parsed[name]
 
 
 def is_json(name: str, text: str) -> bool:
-    """Whether a scan takes it for JSON: by its name, or because it begins so and is."""
+    """Return True if a scan reads the file as JSON: by its name, or because it begins with { and is valid."""
     if name.lower().endswith(".json"):
         return True
     if not text.lstrip().startswith("{"):
         return False
-    reading = Reading(text, is_json=True)
-    return not any(isinstance(item, Problem) for item in json_text.documents(text, reading.lines, DEFAULT_LIMITS))
+    parsed = ParsedText(text, is_json=True)
+    return not any(
+        isinstance(document, Problem) for document in json_text.documents(text, parsed.lines, DEFAULT_LIMITS)
+    )

@@ -1,6 +1,6 @@
-"""Plans of fixes: the smallest edits of the scanned files, proven by a scan of a changed copy, and written on request.
+"""Plans of fixes: the smallest edits of the scanned files, proven by a scan of a changed copy, written on request.
 
-A plan writes nothing outside of its copy. A finding that cannot be fixed, or whose fix is not proven, has a reason.
+Planning writes only to the copy. A finding that cannot be fixed, or whose fix is not proven, has a reason.
 """
 
 # Paths stay the text that people typed, so os.path and not pathlib:
@@ -17,282 +17,308 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.fixes.edits.change import Change, RefusedError
-from kubekeep.fixes.edits.diff import Hunk, hunks
-from kubekeep.fixes.edits.target import Target, target_of
-from kubekeep.fixes.edits.text import Edited, edit
-from kubekeep.fixes.files import Files, Text
+from kubekeep.fixes.edits.change import Change, EditRefusedError
+from kubekeep.fixes.edits.diff import Hunk, make_hunks
+from kubekeep.fixes.edits.target import EditTarget, find_target
+from kubekeep.fixes.edits.text import EditResult, edit
+from kubekeep.fixes.files import FileCache, TextFile
 from kubekeep.fixes.proof import Proof
-from kubekeep.fixes.scratch_copy import Twin
-from kubekeep.fixes.wanted_changes import DECIDED, Asked, Finding, Left, Why, Wish, Wishes, key_of
+from kubekeep.fixes.scratch_copy import ScratchCopy
+from kubekeep.fixes.wanted_changes import (
+    DECIDED,
+    ControlFinding,
+    FindingFilter,
+    UnfixedCause,
+    UnfixedFinding,
+    WantedChange,
+    WantedChanges,
+    format_key,
+)
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import Control
 from kubekeep.model.location import Path, has_path
 from kubekeep.model.resource import Resource
 from kubekeep.sinks.file import atomic
 
-_ROUNDS: Final = 8
-"""Scans of changed copies, each without what the one before refuted, until nothing is proposed."""
-_PATIENT: Final = 5
-"""Scans after which nothing new is proposed, and a file whose changes are still refuted is left as it is."""
+_MAX_SCANS: Final = 8
+"""Maximum number of scans of changed copies; each drops the changes that the one before rejected."""
+_MAX_PROPOSALS: Final = 5
+"""Number of scans after which nothing new is proposed and files with rejected changes are left unchanged."""
 _UNPROVEN: Final = "a scan of the changed files does not confirm it"
 
 
 class FileChange(msgspec.Struct, frozen=True):
-    """A file as it was read and as it is to be, with the hunks between and the findings that each mends."""
+    """A file before and after its changes, the hunks between, and the findings each change fixes."""
 
     name: str
     before: bytes
     after: bytes
     hunks: tuple[Hunk, ...]
-    findings: tuple[tuple[Finding, ...], ...]
+    findings: tuple[tuple[ControlFinding, ...], ...]
     changes: int
 
     def controls(self, hunk: Hunk) -> list[Control]:
-        """The controls that a hunk mends, the most severe first."""
-        found = {item.control.slug: item.control for number in hunk.changes for item in self.findings[number]}
-        return sorted(found.values(), key=lambda control: (-control.severity, control.id))
+        """Return the controls that a hunk fixes, the most severe first."""
+        controls = {
+            finding.control.slug: finding.control for number in hunk.changes for finding in self.findings[number]
+        }
+        return sorted(controls.values(), key=lambda control: (-control.severity, control.id))
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What is to be changed, the findings that mends, and which ones are left."""
+    """The planned file changes, the findings they fix, and the findings that remain."""
 
     files: tuple[FileChange, ...]
-    fixed: tuple[Finding, ...]
-    left: tuple[Left, ...]
+    fixed: tuple[ControlFinding, ...]
+    unfixed: tuple[UnfixedFinding, ...]
     assessment: Assessment
 
     @property
     def changes(self) -> int:
-        """How many values are set or removed."""
+        """The number of values that are set or removed."""
         return sum(file.changes for file in self.files)
 
 
-class Unwritten(msgspec.Struct, frozen=True):
-    """A file that was not written, and why."""
+class WriteFailure(msgspec.Struct, frozen=True):
+    """A file that could not be written, and the reason."""
 
     name: str
     reason: str
 
 
 class Planner:
-    """The way from wishes to proven edits."""
+    """Turns wanted changes into proven edits."""
 
     def __init__(
         self,
         assessment: Assessment,
-        look: Callable[[Assessment, Asked], Wishes],
-        asked: Asked,
+        find_changes: Callable[[Assessment, FindingFilter], WantedChanges],
+        is_selected: FindingFilter,
         paths: Sequence[str],
         scan: Callable[[tuple[str, ...]], Assessment],
     ) -> None:
-        """Plan fixes of `assessment`, made from `paths`. `scan` repeats that scan for other paths."""
-        found = look(assessment, asked)
+        """Plan fixes for an assessment of paths. scan: repeats the scan for other paths."""
+        wanted = find_changes(assessment, is_selected)
         self._paths = paths
         self._scan = scan
         self._assessment = assessment
-        self._look = look
-        self._asked = asked
-        self._wishes = list(found.wishes)
-        self._decided = found.decided
-        self._left = list(found.left)
-        self._files = Files()
-        self._targets: dict[int, Target] = {}
-        self._tried = {_tried(wish) for wish in found.wishes}
+        self._find_changes = find_changes
+        self._is_selected = is_selected
+        self._wanted = list(wanted.changes)
+        self._conflicting = wanted.conflicting
+        self._unfixed = list(wanted.unfixed)
+        self._files = FileCache()
+        self._targets: dict[int, EditTarget] = {}
+        self._seen = {_identify(change) for change in wanted.changes}
 
     def plan(self) -> Plan:
-        """The edits that a scan of the changed files confirms, and that leave nothing more to be done."""
-        active = [number for number, wish in enumerate(self._wishes) if self._aim(number, wish)]
-        for turn in range(_ROUNDS):
-            active, edited, texts = self._edited(active)
+        """Return the edits confirmed by a scan of the changed files; planning again finds nothing more to do."""
+        active = [number for number, change in enumerate(self._wanted) if self._find_target(number, change)]
+        for count in range(_MAX_SCANS):
+            active, edited, texts = self._edit_files(active)
             if not active:
                 break
-            proof = self._proof(active, texts)
-            refuted = self._refuted(proof, whole=turn >= _PATIENT)
-            left = [number for number in active if number not in refuted]
-            more = self._more(left, proof) if turn < _PATIENT else left
-            if not refuted and more == active:
-                return self._done(active, edited, proof)
-            active = more
+            proof = self._prove(active, texts)
+            rejected = self._drop_rejected(proof, whole=count >= _MAX_PROPOSALS)
+            kept = [number for number in active if number not in rejected]
+            extended = self._add_necessary(kept, proof) if count < _MAX_PROPOSALS else kept
+            if not rejected and extended == active:
+                return self._finish(active, edited, proof)
+            active = extended
         for number in active:
-            self._give_up(number, _UNPROVEN)
-        return self._done([], {}, None)
+            self._drop(number, _UNPROVEN)
+        return self._finish([], {}, None)
 
-    def _refuted(self, proof: Proof, *, whole: bool) -> set[int]:
-        """Give up what a scan refutes; with `whole` all that is to be done in the files concerned, to come to an end."""
-        found = dict(proof.refuted)
-        files = {self._targets[number].file for number in found}
+    def _drop_rejected(self, proof: Proof, *, whole: bool) -> set[int]:
+        """Drop the rejected changes; whole: drop all changes of the files concerned, so that planning ends."""
+        rejected = dict(proof.rejected)
+        files = {self._targets[number].file for number in rejected}
         if whole:
-            found |= {n: _UNPROVEN for n in proof.numbers if self._targets[n].file in files and n not in found}
-        for number, reason in found.items():
-            self._give_up(number, reason)
-        return found.keys() | set()
+            rejected |= {n: _UNPROVEN for n in proof.numbers if self._targets[n].file in files and n not in rejected}
+        for number, reason in rejected.items():
+            self._drop(number, reason)
+        return rejected.keys() | set()
 
-    def _more(self, active: list[int], proof: Proof) -> list[int]:
-        """The wishes with those that the changes bring up: without them, fixing twice would change something."""
+    def _add_necessary(self, active: list[int], proof: Proof) -> list[int]:
+        """Add the changes that become necessary through the planned ones, so that a second run changes nothing."""
 
-        def is_asked(control: Control, resource: Resource) -> bool:
+        def was_selected(control: Control, resource: Resource) -> bool:
             original = proof.original(resource)
-            return original is not None and self._asked(control, original)
+            return original is not None and self._is_selected(control, original)
 
-        left = list(active)
-        for wish in self._look(proof.after, is_asked).wishes:
-            resource = proof.original(wish.resource)
+        kept = list(active)
+        for change in self._find_changes(proof.after, was_selected).changes:
+            resource = proof.original(change.resource)
             if resource is None:
                 continue
-            path = self._original_path(resource, wish.path, active)
+            path = self._original_path(resource, change.path, active)
             findings = tuple(
-                Finding(item.control, resource, msgspec.structs.replace(item.evidence, location=None))
-                for item in wish.findings
+                ControlFinding(finding.control, resource, msgspec.structs.replace(finding.evidence, location=None))
+                for finding in change.findings
             )
-            same = [n for n in left if self._wishes[n].resource is resource and self._wishes[n].path == path]
-            findings += tuple(item for number in same for item in self._wishes[number].findings)
-            further = Wish(resource, path, wish.value, findings)
-            if _tried(further) in self._tried:
+            duplicates = [n for n in kept if self._wanted[n].resource is resource and self._wanted[n].path == path]
+            findings += tuple(finding for number in duplicates for finding in self._wanted[number].findings)
+            further = WantedChange(resource, path, change.value, findings)
+            if _identify(further) in self._seen:
                 continue
-            self._tried.add(_tried(further))
-            self._wishes.append(further)
-            if self._aim(len(self._wishes) - 1, further):
-                left = [number for number in left if number not in same] + [len(self._wishes) - 1]
-        return left
+            self._seen.add(_identify(further))
+            self._wanted.append(further)
+            if self._find_target(len(self._wanted) - 1, further):
+                kept = [number for number in kept if number not in duplicates] + [len(self._wanted) - 1]
+        return kept
 
     def _original_path(self, resource: Resource, path: Path, active: Sequence[int]) -> Path:
-        """The path before the changes of one after them: items that were removed counted still."""
-        wishes = [self._wishes[number] for number in active if self._wishes[number].resource is resource]
-        removed = [wish.path for wish in wishes if wish.value is msgspec.UNSET]
-        found: Path = ()
+        """Convert a path after the changes to the path before them, counting removed items."""
+        changes = [self._wanted[number] for number in active if self._wanted[number].resource is resource]
+        removed = [change.path for change in changes if change.value is msgspec.UNSET]
+        prefix: Path = ()
         for step in path:
             if isinstance(step, int):
-                gone = sorted(int(end[-1]) for end in removed if end[:-1] == found)
+                gone = sorted(int(end[-1]) for end in removed if end[:-1] == prefix)
                 for index in gone:
                     step += index <= step  # noqa: PLW2901 - the step itself moves
-            found = (*found, step)
-        return found
+            prefix = (*prefix, step)
+        return prefix
 
-    def _aim(self, number: int, wish: Wish) -> bool:
-        """Whether there is a place to change for a wish."""
+    def _find_target(self, number: int, change: WantedChange) -> bool:
+        """Return True if there is a place to edit for a change."""
         try:
-            self._targets[number] = target_of(wish.resource, wish.path, self._files.reading)
-        except RefusedError as error:
-            self._give_up(number, str(error))
+            self._targets[number] = find_target(change.resource, change.path, self._files.parse)
+        except EditRefusedError as error:
+            self._drop(number, str(error))
         return number in self._targets
 
-    def _give_up(self, number: int, reason: str) -> None:
-        self._left += (
-            Left(item.control, item.resource, item.evidence, Why.REFUSED, reason)
-            for item in self._wishes[number].findings
+    def _drop(self, number: int, reason: str) -> None:
+        self._unfixed += (
+            UnfixedFinding(finding.control, finding.resource, finding.evidence, UnfixedCause.REFUSED, reason)
+            for finding in self._wanted[number].findings
         )
 
-    def _edited(
+    def _edit_files(
         self, active: Sequence[int]
-    ) -> tuple[list[int], dict[str, tuple[Edited, list[list[int]]]], dict[str, bytes]]:
-        """The edits of each file, with the wishes behind each change; without those that cannot be made."""
+    ) -> tuple[list[int], dict[str, tuple[EditResult, list[list[int]]]], dict[str, bytes]]:
+        """Return the edits of each file with the changes behind each edit; changes that cannot be made are dropped."""
         by_file: dict[str, dict[tuple[int, Path, bytes], list[int]]] = {}
         for number in active:
             target = self._targets[number]
-            *_, text = _tried(self._wishes[number])
+            *_, text = _identify(self._wanted[number])
             by_file.setdefault(target.file, {}).setdefault((target.document, target.path, text), []).append(number)
-        left: list[int] = []
-        edited: dict[str, tuple[Edited, list[list[int]]]] = {}
+        remaining: list[int] = []
+        edited: dict[str, tuple[EditResult, list[list[int]]]] = {}
         texts: dict[str, bytes] = {}
         for file, rows in by_file.items():
             changes = [
-                Change(document, path, self._wishes[numbers[0]].value) for (document, path, _), numbers in rows.items()
+                Change(document, path, self._wanted[numbers[0]].value) for (document, path, _), numbers in rows.items()
             ]
-            made = edit(self._files.reading(file), changes)
-            wishes = list(rows.values())
+            made = edit(self._files.parse(file), changes)
+            numbers_by_change = list(rows.values())
             for change, reason in made.refused.items():
-                for number in wishes[change]:
-                    self._give_up(number, reason)
-            kept = [number for change, numbers in enumerate(wishes) if change not in made.refused for number in numbers]
+                for number in numbers_by_change[change]:
+                    self._drop(number, reason)
+            kept = [
+                number
+                for change, numbers in enumerate(numbers_by_change)
+                if change not in made.refused
+                for number in numbers
+            ]
             if kept:
-                left += kept
-                edited[file] = made, wishes
-                texts[file] = self._files.text(file).encoded(made.text)
-        return sorted(left), edited, texts
+                remaining += kept
+                edited[file] = made, numbers_by_change
+                texts[file] = self._files.text(file).encode(made.text)
+        return sorted(remaining), edited, texts
 
-    def _proof(self, active: Sequence[int], texts: Mapping[str, bytes]) -> Proof:
-        """What a scan of the changed files says."""
+    def _prove(self, active: Sequence[int], texts: Mapping[str, bytes]) -> Proof:
+        """Scan a copy of the files with the edits applied."""
         sources = [result.resource.source for result in self._assessment.results if result.resource.source]
         is_made = any(source.origin is not None or source.lazy_source_map is not None for source in sources)
         beside = {*texts, *(source.path for source in sources if is_made)}
         existing = [path for path in beside if os.path.exists(path)]
-        with Twin(self._paths, existing, whole=is_made) as twin:
-            for file, data in texts.items():
-                with contextlib.suppress(OSError):  # then the scan finds the file as it was, which proves nothing
-                    twin.write(file, data)
-            again = self._scan(twin.paths)
-            wishes = {number: self._wishes[number] for number in active}
-            return Proof(self._assessment, again, wishes, twin.name)
+        with ScratchCopy(self._paths, existing, whole=is_made) as copy:
+            for file, content in texts.items():
+                with contextlib.suppress(OSError):  # the scan then reads the unchanged file, which proves nothing
+                    copy.write(file, content)
+            again = self._scan(copy.paths)
+            changes = {number: self._wanted[number] for number in active}
+            return Proof(self._assessment, again, changes, copy.name)
 
-    def _done(
-        self, active: Sequence[int], edited: Mapping[str, tuple[Edited, list[list[int]]]], proof: Proof | None
+    def _finish(
+        self, active: Sequence[int], edited: Mapping[str, tuple[EditResult, list[list[int]]]], proof: Proof | None
     ) -> Plan:
-        fixed: dict[tuple[str, str, str], Finding] = {}
-        for finding in (item for number in active for item in self._wishes[number].findings):
-            if proof is not None and proof.mends(finding):
-                fixed.setdefault((key_of(finding.resource), finding.control.slug, finding.evidence.path), finding)
+        fixed: dict[tuple[str, str, str], ControlFinding] = {}
+        for finding in (finding for number in active for finding in self._wanted[number].findings):
+            if proof is not None and proof.resolves(finding):
+                fixed.setdefault((format_key(finding.resource), finding.control.slug, finding.evidence.path), finding)
             else:
                 self._leave(finding, "the change there does not mend it")
-        for finding in self._decided:
-            if proof is not None and proof.mends(finding):
-                fixed.setdefault((key_of(finding.resource), finding.control.slug, finding.evidence.path), finding)
+        for finding in self._conflicting:
+            if proof is not None and proof.resolves(finding):
+                fixed.setdefault((format_key(finding.resource), finding.control.slug, finding.evidence.path), finding)
             else:
                 self._leave(finding, DECIDED)
-        files = [self._change(file, made, wishes, {*active}) for file, (made, wishes) in edited.items()]
-        return Plan(tuple(files), tuple(fixed.values()), _once(self._left), self._assessment)
+        files = [
+            self._make_file_change(file, made, numbers_by_change, {*active})
+            for file, (made, numbers_by_change) in edited.items()
+        ]
+        return Plan(tuple(files), tuple(fixed.values()), _remove_duplicates(self._unfixed), self._assessment)
 
-    def _leave(self, finding: Finding, reason: str) -> None:
-        self._left.append(Left(finding.control, finding.resource, finding.evidence, Why.REFUSED, reason))
+    def _leave(self, finding: ControlFinding, reason: str) -> None:
+        self._unfixed.append(
+            UnfixedFinding(finding.control, finding.resource, finding.evidence, UnfixedCause.REFUSED, reason)
+        )
 
-    def _change(self, file: str, made: Edited, wishes: Sequence[Sequence[int]], active: set[int]) -> FileChange:
+    def _make_file_change(
+        self, file: str, made: EditResult, numbers_by_change: Sequence[Sequence[int]], active: set[int]
+    ) -> FileChange:
         text = self._files.text(file)
         findings = tuple(
-            tuple(item for number in numbers if number in active for item in self._wishes[number].findings)
-            for numbers in wishes
+            tuple(finding for number in numbers if number in active for finding in self._wanted[number].findings)
+            for numbers in numbers_by_change
         )
         return FileChange(
             name=file,
             before=text.data,
-            after=text.encoded(made.text),
-            hunks=tuple(hunks(text.text, made.splices)),
+            after=text.encode(made.text),
+            hunks=tuple(make_hunks(text.text, made.splices)),
             findings=findings,
-            changes=len(wishes) - len(made.refused),
+            changes=len(numbers_by_change) - len(made.refused),
         )
 
 
-def _tried(wish: Wish) -> tuple[str, Path, bytes]:
-    """A wish as it is told apart from others; the number of an item that is added says nothing."""
-    text = b"" if wish.value is msgspec.UNSET else msgspec.json.encode(wish.value)
-    appends = isinstance(wish.path[-1], int) and not has_path(wish.resource.object, wish.path)
-    return key_of(wish.resource), (*wish.path[:-1], "+") if appends else wish.path, text
+def _identify(change: WantedChange) -> tuple[str, Path, bytes]:
+    """Return a key that identifies a change; the index of an appended item is not part of it."""
+    text = b"" if change.value is msgspec.UNSET else msgspec.json.encode(change.value)
+    appends = isinstance(change.path[-1], int) and not has_path(change.resource.object, change.path)
+    return format_key(change.resource), (*change.path[:-1], "+") if appends else change.path, text
 
 
-def _once(left: Iterable[Left]) -> tuple[Left, ...]:
-    """Each finding once, though several values may be needed to mend it."""
-    found = {(key_of(item.resource), item.control.slug, item.evidence.path, item.reason): item for item in left}
-    return tuple(found.values())
+def _remove_duplicates(unfixed: Iterable[UnfixedFinding]) -> tuple[UnfixedFinding, ...]:
+    """Return each finding once, although it may need several values."""
+    by_key = {
+        (format_key(finding.resource), finding.control.slug, finding.evidence.path, finding.reason): finding
+        for finding in unfixed
+    }
+    return tuple(by_key.values())
 
 
-def write(planned: Plan) -> list[Unwritten]:
-    """Write the files of a plan, each as a whole or not at all, and tell which could not be and why.
+def write_files(planned: Plan) -> list[WriteFailure]:
+    """Write the files of a plan, each completely or not at all, and return the failures.
 
-    A file keeps its mode, and its owner where the system lets it. One that is not as it was read is left alone.
+    A file keeps its mode and, if permitted, its owner. A file that has changed since it was read is not written.
     """
-    return [Unwritten(file.name, reason) for file in planned.files if (reason := _written(file))]
+    return [WriteFailure(file.name, reason) for file in planned.files if (reason := _write_file(file))]
 
 
-def _written(file: FileChange) -> str:
+def _write_file(file: FileChange) -> str:
     try:
-        found = os.stat(file.name)
-        if not stat.S_ISREG(found.st_mode):
+        status = os.stat(file.name)
+        if not stat.S_ISREG(status.st_mode):
             return "it is no file any more"
-        if not found.st_mode & 0o222:
+        if not status.st_mode & 0o222:
             return "it is read-only"
-        if Text.read(file.name).data != file.before:
+        if TextFile.read(file.name).data != file.before:
             return "it has changed since it was scanned"
         with atomic(FilePath(file.name)) as stream:
             stream.write(file.after.decode())
-    except (OSError, RefusedError) as error:
+    except (OSError, EditRefusedError) as error:
         return str(getattr(error, "strerror", None) or error)
     return ""

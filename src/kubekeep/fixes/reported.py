@@ -1,6 +1,6 @@
-"""The findings that a report in JSON names, so that they can be found again. Never trusts its values: a scan tells those.
+"""The failures that a JSON report names, to find them again in a new scan. Values of the report are never used.
 
-Reads our own format and Kubescape's version 2, which it follows.
+Reads JSON v2 by Kubekeep and Kubescape.
 """
 
 # Paths stay the text that people typed, so os.path and not pathlib:
@@ -21,44 +21,44 @@ from kubekeep.model.text import visible
 from kubekeep.reports.kubescape_v2.read import Report, ReportedResource, ReportError, read_report
 
 
-class Reported(msgspec.Struct, frozen=True):
-    """What failed: files that are to be scanned again, the controls, and which control failed for which object."""
+class ReportedFailures(msgspec.Struct, frozen=True):
+    """The failures of a report: the files to scan again, the controls, and (file, object, control) of each failure."""
 
     files: tuple[str, ...]
     stale: tuple[str, ...]
-    """Files that have changed since the report was made."""
+    """Files changed since the report was made."""
     controls: tuple[str, ...]
     findings: frozenset[tuple[str, str, str]]
 
     def has(self, resource: Resource, control: Control) -> bool:
-        """Whether the report says that `control` failed for `resource`."""
+        """Return True if the report contains a failure of the control for the resource."""
         if resource.source is None:
-            return any(self.has(item, control) for item in resource.related)
+            return any(self.has(related, control) for related in resource.related)
         file = os.path.realpath(resource.source.path)
         return any((file, resource.identity, number) in self.findings for number in (*control.ids, control.slug))
 
 
-def reported(path: Path) -> Reported:
-    """What the report at `path` says. Raises ReportError."""
+def read_reported_failures(path: Path) -> ReportedFailures:
+    """Read the failures of a report. Raises ReportError."""
     report = read_report(path)
-    made = report.generated
-    if made is None:
+    created = report.generated
+    if created is None:
         raise ReportError(f"{visible(str(path))}: not a report in JSON v2: it does not say when it was made")
-    findings = _findings(report)
+    findings = _list_failures(report)
     failing = sorted({file for file, *_ in findings})
-    made = made if made.tzinfo else made.replace(tzinfo=dt.UTC)
-    stale = [file for file in failing if _changed(file) > made.timestamp() + 1]
-    return Reported(
-        files=tuple(_shown(file) for file in failing if file not in stale),
-        stale=tuple(_shown(file) for file in stale),
+    created = created if created.tzinfo else created.replace(tzinfo=dt.UTC)
+    stale = [file for file in failing if _get_modification_time(file) > created.timestamp() + 1]
+    return ReportedFailures(
+        files=tuple(_shorten(file) for file in failing if file not in stale),
+        stale=tuple(_shorten(file) for file in stale),
         controls=tuple(sorted({number for *_, number in findings})),
         findings=frozenset(findings),
     )
 
 
-def _findings(report: Report) -> set[tuple[str, str, str]]:
-    """File, identity of the object and number of the control of each failure."""
-    files = {item.id: file for item in report.resources or () if (file := _file(item))}
+def _list_failures(report: Report) -> set[tuple[str, str, str]]:
+    """Return file, object identity and control number of each failure."""
+    files = {resource.id: file for resource in report.resources or () if (file := _find_file(resource))}
     return {
         (files[result.id], result.id.partition("/api=")[2] or result.id, verdict.number)
         for result in report.results or ()
@@ -68,18 +68,21 @@ def _findings(report: Report) -> set[tuple[str, str, str]]:
     }
 
 
-def _file(item: ReportedResource) -> str:
-    """The file of an object: below the folder that was scanned, or as it was named then."""
-    if item.source is None or not item.source.relative_path:
+def _find_file(resource: ReportedResource) -> str:
+    """Return the file of an object: below the scanned folder, or as named in the scan; "" if it does not exist."""
+    if resource.source is None or not resource.source.relative_path:
         return ""
-    places: list[Any] = [item.source.relative_path, os.path.join(item.source.path, item.source.relative_path)]
+    places: list[Any] = [
+        resource.source.relative_path,
+        os.path.join(resource.source.path, resource.source.relative_path),
+    ]
     return next((os.path.realpath(place) for place in places if os.path.isfile(place)), "")
 
 
-def _changed(file: str) -> float:
+def _get_modification_time(file: str) -> float:
     return os.stat(file).st_mtime
 
 
-def _shown(file: str) -> str:
+def _shorten(file: str) -> str:
     near = os.path.relpath(file)
     return file if near.startswith(os.pardir) else near

@@ -1,6 +1,6 @@
-"""A copy of what was scanned, in a folder of its own, so that changes can be scanned before anything is written.
+"""A copy of the scanned files in a temporary folder, to scan changes before anything is written.
 
-The copy holds what a scan would read, at the same places relative to each other. Never writes outside of it.
+Contains the files a scan would read, with the same relative paths. Never writes outside of the copy.
 """
 
 # Paths stay the text that people typed, so os.path and not pathlib:
@@ -21,18 +21,18 @@ from kubekeep.sources.tree import MAXIMUM_BYTES
 from kubekeep.sources.walk import EXTENSIONS
 
 
-class Twin:
-    """The copy of files and folders; a context manager that removes it.
+class ScratchCopy:
+    """A copy of files and folders; a context manager that removes it.
 
-    `beside` are further files whose folders belong to it, such as bases outside of the scanned folder. With `whole`
-    everything in the folders is copied, as charts and kustomizations need; else manifests alone.
+    beside: other files whose folders are included, such as bases outside of the scanned folder. whole: copy everything
+    in the folders, as charts and kustomizations need; otherwise only manifests.
     """
 
     def __init__(self, paths: Sequence[str], beside: Iterable[str], *, whole: bool) -> None:
-        given = [os.path.abspath(path) for path in paths]
+        named_paths = [os.path.abspath(path) for path in paths]
         more = [os.path.dirname(os.path.abspath(path)) for path in beside]
-        self._sources = _outermost([*given, *more])
-        self._given = given
+        self._sources = _outermost([*named_paths, *more])
+        self._named_paths = named_paths
         self._whole = whole
         folders = [path if os.path.isdir(path) else os.path.dirname(path) for path in self._sources]
         self._root = os.path.commonpath(folders) if folders else os.getcwd()
@@ -42,7 +42,7 @@ class Twin:
     def __enter__(self) -> Self:
         self._copy = os.path.realpath(tempfile.mkdtemp(prefix="kubekeep-"))
         for source in self._sources:
-            self._take(source)
+            self._copy_source(source)
         return self
 
     def __exit__(
@@ -52,11 +52,11 @@ class Twin:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """The named paths in the copy."""
-        return tuple(self._place(path) for path in self._given)
+        """The copied paths."""
+        return tuple(self._locate(path) for path in self._named_paths)
 
     def name(self, shown: str) -> str:
-        """What a file is called in both, by its name in one of them."""
+        """Return a name of a file that is the same for original and copy."""
         known = self._names.get(shown)
         if known is not None:
             return known
@@ -64,42 +64,44 @@ class Twin:
         inside = path == self._copy or path.startswith(self._copy + os.sep)
         return self._names.setdefault(shown, os.path.relpath(path, self._copy if inside else self._root))
 
-    def write(self, shown: str, data: bytes) -> None:
-        """Give a file of the copy other contents. Raises OSError, also for a name that leads out of the copy."""
-        place = os.path.realpath(self._place(os.path.abspath(shown)))
+    def write(self, shown: str, content: bytes) -> None:
+        """Replace a file of the copy. Raises OSError, also for a name outside of the copy."""
+        place = os.path.realpath(self._locate(os.path.abspath(shown)))
         if not place.startswith(self._copy + os.sep):
             raise OSError("it is not in the copy")
-        Path(place).write_bytes(data)
+        Path(place).write_bytes(content)
 
-    def _place(self, path: str) -> str:
+    def _locate(self, path: str) -> str:
         return os.path.normpath(os.path.join(self._copy, os.path.relpath(path, self._root)))
 
-    def _take(self, source: str) -> None:
+    def _copy_source(self, source: str) -> None:
         if not os.path.isdir(source):
-            self._file(source, named=True)
+            self._copy_file(source, named=True)
             return
         for folder, names, files in os.walk(source):
             names[:] = [name for name in names if not name.startswith(".")]
-            os.makedirs(self._place(folder), exist_ok=True)
+            os.makedirs(self._locate(folder), exist_ok=True)
             for name in (*files, *(name for name in names if os.path.islink(os.path.join(folder, name)))):
-                self._file(os.path.join(folder, name))
+                self._copy_file(os.path.join(folder, name))
 
-    def _file(self, path: str, *, named: bool = False) -> None:
-        place = self._place(path)
+    def _copy_file(self, path: str, *, named: bool = False) -> None:
+        place = self._locate(path)
         if os.path.islink(path) and not named:
-            self._link(path, place)
+            self._copy_link(path, place)
             return
         try:
-            found = os.stat(path)
+            status = os.stat(path)
         except OSError:
             return
-        wanted = self._whole or named or path.lower().endswith(EXTENSIONS) or os.path.basename(path).startswith(".")
-        if wanted and stat.S_ISREG(found.st_mode) and found.st_size <= MAXIMUM_BYTES:
+        is_included = (
+            self._whole or named or path.lower().endswith(EXTENSIONS) or os.path.basename(path).startswith(".")
+        )
+        if is_included and stat.S_ISREG(status.st_mode) and status.st_size <= MAXIMUM_BYTES:
             os.makedirs(os.path.dirname(place), exist_ok=True)
             shutil.copyfile(path, place)
             os.chmod(place, 0o600)
 
-    def _link(self, path: str, place: str) -> None:
+    def _copy_link(self, path: str, place: str) -> None:
         target = os.readlink(path)
         if os.path.isabs(target):
             real = os.path.realpath(target)
@@ -111,9 +113,9 @@ class Twin:
 
 
 def _outermost(paths: Iterable[str]) -> list[str]:
-    """The paths that lie in none of the others."""
-    found: list[str] = []
+    """Return the paths that are inside none of the others."""
+    outermost: list[str] = []
     for path in sorted(set(paths)):
-        if not any(path == other or path.startswith(other.rstrip(os.sep) + os.sep) for other in found):
-            found.append(path)
-    return found
+        if not any(path == other or path.startswith(other.rstrip(os.sep) + os.sep) for other in outermost):
+            outermost.append(path)
+    return outermost

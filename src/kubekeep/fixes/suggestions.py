@@ -1,7 +1,7 @@
-"""Exact edits for findings, as editors and code scanning offer them: each mends a verdict and is sure to do that alone.
+"""Exact edits for findings, for editors and code scanning: each fixes one verdict and changes nothing else.
 
-Where that is not certain there are none: for a file that cannot be changed, a value that a template makes from another,
-and a verdict of which some evidence has no fix. Writes nothing; `fixes.plan` changes files, and proves by a scan.
+None are suggested if that is uncertain: for a file that cannot be changed, a value that a template computes, and a
+verdict with evidence that has no fix. Never writes; `fixes.plan` changes files and proves the result by a scan.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.fixes.edits.change import Change, RefusedError
-from kubekeep.fixes.edits.reading import Reading
+from kubekeep.fixes.edits.change import Change, EditRefusedError
+from kubekeep.fixes.edits.parsed_text import ParsedText
 from kubekeep.fixes.edits.splice import Splice
-from kubekeep.fixes.edits.target import Target, target_of
+from kubekeep.fixes.edits.target import EditTarget, find_target
 from kubekeep.fixes.edits.text import edit
 from kubekeep.fixes.files import is_json
-from kubekeep.fixes.wanted_changes import Finding, Wish, alone
+from kubekeep.fixes.wanted_changes import ControlFinding, WantedChange, find_changes_for
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Edit, Evidence, Status, Verdict
@@ -28,19 +28,21 @@ from kubekeep.model.location import Position, Region, has_path
 from kubekeep.model.resource import Resource
 from kubekeep.sources.inputs import Inputs
 
-_MOST: Final = 100_000_000
-"""Characters that may be read again to prove the edits of one file, which is some seconds; else it has none."""
+_MAX_PARSED: Final = 100_000_000
+"""Maximum number of characters parsed again to prove the edits of one file, a matter of seconds."""
 
 
-def with_edits(results: Sequence[ResourceResult], source: Inputs, controls: Iterable[Control]) -> list[ResourceResult]:
-    """`results` with edits in the evidence of all verdicts that some are certain for."""
-    editor = _Suggestions(source, results)
+def suggest_edits(
+    results: Sequence[ResourceResult], source: Inputs, controls: Iterable[Control]
+) -> list[ResourceResult]:
+    """Return the results with edits in the evidence of all verdicts that can be fixed with certainty."""
+    suggester = _EditSuggester(source, results)
     by_slug = {control.slug: control for control in controls}
     return [
         msgspec.structs.replace(
             result,
             verdicts={
-                slug: editor.verdict(verdict, by_slug[slug], result.resource)
+                slug: suggester.verdict(verdict, by_slug[slug], result.resource)
                 for slug, verdict in result.verdicts.items()
             },
         )
@@ -48,15 +50,15 @@ def with_edits(results: Sequence[ResourceResult], source: Inputs, controls: Iter
     ]
 
 
-class _Suggestions:
-    """The files that edits are for, and what is known of them."""
+class _EditSuggester:
+    """The parsed files and the edits they allow."""
 
     def __init__(self, source: Inputs, results: Iterable[ResourceResult]) -> None:
         self._source = source
-        self._readings: dict[str, Reading] = {}
-        self._refused: dict[str, RefusedError] = {}
+        self._parsed: dict[str, ParsedText] = {}
+        self._refused_by_path: dict[str, EditRefusedError] = {}
         failed = (result for result in results if result.resource.source is not None)
-        self._verdicts = Counter(
+        self._failure_counts = Counter(
             result.resource.source.path
             for result in failed
             for verdict in result.verdicts.values()
@@ -64,82 +66,89 @@ class _Suggestions:
         )
 
     def verdict(self, verdict: Verdict, control: Control, resource: Resource) -> Verdict:
-        """A verdict with the edits that mend it, if there are."""
-        standing = [item for item in verdict.evidence if item.exception is None]
+        """Return the verdict with the edits that fix it, if any."""
+        remaining = [evidence for evidence in verdict.evidence if evidence.exception is None]
         if verdict.status is not Status.FAILED:
             return verdict
-        wishes = [alone(Finding(control, resource, item)) for item in standing]
+        changes_by_evidence = [find_changes_for(ControlFinding(control, resource, evidence)) for evidence in remaining]
         try:
-            edits = self._edits([wish for found in wishes for wish in found], resource) if all(wishes) else {}
-        except RefusedError:
+            edits = (
+                self._make_edits([change for changes in changes_by_evidence for change in changes], resource)
+                if all(changes_by_evidence)
+                else {}
+            )
+        except EditRefusedError:
             return verdict
-        owners = [item for item, found in zip(standing, wishes, strict=True) for _ in found]
-        return _with(verdict, [(owners[number], found) for number, found in edits.items()])
+        owners = [evidence for evidence, changes in zip(remaining, changes_by_evidence, strict=True) for _ in changes]
+        return _add_edits(verdict, [(owners[number], changes) for number, changes in edits.items()])
 
-    def _edits(self, wishes: Sequence[Wish], resource: Resource) -> dict[int, list[Edit]]:
-        """The edits that make wishes come true together, each by the first wish that it is for. Raises RefusedError."""
-        read = functools.partial(self._reading, resource=resource)
-        targets = [_certain(wish, target_of(wish.resource, wish.path, read)) for wish in wishes]
-        found: dict[int, list[Edit]] = {}
+    def _make_edits(self, changes: Sequence[WantedChange], resource: Resource) -> dict[int, list[Edit]]:
+        """Return the edits that make changes together, by the first change each is for. Raises EditRefusedError."""
+        parse = functools.partial(self._parse, resource=resource)
+        targets = [_check_certain(change, find_target(change.resource, change.path, parse)) for change in changes]
+        edits: dict[int, list[Edit]] = {}
         for file in dict.fromkeys(target.file for target in targets):
             numbers = [number for number, target in enumerate(targets) if target.file == file]
-            changes = [Change(targets[n].document, targets[n].path, wishes[n].value) for n in numbers]
-            reading = read(file)
-            made = edit(reading, changes)
-            for reason in made.refused.values():
-                raise RefusedError(reason)
-            for splice in _apart(made.splices):
-                found.setdefault(numbers[min(splice.changes)], []).append(_edit_of(file, reading, splice))
-        return found
+            file_changes = [Change(targets[n].document, targets[n].path, changes[n].value) for n in numbers]
+            parsed = parse(file)
+            result = edit(parsed, file_changes)
+            for reason in result.refused.values():
+                raise EditRefusedError(reason)
+            for splice in _merge_adjacent(result.splices):
+                edits.setdefault(numbers[min(splice.changes)], []).append(_make_edit(file, parsed, splice))
+        return edits
 
-    def _reading(self, file: str, resource: Resource) -> Reading:
-        """What a file says. Raises RefusedError for one that cannot be changed."""
+    def _parse(self, file: str, resource: Resource) -> ParsedText:
+        """Return a parsed file. Raises EditRefusedError if it cannot be changed."""
         path = self._source.path_of(file, resource)
-        if path in self._refused:
-            raise self._refused[path]
-        if path not in self._readings:
+        if path in self._refused_by_path:
+            raise self._refused_by_path[path]
+        if path not in self._parsed:
             try:
-                self._readings[path] = self._read(file, path)
-            except RefusedError as error:
-                self._refused[path] = error
+                self._parsed[path] = self._read(file, path)
+            except EditRefusedError as error:
+                self._refused_by_path[path] = error
                 raise
-        return self._readings[path]
+        return self._parsed[path]
 
-    def _read(self, file: str, path: str) -> Reading:
-        data = self._source.content(path)
+    def _read(self, file: str, path: str) -> ParsedText:
+        content = self._source.content(path)
         try:
-            text = (data or b"").decode()
+            text = (content or b"").decode()
         except UnicodeDecodeError as error:
-            raise RefusedError("it is not UTF-8 text") from error
+            raise EditRefusedError("it is not UTF-8 text") from error
         if not text or text.startswith("\ufeff"):
-            raise RefusedError("it is not at hand, or begins with a byte order mark")
-        if len(text) * max(self._verdicts[file], 1) > _MOST:
-            raise RefusedError("it is too large")
-        return Reading(text, is_json=is_json(file, text))
+            raise EditRefusedError("it is not at hand, or begins with a byte order mark")
+        if len(text) * max(self._failure_counts[file], 1) > _MAX_PARSED:
+            raise EditRefusedError("it is too large")
+        return ParsedText(text, is_json=is_json(file, text))
 
 
-def _with(verdict: Verdict, edits: Iterable[tuple[Evidence, Sequence[Edit]]]) -> Verdict:
-    """A verdict with edits in its evidence."""
-    own: dict[int, tuple[Edit, ...]] = {}
-    for item, found in edits:
-        own[id(item)] = (*own.get(id(item), ()), *found)
-    if not own:
+def _add_edits(verdict: Verdict, edits: Iterable[tuple[Evidence, Sequence[Edit]]]) -> Verdict:
+    """Return the verdict with edits in its evidence."""
+    edits_by_evidence: dict[int, tuple[Edit, ...]] = {}
+    for evidence, evidence_edits in edits:
+        edits_by_evidence[id(evidence)] = (*edits_by_evidence.get(id(evidence), ()), *evidence_edits)
+    if not edits_by_evidence:
         return verdict
-    told = (msgspec.structs.replace(item, edits=own.get(id(item), ())) for item in verdict.evidence)
-    return msgspec.structs.replace(verdict, evidence=tuple(told))
+    updated = (
+        msgspec.structs.replace(evidence, edits=edits_by_evidence.get(id(evidence), ()))
+        for evidence in verdict.evidence
+    )
+    return msgspec.structs.replace(verdict, evidence=tuple(updated))
 
 
-def _certain(wish: Wish, target: Target) -> Target:
-    """The target, if what stands there is what the object has: others may share what a template or an overlay takes over."""
-    source = wish.resource.source
+def _check_certain(change: WantedChange, target: EditTarget) -> EditTarget:
+    """Return the target if the object has a value there: other users of a template or base may depend on a new one."""
+    source = change.resource.source
     is_made = source is None or source.lazy_source_map is not None or source.origin is not None
-    if is_made and not has_path(wish.resource.object, wish.path):
-        raise RefusedError("where it is made, nothing says what becomes of a value that is not there")
+    if is_made and not has_path(change.resource.object, change.path):
+        raise EditRefusedError("where it is made, nothing says what becomes of a value that is not there")
     return target
 
 
-def _apart(splices: Iterable[Splice]) -> Iterator[Splice]:
-    """Splices of which no two touch: who applies them need not know an order."""
+def _merge_adjacent(splices: Iterable[Splice]) -> Iterator[Splice]:
+    """Merge adjacent splices, so that they can be applied in any order."""
     last: Splice | None = None
     for splice in splices:
         if last is not None and last.end == splice.start:
@@ -152,11 +161,11 @@ def _apart(splices: Iterable[Splice]) -> Iterator[Splice]:
         yield last
 
 
-def _edit_of(file: str, reading: Reading, splice: Splice) -> Edit:
-    region = Region(_position(reading, splice.start), _position(reading, splice.end))
+def _make_edit(file: str, parsed: ParsedText, splice: Splice) -> Edit:
+    region = Region(_locate(parsed, splice.start), _locate(parsed, splice.end))
     return Edit(file, region, splice.text)
 
 
-def _position(reading: Reading, index: int) -> Position:
-    line = bisect_right(reading.lines, index)
-    return Position(line, index - reading.lines[line - 1] + 1)
+def _locate(parsed: ParsedText, index: int) -> Position:
+    line = bisect_right(parsed.lines, index)
+    return Position(line, index - parsed.lines[line - 1] + 1)

@@ -1,6 +1,6 @@
-"""What would mend the findings of an assessment: values to set and things to remove, one wish a place.
+"""The changes that would fix the findings of an assessment: values to set or to remove, one per path.
 
-Values only: where a place stands in a file, and whether the wish comes true there, is decided elsewhere.
+Pure. Edits in files, and their proof, are made by other modules.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from kubekeep.model.location import Path, format_path, has_path, parse_path, val
 from kubekeep.model.resource import Resource
 
 _PLACEHOLDER: Final = re.compile(r"YOUR_|<[A-Za-z][\w -]*>")
-"""What stands for a value that only a person knows, in the rules of other people."""
+"""Placeholder for a user's value in third-party rules."""
 NO_FIX: Final = "no change is known that fits everyone"
 NEEDS_VALUE: Final = "needs a value from you: --value {}=VALUE"
 TAKES_AWAY: Final = "removing it takes away what the workload may need: to have that, name the control"
@@ -28,140 +28,144 @@ DECIDED: Final = "another control asks for something else there"
 _INSIDE: Final = "it stands in a text inside of the object"
 
 
-Asked = Callable[[Control, Resource], bool]
-"""Whether the findings of a control in an object are to be mended."""
+FindingFilter = Callable[[Control, Resource], bool]
+"""Predicate: True if findings of the control on the resource are to be fixed."""
 
 
-class Why(enum.Enum):
-    """Why a finding stays."""
+class UnfixedCause(enum.Enum):
+    """Causes that leave a finding unfixed."""
 
     UNKNOWN = "no fix is known"
     YOURS = "needs you"
     REFUSED = "not fixed"
 
 
-class Left(msgspec.Struct, frozen=True):
-    """A finding that is not fixed, and why."""
+class UnfixedFinding(msgspec.Struct, frozen=True):
+    """A finding that is not fixed, with cause and reason."""
 
     control: Control
     resource: Resource
     evidence: Evidence
-    why: Why
+    why: UnfixedCause
     reason: str
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """A piece of evidence with what it is evidence of."""
+class ControlFinding(msgspec.Struct, frozen=True):
+    """A piece of evidence with its control and resource."""
 
     control: Control
     resource: Resource
     evidence: Evidence
 
 
-class Wish(msgspec.Struct, frozen=True):
-    """A value to set in an object, or without one something to remove, and the findings that ask for it."""
+class WantedChange(msgspec.Struct, frozen=True):
+    """A value to set in an object, or to remove if `value` is UNSET, and the findings it fixes."""
 
     resource: Resource
     path: Path
     value: Any
-    findings: tuple[Finding, ...]
+    findings: tuple[ControlFinding, ...]
 
     @property
     def severity(self) -> float:
-        """The score of the most severe control that asks for it."""
+        """The severity of the most severe control concerned."""
         return max(finding.control.severity for finding in self.findings)
 
 
-class Wishes(msgspec.Struct, frozen=True):
-    """What is to be done, what is left, and findings whose wish another one at their place may grant too."""
+class WantedChanges(msgspec.Struct, frozen=True):
+    """Wanted changes, unfixed findings, and findings with another change at the same path, which may fix them too."""
 
-    wishes: tuple[Wish, ...]
-    left: tuple[Left, ...]
-    decided: tuple[Finding, ...]
+    changes: tuple[WantedChange, ...]
+    unfixed: tuple[UnfixedFinding, ...]
+    conflicting: tuple[ControlFinding, ...]
 
 
-def wishes(
+def find_wanted_changes(
     assessment: Assessment,
-    asked: Asked,
+    is_selected: FindingFilter,
     *,
     named: frozenset[str] = frozenset(),
     values: Mapping[Path, Any],
-) -> Wishes:
-    """What would mend the findings of `assessment` that are `asked` for.
+) -> WantedChanges:
+    """Return the changes that would fix the findings selected by `is_selected`.
 
-    Only for controls `named` by their slug are items of lists removed that are mappings, such as volumes. `values`
-    are those that the user gives for findings without a fix, by the end of their path.
+    named: slugs of controls that may remove list items that are mappings, such as volumes. values: user values for
+    findings without a fix, by the end of their path.
     """
-    left: list[Left] = []
-    found: dict[tuple[str, Path, bytes], list[tuple[Resource, Any, Finding]]] = {}
-    for finding in _findings(assessment, asked):
-        wish = _wish(finding, named, values)
-        if isinstance(wish, Left):
-            left.append(wish)
+    unfixed: list[UnfixedFinding] = []
+    by_change: dict[tuple[str, Path, bytes], list[tuple[Resource, Any, ControlFinding]]] = {}
+    for finding in _list_findings(assessment, is_selected):
+        change = _find_change(finding, named, values)
+        if isinstance(change, UnfixedFinding):
+            unfixed.append(change)
             continue
-        target, path, value = wish
-        for leaf, item in _leaves(target.object, path, value):
-            key = (key_of(target), leaf, msgspec.json.encode(None if item is msgspec.UNSET else [item]))
-            found.setdefault(key, []).append((target, item, finding))
-    by_object: dict[str, list[Wish]] = {}
-    for (place, leaf, _), rows in found.items():
-        united = Wish(rows[0][0], leaf, rows[0][1], tuple(finding for *_, finding in rows))
+        target, path, value = change
+        for leaf, leaf_value in _split(target.object, path, value):
+            key = (format_key(target), leaf, msgspec.json.encode(None if leaf_value is msgspec.UNSET else [leaf_value]))
+            by_change.setdefault(key, []).append((target, leaf_value, finding))
+    by_object: dict[str, list[WantedChange]] = {}
+    for (place, leaf, _), rows in by_change.items():
+        united = WantedChange(rows[0][0], leaf, rows[0][1], tuple(finding for *_, finding in rows))
         by_object.setdefault(place, []).append(united)
-    chosen: list[Wish] = []
-    decided: list[Finding] = []
+    chosen: list[WantedChange] = []
+    conflicting: list[ControlFinding] = []
     for group in by_object.values():
-        _choose(group, chosen, decided)
-    return Wishes(tuple(chosen), tuple(left), tuple(decided))
+        _choose(group, chosen, conflicting)
+    return WantedChanges(tuple(chosen), tuple(unfixed), tuple(conflicting))
 
 
-def _findings(assessment: Assessment, asked: Asked) -> Iterator[Finding]:
+def _list_findings(assessment: Assessment, is_selected: FindingFilter) -> Iterator[ControlFinding]:
     controls = {summary.control.slug: summary.control for summary in assessment.controls}
     for result in assessment.results:
         for slug, verdict in result.verdicts.items():
-            if verdict.status is Status.FAILED and asked(controls[slug], result.resource):
+            if verdict.status is Status.FAILED and is_selected(controls[slug], result.resource):
                 for evidence in verdict.standing.evidence:
-                    yield Finding(controls[slug], result.resource, evidence)
+                    yield ControlFinding(controls[slug], result.resource, evidence)
 
 
-def _wish(finding: Finding, named: frozenset[str], values: Mapping[Path, Any]) -> tuple[Resource, Path, Any] | Left:
-    """The object, the path in it and the value that would mend a finding."""
+def _find_change(
+    finding: ControlFinding, named: frozenset[str], values: Mapping[Path, Any]
+) -> tuple[Resource, Path, Any] | UnfixedFinding:
+    """Return the object, the path in it and the value that would fix a finding."""
     evidence = finding.evidence
-    target, path = _target(finding.resource, parse_path(evidence.path))
+    target, path = _find_object(finding.resource, parse_path(evidence.path))
     fix = None if evidence.fix is None else json.loads(evidence.fix)
     if evidence.delete:
         if not (path and has_path(target.object, path)):
-            return _left(finding, Why.REFUSED, _INSIDE)
+            return _leave(finding, UnfixedCause.REFUSED, _INSIDE)
         is_part = isinstance(path[-1], int) and isinstance(value_at(target.object, path), dict)
         if is_part and finding.control.slug not in named:
-            return _left(finding, Why.YOURS, TAKES_AWAY)
+            return _leave(finding, UnfixedCause.YOURS, TAKES_AWAY)
         return target, path, msgspec.UNSET
     if fix is None or (isinstance(fix, str) and _PLACEHOLDER.search(fix)):
-        given = next((value for end, value in values.items() if path[-len(end) :] == end), msgspec.UNSET)
-        if given is msgspec.UNSET:
-            wanted = fix is not None and bool(path)
-            reason = NEEDS_VALUE.format(format_path(path[-2:])) if wanted else NO_FIX
-            return _left(finding, Why.YOURS if wanted else Why.UNKNOWN, reason)
-        fix = given
+        user_value = next((value for end, value in values.items() if path[-len(end) :] == end), msgspec.UNSET)
+        if user_value is msgspec.UNSET:
+            needs_value = fix is not None and bool(path)
+            reason = NEEDS_VALUE.format(format_path(path[-2:])) if needs_value else NO_FIX
+            return _leave(finding, UnfixedCause.YOURS if needs_value else UnfixedCause.UNKNOWN, reason)
+        fix = user_value
     if not path or evidence.location != finding.resource.locate(parse_path(evidence.path)):
-        return _left(finding, Why.REFUSED, _INSIDE)
+        return _leave(finding, UnfixedCause.REFUSED, _INSIDE)
     return target, path, fix
 
 
-def alone(finding: Finding) -> tuple[Wish, ...]:
-    """What would mend one finding, whatever others ask for; nothing where no change is known that fits everyone."""
-    wish = _wish(finding, frozenset(), {})
-    if isinstance(wish, Left):
+def find_changes_for(finding: ControlFinding) -> tuple[WantedChange, ...]:
+    """Return the changes that would fix a single finding; () if there is no generally valid fix."""
+    change = _find_change(finding, frozenset(), {})
+    if isinstance(change, UnfixedFinding):
         return ()
-    target, path, value = wish
-    return tuple(Wish(target, leaf, item, (finding,)) for leaf, item in _leaves(target.object, path, value))
+    target, path, value = change
+    return tuple(
+        WantedChange(target, leaf, leaf_value, (finding,)) for leaf, leaf_value in _split(target.object, path, value)
+    )
 
 
-def _left(finding: Finding, why: Why, reason: str) -> Left:
-    return Left(finding.control, finding.resource, finding.evidence, why, reason)
+def _leave(finding: ControlFinding, why: UnfixedCause, reason: str) -> UnfixedFinding:
+    return UnfixedFinding(finding.control, finding.resource, finding.evidence, why, reason)
 
 
-def _target(resource: Resource, path: Path) -> tuple[Resource, Path]:
-    """The object that `path` leads into, and the path in it; joined resources name theirs first."""
+def _find_object(resource: Resource, path: Path) -> tuple[Resource, Path]:
+    """Return the object that path leads into and the path in it; paths of joined resources name the object first."""
     match path:
         case ("relatedObjects", int(number), *rest) if number < len(resource.related):
             return resource.related[number], tuple(rest)
@@ -169,39 +173,41 @@ def _target(resource: Resource, path: Path) -> tuple[Resource, Path]:
             return resource, path
 
 
-def key_of(resource: Resource, name: Callable[[str], str] = str) -> str:
-    """The place of an object in a scan; `name` turns the names of files into those that another scan has too."""
+def format_key(resource: Resource, name: Callable[[str], str] = str) -> str:
+    """Return the location of an object in a scan. name: maps file names to those shared with another scan."""
     if resource.source is None:
-        beside = " ".join(key_of(item, name) for item in resource.related)
+        beside = " ".join(format_key(related, name) for related in resource.related)
         return f"{resource.identity} of {beside}"
     source = resource.source
     return f"{name(source.path)}:{source.document}:{format_path(source.root)} {resource.identity}"
 
 
-def _leaves(document: Any, path: Path, value: Any) -> Iterator[tuple[Path, Any]]:
-    """A mapping to set where nothing is, key by key, so that it goes together with other wishes for the same place."""
+def _split(document: Any, path: Path, value: Any) -> Iterator[tuple[Path, Any]]:
+    """Yield a mapping for an absent path key by key, so that it combines with other changes there."""
     if isinstance(value, dict) and value and not (has_path(document, path) and value_at(document, path)):
-        for key, item in value.items():
-            yield from _leaves(document, (*path, key), item)
+        for key, child in value.items():
+            yield from _split(document, (*path, key), child)
     else:
         yield path, value
 
 
-def _choose(group: Iterable[Wish], chosen: list[Wish], decided: list[Finding]) -> None:
-    """One wish a place of one object: setting before removing, then the more severe, and nothing inside another."""
-    taken: dict[Path, Wish] = {}
-    ranked = sorted(group, key=lambda wish: (len(wish.path), wish.value is msgspec.UNSET, -wish.severity))
-    for wish in ranked:
-        path = wish.path
-        while path in taken and _appends(wish, path):
+def _choose(group: Iterable[WantedChange], chosen: list[WantedChange], conflicting: list[ControlFinding]) -> None:
+    """Choose one change per path of an object: setting before removing, more severe first, none inside another."""
+    taken: dict[Path, WantedChange] = {}
+    ranked = sorted(group, key=lambda change: (len(change.path), change.value is msgspec.UNSET, -change.severity))
+    for change in ranked:
+        path = change.path
+        while path in taken and _appends(change, path):
             path = (*path[:-1], int(path[-1]) + 1)
         if any(path[:length] in taken for length in range(1, len(path) + 1)):
-            decided += wish.findings
+            conflicting += change.findings
         else:
-            taken[path] = msgspec.structs.replace(wish, path=path)
+            taken[path] = msgspec.structs.replace(change, path=path)
     chosen += taken.values()
 
 
-def _appends(wish: Wish, path: Path) -> bool:
-    """Whether it adds an item to a list, beside which others can be added."""
-    return wish.value is not msgspec.UNSET and isinstance(path[-1], int) and not has_path(wish.resource.object, path)
+def _appends(change: WantedChange, path: Path) -> bool:
+    """Return True if the change appends to a list, which other changes may do too."""
+    return (
+        change.value is not msgspec.UNSET and isinstance(path[-1], int) and not has_path(change.resource.object, path)
+    )

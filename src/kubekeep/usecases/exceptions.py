@@ -16,11 +16,11 @@ from kubekeep.exceptions.apply import apply_exceptions
 from kubekeep.exceptions.kubescape_format import parse_exception
 from kubekeep.exceptions.load import ExceptionsError, read_exceptions
 from kubekeep.exceptions.policy_exception import InvalidExceptionError, PolicyException
-from kubekeep.fixes.edits.change import Change, RefusedError
-from kubekeep.fixes.edits.reading import Reading
-from kubekeep.fixes.edits.style import Style, block
+from kubekeep.fixes.edits.change import Change, EditRefusedError
+from kubekeep.fixes.edits.parsed_text import ParsedText
+from kubekeep.fixes.edits.style import Style, format_block
 from kubekeep.fixes.edits.text import edit
-from kubekeep.fixes.files import Text
+from kubekeep.fixes.files import TextFile
 from kubekeep.model.exception import ExceptionStatus, ExceptionUse
 from kubekeep.model.location import Location
 from kubekeep.model.paths import display_path, error_reason
@@ -70,10 +70,10 @@ def _added(path: str, entry: dict[str, Any], *, is_json: bool) -> str:
     # A file that a scan would refuse is not made worse.
     read_exceptions(path)
     try:
-        before = Text.read(path)
-    except RefusedError as error:
+        before = TextFile.read(path)
+    except EditRefusedError as error:
         raise ExceptionsError(f"{shown}: {error}") from error
-    reading = Reading(before.text, is_json=is_json)
+    reading = ParsedText(before.text, is_json=is_json)
     documents = [(number, value) for number, value in enumerate(reading.values) if value is not None]
     if not documents:
         end = "\n" if before.text.strip() and not before.text.endswith("\n") else ""
@@ -84,10 +84,10 @@ def _added(path: str, entry: dict[str, Any], *, is_json: bool) -> str:
     edited = edit(reading, [Change(number, (len(value),), entry)])
     if edited.refused:
         raise ExceptionsError(f"{shown}: {edited.refused[0]}")
-    return before.encoded(edited.text).decode()
+    return before.encode(edited.text).decode()
 
 
 def _fresh(entry: Mapping[str, Any], *, is_json: bool) -> str:
     if is_json:
         return json.dumps([entry], indent=2, ensure_ascii=False) + "\n"
-    return "".join(f"{line}\n" for line in block([dict(entry)], 0, Style(dash=0)))
+    return "".join(f"{line}\n" for line in format_block([dict(entry)], 0, Style(dash=0)))

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from kubekeep.fixes.plan import Plan, Planner
-from kubekeep.fixes.wanted_changes import wishes
+from kubekeep.fixes.wanted_changes import find_wanted_changes
 from kubekeep.library.extra import gather
 from kubekeep.library.load import Library
 from kubekeep.model.assessment import Assessment
@@ -55,13 +55,13 @@ def plan(request: FixRequest, *, on_progress: Callable[[int], None] = lambda _: 
         is_selected = requested is None or control.slug in requested
         return is_severe and is_selected and (request.only is None or request.only(resource, control))
 
-    look = functools.partial(wishes, named=named, values=request.values)
+    find_changes = functools.partial(find_wanted_changes, named=named, values=request.values)
 
     def scan_again(paths: tuple[str, ...]) -> Assessment:
         copied = msgspec.structs.replace(everything.input, paths=paths)
         return scan(msgspec.structs.replace(everything, input=copied))
 
-    return Planner(assessment, look, is_requested, request.scan.input.paths, scan_again).plan()
+    return Planner(assessment, find_changes, is_requested, request.scan.input.paths, scan_again).plan()
 
 
 def _requested_controls(

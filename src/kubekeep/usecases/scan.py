@@ -298,9 +298,9 @@ def _add_file_extras(
         results = add_excerpts(results, source)
     if Extra.EDITS in needs.extras:
         # Only reports that show edits pay for planning them.
-        from kubekeep.fixes.suggestions import with_edits  # noqa: PLC0415
+        from kubekeep.fixes.suggestions import suggest_edits  # noqa: PLC0415
 
-        results = with_edits(results, source, selection.controls)
+        results = suggest_edits(results, source, selection.controls)
     return results
 
 

@@ -11,9 +11,9 @@ from typing import Any
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
-from kubekeep.fixes.edits.change import ABSENT, Change, same
-from kubekeep.fixes.edits.diff import hunks
-from kubekeep.fixes.edits.reading import Reading
+from kubekeep.fixes.edits.change import ABSENT, Change, is_equal
+from kubekeep.fixes.edits.diff import make_hunks
+from kubekeep.fixes.edits.parsed_text import ParsedText
 from kubekeep.fixes.edits.text import edit
 from kubekeep.model.location import Path, has_path, value_at
 from tests.fixes.edits.written import document, keys, looks, mappings, scalars, values
@@ -110,19 +110,19 @@ def changed(draw: st.DrawFn) -> tuple[str, dict[str, Any], list[Change]]:
 @given(written())
 def test_the_generator_writes_what_it_means(pair: tuple[str, dict[str, Any]]) -> None:
     text, value = pair
-    (said,) = Reading(text).values
-    assert same(said, value)
+    (said,) = ParsedText(text).values
+    assert is_equal(said, value)
 
 
 @examples
 @given(changed())
 def test_the_result_is_what_was_intended_and_nothing_else(case: tuple[str, dict[str, Any], list[Change]]) -> None:
     text, value, changes = case
-    made = edit(Reading(text), changes)
+    made = edit(ParsedText(text), changes)
     event(f"refused {bool(made.refused)}")
     done = [change for number, change in enumerate(changes) if number not in made.refused]
-    (said,) = Reading(made.text).values
-    assert same(said, intended(value, done)), made.text
+    (said,) = ParsedText(made.text).values
+    assert is_equal(said, intended(value, done)), made.text
     assert made.refused == {}, (text, changes)
 
 
@@ -132,8 +132,8 @@ def test_a_second_time_changes_nothing(case: tuple[str, dict[str, Any], list[Cha
     text, _, changes = case
     sets = [change for change in changes if not change.removes]
     assume(not any(isinstance(step, int) for change in changes for step in change.path) or len(sets) == len(changes))
-    once = edit(Reading(text), sets)
-    again = [c for c in sets if not same(_or_absent(Reading(once.text).values[0], c.path), c.value)]
+    once = edit(ParsedText(text), sets)
+    again = [c for c in sets if not is_equal(_or_absent(ParsedText(once.text).values[0], c.path), c.value)]
     assert again == []
 
 
@@ -149,8 +149,8 @@ def test_a_scalar_changes_in_its_own_line(data: st.DataObject) -> None:
     assume(old)
     path = data.draw(st.sampled_from(old))
     new = data.draw(scalars)
-    assume(not same(new, value_at(value, path)))
-    made = edit(Reading(text), [Change(0, path, new)])
+    assume(not is_equal(new, value_at(value, path)))
+    made = edit(ParsedText(text), [Change(0, path, new)])
     gone, come = difference(text, made.text)
     is_block = any("|-" in line for line in gone)
     assert len(come) == 1
@@ -166,7 +166,7 @@ def test_a_new_key_leaves_every_line_but_its_own(data: st.DataObject) -> None:
     name = "fresh"
     homes = [path for path in ((), *places(value)) if isinstance(value_at(value, path), dict) and value_at(value, path)]
     path = data.draw(st.sampled_from(homes))
-    made = edit(Reading(text), [Change(0, (*path, name), data.draw(st.booleans()))])
+    made = edit(ParsedText(text), [Change(0, (*path, name), data.draw(st.booleans()))])
     gone, come = difference(text, made.text)
     assert made.refused == {}
     assert len(come) - len(gone) in {0, 1}
@@ -178,9 +178,9 @@ def test_a_new_key_leaves_every_line_but_its_own(data: st.DataObject) -> None:
 @given(changed())
 def test_hunks_lead_from_one_text_to_the_other(case: tuple[str, dict[str, Any], list[Change]]) -> None:
     text, _, changes = case
-    made = edit(Reading(text), changes)
+    made = edit(ParsedText(text), changes)
     old, new = [], []
-    for hunk in hunks(text, made.splices):
+    for hunk in make_hunks(text, made.splices):
         for row in hunk.lines:
             if row[0] in " -":
                 old.append(row[1:])

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from kubekeep.fixes.edits.change import Change, RefusedError
-from kubekeep.fixes.edits.reading import Reading
-from kubekeep.fixes.edits.target import Target, target_of
+from kubekeep.fixes.edits.change import Change, EditRefusedError
+from kubekeep.fixes.edits.parsed_text import ParsedText
+from kubekeep.fixes.edits.target import EditTarget, find_target
 from kubekeep.fixes.edits.text import edit
 from kubekeep.model.location import Location, Path, Position, Region, Setting, parse_path
 from kubekeep.model.resource import FileType, RenderOrigin, Resource, Source
@@ -70,8 +70,8 @@ def templated(key: str, text: str, nth: int = 0) -> Location:
     return Location("templates/pod.yaml", None, Setting(key, found.file, found.region))
 
 
-def reading(name: str) -> Reading:
-    return Reading(FILES[name])
+def reading(name: str) -> ParsedText:
+    return ParsedText(FILES[name])
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,8 @@ def reading(name: str) -> Reading:
 def test_values_of_a_chart(key: str, text: str, nth: int, path: str, target: str) -> None:
     spec = {"c": {"privileged": True}, "empty": {}}
     resource = made(FileType.HELM, templated(key, text, nth), spec)
-    found = target_of(resource, parse_path(path), reading)
-    assert found == Target("values.yaml", 0, parse_path(target))
+    found = find_target(resource, parse_path(path), reading)
+    assert found == EditTarget("values.yaml", 0, parse_path(target))
     assert edit(reading("values.yaml"), [Change(0, found.path, 1)]).refused == {}
 
 
@@ -97,24 +97,24 @@ def test_a_patch_or_base() -> None:
     spec = {"template": {"spec": {"containers": [{}, container]}}}
     existing = made(FileType.KUSTOMIZE, place("patch.yaml", "privileged: true"), spec)
     path = parse_path("spec.template.spec.containers[1].securityContext.privileged")
-    assert target_of(existing, path, reading).path == parse_path(
+    assert find_target(existing, path, reading).path == parse_path(
         "spec.template.spec.containers[0].securityContext.privileged"
     )
     missing = made(FileType.KUSTOMIZE, place("patch.yaml", "securityContext"), spec)
     path = parse_path("spec.template.spec.containers[1].securityContext.runAsNonRoot")
-    assert target_of(missing, path, reading).path == parse_path(
+    assert find_target(missing, path, reading).path == parse_path(
         "spec.template.spec.containers[0].securityContext.runAsNonRoot"
     )
     whole = made(FileType.KUSTOMIZE, place("patch.yaml", "name: web"), spec)
     path = parse_path("spec.template.spec.containers[0].securityContext.runAsNonRoot")
-    assert target_of(whole, path, reading).path == parse_path(
+    assert find_target(whole, path, reading).path == parse_path(
         "spec.template.spec.containers[0].securityContext.runAsNonRoot"
     )
 
 
 def test_an_operation_of_a_json_patch() -> None:
     resource = made(FileType.KUSTOMIZE, place("operations.yaml", "value: true"), {"hostNetwork": True})
-    assert target_of(resource, ("spec", "hostNetwork"), reading) == Target("operations.yaml", 0, (0, "value"))
+    assert find_target(resource, ("spec", "hostNetwork"), reading) == EditTarget("operations.yaml", 0, (0, "value"))
 
 
 @pytest.mark.parametrize(
@@ -140,8 +140,8 @@ def test_an_operation_of_a_json_patch() -> None:
 )
 def test_what_no_text_can_change(kind: FileType, location: Location, reason: str) -> None:
     resource = made(kind, location, {"tag": "made:1.0"})
-    with pytest.raises(RefusedError, match=reason):
-        target_of(resource, ("spec", "tag"), reading)
+    with pytest.raises(EditRefusedError, match=reason):
+        find_target(resource, ("spec", "tag"), reading)
 
 
 def test_an_item_of_a_list_in_a_file(tmp_path: Any) -> None:
@@ -150,7 +150,7 @@ def test_an_item_of_a_list_in_a_file(tmp_path: Any) -> None:
         "a: 1\n---\nkind: List\napiVersion: v1\nitems:\n- {apiVersion: v1, kind: Pod, metadata: {name: a}}\n"
     )
     (pod,) = [item for item in read([str(file)]) if isinstance(item, Resource)]
-    found = target_of(pod, ("spec", "hostPID"), lambda _: Reading(file.read_text()))
-    assert found == Target(str(file), 1, ("items", 0, "spec", "hostPID"))
-    with pytest.raises(RefusedError, match="has changed since it was scanned"):
-        target_of(pod, ("spec",), lambda _: Reading(file.read_text().replace("name: a", "name: b")))
+    found = find_target(pod, ("spec", "hostPID"), lambda _: ParsedText(file.read_text()))
+    assert found == EditTarget(str(file), 1, ("items", 0, "spec", "hostPID"))
+    with pytest.raises(EditRefusedError, match="has changed since it was scanned"):
+        find_target(pod, ("spec",), lambda _: ParsedText(file.read_text().replace("name: a", "name: b")))

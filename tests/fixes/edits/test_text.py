@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from kubekeep.fixes.edits.change import ABSENT, Change
-from kubekeep.fixes.edits.reading import Reading
-from kubekeep.fixes.edits.text import Edited, edit
+from kubekeep.fixes.edits.parsed_text import ParsedText
+from kubekeep.fixes.edits.text import EditResult, edit
 from kubekeep.model.location import parse_path
 
 
-def made(text: str, *changes: tuple[Any, ...], is_json: bool = False, document: int = 0) -> Edited:
+def made(text: str, *changes: tuple[Any, ...], is_json: bool = False, document: int = 0) -> EditResult:
     """The outcome of changes, each a path and perhaps a value."""
     asked = [Change(document, parse_path(path), *value) for path, *value in changes]
-    return edit(Reading(text, is_json=is_json), asked)
+    return edit(ParsedText(text, is_json=is_json), asked)
 
 
 def after(text: str, *changes: tuple[Any, ...], is_json: bool = False, document: int = 0) -> str:
@@ -123,7 +123,7 @@ def test_a_key_is_added_in_the_style_that_is_there(value: str, expected: str) ->
 )
 def test_a_scalar_is_replaced_as_it_was_written(old: str, new: Any, expected: str | None) -> None:
     if expected == old:
-        assert Reading(old).values == [{"a": new}], "nothing to do"
+        assert ParsedText(old).values == [{"a": new}], "nothing to do"
         return
     found = made(old + "\n", ("a", new))
     assert found.text == (expected or old) + "\n"
@@ -224,7 +224,7 @@ def test_what_is_shared(changes: list[tuple[Any, ...]], expected: str | None) ->
     found = made(SHARED, *changes)
     if expected is None:
         assert found.refused
-        assert "z" not in str(Reading(found.text).values[0]["a"])
+        assert "z" not in str(ParsedText(found.text).values[0]["a"])
     else:
         assert (found.text, found.refused) == (expected, {})
 
@@ -262,7 +262,7 @@ def test_many_changes_of_one_file_are_made_at_once() -> None:
         for n in range(count)
         for rest in ((("spec", "a"), False), (("spec", "l", 1), "w"), (("spec", "l", 0),))
     ]
-    found = edit(Reading(text), changes)
+    found = edit(ParsedText(text), changes)
     assert found.refused == {}
     assert found.text == "".join(f"---\nspec:\n  a: false # {n}\n  l:\n  - w\n" for n in range(count))
 

@@ -1,6 +1,6 @@
-"""What is to become of a value: changes by path, how they fit together, and what they make of it.
+"""Changes of a value by path: how they combine, and their result.
 
-Values only; texts are changed elsewhere.
+Pure; texts are edited by other modules.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ ABSENT: Final = msgspec.UNSET
 
 
 class Change(msgspec.Struct, frozen=True):
-    """A value to set at a path into a document; without one, what is there is to be removed.
+    """A value to set at a path of a document, or to remove if `value` is ABSENT.
 
-    Mappings on the way that are missing or null are made; an index beyond the end of a list appends. `document`
-    counts from 0.
+    Missing or null mappings on the path are created; an index beyond the end of a list appends. document: index from 0.
     """
 
     document: int
@@ -29,125 +28,125 @@ class Change(msgspec.Struct, frozen=True):
 
     @property
     def removes(self) -> bool:
-        """Whether it removes."""
+        """True if the value is removed."""
         return self.value is ABSENT
 
     def __str__(self) -> str:
         return format_path(self.path)
 
 
-class RefusedError(ValueError):
-    """A change that cannot be made, and why."""
+class EditRefusedError(ValueError):
+    """A change that cannot be made; the message is the reason."""
 
 
-class Branch:
+class ChangeTree:
     """The changes below one value, by the next step of their paths.
 
-    `value` is what to set here, `removes` that this is to go; `changes` are the numbers of the changes that end here.
+    value: the value to set here. removes: this value is removed. changes: numbers of the changes that end here.
     """
 
     __slots__ = ("changes", "removes", "steps", "value")
 
     def __init__(self) -> None:
-        self.steps: dict[str | int, Branch] = {}
+        self.steps: dict[str | int, ChangeTree] = {}
         self.value: Any = ABSENT
         self.removes = False
         self.changes: list[int] = []
 
     @property
     def is_leaf(self) -> bool:
-        """Whether a change ends here, which leaves nothing to be changed below."""
+        """True if a change ends here; nothing below can be changed then."""
         return self.removes or self.value is not ABSENT
 
     def numbers(self) -> list[int]:
-        """The numbers of the changes here and below."""
-        found = list(self.changes)
-        for branch in self.steps.values():
-            found += branch.numbers()
-        return found
+        """Return the numbers of the changes here and below."""
+        numbers = list(self.changes)
+        for subtree in self.steps.values():
+            numbers += subtree.numbers()
+        return numbers
 
-    def wants_what(self, other: Branch) -> bool:
-        """Whether both ask for the same."""
+    def equals(self, other: ChangeTree) -> bool:
+        """Return True if both trees make the same changes."""
         return (
             self.removes == other.removes
-            and _text(self.value) == _text(other.value)
+            and _encode(self.value) == _encode(other.value)
             and self.steps.keys() == other.steps.keys()
-            and all(branch.wants_what(other.steps[step]) for step, branch in self.steps.items())
+            and all(subtree.equals(other.steps[step]) for step, subtree in self.steps.items())
         )
 
 
-def branch_of(changes: Mapping[int, Change]) -> tuple[Branch, dict[int, str]]:
-    """The changes of one document by their numbers as a tree, and why some are not in it: others contradict them."""
-    root = Branch()
+def build_tree(changes: Mapping[int, Change]) -> tuple[ChangeTree, dict[int, str]]:
+    """Return the changes of one document, by number, as a tree, and the reason for each that contradicts another."""
+    root = ChangeTree()
     refused: dict[int, str] = {}
     for number, change in changes.items():
-        branch, clash = root, False
+        tree, clash = root, False
         for step in change.path:
-            clash = clash or branch.is_leaf
-            branch = branch.steps.setdefault(step, Branch()) if not clash else branch
-        if clash or not change.path or branch.steps:
+            clash = clash or tree.is_leaf
+            tree = tree.steps.setdefault(step, ChangeTree()) if not clash else tree
+        if clash or not change.path or tree.steps:
             refused[number] = "another change replaces what it lies in, or lies below it"
-        elif branch.is_leaf and (branch.removes, _text(branch.value)) != (change.removes, _text(change.value)):
+        elif tree.is_leaf and (tree.removes, _encode(tree.value)) != (change.removes, _encode(change.value)):
             refused[number] = "another change wants something else there"
         else:
-            branch.removes, branch.value = change.removes, change.value
-            branch.changes.append(number)
+            tree.removes, tree.value = change.removes, change.value
+            tree.changes.append(number)
     return root, refused
 
 
-def built(branch: Branch) -> Any:
-    """The value that changes make where nothing is. Raises RefusedError for those that remove."""
-    if branch.removes:
-        raise RefusedError("there is nothing to remove")
-    if not branch.steps:
-        return branch.value
-    if all(isinstance(step, int) for step in branch.steps):
-        return [built(branch.steps[step]) for step in sorted(branch.steps)]
-    return {str(step): built(branch.steps[step]) for step in ordered(branch.steps)}
+def build_value(tree: ChangeTree) -> Any:
+    """Return the value that changes create where there is none. Raises EditRefusedError for removals."""
+    if tree.removes:
+        raise EditRefusedError("there is nothing to remove")
+    if not tree.steps:
+        return tree.value
+    if all(isinstance(step, int) for step in tree.steps):
+        return [build_value(tree.steps[step]) for step in sorted(tree.steps)]
+    return {str(step): build_value(tree.steps[step]) for step in sort_steps(tree.steps)}
 
 
-def ordered(steps: Iterable[str | int]) -> list[str | int]:
-    """Steps in the order in which new keys and items are written: indexes, then keys by their text."""
+def sort_steps(steps: Iterable[str | int]) -> list[str | int]:
+    """Sort steps in the order in which new keys and items are written: indexes, then keys by text."""
     return sorted(steps, key=lambda step: (isinstance(step, str), step if isinstance(step, int) else 0, str(step)))
 
 
-def changed(value: Any, branch: Branch) -> Any:
-    """The value after its changes; the one given stays as it is. Raises RefusedError where they do not fit."""
-    if branch.value is not ABSENT:
-        return branch.value
-    if not branch.steps:
+def apply_changes(value: Any, tree: ChangeTree) -> Any:
+    """Return a copy of the value with its changes. Raises EditRefusedError if they do not fit."""
+    if tree.value is not ABSENT:
+        return tree.value
+    if not tree.steps:
         return value
     if value is None or value in ({}, []):
-        return built(branch)
+        return build_value(tree)
     if isinstance(value, dict):
-        kept = {key: item for key, item in value.items() if key not in branch.steps}
-        for step in value.keys() & branch.steps.keys():
-            if not branch.steps[step].removes:
-                kept[step] = changed(value[step], branch.steps[step])
-        new = {step: built(branch.steps[step]) for step in ordered(branch.steps.keys() - value.keys())}
+        kept = {key: child for key, child in value.items() if key not in tree.steps}
+        for step in value.keys() & tree.steps.keys():
+            if not tree.steps[step].removes:
+                kept[step] = apply_changes(value[step], tree.steps[step])
+        new = {step: build_value(tree.steps[step]) for step in sort_steps(tree.steps.keys() - value.keys())}
         return {**{key: kept[key] for key in value if key in kept}, **new}
     if isinstance(value, list):
-        return _changed_list(value, branch)
-    raise RefusedError("it lies below a value that is no mapping")
+        return _apply_to_list(value, tree)
+    raise EditRefusedError("it lies below a value that is no mapping")
 
 
-def _changed_list(value: list[Any], branch: Branch) -> list[Any]:
+def _apply_to_list(value: list[Any], tree: ChangeTree) -> list[Any]:
     kept = []
-    for index, item in enumerate(value):
-        below = branch.steps.get(index)
+    for index, child in enumerate(value):
+        below = tree.steps.get(index)
         if below is None:
-            kept.append(item)
+            kept.append(child)
         elif not below.removes:
-            kept.append(changed(item, below))
-    if not all(isinstance(step, int) for step in branch.steps):
-        raise RefusedError("it lies below a list")
-    return kept + [built(branch.steps[step]) for step in ordered(branch.steps) if step not in range(len(value))]
+            kept.append(apply_changes(child, below))
+    if not all(isinstance(step, int) for step in tree.steps):
+        raise EditRefusedError("it lies below a list")
+    return kept + [build_value(tree.steps[step]) for step in sort_steps(tree.steps) if step not in range(len(value))]
 
 
-def same(one: Any, other: Any) -> bool:
-    """Whether two values are the same to Kubernetes: numbers are no booleans, the order of keys does not count."""
-    return _text(one) == _text(other)
+def is_equal(one: Any, other: Any) -> bool:
+    """Return True if Kubernetes treats two values as equal: numbers differ from booleans, key order is ignored."""
+    return _encode(one) == _encode(other)
 
 
-def _text(value: Any) -> bytes:
+def _encode(value: Any) -> bytes:
     return b"" if value is ABSENT else msgspec.json.encode(value, order="sorted")

@@ -1,4 +1,4 @@
-"""Changes of mappings and lists that are written in lines, one for each key or dash. Touches no line but its own."""
+"""Edits of mappings and lists in block style, one line per key or dash. Other lines stay."""
 
 from __future__ import annotations
 
@@ -8,142 +8,148 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.fixes.edits.change import ABSENT, Branch, RefusedError, ordered
-from kubekeep.fixes.edits.slot import Edits, Slot
-from kubekeep.fixes.edits.style import block, entry
+from kubekeep.fixes.edits.change import ABSENT, ChangeTree, EditRefusedError, sort_steps
+from kubekeep.fixes.edits.slot import DocumentEdits, Slot
+from kubekeep.fixes.edits.style import format_block, format_entry
 from kubekeep.fixes.edits.syntax import (
-    Kind,
     Node,
-    after_break,
-    after_properties,
-    after_space,
-    content_end,
-    line_end,
-    line_start,
+    NodeKind,
+    find_content_end,
+    find_line_end,
+    find_line_start,
+    skip_line_break,
+    skip_properties,
+    skip_space,
 )
 
 _MERGE: Final = "<<"
 _MERGED: Final = "it comes from a merge key (<<), which other places share"
 
 
-class _Row(msgspec.Struct, frozen=True):
+class _BlockRow(msgspec.Struct, frozen=True):
     """An entry or item: from its key or dash to the end of its value."""
 
     start: int
     end: int
 
 
-class _Fresh(msgspec.Struct, frozen=True):
-    """Lines to add, and the numbers of the changes that they make."""
+class _AddedLines(msgspec.Struct, frozen=True):
+    """Lines to add and the numbers of their changes."""
 
     lines: tuple[str, ...]
     numbers: tuple[int, ...]
 
 
-def edit(edits: Edits, slot: Slot, branch: Branch) -> None:
-    """Make the changes of `branch` in a collection written in lines."""
-    if slot.node.kind is Kind.MAPPING:
-        _mapping(edits, slot, branch)
+def edit(edits: DocumentEdits, slot: Slot, tree: ChangeTree) -> None:
+    """Make the changes of a tree in a block collection."""
+    if slot.node.kind is NodeKind.MAPPING:
+        _edit_mapping(edits, slot, tree)
     else:
-        _sequence(edits, slot, branch)
+        _edit_sequence(edits, slot, tree)
 
 
-def _mapping(edits: Edits, slot: Slot, branch: Branch) -> None:
+def _edit_mapping(edits: DocumentEdits, slot: Slot, tree: ChangeTree) -> None:
     node = slot.node
-    rows = [_Row(key.start, content_end(edits.text, value)) for key, value in node.entries]
-    # Of a key that is said twice the last one holds.
+    rows = [_BlockRow(key.start, find_content_end(edits.text, value)) for key, value in node.entries]
+    # The last one of duplicate keys applies.
     own = {key.text: index for index, (key, _) in enumerate(node.entries)}
     column = node.entries[0][0].column
     gone: dict[int, list[int]] = {}
-    others = Branch()
-    for step, below in branch.steps.items():
+    others = ChangeTree()
+    for step, below in tree.steps.items():
         if step not in own:
             others.steps[step] = below
         elif below.removes:
             gone |= {index: below.numbers() for index, (key, _) in enumerate(node.entries) if key.text == step}
         else:
             key, value = node.entries[own[str(step)]]
-            edits.entry(Slot(value, slot.value[step], edits.lead(key), column), below)
+            edits.edit_entry(Slot(value, slot.value[step], edits.find_lead(key), column), below)
     merges = [value for key, value in node.entries if key.text == _MERGE and not key.style]
-    if others.steps and len(merges) == 1 and merges[0].kind is Kind.ALIAS:
-        alone = functools.partial(_rows, edits, slot, rows, gone, others)
+    if others.steps and len(merges) == 1 and merges[0].kind is NodeKind.ALIAS:
+        alone = functools.partial(_edit_rows, edits, slot, rows, gone, others)
         if gone:
-            raise RefusedError(_MERGED)
-        edits.merged(merges[0], others, alone)
+            raise EditRefusedError(_MERGED)
+        edits.edit_merged(merges[0], others, alone)
         return
-    _rows(edits, slot, rows, gone, others)
+    _edit_rows(edits, slot, rows, gone, others)
 
 
-def _rows(edits: Edits, slot: Slot, rows: Sequence[_Row], gone: dict[int, list[int]], others: Branch) -> None:
-    """Remove the rows in `gone`, and add what the steps of `others` make."""
+def _edit_rows(
+    edits: DocumentEdits, slot: Slot, rows: Sequence[_BlockRow], gone: dict[int, list[int]], others: ChangeTree
+) -> None:
+    """Remove rows, and add the values that the steps of `others` create."""
     node = slot.node
-    column = node.children[0].column if node.kind is Kind.MAPPING else _column(edits.text, rows[0].start)
+    column = node.children[0].column if node.kind is NodeKind.MAPPING else _get_column(edits.text, rows[0].start)
     lines: list[str] = []
     numbers: list[int] = []
-    for step in ordered(others.steps):
+    for step in sort_steps(others.steps):
         below = others.steps[step]
         if isinstance(slot.value, dict) and slot.value.get(str(step)) is not None and not _is_simple(below):
             edits.refuse(below, _MERGED)
             continue
-        new = edits.built(below)
+        new = edits.build_value(below)
         if new is ABSENT:
             continue
-        is_entry = node.kind is Kind.MAPPING
-        lines += entry(str(step), new, column, edits.style) if is_entry else block([new], column, edits.style)
+        is_entry = node.kind is NodeKind.MAPPING
+        lines += (
+            format_entry(str(step), new, column, edits.style) if is_entry else format_block([new], column, edits.style)
+        )
         numbers += below.numbers()
-    _cut(edits, slot, rows, gone, _Fresh(tuple(lines), tuple(numbers)))
+    _replace_rows(edits, slot, rows, gone, _AddedLines(tuple(lines), tuple(numbers)))
 
 
-def _is_simple(branch: Branch) -> bool:
-    return branch.value is not ABSENT
+def _is_simple(tree: ChangeTree) -> bool:
+    return tree.value is not ABSENT
 
 
-def _sequence(edits: Edits, slot: Slot, branch: Branch) -> None:
-    if not all(isinstance(step, int) for step in branch.steps):
-        raise RefusedError("it lies below a list")
-    rows = _items(edits.text, slot.node)
+def _edit_sequence(edits: DocumentEdits, slot: Slot, tree: ChangeTree) -> None:
+    if not all(isinstance(step, int) for step in tree.steps):
+        raise EditRefusedError("it lies below a list")
+    rows = _find_items(edits.text, slot.node)
     gone: dict[int, list[int]] = {}
-    others = Branch()
-    for step, below in branch.steps.items():
+    others = ChangeTree()
+    for step, below in tree.steps.items():
         index = int(step)
         if index >= len(rows):
             others.steps[index] = below
         elif below.removes:
             gone[index] = below.numbers()
         else:
-            item = slot.node.children[index]
+            child = slot.node.children[index]
             lead = rows[index].start + 1
-            column = _column(edits.text, rows[index].start) + 2
-            edits.entry(Slot(item, slot.value[index], lead, column, is_item=True), below)
-    _rows(edits, slot, rows, gone, others)
+            column = _get_column(edits.text, rows[index].start) + 2
+            edits.edit_entry(Slot(child, slot.value[index], lead, column, is_item=True), below)
+    _edit_rows(edits, slot, rows, gone, others)
 
 
-def _items(text: str, node: Node) -> list[_Row]:
-    """The rows of a list, from their dashes."""
+def _find_items(text: str, node: Node) -> list[_BlockRow]:
+    """Return the rows of a list, from their dashes."""
     rows = []
-    at = after_properties(text, node)
-    for item in node.children:
-        at = after_space(text, at)
+    at = skip_properties(text, node)
+    for child in node.children:
+        at = skip_space(text, at)
         if text[at : at + 1] != "-":
-            raise RefusedError("the list is written in an unusual way")
-        end = content_end(text, item)
-        rows.append(_Row(at, end))
+            raise EditRefusedError("the list is written in an unusual way")
+        end = find_content_end(text, child)
+        rows.append(_BlockRow(at, end))
         at = max(end, at + 1)
     return rows
 
 
-def _column(text: str, at: int) -> int:
-    return at - line_start(text, at)
+def _get_column(text: str, at: int) -> int:
+    return at - find_line_start(text, at)
 
 
-def _cut(edits: Edits, slot: Slot, rows: Sequence[_Row], gone: dict[int, list[int]], fresh: _Fresh) -> None:
+def _replace_rows(
+    edits: DocumentEdits, slot: Slot, rows: Sequence[_BlockRow], gone: dict[int, list[int]], fresh: _AddedLines
+) -> None:
     kept = [index for index in range(len(rows)) if index not in gone]
     if not kept:
         _replace_all(edits, slot, rows, gone, fresh)
         return
     if fresh.lines:
         newline = edits.style.newline
-        at = _end(edits, rows[kept[-1]])
+        at = _find_end(edits, rows[kept[-1]])
         edits.splice(at, at, newline + newline.join(fresh.lines), [*fresh.numbers])
     index = 0
     while index < len(rows):
@@ -151,64 +157,66 @@ def _cut(edits: Edits, slot: Slot, rows: Sequence[_Row], gone: dict[int, list[in
         while last in gone:
             last += 1
         if last > index:
-            _remove(edits, rows, index, last, [number for row in range(index, last) for number in gone[row]])
+            _remove_rows(edits, rows, index, last, [number for row in range(index, last) for number in gone[row]])
         index = last + 1
 
 
-def _remove(edits: Edits, rows: Sequence[_Row], first: int, last: int, numbers: list[int]) -> None:
-    """Remove the rows from `first` to before `last`, but never all."""
+def _remove_rows(edits: DocumentEdits, rows: Sequence[_BlockRow], first: int, last: int, numbers: list[int]) -> None:
+    """Remove the rows from `first` to before `last`, never all rows."""
     text = edits.text
-    start = line_start(text, rows[first].start)
+    start = find_line_start(text, rows[first].start)
     if text[start : rows[first].start].strip(" "):
-        # The first row stands behind a dash, where the next one has to move to.
+        # The first row follows a dash on its line: the next row takes its place.
         following = rows[last].start
-        between = text[after_break(text, _end(edits, rows[last - 1])) : line_start(text, following)]
+        between = text[skip_line_break(text, _find_end(edits, rows[last - 1])) : find_line_start(text, following)]
         if "#" in between:
             edits.splice(start, start, between, numbers)
         edits.splice(rows[first].start, following, "", numbers)
         return
     if first:
-        start = _with_comments(text, start, rows[first], after_break(text, _end(edits, rows[first - 1])))
-    end = _end(edits, rows[last - 1])
-    # With the line break before: the place behind the last one is where others add lines.
+        start = _include_comments(text, start, rows[first], skip_line_break(text, _find_end(edits, rows[first - 1])))
+    end = _find_end(edits, rows[last - 1])
+    # Including the line break before: other changes add lines after the last row.
     before = len(text[:start].removesuffix("\n").removesuffix("\r"))
-    edits.splice(before, end if start else after_break(text, end), "", numbers)
+    edits.splice(before, end if start else skip_line_break(text, end), "", numbers)
 
 
-def _with_comments(text: str, start: int, row: _Row, reached: int) -> int:
-    """Where the comment lines right above a row begin, which are about it."""
-    margin = " " * _column(text, row.start) + "#"
+def _include_comments(text: str, start: int, row: _BlockRow, reached: int) -> int:
+    """Return the start of the comment lines directly above a row, which belong to it."""
+    margin = " " * _get_column(text, row.start) + "#"
     while start > reached:
-        before = line_start(text, len(text[:start].removesuffix("\n").removesuffix("\r")))
+        before = find_line_start(text, len(text[:start].removesuffix("\n").removesuffix("\r")))
         if before < reached or not text.startswith(margin, before):
             break
         start = before
     return start
 
 
-def _replace_all(edits: Edits, slot: Slot, rows: Sequence[_Row], gone: dict[int, list[int]], fresh: _Fresh) -> None:
-    """Remove every row, so that an empty collection or what is added remains."""
+def _replace_all(
+    edits: DocumentEdits, slot: Slot, rows: Sequence[_BlockRow], gone: dict[int, list[int]], fresh: _AddedLines
+) -> None:
+    """Remove every row; an empty collection or the added lines remain."""
     text, node = edits.text, slot.node
     numbers = [*fresh.numbers, *(number for row in gone.values() for number in row)]
-    end = _end(edits, rows[-1])
+    end = _find_end(edits, rows[-1])
     if fresh.lines:
         edits.splice(rows[0].start, end, edits.style.newline.join(fresh.lines).lstrip(" "), numbers)
         return
-    empty = "{}" if node.kind is Kind.MAPPING else "[]"
-    start = line_start(text, rows[0].start)
+    empty = "{}" if node.kind is NodeKind.MAPPING else "[]"
+    start = find_line_start(text, rows[0].start)
     if slot.lead is None or slot.lead > start:
         edits.splice(rows[0].start, end, empty, numbers)
         return
     if node.anchor is not None or node.tag is not None:
-        raise RefusedError("nothing would be left of a value that has an anchor or a tag")
+        raise EditRefusedError("nothing would be left of a value that has an anchor or a tag")
     edits.splice(slot.lead, slot.lead, f" {empty}", numbers)
     before = len(text[:start].removesuffix("\n").removesuffix("\r"))
     edits.splice(before, end, "", numbers)
 
 
-def _end(edits: Edits, row: _Row) -> int:
-    """The end of the last line of a row."""
-    end = line_end(edits.text, row.end)
+def _find_end(edits: DocumentEdits, row: _BlockRow) -> int:
+    """Return the end of the last line of a row."""
+    end = find_line_end(edits.text, row.end)
     if end is None:
-        raise RefusedError("something else stands on its line")
+        raise EditRefusedError("something else stands on its line")
     return end

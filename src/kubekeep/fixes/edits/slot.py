@@ -1,4 +1,4 @@
-"""Where a value of a document stands, and what editing it needs. Never edits."""
+"""The position of a value in a document, and the interface for editing it. Never edits."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any, Protocol
 
 import msgspec
 
-from kubekeep.fixes.edits.change import Branch
+from kubekeep.fixes.edits.change import ChangeTree
 from kubekeep.fixes.edits.style import Style
 from kubekeep.fixes.edits.syntax import Node
 
 
 class Slot(msgspec.Struct, frozen=True):
-    """Where a value stands.
+    """The position of a value.
 
-    `lead` is the index after its colon or dash, or None without one; `column` is that of the key, or of what follows
-    the dash. Between brackets `indent` is that of the entry if each has a line of its own, and `step` what one level
-    adds; `compact` says that there are no spaces.
+    lead: index after its colon or dash, None without one. column: column of the key, or of the text after the dash. In
+    brackets, indent: indentation of the entry if each has its own line; step: indentation of one level; compact: no
+    spaces.
     """
 
     node: Node
@@ -31,26 +31,26 @@ class Slot(msgspec.Struct, frozen=True):
     compact: bool = False
 
 
-class Edits(Protocol):
-    """The edits of one document as they are being made."""
+class DocumentEdits(Protocol):
+    """Interface of the edits of one document."""
 
     text: str
     style: Style
 
-    def entry(self, slot: Slot, branch: Branch) -> None:
-        """Change a value that an entry or item has."""
+    def edit_entry(self, slot: Slot, tree: ChangeTree) -> None:
+        """Change the value of an entry or item."""
 
-    def merged(self, alias: Node, branch: Branch, alone: Callable[[], None]) -> None:
-        """Change what a merge key takes over from `alias`, for all or by `alone`."""
+    def edit_merged(self, alias: Node, tree: ChangeTree, alone: Callable[[], None]) -> None:
+        """Change values that a merge key takes from an alias, for all users or by `alone`."""
 
-    def built(self, branch: Branch) -> Any:
-        """The value that changes make where nothing is; ABSENT, and they are given up, if they remove."""
+    def build_value(self, tree: ChangeTree) -> Any:
+        """Return the value that changes create where there is none; ABSENT, and refuse them, if they remove."""
 
-    def refuse(self, branch: Branch, reason: str) -> None:
-        """Give up all changes of `branch`."""
+    def refuse(self, tree: ChangeTree, reason: str) -> None:
+        """Refuse all changes of a tree."""
 
     def splice(self, start: int, end: int, text: str, changes: list[int]) -> None:
         """Replace a piece of the text."""
 
-    def lead(self, key: Node) -> int:
-        """The index after the colon of a key. Raises RefusedError for a key that is not simple."""
+    def find_lead(self, key: Node) -> int:
+        """Return the index after the colon of a key. Raises EditRefusedError for a complex key."""

@@ -1,4 +1,4 @@
-"""Pieces of a text that are replaced, all at once. Never knows what a text means."""
+"""Replacements of pieces of a text, applied together. Never interprets the text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 
 class Splice(msgspec.Struct, frozen=True):
-    """`text` instead of what stands from `start` to `end`; `changes` are the numbers of the changes it serves."""
+    """A replacement of the text from `start` to `end`. changes: numbers of its changes."""
 
     start: int
     end: int
@@ -16,22 +16,22 @@ class Splice(msgspec.Struct, frozen=True):
     changes: tuple[int, ...] = ()
 
 
-def in_order(splices: Iterable[Splice]) -> list[Splice]:
-    """The splices as they follow each other; at one place an insertion comes first.
+def sort_splices(splices: Iterable[Splice]) -> list[Splice]:
+    """Sort splices by position; an insertion precedes a replacement at the same place.
 
-    Raises ValueError for two that replace the same.
+    Raises ValueError if two replace the same text.
     """
-    found = sorted(splices, key=lambda splice: (splice.start, splice.end))
+    ordered = sorted(splices, key=lambda splice: (splice.start, splice.end))
     reached = 0
-    for splice in found:
+    for splice in ordered:
         if splice.start < reached:
             raise ValueError("two changes touch the same text")
         reached = splice.end
-    return found
+    return ordered
 
 
-def spliced(text: str, splices: Sequence[Splice]) -> str:
-    """The text with its splices, which are in order."""
+def apply_splices(text: str, splices: Sequence[Splice]) -> str:
+    """Return the text with sorted splices applied."""
     parts: list[str] = []
     at = 0
     for splice in splices:

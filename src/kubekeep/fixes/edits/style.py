@@ -1,4 +1,4 @@
-"""How a file is written, and values written in that way. Never looks at what a value means to Kubernetes."""
+"""Style of YAML and JSON documents, and formatting of values in it. Never interprets values."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep._native import YamlDocuments
-from kubekeep.fixes.edits.syntax import Kind, Node, walk
+from kubekeep.fixes.edits.syntax import Node, NodeKind, walk
 
 _BARE: Final = re.compile(r"(?:--?(?=[a-z]))?[A-Za-z/_][A-Za-z0-9_./@=+-]*(?::[A-Za-z0-9_./-]+)*")
-"""Texts that every version of YAML takes as they are, in blocks and between brackets, unless they are a word."""
+"""Texts that every version of YAML reads as strings without quotes, in block and flow style, except words below."""
 _WORDS: Final = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
-"""What YAML 1.1 (yaml.org/type/bool.html) or 1.2 reads as something else than text, in any case."""
-_LOOKED_AT: Final = 20_000
-"""Nodes that tell enough of how a document is written."""
+"""Words that YAML 1.1 (yaml.org/type/bool.html) or 1.2 reads as other types, in any case."""
+_MAX_NODES: Final = 20_000
+"""Nodes to inspect for the style of a document."""
 
 
 class Style(msgspec.Struct, frozen=True):
-    """How a document is written: its line breaks, indentation and lists.
+    """Style of a document: line breaks, indentation and lists.
 
-    `step` is what a mapping in a mapping is indented by, `dash` the same for the dashes of a list; `is_json` allows
-    nothing that JSON has not; `flow_lists` writes lists of scalars between brackets.
+    step: indentation of a mapping in a mapping. dash: the same for the dashes of a list. is_json: only JSON syntax.
+    flow_lists: lists of scalars in brackets.
     """
 
     newline: str = "\n"
@@ -36,22 +36,26 @@ class Style(msgspec.Struct, frozen=True):
     flow_lists: bool = False
 
 
-def style_of(text: str, root: Node, *, is_json: bool) -> Style:
-    """The style of a document in `text`, by what is most frequent in it."""
+def detect_style(text: str, root: Node, *, is_json: bool) -> Style:
+    """Return the style of a document: the most frequent forms in it."""
     steps: Counter[int] = Counter()
     dashes: Counter[int] = Counter()
     lists: Counter[bool] = Counter()
-    for _, node in zip(range(_LOOKED_AT), walk(root), strict=False):
-        if node.kind is Kind.SEQUENCE and node.children and all(item.kind is Kind.SCALAR for item in node.children):
+    for _, node in zip(range(_MAX_NODES), walk(root), strict=False):
+        if (
+            node.kind is NodeKind.SEQUENCE
+            and node.children
+            and all(child.kind is NodeKind.SCALAR for child in node.children)
+        ):
             lists[node.flow] += 1
-        if node.kind is Kind.MAPPING and not node.flow:
+        if node.kind is NodeKind.MAPPING and not node.flow:
             for value in node.children[1::2]:
                 if value.is_block and value.children and value.anchor is None and value.tag is None:
                     _count(steps, dashes, node, value)
     return Style(
-        newline=_newline(text),
-        step=_most(steps, 2),
-        dash=_most(dashes, 2),
+        newline=_detect_newline(text),
+        step=_most_frequent(steps, 2),
+        dash=_most_frequent(dashes, 2),
         is_json=is_json,
         flow_lists=lists[True] > lists[False],
     )
@@ -59,37 +63,37 @@ def style_of(text: str, root: Node, *, is_json: bool) -> Style:
 
 def _count(steps: Counter[int], dashes: Counter[int], node: Node, value: Node) -> None:
     away = value.column - node.column
-    if value.kind is Kind.SEQUENCE:
+    if value.kind is NodeKind.SEQUENCE:
         dashes[away] += 1
     elif away > 0:
         steps[away] += 1
 
 
-def _most(counted: Counter[int], default: int) -> int:
+def _most_frequent(counted: Counter[int], default: int) -> int:
     return counted.most_common(1)[0][0] if counted else default
 
 
-def _newline(text: str) -> str:
+def _detect_newline(text: str) -> str:
     match = re.search(r"\r\n?|\n", text)
     return match[0] if match else "\n"
 
 
-def scalar(value: Any, *, like: str = "", is_json: bool = False) -> str:
-    """A scalar or empty collection as text; `like` is the quote of what it replaces.
+def format_scalar(value: Any, *, like: str = "", is_json: bool = False) -> str:
+    """Format a scalar or empty collection. like: quote of the value it replaces.
 
-    A text that YAML 1.1 or 1.2 would read otherwise is quoted.
+    A string that YAML 1.1 or 1.2 would read as another type is quoted.
     """
     if not isinstance(value, str):
         return json.dumps(value)
     if is_json or like == '"':
-        return _double(value)
+        return _quote(value)
     if like == "'" and value.isprintable():
         return "'" + value.replace("'", "''") + "'"
-    return value if _is_bare(value) else _double(value)
+    return value if _is_bare(value) else _quote(value)
 
 
-def _double(value: str) -> str:
-    """A JSON string, which is a YAML one too; pairs of surrogates are not."""
+def _quote(value: str) -> str:
+    """Format a JSON string that is valid YAML too; surrogate pairs are not."""
     return json.dumps(value, ensure_ascii=not value.isprintable() and value.isascii())
 
 
@@ -101,56 +105,60 @@ def _is_bare(value: str) -> bool:
     return read is not None and read[0] == value
 
 
-def block(value: Any, column: int, style: Style) -> list[str]:
-    """The lines of a collection that is not empty, indented to `column`."""
+def format_block(value: Any, column: int, style: Style) -> list[str]:
+    """Return the lines of a collection that is not empty, indented to a column."""
     pad = " " * column
     if isinstance(value, dict):
-        return [line for key, item in value.items() for line in entry(key, item, column, style)]
-    return [line for item in value for line in _item(item, pad, column, style)]
+        return [line for key, child in value.items() for line in format_entry(key, child, column, style)]
+    return [line for child in value for line in _format_item(child, pad, column, style)]
 
 
-def entry(key: str, value: Any, column: int, style: Style) -> list[str]:
-    """The lines of an entry of a mapping."""
-    head = f"{' ' * column}{scalar(key)}:"
+def format_entry(key: str, value: Any, column: int, style: Style) -> list[str]:
+    """Return the lines of an entry of a mapping."""
+    head = f"{' ' * column}{format_scalar(key)}:"
     if isinstance(value, list) and value and style.flow_lists and not any(isinstance(v, dict | list) for v in value):
-        return [f"{head} {flow(value, style)}"]
+        return [f"{head} {format_flow(value, style)}"]
     if isinstance(value, dict | list) and value:
         away = style.dash if isinstance(value, list) else style.step
-        return [head, *block(value, column + away, style)]
-    return [f"{head} {scalar(value)}"]
+        return [head, *format_block(value, column + away, style)]
+    return [f"{head} {format_scalar(value)}"]
 
 
-def _item(value: Any, pad: str, column: int, style: Style) -> Iterator[str]:
+def _format_item(value: Any, pad: str, column: int, style: Style) -> Iterator[str]:
     if not (isinstance(value, dict | list) and value):
-        yield f"{pad}- {scalar(value)}"
+        yield f"{pad}- {format_scalar(value)}"
         return
-    first, *rest = block(value, column + 2, style)
+    first, *rest = format_block(value, column + 2, style)
     yield f"{pad}- {first.lstrip(' ')}"
     yield from rest
 
 
-def flow(value: Any, style: Style, *, compact: bool = False) -> str:
-    """A value on one line, as between brackets; `compact` leaves out what JSON needs not."""
+def format_flow(value: Any, style: Style, *, compact: bool = False) -> str:
+    """Format a value on one line, as in brackets. compact: without optional spaces."""
     colon, comma = (":", ",") if compact and style.is_json else (": ", ", ")
     if isinstance(value, dict):
         entries = (
-            f"{scalar(k, is_json=style.is_json)}{colon}{flow(v, style, compact=compact)}" for k, v in value.items()
+            f"{format_scalar(k, is_json=style.is_json)}{colon}{format_flow(v, style, compact=compact)}"
+            for k, v in value.items()
         )
         return "{" + comma.join(entries) + "}"
     if isinstance(value, list):
-        return "[" + comma.join(flow(item, style, compact=compact) for item in value) + "]"
-    return scalar(value, is_json=style.is_json)
+        return "[" + comma.join(format_flow(child, style, compact=compact) for child in value) + "]"
+    return format_scalar(value, is_json=style.is_json)
 
 
-def flow_lines(value: Any, indent: str, step: str, style: Style) -> str:
-    """A value between brackets with a line for each entry, those of the outermost indented by `indent` and a `step`."""
+def format_flow_lines(value: Any, indent: str, step: str, style: Style) -> str:
+    """Format a value in brackets with a line for each entry; the outermost are indented by `indent` and one step."""
     if not (isinstance(value, dict | list) and value):
-        return flow(value, style)
+        return format_flow(value, style)
     inner = indent + step
     if isinstance(value, dict):
-        rows = [f"{scalar(k, is_json=style.is_json)}: {flow_lines(v, inner, step, style)}" for k, v in value.items()]
+        rows = [
+            f"{format_scalar(k, is_json=style.is_json)}: {format_flow_lines(v, inner, step, style)}"
+            for k, v in value.items()
+        ]
     else:
-        rows = [flow_lines(item, inner, step, style) for item in value]
+        rows = [format_flow_lines(child, inner, step, style) for child in value]
     opening, closing = ("{", "}") if isinstance(value, dict) else ("[", "]")
     between = f",{style.newline}{inner}"
     return f"{opening}{style.newline}{inner}{between.join(rows)}{style.newline}{indent}{closing}"

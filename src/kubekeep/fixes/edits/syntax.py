@@ -1,7 +1,7 @@
-"""The syntax of a document: where each node stands and how it is written, which a value cannot tell.
+"""Syntax nodes of a document: the position and notation of each value.
 
-Nodes of YAML come from libyaml's events, those of JSON from its tokens; both have the same form. Never gives a scalar
-a meaning, and never changes a text.
+YAML nodes come from libyaml's events, JSON nodes from tokens; both have the same form. Never resolves scalars and never
+changes a text.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _SPACE: Final = re.compile(r"(?:[ \t\r\n]+|#[^\r\n]*)*")
 _REST: Final = re.compile(r"[ \t]*(?:(?<=[ \t])#[^\r\n]*)?(?=[\r\n]|\Z)")
 
 
-class Kind(enum.Enum):
-    """What a node is."""
+class NodeKind(enum.Enum):
+    """Kind of a node."""
 
     SCALAR = "a scalar"
     MAPPING = "a mapping"
@@ -32,11 +32,10 @@ class Kind(enum.Enum):
 class Node:
     """A node of a document.
 
-    `start` is the index of its first character, with its anchor and tag; `end` that after its last one, which for a
-    block collection only its last child knows: see `content_end`. `column` counts from 0. `children` are the items of
-    a list, or keys and values of a mapping in turns. `text` is what a scalar says, or the name of an alias; `style`
-    how a scalar is quoted (`|` and `>` for blocks). `target` is what an alias stands for, `users` the aliases that
-    stand for this node.
+    start: index of its first character, including anchor and tag. end: index after its last one; for a block collection
+    see `find_content_end`. column: from 0. children: items of a list, or keys and values of a mapping in turn. text:
+    content of a scalar, or name of an alias. style: quote of a scalar (`|` and `>` for blocks). target: node of an
+    alias. users: number of aliases of this node.
     """
 
     __slots__ = (
@@ -54,7 +53,7 @@ class Node:
         "users",
     )
 
-    def __init__(self, kind: Kind, start: int, end: int, column: int = 0) -> None:
+    def __init__(self, kind: NodeKind, start: int, end: int, column: int = 0) -> None:
         self.kind = kind
         self.start = start
         self.end = end
@@ -70,56 +69,56 @@ class Node:
 
     @property
     def entries(self) -> list[tuple[Node, Node]]:
-        """The keys and values of a mapping."""
+        """Return the keys and values of a mapping."""
         return list(zip(self.children[::2], self.children[1::2], strict=True))
 
     @property
     def is_block(self) -> bool:
-        """Whether it is a collection written in lines."""
-        return self.kind in {Kind.MAPPING, Kind.SEQUENCE} and not self.flow
+        """True for a collection in block style."""
+        return self.kind in {NodeKind.MAPPING, NodeKind.SEQUENCE} and not self.flow
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing, or an empty collection, is written there."""
-        if self.kind is Kind.SCALAR:
+        """True if there is no text, or an empty collection."""
+        if self.kind is NodeKind.SCALAR:
             return self.start == self.end or not (self.text or self.style)
-        return self.kind is not Kind.ALIAS and not self.children
+        return self.kind is not NodeKind.ALIAS and not self.children
 
 
-def yaml_nodes(text: str, wanted: frozenset[int]) -> dict[int, Node]:
-    """The roots of the documents with these numbers, from 0, in a text of which libyaml has nothing to say.
+def parse_yaml_nodes(text: str, numbers: frozenset[int]) -> dict[int, Node]:
+    """Parse the roots of numbered documents (from 0) of a text that libyaml accepts.
 
-    Raises ValueError for one that is no YAML, or has aliases for nothing.
+    Raises ValueError for invalid YAML and for aliases without an anchor.
     """
-    found: dict[int, Node] = {}
-    number, builder = -1, _Builder()
+    roots: dict[int, Node] = {}
+    number, builder = -1, _NodeBuilder()
     try:
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
             if isinstance(event, yaml.DocumentStartEvent):
-                number, builder = number + 1, _Builder()
+                number, builder = number + 1, _NodeBuilder()
             elif isinstance(event, yaml.DocumentEndEvent):
                 if builder.root is not None:
-                    found[number] = builder.root
-                if len(found) == len(wanted):
+                    roots[number] = builder.root
+                if len(roots) == len(numbers):
                     break
-            elif number in wanted and isinstance(event, yaml.NodeEvent | yaml.CollectionEndEvent):
-                builder.take(event)
+            elif number in numbers and isinstance(event, yaml.NodeEvent | yaml.CollectionEndEvent):
+                builder.add(event)
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
-    return found
+    return roots
 
 
-class _Builder:
-    """One document as its events come."""
+class _NodeBuilder:
+    """Builder of one document from its events."""
 
     def __init__(self) -> None:
         self.root: Node | None = None
         self._stack: list[Node] = []
         self._anchors: dict[str, Node] = {}
 
-    def take(self, event: yaml.Event) -> None:
-        """Add what an event tells."""
-        # libyaml marks every event, though the types of PyYAML know some without.
+    def add(self, event: yaml.Event) -> None:
+        """Add an event."""
+        # libyaml marks every event, although PyYAML's types allow None.
         mark: Any = event.end_mark
         if isinstance(event, yaml.CollectionEndEvent):
             self._stack.pop().end = mark.index
@@ -134,8 +133,8 @@ class _Builder:
 
     def _node(self, event: Any, end: int) -> Node:
         start = event.start_mark
-        node = Node(_kind(event), start.index, end, start.column)
-        if node.kind is Kind.ALIAS:
+        node = Node(_get_kind(event), start.index, end, start.column)
+        if node.kind is NodeKind.ALIAS:
             node.text = event.anchor
             node.target = self._anchors.get(event.anchor)
             if node.target is None:
@@ -143,7 +142,7 @@ class _Builder:
             node.target.users += 1
             return node
         node.anchor, node.tag = event.anchor, event.tag
-        if node.kind is Kind.SCALAR:
+        if node.kind is NodeKind.SCALAR:
             node.text, node.style = event.value, event.style or ""
         else:
             node.flow = bool(event.flow_style)
@@ -152,41 +151,41 @@ class _Builder:
         return node
 
 
-def _kind(event: yaml.Event) -> Kind:
+def _get_kind(event: yaml.Event) -> NodeKind:
     match event:
         case yaml.AliasEvent():
-            return Kind.ALIAS
+            return NodeKind.ALIAS
         case yaml.MappingStartEvent():
-            return Kind.MAPPING
+            return NodeKind.MAPPING
         case yaml.SequenceStartEvent():
-            return Kind.SEQUENCE
+            return NodeKind.SEQUENCE
         case _:
-            return Kind.SCALAR
+            return NodeKind.SCALAR
 
 
-def json_nodes(text: str, wanted: frozenset[int]) -> dict[int, Node]:
-    """The roots of the documents with these numbers, from 0, in a text whose JSON is right."""
-    found: dict[int, Node] = {}
+def parse_json_nodes(text: str, numbers: frozenset[int]) -> dict[int, Node]:
+    """Parse the roots of numbered documents (from 0) of valid JSON."""
+    roots: dict[int, Node] = {}
     number = 0
     stack: list[Node] = []
     for match in _TOKEN.finditer(text):
-        node = _json_node(match, stack)
-        if node is not None and not stack and number in wanted:
-            found[number] = node
+        node = _add_json_node(match, stack)
+        if node is not None and not stack and number in numbers:
+            roots[number] = node
         number += node is not None and not stack
-    return found
+    return roots
 
 
-def _json_node(match: re.Match[str], stack: list[Node]) -> Node | None:
-    """The node that this token ends, if it is the root of a document; it joins the innermost open one otherwise."""
+def _add_json_node(match: re.Match[str], stack: list[Node]) -> Node | None:
+    """Return the node that a token completes if it is a root; add it to the innermost open node otherwise."""
     piece = match[0]
     if piece in "}]":
         closed = stack.pop()
         closed.end = match.end()
         return closed if not stack else None
-    kind = {"{": Kind.MAPPING, "[": Kind.SEQUENCE}.get(piece, Kind.SCALAR)
+    kind = {"{": NodeKind.MAPPING, "[": NodeKind.SEQUENCE}.get(piece, NodeKind.SCALAR)
     node = Node(kind, match.start(), match.end())
-    node.flow = kind is not Kind.SCALAR
+    node.flow = kind is not NodeKind.SCALAR
     if stack:
         stack[-1].children.append(node)
     if node.flow:
@@ -197,60 +196,60 @@ def _json_node(match: re.Match[str], stack: list[Node]) -> Node | None:
     return node if not stack else None
 
 
-def after_properties(text: str, node: Node) -> int:
-    """The index where what a node says begins, after its anchor and tag."""
+def skip_properties(text: str, node: Node) -> int:
+    """Return the index after the anchor and tag of a node."""
     at = node.start
     for _ in filter(None, (node.anchor, node.tag)):
         match = _PROPERTY.match(text, at)
         if match is not None:
-            behind = after_space(text, match.end())
-            # Nothing may follow: what comes then is not of this node.
+            behind = skip_space(text, match.end())
+            # An empty node: the following text belongs to another one.
             at = behind if behind < node.end else match.end()
     return at
 
 
-def after_space(text: str, at: int) -> int:
-    """The index of the first character from `at` on that is neither white nor in a comment."""
+def skip_space(text: str, at: int) -> int:
+    """Return the index of the first character from `at` that is neither white space nor in a comment."""
     match = _SPACE.match(text, at)
     return match.end() if match else at
 
 
-def content_end(text: str, node: Node) -> int:
-    """The index after the last character that belongs to a node: the end of its last child for a block collection.
+def find_content_end(text: str, node: Node) -> int:
+    """Return the index after the last character of a node; for a block collection, of its last child.
 
-    The blank lines after a block scalar are left out, but for one that keeps them (`|+`); its last line break always.
+    Blank lines after a block scalar are not included, unless it keeps them (`|+`); its last line break never is.
     """
     while node.is_block and node.children:
         node = node.children[-1]
     if node.style not in {"|", ">"}:
         return node.end
-    begin = after_properties(text, node)
+    begin = skip_properties(text, node)
     head = text[begin : node.end].partition("\n")[0].partition("#")[0]
     if "+" not in head:
         return begin + len(text[begin : node.end].rstrip())
     return begin + len(text[begin : node.end].removesuffix("\n").removesuffix("\r"))
 
 
-def line_start(text: str, at: int) -> int:
-    """The index of the first character of the line that holds `at`."""
+def find_line_start(text: str, at: int) -> int:
+    """Return the index of the first character of the line of `at`."""
     return max(text.rfind("\n", 0, at), text.rfind("\r", 0, at)) + 1
 
 
-def line_end(text: str, at: int) -> int | None:
-    """The index of the line break, or of the end of the text, after `at`; None if more than a comment is before it."""
+def find_line_end(text: str, at: int) -> int | None:
+    """Return the index of the line break or end of text after `at`; None if more than a comment precedes it."""
     match = _REST.match(text, at)
     return match.end() if match else None
 
 
-def after_break(text: str, at: int) -> int:
-    """The index after the line break at `at`, if there is one."""
+def skip_line_break(text: str, at: int) -> int:
+    """Return the index after the line break at `at`, if there is one."""
     return at + (2 if text.startswith("\r\n", at) else at < len(text))
 
 
 def walk(node: Node) -> Iterator[Node]:
-    """The node and all below it."""
+    """Yield the node and all nodes below it."""
     todo = [node]
     while todo:
-        found = todo.pop()
-        yield found
-        todo.extend(found.children)
+        current = todo.pop()
+        yield current
+        todo.extend(current.children)

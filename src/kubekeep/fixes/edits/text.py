@@ -1,6 +1,6 @@
-"""A text with changes made and proven: read again, it says what was intended and nothing else is different.
+"""Edits of a text, proven by parsing the result: it has the intended values and is otherwise unchanged.
 
-What cannot be made, or would change something else, is left out and told. Never opens a file.
+Changes that cannot be made, or would affect other values, are refused with a reason. Never opens a file.
 """
 
 from __future__ import annotations
@@ -10,42 +10,42 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.fixes.edits.change import Change, RefusedError, branch_of, changed, same
+from kubekeep.fixes.edits.change import Change, EditRefusedError, apply_changes, build_tree, is_equal
 from kubekeep.fixes.edits.editor import Editor
-from kubekeep.fixes.edits.reading import Reading
-from kubekeep.fixes.edits.splice import Splice, in_order, spliced
+from kubekeep.fixes.edits.parsed_text import ParsedText
+from kubekeep.fixes.edits.splice import Splice, apply_splices, sort_splices
 from kubekeep.sources.tree import Problem
 
 _UNPROVEN: Final = "the edit would change something else too"
 _UNREADABLE: Final = "its document cannot be read"
 
 
-class Edited(msgspec.Struct, frozen=True):
-    """A text after its changes: the splices that made it, in order, and why some changes are not in it, by number."""
+class EditResult(msgspec.Struct, frozen=True):
+    """An edited text: its sorted splices, and the reason for each refused change, by number."""
 
     text: str
     splices: tuple[Splice, ...]
     refused: dict[int, str]
 
 
-def edit(file: Reading, changes: Sequence[Change]) -> Edited:
-    """Make `changes`, numbered from 0 as they come."""
-    return _Text(file, changes).edited()
+def edit(file: ParsedText, changes: Sequence[Change]) -> EditResult:
+    """Make changes, numbered from 0 in their order."""
+    return _TextEdit(file, changes).make()
 
 
-class _Text:
-    """A text, its documents, and what is to become of them."""
+class _TextEdit:
+    """A text with its documents and changes."""
 
-    def __init__(self, file: Reading, changes: Sequence[Change]) -> None:
+    def __init__(self, file: ParsedText, changes: Sequence[Change]) -> None:
         self._file = file
         self._text = file.text
         self._changes = changes
         self._refused: dict[int, str] = {}
 
-    def edited(self) -> Edited:
-        """What becomes of the text."""
-        _, splices = self._proven([number for number in range(len(self._changes)) if self._is_possible(number)])
-        return Edited(spliced(self._text, splices), tuple(splices), self._refused)
+    def make(self) -> EditResult:
+        """Return the edited text."""
+        _, splices = self._prove([number for number in range(len(self._changes)) if self._is_possible(number)])
+        return EditResult(apply_splices(self._text, splices), tuple(splices), self._refused)
 
     def _is_possible(self, number: int) -> bool:
         at = self._changes[number].document
@@ -54,64 +54,64 @@ class _Text:
             self._refused[number] = _UNREADABLE
         return known
 
-    def _proven(self, numbers: list[int]) -> tuple[list[int], list[Splice]]:
-        """Those of the changes that can be made together and do what they are for, and the splices that make them."""
-        splices, refused = self._made(numbers)
+    def _prove(self, numbers: list[int]) -> tuple[list[int], list[Splice]]:
+        """Return the numbers of the changes that can be made together and proven, and their splices."""
+        splices, refused = self._make_splices(numbers)
         if refused:
             self._refused |= refused
-            return self._proven([number for number in numbers if number not in refused])
-        if not numbers or self._holds(numbers, splices):
+            return self._prove([number for number in numbers if number not in refused])
+        if not numbers or self._is_proven(numbers, splices):
             return numbers, splices
         if len(numbers) == 1:
             self._refused[numbers[0]] = _UNPROVEN
             return [], []
         half = len(numbers) // 2
-        one, splices_of_one = self._proven(numbers[:half])
-        other, _ = self._proven(numbers[half:])
+        one, splices_of_one = self._prove(numbers[:half])
+        other, _ = self._prove(numbers[half:])
         both = [*one, *other]
-        splices, refused = self._made(both)
-        if not refused and self._holds(both, splices):
+        splices, refused = self._make_splices(both)
+        if not refused and self._is_proven(both, splices):
             return both, splices
         self._refused |= dict.fromkeys(other, _UNPROVEN)
         return one, splices_of_one
 
     def _by_document(self, numbers: Sequence[int]) -> Mapping[int, dict[int, Change]]:
-        found: dict[int, dict[int, Change]] = {}
+        by_document: dict[int, dict[int, Change]] = {}
         for number in numbers:
             change = self._changes[number]
-            found.setdefault(change.document, {})[number] = change
-        return found
+            by_document.setdefault(change.document, {})[number] = change
+        return by_document
 
-    def _made(self, numbers: Sequence[int]) -> tuple[list[Splice], dict[int, str]]:
-        """The splices of these changes, in order, and what was refused of them."""
+    def _make_splices(self, numbers: Sequence[int]) -> tuple[list[Splice], dict[int, str]]:
+        """Return the sorted splices of changes, and the refused changes."""
         splices: list[Splice] = []
         refused: dict[int, str] = {}
         for at, changes in self._by_document(numbers).items():
-            branch, clashes = branch_of(changes)
+            tree, clashes = build_tree(changes)
             editor = Editor(self._text, self._file.style(at))
-            editor.edit(self._file.roots[at], self._file.values[at], branch)
+            editor.edit(self._file.roots[at], self._file.values[at], tree)
             splices += editor.splices
             refused |= clashes | editor.refused
         try:
-            return in_order(splices), refused
+            return sort_splices(splices), refused
         except ValueError:
-            # Told apart by `_holds`, which cannot hold for a text that was not changed.
+            # Detected by `_is_proven`, which is False for an unchanged text.
             return [], refused
 
-    def _holds(self, numbers: Sequence[int], splices: Sequence[Splice]) -> bool:
-        """Whether the text with these splices says what is intended, and all else as before."""
-        wanted = list(self._file.values)
+    def _is_proven(self, numbers: Sequence[int], splices: Sequence[Splice]) -> bool:
+        """Return True if the text with splices has the intended values and is otherwise unchanged."""
+        expected = list(self._file.values)
         for at, changes in self._by_document(numbers).items():
-            branch, _ = branch_of(changes)
+            tree, _ = build_tree(changes)
             try:
-                wanted[at] = changed(self._file.values[at], branch)
-            except RefusedError:
+                expected[at] = apply_changes(self._file.values[at], tree)
+            except EditRefusedError:
                 return False
-        found = Reading(spliced(self._text, splices), is_json=self._file.is_json).values
-        return len(found) == len(wanted) and all(map(_alike, found, wanted))
+        values = ParsedText(apply_splices(self._text, splices), is_json=self._file.is_json).values
+        return len(values) == len(expected) and all(map(_is_same, values, expected))
 
 
-def _alike(found: Any, wanted: Any) -> bool:
-    if isinstance(found, Problem) or isinstance(wanted, Problem):
-        return isinstance(found, Problem) and isinstance(wanted, Problem) and found.message == wanted.message
-    return same(found, wanted)
+def _is_same(value: Any, expected: Any) -> bool:
+    if isinstance(value, Problem) or isinstance(expected, Problem):
+        return isinstance(value, Problem) and isinstance(expected, Problem) and value.message == expected.message
+    return is_equal(value, expected)
