@@ -107,7 +107,7 @@ def test_a_failure_without_a_place_is_waived_for_the_whole_resource() -> None:
     (result,) = results
     verdict = result.verdicts["privileged-container"]
     assert (verdict.status, verdict.is_excepted, len(verdict.evidence)) == (Status.PASSED, True, 1)
-    assert not verdict.standing.evidence
+    assert not verdict.unexcepted.evidence
 
 
 def test_what_nothing_covers_is_the_same_object() -> None:

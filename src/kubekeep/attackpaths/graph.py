@@ -49,7 +49,7 @@ class Failing:
             failed = {
                 slug
                 for slug, verdict in result.verdicts.items()
-                if verdict.status is Status.FAILED and verdict.standing.evidence
+                if verdict.status is Status.FAILED and verdict.unexcepted.evidence
             }
             if failed:
                 self._own.setdefault(id(result.resource), set()).update(failed)

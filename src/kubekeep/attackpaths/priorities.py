@@ -66,7 +66,7 @@ class _Rating:
         failed = tuple(
             slug
             for slug, verdict in result.verdicts.items()
-            if verdict.status is Status.FAILED and slug in self._members and verdict.standing.evidence
+            if verdict.status is Status.FAILED and slug in self._members and verdict.unexcepted.evidence
         )
         key = _replicas(resource), failed
         if key not in self._rated:

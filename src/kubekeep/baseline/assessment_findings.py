@@ -37,7 +37,7 @@ def record_assessment(assessment: Assessment, name: str = "this scan") -> ScanRe
                     level=summary.control.level,
                 )
                 if verdict.status is Status.FAILED:
-                    findings += _list_findings(head, result, verdict.standing)
+                    findings += _list_findings(head, result, verdict.unexcepted)
                 if (excepted := verdict.excepted).evidence:
                     accepted += _list_findings(head, result, excepted)
     return ScanRecord(

@@ -54,7 +54,7 @@ class Proof:
             return True
         if after.status is Status.NOT_EVALUATED:
             return False
-        before, after = self._before[key].verdicts.get(slug, after).standing, after.standing
+        before, after = self._before[key].verdicts.get(slug, after).unexcepted, after.unexcepted
         if any(evidence.path == finding.evidence.path for evidence in after.evidence):
             # An item takes the index of a removed one before it.
             most = len(before.evidence) - self._attempted[key, slug]

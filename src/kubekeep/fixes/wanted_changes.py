@@ -119,7 +119,7 @@ def _list_findings(assessment: Assessment, is_selected: FindingFilter) -> Iterat
     for result in assessment.results:
         for slug, verdict in result.verdicts.items():
             if verdict.status is Status.FAILED and is_selected(controls[slug], result.resource):
-                for evidence in verdict.standing.evidence:
+                for evidence in verdict.unexcepted.evidence:
                     yield ControlFinding(controls[slug], result.resource, evidence)
 
 

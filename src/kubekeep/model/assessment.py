@@ -6,6 +6,7 @@ Values only; how scores are computed is in `posture.score`.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 
 import msgspec
 
@@ -15,7 +16,7 @@ from kubekeep.model.comparison import Comparison
 from kubekeep.model.control import Control
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.exception import ExceptionUse
-from kubekeep.model.finding import Cause, Reason, Status, Verdict
+from kubekeep.model.finding import Cause, Finding, Reason, Status, Verdict
 from kubekeep.model.framework import Framework
 from kubekeep.model.git import GitRepository
 from kubekeep.model.location import Location
@@ -150,6 +151,26 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
         }
         return {name: values for name, values in self.params.items() if values != defaults.get(name, ())}
 
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Findings without an exception, by control (highest severity first), then by resource; computed each time."""
+        return self._findings(lambda verdict: verdict.unexcepted if verdict.status is Status.FAILED else None)
+
+    @property
+    def excepted_findings(self) -> tuple[Finding, ...]:
+        """Findings that exceptions cover, in the order of `findings`; a partly covered one is in both."""
+        return self._findings(lambda verdict: verdict.excepted if verdict.evidence else None)
+
+    def _findings(self, select: Callable[[Verdict], Verdict | None]) -> tuple[Finding, ...]:
+        by_control: dict[str, list[Finding]] = {summary.control.slug: [] for summary in self.controls}
+        controls = {summary.control.slug: summary.control for summary in self.controls}
+        for result in self.results:
+            for slug, verdict in result.verdicts.items():
+                selected = select(verdict)
+                if selected is not None and (selected.evidence or selected.status is Status.FAILED):
+                    by_control[slug].append(Finding.of(controls[slug], result.resource, selected.evidence))
+        return tuple([finding for findings in by_control.values() for finding in findings])
+
     def failures(self) -> dict[str, list[tuple[Resource, Verdict]]]:
         """What failed, by slug of the control, each in the order read; controls without a failure are absent.
 
@@ -159,7 +180,7 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
         for result in self.results:
             for slug, verdict in result.verdicts.items():
                 if verdict.status is Status.FAILED:
-                    found.setdefault(slug, []).append((result.resource, verdict.standing))
+                    found.setdefault(slug, []).append((result.resource, verdict.unexcepted))
         return found
 
     def excepted(self) -> dict[str, list[tuple[Resource, Verdict]]]:

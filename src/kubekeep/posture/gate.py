@@ -1,4 +1,4 @@
-"""Gates: the limits that a pipeline sets on an assessment. Never loosened by what could not be evaluated."""
+"""Gates: thresholds of a pipeline on an assessment. A coverage gap never lets a gate pass."""
 
 from __future__ import annotations
 
@@ -11,119 +11,109 @@ import msgspec
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.comparison import Comparison, Difference
-from kubekeep.model.finding import Cause, Status, Verdict
+from kubekeep.model.finding import Cause
 from kubekeep.model.severity import Severity
 
 OVERALL: Final = "overall"
-"""What a limit on the figure over all controls is called."""
+"""Name of the limit on the figure over all controls."""
 TOTAL: Final = "total"
-"""What a limit on failures of every severity is called."""
+"""Name of the limit on failures of every severity."""
 EVERY: Final = ""
-"""A limit that holds for every framework and overall."""
+"""Name of a limit that applies to every framework and overall."""
 
 
 class UnknownLimitError(ValueError):
-    """A limit for something that is not in the scan: it would pass whatever happens."""
+    """A limit for something that is not in the scan, which would always pass."""
 
 
 class Gates(msgspec.Struct, frozen=True, kw_only=True):
-    """The limits; none where nothing is set. Compliance and coverage are percentages by framework, OVERALL or EVERY."""
+    """The limits to check. Compliance and coverage are percentages by framework, OVERALL or EVERY."""
 
     severity: Severity | None = None
-    """Fail when a control of this severity or above fails; one of unknown severity may be as severe as any."""
+    """Fail if a control of this severity or above fails; an unknown severity counts as any."""
     compliance: Mapping[str, float] = {}
     """Fail below this compliance."""
     coverage: Mapping[str, float] = {}
     """Fail below this coverage."""
     failures: Mapping[str, int] = {}
-    """Fail above so many failures (a control on a resource) of a severity, by its name in small letters, or TOTAL.
+    """Fail above this number of findings of a severity, by its lowercase name or TOTAL.
 
-    Those of unknown severity count for each.
+    Findings of unknown severity count for each.
     """
     new: bool = False
-    """Fail on what is not in the baseline."""
+    """Fail on findings that are not in the baseline."""
     new_severity: Severity | None = None
-    """Only new findings of this severity or above."""
+    """Restrict `new` to findings of this severity or above."""
     only_fixable: bool = False
-    """Count only failures with a fix, in the limits on severity and on failures."""
+    """Count only findings with a fix, in the limits on severity and on failures."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """One gate with the figure it saw, in a sentence."""
+    """The result of one gate, with a sentence that states the figure."""
 
     passed: bool
     text: str
 
 
 def judge(assessment: Assessment, gates: Gates) -> list[Outcome]:
-    """The outcome of each gate that is set. Raises UnknownLimitError for a framework that is not in the scan."""
+    """Return the outcome of each gate that is set. Raises UnknownLimitError for a framework that is not in the scan."""
     outcomes = []
-    failed = _failed(assessment, fixable=gates.only_fixable)
-    if gates.severity is not None:
-        outcomes.append(_severity(assessment, failed, gates))
-    outcomes += (_most(name, failed, assessment, gates) for name in gates.failures)
+    if gates.severity is not None or gates.failures:
+        counted = [finding for finding in assessment.findings if finding.has_fix or not gates.only_fixable]
+        if gates.severity is not None:
+            controls = {finding.id: finding.severity for finding in counted}
+            outcomes.append(_check_severity(list(controls.values()), gates.severity, gates))
+        findings = Counter(finding.severity for finding in counted)
+        outcomes += (_check_failures(name, findings, gates) for name in gates.failures)
     if gates.compliance:
         figures = {item.framework.name: item.compliance for item in assessment.frameworks}
-        outcomes += _least("compliance", assessment, figures | {OVERALL: assessment.compliance}, gates.compliance)
+        outcomes += _check_minimum(
+            "compliance", assessment, figures | {OVERALL: assessment.compliance}, gates.compliance
+        )
     if gates.coverage:
         covered = {item.framework.name: item.coverage for item in assessment.frameworks}
-        outcomes += _least("coverage", assessment, covered | {OVERALL: assessment.coverage}, gates.coverage)
+        outcomes += _check_minimum("coverage", assessment, covered | {OVERALL: assessment.coverage}, gates.coverage)
     if gates.new and assessment.baseline is not None:
-        outcomes.append(new_findings(_asked(assessment.baseline), gates.new_severity))
+        outcomes.append(new_findings(_evaluated_only(assessment.baseline), gates.new_severity))
     return outcomes
 
 
 def incomplete(assessment: Assessment) -> bool:
-    """Whether something was not read, or a rule could not say anything where it should have."""
-    broken = (Cause.RULE_ERROR, Cause.MALFORMED)
+    """Return True if part of the input was not read, or a rule failed on a resource."""
+    errors = (Cause.RULE_ERROR, Cause.MALFORMED)
     return bool(assessment.unread) or any(
-        verdict.reason is not None and verdict.reason.cause in broken
+        verdict.reason is not None and verdict.reason.cause in errors
         for result in assessment.results
         for verdict in result.verdicts.values()
     )
 
 
 def new_findings(comparison: Comparison, level: Severity | None = None) -> Outcome:
-    """The gate on what is new; a finding that cannot be compared counts, as does one of unknown severity."""
-    new, unclear = (_severe(items, level) for items in (comparison.new, comparison.incomparable))
+    """Return the outcome of the gate on new findings; incomparable ones and those of unknown severity count as new."""
+    new, unclear = (_count_severe(differences, level) for differences in (comparison.new, comparison.incomparable))
     above = f" of {level.label} or above" if level else ""
     holes = f", {unclear} that cannot be compared" if unclear else ""
     text = f"new findings: {new}{above}{holes}, limit 0 (baseline {comparison.base})"
     return Outcome(not (new or unclear), text)
 
 
-def _severe(items: Iterable[Difference], level: Severity | None) -> int:
-    return sum(level is None or _reaches(item.finding.level, level) for item in items)
+def _count_severe(differences: Iterable[Difference], level: Severity | None) -> int:
+    return sum(level is None or _reaches(difference.finding.level, level) for difference in differences)
 
 
 def _reaches(level: Severity, limit: Severity) -> bool:
-    """Whether something is as severe as a limit; of unknown severity it may be."""
+    """Return True if `level` is at or above `limit`; an unknown severity always is."""
     return level >= limit or level is Severity.UNKNOWN
 
 
-def _asked(comparison: Comparison) -> Comparison:
-    """Without what the scan was not asked for: other controls and resources are no business of its gates."""
-    asked = tuple(item for item in comparison.incomparable if item.head != "absent")
-    return msgspec.structs.replace(comparison, incomparable=asked)
+def _evaluated_only(comparison: Comparison) -> Comparison:
+    """Return the comparison without differences of controls and resources outside of this scan."""
+    evaluated = tuple(difference for difference in comparison.incomparable if difference.head != "absent")
+    return msgspec.structs.replace(comparison, incomparable=evaluated)
 
 
-def _failed(assessment: Assessment, *, fixable: bool) -> Counter[str]:
-    """How many resources fail, by slug of the control."""
-    failed: Counter[str] = Counter()
-    for result in assessment.results:
-        for slug, verdict in result.verdicts.items():
-            if verdict.status is Status.FAILED and (not fixable or _is_fixable(verdict)):
-                failed[slug] += 1
-    return failed
-
-
-def _is_fixable(verdict: Verdict) -> bool:
-    return any(item.fix is not None or item.delete for item in verdict.standing.evidence)
-
-
-def _severity(assessment: Assessment, failed: Counter[str], gates: Gates) -> Outcome:
-    limit = gates.severity or Severity.UNKNOWN
-    levels = [item.control.level for item in assessment.controls if failed[item.control.slug]]
+def _check_severity(levels: list[Severity], limit: Severity, gates: Gates) -> Outcome:
+    """Check the severities of failed controls."""
     count = sum(_reaches(level, limit) for level in levels)
     unknown = levels.count(Severity.UNKNOWN)
     above = f" or above ({unknown} of unknown severity)" if unknown else " or above"
@@ -131,36 +121,35 @@ def _severity(assessment: Assessment, failed: Counter[str], gates: Gates) -> Out
     return Outcome(not count, f"severity: {count} failed controls of {limit.label}{above}{with_fix}, limit 0")
 
 
-def _most(name: str, failed: Counter[str], assessment: Assessment, gates: Gates) -> Outcome:
+def _check_failures(name: str, findings: Counter[Severity], gates: Gates) -> Outcome:
+    """Check the number of findings of one severity, or in total."""
     limit = gates.failures[name]
-    count = sum(
-        failed[item.control.slug]
-        for item in assessment.controls
-        if name == TOTAL or item.control.level in (Severity.named(name), Severity.UNKNOWN)
-    )
+    levels = list(Severity) if name == TOTAL else [Severity.named(name), Severity.UNKNOWN]
+    count = sum(findings[level] for level in dict.fromkeys(levels))
     with_fix = " with a fix" if gates.only_fixable else ""
     return Outcome(count <= limit, f"failures: {count} {name}{with_fix}, limit {limit}")
 
 
-def _least(
+def _check_minimum(
     what: str, assessment: Assessment, figures: Mapping[str, float | None], limits: Mapping[str, float]
 ) -> Iterator[Outcome]:
-    """A figure that does not exist counts as 0: nothing evaluated is nothing proven."""
-    for asked, limit in limits.items():
-        meant = figures if asked == EVERY else {_named(asked, assessment): figures[_named(asked, assessment)]}
-        name, value = min(((name, value or 0.0) for name, value in meant.items()), key=lambda pair: pair[1])
-        yield Outcome(value >= limit, f"{what}: {value:.2f} % ({name}), limit {limit:g} %")
+    """Check figures against minimums; a missing figure counts as 0."""
+    for name, limit in limits.items():
+        framework = _resolve_name(name, assessment) if name != EVERY else ""
+        checked = {framework: figures[framework]} if framework else figures
+        lowest, value = min(((key, value or 0.0) for key, value in checked.items()), key=lambda pair: pair[1])
+        yield Outcome(value >= limit, f"{what}: {value:.2f} % ({lowest}), limit {limit:g} %")
 
 
-def _named(asked: str, assessment: Assessment) -> str:
-    """The framework of the scan that is called `asked`, or OVERALL. Raises UnknownLimitError."""
+def _resolve_name(name: str, assessment: Assessment) -> str:
+    """Return the name of the framework of the scan called `name`, or OVERALL. Raises UnknownLimitError."""
     known = {OVERALL: OVERALL}
     for item in assessment.frameworks:
         framework = item.framework
-        known |= {name.casefold(): framework.name for name in (framework.slug, framework.name, *framework.aliases)}
-    if asked.casefold() not in known:
-        near = difflib.get_close_matches(asked.casefold(), known, n=1)
+        known |= {word.casefold(): framework.name for word in (framework.slug, framework.name, *framework.aliases)}
+    if name.casefold() not in known:
+        near = difflib.get_close_matches(name.casefold(), known, n=1)
         names = ", ".join((*(item.framework.slug for item in assessment.frameworks), OVERALL))
         hint = f"did you mean {near[0]}?" if near else f"in it are {names}"
-        raise UnknownLimitError(f"a limit for {asked}, which is not in this scan: {hint}")
-    return known[asked.casefold()]
+        raise UnknownLimitError(f"a limit for {name}, which is not in this scan: {hint}")
+    return known[name.casefold()]

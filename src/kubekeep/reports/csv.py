@@ -118,7 +118,7 @@ def _row(control: _ControlCells, status: Status, reason: Reason | None, resource
 
 def _finding(control: _ControlCells, verdict: Verdict, resource: Resource, cells: tuple[str, ...]) -> tuple[str, ...]:
     """Return the row of a failed or excepted control with its open evidence, or with all if none is open."""
-    shown = verdict if verdict.is_excepted else verdict.standing
+    shown = verdict if verdict.is_excepted else verdict.unexcepted
     word, sub_status = kubescape_v2.status_words(verdict.status, verdict.reason)
     return (
         *control.head,
@@ -145,7 +145,7 @@ def _paths(verdict: Verdict) -> tuple[str, str]:
 
 def _messages(verdict: Verdict) -> Iterator[str]:
     """Yield the distinct messages of the rule, then the descriptions of the exceptions."""
-    yield from dict.fromkeys(evidence.note for evidence in verdict.standing.evidence if evidence.note)
+    yield from dict.fromkeys(evidence.note for evidence in verdict.unexcepted.evidence if evidence.note)
     yield from dict.fromkeys(
         wording.describe_exception(evidence.exception)
         for evidence in verdict.excepted.evidence

@@ -26,7 +26,7 @@ def write_resources(terminal: Terminal, assessment: Assessment, options: ReportO
     failed: list[tuple[Resource, list[tuple[ControlSummary, Verdict]]]] = []
     for result in assessment.results:
         failures = [
-            (summaries[slug], verdict.standing)
+            (summaries[slug], verdict.unexcepted)
             for slug, verdict in result.verdicts.items()
             if verdict.status is Status.FAILED
         ]
