@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from kubekeep.model.errors import KubekeepError
 from kubekeep.model.label_selector import LabelSelector
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import read_score
@@ -23,7 +24,7 @@ SEVERITY: Final = "kubekeep.io/severity"
 TITLE: Final = "kubekeep.io/title"
 
 
-class AdmissionError(ValueError):
+class AdmissionError(KubekeepError, ValueError):
     """A policy or binding that the API server would refuse; the message names file and object."""
 
 

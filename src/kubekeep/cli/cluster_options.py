@@ -10,8 +10,10 @@ from typing import Any, Final
 import click
 import msgspec
 
-from kubekeep.cli.settings import ClusterSettings, azure_cloud, cluster_settings
+from kubekeep.cli.settings import azure_cloud
 from kubekeep.kube.access import ClusterAccess, ClusterRequest, Impersonation
+from kubekeep.kube.errors import KubeconfigError
+from kubekeep.kube.settings import ClusterSettings, NoClusterError, cluster_settings, resolve_access
 from kubekeep.model.cloud import FORMS, CloudRequest, Endpoints, parse_cluster
 
 _NOWHERE: Final = "name a file or a folder to {task}, or - for standard input; for a cluster, {why}"
@@ -44,13 +46,12 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
             raise click.UsageError(f"{flag} is for a cluster: `{task}` scans one when no path is named")
 
     def request(self, task: str) -> ClusterRequest:
-        """The cluster that is meant. Raises a usage error where there is none, or its kubeconfig cannot be used."""
-        # Only who scans a cluster pays for loading what reads a kubeconfig.
-        from kubekeep.kube.errors import KubeconfigError  # noqa: PLC0415
-
+        """Return the cluster to scan. Raises a usage error if there is none, or its kubeconfig cannot be used."""
         settings = cluster_settings()
         try:
-            access, context = self._access(task, settings, self.context)
+            access, context = self._access(settings, self.context)
+        except NoClusterError as error:
+            raise click.UsageError(_NOWHERE.format(task=task, why=error)) from error
         except KubeconfigError as error:
             raise click.UsageError(str(error)) from error
         return ClusterRequest(
@@ -58,27 +59,13 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
             environment=settings.environment,
             terminal=sys.stdin.isatty(),
             host_scan=self.host_scan,
-            # Whichever context is the current one by then, it is this one that is meant.
-            reload_access=lambda: self._access(task, settings, context)[0],
+            # The current context may be another one by then.
+            reload_access=lambda: self._access(settings, context)[0],
         )
 
-    def _access(self, task: str, settings: ClusterSettings, context: str) -> tuple[ClusterAccess, str]:
-        """How the cluster of `context` is reached, and the context that says so, if one does. Raises KubeconfigError."""
-        from kubekeep.kube.errors import KubeconfigError  # noqa: PLC0415
-        from kubekeep.kube.in_cluster import load_in_cluster_access  # noqa: PLC0415
-        from kubekeep.kube.kubeconfig import Kubeconfig, list_kubeconfig_paths  # noqa: PLC0415
-
-        paths = (self.kubeconfig,) if self.kubeconfig else list_kubeconfig_paths(settings.kubeconfig, settings.home)
-        found = Kubeconfig(paths)
-        if found.contexts or self.kubeconfig or context:
-            access = found.access(context)
-            context = access.name
-        else:
-            inside = load_in_cluster_access(settings.environment)
-            if inside is None:
-                why = f"there is no kubeconfig at {' or '.join(paths) or 'home'}"
-                raise KubeconfigError(_NOWHERE.format(task=task, why=why))
-            access = inside
+    def _access(self, settings: ClusterSettings, context: str) -> tuple[ClusterAccess, str]:
+        """Return the access of `context` with these options, and the name of the context. Raises KubeconfigError."""
+        access, context = resolve_access(settings, self.kubeconfig, context)
         if self.impersonation.user:
             access = msgspec.structs.replace(access, impersonation=self.impersonation)
         if self.insecure:

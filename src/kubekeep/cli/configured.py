@@ -14,9 +14,9 @@ import msgspec
 from click.core import ParameterSource
 
 from kubekeep.cli.config_keys import Key, defaults, keys
-from kubekeep.cli.settings import home
 from kubekeep.config.chart_values import list_entries, read_chart_values
 from kubekeep.config.file import NAMES, Configuration, ConfigurationError, find_configuration, read_configuration
+from kubekeep.kube.settings import home_folder
 from kubekeep.model.paths import display_path
 from kubekeep.sources.options import ChartValues
 
@@ -119,7 +119,7 @@ class Configured(click.Command):
                 raise click.UsageError("--config and --no-config exclude each other", ctx)
             return
         try:
-            path = named if named is not None else find_configuration(self._target(self._words(said)), home())
+            path = named if named is not None else find_configuration(self._target(self._words(said)), home_folder())
             if path is None:
                 return
             file = read_configuration(path, named=named is not None)

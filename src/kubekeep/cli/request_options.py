@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, TypeVar, get_args
 
 import click
 
+from kubekeep.api import scan_request
 from kubekeep.cli import arguments, progress
 from kubekeep.cli.choice_options import choice_options
 from kubekeep.cli.cluster_options import cluster_options
@@ -35,7 +36,6 @@ from kubekeep.usecases.request import (
     ScanRequest,
     kubernetes_minor,
 )
-from kubekeep.usecases.scan import scan
 
 Names: TypeAlias = tuple[str, ...]
 Paths: TypeAlias = tuple[Path, ...]
@@ -131,7 +131,7 @@ def assessed(request: ScanRequest) -> Assessment:
 
     def assess() -> Assessment:
         with progress.counter() as note:
-            return scan(request, stdin=sys.stdin.buffer, on_progress=note)
+            return scan_request(request, stdin=sys.stdin.buffer, on_progress=note)
 
     try:
         return reached(assess)

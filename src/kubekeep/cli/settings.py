@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from kubekeep.kube.settings import home_folder
 from kubekeep.model.cloud import AZURE_PUBLIC, AzureCloud, find_azure_cloud
 from kubekeep.sources.options import TOKEN_VARIABLES, Access
 
@@ -33,17 +34,9 @@ def settings() -> Settings:
     )
 
 
-def home() -> str | None:
-    """The folder of the user, if this process can tell."""
-    try:
-        return str(Path.home())
-    except RuntimeError:
-        return None
-
-
 def cache_folder() -> Path | None:
     """Where what can be found out again is kept: below XDG_CACHE_HOME, or `.cache` at home; None without either."""
-    named, folder = os.environ.get("XDG_CACHE_HOME", ""), home()
+    named, folder = os.environ.get("XDG_CACHE_HOME", ""), home_folder()
     if os.path.isabs(named):  # noqa: PTH117 - the specification has others ignored
         return Path(named) / "kubekeep"
     return Path(folder) / ".cache" / "kubekeep" if folder else None
@@ -96,22 +89,6 @@ def access() -> Access:
     return Access(environment, {name: environment[name] for name in TOKEN_VARIABLES if name in environment})
 
 
-class ClusterSettings(msgspec.Struct, frozen=True):
-    """What this process was told about clusters: KUBECONFIG, the folder of the user, and all for credential programs."""
-
-    kubeconfig: str | None
-    home: str | None
-    environment: dict[str, str]
-
-    def __repr__(self) -> str:
-        return "ClusterSettings(...)"
-
-
-def cluster_settings() -> ClusterSettings:
-    """The settings of this process for clusters."""
-    return ClusterSettings(os.environ.get("KUBECONFIG"), home(), dict(os.environ))
-
-
 def azure_cloud() -> AzureCloud:
     """The cloud of Azure that this process was told, as the SDK and the command line of Azure are; else the public one.
 
@@ -128,7 +105,7 @@ def azure_cloud() -> AzureCloud:
 
 def _set_by_az() -> str:
     """What `az cloud set` has written; empty without it."""
-    folder, own = os.environ.get("AZURE_CONFIG_DIR"), home()
+    folder, own = os.environ.get("AZURE_CONFIG_DIR"), home_folder()
     if not folder and not own:
         return ""
     written = configparser.ConfigParser(interpolation=None)

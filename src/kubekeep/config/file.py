@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kubekeep.model.errors import KubekeepError
 from kubekeep.model.location import Path, Position, SourceMap, line_starts
 from kubekeep.model.paths import display_path, error_reason
 from kubekeep.model.text import visible
@@ -42,7 +43,7 @@ _KINDS: Final = (
 )
 
 
-class ConfigurationError(ValueError):
+class ConfigurationError(KubekeepError, ValueError):
     """A configuration file that cannot be used. The message starts with its location and has no control characters."""
 
 

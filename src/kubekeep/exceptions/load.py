@@ -19,6 +19,7 @@ from kubekeep.exceptions.kubescape_format import is_policy, parse_exception
 from kubekeep.exceptions.policy_exception import InvalidExceptionError, PolicyException
 from kubekeep.exceptions.sets import get_set_file
 from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.errors import KubekeepError
 from kubekeep.model.exception import AppliedException, ExceptionUse
 from kubekeep.model.label_selector import get_labels
 from kubekeep.model.location import Location, Path, line_starts
@@ -34,7 +35,7 @@ from kubekeep.sources.tree import LAST_WINS, Document, Limits, Problem
 _LIMITS: Final = Limits(bytes=16 << 20, depth=64, aliased=100_000, documents=10_000, nodes=1_000_000)
 
 
-class ExceptionsError(ValueError):
+class ExceptionsError(KubekeepError, ValueError):
     """An exceptions file that cannot be used. The message starts with its location and has no control characters."""
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from kubekeep.model.errors import KubekeepError
+
 FORBIDDEN: Final = 403
 _USER: Final = re.compile(r'forbidden: User "([^"]+)" cannot ')
 """User name in the API server's message for status 403."""
 
 
-class KubeError(Exception):
+class KubeError(KubekeepError):
     """Base class; messages say what failed and why, without control characters."""
 
 

@@ -15,6 +15,7 @@ import msgspec
 
 from kubekeep._native import YamlDocuments
 from kubekeep.model.control import Control
+from kubekeep.model.errors import KubekeepError
 from kubekeep.model.framework import Framework
 
 T = TypeVar("T")
@@ -30,7 +31,7 @@ _RULE_IMPORT: Final = re.compile(r"^import data\.kubekeep\.controls\.(\w+)", re.
 _RULE: Final = re.compile(r"^(?:default )?(applies|declined|violation)\b", re.MULTILINE)
 
 
-class LibraryError(ValueError):
+class LibraryError(KubekeepError, ValueError):
     """A file of the library is not what its schema says; the message names the file."""
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from kubekeep.library.load import builtin, document
 from kubekeep.model.control import Control
+from kubekeep.model.errors import KubekeepError
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
 
@@ -24,7 +25,7 @@ _RETIRED: Final = frozenset({"listOfDangerousArtifcats", "servicesNames", "wlKno
 """Names that Kubescape's own file carries and no control reads any more."""
 
 
-class ParamsError(ValueError):
+class ParamsError(KubekeepError, ValueError):
     """The values cannot be used; the message names where they are from."""
 
 

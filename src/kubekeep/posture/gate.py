@@ -11,6 +11,7 @@ import msgspec
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.comparison import Comparison, Difference
+from kubekeep.model.errors import KubekeepError
 from kubekeep.model.finding import Cause
 from kubekeep.model.severity import Severity
 
@@ -22,7 +23,7 @@ EVERY: Final = ""
 """Name of a limit that applies to every framework and overall."""
 
 
-class UnknownLimitError(ValueError):
+class UnknownLimitError(KubekeepError, ValueError):
     """A limit for something that is not in the scan, which would always pass."""
 
 
@@ -57,14 +58,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 def judge(assessment: Assessment, gates: Gates) -> list[Outcome]:
     """Return the outcome of each gate that is set. Raises UnknownLimitError for a framework that is not in the scan."""
-    outcomes = []
-    if gates.severity is not None or gates.failures:
-        counted = [finding for finding in assessment.findings if finding.has_fix or not gates.only_fixable]
-        if gates.severity is not None:
-            controls = {finding.id: finding.severity for finding in counted}
-            outcomes.append(_check_severity(list(controls.values()), gates.severity, gates))
-        findings = Counter(finding.severity for finding in counted)
-        outcomes += (_check_failures(name, findings, gates) for name in gates.failures)
+    outcomes = [*_check_findings(assessment, gates)]
     if gates.compliance:
         figures = {item.framework.name: item.compliance for item in assessment.frameworks}
         outcomes += _check_minimum(
@@ -110,6 +104,18 @@ def _evaluated_only(comparison: Comparison) -> Comparison:
     """Return the comparison without differences of controls and resources outside of this scan."""
     evaluated = tuple(difference for difference in comparison.incomparable if difference.head != "absent")
     return msgspec.structs.replace(comparison, incomparable=evaluated)
+
+
+def _check_findings(assessment: Assessment, gates: Gates) -> Iterator[Outcome]:
+    """Check the limits on severity and on failures."""
+    if gates.severity is None and not gates.failures:
+        return
+    findings = [finding for finding in assessment.findings if finding.has_fix or not gates.only_fixable]
+    if gates.severity is not None:
+        controls = {finding.id: finding.severity for finding in findings}
+        yield _check_severity(list(controls.values()), gates.severity, gates)
+    by_severity = Counter(finding.severity for finding in findings)
+    yield from (_check_failures(name, by_severity, gates) for name in gates.failures)
 
 
 def _check_severity(levels: list[Severity], limit: Severity, gates: Gates) -> Outcome:

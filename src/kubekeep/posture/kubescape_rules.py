@@ -16,6 +16,7 @@ from kubekeep.engine.rego import RegoError, RegoVersion, evaluate
 from kubekeep.library import kubescape_rules
 from kubekeep.library.kubescape_rules import KubescapeControl, KubescapeRule
 from kubekeep.model.control import Control, Parameter, Provider
+from kubekeep.model.errors import KubekeepError
 from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.json_values import as_mapping
 from kubekeep.model.resource import Resource
@@ -32,7 +33,7 @@ _COMPILING: Final = frozenset(
 _Params = Mapping[str, Sequence[str]]
 
 
-class ForeignRuleError(ValueError):
+class ForeignRuleError(KubekeepError, ValueError):
     """A rule that somebody is writing does not compile; the message names file and line."""
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from kubekeep.library.load import Library, builtin
 from kubekeep.model.control import Control, Provider
+from kubekeep.model.errors import KubekeepError
 from kubekeep.model.finding import Cause, Reason
 from kubekeep.model.framework import Framework
 from kubekeep.posture.third_party import ThirdPartyEvaluator
@@ -21,7 +22,7 @@ from kubekeep.posture.third_party import ThirdPartyEvaluator
 T = TypeVar("T", Control, Framework)
 
 
-class UnknownNameError(ValueError):
+class UnknownNameError(KubekeepError, ValueError):
     """No control or framework has this name."""
 
 

@@ -17,6 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.model.assessment import Assessment
+from kubekeep.model.errors import KubekeepError
 from kubekeep.model.pseudonyms import Encryption
 from kubekeep.model.text import json_text
 from kubekeep.privacy.pseudonymise import replace_names
@@ -40,7 +41,7 @@ _PSEUDONYM_KEY: Final = b"kubekeep key of pseudonyms 1"
 _TOKEN: Final = re.compile(r"kk1e(\d{1,9})z")
 
 
-class PrivacyError(ValueError):
+class PrivacyError(KubekeepError, ValueError):
     """An unusable key, or a report it cannot decrypt. The message contains neither."""
 
 

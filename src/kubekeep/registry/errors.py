@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from kubekeep.model.errors import KubekeepError
 
-class RegistryError(Exception):
+
+class RegistryError(KubekeepError):
     """A registry, token server or credential helper is unreachable or refuses; the message names it."""
 
 

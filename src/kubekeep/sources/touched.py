@@ -11,10 +11,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 
+from kubekeep.model.errors import KubekeepError
 from kubekeep.model.resource import Resource
 
 
-class RevisionError(ValueError):
+class RevisionError(KubekeepError, ValueError):
     """What changed since a revision cannot be told."""
 
 

@@ -14,6 +14,7 @@ from kubekeep.library.extra import ExtraRules
 from kubekeep.model.attack import ALL_PATHS, AttackQuery
 from kubekeep.model.cloud import CloudRequest
 from kubekeep.model.control import Provider
+from kubekeep.model.errors import RequestError
 from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.reports.format import Extra
 from kubekeep.sources.options import ReadOptions
@@ -100,13 +101,13 @@ class ScanRequest(msgspec.Struct, frozen=True):
 
 
 def kubernetes_minor(version: str) -> int:
-    """Return the minor version in `1.33`, `v1.33.2` or `latest`. Raises ValueError for one the library does not cover."""
+    """Return the minor version in `1.33`, `v1.33.2` or `latest`. Raises RequestError for one the library does not cover."""
     if version == "latest":
         return NEWEST_KUBERNETES
     match = re.fullmatch(r"v?1\.(\d+)(?:\.\d+)?(?:[-+].*)?", version)
     minor = int(match[1]) if match else -1
     if not OLDEST_KUBERNETES <= minor <= NEWEST_KUBERNETES:
-        raise ValueError(
+        raise RequestError(
             f"unknown Kubernetes version {version!r}: use 1.{OLDEST_KUBERNETES} to 1.{NEWEST_KUBERNETES} or latest"
         )
     return minor

@@ -13,6 +13,7 @@ from kubekeep.library.extra import CUSTOM_RULES, gather
 from kubekeep.library.kubescape_rules import KubescapeControl
 from kubekeep.library.params import params_of
 from kubekeep.model.assessment import Unread
+from kubekeep.model.errors import RequestError
 from kubekeep.model.framework import Framework
 from kubekeep.model.redaction import mask_tokens
 from kubekeep.model.resource import Resource
@@ -28,7 +29,7 @@ class RuleSelector:
     """The requested rules, resolved by name once; settings in a cluster complete the selection."""
 
     def __init__(self, options: RuleOptions, *, whole_cluster: bool) -> None:
-        """Raises UnknownNameError, ValueError and AdmissionError for rules that cannot be used."""
+        """Raises UnknownNameError, RequestError, LibraryError and AdmissionError for rules that cannot be used."""
         self._options = options
         self._whole_cluster = whole_cluster
         self._extra = extra = options.extra or gather()
@@ -76,7 +77,7 @@ class RuleSelector:
             evaluators=self._evaluators(params, settings),
         )
         if self._excluded and not selection.controls:
-            raise ValueError("every control is excluded: nothing is left to scan for")
+            raise RequestError("every control is excluded: nothing is left to scan for")
         return msgspec.structs.replace(selection, requested_params=frozenset(options.params))
 
     def _default_frameworks(self) -> tuple[Framework, ...]:

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from kubekeep.model.errors import KubekeepError
 from kubekeep.model.paths import error_reason
 from kubekeep.model.text import visible
 
@@ -22,7 +23,7 @@ MAXIMUM_BYTES: Final = 1 << 30
 """Maximum size of a report; 100,000 resources need half of this."""
 
 
-class ReportError(ValueError):
+class ReportError(KubekeepError, ValueError):
     """An unusable report; the message starts with the file and contains no control characters."""
 
 

@@ -1,0 +1,152 @@
+"""The Python API: scan files or a cluster and get an assessment with typed findings.
+
+Loaded on first use by `kubekeep`; the command line uses the same functions. Never prints.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from kubekeep.exceptions.load import ExceptionOptions
+from kubekeep.kube.access import ClusterRequest
+from kubekeep.kube.settings import cluster_settings, resolve_access
+from kubekeep.library.extra import gather
+from kubekeep.model.assessment import Assessment
+from kubekeep.model.control import Provider
+from kubekeep.model.errors import KubekeepError, RequestError
+from kubekeep.model.finding import Evidence, Finding, FindingKind, Status
+from kubekeep.model.location import Location
+from kubekeep.model.resource import Resource
+from kubekeep.model.resource_selection import ResourceSelection
+from kubekeep.model.severity import Severity
+from kubekeep.reports import load
+from kubekeep.reports.format import ReportOptions
+from kubekeep.usecases.request import EvaluationOptions, RuleOptions, ScanInput, ScanRequest
+from kubekeep.usecases.scan import scan as scan_request
+
+__all__ = [
+    "Assessment",
+    "Evidence",
+    "Finding",
+    "FindingKind",
+    "KubekeepError",
+    "Location",
+    "Resource",
+    "ScanRequest",
+    "Severity",
+    "Status",
+    "render",
+    "scan",
+    "scan_cluster",
+    "scan_request",
+]
+
+PathLike = str | os.PathLike[str]
+
+
+def scan(  # noqa: PLR0913 - one argument per option
+    *paths: PathLike,
+    frameworks: Iterable[str] = (),
+    controls: Iterable[str] = (),
+    exclude_controls: Iterable[str] = (),
+    params: Mapping[str, Iterable[str]] | None = None,
+    custom_rules: Iterable[PathLike] = (),
+    exceptions: Iterable[PathLike] = (),
+    kubernetes_version: str = "",
+    provider: Provider | None = None,
+    snapshot: bool = False,
+    stdin: BinaryIO | None = None,
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> Assessment:
+    """Scan files, folders, charts, kustomizations or URLs and return the assessment.
+
+    `-` is `stdin`. Without names, all controls of the library are evaluated. `exceptions` and `custom_rules` are files
+    or folders. With `snapshot`, the files hold all objects of one cluster. `on_progress` receives the number of
+    resources read so far. Raises KubekeepError for unknown names and versions, and for unreadable rules or exceptions;
+    files that cannot be read are in `Assessment.unread`.
+    """
+    if not paths:
+        raise RequestError("scan() requires a path; use scan_cluster() for a live cluster")
+    source = ScanInput(paths=tuple([os.fspath(path) for path in paths]), snapshot=snapshot)
+    rules = _rules(frameworks, controls, exclude_controls, params, custom_rules, provider)
+    evaluation = _evaluation(exceptions, kubernetes_version)
+    return scan_request(ScanRequest(source, rules, evaluation), stdin=stdin, on_progress=on_progress)
+
+
+def scan_cluster(  # noqa: PLR0913 - one argument per option
+    context: str = "",
+    *,
+    kubeconfig: PathLike = "",
+    namespaces: Iterable[str] = (),
+    frameworks: Iterable[str] = (),
+    controls: Iterable[str] = (),
+    exclude_controls: Iterable[str] = (),
+    params: Mapping[str, Iterable[str]] | None = None,
+    custom_rules: Iterable[PathLike] = (),
+    exceptions: Iterable[PathLike] = (),
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> Assessment:
+    """Scan the cluster of a kubeconfig `context` (default: the current one) and return the assessment.
+
+    The default `kubeconfig` is the one that kubectl uses. With `namespaces`, only their resources get verdicts. Raises
+    KubeError, a KubekeepError, if the cluster cannot be reached; resources that could not be listed are in
+    `Assessment.unread`.
+    """
+    settings = cluster_settings()
+    kubeconfig = os.fspath(kubeconfig)
+    access, name = resolve_access(settings, kubeconfig, context)
+    cluster = ClusterRequest(
+        access=access,
+        environment=settings.environment,
+        reload_access=lambda: resolve_access(settings, kubeconfig, name)[0],
+    )
+    rules = _rules(frameworks, controls, exclude_controls, params, custom_rules)
+    scope = ResourceSelection(include_namespaces=tuple(namespaces))
+    evaluation = msgspec.structs.replace(_evaluation(exceptions, ""), choice=scope)
+    return scan_request(ScanRequest(ScanInput(cluster=cluster), rules, evaluation), on_progress=on_progress)
+
+
+def _rules(
+    frameworks: Iterable[str],
+    controls: Iterable[str],
+    exclude_controls: Iterable[str],
+    params: Mapping[str, Iterable[str]] | None,
+    custom_rules: Iterable[PathLike],
+    provider: Provider | None = None,
+) -> RuleOptions:
+    paths = [Path(path) for path in custom_rules]
+    return RuleOptions(
+        frameworks=_names(frameworks),
+        controls=_names(controls),
+        excluded=_names(exclude_controls),
+        params={name: _names(values) for name, values in (params or {}).items()},
+        extra=gather(paths) if paths else None,
+        provider=provider,
+    )
+
+
+def _evaluation(exceptions: Iterable[PathLike], kubernetes_version: str) -> EvaluationOptions:
+    files = tuple(os.fspath(path) for path in exceptions)
+    return EvaluationOptions(kubernetes_version=kubernetes_version, exceptions=ExceptionOptions(files=files))
+
+
+def _names(names: Iterable[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def render(assessment: Assessment, format_name: str = "json", options: ReportOptions | None = None) -> str | bytes:
+    """Return `assessment` as a report: text, or bytes for a binary format. Raises LookupError for unknown formats."""
+    entry = load(format_name)
+    if entry.binary:
+        buffer = io.BytesIO()
+        entry.render(assessment, buffer, options or ReportOptions())
+        return buffer.getvalue()
+    text = io.StringIO()
+    entry.render(assessment, text, options or ReportOptions())
+    return text.getvalue()
