@@ -23,7 +23,7 @@ KUBERNETES: Final = "v1.34.0"
 OPTIONS: Final = HelmOptions(kube_version=KUBERNETES)
 
 
-def read(
+def read_chart(
     chart: Path,
     helm: str | None,
     options: HelmOptions = OPTIONS,
@@ -39,7 +39,7 @@ def read(
     ]
 
 
-def plain(chart: Path, helm: str, options: HelmOptions = OPTIONS) -> list[str]:
+def render_plain(chart: Path, helm: str, options: HelmOptions = OPTIONS) -> list[str]:
     """Return the objects printed by `helm template`, each as JSON, sorted."""
     values = options.values
     argv = [
@@ -70,12 +70,12 @@ def as_json(resources: list[Resource]) -> list[str]:
     return sorted(json.dumps(item.object, sort_keys=True) for item in resources)
 
 
-def with_values(**values: Any) -> HelmOptions:
+def build_options(**values: Any) -> HelmOptions:
     """Build options with these values."""
     return HelmOptions(values=ChartValues(**values), kube_version=KUBERNETES)
 
 
-def chart(
+def write_chart(
     folder: Path, files: dict[str, str | bytes], metadata: str = "apiVersion: v2\nname: c\nversion: 1.0.0\n"
 ) -> Path:
     """Write a chart with these files to `folder`."""

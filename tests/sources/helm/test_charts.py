@@ -16,7 +16,16 @@ from kubekeep.sources.helm.reader import ChartReader
 from kubekeep.sources.options import ChartValues, HelmOptions
 from kubekeep.sources.walk import Kind, Root
 from tests.library.kubescape import SHARED
-from tests.sources.helm.reading import CHARTS, KUBERNETES, OPTIONS, as_json, chart, plain, read, with_values
+from tests.sources.helm.reading import (
+    CHARTS,
+    KUBERNETES,
+    OPTIONS,
+    as_json,
+    build_options,
+    read_chart,
+    render_plain,
+    write_chart,
+)
 
 WHOLE = ("assets", "legacy", "many", "migration", "operator", "portable", "shop", "values", "web")
 CORPORA = (
@@ -28,10 +37,10 @@ CORPORA = (
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_objects_equal_helm_template(name: str, renderer: str | None, helm: str) -> None:
-    resources, unread = read(CHARTS / name, renderer)
+    resources, unread = read_chart(CHARTS / name, renderer)
 
     assert unread == []
-    assert as_json(resources) == plain(CHARTS / name, helm)
+    assert as_json(resources) == render_plain(CHARTS / name, helm)
 
 
 @pytest.mark.parametrize("path", CORPORA)
@@ -40,21 +49,21 @@ def test_objects_of_public_charts_equal_helm_template(path: str, renderer: str |
         pytest.skip("the public charts are not here")
     folder = SHARED / "corpora" / path
 
-    resources, unread = read(folder, renderer)
+    resources, unread = read_chart(folder, renderer)
 
     assert unread == []
-    assert as_json(resources) == plain(folder, helm)
+    assert as_json(resources) == render_plain(folder, helm)
 
 
 def test_helm_create_chart_is_read(renderer: str | None, helm: str, tmp_path: Path) -> None:
     subprocess.run([helm, "create", "fresh"], cwd=tmp_path, check=True, capture_output=True)
-    options = with_values(set=("ingress.enabled=true,autoscaling.enabled=true,serviceAccount.name=it",))
+    options = build_options(set=("ingress.enabled=true,autoscaling.enabled=true,serviceAccount.name=it",))
 
-    resources, unread = read(tmp_path / "fresh", renderer, options)
+    resources, unread = read_chart(tmp_path / "fresh", renderer, options)
 
     assert unread == []
     assert {"Deployment", "Ingress", "HorizontalPodAutoscaler", "Pod"} <= {resource.kind for resource in resources}
-    assert as_json(resources) == plain(tmp_path / "fresh", helm, options)
+    assert as_json(resources) == render_plain(tmp_path / "fresh", helm, options)
 
 
 @pytest.mark.parametrize("name", ["shop", "web"])
@@ -62,10 +71,10 @@ def test_packed_chart_equals_folder(name: str, renderer: str | None, helm: str, 
     target = tmp_path / f"{name}-1.0.0.tgz"
     subprocess.run([helm, "package", CHARTS / name, "--destination", tmp_path], check=True, capture_output=True)
 
-    resources, unread = read(target, renderer)
+    resources, unread = read_chart(target, renderer)
 
     assert unread == []
-    assert as_json(resources) == as_json(read(CHARTS / name, renderer)[0])
+    assert as_json(resources) == as_json(read_chart(CHARTS / name, renderer)[0])
     assert all(
         resource.source is not None and resource.source.path.startswith(f"{target.name}/") for resource in resources
     )
@@ -79,10 +88,10 @@ def test_packed_subchart_paths_include_archive(renderer: str | None, helm: str, 
     )
     shutil.rmtree(folder / "charts" / "cache")
 
-    resources, unread = read(folder, renderer)
+    resources, unread = read_chart(folder, renderer)
 
     assert unread == []
-    assert as_json(resources) == plain(CHARTS / "shop", helm)
+    assert as_json(resources) == render_plain(CHARTS / "shop", helm)
     shown = {(resource.source.path, resource.source.origin) for resource in resources if resource.source is not None}
     template = "shop/charts/cache-1.0.0.tgz/templates/cache.yaml"
     assert (template, RenderOrigin("shop", "shop", "sessions")) in shown
@@ -92,9 +101,9 @@ def test_packed_subchart_paths_include_archive(renderer: str | None, helm: str, 
 def test_resource_has_template_and_origin(renderer: str | None, tmp_path: Path) -> None:
     values = tmp_path / "more.yaml"
     values.write_text("tags: {queue: true}\n")
-    options = with_values(files=(str(values),))
+    options = build_options(files=(str(values),))
 
-    resources, unread = read(CHARTS / "shop", renderer, options, base=CHARTS.parent)
+    resources, unread = read_chart(CHARTS / "shop", renderer, options, base=CHARTS.parent)
 
     assert unread == []
     store = next(resource for resource in resources if resource.kind == "PersistentVolumeClaim")
@@ -118,20 +127,20 @@ def test_values_are_merged_in_helm_order(renderer: str | None, helm: str, tmp_pa
     second.write_text("a: {b: {x: second}}\nflag: null\n")
     content.write_text("from a file, with = and {}\n")
     escaped = str(content).replace(",", r"\,")
-    options = with_values(files=(str(first), str(second)), set_file=(f"a.file={escaped},g={escaped}",), **VALUES)
+    options = build_options(files=(str(first), str(second)), set_file=(f"a.file={escaped},g={escaped}",), **VALUES)
 
-    resources, unread = read(CHARTS / "values", renderer, options)
+    resources, unread = read_chart(CHARTS / "values", renderer, options)
 
     assert unread == []
-    assert as_json(resources) == plain(CHARTS / "values", helm, options)
+    assert as_json(resources) == render_plain(CHARTS / "values", helm, options)
 
 
 def test_program_assigns_list_items(helm: str, tmp_path: Path) -> None:
     values = tmp_path / "values.yaml"
     values.write_text("a: {z: [1, 2]}\n")
-    options = with_values(files=(str(values),), set=("a.z[1]=5,long=12345678",))
+    options = build_options(files=(str(values),), set=("a.z[1]=5,long=12345678",))
 
-    assert as_json(read(CHARTS / "values", helm, options)[0]) == plain(CHARTS / "values", helm, options)
+    assert as_json(read_chart(CHARTS / "values", helm, options)[0]) == render_plain(CHARTS / "values", helm, options)
 
 
 @pytest.mark.parametrize("text", ["a.z[1]=5", "long=12345678"])
@@ -139,7 +148,7 @@ def test_sdk_rejects_ambiguous_assignments(text: str, tmp_path: Path) -> None:
     values = tmp_path / "values.yaml"
     values.write_text("a: {z: [1, 2]}\n")
 
-    resources, unread = read(CHARTS / "values", None, with_values(files=(str(values),), set=(text,)))
+    resources, unread = read_chart(CHARTS / "values", None, build_options(files=(str(values),), set=(text,)))
 
     assert resources == []
     assert "needs the program helm" in unread[0].message
@@ -150,11 +159,11 @@ def test_release_options_reach_templates(renderer: str | None, helm: str) -> Non
         release="mine", namespace="there", kube_version="1.29.3", api_versions=("monitoring.example.com/v1",)
     )
 
-    resources, unread = read(CHARTS / "portable", renderer, options)
+    resources, unread = read_chart(CHARTS / "portable", renderer, options)
 
     assert unread == []
     assert [resource.api_version for resource in resources] == ["autoscaling/v2beta2", "monitoring.example.com/v1"]
-    assert as_json(resources) == plain(CHARTS / "portable", helm, options)
+    assert as_json(resources) == render_plain(CHARTS / "portable", helm, options)
 
 
 def test_values_for_one_chart_are_weaker_than_values_for_all(renderer: str | None, tmp_path: Path) -> None:
@@ -164,7 +173,7 @@ def test_values_for_one_chart_are_weaker_than_values_for_all(renderer: str | Non
     web = CHARTS / "web"
     options = HelmOptions(ChartValues(set=("extraLabels.team=z",)), {str(web): mine}, kube_version=KUBERNETES)
 
-    deployment = next(resource for resource in read(web, renderer, options)[0] if resource.kind == "Deployment")
+    deployment = next(resource for resource in read_chart(web, renderer, options)[0] if resource.kind == "Deployment")
 
     assert deployment.object["spec"]["replicas"] == 7
     labels = deployment.object["metadata"]["labels"]
@@ -179,19 +188,19 @@ def test_local_dependency_is_loaded(renderer: str | None, helm: str, tmp_path: P
     shutil.copytree(CHARTS, built)
     subprocess.run([helm, "dependency", "build", built / "worker"], check=True, capture_output=True)
 
-    resources, unread = read(CHARTS / "worker", renderer, base=CHARTS)
+    resources, unread = read_chart(CHARTS / "worker", renderer, base=CHARTS)
 
     assert unread == []
-    assert as_json(resources) == plain(built / "worker", helm)
+    assert as_json(resources) == render_plain(built / "worker", helm)
     assert not (CHARTS / "worker" / "charts").exists()
 
 
 def test_library_chart_has_no_resources(renderer: str | None) -> None:
-    assert read(CHARTS / "common", renderer) == ([], [])
+    assert read_chart(CHARTS / "common", renderer) == ([], [])
 
 
 def test_custom_resource_definitions_are_located(renderer: str | None) -> None:
-    resources, _ = read(CHARTS / "operator", renderer)
+    resources, _ = read_chart(CHARTS / "operator", renderer)
 
     places = {
         resource.name: resource.locate(("spec", "group"))
@@ -205,26 +214,26 @@ def test_custom_resource_definitions_are_located(renderer: str | None) -> None:
 
 
 def test_enabled_subchart_adds_custom_resource_definitions(renderer: str | None, helm: str) -> None:
-    options = with_values(set=("backups.enabled=true",))
+    options = build_options(set=("backups.enabled=true",))
 
-    resources, unread = read(CHARTS / "operator", renderer, options)
+    resources, unread = read_chart(CHARTS / "operator", renderer, options)
 
     assert unread == []
     assert "backups.example.com" in {resource.name for resource in resources}
-    assert as_json(resources) == plain(CHARTS / "operator", helm, options)
+    assert as_json(resources) == render_plain(CHARTS / "operator", helm, options)
 
 
 def test_null_values_depend_on_helm_version(helm: str) -> None:
     """Helm 3 keeps a null of a chart's own values, which can delete a sub-chart's value; Helm 4 does neither."""
-    three, four = (read(CHARTS / "nulls", renderer)[0] for renderer in (helm, None))
+    three, four = (read_chart(CHARTS / "nulls", renderer)[0] for renderer in (helm, None))
 
-    assert as_json(three) == plain(CHARTS / "nulls", helm)
+    assert as_json(three) == render_plain(CHARTS / "nulls", helm)
     assert [resource.object["data"] for resource in three] == [{"secrets": "false"}, {"empty": "true"}]
     assert sorted(str(resource.object["data"]) for resource in four) == ["{'empty': 'false'}", "{'secrets': 'true'}"]
 
 
 def test_documents_of_template_are_numbered(renderer: str | None) -> None:
-    resources, _ = read(CHARTS / "many", renderer)
+    resources, _ = read_chart(CHARTS / "many", renderer)
 
     numbers = {resource.name: resource.source.document for resource in resources if resource.source is not None}
     assert len({resource.id for resource in resources}) == len(resources)
@@ -237,7 +246,7 @@ def test_failed_chart_does_not_stop_others(renderer: str | None, tmp_path: Path)
     roots = []
     for number in range(8):
         text = template if number != 3 else '{{ fail "this one does not" }}'
-        folder = chart(
+        folder = write_chart(
             tmp_path / f"c{number}", {"templates/a.yaml": text}, f"apiVersion: v2\nname: c{number}\nversion: 1.0.0\n"
         )
         roots.append(Root(Kind.CHART, str(folder), folder.name, str(tmp_path)))
@@ -271,7 +280,7 @@ BROKEN = {
 def test_render_error_is_located(name: str, renderer: str | None) -> None:
     file, place, message = BROKEN[name]
 
-    resources, unread = read(CHARTS / "broken" / name, renderer, base=CHARTS)
+    resources, unread = read_chart(CHARTS / "broken" / name, renderer, base=CHARTS)
 
     assert resources == []
     assert len(unread) == 1
@@ -283,13 +292,13 @@ def test_render_error_is_located(name: str, renderer: str | None) -> None:
 
 
 def test_missing_dependency_names_command(renderer: str | None) -> None:
-    _, unread = read(CHARTS / "broken" / "missing-dependency", renderer)
+    _, unread = read_chart(CHARTS / "broken" / "missing-dependency", renderer)
 
     assert "helm dependency build" in unread[0].message
 
 
 def test_schema_applies_to_options(renderer: str | None) -> None:
-    _, unread = read(CHARTS / "web", renderer, with_values(set=("replicas=0",)))
+    _, unread = read_chart(CHARTS / "web", renderer, build_options(set=("replicas=0",)))
 
     assert unread[0].location.file == "--set"
     assert "minimum" in unread[0].message
@@ -298,7 +307,7 @@ def test_schema_applies_to_options(renderer: str | None) -> None:
 def test_without_helm_chart_is_unread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)  # noqa: ARG005 - as if the extra were not there
 
-    resources, unread = read(CHARTS / "web", None)
+    resources, unread = read_chart(CHARTS / "web", None)
 
     assert resources == []
     assert unread[0].location.file == "web/Chart.yaml"
@@ -306,7 +315,7 @@ def test_without_helm_chart_is_unread(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_sdk_replaces_broken_program() -> None:
-    resources, unread = read(CHARTS / "web", sys.executable)
+    resources, unread = read_chart(CHARTS / "web", sys.executable)
 
     assert unread == []
     assert len(resources) == 4
@@ -315,20 +324,20 @@ def test_sdk_replaces_broken_program() -> None:
 @pytest.mark.parametrize(
     ("options", "file", "message"),
     [
-        (with_values(files=("nowhere.yaml",)), "nowhere.yaml", "no such file"),
+        (build_options(files=("nowhere.yaml",)), "nowhere.yaml", "no such file"),
         (
-            with_values(files=("https://example.com/values.yaml",)),
+            build_options(files=("https://example.com/values.yaml",)),
             "https://example.com/values.yaml",
             "only files are read",
         ),
-        (with_values(files=("-",)), "-", "only files are read"),
-        (with_values(set_file=("a=/dev/zero",)), "/dev/zero", "not a regular file"),
-        (with_values(set_json=("a={",)), "--set-json", "failed parsing"),
-        (with_values(set=("novalue",)), "--set", "key 'novalue' has no value"),
+        (build_options(files=("-",)), "-", "only files are read"),
+        (build_options(set_file=("a=/dev/zero",)), "/dev/zero", "not a regular file"),
+        (build_options(set_json=("a={",)), "--set-json", "failed parsing"),
+        (build_options(set=("novalue",)), "--set", "key 'novalue' has no value"),
     ],
 )
 def test_unreadable_values_are_reported(options: HelmOptions, file: str, message: str, renderer: str | None) -> None:
-    resources, unread = read(CHARTS / "web", renderer, options)
+    resources, unread = read_chart(CHARTS / "web", renderer, options)
 
     assert resources == []
     assert unread[0].location.file == file
@@ -339,7 +348,7 @@ def test_invalid_values_file_is_located(renderer: str | None, tmp_path: Path) ->
     values = tmp_path / "values.yaml"
     values.write_text("a: 1\nb: [\n")
 
-    _, unread = read(CHARTS / "web", renderer, with_values(files=(str(values),)))
+    _, unread = read_chart(CHARTS / "web", renderer, build_options(files=(str(values),)))
 
     assert unread[0].location.file == str(values)
     assert unread[0].location.region == Region(Position(3, 1), Position(3, 1))

@@ -27,7 +27,7 @@ from kubekeep.sources.helm.renderers import build_environment
 from kubekeep.sources.options import DEFAULT_RELEASE, HelmOptions
 from kubekeep.sources.walk import Kind, Root
 from tests.cluster.cluster import eventually
-from tests.sources.helm.reading import KUBERNETES, OPTIONS, chart, read, with_values
+from tests.sources.helm.reading import KUBERNETES, OPTIONS, build_options, read_chart, write_chart
 
 SMALL: Final = ChartLimits(
     entries=200, bytes=4 * 2**20, file_bytes=2**20, seconds=3, memory=400 * 2**20, output=2 * 2**20
@@ -75,10 +75,10 @@ TEMPLATES: Final = {
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_hostile_template_is_stopped(name: str, renderer: str | None, tmp_path: Path) -> None:
     template, message = TEMPLATES[name]
-    folder = chart(tmp_path / "c", {"templates/t.yaml": template})
+    folder = write_chart(tmp_path / "c", {"templates/t.yaml": template})
     started = time.monotonic()
 
-    unread = only(read(folder, renderer, limits=SMALL))
+    unread = only(read_chart(folder, renderer, limits=SMALL))
 
     assert message in f"{unread.location} {unread.message}"
     assert unread.location.file.startswith("c/")
@@ -89,7 +89,7 @@ def test_next_chart_is_rendered_after_kill(renderer: str | None, tmp_path: Path)
     roots = []
     for name in ("endless loop", "memory", "good"):
         template = TEMPLATES[name][0] if name in TEMPLATES else POD
-        folder = chart(tmp_path / name.replace(" ", "-"), {"templates/t.yaml": template})
+        folder = write_chart(tmp_path / name.replace(" ", "-"), {"templates/t.yaml": template})
         roots.append(Root(Kind.CHART, str(folder), folder.name, str(tmp_path)))
 
     with ChartReader(OPTIONS, helm=renderer, limits=SMALL) as charts:
@@ -100,9 +100,9 @@ def test_next_chart_is_rendered_after_kill(renderer: str | None, tmp_path: Path)
 
 def test_large_output_is_rendered_without_instrumentation(renderer: str | None, tmp_path: Path) -> None:
     text = POD + 'spec:\n  hostname: {{ repeat 300000 "x" }}\n'
-    folder = chart(tmp_path / "c", {f"templates/t{number}.yaml": text for number in range(5)})
+    folder = write_chart(tmp_path / "c", {f"templates/t{number}.yaml": text for number in range(5)})
 
-    resources, unread = read(folder, renderer, limits=SMALL)
+    resources, unread = read_chart(folder, renderer, limits=SMALL)
 
     assert unread == []
     places = [resource.locate(("spec", "hostname")) for resource in resources]
@@ -122,9 +122,11 @@ ESCAPES: Final = {
 @pytest.mark.parametrize("name", ESCAPES)
 def test_templates_cannot_leave_chart(name: str, renderer: str | None, tmp_path: Path) -> None:
     (tmp_path / "secret.txt").write_text(HIDDEN)
-    folder = chart(tmp_path / "c", {"templates/t.yaml": f"{POD}  annotations:\n    seen: |-\n      x{ESCAPES[name]}\n"})
+    folder = write_chart(
+        tmp_path / "c", {"templates/t.yaml": f"{POD}  annotations:\n    seen: |-\n      x{ESCAPES[name]}\n"}
+    )
 
-    resources, unread = read(folder, renderer)
+    resources, unread = read_chart(folder, renderer)
 
     assert unread == []
     seen = resources[0].object["metadata"]["annotations"]["seen"]
@@ -133,18 +135,18 @@ def test_templates_cannot_leave_chart(name: str, renderer: str | None, tmp_path:
 
 @pytest.mark.parametrize("function", ["env", "expandenv", "readFile"])
 def test_host_functions_are_not_defined(function: str, renderer: str | None, tmp_path: Path) -> None:
-    folder = chart(tmp_path / "c", {"templates/t.yaml": f'a: {{{{ {function} "HOME" }}}}'})
+    folder = write_chart(tmp_path / "c", {"templates/t.yaml": f'a: {{{{ {function} "HOME" }}}}'})
 
-    assert f'function "{function}" not defined' in only(read(folder, renderer)).message
+    assert f'function "{function}" not defined' in only(read_chart(folder, renderer)).message
 
 
 def test_chart_is_not_modified(renderer: str | None, tmp_path: Path) -> None:
     dependency = 'dependencies: [{name: d, version: 1.0.0, repository: "file://../d"}]\n'
-    chart(tmp_path / "d", {"templates/d.yaml": POD}, METADATA.replace(": c", ": d"))
-    folder = chart(tmp_path / "c", {"templates/t.yaml": POD}, METADATA + dependency)
+    write_chart(tmp_path / "d", {"templates/d.yaml": POD}, METADATA.replace(": c", ": d"))
+    folder = write_chart(tmp_path / "c", {"templates/t.yaml": POD}, METADATA + dependency)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
 
-    resources, unread = read(folder, renderer)
+    resources, unread = read_chart(folder, renderer)
 
     assert (len(resources), unread) == (2, [])
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
@@ -154,13 +156,13 @@ def test_user_plugins_and_settings_are_ignored(
     renderer: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plugin = tmp_path / "plugins" / "evil"
-    chart(plugin, {"plugin.yaml": f"name: evil\nversion: 1.0.0\ncommand: touch {tmp_path}/ran\n"})
+    write_chart(plugin, {"plugin.yaml": f"name: evil\nversion: 1.0.0\ncommand: touch {tmp_path}/ran\n"})
     for name, value in (("HELM_PLUGINS", str(plugin.parent)), ("HELM_NAMESPACE", "elsewhere"), ("HELM_DEBUG", "true")):
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
-    folder = chart(tmp_path / "c", {"templates/t.yaml": POD + "  namespace: {{ .Release.Namespace }}\n"})
+    folder = write_chart(tmp_path / "c", {"templates/t.yaml": POD + "  namespace: {{ .Release.Namespace }}\n"})
 
-    resources, unread = read(folder, renderer)
+    resources, unread = read_chart(folder, renderer)
 
     assert unread == []
     assert resources[0].namespace == "default"
@@ -193,14 +195,14 @@ def test_no_network_access(renderer: str | None, tmp_path: Path, service: tuple[
     address, requests = service
     dependency = f'dependencies: [{{name: d, version: 1.0.0, repository: "{address}"}}]\n'
     schema = f'{{"$ref": "{address}/schema.json"}}'
-    first = chart(tmp_path / "first", {"templates/t.yaml": POD}, METADATA + dependency)
-    second = chart(
+    first = write_chart(tmp_path / "first", {"templates/t.yaml": POD}, METADATA + dependency)
+    second = write_chart(
         tmp_path / "second", {"templates/t.yaml": POD, "values.yaml": "a: 1\n", "values.schema.json": schema}
     )
 
-    assert "missing in charts/ directory: d" in only(read(first, renderer)).message
-    assert "which is not read" in read(second, renderer, limits=SMALL)[1][0].message
-    only(read(first, renderer, with_values(files=(f"{address}/values.yaml",))))
+    assert "missing in charts/ directory: d" in only(read_chart(first, renderer)).message
+    assert "which is not read" in read_chart(second, renderer, limits=SMALL)[1][0].message
+    only(read_chart(first, renderer, build_options(files=(f"{address}/values.yaml",))))
     assert requests == []
 
 
@@ -211,9 +213,11 @@ def test_schema_references_are_not_read(reference: str, key: str, renderer: str 
     (tmp_path / "secret.json").write_text('{"const": "' + HIDDEN + '"}')
     target = reference.format(tmp_path / "secret.json")
     schema = f'{{"n": {"1" * 5000}, "$defs": {{"a": {{}}}}, "properties": {{"a": {{"{key}": "{target}"}}}}}}'
-    folder = chart(tmp_path / "c", {"templates/t.yaml": POD, "values.yaml": "a: 1\n", "values.schema.json": schema})
+    folder = write_chart(
+        tmp_path / "c", {"templates/t.yaml": POD, "values.yaml": "a: 1\n", "values.schema.json": schema}
+    )
 
-    resources, unread = read(folder, renderer)
+    resources, unread = read_chart(folder, renderer)
 
     assert HIDDEN not in str(unread)
     assert len(resources) == 1
@@ -235,10 +239,10 @@ LINKS: Final = {
 def test_links_outside_folder_are_rejected(name: str, renderer: str | None, tmp_path: Path) -> None:
     target, message = LINKS[name]
     (tmp_path / "secret.txt").write_text(HIDDEN)
-    folder = chart(tmp_path / "c", {"templates/t.yaml": POD})
+    folder = write_chart(tmp_path / "c", {"templates/t.yaml": POD})
     (folder / "templates" / "link.yaml").symlink_to(target)
 
-    unread = only(read(folder, renderer, base=folder.parent if name == "circle" else folder))
+    unread = only(read_chart(folder, renderer, base=folder.parent if name == "circle" else folder))
 
     assert unread.location.file.endswith("templates/link.yaml")
     assert message in unread.message
@@ -247,20 +251,20 @@ def test_links_outside_folder_are_rejected(name: str, renderer: str | None, tmp_
 @pytest.mark.parametrize("name", [".helmignore", "Chart.yaml", "values.yaml"])
 def test_chart_files_linked_outside_are_rejected(name: str, renderer: str | None, tmp_path: Path) -> None:
     (tmp_path / "secret.txt").write_text(METADATA)
-    folder = chart(tmp_path / "c", {"templates/t.yaml": POD})
+    folder = write_chart(tmp_path / "c", {"templates/t.yaml": POD})
     (folder / name).unlink(missing_ok=True)
     (folder / name).symlink_to(tmp_path / "secret.txt")
 
-    assert "out of the scanned folder" in only(read(folder, renderer, base=folder)).message
+    assert "out of the scanned folder" in only(read_chart(folder, renderer, base=folder)).message
 
 
 def test_links_inside_folder_are_followed(renderer: str | None, tmp_path: Path) -> None:
-    chart(tmp_path / "d", {"templates/d.yaml": POD}, METADATA.replace(": c", ": d"))
-    folder = chart(tmp_path / "c", {"templates/t.yaml": POD})
+    write_chart(tmp_path / "d", {"templates/d.yaml": POD}, METADATA.replace(": c", ": d"))
+    folder = write_chart(tmp_path / "c", {"templates/t.yaml": POD})
     (folder / "charts").mkdir()
     (folder / "charts" / "d").symlink_to("../../d")
 
-    resources, unread = read(folder, renderer)
+    resources, unread = read_chart(folder, renderer)
 
     assert unread == []
     assert sorted(resource.source.path for resource in resources if resource.source) == [
@@ -270,34 +274,34 @@ def test_links_inside_folder_are_followed(renderer: str | None, tmp_path: Path) 
 
 
 def test_many_links_exceed_limit(renderer: str | None, tmp_path: Path) -> None:
-    folder = chart(tmp_path / "c", {"templates/t.yaml": POD})
+    folder = write_chart(tmp_path / "c", {"templates/t.yaml": POD})
     for level in range(12):
         (folder / f"l{level}").mkdir()
         for number in range(8):
             (folder / f"l{level}" / f"n{number}").symlink_to(f"../l{level + 1}" if level < 11 else "../Chart.yaml")
 
-    assert "more than 200 files and folders" in only(read(folder, renderer, limits=SMALL)).message
+    assert "more than 200 files and folders" in only(read_chart(folder, renderer, limits=SMALL)).message
 
 
 def test_special_files_do_not_block(renderer: str | None, tmp_path: Path) -> None:
-    folder = chart(tmp_path / "c", {"templates/t.yaml": POD})
+    folder = write_chart(tmp_path / "c", {"templates/t.yaml": POD})
     os.mkfifo(folder / "templates" / "pipe.yaml")
 
-    assert "not a regular file" in only(read(folder, renderer)).message
+    assert "not a regular file" in only(read_chart(folder, renderer)).message
 
     (folder / "templates" / "pipe.yaml").unlink()
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(os.path.relpath(folder / "socket"))
-        assert only(read(folder, renderer)).location.file == "c/socket"
+        assert only(read_chart(folder, renderer)).location.file == "c/socket"
 
 
 def test_many_templates_exceed_limit(renderer: str | None, tmp_path: Path) -> None:
     data = archive(*((f"c/templates/t{number}.yaml", b"") for number in range(300)))
     (tmp_path / "c.tgz").write_bytes(data)
-    folder = chart(tmp_path / "c", {f"templates/t{number}.yaml": "" for number in range(300)})
+    folder = write_chart(tmp_path / "c", {f"templates/t{number}.yaml": "" for number in range(300)})
 
     for path in (tmp_path / "c.tgz", folder):
-        assert "more than 200 files and folders" in only(read(path, renderer, limits=SMALL)).message
+        assert "more than 200 files and folders" in only(read_chart(path, renderer, limits=SMALL)).message
 
 
 def archive(*members: tuple[tarfile.TarInfo | str, bytes]) -> bytes:
@@ -354,7 +358,7 @@ def test_hostile_archive_is_rejected(name: str, renderer: str | None, tmp_path: 
     folder.mkdir()
     (folder / "c.tgz").write_bytes(data)
 
-    unread = only(read(folder / "c.tgz", renderer, limits=SMALL))
+    unread = only(read_chart(folder / "c.tgz", renderer, limits=SMALL))
 
     assert unread.location.file.startswith("c.tgz")
     assert message in unread.message
@@ -364,9 +368,9 @@ def test_hostile_archive_is_rejected(name: str, renderer: str | None, tmp_path: 
 @pytest.mark.parametrize("name", ["bomb", "symbolic link", "no gzip"])
 def test_hostile_packed_subchart_is_rejected(name: str, renderer: str | None, tmp_path: Path) -> None:
     data, message = ARCHIVES[name]
-    folder = chart(tmp_path / "p", {"charts/c.tgz": data, "templates/t.yaml": POD})
+    folder = write_chart(tmp_path / "p", {"charts/c.tgz": data, "templates/t.yaml": POD})
 
-    unread = only(read(folder, renderer, limits=SMALL))
+    unread = only(read_chart(folder, renderer, limits=SMALL))
 
     assert unread.location.file.startswith("p/charts/c.tgz")
     assert message in unread.message
@@ -378,16 +382,16 @@ def test_subchart_depth_limit(renderer: str | None, tmp_path: Path) -> None:
         data = archive(("c/charts/c.tgz", data))
     (tmp_path / "c.tgz").write_bytes(data)
 
-    assert "deeper than 16" in only(read(tmp_path / "c.tgz", renderer)).message
+    assert "deeper than 16" in only(read_chart(tmp_path / "c.tgz", renderer)).message
 
 
 def test_subchart_alias_limit(renderer: str | None, tmp_path: Path) -> None:
     entries = ", ".join(f"{{name: c, version: 1.0.0, alias: a{number}}}" for number in range(50))
     folder = tmp_path / "c"
     for level in range(4):
-        chart(folder / "/".join(["charts/c"] * level), {}, f"{METADATA}dependencies: [{entries}]\n")
+        write_chart(folder / "/".join(["charts/c"] * level), {}, f"{METADATA}dependencies: [{entries}]\n")
 
-    assert "more than 2000 sub-charts" in only(read(folder, renderer)).message
+    assert "more than 2000 sub-charts" in only(read_chart(folder, renderer)).message
 
 
 METADATAS: Final = {
@@ -413,9 +417,9 @@ METADATAS: Final = {
 @pytest.mark.parametrize("name", METADATAS)
 def test_invalid_chart_yaml_is_reported(name: str, helm: str, tmp_path: Path) -> None:
     metadata, message = METADATAS[name]
-    folder = chart(tmp_path / "c", {"templates/t.yaml": POD}, metadata)
+    folder = write_chart(tmp_path / "c", {"templates/t.yaml": POD}, metadata)
 
-    resources, unread = read(folder, helm)
+    resources, unread = read_chart(folder, helm)
 
     if not message:  # Helm 3 takes any version of the format
         assert len(resources) == 1
@@ -442,11 +446,11 @@ VALUES: Final = {
 def test_unusual_values_are_read_or_reported(name: str, where: str, renderer: str | None, tmp_path: Path) -> None:
     data, is_read = VALUES[name]
     own = {"values.yaml": data} if where == "chart" else {}
-    folder = chart(tmp_path / "c", {"templates/t.yaml": POD, **own})
+    folder = write_chart(tmp_path / "c", {"templates/t.yaml": POD, **own})
     (tmp_path / "given.yaml").write_bytes(data)
-    options = OPTIONS if where == "chart" else with_values(files=(str(tmp_path / "given.yaml"),))
+    options = OPTIONS if where == "chart" else build_options(files=(str(tmp_path / "given.yaml"),))
 
-    resources, unread = read(folder, renderer, options, SMALL)
+    resources, unread = read_chart(folder, renderer, options, SMALL)
 
     if is_read and not (name == "UTF-16" and where == "chart" and renderer is None):  # Helm 4 reads UTF-8 only
         assert (len(resources), unread) == (1, [])
@@ -458,9 +462,9 @@ def test_unusual_values_are_read_or_reported(name: str, where: str, renderer: st
 def test_dependency_cycle_is_reported(renderer: str | None, tmp_path: Path) -> None:
     for name, other in (("a", "b"), ("b", "a")):
         entry = f'dependencies: [{{name: {other}, version: 1.0.0, repository: "file://../{other}"}}]\n'
-        chart(tmp_path / name, {"templates/t.yaml": POD}, METADATA.replace(": c", f": {name}") + entry)
+        write_chart(tmp_path / name, {"templates/t.yaml": POD}, METADATA.replace(": c", f": {name}") + entry)
 
-    unread = only(read(tmp_path / "a", renderer))
+    unread = only(read_chart(tmp_path / "a", renderer))
 
     assert unread.message == "dependency 'a' leads back to this chart"
     assert str(unread.location) == "b/Chart.yaml:4"
@@ -468,21 +472,21 @@ def test_dependency_cycle_is_reported(renderer: str | None, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("target", ["../outside", "/", "../../../../../etc", "../nothing-here"])
 def test_dependencies_outside_folder_are_rejected(target: str, renderer: str | None, tmp_path: Path) -> None:
-    chart(tmp_path / "outside", {"templates/d.yaml": POD}, METADATA.replace(": c", ": d"))
+    write_chart(tmp_path / "outside", {"templates/d.yaml": POD}, METADATA.replace(": c", ": d"))
     entry = f'dependencies: [{{name: d, version: 1.0.0, repository: "file://{target}"}}]\n'
-    folder = chart(tmp_path / "in" / "c", {"templates/t.yaml": POD}, METADATA + entry)
+    folder = write_chart(tmp_path / "in" / "c", {"templates/t.yaml": POD}, METADATA + entry)
     base = tmp_path if target.endswith("here") else folder.parent
 
-    message = only(read(folder, renderer, base=base)).message
+    message = only(read_chart(folder, renderer, base=base)).message
 
     assert "outside of the scanned folder" in message or "there is no chart in" in message
 
 
 @pytest.mark.parametrize("release", ["-f/etc/passwd", "--debug", "../x", "UPPER", "x" * 80, "a b", ""])
 def test_release_name_is_not_an_option(release: str, renderer: str | None, tmp_path: Path) -> None:
-    folder = chart(tmp_path / "c", {"templates/t.yaml": POD + "  labels: {r: {{ .Release.Name | quote }}}\n"})
+    folder = write_chart(tmp_path / "c", {"templates/t.yaml": POD + "  labels: {r: {{ .Release.Name | quote }}}\n"})
 
-    resources, unread = read(folder, renderer, HelmOptions(release=release, kube_version=KUBERNETES))
+    resources, unread = read_chart(folder, renderer, HelmOptions(release=release, kube_version=KUBERNETES))
 
     shown = [resource.object["metadata"]["labels"]["r"] for resource in resources]
     assert shown == [release or DEFAULT_RELEASE] or len(unread) == 1
@@ -490,9 +494,9 @@ def test_release_name_is_not_an_option(release: str, renderer: str | None, tmp_p
 
 def test_forged_source_comments(renderer: str | None, tmp_path: Path) -> None:
     forged = f"{POD}---\n# Source: c/templates/other.yaml\n{POD}------\n# Source: c/templates/other.yaml\n{POD}"
-    folder = chart(tmp_path / "c", {"templates/t.yaml": forged, "templates/other.yaml": POD})
+    folder = write_chart(tmp_path / "c", {"templates/t.yaml": forged, "templates/other.yaml": POD})
 
-    resources, unread = read(folder, renderer)
+    resources, unread = read_chart(folder, renderer)
 
     paths = [resource.source.path for resource in resources if resource.source is not None]
     assert paths.count("c/templates/other.yaml") == 1
@@ -510,17 +514,17 @@ def test_renderer_environment_is_isolated(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("name", ["a\\b.yaml", "a\nb.yaml", "a\x1b[31m.yaml", "a\udcff.yaml"])
 def test_ambiguous_file_names_are_rejected(name: str, renderer: str | None, tmp_path: Path) -> None:
-    folder = chart(tmp_path / "c", {"templates/t.yaml": POD})
+    folder = write_chart(tmp_path / "c", {"templates/t.yaml": POD})
     (folder / "templates" / name).write_text(POD)
 
-    assert "is no name for a file of a chart" in only(read(folder, renderer)).message
+    assert "is no name for a file of a chart" in only(read_chart(folder, renderer)).message
 
 
 def test_closing_reader_does_not_wait(renderer: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    good = Root(Kind.CHART, str(chart(tmp_path / "good", {"templates/t.yaml": POD})), "good", str(tmp_path))
+    good = Root(Kind.CHART, str(write_chart(tmp_path / "good", {"templates/t.yaml": POD})), "good", str(tmp_path))
     endless = []
     for number in range(4):
-        folder = chart(tmp_path / f"loop{number}", {"templates/t.yaml": TEMPLATES["endless loop"][0]})
+        folder = write_chart(tmp_path / f"loop{number}", {"templates/t.yaml": TEMPLATES["endless loop"][0]})
         endless.append(Root(Kind.CHART, str(folder), folder.name, str(tmp_path)))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
@@ -538,11 +542,11 @@ def test_closing_reader_does_not_wait(renderer: str | None, tmp_path: Path, monk
 
 
 def test_killed_chart_leaves_no_child(renderer: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = chart(tmp_path / "c", {"templates/t.yaml": TEMPLATES["endless loop"][0]})
+    folder = write_chart(tmp_path / "c", {"templates/t.yaml": TEMPLATES["endless loop"][0]})
     # All working folders of child processes are below this folder.
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
-    only(read(folder, renderer, limits=SMALL))
+    only(read_chart(folder, renderer, limits=SMALL))
 
     assert [place for place in working_folders() if place.startswith(str(tmp_path))] == []
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kubekeep.model.resource import Resource
 from kubekeep.sources.options import HelmOptions
-from tests.sources.helm.reading import chart, read
+from tests.sources.helm.reading import read_chart, write_chart
 
 TEMPLATES: dict[str, str | bytes] = {
     "values.yaml": "namespace: default\n",
@@ -41,7 +41,7 @@ metadata:
 
 def later(folder: Path, renderer: str | None, options: HelmOptions) -> dict[str, object]:
     """Return the paths of open namespaces by kind."""
-    resources, unread = read(chart(folder, TEMPLATES), renderer, options=options)
+    resources, unread = read_chart(write_chart(folder, TEMPLATES), renderer, options=options)
     assert unread == []
     return {resource.kind: resource.release_namespace_paths for resource in resources if isinstance(resource, Resource)}
 

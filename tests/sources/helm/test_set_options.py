@@ -19,7 +19,7 @@ from kubekeep.sources.helm.set_options import (
 )
 from kubekeep.sources.options import ChartValues
 from kubekeep.sources.tree import DEFAULT_LIMITS
-from tests.sources.helm.reading import chart, read, with_values
+from tests.sources.helm.reading import build_options, read_chart, write_chart
 
 SETS = (
     "a=1",
@@ -62,9 +62,9 @@ def _set(text: str, field: str) -> dict[str, Any]:
 @pytest.mark.parametrize("text", SETS)
 def test_assignments_equal_helm(text: str, field: str, helm: str, tmp_path: Path) -> None:
     template = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  all: {{ .Values | toJson | quote }}\n"
-    folder = chart(tmp_path / "c", {"templates/t.yaml": template})
+    folder = write_chart(tmp_path / "c", {"templates/t.yaml": template})
 
-    resources, unread = read(folder, helm, with_values(**{field: (text,)}))
+    resources, unread = read_chart(folder, helm, build_options(**{field: (text,)}))
 
     assert unread == []
     assert _set(text, field) == json.loads(resources[0].object["data"]["all"])
@@ -73,9 +73,9 @@ def test_assignments_equal_helm(text: str, field: str, helm: str, tmp_path: Path
 @pytest.mark.parametrize("text", ['a=1,b={"c":[1,2]}', 'a.b="x"', "a=,b=2", 'a[1]={"x":1}'])
 def test_json_assignments_equal_helm(text: str, helm: str, tmp_path: Path) -> None:
     template = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  all: {{ .Values | toJson | quote }}\n"
-    folder = chart(tmp_path / "c", {"templates/t.yaml": template})
+    folder = write_chart(tmp_path / "c", {"templates/t.yaml": template})
 
-    resources, unread = read(folder, helm, with_values(set_json=(text,)))
+    resources, unread = read_chart(folder, helm, build_options(set_json=(text,)))
 
     assert unread == []
     assert _set(text, "set_json") == json.loads(resources[0].object["data"]["all"])

@@ -32,13 +32,13 @@ needs_helm: Final = pytest.mark.skipif(HELM is None, reason="there is no helm")
 _SOURCE: Final = re.compile(r"^---\n# Source: (.*)\n", re.MULTILINE)
 
 
-class Traced:
+class TracedDocument:
     """One document: text, value, source map and trace."""
 
     def __init__(self, template: str, text: str, trace: DocumentTrace) -> None:
         self.template = template
         self.text = text
-        self.value, self.source_map = parsed(text)
+        self.value, self.source_map = parse_document(text)
         self._trace = trace.build_source_map(self.source_map)
 
     def locate(self, *path: str | int) -> Location:
@@ -51,7 +51,7 @@ class Traced:
         return f"{self.value['kind']}/{self.value['metadata']['name']}"
 
 
-def parsed(text: str) -> tuple[Any, SourceMap]:
+def parse_document(text: str) -> tuple[Any, SourceMap]:
     """Parse a YAML text of one document; returns value and source map."""
     for document in yaml_text.documents(text, line_starts(text), DEFAULT_LIMITS):
         if isinstance(document, Document):
@@ -59,7 +59,7 @@ def parsed(text: str) -> tuple[Any, SourceMap]:
     raise ValueError(text)
 
 
-def load(folder: Path, *, values: Sequence[Path] = (), sets: dict[str, Any] | None = None) -> ChartTexts:
+def load_texts(folder: Path, *, values: Sequence[Path] = (), sets: dict[str, Any] | None = None) -> ChartTexts:
     """Load the texts of a chart with unpacked sub-charts in `charts`."""
     name = yaml.safe_load((folder / "Chart.yaml").read_text())["name"]
     templates: dict[str, str] = {}
@@ -72,18 +72,20 @@ def load(folder: Path, *, values: Sequence[Path] = (), sets: dict[str, Any] | No
                 templates[own] = file.read_text()
                 shown[own] = file.relative_to(folder).as_posix()
         if (chart / "values.yaml").exists():
-            layers.append(layer(chart / "values.yaml", (chart / "values.yaml").relative_to(folder).as_posix(), scope))
+            layers.append(
+                load_layer(chart / "values.yaml", (chart / "values.yaml").relative_to(folder).as_posix(), scope)
+            )
     layers.sort(key=lambda one: -len(one.scope))
-    layers += [layer(file, file.name, ()) for file in values]
+    layers += [load_layer(file, file.name, ()) for file in values]
     if sets:
         layers.append(ValuesLayer((), "--set", sets))
     return ChartTexts(templates, layers, shown)
 
 
-def layer(file: Path, shown: str, scope: tuple[str, ...]) -> ValuesLayer:
+def load_layer(file: Path, shown: str, scope: tuple[str, ...]) -> ValuesLayer:
     """Load the layer of one values file."""
     text = file.read_text()
-    return ValuesLayer(scope, shown, *parsed(text)) if yaml.safe_load(text) else ValuesLayer(scope, shown, {})
+    return ValuesLayer(scope, shown, *parse_document(text)) if yaml.safe_load(text) else ValuesLayer(scope, shown, {})
 
 
 def _charts(folder: Path, helm_name: str, scope: tuple[str, ...]) -> Iterator[tuple[Path, str, tuple[str, ...]]]:
@@ -114,11 +116,11 @@ def helm_template(folder: Path, *options: str) -> dict[str, list[str]]:
     return outputs
 
 
-def rendered(
+def render_instrumented(
     folder: Path, copy: Path, *options: str, values: Sequence[Path] = (), sets: dict[str, Any] | None = None
 ) -> tuple[Instrumentation, dict[str, list[str]]]:
     """Render an instrumented copy of a chart; returns the instrumentation and the output."""
-    instrumentation = instrument(load(folder, values=values, sets=sets))
+    instrumentation = instrument(load_texts(folder, values=values, sets=sets))
     shutil.copytree(folder, copy)
     for name, text in instrumentation.files.items():
         file = copy / name.partition("/")[2]
@@ -128,14 +130,14 @@ def rendered(
     return instrumentation, helm_template(copy, *arguments, *options)
 
 
-def traced(
+def trace_chart(
     folder: Path, copy: Path, *options: str, values: Sequence[Path] = (), sets: dict[str, Any] | None = None
-) -> list[Traced]:
+) -> list[TracedDocument]:
     """Return the documents of a chart that contain an object, traced."""
-    instrumentation, outputs = rendered(folder, copy, *options, values=values, sets=sets)
+    instrumentation, outputs = render_instrumented(folder, copy, *options, values=values, sets=sets)
     traces = instrumentation.traces(outputs)
     return [
-        Traced(name, text, trace)
+        TracedDocument(name, text, trace)
         for name, documents in outputs.items()
         if name not in instrumentation.files
         for text, trace in zip(documents, traces[name], strict=True)
@@ -143,9 +145,9 @@ def traced(
     ]
 
 
-def paths(value: Any, path: Steps = ()) -> Iterator[tuple[Steps, Any]]:
+def list_paths(value: Any, path: Steps = ()) -> Iterator[tuple[Steps, Any]]:
     """Yield every path of a value with the value there."""
     yield path, value
     entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for step, below in entries:
-        yield from paths(below, (*path, step))
+        yield from list_paths(below, (*path, step))

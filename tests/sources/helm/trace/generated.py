@@ -14,20 +14,18 @@ from typing import Any, Final
 import msgspec
 import yaml
 
-LINES: Final = ("T-", "k")
 
-
-class Where(msgspec.Struct, frozen=True):
+class TemplateScope(msgspec.Struct, frozen=True):
     """Expressions for the values and the root at some position of a template."""
 
     values: str
     root: str
     indent: int
 
-    def deeper(self, by: int = 2) -> Where:
+    def deeper(self, by: int = 2) -> TemplateScope:
         return msgspec.structs.replace(self, indent=self.indent + by)
 
-    def rebind(self) -> Where:
+    def rebind(self) -> TemplateScope:
         """Return the expressions after the dot was rebound; the root is still `$`."""
         if self.root == ".":
             return msgspec.structs.replace(self, values="$.Values", root="$")
@@ -72,24 +70,24 @@ class ChartMaker:
                 below[path[-1]] = what
         return path
 
-    def ref(self, path: list[str], where: Where) -> str:
+    def ref(self, path: list[str], scope: TemplateScope) -> str:
         if self.random.random() < 0.15:
-            return f"(index {where.values} {' '.join(f'{chr(34)}{step}{chr(34)}' for step in path)})"
-        return ".".join((where.values, *path))
+            return f"(index {scope.values} {' '.join(f'{chr(34)}{step}{chr(34)}' for step in path)})"
+        return ".".join((scope.values, *path))
 
-    def leaf(self, where: Where) -> str:
+    def leaf(self, scope: TemplateScope) -> str:
         over = self.scalar() if self.random.random() < 0.25 else None
         if self.random.random() < 0.1:
-            return self.everywhere(over, where)
-        return self.ref(self.put(self.scalar(), over), where)
+            return self.everywhere(over, scope)
+        return self.ref(self.put(self.scalar(), over), scope)
 
-    def everywhere(self, over: Any, where: Where) -> str:
+    def everywhere(self, over: Any, scope: TemplateScope) -> str:
         """Add a global value; `over` is the override of the parent chart."""
         name = self.new("g")
         self.values.setdefault("global", {})[name] = self.scalar()
         if over is not None:
             self.globals[name] = over
-        return f"{where.values}.global.{name}"
+        return f"{scope.values}.global.{name}"
 
     def mapping(self, depth: int = 2) -> dict[str, Any]:
         entries: dict[str, Any] = {}
@@ -105,80 +103,80 @@ class ChartMaker:
                 entries[self.new("y")] = self.scalar()
         return entries
 
-    def block(self, where: Where) -> list[str]:
+    def block(self, scope: TemplateScope) -> list[str]:
         """Write a few constructs in sequence."""
         lines: list[str] = []
         for _ in range(self.random.randint(1, 3)):
-            lines += self.construct(where)
+            lines += self.construct(scope)
             if self.random.random() < 0.1:
-                lines.append(self.random.choice(("", "# a note", f"{' ' * where.indent}{{{{- /* note }} */}}}}")))
+                lines.append(self.random.choice(("", "# a note", f"{' ' * scope.indent}{{{{- /* note }} */}}}}")))
         return lines
 
-    def construct(self, where: Where) -> list[str]:
+    def construct(self, scope: TemplateScope) -> list[str]:
         simple = [self.literal, self.plain, self.plain, self.to_yaml, self.scalars, self.maps, self.entries]
         simple += [self.variable, self.with_scalar, self.text, self.flow, self.merged, self.mixed, self.named_scalar]
         nested = [self.condition, self.with_map, self.helper, self.helper, self.below, self.computed, self.empty]
         self.depth += 1
         try:
-            return self.random.choice(simple + (nested if self.depth < 4 else []))(where)
+            return self.random.choice(simple + (nested if self.depth < 4 else []))(scope)
         finally:
             self.depth -= 1
 
-    def literal(self, where: Where) -> list[str]:
-        return [f"{' ' * where.indent}{self.new('k')}: {self.new('lit')}"]
+    def literal(self, scope: TemplateScope) -> list[str]:
+        return [f"{' ' * scope.indent}{self.new('k')}: {self.new('lit')}"]
 
-    def plain(self, where: Where) -> list[str]:
-        one, two, lit, root = self.leaf(where), self.leaf(where), self.new("lit"), where.root
+    def plain(self, scope: TemplateScope) -> list[str]:
+        one, two, lit, root = self.leaf(scope), self.leaf(scope), self.new("lit"), scope.root
         value = self.random.choice(
             (
                 f"{{{{ {one} }}}}", f"{{{{{one}}}}}", f"{{{{ {one} | quote }}}}", f'"{{{{ {one} }}}}"',
                 f"{{{{ quote {one} }}}}", f'{{{{ {one} | default "{lit}" }}}}', f'{{{{ default "{lit}" {one} }}}}',
-                f'{{{{ default "{lit}" {where.values}.missing }}}}', f'{{{{ printf "%v:%v" {one} {two} }}}}',
+                f'{{{{ default "{lit}" {scope.values}.missing }}}}', f'{{{{ printf "%v:%v" {one} {two} }}}}',
                 f"{{{{ {one} }}}}/{{{{ {two} }}}}", f"{lit}-{{{{ {one} }}}}", f"{{{{ tpl (toString {one}) {root} }}}}",
-                f"{{{{ coalesce {where.values}.missing {one} }}}}", f'{{{{ required "needed" {one} }}}}',
+                f"{{{{ coalesce {scope.values}.missing {one} }}}}", f'{{{{ required "needed" {one} }}}}',
                 f"{{{{ ({one}) }}}}", f'{{{{ ternary {one} "{lit}" true }}}}', f'{{{{ {one} | toString | trunc 63 | trimSuffix "-" }}}}',
-                f'{{{{ dig "no" "way" {one} (dict "a" "b") }}}}', f"{{{{ or {where.values}.missing {one} }}}}",
+                f'{{{{ dig "no" "way" {one} (dict "a" "b") }}}}', f"{{{{ or {scope.values}.missing {one} }}}}",
                 f"{{{{ print {one} }}}}", f"{{{{- /* x */}}}} {{{{ {one} }}}}", f"{{{{ first (list {one} {two}) }}}}",
             )
         )  # fmt: skip
-        return [f"{' ' * where.indent}{self.new('k')}: {value}"]
+        return [f"{' ' * scope.indent}{self.new('k')}: {value}"]
 
     def tagged(self, value: Any) -> str:
         """Write a comment that names the keys printed by the line."""
         return "{{/* " + " ".join(f"T-{key}" for key in _keys(value)) + " */}}"
 
-    def to_yaml(self, where: Where) -> list[str]:
+    def to_yaml(self, scope: TemplateScope) -> list[str]:
         value: Any = self.mapping()
         over = self.mapping() if self.random.random() < 0.2 else None
-        ref = self.ref(self.put(value, over), where)
-        pad, indent, key = " " * where.indent, where.indent + 2, self.new("k")
+        ref = self.ref(self.put(value, over), scope)
+        pad, indent, key = " " * scope.indent, scope.indent + 2, self.new("k")
         tag = self.tagged(value) + (self.tagged(over) if over else "")
-        rendered = f'include "{self.prefix}common.render" (dict "value" {ref} "context" {where.root})'
+        rendered = f'include "{self.prefix}common.render" (dict "value" {ref} "context" {scope.root})'
         return self.random.choice(
             (
                 [f"{pad}{key}:", f"{pad}  {{{{- toYaml {ref} | nindent {indent} }}}}{tag}"],
                 [f"{pad}{key}: {{{{ toYaml {ref} | nindent {indent} }}}}{tag}"],
                 [f"{pad}{key}:", f"{{{{ toYaml {ref} | indent {indent} }}}}{tag}"],
                 [f"{pad}{key}:", f"{pad}  {{{{- {ref} | toYaml | trim | nindent {indent} }}}}{tag}"],
-                [f"{pad}{key}:", f"{pad}  {{{{- tpl (toYaml {ref}) {where.root} | nindent {indent} }}}}{tag}"],
+                [f"{pad}{key}:", f"{pad}  {{{{- tpl (toYaml {ref}) {scope.root} | nindent {indent} }}}}{tag}"],
                 [f"{pad}{{{{- with {ref} }}}}", f"{pad}{key}:", f"{pad}  {{{{- toYaml . | nindent {indent} }}}}{tag}", f"{pad}{{{{- end }}}}"],
                 [f"{pad}{{{{- if {ref} }}}}", f"{pad}{key}: {{{{- {rendered} | nindent {indent} }}}}{tag}", f"{pad}{{{{- end }}}}"],
                 [f"{pad}{key}: {{{{ toJson {ref} }}}}{tag}"],
             )
         )  # fmt: skip
 
-    def scalars(self, where: Where) -> list[str]:
-        ref, pad = self.ref(self.put([self.scalar() for _ in range(3)]), where), " " * where.indent
+    def scalars(self, scope: TemplateScope) -> list[str]:
+        ref, pad = self.ref(self.put([self.scalar() for _ in range(3)]), scope), " " * scope.indent
         element = self.random.choice(("{{ . }}", "{{ . | quote }}", '"{{ . }}"'))
         loop, shown = self.random.choice(
             ((ref, element), (f"$one := {ref}", "{{ $one }}"), (f"$i, $one := {ref}", "{{ $one }}"))
         )
         return [f"{pad}{self.new('k')}:", f"{pad}{{{{- range {loop} }}}}", f"{pad}- {shown}", f"{pad}{{{{- end }}}}"]
 
-    def maps(self, where: Where) -> list[str]:
+    def maps(self, scope: TemplateScope) -> list[str]:
         name, other = self.new("q"), self.new("q")
         value = [{name: self.scalar(), other: self.mapping(1)} for _ in range(2)]
-        ref, pad, inner = self.ref(self.put(value), where), " " * where.indent, where.rebind()
+        ref, pad, inner = self.ref(self.put(value), scope), " " * scope.indent, scope.rebind()
         loop, dot = self.random.choice(
             ((ref, ""), (f"$one := {ref}", "$one"), (f"$i, $one := {ref}", "$one"), (f"$_, $one := {ref}", ""))
         )
@@ -191,13 +189,13 @@ class ChartMaker:
         return [
             f"{pad}{self.new('k')}:", f"{pad}{{{{- range {loop} }}}}", *skip, f"{pad}  - {self.new('k')}: {{{{ {dot}.{name} }}}}",
             f"{pad}    {self.new('k')}: {{{{ $.Values.none | default {dot}.{name} }}}}" if inner.root == "$" else "",
-            f"{pad}    {self.new('k')}:", f"{pad}      {{{{- toYaml {dot}.{other} | nindent {where.indent + 6} }}}}{tag}",
-            *self.construct(msgspec.structs.replace(inner, indent=where.indent + 4)), f"{pad}{{{{- end }}}}",
+            f"{pad}    {self.new('k')}:", f"{pad}      {{{{- toYaml {dot}.{other} | nindent {scope.indent + 6} }}}}{tag}",
+            *self.construct(msgspec.structs.replace(inner, indent=scope.indent + 4)), f"{pad}{{{{- end }}}}",
         ]  # fmt: skip
 
-    def entries(self, where: Where) -> list[str]:
+    def entries(self, scope: TemplateScope) -> list[str]:
         value = {self.new("y"): self.scalar() for _ in range(3)}
-        ref, pad = self.ref(self.put(value), where), " " * where.indent
+        ref, pad = self.ref(self.put(value), scope), " " * scope.indent
         key, shown = self.random.choice(
             (("$name, $value", "{{ $name }}: {{ $value | quote }}"), ("$k, $v", "{{ $k }}: {{ tpl (toString $v) $ }}"))
         )
@@ -205,10 +203,10 @@ class ChartMaker:
             f"{pad}{self.new('k')}:", f"{pad}  {{{{- range {key} := {ref} }}}}", f"{pad}  {shown}{self.tagged(value)}", f"{pad}  {{{{- end }}}}",
         ]  # fmt: skip
 
-    def variable(self, where: Where) -> list[str]:
-        pad, name, key = " " * where.indent, self.new("var"), self.new("k")
-        one, two, field = self.leaf(where), self.leaf(where), self.new("q")
-        table = self.ref(self.put({field: self.scalar()}), where)
+    def variable(self, scope: TemplateScope) -> list[str]:
+        pad, name, key = " " * scope.indent, self.new("var"), self.new("k")
+        one, two, field = self.leaf(scope), self.leaf(scope), self.new("q")
+        table = self.ref(self.put({field: self.scalar()}), scope)
         return self.random.choice(
             (
                 [f"{pad}{{{{- ${name} := {one} }}}}", f"{pad}{key}: {{{{ ${name} }}}}"],
@@ -219,29 +217,29 @@ class ChartMaker:
             )
         )  # fmt: skip
 
-    def with_scalar(self, where: Where) -> list[str]:
-        pad = " " * where.indent
-        form, shown = self.random.choice(((self.leaf(where), "."), (f"$w := {self.leaf(where)}", "$w")))
+    def with_scalar(self, scope: TemplateScope) -> list[str]:
+        pad = " " * scope.indent
+        form, shown = self.random.choice(((self.leaf(scope), "."), (f"$w := {self.leaf(scope)}", "$w")))
         return [
             f"{pad}{{{{- with {form} }}}}",
             f"{pad}{self.new('k')}: {{{{ {shown} }}}}",
             f"{pad}{{{{- else }}}}",
-            *self.literal(where),
+            *self.literal(scope),
             f"{pad}{{{{- end }}}}",
         ]
 
-    def text(self, where: Where) -> list[str]:
-        pad = " " * where.indent
-        return [f"{pad}{self.new('k')}: |", f"{pad}  some text", f"{pad}  with {{{{ {self.leaf(where)} }}}} in it"]
+    def text(self, scope: TemplateScope) -> list[str]:
+        pad = " " * scope.indent
+        return [f"{pad}{self.new('k')}: |", f"{pad}  some text", f"{pad}  with {{{{ {self.leaf(scope)} }}}} in it"]
 
-    def flow(self, where: Where) -> list[str]:
+    def flow(self, scope: TemplateScope) -> list[str]:
         return [
-            f"{' ' * where.indent}{self.new('k')}: [{self.new('lit')}, {{{{ {self.leaf(where)} }}}}, {{{{ {self.leaf(where)} | quote }}}}]"
+            f"{' ' * scope.indent}{self.new('k')}: [{self.new('lit')}, {{{{ {self.leaf(scope)} }}}}, {{{{ {self.leaf(scope)} | quote }}}}]"
         ]
 
-    def merged(self, where: Where) -> list[str]:
-        one, two, pad, key, lit = self.mapping(1), self.mapping(1), " " * where.indent, self.new("y"), self.new("lit")
-        first, second = self.ref(self.put(one), where), self.ref(self.put(two), where)
+    def merged(self, scope: TemplateScope) -> list[str]:
+        one, two, pad, key, lit = self.mapping(1), self.mapping(1), " " * scope.indent, self.new("y"), self.new("lit")
+        first, second = self.ref(self.put(one), scope), self.ref(self.put(two), scope)
         expression = self.random.choice(
             (
                 f"merge (deepCopy {first}) {second}",
@@ -250,20 +248,20 @@ class ChartMaker:
             )
         )
         tag = self.tagged({**one, **two, key: ""})
-        return [f"{pad}{self.new('k')}:", f"{pad}  {{{{- toYaml ({expression}) | nindent {where.indent + 2} }}}}{tag}"]
+        return [f"{pad}{self.new('k')}:", f"{pad}  {{{{- toYaml ({expression}) | nindent {scope.indent + 2} }}}}{tag}"]
 
-    def mixed(self, where: Where) -> list[str]:
-        pad, value = " " * where.indent, [self.mapping(1), self.mapping(1)]
-        ref = self.ref(self.put(value), where)
+    def mixed(self, scope: TemplateScope) -> list[str]:
+        pad, value = " " * scope.indent, [self.mapping(1), self.mapping(1)]
+        ref = self.ref(self.put(value), scope)
         tag = self.tagged(value[0]) + self.tagged(value[1])
         return [
             f"{pad}{self.new('k')}:",
             f"{pad}  - {self.new('k')}: {self.new('lit')}",
-            f"{pad}  {{{{- toYaml {ref} | nindent {where.indent + 2} }}}}{tag}",
+            f"{pad}  {{{{- toYaml {ref} | nindent {scope.indent + 2} }}}}{tag}",
         ]
 
-    def named_scalar(self, where: Where) -> list[str]:
-        name, inner = self.new("name"), Where(".Values", ".", 0)
+    def named_scalar(self, scope: TemplateScope) -> list[str]:
+        name, inner = self.new("name"), TemplateScope(".Values", ".", 0)
         one, two = self.leaf(inner), self.leaf(inner)
         body = self.random.choice(
             (f"{{{{- {one} }}}}", f'{{{{- default "{self.new("lit")}" {one} -}}}}', f"{{{{- if {one} -}}}}{{{{ {two} }}}}{{{{- else -}}}}none{{{{- end -}}}}",
@@ -271,61 +269,61 @@ class ChartMaker:
         )  # fmt: skip
         self.helpers.append(f'{{{{- define "{name}" -}}}}\n{body}\n{{{{- end -}}}}')
         pipe = self.random.choice(("", " | quote", ' | toString | trunc 63 | trimSuffix "-"', " | trim"))
-        return [f'{" " * where.indent}{self.new("k")}: {{{{ include "{name}" {where.root}{pipe} }}}}']
+        return [f'{" " * scope.indent}{self.new("k")}: {{{{ include "{name}" {scope.root}{pipe} }}}}']
 
-    def condition(self, where: Where) -> list[str]:
-        pad, yes = " " * where.indent, self.random.random() < 0.5
+    def condition(self, scope: TemplateScope) -> list[str]:
+        pad, yes = " " * scope.indent, self.random.random() < 0.5
         test = self.random.choice(
             (
-                self.leaf(where),
+                self.leaf(scope),
                 f"eq 1 {1 if yes else 2}",
-                f"not {where.values}.missing",
-                f"and {self.leaf(where)} (ne {where.values}.missing true)",
+                f"not {scope.values}.missing",
+                f"and {self.leaf(scope)} (ne {scope.values}.missing true)",
             )
         )
         middle = (
-            [f"{pad}{{{{- else if {self.leaf(where)} }}}}", *self.block(where)] if self.random.random() < 0.4 else []
+            [f"{pad}{{{{- else if {self.leaf(scope)} }}}}", *self.block(scope)] if self.random.random() < 0.4 else []
         )
         return [
             f"{pad}{{{{- if {test} }}}}",
-            *self.block(where),
+            *self.block(scope),
             *middle,
             f"{pad}{{{{- else }}}}",
-            *self.literal(where),
+            *self.literal(scope),
             f"{pad}{{{{- end }}}}",
         ]
 
-    def with_map(self, where: Where) -> list[str]:
-        name, pad = self.new("q"), " " * where.indent
-        ref = self.ref(self.put({name: self.scalar()}), where)
+    def with_map(self, scope: TemplateScope) -> list[str]:
+        name, pad = self.new("q"), " " * scope.indent
+        ref = self.ref(self.put({name: self.scalar()}), scope)
         return [
             f"{pad}{{{{- with {ref} }}}}",
             f"{pad}{self.new('k')}: {{{{ .{name} }}}}",
-            *self.block(where.rebind()),
+            *self.block(scope.rebind()),
             f"{pad}{{{{- end }}}}",
         ]
 
-    def helper(self, where: Where) -> list[str]:
-        name, pad, field = self.new("name"), " " * where.indent, self.new("q")
-        ref = self.ref(self.put({field: self.scalar()}), where)
+    def helper(self, scope: TemplateScope) -> list[str]:
+        name, pad, field = self.new("name"), " " * scope.indent, self.new("q")
+        ref = self.ref(self.put({field: self.scalar()}), scope)
         with_dict = self.random.random() < 0.5
-        inner = Where("$.root.Values", "$.root", 0) if with_dict else Where(".Values", ".", 0)
+        inner = TemplateScope("$.root.Values", "$.root", 0) if with_dict else TemplateScope(".Values", ".", 0)
         own = [f"{self.new('k')}: {{{{ .cfg.{field} }}}}"] if with_dict else self.literal(inner)
         dashes = self.random.choice(("", "-"))
         body = "\n".join([*own, *self.block(inner)])
         self.helpers.append(f'{{{{- define "{name}" {dashes}}}}}\n{body}\n{{{{- end }}}}')
-        dot = f'(dict "root" {where.root} "cfg" {ref})' if with_dict else where.root
-        pipes = [f'{pad}{{{{- include "{name}" {dot} | trim | nindent {where.indent} }}}}']
+        dot = f'(dict "root" {scope.root} "cfg" {ref})' if with_dict else scope.root
+        pipes = [f'{pad}{{{{- include "{name}" {dot} | trim | nindent {scope.indent} }}}}']
         if dashes:
             pipes += [
-                f'{pad}{{{{- include "{name}" {dot} | nindent {where.indent} }}}}',
-                f'{{{{ include "{name}" {dot} | indent {where.indent} }}}}',
-                f'{pad}{{{{- nindent {where.indent} (include "{name}" {dot}) }}}}',
+                f'{pad}{{{{- include "{name}" {dot} | nindent {scope.indent} }}}}',
+                f'{{{{ include "{name}" {dot} | indent {scope.indent} }}}}',
+                f'{pad}{{{{- nindent {scope.indent} (include "{name}" {dot}) }}}}',
             ]
-            if not where.indent:
+            if not scope.indent:
                 pipes.append(f'{{{{ template "{name}" {dot} }}}}')
         if dashes and self.random.random() < 0.3:
-            return self.held_text(name, dot, where.indent)
+            return self.held_text(name, dot, scope.indent)
         return [self.random.choice(pipes)]
 
     def held_text(self, name: str, dot: str, indent: int) -> list[str]:
@@ -346,27 +344,27 @@ class ChartMaker:
             )
         )  # fmt: skip
 
-    def below(self, where: Where) -> list[str]:
-        return [f"{' ' * where.indent}{self.new('k')}:", *self.literal(where.deeper()), *self.block(where.deeper())]
+    def below(self, scope: TemplateScope) -> list[str]:
+        return [f"{' ' * scope.indent}{self.new('k')}:", *self.literal(scope.deeper()), *self.block(scope.deeper())]
 
-    def computed(self, where: Where) -> list[str]:
+    def computed(self, scope: TemplateScope) -> list[str]:
         """Write a helper whose YAML output is parsed again."""
-        name, pad, var, key = self.new("name"), " " * where.indent, self.new("var"), self.new("q")
+        name, pad, var, key = self.new("name"), " " * scope.indent, self.new("var"), self.new("q")
         self.helpers.append(
-            f'{{{{- define "{name}" -}}}}\n{key}: {{{{ {self.leaf(Where(".Values", ".", 0))} }}}}\n{{{{- end }}}}'
+            f'{{{{- define "{name}" -}}}}\n{key}: {{{{ {self.leaf(TemplateScope(".Values", ".", 0))} }}}}\n{{{{- end }}}}'
         )
         return [
-            f'{pad}{{{{- ${var} := include "{name}" {where.root} | fromYaml }}}}',
+            f'{pad}{{{{- ${var} := include "{name}" {scope.root} | fromYaml }}}}',
             f"{pad}{self.new('k')}: {{{{ ${var}.{key} }}}}",
         ]
 
-    def empty(self, where: Where) -> list[str]:
-        ref, pad = self.ref(self.put({}), where), " " * where.indent
+    def empty(self, scope: TemplateScope) -> list[str]:
+        ref, pad = self.ref(self.put({}), scope), " " * scope.indent
         return [
             f"{pad}{self.new('k')}: {{{{ toYaml {ref} }}}}",
             f"{pad}{self.new('k')}:",
             f"{pad}  {{{{- with {ref} }}}}",
-            f"{pad}  {{{{- toYaml . | nindent {where.indent + 2} }}}}",
+            f"{pad}  {{{{- toYaml . | nindent {scope.indent + 2} }}}}",
             f"{pad}  {{{{- end }}}}",
         ]
 
@@ -381,10 +379,10 @@ class ChartMaker:
                 f"  name: {self.new('lit')}",
                 "spec:",
             ]
-            body = self.block(Where(".Values", ".", 2)) + self.block(Where(".Values", ".", 2))
-            lines = [*head, *body, *self.literal(Where("", "", 0))]
+            body = self.block(TemplateScope(".Values", ".", 2)) + self.block(TemplateScope(".Values", ".", 2))
+            lines = [*head, *body, *self.literal(TemplateScope("", "", 0))]
             if self.random.random() < 0.3:
-                lines = [f"{{{{- if {self.leaf(Where('.Values', '.', 0))} }}}}", *lines, "{{- end }}"]
+                lines = [f"{{{{- if {self.leaf(TemplateScope('.Values', '.', 0))} }}}}", *lines, "{{- end }}"]
             documents.append("\n".join(lines))
         return self.random.choice(("---\n", "", "# Licence\n", "{{/* head */}}\n")) + "\n---\n".join(documents) + "\n"
 

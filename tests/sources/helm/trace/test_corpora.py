@@ -8,7 +8,7 @@ import pytest
 
 from kubekeep.model.location import parse_path, value_at
 from tests.library.kubescape import SHARED
-from tests.sources.helm.trace.charts import needs_helm, parsed, paths, traced
+from tests.sources.helm.trace.charts import list_paths, needs_helm, parse_document, trace_chart
 
 _CHARTS = [
     "corpora/microservices-demo/helm-chart",
@@ -23,10 +23,10 @@ def test_location_shows_key_or_action(chart: str, tmp_path: Path) -> None:
     folder = SHARED / chart
     if not folder.is_dir():
         pytest.skip("the corpora are not here")
-    values, _ = parsed((folder / "values.yaml").read_text())
+    values, _ = parse_document((folder / "values.yaml").read_text())
     checked = 0
-    for document in traced(folder, tmp_path / "copy"):
-        for path, value in paths(document.value):
+    for document in trace_chart(folder, tmp_path / "copy"):
+        for path, value in list_paths(document.value):
             location = document.locate(*path)
             assert location.region is not None, (document.template, path)
             source = (folder / location.file).read_text().split("\n")

@@ -13,8 +13,8 @@ from kubekeep.sources.helm.trace.alignment import split_pieces
 from kubekeep.sources.helm.trace.instrumented import OUTPUT_LINE, InstrumentedTemplates
 from kubekeep.sources.helm.trace.template import TemplateSet
 from tests.sources.helm.trace import generated
-from tests.sources.helm.trace.charts import helm_template, load, needs_helm, rendered, traced
-from tests.sources.helm.trace.truth import Words, verdict
+from tests.sources.helm.trace.charts import helm_template, load_texts, needs_helm, render_instrumented, trace_chart
+from tests.sources.helm.trace.expectations import Words, compare_location
 
 pytestmark = needs_helm
 _SEEDS = range(8)
@@ -28,14 +28,14 @@ def test_lines_settings_and_files_are_correct(tmp_path: Path) -> None:
         folder.mkdir(parents=True)
         over = generated.write(folder, seed)
         words = Words(folder, over)
-        for document in traced(folder, folder.with_name("copy"), values=[over]):
-            for path, truth in words.truths(document):
+        for document in trace_chart(folder, folder.with_name("copy"), values=[over]):
+            for path, expectation in words.list_expectations(document):
                 location = document.locate(*path)
-                line, setting, wrong_file = verdict(truth, location)
-                kind = "key" if truth.settings else "no key"
+                line, setting, wrong_file = compare_location(expectation, location)
+                kind = "key" if expectation.settings else "no key"
                 counted.update({f"line {line}": 1, f"{kind} {setting}": 1, f"file {not wrong_file}": 1})
                 if line is False or setting is False or wrong_file:
-                    wrong.append(f"{seed} {document.template} {format_path(path)}: {location}, not {truth}")
+                    wrong.append(f"{seed} {document.template} {format_path(path)}: {location}, not {expectation}")
     assert counted["file False"] == 0, wrong[:5]
     assert counted["line True"] > 2000
     assert counted["key True"] > 1000
@@ -49,11 +49,11 @@ def test_instrumented_copy_prints_same_text(tmp_path: Path, seed: int) -> None:
     folder = tmp_path / "chart"
     folder.mkdir()
     over = generated.write(folder, seed)
-    instrumentation, outputs = rendered(folder, tmp_path / "copy", values=[over])
+    instrumentation, outputs = render_instrumented(folder, tmp_path / "copy", values=[over])
     assert instrumentation.files
     plain = helm_template(folder, "--values", str(over))
     assert {name: texts for name, texts in outputs.items() if name not in instrumentation.files} == plain
-    template_set = TemplateSet(load(folder).templates)
+    template_set = TemplateSet(load_texts(folder).templates)
     copies = InstrumentedTemplates(template_set)
     (added,) = instrumentation.files
     lines = [text.partition(OUTPUT_LINE)[2] for text in outputs[added] if OUTPUT_LINE in text]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from kubekeep.model.location import parse_path
-from tests.sources.helm.trace.charts import needs_helm, traced
-from tests.sources.helm.trace.test_styles import write
+from tests.sources.helm.trace.charts import needs_helm, trace_chart
+from tests.sources.helm.trace.test_styles import write_chart
 
 pytestmark = needs_helm
 _HEAD = "apiVersion: v1\nkind: Thing\nmetadata:\n  name: thing\nspec:\n"
@@ -141,8 +141,8 @@ def test_idiom_location(tmp_path: Path, template: str, values: str, expected: di
 
 def check(tmp_path: Path, template: str, values: str, expected: dict[str, tuple[int, str]]) -> None:
     """Compare each path's template line and setting with the expectation."""
-    folder = write(tmp_path, {"templates/a.yaml": template, "values.yaml": values})
-    (document,) = traced(folder, tmp_path / "copy")
+    folder = write_chart(tmp_path, {"templates/a.yaml": template, "values.yaml": values})
+    (document,) = trace_chart(folder, tmp_path / "copy")
     traced_paths = {}
     for path in expected:
         location = document.locate(*parse_path(path))

@@ -8,8 +8,15 @@ import pytest
 
 from kubekeep.model.location import Location, parse_path
 from kubekeep.sources.helm.trace import ChartTexts, instrument
-from tests.sources.helm.trace.charts import helm_template, load, needs_helm, parsed, rendered, traced
-from tests.sources.helm.trace.test_styles import write
+from tests.sources.helm.trace.charts import (
+    helm_template,
+    load_texts,
+    needs_helm,
+    parse_document,
+    render_instrumented,
+    trace_chart,
+)
+from tests.sources.helm.trace.test_styles import write_chart
 
 _POD = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: pod\nspec:\n"
 
@@ -19,13 +26,13 @@ def test_without_instrumentation_only_file_is_known() -> None:
         {"shop/templates/a.yaml": "{{ toYaml .Values }}\n"}, [], {"shop/templates/a.yaml": "templates/a.yaml"}
     )
     ((trace,),) = instrument(chart).traces({"shop/templates/a.yaml": ["a: 1\n"]}).values()
-    value, source_map = parsed("a: 1\n")
+    value, source_map = parse_document("a: 1\n")
     assert trace.build_source_map(source_map).locate(value, ("a",)) == Location("templates/a.yaml")
 
 
 def test_unknown_template_is_located_in_its_file() -> None:
     ((trace,),) = instrument(ChartTexts({}, [], {})).traces({"shop/templates/b.yaml": ["a: 1\n"]}).values()
-    value, source_map = parsed("a: 1\n")
+    value, source_map = parse_document("a: 1\n")
     assert trace.build_source_map(source_map).locate(value, ("a",)) == Location("shop/templates/b.yaml")
 
 
@@ -36,9 +43,9 @@ def test_template_without_actions_is_not_instrumented() -> None:
     first, second = instrumentation.traces({"shop/templates/a.yaml": ["b:\n  - c: 2\n", "a: 1\n"]})[
         "shop/templates/a.yaml"
     ]
-    value, source_map = parsed("b:\n  - c: 2\n")
+    value, source_map = parse_document("b:\n  - c: 2\n")
     assert str(first.build_source_map(source_map).locate(value, ("b", 0, "c"))) == "shop/templates/a.yaml:6"
-    value, source_map = parsed("a: 1\n")
+    value, source_map = parse_document("a: 1\n")
     assert str(second.build_source_map(source_map).locate(value, ("a", "none"))) == "shop/templates/a.yaml:3"
 
 
@@ -51,7 +58,7 @@ def test_invalid_template_is_not_instrumented() -> None:
 @needs_helm
 def test_instrumentation_is_rendered_last(tmp_path: Path) -> None:
     """Values changed by the instrumented copies do not affect the chart's own templates."""
-    folder = write(
+    folder = write_chart(
         tmp_path,
         {
             "values.yaml": "count: x\n",
@@ -61,11 +68,13 @@ def test_instrumentation_is_rendered_last(tmp_path: Path) -> None:
             + "  z: {{ .Values.count }}\n",
         },
     )
-    instrumentation, outputs = rendered(folder, tmp_path / "copy")
+    instrumentation, outputs = render_instrumented(folder, tmp_path / "copy")
     plain = helm_template(folder)
     assert {name: texts for name, texts in outputs.items() if name not in instrumentation.files} == plain
     # In the instrumented copy the count differs, but lines are the same.
-    locations = {document.template: document.locate("spec", "z") for document in traced(folder, tmp_path / "other")}
+    locations = {
+        document.template: document.locate("spec", "z") for document in trace_chart(folder, tmp_path / "other")
+    }
     assert str(locations["shop/templates/z.yaml"]) == "templates/z.yaml:7"
 
 
@@ -82,8 +91,8 @@ def test_definition_of_disabled_chart_is_not_located(tmp_path: Path, off: str) -
     for name in names:
         files[f"charts/{name}/Chart.yaml"] = f"apiVersion: v2\nname: {name}\nversion: 1.0.0\n"
         files[f"charts/{name}/templates/_part.tpl"] = f'{{{{ define "part" -}}}}\nfrom: {name}\n{{{{- end }}}}\n'
-    folder = write(tmp_path, files)
-    (document,) = traced(folder, tmp_path / "copy")
+    folder = write_chart(tmp_path, files)
+    (document,) = trace_chart(folder, tmp_path / "copy")
     used_chart = document.value["spec"]["from"]
     assert used_chart != off
     assert document.locate("spec", "from").file in {f"charts/{used_chart}/templates/_part.tpl", "templates/a.yaml"}
@@ -91,7 +100,7 @@ def test_definition_of_disabled_chart_is_not_located(tmp_path: Path, off: str) -
 
 @needs_helm
 def test_disabled_alias_keeps_file_of_enabled_alias(tmp_path: Path) -> None:
-    folder = write(
+    folder = write_chart(
         tmp_path,
         {
             "Chart.yaml": "apiVersion: v2\nname: shop\nversion: 1.0.0\ndependencies:\n"
@@ -102,13 +111,13 @@ def test_disabled_alias_keeps_file_of_enabled_alias(tmp_path: Path) -> None:
             "charts/sub/templates/a.yaml": _POD + '  {{- include "part" . | nindent 2 }}\n',
         },
     )
-    (document,) = traced(folder, tmp_path / "copy")
+    (document,) = trace_chart(folder, tmp_path / "copy")
     assert str(document.locate("spec", "lit")) == "charts/sub/templates/_part.tpl:2"
 
 
 @needs_helm
 def test_random_values_do_not_move_lines(tmp_path: Path) -> None:
-    folder = write(
+    folder = write_chart(
         tmp_path,
         {
             "values.yaml": "name: web\n",
@@ -116,7 +125,7 @@ def test_random_values_do_not_move_lines(tmp_path: Path) -> None:
             + '  key: {{ randAlphaNum 12 }}\n  {{- $ca := genCA "x" 1 }}\n  cert: |\n{{ $ca.Cert | indent 4 }}\n  name: {{ .Values.name }}\n',
         },
     )
-    (document,) = traced(folder, tmp_path / "copy")
+    (document,) = trace_chart(folder, tmp_path / "copy")
     assert str(document.locate("spec", "key")) == "templates/a.yaml:6"
     last = document.locate("spec", "name")
     assert (str(last), str(last.setting)) == ("templates/a.yaml:10", "values.yaml:1 name")
@@ -136,27 +145,27 @@ def test_random_values_do_not_move_lines(tmp_path: Path) -> None:
 )
 def test_growing_values_are_bounded(tmp_path: Path, loop: str) -> None:
     text = f'{{{{- $x := "ab" }}}}{loop}\n{_POD}  x: {{{{ kindOf $x }}}}\n  y: {{{{ .Values.y }}}}\n'
-    folder = write(tmp_path, {"templates/a.yaml": text, "values.yaml": "y: 1\nz: [1, 2]\n"})
-    (document,) = traced(folder, tmp_path / "copy")
+    folder = write_chart(tmp_path, {"templates/a.yaml": text, "values.yaml": "y: 1\nz: [1, 2]\n"})
+    (document,) = trace_chart(folder, tmp_path / "copy")
     assert str(document.locate("spec", "x")) == "templates/a.yaml:7"
     assert str(document.locate("spec", "name")) == "templates/a.yaml:6"
 
 
 @needs_helm
 def test_line_ends_and_unicode(tmp_path: Path) -> None:
-    folder = write(
+    folder = write_chart(
         tmp_path,
         {"templates/a.yaml": _POD.replace("\n", "\r\n") + "  é: {{ `⠿` }} # ⡿\r\n  b: {{ .Release.Name }}\r\n"},
     )
-    (document,) = traced(folder, tmp_path / "copy")
+    (document,) = trace_chart(folder, tmp_path / "copy")
     assert str(document.locate("spec", "b")) == "templates/a.yaml:7"
     assert document.locate("spec", "é").region is not None
-    assert load(folder).templates["shop/templates/a.yaml"]
+    assert load_texts(folder).templates["shop/templates/a.yaml"]
 
 
 @needs_helm
 def test_without_instrumentation_literal_lines_are_located(tmp_path: Path) -> None:
-    folder = write(
+    folder = write_chart(
         tmp_path,
         {
             "values.yaml": "ports: [{name: a, number: 1}, {name: b, number: 2}]\nblock: {x: 1}\n",
@@ -185,8 +194,8 @@ def test_without_instrumentation_literal_lines_are_located(tmp_path: Path) -> No
         },
     )
     outputs = helm_template(folder)
-    ((trace,),) = instrument(load(folder)).traces(outputs).values()
-    value, source_map = parsed(outputs["shop/templates/a.yaml"][0])
+    ((trace,),) = instrument(load_texts(folder)).traces(outputs).values()
+    value, source_map = parse_document(outputs["shop/templates/a.yaml"][0])
     locations = {path: trace.build_source_map(source_map).locate(value, parse_path(path)) for path in _LINES}
     assert {
         path: location.region.start.line if location.region else 0 for path, location in locations.items()
@@ -211,14 +220,14 @@ _LINES = {
 )
 def test_values_resembling_markers(tmp_path: Path, made: str) -> None:
     fake = bytes.fromhex(made).decode()
-    folder = write(
+    folder = write_chart(
         tmp_path,
         {
             "values.yaml": f'bad: "{fake * 3}"\ngood: 1\n',
             "templates/a.yaml": _POD + "  a: {{ .Values.bad | quote }}\n  b: {{ .Values.good }}\n",
         },
     )
-    (document,) = traced(folder, tmp_path / "copy")
+    (document,) = trace_chart(folder, tmp_path / "copy")
     assert document.value["spec"]["a"] == fake * 3
     assert document.locate("spec", "a").file == "templates/a.yaml"
     location = document.locate("spec", "b")
@@ -230,7 +239,7 @@ def test_nested_charts(tmp_path: Path) -> None:
     def chart(name: str, more: str = "") -> str:
         return f"apiVersion: v2\nname: {name}\nversion: 1.0.0\n{more}"
 
-    folder = write(
+    folder = write_chart(
         tmp_path,
         {
             "Chart.yaml": chart("shop", "dependencies:\n- {name: data-base, version: 1.0.0}\n"),
@@ -248,7 +257,7 @@ def test_nested_charts(tmp_path: Path) -> None:
             + '  image: {{ index .Subcharts "data-base" "Values" "side-car" "tag" }}\n',
         },
     )
-    below, above = sorted(traced(folder, tmp_path / "copy"), key=lambda document: document.template)
+    below, above = sorted(trace_chart(folder, tmp_path / "copy"), key=lambda document: document.template)
     where = "charts/data-base/charts/lib"
     locations = {step: below.locate("spec", step) for step in ("tag", "port", "own", "zone", "file")}
     assert {step: f"{location} {location.setting}" for step, location in locations.items()} == {

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from kubekeep.sources.helm.trace.values_layers import ABSENT, ValueRef, ValuesLayer, ValuesLayers
-from tests.sources.helm.trace.charts import parsed
+from tests.sources.helm.trace.charts import parse_document
 
 
 def yaml(file: str, text: str, scope: tuple[str, ...] = (), root: tuple[str, ...] = ()) -> ValuesLayer:
-    value, source_map = parsed(text)
+    value, source_map = parse_document(text)
     return ValuesLayer(scope, file, value, source_map, root)
 
 

@@ -16,8 +16,16 @@ import yaml
 
 from kubekeep.model.location import Path as Steps
 from kubekeep.model.location import format_path, has_path, value_at
-from tests.sources.helm.trace.charts import HELM, Traced, helm_template, needs_helm, parsed, paths, traced
-from tests.sources.helm.trace.test_styles import COMMON, MAPPED, write
+from tests.sources.helm.trace.charts import (
+    HELM,
+    TracedDocument,
+    helm_template,
+    list_paths,
+    needs_helm,
+    parse_document,
+    trace_chart,
+)
+from tests.sources.helm.trace.test_styles import COMMON, MAPPED, write_chart
 
 pytestmark = needs_helm
 _LINE = re.compile(r"^(\s*(?:- )?)([A-Za-z][\w./-]*)(:(?:\s.*)?)$")
@@ -31,7 +39,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
         assert HELM is not None
         subprocess.run([HELM, "create", str(tmp_path / "shop")], check=True, capture_output=True)
         return tmp_path / "shop"
-    return write(tmp_path, COMMON if request.param == "library" else MAPPED)
+    return write_chart(tmp_path, COMMON if request.param == "library" else MAPPED)
 
 
 def _objects(folder: Path, *options: str) -> dict[_Key, Any]:
@@ -45,12 +53,12 @@ def _objects(folder: Path, *options: str) -> dict[_Key, Any]:
         for text in texts:
             value = yaml.safe_load(text)
             if isinstance(value, dict) and "kind" in value:
-                objects[name, value["kind"], str(value["metadata"].get("name"))] = parsed(text)[0]
+                objects[name, value["kind"], str(value["metadata"].get("name"))] = parse_document(text)[0]
     return objects
 
 
-def _trace(folder: Path, to: Path) -> dict[_Key, Traced]:
-    documents = traced(folder, to)
+def _trace(folder: Path, to: Path) -> dict[_Key, TracedDocument]:
+    documents = trace_chart(folder, to)
     return {
         (document.template, document.value["kind"], str(document.value["metadata"]["name"])): document
         for document in documents
@@ -85,7 +93,7 @@ def test_changed_line_is_traced_line(folder: Path, tmp_path: Path) -> None:
 
 def _ending(value: Any, end: str) -> Iterator[Steps]:
     """Yield the paths whose last key has a suffix, without the suffix."""
-    for path, _ in paths(value):
+    for path, _ in list_paths(value):
         if path and str(path[-1]).endswith(end):
             yield tuple(step.removesuffix(end) if isinstance(step, str) else step for step in path)
 
@@ -95,7 +103,7 @@ def test_changed_value_is_traced_setting(folder: Path, tmp_path: Path) -> None:
     values = yaml.safe_load((folder / "values.yaml").read_text())
     leaves = [
         (path, value)
-        for path, value in paths(values)
+        for path, value in list_paths(values)
         if isinstance(value, str | int) and not isinstance(value, bool) and value != ""
     ]
     checked = 0
@@ -106,7 +114,7 @@ def test_changed_value_is_traced_setting(folder: Path, tmp_path: Path) -> None:
         file = tmp_path / "values.json"
         file.write_text(yaml.safe_dump(changed))
         for key, after in _objects(folder, "--values", str(file)).items():
-            for where, now in paths(after):
+            for where, now in list_paths(after):
                 # A value that is only part of the printed text shares it with others.
                 if now != sentinel or key not in before or not has_path(before[key].value, where):
                     continue

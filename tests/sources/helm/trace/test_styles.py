@@ -11,12 +11,12 @@ from typing import Any, Final
 import pytest
 
 from kubekeep.model.location import Location, parse_path
-from tests.sources.helm.trace.charts import HELM, Traced, needs_helm, traced
+from tests.sources.helm.trace.charts import HELM, TracedDocument, needs_helm, trace_chart
 
 pytestmark = needs_helm
 
 
-def write(folder: Path, files: dict[str, str]) -> Path:
+def write_chart(folder: Path, files: dict[str, str]) -> Path:
     """Write a chart `shop` with these files."""
     for name, text in {
         "Chart.yaml": "apiVersion: v2\nname: shop\nversion: 1.2.3\nappVersion: 7.7.7\n",
@@ -42,7 +42,7 @@ def describe(folder: Path, location: Location) -> tuple[str, str, str]:
     return location.file, line, f"{setting.file} {setting.key}"
 
 
-def check(folder: Path, documents: list[Traced], expected: dict[tuple[str, str], tuple[str, str, str]]) -> None:
+def check(folder: Path, documents: list[TracedDocument], expected: dict[tuple[str, str], tuple[str, str, str]]) -> None:
     """Compare the location of each (object, path) with the expectation."""
     by_name = {document.name: document for document in documents}
     described = {(name, path): describe(folder, by_name[name].locate(*parse_path(path))) for name, path in expected}
@@ -232,7 +232,7 @@ _POD: Final = "spec.template.spec"
 
 
 def test_chart_with_library_helpers(tmp_path: Path) -> None:
-    folder = write(tmp_path, COMMON)
+    folder = write_chart(tmp_path, COMMON)
     own = "templates/statefulset.yaml"
     labels = 'labels: {{- include "common.labels.standard" ( dict "customLabels" .Values.commonLabels "context" $ ) | nindent 4 }}'
     context = 'securityContext: {{- include "common.compatibility.renderSecurityContext" (dict "secContext" .Values.podSecurityContext "context" $) | nindent 8 }}'
@@ -281,7 +281,7 @@ def test_chart_with_library_helpers(tmp_path: Path) -> None:
         f"{_POD}.containers[1].resources": (own, sidecars, "values.yaml sidecars[0]"),
         f"{_POD}.containers[0].livenessProbe": (own, "- name: shop", ""),
     }  # fmt: skip
-    check(folder, traced(folder, tmp_path / "copy"), {(_OBJECT, path): where for path, where in expected.items()})
+    check(folder, trace_chart(folder, tmp_path / "copy"), {(_OBJECT, path): where for path, where in expected.items()})
 
 
 MAPPED: Final = {
@@ -359,14 +359,14 @@ MAPPED: Final = {
 
 
 def test_chart_with_workload_map(tmp_path: Path) -> None:
-    folder = write(tmp_path, MAPPED)
+    folder = write_chart(tmp_path, MAPPED)
     own = "templates/_workload.tpl"
     image = 'image: "{{ $merged.image.repository }}:{{ $merged.image.tag | default $root.Chart.AppVersion }}"'
     context = "securityContext: {{ toYaml . | nindent 12 }}"
     pod = "spec.template.spec"
     check(
         folder,
-        traced(folder, tmp_path / "copy"),
+        trace_chart(folder, tmp_path / "copy"),
         {
             ("Deployment/api", "metadata.name"): (own, "name: {{ $name }}", "values.yaml workloads.api"),
             ("Deployment/api", "metadata.labels.team"): (own, "team: {{ .root.Values.team | quote }}", "values.yaml team"),
@@ -445,9 +445,9 @@ _FAMILY: Final = {
 
 
 def test_subcharts_aliases_and_parent_values(tmp_path: Path) -> None:
-    folder = write(tmp_path, _FAMILY)
+    folder = write_chart(tmp_path, _FAMILY)
     pod, helpers = "charts/cache/templates/pod.yaml", "charts/cache/templates/_helpers.tpl"
-    documents = traced(
+    documents = trace_chart(
         folder,
         tmp_path / "copy",
         "--set",
@@ -480,7 +480,7 @@ def test_helm_create_chart(tmp_path: Path, sets: dict[str, Any]) -> None:
     subprocess.run([HELM, "create", str(tmp_path / "shop")], check=True, capture_output=True)
     folder = tmp_path / "shop"
     options = [part for key, value in sets.items() for part in ("--set", f"{key}={value}")]
-    documents = traced(folder, tmp_path / "copy", *options)
+    documents = trace_chart(folder, tmp_path / "copy", *options)
     own, pod = "templates/deployment.yaml", "spec.template.spec"
     check(
         folder,

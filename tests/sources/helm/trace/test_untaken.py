@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kubekeep.model.location import has_path, parse_path
-from tests.sources.helm.trace.charts import HELM, needs_helm, traced
+from tests.sources.helm.trace.charts import HELM, needs_helm, trace_chart
 from tests.sources.helm.trace.test_idioms import check
 
 pytestmark = needs_helm
@@ -98,7 +98,7 @@ def test_suggested_setting_is_printed_by_located_line(tmp_path: Path) -> None:
     folder = tmp_path / "shop"
     subprocess.run([HELM, "create", str(folder)], check=True, capture_output=True)
     (before,) = (
-        document for document in traced(folder, tmp_path / "copy") if document.template.endswith("deployment.yaml")
+        document for document in trace_chart(folder, tmp_path / "copy") if document.template.endswith("deployment.yaml")
     )
     for number, (name, value) in enumerate(_CREATED.items()):
         path = parse_path(f"spec.template.spec.{name}")
@@ -107,7 +107,7 @@ def test_suggested_setting_is_printed_by_located_line(tmp_path: Path) -> None:
         assert expected.setting is not None
         file = tmp_path / "set.yaml"
         file.write_text(f"{expected.setting.key}: {value}\n")
-        documents = traced(folder, tmp_path / f"copy{number}", values=[file])
+        documents = trace_chart(folder, tmp_path / f"copy{number}", values=[file])
         (after,) = (document for document in documents if document.template.endswith("deployment.yaml"))
         assert has_path(after.value, path)
         location = after.locate(*path)

@@ -77,7 +77,7 @@ def text_key(name: str) -> str:
     return f"{name} text"
 
 
-class ExpressionEvaluator:
+class SymbolicEvaluator:
     """Evaluates expressions to symbols for one release, including named templates in expressions."""
 
     def __init__(self, template_set: TemplateSet, symbols: Symbols) -> None:
@@ -177,7 +177,7 @@ class LoopJump(Exception):  # noqa: N818 - control flow of the template
 class TemplateWalk:
     """Walk over the nodes of a template in execution order."""
 
-    def __init__(self, evaluator: ExpressionEvaluator) -> None:
+    def __init__(self, evaluator: SymbolicEvaluator) -> None:
         self.evaluator = evaluator
 
     def select_cases(self, branch: BranchNode, frame: Frame) -> list[int]:
@@ -334,7 +334,7 @@ def merge_alternatives(symbols: list[Symbol]) -> Symbol:
 class PossibleOutput(TemplateWalk):
     """Output of a named template for a dot, as far as values determine it; `parts` are its actions in order."""
 
-    def __init__(self, evaluator: ExpressionEvaluator) -> None:
+    def __init__(self, evaluator: SymbolicEvaluator) -> None:
         super().__init__(evaluator)
         self.parts: list[Symbol] = []
 

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.sources.helm.trace.evaluate import MAX_DEPTH, ExpressionEvaluator, Frame, TemplateWalk, text_key
+from kubekeep.sources.helm.trace.evaluate import MAX_DEPTH, Frame, SymbolicEvaluator, TemplateWalk, text_key
 from kubekeep.sources.helm.trace.expression import (
     FunctionName,
     LiteralOperand,
@@ -46,9 +46,7 @@ class ReplayError(Exception):
 class Replay(TemplateWalk):
     """Execution of one template; `frames` has pipeline and state of each action by the index of its first marker."""
 
-    def __init__(
-        self, evaluator: ExpressionEvaluator, events: ExecutionEvents, positions: list[tuple[int, int]]
-    ) -> None:
+    def __init__(self, evaluator: SymbolicEvaluator, events: ExecutionEvents, positions: list[tuple[int, int]]) -> None:
         super().__init__(evaluator)
         self.frames: dict[int, tuple[Pipeline, Frame]] = {}
         self._events = events
@@ -158,9 +156,7 @@ class UntakenBranchReplay(Replay):
     Separate from the first replay and with its own symbols, so that locations of existing values do not depend on it.
     """
 
-    def __init__(
-        self, evaluator: ExpressionEvaluator, events: ExecutionEvents, positions: list[tuple[int, int]]
-    ) -> None:
+    def __init__(self, evaluator: SymbolicEvaluator, events: ExecutionEvents, positions: list[tuple[int, int]]) -> None:
         super().__init__(evaluator, events, positions)
         self.skipped: list[UntakenBranch] = []
         self._shift: int | None = 0

@@ -11,11 +11,11 @@ from kubekeep.model.location import Path
 from kubekeep.sources.helm.trace.values_layers import Absent, ValueRef, ValuesLayers
 
 
-class UnknownValue:
+class HelmUnknown:
     """A value known only to Helm."""
 
 
-UNKNOWN: Final = UnknownValue()
+UNKNOWN: Final = HelmUnknown()
 
 
 class ChartDot(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from kubekeep.model.location import Path, Region, Setting
-from kubekeep.sources.helm.trace.evaluate import ExpressionEvaluator, Frame
+from kubekeep.sources.helm.trace.evaluate import Frame, SymbolicEvaluator
 from kubekeep.sources.helm.trace.expression import Pipeline
 from kubekeep.sources.helm.trace.markers import CharacterOrigin, MarkedText
 from kubekeep.sources.helm.trace.replay import Replay, UntakenBranchReplay
@@ -182,8 +182,8 @@ class TemplateOutput:
         return self._release.layers.value(ref)
 
     @cached_property
-    def _evaluator(self) -> ExpressionEvaluator:
-        return ExpressionEvaluator(self._release.template_set, Symbols(self._release.layers, self._release.budget))
+    def _evaluator(self) -> SymbolicEvaluator:
+        return SymbolicEvaluator(self._release.template_set, Symbols(self._release.layers, self._release.budget))
 
     @cached_property
     def _frames(self) -> dict[int, tuple[Pipeline, Frame]]:
@@ -219,7 +219,7 @@ class TemplateOutput:
 
     @cached_property
     def _missing(self) -> UntakenBranches:
-        evaluator = ExpressionEvaluator(
+        evaluator = SymbolicEvaluator(
             self._release.template_set, Symbols(self._release.layers, self._release.missing_budget)
         )
         run = UntakenBranchReplay(evaluator, self._text.events, self._release.positions)

@@ -17,9 +17,9 @@ import msgspec
 from kubekeep.model.location import Path
 from kubekeep.sources.helm.trace.evaluate import (
     MAX_DEPTH,
-    ExpressionEvaluator,
     Frame,
     LoopJump,
+    SymbolicEvaluator,
     TemplateWalk,
     merge_alternatives,
 )
@@ -95,7 +95,7 @@ class MissingLine(msgspec.Struct, frozen=True):
 class BranchEntries(TemplateWalk):
     """Entries of one untaken branch in text order. Raises StepLimitError beyond the budget."""
 
-    def __init__(self, evaluator: ExpressionEvaluator, skipped: UntakenBranch) -> None:
+    def __init__(self, evaluator: SymbolicEvaluator, skipped: UntakenBranch) -> None:
         super().__init__(evaluator)
         self._entries: list[LiteralLine | PrintedAction] = []
         self._shift = skipped.shift
@@ -249,7 +249,7 @@ class MappingBlock(msgspec.Struct, frozen=True, gc=False):
 class UntakenBranches:
     """Untaken branches of one template in execution order."""
 
-    def __init__(self, text: MarkedText, skipped: Sequence[UntakenBranch], evaluator: ExpressionEvaluator) -> None:
+    def __init__(self, text: MarkedText, skipped: Sequence[UntakenBranch], evaluator: SymbolicEvaluator) -> None:
         self._text = text
         self._skipped = skipped
         self._events = [branch.event for branch in skipped]

@@ -11,13 +11,13 @@ import msgspec
 
 from kubekeep.model.location import Location
 from kubekeep.model.location import Path as Steps
-from tests.sources.helm.trace.charts import Traced, paths
+from tests.sources.helm.trace.charts import TracedDocument, list_paths
 
 _WORD: Final = re.compile(r"\b(?:[kvy][a-z]*\d+x|\d{6,7})\b")
 _KEY: Final = re.compile(r"\b([ky][a-z]*\d+x)$")
 
 
-class Truth(msgspec.Struct, frozen=True):
+class Expectation(msgspec.Struct, frozen=True):
     """Expected source of a path: one of `lines`, and one of the lines of `settings`; None if unknown."""
 
     lines: frozenset[tuple[str, int]] | None
@@ -40,9 +40,9 @@ class Words:
                 for word in _WORD.findall(line):
                     self.values.setdefault(word, set()).add((shown, number))
 
-    def truths(self, traced: Traced) -> Iterator[tuple[Steps, Truth]]:
+    def list_expectations(self, traced: TracedDocument) -> Iterator[tuple[Steps, Expectation]]:
         """Yield the paths of a document with the expectation, including some missing paths."""
-        for path, value in paths(traced.value):
+        for path, value in list_paths(traced.value):
             named = next((str(step) for step in reversed(path) if _KEY.search(str(step))), None)
             if named is None:
                 continue
@@ -52,9 +52,9 @@ class Words:
                 continue
             if at < len(path) - 1 and named.startswith("k"):
                 lines = None
-            yield path, Truth(frozenset(lines) if lines else None, self._settings(value))
+            yield path, Expectation(frozenset(lines) if lines else None, self._settings(value))
             if isinstance(value, dict) and value and named == path[-1]:
-                yield (*path, "missing"), Truth(frozenset(lines) if lines else None, self._of_mapping(value))
+                yield (*path, "missing"), Expectation(frozenset(lines) if lines else None, self._of_mapping(value))
 
     def _settings(self, value: Any) -> frozenset[tuple[str, int]] | None:
         if isinstance(value, dict | list):
@@ -69,16 +69,18 @@ class Words:
         return frozenset() if any(str(key).startswith("k") for key in value) else None
 
 
-def verdict(truth: Truth, location: Location) -> tuple[bool | None, bool | None, bool]:
+def compare_location(expectation: Expectation, location: Location) -> tuple[bool | None, bool | None, bool]:
     """Compare a location: line correct, setting correct (None if the expectation is unknown), and wrong file."""
     line = setting = None
     wrong_file = False
-    if truth.lines is not None:
-        line = location.region is not None and (location.file, location.region.start.line) in truth.lines
-        wrong_file = location.file not in {file for file, _ in truth.lines}
-    if truth.settings is not None:
+    if expectation.lines is not None:
+        line = location.region is not None and (location.file, location.region.start.line) in expectation.lines
+        wrong_file = location.file not in {file for file, _ in expectation.lines}
+    if expectation.settings is not None:
         own = location.setting
         source = (own.file, own.region.start.line) if own and own.region else None
-        setting = source in truth.settings if truth.settings else own is None
-        wrong_file |= bool(source and truth.settings and source[0] not in {file for file, _ in truth.settings})
+        setting = source in expectation.settings if expectation.settings else own is None
+        wrong_file |= bool(
+            source and expectation.settings and source[0] not in {file for file, _ in expectation.settings}
+        )
     return line, setting, wrong_file
