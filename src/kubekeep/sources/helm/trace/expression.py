@@ -76,7 +76,7 @@ Operand = LiteralOperand | Dot | Variable | FunctionName | Chain | Pipeline
 def parse(source: str) -> Pipeline:
     """Parse the text between the delimiters of an action. Raises TemplateError."""
     parser = _ExpressionParser(source)
-    pipe = parser.pipe(0)
+    pipe = parser.parse_pipeline(0)
     if parser.kind:
         raise TemplateError(f"not an expression: {source[:80]!r}")
     return pipe
@@ -107,11 +107,11 @@ class _ExpressionParser:
                 return
             self._spaced = True
 
-    def pipe(self, depth: int) -> Pipeline:
+    def parse_pipeline(self, depth: int) -> Pipeline:
         """Parse a pipeline up to the end or a closing parenthesis."""
         if depth > MAX_NESTING:
             raise TemplateError(f"nested deeper than {MAX_NESTING} levels")
-        names, assigns = self._declared_names()
+        names, assigns = self._parse_declaration()
         commands: list[tuple[Operand, ...]] = []
         while True:
             operands: list[Operand] = []
@@ -122,7 +122,7 @@ class _ExpressionParser:
                 return Pipeline(names, assigns, tuple(commands))
             self._advance()
 
-    def _declared_names(self) -> tuple[tuple[str, ...], bool]:
+    def _parse_declaration(self) -> tuple[tuple[str, ...], bool]:
         match = _DECLARED.match(self._source, self._at)
         if match is None:
             return (), False
@@ -142,7 +142,7 @@ class _ExpressionParser:
         kind, text, at, end = self.kind, self._text, self._at, self._end
         if text == "(" and kind == "mark":
             self._advance()
-            inner = self.pipe(depth + 1)
+            inner = self.parse_pipeline(depth + 1)
             if self._text != ")":
                 raise TemplateError("a parenthesis that is not closed")
             self._advance()

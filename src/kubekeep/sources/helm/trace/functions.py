@@ -221,19 +221,19 @@ def _pick(_symbols: Symbols, arguments: Arguments) -> Symbol:
     return arguments[0]
 
 
-def _short(value: Any) -> bool:
+def _is_short(value: Any) -> bool:
     return isinstance(value, str | int) and len(str(value)) < _MAX_LENGTH
 
 
 def _print(symbols: Symbols, arguments: Arguments) -> Symbol:
     values = [symbols.value(argument) for argument in arguments]
-    known = all(_short(value) for value in values)
-    return Computed(tuple(arguments), "".join(map(str, values)) if known else UNKNOWN)
+    result = all(_is_short(value) for value in values)
+    return Computed(tuple(arguments), "".join(map(str, values)) if result else UNKNOWN)
 
 
 def _printf(symbols: Symbols, arguments: Arguments) -> Symbol:
     layout, *values = (symbols.value(argument) for argument in arguments)
-    if isinstance(layout, str) and all(_short(value) for value in values):
+    if isinstance(layout, str) and all(_is_short(value) for value in values):
         parts = re.split(r"%[svd]", layout)
         if len(parts) == len(values) + 1 and "%" not in "".join(parts):
             text = parts[0] + "".join(f"{value}{part}" for value, part in zip(values, parts[1:], strict=True))
@@ -250,15 +250,15 @@ def _predicate(test: _Test) -> SymbolFunction:
     def function(symbols: Symbols, arguments: Arguments) -> Symbol:
         values = [symbols.value(argument) for argument in arguments]
         try:
-            known = UNKNOWN if any(value is UNKNOWN for value in values) else test(values)
+            result = UNKNOWN if any(value is UNKNOWN for value in values) else test(values)
         except TypeError:
-            known = UNKNOWN
-        return Computed(tuple(arguments), known)
+            result = UNKNOWN
+        return Computed(tuple(arguments), result)
 
     return function
 
 
-def _truth(expected: bool) -> SymbolFunction:  # noqa: FBT001 - one of two functions
+def _truth_test(expected: bool) -> SymbolFunction:  # noqa: FBT001 - one of two functions
     def function(symbols: Symbols, arguments: Arguments) -> Symbol:
         truth = symbols.truth(arguments[0])
         return Computed(tuple(arguments), UNKNOWN if truth is None else truth is expected)
@@ -276,8 +276,8 @@ def _has_key(symbols: Symbols, arguments: Arguments) -> Symbol:
     mapping, key = arguments
     value = symbols.value(mapping)
     names = mapping.entries if isinstance(mapping, MappingSymbol) else value
-    known = symbols.value(key) in names if isinstance(names, dict) else UNKNOWN
-    return Computed((_index(symbols, arguments),), known)
+    result = symbols.value(key) in names if isinstance(names, dict) else UNKNOWN
+    return Computed((_index(symbols, arguments),), result)
 
 
 _FUNCTIONS: Final[dict[str, SymbolFunction]] = {
@@ -313,8 +313,8 @@ _FUNCTIONS: Final[dict[str, SymbolFunction]] = {
     "omit": _pick,
     "print": _print,
     "printf": _printf,
-    "not": _truth(expected=False),
-    "empty": _truth(expected=False),
+    "not": _truth_test(expected=False),
+    "empty": _truth_test(expected=False),
     "eq": _predicate(lambda values: values[0] in values[1:]),
     "ne": _predicate(lambda values: values[0] != values[1]),
     "gt": _predicate(lambda values: values[0] > values[1]),
