@@ -1,6 +1,6 @@
-"""Write the JSON schemas of the library's files from the model; `--check` fails when they are out of date.
+"""Write the published JSON schemas from the model; `--check` fails when they are out of date.
 
-Writes below src/kubekeep/library/schema/ only.
+Writes the schemas of the library's files and of the JSON form of findings, nothing else.
 """
 
 from __future__ import annotations
@@ -12,33 +12,38 @@ from pathlib import Path
 import msgspec
 
 from kubekeep.model.control import Control
+from kubekeep.model.finding_document import FindingDocument
 from kubekeep.model.framework import Framework
 
-FOLDER = Path(__file__).parent.parent / "src" / "kubekeep" / "library" / "schema"
-FROM_THE_PATH = ("slug", "area", "page")
-"""Fields that a file does not say: its own name and its folder's do."""
+PACKAGE = Path(__file__).parent.parent / "src" / "kubekeep"
+SCHEMAS = {
+    PACKAGE / "library" / "schema" / "control.schema.json": Control,
+    PACKAGE / "library" / "schema" / "framework.schema.json": Framework,
+    PACKAGE / "model" / "finding-v1.schema.json": FindingDocument,
+}
+PATH_FIELDS = {"Control": ("slug", "area", "page"), "Framework": ("slug",)}
+"""Fields that library files do not contain: they come from the names of the file and its folders."""
 
 
 def schema(kind: type) -> str:
-    """The schema of a library file that holds a `kind`."""
+    """Return the schema of documents that hold a `kind`."""
     document = msgspec.json.schema(kind)
-    for definition in document["$defs"].values():
-        for field in FROM_THE_PATH:
-            definition["properties"].pop(field, None)
+    for name, fields in PATH_FIELDS.items():
+        for field in fields:
+            document["$defs"].get(name, {"properties": {}})["properties"].pop(field, None)
     return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema"} | document, indent=2) + "\n"
 
 
 def main() -> int:
-    """Write both schemas, or compare them."""
-    wanted = {"control.schema.json": schema(Control), "framework.schema.json": schema(Framework)}
+    """Write the schemas, or compare them."""
+    texts = {file: schema(kind) for file, kind in SCHEMAS.items()}
     if "--check" in sys.argv:
-        stale = [name for name, text in wanted.items() if (FOLDER / name).read_text(encoding="utf-8") != text]
+        stale = [file.name for file, text in texts.items() if file.read_text(encoding="utf-8") != text]
         if stale:
             print(f"out of date: {', '.join(stale)}; run scripts/schema.py", file=sys.stderr)
         return bool(stale)
-    FOLDER.mkdir(exist_ok=True)
-    for name, text in wanted.items():
-        (FOLDER / name).write_text(text, encoding="utf-8")
+    for file, text in texts.items():
+        file.write_text(text, encoding="utf-8")
     return 0
 
 

@@ -1,0 +1,97 @@
+"""The platform's finding: every kind of subject, its fingerprint, and its published JSON form."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import msgspec
+import pytest
+
+from kubekeep.model.exception import AppliedException, ExceptionSource
+from kubekeep.model.finding import Container, Evidence, Finding, FindingKind, Host, Image, Package, Process, Subject
+from kubekeep.model.finding_document import FindingDocument, finding_document
+from kubekeep.model.location import Location, Position, Region
+from kubekeep.model.resource import Resource
+from kubekeep.model.severity import Severity
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = json.loads((ROOT / "src" / "kubekeep" / "model" / "finding-v1.schema.json").read_text())
+ADR = (ROOT / "docs" / "decisions" / "0024-finding-model.md").read_text()
+EXAMPLES = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", ADR, re.DOTALL)]
+
+IMAGE = Image("registry.example.com/web:1.4", "sha256:aa", "linux/amd64", "sha256:bb", Package("pkg:deb/debian/xz@5.6"))
+PROCESS = Process(Host("node-1", "production"), "/tmp/x", 4711, Container("shop", "Deployment/web", "web"))  # noqa: S108
+POD = Resource({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "shop"}})
+
+
+def finding(subject: Subject, **changes: Any) -> Finding:
+    values = {
+        "kind": FindingKind.VULNERABILITY,
+        "subject": subject,
+        "id": "CVE-2024-3094",
+        "title": "Malicious code",
+        "severity": Severity.CRITICAL,
+        "score": 10.0,
+        "evidence": (Evidence("usr/lib/liblzma.so", exists=True),),
+    }
+    return Finding(**(values | changes))
+
+
+@pytest.mark.parametrize("subject", [POD, IMAGE, Host("node-1"), PROCESS], ids=["resource", "image", "host", "process"])
+def test_every_subject_matches_the_published_schema(subject: Subject) -> None:
+    location = Location("deploy/web.yaml", Region(Position(3, 5), Position(3, 9)))
+    exception = AppliedException(name="reviewed", source=ExceptionSource.FILE, reason="behind a gateway")
+    evidence = Evidence("spec.x", exists=False, location=location, fix="true", exception=exception)
+    document = json.loads(msgspec.json.encode(finding_document(finding(subject, evidence=(evidence,)))))
+    jsonschema.validate(document, SCHEMA)
+    assert document["suppression"]["reason"] == "behind a gateway"
+    assert document["evidence"][0]["location"] == {
+        "file": "deploy/web.yaml",
+        "line": 3,
+        "column": 5,
+        "endLine": 3,
+        "endColumn": 9,
+    }
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=[example["kind"] for example in EXAMPLES])
+def test_examples_of_the_decision_are_valid(example: dict[str, Any]) -> None:
+    jsonschema.validate(example, SCHEMA)
+    decoded = msgspec.convert(example, FindingDocument)
+    assert json.loads(msgspec.json.encode(decoded)) == example
+
+
+def test_the_decision_shows_a_vulnerability_and_a_runtime_detection() -> None:
+    assert [example["kind"] for example in EXAMPLES] == ["vulnerability", "runtime"]
+
+
+def test_fingerprints_ignore_tags_and_process_ids() -> None:
+    retagged = msgspec.structs.replace(IMAGE, reference="mirror.example.com/web:latest")
+    assert finding(IMAGE).fingerprint == finding(retagged).fingerprint
+    restarted = msgspec.structs.replace(PROCESS, pid=1, host=Host("node-2", "production"))
+    assert finding(PROCESS).fingerprint == finding(restarted).fingerprint
+
+
+def test_fingerprints_distinguish_problem_and_subject() -> None:
+    others = [
+        finding(IMAGE, id="CVE-2024-0001"),
+        finding(IMAGE, kind=FindingKind.SECRET),
+        finding(msgspec.structs.replace(IMAGE, digest="sha256:cc")),
+        finding(msgspec.structs.replace(IMAGE, package=Package("pkg:deb/debian/xz@5.4"))),
+        finding(Host("node-1")),
+        finding(PROCESS),
+        finding(POD),
+    ]
+    fingerprints = {item.fingerprint for item in (finding(IMAGE), *others)}
+    assert len(fingerprints) == len(others) + 1
+    assert all(re.fullmatch("[0-9a-f]{64}", fingerprint) for fingerprint in fingerprints)
+
+
+def test_only_a_resource_subject_is_a_resource() -> None:
+    assert finding(POD).resource is POD
+    with pytest.raises(TypeError, match="CVE-2024-3094"):
+        _ = finding(IMAGE).resource
