@@ -5,15 +5,18 @@ Writes below docs/reference/ only; what it writes is never edited by hand nor co
 
 from __future__ import annotations
 
+import inspect
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
+import kubekeep
 from kubekeep import reports
 from kubekeep.cli.kubescape import elsewhere, table
 from kubekeep.cli.kubescape.flags import Fate, Flag
-from kubekeep.cli.main import kubekeep
+from kubekeep.cli.main import kubekeep as command_group
 from kubekeep.cli.scan import command as scan
 from kubekeep.library.load import builtin
 from kubekeep.library.requirements import answers, requirements
@@ -26,7 +29,7 @@ REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
 def main() -> None:
     """Write every page."""
     pages = {"controls": controls(), "frameworks": frameworks(), "formats": formats(), "cli": command_line()}
-    pages |= {"configuration": configuration(), "kubescape": kubescape()}
+    pages |= {"configuration": configuration(), "kubescape": kubescape(), "python": python_api()}
     pages |= {f"controls/{item.slug}": control(item) for item in builtin().controls.values()}
     pages |= {f"frameworks/{item.slug}": framework(item) for item in builtin().frameworks.values()}
     for folder in ("controls", "frameworks"):
@@ -34,6 +37,36 @@ def main() -> None:
         (REFERENCE / folder).mkdir(parents=True)
     for name, text in pages.items():
         (REFERENCE / f"{name}.md").write_text(text, encoding="utf-8")
+
+
+def python_api() -> str:
+    """Return the page of the Python API: each public name with its signature and docstring."""
+    lines = ["# Python API", "", "All names are attributes of the package `kubekeep`."]
+    for name in kubekeep.__all__:
+        value = getattr(kubekeep, name)
+        lines += ["", f"## {name}", "", "```python", _signature(name, value), "```", "", inspect.getdoc(value) or ""]
+        if isinstance(value, type):
+            lines += ["", *_attributes(value)]
+    return "\n".join([*lines, ""])
+
+
+def _signature(name: str, value: Callable[..., object]) -> str:
+    if isinstance(value, type):
+        return f"class {name}({', '.join(base.__name__ for base in value.__bases__)})"
+    signature = inspect.signature(value)
+    parameters = "".join(f"\n    {parameter}," for parameter in signature.parameters.values())
+    return f"def {name}({parameters}\n) -> {signature.return_annotation}"
+
+
+def _attributes(value: type) -> list[str]:
+    """Return the fields and properties of a class as list items."""
+    fields = [f"- `{field}`" for field in getattr(value, "__struct_fields__", ())]
+    properties = [
+        f"- `{name}`: {inspect.getdoc(attribute)}"
+        for name, attribute in vars(value).items()
+        if isinstance(attribute, property) and not name.startswith("_")
+    ]
+    return [*fields, *properties]
 
 
 def controls() -> str:
@@ -115,8 +148,8 @@ def formats() -> str:
 def command_line() -> str:
     """The help of every command."""
     parts = ["# Command line", ""]
-    with click.Context(kubekeep, info_name="kubekeep") as root:
-        for context in [root, *_commands(kubekeep, root)]:
+    with click.Context(command_group, info_name="kubekeep") as root:
+        for context in [root, *_commands(command_group, root)]:
             parts += [f"## {context.command_path}", "", "```text", context.command.get_help(context), "```", ""]
     return "\n".join(parts)
 

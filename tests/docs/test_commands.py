@@ -81,3 +81,16 @@ def test_command(page: str, command: str, place: Path, request: pytest.FixtureRe
 
 def test_pages_show_commands() -> None:
     assert {"README.md", "ci.md", "add-a-control.md"} <= {page for page, _ in commands()}
+
+
+def snippets() -> list[str]:
+    """Return the Python code of the guide on the Python API."""
+    guide = ROOT / "docs" / "guides" / "python.md"
+    return re.findall(r"^```python\n(.*?)^```", guide.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("code", snippets())
+def test_python_code_of_the_guide_runs(code: str, place: Path) -> None:
+    result = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout or "write_text" in code

@@ -1,6 +1,6 @@
-"""The outcome of a scan: verdicts by resource, sums by control and framework, and what was not looked at.
+"""The result of a scan: verdicts by resource, sums by control and framework, and the parts that were not read.
 
-Values only; how scores are computed is in `posture.score`.
+Values only; the formulas of scores are in `posture.score`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from kubekeep.model.resource_selection import ResourceSelection
 
 
 class Unread(msgspec.Struct, frozen=True):
-    """Something in the input that could not be read, or was read only in part."""
+    """A part of the input that could not be read, or not completely."""
 
     location: Location
     message: str
@@ -40,7 +40,7 @@ class ResourceResult(msgspec.Struct, frozen=True):
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """How many resources passed, failed or were not evaluated; `waived` of those that passed did by waivers alone."""
+    """Numbers of resources by verdict; `excepted` of the passed ones passed only because of exceptions."""
 
     passed: int = 0
     failed: int = 0
@@ -49,16 +49,15 @@ class Counts(msgspec.Struct, frozen=True):
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """The number of all resources."""
         return self.passed + self.failed + self.not_evaluated
 
 
 class ControlSummary(msgspec.Struct, frozen=True):
-    """One control over all resources.
+    """The result of one control over all resources.
 
-    `score` is the risk (0 best, 100 worst); `compliance` the share of resources that pass (100 best), None
-    when the control was not evaluated. `enforcement` are the admission policies of the cluster that ask the same, the
-    one that does most first.
+    `score` is the risk (0 best, 100 worst); `compliance` the percentage of resources that pass, None if the control was
+    not evaluated. `enforcement` lists the admission policies of the cluster that enforce the control, strictest first.
     """
 
     control: Control
@@ -71,16 +70,16 @@ class ControlSummary(msgspec.Struct, frozen=True):
 
     @property
     def is_gap(self) -> bool:
-        """Whether something kept it from being evaluated; having nothing to look at is no gap."""
+        """True if the control could not be evaluated; a control without target resources is no gap."""
         return self.status is Status.NOT_EVALUATED and (
             self.reason is None or self.reason.cause is not Cause.IRRELEVANT
         )
 
 
 class FrameworkSummary(msgspec.Struct, frozen=True):
-    """One framework over all resources; `controls` are slugs in the library's order.
+    """The result of one framework over all resources; `controls` are slugs in the library's order.
 
-    `coverage` is the share, in percent, of its relevant controls that were evaluated.
+    `coverage` is the percentage of its relevant controls that were evaluated.
     """
 
     framework: Framework
@@ -93,7 +92,7 @@ class FrameworkSummary(msgspec.Struct, frozen=True):
 
 
 class Target(msgspec.Struct, frozen=True):
-    """What was scanned: paths as given and the folder that shown paths are relative to, or a cluster."""
+    """The scanned input: paths as the user gave them, with the folder that displayed paths start from, or a cluster."""
 
     paths: tuple[str, ...]
     base: str
@@ -101,16 +100,16 @@ class Target(msgspec.Struct, frozen=True):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What people call it: the paths, or `cluster NAME`."""
+        """Display names: the paths, or `cluster NAME`."""
         return self.paths if self.cluster is None else (f"cluster {self.cluster.name}",)
 
 
 class Assessment(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a report needs. `controls` is in the order of severity and name; `results` in the order read.
+    """The result of a scan, with all data that a report needs.
 
-    `notes` are what a person should know of the input though nothing is wrong with it. `waivers` are all that
-    were given, those that cover nothing too. `attacks` is there only for who asks. `choice` says which resources were
-    judged, `baseline` what is new since an earlier scan.
+    `controls` are ordered by severity and name, `results` as they were read. `notes` are remarks on an input without
+    errors. `exceptions` lists the use of every exception, also of unused ones. `attacks` is set on request. `choice` is
+    the resource selection, `baseline` the comparison with an earlier scan.
     """
 
     target: Target
@@ -127,14 +126,14 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     exceptions: tuple[ExceptionUse, ...] = ()
     attacks: Attacks | None = None
     repository: GitRepository | None = None
-    """The repository that the input is in, if a report wants to know."""
+    """The Git repository of the input, on request."""
     encryption: Encryption | None = None
-    """How the names are encrypted, if they are."""
+    """Parameters of the encryption; None if names are not encrypted."""
     pseudonyms: str = ""
-    """What tells the key of pseudonyms from others without giving it away; empty where names are names."""
+    """Identifier of the key for pseudonyms, which does not reveal it; empty if names are not replaced."""
     choice: ResourceSelection = ResourceSelection()
     chosen: bool = True
-    """Whether `choice` takes anything that was read, whether or not that has changed."""
+    """True if `choice` matches a resource of the input, changed or not."""
     baseline: Comparison | None = None
     params: dict[str, tuple[str, ...]]
     status: Status
@@ -145,7 +144,7 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def set_params(self) -> dict[str, tuple[str, ...]]:
-        """The parameters of controls that differ from their defaults."""
+        """Parameters of controls with values other than their defaults."""
         defaults = {
             name: parameter.default for summary in self.controls for name, parameter in summary.control.params.items()
         }
@@ -172,22 +171,19 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
         return tuple([finding for findings in by_control.values() for finding in findings])
 
     def failures(self) -> dict[str, list[tuple[Resource, Verdict]]]:
-        """What failed, by slug of the control, each in the order read; controls without a failure are absent.
-
-        Without the evidence that is waived.
-        """
-        found: dict[str, list[tuple[Resource, Verdict]]] = {}
+        """Return failed resources with their open evidence, by slug of the control, in the order read."""
+        by_control: dict[str, list[tuple[Resource, Verdict]]] = {}
         for result in self.results:
             for slug, verdict in result.verdicts.items():
                 if verdict.status is Status.FAILED:
-                    found.setdefault(slug, []).append((result.resource, verdict.unexcepted))
-        return found
+                    by_control.setdefault(slug, []).append((result.resource, verdict.unexcepted))
+        return by_control
 
     def excepted(self) -> dict[str, list[tuple[Resource, Verdict]]]:
-        """What is waived, in the shape of `failures`: evidence of failures and of what passed by waivers."""
-        found: dict[str, list[tuple[Resource, Verdict]]] = {}
+        """Return resources with excepted evidence, as `failures` does."""
+        by_control: dict[str, list[tuple[Resource, Verdict]]] = {}
         for result in self.results:
             for slug, verdict in result.verdicts.items():
                 if verdict.evidence and (excepted := verdict.excepted).evidence:
-                    found.setdefault(slug, []).append((result.resource, excepted))
-        return found
+                    by_control.setdefault(slug, []).append((result.resource, excepted))
+        return by_control

@@ -1,4 +1,4 @@
-"""A control: what must hold, why, how to fix it, and where its rule applies. Carries no rule engine."""
+"""Controls: texts, severity, targets and scope of a check. Contains no rule engine."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ import msgspec
 from kubekeep.model.severity import Severity
 
 WORKLOAD = "workload"
-"""The target that stands for every kind with a pod spec."""
+"""The target for every kind with a pod spec."""
 SUBJECT = "rbac-subject"
-"""The target that stands for an RBAC subject joined with one of its bindings and the role it grants."""
+"""The target for RBAC subjects, each joined with one of its bindings and the granted role."""
 EVERYTHING = "*"
-"""The target that stands for every kind: of rules that users bring along, where none tells which."""
+"""The target for every kind, of user-supplied rules without targets."""
 
 
 CUSTOM = "custom-rules"
-"""The slug of the framework of what users bring along beside the library."""
+"""The slug of the framework of user-supplied rules."""
 POLICIES = "policies"
-"""The area of the controls that are admission policies of a cluster."""
+"""The area of controls that are admission policies of a cluster."""
 LOADED = "loaded-"
-"""What the slugs of controls begin with that come from bundles."""
+"""The prefix of the slugs of controls from bundles."""
 
 Provider = Literal["eks", "aks", "gke"]
 """The managed platforms that some controls are about."""
 
 
 class Answer(enum.StrEnum):
-    """What it takes to answer a control, in the words of reports."""
+    """Data required to evaluate a control, with the terms of reports."""
 
     AUTOMATED = "automated"
-    """Objects of the cluster or their manifests are enough."""
+    """Objects of the cluster, or their manifests."""
     HOST = "host data"
     CLOUD = "cloud data"
     IMAGE = "image data"
@@ -40,7 +40,7 @@ class Answer(enum.StrEnum):
 
 
 HOST_DATA: Final = "hostdata.kubescape.cloud"
-"""The API group of documents that are collected on nodes."""
+"""The API group of documents collected on nodes."""
 _DOCUMENTS: Final = {
     "KubeletConfiguration": Answer.HOST,
     "armo.vuln.images": Answer.IMAGE,
@@ -50,7 +50,7 @@ _DOCUMENTS: Final = {
     "image.vulnscan.com": Answer.IMAGE,
     "management.azure.com": Answer.CLOUD,
 }
-"""Documents that are no objects of a cluster, by API group: somebody collects them and adds them to the input."""
+"""API groups of documents that are not objects of a cluster, but are collected and added to the input."""
 
 
 PLATFORMS: Final[dict[str, Provider]] = {
@@ -67,16 +67,16 @@ class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     description: str
     default: tuple[str, ...] = ()
     required: bool = False
-    """Without a value the control is not evaluated: there is nothing to compare with."""
+    """True if the control is not evaluated without a value."""
 
 
 class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One control of the library, as its `control.yaml` says; `slug`, `area` and `page` come from where that lies."""
+    """One control, as in its `control.yaml`; `slug`, `area` and `page` are derived from its folder."""
 
     slug: str = ""
     area: str = ""
     page: str = ""
-    """Its page of the documentation; empty for a control that does not come with Kubekeep."""
+    """URL of its documentation; empty for user-supplied controls."""
     title: str
     severity: float
     """Severity score, 0 to 10."""
@@ -87,38 +87,39 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     default_value: str = ""
     references: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
-    """`workload`, `rbac-subject`, a built-in kind (`Service`) or `group/Kind`. Nothing for a manual control."""
+    """`workload`, `rbac-subject`, a built-in kind (`Service`) or `group/Kind`; empty for a manual control."""
     audit: str = ""
-    """What a person does to answer a manual control, which has no rule."""
+    """Instructions for a manual control, which has no rule."""
     rule: str = ""
-    """The slug of the control whose rule and cases this one shares: it asks the same for another framework."""
+    """The slug of the control that owns the shared rule and its cases; empty for a rule of its own."""
     providers: tuple[Provider, ...] = ()
-    """The managed platforms that it is about; none for all clusters."""
+    """The managed platforms it applies to; empty for all clusters."""
     scope: Literal["file", "cluster"] = "file"
-    """`cluster`: files alone cannot answer it, unless it is asked for by name or they are a whole cluster."""
+    """`cluster` if the control needs a whole cluster; files are evaluated only if the control is named."""
     relates: tuple[str, ...] = ()
-    """What the rule compares with, in `input.cluster`, once the whole input is read: kinds, `workload` for
-    everything with pods, `rbac-subject` for what service accounts are granted."""
+    """Kinds of related resources that the rule looks up in `input.cluster`; `workload` for every kind with pods,
+    `rbac-subject` for the permissions of service accounts."""
     within: dict[str, Literal["own", "named", "kube-system", "mentioned"]] = {}
-    """Of what it relates, the kinds that the rule looks up in some namespaces only: the one of the object that it judges
-    (its own name, for a Namespace), kube-system, or its own and those that its text names. `named` is its own, and there
-    no more than what `named` and `selecting` have under names and labels in its text. What changes elsewhere changes no
-    verdict then, and a scan of some namespaces does not look there: so a rule declines where its text names a namespace
-    of which nothing is known."""
+    """Kinds of `relates` that the rule looks up in some namespaces only; the others are looked up in all.
+
+    `own` is the namespace of the evaluated object (for a Namespace, the one of its name), `kube-system` that namespace,
+    `mentioned` the own namespace and those named in the object's text. `named` is the own namespace, restricted to
+    objects that the object's text names or selects. Changes elsewhere do not affect verdicts, and a scan of some
+    namespaces lists nothing elsewhere; a rule must decline if the object names a namespace that was not read."""
     only_for: dict[str, tuple[str, ...]] = {}
-    """Of what it relates, the kinds that the rule looks up only for objects of some of its targets, with these: where such
-    a kind is not shown, the verdicts on everything else are true all the same."""
+    """Kinds of `relates` that the rule looks up for some of its targets only, with these targets. A coverage gap of such
+    a kind affects no other verdicts."""
     params: dict[str, Parameter] = {}
     ids: tuple[str, ...] = ()
     satisfies: dict[str, tuple[str, ...]] = {}
-    """Framework name to the requirements or sections in it that this control serves."""
+    """Requirements or sections that this control serves, by slug of the framework."""
 
     def __hash__(self) -> int:
         return hash(self.slug)
 
     @property
     def id(self) -> str:
-        """What reports print: the first number, or the slug for a control without one."""
+        """Identifier in reports: the first number, or the slug if there is none."""
         return self.ids[0] if self.ids else self.slug
 
     @property
@@ -128,7 +129,7 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     @property
     def chapters(self) -> tuple[tuple[str, str], ...]:
-        """What it says to people after its title, by heading; without the chapters that are empty."""
+        """Headings and texts of its description; empty ones are left out."""
         chapters = (
             ("What it asks", self.asks),
             ("Why it matters", self.why),
@@ -141,12 +142,12 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     @property
     def link(self) -> str:
-        """Where to read on: its page, else its first reference; empty without either."""
+        """URL of its documentation, or of its first reference; empty if there is neither."""
         return self.page or next((link for link in self.references if link.startswith("https://")), "")
 
     @property
     def answer(self) -> Answer:
-        """What it takes at least to answer it."""
+        """The data it needs at least."""
         kinds = {self._answer(target) for target in (*self.targets, *self.relates)}
         if self.manual:
             return Answer.MANUAL
@@ -155,9 +156,9 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         return min(kinds, key=list(Answer).index)
 
     def answered_by_documents(self, provider: Provider | None = None) -> bool:
-        """Whether collected documents can answer it for a cluster of `provider`, wherever they are found.
+        """Return True if collected documents are enough to evaluate it for a cluster of `provider`.
 
-        A control of managed platforms that looks at objects of the cluster too has documents for some platforms only.
+        A control of managed platforms that also targets objects of the cluster has documents for some platforms only.
         """
         answers = {self._answer(target) for target in self.targets}
         if self.providers and Answer.AUTOMATED in answers:
@@ -172,17 +173,17 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     @property
     def manual(self) -> bool:
-        """Whether only a person can answer it."""
+        """True if the control needs a manual review."""
         return bool(self.audit)
 
     @property
     def brought(self) -> bool:
-        """Whether a user brought it along, so that the library that comes with Kubekeep does not explain it."""
+        """True if a user supplied it, so the built-in library does not explain it."""
         return CUSTOM in self.satisfies or self.slug.startswith(LOADED) or self.area == POLICIES
 
     @property
     def rule_name(self) -> str:
-        """The slug of the control whose rule decides: its own, but for a shared rule."""
+        """The slug of the control that owns its rule."""
         return self.rule or self.slug
 
     @property
