@@ -17,7 +17,7 @@ from kubekeep.sources.helm.trace.symbols import (
     Constant,
     ListSymbol,
     MappingSymbol,
-    ParsedText,
+    ParsedOutput,
     Symbol,
     Symbols,
     create_alternatives,
@@ -213,7 +213,7 @@ def _pluck(symbols: Symbols, arguments: Arguments) -> Symbol:
 def _parse(_symbols: Symbols, arguments: Arguments) -> Symbol:
     match arguments[-1]:
         case Computed(parts=parts):
-            return ParsedText(parts)
+            return ParsedOutput(parts)
     return arguments[-1]
 
 
@@ -227,8 +227,8 @@ def _is_short(value: Any) -> bool:
 
 def _print(symbols: Symbols, arguments: Arguments) -> Symbol:
     values = [symbols.value(argument) for argument in arguments]
-    result = all(_is_short(value) for value in values)
-    return Computed(tuple(arguments), "".join(map(str, values)) if result else UNKNOWN)
+    are_known = all(_is_short(value) for value in values)
+    return Computed(tuple(arguments), "".join(map(str, values)) if are_known else UNKNOWN)
 
 
 def _printf(symbols: Symbols, arguments: Arguments) -> Symbol:

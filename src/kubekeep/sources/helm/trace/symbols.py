@@ -54,7 +54,7 @@ class Alternatives(msgspec.Struct, frozen=True):
     options: tuple[Symbol, ...]
 
 
-class ParsedText(msgspec.Struct, frozen=True):
+class ParsedOutput(msgspec.Struct, frozen=True):
     """The result of parsing a text into which these symbols were printed.
 
     An entry belongs to one of them, or is computed from one.
@@ -71,7 +71,7 @@ class Computed(msgspec.Struct, frozen=True):
 
 
 Symbol = (
-    ValueRef | ChartDot | SubchartDots | Constant | MappingSymbol | ListSymbol | Alternatives | ParsedText | Computed
+    ValueRef | ChartDot | SubchartDots | Constant | MappingSymbol | ListSymbol | Alternatives | ParsedOutput | Computed
 )
 NOTHING: Final = Computed()
 _MAX_REFS: Final = 64
@@ -126,7 +126,7 @@ class Symbols:
                 return create_alternatives(
                     [below for option in symbol.options if (below := self.child(option, step)) is not None]
                 )
-            case ParsedText():
+            case ParsedOutput():
                 return self._parsed_child(symbol, step)
         return symbol
 
@@ -184,7 +184,7 @@ class Symbols:
             match waiting.pop():
                 case ValueRef() as ref:
                     yield ref
-                case Alternatives(options=inner) | ParsedText(parts=inner) | Computed(parts=(_,) as inner):
+                case Alternatives(options=inner) | ParsedOutput(parts=inner) | Computed(parts=(_,) as inner):
                     waiting.extend(reversed(inner))
                 case Computed(parts=inner) | ListSymbol(items=inner) if not whole:
                     waiting.extend(reversed(inner))
@@ -199,7 +199,7 @@ class Symbols:
         below = ref.child(step)
         return self.overrides.get((below.scope, below.path), below) if self.overrides else below
 
-    def _parsed_child(self, parsed: ParsedText, step: str | int) -> Symbol | None:
+    def _parsed_child(self, parsed: ParsedOutput, step: str | int) -> Symbol | None:
         below: list[Symbol] = []
         scalars: list[Symbol] = []
         for part in parsed.parts:
