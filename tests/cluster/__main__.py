@@ -1,4 +1,4 @@
-"""`scripts/cluster`: a control plane for a person, with workloads to look at. Never touches one it has not started."""
+"""`scripts/cluster`: a control plane with example workloads for manual use. Never touches one that it has not started."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ The kubeconfig has a context for each of these users:
 
 
 def main(arguments: list[str]) -> int:
-    """Do what the arguments say; gives the exit code."""
-    given = _parser().parse_args(arguments)
-    folder: Path = given.dir.absolute()
+    """Run the command and return the exit code."""
+    options = _parser().parse_args(arguments)
+    folder: Path = options.dir.absolute()
     try:
-        if given.command == "up":
-            return _up(folder, given.port)
-        return _down(folder) if given.command == "down" else _status(folder)
+        if options.command == "up":
+            return _up(folder, options.port)
+        return _down(folder) if options.command == "down" else _status(folder)
     except (RuntimeError, OSError, subprocess.SubprocessError, NoGoError, Refused) as error:
         print(f"cluster: {error}", file=sys.stderr)
         return 1
@@ -97,12 +97,12 @@ def _down(folder: Path) -> int:
 
 def _status(folder: Path) -> int:
     layout = Layout(folder)
-    found = supervisor.pid(folder)
-    if found is None or not layout.kubeconfig.exists():
+    pid = supervisor.pid(folder)
+    if pid is None or not layout.kubeconfig.exists():
         print(f"no cluster runs in {folder}")
         return 1
     cluster = Cluster.at(folder)
-    print(f"Kubernetes {cluster.admin('GET', '/version')['gitVersion']} at {cluster.address}, process {found}")
+    print(f"Kubernetes {cluster.admin('GET', '/version')['gitVersion']} at {cluster.address}, process {pid}")
     print(f"export KUBECONFIG={shlex.quote(str(layout.kubeconfig))}")
     return 0
 

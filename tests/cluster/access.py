@@ -1,4 +1,4 @@
-"""Kubeconfig files: who somebody is to the API server, with all that takes inside. Never refers to other files."""
+"""Kubeconfig files with embedded credentials. Never refers to other files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.cluster.authority import Pair, write_private
 
 
 class Person(msgspec.Struct, frozen=True):
-    """A user: what the context is called, and either a client certificate or a token."""
+    """A user: the name of the context, and either a client certificate or a token."""
 
     name: str
     identity: Pair | str
@@ -37,7 +37,7 @@ def write_kubeconfig(file: Path, address: str, authority: Path, people: Sequence
 
 
 def address_in(file: Path) -> str:
-    """Where the API server of a kubeconfig listens, as a URL."""
+    """Return the URL of the API server in a kubeconfig."""
     document: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
     return str(document["clusters"][0]["cluster"]["server"])
 

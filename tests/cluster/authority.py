@@ -1,6 +1,6 @@
-"""Certificate authorities and what they sign: P-256 keys in files that only their owner can read.
+"""Certificate authorities and the certificates they sign, with P-256 keys in private files.
 
-Never signs anything for an authority that it has not made.
+Never signs for an authority that it has not created.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Pair(msgspec.Struct, frozen=True):
 
 
 class Authority(msgspec.Struct, frozen=True):
-    """An authority whose certificate and key are `NAME.crt` and `NAME.key` in a folder; what it signs is there too."""
+    """An authority with certificate and key in `NAME.crt` and `NAME.key` in a folder; signed certificates go there too."""
 
     folder: Path
     name: str
@@ -38,7 +38,7 @@ class Authority(msgspec.Struct, frozen=True):
         return Pair(self.folder / f"{self.name}.crt", self.folder / f"{self.name}.key")
 
     def create(self) -> Authority:
-        """Make its key and certificate."""
+        """Create key and certificate."""
         key = ec.generate_private_key(ec.SECP256R1())
         own = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self.name)])
@@ -52,7 +52,7 @@ class Authority(msgspec.Struct, frozen=True):
         return self
 
     def issue(self, name: str, *, groups: Sequence[str] = (), hosts: Sequence[str] = ()) -> Pair:
-        """A new `NAME.crt` and `NAME.key`: a client's, with its groups, and if it has hosts a server's too."""
+        """Issue `NAME.crt` and `NAME.key` for a client with groups, and for a server too if it has hosts."""
         authority = x509.load_pem_x509_certificate(self.pair.certificate.read_bytes())
         signer = serialization.load_pem_private_key(self.pair.key.read_bytes(), password=None)
         assert isinstance(signer, ec.EllipticCurvePrivateKey)
@@ -82,7 +82,7 @@ class Authority(msgspec.Struct, frozen=True):
 
 
 def write_signing_keys(private: Path, public: Path) -> None:
-    """Write a new key pair without a certificate: what signs the tokens of service accounts."""
+    """Write a new key pair without a certificate, for tokens of service accounts."""
     key = ec.generate_private_key(ec.SECP256R1())
     write_private(private, _pem(key))
     write_private(
@@ -92,7 +92,7 @@ def write_signing_keys(private: Path, public: Path) -> None:
 
 
 def write_private(file: Path, content: bytes) -> None:
-    """Write a file that nobody but its owner can read, at once or not at all."""
+    """Write a file with access for its owner only, atomically."""
     fresh = file.with_name(f"{file.name}.{os.getpid()}")
     fresh.unlink(missing_ok=True)
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:

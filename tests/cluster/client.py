@@ -1,6 +1,6 @@
-"""Requests to an API server, as the tests need them: every answer as it came. Never sends anything twice.
+"""Requests to an API server for tests, with unmodified responses. Never repeats a request.
 
-This is not how the product talks to a cluster: tests of that must not lean on it.
+Independent of the client of the product, so that tests do not rely on it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _WARNING = re.compile(r'299 - "(.*)"$', re.DOTALL)
 
 
 class Refused(Exception):  # noqa: N818 - an answer, and often the one a test wants
-    """The API server said no: `code` is HTTP's, `reason` and `message` are those of its Status."""
+    """An error response of the API server: `code` is the HTTP status, `reason` and `message` are those of its Status."""
 
     def __init__(self, code: int, reason: str, message: str) -> None:
         super().__init__(f"{code} {reason}: {message}")
@@ -29,7 +29,7 @@ class Refused(Exception):  # noqa: N818 - an answer, and often the one a test wa
 
 
 class Client:
-    """Somebody who talks to the API server at `address`: who is known by a client certificate, a token, or not at all."""
+    """A client of the API server at `address`, with a client certificate, a token or no credentials."""
 
     def __init__(self, address: str, authority: Path, pair: Pair | None = None, token: str | None = None) -> None:
         self._host = urllib.parse.urlsplit(address).netloc
@@ -39,9 +39,9 @@ class Client:
             self._context.load_cert_chain(pair.certificate, pair.key)
 
     def __call__(self, method: str, path: str, body: Any = None, *, sent: str = "application/json") -> Any:
-        """What `path` answers, decoded from JSON; `body` is sent as JSON of the media type `sent`.
+        """Send a request and decode the JSON response; `body` is sent as JSON with the media type `sent`.
 
-        Raises Refused for any code but 2xx, OSError if there is no connection.
+        Raises Refused for any status but 2xx, OSError without a connection.
         """
         return msgspec.json.decode(self.text(method, path, body, sent=sent))
 
@@ -54,19 +54,19 @@ class Client:
         sent: str = "application/json",
         accept: str = "application/json",
     ) -> bytes:
-        """The same, as it came."""
-        return self._asked(method, path, body, {"Accept": accept, "Content-Type": sent})[0]
+        """Send a request and return the response as text."""
+        return self._send(method, path, body, {"Accept": accept, "Content-Type": sent})[0]
 
     def warnings(self, method: str, path: str, body: Any, *, sent: str = "application/json") -> list[str]:
-        """What the API server warns of when it is asked that."""
-        _, headers = self._asked(method, path, body, {"Content-Type": sent})
-        said = (_WARNING.match(value) for value in headers.get_all("Warning", ()))
-        return [match[1].replace('\\"', '"') for match in said if match]
+        """Return the warnings of the API server for a request."""
+        _, headers = self._send(method, path, body, {"Content-Type": sent})
+        matches = (_WARNING.match(value) for value in headers.get_all("Warning", ()))
+        return [match[1].replace('\\"', '"') for match in matches if match]
 
-    def _asked(
+    def _send(
         self, method: str, path: str, body: Any, headers: dict[str, str]
     ) -> tuple[bytes, http.client.HTTPMessage]:
-        """What is answered, as it came, and its headers."""
+        """Return the response and its headers."""
         connection = http.client.HTTPSConnection(self._host, timeout=_SECONDS, context=self._context)
         if self._token is not None:
             headers = {**headers, "Authorization": f"Bearer {self._token}"}

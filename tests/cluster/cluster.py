@@ -1,6 +1,6 @@
-"""What tests do to a control plane that runs: objects, users, tokens, namespaces that are gone afterwards.
+"""Operations of tests on a running control plane: objects, users, tokens, and temporary namespaces.
 
-It does what is needed of the controllers that are not there, and no more. Never starts or ends anything.
+Replaces the missing controllers only as far as needed. Never starts or stops anything.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MERGE = "application/merge-patch+json"
 
 
 class Cluster:
-    """The control plane in the folder of `layout` that listens at `address`."""
+    """The control plane in the folder of `layout` at `address`."""
 
     def __init__(self, layout: Layout, address: str) -> None:
         self.layout = layout
@@ -34,30 +34,30 @@ class Cluster:
 
     @classmethod
     def at(cls, folder: Path) -> Cluster:
-        """The one that runs in `folder`."""
+        """Return the control plane that runs in `folder`."""
         layout = Layout(folder)
         return cls(layout, address_in(layout.kubeconfig))
 
     @property
     def kubeconfig(self) -> Path:
-        """A kubeconfig with a context for each user that is there from the start; the current one is `admin`."""
+        """Kubeconfig with a context for each predefined user; the current one is `admin`."""
         return self.layout.kubeconfig
 
     @property
     def authority(self) -> Path:
-        """The certificate, in PEM, of who vouches for the API server."""
+        """The CA certificate of the API server, in PEM."""
         return self.layout.clients.pair.certificate
 
     def client(self, user: str) -> Client:
-        """A user who is known by a client certificate: `admin`, or one that `user` has made."""
+        """Return a client with a certificate: for `admin`, or a user created by `user`."""
         return Client(self.address, self.authority, self.layout.pair(user))
 
     def bearer(self, token: str | None) -> Client:
-        """Who has a token; without one, nobody that is known."""
+        """Return a client with a token; without one, an anonymous client."""
         return Client(self.address, self.authority, token=token)
 
     def user(self, name: str, rules: Sequence[dict[str, Any]]) -> Path:
-        """A new user who may do what `rules`, of a ClusterRole, allow; gives their kubeconfig."""
+        """Create a user with the `rules` of a ClusterRole; returns the kubeconfig."""
         pair = self.layout.clients.issue(name)
         if rules:
             role = {"apiVersion": f"{_RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": f"user:{name}"}}
@@ -68,7 +68,7 @@ class Cluster:
         return kubeconfig
 
     def bind(self, user: str, role: str, namespace: str = "") -> None:
-        """Give a user the rights of a ClusterRole, or of a Role in a namespace, and wait until they are in force."""
+        """Bind a user to a ClusterRole, or to a Role in a namespace, and wait until that takes effect."""
         kind, where = ("Role", f"/namespaces/{namespace}") if namespace else ("ClusterRole", "")
         inside = {"namespace": namespace} if namespace else {}
         binding = {
@@ -83,7 +83,7 @@ class Cluster:
             eventually(functools.partial(self._may, user, _question(rule, namespace)))
 
     def service_account_token(self, namespace: str, name: str, seconds: int = 3600) -> str:
-        """A token of a service account, which is made if it is not there."""
+        """Return a token of a service account, which is created if necessary."""
         account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": namespace}}
         self.apply([account])
         request = {
@@ -95,23 +95,23 @@ class Cluster:
         return str(self.admin("POST", path, request)["status"]["token"])
 
     def apply(self, objects: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Create objects or change them to what is given, with their status; gives them as they are in the cluster.
+        """Create or update objects with their status; returns them as stored.
 
-        A new Namespace gets its service account `default`, without which it would take no pods. Waits for kinds whose
-        definition has just been applied. Raises Refused.
+        A new Namespace gets its service account `default`, as it would accept no pods without. Waits for kinds with a
+        new definition. Raises Refused.
         """
-        return [self._apply(thing) for thing in objects]
+        return [self._apply(resource_object) for resource_object in objects]
 
-    def path(self, thing: dict[str, Any]) -> str:
-        """Where the API has an object, by its kind, namespace and name. Raises LookupError for an unknown kind."""
-        return self._place(thing)[0]
+    def path(self, resource_object: dict[str, Any]) -> str:
+        """Return the API path of an object, by its kind, namespace and name. Raises LookupError for an unknown kind."""
+        return self._place(resource_object)[0]
 
-    def delete(self, thing: dict[str, Any]) -> None:
-        """Remove an object that is there."""
-        self.admin("DELETE", self.path(thing), {"propagationPolicy": "Background", "gracePeriodSeconds": 0})
+    def delete(self, resource_object: dict[str, Any]) -> None:
+        """Delete an existing object."""
+        self.admin("DELETE", self.path(resource_object), {"propagationPolicy": "Background", "gracePeriodSeconds": 0})
 
     def remove_namespace(self, name: str) -> None:
-        """Remove a namespace with all that is in it."""
+        """Remove a namespace with all its objects."""
         path = f"/api/v1/namespaces/{name}"
         self.admin("DELETE", path)
         for resources in self._collections():
@@ -121,33 +121,37 @@ class Cluster:
         self.admin("PUT", f"{path}/finalize", document)
 
     def compact(self) -> None:
-        """Let etcd forget what is not in force any more, so that no list that was begun can be continued.
+        """Compact etcd, so that no list can be continued.
 
-        Nor by other tests: for a cluster of one's own.
+        This affects other tests: use a separate cluster.
         """
         address = self.layout.storage_address.read_text(encoding="utf-8")
         etcd = Client(address, self.layout.storage.pair.certificate, self.layout.pair("kube-apiserver-etcd-client"))
         revision = etcd("POST", "/v3/kv/range", {"key": "AA=="})["header"]["revision"]
         etcd("POST", "/v3/kv/compaction", {"revision": revision, "physical": True})
 
-    def _apply(self, thing: dict[str, Any]) -> dict[str, Any]:
-        path, resource = eventually(lambda: self._place(thing), LookupError)
+    def _apply(self, resource_object: dict[str, Any]) -> dict[str, Any]:
+        path, resource = eventually(lambda: self._place(resource_object), LookupError)
         query = "fieldManager=tests&force=true"
-        applied: dict[str, Any] = self.admin("PATCH", f"{path}?{query}", thing, sent="application/apply-patch+yaml")
-        if "status" in thing and f"{resource}/status" in self._resources(thing["apiVersion"]):
-            status = {key: thing[key] for key in ("apiVersion", "kind", "status")}
+        applied: dict[str, Any] = self.admin(
+            "PATCH", f"{path}?{query}", resource_object, sent="application/apply-patch+yaml"
+        )
+        if "status" in resource_object and f"{resource}/status" in self._resources(resource_object["apiVersion"]):
+            status = {key: resource_object[key] for key in ("apiVersion", "kind", "status")}
             status["metadata"] = {
-                key: thing["metadata"][key] for key in ("name", "namespace") if key in thing["metadata"]
+                key: resource_object["metadata"][key]
+                for key in ("name", "namespace")
+                if key in resource_object["metadata"]
             }
             applied = self.admin("PATCH", f"{path}/status?{query}", status, sent="application/apply-patch+yaml")
-        if thing["kind"] == "Namespace":
-            where = {"name": "default", "namespace": thing["metadata"]["name"]}
+        if resource_object["kind"] == "Namespace":
+            where = {"name": "default", "namespace": resource_object["metadata"]["name"]}
             self._apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": where})
         return applied
 
-    def _place(self, thing: dict[str, Any]) -> tuple[str, str]:
-        """(the path of an object, its resource)."""
-        version, kind, metadata = thing["apiVersion"], thing["kind"], thing["metadata"]
+    def _place(self, resource_object: dict[str, Any]) -> tuple[str, str]:
+        """Return the path of an object and its resource."""
+        version, kind, metadata = resource_object["apiVersion"], resource_object["kind"], resource_object["metadata"]
         for name, resource in self._resources(version).items():
             if resource["kind"] == kind and "/" not in name:
                 inside = f"/namespaces/{metadata.get('namespace', 'default')}" if resource["namespaced"] else ""
@@ -156,16 +160,16 @@ class Cluster:
 
     def _resources(self, version: str) -> dict[str, dict[str, Any]]:
         try:
-            return {found["name"]: found for found in self.admin("GET", _root(version))["resources"]}
+            return {resource["name"]: resource for resource in self.admin("GET", _root(version))["resources"]}
         except Refused as refused:
             if refused.code in {http.client.NOT_FOUND, http.client.SERVICE_UNAVAILABLE}:
                 return {}
             raise
 
     def _collections(self) -> list[str]:
-        """Paths of all that can be in a namespace, of every group that answers, with its {namespace} to fill in."""
-        asked = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-        answers = [msgspec.json.decode(self.admin.text("GET", path, accept=asked)) for path in ("/api", "/apis")]
+        """Return the paths of all namespaced resources of every available group, with a {namespace} placeholder."""
+        media_type = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+        answers = [msgspec.json.decode(self.admin.text("GET", path, accept=media_type)) for path in ("/api", "/apis")]
         paths: dict[tuple[str, str], str] = {}
         for group in (group for answer in answers for group in answer["items"]):
             name = group["metadata"].get("name", "")
@@ -173,7 +177,7 @@ class Cluster:
                 root = _root(f"{name}/{version['version']}" if name else version["version"])
                 for resource in version.get("resources", ()):
                     if resource["scope"] == "Namespaced" and {"list", "delete"} <= set(resource["verbs"]):
-                        # What is served in several versions is emptied once.
+                        # Resources of several versions are deleted once.
                         one = f"{root}/namespaces/{{namespace}}/{resource['resource']}"
                         paths.setdefault((name, resource["resource"]), one)
         return [*paths.values()]
@@ -182,36 +186,36 @@ class Cluster:
         try:
             items = self.admin("GET", path)["items"]
         except Refused as refused:
-            # A kind whose definition has just gone is among what is served for a moment yet.
+            # A kind is still listed briefly after its definition was deleted.
             if refused.code != http.client.NOT_FOUND:
                 raise
             return
-        for found in items:
-            one = f"{path}/{found['metadata']['name']}"
-            if found["metadata"].get("finalizers"):
-                self.admin("PATCH", one, {"metadata": {"finalizers": None}}, sent=_MERGE)
-            self.admin("DELETE", one, {"propagationPolicy": "Background", "gracePeriodSeconds": 0})
+        for stored in items:
+            object_path = f"{path}/{stored['metadata']['name']}"
+            if stored["metadata"].get("finalizers"):
+                self.admin("PATCH", object_path, {"metadata": {"finalizers": None}}, sent=_MERGE)
+            self.admin("DELETE", object_path, {"propagationPolicy": "Background", "gracePeriodSeconds": 0})
 
-    def _may(self, user: str, asked: dict[str, Any]) -> bool:
+    def _may(self, user: str, review: dict[str, Any]) -> bool:
         review = {
             "kind": "SubjectAccessReview",
             "apiVersion": "authorization.k8s.io/v1",
-            "spec": {"user": user} | asked,
+            "spec": {"user": user} | review,
         }
         answer = self.admin("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
         return bool(answer["status"]["allowed"])
 
 
 def eventually(look: Callable[[], T | None], *errors: type[Exception]) -> T:
-    """What `look` gives as soon as that is something, and it raises none of `errors`: what is applied is not yet in force.
+    """Call `look` until its result is true and it raises none of `errors`, as changes take effect with a delay.
 
-    Raises what it raised last, or TimeoutError.
+    Raises the last error, or TimeoutError.
     """
     until = time.monotonic() + _SECONDS
     while True:
         try:
-            if found := look():
-                return found
+            if result := look():
+                return result
         except errors:
             if time.monotonic() > until:
                 raise
@@ -225,11 +229,11 @@ def _root(version: str) -> str:
 
 
 def _question(rule: dict[str, Any], namespace: str) -> dict[str, Any]:
-    """One thing that a rule allows, as an access review asks for it."""
+    """Return the access review for one permission of a rule."""
     verb = rule["verbs"][0]
     if paths := rule.get("nonResourceURLs"):
         return {"nonResourceAttributes": {"path": paths[0].replace("*", "/"), "verb": verb}}
     resource, _, subresource = rule["resources"][0].partition("/")
     named = {"name": rule["resourceNames"][0]} if rule.get("resourceNames") else {}
-    asked = {"group": rule["apiGroups"][0], "resource": resource, "subresource": subresource, "verb": verb}
-    return {"resourceAttributes": asked | named | ({"namespace": namespace} if namespace else {})}
+    attributes = {"group": rule["apiGroups"][0], "resource": resource, "subresource": subresource, "verb": verb}
+    return {"resourceAttributes": attributes | named | ({"namespace": namespace} if namespace else {})}

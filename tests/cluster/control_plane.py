@@ -1,4 +1,4 @@
-"""etcd and kube-apiserver as children of this process, from keys to readiness. Never outlive it.
+"""etcd and kube-apiserver as child processes, from keys to readiness. They never outlive this process.
 
 They listen on the loopback address only.
 """
@@ -41,7 +41,7 @@ class Programs(msgspec.Struct, frozen=True):
 
 
 def programs() -> Programs:
-    """Both programs, built if need be: minutes, the first time. Raises NoGoError where there is no Go."""
+    """Return both programs, built if necessary (minutes the first time). Raises NoGoError without Go."""
     version = "k8s.io/component-base/version"
     major, minor, _ = KUBERNETES.removeprefix("v").split(".")
     stamps = {"gitVersion": KUBERNETES, "gitMajor": major, "gitMinor": minor}
@@ -53,7 +53,7 @@ def programs() -> Programs:
 
 
 class EndedError(RuntimeError):
-    """A program has ended by itself; the message has the end of its log."""
+    """A program ended unexpectedly; the message has the end of its log."""
 
     def __init__(self, layout: Layout, program: str) -> None:
         super().__init__(end(layout, program))
@@ -61,7 +61,7 @@ class EndedError(RuntimeError):
 
 
 class Plane:
-    """A control plane: where its API server listens, and its programs."""
+    """A control plane: the address of its API server, and its programs."""
 
     def __init__(self, layout: Layout, address: str, commands: Mapping[str, Sequence[str]]) -> None:
         self.address = address
@@ -70,52 +70,52 @@ class Plane:
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str) -> None:
-        """Start one of its programs, as it was before if it has run before."""
+        """Start one of its programs, with the same arguments as before."""
         self._children[name] = _start(self._layout, name, self._commands[name])
 
     def halt(self, name: str) -> None:
-        """End one of its programs, which may be started again."""
+        """Stop one of its programs, which may be started again."""
         child = self._children.pop(name)
         child.kill()
         child.wait()
 
     def end(self) -> None:
-        """End all of them."""
+        """Stop all programs."""
         for child in self._children.values():
             child.kill()
         for name in [*self._children]:
             self.halt(name)
 
     def ended(self) -> str | None:
-        """The name of a program that has ended by itself, if one has."""
+        """Return the name of a program that ended unexpectedly, if any."""
         return next((name for name, child in self._children.items() if child.poll() is not None), None)
 
 
 @contextlib.contextmanager
 def running(layout: Layout, port: int | None, tokens: str) -> Iterator[Plane]:
-    """A control plane that is ready, in the folder of `layout`.
+    """Run a control plane in the folder of `layout` and provide it when it is ready.
 
-    `port` is the API server's, by default any that is free; `tokens` what is in the file of static tokens. Raises
-    RuntimeError with the end of a log if a program does not come up.
+    `port` is the port of the API server, by default any free one; `tokens` is the content of the static token file.
+    Raises RuntimeError with the end of a log if a program fails to start.
     """
-    found = programs()
+    binaries = programs()
     for folder in (layout.pki, layout.kubeconfigs, layout.run / "log"):
         folder.mkdir(parents=True)
     _write_keys(layout)
     write_private(layout.tokens, tokens.encode())
-    plane = _ready(layout, found, port)
+    plane = _ready(layout, binaries, port)
     try:
         yield plane
     finally:
         plane.end()
 
 
-def _ready(layout: Layout, found: Programs, port: int | None) -> Plane:
-    """Both programs, on ports that nobody else has: one that was free may be somebody's a moment later."""
+def _ready(layout: Layout, binaries: Programs, port: int | None) -> Plane:
+    """Start both programs on free ports; retries, as another process may take such a port meanwhile."""
     for left in reversed(range(_TRIES)):
         own, storage = port or free_port(), free_port()
         try:
-            return _started(layout, found, own, storage)
+            return _started(layout, binaries, own, storage)
         except EndedError as error:
             is_ours = error.program == "etcd" or port is None
             if not (left and is_ours and _IN_USE in str(error)):
@@ -124,13 +124,13 @@ def _ready(layout: Layout, found: Programs, port: int | None) -> Plane:
     raise AssertionError("the last try gives a control plane, or raises")
 
 
-def _started(layout: Layout, found: Programs, own: int, storage: int) -> Plane:
+def _started(layout: Layout, binaries: Programs, port: int, storage: int) -> Plane:
     write_private(layout.storage_address, f"https://{LOOPBACK}:{storage}".encode())
     commands = {
-        "etcd": [str(found.etcd), *_etcd_flags(layout, storage)],
-        "kube-apiserver": [str(found.kube_apiserver), *_kube_apiserver_flags(layout, storage, own)],
+        "etcd": [str(binaries.etcd), *_etcd_flags(layout, storage)],
+        "kube-apiserver": [str(binaries.kube_apiserver), *_kube_apiserver_flags(layout, storage, port)],
     }
-    plane = Plane(layout, f"https://{LOOPBACK}:{own}", commands)
+    plane = Plane(layout, f"https://{LOOPBACK}:{port}", commands)
     with contextlib.ExitStack() as undone:
         undone.callback(plane.end)
         for name in commands:
@@ -141,7 +141,7 @@ def _started(layout: Layout, found: Programs, own: int, storage: int) -> Plane:
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody listens at."""
+    """Return a free port of the loopback address."""
     for port in random.SystemRandom().sample(_PORTS, 100):
         with socket.socket() as listener, contextlib.suppress(OSError):
             listener.bind((LOOPBACK, port))
@@ -150,7 +150,7 @@ def free_port() -> int:
 
 
 def end(layout: Layout, program: str, lines: int = 20) -> str:
-    """The last lines of a program's log, for a message."""
+    """Return the last lines of a program's log for a message."""
     log = layout.log(program)
     text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     return "\n".join([f"{program} has ended; the end of {log}:", *text.splitlines()[-lines:]])
@@ -245,7 +245,7 @@ def _start(layout: Layout, name: str, command: Sequence[str]) -> subprocess.Pope
             stdout=log,
             stderr=log,
             start_new_session=True,
-            # This process has one thread, and SIGKILL leaves it no other way to take its children with it.
+            # Safe, as this process has one thread; the only way to end the children after SIGKILL.
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
         )
 

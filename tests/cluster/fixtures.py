@@ -1,4 +1,4 @@
-"""The fixtures of tests that talk to a cluster; `tests/conftest.py` gives them to all. Never start one before it is asked for."""
+"""Fixtures for tests with a cluster; `tests/conftest.py` exports them. A cluster is started only on demand."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from tests.oracles.program import NoGoError
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Cluster]:
-    """The control plane that all tests of this run share, from all workers. Skips the test where there is no Go."""
+    """The control plane shared by all tests and workers of this run. Skips the test without Go."""
     base = tmp_path_factory.getbasetemp()
     yield from started((base if worker_id == "master" else base.parent) / "cluster")
 
 
 @pytest.fixture
 def own_cluster(tmp_path: Path) -> Iterator[Cluster]:
-    """A control plane for a test that does to it what others would not survive."""
+    """A control plane for a single test with destructive changes."""
     yield from started(tmp_path / "cluster")
 
 
 @pytest.fixture(scope="module")
 def module_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A control plane for the tests of one module, for who looks at all of a cluster: nothing changes but by them."""
+    """A control plane for the tests of one module that depend on the whole state of the cluster."""
     yield from started(tmp_path_factory.mktemp("module") / "cluster")
 
 
 @pytest.fixture
 def namespace(cluster: Cluster) -> Iterator[str]:
-    """The name of a namespace of the test's own, which goes afterwards with all that is in it."""
+    """The name of a namespace for this test, removed afterwards with all its objects."""
     name = f"test-{uuid.uuid4().hex[:12]}"
     cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}])
     yield name
@@ -43,10 +43,10 @@ def namespace(cluster: Cluster) -> Iterator[str]:
 
 
 def started(folder: Path) -> Iterator[Cluster]:
-    """The control plane in `folder`, as a fixture yields it. Skips the test where there is no Go."""
+    """Run the control plane in `folder` for a fixture. Skips the test without Go."""
     try:
-        with used(folder) as found:
-            yield found
+        with used(folder) as running_cluster:
+            yield running_cluster
     except NoGoError as error:
         assert "CI" not in os.environ, "CI needs go: it builds the control plane"
         pytest.skip(str(error))

@@ -1,6 +1,6 @@
-"""A stand-in for a kubelet: a Node, and a TLS server that answers what the API server asks it on behalf of people.
+"""A kubelet stand-in: a Node, and a TLS server for requests of the API server on behalf of users.
 
-It answers from documents; it runs nothing, and lets nobody in but the API server.
+Responds with fixed documents, runs nothing, and accepts only the API server.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from tests.cluster.cluster import Cluster
 
 @contextlib.contextmanager
 def kubelet(cluster: Cluster, documents: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """A Node whose kubelet answers `documents`: JSON by path, `configz` or `metrics/cadvisor`; what is not there is 404.
+    """Create a Node with a kubelet that serves `documents`: JSON by path, `configz` or `metrics/cadvisor`; else 404.
 
-    Gives the Node. Skips the test on a machine that has no address but the loopback one: the API server calls no
-    kubelet there.
+    Provides the Node. Skips the test on a machine with only the loopback address, as the API server calls no kubelet
+    there.
     """
     address = own_address()
     name = f"node-{uuid.uuid4().hex[:12]}"
@@ -52,7 +52,7 @@ def kubelet(cluster: Cluster, documents: Mapping[str, Any]) -> Iterator[dict[str
         address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
 
     with Server((address, 0), Handler) as server:
-        # The handshake is left to the thread of the connection: who never says hello keeps nobody waiting.
+        # The handshake runs in the thread of the connection, so that an idle client blocks no others.
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
@@ -82,8 +82,8 @@ def _node(cluster: Cluster, name: str, address: str, port: int) -> Iterator[dict
 
 
 def own_address() -> str:
-    """An address of this machine that is not the loopback one; nothing is sent to find it. Skips if there is none."""
-    # Of documentation, RFC 5737 and RFC 3849: the system only says from which address it would send.
+    """Return an address of this machine that is not loopback, without sending data. Skips the test if there is none."""
+    # Documentation addresses (RFC 5737, RFC 3849): connect() only selects the source address.
     for family, other in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
         with socket.socket(family, socket.SOCK_DGRAM) as sender, contextlib.suppress(OSError):
             sender.connect((other, 9))

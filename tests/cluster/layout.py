@@ -1,4 +1,4 @@
-"""Where the things of a control plane are below its folder, and whether that folder is one's own. Never reads them."""
+"""Paths of a control plane below its folder, and ownership of that folder. Never reads the files."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from tests.cluster.authority import Authority, Pair
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """The paths of a control plane whose folder is `folder`.
+    """Paths of a control plane in the folder `folder`.
 
-    What it writes is in `run`, which goes when it ends; beside it are the kubeconfig of people, and what those that
-    start, use and end a control plane meet at.
+    Its files are in `run`, which is deleted when it ends; beside it are the kubeconfig for users, and the lock files of
+    its users.
     """
 
     folder: Path
 
     def claim(self) -> None:
-        """Make the folder if need be. Raises FileExistsError if it holds things that are not a control plane's."""
+        """Create the folder if necessary. Raises FileExistsError if it contains unrelated files."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         ours = {self.run, self.kubeconfig, self.pid, self.door, self.users, self.supervisor_log}
         if foreign := next((file for file in self.folder.iterdir() if file not in ours), None):
@@ -29,12 +29,12 @@ class Layout(msgspec.Struct, frozen=True):
             file.touch(mode=0o600)
 
     def clear(self) -> None:
-        """Remove what a control plane has written."""
+        """Delete the files of a control plane."""
         self.kubeconfig.unlink(missing_ok=True)
         shutil.rmtree(self.run, ignore_errors=True)
 
     def remove(self) -> None:
-        """Remove all that `claim` has made and a control plane has written, and the folder if that leaves it empty."""
+        """Delete all that `claim` created and a control plane has written, and the folder if it is empty then."""
         self.clear()
         for file in (self.pid, self.door, self.users, self.supervisor_log):
             file.unlink(missing_ok=True)
@@ -51,7 +51,7 @@ class Layout(msgspec.Struct, frozen=True):
 
     @property
     def kubeconfigs(self) -> Path:
-        """Those of users that tests make."""
+        """Kubeconfigs of users created by tests."""
         return self.run / "kubeconfigs"
 
     @property
@@ -61,27 +61,27 @@ class Layout(msgspec.Struct, frozen=True):
 
     @property
     def storage_address(self) -> Path:
-        """Holds etcd's URL."""
+        """URL of etcd."""
         return self.run / "etcd.url"
 
     @property
     def kubeconfig(self) -> Path:
-        """Is there as long as the control plane is ready."""
+        """Exists while the control plane is ready."""
         return self.folder / "kubeconfig"
 
     @property
     def pid(self) -> Path:
-        """Of the supervisor, who locks it."""
+        """PID of the supervisor, which locks the file."""
         return self.folder / "pid"
 
     @property
     def door(self) -> Path:
-        """Locked by who starts a control plane, and by one that ends."""
+        """Lock for starting and ending a control plane."""
         return self.folder / "door.lock"
 
     @property
     def users(self) -> Path:
-        """Locked, shared, by each who uses a control plane that ends with its users."""
+        """Shared lock of all users of a control plane that ends with them."""
         return self.folder / "users.lock"
 
     @property
@@ -93,22 +93,22 @@ class Layout(msgspec.Struct, frozen=True):
 
     @property
     def clients(self) -> Authority:
-        """Vouches for users and for the API server."""
+        """CA of users and of the API server."""
         return Authority(self.pki, "cluster")
 
     @property
     def storage(self) -> Authority:
-        """Vouches for etcd and its one client: who reaches etcd is above RBAC."""
+        """CA of etcd and its only client: access to etcd bypasses RBAC."""
         return Authority(self.pki, "storage")
 
     @property
     def kubelets(self) -> Authority:
-        """Vouches for kubelets, and for the API server when it calls them."""
+        """CA of kubelets, and of the API server as their client."""
         return Authority(self.pki, "kubelets")
 
     @property
     def front_proxy(self) -> Authority:
-        """Vouches for the API server when it calls extension API servers."""
+        """CA of the API server as client of extension API servers."""
         return Authority(self.pki, "front-proxy")
 
     def pair(self, name: str) -> Pair:

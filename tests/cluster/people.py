@@ -1,4 +1,4 @@
-"""Who a control plane knows from the start, each with the rights of somebody one meets. Never gives rights to others."""
+"""Predefined users of a control plane, with typical permissions. Never binds other users."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ UNAVAILABLE = {
 
 
 def furnish(cluster: Cluster, token: str) -> list[Person]:
-    """Make the users, and what every cluster has: service accounts, the rules of `view`, `edit` and `admin`; an API is down.
+    """Create the users and the defaults of every cluster: service accounts, rules of `view`, `edit` and `admin`, a
+    failed API.
 
-    `token` is what the user `robot` is known by.
+    `token` is the token of the user `robot`.
     """
     _aggregate(cluster)
     for name in NAMESPACES:
@@ -49,18 +50,20 @@ def furnish(cluster: Cluster, token: str) -> list[Person]:
 
 
 def _aggregate(cluster: Cluster) -> None:
-    """Give aggregated roles their rules, as the controller does that is not there."""
+    """Fill in the rules of aggregated roles, in place of the missing controller."""
     path = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
     roles = {role["metadata"]["name"]: role for role in cluster.admin("GET", path)["items"]}
     for name in ("view", "edit", "admin"):  # each takes in the one before
-        (wanted,) = (chosen["matchLabels"].items() for chosen in roles[name]["aggregationRule"]["clusterRoleSelectors"])
-        summed = [role["rules"] for role in roles.values() if wanted <= role["metadata"].get("labels", {}).items()]
-        rules = [rule for found in summed for rule in found or ()]
+        (labels,) = (
+            selector["matchLabels"].items() for selector in roles[name]["aggregationRule"]["clusterRoleSelectors"]
+        )
+        summed = [role["rules"] for role in roles.values() if labels <= role["metadata"].get("labels", {}).items()]
+        rules = [rule for rule_list in summed for rule in rule_list or ()]
         roles[name] = cluster.admin("PATCH", f"{path}/{name}", {"rules": rules}, sent="application/merge-patch+json")
 
 
 def _everything_but_secrets(cluster: Cluster) -> list[dict[str, Any]]:
-    """RBAC can only allow: every resource of the core group by its name, and all of every other group."""
+    """Return rules for all resources except Secrets: RBAC only allows, so core resources are listed by name."""
     core = [resource["name"] for resource in cluster.admin("GET", "/api/v1")["resources"]]
     groups = [group["name"] for group in cluster.admin("GET", "/apis")["groups"]]
     return [

@@ -12,12 +12,14 @@ SAMPLES: Final = Path(__file__).parents[2] / "examples" / "online-shop"
 
 
 def samples() -> Iterator[dict[str, Any]]:
-    """The objects of the samples, after the namespaces they are in."""
+    """Yield the objects of the samples, after the namespaces they are in."""
     files = sorted(SAMPLES.rglob("*.yaml"))
-    objects = [found for file in files for found in yaml.safe_load_all(file.read_text(encoding="utf-8")) if found]
-    named = {found["metadata"]["name"] for found in objects if found["kind"] == "Namespace"}
-    wanted = {found["metadata"].get("namespace", "default") for found in objects}
-    for name in sorted(wanted - named):
+    objects = [sample for file in files for sample in yaml.safe_load_all(file.read_text(encoding="utf-8")) if sample]
+    named = {sample["metadata"]["name"] for sample in objects if sample["kind"] == "Namespace"}
+    namespaces = {sample["metadata"].get("namespace", "default") for sample in objects}
+    for name in sorted(namespaces - named):
         yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
     first = ("Namespace", "ServiceAccount")
-    yield from sorted(objects, key=lambda found: first.index(found["kind"]) if found["kind"] in first else len(first))
+    yield from sorted(
+        objects, key=lambda sample: first.index(sample["kind"]) if sample["kind"] in first else len(first)
+    )

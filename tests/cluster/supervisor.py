@@ -1,8 +1,8 @@
-"""The process that owns a control plane, so that nothing is left of it when its users are gone.
+"""Supervisor process of a control plane, so that no process remains after its users have ended.
 
-It holds a lock on its pid file for as long as it lives: who finds that file unlocked knows that the pid in it means
-nothing. It ends on SIGTERM, when one of its programs ends by itself, and if so started when nobody holds a lock on `users.lock`
-any more, which the system lets go of however a user ends. Never ends a process that is not its child.
+It locks its PID file during its lifetime: if that file is unlocked, the PID in it is stale. It ends on SIGTERM, if one
+of its programs ends, and optionally if no process locks `users.lock` any more; the system releases that lock in any
+case. Never ends a process that is not its child.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ _ROOT = Path(__file__).parent.parent.parent
 
 
 class AlreadyRunningError(RuntimeError):
-    """The folder has a control plane that runs."""
+    """A control plane is already running in the folder."""
 
 
 def start(folder: Path, port: int | None = None, *, while_used: bool = False) -> None:
-    """Start a supervisor with a control plane in `folder`, and wait until that is ready.
+    """Start a supervisor with a control plane in `folder`, and wait until it is ready.
 
-    `port` is where the API server is to listen. Raises AlreadyRunningError, FileExistsError if the folder holds other
-    things, NoGoError, and RuntimeError with the end of a log if it does not come up.
+    `port` is the port of the API server. Raises AlreadyRunningError, FileExistsError if the folder contains unrelated
+    files, NoGoError, and RuntimeError with the end of a log if it fails to start.
     """
     layout = Layout(folder)
     layout.claim()
@@ -53,22 +53,22 @@ def start(folder: Path, port: int | None = None, *, while_used: bool = False) ->
 
 
 def stop(folder: Path) -> bool:
-    """End the supervisor of `folder` with all it started, and wait for that. False if none runs."""
-    found = pid(folder)
-    if found is None:
+    """End the supervisor of `folder` with its programs, and wait for that. False if none runs."""
+    process = pid(folder)
+    if process is None:
         return False
     with contextlib.suppress(ProcessLookupError):
-        os.kill(found, signal.SIGTERM)
+        os.kill(process, signal.SIGTERM)
     until = time.monotonic() + _SECONDS
-    while pid(folder) == found:
+    while pid(folder) == process:
         if time.monotonic() > until:
-            raise TimeoutError(f"process {found} does not end")
+            raise TimeoutError(f"process {process} does not end")
         time.sleep(0.05)
     return True
 
 
 def pid(folder: Path) -> int | None:
-    """The process that owns the control plane in `folder`, if there is one."""
+    """Return the PID of the supervisor in `folder`, if it runs."""
     try:
         with Layout(folder).pid.open("rb") as opened:
             return None if _lock(opened, fcntl.LOCK_SH) else int(opened.read() or 0) or None
@@ -78,7 +78,7 @@ def pid(folder: Path) -> int | None:
 
 @contextlib.contextmanager
 def without_server(folder: Path) -> Iterator[None]:
-    """Halt the API server of `folder` while the block lasts, and wait until it is back; what it has stored stays."""
+    """Halt the API server of `folder` during the block, and wait until it is back; its data remains."""
     owner, cluster = pid(folder), Cluster.at(folder)
     if owner is None:
         raise RuntimeError(f"no cluster runs in {folder}")
@@ -96,7 +96,7 @@ def without_server(folder: Path) -> Iterator[None]:
 
 
 def _answers(cluster: Cluster) -> bool:
-    """Whether its API server is ready."""
+    """Return True if the API server is ready."""
     try:
         cluster.admin.text("GET", "/readyz")
     except (OSError, http.client.HTTPException, Refused):
@@ -106,9 +106,9 @@ def _answers(cluster: Cluster) -> bool:
 
 @contextlib.contextmanager
 def used(folder: Path) -> Iterator[Cluster]:
-    """The control plane that runs in `folder`, started if need be; the last of all its users to leave ends it.
+    """Use the control plane in `folder`, started if necessary; the last user ends it.
 
-    Raises what `start` does.
+    Raises the errors of `start`.
     """
     layout = Layout(folder)
     layout.claim()
@@ -148,13 +148,13 @@ def _start(layout: Layout, port: int | None, *, while_used: bool) -> None:
 
 
 def main() -> int:
-    """Leave behind a process that owns a control plane until it is told to end."""
+    """Run in the background and own a control plane until SIGTERM."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--port", type=int)
     parser.add_argument("--while-used", action="store_true")
-    given = parser.parse_args()
-    layout = Layout(given.folder)
+    options = parser.parse_args()
+    layout = Layout(options.folder)
     os.umask(0o077)
     with layout.door.open("ab") as door, layout.pid.open("r+b") as held:
         fcntl.flock(held, fcntl.LOCK_EX)  # free but for those who look whether it is: who starts one is at the door
@@ -165,7 +165,7 @@ def main() -> int:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda number, _: sys.exit(128 + number))
         try:
-            _own(layout, given.port, (lambda: _is_used(layout, door)) if given.while_used else (lambda: True))
+            _own(layout, options.port, (lambda: _is_used(layout, door)) if options.while_used else (lambda: True))
         except RuntimeError as error:
             print(error, file=sys.stderr)
             return 1
@@ -175,25 +175,25 @@ def main() -> int:
 
 def _own(layout: Layout, port: int | None, is_used: Callable[[], bool]) -> None:
     token = secrets.token_urlsafe(32)
-    asked: list[Callable[[], None]] = []
+    requests: list[Callable[[], None]] = []
     with running(layout, port, f'{token},{ROBOT},{ROBOT},""\n') as plane:
-        signal.signal(_HALT, lambda *_: asked.append(lambda: plane.halt("kube-apiserver")))
-        signal.signal(_GO_ON, lambda *_: asked.append(lambda: plane.start("kube-apiserver")))
+        signal.signal(_HALT, lambda *_: requests.append(lambda: plane.halt("kube-apiserver")))
+        signal.signal(_GO_ON, lambda *_: requests.append(lambda: plane.start("kube-apiserver")))
         cluster = Cluster(layout, plane.address)
         write_kubeconfig(layout.kubeconfig, plane.address, layout.clients.pair.certificate, furnish(cluster, token))
         try:
             while is_used():
                 if program := plane.ended():
                     raise EndedError(layout, program)
-                while asked:
-                    asked.pop(0)()
+                while requests:
+                    requests.pop(0)()
                 time.sleep(_LOOK)
         finally:
             layout.kubeconfig.unlink(missing_ok=True)
 
 
 def _is_used(layout: Layout, door: BinaryIO) -> bool:
-    """Whether somebody holds `users.lock`. If not, the door stays shut, so that nobody comes in while this ends."""
+    """Return True if a process locks `users.lock`. Otherwise the door stays locked, so that no user enters meanwhile."""
     if not _lock(door, fcntl.LOCK_EX):
         return True
     with layout.users.open("ab") as users:

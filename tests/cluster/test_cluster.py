@@ -1,4 +1,4 @@
-"""The control plane of the tests is a real one, with the people and the faults that tests of clusters are about."""
+"""The control plane of the tests: a real one, with predefined users and faults."""
 
 from __future__ import annotations
 
@@ -161,12 +161,12 @@ def test_admission_policies_are_enforced(cluster: Cluster, namespace: str) -> No
         cluster.delete(policy)
 
 
-def refusal(cluster: Cluster, thing: dict[str, Any]) -> Refused | None:
+def refusal(cluster: Cluster, resource_object: dict[str, Any]) -> Refused | None:
     try:
-        cluster.apply([thing])
+        cluster.apply([resource_object])
     except Refused as refused:
         return refused
-    cluster.delete(thing)
+    cluster.delete(resource_object)
     return None
 
 
@@ -184,8 +184,8 @@ def test_custom_resources_are_served(cluster: Cluster, namespace: str) -> None:
     boat = {"apiVersion": f"{group}/v1", "kind": "Boat", "metadata": {"name": "one", "namespace": namespace}}
     try:
         cluster.apply([definition, boat | {"spec": {"size": 3}}])
-        (found,) = cluster.admin("GET", f"/apis/{group}/v1/boats")["items"]
-        assert found["spec"] == {"size": 3}
+        (boat,) = cluster.admin("GET", f"/apis/{group}/v1/boats")["items"]
+        assert boat["spec"] == {"size": 3}
         with pytest.raises(Refused, match="must be of type integer"):
             cluster.admin("POST", f"/apis/{group}/v1/namespaces/{namespace}/boats", boat | {"spec": {"size": "big"}})
     finally:
@@ -197,7 +197,7 @@ def test_long_lists_have_pages(cluster: Cluster, namespace: str) -> None:
     path = f"/api/v1/namespaces/{namespace}/configmaps?limit=2"
     first = cluster.admin("GET", path)
     second = cluster.admin("GET", f"{path}&continue={first['metadata']['continue']}")
-    names = [found["metadata"]["name"] for page in (first, second) for found in page["items"]]
+    names = [config_map["metadata"]["name"] for page in (first, second) for config_map in page["items"]]
     assert names == ["map-0", "map-1", "map-2", "map-3"]
     assert first["metadata"]["remainingItemCount"] == 3
 
@@ -232,7 +232,7 @@ def test_namespace_is_removed_with_its_content(cluster: Cluster) -> None:
     everywhere += (
         cluster.admin("GET", "/api/v1/pods")["items"] + cluster.admin("GET", "/api/v1/serviceaccounts")["items"]
     )
-    assert name not in {found["metadata"]["namespace"] for found in everywhere}
+    assert name not in {resource_object["metadata"]["namespace"] for resource_object in everywhere}
 
 
 def definition(group: str, kind: str, version: str) -> dict[str, Any]:
@@ -248,7 +248,7 @@ def definition(group: str, kind: str, version: str) -> dict[str, Any]:
 
 
 def test_namespace_is_removed_with_kinds_of_all_versions(cluster: Cluster) -> None:
-    """Each of two kinds of a group is served in a version of its own."""
+    """Each of two kinds in a group has a version of its own."""
     name, group = "short-lived-too", "versions.example.com"
     kinds = {"Boat": "v1", "Ship": "v2"}
     definitions = [definition(group, kind, version) for kind, version in kinds.items()]

@@ -1,4 +1,4 @@
-"""A stand-in for a kubelet is reached as a real one is: through the API server, over TLS, by those who may."""
+"""A kubelet stand-in is reached like a real one: through the API server, over TLS, with permission."""
 
 from __future__ import annotations
 

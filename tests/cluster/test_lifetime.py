@@ -1,4 +1,4 @@
-"""A control plane lives as long as somebody uses it, or until it is told to end, and nothing is left of it."""
+"""A control plane lives until its last user ends or it is stopped, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ with used(Path(sys.argv[1])):
 
 @contextlib.contextmanager
 def user(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """A process that uses the cluster of `folder` until its standard input ends."""
+    """A process that uses the cluster of `folder` until its standard input is closed."""
     command = [sys.executable, "-c", _USE, str(folder)]
     with subprocess.Popen(command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -42,7 +42,7 @@ def user(folder: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def addresses(folder: Path) -> list[str]:
-    """Where the programs of a cluster listen."""
+    """Return the addresses of the programs of a cluster."""
     return [Cluster.at(folder).address, Layout(folder).storage_address.read_text()]
 
 
@@ -92,7 +92,7 @@ def test_writes_down_where_its_cluster_is(cluster, worker_id, number):
 
 
 def run_tests(folder: Path, environment: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
-    """A run of pytest of its own, on the two tests that write down where their cluster is."""
+    """Run pytest in a new process, on two tests that record the address of their cluster."""
     file = folder / "test_shared.py"
     file.write_text(_TWO_TESTS)
     plugins = ["-p", "no:cacheprovider", "-p", "tests.cluster.fixtures"]
@@ -111,17 +111,17 @@ def run_tests(folder: Path, environment: dict[str, str], *options: str) -> subpr
 def test_workers_share_a_cluster(cluster: Cluster, tmp_path: Path) -> None:
     ran = run_tests(tmp_path, dict(os.environ), "-n2", "--dist=each")
     assert ran.returncode == 0, ran.stdout
-    found = [written.read_text() for written in tmp_path.glob("test_shared.py.gw*")]
-    assert (len(found), len(set(found))) == (2, 1)
-    assert cluster.address not in found
-    eventually(lambda: not listening(found[0]))
+    recorded = [written.read_text() for written in tmp_path.glob("test_shared.py.gw*")]
+    assert (len(recorded), len(set(recorded))) == (2, 1)
+    assert cluster.address not in recorded
+    eventually(lambda: not listening(recorded[0]))
 
 
-@pytest.mark.parametrize(("extra", "said"), [({}, "2 skipped"), ({"CI": "true"}, "2 errors")])
-def test_without_go_tests_are_skipped_except_in_ci(extra: dict[str, str], said: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("extra", "summary"), [({}, "2 skipped"), ({"CI": "true"}, "2 errors")])
+def test_without_go_tests_are_skipped_except_in_ci(extra: dict[str, str], summary: str, tmp_path: Path) -> None:
     kept = {name: value for name, value in os.environ.items() if name not in {"CI", "PATH"}}
     ran = run_tests(tmp_path, kept | extra | {"XDG_CACHE_HOME": str(tmp_path / "cache")}, "-rs")
-    assert said in ran.stdout
+    assert summary in ran.stdout
     assert "go is not installed" in ran.stdout
 
 
@@ -137,7 +137,7 @@ def test_programs_end_with_a_killed_supervisor(own_cluster: Cluster) -> None:
 
 
 def checkout(folder: Path) -> Path:
-    """A checkout whose setup says that it ran and installs nothing: this one is set up."""
+    """A checkout with a setup script that does nothing, as this one is already set up."""
     (folder / "scripts").mkdir(parents=True)
     for name in ("tests", "examples", ".venv"):
         (folder / name).symlink_to(_ROOT / name)
@@ -149,7 +149,7 @@ def checkout(folder: Path) -> Path:
 
 
 def test_up_and_down(cluster: Cluster, tmp_path: Path) -> None:
-    """By the script that people call, from another folder, beside a cluster that stays as it is."""
+    """Runs the script from another folder, next to a cluster that must not change."""
     root = checkout(tmp_path / "checkout")
 
     def command(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -173,7 +173,8 @@ def test_up_and_down(cluster: Cluster, tmp_path: Path) -> None:
         assert f"https://127.0.0.1:{port}" in up.stdout
         assert f"export KUBECONFIG={folder}/kubeconfig" in up.stdout
         names = {
-            found["metadata"]["name"] for found in Cluster.at(folder).admin("GET", "/apis/apps/v1/deployments")["items"]
+            deployment["metadata"]["name"]
+            for deployment in Cluster.at(folder).admin("GET", "/apis/apps/v1/deployments")["items"]
         }
         assert "storefront" in names
         again = command("up", "--dir", folder)
@@ -226,7 +227,7 @@ def taken():
     return listener.getsockname()[1]
 
 held, choose = [], control_plane.free_port
-# API server and etcd, try by try.
+# Ports of API server and etcd for each attempt.
 ports = iter([taken(), choose(), choose(), taken()])
 control_plane.free_port = lambda: next(ports, None) or choose()
 with control_plane.running(Layout(Path(sys.argv[1])), None, 'a,b,c,""\\n') as plane:

@@ -1,1 +1,1 @@
-"""Nodes of several distributions as folders of real files, and programs that really run under the names of Kubernetes'."""
+"""Nodes of several distributions as folders of real files, with real processes named like Kubernetes programs."""

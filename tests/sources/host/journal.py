@@ -1,4 +1,4 @@
-"""systemd's journald as it really is, with a journal of its own below a folder; it sees nothing of this machine's."""
+"""A real journald of systemd with its own journal below a folder; it cannot see the journal of this machine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ installed = bool(_PROGRAM and shutil.which("journalctl") and shutil.which("unsha
 
 @contextlib.contextmanager
 def journald(folder: Path) -> Iterator[Path]:
-    """The socket for the output of services of a journald that keeps its journal in `folder`, while it runs."""
+    """Run a journald that stores its journal in `folder`; provides the socket for the output of services."""
     folder.mkdir(parents=True)
     words = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", _SCRIPT, "sh", str(folder), _PROGRAM]
     with subprocess.Popen(words, stderr=subprocess.DEVNULL) as process:
@@ -45,13 +45,13 @@ def journald(folder: Path) -> Iterator[Path]:
 
 
 def _answers(place: Path) -> bool:
-    """Whether somebody listens at a socket by now: it is there a moment earlier."""
+    """Return True if the socket accepts connections; the file exists a moment earlier."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stream:
         return stream.connect_ex(str(place)) == 0
 
 
 def output_of_a_service(place: Path) -> socket.socket:
-    """What systemd gives a service as its standard error (sd_journal_stream_fd(3)): the name, and five choices."""
+    """Return the standard error of a systemd service (sd_journal_stream_fd(3)): the name, and five options."""
     stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     stream.connect(str(place))
     stream.sendall(b"k3s\n\n6\n0\n0\n0\n0\n")

@@ -1,6 +1,6 @@
-"""Roots of nodes: folders with the files that distributions of Kubernetes put there, and processes that really run.
+"""Root folders of nodes: files as distributions install them, and real processes.
 
-The command lines are those of kubeadm 1.34, K3s and RKE2 1.34, and of the images of EKS, AKS and GKE, cut down.
+The command lines are those of kubeadm 1.34, K3s and RKE2 1.34, and of the images of EKS, AKS and GKE, shortened.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def put(root: Path, path: str, text: str, mode: int = 0o600) -> Path:
 
 
 def system(root: Path) -> None:
-    """What every Linux has."""
+    """Write the files of any Linux system."""
     put(root, "/etc/passwd", USERS, 0o644)
     put(root, "/etc/group", GROUPS, 0o644)
     put(root, "/etc/hostname", "Node-1\n", 0o644)
@@ -160,12 +160,12 @@ def system(root: Path) -> None:
 
 
 def unit(root: Path, name: str, folder: str = "/usr/lib/systemd/system") -> None:
-    """A unit of systemd."""
+    """Write a systemd unit."""
     put(root, f"{folder}/{name}.service", "[Service]\nExecStart=/usr/bin/kubelet\n", 0o644)
 
 
 def kubeadm(root: Path) -> None:
-    """A node of the control plane."""
+    """Write the files of a control plane node."""
     system(root)
     unit(root, "kubelet")
     put(root, "/usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf", "[Service]\n", 0o644)
@@ -187,12 +187,12 @@ def kubeadm(root: Path) -> None:
 
 
 def flannel(root: Path, path: str) -> None:
-    """The configuration of a network plugin, with one that is chained to it."""
+    """Return the configuration of a network plugin with a chained one."""
     put(root, path, json.dumps({"name": "cbr0", "plugins": [{"type": "flannel"}, {"type": "portmap"}]}), 0o644)
 
 
 def rancher(root: Path, name: str) -> None:
-    """A server of K3s or RKE2."""
+    """Write the files of a K3s or RKE2 server."""
     system(root)
     home = f"/var/lib/rancher/{name}"
     for kubeconfig in ("admin", "scheduler", "controller"):
@@ -207,22 +207,22 @@ def rancher(root: Path, name: str) -> None:
 
 
 def k3s_log(programs: Mapping[str, Sequence[str]], moment: dt.datetime | None = None) -> list[str]:
-    """What K3s logs at its start, each line with the moment."""
+    """Return the lines that K3s logs at start, with their time."""
     time = (moment or dt.datetime.now(dt.UTC)).isoformat(timespec="seconds").replace("+00:00", "Z")
-    said = ["Starting k3s v1.34.1+k3s1 (24fc436e)"]
-    said += [" ".join(("Running", name, *flags)) for name, flags in programs.items()]
-    return [f'time="{time}" level=info msg={json.dumps(text)}' for text in said]
+    messages = ["Starting k3s v1.34.1+k3s1 (24fc436e)"]
+    messages += [" ".join(("Running", name, *flags)) for name, flags in programs.items()]
+    return [f'time="{time}" level=info msg={json.dumps(text)}' for text in messages]
 
 
 @contextlib.contextmanager
 def titled(title: str, lines: Iterable[str], stderr: int) -> Iterator[int]:
-    """The number of a process whose command line is a title alone, while it runs; it writes `lines` to `stderr` itself."""
+    """Run a process with a title as its command line, which writes `lines` to `stderr`; provides its PID."""
     with subprocess.Popen([title], executable="/bin/sh", stdin=subprocess.PIPE, stderr=stderr, text=True) as process:
         assert process.stdin is not None
         script = "".join(f"printf '%s\\n' {shlex.quote(line)} >&2\n" for line in lines)
         process.stdin.write(f"{script}exec 3>&1\n")
         process.stdin.flush()
-        # What it does last shows that it has written everything.
+        # The last action shows that all lines were written.
         while not Path(f"/proc/{process.pid}/fd/3").exists():
             time.sleep(0.001)
         yield process.pid
@@ -230,14 +230,14 @@ def titled(title: str, lines: Iterable[str], stderr: int) -> Iterator[int]:
 
 @contextlib.contextmanager
 def running(programs: Mapping[str, Sequence[str]]) -> Iterator[list[int]]:
-    """The numbers of processes with these command lines, while they run: shells that wait for what to do."""
+    """Run processes with these command lines: shells that wait for input; provides their PIDs."""
     started = [
         subprocess.Popen([name, "-s", "--", *flags], executable="/bin/sh", stdin=subprocess.PIPE)
         for name, flags in programs.items()
     ]
     try:
         for process in started:
-            # The command line of a program is set last, when whoever started it goes on already.
+            # The command line is set last, after its parent continues.
             while not Path(f"/proc/{process.pid}/cmdline").read_bytes():
                 time.sleep(0.001)
         yield [process.pid for process in started]
@@ -247,12 +247,12 @@ def running(programs: Mapping[str, Sequence[str]]) -> Iterator[list[int]]:
 
 
 def show(root: Path, pids: Sequence[int]) -> None:
-    """Put what the kernel says of processes below a root, and of the first one of all."""
+    """Write the kernel data of processes below a root, and that of PID 1."""
     for pid in (1, *pids):
         (root / f"proc/{pid}/ns").mkdir(parents=True)
         for name in ("cmdline", "stat", "status"):
             shutil.copyfile(f"/proc/{pid}/{name}", root / f"proc/{pid}/{name}")
-        # Of a process of another user not even this may be known.
+        # Access is denied for processes of other users.
         with contextlib.suppress(PermissionError):
             (root / f"proc/{pid}/ns/net").symlink_to(Path(f"/proc/{pid}/ns/net").readlink())
     for name in ("stat", "sys/kernel/random/boot_id"):
@@ -266,13 +266,13 @@ def show(root: Path, pids: Sequence[int]) -> None:
 
 
 def open_files(root: Path, pid: int) -> None:
-    """Put below a root where the open files of a process lead, as its own system would say it."""
+    """Write the open files of a process below a root, with targets as its own system shows them."""
     folder = root / f"proc/{pid}/fd"
     folder.mkdir()
     for link in Path(f"/proc/{pid}/fd").iterdir():
         try:
             target = link.readlink()
         except FileNotFoundError:
-            # A shell has files open for a moment while it redirects others.
+            # A shell briefly opens files during redirection.
             continue
         (folder / link.name).symlink_to("/" / target.relative_to(root) if target.is_relative_to(root) else target)

@@ -1,4 +1,4 @@
-"""What is collected from nodes of each distribution: real files with their modes, processes that run, nothing made up."""
+"""Collection from nodes of each distribution, with real files, modes and processes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ OWN = os.getuid(), os.getgid()
 
 
 def of(collected: CollectedNode, kind: str) -> dict[str, Any]:
-    (found,) = [document for document in collected.documents if document["kind"] == kind]
-    return found
+    (match,) = [document for document in collected.documents if document["kind"] == kind]
+    return match
 
 
 def data(collected: CollectedNode, kind: str) -> Any:
@@ -53,7 +53,7 @@ def test_complete_node_has_no_gaps(kubeadm: CollectedNode) -> None:
 
 
 def test_etcd_only_node_has_no_other_gaps(tmp_path: Path) -> None:
-    """Nobody is told that the API server of such a node is unknown; where its manifest is, it is."""
+    """A missing API server is not reported on such a node, unless its manifest exists."""
     nodes.system(tmp_path)
     put(tmp_path, "/etc/kubernetes/manifests/etcd.yaml", "apiVersion: v1\nkind: Pod\n")
     with nodes.running({"etcd": nodes.PROGRAMS["etcd"]}) as pids:
@@ -66,11 +66,11 @@ def test_etcd_only_node_has_no_other_gaps(tmp_path: Path) -> None:
 
 
 def test_file_entry_has_mode_and_owner(kubeadm: CollectedNode) -> None:
-    found = data(kubeadm, "KubeletInfo")["kubeConfigFile"]
-    assert found["path"] == "/etc/kubernetes/kubelet.conf"
-    assert found["permissions"] == 0o600
-    assert (found["ownership"]["uid"], found["ownership"]["gid"]) == OWN
-    names = {key: value for key, value in found["ownership"].items() if key.endswith("name")}
+    document = data(kubeadm, "KubeletInfo")["kubeConfigFile"]
+    assert document["path"] == "/etc/kubernetes/kubelet.conf"
+    assert document["permissions"] == 0o600
+    assert (document["ownership"]["uid"], document["ownership"]["gid"]) == OWN
+    names = {key: value for key, value in document["ownership"].items() if key.endswith("name")}
     assert names == ({"username": "root", "groupname": "root"} if OWN == (0, 0) else {})
 
 
@@ -79,30 +79,30 @@ def test_endless_user_id_is_ignored(tmp_path: Path, file: str) -> None:
     nodes.kubeadm(tmp_path)
     text = f"long:x:{'9' * 5000}:0:::\nowner:x:{OWN[file == 'group']}:0:::\n"
     put(tmp_path, f"/etc/{file}", text, 0o644)
-    found = data(collect(str(tmp_path)), "KubeletInfo")["kubeConfigFile"]
-    assert found["ownership"]["username" if file == "passwd" else "groupname"] == "owner"
+    document = data(collect(str(tmp_path)), "KubeletInfo")["kubeConfigFile"]
+    assert document["ownership"]["username" if file == "passwd" else "groupname"] == "owner"
 
 
 def test_kubelet_document_has_its_configuration(kubeadm: CollectedNode) -> None:
-    found = data(kubeadm, "KubeletInfo")
-    assert "--config=/var/lib/kubelet/config.yaml" in found["cmdLine"]
-    assert json.loads(found["configFile"]["content"])["readOnlyPort"] == 0
-    assert found["clientCAFile"]["path"] == "/etc/kubernetes/pki/ca.crt"
-    assert [entry["path"] for entry in found["serviceFiles"]] == [
+    document = data(kubeadm, "KubeletInfo")
+    assert "--config=/var/lib/kubelet/config.yaml" in document["cmdLine"]
+    assert json.loads(document["configFile"]["content"])["readOnlyPort"] == 0
+    assert document["clientCAFile"]["path"] == "/etc/kubernetes/pki/ca.crt"
+    assert [entry["path"] for entry in document["serviceFiles"]] == [
         "/usr/lib/systemd/system/kubelet.service",
         "/usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf",
     ]
 
 
 def test_control_plane_document_has_its_files(kubeadm: CollectedNode) -> None:
-    found = data(kubeadm, "ControlPlaneInfo")
-    server = found["APIServerInfo"]
+    document = data(kubeadm, "ControlPlaneInfo")
+    server = document["APIServerInfo"]
     assert "--authorization-mode=Node,RBAC" in server["cmdLine"]
     assert server["specsFile"]["permissions"] == 0o600
     assert json.loads(server["auditPolicyFile"]["content"])["rules"] == [{"level": "Metadata"}]
-    assert found["schedulerInfo"]["configFile"]["path"] == "/etc/kubernetes/scheduler.conf"
-    assert found["etcdDataDir"]["permissions"] == 0o700
-    assert {entry["path"]: entry["permissions"] for entry in found["PKIFiles"]} == {
+    assert document["schedulerInfo"]["configFile"]["path"] == "/etc/kubernetes/scheduler.conf"
+    assert document["etcdDataDir"]["permissions"] == 0o700
+    assert {entry["path"]: entry["permissions"] for entry in document["PKIFiles"]} == {
         "/etc/kubernetes/pki/apiserver.crt": 0o644,
         "/etc/kubernetes/pki/apiserver.key": 0o600,
         "/etc/kubernetes/pki/ca.crt": 0o644,
@@ -154,8 +154,7 @@ def test_open_ports_are_listening_sockets(tmp_path: Path) -> None:
     ):
         nodes.show(tmp_path, [])
         ports = {
-            (item["localAddress"], item["localPort"])
-            for item in data(collect(str(tmp_path)), "OpenPortsList")["tcpPorts"]
+            (row["localAddress"], row["localPort"]) for row in data(collect(str(tmp_path)), "OpenPortsList")["tcpPorts"]
         }
         assert ("127.0.0.1", listening.getsockname()[1]) in ports
         assert other.getsockname() not in ports
@@ -319,19 +318,19 @@ def kubelet_with(root: Path, *flags: str) -> dict[str, Any]:
 )
 def test_file_of_another_kind_is_not_read(tmp_path: Path, text: str, why: str) -> None:
     put(tmp_path, "/etc/shadow", text)
-    found = kubelet_with(tmp_path, "--config=/etc/shadow")
-    assert "content" not in found["data"]["configFile"]
-    assert whys(found)["configFile.content"] == why
+    document = kubelet_with(tmp_path, "--config=/etc/shadow")
+    assert "content" not in document["data"]["configFile"]
+    assert whys(document)["configFile.content"] == why
 
 
 def test_values_of_all_types_are_kept(tmp_path: Path) -> None:
     text = "kind: KubeletConfiguration\na: 2026-11-26\nb: !!binary aGk=\nd: 0o17\n1: {2: 3}\ne: ~\n"
     put(tmp_path, "/config", text)
     content = kubelet_with(tmp_path, "--config=/config")["data"]["configFile"]["content"]
-    found = json.loads(content)
-    assert found["a"] == "2026-11-26"
-    assert found["1"] == {"2": 3}
-    assert found["e"] is None
+    configuration = json.loads(content)
+    assert configuration["a"] == "2026-11-26"
+    assert configuration["1"] == {"2": 3}
+    assert configuration["e"] is None
 
 
 def test_unreadable_kube_proxy_configuration_is_reported(tmp_path: Path) -> None:
@@ -341,16 +340,16 @@ def test_unreadable_kube_proxy_configuration_is_reported(tmp_path: Path) -> None
     with nodes.running({"kube-proxy": ["--config=/config", "--kubeconfig=/kubeconfig"]}) as pids:
         nodes.show(tmp_path, pids)
     collected = collect(str(tmp_path))
-    found = of(collected, "KubeProxyInfo")
-    assert found["data"]["kubeConfigFile"]["permissions"] == 0o640
-    assert whys(found)["configuration"] == "it holds no KubeProxyConfiguration"
+    document = of(collected, "KubeProxyInfo")
+    assert document["data"]["kubeConfigFile"]["permissions"] == 0o640
+    assert whys(document)["configuration"] == "it holds no KubeProxyConfiguration"
     assert "KubeProxyConfiguration" not in {document["kind"] for document in collected.documents}
 
 
 def test_pipe_as_configuration_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "config")
-    found = kubelet_with(tmp_path, "--config=/config")
-    assert whys(found)["configFile.content"] == "it is not a regular file"
+    document = kubelet_with(tmp_path, "--config=/config")
+    assert whys(document)["configFile.content"] == "it is not a regular file"
 
 
 def test_relative_path_is_reported(tmp_path: Path) -> None:
@@ -358,14 +357,14 @@ def test_relative_path_is_reported(tmp_path: Path) -> None:
 
 
 def test_missing_file_is_reported(tmp_path: Path) -> None:
-    found = kubelet_with(tmp_path, "--kubeconfig=/none")
-    assert "kubeConfigFile" not in found["data"]
-    assert {"field": "kubeConfigFile", "why": "there is no such file", "path": "/none"} in found["notRead"]
+    document = kubelet_with(tmp_path, "--kubeconfig=/none")
+    assert "kubeConfigFile" not in document["data"]
+    assert {"field": "kubeConfigFile", "why": "there is no such file", "path": "/none"} in document["notRead"]
 
 
 def test_node_name_is_the_hostname_override(tmp_path: Path) -> None:
-    assert kubelet_with(tmp_path, "--hostname-override=told")["metadata"]["name"] == "told"
-    assert {item["metadata"]["name"] for item in collect(str(tmp_path), "said").documents} == {"said"}
+    assert kubelet_with(tmp_path, "--hostname-override=override")["metadata"]["name"] == "override"
+    assert {document["metadata"]["name"] for document in collect(str(tmp_path), "argument").documents} == {"argument"}
 
 
 def test_a_node_without_a_name_is_refused(tmp_path: Path) -> None:
@@ -402,7 +401,7 @@ def test_plugin_is_the_one_the_runtime_calls(
 ) -> None:
     nodes.system(tmp_path)
     for name, types in files.items():
-        plugins = [{"type": item} for item in types]
+        plugins = [{"type": plugin_type} for plugin_type in types]
         put(
             tmp_path,
             f"/etc/cni/net.d/{name}",
@@ -412,7 +411,7 @@ def test_plugin_is_the_one_the_runtime_calls(
 
 
 def as_nobody(look: Callable[[], CollectedNode]) -> CollectedNode:
-    """What somebody without rights gets."""
+    """Return the documents that a user without permissions collects."""
     if os.geteuid():
         return look()
     os.seteuid(65534)
@@ -428,7 +427,7 @@ def test_without_permissions_gaps_are_reported(tmp_path: Path) -> None:
         nodes.show(tmp_path, pids)
     for path in ("var/lib/kubelet", "etc/kubernetes/pki", "etc/cni/net.d"):
         (tmp_path / path).chmod(0)
-    # Folders of pytest are closed to others.
+    # Folders of pytest are private.
     for folder in (tmp_path, *tmp_path.parents[:3]):
         if folder.owner() == tmp_path.owner() and os.geteuid() == 0:
             folder.chmod(folder.stat().st_mode | 0o055)

@@ -1,4 +1,4 @@
-"""Programs in containers: their files are those that they see themselves, not what the node has at the same paths."""
+"""Programs in containers: their files are read in their own root, not at the same paths of the node."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(
 
 @contextlib.contextmanager
 def contained(folder: Path, program: str, flag: str) -> Iterator[None]:
-    """A process with a PID namespace and a file system of its own, as a container has them, and in it files at /mnt."""
+    """Run a process with its own PID namespace and root, as in a container, with files at /mnt."""
     words = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount", "bash", "-c", SCRIPT, "bash"]
     with subprocess.Popen(
         [*words, str(folder), program, flag], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -44,14 +44,19 @@ def contained(folder: Path, program: str, flag: str) -> Iterator[None]:
 
 
 def node_with(root: NodeRoot, program: str, flag: str) -> HostNode:
-    """A node on which this one process runs, as soon as that has taken its name."""
+    """Return a node with this process, after it has set its name."""
 
-    def found() -> Process | None:
+    def find_process() -> Process | None:
         return next(
-            (item for item in list_processes(root).processes if item.program == program and flag in item.words), None
+            (
+                process
+                for process in list_processes(root).processes
+                if process.program == program and flag in process.words
+            ),
+            None,
         )
 
-    process = eventually(found)
+    process = eventually(find_process)
     assert process.contained
     return HostNode("node-1", NodeFiles(root, read_accounts(root)), RunningProcesses((process,)), detect_layout(root))
 
@@ -86,9 +91,9 @@ def test_container_path_is_not_read_on_the_node(tmp_path: Path) -> None:
     with NodeRoot.open(str(tmp_path)) as root:
         (tmp_path / "proc/7").mkdir(parents=True)
         (tmp_path / "proc/7/root").symlink_to(tmp_path)
-        draft = collect_control_plane(
+        document = collect_control_plane(
             HostNode("node-1", NodeFiles(root, read_accounts(root)), RunningProcesses((process,)), detect_layout(root))
         )
-    assert "encryptionProviderConfigFile" not in draft.data["APIServerInfo"]
-    (refusal,) = [item for item in draft.not_read if item.field == "APIServerInfo.encryptionProviderConfigFile"]
+    assert "encryptionProviderConfigFile" not in document.data["APIServerInfo"]
+    (refusal,) = [gap for gap in document.not_read if gap.field == "APIServerInfo.encryptionProviderConfigFile"]
     assert refusal.why == "the files of process 7: what stands at /proc is not the process file system"

@@ -1,6 +1,6 @@
-"""What K3s runs inside its process, as it logs it: to a real journald, to files, and what is said where it did not.
+"""Programs embedded in K3s, from its log in a real journald or in files, and the reported gaps.
 
-K3s is a shell here that calls itself so and logs what K3s does; the journal, its reader and the files are real.
+K3s is a shell here with its name and log messages; the journal, its reader and the files are real.
 """
 
 from __future__ import annotations
@@ -30,26 +30,26 @@ FAKE = {"kube-apiserver": ["--anonymous-auth=true"]}
 journalled = pytest.mark.skipif(not journal.installed, reason="needs systemd and util-linux")
 
 
-def told(root: Path) -> RunningProcesses:
-    with NodeRoot.open(str(root)) as found:
-        return add_embedded(found, list_processes(found), "k3s")
+def collect_processes(root: Path) -> RunningProcesses:
+    with NodeRoot.open(str(root)) as root_folder:
+        return add_embedded(root_folder, list_processes(root_folder), "k3s")
 
 
 def why(root: Path, program: str = "kube-apiserver") -> str:
     with pytest.raises(HostReadError) as caught:
-        told(root).find(program)
+        collect_processes(root).find(program)
     prefix = "k3s runs it in its own process: "
     assert str(caught.value).startswith(prefix)
     return str(caught.value).removeprefix(prefix)
 
 
-def words(programs: Mapping[str, object], found: RunningProcesses) -> dict[str, list[str]]:
-    return {name: list(found.find(name).words[1:]) for name in programs}
+def words(programs: Mapping[str, object], processes: RunningProcesses) -> dict[str, list[str]]:
+    return {name: list(processes.find(name).words[1:]) for name in programs}
 
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Path]:
-    """The root of a node on which systemd's journal has what K3s logged, which runs, and what another process did."""
+    """The root of a node with the K3s log in journald, the running process, and entries of another process."""
     with (
         journal.journald(tmp_path / JOURNAL) as place,
         journal.output_of_a_service(place) as other,
@@ -65,19 +65,19 @@ def service(tmp_path: Path) -> Iterator[Path]:
 
 @journalled
 def test_journal_has_all_command_lines(service: Path) -> None:
-    found = told(service)
-    assert words(PROGRAMS, found) == PROGRAMS
-    server = found.find("kube-apiserver")
+    processes = collect_processes(service)
+    assert words(PROGRAMS, processes) == PROGRAMS
+    server = processes.find("kube-apiserver")
     assert server.get_flag("authorization-mode") == "Node,RBAC"
     assert nodes.HIDDEN not in server.line
-    assert not found.hidden
+    assert not processes.hidden
 
 
 @journalled
 def test_persistent_journal_is_read(service: Path) -> None:
     (service / "var/log").mkdir(parents=True)
     (service / JOURNAL).rename(service / "var/log/journal")
-    assert words(PROGRAMS, told(service)) == PROGRAMS
+    assert words(PROGRAMS, collect_processes(service)) == PROGRAMS
 
 
 @journalled
@@ -127,7 +127,7 @@ def test_missing_journalctl_is_reported(service: Path, monkeypatch: pytest.Monke
 def test_failing_journalctl_is_reported(
     service: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, script: str, reason: str
 ) -> None:
-    """The one place where a program stands in for journalctl, which does none of this by itself."""
+    """The only place with a fake journalctl, as the real one does not fail like this."""
     folder = tmp_path_factory.mktemp("bin")
     nodes.put(folder, "/journalctl", f"#!/bin/sh\n{script}\n", 0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
@@ -143,7 +143,7 @@ def node(tmp_path: Path) -> Path:
 
 
 def logging(node: Path, lines: list[str], title: str = SERVER) -> None:
-    """Let K3s run for a moment and append to its log, and put what the kernel says of it below the root."""
+    """Run K3s briefly, append to its log, and write its kernel data below the root."""
     with (
         (node / LOG.lstrip("/")).open("a", encoding="utf-8") as log,
         nodes.titled(title, lines, log.fileno()) as pid,
@@ -153,15 +153,15 @@ def logging(node: Path, lines: list[str], title: str = SERVER) -> None:
 
 def test_log_has_all_command_lines(node: Path) -> None:
     logging(node, nodes.k3s_log(PROGRAMS))
-    found = told(node)
-    assert words(PROGRAMS, found) == PROGRAMS
-    assert nodes.HIDDEN not in found.find("kube-apiserver").line
+    processes = collect_processes(node)
+    assert words(PROGRAMS, processes) == PROGRAMS
+    assert nodes.HIDDEN not in processes.find("kube-apiserver").line
 
 
 def test_the_last_start_counts(node: Path) -> None:
     nodes.put(node, LOG, "".join(f"{line}\n" for line in nodes.k3s_log(FAKE, LONG_AGO)))
     logging(node, nodes.k3s_log(PROGRAMS))
-    assert words(PROGRAMS, told(node)) == PROGRAMS
+    assert words(PROGRAMS, collect_processes(node)) == PROGRAMS
 
 
 def test_log_of_another_start_is_ignored(node: Path) -> None:
@@ -171,7 +171,7 @@ def test_log_of_another_start_is_ignored(node: Path) -> None:
 
 def test_later_log_entries_are_ignored(node: Path) -> None:
     logging(node, nodes.k3s_log(PROGRAMS) + nodes.k3s_log(FAKE, dt.datetime.now(dt.UTC) + LATER))
-    assert told(node).find("kube-apiserver").get_flag("anonymous-auth") == "false"
+    assert collect_processes(node).find("kube-apiserver").get_flag("anonymous-auth") == "false"
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_timestamps_in_any_zone_with_nanoseconds(node: Path, zone: dt.timezone, 
     now = dt.datetime.now(zone).isoformat(timespec="seconds")
     moment = f"{now[:19]}{fraction}{now[19:].replace('+00:00', 'Z')}"
     logging(node, [f'time="{moment}" level=info msg="Running kubelet --read-only-port=0"'])
-    assert told(node).find("kubelet").get_flag("read-only-port") == "0"
+    assert collect_processes(node).find("kubelet").get_flag("read-only-port") == "0"
     nodes.put(node, LOG, (node / LOG.lstrip("/")).read_text(encoding="utf-8").replace(moment[:4], "2020", 1))
     assert why(node, "kubelet") == "its log does not say how it was started"
 
@@ -204,22 +204,24 @@ def test_timestamps_in_any_zone_with_nanoseconds(node: Path, zone: dt.timezone, 
 def test_values_are_kept_verbatim(node: Path) -> None:
     flags = ['--a="two words"', "--b=c\\d", "--switch=true"]
     logging(node, nodes.k3s_log({"kubelet": flags}))
-    assert told(node).find("kubelet").words == ("kubelet", *flags)
+    assert collect_processes(node).find("kubelet").words == ("kubelet", *flags)
 
 
 def test_beginning_of_a_long_log_is_read(node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = nodes.k3s_log(PROGRAMS)
     monkeypatch.setattr(embedded, "_LOG", sum(len(line) + 1 for line in lines[:3]))
     logging(node, lines)
-    found = told(node)
-    assert words({"kube-apiserver": "", "kube-scheduler": ""}, found)["kube-scheduler"] == PROGRAMS["kube-scheduler"]
+    processes = collect_processes(node)
+    assert (
+        words({"kube-apiserver": "", "kube-scheduler": ""}, processes)["kube-scheduler"] == PROGRAMS["kube-scheduler"]
+    )
     assert why(node, "kubelet").startswith(f"its log was not read: {LOG}: it has more than ")
 
 
 def test_missing_programs_are_reported(node: Path) -> None:
     logging(node, nodes.k3s_log({name: flags for name, flags in PROGRAMS.items() if name != "kube-proxy"}))
     assert why(node, "kube-proxy") == "its log does not say how it was started"
-    assert told(node).find("kubelet").get_flag("read-only-port") == "0"
+    assert collect_processes(node).find("kubelet").get_flag("read-only-port") == "0"
 
 
 def test_other_process_does_not_replace_a_hidden_program(node: Path) -> None:
@@ -228,17 +230,19 @@ def test_other_process_does_not_replace_a_hidden_program(node: Path) -> None:
         nodes.titled("kube-apiserver --anonymous-auth=false", [], 2) as rogue,
     ):
         nodes.show(node, [host, rogue])
-    assert [process.words[-1] for process in told(node).list_on_node("kube-apiserver")] == ["--anonymous-auth=false"]
+    assert [process.words[-1] for process in collect_processes(node).list_on_node("kube-apiserver")] == [
+        "--anonymous-auth=false"
+    ]
     assert "log" in why(node)
 
 
 def test_an_agent_runs_a_kubelet(node: Path) -> None:
     logging(node, nodes.k3s_log({"kubelet": PROGRAMS["kubelet"]}), "/usr/local/bin/k3s agent")
-    assert words({"kubelet": ""}, told(node)) == {"kubelet": PROGRAMS["kubelet"]}
+    assert words({"kubelet": ""}, collect_processes(node)) == {"kubelet": PROGRAMS["kubelet"]}
 
 
 def test_log_written_by_the_parent_is_read(node: Path) -> None:
-    """`k3s server --log`: what writes the file is the parent of what runs everything."""
+    """`k3s server --log`: the process that writes the file is the parent of the one that runs everything."""
     read, write = os.pipe()
     with nodes.titled("k3s server", [], write) as pid:
         nodes.show(node, [pid])
@@ -252,7 +256,7 @@ def test_log_written_by_the_parent_is_read(node: Path) -> None:
     for number, target in enumerate(("/dev/null", "socket:[1]", "socket:[1]", "/var/log/own.log")):
         (parent / f"fd/{number}").symlink_to(target)
     nodes.put(node, "/var/log/own.log", "".join(f"{line}\n" for line in nodes.k3s_log(PROGRAMS)))
-    assert words(PROGRAMS, told(node)) == PROGRAMS
+    assert words(PROGRAMS, collect_processes(node)) == PROGRAMS
 
 
 def test_pipe_as_log_does_not_block(node: Path) -> None:

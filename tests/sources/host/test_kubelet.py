@@ -1,4 +1,4 @@
-"""The configuration of a kubelet that reads a folder of files. Real files, and a process that really runs."""
+"""Configuration of a kubelet with a folder of drop-in files. Real files, and a real process."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ def test_drop_in_files_override_the_file(tmp_path: Path) -> None:
         "kind: KubeletConfiguration\nreadOnlyPort: 1\nauthentication: {webhook: {enabled: true}}\n",
     )
     put(tmp_path, "/more/README", "none of it")
-    found = kubelet_with(tmp_path, "--config=/config", "--config-dir=/more")["data"]["configFile"]
-    assert json.loads(found["content"]) == {
+    document = kubelet_with(tmp_path, "--config=/config", "--config-dir=/more")["data"]["configFile"]
+    assert json.loads(document["content"]) == {
         "kind": "KubeletConfiguration",
         "readOnlyPort": 0,
         "maxPods": 20,
         "authentication": {"anonymous": {"enabled": False}, "webhook": {"enabled": True}},
     }
-    assert found["path"] == "/config"
+    assert document["path"] == "/config"
 
 
 def test_folder_without_file_is_a_configuration(tmp_path: Path) -> None:
     put(tmp_path, "/more/00-k3s.conf", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
-    found = kubelet_with(tmp_path, "--config-dir=/more")["data"]["configFile"]
-    assert json.loads(found["content"])["readOnlyPort"] == 0
+    document = kubelet_with(tmp_path, "--config-dir=/more")["data"]["configFile"]
+    assert json.loads(document["content"])["readOnlyPort"] == 0
 
 
 def test_files_in_subfolders_are_merged(tmp_path: Path) -> None:
@@ -52,14 +52,14 @@ def test_files_in_subfolders_are_merged(tmp_path: Path) -> None:
         put(tmp_path, f"/more/{name}", f"kind: KubeletConfiguration\n{text}\n", 0o640)
     put(tmp_path, "/other/z.conf", "kind: KubeletConfiguration\nmaxPods: 4\n")
     (tmp_path / "more/30-link").symlink_to("/other")
-    found = kubelet_with(tmp_path, "--config-dir=/more")["data"]
-    assert json.loads(found["configFile"]["content"]) == {
+    document = kubelet_with(tmp_path, "--config-dir=/more")["data"]
+    assert json.loads(document["configFile"]["content"]) == {
         "kind": "KubeletConfiguration",
         "authentication": {"anonymous": {"enabled": True}},
         "readOnlyPort": 10255,
         "maxPods": 2,
     }
-    assert {entry["path"]: entry["permissions"] for entry in found["dropInFiles"]} == {
+    assert {entry["path"]: entry["permissions"] for entry in document["dropInFiles"]} == {
         f"/more/{name}": 0o640 for name in texts if name.endswith(".conf")
     }
 
@@ -69,8 +69,8 @@ def test_linked_folder_is_empty_as_for_the_kubelet(tmp_path: Path, folder: str, 
     put(tmp_path, "/config", "kind: KubeletConfiguration\nreadOnlyPort: 10255\n")
     put(tmp_path, "/other/a.conf", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
     (tmp_path / "link").symlink_to("/other")
-    found = kubelet_with(tmp_path, "--config=/config", f"--config-dir={folder}")["data"]["configFile"]
-    assert json.loads(found["content"])["readOnlyPort"] == port
+    document = kubelet_with(tmp_path, "--config=/config", f"--config-dir={folder}")["data"]["configFile"]
+    assert json.loads(document["content"])["readOnlyPort"] == port
 
 
 @pytest.mark.parametrize(
@@ -84,36 +84,36 @@ def test_partly_unreadable_folder_has_no_content(tmp_path: Path, files: list[str
     for name in files:
         put(tmp_path, f"/more/{name}", "kind: KubeletConfiguration\n")
     put(tmp_path, "/config", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
-    found = kubelet_with(tmp_path, "--config=/config", "--config-dir=/more")
-    assert "content" not in found["data"]["configFile"]
+    document = kubelet_with(tmp_path, "--config=/config", "--config-dir=/more")
+    assert "content" not in document["data"]["configFile"]
     for field in ("configFile.content", "dropInFiles"):
-        assert {"field": field, "why": why, "path": path} in found["notRead"]
+        assert {"field": field, "why": why, "path": path} in document["notRead"]
 
 
 def test_relative_folder_is_reported(tmp_path: Path) -> None:
     put(tmp_path, "/config", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
-    found = kubelet_with(tmp_path, "--config=/config", "--config-dir=more")
-    assert "content" not in found["data"]["configFile"]
-    assert whys(found)["configFile.content"].startswith("the path depends on")
+    document = kubelet_with(tmp_path, "--config=/config", "--config-dir=more")
+    assert "content" not in document["data"]["configFile"]
+    assert whys(document)["configFile.content"].startswith("the path depends on")
 
 
 @pytest.mark.parametrize("folder", ["/none", "/empty"])
 def test_empty_folder_is_no_configuration(tmp_path: Path, folder: str) -> None:
     (tmp_path / "empty").mkdir()
-    found = kubelet_with(tmp_path, f"--config-dir={folder}")
-    assert "configFile" not in found["data"]
-    assert "configFile.content" in whys(found)
+    document = kubelet_with(tmp_path, f"--config-dir={folder}")
+    assert "configFile" not in document["data"]
+    assert "configFile.content" in whys(document)
 
 
 def test_missing_folder_keeps_the_file(tmp_path: Path) -> None:
     put(tmp_path, "/config", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
-    found = kubelet_with(tmp_path, "--config=/config", "--config-dir=/none")["data"]["configFile"]
-    assert json.loads(found["content"])["readOnlyPort"] == 0
+    document = kubelet_with(tmp_path, "--config=/config", "--config-dir=/none")["data"]["configFile"]
+    assert json.loads(document["content"])["readOnlyPort"] == 0
 
 
 def test_partly_read_configuration_has_no_content(tmp_path: Path) -> None:
     put(tmp_path, "/config", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
     put(tmp_path, "/more/10-a.conf", "]")
-    found = kubelet_with(tmp_path, "--config=/config", "--config-dir=/more")
-    assert "content" not in found["data"]["configFile"]
-    assert whys(found)["configFile.content"] == "it cannot be read as YAML"
+    document = kubelet_with(tmp_path, "--config=/config", "--config-dir=/more")
+    assert "content" not in document["data"]["configFile"]
+    assert whys(document)["configFile.content"] == "it cannot be read as YAML"

@@ -1,4 +1,4 @@
-"""The files of network plugins, whatever they hold and wherever they are. Real files."""
+"""Files of network plugins with various contents and locations. Real files."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def test_all_files_of_the_folder_are_listed(tmp_path: Path) -> None:
     put(tmp_path, f"{FOLDER}/calico-kubeconfig", nodes.KUBECONFIG, 0o644)
     put(tmp_path, f"{FOLDER}/multus.d/multus.kubeconfig", nodes.KUBECONFIG, 0o640)
     put(tmp_path, f"{FOLDER}/00-old/00-flannel.conf", json.dumps({"type": "flannel"}))
-    found = cni(tmp_path)
-    assert {entry["path"]: entry["permissions"] for entry in found["data"]["CNIConfigFiles"]} == {
+    document = cni(tmp_path)
+    assert {entry["path"]: entry["permissions"] for entry in document["data"]["CNIConfigFiles"]} == {
         f"{FOLDER}/00-old/00-flannel.conf": 0o600,
         f"{FOLDER}/10-calico.conflist": 0o600,
         f"{FOLDER}/calico-kubeconfig": 0o644,
         f"{FOLDER}/multus.d/multus.kubeconfig": 0o640,
     }
-    assert found["data"]["CNINames"] == ["calico"], "runtimes look into no folder below"
-    assert "notRead" not in found
-    assert nodes.HIDDEN not in json.dumps(found)
+    assert document["data"]["CNINames"] == ["calico"], "runtimes ignore subfolders"
+    assert "notRead" not in document
+    assert nodes.HIDDEN not in json.dumps(document)
 
 
 def test_too_deep_plugin_folder_is_reported(tmp_path: Path) -> None:
@@ -50,19 +50,19 @@ def test_too_many_files_are_reported(tmp_path: Path) -> None:
     put(tmp_path, f"{FOLDER}/10-calico.conflist", json.dumps({"plugins": [{"type": "calico"}]}))
     for number in range(2000):
         (tmp_path / FOLDER.lstrip("/") / str(number)).touch()
-    found = cni(tmp_path)
-    assert "CNIConfigFiles" not in found["data"]
-    assert found["notRead"] == [{"field": "CNIConfigFiles", "path": FOLDER, "why": "there are more than 2000 files"}]
+    document = cni(tmp_path)
+    assert "CNIConfigFiles" not in document["data"]
+    assert document["notRead"] == [{"field": "CNIConfigFiles", "path": FOLDER, "why": "there are more than 2000 files"}]
 
 
 @pytest.mark.parametrize("text", ['{"plugins": null}', '{"plugins": 7}', '{"plugins": "flannel"}', "[]", "7"])
 def test_configuration_without_plugins_is_reported(tmp_path: Path, text: str) -> None:
     put(tmp_path, f"{FOLDER}/00-a.conflist", text)
     put(tmp_path, f"{FOLDER}/10-flannel.conflist", json.dumps({"plugins": [{"type": "flannel"}]}))
-    found = cni(tmp_path)
-    assert "CNINames" not in found["data"]
-    assert found["notRead"] == [{"field": "CNINames", "why": "a configuration file of CNI has no list of plugins"}]
-    assert len(found["data"]["CNIConfigFiles"]) == 2
+    document = cni(tmp_path)
+    assert "CNINames" not in document["data"]
+    assert document["notRead"] == [{"field": "CNINames", "why": "a configuration file of CNI has no list of plugins"}]
+    assert len(document["data"]["CNIConfigFiles"]) == 2
 
 
 @pytest.mark.parametrize("address", ["ABC:0016", "0100007F00:0016", f"{'0' * 40}:0016"])

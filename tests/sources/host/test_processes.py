@@ -1,4 +1,4 @@
-"""Processes that really run, found by the command lines that /proc shows, without what is secret in those."""
+"""Real processes, detected by their command lines in /proc with secrets masked."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ INIT = process(1, "/sbin/init")
 
 def test_running_process_is_found_by_name() -> None:
     with running({KUBELET: ["--config=/a b", "--kubeconfig", "/c"]}) as (pid,), NodeRoot.open("/") as root:
-        found = next(item for item in seen(root).processes if item.pid == pid)
-    assert found.program == "kubelet"
-    assert found.get_flag("config") == "/a b"
-    assert found.get_flag("kubeconfig") == "/c"
-    assert found.uid == os.getuid()
-    assert not found.contained
+        process = next(candidate for candidate in seen(root).processes if candidate.pid == pid)
+    assert process.program == "kubelet"
+    assert process.get_flag("config") == "/a b"
+    assert process.get_flag("kubeconfig") == "/c"
+    assert process.uid == os.getuid()
+    assert not process.contained
 
 
 @pytest.mark.parametrize(
@@ -45,9 +45,9 @@ def test_running_process_is_found_by_name() -> None:
 )
 def test_flag_with_an_empty_value_stays_empty(flags: list[str], line: str) -> None:
     with running({KUBELET: flags}) as (pid,), NodeRoot.open("/") as root:
-        found = next(item for item in seen(root).processes if item.pid == pid)
-    assert found.words[3:] == tuple(flags)
-    assert found.line == f"{KUBELET} -s -- {line}"
+        process = next(candidate for candidate in seen(root).processes if candidate.pid == pid)
+    assert process.words[3:] == tuple(flags)
+    assert process.line == f"{KUBELET} -s -- {line}"
 
 
 @pytest.mark.parametrize("title", ["k3s server --v=2", "k3s server --v=2\0", "k3s server --v=2\0\0\0"])
@@ -55,8 +55,8 @@ def test_process_title_is_split(tmp_path: Path, title: str) -> None:
     put(tmp_path, "/proc/7/cmdline", title)
     put(tmp_path, "/proc/7/status", "Uid:\t0\t0\t0\t0\n")
     with NodeRoot.open(str(tmp_path)) as root:
-        (found,) = seen(root).processes
-    assert found.words == ("k3s", "server", "--v=2")
+        (process,) = seen(root).processes
+    assert process.words == ("k3s", "server", "--v=2")
 
 
 def test_endless_user_id_is_ignored(tmp_path: Path) -> None:
@@ -84,16 +84,16 @@ def test_container_processes_are_distinguished() -> None:
         if not started.stdout.readline():
             pytest.skip("this system lets nobody make a PID namespace")
         with NodeRoot.open("/") as root:
-            found = [item for item in seen(root).processes if "echo; read x; true" in item.words]
+            matches = [process for process in seen(root).processes if "echo; read x; true" in process.words]
         started.communicate("\n")
-    assert {item.program: item.contained for item in found} == {"unshare": False, "sh": True}
+    assert {process.program: process.contained for process in matches} == {"unshare": False, "sh": True}
 
 
 def test_empty_proc_is_reported(tmp_path: Path) -> None:
     with NodeRoot.open(str(tmp_path)) as root:
-        found = seen(root)
+        processes = seen(root)
     with pytest.raises(HostReadError, match="/proc: there is no such file"):
-        found.find("kubelet")
+        processes.find("kubelet")
     (tmp_path / "proc").mkdir()
     with NodeRoot.open(str(tmp_path)) as root, pytest.raises(HostReadError, match="shows no processes"):
         seen(root).find("kubelet")

@@ -1,4 +1,4 @@
-"""Files below a root that somebody hostile may have filled: nothing outside is read, nothing waits, nothing is endless."""
+"""Files below a hostile root: nothing outside is read, nothing blocks, and everything is limited."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LIMIT = 1000
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A root beside which there is a file that is nobody's business."""
+    """A root next to a secret file."""
     (tmp_path / "outside").write_text("outside", encoding="utf-8")
     root = tmp_path / "root"
     (root / "etc").mkdir(parents=True)
@@ -26,8 +26,8 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def root(folder: Path) -> Iterator[NodeRoot]:
-    with NodeRoot.open(str(folder)) as found:
-        yield found
+    with NodeRoot.open(str(folder)) as opened:
+        yield opened
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_lines_are_limited(folder: Path, root: NodeRoot) -> None:
 
 def test_folder_descriptor_stays_below_the_root(folder: Path, root: NodeRoot) -> None:
     with root.open_folder("/etc") as descriptor:
-        assert [item.name for item in Path(f"/proc/self/fd/{descriptor}").iterdir()] == ["hostname"]
+        assert [entry.name for entry in Path(f"/proc/self/fd/{descriptor}").iterdir()] == ["hostname"]
     (folder / "out").symlink_to(folder.parent)
     with pytest.raises(MissingFileError), root.open_folder("/out"):
         pass
@@ -131,16 +131,16 @@ def test_list_files_follows_no_links(folder: Path, root: NodeRoot) -> None:
     (folder / "etc/pki/etcd/ca.key").touch()
     (folder / "etc/pki/ca.crt").touch()
     (folder / "etc/pki/loop").symlink_to("..")
-    found = ["/etc/pki/ca.crt", "/etc/pki/etcd/ca.key", "/etc/pki/loop"]
-    assert root.list_files("/etc/pki", 3) == (found, {})
+    expected = ["/etc/pki/ca.crt", "/etc/pki/etcd/ca.key", "/etc/pki/loop"]
+    assert root.list_files("/etc/pki", 3) == (expected, {})
     assert root.list_files("/etc/pki", 0) == (["/etc/pki/ca.crt", "/etc/pki/loop"], {"/etc/pki/etcd": "it is too deep"})
 
 
 def test_files_are_in_the_order_of_go(folder: Path, root: NodeRoot) -> None:
     for name in ("b/2.conf", "b/1.conf", "b-c.conf", "a.conf", "b.d/x.conf"):
         put(folder, f"/conf/{name}", "")
-    found = ["a.conf", "b/1.conf", "b/2.conf", "b-c.conf", "b.d/x.conf"]
-    assert root.list_files("/conf", 1)[0] == [f"/conf/{name}" for name in found]
+    expected = ["a.conf", "b/1.conf", "b/2.conf", "b-c.conf", "b.d/x.conf"]
+    assert root.list_files("/conf", 1)[0] == [f"/conf/{name}" for name in expected]
 
 
 def test_too_many_files_are_rejected(folder: Path, root: NodeRoot, monkeypatch: pytest.MonkeyPatch) -> None:
