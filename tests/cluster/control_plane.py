@@ -28,9 +28,9 @@ KUBERNETES = "v1.34.4"
 LOOPBACK = "127.0.0.1"
 _SECONDS = 120
 _PORTS = range(20000, 32768)
-"""Below those that the system gives to connections, which could otherwise take one between choice and use."""
+"""Ports below the ephemeral range, so that no connection takes one between selection and use."""
 _TRIES = 5
-"""How often ports are chosen that somebody else turns out to have."""
+"""Attempts to find free ports."""
 _IN_USE = "address already in use"
 _SOURCES = Path(__file__).parent
 

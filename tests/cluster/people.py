@@ -26,14 +26,14 @@ UNAVAILABLE = {
         "service": {"namespace": "kube-system", "name": "metrics-server", "port": 443},
     },
 }
-"""The metrics API of a cluster whose metrics server is gone: it is in the lists, and every request of it fails."""
+"""The metrics API of a cluster without its metrics server: it is listed, and every request fails."""
 
 
 def furnish(cluster: Cluster, token: str) -> list[Person]:
-    """Create the users and the defaults of every cluster: service accounts, rules of `view`, `edit` and `admin`, a
-    failed API.
+    """Create the users and the defaults of every cluster.
 
-    `token` is the token of the user `robot`.
+    The defaults are service accounts, rules of `view`, `edit` and `admin`, and an unavailable API. `token` is the token
+    of the user `robot`.
     """
     _aggregate(cluster)
     for name in NAMESPACES:

@@ -31,7 +31,7 @@ from tests.oracles.program import locked
 
 _LOOK = 0.2
 _HALT, _GO_ON = signal.SIGUSR1, signal.SIGUSR2
-"""What tells a supervisor to halt its API server, and to start it again."""
+"""Signals to halt the API server, and to start it again."""
 _SECONDS = 180
 _ROOT = Path(__file__).parent.parent.parent
 

@@ -14,6 +14,11 @@ from kubekeep.model.workload import POD_KINDS, POD_TEMPLATE
 RBAC: Final = "rbac.authorization.k8s.io"
 RBAC_KINDS: Final = ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
 """Kinds that RBAC subjects are joined from."""
+CILIUM_GROUP: Final = "cilium.io"
+CILIUM_NAMESPACES: Final = ("kube-system", "cilium")
+"""Namespaces with Cilium (Cilium docs, Installation using Helm; OpenShift)."""
+CILIUM_SETTINGS: Final = "cilium-config"
+"""Name of the ConfigMap in them with the settings for all namespaces."""
 
 
 def kind_patterns(group: str, kind: str) -> tuple[str, ...]:

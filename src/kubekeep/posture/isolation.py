@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.model import cilium
+from kubekeep.model.cluster import CILIUM_NAMESPACES, CILIUM_SETTINGS
 from kubekeep.model.json_values import as_list, as_mapping
 
 NETWORK_POLICY: Final = "NetworkPolicy"
@@ -62,10 +62,10 @@ def enforcement(objects: Mapping[str, Mapping[str, Sequence[dict[str, Any]]]]) -
 
     What is called like its settings in a namespace of somebody else says nothing.
     """
-    for namespace in cilium.HOMES:
+    for namespace in CILIUM_NAMESPACES:
         for item in objects.get("ConfigMap", {}).get(namespace, ()):
             name, data = as_mapping(item.get("metadata")).get("name"), as_mapping(item.get("data"))
-            if name == cilium.SETTINGS and data.get("enable-policy") == "always":
+            if name == CILIUM_SETTINGS and data.get("enable-policy") == "always":
                 return {"always": True}
     return {}
 

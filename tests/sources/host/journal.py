@@ -22,7 +22,7 @@ mount --bind "$1" /run/log/journal && exec "$2"
 """
 _PATIENCE: Final = 5.0
 installed = bool(_PROGRAM and shutil.which("journalctl") and shutil.which("unshare"))
-"""Whether there is a journald, and what it takes to give it a place of its own."""
+"""True if journald and the tools to isolate it are installed."""
 
 
 @contextlib.contextmanager

@@ -93,7 +93,7 @@ PROGRAMS: Mapping[str, Sequence[str]] = {
     "etcd": ["--data-dir=/var/lib/etcd", "--cert-file=/etc/kubernetes/pki/etcd/server.crt"],
     "/usr/local/bin/kube-proxy": ["--config=/var/lib/kube-proxy/config.conf", "--hostname-override=node-1"],
 }
-"""What runs on a node of the control plane that kubeadm has set up, with files that its administrator added."""
+"""Programs on a control plane node of kubeadm, with files added by its administrator."""
 
 
 K3S = "/var/lib/rancher/k3s"
@@ -133,7 +133,7 @@ K3S_PROGRAMS: Mapping[str, Sequence[str]] = {
     ],
     "kube-proxy": ["--hostname-override=server-1", f"--kubeconfig={K3S}/agent/kubeproxy.kubeconfig"],
 }
-"""What a server of K3s logs that it runs, in this order."""
+"""Programs in the log of a K3s server, in order."""
 
 
 def put(root: Path, path: str, text: str, mode: int = 0o600) -> Path:

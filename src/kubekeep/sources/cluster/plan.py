@@ -9,8 +9,15 @@ import msgspec
 
 from kubekeep.kube.discovery import ApiResource, Catalogue
 from kubekeep.kube.listing import ListQuery
-from kubekeep.model import cilium
-from kubekeep.model.cluster import RBAC, RBAC_KINDS, CoverageGap, expand_kind_names
+from kubekeep.model.cluster import (
+    CILIUM_GROUP,
+    CILIUM_NAMESPACES,
+    CILIUM_SETTINGS,
+    RBAC,
+    RBAC_KINDS,
+    CoverageGap,
+    expand_kind_names,
+)
 from kubekeep.model.control import EVERYTHING, SUBJECT, WORKLOAD
 from kubekeep.model.resource import is_builtin
 from kubekeep.model.resource_types import BUILTIN_TYPES, guess_plural
@@ -133,13 +140,13 @@ def _plan_cilium(scope: ClusterScope, catalogue: Catalogue, namespaces: Namespac
     Installations outside the first of its usual namespaces are rare, so access to the others is optional.
     """
     served = catalogue.find("", "ConfigMap")
-    is_installed = any(served_kind.group == cilium.GROUP for served_kind in catalogue.kinds)
+    is_installed = any(served_kind.group == CILIUM_GROUP for served_kind in catalogue.kinds)
     if served is None or not is_installed or "ConfigMap" not in scope.kinds:
         return
-    for home in cilium.HOMES:
+    for home in CILIUM_NAMESPACES:
         if (namespaces.included and home not in namespaces.selected) or home in namespaces.excluded:
-            query = ListQuery(served=served, namespace=home, name=cilium.SETTINGS)
-            yield ListTask(query, carries_pods=False, is_optional=home != cilium.HOMES[0])
+            query = ListQuery(served=served, namespace=home, name=CILIUM_SETTINGS)
+            yield ListTask(query, carries_pods=False, is_optional=home != CILIUM_NAMESPACES[0])
 
 
 def is_namespace(query: ListQuery) -> bool:

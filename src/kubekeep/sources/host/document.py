@@ -82,7 +82,7 @@ class HostDocument:
         return entries
 
     def _describe(self, field: str, files: NodeFiles, path: str, *, may_be_absent: bool = False) -> dict[str, Any]:
-        """Return the metadata of a file; {} if absent, which is recorded unless `gone`."""
+        """Return the metadata of a file; {} if it is absent, which is recorded unless `may_be_absent`."""
         try:
             return files.describe(path)
         except HostReadError as error:
