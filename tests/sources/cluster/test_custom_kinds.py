@@ -308,7 +308,7 @@ def broken(path: str) -> Fault:
     return always(lambda asked: asked.path == path, lambda exchange: exchange.refuse(403, "Forbidden", "not now"))
 
 
-@pytest.mark.parametrize("wanted", [SCOPE, ONE], ids=["everywhere", "in one namespace"])
+@pytest.mark.parametrize("scope", [SCOPE, ONE], ids=["everywhere", "in one namespace"])
 def test_kinds_of_an_unavailable_group_are_gaps_of_workloads(custom: Cluster, scope: ClusterScope) -> None:
     with (
         front(custom, older(custom), broken(f"/apis/{GROUP}/v1")) as proxy,
