@@ -36,10 +36,8 @@ from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text
 from kubekeep.reports import ReportOptions, load
 from kubekeep.reports.pretty.attacks import write_attacks
-from kubekeep.reports.shared.attack_dot import attack_dot
-from kubekeep.reports.shared.attack_json import attack_document
-from kubekeep.reports.shared.attack_svg import DRAWN, attack_svg
-from kubekeep.reports.shared.layers import layout
+from kubekeep.reports.shared.attack_documents import attack_document, attack_dot
+from kubekeep.reports.shared.attack_svg import DRAWN, attack_svg, layout
 
 SVG = "{http://www.w3.org/2000/svg}"
 GOLDEN = Path(__file__).parent / "golden"

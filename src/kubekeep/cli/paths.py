@@ -128,13 +128,13 @@ def _pretty(assessment: Assessment, stream: TextIO, options: ReportOptions) -> N
 
 
 def _json(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
-    from kubekeep.reports.shared.attack_json import attack_document  # noqa: PLC0415
+    from kubekeep.reports.shared.attack_documents import attack_document  # noqa: PLC0415
 
     stream.write(json_text(attack_document(assessment, _attacks(assessment))) + "\n")
 
 
 def _dot(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001
-    from kubekeep.reports.shared.attack_dot import attack_dot  # noqa: PLC0415
+    from kubekeep.reports.shared.attack_documents import attack_dot  # noqa: PLC0415
 
     stream.write(attack_dot(_attacks(assessment)))
 

@@ -17,7 +17,6 @@ from kubekeep.model.framework import Framework
 from kubekeep.model.location import Location
 from kubekeep.model.text import json_text, utc_text, visible
 from kubekeep.reports.format import ReportFormat, ReportOptions
-from kubekeep.reports.shared.commonmark import code
 from kubekeep.reports.shared.findings import (
     MOST,
     IdentifiedFinding,
@@ -30,11 +29,10 @@ from kubekeep.reports.shared.findings import (
     join_names,
     list_requirements,
     open_findings,
-    reason_text,
     resource_name,
     unevaluated_resources,
 )
-from kubekeep.reports.shared.wording import describe_change
+from kubekeep.reports.shared.wording import code, describe_change, reason_text
 
 _VERSION: Final = "15.2.4"
 _SCHEMA: Final = (

@@ -33,12 +33,11 @@ from kubekeep.reports.shared.findings import (
     frameworks_by_control,
     list_requirements,
     open_findings,
-    reason_text,
     resource_name,
     unevaluated_resources,
     unix_time,
 )
-from kubekeep.reports.shared.wording import describe_change
+from kubekeep.reports.shared.wording import describe_change, reason_text
 
 _VERSION: Final = "1.5.0"
 _CATEGORY, _CLASS, _CREATE, _RULE = 2, 2003, 1, 1

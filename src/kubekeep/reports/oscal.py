@@ -24,7 +24,6 @@ from kubekeep.model.git import GitRepository
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text, utc_text, visible
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
-from kubekeep.reports.shared.commonmark import code
 from kubekeep.reports.shared.findings import (
     MOST,
     IdentifiedFinding,
@@ -32,11 +31,10 @@ from kubekeep.reports.shared.findings import (
     excepted_findings,
     exception_text,
     open_findings,
-    reason_text,
     resource_name,
     unevaluated_resources,
 )
-from kubekeep.reports.shared.wording import describe_change
+from kubekeep.reports.shared.wording import code, describe_change, reason_text
 
 _VERSION: Final = "1.1.3"
 _NAMES: Final = "https://kubekeep.io/ns/oscal"

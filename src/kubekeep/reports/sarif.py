@@ -24,7 +24,7 @@ from kubekeep.model.resource import Resource
 from kubekeep.model.severity import sarif_level
 from kubekeep.model.text import json_text, utc_text, visible
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
-from kubekeep.reports.shared.wording import describe_change
+from kubekeep.reports.shared.wording import describe_change, reason_text
 
 _SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 _ROOT: Final = "SRCROOT"
@@ -118,7 +118,7 @@ def _invocation(assessment: Assessment) -> dict[str, Any]:
     gaps = [
         {
             "level": "warning",
-            "message": {"text": f"not evaluated: {summary.reason.text if summary.reason else 'no reason is known'}"},
+            "message": {"text": f"not evaluated: {reason_text(summary.reason)}"},
             "associatedRule": {"id": summary.control.id, "index": index},
         }
         for index, summary in enumerate(assessment.controls)

@@ -24,7 +24,7 @@ from kubekeep.model.text import utc_text, visible
 from kubekeep.reports.html import script_data
 from kubekeep.reports.shared import content
 from kubekeep.reports.shared.attack_svg import attack_svg
-from kubekeep.reports.shared.wording import count_noun, describe_enforcement, describe_input, percent
+from kubekeep.reports.shared.wording import count_noun, describe_enforcement, describe_input, percent, reason_text
 
 _STATIC: Final = importlib.resources.files(__package__) / "static"
 _SCRIPTS: Final = ("findings.js", "details.js", "table.js", "main.js")
@@ -134,8 +134,9 @@ def _result(summary: ControlSummary) -> tuple[str, str]:
     if summary.status is Status.PASSED:
         excepted = f", {counts.excepted:,} by waivers" if counts.excepted else ""
         return "passed", f"passed ({count_noun(counts.passed, 'resource')}{excepted})"
-    reason = summary.reason.text if summary.reason else "no reason is known"
-    return ("idle", "nothing to look at") if content.is_idle(summary) else ("gap", f"not evaluated: {reason}")
+    if content.is_idle(summary):
+        return "idle", "nothing to look at"
+    return "gap", f"not evaluated: {reason_text(summary.reason)}"
 
 
 def _chapters(control: Control) -> Iterator[tuple[str, list[list[tuple[str, bool]]]]]:

@@ -16,18 +16,18 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from kubekeep.model.assessment import Assessment, ControlSummary, Counts, FrameworkSummary, Unread
-from kubekeep.model.attack import PrioritisedResource
+from kubekeep.model.attack import PriorityVector
 from kubekeep.model.cluster import ClusterFacts
 from kubekeep.model.comparison import Comparison
 from kubekeep.model.enforcement import Enforcement
+from kubekeep.model.exception import AppliedException, ExceptionStatus, ExceptionUse
 from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.git import Commit, GitRepository
+from kubekeep.model.location import Location, Region
 from kubekeep.model.redaction import redact
 from kubekeep.model.resource import FileType, Resource, Source
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import utc_text
-from kubekeep.reports.kubescape_v2 import exceptions as exceptions_v2
-from kubekeep.reports.kubescape_v2.locations import location_entry
 
 _STATUS: Final = {Status.PASSED: "passed", Status.FAILED: "failed", Status.NOT_EVALUATED: "skipped"}
 _SUB_STATUS: Final = {
@@ -43,22 +43,8 @@ _SUB_STATUS: Final = {
 }
 """Kubescape's sub-status for a skipped control; causes without one are `notEvaluated`."""
 _CATEGORIES: Final = {
-    **dict.fromkeys(
-        (
-            "aks",
-            "api-server",
-            "controller-manager",
-            "eks",
-            "etcd",
-            "gke",
-            "host-files",
-            "kube-proxy",
-            "kubelet",
-            "nodes",
-        ),
-        ("Control plane", ""),
-    ),
-    "scheduler": ("Control plane", ""),
+    **dict.fromkeys(("aks", "api-server", "controller-manager", "eks", "etcd", "gke"), ("Control plane", "")),
+    **dict.fromkeys(("host-files", "kube-proxy", "kubelet", "nodes", "scheduler"), ("Control plane", "")),
     "rbac": ("Access control", ""),
     "network": ("Network", ""),
     "secrets": ("Secrets", ""),
@@ -71,8 +57,9 @@ _EXCEPTED: Final = "w/exceptions"
 """Kubescape's sub-status of a control that passed only because of exceptions."""
 _HOSTS: Final = ("github", "gitlab", "bitbucket", "azure")
 """Parts of host names that identify Kubescape's Git providers."""
+_MOST_TEXTS: Final = 1 << 14
 _NO_FIX: Final = {"path": "", "value": ""}
-_FILE, _LOCAL_REPOSITORY, _DIRECTORY = 1, 3, 4
+_FILE, _LOCAL_REPOSITORY, _DIRECTORY = ({"scanningTarget": number} for number in (1, 3, 4))
 """Kubescape's numbers for `scanningTarget`."""
 
 
@@ -92,29 +79,24 @@ def head(assessment: Assessment) -> dict[str, Any]:
 
 def prioritised(assessment: Assessment) -> dict[str, dict[str, Any]]:
     """Return the value of `prioritizedResource` by resource ID."""
-    resources = assessment.attacks.prioritised if assessment.attacks else ()
-    return {resource.resource.id: _prioritised(resource) for resource in resources}
-
-
-def _prioritised(prioritised: PrioritisedResource) -> dict[str, Any]:
+    entries = assessment.attacks.prioritised if assessment.attacks else ()
     return {
-        "resourceID": prioritised.resource.id,
-        "priorityVector": [
-            {
-                "attackTrackName": vector.track,
-                "type": "control",
-                "vector": [
-                    {"controlID": step.control.id, "category": step.category, "tags": list(step.tags)}
-                    for step in vector.steps
-                ],
-                "score": vector.score,
-                "severity": int(vector.severity),
-            }
-            for vector in prioritised.vectors
-        ],
-        "score": prioritised.score,
-        "severity": int(prioritised.severity),
+        entry.resource.id: {
+            "resourceID": entry.resource.id,
+            "priorityVector": [_priority_vector(vector) for vector in entry.vectors],
+            "score": entry.score,
+            "severity": int(entry.severity),
+        }
+        for entry in entries
     }
+
+
+def _priority_vector(vector: PriorityVector) -> dict[str, Any]:
+    steps = [
+        {"controlID": step.control.id, "category": step.category, "tags": list(step.tags)} for step in vector.steps
+    ]
+    score = {"score": vector.score, "severity": int(vector.severity)}
+    return {"attackTrackName": vector.track, "type": "control", "vector": steps, **score}
 
 
 def order(assessment: Assessment) -> list[tuple[str, int]]:
@@ -145,9 +127,6 @@ def results(assessment: Assessment, order: list[tuple[str, int]], form: Form) ->
         result = assessment.results[index]
         controls = [texts.encode(slug, verdict, result.resource) for slug, verdict in result.verdicts.items()]
         yield ResultEntry(name, controls, priorities.get(name))
-
-
-_MOST_TEXTS: Final = 1 << 14
 
 
 class _Texts:
@@ -185,7 +164,7 @@ def tail(assessment: Assessment, form: str, *, audit: bool = False) -> dict[str,
     if gaps or assessment.unread:
         entries["scanCoverage"] = _coverage(assessment, gaps)
     if audit:
-        entries["exceptionAudit"] = exceptions_v2.audit(assessment)
+        entries["exceptionAudit"] = _audit(assessment)
     entries["kubekeep"] = _own(assessment)
     return entries
 
@@ -296,8 +275,7 @@ def _counters(counts: Counts) -> dict[str, int]:
 
 
 def _severities(counts: Counter[Severity]) -> dict[str, int]:
-    levels = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW)
-    return {f"{level.name.lower()}Severity": counts[level] for level in levels}
+    return {f"{level.name.lower()}Severity": counts[level] for level in sorted(Severity, reverse=True) if level}
 
 
 def resource_entry(name: str, resource: Resource) -> dict[str, Any]:
@@ -351,7 +329,7 @@ def evidence_entry(verdict: Verdict, resource: Resource) -> dict[str, Any]:
     entry: dict[str, Any] = {"paths": [path for evidence in verdict.evidence for path in paths(evidence)]}
     exceptions = dict.fromkeys(evidence.exception for evidence in verdict.evidence if evidence.exception is not None)
     if exceptions:
-        entry["exception"] = [exceptions_v2.policy(evidence) for evidence in exceptions]
+        entry["exception"] = [_policy(evidence) for evidence in exceptions]
     if resource.related:
         entry["relatedResourcesIDs"] = [evidence.id for evidence in resource.related]
     return entry
@@ -359,7 +337,7 @@ def evidence_entry(verdict: Verdict, resource: Resource) -> dict[str, Any]:
 
 def paths(evidence: Evidence) -> Iterator[dict[str, Any]]:
     """Yield the entries of `paths`: each has exactly one path key, and `fixPath` even if it is empty."""
-    place: dict[str, Any] = {} if evidence.location is None else {"location": location_entry(evidence.location)}
+    place: dict[str, Any] = {} if evidence.location is None else {"location": _location(evidence.location)}
     if evidence.message:
         place["message"] = evidence.message
     if evidence.change is not None:
@@ -367,7 +345,7 @@ def paths(evidence: Evidence) -> Iterator[dict[str, Any]]:
     if evidence.commit is not None:
         place["lastCommit"] = _commit(evidence.commit)
     if evidence.exception is not None:
-        place["exception"] = exceptions_v2.exception_entry(evidence.exception)
+        place["exception"] = _exception(evidence.exception)
     has_no_fix = evidence.fix is None and not evidence.delete
     if not evidence.path:
         yield {"fixPath": _NO_FIX, **place}
@@ -403,12 +381,13 @@ def _metadata(assessment: Assessment, form: str) -> dict[str, Any]:
     one_file = len(target.paths) == 1 and target.paths[0].lower().endswith((".yaml", ".yml", ".json"))
     if target.cluster is not None:
         context: dict[str, Any] = {"clusterContextMetadata": _cluster(assessment, target.cluster)}
+        scanning_target = {}  # Kubescape omits its number for clusters, 0
     elif one_file:
-        context = {"fileContextMetadata": {"filePath": target.paths[0], "hostName": ""}}
+        context, scanning_target = {"fileContextMetadata": {"filePath": target.paths[0], "hostName": ""}}, _FILE
     elif assessment.repository is not None:
-        context = {"gitRepoContextMetadata": _repository(assessment.repository)}
+        context, scanning_target = {"gitRepoContextMetadata": _repository(assessment.repository)}, _LOCAL_REPOSITORY
     else:
-        context = {"directoryContextMetadata": {"basePath": target.base, "hostName": ""}}
+        context, scanning_target = {"directoryContextMetadata": {"basePath": target.base, "hostName": ""}}, _DIRECTORY
     frameworks = [framework.framework.name for framework in assessment.frameworks]
     return _encryption(assessment) | {
         "targetMetadata": context,
@@ -420,16 +399,9 @@ def _metadata(assessment: Assessment, form: str) -> dict[str, Any]:
             "format": form,
             "formats": [form],
             "targetNames": frameworks or [summary.control.id for summary in assessment.controls],
-            # Kubescape leaves its number for clusters, 0, out.
-            **({} if target.cluster else {"scanningTarget": _scanning_target(assessment, one_file=one_file)}),
+            **scanning_target,
         },
     }
-
-
-def _scanning_target(assessment: Assessment, *, one_file: bool) -> int:
-    if one_file:
-        return _FILE
-    return _DIRECTORY if assessment.repository is None else _LOCAL_REPOSITORY
 
 
 def _cluster(assessment: Assessment, facts: ClusterFacts) -> dict[str, Any]:
@@ -465,13 +437,14 @@ def _encryption(assessment: Assessment) -> dict[str, Any]:
     encryption = assessment.encryption
     if encryption is None:
         return {}
-    fields = {
-        "version": encryption.version,
-        "dekAlgorithm": encryption.algorithm,
-        "kekAlgorithm": encryption.key_algorithm,
-        "encryptedDEK": encryption.key,
+    return {
+        "encryptionMetadata": {
+            "version": encryption.version,
+            "dekAlgorithm": encryption.algorithm,
+            "kekAlgorithm": encryption.key_algorithm,
+            "encryptedDEK": encryption.key,
+        }
     }
-    return {"encryptionMetadata": fields}
 
 
 def _coverage(assessment: Assessment, gaps: list[ControlSummary]) -> dict[str, Any]:
@@ -500,24 +473,16 @@ def _coverage(assessment: Assessment, gaps: list[ControlSummary]) -> dict[str, A
     }
 
 
+def _distribution(facts: ClusterFacts) -> dict[str, str]:
+    """Return the cluster's distribution and version, which Kubescape's keys do not cover."""
+    return {"distribution": facts.distribution, "distributionVersion": facts.distribution_version}
+
+
 def _baseline(comparison: Comparison) -> dict[str, Any]:
     """Return the numbers of findings by change since the baseline."""
-    lists = (
-        comparison.new,
-        comparison.unchanged,
-        comparison.resolved,
-        comparison.incomparable,
-        comparison.accepted,
-    )
-    counts = dict(zip(("new", "unchanged", "resolved", "incomparable", "accepted"), map(len, lists), strict=True))
+    changes = ("new", "unchanged", "resolved", "incomparable", "accepted")
+    counts = {change: len(getattr(comparison, change)) for change in changes}
     return {"file": comparison.base, "granularity": comparison.granularity, **counts, "warnings": comparison.warnings}
-
-
-def _own_cluster(facts: ClusterFacts | None) -> dict[str, Any]:
-    """Return the cluster's distribution and version, which Kubescape's keys do not cover."""
-    if facts is None:
-        return {}
-    return {"cluster": {"distribution": facts.distribution, "distributionVersion": facts.distribution_version}}
 
 
 def _unread(unread: Unread) -> dict[str, Any]:
@@ -542,7 +507,7 @@ def _own(assessment: Assessment) -> dict[str, Any]:
         "files": assessment.files,
         "coverage": assessment.coverage,
         "targets": list(assessment.target.names),
-        **_own_cluster(assessment.target.cluster),
+        **({"cluster": _distribution(assessment.target.cluster)} if assessment.target.cluster else {}),
         "choice": str(assessment.choice),
         "parameters": {name: list(values) for name, values in assessment.set_params.items()},
         **({"baseline": _baseline(assessment.baseline)} if assessment.baseline else {}),
@@ -554,3 +519,80 @@ def _own(assessment: Assessment) -> dict[str, Any]:
         "notes": list(assessment.notes),
         "unread": list(map(_unread, assessment.unread)),
     }
+
+
+def _policy(exception: AppliedException) -> Any:
+    """Return the exception as the user wrote it, or its known fields if it has no form in Kubescape's format."""
+    return json.loads(exception.text) if exception.text else _exception(exception)
+
+
+def _exception(exception: AppliedException) -> dict[str, Any]:
+    """Return the identifying fields of an exception in Kubescape's names, with our location."""
+    entry: dict[str, Any] = {"name": exception.name, "source": exception.source}
+    if exception.reason:
+        entry["reason"] = exception.reason
+    if exception.expires is not None:
+        entry["expirationDate"] = utc_text(exception.expires)
+    if exception.location is not None:
+        entry["location"] = _location(exception.location)
+    return entry
+
+
+def _audit(assessment: Assessment) -> dict[str, Any]:
+    """Return `exceptionAudit`: the use of each exception. Reasons, locations, messages and two statuses are ours."""
+    uses = assessment.exceptions
+    counts = Counter(use.status for use in uses)
+    return {
+        "summary": {
+            "total": len(uses),
+            "active": len(uses) - counts[ExceptionStatus.EXPIRED],
+            "expired": counts[ExceptionStatus.EXPIRED],
+            "matched": counts[ExceptionStatus.MATCHED],
+            "unused": counts[ExceptionStatus.UNUSED],
+            "invalidControl": counts[ExceptionStatus.INVALID_CONTROL],
+            "tooBroad": counts[ExceptionStatus.TOO_BROAD],
+            "invalid": counts[ExceptionStatus.INVALID],
+        },
+        "items": [_use(use) for use in uses],
+        "generated": utc_text(assessment.finished),
+    }
+
+
+def _use(use: ExceptionUse) -> dict[str, Any]:
+    entry: dict[str, Any] = {**_exception(use.exception), "status": use.status, "matchCount": len(use.findings)}
+    optional = {
+        "expired": use.status is ExceptionStatus.EXPIRED,
+        "invalidControls": list(use.unknown),
+        "controlIDs": list(use.controls),
+        "message": use.text,
+    }
+    entry |= {key: value for key, value in optional.items() if value}
+    if use.findings:
+        entry["matchedResources"] = [
+            {
+                "resourceID": finding.resource,
+                "kind": finding.kind,
+                "namespace": finding.namespace,
+                "name": finding.name,
+                "controlID": finding.control,
+                "ruleName": "",
+            }
+            for finding in use.findings
+        ]
+    return entry
+
+
+def _location(location: Location) -> dict[str, Any]:
+    """Return a file with its line and column range, and the value that a template inserted there."""
+    entry: dict[str, Any] = {"file": location.file, **_region(location.region)}
+    if location.setting is not None:
+        setting = location.setting
+        entry["setting"] = {"key": setting.key, "file": setting.file, **_region(setting.region)}
+    return entry
+
+
+def _region(region: Region | None) -> dict[str, int]:
+    if region is None:
+        return {}
+    start, end = region.start, region.end
+    return {"startLine": start.line, "startColumn": start.column, "endLine": end.line, "endColumn": end.column}

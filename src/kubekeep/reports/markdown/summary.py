@@ -9,7 +9,7 @@ from kubekeep.model.assessment import Assessment, ControlSummary, FrameworkSumma
 from kubekeep.reports.markdown.page import MarkdownPage
 from kubekeep.reports.markdown.text import cell, code, html_code, linked, prose, words
 from kubekeep.reports.shared.content import LEVELS, count, risk
-from kubekeep.reports.shared.wording import count_noun, describe_origin, percent, sort_failed
+from kubekeep.reports.shared.wording import count_noun, describe_origin, group_by_reason, percent, sort_failed
 
 _FEW: Final = 20
 """Maximum number of entries in a list."""
@@ -118,10 +118,7 @@ def _write_rows(page: MarkdownPage, rows: list[str], noun: str, *, most: int) ->
 
 def _write_gaps(page: MarkdownPage, assessment: Assessment) -> None:
     """Write the unevaluated controls, grouped by reason."""
-    by_reason: dict[str, list[ControlSummary]] = {}
-    for summary in assessment.controls:
-        if summary.is_gap:
-            by_reason.setdefault(summary.reason.text if summary.reason else "no reason is known", []).append(summary)
+    by_reason = group_by_reason(assessment.controls)
     total = sum(map(len, by_reason.values()))
     if by_reason and page.fold(f"{count_noun(total, 'control')} not evaluated"):
         page.write_list(map(_reason, by_reason.items()), len(by_reason), "reason", most=_FEW)

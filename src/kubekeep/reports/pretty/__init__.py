@@ -10,8 +10,7 @@ from typing import Final, TextIO
 from kubekeep.model.assessment import Assessment
 from kubekeep.reports.format import ReportFormat, ReportOptions
 from kubekeep.reports.pretty.closing import write_closing
-from kubekeep.reports.pretty.findings import write_findings
-from kubekeep.reports.pretty.resources import write_resources
+from kubekeep.reports.pretty.findings import write_findings, write_resources
 from kubekeep.reports.shared.terminal import Terminal
 
 

@@ -20,7 +20,7 @@ from kubekeep.model.framework import is_in_section
 from kubekeep.model.location import Location
 from kubekeep.model.resource import FileType, Resource
 from kubekeep.model.severity import Severity
-from kubekeep.reports.shared.wording import count_noun
+from kubekeep.reports.shared.wording import count_noun, group_by_reason
 
 LEVELS: Final = tuple(sorted(Severity, reverse=True))
 """Severities, worst first."""
@@ -219,12 +219,7 @@ def _severities(findings: Iterable[ControlFindings]) -> Iterator[SeverityCount]:
 
 
 def _gaps(controls: Iterable[ControlSummary]) -> tuple[ReasonGroup, ...]:
-    by_reason: dict[str, list[ControlSummary]] = {}
-    for summary in controls:
-        if summary.is_gap:
-            text = summary.reason.text if summary.reason else "no reason is known"
-            by_reason.setdefault(text, []).append(summary)
-    groups = (ReasonGroup(text, tuple(members)) for text, members in by_reason.items())
+    groups = (ReasonGroup(text, tuple(members)) for text, members in group_by_reason(controls).items())
     return tuple(sorted(groups, key=lambda group: -len(group.controls)))
 
 

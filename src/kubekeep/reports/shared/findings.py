@@ -22,7 +22,7 @@ from kubekeep.model.framework import Framework
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text, visible
-from kubekeep.reports.shared.wording import describe_change
+from kubekeep.reports.shared.wording import describe_change, reason_text
 
 MOST: Final = 50
 """Maximum number of evidence lines in a text; the rest is only counted."""
@@ -137,11 +137,6 @@ def group_gaps(assessment: Assessment) -> dict[str, list[ControlSummary]]:
 def is_error(reason: Reason | None) -> bool:
     """Return True if evaluation failed with an error, rather than for missing input."""
     return reason is not None and reason.cause in (Cause.RULE_ERROR, Cause.MALFORMED)
-
-
-def reason_text(reason: Reason | None) -> str:
-    """Return the sentence of a reason."""
-    return reason.text if reason and reason.text else "no reason is known"
 
 
 def frameworks_by_control(assessment: Assessment) -> dict[str, list[Framework]]:

@@ -30,11 +30,11 @@ from kubekeep.reports.shared.findings import (
     frameworks_by_control,
     is_error,
     open_findings,
-    reason_text,
     resource_name,
     unevaluated_resources,
     unix_time,
 )
+from kubekeep.reports.shared.wording import reason_text
 
 MOST: Final = 128 * 1024
 """Maximum bytes of a report: `kubectl apply` keeps a copy in annotations, limited to 256 KiB; etcd takes 1.5 MiB."""

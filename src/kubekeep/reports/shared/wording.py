@@ -1,15 +1,21 @@
-"""Wording of findings as one-line plain text. Does not escape: the report that shows the text does."""
+"""Wording of findings as one-line plain text, and CommonMark code spans for it. Otherwise nothing is escaped here."""
 
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterable
+from typing import Final
 
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.exception import AppliedException
-from kubekeep.model.finding import Evidence, Status, Verdict
+from kubekeep.model.finding import Evidence, Reason, Status, Verdict
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
+from kubekeep.model.text import visible
+
+_TICKS: Final = re.compile("`+")
 
 
 def describe_change(evidence: Evidence) -> str:
@@ -78,6 +84,20 @@ def sort_failed(assessment: Assessment) -> list[ControlSummary]:
     )
 
 
+def reason_text(reason: Reason | None) -> str:
+    """Return the sentence of a reason."""
+    return reason.text if reason and reason.text else "no reason is known"
+
+
+def group_by_reason(controls: Iterable[ControlSummary]) -> dict[str, list[ControlSummary]]:
+    """Group the unevaluated controls by the sentence of their reason, in input order."""
+    groups: dict[str, list[ControlSummary]] = {}
+    for summary in controls:
+        if summary.is_gap:
+            groups.setdefault(reason_text(summary.reason), []).append(summary)
+    return groups
+
+
 def count_noun(count: int, noun: str) -> str:
     """Return a count with its noun: `1 control`, `2 controls`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
@@ -97,3 +117,13 @@ def describe_origin(assessment: Assessment) -> str:
     """Return the origin of the resources: `12 files`, or the Kubernetes version of a cluster (untrusted text)."""
     cluster = assessment.target.cluster
     return count_noun(assessment.files, "file") if cluster is None else cluster.kubernetes
+
+
+def code(text: str) -> str:
+    """Return text as a one-line code span (CommonMark 0.31, 6.1) with a fence longer than its longest run of backticks."""
+    shown = visible(text)
+    if not shown.strip():
+        return "(empty)"
+    fence = "`" * (max((len(run) for run in _TICKS.findall(shown)), default=0) + 1)
+    pad = " " if shown[0] in "` " or shown[-1] in "` " else ""
+    return f"{fence}{pad}{shown}{pad}{fence}"

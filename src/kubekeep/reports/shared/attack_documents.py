@@ -1,16 +1,19 @@
-"""Attack paths as a JSON document: nodes, edges and paths that refer to nodes by ID.
+"""Attack paths as machine-readable documents: JSON, and DOT for Graphviz.
 
-`docs/guides/attack-paths.md` describes the layout, which scripts depend on. No I/O.
+The JSON document has nodes, edges and paths that refer to nodes by ID; `docs/guides/attack-paths.md` describes the
+layout, which scripts depend on. In DOT, labels are quoted and node IDs are generated numbers, so names in the input
+cannot inject syntax. No I/O.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.attack import AttackNode, Attacks, Edge, Opening
 from kubekeep.model.location import Location
-from kubekeep.model.text import utc_text
+from kubekeep.model.text import utc_text, visible, xml_safe
 
 
 def attack_document(assessment: Assessment, attacks: Attacks) -> dict[str, Any]:
@@ -76,3 +79,38 @@ def _location(location: Location) -> dict[str, Any]:
     if location.region is not None:
         entry |= {"line": location.region.start.line, "column": location.region.start.column}
     return entry
+
+
+def attack_dot(attacks: Attacks) -> str:
+    """Return all listed paths as one directed graph; edges that rest on an assumption are dashed."""
+    numbers = {node.id: f"n{number}" for number, node in enumerate(attacks.nodes)}
+    lines = [
+        "digraph attack_paths {",
+        "  rankdir=LR;",
+        '  node [shape=box, style=rounded, fontname="sans-serif"];',
+        '  edge [fontname="sans-serif", fontsize=10];',
+        *(f"  {numbers[node.id]} [label={_quoted(node.label)}];" for node in attacks.nodes),
+        *(
+            f"  {numbers[edge.source.id]} -> {numbers[edge.target.id]} [{_edge_attributes(edge)}];"
+            for edge in attacks.edges
+        ),
+        "}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _edge_attributes(edge: Edge) -> str:
+    style = ", style=dashed" if edge.assumes else ""
+    return f"label={_quoted('; '.join(_openings(edge)))}{style}"
+
+
+def _openings(edge: Edge) -> Iterator[str]:
+    for opening in edge.openings:
+        numbers = ", ".join(control.id for control in opening.controls)
+        yield f"{opening.text} [{numbers}]" if numbers else opening.text
+
+
+def _quoted(text: str) -> str:
+    r"""Return text in double quotes; only `"` and `\` are special inside a quoted string (DOT language, escString)."""
+    escaped = xml_safe(visible(text)).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
