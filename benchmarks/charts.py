@@ -1,7 +1,7 @@
 """Generate a tree of N Helm charts: `python benchmarks/charts.py N FOLDER`.
 
-The same N always gives the same files: charts as people write them, with named templates, ranges, conditions, whole
-blocks taken from values and every third with a sub-chart. Nothing in them is real.
+The same N always results in the same files: realistic charts with named templates, ranges, conditions, blocks copied
+from values, and a sub-chart in every third one. All content is fictitious.
 """
 
 from __future__ import annotations

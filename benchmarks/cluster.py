@@ -1,7 +1,7 @@
 """Time scans of clusters as whole processes: `python benchmarks/cluster.py [--pages N ...]`.
 
-A real API server with 1,477 objects of `corpus.py`, then a server that hands out generated pages (`paging.py`) with
-10,000 and 50,000 objects. Both are on loopback and end with this. Asserts nothing: machines differ.
+Scans a real API server with 1,477 objects of `corpus.py`, then a server with generated pages (`paging.py`) of 10,000
+and 50,000 objects, both on loopback. Asserts nothing, because machines differ.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from measure import KUBEKEEP, once
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
-from tests.cluster.client import Refused  # noqa: E402 - of the tests, which nobody installs
+from tests.cluster.client import Refused  # noqa: E402 - test code is not installed
 from tests.cluster.supervisor import used  # noqa: E402
 
 LIVE = 1_477
@@ -31,7 +31,7 @@ RUNS = 3
 
 
 def row(name: str, kubeconfig: Path, report: Path, *arguments: str) -> str:
-    """A line of the table: the median of the seconds, the most memory."""
+    """Return a table row with the median of the seconds and the peak memory."""
     command = [str(KUBEKEEP), "scan", *arguments, "--kubeconfig", str(kubeconfig), "-f", "json", "-o", str(report)]
     runs = [once(command) for _ in range(RUNS)]
     seconds = statistics.median(run[0] for run in runs)
@@ -39,14 +39,14 @@ def row(name: str, kubeconfig: Path, report: Path, *arguments: str) -> str:
     return f"| {name} | {seconds:.2f} s | {max(run[1] for run in runs):.0f} MB | {size:.0f} MB |"
 
 
-def admissible(item: dict[str, Any]) -> dict[str, Any]:
-    """`item` as an API server takes it."""
-    spec = item.get("spec", {})
-    match item["kind"]:
+def admissible(resource: dict[str, Any]) -> dict[str, Any]:
+    """Return a generated resource with the changes that an API server requires."""
+    spec = resource.get("spec", {})
+    match resource["kind"]:
         case "DaemonSet":
             del spec["replicas"]
         case "StatefulSet":
-            spec["serviceName"] = item["metadata"]["name"]
+            spec["serviceName"] = resource["metadata"]["name"]
         case "Job":
             spec["template"]["spec"]["restartPolicy"] = "Never"
         case "CronJob":
@@ -55,30 +55,30 @@ def admissible(item: dict[str, Any]) -> dict[str, Any]:
             del spec["serviceAccountName"]
         case _:
             pass
-    return item
+    return resource
 
 
 @contextlib.contextmanager
 def live(folder: Path) -> Iterator[Path]:
-    """The kubeconfig of a real API server with the objects of a corpus."""
+    """Yield the kubeconfig of a real API server with the objects of a corpus."""
     with used(folder) as cluster:
-        items = list(corpus.objects(2 * LIVE))
-        namespaces = sorted({item["metadata"]["namespace"] for item in items})
+        resources = list(corpus.objects(2 * LIVE))
+        namespaces = sorted({resource["metadata"]["namespace"] for resource in resources})
         cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in namespaces])
-        there: set[str] = set()
-        for item in items:
-            # Some of the corpus no API server takes, and some has the name of another.
+        created: set[str] = set()
+        for resource in resources:
+            # The API server rejects some objects of the corpus, and some share a name.
             with contextlib.suppress(Refused):
-                cluster.apply([admissible(item)])
-                there.add(cluster.path(item))
-            if len(there) == LIVE:
+                cluster.apply([admissible(resource)])
+                created.add(cluster.path(resource))
+            if len(created) == LIVE:
                 break
         yield cluster.kubeconfig
 
 
 @contextlib.contextmanager
 def paged(count: int, kubeconfig: Path) -> Iterator[Path]:
-    """The kubeconfig of a server with `count` objects."""
+    """Yield the kubeconfig of a server with `count` objects."""
     command = [sys.executable, str(Path(__file__).with_name("paging.py")), str(count), str(kubeconfig)]
     with subprocess.Popen(command) as server:
         try:

@@ -1,7 +1,7 @@
 """Generate a corpus of N varied Kubernetes objects: `python benchmarks/corpus.py N FOLDER`.
 
-The same N always gives the same files: workloads of every kind with one to four containers, services, RBAC,
-network policies, config maps and namespaces, good and bad, 20 objects a file. Nothing in it is real.
+The same N always results in the same files: workloads of every kind with one to four containers, services, RBAC,
+network policies, config maps and namespaces, secure and insecure, 20 objects per file. All content is fictitious.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ REGISTRIES = ("registry.example.com/shop", "ghcr.io/example", "docker.io/library
 
 
 def objects(count: int) -> Iterator[dict[str, Any]]:
-    """`count` objects, in a fixed mixture."""
+    """Yield `count` objects in a fixed mixture."""
     dice = random.Random(count)
     makers = (
         *(_workload,) * 10,
@@ -128,8 +128,8 @@ def _service(dice: random.Random, number: int) -> dict[str, Any]:
 
 
 def _config_map(dice: random.Random, number: int) -> dict[str, Any]:
-    data = {f"key-{index}": f"value {dice.randrange(10_000)}" for index in range(dice.randrange(1, 12))}
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _meta(dice, number, "config"), "data": data}
+    values = {f"key-{index}": f"value {dice.randrange(10_000)}" for index in range(dice.randrange(1, 12))}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _meta(dice, number, "config"), "data": values}
 
 
 def _role(dice: random.Random, number: int) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Time Kubekeep as whole processes: `python benchmarks/measure.py [--corpus FOLDER ...]`.
 
-Prints a table with the median of five runs, wall time and peak memory of the process, as the operating system
-counts them. Other folders given are measured like the generated corpora. Asserts nothing: machines differ.
+Prints a table with the median of five runs: wall time and peak memory of the process, as reported by the operating
+system. Further folders are measured like the generated corpora. Asserts nothing, because machines differ.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ KUBEKEEP = Path(sys.executable).with_name("kubekeep")
 
 
 def once(command: list[str]) -> tuple[float, float]:
-    """Wall seconds and peak MB of one run of `command`, whatever its exit code."""
+    """Return wall seconds and peak MB of one run of a command, ignoring its exit code."""
     started = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         _, _, usage = os.wait4(process.pid, 0)
@@ -38,7 +38,7 @@ def once(command: list[str]) -> tuple[float, float]:
 
 
 def row(name: str, *arguments: str) -> str:
-    """A line of the table."""
+    """Return a row of the table."""
     command = [str(KUBEKEEP), *arguments]
     once(command)
     runs = [once(command) for _ in range(RUNS)]
@@ -47,7 +47,7 @@ def row(name: str, *arguments: str) -> str:
 
 
 def main() -> None:
-    """Measure the start, the folders given and the generated corpora."""
+    """Measure the start, the given folders and the generated corpora."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--corpus", type=Path, action="append", default=[])
     folders = parser.parse_args().corpus

@@ -1,7 +1,7 @@
 """Time the HTML report in Chromium: `python benchmarks/page.py [FOLDER]`.
 
-Scans the folder, or a generated corpus with some 20,000 findings, for all that the page shows, writes it and opens
-it. Prints how long each took, as the process and the browser count it. Asserts nothing: machines differ.
+Scans the folder, or a generated corpus with some 20,000 findings, with all data of the page, writes the page and opens
+it. Prints the time of each step in the process and the browser. Asserts nothing, because machines differ.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from kubekeep.usecases.request import ReportNeeds, RuleOptions, ScanInput, ScanR
 from kubekeep.usecases.scan import scan
 
 OBJECTS = 6_000
-"""Against NSA these make some 20,000 findings."""
+"""Objects that result in some 20,000 findings with NSA."""
 VIEWS = {
     "search for a name": {"q": "app-4"},
     "search for two words": {"q": "deployment privileged"},
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def browse(file: Path) -> None:
-    """Open the page and ask for some views of it."""
+    """Open the page and apply some views."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page: Page = browser.new_page()
@@ -76,7 +76,7 @@ def browse(file: Path) -> None:
 
 
 def row(name: str, seconds: float) -> None:
-    """Print a line of the table."""
+    """Print a row of the table."""
     print(f"| {name} | {seconds:.2f} s |")
 
 

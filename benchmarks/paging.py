@@ -1,7 +1,7 @@
-"""Serve N generated objects as an API server does, in pages: `python benchmarks/paging.py N KUBECONFIG`.
+"""Serve N generated objects in pages like an API server: `python benchmarks/paging.py N KUBECONFIG`.
 
-Discovery, `limit` and `continue`, nothing else: what is measured is who reads. Pages are encoded beforehand. Writes a
-kubeconfig when it listens, on loopback, and ends on a signal. Nothing in it is real.
+Supports only discovery, `limit` and `continue`, to measure the client. Pages are encoded in advance. Writes a
+kubeconfig when it listens, on loopback, and stops on a signal. All content is fictitious.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ CREATED = "2026-01-01T00:00:00Z"
 CLUSTER_WIDE = frozenset({"Namespace", "ClusterRole", "ClusterRoleBinding"})
 
 
-def served(count: int) -> dict[str, list[bytes]]:
-    """The pages of each path."""
+def encode_pages(count: int) -> dict[str, list[bytes]]:
+    """Return the pages of each path."""
     by_path: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for item in (*corpus.objects(count), *_namespaces()):
-        metadata = item["metadata"]
-        metadata["uid"] = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{item['kind']}/{metadata['name']}"))
+    for resource in (*corpus.objects(count), *_namespaces()):
+        metadata = resource["metadata"]
+        metadata["uid"] = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{resource['kind']}/{metadata['name']}"))
         metadata |= {"resourceVersion": "1", "creationTimestamp": CREATED, "generation": 1}
-        metadata["managedFields"] = [_written(item)]
-        by_path[_path(item)].append(item)
-    return {path: list(_pages(items)) for path, items in by_path.items()}
+        metadata["managedFields"] = [_managed_fields(resource)]
+        by_path[_path(resource)].append(resource)
+    return {path: list(_pages(resources)) for path, resources in by_path.items()}
 
 
 def _namespaces() -> list[dict[str, Any]]:
     return [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": f"ns-{number}"}} for number in range(40)]
 
 
-def _written(item: dict[str, Any]) -> dict[str, Any]:
-    """Who wrote which field, as every object of a cluster tells."""
+def _managed_fields(resource: dict[str, Any]) -> dict[str, Any]:
+    """Return the managed fields that a cluster records for every object."""
     fields: dict[str, Any] = {
-        f"f:{key}": {".": {}} for key in (*item.get("spec", {}), *item["metadata"].get("labels", {}))
+        f"f:{key}": {".": {}} for key in (*resource.get("spec", {}), *resource["metadata"].get("labels", {}))
     }
     return {"manager": "kubectl", "operation": "Update", "time": CREATED, "fieldsV1": {"f:spec": fields}}
 
 
-def _path(item: dict[str, Any]) -> str:
-    group, _, version = item["apiVersion"].rpartition("/")
-    return f"/{'apis/' + group if group else 'api'}/{version}/{_plural(item['kind'])}"
+def _path(resource: dict[str, Any]) -> str:
+    group, _, version = resource["apiVersion"].rpartition("/")
+    return f"/{'apis/' + group if group else 'api'}/{version}/{_plural(resource['kind'])}"
 
 
 def _plural(kind: str) -> str:
@@ -56,19 +56,22 @@ def _plural(kind: str) -> str:
     return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
 
 
-def _pages(items: list[dict[str, Any]]) -> list[bytes]:
-    found = []
-    head = {"apiVersion": items[0]["apiVersion"], "kind": f"{items[0]['kind']}List"}
-    for start in range(0, len(items), PAGE):
-        rest = len(items) - start - PAGE
+def _pages(resources: list[dict[str, Any]]) -> list[bytes]:
+    pages = []
+    head = {"apiVersion": resources[0]["apiVersion"], "kind": f"{resources[0]['kind']}List"}
+    for start in range(0, len(resources), PAGE):
+        rest = len(resources) - start - PAGE
         more = {"continue": str(start // PAGE + 1), "remainingItemCount": rest} if rest > 0 else {}
-        page = [{key: value for key, value in item.items() if key not in head} for item in items[start : start + PAGE]]
-        found.append(json.dumps(head | {"metadata": {"resourceVersion": "9", **more}, "items": page}).encode())
-    return found
+        page = [
+            {key: value for key, value in resource.items() if key not in head}
+            for resource in resources[start : start + PAGE]
+        ]
+        pages.append(json.dumps(head | {"metadata": {"resourceVersion": "9", **more}, "items": page}).encode())
+    return pages
 
 
 def discovery(paths: dict[str, list[bytes]], root: str) -> bytes:
-    """What is served below `root`, in the aggregated form."""
+    """Return the discovery document below `root`, in the aggregated form."""
     groups: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for path, pages in paths.items():
         head, *rest = path.strip("/").split("/")
@@ -83,22 +86,30 @@ def discovery(paths: dict[str, list[bytes]], root: str) -> bytes:
                     "verbs": ["get", "list", "watch"],
                 }
             )
-    items = [
-        {"metadata": {"name": group}, "versions": [{"version": version, "resources": found, "freshness": "Current"}]}
-        for (group, version), found in groups.items()
+    entries = [
+        {
+            "metadata": {"name": group},
+            "versions": [{"version": version, "resources": resources, "freshness": "Current"}],
+        }
+        for (group, version), resources in groups.items()
     ]
-    document = {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items}
+    document = {
+        "kind": "APIGroupDiscoveryList",
+        "apiVersion": "apidiscovery.k8s.io/v2",
+        "metadata": {},
+        "items": entries,
+    }
     return json.dumps(document).encode()
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers from `pages`."""
+    """Handler that answers from `pages`."""
 
     protocol_version = "HTTP/1.1"
     pages: ClassVar[dict[str, list[bytes]]] = {}
 
     def do_GET(self) -> None:
-        """One page, or what is served."""
+        """Send a page or a discovery document."""
         address = urlsplit(self.path)
         if address.path == "/version":
             body = b'{"major":"1","minor":"34","gitVersion":"v1.34.0"}'
@@ -113,12 +124,12 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Be silent."""
+        """Suppress the access log."""
 
 
 def main() -> None:
-    """Serve until somebody ends it."""
-    Handler.pages = served(int(sys.argv[1]))
+    """Serve until the process is stopped."""
+    Handler.pages = encode_pages(int(sys.argv[1]))
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         name = "generated"
         config = {

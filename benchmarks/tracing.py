@@ -1,7 +1,8 @@
-"""Time rendering a tree of charts with and without tracing lines: `python benchmarks/tracing.py [CHARTS]`.
+"""Time rendering a tree of charts with and without a source map: `python benchmarks/tracing.py [CHARTS]`.
 
-With tracing, every path of every object is located, which is more than any scan asks for. Prints the median of five
-runs in turn, wall time, by the program helm if there is one and by the SDK. Asserts nothing: machines differ.
+With the source map, every path of every object is located, more than any scan needs. Prints the median wall time of
+five alternating runs with the helm program, if it is installed, and with the SDK. Asserts nothing, because machines
+differ.
 """
 
 from __future__ import annotations
@@ -29,30 +30,30 @@ RUNS = 5
 
 
 def paths(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """Every path of a document."""
+    """Yield every path of a document."""
     yield path
     entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for step, item in entries:
-        yield from paths(item, (*path, step))
+    for step, child in entries:
+        yield from paths(child, (*path, step))
 
 
 def once(folder: Path, helm: str | None, *, traced: bool) -> float:
-    """Seconds to render all charts in `folder`, and with `traced` to locate everything in them."""
+    """Return the seconds to render all charts in `folder`, and to locate every path if `traced`."""
     roots = [Root(Kind.CHART, str(chart), chart.name, str(folder)) for chart in sorted(folder.iterdir())]
     started = time.perf_counter()
     with (
-        mock.patch.object(rendering, "instrument", instrument if traced else without),
+        mock.patch.object(rendering, "instrument", instrument if traced else skip_instrumentation),
         ChartReader(HelmOptions(), helm=helm) as reader,
     ):
-        for item in reader.read(roots):
-            if traced and isinstance(item, Resource):
-                for path in paths(item.object):
-                    item.locate(path)
+        for resource in reader.read(roots):
+            if traced and isinstance(resource, Resource):
+                for path in paths(resource.object):
+                    resource.locate(path)
     return time.perf_counter() - started
 
 
-def without(texts: ChartTexts) -> Instrumentation:
-    """No twins: what tracing costs is left out."""
+def skip_instrumentation(texts: ChartTexts) -> Instrumentation:
+    """Return no instrumented copies, to exclude the cost of tracing."""
     return instrument(ChartTexts({}, texts.values, texts.shown))
 
 

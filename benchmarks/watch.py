@@ -1,8 +1,8 @@
-"""Hold `kubekeep watch` under churn: `PYTHONPATH=. python benchmarks/watch.py --minutes 30`.
+"""Run `kubekeep watch` under churn: `PYTHONPATH=. python benchmarks/watch.py --minutes 30`.
 
-Fills a real API server (tests/cluster) with generated objects, changes some of them at a steady rate, and prints as a
-table how long verdicts took to come, how the memory of the watch went, and whether what it knows in the end is what a scan
-finds. Asserts nothing: machines differ and are shared. Nothing in it is real.
+Fills a real API server (tests/cluster) with generated objects, changes them at a steady rate, and prints a table with
+the latency of verdicts, the memory of the watch, and the differences between its final state and a scan. Asserts
+nothing, because machines differ and are shared. All content is fictitious.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ NAMESPACES = 40
 ACCOUNTS = 60
 WRITERS = 4
 KEPT = ("kubescape_", "kubekeep_control_")
-"""Families of metrics that say what was found; the others tell times."""
+"""Families of metrics with results; the others contain times."""
 MERGE = "application/strategic-merge-patch+json"
 WATCHED = "privileged-container"
 PLURALS = {"NetworkPolicy": "networkpolicies"}
-Thing = dict[str, Any]
+KubernetesObject = dict[str, Any]
 
 
 class Writer:
-    """One connection to the API server that stays open."""
+    """A persistent connection to the API server."""
 
     def __init__(self, cluster: Cluster) -> None:
         pair = cluster.layout.pair("admin")
@@ -54,71 +54,73 @@ class Writer:
         host = urllib.parse.urlsplit(cluster.address).netloc
         self._connection = http.client.HTTPSConnection(host, timeout=120, context=context)
 
-    def __call__(self, method: str, path: str, body: Thing | None = None, sent: str = "application/json") -> int:
-        """The status that is answered."""
+    def __call__(
+        self, method: str, path: str, body: KubernetesObject | None = None, sent: str = "application/json"
+    ) -> int:
+        """Send a request and return the status of the response."""
         self._connection.request(method, path, None if body is None else json.dumps(body), {"Content-Type": sent})
         answer = self._connection.getresponse()
         answer.read()
         return answer.status
 
 
-def collection(thing: Thing) -> str:
-    """Where objects like this one are."""
-    version, kind, metadata = thing["apiVersion"], thing["kind"], thing["metadata"]
+def collection(resource: KubernetesObject) -> str:
+    """Return the path of the collection of an object."""
+    version, kind, metadata = resource["apiVersion"], resource["kind"], resource["metadata"]
     root = f"/apis/{version}" if "/" in version else f"/api/{version}"
     inside = f"/namespaces/{metadata['namespace']}" if "namespace" in metadata else ""
     return f"{root}{inside}/{PLURALS.get(kind, kind.lower() + 's')}"
 
 
-def path(thing: Thing) -> str:
-    """Where this object is."""
-    return f"{collection(thing)}/{thing['metadata']['name']}"
+def path(resource: KubernetesObject) -> str:
+    """Return the path of an object."""
+    return f"{collection(resource)}/{resource['metadata']['name']}"
 
 
-def accepted(thing: Thing) -> Thing:
-    """A generated object as an API server takes it."""
-    spec = thing.get("spec", {})
+def adapt(resource: KubernetesObject) -> KubernetesObject:
+    """Return a generated object with the changes that an API server requires."""
+    spec = resource.get("spec", {})
     for template in (spec.get("template"), spec.get("jobTemplate", {}).get("spec", {}).get("template")):
-        if template and thing["kind"] in ("Job", "CronJob"):
+        if template and resource["kind"] in ("Job", "CronJob"):
             template["spec"]["restartPolicy"] = "Never"
-    if thing["kind"] == "DaemonSet":
+    if resource["kind"] == "DaemonSet":
         spec.pop("replicas")
-    pod = pod_of(thing)
+    pod = pod_of(resource)
     for container in (*pod.get("containers", ()), *pod.get("initContainers", ())) if pod else ():
         if container.get("securityContext", {}).get("privileged"):
             container["securityContext"]["allowPrivilegeEscalation"] = True
         if any(
-            item.startswith("SYS_ADMIN")
-            for item in container.get("securityContext", {}).get("capabilities", {}).get("add", ())
+            capability.startswith("SYS_ADMIN")
+            for capability in container.get("securityContext", {}).get("capabilities", {}).get("add", ())
         ):
             container["securityContext"]["allowPrivilegeEscalation"] = True
     for container in pod.get("initContainers", ()) if pod else ():
         container.pop("readinessProbe", None)
-    return thing
+    return resource
 
 
-def pod_of(thing: Thing) -> Thing | None:
-    """The pod spec of an object."""
-    spec = thing.get("spec", {})
-    if thing["kind"] == "Pod":
-        found: Thing = spec
-        return found
+def pod_of(resource: KubernetesObject) -> KubernetesObject | None:
+    """Return the pod spec of an object, or None."""
+    spec = resource.get("spec", {})
+    if resource["kind"] == "Pod":
+        pod_spec: KubernetesObject = spec
+        return pod_spec
     template = spec.get("jobTemplate", {}).get("spec", spec).get("template")
     return None if template is None else template["spec"]
 
 
-def is_privileged(container: Thing) -> bool:
-    """Whether it is privileged by name."""
+def is_privileged(container: KubernetesObject) -> bool:
+    """Return True if `privileged` is set."""
     return bool((container.get("securityContext") or {}).get("privileged"))
 
 
-def is_as_good(container: Thing) -> bool:
-    """Whether it may do as much: its verdict does not change then."""
+def is_as_good(container: KubernetesObject) -> bool:
+    """Return True if a capability is equivalent to `privileged`, so that the verdict does not change."""
     return "SYS_ADMIN" in (container.get("securityContext") or {}).get("capabilities", {}).get("add", ())
 
 
-def filled(cluster: Cluster, count: int) -> list[Thing]:
-    """`count` objects in the cluster, beside its own; those that it does not take are left out."""
+def fill(cluster: Cluster, count: int) -> list[KubernetesObject]:
+    """Create up to `count` objects in the cluster and return the ones that it accepted."""
     admin = Writer(cluster)
     for number in range(NAMESPACES):
         name = f"ns-{number}"
@@ -128,24 +130,24 @@ def filled(cluster: Cluster, count: int) -> list[Thing]:
             admin("POST", f"/api/v1/namespaces/{name}/serviceaccounts", {"metadata": metadata})
     begun = NAMESPACES * (2 + ACCOUNTS // 6)
     local = threading.local()
-    made: list[Thing] = []
+    made: list[KubernetesObject] = []
 
-    def make(thing: Thing) -> None:
+    def make(resource: KubernetesObject) -> None:
         writer = getattr(local, "writer", None) or Writer(cluster)
         local.writer = writer
-        if len(made) < count - begun and writer("POST", collection(thing), thing) == http.HTTPStatus.CREATED:
-            made.append(thing)
+        if len(made) < count - begun and writer("POST", collection(resource), resource) == http.HTTPStatus.CREATED:
+            made.append(resource)
 
     with ThreadPoolExecutor(WRITERS) as pool:
-        list(pool.map(make, map(accepted, corpus.objects(count * 5 // 4))))
+        list(pool.map(make, map(adapt, corpus.objects(count * 5 // 4))))
     return made
 
 
-class Lines:
-    """What the watch prints, as it comes."""
+class OutputReader:
+    """Reader of the output of the watch."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.began: queue.Queue[Thing] = queue.Queue()
+        self.began: queue.Queue[KubernetesObject] = queue.Queue()
         self.seen: dict[tuple[str, str, str], float] = {}
         self.count = 0
         threading.Thread(target=self._read, args=(process,), daemon=True).start()
@@ -153,19 +155,19 @@ class Lines:
     def _read(self, process: subprocess.Popen[str]) -> None:
         for line in process.stdout or ():
             now = time.monotonic()
-            said = json.loads(line)
+            event = json.loads(line)
             self.count += 1
-            if said["event"] == "began":
-                self.began.put(said)
-            elif said.get("control", {}).get("name") == WATCHED:
-                resource = said["resource"]
-                self.seen[resource["kind"], resource["name"], said["event"]] = now
+            if event["event"] == "began":
+                self.began.put(event)
+            elif event.get("control", {}).get("name") == WATCHED:
+                subject = event["resource"]
+                self.seen[subject["kind"], subject["name"], event["event"]] = now
 
 
 class Churn:
-    """Changes to the objects of a cluster, at a rate."""
+    """Changes to the objects of a cluster at a fixed rate."""
 
-    def __init__(self, cluster: Cluster, things: list[Thing], lines: Lines) -> None:
+    def __init__(self, cluster: Cluster, resources: list[KubernetesObject], lines: OutputReader) -> None:
         self._cluster = cluster
         self._lines = lines
         self._dice = random.Random(1)
@@ -174,13 +176,13 @@ class Churn:
         self.pending: dict[tuple[str, str, str], float] = {}
         self.latencies: list[float] = []
         self.lost = self.sent = self.refused = 0
-        by_kind: dict[str, list[Thing]] = {}
-        for thing in things:
-            by_kind.setdefault(thing["kind"], []).append(thing)
+        by_kind: dict[str, list[KubernetesObject]] = {}
+        for resource in resources:
+            by_kind.setdefault(resource["kind"], []).append(resource)
         self._kinds = by_kind
         self._turn = self._turns([*by_kind["Deployment"], *by_kind["StatefulSet"]])
-        self._extra: list[Thing] = []
-        self._makers: tuple[Callable[[], tuple[str, str, Thing | None, str]], ...] = (
+        self._extra: list[KubernetesObject] = []
+        self._makers: tuple[Callable[[], tuple[str, str, KubernetesObject | None, str]], ...] = (
             *(self._privileged,) * 8,
             *(self._touched,) * 4,
             *(self._setting,) * 2,
@@ -191,67 +193,69 @@ class Churn:
             self._go,
         )
 
-    def _turns(self, things: list[Thing]) -> Iterator[Thing]:
+    def _turns(self, resources: list[KubernetesObject]) -> Iterator[KubernetesObject]:
         while True:
-            yield from things
+            yield from resources
 
-    def _privileged(self) -> tuple[str, str, Thing | None, str]:
-        """A workload whose first container becomes privileged, or is not any more: a verdict changes."""
-        thing = next(self._turn)
-        containers = thing["spec"]["template"]["spec"]["containers"]
+    def _privileged(self) -> tuple[str, str, KubernetesObject | None, str]:
+        """Return a request that switches `privileged` of a workload's first container, which changes a verdict."""
+        resource = next(self._turn)
+        containers = resource["spec"]["template"]["spec"]["containers"]
         others = any(map(is_as_good, containers)) or any(map(is_privileged, containers[1:]))
         context = containers[0].setdefault("securityContext", {})
         was = bool(context.get("privileged"))
         context["privileged"] = not was
-        inits = thing["spec"]["template"]["spec"].get("initContainers", ())
+        inits = resource["spec"]["template"]["spec"].get("initContainers", ())
         if not others and not any(map(is_privileged, inits)) and not any(map(is_as_good, inits)):
-            self.pending[thing["kind"], thing["metadata"]["name"], "mended" if was else "failed"] = time.monotonic()
+            self.pending[resource["kind"], resource["metadata"]["name"], "mended" if was else "failed"] = (
+                time.monotonic()
+            )
         change = {
             "name": containers[0]["name"],
             "securityContext": {"privileged": not was, "allowPrivilegeEscalation": True},
         }
-        return "PATCH", path(thing), {"spec": {"template": {"spec": {"containers": [change]}}}}, MERGE
+        return "PATCH", path(resource), {"spec": {"template": {"spec": {"containers": [change]}}}}, MERGE
 
-    def _touched(self) -> tuple[str, str, Thing | None, str]:
-        thing = self._dice.choice(self._kinds["Deployment"])
-        return "PATCH", path(thing), {"metadata": {"annotations": {"touched": str(time.time())}}}, MERGE
+    def _touched(self) -> tuple[str, str, KubernetesObject | None, str]:
+        resource = self._dice.choice(self._kinds["Deployment"])
+        return "PATCH", path(resource), {"metadata": {"annotations": {"touched": str(time.time())}}}, MERGE
 
-    def _setting(self) -> tuple[str, str, Thing | None, str]:
-        thing = self._dice.choice(self._kinds["ConfigMap"])
-        return "PATCH", path(thing), {"data": {"key-0": str(time.time())}}, MERGE
+    def _setting(self) -> tuple[str, str, KubernetesObject | None, str]:
+        resource = self._dice.choice(self._kinds["ConfigMap"])
+        return "PATCH", path(resource), {"data": {"key-0": str(time.time())}}, MERGE
 
-    def _service(self) -> tuple[str, str, Thing | None, str]:
-        thing = self._dice.choice(self._kinds["Service"])
+    def _service(self) -> tuple[str, str, KubernetesObject | None, str]:
+        resource = self._dice.choice(self._kinds["Service"])
         change = {
             "type": self._dice.choice(("ClusterIP", "NodePort")),
             "selector": {"app": f"app-{self._dice.randrange(97)}"},
         }
-        return "PATCH", path(thing), {"spec": change}, MERGE
+        return "PATCH", path(resource), {"spec": change}, MERGE
 
-    def _policy(self) -> tuple[str, str, Thing | None, str]:
-        thing = self._dice.choice(self._kinds["NetworkPolicy"])
+    def _policy(self) -> tuple[str, str, KubernetesObject | None, str]:
+        resource = self._dice.choice(self._kinds["NetworkPolicy"])
         selector = {"matchLabels": {"app": f"app-{self._dice.randrange(97)}"}}
-        return "PATCH", path(thing), {"spec": {"podSelector": selector}}, MERGE
+        return "PATCH", path(resource), {"spec": {"podSelector": selector}}, MERGE
 
-    def _binding(self) -> tuple[str, str, Thing | None, str]:
-        thing = self._dice.choice(self._kinds["RoleBinding"])
+    def _binding(self) -> tuple[str, str, KubernetesObject | None, str]:
+        resource = self._dice.choice(self._kinds["RoleBinding"])
         subject = {"kind": "ServiceAccount", "name": f"account-{self._dice.randrange(ACCOUNTS)}", "namespace": "ns-1"}
-        return "PATCH", path(thing), {"subjects": [subject]}, MERGE
+        return "PATCH", path(resource), {"subjects": [subject]}, MERGE
 
-    def _come(self) -> tuple[str, str, Thing | None, str]:
-        thing = copy.deepcopy(self._dice.choice(self._kinds["Deployment"]))
+    def _come(self) -> tuple[str, str, KubernetesObject | None, str]:
+        resource = copy.deepcopy(self._dice.choice(self._kinds["Deployment"]))
         self._spare += 1
-        thing["metadata"]["name"] = f"extra-{self._spare}"
-        self._extra.append(thing)
-        return "POST", collection(thing), thing, "application/json"
+        resource["metadata"]["name"] = f"extra-{self._spare}"
+        self._extra.append(resource)
+        return "POST", collection(resource), resource, "application/json"
 
-    def _go(self) -> tuple[str, str, Thing | None, str]:
+    def _go(self) -> tuple[str, str, KubernetesObject | None, str]:
         if not self._extra:
             return self._come()
         return "DELETE", path(self._extra.pop(0)), None, "application/json"
 
     def run(self, rate: float, seconds: float) -> None:
-        """Change something `rate` times a second."""
+        """Change objects `rate` times per second."""
         began = time.monotonic()
         threads = [threading.Thread(target=self._write, args=(began, rate, seconds, one)) for one in range(WRITERS)]
         for thread in threads:
@@ -278,7 +282,7 @@ class Churn:
             number += WRITERS
 
     def _settle(self, patience: float) -> None:
-        """Know what has come of what was pending."""
+        """Collect the latency of pending changes."""
         now = time.monotonic()
         for key, sent in [*self.pending.items()]:
             seen = self._lines.seen.pop(key, None)
@@ -290,27 +294,27 @@ class Churn:
                 del self.pending[key]
 
     def single(self, times: int, patience: float = 20) -> list[float]:
-        """How long a verdict takes to come when nothing else is changed."""
+        """Return the latencies of verdicts for single changes without other load."""
         writer = Writer(self._cluster)
-        found = []
+        latencies = []
         for _ in range(times):
             self._lines.seen.clear()
             self.pending.clear()
             while not self.pending:
-                # Others in the same pod may be privileged too: then no verdict changes.
+                # Other containers of the pod may be privileged too; then no verdict changes.
                 method, where, body, sent = self._privileged()
             started = time.monotonic()
             writer(method, where, body, sent)
             while not self._lines.seen and time.monotonic() - started < patience:
                 time.sleep(0.005)
-            found.append(time.monotonic() - started)
+            latencies.append(time.monotonic() - started)
             self.pending.clear()
             time.sleep(1)
         self._lines.seen.clear()
-        return found
+        return latencies
 
     def wait(self) -> None:
-        """Wait for what is still to come."""
+        """Wait for the verdicts of pending changes."""
         until = time.monotonic() + 60
         while self.pending and time.monotonic() < until:
             self._settle(60)
@@ -318,41 +322,41 @@ class Churn:
         self.lost += len(self.pending)
 
 
-def resident(pid: int) -> float:
-    """MB that the process has in memory."""
+def read_memory(pid: int) -> float:
+    """Return the resident memory of a process in MB."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
 
 
-def sampled(pid: int, into: list[float], ended: threading.Event) -> None:
-    """Look at the memory of a process now and then."""
+def sample_memory(pid: int, into: list[float], ended: threading.Event) -> None:
+    """Sample the memory of a process."""
     while not ended.wait(5):
-        into.append(resident(pid))
+        into.append(read_memory(pid))
 
 
 def metrics(text: str) -> list[str]:
-    """What was found, of the text of metrics."""
+    """Return the results in the text of metrics."""
     return sorted(line for line in text.splitlines() if line.startswith(KEPT) and "scan" not in line)
 
 
-def served(port: int) -> str:
-    """The metrics of the watch."""
+def read_metrics(port: int) -> str:
+    """Return the metrics of the watch."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=120) as answer:
         text: str = answer.read().decode()
     return text
 
 
 def figure(text: str, name: str) -> float:
-    """One figure of the watch."""
+    """Return one metric of the watch."""
     return float(next(line.split()[1] for line in text.splitlines() if line.startswith(f"kubekeep_watch_{name} ")))
 
 
-def quiet(port: int) -> str:
-    """The metrics when nothing has been judged anew for a while."""
+def wait_until_idle(port: int) -> str:
+    """Return the metrics after a period without evaluations."""
     before = -1.0
     while True:
         time.sleep(8)
-        text = served(port)
+        text = read_metrics(port)
         now = figure(text, "assessments_total")
         if now == before:
             return text
@@ -360,14 +364,14 @@ def quiet(port: int) -> str:
 
 
 def free_port() -> int:
-    """A port that is free for now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    """Return a free port."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 def quantile(values: list[float], share: float) -> float:
-    """The value below which `share` of the values are."""
+    """Return the value at the quantile `share`."""
     return sorted(values)[min(len(values) - 1, int(len(values) * share))] if values else float("nan")
 
 
@@ -379,16 +383,16 @@ def report(rows: list[tuple[str, str]]) -> None:
 
 
 def main() -> None:
-    """Fill, watch, change, compare."""
+    """Fill the cluster, watch, change objects, and compare."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--objects", type=int, default=10_000)
     parser.add_argument("--rate", type=float, default=50, help="changes a second")
     parser.add_argument("--minutes", type=float, default=30)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch, used(Path(scratch) / "cluster") as cluster:
         started = time.monotonic()
-        things = filled(cluster, given.objects)
-        print(f"{len(things)} objects in {time.monotonic() - started:.0f} s", file=sys.stderr)
+        resources = fill(cluster, arguments.objects)
+        print(f"{len(resources)} objects in {time.monotonic() - started:.0f} s", file=sys.stderr)
         port = free_port()
         kubekeep = [sys.executable, "-m", "kubekeep"]
         environment = os.environ | {"KUBECONFIG": str(cluster.kubeconfig)}
@@ -396,7 +400,7 @@ def main() -> None:
         started = time.monotonic()
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
             try:
-                hold(process, cluster, things, (given.rate, given.minutes * 60, port, started), environment)
+                hold(process, cluster, resources, (arguments.rate, arguments.minutes * 60, port, started), environment)
             finally:
                 process.terminate()
 
@@ -404,29 +408,29 @@ def main() -> None:
 def hold(
     process: subprocess.Popen[str],
     cluster: Cluster,
-    things: list[Thing],
+    resources: list[KubernetesObject],
     how: tuple[float, float, int, float],
     environment: dict[str, str],
 ) -> None:
-    """Change, look on, and compare with a scan in the end."""
+    """Change objects and compare the final state with a scan."""
     rate, seconds, port, started = how
-    lines = Lines(process)
+    lines = OutputReader(process)
     began = lines.began.get(timeout=900)
     first = time.monotonic() - started
     print(f"watching after {first:.0f} s: {began}", file=sys.stderr)
-    churn = Churn(cluster, things, lines)
+    churn = Churn(cluster, resources, lines)
     single = churn.single(20)
     memory: list[float] = []
     ended = threading.Event()
-    sampler = threading.Thread(target=sampled, args=(process.pid, memory, ended))
+    sampler = threading.Thread(target=sample_memory, args=(process.pid, memory, ended))
     sampler.start()
     begun = time.monotonic()
     churn.run(rate, seconds)
     took = time.monotonic() - begun
     churn.wait()
-    # What is behind has caught up when what comes last has come.
+    # The watch has caught up when it reports the last change.
     churn.single(2, patience=600)
-    text = quiet(port)
+    text = wait_until_idle(port)
     ended.set()
     sampler.join()
     scanned = subprocess.run(
@@ -436,7 +440,7 @@ def hold(
         text=True,
         check=False,
     )
-    mine, theirs = metrics(served(port)), metrics(scanned.stdout)
+    mine, theirs = metrics(read_metrics(port)), metrics(scanned.stdout)
     unlike = len(set(mine) ^ set(theirs))
     third = max(1, len(memory) // 3)
     report(
