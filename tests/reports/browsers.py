@@ -1,4 +1,4 @@
-"""Chromium as it is on this machine, driven for the tests of what people see in a browser."""
+"""Chromium for tests of the page in a browser."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ needs_chromium = pytest.mark.skipif(CHROMIUM is None and not os.environ.get("CI"
 
 @contextlib.contextmanager
 def chromium() -> Iterator[Browser]:
-    """A running browser without a window."""
+    """Yield a running headless browser."""
     with sync_playwright() as driver:
         running = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield running

@@ -1,4 +1,4 @@
-"""One assessment built by hand that every format is rendered from: all statuses, many places, hostile names."""
+"""The canonical assessment that every format renders: all statuses, many locations, hostile names."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from kubekeep.model.resource import FileType, RenderOrigin, Resource, Source
 
 BASE = "/srv/shop"
 PLANTED = "kept-secret-4711"
-"""Stands in a Secret, in an environment and in an annotation of the assessment; never in a report."""
+"""Secret in a Secret, an environment variable and an annotation of the assessment; no report may contain it."""
 HOSTILE = "\x1b[31mred\x1b]8;;http://evil\x07 ]]> <script>alert(1)</script> \u202eesrever 数据库 \ud800\x00"
 
 
@@ -110,7 +110,7 @@ ENFORCEMENT = {
 def results() -> tuple[ResourceResult, ...]:
     owner = Verdict(Status.FAILED, (Evidence("metadata.labels.owner", exists=False, location=None, fix='"me"'),))
     skipped = Verdict(Status.NOT_EVALUATED, reason=WHERE["registries"])
-    found: list[ResourceResult] = []
+    results_of_web: list[ResourceResult] = []
     for index in range(7):
         file = f"deploy/web-{index}.yaml"
         first = (privileged(file, 21), privileged(file, 44, 1))
@@ -127,9 +127,9 @@ def results() -> tuple[ResourceResult, ...]:
             "limits": PASSED,
             "registries": skipped,
         }
-        found.append(ResourceResult(deployment(f"web-{index}", file), verdicts))
+        results_of_web.append(ResourceResult(deployment(f"web-{index}", file), verdicts))
     secret = resource("v1", "Secret", "db", "deploy/secret.yaml", data={"password": PLANTED}, stringData={"a": PLANTED})
-    found.append(ResourceResult(secret, {"labels": owner}))
+    results_of_web.append(ResourceResult(secret, {"labels": owner}))
     variable = Evidence(
         "spec.containers[0].env[0].value",
         exists=True,
@@ -147,12 +147,12 @@ def results() -> tuple[ResourceResult, ...]:
     )
     host = Evidence("spec.hostPID", exists=True, location=None, delete=True, message=HOSTILE)
     failed = {"secret-in-env": Verdict(Status.FAILED, (variable,)), "host-pid": Verdict(Status.FAILED, (host,))}
-    found.append(ResourceResult(pod, failed))
-    return (rendered(), built(), *found, joined())
+    results_of_web.append(ResourceResult(pod, failed))
+    return (rendered(), built(), *results_of_web, joined())
 
 
 def rendered() -> ResourceResult:
-    """A workload of a sub-chart: one value comes from a values file, one from the command line."""
+    """Return a workload of a sub-chart with values from a values file and from the command line."""
     template = "chart/charts/cache/templates/deploy.yaml"
     origin = RenderOrigin("chart", chart="shop", subchart="cache", values=("values-prod.yaml",))
     plain = deployment("cache", template)
@@ -176,7 +176,7 @@ def rendered() -> ResourceResult:
 
 
 def built() -> ResourceResult:
-    """A workload that an overlay builds from a base."""
+    """Return a workload that an overlay builds from a base."""
     plain = deployment("web", "overlays/prod")
     assert plain.source is not None
     source = msgspec.structs.replace(plain.source, file_type=FileType.KUSTOMIZE, origin=RenderOrigin("overlays/prod"))
@@ -202,10 +202,10 @@ def joined() -> ResourceResult:
     return ResourceResult(subject, {"bindings": Verdict(Status.FAILED, evidence)})
 
 
-def summaries(found: tuple[ResourceResult, ...]) -> tuple[ControlSummary, ...]:
+def summaries(results: tuple[ResourceResult, ...]) -> tuple[ControlSummary, ...]:
     sums: list[ControlSummary] = []
     for slug, entry in CONTROLS.items():
-        statuses = [item.verdicts[slug].status for item in found if slug in item.verdicts]
+        statuses = [result.verdicts[slug].status for result in results if slug in result.verdicts]
         counts = Counts(*(statuses.count(status) for status in Status))
         reason, policies = WHERE.get(slug), ENFORCEMENT.get(slug, ())
         status = Status.NOT_EVALUATED if reason else Status.FAILED if counts.failed else Status.PASSED
@@ -216,8 +216,8 @@ def summaries(found: tuple[ResourceResult, ...]) -> tuple[ControlSummary, ...]:
 
 @pytest.fixture
 def assessment() -> Assessment:
-    """Twelve resources, ten controls and three frameworks; two places of the input were not read."""
-    found = results()
+    """Return twelve resources, ten controls and three frameworks, with two unread inputs."""
+    resource_results = results()
     frameworks = (
         ("NSA", ("privileged", "host-pid", "limits", "kubelet", "cronjobs"), Status.FAILED, 66.66, 75.0),
         ("MITRE", ("secret-in-env", "bindings", "registries"), Status.FAILED, 99.99, 66.0),
@@ -229,8 +229,8 @@ def assessment() -> Assessment:
         finished=dt.datetime(2026, 11, 24, 11, 0, 1, tzinfo=dt.timezone(dt.timedelta(hours=1))),
         version="0.1.0",
         kubernetes_version="1.34",
-        results=found,
-        controls=summaries(found),
+        results=resource_results,
+        controls=summaries(resource_results),
         frameworks=tuple(
             FrameworkSummary(
                 Framework(slug=name.lower(), name=name, title=name, description=name),

@@ -1,4 +1,4 @@
-"""The assessment of the formats with waivers: one finding accepted in part, one as a whole, one control by that alone."""
+"""The canonical assessment with exceptions: of a finding in part, of a whole finding, and of a whole control."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LEGACY = AppliedException(name="legacy", source=ExceptionSource.ANNOTATION)
 
 
 def with_exceptions(assessment: Assessment) -> Assessment:
-    """`web-0` keeps all but its first place, `web-1` has none left, and the control `labels` passes by its waiver."""
+    """Except one location of `web-0`, all of `web-1`, and the only finding of the control `labels`."""
     results = tuple(map(_result, assessment.results))
     return msgspec.structs.replace(assessment, results=results, controls=tuple(map(_summary, assessment.controls)))
 
@@ -30,7 +30,7 @@ def _result(result: ResourceResult) -> ResourceResult:
     match result.resource.name:
         case "web-0":
             first, *rest = verdicts["privileged"].evidence
-            verdicts["privileged"] = Verdict(Status.FAILED, (_accepted(first, GATEWAY), *rest))
+            verdicts["privileged"] = Verdict(Status.FAILED, (_except(first, GATEWAY), *rest))
         case "web-1":
             verdicts["privileged"] = _all(verdicts["privileged"], GATEWAY)
         case "db":
@@ -41,10 +41,10 @@ def _result(result: ResourceResult) -> ResourceResult:
 
 
 def _all(verdict: Verdict, exception: AppliedException) -> Verdict:
-    return Verdict(Status.PASSED, tuple(_accepted(item, exception) for item in verdict.evidence))
+    return Verdict(Status.PASSED, tuple(_except(evidence, exception) for evidence in verdict.evidence))
 
 
-def _accepted(evidence: Evidence, exception: AppliedException) -> Evidence:
+def _except(evidence: Evidence, exception: AppliedException) -> Evidence:
     return msgspec.structs.replace(evidence, exception=exception)
 
 

@@ -1,4 +1,4 @@
-"""Text that people would send to break a report, and an assessment with it in every place that takes text."""
+"""Text that attacks a report, and an assessment with it in every field that holds text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kubekeep.model.location import Location
 from kubekeep.model.resource import FileType, Resource, Source
 
 TAME = "a_b"
-"""Text that means nothing anywhere, for comparison."""
+"""Harmless text, for comparison."""
 TEXTS = {
     "terminal": "\x1b[2J\x1b]8;;http://e.example\x07a\x1b]8;;\x07\x9b31m\x08\r",
     "controls": "".join(map(chr, range(0x20))) + "\x7f" + "".join(map(chr, range(0x80, 0xA0))),
@@ -39,13 +39,13 @@ TEXTS = {
     "spaces": "   \t ",
     "empty": "",
 }
-"""By what they aim at."""
+"""Attacks by target."""
 
 
 def tainted(assessment: Assessment, text: str, path: str) -> Assessment:
-    """`assessment` with `text` wherever manifests, rules and the controls that people bring along put text.
+    """Return the assessment with `text` in every field that manifests, rules and custom controls fill.
 
-    There is one resource, with one failed control.
+    It has one resource with one failed control.
     """
     metadata = {"name": text, "namespace": text, "annotations": {text: text}}
     source = Source(path=text, base=f"/{text}", file_type=FileType.YAML, document=0)
@@ -63,7 +63,7 @@ def tainted(assessment: Assessment, text: str, path: str) -> Assessment:
 
 
 def brought(assessment: Assessment, text: str) -> Assessment:
-    """`tainted`, and with a framework, a control and a reason of somebody's own."""
+    """Return the `tainted` assessment with a custom framework, control and reason."""
     first, *others = assessment.frameworks
     framework = msgspec.structs.replace(first.framework, name=text, title=text, description=text, version=text)
     return msgspec.structs.replace(
@@ -73,8 +73,8 @@ def brought(assessment: Assessment, text: str) -> Assessment:
     )
 
 
-def of_cluster(assessment: Assessment, text: str) -> Assessment:
-    """`assessment` of a cluster with `text` wherever a kubeconfig and an API server put text about it."""
+def taint_cluster(assessment: Assessment, text: str) -> Assessment:
+    """Return the assessment of a cluster with `text` in every field that a kubeconfig and an API server fill."""
     facts = ClusterFacts(
         name=text, info={"gitVersion": text, text: text}, distribution="openshift", distribution_version=f"4.16 {text}"
     )

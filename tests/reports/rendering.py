@@ -1,4 +1,4 @@
-"""What a format writes, as bytes and as the text that its readers get out of them."""
+"""Output of a format, as bytes and as the text that readers extract."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kubekeep.reports import ReportOptions, load
 
 
 def written(name: str, assessment: Assessment, options: ReportOptions | None = None) -> bytes:
-    """The whole report as it would stand in a file."""
+    """Return the report as it is written to a file."""
     entry, chosen = load(name), options or ReportOptions()
     if entry.binary:
         raw = io.BytesIO()
@@ -23,16 +23,16 @@ def written(name: str, assessment: Assessment, options: ReportOptions | None = N
 
 
 def rendered(name: str, assessment: Assessment, options: ReportOptions | None = None) -> str:
-    """The text of the report; of a PDF what a reader would copy out of its pages."""
+    """Return the text of the report; of a PDF the text extracted from its pages."""
     raw = written(name, assessment, options)
     return printed(raw) if load(name).binary else raw.decode()
 
 
 def printed(pdf: bytes) -> str:
-    """The text on the pages of a PDF."""
+    """Return the text on the pages of a PDF."""
     return "\n".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(pdf)).pages)
 
 
 def squeezed(text: str) -> str:
-    """`text` without its blanks and line breaks, which the width of a page decides."""
+    """Return text without whitespace, because the width of a page determines line breaks."""
     return "".join(text.split())

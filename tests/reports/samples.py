@@ -1,4 +1,4 @@
-"""More of the assessment of `conftest`: with excerpts, waivers and attack paths, many times over, and all passed."""
+"""Variants of the canonical assessment: with excerpts, exceptions and attack paths, many findings, or none."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ UNUSED: Final = AppliedException(name="gone", source=ExceptionSource.COMMENT, lo
 
 
 def full(assessment: Assessment) -> Assessment:
-    """With excerpts, one waived finding of web-6 and one waived place of web-0, and attack paths."""
+    """Return the assessment with excerpts, exceptions for web-6 and for one location of web-0, and attack paths."""
     results = tuple(_excerpted(_excepted(result)) for result in assessment.results)
     uses = (
         ExceptionUse(exception=EXCEPTION, status=ExceptionStatus.MATCHED),
@@ -58,15 +58,15 @@ def _excepted(result: ResourceResult) -> ResourceResult:
     if verdict is None or name not in ("web-0", "web-6"):
         return result
     evidence = tuple(
-        msgspec.structs.replace(item, exception=EXCEPTION) if name == "web-6" or index == 0 else item
-        for index, item in enumerate(verdict.evidence)
+        msgspec.structs.replace(evidence, exception=EXCEPTION) if name == "web-6" or index == 0 else evidence
+        for index, evidence in enumerate(verdict.evidence)
     )
     status = Status.PASSED if name == "web-6" else Status.FAILED
     return ResourceResult(result.resource, {**result.verdicts, "privileged": Verdict(status, evidence)})
 
 
 def _excerpted(result: ResourceResult) -> ResourceResult:
-    return ResourceResult(result.resource, {slug: _shown(item) for slug, item in result.verdicts.items()})
+    return ResourceResult(result.resource, {slug: _shown(verdict) for slug, verdict in result.verdicts.items()})
 
 
 def _shown(verdict: Verdict) -> Verdict:
@@ -87,8 +87,8 @@ def _with_excerpt(evidence: Evidence) -> Evidence:
 
 
 def attacks(assessment: Assessment) -> Attacks:
-    """A way from the internet over a workload to a node."""
-    by_slug = {item.control.slug: item.control for item in assessment.controls}
+    """Return a path from the internet over a workload to a node."""
+    by_slug = {summary.control.slug: summary.control for summary in assessment.controls}
     place = Location("deploy/web-0.yaml", Region(Position(21, 13), Position(21, 29)))
     internet = AttackNode("internet", NodeKind.INTERNET, "internet")
     web = AttackNode("web", NodeKind.WORKLOAD, f"Deployment default/web-0 {HOSTILE}", place)
@@ -110,7 +110,7 @@ def attacks(assessment: Assessment) -> Attacks:
 
 
 def many(assessment: Assessment, count: int) -> Assessment:
-    """`count` findings of two controls on as many resources in a hundred namespaces."""
+    """Return the assessment with `count` findings of two controls in a hundred namespaces."""
 
     def result(number: int) -> ResourceResult:
         file = f"teams/team-{number % 100}/app-{number}.yaml"
@@ -129,7 +129,7 @@ def many(assessment: Assessment, count: int) -> Assessment:
 
 
 def passed(assessment: Assessment) -> Assessment:
-    """Everything was evaluated and is well."""
+    """Return the assessment with every control evaluated and passed."""
     first = msgspec.structs.replace(assessment.controls[5], reason=None)
     part = msgspec.structs.replace(
         assessment.frameworks[0], controls=(first.control.slug,), compliance=100.0, coverage=100.0, status=Status.PASSED
@@ -150,7 +150,7 @@ def passed(assessment: Assessment) -> Assessment:
 
 
 def empty(assessment: Assessment) -> Assessment:
-    """Nothing was found to scan."""
+    """Return the assessment of an empty scan."""
     return msgspec.structs.replace(
         passed(assessment),
         results=(),
@@ -164,7 +164,7 @@ def empty(assessment: Assessment) -> Assessment:
 
 
 SAMPLES: Final[dict[str, Callable[[Assessment], Assessment]]] = {
-    "as it is": lambda item: item,
+    "as it is": lambda assessment: assessment,
     "full": full,
     "passed": passed,
     "empty": empty,

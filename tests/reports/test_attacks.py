@@ -1,4 +1,4 @@
-"""Attack paths as picture, graph and document: complete, readable by their readers, and harmless whatever the names."""
+"""Attack paths as picture, graph and document: complete, valid, and safe with hostile names."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ def attacks(text: str = "web", assumes: str = "") -> Attacks:
     return Attacks(paths=paths, left_out=3, cuts=(Cut(second, (0,), 2),), notes=(text,))
 
 
-def written(assessment: Assessment, found: Attacks, **options: bool) -> str:
+def written(assessment: Assessment, attacks: Attacks, **options: bool) -> str:
     stream = io.StringIO()
-    write_attacks(assessment, found, stream, ReportOptions(**options))
+    write_attacks(assessment, attacks, stream, ReportOptions(**options))
     return stream.getvalue()
 
 
-def test_the_picture_shows_every_node_and_edge() -> None:
+def test_picture_contains_every_node_and_edge() -> None:
     root = etree.fromstring(attack_svg(attacks(assumes="the moon is full")).encode())
     titles = [element.text or "" for element in root.iter(f"{SVG}title")]
     assert titles[0] == "2 attack paths of 5"
@@ -84,7 +84,7 @@ def test_the_picture_shows_every_node_and_edge() -> None:
     assert any("provided that the moon is full (deploy/web.yaml:7) [C-0057, C-0271]" in title for title in titles)
 
 
-def test_the_picture_needs_nothing_from_outside() -> None:
+def test_picture_has_no_external_references() -> None:
     text = attack_svg(attacks(HOSTILE))
     root = etree.fromstring(text.encode())
     tags = {str(element.tag).removeprefix(SVG) for element in root.iter()}
@@ -94,12 +94,12 @@ def test_the_picture_needs_nothing_from_outside() -> None:
     assert "http" not in re.sub(r'xmlns="[^"]*"', "", re.sub(r">[^<]*<", "><", text))
 
 
-def test_the_picture_of_no_paths_says_so() -> None:
+def test_picture_without_paths_says_so() -> None:
     root = etree.fromstring(attack_svg(Attacks()).encode())
     assert "No attack path was found" in str(root.xpath("string()"))
 
 
-def test_the_picture_is_bounded() -> None:
+def test_picture_is_bounded() -> None:
     many = msgspec.structs.replace(
         attacks(),
         paths=tuple(
@@ -123,29 +123,29 @@ def test_the_picture_is_bounded() -> None:
 @settings(deadline=None, max_examples=60, database=None)
 @example(text='"\\</title>]]>&#0;\x1b\r\n\t\ud83d', more="a")
 @given(text=st.text(st.characters()), more=st.text(st.characters(), max_size=80))
-def test_any_text_anywhere(text: str, more: str) -> None:
-    found = attacks(text, more)
-    root = etree.fromstring(attack_svg(found).encode())
+def test_hostile_names_keep_picture_and_graph_valid(text: str, more: str) -> None:
+    attack_paths = attacks(text, more)
+    root = etree.fromstring(attack_svg(attack_paths).encode())
     assert sum(1 for _ in root.iter(f"{SVG}rect")) == 4
-    assert _dot_strings(attack_dot(found)) > 0
+    assert _dot_strings(attack_dot(attack_paths)) > 0
 
 
 def _dot_strings(text: str) -> int:
-    """How many lines of DOT there are; raises where one is not one of those that we write."""
+    """Return the number of lines of DOT; raises an error for a line that Kubekeep does not write."""
     quoted = r'"(?:[^"\\\n]|\\.)*"'
     lines = text.splitlines()
     assert (lines[0], lines[-1]) == ("digraph attack_paths {", "}")
     node, arrow = rf"  n\d+ \[label={quoted}\];", rf"  n\d+ -> n\d+ \[label={quoted}(?:, style=dashed)?\];"
-    said = rf"  rankdir=LR;|  (?:node|edge) \[(?:[a-z]+=(?:{quoted}|\w+)(?:, )?)+\];"
+    declaration = rf"  rankdir=LR;|  (?:node|edge) \[(?:[a-z]+=(?:{quoted}|\w+)(?:, )?)+\];"
     for line in lines[1:-1]:
-        assert re.fullmatch(f"{node}|{arrow}|{said}", line), line
+        assert re.fullmatch(f"{node}|{arrow}|{declaration}", line), line
     return len(lines)
 
 
-def test_the_document_is_whole(assessment: Assessment) -> None:
+def test_document_is_complete(assessment: Assessment) -> None:
     document = json.loads(json_text(attack_document(assessment, attacks(HOSTILE, "x"))))
     ids = {node["id"] for node in document["nodes"]}
-    steps = {(item["from"], item["to"]) for item in document["edges"]}
+    steps = {(step["from"], step["to"]) for step in document["edges"]}
     for path in document["paths"]:
         assert set(path["nodes"]) <= ids
         assert set(itertools.pairwise(path["nodes"])) <= steps
@@ -156,7 +156,7 @@ def test_the_document_is_whole(assessment: Assessment) -> None:
     assert len(document["unread"]) == len(assessment.unread)
 
 
-def test_people_read_chains(assessment: Assessment, request: pytest.FixtureRequest) -> None:
+def test_pretty_shows_chains(assessment: Assessment, request: pytest.FixtureRequest) -> None:
     text = written(assessment, attacks(HOSTILE, "the moon is full"))
     assert "\x1b" not in text
     file = GOLDEN / "attacks.txt"
@@ -165,19 +165,19 @@ def test_people_read_chains(assessment: Assessment, request: pytest.FixtureReque
     assert text == file.read_text(encoding="utf-8")
 
 
-def test_people_read_that_nothing_was_found(assessment: Assessment) -> None:
+def test_pretty_without_paths(assessment: Assessment) -> None:
     assert "No attack path was found." in written(assessment, Attacks(notes=("the input holds no bindings",)))
 
 
-def test_json_ranks_resources_as_kubescape_does(assessment: Assessment) -> None:
+def test_json_ranks_resources_like_kubescape(assessment: Assessment) -> None:
     resource = assessment.results[2].resource
     step = TrackStep(CONTROLS["privileged"], "Initial Access", ("security",))
     vector = PriorityVector("service-destruction", (step,), 8.8, Severity.HIGH)
-    ranked = Attacks(prioritised=(PrioritisedResource(resource, (vector,), 8.8, Severity.HIGH),))
+    attack_paths = Attacks(prioritised=(PrioritisedResource(resource, (vector,), 8.8, Severity.HIGH),))
     stream = io.StringIO()
-    load("json").render(msgspec.structs.replace(assessment, attacks=ranked), stream, ReportOptions())
-    found = [item for item in json.loads(stream.getvalue())["results"] if "prioritizedResource" in item]
-    assert [item["prioritizedResource"] for item in found] == [
+    load("json").render(msgspec.structs.replace(assessment, attacks=attack_paths), stream, ReportOptions())
+    ranked = [result for result in json.loads(stream.getvalue())["results"] if "prioritizedResource" in result]
+    assert [result["prioritizedResource"] for result in ranked] == [
         {
             "resourceID": resource.id,
             "priorityVector": [
@@ -195,23 +195,23 @@ def test_json_ranks_resources_as_kubescape_does(assessment: Assessment) -> None:
     ]
 
 
-def test_layers_lead_to_the_right_whatever_the_cycles() -> None:
+def test_layout_with_cycles_leads_to_the_right() -> None:
     edges = [("a", "b"), ("b", "c"), ("c", "a"), ("a", "d"), ("d", "d"), ("a", "c")]
-    found = layout(edges)
-    assert {name: place[0] for name, place in found.places.items()} == {"a": 0, "b": 1, "c": 2, "d": 1}
-    assert found.bends["a", "c"][0][0] == 1
-    assert len({*found.places.values()}) == 4
+    graph = layout(edges)
+    assert {name: place[0] for name, place in graph.places.items()} == {"a": 0, "b": 1, "c": 2, "d": 1}
+    assert graph.bends["a", "c"][0][0] == 1
+    assert len({*graph.places.values()}) == 4
     assert layout([]).columns == 0
 
 
-def test_layers_are_untangled() -> None:
-    found = layout([("i", "a"), ("i", "b"), ("a", "y"), ("b", "x"), ("i", "x")])
-    rows = {name: row for name, (_, row) in found.places.items()}
+def test_layout_avoids_crossings() -> None:
+    graph = layout([("i", "a"), ("i", "b"), ("a", "y"), ("b", "x"), ("i", "x")])
+    rows = {name: row for name, (_, row) in graph.places.items()}
     assert (rows["a"] < rows["b"]) == (rows["y"] < rows["x"])
 
 
 @needs_chromium
-def test_the_picture_in_a_page_that_forbids_everything() -> None:
+def test_picture_renders_under_strict_policy() -> None:
     problems: list[str] = []
     policy = "<meta http-equiv='Content-Security-Policy' content=\"default-src 'none'\">"
     with chromium() as browser:

@@ -1,4 +1,4 @@
-"""A comparison in every format: each is read back by its own reader, whatever the names hold."""
+"""A comparison in every format, read back by a reader of that format, with hostile names."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def comparison(text: str = "x", many: int = 1) -> Comparison:
 EMPTY = Comparison(base="a", head="b", granularity=Granularity.CONTROL)
 
 
-def rendered(name: str, found: Comparison, *, verbose: bool = False) -> str:
+def rendered(name: str, comparison: Comparison, *, verbose: bool = False) -> str:
     stream = io.StringIO()
-    changes.load(name).render(found, stream, ReportOptions(verbose=verbose))
+    changes.load(name).render(comparison, stream, ReportOptions(verbose=verbose))
     text = stream.getvalue()
     assert text.endswith("\n")
     text.encode()
@@ -74,13 +74,13 @@ def read_junit(text: str) -> list[str]:
 
 
 def read_gitlab(text: str) -> list[str]:
-    found = json.loads(text)["vulnerabilities"]
-    assert len({item["id"] for item in found}) == len(found)
-    return [item["identifiers"][0]["value"] for item in found]
+    vulnerabilities = json.loads(text)["vulnerabilities"]
+    assert len({vulnerability["id"] for vulnerability in vulnerabilities}) == len(vulnerabilities)
+    return [vulnerability["identifiers"][0]["value"] for vulnerability in vulnerabilities]
 
 
 def read_markdown(text: str) -> list[str]:
-    """The second column of the tables; nothing in a cell may be anything but text. Without what is accepted."""
+    """Return the second column of the tables without excepted findings; cells must contain only text."""
     text = text.partition("\n### Accepted by exceptions\n")[0]
     tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(text)
     kinds = {token.type for token in tokens} | {child.type for token in tokens for child in token.children or ()}
@@ -97,8 +97,8 @@ def read_markdown(text: str) -> list[str]:
 
 
 def read_json(text: str) -> list[str]:
-    found = json.loads(text)
-    return [item["controlID"] for key in ("new", "incomparable") for item in found.get(key, ())]
+    document = json.loads(text)
+    return [difference["controlID"] for key in ("new", "incomparable") for difference in document.get(key, ())]
 
 
 def read_yaml(text: str) -> list[str]:
@@ -121,7 +121,7 @@ def test_every_format_has_a_reader() -> None:
 
 @pytest.mark.parametrize("name", READERS)
 @pytest.mark.parametrize("text", ["x", HOSTILE, "a" * 100_000])
-def test_what_pipelines_act_on_comes_through(name: str, text: str) -> None:
+def test_new_findings_are_in_every_format(name: str, text: str) -> None:
     if name == "markdown" and len(text) > 1000:
         assert len(rendered(name, comparison(text, 3))) < 65_536
         return
@@ -129,14 +129,14 @@ def test_what_pipelines_act_on_comes_through(name: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_nothing_is_nothing(name: str) -> None:
+def test_equal_scans_have_no_findings(name: str) -> None:
     assert READERS[name](rendered(name, EMPTY)) == []
 
 
-def test_json_is_as_kubescape_has_it() -> None:
-    found = json.loads(rendered("json", comparison()))
-    assert list(found) == ["new", "resolved", "unchanged", "incomparable", "accepted", "warnings"]
-    assert found["new"] == [
+def test_json_has_kubescapes_layout() -> None:
+    document = json.loads(rendered("json", comparison()))
+    assert list(document) == ["new", "resolved", "unchanged", "incomparable", "accepted", "warnings"]
+    assert document["new"] == [
         {
             "resourceID": "path=1/api=v1//Pod/x",
             "controlID": "C-0",
@@ -148,13 +148,15 @@ def test_json_is_as_kubescape_has_it() -> None:
             "path": "spec.x",
         }
     ]
-    assert found["incomparable"][0]["reason"] == "nobody looked x"
-    assert [(item["controlID"], item["reason"]) for item in found["accepted"]] == [("C-6", "accepted by x")]
+    assert document["incomparable"][0]["reason"] == "nobody looked x"
+    assert [(difference["controlID"], difference["reason"]) for difference in document["accepted"]] == [
+        ("C-6", "accepted by x")
+    ]
     assert list(json.loads(rendered("json", EMPTY))) == ["new", "resolved", "unchanged"]
 
 
 @pytest.mark.parametrize("text", ["x", HOSTILE])
-def test_a_comment_says_what_was_accepted(text: str) -> None:
+def test_comment_lists_excepted_findings(text: str) -> None:
     whole = rendered("markdown", comparison(text))
     _, title, table = whole.partition("### Accepted by exceptions\n")
     assert read_markdown(f"{title.replace('### Accepted by exceptions', '')}{table}") == ["C-6"]
@@ -162,14 +164,14 @@ def test_a_comment_says_what_was_accepted(text: str) -> None:
     assert "Accepted" not in rendered("markdown", EMPTY)
 
 
-def test_a_comment_has_a_limit_and_says_what_is_left_out() -> None:
+def test_long_comment_is_cut_and_counts_the_rest() -> None:
     text = rendered("markdown", comparison(many=5000))
     assert len(text) < 65_536
     shown = len(read_markdown(text))
     assert f"\n{5000 - shown} more are left out" in text
 
 
-def test_people_see_every_kind_and_no_escape_codes() -> None:
+def test_pretty_shows_every_change_without_escape_codes() -> None:
     text = rendered("pretty", comparison(HOSTILE))
     assert "\x1b" not in text
     titles = ("NEW  1", "CANNOT BE COMPARED  1", "ACCEPTED  1", "RESOLVED  1")
@@ -180,13 +182,13 @@ def test_people_see_every_kind_and_no_escape_codes() -> None:
     assert "UNCHANGED" in rendered("pretty", comparison(), verbose=True)
 
 
-def test_only_the_severe_are_for_pipelines() -> None:
-    found = changes.filter_severity(comparison(), Severity.CRITICAL)
-    assert (len(found.new), len(found.incomparable), len(found.accepted)) == (0, 1, 0)
+def test_severity_filter() -> None:
+    severe = changes.filter_severity(comparison(), Severity.CRITICAL)
+    assert (len(severe.new), len(severe.incomparable), len(severe.accepted)) == (0, 1, 0)
     assert changes.filter_severity(comparison(), Severity.HIGH) == comparison()
 
 
-def test_a_name_that_is_no_format_is_an_error() -> None:
+def test_unknown_format_is_an_error() -> None:
     with pytest.raises(LookupError, match="unknown format 'words'"):
         changes.load("words")
     assert changes.load("pretty-printer").name == "pretty"

@@ -1,4 +1,4 @@
-"""Reports on a cluster: every format says which it was, and what it did not show; hidden ones say it without names."""
+"""Reports on a cluster: every format identifies it and lists coverage gaps; pseudonymised reports contain no names."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ SILENT = {
     "policyreport",
     "sarif",
 }
-"""Formats that have a line for each finding, and none for the target."""
+"""Formats with one entry per finding and no target."""
 
 
 @pytest.fixture
-def of_cluster(assessment: Assessment) -> Assessment:
-    """The canonical assessment as if a cluster had been scanned."""
+def cluster_assessment(assessment: Assessment) -> Assessment:
+    """Return the canonical assessment as a scan of a cluster."""
     return msgspec.structs.replace(
         assessment,
         target=Target((), "/srv/shop", FACTS),
@@ -61,33 +61,33 @@ def of_cluster(assessment: Assessment) -> Assessment:
     )
 
 
-def text_of(name: str, assessment: Assessment) -> str:
-    """The text of a report, of a PDF as it is printed."""
+def read_text(name: str, assessment: Assessment) -> str:
+    """Return the text of a report without whitespace if it is a PDF."""
     return squeezed(printed(written(name, assessment))) if name == "pdf" else rendered(name, assessment)
 
 
 @pytest.mark.parametrize("name", names())
-def test_every_format_takes_it(name: str, of_cluster: Assessment) -> None:
-    text = text_of(name, of_cluster)
+def test_every_format_identifies_the_cluster(name: str, cluster_assessment: Assessment) -> None:
+    text = read_text(name, cluster_assessment)
     assert ("staging-7" in text or "v1.34.4" in text) or name in SILENT
 
 
 @pytest.mark.parametrize("name", sorted({*names()} - SILENT))
-def test_who_tells_of_a_cluster_says_whose_kubernetes_it_runs(name: str, of_cluster: Assessment) -> None:
-    text = text_of(name, msgspec.structs.replace(of_cluster, target=Target((), "/srv/shop", OPENSHIFT)))
+def test_formats_name_the_distribution(name: str, cluster_assessment: Assessment) -> None:
+    text = read_text(name, msgspec.structs.replace(cluster_assessment, target=Target((), "/srv/shop", OPENSHIFT)))
     assert "openshift" in text.lower()
     assert "4.21.3" in text
     unknown = msgspec.structs.replace(FACTS, provider="", distribution="", distribution_version="")
-    text = text_of(name, msgspec.structs.replace(of_cluster, target=Target((), "/srv/shop", unknown)))
+    text = read_text(name, msgspec.structs.replace(cluster_assessment, target=Target((), "/srv/shop", unknown)))
     assert "v1.34.4(" not in squeezed(text)
     assert "openshift" not in text.lower()
 
 
 @pytest.mark.parametrize("name", ["html", "pdf", "pretty", "markdown", "oscal"])
-def test_a_cluster_is_neither_in_a_folder_nor_of_files(name: str, of_cluster: Assessment) -> None:
-    whole = msgspec.structs.replace(of_cluster, files=0)
-    assert "/srv/shop" in text_of("html", msgspec.structs.replace(whole, target=Target((), "/srv/shop")))
-    text = text_of(name, whole)
+def test_cluster_has_no_folder_or_file_count(name: str, cluster_assessment: Assessment) -> None:
+    whole = msgspec.structs.replace(cluster_assessment, files=0)
+    assert "/srv/shop" in read_text("html", msgspec.structs.replace(whole, target=Target((), "/srv/shop")))
+    text = read_text(name, whole)
     assert "/srv/shop" not in text
     assert "0files" not in squeezed(text)
 
@@ -103,16 +103,16 @@ def test_a_cluster_is_neither_in_a_folder_nor_of_files(name: str, of_cluster: As
         ("", "eks", "", "Kubernetes unknown (EKS)"),
     ],
 )
-def test_version_and_distribution_in_words(version: str, distribution: str, own: str, said: str) -> None:
+def test_kubernetes_version_text(version: str, distribution: str, own: str, expected: str) -> None:
     info = {"gitVersion": version} if version else {}
     facts = ClusterFacts(name="one", info=info, distribution=distribution, distribution_version=own)
-    assert facts.kubernetes == said
+    assert facts.kubernetes == expected
 
 
-def test_programs_get_the_distribution_in_fields(of_cluster: Assessment) -> None:
-    openshift = msgspec.structs.replace(of_cluster, target=Target((), "/srv/shop", OPENSHIFT))
-    said = {"distribution": "openshift", "distributionVersion": "4.21.3"}
-    assert json.loads(rendered("json", openshift))["kubekeep"]["cluster"] == said
+def test_distribution_fields(cluster_assessment: Assessment) -> None:
+    openshift = msgspec.structs.replace(cluster_assessment, target=Target((), "/srv/shop", OPENSHIFT))
+    expected = {"distribution": "openshift", "distributionVersion": "4.21.3"}
+    assert json.loads(rendered("json", openshift))["kubekeep"]["cluster"] == expected
     families = {family.name: family for family in text_string_to_metric_families(rendered("prometheus", openshift))}
     [info] = families["kubekeep_info"].samples
     assert info.labels == {
@@ -122,7 +122,7 @@ def test_programs_get_the_distribution_in_fields(of_cluster: Assessment) -> None
         "distribution_version": "4.21.3",
     }
     [result] = json.loads(rendered("oscal", openshift))["assessment-results"]["results"]
-    props = {item["name"]: item["value"] for item in result["props"]}
+    props = {prop["name"]: prop["value"] for prop in result["props"]}
     assert (props["kubernetes-version"], props["distribution"], props["distribution-version"]) == (
         "v1.34.4",
         "openshift",
@@ -130,19 +130,19 @@ def test_programs_get_the_distribution_in_fields(of_cluster: Assessment) -> None
     )
 
 
-def test_what_looks_like_a_commit_is_no_reference_in_a_comment(of_cluster: Assessment) -> None:
+def test_commit_like_version_is_no_reference_in_markdown(cluster_assessment: Assessment) -> None:
     facts = msgspec.structs.replace(FACTS, info={"gitVersion": "v1.34.4-eks-113cf36"})
-    text = rendered("markdown", msgspec.structs.replace(of_cluster, target=Target((), "/srv/shop", facts)))
+    text = rendered("markdown", msgspec.structs.replace(cluster_assessment, target=Target((), "/srv/shop", facts)))
     assert "\n- `Kubernetes v1.34.4-eks-113cf36 (EKS v1.34.4)`, 12 resources: compliance" in text
 
 
-def test_a_scan_of_files_has_no_cluster(assessment: Assessment) -> None:
+def test_scan_of_files_has_no_cluster(assessment: Assessment) -> None:
     assert "cluster" not in json.loads(rendered("json", assessment))["kubekeep"]
     assert "distribution" not in rendered("prometheus", assessment)
 
 
-def test_json_tells_of_the_cluster_as_kubescape_does(of_cluster: Assessment) -> None:
-    document = json.loads(rendered("json", of_cluster))
+def test_json_has_kubescapes_cluster_fields(cluster_assessment: Assessment) -> None:
+    document = json.loads(rendered("json", cluster_assessment))
     errors = jsonschema.Draft202012Validator(SHAPE).iter_errors(document)
     assert [f"{error.json_path}: {error.message}"[:300] for error in errors] == []
     assert document["clusterAPIServerInfo"] == FACTS.info
@@ -153,17 +153,17 @@ def test_json_tells_of_the_cluster_as_kubescape_does(of_cluster: Assessment) -> 
     coverage = document["scanCoverage"]
     assert coverage["failedGVRPulls"] == [{"gvr": "apps/v1/deployments", "error": "forbidden for ann"}]
     assert coverage["partialGVRPulls"] == [{"gvr": "v1/secrets", "selector": "", "error": "the API server answers 503"}]
-    missing = {item["controlID"]: item["missingGVRs"] for item in coverage["notEvaluatedControls"]}
+    missing = {entry["controlID"]: entry["missingGVRs"] for entry in coverage["notEvaluatedControls"]}
     assert missing["C-0001"] == ["apps/v1/deployments"]
 
 
-def test_the_terminal_says_what_would_be_enough(of_cluster: Assessment) -> None:
-    text = squeezed(rendered("pretty", of_cluster))
+def test_pretty_suggests_dry_run(cluster_assessment: Assessment) -> None:
+    text = squeezed(rendered("pretty", cluster_assessment))
     assert squeezed("list deployments.apps in namespace shop  forbidden for ann") in text
     assert squeezed("The same command with --dry-run prints the roles that it needs") in text
 
 
-def test_the_terminal_names_together_what_lacks_for_one_reason(assessment: Assessment) -> None:
+def test_pretty_groups_gaps_by_reason(assessment: Assessment) -> None:
     pods = [
         CoverageGap(group="", kind="Pod", resource="pods", why="forbidden for ann", namespace=name)
         for name in ("a", "b")
@@ -179,7 +179,7 @@ def test_the_terminal_names_together_what_lacks_for_one_reason(assessment: Asses
     )
     lines = [line.strip() for line in rendered("pretty", seen).splitlines()]
     start = lines.index("✖ The cluster did not show everything: this scan is incomplete")
-    told = squeezed("".join(lines[start : lines.index("Summary")]))
+    section = squeezed("".join(lines[start : lines.index("Summary")]))
     expected = """forbidden for ann
         list in namespace a: pods
         list in namespace b: pods
@@ -188,7 +188,7 @@ def test_the_terminal_names_together_what_lacks_for_one_reason(assessment: Asses
         k10s.x.io, k11s.x.io and 2 more (--verbose names them)
         list roles  forbidden for ann, but for the namespaces that are scanned
         The same command with --dry-run"""
-    assert squeezed(expected) in told
+    assert squeezed(expected) in section
 
 
 @pytest.mark.parametrize(
@@ -203,11 +203,11 @@ def test_the_terminal_names_together_what_lacks_for_one_reason(assessment: Asses
         ),
     ],
 )
-def test_nothing_to_judge_is_told_where_it_was_looked_for(
+def test_pretty_without_resources_names_the_target(
     assessment: Assessment, facts: ClusterFacts | None, choice: ResourceSelection, words: str
 ) -> None:
     facts = facts and msgspec.structs.replace(facts, gaps=())
-    controls = tuple(msgspec.structs.replace(item, status=Status.NOT_EVALUATED) for item in assessment.controls)
+    controls = tuple(msgspec.structs.replace(summary, status=Status.NOT_EVALUATED) for summary in assessment.controls)
     nothing = msgspec.structs.replace(
         assessment,
         target=Target((), "", facts),
@@ -221,6 +221,6 @@ def test_nothing_to_judge_is_told_where_it_was_looked_for(
 
 
 @pytest.mark.parametrize("name", names())
-def test_no_name_comes_out_of_a_hidden_one(name: str, of_cluster: Assessment) -> None:
-    text = text_of(name, pseudonymise(of_cluster, None))
+def test_pseudonymised_cluster_contains_no_names(name: str, cluster_assessment: Assessment) -> None:
+    text = read_text(name, pseudonymise(cluster_assessment, None))
     assert not [word for word in ("staging-7", "namespace shop", "for ann") if word in text]

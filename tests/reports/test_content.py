@@ -1,4 +1,4 @@
-"""What reports for people have in common: true figures, the worst first, and nothing left out in silence."""
+"""Content shared by human-readable reports: correct figures, worst first, and every omission stated."""
 
 from __future__ import annotations
 
@@ -18,47 +18,60 @@ from kubekeep.reports.shared.content import build_content, describe_source, grad
 from kubekeep.reports.shared.wording import count_noun, describe_fix, percent, sort_failed
 
 
-def test_figures_add_up(assessment: Assessment) -> None:
-    found = build_content(assessment)
-    assert (found.counts.failed, found.counts.passed, found.counts.gaps, found.counts.idle) == (5, 1, 3, 1)
-    assert found.counts.total == len(assessment.controls)
-    assert [(item.level, item.controls, item.findings) for item in found.severities] == [
+def test_totals_are_consistent(assessment: Assessment) -> None:
+    report = build_content(assessment)
+    assert (report.counts.failed, report.counts.passed, report.counts.gaps, report.counts.idle) == (5, 1, 3, 1)
+    assert report.counts.total == len(assessment.controls)
+    assert [(severity.level, severity.controls, severity.findings) for severity in report.severities] == [
         (Severity.CRITICAL, 1, 1),
         (Severity.HIGH, 2, 10),
         (Severity.MEDIUM, 1, 1),
         (Severity.LOW, 1, 1),
     ]
-    assert found.total == 13 == sum(item.findings for item in found.severities)
+    assert report.total == 13 == sum(severity.findings for severity in report.severities)
 
 
-def test_waived_evidence_is_apart(assessment: Assessment) -> None:
-    found = build_content(full(assessment))
-    assert found.total == 12
-    (group,) = found.excepted
-    assert [item.resource.name for item in group.findings] == ["web-0", "web-6"]
-    assert [exception.name for item in group.findings for exception in item.exceptions] == ["legacy-web", "legacy-web"]
-    assert not any(item.exceptions for part in found.findings for item in part.findings)
+def test_excepted_evidence_is_separate(assessment: Assessment) -> None:
+    report = build_content(full(assessment))
+    assert report.total == 12
+    (group,) = report.excepted
+    assert [finding.resource.name for finding in group.findings] == ["web-0", "web-6"]
+    assert [exception.name for finding in group.findings for exception in finding.exceptions] == [
+        "legacy-web",
+        "legacy-web",
+    ]
+    assert not any(finding.exceptions for part in report.findings for finding in part.findings)
 
 
-def test_the_worst_comes_first_and_places_from_top_to_bottom(assessment: Assessment) -> None:
-    found = build_content(assessment)
-    assert [item.summary.control.id for item in found.findings] == ["host-pid", "C-0057", "C-0012", "C-0188", "C-0076"]
-    web = next(item for item in found.findings[1].findings if item.resource.name == "web-0")
-    lines = [item.location.region.start.line for item in web.evidence if item.location and item.location.region]
+def test_worst_first_and_locations_in_file_order(assessment: Assessment) -> None:
+    report = build_content(assessment)
+    assert [group.summary.control.id for group in report.findings] == [
+        "host-pid",
+        "C-0057",
+        "C-0012",
+        "C-0188",
+        "C-0076",
+    ]
+    web = next(finding for finding in report.findings[1].findings if finding.resource.name == "web-0")
+    lines = [
+        evidence.location.region.start.line
+        for evidence in web.evidence
+        if evidence.location and evidence.location.region
+    ]
     assert lines == sorted(lines)
     assert str(web.place) == "deploy/web-0.yaml:21"
 
 
-def test_controls_with_new_findings_come_before_the_worst(assessment: Assessment) -> None:
+def test_controls_with_new_findings_come_first(assessment: Assessment) -> None:
     plain = [summary.control.id for summary in sort_failed(assessment)]
-    last = next(item for item in record_assessment(assessment).findings if item.control == plain[-1])
+    last = next(finding for finding in record_assessment(assessment).findings if finding.control == plain[-1])
     new = (Difference(FindingChange.NEW, last, "passed", "failed"),)
     since = Comparison(base="x", head="y", granularity=Granularity.EVIDENCE, new=new)
     marked = msgspec.structs.replace(assessment, baseline=since)
     assert [summary.control.id for summary in sort_failed(marked)] == [plain[-1], *plain[:-1]]
 
 
-def test_what_was_left_out_is_said_in_sentences(assessment: Assessment) -> None:
+def test_cautions_state_omissions(assessment: Assessment) -> None:
     first, second = build_content(assessment).cautions
     assert first == "Input was not read in 2 places: nothing is known of what stands there."
     assert second.startswith("3 of 9 controls that apply could not be evaluated")
@@ -68,25 +81,29 @@ def test_what_was_left_out_is_said_in_sentences(assessment: Assessment) -> None:
     assert [len(gap.controls) for gap in reasons] == [2, 1]
 
 
-def test_what_stands_in_no_section_comes_by_its_outcome(assessment: Assessment) -> None:
+def test_controls_outside_sections_are_sorted_by_result(assessment: Assessment) -> None:
     (section,) = build_content(assessment).frameworks[0].sections
     slugs = [summary.control.slug for part in section.requirements for summary in part.controls]
     assert slugs == ["host-pid", "privileged", "limits", "kubelet", "cronjobs"]
 
 
-def test_sections_hold_requirements_in_their_order_and_those_nobody_answers(assessment: Assessment) -> None:
+def test_sections_list_requirements_in_order_and_uncovered_ones(assessment: Assessment) -> None:
     sections = (Section("1", "Pods"), Section("2", "Nodes"), Section("2.1", "Files of nodes"), Section("3", "People"))
     framework = Framework(slug="house", name="House", title="House", description="", sections=sections)
     cited = {"privileged": ("1.10", "1.9"), "host-pid": ("2.1.1",), "limits": ("1.9",)}
     controls = tuple(
         msgspec.structs.replace(
-            item, control=msgspec.structs.replace(item.control, satisfies={"house": cited.get(item.control.slug, ())})
+            summary,
+            control=msgspec.structs.replace(summary.control, satisfies={"house": cited.get(summary.control.slug, ())}),
         )
-        for item in assessment.controls
+        for summary in assessment.controls
     )
     summary = msgspec.structs.replace(assessment.frameworks[0], framework=framework)
     (part,) = build_content(msgspec.structs.replace(assessment, controls=controls, frameworks=(summary,))).frameworks
-    shown = [(item.id, [(entry.id, len(entry.controls)) for entry in item.requirements]) for item in part.sections]
+    shown = [
+        (section.id, [(requirement.id, len(requirement.controls)) for requirement in section.requirements])
+        for section in part.sections
+    ]
     assert shown == [
         ("1", [("1.9", 2), ("1.10", 1)]),
         ("2.1", [("2.1.1", 1)]),
@@ -106,27 +123,27 @@ def test_sections_hold_requirements_in_their_order_and_those_nobody_answers(asse
         ("relatedObjects[x]", "review relatedObjects[x]"),
     ],
 )
-def test_paths_into_related_objects_name_them(path: str, said: str, assessment: Assessment) -> None:
+def test_paths_into_related_resources_name_them(path: str, expected: str, assessment: Assessment) -> None:
     joined = assessment.results[-1].resource
-    assert describe_fix(Evidence(path, exists=True), joined) == said
+    assert describe_fix(Evidence(path, exists=True), joined) == expected
 
 
-def test_changes_are_commands() -> None:
+def test_fix_texts() -> None:
     resource = Resource({"kind": "Pod"})
     assert describe_fix(Evidence("spec.hostPID", exists=True, fix="false"), resource) == "set spec.hostPID to false"
     assert describe_fix(Evidence("spec.a", exists=False, fix='"b"'), resource) == 'add spec.a: "b"'
     assert describe_fix(Evidence("spec.a", exists=True, delete=True), resource) == "delete spec.a"
 
 
-def test_what_an_object_is_made_from(assessment: Assessment) -> None:
-    assert [describe_source(item.resource) for item in assessment.results[:3]] == [
+def test_source_of_rendered_resources(assessment: Assessment) -> None:
+    assert [describe_source(result.resource) for result in assessment.results[:3]] == [
         "chart shop/cache with values-prod.yaml",
         "kustomization overlays/prod",
         "",
     ]
 
 
-def test_figures_are_never_rounded_to_the_better() -> None:
+def test_figures_are_rounded_conservatively() -> None:
     assert (percent(99.99), percent(100.0), percent(None)) == ("99 %", "100 %", "not known")
     assert (risk(0.0), risk(0.01), risk(41.5), risk(100.0)) == ("0.0", "0.1", "41.5", "100.0")
     assert [grade(value) for value in (None, 49.9, 50.0, 79.9, 80.0)] == ["unknown", "poor", "fair", "fair", "good"]

@@ -1,4 +1,4 @@
-"""The CSV report: Kubescape's columns, a row for each verdict, nothing that a spreadsheet would run."""
+"""The CSV report: Kubescape's columns, a row for each verdict, and no cell that a spreadsheet evaluates."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ def rows(assessment: Assessment) -> list[dict[str, str]]:
 
 
 def only(assessment: Assessment, *evidence: Evidence, status: Status = Status.FAILED) -> list[dict[str, str]]:
-    """The rows of one resource with one verdict."""
+    """Return the rows of one resource with one verdict."""
     result = ResourceResult(assessment.results[2].resource, {"privileged": Verdict(status, evidence)})
-    found = rows(msgspec.structs.replace(assessment, results=(result,)))
-    return [row for row in found if row["Resource Name"]]
+    all_rows = rows(msgspec.structs.replace(assessment, results=(result,)))
+    return [row for row in all_rows if row["Resource Name"]]
 
 
-def test_the_columns_of_kubescape_come_first(assessment: Assessment) -> None:
+def test_kubescapes_columns_come_first(assessment: Assessment) -> None:
     head, *others = text(assessment).split("\r\n")
     assert head == f"{KUBESCAPE},File,Line,Column,Frameworks,Sub Status,Message"
     assert others[-1] == ""
     assert "\n" not in "".join(others)
 
 
-def test_a_row_for_each_verdict(assessment: Assessment) -> None:
-    found = rows(assessment)
+def test_each_verdict_has_a_row(assessment: Assessment) -> None:
+    all_rows = rows(assessment)
     statuses = [verdict.status for result in assessment.results for verdict in result.verdicts.values()]
-    with_resource = [row["Status"] for row in found if row["Resource Name"]]
+    with_resource = [row["Status"] for row in all_rows if row["Resource Name"]]
     assert with_resource.count("failed") == statuses.count(Status.FAILED)
     assert with_resource.count("passed") == statuses.count(Status.PASSED)
     assert with_resource.count("skipped") == statuses.count(Status.NOT_EVALUATED)
@@ -82,17 +82,21 @@ def test_a_finding(assessment: Assessment) -> None:
     }
 
 
-def test_a_place_in_another_file_than_the_resource(assessment: Assessment) -> None:
-    found = {row["Resource Name"]: row for row in rows(assessment) if row["Status"] == "failed"}
-    assert (found["web"]["Source Path"], found["web"]["File"], found["web"]["Line"]) == (
+def test_location_in_another_file(assessment: Assessment) -> None:
+    by_name = {row["Resource Name"]: row for row in rows(assessment) if row["Status"] == "failed"}
+    assert (by_name["web"]["Source Path"], by_name["web"]["File"], by_name["web"]["Line"]) == (
         "overlays/prod",
         "base/web.yaml",
         "9",
     )
-    assert (found["robot"]["Source Path"], found["robot"]["File"], found["robot"]["Line"]) == ("", "rbac.yaml", "12")
+    assert (by_name["robot"]["Source Path"], by_name["robot"]["File"], by_name["robot"]["Line"]) == (
+        "",
+        "rbac.yaml",
+        "12",
+    )
 
 
-def test_what_was_not_evaluated_or_read_has_a_row(assessment: Assessment) -> None:
+def test_gaps_have_rows(assessment: Assessment) -> None:
     without = [row for row in rows(assessment) if not row["Resource Name"]]
     gaps = {row["Control ID"]: (row["Status"], row["Sub Status"]) for row in without if row["Control ID"]}
     assert gaps == {
@@ -109,13 +113,13 @@ def test_what_was_not_evaluated_or_read_has_a_row(assessment: Assessment) -> Non
     assert len(unread) == 2
 
 
-def test_what_is_waived_has_passed(assessment: Assessment) -> None:
+def test_excepted_findings_pass(assessment: Assessment) -> None:
     (row,) = only(assessment, Evidence("spec.a", exists=True, exception=EXCEPTION), status=Status.PASSED)
     assert (row["Status"], row["Sub Status"], row["Failed Paths"]) == ("passed", "w/exceptions", "spec.a")
     assert row["Message"] == "waived by legacy: moves in June (until 2027-06-30)"
 
 
-def test_what_is_waived_in_part_fails_for_the_rest(assessment: Assessment) -> None:
+def test_partly_excepted_finding_fails(assessment: Assessment) -> None:
     (row,) = only(
         assessment,
         Evidence("spec.a", exists=True, exception=EXCEPTION),
@@ -125,7 +129,7 @@ def test_what_is_waived_in_part_fails_for_the_rest(assessment: Assessment) -> No
     assert row["Message"] == "too wide; waived by legacy: moves in June (until 2027-06-30)"
 
 
-def test_a_failure_without_a_place_tells_how_to_mend_it(assessment: Assessment) -> None:
+def test_failure_without_evidence_has_remediation(assessment: Assessment) -> None:
     (row,) = only(assessment)
     assert (row["Status"], row["Failed Paths"]) == ("failed", "")
     assert row["Remediation"].startswith("Set what is named")

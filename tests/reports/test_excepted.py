@@ -1,4 +1,4 @@
-"""What somebody accepts is told in every format, apart from what stands, and hides nothing else."""
+"""Exceptions in every format: listed separately from open findings without hiding any of them."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ BESIDE = AppliedException(name="kubescape.io/skip-controls of web-6", source=Exc
 EXCEPTED = {"web-5": KNOWN, "web-6": BESIDE}
 
 
-def accepting(assessment: Assessment) -> Assessment:
-    """The same scan with one control accepted for two resources, and in one of many places for a third."""
+def except_findings(assessment: Assessment) -> Assessment:
+    """Return the scan with one control excepted for two resources, and in one of many locations for a third."""
     results = tuple(_result(result) for result in assessment.results)
-    statuses = [item.verdicts["privileged"] for item in results if "privileged" in item.verdicts]
+    statuses = [result.verdicts["privileged"] for result in results if "privileged" in result.verdicts]
     excepted = sum(verdict.is_excepted for verdict in statuses)
     failed = sum(verdict.status is Status.FAILED for verdict in statuses)
     counts = Counts(passed=excepted, failed=failed, excepted=excepted)
@@ -59,7 +59,7 @@ def accepting(assessment: Assessment) -> Assessment:
         ExceptionUse(exception=msgspec.structs.replace(KNOWN, name="old"), status=ExceptionStatus.EXPIRED),
         ExceptionUse(exception=msgspec.structs.replace(KNOWN, name="idle"), status=ExceptionStatus.UNUSED),
     )
-    controls = tuple(_summary(item, counts) for item in assessment.controls)
+    controls = tuple(_summary(summary, counts) for summary in assessment.controls)
     return msgspec.structs.replace(assessment, results=results, controls=controls, exceptions=uses)
 
 
@@ -68,7 +68,7 @@ def _result(result: ResourceResult) -> ResourceResult:
     if verdict is None or result.resource.source is None or not result.resource.source.path.startswith("deploy/web-"):
         return result
     if exception is not None:
-        evidence = tuple(msgspec.structs.replace(item, exception=exception) for item in verdict.evidence)
+        evidence = tuple(msgspec.structs.replace(evidence, exception=exception) for evidence in verdict.evidence)
         changed = Verdict(Status.PASSED, evidence)
     elif result.resource.name == "web-0":
         first: Evidence = msgspec.structs.replace(verdict.evidence[0], exception=KNOWN)
@@ -78,13 +78,13 @@ def _result(result: ResourceResult) -> ResourceResult:
     return msgspec.structs.replace(result, verdicts={**result.verdicts, "privileged": changed})
 
 
-def _summary(item: ControlSummary, counts: Counts) -> ControlSummary:
-    return msgspec.structs.replace(item, counts=counts) if item.control.slug == "privileged" else item
+def _summary(summary: ControlSummary, counts: Counts) -> ControlSummary:
+    return msgspec.structs.replace(summary, counts=counts) if summary.control.slug == "privileged" else summary
 
 
 @pytest.fixture
-def accepted(assessment: Assessment) -> Assessment:
-    return accepting(assessment)
+def excepted_assessment(assessment: Assessment) -> Assessment:
+    return except_findings(assessment)
 
 
 def rendered(name: str, assessment: Assessment, **options: Any) -> str:
@@ -92,8 +92,8 @@ def rendered(name: str, assessment: Assessment, **options: Any) -> str:
 
 
 @pytest.mark.parametrize("name", sorted({"json", "junit", "pretty", "sarif"} & set(names())))
-def test_reasons_are_told_and_harmless(name: str, accepted: Assessment) -> None:
-    text = rendered(name, accepted, verbose=True, audit=True)
+def test_reasons_are_shown_and_escaped(name: str, excepted_assessment: Assessment) -> None:
+    text = rendered(name, excepted_assessment, verbose=True, audit=True)
     assert "the vendor decides" in text
     assert "web-5" in text
     text.encode()
@@ -103,16 +103,16 @@ def test_reasons_are_told_and_harmless(name: str, accepted: Assessment) -> None:
 
 
 @pytest.mark.parametrize("name", names())
-def test_exceptions_change_no_more_than_they_cover(name: str, assessment: Assessment, accepted: Assessment) -> None:
-    """Everything else that fails is in the report as before."""
+def test_exceptions_hide_no_open_finding(name: str, assessment: Assessment, excepted_assessment: Assessment) -> None:
+    """Check that all other failures are still in the report."""
     for resource in ("web-1", "web-2"):
-        assert rendered(name, assessment, verbose=True).count(resource) <= rendered(name, accepted, verbose=True).count(
-            resource
-        )
+        assert rendered(name, assessment, verbose=True).count(resource) <= rendered(
+            name, excepted_assessment, verbose=True
+        ).count(resource)
 
 
-def test_json_has_them_as_kubescape_has(accepted: Assessment) -> None:
-    report = json.loads(rendered("json", accepted))
+def test_json_has_kubescapes_layout(excepted_assessment: Assessment) -> None:
+    report = json.loads(rendered("json", excepted_assessment))
     control = report["summaryDetails"]["controls"]["C-0057"]
     assert control["subStatusCounters"] == {"ignoredResources": 2}
     assert "exceptionAudit" not in report
@@ -134,22 +134,24 @@ def test_json_has_them_as_kubescape_has(accepted: Assessment) -> None:
     assert "exception" not in entries["web-1"]["rules"][0]
 
 
-def test_a_control_that_passes_by_exceptions_alone_says_so(accepted: Assessment) -> None:
+def test_control_passed_by_exceptions_has_sub_status(excepted_assessment: Assessment) -> None:
     counts = Counts(passed=2, excepted=2)
     controls = tuple(
-        msgspec.structs.replace(item, status=Status.PASSED, counts=counts) if item.control.id == "C-0057" else item
-        for item in accepted.controls
+        msgspec.structs.replace(summary, status=Status.PASSED, counts=counts)
+        if summary.control.id == "C-0057"
+        else summary
+        for summary in excepted_assessment.controls
     )
-    report = json.loads(rendered("json", msgspec.structs.replace(accepted, controls=controls)))
+    report = json.loads(rendered("json", msgspec.structs.replace(excepted_assessment, controls=controls)))
     info = report["summaryDetails"]["controls"]["C-0057"]["statusInfo"]
     assert info == {"status": "passed", "subStatus": "w/exceptions"}
 
 
-def test_the_audit_in_json(accepted: Assessment) -> None:
-    audit = json.loads(rendered("json", accepted, audit=True))["exceptionAudit"]
+def test_json_audit(excepted_assessment: Assessment) -> None:
+    audit = json.loads(rendered("json", excepted_assessment, audit=True))["exceptionAudit"]
     counts = {"total": 5, "active": 4, "expired": 1, "matched": 2, "unused": 1, "invalidControl": 1}
     assert audit["summary"] == {**counts, "tooBroad": 0, "invalid": 0}
-    assert [item["status"] for item in audit["items"]] == ["matched", "matched", "invalid-control", "expired", "unused"]
+    assert [use["status"] for use in audit["items"]] == ["matched", "matched", "invalid-control", "expired", "unused"]
     first, _, third, fourth, _ = audit["items"]
     assert first["matchCount"] == 1
     assert first["controlIDs"] == ["C-0057"]
@@ -168,14 +170,14 @@ def test_the_audit_in_json(accepted: Assessment) -> None:
     assert audit["generated"] == "2026-11-24T10:00:01Z"
 
 
-def test_yaml_has_the_audit_too(accepted: Assessment) -> None:
-    report = yaml.safe_load(rendered("yaml", accepted, audit=True))
-    assert report["exceptionAudit"] == json.loads(rendered("json", accepted, audit=True))["exceptionAudit"]
-    assert "exceptionAudit" not in yaml.safe_load(rendered("yaml", accepted))
+def test_yaml_audit(excepted_assessment: Assessment) -> None:
+    report = yaml.safe_load(rendered("yaml", excepted_assessment, audit=True))
+    assert report["exceptionAudit"] == json.loads(rendered("json", excepted_assessment, audit=True))["exceptionAudit"]
+    assert "exceptionAudit" not in yaml.safe_load(rendered("yaml", excepted_assessment))
 
 
-def test_sarif_has_them_as_suppressed_results(assessment: Assessment, accepted: Assessment) -> None:
-    log = json.loads(rendered("sarif", accepted))
+def test_sarif_suppressions(assessment: Assessment, excepted_assessment: Assessment) -> None:
+    log = json.loads(rendered("sarif", excepted_assessment))
     schema = json.loads((ASSETS / "sarif-2.1.0.json").read_text())
     jsonschema.Draft4Validator(schema).validate(log)
     results = log["runs"][0]["results"]
@@ -193,32 +195,32 @@ def test_sarif_has_them_as_suppressed_results(assessment: Assessment, accepted: 
     assert len(now) == len(set(now))
 
 
-def test_junit_tells_them_in_the_output_of_a_case(accepted: Assessment) -> None:
-    root = etree.fromstring(rendered("junit", accepted).encode())
+def test_junit_lists_them_in_test_case_output(excepted_assessment: Assessment) -> None:
+    root = etree.fromstring(rendered("junit", excepted_assessment).encode())
     etree.XMLSchema(etree.parse(ASSETS / "junit-10.xsd")).assertValid(root)
     (case,) = root.findall("testsuite/testcase[@classname='NSA/C-0057']")
-    said = case.findtext("system-out") or ""
-    assert said.count("accepted: ") == 3
-    assert "[known until 2027-01-31T23:59:59Z: the vendor decides" in said
+    text = case.findtext("system-out") or ""
+    assert text.count("accepted: ") == 3
+    assert "[known until 2027-01-31T23:59:59Z: the vendor decides" in text
     failure = case.findtext("failure") or ""
     assert "name: web-5" not in failure
     assert "name: web-0" in failure
     assert len(root.findall("testsuite/testcase/system-out")) == 1
 
 
-def test_people_see_how_many_and_why_if_they_ask(accepted: Assessment) -> None:
-    short = rendered("pretty", accepted)
+def test_pretty_counts_and_explains_them_with_verbose(excepted_assessment: Assessment) -> None:
+    short = rendered("pretty", excepted_assessment)
     assert "3 findings accepted" in short
     assert "the vendor decides" not in short
-    long = rendered("pretty", accepted, verbose=True)
+    long = rendered("pretty", excepted_assessment, verbose=True)
     assert "until 2027-01-31" in long
     assert "exceptions.json:3" in long
     assert "no reason is given" in long
     assert "No exception" not in long
 
 
-def test_people_see_the_audit_if_they_ask(assessment: Assessment, accepted: Assessment) -> None:
-    text = rendered("pretty", accepted, audit=True)
+def test_pretty_audit(assessment: Assessment, excepted_assessment: Assessment) -> None:
+    text = rendered("pretty", excepted_assessment, audit=True)
     order = [text.index(f"  {status} ") for status in ("invalid-control", "expired", "unused", "matched")]
     assert order == sorted(order), "what needs somebody comes first"
     assert "No exception is given" in rendered("pretty", assessment, audit=True)

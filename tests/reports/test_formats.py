@@ -1,4 +1,4 @@
-"""Every format that the package holds renders the same assessment; the formats are found, not listed."""
+"""Tests that every report format of the package must pass; the formats are derived from the package."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kubekeep.reports import ReportOptions, collect, formats, load, names
 GOLDEN = Path(__file__).parent / "golden"
 PLANTED = "kept-secret-4711"
 TEXTS = tuple(name for name in names() if not load(name).binary)
-"""The others change their bytes with each release of a library; tests of their own hold what they say."""
+"""Text formats. The bytes of binary ones change with releases of libraries; separate tests check their content."""
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -30,7 +30,7 @@ def test_golden(name: str, assessment: Assessment, pytestconfig: pytest.Config) 
 
 @pytest.mark.parametrize("name", names())
 @pytest.mark.parametrize("options", [ReportOptions(), ReportOptions(colour=True, links=True, verbose=True, width=60)])
-def test_secrets_and_raw_controls_never_come_out(name: str, options: ReportOptions, assessment: Assessment) -> None:
+def test_no_secrets_or_control_characters(name: str, options: ReportOptions, assessment: Assessment) -> None:
     text = rendered(name, assessment, options)
     assert PLANTED not in text
     assert "\x00" not in text
@@ -39,14 +39,14 @@ def test_secrets_and_raw_controls_never_come_out(name: str, options: ReportOptio
 
 
 @pytest.mark.parametrize("name", names())
-def test_what_was_not_read_is_told(name: str, assessment: Assessment) -> None:
+def test_unread_input_is_reported(name: str, assessment: Assessment) -> None:
     text = squeezed(rendered(name, assessment))
     assert squeezed("mapping values are not allowed here") in text
     assert "charts/broken.yaml" in text
 
 
 @pytest.mark.parametrize("name", names())
-def test_an_empty_scan_renders(name: str, assessment: Assessment) -> None:
+def test_empty_scan_renders(name: str, assessment: Assessment) -> None:
     empty = msgspec.structs.replace(
         assessment, results=(), controls=(), frameworks=(), unread=(), compliance=None, files=0
     )
@@ -54,8 +54,8 @@ def test_an_empty_scan_renders(name: str, assessment: Assessment) -> None:
 
 
 @pytest.mark.parametrize("name", names())
-def test_output_grows_with_the_findings_and_no_faster(name: str, assessment: Assessment) -> None:
-    """Counts bytes written, for what is written more than once a finding shows here without a clock."""
+def test_output_grows_linearly(name: str, assessment: Assessment) -> None:
+    """Count the bytes written: repeated output per finding shows without measuring time."""
     sizes = []
     for times in (1, 100, 200):
         many = msgspec.structs.replace(assessment, results=assessment.results * times)
@@ -63,12 +63,12 @@ def test_output_grows_with_the_findings_and_no_faster(name: str, assessment: Ass
     assert sizes[2] - sizes[1] <= 1.02 * (sizes[1] - sizes[0]) * 100 / 99
 
 
-def test_the_mapping_is_by_name_and_read_only() -> None:
-    found = formats()
-    assert tuple(found) == names()
-    assert {"pretty", "json", "sarif", "junit"} <= set(found)
+def test_formats_are_read_only_by_name() -> None:
+    by_name = formats()
+    assert tuple(by_name) == names()
+    assert {"pretty", "json", "sarif", "junit"} <= set(by_name)
     with pytest.raises(TypeError):
-        found["json"] = found["pretty"]  # type: ignore[index]
+        by_name["json"] = by_name["pretty"]  # type: ignore[index]
 
 
 def test_aliases_and_unknown_names() -> None:
@@ -77,14 +77,14 @@ def test_aliases_and_unknown_names() -> None:
         load("docx")
 
 
-def test_a_name_taken_twice_is_refused() -> None:
+def test_duplicate_name_is_refused() -> None:
     with pytest.raises(ValueError, match="two report formats are called 'json'"):
         collect([load("json"), load("json")])
     with pytest.raises(ValueError, match="'json'"):
         collect([load("json"), msgspec.structs.replace(load("pretty"), aliases=("json",))])
 
 
-def test_loading_one_format_imports_no_other() -> None:
+def test_loading_one_format_imports_only_it() -> None:
     script = (
         "import sys, kubekeep.reports as r; r.load('json');"
         'print(*(name for name in r.names() if f\'kubekeep.reports.{name.replace("-", "_")}\' in sys.modules))'

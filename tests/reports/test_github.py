@@ -1,4 +1,4 @@
-"""The annotations for GitHub, as its runner reads them: the worst first, ten of a level, the rest counted."""
+"""Annotations for GitHub as its runner parses them: worst first, ten per level, the rest counted."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from kubekeep.model.resource import Resource
 from kubekeep.reports import ReportOptions, load
 
 COMMAND = re.compile(r"::(\w[\w-]*)(?: ([^:]*))?::(.*)")
-"""A workflow command; colons in properties are escaped, so the first pair ends them."""
+"""Pattern of a workflow command; colons in properties are escaped, so the first pair ends them."""
 
 
 class Annotation(msgspec.Struct):
-    """One as the runner has it."""
+    """An annotation as the runner parses it."""
 
     level: str
     properties: dict[str, str]
@@ -42,34 +42,36 @@ def unescaped(text: str) -> str:
 
 
 def commands(text: str) -> list[Annotation]:
-    """Every line that the runner acts on, in its order."""
-    found = []
+    """Return the commands of all lines that the runner executes, in order."""
+    parsed = []
     for line in text.splitlines():
         if match := COMMAND.fullmatch(line.strip()):
-            level, given, message = match.groups(default="")
-            pairs = (pair.partition("=") for pair in given.split(",") if pair)
+            level, parameters, message = match.groups(default="")
+            pairs = (pair.partition("=") for pair in parameters.split(",") if pair)
             properties = {name: unescaped(value) for name, _, value in pairs}
-            found.append(Annotation(level, properties, unescaped(message)))
+            parsed.append(Annotation(level, properties, unescaped(message)))
         else:
             assert not line.strip().startswith("::")
             assert "##[" not in line
-    return found
+    return parsed
 
 
 def marks(assessment: Assessment) -> list[Annotation]:
-    return [item for item in commands(text(assessment)) if item.level in {"error", "warning", "notice"}]
+    return [
+        annotation for annotation in commands(text(assessment)) if annotation.level in {"error", "warning", "notice"}
+    ]
 
 
 def failing(assessment: Assessment, name: str, *evidence: Evidence) -> Assessment:
-    """`assessment` with one finding of one resource and nothing else to tell."""
+    """Return the assessment with one finding of one resource and nothing else."""
     resource = Resource({"kind": "Pod", "metadata": {"name": name}})
     result = ResourceResult(resource, {"privileged": Verdict(Status.FAILED, evidence)})
     return msgspec.structs.replace(assessment, results=(result,), unread=())
 
 
-def test_a_finding_marks_its_line(assessment: Assessment) -> None:
-    found = {item.properties.get("file"): item for item in marks(assessment)}
-    assert found["deploy/web-1.yaml"] == Annotation(
+def test_finding_marks_its_line(assessment: Assessment) -> None:
+    by_file = {annotation.properties.get("file"): annotation for annotation in marks(assessment)}
+    assert by_file["deploy/web-1.yaml"] == Annotation(
         "warning",
         {
             "file": "deploy/web-1.yaml",
@@ -85,20 +87,20 @@ def test_a_finding_marks_its_line(assessment: Assessment) -> None:
     )
 
 
-def test_levels_are_those_of_sarif(assessment: Assessment) -> None:
-    levels = {item.properties["title"].partition(":")[0]: item.level for item in marks(assessment)}
+def test_levels_match_sarif(assessment: Assessment) -> None:
+    levels = {annotation.properties["title"].partition(":")[0]: annotation.level for annotation in marks(assessment)}
     assert {"Critical": "error", "High": "warning", "Low": "notice"}.items() <= levels.items()
 
 
-def test_many_lines_have_no_columns(assessment: Assessment) -> None:
+def test_multiline_range_has_no_columns(assessment: Assessment) -> None:
     region = Region(Position(3, 5), Position(5, 2))
-    (_, found) = marks(failing(assessment, "a", Evidence("spec", exists=True, location=Location("a", region))))
-    assert found.properties["line"] == "3"
-    assert found.properties["endLine"] == "5"
-    assert "col" not in found.properties
+    (_, annotation) = marks(failing(assessment, "a", Evidence("spec", exists=True, location=Location("a", region))))
+    assert annotation.properties["line"] == "3"
+    assert annotation.properties["endLine"] == "5"
+    assert "col" not in annotation.properties
 
 
-def test_what_was_not_read_is_an_error(assessment: Assessment) -> None:
+def test_unread_input_is_an_error(assessment: Assessment) -> None:
     first, second, *_ = marks(assessment)
     assert (first.level, first.properties["file"], first.properties["line"]) == ("error", "charts/broken.yaml", "12")
     assert first.message == "mapping values are not allowed here"
@@ -106,16 +108,16 @@ def test_what_was_not_read_is_an_error(assessment: Assessment) -> None:
     assert "line" not in second.properties
 
 
-def test_what_was_not_evaluated_is_one_notice(assessment: Assessment) -> None:
-    (gaps,) = [item for item in marks(assessment) if "not evaluated" in item.properties["title"]]
+def test_unevaluated_controls_are_one_notice(assessment: Assessment) -> None:
+    (gaps,) = [annotation for annotation in marks(assessment) if "not evaluated" in annotation.properties["title"]]
     assert gaps.level == "notice"
     assert gaps.message == "configuration: C-0001\nneeds-host-data: C-0069, C-0070"
 
 
-def test_ten_of_a_level_and_the_rest_counted(assessment: Assessment) -> None:
+def test_ten_per_level_and_the_rest_counted(assessment: Assessment) -> None:
     many = msgspec.structs.replace(assessment, results=assessment.results * 40)
     written = text(many)
-    levels = [item.level for item in commands(written)]
+    levels = [command.level for command in commands(written)]
     assert {level: levels.count(level) for level in ("error", "warning", "notice")} == {
         "error": 10,
         "warning": 10,
@@ -130,13 +132,13 @@ def test_ten_of_a_level_and_the_rest_counted(assessment: Assessment) -> None:
     assert levels == sorted(levels, key=["error", "warning", "notice"].index)
 
 
-def test_what_fits_is_not_folded(assessment: Assessment) -> None:
+def test_few_findings_are_not_folded(assessment: Assessment) -> None:
     written = text(failing(assessment, "a", Evidence("spec", exists=True)))
     assert "::group::" not in written
     assert "not shown" not in written
 
 
-def test_what_is_waived_is_counted_and_no_annotation(assessment: Assessment) -> None:
+def test_excepted_findings_are_only_counted(assessment: Assessment) -> None:
     exception = AppliedException(
         name="legacy", source=ExceptionSource.FILE, expires=dt.datetime(2027, 1, 1, tzinfo=dt.UTC)
     )
@@ -162,28 +164,28 @@ def test_what_is_waived_is_counted_and_no_annotation(assessment: Assessment) -> 
         "\x85::error::owned",
     ],
 )
-def test_text_of_the_input_gives_no_command(hostile: str, assessment: Assessment) -> None:
+def test_hostile_text_starts_no_command(hostile: str, assessment: Assessment) -> None:
     location = Location(hostile, Region(Position(1, 1), Position(1, 2)))
     evidence = Evidence(hostile, exists=True, location=location, fix='"x"', message=hostile)
     tame = msgspec.structs.replace(evidence, path="a", location=Location("a", location.region), message="a")
     one, other = (
-        [(item.level, tuple(item.properties)) for item in commands(text(many(assessment, *case)))]
+        [(command.level, tuple(command.properties)) for command in commands(text(many(assessment, *case)))]
         for case in ((hostile, evidence), ("a", tame))
     )
     assert one == other
 
 
 def many(assessment: Assessment, name: str, evidence: Evidence) -> Assessment:
-    """More findings than are annotations, so that the folded part of the log is there too."""
+    """Return an assessment with more findings than annotations, so that the folded group is present."""
     one = failing(assessment, name, evidence)
     return msgspec.structs.replace(one, results=one.results * 15)
 
 
-def test_a_path_with_escapes_reads_back_as_it_is(assessment: Assessment) -> None:
+def test_escaped_path_reads_back(assessment: Assessment) -> None:
     region = Region(Position(1, 1), Position(1, 2))
     name = "100%0A, and: more.yaml"
-    (_, found) = marks(failing(assessment, "a", Evidence("b", exists=True, location=Location(name, region))))
-    assert found.properties["file"] == name
+    (_, annotation) = marks(failing(assessment, "a", Evidence("b", exists=True, location=Location(name, region))))
+    assert annotation.properties["file"] == name
 
 
 @pytest.mark.parametrize(
@@ -198,12 +200,12 @@ def test_a_path_with_escapes_reads_back_as_it_is(assessment: Assessment) -> None
         ("/srv/repo", "<stdin>", "<stdin>"),
     ],
 )
-def test_paths_are_those_of_the_repository(base: str, file: str, shown: str, assessment: Assessment) -> None:
+def test_paths_are_relative_to_the_repository(base: str, file: str, shown: str, assessment: Assessment) -> None:
     location = Location(file, Region(Position(1, 1), Position(1, 2)))
     one = failing(assessment, "a", Evidence("b", exists=True, location=location))
     cloned = msgspec.structs.replace(
         one, target=Target((".",), base), repository=GitRepository("/srv/repo"), results=one.results * 11
     )
-    found = [item.properties["file"] for item in marks(cloned) if "file" in item.properties]
-    assert found == [shown] * 10
+    files = [annotation.properties["file"] for annotation in marks(cloned) if "file" in annotation.properties]
+    assert files == [shown] * 10
     assert f"\nwarning: {shown}:1 " in text(cloned)

@@ -1,4 +1,4 @@
-"""GitLab's two reports: valid, each finding once, and nothing open that is waived."""
+"""GitLab's two reports: valid, each finding once, and no excepted finding open."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ ISSUE = {
         },
     },
 }
-"""What GitLab's documentation of code quality reports asks of an issue."""
+"""Required keys of an issue in GitLab's documentation of code quality reports."""
 
 
 def rendered(name: str, assessment: Assessment) -> Any:
@@ -56,38 +56,38 @@ def sast(assessment: Assessment) -> dict[str, Any]:
 
 
 def issues(assessment: Assessment) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = rendered("gitlab-codequality", assessment)
-    for issue in found:
+    entries: list[dict[str, Any]] = rendered("gitlab-codequality", assessment)
+    for issue in entries:
         jsonschema.Draft202012Validator(ISSUE).validate(issue)
-    return found
+    return entries
 
 
 def shifted(assessment: Assessment) -> Assessment:
-    """All places on other lines."""
+    """Return the assessment with all locations on other lines."""
     far = Region(Position(900, 1), Position(900, 5))
     results = []
     for result in assessment.results:
         verdicts = {}
         for slug, verdict in result.verdicts.items():
             evidence = tuple(
-                msgspec.structs.replace(item, location=item.location and Location(item.location.file, far))
-                for item in verdict.evidence
+                msgspec.structs.replace(evidence, location=evidence.location and Location(evidence.location.file, far))
+                for evidence in verdict.evidence
             )
             verdicts[slug] = msgspec.structs.replace(verdict, evidence=evidence)
         results.append(ResourceResult(result.resource, verdicts))
     return msgspec.structs.replace(assessment, results=tuple(results))
 
 
-def test_the_schema_of_the_tests_refuses_what_gitlab_would() -> None:
+def test_schema_rejects_invalid_reports() -> None:
     scan = {"type": "sast", "status": "success"}
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.Draft7Validator(SCHEMA).validate({"version": "15.2.4", "scan": scan, "vulnerabilities": []})
 
 
-def test_a_vulnerability_says_what_where_and_how_to_fix_it(assessment: Assessment) -> None:
-    found = sast(assessment)["vulnerabilities"]
-    assert len(found) == 13
-    web = next(item for item in found if "default/web-0" in item["description"])
+def test_vulnerability_fields(assessment: Assessment) -> None:
+    vulnerabilities = sast(assessment)["vulnerabilities"]
+    assert len(vulnerabilities) == 13
+    web = next(vulnerability for vulnerability in vulnerabilities if "default/web-0" in vulnerability["description"])
     assert (web["name"], web["severity"], web["category"]) == ("Privileged container", "High", "sast")
     assert web["location"] == {"file": "deploy/web-0.yaml", "start_line": 21, "end_line": 21}
     assert web["identifiers"][:2] == [
@@ -116,7 +116,7 @@ def test_a_vulnerability_says_what_where_and_how_to_fix_it(assessment: Assessmen
     assert web["solution"].startswith("Set what is named")
 
 
-def test_requirements_of_frameworks_are_identifiers(assessment: Assessment) -> None:
+def test_requirements_are_identifiers(assessment: Assessment) -> None:
     control = msgspec.structs.replace(assessment.controls[1].control, satisfies={"nsa": ("pod-security",)})
     controls = (msgspec.structs.replace(assessment.controls[1], control=control),)
     framework = msgspec.structs.replace(
@@ -126,8 +126,8 @@ def test_requirements_of_frameworks_are_identifiers(assessment: Assessment) -> N
     )
     results = assessment.results[:1]
     some = msgspec.structs.replace(assessment, controls=controls, frameworks=(framework,), results=results)
-    (found,) = sast(some)["vulnerabilities"]
-    assert found["identifiers"][-1] == {
+    (vulnerability,) = sast(some)["vulnerabilities"]
+    assert vulnerability["identifiers"][-1] == {
         "type": "nsa",
         "name": "NSA pod-security",
         "value": "pod-security",
@@ -135,7 +135,7 @@ def test_requirements_of_frameworks_are_identifiers(assessment: Assessment) -> N
     }
 
 
-def test_other_frameworks_are_known_by_their_slug_and_no_framework_is_all_controls(assessment: Assessment) -> None:
+def test_identifiers_of_other_frameworks(assessment: Assessment) -> None:
     summary = assessment.controls[1]
     control = msgspec.structs.replace(summary.control, satisfies={"cis-v2.0.1": ("5.2.2",), "mitre": ()})
     everything = Framework(slug="allcontrols", name="AllControls", title="All", description="", all_controls=True)
@@ -146,33 +146,41 @@ def test_other_frameworks_are_known_by_their_slug_and_no_framework_is_all_contro
         frameworks=(framework,),
         results=assessment.results[:1],
     )
-    (found,) = sast(some)["vulnerabilities"]
-    assert found["identifiers"][2:] == [{"type": "cis-v2.0.1", "name": "cis-v2.0.1 5.2.2", "value": "5.2.2"}]
+    (vulnerability,) = sast(some)["vulnerabilities"]
+    assert vulnerability["identifiers"][2:] == [{"type": "cis-v2.0.1", "name": "cis-v2.0.1 5.2.2", "value": "5.2.2"}]
 
 
-def test_hostile_names_are_code_in_markdown(assessment: Assessment) -> None:
-    found = sast(assessment)["vulnerabilities"]
-    text = next(item["description"] for item in found if item["name"] == "Host process namespace")
+def test_hostile_names_are_code_spans(assessment: Assessment) -> None:
+    vulnerabilities = sast(assessment)["vulnerabilities"]
+    text = next(
+        vulnerability["description"]
+        for vulnerability in vulnerabilities
+        if vulnerability["name"] == "Host process namespace"
+    )
     outside = re.sub(r"(`+).*?\1", "", text)
     assert "<script>" in text
     assert "<script>" not in outside
     assert "evil" not in outside
 
 
-def test_limits_of_the_schema_are_kept(assessment: Assessment) -> None:
+def test_schema_limits(assessment: Assessment) -> None:
     summary = assessment.controls[1]
     control = msgspec.structs.replace(summary.control, title="t" * 400, fix="f" * 9000, asks="a" * 2_000_000)
     controls = (msgspec.structs.replace(summary, control=control),)
     long = sast(msgspec.structs.replace(assessment, controls=controls, frameworks=(), results=assessment.results[:1]))
-    (found,) = long["vulnerabilities"]
-    assert (len(found["name"]), len(found["solution"]), len(found["description"])) == (255, 7000, 1_048_576)
+    (vulnerability,) = long["vulnerabilities"]
+    assert (len(vulnerability["name"]), len(vulnerability["solution"]), len(vulnerability["description"])) == (
+        255,
+        7000,
+        1_048_576,
+    )
 
 
 @pytest.mark.parametrize("render", [sast, issues])
-def test_marks_are_unique_and_stay_when_lines_move(render: Any, assessment: Assessment) -> None:
+def test_identifiers_are_unique_and_stable(render: Any, assessment: Assessment) -> None:
     def marks(of: Assessment) -> list[str]:
-        found = render(of)
-        entries = found["vulnerabilities"] if isinstance(found, dict) else found
+        document = render(of)
+        entries = document["vulnerabilities"] if isinstance(document, dict) else document
         return [entry.get("id") or entry["fingerprint"] for entry in entries]
 
     first = marks(assessment)
@@ -183,93 +191,106 @@ def test_marks_are_unique_and_stay_when_lines_move(render: Any, assessment: Asse
     assert set(first) <= set(twice)
 
 
-def test_gitlab_tracks_by_what_no_line_is_part_of(assessment: Assessment) -> None:
-    for item in sast(assessment)["vulnerabilities"]:
-        (tracked,) = item["tracking"]["items"]
-        assert tracked["signatures"] == [{"algorithm": "scope_offset", "value": item["id"]}]
+def test_tracking_is_independent_of_lines(assessment: Assessment) -> None:
+    for vulnerability in sast(assessment)["vulnerabilities"]:
+        (tracked,) = vulnerability["tracking"]["items"]
+        assert tracked["signatures"] == [{"algorithm": "scope_offset", "value": vulnerability["id"]}]
 
 
-def test_holes_are_messages_of_the_scan(assessment: Assessment) -> None:
+def test_gaps_are_scan_messages(assessment: Assessment) -> None:
     scan = sast(assessment)["scan"]
     assert scan["status"] == "success"
     assert (scan["start_time"], scan["end_time"]) == ("2026-11-24T10:00:00", "2026-11-24T10:00:01")
-    told = [(item["level"], item["value"].partition(": ")[0]) for item in scan["messages"]]
-    assert told == [("warn", "not read"), ("warn", "not read"), ("info", "not evaluated"), ("info", "not evaluated")]
+    messages = [(message["level"], message["value"].partition(": ")[0]) for message in scan["messages"]]
+    assert messages == [
+        ("warn", "not read"),
+        ("warn", "not read"),
+        ("info", "not evaluated"),
+        ("info", "not evaluated"),
+    ]
     assert "C-0069, C-0070: It reads files of the nodes" in scan["messages"][3]["value"]
     whole = msgspec.structs.replace(assessment, unread=(), controls=assessment.controls[:6])
-    kept = tuple(item for item in whole.results if "registries" not in item.verdicts)
+    kept = tuple(result for result in whole.results if "registries" not in result.verdicts)
     assert "messages" not in sast(msgspec.structs.replace(whole, results=kept))["scan"]
 
 
-def test_resources_that_a_control_could_not_judge_are_told(assessment: Assessment) -> None:
+def test_unevaluated_resources_are_messages(assessment: Assessment) -> None:
     broken = Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, "The rule failed."))
     last = assessment.results[-1]
     results = (*assessment.results[:-1], ResourceResult(last.resource, {**last.verdicts, "limits": broken}))
-    told = sast(msgspec.structs.replace(assessment, results=results))["scan"]["messages"]
+    messages = sast(msgspec.structs.replace(assessment, results=results))["scan"]["messages"]
     text = "not evaluated: C-0271 for ServiceAccount default/robot: The rule failed."
-    assert told[-1] == {"level": "warn", "value": text}
+    assert messages[-1] == {"level": "warn", "value": text}
 
 
-def test_what_only_people_can_answer_is_one_message(assessment: Assessment) -> None:
+def test_manual_controls_are_one_message(assessment: Assessment) -> None:
     controls = tuple(
-        msgspec.structs.replace(item, reason=Reason(Cause.MANUAL, f"see {item.control.id}")) if item.reason else item
-        for item in assessment.controls
+        msgspec.structs.replace(summary, reason=Reason(Cause.MANUAL, f"see {summary.control.id}"))
+        if summary.reason
+        else summary
+        for summary in assessment.controls
     )
-    told = sast(msgspec.structs.replace(assessment, controls=controls, unread=()))["scan"]["messages"]
+    messages = sast(msgspec.structs.replace(assessment, controls=controls, unread=()))["scan"]["messages"]
     text = "not evaluated: C-0001, C-0069, C-0070, C-0026: a person has to check it"
-    assert told == [{"level": "info", "value": text}]
+    assert messages == [{"level": "info", "value": text}]
 
 
-def test_a_resource_from_no_file_is_no_other(assessment: Assessment) -> None:
+def test_resources_without_files_are_distinct(assessment: Assessment) -> None:
     def live(name: str) -> ResourceResult:
         resource = Resource({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "n"}})
         return ResourceResult(resource, {"privileged": Verdict(Status.FAILED, (Evidence("spec.x", exists=True),))})
 
     some = msgspec.structs.replace(assessment, results=(live("a"), live("b")))
-    assert [item["location"] for item in sast(some)["vulnerabilities"]] == [{"file": "n/Pod/a"}, {"file": "n/Pod/b"}]
-    assert [item["location"]["path"] for item in issues(some)][-2:] == ["n/Pod/a", "n/Pod/b"]
+    assert [vulnerability["location"] for vulnerability in sast(some)["vulnerabilities"]] == [
+        {"file": "n/Pod/a"},
+        {"file": "n/Pod/b"},
+    ]
+    assert [issue["location"]["path"] for issue in issues(some)][-2:] == ["n/Pod/a", "n/Pod/b"]
 
 
-def test_waived_findings_are_told_and_not_open(assessment: Assessment) -> None:
+def test_excepted_findings_are_messages(assessment: Assessment) -> None:
     document = sast(with_exceptions(assessment))
-    found = document["vulnerabilities"]
-    assert len(found) == 11
-    assert not any("web-1`" in item["description"] or "Secret" in item["description"] for item in found)
-    web = next(item for item in found if "default/web-0" in item["description"])
+    vulnerabilities = document["vulnerabilities"]
+    assert len(vulnerabilities) == 11
+    assert not any(
+        "web-1`" in vulnerability["description"] or "Secret" in vulnerability["description"]
+        for vulnerability in vulnerabilities
+    )
+    web = next(vulnerability for vulnerability in vulnerabilities if "default/web-0" in vulnerability["description"])
     assert web["location"]["start_line"] == 44, "the place that is waived is not shown"
-    assert [item["value"] for item in document["scan"]["messages"] if "waiver" in item["value"]] == [
+    assert [message["value"] for message in document["scan"]["messages"] if "waiver" in message["value"]] == [
         "2 findings of C-0057 accepted by the waiver gateway until 2027-01-31: runs the packet filter",
         "1 finding of C-0076 accepted by the waiver legacy",
     ]
 
 
-def test_an_issue_for_each_place(assessment: Assessment) -> None:
-    found = issues(assessment)
-    web = [item for item in found if "default/web-0" in item["description"]]
-    assert [item["location"]["lines"]["begin"] for item in web] == [21, 44, 62, 63, 64, 65, 66, 24]
-    assert {item["check_name"] for item in web} == {"C-0057"}
-    assert {item["severity"] for item in web} == {"critical"}
+def test_each_location_is_an_issue(assessment: Assessment) -> None:
+    all_issues = issues(assessment)
+    web = [issue for issue in all_issues if "default/web-0" in issue["description"]]
+    assert [issue["location"]["lines"]["begin"] for issue in web] == [21, 44, 62, 63, 64, 65, 66, 24]
+    assert {issue["check_name"] for issue in web} == {"C-0057"}
+    assert {issue["severity"] for issue in web} == {"critical"}
     assert web[0]["description"] == (
         "Privileged container: Deployment default/web-0: "
         "set spec.template.spec.containers[0].securityContext.privileged to false"
     )
 
 
-def test_holes_are_issues(assessment: Assessment) -> None:
-    found = issues(assessment)
-    assert [(item["check_name"], item["severity"]) for item in found[:3]] == [
+def test_gaps_are_issues(assessment: Assessment) -> None:
+    all_issues = issues(assessment)
+    assert [(issue["check_name"], issue["severity"]) for issue in all_issues[:3]] == [
         ("kubekeep-input", "major"),
         ("kubekeep-input", "major"),
         ("kubekeep-coverage", "info"),
     ]
-    assert found[0]["location"] == {"path": "charts/broken.yaml", "lines": {"begin": 12}}
-    assert "C-0001, C-0069, C-0070" in found[2]["description"]
+    assert all_issues[0]["location"] == {"path": "charts/broken.yaml", "lines": {"begin": 12}}
+    assert "C-0001, C-0069, C-0070" in all_issues[2]["description"]
 
 
-def test_waived_places_are_no_issues(assessment: Assessment) -> None:
+def test_excepted_locations_are_no_issues(assessment: Assessment) -> None:
     before, after = issues(assessment), issues(with_exceptions(assessment))
-    gone = {item["fingerprint"] for item in before} - {item["fingerprint"] for item in after}
-    assert sorted(item["location"]["path"] for item in before if item["fingerprint"] in gone) == [
+    gone = {issue["fingerprint"] for issue in before} - {issue["fingerprint"] for issue in after}
+    assert sorted(issue["location"]["path"] for issue in before if issue["fingerprint"] in gone) == [
         "deploy/secret.yaml",
         "deploy/web-0.yaml",
         "deploy/web-1.yaml",
@@ -277,16 +298,20 @@ def test_waived_places_are_no_issues(assessment: Assessment) -> None:
     assert len(before) - len(after) == 3
 
 
-def test_a_control_without_evidence_is_one_issue(assessment: Assessment) -> None:
+def test_control_without_evidence_is_one_issue(assessment: Assessment) -> None:
     first = assessment.results[0]
     bare = ResourceResult(first.resource, {"privileged": Verdict(Status.FAILED)})
-    found = issues(msgspec.structs.replace(assessment, results=(bare,), unread=(), controls=assessment.controls[:2]))
-    assert [item["description"] for item in found] == ["Privileged container: Deployment default/cache"]
+    all_issues = issues(
+        msgspec.structs.replace(assessment, results=(bare,), unread=(), controls=assessment.controls[:2])
+    )
+    assert [issue["description"] for issue in all_issues] == ["Privileged container: Deployment default/cache"]
 
 
-def test_controls_without_a_number_go_by_their_slug(assessment: Assessment) -> None:
+def test_control_without_id_uses_slug(assessment: Assessment) -> None:
     control: Control = assessment.controls[0].control
     assert not control.ids
-    found = next(item for item in sast(assessment)["vulnerabilities"] if item["severity"] == "Critical")
-    assert found["identifiers"][0]["type"] == "kubekeep_control"
-    assert found["identifiers"][0]["value"] == "host-pid"
+    vulnerability = next(
+        candidate for candidate in sast(assessment)["vulnerabilities"] if candidate["severity"] == "Critical"
+    )
+    assert vulnerability["identifiers"][0]["type"] == "kubekeep_control"
+    assert vulnerability["identifiers"][0]["value"] == "host-pid"

@@ -1,4 +1,4 @@
-"""Whatever stands in names, paths and messages, every format stays readable by its readers and keeps its structure."""
+"""Every format stays readable and keeps its structure with hostile names, paths and messages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from lxml import etree, html
 from markdown_it import MarkdownIt
 from prometheus_client.parser import text_string_to_metric_families
-from tests.reports.hostile import TAME, TEXTS, brought, of_cluster, tainted
+from tests.reports.hostile import TAME, TEXTS, brought, taint_cluster, tainted
 from tests.reports.rendering import rendered
 
 from kubekeep.model.assessment import Assessment
@@ -28,12 +28,12 @@ def readable_by_people(text: str) -> None:
 
 
 def table(text: str) -> list[int]:
-    """The number of cells of each row."""
+    """Return the number of cells of each row."""
     return [len(row) for row in csv.reader(io.StringIO(text), strict=True)]
 
 
 def tags(text: str) -> list[str]:
-    """The elements of a page but for paragraphs and code, into which the chapters of a control are set."""
+    """Return the elements of a page except the paragraphs and code that render the chapters of a control."""
     page: Any = html.document_fromstring(text)
     json.loads(str(page.get_element_by_id("data").text))
     assert not page.xpath("//img | //iframe | //body//style | //@*[starts-with(name(), 'on')]")
@@ -42,29 +42,29 @@ def tags(text: str) -> list[str]:
 
 
 def metrics(text: str) -> list[tuple[str, int]]:
-    """The families with the number of their series."""
+    """Return the families with the number of their series."""
     return [(family.name, len(family.samples)) for family in text_string_to_metric_families(text)]
 
 
 def workflow(text: str) -> list[str]:
-    """What the runner does with each line: a command with the names of its properties, or nothing."""
+    """Return the runner's action for each line: a command with its property names, or an empty text."""
     assert "##[" not in text
-    found = [re.match(r"::([\w-]+)(?: ([^:]*))?::", line.strip()) for line in re.split(r"\r\n|\r|\n", text)]
-    return [re.sub(r"=[^,]*", "", match.group()) if match else "" for match in found]
+    commands = [re.match(r"::([\w-]+)(?: ([^:]*))?::", line.strip()) for line in re.split(r"\r\n|\r|\n", text)]
+    return [re.sub(r"=[^,]*", "", match.group()) if match else "" for match in commands]
 
 
 def markup(text: str) -> list[str]:
-    """The kinds of all parts of a document, but for code and words, which may take each other's place."""
-    found: list[str] = []
+    """Return the kinds of all parts of a document except code and words, which may replace each other."""
+    parts: list[str] = []
     for token in MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text):
         for part in (token, *(token.children or ())):
             if part.type == "html_inline":
                 assert part.content in {"<code>", "</code>", "<!---->"}
             elif part.type == "html_block":
-                found += re.findall(r"</?(?!code)\w+", part.content)
+                parts += re.findall(r"</?(?!code)\w+", part.content)
             elif part.type not in {"text", "code_inline", "inline", "text_special"}:
-                found.append(part.type)
-    return found
+                parts.append(part.type)
+    return parts
 
 
 def json_lines(text: str) -> list[Any]:
@@ -72,9 +72,9 @@ def json_lines(text: str) -> list[Any]:
 
 
 def yaml_documents(text: str) -> list[Any]:
-    found = list(yaml.load_all(text, yaml.CSafeLoader))
-    assert found
-    return found
+    documents = list(yaml.load_all(text, yaml.CSafeLoader))
+    assert documents
+    return documents
 
 
 READERS: dict[str, Callable[[str], object]] = {
@@ -102,12 +102,12 @@ STRUCTURES: dict[str, Callable[[str], object]] = {
     "markdown": markup,
     "prometheus": metrics,
 }
-"""What tells the structure of a report, for those that are no documents of entries."""
+"""Structure of the reports that are not documents of entries."""
 
 
 @pytest.mark.parametrize("name", names())
-def test_any_text_anywhere(name: str, assessment: Assessment) -> None:
-    # Setting pages takes a second where another format takes none.
+def test_any_text_is_readable(name: str, assessment: Assessment) -> None:
+    # Typesetting takes a second per page.
     @settings(deadline=None, max_examples=15 if load(name).binary else 60, database=None)
     @example(text='"\\</failure>]]>&#0;\x1b\r\n\t\ud83d', path="a[0]")
     @given(text=st.text(st.characters()), path=st.text(st.characters(), max_size=20))
@@ -119,17 +119,17 @@ def test_any_text_anywhere(name: str, assessment: Assessment) -> None:
 
 @pytest.mark.parametrize("aim", TEXTS)
 @pytest.mark.parametrize("name", names())
-def test_no_text_changes_the_structure(name: str, aim: str, assessment: Assessment) -> None:
-    found, tame = (structure(name, rendered(name, brought(assessment, text))) for text in (TEXTS[aim], TAME))
-    assert found == tame or not TEXTS[aim].strip(), "only without a text may there be no entry for it"
+def test_hostile_text_keeps_structure(name: str, aim: str, assessment: Assessment) -> None:
+    actual, tame = (structure(name, rendered(name, brought(assessment, text))) for text in (TEXTS[aim], TAME))
+    assert actual == tame or not TEXTS[aim].strip(), "only without a text may there be no entry for it"
 
 
 @pytest.mark.parametrize("name", names())
-def test_no_cluster_changes_the_structure(name: str, assessment: Assessment) -> None:
-    # Setting pages takes long; what they make of each text is asked above.
+def test_hostile_cluster_keeps_structure(name: str, assessment: Assessment) -> None:
+    # Typesetting is slow; the test above covers every text.
     for aim in ["typst", "controls"] if load(name).binary else TEXTS:
-        found, tame = (structure(name, rendered(name, of_cluster(assessment, text))) for text in (TEXTS[aim], TAME))
-        assert found == tame or not TEXTS[aim].strip(), f"{aim}: only without a text may there be no entry for it"
+        actual, tame = (structure(name, rendered(name, taint_cluster(assessment, text))) for text in (TEXTS[aim], TAME))
+        assert actual == tame or not TEXTS[aim].strip(), f"{aim}: only without a text may there be no entry for it"
 
 
 def structure(name: str, text: str) -> object:
@@ -137,12 +137,12 @@ def structure(name: str, text: str) -> object:
 
 
 def shape(value: Any) -> object:
-    """What is left of a document without its texts: keys that are text of the input go too, entries stay."""
+    """Return a document without its texts: keys that are input text are removed, entries stay."""
     match value:
         case dict():
-            return [shape(item) for item in value.values()]
+            return [shape(entry) for entry in value.values()]
         case list() | tuple():
-            return [shape(item) for item in value]
+            return [shape(entry) for entry in value]
         case etree._Element():  # noqa: SLF001 - lxml has no other name for it
             return [(str(element.tag), *map(str, element.attrib)) for element in value.iter()]
         case _:

@@ -1,4 +1,4 @@
-"""The page by its source: complete in itself, under a policy that fits it, readable without its script."""
+"""The source of the page: self-contained, with a matching policy, and readable without its script."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ def parsed(assessment: Assessment) -> Any:
     return html.document_fromstring(source(assessment))
 
 
-def data_of(page: Any) -> Any:
+def read_data(page: Any) -> Any:
     return json.loads(page.get_element_by_id("data").text)
 
 
-def said(page: Any, place: str) -> str:
-    """What a reader sees at an id, in a line."""
-    return text_of(page.get_element_by_id(place))
+def read_element(page: Any, place: str) -> str:
+    """Return the visible text of an element on one line."""
+    return read_text(page.get_element_by_id(place))
 
 
-def text_of(node: Any) -> str:
+def read_text(node: Any) -> str:
     return " ".join(" ".join(node.itertext()).split())
 
 
@@ -50,7 +50,7 @@ def page(request: pytest.FixtureRequest, assessment: Assessment) -> Any:
     return parsed(SAMPLES[request.param](assessment))
 
 
-def test_the_policy_lets_in_the_style_and_the_script_of_the_page_alone(page: Any) -> None:
+def test_policy_allows_only_own_style_and_script(page: Any) -> None:
     (policy,) = page.xpath("//meta[@http-equiv='Content-Security-Policy']/@content")
     (style,) = page.xpath("//style")
     (script,) = page.xpath("//script[not(@type)]")
@@ -61,28 +61,28 @@ def test_the_policy_lets_in_the_style_and_the_script_of_the_page_alone(page: Any
     )
 
 
-def test_nothing_is_loaded_from_anywhere(page: Any) -> None:
+def test_page_loads_nothing(page: Any) -> None:
     assert not page.xpath("//link | //img | //iframe | //object | //embed | //base | //*[@src] | //*[@srcset]")
     assert not page.xpath("//@*[starts-with(name(), 'on') or name() = 'style' or name() = 'action']")
     assert not re.search(r"url\(|@import|@font-face", page.xpath("string(//style)"))
     assert not re.search(
-        r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(|fetch\(|Storage|cookie|https?:", script_of(page)
+        r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(|fetch\(|Storage|cookie|https?:", find_script(page)
     )
     assert all(link.startswith(("#", "https://example.com/")) for link in page.xpath("//@href"))
 
 
-def script_of(page: Any) -> str:
+def find_script(page: Any) -> str:
     return str(page.xpath("string(//script[not(@type)])"))
 
 
-def test_ids_are_there_once_and_references_lead_somewhere(page: Any) -> None:
+def test_ids_are_unique_and_references_resolve(page: Any) -> None:
     ids = Counter(page.xpath("//@id"))
     assert all(times == 1 for times in ids.values())
     lead = [link[1:] for link in page.xpath("//@href") if link.startswith("#")]
     assert set(lead) | set(page.xpath("//@aria-labelledby | //@list")) <= set(ids)
 
 
-def test_it_can_be_read_without_seeing_it(page: Any) -> None:
+def test_page_is_accessible(page: Any) -> None:
     assert page.get("lang") == "en"
     levels = [int(node.tag[1]) for node in page.iter("h1", "h2", "h3", "h4")]
     assert levels[0] == 1
@@ -98,12 +98,12 @@ def test_it_can_be_read_without_seeing_it(page: Any) -> None:
         )
 
 
-def test_figures_and_controls_are_there_without_the_script(assessment: Assessment) -> None:
+def test_figures_and_controls_without_script(assessment: Assessment) -> None:
     page = parsed(assessment)
-    overview = said(page, "overview")
+    overview = read_element(page, "overview")
     for figure in ("62 %", "41.5", "70 %", "12 of 12", "13 findings of 5 controls", "Critical 1 1", "High 2 10"):
         assert figure in overview
-    rows = {row.get("data-status"): text_of(row) for row in page.xpath("//tr[@data-status]")}
+    rows = {row.get("data-status"): read_text(row) for row in page.xpath("//tr[@data-status]")}
     assert rows["failed"].startswith("Low C-0076 Resources without an owner")
     assert "passed (7 resources)" in rows["passed"]
     assert "not evaluated: It reads files of the nodes: scan with a host agent." in rows["gap"]
@@ -112,28 +112,28 @@ def test_figures_and_controls_are_there_without_the_script(assessment: Assessmen
     assert "MITRE 99 %" in overview, "never rounded up"
 
 
-def test_what_was_left_out_comes_first(assessment: Assessment) -> None:
+def test_omissions_come_first(assessment: Assessment) -> None:
     page = parsed(assessment)
     first = page.get_element_by_id("main")[0]
     assert first.get("class") == "caution"
     assert "Input was not read in 2 places" in first.text_content()
     assert "3 of 9 controls that apply could not be evaluated" in first.text_content()
-    assert "charts/broken.yaml:12 mapping values are not allowed here" in said(page, "left-out")
-    assert "2 controls: It reads files of the nodes" in said(page, "left-out")
+    assert "charts/broken.yaml:12 mapping values are not allowed here" in read_element(page, "left-out")
+    assert "2 controls: It reads files of the nodes" in read_element(page, "left-out")
     assert not parsed(SAMPLES["passed"](assessment)).find_class("caution")
     assert "Nothing was assessed" in parsed(SAMPLES["empty"](assessment)).find_class("caution")[0].text_content()
 
 
-def test_findings_stand_in_the_data_with_all_that_is_known_of_them(assessment: Assessment) -> None:
-    data = data_of(parsed(full(assessment)))
-    texts = data["texts"]
+def test_findings_in_script_data(assessment: Assessment) -> None:
+    tables = read_data(parsed(full(assessment)))
+    texts = tables["texts"]
 
-    def of(name: str) -> list[list[Any]]:
-        return [row for row in data["findings"] if texts[data["resources"][row[1]][2]] == name]
+    def find_rows(name: str) -> list[list[Any]]:
+        return [row for row in tables["findings"] if texts[tables["resources"][row[1]][2]] == name]
 
-    (cache,) = of("cache")
-    assert data["controls"][cache[0]] == ["C-0057", "Privileged container", 3]
-    assert [texts[number] for number in data["resources"][cache[1]]] == [
+    (cache,) = find_rows("cache")
+    assert tables["controls"][cache[0]] == ["C-0057", "Privileged container", 3]
+    assert [texts[number] for number in tables["resources"][cache[1]]] == [
         "Deployment", "default", "cache", "apps/v1", "chart shop/cache with values-prod.yaml",
     ]  # fmt: skip
     assert (texts[cache[3]], cache[4]) == ("chart/charts/cache/templates/deploy.yaml", 31)
@@ -141,24 +141,26 @@ def test_findings_stand_in_the_data_with_all_that_is_known_of_them(assessment: A
     assert texts[change] == "set spec.template.spec.containers[0].securityContext.privileged to false"
     assert (texts[file], first, last) == ("chart/charts/cache/templates/deploy.yaml", 31, 31)
     assert texts[setting] == "chart/values.yaml:14 cache.securityContext.privileged"
-    begin, *lines = data["excerpts"][excerpt - 1]
+    begin, *lines = tables["excerpts"][excerpt - 1]
     assert (begin, texts[lines[0]], texts[lines[4]]) == (28, "      containers:", "")
-    (built,) = of("web")
+    (built,) = find_rows("web")
     assert texts[built[6][6]].startswith("4f2a4f2a4f, 2026-03-01, Ann \\x1b[31mred")
-    standing, excepted = of("web-0")
-    assert (len(standing[5:]), len(excepted[5:])) == (7, 1)
-    name, source_name, _, expires, place = (texts[number] for number in data["waivers"][excepted[5][7] - 1])
+    open_row, excepted = find_rows("web-0")
+    assert (len(open_row[5:]), len(excepted[5:])) == (7, 1)
+    name, source_name, _, expires, place = (texts[number] for number in tables["waivers"][excepted[5][7] - 1])
     assert (name, source_name, expires, place) == ("legacy-web", "exceptions file", "2027-03-01", "exceptions.json")
 
 
-def test_waivers_and_attack_paths_have_their_places(assessment: Assessment) -> None:
+def test_exceptions_and_attack_paths(assessment: Assessment) -> None:
     page = parsed(full(assessment))
-    assert "legacy-web moves in spring" in said(page, "waivers")
-    assert "2027-03-01 exceptions file exceptions.json matched 2" in said(page, "waivers")
-    assert "gone none is given for good comment deploy/old.yaml unused it covers no finding 0" in said(page, "waivers")
-    attacks = said(page, "attacks")
+    assert "legacy-web moves in spring" in read_element(page, "waivers")
+    assert "2027-03-01 exceptions file exceptions.json matched 2" in read_element(page, "waivers")
+    assert "gone none is given for good comment deploy/old.yaml unused it covers no finding 0" in read_element(
+        page, "waivers"
+    )
+    attacks = read_element(page, "attacks")
     assert "3 paths, 1 of them with a way around it: Deployment default/web-0" in attacks
-    assert "https://git.example.com/shop" in text_of(page.find(".//header"))
+    assert "https://git.example.com/shop" in read_text(page.find(".//header"))
     assert "1 path, and 3 more that are not shown Critical internet → Deployment default/web-0" in attacks
     assert "Provided that the pod runs." in attacks
     assert "High Deployment default/web-0 workload-external-track 1,250" in attacks
@@ -166,33 +168,34 @@ def test_waivers_and_attack_paths_have_their_places(assessment: Assessment) -> N
     assert not without.xpath("//*[@id='attacks' or @id='waivers']")
 
 
-def test_sections_of_a_framework_come_in_its_order(assessment: Assessment) -> None:
+def test_framework_sections_are_in_order(assessment: Assessment) -> None:
     framework = assessment.frameworks[0]
     sections = (Section("1", "Pods"), Section("2", "Nodes"), Section("3", "People"))
     cites = {"privileged": ("2.10", "2.2"), "host-pid": ("1.1",)}
     summaries = tuple(
         msgspec.structs.replace(
-            item, control=msgspec.structs.replace(item.control, satisfies={"nsa": cites.get(item.control.slug, ())})
+            summary,
+            control=msgspec.structs.replace(summary.control, satisfies={"nsa": cites.get(summary.control.slug, ())}),
         )
-        for item in assessment.controls
+        for summary in assessment.controls
     )
     changed = msgspec.structs.replace(
         framework, framework=msgspec.structs.replace(framework.framework, sections=sections)
     )
     page = parsed(msgspec.structs.replace(assessment, controls=summaries, frameworks=(changed,)))
-    text = said(page, "f0")
+    text = read_element(page, "f0")
     order = [text.index(part) for part in ("1 Pods", "1.1", "2 Nodes", "2.2", "2.10", "3 People", "C-0271")]
     assert order == sorted(order)
     assert "3 People no control of this scan answers it" in text
 
 
-def test_a_text_is_written_once_however_often_it_is_found(assessment: Assessment) -> None:
+def test_repeated_text_is_written_once(assessment: Assessment) -> None:
     text = source(many(assessment, 300))
     assert text.count("teams/team-7/app-7.yaml") == 1
     assert text.count("StatefulSet") == 1
 
 
-def test_texts_of_a_control_keep_their_shape(assessment: Assessment) -> None:
+def test_control_texts_keep_paragraphs(assessment: Assessment) -> None:
     first = assessment.controls[0]
     fix = "Set `hostPID: false`:\n1. edit\n   the file\n2. an odd ` tick\n"
     control = msgspec.structs.replace(
@@ -207,16 +210,16 @@ def test_texts_of_a_control_keep_their_shape(assessment: Assessment) -> None:
     assert page.xpath("//tr[@id='c0']//a/@href") == ["https://example.com/x"]
 
 
-def test_what_is_longer_than_any_text_is_cut_outside_of_the_data(assessment: Assessment) -> None:
+def test_long_text_is_cut_outside_script_data(assessment: Assessment) -> None:
     unread = msgspec.structs.replace(assessment.unread[0], message="x" * 1_000_000)
     text = source(msgspec.structs.replace(assessment, unread=(unread,), notes=("y" * 1_000_000,)))
     assert len(text) < 200_000
     assert "… (1,000,000 characters)" in text
 
 
-def test_an_assessment_without_evidence_is_told_too(assessment: Assessment) -> None:
+def test_finding_without_evidence(assessment: Assessment) -> None:
     result = assessment.results[1]
     bare = msgspec.structs.replace(result.verdicts["privileged"], evidence=(), status=Status.FAILED)
-    found = msgspec.structs.replace(result, verdicts={"privileged": bare})
-    data = data_of(parsed(msgspec.structs.replace(assessment, results=(found,))))
-    assert len(data["findings"]) == 1
+    changed = msgspec.structs.replace(result, verdicts={"privileged": bare})
+    tables = read_data(parsed(msgspec.structs.replace(assessment, results=(changed,))))
+    assert len(tables["findings"]) == 1

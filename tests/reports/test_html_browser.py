@@ -1,4 +1,4 @@
-"""The page in a real browser, from a file: it is used with mouse and keyboard, shared by address, and printed."""
+"""The page in a real browser, opened from a file: mouse, keyboard, links to views, and print."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def opened(browser: Browser, tmp_path: Path) -> Iterator[Open]:
-    """Opens the report of an assessment; whatever the browser complains of or asks for fails the test."""
+    """Yield a function that opens the report of an assessment; console messages and requests fail the test."""
     contexts: list[BrowserContext] = []
-    said: list[str] = []
+    complaints: list[str] = []
 
     def open_page(assessment: Assessment, address: str = "", **options: object) -> Page:
         file = tmp_path / "report.html"
@@ -40,10 +40,11 @@ def opened(browser: Browser, tmp_path: Path) -> Iterator[Open]:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})  # type: ignore[arg-type]
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on(
-            "request", lambda request: said.append(request.url) if request.url.split("#")[0] != file.as_uri() else None
+            "request",
+            lambda request: complaints.append(request.url) if request.url.split("#")[0] != file.as_uri() else None,
         )
         page.goto(file.as_uri() + address)
         return page
@@ -51,22 +52,22 @@ def opened(browser: Browser, tmp_path: Path) -> Iterator[Open]:
     yield open_page
     for context in contexts:
         context.close()
-    assert said == []
+    assert complaints == []
 
 
 def rows(page: Page) -> list[str]:
-    """What the resource column says, row by row."""
+    """Return the resource column row by row."""
     return [text.strip() for text in page.locator(".finding .c-resource").all_inner_texts()]
 
 
 @pytest.mark.parametrize("sample", sorted(SAMPLES))
-def test_every_sample_opens_without_a_complaint(sample: str, opened: Open, assessment: Assessment) -> None:
+def test_every_sample_opens_without_errors(sample: str, opened: Open, assessment: Assessment) -> None:
     page = opened(SAMPLES[sample](assessment))
     expect(page.locator("h1")).to_have_text("shop")
     assert page.evaluate("document.querySelectorAll('img, iframe').length") == 0
 
 
-def test_search_takes_all_words_anywhere(opened: Open, assessment: Assessment) -> None:
+def test_search_matches_all_words(opened: Open, assessment: Assessment) -> None:
     page = opened(assessment)
     expect(page.locator("#count")).to_have_text("13 findings")
     page.locator("#q").fill("C-0057 WEB-3")
@@ -81,7 +82,7 @@ def test_search_takes_all_words_anywhere(opened: Open, assessment: Assessment) -
     expect(page.locator("#q")).to_be_focused()
 
 
-def test_filters_narrow_together(opened: Open, assessment: Assessment) -> None:
+def test_filters_combine(opened: Open, assessment: Assessment) -> None:
     page = opened(full(assessment))
     page.get_by_label("High").check()
     expect(page.locator("#count")).to_have_text("9 of 12 findings")
@@ -96,7 +97,7 @@ def test_filters_narrow_together(opened: Open, assessment: Assessment) -> None:
     expect(page.locator("#list")).to_be_hidden()
 
 
-def test_what_is_waived_is_shown_when_asked_for(opened: Open, assessment: Assessment) -> None:
+def test_excepted_findings_can_be_shown(opened: Open, assessment: Assessment) -> None:
     page = opened(full(assessment))
     assert not any("waived" in row for row in rows(page))
     page.locator("#show").select_option("waived")
@@ -108,7 +109,7 @@ def test_what_is_waived_is_shown_when_asked_for(opened: Open, assessment: Assess
     )
 
 
-def test_columns_sort_both_ways_and_then_not_at_all(opened: Open, assessment: Assessment) -> None:
+def test_columns_sort_in_three_states(opened: Open, assessment: Assessment) -> None:
     page = opened(assessment, "#group=none")
     first = rows(page)
     button = page.get_by_role("columnheader", name="Resource").get_by_role("button")
@@ -134,7 +135,7 @@ def test_groups(by: str, groups: int, opened: Open, assessment: Assessment) -> N
     assert page.locator("tr.finding").count() < 13
 
 
-def test_details_say_why_how_and_where(opened: Open, assessment: Assessment) -> None:
+def test_details_show_evidence(opened: Open, assessment: Assessment) -> None:
     page = opened(full(assessment), "#q=cache")
     opener = page.locator(".finding .opener")
     opener.press("Enter")
@@ -155,17 +156,17 @@ def test_details_say_why_how_and_where(opened: Open, assessment: Assessment) -> 
     expect(details).to_have_count(0)
 
 
-def test_a_text_that_is_none_does_not_fill_the_page(opened: Open, assessment: Assessment) -> None:
-    found = assessment.results[2]
+def test_huge_name_does_not_fill_the_page(opened: Open, assessment: Assessment) -> None:
+    result = assessment.results[2]
     name = "x" * 1_000_000
-    resource = msgspec.structs.replace(found.resource, content={"kind": "Pod", "metadata": {"name": name}})
-    page = opened(msgspec.structs.replace(assessment, results=(ResourceResult(resource, found.verdicts),)))
+    resource = msgspec.structs.replace(result.resource, content={"kind": "Pod", "metadata": {"name": name}})
+    page = opened(msgspec.structs.replace(assessment, results=(ResourceResult(resource, result.verdicts),)))
     page.locator(".finding .opener").click()
     expect(page.locator(".details")).to_contain_text("Link to this finding")
     assert len(page.locator("#list").inner_text()) < 5_000
 
 
-def test_the_keyboard_alone_leads_to_a_finding(opened: Open, assessment: Assessment) -> None:
+def test_keyboard_navigation(opened: Open, assessment: Assessment) -> None:
     page = opened(assessment)
     page.keyboard.press("Tab")
     expect(page.locator(".skip")).to_be_focused()
@@ -179,7 +180,7 @@ def test_the_keyboard_alone_leads_to_a_finding(opened: Open, assessment: Assessm
     expect(page.locator(".details")).to_have_count(1)
 
 
-def test_an_address_leads_to_a_finding_on_its_page(opened: Open, assessment: Assessment) -> None:
+def test_link_opens_finding_on_its_page(opened: Open, assessment: Assessment) -> None:
     page = opened(many(assessment, 700))
     key = page.evaluate("findings.find((item) => item.resource.name === 'app-623').key")
     link = opened(many(assessment, 700), f"#finding={key}")
@@ -195,7 +196,7 @@ def test_an_address_leads_to_a_finding_on_its_page(opened: Open, assessment: Ass
     expect(excepted.locator(".details")).to_contain_text("legacy-web")
 
 
-def test_an_address_holds_the_view(opened: Open, assessment: Assessment) -> None:
+def test_address_keeps_the_view(opened: Open, assessment: Assessment) -> None:
     page = opened(assessment, "#q=web&severity=High&framework=NSA&namespace=default&group=file&sort=-place")
     expect(page.locator("#q")).to_have_value("web")
     expect(page.get_by_label("High")).to_be_checked()
@@ -207,13 +208,13 @@ def test_an_address_holds_the_view(opened: Open, assessment: Assessment) -> None
 @pytest.mark.parametrize(
     "address", ["#group=constructor&sort=__proto__&page=-7", "#finding=zz", "#nowhere", "#a=%E0%A4%A"]
 )
-def test_odd_addresses_do_no_harm(address: str, opened: Open, assessment: Assessment) -> None:
+def test_invalid_addresses(address: str, opened: Open, assessment: Assessment) -> None:
     page = opened(assessment, address)
     expect(page.locator("#count")).to_have_text("13 findings")
     expect(page.locator("tr.group")).to_have_count(5)
 
 
-def test_controls_lead_to_their_findings_and_back(opened: Open, assessment: Assessment) -> None:
+def test_controls_link_to_findings_and_back(opened: Open, assessment: Assessment) -> None:
     page = opened(assessment)
     page.locator("#controls-status").select_option("gap")
     expect(page.locator("#controls-count")).to_have_text("3 controls")
@@ -227,7 +228,7 @@ def test_controls_lead_to_their_findings_and_back(opened: Open, assessment: Asse
     expect(page.locator("#c1")).to_be_in_viewport()
 
 
-def test_a_long_list_comes_in_pages(opened: Open, assessment: Assessment) -> None:
+def test_long_list_has_pages(opened: Open, assessment: Assessment) -> None:
     page = opened(many(assessment, 5000), "#group=none")
     expect(page.locator("tr.finding")).to_have_count(100)
     expect(page.locator("#pages")).to_contain_text("Page 1 of 50")
@@ -242,14 +243,12 @@ def test_a_long_list_comes_in_pages(opened: Open, assessment: Assessment) -> Non
 
 
 def printed(paper: Path) -> str:
-    """The text of the first pages in a line, without ligatures."""
+    """Return the text of the first pages on one line, without ligatures."""
     pages = PdfReader(paper).pages[:10]
     return " ".join(unicodedata.normalize("NFKC", " ".join(rule_plan.extract_text() for rule_plan in pages)).split())
 
 
-def test_on_paper_stands_every_finding_and_nothing_to_click(
-    opened: Open, assessment: Assessment, tmp_path: Path
-) -> None:
+def test_print_has_every_finding_and_no_controls(opened: Open, assessment: Assessment, tmp_path: Path) -> None:
     page = opened(full(assessment))
     paper = tmp_path / "paper.pdf"
     page.pdf(path=paper, format="A4")
@@ -266,7 +265,7 @@ def test_on_paper_stands_every_finding_and_nothing_to_click(
     assert "The first 2,000 of 2,500 findings are printed" in first
 
 
-def test_it_is_dark_where_the_reader_wants_it(opened: Open, assessment: Assessment) -> None:
+def test_dark_mode(opened: Open, assessment: Assessment) -> None:
     colours = [
         opened(assessment, color_scheme=scheme).evaluate("getComputedStyle(document.body).backgroundColor")
         for scheme in ("light", "dark")
@@ -274,7 +273,7 @@ def test_it_is_dark_where_the_reader_wants_it(opened: Open, assessment: Assessme
     assert [int(colour.removeprefix("rgb(").split(",")[0]) > 128 for colour in colours] == [True, False]
 
 
-def test_without_script_the_rest_can_be_read(opened: Open, assessment: Assessment) -> None:
+def test_readable_without_script(opened: Open, assessment: Assessment) -> None:
     page = opened(assessment, java_script_enabled=False)
     expect(page.locator("noscript .caution")).to_be_visible()
     expect(page.locator("#tools")).to_be_hidden()
@@ -282,12 +281,12 @@ def test_without_script_the_rest_can_be_read(opened: Open, assessment: Assessmen
     expect(page.locator("#controls-list")).to_contain_text("9 of 9 resources failed")
 
 
-def test_it_fits_a_telephone(opened: Open, assessment: Assessment) -> None:
+def test_page_fits_a_phone(opened: Open, assessment: Assessment) -> None:
     page = opened(full(assessment), viewport={"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_what_is_opened_fits_a_telephone(opened: Open, assessment: Assessment) -> None:
+def test_details_fit_a_phone(opened: Open, assessment: Assessment) -> None:
     page = opened(full(assessment), "#group=none", viewport={"width": 390, "height": 844})
     page.locator(".finding").nth(2).click()
     for part in ("#controls", "#frameworks", "#left-out"):
@@ -300,8 +299,8 @@ def test_what_is_opened_fits_a_telephone(opened: Open, assessment: Assessment) -
     assert (wide, page.evaluate("document.documentElement.scrollWidth") <= 390) == (0, True)
 
 
-def test_groups_look_alike_on_a_telephone(opened: Open, assessment: Assessment) -> None:
-    """The name of a control stands beside its severity, however long the word for that is."""
+def test_groups_are_aligned_on_a_phone(opened: Open, assessment: Assessment) -> None:
+    """Check that a control's name is beside its severity for every length of the severity's word."""
     page = opened(many(assessment, 60), "#group=control", viewport={"width": 390, "height": 844})
     heads = page.locator(".group .opener")
     assert heads.count() == 2
@@ -315,8 +314,8 @@ def test_groups_look_alike_on_a_telephone(opened: Open, assessment: Assessment) 
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_the_picture_of_attack_paths_can_be_read(width: int, opened: Open, assessment: Assessment) -> None:
-    """It is as large as it was drawn, and moves in its frame where that is too narrow."""
+def test_attack_picture_is_readable(width: int, opened: Open, assessment: Assessment) -> None:
+    """Check that the picture has its drawn size and scrolls in a frame that is too narrow."""
     page = opened(full(assessment), viewport={"width": width, "height": 844})
     drawn, shown = page.evaluate(
         "(() => { const svg = document.querySelector('.picture svg');"
@@ -325,7 +324,7 @@ def test_the_picture_of_attack_paths_can_be_read(width: int, opened: Open, asses
     assert float(drawn) == shown
 
 
-def test_paths_go_on_in_a_new_line_after_one_of_their_parts(opened: Open, assessment: Assessment) -> None:
+def test_paths_wrap_between_parts(opened: Open, assessment: Assessment) -> None:
     page = opened(many(assessment, 10), "#group=none")
     cell = page.locator(".finding .c-fix code").first
     text = cell.text_content()
@@ -335,8 +334,8 @@ def test_paths_go_on_in_a_new_line_after_one_of_their_parts(opened: Open, assess
     assert page.evaluate("getComputedStyle(document.querySelector('.c-fix code')).wordBreak") == "normal"
 
 
-def test_the_policy_stops_what_would_get_in(browser: Browser, assessment: Assessment, tmp_path: Path) -> None:
-    """The last line of defence holds by itself: markup that somebody gets in neither runs nor loads nor is styled."""
+def test_policy_blocks_injected_content(browser: Browser, assessment: Assessment, tmp_path: Path) -> None:
+    """Check that injected markup neither runs nor loads nor is styled."""
     file = tmp_path / "report.html"
     with file.open("w", encoding="utf-8") as stream:
         load("html").render(assessment, stream, ReportOptions())
@@ -360,4 +359,4 @@ INTRUSION: Final = """new Promise((done) => {
     const image = "<img src='http://127.0.0.1/x' style='color: red' onerror='window.ran = 2'>";
     document.body.insertAdjacentHTML("beforeend", image);
 })"""
-"""Puts a script, an image, a style and a handler into the page; the directives that stopped them."""
+"""Script that injects a script, an image, a style and a handler, and returns the directives that blocked them."""

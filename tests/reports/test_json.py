@@ -1,4 +1,4 @@
-"""The JSON report has the layout that readers of Kubescape's JSON v2 rely on."""
+"""The JSON report has the layout that readers of Kubescape's JSON v2 expect."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def document(assessment: Assessment) -> dict[str, Any]:
 
 
 def verdict(document: dict[str, Any], resource: str, control: str) -> dict[str, Any]:
-    result = next(item for item in document["results"] if item["resourceID"].endswith(resource))
-    entry: dict[str, Any] = next(item for item in result["controls"] if item["controlID"] == control)
+    result = next(entry for entry in document["results"] if entry["resourceID"].endswith(resource))
+    entry: dict[str, Any] = next(candidate for candidate in result["controls"] if candidate["controlID"] == control)
     return entry
 
 
@@ -88,7 +88,7 @@ def test_summary(document: dict[str, Any]) -> None:
     assert list(summary["vulnerabilities"]) == ["mapsSeverityToSummary", "CVEs", "packageScores", "images"]
 
 
-def test_controls_are_by_id_and_those_of_frameworks_have_no_severity(document: dict[str, Any]) -> None:
+def test_controls_by_id_and_without_severity_in_frameworks(document: dict[str, Any]) -> None:
     summary = document["summaryDetails"]
     assert {"C-0057", "host-pid"} <= set(summary["controls"])
     for number, control in summary["controls"].items():
@@ -106,7 +106,7 @@ def test_controls_are_by_id_and_those_of_frameworks_have_no_severity(document: d
     assert [framework["name"] for framework in summary["frameworks"]] == ["NSA", "MITRE", "cis-v1.10.0"]
 
 
-def test_what_nobody_looked_at_never_passed(document: dict[str, Any]) -> None:
+def test_unevaluated_controls_are_skipped(document: dict[str, Any]) -> None:
     controls = document["summaryDetails"]["controls"]
     assert controls["C-0026"]["statusInfo"] == {
         "status": "skipped",
@@ -119,7 +119,7 @@ def test_what_nobody_looked_at_never_passed(document: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("cause", Cause)
-def test_every_cause_has_one_of_kubescapes_words(cause: Cause, assessment: Assessment) -> None:
+def test_every_cause_has_a_kubescape_sub_status(cause: Cause, assessment: Assessment) -> None:
     summary: ControlSummary = msgspec.structs.replace(
         assessment.controls[0], status=Status.NOT_EVALUATED, reason=Reason(cause, "x")
     )
@@ -129,9 +129,9 @@ def test_every_cause_has_one_of_kubescapes_words(cause: Cause, assessment: Asses
 
 
 def test_resources_are_sorted_and_redacted(document: dict[str, Any]) -> None:
-    names = [item["resourceID"] for item in document["resources"]]
-    assert names == sorted(names) == [item["resourceID"] for item in document["results"]]
-    secret = next(item for item in document["resources"] if item["resourceID"].endswith("Secret/db"))
+    names = [resource["resourceID"] for resource in document["resources"]]
+    assert names == sorted(names) == [resource["resourceID"] for resource in document["results"]]
+    secret = next(resource for resource in document["resources"] if resource["resourceID"].endswith("Secret/db"))
     assert list(secret) == ["resourceID", "object", "source"]
     assert secret["object"]["data"] == {"password": "XXXXXX"}
     assert secret["source"] == {"path": "/srv/shop", "relativePath": "deploy/secret.yaml", "fileType": "YAML"}
@@ -153,7 +153,7 @@ def test_rules_and_paths(document: dict[str, Any]) -> None:
     assert rule["paths"][-1]["deletePath"].endswith("capabilities.add[0]")
 
 
-def test_additions_are_without_a_failed_path_and_reviews_have_both(document: dict[str, Any]) -> None:
+def test_path_keys_of_additions_and_reviews(document: dict[str, Any]) -> None:
     (rule,) = verdict(document, "Secret/db", "C-0076")["rules"]
     assert rule["paths"] == [{"fixPath": {"path": "metadata.labels.owner", "value": "me"}}]
     (rule,) = verdict(document, "Role/r", "C-0188")["rules"]
@@ -161,16 +161,16 @@ def test_additions_are_without_a_failed_path_and_reviews_have_both(document: dic
     assert len(rule["relatedResourcesIDs"]) == 2
 
 
-def test_parameters_that_a_rule_saw(document: dict[str, Any]) -> None:
+def test_rule_parameters(document: dict[str, Any]) -> None:
     entry = verdict(document, "web-1", "C-0001")
     assert entry["status"]["subStatus"] == "configuration"
     assert entry["rules"][0]["controlConfigurations"] == {"imageRepositoryAllowList": ["quay.io"], "unused": ["x"]}
     assert entry["rules"][0]["subStatus"] == "configuration"
 
 
-def test_coverage_and_our_own_part(document: dict[str, Any]) -> None:
+def test_coverage_and_own_object(document: dict[str, Any]) -> None:
     coverage = document["scanCoverage"]
-    assert [item["controlID"] for item in coverage["notEvaluatedControls"]] == ["C-0001", "C-0069", "C-0070"]
+    assert [entry["controlID"] for entry in coverage["notEvaluatedControls"]] == ["C-0001", "C-0069", "C-0070"]
     assert (coverage["evaluatedControls"], coverage["totalControls"], coverage["degraded"]) == (6, 10, True)
     own = document["kubekeep"]
     assert (own["version"], own["kubernetesVersion"], own["coverage"]) == ("0.1.0", "1.34", 70.0)
@@ -183,7 +183,7 @@ def test_coverage_and_our_own_part(document: dict[str, Any]) -> None:
 
 
 def test_passed_verdicts_are_encoded_once(assessment: Assessment, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Counts the work: the bulk of a report is controls that passed, and they are all alike."""
+    """Count the encodings: most of a report are passed controls, which are equal."""
     calls: list[object] = []
 
     def counted(value: object) -> str:
@@ -194,11 +194,11 @@ def test_passed_verdicts_are_encoded_once(assessment: Assessment, monkeypatch: p
     passed = assessment.results[1]
     many = msgspec.structs.replace(assessment, results=(passed,) * 1000)
     report(many)
-    per_resource = 3  # its object, its id, and the one failed verdict
+    per_resource = 3  # its object, its ID, and the one failed verdict
     assert len(calls) <= 1000 * per_resource + 10
 
 
-def test_a_single_file_and_single_controls(assessment: Assessment) -> None:
+def test_single_file_and_single_controls(assessment: Assessment) -> None:
     target = msgspec.structs.replace(assessment.target, paths=("pod.yaml",))
     metadata = report(msgspec.structs.replace(assessment, target=target, frameworks=()))["metadata"]
     assert metadata["targetMetadata"] == {"fileContextMetadata": {"filePath": "pod.yaml", "hostName": ""}}
@@ -207,9 +207,9 @@ def test_a_single_file_and_single_controls(assessment: Assessment) -> None:
     assert "C-0057" in metadata["scanMetadata"]["targetNames"]
 
 
-def test_what_a_template_took_over_and_who_made_an_object(document: dict[str, Any]) -> None:
-    sources = {item["resourceID"]: item["source"] for item in document["resources"] if "source" in item}
-    (chart,) = [item for item in sources.values() if item["fileType"] == "Helm Chart"]
+def test_sources_of_rendered_resources(document: dict[str, Any]) -> None:
+    sources = {source["resourceID"]: source["source"] for source in document["resources"] if "source" in source}
+    (chart,) = [source for source in sources.values() if source["fileType"] == "Helm Chart"]
     assert chart == {
         "path": "/srv/shop",
         "relativePath": "chart/charts/cache/templates/deploy.yaml",
@@ -220,7 +220,7 @@ def test_what_a_template_took_over_and_who_made_an_object(document: dict[str, An
         "helmValuesPaths": ["values-prod.yaml"],
         "helmSubchart": "cache",
     }
-    (overlay,) = [item for item in sources.values() if item["fileType"] == "Kustomize Directory"]
+    (overlay,) = [source for source in sources.values() if source["fileType"] == "Kustomize Directory"]
     assert overlay["kustomizeDirectoryName"] == "overlays/prod"
     (paths,) = [
         control["rules"][0]["paths"]
@@ -242,15 +242,15 @@ def test_what_a_template_took_over_and_who_made_an_object(document: dict[str, An
     ]
 
 
-def test_who_changed_a_line_last(document: dict[str, Any]) -> None:
-    found = [
+def test_last_commit_of_a_line(document: dict[str, Any]) -> None:
+    commits = [
         path["lastCommit"]
         for result in document["results"]
         for control in result["controls"]
         for path in control["rules"][0].get("paths", ())
         if "lastCommit" in path
     ]
-    assert found
-    assert all(commit["hash"] == "4f2a" * 10 and commit["date"] == "2026-03-01T07:30:00Z" for commit in found)
-    assert found[0]["committerEmail"] == "ann@example.com"
+    assert commits
+    assert all(commit["hash"] == "4f2a" * 10 and commit["date"] == "2026-03-01T07:30:00Z" for commit in commits)
+    assert commits[0]["committerEmail"] == "ann@example.com"
     assert document["kubekeep"]["notes"][0] == "left out as told: 1 file and 2 folders"

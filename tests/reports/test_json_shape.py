@@ -1,7 +1,7 @@
-"""The JSON report against the shape that readers of Kubescape's JSON v2 rely on, field by field.
+"""The JSON report against a schema of Kubescape's JSON v2, field by field.
 
-The shape is a schema of ours, written from what is known of the format: names, types, what may be absent, and nothing
-else but the additions it marks. Draft 2020-12 looks at keywords beside `$ref`, which it makes use of.
+The schema is ours and derived from the known format: names, types, optional fields, and no other fields except the
+additions it marks. It relies on Draft 2020-12, which evaluates keywords beside `$ref`.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ ABSENT: Final = {
     "path/fixCommand": "no control has a command for a fix",
     "path/resourceID": "paths lead through `relatedObjects` into the related resource",
 }
-"""What the shape has and these reports have not, and why."""
+"""Fields of the schema that these reports do not have, with the reason."""
 OURS_ELSEWHERE: Final = {"change", "exception"}
 """Additions of ours that only some reports have."""
 
 
 def documents(assessment: Assessment) -> list[dict[str, Any]]:
-    """The canonical report, and reports of real scans."""
+    """Return the canonical report, and reports of real scans."""
     requests = (
         ScanRequest(ScanInput(paths=(str(EXAMPLES),))),
         ScanRequest(
@@ -55,59 +55,59 @@ def documents(assessment: Assessment) -> list[dict[str, Any]]:
         "/srv/shop", "https://github.com/acme/shop", "main", Commit("4f2a", "Ann", "a@b", MOMENT, "Begin")
     )
     tracked = msgspec.structs.replace(assessment, repository=repository)
-    found = []
-    for item in (assessment, tracked, *map(scan, requests)):
+    reports = []
+    for scanned in (assessment, tracked, *map(scan, requests)):
         stream = io.StringIO()
-        load("json").render(item, stream, ReportOptions())
-        found.append(json.loads(stream.getvalue()))
-    return found
+        load("json").render(scanned, stream, ReportOptions())
+        reports.append(json.loads(stream.getvalue()))
+    return reports
 
 
-def test_every_field_has_its_name_and_type(assessment: Assessment) -> None:
+def test_fields_match_the_schema(assessment: Assessment) -> None:
     jsonschema.Draft202012Validator.check_schema(SHAPE)
     validator = jsonschema.Draft202012Validator(SHAPE)
     for document in documents(assessment):
         assert [f"{error.json_path}: {error.message}"[:300] for error in validator.iter_errors(document)] == []
 
 
-def test_no_field_of_the_shape_is_missing_without_a_reason(assessment: Assessment) -> None:
+def test_every_schema_field_occurs_or_has_a_reason(assessment: Assessment) -> None:
     seen: set[str] = set()
     for document in documents(assessment):
         _see(document, SHAPE, "$", seen)
-    wanted = {
+    expected = {
         f"{name}/{key}"
         for name, shape in {"$": SHAPE, **SHAPE["$defs"]}.items()
         for key in shape.get("properties", ())
         if name != "audit"
     }
-    assert wanted - seen - ABSENT.keys() == {f"path/{key}" for key in OURS_ELSEWHERE}
+    assert expected - seen - ABSENT.keys() == {f"path/{key}" for key in OURS_ELSEWHERE}
     assert not seen & ABSENT.keys()
 
 
 def _see(value: Any, shape: Any, name: str, seen: set[str]) -> None:
-    """Note each field of `shape` that `value` has."""
+    """Collect each field of `shape` that `value` has."""
     if isinstance(shape, dict) and "$ref" in shape:
         name = shape["$ref"].rpartition("/")[2]
         shape = SHAPE["$defs"][name]
     if isinstance(value, dict) and isinstance(shape, dict):
-        for key, item in value.items():
+        for key, child in value.items():
             below = shape.get("properties", {}).get(key, shape.get("additionalProperties"))
             if key in shape.get("properties", {}):
                 seen.add(f"{name}/{key}")
-            _see(item, below, f"{name}/{key}", seen)
+            _see(child, below, f"{name}/{key}", seen)
     elif isinstance(value, list) and isinstance(shape, dict):
-        for item in value:
-            _see(item, shape.get("items"), name, seen)
+        for child in value:
+            _see(child, shape.get("items"), name, seen)
 
 
-def test_the_shape_can_fail(assessment: Assessment) -> None:
+def test_schema_rejects_wrong_documents(assessment: Assessment) -> None:
     document = documents(assessment)[0]
     validator = jsonschema.Draft202012Validator(SHAPE)
     changes: tuple[Callable[[dict[str, Any]], object], ...] = (
-        lambda item: item.update(resultsNew=[]),
-        lambda item: item["summaryDetails"].pop("ResourceCounters"),
-        lambda item: item["summaryDetails"]["frameworks"][0]["controls"]["C-0057"].update(severity="High"),
-        lambda item: item["results"][0].update(resourceID=7),
+        lambda report: report.update(resultsNew=[]),
+        lambda report: report["summaryDetails"].pop("ResourceCounters"),
+        lambda report: report["summaryDetails"]["frameworks"][0]["controls"]["C-0057"].update(severity="High"),
+        lambda report: report["results"][0].update(resourceID=7),
     )
     for change in changes:
         changed = json.loads(json.dumps(document))

@@ -1,4 +1,4 @@
-"""The JUnit report is valid by the schema of Jenkins and counts controls."""
+"""The JUnit report is valid by the Jenkins schema and counts controls."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_suites_count_controls(root: etree._Element) -> None:
         assert root.get(name) == str(sum(int(suite.get(name, "")) for suite in suites))
 
 
-def test_cases_are_sorted_by_control_and_named_as_scripts_expect(root: etree._Element) -> None:
+def test_cases_are_sorted_and_named(root: etree._Element) -> None:
     suite = root.findall("testsuite")[0]
     names = [case.get("classname") for case in suite.findall("testcase")]
     assert names == sorted(names, key=str)
@@ -52,10 +52,10 @@ def test_cases_are_sorted_by_control_and_named_as_scripts_expect(root: etree._El
 
 
 def figures(suite: etree._Element) -> dict[str | None, str | None]:
-    return {item.get("name"): item.get("value") for item in suite.findall("properties/property")}
+    return {entry.get("name"): entry.get("value") for entry in suite.findall("properties/property")}
 
 
-def test_a_failure_says_what_to_do_and_where(root: etree._Element) -> None:
+def test_failure_text(root: etree._Element) -> None:
     (failure,) = root.findall("testsuite/testcase[@classname='NSA/C-0057']/failure")
     assert failure.get("type") == "Control"
     assert failure.get("message") == "Privileged container failed on 9 resources"
@@ -72,18 +72,18 @@ def test_a_failure_says_what_to_do_and_where(root: etree._Element) -> None:
     )
 
 
-def test_what_was_not_evaluated_is_skipped_with_its_reason(root: etree._Element) -> None:
+def test_unevaluated_controls_are_skipped(root: etree._Element) -> None:
     (skipped,) = root.findall("testsuite/testcase[@classname='NSA/C-0026']/skipped")
     assert skipped.get("message") == "irrelevant: No CronJob is in the input."
 
 
-def test_hostile_names_come_back_as_text(root: etree._Element) -> None:
+def test_hostile_names_are_text(root: etree._Element) -> None:
     (failure,) = root.findall("testsuite/testcase[@classname='NSA/host-pid']/failure")
     assert "]]> <script>alert(1)</script>" in (failure.text or "")
     assert len(failure) == 0
 
 
-def test_a_scan_of_single_controls_is_one_suite(assessment: Assessment) -> None:
+def test_single_controls_are_one_suite(assessment: Assessment) -> None:
     (suite,) = tree(msgspec.structs.replace(assessment, frameworks=(), unread=())).findall("testsuite")
     assert suite.get("name") == "kubekeep"
     assert suite.findall("testcase")[0].get("classname") == "Kubekeep/C-0001"

@@ -1,4 +1,4 @@
-"""The report in Markdown: fits a comment, says what is missing, and holds no markup, link or mention of others."""
+"""The Markdown report: fits a comment, states omissions, and contains no markup, link or mention from the input."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from kubekeep.reports import ReportOptions, load
 from kubekeep.reports.markdown.text import cell, code, html_code, linked, prose, words
 
 GITHUB_COMMENT = 65_536
-"""Characters that GitHub takes in a comment."""
+"""Maximum characters of a comment on GitHub."""
 HOSTILE = (
     "<script>alert(1)</script>",
     "</code></summary></details><img src=x onerror=alert(1)>",
@@ -73,7 +73,7 @@ HOSTILE = (
 
 
 class Reader(HTMLParser):
-    """What a browser would get: tags in order, targets of links, and the text that is no code."""
+    """Browser view of HTML: tags in order, link targets, and text outside of code."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -106,19 +106,19 @@ def text(assessment: Assessment, options: ReportOptions | None = None) -> str:
 
 
 def read(markdown: str) -> Reader:
-    """By CommonMark with tables."""
+    """Parse with CommonMark and tables."""
     return Reader(MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(markdown))
 
 
 def read_by_go(*texts: str) -> list[Reader]:
-    """By GitHub's Markdown with all its extensions."""
-    asked = json.dumps([{"format": "markdown", "text": text} for text in texts]).encode()
-    run = subprocess.run([program("reports")], input=asked, capture_output=True, check=True, timeout=120)
+    """Parse with GitHub's Markdown and all its extensions."""
+    request = json.dumps([{"format": "markdown", "text": text} for text in texts]).encode()
+    run = subprocess.run([program("reports")], input=request, capture_output=True, check=True, timeout=120)
     return [Reader(answer["html"]) for answer in json.loads(run.stdout)]
 
 
-def named(assessment: Assessment, hostile: str) -> Assessment:
-    """`assessment` with `hostile` wherever text of others stands."""
+def taint_names(assessment: Assessment, hostile: str) -> Assessment:
+    """Return the assessment with `hostile` in every untrusted text."""
     resource = Resource({"kind": hostile, "metadata": {"name": hostile, "namespace": hostile}})
     evidence = (
         Evidence(hostile, exists=True, fix=json.dumps(hostile), message=hostile),
@@ -142,12 +142,12 @@ def named(assessment: Assessment, hostile: str) -> Assessment:
         controls=controls,
         frameworks=(framework, *others),
         notes=(hostile,),
-        unread=tuple(msgspec.structs.replace(item, message=hostile) for item in assessment.unread),
+        unread=tuple(msgspec.structs.replace(unread, message=hostile) for unread in assessment.unread),
     )
 
 
 def assert_harmless(reader: Reader, tags: list[str]) -> None:
-    """Nothing but what every report has, and no text outside of code that a forge would act on."""
+    """Check that the report has only its usual tags, and no text outside of code that a forge interprets."""
     code_apart = [[tag for tag in each if tag not in {"code", "/code"}] for each in (reader.tags, tags)]
     assert code_apart[0] == code_apart[1]
     assert not reader.links
@@ -156,24 +156,24 @@ def assert_harmless(reader: Reader, tags: list[str]) -> None:
 
 
 @pytest.mark.parametrize("hostile", HOSTILE, ids=lambda text: ascii(text[:24]))
-def test_text_of_others_is_no_markup(hostile: str, assessment: Assessment) -> None:
-    tame = read(text(named(assessment, "a_b")))
-    assert_harmless(read(text(named(assessment, hostile))), tame.tags)
+def test_hostile_text_is_no_markup(hostile: str, assessment: Assessment) -> None:
+    tame = read(text(taint_names(assessment, "a_b")))
+    assert_harmless(read(text(taint_names(assessment, hostile))), tame.tags)
 
 
-def test_nor_is_it_for_github(assessment: Assessment) -> None:
-    tame, *found = read_by_go(*(text(named(assessment, hostile)) for hostile in ("a_b", *HOSTILE)))
-    for reader in found:
+def test_hostile_text_is_no_markup_for_github(assessment: Assessment) -> None:
+    tame, *readers = read_by_go(*(text(taint_names(assessment, hostile)) for hostile in ("a_b", *HOSTILE)))
+    for reader in readers:
         assert_harmless(reader, tame.tags)
 
 
 def test_any_text_is_no_markup(assessment: Assessment) -> None:
-    tame = read(text(named(assessment, "a_b")))
+    tame = read(text(taint_names(assessment, "a_b")))
 
     @settings(deadline=None, max_examples=60, database=None)
     @given(st.text(st.characters() | st.sampled_from("`|<>&@#[]()!*_\\~$%:-. \n\t"), max_size=40))
     def stays_harmless(hostile: str) -> None:
-        reader = read(text(named(assessment, f"_{hostile}")))
+        reader = read(text(taint_names(assessment, f"_{hostile}")))
         assert_harmless(reader, tame.tags)
 
     stays_harmless()
@@ -190,12 +190,12 @@ def test_any_text_is_no_markup(assessment: Assessment) -> None:
         "drop NET_RAW",
     ],
 )
-def test_plain_words_stay_as_they_are(plain: str) -> None:
+def test_plain_words_are_unchanged(plain: str) -> None:
     assert words(plain) == plain
     assert cell(plain) == plain
 
 
-def test_code_is_what_it_was() -> None:
+def test_code_reads_back() -> None:
     for plain in ("a`b", "``", "`a", " a ", "a|b", "\\"):
         (line,) = MarkdownIt("commonmark").parseInline(code(plain))
         assert [(span.type, span.content) for span in line.children or ()] == [("code_inline", plain)]
@@ -203,7 +203,7 @@ def test_code_is_what_it_was() -> None:
 
 
 class Piece(HTMLParser):
-    """The text of a piece of HTML."""
+    """Text of a piece of HTML."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -215,19 +215,19 @@ class Piece(HTMLParser):
         self.texts.append(data)
 
 
-def test_advice_keeps_its_code() -> None:
+def test_remediation_keeps_its_code() -> None:
     assert prose("Set `a.b` to `true`,\nor  remove it (see `c`).") == "Set `a.b` to `true`, or remove it (see `c`)."
     assert prose("odd ` backticks") == "odd backticks"
     assert prose("`<b>` and <b>") == "`<b>``  and <b> `"
 
 
-def test_only_plain_addresses_are_links() -> None:
+def test_only_plain_urls_are_links() -> None:
     assert linked("a", "https://e.example/a-b?c=d#e") == "[a](https://e.example/a-b?c=d#e)"
     for url in ("http://e.example", "javascript:alert(1)", "https://e.example/)(", "https://e.example/ x", "//e", ""):
         assert linked("a", url) == "a"
 
 
-def test_what_it_says(assessment: Assessment) -> None:
+def test_report_text(assessment: Assessment) -> None:
     written = text(assessment)
     assert written.startswith("## Kubekeep: 5 controls failed\n")
     assert "❌ **12 resources failed**: controls by severity: 1 critical, 2 high, 1 medium, 1 low" in written
@@ -255,7 +255,7 @@ def test_nothing_failed(assessment: Assessment) -> None:
     )
 
 
-def test_what_was_not_evaluated_is_no_success(assessment: Assessment) -> None:
+def test_unevaluated_controls_are_no_success(assessment: Assessment) -> None:
     (gap,) = (summary for summary in assessment.controls if summary.control.slug == "registries")
     blind = msgspec.structs.replace(assessment, controls=(gap,), results=(), frameworks=(), unread=(), notes=())
     written = text(blind)
@@ -266,7 +266,7 @@ def test_what_was_not_evaluated_is_no_success(assessment: Assessment) -> None:
     assert text(msgspec.structs.replace(blind, controls=())).startswith("## Kubekeep: nothing was found to scan\n")
 
 
-def test_what_is_waived(assessment: Assessment) -> None:
+def test_excepted_findings(assessment: Assessment) -> None:
     exception = AppliedException(
         name="legacy",
         source=ExceptionSource.FILE,
@@ -283,20 +283,20 @@ def test_what_is_waived(assessment: Assessment) -> None:
 
 @pytest.mark.parametrize("verbose", [False, True])
 @pytest.mark.parametrize("times", [30, 300])
-def test_it_fits_a_comment_and_counts_what_does_not(times: int, assessment: Assessment, *, verbose: bool) -> None:
+def test_report_fits_a_comment_and_counts_omissions(times: int, assessment: Assessment, *, verbose: bool) -> None:
     many = msgspec.structs.replace(assessment, results=assessment.results * times, unread=assessment.unread * times)
     written = text(many, ReportOptions(verbose=verbose))
     assert len(written) <= GITHUB_COMMENT - 5_000
     match = re.search(r"\*\*([\d,]+) findings are left out\*\*", written)
     assert match is not None
-    findings = sum(len(found) for found in many.failures().values())
+    findings = sum(len(failures) for failures in many.failures().values())
     shown = len(re.findall(r"^- `(?!charts|\\x1b)(?=\w+ \S+/\S+|Pod)", written, re.MULTILINE))
     assert int(match[1].replace(",", "")) == findings - shown
     assert read(written).tags.count("details") == read(written).tags.count("/details")
 
 
-def test_hostile_text_everywhere_fits_too(assessment: Assessment) -> None:
-    hostile = named(assessment, "@" * 1000)
+def test_hostile_report_fits_a_comment(assessment: Assessment) -> None:
+    hostile = taint_names(assessment, "@" * 1000)
     many = msgspec.structs.replace(
         hostile, results=hostile.results * 500, frameworks=hostile.frameworks * 200, notes=hostile.notes * 500
     )

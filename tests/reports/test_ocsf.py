@@ -1,4 +1,4 @@
-"""OCSF events: valid by the schema of the class and by the models of a reader, and no waived finding is new."""
+"""OCSF events: valid by the schema of the class and by a reader's model; no excepted finding is new."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ NEW, SUPPRESSED = 1, 3
 def events(assessment: Assessment) -> list[dict[str, Any]]:
     stream = io.StringIO()
     load("ocsf").render(assessment, stream, ReportOptions())
-    found = [json.loads(line) for line in stream.getvalue().removesuffix("\n").split("\n")]
+    parsed = [json.loads(line) for line in stream.getvalue().removesuffix("\n").split("\n")]
     valid = jsonschema.Draft202012Validator(SCHEMA)
-    for event in found:
+    for event in parsed:
         valid.validate(event)
         ComplianceFinding.model_validate(event)
         assert event["type_uid"] == event["class_uid"] * 100 + event["activity_id"]
-    return found
+    return parsed
 
 
 def test_a_failure(assessment: Assessment) -> None:
@@ -75,37 +75,37 @@ def test_requirements_are_cited(assessment: Assessment) -> None:
     assert event["compliance"]["requirements"] == ["NSA pod-security", "NSA hardening"]
 
 
-def test_a_joined_subject_names_what_it_is_joined_with(assessment: Assessment) -> None:
+def test_related_resources_are_listed(assessment: Assessment) -> None:
     (robot,) = (event for event in events(assessment) if event["compliance"]["control"] == "C-0188")
-    assert [item["type"] for item in robot["resources"]] == ["ServiceAccount", "RoleBinding", "Role"]
+    assert [resource["type"] for resource in robot["resources"]] == ["ServiceAccount", "RoleBinding", "Role"]
 
 
-def test_what_passed_and_what_is_not_known(assessment: Assessment) -> None:
-    found = events(assessment)
-    states = {event["compliance"]["control"]: event["compliance"]["status_id"] for event in found}
+def test_passed_and_unevaluated_controls(assessment: Assessment) -> None:
+    all_events = events(assessment)
+    states = {event["compliance"]["control"]: event["compliance"]["status_id"] for event in all_events}
     assert states["C-0271"] == PASS
     assert states["C-0069"] == states["C-0070"] == states["C-0001"] == WARNING
     assert "C-0026" not in states, "nothing to look at is no finding"
-    passed = next(event for event in found if event["compliance"]["control"] == "C-0271")
+    passed = next(event for event in all_events if event["compliance"]["control"] == "C-0271")
     assert (passed["message"], passed["severity"]) == ("passed for 7 resources", "Informational")
-    unread = [event for event in found if event["compliance"]["control"] == "kubekeep-input"]
+    unread = [event for event in all_events if event["compliance"]["control"] == "kubekeep-input"]
     assert [event["compliance"]["status"] for event in unread] == ["Warning", "Warning"]
     assert unread[0]["evidences"] == [{"data": {"file": "charts/broken.yaml", "start_line": 12, "end_line": 12}}]
 
 
-def test_a_resource_that_could_not_be_judged(assessment: Assessment) -> None:
+def test_unevaluated_resource(assessment: Assessment) -> None:
     broken = Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, "The rule failed."))
     result = ResourceResult(assessment.results[2].resource, {"limits": broken})
-    found = events(msgspec.structs.replace(assessment, results=(result,), unread=()))
-    event = next(event for event in found if "resources" in event)
+    all_events = events(msgspec.structs.replace(assessment, results=(result,), unread=()))
+    event = next(event for event in all_events if "resources" in event)
     assert (event["compliance"]["control"], event["compliance"]["status_id"]) == ("C-0271", WARNING)
     assert event["message"] == "not evaluated: The rule failed."
 
 
-def test_waived_findings_are_suppressed(assessment: Assessment) -> None:
-    found = [event for event in events(with_exceptions(assessment)) if event["compliance"]["status_id"] == FAIL]
-    assert Counter(event["status_id"] for event in found) == {NEW: 11, SUPPRESSED: 3}
-    excepted = {event["resources"][0]["name"]: event for event in found if event["status_id"] == SUPPRESSED}
+def test_excepted_findings_are_suppressed(assessment: Assessment) -> None:
+    failures = [event for event in events(with_exceptions(assessment)) if event["compliance"]["status_id"] == FAIL]
+    assert Counter(event["status_id"] for event in failures) == {NEW: 11, SUPPRESSED: 3}
+    excepted = {event["resources"][0]["name"]: event for event in failures if event["status_id"] == SUPPRESSED}
     assert set(excepted) == {"web-0", "web-1", "db"}
     assert excepted["db"]["status_detail"] == "accepted by the waiver legacy"
     assert len(excepted["web-0"]["evidences"]) == 1
@@ -116,7 +116,7 @@ def test_waived_findings_are_suppressed(assessment: Assessment) -> None:
     assert excepted["web-0"]["finding_info"]["uid"] != before["web-0"], "another than the one that stands"
 
 
-def test_each_event_is_about_another_finding(assessment: Assessment) -> None:
+def test_event_ids_are_unique(assessment: Assessment) -> None:
     for some in (
         assessment,
         with_exceptions(assessment),
@@ -126,7 +126,7 @@ def test_each_event_is_about_another_finding(assessment: Assessment) -> None:
         assert len(set(uids)) == len(uids)
 
 
-def test_that_nothing_was_assessed_is_an_event(assessment: Assessment) -> None:
+def test_empty_scan_is_an_event(assessment: Assessment) -> None:
     (event,) = events(msgspec.structs.replace(assessment, results=(), controls=(), frameworks=(), unread=()))
     assert event["message"].startswith("nothing was assessed")
     assert event["compliance"]["status_id"] == WARNING

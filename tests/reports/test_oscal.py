@@ -1,4 +1,4 @@
-"""OSCAL assessment results: valid by NIST's schema, every reference leads somewhere, and states are true."""
+"""OSCAL assessment results: valid by NIST's schema, with resolvable references and correct states."""
 
 from __future__ import annotations
 
@@ -23,50 +23,50 @@ from kubekeep.reports import ReportOptions, load
 
 ASSET = Path(__file__).parent / "assets" / "oscal-assessment-results-1.1.3.json"
 SCHEMA = json.loads(ASSET.read_text().replace(r"\\p{L}", r"[^\\W\\d_]").replace(r"\\p{N}", r"\\d"))
-"""The schema writes classes of Unicode as `re` does not know them."""
+"""The schema writes Unicode classes in a syntax that `re` does not support."""
 NAMES = "https://kubekeep.io/ns/oscal"
 
 
-def results_of(assessment: Assessment) -> dict[str, Any]:
+def read_results(assessment: Assessment) -> dict[str, Any]:
     stream = io.StringIO()
     load("oscal").render(assessment, stream, ReportOptions())
     document = json.loads(stream.getvalue())
     checker = jsonschema.FormatChecker(["uri", "uri-reference", "date-time"])
     jsonschema.Draft7Validator(SCHEMA, format_checker=checker).validate(document)
-    found: dict[str, Any] = document["assessment-results"]
-    assert_references_lead_somewhere(found)
-    return found
+    results: dict[str, Any] = document["assessment-results"]
+    assert_references_lead_somewhere(results)
+    return results
 
 
 def pairs(value: Any) -> Iterator[tuple[str, Any]]:
-    """All keys and values of a document, at any depth."""
+    """Yield all keys and values of a document at any depth."""
     if isinstance(value, dict):
-        for key, item in value.items():
-            yield key, item
-            yield from pairs(item)
+        for key, child in value.items():
+            yield key, child
+            yield from pairs(child)
     elif isinstance(value, list):
-        for item in value:
-            yield from pairs(item)
+        for child in value:
+            yield from pairs(child)
 
 
 def assert_references_lead_somewhere(document: dict[str, Any]) -> None:
     every = list(pairs(document))
-    own = [item for key, item in every if key == "uuid"]
+    own = [value for key, value in every if key == "uuid"]
     assert len(set(own)) == len(own)
-    for key, item in every:
+    for key, value in every:
         if key in ("observation-uuid", "risk-uuid", "subject-uuid"):
-            assert item in own
+            assert value in own
     assert document["import-ap"]["href"].removeprefix("#") in own
 
 
-def result_of(assessment: Assessment) -> dict[str, Any]:
-    (result,) = results_of(assessment)["results"]
-    found: dict[str, Any] = result
-    return found
+def read_result(assessment: Assessment) -> dict[str, Any]:
+    (result,) = read_results(assessment)["results"]
+    first: dict[str, Any] = result
+    return first
 
 
-def test_the_head_of_the_document(assessment: Assessment) -> None:
-    document = results_of(assessment)
+def test_document_head(assessment: Assessment) -> None:
+    document = read_results(assessment)
     assert document["metadata"] == {
         "title": "Kubekeep assessment of .",
         "last-modified": "2026-11-24T10:00:01Z",
@@ -77,40 +77,40 @@ def test_the_head_of_the_document(assessment: Assessment) -> None:
     assert (result["start"], result["end"]) == ("2026-11-24T10:00:00.250Z", "2026-11-24T10:00:01.000Z")
 
 
-def test_controls_are_reviewed_by_framework_without_those_not_evaluated(assessment: Assessment) -> None:
-    nsa, mitre, _ = result_of(assessment)["reviewed-controls"]["control-selections"]
+def test_reviewed_controls_by_framework(assessment: Assessment) -> None:
+    nsa, mitre, _ = read_result(assessment)["reviewed-controls"]["control-selections"]
     assert nsa["description"] == "NSA"
-    assert [item["control-id"] for item in nsa["include-controls"]] == [
+    assert [entry["control-id"] for entry in nsa["include-controls"]] == [
         "C-0057",
         "host-pid",
         "C-0271",
         "C-0069",
         "C-0026",
     ]
-    assert [item["control-id"] for item in nsa["exclude-controls"]] == ["C-0069", "C-0026"]
-    assert [item["control-id"] for item in mitre["exclude-controls"]] == ["C-0001"]
+    assert [entry["control-id"] for entry in nsa["exclude-controls"]] == ["C-0069", "C-0026"]
+    assert [entry["control-id"] for entry in mitre["exclude-controls"]] == ["C-0001"]
 
 
 def test_single_controls_are_one_selection(assessment: Assessment) -> None:
-    (selection,) = result_of(msgspec.structs.replace(assessment, frameworks=()))["reviewed-controls"][
+    (selection,) = read_result(msgspec.structs.replace(assessment, frameworks=()))["reviewed-controls"][
         "control-selections"
     ]
     assert len(selection["include-controls"]) == 10
 
 
-def test_a_finding_for_each_control_that_was_evaluated(assessment: Assessment) -> None:
-    findings = result_of(assessment)["findings"]
-    states = {item["target"]["target-id"]: item["target"]["status"] for item in findings}
+def test_each_evaluated_control_has_a_finding(assessment: Assessment) -> None:
+    findings = read_result(assessment)["findings"]
+    states = {finding["target"]["target-id"]: finding["target"]["status"] for finding in findings}
     assert states["C-0057"] == {"state": "not-satisfied", "reason": "fail"}
     assert states["C-0271"] == {"state": "satisfied", "reason": "pass"}
     assert not {"C-0069", "C-0070", "C-0001", "C-0026"} & set(states)
 
 
-def test_an_observation_for_each_failed_control_and_resource(assessment: Assessment) -> None:
-    result = result_of(assessment)
-    seen = [item for item in result["observations"] if item.get("types") == ["finding"]]
+def test_each_failure_has_an_observation(assessment: Assessment) -> None:
+    result = read_result(assessment)
+    seen = [observation for observation in result["observations"] if observation.get("types") == ["finding"]]
     assert len(seen) == 13
-    web = next(item for item in seen if "default/web-0" in item["description"])
+    web = next(observation for observation in seen if "default/web-0" in observation["description"])
     assert web["relevant-evidence"][0] == {
         "href": "deploy/web-0.yaml",
         "description": "`set spec.template.spec.containers[0].securityContext.privileged to false`",
@@ -120,23 +120,23 @@ def test_an_observation_for_each_failed_control_and_resource(assessment: Assessm
         ],
     }
     (subject,) = web["subjects"]
-    items = {item["uuid"]: item for item in result["local-definitions"]["inventory-items"]}
-    item = items[subject["subject-uuid"]]
-    assert {prop["name"]: prop["value"] for prop in item["props"]} == {
+    items = {entry["uuid"]: entry for entry in result["local-definitions"]["inventory-items"]}
+    inventory_item = items[subject["subject-uuid"]]
+    assert {prop["name"]: prop["value"] for prop in inventory_item["props"]} == {
         "api-version": "apps/v1",
         "kind": "Deployment",
         "namespace": "default",
         "name": "web-0",
         "file": "deploy/web-0.yaml",
     }
-    finding = next(item for item in result["findings"] if item["target"]["target-id"] == "C-0057")
-    assert web["uuid"] in [item["observation-uuid"] for item in finding["related-observations"]]
+    finding = next(entry for entry in result["findings"] if entry["target"]["target-id"] == "C-0057")
+    assert web["uuid"] in [reference["observation-uuid"] for reference in finding["related-observations"]]
 
 
-def test_an_open_risk_for_each_failed_control(assessment: Assessment) -> None:
-    risks = result_of(assessment)["risks"]
+def test_each_failed_control_has_an_open_risk(assessment: Assessment) -> None:
+    risks = read_result(assessment)["risks"]
     assert len(risks) == 5
-    assert {item["status"] for item in risks} == {"open"}
+    assert {risk["status"] for risk in risks} == {"open"}
     worst = risks[0]
     assert {prop["name"]: prop["value"] for prop in worst["props"]} == {
         "severity": "Critical",
@@ -145,85 +145,85 @@ def test_an_open_risk_for_each_failed_control(assessment: Assessment) -> None:
     assert worst["remediations"][0]["lifecycle"] == "recommendation"
 
 
-def test_holes_are_observed(assessment: Assessment) -> None:
-    result = result_of(assessment)
-    holes = [item for item in result["observations"] if item["methods"] == ["UNKNOWN"]]
-    assert [item["title"] for item in holes] == [
+def test_gaps_are_observations(assessment: Assessment) -> None:
+    result = read_result(assessment)
+    gaps = [observation for observation in result["observations"] if observation["methods"] == ["UNKNOWN"]]
+    assert [observation["title"] for observation in gaps] == [
         "Not evaluated: C-0001: Images from registries that are not allowed",
         "Not evaluated: C-0069: Anonymous access to the kubelet",
         "Not evaluated: C-0070: Addresses of the proxy",
         "Input that was not read",
         "Input that was not read",
     ]
-    assert holes[3]["relevant-evidence"][0]["href"] == "charts/broken.yaml"
+    assert gaps[3]["relevant-evidence"][0]["href"] == "charts/broken.yaml"
     assert "2 places of the input could not be read" in result["description"]
 
 
-def test_a_resource_that_could_not_be_judged(assessment: Assessment) -> None:
+def test_unevaluated_resource(assessment: Assessment) -> None:
     broken = Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, "The rule failed."))
     result = ResourceResult(assessment.results[2].resource, {"limits": broken})
     some = msgspec.structs.replace(assessment, results=(result, result), unread=())
-    seen = [item for item in result_of(some)["observations"] if "subjects" in item]
-    assert [item["description"] for item in seen] == ["The rule failed."] * 2
+    seen = [observation for observation in read_result(some)["observations"] if "subjects" in observation]
+    assert [observation["description"] for observation in seen] == ["The rule failed."] * 2
 
 
-def test_waived_findings_are_risks_whose_deviation_is_approved(assessment: Assessment) -> None:
-    result = result_of(with_exceptions(assessment))
-    status = {item["target"]["target-id"]: item["target"]["status"] for item in result["findings"]}
+def test_excepted_findings_are_approved_deviations(assessment: Assessment) -> None:
+    result = read_result(with_exceptions(assessment))
+    status = {finding["target"]["target-id"]: finding["target"]["status"] for finding in result["findings"]}
     assert status["C-0057"]["state"] == "not-satisfied"
     assert status["C-0076"] == {
         "state": "satisfied",
         "reason": "other",
         "remarks": "What failed is accepted by waivers.",
     }
-    risks = Counter((item["title"], item["status"]) for item in result["risks"])
+    risks = Counter((risk["title"], risk["status"]) for risk in result["risks"])
     assert risks["Privileged container", "open"] == risks["Privileged container", "deviation-approved"] == 1
     assert risks["Resources without an owner", "open"] == 0
-    accepted = next(item for item in result["risks"] if item["status"] == "deviation-approved")
+    accepted = next(risk for risk in result["risks"] if risk["status"] == "deviation-approved")
     assert "`accepted by the waiver gateway until 2027-01-31: runs the packet filter`" in accepted["description"]
     assert len(accepted["related-observations"]) == 2
 
 
-def test_uuids_stay_from_scan_to_scan(assessment: Assessment) -> None:
+def test_uuids_are_stable(assessment: Assessment) -> None:
     later = msgspec.structs.replace(assessment, started=assessment.finished)
-    before, after = results_of(assessment), results_of(later)
+    before, after = read_results(assessment), read_results(later)
     assert before["uuid"] != after["uuid"]
-    assert result_of(assessment)["findings"] == result_of(later)["findings"]
+    assert read_result(assessment)["findings"] == read_result(later)["findings"]
 
 
-def test_the_state_of_the_repository_is_named(assessment: Assessment) -> None:
+def test_repository_properties(assessment: Assessment) -> None:
     commit = Commit("4f2a" * 10, "Ann", "ann@example.com", assessment.started, "Open it")
     repository = GitRepository(root="/srv/shop", remote="https://example.com/shop.git", head=commit)
-    props = result_of(msgspec.structs.replace(assessment, repository=repository))["props"]
-    assert {item["name"]: item["value"] for item in props} == {
+    props = read_result(msgspec.structs.replace(assessment, repository=repository))["props"]
+    assert {prop["name"]: prop["value"] for prop in props} == {
         "coverage": "70",
         "repository": "https://example.com/shop.git",
         "commit": "4f2a" * 10,
     }
     bare = msgspec.structs.replace(assessment, repository=GitRepository(root="/srv/shop"))
-    assert [item["name"] for item in result_of(bare)["props"]] == ["coverage"]
+    assert [prop["name"] for prop in read_result(bare)["props"]] == ["coverage"]
 
 
-def test_nothing_assessed_is_valid_too(assessment: Assessment) -> None:
+def test_empty_scan_is_valid(assessment: Assessment) -> None:
     empty = msgspec.structs.replace(assessment, results=(), controls=(), frameworks=(), unread=())
-    result = result_of(empty)
+    result = read_result(empty)
     assert not {"observations", "findings", "risks", "local-definitions"} & set(result)
 
 
 @pytest.mark.parametrize("text", ["", " ", "a\nb", "\x00", "`", "``x` ", "<b>", "\ud800", "\u00a0"])
-def test_hostile_text_stays_valid(text: str, assessment: Assessment) -> None:
+def test_hostile_text_is_valid(text: str, assessment: Assessment) -> None:
     metadata = {"name": text, "namespace": text}
     resource = Resource({"apiVersion": text, "kind": text, "metadata": metadata})
     evidence = Evidence(text, exists=True, message=text)
     failed = ResourceResult(resource, {"privileged": Verdict(Status.FAILED, (evidence,))})
-    results_of(msgspec.structs.replace(assessment, results=(failed,)))
+    read_results(msgspec.structs.replace(assessment, results=(failed,)))
 
 
-def test_ids_of_controls_are_tokens(assessment: Assessment) -> None:
+def test_control_ids_are_tokens(assessment: Assessment) -> None:
     summary = assessment.controls[1]
     control = msgspec.structs.replace(summary.control, ids=("5.2 <a>/b",))
     controls = (msgspec.structs.replace(summary, control=control), *assessment.controls[2:])
     some = msgspec.structs.replace(assessment, controls=controls, frameworks=())
-    targets = [item["target"]["target-id"] for item in result_of(some)["findings"]]
+    targets = [finding["target"]["target-id"] for finding in read_result(some)["findings"]]
     assert targets[0] == "_5.2__a__b"
     assert re.fullmatch(r"[\w.-]+", targets[0])

@@ -1,4 +1,4 @@
-"""The document as its readers get it: text, bookmarks, metadata and pages, whatever stands in names."""
+"""The PDF: text, bookmarks, metadata and pages, also with hostile names."""
 
 from __future__ import annotations
 
@@ -34,31 +34,31 @@ RARE = "\U00030010"
 
 
 def outline(pdf: bytes) -> list[Any]:
-    """The bookmarks as titles, with those below a chapter as a list after it."""
+    """Return the bookmarks as titles, with those below a chapter as a list after it."""
 
-    def titles(items: list[Any]) -> list[Any]:
-        return [titles(item) if isinstance(item, list) else str(item.title) for item in items]
+    def titles(entries: list[Any]) -> list[Any]:
+        return [titles(entry) if isinstance(entry, list) else str(entry.title) for entry in entries]
 
     return titles(list(pypdf.PdfReader(io.BytesIO(pdf)).outline))
 
 
 def renamed(assessment: Assessment, name: str) -> Assessment:
-    """`assessment` with one failed resource, called `name`."""
+    """Return the assessment with one failed resource with the name."""
     first = assessment.results[2]
     metadata = {"name": name, "namespace": "default"}
     resource = msgspec.structs.replace(first.resource, content={**first.resource.object, "metadata": metadata})
     return msgspec.structs.replace(assessment, results=(ResourceResult(resource, first.verdicts),))
 
 
-def test_what_it_says(assessment: Assessment, pytestconfig: pytest.Config) -> None:
-    said = json.dumps(build_document(full(assessment), whole=False), indent=1, ensure_ascii=False) + "\n"
+def test_document_data(assessment: Assessment, pytestconfig: pytest.Config) -> None:
+    document = json.dumps(build_document(full(assessment), whole=False), indent=1, ensure_ascii=False) + "\n"
     if pytestconfig.getoption("--update-golden", default=False):
-        GOLDEN.write_text(said, encoding="utf-8")
-    assert said == GOLDEN.read_text(encoding="utf-8"), "if it is meant to be so, run pytest with --update-golden"
+        GOLDEN.write_text(document, encoding="utf-8")
+    assert document == GOLDEN.read_text(encoding="utf-8"), "if it is meant to be so, run pytest with --update-golden"
 
 
 @pytest.mark.parametrize("sample", SAMPLES)
-def test_it_is_for_archives_and_screen_readers(sample: str, assessment: Assessment) -> None:
+def test_archive_and_accessibility_standards(sample: str, assessment: Assessment) -> None:
     reader = pypdf.PdfReader(io.BytesIO(written("pdf", SAMPLES[sample](assessment))))
     metadata = reader.root_object["/Metadata"]
     assert isinstance(metadata, pypdf.generic.StreamObject)
@@ -68,16 +68,16 @@ def test_it_is_for_archives_and_screen_readers(sample: str, assessment: Assessme
     assert str(reader.root_object["/Lang"]) == "en"
 
 
-def test_metadata_and_date_are_those_of_the_assessment(assessment: Assessment) -> None:
-    found = pypdf.PdfReader(io.BytesIO(written("pdf", assessment))).metadata
-    assert found is not None
-    assert found.title == "Kubernetes security assessment: shop"
-    assert found.author == "Kubekeep 0.1.0"
-    assert found.creation_date is not None
-    assert found.creation_date.date().isoformat() == "2026-11-24"
+def test_metadata(assessment: Assessment) -> None:
+    metadata = pypdf.PdfReader(io.BytesIO(written("pdf", assessment))).metadata
+    assert metadata is not None
+    assert metadata.title == "Kubernetes security assessment: shop"
+    assert metadata.author == "Kubekeep 0.1.0"
+    assert metadata.creation_date is not None
+    assert metadata.creation_date.date().isoformat() == "2026-11-24"
 
 
-def test_the_same_assessment_gives_the_same_bytes_anywhere_at_any_time(assessment: Assessment, tmp_path: Path) -> None:
+def test_output_is_reproducible(assessment: Assessment, tmp_path: Path) -> None:
     here = written("pdf", passed(assessment))
     script = (
         "import sys\n"
@@ -97,12 +97,12 @@ def test_the_same_assessment_gives_the_same_bytes_anywhere_at_any_time(assessmen
     assert run.stdout == here
 
 
-def test_every_finding_is_on_the_pages(assessment: Assessment) -> None:
+def test_every_finding_is_printed(assessment: Assessment) -> None:
     text = squeezed(rendered("pdf", assessment))
-    for slug, found in assessment.failures().items():
-        control = next(item.control for item in assessment.controls if item.control.slug == slug)
+    for slug, failures in assessment.failures().items():
+        control = next(summary.control for summary in assessment.controls if summary.control.slug == slug)
         assert squeezed(control.title) in text
-        for resource, verdict in found:
+        for resource, verdict in failures:
             if "\x1b" not in resource.name:
                 assert squeezed(f"{resource.kind} {resource.namespace}/{resource.name}") in text
             for evidence in verdict.evidence:
@@ -114,9 +114,9 @@ def test_every_finding_is_on_the_pages(assessment: Assessment) -> None:
         assert not summary.is_gap or summary.reason is None or squeezed(summary.reason.text) in text
 
 
-def test_bookmarks_lead_through_it(assessment: Assessment) -> None:
-    found = outline(written("pdf", full(assessment)))
-    chapters = [item for item in found if isinstance(item, str)]
+def test_bookmarks(assessment: Assessment) -> None:
+    bookmarks = outline(written("pdf", full(assessment)))
+    chapters = [bookmark for bookmark in bookmarks if isinstance(bookmark, str)]
     assert chapters == [
         "Summary",
         "Frameworks",
@@ -127,11 +127,11 @@ def test_bookmarks_lead_through_it(assessment: Assessment) -> None:
         "Appendix: parameters",
         "Appendix: all controls",
     ]
-    assert found[found.index("Frameworks") + 1] == ["NSA", "MITRE", "cis-v1.10.0"]
-    assert found[found.index("Findings") + 1][:2] == ["Host process namespace", "Privileged container"]
+    assert bookmarks[bookmarks.index("Frameworks") + 1] == ["NSA", "MITRE", "cis-v1.10.0"]
+    assert bookmarks[bookmarks.index("Findings") + 1][:2] == ["Host process namespace", "Privileged container"]
 
 
-def test_waivers_excerpts_and_attack_paths_are_told(assessment: Assessment) -> None:
+def test_exceptions_excerpts_and_attack_paths(assessment: Assessment) -> None:
     raw = written("pdf", full(assessment))
     text = squeezed(printed(raw))
     assert squeezed("Accepted until 2027-03-01: moves in spring </script>") in text
@@ -142,7 +142,7 @@ def test_waivers_excerpts_and_attack_paths_are_told(assessment: Assessment) -> N
     assert squeezed("1 attack path of 4") in text, "the picture, whose texts are texts"
 
 
-def test_a_wide_picture_has_a_page_of_its_own(assessment: Assessment) -> None:
+def test_wide_picture_has_its_own_page(assessment: Assessment) -> None:
     attacks = full(assessment).attacks
     assert attacks is not None
     first = attacks.paths[0]
@@ -156,11 +156,11 @@ def test_a_wide_picture_has_a_page_of_its_own(assessment: Assessment) -> None:
     assert b"<pdfaid:part>2" in raw
 
 
-def test_a_path_stands_on_one_page(assessment: Assessment) -> None:
-    told = full(assessment)
-    assert told.attacks is not None
-    attacks = msgspec.structs.replace(told.attacks, paths=told.attacks.paths * 20)
-    pages = pypdf.PdfReader(io.BytesIO(written("pdf", msgspec.structs.replace(told, attacks=attacks)))).pages
+def test_attack_path_is_not_split(assessment: Assessment) -> None:
+    sample = full(assessment)
+    assert sample.attacks is not None
+    attacks = msgspec.structs.replace(sample.attacks, paths=sample.attacks.paths * 20)
+    pages = pypdf.PdfReader(io.BytesIO(written("pdf", msgspec.structs.replace(sample, attacks=attacks)))).pages
     texts = [page.extract_text() for page in pages]
     ends = [(text.count("internet → a node"), text.count("Assumes: the pod runs")) for text in texts]
     assert sum(first for first, _ in ends) == 20
@@ -168,7 +168,7 @@ def test_a_path_stands_on_one_page(assessment: Assessment) -> None:
     assert sum(first > 0 for first, _ in ends) > 1
 
 
-def test_what_is_left_out_is_told_and_praised_nowhere(assessment: Assessment) -> None:
+def test_omissions_are_stated(assessment: Assessment) -> None:
     text = squeezed(rendered("pdf", assessment))
     assert squeezed("Input was not read in 2 places: nothing is known of what stands there.") in text
     assert squeezed("3 of 9 controls that apply could not be evaluated") in text
@@ -187,18 +187,18 @@ def test_markup_in_names_is_text(assessment: Assessment) -> None:
     assert squeezed(MARKUP) in squeezed(rendered("pdf", renamed(assessment, MARKUP)))
 
 
-def test_copies_of_long_paths_are_exact(assessment: Assessment) -> None:
+def test_copied_paths_are_exact(assessment: Assessment) -> None:
     name = "spec.template.spec.containers[0]/" + "x" * 120 + "-" + "y.z_" * 20
     assert name in squeezed(rendered("pdf", renamed(assessment, name)))
 
 
 def test_long_names_break_within_the_page(assessment: Assessment) -> None:
-    """On paper nothing can be scrolled to."""
+    """Check the page margins, because paper cannot be scrolled."""
     lines = rendered("pdf", renamed(assessment, "w" * 350)).splitlines()
     assert 10 < max(len(line) for line in lines if "wwww" in line) < 100
 
 
-def test_a_name_of_a_megabyte_is_cut_with_a_mark(assessment: Assessment) -> None:
+def test_huge_name_is_cut(assessment: Assessment) -> None:
     raw = written("pdf", renamed(assessment, "n" * 1_000_000))
     assert len(raw) < 1_000_000
     assert "nn…" in squeezed(printed(raw))
@@ -212,7 +212,7 @@ def test_other_scripts_are_readable(assessment: Assessment) -> None:
     assert ("数据库" if has_font else r"\u6570\u636e\u5e93") in text
 
 
-def test_what_no_font_has_stands_as_its_code_and_that_is_told(assessment: Assessment) -> None:
+def test_missing_glyphs_are_printed_as_codes_and_counted(assessment: Assessment) -> None:
     raw = written("pdf", renamed(assessment, f"a{RARE}b"))
     text = squeezed(printed(raw))
     assert r"a\U00030010b" in text
@@ -221,33 +221,33 @@ def test_what_no_font_has_stands_as_its_code_and_that_is_told(assessment: Assess
     assert squeezed("No font on the machine") not in squeezed(rendered("pdf", passed(assessment)))
 
 
-def test_private_and_joining_characters_harm_nothing(assessment: Assessment) -> None:
+def test_private_and_joining_characters(assessment: Assessment) -> None:
     raw = written("pdf", renamed(assessment, "a\ue000b \u200d\u0301 \U000e0041 \u0600 क्ष"))
     assert b"<pdfaid:part>2" in raw
     assert r"a\ue000b" in squeezed(printed(raw))
 
 
-def test_many_findings_stay_a_document(assessment: Assessment) -> None:
+def test_many_findings_are_bounded(assessment: Assessment) -> None:
     reader = pypdf.PdfReader(io.BytesIO(written("pdf", many(assessment, 2 * ROOM))))
     assert len(reader.pages) < 150
     text = squeezed("".join(page.extract_text() for page in reader.pages[:8]))
     assert squeezed("6,000 findings in all") in text
     assert squeezed("Of each control the first 1,500 resources are printed; the figures count all.") in text
-    assert [item["more"] for item in build_document(many(assessment, 2 * ROOM), whole=False)["findings"]] == [
+    assert [group["more"] for group in build_document(many(assessment, 2 * ROOM), whole=False)["findings"]] == [
         1500,
         1500,
     ]
 
 
-def test_whoever_asks_gets_them_all(assessment: Assessment) -> None:
-    said = build_document(many(assessment, 2 * ROOM), whole=True)["findings"]
-    assert [(item["more"], len(item["findings"])) for item in said] == [(0, 3000), (0, 3000)]
+def test_verbose_prints_all_findings(assessment: Assessment) -> None:
+    groups = build_document(many(assessment, 2 * ROOM), whole=True)["findings"]
+    assert [(group["more"], len(group["findings"])) for group in groups] == [(0, 3000), (0, 3000)]
 
 
-def test_accepted_findings_do_not_depend_on_those_that_stand(assessment: Assessment) -> None:
+def test_bounds_of_excepted_findings_are_separate(assessment: Assessment) -> None:
     excepted = [
         ResourceResult(
-            item.resource,
+            result.resource,
             {
                 "privileged": msgspec.structs.replace(
                     verdict,
@@ -256,15 +256,15 @@ def test_accepted_findings_do_not_depend_on_those_that_stand(assessment: Assessm
                 )
             },
         )
-        for item in assessment.results
-        if (verdict := item.verdicts.get("privileged"))
+        for result in assessment.results
+        if (verdict := result.verdicts.get("privileged"))
     ]
-    said = build_document(msgspec.structs.replace(assessment, results=tuple(excepted)), whole=False)
-    assert said["findings"] == []
-    assert [(item["more"], len(item["findings"])) for item in said["waived"]] == [(0, len(excepted))]
+    document = build_document(msgspec.structs.replace(assessment, results=tuple(excepted)), whole=False)
+    assert document["findings"] == []
+    assert [(group["more"], len(group["findings"])) for group in document["waived"]] == [(0, len(excepted))]
 
 
-def test_a_resource_with_many_places_shows_the_first(assessment: Assessment) -> None:
+def test_many_locations_show_the_first(assessment: Assessment) -> None:
     first = assessment.results[2]
     verdict = first.verdicts["privileged"]
     many_places = tuple(
@@ -277,15 +277,15 @@ def test_a_resource_with_many_places_shows_the_first(assessment: Assessment) -> 
 
 
 @given(sizes=st.lists(st.integers(0, 5000), max_size=50), room=st.integers(1, 3000))
-# How long it takes says something about the machine only.
+# Run time only depends on the machine.
 @settings(database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_room_is_shared_fairly_and_used(sizes: list[int], room: int) -> None:
+def test_fair_share(sizes: list[int], room: int) -> None:
     most = fair_share(sizes, room)
     taken = sum(min(size, most) for size in sizes)
     assert most == 1 or taken <= room
     assert most >= max(sizes, default=0) or sum(min(size, most + 1) for size in sizes) > room
 
 
-def test_the_template_asks_for_nothing_from_elsewhere() -> None:
+def test_template_has_no_external_references() -> None:
     template = importlib.resources.files("kubekeep.reports.pdf").joinpath("report.typ").read_text("utf-8")
     assert not re.search(r'#import|#include|\bplugin\(|\bread\(|image\("|@preview|https?:', template)

@@ -1,4 +1,4 @@
-"""Reports of policies, in both APIs: valid by their definitions, of a size that `kubectl apply` takes, and true."""
+"""Policy reports in both APIs: valid by their definitions, small enough for `kubectl apply`, and correct."""
 
 from __future__ import annotations
 
@@ -25,48 +25,48 @@ from kubekeep.reports import ReportOptions, load
 ASSETS = Path(__file__).parent / "assets"
 BOTH = pytest.mark.parametrize("name", ["policyreport", "openreports"])
 ANNOTATIONS = 256 * 1024
-"""Bytes that the annotations of an object may have: `kubectl apply` keeps a whole object in one."""
+"""Bytes available for annotations of a resource: `kubectl apply` keeps a whole resource in one."""
 NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
 def closed(schema: Any) -> Any:
-    """`schema` without room for fields that it does not name: an API server would drop them."""
+    """Return the schema without unknown fields, which an API server would drop."""
     if isinstance(schema, dict):
-        found = {key: closed(value) for key, value in schema.items()}
+        closed_schema = {key: closed(value) for key, value in schema.items()}
         if schema.get("properties"):
-            found["additionalProperties"] = False
-        return found
+            closed_schema["additionalProperties"] = False
+        return closed_schema
     return schema
 
 
 def definitions() -> dict[tuple[str, str], Any]:
-    found = {}
+    schemas = {}
     for path in ASSETS.glob("crd-*.json"):
         spec = json.loads(path.read_text())["spec"]
         (version,) = spec["versions"]
         schema = closed(version["schema"]["openAPIV3Schema"])
-        found[f"{spec['group']}/{version['name']}", spec["names"]["kind"]] = schema
-    return found
+        schemas[f"{spec['group']}/{version['name']}", spec["names"]["kind"]] = schema
+    return schemas
 
 
 def documents(name: str, assessment: Assessment) -> list[dict[str, Any]]:
     stream = io.StringIO()
     load(name).render(assessment, stream, ReportOptions())
-    found = list(yaml.safe_load_all(stream.getvalue()))
+    reports = list(yaml.safe_load_all(stream.getvalue()))
     known = definitions()
-    for document in found:
-        jsonschema.Draft202012Validator(known[document["apiVersion"], document["kind"]]).validate(document)
-        assert NAME.fullmatch(document["metadata"]["name"])
-        assert Counter(result["result"] for result in document["results"]) == Counter(
-            {key: count for key, count in document["summary"].items() if key != "pass" and count}
+    for report in reports:
+        jsonschema.Draft202012Validator(known[report["apiVersion"], report["kind"]]).validate(report)
+        assert NAME.fullmatch(report["metadata"]["name"])
+        assert Counter(result["result"] for result in report["results"]) == Counter(
+            {key: count for key, count in report["summary"].items() if key != "pass" and count}
         )
-    names = [(item["metadata"].get("namespace"), item["metadata"]["name"]) for item in found]
+    names = [(report["metadata"].get("namespace"), report["metadata"]["name"]) for report in reports]
     assert len(set(names)) == len(names)
-    return found
+    return reports
 
 
 @BOTH
-def test_one_for_each_namespace_and_one_for_the_cluster(name: str, assessment: Assessment) -> None:
+def test_one_report_per_namespace_and_cluster(name: str, assessment: Assessment) -> None:
     cluster, default = documents(name, assessment)
     assert cluster["kind"].startswith("Cluster")
     assert "namespace" not in cluster["metadata"]
@@ -75,17 +75,17 @@ def test_one_for_each_namespace_and_one_for_the_cluster(name: str, assessment: A
     assert default["summary"] == {"pass": 7, "fail": 11, "warn": 0, "error": 0, "skip": 0}
 
 
-def test_only_the_newer_api_says_once_whose_a_report_is(assessment: Assessment) -> None:
-    assert {item["source"] for item in documents("openreports", assessment)} == {"kubekeep"}
+def test_source_field_of_openreports(assessment: Assessment) -> None:
+    assert {report["source"] for report in documents("openreports", assessment)} == {"kubekeep"}
     assert all(
-        item["source"] == "kubekeep" for each in documents("policyreport", assessment) for item in each["results"]
+        report["source"] == "kubekeep" for each in documents("policyreport", assessment) for report in each["results"]
     )
 
 
 @BOTH
-def test_a_failure(name: str, assessment: Assessment) -> None:
+def test_failure(name: str, assessment: Assessment) -> None:
     _, default = documents(name, assessment)
-    web = next(item for item in default["results"] if item.get("resources", [{}])[0].get("name") == "web-1")
+    web = next(result for result in default["results"] if result.get("resources", [{}])[0].get("name") == "web-1")
     assert web["resources"] == [
         {"apiVersion": "apps/v1", "kind": "Deployment", "namespace": "default", "name": "web-1"}
     ]
@@ -101,26 +101,26 @@ def test_a_failure(name: str, assessment: Assessment) -> None:
 
 
 @BOTH
-def test_a_joined_subject_names_what_it_is_joined_with(name: str, assessment: Assessment) -> None:
+def test_related_resources_are_listed(name: str, assessment: Assessment) -> None:
     _, default = documents(name, assessment)
-    (robot,) = (item for item in default["results"] if item["policy"] == "C-0188")
-    assert [item["kind"] for item in robot["resources"]] == ["ServiceAccount", "RoleBinding", "Role"]
+    (robot,) = (result for result in default["results"] if result["policy"] == "C-0188")
+    assert [resource["kind"] for resource in robot["resources"]] == ["ServiceAccount", "RoleBinding", "Role"]
 
 
 @BOTH
-def test_holes_are_in_the_report_of_the_cluster(name: str, assessment: Assessment) -> None:
+def test_gaps_are_in_the_cluster_report(name: str, assessment: Assessment) -> None:
     cluster, _ = documents(name, assessment)
-    told = Counter((item["policy"], item["result"]) for item in cluster["results"])
-    assert told["kubekeep", "error"] == 2
-    assert told["C-0001", "skip"] == told["C-0069", "skip"] == told["C-0070", "skip"] == 1
+    outcomes = Counter((result["policy"], result["result"]) for result in cluster["results"])
+    assert outcomes["kubekeep", "error"] == 2
+    assert outcomes["C-0001", "skip"] == outcomes["C-0069", "skip"] == outcomes["C-0070", "skip"] == 1
     assert cluster["results"][-1]["policy"] == "C-0070", "after what failed"
-    kubelet = next(item for item in cluster["results"] if item["policy"] == "C-0069")
+    kubelet = next(result for result in cluster["results"] if result["policy"] == "C-0069")
     assert kubelet["message"] == "not evaluated: It reads files of the nodes: scan with a host agent."
 
 
 @BOTH
 @pytest.mark.parametrize(("cause", "outcome"), [(Cause.RULE_ERROR, "error"), (Cause.DECLINED, "skip")])
-def test_what_a_rule_could_not_judge(name: str, cause: Cause, outcome: str, assessment: Assessment) -> None:
+def test_unevaluated_resources(name: str, cause: Cause, outcome: str, assessment: Assessment) -> None:
     broken = Verdict(Status.NOT_EVALUATED, reason=Reason(cause, "It does not tell enough."))
     result = ResourceResult(assessment.results[2].resource, {"limits": broken})
     _, default = documents(name, msgspec.structs.replace(assessment, results=(result,)))
@@ -130,21 +130,21 @@ def test_what_a_rule_could_not_judge(name: str, cause: Cause, outcome: str, asse
 
 
 @BOTH
-def test_waived_findings_are_skipped_and_not_failed(name: str, assessment: Assessment) -> None:
+def test_excepted_findings_are_skipped(name: str, assessment: Assessment) -> None:
     _, default = documents(name, with_exceptions(assessment))
-    found = {(item["result"], item["resources"][0]["name"]): item for item in default["results"]}
-    assert ("fail", "web-1") not in found
-    assert ("fail", "db") not in found
-    assert ("fail", "web-0") in found
-    assert found["skip", "web-0"]["message"].count("\n") == 1, "the one place that is waived"
-    assert found["skip", "web-1"]["properties"]["waiver"] == (
+    by_outcome = {(result["result"], result["resources"][0]["name"]): result for result in default["results"]}
+    assert ("fail", "web-1") not in by_outcome
+    assert ("fail", "db") not in by_outcome
+    assert ("fail", "web-0") in by_outcome
+    assert by_outcome["skip", "web-0"]["message"].count("\n") == 1, "the one place that is waived"
+    assert by_outcome["skip", "web-1"]["properties"]["waiver"] == (
         "accepted by the waiver gateway until 2027-01-31: runs the packet filter"
     )
     assert default["summary"] == {"pass": 7, "fail": 9, "warn": 0, "error": 0, "skip": 3}
 
 
 @BOTH
-def test_reports_are_split_before_an_api_server_refuses_them(name: str, assessment: Assessment) -> None:
+def test_large_reports_are_split(name: str, assessment: Assessment) -> None:
     marks = "<&>" * 300
     hostile = Verdict(Status.FAILED, (Evidence("spec.x", exists=True, message=marks),))
 
@@ -153,9 +153,9 @@ def test_reports_are_split_before_an_api_server_refuses_them(name: str, assessme
         return ResourceResult(Resource({"kind": "Pod", "metadata": metadata}), {"privileged": hostile})
 
     many = msgspec.structs.replace(assessment, results=tuple(map(pod, range(200))))
-    parts = [item for item in documents(name, many) if item["metadata"].get("namespace") == "big"]
-    assert [item["metadata"]["name"] for item in parts[:3]] == ["kubekeep-shop", "kubekeep-shop-2", "kubekeep-shop-3"]
-    assert sum(item["summary"]["fail"] for item in parts) == 200
+    parts = [part for part in documents(name, many) if part["metadata"].get("namespace") == "big"]
+    assert [part["metadata"]["name"] for part in parts[:3]] == ["kubekeep-shop", "kubekeep-shop-2", "kubekeep-shop-3"]
+    assert sum(part["summary"]["fail"] for part in parts) == 200
     for part in parts:
         as_go = json.dumps(part, ensure_ascii=False, separators=(",", ":"))
         escaped = re.sub("[<>&]", "\\\\u003c", as_go)
@@ -163,21 +163,21 @@ def test_reports_are_split_before_an_api_server_refuses_them(name: str, assessme
 
 
 @BOTH
-def test_no_text_is_longer_than_a_cluster_would_keep(name: str, assessment: Assessment) -> None:
+def test_texts_are_bounded(name: str, assessment: Assessment) -> None:
     endless = "x" * 3_000_000
     verdict = Verdict(Status.FAILED, (Evidence(endless, exists=True, message=endless),))
     resource = Resource({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": endless}})
     some = msgspec.structs.replace(assessment, results=(ResourceResult(resource, {"privileged": verdict}),))
-    assert max(len(json.dumps(item)) for item in documents(name, some)) < 32 * 1024
+    assert max(len(json.dumps(document)) for document in documents(name, some)) < 32 * 1024
 
 
 @BOTH
 @pytest.mark.parametrize("namespace", ["", "-bad", "Shop", "a" * 64, "a.b", "a\n"])
-def test_no_report_is_for_a_namespace_that_cannot_be(name: str, namespace: str, assessment: Assessment) -> None:
+def test_invalid_namespace_uses_the_cluster_report(name: str, namespace: str, assessment: Assessment) -> None:
     resource = Resource({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": namespace}})
     failed = ResourceResult(resource, {"privileged": Verdict(Status.FAILED, (Evidence("spec", exists=True),))})
     (cluster,) = documents(name, msgspec.structs.replace(assessment, results=(failed,)))
-    (entry,) = (item for item in cluster["results"] if item["result"] == "fail")
+    (entry,) = (result for result in cluster["results"] if result["result"] == "fail")
     assert entry["resources"][0]["name"] == "p"
 
 
@@ -194,26 +194,24 @@ def test_no_report_is_for_a_namespace_that_cannot_be(name: str, namespace: str, 
         ("/srv/shop", ("x" * 99,), f"kubekeep-shop-{'x' * 37}-c4f7487b"),
     ],
 )
-def test_the_name_is_that_of_what_was_scanned(
-    name: str, base: str, paths: tuple[str, ...], expected: str, assessment: Assessment
-) -> None:
-    found = documents(name, msgspec.structs.replace(assessment, target=Target(paths, base)))
-    assert {item["metadata"]["name"] for item in found} == {expected}
+def test_report_name(name: str, base: str, paths: tuple[str, ...], expected: str, assessment: Assessment) -> None:
+    reports = documents(name, msgspec.structs.replace(assessment, target=Target(paths, base)))
+    assert {report["metadata"]["name"] for report in reports} == {expected}
 
 
 @BOTH
-def test_scans_of_different_paths_do_not_replace_each_other(name: str, assessment: Assessment) -> None:
+def test_report_names_differ_by_path(name: str, assessment: Assessment) -> None:
     def called(path: str) -> str:
         target = Target((path,), "/srv/shop")
-        found = documents(name, msgspec.structs.replace(assessment, target=target))
-        return str(found[0]["metadata"]["name"])
+        reports = documents(name, msgspec.structs.replace(assessment, target=target))
+        return str(reports[0]["metadata"]["name"])
 
     assert called(f"{'x' * 99}/a") != called(f"{'x' * 99}/b")
 
 
 @BOTH
-def test_kubectl_reads_what_was_meant(name: str, assessment: Assessment) -> None:
-    """Its parser, sigs.k8s.io/yaml, gives for hostile names the very values that PyYAML gives."""
+def test_kubectl_reads_the_same_values(name: str, assessment: Assessment) -> None:
+    """Check that kubectl's parser, sigs.k8s.io/yaml, reads hostile names like PyYAML."""
     texts = [
         "\ufffe\uffff\x7f\x85\u2028\ufeff\U0010ffff",
         "---\n- a: &b *c",

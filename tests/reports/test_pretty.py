@@ -1,4 +1,4 @@
-"""The report for people: harmless on every terminal, short, and it names the next step."""
+"""The terminal report: safe on every terminal, short, and with the next step."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kubekeep.reports import ReportOptions, load
 from kubekeep.reports.shared.terminal import Span, Terminal, cells
 
 OURS = re.compile(r"\x1b\[[0-9;]+m|\x1b\]8;;(?:(?:file:///|https://)[!-~]*)?\x1b\\")
-"""All the escape codes that we ever write: colours, and links to files and to the documentation."""
+"""All escape codes that Kubekeep writes: colours, and links to files and to the documentation."""
 
 
 def shown(assessment: Assessment, options: ReportOptions | None = None) -> str:
@@ -24,7 +24,7 @@ def shown(assessment: Assessment, options: ReportOptions | None = None) -> str:
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])
-def test_no_text_from_manifests_steers_the_terminal(width: int, assessment: Assessment) -> None:
+def test_control_characters_are_escaped(width: int, assessment: Assessment) -> None:
     plain = shown(assessment, ReportOptions(width=width))
     assert all(char == "\n" or char.isprintable() for char in plain)
     dressed = shown(assessment, ReportOptions(width=width, colour=True, links=True))
@@ -32,21 +32,21 @@ def test_no_text_from_manifests_steers_the_terminal(width: int, assessment: Asse
 
 
 @pytest.mark.parametrize("width", [80, 200])
-def test_lines_end_at_the_width_unless_a_single_word_is_longer(width: int, assessment: Assessment) -> None:
+def test_lines_wrap_at_the_width(width: int, assessment: Assessment) -> None:
     for line in shown(assessment, ReportOptions(width=width, verbose=True)).splitlines():
         assert line == line.rstrip()
         if "very long folder" not in line and "<script>" not in line:
             assert cells(line) <= width
 
 
-def test_the_worst_comes_first(assessment: Assessment) -> None:
+def test_worst_first(assessment: Assessment) -> None:
     text = shown(assessment)
     order = [text.index(f"✖ {word}") for word in ("CRITICAL", "HIGH", "MEDIUM", "LOW")]
     assert order == sorted(order)
     assert text.index("C-0057") < text.index("C-0012"), "of the same severity, what fails most often"
 
 
-def test_places_states_and_fixes(assessment: Assessment) -> None:
+def test_locations_values_and_fixes(assessment: Assessment) -> None:
     text = shown(assessment)
     assert "  deploy/web-0.yaml:21  Deployment default/web-0\n" in text
     assert "    set spec.template.spec.containers[0].securityContext.privileged to false\n" in text
@@ -57,11 +57,11 @@ def test_places_states_and_fixes(assessment: Assessment) -> None:
     assert "Fix: Set what is named to what is safe. The place is shown above.\n" in text
 
 
-def test_values_that_could_be_secrets_are_not_shown(assessment: Assessment) -> None:
+def test_possible_secrets_are_hidden(assessment: Assessment) -> None:
     assert "    review spec.containers[0].env[0].value\n" in shown(assessment)
 
 
-def test_code_in_texts_is_coloured_or_keeps_its_backticks(assessment: Assessment) -> None:
+def test_code_is_coloured_or_keeps_backticks(assessment: Assessment) -> None:
     first = assessment.controls[0]
     fix = "Set `hostPID: false`.\n\nMore."
     summary = msgspec.structs.replace(first, control=msgspec.structs.replace(first.control, fix=fix))
@@ -70,13 +70,13 @@ def test_code_in_texts_is_coloured_or_keeps_its_backticks(assessment: Assessment
     assert "Set \x1b[36mhostPID: false\x1b[0m.\n" in shown(coded, ReportOptions(colour=True))
 
 
-def test_places_are_told_from_top_to_bottom(assessment: Assessment) -> None:
+def test_locations_are_in_file_order(assessment: Assessment) -> None:
     lines = re.findall(r"web-0.yaml:(\d+)|line (\d+): ", shown(assessment, ReportOptions(verbose=True)))
     numbers = [int(head or line) for head, line in lines][:8]
     assert numbers == sorted(numbers)
 
 
-def test_what_a_template_took_over_and_who_built_an_object(assessment: Assessment) -> None:
+def test_settings_and_kustomizations(assessment: Assessment) -> None:
     text = shown(assessment)
     assert (
         "  chart/charts/cache/templates/deploy.yaml:31  Deployment default/cache\n"
@@ -87,7 +87,7 @@ def test_what_a_template_took_over_and_who_built_an_object(assessment: Assessmen
     assert "  base/web.yaml:9  Deployment default/web  in overlays/prod\n" in text
 
 
-def test_long_lists_are_cut_unless_asked_for(assessment: Assessment) -> None:
+def test_long_lists_are_cut_unless_verbose(assessment: Assessment) -> None:
     text = shown(assessment)
     assert "… and 4 more resources (use --verbose)" in text
     assert "… and 3 more places (use --verbose)" in text
@@ -98,7 +98,7 @@ def test_long_lists_are_cut_unless_asked_for(assessment: Assessment) -> None:
     assert "C-0271  Memory limits" in verbose
 
 
-def test_what_was_not_looked_at(assessment: Assessment) -> None:
+def test_gaps_and_idle_controls(assessment: Assessment) -> None:
     text = shown(assessment)
     assert "• 3 controls not evaluated" in text
     assert "  C-0069, C-0070\n    It reads files of the nodes: scan with a host agent.\n" in text
@@ -106,18 +106,18 @@ def test_what_was_not_looked_at(assessment: Assessment) -> None:
     assert "· 1 control had nothing to look at" in text
 
 
-def test_the_sums_are_never_rounded_up(assessment: Assessment) -> None:
+def test_percentages_are_rounded_down(assessment: Assessment) -> None:
     rows = [line.split() for line in shown(assessment).splitlines() if line.startswith("  MITRE")]
     assert rows == [["MITRE", "99", "%", "█████████░", "66", "%", "2", "0", "1"]]
     assert "1 critical · 2 high · 1 medium · 1 low" in shown(assessment)
 
 
-def test_the_last_line_names_the_next_step(assessment: Assessment) -> None:
+def test_last_line_is_the_next_step(assessment: Assessment) -> None:
     assert shown(assessment).endswith(
         "→ Next: start with host-pid (Host process namespace): kubekeep explain host-pid\n"
     )
-    good = tuple(item for item in assessment.controls if item.status is Status.PASSED)
-    gaps = tuple(item for item in assessment.controls if item.is_gap)
+    good = tuple(summary for summary in assessment.controls if summary.status is Status.PASSED)
+    gaps = tuple(summary for summary in assessment.controls if summary.is_gap)
     clean = msgspec.structs.replace(assessment, controls=good, results=(), frameworks=(), unread=())
     assert shown(clean).endswith("✔ Nothing failed and nothing was left out.\n")
     assert "mend what was not read" in shown(msgspec.structs.replace(clean, unread=assessment.unread))
@@ -126,17 +126,17 @@ def test_the_last_line_names_the_next_step(assessment: Assessment) -> None:
     assert "nothing was found to scan" in shown(empty)
 
 
-def test_all_controls_have_one_row(assessment: Assessment) -> None:
+def test_all_controls_row_is_unique(assessment: Assessment) -> None:
     assert "All controls" in shown(assessment)
     whole = msgspec.structs.replace(
-        assessment.frameworks[0], controls=tuple(item.control.slug for item in assessment.controls)
+        assessment.frameworks[0], controls=tuple(summary.control.slug for summary in assessment.controls)
     )
     assert "All controls" not in shown(
         msgspec.structs.replace(assessment, frameworks=(whole, assessment.frameworks[1]))
     )
 
 
-def test_a_stream_that_cannot_write_our_signs_gets_plain_ones(assessment: Assessment) -> None:
+def test_ascii_stream_gets_ascii_symbols(assessment: Assessment) -> None:
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii")
     load("pretty").render(assessment, stream, ReportOptions())
@@ -153,7 +153,7 @@ def test_wide_characters_take_two_columns() -> None:
     assert stream.getvalue().splitlines() == ["  " + "数据库 " * 4 + "数据库", "    数据库 数据库 数据库"]
 
 
-def test_who_changed_a_line_last(assessment: Assessment) -> None:
+def test_last_commit_of_a_line(assessment: Assessment) -> None:
     text = " ".join(shown(assessment).split())
     assert "last changed in 4f2a4f2a4f 2026-03-01 Ann \\x1b[31mred" in text
 

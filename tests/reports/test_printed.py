@@ -1,4 +1,4 @@
-"""Text as it is printed: harmless, bounded, breakable, and the same again without the marks."""
+"""Text for print: escaped, bounded, breakable, and unchanged without the marks."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from kubekeep.reports.pdf.printed import BREAK, LONGEST, code_line, escape_missi
 
 
 @given(st.text(st.characters(exclude_categories=["Cn", "Co"]), max_size=200))
-def test_marks_add_nothing_that_is_seen(text: str) -> None:
+def test_marks_are_invisible(text: str) -> None:
     assert line(text).replace(BREAK, "") == visible(text)
 
 
 @given(st.text(max_size=500))
-def test_no_part_between_marks_is_long(text: str) -> None:
+def test_parts_between_marks_are_short(text: str) -> None:
     assert all(len(part) <= 17 for word in line(text).split() for part in word.split(BREAK))
 
 
@@ -52,6 +52,6 @@ def test_prose_has_paragraphs_and_code(text: str, runs: list[list[list[str]]]) -
     assert paragraphs(text) == runs
 
 
-def test_codes_stand_for_what_has_no_glyph() -> None:
+def test_missing_glyphs_become_codes() -> None:
     text = escape_missing(json_text({"a": "x数\U00013000\\"}), {"数", "\U00013000"})
     assert json.loads(text) == {"a": f"x{BREAK}\\u6570{BREAK}\\U00013000\\"}

@@ -1,4 +1,4 @@
-"""The metrics: Kubescape's names and labels, one series for each set of labels, read by the readers people have."""
+"""Metrics: Kubescape's names and labels, one series per label set, readable by common parsers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ NAMES = {
     "kubescape_resource_count_controls_failed": ("apiVersion", "kind", "namespace", "name"),
     "kubescape_resource_count_controls_skipped": ("apiVersion", "kind", "namespace", "name"),
 }
-"""What dashboards for Kubescape ask for: the families and their labels."""
+"""Families and labels that dashboards for Kubescape query."""
 
 Labels = frozenset[tuple[str, str]]
 
@@ -52,62 +52,64 @@ def text(assessment: Assessment) -> str:
 
 
 def families(assessment: Assessment) -> dict[str, dict[Labels, float]]:
-    """The value of every series; fails where one comes twice or a family is torn apart."""
-    found: dict[str, dict[Labels, float]] = {}
+    """Return the value of every series; fails for a duplicate series or a family in two parts."""
+    by_family: dict[str, dict[Labels, float]] = {}
     for family in text_string_to_metric_families(text(assessment)):
-        assert family.name not in found
+        assert family.name not in by_family
         assert family.type == "gauge"
         assert family.documentation
         series = Counter(frozenset(sample.labels.items()) for sample in family.samples)
         assert set(series.values()) == {1}
-        found[family.name] = {frozenset(sample.labels.items()): sample.value for sample in family.samples}
-    return found
+        by_family[family.name] = {frozenset(sample.labels.items()): sample.value for sample in family.samples}
+    return by_family
 
 
-def of(series: dict[Labels, float], **labels: str) -> float:
+def find_value(series: dict[Labels, float], **labels: str) -> float:
     (value,) = [value for key, value in series.items() if labels.items() <= dict(key).items()]
     return value
 
 
-def test_the_names_and_labels_of_kubescape(assessment: Assessment) -> None:
-    found = families(assessment)
-    labels = {name: {tuple(sorted(dict(key))) for key in series} for name, series in found.items()}
-    assert {name: {tuple(sorted(given))} for name, given in NAMES.items()} == {
-        name: given for name, given in labels.items() if name.startswith("kubescape_")
+def test_kubescapes_names_and_labels(assessment: Assessment) -> None:
+    by_family = families(assessment)
+    labels = {name: {tuple(sorted(dict(key))) for key in series} for name, series in by_family.items()}
+    assert {name: {tuple(sorted(expected))} for name, expected in NAMES.items()} == {
+        name: names for name, names in labels.items() if name.startswith("kubescape_")
     }
 
 
 def test_the_figures(assessment: Assessment) -> None:
-    found = families(assessment)
-    assert of(found["kubescape_score"]) == 62.5
-    assert of(found["kubescape_cluster_coverage_score"]) == 70
-    assert of(found["kubescape_cluster_count_control_failed"]) == 5
-    assert of(found["kubescape_cluster_count_control_skipped"]) == 4
-    assert of(found["kubescape_framework_complianceScore"], name="NSA") == 66.66
-    assert of(found["kubescape_framework_count_controls_skipped"], name="cis-v1.10.0") == 2
-    assert of(found["kubescape_control_count_resources_failed"], name="Privileged container") == 9
-    assert of(found["kubescape_resource_count_controls_failed"], namespace="default", name="web-0") == 1
-    assert of(found["kubekeep_unread"]) == 2
-    assert of(found["kubekeep_scan_duration_seconds"]) == 0.75
-    assert of(found["kubekeep_control_not_evaluated"], id="C-0069", cause="needs-host-data") == 1
+    by_family = families(assessment)
+    assert find_value(by_family["kubescape_score"]) == 62.5
+    assert find_value(by_family["kubescape_cluster_coverage_score"]) == 70
+    assert find_value(by_family["kubescape_cluster_count_control_failed"]) == 5
+    assert find_value(by_family["kubescape_cluster_count_control_skipped"]) == 4
+    assert find_value(by_family["kubescape_framework_complianceScore"], name="NSA") == 66.66
+    assert find_value(by_family["kubescape_framework_count_controls_skipped"], name="cis-v1.10.0") == 2
+    assert find_value(by_family["kubescape_control_count_resources_failed"], name="Privileged container") == 9
+    assert find_value(by_family["kubescape_resource_count_controls_failed"], namespace="default", name="web-0") == 1
+    assert find_value(by_family["kubekeep_unread"]) == 2
+    assert find_value(by_family["kubekeep_scan_duration_seconds"]) == 0.75
+    assert find_value(by_family["kubekeep_control_not_evaluated"], id="C-0069", cause="needs-host-data") == 1
 
 
-def test_what_has_no_compliance_has_no_series_of_it(assessment: Assessment) -> None:
-    found = families(assessment)
-    assert not [key for key in found["kubescape_framework_complianceScore"] if ("name", "cis-v1.10.0") in key]
+def test_no_compliance_series_without_evaluation(assessment: Assessment) -> None:
+    by_family = families(assessment)
+    assert not [key for key in by_family["kubescape_framework_complianceScore"] if ("name", "cis-v1.10.0") in key]
     assert not [
-        key for key in found["kubescape_control_complianceScore"] if ("name", "Anonymous access to the kubelet") in key
+        key
+        for key in by_family["kubescape_control_complianceScore"]
+        if ("name", "Anonymous access to the kubelet") in key
     ]
     assert "kubescape_score" not in families(msgspec.structs.replace(assessment, compliance=None))
 
 
-def test_resources_that_cannot_be_told_apart_are_one_series(assessment: Assessment) -> None:
+def test_equal_resources_are_one_series(assessment: Assessment) -> None:
     twice = msgspec.structs.replace(assessment, results=assessment.results * 2)
     failed = families(twice)["kubescape_resource_count_controls_failed"]
-    assert of(failed, namespace="default", name="web-0") == 2
+    assert find_value(failed, namespace="default", name="web-0") == 2
 
 
-def test_names_that_look_alike_once_they_are_shown_are_one_series(assessment: Assessment) -> None:
+def test_equal_shown_names_are_one_series(assessment: Assessment) -> None:
     result = assessment.results[2]
     names = ("\x1b", "\\x1b")
     results = tuple(
@@ -121,7 +123,7 @@ def test_names_that_look_alike_once_they_are_shown_are_one_series(assessment: As
     assert [dict(key)["name"] for key in failed] == ["\\x1b"]
 
 
-def test_controls_with_one_title_are_one_series(assessment: Assessment) -> None:
+def test_equal_titles_are_one_series(assessment: Assessment) -> None:
     controls = tuple(
         msgspec.structs.replace(
             summary,
@@ -129,12 +131,12 @@ def test_controls_with_one_title_are_one_series(assessment: Assessment) -> None:
         )
         for summary in assessment.controls
     )
-    found = families(msgspec.structs.replace(assessment, controls=controls))
-    assert of(found["kubescape_control_count_resources_failed"]) == 13
-    assert of(found["kubescape_control_complianceScore"]) == 0
+    by_family = families(msgspec.structs.replace(assessment, controls=controls))
+    assert find_value(by_family["kubescape_control_count_resources_failed"]) == 13
+    assert find_value(by_family["kubescape_control_complianceScore"]) == 0
 
 
-def test_go_reads_the_same(assessment: Assessment) -> None:
+def test_go_parser_reads_the_same(assessment: Assessment) -> None:
     question = [{"format": "prometheus", "text": text(assessment)}]
     run = subprocess.run(
         [program("reports")], input=json.dumps(question).encode(), capture_output=True, check=True, timeout=60
@@ -143,10 +145,10 @@ def test_go_reads_the_same(assessment: Assessment) -> None:
     assert answer == {"families": {name: len(series) for name, series in families(assessment).items()}}
 
 
-def test_what_is_waived_is_counted_apart(assessment: Assessment) -> None:
+def test_excepted_findings_are_counted_separately(assessment: Assessment) -> None:
     exception = AppliedException(name="legacy", source=ExceptionSource.FILE)
     verdict = Verdict(Status.PASSED, (Evidence("spec.a", exists=True, exception=exception),))
     result = ResourceResult(assessment.results[2].resource, {"privileged": verdict})
-    found = families(msgspec.structs.replace(assessment, results=(result,)))
-    assert of(found["kubescape_resource_count_controls_failed"]) == 0
-    assert of(found["kubekeep_waived_findings"]) == 1
+    by_family = families(msgspec.structs.replace(assessment, results=(result,)))
+    assert find_value(by_family["kubescape_resource_count_controls_failed"]) == 0
+    assert find_value(by_family["kubekeep_waived_findings"]) == 1

@@ -1,6 +1,6 @@
-"""One scan of a varied folder in every format: what they count, they count alike.
+"""One scan of a varied folder in every format: all formats report the same figures.
 
-The figures to compare with are counted here from the verdicts that the JSON report lists, never taken from its sums.
+The expected figures are counted here from the verdicts of the JSON report, not taken from its totals.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ LEVELS: Final = ("Critical", "High", "Medium", "Low", "Unknown")
 
 
 @dataclasses.dataclass(frozen=True)
-class Came:
-    """How something came out: how many failed, passed, or were not evaluated, and were waived of those that passed."""
+class Tally:
+    """Numbers of failed, passed and unevaluated results, and of those passed only by exceptions."""
 
     failed: int = 0
     passed: int = 0
@@ -44,7 +44,7 @@ class Came:
 
 
 class Reports:
-    """The scan in every format, and what its verdicts add up to."""
+    """The scan in every format, with figures counted from its verdicts."""
 
     def __init__(self, folder: Path, stdout: str) -> None:
         self.folder = folder
@@ -60,49 +60,51 @@ class Reports:
         return [(result["resourceID"], entry) for result in self.json["results"] for entry in result["controls"]]
 
     @cached_property
-    def controls(self) -> dict[str, Came]:
+    def controls(self) -> dict[str, Tally]:
         return {
-            number: _came(entry for _, entry in self.verdicts if entry["controlID"] == number) for number in self.known
+            number: _tally(entry for _, entry in self.verdicts if entry["controlID"] == number) for number in self.known
         }
 
     def status(self, number: str) -> str:
-        came = self.controls[number]
+        tally = self.controls[number]
         if self.known[number]["statusInfo"].get("subStatus") == "irrelevant":
-            assert came == Came()
+            assert tally == Tally()
             return "idle"
-        return "failed" if came.failed else "gap" if came.skipped or not came.passed else "passed"
+        return "failed" if tally.failed else "gap" if tally.skipped or not tally.passed else "passed"
 
     def statuses(self, numbers: Iterable[str]) -> Counter[str]:
         return Counter(map(self.status, numbers))
 
     def members(self, framework: str) -> list[str]:
-        (found,) = (item for item in self.json["summaryDetails"]["frameworks"] if item["name"] == framework)
-        return [*found["controls"]]
+        (summary,) = (
+            candidate for candidate in self.json["summaryDetails"]["frameworks"] if candidate["name"] == framework
+        )
+        return [*summary["controls"]]
 
-    def resources(self, numbers: Iterable[str]) -> Came:
-        """Resources by their worst verdict; a parameter that nobody set makes none worse."""
-        wanted, worst = {*numbers}, Counter[str]()
+    def resources(self, numbers: Iterable[str]) -> Tally:
+        """Count the resources by their worst verdict; a parameter without a value does not make one worse."""
+        selected, worst = {*numbers}, Counter[str]()
         for result in self.json["results"]:
-            mine = [entry["status"] for entry in result["controls"] if entry["controlID"] in wanted]
-            found = {item["status"] for item in mine if item.get("subStatus") != "configuration"}
-            worst.update([next((word for word in ("failed", "skipped", "passed") if word in found), "none")])
-        return Came(worst["failed"], worst["passed"], worst["skipped"])
+            mine = [entry["status"] for entry in result["controls"] if entry["controlID"] in selected]
+            statuses = {entry["status"] for entry in mine if entry.get("subStatus") != "configuration"}
+            worst.update([next((word for word in ("failed", "skipped", "passed") if word in statuses), "none")])
+        return Tally(worst["failed"], worst["passed"], worst["skipped"])
 
     def compliance(self, numbers: Iterable[str]) -> float:
         evaluated = [self.controls[number] for number in numbers if self.status(number) in ("failed", "passed")]
-        return sum(100 * came.passed / (came.failed + came.passed + came.skipped) for came in evaluated) / len(
+        return sum(100 * tally.passed / (tally.failed + tally.passed + tally.skipped) for tally in evaluated) / len(
             evaluated
         )
 
     def coverage(self, numbers: Iterable[str]) -> float:
-        found = self.statuses(numbers)
-        return 100 * (found["failed"] + found["passed"]) / (found.total() - found["idle"])
+        counts = self.statuses(numbers)
+        return 100 * (counts["failed"] + counts["passed"]) / (counts.total() - counts["idle"])
 
     def risk(self, numbers: Iterable[str]) -> float:
         weights = {entry["resourceID"]: _weight(entry["object"]) for entry in self.json["resources"]}
-        wanted, failed, whole = {*numbers}, 0.0, 0.0
+        selected, failed, whole = {*numbers}, 0.0, 0.0
         for resource, entry in self.verdicts:
-            if entry["controlID"] in wanted:
+            if entry["controlID"] in selected:
                 weight = self.known[entry["controlID"]]["scoreFactor"] * weights[resource]
                 whole += weight
                 failed += weight * (entry["status"]["status"] == "failed")
@@ -110,12 +112,12 @@ class Reports:
 
     @cached_property
     def failing(self) -> Counter[str]:
-        """Findings that stand, by control."""
-        return Counter({number: came.failed for number, came in self.controls.items() if came.failed})
+        """Count open findings by control."""
+        return Counter({number: tally.failed for number, tally in self.controls.items() if tally.failed})
 
     @cached_property
     def accepted(self) -> Counter[str]:
-        """Findings that are waived in whole or in part, by control."""
+        """Count findings by control that are excepted in whole or in part."""
         return Counter(
             entry["controlID"] for _, entry in self.verdicts if any("exception" in path for path in _paths(entry))
         )
@@ -133,17 +135,17 @@ def _paths(entry: dict[str, Any]) -> list[dict[str, Any]]:
     return [path for rule in entry["rules"] for path in rule.get("paths", ())]
 
 
-def _came(entries: Iterable[dict[str, Any]]) -> Came:
-    found = [(entry["status"]["status"], entry["status"].get("subStatus")) for entry in entries]
-    words = [word for word, _ in found]
+def _tally(entries: Iterable[dict[str, Any]]) -> Tally:
+    statuses = [(entry["status"]["status"], entry["status"].get("subStatus")) for entry in entries]
+    words = [word for word, _ in statuses]
     failed, passed, skipped = map(words.count, ("failed", "passed", "skipped"))
-    return Came(failed, passed, skipped, found.count(("passed", "w/exceptions")))
+    return Tally(failed, passed, skipped, statuses.count(("passed", "w/exceptions")))
 
 
-def _weight(item: dict[str, Any]) -> float:
-    if "relatedObjects" in item:
-        return max(map(_weight, item["relatedObjects"]))
-    replicas = item.get("spec", {}).get("replicas", 1)
+def _weight(resource: dict[str, Any]) -> float:
+    if "relatedObjects" in resource:
+        return max(map(_weight, resource["relatedObjects"]))
+    replicas = resource.get("spec", {}).get("replicas", 1)
     return 1.1 * replicas if replicas > 1 else 1.0
 
 
@@ -163,29 +165,29 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Reports:
         check=False,
     )
     assert run.returncode == 3, run.stderr
-    found = Reports(folder, run.stderr + run.stdout)
-    assert {*found.files} == {*names()}
-    return found
+    collected = Reports(folder, run.stderr + run.stdout)
+    assert {*collected.files} == {*names()}
+    return collected
 
 
-def test_the_folder_is_varied(reports: Reports) -> None:
-    """Otherwise the others compare zeros."""
-    found = reports.statuses(reports.known)
-    assert min(found[word] for word in ("failed", "passed", "gap", "idle")) > 10
+def test_sample_is_varied(reports: Reports) -> None:
+    """Check that the figures differ, because the other tests would otherwise compare zeros."""
+    counts = reports.statuses(reports.known)
+    assert min(counts[word] for word in ("failed", "passed", "gap", "idle")) > 10
     assert len(reports.json["results"]) > 12
     assert (reports.unread, reports.accepted.total()) == (3, 4)
-    assert sum(came.excepted for came in reports.controls.values()) == 3
-    assert any(came.failed and came.passed and came.skipped for came in reports.controls.values())
+    assert sum(tally.excepted for tally in reports.controls.values()) == 3
+    assert any(tally.failed and tally.passed and tally.skipped for tally in reports.controls.values())
     assert {*reports.levels} == {*LEVELS}
     assert len({reports.coverage(reports.members(name)) for name in FRAMEWORKS}) > 1
 
 
-def test_json_and_yaml_sum_up_what_they_list(reports: Reports) -> None:
-    told = yaml.safe_load(reports.text("yaml"))
-    for document in (reports.json, told):
+def test_json_and_yaml_totals(reports: Reports) -> None:
+    yaml_report = yaml.safe_load(reports.text("yaml"))
+    for document in (reports.json, yaml_report):
         sums = document["summaryDetails"]
         assert {key: _counters(entry) for key, entry in sums["controls"].items()} == {
-            key: dataclasses.astuple(came)[:3] for key, came in reports.controls.items()
+            key: dataclasses.astuple(tally)[:3] for key, tally in reports.controls.items()
         }
         parts = [(sums, [*reports.known]), *((part, reports.members(part["name"])) for part in sums["frameworks"])]
         for part, members in parts:
@@ -199,12 +201,12 @@ def test_json_and_yaml_sum_up_what_they_list(reports: Reports) -> None:
         }
         named = [number for number in reports.failing if reports.known[number]["severity"] in LEVELS[:4]]
         assert sum(sums["resourcesSeverityCounters"].values()) == sum(reports.failing[number] for number in named)
-    assert _without_format(told) == _without_format(reports.json)
+    assert _without_format(yaml_report) == _without_format(reports.json)
 
 
 def _counters(entry: dict[str, Any]) -> tuple[int, ...]:
-    found = entry["ResourceCounters"]
-    return tuple(found[f"{word}Resources"] for word in ("failed", "passed", "skipped"))
+    counters = entry["ResourceCounters"]
+    return tuple(counters[f"{word}Resources"] for word in ("failed", "passed", "skipped"))
 
 
 def _without_format(document: dict[str, Any]) -> dict[str, Any]:
@@ -238,23 +240,23 @@ def test_pretty(reports: Reports) -> None:
 
 
 def _by_status(reports: Reports, members: Iterable[str]) -> list[int]:
-    found = reports.statuses(members)
-    return [found["failed"], found["passed"], found["gap"], found["idle"]]
+    counts = reports.statuses(members)
+    return [counts["failed"], counts["passed"], counts["gap"], counts["idle"]]
 
 
 def _last_line(reports: Reports) -> str:
-    came = reports.resources(reports.known)
+    tally = reports.resources(reports.known)
     files = reports.json["kubekeep"]["files"]
     levels = " · ".join(f"{count} {word.lower()}" for word in LEVELS if (count := reports.levels[word]))
-    total = came.failed + came.passed + came.skipped
+    total = tally.failed + tally.passed + tally.skipped
     return f"{files} files, {total} resources, {len(reports.failing)} failed controls: {levels}"
 
 
 def test_markdown(reports: Reports) -> None:
-    text, all_of, came = reports.text("markdown"), reports.statuses(reports.known), reports.resources(reports.known)
+    text, all_of, tally = reports.text("markdown"), reports.statuses(reports.known), reports.resources(reports.known)
     assert f"## Kubekeep: {all_of['failed']} controls failed" in text
     levels = ", ".join(f"{count} {word.lower()}" for word in LEVELS if (count := reports.levels[word]))
-    assert f"**{came.failed} resources failed**: controls by severity: {levels}" in text
+    assert f"**{tally.failed} resources failed**: controls by severity: {levels}" in text
     assert f"**{all_of['gap']} controls were not evaluated**" in text
     assert f"<summary>{all_of['gap']} controls not evaluated</summary>" in text
     assert f" {reports.accepted.total()} findings waived\n" in text
@@ -274,13 +276,13 @@ def _risk(reports: Reports) -> str:
 
 def test_html(reports: Reports) -> None:
     page: Any = html.document_fromstring(reports.text("html"))
-    all_of, came = reports.statuses(reports.known), reports.resources(reports.known)
+    all_of, tally = reports.statuses(reports.known), reports.resources(reports.known)
     figures = [" ".join("".join(node.itertext()).split()) for node in page.xpath("//p[@class='figure']")]
     scores = [
         f"{math.floor(score)} %" for score in (reports.compliance(reports.known), reports.coverage(reports.known))
     ]
-    total = came.failed + came.passed + came.skipped
-    assert figures == [scores[0], _risk(reports), scores[1], f"{came.failed} of {total}"]
+    total = tally.failed + tally.passed + tally.skipped
+    assert figures == [scores[0], _risk(reports), scores[1], f"{tally.failed} of {total}"]
     assert f"{reports.failing.total()} findings of {all_of['failed']} controls" in page.text_content()
     statuses = Counter(page.xpath("//tr/@data-status"))
     assert statuses == all_of
@@ -290,24 +292,24 @@ def test_html(reports: Reports) -> None:
     assert [[row[0], *row[5:]] for row in rows if row[0] in FRAMEWORKS] == [
         [name, *map(str, _by_status(reports, reports.members(name)))] for name in FRAMEWORKS
     ]
-    data = json.loads(page.get_element_by_id("data").text)
-    open_ones = [row for row in data["findings"] if not any(len(place) > 7 and place[7] for place in row[5:])]
-    assert Counter(data["controls"][row[0]][0] for row in open_ones) == reports.failing
-    assert len(data["findings"]) - len(open_ones) == reports.accepted.total()
+    tables = json.loads(page.get_element_by_id("data").text)
+    open_ones = [row for row in tables["findings"] if not any(len(place) > 7 and place[7] for place in row[5:])]
+    assert Counter(tables["controls"][row[0]][0] for row in open_ones) == reports.failing
+    assert len(tables["findings"]) - len(open_ones) == reports.accepted.total()
 
 
 def test_pdf(reports: Reports) -> None:
     pages = pypdf.PdfReader(reports.folder / reports.files["pdf"]).pages
     text = squeezed(" ".join(page.extract_text() for page in pages[:4]))
-    all_of, came = reports.statuses(reports.known), reports.resources(reports.known)
-    for said in (
+    all_of, tally = reports.statuses(reports.known), reports.resources(reports.known)
+    for expected in (
         f"{math.floor(reports.compliance(reports.known))}%",
         f"{math.floor(reports.coverage(reports.known))}%",
         _risk(reports),
-        f"in{came.failed}resources",
+        f"in{tally.failed}resources",
         f"{all_of['gap']}of{len(reports.known) - all_of['idle']}controlsthatapplycouldnotbeevaluated",
     ):
-        assert said in text
+        assert expected in text
     assert re.search(rf"(?<!\d){reports.failing.total()}(?!\d)", text)
     whole = squeezed(" ".join(page.extract_text() for page in pages))
     for label, kind in (
@@ -325,13 +327,13 @@ def test_junit(reports: Reports) -> None:
     assert [*suites] == [*FRAMEWORKS, "Input that was not read"]
     for name in FRAMEWORKS:
         suite, members = suites[name], reports.members(name)
-        found = reports.statuses(members)
+        counts = reports.statuses(members)
         assert [int(suite.get(key)) for key in ("tests", "failures", "skipped")] == [
             len(members),
-            found["failed"],
-            found["gap"] + found["idle"],
+            counts["failed"],
+            counts["gap"] + counts["idle"],
         ]
-        figures = {item.get("name"): float(item.get("value")) for item in suite.iter("property")}
+        figures = {entry.get("name"): float(entry.get("value")) for entry in suite.iter("property")}
         assert figures == {
             "complianceScore": pytest.approx(reports.compliance(members), abs=0.005),
             "coverage": pytest.approx(reports.coverage(members), abs=0.005),
@@ -341,145 +343,149 @@ def test_junit(reports: Reports) -> None:
             number: count for number, count in reports.failing.items() if number in members
         }
     whole = list(suites["AllControls"].iter("system-out"))
-    assert sum(item.text.count("accepted: ") for item in whole) == reports.accepted.total()
+    assert sum(entry.text.count("accepted: ") for entry in whole) == reports.accepted.total()
     assert int(root.get("tests")) == sum(len(reports.members(name)) for name in FRAMEWORKS) + reports.unread
 
 
 def test_sarif(reports: Reports) -> None:
     (run,) = json.loads(reports.text("sarif"))["runs"]
-    standing = Counter(item["ruleId"] for item in run["results"] if not item.get("suppressions"))
-    assert standing == reports.failing
-    assert Counter(item["ruleId"] for item in run["results"] if item.get("suppressions")) == reports.accepted
-    (told,) = run["invocations"]
-    assert len(told["toolConfigurationNotifications"]) == reports.statuses(reports.known)["gap"]
-    assert len(told["toolExecutionNotifications"]) == reports.unread
+    open_results = Counter(result["ruleId"] for result in run["results"] if not result.get("suppressions"))
+    assert open_results == reports.failing
+    assert Counter(result["ruleId"] for result in run["results"] if result.get("suppressions")) == reports.accepted
+    (invocation,) = run["invocations"]
+    assert len(invocation["toolConfigurationNotifications"]) == reports.statuses(reports.known)["gap"]
+    assert len(invocation["toolExecutionNotifications"]) == reports.unread
 
 
 def test_csv(reports: Reports) -> None:
     rows = [*csv.DictReader(io.StringIO(reports.text("csv")))]
     assert sum(row["Status"] == "unread" for row in rows) == reports.unread
-    found: dict[str, Counter[str]] = {number: Counter() for number in reports.known}
+    by_control: dict[str, Counter[str]] = {number: Counter() for number in reports.known}
     holes = Counter[str]()
     for row in rows:
         if row["Resource Kind"]:
             words = [row["Status"], *(["waived"] if row["Sub Status"] == "w/exceptions" else [])]
-            found[row["Control ID"]].update(words)
+            by_control[row["Control ID"]].update(words)
         elif row["Status"] != "unread":
             holes[row["Control ID"]] += 1
     assert {
-        number: Came(*(count[word] for word in ("failed", "passed", "skipped", "waived")))
-        for number, count in found.items()
+        number: Tally(*(count[word] for word in ("failed", "passed", "skipped", "waived")))
+        for number, count in by_control.items()
     } == (reports.controls)
     assert holes == Counter(number for number in reports.known if reports.status(number) == "gap")
 
 
 def test_prometheus(reports: Reports) -> None:
     lines = [line.rpartition(" ") for line in reports.text("prometheus").splitlines() if not line.startswith("#")]
-    found = {name: float(value) for name, _, value in lines}
+    metrics = {name: float(value) for name, _, value in lines}
     for place, members in (("cluster", [*reports.known]), *((name, reports.members(name)) for name in FRAMEWORKS)):
-        came, counts = reports.resources(members), reports.statuses(members)
+        tally, counts = reports.resources(members), reports.statuses(members)
         scope, label = ("cluster", "") if place == "cluster" else ("framework", f'{{name="{place}"}}')
         noun = "control" if place == "cluster" else "controls"
         own = "kubescape_cluster" if place == "cluster" else "kubekeep_framework"
-        assert found[f"{own}_coverage_score{label}"] == pytest.approx(reports.coverage(members))
-        assert found[f"kubescape_{scope}_complianceScore{label}"] == pytest.approx(reports.compliance(members))
+        assert metrics[f"{own}_coverage_score{label}"] == pytest.approx(reports.coverage(members))
+        assert metrics[f"kubescape_{scope}_complianceScore{label}"] == pytest.approx(reports.compliance(members))
         assert [
-            found[f"kubescape_{scope}_count_resources_{word}{label}"] for word in ("failed", "passed", "skipped")
+            metrics[f"kubescape_{scope}_count_resources_{word}{label}"] for word in ("failed", "passed", "skipped")
         ] == [
-            came.failed,
-            came.passed,
-            came.skipped,
+            tally.failed,
+            tally.passed,
+            tally.skipped,
         ]
-        assert [found[f"kubescape_{scope}_count_{noun}_{word}{label}"] for word in ("failed", "passed", "skipped")] == [
+        assert [
+            metrics[f"kubescape_{scope}_count_{noun}_{word}{label}"] for word in ("failed", "passed", "skipped")
+        ] == [
             counts["failed"],
             counts["passed"],
             counts["gap"] + counts["idle"],
         ]
     for word in ("failed", "passed", "skipped"):
         by_control = sum(
-            value for name, value in found.items() if name.startswith(f"kubescape_control_count_resources_{word}{{")
+            value for name, value in metrics.items() if name.startswith(f"kubescape_control_count_resources_{word}{{")
         )
-        assert by_control == sum(getattr(came, word) for came in reports.controls.values())
+        assert by_control == sum(getattr(tally, word) for tally in reports.controls.values())
     by_resource = [
-        value for name, value in found.items() if name.startswith("kubescape_resource_count_controls_failed{")
+        value for name, value in metrics.items() if name.startswith("kubescape_resource_count_controls_failed{")
     ]
     assert sum(by_resource) == reports.failing.total()
-    assert found["kubekeep_waived_findings"] == reports.accepted.total()
-    assert found["kubekeep_unread"] == reports.unread
-    gaps = [name for name in found if name.startswith("kubekeep_control_not_evaluated{")]
+    assert metrics["kubekeep_waived_findings"] == reports.accepted.total()
+    assert metrics["kubekeep_unread"] == reports.unread
+    gaps = [name for name in metrics if name.startswith("kubekeep_control_not_evaluated{")]
     assert len(gaps) == reports.statuses(reports.known)["gap"]
 
 
 def test_oscal(reports: Reports) -> None:
     (result,) = json.loads(reports.text("oscal"))["assessment-results"]["results"]
-    found = {item["target"]["target-id"]: item for item in result["findings"]}
-    for number, item in found.items():
-        came = reports.controls[number]
-        accepted = f" ({came.excepted} by waivers)" if came.excepted else ""
-        skipped = f", {came.skipped} not evaluated" if came.skipped else ""
-        assert item["description"] == f"Resources: {came.failed} failed, {came.passed} passed{accepted}{skipped}."
-    assert {*found} == {number for number in reports.known if reports.status(number) in ("failed", "passed")}
-    kinds = Counter(item.get("types", ["hole"])[0] for item in result["observations"])
+    findings = {finding["target"]["target-id"]: finding for finding in result["findings"]}
+    for number, finding in findings.items():
+        tally = reports.controls[number]
+        accepted = f" ({tally.excepted} by waivers)" if tally.excepted else ""
+        skipped = f", {tally.skipped} not evaluated" if tally.skipped else ""
+        assert finding["description"] == f"Resources: {tally.failed} failed, {tally.passed} passed{accepted}{skipped}."
+    assert {*findings} == {number for number in reports.known if reports.status(number) in ("failed", "passed")}
+    kinds = Counter(observation.get("types", ["hole"])[0] for observation in result["observations"])
     assert kinds["finding"] == reports.failing.total() + reports.accepted.total()
     risks = Counter({"open": 0, "deviation-approved": 0})
-    for item in result["risks"]:
-        risks[item["status"]] += len(item["related-observations"])
+    for risk in result["risks"]:
+        risks[risk["status"]] += len(risk["related-observations"])
     assert risks == {"open": reports.failing.total(), "deviation-approved": reports.accepted.total()}
-    (coverage,) = (float(item["value"]) for item in result["props"] if item["name"] == "coverage")
+    (coverage,) = (float(prop["value"]) for prop in result["props"] if prop["name"] == "coverage")
     assert coverage == pytest.approx(reports.coverage(reports.known), rel=1e-5)
-    came = reports.resources(reports.known)
+    tally = reports.resources(reports.known)
     files = reports.json["kubekeep"]["files"]
-    total = came.failed + came.passed + came.skipped
+    total = tally.failed + tally.passed + tally.skipped
     assert result["description"].startswith(f"{total} resources from {files} files were assessed. 3 places ")
 
 
 def test_ocsf(reports: Reports) -> None:
     events = [json.loads(line) for line in reports.text("ocsf").splitlines()]
     failed = [event for event in events if event["compliance"]["status"] == "Fail"]
-    standing = Counter(event["compliance"]["control"] for event in failed if event["status"] == "New")
-    assert standing == reports.failing
-    assert len(failed) - standing.total() == reports.accepted.total()
+    open_events = Counter(event["compliance"]["control"] for event in failed if event["status"] == "New")
+    assert open_events == reports.failing
+    assert len(failed) - open_events.total() == reports.accepted.total()
     warned = Counter(event["compliance"]["control"] for event in events if event["compliance"]["status"] == "Warning")
     assert warned.pop("kubekeep-input") == reports.unread
     assert {*warned} >= {number for number in reports.known if reports.status(number) == "gap"}
     passed = {event["compliance"]["control"] for event in events if event["compliance"]["status"] == "Pass"}
     whole = {
-        number for number, came in reports.controls.items() if reports.status(number) == "passed" and not came.excepted
+        number
+        for number, tally in reports.controls.items()
+        if reports.status(number) == "passed" and not tally.excepted
     }
     assert passed == whole
 
 
 @pytest.mark.parametrize("name", ["policyreport", "openreports"])
 def test_policy_reports(name: str, reports: Reports) -> None:
-    found = [*yaml.safe_load_all(reports.text(name))]
-    sums = sum((Counter(item["summary"]) for item in found), Counter[str]())
-    listed = Counter(result["result"] for item in found for result in item["results"])
+    documents = [*yaml.safe_load_all(reports.text(name))]
+    sums = sum((Counter(document["summary"]) for document in documents), Counter[str]())
+    listed = Counter(result["result"] for document in documents for result in document["results"])
     assert {key: sums[key] for key in listed} == dict(listed)
-    came = reports.controls.values()
+    tally = reports.controls.values()
     assert sums["fail"] == reports.failing.total()
-    assert sums["pass"] == sum(item.passed - item.excepted for item in came)
-    undecided = sum(item.skipped for number, item in reports.controls.items() if reports.status(number) != "gap")
+    assert sums["pass"] == sum(tally.passed - tally.excepted for tally in tally)
+    undecided = sum(tally.skipped for number, tally in reports.controls.items() if reports.status(number) != "gap")
     gaps = reports.statuses(reports.known)["gap"]
     assert sums["skip"] + sums["error"] == reports.accepted.total() + gaps + undecided + reports.unread
 
 
 def test_gitlab(reports: Reports) -> None:
     report = json.loads(reports.text("gitlab-sast"))
-    numbers = [item["identifiers"][0]["value"] for item in report["vulnerabilities"]]
+    numbers = [vulnerability["identifiers"][0]["value"] for vulnerability in report["vulnerabilities"]]
     assert Counter(numbers) == reports.failing
-    told = [item["value"] for item in report["scan"]["messages"]]
-    accepted = [int(text.split()[0]) for text in told if re.match(r"\d+ findings? of ", text)]
+    messages = [message["value"] for message in report["scan"]["messages"]]
+    accepted = [int(text.split()[0]) for text in messages if re.match(r"\d+ findings? of ", text)]
     assert sum(accepted) == reports.accepted.total()
-    assert sum(text.startswith("not read: ") for text in told) == reports.unread
-    issues = Counter(item["check_name"] for item in json.loads(reports.text("gitlab-codequality")))
+    assert sum(text.startswith("not read: ") for text in messages) == reports.unread
+    issues = Counter(issue["check_name"] for issue in json.loads(reports.text("gitlab-codequality")))
     assert (issues.pop("kubekeep-input"), issues.pop("kubekeep-coverage")) == (reports.unread, 1)
     assert {*issues} == {*reports.failing}
 
 
 def test_github(reports: Reports) -> None:
     text = reports.text("github")
-    came = reports.resources(reports.known)
-    assert f"\nKubekeep: {came.failed} failed resources, " in text
+    tally = reports.resources(reports.known)
+    assert f"\nKubekeep: {tally.failed} failed resources, " in text
     assert f"\n{reports.accepted.total()} findings waived.\n" in text
     assert f" {reports.statuses(reports.known)['gap']} controls not evaluated" in text.replace("title=", " ")
     lines = re.findall(r"^(?:::)?(?:error|warning|notice)\b.*", text, re.MULTILINE)

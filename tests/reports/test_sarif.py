@@ -1,4 +1,4 @@
-"""The SARIF report is valid by the schema and stable where alerts are tracked."""
+"""The SARIF report is valid by the schema, with stable fingerprints for alert tracking."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kubekeep.reports import ReportOptions, load
 SCHEMA = Path(__file__).parent / "assets" / "sarif-2.1.0.json"
 
 
-def run_of(assessment: Assessment) -> dict[str, Any]:
+def read_run(assessment: Assessment) -> dict[str, Any]:
     stream = io.StringIO()
     load("sarif").render(assessment, stream, ReportOptions())
     document = json.loads(stream.getvalue())
@@ -30,16 +30,16 @@ def run_of(assessment: Assessment) -> dict[str, Any]:
     )
     (run,) = document["runs"]
     assert document["version"] == "2.1.0"
-    found: dict[str, Any] = run
-    return found
+    first: dict[str, Any] = run
+    return first
 
 
 @pytest.fixture
 def run(assessment: Assessment) -> dict[str, Any]:
-    return run_of(assessment)
+    return read_run(assessment)
 
 
-def test_the_driver_and_its_rules(run: dict[str, Any]) -> None:
+def test_driver_and_rules(run: dict[str, Any]) -> None:
     driver = run["tool"]["driver"]
     assert (driver["name"], driver["version"]) == ("kubekeep", "0.1.0")
     rules = {rule["id"]: rule for rule in driver["rules"]}
@@ -49,7 +49,7 @@ def test_the_driver_and_its_rules(run: dict[str, Any]) -> None:
     assert rules["host-pid"]["helpUri"] == "https://example.com/host-pid"
 
 
-def test_one_result_for_each_failed_control_and_resource(run: dict[str, Any]) -> None:
+def test_each_failure_is_one_result(run: dict[str, Any]) -> None:
     results = run["results"]
     assert len(results) == 13
     assert [result["level"] for result in results][:2] == ["error", "warning"]
@@ -58,22 +58,22 @@ def test_one_result_for_each_failed_control_and_resource(run: dict[str, Any]) ->
     assert all(rules[result["ruleIndex"]]["id"] == result["ruleId"] for result in results)
 
 
-def test_places_are_exact(run: dict[str, Any]) -> None:
+def test_regions_are_exact(run: dict[str, Any]) -> None:
     assert run["columnKind"] == "unicodeCodePoints"
     assert run["originalUriBaseIds"]["SRCROOT"]["uri"] == "file:///srv/shop/"
-    result = next(item for item in run["results"] if "web-0" in item["message"]["text"])
+    result = next(candidate for candidate in run["results"] if "web-0" in candidate["message"]["text"])
     physical = result["locations"][0]["physicalLocation"]
     assert physical == {
         "artifactLocation": {"uri": "deploy/web-0.yaml", "uriBaseId": "SRCROOT"},
         "region": {"startLine": 21, "startColumn": 13, "endLine": 21, "endColumn": 29},
     }
     related = result["relatedLocations"]
-    assert [item["physicalLocation"]["region"]["startLine"] for item in related] == [44, 62, 63, 64, 65, 66, 24]
+    assert [location["physicalLocation"]["region"]["startLine"] for location in related] == [44, 62, 63, 64, 65, 66, 24]
     assert "delete" in related[-1]["message"]["text"]
 
 
-def test_the_value_a_template_took_over_is_related(run: dict[str, Any]) -> None:
-    result = next(item for item in run["results"] if "/cache\n" in item["message"]["text"])
+def test_template_value_is_a_related_location(run: dict[str, Any]) -> None:
+    result = next(candidate for candidate in run["results"] if "/cache\n" in candidate["message"]["text"])
     first, second = result["relatedLocations"]
     assert first["message"]["text"] == "set by cache.securityContext.privileged"
     assert first["physicalLocation"]["artifactLocation"]["uri"] == "chart/values.yaml"
@@ -82,7 +82,7 @@ def test_the_value_a_template_took_over_is_related(run: dict[str, Any]) -> None:
 
 
 def test_uris_are_encoded(run: dict[str, Any]) -> None:
-    result = next(item for item in run["results"] if item["ruleId"] == "C-0012")
+    result = next(candidate for candidate in run["results"] if candidate["ruleId"] == "C-0012")
     uri = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
     assert uri.startswith(
         "a%20very%20long%20folder%20name/%E6%95%B0%E6%8D%AE%E5%BA%93/with%20spaces%20%26%20%3Csigns%3E/"
@@ -102,17 +102,17 @@ def test_odd_file_names(file: str, artifact: dict[str, str], assessment: Assessm
         assessment.results[0].verdicts["privileged"].status, (Evidence("x", exists=False, location=Location(file)),)
     )
     result = ResourceResult(assessment.results[0].resource, {"privileged": verdict})
-    (entry,) = run_of(msgspec.structs.replace(assessment, results=(result,)))["results"]
+    (entry,) = read_run(msgspec.structs.replace(assessment, results=(result,)))["results"]
     assert entry["locations"][0]["physicalLocation"] == {"artifactLocation": artifact}
 
 
-def test_a_resource_from_no_file_has_a_logical_location(assessment: Assessment) -> None:
+def test_resource_without_file_has_a_logical_location(assessment: Assessment) -> None:
     resource = Resource({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "n"}})
     verdict = msgspec.structs.replace(
         assessment.results[0].verdicts["privileged"], evidence=(Evidence("spec.x", exists=True),)
     )
     results = (ResourceResult(resource, {"privileged": verdict}),)
-    (entry,) = run_of(msgspec.structs.replace(assessment, results=results))["results"]
+    (entry,) = read_run(msgspec.structs.replace(assessment, results=results))["results"]
     logical = {"name": "p", "fullyQualifiedName": "n/Pod/p", "kind": "resource"}
     assert entry["locations"] == [{"logicalLocations": [logical]}]
 
@@ -123,8 +123,8 @@ def moved(result: ResourceResult) -> ResourceResult:
         slug: msgspec.structs.replace(
             verdict,
             evidence=tuple(
-                msgspec.structs.replace(item, location=item.location and Location(item.location.file, far))
-                for item in verdict.evidence
+                msgspec.structs.replace(evidence, location=evidence.location and Location(evidence.location.file, far))
+                for evidence in verdict.evidence
             ),
         )
         for slug, verdict in result.verdicts.items()
@@ -132,25 +132,25 @@ def moved(result: ResourceResult) -> ResourceResult:
     return ResourceResult(result.resource, verdicts)
 
 
-def test_fingerprints_are_unique_and_stand_when_lines_move(run: dict[str, Any], assessment: Assessment) -> None:
+def test_fingerprints_are_unique_and_stable(run: dict[str, Any], assessment: Assessment) -> None:
     prints = [result["partialFingerprints"]["kubekeepFinding/v2"] for result in run["results"]]
     assert len(set(prints)) == len(prints)
-    later = run_of(msgspec.structs.replace(assessment, results=tuple(map(moved, assessment.results))))
+    later = read_run(msgspec.structs.replace(assessment, results=tuple(map(moved, assessment.results))))
     assert [result["partialFingerprints"]["kubekeepFinding/v2"] for result in later["results"]] == prints
-    twice = run_of(msgspec.structs.replace(assessment, results=assessment.results * 2))
+    twice = read_run(msgspec.structs.replace(assessment, results=assessment.results * 2))
     assert len({result["partialFingerprints"]["kubekeepFinding/v2"] for result in twice["results"]}) == 26
 
 
-def test_holes_of_the_scan_are_notified(run: dict[str, Any], assessment: Assessment) -> None:
+def test_gaps_are_notifications(run: dict[str, Any], assessment: Assessment) -> None:
     (invocation,) = run["invocations"]
     assert invocation["executionSuccessful"] is False
     assert len(invocation["toolExecutionNotifications"]) == 2
-    assert [item["associatedRule"]["id"] for item in invocation["toolConfigurationNotifications"]] == [
+    assert [notification["associatedRule"]["id"] for notification in invocation["toolConfigurationNotifications"]] == [
         "C-0001",
         "C-0069",
         "C-0070",
     ]
-    whole = run_of(msgspec.structs.replace(assessment, unread=(), controls=assessment.controls[:6], results=()))
+    whole = read_run(msgspec.structs.replace(assessment, unread=(), controls=assessment.controls[:6], results=()))
     assert whole["invocations"] == [
         {
             "executionSuccessful": True,
@@ -161,7 +161,7 @@ def test_holes_of_the_scan_are_notified(run: dict[str, Any], assessment: Assessm
     assert whole["results"] == []
 
 
-def test_the_edits_of_all_evidence_are_one_fix(assessment: Assessment) -> None:
+def test_edits_of_all_evidence_are_one_fix(assessment: Assessment) -> None:
     def at(line: int, column: int, end: int) -> Region:
         return Region(Position(line, column), Position(line, end))
 
@@ -174,8 +174,8 @@ def test_the_edits_of_all_evidence_are_one_fix(assessment: Assessment) -> None:
     result = assessment.results[0]
     slug = next(iter(result.verdicts))
     changed = ResourceResult(result.resource, {slug: Verdict(Status.FAILED, evidence)})
-    (found,) = run_of(msgspec.structs.replace(assessment, results=(changed,)))["results"]
-    (fix,) = found["fixes"]
+    (result,) = read_run(msgspec.structs.replace(assessment, results=(changed,)))["results"]
+    (fix,) = result["fixes"]
     assert fix["description"]["text"] == "set a to false; set b to 1"
     one, other = fix["artifactChanges"]
     assert one == {

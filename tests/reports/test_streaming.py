@@ -1,7 +1,7 @@
-"""Reports are written piece by piece: twice the findings take no more memory than a format says it needs.
+"""Reports are written piece by piece: memory does not grow with the number of findings beyond each format's allowance.
 
-Counts bytes that Python asks for, without a clock. What is measured are reports of twice as many findings against
-those of as many, so that what is loaded once does not count.
+Counts bytes allocated by Python, without a clock. Reports with twice as many findings are compared, so that modules
+loaded once do not count.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ WHOLE = {
     "html": "the data of the page is one object, whose texts are shared",
     "pdf": "pages are set as a whole",
 }
-"""Formats that hold a report as a whole, and why."""
+"""Formats that hold a report as a whole, with the reason."""
 GATHERED = {
     "openreports": "the results of a namespace are counted and split before they are written",
     "oscal": "what is found names the observations it follows from",
     "policyreport": "the results of a namespace are counted and split before they are written",
 }
-"""Formats that must keep something of every finding, and why."""
+"""Formats that keep data of every finding, with the reason."""
 LARGE = 2_500
-"""Bytes that one finding more may take in those."""
+"""Bytes per additional finding in the formats that keep data of it."""
 SMALL = 700
-"""Bytes that one finding more may take in all others: to put them in order, and series of metrics. A whole entry takes more."""
+"""Bytes per additional finding in all other formats, for sort keys and series of metrics; a whole entry is larger."""
 
 
-class Nowhere:
-    """A stream that forgets what is written."""
+class DiscardingStream:
+    """A stream that discards its input."""
 
     written = 0
 
@@ -49,8 +49,8 @@ class Nowhere:
             self.write(text)
 
 
-def with_findings(assessment: Assessment, count: int) -> Assessment:
-    """`assessment` with `count` findings of seven places each, in as many resources."""
+def add_findings(assessment: Assessment, count: int) -> Assessment:
+    """Return the assessment with `count` findings of seven locations each, in as many resources."""
     sample = assessment.results[2]
     failed = {"privileged": sample.verdicts["privileged"]}
     results = []
@@ -61,8 +61,8 @@ def with_findings(assessment: Assessment, count: int) -> Assessment:
 
 
 def peak(name: str, assessment: Assessment) -> tuple[int, int]:
-    """The most bytes held at once while the report is written, and the characters written."""
-    entry, stream = load(name), Nowhere()
+    """Return the peak of allocated bytes while the report is written, and the number of characters."""
+    entry, stream = load(name), DiscardingStream()
     tracemalloc.start()
     try:
         entry.render(assessment, stream, ReportOptions(verbose=True))
@@ -73,15 +73,15 @@ def peak(name: str, assessment: Assessment) -> tuple[int, int]:
 
 @pytest.mark.parametrize("name", [name for name in names() if name not in WHOLE])
 def test_memory_does_not_grow_with_the_report(name: str, assessment: Assessment) -> None:
-    once, twice = (with_findings(assessment, FINDINGS * times) for times in (1, 2))
-    peak(name, once)  # what is made at first use is not counted
+    once, twice = (add_findings(assessment, FINDINGS * times) for times in (1, 2))
+    peak(name, once)  # caches filled at first use are not counted
     less, more = peak(name, once), peak(name, twice)
     allowed = LARGE if name in GATHERED else SMALL
     assert more[0] - less[0] <= allowed * FINDINGS, f"of {(more[1] - less[1]) // FINDINGS} characters a finding"
 
 
-def test_a_report_that_is_put_together_first_is_seen(assessment: Assessment) -> None:
-    """The test above could not fail if an entry were as small as what it allows."""
-    once, twice = (with_findings(assessment, FINDINGS * times) for times in (1, 2))
+def test_buffered_report_is_detected(assessment: Assessment) -> None:
+    """Check that the test above would detect a report that is built in memory."""
+    once, twice = (add_findings(assessment, FINDINGS * times) for times in (1, 2))
     for name in ("csv", "json", "junit", "sarif", "yaml"):
         assert peak(name, twice)[1] - peak(name, once)[1] > 1.2 * SMALL * FINDINGS

@@ -1,4 +1,4 @@
-"""The YAML report is the JSON report, for readers of YAML 1.1 and 1.2 alike."""
+"""The YAML report has the content of the JSON report for readers of YAML 1.1 and 1.2."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ AMBIGUOUS = (
     "\u2028\u2029\u202e\ufeff\ufffe\uffff\U0001f600\U000e0041",
     "A" * 2000,
 )
-"""Text that some reader takes for something else where it is not quoted, or that YAML cannot hold as it is."""
+"""Text that some reader would misread without quotes, or that YAML cannot contain."""
 NUMBERS = (0, -1, 2**63, 2**64 - 1, 0.0, -0.0, 1.5, 1e20, 1e-7, 1.5e300, 1e16, 123456789.125)
 VALUES = st.recursive(
     st.none()
@@ -93,7 +93,7 @@ def rendered(name: str, assessment: Assessment) -> str:
 
 
 def as_json(document: Any) -> Any:
-    """The document with the name of its format as the JSON report has it."""
+    """Return the document with the format name of the JSON report."""
     scan = document["metadata"]["scanMetadata"]
     assert (scan["format"], scan["formats"]) == ("yaml", ["yaml"])
     scan |= {"format": "json", "formats": ["json"]}
@@ -101,7 +101,7 @@ def as_json(document: Any) -> Any:
 
 
 def go_yaml(documents: list[str]) -> list[Any]:
-    """What kubectl's reader makes of each document."""
+    """Return the documents as kubectl's parser reads them."""
     run = subprocess.run(
         [program("yaml")], input=json.dumps(documents).encode(), capture_output=True, check=True, timeout=60
     )
@@ -110,18 +110,18 @@ def go_yaml(documents: list[str]) -> list[Any]:
     return [json.loads(answer["json"]) for answer in answers]
 
 
-def test_it_is_the_json_report_for_pyyaml(assessment: Assessment) -> None:
+def test_pyyaml_reads_the_json_report(assessment: Assessment) -> None:
     document = yaml.safe_load(rendered("yaml", assessment))
     assert as_json(document) == json.loads(rendered("json", assessment))
 
 
-def test_it_is_the_json_report_for_kubectl(assessment: Assessment) -> None:
+def test_kubectl_reads_the_json_report(assessment: Assessment) -> None:
     (document,) = go_yaml([rendered("yaml", assessment)])
     assert as_json(document) == json.loads(rendered("json", assessment))
 
 
 @pytest.mark.parametrize("text", AMBIGUOUS, ids=lambda text: ascii(text[:20]))
-def test_text_stays_text_as_a_value_and_as_a_key(text: str) -> None:
+def test_text_stays_text(text: str) -> None:
     assert yaml.safe_load(mapping_lines({"key": text, "list": [text, [text]]})) == {"key": text, "list": [text, [text]]}
     assert yaml.safe_load(mapping_lines({text: text, "z": {text: [text]}})) == {text: text, "z": {text: [text]}}
 
@@ -132,13 +132,13 @@ def test_numbers_stay_numbers(number: float) -> None:
     assert (type(loaded), loaded) == (type(number), number)
 
 
-def test_go_reads_the_same() -> None:
+def test_go_parser_reads_the_same() -> None:
     documents: list[dict[str, Any]] = [{"key": text, text: [text, {text: text}]} for text in AMBIGUOUS]
     documents += [{"key": number} for number in NUMBERS]
     assert go_yaml([mapping_lines(document) for document in documents]) == documents
 
 
-def test_any_value_loads_as_its_json() -> None:
+def test_any_value_loads_like_json() -> None:
     @settings(deadline=None, max_examples=200, database=None)
     @example([[[]], [{}], {"a": [[1], {"b": {}}]}])
     @given(VALUES)
@@ -149,6 +149,6 @@ def test_any_value_loads_as_its_json() -> None:
     loads()
 
 
-def test_what_json_cannot_hold_is_written_as_json_writes_it() -> None:
+def test_values_outside_json() -> None:
     value = {1: float("nan"), None: float("inf"), "lone": "\ud800"}
     assert yaml.safe_load(mapping_lines({"a": value})) == {"a": json.loads(json_text(value))}

@@ -1,4 +1,4 @@
-"""A report file is there whole or not at all."""
+"""Atomically written files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def write_half(target: Path, error: type[BaseException]) -> None:
         raise error
 
 
-def test_a_new_file_appears_when_it_is_whole(tmp_path: Path, umask: int) -> None:
+def test_new_file_appears_when_complete(tmp_path: Path, umask: int) -> None:
     target = tmp_path / "report.json"
     with atomic(target) as stream:
         stream.write("数据\n")
@@ -40,7 +40,7 @@ def test_a_new_file_appears_when_it_is_whole(tmp_path: Path, umask: int) -> None
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_a_failure_keeps_the_old_file_and_leaves_nothing_else(tmp_path: Path, error: type[BaseException]) -> None:
+def test_failure_keeps_the_old_file(tmp_path: Path, error: type[BaseException]) -> None:
     target = tmp_path / "report.json"
     target.write_text("old")
     with pytest.raises(error):
@@ -49,7 +49,7 @@ def test_a_failure_keeps_the_old_file_and_leaves_nothing_else(tmp_path: Path, er
     assert names(tmp_path) == ["report.json"]
 
 
-def test_an_existing_file_keeps_its_mode(tmp_path: Path) -> None:
+def test_existing_file_keeps_its_mode(tmp_path: Path) -> None:
     target = tmp_path / "report.json"
     target.write_text("old")
     target.chmod(0o640)
@@ -58,7 +58,7 @@ def test_an_existing_file_keeps_its_mode(tmp_path: Path) -> None:
     assert (target.read_text(), target.stat().st_mode & 0o777) == ("new", 0o640)
 
 
-def test_a_link_stays_a_link(tmp_path: Path) -> None:
+def test_link_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     target = tmp_path / "real" / "report.json"
     target.write_text("old")
@@ -70,7 +70,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     assert target.read_text() == "new"
 
 
-def test_devices_and_pipes_are_written_to_and_not_replaced(tmp_path: Path) -> None:
+def test_devices_and_pipes_are_not_replaced(tmp_path: Path) -> None:
     with atomic(Path("/dev/null")) as stream:
         stream.write("gone")
     assert Path("/dev/null").is_char_device()
@@ -86,7 +86,7 @@ def test_devices_and_pipes_are_written_to_and_not_replaced(tmp_path: Path) -> No
     assert pipe.is_fifo()
 
 
-def test_a_missing_folder_is_the_callers_error(tmp_path: Path) -> None:
+def test_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), atomic(tmp_path / "none" / "report.json"):
         pass
     with pytest.raises(IsADirectoryError), atomic(tmp_path):
@@ -94,18 +94,18 @@ def test_a_missing_folder_is_the_callers_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
-def test_the_owner_stays(tmp_path: Path) -> None:
+def test_owner_is_kept(tmp_path: Path) -> None:
     target = tmp_path / "report.json"
     target.write_text("before")
     os.chown(target, 1234, 1235)
     target.chmod(0o640)
     with atomic(target) as stream:
         stream.write("after")
-    found = target.stat()
-    assert (found.st_uid, found.st_gid, found.st_mode & 0o7777) == (1234, 1235, 0o640)
+    status = target.stat()
+    assert (status.st_uid, status.st_gid, status.st_mode & 0o7777) == (1234, 1235, 0o640)
 
 
-def test_bytes_stay_as_they_are(tmp_path: Path) -> None:
+def test_bytes_are_unchanged(tmp_path: Path) -> None:
     target = tmp_path / "report.pdf"
     with atomic_bytes(target) as stream:
         stream.write(b"%PDF\r\n\xff\x00")

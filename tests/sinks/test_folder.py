@@ -1,4 +1,4 @@
-"""A folder is there whole or not at all."""
+"""Atomically written folders."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
-def test_a_new_folder_appears_when_it_is_whole(tmp_path: Path) -> None:
+def test_new_folder_appears_when_complete(tmp_path: Path) -> None:
     with atomic_folder(tmp_path / "new", FILES) as fresh:
         assert tree(fresh) == FILES
         assert not (tmp_path / "new").exists()
     assert tree(tmp_path) == {f"new/{name}": content for name, content in FILES.items()}
 
 
-def test_an_old_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
+def test_existing_folder_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "mine.txt").write_text("old")
     (tmp_path / "link").symlink_to("old")
@@ -30,10 +30,10 @@ def test_an_old_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
         assert tree(tmp_path / "old") == {"mine.txt": b"old"}
     assert tree(tmp_path / "old") == FILES
     assert (tmp_path / "link").is_symlink()
-    assert sorted(item.name for item in tmp_path.iterdir()) == ["link", "old"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["link", "old"]
 
 
-def test_a_failure_leaves_no_trace(tmp_path: Path) -> None:
+def test_failure_leaves_no_trace(tmp_path: Path) -> None:
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "mine.txt").write_text("old")
 
@@ -47,9 +47,7 @@ def test_a_failure_leaves_no_trace(tmp_path: Path) -> None:
         assert tree(tmp_path) == {"old/mine.txt": b"old"}
 
 
-def test_when_the_new_one_cannot_take_the_place_the_old_one_is_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_replacement_restores_the_old_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "mine.txt").write_text("old")
     rename = Path.rename
