@@ -114,7 +114,7 @@ def test_sections_list_requirements_in_order_and_uncovered_ones(assessment: Asse
 
 
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("path", "expected"),
     [
         ("", "review the whole resource"),
         ("relatedObjects[1].rules[0]", "review rules[0] of Role r"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.reports.registration import REGISTRATIONS
 from tests.reports.rendering import rendered, squeezed, written
 
 from kubekeep.model.assessment import Assessment
@@ -61,6 +62,10 @@ def test_output_grows_linearly(name: str, assessment: Assessment) -> None:
         many = msgspec.structs.replace(assessment, results=assessment.results * times)
         sizes.append(len(written(name, many, ReportOptions(verbose=True))))
     assert sizes[2] - sizes[1] <= 1.02 * (sizes[1] - sizes[0]) * 100 / 99
+
+
+def test_every_format_is_registered() -> None:
+    assert sorted(REGISTRATIONS) == list(names())
 
 
 def test_formats_are_read_only_by_name() -> None:

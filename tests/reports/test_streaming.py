@@ -12,23 +12,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.reports.registration import REGISTRATIONS
 
 from kubekeep.model.assessment import Assessment, ResourceResult
 from kubekeep.model.resource import Resource
 from kubekeep.reports import ReportOptions, load, names
 
 FINDINGS = 400
-WHOLE = {
-    "html": "the data of the page is one object, whose texts are shared",
-    "pdf": "pages are set as a whole",
-}
-"""Formats that hold a report as a whole, with the reason."""
-GATHERED = {
-    "openreports": "the results of a namespace are counted and split before they are written",
-    "oscal": "what is found names the observations it follows from",
-    "policyreport": "the results of a namespace are counted and split before they are written",
-}
-"""Formats that keep data of every finding, with the reason."""
 LARGE = 2_500
 """Bytes per additional finding in the formats that keep data of it."""
 SMALL = 700
@@ -71,12 +61,12 @@ def peak(name: str, assessment: Assessment) -> tuple[int, int]:
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("name", [name for name in names() if name not in WHOLE])
+@pytest.mark.parametrize("name", [name for name in names() if not REGISTRATIONS[name].is_whole])
 def test_memory_does_not_grow_with_the_report(name: str, assessment: Assessment) -> None:
     once, twice = (add_findings(assessment, FINDINGS * times) for times in (1, 2))
     peak(name, once)  # caches filled at first use are not counted
     less, more = peak(name, once), peak(name, twice)
-    allowed = LARGE if name in GATHERED else SMALL
+    allowed = LARGE if REGISTRATIONS[name].keeps_findings else SMALL
     assert more[0] - less[0] <= allowed * FINDINGS, f"of {(more[1] - less[1]) // FINDINGS} characters a finding"
 
 
