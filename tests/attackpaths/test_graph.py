@@ -8,7 +8,7 @@ from kubekeep.attackpaths.graph import Draft, Failing, Graph
 from kubekeep.attackpaths.objects import Item
 from kubekeep.library.load import builtin
 from kubekeep.model.assessment import ResourceResult
-from kubekeep.model.attack import EdgeKind, NodeKind
+from kubekeep.model.attack import AttackNodeKind, EdgeKind
 from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.finding import PASSED, Evidence, Status, Verdict
 from kubekeep.model.resource import Resource
@@ -51,7 +51,7 @@ def test_a_joined_subject_counts_for_its_binding_with_its_role() -> None:
 
 def test_openings_that_need_nothing_come_first_and_make_the_step_sure() -> None:
     graph = Graph(Failing((), {}))
-    a, b = (graph.node(name, NodeKind.WORKLOAD, name) for name in "ab")
+    a, b = (graph.node(name, AttackNodeKind.WORKLOAD, name) for name in "ab")
     graph.add(a, b, EdgeKind.ESCAPE, Draft("perhaps", assumes="it rains"))
     assert [*graph.steps()] == [("a", "b", True)]
     assert graph.edge("a", "b").assumes == "it rains"

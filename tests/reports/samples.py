@@ -11,12 +11,12 @@ import msgspec
 from kubekeep.model.assessment import Assessment, Counts, ResourceResult
 from kubekeep.model.attack import (
     AttackNode,
+    AttackNodeKind,
     AttackPath,
     Attacks,
     Cut,
     Edge,
     EdgeKind,
-    NodeKind,
     Opening,
     PrioritisedResource,
     PriorityVector,
@@ -90,9 +90,9 @@ def attacks(assessment: Assessment) -> Attacks:
     """Return a path from the internet over a workload to a node."""
     by_slug = {summary.control.slug: summary.control for summary in assessment.controls}
     place = Location("deploy/web-0.yaml", Region(Position(21, 13), Position(21, 29)))
-    internet = AttackNode("internet", NodeKind.INTERNET, "internet")
-    web = AttackNode("web", NodeKind.WORKLOAD, f"Deployment default/web-0 {HOSTILE}", place)
-    host = AttackNode("node", NodeKind.HOST, "a node")
+    internet = AttackNode("internet", AttackNodeKind.INTERNET, "internet")
+    web = AttackNode("web", AttackNodeKind.WORKLOAD, f"Deployment default/web-0 {HOSTILE}", place)
+    host = AttackNode("node", AttackNodeKind.HOST, "a node")
     exposed = Edge(internet, web, EdgeKind.EXPOSURE, (Opening("a load balancer leads to it", "Service web"),))
     opening = Opening(
         f"container app is privileged {HOSTILE}", "Deployment web-0", place, (by_slug["privileged"],), "the pod runs"

@@ -20,12 +20,12 @@ from tests.reports.conftest import CONTROLS, HOSTILE
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.attack import (
     AttackNode,
+    AttackNodeKind,
     AttackPath,
     Attacks,
     Cut,
     Edge,
     EdgeKind,
-    NodeKind,
     Opening,
     PrioritisedResource,
     PriorityVector,
@@ -50,10 +50,10 @@ def edge(source: AttackNode, target: AttackNode, text: str = "it is open", assum
 
 
 def attacks(text: str = "web", assumes: str = "") -> Attacks:
-    internet = AttackNode("internet", NodeKind.INTERNET, "internet")
-    workload = AttackNode("w", NodeKind.WORKLOAD, f"Deployment {text}", Location(text))
-    host = AttackNode("h", NodeKind.HOST, "a node of the cluster")
-    admin = AttackNode("a", NodeKind.CLUSTER_ADMIN, "cluster-admin")
+    internet = AttackNode("internet", AttackNodeKind.INTERNET, "internet")
+    workload = AttackNode("w", AttackNodeKind.WORKLOAD, f"Deployment {text}", Location(text))
+    host = AttackNode("h", AttackNodeKind.HOST, "a node of the cluster")
+    admin = AttackNode("a", AttackNodeKind.CLUSTER_ADMIN, "cluster-admin")
     first, second, third = edge(internet, workload, text), edge(workload, host, text, assumes), edge(host, admin)
     paths = (
         AttackPath((first, second, third), Severity.CRITICAL),
@@ -106,8 +106,8 @@ def test_picture_is_bounded() -> None:
             AttackPath(
                 (
                     edge(
-                        AttackNode(f"s{number}", NodeKind.SUBJECT, f"User {number}"),
-                        AttackNode("a", NodeKind.HOST, "node"),
+                        AttackNode(f"s{number}", AttackNodeKind.SUBJECT, f"User {number}"),
+                        AttackNode("a", AttackNodeKind.HOST, "node"),
                     ),
                 ),
                 Severity.HIGH,

@@ -14,7 +14,7 @@ from kubekeep.attackpaths.gateways import Gateways
 from kubekeep.attackpaths.graph import Draft, Graph
 from kubekeep.attackpaths.inner import is_inner_balancer, is_inner_ingress, reaches_public, source_ranges
 from kubekeep.attackpaths.objects import Item, Objects, Workload, few
-from kubekeep.model.attack import AttackNode, EdgeKind, NodeKind
+from kubekeep.model.attack import AttackNode, AttackNodeKind, EdgeKind
 from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.posture.routes import GATEWAY_ROUTES, INGRESS, ROUTES, Backend, backends
 
@@ -28,7 +28,7 @@ _LOOPBACK: Final = ("127.", "::1")
 def workload_node(graph: Graph, workload: Workload) -> AttackNode:
     """The node of a workload."""
     found = graph.nodes.get(workload.id)
-    return found or graph.node(workload.id, NodeKind.WORKLOAD, workload.item.label, workload.item)
+    return found or graph.node(workload.id, AttackNodeKind.WORKLOAD, workload.item.label, workload.item)
 
 
 class Exposure:
@@ -39,7 +39,7 @@ class Exposure:
         self._graph = graph
         self._policies = Policies(objects)
         self._gateways = Gateways(objects)
-        self._internet = graph.node(INTERNET, NodeKind.INTERNET, "internet")
+        self._internet = graph.node(INTERNET, AttackNodeKind.INTERNET, "internet")
         self._by_label: dict[tuple[str, str, str], list[Workload]] = {}
         for workload in objects.workloads:
             for key, value in workload.labels.items():
@@ -75,7 +75,9 @@ class Exposure:
                 self._graph.notes.append(f"{text} {few(labels)}")
 
     def _service_node(self, service: Item) -> AttackNode:
-        return self._graph.node(f"service:{service.namespace}/{service.name}", NodeKind.ENTRY, service.label, service)
+        return self._graph.node(
+            f"service:{service.namespace}/{service.name}", AttackNodeKind.ENTRY, service.label, service
+        )
 
     def _outward(self, service: Item) -> Iterator[Draft]:
         """What makes a Service be reached from outside by itself."""
@@ -162,7 +164,7 @@ class Exposure:
 
     def _route(self, item: Item, service: Item, port: int | str | None, assumes: str) -> None:
         carried = item.kind in GATEWAY_ROUTES or item.kind == "VirtualService"
-        entry = self._graph.node(f"{item.kind}:{item.namespace}/{item.name}", NodeKind.ENTRY, item.label, item)
+        entry = self._graph.node(f"{item.kind}:{item.namespace}/{item.name}", AttackNodeKind.ENTRY, item.label, item)
         if self._lead_on(service, Approach.GATEWAY if carried else Approach.INGRESS, port):
             draft = Draft("it takes traffic from outside", item, ("spec",), assumes=assumes)
             self._graph.add(self._internet, entry, EdgeKind.EXPOSURE, draft)

@@ -15,7 +15,7 @@ from kubekeep.attackpaths.objects import Objects, few
 from kubekeep.attackpaths.places import ANONYMOUS, AUTHENTICATED, Places
 from kubekeep.attackpaths.search import Roads, Step, Way, cuts
 from kubekeep.model.assessment import ResourceResult
-from kubekeep.model.attack import ALL_PATHS, AttackNode, AttackPath, AttackQuery, Attacks, Cut, EdgeKind, NodeKind
+from kubekeep.model.attack import ALL_PATHS, AttackNode, AttackNodeKind, AttackPath, AttackQuery, Attacks, Cut, EdgeKind
 from kubekeep.model.control import Control
 from kubekeep.model.resource import Resource
 from kubekeep.posture.isolation import CILIUM_CLUSTERWIDE, CILIUM_POLICY, NETWORK_POLICY, OTHER_POLICIES
@@ -25,16 +25,16 @@ _CUTS: Final = 5
 _BREAKABLE: Final = frozenset({EdgeKind.ESCAPE, EdgeKind.IDENTITY, EdgeKind.BINDING, EdgeKind.PERMISSION})
 """What can be taken away without taking away what the thing is for."""
 _SOURCES: Final = {"internet": INTERNET, "anonymous": ANONYMOUS, "authenticated": AUTHENTICATED}
-_TARGETS: Final[Mapping[str, tuple[NodeKind, ...]]] = {
-    "cluster-admin": (NodeKind.CLUSTER_ADMIN,),
-    "node": (NodeKind.HOST,),
-    "secrets": (NodeKind.SECRETS, NodeKind.SECRET),
+_TARGETS: Final[Mapping[str, tuple[AttackNodeKind, ...]]] = {
+    "cluster-admin": (AttackNodeKind.CLUSTER_ADMIN,),
+    "node": (AttackNodeKind.HOST,),
+    "secrets": (AttackNodeKind.SECRETS, AttackNodeKind.SECRET),
 }
 _WANTED: Final = (
-    (NodeKind.CLUSTER_ADMIN,),
-    (NodeKind.HOST,),
-    (NodeKind.SECRETS,),
-    (NodeKind.SECRET,),
+    (AttackNodeKind.CLUSTER_ADMIN,),
+    (AttackNodeKind.HOST,),
+    (AttackNodeKind.SECRETS,),
+    (AttackNodeKind.SECRET,),
 )
 """What attackers want where nobody says what, one path each."""
 
@@ -127,7 +127,13 @@ def _spelled(node: AttackNode) -> tuple[str, ...]:
     """How people may name a node: `deployment/web` and `shop/deployment/web`."""
     kind, _, rest = node.label.lower().partition(" ")
     namespace, _, name = rest.rpartition("/")
-    if not rest or node.kind in (NodeKind.PODS, NodeKind.ACCOUNTS, NodeKind.SECRETS, NodeKind.HOST, NodeKind.ROLE):
+    if not rest or node.kind in (
+        AttackNodeKind.PODS,
+        AttackNodeKind.ACCOUNTS,
+        AttackNodeKind.SECRETS,
+        AttackNodeKind.HOST,
+        AttackNodeKind.ROLE,
+    ):
         return (node.label.lower(),)
     return (f"{kind}/{rest}", f"{namespace}/{kind}/{name}", f"{kind}/{name}") if namespace else (f"{kind}/{rest}",)
 

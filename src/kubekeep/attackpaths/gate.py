@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kubekeep.attackpaths.exposure import INTERNET
 from kubekeep.attackpaths.places import ANONYMOUS
-from kubekeep.model.attack import AttackQuery, Attacks, NodeKind
+from kubekeep.model.attack import AttackNodeKind, AttackQuery, Attacks
 
 
 def is_open(attacks: Attacks, question: AttackQuery) -> bool:
@@ -12,4 +12,6 @@ def is_open(attacks: Attacks, question: AttackQuery) -> bool:
     sure = [path for path in attacks.paths if not path.assumptions]
     if question.sources or question.targets:
         return bool(sure)
-    return any(path.source.id in (INTERNET, ANONYMOUS) and path.target.kind is NodeKind.CLUSTER_ADMIN for path in sure)
+    return any(
+        path.source.id in (INTERNET, ANONYMOUS) and path.target.kind is AttackNodeKind.CLUSTER_ADMIN for path in sure
+    )

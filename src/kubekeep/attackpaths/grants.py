@@ -15,7 +15,7 @@ from kubekeep.attackpaths.graph import EVERYWHERE, Draft, Graph
 from kubekeep.attackpaths.objects import Item, Objects, absent_label, few, selector_of, within
 from kubekeep.attackpaths.places import Places
 from kubekeep.attackpaths.rights import BUILT_IN, RBAC, Rules, rights
-from kubekeep.model.attack import AttackNode, EdgeKind, NodeKind
+from kubekeep.model.attack import AttackNode, AttackNodeKind, EdgeKind
 from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.label_selector import get_labels, selects
 from kubekeep.posture.joins import account_of
@@ -79,8 +79,8 @@ class Granted:
                 source = self._subject(as_mapping(subject), binding)
                 if source is not None:
                     judged = (binding, role.item) if role.item else (binding,)
-                    text = f"{binding.label} grants {'it' if target.kind is NodeKind.ROLE else role.label}"
-                    slugs = (*cited.GRANTED, *(cited.WILD if target.kind is NodeKind.CLUSTER_ADMIN else ()))
+                    text = f"{binding.label} grants {'it' if target.kind is AttackNodeKind.ROLE else role.label}"
+                    slugs = (*cited.GRANTED, *(cited.WILD if target.kind is AttackNodeKind.CLUSTER_ADMIN else ()))
                     draft = Draft(text, binding, ("subjects", number), slugs, judged=judged)
                     self._graph.add(source, target, EdgeKind.BINDING, draft)
 
@@ -152,7 +152,7 @@ class Granted:
             return False
         where = " in the cluster" if scope == EVERYWHERE else f" {within(scope)}"
         label = role.label if role.item and role.item.kind == "Role" else f"{role.label}{where}"
-        node = self._graph.node(identity, NodeKind.ROLE, label, role.item)
+        node = self._graph.node(identity, AttackNodeKind.ROLE, label, role.item)
         for right in found:
             item, place = role.origins[right.rule] if role.origins else (None, 0)
             # Without its wildcard a rule may still allow it, but then somebody has to write so.

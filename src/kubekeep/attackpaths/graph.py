@@ -12,7 +12,7 @@ import msgspec
 
 from kubekeep.attackpaths.objects import Item
 from kubekeep.model.assessment import ResourceResult
-from kubekeep.model.attack import AttackNode, Edge, EdgeKind, NodeKind, Opening
+from kubekeep.model.attack import AttackNode, AttackNodeKind, Edge, EdgeKind, Opening
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Status
 from kubekeep.model.location import Path
@@ -84,7 +84,7 @@ class Graph:
         self.is_full = False
         """Whether edges were left out."""
 
-    def node(self, identity: str, kind: NodeKind, label: str, item: Item | None = None) -> AttackNode:
+    def node(self, identity: str, kind: AttackNodeKind, label: str, item: Item | None = None) -> AttackNode:
         """The node of that identity, made if there is none."""
         found = self.nodes.get(identity)
         if found is None:

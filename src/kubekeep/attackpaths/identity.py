@@ -8,12 +8,12 @@ from typing import Any, Final
 from kubekeep.attackpaths import cited
 from kubekeep.attackpaths.graph import Draft, Graph
 from kubekeep.attackpaths.objects import Container, Item, Objects, Workload, absent_label
-from kubekeep.model.attack import AttackNode, EdgeKind, NodeKind
+from kubekeep.model.attack import AttackNode, AttackNodeKind, EdgeKind
 from kubekeep.model.json_values import as_list, as_mapping
 
 _TOKEN_TYPE: Final = "kubernetes.io/service-account-token"  # noqa: S105 - a type of Secrets
 _TOKEN_OF: Final = "kubernetes.io/service-account.name"  # noqa: S105 - an annotation
-_SECRET, _DATA = NodeKind.SECRET, NodeKind.DATA
+_SECRET, _DATA = AttackNodeKind.SECRET, AttackNodeKind.DATA
 
 
 def account_node(graph: Graph, objects: Objects, namespace: str, name: str) -> AttackNode:
@@ -21,7 +21,7 @@ def account_node(graph: Graph, objects: Objects, namespace: str, name: str) -> A
     found = objects.accounts.get((namespace, name))
     item = found[0] if found else None
     label = item.label if item else absent_label("ServiceAccount", namespace, name)
-    return graph.node(f"account:{namespace}/{name}", NodeKind.ACCOUNT, label, item)
+    return graph.node(f"account:{namespace}/{name}", AttackNodeKind.ACCOUNT, label, item)
 
 
 def data_node(graph: Graph, objects: Objects, kind: str, namespace: str, name: str) -> AttackNode:

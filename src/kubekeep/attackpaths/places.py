@@ -13,7 +13,7 @@ from kubekeep.attackpaths.exposure import workload_node
 from kubekeep.attackpaths.graph import EVERYWHERE, Draft, Graph
 from kubekeep.attackpaths.identity import account_node, data_node, reads, token_secrets
 from kubekeep.attackpaths.objects import Objects, Workload, within
-from kubekeep.model.attack import AttackNode, EdgeKind, NodeKind
+from kubekeep.model.attack import AttackNode, AttackNodeKind, EdgeKind
 from kubekeep.model.json_values import as_mapping
 
 ADMIN: Final = "cluster-admin"
@@ -38,29 +38,29 @@ class Places:
     @property
     def admin(self) -> AttackNode:
         """Whoever may do everything."""
-        return self._graph.node(ADMIN, NodeKind.CLUSTER_ADMIN, "cluster-admin")
+        return self._graph.node(ADMIN, AttackNodeKind.CLUSTER_ADMIN, "cluster-admin")
 
     @property
     def host(self) -> AttackNode:
         """Some node of the cluster."""
-        return self._graph.node(HOST, NodeKind.HOST, "a node of the cluster")
+        return self._graph.node(HOST, AttackNodeKind.HOST, "a node of the cluster")
 
     @property
     def hosts(self) -> AttackNode:
         """A node of one's choice."""
-        return self._graph.node("nodes", NodeKind.HOST, "any node of the cluster")
+        return self._graph.node("nodes", AttackNodeKind.HOST, "any node of the cluster")
 
     def secrets(self, scope: str) -> AttackNode:
         """All Secrets of a namespace, or everywhere."""
-        return self._graph.node(f"secrets:{scope}", NodeKind.SECRETS, f"every Secret {_in(scope)}")
+        return self._graph.node(f"secrets:{scope}", AttackNodeKind.SECRETS, f"every Secret {_in(scope)}")
 
     def accounts(self, scope: str) -> AttackNode:
         """All service accounts of a namespace, or everywhere."""
-        return self._graph.node(f"accounts:{scope}", NodeKind.ACCOUNTS, f"any service account {_in(scope)}")
+        return self._graph.node(f"accounts:{scope}", AttackNodeKind.ACCOUNTS, f"any service account {_in(scope)}")
 
     def pods(self, scope: str) -> AttackNode:
         """All pods of a namespace, or everywhere."""
-        return self._graph.node(f"pods:{scope}", NodeKind.PODS, f"any pod {_in(scope)}")
+        return self._graph.node(f"pods:{scope}", AttackNodeKind.PODS, f"any pod {_in(scope)}")
 
     def secret(self, namespace: str, name: str) -> AttackNode:
         """One Secret."""
@@ -74,7 +74,7 @@ class Places:
         """A user or a group."""
         label = {ANONYMOUS: "anyone, without signing in", AUTHENTICATED: "anyone who has signed in"}
         identity = f"{kind}:{name}"
-        return self._graph.node(identity, NodeKind.SUBJECT, label.get(identity, f"{kind} {name}"))
+        return self._graph.node(identity, AttackNodeKind.SUBJECT, label.get(identity, f"{kind} {name}"))
 
     def secrets_called(self, name: str) -> list[AttackNode]:
         """The Secrets of that name in all namespaces, as far as the input tells of them."""
@@ -162,7 +162,7 @@ class Places:
     def _all_accounts(self) -> list[tuple[AttackNode, str, str]]:
         found = []
         for node in [*self._graph.nodes.values()]:
-            if node.kind is NodeKind.ACCOUNT:
+            if node.kind is AttackNodeKind.ACCOUNT:
                 namespace, _, name = node.id.removeprefix("account:").partition("/")
                 found.append((node, namespace, name))
         return found
@@ -175,12 +175,12 @@ class Places:
         for node, namespace, _ in self._all_accounts():
             self._member(node, (f"{_ACCOUNTS}:{namespace}", _ACCOUNTS, "system:authenticated"))
         for node in [*self._graph.nodes.values()]:
-            if node.kind is NodeKind.ACCOUNTS and node.id != f"accounts:{EVERYWHERE}":
+            if node.kind is AttackNodeKind.ACCOUNTS and node.id != f"accounts:{EVERYWHERE}":
                 namespace = node.id.removeprefix("accounts:")
                 self._member(node, (f"{_ACCOUNTS}:{namespace}", _ACCOUNTS, "system:authenticated"))
             elif node.id == ANONYMOUS:
                 self._member(node, ("system:unauthenticated",))
-            elif node.kind is NodeKind.SUBJECT and node.id.startswith("User:"):
+            elif node.kind is AttackNodeKind.SUBJECT and node.id.startswith("User:"):
                 self._member(node, ("system:authenticated",))
 
     def _member(self, node: AttackNode, groups: Iterable[str]) -> None:

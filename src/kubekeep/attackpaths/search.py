@@ -16,16 +16,16 @@ import msgspec
 
 from kubekeep.attackpaths.exposure import INTERNET
 from kubekeep.attackpaths.graph import Graph
-from kubekeep.model.attack import NodeKind
+from kubekeep.model.attack import AttackNodeKind
 from kubekeep.model.severity import Severity
 
-SEVERITIES: Final[Mapping[NodeKind, Severity]] = {
-    NodeKind.CLUSTER_ADMIN: Severity.CRITICAL,
-    NodeKind.HOST: Severity.HIGH,
-    NodeKind.SECRETS: Severity.HIGH,
-    NodeKind.ACCOUNTS: Severity.HIGH,
-    NodeKind.PODS: Severity.HIGH,
-    NodeKind.SECRET: Severity.MEDIUM,
+SEVERITIES: Final[Mapping[AttackNodeKind, Severity]] = {
+    AttackNodeKind.CLUSTER_ADMIN: Severity.CRITICAL,
+    AttackNodeKind.HOST: Severity.HIGH,
+    AttackNodeKind.SECRETS: Severity.HIGH,
+    AttackNodeKind.ACCOUNTS: Severity.HIGH,
+    AttackNodeKind.PODS: Severity.HIGH,
+    AttackNodeKind.SECRET: Severity.MEDIUM,
 }
 """How bad it is that an attacker holds something; of anything else it is low."""
 _ASSUMPTION: Final = 1_000_000
@@ -109,7 +109,9 @@ def _starts(graph: Graph, source: str, forward: Arrows) -> Iterator[tuple[tuple[
     if source != INTERNET:
         yield (source,), 0
         return
-    inside = {name for name, node in graph.nodes.items() if node.kind in (NodeKind.INTERNET, NodeKind.ENTRY)}
+    inside = {
+        name for name, node in graph.nodes.items() if node.kind in (AttackNodeKind.INTERNET, AttackNodeKind.ENTRY)
+    }
     before = _search({source}, {name: near for name, near in forward.items() if name in inside})
     for name, (cost, _) in before.items():
         if name not in inside:

@@ -15,7 +15,7 @@ from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
 
 
-class NodeKind(enum.StrEnum):
+class AttackNodeKind(enum.StrEnum):
     """Kind of a node: a position an attacker can hold or start from."""
 
     INTERNET = "internet"
@@ -51,7 +51,7 @@ class AttackNode(msgspec.Struct, frozen=True, gc=False):
     """
 
     id: str
-    kind: NodeKind
+    kind: AttackNodeKind
     label: str
     location: Location | None = None
 

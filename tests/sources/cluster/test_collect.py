@@ -116,7 +116,7 @@ def test_user_rules_may_need_complete_objects(cluster: Cluster, namespace: str) 
     with front(cluster) as proxy:
         collected(proxy, "Lease", include=(namespace,), complete="Lease")
         collected(proxy, "Lease", include=(namespace,))
-    assert [asked.headers["accept"] for asked in proxy.lists()] == ["application/json", METADATA_ONLY]
+    assert [request.headers["accept"] for request in proxy.lists()] == ["application/json", METADATA_ONLY]
 
 
 class Three(NamedTuple):

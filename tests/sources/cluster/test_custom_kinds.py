@@ -187,12 +187,12 @@ def test_order_of_lists_is_irrelevant(custom: Cluster, where: str, late: str) ->
         others.wait(20)
         exchange.forward()
 
-    def told(exchange: Exchange) -> bool:
+    def signal_daemon_sets(exchange: Exchange) -> bool:
         if page_of("daemonsets")(exchange.asked):
             others.set()
         return False
 
-    with front(custom, always(page_of(late), wait), told) as proxy:
+    with front(custom, always(page_of(late), wait), signal_daemon_sets) as proxy:
         labels, gaps = collected(proxy.url, where)
     assert others.is_set()
     assert (labels, gaps) == ({"Rollout web"}, [])
@@ -266,7 +266,7 @@ def test_definitions_are_listed_without_schemas(custom: Cluster) -> None:
     def broken(exchange: Exchange) -> None:
         exchange.refuse(403, "Forbidden", "not you")
 
-    schemas = always(lambda asked: asked.path.startswith("/openapi/"), broken)
+    schemas = always(lambda request: request.path.startswith("/openapi/"), broken)
     with front(custom, schemas) as proxy, connecting.connection(proxy.url) as connection:
         collection = Collection(connection, discover(connection), ONE)
         kinds = {task.query.served.kind for task in collection.plan_tasks() if task.query.served.group == GROUP}
@@ -286,7 +286,7 @@ def test_definitions_are_optional_without_custom_kinds(cluster: Cluster) -> None
         exchange.answer(200, document)
 
     faults = (
-        always(lambda asked: asked.path == "/apis", builtin),
+        always(lambda request: request.path == "/apis", builtin),
         always(page_of("customresourcedefinitions"), forbidden),
     )
     with front(cluster, *faults) as proxy:
@@ -305,7 +305,7 @@ def test_forbidden_custom_kind_is_a_gap_of_workloads(custom: Cluster) -> None:
 
 def broken(path: str) -> Fault:
     """Return a fault for a group that is unavailable."""
-    return always(lambda asked: asked.path == path, lambda exchange: exchange.refuse(403, "Forbidden", "not now"))
+    return always(lambda request: request.path == path, lambda exchange: exchange.refuse(403, "Forbidden", "not now"))
 
 
 @pytest.mark.parametrize("scope", [SCOPE, ONE], ids=["everywhere", "in one namespace"])

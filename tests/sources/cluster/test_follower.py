@@ -30,7 +30,7 @@ from tests.sources.cluster.objects import namespace as space
 KINDS = frozenset({"workload", "Service", "ConfigMap", "Secret", "Namespace"})
 
 
-def wanted(where: str) -> ClusterScope:
+def build_scope(where: str) -> ClusterScope:
     return ClusterScope(kinds=KINDS, namespaces=NamespaceSelection(included=(where,)))
 
 
@@ -45,7 +45,7 @@ class World:
         is_judged: Callable[[Resource], bool] = lambda _: True,
     ) -> None:
         self._known, self._catalogue, self._where, self._is_judged = known, catalogue, where, is_judged
-        collection = Collection(known, catalogue, wanted(where))
+        collection = Collection(known, catalogue, build_scope(where))
         self.following = ClusterFollower(known, collection.plan_tasks(), collection.gaps, QUICK, is_judged)
         self.objects: dict[str, Resource] = {}
         self._elsewhere: set[str] = set()
@@ -76,7 +76,7 @@ class World:
         return self.following.is_known and sort_objects(self.objects.values()) == self.collected()
 
     def collected(self) -> list[Any]:
-        return sort_objects(Collection(self._known, self._catalogue, wanted(self._where), self._is_judged))
+        return sort_objects(Collection(self._known, self._catalogue, build_scope(self._where), self._is_judged))
 
 
 def sort_objects(resources: Any) -> list[Any]:
@@ -232,7 +232,8 @@ def test_new_list_reports_only_differences(cluster: Cluster, namespace: str) -> 
         ]
         cluster.apply(maps)
         before.faults.insert(
-            0, times(1, lambda asked: is_watch(asked) and asked.kind == "configmaps", relayed(cluster, error(410)))
+            0,
+            times(1, lambda request: is_watch(request) and request.kind == "configmaps", relayed(cluster, error(410))),
         )
         with connection(before.url) as known:
             world = World(known, discover(known), namespace)
@@ -302,7 +303,9 @@ def test_disconnect_reason_names_the_kinds(cluster: Cluster, namespace: str, wor
 
 def test_unavailable_kind_is_a_gap_and_others_are_current(cluster: Cluster, namespace: str) -> None:
     """An API with a failed server does not mean that the cluster is disconnected."""
-    down = times(10_000, lambda asked: asked.kind == "services", lambda exchange: exchange.refuse(503, "Busy", "down"))
+    down = times(
+        10_000, lambda request: request.kind == "services", lambda exchange: exchange.refuse(503, "Busy", "down")
+    )
     with front(cluster, down) as before:
         before.faults.append(lambda exchange: is_watch(exchange.asked) and not relayed(cluster, as_it_is)(exchange))
         with connection(before.url) as known:

@@ -16,7 +16,7 @@ from kubekeep.sources.host.document import HostDocument, HostNode
 from kubekeep.sources.host.files import NodeFiles, read_accounts
 from kubekeep.sources.host.layout import detect_layout
 from kubekeep.sources.host.network import collect_kube_proxy
-from kubekeep.sources.host.processes import Process, RunningProcesses, list_processes
+from kubekeep.sources.host.processes import HostProcess, RunningProcesses, list_processes
 from kubekeep.sources.host.root import NodeRoot
 from tests.cluster.cluster import eventually
 from tests.sources.host import nodes
@@ -46,7 +46,7 @@ def contained(folder: Path, program: str, flag: str) -> Iterator[None]:
 def node_with(root: NodeRoot, program: str, flag: str) -> HostNode:
     """Return a node with this process, after it has set its name."""
 
-    def find_process() -> Process | None:
+    def find_process() -> HostProcess | None:
         return next(
             (
                 process
@@ -87,7 +87,7 @@ def test_kubeconfig_without_credentials_is_skipped(tmp_path: Path) -> None:
 def test_container_path_is_not_read_on_the_node(tmp_path: Path) -> None:
     nodes.kubeadm(tmp_path)
     flag = "--encryption-provider-config=/etc/kubernetes/encryption.yaml"
-    process = Process(pid=7, words=("kube-apiserver", flag), contained=True, uid=0, network="")
+    process = HostProcess(pid=7, words=("kube-apiserver", flag), contained=True, uid=0, network="")
     with NodeRoot.open(str(tmp_path)) as root:
         (tmp_path / "proc/7").mkdir(parents=True)
         (tmp_path / "proc/7/root").symlink_to(tmp_path)

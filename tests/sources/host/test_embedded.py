@@ -15,7 +15,7 @@ import pytest
 from kubekeep.sources.host import embedded
 from kubekeep.sources.host import journal as reader
 from kubekeep.sources.host.embedded import add_embedded
-from kubekeep.sources.host.processes import Process, RunningProcesses, list_processes
+from kubekeep.sources.host.processes import HostProcess, RunningProcesses, list_processes
 from kubekeep.sources.host.root import HostReadError, NodeRoot
 from tests.cluster.cluster import eventually
 from tests.sources.host import journal, nodes
@@ -303,8 +303,8 @@ def test_missing_processes_are_reported(tmp_path: Path) -> None:
     assert why(tmp_path) == "/proc: there is no such file"
 
 
-def k3s(pid: int, uid: int) -> Process:
-    return Process(pid=pid, words=("k3s", "server"), contained=False, uid=uid, network="")
+def k3s(pid: int, uid: int) -> HostProcess:
+    return HostProcess(pid=pid, words=("k3s", "server"), contained=False, uid=uid, network="")
 
 
 def test_only_processes_of_root_count(node: Path) -> None:

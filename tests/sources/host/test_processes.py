@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kubekeep.sources.host.processes import Process, RunningProcesses, get_flag, mask_words
+from kubekeep.sources.host.processes import HostProcess, RunningProcesses, get_flag, mask_words
 from kubekeep.sources.host.processes import list_processes as seen
 from kubekeep.sources.host.root import HostReadError, NodeRoot
 from tests.sources.host.nodes import KUBELET, put, running
@@ -17,8 +17,8 @@ from tests.sources.host.nodes import KUBELET, put, running
 NODE, ELSEWHERE = "net:[1]", "net:[2]"
 
 
-def process(pid: int, *words: str, contained: bool = False, uid: int = 0, network: str = NODE) -> Process:
-    return Process(pid=pid, words=words, contained=contained, uid=uid, network=network)
+def process(pid: int, *words: str, contained: bool = False, uid: int = 0, network: str = NODE) -> HostProcess:
+    return HostProcess(pid=pid, words=words, contained=contained, uid=uid, network=network)
 
 
 INIT = process(1, "/sbin/init")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, TextIO
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.attack import AttackPath, Attacks, Edge, NodeKind, Opening, PrioritisedResource
+from kubekeep.model.attack import AttackNodeKind, AttackPath, Attacks, Edge, Opening, PrioritisedResource
 from kubekeep.model.control import Control
 from kubekeep.model.severity import Severity
 from kubekeep.reports.format import ReportOptions
@@ -121,7 +121,7 @@ def _write_summary(terminal: Terminal, attacks: Attacks) -> None:
     )
     total = len(attacks.paths) + attacks.left_out
     listed = f" of {total}" if attacks.left_out else ""
-    outside = sum(path.source.kind is NodeKind.INTERNET for path in attacks.paths)
+    outside = sum(path.source.kind is AttackNodeKind.INTERNET for path in attacks.paths)
     terminal.line(
         Span(f"{len(attacks.paths)}{listed} {_noun(total, 'attack path')}", "bold"),
         f": {counts}; {outside} from the internet",

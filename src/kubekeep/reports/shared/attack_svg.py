@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.model.attack import AttackNode, Attacks, Edge, NodeKind
+from kubekeep.model.attack import AttackNode, AttackNodeKind, Attacks, Edge
 from kubekeep.model.text import visible, xml_safe
 
 DRAWN: Final = 12
@@ -27,19 +27,19 @@ _FONT: Final = "system-ui, 'Noto Sans', 'DejaVu Sans', 'Noto Sans CJK SC', Helve
 _LINE: Final = "#7d8590"
 """A grey with enough contrast on both white and black."""
 _FILLS: Final = {
-    NodeKind.INTERNET: "#374151",
-    NodeKind.SUBJECT: "#374151",
-    NodeKind.ENTRY: "#1d4ed8",
-    NodeKind.WORKLOAD: "#0f766e",
-    NodeKind.PODS: "#0f766e",
-    NodeKind.ACCOUNT: "#6d28d9",
-    NodeKind.ACCOUNTS: "#6d28d9",
-    NodeKind.ROLE: "#6d28d9",
-    NodeKind.HOST: "#9a3412",
-    NodeKind.SECRET: "#9a3412",
-    NodeKind.SECRETS: "#9a3412",
-    NodeKind.DATA: "#9a3412",
-    NodeKind.CLUSTER_ADMIN: "#b91c1c",
+    AttackNodeKind.INTERNET: "#374151",
+    AttackNodeKind.SUBJECT: "#374151",
+    AttackNodeKind.ENTRY: "#1d4ed8",
+    AttackNodeKind.WORKLOAD: "#0f766e",
+    AttackNodeKind.PODS: "#0f766e",
+    AttackNodeKind.ACCOUNT: "#6d28d9",
+    AttackNodeKind.ACCOUNTS: "#6d28d9",
+    AttackNodeKind.ROLE: "#6d28d9",
+    AttackNodeKind.HOST: "#9a3412",
+    AttackNodeKind.SECRET: "#9a3412",
+    AttackNodeKind.SECRETS: "#9a3412",
+    AttackNodeKind.DATA: "#9a3412",
+    AttackNodeKind.CLUSTER_ADMIN: "#b91c1c",
 }
 
 

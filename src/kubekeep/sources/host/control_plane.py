@@ -7,7 +7,7 @@ from typing import Final
 
 from kubekeep.sources.host.document import HostDocument, HostNode
 from kubekeep.sources.host.layout import path_exists
-from kubekeep.sources.host.processes import NotRunningError, Process
+from kubekeep.sources.host.processes import HostProcess, NotRunningError
 from kubekeep.sources.host.root import HostReadError, MissingFileError
 
 _PROGRAMS: Final = {
@@ -64,7 +64,7 @@ def _is_running(node: HostNode, program: str) -> bool:
     return True
 
 
-def _find_process(document: HostDocument, node: HostNode, program: str, field: str) -> Process | None:
+def _find_process(document: HostDocument, node: HostNode, program: str, field: str) -> HostProcess | None:
     try:
         return node.running.find(program)
     except HostReadError as error:
@@ -90,7 +90,7 @@ def _add_manifest(document: HostDocument, node: HostNode, program: str, field: s
         document.add_file(field, node.files, _manifest_path(node, program))
 
 
-def _add_api_server(document: HostDocument, node: HostNode, process: Process) -> None:
+def _add_api_server(document: HostDocument, node: HostNode, process: HostProcess) -> None:
     """Add the configuration files of the API server as its process sees them; a container has its own root."""
     for name, (field, kinds) in _API_SERVER_FILES.items():
         path = process.get_flag(name)
@@ -104,7 +104,7 @@ def _add_api_server(document: HostDocument, node: HostNode, process: Process) ->
 
 
 def _add_flag_path(
-    document: HostDocument, node: HostNode, process: Process | None, flag: str, field: str, usual: str
+    document: HostDocument, node: HostNode, process: HostProcess | None, flag: str, field: str, usual: str
 ) -> None:
     """Add the file or folder of a flag; without a process the `usual` path, which containers mount at the same place."""
     path = process.get_flag(flag) if process else ""

@@ -11,7 +11,7 @@ import msgspec
 from kubekeep.sources.host.configuration import format_configuration
 from kubekeep.sources.host.files import NodeFiles
 from kubekeep.sources.host.layout import NodeLayout
-from kubekeep.sources.host.processes import Process, RunningProcesses
+from kubekeep.sources.host.processes import HostProcess, RunningProcesses
 from kubekeep.sources.host.root import HostReadError
 
 API_VERSION: Final = "hostdata.kubescape.cloud/v1beta0"
@@ -26,7 +26,7 @@ class HostNode(msgspec.Struct, frozen=True):
     layout: NodeLayout
 
     @contextmanager
-    def open_files(self, process: Process) -> Iterator[NodeFiles]:
+    def open_files(self, process: HostProcess) -> Iterator[NodeFiles]:
         """Open the files that a process sees under the paths of its command line. Raises HostReadError."""
         if not process.contained:
             yield self.files

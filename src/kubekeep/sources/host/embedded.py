@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from kubekeep.sources.host.journal import read_messages
-from kubekeep.sources.host.processes import Process, RunningProcesses
+from kubekeep.sources.host.processes import HostProcess, RunningProcesses
 from kubekeep.sources.host.root import HostReadError, NodeRoot
 
 PROGRAMS: Final = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
@@ -40,7 +40,7 @@ def add_embedded(root: NodeRoot, processes: RunningProcesses, program: str) -> R
     """Add the programs embedded in `program` (`k3s`) to `processes`; no change if the layout embeds none."""
     if not program:
         return processes
-    programs: dict[str, Process] = {}
+    programs: dict[str, HostProcess] = {}
     why = "its log does not say how it was started"
     try:
         host = _find_host(processes, program)
@@ -52,7 +52,7 @@ def add_embedded(root: NodeRoot, processes: RunningProcesses, program: str) -> R
     return msgspec.structs.replace(processes, processes=(*processes.processes, *programs.values()), hidden=hidden)
 
 
-def _find_host(processes: RunningProcesses, program: str) -> Process:
+def _find_host(processes: RunningProcesses, program: str) -> HostProcess:
     """Return the process that embeds the others. Raises HostReadError if it is not unique."""
     matches = [process for process in processes.list_on_node(program) if _TASKS.intersection(process.words[1:2])]
     matches = [process for process in matches if process.uid == 0] or matches
@@ -65,7 +65,7 @@ def _find_host(processes: RunningProcesses, program: str) -> Process:
     )
 
 
-def _parse_log(programs: dict[str, Process], host: Process, lines: Iterator[str]) -> None:
+def _parse_log(programs: dict[str, HostProcess], host: HostProcess, lines: Iterator[str]) -> None:
     """Parse the programs in a log into `programs`, as far as it can be read. Raises HostReadError.
 
     The first entry of each program counts: K3s starts each once, before it accepts requests.
@@ -80,7 +80,7 @@ def _parse_log(programs: dict[str, Process], host: Process, lines: Iterator[str]
             return
 
 
-def _read_log(root: NodeRoot, processes: RunningProcesses, host: Process) -> Generator[str, None, None]:
+def _read_log(root: NodeRoot, processes: RunningProcesses, host: HostProcess) -> Generator[str, None, None]:
     """Yield the log lines of a process since its start, from the target of its standard error. Raises HostReadError."""
     try:
         parent, started = _read_start(root, host.pid)
@@ -105,7 +105,7 @@ def _read_log(root: NodeRoot, processes: RunningProcesses, host: Process) -> Gen
             raise HostReadError(f"its log was not read: {path}: {error}") from None
 
 
-def _list_log_files(root: NodeRoot, processes: RunningProcesses, host: Process, parent: int) -> list[str]:
+def _list_log_files(root: NodeRoot, processes: RunningProcesses, host: HostProcess, parent: int) -> list[str]:
     """Return the open files of the process that reads the output of `host`. Raises HostReadError."""
     logger = next((process for process in processes.processes if process.pid == parent), None)
     if logger is None or logger.program != host.program or logger.words[1:2] != (_LOGGER,):

@@ -8,7 +8,7 @@ from typing import Any, Final
 from kubekeep.sources.host.configuration import format_configuration, merge
 from kubekeep.sources.host.document import HostDocument, HostNode
 from kubekeep.sources.host.layout import UNIT_FOLDERS
-from kubekeep.sources.host.processes import Process
+from kubekeep.sources.host.processes import HostProcess
 from kubekeep.sources.host.root import HostReadError, MissingFileError
 
 _KINDS: Final = frozenset({"KubeletConfiguration"})
@@ -21,7 +21,7 @@ _MOST_DROP_INS: Final = 200
 def collect_kubelet(node: HostNode) -> HostDocument:
     """Collect the document about the kubelet."""
     document = HostDocument("KubeletInfo", node.name)
-    process: Process | None = None
+    process: HostProcess | None = None
     try:
         process = node.running.find("kubelet", contained=False)
     except HostReadError as error:
@@ -45,7 +45,7 @@ def collect_kubelet(node: HostNode) -> HostDocument:
     return document
 
 
-def _configuration(document: HostDocument, node: HostNode, process: Process) -> dict[str, Any]:
+def _configuration(document: HostDocument, node: HostNode, process: HostProcess) -> dict[str, Any]:
     """Return the effective configuration from the files of the kubelet; {} if one cannot be read."""
     path, folder = process.get_flag("config"), process.get_flag("config-dir")
     base = document.add_configuration("configFile", node.files, path, _KINDS) if path else {}
@@ -105,7 +105,7 @@ def _walk_folder(node: HostNode, folder: str) -> tuple[list[str], dict[str, str]
 
 
 def _find_authority(
-    node: HostNode, process: Process | None, configuration: dict[str, Any]
+    node: HostNode, process: HostProcess | None, configuration: dict[str, Any]
 ) -> tuple[str, tuple[str, ...]]:
     """Return the path of the CA file for client certificates, and the usual paths if the process is unknown."""
     if process is None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from kubekeep.sources.host.document import HostDocument, HostNode
 from kubekeep.sources.host.files import NodeFiles
-from kubekeep.sources.host.processes import Process
+from kubekeep.sources.host.processes import HostProcess
 from kubekeep.sources.host.root import HostReadError, MissingFileError
 
 _BYTES: Final = 1 << 20
@@ -38,7 +38,7 @@ _ROW: Final = re.compile(rf"\s*\d+: ({_HEX}):([0-9A-F]{{4}}) ({_HEX}):([0-9A-F]{
 def collect_kube_proxy(node: HostNode) -> Iterator[HostDocument | dict[str, Any]]:
     """Yield the document about kube-proxy, and its configuration file as an object if it runs."""
     document = HostDocument("KubeProxyInfo", node.name)
-    process: Process | None = None
+    process: HostProcess | None = None
     try:
         process = node.running.find("kube-proxy")
     except HostReadError as error:

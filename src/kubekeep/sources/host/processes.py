@@ -25,7 +25,7 @@ _NEXT: Final = re.compile(r"--[a-z][\w.-]*(?:=.*)?", re.DOTALL)
 _CONSTANTS: Final = frozenset({"", "true", "false", "t", "f", "1", "0"})
 
 
-class Process(msgspec.Struct, frozen=True, kw_only=True):
+class HostProcess(msgspec.Struct, frozen=True, kw_only=True):
     """A process: the words of its command line; `contained` if it has its own PID namespace, as containers do.
 
     `network` identifies its network namespace; empty if access is denied.
@@ -65,11 +65,11 @@ class NotRunningError(HostReadError):
 class RunningProcesses(msgspec.Struct, frozen=True):
     """All visible processes, and the reason that others are missing; `hidden` has reasons by program."""
 
-    processes: tuple[Process, ...]
+    processes: tuple[HostProcess, ...]
     problem: str = ""
     hidden: Mapping[str, str] = {}
 
-    def find(self, program: str, *, contained: bool | None = None) -> Process:
+    def find(self, program: str, *, contained: bool | None = None) -> HostProcess:
         """Return the process of a program, in a container or not if required. Raises HostReadError if it is not unique.
 
         Only processes in the network of the node count, if that is known, and of several with different command lines
@@ -89,7 +89,7 @@ class RunningProcesses(msgspec.Struct, frozen=True):
             raise HostReadError(f"{len(matches)} processes are called {program}, with different command lines")
         return matches[0]
 
-    def list_on_node(self, program: str) -> list[Process]:
+    def list_on_node(self, program: str) -> list[HostProcess]:
         """Return the processes of a program in the network of the node, if that is known."""
         own = next((process.network for process in self.processes if process.pid == 1), "")
         return [
@@ -141,7 +141,7 @@ def mask_words(words: Iterable[str]) -> list[str]:
     return masked
 
 
-def _differ(processes: Iterable[Process]) -> bool:
+def _differ(processes: Iterable[HostProcess]) -> bool:
     return len({process.words for process in processes}) > 1
 
 
@@ -149,7 +149,7 @@ def _is_secret(flag: str) -> bool:
     return any(pattern.fullmatch(flag) for pattern in (SECRET_FLAG, _KEYS, _HEADERS))
 
 
-def _read_processes(root: NodeRoot, numbers: Iterable[int]) -> Iterator[Process]:
+def _read_processes(root: NodeRoot, numbers: Iterable[int]) -> Iterator[HostProcess]:
     for pid in numbers:
         try:
             words = _split_words(root.read_text(f"/proc/{pid}/cmdline", _LINE))
@@ -165,7 +165,7 @@ def _read_processes(root: NodeRoot, numbers: Iterable[int]) -> Iterator[Process]
             network = root.read_link(f"/proc/{pid}/ns/net")
         except HostReadError:
             network = ""
-        yield Process(
+        yield HostProcess(
             pid=pid,
             words=words or ("",),
             contained=len(status.get("NSpid", "").split()) > 1,
