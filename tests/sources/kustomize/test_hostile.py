@@ -91,6 +91,7 @@ def test_remote_files_are_refused(text: str, tmp_path: Path) -> None:
 
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
+    """Return a local server socket that records connection attempts."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.2)
         yield server

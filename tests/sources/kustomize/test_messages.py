@@ -29,6 +29,7 @@ FRAGMENTS = ("error: ", "Error: ", "accumulating resources: ", "accumulation err
 
 @pytest.fixture(scope="module")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """Return the build of an overlay on a base with a missing file."""
     root = write_tree(tmp_path_factory.mktemp("tree"), FILES).resolve()
     files = SourceFiles(DEFAULT_LIMITS)
     graph = build_graph(str(root / "over"), files, max_bytes=1_000_000, allow_helm=False)
@@ -36,6 +37,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
 
 
 def shorten(build: Build, text: str) -> str:
+    """Return location and message for an error text; ROOT stands for the tree's folder."""
     root = str(Path(build.node.folder).parent)
     result = ProcessResult(1, b"", text.replace("ROOT", root).encode())
     location, message = describe_failure(result, build)

@@ -100,14 +100,17 @@ def modules(folder: Path, **files: str) -> list[Resource | Unread]:
 
 
 def objects(results: list[Resource | Unread]) -> list[dict[str, Any]]:
+    """Return the objects among results."""
     return [result.object for result in results if isinstance(result, Resource)]
 
 
 def unread(results: list[Resource | Unread]) -> list[str]:
+    """Return location and message of each problem among results."""
     return [f"{result.location} {result.message}" for result in results if isinstance(result, Unread)]
 
 
 def locate(resource: Resource, path: str) -> str:
+    """Return the location of a path in a resource as text."""
     return str(resource.locate(parse_path(path)))
 
 

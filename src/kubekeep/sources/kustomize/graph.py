@@ -103,6 +103,7 @@ class _GraphBuilder:
         self._pending: list[tuple[str, int, bool]] = []
 
     def run(self, folder: str) -> KustomizationGraph:
+        """Visit kustomizations depth first until the first refusal."""
         self._pending.append((folder, 0, False))
         while self._pending and not self._graph.refusals:
             self._visit(*self._pending.pop())

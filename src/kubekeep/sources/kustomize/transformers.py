@@ -398,6 +398,7 @@ class _TransformerReader:
         self._files = files
 
     def read(self) -> Iterator[Transformer]:
+        """Yield the transformers in the order of kustomize."""
         root = SourcePath(self._node.document)
         for entry in root.child("patchesStrategicMerge").entries():
             yield from map(PatchTransformer, self._documents(entry))
