@@ -24,7 +24,7 @@ from kubekeep.sources.helm import rendering
 from kubekeep.sources.helm.reader import ChartReader
 from kubekeep.sources.helm.trace import ChartTexts, Instrumentation, instrument
 from kubekeep.sources.options import HelmOptions
-from kubekeep.sources.walk import Kind, Root
+from kubekeep.sources.source import Root
 
 RUNS = 5
 
@@ -39,7 +39,7 @@ def paths(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | 
 
 def once(folder: Path, helm: str | None, *, traced: bool) -> float:
     """Return the seconds to render all charts in `folder`, and to locate every path if `traced`."""
-    roots = [Root(Kind.CHART, str(chart), chart.name, str(folder)) for chart in sorted(folder.iterdir())]
+    roots = [Root("helm", str(chart), chart.name, str(folder)) for chart in sorted(folder.iterdir())]
     started = time.perf_counter()
     with (
         mock.patch.object(rendering, "instrument", instrument if traced else skip_instrumentation),

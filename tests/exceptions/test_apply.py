@@ -15,8 +15,9 @@ from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.exception import ExceptionStatus
 from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.location import Location
-from kubekeep.model.resource import FileType, Resource, Source
+from kubekeep.model.resource import Resource, Source
 from kubekeep.posture.select import find_controls, select
+from kubekeep.sources.manifests.source import YAML
 
 NOW = dt.datetime(2026, 11, 25, tzinfo=dt.UTC)
 VALUES = {
@@ -35,7 +36,7 @@ PATTERNS = {
 
 def resource(kind: str, namespace: str, name: str, team: str) -> Resource:
     metadata = {"name": name, "namespace": namespace, "labels": {"team": team}}
-    source = Source("all.yaml", "/srv", FileType.YAML, 0)
+    source = Source("all.yaml", "/srv", YAML, 0)
     return Resource({"apiVersion": "v1", "kind": kind, "metadata": metadata}, source)
 
 

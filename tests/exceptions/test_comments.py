@@ -6,8 +6,9 @@ import datetime as dt
 
 import pytest
 
-from kubekeep.exceptions.inline.comments import CommentSyntax, SuppressionComment, find_comments
+from kubekeep.exceptions.inline.comments import SuppressionComment, find_comments
 from kubekeep.model.location import line_starts
+from kubekeep.model.resource import CommentSyntax
 from kubekeep.sources import yaml_text
 from kubekeep.sources.tree import DEFAULT_LIMITS, Document
 

@@ -11,12 +11,13 @@ from kubekeep.model.control import Control
 from kubekeep.model.exception import AppliedException, ExceptionSource, ExceptionStatus
 from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.location import Location, Position, Region
-from kubekeep.model.resource import FileType, Resource, Source
+from kubekeep.model.resource import Resource, Source
+from kubekeep.sources.manifests.source import YAML
 
 
 def test_what_is_waived_already_keeps_its_waiver() -> None:
     place = Region(Position(1, 1), Position(1, 9))
-    source = Source("a.yaml", "/", FileType.YAML, 0)
+    source = Source("a.yaml", "/", YAML, 0)
     given = AppliedException(name="theirs", source=ExceptionSource.FILE)
     evidence = Evidence("spec", exists=True, location=Location("a.yaml", place), exception=given)
     result = ResourceResult(Resource({"kind": "Pod"}, source), {"privileged": Verdict(Status.PASSED, (evidence,))})

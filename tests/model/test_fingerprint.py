@@ -8,13 +8,14 @@ import pytest
 
 from kubekeep.model.fingerprint import Identity, evidence_fingerprint, fingerprint, format_stable_path
 from kubekeep.model.redaction import redact
-from kubekeep.model.resource import FileType, Resource, Source
+from kubekeep.model.resource import Resource, Source
+from kubekeep.sources.manifests.source import YAML
 
 SECRET = "h7Zq-planted"  # noqa: S105 - a value to look for, no secret
 
 
 def pod(*containers: dict[str, Any], version: str = "v1", file: str = "a.yaml") -> Resource:
-    source = Source(file, "/srv", FileType.YAML, 0)
+    source = Source(file, "/srv", YAML, 0)
     metadata = {"name": "web", "namespace": "shop"}
     return Resource(
         {"apiVersion": version, "kind": "Pod", "metadata": metadata, "spec": {"containers": list(containers)}}, source

@@ -23,7 +23,10 @@ from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verd
 from kubekeep.model.framework import Framework
 from kubekeep.model.git import Commit
 from kubekeep.model.location import Location, Position, Region, Setting
-from kubekeep.model.resource import FileType, RenderOrigin, Resource, Source
+from kubekeep.model.resource import RenderOrigin, Resource, Source
+from kubekeep.sources.helm.source import HELM
+from kubekeep.sources.kustomize.source import KUSTOMIZE
+from kubekeep.sources.manifests.source import YAML
 
 BASE = "/srv/shop"
 PLANTED = "kept-secret-4711"
@@ -41,7 +44,7 @@ def region(line: int, column: int, end_column: int) -> Region:
 
 def resource(api: str, kind: str, name: str, file: str, number: int = 0, **fields: Any) -> Resource:
     metadata = {"name": name, "namespace": fields.pop("namespace", "default")}
-    source = Source(path=file, base=BASE, file_type=FileType.YAML, document=number)
+    source = Source(path=file, base=BASE, file_type=YAML, document=number)
     return Resource({"apiVersion": api, "kind": kind, "metadata": metadata, **fields}, source)
 
 
@@ -157,7 +160,7 @@ def rendered() -> ResourceResult:
     origin = RenderOrigin("chart", chart="shop", subchart="cache", values=("values-prod.yaml",))
     plain = deployment("cache", template)
     assert plain.source is not None
-    source = msgspec.structs.replace(plain.source, file_type=FileType.HELM, origin=origin)
+    source = msgspec.structs.replace(plain.source, file_type=HELM, origin=origin)
     settings = (
         Setting("cache.securityContext.privileged", "chart/values.yaml", region(14, 5, 21)),
         Setting("cache.debug", "--set"),
@@ -179,7 +182,7 @@ def built() -> ResourceResult:
     """Return a workload that an overlay builds from a base."""
     plain = deployment("web", "overlays/prod")
     assert plain.source is not None
-    source = msgspec.structs.replace(plain.source, file_type=FileType.KUSTOMIZE, origin=RenderOrigin("overlays/prod"))
+    source = msgspec.structs.replace(plain.source, file_type=KUSTOMIZE, origin=RenderOrigin("overlays/prod"))
     moment = dt.datetime(2026, 3, 1, 9, 30, tzinfo=dt.timezone(dt.timedelta(hours=2)))
     commit = Commit("4f2a" * 10, f"Ann {HOSTILE}", "ann@example.com", moment, f"Open it {HOSTILE}")
     patched = msgspec.structs.replace(privileged("overlays/prod/patch.yaml", 12, 1), commit=commit)

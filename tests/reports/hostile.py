@@ -10,7 +10,8 @@ from kubekeep.model.assessment import Assessment, ControlSummary, ResourceResult
 from kubekeep.model.cluster import ClusterFacts
 from kubekeep.model.finding import Evidence, Reason, Status, Verdict
 from kubekeep.model.location import Location
-from kubekeep.model.resource import FileType, Resource, Source
+from kubekeep.model.resource import Resource, Source
+from kubekeep.sources.manifests.source import YAML
 
 TAME = "a_b"
 """Harmless text, for comparison."""
@@ -48,7 +49,7 @@ def tainted(assessment: Assessment, text: str, path: str) -> Assessment:
     It has one resource with one failed control.
     """
     metadata = {"name": text, "namespace": text, "annotations": {text: text}}
-    source = Source(path=text, base=f"/{text}", file_type=FileType.YAML, document=0)
+    source = Source(path=text, base=f"/{text}", file_type=YAML, document=0)
     resource = Resource({"apiVersion": f"{text}/v1", "kind": text, "metadata": metadata}, source)
     evidence = (
         Evidence(path, exists=True, location=Location(text), fix=json.dumps(text), message=text),

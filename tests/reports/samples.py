@@ -26,8 +26,9 @@ from kubekeep.model.exception import AppliedException, ExceptionSource, Exceptio
 from kubekeep.model.finding import PASSED, Evidence, Excerpt, Status, Verdict
 from kubekeep.model.git import GitRepository
 from kubekeep.model.location import Location, Position, Region
-from kubekeep.model.resource import FileType, Resource, Source
+from kubekeep.model.resource import Resource, Source
 from kubekeep.model.severity import Severity
+from kubekeep.sources.manifests.source import YAML
 
 HOSTILE: Final = "</script><img src=x onerror=alert(1)>&amp;<!--{{7*7}}"
 EXCEPTION: Final = AppliedException(
@@ -115,7 +116,7 @@ def many(assessment: Assessment, count: int) -> Assessment:
     def result(number: int) -> ResourceResult:
         file = f"teams/team-{number % 100}/app-{number}.yaml"
         metadata = {"name": f"app-{number}", "namespace": f"team-{number % 100}"}
-        source = Source(path=file, base="/srv/shop", file_type=FileType.YAML, document=0)
+        source = Source(path=file, base="/srv/shop", file_type=YAML, document=0)
         kind = "Deployment" if number % 3 else "StatefulSet"
         resource = Resource({"apiVersion": "apps/v1", "kind": kind, "metadata": metadata}, source)
         region = Region(Position(20 + number % 40, 9), Position(20 + number % 40, 29))

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kubekeep.sources.archive import ArchiveError, ArchiveLimits, is_archive, is_chart, unpacked
-from kubekeep.sources.walk import Skipped
+from kubekeep.model.assessment import Unread
+from kubekeep.model.location import Location
+from kubekeep.sources.archive.unpack import ArchiveError, ArchiveLimits, is_archive, is_chart, unpacked
 from tests.sources.packing import POD, entry, pack_zip, tar
 
 FILES = {"pod.yaml": POD, "deploy/app.json": b"{}", "deploy/empty": b"", "deploy/a b/\u00e9.yaml": b"\xff\x00" * 70_000}
@@ -116,9 +117,9 @@ def test_what_is_left_out_is_told(tmp_path: Path) -> None:
         with unpacked(str(file), ArchiveLimits(file=1000)) as found:
             assert set(content(Path(found.folder))) == {"in.zip", "b.tgz", "c.tgz", "d"}
             assert found.skipped == (
-                Skipped("big.yaml", "larger than 1000 bytes: not read"),
-                Skipped("in.zip", "an archive in an archive: not opened"),
-                Skipped("c.tgz", "an archive in an archive: not opened"),
+                Unread(Location("big.yaml"), "larger than 1000 bytes: not read"),
+                Unread(Location("in.zip"), "an archive in an archive: not opened"),
+                Unread(Location("c.tgz"), "an archive in an archive: not opened"),
             )
 
 

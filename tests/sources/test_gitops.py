@@ -9,10 +9,9 @@ import pytest
 
 from kubekeep.model.assessment import Unread
 from kubekeep.model.resource import Resource
-from kubekeep.sources import walk
-from kubekeep.sources.applications import Elsewhere
-from kubekeep.sources.gitops import Follow, Found, Kind, Root, follow, same_repository
-from kubekeep.sources.manifests import read_file
+from kubekeep.sources.gitops.follow import Elsewhere, Follow, Found, Kind, ScannedRepository, follow, same_repository
+from kubekeep.sources.manifests.read import read_file
+from kubekeep.sources.source import Root
 from kubekeep.sources.tree import DEFAULT_LIMITS
 
 REMOTE = "https://git.example/team/shop.git"
@@ -68,11 +67,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def followed(here: Path, text: str, remote: str = REMOTE) -> list[Found]:
     """What the applications of a file lead to."""
     (here / "app.yaml").write_text(text)
-    return list(follow(_resources(), [Root(str(here), remote)]))
+    return list(follow(_resources(), [ScannedRepository(str(here), remote)]))
 
 
 def _resources() -> Iterator[Resource]:
-    for item in read_file(walk.Root(walk.Kind.FILE, "app.yaml", "app.yaml", str(Path.cwd())), DEFAULT_LIMITS):
+    for item in read_file(Root("manifests", "app.yaml", "app.yaml", str(Path.cwd())), DEFAULT_LIMITS):
         assert isinstance(item, Resource)
         yield item
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from kubekeep.sources.archive import ArchiveError, ArchiveLimits, unpacked
+from kubekeep.sources.archive.unpack import ArchiveError, ArchiveLimits, unpacked
 from tests.sources.packing import POD, block, entry, header, overlapping_zip, pack_zip, patched, raw_tar, tar, zip_entry
 
 SMALL = ArchiveLimits(bytes=4 << 20, free=1 << 20, entries=1000, file=1 << 16)

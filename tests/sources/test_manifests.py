@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from kubekeep.model.assessment import Unread
-from kubekeep.model.resource import FileType, Resource
+from kubekeep.model.resource import Resource
 from kubekeep.sources.inputs import read
+from kubekeep.sources.manifests.source import JSON, YAML
 
 POD = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {}\n"
 
@@ -97,10 +98,10 @@ def test_a_path_that_does_not_exist(here: Path) -> None:
 def test_standard_input() -> None:
     resource = only(pod("a"))
     assert resource.source is not None
-    assert (resource.source.path, resource.source.file_type) == ("<stdin>", FileType.YAML)
+    assert (resource.source.path, resource.source.file_type) == ("<stdin>", YAML)
     resource = only('{"apiVersion": "v1", "kind": "Pod"}')
     assert resource.source is not None
-    assert resource.source.file_type is FileType.JSON
+    assert resource.source.file_type is JSON
     assert [_shown(item) for item in read(["-"])] == ["<stdin> there is no standard input"]
 
 

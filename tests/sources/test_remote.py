@@ -27,8 +27,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from kubekeep.sources.connection import Connection, check_redirect
-from kubekeep.sources.remote import RemoteError, RemoteLimits, fetch, is_url
+from kubekeep.sources.remote.connection import Connection, check_redirect
+from kubekeep.sources.remote.fetch import RemoteError, RemoteLimits, fetch
+from kubekeep.sources.remote.source import SOURCE
 from tests.sources.packing import POD
 
 SMALL = RemoteLimits(manifest=1 << 16, archive=1 << 18, seconds=1)
@@ -411,12 +412,14 @@ def test_a_page_of_github_names_its_file(server: str, monkeypatch: pytest.Monkey
 
 
 def test_what_is_a_url() -> None:
-    assert is_url("https://a/b.yaml")
-    assert is_url("HTTP://a")
-    assert not any(map(is_url, ["a.yaml", "http:/a", "./https://a", "git@host:a", "file:///a", "C:\\a"]))
+    assert SOURCE.matches_address("https://a/b.yaml")
+    assert SOURCE.matches_address("HTTP://a")
+    assert not any(
+        map(SOURCE.matches_address, ["a.yaml", "http:/a", "./https://a", "git@host:a", "file:///a", "C:\\a"])
+    )
 
 
 def test_what_fetches_is_loaded_only_to_fetch() -> None:
-    script = "import sys; import kubekeep.sources.remote; print('httpx2' in sys.modules)"
+    script = "import sys; import kubekeep.sources.remote.fetch; print('httpx2' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert said == "False\n"

@@ -15,8 +15,8 @@ from typing import Any, Final
 from kubekeep.config.file import Configuration, describe_type
 from kubekeep.model.location import Path
 from kubekeep.model.text import json_text
+from kubekeep.sources.helm.source import CHART
 from kubekeep.sources.options import ChartValues
-from kubekeep.sources.walk import CHART
 
 CHARTS: Final = "charts"
 VALUES: Final = "values"

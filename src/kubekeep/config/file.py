@@ -23,7 +23,7 @@ from kubekeep.model.errors import KubekeepError
 from kubekeep.model.location import Path, Position, SourceMap, line_starts
 from kubekeep.model.paths import display_path, error_reason
 from kubekeep.model.text import visible
-from kubekeep.sources.manifests import opened
+from kubekeep.sources.manifests.read import open_file
 from kubekeep.sources.tree import LAST_WINS, Document, Limits, Problem
 from kubekeep.sources.yaml_text import documents
 
@@ -149,7 +149,7 @@ def _read_text(path: str, *, named: bool) -> str:
     try:
         if not (named or _is_inside(path, os.path.realpath(os.path.dirname(path)))):
             raise _make_error(path, "a symbolic link out of its folder: not read")
-        with opened(path) as stream:
+        with open_file(path) as stream:
             content = stream.read(_LIMITS.bytes + 1)
     except OSError as error:
         raise _make_error(path, error_reason(error)) from error

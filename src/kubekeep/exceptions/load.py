@@ -28,7 +28,7 @@ from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
 from kubekeep.posture.select import Selection
 from kubekeep.sources import json_text, yaml_text
-from kubekeep.sources.manifests import opened
+from kubekeep.sources.manifests.read import open_file
 from kubekeep.sources.objects import Found, objects
 from kubekeep.sources.tree import LAST_WINS, Document, Limits, Problem
 
@@ -83,7 +83,7 @@ def read_exceptions(path: str) -> tuple[PolicyException, ...]:
     """Read a file: a list of Kubescape policies, single policies, or custom resources. Raises ExceptionsError."""
     shown = display_path(path)
     try:
-        with opened(path) as stream:
+        with open_file(path) as stream:
             data = stream.read(_LIMITS.bytes + 1)
     except (OSError, ValueError) as error:
         why = error_reason(error) if isinstance(error, OSError) else str(error)

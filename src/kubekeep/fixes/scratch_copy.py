@@ -17,8 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from kubekeep.sources.manifests.source import EXTENSIONS
 from kubekeep.sources.tree import MAXIMUM_BYTES
-from kubekeep.sources.walk import EXTENSIONS
 
 
 class ScratchCopy:

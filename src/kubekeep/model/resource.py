@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import functools
 import sys
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 import msgspec
@@ -36,14 +37,36 @@ def format_name(kind: str, namespace: str, name: str) -> str:
     return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
 
 
-class FileType(enum.StrEnum):
-    """Kind of source of an object, with the terms of reports."""
+class CommentSyntax(enum.Enum):
+    """Syntax of the comments in a file."""
 
     YAML = "YAML"
-    JSON = "JSON"
-    HELM = "Helm Chart"
-    KUSTOMIZE = "Kustomize Directory"
+    TEMPLATE = "a template of YAML"
     TERRAFORM = "Terraform"
+
+
+class FileType(msgspec.Struct, frozen=True):
+    """Kind of source that a resource was read from, declared by the folder of the source.
+
+    name: `fileType` in reports. origin: noun for the origin of its resources, as "chart". is_template: files are
+    templates or programs, so that a value without a setting of its own cannot be edited. shares_files: several origins
+    may build resources from one file, so that reports name the origin. fixed_files: names of files whose values cannot
+    be edited. comments: comment syntax by file extension, "" for all others; YAML where there is none.
+    fields: names of further fields in JSON reports with their content: `file`, `line`, or a field of `RenderOrigin`.
+    """
+
+    name: str
+    origin: str = ""
+    is_template: bool = False
+    shares_files: bool = False
+    fixed_files: tuple[str, ...] = ()
+    comments: tuple[tuple[str, CommentSyntax], ...] = ()
+    fields: tuple[tuple[str, str], ...] = ()
+
+    def comment_syntax(self, file: str) -> CommentSyntax:
+        """Return the syntax of comments in a file, by its extension."""
+        by_extension = dict(self.comments)
+        return by_extension.get(PurePosixPath(file).suffix) or by_extension.get("", CommentSyntax.YAML)
 
 
 class RenderOrigin(msgspec.Struct, frozen=True):

@@ -1,1 +1,4 @@
-"""IN: where objects come from. Each module turns one kind of source into `Resource` values; none of them assesses."""
+"""IN: where resources come from. Each folder is one kind of source and registers itself with a module `source`.
+
+`registry` finds these modules; adding a source changes no file outside its folder. Never evaluates controls.
+"""

@@ -12,7 +12,10 @@ from kubekeep.fixes.edits.target import EditTarget, find_target
 from kubekeep.fixes.edits.text import edit
 from kubekeep.model.location import Location, Path, Position, Region, Setting, parse_path
 from kubekeep.model.resource import FileType, RenderOrigin, Resource, Source
+from kubekeep.sources.helm.source import HELM
 from kubekeep.sources.inputs import read
+from kubekeep.sources.kustomize.source import KUSTOMIZE
+from kubekeep.sources.terraform.source import TERRAFORM
 
 VALUES = """\
 image:
@@ -86,7 +89,7 @@ def reading(name: str) -> ParsedText:
 )
 def test_values_of_a_chart(key: str, text: str, nth: int, path: str, target: str) -> None:
     spec = {"c": {"privileged": True}, "empty": {}}
-    resource = made(FileType.HELM, templated(key, text, nth), spec)
+    resource = made(HELM, templated(key, text, nth), spec)
     found = find_target(resource, parse_path(path), reading)
     assert found == EditTarget("values.yaml", 0, parse_path(target))
     assert edit(reading("values.yaml"), [Change(0, found.path, 1)]).refused == {}
@@ -95,17 +98,17 @@ def test_values_of_a_chart(key: str, text: str, nth: int, path: str, target: str
 def test_a_patch_or_base() -> None:
     container = {"securityContext": {"privileged": True}}
     spec = {"template": {"spec": {"containers": [{}, container]}}}
-    existing = made(FileType.KUSTOMIZE, place("patch.yaml", "privileged: true"), spec)
+    existing = made(KUSTOMIZE, place("patch.yaml", "privileged: true"), spec)
     path = parse_path("spec.template.spec.containers[1].securityContext.privileged")
     assert find_target(existing, path, reading).path == parse_path(
         "spec.template.spec.containers[0].securityContext.privileged"
     )
-    missing = made(FileType.KUSTOMIZE, place("patch.yaml", "securityContext"), spec)
+    missing = made(KUSTOMIZE, place("patch.yaml", "securityContext"), spec)
     path = parse_path("spec.template.spec.containers[1].securityContext.runAsNonRoot")
     assert find_target(missing, path, reading).path == parse_path(
         "spec.template.spec.containers[0].securityContext.runAsNonRoot"
     )
-    whole = made(FileType.KUSTOMIZE, place("patch.yaml", "name: web"), spec)
+    whole = made(KUSTOMIZE, place("patch.yaml", "name: web"), spec)
     path = parse_path("spec.template.spec.containers[0].securityContext.runAsNonRoot")
     assert find_target(whole, path, reading).path == parse_path(
         "spec.template.spec.containers[0].securityContext.runAsNonRoot"
@@ -113,7 +116,7 @@ def test_a_patch_or_base() -> None:
 
 
 def test_an_operation_of_a_json_patch() -> None:
-    resource = made(FileType.KUSTOMIZE, place("operations.yaml", "value: true"), {"hostNetwork": True})
+    resource = made(KUSTOMIZE, place("operations.yaml", "value: true"), {"hostNetwork": True})
     assert find_target(resource, ("spec", "hostNetwork"), reading) == EditTarget("operations.yaml", 0, (0, "value"))
 
 
@@ -121,21 +124,21 @@ def test_an_operation_of_a_json_patch() -> None:
     ("kind", "location", "reason"),
     [
         (
-            FileType.HELM,
+            HELM,
             Location("templates/a.yaml", place("values.yaml", "tag").region),
             "a template writes it: templates",
         ),
-        (FileType.HELM, Location("t.yaml", None, Setting("c", "--set")), "it is set on the command line: --set c"),
-        (FileType.HELM, templated("image.tag", "tag:"), "a template makes it from values.yaml:3 image.tag"),
-        (FileType.HELM, templated("image.other", "tag:"), "values.yaml:3 image.other is not found there"),
-        (FileType.TERRAFORM, Location("main.tf"), "a template writes it: main.tf"),
+        (HELM, Location("t.yaml", None, Setting("c", "--set")), "it is set on the command line: --set c"),
+        (HELM, templated("image.tag", "tag:"), "a template makes it from values.yaml:3 image.tag"),
+        (HELM, templated("image.other", "tag:"), "values.yaml:3 image.other is not found there"),
+        (TERRAFORM, Location("main.tf"), "a template writes it: main.tf"),
         (
-            FileType.KUSTOMIZE,
+            KUSTOMIZE,
             Location("a/kustomization.yaml"),
             "the kustomization itself sets it: a/kustomization.yaml",
         ),
-        (FileType.KUSTOMIZE, Location("patch.yaml"), "its place in patch.yaml is not known"),
-        (FileType.KUSTOMIZE, place("patch.yaml", "kind:"), "which does not say it as it is"),
+        (KUSTOMIZE, Location("patch.yaml"), "its place in patch.yaml is not known"),
+        (KUSTOMIZE, place("patch.yaml", "kind:"), "which does not say it as it is"),
     ],
 )
 def test_what_no_text_can_change(kind: FileType, location: Location, reason: str) -> None:

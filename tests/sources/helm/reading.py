@@ -15,8 +15,8 @@ from kubekeep.sources.helm.limits import DEFAULT_CHART_LIMITS, ChartLimits
 from kubekeep.sources.helm.reader import ChartReader
 from kubekeep.sources.objects import Found, objects
 from kubekeep.sources.options import ChartValues, HelmOptions
+from kubekeep.sources.source import Root
 from kubekeep.sources.tree import DEFAULT_LIMITS
-from kubekeep.sources.walk import Kind, Root
 
 CHARTS: Final = Path(__file__).parent / "charts"
 KUBERNETES: Final = "v1.34.0"
@@ -33,7 +33,7 @@ def read_chart(
     """Read a chart: its resources and unread inputs, with paths relative to `base`, the folder of the scan."""
     base = base or chart.parent
     with ChartReader(options, helm=helm, limits=limits) as charts:
-        results = list(charts.read([Root(Kind.CHART, str(chart), str(chart.relative_to(base)), str(base))]))
+        results = list(charts.read([Root("helm", str(chart), str(chart.relative_to(base)), str(base))]))
     return [result for result in results if isinstance(result, Resource)], [
         result for result in results if isinstance(result, Unread)
     ]

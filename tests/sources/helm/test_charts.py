@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from kubekeep.model.location import Position, Region
-from kubekeep.model.resource import FileType, RenderOrigin
+from kubekeep.model.resource import RenderOrigin
 from kubekeep.sources.helm.reader import ChartReader
+from kubekeep.sources.helm.source import HELM
 from kubekeep.sources.options import ChartValues, HelmOptions
-from kubekeep.sources.walk import Kind, Root
+from kubekeep.sources.source import Root
 from tests.library.kubescape import SHARED
 from tests.sources.helm.reading import (
     CHARTS,
@@ -110,7 +111,7 @@ def test_resource_has_template_and_origin(renderer: str | None, tmp_path: Path) 
     assert store.source is not None
     assert store.source.path == "charts/shop/charts/broker/charts/store/templates/claim.yaml"
     assert store.source.base == str(CHARTS.parent)
-    assert store.source.file_type is FileType.HELM
+    assert store.source.file_type is HELM
     assert store.source.origin == RenderOrigin("charts/shop", "shop", "store", (str(values),))
 
 
@@ -249,7 +250,7 @@ def test_failed_chart_does_not_stop_others(renderer: str | None, tmp_path: Path)
         folder = write_chart(
             tmp_path / f"c{number}", {"templates/a.yaml": text}, f"apiVersion: v2\nname: c{number}\nversion: 1.0.0\n"
         )
-        roots.append(Root(Kind.CHART, str(folder), folder.name, str(tmp_path)))
+        roots.append(Root("helm", str(folder), folder.name, str(tmp_path)))
 
     with ChartReader(OPTIONS, helm=renderer) as charts:
         outcomes = [

@@ -25,7 +25,7 @@ from kubekeep.sources.helm.limits import ChartLimits
 from kubekeep.sources.helm.reader import ChartReader
 from kubekeep.sources.helm.renderers import build_environment
 from kubekeep.sources.options import DEFAULT_RELEASE, HelmOptions
-from kubekeep.sources.walk import Kind, Root
+from kubekeep.sources.source import Root
 from tests.cluster.cluster import eventually
 from tests.sources.helm.reading import KUBERNETES, OPTIONS, build_options, read_chart, write_chart
 
@@ -90,7 +90,7 @@ def test_next_chart_is_rendered_after_kill(renderer: str | None, tmp_path: Path)
     for name in ("endless loop", "memory", "good"):
         template = TEMPLATES[name][0] if name in TEMPLATES else POD
         folder = write_chart(tmp_path / name.replace(" ", "-"), {"templates/t.yaml": template})
-        roots.append(Root(Kind.CHART, str(folder), folder.name, str(tmp_path)))
+        roots.append(Root("helm", str(folder), folder.name, str(tmp_path)))
 
     with ChartReader(OPTIONS, helm=renderer, limits=SMALL) as charts:
         results = list(charts.read(roots))
@@ -521,11 +521,11 @@ def test_ambiguous_file_names_are_rejected(name: str, renderer: str | None, tmp_
 
 
 def test_closing_reader_does_not_wait(renderer: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    good = Root(Kind.CHART, str(write_chart(tmp_path / "good", {"templates/t.yaml": POD})), "good", str(tmp_path))
+    good = Root("helm", str(write_chart(tmp_path / "good", {"templates/t.yaml": POD})), "good", str(tmp_path))
     endless = []
     for number in range(4):
         folder = write_chart(tmp_path / f"loop{number}", {"templates/t.yaml": TEMPLATES["endless loop"][0]})
-        endless.append(Root(Kind.CHART, str(folder), folder.name, str(tmp_path)))
+        endless.append(Root("helm", str(folder), folder.name, str(tmp_path)))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
     with ThreadPoolExecutor(1) as reader:

@@ -14,8 +14,8 @@ from kubekeep.sources import yaml_text
 from kubekeep.sources.kustomize.build import Kustomizations
 from kubekeep.sources.kustomize.documents import FILES
 from kubekeep.sources.kustomize.tool import KustomizeTool, find_tool
+from kubekeep.sources.source import Root
 from kubekeep.sources.tree import DEFAULT_LIMITS, Document
-from kubekeep.sources.walk import Kind, Root
 
 _TOOL: Final = find_tool(allow_helm=True)
 
@@ -39,15 +39,13 @@ def write_tree(root: Path, files: Mapping[str, str]) -> Path:
 def list_folders(root: Path) -> list[Root]:
     """Return all kustomizations of a tree, sorted by path."""
     kustomizations = sorted({path.parent for name in FILES for path in root.rglob(name)})
-    return [
-        Root(Kind.KUSTOMIZATION, str(path), path.relative_to(root).as_posix(), str(root)) for path in kustomizations
-    ]
+    return [Root("kustomize", str(path), path.relative_to(root).as_posix(), str(root)) for path in kustomizations]
 
 
 def build(root: Path, folder: str, reader: Kustomizations | None = None) -> list[Resource | Unread]:
     """Return the resources and problems of one kustomization."""
     reader = reader or Kustomizations()
-    return list(reader.read([Root(Kind.KUSTOMIZATION, str(root / folder), folder, str(root))]))
+    return list(reader.read([Root("kustomize", str(root / folder), folder, str(root))]))
 
 
 def resources(root: Path, folder: str, reader: Kustomizations | None = None) -> dict[str, Resource]:

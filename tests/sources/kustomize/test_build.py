@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from kubekeep.model.assessment import Unread
-from kubekeep.model.resource import FileType, RenderOrigin, Resource
+from kubekeep.model.resource import RenderOrigin, Resource
 from kubekeep.sources.kustomize.build import Kustomizations
+from kubekeep.sources.kustomize.source import KUSTOMIZE
 from tests.sources.kustomize.builds import build, build_with_kustomize, list_folders, resources, write_tree
 from tests.sources.kustomize.features import BUILT, CHART, TREES
 
@@ -45,7 +46,7 @@ def test_objects_have_kustomization_and_document_number(tmp_path: Path) -> None:
         ("prod", str(root), 1),
         ("prod", str(root), 2),
     ]
-    assert {source.file_type for source in sources if source} == {FileType.KUSTOMIZE}
+    assert {source.file_type for source in sources if source} == {KUSTOMIZE}
     assert {source.origin for source in sources if source} == {RenderOrigin("prod")}
 
 

@@ -10,7 +10,7 @@ import pytest
 from kubekeep.model.location import parse_path
 from kubekeep.model.resource import Resource
 from kubekeep.sources.kustomize.build import Kustomizations
-from kubekeep.sources.walk import Kind, Root
+from kubekeep.sources.source import Root
 from tests.sources.kustomize.builds import build_with_kustomize, describe_location, resources, write_tree
 from tests.sources.kustomize.features import BUILT, CHART, TREES
 
@@ -243,7 +243,7 @@ def test_chart_objects_are_located_at_their_entry(tmp_path: Path) -> None:
 def test_files_are_shown_relative_to_the_given_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = write_tree(tmp_path, TREES["overlays"])
     monkeypatch.chdir(root / "prod")
-    built = list(Kustomizations().read([Root(Kind.KUSTOMIZATION, ".", ".", str(root / "prod"))]))
+    built = list(Kustomizations().read([Root("kustomize", ".", ".", str(root / "prod"))]))
     locations = [resource.locate(parse_path("spec")) for resource in built if isinstance(resource, Resource)]
     shown = {location.file for location in locations if location}
     assert shown == {"../base/deployment.yaml", "../base/service.yaml", "config.json"}

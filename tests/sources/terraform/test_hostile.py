@@ -10,7 +10,8 @@ import pytest
 
 from kubekeep.model.assessment import Unread
 from kubekeep.model.resource import Resource
-from kubekeep.sources.terraform import files, read_module
+from kubekeep.sources.terraform import files
+from kubekeep.sources.terraform.read import read_module
 
 VALID = 'resource "kubernetes_namespace" "sound" {\n  metadata {\n    name = "sound"\n  }\n}\n'
 CONFIG = 'resource "kubernetes_config_map" "c" {{\n  metadata {{\n    name = "c"\n  }}\n  data = {{ v = {} }}\n}}\n'

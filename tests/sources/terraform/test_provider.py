@@ -10,7 +10,7 @@ from typing import Any, Final
 from kubekeep.model.assessment import Unread
 from kubekeep.model.location import Path as Steps
 from kubekeep.model.location import format_path
-from kubekeep.sources.terraform import read_module
+from kubekeep.sources.terraform.read import read_module
 
 HERE: Final = Path(__file__).parent / "provider"
 DEFAULTS: Final = {

@@ -10,9 +10,10 @@ import pytest
 
 from kubekeep.model.assessment import Unread
 from kubekeep.model.location import parse_path
-from kubekeep.model.resource import FileType, Resource
-from kubekeep.sources.terraform import read_module, read_modules
-from kubekeep.sources.walk import Kind, Root
+from kubekeep.model.resource import Resource
+from kubekeep.sources.source import Root
+from kubekeep.sources.terraform.read import read_module, read_modules
+from kubekeep.sources.terraform.source import TERRAFORM
 
 WEB = """\
 variable "image" {
@@ -155,7 +156,7 @@ def test_values_have_locations(tmp_path: Path) -> None:
     web = modules(tmp_path, main_tf=WEB)[1]
     assert isinstance(web, Resource)
     assert web.source is not None
-    assert (web.source.path, web.source.document, web.source.file_type) == ("main.tf", 1, FileType.TERRAFORM)
+    assert (web.source.path, web.source.document, web.source.file_type) == ("main.tf", 1, TERRAFORM)
     container = "spec.template.spec.containers[0]"
     snippets = {
         "": 'resource "kubernetes_deployment_v1"',
@@ -328,7 +329,7 @@ def test_child_module_is_not_a_root(tmp_path: Path) -> None:
     (tmp_path / "app" / "main.tf").write_text(CHILD)
     (tmp_path / "main.tf").write_text('module "a" {\n  source = "./app"\n  name = "n"\n  settings = {}\n}\n')
     base = str(tmp_path)
-    folders = [Root(Kind.TERRAFORM, str(tmp_path / "app"), "app", base), Root(Kind.TERRAFORM, base, ".", base)]
+    folders = [Root("terraform", str(tmp_path / "app"), "app", base), Root("terraform", base, ".", base)]
     assert [resource_object["metadata"]["name"] for resource_object in objects(list(read_modules(folders)))] == [
         "n-00",
         "n-01",

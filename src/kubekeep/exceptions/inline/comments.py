@@ -8,7 +8,6 @@ Opens no file and applies nothing: see `comment_text` and `suppressions`.
 from __future__ import annotations
 
 import datetime as dt
-import enum
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
@@ -29,6 +28,7 @@ from kubekeep.exceptions.inline.comment_text import (
     parse_comment_text,
 )
 from kubekeep.model.location import Position, Region, line_starts
+from kubekeep.model.resource import CommentSyntax
 
 _CLOSED: Final = re.compile(r"[ \t]*\*/.*")
 _OPENS: Final = re.compile(r"""(?:"[^"]*"|'[^']*'|[^\s"'#-][^#]*?)\s*:(?:\s+[&!]\S*)*\s*(?:\s#.*)?""")
@@ -50,14 +50,6 @@ _TRAILING: Final = (
 )
 _LONGEST: Final = 1000
 """Length from which a line is text without comments; patterns would take long on it."""
-
-
-class CommentSyntax(enum.Enum):
-    """Syntax of a file, which decides the form of its comments."""
-
-    YAML = "YAML"
-    TEMPLATE = "a template of YAML"
-    TERRAFORM = "Terraform"
 
 
 _MULTILINE_STARTS: Final = {

@@ -14,17 +14,17 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.exceptions.inline.comment_text import MARKER, PRODUCT, is_marked
-from kubekeep.exceptions.inline.comments import CommentSyntax, SuppressionComment, find_comments, has_aliases
+from kubekeep.exceptions.inline.comments import SuppressionComment, find_comments, has_aliases
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
 from kubekeep.model.exception import AppliedException, ExceptedFinding, ExceptionSource, ExceptionStatus, ExceptionUse
 from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.location import Location, Path, SourceMap, line_starts, parse_path
-from kubekeep.model.resource import FileType, Resource
+from kubekeep.model.resource import CommentSyntax, FileType, Resource
 from kubekeep.posture.select import Selection, UnknownNameError, find_controls
 from kubekeep.sources import yaml_text
 from kubekeep.sources.inputs import Inputs
-from kubekeep.sources.manifests import decode_text
+from kubekeep.sources.manifests.read import decode_text
 from kubekeep.sources.tree import DEFAULT_LIMITS, Document
 
 _MARKERS: Final = tuple(PRODUCT.encode(name) for name in ("UTF-8", "UTF-16-LE", "UTF-16-BE"))
@@ -56,8 +56,7 @@ def apply_suppressions(
         seen.add(key)
         path = source.path_of(file, resource)
         if path not in files:
-            is_chart = resource.source is not None and resource.source.file_type is FileType.HELM
-            files[path] = _read_file(file, path, source, is_chart=is_chart)
+            files[path] = _read_file(file, path, source, resource.source.file_type if resource.source else None)
     if not any(file.comments for file in files.values()):
         return list(results), ()
 
@@ -92,17 +91,18 @@ def _list_files(results: Sequence[ResourceResult]) -> Iterator[tuple[str, Resour
                         yield location.setting.file, resource
 
 
-def _read_file(file: str, path: str, source: Inputs, *, is_chart: bool = False) -> CommentedFile:
+def _read_file(file: str, path: str, source: Inputs, file_type: FileType | None = None) -> CommentedFile:
     """Read the suppression comments of a file."""
     text = None if file.endswith(".json") else _decode_marked(source.content(path))
     if text is None:
         return CommentedFile(file)
-    if file.endswith((".tf", ".tfvars")):
-        return CommentedFile(file, find_comments(text, CommentSyntax.TERRAFORM))
+    syntax = CommentSyntax.YAML if file_type is None else file_type.comment_syntax(file)
+    if syntax is CommentSyntax.TERRAFORM:
+        return CommentedFile(file, find_comments(text, syntax))
     documents = list(yaml_text.documents(text, line_starts(text), DEFAULT_LIMITS))
     is_whole = all(document is None or isinstance(document, Document) for document in documents)
-    if is_chart and "{{" in text and not is_whole:
-        return CommentedFile(file, find_comments(text, CommentSyntax.TEMPLATE), has_aliases=has_aliases(text))
+    if syntax is CommentSyntax.TEMPLATE and "{{" in text and not is_whole:
+        return CommentedFile(file, find_comments(text, syntax), has_aliases=has_aliases(text))
     readable = [document for document in documents if isinstance(document, Document)]
     scalars = [span for document in readable for span in document.source_map.scalars()]
     return CommentedFile(

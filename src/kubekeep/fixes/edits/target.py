@@ -15,7 +15,6 @@ from kubekeep.fixes.edits.parsed_text import ParsedText
 from kubekeep.fixes.edits.syntax import Node, NodeKind
 from kubekeep.model.location import Location, Path, Position, has_path, parse_path, value_at
 from kubekeep.model.resource import FileType, Resource
-from kubekeep.sources.walk import KUSTOMIZATIONS
 
 
 class EditTarget(msgspec.Struct, frozen=True):
@@ -40,9 +39,9 @@ def find_target(resource: Resource, path: Path, read: Callable[[str], ParsedText
         return EditTarget(source.path, source.document, source.root + path)
     if location.setting is not None:
         return _find_setting(resource, path, location, read)
-    if source.file_type not in {FileType.KUSTOMIZE, FileType.YAML, FileType.JSON}:
+    if source.file_type.is_template:
         raise EditRefusedError(f"a template writes it: {location}")
-    return _find_traced(resource, path, location, read)
+    return _find_traced(resource, source.file_type, path, location, read)
 
 
 def _check_unchanged(resource: Resource, number: int, file: ParsedText) -> None:
@@ -77,10 +76,12 @@ def _count_taken_over(resource: Resource, path: Path, location: Location, reache
     return next((length for length in lengths if resource.locate(path[:length]) == location), len(path))
 
 
-def _find_traced(resource: Resource, path: Path, location: Location, read: Callable[[str], ParsedText]) -> EditTarget:
+def _find_traced(
+    resource: Resource, file_type: FileType, path: Path, location: Location, read: Callable[[str], ParsedText]
+) -> EditTarget:
     """Return the node of a base or patch that set the value, or a path below it."""
-    if location.file.replace("\\", "/").rpartition("/")[2] in KUSTOMIZATIONS:
-        raise EditRefusedError(f"the kustomization itself sets it: {location}")
+    if location.file.replace("\\", "/").rpartition("/")[2] in file_type.fixed_files:
+        raise EditRefusedError(f"the {file_type.origin} itself sets it: {location}")
     if location.region is None:
         raise EditRefusedError(f"its place in {location.file} is not known")
     file = read(location.file)

@@ -25,7 +25,7 @@ from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.git import Commit, GitRepository
 from kubekeep.model.location import Location, Region
 from kubekeep.model.redaction import redact
-from kubekeep.model.resource import FileType, Resource, Source
+from kubekeep.model.resource import Resource, Source
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import utc_text
 
@@ -287,19 +287,16 @@ def resource_entry(name: str, resource: Resource) -> dict[str, Any]:
 
 
 def _source(resource: Resource, source: Source) -> dict[str, Any]:
-    entry: dict[str, Any] = {"path": source.base, "relativePath": source.path, "fileType": source.file_type}
-    origin = source.origin
-    if origin is not None and source.file_type is FileType.HELM:
-        place = resource.locate(("apiVersion",))
-        entry |= {"helmPath": origin.folder, "helmChartName": origin.chart, "helmTemplateFile": source.path}
-        if origin.values:
-            entry["helmValuesPaths"] = list(origin.values)
-        if place is not None and place.region is not None:
-            entry["helmTemplateLine"] = place.region.start.line
-        if origin.subchart:
-            entry["helmSubchart"] = origin.subchart
-    elif origin is not None and source.file_type is FileType.KUSTOMIZE:
-        entry["kustomizeDirectoryName"] = origin.folder
+    file_type = source.file_type
+    entry: dict[str, Any] = {"path": source.base, "relativePath": source.path, "fileType": file_type.name}
+    if source.origin is None:
+        return entry
+    location = resource.locate(("apiVersion",)) if "line" in dict(file_type.fields).values() else None
+    line = location.region.start.line if location is not None and location.region is not None else None
+    for name, field in file_type.fields:
+        value = {"file": source.path, "line": line}.get(field) or getattr(source.origin, field, None)
+        if value:
+            entry[name] = list(value) if isinstance(value, tuple) else value
     return entry
 
 

@@ -11,7 +11,7 @@ from kubekeep.model.comparison import FindingChange
 from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.location import Location, parse_path, value_at
 from kubekeep.model.redaction import MASK, redact
-from kubekeep.model.resource import FileType, Resource
+from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.shared.content import file_order
@@ -120,7 +120,7 @@ def _elsewhere(location: Location | None, head: Location | None, base: str) -> l
 def kustomization_spans(resource: Resource) -> list[Span | str]:
     """Return the kustomization that builds the resource, as several may build it from the same file."""
     source = resource.source
-    if source is None or source.origin is None or source.file_type is not FileType.KUSTOMIZE:
+    if source is None or source.origin is None or not source.file_type.shares_files:
         return []
     return [Span(f"  in {source.origin.folder}", "dim")]
 

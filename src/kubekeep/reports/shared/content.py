@@ -18,7 +18,7 @@ from kubekeep.model.exception import AppliedException
 from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.framework import is_in_section
 from kubekeep.model.location import Location
-from kubekeep.model.resource import FileType, Resource
+from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
 from kubekeep.reports.shared.wording import count_noun, group_by_reason
 
@@ -261,11 +261,9 @@ def describe_source(resource: Resource) -> str:
     if source is None or source.origin is None:
         return ""
     origin = source.origin
-    if source.file_type is FileType.KUSTOMIZE:
-        return f"kustomization {origin.folder}"
     name = "/".join(filter(None, (origin.chart, origin.subchart))) or origin.folder
     values = f" with {', '.join(origin.values)}" if origin.values else ""
-    return f"{'chart ' if source.file_type is FileType.HELM else ''}{name}{values}"
+    return f"{source.file_type.origin} {name}{values}".lstrip()
 
 
 def grade(compliance: float | None) -> str:

@@ -32,8 +32,8 @@ from kubekeep.sources.helm.rendering import NotRenderedError, ReleaseRenderer
 from kubekeep.sources.helm.resources import ReleaseContext, ReleaseNamespace, list_resources
 from kubekeep.sources.options import ChartValues, HelmOptions
 from kubekeep.sources.signals import awaited
+from kubekeep.sources.source import Root
 from kubekeep.sources.tree import DEFAULT_LIMITS, Limits
-from kubekeep.sources.walk import Root
 
 _WORKERS: Final = 2
 _MAX_WAITING: Final = 4

@@ -13,11 +13,12 @@ import msgspec
 
 from kubekeep.model.assessment import Unread
 from kubekeep.model.location import Location, Path, line_starts
-from kubekeep.model.resource import DEFAULT_NAMESPACE, FileType, RenderOrigin, Resource, Source
+from kubekeep.model.resource import DEFAULT_NAMESPACE, RenderOrigin, Resource, Source
 from kubekeep.sources import yaml_text
 from kubekeep.sources.helm.chart import Chart
 from kubekeep.sources.helm.release import ReleaseTemplate
 from kubekeep.sources.helm.rendering import RenderedRelease
+from kubekeep.sources.helm.source import HELM
 from kubekeep.sources.helm.yaml_mapping import decode_text
 from kubekeep.sources.objects import Doubt, objects
 from kubekeep.sources.tree import Document, Limits, Problem
@@ -48,7 +49,7 @@ def list_resources(context: ReleaseContext, rendered: RenderedRelease, limits: L
         template = context.templates[name]
         number = 0
         for text, trace in zip(texts, rendered.traces[name], strict=True):
-            source = Source(template.shown, context.base, FileType.HELM, 0, origin=context.origin(template.subchart))
+            source = Source(template.shown, context.base, HELM, 0, origin=context.origin(template.subchart))
             for document in yaml_text.documents(text, line_starts(text), limits):
                 lazy_source_map = (
                     trace.build_source_map(document.source_map) if isinstance(document, Document) else None
@@ -64,7 +65,7 @@ def list_resources(context: ReleaseContext, rendered: RenderedRelease, limits: L
                 seen.add(shown)
                 origin = context.origin(instance.scope[-1] if instance.scope else "")
                 yield from _read_definitions(
-                    instance.chart.files[name], Source(shown, context.base, FileType.HELM, 0, origin=origin), limits
+                    instance.chart.files[name], Source(shown, context.base, HELM, 0, origin=origin), limits
                 )
 
 

@@ -17,17 +17,18 @@ import msgspec
 from kubekeep.model.assessment import Unread
 from kubekeep.model.location import Location, line_starts
 from kubekeep.model.paths import display_path
-from kubekeep.model.resource import FileType, RenderOrigin, Resource, Source
+from kubekeep.model.resource import RenderOrigin, Resource, Source
 from kubekeep.sources import yaml_text
 from kubekeep.sources.kustomize.documents import SourceFiles
 from kubekeep.sources.kustomize.graph import KustomizationGraph, build_graph, find_kustomization_file
 from kubekeep.sources.kustomize.messages import describe_failure, is_base_missing
+from kubekeep.sources.kustomize.source import KUSTOMIZE
 from kubekeep.sources.kustomize.source_map import Build, ObjectSourceMap
 from kubekeep.sources.kustomize.tool import MISSING_TOOL, KustomizeTool, ProcessLimits, ProcessResult, find_tool
 from kubekeep.sources.objects import Doubt, objects
 from kubekeep.sources.signals import awaited
+from kubekeep.sources.source import Root
 from kubekeep.sources.tree import DEFAULT_LIMITS, Limits, Problem
-from kubekeep.sources.walk import Root
 
 _WORKERS: Final = 2
 _MAX_WAITING: Final = 4
@@ -138,7 +139,7 @@ class Kustomizations:
             source = Source(
                 shown,
                 folder.base,
-                FileType.KUSTOMIZE,
+                KUSTOMIZE,
                 number,
                 origin=RenderOrigin(shown),
                 lazy_source_map=ObjectSourceMap(build, number),

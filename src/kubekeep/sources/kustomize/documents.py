@@ -18,8 +18,8 @@ import msgspec
 
 from kubekeep.model.location import Location, Path, Position, Region, SourceMap, line_starts, value_at
 from kubekeep.sources import yaml_text
+from kubekeep.sources.kustomize.source import KUSTOMIZATIONS
 from kubekeep.sources.tree import Document, Limits
-from kubekeep.sources.walk import KUSTOMIZATIONS
 
 FILES: Final = KUSTOMIZATIONS
 """Names of the file that makes a folder a kustomization, in kustomize's order of precedence."""

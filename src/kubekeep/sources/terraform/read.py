@@ -13,16 +13,17 @@ import msgspec
 
 from kubekeep.model.assessment import Unread
 from kubekeep.model.location import Location, Path, format_path
-from kubekeep.model.resource import FileType, Resource, Source
+from kubekeep.model.resource import Resource, Source
+from kubekeep.sources.source import Root
 from kubekeep.sources.terraform import kinds
 from kubekeep.sources.terraform.evaluate import CostError, ExpressionEvaluator, ExpressionScope
 from kubekeep.sources.terraform.files import ModuleFiles, preview_module
 from kubekeep.sources.terraform.functions import FUNCTIONS
 from kubekeep.sources.terraform.module import ModulePaths, TerraformModule
 from kubekeep.sources.terraform.objects import ObjectBuilder
+from kubekeep.sources.terraform.source import TERRAFORM
 from kubekeep.sources.terraform.syntax import HclBlock
 from kubekeep.sources.terraform.values import LocatedList, LocatedMapping, LocatedText, UnknownValue, list_entries
-from kubekeep.sources.walk import Kind, Root
 
 MAX_INSTANCES: Final = 10_000
 """Objects and modules that one root module may create."""
@@ -56,7 +57,7 @@ def read_module(folder: str, shown: str, base: str) -> Iterator[Resource | Unrea
     folder: its path. shown: its path for locations. base: absolute path of the scanned folder; nothing outside is read.
     Problems and unknown values are `Unread`; a module without Kubernetes gives nothing.
     """
-    yield from read_modules([Root(Kind.TERRAFORM, folder, shown, base)])
+    yield from read_modules([Root("terraform", folder, shown, base)])
 
 
 def _reachable_modules(path: str, previews: dict[str, tuple[bool, list[str]]]) -> set[str]:
@@ -208,7 +209,7 @@ class _ModuleReader:
         document = self._documents.get(block.location.file, 0)
         self._documents[block.location.file] = document + 1
         source_map = TerraformSourceMap(value, location if attribute else block.location)
-        source = Source(block.location.file, self._base, FileType.TERRAFORM, document, lazy_source_map=source_map)
+        source = Source(block.location.file, self._base, TERRAFORM, document, lazy_source_map=source_map)
         yield Resource(plain, source, unknown=tuple(path for path, _ in unknown))
         for path, unknown_value in unknown[:_MAX_REPORTED_UNKNOWNS]:
             unknown_location = source_map.locate(plain, path)

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, Final, Protocol, cast
 
-from kubekeep.sources.archive_member import CHUNK, ArchiveError, Member
+from kubekeep.sources.archive.member import CHUNK, ArchiveError, Member
 
 GZIP: Final = b"\x1f\x8b"
 _BZIP2: Final = b"BZh"

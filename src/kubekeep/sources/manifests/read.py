@@ -24,9 +24,10 @@ from kubekeep.model.location import Location, Position, Region, line_starts
 from kubekeep.model.paths import error_reason
 from kubekeep.model.resource import FileType, Resource, Source
 from kubekeep.sources import json_text, yaml_text
+from kubekeep.sources.manifests.source import JSON, YAML
 from kubekeep.sources.objects import Doubt, objects
+from kubekeep.sources.source import Root
 from kubekeep.sources.tree import Document, Limits, Problem
-from kubekeep.sources.walk import Root
 
 _SHOWN_PROBLEMS: Final = 10
 
@@ -39,7 +40,7 @@ def read_file(found: Root, limits: Limits) -> Iterator[Resource | Unread]:
     server's strict validation would never see the first).
     """
     try:
-        with opened(found.path) as stream:
+        with open_file(found.path) as stream:
             yield from read_stream(stream, found, limits)
     except OSError as error:
         yield Unread(Location(found.shown), error_reason(error))
@@ -59,7 +60,7 @@ def is_pipe(path: str) -> bool:
     return path == "/dev/stdin" or path.startswith("/dev/fd/")
 
 
-def opened(path: str) -> BinaryIO:
+def open_file(path: str) -> BinaryIO:
     """The regular file at `path`, open; raises OSError for anything else, without waiting for a pipe's writer.
 
     A descriptor that the shell hands over, as in `kubekeep scan <(kustomize build)`, is opened whatever it is.
@@ -114,13 +115,13 @@ _Documents = Iterable[Document | Problem | None]
 def _documents(text: str, lines: array[int], file: Root, limits: Limits) -> tuple[FileType, _Documents]:
     """The documents, as JSON if the name or else the content says so, and which of the two it was."""
     if file.path.lower().endswith(".json"):
-        return FileType.JSON, json_text.documents(text, lines, limits)
+        return JSON, json_text.documents(text, lines, limits)
     if text.lstrip().startswith("{"):
         # Nearly all JSON is YAML, but not its surrogate pairs and long keys; kubectl looks for the brace too.
         documents = list(json_text.documents(text, lines, limits))
         if not any(isinstance(document, Problem) for document in documents):
-            return FileType.JSON, documents
-    return FileType.YAML, yaml_text.documents(text, lines, limits)
+            return JSON, documents
+    return YAML, yaml_text.documents(text, lines, limits)
 
 
 def _resources(document: Document, source: Source, file: Root, lines: array[int]) -> Iterator[Resource | Unread]:

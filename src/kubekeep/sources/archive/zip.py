@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Final, cast
 
-from kubekeep.sources.archive_member import CHUNK, ArchiveError, Bounded, Member
+from kubekeep.sources.archive.member import CHUNK, ArchiveError, Bounded, Member
 
 MAGIC: Final = (b"PK\x03\x04", b"PK\x05\x06")
 _MOST_TABLE: Final = 8 << 20

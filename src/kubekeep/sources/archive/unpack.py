@@ -19,11 +19,16 @@ from typing import BinaryIO, Final
 
 import msgspec
 
+from kubekeep.model.assessment import Unread
+from kubekeep.model.location import Location
 from kubekeep.model.paths import display_path, error_reason
-from kubekeep.sources import archive_tar, archive_zip
-from kubekeep.sources.archive_member import ArchiveError, ArchiveLimits, Member
-from kubekeep.sources.manifests import opened
-from kubekeep.sources.walk import ARCHIVES, CHART, EXTENSIONS, Skipped
+from kubekeep.sources.archive import tar
+from kubekeep.sources.archive import zip as zip_archive
+from kubekeep.sources.archive.member import ArchiveError, ArchiveLimits, Member
+from kubekeep.sources.archive.source import ARCHIVES
+from kubekeep.sources.helm.source import CHART
+from kubekeep.sources.manifests.read import open_file
+from kubekeep.sources.manifests.source import EXTENSIONS
 
 __all__ = ["ArchiveError", "ArchiveLimits", "Unpacked", "is_archive", "is_chart", "unpacked"]
 
@@ -43,7 +48,7 @@ class Unpacked(msgspec.Struct, frozen=True):
     """The folder with what was in an archive, and what was left out, shown by its path in the archive."""
 
     folder: str
-    skipped: tuple[Skipped, ...]
+    skipped: tuple[Unread, ...]
 
 
 def is_archive(path: str) -> bool:
@@ -60,10 +65,10 @@ def is_chart(path: str) -> bool:
         return False
     top, found = None, False
     try:
-        with opened(path) as file:
+        with open_file(path) as file:
             head = file.read(_HEAD)
             file.seek(0)
-            for member in archive_tar.members(file, head, _CHART_LOOK) if head.startswith(archive_tar.GZIP) else ():
+            for member in tar.members(file, head, _CHART_LOOK) if head.startswith(tar.GZIP) else ():
                 folder, _, rest = member.name.removeprefix("./").partition("/")
                 if not folder or folder == ".":
                     continue
@@ -85,32 +90,32 @@ def unpacked(path: str, limits: ArchiveLimits = DEFAULT_LIMITS) -> Iterator[Unpa
     must not be unpacked, and OSError if it cannot be read.
     """
     with tempfile.TemporaryDirectory(prefix="kubekeep-") as folder:
-        with opened(path) as file:
+        with open_file(path) as file:
             skipped = tuple(_unpack(file, folder, limits))
         yield Unpacked(folder, skipped)
 
 
-def _unpack(file: BinaryIO, folder: str, limits: ArchiveLimits) -> Iterator[Skipped]:
+def _unpack(file: BinaryIO, folder: str, limits: ArchiveLimits) -> Iterator[Unread]:
     packed = os.fstat(file.fileno()).st_size
     if packed > limits.bytes:
         raise ArchiveError(f"an archive of more than {limits.bytes} bytes")
     head = file.read(_HEAD)
     file.seek(0)
     most = limits.most(packed)
-    is_zip = head.startswith(archive_zip.MAGIC)
+    is_zip = head.startswith(zip_archive.MAGIC)
     names = _Names(limits)
-    for member in archive_zip.members(file, most) if is_zip else archive_tar.members(file, head, most):
+    for member in zip_archive.members(file, most) if is_zip else tar.members(file, head, most):
         parts = names.parts(member)
         if not parts:
             continue
         shown, target = display_path("/".join(parts)), os.path.join(folder, *parts)
         if member.size > limits.file:
             if parts[-1].lower().endswith(_READ):
-                yield Skipped(shown, f"larger than {limits.file} bytes: not read")
+                yield Unread(Location(shown), f"larger than {limits.file} bytes: not read")
             continue
         _write(member, target)
         if is_archive(parts[-1]) and not member.is_folder and not is_chart(target):
-            yield Skipped(shown, "an archive in an archive: not opened")
+            yield Unread(Location(shown), "an archive in an archive: not opened")
 
 
 def _write(member: Member, target: str) -> None:

@@ -21,23 +21,24 @@ from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.location import Location, Path, Position, Region, SourceMap, line_starts
 from kubekeep.model.resource import Resource
 from kubekeep.sources import yaml_text
-from kubekeep.sources.applications import ARGO, FLUX_HELM, FLUX_KUSTOMIZE, FLUX_SOURCE, Elsewhere, is_application
+from kubekeep.sources.gitops.source import ARGO, FLUX_HELM, FLUX_KUSTOMIZE, FLUX_SOURCE
+from kubekeep.sources.helm.source import CHART
+from kubekeep.sources.kustomize.source import KUSTOMIZATIONS
 from kubekeep.sources.tree import Limits, Problem
-from kubekeep.sources.walk import CHART, KUSTOMIZATIONS
 
 _INLINE: Final = Limits(bytes=4 * 1024 * 1024, depth=100, aliased=10_000, documents=1, nodes=200_000)
 _URL: Final = re.compile(r"^(?:[a-z+]+://)?(?:[^@/]*@)?([^/:]+)(?::\d+)?[:/](.*?)/*$", re.IGNORECASE)
 
 
 class Kind(enum.StrEnum):
-    """What is to be read at a path."""
+    """Name of the source that reads a path, detected as Argo CD detects its tools."""
 
-    CHART = "chart"
-    KUSTOMIZATION = "kustomization"
-    FOLDER = "folder"
+    CHART = "helm"
+    KUSTOMIZATION = "kustomize"
+    FOLDER = "manifests"
 
 
-class Root(msgspec.Struct, frozen=True):
+class ScannedRepository(msgspec.Struct, frozen=True):
     """A scanned repository: the absolute folder, and the URL of its remote if that is known."""
 
     path: str
@@ -90,16 +91,23 @@ class Follow(msgspec.Struct, frozen=True):
     recurse: bool = True
 
 
+class Elsewhere(msgspec.Struct, frozen=True):
+    """An application whose source is not in the scanned repository: no error, and not assessed."""
+
+    location: Location
+    message: str
+
+
 Found = Follow | Unread | Elsewhere
 
 
-def follow(resources: Iterable[Resource], roots: Sequence[Root]) -> Iterator[Found]:
+def follow(resources: Iterable[Resource], roots: Sequence[ScannedRepository]) -> Iterator[Found]:
     """What the applications among `resources` deploy from the repositories at `roots`, in their order.
 
     What they ask for and cannot be taken over (a values file that is missing, patches, values of the cluster) is an
     Unread beside the Follow; what lies elsewhere is told once an application.
     """
-    known = [item for item in resources if is_application(item)]
+    known = tuple(resources)
     remotes = {(item.namespace, item.name): _at(item.object, "spec", "url") for item in known if _is_git(item)}
     for item in known:
         match (item.group, item.kind):
@@ -132,7 +140,7 @@ def _is_git(item: Resource) -> bool:
     return item.group == FLUX_SOURCE and item.kind == "GitRepository"
 
 
-def _application(item: Resource, roots: Sequence[Root]) -> Iterator[Found]:
+def _application(item: Resource, roots: Sequence[ScannedRepository]) -> Iterator[Found]:
     spec = as_mapping(_at(item.object, "spec"))
     sources = spec.get("sources")
     if isinstance(sources, list) and sources:
@@ -215,7 +223,9 @@ def _parameters(helm: Mapping[str, Any], *, strings: bool) -> Iterator[str]:
             yield f"{one['name']}={value}"
 
 
-def _helm_release(item: Resource, roots: Sequence[Root], remotes: Mapping[tuple[str, str], Any]) -> Iterator[Found]:
+def _helm_release(
+    item: Resource, roots: Sequence[ScannedRepository], remotes: Mapping[tuple[str, str], Any]
+) -> Iterator[Found]:
     chart = _at(item.object, "spec", "chart", "spec")
     if not isinstance(chart, dict):
         yield Elsewhere(_place(item, ("spec",)), "the chart of this HelmRelease is not in the scanned repository")
@@ -253,7 +263,9 @@ def _helm_release(item: Resource, roots: Sequence[Root], remotes: Mapping[tuple[
     )
 
 
-def _kustomization(item: Resource, roots: Sequence[Root], remotes: Mapping[tuple[str, str], Any]) -> Iterator[Found]:
+def _kustomization(
+    item: Resource, roots: Sequence[ScannedRepository], remotes: Mapping[tuple[str, str], Any]
+) -> Iterator[Found]:
     spec = as_mapping(_at(item.object, "spec"))
     reader = _Reader(item, roots, ("spec",), spec)
     url = _flux_url(item, spec.get("sourceRef"), remotes)
@@ -281,7 +293,7 @@ class _Reader(msgspec.Struct, frozen=True):
     """One source of one application: its mapping `spec`, which stands at `path` in the object."""
 
     item: Resource
-    roots: Sequence[Root]
+    roots: Sequence[ScannedRepository]
     path: Path
     spec: Mapping[str, Any]
 
@@ -296,7 +308,7 @@ class _Reader(msgspec.Struct, frozen=True):
             return Unread(self.place(name), f"{where}: there is no such folder in the scanned repository")
         return Elsewhere(self.place(name), f"{where} is not in the scanned repository")
 
-    def target(self, path: str, url: str) -> tuple[Root, str] | tuple[None, None]:
+    def target(self, path: str, url: str) -> tuple[ScannedRepository, str] | tuple[None, None]:
         """The root that has the folder `path` and may be the repository at `url`, and the absolute path."""
         for root in self.roots:
             if url and root.remote and not same_repository(url, root.remote):
@@ -309,7 +321,7 @@ class _Reader(msgspec.Struct, frozen=True):
     def value_files(
         self,
         helm: Mapping[str, Any],
-        root: Root,
+        root: ScannedRepository,
         chart: str,
         references: Mapping[str, str],
         problems: list[Unread],
@@ -338,7 +350,7 @@ class _Reader(msgspec.Struct, frozen=True):
                 problems.append(self._missing(name, "helm", "valueFiles", at))
 
     def existing(
-        self, names: Iterable[str], folder: str, root: Root, key: str, problems: list[Unread]
+        self, names: Iterable[str], folder: str, root: ScannedRepository, key: str, problems: list[Unread]
     ) -> Iterator[str]:
         """The files of a list that are there."""
         for at, name in enumerate(names):
@@ -348,7 +360,9 @@ class _Reader(msgspec.Struct, frozen=True):
             else:
                 problems.append(self._missing(name, key, at))
 
-    def file_parameters(self, helm: Mapping[str, Any], root: Root, chart: str, problems: list[Unread]) -> Iterator[str]:
+    def file_parameters(
+        self, helm: Mapping[str, Any], root: ScannedRepository, chart: str, problems: list[Unread]
+    ) -> Iterator[str]:
         """Argo CD's file parameters in the form of Helm's `--set-file`."""
         for at, one in enumerate(as_list(helm.get("fileParameters"))):
             given = as_mapping(one)

@@ -16,31 +16,18 @@ import msgspec
 from kubekeep.model.assessment import Unread
 from kubekeep.model.paths import display_path
 from kubekeep.model.resource import Resource
-from kubekeep.sources import gitops
-from kubekeep.sources.applications import Elsewhere
 from kubekeep.sources.git.program import GitError
 from kubekeep.sources.git.worktree import repository, root_of
-from kubekeep.sources.gitops import Follow
+from kubekeep.sources.gitops import follow as gitops
+from kubekeep.sources.gitops.follow import Elsewhere, Follow
 from kubekeep.sources.options import ChartValues, HelmOptions, InlineValues
-from kubekeep.sources.walk import Kind, Root
-
-_KINDS = {
-    gitops.Kind.CHART: Kind.CHART,
-    gitops.Kind.KUSTOMIZATION: Kind.KUSTOMIZATION,
-    gitops.Kind.FOLDER: Kind.FILE,
-}
-
-
-class Deployed(msgspec.Struct, frozen=True):
-    """What one application deploys: where it is, and how a chart there is rendered. A folder of files is a FILE."""
-
-    root: Root
-    helm: HelmOptions
+from kubekeep.sources.source import Root
+from kubekeep.sources.walk import Walk
 
 
 def deployed(
     applications: Sequence[Resource], options: HelmOptions, environment: Mapping[str, str], places: Mapping[str, str]
-) -> Iterator[Deployed | Unread | Elsewhere]:
+) -> Iterator[Root | Unread | Elsewhere]:
     """What `applications` deploy; `options` are the user's, which win.
 
     `places` are folders by their real path, and what people see in place of them; other paths are shown relative to
@@ -50,19 +37,27 @@ def deployed(
     bases = dict.fromkeys(item.source.base for item in applications if item.source is not None)
     roots = dict.fromkeys(root_of(base) or base for base in bases)
     for found in gitops.follow(applications, [_repository(root, environment) for root in roots]):
-        yield _deployed(found, options, places) if isinstance(found, Follow) else found
+        if not isinstance(found, Follow):
+            yield found
+            continue
+        root = _deployed(found, options, places)
+        if found.kind is gitops.Kind.FOLDER:
+            files = Walk().find(root.path, root.shown)
+            yield from (file for file in files if isinstance(file, Root) and file.source == root.source)
+        else:
+            yield root
 
 
-def _repository(root: str, environment: Mapping[str, str]) -> gitops.Root:
+def _repository(root: str, environment: Mapping[str, str]) -> gitops.ScannedRepository:
     try:
         known = repository(root, environment)
     except GitError:
         # Which remote it has is then not known, and an application that names one is taken to mean another.
         known = None
-    return gitops.Root(root, known.remote if known is not None else "")
+    return gitops.ScannedRepository(root, known.remote if known is not None else "")
 
 
-def _deployed(found: Follow, options: HelmOptions, places: Mapping[str, str]) -> Deployed:
+def _deployed(found: Follow, options: HelmOptions, places: Mapping[str, str]) -> Root:
     base = found.by.source.base if found.by.source is not None else os.getcwd()
     files = (*found.value_files, *(item.partition("=")[2] for item in found.set_file))
     values = ChartValues(
@@ -80,7 +75,8 @@ def _deployed(found: Follow, options: HelmOptions, places: Mapping[str, str]) ->
         namespace=options.namespace or found.namespace,
         application=str(found.by.locate(()) or found.by.name),
     )
-    return Deployed(Root(_KINDS[found.kind], found.path, display_path(_shown(found.path, places)), base), helm)
+    shown = display_path(_shown(found.path, places))
+    return Root(found.kind, found.path, shown, base, deployed=helm if found.kind is gitops.Kind.CHART else None)
 
 
 def _shown(path: str, places: Mapping[str, str]) -> str:

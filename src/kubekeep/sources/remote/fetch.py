@@ -22,13 +22,12 @@ from urllib.parse import unquote
 import msgspec
 
 from kubekeep.model.text import visible
-from kubekeep.sources.archive import is_archive
-from kubekeep.sources.connection import Connection, RemoteError
+from kubekeep.sources.archive.unpack import is_archive
+from kubekeep.sources.remote.connection import Connection, RemoteError
 from kubekeep.sources.tree import MAXIMUM_BYTES
 
-__all__ = ["DEFAULT_LIMITS", "Fetched", "RemoteError", "RemoteLimits", "fetch", "is_url"]
+__all__ = ["DEFAULT_LIMITS", "Fetched", "RemoteError", "RemoteLimits", "fetch"]
 
-_URL: Final = re.compile(r"https?://", re.IGNORECASE)
 _REDIRECTS: Final = 5
 _CONNECT_SECONDS: Final = 15
 _NAME: Final = re.compile(r"[^A-Za-z0-9._-]")
@@ -58,11 +57,6 @@ class Fetched(msgspec.Struct, frozen=True):
     path: str
     shown: str
     notes: tuple[str, ...] = ()
-
-
-def is_url(text: str) -> bool:
-    """Whether this is a URL that `fetch` takes, and no path."""
-    return bool(_URL.match(text))
 
 
 @contextlib.contextmanager

@@ -1,0 +1,1 @@
+"""Applications of Argo CD and Flux that deploy from the scanned repository. Never renders, never fetches."""

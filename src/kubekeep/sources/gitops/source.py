@@ -1,0 +1,54 @@
+"""Source of the applications of Argo CD and Flux among the scanned resources. Renders nothing itself."""
+
+# Paths stay the text that people typed, so os.path and not pathlib:
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from kubekeep.model.assessment import Unread
+from kubekeep.model.resource import Resource
+from kubekeep.sources.source import ReadContext, Root, SourceType
+
+ARGO: Final = "argoproj.io"
+FLUX_HELM: Final = "helm.toolkit.fluxcd.io"
+FLUX_KUSTOMIZE: Final = "kustomize.toolkit.fluxcd.io"
+FLUX_SOURCE: Final = "source.toolkit.fluxcd.io"
+
+
+class GitopsSource(SourceType):
+    """Charts and folders of the scanned repository, read with the values their applications give them.
+
+    Runs before the charts, because the values of an application replace the chart's own.
+    """
+
+    name = "gitops"
+    order = 70
+    followed_groups = frozenset({ARGO, FLUX_HELM, FLUX_KUSTOMIZE, FLUX_SOURCE})
+
+    def read(self, roots: Sequence[Root], context: ReadContext) -> Iterator[Resource | Unread]:
+        """Yield the resources of kustomizations and folders that applications deploy, then of their charts."""
+        del roots
+        applications = context.followed.get(self.name)
+        if not applications:
+            return
+        from kubekeep.sources.gitops.deployed import deployed  # noqa: PLC0415 - most scans have none
+        from kubekeep.sources.gitops.follow import Elsewhere  # noqa: PLC0415
+
+        environment = context.options.access.environment
+        charts: list[Root] = []
+        for root in deployed(applications, context.options.helm, environment, context.temporary):
+            if isinstance(root, Unread):
+                yield root
+            elif isinstance(root, Elsewhere):
+                context.notes.append(f"{root.location}: {root.message}")
+            elif root.deployed is not None:
+                charts.append(root)
+            else:
+                yield from context.read_root(root)
+        for root in charts:
+            yield from context.read_root(root)
+
+
+SOURCE: Final = GitopsSource()

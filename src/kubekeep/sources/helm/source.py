@@ -1,0 +1,116 @@
+"""Detection of Helm charts: folders with a Chart.yaml, parts of charts, and packed charts. Renders nothing itself."""
+
+# Paths stay the text that people typed, so os.path and not pathlib:
+# ruff: noqa: PTH100, PTH113, PTH118
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from pathlib import PurePath
+from typing import Final
+
+from kubekeep.model.assessment import Unread
+from kubekeep.model.resource import CommentSyntax, FileType, Resource
+from kubekeep.sources.options import ChartValues, HelmOptions
+from kubekeep.sources.source import ReadContext, Root, SourceType
+
+CHART: Final = "Chart.yaml"
+HELM: Final = FileType(
+    "Helm Chart",
+    origin="chart",
+    is_template=True,
+    comments=(("", CommentSyntax.TEMPLATE),),
+    fields=(
+        ("helmPath", "folder"),
+        ("helmChartName", "chart"),
+        ("helmTemplateFile", "file"),
+        ("helmValuesPaths", "values"),
+        ("helmTemplateLine", "line"),
+        ("helmSubchart", "subchart"),
+    ),
+)
+_FOLDERS: Final = frozenset({"templates", "charts", "crds"})
+_FILES: Final = frozenset({CHART, "Chart.lock", "values.yaml", "values.yml", "values.schema.json"})
+
+
+class HelmSource(SourceType):
+    """Charts, rendered by Helm after everything else has been read.
+
+    A chart that a kustomization or an application renders is not rendered again with its own values.
+    """
+
+    name = "helm"
+    order = 80
+    is_folder = True
+
+    def matches_file(self, name: str) -> bool:
+        """Return True for Chart.yaml."""
+        return name == CHART
+
+    def matches_folder(self, names: AbstractSet[str]) -> bool:
+        """Return True for folders with a Chart.yaml."""
+        return CHART in names
+
+    def owns_entry(self, name: str, *, is_folder: bool) -> bool:
+        """Return True for the templates, subcharts and definitions of a chart, and for its own files."""
+        return name in (_FOLDERS if is_folder else _FILES)
+
+    def part_of(self, path: str) -> str:
+        """Return the chart whose `templates` folder is, or contains, `path`."""
+        for parent in (PurePath(path), *PurePath(path).parents):
+            if parent.name == "templates" and os.path.isfile(parent.parent / CHART):
+                return str(parent.parent)
+        return ""
+
+    def matches_archive(self, path: str) -> bool:
+        """Return True for a packed chart."""
+        from kubekeep.sources.archive.unpack import is_chart  # noqa: PLC0415 - only archives need it
+
+        return is_chart(path)
+
+    def read(self, roots: Sequence[Root], context: ReadContext) -> Iterator[Resource | Unread]:
+        """Yield the objects that the templates of charts print."""
+        plain = [root for root in roots if root.deployed is None and not context.has_read(root.path, CHART)]
+        if plain:
+            yield from _read_charts(plain, context.options.helm, context)
+        for root in roots:
+            if root.deployed is not None:
+                context.read_paths.add(os.path.realpath(os.path.join(root.path, CHART)))
+                yield from _read_charts([root], root.deployed, context)
+
+
+def _read_charts(roots: Sequence[Root], options: HelmOptions, context: ReadContext) -> Iterator[Resource | Unread]:
+    # Only a scan with charts pays for loading what renders them.
+    from kubekeep.sources.git.worktree import root_of  # noqa: PLC0415
+    from kubekeep.sources.helm.reader import ChartReader  # noqa: PLC0415
+
+    for root in roots:
+        own = options.per_chart.get(os.path.abspath(root.path), ChartValues())
+        context.touched.look(root.shown, (root.path, *own.files, *options.values.files))
+    # A chart may include another of its repository, by a dependency or a link.
+    helm, fence = shutil.which("helm"), lambda base: root_of(base) or base
+    with ChartReader(options, helm=helm, fence=fence, yaml_limits=context.limits) as charts:
+        templates: set[str] = set()
+        for resource in charts.read(root for root in roots if not root.only):
+            if isinstance(resource, Resource) and resource.source is not None:
+                templates.add(resource.source.path)
+            yield resource
+        for root in roots:
+            if root.only:
+                templates.add(os.path.join(root.path, root.only))
+                yield from (resource for resource in charts.read([root]) if _is_selected(resource, root))
+        context.files += len(templates)
+
+
+def _is_selected(resource: Resource | Unread, root: Root) -> bool:
+    """Return True if a resource comes from the selected part of a chart; always for an Unread."""
+    if isinstance(resource, Unread) or resource.source is None:
+        return True
+    part = os.path.normpath(os.path.join(root.shown, root.only))
+    return resource.source.path == part or resource.source.path.startswith(part + os.sep)
+
+
+SOURCE: Final = HelmSource()

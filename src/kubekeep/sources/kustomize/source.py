@@ -1,0 +1,65 @@
+"""Detection of kustomizations: folders with a kustomization file. Builds nothing itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Final
+
+from kubekeep.model.assessment import Unread
+from kubekeep.model.resource import FileType, Resource
+from kubekeep.sources.source import ReadContext, Root, SourceType
+
+KUSTOMIZATIONS: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+"""Names of the file that makes a folder a kustomization (kustomize, `konfig.RecognizedKustomizationFileNames`)."""
+KUSTOMIZE: Final = FileType(
+    "Kustomize Directory",
+    origin="kustomization",
+    shares_files=True,
+    fixed_files=KUSTOMIZATIONS,
+    fields=(("kustomizeDirectoryName", "folder"),),
+)
+
+
+class KustomizeSource(SourceType):
+    """Kustomizations, built before other files: a file that a kustomization includes is read only there."""
+
+    name = "kustomize"
+    order = 40
+    is_folder = True
+    is_followed = True
+
+    def matches_file(self, name: str) -> bool:
+        """Return True for kustomization files."""
+        return name in KUSTOMIZATIONS
+
+    def matches_folder(self, names: AbstractSet[str]) -> bool:
+        """Return True for folders with a kustomization file."""
+        return not names.isdisjoint(KUSTOMIZATIONS)
+
+    def owns_entry(self, name: str, *, is_folder: bool) -> bool:
+        """Return True for kustomization files."""
+        return not is_folder and name in KUSTOMIZATIONS
+
+    def read(self, roots: Sequence[Root], context: ReadContext) -> Iterator[Resource | Unread]:
+        """Yield the objects of kustomizations that have not been built yet."""
+        roots = [root for root in roots if not context.has_read(root.path)]
+        if not roots:
+            return
+        # Only a scan with kustomizations pays for loading what builds them.
+        from kubekeep.sources.kustomize.build import Kustomizations  # noqa: PLC0415
+
+        builder = Kustomizations(context.limits, allow_helm=context.options.kustomize_helm)
+        shown: set[str] = set()
+        for resource in builder.read(roots):
+            if isinstance(resource, Resource) and resource.source is not None and resource.source.path not in shown:
+                shown.add(resource.source.path)
+                context.touched.look(resource.source.path, builder.files_of[resource.source.path])
+            yield resource
+        context.read_paths.update(os.path.realpath(root.path) for root in roots)
+        context.read_paths |= builder.reached
+        context.files += len(builder.reached)
+
+
+SOURCE: Final = KustomizeSource()

@@ -1,0 +1,1 @@
+"""YAML and JSON manifests, read as `kubectl apply -f` reads them. Never looks for files."""

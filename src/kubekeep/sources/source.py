@@ -1,0 +1,145 @@
+"""Contract of a source: detection on the command line and in folders, and reading. No I/O.
+
+A source is a folder of this package with a module `source` that defines `SOURCE`, an instance of a `SourceType`
+subclass. These modules are imported for every scan: they import what reads only when they read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import ExitStack
+from typing import BinaryIO, ClassVar, Protocol
+
+import msgspec
+
+from kubekeep.model.assessment import Unread
+from kubekeep.model.resource import Resource
+from kubekeep.sources.git.touched import Touched
+from kubekeep.sources.options import HelmOptions, ReadOptions
+from kubekeep.sources.tree import Limits
+
+
+class Root(msgspec.Struct, frozen=True):
+    """One input for a source: its path for the system, the path shown to users, and the absolute folder of the scan.
+
+    source: name of the source that reads it. path: a file, or the folder of a chart, a kustomization, a module.
+    only: the part that the user named, relative to the folder, as `templates/web.yaml`; empty for all.
+    deployed: options an application of Argo CD or Flux renders the chart with, None without an application.
+    """
+
+    source: str
+    path: str
+    shown: str
+    base: str
+    only: str = ""
+    deployed: HelmOptions | None = None
+
+
+class ReadContext(Protocol):
+    """State of one scan that its sources share.
+
+    stdin: standard input, None if there is none. stack: closes temporary folders and processes after the scan.
+    touched: resources changed since a revision. files: number of files read so far. notes: messages for the user
+    that are no errors. temporary: real paths of temporary folders with the path shown in place of each.
+    homes: by the base of a Root, the folder its shown paths are relative to. read_paths: real paths of files and
+    folders that need not be read again. followed: by name of a source, the resources of its `followed_groups`.
+    """
+
+    options: ReadOptions
+    limits: Limits
+    stdin: BinaryIO | None
+    stack: ExitStack
+    touched: Touched
+    files: int
+    notes: list[str]
+    temporary: dict[str, str]
+    homes: dict[str, str]
+    read_paths: set[str]
+    followed: dict[str, list[Resource]]
+
+    def find(self, path: str, shown: str | None = None) -> Iterator[Root | Unread]:
+        """Yield the inputs at and below a path; with `shown`, users see that in place of `path`."""
+
+    def read_root(self, root: Root) -> Iterator[Resource | Unread]:
+        """Yield the resources of a root, read by its source."""
+
+    def has_read(self, *parts: str) -> bool:
+        """Return True if the file at these parts of a path need not be read again."""
+
+    def path_of(self, file: str, resource: Resource) -> str:
+        """Return the path of a file that a location of `resource` names."""
+
+    def keep(self, root: Root, path: str, data: bytes | None = None) -> None:
+        """Record the path of a manifest that is read as it is, and its bytes if they cannot be read a second time."""
+
+
+class SourceType:
+    """Base class of sources: matches nothing and reads nothing unless a method is overridden.
+
+    order: position among the sources, for detection and for reading. is_folder: a root is a folder rather than a file.
+    is_fallback: reads files named on the command line that match no other source. followed_groups: API groups of
+    resources that lead to more inputs, as an application of Argo CD does; is_followed: resources of this source may.
+    """
+
+    name: ClassVar[str]
+    order: ClassVar[int]
+    is_folder: ClassVar[bool] = False
+    is_fallback: ClassVar[bool] = False
+    is_followed: ClassVar[bool] = False
+    followed_groups: ClassVar[frozenset[str]] = frozenset()
+
+    def matches_address(self, address: str) -> bool:
+        """Return True if this source opens a name of the command line that may be no path: `-`, a URL."""
+        del address
+        return False
+
+    def matches_file(self, name: str) -> bool:
+        """Return True if a file named on the command line belongs to this source, by its base name."""
+        del name
+        return False
+
+    def matches_folder(self, names: AbstractSet[str]) -> bool:
+        """Return True if a folder with these entries is a root of this source."""
+        del names
+        return False
+
+    def matches_entry(self, name: str) -> bool:
+        """Return True if a file met in a scanned folder is a root of this source, by its base name."""
+        del name
+        return False
+
+    def owns_entry(self, name: str, *, is_folder: bool) -> bool:
+        """Return True if an entry of a root folder of this source is left to it by all other sources."""
+        del name, is_folder
+        return False
+
+    def part_of(self, path: str) -> str:
+        """Return the root folder of this source that an absolute path is a part of; empty if it is none."""
+        del path
+        return ""
+
+    def selected_part(self, name: str) -> str:
+        """Return the part of a root folder that the name of a matching file selects; empty for the whole."""
+        del name
+        return ""
+
+    def matches_archive(self, path: str) -> bool:
+        """Return True if the archive at `path` is a root of this source, to be left packed."""
+        del path
+        return False
+
+    def open_address(self, address: str, context: ReadContext) -> Iterator[Root | Unread]:
+        """Yield the inputs at an address."""
+        del address, context
+        yield from ()
+
+    def open_root(self, root: Root, context: ReadContext) -> Iterator[Root | Unread]:
+        """Yield the inputs in a root: itself, or the content of a container such as an archive."""
+        del context
+        yield root
+
+    def read(self, roots: Sequence[Root], context: ReadContext) -> Iterator[Resource | Unread]:
+        """Yield the resources of all roots of this source in their order, and of followed resources; errors as Unread."""
+        del roots, context
+        yield from ()

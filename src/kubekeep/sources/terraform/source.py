@@ -1,0 +1,58 @@
+"""Detection of Terraform modules: folders with Terraform files. Evaluates nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Final
+
+from kubekeep.model.assessment import Unread
+from kubekeep.model.resource import CommentSyntax, FileType, Resource
+from kubekeep.sources.source import ReadContext, Root, SourceType
+
+TERRAFORM: Final = FileType(
+    "Terraform",
+    is_template=True,
+    comments=((".tf", CommentSyntax.TERRAFORM), (".tfvars", CommentSyntax.TERRAFORM)),
+)
+_EXTENSIONS: Final = (".tf", ".tf.json")
+
+
+class TerraformSource(SourceType):
+    """Terraform modules; a file that is named selects the module of its folder."""
+
+    name = "terraform"
+    order = 60
+    is_folder = True
+
+    def matches_file(self, name: str) -> bool:
+        """Return True for Terraform files."""
+        return name.endswith(_EXTENSIONS)
+
+    def matches_folder(self, names: AbstractSet[str]) -> bool:
+        """Return True for folders with Terraform files."""
+        return any(name.endswith(_EXTENSIONS) for name in names)
+
+    def owns_entry(self, name: str, *, is_folder: bool) -> bool:
+        """Return True for Terraform files."""
+        return not is_folder and name.endswith(_EXTENSIONS)
+
+    def selected_part(self, name: str) -> str:
+        """Return the name of the file."""
+        return name
+
+    def read(self, roots: Sequence[Root], context: ReadContext) -> Iterator[Resource | Unread]:
+        """Yield the objects that modules create."""
+        if not roots:
+            return
+        # Only a scan with Terraform pays for loading what reads it.
+        from kubekeep.sources.terraform.read import read_modules  # noqa: PLC0415
+
+        for resource in read_modules(roots):
+            if isinstance(resource, Resource) and resource.source is not None:
+                path = resource.source.path
+                context.touched.look(path, (context.path_of(path, resource),))
+            yield resource
+
+
+SOURCE: Final = TerraformSource()
