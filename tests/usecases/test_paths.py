@@ -10,7 +10,8 @@ import pytest
 from kubekeep.attackpaths.cited import CITED
 from kubekeep.library.load import builtin
 from kubekeep.model.attack import AttackQuery, Attacks
-from kubekeep.usecases.paths import PathsRequest, attack_paths
+from kubekeep.usecases.paths import PathsRequest, find_attack_paths
+from kubekeep.usecases.request import ScanInput
 from tests.attackpaths.chains import chain, pod, role, service
 from tests.library.kubescape import SHARED
 
@@ -20,8 +21,8 @@ GOAT = SHARED / "corpora" / "kubernetes-goat"
 def answered(folder: Path, text: str, sources: Iterable[str] = (), targets: Iterable[str] = ()) -> Attacks:
     (folder / "all.yaml").write_text(text, encoding="utf-8")
     question = AttackQuery(tuple(sources), tuple(targets))
-    request = PathsRequest(paths=(str(folder),), question=question, kubernetes_version="1.34")
-    attacks = attack_paths(request).attacks
+    request = PathsRequest(input=ScanInput(paths=(str(folder),)), query=question, kubernetes_version="1.34")
+    attacks = find_attack_paths(request).attacks
     assert attacks is not None
     return attacks
 
@@ -173,7 +174,7 @@ def test_a_control_that_does_not_fail_is_not_named(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not GOAT.is_dir(), reason=f"no corpus at {GOAT}")
 def test_a_cluster_that_is_vulnerable_on_purpose() -> None:
-    attacks = attack_paths(PathsRequest(paths=(str(GOAT),), kubernetes_version="1.34")).attacks
+    attacks = find_attack_paths(PathsRequest(input=ScanInput(paths=(str(GOAT),)), kubernetes_version="1.34")).attacks
     assert attacks is not None
     assert [chain(path) for path in attacks.paths] == [
         (
@@ -201,9 +202,11 @@ spec:
     (tmp_path / "chart" / "templates" / "pod.yaml").write_text(template, encoding="utf-8")
     (tmp_path / "chart" / "values.yaml").write_text("privileged: true\n", encoding="utf-8")
     request = PathsRequest(
-        paths=(str(tmp_path),), question=AttackQuery(("pod/release-name-web",), ("node",)), kubernetes_version="1.34"
+        input=ScanInput(paths=(str(tmp_path),)),
+        query=AttackQuery(("pod/release-name-web",), ("node",)),
+        kubernetes_version="1.34",
     )
-    attacks = attack_paths(request).attacks
+    attacks = find_attack_paths(request).attacks
     assert attacks is not None
     ((step,),) = [path.edges for path in attacks.paths]
     assert step.source.label == "Pod release-name-web"

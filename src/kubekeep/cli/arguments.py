@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import click
 import msgspec
@@ -82,3 +84,23 @@ def loopback(ctx: click.Context, param: click.Parameter, value: str | None) -> t
     if not (port.isascii() and port.isdigit() and int(port) < 1 << 16):
         raise click.BadParameter(f"{value!r} is no [ADDRESS:]PORT")
     return host or "127.0.0.1", int(port)
+
+
+def without_options(defaults: Mapping[str, Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that removes options by parameter name and passes these default values instead.
+
+    For commands that share a group of options, but do not support all of them.
+    """
+
+    def decorated(function: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(function)
+        def supplied(**arguments: Any) -> None:
+            function(**defaults, **arguments)
+
+        declared: list[click.Parameter] = function.__click_params__  # type: ignore[attr-defined]
+        supplied.__click_params__ = [  # type: ignore[attr-defined]
+            parameter for parameter in declared if parameter.name not in defaults
+        ]
+        return supplied
+
+    return decorated

@@ -12,13 +12,17 @@ from typing import Final, TextIO
 import click
 
 from kubekeep.cli import arguments, outputs, progress
+from kubekeep.cli.arguments import without_options
+from kubekeep.cli.cluster_options import ClusterOptions, cluster_options
+from kubekeep.cli.exception_options import Accepting, exception_options
+from kubekeep.cli.request_options import reached
 from kubekeep.cli.source_options import source_options
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.attack import AttackQuery, Attacks
 from kubekeep.model.text import json_text, visible
 from kubekeep.reports.format import ReportFormat, ReportOptions
 from kubekeep.sources.options import ReadOptions
-from kubekeep.usecases.request import NEWEST_KUBERNETES
+from kubekeep.usecases.request import NEWEST_KUBERNETES, ScanInput
 
 _PATH_FOUND: Final = 1
 _INCOMPLETE: Final = 3
@@ -26,7 +30,7 @@ _LISTED: Final = 20
 
 
 @click.command(short_help="Show how an attacker could get on.")
-@click.argument("words", nargs=-1, metavar="PATH...", required=True)
+@click.argument("words", nargs=-1, metavar="[PATH...]")
 @click.option(
     "--from",
     "sources",
@@ -65,11 +69,15 @@ _LISTED: Final = 20
 @click.option("--snapshot", is_flag=True, help="The files are a whole cluster (`kubectl get -o yaml`).")
 @click.option(
     "--kubernetes-version",
-    default=f"1.{NEWEST_KUBERNETES}",
-    show_default=True,
+    default="",
+    show_default=f"the cluster's, or 1.{NEWEST_KUBERNETES}",
     help="The version that the manifests are for.",
 )
 @source_options
+@without_options({"audit": False})
+@exception_options
+@without_options({"cloud": False, "cloud_cluster": "", "host_scan": None, "host_data": ()})
+@cluster_options
 def command(  # noqa: PLR0913 - one argument an option
     words: tuple[str, ...],
     sources: tuple[str, ...],
@@ -80,15 +88,20 @@ def command(  # noqa: PLR0913 - one argument an option
     kubernetes_version: str,
     *,
     read: ReadOptions,
+    accepting: Accepting,
+    cluster: ClusterOptions,
     snapshot: bool,
     fail_on_path: bool,
 ) -> None:
     """Show the ways through what is at each PATH that an attacker could take, the worst first.
 
+    Without a PATH, those through the cluster of the kubeconfig.
+
     A way starts outside the cluster and leads through exposed workloads, containers that are no boundary, tokens and
     roles. What the input does not hold cannot be seen, and is said.
 
     \b
+    kubekeep paths
     kubekeep paths deploy/
     kubekeep paths cluster.yaml --snapshot --to cluster-admin
     kubekeep paths deploy/ --from deployment/web --to secret/db
@@ -101,24 +114,28 @@ def command(  # noqa: PLR0913 - one argument an option
       2  the command line is wrong
       3  something could not be read
     """  # noqa: D301 - click takes the character itself
-    from kubekeep.usecases.paths import PathsRequest, attack_paths  # noqa: PLC0415 - not for `--help`
+    from kubekeep.usecases.paths import PathsRequest, find_attack_paths  # noqa: PLC0415 - not for `--help`
 
+    if words:
+        cluster.check_unused("paths")
+    scan_input = ScanInput(
+        paths=words, cluster=None if words else cluster.request("look for paths in"), snapshot=snapshot, read=read
+    )
     request = PathsRequest(
-        paths=words,
-        question=AttackQuery(sources, targets, max_paths),
+        input=scan_input,
+        query=AttackQuery(sources, targets, max_paths),
         kubernetes_version=kubernetes_version,
-        snapshot=snapshot,
-        read=read,
+        exceptions=accepting.exceptions,
     )
     try:
         with progress.counter() as note:
-            assessment = attack_paths(request, stdin=sys.stdin.buffer, note=note)
+            assessment = reached(lambda: find_attack_paths(request, stdin=sys.stdin.buffer, on_progress=note))
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     for text in assessment.notes:
         click.echo(visible(text), err=True)
     outputs.write(assessment, [outputs.Output(_FORMATS[layout], output)], ReportOptions())
-    sys.exit(_exit_code(assessment, request.question, fail_on_path=fail_on_path))
+    sys.exit(_exit_code(assessment, request.query, fail_on_path=fail_on_path))
 
 
 def _pretty(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:

@@ -9,7 +9,7 @@ import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar, get_args
+from typing import Any, Final, TypeAlias, TypeVar, get_args
 
 import click
 
@@ -42,10 +42,13 @@ Paths: TypeAlias = tuple[Path, ...]
 T = TypeVar("T")
 
 
-def request_options(task: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The words and options as click takes them, handed on as two arguments: `request`, and `accepting` for exceptions.
+_WORDS: Final = "[framework NAMES | control IDS | workload KIND/NAME] [PATH...]"
 
-    `task` is the command's name.
+
+def request_options(task: str, words: str = _WORDS) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add the options of a scan; they are passed on as two arguments: `request`, and `accepting` for exceptions.
+
+    `task` is the command's name, `words` the description of its arguments.
     """
 
     def decorated(function: Callable[..., None]) -> Callable[..., None]:
@@ -59,7 +62,6 @@ def request_options(task: str) -> Callable[[Callable[..., None]], Callable[..., 
         )
         for option in reversed(_against()):
             found = option(found)
-        words = "[framework NAMES | control IDS | workload KIND/NAME] [PATH...]"
         return click.argument("words", nargs=-1, metavar=words)(found)
 
     return decorated

@@ -10,17 +10,32 @@ import shutil
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import click
 
-from kubekeep.cli.arguments import loopback
+from kubekeep.cli.arguments import loopback, without_options
 from kubekeep.cli.exception_options import Accepting
 from kubekeep.cli.preflight import told
 from kubekeep.cli.request_options import reached, request_options
 from kubekeep.cli.shutdown import Endings, interrupts
 from kubekeep.model.watch import WatchEvent
+from kubekeep.sources.options import DEFAULT_RELEASE
 from kubekeep.usecases.request import ScanRequest
+
+_FILES_ONLY: Final = {
+    **dict.fromkeys(("values", "set_", "set_json", "set_string", "set_file", "api_versions", "exclude_path"), ()),
+    **dict.fromkeys(("release_namespace", "kube_version", "branch", "changed_since"), ""),
+    **dict.fromkeys(("enable_helm", "no_ignore_file", "blame", "snapshot"), False),
+    "release_name": DEFAULT_RELEASE,
+}
+"""Options that only apply to files."""
+_SCAN_ONLY: Final = {
+    **dict.fromkeys(("policies", "use_from", "artifacts", "host_data"), ()),
+    **dict.fromkeys(("cluster_policies", "incremental", "audit", "cloud"), False),
+    "cloud_cluster": "",
+}
+"""Options that need all objects at once, or data beside the objects of the cluster."""
 
 
 @click.command(short_help="Watch a cluster.")
@@ -40,10 +55,12 @@ from kubekeep.usecases.request import ScanRequest
     callback=loopback,
     help="Serve /metrics, /healthz and /readyz there; without an address, for this machine only.",
 )
+@click.option("--no-host-scan", "host_scan", flag_value=False, default=None, help="Read nothing about nodes.")
 @click.option(
     "--dry-run", is_flag=True, help="Watch nothing: print the roles that watching the cluster needs, and what lacks."
 )
-@request_options("watch")
+@without_options(_FILES_ONLY | _SCAN_ONLY)
+@request_options("watch", "[framework NAMES | control IDS]")
 def command(
     request: ScanRequest,
     accepting: Accepting,  # noqa: ARG001 - click hands it on
@@ -67,8 +84,6 @@ def command(
         raise click.UsageError(
             "watch takes no single workload: choose with --include-namespaces, --include-kinds or -l"
         )
-    if request.evaluation.outcome_cache:
-        raise click.UsageError("--incremental is for scans: a watch remembers what it sees")
     if dry_run:
         sys.exit(told(request, watching=True))
     with interrupts() as endings:

@@ -1,4 +1,4 @@
-"""Find the attack paths through what is at some paths. Never prints and never decides a gate."""
+"""Attack paths through files or a cluster: a scan of the controls that break such paths. Never prints."""
 
 from __future__ import annotations
 
@@ -9,36 +9,35 @@ import msgspec
 
 from kubekeep.attackpaths.cited import CITED
 from kubekeep.attackpaths.tracks import tracks
+from kubekeep.exceptions.load import ExceptionOptions
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.attack import ALL_PATHS, AttackQuery
 from kubekeep.reports.format import Extra
-from kubekeep.sources.options import ReadOptions
 from kubekeep.usecases.request import EvaluationOptions, ReportNeeds, RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan
 
 
 class PathsRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Where to look and what for; a `snapshot` is all objects of a cluster."""
+    """The input, the paths to find in it, and the exceptions: an excepted finding does not open a step."""
 
-    paths: tuple[str, ...]
-    question: AttackQuery = ALL_PATHS
-    kubernetes_version: str
-    snapshot: bool = False
-    read: ReadOptions = ReadOptions()
+    input: ScanInput
+    query: AttackQuery = ALL_PATHS
+    kubernetes_version: str = ""
+    exceptions: ExceptionOptions = ExceptionOptions()
 
 
-def attack_paths(
-    request: PathsRequest, *, stdin: BinaryIO | None = None, note: Callable[[int], None] = lambda _: None
+def find_attack_paths(
+    request: PathsRequest, *, stdin: BinaryIO | None = None, on_progress: Callable[[int], None] = lambda _: None
 ) -> Assessment:
-    """An assessment of only the controls that would break paths, with the paths in `attacks`.
+    """Return an assessment of the controls that break paths, with the paths in `attacks`.
 
-    Raises what `scan` raises, and UnknownNameError for a source or target that nothing is called.
+    Raises the errors of `scan`, and UnknownNameError for an unknown source or target.
     """
-    # Named one by one, controls that only a cluster can answer are evaluated on files too.
-    wanted = ScanRequest(
-        ScanInput(paths=request.paths, snapshot=request.snapshot, read=request.read),
-        rules=RuleOptions(controls=(*CITED, *tracks().members)),
-        evaluation=EvaluationOptions(kubernetes_version=request.kubernetes_version),
-        needs=ReportNeeds(extras=frozenset({Extra.ATTACK_PATHS}), attack_query=request.question),
+    scan_request = ScanRequest(
+        request.input,
+        # Controls that are named one by one are evaluated on files even if they need a cluster.
+        RuleOptions(controls=(*CITED, *tracks().members)),
+        EvaluationOptions(kubernetes_version=request.kubernetes_version, exceptions=request.exceptions),
+        ReportNeeds(extras=frozenset({Extra.ATTACK_PATHS}), attack_query=request.query),
     )
-    return scan(wanted, stdin=stdin, on_progress=note)
+    return scan(scan_request, stdin=stdin, on_progress=on_progress)
