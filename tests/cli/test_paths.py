@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.cli.test_scan import kubekeep
+from tests.cluster.cluster import Cluster
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TAKEN = EXAMPLES / "attack-paths"
@@ -142,3 +143,33 @@ def test_a_scan_ranks_resources_in_json() -> None:
         "workload-external-track",
     }
     assert entry["score"] == pytest.approx(sum(vector["score"] for vector in entry["priorityVector"]))
+
+
+def test_paths_through_a_live_cluster(cluster: Cluster, namespace: str) -> None:
+    spec = {"containers": [{"name": "web", "image": "i", "securityContext": {"privileged": True}}]}
+    metadata = {"name": "web", "namespace": namespace, "labels": {"app": "web"}}
+    cluster.apply(
+        [
+            {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec},
+            {
+                "apiVersion": "v1",
+                "kind": "Service",
+                "metadata": {"name": "web", "namespace": namespace},
+                "spec": {"type": "LoadBalancer", "selector": {"app": "web"}, "ports": [{"port": 80}]},
+            },
+        ]
+    )
+    found = document("--kubeconfig", cluster.kubeconfig, "--from", "internet", "--to", "node")
+    assert [f"Service {namespace}/web", f"Pod {namespace}/web"] in [names[1:3] for names in labels(found)]
+
+
+def test_exceptions_are_honoured(tmp_path: Path) -> None:
+    exceptions = tmp_path / "exceptions.yaml"
+    exceptions.write_text(
+        "- {name: known, policyType: postureExceptionPolicy, actions: [alertOnly],\n"
+        "   resources: [{designatorType: Attributes, attributes: {namespace: status}}],\n"
+        "   posturePolicies: [{controlID: C-0074}]}\n"
+    )
+    plain, excepted = document(TAKEN), document(TAKEN, "--exceptions", exceptions)
+    assert "C-0074" in {number for path in plain["paths"] for number in path["controls"]}
+    assert "C-0074" not in {number for path in excepted["paths"] for number in path["controls"]}
