@@ -29,7 +29,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("aws")
 def test_the_documents_are_scanned_beside_manifests(tmp_path: Path) -> None:
-    make_cluster(node_role=make_role("workers", written=["ecr:PutImage"]))
+    make_cluster(node_role=make_role("workers", inline=["ecr:PutImage"]))
     file = tmp_path / "cloud.yaml"
     result = CliRunner().invoke(program, ["cloud", "describe", "eks/eu-west-1/shop", "-o", str(file)])
     assert (result.exit_code, result.output) == (0, "")
@@ -131,5 +131,5 @@ def test_describe_asks_the_cloud_of_azure_that_was_told(
         result = CliRunner().invoke(program, ["cloud", "describe", f"aks/{SUBSCRIPTION}/shops/shop"])
     assert (result.exit_code, result.stderr) == (0, "")
     assert set(hosts) == {"management.usgovcloudapi.net"}
-    tokens = [asked.query["resource"] for asked in cloud.asked if asked.path == "/azure/token"]
+    tokens = [asked.query["resource"] for asked in cloud.requests if asked.path == "/azure/token"]
     assert tokens == [["https://management.core.usgovcloudapi.net"]]

@@ -237,7 +237,7 @@ def test_through_the_proxy_of_the_environment(cluster: Cluster, namespace: str, 
     with proxy({"kubernetes.default": "127.0.0.1"}) as found:
         given = {"KUBECONFIG": str(file), "HTTPS_PROXY": found.address, "NO_PROXY": "10.0.0.0/8"}
         assert kubekeep(tmp_path, *PRIVILEGED, **given).returncode == 0
-        assert {*found.led} == {f"kubernetes.default:{port}"}
+        assert {*found.targets} == {f"kubernetes.default:{port}"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -1,4 +1,4 @@
-"""Connections of the product for tests: to a front of faults, in a hurry. Decides nothing about them."""
+"""Connections for tests, with short timeouts."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from tests.cluster.cluster import Cluster
 HURRIED = RetryPolicy(first_wait=0.01, longest_wait=0.05, connect=10, silence=5, answer=20)
 
 
-def request(server: str, login: ClusterLogin | None = None, patience: RetryPolicy = HURRIED) -> ClusterRequest:
-    """The request for a cluster at `server`, by default as whoever is taken there without credentials."""
+def request(server: str, login: ClusterLogin | None = None, retry_policy: RetryPolicy = HURRIED) -> ClusterRequest:
+    """Return a request for the cluster at `server`, by default without credentials."""
     return ClusterRequest(
-        access=ClusterAccess(name="test", server=server, login=login or ClusterLogin()), retry_policy=patience
+        access=ClusterAccess(name="test", server=server, login=login or ClusterLogin()), retry_policy=retry_policy
     )
 
 
-def connection(server: str, login: ClusterLogin | None = None, patience: RetryPolicy = HURRIED) -> KubeConnection:
-    """A connection to `server`."""
-    return KubeConnection(request(server, login, patience))
+def connection(server: str, login: ClusterLogin | None = None, retry_policy: RetryPolicy = HURRIED) -> KubeConnection:
+    """Return a connection to `server`."""
+    return KubeConnection(request(server, login, retry_policy))
 
 
 def served(catalogue: Catalogue, group: str, kind: str) -> ApiResource:
-    """How a kind is served that is there."""
-    found = catalogue.find(group, kind)
-    assert found is not None
-    return found
+    """Return the API resource of a kind, which must be served."""
+    resource = catalogue.find(group, kind)
+    assert resource is not None
+    return resource
 
 
 CONFIG_MAPS = ApiResource(
@@ -38,15 +38,15 @@ CONFIG_MAPS = ApiResource(
 
 
 def config_maps(cluster: Cluster, namespace: str, names: Iterable[str]) -> set[str]:
-    """Make ConfigMaps; gives the uids of all that are in the namespace."""
-    items: list[dict[str, Any]] = [
+    """Create ConfigMaps; return the UIDs of all ConfigMaps in the namespace."""
+    objects: list[dict[str, Any]] = [
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}} for name in names
     ]
-    cluster.apply(items)
+    cluster.apply(objects)
     return uids(cluster, namespace)
 
 
 def uids(cluster: Cluster, namespace: str, collection: str = "configmaps") -> set[str]:
-    """The uids that the API server itself lists."""
-    found = cluster.admin("GET", f"/api/v1/namespaces/{namespace}/{collection}")["items"]
-    return {item["metadata"]["uid"] for item in found}
+    """Return the UIDs listed by the API server itself."""
+    objects = cluster.admin("GET", f"/api/v1/namespaces/{namespace}/{collection}")["items"]
+    return {entry["metadata"]["uid"] for entry in objects}

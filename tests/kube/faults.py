@@ -1,6 +1,6 @@
-"""An HTTP front on the loopback address before a real API server, which spoils answers as a test says.
+"""Reverse proxy on the loopback address in front of a real API server, with faults injected by tests.
 
-It forwards everything else as it is, over TLS, and remembers what was asked and what was answered.
+Forwards everything else unchanged over TLS, and records requests and responses.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from tests.loopback import serving
 _SECONDS = 60
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """A request: its path without the query, the query, and its headers in lower case."""
+class ReceivedRequest(msgspec.Struct, frozen=True):
+    """A request: path without query, query parameters, and headers by lower-case name."""
 
     method: str
     path: str
@@ -35,12 +35,12 @@ class Asked(msgspec.Struct, frozen=True):
 
     @property
     def kind(self) -> str:
-        """The resource that a list is of; the last part of the path."""
+        """The resource of a list: the last segment of the path."""
         return self.path.rpartition("/")[2]
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """What the API server answered: `body` as it is before any compression."""
+class ServerResponse(msgspec.Struct, frozen=True):
+    """A response of the API server; `body` is decompressed."""
 
     status: int
     headers: Mapping[str, str]
@@ -48,17 +48,19 @@ class Answer(msgspec.Struct, frozen=True):
 
     @property
     def document(self) -> Any:
-        """The body, decoded."""
+        """The decoded body."""
         return msgspec.json.decode(self.body)
 
 
 class Exchange:
-    """One request and what becomes of it: give one answer, or none by `drop`."""
+    """A request and its response: send exactly one response, or none with `drop`."""
 
-    def __init__(self, asked: Asked, handler: http.server.BaseHTTPRequestHandler, real: Callable[[], Answer]) -> None:
-        self.asked = asked
+    def __init__(
+        self, request: ReceivedRequest, handler: http.server.BaseHTTPRequestHandler, real: Callable[[], ServerResponse]
+    ) -> None:
+        self.request = request
         self.real = real
-        """Asks the API server."""
+        """Forwards the request to the API server and returns its response."""
         self._handler = handler
         self.sent = b""
 
@@ -71,7 +73,7 @@ class Exchange:
         headers: Mapping[str, str] | None = None,
         length: int | None = None,
     ) -> None:
-        """Send an answer; `length` is the Content-Length to lie about."""
+        """Send a response; `length` overrides Content-Length."""
         content = body if isinstance(body, bytes) else msgspec.json.encode(body)
         self.sent = content
         handler = self._handler
@@ -86,18 +88,18 @@ class Exchange:
             handler.close_connection = True
 
     def refuse(self, status: int, reason: str, message: str, **more: Any) -> None:
-        """Send a refusal as Kubernetes words it."""
+        """Send a refusal as a Kubernetes Status."""
         body = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": status}
         headers = more.pop("headers", None)
         self.answer(status, body | {"reason": reason, "message": message} | more, headers=headers)
 
     def forward(self) -> None:
-        """Send what the API server answers."""
-        found = self.real()
-        self.answer(found.status, found.body, kind=found.headers.get("content-type", ""))
+        """Send the response of the API server."""
+        response = self.real()
+        self.answer(response.status, response.body, kind=response.headers.get("content-type", ""))
 
     def stream(self, pieces: Iterator[bytes]) -> None:
-        """Send a good answer whose end is the end of the connection."""
+        """Send a response with status 200 that ends with the connection."""
         handler = self._handler
         handler.send_response(200)
         handler.send_header("Content-Type", "application/json")
@@ -109,7 +111,7 @@ class Exchange:
         handler.close_connection = True
 
     def drop(self) -> None:
-        """Break the connection off without a word."""
+        """Reset the connection without a response."""
         linger = struct.pack("ii", 1, 0)
         self._handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self._handler.connection.close()
@@ -117,62 +119,62 @@ class Exchange:
 
 
 Fault = Callable[[Exchange], bool]
-"""Gives an answer and says so, or leaves the exchange to others."""
+"""Sends a response and returns True, or leaves the exchange to others and returns False."""
 
 
 class Front:
-    """The front: its address, what was asked of it, and what it has sent."""
+    """The proxy: its address, the requests it received, and the bodies it sent."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.faults: list[Fault] = []
-        self.asked: list[Asked] = []
+        self.requests: list[ReceivedRequest] = []
         self.sent: list[bytes] = []
 
-    def lists(self) -> list[Asked]:
-        """The requests for lists of objects."""
-        return [asked for asked in self.asked if "limit" in asked.query]
+    def lists(self) -> list[ReceivedRequest]:
+        """Return the requests for lists of objects."""
+        return [request for request in self.requests if "limit" in request.query]
 
 
 @contextlib.contextmanager
 def front(cluster: Cluster, *faults: Fault, user: str | None = "admin") -> Iterator[Front]:
-    """A front before the API server of `cluster`, which takes everybody without a token for `user`."""
+    """Run the proxy in front of `cluster`; requests without token are sent as `user`."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
             url = urllib.parse.urlsplit(self.path)
-            asked = Asked(
+            request = ReceivedRequest(
                 self.command,
                 url.path,
                 dict(urllib.parse.parse_qsl(url.query)),
                 {name.lower(): value for name, value in self.headers.items()},
             )
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            found.asked.append(asked)
-            exchange = Exchange(asked, self, lambda: _forwarded(cluster, user, self, body))
+            proxy.requests.append(request)
+            exchange = Exchange(request, self, lambda: _forward(cluster, user, self, body))
             with contextlib.suppress(OSError):
-                if not any(fault(exchange) for fault in found.faults):
+                if not any(fault(exchange) for fault in proxy.faults):
                     exchange.forward()
-            found.sent.append(exchange.sent)
+            proxy.sent.append(exchange.sent)
 
         do_POST = do_GET  # noqa: N815 - the name that the server looks for
 
     with serving(Handler) as port:
-        found = Front(f"http://127.0.0.1:{port}")
-        found.faults.extend(faults)
-        yield found
+        proxy = Front(f"http://127.0.0.1:{port}")
+        proxy.faults.extend(faults)
+        yield proxy
 
 
-def times(number: int, matches: Callable[[Asked], bool], fault: Callable[[Exchange], object]) -> Fault:
-    """A fault of the first `number` requests that match."""
+def times(number: int, matches: Callable[[ReceivedRequest], bool], fault: Callable[[Exchange], object]) -> Fault:
+    """Return a fault of the first `number` requests that match."""
     lock = threading.Lock()
     left = [number]
 
     def spoil(exchange: Exchange) -> bool:
         with lock:
-            if not left[0] or not matches(exchange.asked):
+            if not left[0] or not matches(exchange.request):
                 return False
             left[0] -= 1
         fault(exchange)
@@ -181,24 +183,24 @@ def times(number: int, matches: Callable[[Asked], bool], fault: Callable[[Exchan
     return spoil
 
 
-def each(number: int, matches: Callable[[Asked], bool], fault: Callable[[Exchange], object]) -> Fault:
-    """A fault of the first `number` requests of every path that match."""
+def each(number: int, matches: Callable[[ReceivedRequest], bool], fault: Callable[[Exchange], object]) -> Fault:
+    """Return a fault of the first `number` matching requests of each path."""
     faults: dict[str, Fault] = {}
     lock = threading.Lock()
 
     def spoil(exchange: Exchange) -> bool:
         with lock:
-            one = faults.setdefault(exchange.asked.path, times(number, matches, fault))
-        return one(exchange)
+            fault_of_path = faults.setdefault(exchange.request.path, times(number, matches, fault))
+        return fault_of_path(exchange)
 
     return spoil
 
 
-def always(matches: Callable[[Asked], bool], fault: Callable[[Exchange], object]) -> Fault:
-    """A fault of every request that matches."""
+def always(matches: Callable[[ReceivedRequest], bool], fault: Callable[[Exchange], object]) -> Fault:
+    """Return a fault of every request that matches."""
 
     def spoil(exchange: Exchange) -> bool:
-        if not matches(exchange.asked):
+        if not matches(exchange.request):
             return False
         fault(exchange)
         return True
@@ -206,28 +208,30 @@ def always(matches: Callable[[Asked], bool], fault: Callable[[Exchange], object]
     return spoil
 
 
-def page_of(resource: str, number: int = 0) -> Callable[[Asked], bool]:
-    """What takes requests for pages of a resource: the first page of lists (1), later ones (2), or any (0)."""
+def page_of(resource: str, number: int = 0) -> Callable[[ReceivedRequest], bool]:
+    """Return a matcher of list requests of a resource: the first page (1), later pages (2), or any page (0)."""
 
-    def matches(asked: Asked) -> bool:
-        return asked.kind == resource and (number == 0 or (number == 2) == ("continue" in asked.query))
+    def matches(request: ReceivedRequest) -> bool:
+        return request.kind == resource and (number == 0 or (number == 2) == ("continue" in request.query))
 
     return matches
 
 
 def older(cluster: Cluster) -> Fault:
-    """A server that tells group by group what it serves, as before Kubernetes 1.26."""
+    """Return a server without aggregated discovery, as before Kubernetes 1.26."""
 
     def answer(exchange: Exchange) -> bool:
-        if exchange.asked.path not in {"/api", "/apis"}:
+        if exchange.request.path not in {"/api", "/apis"}:
             return False
-        exchange.answer(200, cluster.admin("GET", exchange.asked.path))
+        exchange.answer(200, cluster.admin("GET", exchange.request.path))
         return True
 
     return answer
 
 
-def _forwarded(cluster: Cluster, user: str | None, handler: http.server.BaseHTTPRequestHandler, body: bytes) -> Answer:
+def _forward(
+    cluster: Cluster, user: str | None, handler: http.server.BaseHTTPRequestHandler, body: bytes
+) -> ServerResponse:
     context = ssl.create_default_context(cafile=cluster.authority)
     token = handler.headers.get("Authorization")
     if user is not None and token is None:
@@ -239,11 +243,11 @@ def _forwarded(cluster: Cluster, user: str | None, handler: http.server.BaseHTTP
     headers = {name: value for name, value in handler.headers.items() if name.lower() not in skipped}
     try:
         connection.request(handler.command, handler.path, body or None, headers)
-        found = connection.getresponse()
-        content = found.read()
+        response = connection.getresponse()
+        content = response.read()
     finally:
         connection.close()
-    answered = {name.lower(): value for name, value in found.getheaders()}
-    if answered.get("content-encoding") == "gzip":
+    response_headers = {name.lower(): value for name, value in response.getheaders()}
+    if response_headers.get("content-encoding") == "gzip":
         content = gzip.decompress(content)
-    return Answer(found.status, answered, content)
+    return ServerResponse(response.status, response_headers, content)

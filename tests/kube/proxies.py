@@ -1,4 +1,4 @@
-"""Small real proxies on the loopback address: one knows CONNECT alone, one SOCKS 5. They read nothing of what they carry."""
+"""Real proxies on the loopback address: HTTP CONNECT and SOCKS 5. They do not inspect the traffic."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from tests.loopback import serving
 
 
 class Proxy:
-    """Where it listens, and where it was asked to lead."""
+    """Address of a proxy, and the targets it connected to."""
 
     def __init__(self, port: int) -> None:
         self.address = f"127.0.0.1:{port}"
-        self.led: list[str] = []
+        self.targets: list[str] = []
 
 
 @contextlib.contextmanager
 def proxy(hosts: Mapping[str, str], credentials: str = "") -> Iterator[Proxy]:
-    """A proxy that leads to the names of `hosts`, each with its address, and to addresses; with `credentials`, whoever has them."""
-    wanted = "Basic " + base64.b64encode(credentials.encode()).decode()
+    """Run an HTTP proxy that resolves the names in `hosts`; `credentials` are required if set."""
+    expected = "Basic " + base64.b64encode(credentials.encode()).decode()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_CONNECT(self) -> None:
-            found.led.append(self.path)
-            if credentials and self.headers.get("Proxy-Authorization") != wanted:
+            state.targets.append(self.path)
+            if credentials and self.headers.get("Proxy-Authorization") != expected:
                 self.send_error(407)
                 return
             name, _, port = self.path.rpartition(":")
@@ -42,23 +42,23 @@ def proxy(hosts: Mapping[str, str], credentials: str = "") -> Iterator[Proxy]:
             self.close_connection = True
 
     with serving(Handler) as port:
-        found = Proxy(port)
-        yield found
+        state = Proxy(port)
+        yield state
 
 
 def _carry(one: socket.socket, other: socket.socket) -> None:
-    """Carry bytes both ways until one side has had enough."""
+    """Copy bytes in both directions until one side closes."""
     while True:
         for ready in select.select([one, other], [], [], 60)[0]:
-            data = ready.recv(65536)
-            if not data:
+            received = ready.recv(65536)
+            if not received:
                 return
-            (other if ready is one else one).sendall(data)
+            (other if ready is one else one).sendall(received)
 
 
 @contextlib.contextmanager
 def socks(hosts: Mapping[str, str], answer: bytes = b"") -> Iterator[Proxy]:
-    """A proxy that speaks SOCKS 5 (RFC 1928) and asks nobody who they are; with an `answer`, that is all it says."""
+    """Run a SOCKS 5 proxy (RFC 1928) without authentication; `answer` replaces its whole response."""
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
@@ -73,7 +73,7 @@ def socks(hosts: Mapping[str, str], answer: bytes = b"") -> Iterator[Proxy]:
             else:
                 name = socket.inet_ntoa(self.rfile.read(4))
             (port,) = struct.unpack(">H", self.rfile.read(2))
-            found.led.append(f"{name}:{port}")
+            state.targets.append(f"{name}:{port}")
             with socket.create_connection((hosts.get(name, name), port), timeout=10) as there:
                 self.wfile.write(b"\x05\x00\x00\x01" + bytes(6))
                 _carry(self.connection, there)
@@ -83,9 +83,9 @@ def socks(hosts: Mapping[str, str], answer: bytes = b"") -> Iterator[Proxy]:
         server.block_on_close = False
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
-        found = Proxy(server.server_address[1])
+        state = Proxy(server.server_address[1])
         try:
-            yield found
+            yield state
         finally:
             server.shutdown()
             thread.join()

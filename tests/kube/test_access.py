@@ -1,4 +1,4 @@
-"""Who one is to a real API server, by every way to say so, and who it is that answers."""
+"""Authentication at a real API server by every kind of credentials, and verification of its certificate."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ PATH = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 EXEC = "client.authentication.k8s.io/v1"
 
 
-def who(access: ClusterAccess, **environment: str) -> dict[str, Any]:
-    """What the API server says who `access` is."""
+def identify(access: ClusterAccess, **environment: str) -> dict[str, Any]:
+    """Return the user info of `access` from the API server."""
     environment = {"PATH": os.environ["PATH"]} | environment
     request = ClusterRequest(access=access, environment=environment, retry_policy=connecting.HURRIED)
     with KubeConnection(request) as connection:
-        answer: dict[str, Any] = connection.post(PATH, REVIEW, dict[str, Any])
-    found: dict[str, Any] = answer["status"]["userInfo"]
-    return found
+        review: dict[str, Any] = connection.post(PATH, REVIEW, dict[str, Any])
+    user_info: dict[str, Any] = review["status"]["userInfo"]
+    return user_info
 
 
 def kubeconfig(
     cluster: Cluster, tmp_path: Path, user: dict[str, Any], changes: dict[str, Any] | None = None
 ) -> ClusterAccess:
-    """The access of a kubeconfig with one user."""
+    """Return the access of a kubeconfig with one user."""
     there = {"server": cluster.address, "certificate-authority": str(cluster.authority)} | (changes or {})
     document = {
         "current-context": "test",
@@ -63,7 +63,7 @@ def pair(cluster: Cluster, user: str) -> dict[str, str]:
 
 
 def program(file: Path, status: dict[str, Any]) -> dict[str, Any]:
-    """A program that hands out `status`, as a kubeconfig names it."""
+    """Write a credential plugin that returns `status`; return its kubeconfig user."""
     document = {"apiVersion": EXEC, "kind": "ExecCredential", "status": status}
     file.write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps(document)}\nEND\n")
     file.chmod(0o755)
@@ -71,35 +71,35 @@ def program(file: Path, status: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("user", ["admin", "viewer", "nobody", "robot"])
-def test_the_users_of_the_cluster(cluster: Cluster, user: str) -> None:
-    assert who(Kubeconfig([str(cluster.kubeconfig)]).access(user))["username"] == user
+def test_users_of_kubeconfig(cluster: Cluster, user: str) -> None:
+    assert identify(Kubeconfig([str(cluster.kubeconfig)]).access(user))["username"] == user
 
 
-def test_files_of_a_certificate(cluster: Cluster, tmp_path: Path) -> None:
-    found = who(kubeconfig(cluster, tmp_path, pair(cluster, "admin")))
-    assert (found["username"], found["groups"]) == ("admin", ["system:masters", "system:authenticated"])
+def test_client_certificate_files(cluster: Cluster, tmp_path: Path) -> None:
+    user_info = identify(kubeconfig(cluster, tmp_path, pair(cluster, "admin")))
+    assert (user_info["username"], user_info["groups"]) == ("admin", ["system:masters", "system:authenticated"])
 
 
-def test_a_file_of_a_token(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+def test_token_file(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
     (tmp_path / "token").write_text(cluster.service_account_token(namespace, "scanner") + "\n")
-    found = who(kubeconfig(cluster, tmp_path, {"tokenFile": "token"}))
-    assert found["username"] == f"system:serviceaccount:{namespace}:scanner"
+    user_info = identify(kubeconfig(cluster, tmp_path, {"tokenFile": "token"}))
+    assert user_info["username"] == f"system:serviceaccount:{namespace}:scanner"
 
 
-def test_a_program_that_hands_out_a_token(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+def test_plugin_with_token(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
     status = {"token": cluster.service_account_token(namespace, "scanner")}
-    found = who(kubeconfig(cluster, tmp_path, program(tmp_path / "login", status)))
-    assert found["username"] == f"system:serviceaccount:{namespace}:scanner"
+    user_info = identify(kubeconfig(cluster, tmp_path, program(tmp_path / "login", status)))
+    assert user_info["username"] == f"system:serviceaccount:{namespace}:scanner"
 
 
-def test_a_program_that_hands_out_a_certificate(cluster: Cluster, tmp_path: Path) -> None:
+def test_plugin_with_certificate(cluster: Cluster, tmp_path: Path) -> None:
     files = cluster.layout.pair("viewer")
     status = {"clientCertificateData": files.certificate.read_text(), "clientKeyData": files.key.read_text()}
-    assert who(kubeconfig(cluster, tmp_path, program(tmp_path / "login", status)))["username"] == "viewer"
+    assert identify(kubeconfig(cluster, tmp_path, program(tmp_path / "login", status)))["username"] == "viewer"
 
 
-def test_a_program_whose_token_was_revoked_is_asked_again(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
-    """The first token is of nobody; the API server says 401, and the second is taken."""
+def test_plugin_runs_again_after_401(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    """The first token is invalid: the API server responds 401, and the second token is accepted."""
     good = cluster.service_account_token(namespace, "scanner")
     first, second = (
         json.dumps({"apiVersion": EXEC, "kind": "ExecCredential", "status": {"token": token}})
@@ -109,13 +109,14 @@ def test_a_program_whose_token_was_revoked_is_asked_again(cluster: Cluster, name
     file.write_text(f"#!/bin/sh\nif mkdir {tmp_path}/ran 2>/dev/null; then echo '{first}'; else echo '{second}'; fi\n")
     file.chmod(0o755)
     access = kubeconfig(cluster, tmp_path, {"exec": {"apiVersion": EXEC, "command": str(file)}})
-    assert who(access)["username"] == f"system:serviceaccount:{namespace}:scanner"
+    assert identify(access)["username"] == f"system:serviceaccount:{namespace}:scanner"
 
 
-def with_certificates(cluster: Cluster, folder: Path, second: str = ":") -> ClusterRequest:
-    """As who a program says: `viewer`, and from then on `nobody`, unless what it does the `second` time begins anew.
+def rotating_certificates(cluster: Cluster, folder: Path, second: str = ":") -> ClusterRequest:
+    """Return a request whose plugin returns certificates of `viewer`, then `nobody`.
 
-    What it hands out is old at once: each request asks it.
+    Each credential is expired at once, so every request runs the plugin. The command `second` runs on later calls and
+    may reset the order.
     """
     texts = []
     for user in ("viewer", "nobody"):
@@ -134,18 +135,18 @@ def with_certificates(cluster: Cluster, folder: Path, second: str = ":") -> Clus
     return ClusterRequest(access=access, environment={"PATH": os.environ["PATH"]}, retry_policy=connecting.HURRIED)
 
 
-def test_new_credentials_change_the_certificate_that_is_shown(cluster: Cluster, tmp_path: Path) -> None:
-    """Old before they were sent: each request is made with what the program hands out for it."""
-    request = with_certificates(cluster, tmp_path)
+def test_new_credentials_replace_client_certificate(cluster: Cluster, tmp_path: Path) -> None:
+    """The credentials are expired: every request uses what the plugin returns for it."""
+    request = rotating_certificates(cluster, tmp_path)
     with KubeConnection(request) as connection:
         answers = [connection.post(PATH, REVIEW, dict[str, Any]) for _ in range(2)]
     assert [answer["status"]["userInfo"]["username"] for answer in answers] == ["viewer", "nobody"]
 
 
-def test_what_shows_an_old_certificate_is_closed_by_its_last_reader(
+def test_replaced_client_closes_after_last_request(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Programs hand out a certificate for some hours, and a watch goes on for weeks."""
+    """Plugins return certificates for some hours, and a watch runs for weeks."""
     closed: list[httpx2.Client] = []
     close = httpx2.Client.close
 
@@ -154,7 +155,7 @@ def test_what_shows_an_old_certificate_is_closed_by_its_last_reader(
         close(client)
 
     monkeypatch.setattr(httpx2.Client, "close", closing)
-    request = with_certificates(cluster, tmp_path, second=f"rmdir {tmp_path}/ran")
+    request = rotating_certificates(cluster, tmp_path, second=f"rmdir {tmp_path}/ran")
     with KubeConnection(request) as connection:
         with connection.stream("/version", {}, silence=20) as pieces:
             answers = [connection.post(PATH, REVIEW, dict[str, Any]) for _ in range(4)]
@@ -165,28 +166,28 @@ def test_what_shows_an_old_certificate_is_closed_by_its_last_reader(
     assert [answer["status"]["userInfo"]["username"] for answer in answers] == ["nobody", "viewer"] * 2
 
 
-def test_a_password_is_sent_and_refused(cluster: Cluster, tmp_path: Path) -> None:
-    """Kubernetes itself knows none since 1.19, so that ann is nobody to it; proxies before it may."""
+def test_password_is_sent(cluster: Cluster, tmp_path: Path) -> None:
+    """The API server has had no passwords since 1.19 and treats the user as anonymous; proxies may check them."""
     user = {"username": "ann", "password": "do-not-tell"}
     with pytest.raises(ApiError, match='User "system:anonymous" cannot create') as refused:
-        who(kubeconfig(cluster, tmp_path, user))
+        identify(kubeconfig(cluster, tmp_path, user))
     assert "do-not-tell" not in str(refused.value)
     with front(cluster) as proxy:
         access = kubeconfig(cluster, tmp_path, user, {"server": proxy.url})
         with pytest.raises(ApiError):
-            who(access)
-    sent = proxy.asked[0].headers["authorization"]
+            identify(access)
+    sent = proxy.requests[0].headers["authorization"]
     assert base64.b64decode(sent.removeprefix("Basic ")) == b"ann:do-not-tell"
 
 
-def test_acting_as_somebody_else(cluster: Cluster, tmp_path: Path) -> None:
+def test_impersonation(cluster: Cluster, tmp_path: Path) -> None:
     user = pair(cluster, "admin") | {
         "as": "zoë ☸",
         "as-uid": "7",
         "as-groups": ["auditors", "größe"],
         "as-user-extra": {"example.com/Reason%": ["a", "b"]},
     }
-    assert who(kubeconfig(cluster, tmp_path, user)) == {
+    assert identify(kubeconfig(cluster, tmp_path, user)) == {
         "username": "zoë ☸",
         "uid": "7",
         "groups": ["auditors", "größe", "system:authenticated"],
@@ -194,117 +195,117 @@ def test_acting_as_somebody_else(cluster: Cluster, tmp_path: Path) -> None:
     }
 
 
-def test_acting_as_somebody_else_takes_a_right(cluster: Cluster, tmp_path: Path) -> None:
+def test_impersonation_needs_permission(cluster: Cluster, tmp_path: Path) -> None:
     with pytest.raises(ApiError, match='cannot impersonate resource "users"') as refused:
-        who(kubeconfig(cluster, tmp_path, pair(cluster, "viewer") | {"as": "admin"}))
+        identify(kubeconfig(cluster, tmp_path, pair(cluster, "viewer") | {"as": "admin"}))
     assert (refused.value.status, refused.value.reason) == (403, "Forbidden")
 
 
 @pytest.mark.parametrize("name", ["a\r\nImpersonate-Group: system:masters", "a\x00b", "a\n"])
-def test_no_name_smuggles_a_header_in(cluster: Cluster, tmp_path: Path, name: str) -> None:
+def test_impersonated_name_cannot_inject_header(cluster: Cluster, tmp_path: Path, name: str) -> None:
     access = kubeconfig(cluster, tmp_path, pair(cluster, "admin"))
     acting = msgspec.structs.replace(access, impersonation=Impersonation(user=name))
     with pytest.raises(UnreachableError, match="characters that cannot be sent"):
-        who(acting)
+        identify(acting)
 
 
-def test_another_authority_is_refused_at_once(cluster: Cluster, tmp_path: Path) -> None:
+def test_untrusted_authority_fails_at_once(cluster: Cluster, tmp_path: Path) -> None:
     other = str(cluster.layout.kubelets.pair.certificate)
     access = kubeconfig(cluster, tmp_path, pair(cluster, "admin"), {"certificate-authority": other})
     with pytest.raises(UnreachableError, match="certificate verify failed"):
-        who(access)
+        identify(access)
     system = msgspec.structs.replace(access, authority=None)
     with pytest.raises(UnreachableError, match="certificate verify failed"):
-        who(system)
-    assert who(msgspec.structs.replace(access, insecure=True))["username"] == "admin"
+        identify(system)
+    assert identify(msgspec.structs.replace(access, insecure=True))["username"] == "admin"
 
 
-def test_another_name_is_refused_but_where_it_was_told(cluster: Cluster, tmp_path: Path) -> None:
+def test_server_name_override(cluster: Cluster, tmp_path: Path) -> None:
     user = pair(cluster, "admin")
     with pytest.raises(UnreachableError, match=r"not valid for 'other\.example\.com'"):
-        who(kubeconfig(cluster, tmp_path, user, {"tls-server-name": "other.example.com"}))
-    told = kubeconfig(cluster, tmp_path, user, {"tls-server-name": "kubernetes.default.svc"})
-    assert who(told)["username"] == "admin"
+        identify(kubeconfig(cluster, tmp_path, user, {"tls-server-name": "other.example.com"}))
+    renamed = kubeconfig(cluster, tmp_path, user, {"tls-server-name": "kubernetes.default.svc"})
+    assert identify(renamed)["username"] == "admin"
 
 
 @pytest.mark.parametrize(
     "authority", [b"", b" \n", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", b"text"]
 )
-def test_an_authority_that_is_none_is_an_error(cluster: Cluster, tmp_path: Path, authority: bytes) -> None:
-    """Least of all does it mean those of the system."""
+def test_invalid_authority_is_rejected(cluster: Cluster, tmp_path: Path, authority: bytes) -> None:
+    """Invalid PEM must not fall back to the authorities of the system."""
     access = kubeconfig(cluster, tmp_path, pair(cluster, "admin"))
     with pytest.raises(KubeconfigError, match="the certificate authority is not PEM"):
-        who(msgspec.structs.replace(access, authority=authority))
+        identify(msgspec.structs.replace(access, authority=authority))
 
 
-def test_without_a_place_for_files_no_certificate_can_be_shown(
+def test_client_certificate_needs_temporary_folder(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     access = kubeconfig(cluster, tmp_path, pair(cluster, "admin"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     with pytest.raises(LoginError, match="no place for a temporary file: No such file"):
-        who(access)
+        identify(access)
 
 
 @pytest.mark.parametrize("name", [".example.com", "a" * 64])
-def test_a_name_that_no_server_can_have(cluster: Cluster, tmp_path: Path, name: str) -> None:
+def test_invalid_server_name(cluster: Cluster, tmp_path: Path, name: str) -> None:
     changes = {"tls-server-name": name}
     with pytest.raises(KubeconfigError, match=f"no server has the name '{name}'"):
-        who(kubeconfig(cluster, tmp_path, pair(cluster, "admin"), changes))
+        identify(kubeconfig(cluster, tmp_path, pair(cluster, "admin"), changes))
     with pytest.raises(KubeconfigError, match="the address of the server cannot be used"):
-        who(kubeconfig(cluster, tmp_path, pair(cluster, "admin"), {"server": f"https://{name}"}))
+        identify(kubeconfig(cluster, tmp_path, pair(cluster, "admin"), {"server": f"https://{name}"}))
 
 
-def test_authorities_with_comments(cluster: Cluster, tmp_path: Path) -> None:
+def test_authority_bundle_with_comments(cluster: Cluster, tmp_path: Path) -> None:
     access = kubeconfig(cluster, tmp_path, pair(cluster, "admin"))
     other = cluster.layout.kubelets.pair.certificate.read_bytes()
     bundle = "# Größte Autorität\n".encode() + other + b"\n# ours\n" + cluster.authority.read_bytes()
-    assert who(msgspec.structs.replace(access, authority=bundle))["username"] == "admin"
+    assert identify(msgspec.structs.replace(access, authority=bundle))["username"] == "admin"
 
 
-def test_a_key_that_is_another_certificates(cluster: Cluster, tmp_path: Path) -> None:
+def test_key_of_another_certificate(cluster: Cluster, tmp_path: Path) -> None:
     user = {"client-key": str(cluster.layout.pair("viewer").key)}
     with pytest.raises(LoginError, match="the client certificate and its key cannot be used") as refused:
-        who(kubeconfig(cluster, tmp_path, pair(cluster, "admin") | user))
+        identify(kubeconfig(cluster, tmp_path, pair(cluster, "admin") | user))
     assert "PRIVATE" not in str(refused.value)
 
 
-def test_the_certificate_of_the_server_may_stand_for_its_authority(cluster: Cluster, tmp_path: Path) -> None:
-    """As for Go: whatever the kubeconfig names is trusted."""
+def test_server_certificate_as_authority(cluster: Cluster, tmp_path: Path) -> None:
+    """As in Go: every certificate in the kubeconfig is trusted."""
     url = urllib.parse.urlsplit(cluster.address)
     own = ssl.get_server_certificate((str(url.hostname), url.port or 443)).encode()
     access = kubeconfig(cluster, tmp_path, pair(cluster, "admin"))
-    assert who(msgspec.structs.replace(access, authority=own))["username"] == "admin"
+    assert identify(msgspec.structs.replace(access, authority=own))["username"] == "admin"
 
 
-def test_a_certificate_of_another_authority_is_not_taken(cluster: Cluster, tmp_path: Path) -> None:
+def test_client_certificate_of_another_authority(cluster: Cluster, tmp_path: Path) -> None:
     other = cluster.layout.kubelets.issue(f"stranger-{tmp_path.name}")
     user = {"client-certificate": str(other.certificate), "client-key": str(other.key)}
     with pytest.raises(KubeError):
-        who(kubeconfig(cluster, tmp_path, user))
+        identify(kubeconfig(cluster, tmp_path, user))
 
 
-def test_plain_http_to_a_server_of_tls(cluster: Cluster, tmp_path: Path) -> None:
+def test_plain_http_to_tls_server(cluster: Cluster, tmp_path: Path) -> None:
     plain = cluster.address.replace("https://", "http://")
     with pytest.raises(ApiError, match="400 Bad Request"):
-        who(kubeconfig(cluster, tmp_path, {}, {"server": plain}))
+        identify(kubeconfig(cluster, tmp_path, {}, {"server": plain}))
 
 
-def test_tls_to_a_server_of_plain_http(cluster: Cluster, tmp_path: Path) -> None:
+def test_tls_to_plain_http_server(cluster: Cluster, tmp_path: Path) -> None:
     with front(cluster) as proxy:
         access = kubeconfig(cluster, tmp_path, {}, {"server": proxy.url.replace("http://", "https://")})
         with pytest.raises(UnreachableError, match="cannot be reached"):
-            who(access)
+            identify(access)
 
 
-def test_nobody_of_that_name(cluster: Cluster, tmp_path: Path) -> None:
+def test_unknown_host(cluster: Cluster, tmp_path: Path) -> None:
     with pytest.raises(KubeError, match=r"https://nobody\.invalid cannot be reached"):
-        who(kubeconfig(cluster, tmp_path, {}, {"server": "https://nobody.invalid"}))
+        identify(kubeconfig(cluster, tmp_path, {}, {"server": "https://nobody.invalid"}))
 
 
-def test_nobody_listens(cluster: Cluster, tmp_path: Path) -> None:
+def test_closed_port(cluster: Cluster, tmp_path: Path) -> None:
     with pytest.raises(ConnectionLostError, match=r"https://127\.0\.0\.1:9 cannot be reached: .*refused"):
-        who(kubeconfig(cluster, tmp_path, {}, {"server": "https://127.0.0.1:9"}))
+        identify(kubeconfig(cluster, tmp_path, {}, {"server": "https://127.0.0.1:9"}))
 
 
 @pytest.mark.parametrize(
@@ -316,16 +317,16 @@ def test_nobody_listens(cluster: Cluster, tmp_path: Path) -> None:
         ({"server": "https://a\x1b.invalid"}, "cannot be"),
     ],
 )
-def test_the_name_of_a_context_steers_no_terminal(change: dict[str, Any], message: str) -> None:
+def test_context_name_is_escaped(change: dict[str, Any], message: str) -> None:
     access = ClusterAccess(name="shop\x1b[2J", server="http://127.0.0.1:9")
-    with pytest.raises(KubeError, match=message) as found:
-        who(msgspec.structs.replace(access, **change))
-    assert str(found.value).startswith(r"shop\x1b[2J: ")
-    assert "\x1b" not in str(found.value)
+    with pytest.raises(KubeError, match=message) as caught:
+        identify(msgspec.structs.replace(access, **change))
+    assert str(caught.value).startswith(r"shop\x1b[2J: ")
+    assert "\x1b" not in str(caught.value)
 
 
 def account(cluster: Cluster, namespace: str, folder: Path) -> dict[str, str]:
-    """What the kubelet mounts of a service account, and what it puts into the environment."""
+    """Write the files that the kubelet mounts for a service account; return the environment of the pod."""
     (folder / "token").write_text(cluster.service_account_token(namespace, "scanner"))
     (folder / "ca.crt").write_bytes(cluster.authority.read_bytes())
     (folder / "namespace").write_text(f"{namespace}\n")
@@ -333,26 +334,26 @@ def account(cluster: Cluster, namespace: str, folder: Path) -> dict[str, str]:
     return {"KUBERNETES_SERVICE_HOST": str(url.hostname), "KUBERNETES_SERVICE_PORT": str(url.port)}
 
 
-def test_in_a_cluster(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+def test_inside_cluster(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
     environment = account(cluster, namespace, tmp_path)
     access = load_in_cluster_access(environment, tmp_path)
     assert access is not None
     assert (access.name, access.namespace) == ("in-cluster", namespace)
-    assert who(access)["username"] == f"system:serviceaccount:{namespace}:scanner"
+    assert identify(access)["username"] == f"system:serviceaccount:{namespace}:scanner"
     (tmp_path / "token").write_text("guessed-token")
     with pytest.raises(LoginError) as refused:
-        who(access)
+        identify(access)
     assert "guessed" not in f"{refused.value}{access!r}"
 
 
-def test_outside_a_cluster(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+def test_outside_cluster(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
     environment = account(cluster, namespace, tmp_path)
     assert load_in_cluster_access({}, tmp_path) is None
     assert load_in_cluster_access(environment | {"KUBERNETES_SERVICE_HOST": ""}, tmp_path) is None
     assert load_in_cluster_access(environment, tmp_path / "gone") is None
-    found = load_in_cluster_access(environment | {"KUBERNETES_SERVICE_HOST": "fd00::1"}, tmp_path)
-    assert found is not None
-    assert found.server.startswith("https://[fd00::1]:")
+    ipv6_access = load_in_cluster_access(environment | {"KUBERNETES_SERVICE_HOST": "fd00::1"}, tmp_path)
+    assert ipv6_access is not None
+    assert ipv6_access.server.startswith("https://[fd00::1]:")
     with pytest.raises(KubeconfigError, match="KUBERNETES_SERVICE_PORT is no number: 'tcp"):
         load_in_cluster_access(environment | {"KUBERNETES_SERVICE_PORT": "tcp://10.0.0.1:443"}, tmp_path)
     (tmp_path / "ca.crt").unlink()
@@ -360,11 +361,11 @@ def test_outside_a_cluster(cluster: Cluster, namespace: str, tmp_path: Path) -> 
         load_in_cluster_access(environment, tmp_path)
 
 
-def test_no_traceback_tells_a_secret(cluster: Cluster, tmp_path: Path) -> None:
-    """Not even with the values of all variables in it."""
+def test_traceback_contains_no_secret(cluster: Cluster, tmp_path: Path) -> None:
+    """Secrets are hidden even if the traceback shows local variables."""
     access = kubeconfig(cluster, tmp_path, {"token": "do-not-tell"})
     with pytest.raises(LoginError) as refused:
-        who(access)
-    told = traceback.TracebackException.from_exception(refused.value, capture_locals=True)
-    assert "_open_response" in {frame.name for frame in told.stack}
-    assert "do-not-tell" not in "".join(told.format())
+        identify(access)
+    recorded = traceback.TracebackException.from_exception(refused.value, capture_locals=True)
+    assert "_open_response" in {frame.name for frame in recorded.stack}
+    assert "do-not-tell" not in "".join(recorded.format())

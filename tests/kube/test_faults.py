@@ -1,4 +1,4 @@
-"""Lists through a network and a server that fail: no object lost and none twice, or an error; never a shorter list."""
+"""Lists through faulty networks and servers: every object exactly once or an error, never a shorter list."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Damage = Callable[[Exchange], object]
 
 @pytest.fixture(scope="module")
 def where(cluster: Cluster) -> Iterator[str]:
-    """A namespace with five pages of ConfigMaps, which no test changes."""
+    """A namespace with five pages of ConfigMaps that no test changes."""
     name = f"test-{uuid.uuid4().hex[:12]}"
     cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}])
     connecting.config_maps(cluster, name, [f"number-{number:02}" for number in range(23)])
@@ -45,26 +45,26 @@ def where(cluster: Cluster) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def known(cluster: Cluster, where: str) -> set[str]:
-    """The uids of those, by the API server itself."""
+    """UIDs of these ConfigMaps, read from the API server directly."""
     return connecting.uids(cluster, where)
 
 
-def listed(server: str, namespace: str, **changes: Any) -> list[str]:
-    """The uids of the ConfigMaps of a namespace, as the product lists them."""
-    patience = msgspec.structs.replace(connecting.HURRIED, **changes)
+def list_uids(server: str, namespace: str, **changes: Any) -> list[str]:
+    """List the ConfigMaps of a namespace with the client and return their UIDs."""
+    retry_policy = msgspec.structs.replace(connecting.HURRIED, **changes)
     query = ListQuery(served=connecting.CONFIG_MAPS, namespace=namespace)
-    with connecting.connection(server, patience=patience) as connection:
-        return [item["metadata"]["uid"] for page in Listing(connection, query, SIZE) for item in page]
+    with connecting.connection(server, retry_policy=retry_policy) as connection:
+        return [config_map["metadata"]["uid"] for page in Listing(connection, query, SIZE) for config_map in page]
 
 
 def cut(exchange: Exchange, *, honest: bool) -> None:
-    """Half a document, with its own length or that of the whole."""
+    """Half a document, with its own Content-Length or that of the whole."""
     body = exchange.real().body
     exchange.answer(200, body[: len(body) // 2], length=None if honest else len(body))
 
 
 def slow(exchange: Exchange) -> None:
-    """The whole answer in pieces with pauses, each shorter than the silence that is put up with."""
+    """The whole response in parts, with pauses shorter than the maximum silence."""
     body = exchange.real().body
     size = len(body) // 5 + 1
 
@@ -76,7 +76,7 @@ def slow(exchange: Exchange) -> None:
     exchange.stream(pieces())
 
 
-def without_items(exchange: Exchange) -> None:
+def remove_items(exchange: Exchange) -> None:
     document = exchange.real().document
     del document["items"]
     exchange.answer(200, document)
@@ -94,7 +94,7 @@ DAMAGES: dict[str, Damage] = {
     "cut": lambda exchange: cut(exchange, honest=True),
     "cut, and the length tells": lambda exchange: cut(exchange, honest=False),
     "login page": lambda exchange: exchange.answer(200, b"<html>Sign in</html>", kind="text/html"),
-    "no items": without_items,
+    "no items": remove_items,
     "no list": lambda exchange: exchange.answer(200, {"kind": "Status", "metadata": {}, "status": "Success"}),
     "nothing": lambda exchange: exchange.answer(200, b""),
 }
@@ -102,13 +102,13 @@ DAMAGES: dict[str, Damage] = {
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 @pytest.mark.parametrize("pages", [PAGES, LATER], ids=["first page", "later page"])
-def test_what_passes_loses_nothing(
+def test_temporary_fault_loses_nothing(
     cluster: Cluster, where: str, known: set[str], damage: Damage, pages: Callable[..., bool]
 ) -> None:
     with front(cluster, times(2, pages, damage)) as proxy:
-        found = listed(proxy.url, where)
-    assert len(found) == len(known)
-    assert set(found) == known
+        uids = list_uids(proxy.url, where)
+    assert len(uids) == len(known)
+    assert set(uids) == known
 
 
 @pytest.mark.parametrize(
@@ -116,37 +116,35 @@ def test_what_passes_loses_nothing(
     [fault for name, fault in DAMAGES.items() if name != "slow"],
     ids=[name for name in DAMAGES if name != "slow"],
 )
-def test_what_does_not_pass_is_an_error_after_a_few_tries(
-    cluster: Cluster, where: str, known: set[str], damage: Damage
-) -> None:
+def test_permanent_fault_fails_after_all_tries(cluster: Cluster, where: str, known: set[str], damage: Damage) -> None:
     with front(cluster, always(LATER, damage)) as proxy:
         with pytest.raises(KubeError):
-            listed(proxy.url, where, tries=3)
-        later = [asked for asked in proxy.lists() if "continue" in asked.query]
+            list_uids(proxy.url, where, tries=3)
+        later = [request for request in proxy.lists() if "continue" in request.query]
     assert known
     assert len(later) == 3
 
 
-@pytest.mark.parametrize(("said", "seconds"), [("7", 7.0), ("soon", 0.0), ("-1", 0.0), ("9" * 400, 0.0)])
-def test_a_server_says_how_long_to_wait(cluster: Cluster, where: str, said: str, seconds: float) -> None:
+@pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), ("soon", 0.0), ("-1", 0.0), ("9" * 400, 0.0)])
+def test_retry_after(cluster: Cluster, where: str, header: str, seconds: float) -> None:
     def busy(exchange: Exchange) -> None:
-        exchange.refuse(429, "TooManyRequests", "later", headers={"Retry-After": said})
+        exchange.refuse(429, "TooManyRequests", "later", headers={"Retry-After": header})
 
     with front(cluster, always(PAGES, busy)) as proxy, pytest.raises(ApiError, match="later") as refused:
-        listed(proxy.url, where, tries=1)
+        list_uids(proxy.url, where, tries=1)
     assert refused.value.retry_after == seconds
 
 
-def test_an_endless_answer_ends(cluster: Cluster, where: str) -> None:
+def test_endless_response_fails(cluster: Cluster, where: str) -> None:
     def endless(exchange: Exchange) -> None:
         start = b'{"kind":"ConfigMapList","metadata":{},"items":['
         exchange.stream(itertools.chain([start], itertools.repeat(b"{}," * 10_000)))
 
     with front(cluster, always(PAGES, endless)) as proxy, pytest.raises(KubeError, match="more than 1000000 bytes"):
-        listed(proxy.url, where, most_bytes=1_000_000)
+        list_uids(proxy.url, where, most_bytes=1_000_000)
 
 
-def test_an_answer_that_trickles_for_ever_ends(cluster: Cluster, where: str) -> None:
+def test_slow_endless_response_times_out(cluster: Cluster, where: str) -> None:
     def trickle() -> Iterator[bytes]:
         while True:
             time.sleep(0.05)
@@ -156,110 +154,110 @@ def test_an_answer_that_trickles_for_ever_ends(cluster: Cluster, where: str) -> 
         front(cluster, always(PAGES, lambda exchange: exchange.stream(trickle()))) as proxy,
         pytest.raises(ConnectionLostError, match=r"took longer than 0\.3 s"),
     ):
-        listed(proxy.url, where, answer=0.3, tries=1)
+        list_uids(proxy.url, where, answer=0.3, tries=1)
 
 
-def test_a_server_that_says_nothing_is_given_up(cluster: Cluster, where: str) -> None:
+def test_unresponsive_server_times_out(cluster: Cluster, where: str) -> None:
     silent = threading.Event()
     with front(cluster, always(PAGES, lambda _: silent.wait(30))) as proxy:
         with pytest.raises(ConnectionLostError, match="timed out"):
-            listed(proxy.url, where, silence=0.2, tries=2)
+            list_uids(proxy.url, where, silence=0.2, tries=2)
         silent.set()
     assert len(proxy.lists()) == 2
 
 
-def test_a_server_that_says_nothing_is_not_asked_for_ever(cluster: Cluster, where: str) -> None:
+def test_unresponsive_server_limits_total_time(cluster: Cluster, where: str) -> None:
     silent = threading.Event()
     with front(cluster, always(PAGES, lambda _: silent.wait(30))) as proxy:
         with pytest.raises(ConnectionLostError, match="timed out"):
-            listed(proxy.url, where, silence=0.2, answer=0.3, tries=50)
+            list_uids(proxy.url, where, silence=0.2, answer=0.3, tries=50)
         silent.set()
     assert 2 <= len(proxy.lists()) < 50
 
 
 def expired(continues: str = "") -> Damage:
-    """The answer to a list whose snapshot is gone; with a token, the list can go on behind its last object."""
+    """Return a fault for an expired continue token; with a new token, the list can continue."""
 
     def refuse(exchange: Exchange) -> None:
-        metadata = {"continue": continues or exchange.asked.query["continue"]} if continues != "none" else {}
+        metadata = {"continue": continues or exchange.request.query["continue"]} if continues != "none" else {}
         exchange.refuse(410, "Expired", "The provided continue parameter is too old", metadata=metadata)
 
     return refuse
 
 
 @pytest.mark.parametrize("token", ["", "none"], ids=["goes on", "from the start"])
-def test_a_list_that_has_expired_goes_on(cluster: Cluster, where: str, known: set[str], token: str) -> None:
+def test_expired_list_continues(cluster: Cluster, where: str, known: set[str], token: str) -> None:
     with front(cluster, times(3, LATER, expired(token))) as proxy:
-        found = listed(proxy.url, where)
-        starts = [asked for asked in proxy.lists() if "continue" not in asked.query]
-    assert len(found) == len(known)
-    assert set(found) == known
+        uids = list_uids(proxy.url, where)
+        starts = [request for request in proxy.lists() if "continue" not in request.query]
+    assert len(uids) == len(known)
+    assert set(uids) == known
     assert len(starts) == (4 if token else 1)
 
 
-def test_a_list_that_expires_again_and_again_is_an_error(cluster: Cluster, where: str, known: set[str]) -> None:
+def test_list_expiring_repeatedly_fails(cluster: Cluster, where: str, known: set[str]) -> None:
     with front(cluster, always(LATER, expired("none"))) as proxy, pytest.raises(ApiError, match="too old") as refused:
-        listed(proxy.url, where)
+        list_uids(proxy.url, where)
     assert refused.value.reason == "Expired"
     assert known
 
 
-def test_what_etcd_has_forgotten_is_listed_all_the_same(own_cluster: Cluster) -> None:
-    """No front: the API server itself says that the list has expired, and gives the token to go on with."""
+def test_list_continues_after_etcd_compaction(own_cluster: Cluster) -> None:
+    """A real expiry: the API server itself rejects the token and returns a new one."""
     known = connecting.config_maps(own_cluster, "default", [f"number-{number:02}" for number in range(12)])
     with front(own_cluster) as proxy, connecting.connection(proxy.url) as connection:
         pages = iter(Listing(connection, ListQuery(served=connecting.CONFIG_MAPS, namespace="default"), SIZE))
-        found = [item["metadata"]["uid"] for item in next(pages)]
+        uids = [config_map["metadata"]["uid"] for config_map in next(pages)]
         own_cluster.apply([{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "later"}}])
         own_cluster.compact()
-        found += [item["metadata"]["uid"] for page in pages for item in page]
-    assert len(found) == len(set(found))
-    assert known <= set(found)
+        uids += [config_map["metadata"]["uid"] for page in pages for config_map in page]
+    assert len(uids) == len(set(uids))
+    assert known <= set(uids)
 
 
-def test_objects_that_come_twice_are_given_once(cluster: Cluster, where: str, known: set[str]) -> None:
+def test_duplicate_objects_are_dropped(cluster: Cluster, where: str, known: set[str]) -> None:
     def again(exchange: Exchange) -> None:
         document = exchange.real().document
         document["items"] += document["items"]
         exchange.answer(200, document)
 
     with front(cluster, always(PAGES, again)) as proxy:
-        found = listed(proxy.url, where)
-    assert len(found) == len(known)
-    assert set(found) == known
+        uids = list_uids(proxy.url, where)
+    assert len(uids) == len(known)
+    assert set(uids) == known
 
 
-def test_a_list_that_does_not_get_on_is_an_error(cluster: Cluster, where: str, known: set[str]) -> None:
+def test_list_without_progress_fails(cluster: Cluster, where: str, known: set[str]) -> None:
     numbers = itertools.count()
 
     def same(exchange: Exchange) -> None:
-        """The first page, with another token each time."""
+        """The first page with a new token each time."""
         document = exchange.real().document
         document["metadata"]["continue"] = f"token-{next(numbers)}"
         exchange.answer(200, document)
 
     def stuck(exchange: Exchange) -> bool:
-        if "limit" not in exchange.asked.query:
+        if "limit" not in exchange.request.query:
             return False
         exchange.answer(200, {"kind": "ConfigMapList", "metadata": {"continue": "same"}, "items": []})
         return True
 
     with front(cluster, stuck) as proxy, pytest.raises(ConnectionLostError, match="again and again"):
-        listed(proxy.url, where)
+        list_uids(proxy.url, where)
 
     def first_again(exchange: Exchange) -> bool:
         document = {"kind": "ConfigMapList", "metadata": {"continue": f"token-{next(numbers)}"}}
-        items = [{"metadata": {"name": name, "uid": name}} for name in "abcde"]
-        exchange.answer(200, document | {"items": items})
+        objects = [{"metadata": {"name": name, "uid": name}} for name in "abcde"]
+        exchange.answer(200, document | {"items": objects})
         return True
 
     with front(cluster, first_again) as proxy, pytest.raises(ConnectionLostError, match="again and again"):
-        listed(proxy.url, where)
+        list_uids(proxy.url, where)
     assert known
 
 
 def empty(tokens: Iterator[str]) -> Damage:
-    """A page without objects that is not the last."""
+    """Return a fault that answers with an empty page and a continue token."""
 
     def answer(exchange: Exchange) -> None:
         exchange.answer(200, {"kind": "ConfigMapList", "metadata": {"continue": next(tokens)}, "items": []})
@@ -267,29 +265,27 @@ def empty(tokens: Iterator[str]) -> Damage:
     return answer
 
 
-def test_pages_without_objects_do_not_go_on_for_ever(
-    cluster: Cluster, where: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_endless_empty_pages_fail(cluster: Cluster, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "_EMPTY", 20)
     tokens = itertools.cycle("ab")
     with (
         front(cluster, always(PAGES, empty(tokens))) as proxy,
         pytest.raises(ConnectionLostError, match="without objects again and again"),
     ):
-        listed(proxy.url, where)
+        list_uids(proxy.url, where)
     assert len(proxy.lists()) == 21
 
 
-def test_pages_of_which_a_selector_leaves_nothing_are_no_end(cluster: Cluster, where: str, known: set[str]) -> None:
+def test_list_continues_after_empty_pages(cluster: Cluster, where: str, known: set[str]) -> None:
     first = cluster.admin("GET", f"/api/v1/namespaces/{where}/configmaps?limit=1")["metadata"]["continue"]
     tokens = itertools.chain(itertools.islice(itertools.cycle("ab"), 19), [first])
     with front(cluster, times(20, PAGES, empty(tokens))) as proxy:
-        found = listed(proxy.url, where)
-    assert len(found) == len(known) - 1
+        uids = list_uids(proxy.url, where)
+    assert len(uids) == len(known) - 1
 
 
-def test_a_token_that_is_replaced_in_the_middle(cluster: Cluster, where: str, known: set[str], tmp_path: Path) -> None:
-    """The API server refuses the old token from the second page on; the file has a new one by then."""
+def test_token_replaced_during_list(cluster: Cluster, where: str, known: set[str], tmp_path: Path) -> None:
+    """From the second page on the API server rejects the old token; the file then has a new one."""
     file = tmp_path / "token"
     first, second = (cluster.service_account_token(where, name) for name in ("first", "second"))
     binding = {
@@ -303,7 +299,10 @@ def test_a_token_that_is_replaced_in_the_middle(cluster: Cluster, where: str, kn
     file.write_text(first)
 
     def stale(exchange: Exchange) -> bool:
-        if exchange.asked.headers.get("authorization") != f"Bearer {first}" or "continue" not in exchange.asked.query:
+        if (
+            exchange.request.headers.get("authorization") != f"Bearer {first}"
+            or "continue" not in exchange.request.query
+        ):
             return False
         file.write_text(second + "\n")
         exchange.refuse(401, "Unauthorized", "Unauthorized")
@@ -313,14 +312,14 @@ def test_a_token_that_is_replaced_in_the_middle(cluster: Cluster, where: str, kn
         login = ClusterLogin(token_file=str(file))
         query = ListQuery(served=connecting.CONFIG_MAPS, namespace=where)
         with connecting.connection(proxy.url, login) as connection:
-            found = [item["metadata"]["uid"] for page in Listing(connection, query, SIZE) for item in page]
-        refused = [asked for asked in proxy.lists() if "continue" in asked.query]
-    assert set(found) == known
-    assert len(found) == len(known)
-    assert {asked.headers["authorization"] for asked in refused} == {f"Bearer {first}", f"Bearer {second}"}
+            uids = [config_map["metadata"]["uid"] for page in Listing(connection, query, SIZE) for config_map in page]
+        refused = [request for request in proxy.lists() if "continue" in request.query]
+    assert set(uids) == known
+    assert len(uids) == len(known)
+    assert {request.headers["authorization"] for request in refused} == {f"Bearer {first}", f"Bearer {second}"}
 
 
-def test_a_token_that_is_not_taken_is_an_error_at_once(cluster: Cluster, where: str) -> None:
+def test_rejected_token_fails_at_once(cluster: Cluster, where: str) -> None:
     login = ClusterLogin(token=GUESSED)
     with (
         front(cluster) as proxy,
@@ -329,28 +328,28 @@ def test_a_token_that_is_not_taken_is_an_error_at_once(cluster: Cluster, where: 
     ):
         connection.get(f"/api/v1/namespaces/{where}/configmaps", dict[str, Any])
     assert GUESSED not in str(refused.value)
-    assert len(proxy.asked) == 1
+    assert len(proxy.requests) == 1
 
 
-def test_a_redirect_is_not_followed(cluster: Cluster, where: str) -> None:
+def test_redirect_is_not_followed(cluster: Cluster, where: str) -> None:
     with front(cluster) as other:
 
         def away(exchange: Exchange) -> bool:
-            exchange.answer(302, b"", kind="text/html", headers={"Location": f"{other.url}{exchange.asked.path}"})
+            exchange.answer(302, b"", kind="text/html", headers={"Location": f"{other.url}{exchange.request.path}"})
             return True
 
         with front(cluster, away) as proxy, pytest.raises(ApiError, match="302"):
-            listed(proxy.url, where)
-        assert other.asked == []
+            list_uids(proxy.url, where)
+        assert other.requests == []
 
 
-def test_an_object_that_is_nested_too_deeply_is_an_error(cluster: Cluster, where: str) -> None:
+def test_deeply_nested_object_fails(cluster: Cluster, where: str) -> None:
     def deep(exchange: Exchange) -> None:
         inside = b'{"a":' * 5000 + b"1" + b"}" * 5000
         exchange.answer(200, b'{"kind":"ConfigMapList","metadata":{},"items":[' + inside + b"]}")
 
     with front(cluster, always(PAGES, deep)) as proxy, pytest.raises(KubeError, match="nested too deeply"):
-        listed(proxy.url, where)
+        list_uids(proxy.url, where)
 
 
 @pytest.mark.parametrize(
@@ -371,8 +370,8 @@ def test_an_object_that_is_nested_too_deeply_is_an_error(cluster: Cluster, where
         ("/apis", {"kind": "APIVersions", "versions": ["v1"]}),
     ],
 )
-def test_nonsense_about_what_is_served_is_an_error(cluster: Cluster, path: str, document: dict[str, Any]) -> None:
-    fault = always(lambda asked: asked.path == path, lambda exchange: exchange.answer(200, document))
+def test_invalid_discovery_fails(cluster: Cluster, path: str, document: dict[str, Any]) -> None:
+    fault = always(lambda request: request.path == path, lambda exchange: exchange.answer(200, document))
     with (
         front(cluster, fault) as proxy,
         connecting.connection(proxy.url) as connection,
@@ -381,12 +380,12 @@ def test_nonsense_about_what_is_served_is_an_error(cluster: Cluster, path: str, 
         discover(connection)
 
 
-def test_older_servers_say_the_same_group_by_group(cluster: Cluster) -> None:
+def test_discovery_without_aggregation(cluster: Cluster) -> None:
     with front(cluster) as proxy, connecting.connection(proxy.url) as connection:
         new = discover(connection)
     with front(cluster, older(cluster)) as proxy, connecting.connection(proxy.url) as connection:
         old = discover(connection)
-        groups = [asked.path for asked in proxy.asked]
+        groups = [request.path for request in proxy.requests]
     builtin = [served for served in new.kinds if served.group in {"", "apps", "batch", "autoscaling", "policy"}]
     assert [served for served in old.kinds if served in builtin] == builtin
     assert builtin
@@ -398,23 +397,23 @@ def nested(exchange: Exchange) -> None:
     exchange.answer(200, b'{"a":' * 5000 + b"1" + b"}" * 5000)
 
 
-def test_a_group_that_cannot_be_read_ends_no_connection(cluster: Cluster) -> None:
-    fault = always(lambda asked: asked.path == "/apis/apps/v1", nested)
+def test_unreadable_group_keeps_connection_open(cluster: Cluster) -> None:
+    fault = always(lambda request: request.path == "/apis/apps/v1", nested)
     with front(cluster, older(cluster), fault) as proxy, connecting.connection(proxy.url) as connection:
         with pytest.raises(UnreadableResponseError):
             discover(connection)
         assert connection.get("/version", dict[str, Any])
 
 
-def test_a_review_that_fails_ends_no_connection_and_the_others_are_not_asked(cluster: Cluster) -> None:
-    asked = [Permission("list", "", f"kind-{number}") for number in range(100)]
+def test_failed_review_stops_others_and_keeps_connection_open(cluster: Cluster) -> None:
+    permissions = [Permission("list", "", f"kind-{number}") for number in range(100)]
     reviews = always(
-        lambda asked: asked.method == "POST", lambda exchange: exchange.refuse(403, "Forbidden", "not you")
+        lambda request: request.method == "POST", lambda exchange: exchange.refuse(403, "Forbidden", "not you")
     )
     with front(cluster, reviews) as proxy, connecting.connection(proxy.url) as connection:
         with pytest.raises(ApiError, match="not you"):
-            review_permissions(connection, asked)
-        assert len(proxy.asked) < len(asked)
+            review_permissions(connection, permissions)
+        assert len(proxy.requests) < len(permissions)
         assert connection.get("/version", dict[str, Any])
 
 
@@ -423,17 +422,17 @@ def test_a_review_that_fails_ends_no_connection_and_the_others_are_not_asked(clu
     [{}, {"kind": "Status", "status": "Success"}, {"kind": "APIResourceList", "resources": None}],
     ids=["empty", "status", "null"],
 )
-def test_nonsense_about_a_group_is_no_empty_group(cluster: Cluster, document: dict[str, Any]) -> None:
-    fault = always(lambda asked: asked.path == "/apis/apps/v1", lambda exchange: exchange.answer(200, document))
+def test_invalid_group_is_not_empty(cluster: Cluster, document: dict[str, Any]) -> None:
+    fault = always(lambda request: request.path == "/apis/apps/v1", lambda exchange: exchange.answer(200, document))
     with front(cluster, older(cluster), fault) as proxy, connecting.connection(proxy.url) as connection:
-        found = discover(connection)
-    assert "no whole document" in found.failed["apps"]
-    assert found.find("batch", "Job")
+        catalogue = discover(connection)
+    assert "no whole document" in catalogue.failed["apps"]
+    assert catalogue.find("batch", "Job")
 
 
 @pytest.mark.parametrize("wait", ["page", "retry"])
-def test_closing_wakes_who_waits(cluster: Cluster, where: str, wait: str) -> None:
-    """A thread that waits for an answer, or to try again, ends with the connection."""
+def test_close_wakes_waiting_threads(cluster: Cluster, where: str, wait: str) -> None:
+    """A thread that waits for a response or for a retry ends with the connection."""
     silent, reached = threading.Event(), threading.Event()
 
     def hang(exchange: Exchange) -> None:
@@ -444,9 +443,9 @@ def test_closing_wakes_who_waits(cluster: Cluster, where: str, wait: str) -> Non
             exchange.refuse(503, "ServiceUnavailable", "later", headers={"Retry-After": "60"})
 
     query = ListQuery(served=connecting.CONFIG_MAPS, namespace=where)
-    patience = msgspec.structs.replace(connecting.HURRIED, silence=60, longest_wait=60)
+    retry_policy = msgspec.structs.replace(connecting.HURRIED, silence=60, longest_wait=60)
     with front(cluster, always(PAGES, hang)) as proxy, ThreadPoolExecutor() as pool:
-        connection = connecting.connection(proxy.url, patience=patience)
+        connection = connecting.connection(proxy.url, retry_policy=retry_policy)
         running = pool.submit(lambda: list(Listing(connection, query)))
         assert reached.wait(20)
         connection.close()
@@ -455,8 +454,8 @@ def test_closing_wakes_who_waits(cluster: Cluster, where: str, wait: str) -> Non
     assert isinstance(error, ConnectionLostError)
 
 
-def test_sockets_are_closed_by_their_last_reader(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Or else a reader may read from the number of another, which is open by then."""
+def test_socket_closes_after_last_reader(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise a reader could read from the reused number of a closed socket."""
     closed: list[httpx2.Client] = []
 
     def close(client: httpx2.Client) -> None:
@@ -472,19 +471,19 @@ def test_sockets_are_closed_by_their_last_reader(cluster: Cluster, monkeypatch: 
         assert len(closed) == 1
 
 
-def test_nothing_is_sent_through_a_closed_connection(cluster: Cluster) -> None:
+def test_closed_connection_sends_nothing(cluster: Cluster) -> None:
     with front(cluster) as proxy:
         connection: KubeConnection = connecting.connection(proxy.url)
         connection.close()
         with pytest.raises(ConnectionLostError, match="closed"):
             connection.get("/version", dict[str, Any])
-        assert proxy.asked == []
+        assert proxy.requests == []
 
 
-def test_a_fault_is_what_it_says(cluster: Cluster, where: str, known: set[str]) -> None:
-    """The front itself: without faults it is the API server."""
+def test_proxy_without_faults_is_transparent(cluster: Cluster, where: str, known: set[str]) -> None:
+    """Checks the fault proxy itself: without faults it behaves like the API server."""
     faults: tuple[Fault, ...] = (times(1, PAGES, lambda exchange: exchange.refuse(403, "Forbidden", "not you")),)
     with front(cluster, *faults) as proxy:
         with pytest.raises(ApiError, match="not you"):
-            listed(proxy.url, where)
-        assert set(listed(proxy.url, where)) == known
+            list_uids(proxy.url, where)
+        assert set(list_uids(proxy.url, where)) == known

@@ -1,4 +1,4 @@
-"""Kubeconfig files are merged and read as kubectl does; what is wrong in them is told with the file, and nothing secret."""
+"""Kubeconfig files are merged and read like by kubectl; errors name the file and contain no secrets."""
 
 from __future__ import annotations
 
@@ -29,123 +29,123 @@ def config(user: dict[str, Any] | None = None, cluster: dict[str, Any] | None = 
     } | changes
 
 
-def written(file: Path, document: Any) -> str:
+def write(file: Path, document: Any) -> str:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(document if isinstance(document, str) else yaml.safe_dump(document, allow_unicode=True))
     return str(file)
 
 
 def access(tmp_path: Path, context: str = "", **parts: Any) -> ClusterAccess:
-    return Kubeconfig([written(tmp_path / "config", config(**parts))]).access(context)
+    return Kubeconfig([write(tmp_path / "config", config(**parts))]).access(context)
 
 
-def test_the_current_context_says_where_and_who(tmp_path: Path) -> None:
-    found = access(tmp_path, user={"token": SECRET})
-    assert (found.name, found.server, found.namespace) == ("here", SERVER, "shop")
-    assert (found.authority, found.insecure, found.compressed) == (None, False, True)
-    assert found.login == ClusterLogin(token=SECRET)
+def test_current_context(tmp_path: Path) -> None:
+    loaded = access(tmp_path, user={"token": SECRET})
+    assert (loaded.name, loaded.server, loaded.namespace) == ("here", SERVER, "shop")
+    assert (loaded.authority, loaded.insecure, loaded.compressed) == (None, False, True)
+    assert loaded.login == ClusterLogin(token=SECRET)
 
 
-def test_the_first_file_to_say_something_wins(tmp_path: Path) -> None:
+def test_first_file_wins(tmp_path: Path) -> None:
     first = config({"token": "first"}, {"tls-server-name": "first.example.com"})
     first["current-context"] = ""
     second = config({"token": "second", "username": "second"}, {"proxy-url": "http://second.example.com"})
     second["contexts"].append({"name": "there", "context": {"cluster": "two", "user": "ann"}})
     second["clusters"].append({"name": "two", "cluster": {"server": "https://two.example.com"}})
-    paths = [written(tmp_path / "a", first), str(tmp_path / "missing"), written(tmp_path / "b", second)]
+    paths = [write(tmp_path / "a", first), str(tmp_path / "missing"), write(tmp_path / "b", second)]
     merged = Kubeconfig(paths)
     assert merged.contexts == ("here", "there")
     assert merged.current == "here"
-    found = merged.access()
-    # An entry is taken whole: what a later file says more of it does not count.
-    assert (found.server_name, found.proxy, found.login) == ("first.example.com", "", ClusterLogin(token="first"))  # noqa: S106
-    there = merged.access("there")
-    assert (there.server, there.login.token) == ("https://two.example.com", "first")
+    loaded = merged.access()
+    # Entries are not merged: a later file cannot add fields to an entry.
+    assert (loaded.server_name, loaded.proxy, loaded.login) == ("first.example.com", "", ClusterLogin(token="first"))  # noqa: S106
+    other = merged.access("there")
+    assert (other.server, other.login.token) == ("https://two.example.com", "first")
 
 
-def test_paths_are_relative_to_the_file_they_stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    written(tmp_path / "a" / "pki" / "ca.crt", "authority")
-    written(tmp_path / "a" / "ann.crt", "certificate")
-    written(tmp_path / "b" / "ann.crt", "another")
-    written(tmp_path / "a" / "ann.key", "key")
+def test_paths_are_relative_to_their_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "a" / "pki" / "ca.crt", "authority")
+    write(tmp_path / "a" / "ann.crt", "certificate")
+    write(tmp_path / "b" / "ann.crt", "another")
+    write(tmp_path / "a" / "ann.key", "key")
     user = {
         "client-certificate": "ann.crt",
         "client-key": str(tmp_path / "a" / "ann.key"),
         "tokenFile": "../token",
         "exec": {"command": "./login", "apiVersion": "client.authentication.k8s.io/v1"},
     }
-    written(tmp_path / "a" / "config", config(user, {"certificate-authority": "pki/ca.crt"}))
-    written(tmp_path / "b" / "config", {"contexts": []})
+    write(tmp_path / "a" / "config", config(user, {"certificate-authority": "pki/ca.crt"}))
+    write(tmp_path / "b" / "config", {"contexts": []})
     monkeypatch.chdir(tmp_path / "b")
-    found = Kubeconfig(["config", "../a/config"]).access()
-    assert found.authority == b"authority"
-    assert found.login.certificate is not None
-    assert (found.login.certificate.certificate, found.login.certificate.key) == (b"certificate", b"key")
-    assert os.path.realpath(found.login.token_file) == str(tmp_path / "token")
-    assert found.login.plugin is not None
-    assert os.path.realpath(found.login.plugin.command) == str(tmp_path / "a" / "login")
+    loaded = Kubeconfig(["config", "../a/config"]).access()
+    assert loaded.authority == b"authority"
+    assert loaded.login.certificate is not None
+    assert (loaded.login.certificate.certificate, loaded.login.certificate.key) == (b"certificate", b"key")
+    assert os.path.realpath(loaded.login.token_file) == str(tmp_path / "token")
+    assert loaded.login.plugin is not None
+    assert os.path.realpath(loaded.login.plugin.command) == str(tmp_path / "a" / "login")
 
 
 def test_data_wins_over_files(tmp_path: Path) -> None:
-    def inside(text: str) -> str:
+    def encode(text: str) -> str:
         return base64.encodebytes(text.encode()).decode()
 
     user = {
         "client-certificate": "missing.crt",
-        "client-certificate-data": inside("certificate"),
+        "client-certificate-data": encode("certificate"),
         "client-key": "missing.key",
-        "client-key-data": inside("key"),
+        "client-key-data": encode("key"),
     }
-    found = access(
-        tmp_path, user=user, cluster={"certificate-authority": "missing", "certificate-authority-data": inside("ca")}
+    loaded = access(
+        tmp_path, user=user, cluster={"certificate-authority": "missing", "certificate-authority-data": encode("ca")}
     )
-    assert found.authority == b"ca"
-    assert found.login.certificate is not None
-    assert found.login.certificate.certificate == b"certificate"
+    assert loaded.authority == b"ca"
+    assert loaded.login.certificate is not None
+    assert loaded.login.certificate.certificate == b"certificate"
 
 
-def test_a_bare_command_is_looked_for_on_the_path(tmp_path: Path) -> None:
+def test_bare_command_is_searched_on_path(tmp_path: Path) -> None:
     user = {"exec": {"command": "aws", "apiVersion": "client.authentication.k8s.io/v1beta1", "args": ["eks"]}}
     plugin = access(tmp_path, user=user).login.plugin
     assert plugin is not None
     assert (plugin.command, plugin.args, plugin.cluster) == ("aws", ("eks",), None)
 
 
-def test_everything_that_is_null_is_absent(tmp_path: Path) -> None:
+def test_null_means_absent(tmp_path: Path) -> None:
     user = {"token": SECRET, "exec": None, "as": None, "as-groups": None, "client-key": None, "auth-provider": None}
     cluster = {"certificate-authority": None, "proxy-url": None, "extensions": None}
-    found = access(tmp_path, user=user, cluster=cluster, preferences=None)
-    assert found.login == ClusterLogin(token=SECRET)
-    assert Kubeconfig([written(tmp_path / "null", {"users": None, "contexts": None, "clusters": None})]).contexts == ()
-    assert Kubeconfig([written(tmp_path / "empty", "")]).contexts == ()
+    loaded = access(tmp_path, user=user, cluster=cluster, preferences=None)
+    assert loaded.login == ClusterLogin(token=SECRET)
+    assert Kubeconfig([write(tmp_path / "null", {"users": None, "contexts": None, "clusters": None})]).contexts == ()
+    assert Kubeconfig([write(tmp_path / "empty", "")]).contexts == ()
 
 
-def test_a_context_may_have_no_user(tmp_path: Path) -> None:
+def test_context_without_user(tmp_path: Path) -> None:
     contexts = [{"name": "here", "context": {"cluster": "one"}}]
     assert access(tmp_path, contexts=contexts).login == ClusterLogin()
 
 
-def test_names_of_all_languages(tmp_path: Path) -> None:
+def test_names_in_any_script(tmp_path: Path) -> None:
     contexts = [{"name": "クラスタ/β ☸", "context": {"cluster": "één", "user": "Zoë"}}]
     users = [{"name": "Zoë", "user": {"token": SECRET}}]
     clusters = [{"name": "één", "cluster": {"server": SERVER}}]
-    found = access(tmp_path, "クラスタ/β ☸", contexts=contexts, users=users, clusters=clusters)
-    assert (found.name, found.login.token) == ("クラスタ/β ☸", SECRET)
+    loaded = access(tmp_path, "クラスタ/β ☸", contexts=contexts, users=users, clusters=clusters)
+    assert (loaded.name, loaded.login.token) == ("クラスタ/β ☸", SECRET)
 
 
-def test_acting_as_somebody(tmp_path: Path) -> None:
+def test_impersonation(tmp_path: Path) -> None:
     user = {"as": "jane", "as-uid": "7", "as-groups": ["a", "b"], "as-user-extra": {"scopes": ["view", "edit"]}}
     assert access(tmp_path, user=user).impersonation == Impersonation(
         user="jane", uid="7", groups=("a", "b"), extra=(("scopes", ("view", "edit")),)
     )
 
 
-def test_a_path_below_the_server_stays(tmp_path: Path) -> None:
-    found = access(tmp_path, cluster={"server": "https://rancher.example.com/k8s/clusters/c-1/"})
-    assert found.server == "https://rancher.example.com/k8s/clusters/c-1"
+def test_server_path_is_kept(tmp_path: Path) -> None:
+    loaded = access(tmp_path, cluster={"server": "https://rancher.example.com/k8s/clusters/c-1/"})
+    assert loaded.server == "https://rancher.example.com/k8s/clusters/c-1"
 
 
-def test_what_programs_are_told(tmp_path: Path) -> None:
+def test_cluster_info_of_plugins(tmp_path: Path) -> None:
     extensions = [
         {"name": "other", "extension": 1},
         {"name": "client.authentication.k8s.io/exec", "extension": {"audience": "x"}},
@@ -155,8 +155,8 @@ def test_what_programs_are_told(tmp_path: Path) -> None:
         "tls-server-name": "inside.example.com",
         "extensions": extensions,
     }
-    asked = {"command": "aws", "apiVersion": "client.authentication.k8s.io/v1", "provideClusterInfo": True}
-    plugin = access(tmp_path, user={"exec": asked}, cluster=cluster).login.plugin
+    plugin_config = {"command": "aws", "apiVersion": "client.authentication.k8s.io/v1", "provideClusterInfo": True}
+    plugin = access(tmp_path, user={"exec": plugin_config}, cluster=cluster).login.plugin
     assert plugin is not None
     assert plugin.cluster == {
         "server": SERVER,
@@ -166,7 +166,7 @@ def test_what_programs_are_told(tmp_path: Path) -> None:
     }
 
 
-def test_what_looks_like_a_date_is_text(tmp_path: Path) -> None:
+def test_dates_are_text(tmp_path: Path) -> None:
     text = """
 current-context: 2024-01-01
 contexts: [{name: 2024-01-01, context: {cluster: one, user: ann}}]
@@ -177,20 +177,20 @@ clusters:
     extensions: [{name: client.authentication.k8s.io/exec, extension: {since: 2024-01-01}}]
 users: [{name: ann, user: {exec: {command: aws, apiVersion: client.authentication.k8s.io/v1, provideClusterInfo: true}}}]
 """
-    found = Kubeconfig([written(tmp_path / "config", text)]).access()
-    assert found.login.plugin is not None
-    assert found.login.plugin.cluster is not None
-    assert (found.name, found.login.plugin.cluster["config"]) == ("2024-01-01", {"since": "2024-01-01"})
+    loaded = Kubeconfig([write(tmp_path / "config", text)]).access()
+    assert loaded.login.plugin is not None
+    assert loaded.login.plugin.cluster is not None
+    assert (loaded.name, loaded.login.plugin.cluster["config"]) == ("2024-01-01", {"since": "2024-01-01"})
 
 
 @pytest.mark.parametrize(
     "secured", [{"insecure-skip-tls-verify": True}, {"certificate-authority-data": "Y2E="}], ids=str
 )
-def test_a_server_with_tls_needs_no_scheme(tmp_path: Path, secured: dict[str, Any]) -> None:
+def test_server_with_tls_needs_no_scheme(tmp_path: Path, secured: dict[str, Any]) -> None:
     assert access(tmp_path, cluster={"server": "10.0.0.1:6443"} | secured).server == "https://10.0.0.1:6443"
 
 
-def test_the_token_of_openid_connect_is_shown_as_it_stands(tmp_path: Path) -> None:
+def test_oidc_token_is_used_unchanged(tmp_path: Path) -> None:
     provider = {"name": "oidc", "config": {"id-token": SECRET, "refresh-token": "other"}}
     assert access(tmp_path, user={"auth-provider": provider}).login == ClusterLogin(token=SECRET)
     both = {"token": "own", "auth-provider": provider}
@@ -240,37 +240,37 @@ WRONG: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize(("document", "message"), WRONG.values(), ids=WRONG)
-def test_what_is_wrong_is_told_with_the_file(tmp_path: Path, document: Any, message: str) -> None:
-    path = written(tmp_path / "config", document)
-    with pytest.raises(KubeconfigError, match=message) as found:
+def test_error_names_file_without_secrets(tmp_path: Path, document: Any, message: str) -> None:
+    path = write(tmp_path / "config", document)
+    with pytest.raises(KubeconfigError, match=message) as caught:
         Kubeconfig([path]).access()
-    assert str(tmp_path) in str(found.value)
-    assert SECRET not in str(found.value)
+    assert str(tmp_path) in str(caught.value)
+    assert SECRET not in str(caught.value)
 
 
-def test_a_file_without_end_is_refused() -> None:
+def test_endless_file_is_refused() -> None:
     with pytest.raises(KubeconfigError, match="/dev/zero: larger than"):
         Kubeconfig(["/dev/zero"])
 
 
-def test_a_folder_is_no_kubeconfig(tmp_path: Path) -> None:
+def test_folder_is_not_a_kubeconfig(tmp_path: Path) -> None:
     with pytest.raises(KubeconfigError, match="Is a directory"):
         Kubeconfig([str(tmp_path)])
 
 
-def test_names_steer_no_terminal(tmp_path: Path) -> None:
-    path = written(tmp_path / "config", config(contexts=[{"name": "a\x1b[31mred", "context": {}}]))
-    with pytest.raises(KubeconfigError, match="there are") as found:
+def test_names_are_escaped(tmp_path: Path) -> None:
+    path = write(tmp_path / "config", config(contexts=[{"name": "a\x1b[31mred", "context": {}}]))
+    with pytest.raises(KubeconfigError, match="there are") as caught:
         Kubeconfig([path]).access("b\x1b[0m")
-    assert "\x1b" not in str(found.value)
+    assert "\x1b" not in str(caught.value)
 
 
-def test_nothing_secret_is_shown_of_what_was_read(tmp_path: Path) -> None:
+def test_repr_contains_no_secret(tmp_path: Path) -> None:
     pair = {name: base64.b64encode(SECRET.encode()).decode() for name in ("client-certificate-data", "client-key-data")}
     user: dict[str, Any] = {"token": SECRET, "username": "ann", "password": SECRET, **pair}
     user["exec"] = EXEC | {"args": [SECRET], "env": [{"name": "A", "value": SECRET}]}
-    found = access(tmp_path, user=user, cluster={"proxy-url": f"http://ann:{SECRET}@proxy.example.com"})
-    for value in (found, found.login, found.login.certificate, found.login.plugin):
+    loaded = access(tmp_path, user=user, cluster={"proxy-url": f"http://ann:{SECRET}@proxy.example.com"})
+    for value in (loaded, loaded.login, loaded.login.certificate, loaded.login.plugin):
         assert SECRET not in f"{value!r} {value}"
         assert base64.b64encode(SECRET.encode()).decode() not in repr(value)
 
@@ -284,5 +284,5 @@ def test_nothing_secret_is_shown_of_what_was_read(tmp_path: Path) -> None:
         (None, None, ()),
     ],
 )
-def test_the_files_that_kubectl_reads(variable: str | None, home: str | None, paths: tuple[str, ...]) -> None:
+def test_kubeconfig_paths(variable: str | None, home: str | None, paths: tuple[str, ...]) -> None:
     assert list_kubeconfig_paths(variable, home) == paths

@@ -1,4 +1,4 @@
-"""Which proxy leads to a cluster is chosen as kubectl does, and a real one is gone through."""
+"""Proxy selection follows kubectl, and connections work through real proxies."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SECRET = "do-not-tell"  # noqa: S105 - of nobody
         ("https://[::1]:6443", {"HTTPS_PROXY": PROXY}, ""),
     ],
 )
-def test_the_variable_of_the_scheme(server: str, environment: dict[str, str], expected: str) -> None:
+def test_proxy_variable_of_scheme(server: str, environment: dict[str, str], expected: str) -> None:
     assert select_proxy(server, environment) == expected
 
 
@@ -69,12 +69,12 @@ def test_the_variable_of_the_scheme(server: str, environment: dict[str, str], ex
         ("https://a.example.com", "10.0.0.0/8", False),
     ],
 )
-def test_where_no_proxy_is_wanted(server: str, exceptions: str, *, direct: bool) -> None:
+def test_no_proxy(server: str, exceptions: str, *, direct: bool) -> None:
     for name in ("NO_PROXY", "no_proxy"):
         assert select_proxy(server, {"HTTPS_PROXY": PROXY, name: exceptions}) == ("" if direct else PROXY)
 
 
-def asked(cluster: Cluster, **fields: Any) -> ClusterRequest:
+def request_through(cluster: Cluster, **fields: Any) -> ClusterRequest:
     pair = cluster.layout.pair("admin")
     certificate = Certificate(pair.certificate.read_bytes(), pair.key.read_bytes())
     environment = fields.pop("environment", {})
@@ -92,77 +92,77 @@ def version(request: ClusterRequest) -> str:
         return get_server_version(connection).fields["gitVersion"]
 
 
-def test_the_proxy_of_the_kubeconfig_leads_anywhere(cluster: Cluster) -> None:
-    with proxy({}) as found:
-        assert version(asked(cluster, proxy=f"http://{found.address}")) == KUBERNETES
-    assert found.led == [urllib.parse.urlsplit(cluster.address).netloc]
+def test_proxy_of_kubeconfig(cluster: Cluster) -> None:
+    with proxy({}) as server:
+        assert version(request_through(cluster, proxy=f"http://{server.address}")) == KUBERNETES
+    assert server.targets == [urllib.parse.urlsplit(cluster.address).netloc]
 
 
-def test_the_proxy_of_the_environment(cluster: Cluster) -> None:
+def test_proxy_of_environment(cluster: Cluster) -> None:
     port = urllib.parse.urlsplit(cluster.address).port
-    with proxy({"kubernetes": "127.0.0.1"}) as found:
-        environment = {"HTTPS_PROXY": found.address}
-        named = asked(cluster, server=f"https://kubernetes:{port}", environment=environment)
+    with proxy({"kubernetes": "127.0.0.1"}) as server:
+        environment = {"HTTPS_PROXY": server.address}
+        named = request_through(cluster, server=f"https://kubernetes:{port}", environment=environment)
         assert version(named) == KUBERNETES
-        assert found.led == [f"kubernetes:{port}"]
-        except_it = asked(cluster, environment=environment | {"NO_PROXY": "127.0.0.0/8"})
+        assert server.targets == [f"kubernetes:{port}"]
+        except_it = request_through(cluster, environment=environment | {"NO_PROXY": "127.0.0.0/8"})
         assert version(except_it) == KUBERNETES
-        assert len(found.led) == 1
+        assert len(server.targets) == 1
 
 
-def test_only_the_environment_of_the_request_counts(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_of_process_is_ignored(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, "ALL_PROXY", "http://127.0.0.1:9")
     monkeypatch.setitem(os.environ, "HTTPS_PROXY", "http://127.0.0.1:9")
-    assert version(asked(cluster)) == KUBERNETES
+    assert version(request_through(cluster)) == KUBERNETES
 
 
-def test_another_name_through_a_proxy(cluster: Cluster) -> None:
+def test_server_name_through_proxy(cluster: Cluster) -> None:
     port = urllib.parse.urlsplit(cluster.address).port
-    with proxy({"front.example.com": "127.0.0.1"}) as found:
-        fields = {"server": f"https://front.example.com:{port}", "proxy": f"http://{found.address}"}
+    with proxy({"front.example.com": "127.0.0.1"}) as server:
+        fields = {"server": f"https://front.example.com:{port}", "proxy": f"http://{server.address}"}
         with pytest.raises(KubeError, match=r"certificate is not valid for 'front\.example\.com'"):
-            version(asked(cluster, **fields))
-        assert version(asked(cluster, server_name="kubernetes.default.svc", **fields)) == KUBERNETES
+            version(request_through(cluster, **fields))
+        assert version(request_through(cluster, server_name="kubernetes.default.svc", **fields)) == KUBERNETES
 
 
-def test_a_proxy_that_wants_a_password(cluster: Cluster) -> None:
-    with proxy({}, f"ann:{SECRET}") as found:
-        assert version(asked(cluster, proxy=f"http://ann:{SECRET}@{found.address}")) == KUBERNETES
+def test_proxy_with_password(cluster: Cluster) -> None:
+    with proxy({}, f"ann:{SECRET}") as server:
+        assert version(request_through(cluster, proxy=f"http://ann:{SECRET}@{server.address}")) == KUBERNETES
         with pytest.raises(ConnectionLostError, match="407") as refused:
-            version(asked(cluster, proxy=f"http://bob:{SECRET}s@{found.address}"))
+            version(request_through(cluster, proxy=f"http://bob:{SECRET}s@{server.address}"))
     assert SECRET not in str(refused.value)
 
 
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
-def test_a_socks_proxy_is_told_the_name_of_the_server(cluster: Cluster, scheme: str) -> None:
+def test_socks_proxy_resolves_server_name(cluster: Cluster, scheme: str) -> None:
     port = urllib.parse.urlsplit(cluster.address).port
-    with socks({"kubernetes": "127.0.0.1"}) as found:
-        fields = {"server": f"https://kubernetes:{port}", "proxy": f"{scheme}://{found.address}"}
-        assert version(asked(cluster, **fields)) == KUBERNETES
-    assert found.led == [f"kubernetes:{port}"]
+    with socks({"kubernetes": "127.0.0.1"}) as server:
+        fields = {"server": f"https://kubernetes:{port}", "proxy": f"{scheme}://{server.address}"}
+        assert version(request_through(cluster, **fields)) == KUBERNETES
+    assert server.targets == [f"kubernetes:{port}"]
 
 
 @pytest.mark.parametrize("answer", [b"\x05\xff", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x05"], ids=repr)
-def test_what_is_no_socks_proxy(cluster: Cluster, answer: bytes) -> None:
+def test_invalid_socks_proxy(cluster: Cluster, answer: bytes) -> None:
     with (
-        socks({}, answer) as found,
+        socks({}, answer) as server,
         pytest.raises(ConnectionLostError, match=r"cannot be reached through the proxy 127\.0\.0\.1"),
     ):
-        version(asked(cluster, proxy=f"socks5://{found.address}"))
+        version(request_through(cluster, proxy=f"socks5://{server.address}"))
 
 
 @pytest.mark.parametrize(
     "address", [f"ftp://ann:{SECRET}@a", f"http://ann:{SECRET}@[::1", f"://{SECRET}", f"{SECRET}:x:y"]
 )
-def test_a_proxy_that_is_none_is_not_cited(cluster: Cluster, address: str) -> None:
+def test_invalid_proxy_is_not_quoted(cluster: Cluster, address: str) -> None:
     with pytest.raises(KubeconfigError, match="the proxy cannot be used") as refused:
-        version(asked(cluster, proxy=address))
+        version(request_through(cluster, proxy=address))
     assert SECRET not in str(refused.value)
 
 
-def test_a_proxy_that_is_gone(cluster: Cluster) -> None:
+def test_unreachable_proxy(cluster: Cluster) -> None:
     hurried = msgspec.structs.replace(connecting.HURRIED, tries=2)
-    request = asked(cluster, proxy=f"http://ann:{SECRET}@127.0.0.1:9")
+    request = request_through(cluster, proxy=f"http://ann:{SECRET}@127.0.0.1:9")
     with pytest.raises(
         ConnectionLostError, match=r"cannot be reached through the proxy 127\.0\.0\.1:9: .*refused"
     ) as refused:

@@ -1,4 +1,4 @@
-"""What the tests of registries share: a registry without passwords, a library to share, and keys."""
+"""Fixtures of registry tests: a registry without passwords, a library to share, and keys."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from tests.registry.service import Service, registry
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with registry(tmp_path_factory.mktemp("registry")) as found:
-        yield found
+    with registry(tmp_path_factory.mktemp("registry")) as running:
+        yield running
 
 
 @pytest.fixture
 def rules(tmp_path: Path) -> Path:
-    """A library of one control, which Pods without an owner fail."""
+    """A library with one control that fails Pods without an owner."""
     folder = tmp_path / "rules"
     write_control(folder, "workload", "team-label")
     return folder
 
 
 def write_keys(folder: Path, name: str) -> tuple[Path, Path]:
-    """A new key pair in PEM: (private, public)."""
+    """Create a key pair in PEM; return (private, public)."""
     key = ec.generate_private_key(ec.SECP256R1())
     private, public = folder / f"{name}.key", folder / f"{name}.pub"
     private.write_bytes(

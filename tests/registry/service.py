@@ -1,4 +1,4 @@
-"""A real registry on the loopback address for a test: Debian's `docker-registry`. Never installs it."""
+"""A real registry on the loopback address: Debian's `docker-registry`. Never installs it."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ _SECONDS = 20
 
 
 class Service(msgspec.Struct, frozen=True):
-    """A registry that runs: where it listens, and the folder that its blobs are in."""
+    """A running registry: its address and the folder of its blobs."""
 
     address: str
-    data: Path
+    storage: Path
 
     def reference(self, repository: str, tag: str = "1.0") -> ArtifactReference:
         return ArtifactReference(self.address, repository, tag)
 
     def blob(self, digest: str) -> Path:
-        """The file that holds a blob or a manifest."""
+        """Return the file of a blob or a manifest."""
         algorithm, _, value = digest.partition(":")
-        return self.data / "docker" / "registry" / "v2" / "blobs" / algorithm / value[:2] / value / "data"
+        return self.storage / "docker" / "registry" / "v2" / "blobs" / algorithm / value[:2] / value / "data"
 
     def repoint(self, repository: str, tag: str, digest: str) -> None:
-        """Let `tag` name another manifest of the repository, behind everybody's back."""
-        manifests = self.data / "docker" / "registry" / "v2" / "repositories" / repository / "_manifests"
+        """Change a tag in storage, bypassing the registry's API."""
+        manifests = self.storage / "docker" / "registry" / "v2" / "repositories" / repository / "_manifests"
         (manifests / "tags" / tag / "current" / "link").write_text(digest)
 
 
@@ -46,22 +46,22 @@ class Service(msgspec.Struct, frozen=True):
 def registry(
     folder: Path, *, auth: dict[str, Any] | None = None, tls: dict[str, str] | None = None
 ) -> Iterator[Service]:
-    """A registry with its data in `folder`. Skips the test where `docker-registry` is not installed."""
+    """Run a registry with its storage in `folder`; skip the test if `docker-registry` is not installed."""
     program = shutil.which("docker-registry")
     if program is None:
         assert "CI" not in os.environ, "CI needs Debian's package docker-registry"
         pytest.skip("docker-registry is not installed")
-    data = folder / "data"
-    data.mkdir(parents=True)
+    storage = folder / "data"
+    storage.mkdir(parents=True)
     port = free_port()
-    # YAML holds all of JSON.
+    # JSON is valid YAML.
     settings = folder / "registry.yaml"
     settings.write_bytes(
         msgspec.json.encode(
             {
                 "version": "0.1",
                 "log": {"level": "error", "accesslog": {"disabled": True}},
-                "storage": {"filesystem": {"rootdirectory": str(data)}},
+                "storage": {"filesystem": {"rootdirectory": str(storage)}},
                 "http": {"addr": f"127.0.0.1:{port}", "secret": "for tests", "tls": tls or {}},
                 "auth": auth or {},
             }
@@ -78,7 +78,7 @@ def registry(
     ):
         try:
             wait(port, process, folder / "registry.log")
-            yield Service(f"127.0.0.1:{port}", data)
+            yield Service(f"127.0.0.1:{port}", storage)
         finally:
             process.terminate()
 
@@ -91,7 +91,7 @@ def free_port() -> int:
 
 
 def wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait until somebody listens at `port`."""
+    """Wait until `port` accepts connections."""
     until = time.monotonic() + _SECONDS
     while time.monotonic() < until:
         assert process.poll() is None, log.read_text()
@@ -103,7 +103,7 @@ def wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
 
 @contextlib.contextmanager
 def serving(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
-    """The address of a server on the loopback address."""
+    """Run a server on the loopback address and yield its address."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

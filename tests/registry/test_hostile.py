@@ -1,4 +1,4 @@
-"""What a registry may send: archives that must not be unpacked. Each is pushed to a real one and pulled again."""
+"""Malicious archives, pushed to a real registry and pulled again: none is unpacked."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOBODY = Path("/nowhere")
 
 
 def archive(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
-    """Members, packed as a library is, whatever they are."""
+    """Pack members in the format of a library, without checks."""
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for member, content in members:
@@ -30,17 +30,17 @@ def archive(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
 
 
 def member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> tarfile.TarInfo:
-    found = tarfile.TarInfo(name)
-    found.type, found.linkname = kind, target
-    return found
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info
 
 
 def sparse() -> bytes:
-    """A file of 512 bytes that says it is one of 8 TiB."""
-    found = member("lib/a.rego")
-    found.pax_headers = {"GNU.sparse.major": "0", "GNU.sparse.minor": "1", "GNU.sparse.map": "0,1"}
-    found.pax_headers |= {"GNU.sparse.size": str(8 << 40), "GNU.sparse.name": "lib/a.rego"}
-    return archive((found, b"x" * 512))
+    """Return a file of 512 bytes that declares a size of 8 TiB."""
+    info = member("lib/a.rego")
+    info.pax_headers = {"GNU.sparse.major": "0", "GNU.sparse.minor": "1", "GNU.sparse.map": "0,1"}
+    info.pax_headers |= {"GNU.sparse.size": str(8 << 40), "GNU.sparse.name": "lib/a.rego"}
+    return archive((info, b"x" * 512))
 
 
 HOSTILE = {
@@ -78,7 +78,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("layer", HOSTILE.values(), ids=HOSTILE)
-def test_nothing_is_unpacked(layer: bytes, service: Service, tmp_path: Path) -> None:
+def test_hostile_archive_is_not_unpacked(layer: bytes, service: Service, tmp_path: Path) -> None:
     reference = service.reference("hostile")
     with OciRepository(reference, Keychain(NOBODY), plain_http=True) as repository:
         artifacts.push(repository, reference, KIND, (layer, {}), {})
@@ -90,8 +90,8 @@ def test_nothing_is_unpacked(layer: bytes, service: Service, tmp_path: Path) -> 
     assert list(tmp_path.rglob("*")) == [folder.parent]
 
 
-def test_a_layer_that_says_it_is_huge(service: Service, tmp_path: Path) -> None:
-    """Nothing of it is fetched."""
+def test_layer_declared_huge(service: Service, tmp_path: Path) -> None:
+    """None of its content is fetched."""
     reference = service.reference("huge")
     with OciRepository(reference, Keychain(NOBODY), plain_http=True) as repository:
         repository.put_blob(b"{}")

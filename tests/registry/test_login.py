@@ -1,4 +1,4 @@
-"""Registries that want to know who calls: passwords, helpers, tokens, TLS. No secret ever reaches what we print."""
+"""Authentication at registries: passwords, credential helpers, tokens, TLS. Output never contains a secret."""
 
 from __future__ import annotations
 
@@ -28,32 +28,32 @@ HTPASSWD = "ann:$2b$04$nirQ5ezVxnWDL0rBk/xLy.aMruV4COSNTZ4kvoGoUIBqQTVUCC.Ia\n"
 
 
 def config(folder: Path, **settings: Any) -> str:
-    """The folder of a `config.json` of Docker, for DOCKER_CONFIG."""
+    """Write a Docker config.json; return its folder, for DOCKER_CONFIG."""
     folder.mkdir(exist_ok=True)
     (folder / "config.json").write_text(json.dumps(settings))
     return str(folder)
 
 
-def known(address: str, password: str = PASSWORD) -> dict[str, Any]:
+def auth_settings(address: str, password: str = PASSWORD) -> dict[str, Any]:
     return {"auths": {address: {"auth": base64.b64encode(f"{USER}:{password}".encode()).decode()}}}
 
 
 @pytest.fixture(scope="module")
 def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A registry that wants a name and a password."""
+    """A registry that requires a user name and password."""
     folder = tmp_path_factory.mktemp("locked")
     (folder / "htpasswd").write_text(HTPASSWD)
-    with registry(folder, auth={"htpasswd": {"realm": "tests", "path": str(folder / "htpasswd")}}) as found:
-        yield found
+    with registry(folder, auth={"htpasswd": {"realm": "tests", "path": str(folder / "htpasswd")}}) as running:
+        yield running
 
 
 def test_name_and_password(locked: Service, rules: Path, tmp_path: Path) -> None:
     reference = locked.reference("locked")
-    folder = config(tmp_path / "docker", **known(locked.address))
+    folder = config(tmp_path / "docker", **auth_settings(locked.address))
     pushed = kubekeep("library", "push", rules, reference, "--plain-http", DOCKER_CONFIG=folder)
     assert pushed.returncode == 0, pushed.stderr
     command = ("library", "pull", reference, tmp_path / "pulled", "--plain-http")
-    for settings in ({}, known(locked.address, "wrong horse"), known("elsewhere.example")):
+    for settings in ({}, auth_settings(locked.address, "wrong horse"), auth_settings("elsewhere.example")):
         result = kubekeep(*command, DOCKER_CONFIG=config(tmp_path / "other", **settings))
         assert result.returncode == 3
         assert "answers 401" in result.stderr
@@ -63,11 +63,11 @@ def test_name_and_password(locked: Service, rules: Path, tmp_path: Path) -> None
 
 
 def helper(folder: Path, answer: dict[str, str], code: int = 0) -> str:
-    """A credential helper; returns the PATH to find it by."""
+    """Write a credential helper; return the PATH that contains it."""
     folder.mkdir(exist_ok=True)
     program = folder / "docker-credential-tests"
-    said = shlex.quote(json.dumps(answer))
-    program.write_text(f'#!/bin/sh\ncat > {folder}/asked\necho "$*" >> {folder}/asked\necho {said}\nexit {code}\n')
+    output = shlex.quote(json.dumps(answer))
+    program.write_text(f'#!/bin/sh\ncat > {folder}/asked\necho "$*" >> {folder}/asked\necho {output}\nexit {code}\n')
     program.chmod(0o755)
     return f"{folder}{os.pathsep}{os.environ['PATH']}"
 
@@ -97,7 +97,7 @@ def test_credential_helper(settings: dict[str, Any], locked: Service, rules: Pat
         ('{"credsStore": "../../evil"}', "no name of a credential helper"),
     ],
 )
-def test_broken_configuration(text: str, words: str, locked: Service, tmp_path: Path) -> None:
+def test_invalid_configuration(text: str, words: str, locked: Service, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(text.replace("@", locked.address))
     command = ("library", "pull", locked.reference("locked"), tmp_path / "pulled", "--plain-http")
     result = kubekeep(*command, DOCKER_CONFIG=str(tmp_path))
@@ -107,11 +107,11 @@ def test_broken_configuration(text: str, words: str, locked: Service, tmp_path: 
 
 
 class TokenServer(http.server.BaseHTTPRequestHandler):
-    """Gives tokens as the distribution project specifies them: JWT, ES256, with the certificate in `x5c`."""
+    """Token server of the distribution project: JWT, ES256, with the certificate in `x5c`."""
 
     key: ClassVar[ec.EllipticCurvePrivateKey]
     certificate: ClassVar[x509.Certificate]
-    asked: ClassVar[list[str]] = []
+    scopes: ClassVar[list[str]] = []
 
     def do_GET(self) -> None:
         query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
@@ -121,13 +121,13 @@ class TokenServer(http.server.BaseHTTPRequestHandler):
         form = urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
         self.grant(form, f"{form['grant_type'][0]} {form['refresh_token'][0]}")
 
-    def grant(self, wanted: dict[str, list[str]], who: str) -> None:
+    def grant(self, query: dict[str, list[str]], credentials: str) -> None:
         basic = f"Basic {base64.b64encode(f'{USER}:{PASSWORD}'.encode()).decode()}"
-        self.asked.append(wanted["scope"][0])
-        kind, name, actions = wanted["scope"][0].split(":")
-        allowed = actions.split(",") if who in (basic, "refresh_token for-ann") else ["pull"]
+        self.scopes.append(query["scope"][0])
+        kind, name, actions = query["scope"][0].split(":")
+        allowed = actions.split(",") if credentials in (basic, "refresh_token for-ann") else ["pull"]
         access = [{"type": kind, "name": name, "actions": allowed}]
-        answer = json.dumps({"access_token": self.token(wanted["service"][0], access)}).encode()
+        answer = json.dumps({"access_token": self.token(query["service"][0], access)}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
@@ -138,7 +138,7 @@ class TokenServer(http.server.BaseHTTPRequestHandler):
         head = {"alg": "ES256", "typ": "JWT", "x5c": [base64.b64encode(der).decode()]}
         now = int(dt.datetime.now(dt.UTC).timestamp())
         body = {"iss": "tests", "sub": USER, "aud": service, "exp": now + 60, "nbf": now - 60, "iat": now, "jti": "1"}
-        text = ".".join(encoded(json.dumps(item).encode()) for item in (head, {**body, "access": access}))
+        text = ".".join(encoded(json.dumps(part).encode()) for part in (head, {**body, "access": access}))
         r, s = decode_dss_signature(self.key.sign(text.encode(), ec.ECDSA(hashes.SHA256())))
         return f"{text}.{encoded(r.to_bytes(32) + s.to_bytes(32))}"
 
@@ -151,7 +151,7 @@ def encoded(content: bytes) -> str:
 
 
 def certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
-    """A certificate for the loopback address that signs itself."""
+    """Return a self-signed certificate for the loopback address."""
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "tests")])
     now = dt.datetime.now(dt.UTC)
     address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
@@ -167,15 +167,15 @@ def certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
 
 @pytest.fixture(scope="module")
 def tokens(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A registry that sends its callers to a token server, as public ones do."""
+    """A registry that requires tokens from a token server, like public registries."""
     folder = tmp_path_factory.mktemp("tokens")
     TokenServer.key = ec.generate_private_key(ec.SECP256R1())
     TokenServer.certificate = certificate(TokenServer.key)
     (folder / "root.pem").write_bytes(TokenServer.certificate.public_bytes(serialization.Encoding.PEM))
     with serving(TokenServer) as address:
         settings = {"realm": f"http://{address}/token", "service": "a registry", "issuer": "tests"}
-        with registry(folder, auth={"token": {**settings, "rootcertbundle": str(folder / "root.pem")}}) as found:
-            yield found
+        with registry(folder, auth={"token": {**settings, "rootcertbundle": str(folder / "root.pem")}}) as running:
+            yield running
 
 
 def test_tokens(tokens: Service, rules: Path, keys: tuple[Path, Path], tmp_path: Path) -> None:
@@ -184,13 +184,13 @@ def test_tokens(tokens: Service, rules: Path, keys: tuple[Path, Path], tmp_path:
     denied = kubekeep(*push)
     assert denied.returncode == 3
     assert "answers 401" in denied.stderr
-    for settings in (known(tokens.address), {"auths": {tokens.address: {"identitytoken": "for-ann"}}}):
+    for settings in (auth_settings(tokens.address), {"auths": {tokens.address: {"identitytoken": "for-ann"}}}):
         pushed = kubekeep(*push, DOCKER_CONFIG=config(tmp_path / "docker", **settings))
         assert pushed.returncode == 0, pushed.stderr
-    # Everybody may pull.
+    # Pulling needs no credentials.
     pulled = kubekeep("library", "pull", reference, tmp_path / "pulled", "--plain-http", "--key", keys[1])
     assert pulled.returncode == 0, pulled.stderr
-    assert "repository:with/tokens:pull" in TokenServer.asked
+    assert "repository:with/tokens:pull" in TokenServer.scopes
 
 
 def test_tls_is_verified(rules: Path, tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_tls_is_verified(rules: Path, tmp_path: Path) -> None:
         assert plain.returncode == 3
 
 
-def test_plain_text_is_never_tried_unasked(service: Service, rules: Path) -> None:
+def test_plain_http_needs_option(service: Service, rules: Path) -> None:
     result = kubekeep("library", "push", rules, service.reference("plain"))
     assert result.returncode == 3
     assert "cannot be reached" in result.stderr

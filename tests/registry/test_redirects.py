@@ -1,4 +1,4 @@
-"""Where a registry may send us, and what we tell whom on the way. A registry of our own, as real ones do not misbehave."""
+"""Redirects and credentials: test servers that misbehave as real registries do not."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CONTENT = b"content"
 BLOB = create_descriptor(CONTENT, "text/plain")
 
 
-class Quiet(http.server.BaseHTTPRequestHandler):
+class QuietHandler(http.server.BaseHTTPRequestHandler):
     def reply(self, status: int, body: bytes = b"", **headers: str) -> None:
         self.send_response(status)
         for name, value in {"Content-Length": str(len(body)), **headers}.items():
@@ -33,24 +33,24 @@ class Quiet(http.server.BaseHTTPRequestHandler):
         pass
 
 
-class Store(Quiet):
-    """Another host, where the registry keeps its blobs."""
+class BlobHost(QuietHandler):
+    """Another host that stores the blobs of the registry."""
 
-    told: ClassVar[list[str | None]] = []
+    received: ClassVar[list[str | None]] = []
 
     def do_GET(self) -> None:
-        self.told.append(self.headers.get("Authorization"))
+        self.received.append(self.headers.get("Authorization"))
         self.reply(200, CONTENT)
 
 
-class Front(Quiet):
-    """A registry that wants a password and then sends its callers to `target`."""
+class RedirectingRegistry(QuietHandler):
+    """A registry that requires a password and redirects to `target`."""
 
     target: ClassVar[str] = ""
-    told: ClassVar[list[str | None]] = []
+    received: ClassVar[list[str | None]] = []
 
     def do_GET(self) -> None:
-        self.told.append(self.headers.get("Authorization"))
+        self.received.append(self.headers.get("Authorization"))
         if self.headers.get("Authorization") is None:
             self.reply(401, WWW_Authenticate='Basic realm="tests"')
         else:
@@ -59,8 +59,8 @@ class Front(Quiet):
 
 @pytest.fixture
 def front(tmp_path: Path) -> Iterator[OciRepository]:
-    Front.told, Store.told = [], []
-    with serving(Front) as address:
+    RedirectingRegistry.received, BlobHost.received = [], []
+    with serving(RedirectingRegistry) as address:
         (tmp_path / "config.json").write_text(json.dumps({"auths": {address: {"username": "ann", "password": "x"}}}))
         with OciRepository(
             ArtifactReference(address, "a"), Keychain(tmp_path / "config.json"), plain_http=True
@@ -68,46 +68,46 @@ def front(tmp_path: Path) -> Iterator[OciRepository]:
             yield repository
 
 
-def test_who_we_are_is_told_to_the_registry_only(front: OciRepository) -> None:
-    with serving(Store) as address:
-        Front.target = f"http://{address}/blob"
+def test_credentials_are_sent_to_registry_only(front: OciRepository) -> None:
+    with serving(BlobHost) as address:
+        RedirectingRegistry.target = f"http://{address}/blob"
         assert front.get_blob(BLOB, 100) == CONTENT
-    assert Front.told == [None, "Basic YW5uOng="]
-    assert Store.told == [None]
+    assert RedirectingRegistry.received == [None, "Basic YW5uOng="]
+    assert BlobHost.received == [None]
 
 
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/blob", "http://", "http://[", "//[::1"])
-def test_where_we_do_not_go(front: OciRepository, target: str) -> None:
-    Front.target = target
+def test_redirect_to_invalid_address(front: OciRepository, target: str) -> None:
+    RedirectingRegistry.target = target
     with pytest.raises(RegistryError) as error:
         front.get_blob(BLOB, 100)
     assert "YW5uOng" not in str(error.value)
 
 
-def test_in_circles(front: OciRepository) -> None:
-    Front.target = ""
+def test_redirect_loop(front: OciRepository) -> None:
+    RedirectingRegistry.target = ""
     with pytest.raises(RegistryError, match="redirects more than 5 times"):
         front.get_blob(BLOB, 100)
 
 
-def test_more_than_was_said(front: OciRepository) -> None:
-    with serving(Store) as address:
-        Front.target = f"http://{address}/blob"
+def test_blob_larger_than_declared(front: OciRepository) -> None:
+    with serving(BlobHost) as address:
+        RedirectingRegistry.target = f"http://{address}/blob"
         with pytest.raises(RejectedArtifactError, match="sent more than 3 bytes"):
             front.get_blob(Descriptor(media_type="text/plain", digest=BLOB.digest, size=3), 100)
 
 
-class Hostile(Quiet):
-    """A registry whose error steers the terminal."""
+class HostileRegistry(QuietHandler):
+    """A registry whose error contains control characters."""
 
     def do_GET(self) -> None:
         message = "\x1b[2Jall is well\n" + "x" * 10_000
         self.reply(500, json.dumps({"errors": [{"code": "UNKNOWN", "message": message}]}).encode())
 
 
-def test_what_a_registry_says_is_shown_harmless_and_short(tmp_path: Path) -> None:
+def test_registry_error_is_escaped_and_shortened(tmp_path: Path) -> None:
     with (
-        serving(Hostile) as address,
+        serving(HostileRegistry) as address,
         OciRepository(ArtifactReference(address, "a"), Keychain(tmp_path / "none"), plain_http=True) as repository,
         pytest.raises(RegistryError, match="answers 500: UNKNOWN") as error,
     ):

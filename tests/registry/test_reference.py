@@ -1,4 +1,4 @@
-"""Names of artifacts, challenges of registries, keys in files: what is read, and what is refused."""
+"""References, challenges, credentials and keys: valid and invalid input."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def test_references(text: str, reference: ArtifactReference) -> None:
         "oci://ghcr.io/" + "a-" * 50_000,
     ],
 )
-def test_what_is_no_reference(text: str) -> None:
+def test_invalid_references(text: str) -> None:
     with pytest.raises(ValueError, match="not oci://"):
         parse_reference(text)
 
 
 @pytest.mark.parametrize(
-    ("headers", "found"),
+    ("headers", "expected"),
     [
         ([], None),
         (["Negotiate"], None),
@@ -71,12 +71,12 @@ def test_what_is_no_reference(text: str) -> None:
         ),
     ],
 )
-def test_challenges(headers: list[str], found: Challenge | None) -> None:
-    assert select_challenge(headers) == found
+def test_challenges(headers: list[str], expected: Challenge | None) -> None:
+    assert select_challenge(headers) == expected
 
 
 @pytest.mark.parametrize(
-    ("auths", "registry", "found"),
+    ("auths", "registry", "expected"),
     [
         ({"https://ghcr.io/v1/": {"auth": "YTpiOmM="}}, "ghcr.io", RegistryLogin(username="a", password="b:c")),  # noqa: S106
         ({"https://index.docker.io/v1/": {"username": "a"}}, "docker.io", RegistryLogin(username="a")),
@@ -86,10 +86,10 @@ def test_challenges(headers: list[str], found: Challenge | None) -> None:
         ({"ghcr.io": {"username": "a"}}, "ghcr.io:444", None),
     ],
 )
-def test_credentials(auths: dict[str, object], registry: str, found: RegistryLogin | None, tmp_path: Path) -> None:
+def test_credentials(auths: dict[str, object], registry: str, expected: RegistryLogin | None, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"auths": auths, "HttpHeaders": {}}))
-    assert Keychain(tmp_path / "config.json").find_login(registry) == found
-    assert "b:c" not in repr(found)
+    assert Keychain(tmp_path / "config.json").find_login(registry) == expected
+    assert "b:c" not in repr(expected)
 
 
 def pem(
@@ -110,12 +110,12 @@ def test_private_keys() -> None:
         assert keys.load_private_key(text, lambda: b"x").private_numbers() == key.private_numbers()
 
 
-def sealed(**changes: object) -> bytes:
-    """What looks like a key of cosign."""
+def encrypted_key(**changes: object) -> bytes:
+    """Return a PEM in the form of an encrypted cosign key."""
     kdf = {"name": "scrypt", "params": {"N": 2, "r": 8, "p": 1}, "salt": base64.b64encode(b"salt").decode()}
     cipher = {"name": "nacl/secretbox", "nonce": base64.b64encode(bytes(24)).decode()}
-    found = {"kdf": kdf, "cipher": cipher, "ciphertext": base64.b64encode(bytes(60)).decode(), **changes}
-    text = base64.encodebytes(json.dumps(found).encode()).decode()
+    content = {"kdf": kdf, "cipher": cipher, "ciphertext": base64.b64encode(bytes(60)).decode(), **changes}
+    text = base64.encodebytes(json.dumps(content).encode()).decode()
     return (
         f"-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\n{text}-----END ENCRYPTED SIGSTORE PRIVATE KEY-----\n".encode()
     )
@@ -130,17 +130,23 @@ def sealed(**changes: object) -> bytes:
         (pem(ed25519.Ed25519PrivateKey.generate()), "P-256"),
         (pem(ec.generate_private_key(ec.SECP256R1()), b"other"), "not its password"),
         (b"x" * 100_000, "too long"),
-        (sealed(), "not the password"),
-        (sealed(ciphertext="AAAA"), "not the password"),
-        (sealed(cipher={"name": "nacl/secretbox", "nonce": "AAAA"}), "not the password"),
-        (sealed(cipher={"name": "rot13", "nonce": "AAAA"}), "not an encrypted key"),
-        (sealed(kdf={"name": "scrypt", "params": {"N": 3, "r": 8, "p": 1}, "salt": "AAAA"}), "not an encrypted key"),
-        (sealed(kdf={"name": "scrypt", "params": {"N": 1 << 22, "r": 64, "p": 1}, "salt": "AAAA"}), "not an encrypted"),
-        (sealed(kdf=[]), "not an encrypted key"),
-        (sealed()[:80], "not an encrypted key"),
+        (encrypted_key(), "not the password"),
+        (encrypted_key(ciphertext="AAAA"), "not the password"),
+        (encrypted_key(cipher={"name": "nacl/secretbox", "nonce": "AAAA"}), "not the password"),
+        (encrypted_key(cipher={"name": "rot13", "nonce": "AAAA"}), "not an encrypted key"),
+        (
+            encrypted_key(kdf={"name": "scrypt", "params": {"N": 3, "r": 8, "p": 1}, "salt": "AAAA"}),
+            "not an encrypted key",
+        ),
+        (
+            encrypted_key(kdf={"name": "scrypt", "params": {"N": 1 << 22, "r": 64, "p": 1}, "salt": "AAAA"}),
+            "not an encrypted",
+        ),
+        (encrypted_key(kdf=[]), "not an encrypted key"),
+        (encrypted_key()[:80], "not an encrypted key"),
     ],
 )
-def test_what_is_no_private_key(text: bytes, words: str) -> None:
+def test_invalid_private_keys(text: bytes, words: str) -> None:
     with pytest.raises(KeyFileError, match=words):
         keys.load_private_key(text, lambda: b"x")
 
@@ -155,6 +161,6 @@ def test_what_is_no_private_key(text: bytes, words: str) -> None:
         .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo),
     ],
 )
-def test_what_is_no_public_key(text: bytes) -> None:
+def test_invalid_public_keys(text: bytes) -> None:
     with pytest.raises(KeyFileError):
         keys.load_public_key(text)

@@ -1,4 +1,4 @@
-"""Libraries pushed to a real registry and pulled from it, as people call it: exit codes, sentences, what is written."""
+"""Libraries pushed to and pulled from a real registry by the command line: exit codes, messages, written files."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def extend(file: Path, text: str) -> None:
     file.write_text(file.read_text() + text)
 
 
-def refused(result: subprocess.CompletedProcess[str], folder: Path, *words: str) -> None:
-    """Nothing was written, and a sentence says why."""
+def assert_refused(result: subprocess.CompletedProcess[str], folder: Path, *words: str) -> None:
+    """Assert that nothing was written and that the message contains `words`."""
     assert result.returncode == 1, result.stderr
     assert result.stderr.startswith("refused: ")
     assert all(word in result.stderr for word in words), result.stderr
@@ -74,16 +74,16 @@ def test_round_trip(service: Service, rules: Path, keys: Keys, tmp_path: Path) -
         result = pull(version, target, "--key", keys[1])
         assert result.returncode == 0, result.stderr
         assert result.stdout == f"{digest}\n"
-        found = files(target)
-        origin = json.loads(found.pop("kubekeep-library.json"))
-        assert found == {f"controls/{path}": content for path, content in files(rules).items()}
+        pulled_files = files(target)
+        origin = json.loads(pulled_files.pop("kubekeep-library.json"))
+        assert pulled_files == {f"controls/{path}": content for path, content in files(rules).items()}
         assert (origin["digest"], origin["version"], len(origin["signed_by"])) == (digest, "1.0", 64)
     scanned = kubekeep("scan", "framework", "custom-rules", POD, "--custom-rules", target, "-f", "json")
     assert "team-label" in scanned.stdout
     assert kubekeep("control", "test", target).returncode == 0
 
 
-def test_what_is_pushed_is_an_artifact_of_one_layer(service: Service, rules: Path) -> None:
+def test_pushed_artifact_has_one_layer(service: Service, rules: Path) -> None:
     digest = push(rules, service.reference("form"))
     manifest = json.loads(service.blob(digest).read_bytes())
     assert manifest["artifactType"] == "application/vnd.kubekeep.library.v1"
@@ -95,7 +95,7 @@ def test_what_is_pushed_is_an_artifact_of_one_layer(service: Service, rules: Pat
     }
 
 
-def test_the_same_library_has_the_same_digest(service: Service, rules: Path, tmp_path: Path) -> None:
+def test_same_library_has_same_digest(service: Service, rules: Path, tmp_path: Path) -> None:
     first = push(rules, service.reference("same"))
     copy = tmp_path / "copy"
     shutil.copytree(rules, copy, copy_function=shutil.copy)
@@ -109,7 +109,7 @@ def test_the_same_library_has_the_same_digest(service: Service, rules: Path, tmp
     assert push(copy, service.reference("same")) != first
 
 
-def test_what_cosign_is_made_of_verifies_our_signature(service: Service, rules: Path, keys: Keys, others: Keys) -> None:
+def test_cosign_packages_verify_our_signature(service: Service, rules: Path, keys: Keys, others: Keys) -> None:
     reference = service.reference("for-cosign")
     digest = push(rules, reference, "--key", keys[0])
     oracle: list[str | Path] = [program("signature"), "verify"]
@@ -117,7 +117,7 @@ def test_what_cosign_is_made_of_verifies_our_signature(service: Service, rules: 
     result = subprocess.run([*oracle, keys[1], name], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == digest
     assert subprocess.run([*oracle, others[1], name], capture_output=True, check=False).returncode == 1
-    # A second key adds a signature, the first one's stays.
+    # A second key adds a signature; the first signature stays.
     assert push(rules, reference, "--key", others[0]) == push(rules, reference, "--key", keys[0]) == digest
     for key in (keys[1], others[1]):
         subprocess.run([*oracle, key, name], capture_output=True, check=True)
@@ -125,8 +125,8 @@ def test_what_cosign_is_made_of_verifies_our_signature(service: Service, rules: 
 
 
 def signature(service: Service, repository: str, digest: str) -> str:
-    """The digest of the manifest with the signatures of `digest`."""
-    folder = service.data / "docker" / "registry" / "v2" / "repositories" / repository / "_manifests" / "tags"
+    """Return the digest of the manifest with the signatures of `digest`."""
+    folder = service.storage / "docker" / "registry" / "v2" / "repositories" / repository / "_manifests" / "tags"
     return (folder / f"{digest.replace(':', '-')}.sig" / "current" / "link").read_text()
 
 
@@ -147,7 +147,7 @@ def test_cosign_verifies_our_signature(service: Service, rules: Path, keys: Keys
         assert min(result.returncode, 1) == code, result.stderr
 
 
-def test_we_verify_a_signature_as_cosign_makes_it(service: Service, rules: Path, tmp_path: Path) -> None:
+def test_signature_by_cosign_packages_is_verified(service: Service, rules: Path, tmp_path: Path) -> None:
     reference = service.reference("by-cosign")
     push(rules, reference)
     subprocess.run([program("signature"), "keygen", tmp_path, ""], check=True)
@@ -156,7 +156,7 @@ def test_we_verify_a_signature_as_cosign_makes_it(service: Service, rules: Path,
     assert pull(reference, tmp_path / "pulled", "--key", tmp_path / "cosign.pub").returncode == 0
 
 
-def test_an_encrypted_key_of_cosign_signs(service: Service, rules: Path, tmp_path: Path) -> None:
+def test_encrypted_cosign_key_signs(service: Service, rules: Path, tmp_path: Path) -> None:
     reference = service.reference("encrypted-key")
     subprocess.run([program("signature"), "keygen", tmp_path, "hunter2"], check=True)
     push(rules, reference, "--key", tmp_path / "cosign.key", COSIGN_PASSWORD="hunter2")  # noqa: S106
@@ -166,25 +166,25 @@ def test_an_encrypted_key_of_cosign_signs(service: Service, rules: Path, tmp_pat
     assert wrong.returncode == 2
     assert "not the password of this key" in wrong.stderr
     assert "hunter" not in wrong.stderr
-    nobody = kubekeep(*command)
-    assert nobody.returncode == 2
-    assert "set COSIGN_PASSWORD" in nobody.stderr
+    without_password = kubekeep(*command)
+    assert without_password.returncode == 2
+    assert "set COSIGN_PASSWORD" in without_password.stderr
 
 
-def test_no_signature(service: Service, rules: Path, keys: Keys, tmp_path: Path) -> None:
+def test_unsigned_library_is_refused(service: Service, rules: Path, keys: Keys, tmp_path: Path) -> None:
     push(rules, service.reference("unsigned"))
     result = pull(service.reference("unsigned"), tmp_path / "pulled", "--key", keys[1])
-    refused(result, tmp_path / "pulled", "is not signed")
+    assert_refused(result, tmp_path / "pulled", "is not signed")
 
 
-def test_signature_of_somebody_else(service: Service, rules: Path, keys: Keys, others: Keys, tmp_path: Path) -> None:
+def test_signature_by_another_key(service: Service, rules: Path, keys: Keys, others: Keys, tmp_path: Path) -> None:
     push(rules, service.reference("theirs"), "--key", others[0])
     result = pull(service.reference("theirs"), tmp_path / "pulled", "--key", keys[1])
-    refused(result, tmp_path / "pulled", "is not signed with this key")
+    assert_refused(result, tmp_path / "pulled", "is not signed with this key")
 
 
 def test_signature_of_another_library(service: Service, rules: Path, keys: Keys, tmp_path: Path) -> None:
-    """A good signature, moved to the tag of what it does not speak for."""
+    """A valid signature moved to the signature tag of another library."""
     signed = push(rules, service.reference("moved"), "--key", keys[0])
     extend(rules / "workload" / "team-label" / "control.rego", "\n")
     plain = push(rules, service.reference("moved", "2.0"))
@@ -193,11 +193,11 @@ def test_signature_of_another_library(service: Service, rules: Path, keys: Keys,
         content = repository.get_manifest(f"{signed.replace(':', '-')}.sig")
         assert content is not None
         repository.put_manifest(f"{plain.replace(':', '-')}.sig", content)
-    refused(pull(service.reference("moved", "2.0"), tmp_path / "pulled", "--key", keys[1]), tmp_path / "pulled")
+    assert_refused(pull(service.reference("moved", "2.0"), tmp_path / "pulled", "--key", keys[1]), tmp_path / "pulled")
     assert pull(reference, tmp_path / "pulled", "--key", keys[1]).returncode == 0
 
 
-def test_blob_changed_in_the_registry(service: Service, rules: Path, keys: Keys, tmp_path: Path) -> None:
+def test_blob_changed_in_registry(service: Service, rules: Path, keys: Keys, tmp_path: Path) -> None:
     extend(rules / "workload" / "team-label" / "control.rego", "# of its own\n")
     digest = push(rules, service.reference("changed-blob"), "--key", keys[0])
     blob = service.blob(decode_manifest(service.blob(digest).read_bytes(), "").layers[0].digest)
@@ -205,27 +205,27 @@ def test_blob_changed_in_the_registry(service: Service, rules: Path, keys: Keys,
     content[-9] ^= 1
     blob.write_bytes(content)
     result = pull(service.reference("changed-blob"), tmp_path / "pulled", "--key", keys[1])
-    refused(result, tmp_path / "pulled", "sent other content")
+    assert_refused(result, tmp_path / "pulled", "sent other content")
     blob.write_bytes(content + b"more")
     assert pull(service.reference("changed-blob"), tmp_path / "pulled").returncode == 1
     assert not (tmp_path / "pulled").exists()
 
 
-def test_manifest_changed_in_the_registry(service: Service, rules: Path, keys: Keys, tmp_path: Path) -> None:
+def test_manifest_changed_in_registry(service: Service, rules: Path, keys: Keys, tmp_path: Path) -> None:
     digest = push(rules, service.reference("changed-manifest"), "--key", keys[0])
     file = service.blob(digest)
     file.write_bytes(file.read_bytes().replace(b'"1.0"', b'"6.6"'))
     target = tmp_path / "pulled"
     tagged = pull(service.reference("changed-manifest"), target, "--key", keys[1])
-    refused(tagged, target, "is not signed")
+    assert_refused(tagged, target, "is not signed")
     pinned = pull(f"oci://{service.address}/changed-manifest@{digest}", target)
-    refused(pinned, target, "sent another manifest")
+    assert_refused(pinned, target, "sent another manifest")
 
 
-def test_another_kind_of_artifact(service: Service, rules: Path, keys: Keys, tmp_path: Path) -> None:
+def test_another_artifact_type(service: Service, rules: Path, keys: Keys, tmp_path: Path) -> None:
     digest = push(rules, service.reference("kinds"), "--key", keys[0])
     tag = f"{digest.replace(':', '-')}.sig"
-    refused(pull(service.reference("kinds", tag), tmp_path / "pulled"), tmp_path / "pulled", "another kind")
+    assert_refused(pull(service.reference("kinds", tag), tmp_path / "pulled"), tmp_path / "pulled", "another kind")
 
 
 def test_only_a_pulled_library_is_replaced(service: Service, rules: Path, tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ def test_only_a_pulled_library_is_replaced(service: Service, rules: Path, tmp_pa
     push(rules, reference)
     target = tmp_path / "pulled"
     target.mkdir()
-    assert pull(reference, target).returncode == 0  # an empty folder is nothing to lose
+    assert pull(reference, target).returncode == 0  # an empty folder may be replaced
     extend(rules / "workload" / "team-label" / "control.rego", "# newer\n")
     push(rules, reference)
     assert pull(reference, target).returncode == 0
@@ -251,7 +251,7 @@ def test_only_a_pulled_library_is_replaced(service: Service, rules: Path, tmp_pa
         assert files(tmp_path) == before
 
 
-def test_what_does_not_load_is_not_pushed(service: Service, rules: Path, tmp_path: Path) -> None:
+def test_invalid_library_is_not_pushed(service: Service, rules: Path, tmp_path: Path) -> None:
     reference = service.reference("broken")
     (tmp_path / "empty").mkdir()
     (rules / "workload" / "team-label" / "control.rego").write_text(
@@ -267,7 +267,7 @@ def test_what_does_not_load_is_not_pushed(service: Service, rules: Path, tmp_pat
 
 
 @pytest.mark.parametrize("name", ["lib/workload.rego", "frameworks/nsa.yaml"])
-def test_what_would_change_our_own_controls_is_not_pushed(name: str, service: Service, rules: Path) -> None:
+def test_library_replacing_builtin_files_is_not_pushed(name: str, service: Service, rules: Path) -> None:
     (rules / name).parent.mkdir()
     shutil.copy(ROOT / name, rules / name)
     result = kubekeep("library", "push", rules, service.reference("shadow"), "--plain-http")
@@ -275,7 +275,7 @@ def test_what_would_change_our_own_controls_is_not_pushed(name: str, service: Se
     assert "has the name of one that comes with Kubekeep" in result.stderr
 
 
-def test_links_that_lead_out_are_not_pushed(service: Service, rules: Path, tmp_path: Path) -> None:
+def test_links_out_of_library_are_not_pushed(service: Service, rules: Path, tmp_path: Path) -> None:
     (tmp_path / "secret.yaml").write_text("apiVersion: v1\nkind: Pod\n")
     (rules / "workload" / "team-label" / "cases" / "pass.secret.yaml").symlink_to(tmp_path / "secret.yaml")
     result = kubekeep("library", "push", rules, service.reference("links"), "--plain-http")
@@ -295,7 +295,7 @@ def test_links_that_lead_out_are_not_pushed(service: Service, rules: Path, tmp_p
         (("pull", "oci://127.0.0.1:1/name", "pulled"), 3, "cannot be reached"),
     ],
 )
-def test_mistakes(
+def test_usage_errors(
     arguments: tuple[str, ...], code: int, words: str, rules: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(rules.parent)
@@ -304,7 +304,7 @@ def test_mistakes(
     assert words in " ".join(result.stderr.split())
 
 
-def test_without_the_extra(rules: Path) -> None:
+def test_without_extra(rules: Path) -> None:
     code = (
         "import sys; sys.modules['cryptography'] = None; from kubekeep.cli.main import main\n"
         f"main(['library', *{['push', str(rules), 'oci://registry/name:1']!r}])"

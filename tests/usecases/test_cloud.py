@@ -28,7 +28,7 @@ from tests.cluster.access import Person, write_kubeconfig
 from tests.cluster.cluster import Cluster
 from tests.reports.rendering import rendered
 from tests.sources.cloud import amazon, azure, google
-from tests.sources.cloud.service import Answer, Cloud, clouds, everywhere, log_in
+from tests.sources.cloud.service import Cloud, CloudResponse, clouds, everywhere, log_in
 
 EKS = CloudCluster(provider="eks", place=amazon.REGION, name="shop")
 AKS = CloudCluster(provider="aks", account=azure.SUBSCRIPTION, place="shops", name="shop")
@@ -168,7 +168,7 @@ def test_a_live_cluster_of_eks(own_cluster: Cluster, scanned: Scan) -> None:
     ]
     assert not asked.unread
 
-    amazon.make_role("pushing", written=["ecr:PutImage"])
+    amazon.make_role("pushing", inline=["ecr:PutImage"])
     arn = f"arn:aws:iam::{amazon.ACCOUNT}:role/pushing"
     roles = [{"rolearn": arn, "username": "system:node:{{EC2PrivateDNSName}}", "groups": ["system:nodes"]}]
     aws_auth = {
@@ -185,12 +185,12 @@ def test_live_clusters_of_azure_and_google(own_cluster: Cluster, scanned: Scan, 
     request = CloudRequest(endpoints=cloud.endpoints)
     own_cluster.apply([node(AZURE_NODE)])
     assert summary(scanned("work", None, "C-0240"), "C-0240").status is Status.NOT_EVALUATED
-    assert cloud.asked == [], "nobody asks a cloud unless told to"
+    assert cloud.requests == [], "nobody asks a cloud unless told to"
     assert summary(scanned("work", request, "C-0240"), "C-0240").status is Status.PASSED
-    assert cloud.questions(azure.CLUSTER) == 0, "the list of clusters told it"
+    assert cloud.count_requests(azure.CLUSTER) == 0, "the list of clusters told it"
 
-    refusal = Answer({"error": {"code": "AuthorizationFailed", "message": "no"}}, 403)
-    cloud.say(f"{azure.ROOT}/{azure.CLUSTERS}", refusal)
+    refusal = CloudResponse({"error": {"code": "AuthorizationFailed", "message": "no"}}, 403)
+    cloud.respond(f"{azure.ROOT}/{azure.CLUSTERS}", refusal)
     refused = scanned("work", request, "C-0240")
     reason = summary(refused, "C-0240").reason
     assert reason is not None

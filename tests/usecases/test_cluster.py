@@ -47,7 +47,7 @@ def test_only_what_a_control_needs_is_asked_for(cluster: Cluster, control: str, 
     with front(cluster) as proxy:
         found = clusters.scanned(clusters.through(cluster.kubeconfig, proxy.url), controls=(control,))
         asked = {item.kind for item in proxy.lists()}
-        others = [item.path for item in proxy.asked if "limit" not in item.query]
+        others = [item.path for item in proxy.requests if "limit" not in item.query]
     expected = (kinds - {"workloads"}) | (pods if "workloads" in kinds else set())
     assert asked == expected | ALWAYS
     assert sorted(others) == ["/api", "/apis", "/version"]
@@ -91,7 +91,7 @@ def test_no_value_of_a_secret_reaches_this_process(cluster: Cluster, namespace: 
         request = clusters.through(cluster.kubeconfig, proxy.url)
         clusters.scanned(request, extras=frozenset(Extra), attack_query=ALL_PATHS)
         received = b"".join(proxy.sent)
-        secrets = [item for item in proxy.asked if item.kind == "secrets"]
+        secrets = [item for item in proxy.requests if item.kind == "secrets"]
     assert [item.headers["accept"] for item in secrets] == [
         "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
     ]
@@ -103,7 +103,7 @@ def test_no_value_of_a_secret_reaches_this_process(cluster: Cluster, namespace: 
 def test_nothing_but_reads_is_sent(cluster: Cluster) -> None:
     with front(cluster) as proxy:
         clusters.scanned(clusters.through(cluster.kubeconfig, proxy.url), frameworks=("nsa",))
-    assert {asked.method for asked in proxy.asked} == {"GET"}
+    assert {asked.method for asked in proxy.requests} == {"GET"}
 
 
 def told(cluster: Cluster, **changes: str) -> tuple[Any, Any]:

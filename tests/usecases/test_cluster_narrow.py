@@ -224,7 +224,7 @@ def test_what_a_dry_run_prints_is_enough(shop: Cluster) -> None:
 def test_a_namespace_is_asked_for_by_its_name(shop: Cluster, namespaces: tuple[str, ...]) -> None:
     with front(shop) as proxy:
         clusters.scanned(clusters.through(shop.kubeconfig, proxy.url), choice=clusters.only(*namespaces))
-        asked = {asked.path for asked in proxy.asked}
+        asked = {asked.path for asked in proxy.requests}
     assert {f"/api/v1/namespaces/{name}" for name in namespaces} <= asked
     assert not {"/api/v1/namespaces", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"} & asked
 

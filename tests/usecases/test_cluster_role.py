@@ -19,7 +19,7 @@ from kubekeep.usecases.permissions import Preflight, preflight, roles
 from kubekeep.usecases.request import EvaluationOptions, RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.watch import Watch, WatchRequest
 from tests.cluster.cluster import Cluster
-from tests.kube.faults import Asked, Front, front
+from tests.kube.faults import Front, ReceivedRequest, front
 from tests.requests import replaced
 from tests.sources.cluster import objects
 from tests.usecases import clusters
@@ -125,7 +125,7 @@ def lists(proxy: Front) -> set[tuple[str, str]]:
     return {_resource(asked) for asked in proxy.lists()}
 
 
-def _resource(asked: Asked) -> tuple[str, str]:
+def _resource(asked: ReceivedRequest) -> tuple[str, str]:
     parts = asked.path.split("/")
     return (parts[2] if parts[1] == "apis" else "", asked.kind)
 
@@ -140,7 +140,7 @@ def test_a_dry_run_says_what_a_scan_asks_for(complete: Cluster) -> None:
             )
             found = preflight(request)
             before = lists(proxy)
-            proxy.asked.clear()
+            proxy.requests.clear()
             clusters.scanned(clusters.through(complete.kubeconfig, proxy.url), controls=controls)
             asked = lists(proxy)
         assert (found.missing, found.unknown) == ([], [])
@@ -237,10 +237,10 @@ def test_a_dry_run_of_a_watch_says_what_a_watch_asks_for(complete: Cluster) -> N
         )
         found = preflight(request, watching=True)
         assert found.missing == []
-        proxy.asked.clear()
+        proxy.requests.clear()
         watched(request)
         listed = lists(proxy)
-        streamed = {_resource(asked) for asked in proxy.asked if "watch" in asked.query}
+        streamed = {_resource(asked) for asked in proxy.requests if "watch" in asked.query}
     verbs = {verb: {(item.group, item.resource) for item in found.permissions if item.verb == verb} for verb in VERBS}
     assert verbs == {"list": listed, "watch": streamed}
     assert {("apiextensions.k8s.io", "customresourcedefinitions"), ("apiregistration.k8s.io", "apiservices")} <= listed

@@ -19,8 +19,8 @@ from kubekeep.model.finding import Status
 from kubekeep.model.watch import CoverageChanged, VerdictChange, VerdictChanged
 from tests.cluster import supervisor
 from tests.cluster.cluster import Cluster, eventually
-from tests.kube.faults import Asked, Exchange, Front, always, front
-from tests.kube.test_watching import as_it_is, is_watch, relayed
+from tests.kube.faults import Exchange, Front, ReceivedRequest, always, front
+from tests.kube.test_watching import is_watch, relay_stream, unchanged
 from tests.sources.cluster import objects
 from tests.usecases.test_watch import Live, deployment
 
@@ -129,10 +129,10 @@ def test_a_server_that_comes_back_in_another_version(shop: Cluster, tmp_path: Pa
     def spoil(exchange: Exchange) -> bool:
         if not server:
             exchange.drop()
-        elif exchange.asked.path == "/version":
+        elif exchange.request.path == "/version":
             exchange.answer(200, exchange.real().document | server)
-        elif is_watch(exchange.asked):
-            relayed(shop, as_it_is)(exchange)
+        elif is_watch(exchange.request):
+            relay_stream(shop, unchanged)(exchange)
         else:
             return False
         return True
@@ -158,7 +158,9 @@ def test_a_server_that_shows_nothing_yet(shop: Cluster, tmp_path: Path) -> None:
     is_down = {"first": False, "second": True}
     with front(shop) as first, front(shop) as second:
         for before in (first, second):
-            before.faults.append(lambda exchange: is_watch(exchange.asked) and not relayed(shop, as_it_is)(exchange))
+            before.faults.append(
+                lambda exchange: is_watch(exchange.request) and not relay_stream(shop, unchanged)(exchange)
+            )
 
         def drop(exchange: Exchange) -> bool:
             if is_down["first"]:
@@ -166,7 +168,7 @@ def test_a_server_that_shows_nothing_yet(shop: Cluster, tmp_path: Path) -> None:
             return is_down["first"]
 
         def refuse(exchange: Exchange) -> bool:
-            asked = exchange.asked
+            asked = exchange.request
             shows = ("limit" in asked.query or is_watch(asked)) and asked.kind != "customresourcedefinitions"
             if is_refused := is_down["second"] and shows:
                 exchange.refuse(503, "Busy", "later")
@@ -183,8 +185,8 @@ def test_a_server_that_shows_nothing_yet(shop: Cluster, tmp_path: Path) -> None:
             eventually(lambda: is_lost(live))
             kubeconfig.write_text(json.dumps(config(second.url)))
             eventually(second.lists)
-            tries = len(second.asked)
-            eventually(lambda: len(second.asked) > 10 * tries)
+            tries = len(second.requests)
+            eventually(lambda: len(second.requests) > 10 * tries)
             assert is_lost(live)
             is_down["second"] = False
             eventually(lambda: is_back(live))
@@ -192,13 +194,13 @@ def test_a_server_that_shows_nothing_yet(shop: Cluster, tmp_path: Path) -> None:
     assert not [item for item in live.told if isinstance(item, CoverageChanged | VerdictChanged)]
 
 
-def asks_what_it_may(asked: Asked) -> bool:
+def asks_what_it_may(asked: ReceivedRequest) -> bool:
     return asked.kind == "selfsubjectaccessreviews"
 
 
 def through(cluster: Cluster, folder: Path, before: Front) -> Live:
     """A watch of the shop through a front."""
-    before.faults.append(lambda exchange: is_watch(exchange.asked) and not relayed(cluster, as_it_is)(exchange))
+    before.faults.append(lambda exchange: is_watch(exchange.request) and not relay_stream(cluster, unchanged)(exchange))
     kubeconfig = folder / "config"
     kubeconfig.write_text(json.dumps(config(before.url)))
     return Live(kubeconfig, ("shop",))
@@ -212,16 +214,16 @@ def test_who_may_not_ask_what_it_may_watches_all_the_same(shop: Cluster, tmp_pat
             eventually(live.is_ready)
             shop.apply([deployment("shop", privileged=True)])
             eventually(lambda: fails(live))
-            assert [asked for asked in before.asked if asks_what_it_may(asked)]
+            assert [asked for asked in before.requests if asks_what_it_may(asked)]
 
 
 def it_looks_and_goes_on(shop: Cluster, before: Front, live: Live) -> None:
     """What may be served by now is looked at, twice as that is in vain, and what is followed is still judged."""
     definition = objects.definition("example.com", "Gadget", objects.open_schema())
-    started = len(before.asked)
+    started = len(before.requests)
     shop.apply([definition])
     try:
-        eventually(lambda: [asked.path for asked in before.asked[started:]].count("/apis") == 2)
+        eventually(lambda: [asked.path for asked in before.requests[started:]].count("/apis") == 2)
         shop.apply([deployment("shop", privileged=True)])
         eventually(lambda: fails(live))
     finally:
@@ -241,7 +243,7 @@ def test_a_look_that_fails_ends_nothing(shop: Cluster, tmp_path: Path) -> None:
 
 def in_namespaces_alone(exchange: Exchange) -> bool:
     """Nothing is granted outside of namespaces."""
-    if not asks_what_it_may(exchange.asked):
+    if not asks_what_it_may(exchange.request):
         return False
     document = exchange.real().document
     document["status"]["allowed"] &= "namespace" in document["spec"]["resourceAttributes"]

@@ -1,1 +1,1 @@
-"""Clouds: AWS as moto answers for it, Azure and Google as their REST references say, each through its own SDK."""
+"""Cloud sources: AWS emulated by moto, Azure and Google by their REST references, each through its own SDK."""

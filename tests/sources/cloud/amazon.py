@@ -1,4 +1,4 @@
-"""An EKS cluster with a node group and an image repository in moto, which answers in place of AWS within this process."""
+"""An EKS cluster with a node group and an image repository in moto, which emulates AWS in this process."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ def policy(*actions: str) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": list(actions), "Resource": "*"}]}
 
 
-def make_role(name: str, attached: Sequence[str] = PULLING, written: Sequence[str] = (), region: str = REGION) -> str:
-    """A role with a policy of its own that is attached, and one that is written into it; gives its ARN."""
+def make_role(name: str, attached: Sequence[str] = PULLING, inline: Sequence[str] = (), region: str = REGION) -> str:
+    """Create a role with an attached policy, and an inline policy if `written` has actions; return the role's ARN."""
     iam = boto3.client("iam", region_name=region)
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}", Path="/teams/")["Role"]
-    made = iam.create_policy(PolicyName=f"{name}-policy", PolicyDocument=json.dumps(policy(*attached)))
-    iam.attach_role_policy(RoleName=name, PolicyArn=made["Policy"]["Arn"])
-    if written:
-        iam.put_role_policy(RoleName=name, PolicyName="written", PolicyDocument=json.dumps(policy(*written)))
+    created = iam.create_policy(PolicyName=f"{name}-policy", PolicyDocument=json.dumps(policy(*attached)))
+    iam.attach_role_policy(RoleName=name, PolicyArn=created["Policy"]["Arn"])
+    if inline:
+        iam.put_role_policy(RoleName=name, PolicyName="written", PolicyDocument=json.dumps(policy(*inline)))
     return str(role["Arn"])
 
 
 def make_cluster(name: str = "shop", node_role: str = "", region: str = REGION) -> None:
-    """A cluster, with a node group of `node_role` if one is named, and a repository that scans images."""
+    """Create a cluster, with a node group if `node_role` is set, and a repository that scans images."""
     eks = boto3.client("eks", region_name=region)
     eks.create_cluster(
         name=name,

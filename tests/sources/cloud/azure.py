@@ -1,4 +1,4 @@
-"""What Azure Resource Manager answers about a cluster, in the shapes of its REST reference, cut down.
+"""Responses of Azure Resource Manager about a cluster, shortened from its REST reference.
 
 Managed Clusters - Get and - List (2025-05-01), Role Assignments - List For Subscription and Role Definitions - List
 (2022-04-01).
@@ -89,22 +89,22 @@ def definition(identity: str, *actions: str) -> dict[str, Any]:
 
 
 def answer_all(cloud: Cloud, address: str = "", **properties: Any) -> None:
-    """Let `cloud` answer about one cluster, whose subscription has two role assignments on two pages.
+    """Set responses about one cluster whose subscription has two role assignments on two pages.
 
-    `address` is what it takes itself for, its own otherwise.
+    `address` is used in links, by default that of the server.
     """
-    cloud.say(CLUSTER, managed_cluster(**properties))
+    cloud.respond(CLUSTER, managed_cluster(**properties))
     other = managed_cluster(nodeResourceGroup="MC_shops_other_westeurope") | {"name": "other"}
-    cloud.say(f"{ROOT}/{CLUSTERS}", {"value": [other, managed_cluster(**properties)]})
+    cloud.respond(f"{ROOT}/{CLUSTERS}", {"value": [other, managed_cluster(**properties)]})
     first = {
         "value": [assignment(1, PULL)],
         "nextLink": f"{address or cloud.address}{AUTHORIZATION}/roleAssignments/page2",
     }
-    cloud.say(f"{AUTHORIZATION}/roleAssignments", first)
-    cloud.say(f"{AUTHORIZATION}/roleAssignments/page2", {"value": [assignment(2, OPERATOR)]})
+    cloud.respond(f"{AUTHORIZATION}/roleAssignments", first)
+    cloud.respond(f"{AUTHORIZATION}/roleAssignments/page2", {"value": [assignment(2, OPERATOR)]})
     definitions = [
         definition(PULL, "Microsoft.ContainerRegistry/registries/pull/read"),
         definition(OPERATOR, "Microsoft.Compute/*/read"),
         definition(f"{AUTHORIZATION}/roleDefinitions/nobody-has-it", "*"),
     ]
-    cloud.say(f"{AUTHORIZATION}/roleDefinitions", {"value": definitions})
+    cloud.respond(f"{AUTHORIZATION}/roleDefinitions", {"value": definitions})

@@ -1,4 +1,4 @@
-"""The local server that stands in for Azure and Google."""
+"""Fixture of the local server that emulates Azure and Google."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ from tests.sources.cloud.service import Cloud, clouds
 def cloud(tmp_path: Path) -> Iterator[Cloud]:
     folder = tmp_path / "clouds"
     folder.mkdir()
-    with clouds(folder) as found:
-        yield found
+    with clouds(folder) as server:
+        yield server

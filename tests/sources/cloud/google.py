@@ -1,4 +1,4 @@
-"""What Google Cloud answers about a cluster, in the shapes of its REST references, cut down.
+"""Responses of Google Cloud about a cluster, shortened from its REST references.
 
 Kubernetes Engine (v1, projects.locations.clusters), Artifact Registry (v1, projects.locations and their repositories),
 Resource Manager (v1, projects.getIamPolicy).
@@ -60,14 +60,14 @@ def repository(name: str) -> dict[str, Any]:
 
 
 def answer_all(cloud: Cloud, **fields: Any) -> None:
-    """Let `cloud` answer about one cluster, whose project has two repositories on two pages, and an IAM policy."""
-    cloud.say(CLUSTER, cluster(**fields))
+    """Set responses about one cluster, whose project has two repositories on two pages, and an IAM policy."""
+    cloud.respond(CLUSTER, cluster(**fields))
     other = cluster(endpoint="203.0.113.8", privateClusterConfig={}) | {"name": "other"}
-    cloud.say(f"{CLUSTERS}/-/clusters", {"clusters": [other, cluster(**fields)]})
+    cloud.respond(f"{CLUSTERS}/-/clusters", {"clusters": [other, cluster(**fields)]})
     places = [{"name": f"projects/{PROJECT}/locations/{name}", "locationId": name} for name in ("europe-west1", "us")]
-    cloud.say(CLUSTERS, {"locations": places})
-    cloud.say(REPOSITORIES, {"repositories": [repository("web")], "nextPageToken": "2"})
-    cloud.say(f"{REPOSITORIES}?pageToken=2", {"repositories": [repository("jobs")]})
-    cloud.say(f"{CLUSTERS}/us/repositories", {})
+    cloud.respond(CLUSTERS, {"locations": places})
+    cloud.respond(REPOSITORIES, {"repositories": [repository("web")], "nextPageToken": "2"})
+    cloud.respond(f"{REPOSITORIES}?pageToken=2", {"repositories": [repository("jobs")]})
+    cloud.respond(f"{CLUSTERS}/us/repositories", {})
     bindings = [{"role": "roles/artifactregistry.reader", "members": ["group:developers@example.com"]}]
-    cloud.say(POLICY, {"version": 1, "etag": "BwX", "bindings": bindings}, method="POST")
+    cloud.respond(POLICY, {"version": 1, "etag": "BwX", "bindings": bindings}, method="POST")

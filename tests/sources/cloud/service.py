@@ -1,6 +1,6 @@
-"""A server with TLS on the loopback address that answers for Azure and Google, and hands out tokens as they do.
+"""TLS server on the loopback address that emulates Azure and Google, including their token endpoints.
 
-It knows what it was told to answer, and nothing else: any other question is a 404 in the words of both clouds.
+Unknown paths return status 404 in the form of both clouds.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ HOSTS = (
     *(address.removeprefix("https://") for cloud in AZURE_CLOUDS for address in (cloud.manager, cloud.authority)),
     *(f"{service}.{UNIVERSE}" for service in ("container", "artifactregistry", "cloudresourcemanager")),
 )
-"""Whose place the server can take: of them its certificate is."""
-TOKEN = "token-of-the-test"  # noqa: S105 - looked for where it must not be
+"""Hosts in the server's certificate."""
+TOKEN = "token-of-the-test"  # noqa: S105 - searched in output that must not contain it
 
 
-def told(found: Iterable[dict[str, Any] | CoverageGap]) -> tuple[dict[str, Any], list[CoverageGap]]:
-    """The data of each document by its kind, and the gaps."""
-    items = list(found)
-    gaps = [item for item in items if isinstance(item, CoverageGap)]
-    return {item["kind"]: item["data"] for item in items if not isinstance(item, CoverageGap)}, gaps
+def split_gaps(described: Iterable[dict[str, Any] | CoverageGap]) -> tuple[dict[str, Any], list[CoverageGap]]:
+    """Split documents and gaps: (data by document kind, gaps)."""
+    entries = list(described)
+    gaps = [entry for entry in entries if isinstance(entry, CoverageGap)]
+    return {entry["kind"]: entry["data"] for entry in entries if not isinstance(entry, CoverageGap)}, gaps
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """One question: method, path, the values of its query, who asked, and what was sent along."""
+class ReceivedRequest(msgspec.Struct, frozen=True):
+    """A received request: method, path, query, authorization header and body."""
 
     method: str
     path: str
@@ -56,7 +56,7 @@ class Asked(msgspec.Struct, frozen=True):
     body: str
 
 
-class Answer(msgspec.Struct, frozen=True):
+class CloudResponse(msgspec.Struct, frozen=True):
     """A status and a JSON document."""
 
     body: Any
@@ -64,44 +64,46 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Cloud:
-    """What is answered to whom: one answer, or one after the other, of which the last stays."""
+    """Responses by path: the next one of each list, of which the last is repeated."""
 
     def __init__(self, address: str, authority: Path) -> None:
         self.address = address
         self.authority = authority
-        self.asked: list[Asked] = []
-        self._answers: dict[tuple[str, str], list[Answer]] = {}
+        self.requests: list[ReceivedRequest] = []
+        self._responses: dict[tuple[str, str], list[CloudResponse]] = {}
 
-    def say(self, path: str, *answers: Answer | dict[str, Any], method: str = "GET") -> None:
-        """Answer questions for a path, with or without a query; one with the query is looked for first."""
-        told = [answer if isinstance(answer, Answer) else Answer(answer) for answer in answers]
-        self._answers[method, path] = told
+    def respond(self, path: str, *documents: CloudResponse | dict[str, Any], method: str = "GET") -> None:
+        """Set the responses for a path; a path with its query takes precedence."""
+        responses = [
+            document if isinstance(document, CloudResponse) else CloudResponse(document) for document in documents
+        ]
+        self._responses[method, path] = responses
 
-    def answer(self, asked: Asked, target: str) -> Answer:
-        self.asked.append(asked)
-        told = self._answers.get((asked.method, target)) or self._answers.get((asked.method, asked.path))
-        if told is None:
-            return Answer({"error": {"code": 404, "status": "NOT_FOUND", "message": f"no {asked.path}"}}, 404)
-        return told.pop(0) if len(told) > 1 else told[0]
+    def answer(self, request: ReceivedRequest, target: str) -> CloudResponse:
+        self.requests.append(request)
+        responses = self._responses.get((request.method, target)) or self._responses.get((request.method, request.path))
+        if responses is None:
+            return CloudResponse({"error": {"code": 404, "status": "NOT_FOUND", "message": f"no {request.path}"}}, 404)
+        return responses.pop(0) if len(responses) > 1 else responses[0]
 
-    def questions(self, path: str) -> int:
-        """How often a path was asked for."""
-        return sum(asked.path == path for asked in self.asked)
+    def count_requests(self, path: str) -> int:
+        """Return the number of requests for a path."""
+        return sum(request.path == path for request in self.requests)
 
     @property
     def azure(self) -> AzureCloud:
-        """That this server stands in for Azure."""
+        """The server as an Azure cloud."""
         return AzureCloud(manager=self.address)
 
     @property
     def endpoints(self) -> Endpoints:
-        """That this server stands in for all of Azure and Google."""
+        """The server as the endpoints of Azure and Google."""
         return Endpoints(azure=self.azure, container=self.address, artifacts=self.address, projects=self.address)
 
 
 @contextlib.contextmanager
 def clouds(folder: Path) -> Iterator[Cloud]:
-    """A server that knows no answers yet, but for tokens."""
+    """Run a server that can respond to token requests only."""
     authority = Authority(folder, "clouds").create()
     pair = authority.issue("loopback", hosts=[host for host in HOSTS if host])
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -111,8 +113,10 @@ def clouds(folder: Path) -> Iterator[Cloud]:
         server.socket = context.wrap_socket(server.socket, server_side=True)
         cloud = Cloud(f"https://127.0.0.1:{server.server_port}", authority.pair.certificate)
         known.append(cloud)
-        cloud.say("/azure/token", {"access_token": TOKEN, "expires_on": "4102444800", "token_type": "Bearer"})
-        cloud.say("/google/token", {"access_token": TOKEN, "expires_in": 3600, "token_type": "Bearer"}, method="POST")
+        cloud.respond("/azure/token", {"access_token": TOKEN, "expires_on": "4102444800", "token_type": "Bearer"})
+        cloud.respond(
+            "/google/token", {"access_token": TOKEN, "expires_in": 3600, "token_type": "Bearer"}, method="POST"
+        )
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
@@ -123,7 +127,7 @@ def clouds(folder: Path) -> Iterator[Cloud]:
 
 
 def log_in(cloud: Cloud, folder: Path, patch: pytest.MonkeyPatch) -> None:
-    """Let the SDKs find credentials that `cloud` gives tokens for: a managed identity, and a service account's key."""
+    """Provide credentials to the SDKs: a managed identity for Azure, and a service account key for Google."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -143,18 +147,18 @@ def log_in(cloud: Cloud, folder: Path, patch: pytest.MonkeyPatch) -> None:
     )
     patch.setenv("REQUESTS_CA_BUNDLE", str(cloud.authority))
     patch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(account))
-    # How App Service tells its programs about their managed identity.
+    # Environment of managed identities in App Service.
     patch.setenv("IDENTITY_ENDPOINT", f"{cloud.address}/azure/token")
     patch.setenv("IDENTITY_HEADER", "header-of-the-test")
 
 
 def log_in_with_a_secret(cloud: Cloud, authority: str, patch: pytest.MonkeyPatch) -> None:
-    """Let Azure's SDK find the secret of an application, for which `cloud` gives tokens in the place of `authority`."""
+    """Provide an application secret to Azure's SDK; the server acts as the token endpoint of `authority`."""
     patch.setenv("REQUESTS_CA_BUNDLE", str(cloud.authority))
     patch.setenv("AZURE_TENANT_ID", TENANT)
     patch.setenv("AZURE_CLIENT_ID", "application-of-the-test")
     patch.setenv("AZURE_CLIENT_SECRET", "secret-of-the-test")
-    cloud.say(
+    cloud.respond(
         f"/{TENANT}/v2.0/.well-known/openid-configuration",
         {
             "token_endpoint": f"{authority}/{TENANT}/oauth2/v2.0/token",
@@ -162,18 +166,18 @@ def log_in_with_a_secret(cloud: Cloud, authority: str, patch: pytest.MonkeyPatch
             "issuer": f"{authority}/{TENANT}/v2.0",
         },
     )
-    cloud.say("/common/discovery/instance", {"metadata": []})
+    cloud.respond("/common/discovery/instance", {"metadata": []})
     token = {"access_token": TOKEN, "expires_in": 3600, "token_type": "Bearer"}
-    cloud.say(f"/{TENANT}/oauth2/v2.0/token", token, method="POST")
+    cloud.respond(f"/{TENANT}/oauth2/v2.0/token", token, method="POST")
 
 
 @contextlib.contextmanager
 def everywhere(cloud: Cloud, patch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Let `cloud` answer for every host, as a proxy that leads there; the hosts that were asked for, in their order.
+    """Route all hosts to the server through a proxy; yields the requested hosts in order.
 
-    What is on the loopback address is reached without it.
+    Loopback addresses are reached directly.
     """
-    asked: list[str] = []
+    hosts: list[str] = []
     port = urlsplit(cloud.address).port
 
     class Tunnel(socketserver.StreamRequestHandler):
@@ -182,7 +186,7 @@ def everywhere(cloud: Cloud, patch: pytest.MonkeyPatch) -> Iterator[list[str]]:
             while self.rfile.readline().strip():
                 continue
             assert method == "CONNECT"
-            asked.append(target.removesuffix(":443"))
+            hosts.append(target.removesuffix(":443"))
             with socket.create_connection(("127.0.0.1", port)) as server:
                 self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
                 back = threading.Thread(target=_pass_on, args=(server, self.connection), daemon=True)
@@ -197,14 +201,14 @@ def everywhere(cloud: Cloud, patch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         patch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.server_address[1]}")
         patch.setenv("NO_PROXY", "127.0.0.1,localhost")
         try:
-            yield asked
+            yield hosts
         finally:
             proxy.shutdown()
             thread.join()
 
 
 def _pass_on(one: socket.socket, other: socket.socket) -> None:
-    """Send what comes from one end to the other, until it ends."""
+    """Copy data from one socket to the other until it ends."""
     with contextlib.suppress(OSError), one.makefile("rb", 0) as source, other.makefile("wb", 0) as sink:
         shutil.copyfileobj(source, sink)
     with contextlib.suppress(OSError):
@@ -212,7 +216,7 @@ def _pass_on(one: socket.socket, other: socket.socket) -> None:
 
 
 def _handler(known: list[Cloud]) -> type[http.server.BaseHTTPRequestHandler]:
-    """What answers as the cloud does that is `known` by then."""
+    """Return a handler that responds like the cloud in `known`, which is filled later."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -227,10 +231,10 @@ def _handler(known: list[Cloud]) -> type[http.server.BaseHTTPRequestHandler]:
             parts = urlsplit(self.path)
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
             authorization = self.headers.get("Authorization") or ""
-            asked = Asked(self.command, parts.path, parse_qs(parts.query), authorization, body)
-            answer = known[0].answer(asked, self.path)
-            text = json.dumps(answer.body).encode()
-            self.send_response(answer.status)
+            request = ReceivedRequest(self.command, parts.path, parse_qs(parts.query), authorization, body)
+            response = known[0].answer(request, self.path)
+            text = json.dumps(response.body).encode()
+            self.send_response(response.status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()

@@ -1,4 +1,4 @@
-"""Roles of nodes in `aws-auth`, as people and tools write it, and as a real API server hands it out."""
+"""Node roles in the ConfigMap `aws-auth`: text forms, and reading from a real API server."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NODES = yaml.safe_dump([role("nodes", "system:bootstrappers", "system:nodes")])
 BOMB = "".join(f"- &a{n + 1} [{', '.join([f'*a{n}'] * 9)}]\n" for n in range(1, 40)).join(
     ("- &a1 [x]\n", "- {rolearn: *a40, groups: [*a40]}\n")
 )
-"""Forty lists of nine times the one before."""
+"""Forty lists, each with nine times the elements of the previous one."""
 
 
 def aws_auth(text: str) -> dict[str, Any]:
@@ -39,18 +39,18 @@ def aws_auth(text: str) -> dict[str, Any]:
     }
 
 
-def asked(kubeconfig: Path) -> tuple[str, ...] | None:
+def read_roles(kubeconfig: Path) -> tuple[str, ...] | None:
     with KubeConnection(ClusterRequest(access=Kubeconfig((str(kubeconfig),)).access())) as connection:
         return read_mapped_node_roles(connection)
 
 
-def test_what_a_cluster_tells(own_cluster: Cluster) -> None:
-    assert asked(own_cluster.kubeconfig) == (), "there is no such ConfigMap"
+def test_roles_from_cluster(own_cluster: Cluster) -> None:
+    assert read_roles(own_cluster.kubeconfig) == (), "there is no such ConfigMap"
     own_cluster.apply([aws_auth(NODES)])
-    assert asked(own_cluster.kubeconfig) == (f"{ROLE}/nodes",)
-    assert asked(own_cluster.user("no-config-maps", [])) is None
+    assert read_roles(own_cluster.kubeconfig) == (f"{ROLE}/nodes",)
+    assert read_roles(own_cluster.user("no-config-maps", [])) is None
     own_cluster.apply([aws_auth("rolearn: x")])
-    assert asked(own_cluster.kubeconfig) is None
+    assert read_roles(own_cluster.kubeconfig) is None
 
 
 @pytest.mark.parametrize(
@@ -67,11 +67,11 @@ def test_what_a_cluster_tells(own_cluster: Cluster) -> None:
         ("[]", []),
     ],
 )
-def test_roles_of_nodes(text: str, expected: list[str]) -> None:
+def test_node_roles(text: str, expected: list[str]) -> None:
     assert list(parse_node_roles(text)) == expected
 
 
 @pytest.mark.parametrize("text", ["rolearn: x", "- [", "[" * 5000, "x" * (2 << 20)])
-def test_what_is_no_list(text: str) -> None:
+def test_invalid_mapping(text: str) -> None:
     with pytest.raises((yaml.YAMLError, ValueError, RecursionError)):
         list(parse_node_roles(text))

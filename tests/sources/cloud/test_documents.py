@@ -1,4 +1,4 @@
-"""What documents of clouds keep of keys, passwords and tokens: that there are some."""
+"""Masking of keys, passwords and tokens in cloud documents."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ PAIRS = {"startup-script": "curl -H 'X-Key: of-the-test'", "db": "of-the-test", 
     [("nodeConfig", "metadata"), ("NodeConfig", "Metadata"), ("node_config", "metadata")],
     ids=["api", "go", "protocol-buffers"],
 )
-def test_what_the_machines_of_gke_get_keeps_its_keys_alone(config: str, metadata: str) -> None:
-    found = create_document("gke", "ClusterDescribe", "shop", {config: {"imageType": "COS", metadata: PAIRS}})
-    assert found["data"] == {config: {"imageType": "COS", metadata: dict.fromkeys(PAIRS, MASK)}}
+def test_gke_metadata_keeps_only_keys(config: str, metadata: str) -> None:
+    document = create_document("gke", "ClusterDescribe", "shop", {config: {"imageType": "COS", metadata: PAIRS}})
+    assert document["data"] == {config: {"imageType": "COS", metadata: dict.fromkeys(PAIRS, MASK)}}
 
 
-def test_node_pools_are_masked_as_well() -> None:
+def test_node_pools_are_masked() -> None:
     pools = [{"name": "a", "config": {"metadata": PAIRS, "tags": ["web"]}}, {"name": "b", "config": {"metadata": {}}}]
-    found = create_document("gke", "ClusterDescribe", "shop", {"nodePools": pools})
-    assert found["data"]["nodePools"] == [
+    document = create_document("gke", "ClusterDescribe", "shop", {"nodePools": pools})
+    assert document["data"]["nodePools"] == [
         {"name": "a", "config": {"metadata": dict.fromkeys(PAIRS, MASK), "tags": ["web"]}},
         {"name": "b", "config": {"metadata": {}}},
     ]
 
 
 def test_values_of_any_shape_are_masked() -> None:
-    items: dict[str, Any] = {"items": [{"key": "db", "value": "of-the-test"}, ""], "number": 7, "none": None}
-    assert mask_secrets({"config": {"metadata": items}}) == {
+    metadata: dict[str, Any] = {"items": [{"key": "db", "value": "of-the-test"}, ""], "number": 7, "none": None}
+    assert mask_secrets({"config": {"metadata": metadata}}) == {
         "config": {"metadata": {"items": [{"key": MASK, "value": MASK}, ""], "number": MASK, "none": None}}
     }
 
@@ -55,7 +55,7 @@ def test_other_metadata_stays() -> None:
     ],
 )
 @pytest.mark.parametrize("place", ["tags", "list"])
-def test_tokens_are_looked_for_in_every_text(text: str, expected: str, place: str) -> None:
+def test_tokens_are_masked_in_all_text(text: str, expected: str, place: str) -> None:
     tags: Any = {"note": text} if place == "tags" else [text]
-    kept: Any = {"note": expected} if place == "tags" else [expected]
-    assert mask_secrets({"tags": tags}) == {"tags": kept}
+    masked: Any = {"note": expected} if place == "tags" else [expected]
+    assert mask_secrets({"tags": tags}) == {"tags": masked}

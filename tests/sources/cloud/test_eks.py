@@ -1,4 +1,4 @@
-"""EKS through boto3: the documents have what moto was told, a refusal is a gap, keys are nowhere."""
+"""EKS through boto3: documents match the data in moto, refusals become coverage gaps, keys are masked."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.redaction import MASK
 from kubekeep.sources.cloud.eks import describe
 from tests.sources.cloud.amazon import ACCOUNT, PULLING, REGION, make_cluster, make_role, policy
-from tests.sources.cloud.service import Answer, Cloud, told
+from tests.sources.cloud.service import Cloud, CloudResponse, split_gaps
 
 SHOP = CloudCluster(provider="eks", name="shop", place=REGION)
 ALL = frozenset(DOCUMENTS["eks"])
@@ -34,25 +34,27 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def described(kinds: frozenset[str] = ALL, cluster: CloudCluster = SHOP) -> tuple[dict[str, Any], list[CoverageGap]]:
-    """The data of each document by its kind, and the gaps."""
-    return told(describe(cluster, kinds))
+def describe_shop(
+    kinds: frozenset[str] = ALL, cluster: CloudCluster = SHOP
+) -> tuple[dict[str, Any], list[CoverageGap]]:
+    """Return (data by document kind, gaps)."""
+    return split_gaps(describe(cluster, kinds))
 
 
-def use_for_eks(cloud: Cloud, patch: pytest.MonkeyPatch) -> None:
-    """Let the SDK ask the local server where it would ask EKS."""
+def redirect_eks(cloud: Cloud, patch: pytest.MonkeyPatch) -> None:
+    """Point the SDK's EKS endpoint to the local server."""
     patch.setenv("AWS_ENDPOINT_URL_EKS", cloud.address)
     patch.setenv("AWS_CA_BUNDLE", str(cloud.authority))
 
 
-def passing(cloud: Cloud) -> AbstractContextManager[object]:
-    """moto, with what it holds already, for everything but what goes to the local server."""
+def mock_other_services(cloud: Cloud) -> AbstractContextManager[object]:
+    """Use moto with its current state for all requests except those to the local server."""
     return mock_aws(config={"core": {"passthrough": {"urls": [cloud.address]}, "mock_credentials": False}})
 
 
 def test_all_documents() -> None:
-    make_cluster(node_role=make_role("workers", written=["ecr:PutImage"]))
-    documents, gaps = described()
+    make_cluster(node_role=make_role("workers", inline=["ecr:PutImage"]))
+    documents, gaps = describe_shop()
     assert not gaps
     assert documents["ClusterDescribe"]["cluster"]["version"] == "1.33"
     (repository,) = documents["DescribeRepositories"]["repositories"]
@@ -89,19 +91,19 @@ def test_all_documents() -> None:
         ),
     ],
 )
-def test_partitions_of_aws_have_addresses_of_their_own(
+def test_aws_partitions_use_their_addresses(
     region: str, partition: str, hosts: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     role = make_role("workers", region=region)
     make_cluster(node_role=role, region=region)
-    asked: set[str | None] = set()
-    # It looks on: what it leaves open, moto answers.
-    look = ("before-send", lambda request, **_: asked.add(urlsplit(request.url).hostname))
-    monkeypatch.setattr(botocore.handlers, "BUILTIN_HANDLERS", [look, *botocore.handlers.BUILTIN_HANDLERS])
+    requested_hosts: set[str | None] = set()
+    # The hook only observes; moto still responds.
+    observer = ("before-send", lambda request, **_: requested_hosts.add(urlsplit(request.url).hostname))
+    monkeypatch.setattr(botocore.handlers, "BUILTIN_HANDLERS", [observer, *botocore.handlers.BUILTIN_HANDLERS])
     cluster = parse_cluster(f"arn:{partition}:eks:{region}:{ACCOUNT}:cluster/shop")
-    documents, gaps = told(describe(cluster, ALL, mapped=[role]))
+    documents, gaps = split_gaps(describe(cluster, ALL, mapped=[role]))
     assert not gaps
-    assert asked == hosts
+    assert requested_hosts == hosts
     assert documents["ClusterDescribe"]["cluster"]["arn"] == f"arn:{partition}:eks:{region}:{ACCOUNT}:cluster/shop"
     assert documents["DescribeRepositories"]["repositories"][0]["repositoryName"] == "web"
     assert documents["ListEntitiesForPolicies"]["nodeRoles"] == ["workers"]
@@ -116,22 +118,22 @@ def test_documents_are_json_without_keys() -> None:
     assert json.loads(text)[0]["data"]["cluster"]["certificateAuthority"] == MASK
 
 
-def test_only_what_is_wanted_is_asked_for() -> None:
+def test_only_requested_documents_are_read() -> None:
     make_cluster()
-    assert list(described(frozenset({"DescribeRepositories"}))[0]) == ["DescribeRepositories"]
+    assert list(describe_shop(frozenset({"DescribeRepositories"}))[0]) == ["DescribeRepositories"]
 
 
-def test_a_cluster_that_is_not_there() -> None:
-    documents, gaps = described()
+def test_missing_cluster() -> None:
+    documents, gaps = describe_shop()
     assert not documents
     assert {gap.kind for gap in gaps} == ALL
     assert {gap.permission for gap in gaps} == {"name the cluster with --cloud-cluster"}
     assert gaps[0].why == "ResourceNotFoundException: No cluster found for name: shop."
 
 
-def test_nobody_tells_the_role_of_the_nodes() -> None:
+def test_unknown_node_role() -> None:
     make_cluster()
-    documents, gaps = described()
+    documents, gaps = describe_shop()
     assert set(documents) == {"ClusterDescribe", "DescribeRepositories"}
     assert {(gap.kind, gap.why) for gap in gaps} == {
         ("ListEntitiesForPolicies", "nothing tells the role of its nodes"),
@@ -139,8 +141,8 @@ def test_nobody_tells_the_role_of_the_nodes() -> None:
     }
 
 
-def test_what_is_refused_is_a_gap_that_names_the_action(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Here moto holds requests to ECR and IAM to the policies of who sends them; EKS is the local server here."""
+def test_refusal_becomes_gap_with_action(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Moto enforces IAM policies for ECR and IAM; EKS is the local server."""
     make_role("workers")
     iam = boto3.client("iam", region_name=REGION)
     iam.create_user(UserName="scanner")
@@ -149,13 +151,13 @@ def test_what_is_refused_is_a_gap_that_names_the_action(cloud: Cloud, monkeypatc
     key = iam.create_access_key(UserName="scanner")["AccessKey"]
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
-    use_for_eks(cloud, monkeypatch)
-    cloud.say("/clusters/shop", {"cluster": {"name": "shop"}})
-    cloud.say("/clusters/shop/node-groups", {"nodegroups": ["workers"]})
+    redirect_eks(cloud, monkeypatch)
+    cloud.respond("/clusters/shop", {"cluster": {"name": "shop"}})
+    cloud.respond("/clusters/shop/node-groups", {"nodegroups": ["workers"]})
     group = {"nodegroup": {"nodeRole": f"arn:aws:iam::{ACCOUNT}:role/teams/workers"}}
-    cloud.say("/clusters/shop/node-groups/workers", group)
-    with passing(cloud):
-        documents, gaps = set_initial_no_auth_action_count(0)(described)()
+    cloud.respond("/clusters/shop/node-groups/workers", group)
+    with mock_other_services(cloud):
+        documents, gaps = set_initial_no_auth_action_count(0)(describe_shop)()
     assert set(documents) == {"ClusterDescribe"}
     assert {(gap.kind, gap.permission) for gap in gaps} == {
         ("DescribeRepositories", "allow ecr:DescribeRepositories"),
@@ -165,80 +167,82 @@ def test_what_is_refused_is_a_gap_that_names_the_action(cloud: Cloud, monkeypatc
     assert "is not authorized to perform" in gaps[0].why
 
 
-def test_what_eks_refuses(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    use_for_eks(cloud, monkeypatch)
+def test_refusal_by_eks(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    redirect_eks(cloud, monkeypatch)
     refusal = {"__type": "AccessDeniedException", "message": "scanner may not"}
-    cloud.say("/clusters/shop", Answer(refusal, 403))
-    with passing(cloud):
-        documents, gaps = described()
+    cloud.respond("/clusters/shop", CloudResponse(refusal, 403))
+    with mock_other_services(cloud):
+        documents, gaps = describe_shop()
     assert not documents
     assert {(gap.permission, gap.why) for gap in gaps} == {
         ("allow eks:DescribeCluster", "AccessDeniedException: scanner may not")
     }
-    assert cloud.questions("/clusters/shop") == 1
+    assert cloud.count_requests("/clusters/shop") == 1
 
 
-def test_nobody_is_logged_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_login(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
-    documents, gaps = described()
+    documents, gaps = describe_shop()
     assert not documents
     assert {(gap.permission, gap.why) for gap in gaps} == {("log in to AWS", "Unable to locate credentials")}
 
 
-def test_a_profile_that_is_not_there() -> None:
+def test_missing_profile() -> None:
     (gap,) = describe(SHOP, {"ClusterDescribe"}, "nobody")
     assert isinstance(gap, CoverageGap)
     assert gap.why == "The config profile (nobody) could not be found"
 
 
-def test_without_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "boto3", None)
-    documents, gaps = described()
+    documents, gaps = describe_shop()
     assert not documents
     assert {(gap.permission, gap.why) for gap in gaps} == {("pip install 'kubekeep[aws]'", "boto3 is not installed")}
 
 
-def test_nodes_that_only_access_entries_tell_of(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Here moto knows no access entries: EKS is the local server here, in the words of the EKS API reference."""
-    use_for_eks(cloud, monkeypatch)
+def test_node_roles_from_access_entries(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Moto has no access entries: EKS is the local server, with responses of the EKS API reference."""
+    redirect_eks(cloud, monkeypatch)
     cluster = {"name": "shop", "accessConfig": {"authenticationMode": "API_AND_CONFIG_MAP"}}
-    cloud.say("/clusters/shop", {"cluster": cluster})
-    cloud.say("/clusters/shop/node-groups", {"nodegroups": []})
+    cloud.respond("/clusters/shop", {"cluster": cluster})
+    cloud.respond("/clusters/shop/node-groups", {"nodegroups": []})
     nodes, person = (f"arn:aws:iam::{ACCOUNT}:{name}" for name in ("role/karpenter", "role/admin"))
-    cloud.say("/clusters/shop/access-entries", {"accessEntries": [nodes], "nextToken": "2"})
-    cloud.say(
+    cloud.respond("/clusters/shop/access-entries", {"accessEntries": [nodes], "nextToken": "2"})
+    cloud.respond(
         "/clusters/shop/access-entries?nextToken=2", {"accessEntries": [person, f"arn:aws:iam::{ACCOUNT}:user/a"]}
     )
     for arn, kind in ((nodes, "EC2_LINUX"), (person, "STANDARD")):
         entry = {"accessEntry": {"principalArn": arn, "type": kind, "kubernetesGroups": []}}
-        cloud.say(f"/clusters/shop/access-entries/{arn.replace(':', '%3A').replace('/', '%2F')}", entry)
-    with passing(cloud):
+        cloud.respond(f"/clusters/shop/access-entries/{arn.replace(':', '%3A').replace('/', '%2F')}", entry)
+    with mock_other_services(cloud):
         make_role("karpenter")
-        documents, gaps = described(frozenset({"ListEntitiesForPolicies"}))
+        documents, gaps = describe_shop(frozenset({"ListEntitiesForPolicies"}))
     assert not gaps
     assert documents["ListEntitiesForPolicies"]["nodeRoles"] == ["karpenter"]
     assert documents["ListEntitiesForPolicies"]["nodeRolesComplete"] is False
 
 
-def test_access_entries_alone_tell_all_roles_of_nodes(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    use_for_eks(cloud, monkeypatch)
+def test_node_roles_are_complete_with_access_entries_only(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    redirect_eks(cloud, monkeypatch)
     make_role("workers")
     role = f"arn:aws:iam::{ACCOUNT}:role/workers"
     compute = {"computeConfig": {"nodeRoleArn": role}}
-    cloud.say("/clusters/shop", {"cluster": {"name": "shop", "accessConfig": {"authenticationMode": "API"}, **compute}})
-    cloud.say("/clusters/shop/node-groups", {"nodegroups": []})
-    cloud.say("/clusters/shop/access-entries", {"accessEntries": []})
-    with passing(cloud):
-        documents, gaps = described(frozenset({"ListEntitiesForPolicies"}))
+    cloud.respond(
+        "/clusters/shop", {"cluster": {"name": "shop", "accessConfig": {"authenticationMode": "API"}, **compute}}
+    )
+    cloud.respond("/clusters/shop/node-groups", {"nodegroups": []})
+    cloud.respond("/clusters/shop/access-entries", {"accessEntries": []})
+    with mock_other_services(cloud):
+        documents, gaps = describe_shop(frozenset({"ListEntitiesForPolicies"}))
     assert not gaps
-    found = documents["ListEntitiesForPolicies"]
-    assert (found["nodeRoles"], found["nodeRolesComplete"]) == (["workers"], True)
+    entities = documents["ListEntitiesForPolicies"]
+    assert (entities["nodeRoles"], entities["nodeRolesComplete"]) == (["workers"], True)
 
 
-def test_roles_that_the_cluster_knows() -> None:
+def test_mapped_node_roles() -> None:
     make_cluster()
     make_role("own")
     mapped = [f"arn:aws:iam::{ACCOUNT}:role/own", "arn:aws:iam::210987654321:role/foreign"]
@@ -247,15 +251,15 @@ def test_roles_that_the_cluster_knows() -> None:
     assert (document["data"]["nodeRoles"], document["data"]["nodeRolesComplete"]) == (["own"], True)
 
 
-def test_a_server_that_stumbles_is_asked_again_and_not_for_ever(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    use_for_eks(cloud, monkeypatch)
-    stumble = Answer({"message": "later"}, 503)
-    with passing(cloud):
-        cloud.say("/clusters/shop", stumble, Answer({"cluster": {"name": "shop"}}))
-        assert described(frozenset({"ClusterDescribe"})) == ({"ClusterDescribe": {"cluster": {"name": "shop"}}}, [])
-        assert cloud.questions("/clusters/shop") == 2
-        cloud.say("/clusters/shop", stumble)
-        documents, gaps = described(frozenset({"ClusterDescribe"}))
+def test_temporary_errors_are_retried_twice(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    redirect_eks(cloud, monkeypatch)
+    busy = CloudResponse({"message": "later"}, 503)
+    with mock_other_services(cloud):
+        cloud.respond("/clusters/shop", busy, CloudResponse({"cluster": {"name": "shop"}}))
+        assert describe_shop(frozenset({"ClusterDescribe"})) == ({"ClusterDescribe": {"cluster": {"name": "shop"}}}, [])
+        assert cloud.count_requests("/clusters/shop") == 2
+        cloud.respond("/clusters/shop", busy)
+        documents, gaps = describe_shop(frozenset({"ClusterDescribe"}))
     assert not documents
     assert [gap.permission for gap in gaps] == ["allow eks:DescribeCluster"]
-    assert cloud.questions("/clusters/shop") == 5
+    assert cloud.count_requests("/clusters/shop") == 5

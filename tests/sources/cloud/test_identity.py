@@ -1,4 +1,4 @@
-"""Which cluster a live one is: by kubeconfigs as the tools of the clouds write them, and by Nodes as the clouds do."""
+"""Identification of managed clusters from kubeconfigs of the clouds' tools, and from Nodes."""
 
 from __future__ import annotations
 
@@ -109,15 +109,15 @@ def test_clusters(hints: ClusterHints, expected: CloudCluster) -> None:
         ClusterHints(access("work", "https://x", "token", "-i", "shop")),
         ClusterHints(access("work", "https://x", "token", "-i")),
         ClusterHints(access("work"), node("kind://docker/kind/worker")),
-        # What a Node says is no name that a cloud would give.
+        # No cloud assigns such a name.
         ClusterHints(access("work"), node("aws:///eu-west-1b/i-0", **{"alpha.eksctl.io/cluster-name": "../../iam"})),
         ClusterHints(access("work"), node("gce://../../x/y")),
         ClusterHints(access("work"), {"metadata": {"labels": None}, "spec": None}),
-        # The kubeconfig may call a cluster what it likes.
+        # Context names are arbitrary.
         ClusterHints(access("gke_shop-prod_europe-west1_shop"), AWS),
     ],
 )
-def test_nothing_tells(hints: ClusterHints) -> None:
+def test_unknown_clusters(hints: ClusterHints) -> None:
     assert identify(hints) is None
 
 
@@ -141,17 +141,17 @@ LOGIN = ("get-token", "--environment")
             ClusterHints(access("shop"), node("azure:///x", **{"topology.kubernetes.io/region": "chinanorth3"})),
             "AzureChinaCloud",
         ),
-        # Where the API server is wins over what a Node says.
+        # The address of the API server takes precedence over the Node.
         (
             ClusterHints(access("shop", GOV_SERVER), node("x", **{"topology.kubernetes.io/region": "chinaeast"})),
             "AzureUSGovernment",
         ),
     ],
 )
-def test_clouds_of_azure(hints: ClusterHints, name: str) -> None:
-    found = detect_azure_cloud(hints)
-    assert found is not None
-    assert found.names[0] == name
+def test_azure_clouds(hints: ClusterHints, name: str) -> None:
+    azure_cloud = detect_azure_cloud(hints)
+    assert azure_cloud is not None
+    assert azure_cloud.names[0] == name
 
 
 @pytest.mark.parametrize(
@@ -163,11 +163,11 @@ def test_clouds_of_azure(hints: ClusterHints, name: str) -> None:
         ClusterHints(access("shop", "https://10.0.0.1", *LOGIN, "AzureStackCloud")),
     ],
 )
-def test_no_cloud_of_azure_is_told(hints: ClusterHints) -> None:
+def test_unknown_azure_cloud(hints: ClusterHints) -> None:
     assert detect_azure_cloud(hints) is None
 
 
-def test_the_profile_of_the_kubeconfig() -> None:
+def test_aws_profile_of_kubeconfig() -> None:
     assert find_aws_profile(access()) == ""
     assert find_aws_profile(access("work", SERVER, "eks", "get-token", env=(("AWS_PROFILE", "prod"),))) == "prod"
     assert find_aws_profile(access("work", SERVER, "eks", "get-token", "--profile", "prod")) == "prod"

@@ -17,7 +17,7 @@ from kubekeep.sources.cluster.collect import Collection
 from kubekeep.sources.cluster.scope import ClusterScope, NamespaceSelection
 from tests.cluster.cluster import Cluster, eventually
 from tests.kube import connecting
-from tests.kube.faults import Asked, Exchange, Fault, Front, always, each, front, page_of
+from tests.kube.faults import Exchange, Fault, Front, ReceivedRequest, always, each, front, page_of
 from tests.sources.cluster import objects
 
 SECRET_VALUE = "do-not-tell-this-value"  # noqa: S105 - of nobody
@@ -48,7 +48,7 @@ def test_only_required_kinds_are_listed(cluster: Cluster) -> None:
         _, gaps = collected(
             proxy, "Service", "networking.k8s.io/NetworkPolicy", "PodSecurityPolicy", "example.com/Boat"
         )
-        paths = [request.path for request in proxy.asked]
+        paths = [request.path for request in proxy.requests]
     assert gaps == []
     assert sorted(paths) == ["/api", "/api/v1/services", "/apis", "/apis/networking.k8s.io/v1/networkpolicies"]
 
@@ -400,7 +400,7 @@ def test_many_namespaces_need_a_single_list(cluster: Cluster, three: Three) -> N
 def test_invalid_namespace_cannot_change_the_path(cluster: Cluster, name: str) -> None:
     with front(cluster) as proxy:
         collected(proxy, "Pod", include=(name,))
-        paths = [request.path for request in proxy.asked if request.path not in {"/api", "/apis"}]
+        paths = [request.path for request in proxy.requests if request.path not in {"/api", "/apis"}]
     assert [path.count("/") for path in paths] == [5]
     assert paths[0].startswith("/api/v1/namespaces/")
     assert paths[0].endswith("/pods")
@@ -432,9 +432,9 @@ def test_truncated_list_is_a_gap(cluster: Cluster, namespace: str) -> None:
     cluster.apply(objects.pod(namespace, f"number-{number:02}") for number in range(7))
 
     def small(exchange: Exchange) -> bool:
-        if exchange.asked.kind != "pods":
+        if exchange.request.kind != "pods":
             return False
-        if "continue" in exchange.asked.query:
+        if "continue" in exchange.request.query:
             exchange.refuse(500, "InternalError", "etcd is gone")
             return True
         document = exchange.real().document
@@ -450,7 +450,7 @@ def test_truncated_list_is_a_gap(cluster: Cluster, namespace: str) -> None:
     assert gap.text == "cut off: etcd is gone"
 
 
-def is_list(request: Asked) -> bool:
+def is_list(request: ReceivedRequest) -> bool:
     return "limit" in request.query
 
 

@@ -188,7 +188,7 @@ def test_order_of_lists_is_irrelevant(custom: Cluster, where: str, late: str) ->
         exchange.forward()
 
     def signal_daemon_sets(exchange: Exchange) -> bool:
-        if page_of("daemonsets")(exchange.asked):
+        if page_of("daemonsets")(exchange.request):
             others.set()
         return False
 

@@ -23,7 +23,7 @@ from tests.cluster.client import Refused
 from tests.cluster.cluster import Cluster, eventually
 from tests.kube.connecting import config_maps, connection
 from tests.kube.faults import Exchange, front, times
-from tests.kube.test_watching import QUICK, as_it_is, error, is_watch, relayed
+from tests.kube.test_watching import QUICK, error, is_watch, relay_stream, unchanged
 from tests.sources.cluster.objects import build_owned_pod, job, pod, replicated, set_owner
 from tests.sources.cluster.objects import namespace as space
 
@@ -88,7 +88,9 @@ def sort_objects(resources: Any) -> list[Any]:
 @pytest.fixture
 def world(cluster: Cluster, namespace: str) -> Iterator[World]:
     with front(cluster) as before:
-        before.faults.append(lambda exchange: is_watch(exchange.asked) and not relayed(cluster, as_it_is)(exchange))
+        before.faults.append(
+            lambda exchange: is_watch(exchange.request) and not relay_stream(cluster, unchanged)(exchange)
+        )
         with connection(before.url) as known:
             created = World(known, discover(known), namespace)
             yield created
@@ -147,7 +149,9 @@ def test_follower_yields_the_same_for_a_selection(cluster: Cluster, namespace: s
         return int(resource.object["metadata"].get("labels", {}).get("turn", "1")) % 2 == 0
 
     with front(cluster) as before, connection(before.url) as known:
-        before.faults.append(lambda exchange: is_watch(exchange.asked) and not relayed(cluster, as_it_is)(exchange))
+        before.faults.append(
+            lambda exchange: is_watch(exchange.request) and not relay_stream(cluster, unchanged)(exchange)
+        )
         world = World(known, discover(known), namespace, is_judged)
         living: list[dict[str, Any]] = []
         for _ in range(4):
@@ -192,7 +196,7 @@ def test_revoked_permission_is_a_gap(cluster: Cluster, namespace: str) -> None:
     may = [True]
 
     def refuse(exchange: Exchange) -> bool:
-        if may[0] or exchange.asked.kind != "configmaps":
+        if may[0] or exchange.request.kind != "configmaps":
             return False
         exchange.refuse(403, "Forbidden", "not any more")
         return True
@@ -201,8 +205,8 @@ def test_revoked_permission_is_a_gap(cluster: Cluster, namespace: str) -> None:
         # Short streams, so that the refusal is detected.
         before.faults.append(
             lambda exchange: (
-                is_watch(exchange.asked)
-                and not relayed(cluster, lambda lines: (next(lines, b"") for _ in (1,)))(exchange)
+                is_watch(exchange.request)
+                and not relay_stream(cluster, lambda lines: (next(lines, b"") for _ in (1,)))(exchange)
             )
         )
         with connection(before.url) as known:
@@ -225,7 +229,9 @@ def test_revoked_permission_is_a_gap(cluster: Cluster, namespace: str) -> None:
 
 def test_new_list_reports_only_differences(cluster: Cluster, namespace: str) -> None:
     with front(cluster) as before:
-        before.faults.append(lambda exchange: is_watch(exchange.asked) and not relayed(cluster, as_it_is)(exchange))
+        before.faults.append(
+            lambda exchange: is_watch(exchange.request) and not relay_stream(cluster, unchanged)(exchange)
+        )
         maps = [
             {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}}
             for name in "abc"
@@ -233,7 +239,9 @@ def test_new_list_reports_only_differences(cluster: Cluster, namespace: str) -> 
         cluster.apply(maps)
         before.faults.insert(
             0,
-            times(1, lambda request: is_watch(request) and request.kind == "configmaps", relayed(cluster, error(410))),
+            times(
+                1, lambda request: is_watch(request) and request.kind == "configmaps", relay_stream(cluster, error(410))
+            ),
         )
         with connection(before.url) as known:
             world = World(known, discover(known), namespace)
@@ -307,7 +315,9 @@ def test_unavailable_kind_is_a_gap_and_others_are_current(cluster: Cluster, name
         10_000, lambda request: request.kind == "services", lambda exchange: exchange.refuse(503, "Busy", "down")
     )
     with front(cluster, down) as before:
-        before.faults.append(lambda exchange: is_watch(exchange.asked) and not relayed(cluster, as_it_is)(exchange))
+        before.faults.append(
+            lambda exchange: is_watch(exchange.request) and not relay_stream(cluster, unchanged)(exchange)
+        )
         with connection(before.url) as known:
             world = World(known, discover(known), namespace)
             eventually(lambda: world.look() and world.following.gaps)

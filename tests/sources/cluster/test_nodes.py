@@ -165,9 +165,9 @@ def test_refusing_kubelet_is_a_gap(cluster: Cluster) -> None:
 
 def cut_off(exchange: Exchange) -> bool:
     """Announce another page of Nodes that cannot be read."""
-    if exchange.asked.kind != "nodes":
+    if exchange.request.kind != "nodes":
         return False
-    if "continue" in exchange.asked.query:
+    if "continue" in exchange.request.query:
         exchange.refuse(504, "Timeout", "too slow")
     else:
         document = exchange.real().document
@@ -177,7 +177,7 @@ def cut_off(exchange: Exchange) -> bool:
 
 
 def hidden(exchange: Exchange) -> bool:
-    if exchange.asked.kind != "nodes":
+    if exchange.request.kind != "nodes":
         return False
     exchange.refuse(403, "Forbidden", "not you")
     return True

@@ -16,7 +16,7 @@ from kubekeep.sources.cluster.scope import ClusterScope
 from tests.cluster.cluster import Cluster, eventually
 from tests.kube.connecting import connection
 from tests.kube.faults import Exchange, front
-from tests.kube.test_watching import QUICK, as_it_is, is_watch, relayed
+from tests.kube.test_watching import QUICK, is_watch, relay_stream, unchanged
 from tests.sources.cluster import objects
 
 PROJECTS = "project.openshift.io"
@@ -28,7 +28,7 @@ def mirrored(cluster: Cluster) -> Callable[[Exchange], bool]:
     """Serve each Namespace also as a Project with the same uid, as OpenShift does."""
 
     def answer(exchange: Exchange) -> bool:
-        path = exchange.asked.path
+        path = exchange.request.path
         if path == "/apis":
             document = exchange.real().document
             resource = {
@@ -40,10 +40,10 @@ def mirrored(cluster: Cluster) -> Callable[[Exchange], bool]:
             versions = [{"version": "v1", "freshness": "Current", "resources": [resource]}]
             document["items"].append({"metadata": {"name": PROJECTS}, "versions": versions})
             exchange.answer(200, document)
-        elif is_watch(exchange.asked) and path.endswith("/projects"):
+        elif is_watch(exchange.request) and path.endswith("/projects"):
             exchange.refuse(503, "Busy", "later")
-        elif is_watch(exchange.asked):
-            relayed(cluster, as_it_is)(exchange)
+        elif is_watch(exchange.request):
+            relay_stream(cluster, unchanged)(exchange)
         elif path.endswith("/projects"):
             exchange.answer(200, cluster.admin("GET", "/api/v1/namespaces") | {"kind": "ProjectList"})
         else:
