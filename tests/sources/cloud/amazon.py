@@ -1,4 +1,4 @@
-"""An EKS cluster with a node group and an image repository in moto, which emulates AWS in this process."""
+"""An EKS cluster with a node group and an image repository in moto, the in-process emulation of AWS."""
 
 from __future__ import annotations
 

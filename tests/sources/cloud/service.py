@@ -64,7 +64,7 @@ class CloudResponse(msgspec.Struct, frozen=True):
 
 
 class Cloud:
-    """Responses by path: the next one of each list, of which the last is repeated."""
+    """Responses by path: each list is consumed in order, and its last response is repeated."""
 
     def __init__(self, address: str, authority: Path) -> None:
         self.address = address
