@@ -34,7 +34,7 @@ Damage = Callable[[Exchange], object]
 
 
 @pytest.fixture(scope="module")
-def where(cluster: Cluster) -> Iterator[str]:
+def filled_namespace(cluster: Cluster) -> Iterator[str]:
     """A namespace with five pages of ConfigMaps that no test changes."""
     name = f"test-{uuid.uuid4().hex[:12]}"
     cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}])
@@ -44,9 +44,9 @@ def where(cluster: Cluster) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def known(cluster: Cluster, where: str) -> set[str]:
+def expected_uids(cluster: Cluster, filled_namespace: str) -> set[str]:
     """UIDs of these ConfigMaps, read from the API server directly."""
-    return connecting.uids(cluster, where)
+    return connecting.uids(cluster, filled_namespace)
 
 
 def list_uids(server: str, namespace: str, **changes: Any) -> list[str]:
@@ -103,12 +103,12 @@ DAMAGES: dict[str, Damage] = {
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 @pytest.mark.parametrize("pages", [PAGES, LATER], ids=["first page", "later page"])
 def test_temporary_fault_loses_nothing(
-    cluster: Cluster, where: str, known: set[str], damage: Damage, pages: Callable[..., bool]
+    cluster: Cluster, filled_namespace: str, expected_uids: set[str], damage: Damage, pages: Callable[..., bool]
 ) -> None:
     with front(cluster, times(2, pages, damage)) as proxy:
-        uids = list_uids(proxy.url, where)
-    assert len(uids) == len(known)
-    assert set(uids) == known
+        uids = list_uids(proxy.url, filled_namespace)
+    assert len(uids) == len(expected_uids)
+    assert set(uids) == expected_uids
 
 
 @pytest.mark.parametrize(
@@ -116,35 +116,37 @@ def test_temporary_fault_loses_nothing(
     [fault for name, fault in DAMAGES.items() if name != "slow"],
     ids=[name for name in DAMAGES if name != "slow"],
 )
-def test_permanent_fault_fails_after_all_tries(cluster: Cluster, where: str, known: set[str], damage: Damage) -> None:
+def test_permanent_fault_fails_after_all_tries(
+    cluster: Cluster, filled_namespace: str, expected_uids: set[str], damage: Damage
+) -> None:
     with front(cluster, always(LATER, damage)) as proxy:
         with pytest.raises(KubeError):
-            list_uids(proxy.url, where, tries=3)
+            list_uids(proxy.url, filled_namespace, tries=3)
         later = [request for request in proxy.lists() if "continue" in request.query]
-    assert known
+    assert expected_uids
     assert len(later) == 3
 
 
 @pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), ("soon", 0.0), ("-1", 0.0), ("9" * 400, 0.0)])
-def test_retry_after(cluster: Cluster, where: str, header: str, seconds: float) -> None:
+def test_retry_after(cluster: Cluster, filled_namespace: str, header: str, seconds: float) -> None:
     def busy(exchange: Exchange) -> None:
         exchange.refuse(429, "TooManyRequests", "later", headers={"Retry-After": header})
 
     with front(cluster, always(PAGES, busy)) as proxy, pytest.raises(ApiError, match="later") as refused:
-        list_uids(proxy.url, where, tries=1)
+        list_uids(proxy.url, filled_namespace, tries=1)
     assert refused.value.retry_after == seconds
 
 
-def test_endless_response_fails(cluster: Cluster, where: str) -> None:
+def test_endless_response_fails(cluster: Cluster, filled_namespace: str) -> None:
     def endless(exchange: Exchange) -> None:
         start = b'{"kind":"ConfigMapList","metadata":{},"items":['
         exchange.stream(itertools.chain([start], itertools.repeat(b"{}," * 10_000)))
 
     with front(cluster, always(PAGES, endless)) as proxy, pytest.raises(KubeError, match="more than 1000000 bytes"):
-        list_uids(proxy.url, where, most_bytes=1_000_000)
+        list_uids(proxy.url, filled_namespace, most_bytes=1_000_000)
 
 
-def test_slow_endless_response_times_out(cluster: Cluster, where: str) -> None:
+def test_slow_endless_response_times_out(cluster: Cluster, filled_namespace: str) -> None:
     def trickle() -> Iterator[bytes]:
         while True:
             time.sleep(0.05)
@@ -154,23 +156,23 @@ def test_slow_endless_response_times_out(cluster: Cluster, where: str) -> None:
         front(cluster, always(PAGES, lambda exchange: exchange.stream(trickle()))) as proxy,
         pytest.raises(ConnectionLostError, match=r"took longer than 0\.3 s"),
     ):
-        list_uids(proxy.url, where, answer=0.3, tries=1)
+        list_uids(proxy.url, filled_namespace, answer=0.3, tries=1)
 
 
-def test_unresponsive_server_times_out(cluster: Cluster, where: str) -> None:
+def test_unresponsive_server_times_out(cluster: Cluster, filled_namespace: str) -> None:
     silent = threading.Event()
     with front(cluster, always(PAGES, lambda _: silent.wait(30))) as proxy:
         with pytest.raises(ConnectionLostError, match="timed out"):
-            list_uids(proxy.url, where, silence=0.2, tries=2)
+            list_uids(proxy.url, filled_namespace, silence=0.2, tries=2)
         silent.set()
     assert len(proxy.lists()) == 2
 
 
-def test_unresponsive_server_limits_total_time(cluster: Cluster, where: str) -> None:
+def test_unresponsive_server_limits_total_time(cluster: Cluster, filled_namespace: str) -> None:
     silent = threading.Event()
     with front(cluster, always(PAGES, lambda _: silent.wait(30))) as proxy:
         with pytest.raises(ConnectionLostError, match="timed out"):
-            list_uids(proxy.url, where, silence=0.2, answer=0.3, tries=50)
+            list_uids(proxy.url, filled_namespace, silence=0.2, answer=0.3, tries=50)
         silent.set()
     assert 2 <= len(proxy.lists()) < 50
 
@@ -186,25 +188,25 @@ def expired(continues: str = "") -> Damage:
 
 
 @pytest.mark.parametrize("token", ["", "none"], ids=["goes on", "from the start"])
-def test_expired_list_continues(cluster: Cluster, where: str, known: set[str], token: str) -> None:
+def test_expired_list_continues(cluster: Cluster, filled_namespace: str, expected_uids: set[str], token: str) -> None:
     with front(cluster, times(3, LATER, expired(token))) as proxy:
-        uids = list_uids(proxy.url, where)
+        uids = list_uids(proxy.url, filled_namespace)
         starts = [request for request in proxy.lists() if "continue" not in request.query]
-    assert len(uids) == len(known)
-    assert set(uids) == known
+    assert len(uids) == len(expected_uids)
+    assert set(uids) == expected_uids
     assert len(starts) == (4 if token else 1)
 
 
-def test_list_expiring_repeatedly_fails(cluster: Cluster, where: str, known: set[str]) -> None:
+def test_list_expiring_repeatedly_fails(cluster: Cluster, filled_namespace: str, expected_uids: set[str]) -> None:
     with front(cluster, always(LATER, expired("none"))) as proxy, pytest.raises(ApiError, match="too old") as refused:
-        list_uids(proxy.url, where)
+        list_uids(proxy.url, filled_namespace)
     assert refused.value.reason == "Expired"
-    assert known
+    assert expected_uids
 
 
 def test_list_continues_after_etcd_compaction(own_cluster: Cluster) -> None:
     """A real expiry: the API server itself rejects the token and returns a new one."""
-    known = connecting.config_maps(own_cluster, "default", [f"number-{number:02}" for number in range(12)])
+    expected_uids = connecting.config_maps(own_cluster, "default", [f"number-{number:02}" for number in range(12)])
     with front(own_cluster) as proxy, connecting.connection(proxy.url) as connection:
         pages = iter(Listing(connection, ListQuery(served=connecting.CONFIG_MAPS, namespace="default"), SIZE))
         uids = [config_map["metadata"]["uid"] for config_map in next(pages)]
@@ -212,22 +214,22 @@ def test_list_continues_after_etcd_compaction(own_cluster: Cluster) -> None:
         own_cluster.compact()
         uids += [config_map["metadata"]["uid"] for page in pages for config_map in page]
     assert len(uids) == len(set(uids))
-    assert known <= set(uids)
+    assert expected_uids <= set(uids)
 
 
-def test_duplicate_objects_are_dropped(cluster: Cluster, where: str, known: set[str]) -> None:
+def test_duplicate_objects_are_dropped(cluster: Cluster, filled_namespace: str, expected_uids: set[str]) -> None:
     def again(exchange: Exchange) -> None:
         document = exchange.real().document
         document["items"] += document["items"]
         exchange.answer(200, document)
 
     with front(cluster, always(PAGES, again)) as proxy:
-        uids = list_uids(proxy.url, where)
-    assert len(uids) == len(known)
-    assert set(uids) == known
+        uids = list_uids(proxy.url, filled_namespace)
+    assert len(uids) == len(expected_uids)
+    assert set(uids) == expected_uids
 
 
-def test_list_without_progress_fails(cluster: Cluster, where: str, known: set[str]) -> None:
+def test_list_without_progress_fails(cluster: Cluster, filled_namespace: str, expected_uids: set[str]) -> None:
     numbers = itertools.count()
 
     def same(exchange: Exchange) -> None:
@@ -243,7 +245,7 @@ def test_list_without_progress_fails(cluster: Cluster, where: str, known: set[st
         return True
 
     with front(cluster, stuck) as proxy, pytest.raises(ConnectionLostError, match="again and again"):
-        list_uids(proxy.url, where)
+        list_uids(proxy.url, filled_namespace)
 
     def first_again(exchange: Exchange) -> bool:
         document = {"kind": "ConfigMapList", "metadata": {"continue": f"token-{next(numbers)}"}}
@@ -252,8 +254,8 @@ def test_list_without_progress_fails(cluster: Cluster, where: str, known: set[st
         return True
 
     with front(cluster, first_again) as proxy, pytest.raises(ConnectionLostError, match="again and again"):
-        list_uids(proxy.url, where)
-    assert known
+        list_uids(proxy.url, filled_namespace)
+    assert expected_uids
 
 
 def empty(tokens: Iterator[str]) -> Damage:
@@ -265,34 +267,38 @@ def empty(tokens: Iterator[str]) -> Damage:
     return answer
 
 
-def test_endless_empty_pages_fail(cluster: Cluster, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_empty_pages_fail(cluster: Cluster, filled_namespace: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "_EMPTY", 20)
     tokens = itertools.cycle("ab")
     with (
         front(cluster, always(PAGES, empty(tokens))) as proxy,
         pytest.raises(ConnectionLostError, match="without objects again and again"),
     ):
-        list_uids(proxy.url, where)
+        list_uids(proxy.url, filled_namespace)
     assert len(proxy.lists()) == 21
 
 
-def test_list_continues_after_empty_pages(cluster: Cluster, where: str, known: set[str]) -> None:
-    first = cluster.admin("GET", f"/api/v1/namespaces/{where}/configmaps?limit=1")["metadata"]["continue"]
+def test_list_continues_after_empty_pages(cluster: Cluster, filled_namespace: str, expected_uids: set[str]) -> None:
+    first = cluster.admin("GET", f"/api/v1/namespaces/{filled_namespace}/configmaps?limit=1")["metadata"]["continue"]
     tokens = itertools.chain(itertools.islice(itertools.cycle("ab"), 19), [first])
     with front(cluster, times(20, PAGES, empty(tokens))) as proxy:
-        uids = list_uids(proxy.url, where)
-    assert len(uids) == len(known) - 1
+        uids = list_uids(proxy.url, filled_namespace)
+    assert len(uids) == len(expected_uids) - 1
 
 
-def test_token_replaced_during_list(cluster: Cluster, where: str, known: set[str], tmp_path: Path) -> None:
+def test_token_replaced_during_list(
+    cluster: Cluster, filled_namespace: str, expected_uids: set[str], tmp_path: Path
+) -> None:
     """From the second page on the API server rejects the old token; the file then has a new one."""
     file = tmp_path / "token"
-    first, second = (cluster.service_account_token(where, name) for name in ("first", "second"))
+    first, second = (cluster.service_account_token(filled_namespace, name) for name in ("first", "second"))
     binding = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "RoleBinding",
-        "metadata": {"name": "readers", "namespace": where},
-        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": where} for name in ("first", "second")],
+        "metadata": {"name": "readers", "namespace": filled_namespace},
+        "subjects": [
+            {"kind": "ServiceAccount", "name": name, "namespace": filled_namespace} for name in ("first", "second")
+        ],
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
     }
     cluster.apply([binding])
@@ -310,28 +316,28 @@ def test_token_replaced_during_list(cluster: Cluster, where: str, known: set[str
 
     with front(cluster, stale) as proxy:
         login = ClusterLogin(token_file=str(file))
-        query = ListQuery(served=connecting.CONFIG_MAPS, namespace=where)
+        query = ListQuery(served=connecting.CONFIG_MAPS, namespace=filled_namespace)
         with connecting.connection(proxy.url, login) as connection:
             uids = [config_map["metadata"]["uid"] for page in Listing(connection, query, SIZE) for config_map in page]
         refused = [request for request in proxy.lists() if "continue" in request.query]
-    assert set(uids) == known
-    assert len(uids) == len(known)
+    assert set(uids) == expected_uids
+    assert len(uids) == len(expected_uids)
     assert {request.headers["authorization"] for request in refused} == {f"Bearer {first}", f"Bearer {second}"}
 
 
-def test_rejected_token_fails_at_once(cluster: Cluster, where: str) -> None:
+def test_rejected_token_fails_at_once(cluster: Cluster, filled_namespace: str) -> None:
     login = ClusterLogin(token=GUESSED)
     with (
         front(cluster) as proxy,
         connecting.connection(proxy.url, login) as connection,
         pytest.raises(LoginError, match="does not take the credentials") as refused,
     ):
-        connection.get(f"/api/v1/namespaces/{where}/configmaps", dict[str, Any])
+        connection.get(f"/api/v1/namespaces/{filled_namespace}/configmaps", dict[str, Any])
     assert GUESSED not in str(refused.value)
     assert len(proxy.requests) == 1
 
 
-def test_redirect_is_not_followed(cluster: Cluster, where: str) -> None:
+def test_redirect_is_not_followed(cluster: Cluster, filled_namespace: str) -> None:
     with front(cluster) as other:
 
         def away(exchange: Exchange) -> bool:
@@ -339,17 +345,17 @@ def test_redirect_is_not_followed(cluster: Cluster, where: str) -> None:
             return True
 
         with front(cluster, away) as proxy, pytest.raises(ApiError, match="302"):
-            list_uids(proxy.url, where)
+            list_uids(proxy.url, filled_namespace)
         assert other.requests == []
 
 
-def test_deeply_nested_object_fails(cluster: Cluster, where: str) -> None:
+def test_deeply_nested_object_fails(cluster: Cluster, filled_namespace: str) -> None:
     def deep(exchange: Exchange) -> None:
         inside = b'{"a":' * 5000 + b"1" + b"}" * 5000
         exchange.answer(200, b'{"kind":"ConfigMapList","metadata":{},"items":[' + inside + b"]}")
 
     with front(cluster, always(PAGES, deep)) as proxy, pytest.raises(KubeError, match="nested too deeply"):
-        list_uids(proxy.url, where)
+        list_uids(proxy.url, filled_namespace)
 
 
 @pytest.mark.parametrize(
@@ -431,7 +437,7 @@ def test_invalid_group_is_not_empty(cluster: Cluster, document: dict[str, Any]) 
 
 
 @pytest.mark.parametrize("wait", ["page", "retry"])
-def test_close_wakes_waiting_threads(cluster: Cluster, where: str, wait: str) -> None:
+def test_close_wakes_waiting_threads(cluster: Cluster, filled_namespace: str, wait: str) -> None:
     """A thread that waits for a response or for a retry ends with the connection."""
     silent, reached = threading.Event(), threading.Event()
 
@@ -442,7 +448,7 @@ def test_close_wakes_waiting_threads(cluster: Cluster, where: str, wait: str) ->
         else:
             exchange.refuse(503, "ServiceUnavailable", "later", headers={"Retry-After": "60"})
 
-    query = ListQuery(served=connecting.CONFIG_MAPS, namespace=where)
+    query = ListQuery(served=connecting.CONFIG_MAPS, namespace=filled_namespace)
     retry_policy = msgspec.structs.replace(connecting.HURRIED, silence=60, longest_wait=60)
     with front(cluster, always(PAGES, hang)) as proxy, ThreadPoolExecutor() as pool:
         connection = connecting.connection(proxy.url, retry_policy=retry_policy)
@@ -480,10 +486,10 @@ def test_closed_connection_sends_nothing(cluster: Cluster) -> None:
         assert proxy.requests == []
 
 
-def test_proxy_without_faults_is_transparent(cluster: Cluster, where: str, known: set[str]) -> None:
+def test_proxy_without_faults_is_transparent(cluster: Cluster, filled_namespace: str, expected_uids: set[str]) -> None:
     """Checks the fault proxy itself: without faults it behaves like the API server."""
     faults: tuple[Fault, ...] = (times(1, PAGES, lambda exchange: exchange.refuse(403, "Forbidden", "not you")),)
     with front(cluster, *faults) as proxy:
         with pytest.raises(ApiError, match="not you"):
-            list_uids(proxy.url, where)
-        assert set(list_uids(proxy.url, where)) == known
+            list_uids(proxy.url, filled_namespace)
+        assert set(list_uids(proxy.url, filled_namespace)) == expected_uids

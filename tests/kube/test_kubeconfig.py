@@ -14,7 +14,7 @@ from kubekeep.kube.access import ClusterAccess, ClusterLogin, Impersonation
 from kubekeep.kube.errors import KubeconfigError
 from kubekeep.kube.kubeconfig import Kubeconfig, list_kubeconfig_paths
 
-SECRET = "do-not-tell-Zm9vYmFy"  # noqa: S105 - of nobody
+SECRET = "do-not-tell-Zm9vYmFy"  # noqa: S105 - not a real secret
 SERVER = "https://cluster.example.com:6443"
 
 

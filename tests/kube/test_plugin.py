@@ -20,7 +20,7 @@ from kubekeep.kube.errors import LoginError
 from tests.cluster.cluster import eventually
 
 V1, V1BETA1 = "client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"
-SECRET = "do-not-tell-Zm9vYmFy"  # noqa: S105 - of nobody
+SECRET = "do-not-tell-Zm9vYmFy"  # noqa: S105 - not a real secret
 ENVIRONMENT = {"PATH": os.environ["PATH"]}
 
 

@@ -20,7 +20,7 @@ from tests.kube import connecting
 from tests.kube.proxies import proxy, socks
 
 PROXY = "http://proxy.example.com:3128"
-SECRET = "do-not-tell"  # noqa: S105 - of nobody
+SECRET = "do-not-tell"  # noqa: S105 - not a real secret
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def sparse() -> bytes:
 HOSTILE = {
     "leads up": archive((member("../evil"), b"x")),
     "leads up below": archive((member("controls/../../evil"), b"x")),
-    "absolute": archive((member("/tmp/evil"), b"x")),  # noqa: S108 - what must not be written
+    "absolute": archive((member("/tmp/evil"), b"x")),  # noqa: S108 - must not be written
     "a drive": archive((member("controls/C:/evil"), b"x")),
     "backslashes": archive((member("controls\\..\\..\\evil"), b"x")),
     "a link": archive((member("controls/evil", tarfile.SYMTYPE, "../../evil"), b"")),
