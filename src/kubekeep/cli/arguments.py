@@ -89,13 +89,14 @@ def loopback(ctx: click.Context, param: click.Parameter, value: str | None) -> t
 def without_options(defaults: Mapping[str, Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator that removes options by parameter name and passes these default values instead.
 
-    For commands that share a group of options, but do not support all of them.
+    For commands that share a group of options but do not support all of them; an option that the command declares
+    itself afterwards takes precedence.
     """
 
     def decorated(function: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(function)
         def supplied(**arguments: Any) -> None:
-            function(**defaults, **arguments)
+            function(**{**defaults, **arguments})
 
         declared: list[click.Parameter] = function.__click_params__  # type: ignore[attr-defined]
         supplied.__click_params__ = [  # type: ignore[attr-defined]

@@ -34,6 +34,7 @@ _SCAN_ONLY: Final = {
     **dict.fromkeys(("policies", "use_from", "artifacts", "host_data"), ()),
     **dict.fromkeys(("cluster_policies", "incremental", "audit", "cloud"), False),
     "cloud_cluster": "",
+    "host_scan": None,
 }
 """Options that need all objects at once, or data beside the objects of the cluster."""
 
