@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import re
-import statistics
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,6 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "kubekeep"
 FACES = ("cli",)
-MEDIAN_LINES = 150
 FILE_LINES = 600
 FUNCTION_LINES = 70
 BRANCHES = 10
@@ -31,13 +29,10 @@ def main() -> int:
         for file in sorted((ROOT / folder).rglob("*.*")):
             if file.suffix in (".py", ".rs", ".go"):
                 problems += _size(file)
-    median = statistics.median(_lines(file) for file in python if _lines(file) > 3)
-    if median > MEDIAN_LINES:
-        problems.append(f"src/kubekeep: the median file has {median:g} lines, {MEDIAN_LINES} at most")
     problems += [f"{_shown(folder)}: an empty folder" for folder in SOURCE.rglob("*") if _is_empty(folder)]
     for problem in problems:
         print(problem, file=sys.stderr)
-    print(f"{len(python)} modules, median {median:g} lines, {len(problems)} problems")
+    print(f"{len(python)} modules, {len(problems)} problems")
     return bool(problems)
 
 
