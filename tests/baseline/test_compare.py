@@ -1,4 +1,7 @@
-"""What is new, resolved or not to be told between two scans: a finding is gone only where somebody looked."""
+"""Comparison of scans: new, resolved and incomparable findings.
+
+A finding is resolved only where the second scan looked.
+"""
 
 from __future__ import annotations
 
@@ -36,36 +39,36 @@ def finding(identity: Identity = WEB, place: int = 0, file: str = "web.yaml", co
 
 
 def side(*findings: RecordedFinding, **fields: Any) -> ScanRecord:
-    """A scan that looked at both resources, in the files of the findings or else in web.yaml."""
+    """Make a scan of both resources, in the files of the findings or else in web.yaml."""
     resources: dict[Identity, set[str]] = {WEB: set(), API: set()}
-    for item in findings:
-        resources[item.identity].add(item.file)
+    for finding in findings:
+        resources[finding.identity].add(finding.file)
     for files in resources.values():
         files.update(() if files else ("web.yaml",))
-    said: dict[str, Any] = {"name": "x", "controls": {"C-1": "", "C-2": ""}, "resources": resources, **fields}
-    return ScanRecord(findings=findings, **said)
+    settings: dict[str, Any] = {"name": "x", "controls": {"C-1": "", "C-2": ""}, "resources": resources, **fields}
+    return ScanRecord(findings=findings, **settings)
 
 
-def told(found: Comparison) -> dict[str, int]:
-    parts = (found.new, found.resolved, found.unchanged, found.incomparable, found.accepted)
+def describe(comparison: Comparison) -> dict[str, int]:
+    parts = (comparison.new, comparison.resolved, comparison.unchanged, comparison.incomparable, comparison.accepted)
     names = ("new", "gone", "same", "hole", "accepted")
     return {name: len(items) for name, items in zip(names, parts, strict=True) if items}
 
 
-def test_a_new_place_in_a_control_that_already_failed_is_new() -> None:
+def test_new_place_of_a_failing_control_is_new() -> None:
     base, head = side(finding()), side(finding(), finding(place=1))
-    assert told(compare(base, head)) == {"new": 1, "same": 1}
+    assert describe(compare(base, head)) == {"new": 1, "same": 1}
     (new,) = compare(base, head).new
     assert (new.base, new.head, new.finding.path) == ("failed", "failed", PLACES[1])
-    assert told(compare(base, head, Granularity.CONTROL)) == {"same": 1}
+    assert describe(compare(base, head, Granularity.CONTROL)) == {"same": 1}
 
 
-def test_what_is_mended_is_resolved() -> None:
+def test_fixed_finding_is_resolved() -> None:
     (gone,) = compare(side(finding()), side()).resolved
     assert (gone.base, gone.head) == ("failed", "passed")
 
 
-def test_what_is_deleted_is_resolved() -> None:
+def test_deleted_resource_is_resolved() -> None:
     (gone,) = compare(side(finding()), side(resources={API: {"web.yaml"}})).resolved
     assert gone.head == "absent"
 
@@ -86,11 +89,11 @@ def test_what_is_deleted_is_resolved() -> None:
         ({"resources": {}, "settings": {RESOURCE_SELECTION: "kinds Pod"}}, "absent", "x looked only at kinds Pod"),
     ],
 )
-def test_where_nobody_looked_nothing_is_resolved_or_new(head: dict[str, Any], status: str, reason: str) -> None:
-    (item,) = compare(side(finding()), side(**head)).incomparable
-    assert (item.base, item.head, item.reason) == ("failed", status, reason)
-    (item,) = compare(side(**head), side(finding())).incomparable
-    assert (item.base, item.head, item.reason) == (status, "failed", reason)
+def test_uncovered_findings_are_incomparable(head: dict[str, Any], status: str, reason: str) -> None:
+    (difference,) = compare(side(finding()), side(**head)).incomparable
+    assert (difference.base, difference.head, difference.reason) == ("failed", status, reason)
+    (difference,) = compare(side(**head), side(finding())).incomparable
+    assert (difference.base, difference.head, difference.reason) == (status, "failed", reason)
 
 
 def test_many_targets_are_counted() -> None:
@@ -101,17 +104,17 @@ def test_many_targets_are_counted() -> None:
 
 
 @pytest.mark.parametrize("unread", ["kust/prod", "kust/prod/kustomization.yaml", "kust"])
-def test_what_could_not_be_read_has_not_moved_elsewhere(unread: str) -> None:
+def test_unread_file_is_not_renamed(unread: str) -> None:
     broken = side(resources={API: {"web.yaml"}}, unread=frozenset({unread}))
     known, twin = side(finding(file="kust/prod")), finding(file="else.yaml")
-    found = compare(known, msgspec.structs.replace(broken, findings=(twin,), resources={WEB: {"else.yaml"}}))
-    assert told(found) == {"new": 1, "hole": 1}
-    assert found.incomparable[0].reason == "x could not read kust/prod"
+    comparison = compare(known, msgspec.structs.replace(broken, findings=(twin,), resources={WEB: {"else.yaml"}}))
+    assert describe(comparison) == {"new": 1, "hole": 1}
+    assert comparison.incomparable[0].reason == "x could not read kust/prod"
     known = msgspec.structs.replace(broken, findings=(twin,), resources={WEB: {"else.yaml"}}, only_failing=True)
-    assert told(compare(known, side(finding(file="kust/prod")))) == {"hole": 1, "gone": 1}
+    assert describe(compare(known, side(finding(file="kust/prod")))) == {"hole": 1, "gone": 1}
 
 
-def test_a_kustomization_of_the_whole_folder_and_what_is_joined_may_be_unread() -> None:
+def test_unread_kustomizations_and_joined_results_are_incomparable() -> None:
     broken = side(resources={API: {"web.yaml", ""}}, unread=frozenset({"kustomization.yaml"}))
     for file, reason in (
         (".", "x could not read ."),
@@ -120,35 +123,37 @@ def test_a_kustomization_of_the_whole_folder_and_what_is_joined_may_be_unread() 
     ):
         (hole,) = compare(side(finding(file=file)), broken).incomparable
         assert hole.reason == reason
-    assert told(compare(side(finding()), broken)) == {"gone": 1}
+    assert describe(compare(side(finding()), broken)) == {"gone": 1}
 
 
-def test_what_was_no_target_before_has_not_moved_there() -> None:
+def test_file_outside_of_the_targets_is_not_renamed() -> None:
     known = side(finding(file="deploy/a.yaml"), settings={TARGETS: "deploy"}, only_failing=True)
     head = side(finding(file="else/b.yaml"), resources={WEB: {"else/b.yaml"}}, settings={TARGETS: "."})
-    assert told(compare(known, head)) == {"gone": 1, "hole": 1}
+    assert describe(compare(known, head)) == {"gone": 1, "hole": 1}
 
 
 @pytest.mark.parametrize(
     ("old", "new"), [("main", "branch"), (".", "/checkout/of/it"), ("/checkout", "."), ("../main/", "./branch")]
 )
-def test_files_of_two_checkouts_are_the_same(old: str, new: str) -> None:
+def test_files_of_two_checkouts_are_equal(old: str, new: str) -> None:
     def of(folder: str, *names: str) -> set[str]:
         return {posixpath.normpath(f"{folder}/{name}") for name in names}
 
     (bad,), (good,) = of(old, "a.yaml"), of(new, "b.yaml")
     base = side(finding(file=bad), resources={WEB: of(old, "a.yaml", "b.yaml")}, settings={TARGETS: old})
     head = side(finding(file=good), resources={WEB: of(new, "b.yaml")}, settings={TARGETS: new})
-    assert told(compare(base, head)) == {"new": 1, "gone": 1}
+    assert describe(compare(base, head)) == {"new": 1, "gone": 1}
     same = side(finding(file=f"{new}/a.yaml".removeprefix("./")), settings={TARGETS: new})
-    assert told(compare(base, same)) == {"same": 1}
+    assert describe(compare(base, same)) == {"same": 1}
     unread = side(resources={}, unread=frozenset(of(new, "a.yaml")), settings={TARGETS: new})
-    assert {item.reason for item in compare(base, unread).incomparable} == {f"x could not read {min(unread.unread)}"}
+    assert {difference.reason for difference in compare(base, unread).incomparable} == {
+        f"x could not read {min(unread.unread)}"
+    }
 
 
-def test_an_unread_file_elsewhere_hides_nothing_of_a_file_that_was_read() -> None:
+def test_unread_file_does_not_affect_other_files() -> None:
     head = side(resources={API: {"web.yaml"}}, unread=frozenset({"else.yaml"}))
-    assert told(compare(side(finding()), head)) == {"gone": 1}
+    assert describe(compare(side(finding()), head)) == {"gone": 1}
 
 
 @pytest.mark.parametrize(
@@ -168,160 +173,166 @@ def test_an_unread_file_elsewhere_hides_nothing_of_a_file_that_was_read() -> Non
         ("kus", "kust", True),
     ],
 )
-def test_what_is_no_target_was_not_looked_at(whole: str, part: str, looked: bool) -> None:  # noqa: FBT001
+def test_files_outside_of_the_targets_are_incomparable(whole: str, part: str, looked: bool) -> None:  # noqa: FBT001
     file = "kust/base/web.yaml"
     scans = (
         side(finding(file=file), settings={TARGETS: whole}),
         side(resources={API: {"deploy/api.yaml"}}, settings={TARGETS: part}),
     )
-    found = compare(*scans)
-    assert told(found) == ({"gone": 1} if looked else {"hole": 1})
-    assert {item.reason for item in found.incomparable} <= {f"x looked only at {part}"}
-    assert told(compare(*scans[::-1])) == ({"new": 1} if looked else {"hole": 1})
+    comparison = compare(*scans)
+    assert describe(comparison) == ({"gone": 1} if looked else {"hole": 1})
+    assert {difference.reason for difference in comparison.incomparable} <= {f"x looked only at {part}"}
+    assert describe(compare(*scans[::-1])) == ({"new": 1} if looked else {"hole": 1})
 
 
-def test_the_same_choice_of_resources_is_no_reason() -> None:
+def test_equal_resource_selections_are_comparable() -> None:
     settings = {RESOURCE_SELECTION: "kinds Deployment"}
     base = side(finding(), settings=settings)
-    assert told(compare(base, side(resources={}, settings=settings))) == {"gone": 1}
+    assert describe(compare(base, side(resources={}, settings=settings))) == {"gone": 1}
     passing = {RESOURCE_SELECTION: "changed since main"}
     base = side(finding(), settings=passing)
-    assert told(compare(base, side(resources={}, settings=passing))) == {"hole": 1}
+    assert describe(compare(base, side(resources={}, settings=passing))) == {"hole": 1}
 
 
-def test_a_renamed_file_changes_nothing() -> None:
-    assert told(compare(side(finding()), side(finding(file="moved.yaml")))) == {"same": 1}
+def test_renamed_file_changes_nothing() -> None:
+    assert describe(compare(side(finding()), side(finding(file="moved.yaml")))) == {"same": 1}
 
 
-def test_of_a_base_and_its_overlay_one_is_not_taken_for_the_other() -> None:
+def test_base_and_overlay_are_not_confused() -> None:
     base = side(finding(file="base.yaml"), resources={WEB: {"base.yaml", "overlay.yaml"}})
     head = side(finding(file="overlay.yaml"), resources={WEB: {"base.yaml", "overlay.yaml"}})
-    found = compare(base, head)
-    assert told(found) == {"new": 1, "gone": 1}
-    assert (found.new[0].finding.file, found.resolved[0].finding.file) == ("overlay.yaml", "base.yaml")
+    comparison = compare(base, head)
+    assert describe(comparison) == {"new": 1, "gone": 1}
+    assert (comparison.new[0].finding.file, comparison.resolved[0].finding.file) == ("overlay.yaml", "base.yaml")
 
 
-def test_one_of_two_alike_that_goes_is_one_resolved() -> None:
+def test_one_of_two_equal_findings_is_resolved() -> None:
     two = (finding(file="a.yaml"), finding(file="b.yaml"))
-    assert told(compare(side(*two), side(two[1]))) == {"same": 1, "gone": 1}
-    assert told(compare(side(two[1]), side(*two))) == {"same": 1, "new": 1}
-    assert told(compare(side(finding(), finding()), side(finding()))) == {"same": 1, "gone": 1}
+    assert describe(compare(side(*two), side(two[1]))) == {"same": 1, "gone": 1}
+    assert describe(compare(side(two[1]), side(*two))) == {"same": 1, "new": 1}
+    assert describe(compare(side(finding(), finding()), side(finding()))) == {"same": 1, "gone": 1}
 
 
 @pytest.mark.parametrize("granularity", [Granularity.EVIDENCE, Granularity.CONTROL])
-def test_a_good_twin_that_turns_bad_is_new_when_the_bad_one_is_deleted(granularity: Granularity) -> None:
+def test_failing_copy_is_new_when_the_other_is_deleted(granularity: Granularity) -> None:
     base = side(finding(file="a.yaml"), resources={WEB: {"a.yaml", "b.yaml"}})
     head = side(finding(file="b.yaml"), resources={WEB: {"b.yaml"}})
     for known in (base, msgspec.structs.replace(base, only_failing=True)):
-        found = compare(known, head, granularity)
-        assert told(found) == {"new": 1, "gone": 1}
-        assert (found.new[0].finding.file, found.new[0].base) == ("b.yaml", "passed")
+        comparison = compare(known, head, granularity)
+        assert describe(comparison) == {"new": 1, "gone": 1}
+        assert (comparison.new[0].finding.file, comparison.new[0].base) == ("b.yaml", "passed")
 
 
-def test_what_a_scan_says_of_a_copy_is_not_what_it_says_of_another() -> None:
+def test_copies_have_their_own_status() -> None:
     base = side(finding(file="a.yaml"), resources={WEB: {"a.yaml", "b.yaml"}})
     head = side(finding(file="b.yaml"), resources={WEB: {"b.yaml"}})
-    assert [(item.base, item.head) for item in compare(base, head).resolved] == [("failed", "absent")]
+    assert [(difference.base, difference.head) for difference in compare(base, head).resolved] == [("failed", "absent")]
     unread = msgspec.structs.replace(head, unread=frozenset({"else.yaml"}))
     (hole,) = compare(base, unread).incomparable
     assert (hole.finding.file, hole.head, hole.reason) == ("a.yaml", "absent", "x could not read everything")
     renamed = side(finding(place=1, file="c.yaml"), resources={WEB: {"c.yaml"}})
-    assert [(item.base, item.head) for item in compare(base, renamed).resolved] == [("failed", "failed")]
-    assert [(item.base, item.head) for item in compare(base, renamed).new] == [("failed", "failed")]
+    assert [(difference.base, difference.head) for difference in compare(base, renamed).resolved] == [
+        ("failed", "failed")
+    ]
+    assert [(difference.base, difference.head) for difference in compare(base, renamed).new] == [("failed", "failed")]
 
 
 @pytest.mark.parametrize("resources", [None, {WEB: {"web.yaml"}}])
-def test_a_new_place_in_a_resource_of_a_baseline_failed_already(resources: Any) -> None:
+def test_resource_of_a_baseline_failed_already(resources: Any) -> None:
     base = side(finding(), resources=resources, only_failing=True)
     (new,) = compare(base, side(finding(), finding(place=1))).new
     assert (new.base, new.finding.path) == ("failed", PLACES[1])
 
 
-def test_a_renamed_file_beside_a_good_twin_changes_nothing() -> None:
+def test_renamed_file_beside_a_compliant_copy_changes_nothing() -> None:
     base = side(finding(file="a.yaml"), resources={WEB: {"a.yaml", "b.yaml"}})
     head = side(finding(file="c.yaml"), resources={WEB: {"b.yaml", "c.yaml"}})
-    assert told(compare(base, head)) == {"same": 1}
+    assert describe(compare(base, head)) == {"same": 1}
 
 
-def test_without_knowing_the_twins_nobody_can_tell_a_renamed_file_from_one() -> None:
+def test_renamed_file_is_incomparable_without_other_files() -> None:
     base = side(finding(file="a.yaml"), finding(API), resources=None)
     head = side(finding(file="b.yaml"), finding(API), resources={WEB: {"b.yaml"}, API: {"web.yaml"}})
-    found = compare(base, head)
-    assert told(found) == {"same": 1, "hole": 1}
-    (hole,) = found.incomparable
+    comparison = compare(base, head)
+    assert describe(comparison) == {"same": 1, "hole": 1}
+    (hole,) = comparison.incomparable
     assert (hole.base, hole.head) == ("failed", "failed")
     assert hole.reason.startswith("x does not say in which other files the resource stood: make it anew")
 
 
-def test_copies_in_one_file_are_counted_and_not_told_apart() -> None:
-    """Whichever of them it is: documents change their order. What a file has more of than before is new."""
+def test_copies_in_one_file_are_counted() -> None:
+    """Copies are interchangeable, since documents change their order; only additional ones are new."""
     first, second = finding(), msgspec.structs.replace(finding(), copy=1)
-    assert told(compare(side(first), side(second))) == {"same": 1}
-    assert told(compare(side(first), side(first, second))) == {"same": 1, "new": 1}
-    assert told(compare(side(first, second), side(first))) == {"same": 1, "gone": 1}
-    assert told(compare(side(), side(first))) == {"new": 1}
+    assert describe(compare(side(first), side(second))) == {"same": 1}
+    assert describe(compare(side(first), side(first, second))) == {"same": 1, "new": 1}
+    assert describe(compare(side(first, second), side(first))) == {"same": 1, "gone": 1}
+    assert describe(compare(side(), side(first))) == {"new": 1}
     other_place = msgspec.structs.replace(finding(place=1), copy=0)
-    assert told(compare(side(first, second), side(first, other_place))) == {"same": 1, "gone": 1, "new": 1}
+    assert describe(compare(side(first, second), side(first, other_place))) == {"same": 1, "gone": 1, "new": 1}
 
 
 @pytest.mark.parametrize("granularity", Granularity)
-def test_what_an_exception_covers_now_is_accepted_and_not_resolved(granularity: Granularity) -> None:
+def test_excepted_finding_is_accepted_not_resolved(granularity: Granularity) -> None:
     covered = msgspec.structs.replace(finding(file="moved.yaml"), exception="legacy")
     head = side(accepted=(covered,), resources={WEB: {"moved.yaml"}, API: {"web.yaml"}})
-    found = compare(side(finding(), finding(API)), head, granularity)
-    assert told(found) == {"accepted": 1, "gone": 1}
-    (item,) = found.accepted
-    assert (item.base, item.finding.file, item.reason) == ("failed", "moved.yaml", "accepted by legacy")
-    assert item.head == "passed"
-    assert told(compare(side(accepted=(finding(),)), side(accepted=(finding(),)), granularity)) == {}
+    comparison = compare(side(finding(), finding(API)), head, granularity)
+    assert describe(comparison) == {"accepted": 1, "gone": 1}
+    (difference,) = comparison.accepted
+    assert (difference.base, difference.finding.file, difference.reason) == (
+        "failed",
+        "moved.yaml",
+        "accepted by legacy",
+    )
+    assert difference.head == "passed"
+    assert describe(compare(side(accepted=(finding(),)), side(accepted=(finding(),)), granularity)) == {}
 
 
-def test_what_stands_beside_what_is_accepted_is_told_by_itself() -> None:
+def test_finding_beside_an_accepted_one_is_separate() -> None:
     base, covered = side(finding(), finding(place=1)), msgspec.structs.replace(finding(), exception="x")
-    assert told(compare(base, side(finding(place=1), accepted=(covered,)))) == {"same": 1, "accepted": 1}
-    assert told(compare(base, side(finding(place=1), accepted=(covered,)), Granularity.CONTROL)) == {"same": 1}
-    assert told(compare(base, side(accepted=(covered,)))) == {"gone": 1, "accepted": 1}
+    assert describe(compare(base, side(finding(place=1), accepted=(covered,)))) == {"same": 1, "accepted": 1}
+    assert describe(compare(base, side(finding(place=1), accepted=(covered,)), Granularity.CONTROL)) == {"same": 1}
+    assert describe(compare(base, side(accepted=(covered,)))) == {"gone": 1, "accepted": 1}
 
 
-def test_what_is_no_longer_accepted_is_new() -> None:
+def test_no_longer_accepted_finding_is_new() -> None:
     (new,) = compare(side(accepted=(finding(),)), side(finding())).new
     assert new.base == "passed"
 
 
-def test_a_baseline_does_not_know_what_it_did_not_look_at() -> None:
+def test_baseline_knows_its_coverage() -> None:
     fields = {"resources": {API: {"web.yaml"}}, "only_failing": True}
-    assert told(compare(side(**fields), side(finding()))) == {"new": 1}
+    assert describe(compare(side(**fields), side(finding()))) == {"new": 1}
     for more, reason in (
         ({"unread": frozenset({"web.yaml"})}, "x could not read web.yaml"),
         ({"gaps": {WEB: {"C-1"}}}, "x could not evaluate C-1 on this resource"),
         ({"settings": {RESOURCE_SELECTION: "kinds Pod"}}, "x looked only at kinds Pod"),
     ):
-        (item,) = compare(side(**fields, **more), side(finding())).incomparable
-        assert (item.head, item.reason) == ("failed", reason)
+        (difference,) = compare(side(**fields, **more), side(finding())).incomparable
+        assert (difference.head, difference.reason) == ("failed", reason)
     elsewhere = side(**fields, unread=frozenset({"else.yaml"}))
-    assert told(compare(elsewhere, side(finding()))) == {"new": 1}
+    assert describe(compare(elsewhere, side(finding()))) == {"new": 1}
 
 
-def test_resources_roll_up() -> None:
+def test_differences_roll_up_by_resource() -> None:
     two = finding(control="C-2")
     base, head = side(finding(), two, finding(API)), side(two)
-    assert told(compare(base, head, Granularity.RESOURCE)) == {"same": 1, "gone": 1}
+    assert describe(compare(base, head, Granularity.RESOURCE)) == {"same": 1, "gone": 1}
     head = side(two, controls={"C-2": ""})
-    assert told(compare(base, head, Granularity.RESOURCE)) == {"same": 1, "hole": 1}
+    assert describe(compare(base, head, Granularity.RESOURCE)) == {"same": 1, "hole": 1}
 
 
-def test_what_knows_only_failures_calls_all_else_new() -> None:
-    assert told(compare(side(resources=None), side(finding()))) == {"new": 1}
+def test_everything_is_new_for_a_record_of_failures_only() -> None:
+    assert describe(compare(side(resources=None), side(finding()))) == {"new": 1}
 
 
-def test_scans_that_differ_say_so() -> None:
+def test_different_settings_are_reported() -> None:
     base, head = side(settings={"tool": "a 1", "only here": "x"}), side(settings={"tool": "a 2"})
     assert compare(base, head).warnings == ("tool: a 1 in x, a 2 in x",)
 
 
-def test_the_worst_comes_first() -> None:
+def test_most_severe_difference_comes_first() -> None:
     low = msgspec.structs.replace(finding(API), level=Severity.LOW)
-    assert [item.finding.level for item in compare(side(), side(low, finding())).new] == [3, 1]
+    assert [difference.finding.level for difference in compare(side(), side(low, finding())).new] == [3, 1]
 
 
 @pytest.fixture(scope="module")
@@ -329,14 +340,17 @@ def shop() -> Any:
     return scan(ScanRequest(ScanInput(paths=(str(SHOP),))))
 
 
-def test_a_scan_is_marked_place_by_place(shop: Any) -> None:
+def test_evidence_is_marked_with_its_change(shop: Any) -> None:
     head = record_assessment(shop)
     some = msgspec.structs.replace(head, findings=head.findings[::2], resources=None)
     for granularity in (Granularity.EVIDENCE, Granularity.CONTROL):
         comparison = compare(some, head, granularity)
         result = mark_changes(shop, comparison)
         changes = Counter(
-            item.change for entry in result.results for verdict in entry.verdicts.values() for item in verdict.evidence
+            difference.change
+            for entry in result.results
+            for verdict in entry.verdicts.values()
+            for difference in verdict.evidence
         )
         assert None not in changes
         assert result.baseline == comparison
@@ -345,4 +359,4 @@ def test_a_scan_is_marked_place_by_place(shop: Any) -> None:
                 FindingChange.NEW: len(comparison.new),
                 FindingChange.UNCHANGED: len(comparison.unchanged),
             }
-    assert told(compare(head, head)) == {"same": len(head.findings)}
+    assert describe(compare(head, head)) == {"same": len(head.findings)}

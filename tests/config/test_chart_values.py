@@ -1,4 +1,4 @@
-"""Values for single charts, as a configuration file has them and as Helm takes them."""
+"""Values for single charts, from the configuration file to Helm."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.oracles.program import program
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working folder, with a chart and a packed one."""
+    """Return the working folder, with a chart and a packed chart."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "deploy" / "web").mkdir(parents=True)
     (tmp_path / "deploy" / "web" / "Chart.yaml").write_text("apiVersion: v2\nname: web\nversion: 1.0.0\n")
@@ -25,13 +25,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def values(text: str, *, named: bool = False) -> dict[str, ChartValues]:
-    """What a file with `text` in `deploy` gives."""
+    """Return the chart values of a file with `text` in `deploy`."""
     Path("deploy/kubekeep.yaml").write_text(text)
     return read_chart_values(read_configuration("deploy/kubekeep.yaml", named=named))
 
 
-def test_values_keep_the_types_that_yaml_gave_them(here: Path) -> None:
-    found = values("""
+def test_values_keep_their_yaml_types(here: Path) -> None:
+    charts = values("""
 charts:
   web:
     values: [values.yaml, prod.yaml]
@@ -45,7 +45,7 @@ charts:
     set-file: {script: run.sh}
   ./shop-1.0.0.tgz: {values: prod.yaml}
 """)
-    assert found == {
+    assert charts == {
         str(here / "deploy" / "web"): ChartValues(
             files=("deploy/values.yaml", "deploy/prod.yaml"),
             set_json=(
@@ -63,7 +63,7 @@ charts:
 
 
 @pytest.mark.usefixtures("here")
-def test_a_file_need_not_speak_of_charts() -> None:
+def test_charts_are_optional() -> None:
     assert values("framework: nsa\n") == {}
     assert values("charts: {}\n") == {}
 
@@ -94,26 +94,26 @@ def test_a_file_need_not_speak_of_charts() -> None:
         ("charts:\n  ..: {}", "2:3: . is outside of"),
     ],
 )
-def test_what_is_wrong_has_a_place(text: str, expected: str) -> None:
+def test_errors_have_a_location(text: str, expected: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         values(text)
     assert str(caught.value).startswith(f"deploy/kubekeep.yaml:{expected}")
 
 
-def test_a_named_file_may_name_what_is_outside(here: Path) -> None:
-    found = values("charts: {web: {values: ../prod.yaml, set-file: {a: /etc/hosts}}}", named=True)
-    assert found == {str(here / "deploy" / "web"): ChartValues(files=("prod.yaml",), set_file=("a=/etc/hosts",))}
+def test_named_file_may_name_files_outside(here: Path) -> None:
+    charts = values("charts: {web: {values: ../prod.yaml, set-file: {a: /etc/hosts}}}", named=True)
+    assert charts == {str(here / "deploy" / "web"): ChartValues(files=("prod.yaml",), set_file=("a=/etc/hosts",))}
 
 
-def test_helm_gives_templates_what_the_file_says(here: Path) -> None:
-    """What reaches `.Values` in the real helm is what YAML says, types and awkward characters included."""
+def test_helm_receives_the_configured_values(here: Path) -> None:
+    """`.Values` in the real helm equals the values in YAML, including types and special characters."""
     chart = here / "deploy" / "web"
     (chart / "templates").mkdir()
     (chart / "templates" / "values.yaml").write_text("{{ toYaml .Values }}\n")
     (chart / "values.yaml").write_text("old: 1\nimage: {name: x}\n")
     (here / "deploy" / "prod.yaml").write_text("fromFile: true\nreplicas: 1\n")
     (here / "deploy" / "motd é.txt").write_text("hello, {world}=\n")
-    said = {
+    configured = {
         "image.tag": "1.10",
         "replicas": 3,
         "on": True,
@@ -121,14 +121,16 @@ def test_helm_gives_templates_what_the_file_says(here: Path) -> None:
         "hosts[0]": "a,b={c}\\",
         "deep": [{"a.b": "\n"}],
     }
-    found = values(
-        yaml.safe_dump({"charts": {"web": {"values": "prod.yaml", "set": said, "set-file": {"motd": "motd é.txt"}}}})
+    chart_values = values(
+        yaml.safe_dump(
+            {"charts": {"web": {"values": "prod.yaml", "set": configured, "set-file": {"motd": "motd é.txt"}}}}
+        )
     )[str(chart)]
     helm = program("helm", "helm.sh/helm/v3/cmd/helm")
     arguments = [
-        *(f"--values={file}" for file in found.files),
-        *(f"--set-json={text}" for text in found.set_json),
-        *(f"--set-file={text}" for text in found.set_file),
+        *(f"--values={file}" for file in chart_values.files),
+        *(f"--set-json={text}" for text in chart_values.set_json),
+        *(f"--set-file={text}" for text in chart_values.set_file),
     ]
     rendered = subprocess.run([helm, "template", chart, *arguments], check=True, capture_output=True).stdout
     assert yaml.safe_load(rendered) == {

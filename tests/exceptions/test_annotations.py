@@ -1,4 +1,4 @@
-"""What resources say of exceptions beside themselves: which end counts, and what is told of keys that nobody knows."""
+"""Exceptions in annotations: the expiry that applies, and reports on unknown keys."""
 
 from __future__ import annotations
 
@@ -17,52 +17,57 @@ PLACES = {
 CONTROLS = "kubescape.io/skip-controls"
 
 
-def job(**said: dict[str, Any]) -> Resource:
-    """A CronJob with annotations at places of PLACES; with `_labels` behind the name of one, with labels."""
-    found: dict[str, Any] = {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "a"}}
-    for name, entries in said.items():
+def job(**annotations: dict[str, Any]) -> Resource:
+    """Make a CronJob with annotations at PLACES, or labels for names that end in `_labels`."""
+    metadata: dict[str, Any] = {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "a"}}
+    for name, entries in annotations.items():
         place, _, field = name.partition("_")
-        inner = found
+        inner = metadata
         for step in PLACES[place]:
             inner = inner.setdefault(step, {})
         inner[field or "annotations"] = entries
-    return Resource(found)
+    return Resource(metadata)
 
 
 def ends(resource: Resource) -> list[str]:
     return [
-        str(item.exception.expires)[:10] if not item.flaw else "flaw" for item in find_annotated_exceptions(resource)
+        str(exception.exception.expires)[:10] if not exception.flaw else "flaw"
+        for exception in find_annotated_exceptions(resource)
     ]
 
 
 @pytest.mark.parametrize("controls", ["object", "pods"])
 @pytest.mark.parametrize("expiry", ["object", "jobs", "pods"])
 @pytest.mark.parametrize("prefix", ["kubescape.io", "kubekeep.io"])
-def test_an_expiry_counts_wherever_it_stands(controls: str, expiry: str, prefix: str) -> None:
-    said: dict[str, dict[str, Any]] = {controls: {CONTROLS: "C-0057"}}
-    said.setdefault(expiry, {})[f"{prefix}/skip-expiry"] = "2027-01-31"
-    assert ends(job(**said)) == ["2027-01-31"]
+def test_expiry_applies_anywhere_on_the_object(controls: str, expiry: str, prefix: str) -> None:
+    annotations: dict[str, dict[str, Any]] = {controls: {CONTROLS: "C-0057"}}
+    annotations.setdefault(expiry, {})[f"{prefix}/skip-expiry"] = "2027-01-31"
+    assert ends(job(**annotations)) == ["2027-01-31"]
 
 
 def test_the_earliest_expiry_counts() -> None:
-    said = {CONTROLS: "C-0057", "kubescape.io/skip-expiry": "2027-03-31", "kubekeep.io/skip-expiry": "2027-02-28"}
+    annotations = {
+        CONTROLS: "C-0057",
+        "kubescape.io/skip-expiry": "2027-03-31",
+        "kubekeep.io/skip-expiry": "2027-02-28",
+    }
     later = {"kubekeep.io/skip-expiry": "2999-12-31"}
-    assert ends(job(object=said, pods=later)) == ["2027-02-28"]
-    assert ends(job(object=later, pods=said)) == ["2027-02-28"]
-    assert ends(job(object=said, jobs={"kubescape.io/skip-expiry": "2020-01-01"})) == ["2020-01-01"]
+    assert ends(job(object=annotations, pods=later)) == ["2027-02-28"]
+    assert ends(job(object=later, pods=annotations)) == ["2027-02-28"]
+    assert ends(job(object=annotations, jobs={"kubescape.io/skip-expiry": "2020-01-01"})) == ["2020-01-01"]
 
 
-def test_an_expiry_that_cannot_be_read_ends_what_stands_elsewhere() -> None:
+def test_unreadable_expiry_elsewhere_disables_exception() -> None:
     assert ends(job(pods={CONTROLS: "C-0057"}, object={"kubescape.io/skip-expiry": "soon"})) == ["flaw"]
 
 
-def test_the_reason_may_stand_elsewhere_too() -> None:
+def test_reason_elsewhere_on_the_object() -> None:
     other = {"kubescape.io/skip-reason": "theirs"}
-    (found,) = find_annotated_exceptions(job(object={CONTROLS: "C-0057"}, pods=other))
-    assert found.exception.reason == "theirs"
+    (exceptions,) = find_annotated_exceptions(job(object={CONTROLS: "C-0057"}, pods=other))
+    assert exceptions.exception.reason == "theirs"
     own = {CONTROLS: "C-0057", "kubescape.io/skip-reason": "ours"}
-    (found,) = find_annotated_exceptions(job(object=own, pods=other))
-    assert found.exception.reason == "ours"
+    (exceptions,) = find_annotated_exceptions(job(object=own, pods=other))
+    assert exceptions.exception.reason == "ours"
 
 
 @pytest.mark.parametrize(
@@ -87,18 +92,18 @@ def test_the_reason_may_stand_elsewhere_too() -> None:
     ],
 )
 @pytest.mark.parametrize("place", ["object", "jobs", "pods", "object_labels", "pods_labels"])
-def test_a_key_that_may_be_the_expiry_leaves_nothing_covered(key: str, place: str) -> None:
-    said: dict[str, dict[str, Any]] = {"object": {CONTROLS: "C-0057"}}
-    said.setdefault(place, {})[key] = "2020-01-01"
-    found = list(find_annotated_exceptions(job(**said)))
-    assert len(found) == 2, "the exception, and what looks like a part of it"
-    assert all(item.flaw.startswith(f"{key} ") for item in found)
+def test_key_that_may_be_an_expiry_disables_exception(key: str, place: str) -> None:
+    annotations: dict[str, dict[str, Any]] = {"object": {CONTROLS: "C-0057"}}
+    annotations.setdefault(place, {})[key] = "2020-01-01"
+    exceptions = list(find_annotated_exceptions(job(**annotations)))
+    assert len(exceptions) == 2, "the exception, and what looks like a part of it"
+    assert all(exception.flaw.startswith(f"{key} ") for exception in exceptions)
 
 
 @pytest.mark.parametrize("field", ["object_labels", "jobs_labels", "pods_labels"])
-def test_an_expiry_that_is_a_label_leaves_nothing_covered(field: str) -> None:
-    said = {"object": {CONTROLS: "C-0057"}, field: {"kubescape.io/skip-expiry": "2020-01-01"}}
-    first, second = find_annotated_exceptions(job(**said))
+def test_expiry_as_label_disables_exception(field: str) -> None:
+    annotations = {"object": {CONTROLS: "C-0057"}, field: {"kubescape.io/skip-expiry": "2020-01-01"}}
+    first, second = find_annotated_exceptions(job(**annotations))
     assert first.flaw == second.flaw == "kubescape.io/skip-expiry has to be an annotation, not a label"
 
 
@@ -116,12 +121,10 @@ def test_an_expiry_that_is_a_label_leaves_nothing_covered(field: str) -> None:
         ("object", "skip-controls", "C-0016", "needs a prefix: kubescape.io/skip-controls"),
     ],
 )
-def test_a_key_that_is_no_expiry_is_told_and_takes_nothing_from_the_others(
-    place: str, key: str, value: str, flaw: str
-) -> None:
-    said: dict[str, dict[str, Any]] = {"pods": {"kubekeep.io/skip-controls": "C-0057"}}
-    said.setdefault(place, {})[key] = value
-    good, bad = find_annotated_exceptions(job(**said))
+def test_unknown_key_is_reported_without_effect(place: str, key: str, value: str, flaw: str) -> None:
+    annotations: dict[str, dict[str, Any]] = {"pods": {"kubekeep.io/skip-controls": "C-0057"}}
+    annotations.setdefault(place, {})[key] = value
+    good, bad = find_annotated_exceptions(job(**annotations))
     assert (good.flaw, bad.policies) == ("", ())
     assert bad.flaw.startswith(key)
     assert flaw in bad.flaw
@@ -129,19 +132,19 @@ def test_a_key_that_is_no_expiry_is_told_and_takes_nothing_from_the_others(
     assert alone.flaw == bad.flaw
 
 
-def test_a_misspelt_key_with_a_day_may_be_the_expiry() -> None:
+def test_misspelt_key_with_a_date_may_be_an_expiry() -> None:
     assert ends(job(object={CONTROLS: "C-0057", "kubescape.io/skip-reasn": "2027-01-31"})) == ["flaw", "flaw"]
 
 
 @pytest.mark.parametrize(
     "names", ["C-0057, until 2020-01-01", "C-0057,until=2020-01-01", "C-0057, Expires 2020", "2020-01-01, C-0057"]
 )
-def test_an_end_among_the_controls_leaves_nothing_covered(names: str) -> None:
-    (found,) = find_annotated_exceptions(job(object={CONTROLS: names}))
-    assert "the day goes into skip-expiry" in found.flaw
+def test_expiry_among_controls_disables_exception(names: str) -> None:
+    (exceptions,) = find_annotated_exceptions(job(object={CONTROLS: names}))
+    assert "the day goes into skip-expiry" in exceptions.flaw
 
 
-def test_keys_of_others_are_theirs() -> None:
+def test_unrelated_keys_are_ignored() -> None:
     others = {
         "kubescape.io/managed-by": "operator",
         "kubescape.io/last-scan": "2027-01-31T00:00:00Z",
@@ -156,7 +159,7 @@ def test_keys_of_others_are_theirs() -> None:
     assert ends(job(object={CONTROLS: "C-0057", **others})) == ["None"]
 
 
-def test_metadata_of_another_shape_says_nothing() -> None:
+def test_malformed_metadata_is_ignored() -> None:
     odd = {"apiVersion": "v1", "kind": "Pod", "metadata": {"annotations": ["kubescape.io/ignore"], "labels": "x"}}
     assert list(find_annotated_exceptions(Resource(odd))) == []
     assert list(find_annotated_exceptions(Resource({"apiVersion": "v1", "kind": "Pod", "metadata": "x"}))) == []

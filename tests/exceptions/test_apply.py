@@ -1,4 +1,4 @@
-"""Exceptions over many resources: the index finds what one comparison after the other finds, and order hides nothing."""
+"""Exceptions applied to many resources: the index matches the same as pairwise comparison, in any order."""
 
 from __future__ import annotations
 
@@ -44,26 +44,27 @@ RESOURCES = [resource(*values) for values in itertools.product(*VALUES.values())
 
 
 def policy(number: int, *designators: dict[str, str], control: str = "C-0057", **more: Any) -> PolicyException:
-    said = [{"attributes": item} for item in designators]
+    entry = [{"attributes": part} for part in designators]
     return parse_exception(
-        {"resources": said, "posturePolicies": [{"controlID": control}], **more}, Location("e.json"), number
+        {"resources": entry, "posturePolicies": [{"controlID": control}], **more}, Location("e.json"), number
     )
 
 
-def compared(item: PolicyException, found: Resource) -> bool:
-    """Whether an exception is for a resource, one comparison after the other."""
-    said = {
-        "kind": found.kind,
-        "namespace": found.namespace,
-        "name": found.name,
-        "team": found.object["metadata"]["labels"]["team"],
+def compared(exception: PolicyException, resource: Resource) -> bool:
+    """Return True if an exception covers a resource, by pairwise comparison."""
+    values = {
+        "kind": resource.kind,
+        "namespace": resource.namespace,
+        "name": resource.name,
+        "team": resource.object["metadata"]["labels"]["team"],
     }
     return any(
-        all(matches(pattern, said[key]) for key, pattern in designator.attributes) for designator in item.designators
+        all(matches(pattern, values[key]) for key, pattern in designator.attributes)
+        for designator in exception.designators
     )
 
 
-def test_the_index_finds_what_comparing_finds() -> None:
+def test_index_matches_like_pairwise_comparison() -> None:
     chance = random.Random(7)
     policy_exceptions = {}
     for number in range(300):
@@ -73,20 +74,20 @@ def test_the_index_finds_what_comparing_finds() -> None:
         ]
         policy_exceptions[number] = policy(number, *designators)
     index = ResourceMatcher(policy_exceptions, {}, "/srv")
-    for found in RESOURCES:
-        expected = {number for number, item in policy_exceptions.items() if compared(item, found)}
-        assert index.find_matching(found) == dict.fromkeys(expected)
+    for matching in RESOURCES:
+        expected = {number for number, resource in policy_exceptions.items() if compared(resource, matching)}
+        assert index.find_matching(matching) == dict.fromkeys(expected)
 
 
-def failing(found: Resource, *paths: str) -> ResourceResult:
+def failing(resource: Resource, *paths: str) -> ResourceResult:
     evidence = tuple(Evidence(path, exists=True) for path in paths)
-    return ResourceResult(found, {"privileged-container": Verdict(Status.FAILED, evidence)})
+    return ResourceResult(resource, {"privileged-container": Verdict(Status.FAILED, evidence)})
 
 
 SELECTION = select(named=find_controls(["C-0057"]))
 
 
-def test_what_is_waived_already_stays_and_counts_for_all_that_cover_it() -> None:
+def test_first_exception_stays_and_all_covering_ones_count() -> None:
     results = [failing(RESOURCES[0], "spec.containers[0]")]
     kind, name = policy(0, {"kind": "Pod"}, name="kind"), policy(1, {"name": "web"}, name="name")
     once, (first,) = apply_exceptions(results, [kind], SELECTION, NOW, namespaces={}, folder="/srv", inline=False)
@@ -95,7 +96,7 @@ def test_what_is_waived_already_stays_and_counts_for_all_that_cover_it() -> None
     assert (first.status, second.status) == (ExceptionStatus.MATCHED, ExceptionStatus.MATCHED)
 
 
-def test_a_failure_without_a_place_is_waived_for_the_whole_resource() -> None:
+def test_failure_without_evidence_is_excepted_as_a_whole() -> None:
     results, _ = apply_exceptions(
         [failing(RESOURCES[0])],
         [policy(0, {"kind": "Pod"})],
@@ -111,7 +112,7 @@ def test_a_failure_without_a_place_is_waived_for_the_whole_resource() -> None:
     assert not verdict.unexcepted.evidence
 
 
-def test_what_nothing_covers_is_the_same_object() -> None:
+def test_uncovered_results_are_returned_unchanged() -> None:
     result = failing(RESOURCES[0], "spec.containers[0]")
     results, _ = apply_exceptions(
         [result], [policy(0, {"kind": "Job"})], SELECTION, NOW, namespaces={}, folder="/srv", inline=True
@@ -120,9 +121,11 @@ def test_what_nothing_covers_is_the_same_object() -> None:
     assert apply_exceptions([result], [], SELECTION, NOW, namespaces={}, folder="/srv", inline=False) == ([result], ())
 
 
-def test_an_exception_ends_when_its_time_is_over() -> None:
-    item = policy(0, {"kind": "Pod"}, expirationDate="2026-11-25T00:00:01Z")
+def test_exception_expires() -> None:
+    exception = policy(0, {"kind": "Pod"}, expirationDate="2026-11-25T00:00:01Z")
     for moment, status in ((NOW, ExceptionStatus.MATCHED), (NOW + dt.timedelta(seconds=1), ExceptionStatus.EXPIRED)):
         result = failing(RESOURCES[0], "spec.containers[0]")
-        _, (use,) = apply_exceptions([result], [item], SELECTION, moment, namespaces={}, folder="/srv", inline=False)
+        _, (use,) = apply_exceptions(
+            [result], [exception], SELECTION, moment, namespaces={}, folder="/srv", inline=False
+        )
         assert use.status is status

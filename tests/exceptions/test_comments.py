@@ -1,4 +1,4 @@
-"""What comments that waive ask for, which lines they cover, and what is no comment."""
+"""Suppression comments: their fields, the lines they cover, and text that is no comment."""
 
 from __future__ import annotations
 
@@ -96,24 +96,24 @@ resource "kubernetes_pod" "b" {}
 
 def read(text: str, syntax: CommentSyntax = CommentSyntax.YAML) -> tuple[SuppressionComment, ...]:
     documents = yaml_text.documents(text, line_starts(text), DEFAULT_LIMITS) if syntax is CommentSyntax.YAML else ()
-    scalars = [span for item in documents if isinstance(item, Document) for span in item.source_map.scalars()]
+    scalars = [span for comment in documents if isinstance(comment, Document) for span in comment.source_map.scalars()]
     return find_comments(text, syntax, sorted(scalars))
 
 
 def covered(text: str, syntax: CommentSyntax) -> dict[str, tuple[int, int]]:
-    return {item.names[0]: (item.first, item.last) for item in read(text, syntax)}
+    return {comment.names[0]: (comment.first, comment.last) for comment in read(text, syntax)}
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
-def test_lines_of_yaml(newline: str) -> None:
+def test_covered_lines_of_yaml(newline: str) -> None:
     assert covered(YAML.replace("\n", newline), CommentSyntax.YAML) == COVERED
 
 
-def test_yaml_by_its_lines_alone() -> None:
+def test_covered_lines_without_scalars() -> None:
     assert covered(YAML, CommentSyntax.TEMPLATE) == COVERED
 
 
-def test_lines_of_a_template() -> None:
+def test_covered_lines_of_a_template() -> None:
     assert covered(TEMPLATE, CommentSyntax.TEMPLATE) == {
         "C-0001": (1, 24),
         "C-0002": (14, 21),
@@ -122,17 +122,17 @@ def test_lines_of_a_template() -> None:
     }
 
 
-def test_lines_of_terraform() -> None:
+def test_covered_lines_of_terraform() -> None:
     assert covered(TERRAFORM, CommentSyntax.TERRAFORM) == {"C-0001": (2, 12), "C-0002": (4, 4), "C-0003": (6, 7)}
 
 
-def test_text_in_a_scalar_of_several_lines_is_no_comment() -> None:
+def test_text_in_multiline_scalar_is_no_comment() -> None:
     text = 'a: "x\n  # kubekeep:ignore C-0001\n  y"\nb: >\n  # kubekeep:ignore C-0001\nc: &c !!str |\n  # kubekeep:ignore C-0001\n'
     assert read(text) == ()
 
 
 @pytest.mark.parametrize(
-    ("said", "names", "until", "reason"),
+    ("text", "names", "until", "reason"),
     [
         ("C-0057", ("C-0057",), None, ""),
         ("C-0057,C-0016 privileged-container, C-0057", ("C-0057", "C-0016", "privileged-container"), None, ""),
@@ -146,16 +146,16 @@ def test_text_in_a_scalar_of_several_lines_is_no_comment() -> None:
         ("", (), None, ""),
     ],
 )
-def test_what_a_comment_says(said: str, names: tuple[str, ...], until: str | None, reason: str) -> None:
-    (found,) = read(f"a: b # kubekeep:ignore {said}\n")
-    wanted = dt.datetime.fromisoformat(until) if until else None
-    assert (found.names, found.until, found.reason, found.problem) == (names, wanted, reason, "")
-    assert (found.place.start.line, found.place.start.column) == (1, 6)
-    assert found.place.end.column == len(f"a: b # kubekeep:ignore {said}".rstrip()) + 1
+def test_fields_of_a_comment(text: str, names: tuple[str, ...], until: str | None, reason: str) -> None:
+    (comment,) = read(f"a: b # kubekeep:ignore {text}\n")
+    expected = dt.datetime.fromisoformat(until) if until else None
+    assert (comment.names, comment.until, comment.reason, comment.problem) == (names, expected, reason, "")
+    assert (comment.place.start.line, comment.place.start.column) == (1, 6)
+    assert comment.place.end.column == len(f"a: b # kubekeep:ignore {text}".rstrip()) + 1
 
 
 @pytest.mark.parametrize(
-    ("said", "problem"),
+    ("text", "problem"),
     [
         ("C-0057 until=soon", "until=soon is no day, as in until=2027-01-31"),
         ("C-0057 unitl=2027-01-31", "unitl= is not known: until= and reason= are"),
@@ -163,10 +163,10 @@ def test_what_a_comment_says(said: str, names: tuple[str, ...], until: str | Non
         ("C-0057 reason=x until=2027-01-31", "until= has to stand before reason=, or the reason in quotes"),
     ],
 )
-def test_what_cannot_be_read_covers_nothing(said: str, problem: str) -> None:
-    (found,) = read(f"a: b # kubekeep:ignore {said}\n")
-    assert found.problem == problem
-    assert not found.covers(1)
+def test_unreadable_comment_covers_nothing(text: str, problem: str) -> None:
+    (comment,) = read(f"a: b # kubekeep:ignore {text}\n")
+    assert comment.problem == problem
+    assert not comment.covers(1)
 
 
 @pytest.mark.parametrize("syntax", CommentSyntax)
@@ -182,7 +182,7 @@ def test_what_cannot_be_read_covers_nothing(said: str, problem: str) -> None:
         "# kubekeep: a remark",
     ],
 )
-def test_words_that_speak_of_it(text: str, syntax: CommentSyntax) -> None:
+def test_mentions_are_no_comments(text: str, syntax: CommentSyntax) -> None:
     assert read(f"a: b\n{text}\n", syntax) == ()
 
 
@@ -190,18 +190,18 @@ def test_words_that_speak_of_it(text: str, syntax: CommentSyntax) -> None:
 @pytest.mark.parametrize(
     "text", ['a: "kubekeep:ignore C-0057"\n', 'a: "# kubekeep:ignore C-0057"\n', '{"a": "# kubekeep:ignore C-0057"}\n']
 )
-def test_text_in_quotes(text: str, syntax: CommentSyntax) -> None:
+def test_quoted_text_is_no_comment(text: str, syntax: CommentSyntax) -> None:
     assert read(text, syntax) == ()
 
 
-def test_the_second_on_a_line_where_the_first_is_text() -> None:
+def test_comment_after_quoted_text_on_its_line() -> None:
     text = 'a: "# kubekeep:ignore C-0404" # kubekeep:ignore C-0001\n'
     for syntax in CommentSyntax:
         assert covered(text, syntax) == {"C-0001": (1, 1)}
 
 
 def problems(text: str, syntax: CommentSyntax) -> list[tuple[int, str]]:
-    return [(item.place.start.line, item.problem) for item in read(text, syntax)]
+    return [(comment.place.start.line, comment.problem) for comment in read(text, syntax)]
 
 
 SPACE = "it is part of the value before it: a space has to stand before the #"
@@ -232,13 +232,13 @@ TORN = "what ends it has to stand on its own line"
         ("a = 1 # kubekeep:ignore C-0001\n/* until=2020-01-01 */\n", CommentSyntax.TERRAFORM, TORN),
     ],
 )
-def test_what_only_people_take_for_a_comment_is_told(text: str, syntax: CommentSyntax, problem: str) -> None:
-    (found,) = read(text, syntax)
-    assert (found.problem, found.names) == (problem, ())
-    assert not any(found.covers(line) for line in range(10))
+def test_malformed_commentare_reported(text: str, syntax: CommentSyntax, problem: str) -> None:
+    (comment,) = read(text, syntax)
+    assert (comment.problem, comment.names) == (problem, ())
+    assert not any(comment.covers(line) for line in range(10))
 
 
-def test_a_remark_of_several_lines_that_begins_with_it() -> None:
+def test_multiline_comment_is_reported() -> None:
     text = "{{/*\n  kubekeep:ignore C-0001\n*/}}\na: b\n"
     assert problems(text, CommentSyntax.TEMPLATE) == [(2, CLOSE)]
     assert problems("/*\n * kubekeep:ignore C-0001\n */\na = 1\n", CommentSyntax.TERRAFORM) == [(2, CLOSE)]
@@ -251,24 +251,24 @@ END = "it ends a block that is deeper than what follows: it has to stand before 
     ("indent", "expected"),
     [(8, (END, 6, 6)), (6, (END, 6, 6)), (4, ("", 6, 6)), (2, ("", 6, 6)), (0, ("", 6, 6))],
 )
-def test_a_comment_at_the_end_of_a_deeper_block(indent: int, expected: tuple[str, int, int]) -> None:
-    """By its indentation it belongs to what is before it, and by its place to what follows."""
+def test_comment_at_the_end_of_a_deeper_block(indent: int, expected: tuple[str, int, int]) -> None:
+    """By indentation the comment belongs to the block before it, by position to the following line."""
     text = (
         f"spec:\n  containers:\n    - name: a\n      image: b\n{' ' * indent}# kubekeep:ignore C-0001\n    - name: c\n"
     )
     for syntax in (CommentSyntax.YAML, CommentSyntax.TEMPLATE):
-        (found,) = read(text, syntax)
-        assert (found.problem, found.first, found.last) == expected
+        (comment,) = read(text, syntax)
+        assert (comment.problem, comment.first, comment.last) == expected
 
 
-def test_a_comment_deeper_than_the_items_below_a_key() -> None:
+def test_comment_deeper_than_list_items() -> None:
     text = "spec:\n  containers:\n    # kubekeep:ignore C-0001\n  - name: a\n    image: b\n  - name: c\n"
     for syntax in (CommentSyntax.YAML, CommentSyntax.TEMPLATE):
         assert covered(text, syntax) == {"C-0001": (4, 5)}
 
 
-def test_tabs_and_spaces_cannot_be_compared() -> None:
-    """Whatever an editor shows, a line with spaces is not within one that a tab indents."""
+def test_tabs_and_spaces_are_not_comparable() -> None:
+    """A line indented with spaces is never inside one indented with a tab, whatever an editor displays."""
     text = "spec {\n\tcontainer { # kubekeep:ignore C-0001\n\t\ta = 1\n    b = 2\n\t}\n    container {\n      a = 1\n    }\n}\n"
     assert covered(text, CommentSyntax.TERRAFORM) == {"C-0001": (2, 3)}
     assert covered(text.replace("\t", "    "), CommentSyntax.TERRAFORM) == {"C-0001": (2, 3)}
@@ -287,11 +287,11 @@ def test_tabs_and_spaces_cannot_be_compared() -> None:
         ("/*\n  privileged = true // kubekeep:ignore C-0001\n*/\n  a = 1\n", CommentSyntax.TERRAFORM),
     ],
 )
-def test_what_was_turned_into_a_comment_covers_nothing_else(text: str, syntax: CommentSyntax) -> None:
+def test_commented_out_line_covers_nothing(text: str, syntax: CommentSyntax) -> None:
     assert [problem for _, problem in problems(text, syntax)] == [FIRST]
 
 
-def test_the_sign_of_a_long_comment_in_text_opens_none() -> None:
+def test_comment_start_inside_text_opens_none() -> None:
     text = 'path = "/*" # /*\n// /*\nx = <<EOT\n  /*\nEOT\na = 1 # kubekeep:ignore C-0001\ny = "*/"\n'
     assert covered(text, CommentSyntax.TERRAFORM) == {"C-0001": (6, 6)}
 
@@ -306,7 +306,7 @@ def test_the_sign_of_a_long_comment_in_text_opens_none() -> None:
         ("a = 1\n/* kubekeep:ignore C-0001 */ b = 2\nc = 3\n", CommentSyntax.TERRAFORM),
     ],
 )
-def test_a_comment_with_both_signs_beside_what_it_is_for(text: str, syntax: CommentSyntax) -> None:
+def test_block_comment_beside_its_line(text: str, syntax: CommentSyntax) -> None:
     line = next(number for number, row in enumerate(text.split("\n"), 1) if "b" in row and "2" in row)
     assert covered(text, syntax) == {"C-0001": (line, line)}
 
@@ -322,7 +322,7 @@ spec: {containers: [
 """
 
 
-def test_flow_collections_go_by_their_lines() -> None:
+def test_covered_lines_of_flow_collections() -> None:
     assert covered(FLOW, CommentSyntax.YAML) == {"C-0001": (3, 4), "C-0002": (5, 5), "C-0003": (7, 7)}
 
 
@@ -341,12 +341,12 @@ def test_flow_collections_go_by_their_lines() -> None:
         ("a: {b: [ # kubekeep:ignore C-0001\n   1], c: 2,\n   d: 3}\n", (1, 2)),
     ],
 )
-def test_brackets_end_what_indentation_does_not(text: str, expected: tuple[int, int]) -> None:
-    (found,) = read(text)
-    assert (found.first, found.last, found.problem) == (*expected, "")
+def test_brackets_limit_covered_lines(text: str, expected: tuple[int, int]) -> None:
+    (comment,) = read(text)
+    assert (comment.first, comment.last, comment.problem) == (*expected, "")
 
 
-def test_very_many_on_one_line_are_not_looked_at() -> None:
+def test_number_of_commenton_a_line_is_limited() -> None:
     text = "a: '" + "# kubekeep:ignore C-0001 " * 100_000 + "'\nb: c # kubekeep:ignore C-0002\n"
     for syntax in (CommentSyntax.YAML, CommentSyntax.TEMPLATE):
         assert covered(text, syntax) == {"C-0002": (2, 2)}

@@ -1,4 +1,4 @@
-"""Comments that waive findings of a real scan, wherever a person can write them, and what is told of them."""
+"""Suppression comments in real scans, in every syntax, and the reports on their use."""
 
 from __future__ import annotations
 
@@ -47,31 +47,31 @@ def statuses_of(result: ResourceResult) -> set[Status]:
     return {verdict.status for verdict in result.verdicts.values()}
 
 
-def test_a_finding_is_waived_and_told(here: Path) -> None:
+def test_finding_is_excepted_and_reported(here: Path) -> None:
     (here / "pod.yaml").write_text(POD)
     request = ScanRequest(ScanInput(paths=("pod.yaml",)), rules=RuleOptions(controls=("C-0057", "C-0016")))
-    found = scan(request)
-    assert found.failures().keys() == {"privilege-escalation"}
-    ((_, verdict),) = found.excepted()["privileged-container"]
+    assessment = scan(request)
+    assert assessment.failures().keys() == {"privilege-escalation"}
+    ((_, verdict),) = assessment.excepted()["privileged-container"]
     exception = verdict.evidence[0].exception
     assert exception is not None
     assert (exception.source, exception.reason, exception.name) == (ExceptionSource.COMMENT, "a test", "pod.yaml:10")
-    (use,) = found.exceptions
-    assert (use.status, [item.name for item in use.findings]) == (ExceptionStatus.MATCHED, ["a"])
-    summary = next(item for item in found.controls if item.control.slug == "privileged-container")
+    (use,) = assessment.exceptions
+    assert (use.status, [evidence.name for evidence in use.findings]) == (ExceptionStatus.MATCHED, ["a"])
+    summary = next(evidence for evidence in assessment.controls if evidence.control.slug == "privileged-container")
     assert (summary.counts.passed, summary.counts.excepted) == (1, 1)
 
 
-def test_a_part_of_the_evidence_leaves_a_failure(here: Path) -> None:
+def test_partly_covered_evidence_still_fails(here: Path) -> None:
     second = "  - name: b\n    image: registry.example/b:1\n    securityContext: {privileged: true}\n"
     (here / "pod.yaml").write_text(POD + second)
-    found = scan(ScanRequest(ScanInput(paths=("pod.yaml",)), rules=RuleOptions(controls=("C-0057",))))
-    ((_, verdict),) = found.failures()["privileged-container"]
-    assert [item.path for item in verdict.evidence] == ["spec.containers[1].securityContext.privileged"]
-    assert found.status is Status.FAILED
+    assessment = scan(ScanRequest(ScanInput(paths=("pod.yaml",)), rules=RuleOptions(controls=("C-0057",))))
+    ((_, verdict),) = assessment.failures()["privileged-container"]
+    assert [use.path for use in verdict.evidence] == ["spec.containers[1].securityContext.privileged"]
+    assert assessment.status is Status.FAILED
 
 
-def test_what_is_waived_is_not_fixed(here: Path) -> None:
+def test_excepted_findings_are_not_fixed(here: Path) -> None:
     (here / "pod.yaml").write_text(POD)
     assert (
         plan(
@@ -81,17 +81,17 @@ def test_what_is_waived_is_not_fixed(here: Path) -> None:
     )
 
 
-def test_comments_can_be_left_unheard(here: Path) -> None:
+def test_comments_can_be_disabled(here: Path) -> None:
     (here / "pod.yaml").write_text(POD)
-    found = scan(
+    assessment = scan(
         ScanRequest(
             ScanInput(paths=("pod.yaml",)),
             rules=RuleOptions(controls=("C-0057",)),
             evaluation=EvaluationOptions(exceptions=ExceptionOptions(inline=False)),
         )
     )
-    assert found.failures().keys() == {"privileged-container"}
-    assert found.exceptions == ()
+    assert assessment.failures().keys() == {"privileged-container"}
+    assert assessment.exceptions == ()
 
 
 @pytest.mark.parametrize(
@@ -105,13 +105,13 @@ def test_comments_can_be_left_unheard(here: Path) -> None:
         ("C-0016", ExceptionStatus.UNUSED, ()),
     ],
 )
-def test_what_covers_nothing_is_told(
+def test_comments_without_effect_are_reported(
     here: Path, comment: str, status: ExceptionStatus, unknown: tuple[str, ...]
 ) -> None:
     (here / "pod.yaml").write_text(POD.replace("C-0057 reason=a test", comment))
-    found = scan(ScanRequest(ScanInput(paths=("pod.yaml",)), rules=RuleOptions(controls=("C-0057",))))
-    assert statuses(found) == {Status.FAILED}
-    (use,) = found.exceptions
+    assessment = scan(ScanRequest(ScanInput(paths=("pod.yaml",)), rules=RuleOptions(controls=("C-0057",))))
+    assert statuses(assessment) == {Status.FAILED}
+    (use,) = assessment.exceptions
     assert (use.status, use.unknown) == (status, unknown)
     assert use.exception.location is not None
     assert str(use.exception.location) == "pod.yaml:10"
@@ -186,7 +186,7 @@ OVER = (
     "# kubekeep:ignore C-0057\n      # until=2020-01-01",
     "# kubekeep:ignore C-0057\n      # reason: a test\n      #   Expires: 2020-01-01",
 )
-"""What was meant to be over, in ways in which people write that."""
+"""Ways to write an expiry that has passed."""
 MEANT = (
     "# kubekeep:ignore C-0057",
     "# kubekeep:ignore  C-0057  ",
@@ -250,32 +250,32 @@ TOLD = (
     "# kubekeep:ignore all",
     f"# kubekeep:ignore C-0057 reason={'a' * 1000}",
 )
-"""What cannot be read, or not as it may be meant."""
+"""Comments that are invalid or ambiguous."""
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
-def test_whatever_a_comment_says_is_read_as_meant_or_told(here: Path, newline: str) -> None:
+def test_comment_works_as_intended_or_is_reported(here: Path, newline: str) -> None:
     for number, comment in enumerate((*MEANT, *TOLD, *OVER)):
         text = POD.replace("# kubekeep:ignore C-0057 reason=a test", comment).replace("name: a", f"name: a{number}")
         (here / f"{number:03}.yaml").write_text(text, newline=newline)
-    found = scan(ScanRequest(ScanInput(paths=(".",)), rules=RuleOptions(controls=("C-0057",))))
+    assessment = scan(ScanRequest(ScanInput(paths=(".",)), rules=RuleOptions(controls=("C-0057",))))
     passed = {
         resource.source.path
-        for result in found.results
+        for result in assessment.results
         if statuses_of(result) == {Status.PASSED}
         for resource in [result.resource]
         if resource.source is not None
     }
-    told = {use.exception.name: use for use in found.exceptions}
+    use_by_name = {use.exception.name: use for use in assessment.exceptions}
     for number, comment in enumerate((*MEANT, *TOLD, *OVER)):
         file = f"{number:03}.yaml"
         is_meant = comment in MEANT
         assert (file in passed) == is_meant, comment
-        assert (told[f"{file}:10"].status is ExceptionStatus.MATCHED) == is_meant, comment
-        assert bool(told[f"{file}:10"].text) != is_meant, comment
+        assert (use_by_name[f"{file}:10"].status is ExceptionStatus.MATCHED) == is_meant, comment
+        assert bool(use_by_name[f"{file}:10"].text) != is_meant, comment
 
 
-def test_not_evaluated_is_never_waived(here: Path) -> None:
+def test_not_evaluated_is_never_excepted(here: Path) -> None:
     head, _, _ = POD.partition("  containers:")
     (here / "pod.yaml").write_text(f"# kubekeep:ignore C-0057\n{head}  containers: 7\n")
     assert statuses(scan(ScanRequest(ScanInput(paths=("pod.yaml",)), rules=RuleOptions(controls=("C-0057",))))) == {
@@ -312,12 +312,12 @@ spec:
 
 
 def excepted(assessment: Assessment) -> set[int]:
-    """The numbers of the containers whose finding is waived."""
+    """Return the indexes of the containers with an excepted finding."""
     evidence = [
-        item for result in assessment.results for verdict in result.verdicts.values() for item in verdict.evidence
+        piece for result in assessment.results for verdict in result.verdicts.values() for piece in verdict.evidence
     ]
     assert len(evidence) == 5
-    return {int(item.path.removeprefix("spec.containers[")[0]) for item in evidence if item.exception}
+    return {int(piece.path.removeprefix("spec.containers[")[0]) for piece in evidence if piece.exception}
 
 
 @pytest.mark.parametrize(
@@ -333,15 +333,15 @@ def excepted(assessment: Assessment) -> set[int]:
         ("# 8", set()),
     ],
 )
-def test_what_an_alias_borrows_is_waived_where_it_is_borrowed(here: Path, place: str, expected: set[int]) -> None:
+def test_alias_is_suppressed_at_its_own_line(here: Path, place: str, expected: set[int]) -> None:
     (here / "pod.yaml").write_text(SHARED.replace(place, "# kubekeep:ignore C-0057"))
-    found = scan(ScanRequest(ScanInput(paths=("pod.yaml",)), rules=RuleOptions(controls=("C-0057",))))
-    assert excepted(found) == expected
-    (use,) = found.exceptions
+    assessment = scan(ScanRequest(ScanInput(paths=("pod.yaml",)), rules=RuleOptions(controls=("C-0057",))))
+    assert excepted(assessment) == expected
+    (use,) = assessment.exceptions
     assert use.status is (ExceptionStatus.MATCHED if expected else ExceptionStatus.UNUSED)
 
 
-def test_a_comment_for_all_that_borrows_and_lends(here: Path) -> None:
+def test_comment_covers_anchor_and_aliases(here: Path) -> None:
     (here / "pod.yaml").write_text("# kubekeep:ignore C-0057\n" + SHARED)
     assert excepted(scan(ScanRequest(ScanInput(paths=("pod.yaml",)), rules=RuleOptions(controls=("C-0057",))))) == {
         0,
@@ -361,7 +361,7 @@ def test_a_comment_for_all_that_borrows_and_lends(here: Path) -> None:
 
 
 @pytest.mark.parametrize(("place", "expected"), [("# 1", {0}), ("# 2", {1}), ("# 3", {2}), ("# 7", {4})])
-def test_an_alias_in_the_base_of_an_overlay(here: Path, place: str, expected: set[int]) -> None:
+def test_alias_in_the_base_of_an_overlay(here: Path, place: str, expected: set[int]) -> None:
     (here / "pod.yaml").write_text(SHARED.replace(place, "# kubekeep:ignore C-0057"))
     (here / "kustomization.yaml").write_text("resources: [pod.yaml]\n")
     assert excepted(scan(ScanRequest(ScanInput(paths=(".",)), rules=RuleOptions(controls=("C-0057",))))) == expected
@@ -371,7 +371,7 @@ CHART = "apiVersion: v2\nname: a\nversion: 1.0.0\n"
 
 
 @pytest.mark.parametrize(("place", "expected"), [("# 1", {0}), ("# 2", {1}), ("# 3", {2}), ("# 7", {4})])
-def test_an_alias_in_the_template_of_a_chart(here: Path, place: str, expected: set[int]) -> None:
+def test_alias_in_a_chart_template(here: Path, place: str, expected: set[int]) -> None:
     (here / "templates").mkdir()
     (here / "Chart.yaml").write_text(CHART)
     template = SHARED.replace(place, "# kubekeep:ignore C-0057").replace("name: a", "name: {{ .Release.Name }}", 1)
@@ -379,7 +379,7 @@ def test_an_alias_in_the_template_of_a_chart(here: Path, place: str, expected: s
     assert excepted(scan(ScanRequest(ScanInput(paths=(".",)), rules=RuleOptions(controls=("C-0057",))))) == expected
 
 
-def test_what_a_template_includes_is_covered_where_it_is_written(here: Path) -> None:
+def test_included_template_is_covered_in_its_file(here: Path) -> None:
     (here / "templates").mkdir()
     (here / "Chart.yaml").write_text(CHART)
     (here / "templates" / "pod.yaml").write_text(
@@ -393,7 +393,7 @@ def test_what_a_template_includes_is_covered_where_it_is_written(here: Path) -> 
 
 
 @pytest.mark.parametrize(("place", "expected"), [("# 1", {"one"}), ("# 2", {"two"}), ("# 0", {"one", "two"})])
-def test_an_alias_in_the_values_of_a_chart(here: Path, place: str, expected: set[str]) -> None:
+def test_alias_in_chart_values(here: Path, place: str, expected: set[str]) -> None:
     (here / "templates").mkdir()
     (here / "Chart.yaml").write_text(CHART)
     (here / "values.yaml").write_text(
@@ -406,9 +406,9 @@ def test_an_alias_in_the_values_of_a_chart(here: Path, place: str, expected: set
             POD.partition("      privileged")[0].replace("name: a", f"name: {name}")
             + f"      privileged: {{{{ .Values.all.{name}.privileged }}}}\n"
         )
-    found = scan(ScanRequest(ScanInput(paths=(".",)), rules=RuleOptions(controls=("C-0057",))))
-    assert len(found.results) == 2
-    assert {item.resource.name for item in found.results if statuses_of(item) == {Status.PASSED}} == expected
+    assessment = scan(ScanRequest(ScanInput(paths=(".",)), rules=RuleOptions(controls=("C-0057",))))
+    assert len(assessment.results) == 2
+    assert {use.resource.name for use in assessment.results if statuses_of(use) == {Status.PASSED}} == expected
 
 
 @pytest.mark.parametrize("name", ["pod.json", "pod.yaml", "-"])
@@ -418,51 +418,53 @@ def test_json_has_no_comments(here: Path, name: str) -> None:
     container = {"name": "a", "image": "a:1", "securityContext": {"privileged": True}, **note}
     text = json.dumps({**manifest, "spec": {"containers": [container]}}, indent=2)
     (here / name).write_text(text)
-    found = scan(
+    assessment = scan(
         ScanRequest(ScanInput(paths=(name,)), rules=RuleOptions(controls=("C-0057",))), stdin=io.BytesIO(text.encode())
     )
-    assert (statuses(found), found.exceptions) == ({Status.FAILED}, ())
+    assert (statuses(assessment), assessment.exceptions) == ({Status.FAILED}, ())
 
 
-def test_text_in_a_block_is_no_comment(here: Path) -> None:
+def test_text_in_a_block_scalar_is_no_comment(here: Path) -> None:
     script = "    args:\n    - |\n      # kubekeep:ignore C-0057\n      run # kubekeep:ignore C-0057\n"
     (here / "pod.yaml").write_text(POD.partition(" # kubekeep")[0] + "\n" + script)
-    found = scan(ScanRequest(ScanInput(paths=("pod.yaml",)), rules=RuleOptions(controls=("C-0057",))))
-    assert (statuses(found), found.exceptions) == ({Status.FAILED}, ())
+    assessment = scan(ScanRequest(ScanInput(paths=("pod.yaml",)), rules=RuleOptions(controls=("C-0057",))))
+    assert (statuses(assessment), assessment.exceptions) == ({Status.FAILED}, ())
 
 
 def test_standard_input_and_archives(here: Path) -> None:
-    found = scan(
+    assessment = scan(
         ScanRequest(ScanInput(paths=("-",)), rules=RuleOptions(controls=("C-0057",))),
         stdin=io.BytesIO(POD.encode("utf-16")),
     )
-    assert statuses(found) == {Status.PASSED}
+    assert statuses(assessment) == {Status.PASSED}
     (here / "pod.yaml").write_text(POD)
     with tarfile.open("bundle.tar.gz", "w:gz") as archive:
         archive.add("pod.yaml", "deploy/pod.yaml")
     (here / "pod.yaml").unlink()
-    found = scan(ScanRequest(ScanInput(paths=("bundle.tar.gz",)), rules=RuleOptions(controls=("C-0057",))))
-    assert statuses(found) == {Status.PASSED}
-    assert [use.exception.name for use in found.exceptions] == ["bundle.tar.gz/deploy/pod.yaml:10"]
+    assessment = scan(ScanRequest(ScanInput(paths=("bundle.tar.gz",)), rules=RuleOptions(controls=("C-0057",))))
+    assert statuses(assessment) == {Status.PASSED}
+    assert [use.exception.name for use in assessment.exceptions] == ["bundle.tar.gz/deploy/pod.yaml:10"]
 
 
-def test_the_values_of_a_chart_and_its_templates(here: Path) -> None:
+def test_chart_values_and_templates(here: Path) -> None:
     shutil.copytree(EXAMPLES / "storefront-chart", here / "chart")
     request = ScanRequest(ScanInput(paths=("chart",)), rules=RuleOptions(controls=("C-0057",)))
     assert scan(request).failures()
     values = here / "chart/values.yaml"
     written = values.read_text()
     values.write_text(written.replace("      privileged: true", "      privileged: true # kubekeep:ignore C-0057"))
-    found = scan(request)
-    assert not found.failures()
-    assert [use.exception.location.file for use in found.exceptions if use.exception.location] == ["chart/values.yaml"]
+    assessment = scan(request)
+    assert not assessment.failures()
+    assert [use.exception.location.file for use in assessment.exceptions if use.exception.location] == [
+        "chart/values.yaml"
+    ]
     values.write_text(written)
     for template in (here / "chart/templates").glob("*.yaml"):
         template.write_text("{{/* kubekeep:ignore C-0057 */}}\n" + template.read_text())
     assert not scan(request).failures()
 
 
-def test_the_base_and_the_patch_of_an_overlay(here: Path) -> None:
+def test_base_and_patch_of_an_overlay(here: Path) -> None:
     shutil.copytree(EXAMPLES / "overlays", here / "overlays")
     request = ScanRequest(ScanInput(paths=("overlays",)), rules=RuleOptions(controls=("C-0057", "C-0017")))
     assert scan(request).failures().keys() == {"privileged-container", "read-only-root-filesystem"}
@@ -488,12 +490,12 @@ def test_terraform(here: Path) -> None:
         "  }\n"
         "}\n"
     )
-    found = scan(ScanRequest(ScanInput(paths=(".",)), rules=RuleOptions(controls=("C-0057",))))
-    assert statuses(found) == {Status.PASSED}
-    assert [use.status for use in found.exceptions] == [ExceptionStatus.MATCHED]
+    assessment = scan(ScanRequest(ScanInput(paths=(".",)), rules=RuleOptions(controls=("C-0057",))))
+    assert statuses(assessment) == {Status.PASSED}
+    assert [use.status for use in assessment.exceptions] == [ExceptionStatus.MATCHED]
 
 
-def test_values_of_terraform(here: Path) -> None:
+def test_terraform_variables(here: Path) -> None:
     (here / "main.tf").write_text(
         'variable "privileged" {}\n'
         'resource "kubernetes_pod" "a" {\n'
@@ -512,29 +514,29 @@ def test_values_of_terraform(here: Path) -> None:
     (here / "terraform.tfvars").write_text(
         'note = "x # kubekeep:ignore C-0057"\nprivileged = true // kubekeep:ignore C-0057\n'
     )
-    found = scan(ScanRequest(ScanInput(paths=(".",)), rules=RuleOptions(controls=("C-0057",))))
-    assert statuses(found) == {Status.PASSED}
-    assert {use.exception.name: use.status for use in found.exceptions} == {
+    assessment = scan(ScanRequest(ScanInput(paths=(".",)), rules=RuleOptions(controls=("C-0057",))))
+    assert statuses(assessment) == {Status.PASSED}
+    assert {use.exception.name: use.status for use in assessment.exceptions} == {
         "terraform.tfvars:2": ExceptionStatus.MATCHED
     }
 
 
-def test_a_file_that_no_control_applies_to_is_accounted_for(here: Path) -> None:
+def test_comment_in_a_file_without_findings_is_reported(here: Path) -> None:
     (here / "notes.yaml").write_text("# kubekeep:ignore C-0057\nnotes: [a, b]\n")
     (here / "pod.yaml").write_text(POD)
-    found = scan(ScanRequest(ScanInput(paths=(".",)), rules=RuleOptions(controls=("C-0057",))))
-    assert {use.exception.name: use.status for use in found.exceptions} == {
+    assessment = scan(ScanRequest(ScanInput(paths=(".",)), rules=RuleOptions(controls=("C-0057",))))
+    assert {use.exception.name: use.status for use in assessment.exceptions} == {
         "notes.yaml:1": ExceptionStatus.UNUSED,
         "pod.yaml:10": ExceptionStatus.MATCHED,
     }
 
 
-def test_the_example_of_the_guide(here: Path) -> None:
+def test_example_of_the_guide(here: Path) -> None:
     page = (EXAMPLES.parent / "docs/guides/ignore-comments.md").read_text()
     text = next(block for block in page.split("```") if "kind: DaemonSet" in block).removeprefix("yaml\n")
     (here / "agent.yaml").write_text(text)
-    found = scan(
+    assessment = scan(
         ScanRequest(ScanInput(paths=("agent.yaml",)), rules=RuleOptions(controls=("C-0016", "C-0017", "C-0048")))
     )
-    assert statuses(found) == {Status.PASSED}
-    assert {use.status for use in found.exceptions} == {ExceptionStatus.MATCHED}
+    assert statuses(assessment) == {Status.PASSED}
+    assert {use.status for use in assessment.exceptions} == {ExceptionStatus.MATCHED}

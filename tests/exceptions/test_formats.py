@@ -1,4 +1,4 @@
-"""Exceptions as files and objects say them: what is taken, what is refused and where, and the ready-made sets."""
+"""Exceptions in files and custom resources: accepted and refused values with locations, and the built-in sets."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def written(folder: Path, value: Any, name: str = "exceptions.json") -> str:
         ("2027-01-31 12:00:00Z", dt.datetime(2027, 1, 31, 12, tzinfo=dt.UTC)),
     ],
 )
-def test_an_expiry_is_a_moment_or_the_end_of_a_day(text: str, moment: dt.datetime) -> None:
+def test_expiry_is_a_time_or_the_end_of_a_day(text: str, moment: dt.datetime) -> None:
     assert parse_expiry(text) == moment
 
 
@@ -53,7 +53,7 @@ def test_an_expiry_is_a_moment_or_the_end_of_a_day(text: str, moment: dt.datetim
         *("9999-99-99", "1893456000", "20270131", "2027-W05-1", " 2027-01-31", "2027-01-31T12:00Z"),
     ],
 )
-def test_what_is_no_expiry(text: str) -> None:
+def test_invalid_expiry_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="neither a date"):
         parse_expiry(text)
 
@@ -72,7 +72,7 @@ def test_what_is_no_expiry(text: str) -> None:
         (r"a)|(b", "b", None),
     ],
 )
-def test_a_pattern_matches_the_whole(pattern: str, value: str, expected: bool | None) -> None:  # noqa: FBT001
+def test_pattern_matches_the_whole_value(pattern: str, value: str, expected: bool | None) -> None:  # noqa: FBT001
     if expected is None:
         with pytest.raises(ValueError, match="no regular expression"):
             matches(pattern, value)
@@ -82,7 +82,7 @@ def test_a_pattern_matches_the_whole(pattern: str, value: str, expected: bool | 
 
 @given(st.text())
 @settings(derandomize=True, deadline=None, database=None)
-def test_text_taken_literally_matches_itself(text: str) -> None:
+def test_escaped_pattern_matches_its_text(text: str) -> None:
     assert matches(escape_pattern(text), text)
     assert Patterns([escape_pattern(text), "zzz"]).matching(text)
 
@@ -92,7 +92,7 @@ WORDS = st.text("ab-.*|[]+?", max_size=6)
 
 @given(st.lists(WORDS), WORDS)
 @settings(derandomize=True, deadline=None, database=None)
-def test_many_patterns_at_once_are_each_of_them(patterns: list[str], value: str) -> None:
+def test_pattern_set_matches_like_single_patterns(patterns: list[str], value: str) -> None:
     usable = []
     for pattern in patterns:
         try:
@@ -100,9 +100,9 @@ def test_many_patterns_at_once_are_each_of_them(patterns: list[str], value: str)
         except ValueError:
             continue
         usable.append(pattern)
-    found = Patterns(usable).matching(value)
-    assert set(found) == {pattern for pattern in usable if matches(pattern, value)}
-    assert len(found) == len(set(found))
+    matched = Patterns(usable).matching(value)
+    assert set(matched) == {pattern for pattern in usable if matches(pattern, value)}
+    assert len(matched) == len(set(matched))
 
 
 WHOLE = ["*", ".*", ".+", "^.*$", "[^ ]*", "(?i).*", ".*.*", "(?s).*", "(.*)", r"[\s\S]*", r"\S+", ".{1,253}", "(a|.)*"]
@@ -110,7 +110,7 @@ WHOLE = ["*", ".*", ".+", "^.*$", "[^ ]*", "(?i).*", ".*.*", "(?s).*", "(.*)", r
 
 @pytest.mark.parametrize("pattern", WHOLE)
 @pytest.mark.parametrize("key", ["kind", "name", "namespace", "path", "resourceID", "containerName"])
-def test_what_is_written_to_match_everything(key: str, pattern: str) -> None:
+def test_pattern_matches_everything(key: str, pattern: str) -> None:
     assert matches_everything(key, pattern)
 
 
@@ -131,7 +131,7 @@ def test_what_is_written_to_match_everything(key: str, pattern: str) -> None:
         ("cluster", "a*"),
     ],
 )
-def test_what_takes_all_that_is_called_as_usual(key: str, pattern: str) -> None:
+def test_pattern_for_ordinary_names_matches_everything(key: str, pattern: str) -> None:
     assert matches_everything(key, pattern)
 
 
@@ -152,16 +152,16 @@ def test_what_takes_all_that_is_called_as_usual(key: str, pattern: str) -> None:
         ("team", ".*"),
     ],
 )
-def test_what_is_not(key: str, pattern: str) -> None:
+def test_pattern_does_not_match_everything(key: str, pattern: str) -> None:
     assert not matches_everything(key, pattern)
 
 
 def entry(*resources: dict[str, str], **more: Any) -> PolicyException:
-    return parse_exception({"resources": [{"attributes": item} for item in resources], **more}, Location("e.json"), 0)
+    return parse_exception({"resources": [{"attributes": value} for value in resources], **more}, Location("e.json"), 0)
 
 
 @pytest.mark.parametrize(
-    ("item", "expected"),
+    ("exception", "expected"),
     [
         (entry({"kind": "[A-M].*"}, {"kind": "[N-Z].*"}), True),
         (entry({"kind": "[A-M].*"}, {"kind": "[O-Z].*"}), False),
@@ -170,8 +170,8 @@ def entry(*resources: dict[str, str], **more: Any) -> PolicyException:
         (entry({"namespace": "shop"}, {"name": r"[\s\S]*"}), True),
     ],
 )
-def test_entries_together_leave_out_nothing(item: PolicyException, expected: bool) -> None:  # noqa: FBT001
-    assert covers_everything(item, (), {}) is expected
+def test_entries_together_match_everything(exception: PolicyException, expected: bool) -> None:  # noqa: FBT001
+    assert covers_everything(exception, (), {}) is expected
 
 
 NOBODY = {"matchExpressions": [{"key": "nobody", "operator": "DoesNotExist"}]}
@@ -192,7 +192,7 @@ HAS_APP = {"matchExpressions": [{"key": "app", "operator": "Exists"}]}
         ({}, (), True),
     ],
 )
-def test_a_selector_that_leaves_out_nobody_narrows_nothing(
+def test_selector_that_excludes_nothing_does_not_narrow(
     selector: dict[str, Any],
     labels: tuple[dict[str, str], ...],
     expected: bool,  # noqa: FBT001
@@ -200,15 +200,15 @@ def test_a_selector_that_leaves_out_nobody_narrows_nothing(
     of_objects = entry({"kind": ".*"}, objectSelector=selector)
     assert covers_everything(of_objects, labels, {}) is expected
     of_namespaces = msgspec.structs.replace(of_objects, objects=None, namespaces=of_objects.objects)
-    named = {f"n{number}": item for number, item in enumerate(labels)}
+    named = {f"n{number}": exception for number, exception in enumerate(labels)}
     assert covers_everything(of_namespaces, (), named) is expected
 
 
-def test_a_namespace_is_known_by_its_name() -> None:
+def test_namespace_selector_by_name() -> None:
     shop = {"matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["shop"]}]}
-    item = msgspec.structs.replace(entry(), namespaces=entry(objectSelector=shop).objects)
-    assert covers_everything(item, (), {"kitchen": {}})
-    assert not covers_everything(item, (), {"kitchen": {}, "shop": {}})
+    exception = msgspec.structs.replace(entry(), namespaces=entry(objectSelector=shop).objects)
+    assert covers_everything(exception, (), {"kitchen": {}})
+    assert not covers_everything(exception, (), {"kitchen": {}, "shop": {}})
 
 
 YAML = """\
@@ -223,7 +223,7 @@ YAML = """\
 """
 
 
-def test_yaml_is_read_as_json_is(tmp_path: Path) -> None:
+def test_yaml_and_json_are_equivalent(tmp_path: Path) -> None:
     one, two = read_exceptions(written(tmp_path, YAML, "exceptions.yaml"))
     assert (one.exception.name, str(one.exception.location)) == ("one", f"{tmp_path}/exceptions.yaml:2")
     assert one.exception.expires == parse_expiry("2027-01-31")
@@ -231,18 +231,18 @@ def test_yaml_is_read_as_json_is(tmp_path: Path) -> None:
     assert json.loads(one.exception.text)["posturePolicies"] == [{"controlID": "C-0057"}]
 
 
-def test_one_exception_needs_no_list_and_keys_are_taken_in_any_case(tmp_path: Path) -> None:
+def test_single_exception_with_keys_in_any_case(tmp_path: Path) -> None:
     (one,) = read_exceptions(written(tmp_path, {"NAME": "one", "PosturePolicies": [{"controlid": "C-0057"}]}))
     assert one.policies[0].control == "C-0057"
 
 
-def test_a_title_beside_an_id_says_nothing(tmp_path: Path) -> None:
+def test_title_beside_an_id_is_ignored(tmp_path: Path) -> None:
     both = {"posturePolicies": [{"controlID": "C-0048", "controlName": "Allowed hostPath"}]}
     (one,) = read_exceptions(written(tmp_path, [both]))
     assert one.policies[0].names == ("C-0048",)
 
 
-def test_an_entry_without_attributes_matches_nothing(tmp_path: Path) -> None:
+def test_entry_without_attributes_matches_nothing(tmp_path: Path) -> None:
     (one,) = read_exceptions(written(tmp_path, [{**ONE, "resources": [{"attributes": {}}]}]))
     assert one.flaw
     (two,) = read_exceptions(written(tmp_path, [{**ONE, "resources": [{}, {"attributes": {"kind": "Pod"}}]}]))
@@ -281,13 +281,13 @@ def test_an_entry_without_attributes_matches_nothing(tmp_path: Path) -> None:
         ({"hello": 1}, "neither a list of exceptions nor an object"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_place(tmp_path: Path, value: Any, message: str) -> None:
+def test_errors_have_a_location(tmp_path: Path, value: Any, message: str) -> None:
     path = written(tmp_path, json.dumps(value, indent=1))
     with pytest.raises(ExceptionsError) as caught:
         read_exceptions(path)
-    place, said = str(caught.value).split(": ", 1)
+    place, expected = str(caught.value).split(": ", 1)
     assert place.startswith(f"{path}:")
-    assert message in said
+    assert message in expected
 
 
 DATES = {
@@ -299,7 +299,7 @@ DATES = {
 
 
 @pytest.mark.parametrize(("written_as", "meant"), DATES.items())
-def test_a_date_of_yaml_is_what_it_looks_like(tmp_path: Path, written_as: str, meant: str) -> None:
+def test_yaml_date_is_text(tmp_path: Path, written_as: str, meant: str) -> None:
     text = f"- expirationDate: {written_as}\n  posturePolicies: [{{controlID: C-0057}}]\n"
     (one,) = read_exceptions(written(tmp_path, text, "e.yaml"))
     assert one.exception.expires == parse_expiry(meant)
@@ -324,14 +324,14 @@ def test_a_date_of_yaml_is_what_it_looks_like(tmp_path: Path, written_as: str, m
         ({"posturePolicies": [{"severityScore": 4}]}, "posturePolicies[0] names no control"),
     ],
 )
-def test_what_is_empty_and_so_means_more_is_doubted(tmp_path: Path, more: dict[str, Any], doubt: str) -> None:
+def test_empty_keys_that_widen_the_scope_are_doubted(tmp_path: Path, more: dict[str, Any], doubt: str) -> None:
     (one,) = read_exceptions(written(tmp_path, [{**ONE, **more}]))
     assert [text for text in one.doubts if doubt in text] == list(one.doubts)
     assert len(one.doubts) == 1
 
 
-def test_what_says_what_it_is_for_is_not_doubted(tmp_path: Path) -> None:
-    """As Kubescape itself writes them, with keys that say nothing beside those that do."""
+def test_complete_exceptions_are_not_doubted(tmp_path: Path) -> None:
+    """Written by Kubescape itself, with empty keys beside the ones that matter."""
     policies = [{"controlID": "C-0057", "frameworkName": "", "ruleName": ""}, {"frameworkName": "NSA"}, {}]
     attributes = {"kind": "Pod", "team": "a"}
     resources = [{"designatorType": "Attributes", "wlid": "", "wildwlid": "", "sid": "", "attributes": attributes}]
@@ -343,13 +343,13 @@ def test_what_says_what_it_is_for_is_not_doubted(tmp_path: Path) -> None:
     ("text", "place"),
     [("[{]", ":1:"), ('[{"name": "a", "name": "b"}]', ":1:"), ("- a: [\n", ":"), ("\x00", ":1:")],
 )
-def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path, text: str, place: str) -> None:
+def test_unreadable_file_is_an_error(tmp_path: Path, text: str, place: str) -> None:
     for name in ("e.json", "e.yaml"):
         with pytest.raises(ExceptionsError, match=rf"{name}{place}"):
             read_exceptions(written(tmp_path, text, name))
 
 
-def test_files_that_are_not_there_or_no_files(tmp_path: Path) -> None:
+def test_missing_files_are_errors(tmp_path: Path) -> None:
     for path in (tmp_path / "gone.json", tmp_path):
         with pytest.raises(ExceptionsError, match=str(path)):
             read_exceptions(str(path))
@@ -378,14 +378,14 @@ items:
 """
 
 
-def test_objects_are_taken_for_what_they_say_of_posture(tmp_path: Path) -> None:
+def test_posture_part_of_custom_resources(tmp_path: Path) -> None:
     (one,) = read_exceptions(written(tmp_path, SECURITY, "e.yaml"))
     assert one.exception.name == "SecurityException shop/a"
     assert one.designators[0].group == "apps"
-    said = dict(one.designators[0].patterns)
-    assert matches(said["name"], "we.b")
-    assert not matches(said["name"], "weeb")
-    assert said["namespace"] == "shop"
+    value = dict(one.designators[0].patterns)
+    assert matches(value["name"], "we.b")
+    assert not matches(value["name"], "weeb")
+    assert value["namespace"] == "shop"
     assert dict(one.designators[0].attributes)["name"] == "we.b", "people see what is written"
 
 
@@ -419,9 +419,7 @@ def test_objects_are_taken_for_what_they_say_of_posture(tmp_path: Path) -> None:
         (("vulnerabilities: [{vulnerability: {id: CVE-1}}]}", "reason: a}"), "neither posture nor vulnerabilities"),
     ],
 )
-def test_objects_that_would_cover_more_than_they_say_are_refused(
-    tmp_path: Path, change: tuple[str, str], message: str
-) -> None:
+def test_ambiguous_custom_resources_are_refused(tmp_path: Path, change: tuple[str, str], message: str) -> None:
     before, after = change
     assert before in SECURITY
     with pytest.raises(ExceptionsError, match=message) as caught:
@@ -429,13 +427,13 @@ def test_objects_that_would_cover_more_than_they_say_are_refused(
     assert re.match(rf"{tmp_path}/e.yaml:\d+:\d+: ", str(caught.value))
 
 
-def test_an_empty_group_beside_a_kind_is_not_doubted(tmp_path: Path) -> None:
+def test_empty_group_beside_a_kind_is_not_doubted(tmp_path: Path) -> None:
     text = SECURITY.replace("apiGroup: apps, kind: Deployment", "apiGroup: '', kind: Pod")
     (one,) = read_exceptions(written(tmp_path, text, "e.yaml"))
     assert not one.doubts
 
 
-def test_keys_of_objects_are_taken_in_any_case(tmp_path: Path) -> None:
+def test_keys_of_custom_resources_in_any_case(tmp_path: Path) -> None:
     text = SECURITY.replace("match:", "Match:", 1).replace("expiresAt", "expiresat").replace("spec:", "Spec:", 1)
     assert read_exceptions(written(tmp_path, text, "e.yaml"))[0].designators[0].group == "apps"
     assert read_exceptions(written(tmp_path, text, "e.yaml"))[0].exception.expires == parse_expiry(
@@ -443,7 +441,7 @@ def test_keys_of_objects_are_taken_in_any_case(tmp_path: Path) -> None:
     )
 
 
-def test_all_that_kubescape_says_of_vulnerabilities_is_known(tmp_path: Path) -> None:
+def test_vulnerability_keys_of_kubescape_are_known(tmp_path: Path) -> None:
     more = (
         "{id: CVE-1, aliases: [GHSA-1]}, status: affected, justification: '', impactStatement: a, expiredOnFix: true, "
         "expiresAt: 2027-01-31T00:00:00Z, actionStatement: a, response: [update], subcomponents: ['pkg:npm/a']}"
@@ -463,7 +461,7 @@ def test_all_that_kubescape_says_of_vulnerabilities_is_known(tmp_path: Path) -> 
         (("{resources: [{apiGroup: apps, kind: Deployment, name: we.b}],", "{resources: [],"), "resources is empty"),
     ],
 )
-def test_what_an_object_leaves_empty_is_doubted(tmp_path: Path, change: tuple[str, str], doubt: str) -> None:
+def test_empty_keys_of_custom_resources_are_doubted(tmp_path: Path, change: tuple[str, str], doubt: str) -> None:
     assert change[0] in SECURITY
     (one,) = read_exceptions(written(tmp_path, SECURITY.replace(*change), "e.yaml"))
     assert len(one.doubts) == 1
@@ -471,28 +469,28 @@ def test_what_an_object_leaves_empty_is_doubted(tmp_path: Path, change: tuple[st
 
 
 @pytest.mark.parametrize("name", list_sets())
-def test_a_set_names_known_controls_of_few_resources(name: str) -> None:
+def test_set_names_known_controls_and_few_resources(name: str) -> None:
     controls = ControlMatcher(select(find_frameworks(["allcontrols", "pss-baseline", "pss-restricted"])))
     policy_exceptions = read_set(name)
     assert policy_exceptions
     assert read_set_title(name).endswith(".")
-    for item in policy_exceptions:
-        reach = controls.resolve_scope(item.policies)
+    for exception in policy_exceptions:
+        reach = controls.resolve_scope(exception.policies)
         assert not reach.unknown
         assert not reach.everything
         assert reach.slugs
-        assert not covers_everything(item, (), {})
-        assert item.exception.reason
-        assert not item.flaw
-        assert not (*item.doubts, *find_likely_mistakes(item))
-        for designator in item.designators:
-            said = dict(designator.attributes)
-            assert said.keys() >= {"kind", "name"}
-            assert "namespace" in said or said["kind"] == "ClusterRoleBinding"
+        assert not covers_everything(exception, (), {})
+        assert exception.exception.reason
+        assert not exception.flaw
+        assert not (*exception.doubts, *find_likely_mistakes(exception))
+        for designator in exception.designators:
+            names = dict(designator.attributes)
+            assert names.keys() >= {"kind", "name"}
+            assert "namespace" in names or names["kind"] == "ClusterRoleBinding"
             assert not any(matches_everything(key, pattern) for key, pattern in designator.attributes)
 
 
-def test_the_sets_there_are() -> None:
+def test_built_in_sets() -> None:
     assert list_sets() == ("aks", "eks", "gke", "kubeadm", "kubernetes", "openshift")
     with pytest.raises(ExceptionsError, match="kubekeep list exceptions"):
         read_set("../exceptions/eks")

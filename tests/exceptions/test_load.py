@@ -1,4 +1,4 @@
-"""What exceptions cover in a scan, for every way to say so; what they do not cover stands and is told."""
+"""The effect of exceptions in scans, for every form of exception; findings without one stand and are reported."""
 
 from __future__ import annotations
 
@@ -64,32 +64,32 @@ def scanned(exceptions: ExceptionOptions = ExceptionOptions(), **request: Any) -
 
 
 def covered(assessment: Assessment) -> set[str]:
-    """The names of the resources of which something is waived."""
-    return {resource.name for found in assessment.excepted().values() for resource, _ in found}
+    """Return the names of the resources with an excepted finding."""
+    return {resource.name for group in assessment.excepted().values() for resource, _ in group}
 
 
 def standing(assessment: Assessment) -> set[str]:
-    return {resource.name for found in assessment.failures().values() for resource, _ in found}
+    return {resource.name for group in assessment.failures().values() for resource, _ in group}
 
 
 def exception(*controls: str, resources: Sequence[dict[str, str]] = (), **more: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {"name": "e", "posturePolicies": [{"controlID": name} for name in controls], **more}
+    value: dict[str, Any] = {"name": "e", "posturePolicies": [{"controlID": name} for name in controls], **more}
     if resources:
-        found["resources"] = [{"designatorType": "Attributes", "attributes": item} for item in resources]
-    return found
+        value["resources"] = [{"designatorType": "Attributes", "attributes": attributes} for attributes in resources]
+    return value
 
 
 @pytest.mark.parametrize(
     "name", ["C-0057", "c-0057", "privileged-container", "containers do not run privileged", "C-005."]
 )
-def test_a_control_is_named_by_number_slug_title_or_pattern(folder: Path, name: str) -> None:  # noqa: ARG001
+def test_control_by_number_slug_title_or_pattern(folder: Path, name: str) -> None:  # noqa: ARG001
     write(deployment())
-    found = scanned(excepted(exception(name, resources=[{"kind": "Deployment"}])))
-    assert (covered(found), standing(found)) == ({"web"}, set())
-    (summary,) = found.controls
+    assessment = scanned(excepted(exception(name, resources=[{"kind": "Deployment"}])))
+    assert (covered(assessment), standing(assessment)) == ({"web"}, set())
+    (summary,) = assessment.controls
     assert (summary.status, summary.counts.passed, summary.counts.excepted) == (Status.PASSED, 1, 1)
-    assert (found.compliance, found.score) == (100.0, 0.0), "scores see it"
-    (use,) = found.exceptions
+    assert (assessment.compliance, assessment.score) == (100.0, 0.0), "scores see it"
+    (use,) = assessment.exceptions
     assert (use.status, len(use.findings), use.findings[0].control) == (ExceptionStatus.MATCHED, 1, "C-0057")
 
 
@@ -123,56 +123,58 @@ def test_attributes(folder: Path, attributes: dict[str, str], expected: set[str]
     one = deployment("web", "shop", labels={"team": "a"}, annotations={"tier": "b"})
     two = deployment("api", "kitchen", annotations={"owner": "x", "note": "z"})
     write(one, two)
-    found = scanned(excepted(exception(PRIVILEGED, resources=[attributes])))
-    assert covered(found) == expected
-    assert standing(found) == {"web", "api"} - expected
+    assessment = scanned(excepted(exception(PRIVILEGED, resources=[attributes])))
+    assert covered(assessment) == expected
+    assert standing(assessment) == {"web", "api"} - expected
 
 
 @pytest.mark.parametrize("named", ["deploy", "./deploy", "{}/deploy", "deploy/all.yaml", "{}/deploy/all.yaml", "."])
 @pytest.mark.parametrize("path", ["deploy/all.yaml", "./deploy/all.yaml", "{}/deploy/all.yaml", "deploy/all.yaml:0"])
-def test_a_path_means_the_same_file_however_the_scan_is_told(folder: Path, named: str, path: str) -> None:
+def test_path_matches_whatever_path_is_scanned(folder: Path, named: str, path: str) -> None:
     write(deployment())
     exceptions = excepted(exception(PRIVILEGED, resources=[{"path": path.format(folder)}]))
-    found = scan(scan_request(paths=(named.format(folder),), controls=(PRIVILEGED,), exceptions=exceptions))
-    assert covered(found) == {"web"}
+    assessment = scan(scan_request(paths=(named.format(folder),), controls=(PRIVILEGED,), exceptions=exceptions))
+    assert covered(assessment) == {"web"}
 
 
-def test_a_path_from_the_folder_below(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_path_from_a_subfolder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(deployment())
     monkeypatch.chdir(folder / "deploy")
     exceptions = excepted(exception(PRIVILEGED, resources=[{"path": "all.yaml"}]))
     for named in ("all.yaml", ".", "../deploy", str(folder)):
-        found = scan(scan_request(paths=(named,), controls=(PRIVILEGED,), exceptions=exceptions))
-        assert covered(found) == {"web"}, named
+        assessment = scan(scan_request(paths=(named,), controls=(PRIVILEGED,), exceptions=exceptions))
+        assert covered(assessment) == {"web"}, named
     other = excepted(exception(PRIVILEGED, resources=[{"path": "deploy/all.yaml"}]))
-    found = scan(scan_request(paths=(".",), controls=(PRIVILEGED,), exceptions=other))
-    assert standing(found) == {"web"}, "it starts from where the scan is started"
+    assessment = scan(scan_request(paths=(".",), controls=(PRIVILEGED,), exceptions=other))
+    assert standing(assessment) == {"web"}, "it starts from where the scan is started"
 
 
-def test_entries_are_alternatives_and_no_resources_mean_all(folder: Path) -> None:  # noqa: ARG001
+def test_entries_are_alternatives_and_none_match_all(folder: Path) -> None:  # noqa: ARG001
     write(deployment("web"), deployment("api"), deployment("db"))
     either = exception(PRIVILEGED, resources=[{"name": "web"}, {"name": "api"}])
     assert covered(scanned(excepted(either))) == {"web", "api"}
     assert covered(scanned(excepted(exception(PRIVILEGED)))) == {"web", "api", "db"}
 
 
-def test_a_namespace_is_in_itself(folder: Path) -> None:  # noqa: ARG001
+def test_namespace_object_is_in_itself(folder: Path) -> None:  # noqa: ARG001
     write(namespace("shop"), namespace("kitchen"))
-    found = scanned(excepted(exception("C-0192", resources=[{"namespace": "shop"}])), controls=("C-0192",))
-    assert (covered(found), standing(found)) == ({"shop"}, {"kitchen"})
+    assessment = scanned(excepted(exception("C-0192", resources=[{"namespace": "shop"}])), controls=("C-0192",))
+    assert (covered(assessment), standing(assessment)) == ({"shop"}, {"kitchen"})
 
 
-def test_a_container_is_a_part_of_what_fails(folder: Path) -> None:  # noqa: ARG001
+def test_container_is_a_part_of_the_finding(folder: Path) -> None:  # noqa: ARG001
     write(deployment())
     one = exception(PRIVILEGED, resources=[{"containerName": "sidecar"}])
-    found = scanned(excepted(one))
-    assert found.controls[0].status is Status.FAILED
-    ((_, covered_part),) = found.excepted()["privileged-container"]
-    ((_, stands),) = found.failures()["privileged-container"]
-    assert {item.path for item in covered_part.evidence} == {
+    assessment = scanned(excepted(one))
+    assert assessment.controls[0].status is Status.FAILED
+    ((_, covered_part),) = assessment.excepted()["privileged-container"]
+    ((_, stands),) = assessment.failures()["privileged-container"]
+    assert {evidence.path for evidence in covered_part.evidence} == {
         "spec.template.spec.containers[1].securityContext.privileged"
     }
-    assert {item.path for item in stands.evidence} == {"spec.template.spec.containers[0].securityContext.privileged"}
+    assert {evidence.path for evidence in stands.evidence} == {
+        "spec.template.spec.containers[0].securityContext.privileged"
+    }
     both = exception(PRIVILEGED, resources=[{"containerName": "sidecar"}, {"containerName": "main"}])
     assert scanned(excepted(both)).controls[0].status is Status.PASSED
 
@@ -207,15 +209,15 @@ ROLE = {
         ({"kind": "Role", "name": "robot"}, set()),
     ],
 )
-def test_a_subject_is_meant_by_its_binding_and_its_role(
+def test_subject_matches_by_binding_and_role(
     folder: Path,  # noqa: ARG001
     attributes: dict[str, str],
     expected: set[str],
 ) -> None:
     write(BINDING, ROLE)
-    found = scanned(excepted(exception("C-0188", resources=[attributes])), controls=("C-0188",))
-    assert covered(found) == expected
-    assert standing(found) == {"robot"} - expected
+    assessment = scanned(excepted(exception("C-0188", resources=[attributes])), controls=("C-0188",))
+    assert covered(assessment) == expected
+    assert standing(assessment) == {"robot"} - expected
 
 
 NOBODY = {"matchExpressions": [{"key": "nobody", "operator": "DoesNotExist"}]}
@@ -260,67 +262,67 @@ def statuses(assessment: Assessment) -> list[tuple[ExceptionStatus, str]]:
         ({**exception(PRIVILEGED), "resources": [{"attributes": {}}]}, ExceptionStatus.INVALID, "without attributes"),
     ],
 )
-def test_what_covers_nothing_is_told(
+def test_exceptions_without_effect_are_reported(
     folder: Path,  # noqa: ARG001
     value: dict[str, Any],
     status: ExceptionStatus,
     text: str,
 ) -> None:
     write(deployment())
-    found = scanned(excepted(value))
-    assert (covered(found), standing(found)) == (set(), {"web"})
-    ((said, why),) = statuses(found)
-    assert said is status
+    assessment = scanned(excepted(value))
+    assert (covered(assessment), standing(assessment)) == (set(), {"web"})
+    ((expected, why),) = statuses(assessment)
+    assert expected is status
     assert text in why
 
 
-def test_a_control_nobody_knows_takes_nothing_from_the_others(folder: Path) -> None:  # noqa: ARG001
+def test_unknown_control_does_not_affect_others(folder: Path) -> None:  # noqa: ARG001
     write(deployment())
-    found = scanned(excepted(exception(PRIVILEGED, "C-9999")))
-    assert covered(found) == {"web"}
-    assert found.exceptions[0].status is ExceptionStatus.INVALID_CONTROL
-    assert found.exceptions[0].unknown == ("C-9999",)
+    assessment = scanned(excepted(exception(PRIVILEGED, "C-9999")))
+    assert covered(assessment) == {"web"}
+    assert assessment.exceptions[0].status is ExceptionStatus.INVALID_CONTROL
+    assert assessment.exceptions[0].unknown == ("C-9999",)
 
 
-def test_a_whole_namespace_is_not_too_broad(folder: Path) -> None:  # noqa: ARG001
+def test_whole_namespace_is_not_too_broad(folder: Path) -> None:  # noqa: ARG001
     write(deployment("web", "shop"), deployment("api", "kitchen"))
-    found = scanned(excepted({"resources": [{"attributes": {"namespace": "shop"}}]}))
-    assert covered(found) == {"web"}
+    assessment = scanned(excepted({"resources": [{"attributes": {"namespace": "shop"}}]}))
+    assert covered(assessment) == {"web"}
 
 
-def test_a_selector_that_leaves_somebody_out_is_not_too_broad(folder: Path) -> None:  # noqa: ARG001
+def test_selector_that_excludes_something_is_not_too_broad(folder: Path) -> None:  # noqa: ARG001
     write(deployment("web"), deployment("api", labels={"nobody": "yes"}))
-    found = scanned(excepted(exception(objectSelector=NOBODY)))
-    assert (covered(found), standing(found)) == ({"web"}, {"api"})
+    assessment = scanned(excepted(exception(objectSelector=NOBODY)))
+    assert (covered(assessment), standing(assessment)) == ({"web"}, {"api"})
 
 
 @pytest.mark.parametrize("selector", [NOBODY, {}])
 @pytest.mark.parametrize("field", ["objectSelector", "namespaceSelector"])
-def test_an_object_for_everything_but_nobody(folder: Path, field: str, selector: dict[str, Any]) -> None:  # noqa: ARG001
+def test_custom_resource_for_everything_is_too_broad(folder: Path, field: str, selector: dict[str, Any]) -> None:  # noqa: ARG001
     write(deployment(), namespace("shop"), security({"posture": [{"controlID": "*"}], "match": {field: selector}}))
-    found = scanned(snapshot=True)
-    assert standing(found) == {"web"}
-    assert found.exceptions[0].status is ExceptionStatus.TOO_BROAD
+    assessment = scanned(snapshot=True)
+    assert standing(assessment) == {"web"}
+    assert assessment.exceptions[0].status is ExceptionStatus.TOO_BROAD
 
 
-def test_an_exception_for_all_that_is_scanned_is_doubted(folder: Path) -> None:  # noqa: ARG001
+def test_exception_for_every_scanned_resource_is_doubted(folder: Path) -> None:  # noqa: ARG001
     everything = {"resources": [{"attributes": {"kind": "Deployment", "namespace": "shop"}}]}
     doubt = "it is for every resource of this scan and every control"
     few = [deployment(f"web-{number}") for number in range(5)]
     write(*few)
     assert statuses(scanned(excepted(everything))) == [(ExceptionStatus.MATCHED, "")]
     write(*few, deployment("api"))
-    found = scanned(excepted(everything))
-    assert statuses(found) == [(ExceptionStatus.MATCHED, doubt)]
-    assert found.exceptions[0].doubts == (doubt,)
-    assert len(covered(found)) == 6, "how much else is scanned does not change what is covered"
+    assessment = scanned(excepted(everything))
+    assert statuses(assessment) == [(ExceptionStatus.MATCHED, doubt)]
+    assert assessment.exceptions[0].doubts == (doubt,)
+    assert len(covered(assessment)) == 6, "how much else is scanned does not change what is covered"
     one_control = exception(PRIVILEGED, resources=[{"kind": "Deployment"}])
     assert statuses(scanned(excepted(one_control))) == [(ExceptionStatus.MATCHED, "")]
     write(*few, deployment("api"), deployment("db", "kitchen"))
     assert statuses(scanned(excepted(everything))) == [(ExceptionStatus.MATCHED, "")]
 
 
-def test_names_that_nobody_knows_are_told_as_they_are_written(folder: Path) -> None:  # noqa: ARG001
+def test_unknown_names_are_reported_as_written(folder: Path) -> None:  # noqa: ARG001
     posture = [{"controlID": "C-0057 (old)", "frameworkName": "cis-v1.99"}, {"controlID": "C-00.*"}]
     write(deployment(annotations={"kubescape.io/skip-controls": "a.b+c"}))
     Path("e.yaml").write_text(yaml.safe_dump(security({"posture": posture})))
@@ -335,13 +337,13 @@ def test_only_failures_are_covered(folder: Path) -> None:  # noqa: ARG001
     broken = deployment()
     broken["spec"]["template"]["spec"]["containers"] = "none"
     write(broken)
-    found = scanned(excepted(exception(PRIVILEGED)))
-    assert found.controls[0].status is Status.NOT_EVALUATED
-    assert statuses(found) == [(ExceptionStatus.UNUSED, "")]
+    assessment = scanned(excepted(exception(PRIVILEGED)))
+    assert assessment.controls[0].status is Status.NOT_EVALUATED
+    assert statuses(assessment) == [(ExceptionStatus.UNUSED, "")]
 
 
 @pytest.mark.parametrize(
-    ("asked", "named", "expected"),
+    ("request", "named", "expected"),
     [
         ({"frameworks": ("nsa",)}, ["NSA"], {"web"}),
         ({"frameworks": ("nsa",)}, ["nsa"], {"web"}),
@@ -355,52 +357,52 @@ def test_only_failures_are_covered(folder: Path) -> None:  # noqa: ARG001
         ({"controls": (PRIVILEGED,)}, ["cis-aks-t1.2.0"], set()),
     ],
 )
-def test_a_framework_scopes(
+def test_framework_limits_the_scope(
     folder: Path,  # noqa: ARG001
-    asked: dict[str, Any],
+    request: dict[str, Any],
     named: list[str],
     expected: set[str],
 ) -> None:
     write(deployment())
     policies = [{"controlID": PRIVILEGED, "frameworkName": name} for name in named]
-    found = scanned(excepted({"name": "e", "posturePolicies": policies}), **asked)
-    names = {resource.name for resource, _ in found.excepted().get("privileged-container", ())}
+    assessment = scanned(excepted({"name": "e", "posturePolicies": policies}), **request)
+    names = {resource.name for resource, _ in assessment.excepted().get("privileged-container", ())}
     assert names == expected
 
 
-def test_a_framework_that_shares_a_control_is_told(folder: Path) -> None:  # noqa: ARG001
+def test_shared_control_of_another_framework_is_reported(folder: Path) -> None:  # noqa: ARG001
     write(deployment())
     value = {"posturePolicies": [{"controlID": PRIVILEGED, "frameworkName": "NSA"}]}
-    found = scanned(excepted(value), frameworks=("nsa", "mitre"))
+    assessment = scanned(excepted(value), frameworks=("nsa", "mitre"))
     text = "not for C-0057: another framework of the scan asks for that too"
-    assert statuses(found) == [(ExceptionStatus.UNUSED, text)]
+    assert statuses(assessment) == [(ExceptionStatus.UNUSED, text)]
     more = {**value, "posturePolicies": [*value["posturePolicies"], {"controlID": IMMUTABLE}]}
-    found = scanned(excepted(more), frameworks=("nsa", "mitre"))
-    assert statuses(found) == [(ExceptionStatus.MATCHED, text)]
+    assessment = scanned(excepted(more), frameworks=("nsa", "mitre"))
+    assert statuses(assessment) == [(ExceptionStatus.MATCHED, text)]
 
 
-def test_the_first_is_named_and_every_one_that_covers_counts(folder: Path) -> None:  # noqa: ARG001
+def test_first_exception_is_named_and_all_covering_ones_count(folder: Path) -> None:  # noqa: ARG001
     write(deployment())
-    found = scanned(excepted(exception(PRIVILEGED, name="first"), exception(PRIVILEGED, name="second")))
-    ((_, verdict),) = found.excepted()["privileged-container"]
-    assert {item.exception.name for item in verdict.evidence if item.exception} == {"first"}
-    assert [use.status for use in found.exceptions] == [ExceptionStatus.MATCHED] * 2
+    assessment = scanned(excepted(exception(PRIVILEGED, name="first"), exception(PRIVILEGED, name="second")))
+    ((_, verdict),) = assessment.excepted()["privileged-container"]
+    assert {evidence.exception.name for evidence in verdict.evidence if evidence.exception} == {"first"}
+    assert [use.status for use in assessment.exceptions] == [ExceptionStatus.MATCHED] * 2
 
 
-# Beside the resource
+# Annotations
 
 
 @pytest.mark.parametrize("prefix", ["kubescape.io", "kubekeep.io"])
 @pytest.mark.parametrize("template", [False, True])
-def test_annotations_beside_the_resource(folder: Path, prefix: str, *, template: bool) -> None:  # noqa: ARG001
-    said = {f"{prefix}/skip-controls": "C-0057, Nobody", f"{prefix}/skip-reason": "known"}
-    item = deployment()
-    (item["spec"]["template"] if template else item)["metadata"]["annotations"] = said
-    write(item, deployment("api"))
-    found = scanned(controls=(PRIVILEGED, IMMUTABLE))
-    assert covered(found) == {"web"}
-    assert found.excepted().keys() == {"privileged-container"}
-    (use,) = found.exceptions
+def test_annotations_of_the_resource(folder: Path, prefix: str, *, template: bool) -> None:  # noqa: ARG001
+    annotations = {f"{prefix}/skip-controls": "C-0057, Nobody", f"{prefix}/skip-reason": "known"}
+    workload = deployment()
+    (workload["spec"]["template"] if template else workload)["metadata"]["annotations"] = annotations
+    write(workload, deployment("api"))
+    assessment = scanned(controls=(PRIVILEGED, IMMUTABLE))
+    assert covered(assessment) == {"web"}
+    assert assessment.excepted().keys() == {"privileged-container"}
+    (use,) = assessment.exceptions
     assert (use.status, use.exception.reason, use.unknown) == (ExceptionStatus.INVALID_CONTROL, "known", ("Nobody",))
     assert str(use.exception.location).startswith("deploy/all.yaml:")
     assert covered(scanned(ExceptionOptions(inline=False))) == set()
@@ -449,50 +451,50 @@ def test_annotations_beside_the_resource(folder: Path, prefix: str, *, template:
         ),
     ],
 )
-def test_annotations_that_cover_nothing_are_told(
+def test_annotations_without_effect_are_reported(
     folder: Path,  # noqa: ARG001
     annotations: dict[str, Any],
     status: ExceptionStatus,
     text: str,
 ) -> None:
     write(deployment(annotations=annotations))
-    found = scanned()
-    assert (covered(found), standing(found)) == (set(), {"web"})
-    assert found.exceptions[0].status is status
-    assert text in found.exceptions[0].text
+    assessment = scanned()
+    assert (covered(assessment), standing(assessment)) == (set(), {"web"})
+    assert assessment.exceptions[0].status is status
+    assert text in assessment.exceptions[0].text
 
 
 @pytest.mark.parametrize("template", [False, True])
-def test_an_expiry_at_the_other_place_ends_an_annotation(folder: Path, *, template: bool) -> None:  # noqa: ARG001
-    item = deployment()
-    places = [item["metadata"], item["spec"]["template"]["metadata"]]
+def test_expiry_on_pods_applies_to_the_object(folder: Path, *, template: bool) -> None:  # noqa: ARG001
+    workload = deployment()
+    places = [workload["metadata"], workload["spec"]["template"]["metadata"]]
     places[template]["annotations"] = {"kubescape.io/skip-controls": "C-0057"}
     places[not template]["annotations"] = {"kubescape.io/skip-expiry": "2020-01-01"}
-    write(item)
-    found = scanned()
-    assert (covered(found), standing(found)) == (set(), {"web"})
-    assert [use.status for use in found.exceptions] == [ExceptionStatus.EXPIRED]
+    write(workload)
+    assessment = scanned()
+    assert (covered(assessment), standing(assessment)) == (set(), {"web"})
+    assert [use.status for use in assessment.exceptions] == [ExceptionStatus.EXPIRED]
 
 
 @pytest.mark.parametrize("field", ["labels", "annotations"])
 @pytest.mark.parametrize(
     ("value", "expected"), [("true", {"web"}), ("Enabled", {"web"}), ("false", set()), ("", set())]
 )
-def test_an_object_that_asks_to_be_ignored(folder: Path, field: str, value: str, expected: set[str]) -> None:  # noqa: ARG001
+def test_ignored_object(folder: Path, field: str, value: str, expected: set[str]) -> None:  # noqa: ARG001
     marks: dict[str, Any] = {field: {"kubescape.io/ignore": value}}
     write(deployment(**marks), deployment("api"))
     assert covered(scanned(controls=(PRIVILEGED, IMMUTABLE))) == expected
 
 
-def test_a_role_excuses_its_subjects_and_counts_once(folder: Path) -> None:  # noqa: ARG001
+def test_annotated_role_covers_its_subjects_once(folder: Path) -> None:  # noqa: ARG001
     meta = {**ROLE["metadata"], "annotations": {"kubescape.io/skip-controls": "C-0188"}}  # type: ignore[dict-item]
     write(BINDING, {**ROLE, "metadata": meta})
-    found = scanned(controls=("C-0188",))
-    assert covered(found) == {"robot"}
-    assert len(found.exceptions) == 1
+    assessment = scanned(controls=("C-0188",))
+    assert covered(assessment) == {"robot"}
+    assert len(assessment.exceptions) == 1
 
 
-# Objects of a cluster
+# Custom resources
 
 
 def security(spec: dict[str, Any], kind: str = "ClusterSecurityException", **metadata: str) -> dict[str, Any]:
@@ -504,7 +506,7 @@ POSTURE = [{"controlID": PRIVILEGED, "action": "ignore"}]
 
 
 @pytest.mark.parametrize(
-    ("item", "expected"),
+    ("exception", "expected"),
     [
         (security({"posture": POSTURE}), {"web", "api", "db"}),
         (security({"posture": POSTURE}, "SecurityException", namespace="shop"), {"web"}),
@@ -543,45 +545,45 @@ POSTURE = [{"controlID": PRIVILEGED, "action": "ignore"}]
         (security({"posture": POSTURE}, namespace="shop"), set()),
     ],
 )
-def test_exceptions_that_a_cluster_holds(folder: Path, item: dict[str, Any], expected: set[str]) -> None:  # noqa: ARG001
-    """The namespace `unknown` is not among the objects: nobody knows which labels it lacks."""
+def test_custom_resources_of_a_cluster(folder: Path, exception: dict[str, Any], expected: set[str]) -> None:  # noqa: ARG001
+    """The namespace `unknown` is not among the objects, so its labels are not known."""
     api = deployment("api", "kitchen", labels={"x": "z"})
-    write(item, deployment("web", "shop"), api, deployment("db", "unknown"))
+    write(exception, deployment("web", "shop"), api, deployment("db", "unknown"))
     write(namespace("shop", team="a"), namespace("kitchen"), name="namespaces.yaml")
-    found = scanned(snapshot=True)
-    assert covered(found) == expected
-    assert standing(found) == {"web", "api", "db"} - expected
-    assert len(found.exceptions) == 1
-    assert (found.exceptions[0].status is ExceptionStatus.MATCHED) == bool(expected)
+    assessment = scanned(snapshot=True)
+    assert covered(assessment) == expected
+    assert standing(assessment) == {"web", "api", "db"} - expected
+    assert len(assessment.exceptions) == 1
+    assert (assessment.exceptions[0].status is ExceptionStatus.MATCHED) == bool(expected)
     assert not scanned().exceptions, "manifests of a cluster to be are no exceptions yet"
 
 
-def test_exceptions_on_vulnerabilities_are_left(folder: Path) -> None:  # noqa: ARG001
+def test_exceptions_for_vulnerabilities_are_skipped(folder: Path) -> None:  # noqa: ARG001
     write(deployment(), security({"vulnerabilities": [{"vulnerability": {"id": "CVE-1"}}]}))
     assert not scanned(snapshot=True).exceptions
 
 
-def test_objects_in_a_file_of_exceptions(folder: Path) -> None:  # noqa: ARG001
+def test_custom_resources_in_an_exceptions_file(folder: Path) -> None:  # noqa: ARG001
     write(deployment("web", "shop"), namespace("shop", team="a"), deployment("api", "kitchen"))
     match = {"namespaceSelector": {"matchLabels": {"team": "a"}}}
     Path("e.yaml").write_text(yaml.safe_dump(security({"posture": POSTURE, "match": match})))
     assert covered(scanned(ExceptionOptions(files=("e.yaml",)))) == {"web"}
 
 
-def test_a_set_covers_what_a_platform_runs_and_nothing_else(folder: Path) -> None:  # noqa: ARG001
+def test_set_covers_only_platform_components(folder: Path) -> None:  # noqa: ARG001
     names = [("aws-node", "kube-system"), ("aws-node", "shop"), ("aws-nodes", "kube-system")]
     write(*({**deployment(name, where), "kind": "DaemonSet"} for name, where in names))
-    found = scanned(ExceptionOptions(sets=("eks",)))
-    assert [(item.namespace, item.name) for use in found.exceptions for item in use.findings] == [
+    assessment = scanned(ExceptionOptions(sets=("eks",)))
+    assert [(result.namespace, result.name) for use in assessment.exceptions for result in use.findings] == [
         ("kube-system", "aws-node")
     ]
-    assert found.exceptions[0].exception.name == "eks: agents in kube-system"
+    assert assessment.exceptions[0].exception.name == "eks: agents in kube-system"
 
 
-def test_what_is_accepted_is_not_fixed(folder: Path) -> None:  # noqa: ARG001
+def test_excepted_findings_are_not_fixed(folder: Path) -> None:  # noqa: ARG001
     write(deployment(annotations={"kubescape.io/skip-controls": "C-0057"}), deployment("api"))
     planned = plan(
         FixRequest(scan=ScanRequest(ScanInput(paths=("deploy",)), rules=RuleOptions(controls=(PRIVILEGED,))))
     )
-    fixed = {item.resource.name for item in planned.fixed if item.control.id == PRIVILEGED}
+    fixed = {result.resource.name for result in planned.fixed if result.control.id == PRIVILEGED}
     assert fixed == {"api"}

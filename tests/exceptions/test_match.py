@@ -1,4 +1,4 @@
-"""What exceptions that a cluster holds mean of what is granted to service accounts."""
+"""Namespaced and cluster-wide custom resources matched with grants of service accounts."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def made(kind: str, name: str, namespace: str) -> Resource:
 
 
 def granted(where: str) -> Resource:
-    """The service account `robot` of the namespace `shop`, as it is bound `where`."""
+    """Return the service account `robot` of namespace `shop` with its binding in namespace `where`."""
     related = (made(BINDINGS[where], "robots", where), made("ClusterRole", "all", ""))
-    objects = [item.object for item in related]
+    objects = [document.object for document in related]
     return Resource(ROBOT | {"namespace": "shop", "relatedObjects": objects}, related=related)
 
 
 def covered(kind: str, match: dict[str, Any], **metadata: str) -> set[str]:
-    """Where what is granted to `robot` is covered by an exception."""
+    """Return the namespaces of the bindings where a grant of `robot` is covered."""
     spec = {"posture": [{"controlID": "C-0035", "action": "ignore"}], "match": match}
-    item = {"apiVersion": "kubescape.io/v1beta1", "kind": kind, "metadata": {"name": "e", **metadata}, "spec": spec}
-    policy_exception = parse_security_exception(item, None)
+    resource = {"apiVersion": "kubescape.io/v1beta1", "kind": kind, "metadata": {"name": "e", **metadata}, "spec": spec}
+    policy_exception = parse_security_exception(resource, None)
     assert policy_exception is not None
     index = ResourceMatcher({0: policy_exception}, {}, "/srv")
     return {where for where in BINDINGS if index.find_matching(granted(where))}
@@ -47,7 +47,7 @@ def covered(kind: str, match: dict[str, Any], **metadata: str) -> set[str]:
         ([{"kind": "ClusterRole", "name": "all"}], set()),
     ],
 )
-def test_one_of_a_namespace_means_nothing_that_is_granted_elsewhere(
+def test_namespaced_exception_does_not_cover_grants_elsewhere(
     resources: list[dict[str, str]], expected: set[str]
 ) -> None:
     assert covered("SecurityException", {"resources": resources}, namespace="shop") == expected
@@ -61,5 +61,5 @@ def test_one_of_a_namespace_means_nothing_that_is_granted_elsewhere(
         ({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "bank"}}}, {"bank"}),
     ],
 )
-def test_one_of_the_cluster_means_subjects_wherever_they_are_bound(match: dict[str, Any], expected: set[str]) -> None:
+def test_cluster_exception_covers_subjects_everywhere(match: dict[str, Any], expected: set[str]) -> None:
     assert covered("ClusterSecurityException", match) == expected

@@ -1,4 +1,4 @@
-"""Comments applied to results that other exceptions cover already."""
+"""Suppression comments applied to results that other exceptions cover already."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from kubekeep.model.resource import Resource, Source
 from kubekeep.sources.manifests.source import YAML
 
 
-def test_what_is_waived_already_keeps_its_waiver() -> None:
+def test_existing_exception_stays() -> None:
     place = Region(Position(1, 1), Position(1, 9))
     source = Source("a.yaml", "/", YAML, 0)
-    given = AppliedException(name="theirs", source=ExceptionSource.FILE)
-    evidence = Evidence("spec", exists=True, location=Location("a.yaml", place), exception=given)
+    existing = AppliedException(name="theirs", source=ExceptionSource.FILE)
+    evidence = Evidence("spec", exists=True, location=Location("a.yaml", place), exception=existing)
     result = ResourceResult(Resource({"kind": "Pod"}, source), {"privileged": Verdict(Status.PASSED, (evidence,))})
     control = Control(slug="privileged", title="t", severity=8.0, asks="", why="", fix="", ids=("C-0057",))
     changed, (use,) = apply_comments(

@@ -1,4 +1,4 @@
-"""The fixes in a SARIF log, applied as any reader of SARIF would, mend what they are for: told by a scan of the result."""
+"""Fixes in SARIF logs, applied as a reader of SARIF would, resolve their findings, as a scan of the result shows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LINES = re.compile(r".*?(?:\r\n|\n|\r|\Z)", re.DOTALL)
 
 
 def results(path: Path, *controls: str, version: str = "latest") -> list[dict[str, Any]]:
-    """The results of a SARIF log about what is at a path, which is the working folder or below it."""
+    """Return the results of a SARIF log for a path, which is the working folder or below it."""
     request = ScanRequest(
         ScanInput(paths=(str(path),)),
         rules=RuleOptions(controls=controls),
@@ -35,12 +35,12 @@ def results(path: Path, *controls: str, version: str = "latest") -> list[dict[st
     )
     stream = io.StringIO()
     SARIF.render(scan(request), stream, ReportOptions())
-    found: list[dict[str, Any]] = json.loads(stream.getvalue())["runs"][0]["results"]
-    return found
+    runs: list[dict[str, Any]] = json.loads(stream.getvalue())["runs"][0]["results"]
+    return runs
 
 
 def key(result: Mapping[str, Any]) -> tuple[str, str, str]:
-    """What a result is about: control, file and object."""
+    """Return the subject of a result: control, file and object."""
     place = result["locations"][0]
     return (
         result["ruleId"],
@@ -50,15 +50,15 @@ def key(result: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def replacements(fixes: Iterable[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = {}
+    by_file: dict[str, list[dict[str, Any]]] = {}
     for fix in fixes:
         for change in fix["artifactChanges"]:
-            found.setdefault(unquote(change["artifactLocation"]["uri"]), []).extend(change["replacements"])
-    return found
+            by_file.setdefault(unquote(change["artifactLocation"]["uri"]), []).extend(change["replacements"])
+    return by_file
 
 
 def replaced(text: str, changes: Iterable[Mapping[str, Any]]) -> str:
-    """The text with SARIF's replacements (§3.57), whose columns are code points here."""
+    """Return the text with SARIF's replacements (section 3.57) applied; columns are code points here."""
     starts = [match.start() for match in LINES.finditer(text)]
 
     def span(change: Mapping[str, Any]) -> tuple[int, int]:
@@ -81,13 +81,11 @@ def apply(folder: Path, fixes: Iterable[Mapping[str, Any]]) -> None:
 
 
 @pytest.mark.parametrize("example", ["online-shop", "storefront-chart", "overlays"])
-def test_each_fix_of_an_example_mends_its_finding(
-    example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_fix_of_an_example_resolves_its_finding(example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(ROOT / "examples" / example, tmp_path / "before")
     monkeypatch.chdir(tmp_path / "before")
     fixable = {key(result): result["fixes"] for result in results(Path()) if "fixes" in result}
-    by_control = {found[0]: found for found in fixable}
+    by_control = {fixes[0]: fixes for fixes in fixable}
     assert len(by_control) >= {"online-shop": 20}.get(example, 1)
     for control, about in by_control.items():
         copy = tmp_path / control
@@ -98,14 +96,14 @@ def test_each_fix_of_an_example_mends_its_finding(
 
 
 CASES: dict[str, list[Case]] = {}
-for found in cases_of(builtin(), [control for control in builtin().controls.values() if not control.rule]):
-    if found.expected == "fail" and not found.options.params and found.options.minor == 37:
-        CASES.setdefault(found.control.slug, []).append(found)
+for fixes in cases_of(builtin(), [control for control in builtin().controls.values() if not control.rule]):
+    if fixes.expected == "fail" and not fixes.options.params and fixes.options.minor == 37:
+        CASES.setdefault(fixes.control.slug, []).append(fixes)
 
 
 @pytest.mark.parametrize("group", range(8))
-def test_the_fixes_of_failing_cases_mend_them(group: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each control with its own cases alone; together they would tell of each other."""
+def test_fixes_of_failing_cases_resolve_them(group: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each control is scanned with its own cases only, since cases of others would fail too."""
     fixes = 0
     for slug in sorted(CASES)[group::8]:
         folder = tmp_path / slug
@@ -116,6 +114,6 @@ def test_the_fixes_of_failing_cases_mend_them(group: int, tmp_path: Path, monkey
         fixable = {key(result): result["fixes"] for result in results(Path(), slug) if "fixes" in result}
         fixes += len(fixable)
         if fixable:
-            apply(folder, [fix for found in fixable.values() for fix in found])
+            apply(folder, [fix for proposed in fixable.values() for fix in proposed])
             assert {key(result) for result in results(Path(), slug)} & fixable.keys() == set()
     assert fixes > 10

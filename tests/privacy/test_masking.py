@@ -1,4 +1,4 @@
-"""Texts of files as people see them in excerpts: without secrets, with their lines, keys and structure."""
+"""Masked texts of excerpts: no secrets, with the same lines, keys and structure."""
 
 from __future__ import annotations
 
@@ -175,9 +175,9 @@ def masked(text: str, *, by_place: bool = True) -> list[str]:
     documents = yaml_text.documents(text, line_starts(text), DEFAULT_LIMITS) if by_place else ()
     spans = [
         span
-        for item in documents
-        if isinstance(item, Document)
-        for span in find_secret_spans(item.value, item.source_map)
+        for document in documents
+        if isinstance(document, Document)
+        for span in find_secret_spans(document.value, document.source_map)
     ]
     return mask_lines(text, spans)
 
@@ -185,14 +185,14 @@ def masked(text: str, *, by_place: bool = True) -> list[str]:
 @pytest.mark.parametrize("name", TEXTS)
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 @pytest.mark.parametrize("by_place", [True, False])
-def test_nothing_planted_is_left(name: str, newline: str, by_place: bool) -> None:  # noqa: FBT001
+def test_secrets_are_masked(name: str, newline: str, by_place: bool) -> None:  # noqa: FBT001
     text = TEXTS[name].replace("\n", newline)
     lines = masked(text, by_place=by_place)
     assert [line for line in lines if PLANTED in line] == []
     assert len(lines) == len(text.split(newline))
 
 
-def test_what_is_no_secret_stays() -> None:
+def test_other_text_stays() -> None:
     lines = {line.strip() for line in masked(TEXTS["manifest"])}
     assert lines >= {
         "automountServiceAccountToken: true # fine",
@@ -213,12 +213,12 @@ def test_what_is_no_secret_stays() -> None:
     }
 
 
-def test_a_private_key_across_lines_and_documents() -> None:
+def test_private_key_across_lines_and_documents() -> None:
     text = "a: |\n  -----BEGIN RSA PRIVATE KEY-----\n  abc\n  -----END RSA PRIVATE KEY-----\nb: kept\n"
     assert mask_lines(text) == ["a: |", "  XXXXXX", "  XXXXXX", "  XXXXXX", "b: kept", ""]
 
 
-def test_long_words_that_nobody_wrote() -> None:
+def test_generated_words_are_masked() -> None:
     blob = "aGVsbG8gV29ybGQ1aGVsbG8gV29ybGQ1aGVsbG8gV29ybGQ1"
     assert mask_lines(f"note: {blob}") == ["note: XXXXXX"]
     assert mask_lines("image: registry.example/some/very/long/path/to/an/image/of/ours:1") == [
@@ -226,7 +226,7 @@ def test_long_words_that_nobody_wrote() -> None:
     ]
 
 
-def test_a_line_that_is_too_long_ends_in_a_mask() -> None:
+def test_long_line_ends_in_a_mask() -> None:
     (line,) = mask_lines("a: " + "x " * 5000)
     assert line.endswith("XXXXXX")
     assert len(line) < 1100

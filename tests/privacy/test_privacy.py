@@ -1,4 +1,4 @@
-"""Secrets planted wherever people keep them, near what controls complain of, never come out of any format."""
+"""Secrets in every place where users keep them, next to findings, never appear in a report of any format."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kubekeep.usecases.scan import scan
 from tests.reports.rendering import rendered
 
 PLANTED = re.compile(r"planted-(\w+?)-Zq7")
-"""What stands for a secret in the files below; each is searched for in every encoding."""
+"""Marker of secrets in the files below; every encoding of each is searched for."""
 
 FILES = {
     "manifests/secrets.yaml": """\
@@ -342,7 +342,7 @@ def assessments(here: Path) -> list[Assessment]:
 
 
 def needles() -> Iterator[str]:
-    """Every planted value, as it is and in base64 at each of its three alignments."""
+    """Return every secret, plain and in base64 at each of its three alignments."""
     for text in (*FILES.values(), *BROKEN.values()):
         for match in PLANTED.finditer(text):
             yield match[0]
@@ -359,7 +359,7 @@ def leaks(text: str) -> list[str]:
     return sorted(needle for needle in NEEDLES if needle in text)
 
 
-def test_enough_is_planted_and_complained_of(assessments: list[Assessment]) -> None:
+def test_secrets_are_planted_next_to_findings(assessments: list[Assessment]) -> None:
     assert len({match[0] for text in FILES.values() for match in PLANTED.finditer(text)}) >= 60
     files = {
         evidence.location.file
@@ -384,14 +384,14 @@ def test_enough_is_planted_and_complained_of(assessments: list[Assessment]) -> N
 
 @pytest.mark.parametrize("name", reports.names())
 @pytest.mark.parametrize("options", [ReportOptions(), ReportOptions(colour=True, links=True, verbose=True, width=300)])
-def test_no_format_tells_a_secret(name: str, options: ReportOptions, assessments: list[Assessment]) -> None:
+def test_no_format_contains_a_secret(name: str, options: ReportOptions, assessments: list[Assessment]) -> None:
     for assessment in assessments:
         text = rendered(name, assessment, options)
         assert text
         assert leaks(text) == []
 
 
-def test_no_excerpt_or_message_holds_a_secret(assessments: list[Assessment]) -> None:
+def test_no_excerpt_or_message_contains_a_secret(assessments: list[Assessment]) -> None:
     for assessment in assessments:
         for result in assessment.results:
             for slug, verdict in result.verdicts.items():
@@ -402,19 +402,19 @@ def test_no_excerpt_or_message_holds_a_secret(assessments: list[Assessment]) -> 
         assert leaks(repr(assessment.notes)) == []
 
 
-def test_nothing_secret_on_the_terminal(here: Path) -> None:
+def test_terminal_output_contains_no_secret(here: Path) -> None:
     assert here.is_dir()
     for words in (["scan", "-v", "."], ["fix", "--dry-run", "manifests/broken.yaml", "manifests/secrets.yaml"]):
         result = CliRunner().invoke(kubekeep, words)
         assert leaks(result.output) == []
 
 
-def test_no_error_repeats_what_it_cannot_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_do_not_repeat_unreadable_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, text in BROKEN.items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     monkeypatch.chdir(tmp_path)
     unread = scan(ScanRequest(ScanInput(paths=(".",)))).unread
-    assert {item.location.file.partition("/")[0] for item in unread} == {name.partition("/")[0] for name in BROKEN}
+    assert {entry.location.file.partition("/")[0] for entry in unread} == {name.partition("/")[0] for name in BROKEN}
     assert leaks(repr(unread)) == []

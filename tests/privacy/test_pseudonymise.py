@@ -1,4 +1,4 @@
-"""Reports of a hidden assessment tell what failed and where in the object, and nothing that anybody named."""
+"""Pseudonymised reports contain the failures and their paths in the objects, and no user-defined names."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.reports import rendering
 
 KEY = MasterKey(words="a sentence that is long enough")
 OURS = re.compile(r"q9z\w*", re.IGNORECASE)
-"""Every name in MANIFESTS begins so, and nothing else does."""
+"""Prefix of every name in MANIFESTS and of nothing else."""
 MANIFESTS = """
 apiVersion: apps/v1
 kind: Deployment
@@ -117,15 +117,15 @@ def rendered(name: str, assessment: Assessment) -> str:
 
 
 @pytest.mark.parametrize("name", names())
-def test_no_name_comes_out(name: str, scanned: Assessment) -> None:
+def test_reports_contain_no_names(name: str, scanned: Assessment) -> None:
     assert OURS.search(rendered(name, scanned)), "without hiding there are names to find"
     for whole in (pseudonymise(scanned, None), encrypt(scanned, KEY)):
         assert OURS.findall(rendered(name, whole)) == []
 
 
-def test_policies_of_the_cluster_are_told_without_their_names(scanned: Assessment) -> None:
+def test_policies_of_the_cluster_have_pseudonyms(scanned: Assessment) -> None:
     for whole in (pseudonymise(scanned, None), encrypt(scanned, KEY)):
-        (policy,) = [item for summary in whole.controls for item in summary.enforcement]
+        (policy,) = [result for summary in whole.controls for result in summary.enforcement]
         assert (policy.denies, OURS.findall(policy.policy)) == (True, [])
 
 
@@ -142,7 +142,7 @@ spec: {containers: [{name: q9zmain, image: q9zimage, securityContext: {privilege
 """
 
 
-def test_what_became_of_findings_names_nothing(scanned: Assessment) -> None:
+def test_comparison_contains_no_names(scanned: Assessment) -> None:
     live = assessment_findings.record_assessment(scanned)
     gone = msgspec.structs.replace(
         live.findings[0], identity=Identity("", "Pod", "q9zshop", "q9zgone"), control="C-0057"
@@ -152,17 +152,26 @@ def test_what_became_of_findings_names_nothing(scanned: Assessment) -> None:
     base = msgspec.structs.replace(
         live, name="q9zfolder/q9zbase.json", findings=known, unread=frozenset(), settings={"targets": "q9zfolder"}
     )
-    told = mark_changes(scanned, compare(base, live))
-    for whole in (pseudonymise(told, None), encrypt(told, KEY)):
-        found = whole.baseline
-        assert found is not None
-        assert all((found.new, found.resolved, found.unchanged, found.incomparable, found.accepted, found.warnings))
-        assert OURS.findall(repr(found)) == []
+    marked_scan = mark_changes(scanned, compare(base, live))
+    for whole in (pseudonymise(marked_scan, None), encrypt(marked_scan, KEY)):
+        comparison = whole.baseline
+        assert comparison is not None
+        assert all(
+            (
+                comparison.new,
+                comparison.resolved,
+                comparison.unchanged,
+                comparison.incomparable,
+                comparison.accepted,
+                comparison.warnings,
+            )
+        )
+        assert OURS.findall(repr(comparison)) == []
         for name in ("json", "pretty", "sarif"):
             assert OURS.findall(rendered(name, whole)) == []
 
 
-def test_attack_paths_are_left_out_and_priorities_stay(tmp_path: Path) -> None:
+def test_attack_paths_are_dropped_and_priorities_stay(tmp_path: Path) -> None:
     (tmp_path / "q9zfile.yaml").write_text(EXPOSED)
     extras = frozenset({Extra.ATTACK_PATHS})
     plain = scan(ScanRequest(ScanInput(paths=(str(tmp_path),), snapshot=True), needs=ReportNeeds(extras=extras)))
@@ -173,8 +182,10 @@ def test_attack_paths_are_left_out_and_priorities_stay(tmp_path: Path) -> None:
         assert whole.attacks is not None
         assert not whole.attacks.paths
         ids = {result.resource.id for result in whole.results}
-        assert {item.resource.id for item in whole.attacks.prioritised} <= ids
-        assert [item.score for item in whole.attacks.prioritised] == [item.score for item in plain.attacks.prioritised]
+        assert {priority.resource.id for priority in whole.attacks.prioritised} <= ids
+        assert [priority.score for priority in whole.attacks.prioritised] == [
+            priority.score for priority in plain.attacks.prioritised
+        ]
         for name in names():
             assert OURS.findall(rendered(name, whole)) == []
 
@@ -183,10 +194,10 @@ def test_verdicts_counts_and_scores_stay(scanned: Assessment) -> None:
     whole = pseudonymise(scanned, KEY)
     for field in ("counts", "score", "compliance", "coverage", "status", "frameworks", "files"):
         assert getattr(whole, field) == getattr(scanned, field)
-    assert [item.status for item in whole.controls] == [item.status for item in scanned.controls]
+    assert [result.status for result in whole.controls] == [result.status for result in scanned.controls]
     for before, after in zip(scanned.results, whole.results, strict=True):
-        assert {slug: item.status for slug, item in before.verdicts.items()} == {
-            slug: item.status for slug, item in after.verdicts.items()
+        assert {slug: result.status for slug, result in before.verdicts.items()} == {
+            slug: result.status for slug, result in after.verdicts.items()
         }
         for slug, verdict in before.verdicts.items():
             assert len(after.verdicts[slug].evidence) == len(verdict.evidence)
@@ -194,18 +205,20 @@ def test_verdicts_counts_and_scores_stay(scanned: Assessment) -> None:
     assert judge(whole, gates) == judge(scanned, gates)
 
 
-def test_the_same_name_is_the_same_pseudonym_everywhere(scanned: Assessment) -> None:
+def test_name_has_one_pseudonym_per_report(scanned: Assessment) -> None:
     document = json.loads(rendered("json", pseudonymise(scanned, KEY)))
-    assert {item["resourceID"] for item in document["resources"]} == {
-        item["resourceID"] for item in document["results"]
+    assert {result["resourceID"] for result in document["resources"]} == {
+        result["resourceID"] for result in document["results"]
     }
     namespaces = {
-        item["object"]["metadata"].get("namespace") for item in document["resources"] if "metadata" in item["object"]
+        result["object"]["metadata"].get("namespace")
+        for result in document["resources"]
+        if "metadata" in result["object"]
     }
     assert len(namespaces) == 1
 
 
-def test_pseudonyms_last_as_long_as_the_key(scanned: Assessment) -> None:
+def test_pseudonyms_depend_on_the_key(scanned: Assessment) -> None:
     def once(key: MasterKey | None) -> str:
         return rendered("sarif", pseudonymise(scanned, key))
 
@@ -214,7 +227,7 @@ def test_pseudonyms_last_as_long_as_the_key(scanned: Assessment) -> None:
     assert once(None) != once(None)
 
 
-def test_evidence_still_leads_into_the_object(scanned: Assessment) -> None:
+def test_evidence_paths_match_the_object(scanned: Assessment) -> None:
     whole = pseudonymise(scanned, KEY)
     places = [
         evidence
@@ -224,23 +237,23 @@ def test_evidence_still_leads_into_the_object(scanned: Assessment) -> None:
         if evidence.path == "spec.template.spec.containers[0].securityContext.privileged"
     ]
     assert places
-    assert {item.fix for item in places} == {"false"}
-    assert all(item.location is not None and item.location.region is not None for item in places)
+    assert {evidence.fix for evidence in places} == {"false"}
+    assert all(evidence.location is not None and evidence.location.region is not None for evidence in places)
 
 
-def test_what_is_encrypted_comes_back(scanned: Assessment) -> None:
+def test_encrypted_report_can_be_decrypted(scanned: Assessment) -> None:
     plain = json.loads(rendered("json", scanned))
     sealed = rendered("json", encrypt(scanned, KEY))
     opened = json.loads(decrypt(sealed.encode(), KEY))
     assert "encryptionMetadata" not in opened["metadata"]
     assert opened["summaryDetails"] == plain["summaryDetails"]
     assert _kept(opened["results"]) == _kept(plain["results"])
-    objects = {json.dumps(item["object"], sort_keys=True) for item in plain["resources"]}
-    assert {json.dumps(item["object"], sort_keys=True) for item in opened["resources"]} == objects
+    objects = {json.dumps(result["object"], sort_keys=True) for result in plain["resources"]}
+    assert {json.dumps(result["object"], sort_keys=True) for result in opened["resources"]} == objects
 
 
 def _kept(results: list[dict[str, Any]]) -> set[str]:
-    """Paths, messages and places; ids hold a hash of the file and are others."""
+    """Return paths, messages and places; ids contain a hash of the file and differ."""
     return {
         json.dumps(
             [
@@ -256,13 +269,13 @@ def _kept(results: list[dict[str, Any]]) -> set[str]:
     }
 
 
-def test_two_reports_have_nothing_in_common(scanned: Assessment) -> None:
+def test_encrypted_reports_share_no_tokens(scanned: Assessment) -> None:
     first, second = (set(re.findall(r"kk1e\d+z\w+", rendered("json", encrypt(scanned, KEY)))) for _ in range(2))
     assert first
     assert not first & second
 
 
-def test_another_key_opens_nothing(scanned: Assessment) -> None:
+def test_wrong_key_is_an_error(scanned: Assessment) -> None:
     sealed = rendered("json", encrypt(scanned, KEY)).encode()
     with pytest.raises(PrivacyError, match="does not open"):
         decrypt(sealed, MasterKey(words="another sentence that is long"))
@@ -274,7 +287,7 @@ def test_another_key_opens_nothing(scanned: Assessment) -> None:
         decrypt(changed, KEY)
 
 
-def test_a_key_of_bytes_opens_what_it_closed(scanned: Assessment) -> None:
+def test_key_of_bytes_decrypts_its_report(scanned: Assessment) -> None:
     key = MasterKey(raw=bytes(range(32)))
     opened = json.loads(decrypt(rendered("json", encrypt(scanned, key)).encode(), key))
     assert OURS.search(json.dumps(opened["resources"]))
@@ -295,7 +308,7 @@ def test_a_key_of_bytes_opens_what_it_closed(scanned: Assessment) -> None:
         ),
     ],
 )
-def test_what_is_no_encrypted_report(report: bytes, message: str) -> None:
+def test_malformed_encrypted_report_is_an_error(report: bytes, message: str) -> None:
     with pytest.raises(PrivacyError, match=message):
         decrypt(report, KEY)
 
@@ -308,19 +321,19 @@ def test_what_is_no_encrypted_report(report: bytes, message: str) -> None:
         ("a sentence that is long enough", "ab" * 32, "keep one"),
     ],
 )
-def test_keys_that_cannot_be_used(words: str | None, digits: str | None, message: str) -> None:
+def test_unusable_keys_are_errors(words: str | None, digits: str | None, message: str) -> None:
     with pytest.raises(PrivacyError, match=message):
         parse_master_key(words, digits)
 
 
-def test_no_key_and_none_shown() -> None:
+def test_missing_key_and_repr_of_a_key() -> None:
     assert parse_master_key(None, None) is None
     assert parse_master_key("", "") is None
     assert "sentence" not in repr(KEY)
 
 
 class _Marked:
-    """Shows what went through the cloak."""
+    """A pseudonymiser that marks all names it replaces."""
 
     def word(self, text: str) -> str:
         return f"<{text}>"
@@ -329,8 +342,8 @@ class _Marked:
         return f"<<{text}>>"
 
 
-def test_fields_numbers_and_words_of_the_api_stay(scanned: Assessment) -> None:
-    results = {item.resource.kind: item.resource for item in replace_names(scanned, _Marked()).results}
+def test_fields_numbers_and_api_values_stay(scanned: Assessment) -> None:
+    results = {result.resource.kind: result.resource for result in replace_names(scanned, _Marked()).results}
     web: Resource = results["Deployment"]
     assert web.name == "<q9zweb>"
     assert web.namespace == "<q9zshop>"
@@ -338,7 +351,7 @@ def test_fields_numbers_and_words_of_the_api_stay(scanned: Assessment) -> None:
     assert web.object["spec"]["replicas"] == 3
     container = web.object["spec"]["template"]["spec"]["containers"][0]
     assert container["securityContext"] == {"privileged": True, "capabilities": {"add": ["<SYS_ADMIN>"]}}
-    assert [item["value"] for item in container["env"]] == ["<XXXXXX>", "<XXXXXX>"]
+    assert [result["value"] for result in container["env"]] == ["<XXXXXX>", "<XXXXXX>"]
     assert results["<Q9zThing>"].api_version == "<q9zcorp.example>/v1"
     assert web.source is not None
     assert re.fullmatch(r"(/?<[^>]*>)*/<q9zfolder>/<q9zfile>\.yaml", web.source.path)

@@ -122,16 +122,16 @@ def read_configuration(path: str, *, named: bool) -> Configuration:
     """
     text = _read_text(path, named=named)
     lines = line_starts(text)
-    documents_ = [document for document in documents(text, lines, _LIMITS) if document is not None]
+    parsed = [document for document in documents(text, lines, _LIMITS) if document is not None]
     for problem in (
-        each for document in documents_ for each in ([document] if isinstance(document, Problem) else document.problems)
+        each for document in parsed for each in ([document] if isinstance(document, Problem) else document.problems)
     ):
         line = bisect_right(lines, problem.at)
         place = Position(line, problem.at - lines[line - 1] + 1)
         raise _make_error(path, problem.message.removesuffix(LAST_WINS), place)
-    if len(documents_) > 1:
+    if len(parsed) > 1:
         raise _make_error(path, "more than one document")
-    values = [document for document in documents_ if isinstance(document, Document) and document.value is not None]
+    values = [document for document in parsed if isinstance(document, Document) and document.value is not None]
     if not values:
         return Configuration(path, named, {})
     configuration = Configuration(path, named, values[0].value, values[0].source_map)

@@ -312,14 +312,14 @@ class _NameReplacer:
             )
         return known
 
-    def _object(self, object_: dict[str, Any], *, builtin: bool) -> dict[str, Any]:
-        replaced: dict[str, Any] = self._value(object_, "")
-        version = str(object_.get("apiVersion") or "")
+    def _object(self, document: dict[str, Any], *, builtin: bool) -> dict[str, Any]:
+        replaced: dict[str, Any] = self._value(document, "")
+        version = str(document.get("apiVersion") or "")
         group, slash, number = version.rpartition("/")
-        if "apiVersion" in object_:
+        if "apiVersion" in document:
             replaced["apiVersion"] = version if builtin else f"{self._pseudonymiser.word(group)}{slash}{number}"
-        if "kind" in object_:
-            replaced["kind"] = str(object_["kind"]) if builtin else self._pseudonymiser.word(str(object_["kind"]))
+        if "kind" in document:
+            replaced["kind"] = str(document["kind"]) if builtin else self._pseudonymiser.word(str(document["kind"]))
         return replaced
 
     def _value(self, value: Any, owner: str) -> Any:

@@ -1,4 +1,4 @@
-"""Generated documents: a change gives exactly the intended value, touches few lines, and is nothing when it is repeated."""
+"""Generated documents: a change gives exactly the intended value, edits few lines, and is idempotent."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ examples = settings(max_examples=80, deadline=None)
 
 
 def places(value: Any, path: Path = ()) -> list[Path]:
-    """The paths of all values in `value`."""
+    """Return the paths of all values."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [found for step, item in items for found in ((*path, step), *places(item, (*path, step)))]
+    return [paths for step, child in items for paths in ((*path, step), *places(child, (*path, step)))]
 
 
 def lines(text: str) -> list[str]:
@@ -32,13 +32,13 @@ def lines(text: str) -> list[str]:
 
 
 def difference(before: str, after: str) -> tuple[list[str], list[str]]:
-    """The lines that went, and those that came."""
-    told = list(difflib.ndiff(lines(before), lines(after)))
-    return [row[2:] for row in told if row[0] == "-"], [row[2:] for row in told if row[0] == "+"]
+    """Return the removed and the added lines."""
+    rows = list(difflib.ndiff(lines(before), lines(after)))
+    return [row[2:] for row in rows if row[0] == "-"], [row[2:] for row in rows if row[0] == "+"]
 
 
 def intended(value: Any, changes: list[Change]) -> Any:
-    """The value after its changes, by other means than the code's own: sets, then removals from the last."""
+    """Return the value after its changes, computed independently: sets, then removals from the last."""
     result = copy.deepcopy(value)
     for change in changes:
         if not change.removes:
@@ -62,7 +62,7 @@ def _set(value: Any, path: Path, new: Any) -> None:
 
 
 def fits(value: Any, path: Path) -> bool:
-    """Whether something can be set there: below a mapping, a list, or nothing."""
+    """Return True if a value can be set there: below a mapping, a list, or nothing."""
     for step in path:
         if value is None:
             return True
@@ -82,7 +82,7 @@ def written(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
 
 @st.composite
 def changed(draw: st.DrawFn) -> tuple[str, dict[str, Any], list[Change]]:
-    """A document, and changes of it of which none lies in another."""
+    """Draw a document and changes of it, none inside another."""
     text, value = draw(written())
     known = places(value)
     changes: list[Change] = []
@@ -108,27 +108,27 @@ def changed(draw: st.DrawFn) -> tuple[str, dict[str, Any], list[Change]]:
 
 @examples
 @given(written())
-def test_the_generator_writes_what_it_means(pair: tuple[str, dict[str, Any]]) -> None:
+def test_generated_text_has_its_value(pair: tuple[str, dict[str, Any]]) -> None:
     text, value = pair
-    (said,) = ParsedText(text).values
-    assert is_equal(said, value)
+    (parsed,) = ParsedText(text).values
+    assert is_equal(parsed, value)
 
 
 @examples
 @given(changed())
-def test_the_result_is_what_was_intended_and_nothing_else(case: tuple[str, dict[str, Any], list[Change]]) -> None:
+def test_result_is_exactly_the_intended_value(case: tuple[str, dict[str, Any], list[Change]]) -> None:
     text, value, changes = case
     made = edit(ParsedText(text), changes)
     event(f"refused {bool(made.refused)}")
     done = [change for number, change in enumerate(changes) if number not in made.refused]
-    (said,) = ParsedText(made.text).values
-    assert is_equal(said, intended(value, done)), made.text
+    (parsed,) = ParsedText(made.text).values
+    assert is_equal(parsed, intended(value, done)), made.text
     assert made.refused == {}, (text, changes)
 
 
 @examples
 @given(changed())
-def test_a_second_time_changes_nothing(case: tuple[str, dict[str, Any], list[Change]]) -> None:
+def test_edits_are_idempotent(case: tuple[str, dict[str, Any], list[Change]]) -> None:
     text, _, changes = case
     sets = [change for change in changes if not change.removes]
     assume(not any(isinstance(step, int) for change in changes for step in change.path) or len(sets) == len(changes))
@@ -143,12 +143,12 @@ def _or_absent(value: Any, path: Path) -> Any:
 
 @examples
 @given(st.data())
-def test_a_scalar_changes_in_its_own_line(data: st.DataObject) -> None:
-    text, value = data.draw(written())
+def test_scalar_changes_only_its_line(draw_from: st.DataObject) -> None:
+    text, value = draw_from.draw(written())
     old = [path for path in places(value) if not isinstance(value_at(value, path), dict | list)]
     assume(old)
-    path = data.draw(st.sampled_from(old))
-    new = data.draw(scalars)
+    path = draw_from.draw(st.sampled_from(old))
+    new = draw_from.draw(scalars)
     assume(not is_equal(new, value_at(value, path)))
     made = edit(ParsedText(text), [Change(0, path, new)])
     gone, come = difference(text, made.text)
@@ -161,22 +161,22 @@ def test_a_scalar_changes_in_its_own_line(data: st.DataObject) -> None:
 
 @examples
 @given(st.data())
-def test_a_new_key_leaves_every_line_but_its_own(data: st.DataObject) -> None:
-    text, value = data.draw(written())
+def test_new_key_adds_only_its_lines(draw_from: st.DataObject) -> None:
+    text, value = draw_from.draw(written())
     name = "fresh"
     homes = [path for path in ((), *places(value)) if isinstance(value_at(value, path), dict) and value_at(value, path)]
-    path = data.draw(st.sampled_from(homes))
-    made = edit(ParsedText(text), [Change(0, (*path, name), data.draw(st.booleans()))])
+    path = draw_from.draw(st.sampled_from(homes))
+    made = edit(ParsedText(text), [Change(0, (*path, name), draw_from.draw(st.booleans()))])
     gone, come = difference(text, made.text)
     assert made.refused == {}
     assert len(come) - len(gone) in {0, 1}
-    # Between brackets, or where the file ended without a line break, the line before changes too.
+    # In brackets, or at the end of a file without a line break, the line before changes too.
     assert len(gone) <= 1
 
 
 @examples
 @given(changed())
-def test_hunks_lead_from_one_text_to_the_other(case: tuple[str, dict[str, Any], list[Change]]) -> None:
+def test_hunks_convert_the_text(case: tuple[str, dict[str, Any], list[Change]]) -> None:
     text, _, changes = case
     made = edit(ParsedText(text), changes)
     old, new = [], []

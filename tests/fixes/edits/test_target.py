@@ -1,4 +1,4 @@
-"""Where a person would change a value: in the file itself, in values of a chart, in a base or a patch."""
+"""The place to edit for a value: in the file itself, in values of a chart, in a base or a patch."""
 
 from __future__ import annotations
 
@@ -44,33 +44,33 @@ FILES = {"values.yaml": VALUES, "patch.yaml": PATCH, "operations.yaml": OPERATIO
 
 
 def place(file: str, text: str, nth: int = 0) -> Location:
-    """The place of a text in a file."""
+    """Return the location of a text in a file."""
     lines = FILES[file].splitlines()
     number = [index for index, line in enumerate(lines) if text in line][nth]
     start = Position(number + 1, lines[number].index(text) + 1)
     return Location(file, Region(start, Position(start.line, start.column + len(text))))
 
 
-class Given:
-    """A trace that knows one place."""
+class FixedLocation:
+    """A source map with a single location."""
 
     def __init__(self, location: Location) -> None:
         self.location = location
 
-    def locate(self, document: Any, path: Path) -> Location:  # noqa: ARG002 - the signature of a trace
+    def locate(self, document: Any, path: Path) -> Location:  # noqa: ARG002 - the signature of a source map
         return self.location
 
 
 def made(kind: FileType, location: Location, spec: dict[str, Any]) -> Resource:
-    """An object that was rendered or built."""
-    source = Source("made", "/", kind, 0, origin=RenderOrigin("folder"), lazy_source_map=Given(location))
+    """Return an object that was rendered or built."""
+    source = Source("made", "/", kind, 0, origin=RenderOrigin("folder"), lazy_source_map=FixedLocation(location))
     return Resource({"apiVersion": "v1", "kind": "Pod", "spec": spec}, source)
 
 
 def templated(key: str, text: str, nth: int = 0) -> Location:
-    """A place in a template that took over a value."""
-    found = place("values.yaml", text, nth)
-    return Location("templates/pod.yaml", None, Setting(key, found.file, found.region))
+    """Return a location in a template that takes over a value."""
+    setting = place("values.yaml", text, nth)
+    return Location("templates/pod.yaml", None, Setting(key, setting.file, setting.region))
 
 
 def reading(name: str) -> ParsedText:
@@ -83,19 +83,19 @@ def reading(name: str) -> ParsedText:
         ("securityContext.privileged", "privileged: true", 0, "spec.c.privileged", "securityContext.privileged"),
         ("podSecurityContext", "podSecurityContext", 0, "spec.empty.runAsNonRoot", "podSecurityContext.runAsNonRoot"),
         ("securityContext", "securityContext", 0, "spec.c.capabilities.drop", "securityContext.capabilities.drop"),
-        # The key as a sub-chart knows it; its place says where it stands.
+        # The key as a subchart sees it; its region is in the values file.
         ("securityContext", "securityContext", 1, "spec.empty.runAsUser", "sub.securityContext.runAsUser"),
     ],
 )
-def test_values_of_a_chart(key: str, text: str, nth: int, path: str, target: str) -> None:
+def test_target_in_chart_values(key: str, text: str, nth: int, path: str, target: str) -> None:
     spec = {"c": {"privileged": True}, "empty": {}}
     resource = made(HELM, templated(key, text, nth), spec)
-    found = find_target(resource, parse_path(path), reading)
-    assert found == EditTarget("values.yaml", 0, parse_path(target))
-    assert edit(reading("values.yaml"), [Change(0, found.path, 1)]).refused == {}
+    setting_target = find_target(resource, parse_path(path), reading)
+    assert setting_target == EditTarget("values.yaml", 0, parse_path(target))
+    assert edit(reading("values.yaml"), [Change(0, setting_target.path, 1)]).refused == {}
 
 
-def test_a_patch_or_base() -> None:
+def test_target_in_a_patch_or_base() -> None:
     container = {"securityContext": {"privileged": True}}
     spec = {"template": {"spec": {"containers": [{}, container]}}}
     existing = made(KUSTOMIZE, place("patch.yaml", "privileged: true"), spec)
@@ -115,7 +115,7 @@ def test_a_patch_or_base() -> None:
     )
 
 
-def test_an_operation_of_a_json_patch() -> None:
+def test_target_in_a_json_patch() -> None:
     resource = made(KUSTOMIZE, place("operations.yaml", "value: true"), {"hostNetwork": True})
     assert find_target(resource, ("spec", "hostNetwork"), reading) == EditTarget("operations.yaml", 0, (0, "value"))
 
@@ -141,19 +141,19 @@ def test_an_operation_of_a_json_patch() -> None:
         (KUSTOMIZE, place("patch.yaml", "kind:"), "which does not say it as it is"),
     ],
 )
-def test_what_no_text_can_change(kind: FileType, location: Location, reason: str) -> None:
+def test_values_without_a_target_are_refused(kind: FileType, location: Location, reason: str) -> None:
     resource = made(kind, location, {"tag": "made:1.0"})
     with pytest.raises(EditRefusedError, match=reason):
         find_target(resource, ("spec", "tag"), reading)
 
 
-def test_an_item_of_a_list_in_a_file(tmp_path: Any) -> None:
+def test_target_of_an_item_of_a_list(tmp_path: Any) -> None:
     file = tmp_path / "list.yaml"
     file.write_text(
         "a: 1\n---\nkind: List\napiVersion: v1\nitems:\n- {apiVersion: v1, kind: Pod, metadata: {name: a}}\n"
     )
-    (pod,) = [item for item in read([str(file)]) if isinstance(item, Resource)]
-    found = find_target(pod, ("spec", "hostPID"), lambda _: ParsedText(file.read_text()))
-    assert found == EditTarget(str(file), 1, ("items", 0, "spec", "hostPID"))
+    (pod,) = [resource for resource in read([str(file)]) if isinstance(resource, Resource)]
+    target = find_target(pod, ("spec", "hostPID"), lambda _: ParsedText(file.read_text()))
+    assert target == EditTarget(str(file), 1, ("items", 0, "spec", "hostPID"))
     with pytest.raises(EditRefusedError, match="has changed since it was scanned"):
         find_target(pod, ("spec",), lambda _: ParsedText(file.read_text().replace("name: a", "name: b")))

@@ -1,4 +1,4 @@
-"""Edits of texts that people write: each shows the lines that change, and that all others stay byte for byte."""
+"""Edits of hand-written texts: the lines that change are listed, all others stay byte for byte."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from kubekeep.model.location import parse_path
 
 
 def made(text: str, *changes: tuple[Any, ...], is_json: bool = False, document: int = 0) -> EditResult:
-    """The outcome of changes, each a path and perhaps a value."""
-    asked = [Change(document, parse_path(path), *value) for path, *value in changes]
-    return edit(ParsedText(text, is_json=is_json), asked)
+    """Return the result of changes, each a path with an optional value."""
+    parsed_changes = [Change(document, parse_path(path), *value) for path, *value in changes]
+    return edit(ParsedText(text, is_json=is_json), parsed_changes)
 
 
 def after(text: str, *changes: tuple[Any, ...], is_json: bool = False, document: int = 0) -> str:
-    """The text after changes that all can be made."""
-    found = made(text, *changes, is_json=is_json, document=document)
-    assert found.refused == {}
-    return found.text
+    """Return the text after changes that are all possible."""
+    result = made(text, *changes, is_json=is_json, document=document)
+    assert result.refused == {}
+    return result.text
 
 
 POD = """\
@@ -47,12 +47,12 @@ spec:
 """
 
 
-def test_one_boolean_is_one_line() -> None:
+def test_boolean_changes_one_line() -> None:
     path = "spec.containers[0].securityContext.privileged"
     assert after(POD, (path, False)) == POD.replace("privileged: true", "privileged: false")
 
 
-def test_missing_keys_of_one_mapping_are_one_block_in_order() -> None:
+def test_missing_keys_of_a_mapping_are_one_sorted_block() -> None:
     base = "spec.containers[0].securityContext"
     changes = [
         (f"{base}.runAsNonRoot", True),
@@ -90,7 +90,7 @@ def test_missing_keys_of_one_mapping_are_one_block_in_order() -> None:
         (" !!map\n    c: 1", ": !!map\n    c: 1\n    b: true\n"),
     ],
 )
-def test_a_key_is_added_in_the_style_that_is_there(value: str, expected: str) -> None:
+def test_added_key_keeps_the_style(value: str, expected: str) -> None:
     text = f"a{value}\n" if value.startswith(":") else f"a:{value}\n"
     assert after(text, ("a.b", True)) == f"a{expected}"
 
@@ -121,13 +121,13 @@ def test_a_key_is_added_in_the_style_that_is_there(value: str, expected: str) ->
         ("? a\n: x", 1, None),
     ],
 )
-def test_a_scalar_is_replaced_as_it_was_written(old: str, new: Any, expected: str | None) -> None:
+def test_replaced_scalar_keeps_the_style(old: str, new: Any, expected: str | None) -> None:
     if expected == old:
         assert ParsedText(old).values == [{"a": new}], "nothing to do"
         return
-    found = made(old + "\n", ("a", new))
-    assert found.text == (expected or old) + "\n"
-    assert bool(found.refused) == (expected is None)
+    result = made(old + "\n", ("a", new))
+    assert result.text == (expected or old) + "\n"
+    assert bool(result.refused) == (expected is None)
 
 
 @pytest.mark.parametrize(
@@ -154,11 +154,11 @@ def test_a_scalar_is_replaced_as_it_was_written(old: str, new: Any, expected: st
         ("a:\n  b:\n    - c: 1\n      d:\n        - e\n  f: 1\n", "a.b", "a:\n  f: 1\n"),
     ],
 )
-def test_a_key_or_item_goes_with_its_line_and_comment(text: str, path: str, expected: str) -> None:
+def test_removed_key_or_item_includes_line_and_comment(text: str, path: str, expected: str) -> None:
     assert after(text, (path,)) == expected
 
 
-def test_line_breaks_of_windows_stay() -> None:
+def test_windows_line_breaks_stay() -> None:
     text = POD.replace("\n", "\r\n")
     changes = [
         ("spec.containers[1].securityContext.a", 1),
@@ -169,17 +169,17 @@ def test_line_breaks_of_windows_stay() -> None:
 
 
 @pytest.mark.parametrize("text", ["a: 1", "a:\n  b: 1", "a: {b: 1}"])
-def test_a_file_without_a_last_line_break_stays_so(text: str) -> None:
+def test_missing_final_line_break_stays(text: str) -> None:
     assert not after(text, ("z", 1)).endswith("\n")
 
 
-def test_the_right_document_is_changed() -> None:
+def test_addressed_document_is_changed() -> None:
     text = "# empty\n---\na: 1\n--- # second\na: 1\n...\n---\n- a: 1\n"
     assert after(text, ("a", 2), document=1) == text.replace("second\na: 1", "second\na: 2")
     assert after(text, ("[0].a", 2), document=2) == text.replace("- a: 1", "- a: 2")
 
 
-def test_a_document_that_cannot_be_read_is_left_alone_and_the_others_are_not() -> None:
+def test_unreadable_document_does_not_affect_others() -> None:
     text = "a: 1\n---\na: .nan\n---\na: 1\n"
     assert after(text, ("a", 2), document=2) == "a: 1\n---\na: .nan\n---\na: 2\n"
     assert made(text, ("a", 2), document=1).refused == {0: "its document cannot be read"}
@@ -205,14 +205,14 @@ SHARED = "a: &x\n  b: 1\nc: *x\nd:\n  <<: *x\n  e: 1\n"
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        # All who share it want the same: it changes where it stands.
+        # All users of the anchor change in the same way: it is edited in place.
         ([("a.z", 1), ("c.z", 1), ("d.z", 1)], "a: &x\n  b: 1\n  z: 1\nc: *x\nd:\n  <<: *x\n  e: 1\n"),
         ([("a.b", 2), ("c.b", 2), ("d.b", 2)], "a: &x\n  b: 2\nc: *x\nd:\n  <<: *x\n  e: 1\n"),
-        # Some do: they get values of their own.
+        # Only some users change: they get their own values.
         ([("c.z", 1)], "a: &x\n  b: 1\nc:\n  <<: *x\n  z: 1\nd:\n  <<: *x\n  e: 1\n"),
         ([("d.b", 2)], "a: &x\n  b: 1\nc: *x\nd:\n  <<: *x\n  e: 1\n  b: 2\n"),
         ([("c", 1)], "a: &x\n  b: 1\nc: 1\nd:\n  <<: *x\n  e: 1\n"),
-        # There is no way to say it.
+        # YAML has no syntax for it.
         ([("a.z", 1)], None),
         ([("a.z", 1), ("c.z", 2), ("d.z", 1)], None),
         ([("d.b",)], None),
@@ -220,16 +220,16 @@ SHARED = "a: &x\n  b: 1\nc: *x\nd:\n  <<: *x\n  e: 1\n"
         ([("a",)], None),
     ],
 )
-def test_what_is_shared(changes: list[tuple[Any, ...]], expected: str | None) -> None:
-    found = made(SHARED, *changes)
+def test_shared_collections(changes: list[tuple[Any, ...]], expected: str | None) -> None:
+    result = made(SHARED, *changes)
     if expected is None:
-        assert found.refused
-        assert "z" not in str(ParsedText(found.text).values[0]["a"])
+        assert result.refused
+        assert "z" not in str(ParsedText(result.text).values[0]["a"])
     else:
-        assert (found.text, found.refused) == (expected, {})
+        assert (result.text, result.refused) == (expected, {})
 
 
-def test_a_shared_scalar() -> None:
+def test_shared_scalar() -> None:
     text = "a: &x true\nb: *x\n"
     assert after(text, ("a", False), ("b", False)) == "a: &x false\nb: *x\n"
     assert after(text, ("b", False)) == "a: &x true\nb: false\n"
@@ -248,13 +248,15 @@ def test_a_shared_scalar() -> None:
         ([("z.c",)], {0: "there is nothing to remove"}),
     ],
 )
-def test_what_cannot_be_is_refused_and_the_rest_done(changes: list[tuple[Any, ...]], refused: dict[int, str]) -> None:
-    found = made("a: null\nb: text\nl: [1]\n", *changes, ("z2", 1))
-    assert found.refused == refused
-    assert found.text.endswith("z2: 1\n")
+def test_impossible_changes_are_refused_and_others_made(
+    changes: list[tuple[Any, ...]], refused: dict[int, str]
+) -> None:
+    result = made("a: null\nb: text\nl: [1]\n", *changes, ("z2", 1))
+    assert result.refused == refused
+    assert result.text.endswith("z2: 1\n")
 
 
-def test_many_changes_of_one_file_are_made_at_once() -> None:
+def test_many_changes_of_one_file() -> None:
     count = 3_000
     text = "".join(f"---\nspec:\n  a: true # {n}\n  l:\n  - x\n" for n in range(count))
     changes = [
@@ -262,9 +264,9 @@ def test_many_changes_of_one_file_are_made_at_once() -> None:
         for n in range(count)
         for rest in ((("spec", "a"), False), (("spec", "l", 1), "w"), (("spec", "l", 0),))
     ]
-    found = edit(ParsedText(text), changes)
-    assert found.refused == {}
-    assert found.text == "".join(f"---\nspec:\n  a: false # {n}\n  l:\n  - w\n" for n in range(count))
+    result = edit(ParsedText(text), changes)
+    assert result.refused == {}
+    assert result.text == "".join(f"---\nspec:\n  a: false # {n}\n  l:\n  - w\n" for n in range(count))
 
 
 def test_absent_is_no_value() -> None:
@@ -273,7 +275,7 @@ def test_absent_is_no_value() -> None:
     assert Change(0, ("a",)).value is ABSENT
 
 
-def test_lines_are_added_behind_what_is_removed() -> None:
+def test_lines_are_added_after_removed_ones() -> None:
     text = "a:\n  b:\n    - x\n    - y\n"
     assert after(text, ("a.b[1]",), ("a.c", 1)) == "a:\n  b:\n    - x\n  c: 1\n"
     assert after(text, ("a.b[1]",), ("a.b[2]", "z"), ("c", 1)) == "a:\n  b:\n    - x\n    - z\nc: 1\n"

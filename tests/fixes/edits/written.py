@@ -1,4 +1,4 @@
-"""Documents as people write them: values with every style of YAML that matters to an edit. Generates; never asserts."""
+"""Generator of hand-written documents: values in every style of YAML that matters to an edit. Never asserts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ mappings = st.dictionaries(keys, values, min_size=1, max_size=5)
 
 
 class Look(msgspec.Struct, frozen=True):
-    """How a document is written."""
+    """Style of a generated document."""
 
     step: int
     dash: int
@@ -60,7 +60,7 @@ looks = st.builds(
 
 
 def document(draw: st.DrawFn, value: dict[str, Any], look: Look) -> str:
-    """The text of `value`; collections and scalars are written in one style or another as they are drawn."""
+    """Return the text of a value; collections and scalars are written in drawn styles."""
     lines = _block(draw, value, 0, look)
     head = ["# about the file", ""] if look.comments else []
     tail = ["# the end"] if look.comments else []
@@ -71,40 +71,40 @@ def document(draw: st.DrawFn, value: dict[str, Any], look: Look) -> str:
 def _block(draw: st.DrawFn, value: Any, indent: int, look: Look) -> list[str]:
     pad = " " * indent
     lines: list[str] = []
-    items = value.items() if isinstance(value, dict) else [(None, item) for item in value]
-    for key, item in items:
+    items = value.items() if isinstance(value, dict) else [(None, child) for child in value]
+    for key, child in items:
         if look.comments and draw(st.integers(0, 3)) == 0:
             lines.append(f"{pad}# above")
         head = f"{pad}-" if key is None else f"{pad}{_key(draw, key, look)}:"
-        lines += _entry(draw, head, item, indent, look, is_item=key is None)
+        lines += _entry(draw, head, child, indent, look, is_item=key is None)
         if look.comments and draw(st.integers(0, 9)) == 0:
             lines.append("")
     return lines
 
 
-def _entry(draw: st.DrawFn, head: str, item: Any, indent: int, look: Look, *, is_item: bool) -> list[str]:
+def _entry(draw: st.DrawFn, head: str, child: Any, indent: int, look: Look, *, is_item: bool) -> list[str]:
     note = "  # beside" if look.comments and draw(st.integers(0, 3)) == 0 else ""
-    if not (isinstance(item, dict | list) and item):
-        if isinstance(item, str) and item.isalpha() and item.isascii() and draw(st.integers(0, 3)) == 0:
+    if not (isinstance(child, dict | list) and child):
+        if isinstance(child, str) and child.isalpha() and child.isascii() and draw(st.integers(0, 3)) == 0:
             inner = " " * (indent + look.step)
-            return [f"{head} |-", f"{inner}{item}"]
-        text = _scalar(draw, item, look)
+            return [f"{head} |-", f"{inner}{child}"]
+        text = _scalar(draw, child, look)
         return [f"{head}{' ' if text else ''}{text}{note}"]
     if draw(st.integers(0, 3)) == 0:
-        return [f"{head} {_flow(draw, item, look)}{note}"]
+        return [f"{head} {_flow(draw, child, look)}{note}"]
     if is_item and draw(st.booleans()):
-        first, *rest = _block(draw, item, indent + 2, look)
+        first, *rest = _block(draw, child, indent + 2, look)
         if not first.lstrip().startswith("#"):
             return [f"{head} {first.lstrip(' ')}", *rest]
-    away = look.dash if isinstance(item, list) and not is_item else look.step
-    return [f"{head}{note}", *_block(draw, item, indent + away, look)]
+    away = look.dash if isinstance(child, list) and not is_item else look.step
+    return [f"{head}{note}", *_block(draw, child, indent + away, look)]
 
 
 def _flow(draw: st.DrawFn, value: Any, look: Look) -> str:
     if isinstance(value, dict):
         return "{" + ", ".join(f"{_key(draw, k, look)}: {_flow(draw, v, look)}" for k, v in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(_flow(draw, item, look) for item in value) + "]"
+        return "[" + ", ".join(_flow(draw, child, look) for child in value) + "]"
     return _scalar(draw, value, look) or "null"
 
 

@@ -107,8 +107,8 @@ def _count_reached(resource: Resource, path: Path) -> int:
 
 
 def _check_equal(file: ParsedText, number: int, path: Path, value: Any, reason: str) -> None:
-    value_ = file.values[number]
-    if not (has_path(value_, path) and is_equal(value_at(value_, path), value)):
+    document = file.values[number]
+    if not (has_path(document, path) and is_equal(value_at(document, path), value)):
         raise EditRefusedError(reason)
 
 
