@@ -84,7 +84,7 @@ def test_pattern_matches_the_whole_value(pattern: str, value: str, expected: boo
 @settings(derandomize=True, deadline=None, database=None)
 def test_escaped_pattern_matches_its_text(text: str) -> None:
     assert matches(escape_pattern(text), text)
-    assert Patterns([escape_pattern(text), "zzz"]).matching(text)
+    assert Patterns([escape_pattern(text), "zzz"]).find_matching(text)
 
 
 WORDS = st.text("ab-.*|[]+?", max_size=6)
@@ -100,7 +100,7 @@ def test_pattern_set_matches_like_single_patterns(patterns: list[str], value: st
         except ValueError:
             continue
         usable.append(pattern)
-    matched = Patterns(usable).matching(value)
+    matched = Patterns(usable).find_matching(value)
     assert set(matched) == {pattern for pattern in usable if matches(pattern, value)}
     assert len(matched) == len(set(matched))
 

@@ -214,7 +214,7 @@ class _ExceptionApplier:
         for slug, verdict in failed.items():
             mine = [(exception, part) for exception, part in covering if slug in exception.scope.slugs]
             if mine:
-                changed[slug] = self._excepted(
+                changed[slug] = self._apply_to_verdict(
                     verdict,
                     mine,
                     resource,
@@ -241,7 +241,7 @@ class _ExceptionApplier:
                 ]
             yield from self._inline[key]
 
-    def _excepted(
+    def _apply_to_verdict(
         self,
         verdict: Verdict,
         covering: Sequence[tuple[_TrackedException, Part]],

@@ -275,7 +275,7 @@ class ResourceMatcher:
         for key, entries in near.keyed.items():
             for value in _list_values(key, candidate, self._folder):
                 if (key, value) not in self._matching:
-                    self._matching[key, value] = self._patterns[key].matching(value)
+                    self._matching[key, value] = self._patterns[key].find_matching(value)
                 for pattern in self._matching[key, value]:
                     yield from entries.get(pattern, ())
 

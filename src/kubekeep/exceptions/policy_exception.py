@@ -182,7 +182,7 @@ class Patterns:
         self._others = sorted(unique - self._plain - {EVERYTHING})
         self._sets: list[tuple[Any, list[str]]] | None = None
 
-    def matching(self, value: str) -> tuple[str, ...]:
+    def find_matching(self, value: str) -> tuple[str, ...]:
         """Return the patterns that match the whole of value."""
         if self._sets is None:
             chunks = (self._others[at : at + _CHUNK] for at in range(0, len(self._others), _CHUNK))

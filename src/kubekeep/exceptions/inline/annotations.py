@@ -100,7 +100,7 @@ class _MetadataExceptions:
             for prefix in PREFIXES:
                 key = f"{prefix}{CONTROLS}"
                 if key in annotations:
-                    yield self._skipped((*place, "annotations", key), annotations[key])
+                    yield self._parse_controls((*place, "annotations", key), annotations[key])
                 ignore = f"{prefix}{IGNORE}"
                 for field in _FIELDS:
                     if str(self._get_texts(place, field).get(ignore, "")).casefold() in _ON:
@@ -108,7 +108,7 @@ class _MetadataExceptions:
         for suspicious in self._suspicious:
             yield self._policy_exception(suspicious.at, flaw=suspicious.text)
 
-    def _skipped(self, at: Path, value: Any) -> PolicyException:
+    def _parse_controls(self, at: Path, value: Any) -> PolicyException:
         key = at[-1]
         names = [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else []
         option = next((name for name in names if _OPTION.search(name) or _DATE.search(name)), None)

@@ -61,13 +61,13 @@ def apply_suppressions(
         return list(results), ()
 
     @functools.cache
-    def control_of(name: str) -> Control | None:
+    def resolve_control(name: str) -> Control | None:
         try:
             return find_controls((name,), selection.library, selection.controls)[0]
         except UnknownNameError:
             return None
 
-    return apply_comments(results, files, source.path_of, control_of, now)
+    return apply_comments(results, files, source.path_of, resolve_control, now)
 
 
 def _list_files(results: Sequence[ResourceResult]) -> Iterator[tuple[str, Resource]]:
@@ -125,16 +125,16 @@ def apply_comments(
     results: Sequence[ResourceResult],
     files: Mapping[str, CommentedFile],
     path_of: PathOf,
-    control_of: Callable[[str], Control | None],
+    resolve_control: Callable[[str], Control | None],
     now: dt.datetime,
 ) -> tuple[list[ResourceResult], tuple[ExceptionUse, ...]]:
     """Return the results with comments applied, and the use of every comment, ordered by file and line.
 
-    files: by path. control_of: resolves a name in a comment. Evidence is covered at its own location, or at the
+    files: by path. resolve_control: resolves a name in a comment. Evidence is covered at its own location, or at the
     location of the value a template took it from. An exception that is set already stays; the comment counts as used.
     """
     comments = {
-        path: [_TrackedComment(file.file, comment, control_of, now) for comment in file.comments]
+        path: [_TrackedComment(file.file, comment, resolve_control, now) for comment in file.comments]
         for path, file in files.items()
         if file.comments
     }
@@ -161,9 +161,9 @@ class _TrackedComment:
     """A suppression comment with its controls and the findings it covers so far."""
 
     def __init__(
-        self, file: str, comment: SuppressionComment, control_of: Callable[[str], Control | None], now: dt.datetime
+        self, file: str, comment: SuppressionComment, resolve_control: Callable[[str], Control | None], now: dt.datetime
     ) -> None:
-        controls = {name: control_of(name) for name in comment.names}
+        controls = {name: resolve_control(name) for name in comment.names}
         self.comment = comment
         self.controls = {control.slug: control for control in controls.values() if control is not None}
         self.unknown = tuple(name for name, control in controls.items() if control is None)
