@@ -231,7 +231,7 @@ def _kube_apiserver_flags(layout: Layout, storage: int, port: int) -> list[str]:
         f"--proxy-client-cert-file={front_proxy.certificate}",
         f"--proxy-client-key-file={front_proxy.key}",
         "--profiling=false",
-        "--feature-gates=ListFromCacheSnapshot=false",  # what etcd has forgotten is forgotten at once
+        "--feature-gates=ListFromCacheSnapshot=false",  # compaction in etcd takes effect at once
     ]
 
 

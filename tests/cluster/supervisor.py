@@ -157,7 +157,7 @@ def main() -> int:
     layout = Layout(options.folder)
     os.umask(0o077)
     with layout.door.open("ab") as door, layout.pid.open("r+b") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)  # free but for those who look whether it is: who starts one is at the door
+        fcntl.flock(held, fcntl.LOCK_EX)  # blocks only for a process that checks the lock: starting needs the door
         if child := os.fork():  # the lock is the child's too, and stays
             held.truncate(0)
             held.write(str(child).encode())

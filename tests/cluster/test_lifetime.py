@@ -133,7 +133,7 @@ def test_programs_end_with_a_killed_supervisor(own_cluster: Cluster) -> None:
     os.kill(owner, signal.SIGKILL)
     eventually(lambda: not any(listening(address) for address in where))
     assert supervisor.pid(folder) is None
-    own_cluster.layout.clear()  # nobody else will
+    own_cluster.layout.clear()  # its own supervisor was killed
 
 
 def checkout(folder: Path) -> Path:

@@ -20,7 +20,7 @@ from tests.kube import connecting
 from tests.kube.faults import Exchange, Fault, Front, ReceivedRequest, always, each, front, page_of
 from tests.sources.cluster import objects
 
-SECRET_VALUE = "do-not-tell-this-value"  # noqa: S105 - of nobody
+SECRET_VALUE = "do-not-tell-this-value"  # noqa: S105 - a test value
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 PODS = frozenset({WORKLOAD})
 

@@ -124,7 +124,7 @@ def change(cluster: Cluster, dice: random.Random, where: str, living: list[dict[
     try:
         living += cluster.apply([resource_object])
     except Refused as refused:
-        assert refused.code == 422, refused  # noqa: PT017 - an owner that nobody may have
+        assert refused.code == 422, refused  # noqa: PT017 - an invalid owner
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -139,7 +139,7 @@ def test_system_documents(kubeadm: CollectedNode) -> None:
 
 
 def test_network_documents(kubeadm: CollectedNode) -> None:
-    assert data(kubeadm, "CNIInfo")["CNINames"] == ["flannel"], "what is chained to it sets up no network"
+    assert data(kubeadm, "CNIInfo")["CNINames"] == ["flannel"], "chained plugins set up no network"
     assert data(kubeadm, "KubeProxyInfo")["kubeConfigFile"]["path"] == "/var/lib/kube-proxy/kubeconfig.conf"
     assert of(kubeadm, "KubeProxyConfiguration")["metricsBindAddress"] == "0.0.0.0:10249"
 
