@@ -1,4 +1,4 @@
-"""Archives for tests, sound ones and such as no tool would write."""
+"""Archives for tests, valid ones and ones that no tool writes."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ POD = b"apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n"
 def entry(
     name: str, content: bytes = POD, kind: bytes = tarfile.REGTYPE, link: str = ""
 ) -> tuple[tarfile.TarInfo, bytes]:
-    """A member of a tar archive of any kind."""
+    """Return a member of a tar archive of any kind."""
     member = tarfile.TarInfo(name)
     member.type, member.linkname, member.size = kind, link, len(content)
     return member, content
 
 
 def tar(file: Path, *members: tuple[tarfile.TarInfo, bytes], mode: str = "", format: int = tarfile.PAX_FORMAT) -> Path:
-    """A tar archive of such members; `mode` is its compression."""
+    """Return a tar archive of members; `mode` is its compression."""
     with tarfile.open(file, f"w:{mode}", format=format) as archive:  # type: ignore[call-overload]
         for member, content in members:
             archive.addfile(member, io.BytesIO(content))
@@ -32,7 +32,7 @@ def tar(file: Path, *members: tuple[tarfile.TarInfo, bytes], mode: str = "", for
 
 
 def raw_tar(file: Path, *blocks: bytes) -> Path:
-    """A gzip of blocks as they are, with the end of a tar archive."""
+    """Return a gzip file of raw blocks and the end of a tar archive."""
     packer = zlib.compressobj(wbits=31)
     file.write_bytes(
         b"".join([*(packer.compress(block) for block in blocks), packer.compress(bytes(1024)), packer.flush()])
@@ -41,21 +41,21 @@ def raw_tar(file: Path, *blocks: bytes) -> Path:
 
 
 def header(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
-    """The header of a member that says to have `size` bytes."""
+    """Return the header of a member that declares `size` bytes."""
     member = tarfile.TarInfo(name)
     member.size, member.type = size, kind
     return member.tobuf(tarfile.GNU_FORMAT)
 
 
 def block(content: bytes) -> bytes:
-    """Content filled up to whole blocks."""
+    """Return content padded to whole blocks."""
     return content + bytes(-len(content) % 512)
 
 
 def pack_zip(
     file: Path, members: Iterable[tuple[zipfile.ZipInfo | str, bytes]], method: int = zipfile.ZIP_DEFLATED
 ) -> Path:
-    """A zip archive."""
+    """Return a zip archive."""
     with zipfile.ZipFile(file, "w", method) as archive:
         for name, content in members:
             archive.writestr(name, content)
@@ -63,14 +63,14 @@ def pack_zip(
 
 
 def zip_entry(name: str, mode: int = stat.S_IFREG) -> zipfile.ZipInfo:
-    """A member of a zip archive with the kind of file that Unix tools write there."""
+    """Return a member of a zip archive with a Unix file type."""
     info = zipfile.ZipInfo(name)
     info.create_system, info.external_attr, info.compress_type = 3, mode << 16, zipfile.ZIP_DEFLATED
     return info
 
 
 def overlapping_zip(file: Path, count: int) -> Path:
-    """`count` members that all have the same compressed bytes (D. Fifield, "A better zip bomb", 2019)."""
+    """Return a zip of `count` members that share their compressed bytes (D. Fifield, "A better zip bomb", 2019)."""
     packer = zlib.compressobj(wbits=-15)
     content = bytes(1 << 20)
     packed = packer.compress(content) + packer.flush()
@@ -86,7 +86,7 @@ def overlapping_zip(file: Path, count: int) -> Path:
 
 
 def patched(file: Path, old: bytes, new: bytes, count: int = -1) -> Path:
-    """The file with some bytes replaced; they must be there."""
+    """Return the file with bytes replaced; they must occur in it."""
     data = file.read_bytes()
     assert old in data
     file.write_bytes(data.replace(old, new, count))

@@ -1,4 +1,4 @@
-"""Archives as people pack them are read, whatever program packed them; hostile ones are in `test_hostile_archives.py`."""
+"""Archives of common tools are read; hostile ones are in `test_hostile_archives.py`."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ def run(*command: str | Path, cwd: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.tar", "a.tar.gz", "a.tgz", "a.tar.bz2", "a.tar.xz", "A.TXZ"])
-def test_what_tar_packs(tmp_path: Path, name: str) -> None:
+def test_archives_of_tar(tmp_path: Path, name: str) -> None:
     folder = write(tmp_path / "tree", FILES)
     run("tar", "--create", "--auto-compress", "--file", tmp_path / name.lower(), ".", cwd=folder)
     assert is_archive(name)
-    with unpacked(str(tmp_path / name.lower())) as found:
-        assert content(Path(found.folder)) == FILES
-        assert found.skipped == ()
+    with unpacked(str(tmp_path / name.lower())) as unpacked_archive:
+        assert content(Path(unpacked_archive.folder)) == FILES
+        assert unpacked_archive.skipped == ()
 
 
-def test_what_git_packs(tmp_path: Path) -> None:
+def test_archives_of_git(tmp_path: Path) -> None:
     folder = write(tmp_path / "tree", FILES)
     who = ("-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false")
     run("git", "init", "--quiet", cwd=folder)
@@ -57,8 +57,8 @@ def test_what_git_packs(tmp_path: Path) -> None:
     run("git", *who, "commit", "--quiet", "--message", "all", cwd=folder)
     for name in ("a.tar", "a.tgz", "a.zip"):
         run("git", "archive", "--prefix=app-1.0/", "--output", tmp_path / name, "HEAD", cwd=folder)
-        with unpacked(str(tmp_path / name)) as found:
-            assert content(Path(found.folder)) == {f"app-1.0/{path}": data for path, data in FILES.items()}
+        with unpacked(str(tmp_path / name)) as unpacked_archive:
+            assert content(Path(unpacked_archive.folder)) == {f"app-1.0/{path}": data for path, data in FILES.items()}
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -81,14 +81,14 @@ def test_packed_and_unpacked_is_the_same(tmp_path: Path, files: dict[str, bytes]
         pack_zip(file, files.items(), zipfile.ZIP_STORED if kind == "stored" else zipfile.ZIP_DEFLATED)
     else:
         tar(file, *(entry(name, data) for name, data in files.items()), mode=kind, format=format)
-    with unpacked(str(file)) as found:
-        assert content(Path(found.folder)) == files
+    with unpacked(str(file)) as unpacked_archive:
+        assert content(Path(unpacked_archive.folder)) == files
 
 
-def test_nobody_else_can_read_it_and_nothing_stays(tmp_path: Path) -> None:
+def test_folder_is_private_and_removed(tmp_path: Path) -> None:
     file = tar(tmp_path / "a.tar", entry("deploy/pod.yaml"), entry("./empty/", b"", tarfile.DIRTYPE))
-    with unpacked(str(file)) as found:
-        folder = Path(found.folder)
+    with unpacked(str(file)) as unpacked_archive:
+        folder = Path(unpacked_archive.folder)
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (folder, *folder.rglob("*"))}
         assert modes == {folder.name: 0o700, "deploy": 0o700, "empty": 0o700, "pod.yaml": 0o600}
     assert not folder.exists()
@@ -96,11 +96,11 @@ def test_nobody_else_can_read_it_and_nothing_stays(tmp_path: Path) -> None:
 
 def test_a_folder_may_be_named_again(tmp_path: Path) -> None:
     folder = entry("deploy/", b"", tarfile.DIRTYPE)
-    with unpacked(str(tar(tmp_path / "a.tar", entry("deploy/a.yaml"), folder, folder))) as found:
-        assert set(content(Path(found.folder))) == {"deploy/a.yaml"}
+    with unpacked(str(tar(tmp_path / "a.tar", entry("deploy/a.yaml"), folder, folder))) as unpacked_archive:
+        assert set(content(Path(unpacked_archive.folder))) == {"deploy/a.yaml"}
 
 
-def test_what_is_left_out_is_told(tmp_path: Path) -> None:
+def test_omitted_files_are_reported(tmp_path: Path) -> None:
     chart = tar(tmp_path / "b.tgz", entry("b/Chart.yaml"), mode="gz").read_bytes()
     files = {
         "big.yaml": b"a" * 2000,
@@ -111,12 +111,12 @@ def test_what_is_left_out_is_told(tmp_path: Path) -> None:
         "d": b"",
     }
     for file in (
-        tar(tmp_path / "a.tar", *(entry(*item) for item in files.items())),
+        tar(tmp_path / "a.tar", *(entry(*unread) for unread in files.items())),
         pack_zip(tmp_path / "a.zip", files.items()),
     ):
-        with unpacked(str(file), ArchiveLimits(file=1000)) as found:
-            assert set(content(Path(found.folder))) == {"in.zip", "b.tgz", "c.tgz", "d"}
-            assert found.skipped == (
+        with unpacked(str(file), ArchiveLimits(file=1000)) as unpacked_archive:
+            assert set(content(Path(unpacked_archive.folder))) == {"in.zip", "b.tgz", "c.tgz", "d"}
+            assert unpacked_archive.skipped == (
                 Unread(Location("big.yaml"), "larger than 1000 bytes: not read"),
                 Unread(Location("in.zip"), "an archive in an archive: not opened"),
                 Unread(Location("c.tgz"), "an archive in an archive: not opened"),
@@ -132,8 +132,8 @@ def test_several_compressed_streams_are_one(tmp_path: Path) -> None:
             for half in (plain[:700], plain[700:])
         ]
         (tmp_path / "a.tgz").write_bytes(b"".join(halves))
-        with unpacked(str(tmp_path / "a.tgz")) as found:
-            assert content(Path(found.folder)) == {"a.yaml": POD * 1000}
+        with unpacked(str(tmp_path / "a.tgz")) as unpacked_archive:
+            assert content(Path(unpacked_archive.folder)) == {"a.yaml": POD * 1000}
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
@@ -157,19 +157,19 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         ([], False),
     ],
 )
-def test_charts_are_told_apart(tmp_path: Path, names: list[str], expected: bool) -> None:  # noqa: FBT001
+def test_packed_charts_are_detected(tmp_path: Path, names: list[str], expected: bool) -> None:  # noqa: FBT001
     assert is_chart(str(tar(tmp_path / "a.tgz", *map(entry, names), mode="gz"))) is expected
     assert not is_chart(str(tar(tmp_path / "a.tar", *map(entry, names))))
 
 
-def test_what_helm_packs_is_a_chart(tmp_path: Path) -> None:
+def test_helm_package_is_a_chart(tmp_path: Path) -> None:
     run("helm", "create", "app", cwd=tmp_path)
     run("helm", "package", "app", cwd=tmp_path)
     assert is_chart(str(tmp_path / "app-0.1.0.tgz"))
 
 
 @pytest.mark.parametrize("data", [b"", b"\x1f\x8b", b"not an archive", b"\x1f\x8b\x08" + b"\xff" * 50])
-def test_what_is_no_archive_is_no_chart(tmp_path: Path, data: bytes) -> None:
+def test_other_files_are_no_charts(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "a.tgz").write_bytes(data)
     assert not is_chart(str(tmp_path / "a.tgz"))
     with pytest.raises(ArchiveError, match=r"^damaged|no archive"), unpacked(str(tmp_path / "a.tgz")):

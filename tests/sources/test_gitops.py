@@ -1,4 +1,4 @@
-"""Applications of Argo CD and Flux: what of the scanned repository they deploy, with which values from which lines."""
+"""Applications of Argo CD and Flux: deployed parts of the scanned repository, values and their lines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ import pytest
 
 from kubekeep.model.assessment import Unread
 from kubekeep.model.resource import Resource
-from kubekeep.sources.gitops.follow import Elsewhere, Follow, Found, Kind, ScannedRepository, follow, same_repository
+from kubekeep.sources.gitops.follow import (
+    Elsewhere,
+    Follow,
+    FollowResult,
+    Kind,
+    ScannedRepository,
+    follow,
+    same_repository,
+)
 from kubekeep.sources.manifests.read import read_file
 from kubekeep.sources.source import Root
 from kubekeep.sources.tree import DEFAULT_LIMITS
@@ -50,7 +58,7 @@ spec:
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository with a chart, a kustomization and a folder; beside it a file that nothing may name."""
+    """A repository with a chart, a kustomization and a folder, and a file outside of it."""
     (tmp_path / "outside.yaml").write_text("a: 1\n")
     root = tmp_path / "repo"
     for name in (
@@ -64,54 +72,54 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-def followed(here: Path, text: str, remote: str = REMOTE) -> list[Found]:
-    """What the applications of a file lead to."""
+def followed(here: Path, text: str, remote: str = REMOTE) -> list[FollowResult]:
+    """Return the results of the applications in a file."""
     (here / "app.yaml").write_text(text)
     return list(follow(_resources(), [ScannedRepository(str(here), remote)]))
 
 
 def _resources() -> Iterator[Resource]:
-    for item in read_file(Root("manifests", "app.yaml", "app.yaml", str(Path.cwd())), DEFAULT_LIMITS):
-        assert isinstance(item, Resource)
-        yield item
+    for result in read_file(Root("manifests", "app.yaml", "app.yaml", str(Path.cwd())), DEFAULT_LIMITS):
+        assert isinstance(result, Resource)
+        yield result
 
 
-def told(found: list[Found]) -> list[str]:
-    return [f"{item.location} {item.message}" for item in found if not isinstance(item, Follow)]
+def messages(results: list[FollowResult]) -> list[str]:
+    return [f"{result.location} {result.message}" for result in results if not isinstance(result, Follow)]
 
 
 def test_an_application_of_a_chart(here: Path) -> None:
-    (found,) = followed(here, APPLICATION)
-    assert isinstance(found, Follow)
-    assert (found.path, found.kind) == (str(here / "charts/shop"), Kind.CHART)
-    assert (found.release, found.namespace, found.by.name) == ("live", "prod", "shop")
-    assert found.value_files == (str(here / "charts/shop/values-prod.yaml"), str(here / "common.yaml"))
-    assert (found.set, found.set_string) == ((r"image.tag=1\,2",), ("id=7",))
-    assert found.set_file == (f"config={here / 'charts/shop/files/c.ini'}",)
-    (values,) = found.inline
+    (results,) = followed(here, APPLICATION)
+    assert isinstance(results, Follow)
+    assert (results.path, results.kind) == (str(here / "charts/shop"), Kind.CHART)
+    assert (results.release, results.namespace, results.by.name) == ("live", "prod", "shop")
+    assert results.value_files == (str(here / "charts/shop/values-prod.yaml"), str(here / "common.yaml"))
+    assert (results.set, results.set_string) == ((r"image.tag=1\,2",), ("id=7",))
+    assert results.set_file == (f"config={here / 'charts/shop/files/c.ini'}",)
+    (values,) = results.inline
     assert values.value == {"replicas": 3, "security": {"privileged": True}}
     assert str(values.locate(("security", "privileged"))) == "app.yaml:28"
 
 
 def test_values_in_a_text_keep_their_lines(here: Path) -> None:
     head = APPLICATION[: APPLICATION.index("      valuesObject")]
-    (found,) = followed(
+    (results,) = followed(
         here, f"{head}      values: |\n        # why\n        replicas: 3\n        a:\n          b: 1\n"
     )
-    assert isinstance(found, Follow)
-    (values,) = found.inline
+    assert isinstance(results, Follow)
+    (values,) = results.inline
     assert values.value == {"replicas": 3, "a": {"b": 1}}
     assert str(values.locate(("replicas",))) == "app.yaml:27"
     assert str(values.locate(("a", "b"))) == "app.yaml:29"
 
 
 @pytest.mark.parametrize("name", ["../../../outside.yaml", "missing.yaml", "https://x/y.yaml", "/../outside.yaml"])
-def test_values_files_that_are_not_in_the_repository_are_said(here: Path, name: str) -> None:
-    problem, found = followed(here, APPLICATION.replace("values-prod.yaml", name))
+def test_missing_values_files_are_reported(here: Path, name: str) -> None:
+    problem, results = followed(here, APPLICATION.replace("values-prod.yaml", name))
     assert isinstance(problem, Unread)
-    assert isinstance(found, Follow)
-    assert told([problem]) == [f"app.yaml:14 {name} is not a file of the scanned repository"]
-    assert found.value_files == (str(here / "common.yaml"),)
+    assert isinstance(results, Follow)
+    assert messages([problem]) == [f"app.yaml:14 {name} is not a file of the scanned repository"]
+    assert results.value_files == (str(here / "common.yaml"),)
 
 
 def test_several_sources_with_a_reference(here: Path) -> None:
@@ -138,34 +146,36 @@ spec:
     assert isinstance(plain, Follow)
     assert chart.value_files == (str(here / "common.yaml"),)
     assert chart.release == "a"
-    assert told([redis]) == ["app.yaml:13 the chart redis comes from https://charts.example"]
+    assert messages([redis]) == ["app.yaml:13 the chart redis comes from https://charts.example"]
     assert (plain.kind, plain.recurse) == (Kind.FOLDER, True)
 
 
 @pytest.mark.parametrize("path", ["../", "/etc", "nowhere", "charts/shop/Chart.yaml", "link"])
 def test_a_path_that_is_not_a_folder_of_the_repository(here: Path, path: str) -> None:
     (here / "link").symlink_to("..")
-    (found,) = followed(here, APPLICATION.replace("path: charts/shop", f"path: {path}"))
-    assert isinstance(found, Unread)
-    assert "there is no such folder in the scanned repository" in found.message
+    (results,) = followed(here, APPLICATION.replace("path: charts/shop", f"path: {path}"))
+    assert isinstance(results, Unread)
+    assert "there is no such folder in the scanned repository" in results.message
 
 
 def test_another_repository_is_elsewhere(here: Path) -> None:
-    (found,) = followed(here, APPLICATION.replace("git@git.example:team/shop", "https://u:secret@git.example/x/y"))
-    assert told([found]) == ["app.yaml:10 charts/shop of https://git.example/x/y is not in the scanned repository"]
+    (results,) = followed(here, APPLICATION.replace("git@git.example:team/shop", "https://u:secret@git.example/x/y"))
+    assert messages([results]) == [
+        "app.yaml:10 charts/shop of https://git.example/x/y is not in the scanned repository"
+    ]
 
 
 def test_without_a_known_remote_the_path_decides(here: Path) -> None:
-    (found,) = followed(here, APPLICATION, remote="")
-    assert isinstance(found, Follow)
+    (results,) = followed(here, APPLICATION, remote="")
+    assert isinstance(results, Follow)
 
 
-def test_changes_that_are_not_made_are_said(here: Path) -> None:
+def test_unsupported_changes_are_reported(here: Path) -> None:
     text = APPLICATION[: APPLICATION.index("    helm:")].replace("charts/shop", "overlays/prod")
-    problem, found = followed(here, text + "    kustomize:\n      namePrefix: x-\n")
-    assert told([problem]) == ["app.yaml:11 kustomize of this application: its changes are not made"]
-    assert isinstance(found, Follow)
-    assert found.kind is Kind.KUSTOMIZATION
+    problem, results = followed(here, text + "    kustomize:\n      namePrefix: x-\n")
+    assert messages([problem]) == ["app.yaml:11 kustomize of this application: its changes are not made"]
+    assert isinstance(results, Follow)
+    assert results.kind is Kind.KUSTOMIZATION
 
 
 FLUX = """\
@@ -214,7 +224,7 @@ spec:
 
 def test_flux(here: Path) -> None:
     unknown, release, changes, kustomization, redis = followed(here, FLUX)
-    assert told([unknown, changes, redis]) == [
+    assert messages([unknown, changes, redis]) == [
         "app.yaml:17 values that come from the cluster (valuesFrom) are not known",
         "app.yaml:30 postBuild of this Kustomization: its changes are not made",
         "app.yaml:39 redis of an unknown repository is not in the scanned repository",
@@ -228,9 +238,9 @@ def test_flux(here: Path) -> None:
 
 
 def test_flux_from_another_repository(here: Path) -> None:
-    found = followed(here, FLUX.replace("git.example/team/shop", "git.example/other"))
-    assert all(isinstance(item, Elsewhere) for item in found)
-    assert len(found) == 3
+    results = followed(here, FLUX.replace("git.example/team/shop", "git.example/other"))
+    assert all(isinstance(result, Elsewhere) for result in results)
+    assert len(results) == 3
 
 
 @pytest.mark.parametrize(
@@ -240,13 +250,13 @@ def test_flux_from_another_repository(here: Path) -> None:
 def test_applications_of_any_shape(here: Path, spec: str) -> None:
     head = "apiVersion: argoproj.io/v1alpha1\nkind: {}\nmetadata: {{name: a}}\nspec: {}\n"
     for kind in ("Application", "ApplicationSet"):
-        assert not any(isinstance(item, Follow) for item in followed(here, head.format(kind, spec)))
+        assert not any(isinstance(result, Follow) for result in followed(here, head.format(kind, spec)))
 
 
 @pytest.mark.parametrize("spec", ["{}", "[]", "{chart: {spec: {chart: 1, sourceRef: []}}}", "{chart: {spec: []}}"])
 def test_releases_of_any_shape(here: Path, spec: str) -> None:
     head = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: a}}\nspec: {}\n"
-    assert [type(item) for item in followed(here, head.format(spec))] == [Elsewhere]
+    assert [type(result) for result in followed(here, head.format(spec))] == [Elsewhere]
 
 
 @pytest.mark.parametrize(

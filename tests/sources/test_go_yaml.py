@@ -1,4 +1,4 @@
-"""The YAML reader against sigs.k8s.io/yaml, the parser of kubectl: same value or both refuse.
+"""The YAML reader compared with sigs.k8s.io/yaml, the parser of kubectl: same value or both reject.
 
 The Go program is built once into the user's cache.
 """
@@ -26,7 +26,7 @@ Ask = Callable[[list[str]], list[Any]]
 
 @pytest.fixture(scope="module")
 def ask() -> Ask:
-    """Asks the Go program what it makes of some documents: the value as JSON, or `_REFUSED`."""
+    """Run the Go program on documents: the value as JSON, or `_REFUSED`."""
     reference = program("yaml")
 
     def run(documents: list[str]) -> list[Any]:
@@ -41,12 +41,12 @@ def ask() -> Ask:
 
 
 def _go_json(text: str) -> Any:
-    """The JSON as Kubernetes decodes it: int64 where it fits, else float64."""
+    """Decode JSON as Kubernetes does: int64 where it fits, else float64."""
     return json.loads(text, parse_int=lambda digits: int(digits) if -(2**63) <= int(digits) < 2**63 else float(digits))
 
 
 def _typed(value: Any) -> str:
-    """The value so that 1, 1.0 and true differ; mappings without order."""
+    """Return a value in which 1, 1.0 and true differ, with mappings without order."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key!r}: {_typed(value[key])}" for key in sorted(value)) + "}"
     if isinstance(value, list):
@@ -55,10 +55,10 @@ def _typed(value: Any) -> str:
 
 
 def _ours(text: str) -> str:
-    found = list(yaml_text.documents(text, line_starts(text), Limits()))
-    if not found or found[0] is None:
+    actual = list(yaml_text.documents(text, line_starts(text), Limits()))
+    if not actual or actual[0] is None:
         return _typed(None)
-    return _typed(_REFUSED if isinstance(found[0], Problem) else found[0].value)
+    return _typed(_REFUSED if isinstance(actual[0], Problem) else actual[0].value)
 
 
 def _agree(ask: Ask, documents: list[str]) -> None:
@@ -222,11 +222,11 @@ def test_generated_scalars(ask: Ask, words: list[str]) -> None:
 
 
 def _flow(value: Any) -> str:
-    """The generated structure in flow style."""
+    """Format a generated structure in flow style."""
     if isinstance(value, list):
         return "[" + ", ".join(map(_flow, value)) + "]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{key}: {_flow(scalar)}" for key, scalar in value.items()) + "}"
     return str(value)
 
 

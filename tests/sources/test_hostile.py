@@ -1,4 +1,4 @@
-"""Input that is broken, endless or made to hurt: it is named with file and line, and the rest of the scan goes on."""
+"""Broken, endless or malicious input: reported with file and line, while the scan continues."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ POD = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {}\n"
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder whose last file is sound: it must be read whatever the others do."""
+    """A folder whose last file is valid: it must always be read."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "zz.yaml").write_text(POD.format("last"))
     return tmp_path
 
 
 def outcome(limits: Limits | None = None) -> list[str]:
-    """What the working folder gives: names of objects, and place and message of what was not read."""
-    found = [_shown(item) for item in (read(["."], limits=limits) if limits else read(["."]))]
-    assert found[-1] == "zz.yaml last"
-    return found[:-1]
+    """Return the names of objects, and location and message of each Unread, in the working folder."""
+    results = [_shown(result) for result in (read(["."], limits=limits) if limits else read(["."]))]
+    assert results[-1] == "zz.yaml last"
+    return results[:-1]
 
 
-def _shown(item: Resource | Unread) -> str:
-    if isinstance(item, Unread):
-        return f"{item.location} {item.message}"
-    assert item.source is not None
-    return f"{item.source.path} {item.name}"
+def _shown(result: Resource | Unread) -> str:
+    if isinstance(result, Unread):
+        return f"{result.location} {result.message}"
+    assert result.source is not None
+    return f"{result.source.path} {result.name}"
 
 
 def test_an_error_in_the_third_document(here: Path) -> None:
@@ -49,7 +49,7 @@ def test_an_error_in_the_third_document(here: Path) -> None:
     ]
 
 
-def test_an_error_of_meaning_costs_one_document(here: Path) -> None:
+def test_semantic_error_skips_one_document(here: Path) -> None:
     (here / "a.yaml").write_text(f"? [a]\n: b\n---\na: .nan\n---\na: !!int x\n---\na:\n- *b\n---\n{POD.format('five')}")
     assert outcome() == [
         "a.yaml:1 a mapping key must be text, not a list",
@@ -61,7 +61,7 @@ def test_an_error_of_meaning_costs_one_document(here: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.yaml", "a.json"])
-def test_duplicate_keys_are_said_and_the_last_value_holds(here: Path, name: str) -> None:
+def test_duplicate_keys_are_reported_and_last_value_is_used(here: Path, name: str) -> None:
     (here / name).write_text(
         '{"apiVersion": "v1", "kind": "Pod",\n"spec": {"a": [1], "b": 2,\n"a": 3},\n"spec": {"a": 1,\n"a": 2}}'
     )
@@ -75,18 +75,18 @@ def test_duplicate_keys_are_said_and_the_last_value_holds(here: Path, name: str)
     ]
 
 
-def test_duplicate_keys_in_foreign_documents_are_nobodys_business(here: Path) -> None:
+def test_duplicate_keys_in_other_documents_are_ignored(here: Path) -> None:
     (here / "a.yaml").write_text("a: 1\na: 2\n")
     assert outcome() == []
 
 
 def test_many_duplicate_keys_give_few_messages(here: Path) -> None:
     (here / "a.yaml").write_text(POD.format("a") + "a: 1\n" * 10_000)
-    found = outcome()
-    assert found[0] == "a.yaml a"
-    assert found[1] == "a.yaml:6 duplicate key 'a', first on line 5: the last value is assessed, as kubectl takes it"
-    assert found[-1] == "a.yaml:16 9989 more duplicate keys in this document"
-    assert len(found) == 12
+    results = outcome()
+    assert results[0] == "a.yaml a"
+    assert results[1] == "a.yaml:6 duplicate key 'a', first on line 5: the last value is assessed, as kubectl takes it"
+    assert results[-1] == "a.yaml:16 9989 more duplicate keys in this document"
+    assert len(results) == 12
 
 
 def _bomb(levels: int) -> str:
@@ -116,9 +116,9 @@ def test_cycles(here: Path, text: str) -> None:
 )
 def test_deep_nesting(here: Path, text: str) -> None:
     (here / "a.yaml").write_text(text)
-    (found,) = outcome()
+    (results,) = outcome()
     # The parser has a limit of its own, which it may meet first as it looks ahead.
-    assert found in (
+    assert results in (
         "a.yaml:1 nested deeper than 500 levels",
         "a.yaml:1 not YAML: while increasing flow level, exceeded maximum nesting depth",
     )
@@ -217,9 +217,9 @@ def test_values_are_limited(here: Path, name: str, text: str) -> None:
     (here / name).write_text(text)
     assert outcome(Limits(nodes=13)) == []
     assert outcome(Limits(nodes=12)) == []
-    (found,) = outcome(Limits(nodes=11))
-    assert found.startswith(f"{name}:")
-    assert found.endswith(" more than 11 values: the rest was not read")
+    (results,) = outcome(Limits(nodes=11))
+    assert results.startswith(f"{name}:")
+    assert results.endswith(" more than 11 values: the rest was not read")
 
 
 def test_values_are_limited_in_all_documents_together(here: Path) -> None:
@@ -248,7 +248,7 @@ def test_directives_are_limited(here: Path) -> None:
     assert outcome() == ["a.yaml:1001 more than 1000 %TAG directives: not read", "b.yaml b"]
 
 
-def test_what_merge_keys_add_is_limited(here: Path) -> None:
+def test_merge_keys_are_limited(here: Path) -> None:
     entries = ", ".join(f"k{number}: 1" for number in range(1_000))
     (here / "a.yaml").write_text("{<<: " * 450 + f"{{{entries}}}" + "}" * 450)
     assert outcome() == ["a.yaml:1 excessive merging: merge keys (<<) add more than 400000 entries"]
@@ -304,14 +304,14 @@ _MANIFEST = (
 def test_any_bytes_give_objects_or_problems(fresh: bytes, start: int, length: int, rest: bool) -> None:  # noqa: FBT001 - generated
     mutated = _MANIFEST[:start] + fresh + (_MANIFEST[start + length :] if rest else b"")
     for data in (fresh, mutated):
-        found = list(read(["-"], stdin=io.BytesIO(data), limits=Limits(depth=8, aliased=20, documents=5, nodes=60)))
-        for item in found:
-            location = item.location if isinstance(item, Unread) else item.locate(())
+        results = list(read(["-"], stdin=io.BytesIO(data), limits=Limits(depth=8, aliased=20, documents=5, nodes=60)))
+        for result in results:
+            location = result.location if isinstance(result, Unread) else result.locate(())
             assert location is not None
             assert location.region is not None
 
 
-def test_what_is_no_file(here: Path) -> None:
+def test_devices_and_pipes_are_rejected(here: Path) -> None:
     (here / "a.yaml").mkdir()
     (here / "b.yaml").symlink_to("missing")
     (here / "c.yaml").symlink_to("c.yaml")
@@ -323,7 +323,7 @@ def test_what_is_no_file(here: Path) -> None:
         "e.yaml symbolic link out of the scanned folder: not followed",
         "d.yaml not a regular file",
     ]
-    assert [_shown(item) for item in read(["d.yaml", "/dev/zero"])] == [
+    assert [_shown(result) for result in read(["d.yaml", "/dev/zero"])] == [
         "d.yaml not a regular file",
         "/dev/zero not a regular file",
     ]
@@ -346,7 +346,7 @@ def test_links(here: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
         "data symbolic link to a hidden folder: not followed",
         "mounted.yaml mounted",
     ]
-    assert [_shown(item) for item in read(["a/out.yaml"])] == ["a/out.yaml secret"]
+    assert [_shown(result) for result in read(["a/out.yaml"])] == ["a/out.yaml secret"]
 
 
 def test_names_that_are_not_text(here: Path) -> None:
@@ -354,7 +354,7 @@ def test_names_that_are_not_text(here: Path) -> None:
     (here / "b\n\x1b[31m.yaml").write_text(POD.format("b"))
     (here / "é.yaml").write_text(POD.format("c"))
     (here / "zz.yaml").rename(here / "\U0001f600zz.yaml")
-    assert [_shown(item) for item in read(["."])] == [
+    assert [_shown(result) for result in read(["."])] == [
         "a\\xff.yaml a",
         "b\\n\\x1b[31m.yaml b",
         "é.yaml c",

@@ -1,4 +1,4 @@
-"""Archives that are damaged or made to hurt: each is refused within the limits, in a sentence that names the member."""
+"""Damaged or malicious archives: each is rejected within the limits, with a message that names the member."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BOMB = re.compile(r"more than \d{7} bytes when unpacked")
 
 
 def refusal(file: Path, limits: ArchiveLimits = SMALL) -> str:
-    """Why the archive is refused, and not after having taken all memory or written outside."""
+    """Return the reason for rejecting an archive, and check memory and files outside of the folder."""
     before = set(file.parent.rglob("*"))
     tracemalloc.start()
     try:
@@ -86,13 +86,13 @@ def test_a_name_with_a_nul(tmp_path: Path) -> None:
         (b"V", "neither a file nor a folder"),
     ],
 )
-def test_what_is_no_file_in_a_tar(tmp_path: Path, kind: bytes, reason: str) -> None:
+def test_special_files_in_a_tar(tmp_path: Path, kind: bytes, reason: str) -> None:
     members = [entry("a", b"", kind, "/etc/passwd"), entry("a/b.yaml")]
     assert refusal(tar(tmp_path / "a.tar", *members)) == f"a: {reason}: only files and folders are unpacked"
 
 
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFSOCK])
-def test_what_is_no_file_in_a_zip(tmp_path: Path, kind: int) -> None:
+def test_special_files_in_a_zip(tmp_path: Path, kind: int) -> None:
     file = pack_zip(tmp_path / "a.zip", [(zip_entry("a", kind | 0o777), b"/etc/passwd"), (zip_entry("a/b.yaml"), POD)])
     assert refusal(file).startswith("a: ")
 
@@ -109,7 +109,7 @@ def test_what_is_no_file_in_a_zip(tmp_path: Path, kind: int) -> None:
         (("a/b.yaml", "a"), "a: is in the archive twice"),
     ],
 )
-def test_names_that_are_one(tmp_path: Path, names: tuple[str, str], reason: str) -> None:
+def test_equivalent_names_are_rejected(tmp_path: Path, names: tuple[str, str], reason: str) -> None:
     assert refusal(tar(tmp_path / "a.tar", *map(entry, names))) == reason
     with pytest.warns(UserWarning, match="Duplicate name") if names[0] == names[1] else contextlib.nullcontext():
         pack_zip(tmp_path / "a.zip", ((name, POD) for name in names))
@@ -118,7 +118,7 @@ def test_names_that_are_one(tmp_path: Path, names: tuple[str, str], reason: str)
 
 @pytest.mark.parametrize("mode", ["gz", "bz2", "xz"])
 def test_bombs(tmp_path: Path, mode: str) -> None:
-    """10 MiB of nothing in a few bytes; a file that is too large to be read has to be skipped through."""
+    """10 MiB of zeros in a few bytes; a file above the limit must be skipped."""
     file = tar(tmp_path / "a.tgz", *(entry(f"{number}.yaml", bytes(5 << 20)) for number in range(2)), mode=mode)
     assert file.stat().st_size < 1 << 17
     assert _BOMB.fullmatch(refusal(file))
@@ -185,7 +185,7 @@ def test_records_for_the_whole_archive(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", ["-512", "-1", "9" * 20, "9" * 4000])
 def test_sizes_that_make_no_sense(tmp_path: Path, size: str) -> None:
-    """A negative size once made tarfile read the same header for ever (CVE-2025-8194)."""
+    """A negative size made tarfile read the same header forever (CVE-2025-8194)."""
     record = f" size={size}\n"
     length = len(record) + len(str(len(record) + 4))
     records = f"{length}{record}".encode()
@@ -197,7 +197,7 @@ def test_sizes_that_make_no_sense(tmp_path: Path, size: str) -> None:
 
 
 def test_files_with_holes(tmp_path: Path) -> None:
-    """A map of holes makes a file of any size from nothing."""
+    """A sparse map declares a file of any size without content."""
     old = bytearray(header("a.yaml", 0, tarfile.GNUTYPE_SPARSE))
     old[483:495] = b"77777777777\0"
     old[148:156] = b"%06o\0 " % (256 + sum(old[:148]) + sum(old[156:512]))
@@ -234,7 +234,7 @@ def test_a_zip_cut_off_anywhere(tmp_path: Path) -> None:
 
 
 def test_damage_in_the_middle(tmp_path: Path) -> None:
-    """The library takes a broken header for the end, and what follows would never be looked at."""
+    """The library takes a broken header for the end, and would ignore everything after it."""
     file = tar(tmp_path / "a.tar", entry("a.yaml"), entry("b.yaml"), entry("c.yaml"))
     assert refusal(patched(file, b"b.yaml", b"B.yaml")) == "a.yaml: damaged or cut off after this member"
     file = tar(tmp_path / "b.tgz", entry("a.yaml"), mode="gz")
@@ -250,7 +250,7 @@ def test_more_behind_the_end(tmp_path: Path) -> None:
     assert refusal(file) == "more content after the end of the archive"
 
 
-def test_xz_that_asks_for_all_memory(tmp_path: Path) -> None:
+def test_xz_memory_is_limited(tmp_path: Path) -> None:
     data = bytearray(lzma.compress(block(b"a"), filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 20}]))
     # The block header: its size, flags, filter, size of properties, dictionary size; here 4 GiB - 1.
     assert data[12:16] == b"\x02\x00\x21\x01"
@@ -297,7 +297,7 @@ def test_a_zip_with_two_names_for_one_member(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("make", [tar, pack_zip])
 def test_any_bytes_changed(tmp_path: Path, make: Callable[..., Path]) -> None:
-    """Whatever is changed, the archive is read within the limits or refused; nothing else happens."""
+    """A changed archive is read within the limits or rejected."""
     file = tmp_path / "a"
     if make is tar:
         tar(file, entry("a" * 150, b"a" * 700), entry("b/c.yaml"), entry("b/", b"", tarfile.DIRTYPE))
@@ -310,8 +310,8 @@ def test_any_bytes_changed(tmp_path: Path, make: Callable[..., Path]) -> None:
             changed[rng.randrange(len(changed))] = rng.choice([0, 0x20, 0x2F, 0x2E, 0x80, 0xFF, rng.randrange(256)])
         file.write_bytes(changed)
         try:
-            with unpacked(str(file), SMALL) as found:
-                assert all(path.resolve().is_relative_to(found.folder) for path in Path(found.folder).rglob("*"))
+            with unpacked(str(file), SMALL) as result:
+                assert all(path.resolve().is_relative_to(result.folder) for path in Path(result.folder).rglob("*"))
         except ArchiveError:
             refused += 1
     assert refused > 100

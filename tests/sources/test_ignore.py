@@ -1,4 +1,4 @@
-"""What is ignored: as git ignores it, for whatever patterns, trees and files people and attackers write."""
+"""Ignore files compared with git, for generated and hostile patterns, trees and files."""
 
 from __future__ import annotations
 
@@ -52,15 +52,15 @@ def decided(patterns: Iterable[str], path: str, *, is_folder: bool = False) -> b
 
 
 def ignored_below(folder: Path, patterns: tuple[str, ...] = ()) -> set[str]:
-    """All paths below a folder that are ignored, asked for as a walk would."""
+    """Return all ignored paths below a folder, queried in the order of a walk."""
     ignores = Ignores(str(folder), patterns)
-    found = set()
+    ignored_paths = set()
     for path in sorted(folder.rglob("*")):
         if ".git" not in path.parts and path.name not in {*NAMES, ".gitignore"}:
             is_folder = path.is_dir() and not path.is_symlink()
             if ignores.ignored(str(path), is_folder=is_folder):
-                found.add(path.relative_to(folder).as_posix())
-    return found
+                ignored_paths.add(path.relative_to(folder).as_posix())
+    return ignored_paths
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +83,8 @@ def git(folder: Path, *arguments: str, input: str = "") -> str:
 
 def ignored_by_git(folder: Path) -> set[str]:
     paths = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if ".git" not in path.parts]
-    asked = "\0".join(path for path in paths if Path(path).name not in {*NAMES, ".gitignore"})
-    return set(git(folder, "check-ignore", "--no-index", "--stdin", "-z", input=asked).split("\0")) - {""}
+    queries = "\0".join(path for path in paths if Path(path).name not in {*NAMES, ".gitignore"})
+    return set(git(folder, "check-ignore", "--no-index", "--stdin", "-z", input=queries).split("\0")) - {""}
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -121,8 +121,8 @@ def test_names_that_are_no_unicode(tmp_path: Path) -> None:
     assert not ignores.ignored(str(tmp_path / "café.yaml"), is_folder=False)
 
 
-def test_who_is_stronger(tmp_path: Path) -> None:
-    """The command line before files, deeper folders before higher ones, ours before Kubescape's."""
+def test_precedence_of_patterns(tmp_path: Path) -> None:
+    """Precedence: command line before files, deeper folders before higher ones, ours before Kubescape's."""
     (tmp_path / "deploy" / "dev").mkdir(parents=True)
     for name in ("a.yaml", "deploy/a.yaml", "deploy/b.yaml", "deploy/c.yaml", "deploy/dev/a.yaml"):
         (tmp_path / name).touch()
@@ -148,7 +148,7 @@ def test_the_working_folder_and_no_ignore_files(tmp_path: Path, monkeypatch: pyt
     assert without.ignored("b.yaml", is_folder=False)
 
 
-def test_what_was_ignored_is_counted(tmp_path: Path) -> None:
+def test_ignored_files_are_counted(tmp_path: Path) -> None:
     for name in ("a.yaml", "vendor/b.yaml", "vendor/more/c.yaml", "d.yaml"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
@@ -173,7 +173,7 @@ def test_what_was_ignored_is_counted(tmp_path: Path) -> None:
         ("a" * (MOST_PATTERN + 1), "longer than 1024 characters"),
     ],
 )
-def test_what_means_nothing_is_told(tmp_path: Path, line: str, reason: str) -> None:
+def test_invalid_patterns_are_reported(tmp_path: Path, line: str, reason: str) -> None:
     (tmp_path / ".kubekeepignore").write_text(f"a.yaml\n{line}\n")
     ignores = Ignores(str(tmp_path))
     assert ignores.ignored(str(tmp_path / "a.yaml"), is_folder=False)
@@ -184,7 +184,7 @@ def test_what_means_nothing_is_told(tmp_path: Path, line: str, reason: str) -> N
     assert str(problem.location) == "--exclude-path"
 
 
-def test_many_bad_lines_are_told_in_short(tmp_path: Path) -> None:
+def test_many_invalid_lines_are_summarised(tmp_path: Path) -> None:
     (tmp_path / ".kubekeepignore").write_text("[\n" * 5000)
     ignores = Ignores(str(tmp_path))
     assert not ignores.ignored(str(tmp_path / "a"), is_folder=False)
@@ -192,7 +192,7 @@ def test_many_bad_lines_are_told_in_short(tmp_path: Path) -> None:
     assert ignores.problems[-1].message == "4990 more patterns that ignore nothing"
 
 
-def test_what_is_no_ignore_file_ignores_nothing(tmp_path: Path) -> None:
+def test_links_and_special_files_are_no_ignore_files(tmp_path: Path) -> None:
     (tmp_path / "list").write_text("*\n")
     for name in ("link", "dangling", "folder", "pipe", "large"):
         (tmp_path / name).mkdir()
@@ -240,6 +240,6 @@ def test_too_many_patterns(tmp_path: Path) -> None:
         ("**/" * 300 + "b", "a/" * 2000 + "c"),
     ],
 )
-def test_patterns_made_to_take_forever(pattern: str, path: str) -> None:
-    """Where matching tries again what a wildcard took, each of these takes longer than anybody lives."""
+def test_hostile_patterns_match_in_linear_time(pattern: str, path: str) -> None:
+    """With backtracking, each of these patterns takes years."""
     assert decided([pattern], path) is None

@@ -1,4 +1,4 @@
-"""A tree as people have it: what is read by whom, each object once, and what is left out."""
+"""A realistic tree: the reader of each object, and exclusions."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def shown(inputs: Inputs) -> list[str]:
-    """What was read, as `path name`, and what was not, as `place message`, sorted."""
+    """Return resources as `path name`, and Unreads as `location message`, sorted."""
     with inputs:
         return sorted(map(_shown, inputs))
 
 
-def _shown(item: Resource | Unread) -> str:
-    if isinstance(item, Unread):
-        return f"{item.location} {item.message}"
-    assert item.source is not None
-    return f"{item.source.path} {item.name}"
+def _shown(result: Resource | Unread) -> str:
+    if isinstance(result, Unread):
+        return f"{result.location} {result.message}"
+    assert result.source is not None
+    return f"{result.source.path} {result.name}"
 
 
 ALL = [
@@ -71,7 +71,7 @@ ALL = [
 ]
 
 
-def test_each_object_is_read_once_by_who_makes_it(tree: Path) -> None:
+def test_each_object_is_read_once_by_its_source(tree: Path) -> None:
     assert tree.is_dir()
     assert shown(read(["."])) == ALL
     assert shown(read([".", "chart", "base/kustomization.yaml", "plain/pod.yaml"])) == ALL
@@ -101,8 +101,8 @@ def test_a_component_that_needs_a_base_is_read_as_files(tree: Path) -> None:
 )
 def test_parts_and_patterns(tree: Path, name: str, expected: list[str]) -> None:
     assert tree.is_dir()
-    found = [entry for entry in shown(read([name])) if "patch.yaml" not in entry]
-    assert found == expected
+    results = [entry for entry in shown(read([name])) if "patch.yaml" not in entry]
+    assert results == expected
 
 
 def test_values_reach_charts(tree: Path) -> None:
@@ -112,7 +112,7 @@ def test_values_reach_charts(tree: Path) -> None:
     assert "chart/templates/pod.yaml api" in shown(read(["chart"], options=ReadOptions(helm=options)))
 
 
-def test_what_is_to_be_left_out_is_counted(tree: Path) -> None:
+def test_exclusions_are_counted(tree: Path) -> None:
     (tree / ".kubekeepignore").write_text("plain/\n!/chart\n")
     (tree / ".kubescapeignore").write_text("/chart/ci\n")
     options = ReadOptions(exclude=("/prod", "part"))
@@ -165,7 +165,9 @@ def test_a_repository_is_read_by_its_address(
         (note,) = inputs.notes
         assert note.startswith(f"file://{repository}: main ")
         places = [
-            inputs.path_of(item.source.path, item) for item in inputs if isinstance(item, Resource) and item.source
+            inputs.path_of(result.source.path, result)
+            for result in inputs
+            if isinstance(result, Resource) and result.source
         ]
         assert all(Path(place).exists() for place in places)
     assert not any(Path(place).exists() for place in places)
@@ -184,14 +186,14 @@ def test_a_repository_is_read_by_its_address(
         ("plain/notes.txt", []),
     ],
 )
-def test_what_a_change_touches(repository: Path, file: str, touched: list[str]) -> None:
+def test_changed_resources(repository: Path, file: str, touched: list[str]) -> None:
     path = repository / file
     path.write_text(path.read_text() + "# changed\n" if path.exists() else POD.format("new"))
     options = ReadOptions(changed_since="HEAD", access=Access(environment=ENVIRONMENT))
     inputs = read(["."], options=options)
-    found = [item for item in inputs if isinstance(item, Resource)]
-    assert len(found) >= len(ALL), "what did not change is known all the same"
-    assert sorted(item.name for item in found if inputs.is_touched(item)) == touched
+    results = [result for result in inputs if isinstance(result, Resource)]
+    assert len(results) >= len(ALL), "what did not change is known all the same"
+    assert sorted(result.name for result in results if inputs.is_touched(result)) == touched
 
 
 APPLICATION = """\
@@ -217,20 +219,20 @@ def test_a_chart_is_rendered_as_its_applications_deploy_it(tree: Path) -> None:
     for name in ("blue", "green"):
         (tree / "apps" / f"{name}.yaml").write_text(APPLICATION.format(name=name, path="chart"))
     with read(["."]) as inputs:
-        found = [item for item in inputs if isinstance(item, Resource)]
-    chart = [item for item in found if item.source and item.source.path == "chart/templates/pod.yaml"]
-    assert [item.name for item in chart] == ["blue", "green"], "its own values are nobody's"
-    assert len({item.id for item in found}) == len(found)
-    for item in chart:
-        place = item.locate(("metadata", "name"))
+        results = [result for result in inputs if isinstance(result, Resource)]
+    chart = [result for result in results if result.source and result.source.path == "chart/templates/pod.yaml"]
+    assert [result.name for result in chart] == ["blue", "green"], "its own values are nobody's"
+    assert len({result.id for result in results}) == len(results)
+    for result in chart:
+        place = result.locate(("metadata", "name"))
         assert place is not None
         assert place.setting is not None
         assert (place.file, place.setting.key, str(place.setting)) == (
             "chart/templates/pod.yaml",
             "name",
-            f"apps/{item.name}.yaml:12 name",
+            f"apps/{result.name}.yaml:12 name",
         )
-    assert sorted(item.name for item in found if item.source and item.source.path.startswith("apps")) == [
+    assert sorted(result.name for result in results if result.source and result.source.path.startswith("apps")) == [
         "blue",
         "green",
     ]
@@ -257,14 +259,16 @@ def test_values_files_of_an_application_are_named_as_its_chart_is(
         "archive": (str(bundle), f"{bundle}/"),
     }[form]
     with read([name], options=ReadOptions(access=Access(environment=ENVIRONMENT))) as inputs:
-        found = [item for item in inputs if isinstance(item, Resource) and item.source and item.source.origin]
-        (chart,) = (item for item in found if item.name == "blue")
+        results = [
+            result for result in inputs if isinstance(result, Resource) and result.source and result.source.origin
+        ]
+        (chart,) = (result for result in results if result.name == "blue")
         place = chart.locate(("metadata", "name"))
     assert place is not None
     assert (place.file, str(place.setting)) == (f"{before}chart/templates/pod.yaml", f"{before}chart/blue.yaml:2 name")
 
 
-def test_what_an_application_deploys_is_read_though_nobody_named_it(repository: Path) -> None:
+def test_deployed_folders_are_read_without_being_named(repository: Path) -> None:
     git(repository, "remote", "add", "origin", "git@git.example.com:shop/deploy.git")
     (repository / "apps").mkdir()
     for name, path in (("a", "prod"), ("b", "plain"), ("c", "nowhere")):
@@ -274,9 +278,9 @@ def test_what_an_application_deploys_is_read_though_nobody_named_it(repository: 
     (repository / "apps" / "d.yaml").write_text(other)
     options = ReadOptions(access=Access(environment=ENVIRONMENT))
     inputs = read(["apps"], options=options)
-    found = shown(inputs)
-    assert [entry for entry in found if not entry.startswith("apps")] == ["plain/pod.yaml plain", "prod prod-base"]
-    assert any(entry.startswith("apps/c.yaml:8 nowhere of ") for entry in found)
+    results = shown(inputs)
+    assert [entry for entry in results if not entry.startswith("apps")] == ["plain/pod.yaml plain", "prod prod-base"]
+    assert any(entry.startswith("apps/c.yaml:8 nowhere of ") for entry in results)
     assert [note.partition(": ")[0] for note in inputs.notes] == ["apps/d.yaml:8"]
 
 
@@ -289,9 +293,9 @@ def test_terraform_modules_are_read(tree: Path) -> None:
         "      }\n    }\n  }\n}\n"
     )
     with read(["infra"]) as inputs:
-        (item,) = inputs
-    assert isinstance(item, Resource)
-    place = item.locate(("spec", "containers", 0, "securityContext", "privileged"))
+        (result,) = inputs
+    assert isinstance(result, Resource)
+    place = result.locate(("spec", "containers", 0, "securityContext", "privileged"))
     assert place is not None
     assert str(place) == "infra/main.tf:13"
     assert str(place.setting) == "infra/main.tf:2 var.privileged"

@@ -1,4 +1,4 @@
-"""What is read from files, folders and standard input, and what is said of the rest."""
+"""Manifests in files, folders and standard input, and the messages about other content."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def names(*paths: str) -> list[str]:
-    """What was read, as `path:document name`, and what was not, as `place message`."""
-    return [_shown(item) for item in read(paths)]
+    """Return resources as `path:document name`, and Unreads as `location message`."""
+    return [_shown(result) for result in read(paths)]
 
 
-def _shown(item: Resource | Unread) -> str:
-    if isinstance(item, Unread):
-        return f"{item.location} {item.message}"
-    assert item.source is not None
-    return f"{item.source.path}:{item.source.document} {item.name}"
+def _shown(result: Resource | Unread) -> str:
+    if isinstance(result, Unread):
+        return f"{result.location} {result.message}"
+    assert result.source is not None
+    return f"{result.source.path}:{result.source.document} {result.name}"
 
 
 def only(text: str, *, stdin: bool = True) -> Resource:
-    (found,) = read(["-"], stdin=io.BytesIO(text.encode()) if stdin else None)
-    assert isinstance(found, Resource), found
-    return found
+    (results,) = read(["-"], stdin=io.BytesIO(text.encode()) if stdin else None)
+    assert isinstance(results, Resource), results
+    return results
 
 
 def line(resource: Resource, *path: str | int) -> int:
@@ -66,7 +66,7 @@ def test_folders_are_walked_in_order(here: Path) -> None:
     assert names("deploy") == [f"deploy/{name}:0 {name}" for name in expected]
     assert names("deploy/") == names("deploy") == names("./deploy")
     manifests = read(["deploy"])
-    bases = {item.source.base for item in manifests if isinstance(item, Resource) and item.source}
+    bases = {result.source.base for result in manifests if isinstance(result, Resource) and result.source}
     assert bases == {str(here / "deploy")}
     assert manifests.files == 6
 
@@ -102,15 +102,15 @@ def test_standard_input() -> None:
     resource = only('{"apiVersion": "v1", "kind": "Pod"}')
     assert resource.source is not None
     assert resource.source.file_type is JSON
-    assert [_shown(item) for item in read(["-"])] == ["<stdin> there is no standard input"]
+    assert [_shown(result) for result in read(["-"])] == ["<stdin> there is no standard input"]
 
 
-def test_documents_are_counted_and_foreign_ones_are_silent(here: Path) -> None:
+def test_other_documents_are_counted_and_ignored(here: Path) -> None:
     (here / "a.yaml").write_text(
         f"# only a comment\n---\n{pod('a')}---\n---\nservices: {{}}\n---\n- 1\n---\n{pod('b')}...\n"
     )
     manifests = read(["a.yaml"])
-    assert [_shown(item) for item in manifests] == ["a.yaml:0 a", "a.yaml:4 b"]
+    assert [_shown(result) for result in manifests] == ["a.yaml:0 a", "a.yaml:4 b"]
     assert manifests.files == 1
 
 

@@ -1,4 +1,4 @@
-"""Patterns on the command line mean what a shell makes of them."""
+"""Path patterns on the command line compared with a shell."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def test_as_bash(here: Path, pattern: str) -> None:
     assert program
     script = f"shopt -s globstar nullglob; printf '%s\\n' {pattern}"
     environment = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
-    said = subprocess.run(
+    output = subprocess.run(
         [program, "-c", script], cwd=here, capture_output=True, text=True, env=environment, check=True
     )
-    expected = {os.path.normpath(path) for path in said.stdout.splitlines()}
+    expected = {os.path.normpath(path) for path in output.stdout.splitlines()}
     assert expected
     assert set(expand(pattern) or ()) == expected
 
@@ -93,7 +93,7 @@ def test_two_asterisks_at_the_end_are_the_folder(here: Path) -> None:
 
 
 def test_links_are_not_followed_by_two_asterisks(here: Path) -> None:
-    """Else a folder of links to itself would match more paths than there are atoms."""
+    """A folder of links to itself would match an exponential number of paths."""
     for number in range(20):
         (here / "deploy" / f"link{number}").symlink_to(".")
     assert expand("deploy/**/c.yaml") == ["deploy/dev/x/c.yaml"]

@@ -1,4 +1,4 @@
-"""URLs of one file, from real servers on the loopback address: with TLS, slow, endless, lying and circular ones."""
+"""Downloads from real servers on the loopback address: with TLS, slow, endless, lying and circular."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SECRET = "s3cr3t"  # noqa: S105 - looked for where it must not be
 
 
 class Server(http.server.BaseHTTPRequestHandler):
-    """Answers by path; what it was asked stands in `asked`."""
+    """Server with responses by path; requests are recorded in `asked`."""
 
     protocol_version = "HTTP/1.1"
     asked: ClassVar[list[http.server.BaseHTTPRequestHandler]] = []
@@ -172,7 +172,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 @pytest.fixture
 def tls(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A server with a certificate that this test's environment trusts."""
+    """A server with a certificate trusted in this test's environment."""
     assert server
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tests")])
@@ -206,32 +206,32 @@ def refusal(url: str, limits: RemoteLimits = PATIENT) -> str:
 
 
 def test_over_tls(tls: str, tmp_path: Path) -> None:
-    with fetch(f"{tls}/pod.yaml") as found:
-        path = Path(found.path)
+    with fetch(f"{tls}/pod.yaml") as fetched:
+        path = Path(fetched.path)
         assert path.read_bytes() == POD
         assert path.name == "pod.yaml"
-        assert (found.shown, found.notes) == (f"{tls}/pod.yaml", ())
+        assert (fetched.shown, fetched.notes) == (f"{tls}/pod.yaml", ())
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
         assert not path.is_relative_to(tmp_path)
     assert not path.parent.exists()
 
 
-def test_a_certificate_that_nobody_trusts(tls: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_untrusted_certificate(tls: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
     assert "certificate" in refusal(f"{tls}/pod.yaml").lower()
     assert Server.asked == []
 
 
-def test_without_tls_it_is_told(server: str) -> None:
-    with fetch(f"{server}/pod.yaml") as found:
-        assert found.notes == ("fetched without TLS: anybody on the way can have read or changed it",)
+def test_plain_http_is_reported(server: str) -> None:
+    with fetch(f"{server}/pod.yaml") as fetched:
+        assert fetched.notes == ("fetched without TLS: anybody on the way can have read or changed it",)
 
 
-def test_what_is_not_shown(server: str) -> None:
+def test_secrets_are_not_shown(server: str) -> None:
     address = server.removeprefix("http://")
     url = f"http://ann:{SECRET}@{address}/pod.yaml?token={SECRET}#{SECRET}"
-    with fetch(url) as found:
-        assert found.shown == f"{server}/pod.yaml"
+    with fetch(url) as fetched:
+        assert fetched.shown == f"{server}/pod.yaml"
     (asked,) = Server.asked
     assert asked.headers["Authorization"] == f"Basic {base64.b64encode(f'ann:{SECRET}'.encode()).decode()}"
     assert asked.path == f"/pod.yaml?token={SECRET}"
@@ -243,21 +243,21 @@ def test_passwords_and_cookies_go_nowhere_else(server: str, monkeypatch: pytest.
     address = server.removeprefix("http://")
     with serving() as other:
         monkeypatch.setattr(Server, "target", f"{other.replace('//', '//bob:x@')}/pod.yaml")
-        with fetch(f"http://ann:{SECRET}@{address}/to?a") as found:
-            assert Path(found.path).read_bytes() == POD
+        with fetch(f"http://ann:{SECRET}@{address}/to?a") as fetched:
+            assert Path(fetched.path).read_bytes() == POD
         first, second = Server.asked
         assert first.headers["Authorization"]
         assert second.headers["Authorization"] is None
         assert second.headers["Cookie"] is None
-    with fetch(f"http://ann:{SECRET}@{address}/chain?1") as found:
-        assert Path(found.path).read_bytes() == POD
+    with fetch(f"http://ann:{SECRET}@{address}/chain?1") as fetched:
+        assert Path(fetched.path).read_bytes() == POD
     assert Server.asked[-1].headers["Authorization"]
 
 
 def test_redirects(server: str) -> None:
-    with fetch(f"{server}/chain?5") as found:
-        assert Path(found.path).read_bytes() == POD
-        assert Path(found.path).name == "chain"
+    with fetch(f"{server}/chain?5") as fetched:
+        assert Path(fetched.path).read_bytes() == POD
+        assert Path(fetched.path).name == "chain"
     assert refusal(f"{server}/chain?6") == f"{server}/chain redirects more than 5 times"
 
 
@@ -277,7 +277,7 @@ def test_redirects(server: str) -> None:
         ("http://0.0.0.0:1/", "a redirect to 0.0.0.0, which is not followed"),
     ],
 )
-def test_where_no_redirect_leads(server: str, monkeypatch: pytest.MonkeyPatch, target: str, reason: str) -> None:
+def test_rejected_redirect_targets(server: str, monkeypatch: pytest.MonkeyPatch, target: str, reason: str) -> None:
     monkeypatch.setattr(Server, "target", target)
     assert refusal(f"{server}/to?{SECRET}").endswith(reason)
 
@@ -286,20 +286,20 @@ def test_from_tls_to_plain_text(tls: str, server: str, monkeypatch: pytest.Monke
     monkeypatch.setattr(Server, "target", f"{server}/pod.yaml?{SECRET}")
     assert refusal(f"{tls}/to") == f"{tls}/to redirects to {server}/pod.yaml, which is not followed"
     monkeypatch.setattr(Server, "target", f"{tls}/pod.yaml")
-    with fetch(f"{server}/to") as found:
-        assert Path(found.path).read_bytes() == POD
+    with fetch(f"{server}/to") as fetched:
+        assert Path(fetched.path).read_bytes() == POD
 
 
 @pytest.mark.parametrize("target", ["127.0.0.1", "localhost", "10.0.0.1", "[::1]", "192.168.1.1", "[fd12::1]"])
-def test_from_a_public_place_to_a_private_one(server: str, monkeypatch: pytest.MonkeyPatch, target: str) -> None:
-    """A proxy stands for the public place, as it answers for whatever host it is asked for."""
+def test_redirect_from_public_to_private_address(server: str, monkeypatch: pytest.MonkeyPatch, target: str) -> None:
+    """A proxy stands for a public server, because it answers for every host."""
     monkeypatch.setattr(Server, "do_GET", lambda self: self.reply(b"", 302, Location=f"http://{target}:1/"))
     monkeypatch.setenv("http_proxy", server)
     assert "a redirect to the private address " in refusal("http://manifests.example/pod.yaml")
 
 
-def test_a_name_of_a_private_place(server: str) -> None:
-    """What a name resolves to is judged when it is connected to, before anything is sent."""
+def test_redirect_to_name_of_private_address(server: str) -> None:
+    """The resolved address is checked when connected, before anything is sent."""
     url = f"http://127.1:{server.rpartition(':')[2]}/pod.yaml"
     with Connection("manifests.example", time.monotonic() + 20) as connection, httpx2.Client() as client:
         connection.begin("127.1", is_redirect=True)
@@ -336,7 +336,7 @@ def test_public_addresses(address: str) -> None:
         ("twogzips", " goes on after the end of what is compressed"),
     ],
 )
-def test_what_comes_instead_of_a_manifest(server: str, path: str, reason: str) -> None:
+def test_responses_without_a_manifest(server: str, path: str, reason: str) -> None:
     assert refusal(f"{server}/{path}") == f"{server}/{path}{reason}"
 
 
@@ -357,7 +357,7 @@ def test_a_server_that_never_finishes_the_handshake(server: str) -> None:
         assert refusal(url, SMALL) == f"{url} cannot be fetched: it takes longer than 1 seconds"
 
 
-def test_nobody_listens(server: str) -> None:
+def test_refused_connection(server: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     assert server
@@ -365,16 +365,16 @@ def test_nobody_listens(server: str) -> None:
 
 
 def test_more_than_was_announced_is_not_taken(server: str) -> None:
-    with fetch(f"{server}/beyond") as found:
-        assert Path(found.path).read_bytes() == POD
+    with fetch(f"{server}/beyond") as fetched:
+        assert Path(fetched.path).read_bytes() == POD
 
 
 def test_compression_of_the_transport(server: str) -> None:
-    with fetch(f"{server}/gzip") as found:
-        assert Path(found.path).read_bytes() == POD * 9
+    with fetch(f"{server}/gzip") as fetched:
+        assert Path(fetched.path).read_bytes() == POD * 9
     # The compression of a chart is its own, whatever the server takes it for.
-    with fetch(f"{server}/chart.tgz") as found:
-        assert zlib.decompress(Path(found.path).read_bytes(), 31) == bytes(100_000)
+    with fetch(f"{server}/chart.tgz") as fetched:
+        assert zlib.decompress(Path(fetched.path).read_bytes(), 31) == bytes(100_000)
 
 
 @pytest.mark.parametrize(
@@ -386,9 +386,9 @@ def test_compression_of_the_transport(server: str) -> None:
         ("pod.x/%2e%2e", "manifest"),
     ],
 )
-def test_names_on_our_side(server: str, path: str, name: str) -> None:
-    with fetch(f"{server}/{path}") as found:
-        assert Path(found.path).name == name
+def test_names_of_downloaded_files(server: str, path: str, name: str) -> None:
+    with fetch(f"{server}/{path}") as fetched:
+        assert Path(fetched.path).name == name
 
 
 @pytest.mark.parametrize(
@@ -400,18 +400,18 @@ def test_names_on_our_side(server: str, path: str, name: str) -> None:
         ("https://[::1", "this is no URL"),
     ],
 )
-def test_what_is_no_url(url: str, reason: str) -> None:
+def test_invalid_urls(url: str, reason: str) -> None:
     assert refusal(url) == reason
 
 
 def test_a_page_of_github_names_its_file(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Server, "do_GET", Server.get_page)
     monkeypatch.setenv("http_proxy", server)
-    told = refusal("http://github.com/owner/repo/blob/main/blob/pod.yaml")
-    assert told.endswith("itself, https://raw.githubusercontent.com/owner/repo/main/blob/pod.yaml")
+    output = refusal("http://github.com/owner/repo/blob/main/blob/pod.yaml")
+    assert output.endswith("itself, https://raw.githubusercontent.com/owner/repo/main/blob/pod.yaml")
 
 
-def test_what_is_a_url() -> None:
+def test_urls_are_detected() -> None:
     assert SOURCE.matches_address("https://a/b.yaml")
     assert SOURCE.matches_address("HTTP://a")
     assert not any(
@@ -419,7 +419,7 @@ def test_what_is_a_url() -> None:
     )
 
 
-def test_what_fetches_is_loaded_only_to_fetch() -> None:
+def test_http_client_is_imported_on_download() -> None:
     script = "import sys; import kubekeep.sources.remote.fetch; print('httpx2' in sys.modules)"
-    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-    assert said == "False\n"
+    output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert output == "False\n"

@@ -1,4 +1,4 @@
-"""Ending on signals: at once, but never between steps that belong together."""
+"""Exit on signals: immediately, but never between steps that belong together."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import textwrap
 
 
 def ended(script: str) -> subprocess.CompletedProcess[str]:
-    """What a process of its own says and how it ends."""
+    """Run a process, and return its output and exit code."""
     begin = "import os, signal, threading\nfrom kubekeep.sources.signals import ends_on_signals, held_signals\n"
     return subprocess.run(
         [sys.executable, "-c", begin + textwrap.dedent(script)], capture_output=True, text=True, check=False, timeout=60

@@ -1,8 +1,8 @@
-"""Patterns in gitignore's syntax, and which of them decides on a path. Reads no file.
+"""Matching of patterns in gitignore's syntax. Reads no file.
 
-Means what git means (gitignore(5), wildmatch.c), but `?` and classes stand for a character where git's stand for a byte.
-Patterns come from whoever wrote the scanned tree, so that matching one never takes longer than its length times that of
-the path: what a wildcard has taken is never tried again. The library pathspec needs minutes for `*a*a*a*a*a*a*a*a*b`.
+Follows git (gitignore(5), wildmatch.c), except that `?` and classes match a character instead of a byte. Patterns come
+from the scanned tree and may be hostile: the time of a match is bounded by the length of the pattern times the length of
+the path, because wildcards never backtrack. Libraries: see ADR 22.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import Final
 import msgspec
 
 MOST_PATTERN: Final = 1024
-"""Characters of a pattern: more than a path that anybody types."""
+"""Maximum number of characters of a pattern."""
 _GROUPS: Final = 100
-"""Patterns in one regular expression: enough to be fast, few enough for the array that a match allocates."""
+"""Patterns per regular expression: a balance between speed and the size of the array of groups."""
 
 _SEPARATOR: Final = "\0"
-"""Between the parts of a subject: no name has it."""
+"""Separator of the parts of a subject; occurs in no name."""
 _WITHIN: Final = r"[^/\0]*?"
-"""As little as possible of one name."""
+"""The shortest part of one name."""
 _FOLDERS: Final = r"(?:[^/\0]*/)*?"
-"""As few whole folders as possible."""
+"""The smallest number of whole folders."""
 _STAR: Final = object()
 _FOLDERS_STAR: Final = object()
 _EVERYTHING: Final = object()
@@ -47,16 +47,16 @@ _POSIX: Final = {
 
 
 class Pattern(msgspec.Struct, frozen=True):
-    """A pattern: the regular expression of the subjects that it matches, and whether it takes them back in (`!`)."""
+    """A pattern: the regular expression for its subjects, and whether it includes them again (`!`)."""
 
     expression: str
     again: bool
 
 
 def parse(line: str) -> Pattern | None:
-    """The pattern of a line without its line end; None for an empty line and a comment.
+    """Parse a line without its line end; return None for an empty line and a comment.
 
-    Raises ValueError, with a reason, for a pattern that git takes for one that matches nothing.
+    Raises ValueError, with a reason, for a pattern that matches nothing in git.
     """
     text = _trimmed(line)
     if not text or text.startswith("#"):
@@ -76,41 +76,41 @@ def parse(line: str) -> Pattern | None:
 
 
 class Rules:
-    """The patterns of one file or one command line; of those that match, the last one decides."""
+    """The patterns of one file or one command line; the last match decides."""
 
     def __init__(self, patterns: Sequence[Pattern]) -> None:
         strongest = patterns[::-1]
         self._parts = [_part(strongest[at : at + _GROUPS]) for at in range(0, len(strongest), _GROUPS)]
 
     def verdict(self, path: str, *, is_folder: bool) -> bool | None:
-        """Whether `path` is ignored; None if no pattern matches it. Its parts are separated by `/`."""
+        """Return True if `path` is ignored, False if it is included, None without a match; parts are separated by `/`."""
         name = path[path.rfind("/") + 1 :]
         subject = f"{'d' if is_folder else 'f'}{name}{_SEPARATOR}{path}"
         for expression, again in self._parts:
-            found = expression.match(subject)
-            if found and found.lastindex:
-                return not again[found.lastindex - 1]
+            match = expression.match(subject)
+            if match and match.lastindex:
+                return not again[match.lastindex - 1]
         return None
 
 
 def _part(patterns: Sequence[Pattern]) -> tuple[re.Pattern[str], list[bool]]:
-    """One regular expression for some patterns, the strongest first: the group that matched tells which it was."""
+    """Compile patterns into one regular expression, in descending precedence: the group of the match tells the pattern."""
     alternatives = "|".join(f"({pattern.expression})" for pattern in patterns)
     return re.compile(alternatives, re.DOTALL), [pattern.again for pattern in patterns]
 
 
 def _trimmed(line: str) -> str:
-    """Without spaces at the end, unless a backslash keeps one."""
+    """Remove trailing spaces, unless escaped by a backslash."""
     text = line.rstrip(" ")
     kept = len(text) - len(text.rstrip("\\"))
     return text + " " if kept % 2 and len(text) < len(line) else text
 
 
 def _expression(text: str, *, is_path: bool) -> str:
-    """The regular expression of a pattern without `!` and the slashes around it.
+    """Return the regular expression of a pattern without `!` and the slashes around it.
 
-    What follows a wildcard, up to the next one of its kind, is found as early as possible and never tried again: for
-    `*` that is the rest of a name, for `**/` all names up to the next `**/`, with the asterisks between them.
+    Text after a wildcard, up to the next one of its kind, is matched at its first occurrence without backtracking: for `*`
+    within a name, for `**/` over all names up to the next `**/`.
     """
     parts: list[str] = []
     in_folders = in_name = False
@@ -128,7 +128,7 @@ def _expression(text: str, *, is_path: bool) -> str:
             return "".join((*parts, ".*"))
         parts.append(f"(?>{_FOLDERS}")
         in_folders, in_name = True, False
-    # What ends the pattern must end the name as well, wherever it occurs before.
+    # The end of the pattern must match the end of the name.
     return "".join((*parts, r"(?=\0|\Z)", ")" * (in_name + in_folders)))
 
 
@@ -138,7 +138,7 @@ def _tokens(text: str, *, is_path: bool) -> Iterator[_Token]:
         char = text[at]
         if char == "*":
             end = at + len(text[at:]) - len(text[at:].lstrip("*"))
-            # Git compares what is before the first wildcard on its own, so that `**` starts a text there too.
+            # Git compares the literal prefix separately, so that `**` after it counts as a start.
             may_cross = is_path and end - at > 1 and (is_plain or text[at - 1] == "/")
             token, at = _stars(text, end, may_cross=may_cross)
         elif char == "[":
@@ -155,7 +155,7 @@ def _tokens(text: str, *, is_path: bool) -> Iterator[_Token]:
 
 
 def _stars(text: str, end: int, *, may_cross: bool) -> tuple[_Token, int]:
-    """The wildcard of some asterisks before `end`, and where to read on."""
+    """Return the wildcard of the asterisks before `end`, and the index after it."""
     if may_cross and end == len(text):
         return _EVERYTHING, end
     if may_cross and text[end] == "/":
@@ -164,36 +164,36 @@ def _stars(text: str, end: int, *, may_cross: bool) -> tuple[_Token, int]:
 
 
 def _bracket(text: str, start: int) -> tuple[str, int]:
-    """The regular expression of the class that starts at `start`, and where to read on."""
+    """Return the regular expression of the class at `start`, and the index after it."""
     at = start + 1
     negated = text[at : at + 1] in {"!", "^"}
     at += negated
-    items: list[str] = []
+    classes: list[str] = []
     before = ""
     first = at
     while text[at : at + 1] != "]" or at == first:
         if text.startswith("[:", at):
-            item, at = _posix(text, at)
+            posix, at = _posix(text, at)
             before = ""
-            items.append(item)
+            classes.append(posix)
             continue
         is_range = text[at : at + 1] == "-" and before and text[at + 1 : at + 2] not in {"", "]"}
         char, at = _member(text, at + bool(is_range))
         if is_range:
             if before <= char:
-                items.append(f"{re.escape(before)}-{re.escape(char)}")
+                classes.append(f"{re.escape(before)}-{re.escape(char)}")
             before = ""
         else:
-            items.append(re.escape(char))
+            classes.append(re.escape(char))
             before = char
-    members = "".join(items)
+    members = "".join(classes)
     if negated:
         return rf"[^/\0{members}]", at + 1
     return (rf"(?![/\0])[{members}]" if members else "(?!)"), at + 1
 
 
 def _member(text: str, at: int) -> tuple[str, int]:
-    """The character of a class at `at`, and where to read on."""
+    """Return the character of a class at `at`, and the index after it."""
     at += text[at : at + 1] == "\\"
     if at >= len(text):
         raise ValueError("its [ has no ]")
@@ -205,7 +205,7 @@ def _posix(text: str, start: int) -> tuple[str, int]:
     if end < 0:
         raise ValueError("its [ has no ]")
     if text[end - 1] != ":" or end - 1 < start + 2:
-        # As in wildmatch.c: no name of a class, so that the bracket stands for itself.
+        # As in wildmatch.c: not the name of a class, so the bracket is literal.
         return r"\[", start + 1
     name = text[start + 2 : end - 1]
     if name not in _POSIX:

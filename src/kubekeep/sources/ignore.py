@@ -1,7 +1,7 @@
-"""What a scan leaves out: `.kubescapeignore`, `.kubekeepignore` and the patterns of the command line.
+"""Exclusions of a scan: `.kubescapeignore`, `.kubekeepignore` and the patterns of the command line.
 
-Ignore files have gitignore's syntax and meaning, in the scanned folder and in every folder below it; Kubescape reads only
-the one at the top. What is below an ignored folder cannot be taken back in. Never follows a link, never lists a folder.
+Ignore files follow gitignore, in the scanned folder and in every folder below it (Kubescape reads only the top one).
+Content of an ignored folder cannot be included again. Never follows a link, never lists a folder.
 """
 
 # Paths stay the text that people typed, so os.path and not pathlib:
@@ -23,36 +23,36 @@ from kubekeep.model.paths import display_path, error_reason
 from kubekeep.sources.gitignore import Pattern, Rules, parse
 
 NAMES: Final = (".kubescapeignore", ".kubekeepignore")
-"""The ignore files of a folder; the later one is the stronger."""
+"""Ignore files of a folder, in order of precedence."""
 MOST_BYTES: Final = 1 << 20
-"""Of one ignore file."""
+"""Maximum size of an ignore file."""
 MOST_PATTERNS: Final = 10_000
-"""Of all ignore files of a scanned folder together."""
-_MOST_TOLD: Final = 10
-"""Bad lines of one ignore file that are told one by one."""
+"""Maximum number of patterns in all ignore files of a scanned folder."""
+_MOST_REPORTED: Final = 10
+"""Maximum number of invalid lines reported individually per ignore file."""
 _OPTION: Final = "--exclude-path"
 
 
 class Counts(msgspec.Struct):
-    """How many files were ignored, and how many folders with all that is in them."""
+    """Number of ignored files, and of ignored folders with their content."""
 
     files: int = 0
     folders: int = 0
 
 
 class _Layer(msgspec.Struct, frozen=True):
-    """The rules of one folder, and where a path continues below it."""
+    """The rules of one folder, and the index at which a relative path continues below it."""
 
     start: int
     rules: Rules
 
 
 class Ignores:
-    """What is ignored below one scanned folder.
+    """Exclusions below one scanned folder.
 
-    `root` is the folder as the user named it; `patterns` are those of the command line, relative to it and stronger
-    than every ignore file. Without `files`, ignore files are not read. `problems` are what could not be read or means
-    nothing, found so far: whoever takes them empties the list. `counts` is what was ignored so far.
+    root: the folder as named by the user. patterns: of the command line, relative to root, with precedence over all ignore
+    files. files: False to read no ignore files. problems: unreadable files and invalid patterns so far. counts: ignored
+    files and folders so far.
     """
 
     def __init__(self, root: str, patterns: Sequence[str] = (), *, files: bool = True) -> None:
@@ -64,15 +64,14 @@ class Ignores:
         self._left = MOST_PATTERNS
         own = self._parsed(Location(_OPTION), patterns, numbered=False)
         self._strongest = (_Layer(0, Rules(own)),) if own else ()
-        # The layers of each folder that was asked about, the strongest first; None for an ignored one.
+        # Layers by queried folder, in descending precedence; None for an ignored folder.
         self._folders: dict[str, tuple[_Layer, ...] | None] = {}
 
     def ignored(self, path: str, *, is_folder: bool) -> bool:
-        """Whether `path` is ignored, itself or with a folder above it.
+        """Return True if `path` or a folder above it is ignored.
 
-        `path` is that of the scanned folder, normalised, with names joined to it (no `./` before them), as a walk has
-        it; the scanned folder itself is never ignored. Cheap when folders are asked about before what is in them; each is counted once, a file every
-        time it is asked about.
+        path: the normalised path of the scanned folder joined with names, as in a walk; the folder itself is never ignored.
+        Query folders before their content. Every ignored folder is counted once, a file on every query.
         """
         relative = path[self._below :].replace(os.sep, "/")
         if is_folder:
@@ -80,12 +79,12 @@ class Ignores:
         layers = self._inside(_parent(relative))
         if layers is None:
             return True
-        found = _verdict(layers, relative, is_folder=False)
-        self.counts.files += found
-        return found
+        is_ignored = _verdict(layers, relative, is_folder=False)
+        self.counts.files += is_ignored
+        return is_ignored
 
     def _inside(self, folder: str) -> tuple[_Layer, ...] | None:
-        """The layers that hold for the entries of a folder; None if it is ignored."""
+        """Return the layers for the entries of a folder; None if it is ignored."""
         missing: list[str] = []
         while folder not in self._folders:
             missing.append(folder)
@@ -110,7 +109,7 @@ class Ignores:
         return (*above[:strongest], *own, *above[strongest:]) if own else above
 
     def _own(self, folder: str) -> tuple[_Layer, ...]:
-        """The layer of the ignore files of one folder, if it has some."""
+        """Return the layer of the ignore files of one folder, if any."""
         if not self._reads:
             return ()
         patterns: list[Pattern] = []
@@ -126,7 +125,7 @@ class Ignores:
         return (_Layer(start, Rules(patterns)),) if patterns else ()
 
     def _parsed(self, place: Location, lines: Iterable[str], *, numbered: bool) -> list[Pattern]:
-        found: list[Pattern] = []
+        accepted: list[Pattern] = []
         problems: list[Unread] = []
         for number, line in enumerate(lines, 1):
             at = _on_line(place, number) if numbered else place
@@ -141,18 +140,18 @@ class Ignores:
                 problems.append(Unread(at, f"more than {MOST_PATTERNS} patterns: the rest of them ignores nothing"))
                 break
             self._left -= numbered
-            found.append(pattern)
-        self.problems += problems[:_MOST_TOLD]
-        if len(problems) > _MOST_TOLD:
-            self.problems.append(Unread(place, f"{len(problems) - _MOST_TOLD} more patterns that ignore nothing"))
-        return found
+            accepted.append(pattern)
+        self.problems += problems[:_MOST_REPORTED]
+        if len(problems) > _MOST_REPORTED:
+            self.problems.append(Unread(place, f"{len(problems) - _MOST_REPORTED} more patterns that ignore nothing"))
+        return accepted
 
 
 def _verdict(layers: tuple[_Layer, ...], path: str, *, is_folder: bool) -> bool:
     for layer in layers:
-        found = layer.rules.verdict(path[layer.start :], is_folder=is_folder)
-        if found is not None:
-            return found
+        verdict = layer.rules.verdict(path[layer.start :], is_folder=is_folder)
+        if verdict is not None:
+            return verdict
     return False
 
 
@@ -170,16 +169,16 @@ def _on_line(place: Location, number: int) -> Location:
 
 
 def _content(file: str) -> str:
-    """The text of an ignore file; empty if there is none. Raises OSError for a link, and for what is no file."""
+    """Read an ignore file; empty if it does not exist. Raises OSError for links and files that are not regular."""
     try:
-        # The size of the file may change while it is read, so it is not asked for.
+        # The size is not queried, because it may change while the file is read.
         with _opened(file) as stream:
             data = stream.read(MOST_BYTES + 1)
     except FileNotFoundError:
         return ""
     if len(data) > MOST_BYTES:
         raise OSError(f"larger than {MOST_BYTES} bytes")
-    # As the names of files come: bytes that are no UTF-8 match themselves.
+    # As in file names: bytes that are no UTF-8 match themselves.
     return data.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
 
 

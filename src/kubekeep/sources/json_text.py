@@ -1,7 +1,7 @@
-"""JSON text as documents with the place of every node.
+"""JSON text as documents with a source map.
 
-The decoder of the standard library judges the syntax, then the pieces are walked for the places, and the native
-part puts them together. Takes several documents one after the other, as kubectl does. Never reads what is YAML only.
+The decoder of the standard library checks the syntax; tokens give the positions, and the native code builds the document.
+Reads several documents in sequence, as kubectl does. Never reads YAML.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _WORDS: Final = {"null": None, "true": True, "false": False}
 
 
 def documents(text: str, lines: array[int], limits: Limits) -> Iterator[Document | Problem | None]:
-    """The documents of a JSON text in order; after an error the rest of the text is not read."""
-    reader = _Reader(text, lines, limits)
+    """Yield the documents of a JSON text in order; after an error the rest is not read."""
+    reader = _JsonReader(text, lines, limits)
     at, number = reader.after_space(0), 0
     while at < len(text):
         try:
@@ -39,15 +39,15 @@ def documents(text: str, lines: array[int], limits: Limits) -> Iterator[Document
 
 
 class _TextError(Exception):
-    """A document that cannot be read, nor anything after it."""
+    """A document that cannot be read; nothing after it is read."""
 
     def __init__(self, message: str, at: int) -> None:
         super().__init__(message)
         self.problem = Problem(message, at)
 
 
-class _Reader:
-    """One text."""
+class _JsonReader:
+    """Reader of one text."""
 
     def __init__(self, text: str, lines: array[int], limits: Limits) -> None:
         self._text = text
@@ -57,12 +57,12 @@ class _Reader:
         self._decoder = json.JSONDecoder(parse_constant=_no_constant, parse_int=str, parse_float=str)
 
     def after_space(self, at: int) -> int:
-        """The index of the next token, or of the end."""
+        """Return the index of the next token, or of the end."""
         match = _SPACE.match(self._text, at)
         return match.end() if match else at
 
     def check(self, at: int, number: int) -> int:
-        """The end of the document that starts at `at`, if its syntax is right; `number` counts from 0."""
+        """Check the syntax of the document at `at` and return its end; `number` counts from 0."""
         if number >= self._limits.documents:
             raise _TextError(f"more than {self._limits.documents} documents: the rest was not read", at)
         try:
@@ -75,7 +75,7 @@ class _Reader:
             raise _TextError(f"nested deeper than {self._limits.depth} levels", at) from None
 
     def document(self, at: int, end: int) -> Document | None:
-        """The document between two indexes, whose syntax is right."""
+        """Return the document between two indexes, after its syntax was checked."""
         tree = Tree()
         depth = 0
         most = self._limits.nodes - self._nodes
@@ -95,15 +95,15 @@ class _Reader:
             if nodes > most:
                 raise _TextError(f"more than {self._limits.nodes} values: the rest was not read", match.start())
         self._nodes += len(tree)
-        found = tree.finish()
-        return None if found is None else finished(*found, self._lines)
+        parts = tree.finish()
+        return None if parts is None else finished(*parts, self._lines)
 
 
 def _scalar(piece: str, at: int) -> str | float | bool | None:
     if piece[0] == '"':
         if "\\" not in piece:
             return piece[1:-1]
-        # Half a surrogate pair is no character: encoding/json writes the replacement character.
+        # Half a surrogate pair becomes the replacement character, as in encoding/json.
         return _SURROGATE.sub("\ufffd", json.loads(piece))
     if piece in _WORDS:
         return _WORDS[piece]
@@ -116,7 +116,7 @@ def _scalar(piece: str, at: int) -> str | float | bool | None:
 
 
 class _ConstantError(ValueError):
-    """NaN or Infinity, which Python's decoder takes and JSON does not."""
+    """NaN or Infinity, accepted by the decoder of Python and invalid in JSON."""
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -1,6 +1,6 @@
-"""Kubernetes objects in the documents of a file: lists taken apart, everything else left alone.
+"""Kubernetes objects in the documents of a file; Lists are split into their items.
 
-Knows the shape of an object (`apiVersion`, `kind`), never the kinds.
+Checks `apiVersion` and `kind` only; knows no kinds.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Doubt(msgspec.Struct, frozen=True):
-    """Something that is nearly an object, and its path in the document."""
+    """An incomplete object, and its path in the document."""
 
     message: str
     path: Path
 
 
 def objects(document: Any) -> Iterator[Found | Doubt]:
-    """The objects of one document: none if it is not of Kubernetes, the items if it is a list.
+    """Yield the objects of a document: the items of a List, or the document itself.
 
-    A document is not of Kubernetes if it has neither `apiVersion` nor `kind`, or is a kustomization.
+    Yields nothing for a document with neither `apiVersion` nor `kind`, and for a kustomization.
     """
     yield from _objects(document, (), {})
 
@@ -42,20 +42,20 @@ def _objects(value: Any, path: Path, inherited: dict[str, str]) -> Iterator[Foun
         if path:
             yield Doubt("this item of a list is no object: it has neither apiVersion nor kind", path)
         return
-    given = {**inherited, **value}
-    version, kind = given.get("apiVersion"), given.get("kind")
+    complete = {**inherited, **value}
+    version, kind = complete.get("apiVersion"), complete.get("kind")
     if not (isinstance(version, str) and version and isinstance(kind, str) and kind):
         name = "kind" if isinstance(version, str) and version else "apiVersion"
-        what = f"its {name} is not text" if given.get(name) else f"it has no {name}"
+        what = f"its {name} is not text" if complete.get(name) else f"it has no {name}"
         yield Doubt(f"not a complete Kubernetes object: {what}", (*path, name if name in value else "kind"))
     elif _is_list(value, kind):
         yield from _items(value, version, kind, path)
     elif not version.startswith(_KUSTOMIZE):
-        yield Found(value if value.keys() >= inherited.keys() else given, path)
+        yield Found(value if value.keys() >= inherited.keys() else complete, path)
 
 
 def _is_list(value: dict[str, Any], kind: str) -> bool:
-    """Whether this is a list of objects: their metadata have no name, unlike an object of a kind called so."""
+    """Return True for a List of objects: it has no name in its metadata, unlike an object of a kind that ends with List."""
     if kind == "List":
         return True
     metadata = value.get("metadata")
@@ -70,7 +70,7 @@ def _items(value: dict[str, Any], version: str, kind: str, path: Path) -> Iterat
     if not isinstance(items, list):
         yield Doubt("the items of this list are not a list", (*path, "items"))
         return
-    # The API server leaves out what the list's own kind says: an item of a PodList is a Pod.
+    # The API server omits the kind of items: an item of a PodList is a Pod.
     inherited = {} if kind == "List" else {"apiVersion": version, "kind": kind.removesuffix("List")}
-    for index, item in enumerate(items):
-        yield from _objects(item, (*path, "items", index), inherited)
+    for index, entry in enumerate(items):
+        yield from _objects(entry, (*path, "items", index), inherited)

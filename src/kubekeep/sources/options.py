@@ -1,4 +1,4 @@
-"""How sources are read: what the user chose for charts, kustomizations and paths. Values only; reads nothing."""
+"""Options for reading sources: charts, kustomizations, paths and repositories. Values only; reads nothing."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import msgspec
 from kubekeep.model.location import SourceMap
 
 DEFAULT_RELEASE: Final = "release-name"
-"""What `helm template` calls a release that nobody named."""
+"""Name of a release without a name, as in `helm template`."""
 
 
 class InlineValues(msgspec.Struct, frozen=True):
-    """Values that stand in another document: the mapping, the file as it is shown to people, and its places there."""
+    """Values of a chart inside another document: the mapping, the displayed file, and their source map."""
 
     value: dict[str, Any]
     file: str
@@ -22,10 +22,10 @@ class InlineValues(msgspec.Struct, frozen=True):
 
 
 class ChartValues(msgspec.Struct, frozen=True):
-    """Values for charts, each as Helm's option of that name takes it; later ones win within an option.
+    """Values of charts by Helm option; later ones have precedence within an option.
 
-    Helm's order between them: files, then `set_json`, `set`, `set_string` and `set_file`; `inline` is a file more.
-    `names` is what people call files whose path they did not type.
+    Helm's order of options: files, then `set_json`, `set`, `set_string` and `set_file`; `inline` counts as further files.
+    names: display names of files by path.
     """
 
     files: tuple[str, ...] = ()
@@ -38,13 +38,12 @@ class ChartValues(msgspec.Struct, frozen=True):
 
 
 class HelmOptions(msgspec.Struct, frozen=True):
-    """How charts are rendered.
+    """Options for rendering charts.
 
-    `values` go to every chart; `per_chart` are values for one more, by the absolute path of its folder or archive,
-    and come before `values`. `kube_version` is the one that templates see (`v1.34.0`), empty for the renderer's own.
-    Without a `namespace` it is left to whoever installs the chart, and templates see Helm's `default`. An
-    `application` that says how a chart is deployed is named by its file and line; the values that it gives, `deployed`,
-    are weaker than all others.
+    values: for every chart. per_chart: further values by the absolute path of a chart's folder or archive, with lower
+    precedence than `values`. kube_version: version in templates (`v1.34.0`), empty for the default of the renderer.
+    namespace: empty to leave it to the installation; templates then see `default`. application: file and line of the
+    application that deploys the chart; its values, `deployed`, have the lowest precedence.
     """
 
     values: ChartValues = ChartValues()
@@ -65,11 +64,11 @@ TOKEN_VARIABLES: Final = (
     "AZURE_TOKEN",
     "BITBUCKET_TOKEN",
 )
-"""The names under which a face hands in tokens, and the hosts of one's own that two of them belong to."""
+"""Names of variables with tokens of Git hosts, and with the hosts of self-hosted servers."""
 
 
 class Access(msgspec.Struct, frozen=True):
-    """What this process may use to reach repositories: its environment, and tokens by the names of their variables."""
+    """Credentials for repositories: the environment of this process, and tokens by the names of their variables."""
 
     environment: Mapping[str, str] = {}
     tokens: Mapping[str, str] = {}
@@ -79,12 +78,11 @@ class Access(msgspec.Struct, frozen=True):
 
 
 class ReadOptions(msgspec.Struct, frozen=True):
-    """What the user chose for reading.
+    """Options for reading.
 
-    `exclude` are patterns in gitignore's syntax, relative to each scanned folder; without `ignore_files`,
-    `.kubekeepignore` and `.kubescapeignore` are not looked for. `kustomize_helm` lets kustomizations inflate charts.
-    `branch` is for repositories that are fetched, empty for their default. With `changed_since`, a Git revision,
-    only what changed since is judged; with `blame` each failing line is given its last commit.
+    exclude: patterns in gitignore's syntax, relative to each scanned folder. ignore_files: read `.kubekeepignore` and
+    `.kubescapeignore`. kustomize_helm: allow kustomizations to inflate charts. branch: of fetched repositories, empty for
+    the default. changed_since: a Git revision, to evaluate only changes since. blame: add the last commit of failed lines.
     """
 
     helm: HelmOptions = HelmOptions()

@@ -1,8 +1,8 @@
-"""Patterns for paths that the shell left as they are: quoted ones, and all of them on Windows. Reads no file.
+"""Path patterns that the shell did not expand: quoted patterns, and all patterns on Windows. Reads no file.
 
-They mean what they mean to a shell (bash with globstar), so that quoting changes nothing: `*`, `?` and `[...]` stay within
-one folder, `**` stands for any number of folders, and hidden names match only what starts with a dot. Kubescape looks
-for the last part of a pattern in all folders below. `**` follows no link.
+Follows bash with globstar: `*`, `?` and `[...]` match within one folder, `**` matches any number of folders, and hidden
+names match only patterns that begin with a dot. Kubescape instead matches the last part in all folders below. `**`
+follows no link.
 """
 
 # Paths stay the text that people typed, so os.path and not pathlib:
@@ -22,10 +22,10 @@ _FOLDERS: Final = "**"
 
 
 def expand(text: str) -> list[str] | None:
-    """The paths that `text` matches, sorted by their parts, empty if there is none; None if it is a path, no pattern.
+    """Return the paths that match a pattern, sorted by their parts; None if `text` is a path.
 
-    A path that exists is a path, whatever is in its name. A `**` at the end stands for the folder itself, as all that is
-    below a folder is scanned with it.
+    An existing path is never a pattern. A trailing `**` matches the folder itself, because folders are scanned with
+    everything below them.
     """
     if not _MAGIC.search(text) or os.path.lexists(text):
         return None
@@ -34,12 +34,12 @@ def expand(text: str) -> list[str] | None:
     parts = [part for part in _SEPARATORS.split(rest) if part]
     while len(parts) > 1 and parts[-1] == parts[-2] == _FOLDERS:
         parts.pop()
-    found = {os.path.normpath(path) for path in _matches(drive + (absolute[0] if absolute else ""), parts)}
-    return sorted(found, key=lambda path: path.split(os.sep))
+    matches = {os.path.normpath(path) for path in _matches(drive + (absolute[0] if absolute else ""), parts)}
+    return sorted(matches, key=lambda path: path.split(os.sep))
 
 
 def _matches(folder: str, parts: list[str]) -> Iterator[str]:
-    """The paths below `folder`, empty for the working folder, that match the parts of a pattern one by one."""
+    """Yield the paths below `folder` (empty for the working folder) that match the parts of a pattern."""
     folders = {folder}
     for part in parts[:-1]:
         folders = {path for above in folders for path in _step(above, part, os.path.isdir)}
@@ -47,22 +47,22 @@ def _matches(folder: str, parts: list[str]) -> Iterator[str]:
         yield from [above or os.curdir] if parts[-1] == _FOLDERS else _step(above, parts[-1], os.path.lexists)
 
 
-def _step(folder: str, part: str, is_wanted: Callable[[str], bool]) -> Iterator[str]:
+def _step(folder: str, part: str, accept: Callable[[str], bool]) -> Iterator[str]:
     if part == _FOLDERS:
         yield from _folders(folder)
     elif _MAGIC.search(part):
-        matches = re.compile(translate(part.replace("[^", "[!"))).match
+        matches_part = re.compile(translate(part.replace("[^", "[!"))).match
         hidden = part.startswith(".")
         for name in _names(folder):
             path = os.path.join(folder, name)
-            if matches(name) and (hidden or not name.startswith(".")) and is_wanted(path):
+            if matches_part(name) and (hidden or not name.startswith(".")) and accept(path):
                 yield path
-    elif is_wanted(path := os.path.join(folder, part)):
+    elif accept(path := os.path.join(folder, part)):
         yield path
 
 
 def _folders(folder: str) -> Iterator[str]:
-    """`folder` and all folders below it that are neither hidden nor links."""
+    """Yield `folder` and all folders below it, except hidden ones and links."""
     todo = [folder]
     while todo:
         above = todo.pop()
@@ -77,5 +77,5 @@ def _names(folder: str) -> list[str]:
     try:
         return os.listdir(folder or os.curdir)
     except (OSError, ValueError):
-        # As in a shell, what cannot be listed, or is no name at all, matches nothing; a pattern that matches nothing at all is told.
+        # As in a shell, an unreadable folder or invalid name matches nothing; patterns without a match are reported.
         return []

@@ -1,4 +1,4 @@
-"""Ending in order when the system asks for it, so that nothing stays behind. Never takes a signal from its owner."""
+"""Orderly exit on signals, so that temporary folders and child processes are removed. Keeps existing handlers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 _LOOK: Final = 0.5
-"""Seconds after which a waiting thread looks whether a signal has come."""
+"""Seconds between checks for a signal in a waiting thread."""
 
 
 class _State:
-    """Of the main thread, the only one that sees signals."""
+    """State of the main thread, the only one that receives signals."""
 
     held: bool = False
     came: int | None = None
@@ -28,9 +28,9 @@ _state: Final = _State()
 
 @contextlib.contextmanager
 def ends_on_signals() -> Iterator[None]:
-    """Let what ends a process by default raise SystemExit meanwhile: temporary folders go, children end.
+    """Raise SystemExit on signals that end a process by default, to remove temporary folders and children.
 
-    A handler that the process has is its own, and only the main thread can set one.
+    Existing handlers are kept; has no effect outside of the main thread.
     """
     names = ("SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
@@ -46,9 +46,9 @@ def ends_on_signals() -> Iterator[None]:
 
 @contextlib.contextmanager
 def held_signals() -> Iterator[None]:
-    """Let what `ends_on_signals` catches wait for the end of a few steps that belong together.
+    """Defer the exit of `ends_on_signals` to the end of a few steps that belong together.
 
-    A child that has just been started is known to nobody until somebody is bound to end it. For steps that never wait.
+    For steps that never wait, such as starting a child process and registering its end.
     """
     if threading.current_thread() is not threading.main_thread() or _state.held:
         yield
@@ -64,9 +64,9 @@ def held_signals() -> Iterator[None]:
 
 
 def awaited(future: Future[T]) -> T:
-    """The result of `future`.
+    """Wait for the result of `future`.
 
-    A signal that comes just before a thread begins to wait is not seen until the wait ends: so it is many short ones.
+    Waits in short intervals: a signal received just before a thread waits is only handled after the wait.
     """
     while not future.done():
         wait((future,), timeout=_LOOK)

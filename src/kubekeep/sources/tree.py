@@ -1,6 +1,6 @@
-"""Documents of a file, whatever they were written in: values, the marks of their places, and what is doubtful.
+"""Documents of a file of any syntax: values, source maps and problems.
 
-The native part puts the nodes together; this module never sees syntax.
+Documents are assembled by the native code; this module has no syntax.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from kubekeep.model.location import SourceMap
 
 MAXIMUM_BYTES: Final = 32 * 1024 * 1024
 LAST_WINS: Final = ": the last value is assessed, as kubectl takes it"
-"""How the message about a duplicate key ends."""
+"""End of the message about a duplicate key."""
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What a file may cost before the rest of it is refused.
+    """Limits of a file.
 
-    `bytes` of one file; `depth` of nested collections in one document; `aliased`, the nodes that aliases may add
-    to one file, and the entries that merge keys may (go-yaml allows about as many to a small document);
-    `documents` of one file; `nodes`, the keys and values of one file.
+    bytes: of the file. depth: of nested collections in a document. aliased: nodes added by aliases in a file, and entries
+    added by merge keys (similar to go-yaml for a small document). documents: of the file. nodes: keys and values of the
+    file.
     """
 
     bytes: int = MAXIMUM_BYTES
@@ -38,14 +38,14 @@ DEFAULT_LIMITS: Final = Limits()
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """Something of a file that could not be read, or that is read but doubtful, and the index where it stands."""
+    """An error or a warning in a file, and its index in the text."""
 
     message: str
     at: int
 
 
 class Document(msgspec.Struct, frozen=True):
-    """One document of a file: its value, the marks of that value, and what is doubtful about it."""
+    """One document of a file: its value, source map and warnings."""
 
     value: Any
     source_map: SourceMap
@@ -53,9 +53,9 @@ class Document(msgspec.Struct, frozen=True):
 
 
 def finished(value: Any, marks: bytes, duplicates: Sequence[tuple[str, int, int]], lines: array[int]) -> Document:
-    """The document of what the native part gives: the numbers of `Marks`, and each key said twice with its places.
+    """Build a document from the output of the native code: the numbers of the source map and the duplicate keys.
 
-    Its problems are in the order of the text, though they are met from the inside out.
+    Warnings are sorted by their position.
     """
     numbers = array("I")
     numbers.frombytes(marks)

@@ -1,7 +1,7 @@
-"""YAML text as documents with the place of every node.
+"""YAML text as documents with a source map.
 
-The native part reads: libyaml's events, kubectl's meaning of scalars, the mappings. Here are only its limits and
-the shape of what it gives. Never recursive, so no document can exhaust the stack.
+The native code parses: events of libyaml, scalar types of kubectl, mappings. Never recursive, so that no document
+exhausts the stack.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from kubekeep.sources.tree import Document, Limits, Problem, finished
 
 
 def documents(text: str, lines: array[int], limits: Limits) -> Iterator[Document | Problem | None]:
-    """The documents of a YAML text in order.
+    """Yield the documents of a YAML text in order.
 
-    A document that cannot be read is a Problem; after an error of syntax the rest of the text is not read.
-    A document without content is None: it counts, and holds nothing.
+    A Problem for a document that cannot be read; after a syntax error the rest is not read. None for an empty document,
+    which counts.
     """
-    for found in YamlDocuments(text, limits.depth, limits.aliased, limits.documents, limits.nodes):
-        match found:
+    for document in YamlDocuments(text, limits.depth, limits.aliased, limits.documents, limits.nodes):
+        match document:
             case None:
                 yield None
             case (message, at):

@@ -1,4 +1,4 @@
-"""What the tests of git share: an environment without a user's configuration, repositories, and servers for them."""
+"""Fixtures for tests of git: an environment without user configuration, repositories, and servers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.sources.git.service import Backend, Proxy, Repo, certificates, runnin
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """An environment of a user who has configured nothing, with a folder for temporary files of its own."""
+    """The environment of a user without configuration, with its own folder for temporary files."""
     home, temporary = tmp_path / "home", tmp_path / "tmp"
     home.mkdir()
     temporary.mkdir()
@@ -23,7 +23,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def served(tmp_path: Path) -> Path:
-    """The folder whose repositories the servers serve."""
+    """The folder of the repositories on the servers."""
     folder = tmp_path / "served"
     folder.mkdir()
     return folder
@@ -31,7 +31,7 @@ def served(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def make(served: Path, environment: dict[str, str]) -> Callable[..., Repo]:
-    """Makes an empty repository of some name, with options of `git init`, below the served folder."""
+    """Create an empty repository below the served folder, with options of `git init`."""
     return lambda name, *options: Repo(served / name, environment, *options)
 
 
@@ -42,14 +42,14 @@ def repo(make: Callable[..., Repo]) -> Repo:
 
 @pytest.fixture
 def backend(served: Path) -> Iterator[Backend]:
-    """Repositories over plain http at an address of this machine."""
+    """Repositories over plain http on the loopback address."""
     server = Backend(served)
     with running(server):
         yield server
 
 
 class World(msgspec.Struct):
-    """A network in which every host of HOSTS is the same server, behind TLS, and how to get there."""
+    """A network in which every host of HOSTS is the same server, behind TLS."""
 
     server: Backend
     proxy: Proxy

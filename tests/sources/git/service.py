@@ -1,6 +1,6 @@
 """Real repositories and a real `git http-backend` behind HTTP or TLS on loopback, under the names of real hosts.
 
-A proxy leads every name to the one server, so that what goes to github.com is really asked of github.com.
+A proxy connects every name to the one server, so that requests to github.com are real requests.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Backend(http.server.ThreadingHTTPServer):
-    """Serves the repositories below a folder; `redirects` and `login` make it behave otherwise."""
+    """Server of the repositories below a folder; `redirects` and `login` change its responses."""
 
     daemon_threads = True
 
@@ -200,7 +200,7 @@ def running(server: socketserver.BaseServer) -> Iterator[None]:
 
 
 class Proxy(socketserver.ThreadingTCPServer):
-    """An HTTP proxy (CONNECT) that leads every host to one port of this machine, and notes which were asked for."""
+    """An HTTP proxy (CONNECT) that connects every host to one local port and records the hosts."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -241,7 +241,7 @@ class _Tunnel(socketserver.BaseRequestHandler):
 
 
 class Scripted(socketserver.ThreadingTCPServer):
-    """A server that says whatever `script` does with a connection."""
+    """A server that runs `script` on each connection."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -265,7 +265,7 @@ class Scripted(socketserver.ThreadingTCPServer):
 
 
 def certificates(folder: Path) -> tuple[ssl.SSLContext, Path]:
-    """(what a server for HOSTS needs, the file of the authority that vouches for it)."""
+    """Return the TLS context of a server for HOSTS, and the file of its certificate authority."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tests")])
     now = dt.datetime.now(dt.UTC)

@@ -1,4 +1,4 @@
-"""Which repository, branch and path an address names, and which addresses git never gets."""
+"""Repository, branch and path of addresses, and rejected addresses."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_repository_or_path(text: str, expected: bool) -> None:  # noqa: FBT001 
     assert is_repository(text) is expected
 
 
-def test_what_exists_is_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_existing_path_is_no_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "git@host.example:r.git").mkdir()
     assert not is_repository("git@host.example:r.git")

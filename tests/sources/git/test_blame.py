@@ -1,4 +1,4 @@
-"""Who changed a line last, in real repositories, and what is known of the repository itself."""
+"""Last commits of lines in real repositories, and facts of the repository."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.sources.git.service import Repo
 
 @pytest.fixture
 def shop(repo: Repo) -> Repo:
-    """A file of three lines, each last changed by another commit, and one that is not committed."""
+    """A file of three lines, each last changed by another commit, and an uncommitted file."""
     repo.environment |= {
         "GIT_AUTHOR_NAME": "Grace Höpper", "GIT_AUTHOR_EMAIL": "grace@example.com",
         "GIT_AUTHOR_DATE": "2026-03-04T05:06:07+0530",
@@ -64,7 +64,7 @@ def test_expected_lines_are_looked_at_alone(shop: Repo, runs: list[list[str]]) -
 
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The arguments of every program that is started, which still runs."""
+    """The arguments of every started program, which still runs."""
     started: list[list[str]] = []
     popen = subprocess.Popen
 
@@ -88,7 +88,7 @@ def test_one_process_a_file(repo: Repo, runs: list[list[str]]) -> None:
     assert len(runs) - started == 4 + 2
 
 
-def test_what_git_does_not_follow_has_nobody(repo: Repo, tmp_path: Path) -> None:
+def test_untracked_lines_have_no_commit(repo: Repo, tmp_path: Path) -> None:
     repo.commit({".gitignore": "ignored.yaml\n", "empty.yaml": ""})
     repo.write({"new.yaml": "a: 1\n", "ignored.yaml": "a: 1\n"})
     (tmp_path / "outside.yaml").write_text("a: 1\n")

@@ -1,4 +1,4 @@
-"""What changed since a revision, against real repositories; nothing of them is written."""
+"""Changes since a revision in real repositories, without writing to them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.sources.git.service import Repo
 
 
 def names(changes: Changes, root: Path) -> tuple[list[str], list[str]]:
-    """(changed, deleted) relative to the repository."""
+    """Return changed and deleted paths relative to the repository."""
     return (
         sorted(os.path.relpath(path, root) for path in changes.changed),
         sorted(os.path.relpath(path, root) for path in changes.deleted),
@@ -40,7 +40,7 @@ def test_committed_staged_unstaged_and_new(repo: Repo) -> None:
     )
 
 
-def test_what_the_other_branch_did_meanwhile_is_no_change(repo: Repo) -> None:
+def test_commits_of_the_other_branch_are_no_changes(repo: Repo) -> None:
     repo.commit({"a.yaml": "a: 1\n", "b.yaml": "b: 1\n"})
     repo.git("checkout", "-q", "-b", "topic")
     repo.commit({"b.yaml": "b: 2\n"})
@@ -156,7 +156,7 @@ def test_no_repository_and_no_commit(repo: Repo, tmp_path: Path) -> None:
         changed_since(str(repo.root), "main", repo.environment)
 
 
-def test_shallow_clone_says_what_it_lacks(repo: Repo, tmp_path: Path) -> None:
+def test_shallow_clone_is_reported(repo: Repo, tmp_path: Path) -> None:
     repo.commit({"a.yaml": "a: 1\n"})
     repo.git("checkout", "-q", "-b", "topic")
     repo.commit({"a.yaml": "a: 2\n"})

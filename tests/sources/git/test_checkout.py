@@ -1,4 +1,4 @@
-"""A remote repository as a folder: the right commit and path, no more than needed, and nothing left behind."""
+"""Temporary checkouts: the right commit and path, no more than needed, and complete removal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.sources.git.service import POD, Backend, Repo
 
 @pytest.fixture
 def get(environment: dict[str, str]) -> Callable[..., Any]:
-    """`checkout` without tokens, in an environment without configuration."""
+    """Run `checkout` without tokens, in an environment without configuration."""
     return lambda url, **rest: checkout(url, environment=environment, tokens={}, **rest)
 
 
@@ -33,7 +33,7 @@ Get = Callable[..., Any]
 
 
 def files(root: str) -> set[str]:
-    """The names of all files below a checkout but git's own."""
+    """Return the names of all files below a checkout, except those of git."""
     return {
         os.path.relpath(Path(folder) / name, root)
         for folder, _, names in os.walk(root)
@@ -44,13 +44,13 @@ def files(root: str) -> set[str]:
 
 def test_whole_repository(repo: Repo, get: Get) -> None:
     commit = repo.commit({"deploy/pod.yaml": POD.format("a"), "README.md": "x"})
-    with get(f"file://{repo.root}") as found:
-        assert files(found.root) == {"deploy/pod.yaml", "README.md"}
-        assert (found.path, found.branch, found.commit, found.subpath) == (found.root, "main", commit, "")
-        assert found.unread == ()
-        names = [item.name for item in read([found.path]) if isinstance(item, Resource)]
+    with get(f"file://{repo.root}") as tree:
+        assert files(tree.root) == {"deploy/pod.yaml", "README.md"}
+        assert (tree.path, tree.branch, tree.commit, tree.subpath) == (tree.root, "main", commit, "")
+        assert tree.unread == ()
+        names = [entry.name for entry in read([tree.path]) if isinstance(entry, Resource)]
     assert names == ["a"]
-    assert not Path(found.root).exists()
+    assert not Path(tree.root).exists()
 
 
 @pytest.mark.parametrize("page", ["tree/{}/deploy/app", "-/tree/{}/deploy/app", "src/branch/{}/deploy/app"])
@@ -58,18 +58,18 @@ def test_page_of_a_branch_with_slashes(page: str, repo: Repo, backend: Backend, 
     repo.commit({"deploy/app/pod.yaml": POD.format("old")})
     repo.git("checkout", "-q", "-b", "feature/new/app")
     commit = repo.commit({"deploy/app/pod.yaml": POD.format("new")})
-    with get(f"{backend.url}/team/shop/{page.format('feature/new/app')}") as found:
-        assert (found.branch, found.commit, found.subpath) == ("feature/new/app", commit, "deploy/app")
-        assert Path(found.path, "pod.yaml").read_text() == POD.format("new")
+    with get(f"{backend.url}/team/shop/{page.format('feature/new/app')}") as tree:
+        assert (tree.branch, tree.commit, tree.subpath) == ("feature/new/app", commit, "deploy/app")
+        assert Path(tree.path, "pod.yaml").read_text() == POD.format("new")
 
 
 def test_only_the_page_s_folder_is_fetched_in_one_go(repo: Repo, backend: Backend, get: Get) -> None:
     repo.commit({f"{folder}/{n}.yaml": POD.format(f"{folder}{n}") for folder in ("app", "other") for n in range(20)})
-    with get(f"{backend.url}/team/shop/tree/main/app") as found:
-        assert files(found.root) == {f"app/{n}.yaml" for n in range(20)}
+    with get(f"{backend.url}/team/shop/tree/main/app") as tree:
+        assert files(tree.root) == {f"app/{n}.yaml" for n in range(20)}
         missing = subprocess.run(
             ["git", "rev-list", "--objects", "--missing=print", "HEAD"],
-            cwd=found.root, capture_output=True, text=True, check=True,
+            cwd=tree.root, capture_output=True, text=True, check=True,
         )  # fmt: skip
         assert missing.stdout.count("\n?") == 20
     # Refs, then the commit with its trees, then all blobs at once: each begins with a look at what the server can do.
@@ -79,8 +79,8 @@ def test_only_the_page_s_folder_is_fetched_in_one_go(repo: Repo, backend: Backen
 def test_server_without_partial_clone(repo: Repo, backend: Backend, get: Get) -> None:
     repo.git("config", "uploadpack.allowFilter", "false")
     repo.commit({"app/pod.yaml": POD.format("a"), "other/pod.yaml": POD.format("b")})
-    with get(f"{backend.url}/team/shop/tree/main/app") as found:
-        assert files(found.root) == {"app/pod.yaml"}
+    with get(f"{backend.url}/team/shop/tree/main/app") as tree:
+        assert files(tree.root) == {"app/pod.yaml"}
 
 
 @pytest.mark.parametrize(
@@ -90,42 +90,42 @@ def test_server_without_partial_clone(repo: Repo, backend: Backend, get: Get) ->
         {"overlays/prod/app.yaml": "apiVersion: argoproj.io/v1alpha1\nkind: Application\n"},
     ],
 )
-def test_what_leads_out_of_the_folder_brings_the_rest(
+def test_references_out_of_the_folder_fetch_the_commit(
     file: dict[str, str], repo: Repo, backend: Backend, get: Get
 ) -> None:
     repo.commit({"base/pod.yaml": POD.format("base"), **file})
-    with get(f"{backend.url}/team/shop/tree/main/overlays/prod") as found:
-        assert files(found.root) == {"base/pod.yaml", *file}
-        assert found.path == str(Path(found.root, "overlays/prod"))
+    with get(f"{backend.url}/team/shop/tree/main/overlays/prod") as tree:
+        assert files(tree.root) == {"base/pod.yaml", *file}
+        assert tree.path == str(Path(tree.root, "overlays/prod"))
 
 
-def test_link_in_the_folder_brings_the_rest(repo: Repo, backend: Backend, get: Get) -> None:
+def test_link_in_the_folder_fetches_the_commit(repo: Repo, backend: Backend, get: Get) -> None:
     repo.write({"base/pod.yaml": POD.format("base"), "app/x.yaml": POD.format("x")})
     (repo.root / "app/link.yaml").symlink_to("../base/pod.yaml")
     repo.commit({})
-    with get(f"{backend.url}/team/shop/tree/main/app") as found:
-        assert files(found.root) == {"base/pod.yaml", "app/x.yaml", "app/link.yaml"}
+    with get(f"{backend.url}/team/shop/tree/main/app") as tree:
+        assert files(tree.root) == {"base/pod.yaml", "app/x.yaml", "app/link.yaml"}
 
 
 def test_settings_above_the_folder_come_with_it(repo: Repo, backend: Backend, get: Get) -> None:
-    wanted = {"kubekeep.yaml": "x: 1", "apps/.kubekeepignore": "y", "apps/shop/pod.yaml": POD.format("a")}
-    repo.commit({**wanted, "apps/other.yaml": POD.format("b")})
-    with get(f"{backend.url}/team/shop/tree/main/apps/shop") as found:
-        assert files(found.root) == set(wanted)
+    expected = {"kubekeep.yaml": "x: 1", "apps/.kubekeepignore": "y", "apps/shop/pod.yaml": POD.format("a")}
+    repo.commit({**expected, "apps/other.yaml": POD.format("b")})
+    with get(f"{backend.url}/team/shop/tree/main/apps/shop") as tree:
+        assert files(tree.root) == set(expected)
 
 
 def test_page_of_a_file(repo: Repo, backend: Backend, get: Get) -> None:
     repo.commit({"app/pod.yaml": POD.format("a"), "app/other.yaml": POD.format("b")})
-    with get(f"{backend.url}/team/shop/blob/main/app/pod.yaml") as found:
-        assert found.path == str(Path(found.root, "app/pod.yaml"))
-        assert files(found.root) == {"app/pod.yaml"}
+    with get(f"{backend.url}/team/shop/blob/main/app/pod.yaml") as tree:
+        assert tree.path == str(Path(tree.root, "app/pod.yaml"))
+        assert files(tree.root) == {"app/pod.yaml"}
 
 
 def test_page_of_a_template_brings_its_chart(repo: Repo, backend: Backend, get: Get) -> None:
     chart = {"shop/Chart.yaml": "name: shop", "shop/templates/pod.yaml": POD.format("{{ .Values.name }}")}
     repo.commit(chart)
-    with get(f"{backend.url}/team/shop/blob/main/shop/templates/pod.yaml") as found:
-        assert files(found.root) == set(chart)
+    with get(f"{backend.url}/team/shop/blob/main/shop/templates/pod.yaml") as tree:
+        assert files(tree.root) == set(chart)
 
 
 def test_branch_tag_and_commit(repo: Repo, get: Get) -> None:
@@ -140,38 +140,38 @@ def test_branch_tag_and_commit(repo: Repo, get: Get) -> None:
         ("v1.0", first, "v1.0"), ("main", second, "main"), ("next", third, "next"), (first, first, ""),
         ("refs/heads/next", third, "next"),
     ):  # fmt: skip
-        with get(url, branch=branch) as found:
-            assert (found.commit, found.branch) == (commit, name)
+        with get(url, branch=branch) as tree:
+            assert (tree.commit, tree.branch) == (commit, name)
 
 
 def test_repository_with_longer_hashes(make: Callable[..., Repo], get: Get) -> None:
     repo = make("long", "--object-format=sha256")
     commit = repo.commit({"pod.yaml": POD.format("a")})
     for branch in (None, "main", commit):
-        with get(f"file://{repo.root}", branch=branch) as found:
-            assert (found.commit, len(commit)) == (commit, 64)
+        with get(f"file://{repo.root}", branch=branch) as tree:
+            assert (tree.commit, len(commit)) == (commit, 64)
 
 
 def test_bare_repository(repo: Repo, tmp_path: Path, get: Get) -> None:
     commit = repo.commit({"pod.yaml": POD.format("a")})
     repo.git("clone", "-q", "--bare", str(repo.root), str(tmp_path / "bare"))
     repo.git("--git-dir", str(tmp_path / "bare"), "update-ref", "--no-deref", "HEAD", commit)
-    with get(f"file://{tmp_path}/bare") as found:
+    with get(f"file://{tmp_path}/bare") as tree:
         # A head that is no branch.
-        assert (found.commit, found.branch, files(found.root)) == (commit, "", {"pod.yaml"})
+        assert (tree.commit, tree.branch, files(tree.root)) == (commit, "", {"pod.yaml"})
 
 
 def test_page_of_a_commit(repo: Repo, backend: Backend, get: Get) -> None:
     commit = repo.commit({"app/pod.yaml": POD.format("a")})
     repo.commit({"app/pod.yaml": POD.format("b")})
-    with get(f"{backend.url}/team/shop/tree/{commit}/app") as found:
-        assert Path(found.path, "pod.yaml").read_text() == POD.format("a")
+    with get(f"{backend.url}/team/shop/tree/{commit}/app") as tree:
+        assert Path(tree.path, "pod.yaml").read_text() == POD.format("a")
 
 
 def test_branch_option_says_where_the_path_begins(repo: Repo, backend: Backend, get: Get) -> None:
     repo.commit({"app/pod.yaml": POD.format("a")})
-    with get(f"{backend.url}/team/shop/tree/main/app", branch="main") as found:
-        assert found.subpath == "app"
+    with get(f"{backend.url}/team/shop/tree/main/app", branch="main") as tree:
+        assert tree.subpath == "app"
     with (
         pytest.raises(GitError, match="another branch than next"),
         get(f"{backend.url}/team/shop/tree/main/app", branch="next"),
@@ -183,10 +183,10 @@ def test_branch_named_as_an_option(repo: Repo, get: Get) -> None:
     commit = repo.commit({"pod.yaml": POD.format("a")})
     repo.git("update-ref", "refs/heads/--upload-pack=touch", commit)
     repo.git("symbolic-ref", "HEAD", "refs/heads/--upload-pack=touch")
-    with get(f"file://{repo.root}", branch="--upload-pack=touch") as found:
-        assert found.branch == "--upload-pack=touch"
-    with get(f"file://{repo.root}") as found:
-        assert (found.branch, found.commit) == ("--upload-pack=touch", commit)
+    with get(f"file://{repo.root}", branch="--upload-pack=touch") as tree:
+        assert tree.branch == "--upload-pack=touch"
+    with get(f"file://{repo.root}") as tree:
+        assert (tree.branch, tree.commit) == ("--upload-pack=touch", commit)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_branch_named_as_an_option(repo: Repo, get: Get) -> None:
         ("tree/a~b^c", "no branch"),
     ],
 )
-def test_what_is_not_there(page: str, message: str, repo: Repo, backend: Backend, get: Get) -> None:
+def test_missing_refs_and_paths(page: str, message: str, repo: Repo, backend: Backend, get: Get) -> None:
     commit = repo.commit({"app/pod.yaml": POD.format("a")})
     repo.git("update-index", "--add", "--cacheinfo", f"160000,{commit},vendored")
     repo.git("commit", "-q", "-m", "submodule")
@@ -210,14 +210,14 @@ def test_what_is_not_there(page: str, message: str, repo: Repo, backend: Backend
     assert message in str(caught.value)
 
 
-def test_what_the_checkout_lacks_is_told(repo: Repo, get: Get) -> None:
+def test_missing_content_is_reported(repo: Repo, get: Get) -> None:
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
     commit = repo.commit({"a/pod.yaml": POD.format("a"), "a/big.yaml": pointer, "a/big.bin": pointer})
     repo.git("update-index", "--add", "--cacheinfo", f"160000,{commit},a/vendored")
     repo.git("commit", "-q", "-m", "submodule")
-    with get(f"file://{repo.root}") as found:
-        told = [(str(item.location), item.message) for item in found.unread]
-    assert told == [
+    with get(f"file://{repo.root}") as tree:
+        error_text = [(str(entry.location), entry.message) for entry in tree.unread]
+    assert error_text == [
         ("a/vendored", "submodule: not fetched, nothing in it was assessed"),
         ("a/big.yaml", "kept in Git LFS, which is not asked: not read"),
     ]
@@ -228,37 +228,37 @@ def test_empty_repository(repo: Repo, get: Get) -> None:
         pass
 
 
-def test_no_repository_is_told_in_git_s_words(tmp_path: Path, get: Get) -> None:
+def test_missing_repository_has_message_of_git(tmp_path: Path, get: Get) -> None:
     with pytest.raises(GitError, match="does not appear to be a git repository"), get(f"file://{tmp_path}/nothing"):
         pass
 
 
-def test_history_is_fetched_when_asked_for(repo: Repo, get: Get) -> None:
+def test_history_is_fetched_on_request(repo: Repo, get: Get) -> None:
     first = repo.commit({"pod.yaml": "a: 1\nb: 2\n"})
     repo.commit({"pod.yaml": "a: 1\nb: 3\n"})
-    with get(f"file://{repo.root}", history=True) as found:
-        blame = Blame(found.root, repo.environment)
-        commit = blame.line(str(Path(found.path, "pod.yaml")), 1)
+    with get(f"file://{repo.root}", history=True) as tree:
+        blame = Blame(tree.root, repo.environment)
+        commit = blame.line(str(Path(tree.path, "pod.yaml")), 1)
         assert commit is not None
         assert commit.hash == first
-    with get(f"file://{repo.root}") as found:
-        blame = Blame(found.root, repo.environment)
+    with get(f"file://{repo.root}") as tree:
+        blame = Blame(tree.root, repo.environment)
         # A shallow commit did not change what is older than it.
-        assert blame.line(str(Path(found.path, "pod.yaml")), 1) is None
+        assert blame.line(str(Path(tree.path, "pod.yaml")), 1) is None
         assert blame.unread == ()
 
 
 def test_facts_of_a_checkout(repo: Repo, backend: Backend, environment: dict[str, str], get: Get) -> None:
     commit = repo.commit({"pod.yaml": "a: 1\n"})
-    with get(f"{backend.url}/team/shop") as found:
-        facts = repository(found.path, environment)
+    with get(f"{backend.url}/team/shop") as tree:
+        facts = repository(tree.path, environment)
     assert facts is not None
     assert facts.head is not None
     assert (facts.remote, facts.head.hash) == (f"{backend.url}/team/shop", commit)
 
 
 def test_ssh_is_the_user_s_own(repo: Repo, environment: dict[str, str], tmp_path: Path) -> None:
-    """No server for ssh: a stand-in for the program notes its arguments and runs what the server would run."""
+    """A fake ssh program records its arguments and runs the command of the server."""
     commit = repo.commit({"app/pod.yaml": POD.format("a")})
     program, noted = tmp_path / "bin" / "ssh", tmp_path / "noted"
     program.parent.mkdir()
@@ -266,8 +266,8 @@ def test_ssh_is_the_user_s_own(repo: Repo, environment: dict[str, str], tmp_path
     program.chmod(0o755)
     environment["PATH"] = f"{program.parent}{os.pathsep}{environment['PATH']}"
     for url in (f"ssh://git@host.example:2222{repo.root}//app?ref=main", f"git@host.example:{repo.root}"):
-        with checkout(url, environment=environment, tokens={"GITHUB_TOKEN": "x"}) as found:
-            assert found.commit == commit
+        with checkout(url, environment=environment, tokens={"GITHUB_TOKEN": "x"}) as tree:
+            assert tree.commit == commit
     lines = noted.read_text().splitlines()
     assert all("-o BatchMode=yes" in line for line in lines)
     assert any("-p 2222 git@host.example git-upload-pack" in line for line in lines)
@@ -299,16 +299,16 @@ def test_the_user_s_proxy_is_used_and_nothing_else_of_the_configuration(
 def test_variables_of_a_hook_do_not_steer(variable: str, repo: Repo, environment: dict[str, str], get: Get) -> None:
     repo.commit({"pod.yaml": POD.format("a")})
     environment[variable] = str(repo.root / "elsewhere")
-    with get(f"file://{repo.root}") as found:
-        assert files(found.root) == {"pod.yaml"}
+    with get(f"file://{repo.root}") as tree:
+        assert files(tree.root) == {"pod.yaml"}
     assert not (repo.root / "elsewhere").exists()
 
 
 def test_error_inside_removes_the_folder(repo: Repo, get: Get) -> None:
     repo.commit({"pod.yaml": POD.format("a")})
-    with pytest.raises(ZeroDivisionError), get(f"file://{repo.root}") as found:
+    with pytest.raises(ZeroDivisionError), get(f"file://{repo.root}") as tree:
         raise ZeroDivisionError
-    assert not Path(found.root).exists()
+    assert not Path(tree.root).exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -389,7 +389,7 @@ def test_signal_while_git_is_being_started_ends_it_too(environment: dict[str, st
 
 
 def has_ended(process: int) -> bool:
-    """Whether there is no such process any more; a zombie only waits for whoever adopted it."""
+    """Return True if the process has ended; zombies count as ended."""
     try:
         os.kill(process, 0)
         return sys.platform == "linux" and Path(f"/proc/{process}/stat").read_text().split()[2] == "Z"

@@ -1,4 +1,4 @@
-"""Repositories and servers made to hurt: each ends in a clear error inside the limits, or in a safe result."""
+"""Malicious repositories and servers: each gives a clear error within the limits, or a safe result."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from kubekeep.model.text import visible
 from kubekeep.sources.git import listing
 from kubekeep.sources.git.blame import Blame
 from kubekeep.sources.git.changes import changed_since
-from kubekeep.sources.git.checkout import Limits, checkout
+from kubekeep.sources.git.checkout import CheckoutLimits, checkout
 from kubekeep.sources.git.program import Git, GitError, GitLimitError
 from kubekeep.sources.git.worktree import Worktree, repository
 from kubekeep.sources.inputs import read
 from tests.sources.git.service import POD, Backend, Repo, Scripted, running
 
-QUICK = Limits(seconds=30, bytes=8 << 20, files=1000)
+QUICK = CheckoutLimits(seconds=30, bytes=8 << 20, files=1000)
 
 
 @pytest.fixture
 def fetch(environment: dict[str, str]) -> Callable[..., str]:
-    """What a checkout ends in: the message of its error, with nothing left behind."""
+    """Return the error message of a checkout, and check that nothing is left behind."""
 
-    def fetched(url: str, limits: Limits = QUICK) -> str:
+    def fetched(url: str, limits: CheckoutLimits = QUICK) -> str:
         started = time.monotonic()
         with pytest.raises(GitError) as caught, checkout(url, environment=environment, tokens={}, limits=limits):
             pass
@@ -85,7 +85,7 @@ def test_path_that_leads_out_by_a_link(repo: Repo, backend: Backend, fetch: Fetc
 
 
 def trapped(tmp_path: Path) -> tuple[Path, str]:
-    """(a file that only exists once the command was run, the command)."""
+    """Return a file that exists only after a command ran, and the command."""
     trap = tmp_path / "trap"
     program = tmp_path / "spring"
     program.write_text(f"#!/bin/sh\ntouch '{trap}'\ncat\n")
@@ -112,10 +112,10 @@ def test_hooks_filters_and_submodules_of_a_remote(repo: Repo, environment: dict[
     repo.git("update-index", "--add", "--cacheinfo", f"160000,{commit},x")
     repo.git("commit", "-q", "-m", "submodule")
     environment["GIT_TEMPLATE_DIR"] = str(repo.root)
-    with checkout(f"file://{repo.root}", environment=environment, tokens={}) as found:
-        assert [item.name for item in read([found.path]) if isinstance(item, Resource)] == ["a"]
-        assert [str(item.location) for item in found.unread] == ["x"]
-        assert not (Path(found.root) / ".git" / "hooks").exists()
+    with checkout(f"file://{repo.root}", environment=environment, tokens={}) as result:
+        assert [entry.name for entry in read([result.path]) if isinstance(entry, Resource)] == ["a"]
+        assert [str(entry.location) for entry in result.unread] == ["x"]
+        assert not (Path(result.root) / ".git" / "hooks").exists()
     assert not trap.exists()
 
 
@@ -127,17 +127,17 @@ def test_links_in_a_checkout_are_not_followed_out_of_it(
     (repo.root / "folder.yaml").symlink_to(tmp_path)
     (repo.root / "loop.yaml").symlink_to("loop.yaml")
     repo.commit({"pod.yaml": POD.format("a")})
-    with checkout(f"file://{repo.root}", environment=environment, tokens={}) as found:
-        items = list(read([found.path]))
-    assert [item.name for item in items if isinstance(item, Resource)] == ["a"]
-    messages = [item.message for item in items if isinstance(item, Unread)]
+    with checkout(f"file://{repo.root}", environment=environment, tokens={}) as result:
+        items = list(read([result.path]))
+    assert [entry.name for entry in items if isinstance(entry, Resource)] == ["a"]
+    messages = [entry.message for entry in items if isinstance(entry, Unread)]
     assert len(messages) == 3
     assert all(message.startswith("symbolic link") for message in messages)
 
 
 @pytest.mark.parametrize("name", [".git", ".GIT", "git~1", "..", ".", ".git\u200c"])
 def test_tree_with_git_s_own_names(name: str, repo: Repo, fetch: Fetch) -> None:
-    """Also what only Windows and macOS take for `.git`."""
+    """Including names that only Windows and macOS treat as `.git`."""
     hook = repo.blob("#!/bin/sh\ntouch /nothing\n")
     folder = repo.git("mktree", stdin=f"100755 blob {hook}\tpost-checkout\n".encode())
     repo.tree(("040000", folder, name), ("100644", repo.blob(POD.format("a")), "pod.yaml"))
@@ -145,7 +145,7 @@ def test_tree_with_git_s_own_names(name: str, repo: Repo, fetch: Fetch) -> None:
 
 
 def test_tree_that_grows_without_end(repo: Repo, fetch: Fetch) -> None:
-    """Ten folders that are the same one, ten times over: ten thousand million files in a dozen objects."""
+    """Ten levels of ten identical folders: ten thousand million files in a dozen objects."""
     oid, mode = repo.blob("a: 1\n"), "100644"
     for _ in range(10):
         rows = "".join(f"{mode} {'tree' if mode == '040000' else 'blob'} {oid}\t{n}\n" for n in range(10))
@@ -157,7 +157,7 @@ def test_tree_that_grows_without_end(repo: Repo, fetch: Fetch) -> None:
 
 def test_too_many_files(repo: Repo, fetch: Fetch) -> None:
     repo.commit({f"{n}.yaml": "a: 1\n" for n in range(12)})
-    assert "the repository has more than 10 files" in fetch(f"file://{repo.root}", Limits(files=10))
+    assert "the repository has more than 10 files" in fetch(f"file://{repo.root}", CheckoutLimits(files=10))
 
 
 def test_folders_without_end(repo: Repo, fetch: Fetch) -> None:
@@ -186,24 +186,24 @@ def test_names_with_everything(repo: Repo, environment: dict[str, str]) -> None:
     for number, name in enumerate(names):
         (repo.root / name).write_text(POD.format(f"p{number}"))
     repo.commit({})
-    with checkout(f"file://{repo.root}", environment=environment, tokens={}) as found:
-        items = list(read([found.path]))
-    assert sorted(item.name for item in items if isinstance(item, Resource)) == ["p0", "p1", "p2", "p3", "p4"]
-    assert all(item.source and item.source.path.isprintable() for item in items if isinstance(item, Resource))
+    with checkout(f"file://{repo.root}", environment=environment, tokens={}) as result:
+        items = list(read([result.path]))
+    assert sorted(entry.name for entry in items if isinstance(entry, Resource)) == ["p0", "p1", "p2", "p3", "p4"]
+    assert all(entry.source and entry.source.path.isprintable() for entry in items if isinstance(entry, Resource))
 
 
 def test_names_that_differ_in_case(repo: Repo, environment: dict[str, str], tmp_path: Path) -> None:
     repo.tree(
         *(("100644", repo.blob(POD.format(name)), f"{name}.yaml") for name in ("A", "a")),
     )
-    with checkout(f"file://{repo.root}", environment=environment, tokens={}) as found:
-        names = {item.name for item in read([found.path]) if isinstance(item, Resource)}
-        assert len(names) + len(found.unread) == 2
+    with checkout(f"file://{repo.root}", environment=environment, tokens={}) as result:
+        names = {entry.name for entry in read([result.path]) if isinstance(entry, Resource)}
+        assert len(names) + len(result.unread) == 2
     # What a file system does that takes the two for one, which this machine's may not do.
     (tmp_path / "A.yaml").touch()
     (tmp_path / "a.yaml").hardlink_to(tmp_path / "A.yaml")
-    told = listing.missing(b"100644 blob 0\tA.yaml\x00100644 blob 1\ta.yaml\x00", str(tmp_path), "")
-    assert [(str(item.location), item.message) for item in told] == [
+    error_text = listing.missing(b"100644 blob 0\tA.yaml\x00100644 blob 1\ta.yaml\x00", str(tmp_path), "")
+    assert [(str(entry.location), entry.message) for entry in error_text] == [
         ("a.yaml", "A.yaml has the same name on this file system: not read")
     ]
 
@@ -214,7 +214,7 @@ def test_names_that_differ_in_case(repo: Repo, environment: dict[str, str], tmp_
 def test_server_that_never_answers(fetch: Fetch) -> None:
     server = Scripted(lambda _: time.sleep(4))
     with running(server):
-        message = fetch(f"http://127.0.0.1:{server.port}/o/r", Limits(seconds=1))
+        message = fetch(f"http://127.0.0.1:{server.port}/o/r", CheckoutLimits(seconds=1))
     assert message == "git ls-remote was stopped: it took too long"
 
 
@@ -255,7 +255,7 @@ def test_server_that_never_stops_talking(fetch: Fetch) -> None:
 
     server = Scripted(script)
     with running(server):
-        message = fetch(f"http://127.0.0.1:{server.port}/o/r", Limits(seconds=3))
+        message = fetch(f"http://127.0.0.1:{server.port}/o/r", CheckoutLimits(seconds=3))
     assert "git ls-remote" in message or "fatal" in message
 
 
@@ -371,8 +371,8 @@ def test_configuration_of_a_local_repository_runs_nothing(repo: Repo, tmp_path: 
     os.utime(repo.root / ".gitattributes", (1, 1))
     blame = Blame(str(repo.root), repo.environment)
     for line, subject in ((1, "first"), (2, "second"), (3, None)):
-        found = blame.line(str(repo.root / "pod.yaml"), line)
-        assert (found.subject if found else None, blame.unread) == (subject, ())
+        result = blame.line(str(repo.root / "pod.yaml"), line)
+        assert (result.subject if result else None, blame.unread) == (subject, ())
     changes = changed_since(str(repo.root), "HEAD", repo.environment)
     assert {Path(name).name for name in changes.changed} == {"pod.yaml", "new.yaml", "b.yaml", "c.yaml"}
     facts = repository(str(repo.root), repo.environment)
@@ -389,7 +389,7 @@ def test_configuration_of_a_local_repository_runs_nothing(repo: Repo, tmp_path: 
 
 @pytest.mark.parametrize("url", ["ext::{}", "ssh://host.example/x", "file:///{}"])
 def test_missing_objects_are_not_fetched(url: str, repo: Repo, tmp_path: Path) -> None:
-    """A repository that says that a command, or a server, has what it lacks."""
+    """A repository configured to get missing objects by a command or from a server."""
     trap, program = trapped(tmp_path)
     repo.commit({"a.yaml": "a: 1\n"}, "first")
     repo.commit({"a.yaml": "a: 1\nb: 1\n"}, "second")
@@ -403,32 +403,32 @@ def test_missing_objects_are_not_fetched(url: str, repo: Repo, tmp_path: Path) -
         repo.git("config", key, value)
     blame = Blame(str(repo.root), repo.environment)
     assert blame.line(str(repo.root / "a.yaml"), 1) is None
-    assert [str(item.location) for item in blame.unread] == ["a.yaml"]
+    assert [str(entry.location) for entry in blame.unread] == ["a.yaml"]
     assert not trap.exists()
 
 
 def test_working_tree_that_is_elsewhere(repo: Repo) -> None:
-    """A configuration that says that the whole disk is the working tree."""
+    """A configuration with the whole disk as working tree."""
     repo.commit({"a.yaml": "a: 1\n"}, "first")
     repo.git("config", "core.worktree", "/")
     (repo.root / "new.yaml").write_text("a: 1\n")
     changes = changed_since(str(repo.root), "HEAD", repo.environment)
     assert changes.changed == {str(repo.root / "new.yaml")}
-    found = Blame(str(repo.root), repo.environment).line(str(repo.root / "a.yaml"), 1)
-    assert found is not None
-    assert found.subject == "first"
+    result = Blame(str(repo.root), repo.environment).line(str(repo.root / "a.yaml"), 1)
+    assert result is not None
+    assert result.subject == "first"
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
-def test_repository_of_somebody_else(repo: Repo) -> None:
+def test_repository_of_another_user(repo: Repo) -> None:
     repo.commit({f"{n}.yaml": "a: 1\n" for n in range(3)})
     for folder, folders, files in os.walk(repo.root):
         for name in (*folders, *files, "."):
             os.chown(Path(folder) / name, 12345, 12345, follow_symlinks=False)
     blame = Blame(str(repo.root), repo.environment)
     assert [blame.line(str(repo.root / f"{n}.yaml"), 1) for n in range(3)] == [None] * 3
-    (told,) = blame.unread
-    assert "detected dubious ownership" in told.message
+    (error_text,) = blame.unread
+    assert "detected dubious ownership" in error_text.message
     with pytest.raises(GitError, match="dubious ownership"):
         changed_since(str(repo.root), "HEAD", repo.environment)
     with pytest.raises(GitError, match="dubious ownership"):
@@ -438,7 +438,7 @@ def test_repository_of_somebody_else(repo: Repo) -> None:
 
 
 def test_bare_repository_in_a_working_tree(repo: Repo, tmp_path: Path) -> None:
-    """A folder of a repository that is one itself, with a configuration of its own."""
+    """A folder of a repository that is a repository with its own configuration."""
     trap, program = trapped(tmp_path)
     repo.commit({"a.yaml": "a: 1\n"}, "outer")
     subprocess.run(["git", "init", "-q", "--bare", "inner"], cwd=repo.root, env=repo.environment, check=True)
@@ -446,9 +446,9 @@ def test_bare_repository_in_a_working_tree(repo: Repo, tmp_path: Path) -> None:
     (repo.root / "inner/b.yaml").write_text("a: 1\n")
     repo.commit({}, "both")
     blame = Blame(str(repo.root / "inner"), repo.environment)
-    found = blame.line(str(repo.root / "inner/b.yaml"), 1)
-    assert found is not None
-    assert found.subject == "both"
+    result = blame.line(str(repo.root / "inner/b.yaml"), 1)
+    assert result is not None
+    assert result.subject == "both"
     assert not trap.exists()
 
 
@@ -474,7 +474,7 @@ def test_broken_git_file(content: str, tmp_path: Path, environment: dict[str, st
         ("config", "[include]\n\tpath = config\n"),
     ],
 )
-def test_broken_repository_is_told(name: str, content: str, repo: Repo) -> None:
+def test_broken_repository_is_reported(name: str, content: str, repo: Repo) -> None:
     repo.commit({"a.yaml": "a: 1\n"})
     (repo.root / ".git" / name).write_text(content)
     with pytest.raises(GitError):
@@ -492,8 +492,8 @@ def test_pipe_in_place_of_a_configuration(repo: Repo) -> None:
         Worktree(str(repo.root), repo.environment, seconds=1)
 
 
-def test_author_made_to_hurt(repo: Repo) -> None:
-    """A commit that says what no git would write."""
+def test_malicious_author_fields(repo: Repo) -> None:
+    """A commit with fields that git never writes."""
     repo.commit({"a.yaml": "a: 1\n"})
     tree = repo.git("rev-parse", "HEAD^{tree}")
     raw = (
@@ -502,10 +502,10 @@ def test_author_made_to_hurt(repo: Repo) -> None:
     )
     commit = repo.git("hash-object", "-t", "commit", "-w", "--literally", "--stdin", stdin=raw.encode())
     repo.git("update-ref", "refs/heads/main", commit)
-    found = Blame(str(repo.root), repo.environment).line(str(repo.root / "a.yaml"), 1)
-    assert found is not None
-    assert found.hash == commit
-    assert found.date.tzinfo is not None
+    result = Blame(str(repo.root), repo.environment).line(str(repo.root / "a.yaml"), 1)
+    assert result is not None
+    assert result.hash == commit
+    assert result.date.tzinfo is not None
     facts = repository(str(repo.root), repo.environment)
     assert facts is not None
     assert facts.head is not None
@@ -518,14 +518,14 @@ def test_program_in_the_scanned_folder_is_not_git(repo: Repo, tmp_path: Path, mo
     (repo.root / "git").chmod(0o755)
     monkeypatch.chdir(repo.root)
     environment = repo.environment | {"PATH": f".{os.pathsep}{os.pathsep}{repo.environment['PATH']}"}
-    found = Blame(".", environment).line("a.yaml", 1)
-    assert found is not None
-    assert found.subject == "first"
+    result = Blame(".", environment).line("a.yaml", 1)
+    assert result is not None
+    assert result.subject == "first"
     assert not trap.exists()
 
 
 def test_memory_is_bounded(repo: Repo) -> None:
-    """A small object that is large once it is unpacked, where git would hold all of it."""
+    """A small object that git would unpack into memory as a whole."""
     with (repo.root / "a.yaml").open("wb") as stream:
         stream.truncate(60 << 20)
     repo.commit({})

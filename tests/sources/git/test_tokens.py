@@ -1,4 +1,4 @@
-"""Where a token goes, and where it never shows: every host is a real server that notes what it was told."""
+"""Destinations of tokens: every host is a real server that records requests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from kubekeep.sources.git.address import parse
 from kubekeep.sources.git.checkout import checkout
 from kubekeep.sources.git.program import GitError
-from kubekeep.sources.git.tokens import login
+from kubekeep.sources.git.tokens import find_login
 from tests.sources.git.conftest import World
 from tests.sources.git.service import POD, Backend, Repo
 
@@ -28,8 +28,8 @@ def basic(user: str, password: str) -> str:
     return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
-def told(world: World) -> set[tuple[str, str]]:
-    """(host, header) of all requests that had one."""
+def headers_sent(world: World) -> set[tuple[str, str]]:
+    """Return host and header of all requests with credentials."""
     return {(asked.host, asked.authorization) for asked in world.server.asked if asked.authorization is not None}
 
 
@@ -56,23 +56,23 @@ def test_each_token_opens_its_host(
         checkout(url, environment=world.environment, tokens={}),
     ):
         pass
-    with checkout(url, environment=world.environment, tokens={token: SECRET}) as found:
-        assert found.commit == commit
-        assert SECRET not in repr(found)
-    assert told(world) <= {(parse(url).host, basic(user, SECRET)), (parse(url).host, basic(user, ""))}
+    with checkout(url, environment=world.environment, tokens={token: SECRET}) as result:
+        assert result.commit == commit
+        assert SECRET not in repr(result)
+    assert headers_sent(world) <= {(parse(url).host, basic(user, SECRET)), (parse(url).host, basic(user, ""))}
 
 
 @pytest.mark.parametrize(
     "host", ["elsewhere.example", "github.com.evil.example", "evil-github.com", "git.corp.example", "gitlab.com"]
 )
-def test_a_token_is_not_told_to_another_host(host: str, world: World, repo: Repo) -> None:
+def test_token_is_not_sent_to_another_host(host: str, world: World, repo: Repo) -> None:
     repo.commit({"pod.yaml": POD.format("a")})
     world.server.login = "Basic never"
     tokens = {"GITHUB_TOKEN": SECRET, "AZURE_TOKEN": SECRET, "BITBUCKET_TOKEN": SECRET}
     with pytest.raises(GitError), checkout(f"https://{host}/team/shop", environment=world.environment, tokens=tokens):
         pass
     assert world.server.asked
-    assert told(world) == set()
+    assert headers_sent(world) == set()
 
 
 def test_a_redirect_does_not_carry_the_token(world: World, repo: Repo) -> None:
@@ -85,13 +85,13 @@ def test_a_redirect_does_not_carry_the_token(world: World, repo: Repo) -> None:
     ):
         pass
     assert {asked.host for asked in world.server.asked} == {"github.com", "elsewhere.example"}
-    assert told(world) == set()
+    assert headers_sent(world) == set()
 
 
 def test_a_redirect_after_the_login_does_not_carry_the_token(
     world: World, repo: Repo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A host that takes the token first and sends its caller away then."""
+    """A host that receives the token and then redirects."""
     repo.commit({"pod.yaml": POD.format("a")})
     handler = world.server.RequestHandlerClass
     plain = handler._answer  # type: ignore[attr-defined]  # noqa: SLF001 - the test's own server
@@ -110,7 +110,7 @@ def test_a_redirect_after_the_login_does_not_carry_the_token(
     ):
         pass
     assert "elsewhere.example" in {asked.host for asked in world.server.asked}
-    assert "elsewhere.example" not in {host for host, _ in told(world)}
+    assert "elsewhere.example" not in {host for host, _ in headers_sent(world)}
 
 
 def test_a_repository_that_moved_within_its_host_is_found(world: World, repo: Repo) -> None:
@@ -119,8 +119,8 @@ def test_a_repository_that_moved_within_its_host_is_found(world: World, repo: Re
     world.server.redirects = {"github.com/former/": "https://github.com/team/"}
     with checkout(
         "https://github.com/former/shop/tree/main/app", environment=world.environment, tokens={"GITHUB_TOKEN": SECRET}
-    ) as found:
-        assert found.commit == commit
+    ) as result:
+        assert result.commit == commit
 
 
 def test_a_redirect_to_plain_http_is_not_followed(world: World, backend: Backend, repo: Repo) -> None:
@@ -131,7 +131,7 @@ def test_a_redirect_to_plain_http_is_not_followed(world: World, backend: Backend
     assert backend.asked == []
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(world: World, repo: Repo) -> None:
+def test_untrusted_certificate_is_rejected(world: World, repo: Repo) -> None:
     repo.commit({"pod.yaml": POD.format("a")})
     del world.environment["SSL_CERT_FILE"]
     with (
@@ -146,9 +146,9 @@ def test_a_login_in_the_address(backend: Backend, repo: Repo, environment: dict[
     repo.commit({"pod.yaml": POD.format("a")})
     backend.login = basic("ada", SECRET)
     address = backend.url.removeprefix("http://")
-    with checkout(f"http://ada:{SECRET}@{address}/team/shop", environment=environment, tokens={}) as found:
-        assert SECRET not in repr(found)
-        assert (found.url, found.shown) == (f"{backend.url}/team/shop", f"{backend.url}/team/shop")
+    with checkout(f"http://ada:{SECRET}@{address}/team/shop", environment=environment, tokens={}) as result:
+        assert SECRET not in repr(result)
+        assert (result.url, result.shown) == (f"{backend.url}/team/shop", f"{backend.url}/team/shop")
     backend.login = "Basic never"
     with (
         pytest.raises(GitError) as caught,
@@ -160,7 +160,7 @@ def test_a_login_in_the_address(backend: Backend, repo: Repo, environment: dict[
 
 @contextlib.contextmanager
 def sampled() -> Iterator[set[bytes]]:
-    """The command lines of all processes of this machine meanwhile."""
+    """Return the command lines of all processes while a function runs."""
     seen: set[bytes] = set()
     over = threading.Event()
 
@@ -189,8 +189,8 @@ def test_a_token_is_in_no_command_line_file_log_or_error(
     world.server.login = basic("x-access-token", SECRET)
     url = "https://github.com/team/shop/tree/main/app"
     with sampled() as seen:
-        with checkout(url, environment=world.environment, tokens={"GITHUB_TOKEN": SECRET}) as found:
-            content = b"".join(path.read_bytes() for path in Path(found.root).rglob("*") if path.is_file())
+        with checkout(url, environment=world.environment, tokens={"GITHUB_TOKEN": SECRET}) as result:
+            content = b"".join(path.read_bytes() for path in Path(result.root).rglob("*") if path.is_file())
         world.server.login = "Basic never"
         with (
             pytest.raises(GitError) as caught,
@@ -234,15 +234,15 @@ def test_a_token_is_in_no_command_line_file_log_or_error(
         ("https://ada:pw@github.com/o/r", {"GITHUB_TOKEN": "t"}, "ada"),
     ],
 )
-def test_whose_token_it_is(url: str, tokens: dict[str, str], user: str | None) -> None:
-    found = login(parse(url), tokens)
-    assert (found.username if found else None) == user
+def test_token_of_each_host(url: str, tokens: dict[str, str], user: str | None) -> None:
+    result = find_login(parse(url), tokens)
+    assert (result.username if result else None) == user
     if user == "ada":
-        assert found is not None
-        assert found.password == "pw"  # noqa: S105 - made up
+        assert result is not None
+        assert result.password == "pw"  # noqa: S105 - made up
 
 
 def test_a_token_that_breaks_lines_is_refused() -> None:
     with pytest.raises(GitError, match="GITHUB_TOKEN has control characters") as caught:
-        login(parse("https://github.com/o/r"), {"GITHUB_TOKEN": "a\nusername=b"})
+        find_login(parse("https://github.com/o/r"), {"GITHUB_TOKEN": "a\nusername=b"})
     assert "username" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""What archives have in common: their members, the limits on them, and the error. Reads nothing by itself."""
+"""Members of archives, limits and errors, shared by all formats. Reads nothing itself."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _SHOWN: Final = 120
 
 
 class ArchiveLimits(msgspec.Struct, frozen=True):
-    """What an archive may cost before it is refused.
+    """Limits of an archive.
 
-    `bytes` of the archive itself, and of all that is in it; `ratio`, how much larger than the archive that may be, once
-    it is more than `free` bytes (text packs 5 to 30 times smaller, a bomb 1,000 times or more); `entries`, files and
-    folders; `name` characters of a path and `depth`, its parts. A file of more than `file` bytes is left out.
+    bytes: of the archive, and of its unpacked content. ratio: maximum ratio of unpacked to packed bytes, above `free`
+    bytes (text packs 5 to 30 times smaller, a bomb 1,000 times or more). entries: files and folders. name: characters of a
+    path. depth: parts of a path. file: bytes of a file; larger files are omitted.
     """
 
     bytes: int = 512 << 20
@@ -32,19 +32,19 @@ class ArchiveLimits(msgspec.Struct, frozen=True):
     file: int = MAXIMUM_BYTES
 
     def most(self, packed: int) -> int:
-        """How many bytes may be in an archive of `packed` bytes."""
+        """Return the maximum unpacked size of an archive of `packed` bytes."""
         return min(self.bytes, max(self.free, packed * self.ratio))
 
 
 class ArchiveError(Exception):
-    """An archive that is damaged, or that must not be unpacked; the message names the member."""
+    """A damaged or rejected archive; the message names the member."""
 
     def __init__(self, message: str, member: str = "") -> None:
         super().__init__(f"{display_path(member[:_SHOWN])}: {message}" if member else message)
 
 
 class Member(msgspec.Struct, frozen=True):
-    """A file or a folder of an archive; its content can be taken once, before the next member is asked for."""
+    """A file or folder of an archive; its content can be read once, before the next member is requested."""
 
     name: str
     is_folder: bool
@@ -53,28 +53,28 @@ class Member(msgspec.Struct, frozen=True):
 
 
 class Bounded(io.RawIOBase):
-    """A file that gives no more than `most` bytes at a time; libraries ask for more only when a header says so."""
+    """A file that returns at most `most` bytes per read, because libraries read sizes named by headers."""
 
     def __init__(self, file: BinaryIO, most: int) -> None:
         self._file = file
         self._most = most
 
     def read(self, size: int = -1, /) -> bytes:
-        """At most `size` bytes. Raises ArchiveError for more than is allowed."""
+        """Read at most `size` bytes. Raises ArchiveError above the limit."""
         if size > self._most or (size < 0 and self._left() > self._most):
             raise ArchiveError(f"a table of contents of more than {self._most} bytes")
         return self._file.read(size)
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
-        """As of any file."""
+        """Seek in the file."""
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
-        """As of any file."""
+        """Return the position in the file."""
         return self._file.tell()
 
     def seekable(self) -> bool:
-        """Always."""
+        """Return True."""
         return True
 
     def _left(self) -> int:

@@ -1,7 +1,7 @@
-"""The members of a tar archive, compressed or not, in their order. Reads forward only, and writes nothing.
+"""Members of a tar archive, compressed or not, in order. Reads forward only, and writes nothing.
 
-tarfile reads the headers, from a stream that is bounded: what a header announces (long names, pax records, sparse maps) it
-would read into memory whatever its size. Only files and folders are members; links, devices and holes are refused.
+tarfile parses the headers from a bounded stream: it would read headers (long names, pax records, sparse maps) of any size
+into memory. Only files and folders are members; links, devices and sparse files are rejected.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _XZ: Final = b"\xfd7zXZ\x00"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _END: Final = bytes(tarfile.BLOCKSIZE)
 _MOST_HEADER: Final = 1 << 20
-"""Bytes of all headers of one member together."""
+"""Maximum bytes of all headers of one member."""
 _MOST_GLOBAL: Final = 100
-"""Records that an archive may set for all of its members; git sets one."""
+"""Maximum number of global pax records; git writes one."""
 _MOST_XZ_MEMORY: Final = 128 << 20
-"""Bytes: twice what `xz -9` asks for."""
+"""Bytes: twice the memory of `xz -9`."""
 
 
 class _Readable(Protocol):
@@ -44,9 +44,9 @@ class _Decompressor(Protocol):
 
 
 def members(file: BinaryIO, head: bytes, most: int) -> Iterator[Member]:
-    """The members of the archive that `file` is; `head` are its first bytes, `most` what may be in it.
+    """Yield the members of an archive; head: its first bytes; most: maximum unpacked bytes.
 
-    Raises ArchiveError, at the member where it is met.
+    Raises ArchiveError at the member with the error.
     """
     stream = _Forward(_plain(file, head), most)
     try:
@@ -58,7 +58,7 @@ def members(file: BinaryIO, head: bytes, most: int) -> Iterator[Member]:
 
 
 def _members(stream: _Forward) -> Iterator[Member]:
-    # Reading and seeking are all that tarfile does with it.
+    # tarfile only reads and seeks.
     with tarfile.TarFile(fileobj=cast("BinaryIO", stream), mode="r") as tar:
         name = ""
         while (member := tar.next()) is not None:
@@ -70,7 +70,7 @@ def _members(stream: _Forward) -> Iterator[Member]:
             if not (member.isreg() or member.isdir()) or member.issparse():
                 raise ArchiveError(f"{_kind(member)}: only files and folders are unpacked", name)
             yield Member(name, member.isdir(), member.size, stream.content(member.size, name))
-            # tarfile keeps what it has read, for those who look back.
+            # tarfile keeps all members in memory.
             tar.members.clear()  # type: ignore[attr-defined]  # typeshed leaves it out
             stream.begin_header()
         stream.finish(name)
@@ -87,7 +87,7 @@ def _kind(member: tarfile.TarInfo) -> str:
 
 
 class _Forward:
-    """What tarfile reads from: no step back, no header that is too large, no more in all than is allowed."""
+    """Forward-only stream for tarfile, with limits on headers and the total size."""
 
     def __init__(self, stream: _Readable, most: int) -> None:
         self._stream = stream
@@ -97,14 +97,14 @@ class _Forward:
         self._last = b""
 
     def begin_header(self) -> None:
-        """What is read next are the headers of one member."""
+        """Reset the limit for the headers of the next member."""
         self._header_left = _MOST_HEADER
 
     def tell(self) -> int:
         return self._at
 
     def seek(self, offset: int) -> int:
-        """Skip to `offset`, or to the end if that comes first."""
+        """Skip to `offset`, or to the end of the stream."""
         if offset < self._at:
             raise ArchiveError("damaged: a size that makes no sense")
         while self._at < offset and self._take(min(CHUNK, offset - self._at)):
@@ -112,7 +112,7 @@ class _Forward:
         return self._at
 
     def read(self, size: int) -> bytes:
-        """What tarfile asks for: blocks of headers."""
+        """Read blocks of headers."""
         if not 0 <= size <= self._header_left:
             raise ArchiveError(f"a header of more than {_MOST_HEADER} bytes")
         self._header_left -= size
@@ -120,7 +120,7 @@ class _Forward:
         return self._last
 
     def content(self, size: int, name: str) -> Iterator[bytes]:
-        """The content of the member whose header has just been read."""
+        """Yield the content of the member after its header was read."""
         while size:
             chunk = self._take(min(CHUNK, size))
             if not chunk:
@@ -129,7 +129,7 @@ class _Forward:
             yield chunk
 
     def finish(self, name: str) -> None:
-        """Read on to the end, so that checksums are verified; tarfile takes whatever is no header for the end."""
+        """Read to the end, to verify checksums; tarfile takes any invalid header for the end."""
         if self._last != _END:
             raise ArchiveError("damaged or cut off after this member" if name else "no archive", name)
         while chunk := self._take(CHUNK):
@@ -155,7 +155,7 @@ class _Forward:
 
 
 def _plain(file: BinaryIO, head: bytes) -> _Readable:
-    """`file` without its compression, which the first bytes tell."""
+    """Return the decompressed stream; the compression is detected by the first bytes."""
     if head.startswith(GZIP):
         return gzip.GzipFile(fileobj=file, mode="rb")
     if head.startswith(_BZIP2):
@@ -168,7 +168,7 @@ def _plain(file: BinaryIO, head: bytes) -> _Readable:
 
 
 class _Xz:
-    """What lzma.LZMAFile would read, with a limit on the memory that a header may ask for."""
+    """Decompressor of xz with a memory limit, which lzma.LZMAFile does not have."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -186,10 +186,10 @@ class _Xz:
                 self._input = self._file.read(CHUNK)
                 if not self._input:
                     raise EOFError("cut off")
-            found = self._inner.decompress(self._input, size)
+            data = self._inner.decompress(self._input, size)
             self._input = b""
-            if found:
-                return found
+            if data:
+                return data
 
     @staticmethod
     def _new() -> _Decompressor:

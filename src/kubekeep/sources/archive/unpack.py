@@ -1,7 +1,7 @@
-"""Archives of manifests, unpacked into a private folder for as long as they are read.
+"""Unpacking of archives into a private temporary folder.
 
-Everything in an archive is hostile: names that lead elsewhere, links, devices and bombs are refused before anything of
-them is written. Never opens an archive in an archive; charts are told by `is_chart` and left to whoever renders them.
+Archives are hostile: paths that lead elsewhere, links, devices and bombs are rejected before anything is written. Never
+opens an archive in an archive; packed charts are detected by `is_chart` and left to the chart reader.
 """
 
 # Paths stay the text that people typed, so os.path and not pathlib:
@@ -34,10 +34,10 @@ __all__ = ["ArchiveError", "ArchiveLimits", "Unpacked", "is_archive", "is_chart"
 
 _CHART_NAMES: Final = (".tgz", ".tar.gz")
 _READ: Final = (*EXTENSIONS, ".tpl", ".tf", *ARCHIVES)
-"""What somebody misses if it is left out."""
+"""Extensions of files reported if they are omitted."""
 DEFAULT_LIMITS: Final = ArchiveLimits()
 _CHART_LOOK: Final = 16 << 20
-"""Bytes of an archive that are looked at for a Chart.yaml; Helm puts it first."""
+"""Maximum bytes searched for a Chart.yaml; Helm writes it first."""
 _HEAD: Final = 8
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
 _DRIVE: Final = re.compile(r"[A-Za-z]:")
@@ -45,25 +45,25 @@ _LONGEST_PART: Final = 255
 
 
 class Unpacked(msgspec.Struct, frozen=True):
-    """The folder with what was in an archive, and what was left out, shown by its path in the archive."""
+    """The folder with the content of an archive, and the omitted files by their path in the archive."""
 
     folder: str
     skipped: tuple[Unread, ...]
 
 
 def is_archive(path: str) -> bool:
-    """Whether the name is that of an archive; it may still be a chart, see `is_chart`."""
+    """Return True for the extension of an archive; it may be a chart, see `is_chart`."""
     return path.lower().endswith(ARCHIVES)
 
 
 def is_chart(path: str) -> bool:
-    """Whether this is a packed chart: one folder, with a Chart.yaml in it. Never fails.
+    """Return True for a packed chart: one folder with a Chart.yaml. Never fails.
 
-    Looks at the beginning; what is so large that its end is not looked at is a chart if its beginning is one.
+    Reads the beginning of the archive only.
     """
     if not path.lower().endswith(_CHART_NAMES):
         return False
-    top, found = None, False
+    top, has_chart = None, False
     try:
         with open_file(path) as file:
             head = file.read(_HEAD)
@@ -75,19 +75,19 @@ def is_chart(path: str) -> bool:
                 top = top or folder
                 if folder != top or not (rest or member.is_folder):
                     return False
-                found = found or (rest == CHART and not member.is_folder)
+                has_chart = has_chart or (rest == CHART and not member.is_folder)
     except (ArchiveError, OSError):
-        # The reader of charts says what is wrong with it.
-        return found
-    return found
+        # The chart reader reports the error.
+        return has_chart
+    return has_chart
 
 
 @contextlib.contextmanager
 def unpacked(path: str, limits: ArchiveLimits = DEFAULT_LIMITS) -> Iterator[Unpacked]:
-    """The content of an archive, in a folder that only we can read and that is gone afterwards.
+    """Unpack an archive into a folder that only we can read and that is removed afterwards.
 
-    What it is, its first bytes say. Raises ArchiveError, before the folder is given, for an archive that is damaged or
-    must not be unpacked, and OSError if it cannot be read.
+    The format is detected by the first bytes. Raises ArchiveError for a damaged or hostile archive, before the folder is
+    returned, and OSError if it cannot be read.
     """
     with tempfile.TemporaryDirectory(prefix="kubekeep-") as folder:
         with open_file(path) as file:
@@ -133,16 +133,16 @@ def _private(path: str, flags: int) -> int:
 
 
 class _Names:
-    """The names of an archive, held to what is one and the same path on every system."""
+    """Check of the names in an archive: each must be one path on every system."""
 
     def __init__(self, limits: ArchiveLimits) -> None:
         self._limits = limits
         self._entries = 0
-        # By what file systems take for the same name: the path as it is written, and whether it is a folder.
+        # By normalised and case-folded path: the path as written, and whether it is a folder.
         self._seen: dict[str, tuple[str, bool]] = {}
 
     def parts(self, member: Member) -> list[str]:
-        """The parts of a member's path, none for the folder of the archive. Raises ArchiveError."""
+        """Return the parts of a member's path, empty for the folder of the archive. Raises ArchiveError."""
         self._entries += 1
         self._check(member)
         parts = [part for part in member.name.split("/") if part not in {"", os.curdir}]

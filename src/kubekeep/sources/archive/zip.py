@@ -1,4 +1,4 @@
-"""The members of a zip archive, in the order of its table of contents. Writes nothing, knows no passwords."""
+"""Members of a zip archive, in the order of its table of contents. Writes nothing, supports no passwords."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kubekeep.sources.archive.member import CHUNK, ArchiveError, Bounded, Member
 
 MAGIC: Final = (b"PK\x03\x04", b"PK\x05\x06")
 _MOST_TABLE: Final = 8 << 20
-"""Bytes of the table of contents, which zipfile reads as a whole: 80,000 names and more."""
+"""Maximum bytes of the table of contents, which zipfile reads at once: at least 80,000 names."""
 _ENCRYPTED: Final = 0x1
 _UTF8: Final = 0x800
 _LOCAL_HEADER: Final = 30
@@ -21,12 +21,12 @@ _LOCAL_HEADER: Final = 30
 
 
 def members(file: BinaryIO, most: int) -> Iterator[Member]:
-    """The members of the archive that `file` is; `most` bytes may be in it. Raises ArchiveError."""
+    """Yield the members of an archive; most: maximum unpacked bytes. Raises ArchiveError."""
     try:
         with zipfile.ZipFile(cast("BinaryIO", Bounded(file, _MOST_TABLE))) as archive:
-            found = archive.infolist()
-            _check(found, archive.start_dir, most)
-            for info in found:
+            infos = archive.infolist()
+            _check(infos, archive.start_dir, most)
+            for info in infos:
                 yield Member(info.orig_filename, info.is_dir(), info.file_size, _content(archive, info))
     except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError) as error:
         raise ArchiveError(f"damaged or no archive: {error}") from error
@@ -34,16 +34,16 @@ def members(file: BinaryIO, most: int) -> Iterator[Member]:
         raise ArchiveError(f"cannot be read: {error}") from error
 
 
-def _check(found: Sequence[zipfile.ZipInfo], end: int, most: int) -> None:
+def _check(infos: Sequence[zipfile.ZipInfo], end: int, most: int) -> None:
     total = 0
-    for info in sorted(found, key=lambda info: info.header_offset, reverse=True):
+    for info in sorted(infos, key=lambda info: info.header_offset, reverse=True):
         name = info.orig_filename
         _check_kind(info)
         total += info.file_size
         if total > most:
             raise ArchiveError(f"more than {most} bytes when unpacked", name)
         length = len(name.encode("utf-8" if info.flag_bits & _UTF8 else "cp437", "replace"))
-        # Members that share content make a small archive endless.
+        # Members that share content could make a small archive endless.
         if info.header_offset + _LOCAL_HEADER + length + info.compress_size > end:
             raise ArchiveError("overlaps with another member", name)
         end = info.header_offset
@@ -54,7 +54,7 @@ def _check_kind(info: zipfile.ZipInfo) -> None:
     if info.flag_bits & _ENCRYPTED:
         raise ArchiveError("encrypted", name)
     if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-        # Others decompress whole blocks, whatever their size.
+        # Other methods decompress whole blocks of any size.
         raise ArchiveError("compressed by a method that is not read: only stored and deflated members are", name)
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind == stat.S_IFLNK:

@@ -1,7 +1,7 @@
-"""Which repository, branch and folder an address names: clone addresses and the pages of hosts that people copy.
+"""Parsing of repository addresses: clone URLs and URLs of pages that show a branch or folder.
 
-Knows the pages of GitHub, GitLab, Bitbucket, Azure DevOps and Gitea, also on hosts of one's own. Where a page's branch
-ends and its path begins only the repository knows. Never reaches the network.
+Supports the pages of GitHub, GitLab, Bitbucket, Azure DevOps and Gitea, also self-hosted. The end of the branch and the
+start of the path in a page's URL are resolved by `refs`. No network access.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _SCP: Final = re.compile(r"(?:([^@/:\s]+)@)?([^@/:\s]{2,}):(?!//)(\S.*)")
 _HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?|\[[0-9a-f:.]+\]")
 _USER: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _PAIR_HOSTS: Final = frozenset({"github.com", "bitbucket.org"})
-"""Where a repository is always `owner/name`."""
+"""Hosts with repositories at `owner/name` only."""
 _VIEWS: Final = ("tree", "blob")
 _AZURE_REFS: Final = {"GB": "refs/heads/", "GT": "refs/tags/", "GC": ""}
 
 
 class Login(msgspec.Struct, frozen=True):
-    """A name and a password, or a token in its place."""
+    """User name with a password or token."""
 
     username: str
     password: str
@@ -41,12 +41,11 @@ class Login(msgspec.Struct, frozen=True):
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):
-    """What an address names.
+    """A parsed address.
 
-    `remote` is what git gets and `shown` what people see, both without credentials, which are in `login`; `host` has
-    the port if one is named and is empty for files. `ref` is a branch, tag or commit, or a whole `refs/...`;
-    `tail` is what follows `tree/` in a page's address: a ref and a path, one after the other. `subpath` has slashes
-    between its parts and none around.
+    remote: URL for git. shown: URL for messages; both without credentials, which are in `login`. host: with the port if
+    one is named; empty for files. ref: a branch, tag or commit, or a full `refs/...`. tail: the part of a page's URL
+    after `tree/`, a ref followed by a path. subpath: folder, without slashes at its ends.
     """
 
     remote: str
@@ -60,10 +59,9 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_repository(text: str) -> bool:
-    """Whether `text` is the address of a repository rather than a path, or the address of one manifest.
+    """Return True if `text` is the address of a repository, rather than a path or the URL of one manifest.
 
-    What exists as a path is one. Addresses that git would take and we refuse are addresses all the same, so that
-    `parse` can say why.
+    Existing paths are paths. Also True for addresses that git accepts and `parse` rejects with a reason.
     """
     if os.path.lexists(text):
         return False
@@ -81,7 +79,7 @@ def is_repository(text: str) -> bool:
 
 
 def parse(text: str) -> Address:
-    """What `text` names; raises GitError, which never has credentials in it, when git must not get it."""
+    """Parse an address. Raises GitError, without credentials in its message, if git must not open it."""
     if not text.isprintable() or any(not char.isprintable() for char in unquote(text)):
         raise GitError("the address of a repository has control characters in it")
     scheme = _SCHEME.match(text)
@@ -109,12 +107,12 @@ def _host(parts: SplitResult) -> str:
 
 
 def _scp(text: str) -> Address:
-    """`git@host:owner/repo.git`, with git's own meaning."""
+    """Parse an address of the form `git@host:owner/repo.git`."""
     match = _SCP.fullmatch(text)
     if helper := _HELPER.match(text):
         raise GitError(f"{helper[0]} is refused: it runs a program of that name")
     if match is None or "@" in match[3].partition("/")[0]:
-        # It may have a password in it, so it is not cited.
+        # The address may contain a password: it is not quoted.
         raise GitError("this is no address of a repository")
     user, host, path = match[1] or "", match[2].lower(), match[3]
     if (user and not _USER.fullmatch(user)) or not _HOST.fullmatch(host) or path.startswith("-"):
@@ -148,7 +146,7 @@ def _web(parts: SplitResult, host: str) -> Address:
     segments = parts.path.strip("/").split("/")
     ref = tail = subpath = ""
     if "_git" in segments[:-1]:
-        # Azure names branch and path in the query; the rest of it steers the page.
+        # Azure has the branch and the path in the query.
         path = "/" + "/".join(segments[: segments.index("_git") + 2])
         query = parse_qs(parts.query)
         subpath, ref = _clean(query.get("path", [""])[0]), _azure_ref(query.get("version", [""])[0])
@@ -174,9 +172,9 @@ def _web(parts: SplitResult, host: str) -> Address:
 
 
 def _page(host: str, segments: Sequence[str]) -> tuple[list[str], str] | None:
-    """(parts of the repository's path, ref and path) if a host shows files at this path; else None."""
+    """Return the parts of the repository's path, and the ref with the path, if the URL is a page of files; else None."""
     if "-" in segments[2:-2]:
-        # GitLab's groups nest, so its repositories have any number of parts; a dash ends them.
+        # GitLab has nested groups: a dash ends the path of the repository.
         at = segments.index("-", 2)
         return (list(segments[:at]), "/".join(segments[at + 2 :])) if segments[at + 1] in _VIEWS else None
     match segments:
@@ -191,7 +189,7 @@ def _page(host: str, segments: Sequence[str]) -> tuple[list[str], str] | None:
 
 
 def _repository_path(parts: SplitResult) -> tuple[str, str, str]:
-    """(path of the repository, sub-path, ref) of `/owner/name.git//folder?ref=main`, as kustomize writes it."""
+    """Return path, subpath and ref of `/owner/name.git//folder?ref=main`, the notation of kustomize."""
     if parts.fragment:
         raise GitError("the address of a repository has no place for a fragment (#)")
     query = parse_qs(parts.query, keep_blank_values=True)
@@ -212,7 +210,7 @@ def _azure_ref(version: str) -> str:
 
 
 def _clean(path: str) -> str:
-    """A path of an address decoded, without empty parts and dots; raises GitError when it leads upward."""
+    """Decode a path and remove empty parts and dots. Raises GitError for `..`."""
     parts = [part for part in unquote(path).split("/") if part not in ("", ".")]
     if ".." in parts:
         raise GitError("the path in this address leads out of the repository")

@@ -1,7 +1,7 @@
-"""Who changed a line last: one `git blame` a file at most, and only of the lines that somebody asks about.
+"""Last commits of lines: at most one `git blame` per file, limited to the requested lines.
 
-What the history at hand cannot tell is told by nobody: a line that is not committed, a file git does not follow, a
-line older than a shallow clone. Runs nothing of the repository's and fetches nothing.
+No commit is returned for uncommitted lines, untracked files and lines older than a shallow clone. Runs no program
+configured by the repository and fetches nothing.
 """
 
 # Paths are text for git, so os.path and not pathlib:
@@ -25,18 +25,18 @@ from kubekeep.sources.git.worktree import Worktree, moment, read_regular, root_o
 _SECONDS: Final = 60.0
 _LARGEST: Final = 32 << 20
 _RANGES: Final = 200
-"""How many ranges are asked for apart; more are asked for as one."""
+"""Maximum number of ranges of a command; more are merged into one."""
 _NEAR: Final = 5
 _HEADER: Final = re.compile(rb"([0-9a-f]{40,64}) \d+ (\d+)(?: \d+)?")
 _LONE_CR: Final = re.compile(rb"\r(?!\n)")
 _UNTRACKED: Final = ("no such path", "no such ref: HEAD", "no path", "bad revision 'HEAD'")
-"""What `git blame` says, in its own language, of files that are in no commit."""
+"""Messages of `git blame` for files without a commit."""
 
 
 class Blame:
-    """The last change of lines in the repository that `root` is in; `environment` is that of this process.
+    """Last commits of lines in the repository that contains `root`; environment: the variables of this process.
 
-    Nothing is asked before a line is. Never raises: what keeps git from answering is told once, in `unread`.
+    Runs git on the first query of a file. Never raises: each error of git is reported once, in `unread`.
     """
 
     def __init__(self, root: str, environment: Mapping[str, str]) -> None:
@@ -51,43 +51,43 @@ class Blame:
 
     @property
     def unread(self) -> tuple[Unread, ...]:
-        """Why lines have no commit, as far as it is not a matter of course."""
+        """Errors that prevented queries; untracked files are no errors."""
         return tuple(self._problems.values())
 
     def expect(self, file: str, lines: Iterable[int]) -> None:
-        """Say which lines of `file` will be asked about: its first look-up then looks at these alone."""
+        """Announce lines that will be queried: git then runs for these lines only."""
         self._expected.setdefault(os.path.realpath(file), set()).update(lines)
 
     def line(self, file: str, line: int) -> Commit | None:
-        """The commit that changed a line last, counted from 1; `file` is absolute or relative to the working folder."""
+        """Return the last commit of a line (1-based), or None; `file` is absolute or relative to the working folder."""
         real = os.path.realpath(file)
         if real not in self._lines:
-            self._lines[real] = {} if self._over else self._blamed(real, {*self._expected.get(real, ()), line})
+            self._lines[real] = {} if self._over else self._run_blame(real, {*self._expected.get(real, ()), line})
         return self._lines[real].get(line)
 
-    def _blamed(self, file: str, lines: set[int]) -> dict[int, Commit]:
+    def _run_blame(self, file: str, lines: set[int]) -> dict[int, Commit]:
         try:
-            worktree = self._opened()
+            worktree = self._open()
             if worktree is None or not file.startswith(os.path.join(worktree.root, "")):
                 return {}
             ranges = _ranges(file, lines if file in self._expected else None)
             if not ranges:
                 return {}
-            # The configuration may name any file as the list of what to ignore, and git would cite what is in it.
+            # The configuration may name any file as blame.ignoreRevsFile, and git would quote its content.
             arguments = ["blame", "--porcelain", "--no-textconv", "--encoding=UTF-8", "--no-ignore-revs-file"]
             arguments += [f"-L{first},{last}" for first, last in ranges]
-            told = worktree.run(*arguments, "--", os.path.relpath(file, worktree.root), seconds=_SECONDS)
-            return _commits(told, self._shallow)
+            porcelain = worktree.run(*arguments, "--", os.path.relpath(file, worktree.root), seconds=_SECONDS)
+            return _commits(porcelain, self._shallow)
         except GitLimitError as error:
             # The next file would take as long.
             self._over = True
-            self._tell(file, error)
+            self._report(file, error)
         except GitError as error:
             if not any(text in str(error) for text in _UNTRACKED):
-                self._tell(file, error)
+                self._report(file, error)
         return {}
 
-    def _opened(self) -> Worktree | None:
+    def _open(self) -> Worktree | None:
         if self._worktree is None:
             root = root_of(self._root)
             if root is None:
@@ -101,13 +101,13 @@ class Blame:
                 raise
         return self._worktree
 
-    def _tell(self, file: str, error: GitError) -> None:
+    def _report(self, file: str, error: GitError) -> None:
         shown = self._root if self._over else os.path.relpath(file, os.path.realpath(self._root))
         self._problems.setdefault(str(error), Unread(Location(visible(shown)), f"who changed it is unknown: {error}"))
 
 
 def _ranges(file: str, lines: set[int] | None) -> list[tuple[int, int]]:
-    """The stretches of a file to look at, in order; all of it for None. Empty when git counts its lines otherwise."""
+    """Return line ranges in order, the whole file for None. Empty if git counts the lines of the file differently."""
     try:
         data = read_regular(file, _LARGEST + 1)
     except OSError:
@@ -118,9 +118,9 @@ def _ranges(file: str, lines: set[int] | None) -> list[tuple[int, int]]:
     count = data.count(b"\n") + (not data.endswith(b"\n"))
     if lines is None:
         return [(1, count)]
-    wanted = sorted(line for line in lines if 1 <= line <= count)
+    numbers = sorted(line for line in lines if 1 <= line <= count)
     ranges: list[tuple[int, int]] = []
-    for line in wanted:
+    for line in numbers:
         if ranges and line - ranges[-1][1] <= _NEAR:
             ranges[-1] = ranges[-1][0], line
         else:
@@ -129,9 +129,9 @@ def _ranges(file: str, lines: set[int] | None) -> list[tuple[int, int]]:
 
 
 def _commits(porcelain: bytes, shallow: frozenset[str]) -> dict[int, Commit]:
-    """By line the commit, of what `git blame --porcelain` prints."""
+    """Parse the output of `git blame --porcelain` into commits by line."""
     known: dict[str, Commit | None] = {}
-    found: dict[int, Commit] = {}
+    commits: dict[int, Commit] = {}
     lines = iter(porcelain.split(b"\n"))
     for line in lines:
         header = _HEADER.fullmatch(line)
@@ -140,16 +140,16 @@ def _commits(porcelain: bytes, shallow: frozenset[str]) -> dict[int, Commit]:
         commit, number = header[1].decode(), int(header[2])
         fields = _fields(lines)
         if commit not in known:
-            # Nothing but zeros is what is not committed; at a shallow one all that is older ends up.
+            # All zeros means uncommitted; a shallow commit stands for everything older.
             known[commit] = None if commit in shallow or not commit.strip("0") else _commit(commit, fields)
-        who = known[commit]
-        if who is not None:
-            found[number] = who
-    return found
+        last = known[commit]
+        if last is not None:
+            commits[number] = last
+    return commits
 
 
 def _fields(lines: Iterator[bytes]) -> dict[str, str]:
-    """What stands between a header and the line's text, which a tab precedes and which is passed over."""
+    """Return the fields after a header, and skip the text of the line, which begins with a tab."""
     rows = itertools.takewhile(lambda row: not row.startswith(b"\t"), lines)
     pairs = (row.decode("utf-8", "replace").partition(" ") for row in rows)
     return {name: value for name, _, value in pairs}

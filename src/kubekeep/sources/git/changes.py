@@ -1,7 +1,6 @@
-"""What changed since a revision: committed, staged, unstaged and new files alike. Reads no content itself, writes nothing.
+"""Files changed since a revision: committed, staged, unstaged and untracked. Reads no content, writes nothing.
 
-Knows nothing of charts and kustomizations: that a changed values file changes what is rendered from it is for those
-who render.
+Does not follow references between files, as from a chart to its values: see `touched`.
 """
 
 # Paths are text for git, so os.path and not pathlib:
@@ -25,24 +24,24 @@ _SECONDS: Final = 120.0
 
 
 class Changes(msgspec.Struct, frozen=True):
-    """Absolute paths below a repository's real path, as git spells them, whole repositories in it as their folder.
+    """Absolute paths below the real path of a repository, as spelled by git; nested repositories as their folder.
 
-    `changed` exist, under their new name if they have one; `deleted` do not, a renamed file's old name among them.
+    changed: existing files, renamed ones by their new name. deleted: missing files, renamed ones by their old name.
     """
 
     changed: frozenset[str]
     deleted: frozenset[str]
 
     def __contains__(self, path: str) -> bool:
-        """Whether a file is new or changed: itself, what a link leads to, or the repository inside that it is in."""
+        """Return True if a file is new or changed: itself, the target of a link, or the nested repository it is in."""
         return any(name in self.changed for start in _spellings(path) for name in _upward(start))
 
 
 def changed_since(root: str, rev: str, environment: Mapping[str, str]) -> Changes:
-    """What changed in the repository that `root` is in, from where it and `rev` parted to the files as they are.
+    """Return the changes in the repository of `root`, from the merge base of HEAD and `rev` to the files on disk.
 
-    `rev` is what git takes for a commit: `main`, `origin/main`, `v1.0`, `HEAD~3`, a hash; `environment` is that of
-    this process. Raises GitError: no repository, no such revision, a shallow clone that lacks where they parted.
+    rev: a commit as git accepts it, such as `main`, `v1.0`, `HEAD~3` or a hash. environment: the variables of this
+    process. Raises GitError without a repository, the revision or, in a shallow clone, the merge base.
     """
     top = root_of(root)
     if top is None:
@@ -50,54 +49,54 @@ def changed_since(root: str, rev: str, environment: Mapping[str, str]) -> Change
     worktree = Worktree(top, environment)
     base = _base(worktree, rev)
     with tempfile.TemporaryDirectory(prefix="kubekeep-git-") as folder:
-        # To compare, git renews its index: a copy of it, as nothing of the user's is written.
+        # `git diff` refreshes the index: a copy of it, because nothing of the user is written.
         index = os.path.join(folder, "index")
         if os.path.isfile(original := worktree.file("index")):
             shutil.copyfile(original, index)
-        told = worktree.run(
+        differences = worktree.run(
             "diff", "--name-status", "-z", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-relative",
             "--ignore-submodules=dirty", base, "--",
             seconds=_SECONDS, index=index,
         )  # fmt: skip
         new = worktree.run("ls-files", "--others", "--exclude-standard", "-z", seconds=_SECONDS, index=index)
-    states = dict(_states(os.fsdecode(told), top))
+    states = dict(_states(os.fsdecode(differences), top))
     untracked = {os.path.join(top, name.removesuffix("/")) for name in os.fsdecode(new).split("\0") if name}
     changed = {path for path, status in states.items() if status != "D"} | untracked
     return Changes(frozenset(changed), frozenset(states.keys() - changed))
 
 
-def _states(told: str, top: str) -> Iterator[tuple[str, str]]:
-    """(path, letter) of each pair that `git diff --name-status -z` prints."""
-    fields = iter(told.split("\0"))
+def _states(output: str, top: str) -> Iterator[tuple[str, str]]:
+    """Parse the output of `git diff --name-status -z` into paths and status letters."""
+    fields = iter(output.split("\0"))
     for status, name in zip(fields, fields, strict=False):
         yield os.path.join(top, name), status
 
 
 def _base(worktree: Worktree, rev: str) -> str:
-    """The hash of the commit where `rev` and the one that is checked out parted."""
+    """Return the hash of the merge base of `rev` and HEAD."""
     shown = visible(rev)
     if not rev or rev.startswith("-"):
         raise GitError(f"{shown or 'nothing'} is no revision")
     lacks = "this clone is shallow: fetch more of its history (git fetch --unshallow)" if worktree.shallow() else ""
-    found = _commit(worktree, rev)
-    if not found:
+    commit = _commit(worktree, rev)
+    if not commit:
         raise GitError(f"there is no revision {shown} in {visible(worktree.root)}{'; ' * bool(lacks)}{lacks}")
     if not _commit(worktree, "HEAD"):
         raise GitError(f"{visible(worktree.root)} has no commit yet")
-    base = worktree.run("merge-base", found, "HEAD", accepted=(0, 1)).decode().strip()
+    base = worktree.run("merge-base", commit, "HEAD", accepted=(0, 1)).decode().strip()
     if not base:
         raise GitError(f"{shown} and HEAD have no common commit{': ' * bool(lacks)}{lacks}")
     return base
 
 
 def _commit(worktree: Worktree, rev: str) -> str:
-    """Its hash; empty when there is none such."""
-    # 128: what cannot be a revision at all.
+    """Return the hash of a revision; empty if it does not exist."""
+    # 128: not the syntax of a revision.
     return worktree.run("rev-parse", "--verify", "--quiet", f"{rev}^{{commit}}", accepted=(0, 1, 128)).decode().strip()
 
 
 def _spellings(path: str) -> tuple[str, str, str]:
-    """A path as it is, with links resolved, and with those of its folder resolved."""
+    """Return an absolute path as it is, with links resolved, and with the links of its folder resolved."""
     absolute = os.path.abspath(path)
     folder = os.path.realpath(os.path.dirname(absolute))
     return absolute, os.path.realpath(absolute), os.path.join(folder, os.path.basename(absolute))

@@ -1,9 +1,9 @@
-"""A remote repository as a folder for the time of a scan: one commit, without its history, and gone afterwards.
+"""Temporary checkouts of remote repositories: one commit, without history unless requested, by the program git.
 
-The real git does it. Of a page's folder only what is in it is fetched where the server can do so, and all of the
-commit when something in it reaches out of it. Submodules are not fetched, Git LFS is not asked, and no hook, filter,
-template or configuration of the repository or of this machine takes part, save proxies and certificates. Credentials
-are in no argument, file, address or message.
+For an address with a folder only the content of the folder is fetched if the server supports that, and the whole commit
+if a file in it refers to others. Submodules and Git LFS objects are not fetched. No hook, filter, template or
+configuration of the repository or of this machine is used, except proxies and certificates. Credentials appear in no
+argument, file, address or message.
 """
 
 # Paths are text from git and for git, so os.path and not pathlib:
@@ -27,12 +27,12 @@ from kubekeep.sources.git import content, listing
 from kubekeep.sources.git.address import Address, parse
 from kubekeep.sources.git.program import OUTPUT, TOP, Git, GitError
 from kubekeep.sources.git.refs import Revision, resolve
-from kubekeep.sources.git.remote import git_for
-from kubekeep.sources.git.tokens import login
+from kubekeep.sources.git.remote import configure_git
+from kubekeep.sources.git.tokens import find_login
 from kubekeep.sources.signals import ends_on_signals
 
-_OF_MORE: Final = re.compile(r"(^|/)(templates|charts|crds)(/|$)|(^|/)(Chart|values|kustomization)\.ya?ml$|\.tf$")
-"""Files that are a part of something: alone they mean nothing."""
+_PARTS: Final = re.compile(r"(^|/)(templates|charts|crds)(/|$)|(^|/)(Chart|values|kustomization)\.ya?ml$|\.tf$")
+"""Files that belong to a chart, kustomization or module: the whole commit is needed to read them."""
 _SETTINGS: Final = ("kubekeep.yaml", ".kubekeepignore", ".kubescapeignore")
 _REFS: Final = 4 << 20
 _LINK: Final = b"120000"
@@ -40,24 +40,23 @@ _TREE: Final = b"040000"
 _BLOBS: Final = (b"100644", b"100755", _LINK)
 
 
-class Limits(msgspec.Struct, frozen=True):
-    """What a checkout may take: seconds in all, bytes on disk, and files."""
+class CheckoutLimits(msgspec.Struct, frozen=True):
+    """CheckoutLimits of a checkout: total seconds, bytes on disk, number of files."""
 
     seconds: float = 600
     bytes: int = 2 << 30
     files: int = 200_000
 
 
-DEFAULT_LIMITS: Final = Limits()
+DEFAULT_LIMITS: Final = CheckoutLimits()
 
 
 class Checkout(msgspec.Struct, frozen=True, kw_only=True):
     """One commit on disk.
 
-    `path` is what to scan, below `root`, the top of the checkout; `shown` is how the address is shown to people, and
-    `url` the repository's, both without credentials. `branch` is a branch or tag, empty for a commit that was asked
-    for by its hash; `subpath` has slashes and is empty for all of it. `unread` is what the repository has and the
-    checkout lacks, its places relative to `root`.
+    path: path to scan, below `root`, the top of the checkout. shown: address for messages. url: address of the
+    repository; both without credentials. branch: branch or tag, empty for a commit requested by hash. subpath: with
+    slashes, empty for the whole repository. unread: content that is not in the checkout, located relative to `root`.
     """
 
     path: str
@@ -78,34 +77,33 @@ def checkout(
     tokens: Mapping[str, str],
     branch: str | None = None,
     history: bool = False,
-    limits: Limits = DEFAULT_LIMITS,
+    limits: CheckoutLimits = DEFAULT_LIMITS,
 ) -> Iterator[Checkout]:
-    """The commit that `url` means, in a folder that is gone afterwards, also after an error or a signal.
+    """Check out the commit of an address into a folder that is removed afterwards, also after an error or a signal.
 
-    `url` is what `address.parse` takes, `branch` a branch, tag or commit, `tokens` values by `options.TOKEN_VARIABLES`, and
-    `environment` that of this process. With `history` all commits before it are fetched too, with their files, so
-    that lines have authors. Raises GitError.
+    url: address for `address.parse`. branch: branch, tag or commit. tokens: values by `options.TOKEN_VARIABLES`.
+    environment: variables of this process. history: fetch the parents too, for blame. Raises GitError.
     """
     address = parse(url)
-    git = git_for(address, login(address, tokens), environment)
+    git = configure_git(address, find_login(address, tokens), environment)
     with ends_on_signals(), tempfile.TemporaryDirectory(prefix="kubekeep-git-") as folder:
-        # The temporary folder's own path may be a link, as on macOS.
-        work = _Work(git, address, os.path.realpath(folder), limits)
-        yield work.fetched(branch, history=history)
+        # The path of the temporary folder may contain a link, as on macOS.
+        work = _CheckoutBuilder(git, address, os.path.realpath(folder), limits)
+        yield work.build(branch, history=history)
 
 
-class _Work:
-    """One checkout being made."""
+class _CheckoutBuilder:
+    """Creation of one checkout."""
 
-    def __init__(self, git: Git, address: Address, root: str, limits: Limits) -> None:
+    def __init__(self, git: Git, address: Address, root: str, limits: CheckoutLimits) -> None:
         self._git = git
         self._address = address
         self._root = root
         self._limits = limits
         self._deadline = time.monotonic() + limits.seconds
 
-    def fetched(self, branch: str | None, *, history: bool) -> Checkout:
-        """Raises GitError."""
+    def build(self, branch: str | None, *, history: bool) -> Checkout:
+        """Fetch and write the files. Raises GitError."""
         revision = resolve(self._address, branch, self._remote_refs)
         self._run("init", "--quiet", "--template=", f"--object-format={revision.hashes}", ".")
         self._run("remote", "add", "origin", self._address.remote)
@@ -113,7 +111,7 @@ class _Work:
         self._run("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", *depth, "origin", f"+{revision.fetch}")
         commit = self._run("rev-parse", "--verify", "--quiet", "FETCH_HEAD^{commit}").decode().strip()
         self._run("update-ref", "--no-deref", "HEAD", commit)
-        names = self._materialised(commit, revision)
+        names = self._write_files(commit, revision)
         path = self._inside(revision.subpath)
         unread = *listing.missing(names, self._root, revision.subpath), *content.pointers(path, self._root)
         return Checkout(
@@ -128,13 +126,13 @@ class _Work:
         )
 
     def _remote_refs(self, patterns: Sequence[str]) -> str:
-        # In no folder in which somebody may have put a repository.
+        # In a folder that cannot contain a repository of another user.
         return self._run(
             "ls-remote", "--symref", "--", self._address.remote, *patterns, folder=TOP, output=_REFS
         ).decode("utf-8", "replace")
 
-    def _materialised(self, commit: str, revision: Revision) -> bytes:
-        """Write the files that are to be scanned, and give the listing of what was asked for."""
+    def _write_files(self, commit: str, revision: Revision) -> bytes:
+        """Write the files to scan, and return the listing of the requested folder."""
         mode = self._mode(commit, revision.subpath)
         tree = f"{commit}:{revision.subpath}" if mode == _TREE else commit
         names = self._listing(tree)
@@ -148,13 +146,13 @@ class _Work:
             self._run("--literal-pathspecs", "checkout", "--quiet", commit, "--", revision.subpath)
             names = b""
         self._write_settings(commit, revision.subpath)
-        if mode == _LINK or _OF_MORE.search(revision.subpath) or content.reaches_out(path):
+        if mode == _LINK or _PARTS.search(revision.subpath) or content.reaches_out(path):
             self._listing(commit)
             self._run("read-tree", "--reset", "-u", commit)
         return names
 
     def _write_settings(self, commit: str, subpath: str) -> None:
-        """Write the files of the folders above `subpath` that say how what is below them is scanned."""
+        """Write the configuration and ignore files of the folders above `subpath`."""
         folders = ["", *(subpath[: at.end()] for at in re.finditer("/", subpath))]
         names = self._run(
             "ls-tree",
@@ -166,11 +164,11 @@ class _Work:
             *(f"{folder}{name}" for folder in folders for name in _SETTINGS),
         )
         if names:
-            found = os.fsdecode(names).rstrip("\0").split("\0")
-            self._run("--literal-pathspecs", "checkout", "--quiet", commit, "--", *found)
+            files = os.fsdecode(names).rstrip("\0").split("\0")
+            self._run("--literal-pathspecs", "checkout", "--quiet", commit, "--", *files)
 
     def _mode(self, commit: str, subpath: str) -> bytes:
-        """The mode of the entry at `subpath`; raises GitError when there is none, or a submodule."""
+        """Return the mode of the entry at `subpath`. Raises GitError if it is missing or a submodule."""
         if not subpath:
             return _TREE
         entry = self._run("ls-tree", "-z", "--full-tree", commit, "--", subpath)
@@ -186,7 +184,7 @@ class _Work:
         return names
 
     def _inside(self, subpath: str) -> str:
-        """The real path of `subpath`; raises GitError when a link leads it out of the checkout, or nowhere."""
+        """Return the real path of `subpath`. Raises GitError if it does not exist, or is a link out of the checkout."""
         real = os.path.realpath(os.path.join(self._root, subpath))
         if real != self._root and not real.startswith(self._root + os.sep):
             raise GitError(f"{self._address.shown}: {visible(subpath)} is a link out of the repository")
@@ -204,7 +202,7 @@ class _Work:
         size = count = 0
         todo = [self._root]
         while todo:
-            # What git renames or removes meanwhile is no matter.
+            # Files that git renames or removes at the same time do not count.
             with contextlib.suppress(OSError), os.scandir(todo.pop()) as entries:
                 for entry in entries:
                     count += 1

@@ -1,4 +1,4 @@
-"""What the files of a checkout say about others: that they need them, or that their own content is elsewhere.
+"""References in the files of a checkout: to other files of the repository, and to Git LFS.
 
 Reads the beginnings of files; follows no link and never writes.
 """
@@ -22,11 +22,11 @@ _LFS_SIZE: Final = 1024
 _MANIFESTS: Final = (".yaml", ".yml", ".json", ".tgz", ".tf")
 _LOOK_SIZE: Final = 1 << 20
 _REACHING: Final = re.compile(rb"\.\./|argoproj\.io|fluxcd\.io")
-"""What files have in them that lead to others of the repository: `../base` of an overlay, and applications."""
+"""Text that refers to other files of the repository: `../base` of an overlay, and applications."""
 
 
 def _files(path: str) -> Iterator[os.DirEntry[str] | str]:
-    """The files and links at or below a path, but those of git itself."""
+    """Yield the files and links at or below a path, except those of git."""
     if not os.path.isdir(path):
         yield path
         return
@@ -41,12 +41,12 @@ def _files(path: str) -> Iterator[os.DirEntry[str] | str]:
 
 
 def reaches_out(path: str) -> bool:
-    """Whether something at or below `path` may need other files of the repository; links do."""
+    """Return True if a file at or below `path` may need other files of the repository, as links do."""
     return any(os.path.islink(file) or _REACHING.search(_head(file, _LOOK_SIZE)) for file in _files(path))
 
 
 def pointers(path: str, root: str) -> Iterator[Unread]:
-    """Manifests that are in Git LFS: what is there in their place says nothing."""
+    """Yield an Unread for each manifest stored in Git LFS."""
     for file in _files(path):
         name = os.fspath(file)
         if name.lower().endswith(_MANIFESTS) and not os.path.islink(name) and _head(file, _LFS_SIZE).startswith(_LFS):

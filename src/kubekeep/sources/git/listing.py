@@ -1,6 +1,6 @@
-"""What is in a commit, looked at before any of it is written to disk: how much, how deep, and what will be missing.
+"""Checks of a commit before it is written to disk: number of files, depth, and entries that are not fetched.
 
-Reads the names that `git ls-tree -r -z` prints; never reads a file.
+Parses the output of `git ls-tree -r -z`; never reads a file.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from kubekeep.sources.git.program import GitError, GitLimitError
 
 _SUBMODULE: Final = b"160000"
 _DEEPEST: Final = 100
-"""How many folders deep a file may be: clearing up behind a deeper tree would fail."""
+"""Maximum depth of folders: removing a deeper tree would fail."""
 _LONGEST: Final = 3000
 
 
 def check(listing: bytes, files: int) -> None:
-    """Raises GitLimitError or GitError when a tree has more than `files` files, or is made to hurt."""
+    """Raise GitLimitError for a tree with more than `files` files, and GitError for extreme depth or path lengths."""
     for number, (_, path) in enumerate(_entries(listing)):
         if number >= files:
             raise GitLimitError(f"the repository has more than {files} files")
@@ -30,9 +30,9 @@ def check(listing: bytes, files: int) -> None:
 
 
 def missing(listing: bytes, root: str, prefix: str) -> Iterator[Unread]:
-    """What a checkout below `root` will not have: submodules, and files whose names differ in case alone.
+    """Yield the entries missing in a checkout below `root`: submodules, and files with names that differ in case only.
 
-    The latter only where the file system takes them for one. `prefix` is the folder that the listing is of.
+    The latter only on file systems that ignore case. prefix: the folder of the listing.
     """
     folded: dict[str, str] = {}
     for mode, path in _entries(listing):
@@ -47,7 +47,7 @@ def missing(listing: bytes, root: str, prefix: str) -> Iterator[Unread]:
 
 
 def _entries(listing: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """(mode, path) of each entry."""
+    """Yield mode and path of each entry."""
     for entry in listing.split(b"\0"):
         if entry:
             head, _, path = entry.partition(b"\t")

@@ -1,8 +1,8 @@
-"""The program `git` as a child process with limits: time, output, memory and whatever a watcher looks at.
+"""The program `git` as a child process with limits on time, output and memory, and an optional watcher.
 
-Its environment is made up from nothing but what is named here, so no variable of a hook, a shell or a pipeline steers
-it. Arguments are lists, settings travel in the environment, and what git says is given with credentials taken out.
-Never prompts, never waits for a terminal, never starts a pager or an editor.
+Its environment has only the variables listed here, so that no variable of a hook, a shell or a pipeline affects it.
+Settings are passed in the environment, and credentials are removed from messages. Never prompts, never waits for a
+terminal, never starts a pager or an editor.
 """
 
 # Paths are what git gets and gives, so os.path and not pathlib:
@@ -27,11 +27,11 @@ from kubekeep.model.text import visible
 from kubekeep.sources.signals import held_signals
 
 OLDEST: Final = (2, 32)
-"""The first git that reads both GIT_CONFIG_COUNT and GIT_CONFIG_GLOBAL: without them a setting would be lost unseen."""
+"""Oldest version with GIT_CONFIG_COUNT and GIT_CONFIG_GLOBAL: older ones would silently ignore settings."""
 TOP: Final = os.path.abspath(os.sep)
-"""A folder that is in no repository that anybody but the administrator made."""
+"""A folder in no repository, except one of the administrator."""
 OUTPUT: Final = 64 << 20
-"""How many bytes of standard output are taken."""
+"""Maximum bytes of standard output."""
 _MEMORY: Final = 2 << 30
 _ERRORS: Final = 64 << 10
 _MESSAGE: Final = 600
@@ -48,23 +48,23 @@ _PASSED: Final = (
 
 
 class GitError(Exception):
-    """Git said no, or was stopped at a limit; the message is git's own or names the limit, without credentials."""
+    """A failure of git, with its message or the limit that stopped it, without credentials."""
 
 
 class GitLimitError(GitError):
-    """Git was stopped: too slow, too much output, or what the watcher saw."""
+    """Git was stopped: too slow, too much output, or by the watcher."""
 
 
 Watcher = Callable[[], str | None]
-"""Looks at what git is doing; gives the reason to stop it, or None."""
+"""Called while git runs; returns the reason to stop it, or None."""
 
 
 class Git:
     """Git with one set of settings.
 
-    `environment` is that of this process, as the face read it; of it git gets where programs and the user's folder
-    are, and the `variables` on top. `config` are pairs of a configuration key and a value, which win over every
-    file. `secrets` are cut out of all messages. Raises GitError when there is no git, or one that is too old.
+    environment: variables of this process, of which git gets the search path and the user's folders. variables: further
+    variables. config: configuration keys and values with precedence over all files. secrets: texts removed from
+    messages. Raises GitError if git is missing or too old.
     """
 
     def __init__(
@@ -91,9 +91,9 @@ class Git:
         watch: Watcher | None = None,
         accepted: Sequence[int] = (0,),
     ) -> bytes:
-        """What git prints, run in `folder`; raises GitError, when it exits with a code not `accepted` too.
+        """Run git in `folder` and return its output. Raises GitError, also for exit codes that are not accepted.
 
-        `watch` is called now and then, seldom enough that its own time does not count.
+        watch: called at intervals, rarely enough that its own time does not matter.
         """
         command = [self._program, "--no-pager", *arguments]
         with contextlib.ExitStack() as ends:
@@ -104,13 +104,13 @@ class Git:
             assert process.stdout is not None  # noqa: S101 - for types: they are pipes
             assert process.stderr is not None  # noqa: S101
             _bound_memory(process.pid, self._memory)
-            readers = _Reader(process.stdout, output), _Reader(process.stderr, _ERRORS)
+            readers = _PipeReader(process.stdout, output), _PipeReader(process.stderr, _ERRORS)
             stopped = _wait(process, time.monotonic() + seconds, watch, readers[0])
             _kill(process)
             for reader in readers:
-                # What git left running on purpose, as a shared connection of ssh, may hold the pipe.
+                # A process that git leaves running, as a shared connection of ssh, may keep the pipe open.
                 reader.join(_LAST_WORDS)
-        name = next(item for item in arguments if not item.startswith("-"))
+        name = next(argument for argument in arguments if not argument.startswith("-"))
         if stopped or readers[0].full:
             raise GitLimitError(f"git {name} was stopped: {stopped or f'more than {output} bytes of output'}")
         if process.returncode not in accepted:
@@ -126,15 +126,15 @@ class Git:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                # Without a terminal nothing below git can ask for a password; and it all can be killed as one group.
+                # Without a terminal no child of git can prompt for a password, and all can be killed as one group.
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
             text = error.strerror if isinstance(error, OSError) else str(error)
             raise GitError(f"git cannot be started: {text}") from None
 
-    def redacted(self, text: str) -> str:
-        """`text` on one line without secrets and user parts of addresses."""
+    def redact(self, text: str) -> str:
+        """Return a text on one line, without secrets and the user part of addresses."""
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return visible(_USER_INFO.sub("***@", text))
@@ -142,22 +142,23 @@ class Git:
     def _message(self, errors: bytes, name: str, code: int) -> str:
         text = errors.decode("utf-8", "replace")
         lines = [line for line in text.splitlines() if not _NOISE.match(line)]
-        # A server may send any number of lines; those of git itself come last.
-        said = self.redacted(" / ".join(lines[-4:]))[:_MESSAGE]
-        return said or f"git {name} failed with exit code {code}"
+        # A server may send any number of lines; the lines of git come last.
+        message = self.redact(" / ".join(lines[-4:]))[:_MESSAGE]
+        return message or f"git {name} failed with exit code {code}"
 
 
 @functools.cache
 def _program(path: str) -> str:
-    """The git that is found on a search path; raises GitError when there is none, or one that is too old."""
+    """Return the git of a search path. Raises GitError if it is missing or too old."""
     program = shutil.which("git", path=path)
     if program is None:
         raise GitError("the program git is not installed")
     try:
-        told = subprocess.run([program, "version"], capture_output=True, check=False, timeout=_VERSION_SECONDS, cwd=TOP)  # noqa: S603 - a list
+        command = [program, "version"]
+        output = subprocess.run(command, capture_output=True, check=False, timeout=_VERSION_SECONDS, cwd=TOP)  # noqa: S603 - a list
     except (OSError, subprocess.TimeoutExpired):
         raise GitError(f"{program} does not tell its version") from None
-    version = _VERSION.match(told.stdout)
+    version = _VERSION.match(output.stdout)
     if version is None or (int(version[1]), int(version[2])) < OLDEST:
         raise GitError(f"{program}: git {OLDEST[0]}.{OLDEST[1]} or newer is needed")
     return program
@@ -166,12 +167,12 @@ def _program(path: str) -> str:
 def _environment(
     environment: Mapping[str, str], config: Sequence[tuple[str, str]], variables: Mapping[str, str]
 ) -> dict[str, str]:
-    found = {name: environment[name] for name in _PASSED if name in environment}
-    # A relative entry would find programs in the folder that is scanned.
-    found["PATH"] = os.pathsep.join(
-        item for item in environment.get("PATH", os.defpath).split(os.pathsep) if os.path.isabs(item)
+    child = {name: environment[name] for name in _PASSED if name in environment}
+    # A relative entry would run programs of the scanned folder.
+    child["PATH"] = os.pathsep.join(
+        folder for folder in environment.get("PATH", os.defpath).split(os.pathsep) if os.path.isabs(folder)
     )
-    found |= {
+    child |= {
         "LC_ALL": "C",
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_PAGER": "",
@@ -179,13 +180,13 @@ def _environment(
         "GIT_CONFIG_COUNT": str(len(config)),
     }
     for number, (key, value) in enumerate(config):
-        found[f"GIT_CONFIG_KEY_{number}"] = key
-        found[f"GIT_CONFIG_VALUE_{number}"] = value
-    return found | dict(variables)
+        child[f"GIT_CONFIG_KEY_{number}"] = key
+        child[f"GIT_CONFIG_VALUE_{number}"] = value
+    return child | dict(variables)
 
 
-class _Reader(threading.Thread):
-    """Takes the bytes of a pipe up to a limit and throws the rest away, so that the writer never hangs on it."""
+class _PipeReader(threading.Thread):
+    """Reader of a pipe up to a limit; discards the rest, so that the writer never blocks."""
 
     def __init__(self, stream: IO[bytes], limit: int) -> None:
         super().__init__(daemon=True)
@@ -196,21 +197,21 @@ class _Reader(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        # The pipe may be closed under us after a kill.
+        # The pipe may be closed by a kill while it is read.
         with contextlib.suppress(OSError, ValueError):
             while piece := os.read(self._stream.fileno(), 1 << 16):
                 self.data += piece[: self._limit - len(self.data)]
                 self.full = self.full or len(self.data) >= self._limit
 
 
-def _wait(process: subprocess.Popen[bytes], deadline: float, watch: Watcher | None, reader: _Reader) -> str | None:
-    """Wait for the end; gives why to stop before it, or None."""
+def _wait(process: subprocess.Popen[bytes], deadline: float, watch: Watcher | None, reader: _PipeReader) -> str | None:
+    """Wait for the end of a process. Return the reason to stop it early, or None."""
     pause = _FIRST_LOOK
     while True:
         left = deadline - time.monotonic()
         if left <= 0:
             return "it took too long"
-        # The end of the output wakes us at once, where waiting for a process is looking again and again.
+        # The end of the output is seen at once, while waiting for a process is polling.
         reader.join(min(pause, left))
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(0 if reader.is_alive() else min(pause, left))
@@ -224,7 +225,7 @@ def _wait(process: subprocess.Popen[bytes], deadline: float, watch: Watcher | No
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End git, if it is still running, and all that it started."""
+    """Kill git and its children, if it is still running."""
     if process.returncode is not None:
         return
     if sys.platform == "win32":
@@ -235,7 +236,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def _bound_memory(pid: int, size: int) -> None:
-    """Let a process have `size` bytes of memory of its own at most, packs that it maps not counted. Linux only."""
+    """Limit the private memory of a process to `size` bytes, without mapped packs. Linux only."""
     if sys.platform == "linux":
         import resource  # noqa: PLC0415 - there is none on Windows
 

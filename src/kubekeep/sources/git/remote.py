@@ -1,7 +1,7 @@
-"""How git is set up to reach a remote repository: nothing of this machine's configuration but the way to the network.
+"""Settings of git for remote repositories: no configuration of this machine except for the network.
 
-Proxies and certificates are taken over from the environment and from the user's and the machine's configuration; the
-user's ssh works as it does, with its agent and configuration. Credentials travel in the environment of git alone.
+Proxies and certificates come from the environment and from the configuration of the user and the machine; ssh uses the
+user's agent and configuration. Credentials are passed in the environment of git only.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _TOKEN_LENGTH: Final = 16
 _HELPER: Final = (
     '!f() { test "$1" = get && printf "%s\\n" "username=$KUBEKEEP_GIT_USERNAME" "password=$KUBEKEEP_GIT_PASSWORD"; }; f'
 )
-"""A credential helper that tells what is in its environment, which only this user can read. The text is constant, and
-printf is a part of the shell: no process has the secret among its arguments."""
+"""Credential helper that prints variables of its environment, which only this user can read. The text is constant, and
+printf is built into the shell: no process has the secret among its arguments."""
 
 
-def git_for(address: Address, login: Login | None, environment: Mapping[str, str]) -> Git:
-    """Git with nothing of this machine's configuration but proxies and certificates, and with the credentials."""
+def configure_git(address: Address, login: Login | None, environment: Mapping[str, str]) -> Git:
+    """Return git with the credentials, and with only proxies and certificates of this machine's configuration."""
     config = [
         *_kept_config(environment),
         ("core.hooksPath", os.devnull),
@@ -44,13 +44,12 @@ def git_for(address: Address, login: Login | None, environment: Mapping[str, str
         ("maintenance.auto", "false"),
         ("submodule.recurse", "false"),
         ("advice.detachedHead", "false"),
-        # The first answer may tell that the repository moved; what would send credentials after it is git's own
-        # look-up, which asks by host.
+        # Only the first response may redirect; git looks up credentials by host.
         ("http.followRedirects", "initial"),
         ("http.lowSpeedLimit", "1"),
         ("http.lowSpeedTime", "120"),
     ]
-    # A redirect from http to https is as good as what was asked for; the other way round is not.
+    # A redirect from http to https is allowed, the reverse is not.
     schemes = {"http": "http:https"}.get(address.scheme, address.scheme)
     variables = {name: environment[name] for name in _NETWORK if name in environment}
     if "SSL_CERT_FILE" in environment:
@@ -68,23 +67,23 @@ def git_for(address: Address, login: Login | None, environment: Mapping[str, str
         return Git(environment, config=config, variables=variables)
     config.append((f"credential.{address.scheme}://{address.host}.helper", _HELPER))
     variables |= {"KUBEKEEP_GIT_USERNAME": login.username, "KUBEKEEP_GIT_PASSWORD": login.password}
-    # A long name may be a secret too: some hosts take a token there.
+    # A long name may be a secret: some hosts accept a token there.
     secrets = [login.password, login.username if len(login.username) >= _TOKEN_LENGTH else ""]
     return Git(environment, config=config, variables=variables, secrets=secrets)
 
 
 def _kept_config(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """How this user reaches the network: proxies and certificates from the user's and the machine's configuration."""
+    """Yield the settings of proxies and certificates from the configuration of the user and the machine."""
     plain = Git(environment)
     for scope in ("--system", "--global"):
-        # 1: nothing found, or no such file.
-        told = plain.run(
+        # 1: no match, or no such file.
+        output = plain.run(
             ["config", scope, "--includes", "-z", "--get-regexp", _KEPT_CONFIG],
             folder=TOP,
             seconds=10,
             accepted=(0, 1),
         )
-        for entry in told.decode("utf-8", "surrogateescape").split("\0"):
+        for entry in output.decode("utf-8", "surrogateescape").split("\0"):
             key, newline, value = entry.partition("\n")
             if newline:
                 yield key, value

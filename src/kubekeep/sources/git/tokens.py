@@ -1,6 +1,6 @@
-"""Which token goes to which host. A token goes to the host it was made for, over https, and nowhere else.
+"""Tokens by host. A token is sent only to the host it was issued for, and only over https.
 
-Only looks values up; never reads the environment itself, never asks a key store.
+Looks values up; never reads the environment, never opens a key store.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from kubekeep.sources.git.program import GitError
 
 
 class _Issuer(msgspec.Struct, frozen=True):
-    """`token` is the variable with the token, `host` whom it belongs to unless the variable `server` tells another."""
+    """token: variable with the token. host: host of the token, unless the variable `server` names another."""
 
     token: str
     username: str
@@ -35,29 +35,29 @@ _ISSUERS: Final = (
 )
 
 
-def login(address: Address, tokens: Mapping[str, str]) -> Login | None:
-    """Who we are at `address`: what its own text says, else the token of its host, else None.
+def find_login(address: Address, tokens: Mapping[str, str]) -> Login | None:
+    """Return the credentials in the address, else the token of its host, else None.
 
-    `tokens` holds values by the names of `options.TOKEN_VARIABLES`. Raises GitError for a token that no header can hold.
+    tokens: values by the names of `options.TOKEN_VARIABLES`. Raises GitError for control characters in a token.
     """
     if address.login is not None and address.login.password:
-        return _checked(address.login, "the user in this address")
+        return _check(address.login, "the user in this address")
     if address.scheme == "https":
         for issuer in _ISSUERS:
             token = tokens.get(issuer.token, "").strip()
             if token and _belongs(address.host.removesuffix(":443"), _server(issuer, tokens)):
                 username = address.login.username if address.login else issuer.username
-                return _checked(Login(username, token), issuer.token)
-    return None if address.login is None else _checked(address.login, "the user in this address")
+                return _check(Login(username, token), issuer.token)
+    return None if address.login is None else _check(address.login, "the user in this address")
 
 
 def _server(issuer: _Issuer, tokens: Mapping[str, str]) -> str:
-    """The host, with a port that is not the usual one; empty when what the variable tells is no https server."""
-    told = tokens.get(issuer.server, "").strip() if issuer.server else ""
-    if not told:
+    """Return the host, with a port other than 443; empty if the variable names no https server."""
+    server = tokens.get(issuer.server, "").strip() if issuer.server else ""
+    if not server:
         return issuer.host
     try:
-        parts = urlsplit(told if "://" in told else f"https://{told}")
+        parts = urlsplit(server if "://" in server else f"https://{server}")
         host = f"{parts.hostname or ''}:{parts.port or 443}".removesuffix(":443")
     except ValueError:
         return ""
@@ -70,7 +70,7 @@ def _belongs(host: str, server: str) -> bool:
     return bool(server) and host == server
 
 
-def _checked(found: Login, name: str) -> Login:
-    if not (found.username + found.password).isprintable():
+def _check(login: Login, name: str) -> Login:
+    if not (login.username + login.password).isprintable():
         raise GitError(f"{name} has control characters in it")
-    return found
+    return login

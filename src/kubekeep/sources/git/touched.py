@@ -1,6 +1,6 @@
-"""What changed since a Git revision, told for resources: a chart, a kustomization or a module is touched as a whole.
+"""Resources changed since a Git revision: a chart, a kustomization or a module changes as a whole.
 
-Asks git once a repository. Never decides what is read: what did not change is still there for what relates to it.
+Runs git once per repository. Unchanged resources are still read, because others may refer to them.
 """
 
 # Paths stay the text that people typed, so os.path and not pathlib:
@@ -16,14 +16,11 @@ from kubekeep.model.resource import Resource
 
 
 class RevisionError(KubekeepError, ValueError):
-    """What changed since a revision cannot be told."""
+    """The changes since a revision cannot be determined."""
 
 
 class Touched:
-    """Which shown files and folders a change since `revision` touches; without one, all.
-
-    What git cannot tell raises RevisionError where it is looked at.
-    """
+    """Displayed files and folders changed since `revision`; all without a revision."""
 
     def __init__(self, revision: str, environment: Mapping[str, str]) -> None:
         self._revision = revision
@@ -32,12 +29,12 @@ class Touched:
         self._touched: set[str] = set()
 
     def look(self, shown: str, paths: Iterable[str]) -> None:
-        """Find out whether what is shown as `shown` is touched: some of `paths`, or what is below a folder of them."""
+        """Record `shown` as changed if one of `paths`, or a file below one, changed. Raises RevisionError."""
         if self._revision and any(map(self._is_changed, paths)):
             self._touched.add(shown)
 
     def holds(self, resource: Resource) -> bool:
-        """Whether what `resource` is made from is touched."""
+        """Return True if a file of the resource changed."""
         if not self._revision:
             return True
         source = resource.source
@@ -46,10 +43,10 @@ class Touched:
     def _is_changed(self, path: str) -> bool:
         real = os.path.realpath(path)
         below = os.path.join(real, "")
-        return any(item == real or item.startswith(below) for item in self._changes(real))
+        return any(file == real or file.startswith(below) for file in self._changes(real))
 
     def _changes(self, path: str) -> frozenset[str]:
-        # Only who asks what changed pays for loading what runs git.
+        # Loaded only if a revision is requested.
         from kubekeep.sources.git.changes import changed_since  # noqa: PLC0415
         from kubekeep.sources.git.program import GitError  # noqa: PLC0415
         from kubekeep.sources.git.worktree import root_of  # noqa: PLC0415
@@ -58,8 +55,8 @@ class Touched:
         top = root_of(folder) or folder
         if top not in self._repositories:
             try:
-                found = changed_since(folder, self._revision, self._environment)
+                changes = changed_since(folder, self._revision, self._environment)
             except GitError as error:
                 raise RevisionError(f"--changed-since {self._revision}: {error}") from error
-            self._repositories[top] = found.changed | found.deleted
+            self._repositories[top] = changes.changed | changes.deleted
         return self._repositories[top]

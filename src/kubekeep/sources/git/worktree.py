@@ -1,8 +1,8 @@
-"""A repository on this machine, asked in such a way that nothing in it runs: hooks, filters, monitors and drivers are off.
+"""Local repositories, queried without running hooks, filters, monitors and drivers they configure.
 
-The user's own configuration is obeyed, and so is git's refusal of folders that belong to somebody else. What a
-repository's configuration could start is listed first and then overridden key by key; nothing is fetched, whatever
-remotes it names. Never writes to the repository, its index included.
+The configuration of the user applies, and git's refusal of folders of other users. Keys of the repository's configuration
+that start programs are listed first and then overridden; nothing is fetched. Never writes to the repository, including
+its index.
 """
 
 # Paths are text for git, so os.path and not pathlib:
@@ -46,10 +46,10 @@ _FORMAT: Final = "%H%x00%aN%x00%aE%x00%at%x00%ad%x00%s"
 
 
 class Worktree:
-    """The working tree at `root`, the absolute real path of a folder that has a `.git`.
+    """The working tree at `root`, the absolute real path of a folder with a `.git`.
 
-    `environment` is that of this process. Raises GitError: no git, a repository of somebody else's, broken
-    configuration, one that takes more than `seconds` to read; and so do all methods.
+    environment: variables of this process. Like all methods, raises GitError: git is missing, the repository belongs to
+    another user, or its configuration is invalid or takes more than `seconds` to read.
     """
 
     def __init__(self, root: str, environment: Mapping[str, str], *, seconds: float = _SECONDS) -> None:
@@ -60,7 +60,7 @@ class Worktree:
             "GIT_NO_LAZY_FETCH": "1",
             "GIT_OPTIONAL_LOCKS": "0",
             "GIT_CEILING_DIRECTORIES": os.path.dirname(root),
-            # Where a configuration would say that the working tree is elsewhere.
+            # Overrides core.worktree.
             "GIT_WORK_TREE": root,
         }
         self._git = Git(environment, config=_OFF, variables=self._variables)
@@ -74,7 +74,7 @@ class Worktree:
         self._git = Git(environment, config=self._overrides, variables=self._variables)
 
     def run(self, *arguments: str, seconds: float = _SECONDS, index: str = "", accepted: Sequence[int] = (0,)) -> bytes:
-        """What git prints in this working tree, with the index in the file `index` if that is given."""
+        """Run git in this working tree and return its output; index: file with another index."""
         if not index:
             return self._run(*arguments, seconds=seconds, accepted=accepted)
         variables = self._variables | {"GIT_INDEX_FILE": index}
@@ -85,12 +85,12 @@ class Worktree:
         return self._git.run(arguments, folder=self.root, seconds=seconds, accepted=accepted)
 
     def file(self, name: str) -> str:
-        """The absolute path of a file of the repository's own, such as `index`; it need not exist."""
-        told = os.fsdecode(self.run("rev-parse", "--git-path", name))
-        return os.path.join(self.root, told.removesuffix("\n"))
+        """Return the absolute path of an internal file of the repository, such as `index`; it may be missing."""
+        path = os.fsdecode(self.run("rev-parse", "--git-path", name))
+        return os.path.join(self.root, path.removesuffix("\n"))
 
     def shallow(self) -> frozenset[str]:
-        """The hashes of the commits whose parents are not there; empty for a whole history."""
+        """Return the hashes of commits without their parents; empty for a complete history."""
         try:
             data = read_regular(self.file("shallow"), _SHALLOW_SIZE)
         except FileNotFoundError:
@@ -100,22 +100,22 @@ class Worktree:
         return frozenset(data.decode("ascii", "replace").split())
 
     def facts(self) -> GitRepository:
-        """What is checked out here, and where it came from."""
+        """Return remote, branch and commit of the working tree."""
         ref = self._run("symbolic-ref", "--quiet", "HEAD", accepted=(0, 1)).decode("utf-8", "surrogateescape").strip()
         branch = ref.removeprefix("refs/heads/")
         head = None
         # 1: a branch without a commit yet.
         if self._run("rev-parse", "--verify", "--quiet", "HEAD^{commit}", accepted=(0, 1)):
-            told = self._run(
+            output = self._run(
                 "log", "-1", "--no-show-signature", "--no-patch", "--encoding=UTF-8", "--date=format:%z",
                 f"--format={_FORMAT}", "HEAD", "--",
             )  # fmt: skip
-            hash_, author, email, seconds, zone, subject = told.decode("utf-8", "replace").rstrip("\n").split("\0", 5)
+            hash_, author, email, seconds, zone, subject = output.decode("utf-8", "replace").rstrip("\n").split("\0", 5)
             head = Commit(hash_, author, email, moment(seconds, zone), subject)
         return GitRepository(self.root, self._remote(branch), branch, head)
 
     def _remote(self, branch: str) -> str:
-        """The address of the branch's remote, of `origin`, or of the only one."""
+        """Return the address of the branch's remote, of `origin`, or of the only remote."""
         remotes = {match[1]: value for key, value in self._config if (match := _REMOTE.fullmatch(key))}
         tracked = dict(self._config).get(f"branch.{branch}.remote", "")
         only = next(iter(remotes.values())) if len(remotes) == 1 else ""
@@ -123,7 +123,7 @@ class Worktree:
 
 
 def root_of(path: str) -> str | None:
-    """The absolute real path of the folder with a `.git` that `path` is in; None when it is in none."""
+    """Return the absolute real path of the repository of `path`; None outside of a repository."""
     folder = os.path.realpath(path)
     while True:
         if os.path.lexists(os.path.join(folder, ".git")):
@@ -135,13 +135,13 @@ def root_of(path: str) -> str | None:
 
 
 def repository(path: str, environment: Mapping[str, str]) -> GitRepository | None:
-    """The repository that `path` is in; None when it is in none. Raises GitError."""
+    """Return the repository of `path`; None outside of a repository. Raises GitError."""
     root = root_of(path)
     return None if root is None else Worktree(root, environment).facts()
 
 
 def moment(seconds: str, zone: str) -> dt.datetime:
-    """A time of git's: seconds since 1970 and a zone as `+0130`. What no calendar has is the nearest there is."""
+    """Parse a time of git: seconds since 1970 and a zone such as `+0130`. Out of range, the nearest valid time."""
     with contextlib.suppress(ValueError, OverflowError, OSError):
         minutes = int(zone[-4:-2]) * 60 + int(zone[-2:])
         offset = dt.timezone((-1 if zone.startswith("-") else 1) * dt.timedelta(minutes=minutes))
@@ -153,7 +153,7 @@ def moment(seconds: str, zone: str) -> dt.datetime:
 
 
 def without_credentials(address: str) -> str:
-    """A remote's address for people: no password, no token, no query; nothing that steers a terminal."""
+    """Return an address without password, token, query and control characters."""
     try:
         parts = urlsplit(address) if "://" in address else None
         if parts is None:
@@ -167,7 +167,7 @@ def without_credentials(address: str) -> str:
 
 
 def read_regular(path: str, size: int) -> bytes:
-    """The first `size` bytes of a regular file; raises OSError for anything else, without waiting for a writer."""
+    """Read the first `size` bytes of a regular file. Raises OSError for other files, without waiting for a writer."""
     with open(path, "rb", opener=_without_waiting) as stream:
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
             raise OSError(0, "not a regular file")

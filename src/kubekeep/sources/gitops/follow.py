@@ -1,6 +1,6 @@
-"""Applications of Argo CD and Flux that point into the scanned repository: which chart or folder, with which values.
+"""Applications of Argo CD and Flux that refer to the scanned repository: chart or folder, and values.
 
-Pure but for one thing: it asks whether paths exist. Never renders, never fetches, never follows out of a root.
+Checks the existence of paths. Never renders, never fetches, never leaves a repository.
 """
 
 # Paths stay the text that people typed, so os.path and not pathlib:
@@ -39,17 +39,17 @@ class Kind(enum.StrEnum):
 
 
 class ScannedRepository(msgspec.Struct, frozen=True):
-    """A scanned repository: the absolute folder, and the URL of its remote if that is known."""
+    """A scanned repository: its absolute folder, and the URL of its remote if known."""
 
     path: str
     remote: str = ""
 
 
-class InlineValues(msgspec.Struct, frozen=True):
-    """Values of a chart that stand in the application itself.
+class ApplicationValues(msgspec.Struct, frozen=True):
+    """Values of a chart inside the application.
 
-    `marks` are those of `document`, which has the values at `root`. Values that are text within the object have marks
-    of their own; the first line of that text is `first_line` of `file`.
+    `document` has the values at `root`. Values in a text of the object have a source map of their own; `first_line` is the
+    line of the text in `file`.
     """
 
     value: dict[str, Any]
@@ -60,7 +60,7 @@ class InlineValues(msgspec.Struct, frozen=True):
     first_line: int = 1
 
     def locate(self, path: Path) -> Location:
-        """The place of a value in the application's file."""
+        """Return the location of a value in the application's file."""
         if self.source_map is None:
             return Location(self.file)
         region = self.source_map.region(self.document, self.root + path)
@@ -72,10 +72,10 @@ class InlineValues(msgspec.Struct, frozen=True):
 
 
 class Follow(msgspec.Struct, frozen=True):
-    """Something in the scanned repository that an application deploys.
+    """A chart or folder of the scanned repository that an application deploys.
 
-    `path` is absolute. For a chart: `value_files` (absolute), then `inline`, then `set`, `set_string` and `set_file`
-    in Helm's form. Argo CD reads a folder with what is below it only if `recurse`. `by` is the application.
+    path: absolute. For a chart: `value_files` (absolute), then `inline`, then `set`, `set_string` and `set_file` in Helm's
+    syntax. recurse: Argo CD reads folders below too. by: the application.
     """
 
     path: str
@@ -84,7 +84,7 @@ class Follow(msgspec.Struct, frozen=True):
     release: str = ""
     namespace: str = ""
     value_files: tuple[str, ...] = ()
-    inline: tuple[InlineValues, ...] = ()
+    inline: tuple[ApplicationValues, ...] = ()
     set: tuple[str, ...] = ()
     set_string: tuple[str, ...] = ()
     set_file: tuple[str, ...] = ()
@@ -98,33 +98,37 @@ class Elsewhere(msgspec.Struct, frozen=True):
     message: str
 
 
-Found = Follow | Unread | Elsewhere
+FollowResult = Follow | Unread | Elsewhere
 
 
-def follow(resources: Iterable[Resource], roots: Sequence[ScannedRepository]) -> Iterator[Found]:
-    """What the applications among `resources` deploy from the repositories at `roots`, in their order.
+def follow(resources: Iterable[Resource], roots: Sequence[ScannedRepository]) -> Iterator[FollowResult]:
+    """Yield the deployments of the applications among `resources` from the repositories at `roots`, in order.
 
-    What they ask for and cannot be taken over (a values file that is missing, patches, values of the cluster) is an
-    Unread beside the Follow; what lies elsewhere is told once an application.
+    Yields an Unread for settings that are not supported (a missing values file, patches, values of the cluster), and an
+    Elsewhere for each source outside of the repositories.
     """
     known = tuple(resources)
-    remotes = {(item.namespace, item.name): _at(item.object, "spec", "url") for item in known if _is_git(item)}
-    for item in known:
-        match (item.group, item.kind):
+    remotes = {
+        (application.namespace, application.name): _at(application.object, "spec", "url")
+        for application in known
+        if _is_git(application)
+    }
+    for application in known:
+        match (application.group, application.kind):
             case (str(group), "Application") if group == ARGO:
-                yield from _application(item, roots)
+                yield from _application(application, roots)
             case (str(group), "ApplicationSet") if group == ARGO:
                 yield Elsewhere(
-                    _place(item, ("spec",)), "the applications that an ApplicationSet makes are not followed"
+                    _place(application, ("spec",)), "the applications that an ApplicationSet makes are not followed"
                 )
             case (str(group), "HelmRelease") if group == FLUX_HELM:
-                yield from _helm_release(item, roots, remotes)
+                yield from _helm_release(application, roots, remotes)
             case (str(group), "Kustomization") if group == FLUX_KUSTOMIZE:
-                yield from _kustomization(item, roots, remotes)
+                yield from _kustomization(application, roots, remotes)
 
 
 def same_repository(one: str, other: str) -> bool:
-    """Whether two URLs name one repository, whatever the protocol, the user and the ending."""
+    """Return True if two URLs name one repository, regardless of protocol, user and extension."""
     return _normal(one) == _normal(other)
 
 
@@ -136,12 +140,12 @@ def _normal(url: str) -> str:
     return f"{match[1].lower()}/{path.lower()}"
 
 
-def _is_git(item: Resource) -> bool:
-    return item.group == FLUX_SOURCE and item.kind == "GitRepository"
+def _is_git(application: Resource) -> bool:
+    return application.group == FLUX_SOURCE and application.kind == "GitRepository"
 
 
-def _application(item: Resource, roots: Sequence[ScannedRepository]) -> Iterator[Found]:
-    spec = as_mapping(_at(item.object, "spec"))
+def _application(application: Resource, roots: Sequence[ScannedRepository]) -> Iterator[FollowResult]:
+    spec = as_mapping(_at(application.object, "spec"))
     sources = spec.get("sources")
     if isinstance(sources, list) and sources:
         listed: list[tuple[Any, Path]] = [(source, ("spec", "sources", at)) for at, source in enumerate(sources)]
@@ -154,17 +158,17 @@ def _application(item: Resource, roots: Sequence[ScannedRepository]) -> Iterator
     }
     for source, path in listed:
         if isinstance(source, dict):
-            yield from _argo_source(_Reader(item, roots, path, source), references)
+            yield from _argo_source(_SourceReader(application, roots, path, source), references)
 
 
-def _argo_source(reader: _Reader, references: Mapping[str, str]) -> Iterator[Found]:
-    source, item = reader.spec, reader.item
+def _argo_source(reader: _SourceReader, references: Mapping[str, str]) -> Iterator[FollowResult]:
+    source, application = reader.spec, reader.application
     url = _text(source.get("repoURL"))
     if source.get("chart"):
         yield Elsewhere(reader.place("chart"), f"the chart {_text(source['chart'])[:100]} comes from {_shown_url(url)}")
         return
     if "path" not in source:
-        # A source that other sources take values files from.
+        # A source that only provides values files for other sources.
         return
     root, path = reader.target(_text(source["path"]), url)
     if root is None or path is None:
@@ -177,15 +181,15 @@ def _argo_source(reader: _Reader, references: Mapping[str, str]) -> Iterator[Fou
     helm = as_mapping(source.get("helm"))
     if kind is not Kind.CHART:
         recurse = bool(as_mapping(source.get("directory")).get("recurse"))
-        yield Follow(path, kind, item, namespace=_argo_namespace(item), recurse=recurse)
+        yield Follow(path, kind, application, namespace=_argo_namespace(application), recurse=recurse)
         return
     problems: list[Unread] = []
     made = Follow(
         path,
         kind,
-        item,
-        release=_text(helm.get("releaseName")) or item.name,
-        namespace=_argo_namespace(item),
+        application,
+        release=_text(helm.get("releaseName")) or application.name,
+        namespace=_argo_namespace(application),
         value_files=tuple(reader.value_files(helm, root, path, references, problems)),
         inline=tuple(_argo_inline(reader, helm, problems)),
         set=tuple(_parameters(helm, strings=False)),
@@ -196,26 +200,26 @@ def _argo_source(reader: _Reader, references: Mapping[str, str]) -> Iterator[Fou
     yield made
 
 
-def _argo_namespace(item: Resource) -> str:
-    return _text(_at(item.object, "spec", "destination", "namespace"))
+def _argo_namespace(application: Resource) -> str:
+    return _text(_at(application.object, "spec", "destination", "namespace"))
 
 
-def _argo_inline(reader: _Reader, helm: Mapping[str, Any], problems: list[Unread]) -> Iterator[InlineValues]:
-    """`valuesObject`, or else the text of `values`."""
+def _argo_inline(reader: _SourceReader, helm: Mapping[str, Any], problems: list[Unread]) -> Iterator[ApplicationValues]:
+    """Yield `valuesObject`, or else the text of `values`."""
     if isinstance(helm.get("valuesObject"), dict):
         yield reader.inline(helm["valuesObject"], ("helm", "valuesObject"))
         return
     text = helm.get("values")
     if isinstance(text, str) and text.strip():
-        found = reader.inline_text(text, ("helm", "values"))
-        if isinstance(found, InlineValues):
-            yield found
+        parsed = reader.inline_text(text, ("helm", "values"))
+        if isinstance(parsed, ApplicationValues):
+            yield parsed
         else:
-            problems.append(found)
+            problems.append(parsed)
 
 
 def _parameters(helm: Mapping[str, Any], *, strings: bool) -> Iterator[str]:
-    """Argo CD's parameters in the form of Helm's `--set`; a comma in a value is no separator."""
+    """Yield the parameters of Argo CD in the syntax of Helm's `--set`; a comma in a value is no separator."""
     listed = helm.get("parameters")
     for one in listed if isinstance(listed, list) else ():
         if isinstance(one, dict) and isinstance(one.get("name"), str) and bool(one.get("forceString")) is strings:
@@ -224,51 +228,55 @@ def _parameters(helm: Mapping[str, Any], *, strings: bool) -> Iterator[str]:
 
 
 def _helm_release(
-    item: Resource, roots: Sequence[ScannedRepository], remotes: Mapping[tuple[str, str], Any]
-) -> Iterator[Found]:
-    chart = _at(item.object, "spec", "chart", "spec")
+    application: Resource, roots: Sequence[ScannedRepository], remotes: Mapping[tuple[str, str], Any]
+) -> Iterator[FollowResult]:
+    chart = _at(application.object, "spec", "chart", "spec")
     if not isinstance(chart, dict):
-        yield Elsewhere(_place(item, ("spec",)), "the chart of this HelmRelease is not in the scanned repository")
+        yield Elsewhere(
+            _place(application, ("spec",)), "the chart of this HelmRelease is not in the scanned repository"
+        )
         return
-    reader = _Reader(item, roots, ("spec", "chart", "spec"), chart)
-    url = _flux_url(item, chart.get("sourceRef"), remotes)
+    reader = _SourceReader(application, roots, ("spec", "chart", "spec"), chart)
+    url = _flux_url(application, chart.get("sourceRef"), remotes)
     root, path = (None, None) if url is None else reader.target(_text(chart.get("chart")), url)
     if root is None or path is None:
         yield reader.elsewhere("chart", url or "")
         return
-    spec = item.object["spec"]
+    spec = application.object["spec"]
     problems = [
-        Unread(_place(item, ("spec", "valuesFrom")), "values that come from the cluster (valuesFrom) are not known")
+        Unread(
+            _place(application, ("spec", "valuesFrom")), "values that come from the cluster (valuesFrom) are not known"
+        )
         for _ in (1,)
         if spec.get("valuesFrom")
     ]
     if spec.get("postRenderers"):
-        problems.append(Unread(_place(item, ("spec", "postRenderers")), "post-renderers are not run"))
+        problems.append(Unread(_place(application, ("spec", "postRenderers")), "post-renderers are not run"))
     target = _text(spec.get("targetNamespace"))
-    outside = _Reader(item, roots, ("spec",), spec)
+    outside = _SourceReader(application, roots, ("spec",), spec)
     inline = (outside.inline(spec["values"], ("values",)),) if isinstance(spec.get("values"), dict) else ()
     files = [name for name in as_list(chart.get("valuesFiles")) if isinstance(name, str)]
     if not files and isinstance(chart.get("valuesFile"), str):
         files = [chart["valuesFile"]]
-    found = tuple(reader.existing(files, root.path, root, "valuesFiles", problems))
+    value_files = tuple(reader.existing(files, root.path, root, "valuesFiles", problems))
     yield from problems
     yield Follow(
         path,
         Kind.CHART,
-        item,
-        release=_text(spec.get("releaseName")) or (f"{target}-{item.name}" if target else item.name),
-        namespace=target or item.namespace,
-        value_files=found,
+        application,
+        release=_text(spec.get("releaseName")) or (f"{target}-{application.name}" if target else application.name),
+        namespace=target or application.namespace,
+        value_files=value_files,
         inline=inline,
     )
 
 
 def _kustomization(
-    item: Resource, roots: Sequence[ScannedRepository], remotes: Mapping[tuple[str, str], Any]
-) -> Iterator[Found]:
-    spec = as_mapping(_at(item.object, "spec"))
-    reader = _Reader(item, roots, ("spec",), spec)
-    url = _flux_url(item, spec.get("sourceRef"), remotes)
+    application: Resource, roots: Sequence[ScannedRepository], remotes: Mapping[tuple[str, str], Any]
+) -> Iterator[FollowResult]:
+    spec = as_mapping(_at(application.object, "spec"))
+    reader = _SourceReader(application, roots, ("spec",), spec)
+    url = _flux_url(application, spec.get("sourceRef"), remotes)
     root, path = (None, None) if url is None else reader.target(_text(spec.get("path")) or ".", url)
     if root is None or path is None:
         yield reader.elsewhere("path", url or "")
@@ -277,45 +285,45 @@ def _kustomization(
     for name in changes:
         if spec.get(name):
             yield Unread(reader.place(name), f"{name} of this Kustomization: its changes are not made")
-    yield Follow(path, _kind(path), item, namespace=_text(spec.get("targetNamespace")))
+    yield Follow(path, _kind(path), application, namespace=_text(spec.get("targetNamespace")))
 
 
-def _flux_url(item: Resource, reference: Any, remotes: Mapping[tuple[str, str], Any]) -> str | None:
-    """The URL of the repository a source reference names; empty if nobody knows, None if it is no Git repository."""
-    given = as_mapping(reference)
-    if given.get("kind") != "GitRepository":
+def _flux_url(application: Resource, reference: Any, remotes: Mapping[tuple[str, str], Any]) -> str | None:
+    """Return the URL of the repository of a source reference; empty if unknown, None if it is no Git repository."""
+    mapping = as_mapping(reference)
+    if mapping.get("kind") != "GitRepository":
         return None
-    namespace = _text(given.get("namespace")) or item.namespace
-    return _text(remotes.get((namespace, _text(given.get("name")))))
+    namespace = _text(mapping.get("namespace")) or application.namespace
+    return _text(remotes.get((namespace, _text(mapping.get("name")))))
 
 
-class _Reader(msgspec.Struct, frozen=True):
-    """One source of one application: its mapping `spec`, which stands at `path` in the object."""
+class _SourceReader(msgspec.Struct, frozen=True):
+    """One source of an application: its mapping `spec`, at `path` in the object."""
 
-    item: Resource
+    application: Resource
     roots: Sequence[ScannedRepository]
     path: Path
     spec: Mapping[str, Any]
 
     def place(self, *steps: str | int) -> Location:
-        """The place of something in the source."""
-        return _place(self.item, self.path + steps)
+        """Return the location of a value of the source."""
+        return _place(self.application, self.path + steps)
 
     def elsewhere(self, name: str, url: str) -> Elsewhere | Unread:
-        """What is told of a source that is not in any root; in a repository that is one, it should be."""
+        """Return the result for a source in no root: an Unread if the repository was scanned, else an Elsewhere."""
         where = f"{_text(self.spec.get(name))[:200]} of {_shown_url(url)}"
         if any(url and root.remote and same_repository(url, root.remote) for root in self.roots):
             return Unread(self.place(name), f"{where}: there is no such folder in the scanned repository")
         return Elsewhere(self.place(name), f"{where} is not in the scanned repository")
 
     def target(self, path: str, url: str) -> tuple[ScannedRepository, str] | tuple[None, None]:
-        """The root that has the folder `path` and may be the repository at `url`, and the absolute path."""
+        """Return the root with the folder `path` that may be the repository at `url`, and the absolute path."""
         for root in self.roots:
             if url and root.remote and not same_repository(url, root.remote):
                 continue
-            found = _inside(root.path, root.path, path.lstrip("/") or ".")
-            if found is not None and os.path.isdir(found):
-                return root, found
+            resolved = _inside(root.path, root.path, path.lstrip("/") or ".")
+            if resolved is not None and os.path.isdir(resolved):
+                return root, resolved
         return None, None
 
     def value_files(
@@ -326,7 +334,7 @@ class _Reader(msgspec.Struct, frozen=True):
         references: Mapping[str, str],
         problems: list[Unread],
     ) -> Iterator[str]:
-        """The values files of an Argo CD source; those that cannot be taken over are problems."""
+        """Yield the values files of an Argo CD source; add unsupported ones to `problems`."""
         ignore = bool(helm.get("ignoreMissingValueFiles"))
         for at, name in enumerate(as_list(helm.get("valueFiles"))):
             if not isinstance(name, str):
@@ -343,68 +351,68 @@ class _Reader(msgspec.Struct, frozen=True):
                 folder = root.path
             elif name.startswith("/"):
                 folder, rest = root.path, name.lstrip("/")
-            found = _inside(root.path, folder, rest)
-            if found is not None and os.path.isfile(found):
-                yield found
-            elif not ignore or found is None:
+            resolved = _inside(root.path, folder, rest)
+            if resolved is not None and os.path.isfile(resolved):
+                yield resolved
+            elif not ignore or resolved is None:
                 problems.append(self._missing(name, "helm", "valueFiles", at))
 
     def existing(
         self, names: Iterable[str], folder: str, root: ScannedRepository, key: str, problems: list[Unread]
     ) -> Iterator[str]:
-        """The files of a list that are there."""
+        """Yield the existing files of a list; add others to `problems`."""
         for at, name in enumerate(names):
-            found = _inside(root.path, folder, name)
-            if found is not None and os.path.isfile(found):
-                yield found
+            resolved = _inside(root.path, folder, name)
+            if resolved is not None and os.path.isfile(resolved):
+                yield resolved
             else:
                 problems.append(self._missing(name, key, at))
 
     def file_parameters(
         self, helm: Mapping[str, Any], root: ScannedRepository, chart: str, problems: list[Unread]
     ) -> Iterator[str]:
-        """Argo CD's file parameters in the form of Helm's `--set-file`."""
+        """Yield the file parameters of Argo CD in the syntax of Helm's `--set-file`."""
         for at, one in enumerate(as_list(helm.get("fileParameters"))):
-            given = as_mapping(one)
-            name, path = _text(given.get("name")), _text(given.get("path"))
-            found = _inside(root.path, chart, path)
-            if found is not None and os.path.isfile(found):
-                yield f"{name}={found}"
+            mapping = as_mapping(one)
+            name, path = _text(mapping.get("name")), _text(mapping.get("path"))
+            resolved = _inside(root.path, chart, path)
+            if resolved is not None and os.path.isfile(resolved):
+                yield f"{name}={resolved}"
             else:
                 problems.append(self._missing(path, "helm", "fileParameters", at))
 
-    def inline(self, value: dict[str, Any], path: Path) -> InlineValues:
-        """Values that are part of the object."""
-        source = self.item.source
-        document = self.item.object if self.item.document is None else self.item.document
+    def inline(self, value: dict[str, Any], path: Path) -> ApplicationValues:
+        """Return values that are part of the object."""
+        source = self.application.source
+        document = self.application.object if self.application.document is None else self.application.document
         marks = source.source_map if source else None
         root = (source.root if source else ()) + self.path + path
-        return InlineValues(value, source.path if source else "", document, marks, root)
+        return ApplicationValues(value, source.path if source else "", document, marks, root)
 
-    def inline_text(self, text: str, path: Path) -> InlineValues | Unread:
-        """Values that are YAML in a text of the object: a block (`values: |`) begins on the line after its key."""
-        found = next(iter(yaml_text.documents(text, line_starts(text), _INLINE)), None)
+    def inline_text(self, text: str, path: Path) -> ApplicationValues | Unread:
+        """Return values in a YAML text of the object: a block (`values: |`) begins on the line after its key."""
+        resolved = next(iter(yaml_text.documents(text, line_starts(text), _INLINE)), None)
         place = self.place(*path)
-        if isinstance(found, Problem):
-            return Unread(place, f"the values are no YAML: {found.message}")
-        value = {} if found is None else found.value
+        if isinstance(resolved, Problem):
+            return Unread(place, f"the values are no YAML: {resolved.message}")
+        value = {} if resolved is None else resolved.value
         if not isinstance(value, dict):
             return Unread(place, "the values are no mapping")
         line = place.region.start.line if place.region else 0
-        marks = found.source_map if found is not None and line else None
-        return InlineValues(value, place.file, value, marks, (), line + ("\n" in text))
+        marks = resolved.source_map if resolved is not None and line else None
+        return ApplicationValues(value, place.file, value, marks, (), line + ("\n" in text))
 
     def _missing(self, name: str, *steps: str | int) -> Unread:
         return Unread(self.place(*steps), f"{name[:200]} is not a file of the scanned repository")
 
 
 def _inside(root: str, folder: str, path: str) -> str | None:
-    """`path` from `folder` as an absolute path, if that lies in `root` with its links followed."""
+    """Return `path` from `folder` as an absolute path, if it is in `root` with links resolved."""
     if "\0" in path or "://" in path or os.path.isabs(path):
         return None
-    found = os.path.normpath(os.path.join(folder, path))
-    real, base = os.path.realpath(found), os.path.realpath(root)
-    return found if real == base or real.startswith(base.rstrip(os.sep) + os.sep) else None
+    resolved = os.path.normpath(os.path.join(folder, path))
+    real, base = os.path.realpath(resolved), os.path.realpath(root)
+    return resolved if real == base or real.startswith(base.rstrip(os.sep) + os.sep) else None
 
 
 def _kind(path: str) -> Kind:
@@ -415,12 +423,12 @@ def _kind(path: str) -> Kind:
     return Kind.FOLDER
 
 
-def _place(item: Resource, path: Path) -> Location:
-    return item.locate(path) or Location("")
+def _place(application: Resource, path: Path) -> Location:
+    return application.locate(path) or Location("")
 
 
 def _shown_url(url: str) -> str:
-    """A URL without the user and password it may carry."""
+    """Return a URL without credentials."""
     return re.sub(r"(?<=//)[^@/]*@", "", url)[:200] or "an unknown repository"
 
 

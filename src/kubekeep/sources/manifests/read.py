@@ -1,7 +1,7 @@
-"""Files of YAML and JSON as resources, each with the place of every value.
+"""Resources in YAML and JSON files, with the location of every value.
 
-Reads what `kubectl apply -f` would read, with kubectl's meaning of every scalar; what cannot be read is said and
-the rest goes on. Never looks for files, never writes, never holds more than one file's text.
+Follows `kubectl apply -f`, including the types of scalars; a document that cannot be read does not prevent others.
+Never looks for files, never writes, and holds the text of one file at a time.
 """
 
 # Paths stay the text that people typed, so os.path and not pathlib:
@@ -32,45 +32,44 @@ from kubekeep.sources.tree import Document, Limits, Problem
 _SHOWN_PROBLEMS: Final = 10
 
 
-def read_file(found: Root, limits: Limits) -> Iterator[Resource | Unread]:
-    """The objects of one file in the order of its documents.
+def read_file(root: Root, limits: Limits) -> Iterator[Resource | Unread]:
+    """Yield the objects of a file in the order of its documents.
 
-    What could not be read, or only in doubt, is an Unread among them: a syntax error (the documents before it are
-    given), an object without kind, a duplicate key (its last value is taken, as kubectl takes it, though the API
-    server's strict validation would never see the first).
+    Yields an Unread for a syntax error (after the documents before it), an object without kind, and a duplicate key (the
+    last value is used, as in kubectl, although strict validation of the API server rejects the object).
     """
     try:
-        with open_file(found.path) as stream:
-            yield from read_stream(stream, found, limits)
+        with open_file(root.path) as stream:
+            yield from read_stream(stream, root, limits)
     except OSError as error:
-        yield Unread(Location(found.shown), error_reason(error))
+        yield Unread(Location(root.shown), error_reason(error))
 
 
-def read_stream(stream: BinaryIO, found: Root, limits: Limits) -> Iterator[Resource | Unread]:
-    """The objects of an open stream, as `read_file` gives those of a file."""
+def read_stream(stream: BinaryIO, root: Root, limits: Limits) -> Iterator[Resource | Unread]:
+    """Yield the objects of an open stream, as `read_file` does for a file."""
     data = stream.read(limits.bytes + 1)
     if len(data) > limits.bytes:
-        yield Unread(Location(found.shown), f"larger than {limits.bytes} bytes: not read")
+        yield Unread(Location(root.shown), f"larger than {limits.bytes} bytes: not read")
         return
-    yield from _contents(data, found, limits)
+    yield from _contents(data, root, limits)
 
 
 def is_pipe(path: str) -> bool:
-    """Whether a path is a descriptor that the shell hands over, which can be read once."""
+    """Return True if a path is a file descriptor passed by the shell, which can be read only once."""
     return path == "/dev/stdin" or path.startswith("/dev/fd/")
 
 
 def open_file(path: str) -> BinaryIO:
-    """The regular file at `path`, open; raises OSError for anything else, without waiting for a pipe's writer.
+    """Open a regular file. Raises OSError for other files, without waiting for the writer of a pipe.
 
-    A descriptor that the shell hands over, as in `kubekeep scan <(kustomize build)`, is opened whatever it is.
+    A file descriptor passed by the shell, as in `kubekeep scan <(kustomize build)`, is opened in any case.
     """
     if is_pipe(path):
         return open(path, "rb")  # noqa: PTH123 - the caller's with statement closes it
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise OSError("not a regular file")
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    # What was a file a moment ago may have become a pipe.
+    # The file may have been replaced by a pipe.
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError("not a regular file")
@@ -100,8 +99,8 @@ def _contents(data: bytes, file: Root, limits: Limits) -> Iterator[Resource | Un
         yield _unread(file, Problem(message, len(before)), line_starts(before))
         return
     lines = line_starts(text)
-    file_type, found = _documents(text, lines, file, limits)
-    for number, document in enumerate(found):
+    file_type, documents = _documents(text, lines, file, limits)
+    for number, document in enumerate(documents):
         if isinstance(document, Problem):
             yield _unread(file, document, lines)
         elif document is not None:
@@ -113,7 +112,7 @@ _Documents = Iterable[Document | Problem | None]
 
 
 def _documents(text: str, lines: array[int], file: Root, limits: Limits) -> tuple[FileType, _Documents]:
-    """The documents, as JSON if the name or else the content says so, and which of the two it was."""
+    """Return the documents and their type: JSON by the name of the file or else by its content, otherwise YAML."""
     if file.path.lower().endswith(".json"):
         return JSON, json_text.documents(text, lines, limits)
     if text.lstrip().startswith("{"):
@@ -125,17 +124,17 @@ def _documents(text: str, lines: array[int], file: Root, limits: Limits) -> tupl
 
 
 def _resources(document: Document, source: Source, file: Root, lines: array[int]) -> Iterator[Resource | Unread]:
-    """The objects of a document; what is doubtful in it matters only if there are some."""
+    """Yield the objects of a document; problems of a document without objects are ignored."""
     is_kubernetes = False
-    for found in objects(document.value):
-        if isinstance(found, Doubt):
-            yield Unread(Location(file.shown, document.source_map.region(document.value, found.path)), found.message)
-        elif not found.path:
+    for match in objects(document.value):
+        if isinstance(match, Doubt):
+            yield Unread(Location(file.shown, document.source_map.region(document.value, match.path)), match.message)
+        elif not match.path:
             is_kubernetes = True
-            yield Resource(found.object, source)
+            yield Resource(match.object, source)
         else:
             is_kubernetes = True
-            yield Resource(found.object, msgspec.structs.replace(source, root=found.path), document.value)
+            yield Resource(match.object, msgspec.structs.replace(source, root=match.path), document.value)
     if not is_kubernetes:
         return
     for problem in document.problems[:_SHOWN_PROBLEMS]:

@@ -1,7 +1,7 @@
-"""Where a connection may lead that somebody else's server asked for, and when it ends. Sends and reads nothing.
+"""Checks and deadline of the connections of a download. Sends and reads nothing.
 
-Works from the events that httpcore tells of (its extension `trace`), so that the address that is judged is the one that
-is connected to, whatever a name resolves to the next time.
+Uses the `trace` events of httpcore, so that the checked address is the connected one, even if the name resolves to another
+address the next time.
 """
 
 from __future__ import annotations
@@ -23,32 +23,32 @@ _METADATA: Final = (
     ipaddress.ip_network("100.100.100.200/32"),
     ipaddress.ip_network("168.63.129.16/32"),
 )
-"""Where clouds tell a machine about itself, and link-local addresses as a whole (AWS, Azure, Google, Alibaba)."""
+"""Metadata services of clouds (AWS, Azure, Google, Alibaba) and link-local addresses."""
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class RemoteError(Exception):
-    """What a URL names cannot be had, or must not be; the message says why, without secrets."""
+    """A download that failed or was rejected; the message has no secrets."""
 
 
 def check_redirect(address: str, *, is_from_public: bool) -> None:
     """Raise RemoteError if a redirect must not lead to `address`.
 
-    To the metadata of a cloud, none may; into a private network or to this machine, only one that comes from there.
+    Rejects metadata services of clouds, and private addresses unless the redirect comes from one.
     """
-    found = _unwrapped(ipaddress.ip_address(address.partition("%")[0]))
-    if any(found in network for network in _METADATA) or found.is_unspecified or found.is_multicast:
-        raise RemoteError(f"a redirect to {found}, which is not followed")
-    if is_from_public and not found.is_global:
-        raise RemoteError(f"a redirect to the private address {found}, which is not followed")
+    target = _unwrapped(ipaddress.ip_address(address.partition("%")[0]))
+    if any(target in network for network in _METADATA) or target.is_unspecified or target.is_multicast:
+        raise RemoteError(f"a redirect to {target}, which is not followed")
+    if is_from_public and not target.is_global:
+        raise RemoteError(f"a redirect to the private address {target}, which is not followed")
 
 
 class Connection:
-    """The connections of one download, one after the other; all end at `until`, of the monotonic clock.
+    """The successive connections of one download; all are closed at `until`, a time of the monotonic clock.
 
-    `host` is the one that the user named.
+    host: the host named by the user.
     """
 
     def __init__(self, host: str, until: float) -> None:
@@ -57,7 +57,7 @@ class Connection:
         self._timer.daemon = True
         self._is_redirect = False
         self._host = self._connects_to = host
-        # Behind a proxy nobody knows, so that what is private stays out of reach.
+        # Unknown behind a proxy: private addresses are then rejected.
         self._is_from_public = not _is_private(host)
         self.is_over = False
 
@@ -74,7 +74,7 @@ class Connection:
             known.close()
 
     def begin(self, host: str, *, is_redirect: bool) -> None:
-        """The next connection is for `host`. Raises RemoteError if that is an address that it must not be."""
+        """Start the connection to `host`. Raises RemoteError if it is a rejected address."""
         self._host = host
         self._is_redirect = is_redirect
         if is_redirect:
@@ -82,7 +82,7 @@ class Connection:
                 check_redirect(address, is_from_public=self._is_from_public)
 
     def trace(self, event: str, info: dict[str, Any]) -> None:
-        """What httpcore tells; raises RemoteError before anything is sent to where nothing may be sent."""
+        """Handle an event of httpcore. Raises RemoteError before anything is sent to a rejected address."""
         if event == f"{_CONNECT}.started":
             self._connects_to = info["host"]
         elif event == f"{_CONNECT}.complete":
@@ -99,13 +99,13 @@ class Connection:
                 check_redirect(address, is_from_public=self._is_from_public)
             else:
                 self._is_from_public = _unwrapped(ipaddress.ip_address(address.partition("%")[0])).is_global
-        # A socket of our own: TLS takes the first one over.
+        # A duplicate, because TLS takes over the first socket.
         self._sockets.append(connected.dup())
         if self.is_over:
             self._end()
 
     def _end(self) -> None:
-        """Wake whoever waits for a server that sends a byte now and then."""
+        """Shut down all sockets, to interrupt waiting for a slow server."""
         self.is_over = True
         for known in self._sockets:
             with contextlib.suppress(OSError):
@@ -113,7 +113,7 @@ class Connection:
 
 
 def _unwrapped(address: _Address) -> _Address:
-    """The IPv4 address that an IPv6 address stands for, if it does."""
+    """Return the IPv4 address inside an IPv6 address, or the address itself."""
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped:
             return address.ipv4_mapped

@@ -1,8 +1,8 @@
-"""One manifest, chart or archive by its URL, in a private file for as long as it is read.
+"""Download of one manifest, chart or archive by URL into a private temporary file.
 
-Reaches the network only for a URL that the user named, and never goes from there to where only this machine can go: to
-its own services, its network, or the metadata of its cloud. Never shows what a URL has of secrets, and keeps no cookies.
-A proxy and the authorities of a company come from the environment and the system.
+Reaches the network only for a URL named by the user; redirects never lead to services of this machine, its network or the
+metadata of its cloud. Never shows secrets of a URL, and keeps no cookies. Proxies and certificate authorities come from
+the environment and the system.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _PLAIN_HTTP: Final = "fetched without TLS: anybody on the way can have read or c
 
 
 class RemoteLimits(msgspec.Struct, frozen=True):
-    """What may come: bytes of a manifest after decompression, bytes of an archive, seconds for all of it."""
+    """Limits of a download: bytes of a manifest after decompression, bytes of an archive, total seconds."""
 
     manifest: int = MAXIMUM_BYTES
     archive: int = 256 << 20
@@ -49,9 +49,9 @@ DEFAULT_LIMITS: Final = RemoteLimits()
 
 
 class Fetched(msgspec.Struct, frozen=True):
-    """A file that was fetched: where it lies, with the name that it has at its source; its URL without secrets; and notes.
+    """A downloaded file: its path, with the name of the source; its URL without secrets; and notes.
 
-    `notes` is what the user has to know about it, though it could be read.
+    notes: warnings for the user about a successful download.
     """
 
     path: str
@@ -61,10 +61,10 @@ class Fetched(msgspec.Struct, frozen=True):
 
 @contextlib.contextmanager
 def fetch(url: str, limits: RemoteLimits = DEFAULT_LIMITS) -> Iterator[Fetched]:
-    """What `url` names, in a file that only we can read and that is gone afterwards.
+    """Download a URL into a file that only we can read and that is removed afterwards.
 
-    A name with a password in the URL is sent to its host and to no other. Raises RemoteError, with a sentence that has no
-    secrets in it, for everything else than one whole file within the limits.
+    Credentials in the URL are sent to its host only. Raises RemoteError, with a message without secrets, unless one complete
+    file within the limits was received.
     """
     import httpx2  # noqa: PLC0415 - a tenth of a second that only a download takes
 
@@ -73,7 +73,7 @@ def fetch(url: str, limits: RemoteLimits = DEFAULT_LIMITS) -> Iterator[Fetched]:
 
 
 class _Download:
-    """One file on its way."""
+    """State of one download."""
 
     def __init__(self, httpx2: ModuleType, url: str, limits: RemoteLimits) -> None:
         self._httpx2 = httpx2
@@ -86,12 +86,12 @@ class _Download:
         self._name = _NAME.sub("_", unquote(self._url.path).rpartition("/")[2])[-_LONGEST_NAME:].lstrip("._-")
 
     def save(self, folder: Path) -> Fetched:
-        """The file, in `folder`."""
+        """Download the file into `folder`."""
         path = folder / (self._name or "manifest")
         with (
             Connection(self._url.raw_host.decode(), self._until) as connection,
             self._httpx2.Client(
-                # A response is read from the network itself: what a library would decompress has no bounds.
+                # Raw responses are read: the decompression of the library has no limits.
                 headers={"User-Agent": "kubekeep", "Accept-Encoding": "identity"},
                 cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             ) as client,
@@ -100,16 +100,16 @@ class _Download:
                 with contextlib.closing(self._response(client, connection)) as response, path.open("xb") as file:
                     file.writelines(self._body(response))
             except (self._httpx2.HTTPError, self._httpx2.InvalidURL) as error:
-                told = self._late() if connection.is_over else visible(str(error)) or type(error).__name__
-                raise RemoteError(f"{self._shown} cannot be fetched: {told}") from None
+                reason = self._late() if connection.is_over else visible(str(error)) or type(error).__name__
+                raise RemoteError(f"{self._shown} cannot be fetched: {reason}") from None
         notes = (_PLAIN_HTTP,) if self._url.scheme == "http" else ()
         return Fetched(str(path), self._shown, notes)
 
     def _response(self, client: Any, connection: Connection) -> Any:
-        """The response that has the file, after the redirects to it."""
+        """Return the response with the file, after redirects."""
         url = self._url
         for count in range(_REDIRECTS + 1):
-            # The connection ends itself in time; these are for as long as there is none, and must not come first.
+            # `connection` enforces the deadline; these timeouts apply until it is established, and must be longer.
             left = max(self._until - time.monotonic(), 0) + 1
             connection.begin(url.raw_host.decode(), is_redirect=count > 0)
             request = client.build_request(
@@ -129,15 +129,15 @@ class _Download:
 
     def _redirected(self, url: Any, target: str) -> Any:
         try:
-            found = url.join(target).copy_with(userinfo=b"")
+            redirected = url.join(target).copy_with(userinfo=b"")
         except self._httpx2.InvalidURL:
             raise RemoteError(f"{self._shown} redirects to an address that is none") from None
-        if found.scheme not in {url.scheme, "https"} or not found.host:
-            raise RemoteError(f"{self._shown} redirects to {visible(_shown(found))}, which is not followed")
-        return found
+        if redirected.scheme not in {url.scheme, "https"} or not redirected.host:
+            raise RemoteError(f"{self._shown} redirects to {visible(_shown(redirected))}, which is not followed")
+        return redirected
 
     def _checked(self, response: Any) -> Any:
-        """`response`, if a manifest can come with it."""
+        """Return the response if it can contain a manifest. Raises RemoteError."""
         problem = ""
         kind = response.headers.get("content-type", "").lower()
         if response.status_code != self._httpx2.codes.OK:
@@ -155,8 +155,8 @@ class _Download:
         return response
 
     def _body(self, response: Any) -> Iterator[bytes]:
-        """The content, piece by piece, within the limits."""
-        # An archive that is compressed itself is often sent as if the compression were the transport's.
+        """Yield the content in chunks, within the limits."""
+        # Servers often declare the compression of an archive as content encoding.
         packed = response.headers.get("content-encoding", "identity").lower() != "identity" and not self._is_archive()
         most = self._most()
         head = b""
@@ -176,7 +176,7 @@ class _Download:
         inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
         try:
             for chunk in chunks:
-                # One byte more than allowed is enough to be refused.
+                # One byte above the limit is enough to reject the file.
                 yield inflate.decompress(chunk, self._most() + 1)
                 if inflate.unused_data:
                     raise RemoteError(f"{self._shown} goes on after the end of what is compressed")
@@ -187,13 +187,13 @@ class _Download:
 
     def _parsed(self, url: str) -> Any:
         try:
-            found = self._httpx2.URL(url)
+            parsed = self._httpx2.URL(url)
         except self._httpx2.InvalidURL:
-            # What is wrong may be a part of a password, so it is not cited.
+            # The URL may contain a password: it is not quoted.
             raise RemoteError("this is no URL") from None
-        if found.scheme not in {"https", "http"} or not found.host:
+        if parsed.scheme not in {"https", "http"} or not parsed.host:
             raise RemoteError("only URLs that begin with https:// or http:// and a host are fetched")
-        return found
+        return parsed
 
     def _is_archive(self) -> bool:
         return is_archive(self._name)
@@ -216,7 +216,7 @@ class _Download:
 
 
 def _shown(url: Any) -> str:
-    """A URL as people may see it: names and passwords stand before the host and, often, after the path."""
+    """Return a URL without credentials, query and fragment."""
     return visible(str(url.copy_with(userinfo=b"", query=None, fragment=None)))
 
 
