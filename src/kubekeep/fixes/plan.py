@@ -45,6 +45,7 @@ _MAX_SCANS: Final = 8
 _MAX_PROPOSALS: Final = 5
 """Number of scans after which nothing new is proposed and files with rejected changes are left unchanged."""
 _UNPROVEN: Final = "a scan of the changed files does not confirm it"
+_NOT_FIXED: Final = "the change there does not mend it"
 
 
 class FileChange(msgspec.Struct, frozen=True):
@@ -98,18 +99,18 @@ class Planner:
         scan: Callable[[tuple[str, ...]], Assessment],
     ) -> None:
         """Plan fixes for an assessment of paths. scan: repeats the scan for other paths."""
-        wanted = find_changes(assessment, is_selected)
+        changes = find_changes(assessment, is_selected)
         self._paths = paths
         self._scan = scan
         self._assessment = assessment
         self._find_changes = find_changes
         self._is_selected = is_selected
-        self._wanted = list(wanted.changes)
-        self._conflicting = wanted.conflicting
-        self._unfixed = list(wanted.unfixed)
+        self._wanted = list(changes.changes)
+        self._conflicting = changes.conflicting
+        self._unfixed = list(changes.unfixed)
         self._files = FileCache()
         self._targets: dict[int, EditTarget] = {}
-        self._seen = {_identify(change) for change in wanted.changes}
+        self._seen = {_identify(change) for change in changes.changes}
 
     def plan(self) -> Plan:
         """Return the edits confirmed by a scan of the changed files; planning again finds nothing more to do."""
@@ -189,10 +190,8 @@ class Planner:
         return number in self._targets
 
     def _drop(self, number: int, reason: str) -> None:
-        self._unfixed += (
-            UnfixedFinding(finding.control, finding.resource, finding.evidence, UnfixedCause.REFUSED, reason)
-            for finding in self._wanted[number].findings
-        )
+        for finding in self._wanted[number].findings:
+            self._leave(finding, reason)
 
     def _edit_files(
         self, active: Sequence[int]
@@ -245,16 +244,12 @@ class Planner:
         self, active: Sequence[int], edited: Mapping[str, tuple[EditResult, list[list[int]]]], proof: Proof | None
     ) -> Plan:
         fixed: dict[tuple[str, str, str], ControlFinding] = {}
-        for finding in (finding for number in active for finding in self._wanted[number].findings):
+        planned = ((finding, _NOT_FIXED) for number in active for finding in self._wanted[number].findings)
+        for finding, reason in (*planned, *((finding, DECIDED) for finding in self._conflicting)):
             if proof is not None and proof.resolves(finding):
                 fixed.setdefault((format_key(finding.resource), finding.control.slug, finding.evidence.path), finding)
             else:
-                self._leave(finding, "the change there does not mend it")
-        for finding in self._conflicting:
-            if proof is not None and proof.resolves(finding):
-                fixed.setdefault((format_key(finding.resource), finding.control.slug, finding.evidence.path), finding)
-            else:
-                self._leave(finding, DECIDED)
+                self._leave(finding, reason)
         files = [
             self._make_file_change(file, made, numbers_by_change, {*active})
             for file, (made, numbers_by_change) in edited.items()
