@@ -343,7 +343,7 @@ def test_only_failures_are_covered(folder: Path) -> None:  # noqa: ARG001
 
 
 @pytest.mark.parametrize(
-    ("request", "named", "expected"),
+    ("rules", "named", "expected"),
     [
         ({"frameworks": ("nsa",)}, ["NSA"], {"web"}),
         ({"frameworks": ("nsa",)}, ["nsa"], {"web"}),
@@ -359,13 +359,13 @@ def test_only_failures_are_covered(folder: Path) -> None:  # noqa: ARG001
 )
 def test_framework_limits_the_scope(
     folder: Path,  # noqa: ARG001
-    request: dict[str, Any],
+    rules: dict[str, Any],
     named: list[str],
     expected: set[str],
 ) -> None:
     write(deployment())
     policies = [{"controlID": PRIVILEGED, "frameworkName": name} for name in named]
-    assessment = scanned(excepted({"name": "e", "posturePolicies": policies}), **request)
+    assessment = scanned(excepted({"name": "e", "posturePolicies": policies}), **rules)
     names = {resource.name for resource, _ in assessment.excepted().get("privileged-container", ())}
     assert names == expected
 
