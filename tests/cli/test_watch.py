@@ -35,7 +35,7 @@ from kubekeep.model.control import Control
 from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.resource import Resource
 from kubekeep.model.watch import ConnectionChanged, VerdictChange, VerdictChanged, WatchEvent, WatchStarted
-from kubekeep.reports.shared.watched import event_lines, json_lines
+from kubekeep.reports.shared.watch_output import event_lines, json_lines
 
 
 class Running:

@@ -93,7 +93,7 @@ def command(
 
 def _watch(request: ScanRequest, layout: str, address: tuple[str, int] | None, endings: Endings) -> None:
     """Watch until somebody ends it."""
-    from kubekeep.reports.shared.watched import event_lines, json_lines  # noqa: PLC0415 - not for `--help`
+    from kubekeep.reports.shared.watch_output import event_lines, json_lines  # noqa: PLC0415 - not for `--help`
     from kubekeep.usecases.watch import Watch, WatchRequest  # noqa: PLC0415
 
     is_terminal, printing = sys.stdout.isatty(), threading.Lock()

@@ -11,7 +11,7 @@ from typing import Final
 
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.prometheus import FORMAT
-from kubekeep.reports.shared.watched import write_metrics
+from kubekeep.reports.shared.watch_output import write_metrics
 from kubekeep.sinks.serving import HttpResponse
 from kubekeep.usecases.request import ScanRequest
 from kubekeep.usecases.watch import Watch

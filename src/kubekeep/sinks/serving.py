@@ -67,6 +67,7 @@ class _RequestHandler(BaseHTTPRequestHandler):
     sys_version = ""
 
     def do_GET(self) -> None:
+        """Answer with the page of the path, or 404."""
         page = self.pages_by_path.get(self.path.partition("?")[0])
         with self.slots:
             response = HttpResponse(HTTPStatus.NOT_FOUND, "not found\n") if page is None else page()

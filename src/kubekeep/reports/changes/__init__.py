@@ -57,18 +57,9 @@ def filter_severity(comparison: Comparison, level: Severity | None) -> Compariso
     if level is None:
         return comparison
 
-    def is_kept(differences: tuple[Difference, ...]) -> tuple[Difference, ...]:
-        return tuple(
-            difference
-            for difference in differences
-            if difference.finding.level >= level or not difference.finding.level
-        )
+    lists = ("new", "resolved", "unchanged", "incomparable", "accepted")
+    return msgspec.structs.replace(comparison, **{name: _select(getattr(comparison, name), level) for name in lists})
 
-    return msgspec.structs.replace(
-        comparison,
-        new=is_kept(comparison.new),
-        resolved=is_kept(comparison.resolved),
-        unchanged=is_kept(comparison.unchanged),
-        incomparable=is_kept(comparison.incomparable),
-        accepted=is_kept(comparison.accepted),
-    )
+
+def _select(differences: tuple[Difference, ...], level: Severity) -> tuple[Difference, ...]:
+    return tuple(entry for entry in differences if entry.finding.level >= level or not entry.finding.level)

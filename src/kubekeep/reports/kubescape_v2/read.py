@@ -100,7 +100,7 @@ class ControlResult(msgspec.Struct):
     rules: list[RuleResult] | None = None
 
 
-class ResourceResult(msgspec.Struct):
+class ReportedResult(msgspec.Struct):
     """The results of all controls for a resource."""
 
     id: str = msgspec.field(name="resourceID")
@@ -181,7 +181,7 @@ class Report(msgspec.Struct):
     """A report in JSON v2. Raises a decoding error without totals and results, even if both are empty."""
 
     summary: SummaryDetails = msgspec.field(name="summaryDetails")
-    results: list[ResourceResult] | None
+    results: list[ReportedResult] | None
     resources: list[ReportedResource] | None = None
     generated: dt.datetime | None = msgspec.field(name="generationTime", default=None)
     metadata: Metadata = msgspec.field(default_factory=Metadata)

@@ -141,6 +141,7 @@ class _Texts:
         """Encoded entries by slug and the identity of the verdict, which the assessment keeps alive."""
 
     def encode(self, slug: str, verdict: Verdict, resource: Resource) -> str:
+        """Return the encoded entry of a control for a verdict on a resource."""
         text = self._whole.get((slug, id(verdict)))
         if text is None:
             text = self._encode_uncached(slug, verdict, resource)
