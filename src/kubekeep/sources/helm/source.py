@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import PurePath
@@ -84,6 +83,8 @@ class HelmSource(SourceType):
 
 def _read_charts(roots: Sequence[Root], options: HelmOptions, context: ReadContext) -> Iterator[Resource | Unread]:
     # Only a scan with charts pays for loading what renders them.
+    import shutil  # noqa: PLC0415
+
     from kubekeep.sources.git.worktree import root_of  # noqa: PLC0415
     from kubekeep.sources.helm.reader import ChartReader  # noqa: PLC0415
 
