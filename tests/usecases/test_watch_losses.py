@@ -270,7 +270,7 @@ def test_a_connection_that_nobody_meant_to_close_is_made_anew(shop: Cluster, mon
         made.append(KubeConnection(request))
         return made[-1]
 
-    monkeypatch.setattr("kubekeep.usecases.cluster.Connection", connect)
+    monkeypatch.setattr("kubekeep.usecases.cluster.KubeConnection", connect)
     live = Live(shop.kubeconfig, ("shop",))
     with live.running():
         eventually(live.is_ready)
