@@ -15,7 +15,7 @@ from kubekeep.library.kubescape_rules import (
     SUBJECTS,
     KubescapeControl,
     KubescapeRule,
-    Match,
+    RuleMatch,
     modules,
     targets,
 )
@@ -57,8 +57,8 @@ def service(name: str, **selector: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": {"selector": selector}}
 
 
-def match(*kinds: str, groups: tuple[str, ...] = ("*",), fields: tuple[tuple[str, bool, str], ...] = ()) -> Match:
-    return Match(groups, ("*",), kinds, fields)
+def match(*kinds: str, groups: tuple[str, ...] = ("*",), fields: tuple[tuple[str, bool, str], ...] = ()) -> RuleMatch:
+    return RuleMatch(groups, ("*",), kinds, fields)
 
 
 def control(*rules: KubescapeRule, **fields: Any) -> KubescapeControl:
@@ -68,7 +68,7 @@ def control(*rules: KubescapeRule, **fields: Any) -> KubescapeControl:
     return KubescapeControl(control=described, rules=rules, **fields)
 
 
-def rule(source: str, *matches: Match, **fields: Any) -> KubescapeRule:
+def rule(source: str, *matches: RuleMatch, **fields: Any) -> KubescapeRule:
     return KubescapeRule(name="rule", file="rule.rego", source=source, matches=matches or (EVERYTHING,), **fields)
 
 
@@ -114,7 +114,7 @@ def test_kinds_are_matched_by_name_and_plural_in_any_case(word: str) -> None:
 
 
 def test_groups_versions_and_fields_narrow_the_match() -> None:
-    for other in (match("Pod", groups=("apps",)), Match(("",), ("v2",), ("Pod",)), match("Deployment")):
+    for other in (match("Pod", groups=("apps",)), RuleMatch(("",), ("v2",), ("Pod",)), match("Deployment")):
         assert statuses(control(rule(ODD_NAME, other)), pod("odd")) == {}
     selected = match("pods", groups=("",), fields=(("metadata.namespace", True, "shop"),))
     assert list(statuses(control(rule(ODD_NAME, selected)), pod("odd", "shop"), pod("even", "bank"))) == ["odd"]

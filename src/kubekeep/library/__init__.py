@@ -1,1 +1,1 @@
-"""WHAT: the controls and frameworks, as data with their loader. Never evaluates anything."""
+"""Controls and frameworks as data, and their loader. Evaluates no rules."""

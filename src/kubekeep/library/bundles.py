@@ -1,6 +1,6 @@
-"""Read frameworks and controls in the JSON that Kubescape releases: rules embedded, inputs beside them.
+"""Reader of frameworks and controls in Kubescape's released JSON, with embedded rules and parameter files.
 
-Values only. Nothing that a file says is ever used as a path; a file that is not what it should be is named.
+Never uses a value from a file as a path. Errors name the file.
 """
 
 from __future__ import annotations
@@ -20,39 +20,39 @@ _MOST_BYTES: Final = 64 << 20
 _MOST_FILES: Final = 1_000
 _INPUTS: Final = "controls-inputs.json"
 _EXCEPTIONS: Final = "exceptions.json"
-_LEFT: Final = ("attack-tracks.json",)
-"""Artifacts that are known and not used."""
+_UNUSED: Final = ("attack-tracks.json",)
+"""Known artifacts that are not used."""
 
 
 class Bundles(msgspec.Struct, frozen=True, kw_only=True):
-    """What bundles hold. The slugs of the frameworks are none of the library's, their names may be."""
+    """Contents of bundles. Framework slugs never equal those of the library; framework names may."""
 
     controls: tuple[KubescapeControl, ...] = ()
     frameworks: tuple[Framework, ...] = ()
     inputs: dict[str, tuple[str, ...]] = {}
     exceptions: tuple[str, ...] = ()
-    """The paths of files of exceptions, which are not read here."""
+    """Paths of exception files, which this module does not read."""
     notes: tuple[str, ...] = ()
-    """What was recognised and is not used, a sentence each."""
+    """One sentence for each file that was recognised but is not used."""
 
 
 def read_bundles(paths: Sequence[Path]) -> Bundles:
-    """The frameworks and controls of JSON files, or of all of them in a folder. Raises LibraryError."""
-    shelf = _Shelf()
+    """Return the frameworks and controls of JSON files; a folder stands for all its JSON files. Raises LibraryError."""
+    collector = _Collector()
     for path in paths:
         for file in _files(path):
-            shelf.put(file, alone=not path.is_dir())
+            collector.add_file(file, is_required=not path.is_dir())
     return Bundles(
-        controls=tuple(shelf.controls.values()),
-        frameworks=tuple(framework for framework, _ in shelf.frameworks.values()),
-        inputs=shelf.inputs,
-        exceptions=tuple(shelf.exceptions),
-        notes=tuple(shelf.notes),
+        controls=tuple(collector.controls.values()),
+        frameworks=tuple(framework for framework, _ in collector.frameworks.values()),
+        inputs=collector.inputs,
+        exceptions=tuple(collector.exceptions),
+        notes=tuple(collector.notes),
     )
 
 
-class _Shelf:
-    """What has been read so far: controls by number, frameworks by slug with their members."""
+class _Collector:
+    """Accumulated contents: controls by slug, frameworks by slug with the slugs of their members."""
 
     def __init__(self) -> None:
         self.controls: dict[str, KubescapeControl] = {}
@@ -61,80 +61,81 @@ class _Shelf:
         self.exceptions: list[str] = []
         self.notes: list[str] = []
 
-    def put(self, file: Path, *, alone: bool) -> None:
-        """Take what is in `file`; one that was named `alone` has to be a framework or a control."""
-        if file.name in _LEFT:
+    def add_file(self, file: Path, *, is_required: bool) -> None:
+        """Add the contents of `file`. Raises LibraryError if `is_required` and it holds no framework or control."""
+        if file.name in _UNUSED:
             self.notes.append(f"{file}: recognised, but not used yet")
         elif file.name == _EXCEPTIONS:
             self.exceptions.append(str(file))
         elif file.name == _INPUTS:
             self.inputs |= _inputs(_decoded(file), file)
-        elif not self._put_all(_decoded(file), file):
-            if alone:
+        elif not self._add_values(_decoded(file), file):
+            if is_required:
                 raise LibraryError(f"{file}: neither a framework nor a control")
             self.notes.append(f"{file}: left, neither a framework nor a control")
 
-    def _put_all(self, value: Any, file: Path) -> bool:
-        taken = False
-        for item in value if isinstance(value, list) else [value]:
-            if not isinstance(item, dict):
+    def _add_values(self, document: Any, file: Path) -> bool:
+        """Add the frameworks and controls of a decoded file. Return True if there are any."""
+        is_used = False
+        for value in document if isinstance(document, list) else [document]:
+            if not isinstance(value, dict):
                 continue
-            if "controls" in item or "activeControls" in item:
-                self._framework(item, file)
-                taken = True
-            elif "controlID" in item:
-                self._control(release.control(item, file), file)
-                taken = True
-        return taken
+            if "controls" in value or "activeControls" in value:
+                self._add_framework(value, file)
+                is_used = True
+            elif "controlID" in value:
+                self._add_control(release.control(value, file), file)
+                is_used = True
+        return is_used
 
-    def _framework(self, value: dict[str, Any], file: Path) -> None:
-        found = release.framework(value, file)
-        slug = f"loaded/{found.name.casefold()}"
-        members = [release.control(item, file) for item in found.controls]
-        numbers = frozenset(item.control.slug for item in members)
-        if slug in self.frameworks and self.frameworks[slug][1] != numbers:
-            raise LibraryError(f"{file}: there is another framework {found.name} with other controls")
-        sections = tuple(_sections(found.sub_sections or {}))
-        for item in members:
-            serves = tuple(section.id for section, numbers in sections if item.control.id in numbers)
-            changed = msgspec.structs.replace(item.control, satisfies={slug: serves})
-            self._control(msgspec.structs.replace(item, control=changed), file)
+    def _add_framework(self, value: dict[str, Any], file: Path) -> None:
+        released = release.framework(value, file)
+        slug = f"loaded/{released.name.casefold()}"
+        members = [release.control(member, file) for member in released.controls]
+        slugs = frozenset(member.control.slug for member in members)
+        if slug in self.frameworks and self.frameworks[slug][1] != slugs:
+            raise LibraryError(f"{file}: there is another framework {released.name} with other controls")
+        sections = tuple(_sections(released.sub_sections or {}))
+        for member in members:
+            serves = tuple(section.id for section, numbers in sections if member.control.id in numbers)
+            control = msgspec.structs.replace(member.control, satisfies={slug: serves})
+            self._add_control(msgspec.structs.replace(member, control=control), file)
         framework = Framework(
             slug=slug,
-            name=found.name,
-            title=found.name,
-            description=found.description,
-            version=found.version,
+            name=released.name,
+            title=released.name,
+            description=released.description,
+            version=released.version,
             sections=tuple(section for section, _ in sections),
         )
-        self.frameworks[slug] = framework, numbers
+        self.frameworks[slug] = framework, slugs
 
-    def _control(self, new: KubescapeControl, file: Path) -> None:
+    def _add_control(self, new: KubescapeControl, file: Path) -> None:
         known = self.controls.get(new.control.slug)
         if known is None:
             self.controls[new.control.slug] = new
             return
-        if _decides(known) != _decides(new):
+        if _rules_and_inputs(known) != _rules_and_inputs(new):
             raise LibraryError(f"{file}: there is another control {new.control.id} with other rules")
         satisfies = {**known.control.satisfies, **new.control.satisfies}
         control = msgspec.structs.replace(known.control, satisfies=satisfies)
         self.controls[new.control.slug] = msgspec.structs.replace(known, control=control)
 
 
-def _decides(item: KubescapeControl) -> object:
-    """What two copies of a control have to agree on."""
-    return [msgspec.structs.replace(rule, file="") for rule in item.rules], item.fixed
+def _rules_and_inputs(control: KubescapeControl) -> object:
+    """Return the parts of a control that must be equal in two copies of it."""
+    return [msgspec.structs.replace(rule, file="") for rule in control.rules], control.fixed
 
 
-def _sections(found: Mapping[str, release.Part]) -> Iterator[tuple[Section, frozenset[str]]]:
-    """Sections in order, each with the numbers of its own controls; deeper ones follow theirs."""
-    for key, part in found.items():
-        yield Section(part.id or key, part.name or key), frozenset(part.controls_ids or ())
-        yield from _sections(part.sub_sections or {})
+def _sections(sections: Mapping[str, release.ReleasedSection]) -> Iterator[tuple[Section, frozenset[str]]]:
+    """Yield each section with the numbers of its own controls, directly followed by its subsections."""
+    for key, section in sections.items():
+        yield Section(section.id or key, section.name or key), frozenset(section.controls_ids or ())
+        yield from _sections(section.sub_sections or {})
 
 
 def _inputs(value: Any, file: Path) -> dict[str, tuple[str, ...]]:
-    """The flat map of parameters, or the one inside of a customer's configuration."""
+    """Return the parameters of a flat map, or of `settings.postureControlInputs` in a Kubescape configuration."""
     if isinstance(value, dict) and isinstance(value.get("settings"), dict):
         value = value["settings"].get("postureControlInputs") or {}
     try:
@@ -146,12 +147,12 @@ def _inputs(value: Any, file: Path) -> dict[str, tuple[str, ...]]:
 def _files(path: Path) -> Iterable[Path]:
     if not path.is_dir():
         return [path]
-    found = sorted(file for file in path.glob("*.json") if file.is_file())
-    if not found:
+    files = sorted(file for file in path.glob("*.json") if file.is_file())
+    if not files:
         raise LibraryError(f"{path}: no JSON file in it")
-    if len(found) > _MOST_FILES:
+    if len(files) > _MOST_FILES:
         raise LibraryError(f"{path}: more than {_MOST_FILES} JSON files")
-    return found
+    return files
 
 
 def _decoded(file: Path) -> Any:
@@ -159,7 +160,7 @@ def _decoded(file: Path) -> Any:
 
 
 def read_limited(file: Path, most: int) -> bytes:
-    """The content of a regular file of at most `most` bytes. Raises LibraryError."""
+    """Return the content of a regular file of at most `most` bytes. Raises LibraryError."""
     try:
         if not file.is_file():
             raise LibraryError(f"{file}: {'not a file' if file.exists() else 'no such file'}")

@@ -1,4 +1,4 @@
-"""The cases of controls: manifests beside a control that say themselves what has to become of them. Never judges one."""
+"""Test cases of controls: manifests in the folder `cases` of a control, named by the expected result. Evaluates none."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ EXPECTED: Final = ("fail", "pass", "skip")
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a case sets besides its manifests; without `paths` the places of failures are not compared."""
+    """Settings in the comments at the top of a case. Without `paths`, evidence paths are not compared."""
 
     params: dict[str, tuple[str, ...]] = {}
     kubernetes: Annotated[str, msgspec.Meta(pattern=r"^1\.\d+$")] = "1.37"
-    """Versions that scans no longer know are allowed: rules may speak of them."""
+    """Version of Kubernetes, `1.N`. Versions that scans no longer support are allowed, because rules may mention them."""
     paths: tuple[str, ...] | None = None
 
     @property
     def minor(self) -> int:
-        """The minor version of Kubernetes."""
+        """Minor version of Kubernetes."""
         return int(self.kubernetes.partition(".")[2])
 
 
 class Case(msgspec.Struct, frozen=True):
-    """A file beside a control: `fail.*` must fail, `pass.*` must pass, `skip.*` must not be evaluated or not apply.
+    """One file of manifests: `fail.*` must fail, `pass.*` must pass, `skip.*` must not be evaluated or not apply.
 
-    Comment lines at its top may set `# params: {"name": ["value"]}`, `# kubernetes: "1.30"` and
+    Comment lines at the top may set `# params: {"name": ["value"]}`, `# kubernetes: "1.30"` and
     `# paths: ["exact evidence paths"]`, each as JSON.
     """
 
@@ -44,7 +44,7 @@ class Case(msgspec.Struct, frozen=True):
 
     @property
     def expected(self) -> str:
-        """`fail`, `pass` or `skip`."""
+        """Expected result: `fail`, `pass` or `skip`."""
         return self.file.name.partition(".")[0]
 
     def __str__(self) -> str:
@@ -52,7 +52,7 @@ class Case(msgspec.Struct, frozen=True):
 
 
 def cases_of(library: Library, controls: Iterable[Control]) -> list[Case]:
-    """Every case of `controls`, which are of `library`. Raises LibraryError for what is no case."""
+    """Return every case of `controls`, which belong to `library`. Raises LibraryError for an invalid case."""
     return [
         _case(control, file)
         for control in controls
@@ -62,8 +62,8 @@ def cases_of(library: Library, controls: Iterable[Control]) -> list[Case]:
 
 def _case(control: Control, file: Path) -> Case:
     try:
-        found = _OPTION.findall(file.read_text(encoding="utf-8"))
-        options = {key: msgspec.json.decode(value) for key, value in found}
+        comments = _OPTION.findall(file.read_text(encoding="utf-8"))
+        options = {key: msgspec.json.decode(value) for key, value in comments}
         case = Case(control, file, msgspec.convert(options, Options))
     except (OSError, ValueError) as error:
         raise LibraryError(f"{file}: {error}") from error
@@ -73,13 +73,13 @@ def _case(control: Control, file: Path) -> Case:
 
 
 def objects(case: Case) -> list[dict[str, Any]]:
-    """The documents of the case. Raises LibraryError for what is no YAML."""
-    found: list[dict[str, Any]] = []
-    for item in YamlDocuments(case.file.read_text(encoding="utf-8"), 100, 10_000, 1_000, 1_000_000):
-        if item is None:
+    """Return the objects of the case. Raises LibraryError for invalid YAML."""
+    mappings: list[dict[str, Any]] = []
+    for document in YamlDocuments(case.file.read_text(encoding="utf-8"), 100, 10_000, 1_000, 1_000_000):
+        if document is None:
             continue
-        if len(item) != 3:
-            raise LibraryError(f"{case.file}: {item[0]}")
-        if isinstance(item[0], dict):
-            found.append(item[0])
-    return found
+        if len(document) != 3:
+            raise LibraryError(f"{case.file}: {document[0]}")
+        if isinstance(document[0], dict):
+            mappings.append(document[0])
+    return mappings

@@ -1,6 +1,6 @@
-"""The rules that a user brings along, gathered into one value: own folders, bare Rego files and bundles.
+"""Collection of user-supplied rules: folders of controls, bare Rego files and Kubescape bundles.
 
-Reads what it is told to read and nothing else; never evaluates.
+Reads only the paths it gets; evaluates no rules.
 """
 
 from __future__ import annotations
@@ -27,36 +27,41 @@ CUSTOM_RULES: Final = Framework(
 
 
 class ExtraRules(msgspec.Struct, frozen=True, kw_only=True):
-    """What a user brought along; without anything, the library that comes with Kubekeep."""
+    """User-supplied rules on top of the built-in library. Without any, only the built-in library."""
 
     library: Library
-    """Our own, and on top of it the folders in our own form."""
+    """The built-in library, and the user's folders of controls on top of it."""
     custom: bool = False
-    """Whether there are custom rules: they are always evaluated."""
+    """True if there are custom rules, which are always evaluated."""
     controls: tuple[KubescapeControl, ...] = ()
     frameworks: tuple[Framework, ...] = ()
-    """Those of bundles: they are known by name besides the library's, and before them."""
+    """Frameworks of bundles. Names are looked up here before the library."""
     bundled: bool = False
-    """Whether there are bundles: they stand in for the library."""
+    """True if there are bundles, which replace the library."""
     inputs: dict[str, tuple[str, ...]] = {}
     exceptions: tuple[str, ...] = ()
-    """The paths of files of exceptions that lie beside bundles."""
+    """Paths of the exception files in bundles."""
     notes: tuple[str, ...] = ()
 
     @property
     def defaults(self) -> dict[str, tuple[str, ...]]:
-        """The library's own values of parameters: rules of other people read the same ones by the same names."""
+        """Default values of the library's parameters. Kubescape rules read the same parameters by the same names."""
         controls = self.library.controls.values()
-        return {name: item.default for control in controls for name, item in control.params.items() if item.default}
+        return {
+            name: parameter.default
+            for control in controls
+            for name, parameter in control.params.items()
+            if parameter.default
+        }
 
     @property
     def known(self) -> tuple[Control, ...]:
-        """Every control there is, the library's and those brought along."""
-        return (*self.library.controls.values(), *(item.control for item in self.controls))
+        """All controls of the library and of Kubescape's rules."""
+        return (*self.library.controls.values(), *(loaded.control for loaded in self.controls))
 
 
 def gather(custom: Sequence[Path] = (), bundles: Sequence[Path] = ()) -> ExtraRules:
-    """The rules at `custom` (folders in our own form, bare Rego) and `bundles` (JSON). Raises LibraryError."""
+    """Load the rules at `custom` (folders of controls, bare Rego files) and `bundles` (JSON). Raises LibraryError."""
     library, files = builtin(), list[Path]()
     for path in custom:
         if not path.exists():

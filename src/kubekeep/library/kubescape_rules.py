@@ -1,13 +1,12 @@
-"""Rules in Kubescape's form, as values: what they look at, what they need, and what their Rego text tells.
+"""Rules in Kubescape's format: matched resources, required parameters, and properties of their Rego text.
 
-Never compiles or evaluates one.
+Compiles and evaluates no rules.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -18,18 +17,19 @@ from kubekeep.model.finding import Cause, Reason
 from kubekeep.model.resource import is_builtin
 
 DEFAULT_SEVERITY: Final = 5.0
-"""Of a control that does not say how bad its failure is."""
+"""Severity of a control that sets none."""
 ADVICE: Final = "Change what each finding names, as its message says."
-"""How to fix what a rule finds that does not say so itself."""
+"""Fix text of a control that has none."""
 SUBJECTS: Final = "subject-role-rolebinding"
 API_SERVER: Final = "apiserver-pod"
 ANY: Final = "*"
 
 
-class Match(msgspec.Struct, frozen=True):
-    """Objects that a rule looks at: groups, versions and kinds, each maybe `*`, in any case.
+class RuleMatch(msgspec.Struct, frozen=True):
+    """Selector of the objects that a rule evaluates, by group, version and kind: `*` or a name, case-insensitive.
 
-    A kind may be given by its name or its plural. `fields` are (path, is or is not, value), all to hold.
+    A kind is its name or its plural. `fields` are conditions (path, True for equal or False for unequal, value), and
+    all of them must be met.
     """
 
     groups: tuple[str, ...]
@@ -38,44 +38,44 @@ class Match(msgspec.Struct, frozen=True):
     fields: tuple[tuple[str, bool, str], ...] = ()
 
 
-EVERYTHING: Final = Match((ANY,), (ANY,), (ANY,))
+EVERYTHING: Final = RuleMatch((ANY,), (ANY,), (ANY,))
 
 
 class KubescapeRule(msgspec.Struct, frozen=True, kw_only=True):
-    """One rule: Rego over the array of all objects it matches."""
+    """One rule: Rego that is evaluated on the array of all objects it matches."""
 
     name: str
     file: str
-    """What errors call its text."""
+    """File name for error messages."""
     source: str
     enumerator: str = ""
-    """Rego that picks, from the same array, the resources that the rule decides."""
-    matches: tuple[Match, ...] = (EVERYTHING,)
+    """Rego that selects, from the same array, the resources that get a verdict."""
+    matches: tuple[RuleMatch, ...] = (EVERYTHING,)
     aggregator: str = ""
     inputs: tuple[str, ...] = ()
-    """Names of the parameters that it reads."""
+    """Names of the parameters that the rule reads."""
     obstacle: Reason | None = None
-    """Why it cannot be evaluated whatever the input holds."""
+    """Reason why the rule can never be evaluated, for example network access; else None."""
 
 
 class KubescapeControl(msgspec.Struct, frozen=True, kw_only=True):
-    """A control that rules of other people decide: it fails where any of them says so."""
+    """Control with Kubescape rules. A resource fails if any of the rules reports it."""
 
     control: Control
     rules: tuple[KubescapeRule, ...]
     fixed: dict[str, tuple[str, ...]] = {}
-    """Parameters that the control itself sets."""
+    """Parameter values set by the control itself."""
     review: Reason | None = None
-    """Why a person has to look at what the rules find before it is a failure."""
+    """Reason why matches need a manual review before they count as failures; else None."""
     needs_parameters: bool = False
-    """Whether parameters that are all empty leave nothing to compare with."""
+    """True if the control cannot be evaluated when all its parameters are empty."""
     must_compile: bool = False
-    """Whether text that is no Rego is refused at once, as that of a file which somebody is writing."""
+    """True if invalid Rego is an error before evaluation, as for files that users write."""
 
 
 def targets(rules: Sequence[KubescapeRule]) -> tuple[str, ...]:
-    """What `rules` look at, as a control names its targets."""
-    found = [
+    """Return the targets of a control with `rules`: kinds, `group/kind` for custom resources, and RBAC subjects."""
+    kinds = [
         kind if is_builtin(group) else f"{group}/{kind}"
         for rule in rules
         for match in rule.matches
@@ -84,7 +84,7 @@ def targets(rules: Sequence[KubescapeRule]) -> tuple[str, ...]:
         if rule.aggregator != SUBJECTS
     ]
     joined = [SUBJECT for rule in rules if rule.aggregator == SUBJECTS]
-    return tuple(dict.fromkeys([*joined, *found]))
+    return tuple(dict.fromkeys([*joined, *kinds]))
 
 
 _TEXT: Final = re.compile(r'"(?:\\.|[^"\\\n])*"|`[^`]*`|#[^\n]*')
@@ -100,36 +100,36 @@ _INPUT: Final = re.compile(r"""\bpostureControlInputs(?:\.(\w+)|\["([^"\n]+)"\])
 
 
 def package(source: str) -> str | None:
-    """The package that `source` declares; None without one of plain names."""
-    found = _PACKAGE.search(_code(source))
-    return found[1] if found else None
+    """Return the package that `source` declares, or None. Packages in bracket notation are not recognised."""
+    match = _PACKAGE.search(_code(source))
+    return match[1] if match else None
 
 
 def is_modern(source: str) -> bool:
-    """Whether `source` can only be Rego v1: it has the keyword `if` without asking for it."""
+    """Return True if `source` can only be Rego v1: it uses the keyword `if` without importing it."""
     code = _code(source)
     return bool(_MODERN.search(code)) and not _FUTURE.search(code)
 
 
 def has_sets(source: str) -> bool:
-    """Whether `source` has a rule that gathers responses."""
+    """Return True if `source` has a rule that collects responses, such as `deny contains response`."""
     return bool(_SETS.search(_code(source)))
 
 
 def inputs_read(source: str) -> tuple[str, ...]:
-    """The names of the parameters that `source` reads from `data.postureControlInputs`."""
+    """Return the names of the parameters that `source` reads from `data.postureControlInputs`."""
     return tuple(dict.fromkeys(plain or quoted for plain, quoted in _INPUT.findall(source)))
 
 
 def obstacle(source: str) -> Reason | None:
-    """Why `source` cannot be evaluated here: what it would ask is beyond the input."""
+    """Return the reason why `source` can never be evaluated: it needs a registry, the network or the API server."""
     code = _code(source)
     if _SIGNATURE.search(code):
         text = "signatures need the registry; verified by `cosign verify`"
         return Reason(Cause.NEEDS_NETWORK, text)
-    found = _NETWORK.search(code)
-    if found:
-        return Reason(Cause.NEEDS_NETWORK, f"it calls {found[1]}, and rules never reach the network")
+    call = _NETWORK.search(code)
+    if call:
+        return Reason(Cause.NEEDS_NETWORK, f"it calls {call[1]}, and rules never reach the network")
     for client in _CLIENT.finditer(code):
         if re.search(rf"(?<![\w.]){client[1] or 'client'}\.", code):
             return Reason(Cause.NEEDS_NETWORK, "it asks the API server itself, and rules never reach the network")
@@ -137,24 +137,20 @@ def obstacle(source: str) -> Reason | None:
 
 
 def modules(file: str, source: str) -> dict[str, str]:
-    """The Rego modules to evaluate `source` with, by file: itself, and what such rules expect to find."""
-    code, found, end = _code(source), [], 0
+    """Return the Rego modules that evaluate `source`, by file: `source` itself and shims of Kubescape's own modules."""
+    code, parts, end = _code(source), list[str](), 0
     for call in _NORMALIZED.finditer(code):
-        found += [source[end : call.start()], "data.kubekeep.shims.image.parse_normalized_name"]
+        parts += [source[end : call.start()], "data.kubekeep.shims.image.parse_normalized_name"]
         end = call.end()
     needed = [ROOT / "shims" / "cautils.rego"] if "cautils" in source else []
-    if found:
+    if parts:
         needed += [ROOT / "shims" / "image.rego", ROOT / "lib" / "image.rego"]
     return {
-        file: "".join((*found, source[end:])),
-        **{f"{item.parent.name}/{item.name}": _read(item) for item in needed},
+        file: "".join((*parts, source[end:])),
+        **{f"{shim.parent.name}/{shim.name}": shim.read_text(encoding="utf-8") for shim in needed},
     }
 
 
-def _read(file: Path) -> str:
-    return file.read_text(encoding="utf-8")
-
-
 def _code(source: str) -> str:
-    """`source` with strings and comments blanked, every character in its place."""
+    """Return `source` with strings and comments replaced by spaces, so that all offsets stay the same."""
     return _TEXT.sub(lambda text: re.sub(r"[^\n]", " ", text.group()), source)

@@ -1,6 +1,6 @@
-"""Read a library: each control from its folder, each framework from its file, shared Rego from `lib/`.
+"""Loader of a library: a control from each folder, a framework from each file, shared Rego from `lib/`.
 
-Finds everything by walking, so that adding a control touches one folder; never evaluates a rule.
+Finds all files by walking, so that adding a control touches one folder. Evaluates no rules.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from kubekeep.model.framework import Framework
 
 T = TypeVar("T")
 ROOT: Final = Path(__file__).parent
-"""The folder of the library that comes with Kubekeep."""
+"""Folder of the built-in library."""
 CONTROL_FILE: Final = "control.yaml"
 RULE_FILE: Final = "control.rego"
 
@@ -32,32 +32,32 @@ _RULE: Final = re.compile(r"^(?:default )?(applies|declined|violation)\b", re.MU
 
 
 class LibraryError(KubekeepError, ValueError):
-    """A file of the library is not what its schema says; the message names the file."""
+    """Invalid file of a library. The message names the file."""
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """A control's Rego: its file, its text, and what the text tells about it."""
+    """Rego of a control: its file, its text and properties of the text."""
 
     path: str
     source: str
     libraries: frozenset[str]
-    """Names of the shared modules it needs, theirs included."""
+    """Names of the shared modules that it imports, directly or through others."""
     rules: tuple[Rule, ...]
-    """The rules of other controls that it evaluates."""
+    """Rules of other controls that it imports."""
     outcomes: frozenset[str]
-    """Which of `violation`, `applies` and `declined` it defines."""
+    """Defined results: a subset of `violation`, `applies` and `declined`."""
     reads_object: bool
-    """Whether it looks at more than the workload view, so that equal workloads may get different verdicts."""
+    """True if it reads more than the workload view, so that verdicts for equal workloads may differ."""
 
 
 class Library:
-    """Controls, frameworks and shared Rego of a folder; with `beneath`, on top of those of another library.
+    """Controls, frameworks and shared Rego of a folder, in addition to those of the library `beneath`.
 
-    The folder's own controls serve the framework `own` besides those that they name.
+    The folder's own controls are members of the framework `own` in addition to the frameworks in their files.
     """
 
     def __init__(self, root: Path, beneath: Library | None = None, own: Framework | None = None) -> None:
-        """Nothing is read before it is asked for."""
+        """Create the library. Files are read on first use."""
         self.root = root
         self._beneath = beneath
         self._own = own
@@ -65,53 +65,53 @@ class Library:
 
     @functools.cached_property
     def controls(self) -> Mapping[str, Control]:
-        """Every control by slug, in the order of area and slug. Raises LibraryError."""
-        found = dict(self._beneath.controls) if self._beneath else {}
+        """All controls by slug, in the order of area and slug. Raises LibraryError."""
+        controls = dict(self._beneath.controls) if self._beneath else {}
         for slug, folder in self._folders.items():
             file = folder / CONTROL_FILE
-            if slug in found:
+            if slug in controls:
                 raise LibraryError(f"{file}: there is another control {slug}")
             control = _read(file, Control)
             satisfies = {**control.satisfies, self._own.slug: ()} if self._own else control.satisfies
             page = f"{_PAGES}{slug}/" if self.root == ROOT else ""
-            found[slug] = msgspec.structs.replace(
+            controls[slug] = msgspec.structs.replace(
                 control, slug=slug, area=folder.parent.name, page=page, satisfies=satisfies
             )
-        return found
+        return controls
 
     @property
     def own_controls(self) -> tuple[Control, ...]:
-        """The controls of the folder itself, without those beneath."""
+        """Controls of the folder itself, without those of the library beneath."""
         return tuple(self.controls[slug] for slug in self._folders)
 
     @functools.cached_property
     def _folders(self) -> dict[str, Path]:
-        """The folders of this library's own controls, by slug."""
+        """Folders of this library's own controls, by slug."""
         folders = sorted(file.parent for file in self.root.glob(f"**/{CONTROL_FILE}"))
-        found = {folder.name: folder for folder in reversed(folders)}
-        twice = next((folder for folder in folders if found[folder.name] != folder), None)
-        if twice:
-            raise LibraryError(f"{twice}: there is another control {twice.name}")
-        return dict(sorted(found.items(), key=lambda item: item[1]))
+        by_slug = {folder.name: folder for folder in reversed(folders)}
+        duplicate = next((folder for folder in folders if by_slug[folder.name] != folder), None)
+        if duplicate:
+            raise LibraryError(f"{duplicate}: there is another control {duplicate.name}")
+        return dict(sorted(by_slug.items(), key=lambda entry: entry[1]))
 
     @functools.cached_property
     def frameworks(self) -> Mapping[str, Framework]:
-        """Every framework by slug, in alphabetical order. Raises LibraryError."""
-        found = dict(self._beneath.frameworks) if self._beneath else {}
+        """All frameworks by slug, in alphabetical order. Raises LibraryError."""
+        frameworks = dict(self._beneath.frameworks) if self._beneath else {}
         if self._own:
-            found[self._own.slug] = self._own
+            frameworks[self._own.slug] = self._own
         for file in sorted(self.root.glob("frameworks/*.yaml")):
-            if file.stem in found:
+            if file.stem in frameworks:
                 raise LibraryError(f"{file}: it has the name of one that comes with Kubekeep")
-            found[file.stem] = msgspec.structs.replace(_read(file, Framework), slug=file.stem)
-        return found
+            frameworks[file.stem] = msgspec.structs.replace(_read(file, Framework), slug=file.stem)
+        return frameworks
 
     def members(self, framework: Framework) -> tuple[Control, ...]:
-        """The controls that serve `framework`, in the library's order."""
+        """Return the controls of `framework`, in the order of the library."""
         return framework.members(self.controls.values())
 
     def folder(self, control: Control) -> Path:
-        """Where `control` lies. Raises LibraryError for one of another library."""
+        """Return the folder of `control`. Raises LibraryError if it is not in this library."""
         if control.slug in self._folders:
             return self._folders[control.slug]
         if self._beneath is None:
@@ -119,17 +119,20 @@ class Library:
         return self._beneath.folder(control)
 
     def rule(self, control: Control) -> Rule:
-        """The Rego that decides `control`: its own, or the one it shares. Manual controls have none."""
+        """Return the rule of `control`: its own, or that of the control it refers to. Manual controls have none.
+
+        Raises LibraryError for an unreadable file or an invalid import.
+        """
         rule = self._rules.get(control.rule_name)
         if rule is None:
             rule = self._rules[control.rule_name] = self._read_rule(control)
         return rule
 
     def _read_rule(self, control: Control) -> Rule:
-        path, source = self._text(control)
-        near = self._with_shared(source)
-        rules = tuple(self._evaluated(name, path) for name in dict.fromkeys(_RULE_IMPORT.findall(near)))
-        libraries = self._closure("\n".join((source, *(rule.source for rule in rules))))
+        path, source = self._read_source(control)
+        with_modules = self._add_modules(source)
+        rules = tuple(self._imported_rule(name, path) for name in dict.fromkeys(_RULE_IMPORT.findall(with_modules)))
+        libraries = self._module_closure("\n".join((source, *(rule.source for rule in rules))))
         texts = [source, *(rule.source for rule in rules), *(self._shared[name] for name in libraries)]
         return Rule(
             path=path,
@@ -140,68 +143,70 @@ class Library:
             reads_object=any("input.object" in text for text in texts),
         )
 
-    def _text(self, control: Control) -> tuple[str, str]:
-        """The path and the text of the Rego that decides `control`."""
+    def _read_source(self, control: Control) -> tuple[str, str]:
+        """Return the path and the text of the Rego of `control`."""
         owner = self.controls.get(control.rule_name)
         if owner is None:
             raise LibraryError(f"{control.slug}: there is no control {control.rule} whose rule it could share")
         file = self.folder(owner) / RULE_FILE
-        # Those that come with us are told apart by their place in the library, others by their place on the disk.
+        # Built-in rules have paths relative to the library, so that they do not depend on the installation.
         path = f"controls/{owner.area}/{owner.slug}/{RULE_FILE}" if file.is_relative_to(ROOT) else str(file)
         try:
             return path, file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise LibraryError(f"{file}: {error}") from error
 
-    def _evaluated(self, name: str, by: str) -> Rule:
-        """The rule in the package of that name, which the one at the path `by` evaluates."""
+    def _imported_rule(self, name: str, importer: str) -> Rule:
+        """Return the rule in the package `name`, imported by the rule at the path `importer`. Raises LibraryError."""
         package = f"kubekeep.controls.{name}"
-        owner = next((item for item in self.controls.values() if item.package == package and not item.manual), None)
+        controls = self.controls.values()
+        owner = next((control for control in controls if control.package == package and not control.manual), None)
         if owner is None:
-            raise LibraryError(f"{by}: it imports the rule {name}, which no control has")
-        if _RULE_IMPORT.search(self._with_shared(self._text(owner)[1])):
-            raise LibraryError(f"{by}: it imports the rule {name}, which imports others itself")
+            raise LibraryError(f"{importer}: it imports the rule {name}, which no control has")
+        if _RULE_IMPORT.search(self._add_modules(self._read_source(owner)[1])):
+            raise LibraryError(f"{importer}: it imports the rule {name}, which imports others itself")
         return self.rule(owner)
 
-    def modules(self, chosen: Iterable[Control]) -> dict[str, str]:
-        """The Rego modules, by path, that `chosen` need: their own and the shared ones."""
-        rules = [self.rule(control) for control in chosen]
-        names = frozenset[str]().union(*(item.libraries for item in rules))
-        own = {item.path: item.source for rule in rules for item in (rule, *rule.rules)}
+    def modules(self, controls: Iterable[Control]) -> dict[str, str]:
+        """Return the Rego modules that `controls` need, by path: their rules, imported rules and shared modules."""
+        rules = [self.rule(control) for control in controls]
+        names = frozenset[str]().union(*(rule.libraries for rule in rules))
+        own = {source.path: source.source for rule in rules for source in (rule, *rule.rules)}
         return own | {f"lib/{name}.rego": self._shared[name] for name in sorted(names)}
 
     @functools.cached_property
     def _shared(self) -> dict[str, str]:
-        found = dict(self._beneath._shared) if self._beneath else {}  # noqa: SLF001 - the same class
+        """Text of each shared module by name. Raises LibraryError."""
+        modules = dict(self._beneath._shared) if self._beneath else {}  # noqa: SLF001 - the same class
         for file in sorted(self.root.glob("lib/*.rego")):
-            if file.stem in found:
-                # It would change what the controls beneath say.
+            if file.stem in modules:
+                # A replaced module would change verdicts of the controls beneath.
                 raise LibraryError(f"{file}: it has the name of one that comes with Kubekeep")
-            found[file.stem] = file.read_text(encoding="utf-8")
-        return found
+            modules[file.stem] = file.read_text(encoding="utf-8")
+        return modules
 
-    def _with_shared(self, source: str) -> str:
-        """A rule and the shared modules that it needs, in one text."""
-        return "\n".join((source, *(self._shared[name] for name in sorted(self._closure(source)))))
+    def _add_modules(self, source: str) -> str:
+        """Return `source` and the shared modules it needs as one text."""
+        return "\n".join((source, *(self._shared[name] for name in sorted(self._module_closure(source)))))
 
-    def _closure(self, source: str) -> frozenset[str]:
-        """The shared modules that `source` needs, and those that they need."""
-        known: set[str] = set()
-        todo = _IMPORT.findall(source)
-        while todo:
-            name = todo.pop()
-            if name in known:
+    def _module_closure(self, source: str) -> frozenset[str]:
+        """Return the names of the shared modules that `source` imports, directly or through others. Raises LibraryError."""
+        names: set[str] = set()
+        pending = _IMPORT.findall(source)
+        while pending:
+            name = pending.pop()
+            if name in names:
                 continue
             if name not in self._shared:
                 raise LibraryError(f"{self.root}: no lib/{name}.rego, which a rule imports")
-            known.add(name)
-            todo += _IMPORT.findall(self._shared[name])
-        return frozenset(known)
+            names.add(name)
+            pending += _IMPORT.findall(self._shared[name])
+        return frozenset(names)
 
 
 @functools.cache
 def builtin() -> Library:
-    """The library that comes with Kubekeep."""
+    """Return the built-in library. It is loaded once for each process."""
     return Library(ROOT)
 
 
@@ -213,9 +218,9 @@ def _read(file: Path, kind: type[T]) -> T:
 
 
 def document(text: str) -> object:
-    """The one document of a YAML or JSON text. Raises ValueError for what is no YAML or says a key twice."""
-    found: Iterator[object] = YamlDocuments(text, 32, 1_000, 1, 100_000)
-    match next(found, None):
+    """Return the first document of a YAML or JSON text, or None. Raises ValueError for invalid YAML or a repeated key."""
+    documents: Iterator[object] = YamlDocuments(text, 32, 1_000, 1, 100_000)
+    match next(documents, None):
         case (value, _, []):
             return value
         case (_, _, duplicates):

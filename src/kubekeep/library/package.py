@@ -1,7 +1,6 @@
-"""A library as one file: the controls, frameworks and shared Rego of a folder, packed the same way every time.
+"""Reproducible archive of a library: the controls, frameworks and shared Rego of a folder.
 
-Nothing else goes in, and nothing else comes out: no links, no paths that lead elsewhere, no more than the limits.
-Never writes a file.
+Packs and unpacks only those files, within size limits: no links, no paths outside of the library. Writes no files.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ from kubekeep.library.cases import cases_of
 from kubekeep.library.load import CONTROL_FILE, ROOT, RULE_FILE, Library, LibraryError
 
 MOST_BYTES: Final = 16 << 20
-"""Of the packed file."""
+"""Limit for the packed file."""
 ORIGIN: Final = "kubekeep-library.json"
-"""The file in a pulled folder that says where it came from."""
+"""File in a pulled folder with the origin of the library."""
 
 _MOST_FILES: Final = 20_000
 _MOST_FILE_BYTES: Final = 1 << 20
@@ -34,44 +33,44 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _FOLDERS: Final = ("controls", "frameworks", "lib")
 _DEEPEST: Final = 8
 _LOOSE: Final = "custom"
-"""The area of controls that lie in no folder of an area."""
+"""Area of controls that are in no folder of an area."""
 _GZIP: Final = struct.pack("<4BL2B", 0x1F, 0x8B, 8, 0, 0, 2, 255)
-"""RFC 1952 §2.3.1: deflate, no name, no time, compressed most, by no system in particular."""
+"""Header by RFC 1952 §2.3.1: deflate, no name, no time, maximum compression, unknown operating system."""
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a pulled library came from, and what it was like then."""
+    """Origin of a pulled library: its reference, version, signature and digests."""
 
     reference: str
     digest: str
     title: str = ""
     version: str = ""
     signed_by: str = ""
-    """SHA-256 of the public key that its signature was verified with; empty when it was not verified."""
+    """SHA-256 of the public key that verified the signature; empty if it was not verified."""
     content: str
-    """The digest of its files, which tells whether somebody has changed them since."""
+    """Digest of the pulled files, to detect later changes."""
 
 
 def contents(library: Library) -> dict[str, bytes]:
-    """The files of `library`'s own folder, by their path in a package. Raises LibraryError for what does not load."""
+    """Return the files of `library`'s own folder, by path in the package. Raises LibraryError for invalid files."""
     root = library.root
     files = {f"frameworks/{file.name}": file for file in root.glob("frameworks/*.yaml")}
     files |= {f"lib/{file.name}": file for file in root.glob("lib/*.rego")}
     for control in library.own_controls:
         folder = library.folder(control)
-        place = f"controls/{_LOOSE if root in {folder, folder.parent} else folder.parent.name}/{folder.name}"
-        files |= {f"{place}/{name}": folder / name for name in (CONTROL_FILE, RULE_FILE) if (folder / name).exists()}
-        files |= {f"{place}/cases/{case.file.name}": case.file for case in cases_of(library, [control])}
+        target = f"controls/{_LOOSE if root in {folder, folder.parent} else folder.parent.name}/{folder.name}"
+        files |= {f"{target}/{name}": folder / name for name in (CONTROL_FILE, RULE_FILE) if (folder / name).exists()}
+        files |= {f"{target}/cases/{case.file.name}": case.file for case in cases_of(library, [control])}
     if not library.own_controls:
         raise LibraryError(f"{root}: no control in it")
     _check_shareable(root, files)
-    read = {path: read_limited(files[path], _MOST_FILE_BYTES) for path in sorted(files)}
-    _check_names(read)
-    return read
+    packed = {path: read_limited(files[path], _MOST_FILE_BYTES) for path in sorted(files)}
+    _check_names(packed)
+    return packed
 
 
 def _check_shareable(root: Path, files: Mapping[str, Path]) -> None:
-    # Else a library from elsewhere could change what our own controls and frameworks mean.
+    # A user's library must not replace built-in controls, frameworks or modules.
     shadowing = next((path for path in files if root != ROOT and (ROOT / path).exists()), None)
     if shadowing:
         raise LibraryError(f"{root}: {shadowing} has the name of one that comes with Kubekeep")
@@ -81,7 +80,7 @@ def _check_shareable(root: Path, files: Mapping[str, Path]) -> None:
 
 
 def pack(files: Mapping[str, bytes]) -> bytes:
-    """`files` as a compressed archive that depends on nothing but their paths and contents. Raises LibraryError."""
+    """Return `files` as a gzip archive that depends only on paths and contents. Raises LibraryError above the limits."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for path in sorted(files):
@@ -101,7 +100,7 @@ def pack(files: Mapping[str, bytes]) -> bytes:
 
 
 def unpack(packed: bytes) -> dict[str, bytes]:
-    """The files of a package by path, each below one of our folders. Raises LibraryError for anything else."""
+    """Return the files of a package by path. Raises LibraryError for anything but the files of a library."""
     plain = _inflated(packed)
     files: dict[str, bytes] = {}
     try:
@@ -126,15 +125,15 @@ def unpack(packed: bytes) -> dict[str, bytes]:
 
 
 def digest_of(files: Mapping[str, bytes]) -> str:
-    """A digest of paths and contents, the same however they are packed."""
+    """Return a digest of paths and contents that does not depend on the packing."""
     lines = sorted(f"{hashlib.sha256(content).hexdigest()}  {path}\n" for path, content in files.items())
     return f"sha256:{hashlib.sha256(''.join(lines).encode(errors='surrogatepass')).hexdigest()}"
 
 
 def origin(folder: Path) -> Origin | None:
-    """Where the library in `folder` was pulled from; None where somebody has changed it since, or it was not pulled."""
+    """Return the origin of the pulled library in `folder`, or None if it was not pulled or was changed since."""
     try:
-        found = msgspec.json.decode(read_limited(folder / ORIGIN, _MOST_FILE_BYTES), type=Origin)
+        recorded = msgspec.json.decode(read_limited(folder / ORIGIN, _MOST_FILE_BYTES), type=Origin)
         files = [file for file in folder.rglob("*") if file.is_symlink() or not file.is_dir()]
         if len(files) > _MOST_FILES + 1 or any(file.is_symlink() for file in files):
             return None
@@ -142,7 +141,7 @@ def origin(folder: Path) -> Origin | None:
         content = {name: read_limited(file, _MOST_FILE_BYTES) for name, file in names.items() if name != ORIGIN}
     except (LibraryError, msgspec.DecodeError, UnicodeDecodeError):
         return None
-    return found if digest_of(content) == found.content else None
+    return recorded if digest_of(content) == recorded.content else None
 
 
 def _inflated(packed: bytes) -> bytes:
@@ -159,12 +158,12 @@ def _inflated(packed: bytes) -> bytes:
 
 
 def _check_names(paths: Mapping[str, object]) -> None:
-    """Raise LibraryError for a path that is not plainly below one of our folders, on any system."""
+    """Raise LibraryError for a path that is outside of the folders of a library on some operating system."""
     for path in paths:
         parts = path.split("/")
         if parts[0] not in _FOLDERS or not 2 <= len(parts) <= _DEEPEST or not all(map(_NAME.fullmatch, parts)):
             raise LibraryError(f"{path!r}: no path of a control library")
     folded = {path.casefold(): path for path in paths}
-    twice = next((path for path in paths if folded[path.casefold()] != path), None)
-    if twice:
-        raise LibraryError(f"{twice!r} and {folded[twice.casefold()]!r} are one file on some systems")
+    duplicate = next((path for path in paths if folded[path.casefold()] != path), None)
+    if duplicate:
+        raise LibraryError(f"{duplicate!r} and {folded[duplicate.casefold()]!r} are one file on some systems")

@@ -1,6 +1,6 @@
-"""Values for parameters of controls, from files and objects in Kubescape's forms.
+"""Parameter values of controls, from files and objects in Kubescape's formats.
 
-Never guesses: a wrong shape or an unknown name is an error.
+A wrong type or an unknown name is an error.
 """
 
 from __future__ import annotations
@@ -20,61 +20,62 @@ from kubekeep.model.text import visible
 Values: TypeAlias = dict[str, tuple[str, ...]]
 
 CONTROL_INPUT: Final = "kubescape.io/ControlInput"
-"""The kind of the objects by which a cluster sets parameters."""
+"""Kind of the objects that set parameters in a cluster."""
 _RETIRED: Final = frozenset({"listOfDangerousArtifcats", "servicesNames", "wlKnownNames"})
-"""Names that Kubescape's own file carries and no control reads any more."""
+"""Names in Kubescape's own file that no control reads any more."""
 
 
 class ParamsError(KubekeepError, ValueError):
-    """The values cannot be used; the message names where they are from."""
+    """Invalid values. The message names the file or object."""
 
 
 def read_params(path: Path, controls: Iterable[Control] | None = None) -> Values:
-    """The values in the file at `path`: parameter name to a list of strings. Raises ParamsError.
+    """Return the values in the file at `path`, by parameter name. Raises ParamsError.
 
     The file is a flat JSON or YAML map, a Kubescape configuration (`settings.postureControlInputs`) or a
-    `ControlInput` object (`spec.controls`). A name that none of `controls`, or of the library, knows is refused: a
-    typo must not leave a default in force unseen.
+    `ControlInput` object (`spec.controls`). A name that no control of `controls` (default: the library)
+    declares is an error, so that a typo does not silently leave the default in force.
     """
     try:
-        found = document(path.read_text(encoding="utf-8"))
+        decoded = document(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ParamsError(f"{path}: {error.strerror}") from error
     except ValueError as error:
         raise ParamsError(f"{path}: {error}") from error
-    return _checked(_inner(found), str(path), controls)
+    return _validate(_values(decoded), str(path), controls)
 
 
 def params_of(resources: Iterable[Resource]) -> Values:
-    """The values in the `ControlInput` object named `default` among `resources`. Raises ParamsError."""
+    """Return the values of the `ControlInput` object named `default` in `resources`, or {}. Raises ParamsError."""
     for resource in resources:
         if CONTROL_INPUT in resource.kind_names and resource.name == "default":
-            where = resource.source.path if resource.source else f"{CONTROL_INPUT} default"
-            return _checked(_inner(resource.object), where, None)
+            origin = resource.source.path if resource.source else f"{CONTROL_INPUT} default"
+            return _validate(_values(resource.object), origin, None)
     return {}
 
 
-def _inner(found: Any) -> Any:
-    match found:
+def _values(decoded: Any) -> Any:
+    """Return the map of parameters inside of a decoded file or object."""
+    match decoded:
         case {"kind": "ControlInput", "spec": {"controls": values}}:
             return values
         case {"kind": "ControlInput"}:
-            # Without controls it sets nothing; anything but a mapping is no spec.
-            spec = found.get("spec")
+            # An empty spec sets no parameters. Any other value but a mapping is an error of _validate.
+            spec = decoded.get("spec")
             return spec or {}
         case {"settings": {"postureControlInputs": values}}:
             return values
         case _:
-            return found
+            return decoded
 
 
-def _checked(values: Any, where: str, controls: Iterable[Control] | None) -> Values:
+def _validate(values: Any, origin: str, controls: Iterable[Control] | None) -> Values:
     try:
         named = msgspec.convert(values, Values)
     except msgspec.ValidationError as error:
-        raise ParamsError(f"{where}: {error}") from error
+        raise ParamsError(f"{origin}: {error}") from error
     known = {name for control in controls or builtin().controls.values() for name in control.params} | _RETIRED
     unknown = sorted(named.keys() - known)
     if unknown:
-        raise ParamsError(f"{where}: no control has a parameter {', '.join(map(visible, unknown))}")
+        raise ParamsError(f"{origin}: no control has a parameter {', '.join(map(visible, unknown))}")
     return {name: value for name, value in named.items() if name not in _RETIRED}

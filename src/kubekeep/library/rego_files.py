@@ -1,6 +1,6 @@
-"""Bare Rego files as controls: one file, one control, over every object of the input.
+"""Bare Rego files as controls: one control for each file, evaluated on every object of the input.
 
-Reads and describes; whether a file compiles is for the engine to say.
+Compiles no Rego.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _METADATA: Final = re.compile(r"^#[ \t]*METADATA[ \t]*\r?\n((?:#[^\n]*\n)*)", re
 
 
 def rego_files(root: Path) -> list[Path]:
-    """The bare Rego files of a folder: not those of controls in our own form, shared modules or tests."""
-    found = [file for file in sorted(root.glob("**/*.rego")) if _is_bare(file, root)]
-    if len(found) > _MOST_FILES:
+    """Return the bare Rego files of a folder, without rules of controls, shared modules and tests. Raises LibraryError."""
+    files = [file for file in sorted(root.glob("**/*.rego")) if _is_bare(file, root)]
+    if len(files) > _MOST_FILES:
         raise LibraryError(f"{root}: more than {_MOST_FILES} Rego files")
-    outside = next((file for file in found if not file.resolve().is_relative_to(root.resolve())), None)
+    outside = next((file for file in files if not file.resolve().is_relative_to(root.resolve())), None)
     if outside:
         raise LibraryError(f"{outside}: a link that leads out of {root}")
-    return found
+    return files
 
 
 def _is_bare(file: Path, root: Path) -> bool:
@@ -44,14 +44,14 @@ def _is_bare(file: Path, root: Path) -> bool:
 
 
 def read_rego(files: Sequence[Path], framework: str) -> tuple[KubescapeControl, ...]:
-    """A control for each of `files`, all serving `framework`. Raises LibraryError."""
-    found: dict[str, KubescapeControl] = {}
+    """Return a control for each of `files`, all members of `framework`. Raises LibraryError."""
+    controls: dict[str, KubescapeControl] = {}
     for file in files:
-        item = _control(file, framework)
-        if item.control.slug in found:
-            raise LibraryError(f"{file}: there is another rule {item.control.slug}")
-        found[item.control.slug] = item
-    return tuple(found.values())
+        new = _control(file, framework)
+        if new.control.slug in controls:
+            raise LibraryError(f"{file}: there is another rule {new.control.slug}")
+        controls[new.control.slug] = new
+    return tuple(controls.values())
 
 
 def _control(file: Path, framework: str) -> KubescapeControl:
@@ -63,7 +63,7 @@ def _control(file: Path, framework: str) -> KubescapeControl:
         raise LibraryError(f"{file}:1: no package of plain names, such as `package rules`")
     if not kubescape_rules.has_sets(source):
         raise LibraryError(f"{file}:1: no rule gathers responses, such as `deny contains response if {{ ... }}`")
-    said = dict(_said(source, file))
+    annotations = dict(_annotations(source, file))
     rule = KubescapeRule(
         name=file.stem,
         file=str(file),
@@ -71,14 +71,14 @@ def _control(file: Path, framework: str) -> KubescapeControl:
         inputs=kubescape_rules.inputs_read(source),
         obstacle=kubescape_rules.obstacle(source),
     )
-    title = said.get("name", file.stem)
+    title = annotations.get("name", file.stem)
     control = Control(
         slug=f"custom-{file.stem}",
         title=title,
-        severity=_severity(said, file),
-        asks=said.get("description", title),
+        severity=_severity(annotations, file),
+        asks=annotations.get("description", title),
         why="",
-        fix=said.get("remediation", kubescape_rules.ADVICE),
+        fix=annotations.get("remediation", kubescape_rules.ADVICE),
         targets=kubescape_rules.targets([rule]),
         params={name: Parameter(description=f"read by {file.name}") for name in rule.inputs},
         satisfies={framework: ()},
@@ -86,16 +86,16 @@ def _control(file: Path, framework: str) -> KubescapeControl:
     return KubescapeControl(control=control, rules=(rule,), must_compile=True)
 
 
-def _severity(said: Mapping[str, str], file: Path) -> float:
-    text = said.get("baseScore", str(kubescape_rules.DEFAULT_SEVERITY))
+def _severity(annotations: Mapping[str, str], file: Path) -> float:
+    text = annotations.get("baseScore", str(kubescape_rules.DEFAULT_SEVERITY))
     try:
         return read_score(text)
     except ValueError as error:
         raise LibraryError(f"{file}: @baseScore {text} is no number from 0 to 10") from error
 
 
-def _said(source: str, file: Path) -> Iterator[tuple[str, str]]:
-    """What comments say of the rule: OPA's METADATA first, so that Kubescape's `# @name` wins over its title."""
+def _annotations(source: str, file: Path) -> Iterator[tuple[str, str]]:
+    """Yield the annotations in comments: OPA's METADATA first, so that Kubescape's `# @name` overrides its title."""
     block = _METADATA.search(source)
     if block:
         text = "\n".join(line[1:].removeprefix(" ") for line in block[1].splitlines())

@@ -1,6 +1,6 @@
-"""The JSON of Kubescape's release artifacts, field by field, as controls and rules of our own model.
+"""Converter of the JSON of Kubescape's release artifacts to controls and rules of our model.
 
-Knows the layout only: opens no file and says nothing about whether a rule is right.
+Opens no files; does not check rules.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from kubekeep.library import kubescape_rules
-from kubekeep.library.kubescape_rules import KubescapeControl, KubescapeRule, Match
+from kubekeep.library.kubescape_rules import KubescapeControl, KubescapeRule, RuleMatch
 from kubekeep.library.load import LibraryError
 from kubekeep.model.control import LOADED, Control, Parameter
 from kubekeep.model.finding import Cause, Reason
@@ -40,7 +40,7 @@ class _Input(msgspec.Struct):
     description: str = ""
 
 
-class _Rule(msgspec.Struct, rename="camel"):
+class _ReleasedRule(msgspec.Struct, rename="camel"):
     name: str
     rule: str = ""
     resource_enumerator: str | None = None
@@ -67,33 +67,33 @@ class _Control(msgspec.Struct, rename="camel"):
     default_value: str = msgspec.field(name="default_value", default="")
     references: list[str] | None = None
     attributes: dict[str, Any] | None = None
-    rules: list[_Rule] | None = None
+    rules: list[_ReleasedRule] | None = None
     rules_names: list[str] | None = None
     scanning_scope: _Scope | None = None
     fixed_input: dict[str, tuple[str, ...]] | None = None
 
 
-class Part(msgspec.Struct, rename="camel"):
-    """A section of a framework with the numbers of its controls."""
+class ReleasedSection(msgspec.Struct, rename="camel"):
+    """Section of a framework with the numbers of its controls."""
 
     id: str = ""
     name: str = ""
-    sub_sections: dict[str, Part] | None = None
+    sub_sections: dict[str, ReleasedSection] | None = None
     controls_ids: list[str] | None = msgspec.field(name="controlsIDs", default=None)
 
 
 class Release(msgspec.Struct, rename="camel"):
-    """A framework with its controls, which `control` reads."""
+    """Framework with its embedded controls as raw JSON, the input of `control`."""
 
     name: str
     controls: list[dict[str, Any]]
     description: str = ""
     version: str = ""
-    sub_sections: dict[str, Part] | None = None
+    sub_sections: dict[str, ReleasedSection] | None = None
 
 
 def decoded(content: bytes, file: Path) -> Any:
-    """The JSON of `content`. Raises LibraryError with the name of `file`."""
+    """Decode the JSON in `content`. Raises LibraryError with the name of `file`."""
     try:
         return msgspec.json.decode(content)
     except (ValueError, RecursionError) as error:
@@ -101,44 +101,46 @@ def decoded(content: bytes, file: Path) -> Any:
 
 
 def framework(value: dict[str, Any], file: Path) -> Release:
-    """The framework in `value`. Raises LibraryError."""
+    """Convert a framework. Raises LibraryError."""
     if not value.get("controls"):
         raise LibraryError(f"{file}: a framework without controls; the released form has them embedded")
     return _convert(value, Release, file)
 
 
 def control(value: dict[str, Any], file: Path) -> KubescapeControl:
-    """The control in `value`. Raises LibraryError."""
-    found = _convert(value, _Control, file)
-    attributes = found.attributes or {}
+    """Convert a control. Raises LibraryError."""
+    released = _convert(value, _Control, file)
+    attributes = released.attributes or {}
     required = attributes.get("actionRequired")
-    if found.rules_names and not found.rules:
-        raise LibraryError(f"{file}: control {found.id} names its rules; the released form has them embedded")
+    if released.rules_names and not released.rules:
+        raise LibraryError(f"{file}: control {released.id} names its rules; the released form has them embedded")
     rules = tuple(
-        _rule(item, f"{file}: {found.id}: {item.name}") for item in found.rules or () if not _is_past(item.attributes)
+        _rule(rule, f"{file}: {released.id}: {rule.name}")
+        for rule in released.rules or ()
+        if not _is_retired(rule.attributes)
     )
-    scopes = (found.scanning_scope.matches if found.scanning_scope else None) or ()
-    manual = found.manual_test or found.description or "Kubescape's control says that a person has to look."
+    scopes = (released.scanning_scope.matches if released.scanning_scope else None) or ()
+    manual = released.manual_test or released.description or "Kubescape's control says that a person has to look."
     described = Control(
-        slug=f"{LOADED}{found.id.casefold()}",
-        title=found.name,
-        severity=min(max(found.base_score, 0.0), 10.0),
-        asks=found.description or found.name,
+        slug=f"{LOADED}{released.id.casefold()}",
+        title=released.name,
+        severity=min(max(released.base_score, 0.0), 10.0),
+        asks=released.description or released.name,
         why="",
-        fix=found.remediation or kubescape_rules.ADVICE,
-        impact=found.impact,
-        default_value=found.default_value,
-        references=tuple(found.references or ()),
+        fix=released.remediation or kubescape_rules.ADVICE,
+        impact=released.impact,
+        default_value=released.default_value,
+        references=tuple(released.references or ()),
         targets=kubescape_rules.targets(rules),
         audit="" if rules else manual,
         scope="cluster" if scopes and "file" not in scopes else "file",
-        params=_parameters(found.rules or (), found.fixed_input or {}),
-        ids=(found.id,),
+        params=_parameters(released.rules or (), released.fixed_input or {}),
+        ids=(released.id,),
     )
     return KubescapeControl(
         control=described,
         rules=rules,
-        fixed=dict(found.fixed_input or {}),
+        fixed=dict(released.fixed_input or {}),
         review=_review(required),
         needs_parameters=required == "configuration",
     )
@@ -149,51 +151,51 @@ def _review(required: object) -> Reason | None:
     return None if cause is None else Reason(cause, f"{required}: a person has to look at what the rule found")
 
 
-def _is_past(attributes: Mapping[str, Any] | None) -> bool:
-    """Whether a rule was for versions of Kubescape before some other; ours is as new as the newest."""
+def _is_retired(attributes: Mapping[str, Any] | None) -> bool:
+    """Return True if a rule is for older versions of Kubescape only. We implement the newest version."""
     return bool((attributes or {}).get("useUntilKubescapeVersion"))
 
 
-def _parameters(rules: Iterable[_Rule], fixed: Mapping[str, object]) -> dict[str, Parameter]:
+def _parameters(rules: Iterable[_ReleasedRule], fixed: Mapping[str, object]) -> dict[str, Parameter]:
     return {
-        name: Parameter(description=item.description or item.name)
+        name: Parameter(description=config.description or config.name)
         for rule in rules
-        for item in rule.control_config_inputs or ()
-        if (name := item.path.removeprefix(_INPUT_PATH)) not in fixed
+        for config in rule.control_config_inputs or ()
+        if (name := config.path.removeprefix(_INPUT_PATH)) not in fixed
     }
 
 
-def _rule(found: _Rule, file: str) -> KubescapeRule:
-    matches = (*(found.match or ()), *(found.dynamic_match or ()))
-    aggregator = str((found.attributes or {}).get("resourcesAggregator") or "")
+def _rule(released: _ReleasedRule, file: str) -> KubescapeRule:
+    matches = (*(released.match or ()), *(released.dynamic_match or ()))
+    aggregator = str((released.attributes or {}).get("resourcesAggregator") or "")
     return KubescapeRule(
-        name=found.name,
+        name=released.name,
         file=file,
-        source=found.rule,
-        enumerator=found.resource_enumerator or "",
-        matches=tuple(_match(item, file) for item in matches),
+        source=released.rule,
+        enumerator=released.resource_enumerator or "",
+        matches=tuple(_match(match, file) for match in matches),
         aggregator=aggregator,
-        inputs=tuple(item.path.removeprefix(_INPUT_PATH) for item in found.control_config_inputs or ()),
-        obstacle=_obstacle(found, aggregator),
+        inputs=tuple(config.path.removeprefix(_INPUT_PATH) for config in released.control_config_inputs or ()),
+        obstacle=_obstacle(released, aggregator),
     )
 
 
-def _obstacle(found: _Rule, aggregator: str) -> Reason | None:
-    if found.rule_language.casefold() != "rego":
-        return Reason(Cause.RULE_ERROR, f"{found.name}: rules in {found.rule_language} are not supported")
+def _obstacle(rule: _ReleasedRule, aggregator: str) -> Reason | None:
+    if rule.rule_language.casefold() != "rego":
+        return Reason(Cause.RULE_ERROR, f"{rule.name}: rules in {rule.rule_language} are not supported")
     if aggregator not in ("", kubescape_rules.SUBJECTS, kubescape_rules.API_SERVER):
-        return Reason(Cause.RULE_ERROR, f"{found.name}: the aggregator {aggregator} is not supported")
-    return kubescape_rules.obstacle(found.rule) or kubescape_rules.obstacle(found.resource_enumerator or "")
+        return Reason(Cause.RULE_ERROR, f"{rule.name}: the aggregator {aggregator} is not supported")
+    return kubescape_rules.obstacle(rule.rule) or kubescape_rules.obstacle(rule.resource_enumerator or "")
 
 
-def _match(found: _Match, file: str) -> Match:
-    given = found.field_selector or ()
-    texts = [given] if isinstance(given, str) else given
+def _match(released: _Match, file: str) -> RuleMatch:
+    selectors = released.field_selector or ()
+    texts = [selectors] if isinstance(selectors, str) else selectors
     conditions = [part.strip() for text in texts for part in text.split(",") if part.strip()]
-    return Match(
-        groups=_words(found.api_groups),
-        versions=_words(found.api_versions),
-        kinds=_words(found.resources),
+    return RuleMatch(
+        groups=_strip_all(released.api_groups),
+        versions=_strip_all(released.api_versions),
+        kinds=_strip_all(released.resources),
         fields=tuple(_condition(part, file) for part in conditions),
     )
 
@@ -205,13 +207,13 @@ def _condition(text: str, file: str) -> tuple[str, bool, str]:
     return parts[1].strip(), parts[2] != "!=", parts[3].strip()
 
 
-def _words(given: Iterable[str] | None) -> tuple[str, ...]:
-    return tuple(word.strip() for word in given or ())
+def _strip_all(words: Iterable[str] | None) -> tuple[str, ...]:
+    return tuple(word.strip() for word in words or ())
 
 
 def _convert(value: Any, kind: type[T], file: Path) -> T:
     try:
-        return msgspec.convert({key: item for key, item in value.items() if item is not None}, kind)
+        return msgspec.convert({key: field for key, field in value.items() if field is not None}, kind)
     except msgspec.ValidationError as error:
         name = value.get("controlID") or value.get("name") or "unnamed"
         raise LibraryError(f"{file}: {name}: {error}") from error

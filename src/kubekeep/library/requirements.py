@@ -1,4 +1,4 @@
-"""What a framework asks for, requirement by requirement, and what it takes to answer each. Never evaluates."""
+"""Requirements of a framework with their controls and the input needed to evaluate them. Evaluates no rules."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kubekeep.model.framework import Framework, is_in_section
 
 
 class Requirement(msgspec.Struct, frozen=True):
-    """A numbered part of a framework with the controls that serve it; without any, it is not covered."""
+    """Numbered part of a framework with the controls that implement it. Without controls it is not covered."""
 
     id: str
     title: str
@@ -21,14 +21,14 @@ class Requirement(msgspec.Struct, frozen=True):
 
     @property
     def answer(self) -> Answer | None:
-        """What it takes at least to answer it; None when no control does."""
+        """Least demanding kind of input that evaluates one of the controls; None without controls."""
         return min((control.answer for control in self.controls), key=list(Answer).index, default=None)
 
 
 def requirements(library: Library, framework: Framework) -> tuple[Requirement, ...]:
-    """The requirements of `framework` in its own order.
+    """Return the requirements of `framework` in its own order.
 
-    A framework that cites no numbers asks for its controls: each is a requirement.
+    In a framework without numbers, each control is a requirement.
     """
     members = library.members(framework)
     cited: dict[str, list[Control]] = {}
@@ -45,8 +45,8 @@ def requirements(library: Library, framework: Framework) -> tuple[Requirement, .
     )
 
 
-def answers(found: tuple[Requirement, ...]) -> Mapping[str, int]:
-    """How many requirements are automated, need host data, ... in that order; `not covered` at the end."""
-    counts = Counter(item.answer for item in found)
+def answers(requirements: tuple[Requirement, ...]) -> Mapping[str, int]:
+    """Return the number of requirements by answer: automated, host data, ... in that order, `not covered` last."""
+    counts = Counter(requirement.answer for requirement in requirements)
     known = {answer.value: counts[answer] for answer in Answer if counts[answer]}
     return known | ({"not covered": counts[None]} if counts[None] else {})

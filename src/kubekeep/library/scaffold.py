@@ -1,4 +1,4 @@
-"""The files of a new control in our own form, which pass their own cases. Never writes one."""
+"""Templates of a new control that passes its own cases and the tests of the library. Writes no files."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ targets: [workload]
 _RULE: Final = """\
 package kubekeep.controls.{package}
 
-violation contains {{"path": "metadata.labels.owner", "fix": "YOUR_TEAM"}} if {{
+violation contains {{"path": "metadata.labels.owner", "fix": "YOUR_TEAM", "message": message}} if {{
 	labels := object.get(input.object, ["metadata", "labels"], {{}})
 	object.get(labels, "owner", "") == ""
+	message := "the label `owner` is not set"
 }}
 """
 
@@ -61,9 +62,9 @@ spec:
 
 
 def files(area: str, slug: str) -> dict[str, str]:
-    """The text of each file of the control `area`/`slug`, by its path below the folder of controls.
+    """Return the text of each file of the control `area`/`slug`, keyed by path relative to the folder of controls.
 
-    Raises ValueError for names that are no folder names of controls.
+    Every path is in the control's own folder. Raises ValueError for names that are not lower-case words joined by `-`.
     """
     for name in (area, slug):
         if not _NAME.fullmatch(name):

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.library.kubescape_rules import ANY, API_SERVER, SUBJECTS, KubescapeRule, Match
+from kubekeep.library.kubescape_rules import ANY, API_SERVER, SUBJECTS, KubescapeRule, RuleMatch
 from kubekeep.model.json_values import as_list
 from kubekeep.model.location import parse_path
 from kubekeep.model.resource import Resource
@@ -52,7 +52,7 @@ class Scope:
     def _is_joined_of(self, rule: KubescapeRule, joined: Resource) -> bool:
         return all(any(_matches(match, part) for match in rule.matches) for part in joined.related)
 
-    def _matching(self, match: Match) -> list[int]:
+    def _matching(self, match: RuleMatch) -> list[int]:
         found = sorted(place for kind, places in self._kinds.items() if _matches_kind(match, *kind) for place in places)
         return [place for place in found if _has_fields(match, self.resources[place])] if match.fields else found
 
@@ -104,12 +104,12 @@ def _parts(resource: Resource) -> list[str]:
     return sorted(part.identity for part in resource.related)
 
 
-def _matches(match: Match, resource: Resource) -> bool:
+def _matches(match: RuleMatch, resource: Resource) -> bool:
     kind = (resource.group.casefold(), resource.version.casefold(), resource.kind.casefold())
     return _matches_kind(match, *kind) and _has_fields(match, resource)
 
 
-def _matches_kind(match: Match, group: str, version: str, kind: str) -> bool:
+def _matches_kind(match: RuleMatch, group: str, version: str, kind: str) -> bool:
     """Whether a kind, its words in lower case, is one of `match`."""
     return (
         _has_word(match.groups, {group})
@@ -130,7 +130,7 @@ def _spellings(kind: str) -> frozenset[str]:
     return frozenset((kind, *plurals))
 
 
-def _has_fields(match: Match, resource: Resource) -> bool:
+def _has_fields(match: RuleMatch, resource: Resource) -> bool:
     return all(
         (str(value_at_or(resource.object, parse_path(path), "")) == value) is wanted
         for path, wanted, value in match.fields
