@@ -1,4 +1,4 @@
-"""Where the facts of Kubescape's library lie, beside the checkout, and how its paths are read. Never asserts."""
+"""Location of the facts about Kubescape's library beside the checkout, and conversion of its paths. No assertions."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ SHARED: Final = Path(__file__).resolve().parents[2].parent / "shared"
 FACTS: Final = SHARED / "groundtruth"
 
 
-def spelled(path: str) -> str:
-    """A path of theirs in our spelling: they put the names of labels into brackets with single quotes or none."""
+def convert_path(path: str) -> str:
+    """Convert a Kubescape path to our notation: Kubescape writes label names in brackets with single quotes or none."""
     return re.sub(r"\['?([^\]\"']*[^\]\"'\d][^\]\"']*)'?\]", r'["\1"]', path)

@@ -1,6 +1,6 @@
-"""Pods at random for the Pod Security Standards: every field that a check reads, with values around its edges.
+"""Random pods for the Pod Security Standards: every field that a check reads, with typical and boundary values.
 
-All are of the API's shape; many could not be admitted for other reasons, which no check looks at.
+All pods match the API's schema. Many would be rejected by validation that the checks do not cover.
 """
 
 from __future__ import annotations
@@ -69,12 +69,12 @@ _KINDS: Final = {
 
 
 def objects(seed: int, count: int) -> list[dict[str, Any]]:
-    """`count` pods and objects that carry one, by `seed`."""
-    return [_Maker(Random(f"{seed}/{number}")).object(number) for number in range(count)]
+    """Return `count` pods and workloads, determined by `seed`."""
+    return [_Generator(Random(f"{seed}/{number}")).object(number) for number in range(count)]
 
 
-class _Maker:
-    """Makes one object: `rate` says how often a field leaves what the restricted level wants."""
+class _Generator:
+    """Generator of one object. The rate is the probability that a field violates the restricted level."""
 
     def __init__(self, random: Random) -> None:
         self._random = random
@@ -96,14 +96,14 @@ class _Maker:
         return self._random.random() < self._rate
 
     def _set(self, into: dict[str, Any], field: str, usual: Any, *others: Any) -> None:
-        """Give `into` the `usual` value of `field`, or else one of the `others`."""
-        value = self._random.choice(others) if self._strays() else usual
+        """Set `field` of `into` to the `usual` value, or sometimes to one of the `others`."""
+        value = self._random.choice(others) if self._deviates() else usual
         if value is not _ABSENT:
             into[field] = value
 
     def _metadata(self) -> dict[str, Any]:
         metadata: dict[str, Any] = {}
-        notes = {key: self._random.choice(_ANNOTATED) for key in _ANNOTATIONS if self._strays()}
+        notes = {key: self._random.choice(_ANNOTATED) for key in _ANNOTATIONS if self._deviates()}
         self._set(metadata, "annotations", notes or _ABSENT, None, {})
         return metadata
 
@@ -115,25 +115,25 @@ class _Maker:
         system = self._random.choice((_ABSENT, _ABSENT, {"name": "linux"}, {"name": "windows"}))
         self._set(spec, "os", system, None, {}, {"name": "Windows"}, {"name": None})
         self._set(spec, "nodeSelector", _ABSENT, {"kubernetes.io/os": "windows"})
-        # Either the pod speaks for its containers or each for itself; both are common.
+        # Either the pod or each of its containers has the security context; both are common.
         for_all = self._random.random() < 0.5
         self._set(spec, "securityContext", self._pod_context(settled=for_all), _ABSENT, None, {})
         self._set(spec, "volumes", [self._volume() for _ in range(self._random.randrange(3))] or _ABSENT, None, [])
         for field, most in (("containers", 2), ("initContainers", 1), ("ephemeralContainers", 1)):
             least = 1 if field == "containers" else 0
             names = [f"{field[:4]}{index}" for index in range(self._random.randint(least, most))]
-            items = [self._container(name.replace("cont", "main"), settled=for_all) for name in names]
-            self._set(spec, field, items or _ABSENT, items, *([[], None] if field != "containers" else []))
+            containers = [self._container(name.replace("cont", "main"), settled=for_all) for name in names]
+            self._set(spec, field, containers or _ABSENT, containers, *([[], None] if field != "containers" else []))
         return spec
 
-    def _shared_context(self, *, says: bool) -> dict[str, Any]:
-        """Fields that pod and container share; `says` tells whether this one sets what restricted asks for."""
+    def _shared_context(self, *, is_complete: bool) -> dict[str, Any]:
+        """Return the fields that pod and container share; if `is_complete`, with the fields the restricted level requires."""
         context: dict[str, Any] = {}
-        self._set(context, "runAsNonRoot", True if says else _ABSENT, *_FLAGS, _ABSENT)
+        self._set(context, "runAsNonRoot", True if is_complete else _ABSENT, *_FLAGS, _ABSENT)
         self._set(context, "runAsUser", self._random.choice((_ABSENT, 1000)), 0, None, 1, 2**40)
         profile = {"type": self._random.choice(("RuntimeDefault", "Localhost"))}
         strays = (_ABSENT, None, {}, *({"type": kind} for kind in _PROFILES))
-        self._set(context, "seccompProfile", profile if says else _ABSENT, *strays)
+        self._set(context, "seccompProfile", profile if is_complete else _ABSENT, *strays)
         self._set(context, "appArmorProfile", _ABSENT, *strays)
         self._set(context, "seLinuxOptions", _ABSENT, None, self._selinux(), self._selinux())
         hosts = ({"hostProcess": flag} for flag in _FLAGS)
@@ -155,20 +155,20 @@ class _Maker:
         return options
 
     def _pod_context(self, *, settled: bool) -> dict[str, Any]:
-        context = self._shared_context(says=settled)
+        context = self._shared_context(is_complete=settled)
         sysctls = [{"name": self._random.choice(_SYSCTLS), "value": "1"} for _ in range(self._random.randrange(3))]
         self._set(context, "sysctls", _ABSENT, None, [], sysctls, sysctls, sysctls)
         return context
 
     def _container_context(self, *, settled: bool) -> dict[str, Any]:
-        context = self._shared_context(says=not settled or self._random.random() < 0.1)
+        context = self._shared_context(is_complete=not settled or self._random.random() < 0.1)
         self._set(context, "privileged", _ABSENT, *_FLAGS)
         self._set(context, "allowPrivilegeEscalation", False, True, None, _ABSENT)
         self._set(context, "procMount", _ABSENT, "Default", "Unmasked", "", None)
         added: list[str | None] = []
         if self._random.random() < 0.3:
             added.append("NET_BIND_SERVICE")
-        if self._strays():
+        if self._deviates():
             added.append(self._random.choice(_CAPABILITIES))
         capabilities: dict[str, Any] = {}
         self._set(capabilities, "add", added or _ABSENT, None, [], added)
@@ -205,8 +205,8 @@ class _Maker:
     def _volume(self) -> dict[str, Any]:
         volume: dict[str, Any] = {"name": "data"}
         usual = self._random.choice(("configMap", "emptyDir", "secret", "projected", "persistentVolumeClaim"))
-        source = self._random.choice(_SOURCES) if self._strays() else usual
+        source = self._random.choice(_SOURCES) if self._deviates() else usual
         self._set(volume, source, {}, None)
-        if self._strays():
+        if self._deviates():
             self._set(volume, self._random.choice(_SOURCES), {}, None)
         return volume

@@ -1,8 +1,7 @@
-"""Every control on two public projects against the verdicts that Kubescape gave there, resource by resource.
+"""Verdicts of every control on two public projects, compared with Kubescape's verdicts for each resource.
 
-Reads the facts beside the checkout and skips without them. A resource that we say nothing of, because the control is
-about another one, agrees with a pass: Kubescape passes whatever a rule has looked at. Where verdicts differ on
-purpose, APART says why.
+Skipped without the facts beside the checkout. A missing verdict of ours equals a pass of Kubescape, because Kubescape
+passes every resource its rule reads. APART holds the reasons for deliberate differences.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ from kubekeep.model.resource import Resource
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.select import select
 from kubekeep.sources.inputs import read
-from tests.library.kubescape import FACTS, SHARED, spelled
+from tests.library.kubescape import FACTS, SHARED, convert_path
 
 VERDICTS: Final = FACTS / "verdicts"
 CORPORA: Final = ("kubernetes-goat", "microservices-demo")
 BY_ROLE: Final = "the RoleBinding names the account without a namespace: it means its own"
-BY_CHART: Final = "a chart binds the account `default` to a role that may do everything"
+BY_CHART: Final = "a chart binds the account `default` to a role that allows everything"
 INIT: Final = "an init container is a container"
-LATER: Final = "the chart names no namespace: whoever installs it chooses one"
+LATER: Final = "the chart names no namespace: it is set at installation"
 GRANTED: Final = "C-0002 C-0007 C-0015 C-0031 C-0035 C-0037 C-0053 C-0063 C-0065 C-0186 C-0187 C-0188 C-0191 C-0278 C-0279 C-0280 C-0281 C-0282"
 GOAT: Final = "kubernetes-goat-home internal-proxy system-monitor poor-registry build-code"
 APART: Final[dict[tuple[str, str], str]] = {
@@ -48,7 +47,7 @@ APART: Final[dict[tuple[str, str], str]] = {
     ("C-0186", "big-monolith-sa"): BY_ROLE,
     ("C-0261", "hunger-check-deployment"): BY_ROLE,
 }
-"""Verdicts, by control and resource, that are others than ours, and why."""
+"""Reasons for different verdicts, by control and resource."""
 ELSEWHERE: Final[dict[tuple[str, str], str]] = {
     **{(number, "loadgenerator"): INIT for number in ("C-0210", "C-0211")},
     **{
@@ -58,19 +57,20 @@ ELSEWHERE: Final[dict[tuple[str, str], str]] = {
     ("C-0012", "shoppingassistantservice"): "a variable that names a Secret is no credential",
     ("C-0259", "shoppingassistantservice"): "a variable that names a Secret is no credential",
 }
-"""Failures, by control and resource, whose paths are others than ours, and why."""
-LEFT_OUT: Final = {"C-0237": "Kubescape fails every image whose registry it cannot reach; we say that nobody looked"}
-"""Controls that are not compared, and why."""
+"""Reasons for failures with different paths, by control and resource."""
+LEFT_OUT: Final = {"C-0237": "Kubescape fails every image whose registry it cannot reach; we do not evaluate them"}
+"""Controls that are not compared, with the reason."""
 pytestmark = pytest.mark.skipif(not VERDICTS.is_dir(), reason=f"no facts at {VERDICTS}")
 Key: TypeAlias = tuple[str | None, ...]
 
 
 @functools.cache
 def ours(corpus: str) -> dict[Key, ResourceResult]:
-    """Our results for a corpus, each control asked for by name."""
+    """Return our results for a corpus, with every numbered control selected by name."""
     controls = [control for control in builtin().controls.values() if control.ids]
-    found = (item for item in read([str(SHARED / "corpora" / corpus)]) if isinstance(item, Resource))
-    results = evaluate(found, select(named=controls), RegoPolicySet, kubernetes_minor=37)
+    paths = [str(SHARED / "corpora" / corpus)]
+    resources = (resource for resource in read(paths) if isinstance(resource, Resource))
+    results = evaluate(resources, select(named=controls), RegoPolicySet, kubernetes_minor=37)
     return {_key(result.resource, corpus): result for result in results}
 
 
@@ -84,21 +84,21 @@ def _key(resource: Resource, corpus: str) -> Key:
 
 
 def theirs(corpus: str, *, joined: bool = True) -> list[tuple[Key, dict[str, Any]]]:
-    """Kubescape's rows for objects of files, charts and kustomizations, and for RBAC subjects joined with a binding."""
-    found: list[tuple[Key, dict[str, Any]]] = []
+    """Return Kubescape's rows for objects of files, charts and kustomizations, and for RBAC subjects with a binding."""
+    rows: list[tuple[Key, dict[str, Any]]] = []
     for line in (VERDICTS / f"{corpus}.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
         if row["path"]:
-            key = row["path"], row["apiVersion"], row["kind"], *_named(row)
-            found.append((key, row["controls"]))
+            key = row["path"], row["apiVersion"], row["kind"], *_identity(row)
+            rows.append((key, row["controls"]))
         elif joined and row["path"] == "" and row["related"] and str(row["related"][0][0]).endswith("Binding"):
             kind, namespace, name = row["related"][0]
-            found.append(((row["kind"], row["name"], kind, namespace or "", name), row["controls"]))
-    return found
+            rows.append(((row["kind"], row["name"], kind, namespace or "", name), row["controls"]))
+    return rows
 
 
-def _named(row: dict[str, Any]) -> tuple[str, str]:
-    """Namespace and name: Kubescape renders charts as a release without a name, for no namespace."""
+def _identity(row: dict[str, Any]) -> tuple[str, str]:
+    """Return namespace and name. Kubescape renders charts as a release without a name and without a namespace."""
     namespace, name = row["namespace"] or "", row["name"]
     if row["fileType"] == "Helm Chart" and row["kind"] not in {"ClusterRole", "ClusterRoleBinding"}:
         namespace = namespace or ("default" if row["path"].startswith("helm-chart/") else "")
@@ -106,8 +106,8 @@ def _named(row: dict[str, Any]) -> tuple[str, str]:
     return namespace, name
 
 
-def places(corpus: str) -> tuple[int, dict[tuple[str, str], set[str]]]:
-    """How many failures both see, and those at other places, by control and resource, with the paths of one only."""
+def compare_paths(corpus: str) -> tuple[int, dict[tuple[str, str], set[str]]]:
+    """Return the number of common failures, and by control and resource the paths that only one of the two reports."""
     slugs = {number: control.slug for control in builtin().controls.values() for number in control.ids}
     mine = ours(corpus)
     count, different = 0, {}
@@ -117,14 +117,14 @@ def places(corpus: str) -> tuple[int, dict[tuple[str, str], set[str]]]:
             if status != "failed" or not rest or verdict is None or verdict.status is not Status.FAILED:
                 continue
             count += 1
-            apart = {evidence.path for evidence in verdict.evidence} ^ set(map(spelled, rest[0]))
-            if apart:
-                different[number, str(key[4])] = apart
+            difference = {evidence.path for evidence in verdict.evidence} ^ set(map(convert_path, rest[0]))
+            if difference:
+                different[number, str(key[4])] = difference
     return count, different
 
 
-def compared(corpus: str) -> tuple[int, dict[tuple[str, str], str]]:
-    """How many verdicts were compared, and those that differ, by control and resource."""
+def compare_verdicts(corpus: str) -> tuple[int, dict[tuple[str, str], str]]:
+    """Return the number of compared verdicts, and those that differ, by control and resource."""
     slugs = {number: control.slug for control in builtin().controls.values() for number in control.ids}
     mine = ours(corpus)
     count, different = 0, {}
@@ -142,30 +142,30 @@ def compared(corpus: str) -> tuple[int, dict[tuple[str, str], str]]:
 
 
 @pytest.mark.parametrize("corpus", CORPORA)
-def test_places(corpus: str) -> None:
-    count, different = places(corpus)
-    print(f"{corpus}: {count - len(different)} of {count} at the same places")
+def test_paths(corpus: str) -> None:
+    count, different = compare_paths(corpus)
+    print(f"{corpus}: {count - len(different)} of {count} at the same paths")
     assert different.keys() <= ELSEWHERE.keys(), different
 
 
 @pytest.mark.parametrize("corpus", CORPORA)
 def test_verdicts(corpus: str) -> None:
-    count, different = compared(corpus)
+    count, different = compare_verdicts(corpus)
     print(f"{corpus}: {count - len(different)} of {count} agree")
     assert different.keys() <= APART.keys(), different
     assert sum(APART[key] != BY_CHART for key in different) <= count / 100
 
 
-def test_every_resource_is_found_once() -> None:
-    """All that Kubescape finds in a tree of charts, overlays and plain files, none of it twice."""
+def test_every_resource_is_read_once() -> None:
+    """Compare a tree of charts, overlays and plain files with Kubescape's resources."""
     corpus = "microservices-demo"
-    items = [item for item in read([str(SHARED / "corpora" / corpus)]) if isinstance(item, Resource)]
-    found = Counter(_key(item, corpus) for item in items)
+    paths = [str(SHARED / "corpora" / corpus)]
+    counts = Counter(_key(resource, corpus) for resource in read(paths) if isinstance(resource, Resource))
     rows = [key for key, _ in theirs(corpus, joined=False)]
     assert len(rows) == 304
-    assert [key for key in rows if found[key] != 1] == []
+    assert [key for key in rows if counts[key] != 1] == []
 
 
-def test_what_is_told_apart_still_is() -> None:
-    assert APART.keys() == {key for corpus in CORPORA for key in compared(corpus)[1]}
-    assert ELSEWHERE.keys() == {key for corpus in CORPORA for key in places(corpus)[1]}
+def test_listed_differences_still_exist() -> None:
+    assert APART.keys() == {key for corpus in CORPORA for key in compare_verdicts(corpus)[1]}
+    assert ELSEWHERE.keys() == {key for corpus in CORPORA for key in compare_paths(corpus)[1]}

@@ -1,4 +1,4 @@
-"""What users bring along: bundles in Kubescape's JSON, bare Rego files, folders in our own form."""
+"""User-supplied rules: bundles in Kubescape's JSON, bare Rego files, folders of controls."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ def write(file: Path, value: object) -> Path:
     return file
 
 
-def test_a_framework_is_read_with_its_sections(tmp_path: Path) -> None:
+def test_framework_is_read_with_its_sections(tmp_path: Path) -> None:
     sections = {"1": {"name": "One", "id": "1", "subSections": {"1.1": {"id": "1.1", "controlsIDs": ["H-1"]}}}}
     file = write(tmp_path / "house.json", framework(subSections=sections, description="d", guid=7))
-    found = read_bundles([file])
-    (house,) = found.frameworks
-    (item,) = found.controls
+    bundles = read_bundles([file])
+    (house,) = bundles.frameworks
+    (loaded,) = bundles.controls
     assert (house.name, [section.id for section in house.sections]) == ("House", ["1", "1.1"])
-    assert house.has(item.control)
-    assert item.control.satisfies == {house.slug: ("1.1",)}
-    assert (item.control.id, item.control.severity, item.control.targets) == ("H-1", 7, ("Deployment",))
-    (only,) = item.rules
+    assert house.has(loaded.control)
+    assert loaded.control.satisfies == {house.slug: ("1.1",)}
+    assert (loaded.control.id, loaded.control.severity, loaded.control.targets) == ("H-1", 7, ("Deployment",))
+    (only,) = loaded.rules
     assert (only.source, only.matches[0].fields) == (REGO, (("a", False, "b"),))
     assert house.slug not in builtin().frameworks
 
 
-def test_a_folder_of_artifacts(tmp_path: Path) -> None:
+def test_folder_of_artifacts(tmp_path: Path) -> None:
     write(tmp_path / "one.json", framework("One"))
     write(tmp_path / "two.json", [framework("Two", control(), control("H-2"))])
     write(tmp_path / "alone.json", control("H-3"))
@@ -59,16 +59,16 @@ def test_a_folder_of_artifacts(tmp_path: Path) -> None:
     write(tmp_path / "other.json", {"name": "other"})
     inputs = {"settings": {"postureControlInputs": {"names": ["a"]}}}
     write(tmp_path / "controls-inputs.json", inputs)
-    found = gather([], [tmp_path])
-    assert [item.name for item in found.frameworks] == ["One", "Two"]
-    assert [item.control.id for item in found.controls] == ["H-3", "H-1", "H-2"]
-    assert len(found.controls[1].control.satisfies) == 2, "a control of two frameworks is one"
-    assert found.inputs == {"names": ("a",)}
-    assert found.exceptions == (str(tmp_path / "exceptions.json"),), "read with the exceptions of the scan"
-    assert sorted(Path(note.partition(":")[0]).name for note in found.notes) == ["attack-tracks.json", "other.json"]
+    rules = gather([], [tmp_path])
+    assert [framework.name for framework in rules.frameworks] == ["One", "Two"]
+    assert [loaded.control.id for loaded in rules.controls] == ["H-3", "H-1", "H-2"]
+    assert len(rules.controls[1].control.satisfies) == 2, "a control of two frameworks is one"
+    assert rules.inputs == {"names": ("a",)}
+    assert rules.exceptions == (str(tmp_path / "exceptions.json"),), "read with the exceptions of the scan"
+    assert sorted(Path(note.partition(":")[0]).name for note in rules.notes) == ["attack-tracks.json", "other.json"]
 
 
-def test_what_a_control_says_of_itself(tmp_path: Path) -> None:
+def test_fields_of_controls_are_read(tmp_path: Path) -> None:
     inputs = [{"path": "settings.postureControlInputs.names", "name": "Names", "description": "d"}]
     odd = [
         rule("old", attributes={"useUntilKubescapeVersion": "v2.0.0"}),
@@ -77,16 +77,16 @@ def test_what_a_control_says_of_itself(tmp_path: Path) -> None:
         rule("joined", attributes={"resourcesAggregator": "somehow"}),
         rule("signed", rule=REGO.replace("r :=", 'cosign.has_signature("x")\n\tr :=')),
     ]
-    asked = control(
+    configured = control(
         rules=odd,
         attributes={"actionRequired": "configuration"},
         fixedInput={"fixed": ["1"]},
         scanningScope={"matches": ["cluster"]},
     )
     manual = control("H-2", rules=None, attributes={"actionRequired": "manual review"}, manual_test="look at it")
-    first, second = read_bundles([write(tmp_path / "a.json", [asked, manual])]).controls
-    assert [item.name for item in first.rules] == ["new", "cel", "joined", "signed"]
-    causes = [item.obstacle and item.obstacle.cause for item in first.rules]
+    first, second = read_bundles([write(tmp_path / "a.json", [configured, manual])]).controls
+    assert [rule.name for rule in first.rules] == ["new", "cel", "joined", "signed"]
+    causes = [rule.obstacle and rule.obstacle.cause for rule in first.rules]
     assert causes == [None, Cause.RULE_ERROR, Cause.RULE_ERROR, Cause.NEEDS_NETWORK]
     assert (first.needs_parameters, first.fixed, first.control.scope) == (True, {"fixed": ("1",)}, "cluster")
     assert list(first.control.params) == ["names"]
@@ -109,14 +109,14 @@ def test_what_a_control_says_of_itself(tmp_path: Path) -> None:
         ([framework("House"), framework("House", control("H-2"))], "another framework House"),
     ],
 )
-def test_what_is_no_bundle_is_named(tmp_path: Path, value: object, text: str) -> None:
-    with pytest.raises(LibraryError, match=text) as found:
+def test_error_names_the_invalid_bundle(tmp_path: Path, value: object, text: str) -> None:
+    with pytest.raises(LibraryError, match=text) as error:
         read_bundles([write(tmp_path / "a.json", value)])
-    assert str(found.value).startswith(str(tmp_path / "a.json"))
+    assert str(error.value).startswith(str(tmp_path / "a.json"))
 
 
 @pytest.mark.parametrize("name", ["", "no.json"])
-def test_paths_without_rules_are_named(tmp_path: Path, name: str) -> None:
+def test_error_names_the_path_without_rules(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     with pytest.raises(LibraryError, match=str(path)):
         gather([path])
@@ -124,22 +124,22 @@ def test_paths_without_rules_are_named(tmp_path: Path, name: str) -> None:
         gather([], [path])
 
 
-def test_bare_files_say_their_name_and_score(tmp_path: Path) -> None:
+def test_bare_files_declare_name_and_score(tmp_path: Path) -> None:
     write(tmp_path / "plain.rego", REGO)
-    write(tmp_path / "said.rego", f"# @name Said plainly\n# @baseScore 8.5\n{REGO}# @baseScore 1\n")
-    write(tmp_path / "meta.rego", f"# METADATA\n# title: Said in metadata\n# custom:\n#   x: 1\n{REGO}")
+    write(tmp_path / "annotated.rego", f"# @name Annotated\n# @baseScore 8.5\n{REGO}# @baseScore 1\n")
+    write(tmp_path / "meta.rego", f"# METADATA\n# title: From metadata\n# custom:\n#   x: 1\n{REGO}")
     write(tmp_path / "meta_test.rego", "package armo_builtins\n")
-    found = {item.control.id: item.control for item in read_rego(rego_files(tmp_path), "custom-rules")}
-    assert {name: (item.title, item.severity) for name, item in found.items()} == {
-        "custom-meta": ("Said in metadata", 5.0),
+    controls = {loaded.control.id: loaded.control for loaded in read_rego(rego_files(tmp_path), "custom-rules")}
+    assert {name: (control.title, control.severity) for name, control in controls.items()} == {
+        "custom-meta": ("From metadata", 5.0),
         "custom-plain": ("plain", 5.0),
-        "custom-said": ("Said plainly", 8.5),
+        "custom-annotated": ("Annotated", 8.5),
     }
-    assert all(CUSTOM_RULES.has(item) for item in found.values())
+    assert all(CUSTOM_RULES.has(control) for control in controls.values())
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("deny[r] { r := 1 }", "no package"),
         ("package p\nx := 1\n", "no rule gathers responses"),
@@ -148,12 +148,12 @@ def test_bare_files_say_their_name_and_score(tmp_path: Path) -> None:
         (f"# METADATA\n# title: [\n{REGO}", "METADATA"),
     ],
 )
-def test_a_bare_file_that_says_nothing_is_refused(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(LibraryError, match=rf"odd\.rego.*{said}"):
+def test_invalid_bare_file_is_an_error(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(LibraryError, match=rf"odd\.rego.*{message}"):
         read_rego([write(tmp_path / "odd.rego", text)], "custom-rules")
 
 
-def test_bare_files_are_regular_files_of_the_folder(tmp_path: Path) -> None:
+def test_links_duplicates_and_large_files_are_errors(tmp_path: Path) -> None:
     outside = write(tmp_path / "outside.rego", REGO)
     folder = tmp_path / "rules"
     folder.mkdir()
@@ -167,7 +167,7 @@ def test_bare_files_are_regular_files_of_the_folder(tmp_path: Path) -> None:
         read_rego([large], "custom-rules")
 
 
-def test_own_folders_and_bare_files_lie_side_by_side(tmp_path: Path) -> None:
+def test_controls_and_bare_files_in_one_folder(tmp_path: Path) -> None:
     own = tmp_path / "workload" / "house-rule"
     own.mkdir(parents=True)
     write(own / "control.yaml", "title: House rule\nseverity: 5\nasks: x\nwhy: x\nfix: x\ntargets: [workload]\n")
@@ -175,9 +175,9 @@ def test_own_folders_and_bare_files_lie_side_by_side(tmp_path: Path) -> None:
     (tmp_path / "lib").mkdir()
     write(tmp_path / "lib" / "shared.rego", "package kubekeep.lib.shared\n")
     write(tmp_path / "bare.rego", REGO)
-    found = gather([tmp_path])
-    assert [item.control.id for item in found.controls] == ["custom-bare"]
-    assert [item.slug for item in found.library.members(CUSTOM_RULES)] == ["house-rule"]
-    assert "privileged-container" in found.library.controls
-    assert found.custom
-    assert not found.bundled
+    rules = gather([tmp_path])
+    assert [loaded.control.id for loaded in rules.controls] == ["custom-bare"]
+    assert [control.slug for control in rules.library.members(CUSTOM_RULES)] == ["house-rule"]
+    assert "privileged-container" in rules.library.controls
+    assert rules.custom
+    assert not rules.bundled

@@ -1,6 +1,6 @@
-"""The library against the facts of Kubescape's: every control by its number, every framework with its members.
+"""Controls and frameworks of the library, compared with the facts about Kubescape's by number and member.
 
-Reads the facts beside the checkout and skips without them.
+Skipped without the facts beside the checkout.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ pytestmark = pytest.mark.skipif(not CONTROLS.is_file(), reason=f"no facts at {FA
 
 
 def facts() -> dict[str, Any]:
-    """The facts; empty without them, so that collecting the tests needs no file."""
+    """Return the facts, or empty lists without the file, so that test collection does not need it."""
     if not CONTROLS.is_file():
         return {"controls": [], "frameworks": {}}
-    found: dict[str, Any] = json.loads(CONTROLS.read_text(encoding="utf-8"))
-    return found
+    decoded: dict[str, Any] = json.loads(CONTROLS.read_text(encoding="utf-8"))
+    return decoded
 
 
 def by_number() -> dict[str, Control]:
-    """The controls by each of their numbers."""
+    """Return the controls by each of their numbers."""
     return {number: control for control in builtin().controls.values() for number in control.ids}
 
 
@@ -38,7 +38,9 @@ def test_control(fact: dict[str, Any]) -> None:
     control = by_number()[fact["id"]]
     assert control.severity == fact["baseScore"]
     assert (control.scope == "file") == ("file" in fact["scope"]) or control.manual
-    assert {name: list(item.default) for name, item in control.params.items()} == (fact.get("configInputs") or {})
+    assert {name: list(parameter.default) for name, parameter in control.params.items()} == (
+        fact.get("configInputs") or {}
+    )
 
 
 @pytest.mark.parametrize("name", facts()["frameworks"])

@@ -1,4 +1,4 @@
-"""Every fix that the library proposes, made in the text of the failing cases: it mends, and the API server takes it."""
+"""Every fix of the library, applied to the text of failing cases: the control passes and the API server accepts it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kubekeep.fixes.edits.text import edit
 from kubekeep.fixes.plan import Plan, write_files
 from kubekeep.fixes.wanted_changes import UnfixedCause
 from kubekeep.library.cases import Case, cases_of, objects
-from kubekeep.library.load import builtin
+from kubekeep.library.load import Library, builtin
 from kubekeep.model.location import parse_path
 from kubekeep.model.resource import Resource
 from kubekeep.posture.evaluate import evaluate
@@ -35,19 +35,19 @@ from tests.oracles.program import program
 
 FAILING: Final = [
     case
-    for case in cases_of(builtin(), [item for item in builtin().controls.values() if not item.rule])
+    for case in cases_of(builtin(), [control for control in builtin().controls.values() if not control.rule])
     if case.expected == "fail" and not case.options.params and case.options.minor == 37
 ]
 CONTRADICTING: Final = {"admission-external-ips-allowed", "admission-external-ips-denied"}
-"""Older and newer benchmarks ask for the opposite."""
+"""Controls of older and newer benchmarks with opposite requirements."""
 REFUSED: Final[dict[str, str]] = {
-    "external-secret-store": "its value lies in a text inside of the object",
+    "external-secret-store": "its value is in a text inside of the object",
 }
-"""Controls some of whose fixes are refused when all are made together, and why."""
+"""Controls with fixes that are refused when all fixes are applied together, with the reason."""
 
 
 class Fixed(msgspec.Struct, frozen=True):
-    """The cases in one folder, what was planned, and what stood there before."""
+    """Cases in one folder, the plan of their fixes, and the objects before the fixes."""
 
     folder: Path
     planned: Plan
@@ -55,12 +55,13 @@ class Fixed(msgspec.Struct, frozen=True):
 
 
 def contents(folder: Path) -> dict[str, list[dict[str, Any]]]:
-    """The objects of each file."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for item in read([str(folder)]):
-        if isinstance(item, Resource) and item.source is not None:
-            found.setdefault(str(Path(item.source.path).relative_to(folder)), []).append(item.object)
-    return found
+    """Return the objects of each file."""
+    objects_by_file: dict[str, list[dict[str, Any]]] = {}
+    for resource in read([str(folder)]):
+        if isinstance(resource, Resource) and resource.source is not None:
+            path = str(Path(resource.source.path).relative_to(folder))
+            objects_by_file.setdefault(path, []).append(resource.object)
+    return objects_by_file
 
 
 @pytest.fixture(scope="module")
@@ -77,66 +78,70 @@ def fixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fixed]:
     shutil.rmtree(folder)
 
 
-def has_fix(case: Case) -> bool:
-    """Whether the findings of a case come with a change that mends."""
-    found = verdicts(case, judge(case, objects(case), builtin()))
-    return any(item.fix is not None or item.delete for verdict in found for item in verdict.evidence)
+def has_fix(case: Case, library: Library) -> bool:
+    """Return True if some evidence of the case has a fix."""
+    results = verdicts(case, judge(case, objects(case), library))
+    return any(evidence.fix is not None or evidence.delete for verdict in results for evidence in verdict.evidence)
 
 
 @functools.cache
 def slugs() -> tuple[str, ...]:
-    """The controls with fixes, but for those that contradict each other."""
-    found = dict.fromkeys(case.control.slug for case in FAILING if has_fix(case))
-    return tuple(slug for slug in found if slug not in CONTRADICTING)
+    """Return the slugs of the controls with fixes, without those that contradict each other."""
+    fixable = dict.fromkeys(case.control.slug for case in FAILING if has_fix(case, builtin()))
+    return tuple(slug for slug in fixable if slug not in CONTRADICTING)
 
 
 def request(folder: Path) -> ScanRequest:
     return ScanRequest(ScanInput(paths=(str(folder),)), rules=RuleOptions(controls=slugs()))
 
 
-def mended_text(case: Case) -> str | None:
-    """The file of a case with every fix made in its text; None where one is refused."""
+def edit_case(case: Case, library: Library) -> str | None:
+    """Return the text of a case with every fix applied, or None if one is refused."""
     text = case.file.read_text(encoding="utf-8")
     file = ParsedText(text)
-    resources = [item for item in read([str(case.file)]) if isinstance(item, Resource)]
-    selection = select(named=[case.control], params=case.options.params)
+    resources = [resource for resource in read([str(case.file)]) if isinstance(resource, Resource)]
+    selection = select(named=[case.control], params=case.options.params, library=library)
     results = evaluate(resources, selection, RegoPolicySet, kubernetes_minor=case.options.minor)
     changes: list[Change] = []
     for result in results:
         verdict = result.verdicts.get(case.control.slug)
-        for item in verdict.evidence if verdict else ():
-            path = parse_path(item.path)
-            if result.resource.source is None or item.location != result.resource.locate(path):
+        for evidence in verdict.evidence if verdict else ():
+            path = parse_path(evidence.path)
+            if result.resource.source is None or evidence.location != result.resource.locate(path):
                 return None
-            if item.delete or item.fix is not None:
+            if evidence.delete or evidence.fix is not None:
                 target = find_target(result.resource, path, lambda _: file)
-                value = ABSENT if item.fix is None else json.loads(item.fix)
+                value = ABSENT if evidence.fix is None else json.loads(evidence.fix)
                 changes.append(Change(target.document, target.path, value))
-    made = edit(file, changes)
-    return None if made.refused else made.text
+    edited = edit(file, changes)
+    return None if edited.refused else edited.text
 
 
-def test_every_fix_can_be_made_in_the_text(tmp_path: Path) -> None:
-    still = []
+def test_every_fix_can_be_applied_to_the_text(tmp_path: Path) -> None:
+    unfixed = []
     refused = set()
-    for case in filter(has_fix, FAILING):
-        text = mended_text(case)
+    for case in FAILING:
+        if not has_fix(case, builtin()):
+            continue
+        text = edit_case(case, builtin())
         if text is None:
             refused.add(case.control.slug)
             continue
-        again = msgspec.structs.replace(case, file=tmp_path / case.file.name)
-        again.file.write_text(text, encoding="utf-8")
-        if has_fix(again):
-            still.append(str(case))
-    assert still == []
+        edited = msgspec.structs.replace(case, file=tmp_path / case.file.name)
+        edited.file.write_text(text, encoding="utf-8")
+        if has_fix(edited, builtin()):
+            unfixed.append(str(case))
+    assert unfixed == []
     assert refused <= {"external-secret-store", "anonymous-bindings"}
 
 
-def test_what_is_fixed_is_not_reported_again(fixed: Fixed) -> None:
-    refused = {item.control.slug for item in fixed.planned.unfixed if item.why is UnfixedCause.REFUSED}
+def test_fixed_findings_disappear(fixed: Fixed) -> None:
+    refused = {unfixed.control.slug for unfixed in fixed.planned.unfixed if unfixed.why is UnfixedCause.REFUSED}
     assert refused == REFUSED.keys()
-    assert not [item for item in fixed.planned.unfixed if item.why is UnfixedCause.YOURS], "every control is named"
-    still = [
+    assert not [unfixed for unfixed in fixed.planned.unfixed if unfixed.why is UnfixedCause.YOURS], (
+        "the request names every control"
+    )
+    remaining = [
         (result.resource.source.path, slug, evidence.path)
         for result in scan(request(fixed.folder)).results
         if result.resource.source
@@ -145,14 +150,14 @@ def test_what_is_fixed_is_not_reported_again(fixed: Fixed) -> None:
         for evidence in verdict.evidence
         if evidence.fix is not None or evidence.delete
     ]
-    assert still == []
+    assert remaining == []
 
 
-def test_a_second_time_nothing_is_left_to_fix(fixed: Fixed) -> None:
+def test_second_run_plans_no_changes(fixed: Fixed) -> None:
     assert plan(FixRequest(scan=request(fixed.folder))).files == ()
 
 
-def test_the_api_server_takes_what_it_took(fixed: Fixed) -> None:
+def test_api_server_accepts_fixed_objects(fixed: Fixed) -> None:
     after = contents(fixed.folder)
     assert after.keys() == fixed.before.keys()
     pairs = [
@@ -162,23 +167,25 @@ def test_the_api_server_takes_what_it_took(fixed: Fixed) -> None:
         if old != new
     ]
     assert len(pairs) > 100
-    answers = ask([item for _, *both in pairs for item in both])
-    wrong = [
-        (name, sorted(set(answers[2 * number + 1]) - set(answers[2 * number])))
+    errors = validate([version for _, *versions in pairs for version in versions])
+    new_errors = [
+        (name, sorted(set(errors[2 * number + 1]) - set(errors[2 * number])))
         for number, (name, *_) in enumerate(pairs)
-        if set(answers[2 * number + 1]) - set(answers[2 * number])
+        if set(errors[2 * number + 1]) - set(errors[2 * number])
     ]
-    assert wrong == []
+    assert new_errors == []
 
 
-def ask(objects: list[dict[str, Any]]) -> list[list[str]]:
-    """What the API server has against each object."""
-    lines = "".join(json.dumps(item) + "\n" for item in objects)
-    done = subprocess.run([program("api-server")], input=lines, capture_output=True, text=True, check=True, timeout=60)
-    return [json.loads(line) for line in done.stdout.splitlines()]
+def validate(objects: list[dict[str, Any]]) -> list[list[str]]:
+    """Return the validation errors of the API server for each object."""
+    lines = "".join(json.dumps(entry) + "\n" for entry in objects)
+    process = subprocess.run(
+        [program("api-server")], input=lines, capture_output=True, text=True, check=True, timeout=60
+    )
+    return [json.loads(line) for line in process.stdout.splitlines()]
 
 
-def test_the_oracle_knows_what_a_fix_could_break() -> None:
+def test_oracle_rejects_an_invalid_security_context() -> None:
     container = {"name": "a", "image": "b", "securityContext": {"privileged": True, "allowPrivilegeEscalation": False}}
     pod = {
         "apiVersion": "v1",
@@ -186,4 +193,4 @@ def test_the_oracle_knows_what_a_fix_could_break() -> None:
         "metadata": {"name": "x", "namespace": "y"},
         "spec": {"containers": [container]},
     }
-    assert "privileged" in str(ask([pod]))
+    assert "privileged" in str(validate([pod]))

@@ -1,4 +1,4 @@
-"""What the node agent writes into a cluster, with all it tells below `spec`, is judged as documents with `data` are."""
+"""Host data: custom resources of the node agent (`spec`) get the same verdicts as documents (`data`), and gaps never pass."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from kubekeep.usecases.control import judge, verdicts
 GROUP = "hostdata.kubescape.cloud"
 
 
-def is_document(item: dict[str, Any]) -> bool:
-    return str(item.get("apiVersion", "")).startswith(f"{GROUP}/") and "data" in item
+def is_document(document: dict[str, Any]) -> bool:
+    return str(document.get("apiVersion", "")).startswith(f"{GROUP}/") and "data" in document
 
 
 CASES = [case for case in cases_of(builtin(), builtin().controls.values()) if any(map(is_document, objects(case)))]
 
 
-def as_custom_resource(item: dict[str, Any]) -> dict[str, Any]:
-    if not is_document(item):
-        return item
-    data = item["data"] if isinstance(item["data"], dict) else {"kernelVariables": item["data"]}
-    rest = {key: value for key, value in item.items() if key != "data"}
-    return {**rest, "apiVersion": f"{GROUP}/v1beta1", "spec": {**data, "nodeName": "node-1"}}
+def as_custom_resource(document: dict[str, Any]) -> dict[str, Any]:
+    if not is_document(document):
+        return document
+    content = document["data"] if isinstance(document["data"], dict) else {"kernelVariables": document["data"]}
+    rest = {key: value for key, value in document.items() if key != "data"}
+    return {**rest, "apiVersion": f"{GROUP}/v1beta1", "spec": {**content, "nodeName": "node-1"}}
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_a_custom_resource_is_judged_as_a_document_is(case: Case) -> None:
+def test_custom_resource_gets_the_verdict_of_the_document(case: Case) -> None:
     plain = verdicts(case, judge(case, objects(case), builtin()))
-    custom = verdicts(case, judge(case, [as_custom_resource(item) for item in objects(case)], builtin()))
+    custom = verdicts(case, judge(case, list(map(as_custom_resource, objects(case))), builtin()))
     assert [verdict.status for verdict in custom] == [verdict.status for verdict in plain]
     assert [
         sorted(evidence.path.replace("spec.", "data.", 1) for evidence in verdict.evidence) for verdict in custom
@@ -67,7 +67,7 @@ UNCOLLECTED = {key: value for key, value in REFUSED.items() if key != "notRead"}
     ids=["refused", "uncollected"],
 )
 @pytest.mark.parametrize("control", KUBELET, ids=lambda control: control.slug)
-def test_a_file_that_is_not_known_makes_no_verdict(control: Control, document: dict[str, Any], reason: str) -> None:
+def test_unread_configuration_file_is_not_evaluated(control: Control, document: dict[str, Any], reason: str) -> None:
     case = Case(control, Path("skip.yaml"), Options())
     (verdict,) = verdicts(case, judge(case, [document], builtin()))
     if control.slug == "kubelet-hostname-override":
@@ -94,14 +94,14 @@ LISTS = {
 
 @pytest.mark.parametrize("slug", LISTS)
 @pytest.mark.parametrize(
-    ("strict", "whole", "expected"),
+    ("strict", "is_complete", "expected"),
     [
         (True, True, Status.PASSED),
         (True, False, Status.NOT_EVALUATED),
         (False, False, Status.FAILED),
     ],
 )
-def test_a_list_that_is_not_whole_passes_nothing(slug: str, *, strict: bool, whole: bool, expected: Status) -> None:
+def test_incomplete_list_does_not_pass(slug: str, *, strict: bool, is_complete: bool, expected: Status) -> None:
     kind, field, path = LISTS[slug]
     owner = {"uid": 0, "gid": 0, "username": "root", "groupname": "root"}
     entry = {
@@ -114,7 +114,7 @@ def test_a_list_that_is_not_whole_passes_nothing(slug: str, *, strict: bool, who
         "kind": kind,
         "metadata": {"name": "node-1"},
         "data": {field: [entry]},
-        "notRead": [] if whole else [{"field": field, "path": "/closed", "why": "permission denied"}],
+        "notRead": [] if is_complete else [{"field": field, "path": "/closed", "why": "permission denied"}],
     }
     case = Case(builtin().controls[slug], Path("skip.yaml"), Options())
     (verdict,) = verdicts(case, judge(case, [document], builtin()))
@@ -130,32 +130,32 @@ CONTROL_PLANE = {
     "controller-manager": ("kube-controller-manager", "controllerManagerInfo.cmdLine"),
     "scheduler": ("kube-scheduler", "schedulerInfo.cmdLine"),
 }
-"""The program that the controls of an area are about, and where its command line stands."""
+"""By area of controls: their program, and the field with its command line."""
 STARTED = [
     control
     for control in builtin().controls.values()
     if f"{GROUP}/ControlPlaneInfo" in control.targets and control.area in CONTROL_PLANE
 ]
 BY_FILES = {"audit-policy-coverage", "encryption-providers", "external-secret-store"}
-"""Controls of files that a static pod does not show."""
+"""Controls that read files, which a static pod does not contain."""
 
 
-def affected_controls(kind: str, field: str, **data: Any) -> dict[str, Any]:
-    """A document of the node cp-1 that says why `field` is not in it."""
+def make_incomplete_document(kind: str, field: str, **fields: Any) -> dict[str, Any]:
+    """Return a document of the node cp-1 with the reason why `field` was not read."""
     return {
         "apiVersion": f"{GROUP}/v1beta0",
         "kind": kind,
         "metadata": {"name": "cp-1"},
-        "data": data,
+        "data": fields,
         "notRead": [{"field": field, "why": "permission denied"}],
     }
 
 
 @pytest.mark.parametrize("control", STARTED, ids=lambda control: control.slug)
 @pytest.mark.parametrize("custom", [False, True], ids=["document", "custom-resource"])
-def test_a_control_plane_whose_command_line_is_not_known_passes_nothing(control: Control, *, custom: bool) -> None:
+def test_unread_command_line_is_not_evaluated(control: Control, *, custom: bool) -> None:
     program, field = CONTROL_PLANE[control.area]
-    document = affected_controls("ControlPlaneInfo", field, PKIDir={"path": "/etc/kubernetes/pki"})
+    document = make_incomplete_document("ControlPlaneInfo", field, PKIDir={"path": "/etc/kubernetes/pki"})
     case = Case(control, Path("skip.yaml"), Options())
     (verdict,) = verdicts(case, judge(case, [as_custom_resource(document) if custom else document], builtin()))
     assert verdict.status is Status.NOT_EVALUATED
@@ -164,7 +164,7 @@ def test_a_control_plane_whose_command_line_is_not_known_passes_nothing(control:
 
 
 @pytest.mark.parametrize("control", STARTED, ids=lambda control: control.slug)
-def test_a_static_pod_tells_what_the_node_does_not(control: Control) -> None:
+def test_static_pod_replaces_unread_command_line(control: Control) -> None:
     program, field = CONTROL_PLANE[control.area]
     pod, other = (
         {
@@ -175,21 +175,21 @@ def test_a_static_pod_tells_what_the_node_does_not(control: Control) -> None:
         }
         for node in ("cp-1", "cp-2")
     )
-    document = affected_controls("ControlPlaneInfo", field, PKIDir={"path": "/etc/kubernetes/pki"})
+    document = make_incomplete_document("ControlPlaneInfo", field, PKIDir={"path": "/etc/kubernetes/pki"})
     case = Case(control, Path("skip.yaml"), Options())
     results = judge(case, [pod, document], builtin())
-    silent = [result for result in results if result.resource.kind == "ControlPlaneInfo"]
-    found = [verdict.status for verdict in verdicts(case, silent)]
-    assert found == ([Status.NOT_EVALUATED] if control.slug in BY_FILES else [])
+    from_agent = [result for result in results if result.resource.kind == "ControlPlaneInfo"]
+    statuses = [verdict.status for verdict in verdicts(case, from_agent)]
+    assert statuses == ([Status.NOT_EVALUATED] if control.slug in BY_FILES else [])
     results = judge(case, [other, document], builtin())
-    silent = [result for result in results if result.resource.kind == "ControlPlaneInfo"]
-    assert [verdict.status for verdict in verdicts(case, silent)] == [Status.NOT_EVALUATED]
+    from_agent = [result for result in results if result.resource.kind == "ControlPlaneInfo"]
+    assert [verdict.status for verdict in verdicts(case, from_agent)] == [Status.NOT_EVALUATED]
 
 
 @pytest.mark.parametrize("control", STARTED, ids=lambda control: control.slug)
-def test_a_program_that_nothing_is_said_of_is_not_on_the_node(control: Control) -> None:
+def test_program_without_entry_is_not_on_the_node(control: Control) -> None:
     case = Case(control, Path("skip.yaml"), Options())
-    document = affected_controls("ControlPlaneInfo", "etcdDataDir", PKIDir={"path": "/etc/kubernetes/pki"})
+    document = make_incomplete_document("ControlPlaneInfo", "etcdDataDir", PKIDir={"path": "/etc/kubernetes/pki"})
     assert verdicts(case, judge(case, [document], builtin())) == []
 
 
@@ -200,21 +200,21 @@ BY_FILE = "/usr/local/bin/kube-proxy --config=/var/lib/kube-proxy/config.conf"
     ("document", "reason"),
     [
         (
-            affected_controls("KubeProxyInfo", "cmdLine", kubeConfigFile={}),
+            make_incomplete_document("KubeProxyInfo", "cmdLine", kubeConfigFile={}),
             "the command line of kube-proxy was not read",
         ),
         (
-            affected_controls("KubeProxyInfo", "configuration", cmdLine=BY_FILE),
+            make_incomplete_document("KubeProxyInfo", "configuration", cmdLine=BY_FILE),
             "the configuration file of kube-proxy was not read",
         ),
         (
-            affected_controls("KubeProxyInfo", "kubeConfigFile", cmdLine=BY_FILE),
+            make_incomplete_document("KubeProxyInfo", "kubeConfigFile", cmdLine=BY_FILE),
             "the configuration file of kube-proxy was not read",
         ),
     ],
     ids=["command-line", "configuration", "files-of-the-process"],
 )
-def test_a_kube_proxy_of_which_not_all_is_known_passes_nothing(document: dict[str, Any], reason: str) -> None:
+def test_kube_proxy_with_unread_fields_is_not_evaluated(document: dict[str, Any], reason: str) -> None:
     case = Case(builtin().controls["kube-proxy-metrics-address"], Path("skip.yaml"), Options())
     (verdict,) = verdicts(case, judge(case, [document], builtin()))
     assert verdict.status is Status.NOT_EVALUATED
@@ -222,8 +222,8 @@ def test_a_kube_proxy_of_which_not_all_is_known_passes_nothing(document: dict[st
     assert verdict.reason.text == f"{reason}: permission denied"
 
 
-def test_a_kube_proxy_whose_kubeconfig_alone_was_not_read_is_judged_by_its_file() -> None:
-    document = affected_controls("KubeProxyInfo", "kubeConfigFile", cmdLine=BY_FILE)
+def test_kube_proxy_with_unread_kubeconfig_is_evaluated_by_its_file() -> None:
+    document = make_incomplete_document("KubeProxyInfo", "kubeConfigFile", cmdLine=BY_FILE)
     document["notRead"][0]["path"] = "/var/lib/kube-proxy/kubeconfig.conf"
     case = Case(builtin().controls["kube-proxy-metrics-address"], Path("skip.yaml"), Options())
     assert verdicts(case, judge(case, [document], builtin())) == []

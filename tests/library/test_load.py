@@ -1,4 +1,4 @@
-"""The loader: every file is what its schema says, and a wrong one is named."""
+"""Loader of libraries: every built-in file matches its schema, and errors name the invalid file."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import yaml
 
 from kubekeep.library.load import ROOT, Library, LibraryError, builtin
 from kubekeep.model.control import Control
+from tests.library.checks import check_schema, check_unique_names
 
 HOUSE_RULE = "title: House rule\nseverity: 5\nasks: x\nwhy: x\nfix: x\ntargets: [workload]\n"
 SCHEMAS = ROOT / "schema"
@@ -18,12 +19,8 @@ SCHEMAS = ROOT / "schema"
 
 @pytest.mark.parametrize("control", builtin().controls.values(), ids=lambda control: control.slug)
 def test_control_matches_the_schema(control: Control) -> None:
-    file = ROOT / "controls" / control.area / control.slug / "control.yaml"
-    schema = json.loads((SCHEMAS / "control.schema.json").read_text())
-    jsonschema.validate(yaml.safe_load(file.read_text(encoding="utf-8")), schema)
-    assert 0 <= control.severity <= 10
-    assert all(text.strip() for text in (control.title, control.asks, control.why, control.fix))
-    assert not control.title.endswith(".")
+    check_schema(control, builtin())
+    assert builtin().folder(control) == ROOT / "controls" / control.area / control.slug
 
 
 @pytest.mark.parametrize("slug", builtin().frameworks)
@@ -34,11 +31,10 @@ def test_framework_matches_the_schema(slug: str) -> None:
 
 
 def test_numbers_and_titles_are_unique() -> None:
-    names = [name for control in builtin().controls.values() for name in (*control.ids, control.title, control.slug)]
-    assert len(names) == len(set(names))
+    check_unique_names(builtin())
 
 
-def test_a_wrong_file_is_named(tmp_path: Path) -> None:
+def test_error_names_the_invalid_file(tmp_path: Path) -> None:
     folder = tmp_path / "controls" / "workload" / "odd"
     folder.mkdir(parents=True)
     (folder / "control.yaml").write_text("title: Odd\nseverety: 3\n")
@@ -46,7 +42,7 @@ def test_a_wrong_file_is_named(tmp_path: Path) -> None:
         _ = Library(tmp_path).controls
 
 
-def test_a_library_lies_on_top_of_another(tmp_path: Path) -> None:
+def test_library_extends_the_one_beneath(tmp_path: Path) -> None:
     folder = tmp_path / "workload" / "house-rule"
     folder.mkdir(parents=True)
     (folder / "control.yaml").write_text(HOUSE_RULE)
@@ -62,7 +58,7 @@ def test_a_library_lies_on_top_of_another(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["lib/place.rego", "frameworks/nsa.yaml"])
-def test_a_library_changes_nothing_beneath_it(tmp_path: Path, name: str) -> None:
+def test_library_cannot_replace_modules_and_frameworks_beneath(tmp_path: Path, name: str) -> None:
     (tmp_path / "workload" / "house-rule").mkdir(parents=True)
     (tmp_path / "workload" / "house-rule" / "control.yaml").write_text(HOUSE_RULE)
     (tmp_path / "workload" / "house-rule" / "control.rego").write_text(
@@ -76,14 +72,14 @@ def test_a_library_changes_nothing_beneath_it(tmp_path: Path, name: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("no_such_rule", "which no control has"),
         ("house_rule", "which imports others itself"),
         ("enforced_pod_security_level", "which imports others itself"),
     ],
 )
-def test_a_rule_evaluates_those_of_other_controls_one_step_deep(tmp_path: Path, name: str, said: str) -> None:
+def test_rule_imports_do_not_nest(tmp_path: Path, name: str, message: str) -> None:
     folder = tmp_path / "workload" / "house-rule"
     folder.mkdir(parents=True)
     (folder / "control.yaml").write_text(HOUSE_RULE)
@@ -91,18 +87,18 @@ def test_a_rule_evaluates_those_of_other_controls_one_step_deep(tmp_path: Path, 
     file.write_text("package kubekeep.controls.house_rule\n\nimport data.kubekeep.controls.pss_privileged\n")
     library = Library(tmp_path, beneath=builtin())
     rule = library.rule(library.controls["house-rule"])
-    assert [item.path for item in rule.rules] == ["controls/pod-security/pss-privileged/control.rego"]
+    assert [imported.path for imported in rule.rules] == ["controls/pod-security/pss-privileged/control.rego"]
     assert rule.libraries == {"workload"}
     assert {str(file), rule.rules[0].path, "lib/workload.rego"} == set(
         library.modules([library.controls["house-rule"]])
     )
     file.write_text(f"package kubekeep.controls.house_rule\n\nimport data.kubekeep.controls.{name}\n")
     library = Library(tmp_path, beneath=builtin())
-    with pytest.raises(LibraryError, match=rf"control\.rego: it imports the rule {name}, {said}"):
+    with pytest.raises(LibraryError, match=rf"control\.rego: it imports the rule {name}, {message}"):
         library.rule(library.controls["house-rule"])
 
 
-def test_a_shared_module_evaluates_rules_of_controls(tmp_path: Path) -> None:
+def test_shared_module_imports_rules_of_controls(tmp_path: Path) -> None:
     folder = tmp_path / "workload" / "house-rule"
     (tmp_path / "lib").mkdir()
     folder.mkdir(parents=True)
@@ -112,7 +108,7 @@ def test_a_shared_module_evaluates_rules_of_controls(tmp_path: Path) -> None:
     shared.write_text("package kubekeep.lib.house\n\nimport data.kubekeep.controls.pss_privileged\n")
     library = Library(tmp_path, beneath=builtin())
     rule = library.rule(library.controls["house-rule"])
-    assert [item.path for item in rule.rules] == ["controls/pod-security/pss-privileged/control.rego"]
+    assert [imported.path for imported in rule.rules] == ["controls/pod-security/pss-privileged/control.rego"]
     assert rule.libraries == {"house", "workload"}
     assert rule.rules[0].path in library.modules([library.controls["house-rule"]])
     shared.write_text("package kubekeep.lib.house\n\nimport data.kubekeep.controls.house_rule\n")
@@ -121,7 +117,7 @@ def test_a_shared_module_evaluates_rules_of_controls(tmp_path: Path) -> None:
         library.rule(library.controls["house-rule"])
 
 
-def test_keys_are_said_once(tmp_path: Path) -> None:
+def test_repeated_key_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "house-rule").mkdir()
     (tmp_path / "house-rule" / "control.yaml").write_text(f"{HOUSE_RULE}title: Again\n")
     with pytest.raises(LibraryError, match=r"control\.yaml: keys are said twice"):

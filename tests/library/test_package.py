@@ -1,4 +1,4 @@
-"""A library packed and unpacked: the same bytes every time, nothing lost, nothing that is not a library's."""
+"""Packing of libraries: reproducible, lossless, and limited to the files of a library."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ paths = st.builds("{}/{}".format, st.sampled_from(["lib", "frameworks", "control
 
 
 @given(st.dictionaries(paths, st.binary(max_size=200), max_size=20), st.randoms())
-def test_what_goes_in_comes_out(files: dict[str, bytes], order: random.Random) -> None:
+def test_unpack_reverses_pack(files: dict[str, bytes], order: random.Random) -> None:
     packed = package.pack(files)
     assert package.unpack(packed) == files
     shuffled = list(files.items())
@@ -27,10 +27,10 @@ def test_what_goes_in_comes_out(files: dict[str, bytes], order: random.Random) -
 
 
 @given(st.data())
-def test_damage_is_refused_or_harmless(data: st.DataObject) -> None:
+def test_damaged_package_is_an_error_or_safe(draws: st.DataObject) -> None:
     packed = bytearray(package.pack({"lib/a.rego": b"package a\n" * 50, "frameworks/b.yaml": b"name: b"}))
-    for _ in range(data.draw(st.integers(1, 5))):
-        packed[data.draw(st.integers(0, len(packed) - 1))] = data.draw(st.integers(0, 255))
+    for _ in range(draws.draw(st.integers(1, 5))):
+        packed[draws.draw(st.integers(0, len(packed) - 1))] = draws.draw(st.integers(0, 255))
     with contextlib.suppress(LibraryError):
         for path in package.unpack(bytes(packed)):
             assert path.split("/")[0] in {"lib", "frameworks", "controls"}
@@ -38,23 +38,23 @@ def test_damage_is_refused_or_harmless(data: st.DataObject) -> None:
 
 
 @given(st.binary(max_size=2000))
-def test_noise_is_refused(noise: bytes) -> None:
+def test_random_bytes_are_an_error(noise: bytes) -> None:
     with pytest.raises(LibraryError):
         package.unpack(noise)
 
 
-def test_our_own_library_fits() -> None:
+def test_builtin_library_can_be_packed() -> None:
     files = package.contents(Library(ROOT))
     assert package.unpack(package.pack(files)) == files
 
 
-def test_a_library_that_is_too_large_is_not_packed() -> None:
+def test_too_large_library_is_an_error() -> None:
     noise = random.Random(1)
     with pytest.raises(LibraryError, match="too large to be shared"):
         package.pack({f"lib/a{number}.rego": noise.randbytes(1 << 20) for number in range(17)})
 
 
-def test_controls_outside_of_an_area(tmp_path: Path) -> None:
+def test_controls_without_an_area_are_packed_as_custom(tmp_path: Path) -> None:
     folder = tmp_path / "mine" / "one"
     folder.mkdir(parents=True)
     (folder / "control.yaml").write_text("title: One\nseverity: 5\nasks: a\nwhy: b\nfix: c\naudit: look\n")

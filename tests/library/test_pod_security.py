@@ -1,6 +1,6 @@
-"""The Pod Security Standards against their reference: the Go module that the API server admits pods with.
+"""Controls of the Pod Security Standards, compared with the Go module of the API server.
 
-The controls have to refuse the same pods for the same checks, at both levels, in every version of Kubernetes.
+The controls must reject the same pods by the same checks, at both levels, in every version of Kubernetes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.oracles.program import program
 
 LEVELS: Final = ("baseline", "restricted")
 MINORS: Final = range(25, 39)
-"""One more than the module knows: it treats later versions as its last."""
+"""Includes one version after the module's last, which the module treats as its last."""
 PODS: Final = 3000
 
 CASES: Final = [
@@ -38,21 +38,21 @@ CASES: Final = [
 ]
 
 Failed = dict[str, dict[int, frozenset[str]]]
-"""Level to minor version to the checks that refuse a pod."""
+"""Checks that reject a pod, by level and minor version."""
 
 
-def test_same_refusals() -> None:
+def test_controls_reject_the_same_pods() -> None:
     pods = objects(seed=1, count=PODS)
     expected = _reference(pods)
     differences = []
     for minor in MINORS:
         for number, result in enumerate(_assess(pods, minor)):
             for level in LEVELS:
-                wanted, found = expected[number][level][minor], _failed(result, level, minor)
-                if wanted != found:
-                    differences.append((f"1.{minor}", level, sorted(wanted ^ found), json.dumps(pods[number])))
+                rejected, failed = expected[number][level][minor], _failed(result, level, minor)
+                if rejected != failed:
+                    differences.append((f"1.{minor}", level, sorted(rejected ^ failed), json.dumps(pods[number])))
     assert not differences, f"{len(differences)} differences, such as {differences[:3]}"
-    # Nothing is proven of a check that refuses none of the pods.
+    # A check that rejects no pod would be untested.
     for level in LEVELS:
         seen = frozenset[str]().union(*(pod[level][minor] for pod in expected for minor in MINORS))
         assert seen == {name for control in _members(level) for name in control.satisfies[f"pss-{level}"]}
@@ -60,13 +60,13 @@ def test_same_refusals() -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_cases_are_as_upstream_sees_them(case: Case) -> None:
+def test_cases_match_upstream(case: Case) -> None:
     minor = case.options.minor
     for level in LEVELS:
         names = case.control.satisfies.get(f"pss-{level}")
         if names is not None:
-            refused = [_check(names, minor) in pod[level][minor] for pod in _reference(documents(case))]
-            assert set(refused) == {case.expected == "fail"}
+            rejected = [_check(names, minor) in pod[level][minor] for pod in _reference(documents(case))]
+            assert set(rejected) == {case.expected == "fail"}
 
 
 def test_workload_without_template() -> None:
@@ -77,7 +77,7 @@ def test_workload_without_template() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "place"),
+    ("spec", "path"),
     [
         ({"containers": [{"name": "a", "securityContext": {"privileged": "true"}}]}, "[0].securityContext.privileged"),
         ({"containers": [{"name": "a", "securityContext": {"runAsUser": "0"}}]}, "[0].securityContext.runAsUser"),
@@ -87,15 +87,15 @@ def test_workload_without_template() -> None:
         ({"containers": [{"name": "a", "ports": [{"hostPort": "80"}]}]}, "[0].ports[0].hostPort"),
     ],
 )
-def test_what_the_api_would_refuse_is_not_judged(spec: dict[str, Any], place: str) -> None:
+def test_malformed_pod_is_not_evaluated(spec: dict[str, Any], path: str) -> None:
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "odd"}, "spec": spec}
-    assert "cannot unmarshal" in _ask([pod], "baseline")[0]["error"]
+    assert "cannot unmarshal" in _run_oracle([pod], "baseline")[0]["error"]
     [result] = _assess([pod], 37)
     for verdict in result.verdicts.values():
         assert verdict.status is Status.NOT_EVALUATED
         assert verdict.reason is not None
         assert verdict.reason.cause is Cause.MALFORMED
-        assert place in verdict.reason.text
+        assert path in verdict.reason.text
 
 
 def _selection() -> Selection:
@@ -111,7 +111,7 @@ def _assess(pods: Sequence[dict[str, Any]], minor: int) -> list[ResourceResult]:
 
 
 def _failed(result: ResourceResult, level: str, minor: int) -> frozenset[str]:
-    """The upstream names of the controls of `level` that failed; all others must have passed."""
+    """Return the upstream names of the failed controls of `level`. Asserts that all others passed."""
     failed = set()
     for control in _members(level):
         verdict = result.verdicts.get(control.slug)
@@ -124,13 +124,13 @@ def _failed(result: ResourceResult, level: str, minor: int) -> frozenset[str]:
 
 
 def _check(names: tuple[str, ...], minor: int) -> str:
-    """The check that a control stands for: upstream renamed the restricted one of procMount in 1.35."""
+    """Return the upstream check of a control. Upstream renamed the restricted check of procMount in 1.35."""
     return names[0] if minor < 35 else names[-1]
 
 
 def _reference(pods: Sequence[dict[str, Any]]) -> list[Failed]:
-    """What upstream says of each pod."""
-    answers = {level: _ask(pods, level) for level in LEVELS}
+    """Return the upstream result for each pod."""
+    answers = {level: _run_oracle(pods, level) for level in LEVELS}
     assert not [answer for level in LEVELS for answer in answers[level] if "error" in answer]
     return [
         {
@@ -141,8 +141,8 @@ def _reference(pods: Sequence[dict[str, Any]]) -> list[Failed]:
     ]
 
 
-def _ask(pods: Sequence[dict[str, Any]], level: str) -> list[dict[str, Any]]:
+def _run_oracle(pods: Sequence[dict[str, Any]], level: str) -> list[dict[str, Any]]:
     questions = [{"level": level, "minors": list(MINORS), "object": pod} for pod in pods]
     text = b"\n".join(map(msgspec.json.encode, questions))
-    done = subprocess.run([program("pod-security")], input=text, capture_output=True, check=True, timeout=120)
-    return [msgspec.json.decode(line) for line in done.stdout.splitlines()]
+    process = subprocess.run([program("pod-security")], input=text, capture_output=True, check=True, timeout=120)
+    return [msgspec.json.decode(line) for line in process.stdout.splitlines()]

@@ -1,4 +1,4 @@
-"""Workloads against the Pod Security levels that their namespace has in its labels: a real API server is the judge."""
+"""Controls of the Pod Security levels in namespace labels, compared with the admission of a real API server."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ PODS: Final = (
     pod("selinux", {"seLinuxOptions": {"type": "spc_t"}}),
     pod("container-engine", {"seLinuxOptions": {"type": "container_engine_t"}}),
 )
-"""A pod that fits every level, and some that each want one thing that some level or version refuses."""
+"""One pod that every level admits, and pods with one field each that some level or version rejects."""
 
 
 @pytest.fixture
 def running(cluster: Cluster, namespace: str) -> str:
-    """A namespace in which all of the pods run, as it has no level yet."""
-    cluster.apply({**item, "metadata": {**item["metadata"], "namespace": namespace}} for item in PODS)
+    """Namespace with all of the pods, created before it has a level."""
+    cluster.apply({**pod, "metadata": {**pod["metadata"], "namespace": namespace}} for pod in PODS)
     return namespace
 
 
@@ -80,22 +80,22 @@ def running(cluster: Cluster, namespace: str) -> str:
 )
 def test_same_verdict_as_the_api_server(cluster: Cluster, running: str, level: str, version: str) -> None:
     labels = {LABEL: level, **({f"{LABEL}-version": version} if version else {})}
-    told = warned(cluster, running, labels)
+    warned = try_labels(cluster, running, labels)
     label(cluster, running, labels)
     refused = {name for name in names() if is_refused(cluster, running, name)}
     verdicts = statuses(cluster, running)
     assert {name for name, status in verdicts.items() if status is Status.FAILED} == refused
     assert set(verdicts) == (names() if level != "privileged" else set())
-    # The warning groups pods with the same reasons, and counts those after the first.
-    assert sum(told.values()) == len(refused)
-    assert told.keys() <= refused
+    # A warning names the first pod with the same reasons and counts the others.
+    assert sum(warned.values()) == len(refused)
+    assert warned.keys() <= refused
     assert ("privileged" in refused) is (level != "privileged")
     assert "fits" not in refused
 
 
-def test_a_workload_is_judged_by_the_pods_it_would_make(cluster: Cluster, namespace: str) -> None:
+def test_workload_fails_for_rejected_pods(cluster: Cluster, namespace: str) -> None:
     label(cluster, namespace, {LABEL: "baseline"})
-    # Pod Security Admission refuses pods alone.
+    # Pod Security Admission rejects pods only, not workloads.
     cluster.apply([deployment(PODS[1], namespace)])
     assert statuses(cluster, namespace) == {"privileged": Status.FAILED}
 
@@ -116,16 +116,16 @@ def test_a_workload_is_judged_by_the_pods_it_would_make(cluster: Cluster, namesp
     ],
     ids=str,
 )
-def test_fails_what_the_api_server_warns_of(cluster: Cluster, namespace: str, labels: dict[str, str]) -> None:
+def test_workload_fails_if_the_api_server_warns(cluster: Cluster, namespace: str, labels: dict[str, str]) -> None:
     label(cluster, namespace, {f"{PREFIX}{key}": value for key, value in labels.items()})
-    whole = [deployment(item, namespace) for item in PODS]
-    cluster.apply(whole)
-    told = {item["metadata"]["name"] for item in whole if is_warned_of(cluster, namespace, item)}
+    deployments = [deployment(pod, namespace) for pod in PODS]
+    cluster.apply(deployments)
+    warned = {each["metadata"]["name"] for each in deployments if is_warned_of(cluster, namespace, each)}
     verdicts = statuses(cluster, namespace, UNENFORCED)
-    assert {name for name, status in verdicts.items() if status is Status.FAILED} == told
+    assert {name for name, status in verdicts.items() if status is Status.FAILED} == warned
     assert set(verdicts) == names()
-    assert "privileged" in told
-    assert "fits" not in told
+    assert "privileged" in warned
+    assert "fits" not in warned
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_fails_what_the_api_server_warns_of(cluster: Cluster, namespace: str, la
     ],
     ids=str,
 )
-def test_is_not_asked_where_nothing_is_tried_that_is_not_enforced(
+def test_control_does_not_apply_without_a_stricter_unenforced_level(
     cluster: Cluster, namespace: str, labels: dict[str, str]
 ) -> None:
     label(cluster, namespace, {f"{PREFIX}{key}": value for key, value in labels.items()})
@@ -149,7 +149,9 @@ def test_is_not_asked_where_nothing_is_tried_that_is_not_enforced(
 
 
 @pytest.mark.parametrize(("level", "version"), [("baseline", "v1.31"), ("restricted", "latest")])
-def test_what_is_audited_is_what_would_be_refused(cluster: Cluster, running: str, level: str, version: str) -> None:
+def test_audit_level_fails_pods_that_enforce_would_reject(
+    cluster: Cluster, running: str, level: str, version: str
+) -> None:
     label(cluster, running, {f"{PREFIX}audit": level, f"{PREFIX}audit-version": version})
     verdicts = statuses(cluster, running, UNENFORCED)
     label(cluster, running, {LABEL: level, f"{LABEL}-version": version})
@@ -158,19 +160,19 @@ def test_what_is_audited_is_what_would_be_refused(cluster: Cluster, running: str
     assert "privileged" in refused
 
 
-def test_nothing_is_said_of_namespaces_that_may_not_be_listed(cluster: Cluster, namespace: str) -> None:
+def test_workload_in_unlisted_namespace_is_not_evaluated(cluster: Cluster, namespace: str) -> None:
     label(cluster, namespace, {f"{PREFIX}warn": "baseline"})
     cluster.apply([deployment(PODS[1], namespace)])
     blind = cluster.user("blind-to-namespaces", [{"apiGroups": ["apps"], "resources": ["*"], "verbs": ["list"]}])
     access = Kubeconfig((str(blind),)).access()
-    found = {item.verdicts[UNENFORCED] for item in results(access, namespace, UNENFORCED)}
-    assert [(verdict.status, verdict.reason and verdict.reason.cause) for verdict in found] == [
+    verdicts = {result.verdicts[UNENFORCED] for result in evaluate_cluster(access, namespace, UNENFORCED)}
+    assert [(verdict.status, verdict.reason and verdict.reason.cause) for verdict in verdicts] == [
         (Status.NOT_EVALUATED, Cause.NEEDS_ACCESS)
     ]
 
 
 @pytest.mark.parametrize(
-    ("labels", "name", "said"),
+    ("labels", "name", "expected"),
     [
         ({"warn": "baseline"}, "privileged", "warns at the level baseline"),
         ({"audit": "restricted", "warn": "restricted"}, "root", "audits and warns at the level restricted"),
@@ -185,72 +187,72 @@ def test_nothing_is_said_of_namespaces_that_may_not_be_listed(cluster: Cluster, 
         ({"audit": "restricted", "warn": "baseline", "enforce": "baseline"}, "root", "audits at the level restricted"),
     ],
 )
-def test_a_finding_says_which_mode_tells_of_it(labels: dict[str, str], name: str, said: str) -> None:
+def test_message_names_the_mode(labels: dict[str, str], name: str, expected: str) -> None:
     metadata = {"name": "shop", "labels": {f"{PREFIX}{key}": value for key, value in labels.items()}}
-    [item] = [item for item in PODS if item["metadata"]["name"] == name]
+    [workload] = [pod for pod in PODS if pod["metadata"]["name"] == name]
     objects = [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata},
-        {**item, "metadata": {"name": name, "namespace": "shop"}},
+        {**workload, "metadata": {"name": name, "namespace": "shop"}},
     ]
     selection = select(named=[builtin().controls[UNENFORCED]])
     results = evaluate(map(Resource, objects), selection, RegoPolicySet, kubernetes_minor=34)
-    found = [evidence for result in results for verdict in result.verdicts.values() for evidence in verdict.evidence]
-    told = {evidence.message.rpartition(": namespace shop ")[2] for evidence in found if evidence.exists}
-    assert told == ({said} if said else set())
+    evidences = [each for result in results for verdict in result.verdicts.values() for each in verdict.evidence]
+    modes = {evidence.message.rpartition(": namespace shop ")[2] for evidence in evidences if evidence.exists}
+    assert modes == ({expected} if expected else set())
 
 
 def test_each_level_evaluates_the_rules_of_its_standard() -> None:
     source = (ROOT / "lib" / "podsecurity.rego").read_text(encoding="utf-8")
     for level in ("baseline", "restricted"):
-        wanted = {item.package for item in builtin().members(builtin().frameworks[f"pss-{level}"])}
-        found = re.findall(
+        packages = {control.package for control in builtin().members(builtin().frameworks[f"pss-{level}"])}
+        imported = re.findall(
             rf"^{level} contains found if (?:{{.*?)?some found in (\w+)\.violation", source, re.MULTILINE | re.DOTALL
         )
-        assert {f"kubekeep.controls.{name}" for name in found} == wanted
+        assert {f"kubekeep.controls.{name}" for name in imported} == packages
 
 
 def names() -> set[str]:
-    return {item["metadata"]["name"] for item in PODS}
+    return {pod["metadata"]["name"] for pod in PODS}
 
 
-def deployment(item: dict[str, Any], namespace: str) -> dict[str, Any]:
-    """A Deployment of that pod's name, which makes such pods."""
+def deployment(pod: dict[str, Any], namespace: str) -> dict[str, Any]:
+    """Return a Deployment with the name and spec of the pod."""
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": item["metadata"]["name"], "namespace": namespace},
+        "metadata": {"name": pod["metadata"]["name"], "namespace": namespace},
         "spec": {
             "selector": {"matchLabels": {"a": "b"}},
-            "template": {"metadata": {"labels": {"a": "b"}}, "spec": item["spec"]},
+            "template": {"metadata": {"labels": {"a": "b"}}, "spec": pod["spec"]},
         },
     }
 
 
 def label(cluster: Cluster, namespace: str, labels: dict[str, str]) -> None:
-    """Give a namespace these labels, and take from it those that it was given before."""
+    """Replace the labels of a namespace."""
     cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}])
 
 
 def statuses(cluster: Cluster, namespace: str, slug: str = ENFORCED) -> dict[str, Status]:
-    """What a control of ours says of what runs in a namespace."""
+    """Return the status of a control for each workload of a namespace, by name."""
     access = Kubeconfig((str(cluster.kubeconfig),)).access("admin")
-    return {item.resource.name: item.verdicts[slug].status for item in results(access, namespace, slug)}
+    return {result.resource.name: result.verdicts[slug].status for result in evaluate_cluster(access, namespace, slug)}
 
 
-def results(access: ClusterAccess, namespace: str, slug: str) -> list[ResourceResult]:
-    """The results of a control in a namespace, as far as somebody's access to the cluster goes."""
+def evaluate_cluster(access: ClusterAccess, namespace: str, slug: str) -> list[ResourceResult]:
+    """Return the results of a control for the resources of a namespace that `access` may list."""
     request = ScanRequest(
         ScanInput(paths=(), cluster=ClusterRequest(access=access)),
         rules=RuleOptions(controls=(slug,)),
         evaluation=EvaluationOptions(choice=ResourceSelection(include_namespaces=(namespace,))),
     )
-    return [item for item in scan(request).results if slug in item.verdicts]
+    return [result for result in scan(request).results if slug in result.verdicts]
 
 
 def is_refused(cluster: Cluster, namespace: str, name: str) -> bool:
-    """Whether the API server would refuse the pod if it were made again."""
-    (one,) = [item for item in PODS if item["metadata"]["name"] == name]
-    again = {**one, "metadata": {"name": f"{name}-again", "namespace": namespace}}
+    """Return True if the API server rejects a copy of the pod, in a dry run."""
+    (original,) = [pod for pod in PODS if pod["metadata"]["name"] == name]
+    again = {**original, "metadata": {"name": f"{name}-again", "namespace": namespace}}
     try:
         cluster.admin("POST", f"/api/v1/namespaces/{namespace}/pods?dryRun=All", again)
     except Refused as refused:
@@ -260,17 +262,17 @@ def is_refused(cluster: Cluster, namespace: str, name: str) -> bool:
     return False
 
 
-def is_warned_of(cluster: Cluster, namespace: str, item: dict[str, Any]) -> bool:
-    """Whether the API server would warn of the Deployment if it were made again."""
-    again = {**item, "metadata": {"name": f"{item['metadata']['name']}-again", "namespace": namespace}}
+def is_warned_of(cluster: Cluster, namespace: str, original: dict[str, Any]) -> bool:
+    """Return True if the API server warns about a copy of the Deployment, in a dry run."""
+    again = {**original, "metadata": {"name": f"{original['metadata']['name']}-again", "namespace": namespace}}
     path = f"/apis/apps/v1/namespaces/{namespace}/deployments?dryRun=All"
     return any("would violate PodSecurity" in text for text in cluster.admin.warnings("POST", path, again))
 
 
-def warned(cluster: Cluster, namespace: str, labels: dict[str, str]) -> dict[str, int]:
-    """The pods that the API server warns of when these labels are tried: the first with some reasons, and how many."""
+def try_labels(cluster: Cluster, namespace: str, labels: dict[str, str]) -> dict[str, int]:
+    """Return the warnings for labels in a dry run: the first pod for each set of reasons, and the number of pods."""
     path = f"/api/v1/namespaces/{namespace}?dryRun=All"
-    asked = {"metadata": {"labels": labels}}
-    warnings = cluster.admin.warnings("PATCH", path, asked, sent="application/merge-patch+json")
-    found = [re.match(r"([\w-]+)(?: \(and (\d+) other pods?\))?: ", warning) for warning in warnings]
-    return {match[1]: 1 + int(match[2] or 0) for match in found if match}
+    patch = {"metadata": {"labels": labels}}
+    warnings = cluster.admin.warnings("PATCH", path, patch, sent="application/merge-patch+json")
+    matches = [re.match(r"([\w-]+)(?: \(and (\d+) other pods?\))?: ", warning) for warning in warnings]
+    return {match[1]: 1 + int(match[2] or 0) for match in matches if match}

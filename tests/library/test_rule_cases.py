@@ -1,6 +1,6 @@
-"""Every control against the public rule cases of Kubescape's library: the same verdicts, and the same places.
+"""Verdicts and paths of every control on the public rule cases of Kubescape's library, compared with Kubescape's.
 
-Reads the facts beside the checkout and skips without them. Where we differ on purpose, DIFFERENT says why.
+Skipped without the facts beside the checkout. DIFFERENT holds the reasons for deliberate differences.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kubekeep.model.finding import Cause, Status
 from kubekeep.model.resource import Resource
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.select import find_controls, select
-from tests.library.kubescape import FACTS, spelled
+from tests.library.kubescape import FACTS, convert_path
 
 CASES: Final = FACTS / "posture-cases.jsonl"
 DIFFERENT: Final[dict[str, str]] = {
@@ -32,26 +32,26 @@ DIFFERENT: Final[dict[str, str]] = {
             "C-0176:kubelet-streaming-connection-idle-timeout/fail-sensor-failed",
             "C-0182:kubelet-rotate-certificates/fail-sensor-failed",
         ),
-        "the file of the kubelet was not collected: nobody knows what it sets",
+        "the file of the kubelet was not collected: its settings are unknown",
     ),
 }
-"""Cases by control and id whose verdict differs, and why ours is right."""
+"""Reasons for different verdicts, by control and id of the case."""
 OTHERS: Final[dict[str, str]] = {
     "C-0142:ensure-that-the-api-server-encryption-providers-are-appropriately-configured/failed": (
-        "they name the file of the node, we the document that carries it, and the place inside"
+        "Kubescape names the file of the node; we name the document that holds it and the path inside"
     ),
     "C-0208:external-secret-storage/failed-no-good-kms": "the same",
     "C-0208:external-secret-storage/failed-no-kms": "the same",
 }
-"""Cases that agree on the verdict and name other objects, and why."""
+"""Reasons for equal verdicts with different objects, by control and id of the case."""
 ELSEWHERE: Final[dict[str, str]] = {
-    "C-0077:k8s-common-labels-usage/pod": "theirs is a placeholder; for an empty list we name a label of Kubernetes",
+    "C-0077:k8s-common-labels-usage/pod": "Kubescape reports a placeholder; for an empty list we name a label of Kubernetes",
 }
-"""Cases by control and id that agree on the verdict and differ in the paths, and why."""
+"""Reasons for equal verdicts with different paths, by control and id of the case."""
 
 
 class RuleCase(msgspec.Struct, frozen=True):
-    """A case of one of Kubescape's rules, for one control."""
+    """Case of one of Kubescape's rules, for one control."""
 
     control: str
     id: str
@@ -64,7 +64,7 @@ class RuleCase(msgspec.Struct, frozen=True):
 
 
 def cases() -> Iterator[RuleCase]:
-    """The cases, in the order of the file."""
+    """Yield the cases in the order of the file."""
     if not CASES.is_file():
         return
     known = {number for control in builtin().controls.values() for number in control.ids}
@@ -75,36 +75,33 @@ def cases() -> Iterator[RuleCase]:
                 yield RuleCase(name, case["id"], case["objects"], case["inputs"], case["failed"])
 
 
-def results_of(case: RuleCase) -> tuple[str, list[ResourceResult]]:
-    """The control's slug and our results."""
+def evaluate_case(case: RuleCase) -> tuple[str, list[ResourceResult]]:
+    """Return the slug of the control and our results."""
     (control,) = find_controls([case.control])
-    chosen = select(named=[control], params=case.inputs)
-    resources = [Resource(item) for item in case.objects]
-    return control.slug, evaluate(resources, chosen, RegoPolicySet, kubernetes_minor=37)
+    selection = select(named=[control], params=case.inputs)
+    resources = [Resource(entry) for entry in case.objects]
+    return control.slug, evaluate(resources, selection, RegoPolicySet, kubernetes_minor=37)
 
 
 @pytest.mark.skipif(not CASES.is_file(), reason=f"no facts at {FACTS}")
 @pytest.mark.parametrize("case", list(cases()), ids=str)
 def test_rule_case(case: RuleCase) -> None:
-    slug, results = results_of(case)
-    verdicts = [item.verdicts[slug] for item in results if slug in item.verdicts]
-    failed = [item for item in results if slug in item.verdicts and item.verdicts[slug].status is Status.FAILED]
+    slug, results = evaluate_case(case)
+    verdicts = [result.verdicts[slug] for result in results if slug in result.verdicts]
+    failed = [result for result in results if slug in result.verdicts and result.verdicts[slug].status is Status.FAILED]
+    failed_names = [(result.resource.kind, result.resource.name) for result in failed]
     if str(case) in DIFFERENT:
-        assert bool(failed) != bool(case.failed), "it agrees now"
+        assert bool(failed) != bool(case.failed), "the verdicts are equal now"
         return
-    assert bool(failed) == bool(case.failed), [(item.resource.kind, item.resource.name) for item in failed]
-    agree = all(
-        any((item.resource.kind, item.resource.name) in _names(finding) for item in failed)
-        for finding in case.failed
-        if finding["objects"]
-    )
-    assert agree != (str(case) in OTHERS), [(item.resource.kind, item.resource.name) for item in failed]
+    assert bool(failed) == bool(case.failed), failed_names
+    agree = all(any(name in _names(finding) for name in failed_names) for finding in case.failed if finding["objects"])
+    assert agree != (str(case) in OTHERS), failed_names
     unsure = [verdict.reason for verdict in verdicts if verdict.reason and verdict.reason.cause is not Cause.IRRELEVANT]
-    assert not unsure, "a verdict is due"
+    assert not unsure, "a resource was not evaluated"
     theirs = {path for finding in case.failed for path in _paths(finding)}
-    ours = {evidence.path for item in failed for evidence in item.verdicts[slug].evidence}
+    ours = {evidence.path for result in failed for evidence in result.verdicts[slug].evidence}
     if str(case) in ELSEWHERE:
-        assert theirs != ours, "the paths agree now"
+        assert theirs != ours, "the paths are equal now"
     elif theirs:
         assert ours == theirs
 
@@ -114,4 +111,4 @@ def _names(finding: dict[str, Any]) -> set[tuple[str, str]]:
 
 
 def _paths(finding: dict[str, Any]) -> list[str]:
-    return [spelled(path) for path in (*finding["failedPaths"], *(fix["path"] for fix in finding["fixPaths"]))]
+    return [convert_path(path) for path in (*finding["failedPaths"], *(fix["path"] for fix in finding["fixPaths"]))]

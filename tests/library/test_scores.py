@@ -1,9 +1,9 @@
-"""Scores of two public projects as Kubescape's formulas give them from Kubescape's own verdicts.
+"""Scores of two public projects, compared with Kubescape's formulas applied to Kubescape's verdicts.
 
-The formulas stand here once more, written from their description, and run on Kubescape's rows beside the checkout;
-without those the tests are skipped. Compared are the controls that say the same of the same resources, and each
-framework over those of its controls that were evaluated: one that was not has no part in our mean, where Kubescape
-counts it as 0. How many agree must not shrink.
+This module implements the formulas a second time, from their description. It is skipped without Kubescape's verdicts
+beside the checkout. The tests compare controls with equal verdicts for equal resources, and frameworks by their
+evaluated controls: our mean leaves out a control that was not evaluated, while Kubescape counts it as 0. The number of
+equal controls must not fall.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from tests.library.kubescape import FACTS
 from tests.library.test_corpora import CORPORA, VERDICTS, Key, ours, theirs
 
 AGREEING: Final = {"kubernetes-goat": 65, "microservices-demo": 38}
-"""How many controls agree on every resource, at least."""
+"""Minimum number of controls with equal verdicts for every resource."""
 Rows: TypeAlias = dict[Key, str]
 pytestmark = pytest.mark.skipif(not VERDICTS.is_dir(), reason=f"no facts at {VERDICTS}")
 
 
 @functools.cache
 def rows(corpus: str) -> dict[str, Rows]:
-    """Kubescape's verdicts by number of the control and resource."""
-    found: dict[str, Rows] = defaultdict(dict)
+    """Return Kubescape's verdicts by number of the control and resource."""
+    by_number: dict[str, Rows] = defaultdict(dict)
     for key, controls in theirs(corpus):
         for number, (status, *_) in controls.items():
-            found[number][key] = status
-    return found
+            by_number[number][key] = status
+    return by_number
 
 
 @functools.cache
@@ -45,39 +45,41 @@ def numbered() -> dict[str, Control]:
 
 
 def known(corpus: str) -> dict[Key, ResourceResult]:
-    """Our results for the objects that Kubescape found too."""
+    """Return our results for the resources that Kubescape reports too."""
     names = {key for key, _ in theirs(corpus)}
     return {key: result for key, result in ours(corpus).items() if key in names}
 
 
 @functools.cache
 def agreeing(corpus: str) -> dict[str, Rows]:
-    """The controls that say the same of the same resources, with Kubescape's verdicts."""
+    """Return the controls with equal verdicts for equal resources, with Kubescape's verdicts."""
     words = {"passed": "passed", "failed": "failed", "notEvaluated": "skipped"}
-    found = {}
+    equal = {}
     for number, verdicts in rows(corpus).items():
         slug = numbered()[number].slug
-        mine = {key: words[item.verdicts[slug].status] for key, item in known(corpus).items() if slug in item.verdicts}
+        mine = {
+            key: words[result.verdicts[slug].status] for key, result in known(corpus).items() if slug in result.verdicts
+        }
         if mine == verdicts:
-            found[number] = verdicts
-    return found
+            equal[number] = verdicts
+    return equal
 
 
 @functools.cache
 def totals(corpus: str, numbers: tuple[str, ...]) -> Totals:
-    """Our sums over the controls with these numbers."""
+    """Return our scores of the controls with these numbers."""
     chosen = [numbered()[number] for number in numbers]
     slugs = {control.slug for control in chosen}
     results = [
-        ResourceResult(item.resource, {slug: verdict for slug, verdict in item.verdicts.items() if slug in slugs})
-        for item in known(corpus).values()
+        ResourceResult(result.resource, {slug: verdict for slug, verdict in result.verdicts.items() if slug in slugs})
+        for result in known(corpus).values()
     ]
     return summarize(results, select(named=chosen))
 
 
 def facts() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((FACTS / "control-facts.json").read_text(encoding="utf-8"))
-    return found
+    decoded: dict[str, Any] = json.loads((FACTS / "control-facts.json").read_text(encoding="utf-8"))
+    return decoded
 
 
 def compliance(statuses: Rows) -> float:
@@ -86,7 +88,7 @@ def compliance(statuses: Rows) -> float:
 
 
 def weight(key: Key, corpus: str) -> float:
-    """1, or 1.1 x replicas; none of the subjects that are joined has replicas."""
+    """Return the weight of a resource: 1.1 x replicas if it has several, else 1."""
     spec = known(corpus)[key].resource.object.get("spec") or {}
     replicas = spec.get("replicas", 1)
     return float(replicas * 1.1 if replicas > 1 else 1)
@@ -96,7 +98,7 @@ def weight(key: Key, corpus: str) -> float:
 def test_controls(corpus: str) -> None:
     same = agreeing(corpus)
     assert len(same) >= AGREEING[corpus]
-    sums = {number: item for item in totals(corpus, tuple(same)).controls for number in item.control.ids}
+    sums = {number: summary for summary in totals(corpus, tuple(same)).controls for number in summary.control.ids}
     for number, statuses in same.items():
         assert sums[number].compliance == pytest.approx(compliance(statuses), abs=0.005), number
         failed = sum(weight(key, corpus) for key, status in statuses.items() if status == "failed")
@@ -107,11 +109,11 @@ def test_controls(corpus: str) -> None:
 @pytest.mark.parametrize("corpus", CORPORA)
 def test_frameworks(corpus: str) -> None:
     same = agreeing(corpus)
-    severities = {item["id"]: item["baseScore"] for item in facts()["controls"]}
+    severities = {fact["id"]: fact["baseScore"] for fact in facts()["controls"]}
     evaluated = {number for number, statuses in same.items() if set(statuses.values()) != {"skipped"}}
     compared = 0
     for name, listed in facts()["frameworks"].items():
-        members = tuple(item["id"] for item in listed if item["id"] in evaluated)
+        members = tuple(fact["id"] for fact in listed if fact["id"] in evaluated)
         if not members:
             continue
         compared += 1

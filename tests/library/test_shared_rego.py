@@ -1,7 +1,7 @@
-"""Shared Rego keeps to what the engine does right: functions name functions of other shared modules, no rules.
+"""Shared Rego avoids a limit of the engine: functions may use functions of other shared modules, but no rules.
 
-Once a rule of a shared module was named through an import, the engine takes the whole module for evaluated, and its
-functions find nothing behind its imports but functions: a rule named there would be undefined in silence.
+After a rule of a shared module was used through an import, the engine treats the whole module as evaluated. Imported
+rules that its functions use are then silently undefined.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|`[^`]*`|#[^\n]*')
 
 
 @pytest.mark.parametrize("file", MODULES, ids=lambda file: file.stem)
-def test_functions_name_only_functions_of_other_modules(file: Path) -> None:
+def test_functions_use_only_functions_of_other_modules(file: Path) -> None:
     source = TEXT.sub("", file.read_text(encoding="utf-8"))
     imported = re.findall(r"^import data\.kubekeep\.lib\.(\w+)", source, re.MULTILINE)
     rules = re.split(r"\n(?=\w)", source)
@@ -32,5 +32,5 @@ def test_functions_name_only_functions_of_other_modules(file: Path) -> None:
     assert not named
 
 
-def test_there_are_modules() -> None:
+def test_library_has_shared_modules() -> None:
     assert MODULES

@@ -1,4 +1,4 @@
-"""The attack tracks: that each step a control names is there, and that they join controls as Kubescape's do."""
+"""Attack tracks: every step that a control names exists, and the tracks of each control equal Kubescape's."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def test_controls_and_steps_exist() -> None:
             assert set(names) <= steps[track]
 
 
-def test_a_control_is_found_by_any_of_its_numbers() -> None:
-    found = [control.id for control in builtin().controls.values() if tracks().member(control)]
-    assert len(found) == len(tracks().members)
+def test_control_is_found_by_any_of_its_numbers() -> None:
+    members = [control.id for control in builtin().controls.values() if tracks().member(control)]
+    assert len(members) == len(tracks().members)
 
 
 @pytest.mark.skipif(not CONTROLS.is_file(), reason=f"no facts at {FACTS}")
-def test_controls_join_as_kubescapes_do() -> None:
+def test_tracks_equal_kubescapes() -> None:
     facts = {fact["id"]: fact for fact in json.loads(CONTROLS.read_text(encoding="utf-8"))["controls"]}
     joined = {number: fact for number, fact in facts.items() if fact.get("attackTracks")}
     assert set(joined) == set(tracks().members)
@@ -36,5 +36,5 @@ def test_controls_join_as_kubescapes_do() -> None:
         member = tracks().members[number]
         assert list(member.tags) == fact["tags"]
         assert {name: list(steps) for name, steps in member.tracks.items()} == {
-            item["attackTrack"]: item["categories"] for item in fact["attackTracks"]
+            track["attackTrack"]: track["categories"] for track in fact["attackTracks"]
         }

@@ -69,6 +69,8 @@ def files(area: str, slug: str) -> dict[str, str]:
     for name in (area, slug):
         if not _NAME.fullmatch(name):
             raise ValueError(f"{name!r} is no name for a control: lower-case words joined by -")
+    if slug[0].isdigit():
+        raise ValueError(f"{slug!r} is no name for a control: its Rego package would begin with a digit")
     folder = f"{area}/{slug}"
     return {
         f"{folder}/control.yaml": _CONTROL,

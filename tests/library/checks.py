@@ -1,0 +1,79 @@
+"""Checks for every control of a library, shared by the tests of the built-in library and of the scaffold."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+import jsonschema
+import yaml
+
+from kubekeep.library.cases import Case, objects
+from kubekeep.library.load import CONTROL_FILE, ROOT, Library
+from kubekeep.model.control import SUBJECT, WORKLOAD, Control
+from kubekeep.model.resource import Resource
+from kubekeep.usecases.control import judge, verdicts
+
+INDEXED_KINDS: Final = {
+    "account_users": WORKLOAD,
+    "enforcement": "ConfigMap",
+    "grants": SUBJECT,
+    "isolation": "NetworkPolicy",
+    "nodes": "Node",
+    "pods": WORKLOAD,
+    "selecting": "Service",
+}
+"""Kind in `relates` that a control needs if its rule reads an index of `input.cluster`."""
+
+
+def check_schema(control: Control, library: Library) -> None:
+    """Assert that `control.yaml` matches the published schema and that its texts are complete."""
+    file = library.folder(control) / CONTROL_FILE
+    schema = json.loads((ROOT / "schema" / "control.schema.json").read_text())
+    jsonschema.validate(yaml.safe_load(file.read_text(encoding="utf-8")), schema)
+    assert 0 <= control.severity <= 10
+    assert all(text.strip() for text in (control.title, control.asks, control.why, control.fix))
+    assert not control.title.endswith(".")
+
+
+def check_unique_names(library: Library) -> None:
+    """Assert that no two controls of the library share a number, a title or a slug."""
+    names = [name for control in library.controls.values() for name in (*control.ids, control.title, control.slug)]
+    assert len(names) == len(set(names))
+
+
+def check_messages(case: Case, library: Library) -> None:
+    """Assert that all evidence of a failing case has a message."""
+    failures = verdicts(case, judge(case, objects(case), library))
+    assert all(evidence.message for verdict in failures for evidence in verdict.evidence)
+
+
+def check_cases(control: Control, cases: Iterable[Case]) -> None:
+    """Assert that the rule of the control has enough cases, in `cases` of its library."""
+    own = [case for case in cases if case.control.slug == control.rule_name]
+    counts = Counter(case.expected for case in own)
+    assert len(own) >= 3, "a control needs three cases"
+    assert counts["fail"] >= 2, "a control needs two failing cases"
+    assert counts["pass"] >= 1, "a control needs a passing case"
+    failing = [Resource(document) for case in own if case.expected == "fail" for document in objects(case)]
+    kinds = {(resource.group, resource.kind) for resource in failing}
+    if WORKLOAD in control.targets or len(control.targets) > 1 or SUBJECT in control.targets:
+        assert len(kinds) >= 2, "failing cases of two kinds"
+    assert {case.expected for case in own} <= {"fail", "pass", "skip"}
+
+
+def check_consistency(control: Control, library: Library) -> None:
+    """Assert that the fields of the control match the text of its rule."""
+    rule = library.rule(control)
+    assert ("input.cluster" in rule.source) <= bool(control.relates), "a rule that reads input.cluster needs `relates`"
+    for index, kind in INDEXED_KINDS.items():
+        assert f"input.cluster.{index}" not in rule.source or kind in control.relates, f"{index} needs {kind}"
+    assert {*control.within, *control.only_for} <= {*control.relates}
+    assert {target for targets in control.only_for.values() for target in targets} <= {*control.targets}
+    for name in control.params:
+        assert f"input.params.{name}" in rule.source
+    assert bool(control.targets)
+    assert set(control.satisfies) <= set(library.frameworks)
+    assert control.slug == control.slug.lower()
