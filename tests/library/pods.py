@@ -92,7 +92,7 @@ class _Generator:
             body = {step: body}
         return {"apiVersion": version, "kind": kind, "metadata": meta, **body}
 
-    def _strays(self) -> bool:
+    def _deviates(self) -> bool:
         return self._random.random() < self._rate
 
     def _set(self, into: dict[str, Any], field: str, usual: Any, *others: Any) -> None:

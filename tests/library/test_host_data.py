@@ -1,4 +1,4 @@
-"""Host data: custom resources of the node agent (`spec`) get the same verdicts as documents (`data`), and gaps never pass."""
+"""Host data: custom resources of the node agent get the verdicts of documents, and unread fields never pass."""
 
 from __future__ import annotations
 

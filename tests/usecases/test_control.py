@@ -35,7 +35,9 @@ def test_a_new_control_passes_its_cases(tmp_path: Path) -> None:
     assert [problems(case, library) for case in cases] == [[], [], []]
 
 
-@pytest.mark.parametrize(("area", "slug"), [("..", "x"), ("x", "../x"), ("x", ""), ("x", "Upper"), ("x", "a_b"), ("x", "2fa")])
+@pytest.mark.parametrize(
+    ("area", "slug"), [("..", "x"), ("x", "../x"), ("x", ""), ("x", "Upper"), ("x", "a_b"), ("x", "2fa")]
+)
 def test_names_lead_nowhere_else(tmp_path: Path, area: str, slug: str) -> None:
     with pytest.raises(ValueError, match="is no name for a control"):
         write_control(tmp_path, area, slug)
