@@ -1,6 +1,6 @@
-"""Hold the budgets of the design: sizes, docstrings, names, and where exceptions and the environment may be met.
+"""Check of the design budgets: sizes, docstrings, names, and the use of catch-all handlers and the environment.
 
-Prints what breaks them and exits 1; never changes a file.
+Prints violations and exits 1 if there are any; changes no files.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BRANCHING = (ast.If, ast.For, ast.While, ast.ExceptHandler, ast.IfExp, ast.compr
 
 
 def main() -> int:
-    """Check the package, the native crate and the tests."""
+    """Check the package, the native crate and the tests, and return the exit code."""
     python = sorted(SOURCE.rglob("*.py"))
     problems = [problem for file in python for problem in (*_module(file), *_size(file))]
     for folder in ("rust", "tests", "scripts", "benchmarks"):

@@ -1,4 +1,4 @@
-"""Make docs/terminal.svg from a real scan in a real terminal. Needs a POSIX system; draws nothing by hand."""
+"""Create docs/terminal.svg from a real scan in a pseudo-terminal. Runs on POSIX systems only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COMMAND = ("scan", "control", "C-0057,C-0035,C-0012", "examples/online-shop")
 
 
 def screen(arguments: tuple[str, ...]) -> str:
-    """What a terminal of WIDTH columns gets from `kubekeep` with `arguments`."""
+    """Return the output of `kubekeep` with `arguments` in a terminal of WIDTH columns."""
     leader, follower = pty.openpty()
     environment = os.environ | {"COLUMNS": str(WIDTH), "LINES": "60", "TERM": "dumb", "PYTHONUNBUFFERED": "1"}
     environment.pop("NO_COLOR", None)
@@ -29,7 +29,7 @@ def screen(arguments: tuple[str, ...]) -> str:
         while True:
             try:
                 part = os.read(leader, 65_536)
-            except OSError:  # Linux' way to say that the other side has closed
+            except OSError:  # Linux raises EIO after the other side has closed
                 break
             if not part:
                 break
@@ -39,11 +39,11 @@ def screen(arguments: tuple[str, ...]) -> str:
 
 
 def main() -> None:
-    """Draw the picture."""
+    """Write the picture."""
     console = Console(width=WIDTH, record=True, file=Path(os.devnull).open("w", encoding="utf-8"), force_terminal=True)  # noqa: SIM115
     console.print(Text.from_ansi(f"$ kubekeep {' '.join(COMMAND)}\n" + re.sub(r"\r\x1b\[K", "", screen(COMMAND))))
     picture = console.export_svg(title="kubekeep", unique_id="kubekeep")
-    # No fonts from elsewhere: whoever looks at the picture should tell nobody.
+    # No web fonts: viewing the picture must not contact other servers.
     picture = re.sub(r"\s*@font-face \{.*?\}", "", picture, flags=re.DOTALL)
     (ROOT / "docs" / "terminal.svg").write_text(picture, encoding="utf-8")
 

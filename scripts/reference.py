@@ -1,6 +1,6 @@
-"""Write the reference pages that are built from the code: each control and framework, formats, command line, file.
+"""Generator of the reference pages: controls, frameworks, formats, command line, configuration file, Python API.
 
-Writes below docs/reference/ only; what it writes is never edited by hand nor committed.
+Writes below docs/reference/ only. The pages are not edited by hand and not committed.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _attributes(value: type) -> list[str]:
 
 
 def controls() -> str:
-    """All controls, in the order of their numbers."""
+    """Return the page of all controls, in the order of their numbers."""
     ordered = sorted(builtin().controls.values(), key=lambda item: item.id)
     rows = [
         f"| {item.id} | [{item.title}](controls/{item.slug}.md) | {item.level.label} | {item.answer.value} |"
@@ -82,7 +82,7 @@ def controls() -> str:
 
 
 def control(item: Control) -> str:
-    """The page of one control."""
+    """Return the page of one control."""
     head = f"{', '.join(item.ids) or 'no number'} · `{item.slug}` · {item.level.label} ({item.severity:g})"
     lines = [f"# {item.title}", "", f"{head} · {item.answer.value}"]
     for heading, text in item.chapters:
@@ -113,7 +113,7 @@ def _code(value: str) -> str:
 
 
 def frameworks() -> str:
-    """All frameworks with what it takes to answer them."""
+    """Return the page of all frameworks with the input they need."""
     parts = ["# Frameworks", "", "| framework | | controls | requirements |", "| --- | --- | --- | --- |"]
     for item in builtin().frameworks.values():
         counts = ", ".join(f"{count} {answer}" for answer, count in answers(requirements(builtin(), item)).items())
@@ -124,7 +124,7 @@ def frameworks() -> str:
 
 
 def framework(item: Framework) -> str:
-    """The page of one framework, requirement by requirement."""
+    """Return the page of one framework with its requirements."""
     found = requirements(builtin(), item)
     counts = ", ".join(f"{count} {answer}" for answer, count in answers(found).items())
     lines = [f"# {item.title}", "", f"`{item.slug}` · {counts or 'no requirements'}", "", item.description.strip()]
@@ -140,13 +140,13 @@ def framework(item: Framework) -> str:
 
 
 def formats() -> str:
-    """All report formats."""
+    """Return the page of all report formats."""
     rows = [f"| `{item.name}` | {item.extension} | {item.description} |" for item in reports.formats().values()]
     return "\n".join(["# Report formats", "", "| format | file | |", "| --- | --- | --- |", *rows, ""])
 
 
 def command_line() -> str:
-    """The help of every command."""
+    """Return the page with the help of every command."""
     parts = ["# Command line", ""]
     with click.Context(command_group, info_name="kubekeep") as root:
         for context in [root, *_commands(command_group, root)]:
@@ -155,7 +155,7 @@ def command_line() -> str:
 
 
 def configuration() -> str:
-    """The keys of the configuration file."""
+    """Return the page of the keys of the configuration file."""
     rows = [
         f"| `{key.name}` | {key.kind.words}{', or a list' if key.option.multiple else ''} | {key.option.help} |"
         for key in scan.keys.values()
@@ -165,7 +165,7 @@ def configuration() -> str:
 
 
 def kubescape() -> str:
-    """What becomes of Kubescape's flags and commands."""
+    """Return the page about the support of Kubescape's flags and commands."""
     parts = ["# Kubescape's command line", "", "What `kubekeep kubescape` makes of it."]
     for name, flags in table().items():
         rows = [f"| {_names(flag)} | {_fate(flag)} |" for flag in flags]

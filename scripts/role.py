@@ -1,6 +1,6 @@
-"""Write the ClusterRoles that let scan and watch a cluster by the whole library; `--check` fails when one is out of date.
+"""Generator of the ClusterRoles for scan and watch with the whole library; `--check` fails if one is out of date.
 
-Writes below deploy/rbac only. Asks no cluster: for what one cluster needs, see `kubekeep scan --dry-run`.
+Writes below deploy/rbac only. Contacts no cluster: `kubekeep scan --dry-run` prints the role for one cluster.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from kubekeep.usecases.rule_selection import RuleSelector
 
 FOLDER: Final = Path(__file__).parent.parent / "deploy" / "rbac"
 VERBS: Final = {"scan": ("list",), "watch": ("list", WATCH)}
-"""What each command does with what it looks at."""
+"""Verbs of each command for the resources it reads."""
 HEAD: Final = """\
 # What `kubekeep {command}` does in a cluster for all controls of the library: {deeds}, and nothing else. Of Secrets
 # it asks for the metadata alone; RBAC knows no such difference. Custom kinds with pods of which the library knows nothing
@@ -43,24 +43,24 @@ GROUPS: Final = {
     **dict.fromkeys((*GATEWAY_ROUTES, "Gateway", "ReferenceGrant"), GATEWAYS),
     **dict.fromkeys(("AdminNetworkPolicy", "BaselineAdminNetworkPolicy", "ClusterNetworkPolicy"), ADMINISTRATORS),
 }
-"""The groups of kinds that Kubernetes' own projects define, by kind."""
+"""API groups of custom kinds that Kubernetes projects define, by kind."""
 GONE: Final = frozenset({("policy", "PodSecurityPolicy")})
-"""What no version that is scanned serves any more, beside all of the group `extensions`."""
+"""Resource types that no supported version serves any more, in addition to the group `extensions`."""
 FILES: Final = frozenset({"KubeProxyConfiguration"})
-"""Kinds of configuration files, which nobody serves."""
+"""Kinds of configuration files, which no API server serves."""
 DOCUMENTS: Final = frozenset({"apiserverinfo.kubescape.cloud", "servicesscanresult.kubescape.io"})
-"""Groups of documents that somebody collects, which nobody serves either."""
+"""Groups of collected documents, which no API server serves."""
 PLURALS: Final = {
     (GATEWAYS, "Gateway"): "gateways",
     ("hostdata.kubescape.cloud", "LinuxKernelVariables"): "linuxkernelvariables",
     ("kubescape.io", "ServiceScanResult"): "servicesscanresults",
 }
-"""Where the plural is not the one that clients guess."""
+"""Plurals that differ from the usual guess of clients."""
 DEFINITIONS: Final = ("apiextensions.k8s.io", "CustomResourceDefinition")
 
 
 def kinds(command: str = "scan") -> set[tuple[str, str]]:
-    """Group and kind of everything that a command may list; no watch looks for attack paths."""
+    """Return group and kind of everything a command may list. A watch does not search attack paths."""
     options = RuleOptions(frameworks=tuple(builtin().frameworks))
     selection = RuleSelector(options, whole_cluster=True).selection
     names = wanted(selection, ResourceSelection(), everything=command == "scan").kinds | SETTINGS
@@ -68,7 +68,7 @@ def kinds(command: str = "scan") -> set[tuple[str, str]]:
 
 
 def _served(name: str) -> Iterator[tuple[str, str]]:
-    """What a name that a control uses stands for. Raises LookupError for a name that means nothing here."""
+    """Yield group and kind of a target that a control names. Raises LookupError for an unknown name."""
     group, slash, kind = name.partition("/")
     if name == WORKLOAD:
         yield from (found for found in POD_KINDS if found[0] != "extensions")
@@ -88,17 +88,17 @@ def _served(name: str) -> Iterator[tuple[str, str]]:
 
 
 def plural(kind: tuple[str, str]) -> str:
-    """What a kind is served as."""
+    """Return the plural name of a kind in the API."""
     return BUILTIN_TYPES[kind].plural if kind in BUILTIN_TYPES else PLURALS.get(kind) or guess_plural(kind[1])
 
 
 def file(command: str) -> Path:
-    """Where the role for a command is."""
+    """Return the file of the role for a command."""
     return FOLDER / f"{command}.yaml"
 
 
 def text(command: str) -> str:
-    """The role for a command."""
+    """Return the YAML of the role for a command."""
     verbs = VERBS[command]
     looked_at = kinds(command) | ({*DEFINITION_KINDS} if WATCH in verbs else set())
     permissions = [VERSIONS, *(Permission(verb, pair[0], plural(pair)) for pair in looked_at for verb in verbs)]
@@ -107,7 +107,7 @@ def text(command: str) -> str:
 
 
 def main() -> int:
-    """Write the files, or compare them."""
+    """Write the files, or compare them with `--check`, and return the exit code."""
     if "--check" in sys.argv:
         stale = [
             name for name in VERBS if not file(name).exists() or file(name).read_text(encoding="utf-8") != text(name)
