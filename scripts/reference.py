@@ -14,8 +14,8 @@ import click
 
 import kubekeep
 from kubekeep import reports
-from kubekeep.cli.kubescape import elsewhere, table
-from kubekeep.cli.kubescape.flags import Fate, Flag
+from kubekeep.cli.kubescape import list_flags, list_unsupported_commands
+from kubekeep.cli.kubescape.flags import Fate, KubescapeFlag
 from kubekeep.cli.main import kubekeep as command_group
 from kubekeep.cli.scan import command as scan
 from kubekeep.library.load import builtin
@@ -167,18 +167,18 @@ def configuration() -> str:
 def kubescape() -> str:
     """Return the page about the support of Kubescape's flags and commands."""
     parts = ["# Kubescape's command line", "", "What `kubekeep kubescape` makes of it."]
-    for name, flags in table().items():
+    for name, flags in list_flags().items():
         rows = [f"| {_names(flag)} | {_fate(flag)} |" for flag in flags]
         parts += ["", f"## {name}", "", "| flag | here |", "| --- | --- |", *rows]
-    rows = [f"| `{name}` | {why} |" for name, why in elsewhere().items()]
+    rows = [f"| `{name}` | {why} |" for name, why in list_unsupported_commands().items()]
     return "\n".join([*parts, "", "## Commands that are not here", "", "| command | |", "| --- | --- |", *rows, ""])
 
 
-def _names(flag: Flag) -> str:
+def _names(flag: KubescapeFlag) -> str:
     return f"`-{flag.short}`, `{flag}`" if flag.short else f"`{flag}`"
 
 
-def _fate(flag: Flag) -> str:
+def _fate(flag: KubescapeFlag) -> str:
     same = (
         ""
         if flag.becomes in {"", flag.name}

@@ -22,8 +22,8 @@ from kubekeep.model.workload import POD_KINDS
 from kubekeep.posture.routes import GATEWAY_ROUTES
 from kubekeep.sources.cluster.definitions import DEFINITION_KINDS
 from kubekeep.sources.cluster.host_data import GROUP
-from kubekeep.usecases.cluster import SETTINGS, VERSIONS, WATCH, wanted
-from kubekeep.usecases.permissions import roles
+from kubekeep.usecases.cluster import SETTINGS, VERSIONS, WATCH, plan_scope
+from kubekeep.usecases.permissions import create_roles
 from kubekeep.usecases.request import RuleOptions
 from kubekeep.usecases.rule_selection import RuleSelector
 
@@ -63,7 +63,7 @@ def kinds(command: str = "scan") -> set[tuple[str, str]]:
     """Return group and kind of everything a command may list. A watch does not search attack paths."""
     options = RuleOptions(frameworks=tuple(builtin().frameworks))
     selection = RuleSelector(options, whole_cluster=True).selection
-    names = wanted(selection, ResourceSelection(), everything=command == "scan").kinds | SETTINGS
+    names = plan_scope(selection, ResourceSelection(), everything=command == "scan").kinds | SETTINGS
     return {DEFINITIONS, *(found for name in names for found in _served(name))}
 
 
@@ -103,7 +103,7 @@ def text(command: str) -> str:
     looked_at = kinds(command) | ({*DEFINITION_KINDS} if WATCH in verbs else set())
     permissions = [VERSIONS, *(Permission(verb, pair[0], plural(pair)) for pair in looked_at for verb in verbs)]
     head = HEAD.format(command=command, deeds=" and ".join(verbs))
-    return head + yaml.safe_dump_all(roles(permissions, f"kubekeep-{command}"), sort_keys=False)
+    return head + yaml.safe_dump_all(create_roles(permissions, f"kubekeep-{command}"), sort_keys=False)
 
 
 def main() -> int:

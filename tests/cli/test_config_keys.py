@@ -14,7 +14,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kubekeep.cli.config_keys import NAMED_ONLY, Kind, schema
+from kubekeep.cli.config_keys import NAMED_ONLY, KeyType, create_schema
 from kubekeep.cli.configured import FileError, is_from_file
 from kubekeep.cli.scan import command as scan
 from kubekeep.model.severity import Severity
@@ -66,12 +66,12 @@ def example(name: str) -> Any:
     if name == "label-selector":
         return "app=web,env in (a, b),!old"
     values = {
-        Kind.BOOLEAN: True,
-        Kind.INTEGER: 1,
-        Kind.NUMBER: 50.5,
-        Kind.KEY_AND_FILE: "a=there.yaml",
-        Kind.LIMITS: "nsa=80,overall=70.5",
-        Kind.COUNTS: "high=0,total=5",
+        KeyType.BOOLEAN: True,
+        KeyType.INTEGER: 1,
+        KeyType.NUMBER: 50.5,
+        KeyType.KEY_AND_FILE: "a=there.yaml",
+        KeyType.LIMITS: "nsa=80,overall=70.5",
+        KeyType.COUNTS: "high=0,total=5",
     }
     return values.get(key.kind, "1.30")
 
@@ -86,7 +86,7 @@ def test_every_option_has_a_key() -> None:
 def test_a_key_means_what_the_option_means(name: str) -> None:
     key, value = KEYS[name], example(name)
     parameter = key.option.name or ""
-    flags = ["--no-config", f"--{name}"] if key.kind is Kind.BOOLEAN else ["--no-config", f"--{name}", str(value)]
+    flags = ["--no-config", f"--{name}"] if key.kind is KeyType.BOOLEAN else ["--no-config", f"--{name}", str(value)]
     by_flag, by_file = parsed(*flags), configured(yaml.safe_dump({name: value}))
     assert is_from_file(by_file, parameter)
     assert by_file.params[parameter] == by_flag.params[parameter]
@@ -105,8 +105,8 @@ def test_a_list_gives_what_several_options_give(name: str) -> None:
 @pytest.mark.parametrize("name", KEYS)
 def test_a_value_of_another_type_is_refused_with_its_place(name: str) -> None:
     key = KEYS[name]
-    number = key.kind in {Kind.BOOLEAN, Kind.INTEGER, Kind.NUMBER}
-    wrong: tuple[Any, ...] = ({"a": 1}, None, "x" if number else True if key.kind is Kind.LIMITS else 1.30)
+    number = key.kind in {KeyType.BOOLEAN, KeyType.INTEGER, KeyType.NUMBER}
+    wrong: tuple[Any, ...] = ({"a": 1}, None, "x" if number else True if key.kind is KeyType.LIMITS else 1.30)
     for value in (*wrong, *([] if key.option.multiple else [[]])):
         with pytest.raises(FileError, match=rf"^kubekeep\.yaml:2:1: {name}: {key.kind.words} expected, found "):
             configured(f"# a comment\n{name}: {yaml.safe_dump(value, default_flow_style=True)}")
@@ -130,14 +130,14 @@ def test_keys_that_write_or_bring_programs_are_for_named_files(name: str) -> Non
 
 
 def test_nobody_forgot_whether_a_scanned_tree_may_set_a_key() -> None:
-    held = {name for name, key in KEYS.items() if key.kind in {Kind.PATH, Kind.KEY_AND_FILE}}
+    held = {name for name, key in KEYS.items() if key.kind in {KeyType.PATH, KeyType.KEY_AND_FILE}}
     assert set(KEYS) == NAMED_ONLY | held | HARMLESS
     assert not HARMLESS & (NAMED_ONLY | held)
 
 
 @pytest.mark.parametrize("name", [name for name, key in KEYS.items() if "FILE" in (key.option.metavar or "")])
 def test_an_option_that_names_files_is_known_as_one(name: str) -> None:
-    assert KEYS[name].kind in {Kind.PATH, Kind.KEY_AND_FILE}
+    assert KEYS[name].kind in {KeyType.PATH, KeyType.KEY_AND_FILE}
 
 
 @pytest.mark.parametrize("name", sorted({"controls-config", "exceptions", "policies", "values"}))
@@ -154,7 +154,7 @@ def test_helm_reads_no_file_outside(said: str) -> None:
         parsed()
 
 
-@pytest.mark.parametrize("name", [name for name, key in KEYS.items() if key.kind is Kind.TEXT])
+@pytest.mark.parametrize("name", [name for name, key in KEYS.items() if key.kind is KeyType.TEXT])
 def test_no_text_breaks_the_argument_of_a_program(name: str) -> None:
     with pytest.raises(
         FileError, match=rf"^kubekeep\.yaml:1:1: {name}: (no program takes text with a NUL|.* not one of)"
@@ -181,7 +181,7 @@ def test_any_file_is_taken_or_refused_with_a_place(said: dict[str, Any]) -> None
 
 
 def test_the_schema_takes_what_the_file_takes() -> None:
-    wanted = schema(KEYS)
+    wanted = create_schema(KEYS)
     jsonschema.Draft7Validator.check_schema(wanted)
     validator = jsonschema.Draft7Validator(wanted)
     for name, key in KEYS.items():
@@ -195,7 +195,7 @@ def test_the_schema_takes_what_the_file_takes() -> None:
 
 
 def test_the_schema_knows_charts() -> None:
-    validator = jsonschema.Draft7Validator(schema(KEYS))
+    validator = jsonschema.Draft7Validator(create_schema(KEYS))
     chart = {"values": ["a.yaml"], "set": {"image.tag": "v2", "hosts": [1, None]}, "set-file": {"a": "b"}}
     assert validator.is_valid({"charts": {"deploy/web": chart, "x.tgz": {"values": "b.yaml"}, "c": {}}})
     wrong: tuple[Any, ...] = ({"value": "a"}, {"values": [1]}, {"set": ["a=b"]}, {"set-file": {"a": 1}}, [])
@@ -208,6 +208,6 @@ def test_the_examples_of_the_guide(here: Path, text: str) -> None:
     for file in ("common/values.yaml", "deploy/web/Chart.yaml", "deploy/web/values-prod.yaml"):
         (here / file).parent.mkdir(parents=True, exist_ok=True)
         (here / file).touch()
-    assert not list(jsonschema.Draft7Validator(schema(KEYS)).iter_errors(yaml.safe_load(text)))
+    assert not list(jsonschema.Draft7Validator(create_schema(KEYS)).iter_errors(yaml.safe_load(text)))
     Path("kubekeep.yaml").write_text(text)
     assert parsed().params["severity"] is Severity.HIGH

@@ -21,7 +21,7 @@ from kubekeep.cli import kubescape
 from kubekeep.cli.diff import command as diff
 from kubekeep.cli.fix import command as fix
 from kubekeep.cli.kubescape import flags
-from kubekeep.cli.kubescape.flags import Fate, Flag, Takes
+from kubekeep.cli.kubescape.flags import Fate, KubescapeFlag, Takes
 from kubekeep.cli.kubescape.parse import FlagError, parse
 from kubekeep.cli.kubescape.translate import scan as translated
 from kubekeep.cli.scan import command as scan
@@ -51,11 +51,11 @@ def run(*words: str, cwd: Path = SHOP, code: int = 0) -> subprocess.CompletedPro
     return result
 
 
-SWITCH = Flag("verbose", "v", Takes.SWITCH, becomes="verbose")
-FORMAT = Flag("format", "f", becomes="format")
-VALUES = Flag("values", "", Takes.LIST, becomes="values")
-SET = Flag("set", "", Takes.ARRAY, becomes="set")
-QUIET = Flag("quiet", "q", Takes.SWITCH, becomes="quiet")
+SWITCH = KubescapeFlag("verbose", "v", Takes.SWITCH, becomes="verbose")
+FORMAT = KubescapeFlag("format", "f", becomes="format")
+VALUES = KubescapeFlag("values", "", Takes.LIST, becomes="values")
+SET = KubescapeFlag("set", "", Takes.ARRAY, becomes="set")
+QUIET = KubescapeFlag("quiet", "q", Takes.SWITCH, becomes="quiet")
 
 
 @pytest.mark.parametrize(
@@ -352,7 +352,7 @@ def test_a_scan_with_a_report_tells_the_score(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("score", "whole"), [(0.0, 0), (59.6, 60), (99.7, 99), (100.0, 100)])
 def test_only_what_is_perfect_is_100(score: float, whole: int) -> None:
-    assert kubescape.whole(score) == whole
+    assert kubescape.round_score(score) == whole
 
 
 def test_a_gate_ends_with_1() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from kubekeep.cli.shutdown import interrupts
+from kubekeep.cli.shutdown import handle_interrupts
 
 _PROGRAM = """
 import signal, sys, threading, time
@@ -21,7 +21,7 @@ def work(stopped):
     print("begun", flush=True)
 {work}
 {before}
-with endings.interrupts() as found:
+with endings.handle_interrupts() as found:
     found.run(work, printing)
 print("done", flush=True)
 """
@@ -115,7 +115,7 @@ def raising(_: threading.Event) -> None:
 
 @pytest.mark.parametrize("early", [False, True])
 def test_what_work_raises_is_raised(*, early: bool) -> None:
-    with interrupts() as endings:
+    with handle_interrupts() as endings:
         if early:
             signal.raise_signal(signal.SIGINT)
         with pytest.raises(LookupError, match="nobody there"):
@@ -125,7 +125,7 @@ def test_what_work_raises_is_raised(*, early: bool) -> None:
 def test_who_has_ended_it_before_it_begins_is_obeyed() -> None:
     seen: list[bool] = []
     work: Callable[[threading.Event], None] = lambda stopped: seen.append(stopped.wait(60))  # noqa: E731
-    with interrupts() as endings:
+    with handle_interrupts() as endings:
         signal.raise_signal(signal.SIGINT)
         endings.run(work, threading.Lock())
     assert seen == [True]

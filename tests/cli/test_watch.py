@@ -26,7 +26,7 @@ from tests.cluster.cluster import Cluster, eventually
 from tests.kube.faults import Exchange, always, front
 from tests.usecases.test_watch import deployment
 
-from kubekeep.cli.arguments import loopback
+from kubekeep.cli.arguments import parse_listen_address
 from kubekeep.cli.cluster_options import ClusterOptions
 from kubekeep.cli.watch import command
 from kubekeep.kube.access import Impersonation
@@ -210,7 +210,7 @@ def test_a_port_that_is_taken_is_a_usage_error(cluster: Cluster) -> None:
     ],
 )
 def test_without_an_address_it_is_this_machine(text: str | None, address: tuple[str, int] | None) -> None:
-    assert loopback(click.Context(command), click.Option(["--metrics"]), text) == address
+    assert parse_listen_address(click.Context(command), click.Option(["--metrics"]), text) == address
 
 
 def turned(name: str, number: int, turn: VerdictChange, message: str = "") -> VerdictChanged:

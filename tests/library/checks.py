@@ -14,7 +14,7 @@ from kubekeep.library.cases import Case, objects
 from kubekeep.library.load import CONTROL_FILE, ROOT, Library
 from kubekeep.model.control import SUBJECT, WORKLOAD, Control
 from kubekeep.model.resource import Resource
-from kubekeep.usecases.control import judge, verdicts
+from kubekeep.usecases.control import evaluate_case, list_verdicts
 
 INDEXED_KINDS: Final = {
     "account_users": WORKLOAD,
@@ -46,7 +46,7 @@ def check_unique_names(library: Library) -> None:
 
 def check_messages(case: Case, library: Library) -> None:
     """Assert that all evidence of a failing case has a message."""
-    failures = verdicts(case, judge(case, objects(case), library))
+    failures = list_verdicts(case, evaluate_case(case, objects(case), library))
     assert all(evidence.message for verdict in failures for evidence in verdict.evidence)
 
 

@@ -7,7 +7,7 @@ import pytest
 from kubekeep.library.cases import Case, cases_of
 from kubekeep.library.load import builtin
 from kubekeep.model.control import Control
-from kubekeep.usecases.control import problems
+from kubekeep.usecases.control import find_problems
 from tests.library.checks import check_cases, check_consistency, check_messages
 
 CASES = cases_of(builtin(), builtin().controls.values())
@@ -16,7 +16,7 @@ AUTOMATED = [control for control in builtin().controls.values() if not control.m
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_case(case: Case) -> None:
-    assert problems(case, builtin()) == []
+    assert find_problems(case, builtin()) == []
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.expected == "fail"], ids=str)

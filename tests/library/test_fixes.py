@@ -27,7 +27,7 @@ from kubekeep.model.resource import Resource
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.select import select
 from kubekeep.sources.inputs import read
-from kubekeep.usecases.control import judge, verdicts
+from kubekeep.usecases.control import evaluate_case, list_verdicts
 from kubekeep.usecases.fix import FixRequest, plan
 from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan
@@ -80,7 +80,7 @@ def fixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fixed]:
 
 def has_fix(case: Case, library: Library) -> bool:
     """Return True if some evidence of the case has a fix."""
-    results = verdicts(case, judge(case, objects(case), library))
+    results = list_verdicts(case, evaluate_case(case, objects(case), library))
     return any(evidence.fix is not None or evidence.delete for verdict in results for evidence in verdict.evidence)
 
 

@@ -11,7 +11,7 @@ from kubekeep.library.cases import Case, Options, cases_of, objects
 from kubekeep.library.load import builtin
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Status
-from kubekeep.usecases.control import judge, verdicts
+from kubekeep.usecases.control import evaluate_case, list_verdicts
 
 GROUP = "hostdata.kubescape.cloud"
 
@@ -33,8 +33,8 @@ def as_custom_resource(document: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_custom_resource_gets_the_verdict_of_the_document(case: Case) -> None:
-    plain = verdicts(case, judge(case, objects(case), builtin()))
-    custom = verdicts(case, judge(case, list(map(as_custom_resource, objects(case))), builtin()))
+    plain = list_verdicts(case, evaluate_case(case, objects(case), builtin()))
+    custom = list_verdicts(case, evaluate_case(case, list(map(as_custom_resource, objects(case))), builtin()))
     assert [verdict.status for verdict in custom] == [verdict.status for verdict in plain]
     assert [
         sorted(evidence.path.replace("spec.", "data.", 1) for evidence in verdict.evidence) for verdict in custom
@@ -69,7 +69,7 @@ UNCOLLECTED = {key: value for key, value in REFUSED.items() if key != "notRead"}
 @pytest.mark.parametrize("control", KUBELET, ids=lambda control: control.slug)
 def test_unread_configuration_file_is_not_evaluated(control: Control, document: dict[str, Any], reason: str) -> None:
     case = Case(control, Path("skip.yaml"), Options())
-    (verdict,) = verdicts(case, judge(case, [document], builtin()))
+    (verdict,) = list_verdicts(case, evaluate_case(case, [document], builtin()))
     if control.slug == "kubelet-hostname-override":
         assert verdict.status is Status.PASSED, "no file sets the name"
         return
@@ -117,7 +117,7 @@ def test_incomplete_list_does_not_pass(slug: str, *, strict: bool, is_complete: 
         "notRead": [] if is_complete else [{"field": field, "path": "/closed", "why": "permission denied"}],
     }
     case = Case(builtin().controls[slug], Path("skip.yaml"), Options())
-    (verdict,) = verdicts(case, judge(case, [document], builtin()))
+    (verdict,) = list_verdicts(case, evaluate_case(case, [document], builtin()))
     assert verdict.status is expected
     if expected is Status.NOT_EVALUATED:
         assert verdict.reason is not None
@@ -157,7 +157,9 @@ def test_unread_command_line_is_not_evaluated(control: Control, *, custom: bool)
     program, field = CONTROL_PLANE[control.area]
     document = make_incomplete_document("ControlPlaneInfo", field, PKIDir={"path": "/etc/kubernetes/pki"})
     case = Case(control, Path("skip.yaml"), Options())
-    (verdict,) = verdicts(case, judge(case, [as_custom_resource(document) if custom else document], builtin()))
+    (verdict,) = list_verdicts(
+        case, evaluate_case(case, [as_custom_resource(document) if custom else document], builtin())
+    )
     assert verdict.status is Status.NOT_EVALUATED
     assert verdict.reason is not None
     assert verdict.reason.text == f"the command line of {program} was not read: permission denied"
@@ -177,20 +179,20 @@ def test_static_pod_replaces_unread_command_line(control: Control) -> None:
     )
     document = make_incomplete_document("ControlPlaneInfo", field, PKIDir={"path": "/etc/kubernetes/pki"})
     case = Case(control, Path("skip.yaml"), Options())
-    results = judge(case, [pod, document], builtin())
+    results = evaluate_case(case, [pod, document], builtin())
     from_agent = [result for result in results if result.resource.kind == "ControlPlaneInfo"]
-    statuses = [verdict.status for verdict in verdicts(case, from_agent)]
+    statuses = [verdict.status for verdict in list_verdicts(case, from_agent)]
     assert statuses == ([Status.NOT_EVALUATED] if control.slug in BY_FILES else [])
-    results = judge(case, [other, document], builtin())
+    results = evaluate_case(case, [other, document], builtin())
     from_agent = [result for result in results if result.resource.kind == "ControlPlaneInfo"]
-    assert [verdict.status for verdict in verdicts(case, from_agent)] == [Status.NOT_EVALUATED]
+    assert [verdict.status for verdict in list_verdicts(case, from_agent)] == [Status.NOT_EVALUATED]
 
 
 @pytest.mark.parametrize("control", STARTED, ids=lambda control: control.slug)
 def test_program_without_entry_is_not_on_the_node(control: Control) -> None:
     case = Case(control, Path("skip.yaml"), Options())
     document = make_incomplete_document("ControlPlaneInfo", "etcdDataDir", PKIDir={"path": "/etc/kubernetes/pki"})
-    assert verdicts(case, judge(case, [document], builtin())) == []
+    assert list_verdicts(case, evaluate_case(case, [document], builtin())) == []
 
 
 BY_FILE = "/usr/local/bin/kube-proxy --config=/var/lib/kube-proxy/config.conf"
@@ -216,7 +218,7 @@ BY_FILE = "/usr/local/bin/kube-proxy --config=/var/lib/kube-proxy/config.conf"
 )
 def test_kube_proxy_with_unread_fields_is_not_evaluated(document: dict[str, Any], reason: str) -> None:
     case = Case(builtin().controls["kube-proxy-metrics-address"], Path("skip.yaml"), Options())
-    (verdict,) = verdicts(case, judge(case, [document], builtin()))
+    (verdict,) = list_verdicts(case, evaluate_case(case, [document], builtin()))
     assert verdict.status is Status.NOT_EVALUATED
     assert verdict.reason is not None
     assert verdict.reason.text == f"{reason}: permission denied"
@@ -226,4 +228,4 @@ def test_kube_proxy_with_unread_kubeconfig_is_evaluated_by_its_file() -> None:
     document = make_incomplete_document("KubeProxyInfo", "kubeConfigFile", cmdLine=BY_FILE)
     document["notRead"][0]["path"] = "/var/lib/kube-proxy/kubeconfig.conf"
     case = Case(builtin().controls["kube-proxy-metrics-address"], Path("skip.yaml"), Options())
-    assert verdicts(case, judge(case, [document], builtin())) == []
+    assert list_verdicts(case, evaluate_case(case, [document], builtin())) == []

@@ -10,7 +10,7 @@ import pytest
 
 from kubekeep.library.cases import cases_of, objects
 from kubekeep.library.load import ROOT, Library
-from kubekeep.usecases.control import judge, problems, verdicts, write_control
+from kubekeep.usecases.control import evaluate_case, find_problems, list_verdicts, write_control
 from tests.library.checks import check_cases, check_consistency, check_messages, check_schema, check_unique_names
 from tests.library.test_fixes import edit_case, has_fix
 
@@ -37,10 +37,12 @@ def test_new_control_passes_all_checks(tmp_path: Path, library_copy: Path, area:
     check_cases(control, cases)
     check_consistency(control, library)
     for case in cases:
-        assert problems(case, library) == []
+        assert find_problems(case, library) == []
         check_messages(case, library)
         if has_fix(case, library):
             edited = msgspec.structs.replace(case, file=tmp_path / case.file.name)
             edited.file.write_text(edit_case(case, library) or "", encoding="utf-8")
             assert not has_fix(edited, library)
-            assert verdicts(edited, judge(edited, objects(edited), library)), "the edited case still has its resource"
+            assert list_verdicts(edited, evaluate_case(edited, objects(edited), library)), (
+                "the edited case still has its resource"
+            )

@@ -13,7 +13,7 @@ from kubekeep.registry import artifacts
 from kubekeep.registry.credentials import Keychain
 from kubekeep.registry.errors import RejectedArtifactError
 from kubekeep.registry.repository import OciRepository
-from kubekeep.usecases.library import KIND, Access, pull
+from kubekeep.usecases.library import KIND, RegistryAccess, pull
 from tests.registry.service import Service
 
 NOBODY = Path("/nowhere")
@@ -85,7 +85,7 @@ def test_hostile_archive_is_not_unpacked(layer: bytes, service: Service, tmp_pat
     folder = tmp_path / "a" / "pulled"
     folder.parent.mkdir()
     with pytest.raises(RejectedArtifactError, match="oci://") as refused:
-        pull(reference, folder, Access(config=NOBODY, plain_http=True))
+        pull(reference, folder, RegistryAccess(config=NOBODY, plain_http=True))
     assert "\n" not in str(refused.value)
     assert list(tmp_path.rglob("*")) == [folder.parent]
 
@@ -99,4 +99,4 @@ def test_layer_declared_huge(service: Service, tmp_path: Path) -> None:
         manifest = service.blob(digest).read_bytes().replace(b'"size":5', b'"size":999999999999')
         repository.put_manifest("1.0", manifest)
     with pytest.raises(RejectedArtifactError, match="999,999,999,999 bytes"):
-        pull(reference, tmp_path / "pulled", Access(config=NOBODY, plain_http=True))
+        pull(reference, tmp_path / "pulled", RegistryAccess(config=NOBODY, plain_http=True))

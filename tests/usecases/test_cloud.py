@@ -21,7 +21,7 @@ from kubekeep.model.cloud import GROUPS, CloudCluster, CloudRequest
 from kubekeep.model.cluster import ClusterFacts, CoverageGap
 from kubekeep.model.control import Provider
 from kubekeep.model.finding import Cause, Status
-from kubekeep.usecases.cloud import described
+from kubekeep.usecases.cloud import describe_cluster
 from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan
 from tests.cluster.access import Person, write_kubeconfig
@@ -67,7 +67,7 @@ def summary(assessment: Assessment, number: str) -> ControlSummary:
 @pytest.mark.usefixtures("aws")
 @pytest.mark.parametrize("cluster", [EKS, AKS, GKE], ids=lambda cluster: cluster.provider)
 def test_every_control_of_a_platform_is_answered(cluster: CloudCluster, cloud: Cloud, tmp_path: Path) -> None:
-    documents = list(described(CloudRequest(cluster=cluster, endpoints=cloud.endpoints), mapped=()))
+    documents = list(describe_cluster(CloudRequest(cluster=cluster, endpoints=cloud.endpoints), mapped=()))
     assert not [item for item in documents if isinstance(item, CoverageGap)]
     (tmp_path / "cloud.yaml").write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": documents}))
     concerned = {control.slug for control in builtin().controls.values() if about(control.targets, cluster.provider)}
@@ -113,7 +113,7 @@ def test_verdicts_follow_what_the_cloud_says(
 ) -> None:
     azure.answer_all(cloud, **(change if cluster is AKS else {}))
     google.answer_all(cloud, **(change if cluster is GKE else {}))
-    documents = list(described(CloudRequest(cluster=cluster, endpoints=cloud.endpoints)))
+    documents = list(describe_cluster(CloudRequest(cluster=cluster, endpoints=cloud.endpoints)))
     (tmp_path / "cloud.yaml").write_text(yaml.safe_dump_all(documents))
     assessment = scan(
         ScanRequest(ScanInput(paths=(str(tmp_path / "cloud.yaml"),)), rules=RuleOptions(controls=(control,)))

@@ -17,7 +17,7 @@ from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.posture.gate import incomplete
 from kubekeep.posture.select import UnknownNameError, select
 from kubekeep.reports.format import Extra
-from kubekeep.usecases.cluster import wanted
+from kubekeep.usecases.cluster import plan_scope
 from kubekeep.usecases.request import NEWEST_KUBERNETES
 from tests.cluster.cluster import Cluster
 from tests.cluster.control_plane import KUBERNETES
@@ -72,7 +72,7 @@ def test_whatever_attack_paths_depend_on_is_asked_for(monkeypatch: pytest.Monkey
     find(map(Resource, (route, objects.replicated("Deployment", "shop", "web"))), (), {})
     assert asked >= {"ReferenceGrant", "route.openshift.io/Route", "UDPRoute"}
     selection = select([], [builtin().controls["naked-pod"]])
-    assert asked <= wanted(selection, ResourceSelection(), everything=True).kinds
+    assert asked <= plan_scope(selection, ResourceSelection(), everything=True).kinds
 
 
 def test_no_value_of_a_secret_reaches_this_process(cluster: Cluster, namespace: str) -> None:

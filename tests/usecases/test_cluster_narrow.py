@@ -14,7 +14,7 @@ from kubekeep.model.control import SUBJECT
 from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.model.watch import UnmatchedName, WatchEvent, WatchStarted
 from kubekeep.posture.gate import incomplete
-from kubekeep.usecases.permissions import preflight, roles
+from kubekeep.usecases.permissions import create_roles, preflight
 from kubekeep.usecases.request import EvaluationOptions, ScanInput, ScanRequest
 from kubekeep.usecases.watch import Watch, WatchRequest
 from tests.cluster.client import Refused
@@ -210,7 +210,7 @@ def test_what_a_dry_run_prints_is_enough(shop: Cluster) -> None:
         evaluation=EvaluationOptions(choice=clusters.only(WHERE)),
     )
     shop.user("printed", [])
-    for thing in roles(preflight(request).permissions, "printed"):
+    for thing in create_roles(preflight(request).permissions, "printed"):
         shop.apply([thing])
         shop.bind("printed", "printed", namespace=thing["metadata"].get("namespace", ""))
     part = scanned(shop, "printed")

@@ -15,7 +15,7 @@ from kubekeep.model.resource_types import BUILTIN_TYPES
 from kubekeep.model.watch import WatchEvent, WatchStarted
 from kubekeep.reports.format import Extra
 from kubekeep.usecases.cluster import VERSIONS as VERSION
-from kubekeep.usecases.permissions import Preflight, preflight, roles
+from kubekeep.usecases.permissions import Preflight, create_roles, preflight
 from kubekeep.usecases.request import EvaluationOptions, RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.watch import Watch, WatchRequest
 from tests.cluster.cluster import Cluster
@@ -117,7 +117,7 @@ def test_it_is_what_a_scan_asks_for(complete: Cluster) -> None:
 
 
 def one_role(found: Preflight) -> dict[str, Any]:
-    (whole,) = roles(found.permissions)
+    (whole,) = create_roles(found.permissions)
     return whole
 
 
@@ -178,7 +178,7 @@ def test_with_namespaces_what_is_in_them_is_granted_there(complete: Cluster) -> 
     request = ScanRequest(
         ScanInput(paths=(), cluster=clusters.access(complete.kubeconfig)), evaluation=EvaluationOptions(choice=choice)
     )
-    whole, inside, central = roles(preflight(request).permissions, "narrow")
+    whole, inside, central = create_roles(preflight(request).permissions, "narrow")
     assert (whole["kind"], inside["kind"], inside["metadata"]["namespace"]) == ("ClusterRole", "Role", "default")
     assert ("", "secrets") in granted(inside)
     one = {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": ["default"], "verbs": ["get"]}

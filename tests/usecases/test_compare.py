@@ -17,7 +17,7 @@ from kubekeep.posture.gate import new_findings
 from kubekeep.privacy.encryption import decrypt, encrypt, parse_master_key, pseudonymise
 from kubekeep.reports import ReportOptions, load
 from kubekeep.reports.kubescape_v2.read import ReportError
-from kubekeep.usecases.compare import against, diff
+from kubekeep.usecases.compare import compare_with_baseline, diff
 from kubekeep.usecases.scan import scan
 from tests.requests import scan_request
 
@@ -50,7 +50,7 @@ def looked(folder: Path, controls: tuple[str, ...] = ("C-0057",), **more: Any) -
 
 
 def since(folder: Path, base: Path, **more: Any) -> Comparison:
-    comparison = against(looked(folder, **more), read_baseline_or_report(base)).baseline
+    comparison = compare_with_baseline(looked(folder, **more), read_baseline_or_report(base)).baseline
     assert comparison is not None
     return comparison
 
@@ -189,7 +189,7 @@ def test_names_that_are_hidden_in_other_ways_are_refused(files: Path, tmp_path: 
         with pytest.raises(ReportError, match=f"^{hidden[0]}: names are hidden, and in {path} they are not: "):
             diff(base, head)
     with pytest.raises(ReportError, match="and in this scan they are not"):
-        against(plain, read_baseline_or_report(hidden[0]))
+        compare_with_baseline(plain, read_baseline_or_report(hidden[0]))
 
 
 def test_what_tells_a_key_from_others_is_no_pseudonym(files: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kubekeep.library.load import ROOT, LibraryError
-from kubekeep.usecases.control import cases_below, problems, write_control
+from kubekeep.usecases.control import find_problems, load_cases, write_control
 
 POD = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\nspec:\n  containers: []\n"
 OWNED = POD.replace("  name: a\n", "  name: a\n  labels: {owner: b}\n")
@@ -24,15 +24,15 @@ def folder(tmp_path: Path) -> Path:
 
 def found(folder: Path, name: str, text: str) -> list[str]:
     (folder / "workload" / "team-label" / "cases" / name).write_text(text)
-    library, (case,) = cases_below(folder)
-    return problems(case, library)
+    library, (case,) = load_cases(folder)
+    return find_problems(case, library)
 
 
 def test_a_new_control_passes_its_cases(tmp_path: Path) -> None:
     write_control(tmp_path, "workload", "team-label")
-    library, cases = cases_below(tmp_path)
+    library, cases = load_cases(tmp_path)
     assert [case.expected for case in cases] == ["fail", "fail", "pass"]
-    assert [problems(case, library) for case in cases] == [[], [], []]
+    assert [find_problems(case, library) for case in cases] == [[], [], []]
 
 
 @pytest.mark.parametrize(
@@ -79,8 +79,8 @@ def test_a_fix_that_does_not_mend_is_told(folder: Path) -> None:
     rule.write_text(rule.read_text().replace('"fix": "YOUR_TEAM"', '"fix": ""'))
     assert found(folder, "fail.pod.yaml", POD) == ["its fix does not mend: failed metadata.labels.owner"]
     rule.write_text(rule.read_text().replace('"metadata.labels.owner"', '"kind.owner"', 1))
-    library, (case,) = cases_below(folder)
-    (said,) = problems(case, library)
+    library, (case,) = load_cases(folder)
+    (said,) = find_problems(case, library)
     assert said.startswith("its fix does not fit the document")
 
 
@@ -100,5 +100,5 @@ def test_what_is_no_case_is_named(folder: Path, name: str, text: str) -> None:
 
 
 def test_cases_of_the_library_are_found_by_their_folder() -> None:
-    _, cases = cases_below(ROOT / "controls" / "network")
+    _, cases = load_cases(ROOT / "controls" / "network")
     assert {case.control.area for case in cases} == {"network"}

@@ -12,7 +12,7 @@ from kubekeep.library.load import builtin
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import Answer, Control
 from kubekeep.model.finding import Status
-from kubekeep.usecases.host import CollectedNode, collect, text
+from kubekeep.usecases.host import CollectedNode, collect, format_documents
 from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan
 from tests.sources.host import nodes
@@ -45,7 +45,7 @@ def collected(tmp_path_factory: pytest.TempPathFactory) -> CollectedNode:
 
 def assessed(folder: Path, collected: CollectedNode, *more: Path, snapshot: bool = False) -> Assessment:
     file = folder / "node.yaml"
-    file.write_text(text(collected, as_json=False), encoding="utf-8")
+    file.write_text(format_documents(collected, as_json=False), encoding="utf-8")
     paths = (str(file), *map(str, more))
     # No framework has this one.
     extra = ("kubelet-seccomp-default",)
@@ -164,4 +164,6 @@ def test_data_of_the_node_is_joined_with_its_object(collected: CollectedNode, tm
 
 
 def test_both_layouts_of_the_file_say_the_same(collected: CollectedNode) -> None:
-    assert yaml.safe_load(text(collected, as_json=False)) == json.loads(text(collected, as_json=True))
+    assert yaml.safe_load(format_documents(collected, as_json=False)) == json.loads(
+        format_documents(collected, as_json=True)
+    )

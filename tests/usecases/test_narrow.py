@@ -19,7 +19,7 @@ from kubekeep.posture.choice import Chooser
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.select import Selection, find_frameworks, select
 from kubekeep.sources.cluster.plan import ListTask, plan_tasks
-from kubekeep.usecases.cluster import wanted
+from kubekeep.usecases.cluster import plan_scope
 from tests.posture.living import Living
 
 ONLY = ResourceSelection(include_namespaces=("shop",))
@@ -53,7 +53,7 @@ def everything(framework: str = "allcontrols") -> Selection:
 
 
 def planned(framework: str = "allcontrols") -> list[ListTask]:
-    needed = wanted(everything(framework), ONLY, everything=False, is_inside=INSIDE.__contains__)
+    needed = plan_scope(everything(framework), ONLY, everything=False, is_namespaced=INSIDE.__contains__)
     return [*plan_tasks(needed, CATALOGUE, (), needed.namespaces)]
 
 

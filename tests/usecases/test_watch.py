@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from kubekeep.cli.watch_pages import pages
+from kubekeep.cli.watch_pages import create_pages
 from kubekeep.kube.access import ClusterAccess, ClusterRequest
 from kubekeep.kube.connection import KubeConnection
 from kubekeep.kube.discovery import discover
@@ -31,7 +31,7 @@ from kubekeep.model.watch import (
     WatchEvent,
     WatchStarted,
 )
-from kubekeep.usecases.cluster import connected
+from kubekeep.usecases.cluster import connect_cluster
 from kubekeep.usecases.request import ScanInput, ScanRequest
 from kubekeep.usecases.rule_selection import RuleSelector
 from kubekeep.usecases.scan import scan
@@ -87,7 +87,7 @@ class Live:
 
     def is_ready(self) -> bool:
         """Whether it says so at `/readyz`."""
-        return pages(self.watch, self.request)["/readyz"]().status is HTTPStatus.OK
+        return create_pages(self.watch, self.request)["/readyz"]().status is HTTPStatus.OK
 
     def losses(self) -> list[bool]:
         """Whether the cluster was followed, each time that this was told."""
@@ -373,7 +373,7 @@ def test_kinds_that_come_later_are_followed_for_the_controls_that_are_about_noth
         # Whoever cannot tell what a group has takes it for anything.
         own_cluster.delete(UNAVAILABLE)
         eventually(lambda: not discover(other).failed)
-        live = stack.enter_context(connected(request.input.cluster))
+        live = stack.enter_context(connect_cluster(request.input.cluster))
         following = live.follow(selection, choice, PACE)
 
         def followed() -> set[str]:
@@ -383,7 +383,7 @@ def test_kinds_that_come_later_are_followed_for_the_controls_that_are_about_noth
             own_cluster.apply([later])
             eventually(lambda: discover(other).find(group, kind))
             assert kind not in followed()
-            live.look(selection, choice, following, routine=True)
+            live.refresh(selection, choice, following, routine=True)
             assert kind in followed()
         finally:
             following.stop()

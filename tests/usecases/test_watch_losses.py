@@ -326,7 +326,7 @@ def test_a_token_that_is_worth_nothing_any_more(shop: Cluster, tmp_path: Path) -
         shop.delete(first)
         shop.apply([deployment("shop", privileged=True)])
         eventually(lambda: fails(live))
-        streams = live.watch.figures.lists
+        streams = live.watch.metrics.lists
         assert live.losses() == []
         shop.delete(second)
         # The API server remembers whom it has let in for some seconds.
@@ -336,5 +336,5 @@ def test_a_token_that_is_worth_nothing_any_more(shop: Cluster, tmp_path: Path) -
         eventually(lambda: is_back(live))
         shop.apply([deployment("shop", privileged=False)])
         eventually(lambda: ("privileged-container", CART) in live.turns(VerdictChange.FIXED))
-        assert live.watch.figures.lists == streams
+        assert live.watch.metrics.lists == streams
     assert not [item for item in live.told if isinstance(item, CoverageChanged)]

@@ -1,1 +1,1 @@
-"""The terminal face: parse, call one use case, show. Each command is a module, imported only when it runs."""
+"""The command line: parses, calls one use case, prints. Each command is a module, imported only to run it."""

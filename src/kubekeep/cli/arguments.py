@@ -1,4 +1,4 @@
-"""Words and options that several tasks take alike. Parses; never runs anything."""
+"""Arguments and options that several commands share. Parses only."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from kubekeep.model.severity import Severity
 Names = tuple[str, ...]
 
 WORDS: Final = {"framework": "names", "control": "names", "workload": "a kind and a name"}
-"""What may stand before the paths, and what must follow it."""
+"""First words before the paths, each with a description of the word that must follow."""
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """What the words of a command line name."""
+class ParsedWords(msgspec.Struct, frozen=True):
+    """The parsed words of a command line."""
 
     paths: Names
     frameworks: Names = ()
@@ -27,56 +27,59 @@ class Asked(msgspec.Struct, frozen=True):
     workload: str = ""
 
 
-def names(ctx: click.Context, param: click.Parameter, value: Names) -> Names:  # noqa: ARG001 - click's signature
-    """A callback: names, comma separated, of an option that may be given several times."""
-    return tuple(name.strip() for item in value for name in item.split(",") if name.strip())
+def parse_names(ctx: click.Context, param: click.Parameter, value: Names) -> Names:  # noqa: ARG001 - click's signature
+    """Click callback: return comma-separated names of a repeatable option as one tuple."""
+    return tuple(name.strip() for text in value for name in text.split(",") if name.strip())
 
 
 SEVERITIES: Final = click.Choice([level.name.lower() for level in Severity if level], case_sensitive=False)
 
 
-def severity(ctx: click.Context, param: click.Parameter, value: str | None) -> Severity | None:  # noqa: ARG001
-    """A callback: a severity by its name, one of SEVERITIES."""
+def parse_severity(ctx: click.Context, param: click.Parameter, value: str | None) -> Severity | None:  # noqa: ARG001
+    """Click callback: return the severity with this name, one of SEVERITIES."""
     return None if value is None else Severity.named(value)
 
 
-def first_path(words: Names) -> str:
-    """The first path among the words of a command line; the working folder if there is none."""
+def find_first_path(words: Names) -> str:
+    """Return the first path among the words of a command line; the working directory without one."""
     paths = words[2:] if words and words[0] in WORDS else words
     return paths[0] if paths else "."
 
 
-def asked(task: str, words: Names, frameworks: Names, *, or_cluster: bool = False) -> Asked:
-    """What the words of a command line name, behind `task`; `frameworks` are those of its option.
+def parse_words(task: str, words: Names, frameworks: Names, *, or_cluster: bool = False) -> ParsedWords:
+    """Return the parsed words of a command line; `frameworks` are those of the option, `task` is the command's name.
 
-    Without `or_cluster`, there must be a path.
+    Raises a usage error without a path, unless `or_cluster`.
     """
     controls: Names = ()
     workload = ""
     if words and words[0] in WORDS:
         if len(words) == 1 or not words[1].strip(","):
-            # An empty variable of a script names nothing; it must not become a scan for everything.
+            # An empty variable of a script must not result in a scan with all rules.
             path = "" if or_cluster else " and a path"
             raise click.UsageError(f"`{task} {words[0]}` needs {WORDS[words[0]]}{path}")
-        found = tuple(filter(None, words[1].split(",")))
+        parsed_names = tuple(filter(None, words[1].split(",")))
         if words[0] != "workload" and is_from_file(click.get_current_context(), "frameworks"):
-            # What the command line names stands in for what the configuration file names.
+            # Names on the command line replace those of the configuration file.
             frameworks = ()
         match words[0]:
             case "framework":
-                frameworks = (*frameworks, *found)
+                frameworks = (*frameworks, *parsed_names)
             case "control":
-                controls = found
+                controls = parsed_names
             case _:
                 workload = words[1]
         words = words[2:]
     if not words and not or_cluster:
         raise click.UsageError(f"name a file or a folder to {task}, or - for standard input")
-    return Asked(words, frameworks, controls, workload)
+    return ParsedWords(words, frameworks, controls, workload)
 
 
-def loopback(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, int] | None:  # noqa: ARG001
-    """Where to listen: `9090`, `:9090`, `0.0.0.0:9090` or `[::]:9090`; without an address, on this machine only."""
+def parse_listen_address(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, int] | None:  # noqa: ARG001
+    """Click callback: return the address to listen on from `9090`, `:9090`, `0.0.0.0:9090` or `[::]:9090`.
+
+    Without an address, it is the loopback address.
+    """
     if value is None:
         return None
     host, _, port = value.rpartition(":")

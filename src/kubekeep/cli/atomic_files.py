@@ -1,4 +1,4 @@
-"""Files that a command writes: whole or not at all, with click's error for what cannot be written. Knows no format."""
+"""Atomic writes of files by commands, with click errors for failures. Knows no format."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from kubekeep.sinks import file
 
 
 class UnwritableError(click.ClickException):
-    """A report could not be written: the scan has not told what it found."""
+    """A report could not be written, so that the findings are not visible."""
 
     exit_code = 3
 
 
 @contextlib.contextmanager
-def to_file(path: Path) -> Iterator[TextIO]:
-    """The text of the file at `path`. Raises UnwritableError."""
-    with _told(path), file.atomic(path) as stream:
+def open_text(path: Path) -> Iterator[TextIO]:
+    """Yield a text stream for the file at `path`. Raises UnwritableError."""
+    with _convert_errors(path), file.atomic(path) as stream:
         yield stream
 
 
 @contextlib.contextmanager
-def to_binary(path: Path) -> Iterator[IO[bytes]]:
-    """The bytes of the file at `path`. Raises UnwritableError."""
-    with _told(path), file.atomic_bytes(path) as stream:
+def open_binary(path: Path) -> Iterator[IO[bytes]]:
+    """Yield a byte stream for the file at `path`. Raises UnwritableError."""
+    with _convert_errors(path), file.atomic_bytes(path) as stream:
         yield stream
 
 
-def put(text: str, path: Path | None) -> None:
+def write_text(text: str, path: Path | None) -> None:
     """Write `text` to the file at `path`, or print it. Raises UnwritableError."""
     if path is None:
         click.echo(text, nl=False)
         return
-    with to_file(path) as stream:
+    with open_text(path) as stream:
         stream.write(text)
 
 
 @contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _convert_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

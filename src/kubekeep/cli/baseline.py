@@ -1,4 +1,4 @@
-"""`kubekeep baseline`: write down what is known, so that scans can tell what is new. Parses and writes one file."""
+"""`kubekeep baseline`: record known findings, so that scans can identify new ones. Parses and writes one file."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from kubekeep.baseline.assessment_findings import record_assessment
 from kubekeep.baseline.file import format_baseline
 from kubekeep.baseline.report_findings import record_report
 from kubekeep.cli import arguments
-from kubekeep.cli.atomic_files import to_file
+from kubekeep.cli.atomic_files import open_text
 from kubekeep.cli.configured import Configured
-from kubekeep.cli.exception_options import Accepting
-from kubekeep.cli.request_options import assessed, request_options
+from kubekeep.cli.exception_options import ExceptionSettings
+from kubekeep.cli.request_options import request_options, run_scan
 from kubekeep.cli.scan import command as scan
 from kubekeep.model.comparison import ScanRecord
 from kubekeep.model.text import visible
@@ -43,22 +43,22 @@ def command() -> None:
     """Write down what is known and accepted for now, for `kubekeep scan --baseline`."""
 
 
-@command.command(short_help="Write a baseline.", cls=Configured, target=arguments.first_path, like=scan)
+@command.command(short_help="Write a baseline.", cls=Configured, target=arguments.find_first_path, like=scan)
 @request_options("baseline create")
 @_output
-def create(request: ScanRequest, accepting: Accepting, to: Path) -> None:
+def create(request: ScanRequest, exception_settings: ExceptionSettings, to: Path) -> None:
     """Scan each PATH as `kubekeep scan` does, and write down what fails.
 
     \b
     kubekeep baseline create deploy/
     kubekeep scan deploy/ --baseline kubekeep-baseline.json --fail-on-new
     """  # noqa: D301 - click takes the character itself
-    assessment = assessed(request)
+    assessment = run_scan(request)
     for text in assessment.notes:
         click.echo(visible(text), err=True)
-    for item in assessment.unread:
-        click.echo(f"not read: {visible(str(item.location))}: {visible(item.message)}", err=True)
-    accepting.tell(assessment)
+    for unread in assessment.unread:
+        click.echo(f"not read: {visible(str(unread.location))}: {visible(unread.message)}", err=True)
+    exception_settings.report(assessment)
     if not assessment.results:
         click.echo("nothing was assessed: no baseline is written", err=True)
         sys.exit(_INCOMPLETE)
@@ -72,14 +72,14 @@ def create(request: ScanRequest, accepting: Accepting, to: Path) -> None:
 def from_report(report: Path, to: Path) -> None:
     """Write down what fails in REPORT, JSON of `kubekeep scan -f json` or of Kubescape."""
     try:
-        found = record_report(report)
+        record = record_report(report)
     except ReportError as error:
         raise click.UsageError(str(error)) from error
-    _write(found, to)
+    _write(record, to)
 
 
-def _write(found: ScanRecord, output: Path) -> None:
-    with to_file(output) as stream:
-        stream.writelines(format_baseline(found))
-    count = len(found.findings)
+def _write(record: ScanRecord, output: Path) -> None:
+    with open_text(output) as stream:
+        stream.writelines(format_baseline(record))
+    count = len(record.findings)
     click.echo(f"baseline: {visible(str(output))}, {count} finding{'' if count == 1 else 's'}", err=True)

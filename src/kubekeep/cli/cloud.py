@@ -1,6 +1,6 @@
-"""`kubekeep cloud describe`: what a cloud tells of a managed cluster, as documents to scan beside manifests.
+"""`kubekeep cloud describe`: documents about a managed cluster, to scan beside manifests.
 
-Parses and writes one file; what is asked is decided elsewhere.
+Parses and writes one file; never calls a cloud itself.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from typing import Any
 import click
 import yaml
 
-from kubekeep.cli.atomic_files import put
+from kubekeep.cli.atomic_files import write_text
 from kubekeep.cli.settings import azure_cloud
 from kubekeep.model.cloud import CloudCluster, CloudRequest, Endpoints, parse_cluster
 from kubekeep.model.cluster import CoverageGap
-from kubekeep.usecases.cloud import described
+from kubekeep.usecases.cloud import describe_cluster
 
 _INCOMPLETE = 3
 
 
 class _ClusterType(click.ParamType[CloudCluster]):
-    """The name of a cluster of a cloud."""
+    """The name of a cluster of a cloud provider."""
 
     name = "cluster"
 
@@ -54,11 +54,11 @@ def describe(cluster: CloudCluster, output: Path | None) -> None:
     """  # noqa: D301 - click takes the character itself
     documents: list[dict[str, Any]] = []
     gaps: list[CoverageGap] = []
-    for item in described(CloudRequest(cluster=cluster, endpoints=Endpoints(azure=azure_cloud()))):
-        if isinstance(item, CoverageGap):
-            gaps.append(item)
+    for document in describe_cluster(CloudRequest(cluster=cluster, endpoints=Endpoints(azure=azure_cloud()))):
+        if isinstance(document, CoverageGap):
+            gaps.append(document)
         else:
-            documents.append(item)
+            documents.append(document)
     for why in dict.fromkeys((gap.text, gap.needs) for gap in gaps):
         kinds = ", ".join(gap.kind for gap in gaps if (gap.text, gap.needs) == why)
         click.echo(f"no {kinds} of {cluster}: {why[0]}\n  {why[1]}", err=True)
@@ -76,4 +76,4 @@ def _write(documents: list[dict[str, Any]], output: Path | None) -> None:
         allow_unicode=True,
         width=120,
     )
-    put(text, output)
+    write_text(text, output)

@@ -1,4 +1,4 @@
-"""The options of `kubekeep scan` that say which cluster is scanned, and as whom. Parses; connects to nothing."""
+"""Options of `kubekeep scan` for the cluster and its user. Parses; never connects."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ _NOWHERE: Final = "name a file or a folder to {task}, or - for standard input; f
 
 
 class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What was said of a cluster on the command line."""
+    """Options for a cluster."""
 
     kubeconfig: str = ""
     context: str = ""
     impersonation: Impersonation = Impersonation()
     insecure: bool = False
     cloud: CloudRequest | None = None
-    """That the cloud of the cluster is asked too."""
+    """The request for documents of the cloud provider; None without one."""
     host_scan: bool | None = None
     host_data: tuple[str, ...] = ()
-    """Paths of documents about its nodes, of `kubekeep host collect`."""
+    """Paths of documents about nodes, written by `kubekeep host collect`."""
 
     def check_unused(self, task: str) -> None:
-        """Raise a usage error for options of a cluster where paths are scanned."""
-        said = (
+        """Raise a usage error for cluster options in a scan of paths."""
+        flags = (
             ("--kube-context", self.context),
             ("--as", self.impersonation.user),
             ("--insecure-skip-tls-verify", self.insecure),
@@ -42,7 +42,7 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
             ("--host-scan", self.host_scan),
             ("--host-data", self.host_data),
         )
-        if flag := next((flag for flag, value in said if value), ""):
+        if flag := next((flag for flag, value in flags if value), ""):
             raise click.UsageError(f"{flag} is for a cluster: `{task}` scans one when no path is named")
 
     def request(self, task: str) -> ClusterRequest:
@@ -59,7 +59,7 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
             environment=settings.environment,
             terminal=sys.stdin.isatty(),
             host_scan=self.host_scan,
-            # The current context may be another one by then.
+            # The current context may change until then.
             reload_access=lambda: self._access(settings, context)[0],
         )
 
@@ -74,36 +74,36 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def cluster_options(function: Callable[..., None]) -> Callable[..., None]:
-    """The options as click takes them, handed on as one argument, `cluster`."""
+    """Add the options; they are passed on as one argument, `cluster`."""
 
     @functools.wraps(function)
-    def gathered(**given: Any) -> None:
-        function(cluster=_said(given), **given)
+    def gathered(**values: Any) -> None:
+        function(cluster=_parse_options(values), **values)
 
     for option in _options():
         gathered = option(gathered)
     return gathered
 
 
-def _said(given: dict[str, Any]) -> ClusterOptions:
-    """Takes its arguments out of `given`."""
-    user, uid, groups = given.pop("as_user"), given.pop("as_uid"), given.pop("as_groups")
+def _parse_options(values: dict[str, Any]) -> ClusterOptions:
+    """Remove the options from `values` and return them parsed."""
+    user, uid, groups = values.pop("as_user"), values.pop("as_uid"), values.pop("as_groups")
     if (uid or groups) and not user:
         raise click.UsageError(f"{'--as-uid' if uid else '--as-group'} needs --as")
     return ClusterOptions(
-        kubeconfig=given.pop("kubeconfig") or "",
-        context=given.pop("kube_context"),
+        kubeconfig=values.pop("kubeconfig") or "",
+        context=values.pop("kube_context"),
         impersonation=Impersonation(user=user, uid=uid, groups=groups),
-        insecure=given.pop("insecure_skip_tls_verify"),
-        cloud=_cloud(asked=given.pop("cloud"), name=given.pop("cloud_cluster")),
-        host_scan=given.pop("host_scan"),
-        host_data=given.pop("host_data"),
+        insecure=values.pop("insecure_skip_tls_verify"),
+        cloud=_cloud(requested=values.pop("cloud"), name=values.pop("cloud_cluster")),
+        host_scan=values.pop("host_scan"),
+        host_data=values.pop("host_data"),
     )
 
 
-def _cloud(*, asked: bool, name: str) -> CloudRequest | None:
-    """To name a cluster of a cloud is to want it asked."""
-    if not name and not asked:
+def _cloud(*, requested: bool, name: str) -> CloudRequest | None:
+    """Return the request for cloud documents; the name of a cluster implies it."""
+    if not name and not requested:
         return None
     try:
         cluster = parse_cluster(name) if name else None

@@ -1,6 +1,6 @@
 """`kubekeep config`: explain the effective configuration of a scan, and print the schema of the file.
 
-Reads the configuration file and what it names of rules, policies and parameters; never a manifest.
+Reads the configuration file and the rules, policies and parameters in it; never a manifest.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import click
 from click.core import ParameterSource
 
 from kubekeep.cli import outputs
-from kubekeep.cli.config_keys import Key, schema
-from kubekeep.cli.configured import Loaded, is_from_file, is_from_found_file, loaded
+from kubekeep.cli.config_keys import ConfigurationKey, create_schema
+from kubekeep.cli.configured import LoadedConfiguration, get_configuration, is_from_discovered_file, is_from_file
 from kubekeep.cli.scan import command as scan
 from kubekeep.config.chart_values import CHARTS
 from kubekeep.exceptions.load import ExceptionOptions
@@ -29,10 +29,10 @@ from kubekeep.usecases.request import EvaluationOptions, RuleOptions, ScanInput,
 from kubekeep.usecases.scan import check as check_request
 
 _WIDTH: Final = 48
-"""Where the origins start, unless a value is longer."""
+"""Column of the origins, unless a value is longer."""
 _PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
 _WORDS: Final = frozenset({"true", "false", "yes", "no", "on", "off", "y", "n", "null"})
-"""Text that YAML takes for something else."""
+"""Text that YAML reads as a boolean or null."""
 
 
 @click.group(short_help="Check and explain the configuration file.")
@@ -54,79 +54,79 @@ def check(ctx: click.Context, arguments: tuple[str, ...]) -> None:
     """
     context = scan.make_context("scan", list(arguments), parent=ctx.find_root())
     with context:
-        _hold(context)
-        found = loaded(context)
-        click.echo(f"# {display_path(found.file.path)}" if found else "# no configuration file")
-        for said, origin in _rows(context, found):
-            click.echo(f"{said:{_WIDTH}}  # {origin}" if origin else f"# {said}")
+        _check_request(context)
+        configuration = get_configuration(context)
+        click.echo(f"# {display_path(configuration.file.path)}" if configuration else "# no configuration file")
+        for text, origin in _rows(context, configuration):
+            click.echo(f"{text:{_WIDTH}}  # {origin}" if origin else f"# {text}")
 
 
 @command.command("schema")
 def print_schema() -> None:
     """Print the JSON Schema of the configuration file, for editors."""
-    click.echo(json.dumps(schema(scan.keys), indent=2))
+    click.echo(json.dumps(create_schema(scan.keys), indent=2))
 
 
-def _hold(ctx: click.Context) -> None:
-    """Raise what the scan would raise before it reads a manifest."""
-    said = ctx.params
+def _check_request(ctx: click.Context) -> None:
+    """Raise the errors that the scan would raise before it reads a manifest."""
+    values = ctx.params
     try:
-        rules = gather(said["custom_rules"], (*said["use_from"], *said["artifacts"]))
-        params = read_params(said["controls_config"], rules.known) if said["controls_config"] else {}
-        found = is_from_found_file(ctx, "formats")
-        outputs.plan(said["formats"], said["output"], unnamed_files=not found)
+        rules = gather(values["custom_rules"], (*values["use_from"], *values["artifacts"]))
+        params = read_params(values["controls_config"], rules.known) if values["controls_config"] else {}
+        discovered = is_from_discovered_file(ctx, "formats")
+        outputs.plan(values["formats"], values["output"], unnamed_files=not discovered)
         check_request(
             ScanRequest(
                 ScanInput(paths=()),
                 rules=RuleOptions(
-                    frameworks=said["frameworks"],
+                    frameworks=values["frameworks"],
                     params=params,
-                    provider=said["cloud_provider"],
-                    policies=said["policies"],
+                    provider=values["cloud_provider"],
+                    policies=values["policies"],
                     extra=rules,
-                    excluded=said["exclude_controls"],
+                    excluded=values["exclude_controls"],
                 ),
                 evaluation=EvaluationOptions(
-                    kubernetes_version=said["kubernetes_version"],
-                    exceptions=ExceptionOptions(files=said["exceptions"], sets=said["exception_sets"]),
+                    kubernetes_version=values["kubernetes_version"],
+                    exceptions=ExceptionOptions(files=values["exceptions"], sets=values["exception_sets"]),
                 ),
             )
         )
     except click.BadParameter as error:
-        raise scan.placed(ctx, error) from error
+        raise scan.locate_error(ctx, error) from error
     except UnknownNameError as error:
-        excluded = any(repr(name) in str(error) for name in said["exclude_controls"])
+        excluded = any(repr(name) in str(error) for name in values["exclude_controls"])
         hint = "--exclude-controls" if excluded else "--framework"
-        raise scan.placed(ctx, click.BadParameter(str(error), ctx, param_hint=hint)) from error
+        raise scan.locate_error(ctx, click.BadParameter(str(error), ctx, param_hint=hint)) from error
     except ParamsError as error:
-        raise scan.placed(ctx, click.BadParameter(str(error), ctx, param_hint="--controls-config")) from error
+        raise scan.locate_error(ctx, click.BadParameter(str(error), ctx, param_hint="--controls-config")) from error
     except ValueError as error:
         raise click.UsageError(visible(str(error)), ctx) from error
 
 
-def _rows(ctx: click.Context, found: Loaded | None) -> Iterator[tuple[str, str]]:
-    """Each key with its value, as the file would have it, and its origin; none for what is not set."""
+def _rows(ctx: click.Context, configuration: LoadedConfiguration | None) -> Iterator[tuple[str, str]]:
+    """Yield each key with its value as in the file, and its origin; keys without a value have none."""
     for key in scan.keys.values():
-        value, origin = _effective(ctx, found, key)
+        value, origin = _effective(ctx, configuration, key)
         yield (f"{key.name}: not set", "") if value in {None, (), ""} else (f"{key.name}: {_yaml(value)}", origin)
-    if found and found.charts:
-        yield f"{CHARTS}: {visible(json_text(found.file.values[CHARTS]))}", _origin(found, CHARTS)
+    if configuration and configuration.charts:
+        yield f"{CHARTS}: {visible(json_text(configuration.file.values[CHARTS]))}", _origin(configuration, CHARTS)
 
 
-def _effective(ctx: click.Context, found: Loaded | None, key: Key) -> tuple[Any, str]:
+def _effective(ctx: click.Context, configuration: LoadedConfiguration | None, key: ConfigurationKey) -> tuple[Any, str]:
     name = key.option.name or key.name
     value = ctx.params[name]
-    if found and is_from_file(ctx, name):
-        return value, _origin(found, key.name)
+    if configuration and is_from_file(ctx, name):
+        return value, _origin(configuration, key.name)
     if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
         return value, "command line"
-    said = key.option.show_default
-    # What stands for no names is a name; what stands for no text is a sentence.
-    return (said,) if key.option.multiple and not value and isinstance(said, str) else value, "default"
+    default = key.option.show_default
+    # The default of a list is a name, that of a text is a sentence.
+    return (default,) if key.option.multiple and not value and isinstance(default, str) else value, "default"
 
 
-def _origin(found: Loaded, key: str) -> str:
-    return f"{display_path(found.file.path)}:{found.file.locate((key,)).line}"
+def _origin(configuration: LoadedConfiguration, key: str) -> str:
+    return f"{display_path(configuration.file.path)}:{configuration.file.locate((key,)).line}"
 
 
 def _yaml(value: Any) -> str:

@@ -1,6 +1,6 @@
-"""The keys of a configuration file: one for each option of a command, from click's own parameters.
+"""Keys of a configuration file: one for each option of a command, from click's parameters.
 
-Checks types and places; converts nothing that click converts.
+Checks types and paths; leaves conversions to click.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ NAMED_ONLY: Final = frozenset(
         *("cloud", "cloud-cluster"),
     }
 )
-"""Keys that write files, bring programs along, hand out credentials or turn gates off.
+"""Keys that write files, load code, use credentials or disable gates.
 
-A file that was merely found may not have them.
+They are rejected in a discovered file.
 """
 
 _CHARTS_HELP: Final = "Values for single charts, by the path of the folder or archive."
 
 
-class Kind(enum.Enum):
-    """What a value is: its name in JSON Schema, or its names, and in words."""
+class KeyType(enum.Enum):
+    """Types of values: the JSON Schema type or types, and a description."""
 
     BOOLEAN = ("boolean", "true or false")
     INTEGER = ("integer", "a whole number")
@@ -46,82 +46,84 @@ class Kind(enum.Enum):
 
     @property
     def words(self) -> str:
-        """What people call it."""
+        """Description for error messages."""
         return str(self.value[1])
 
     @property
     def types(self) -> str | list[str]:
-        """What JSON Schema calls it."""
+        """Type or types in JSON Schema."""
         return self.value[0] if isinstance(self.value[0], str) else list(self.value[0])
 
-    def takes(self, value: Any) -> bool:
-        """Whether `value`, as YAML has it, is of this kind. Text is never made of numbers: `1.30` would be 1.3."""
+    def accepts(self, value: Any) -> bool:
+        """Return True if `value` from YAML has this type. Numbers are not converted to text: `1.30` would become 1.3."""
         match self:
-            case Kind.BOOLEAN:
+            case KeyType.BOOLEAN:
                 return isinstance(value, bool)
-            case Kind.COUNTS:
+            case KeyType.COUNTS:
                 return isinstance(value, int | str) and not isinstance(value, bool)
-            case Kind.INTEGER:
+            case KeyType.INTEGER:
                 return isinstance(value, int) and not isinstance(value, bool)
-            case Kind.NUMBER:
+            case KeyType.NUMBER:
                 return isinstance(value, int | float) and not isinstance(value, bool)
-            case Kind.LIMITS:
+            case KeyType.LIMITS:
                 return isinstance(value, int | float | str) and not isinstance(value, bool)
             case _:
                 return isinstance(value, str)
 
 
-class Key(msgspec.Struct, frozen=True):
-    """A key of the file, and the option that it stands for."""
+class ConfigurationKey(msgspec.Struct, frozen=True):
+    """A key of the file and its option."""
 
     name: str
     option: click.Option
-    kind: Kind
+    kind: KeyType
 
     @property
     def schema(self) -> dict[str, Any]:
-        """Its JSON Schema."""
+        """JSON Schema of the key."""
         option = self.option
-        item: dict[str, Any] = {"type": self.kind.types}
+        type_schema: dict[str, Any] = {"type": self.kind.types}
         if isinstance(option.type, click.Choice):
-            item["enum"] = list(option.type.choices)
+            type_schema["enum"] = list(option.type.choices)
         if isinstance(option.type, click.IntRange | click.FloatRange | LimitsType):
             limits = {"minimum": option.type.min, "maximum": option.type.max}
-            item |= {name: limit for name, limit in limits.items() if limit is not None}
-        said = {"anyOf": [item, {"type": "array", "items": item}]} if option.multiple else item
-        return {"description": option.help, **said}
+            type_schema |= {name: limit for name, limit in limits.items() if limit is not None}
+        value_schema = (
+            {"anyOf": [type_schema, {"type": "array", "items": type_schema}]} if option.multiple else type_schema
+        )
+        return {"description": option.help, **value_schema}
 
 
-def keys(command: click.Command) -> dict[str, Key]:
-    """The keys of `command` by name, in the order of its help."""
-    found = {}
+def list_keys(command: click.Command) -> dict[str, ConfigurationKey]:
+    """Return the keys of `command` by name, in the order of its help."""
+    keys = {}
     for parameter in command.params:
         long = [flag for flag in parameter.opts if flag.startswith("--")]
         if isinstance(parameter, click.Option) and parameter.expose_value and long:
             name = long[0].removeprefix("--")
-            found[name] = Key(name, parameter, _kind(name, parameter))
-    return found
+            keys[name] = ConfigurationKey(name, parameter, _key_type(name, parameter))
+    return keys
 
 
-def _kind(name: str, option: click.Option) -> Kind:
+def _key_type(name: str, option: click.Option) -> KeyType:
     if option.is_flag:
-        return Kind.BOOLEAN
+        return KeyType.BOOLEAN
     if name == SET_FILE:
-        return Kind.KEY_AND_FILE
+        return KeyType.KEY_AND_FILE
     types = (
-        (click.Path | click.File, Kind.PATH),
-        (click.types.IntParamType, Kind.INTEGER),
-        (click.types.FloatParamType, Kind.NUMBER),
-        (LimitsType, Kind.COUNTS if option.type is COUNTS else Kind.LIMITS),
+        (click.Path | click.File, KeyType.PATH),
+        (click.types.IntParamType, KeyType.INTEGER),
+        (click.types.FloatParamType, KeyType.NUMBER),
+        (LimitsType, KeyType.COUNTS if option.type is COUNTS else KeyType.LIMITS),
     )
-    return next((describe_type for kinds, describe_type in types if isinstance(option.type, kinds)), Kind.TEXT)
+    return next((kind for kinds, kind in types if isinstance(option.type, kinds)), KeyType.TEXT)
 
 
-def defaults(known: Mapping[str, Key], configuration: Configuration) -> dict[str, Any]:
-    """What `configuration` says, by the names of click's parameters, as `default_map` takes it.
+def read_defaults(known: Mapping[str, ConfigurationKey], configuration: Configuration) -> dict[str, Any]:
+    """Return the values of `configuration` by click parameter, as a `default_map`.
 
-    Raises ConfigurationError for unknown keys, values of another type, keys that only a named file may have, and
-    paths that lead astray.
+    Raises ConfigurationError for unknown keys, values of another type, keys that only an explicitly named file may have,
+    and paths outside the permitted folders.
     """
     configuration.check_keys(configuration.values, (), [*known, CHARTS])
     return {
@@ -131,31 +133,31 @@ def defaults(known: Mapping[str, Key], configuration: Configuration) -> dict[str
     }
 
 
-def _value(key: Key, configuration: Configuration) -> Any:
+def _value(key: ConfigurationKey, configuration: Configuration) -> Any:
     at: Path = (key.name,)
     if key.name in NAMED_ONLY and not configuration.named:
         raise configuration.error(at, f"{key.name}: only a file given with --config may have this key")
-    said = configuration.values[key.name]
+    value = configuration.values[key.name]
     if key.option.multiple:
-        return tuple(_item(key, configuration, item, place) for item, place in list_entries(said, at))
-    return _item(key, configuration, said, at)
+        return tuple(_check_value(key, configuration, entry, location) for entry, location in list_entries(value, at))
+    return _check_value(key, configuration, value, at)
 
 
-def _item(key: Key, configuration: Configuration, said: Any, at: Path) -> Any:
-    if not key.kind.takes(said):
-        hint = ": put it in quotes" if key.kind is Kind.TEXT and isinstance(said, bool | int | float) else ""
-        raise configuration.error(at, f"{key.name}: {key.kind.words} expected, found {describe_type(said)}{hint}")
-    if isinstance(said, str) and "\0" in said:
+def _check_value(key: ConfigurationKey, configuration: Configuration, value: Any, at: Path) -> Any:
+    if not key.kind.accepts(value):
+        hint = ": put it in quotes" if key.kind is KeyType.TEXT and isinstance(value, bool | int | float) else ""
+        raise configuration.error(at, f"{key.name}: {key.kind.words} expected, found {describe_type(value)}{hint}")
+    if isinstance(value, str) and "\0" in value:
         raise configuration.error(at, f"{key.name}: no program takes text with a NUL")
-    if key.kind is Kind.PATH:
-        return configuration.resolve_path(said, at)
-    if key.kind is Kind.KEY_AND_FILE:
-        return resolve_key_and_file(configuration, said, at)
-    return said
+    if key.kind is KeyType.PATH:
+        return configuration.resolve_path(value, at)
+    if key.kind is KeyType.KEY_AND_FILE:
+        return resolve_key_and_file(configuration, value, at)
+    return value
 
 
-def schema(known: Mapping[str, Key]) -> dict[str, Any]:
-    """The JSON Schema (draft 7, which editors know) of a configuration file."""
+def create_schema(known: Mapping[str, ConfigurationKey]) -> dict[str, Any]:
+    """Return the JSON Schema (draft 7, which editors support) of a configuration file."""
     text = {"type": "string"}
     chart = {
         "type": "object",

@@ -1,7 +1,7 @@
-"""A command whose options may also stand in a configuration file, found beside what is scanned or named.
+"""Click command with options from a configuration file, which is discovered near the scanned path or named.
 
-Joins the file to click: its values are defaults that click converts and judges as it does flags, and an error about
-one of them names its place. Never decides what an option means.
+The file's values are click defaults, which click converts and checks like flags; errors include their location in the
+file. Never interprets an option.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import click
 import msgspec
 from click.core import ParameterSource
 
-from kubekeep.cli.config_keys import Key, defaults, keys
+from kubekeep.cli.config_keys import ConfigurationKey, list_keys, read_defaults
 from kubekeep.config.chart_values import list_entries, read_chart_values
 from kubekeep.config.file import NAMES, Configuration, ConfigurationError, find_configuration, read_configuration
 from kubekeep.kube.settings import home_folder
@@ -24,45 +24,45 @@ _META: Final = "kubekeep.configuration"
 
 
 class FileError(click.ClickException):
-    """The configuration file is wrong."""
+    """The configuration file is invalid."""
 
     exit_code = 2
 
 
-class Loaded(msgspec.Struct, frozen=True):
-    """The configuration file of a command line, and the values of single charts in it."""
+class LoadedConfiguration(msgspec.Struct, frozen=True):
+    """The configuration file of a command line, and its values for single charts."""
 
     file: Configuration
     charts: Mapping[str, ChartValues]
 
 
-def loaded(ctx: click.Context) -> Loaded | None:
-    """What `ctx` read, if there is a file."""
-    found: Loaded | None = ctx.meta.get(_META)
-    return found
+def get_configuration(ctx: click.Context) -> LoadedConfiguration | None:
+    """Return the configuration that `ctx` has read; None without a file."""
+    configuration: LoadedConfiguration | None = ctx.meta.get(_META)
+    return configuration
 
 
-def per_chart() -> Mapping[str, ChartValues]:
-    """Values for single charts by absolute path, for the command that is running."""
-    found = loaded(click.get_current_context())
-    return found.charts if found else {}
+def get_chart_values() -> Mapping[str, ChartValues]:
+    """Return the values for single charts by absolute path, for the running command."""
+    configuration = get_configuration(click.get_current_context())
+    return configuration.charts if configuration else {}
 
 
 def is_from_file(ctx: click.Context, parameter: str) -> bool:
-    """Whether the value of click's `parameter` came from the configuration file."""
+    """Return True if the value of click's `parameter` is from the configuration file."""
     return ctx.get_parameter_source(parameter) is ParameterSource.DEFAULT_MAP
 
 
-def is_from_found_file(ctx: click.Context, parameter: str) -> bool:
-    """Whether it came from a configuration file that nobody named, and that may write no files."""
-    found = loaded(ctx)
-    return found is not None and not found.file.named and is_from_file(ctx, parameter)
+def is_from_discovered_file(ctx: click.Context, parameter: str) -> bool:
+    """Return True if the value is from a discovered configuration file, which may not write files."""
+    configuration = get_configuration(ctx)
+    return configuration is not None and not configuration.file.named and is_from_file(ctx, parameter)
 
 
 class Configured(click.Command):
-    """A command with `--config` and `--no-config`; `target` tells the first path in the words of a command line.
+    """A command with `--config` and `--no-config`; `target` returns the first path in the words of a command line.
 
-    With `like`, the file is one for that command, and says here what this command has too.
+    With `like`, the file is for that command, and only common options apply here.
     """
 
     def __init__(
@@ -86,64 +86,66 @@ class Configured(click.Command):
         ]
 
     @property
-    def keys(self) -> dict[str, Key]:
-        """The keys that a configuration file may have for this command."""
-        return keys(self._like)
+    def keys(self) -> dict[str, ConfigurationKey]:
+        """Keys that a configuration file may have for this command."""
+        return list_keys(self._like)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the configuration file, then parse as click does, with what it says as defaults."""
+        """Read the configuration file, then parse with its values as defaults."""
         if not ctx.resilient_parsing:
-            said, _, _ = self.make_parser(ctx).parse_args(list(args))
+            options, _, _ = self.make_parser(ctx).parse_args(list(args))
             asks_help = self.get_help_option(ctx)
-            if asks_help is None or asks_help.name not in said:
-                self._load(ctx, said)
+            if asks_help is None or asks_help.name not in options:
+                self._load(ctx, options)
         try:
             return super().parse_args(ctx, args)
         except click.BadParameter as error:
-            raise self.placed(ctx, error) from error
+            raise self.locate_error(ctx, error) from error
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Say which file is used, then run."""
-        found = loaded(ctx)
-        if found:
-            click.echo(f"config: {display_path(found.file.path)}", err=True)
+        """Print the path of the file, then run the command."""
+        configuration = get_configuration(ctx)
+        if configuration:
+            click.echo(f"config: {display_path(configuration.file.path)}", err=True)
         try:
             return super().invoke(ctx)
         except click.BadParameter as error:
-            raise self.placed(ctx, error) from error
+            raise self.locate_error(ctx, error) from error
 
-    def _load(self, ctx: click.Context, said: Mapping[str, Any]) -> None:
-        named = said.get("config")
-        if said.get("no_config"):
+    def _load(self, ctx: click.Context, options: Mapping[str, Any]) -> None:
+        named = options.get("config")
+        if options.get("no_config"):
             if named is not None:
                 raise click.UsageError("--config and --no-config exclude each other", ctx)
             return
         try:
-            path = named if named is not None else find_configuration(self._target(self._words(said)), home_folder())
+            path = named if named is not None else find_configuration(self._target(self._words(options)), home_folder())
             if path is None:
                 return
             file = read_configuration(path, named=named is not None)
-            mine = {item.name for item in self.params}
-            said_here = defaults(self.keys, file)
-            ctx.default_map = {name: value for name, value in said_here.items() if name in mine}
-            ctx.meta[_META] = Loaded(file, read_chart_values(file))
+            own_names = {parameter.name for parameter in self.params}
+            values = read_defaults(self.keys, file)
+            ctx.default_map = {name: value for name, value in values.items() if name in own_names}
+            ctx.meta[_META] = LoadedConfiguration(file, read_chart_values(file))
         except ConfigurationError as error:
             raise FileError(str(error)) from error
 
-    def _words(self, said: Mapping[str, Any]) -> tuple[str, ...]:
-        """What is neither an option nor its value."""
-        found = (said.get(item.name or "") for item in self.params if isinstance(item, click.Argument))
-        # Click has a mark of its own for an argument without words.
-        return tuple(word for words in found if isinstance(words, tuple) for word in words)
+    def _words(self, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the words that are neither options nor their values."""
+        values = (
+            options.get(parameter.name or "") for parameter in self.params if isinstance(parameter, click.Argument)
+        )
+        # Click uses a sentinel for an argument without words.
+        return tuple(word for words in values if isinstance(words, tuple) for word in words)
 
-    def placed(self, ctx: click.Context, error: click.BadParameter) -> click.ClickException:
-        """`error`, with its place if the value that it is about stands in the file."""
-        found = loaded(ctx)
+    def locate_error(self, ctx: click.Context, error: click.BadParameter) -> click.ClickException:
+        """Return `error` with its location if the value is from the file."""
+        configuration = get_configuration(ctx)
         for name, key in self.keys.items():
-            same = error.param is not None and error.param.name == key.option.name
-            is_meant = same or error.param_hint in key.option.opts
-            if found and is_meant and is_from_file(ctx, key.option.name or name):
-                items = list_entries(found.file.values[name], (name,))
-                at = next((place for item, place in items if f"'{item}'" in error.message), (name,))
-                return FileError(str(found.file.error(at, f"{name}: {error.message}")))
+            is_parameter = error.param is not None and error.param.name == key.option.name
+            is_meant = is_parameter or error.param_hint in key.option.opts
+            if configuration and is_meant and is_from_file(ctx, key.option.name or name):
+                entries = list_entries(configuration.file.values[name], (name,))
+                at = next((location for entry, location in entries if f"'{entry}'" in error.message), (name,))
+                return FileError(str(configuration.file.error(at, f"{name}: {error.message}")))
         return error

@@ -1,4 +1,4 @@
-"""`kubekeep control`: start a control of one's own and run its cases. What a case proves is decided elsewhere."""
+"""`kubekeep control`: create a control and run its cases. Never evaluates a case itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 import click
 
 from kubekeep.model.text import visible
-from kubekeep.usecases.control import cases_below, problems, write_control
+from kubekeep.usecases.control import find_problems, load_cases, write_control
 
 _FAILED: Final = 1
 _NOTHING: Final = 3
@@ -51,12 +51,12 @@ def test(folder: Path) -> None:
     """Run the cases of the controls in DIR: fail.* must fail, pass.* pass, skip.* be skipped, and fixes mend."""
     failed = 0
     try:
-        library, cases = cases_below(folder)
+        library, cases = load_cases(folder)
         for case in cases:
-            found = problems(case, library)
-            failed += bool(found)
-            click.echo(f"{click.style('FAILED', fg='red') if found else 'ok    '}  {visible(str(case))}")
-            for problem in found:
+            differences = find_problems(case, library)
+            failed += bool(differences)
+            click.echo(f"{click.style('FAILED', fg='red') if differences else 'ok    '}  {visible(str(case))}")
+            for problem in differences:
                 click.echo(f"        {visible(problem)}")
     except ValueError as error:
         raise click.UsageError(str(error)) from error

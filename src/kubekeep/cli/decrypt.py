@@ -1,4 +1,4 @@
-"""`kubekeep decrypt`: a report that was written with `--encrypt`, as it would be without. Asks nobody for a key."""
+"""`kubekeep decrypt`: decrypt a report written with `--encrypt`. Never prompts for a key."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from kubekeep.cli.atomic_files import put
+from kubekeep.cli.atomic_files import write_text
 from kubekeep.cli.settings import master_keys
 from kubekeep.privacy.encryption import PrivacyError, decrypt, parse_master_key
 
 
 class RefusedError(click.ClickException):
-    """The report cannot be opened with this key."""
+    """The report cannot be decrypted with this key."""
 
     exit_code = 3
 
@@ -26,9 +26,9 @@ def command(report: Path, output: Path | None) -> None:
 
     The key is the one it was written with: KUBEKEEP_MASTER_KEY or KUBEKEEP_MASTER_KEY_HEX.
     """
-    said = master_keys()
+    keys = master_keys()
     try:
-        key = parse_master_key(said.words, said.hexadecimal)
+        key = parse_master_key(keys.words, keys.hexadecimal)
         if key is None:
             raise click.UsageError("set the key of the report: KUBEKEEP_MASTER_KEY or KUBEKEEP_MASTER_KEY_HEX")
         text = decrypt(sys.stdin.buffer.read() if str(report) == "-" else report.read_bytes(), key)
@@ -36,4 +36,4 @@ def command(report: Path, output: Path | None) -> None:
         raise RefusedError(f"{report}: {error}") from error
     except OSError as error:
         raise RefusedError(f"{report}: {error.strerror}") from error
-    put(text, output)
+    write_text(text, output)

@@ -1,4 +1,4 @@
-"""`kubekeep diff`: what is new, resolved, unchanged or not to be told between two reports. Parses, shows and gates."""
+"""`kubekeep diff`: new, resolved, unchanged and incomparable findings of two reports. Parses, prints and gates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final
 import click
 
 from kubekeep.cli import arguments
-from kubekeep.cli.atomic_files import to_file
+from kubekeep.cli.atomic_files import open_text
 from kubekeep.cli.settings import settings
 from kubekeep.model.comparison import Comparison
 from kubekeep.model.fingerprint import Granularity
@@ -23,7 +23,7 @@ from kubekeep.usecases.compare import diff
 
 _GATE_FAILED: Final = 1
 _WHOLE: Final = frozenset({"pretty", "json", "yaml"})
-"""Formats that show everything; the others show what pipelines are to act on, from --severity-threshold up."""
+"""Formats with all findings; the others contain those for pipelines, from --severity-threshold up."""
 
 
 @click.command(short_help="Tell what is new between two reports.")
@@ -34,7 +34,7 @@ _WHOLE: Final = frozenset({"pretty", "json", "yaml"})
     "--severity-threshold",
     "severity",
     type=arguments.SEVERITIES,
-    callback=arguments.severity,
+    callback=arguments.parse_severity,
     help="With --fail-on-new and in formats for pipelines: only findings of this severity or above.",
 )
 @click.option(
@@ -73,28 +73,33 @@ def command(
     except LookupError as error:
         raise click.BadParameter(str(error).strip("'\""), param_hint="--format") from error
     try:
-        found = diff(base, head, Granularity(granularity) if granularity else None)
+        comparison = diff(base, head, Granularity(granularity) if granularity else None)
     except ReportError as error:
         raise click.UsageError(str(error)) from error
-    _write(found if form.name in _WHOLE else changes.filter_severity(found, severity), form, output, verbose=verbose)
+    _write(
+        comparison if form.name in _WHOLE else changes.filter_severity(comparison, severity),
+        form,
+        output,
+        verbose=verbose,
+    )
     if fail_on_new:
-        outcome = new_findings(found, severity)
+        outcome = new_findings(comparison, severity)
         click.echo(f"gate {'passed' if outcome.passed else 'FAILED'}: {outcome.text}", err=True)
         sys.exit(0 if outcome.passed else _GATE_FAILED)
 
 
-def _write(found: Comparison, form: changes.ChangeFormat, output: Path | None, *, verbose: bool) -> None:
+def _write(comparison: Comparison, form: changes.ChangeFormat, output: Path | None, *, verbose: bool) -> None:
     if output is None:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8")
         terminal = sys.stdout.isatty()
         width = shutil.get_terminal_size((100, 24)).columns
         options = ReportOptions(colour=terminal and settings().colour, width=width, verbose=verbose)
-        form.render(found, sys.stdout, options)
+        form.render(comparison, sys.stdout, options)
         sys.stdout.flush()
         return
     device = output.exists() and not output.is_file()
     path = output if device or output.suffix == form.extension else output.with_name(output.name + form.extension)
-    with to_file(path) as stream:
-        form.render(found, stream, ReportOptions(verbose=verbose))
+    with open_text(path) as stream:
+        form.render(comparison, stream, ReportOptions(verbose=verbose))
     click.echo(f"{form.name}: {path}", err=True)

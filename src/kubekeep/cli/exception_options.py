@@ -1,4 +1,4 @@
-"""The options that say which exceptions a scan goes by, handed on as one argument. Reads no file."""
+"""Options for the exceptions of a scan, passed on as one argument. Reads no file."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ _PROBLEMS: Final = {
 }
 
 
-class Accepting(msgspec.Struct, frozen=True):
-    """Which exceptions a scan goes by, and whether each of them is to be told."""
+class ExceptionSettings(msgspec.Struct, frozen=True):
+    """The exceptions of a scan; `audit` reports each of them."""
 
     exceptions: ExceptionOptions
     audit: bool
 
-    def tell(self, assessment: Assessment) -> None:
-        """Say in a line what became of the exceptions, if there are any."""
-        if told := _told(assessment, audit=self.audit):
-            click.echo(told, err=True)
+    def report(self, assessment: Assessment) -> None:
+        """Print a line about the use of exceptions, if there are any."""
+        if text := _summarize(assessment, audit=self.audit):
+            click.echo(text, err=True)
 
 
 def exception_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Options on exceptions, handed on as one argument, `accepting`."""
+    """Add the options; they are passed on as one argument, `exception_settings`."""
 
     @functools.wraps(function)
     def gathered(
         *, exceptions: Names, exception_sets: Names, honor_inline_exceptions: bool | None, audit: bool, **others: Any
     ) -> None:
         chosen = ExceptionOptions(files=exceptions, sets=exception_sets, inline=honor_inline_exceptions)
-        function(accepting=Accepting(chosen, audit), **others)
+        function(exception_settings=ExceptionSettings(chosen, audit), **others)
 
     for option in (
         click.option(
@@ -77,18 +77,20 @@ def exception_options(function: Callable[..., None]) -> Callable[..., None]:
     return gathered
 
 
-def _told(assessment: Assessment, *, audit: bool) -> str:
-    """One line on what became of the exceptions; empty if there are none."""
+def _summarize(assessment: Assessment, *, audit: bool) -> str:
+    """Return one line about the use of exceptions; empty without exceptions."""
     if not assessment.exceptions:
         return ""
-    # That most of a ready-made set, which has no place in a file, covers nothing is as it should be.
-    told = [use for use in assessment.exceptions if use.exception.location or use.status is not ExceptionStatus.UNUSED]
-    counts = Counter(use.status for use in told)
+    # Exceptions of ready-made sets have no location; most of them are expected to be unused.
+    reported = [
+        use for use in assessment.exceptions if use.exception.location or use.status is not ExceptionStatus.UNUSED
+    ]
+    counts = Counter(use.status for use in reported)
     covered = sum(map(len, assessment.excepted().values()))
     total = len(assessment.exceptions)
     parts = [f"{total} exception{'' if total == 1 else 's'}: {covered} finding{'' if covered == 1 else 's'} accepted"]
     parts += [text.format(counts[status]) for status, text in _PROBLEMS.items() if counts[status]]
-    if doubtful := sum(1 for use in told if use.doubts):
+    if doubtful := sum(1 for use in reported if use.doubts):
         parts.append(f"{doubtful} doubtful")
     hint = "" if audit or len(parts) == 1 else "; --audit-exceptions shows them"
     return ", ".join(parts) + hint

@@ -1,6 +1,6 @@
-"""`kubekeep exceptions`: write, show and check exceptions, and see what each one covers.
+"""`kubekeep exceptions`: add, list and check exceptions, and show the findings that each one covers.
 
-Parses and shows; what an exception covers is decided elsewhere.
+Parses and prints; never matches an exception itself.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from kubekeep.model.exception import ExceptionStatus, ExceptionUse
 from kubekeep.model.label_selector import LabelSelector
 from kubekeep.model.text import utc_text, visible
 from kubekeep.posture.select import UnknownNameError
-from kubekeep.usecases.exceptions import PROBLEMS, add, held
+from kubekeep.usecases.exceptions import PROBLEMS, add, check_exceptions
 from kubekeep.usecases.request import EvaluationOptions, RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan
 
@@ -34,8 +34,8 @@ _SETS: Final = click.option(
 )
 
 
-def _something(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:  # noqa: ARG001
-    """A callback: the value of an option; one that is given and empty, and so would mean anything, is an error."""
+def _reject_empty(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:  # noqa: ARG001
+    """Click callback: reject an empty value, which would match anything."""
     if value is not None and not value.strip():
         raise click.BadParameter("it is empty; leave the option out if anything is meant")
     try:
@@ -46,10 +46,10 @@ def _something(ctx: click.Context, param: click.Parameter, value: str | None) ->
 
 
 def _names(ctx: click.Context, param: click.Parameter, value: Names) -> Names:
-    """A callback: names, comma separated, of an option that may be given several times; each value has one."""
-    for item in value:
-        _something(ctx, param, "".join(arguments.names(ctx, param, (item,))))
-    return arguments.names(ctx, param, value)
+    """Click callback: return comma-separated names of a repeatable option; reject an empty value."""
+    for text in value:
+        _reject_empty(ctx, param, "".join(arguments.parse_names(ctx, param, (text,))))
+    return arguments.parse_names(ctx, param, value)
 
 
 @click.group(short_help="Write and check exceptions.")
@@ -61,13 +61,13 @@ def command() -> None:
 @click.argument("file", type=click.Path(dir_okay=False))
 @click.option("--control", "controls", multiple=True, callback=_names, help="Controls: id, name or pattern.")
 @click.option("--framework", "frameworks", multiple=True, callback=_names, help="Only in these frameworks.")
-@click.option("--namespace", metavar="PATTERN", callback=_something, help="Only in namespaces that match.")
-@click.option("--kind", metavar="PATTERN", callback=_something, help="Only resources of kinds that match.")
-@click.option("--name", metavar="PATTERN", callback=_something, help="Only resources whose names match.")
-@click.option("--container", metavar="PATTERN", callback=_something, help="Only containers whose names match.")
-@click.option("--reason", required=True, callback=_something, help="Why it is accepted.")
+@click.option("--namespace", metavar="PATTERN", callback=_reject_empty, help="Only in namespaces that match.")
+@click.option("--kind", metavar="PATTERN", callback=_reject_empty, help="Only resources of kinds that match.")
+@click.option("--name", metavar="PATTERN", callback=_reject_empty, help="Only resources whose names match.")
+@click.option("--container", metavar="PATTERN", callback=_reject_empty, help="Only containers whose names match.")
+@click.option("--reason", required=True, callback=_reject_empty, help="Why it is accepted.")
 @click.option(
-    "--expires", metavar="DATE", callback=_something, help="The last day, 2027-01-31, or a moment in RFC 3339."
+    "--expires", metavar="DATE", callback=_reject_empty, help="The last day, 2027-01-31, or a moment in RFC 3339."
 )
 def add_entry(  # noqa: PLR0913, PLR0917 - one argument an option
     file: str,
@@ -87,8 +87,8 @@ def add_entry(  # noqa: PLR0913, PLR0917 - one argument an option
     \b
     kubekeep exceptions add exceptions.yaml --control C-0057 --namespace kube-system --reason "set up by the vendor"
     """  # noqa: D301 - click takes the character itself
-    said = {"kind": kind, "namespace": namespace, "name": name, "containerName": container}
-    attributes = {key: value for key, value in said.items() if value}
+    patterns = {"kind": kind, "namespace": namespace, "name": name, "containerName": container}
+    attributes = {key: value for key, value in patterns.items() if value}
     owner = " ".join(attributes.values()) or "all resources"
     entry: dict[str, Any] = {
         "name": f"{', '.join((*controls, *frameworks)) or 'all controls'} for {owner}",
@@ -123,12 +123,12 @@ def _policies(controls: Names, frameworks: Names) -> list[dict[str, str]]:
 @click.option("-f", "--format", "layout", type=click.Choice(["pretty", "json"]), default="pretty", show_default=True)
 def show(files: Names, sets: Names, layout: str) -> None:
     """Show the exceptions in each FILE."""
-    found = _read(files, sets)
+    exceptions = _read(files, sets)
     if layout == "json":
-        click.echo(json.dumps([_row(item) for item in found]))
+        click.echo(json.dumps([_row(exception) for exception in exceptions]))
         return
-    for item in found:
-        for line in _shown(item):
+    for exception in exceptions:
+        for line in _format_exception(exception):
             click.echo(visible(line))
 
 
@@ -141,14 +141,14 @@ def check(files: Names, sets: Names) -> None:
     Exits with 1 when there is something to mend, and with 2 when a file cannot be used.
     """
     try:
-        uses = held(_read(files, sets, refuse=False))
+        uses = check_exceptions(_read(files, sets, refuse=False))
     except ExceptionsError as error:
         click.echo(str(error))
         sys.exit(_UNREADABLE)
     problems = [use for use in uses if use.status in PROBLEMS or use.doubts]
     for use in problems:
         status = use.status if use.status in PROBLEMS else "warning"
-        click.echo(f"{_place(use)}: {status}: {visible(use.exception.name)}{_text(use)}")
+        click.echo(f"{_format_location(use)}: {status}: {visible(use.exception.name)}{_text(use)}")
     click.echo(f"{len(uses)} exception{'' if len(uses) == 1 else 's'}, {len(problems)} to mend", err=True)
     sys.exit(_PROBLEM if problems else 0)
 
@@ -156,7 +156,9 @@ def check(files: Names, sets: Names) -> None:
 @command.command()
 @click.argument("file", type=click.Path())
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("--framework", "frameworks", multiple=True, callback=arguments.names, help="As `kubekeep scan` takes it.")
+@click.option(
+    "--framework", "frameworks", multiple=True, callback=arguments.parse_names, help="As `kubekeep scan` takes it."
+)
 @click.option("--snapshot", is_flag=True, help="As `kubekeep scan` takes it.")
 def test(file: str, paths: Names, frameworks: Names, *, snapshot: bool) -> None:
     """Scan each PATH and show what every exception in FILE covers.
@@ -175,9 +177,9 @@ def test(file: str, paths: Names, frameworks: Names, *, snapshot: bool) -> None:
     except (UnknownNameError, ValueError) as error:
         raise click.UsageError(str(error)) from error
     for use in assessment.exceptions:
-        click.echo(f"{_place(use)}: {use.status}: {visible(use.exception.name)}{_text(use)}")
-        for item in use.findings:
-            click.echo(f"    {item.control}  {visible(item.label)}")
+        click.echo(f"{_format_location(use)}: {use.status}: {visible(use.exception.name)}{_text(use)}")
+        for finding in use.findings:
+            click.echo(f"    {finding.control}  {visible(finding.label)}")
     for unread in assessment.unread:
         click.echo(visible(f"{unread.location}: {unread.message}"), err=True)
     if assessment.unread:
@@ -196,7 +198,7 @@ def _read(files: Names, sets: Names, *, refuse: bool = True) -> tuple[PolicyExce
         raise
 
 
-def _place(use: ExceptionUse) -> str:
+def _format_location(use: ExceptionUse) -> str:
     return visible(str(use.exception.location)) if use.exception.location else "-"
 
 
@@ -204,15 +206,15 @@ def _text(use: ExceptionUse) -> str:
     return f": {visible(use.text)}" if use.text else ""
 
 
-def _shown(item: PolicyException) -> Iterator[str]:
-    exception = item.exception
+def _format_exception(policy_exception: PolicyException) -> Iterator[str]:
+    exception = policy_exception.exception
     until = f"  until {utc_text(exception.expires)}" if exception.expires else ""
     yield f"{exception.name}{until}"
-    row = _row(item)
+    row = _row(policy_exception)
     yield f"    controls   {', '.join(row['controls']) or 'all'}"
     for number, resource in enumerate(row["resources"] or ["all"]):
-        said = resource if isinstance(resource, str) else " ".join(f"{key}={text}" for key, text in resource.items())
-        yield f"    {'or' if number else 'resources':9}  {said or 'all'}"
+        text = resource if isinstance(resource, str) else " ".join(f"{key}={value}" for key, value in resource.items())
+        yield f"    {'or' if number else 'resources':9}  {text or 'all'}"
     for title, key in (("labels", "objectSelector"), ("in", "namespaceSelector")):
         if row[key]:
             yield f"    {title:9}  {', '.join(row[key])}"
@@ -220,26 +222,26 @@ def _shown(item: PolicyException) -> Iterator[str]:
         yield f"    reason     {exception.reason}"
 
 
-def _row(item: PolicyException) -> dict[str, Any]:
-    exception = item.exception
+def _row(policy_exception: PolicyException) -> dict[str, Any]:
+    exception = policy_exception.exception
     return {
         "name": exception.name,
-        "controls": [_called(policy.framework, policy.names) for policy in item.policies],
-        "resources": [_attributes(designator) for designator in item.designators],
-        "objectSelector": _required(item.objects),
-        "namespaceSelector": _required(item.namespaces),
+        "controls": [_format_policy(policy.framework, policy.names) for policy in policy_exception.policies],
+        "resources": [_attributes(designator) for designator in policy_exception.designators],
+        "objectSelector": _format_selector(policy_exception.objects),
+        "namespaceSelector": _format_selector(policy_exception.namespaces),
         "reason": exception.reason,
         "expires": utc_text(exception.expires) if exception.expires else None,
         "place": str(exception.location) if exception.location else None,
     }
 
 
-def _called(framework: str, names: Names) -> str:
+def _format_policy(framework: str, names: Names) -> str:
     return " ".join(filter(None, (f"{framework}:" if framework else "", *names))) or "all"
 
 
-def _required(selector: LabelSelector | None) -> list[str]:
-    """What a selector asks for, as kubectl writes it: `app in (web)`, `!app`."""
+def _format_selector(selector: LabelSelector | None) -> list[str]:
+    """Return the requirements of a selector in the syntax of kubectl: `app in (web)`, `!app`."""
     if selector is None:
         return []
     forms = {
@@ -248,7 +250,10 @@ def _required(selector: LabelSelector | None) -> list[str]:
         "In": "{key} in ({values})",
         "NotIn": "{key} notin ({values})",
     }
-    return [forms[item.operator].format(key=item.key, values=",".join(item.values)) for item in selector.requirements]
+    return [
+        forms[requirement.operator].format(key=requirement.key, values=",".join(requirement.values))
+        for requirement in selector.requirements
+    ]
 
 
 def _attributes(designator: Designator) -> dict[str, str]:

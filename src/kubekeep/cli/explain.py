@@ -1,4 +1,4 @@
-"""`kubekeep explain NAME`: everything the library says of one control or one framework, for people."""
+"""`kubekeep explain NAME`: the documentation of one control or framework, as text."""
 
 from __future__ import annotations
 
@@ -36,51 +36,61 @@ def _control(control: Control) -> list[str]:
     level = click.style(f"{control.level.label} ({control.severity:g})", fg=control.level.colour)
     lines = [click.style(control.title, bold=True), f"{numbers}{control.slug} · {level} · {control.answer.value}"]
     for heading, text in control.chapters:
-        lines += [*_heading(heading), *map(_wrapped, _items(text))]
+        lines += [*_heading(heading), *map(_wrapped, _join_lines(text))]
     if control.targets:
         lines += [*_heading("Looks at"), _wrapped(", ".join(control.targets))]
     lists = (
-        ("Parameters", [f"{name}: {item.description} {list(item.default)}" for name, item in control.params.items()]),
-        ("Asked for by", _asked_by(control)),
+        (
+            "Parameters",
+            [
+                f"{name}: {parameter.description} {list(parameter.default)}"
+                for name, parameter in control.params.items()
+            ],
+        ),
+        ("Asked for by", _list_frameworks(control)),
         ("Read more", control.references),
     )
-    for heading, items in lists:
-        if items:
-            lines += [*_heading(heading), *(f"  {item}" for item in items)]
+    for heading, entries in lists:
+        if entries:
+            lines += [*_heading(heading), *(f"  {entry}" for entry in entries)]
     return lines
 
 
-def _asked_by(control: Control) -> list[str]:
+def _list_frameworks(control: Control) -> list[str]:
     return [
-        f"{item.title} {', '.join(control.satisfies[item.slug])}".rstrip()
-        for item in builtin().frameworks.values()
-        if item.slug in control.satisfies
+        f"{framework.title} {', '.join(control.satisfies[framework.slug])}".rstrip()
+        for framework in builtin().frameworks.values()
+        if framework.slug in control.satisfies
     ]
 
 
 def _framework(framework: Framework) -> list[str]:
-    found = requirements(builtin(), framework)
-    counts = ", ".join(f"{count} {answer}" for answer, count in answers(found).items())
+    members = requirements(builtin(), framework)
+    counts = ", ".join(f"{count} {answer}" for answer, count in answers(members).items())
     lines = [click.style(framework.title, bold=True), f"{framework.slug} · {counts or 'no requirements'}"]
     lines += ["", _wrapped(framework.description.strip())]
     if framework.url:
         lines.append(f"  {framework.url}")
     titles = {section.id: section.title for section in framework.sections}
     current = ""
-    for item in found:
-        section = framework.find_section(item.id)
-        if section not in {current, item.id}:
+    for requirement in members:
+        section = framework.find_section(requirement.id)
+        if section not in {current, requirement.id}:
             lines += _heading(f"{section} {titles[section]}")
             current = section
-        lines += _requirement(item)
+        lines += _requirement(requirement)
     return lines
 
 
-def _requirement(item: Requirement) -> list[str]:
-    if item.title and item.title not in {control.title for control in item.controls}:
-        head = ["", click.style(f"{item.id} {item.title}", bold=True)]
-        return [*head, *(_line(control.id, control) for control in item.controls), *([] if item.controls else [_NONE])]
-    return [_line(item.id, control) for control in item.controls]
+def _requirement(requirement: Requirement) -> list[str]:
+    if requirement.title and requirement.title not in {control.title for control in requirement.controls}:
+        head = ["", click.style(f"{requirement.id} {requirement.title}", bold=True)]
+        return [
+            *head,
+            *(_line(control.id, control) for control in requirement.controls),
+            *([] if requirement.controls else [_NONE]),
+        ]
+    return [_line(requirement.id, control) for control in requirement.controls]
 
 
 _NONE = click.style("  not covered", dim=True)
@@ -95,8 +105,8 @@ def _heading(text: str) -> list[str]:
     return ["", click.style(text, bold=True)]
 
 
-def _items(text: str) -> list[str]:
-    """The lines of a text; one that is indented continues the line before it."""
+def _join_lines(text: str) -> list[str]:
+    """Return the lines of a text; indented lines continue the previous one."""
     return re.sub(r"\n[ \t]+", " ", text).splitlines()
 
 

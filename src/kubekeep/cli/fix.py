@@ -1,6 +1,6 @@
-"""`kubekeep fix`: mend findings in the files themselves, after showing what changes and asking.
+"""`kubekeep fix`: fix findings in the files, after showing the changes and asking for confirmation.
 
-Parses, shows and asks; which edits mend what is decided elsewhere.
+Parses, prints and prompts; never plans an edit itself.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import click
 
 from kubekeep.cli import arguments, progress
 from kubekeep.cli.arguments import Names
-from kubekeep.cli.atomic_files import UnwritableError, to_file
+from kubekeep.cli.atomic_files import UnwritableError, open_text
 from kubekeep.cli.settings import settings
 from kubekeep.fixes.edits.diff import format_patch
 from kubekeep.fixes.edits.parsed_text import ParsedText
@@ -34,33 +34,35 @@ from kubekeep.usecases.request import NEWEST_KUBERNETES, EvaluationOptions, Rule
 
 _NOT_FIXED: Final = 1
 _INCOMPLETE: Final = 3
-_PLACES: Final = 3
-"""Places of findings that are named for one control before the others are only counted."""
+_LISTED: Final = 3
+"""Findings to list per control before the others are only counted."""
 
 
 def _values(ctx: click.Context, param: click.Parameter, value: Names) -> dict[Steps, Any]:  # noqa: ARG001
-    found: dict[Steps, Any] = {}
-    for item in value:
-        path, equals, text = item.partition("=")
+    values: dict[Steps, Any] = {}
+    for text in value:
+        path, equals, yaml_text = text.partition("=")
         try:
             steps = parse_path(path)
         except ValueError as error:
             raise click.BadParameter(str(error)) from error
-        said = ParsedText(text).values
-        if not (steps and equals) or len(said) != 1 or isinstance(said[0], Problem):
-            raise click.BadParameter(f"{item!r} is not PATH=VALUE")
-        found[steps] = said[0]
-    return found
+        parsed = ParsedText(yaml_text).values
+        if not (steps and equals) or len(parsed) != 1 or isinstance(parsed[0], Problem):
+            raise click.BadParameter(f"{text!r} is not PATH=VALUE")
+        values[steps] = parsed[0]
+    return values
 
 
 @click.command(short_help="Mend findings in the files.")
 @click.argument("words", nargs=-1, metavar="[framework NAMES | control IDS | workload KIND/NAME] PATH...")
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Mend what this JSON report names.")
-@click.option("--framework", "frameworks", multiple=True, callback=arguments.names, help="As `kubekeep scan` takes it.")
+@click.option(
+    "--framework", "frameworks", multiple=True, callback=arguments.parse_names, help="As `kubekeep scan` takes it."
+)
 @click.option(
     "--severity",
     type=arguments.SEVERITIES,
-    callback=arguments.severity,
+    callback=arguments.parse_severity,
     help="Mend only findings of this severity or above.",
 )
 @click.option(
@@ -114,19 +116,21 @@ def command(  # noqa: PLR0913 - one argument an option
     writes = not dry_run and output is None
     if writes and not yes and not sys.stdin.isatty():
         raise click.UsageError("there is no terminal to ask on: add --yes, --dry-run or -o PATCH")
-    told = _reported(report, words)
-    if told is None:
-        asked = arguments.asked("fix", words, frameworks)
+    reported = _reported(report, words)
+    if reported is None:
+        target = arguments.parse_words("fix", words, frameworks)
     else:
-        asked = arguments.Asked(told.files, frameworks, told.controls)
-    if any(path == "-" or "://" in path for path in asked.paths):
+        target = arguments.ParsedWords(reported.files, frameworks, reported.controls)
+    if any(path == "-" or "://" in path for path in target.paths):
         raise click.UsageError("only files and folders can be fixed: name a path")
     scanned = ScanRequest(
-        ScanInput(paths=asked.paths),
-        rules=RuleOptions(frameworks=asked.frameworks, controls=asked.controls),
-        evaluation=EvaluationOptions(workload=asked.workload, kubernetes_version=kubernetes_version),
+        ScanInput(paths=target.paths),
+        rules=RuleOptions(frameworks=target.frameworks, controls=target.controls),
+        evaluation=EvaluationOptions(workload=target.workload, kubernetes_version=kubernetes_version),
     )
-    request = FixRequest(scan=scanned, severity=severity, values=values, only=None if told is None else told.has)
+    request = FixRequest(
+        scan=scanned, severity=severity, values=values, only=None if reported is None else reported.has
+    )
     try:
         with progress.counter() as note:
             planned = plan(request, on_progress=note)
@@ -135,8 +139,8 @@ def command(  # noqa: PLR0913 - one argument an option
     except OSError as error:
         raise UnwritableError(f"the changes could not be checked: {error}") from error
     _show(planned, output)
-    _tell_left(planned, verbose=verbose)
-    code = _exit_code(planned, told)
+    _print_unfixed(planned, verbose=verbose)
+    code = _exit_code(planned, reported)
     if planned.files and writes:
         code = max(code, _write(planned, yes=yes))
     sys.exit(code)
@@ -154,15 +158,15 @@ def _reported(report: Path | None, words: Names) -> ReportedFailures | None:
 
 
 def _write(planned: Plan, *, yes: bool) -> int:
-    changes, files = _counted(planned.changes, "change"), _counted(len(planned.files), "file")
+    changes, files = _format_count(planned.changes, "change"), _format_count(len(planned.files), "file")
     if not yes and not click.confirm(f"Apply {_these(planned.changes)}{changes} to {files}?"):
         click.echo("nothing was changed", err=True)
         return _NOT_FIXED
     failed = write_files(planned)
-    for item in failed:
-        click.echo(f"not written: {visible(item.name)}: {visible(item.reason)}", err=True)
+    for failure in failed:
+        click.echo(f"not written: {visible(failure.name)}: {visible(failure.reason)}", err=True)
     done = len(planned.files) - len(failed)
-    click.echo(f"changed {_counted(done, 'file')}, {_counted(len(planned.fixed), 'finding')} fixed", err=True)
+    click.echo(f"changed {_format_count(done, 'file')}, {_format_count(len(planned.fixed), 'finding')} fixed", err=True)
     return _INCOMPLETE if failed else 0
 
 
@@ -170,60 +174,60 @@ def _these(count: int) -> str:
     return "this " if count == 1 else "these "
 
 
-def _counted(count: int, word: str) -> str:
+def _format_count(count: int, word: str) -> str:
     return f"{count} {word}{'' if count == 1 else 's'}"
 
 
-def _exit_code(planned: Plan, told: ReportedFailures | None) -> int:
-    stale = told.stale if told else ()
+def _exit_code(planned: Plan, reported: ReportedFailures | None) -> int:
+    stale = reported.stale if reported else ()
     for name in stale:
         click.echo(f"not fixed: {visible(name)} has changed since the report was made", err=True)
     unread = planned.assessment.unread
-    for item in unread:
-        click.echo(f"not read: {visible(str(item.location))}: {visible(item.message)}", err=True)
-    if unread or stale or not (planned.assessment.results or told):
+    for part in unread:
+        click.echo(f"not read: {visible(str(part.location))}: {visible(part.message)}", err=True)
+    if unread or stale or not (planned.assessment.results or reported):
         return _INCOMPLETE
-    return _NOT_FIXED if any(item.why is UnfixedCause.REFUSED for item in planned.unfixed) else 0
+    return _NOT_FIXED if any(finding.why is UnfixedCause.REFUSED for finding in planned.unfixed) else 0
 
 
 def _show(planned: Plan, output: Path | None) -> None:
-    """The changes, as a patch: into `output`, or on standard output with what each hunk is for."""
+    """Write the changes as a patch into `output`, or to standard output with the purpose of each hunk."""
     folder = _folder(planned.files)
     if output is None:
         terminal = sys.stdout.isatty()
-        lines = itertools.chain.from_iterable(_patch(item, folder, titles=terminal) for item in planned.files)
-        shown = map(_shown if terminal else str, lines)
+        lines = itertools.chain.from_iterable(_patch(change, folder, titles=terminal) for change in planned.files)
+        shown = map(_style_line if terminal else str, lines)
         sys.stdout.flush()
         for line in shown:
             sys.stdout.buffer.write(f"{line}\n".encode("utf-8", "surrogateescape"))
         sys.stdout.buffer.flush()
         return
-    with to_file(output) as stream:
-        stream.writelines(f"{line}\n" for item in planned.files for line in _patch(item, folder, titles=False))
+    with open_text(output) as stream:
+        stream.writelines(f"{line}\n" for change in planned.files for line in _patch(change, folder, titles=False))
     click.echo(f"patch: {visible(str(output))}, to be applied in {visible(folder)}", err=True)
 
 
 def _folder(files: Sequence[FileChange]) -> str:
-    """The folder that the names in a patch are relative to: this one, if it holds all of the files."""
-    here = os.getcwd()  # noqa: PTH109 - text for people
-    places = [os.path.abspath(item.name) for item in files]  # noqa: PTH100
-    return here if not places else os.path.commonpath([here, *places])
+    """Return the folder for relative names in a patch: the working directory if it contains all files."""
+    here = os.getcwd()  # noqa: PTH109 - text for the user
+    paths = [os.path.abspath(change.name) for change in files]  # noqa: PTH100
+    return here if not paths else os.path.commonpath([here, *paths])
 
 
-def _patch(item: FileChange, folder: str, *, titles: bool) -> Iterator[str]:
-    """The lines of the patch of a file; with `titles` each hunk has the controls it mends above, else in its head."""
-    name = os.path.relpath(item.name, folder).replace(os.sep, "/")
-    notes = ["" if titles else " ".join(control.id for control in item.controls(hunk)) for hunk in item.hunks]
-    lines = format_patch(name, item.hunks, notes)
+def _patch(change: FileChange, folder: str, *, titles: bool) -> Iterator[str]:
+    """Yield the lines of a file's patch; with `titles`, controls are above each hunk, else in its header."""
+    name = os.path.relpath(change.name, folder).replace(os.sep, "/")
+    notes = ["" if titles else " ".join(control.id for control in change.controls(hunk)) for hunk in change.hunks]
+    lines = format_patch(name, change.hunks, notes)
     yield from itertools.islice(lines, 2)
-    for hunk in item.hunks:
+    for hunk in change.hunks:
         if titles:
-            yield from (f"# {control.id} {control.title}" for control in item.controls(hunk))
+            yield from (f"# {control.id} {control.title}" for control in change.controls(hunk))
         yield from itertools.islice(lines, 1 + len(hunk.lines))
 
 
-def _shown(line: str) -> str:
-    """A line of a patch for a terminal: in colour, and harmless."""
+def _style_line(line: str) -> str:
+    """Return a line of a patch for a terminal: coloured, without control characters."""
     text = visible(line.rstrip("\r"))
     if not settings().colour:
         return text
@@ -233,16 +237,16 @@ def _shown(line: str) -> str:
     return click.style(text, fg=colours.get(line[:1]))
 
 
-def _tell_left(planned: Plan, *, verbose: bool) -> None:
-    """What is not mended, by reason and control."""
-    fixed, changes = _counted(len(planned.fixed), "finding"), _counted(planned.changes, "change")
+def _print_unfixed(planned: Plan, *, verbose: bool) -> None:
+    """Print the findings that are not fixed, by reason and control."""
+    fixed, changes = _format_count(len(planned.fixed), "finding"), _format_count(planned.changes, "change")
     click.echo(f"{fixed} can be fixed by {changes}" if planned.changes else "nothing can be fixed", err=True)
     for why in (UnfixedCause.REFUSED, UnfixedCause.YOURS, UnfixedCause.UNKNOWN):
-        left = [item for item in planned.unfixed if item.why is why]
+        left = [finding for finding in planned.unfixed if finding.why is why]
         if not left:
             continue
         hint = "" if verbose or why is not UnfixedCause.UNKNOWN else "; --verbose names them"
-        click.echo(f"{why.value}: {_counted(len(left), 'finding')}{hint}", err=True)
+        click.echo(f"{why.value}: {_format_count(len(left), 'finding')}{hint}", err=True)
         if verbose or why is not UnfixedCause.UNKNOWN:
             for line in _grouped(left, verbose=verbose):
                 click.echo(f"  {line}", err=True)
@@ -250,13 +254,13 @@ def _tell_left(planned: Plan, *, verbose: bool) -> None:
 
 def _grouped(left: Iterable[UnfixedFinding], *, verbose: bool) -> Iterator[str]:
     groups: dict[tuple[str, str], list[UnfixedFinding]] = {}
-    for item in left:
-        groups.setdefault((f"{item.control.id} {item.control.title}", item.reason), []).append(item)
-    for (title, reason), items in groups.items():
+    for finding in left:
+        groups.setdefault((f"{finding.control.id} {finding.control.title}", finding.reason), []).append(finding)
+    for (title, reason), findings in groups.items():
         yield f"{visible(title)}: {visible(reason)}"
-        shown = items if verbose else items[:_PLACES]
-        for item in shown:
-            place = item.evidence.location or item.resource.locate(())
-            yield f"    {visible(str(place))} {visible(item.evidence.path)}".rstrip()
-        if len(items) > len(shown):
-            yield f"    and {len(items) - len(shown)} more"
+        shown = findings if verbose else findings[:_LISTED]
+        for finding in shown:
+            location = finding.evidence.location or finding.resource.locate(())
+            yield f"    {visible(str(location))} {visible(finding.evidence.path)}".rstrip()
+        if len(findings) > len(shown):
+            yield f"    and {len(findings) - len(shown)} more"

@@ -1,4 +1,4 @@
-"""The options of `kubekeep scan` that set limits, and the baseline that some of them go by. Parses only."""
+"""Options of `kubekeep scan` for limits and the baseline. Parses only."""
 
 from __future__ import annotations
 
@@ -11,45 +11,45 @@ import click
 import msgspec
 
 from kubekeep.cli import arguments
-from kubekeep.cli.limits import COUNTS, PERCENTAGES, numbers
+from kubekeep.cli.limits import COUNTS, PERCENTAGES, map_limits
 from kubekeep.model.comparison import ScanRecord
 from kubekeep.model.fingerprint import Granularity
 from kubekeep.posture.gate import Gates
 
 
-class Since(msgspec.Struct, frozen=True):
-    """The file that says what is known, and what counts as one finding; None for what fits the two scans."""
+class BaselineOptions(msgspec.Struct, frozen=True):
+    """The baseline file, and the granularity of the comparison; None for the default of the two scans."""
 
     path: Path
     granularity: Granularity | None = None
 
 
 def gate_options(function: Callable[..., None]) -> Callable[..., None]:
-    """The options as click takes them, handed on as two arguments: `gates`, and `since` for the baseline."""
+    """Add the options; they are passed on as two arguments: `gates` and `baseline`."""
 
     @functools.wraps(function)
-    def gathered(**given: Any) -> None:
-        since = _since(given)
-        function(since=since, gates=_gates(given), **given)
+    def gathered(**values: Any) -> None:
+        baseline = _parse_baseline(values)
+        function(baseline=baseline, gates=_gates(values), **values)
 
     for option in (*_baseline(), *_limits()):
         gathered = option(gathered)
     return gathered
 
 
-def known(path: Path) -> ScanRecord:
-    """What the baseline at `path` knows; click's error for one that cannot be used, which is never an empty one."""
-    from kubekeep.baseline.file import read_baseline_or_report  # noqa: PLC0415 - only a scan with a baseline pays for it
+def read_baseline(path: Path) -> ScanRecord:
+    """Return the findings of the baseline at `path`. Raises a usage error for an unreadable file."""
+    from kubekeep.baseline.file import read_baseline_or_report  # noqa: PLC0415 - loaded only with a baseline
     from kubekeep.reports.kubescape_v2.read import ReportError  # noqa: PLC0415
 
     try:
-        found = read_baseline_or_report(path)
+        record = read_baseline_or_report(path)
     except ReportError as error:
         raise click.BadParameter(str(error), param_hint="--baseline") from error
-    if found.pseudonyms:
-        text = f"{found.name}: names are hidden: compare it with the report of a scan with --hide, by `kubekeep diff`"
+    if record.pseudonyms:
+        text = f"{record.name}: names are hidden: compare it with the report of a scan with --hide, by `kubekeep diff`"
         raise click.BadParameter(text, param_hint="--baseline")
-    return found
+    return record
 
 
 def _baseline() -> tuple[Callable[..., Any], ...]:
@@ -62,7 +62,7 @@ def _baseline() -> tuple[Callable[..., Any], ...]:
         click.option(
             "--baseline-severity-threshold",
             type=arguments.SEVERITIES,
-            callback=arguments.severity,
+            callback=arguments.parse_severity,
             help="With --fail-on-new: only new findings of this severity or above.",
         ),
         click.option(
@@ -105,40 +105,40 @@ def _limits() -> tuple[Callable[..., Any], ...]:
             "--severity-threshold",
             "severity",
             type=arguments.SEVERITIES,
-            callback=arguments.severity,
+            callback=arguments.parse_severity,
             help="Exit 1 when a control of this severity or above fails.",
         ),
     )
 
 
-def _since(given: dict[str, Any]) -> Since | None:
-    """Takes the baseline out of `given`; what only makes sense with one stays until `_gates`."""
-    path, granularity = given.pop("baseline"), given.pop("baseline_granularity")
+def _parse_baseline(values: dict[str, Any]) -> BaselineOptions | None:
+    """Remove the baseline options from `values`; options that require one stay until `_gates`."""
+    path, granularity = values.pop("baseline"), values.pop("baseline_granularity")
     if path is None:
-        for name, said in (
-            ("--fail-on-new", given["fail_on_new"]),
-            ("--baseline-severity-threshold", given["baseline_severity_threshold"]),
+        for name, value in (
+            ("--fail-on-new", values["fail_on_new"]),
+            ("--baseline-severity-threshold", values["baseline_severity_threshold"]),
             ("--baseline-granularity", granularity),
         ):
-            if said:
+            if value:
                 raise click.UsageError(f"{name} needs --baseline: without one nobody knows what is new")
         return None
-    if given["baseline_severity_threshold"] and not given["fail_on_new"]:
+    if values["baseline_severity_threshold"] and not values["fail_on_new"]:
         raise click.UsageError("--baseline-severity-threshold needs --fail-on-new: alone it stops nothing")
-    return Since(path, Granularity(granularity) if granularity else None)
+    return BaselineOptions(path, Granularity(granularity) if granularity else None)
 
 
-def _gates(given: dict[str, Any]) -> Gates:
-    """Takes its arguments out of `given`."""
-    take = given.pop
+def _gates(values: dict[str, Any]) -> Gates:
+    """Remove the options from `values` and return the gates."""
+    take = values.pop
     failures, severity, fixable = take("max_failures"), take("severity"), take("only_fixable")
     if fixable and failures is None and severity is None:
         raise click.UsageError("--only-fixable needs --severity-threshold or --max-failures: alone it stops nothing")
     return Gates(
         severity=severity,
-        compliance=numbers(take("compliance")),
-        coverage=numbers(take("coverage")),
-        failures={name: int(limit) for name, limit in numbers(failures).items()},
+        compliance=map_limits(take("compliance")),
+        coverage=map_limits(take("coverage")),
+        failures={name: int(limit) for name, limit in map_limits(failures).items()},
         only_fixable=fixable,
         new=take("fail_on_new"),
         new_severity=take("baseline_severity_threshold"),

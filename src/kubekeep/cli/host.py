@@ -1,4 +1,4 @@
-"""`kubekeep host collect`: what a node tells of itself, for a scan. Changes nothing on the node, and connects to nothing."""
+"""`kubekeep host collect`: documents about a node, for a scan. Never changes the node; no network access."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from kubekeep.cli.atomic_files import put
+from kubekeep.cli.atomic_files import write_text
 from kubekeep.model.text import visible
 
 _INCOMPLETE: Final = 3
@@ -44,7 +44,7 @@ def collect_command(output: Path | None, root: str, node_name: str) -> None:
     """
     if sys.platform != "linux":
         raise click.UsageError("nodes are looked at on Linux only")
-    from kubekeep.usecases.host import collect, kinds, text  # noqa: PLC0415 - it needs Linux
+    from kubekeep.usecases.host import collect, format_documents, list_kinds  # noqa: PLC0415 - it needs Linux
 
     try:
         collected = collect(root, node_name)
@@ -54,8 +54,8 @@ def collect_command(output: Path | None, root: str, node_name: str) -> None:
         raise click.UsageError(f"{error}: say it with --node-name") from error
     for sentence in collected.not_read:
         click.echo(f"not read: {visible(sentence)}", err=True)
-    written = text(collected, as_json=output is not None and output.suffix.lower() == ".json")
-    put(written, output)
-    if "KubeletInfo" not in kinds(collected):
+    written = format_documents(collected, as_json=output is not None and output.suffix.lower() == ".json")
+    write_text(written, output)
+    if "KubeletInfo" not in list_kinds(collected):
         click.echo("no kubelet is seen: run it on a node, or name the node's root with --root", err=True)
         sys.exit(_INCOMPLETE)

@@ -1,6 +1,6 @@
 """`kubekeep library`: push a library to an OCI registry and pull one, with signatures.
 
-Reaches the network, as the user asks for it; which signature holds is decided elsewhere.
+Parses and prints; never verifies a signature itself.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ def _reference(ctx: click.Context, param: click.Parameter, value: str) -> Artifa
         raise click.BadParameter(visible(str(error))) from error
 
 
-def _told(function: Callable[..., None]) -> Callable[..., None]:
-    """Turn what may go wrong into a sentence and an exit code."""
+def _convert_errors(function: Callable[..., None]) -> Callable[..., None]:
+    """Convert errors to messages and exit codes."""
 
     @functools.wraps(function)
-    def told(*arguments: Any, **options: Any) -> None:
+    def wrapped(*arguments: Any, **options: Any) -> None:
         try:
             function(*arguments, **options)
         except KeyFileError as error:
@@ -55,11 +55,11 @@ def _told(function: Callable[..., None]) -> Callable[..., None]:
             click.echo(f"failed: {visible(str(error))}", err=True)
             sys.exit(_UNREACHABLE)
 
-    return told
+    return wrapped
 
 
 def _usecase() -> ModuleType:
-    """The use case, which needs packages that not every installation has."""
+    """Return the use case module, which requires optional packages."""
     try:
         from kubekeep.usecases import library  # noqa: PLC0415 - the help needs none of it
     except ModuleNotFoundError as error:
@@ -78,7 +78,7 @@ _PLAIN: Final = click.option("--plain-http", is_flag=True, help="Do without TLS,
 @click.argument("reference", metavar="oci://REGISTRY/REPOSITORY:TAG", callback=_reference)
 @click.option("--key", type=_KEY, help="Sign with this private key: of cosign, or in PEM.")
 @_PLAIN
-@_told
+@_convert_errors
 def push(folder: Path, reference: ArtifactReference, key: Path | None, *, plain_http: bool) -> None:
     """Push the library in DIR: its controls, its frameworks and the Rego that they share. Prints its digest.
 
@@ -91,7 +91,7 @@ def push(folder: Path, reference: ArtifactReference, key: Path | None, *, plain_
     pushed = usecase.push(
         folder,
         reference,
-        usecase.Access(config=known.docker_config, plain_http=plain_http),
+        usecase.RegistryAccess(config=known.docker_config, plain_http=plain_http),
         key=key and key.read_bytes(),
         password=functools.partial(_password, known),
     )
@@ -104,14 +104,14 @@ def push(folder: Path, reference: ArtifactReference, key: Path | None, *, plain_
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--key", type=_KEY, help="Refuse what is not signed with the private half of this public key, in PEM.")
 @_PLAIN
-@_told
+@_convert_errors
 def pull(reference: ArtifactReference, folder: Path, key: Path | None, *, plain_http: bool) -> None:
     """Pull a library into DIR, for `kubekeep scan --custom-rules DIR`. Prints its digest.
 
     DIR appears whole or not at all. Only a pulled library that nobody has changed is ever replaced.
     """
     usecase = _usecase()
-    access = usecase.Access(config=registry_settings().docker_config, plain_http=plain_http)
+    access = usecase.RegistryAccess(config=registry_settings().docker_config, plain_http=plain_http)
     pulled = usecase.pull(reference, folder, access, key=key and key.read_bytes())
     by = (
         f"signed with the key {pulled.signed_by[:16]}" if pulled.signed_by else "its signature was not asked for: --key"
@@ -121,7 +121,7 @@ def pull(reference: ArtifactReference, folder: Path, key: Path | None, *, plain_
 
 
 def _password(known: RegistrySettings) -> bytes:
-    """The password of the key. Raises KeyFileError where nobody can be asked."""
+    """Return the password of the key. Raises KeyFileError without a terminal to prompt on."""
     if known.key_password is not None:
         return known.key_password.encode()
     if not sys.stdin.isatty():

@@ -1,4 +1,4 @@
-"""Limits as the command line and the configuration file take them: one number, or several by name. Parses only."""
+"""Limits for the command line and the configuration file: one number, or several by name. Parses only."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from kubekeep.posture.gate import EVERY, TOTAL
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Limits by name, and the text that says them."""
+    """Limits by name, and their text."""
 
     text: str
     pairs: tuple[tuple[str, float], ...]
 
     @property
     def by_name(self) -> dict[str, float]:
-        """The limits, in the order they were given."""
+        """The limits, in the order of the text."""
         return dict(self.pairs)
 
     def __str__(self) -> str:
@@ -29,12 +29,12 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class LimitsType(click.ParamType[Limits]):
-    """Text such as `80` or `nsa=80,overall=70`, each name once, in any case. `alone` is what a number without a name is for."""
+    """Text such as `80` or `nsa=80,overall=70`, each name once, case-insensitive. `alone` names a number without a name."""
 
     name = "limits"
 
     min = 0
-    """The least number there may be."""
+    """The lower bound."""
 
     def __init__(self, alone: str, *, most: float | None, whole: bool, names: tuple[str, ...] = ()) -> None:
         self.max = most
@@ -43,19 +43,19 @@ class LimitsType(click.ParamType[Limits]):
         self._names = names
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Limits:
-        """The limits that `value` says; click's error for what says none."""
+        """Return the limits in `value`; a click error for malformed text."""
         if isinstance(value, Limits):
             return value
-        said: dict[str, float] = {}
+        limits: dict[str, float] = {}
         for part in str(value).split(","):
             name, equals, number = part.rpartition("=")
             name = name.strip().casefold() if equals else self._alone
-            if (equals and not name) or name in said:
+            if (equals and not name) or name in limits:
                 self.fail(f"{part!r} is not NAME=NUMBER, each name once", param, ctx)
             if self._names and name not in self._names:
                 self.fail(f"{name!r} is not one of {', '.join(self._names)}", param, ctx)
-            said[name] = self._number(number.strip(), param, ctx)
-        return Limits(str(value), tuple(said.items()))
+            limits[name] = self._number(number.strip(), param, ctx)
+        return Limits(str(value), tuple(limits.items()))
 
     def _number(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
         try:
@@ -70,11 +70,11 @@ class LimitsType(click.ParamType[Limits]):
 
 
 PERCENTAGES = LimitsType(EVERY, most=100, whole=False)
-"""Percent by framework or `overall`; a number alone is for all of them."""
+"""Percent by framework or `overall`; a number without a name applies to every one."""
 COUNTS = LimitsType(TOTAL, most=None, whole=True, names=(*(level.name.lower() for level in reversed(Severity)), TOTAL))
-"""Failures by severity or in `total`, which is what a number alone is for."""
+"""Failures by severity or in `total`; a number without a name is the total."""
 
 
-def numbers(limits: Limits | None) -> Mapping[str, float]:
-    """The limits by name; none without any."""
+def map_limits(limits: Limits | None) -> Mapping[str, float]:
+    """Return the limits by name; {} for None."""
     return limits.by_name if limits else {}

@@ -1,4 +1,4 @@
-"""`kubekeep list`: the frameworks, the controls and the ready-made exceptions, for people, as JSON or as CSV."""
+"""`kubekeep list`: the frameworks, the controls and the ready-made exceptions, as text, JSON or CSV."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def command() -> None:
 @_LAYOUT
 def frameworks(layout: str) -> None:
     """List the frameworks with how many requirements each has, and what it takes to answer them."""
-    rows = [_framework(item) for item in builtin().frameworks.values()]
+    rows = [_framework(framework) for framework in builtin().frameworks.values()]
     if layout != "pretty":
         _write(layout, rows)
         return
@@ -47,10 +47,10 @@ def controls(layout: str) -> None:
     """List the controls with their severity, what it takes to answer them, and the frameworks they serve."""
     ordered = sorted(builtin().controls.values(), key=lambda control: control.id)
     if layout != "pretty":
-        _write(layout, [_control(item) for item in ordered])
+        _write(layout, [_control(control) for control in ordered])
         return
-    for item in ordered:
-        click.echo(f"{item.id:31} {item.level.label:9} {item.answer.value:11} {item.title}")
+    for control in ordered:
+        click.echo(f"{control.id:31} {control.level.label:9} {control.answer.value:11} {control.title}")
 
 
 @command.command()
@@ -84,7 +84,7 @@ def _control(control: Control) -> dict[str, Any]:
         "severity": control.level.label,
         "score": control.severity,
         "answer": control.answer.value,
-        "frameworks": [item.slug for item in builtin().frameworks.values() if item.has(control)],
+        "frameworks": [framework.slug for framework in builtin().frameworks.values() if framework.has(control)],
     }
 
 
@@ -92,9 +92,9 @@ def _write(layout: str, rows: Sequence[dict[str, Any]]) -> None:
     if layout == "json":
         click.echo(json.dumps(rows))
         return
-    out = csv.writer(sys.stdout, lineterminator="\n")
-    out.writerow(rows[0])
-    out.writerows([_cell(value) for value in row.values()] for row in rows)
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(rows[0])
+    writer.writerows([_cell(value) for value in row.values()] for row in rows)
 
 
 def _cell(value: Any) -> Any:

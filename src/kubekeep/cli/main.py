@@ -1,4 +1,4 @@
-"""The `kubekeep` command: its name for each task, and what an exit code means. Imports a task only to run it."""
+"""The `kubekeep` command: its subcommands and the meaning of exit codes. Imports a subcommand only to run it."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ Exit codes:
   141  whoever read the output has gone
 """
 _INTERRUPTED: Final = 130
-"""What a shell makes of a program that an interrupt ends."""
+"""Exit code of shells for a program terminated by SIGINT."""
 
 
 class _Tasks(click.Group):
-    """Finds a command in the module of its name."""
+    """A group with one module per command."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(_COMMANDS)
@@ -60,11 +60,11 @@ class _Tasks(click.Group):
         try:
             return super().invoke(ctx)
         except (KeyboardInterrupt, click.Abort):
-            # Click would end with the code of a gate that failed.
+            # Click would exit with the code of a failed gate.
             click.echo("interrupted", err=True)
             ctx.exit(_INTERRUPTED)
         except BrokenPipeError:
-            # Click would do the same.
+            # Click would exit with the same code.
             sys.stdout = None
             ctx.exit(READER_GONE)
 
@@ -73,8 +73,8 @@ class _Tasks(click.Group):
             formatter.write_dl(list(_COMMANDS.items()))
 
 
-def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:  # noqa: FBT001 - click's signature
-    if asked:
+def _version(ctx: click.Context, _: click.Parameter, requested: bool) -> None:  # noqa: FBT001 - click's signature
+    if requested:
         ctx.invoke(importlib.import_module("kubekeep.cli.version").command, layout="text")
         ctx.exit()
 

@@ -1,6 +1,6 @@
-"""`kubekeep paths`: how an attacker could get on from where he stands, and what would stop him.
+"""`kubekeep paths`: attack paths and the changes that break them.
 
-Parses and shows; what a path is, is decided elsewhere.
+Parses and prints; never searches itself.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import click
 from kubekeep.cli import arguments, outputs, progress
 from kubekeep.cli.arguments import without_options
 from kubekeep.cli.cluster_options import ClusterOptions, cluster_options
-from kubekeep.cli.exception_options import Accepting, exception_options
-from kubekeep.cli.request_options import reached
+from kubekeep.cli.exception_options import ExceptionSettings, exception_options
+from kubekeep.cli.request_options import convert_cluster_errors
 from kubekeep.cli.source_options import source_options
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.attack import AttackQuery, Attacks
@@ -35,7 +35,7 @@ _LISTED: Final = 20
     "--from",
     "sources",
     multiple=True,
-    callback=arguments.names,
+    callback=arguments.parse_names,
     metavar="NAMES",
     show_default="internet,anonymous,authenticated",
     help="Where the attacker is, comma separated: those, or as deployment/web, serviceaccount/ci or group/support.",
@@ -44,7 +44,7 @@ _LISTED: Final = 20
     "--to",
     "targets",
     multiple=True,
-    callback=arguments.names,
+    callback=arguments.parse_names,
     metavar="NAMES",
     show_default="cluster-admin,node,secrets",
     help="What he wants, comma separated: those, or as secret/db or shop/deployment/web.",
@@ -88,7 +88,7 @@ def command(  # noqa: PLR0913 - one argument an option
     kubernetes_version: str,
     *,
     read: ReadOptions,
-    accepting: Accepting,
+    exception_settings: ExceptionSettings,
     cluster: ClusterOptions,
     snapshot: bool,
     fail_on_path: bool,
@@ -125,11 +125,13 @@ def command(  # noqa: PLR0913 - one argument an option
         input=scan_input,
         query=AttackQuery(sources, targets, max_paths),
         kubernetes_version=kubernetes_version,
-        exceptions=accepting.exceptions,
+        exceptions=exception_settings.exceptions,
     )
     try:
         with progress.counter() as note:
-            assessment = reached(lambda: find_attack_paths(request, stdin=sys.stdin.buffer, on_progress=note))
+            assessment = convert_cluster_errors(
+                lambda: find_attack_paths(request, stdin=sys.stdin.buffer, on_progress=note)
+            )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     for text in assessment.notes:
@@ -139,7 +141,7 @@ def command(  # noqa: PLR0913 - one argument an option
 
 
 def _pretty(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:
-    from kubekeep.reports.pretty.attacks import write_attacks  # noqa: PLC0415 - only what is asked for is loaded
+    from kubekeep.reports.pretty.attacks import write_attacks  # noqa: PLC0415 - only for this format
 
     write_attacks(assessment, _attacks(assessment), stream, options)
 
@@ -175,7 +177,7 @@ _FORMATS: Final = {
         ("svg", ".svg", "image/svg+xml", _svg),
     )
 }
-"""Ways to write paths. They are no formats of scans: those hold verdicts."""
+"""Formats of attack paths. They are not formats of scans, which contain verdicts."""
 
 
 def _exit_code(assessment: Assessment, question: AttackQuery, *, fail_on_path: bool) -> int:
@@ -183,12 +185,12 @@ def _exit_code(assessment: Assessment, question: AttackQuery, *, fail_on_path: b
         from kubekeep.attackpaths.gate import is_open  # noqa: PLC0415
 
         failed = is_open(_attacks(assessment), question)
-        said = "FAILED: there is an attack path" if failed else "passed: no attack path"
-        click.echo(f"gate {said} that rests on no assumption", err=True)
+        result = "FAILED: there is an attack path" if failed else "passed: no attack path"
+        click.echo(f"gate {result} that rests on no assumption", err=True)
         if failed:
             return _PATH_FOUND
-    for item in assessment.unread:
-        click.echo(visible(f"{item.location}: {item.message}"), err=True)
+    for unread in assessment.unread:
+        click.echo(visible(f"{unread.location}: {unread.message}"), err=True)
     if assessment.unread:
         click.echo(f"incomplete: {len(assessment.unread)} unread", err=True)
         return _INCOMPLETE

@@ -1,6 +1,6 @@
-"""The options of `kubekeep scan` for reports that leave the house: pseudonyms and encryption.
+"""Options of `kubekeep scan` for reports that leave the organisation: pseudonyms and encryption.
 
-Parses, and finds the key in the environment; how names are hidden is decided elsewhere.
+Parses, and reads the key from the environment; never replaces a name itself.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ _ENCRYPTED = "json"
 """The format that `kubekeep decrypt` reads."""
 
 
-class Privacy(msgspec.Struct, frozen=True):
-    """What is hidden in reports."""
+class PrivacyOptions(msgspec.Struct, frozen=True):
+    """Privacy options of reports."""
 
     hide: bool
     encrypt: bool
 
     def check(self, outputs: list[Output]) -> None:
-        """Raise what `seen` would raise, before a scan has begun: click.UsageError for formats and for the key."""
+        """Raise the errors of `protect` before a scan: click.UsageError for formats and for the key."""
         if self.hide and self.encrypt:
             raise click.UsageError("--hide and --encrypt exclude each other")
-        if self.encrypt and [item.format.name for item in outputs] != [_ENCRYPTED]:
+        if self.encrypt and [output.format.name for output in outputs] != [_ENCRYPTED]:
             raise click.UsageError(f"--encrypt needs --format {_ENCRYPTED}, which `kubekeep decrypt` reads")
         if self.hide or self.encrypt:
             self._key()
 
-    def seen(self, assessment: Assessment) -> Assessment:
-        """`assessment` as reports may show it."""
+    def protect(self, assessment: Assessment) -> Assessment:
+        """Return `assessment` with the options applied, for reports."""
         if not (self.hide or self.encrypt):
             return assessment
-        from kubekeep.privacy.encryption import encrypt, pseudonymise  # noqa: PLC0415 - only who hides pays for it
+        from kubekeep.privacy.encryption import encrypt, pseudonymise  # noqa: PLC0415 - loaded only with --hide or --encrypt
 
         key = self._key()
         if self.encrypt and key is not None:
@@ -49,12 +49,12 @@ class Privacy(msgspec.Struct, frozen=True):
         return pseudonymise(assessment, key)
 
     def _key(self) -> Any:
-        """The master key; None without one, which only pseudonyms can do without."""
+        """Return the master key; None without one, which only pseudonyms permit."""
         from kubekeep.privacy.encryption import PrivacyError, parse_master_key  # noqa: PLC0415 - the same
 
-        said = master_keys()
+        keys = master_keys()
         try:
-            key = parse_master_key(said.words, said.hexadecimal)
+            key = parse_master_key(keys.words, keys.hexadecimal)
         except PrivacyError as error:
             raise click.UsageError(str(error)) from error
         if self.encrypt and key is None:
@@ -63,11 +63,11 @@ class Privacy(msgspec.Struct, frozen=True):
 
 
 def privacy_options(function: Callable[..., None]) -> Callable[..., None]:
-    """The options as click takes them, handed on as one argument, `privacy`."""
+    """Add the options; they are passed on as one argument, `privacy`."""
 
     @functools.wraps(function)
     def gathered(*, hide: bool, encrypt: bool, **others: Any) -> None:
-        function(privacy=Privacy(hide, encrypt), **others)
+        function(privacy=PrivacyOptions(hide, encrypt), **others)
 
     for option in (
         click.option(

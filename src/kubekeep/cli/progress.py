@@ -1,4 +1,4 @@
-"""A line that counts resources while a scan runs, on a terminal only; a pipe or a log never sees it."""
+"""Progress line with the number of resources during a scan; on terminals only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _EVERY: Final = 500
 
 @contextlib.contextmanager
 def counter() -> Iterator[Callable[[int], None]]:
-    """Gives a function to call with the number of resources seen; wipes its line in the end."""
+    """Yield a callback for the number of resources so far; clear its line at the end."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return

@@ -1,4 +1,4 @@
-"""The options of `kubekeep scan` that say which reports are written, and what of the scan they show. Parses only."""
+"""Options of `kubekeep scan` for its reports: formats, files and shown severities. Parses only."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import msgspec
 from kubekeep import reports
 from kubekeep.cli import arguments, outputs
 from kubekeep.cli.arguments import Names
-from kubekeep.cli.configured import is_from_found_file
+from kubekeep.cli.configured import is_from_discovered_file
 from kubekeep.model.severity import Severity
 from kubekeep.reports import ReportOptions
 
 
-class Showing(msgspec.Struct, frozen=True):
-    """What is shown where: the names of formats, the file they go to, and the severities they show."""
+class OutputOptions(msgspec.Struct, frozen=True):
+    """Options of reports: names of formats, the file, and the range of shown severities."""
 
     formats: Names
     output: Path | None
@@ -28,18 +28,18 @@ class Showing(msgspec.Struct, frozen=True):
     lowest: Severity | None
     highest: Severity | None
 
-    def planned(self) -> list[outputs.Output]:
-        """The reports with where each goes; click's errors for what cannot be."""
-        found = is_from_found_file(click.get_current_context(), "formats")
-        return outputs.plan(self.formats, self.output, unnamed_files=not found)
+    def plan_outputs(self) -> list[outputs.Output]:
+        """Return the reports with their destinations. Raises usage errors for unsuitable combinations."""
+        discovered = is_from_discovered_file(click.get_current_context(), "formats")
+        return outputs.plan(self.formats, self.output, unnamed_files=not discovered)
 
-    def options(self, *, audit: bool) -> ReportOptions:
-        """How reports are to be; `audit` tells of every exception."""
+    def create_report_options(self, *, audit: bool) -> ReportOptions:
+        """Return the options of the formats; `audit` includes every exception."""
         return ReportOptions(verbose=self.verbose, by_resource=self.by_resource, audit=audit)
 
 
 def report_options(function: Callable[..., None]) -> Callable[..., None]:
-    """The options as click takes them, handed on as one argument, `showing`."""
+    """Add the options; they are passed on as one argument, `output_options`."""
 
     @functools.wraps(function)
     def gathered(
@@ -54,19 +54,22 @@ def report_options(function: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         if min_severity and max_severity and min_severity > max_severity:
             raise click.UsageError("--min-severity is above --max-severity: nothing would be shown")
-        function(showing=Showing(formats, output, verbose, view == "resource", min_severity, max_severity), **others)
+        function(
+            output_options=OutputOptions(formats, output, verbose, view == "resource", min_severity, max_severity),
+            **others,
+        )
 
     for option in (
         click.option(
             "--max-severity",
             type=arguments.SEVERITIES,
-            callback=arguments.severity,
+            callback=arguments.parse_severity,
             help="Show only controls of this severity or below. Gates look at all.",
         ),
         click.option(
             "--min-severity",
             type=arguments.SEVERITIES,
-            callback=arguments.severity,
+            callback=arguments.parse_severity,
             help="Show only controls of this severity or above. Gates look at all.",
         ),
         click.option(
@@ -83,7 +86,7 @@ def report_options(function: Callable[..., None]) -> Callable[..., None]:
             "--format",
             "formats",
             multiple=True,
-            callback=arguments.names,
+            callback=arguments.parse_names,
             show_default="pretty",
             help=f"Formats of the report, comma separated: {', '.join(reports.names())}.",
         ),

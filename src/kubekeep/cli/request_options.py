@@ -1,6 +1,6 @@
-"""What a scan is asked for: the options that say what is read, judged and against what. Parses, and runs the scan.
+"""Options of a scan for its input, rules and conditions. Parses, and runs the scan.
 
-`kubekeep scan` has them, and every command that makes something of a scan.
+`kubekeep scan` has them, and every command that uses a scan.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import click
 
 from kubekeep.api import scan_request
 from kubekeep.cli import arguments, progress
-from kubekeep.cli.choice_options import choice_options
 from kubekeep.cli.cluster_options import cluster_options
 from kubekeep.cli.configured import is_from_file
 from kubekeep.cli.exception_options import exception_options
@@ -27,6 +26,8 @@ from kubekeep.library.load import LibraryError
 from kubekeep.library.params import ParamsError, read_params
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import Provider
+from kubekeep.model.resource_selection import ResourceSelection
+from kubekeep.posture.choice import parse_labels
 from kubekeep.posture.select import UnknownNameError
 from kubekeep.usecases.request import (
     NEWEST_KUBERNETES,
@@ -46,47 +47,47 @@ _WORDS: Final = "[framework NAMES | control IDS | workload KIND/NAME] [PATH...]"
 
 
 def request_options(task: str, words: str = _WORDS) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add the options of a scan; they are passed on as two arguments: `request`, and `accepting` for exceptions.
+    """Add the options of a scan; they are passed on as two arguments: `request`, and `exception_settings`.
 
     `task` is the command's name, `words` the description of its arguments.
     """
 
     def decorated(function: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(function)
-        def gathered(**given: Any) -> None:
-            request = _request(task, given)
-            function(request=request, **given)
+        def gathered(**values: Any) -> None:
+            request = _request(task, values)
+            function(request=request, **values)
 
-        found: Callable[..., None] = choice_options(
+        command: Callable[..., None] = _choice_options(
             _rules_options(source_options(exception_options(cluster_options(gathered))))
         )
-        for option in reversed(_against()):
-            found = option(found)
-        return click.argument("words", nargs=-1, metavar=words)(found)
+        for option in reversed(_evaluation_options()):
+            command = option(command)
+        return click.argument("words", nargs=-1, metavar=words)(command)
 
     return decorated
 
 
-def _request(task: str, given: dict[str, Any]) -> ScanRequest:
-    """Takes its arguments out of `given`."""
-    take = given.pop
-    asked = arguments.asked(task, take("words"), take("frameworks"), or_cluster=True)
-    rules, said = take("rules"), take("cluster")
-    if asked.paths and given["cluster_policies"] and not given["snapshot"]:
+def _request(task: str, values: dict[str, Any]) -> ScanRequest:
+    """Remove the options from `values` and return the request."""
+    take = values.pop
+    target = arguments.parse_words(task, take("words"), take("frameworks"), or_cluster=True)
+    rules, cluster = take("rules"), take("cluster")
+    if target.paths and values["cluster_policies"] and not values["snapshot"]:
         raise click.UsageError("--cluster-policies is for a cluster, or for files that are all of one: --snapshot")
-    if asked.paths:
-        said.check_unused(task)
+    if target.paths:
+        cluster.check_unused(task)
     return ScanRequest(
         ScanInput(
-            paths=asked.paths or said.host_data,
-            cluster=None if asked.paths else said.request(task),
-            cloud=said.cloud,
+            paths=target.paths or cluster.host_data,
+            cluster=None if target.paths else cluster.request(task),
+            cloud=cluster.cloud,
             snapshot=take("snapshot"),
             read=take("read"),
         ),
         rules=RuleOptions(
-            frameworks=asked.frameworks,
-            controls=asked.controls,
+            frameworks=target.frameworks,
+            controls=target.controls,
             params=_params(take("controls_config"), rules),
             provider=take("cloud_provider"),
             policies=take("policies"),
@@ -96,16 +97,16 @@ def _request(task: str, given: dict[str, Any]) -> ScanRequest:
         ),
         evaluation=EvaluationOptions(
             kubernetes_version=take("kubernetes_version"),
-            workload=asked.workload,
+            workload=target.workload,
             choice=take("choice"),
-            exceptions=given["accepting"].exceptions,
-            outcome_cache=_remembered(incremental=take("incremental")),
+            exceptions=values["exception_settings"].exceptions,
+            outcome_cache=_resolve_cache_file(incremental=take("incremental")),
         ),
     )
 
 
-def _remembered(*, incremental: bool) -> str:
-    """The file of remembered outcomes."""
+def _resolve_cache_file(*, incremental: bool) -> str:
+    """Return the file for cached outcomes; empty without --incremental."""
     if not incremental:
         return ""
     folder = cache_folder()
@@ -114,29 +115,29 @@ def _remembered(*, incremental: bool) -> str:
     return str(folder / "outcomes")
 
 
-def reached(ask: Callable[[], T]) -> T:
-    """What `ask` gives; click's error where it does not reach a cluster."""
+def convert_cluster_errors(call: Callable[[], T]) -> T:
+    """Return the result of `ask`; a click error for an unreachable cluster."""
     try:
-        return ask()
+        return call()
     except KubeError as error:
         raise _UnreachableError(str(error)) from error
 
 
 class _UnreachableError(click.ClickException):
-    """A cluster that cannot be asked anything."""
+    """The cluster cannot be reached."""
 
     exit_code = 3
 
 
-def assessed(request: ScanRequest) -> Assessment:
-    """The assessment that `request` asks for; click's errors for what it cannot ask for, and an unreachable cluster."""
+def run_scan(request: ScanRequest) -> Assessment:
+    """Return the assessment of `request`. Raises click errors for an invalid request or an unreachable cluster."""
 
     def assess() -> Assessment:
         with progress.counter() as note:
             return scan_request(request, stdin=sys.stdin.buffer, on_progress=note)
 
     try:
-        return reached(assess)
+        return convert_cluster_errors(assess)
     except UnknownNameError as error:
         ctx = click.get_current_context()
         if any(repr(name) in str(error) for name in request.rules.excluded):
@@ -156,13 +157,13 @@ def _version(ctx: click.Context, param: click.Parameter, value: str) -> str:  # 
     return value
 
 
-def _against() -> tuple[Callable[..., Any], ...]:
+def _evaluation_options() -> tuple[Callable[..., Any], ...]:
     return (
         click.option(
             "--framework",
             "frameworks",
             multiple=True,
-            callback=arguments.names,
+            callback=arguments.parse_names,
             show_default="allcontrols",
             help="Frameworks to assess against, comma separated; `kubekeep list frameworks` shows them.",
         ),
@@ -208,7 +209,7 @@ def _against() -> tuple[Callable[..., Any], ...]:
 
 
 def _rules_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Options that bring rules along, handed on as one argument, `rules`."""
+    """Add the options for third-party and custom rules; they are passed on as one argument, `rules`."""
 
     @functools.wraps(function)
     def gathered(*, custom_rules: Paths, use_from: Paths, artifacts: Paths, **others: Any) -> None:
@@ -255,3 +256,56 @@ def _params(file: Path | None, rules: ExtraRules) -> dict[str, Names]:
         return {} if file is None else read_params(file, rules.known)
     except ParamsError as error:
         raise click.BadParameter(str(error), param_hint="--controls-config") from error
+
+
+def _labels(ctx: click.Context, param: click.Parameter, value: str) -> str:  # noqa: ARG001 - click's signature
+    try:
+        return str(value and parse_labels(value) and value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _choice_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options; they are passed on as two arguments: `choice`, and `excluded` for controls."""
+
+    @functools.wraps(function)
+    def gathered(**values: Any) -> None:
+        excluded = values.pop("exclude_controls")
+        choice = ResourceSelection(
+            include_namespaces=values.pop("include_namespaces"),
+            exclude_namespaces=values.pop("exclude_namespaces"),
+            include_kinds=values.pop("include_kinds"),
+            exclude_kinds=values.pop("exclude_kinds"),
+            labels=values.pop("label_selector"),
+        )
+        function(choice=choice, excluded=excluded, **values)
+
+    for option in _list_choice_options():
+        gathered = option(gathered)
+    return gathered
+
+
+def _list_choice_options() -> tuple[Callable[..., Any], ...]:
+    return (
+        click.option(
+            "--label-selector",
+            default="",
+            metavar="SELECTOR",
+            callback=_labels,
+            help="Judge only resources with these labels, as `kubectl -l` takes them: `app=web,env in (a,b)`.",
+        ),
+        _create_names_option("--exclude-kinds", "Do not judge resources of these kinds; `*Role` is a pattern."),
+        _create_names_option("--include-kinds", "Judge only resources of these kinds; `*Role` is a pattern."),
+        _create_names_option(
+            "--exclude-namespaces", "Do not judge resources in these namespaces; `team-*` is a pattern.", "-e"
+        ),
+        _create_names_option(
+            "--include-namespaces", "Judge only resources in these namespaces; `team-*` is a pattern."
+        ),
+        _create_names_option("--exclude-controls", "Leave these controls out of the scan and of its scores."),
+    )
+
+
+def _create_names_option(flag: str, text: str, short: str = "") -> Callable[..., Any]:
+    names = (short, flag) if short else (flag,)
+    return click.option(*names, multiple=True, callback=arguments.parse_names, help=text)

@@ -1,6 +1,6 @@
-"""`kubekeep scan`: assess manifests, show or write reports, and exit by the gates.
+"""`kubekeep scan`: assess manifests or a cluster, write reports, and exit by the gates.
 
-Parses and shows; what a verdict is, is decided elsewhere.
+Parses and prints; never evaluates itself.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import msgspec
 
 from kubekeep.cli import arguments, outputs
 from kubekeep.cli.configured import Configured
-from kubekeep.cli.exception_options import Accepting
-from kubekeep.cli.gate_options import Since, gate_options, known
-from kubekeep.cli.preflight import told
-from kubekeep.cli.privacy_options import Privacy, privacy_options
-from kubekeep.cli.report_options import Showing, report_options
-from kubekeep.cli.request_options import assessed, request_options
+from kubekeep.cli.exception_options import ExceptionSettings
+from kubekeep.cli.gate_options import BaselineOptions, gate_options, read_baseline
+from kubekeep.cli.preflight import print_permissions
+from kubekeep.cli.privacy_options import PrivacyOptions, privacy_options
+from kubekeep.cli.report_options import OutputOptions, report_options
+from kubekeep.cli.request_options import request_options, run_scan
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.text import visible
 from kubekeep.posture.gate import Gates, Outcome, UnknownLimitError, incomplete, judge
@@ -29,7 +29,7 @@ _GATE_FAILED: Final = 1
 _INCOMPLETE: Final = 3
 
 
-@click.command(short_help="Assess manifests.", cls=Configured, target=arguments.first_path)
+@click.command(short_help="Assess manifests.", cls=Configured, target=arguments.find_first_path)
 @request_options("scan")
 @privacy_options
 @gate_options
@@ -41,11 +41,11 @@ _INCOMPLETE: Final = 3
 )
 def command(
     request: ScanRequest,
-    accepting: Accepting,
+    exception_settings: ExceptionSettings,
     gates: Gates,
-    since: Since | None,
-    privacy: Privacy,
-    showing: Showing,
+    baseline: BaselineOptions | None,
+    privacy: PrivacyOptions,
+    output_options: OutputOptions,
     *,
     dry_run: bool,
 ) -> None:
@@ -63,23 +63,23 @@ def command(
     kubekeep scan workload shop/deployment/web deploy/
     kubectl get deployment -o yaml | kubekeep scan -
     """  # noqa: D301 - click takes the character itself
-    wanted = showing.planned()
-    request = msgspec.structs.replace(request, needs=ReportNeeds(extras=outputs.wants(wanted)))
+    planned = output_options.plan_outputs()
+    request = msgspec.structs.replace(request, needs=ReportNeeds(extras=outputs.list_extras(planned)))
     if dry_run:
-        sys.exit(told(request))
-    privacy.check(wanted)
-    base = known(since.path) if since else None
-    assessment = assessed(request)
-    if since and base:
-        from kubekeep.usecases.compare import against  # noqa: PLC0415 - only a scan with a baseline pays for it
+        sys.exit(print_permissions(request))
+    privacy.check(planned)
+    known = read_baseline(baseline.path) if baseline else None
+    assessment = run_scan(request)
+    if baseline and known:
+        from kubekeep.usecases.compare import compare_with_baseline  # noqa: PLC0415 - loaded only with a baseline
 
-        assessment = against(assessment, base, since.granularity)
-    outcomes = _judged(assessment, gates)
-    part = shown(assessment, showing.lowest, showing.highest)
+        assessment = compare_with_baseline(assessment, known, baseline.granularity)
+    outcomes = _evaluate_gates(assessment, gates)
+    part = shown(assessment, output_options.lowest, output_options.highest)
     for text in part.notes:
         click.echo(visible(text), err=True)
-    accepting.tell(assessment)
-    outputs.write(privacy.seen(part), wanted, showing.options(audit=accepting.audit))
+    exception_settings.report(assessment)
+    outputs.write(privacy.protect(part), planned, output_options.create_report_options(audit=exception_settings.audit))
     listener = click.get_current_context().obj
     if listener is not None:
         listener(assessment)
@@ -90,7 +90,7 @@ def command(
     sys.exit(_exit_code(assessment, outcomes))
 
 
-def _judged(assessment: Assessment, gates: Gates) -> list[Outcome]:
+def _evaluate_gates(assessment: Assessment, gates: Gates) -> list[Outcome]:
     try:
         return judge(assessment, gates)
     except UnknownLimitError as error:
@@ -113,9 +113,9 @@ def _exit_code(assessment: Assessment, outcomes: list[Outcome]) -> int:
 
 
 def _unread(assessment: Assessment) -> str:
-    """How much was not read, and where that is told; empty if all was."""
+    """Return the number of unread parts and a hint; empty if everything was read."""
     gaps = assessment.target.cluster.gaps if assessment.target.cluster else ()
     hidden = {gap.permission for gap in gaps if not gap.needs}
-    if hidden and all(item.location.file in hidden for item in assessment.unread):
+    if hidden and all(unread.location.file in hidden for unread in assessment.unread):
         return "the cluster did not show everything; --dry-run tells what lacks"
     return f"{len(assessment.unread)} unread, see the report" if assessment.unread else ""

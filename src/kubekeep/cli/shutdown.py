@@ -1,6 +1,6 @@
-"""How what runs until somebody ends it is ended: asked first, left behind if that takes too long. Prints nothing.
+"""Graceful shutdown of long-running commands: a stop event first, exit after a timeout. Prints nothing.
 
-What is asked may be in the middle of an evaluation, which nothing can interrupt, or wait for a server.
+The work may be in the middle of an evaluation, which cannot be interrupted, or wait for a server.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from typing import Final
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _END: Final = 0
-"""The work has ended; no signal has this number."""
+"""End of the work; no signal has this number."""
 _KNOWN: Final = frozenset({_END, *_SIGNALS})
 _GRACE: Final = 1.0
-"""Seconds that what runs has to end by itself."""
+"""Seconds for the work to end by itself."""
 _PRINTING: Final = 0.2
-"""Seconds for which a line that is being printed is waited for: nobody may be reading it."""
+"""Seconds to wait for a line that is being printed: its reader may be stalled."""
 
 
-class Endings:
-    """The interrupts that come, and the end of what runs."""
+class ShutdownHandler:
+    """Interrupts and the end of the work, as one stream of events."""
 
     def __init__(self) -> None:
-        self._heard, self._told = socket.socketpair()
-        self._told.setblocking(False)
+        self._receiver, self._sender = socket.socketpair()
+        self._sender.setblocking(False)
 
     def close(self) -> None:
-        """Hear of nothing any more."""
-        self._heard.close()
-        self._told.close()
+        """Close the event stream."""
+        self._receiver.close()
+        self._sender.close()
 
     def run(self, work: Callable[[threading.Event], None], printing: threading.Lock) -> None:
-        """Let `work` run until it ends, and raise what it raises; on an interrupt the event that it is given is set.
+        """Run `work` until it ends, and raise its errors; an interrupt sets the event that it receives.
 
-        Ends the process with 0 if `work` takes longer than about a second then, or at a second interrupt: whatever is
-        printed while `printing` is held is printed to its end.
+        Exits the process with 0 if `work` continues for more than about a second after that, or at a second interrupt;
+        output printed with `printing` locked is completed first.
         """
         stopped = threading.Event()
         failed: list[BaseException] = []
@@ -47,60 +47,60 @@ class Endings:
         def working() -> None:
             try:
                 work(stopped)
-            except BaseException as error:  # noqa: BLE001 - raised again by who waits
+            except BaseException as error:  # noqa: BLE001 - raised again in the main thread
                 failed.append(error)
-            self._tell(_END)
+            self._send(_END)
 
         thread = threading.Thread(target=working, daemon=True)
         thread.start()
         if self._next(None) != _END:
             stopped.set()
             if self._next(_GRACE) != _END:
-                _leave(printing)
+                _exit(printing)
         thread.join()
         if failed:
             raise failed[0]
 
     @contextlib.contextmanager
-    def heard(self) -> Iterator[None]:
-        """Hear of signals while the block lasts.
+    def receive_signals(self) -> Iterator[None]:
+        """Receive signals in the block.
 
-        The handler in C tells of them, whichever thread they come to: one in Python would have to wait for the main
-        thread, and that for somebody to wake it where the signal came to another, or just before it began to wait.
+        The handler in C writes to the socket for a signal in any thread. A Python handler would have to wait for the main
+        thread, which may not wake for a signal in another thread or just before its wait.
         """
-        before = signal.set_wakeup_fd(self._told.fileno(), warn_on_full_buffer=False)
+        before = signal.set_wakeup_fd(self._sender.fileno(), warn_on_full_buffer=False)
         try:
             yield
         finally:
             signal.set_wakeup_fd(before)
 
-    def _tell(self, what: int) -> None:
+    def _send(self, what: int) -> None:
         with contextlib.suppress(OSError):
-            self._told.send(bytes([what]))
+            self._sender.send(bytes([what]))
 
     def _next(self, most: float | None) -> int | None:
-        """The next thing that happens within `most` seconds: the number of a signal, or the end of the work."""
-        self._heard.settimeout(most)
+        """Return the next event within `most` seconds: the number of a signal, or the end of the work."""
+        self._receiver.settimeout(most)
         with contextlib.suppress(TimeoutError):
-            while (what := self._heard.recv(1)[0]) not in _KNOWN:
+            while (what := self._receiver.recv(1)[0]) not in _KNOWN:
                 pass
             return what
         return None
 
 
 @contextlib.contextmanager
-def interrupts() -> Iterator[Endings]:
-    """Take SIGINT and SIGTERM while the block lasts; in the main thread only."""
-    with contextlib.closing(Endings()) as found, found.heard():
+def handle_interrupts() -> Iterator[ShutdownHandler]:
+    """Handle SIGINT and SIGTERM in the block; main thread only."""
+    with contextlib.closing(ShutdownHandler()) as handler, handler.receive_signals():
         before = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS}
         try:
-            yield found
+            yield handler
         finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+            for number, previous in before.items():
+                signal.signal(number, previous)
 
 
-def _leave(printing: threading.Lock) -> None:
-    """End the process as it is: a thread that evaluates cannot be waited for, nor be taken down with the interpreter."""
+def _exit(printing: threading.Lock) -> None:
+    """Exit the process at once: an evaluating thread can neither be awaited nor stopped with the interpreter."""
     printing.acquire(timeout=_PRINTING)
     os._exit(0)

@@ -1,6 +1,6 @@
-"""The options of `kubekeep scan` that say how sources are read: charts, kustomizations, repositories, paths.
+"""Options of `kubekeep scan` for reading sources: charts, kustomizations, repositories, paths.
 
-Parses only: what the options mean is decided where sources are read.
+Parses only; the sources interpret the options.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from kubekeep.cli.configured import per_chart
+from kubekeep.cli.configured import get_chart_values
 from kubekeep.cli.settings import access
 from kubekeep.sources.options import DEFAULT_RELEASE, ChartValues, HelmOptions, ReadOptions
 
@@ -20,7 +20,7 @@ _FILE = click.Path(exists=True, dir_okay=False)
 
 
 def source_options(function: Callable[..., None]) -> Callable[..., None]:
-    """The options as click takes them, handed on as one argument, `read`."""
+    """Add the options; they are passed on as one argument, `read`."""
 
     @functools.wraps(function)
     def gathered(**arguments: Any) -> None:
@@ -92,7 +92,7 @@ def _repositories() -> tuple[Callable[..., Any], ...]:
 
 
 def _read_options(arguments: dict[str, Any]) -> ReadOptions:
-    """Takes its arguments out of `arguments`."""
+    """Remove the options from `arguments` and return them parsed."""
     take = arguments.pop
     values = ChartValues(
         files=take("values"),
@@ -103,10 +103,10 @@ def _read_options(arguments: dict[str, Any]) -> ReadOptions:
     )
     helm = HelmOptions(
         values=values,
-        per_chart=per_chart(),
+        per_chart=get_chart_values(),
         release=take("release_name"),
         namespace=take("release_namespace"),
-        kube_version=take("kube_version") or _asked_version(arguments["kubernetes_version"]),
+        kube_version=take("kube_version") or _get_explicit_version(arguments["kubernetes_version"]),
         api_versions=take("api_versions"),
     )
     return ReadOptions(
@@ -121,7 +121,7 @@ def _read_options(arguments: dict[str, Any]) -> ReadOptions:
     )
 
 
-def _asked_version(version: str) -> str:
-    """The version that the manifests are for, if somebody said so."""
+def _get_explicit_version(version: str) -> str:
+    """Return the explicit version of the manifests; empty for the default."""
     source = click.get_current_context().get_parameter_source("kubernetes_version")
     return "" if source is ParameterSource.DEFAULT or version == "latest" else version

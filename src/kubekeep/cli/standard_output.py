@@ -1,6 +1,6 @@
-"""Standard output as whoever reads it expects: nothing is lost on the way, and a reader who goes is no error.
+"""Reliable standard output: complete writes, and a quiet exit for a closed pipe.
 
-Never decides what is printed.
+Never prints.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from typing import Final
 
 READER_GONE: Final = 141
-"""What a shell makes of a program that SIGPIPE ends: whatever else its code would say was not told to anybody."""
+"""Exit code of shells for a program terminated by SIGPIPE: its output, and so its own code, is incomplete."""
 
 
 @contextlib.contextmanager
 def standard_output() -> Iterator[None]:
-    """Run a program whose output somebody reads; when nobody does any more, it exits quietly with READER_GONE."""
+    """Run a program with buffered output; exit quietly with READER_GONE if the reader closes the pipe."""
     _buffer()
     try:
         try:
@@ -26,15 +26,15 @@ def standard_output() -> Iterator[None]:
             if sys.stdout is not None:
                 sys.stdout.flush()
     except BrokenPipeError:
-        # What is left in the buffers has nowhere to go.
+        # The remaining buffers cannot be written.
         sys.stdout = None
         sys.exit(READER_GONE)
 
 
 def _buffer() -> None:
-    """Put a buffer before an output without one (`PYTHONUNBUFFERED`, as many container images set it).
+    """Add a buffer to an unbuffered output (`PYTHONUNBUFFERED`, which many container images set).
 
-    A write to a pipe that a signal interrupts writes a part. Only buffers see to the rest: a text stream upon a raw file
+    A write to a pipe that a signal interrupts is partial. Only buffers write the rest: a text stream on a raw file
     drops it.
     """
     stream = sys.stdout

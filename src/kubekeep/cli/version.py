@@ -1,4 +1,4 @@
-"""`kubekeep version`. Asks nobody whether there is a newer one."""
+"""`kubekeep version`. Never checks for updates."""
 
 from __future__ import annotations
 

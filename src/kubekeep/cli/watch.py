@@ -1,6 +1,6 @@
-"""`kubekeep watch`: keep the assessment of a cluster current, and print which verdicts change.
+"""`kubekeep watch`: continuous assessment of a cluster, with output for changed verdicts.
 
-Parses and shows; what a verdict is, is decided elsewhere.
+Parses and prints; never evaluates itself.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any, Final
 
 import click
 
-from kubekeep.cli.arguments import loopback, without_options
-from kubekeep.cli.exception_options import Accepting
-from kubekeep.cli.preflight import told
-from kubekeep.cli.request_options import reached, request_options
-from kubekeep.cli.shutdown import Endings, interrupts
+from kubekeep.cli.arguments import parse_listen_address, without_options
+from kubekeep.cli.exception_options import ExceptionSettings
+from kubekeep.cli.preflight import print_permissions
+from kubekeep.cli.request_options import convert_cluster_errors, request_options
+from kubekeep.cli.shutdown import ShutdownHandler, handle_interrupts
 from kubekeep.model.watch import WatchEvent
 from kubekeep.sources.options import DEFAULT_RELEASE
 from kubekeep.usecases.request import ScanRequest
@@ -53,7 +53,7 @@ _SCAN_ONLY: Final = {
     "--metrics",
     "address",
     metavar="[ADDRESS:]PORT",
-    callback=loopback,
+    callback=parse_listen_address,
     help="Serve /metrics, /healthz and /readyz there; without an address, for this machine only.",
 )
 @click.option("--no-host-scan", "host_scan", flag_value=False, default=None, help="Read nothing about nodes.")
@@ -64,7 +64,7 @@ _SCAN_ONLY: Final = {
 @request_options("watch", "[framework NAMES | control IDS]")
 def command(
     request: ScanRequest,
-    accepting: Accepting,  # noqa: ARG001 - click hands it on
+    exception_settings: ExceptionSettings,  # noqa: ARG001 - click passes it
     layout: str,
     address: tuple[str, int] | None,
     *,
@@ -86,46 +86,48 @@ def command(
             "watch takes no single workload: choose with --include-namespaces, --include-kinds or -l"
         )
     if dry_run:
-        sys.exit(told(request, watching=True))
-    with interrupts() as endings:
-        _watch(request, layout, address, endings)
+        sys.exit(print_permissions(request, watching=True))
+    with handle_interrupts() as shutdown_handler:
+        _watch(request, layout, address, shutdown_handler)
 
 
-def _watch(request: ScanRequest, layout: str, address: tuple[str, int] | None, endings: Endings) -> None:
-    """Watch until somebody ends it."""
+def _watch(
+    request: ScanRequest, layout: str, address: tuple[str, int] | None, shutdown_handler: ShutdownHandler
+) -> None:
+    """Watch until an interrupt."""
     from kubekeep.reports.shared.watch_output import event_lines, json_lines  # noqa: PLC0415 - not for `--help`
     from kubekeep.usecases.watch import Watch, WatchRequest  # noqa: PLC0415
 
     is_terminal, printing = sys.stdout.isatty(), threading.Lock()
 
-    def tell(happened: Sequence[WatchEvent]) -> None:
+    def notify(events: Sequence[WatchEvent]) -> None:
         width = shutil.get_terminal_size().columns if is_terminal else None
-        text = "\n".join(json_lines(happened) if layout == "json" else event_lines(happened, width))
+        text = "\n".join(json_lines(events) if layout == "json" else event_lines(events, width))
         with printing:
             click.echo(text)
             sys.stdout.flush()
 
     try:
-        watch = Watch(WatchRequest(scan=request), tell)
+        watch = Watch(WatchRequest(scan=request), notify)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    with _served(address, watch, request):
-        reached(lambda: endings.run(watch.run, printing))
+    with _serve(address, watch, request):
+        convert_cluster_errors(lambda: shutdown_handler.run(watch.run, printing))
 
 
 @contextlib.contextmanager
-def _served(address: tuple[str, int] | None, *watched: Any) -> Iterator[None]:
-    """What others may ask while it runs."""
+def _serve(address: tuple[str, int] | None, *watched: Any) -> Iterator[None]:
+    """Serve metrics and health in the block."""
     if address is None:
         yield
         return
-    # Only who serves pays for it.
-    from kubekeep.cli.watch_pages import pages  # noqa: PLC0415
+    # Loaded only with --metrics.
+    from kubekeep.cli.watch_pages import create_pages  # noqa: PLC0415
     from kubekeep.sinks.serving import MonitoringServer  # noqa: PLC0415
 
     host, port = address
     try:
-        serving = MonitoringServer(host, port, pages(*watched))
+        serving = MonitoringServer(host, port, create_pages(*watched))
     except OSError as error:
         raise click.UsageError(f"--metrics: cannot listen at {host}:{port}: {error.strerror}") from error
     with serving:

@@ -1,4 +1,4 @@
-"""What a watch serves: metrics, and whether it is well. Decides nothing; made when somebody asks."""
+"""Metrics and health of a watch as HTTP responses, created on request. Never evaluates."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from kubekeep.usecases.request import ScanRequest
 from kubekeep.usecases.watch import Watch
 
 _FRESH: Final = 5.0
-"""Seconds for which metrics of the assessment are kept: making them for a large cluster takes some."""
+"""Seconds for which metrics of the assessment are cached: for a large cluster, they take seconds to create."""
 
 
-def pages(watch: Watch, request: ScanRequest) -> dict[str, Callable[[], HttpResponse]]:
-    """What is served of `watch`, by path."""
-    metrics = _Metrics(watch, request)
+def create_pages(watch: Watch, request: ScanRequest) -> dict[str, Callable[[], HttpResponse]]:
+    """Return the handlers of `watch` by path."""
+    metrics = _MetricsPage(watch, request)
 
     def ready() -> HttpResponse:
         if watch.current is None:
             return HttpResponse(HTTPStatus.SERVICE_UNAVAILABLE, "not everything has been seen yet\n")
-        if not watch.figures.is_current:
+        if not watch.metrics.is_current:
             return HttpResponse(HTTPStatus.SERVICE_UNAVAILABLE, "the cluster cannot be followed at this moment\n")
         return HttpResponse(HTTPStatus.OK, "ok\n")
 
@@ -38,8 +38,8 @@ def pages(watch: Watch, request: ScanRequest) -> dict[str, Callable[[], HttpResp
     }
 
 
-class _Metrics:
-    """The metrics of an assessment that is kept current, made when somebody asks."""
+class _MetricsPage:
+    """Metrics of a watch and of its current assessment."""
 
     def __init__(self, watch: Watch, request: ScanRequest) -> None:
         self._watch = watch
@@ -49,13 +49,13 @@ class _Metrics:
         self._made = 0.0
 
     def text(self) -> str:
-        """Those of the watch, and those of the assessment as they were some seconds ago at most."""
+        """Return the metrics of the watch, and those of the assessment from the cache if recent."""
         with self._lock:
             current = self._watch.current
             if current is not None and time.monotonic() - self._made > _FRESH:
                 stream = io.StringIO()
                 FORMAT.render(current.assessment(self._request), stream, ReportOptions())
                 self._text, self._made = stream.getvalue(), time.monotonic()
-            figures = io.StringIO()
-            write_metrics(self._watch.figures, figures)
-            return figures.getvalue() + self._text
+            metrics = io.StringIO()
+            write_metrics(self._watch.metrics, metrics)
+            return metrics.getvalue() + self._text

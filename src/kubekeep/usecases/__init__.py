@@ -1,1 +1,1 @@
-"""THE WIRES: one module per thing a user asks for. They join stages and hold no knowledge of their own."""
+"""Use cases, one module each. They connect the other packages and contain no domain knowledge."""

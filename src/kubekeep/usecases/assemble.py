@@ -1,4 +1,4 @@
-"""The one place that puts an assessment together from the results of a scan or of a watch. Never evaluates."""
+"""Assembly of an assessment from the results of a scan or of a watch. Never evaluates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kubekeep.posture.select import Selection
 from kubekeep.posture.summary import summarize
 
 
-class Context(msgspec.Struct, frozen=True, kw_only=True):
+class EvaluationFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Facts about one evaluation that the assessment repeats."""
 
     target: Target
@@ -44,7 +44,7 @@ def unread_gaps(gaps: Sequence[CoverageGap]) -> tuple[Unread, ...]:
 
 
 def assemble(
-    context: Context,
+    context: EvaluationFacts,
     results: Sequence[ResourceResult],
     *,
     unread: Sequence[Unread] = (),

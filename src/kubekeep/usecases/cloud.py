@@ -1,4 +1,4 @@
-"""What its cloud tells of a managed cluster. Asks the cloud, as the user that its SDK finds; never judges."""
+"""Documents about a managed cluster from its cloud provider, with the user's own credentials. Never evaluates."""
 
 from __future__ import annotations
 
@@ -20,49 +20,52 @@ from kubekeep.sources.cloud.identity import ClusterHints, detect_azure_cloud, fi
 _NAME_IT: Final = "name the cluster with --cloud-cluster"
 
 
-def described(
+def describe_cluster(
     request: CloudRequest, kinds: AbstractSet[str] | None = None, mapped: Sequence[str] | None = None
 ) -> Iterator[dict[str, Any] | CoverageGap]:
-    """The documents about the cluster of `request`, and a gap for each one that cannot be had.
+    """Yield the documents about the cluster of `request`, and a gap for each document that cannot be read.
 
-    `kinds` (`eks.amazonaws.com/ClusterDescribe`) are those that are wanted; None for all. `mapped` are the ARNs of
-    roles of nodes that a cluster of EKS itself knows; None if it was not asked.
+    `kinds` restricts the documents (`eks.amazonaws.com/ClusterDescribe`); None for all. `mapped` are the node role ARNs
+    from the `aws-auth` mapping of an EKS cluster; None if it was not read. Raises ValueError without a cluster name.
     """
     cluster = request.cluster
     if cluster is None:
         raise ValueError("no cluster is named")
-    wanted = _wanted(cluster.provider, kinds)
-    if not wanted:
+    names = _select_kinds(cluster.provider, kinds)
+    if not names:
         return
     match cluster.provider:
         case "eks":
-            yield from eks.describe(cluster, wanted, request.profile, mapped)
+            yield from eks.describe(cluster, names, request.profile, mapped)
         case "aks":
-            yield from aks.describe(cluster, wanted, request.endpoints.azure)
+            yield from aks.describe(cluster, names, request.endpoints.azure)
         case "gke":
-            yield from gke.describe(cluster, wanted, request.endpoints)
+            yield from gke.describe(cluster, names, request.endpoints)
 
 
-def described_live(
+def describe_live_cluster(
     request: CloudRequest, hints: ClusterHints, connection: KubeConnection, kinds: AbstractSet[str]
 ) -> Iterator[dict[str, Any] | CoverageGap]:
-    """The same about the live cluster at the end of `connection`: the one of `hints`, where `request` names none."""
+    """Yield the same documents for the live cluster of `connection`.
+
+    The cluster is identified by `hints` if `request` does not name it.
+    """
     cluster = request.cluster or identify(hints)
     if cluster is None:
-        known: Iterable[Provider] = DOCUMENTS if hints.provider is None else (hints.provider,)
-        for provider in known:
+        providers: Iterable[Provider] = DOCUMENTS if hints.provider is None else (hints.provider,)
+        for provider in providers:
             yield from create_gaps(
-                provider, _wanted(provider, kinds), _NAME_IT, "which cluster of a cloud it is, nothing tells"
+                provider, _select_kinds(provider, kinds), _NAME_IT, "which cluster of a cloud it is, nothing tells"
             )
         return
     profile = request.profile or find_aws_profile(hints.access)
     mapped = read_mapped_node_roles(connection) if cluster.provider == "eks" else None
     azure = detect_azure_cloud(hints) or request.endpoints.azure
     endpoints = msgspec.structs.replace(request.endpoints, azure=azure)
-    told = msgspec.structs.replace(request, cluster=cluster, profile=profile, endpoints=endpoints)
-    yield from described(told, kinds, mapped)
+    identified = msgspec.structs.replace(request, cluster=cluster, profile=profile, endpoints=endpoints)
+    yield from describe_cluster(identified, kinds, mapped)
 
 
-def _wanted(provider: Provider, kinds: AbstractSet[str] | None) -> frozenset[str]:
-    """The kinds of documents of a platform that are wanted, without their group."""
+def _select_kinds(provider: Provider, kinds: AbstractSet[str] | None) -> frozenset[str]:
+    """Return the document kinds of a platform that `kinds` includes, without their group."""
     return frozenset(kind for kind in DOCUMENTS[provider] if kinds is None or f"{GROUPS[provider]}/{kind}" in kinds)

@@ -1,4 +1,4 @@
-"""The live cluster of a scan: what is wanted of it, its objects, and what it did not show. Never judges those."""
+"""Live cluster as the input of a scan: required kinds, objects and coverage gaps. Never evaluates the objects."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ from kubekeep.sources.cluster.host_data import GROUP as HOST_DATA
 from kubekeep.sources.cluster.kubelets import KubeletConfigurations
 from kubekeep.sources.cluster.plan import ListTask, split_by_namespace
 from kubekeep.sources.cluster.scope import MAX_NAMESPACE_QUERIES, ClusterScope, NamespaceSelection
-from kubekeep.usecases.cloud import described_live
+from kubekeep.usecases.cloud import describe_live_cluster
 
 WATCH: Final = "watch"
-"""The verb of who follows."""
+"""The verb for following objects."""
 SETTINGS: Final = frozenset({CONTROL_INPUT})
-"""What says how a cluster wants to be judged."""
+"""Kinds that set parameters of the evaluation."""
 _POLICIES: Final = frozenset({"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"})
 _ALWAYS: Final = frozenset(
     {
@@ -54,11 +54,11 @@ _ALWAYS: Final = frozenset(
         "kubescape.io/SecurityException",
     }
 )
-"""What tells about everything else: its labels, the platform, what is enforced, and what is accepted."""
-_OF_NAMESPACES: Final = frozenset({"Namespace", "kubescape.io/SecurityException"})
-"""What of that tells of its own namespace alone."""
-_TOLD: Final = frozenset({"Node", *_POLICIES})
-"""What of that reports tell of where it is shown."""
+"""Kinds that affect every evaluation: namespace labels, the platform, enforced policies and exceptions."""
+_NAMESPACE_LOCAL: Final = frozenset({"Namespace", "kubescape.io/SecurityException"})
+"""Kinds of `_ALWAYS` that affect only their own namespace."""
+_REPORTED: Final = frozenset({"Node", *_POLICIES})
+"""Kinds of `_ALWAYS` that reports show if they can be listed."""
 RELATED: Final = frozenset(
     {
         WORKLOAD,
@@ -79,9 +79,9 @@ RELATED: Final = frozenset(
         "ServiceAccount",
     }
 )
-"""What leads from a workload to others, and to who may do what."""
+"""Kinds that connect workloads with each other and with permissions."""
 VERSIONS: Final = Permission("list", OPENSHIFT, "clusterversions")
-"""What OpenShift tells its version by, wherever it is; who may not see it misses nothing but that."""
+"""Permission to read the OpenShift version; without it, only the version is missing from reports."""
 
 
 class _Release(msgspec.Struct, frozen=True):
@@ -95,7 +95,7 @@ class _VersionStatus(msgspec.Struct, frozen=True):
 
 
 class _ClusterVersion(msgspec.Struct, frozen=True):
-    """What OpenShift says of its version (config.openshift.io/v1, ClusterVersion); there is one."""
+    """The singleton with the OpenShift version (config.openshift.io/v1, ClusterVersion)."""
 
     status: _VersionStatus = _VersionStatus()
 
@@ -105,203 +105,222 @@ class _ClusterVersions(msgspec.Struct, frozen=True):
 
 
 class LiveCluster:
-    """One cluster while it is being scanned."""
+    """One cluster during a scan."""
 
     def __init__(self, request: ClusterRequest, connection: KubeConnection, cloud: CloudRequest | None = None) -> None:
-        """Ask for its version and what it serves. Raises KubeError if it cannot be reached.
+        """Read the version and the API discovery. Raises KubeError for an unreachable cluster.
 
-        With `cloud`, what its cloud tells of it is among its objects.
+        With `cloud`, the objects include documents from the cloud provider.
         """
         self._request = request
         self._connection = connection
         self._cloud = cloud
         self._version: ServerVersion = get_server_version(connection)
-        self._serves(discover(connection))
-        # Facts are asked for when the connection has ended.
-        self._openshift = openshift_version(connection) if OPENSHIFT in self._groups else ""
+        self._record_catalogue(discover(connection))
+        # Read now: `facts` is called after the connection is closed.
+        self._openshift = read_openshift_version(connection) if OPENSHIFT in self._groups else ""
         self.gaps: list[CoverageGap] = []
         self.absent: list[str] = []
         self._nodes = 0
         self._node: dict[str, Any] | None = None
-        """The Node that tells most of the platform: the first of a managed one, or else the first."""
+        """The Node for platform detection: the first of a managed platform, else the first."""
         self._provider: Provider | None = None
 
-    def _serves(self, catalogue: Catalogue) -> None:
-        """Take note of what it serves by now."""
+    def _record_catalogue(self, catalogue: Catalogue) -> None:
+        """Record the API discovery."""
         self._catalogue = catalogue
         self._groups = {served.group for served in catalogue.kinds}
-        self._inside: dict[str, bool] = {}
-        """What controls call the kinds, and whether one of those is in namespaces, or Namespace."""
+        self._namespaced_by_name: dict[str, bool] = {}
+        """Kind names as in controls, with True if one of the kinds is namespaced or Namespace."""
         for served in catalogue.kinds:
             for name in expand_kind_names(served.group, served.kind):
-                is_inside = served.namespaced or served.kind == "Namespace"
-                self._inside[name] = self._inside.get(name, False) or is_inside
+                is_namespaced = served.namespaced or served.kind == "Namespace"
+                self._namespaced_by_name[name] = self._namespaced_by_name.get(name, False) or is_namespaced
 
     @property
     def minor(self) -> int | None:
-        """Its minor version, where it tells one."""
+        """Its minor version; None if unknown."""
         return self._version.minor_number
 
     def settings(self, *, policies: bool) -> list[Resource]:
-        """The objects that say how the cluster wants to be judged; with `policies`, its admission policies too."""
-        return list(self._collected(ClusterScope(kinds=SETTINGS | _POLICIES if policies else SETTINGS)))
+        """Return the objects that set parameters; with `policies`, the admission policies too."""
+        return list(self._collect(ClusterScope(kinds=SETTINGS | _POLICIES if policies else SETTINGS)))
 
     def resources(self, selection: Selection, choice: ResourceSelection, *, everything: bool) -> Iterator[Resource]:
-        """What the controls of `selection` look at and compare with; with `everything`, all that leads anywhere.
+        """Yield the objects that the controls of `selection` need; with `everything`, all objects that relate others.
 
-        What is not shown is among `gaps` when they have ended.
+        `gaps` are complete after the last object.
         """
-        needed = self._wanted(selection, choice, everything=everything)
+        needed = self._plan_scope(selection, choice, everything=everything)
         nodes: list[str] = []
-        for resource in self._collected(needed, judged(choice)):
+        for resource in self._collect(needed, create_filter(choice)):
             if resource.kind == "Node" and not resource.group:
                 nodes.append(resource.name)
-                self._note(resource.object)
+                self._record_node(resource.object)
             yield resource
         self._nodes += len(nodes)
-        if self._asks_kubelets(needed):
-            found = KubeletConfigurations(self._request, nodes)
-            yield from found
-            self.gaps += (*found.gaps, *kubelets.list_unqueried(self.gaps))
+        if self._reads_kubelets(needed):
+            configurations = KubeletConfigurations(self._request, nodes)
+            yield from configurations
+            self.gaps += (*configurations.gaps, *kubelets.list_unqueried(self.gaps))
         if self._cloud is not None:
-            yield from self._described(self._cloud, needed)
+            yield from self._read_cloud(self._cloud, needed)
 
-    def _note(self, node: dict[str, Any]) -> None:
+    def _record_node(self, node: dict[str, Any]) -> None:
         platform = detect_provider(node)
         if self._node is None or (self._provider is None and platform is not None):
             self._node = node
         self._provider = self._provider or platform
 
-    def _described(self, cloud: CloudRequest, needed: ClusterScope) -> Iterator[Resource]:
-        """What its cloud tells of it."""
+    def _read_cloud(self, cloud: CloudRequest, needed: ClusterScope) -> Iterator[Resource]:
+        """Yield the documents of the cloud provider."""
         hints = ClusterHints(self._request.access, self._node)
-        for item in described_live(cloud, hints, self._connection, needed.kinds):
-            if isinstance(item, CoverageGap):
-                self.gaps.append(item)
+        for document in describe_live_cluster(cloud, hints, self._connection, needed.kinds):
+            if isinstance(document, CoverageGap):
+                self.gaps.append(document)
                 continue
-            resource = Resource(item)
+            resource = Resource(document)
             self._provider = self._provider or provider_of(resource)
             yield resource
 
     def follow(self, selection: Selection, choice: ResourceSelection, pace: WatchTiming) -> ClusterFollower:
-        """The same objects as they come, change and go, and those of `settings`; what is missing is its affair."""
-        return ClusterFollower(self._connection, *self._followed(selection, choice), pace, judged(choice))
+        """Return a follower of these objects and of those of `settings`; it has its own gaps."""
+        return ClusterFollower(self._connection, *self._plan_watch(selection, choice), pace, create_filter(choice))
 
     def definitions(self, pace: WatchTiming) -> DefinitionWatch:
-        """What tells that other kinds may be served than when this connection began."""
+        """Return a watch for changes of the served kinds."""
         return DefinitionWatch(self._connection, self._catalogue, pace)
 
     @property
     def is_closed(self) -> bool:
-        """Whether nothing comes of it any more: what is followed has ended then, and does not say so."""
+        """True if the connection is closed: followed objects have ended then, without an error."""
         return self._connection.is_closed
 
     def interrupt(self) -> None:
-        """Let all that is followed be taken up anew: the network may be another one."""
+        """Restart all watch requests, since the network may have changed."""
         self._connection.interrupt()
 
-    def look(
+    def refresh(
         self, selection: Selection, choice: ResourceSelection, following: ClusterFollower, *, routine: bool
     ) -> None:
-        """Let what is followed be what the cluster serves, or shows, by now, and know its version. Raises KubeError.
+        """Update the version and the followed kinds from the API discovery. Raises KubeError.
 
-        An API server that has just been started does not know all that it serves: unless this is a `routine`, what is
-        being followed all the same is not taken for gone.
+        A new API server may not know all kinds yet: kinds that are followed successfully are dropped only if the poll is
+        `routine`.
         """
         version = get_server_version(self._connection)
         if version.fields:
-            # Who may not ask for it any more knows it from before.
+            # Without permission to read it again, the previous version is kept.
             self._version = version
-        self._serves(discover(self._connection))
-        planned, gaps = self._followed(selection, choice)
+        self._record_catalogue(discover(self._connection))
+        planned, gaps = self._plan_watch(selection, choice)
         if not routine:
             planned += following.list_retained(planned)
         if not following.has_tasks(planned, gaps):
             following.replace_tasks(planned, gaps)
 
-    def _followed(self, selection: Selection, choice: ResourceSelection) -> tuple[list[ListTask], list[CoverageGap]]:
-        """What is to be followed, and what is missing then: what one may not follow everywhere is in some namespaces."""
-        collection = self._planned(selection, choice, everything=False)
+    def _plan_watch(self, selection: Selection, choice: ResourceSelection) -> tuple[list[ListTask], list[CoverageGap]]:
+        """Return the tasks to follow and their gaps.
+
+        A kind that cannot be followed cluster-wide is followed in some namespaces.
+        """
+        collection = self._plan_collection(selection, choice, everything=False)
         planned = collection.plan_tasks()
         few = collection.namespaces if len(collection.namespaces) <= MAX_NAMESPACE_QUERIES else ()
-        # What says how the cluster is to be judged counts wherever it is.
+        # Settings apply from any namespace.
         inner = {task: split_by_namespace(task, few) if task.names.isdisjoint(SETTINGS) else [] for task in planned}
-        asked = {
-            task: _taking(task, ("list", WATCH))
+        required = {
+            task: _list_required(task, ("list", WATCH))
             for tasks in inner.items()
             if tasks[1]
             for task in (tasks[0], *tasks[1])
         }
-        granted = self._granted([one for ones in asked.values() for one in ones])
-        lacks = {task: [one for one in ones if not granted.get(one, True)] for task, ones in asked.items()}
-        found, gaps = _instead(inner, lacks)
-        return found, [*collection.gaps, *gaps]
+        granted = self._review([permission for permissions in required.values() for permission in permissions])
+        missing = {
+            task: [permission for permission in permissions if not granted.get(permission, True)]
+            for task, permissions in required.items()
+        }
+        narrowed, gaps = _narrow_to_namespaces(inner, missing)
+        return narrowed, [*collection.gaps, *gaps]
 
-    def _granted(self, asked: Iterable[Permission]) -> dict[Permission, bool]:
-        """Which permissions are; nothing for who may not even ask, as he is told of every refusal. Raises KubeError."""
+    def _review(self, permissions: Iterable[Permission]) -> dict[Permission, bool]:
+        """Return True for each granted permission; {} if the review itself is forbidden.
+
+        Refused requests are reported later in that case. Raises KubeError.
+        """
         try:
-            return review_permissions(self._connection, asked)
+            return review_permissions(self._connection, permissions)
         except ApiError as error:
             if error.status != FORBIDDEN:
                 raise
             return {}
 
-    def _planned(self, selection: Selection, choice: ResourceSelection, *, everything: bool) -> Collection:
-        needed = self._wanted(selection, choice, everything=everything)
+    def _plan_collection(self, selection: Selection, choice: ResourceSelection, *, everything: bool) -> Collection:
+        needed = self._plan_scope(selection, choice, everything=everything)
         needed = msgspec.structs.replace(needed, kinds=needed.kinds | SETTINGS, cluster_wide=SETTINGS)
         return Collection(self._connection, self._catalogue, needed)
 
     def permissions(
         self, selection: Selection, choice: ResourceSelection, verbs: Sequence[str], *, everything: bool
     ) -> tuple[dict[Permission, bool], tuple[CoverageGap, ...]]:
-        """What it takes to see what `resources` or `follow` show, each with whether it is granted, and what hides that.
+        """Return the permissions for `resources` or `follow`, each with True if granted, and the gaps.
 
-        `verbs` are what becomes of each kind: `list`, and `watch` for who follows, and sees when other kinds are served.
+        `verbs` apply to each kind: `list`, and `watch` for following, which includes the definitions of kinds.
         """
-        collection = self._planned(selection, choice, everything=everything)
-        asked = [VERSIONS] if OPENSHIFT in self._groups else []
-        asked += [permission_of(query) for query in collection.list_definition_queries()]
-        asked += [one for task in collection.plan_tasks() if not task.is_optional for one in _taking(task, verbs)]
+        collection = self._plan_collection(selection, choice, everything=everything)
+        required = [VERSIONS] if OPENSHIFT in self._groups else []
+        required += [derive_permission(query) for query in collection.list_definition_queries()]
+        required += [
+            permission
+            for task in collection.plan_tasks()
+            if not task.is_optional
+            for permission in _list_required(task, verbs)
+        ]
         if WATCH in verbs:
-            asked += [
-                permission_of(query, verb) for query in list_definition_queries(self._catalogue) for verb in verbs
+            required += [
+                derive_permission(query, verb) for query in list_definition_queries(self._catalogue) for verb in verbs
             ]
-        if self._asks_kubelets(self._wanted(selection, choice, everything=everything)):
-            asked.append(Permission(kubelets.VERB, "", kubelets.RESOURCE))
-        # Who may list need not be allowed to get.
-        instead = {one: _list_of(one) for one in asked if one.name}
-        granted = review_permissions(self._connection, [*asked, *instead.values()])
-        return {one: granted[one] or granted[instead.get(one, one)] for one in asked}, tuple(collection.gaps)
+        if self._reads_kubelets(self._plan_scope(selection, choice, everything=everything)):
+            required.append(Permission(kubelets.VERB, "", kubelets.RESOURCE))
+        # A list permission includes get.
+        list_permissions = {
+            permission: _derive_list_permission(permission) for permission in required if permission.name
+        }
+        granted = review_permissions(self._connection, [*required, *list_permissions.values()])
+        return {
+            permission: granted[permission] or granted[list_permissions.get(permission, permission)]
+            for permission in required
+        }, tuple(collection.gaps)
 
-    def _wanted(self, selection: Selection, choice: ResourceSelection, *, everything: bool) -> ClusterScope:
-        needed = wanted(selection, choice, everything=everything, is_inside=self._is_inside)
+    def _plan_scope(self, selection: Selection, choice: ResourceSelection, *, everything: bool) -> ClusterScope:
+        scope = plan_scope(selection, choice, everything=everything, is_namespaced=self._is_namespaced)
         if self._request.host_scan is True:
-            # Its Nodes tell whose kubelets there are.
-            return msgspec.structs.replace(needed, optional=needed.optional - {"Node"})
+            # The kubelets are found by their Nodes.
+            return msgspec.structs.replace(scope, optional=scope.optional - {"Node"})
         if self._request.host_scan is None:
-            return needed
-        kinds = frozenset(kind for kind in needed.kinds if kind.partition("/")[0] != HOST_DATA)
-        return msgspec.structs.replace(needed, kinds=kinds)
+            return scope
+        kinds = frozenset(kind for kind in scope.kinds if kind.partition("/")[0] != HOST_DATA)
+        return msgspec.structs.replace(scope, kinds=kinds)
 
-    def _is_inside(self, name: str) -> bool:
-        """Whether there may be objects in a namespace, or Namespaces, among what controls call `name`."""
-        return self._inside.get(name, bool(self._catalogue.failed))
+    def _is_namespaced(self, name: str) -> bool:
+        """Return True if the kinds called `name` in controls may have objects in a namespace, or are Namespaces."""
+        return self._namespaced_by_name.get(name, bool(self._catalogue.failed))
 
-    def _asks_kubelets(self, needed: ClusterScope) -> bool:
+    def _reads_kubelets(self, needed: ClusterScope) -> bool:
         return self._request.host_scan is True and kubelets.KIND in needed.kinds
 
-    def _collected(
-        self, wanted: ClusterScope, is_judged: Callable[[Resource], bool] = lambda _: True
+    def _collect(
+        self, scope: ClusterScope, in_scope: Callable[[Resource], bool] = lambda _: True
     ) -> Iterator[Resource]:
-        collection = Collection(self._connection, self._catalogue, wanted, is_judged)
+        collection = Collection(self._connection, self._catalogue, scope, in_scope)
         yield from collection
         self.absent += collection.missing_namespaces
-        # What is wanted twice is missed once, and what is known later is known better.
-        found = sorted(collection.gaps, key=lambda gap: gap.permission)
-        self.gaps[:] = {(gap.permission, gap.why): gap for gap in (*self.gaps, *found)}.values()
+        # A kind may be listed twice: keep one gap for it, the latest.
+        latest = sorted(collection.gaps, key=lambda gap: gap.permission)
+        self.gaps[:] = {(gap.permission, gap.why): gap for gap in (*self.gaps, *latest)}.values()
 
     def facts(self) -> ClusterFacts:
-        """What a report says of it."""
+        """Return the facts that a report shows."""
         version = self._version.fields.get("gitVersion", "")
         distribution = detect_distribution(version, self._groups, [] if self._node is None else [self._node])
         return ClusterFacts(
@@ -315,95 +334,95 @@ class LiveCluster:
         )
 
 
-def openshift_version(connection: KubeConnection) -> str:
-    """The version that OpenShift says it is at, such as `4.16.3`; empty where it does not tell us."""
+def read_openshift_version(connection: KubeConnection) -> str:
+    """Return the OpenShift version, such as `4.16.3`; empty if unknown."""
     try:
         path = f"/apis/{VERSIONS.group}/v1/{VERSIONS.resource}"
-        said = connection.get(path, _ClusterVersions, {"limit": "1"}).items
+        versions = connection.get(path, _ClusterVersions, {"limit": "1"}).items
     except KubeError:
         return ""
-    releases = [release for item in said for release in (*item.status.history, item.status.desired)]
+    releases = [release for version in versions for release in (*version.status.history, version.status.desired)]
     done = (release.version for release in releases if release.state == "Completed")
     return next(done, releases[-1].version if releases else "")
 
 
 @contextlib.contextmanager
-def connected(request: ClusterRequest, cloud: CloudRequest | None = None) -> Iterator[LiveCluster]:
-    """The cluster of `request`, with what its `cloud` tells. Raises KubeError if it cannot be reached."""
+def connect_cluster(request: ClusterRequest, cloud: CloudRequest | None = None) -> Iterator[LiveCluster]:
+    """Yield the cluster of `request`, with documents of its `cloud`. Raises KubeError for an unreachable cluster."""
     with KubeConnection(request) as connection:
         yield LiveCluster(request, connection, cloud)
 
 
-def wanted(
+def plan_scope(
     selection: Selection,
     choice: ResourceSelection,
     *,
     everything: bool,
-    is_inside: Callable[[str], bool] = lambda _: True,
+    is_namespaced: Callable[[str], bool] = lambda _: True,
 ) -> ClusterScope:
-    """What the controls of `selection` look at and compare with; with `everything`, all that leads anywhere.
+    """Return the kinds that the controls of `selection` need; with `everything`, also all kinds that relate others.
 
-    `is_inside` tells whether there may be objects in a namespace among what controls call by a name.
+    `is_namespaced` returns True for kind names as in controls that may have objects in a namespace.
     """
     active = [control for control in selection.controls if control.slug not in selection.set_aside]
     if choice.include_namespaces:
-        active = [control for control in active if not judges_nothing(control, is_inside)]
-    looked_at = {kind for control in active for kind in (*control.targets, *control.relates)}
-    far = _far(active, selection)
-    kinds = looked_at | far | _ALWAYS | (RELATED if everything else set())
-    near = kinds - far - (_ALWAYS - _OF_NAMESPACES) - SETTINGS
-    beside = (_TOLD | {"PodTemplate"}) - looked_at - far
+        active = [control for control in active if not judges_nothing(control, is_namespaced)]
+    evaluated_or_related = {kind for control in active for kind in (*control.targets, *control.relates)}
+    cluster_wide = _list_cluster_wide_kinds(active, selection)
+    kinds = evaluated_or_related | cluster_wide | _ALWAYS | (RELATED if everything else set())
+    local = kinds - cluster_wide - (_ALWAYS - _NAMESPACE_LOCAL) - SETTINGS
+    optional = (_REPORTED | {"PodTemplate"}) - evaluated_or_related - cluster_wide
     brought = {kind for control in active if control.brought for kind in control.targets}
     is_narrow = bool(choice.include_namespaces) and not everything
     return ClusterScope(
         kinds=frozenset(kinds),
         complete=frozenset(brought),
-        local=frozenset(near) if is_narrow else frozenset(),
-        optional=beside if is_narrow else frozenset(),
+        local=frozenset(local) if is_narrow else frozenset(),
+        optional=optional if is_narrow else frozenset(),
         namespaces=NamespaceSelection(choice.include_namespaces, choice.exclude_namespaces),
     )
 
 
-def _far(active: Sequence[Control], selection: Selection) -> frozenset[str]:
-    """The kinds that matter wherever they are."""
+def _list_cluster_wide_kinds(active: Sequence[Control], selection: Selection) -> frozenset[str]:
+    """Return the kinds that are needed cluster-wide."""
     by_platform = any(control.providers and control.slug not in selection.named for control in active)
     return frozenset({"Node"} if by_platform else ()).union(*map(wide, active))
 
 
-def judged(choice: ResourceSelection) -> Callable[[Resource], bool]:
-    """What takes the resources that `choice` wants judged. Raises UnknownNameError for a workload that is no name."""
+def create_filter(choice: ResourceSelection) -> Callable[[Resource], bool]:
+    """Return a filter for the resources in `choice`. Raises UnknownNameError for a malformed workload name."""
     if choice.workload:
         return parse_workload(choice.workload).means
     return Chooser(choice) if str(choice) else lambda _: True
 
 
-def permission_of(query: ListQuery, verb: str = "") -> Permission:
-    """What it takes to do `verb` with the objects of `query`; without one, to read them once."""
+def derive_permission(query: ListQuery, verb: str = "") -> Permission:
+    """Return the permission for `verb` on the objects of `query`; without a verb, for one read."""
     return Permission(verb or query.verb, query.served.group, query.served.plural, query.namespace, query.name)
 
 
-def _taking(task: ListTask, verbs: Sequence[str]) -> list[Permission]:
-    """What it takes to do `verbs` with what a task is about; what has a name is only asked for."""
-    return [permission_of(task.query, verb) for verb in ([""] if task.query.name else verbs)]
+def _list_required(task: ListTask, verbs: Sequence[str]) -> list[Permission]:
+    """Return the permissions for `verbs` on the objects of a task; a named object is only read."""
+    return [derive_permission(task.query, verb) for verb in ([""] if task.query.name else verbs)]
 
 
-def _instead(
-    inner: Mapping[ListTask, Sequence[ListTask]], lacks: Mapping[ListTask, Sequence[Permission]]
+def _narrow_to_namespaces(
+    by_namespace: Mapping[ListTask, Sequence[ListTask]], missing: Mapping[ListTask, Sequence[Permission]]
 ) -> tuple[list[ListTask], list[CoverageGap]]:
-    """What can be followed, in namespaces where it cannot be everywhere, and what is missing then."""
-    found: list[ListTask] = []
+    """Return the tasks to follow, by namespace where cluster-wide access is forbidden, and the resulting gaps."""
+    tasks: list[ListTask] = []
     gaps: list[CoverageGap] = []
-    for task, few in inner.items():
-        if not lacks.get(task) or all(lacks[one] for one in few):
-            found.append(task)
+    for task, narrow_tasks in by_namespace.items():
+        if not missing.get(task) or all(missing[narrow] for narrow in narrow_tasks):
+            tasks.append(task)
             continue
-        found += few
+        tasks += narrow_tasks
         if not task.is_local and not task.is_optional:
-            gaps.append(msgspec.structs.replace(task.gap("forbidden", inside=True), verb=lacks[task][0].verb))
-    return found, gaps
+            gaps.append(msgspec.structs.replace(task.gap("forbidden", inside=True), verb=missing[task][0].verb))
+    return tasks, gaps
 
 
-def _list_of(one: Permission) -> Permission:
-    """What shows an object too that one may not get; a Namespace is in itself."""
-    namespace = "" if one.resource == "namespaces" else one.namespace
-    return msgspec.structs.replace(one, verb="list", namespace=namespace, name="")
+def _derive_list_permission(permission: Permission) -> Permission:
+    """Return the list permission that includes a get permission; a Namespace is listed cluster-wide."""
+    namespace = "" if permission.resource == "namespaces" else permission.namespace
+    return msgspec.structs.replace(permission, verb="list", namespace=namespace, name="")

@@ -1,4 +1,4 @@
-"""Compare what two files know, or a scan with one of them. Never prints and never decides a gate."""
+"""Comparison of two reports, or of a scan with a baseline. Never prints and never decides a gate."""
 
 from __future__ import annotations
 
@@ -20,34 +20,36 @@ COARSE = "the scans are by different tools: compared by control and resource, no
 
 
 def diff(base: Path, head: Path, granularity: Granularity | None = None) -> Comparison:
-    """What became of the findings of `base`, a report in JSON v2 or a baseline, in the report `head`.
+    """Return the changes from `base`, a report in JSON v2 or a baseline, to the report `head`.
 
     Raises ReportError.
     """
-    return compared(read_baseline_or_report(base), record_report(head), granularity)
+    return compare_records(read_baseline_or_report(base), record_report(head), granularity)
 
 
-def compared(base: ScanRecord, head: ScanRecord, granularity: Granularity | None) -> Comparison:
-    """The comparison at `granularity`.
+def compare_records(base: ScanRecord, head: ScanRecord, granularity: Granularity | None) -> Comparison:
+    """Return the comparison at `granularity`.
 
-    Without one by place, if both are ours: tools do not name places alike, and every finding would be another. Raises
-    ReportError where names are hidden in other ways: every name would be another.
+    Without one, findings are compared by location if both records are ours: other tools name locations differently, so
+    that every finding would differ. Raises ReportError if the pseudonyms of the records do not match.
     """
     if base.pseudonyms != head.pseudonyms:
-        raise ReportError(_strangers(base, head))
+        raise ReportError(_explain_pseudonyms(base, head))
     if granularity is not None or (base.is_ours and head.is_ours):
         return compare(base, head, granularity or Granularity.EVIDENCE)
-    found = compare(base, head, Granularity.CONTROL)
-    return msgspec.structs.replace(found, warnings=(*found.warnings, COARSE))
+    comparison = compare(base, head, Granularity.CONTROL)
+    return msgspec.structs.replace(comparison, warnings=(*comparison.warnings, COARSE))
 
 
-def _strangers(base: ScanRecord, head: ScanRecord) -> str:
+def _explain_pseudonyms(base: ScanRecord, head: ScanRecord) -> str:
     if base.pseudonyms and head.pseudonyms:
         return f"{base.name}: names are hidden under another key than in {head.name}: {_ONE_KEY}"
     hidden, plain = (base, head) if base.pseudonyms else (head, base)
     return f"{hidden.name}: names are hidden, and in {plain.name} they are not: {_ONE_KEY}"
 
 
-def against(assessment: Assessment, base: ScanRecord, granularity: Granularity | None = None) -> Assessment:
-    """`assessment` with what is new and known since `base`. Raises ReportError where its names are hidden."""
-    return mark_changes(assessment, compared(base, record_assessment(assessment), granularity))
+def compare_with_baseline(
+    assessment: Assessment, base: ScanRecord, granularity: Granularity | None = None
+) -> Assessment:
+    """Return `assessment` with its new and known findings since `base`. Raises ReportError for a pseudonymised base."""
+    return mark_changes(assessment, compare_records(base, record_assessment(assessment), granularity))

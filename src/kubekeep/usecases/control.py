@@ -1,6 +1,6 @@
-"""Write a new control, and judge the cases of controls: fail fails, pass passes, skip skips, fixes mend.
+"""Creation of controls and evaluation of their test cases: fail fails, pass passes, skip skips, fixes fix.
 
-Never prints; the cases that come with Kubekeep are judged by the same code.
+Never prints. Library controls and user controls run through the same code.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from kubekeep.posture.select import select
 def write_control(folder: Path, area: str, slug: str) -> list[Path]:
     """Write a control that passes its cases below `folder`, and return its files.
 
-    Raises ValueError for names that a control cannot have, FileExistsError where there is one already.
+    Raises ValueError for invalid names, FileExistsError for an existing control.
     """
     files = {folder / path: text for path, text in scaffold.files(area, slug).items()}
     if slug in builtin().controls:
@@ -41,84 +41,93 @@ def write_control(folder: Path, area: str, slug: str) -> list[Path]:
     return list(files)
 
 
-def controls_below(folder: Path) -> tuple[Library, tuple[Control, ...]]:
-    """The controls in `folder`, and the library to evaluate them with. Raises LibraryError."""
+def load_controls(folder: Path) -> tuple[Library, tuple[Control, ...]]:
+    """Return the library to evaluate with and the controls in `folder`. Raises LibraryError."""
     root = folder.resolve()
     if not root.is_dir():
         raise LibraryError(f"{folder}: no such folder")
     if root.is_relative_to(ROOT):
         library = builtin()
-        inside = [item for item in library.controls.values() if library.folder(item).is_relative_to(root)]
+        inside = [control for control in library.controls.values() if library.folder(control).is_relative_to(root)]
         return library, tuple(inside)
     library = Library(root, beneath=builtin())
     return library, library.own_controls
 
 
-def cases_below(folder: Path) -> tuple[Library, list[Case]]:
-    """The cases of the controls in `folder`, and the library to judge them with. Raises LibraryError."""
-    library, controls = controls_below(folder)
+def load_cases(folder: Path) -> tuple[Library, list[Case]]:
+    """Return the library to evaluate with and the cases of the controls in `folder`. Raises LibraryError."""
+    library, controls = load_controls(folder)
     return library, cases_of(library, controls)
 
 
-def problems(case: Case, library: Library) -> list[str]:
-    """What is not as the case says; nothing when all is. Raises LibraryError and ValueError for broken controls."""
+def find_problems(case: Case, library: Library) -> list[str]:
+    """Return the differences between the case's expectation and the evaluation; [] if there are none.
+
+    Raises LibraryError and ValueError for broken controls.
+    """
     documents = objects(case)
-    results = judge(case, documents, library)
-    found = verdicts(case, results)
-    said = [*_status_problems(case, found), *_path_problems(case, found)]
-    if case.expected == "fail" and not said:
+    results = evaluate_case(case, documents, library)
+    verdicts = list_verdicts(case, results)
+    problems = [*_status_problems(case, verdicts), *_path_problems(case, verdicts)]
+    if case.expected == "fail" and not problems:
         try:
-            fixed = mended(documents, results, case.control.slug)
+            fixed = apply_fixes(documents, results, case.control.slug)
         except (AttributeError, LookupError, TypeError) as error:
             return [f"its fix does not fit the document: {error}"]
-        after = [] if fixed is None else verdicts(case, judge(case, fixed, library))
-        said += [f"its fix does not mend: {_told(item)}" for item in after if item.status is not Status.PASSED]
-    return said
+        after = [] if fixed is None else list_verdicts(case, evaluate_case(case, fixed, library))
+        problems += [
+            f"its fix does not mend: {_format_verdict(verdict)}"
+            for verdict in after
+            if verdict.status is not Status.PASSED
+        ]
+    return problems
 
 
-def _status_problems(case: Case, found: Sequence[Verdict]) -> list[str]:
-    statuses = {verdict.status for verdict in found}
-    wanted, allowed = {
+def _status_problems(case: Case, verdicts: Sequence[Verdict]) -> list[str]:
+    statuses = {verdict.status for verdict in verdicts}
+    required, allowed = {
         "fail": ({Status.FAILED}, {Status.FAILED, Status.PASSED}),
         "pass": ({Status.PASSED}, {Status.PASSED}),
         "skip": (set[Status](), {Status.NOT_EVALUATED}),
     }[case.expected]
-    said = [f"nothing {status}" for status in wanted - statuses]
-    return said + [f"unexpected: {_told(verdict)}" for verdict in found if verdict.status not in allowed]
+    problems = [f"nothing {status}" for status in required - statuses]
+    return problems + [
+        f"unexpected: {_format_verdict(verdict)}" for verdict in verdicts if verdict.status not in allowed
+    ]
 
 
-def _path_problems(case: Case, found: Sequence[Verdict]) -> list[str]:
+def _path_problems(case: Case, verdicts: Sequence[Verdict]) -> list[str]:
     if case.options.paths is None:
         return []
-    paths = sorted(item.path for verdict in found for item in verdict.evidence)
-    wanted = sorted(case.options.paths)
-    return [] if paths == wanted else [f"paths are {json.dumps(paths)}, not {json.dumps(wanted)}"]
+    paths = sorted(evidence.path for verdict in verdicts for evidence in verdict.evidence)
+    expected = sorted(case.options.paths)
+    return [] if paths == expected else [f"paths are {json.dumps(paths)}, not {json.dumps(expected)}"]
 
 
-def _told(verdict: Verdict) -> str:
+def _format_verdict(verdict: Verdict) -> str:
     if verdict.reason is not None:
         return f"not evaluated: {verdict.reason.text}"
-    return " ".join((verdict.status, *(item.path for item in verdict.evidence)))
+    return " ".join((verdict.status, *(evidence.path for evidence in verdict.evidence)))
 
 
-def judge(case: Case, documents: Sequence[dict[str, Any]], library: Library) -> list[ResourceResult]:
-    """The results of the case's control over `documents`."""
+def evaluate_case(case: Case, documents: Sequence[dict[str, Any]], library: Library) -> list[ResourceResult]:
+    """Return the results of the case's control for `documents`."""
     selection = select(named=[case.control], params=case.options.params, library=library)
     results = evaluate(
-        [Resource(item) for item in documents], selection, RegoPolicySet, kubernetes_minor=case.options.minor
+        [Resource(document) for document in documents], selection, RegoPolicySet, kubernetes_minor=case.options.minor
     )
     return [result for result in results if case.control.slug in result.verdicts]
 
 
-def verdicts(case: Case, results: Sequence[ResourceResult]) -> list[Verdict]:
-    """The verdicts of the case's control."""
+def list_verdicts(case: Case, results: Sequence[ResourceResult]) -> list[Verdict]:
+    """Return the verdicts of the case's control."""
     return [result.verdicts[case.control.slug] for result in results]
 
 
-def mended(
+def apply_fixes(
     documents: Sequence[dict[str, Any]], results: Sequence[ResourceResult], slug: str
 ) -> list[dict[str, Any]] | None:
-    """The documents with every proposed fix applied; None when some evidence comes without one."""
+    """Return the documents with every proposed fix applied; None if some evidence has no fix."""
     fixed = copy.deepcopy(list(documents))
     for result in results:
         verdict = result.verdicts[slug]
@@ -126,8 +135,8 @@ def mended(
             continue
         if any(not evidence.delete and evidence.fix is None for evidence in verdict.evidence):
             return None
-        target = next((item for item in fixed if Resource(item).identity == result.resource.identity), None)
-        if target is None:  # a joined subject is no document of its own
+        target = next((document for document in fixed if Resource(document).identity == result.resource.identity), None)
+        if target is None:  # a joined subject is not one document
             return None
         # From the last to the first, so that deleting a list item does not move the others.
         for evidence in reversed(verdict.evidence):

@@ -1,6 +1,6 @@
-"""Files of exceptions by themselves: hold them to what is known, and add an entry without touching the others.
+"""Checks of exception files without a scan, and addition of an entry without changing the others.
 
-Writes only the file that is named; never scans.
+Writes only the requested file; never scans.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from kubekeep.posture.select import find_frameworks, select
 from kubekeep.sinks.file import atomic
 
 PROBLEMS = frozenset(ExceptionStatus) - {ExceptionStatus.MATCHED, ExceptionStatus.UNUSED}
-"""What is wrong with an exception whatever is scanned."""
+"""Statuses that are errors for any input."""
 
 
-def held(policy_exceptions: Sequence[PolicyException]) -> tuple[ExceptionUse, ...]:
-    """What can be said of exceptions without a scan: which are expired, too broad, or name what nobody knows."""
+def check_exceptions(policy_exceptions: Sequence[PolicyException]) -> tuple[ExceptionUse, ...]:
+    """Return the findings about exceptions without a scan: expired, too broad, or with unknown names."""
     everything = select(find_frameworks(("allcontrols",)))
     _, uses = apply_exceptions(
         (), policy_exceptions, everything, dt.datetime.now(dt.UTC), namespaces={}, folder="/", inline=False
@@ -42,21 +42,25 @@ def held(policy_exceptions: Sequence[PolicyException]) -> tuple[ExceptionUse, ..
 
 
 def add(path: str, entry: Mapping[str, Any]) -> ExceptionUse:
-    """Append an entry to the list in the file at `path`, or make the file; everything else in it stays as it is.
+    """Append an entry to the list in the file at `path`, or create the file; the other entries are not changed.
 
-    Gives the exception with its doubts. Raises ExceptionsError where that cannot be, or the entry would cover nothing.
+    Returns the exception with its doubts. Raises ExceptionsError for an unsuitable file and for an entry without effect.
     """
     shown = display_path(path)
     try:
-        found = parse_exception(dict(entry), Location(shown), 0)
+        exception = parse_exception(dict(entry), Location(shown), 0)
     except InvalidExceptionError as error:
         raise ExceptionsError(visible(str(error))) from error
-    use = held([found])[0]
+    use = check_exceptions([exception])[0]
     if use.status in PROBLEMS:
         raise ExceptionsError(visible(use.text or "it has expired already"))
-    is_json = os.path.splitext(path)[1].lower() == ".json"  # noqa: PTH122 - the text that people typed
+    is_json = os.path.splitext(path)[1].lower() == ".json"  # noqa: PTH122 - the path as typed
     try:
-        text = _added(path, dict(entry), is_json=is_json) if os.path.lexists(path) else _fresh(entry, is_json=is_json)
+        text = (
+            _append_entry(path, dict(entry), is_json=is_json)
+            if os.path.lexists(path)
+            else _format_file(entry, is_json=is_json)
+        )
         with atomic(Path(path)) as stream:
             stream.write(text)
     except OSError as error:
@@ -64,10 +68,10 @@ def add(path: str, entry: Mapping[str, Any]) -> ExceptionUse:
     return use
 
 
-def _added(path: str, entry: dict[str, Any], *, is_json: bool) -> str:
-    """The text of the file with one more entry. Raises ExceptionsError for a file that holds no single list."""
+def _append_entry(path: str, entry: dict[str, Any], *, is_json: bool) -> str:
+    """Return the text of the file with one more entry. Raises ExceptionsError for a file that is not a single list."""
     shown = display_path(path)
-    # A file that a scan would refuse is not made worse.
+    # Do not edit a file that a scan would reject.
     read_exceptions(path)
     try:
         before = TextFile.read(path)
@@ -77,7 +81,7 @@ def _added(path: str, entry: dict[str, Any], *, is_json: bool) -> str:
     documents = [(number, value) for number, value in enumerate(reading.values) if value is not None]
     if not documents:
         end = "\n" if before.text.strip() and not before.text.endswith("\n") else ""
-        return before.data.decode() + end + _fresh(entry, is_json=is_json)
+        return before.data.decode() + end + _format_file(entry, is_json=is_json)
     number, value = documents[0]
     if len(documents) > 1 or not isinstance(value, list):
         raise ExceptionsError(f"{shown}: entries are added to a list of exceptions, and this is none")
@@ -87,7 +91,7 @@ def _added(path: str, entry: dict[str, Any], *, is_json: bool) -> str:
     return before.encode(edited.text).decode()
 
 
-def _fresh(entry: Mapping[str, Any], *, is_json: bool) -> str:
+def _format_file(entry: Mapping[str, Any], *, is_json: bool) -> str:
     if is_json:
         return json.dumps([entry], indent=2, ensure_ascii=False) + "\n"
     return "".join(f"{line}\n" for line in format_block([dict(entry)], 0, Style(dash=0)))

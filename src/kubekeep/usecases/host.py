@@ -1,4 +1,4 @@
-"""What a node tells of itself, as one file that a scan takes. Judges nothing and changes nothing."""
+"""Documents about a node as one file for a scan. Never evaluates and never changes the node."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from kubekeep.model.text import json_text
 from kubekeep.reports.shared.yaml_text import mapping_lines
 from kubekeep.sources.host.collect import CollectedNode, collect
 
-__all__ = ["CollectedNode", "collect", "kinds", "text"]
+__all__ = ["CollectedNode", "collect", "format_documents", "list_kinds"]
 
 _INDENT: Final = 2
 
 
-def text(collected: CollectedNode, *, as_json: bool) -> str:
-    """The documents as one List, in YAML or JSON."""
+def format_documents(collected: CollectedNode, *, as_json: bool) -> str:
+    """Return the documents as one List, in YAML or JSON."""
     whole: dict[str, Any] = {"apiVersion": "v1", "kind": "List", "items": list(collected.documents)}
     if as_json:
         return msgspec.json.format(json_text(whole), indent=_INDENT) + "\n"
     return mapping_lines(whole)
 
 
-def kinds(collected: CollectedNode) -> list[str]:
-    """What the documents are about, in their order."""
+def list_kinds(collected: CollectedNode) -> list[str]:
+    """Return the kinds of the documents, in order."""
     return [str(document["kind"]) for document in collected.documents]

@@ -1,4 +1,4 @@
-"""Share a library through an OCI registry: push a folder, pull it again, with signatures. Never prints."""
+"""Transfer of libraries through an OCI registry: push and pull a folder, with signatures. Never prints."""
 
 from __future__ import annotations
 
@@ -25,34 +25,39 @@ KIND: Final = artifacts.ArtifactFormat(
     most_bytes=package.MOST_BYTES,
 )
 _FILE_NAME: Final = "library.tar.gz"
-"""What tools that fetch any artifact call the layer."""
+"""File name of the layer in generic OCI tools."""
 
 
-class Access(msgspec.Struct, frozen=True, kw_only=True):
-    """How to reach the registry: Docker's `config.json`, and whether to do without TLS."""
+class RegistryAccess(msgspec.Struct, frozen=True, kw_only=True):
+    """Access to the registry: Docker's `config.json`, and plain HTTP instead of TLS."""
 
     config: Path
     plain_http: bool = False
 
     def open(self, reference: ArtifactReference) -> OciRepository:
-        """The repository of `reference`; nothing is sent yet."""
+        """Return the repository of `reference`; sends no request yet."""
         return OciRepository(reference, Keychain(self.config), plain_http=self.plain_http)
 
 
-class Shared(msgspec.Struct, frozen=True, kw_only=True):
+class SharedLibrary(msgspec.Struct, frozen=True, kw_only=True):
     """A library that was pushed or pulled."""
 
     digest: str
-    """Of its manifest, which is what a signature speaks for."""
+    """Digest of the manifest, which a signature covers."""
     controls: int
     frameworks: int
     signed_by: str = ""
-    """SHA-256 of the public key; empty when nothing was signed or verified."""
+    """SHA-256 of the public key; empty without a signature or its verification."""
 
 
 def push(
-    folder: Path, reference: ArtifactReference, access: Access, *, key: bytes | None = None, password: Password = bytes
-) -> Shared:
+    folder: Path,
+    reference: ArtifactReference,
+    access: RegistryAccess,
+    *,
+    key: bytes | None = None,
+    password: Password = bytes,
+) -> SharedLibrary:
     """Push the library in `folder`, signed with the private `key` in PEM.
 
     Raises LibraryError for a library that does not load, KeyFileError, RegistryError.
@@ -76,11 +81,13 @@ def push(
     return _shared(files, digest, signed_by)
 
 
-def pull(reference: ArtifactReference, folder: Path, access: Access, *, key: bytes | None = None) -> Shared:
-    """Pull the library of `reference` into `folder`, which appears whole or not at all.
+def pull(
+    reference: ArtifactReference, folder: Path, access: RegistryAccess, *, key: bytes | None = None
+) -> SharedLibrary:
+    """Pull the library of `reference` into `folder`, which is written completely or not at all.
 
-    With `key`, a public key in PEM, only what is signed with it. Raises FileExistsError for a folder that is not a
-    pulled library as it came, RefusedError for what must not be used, KeyFileError, RegistryError and OSError.
+    `key` is a public key in PEM; with it, unsigned libraries are rejected. Raises FileExistsError for a folder other than
+    an unchanged pulled library, RejectedArtifactError, KeyFileError, RegistryError and OSError.
     """
     verifier = None if key is None else keys.load_public_key(key)
     _check_free(folder)
@@ -107,7 +114,7 @@ def pull(reference: ArtifactReference, folder: Path, access: Access, *, key: byt
 
 
 def _contents(root: Path) -> dict[str, bytes]:
-    """The files of the library in `root`; everything in it was read and every rule compiled. Raises LibraryError."""
+    """Return the files of the library in `root`, after loading all and compiling every rule. Raises LibraryError."""
     library = Library(root, beneath=builtin())
     rules = [control for control in library.own_controls if not control.manual]
     dict(library.frameworks)
@@ -127,7 +134,7 @@ def _check_nothing_else(known: dict[str, bytes], files: dict[str, bytes]) -> Non
 
 
 def _check_free(folder: Path) -> None:
-    """Raise FileExistsError unless `folder` may be written: nothing, empty, or a pulled library that nobody changed."""
+    """Raise FileExistsError unless `folder` is missing, empty, or an unchanged pulled library."""
     if not folder.absolute().parent.is_dir():
         raise LibraryError(f"{folder.absolute().parent}: no such folder")
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
@@ -136,8 +143,8 @@ def _check_free(folder: Path) -> None:
         raise FileExistsError(f"{folder} is there already, and not a pulled library as it came: nothing is overwritten")
 
 
-def _shared(files: dict[str, bytes], digest: str, signed_by: str) -> Shared:
-    return Shared(
+def _shared(files: dict[str, bytes], digest: str, signed_by: str) -> SharedLibrary:
+    return SharedLibrary(
         digest=digest,
         controls=sum(path.endswith("/control.yaml") for path in files),
         frameworks=sum(path.startswith("frameworks/") for path in files),

@@ -1,4 +1,4 @@
-"""What one would have to be allowed in a cluster for a scan to see everything, and what one is. Lists nothing."""
+"""Permissions that a scan or watch of a cluster requires, and the missing ones. Lists no objects."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 from kubekeep.kube.review import Permission
 from kubekeep.model.cluster import CoverageGap
-from kubekeep.usecases.cluster import WATCH, connected
+from kubekeep.usecases.cluster import WATCH, connect_cluster
 from kubekeep.usecases.request import ScanRequest
 from kubekeep.usecases.rule_selection import RuleSelector
 
@@ -18,68 +18,68 @@ ROLE = "kubekeep"
 
 
 class Preflight(msgspec.Struct, frozen=True):
-    """The permissions that a scan needs, each with whether it is granted; `gaps` are what could not be found out."""
+    """The required permissions, each with True if granted; `gaps` are the kinds with unknown permissions."""
 
     permissions: Mapping[Permission, bool]
     gaps: tuple[CoverageGap, ...] = ()
 
     @property
     def missing(self) -> list[Permission]:
-        """What is not granted."""
+        """The permissions that are not granted."""
         return [permission for permission, granted in self.permissions.items() if not granted]
 
     @property
     def unknown(self) -> list[CoverageGap]:
-        """What nobody can tell for another reason than a missing permission, or what else a permission would tell of.
+        """The gaps without a missing permission, or with a permission that would reveal more kinds.
 
-        Who may not read definitions does not know which custom kinds carry pods.
+        Without permission to read definitions, the custom kinds with pod templates are unknown.
         """
         missing = {str(permission) for permission in self.missing}
         return [gap for gap in self.gaps if gap.permission not in missing or gap.carries_pods]
 
 
 def preflight(request: ScanRequest, *, watching: bool = False) -> Preflight:
-    """What the scan of the cluster of `request` needs and has, or who is `watching` it.
+    """Return the permissions of the scan of the cluster of `request`, or of the watch with `watching`.
 
-    Raises KubeError if the cluster cannot be asked, and what `scan` raises for names and versions.
+    Raises KubeError for an unreachable cluster, and the errors of `scan` for names and versions.
     """
     if request.input.cluster is None:
         raise ValueError("permissions are for a cluster: name no path")
     rules = RuleSelector(request.rules, whole_cluster=True)
     verbs = ("list", WATCH) if watching else ("list",)
-    with connected(request.input.cluster) as cluster:
-        # What its admission policies look at is looked at by whoever evaluates them.
-        found = cluster.settings(policies=True) if request.rules.cluster_policies else ()
-        selection = rules.select(found)
+    with connect_cluster(request.input.cluster) as cluster:
+        # The scan evaluates the admission policies, so that their kinds are needed too.
+        settings = cluster.settings(policies=True) if request.rules.cluster_policies else ()
+        selection = rules.select(settings)
         everything = request.needs_related_objects
         permissions, gaps = cluster.permissions(selection, request.evaluation.choice, verbs, everything=everything)
     return Preflight(permissions, gaps)
 
 
-def roles(permissions: Iterable[Permission], name: str = ROLE) -> list[dict[str, Any]]:
-    """The ClusterRole and the Roles that grant `permissions` and nothing else: one Role for each namespace."""
+def create_roles(permissions: Iterable[Permission], name: str = ROLE) -> list[dict[str, Any]]:
+    """Return the ClusterRole and the Roles, one per namespace, that grant exactly `permissions`."""
     by_namespace: dict[str, list[Permission]] = defaultdict(list)
     for permission in permissions:
         by_namespace[permission.namespace].append(permission)
-    return [_role(namespace, found, name) for namespace, found in sorted(by_namespace.items())]
+    return [_role(namespace, group, name) for namespace, group in sorted(by_namespace.items())]
 
 
 def _role(namespace: str, permissions: Iterable[Permission], name: str) -> dict[str, Any]:
-    """A rule for each group and what may be done with the same kinds of it, or with one object."""
-    found: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    """Return a role with one rule per group and set of verbs, for kinds or for one named object."""
+    verbs_by_resource: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     for permission in permissions:
-        found[permission.group, permission.resource, permission.name].add(permission.verb)
-    alike: dict[tuple[str, tuple[str, ...], str], list[str]] = defaultdict(list)
-    for (group, resource, one), verbs in sorted(found.items()):
-        alike[group, tuple(sorted(verbs)), one and f"{resource}/{one}"].append(resource)
+        verbs_by_resource[permission.group, permission.resource, permission.name].add(permission.verb)
+    resources_by_rule: dict[tuple[str, tuple[str, ...], str], list[str]] = defaultdict(list)
+    for (group, resource, object_name), verbs in sorted(verbs_by_resource.items()):
+        resources_by_rule[group, tuple(sorted(verbs)), object_name and f"{resource}/{object_name}"].append(resource)
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "Role" if namespace else "ClusterRole",
         "metadata": {"name": name, "namespace": namespace} if namespace else {"name": name},
         "rules": [
             {"apiGroups": [group], "resources": resources}
-            | ({"resourceNames": [one.partition("/")[2]]} if one else {})
+            | ({"resourceNames": [object_name.partition("/")[2]]} if object_name else {})
             | {"verbs": [*verbs]}
-            for (group, verbs, one), resources in alike.items()
+            for (group, verbs, object_name), resources in resources_by_rule.items()
         ],
     }

@@ -45,7 +45,9 @@ class RuleSelector:
         self._is_default = not (options.controls or requested)
         frameworks = requested or (self._default_frameworks() if self._is_default else ())
         self._frameworks = tuple({framework.slug: framework for framework in (*frameworks, *custom)}.values())
-        self._third_party = [item for item in self._requested_third_party() if item.control.slug not in self._excluded]
+        self._third_party = [
+            entry for entry in self._requested_third_party() if entry.control.slug not in self._excluded
+        ]
         self._policies = read_policies(options.policies) if options.policies else None
         self.selection = self._select(())
         """The selection for an input without settings."""

@@ -36,9 +36,8 @@ from kubekeep.posture.select import Selection, UnknownNameError
 from kubekeep.posture.workload import parse_workload, with_needs
 from kubekeep.reports.format import Extra
 from kubekeep.sources.inputs import Inputs, read
-from kubekeep.usecases.assemble import Context, assemble, unread_gaps
-from kubekeep.usecases.blame import with_commits
-from kubekeep.usecases.repository import repository_of
+from kubekeep.usecases.assemble import EvaluationFacts, assemble, unread_gaps
+from kubekeep.usecases.git import add_commits, find_repository
 from kubekeep.usecases.request import (
     EvaluationOptions,
     ReportNeeds,
@@ -52,7 +51,7 @@ from kubekeep.usecases.rule_selection import RuleSelector
 _Filter = Callable[[Resource], bool]
 
 
-class Live(Protocol):
+class ClusterInput(Protocol):
     """A live cluster during a scan.
 
     `gaps` are the resources that could not be listed, `absent` the requested namespaces that do not exist; both are
@@ -110,7 +109,7 @@ def load_exceptions(request: ScanRequest, rules: RuleSelector) -> ScanExceptions
 class _Scan:
     """One scan: its parts by stage."""
 
-    def __init__(self, request: ScanRequest, rules: RuleSelector, source: Inputs, cluster: Live | None) -> None:
+    def __init__(self, request: ScanRequest, rules: RuleSelector, source: Inputs, cluster: ClusterInput | None) -> None:
         self._started = dt.datetime.now(dt.UTC)
         self._request = request
         self._rules = rules
@@ -150,7 +149,7 @@ class _Scan:
         self._unread += unread_gaps(self._gaps)
         results, uses = self._apply_exceptions(results, selection)
         if request.input.read.blame:
-            results = with_commits(results, source, request.input.read.access.environment, self._unread)
+            results = add_commits(results, source, request.input.read.access.environment, self._unread)
         results = _add_file_extras(results, source, request.needs, selection)
         repository = self._repository(results)
         attacks = _attacks(request.needs, everything, results, selection)
@@ -228,9 +227,9 @@ class _Scan:
     def _repository(self, results: Sequence[ResourceResult]) -> GitRepository | None:
         if Extra.REPOSITORY not in self._request.needs.extras:
             return None
-        return repository_of(results, self._source, self._request.input.read.access.environment)
+        return find_repository(results, self._source, self._request.input.read.access.environment)
 
-    def _context(self, selection: Selection, minor: int) -> Context:
+    def _context(self, selection: Selection, minor: int) -> EvaluationFacts:
         request, cluster = self._request, self._cluster
         if cluster is None:
             unmatched, facts, paths = self._chooser.unmatched(), None, request.input.paths
@@ -238,8 +237,8 @@ class _Scan:
             unmatched = self._chooser.unmatched(all_read=False, absent=cluster.absent)
             facts, paths = cluster.facts(), ()
         choice = request.evaluation.choice
-        return Context(
-            # The working folder is text for people here, not a path to walk.
+        return EvaluationFacts(
+            # The working directory is shown to users, not traversed.
             target=Target(paths, os.getcwd(), facts),  # noqa: PTH109
             started=self._started,
             finished=dt.datetime.now(dt.UTC),
@@ -261,13 +260,13 @@ def _report_order(result: ResourceResult) -> tuple[bool, str]:
     return bool(result.resource.related), result.resource.id
 
 
-def _connect(source: ScanInput) -> AbstractContextManager[Live | None]:
+def _connect(source: ScanInput) -> AbstractContextManager[ClusterInput | None]:
     if source.cluster is None:
         return contextlib.nullcontext()
     # Only a scan of a cluster pays for loading the client.
-    from kubekeep.usecases.cluster import connected  # noqa: PLC0415
+    from kubekeep.usecases.cluster import connect_cluster  # noqa: PLC0415
 
-    return connected(source.cluster, source.cloud)
+    return connect_cluster(source.cluster, source.cloud)
 
 
 @contextlib.contextmanager

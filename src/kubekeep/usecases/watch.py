@@ -1,4 +1,4 @@
-"""Keep the assessment of a cluster current, and tell which verdicts change. Never prints and never changes the cluster."""
+"""Continuous assessment of a cluster, with events for changed verdicts. Never prints and never changes the cluster."""
 
 from __future__ import annotations
 
@@ -43,39 +43,39 @@ from kubekeep.posture.incremental import IncrementalEvaluator
 from kubekeep.posture.select import Selection
 from kubekeep.sources.cluster.follower import ClusterFollower
 from kubekeep.sources.cluster.scope import NamespaceSelection
-from kubekeep.usecases.assemble import Context, assemble, unread_gaps
-from kubekeep.usecases.cluster import SETTINGS, LiveCluster, connected
+from kubekeep.usecases.assemble import EvaluationFacts, assemble, unread_gaps
+from kubekeep.usecases.cluster import SETTINGS, LiveCluster, connect_cluster
 from kubekeep.usecases.request import ScanRequest, minor_of_cluster
 from kubekeep.usecases.rule_selection import RuleSelector
 from kubekeep.usecases.scan import load_exceptions
-from kubekeep.usecases.watch_schedule import Agenda, Sleep
+from kubekeep.usecases.watch_schedule import DiscoverySchedule, SleepDetector
 
 _IDLE: Final = 0.5
-"""Seconds to wait for something to happen before looking whether all is over."""
+"""Seconds to wait for a change before checking for the end of the watch."""
 _LONGEST: Final = 30.0
-"""Seconds for which changes are gathered at most."""
+"""Maximum seconds for which changes are collected."""
 _EXPIRY: Final = 60.0
-"""Seconds after which exceptions are looked at again, as some are for a time."""
+"""Seconds between evaluations without changes, since exceptions expire."""
 _RETURN: Final = 5.0
-"""Seconds that a server which comes back has, beside the time until it is asked again, to show what it did before."""
+"""Seconds for a server to serve all known kinds again after its return, beside the retry interval."""
 _PATIENCE: Final = 5.0
-"""Seconds for which a cluster that cannot be followed is nothing to tell of: most streams that break off go on at once."""
+"""Seconds before a lost connection is reported: most interrupted streams resume at once."""
 
 _PARAMS: Final = CoverageGap(group="kubescape.io", kind="ControlInput", resource="controlinputs", why="")
-"""What sets parameters, where nobody can tell which."""
+"""Gap for malformed parameters."""
 
 _AT_ONCE: Final = "rules that get all objects at once, and admission policies, cannot be watched: scan instead"
 
-Tell = Callable[[Sequence[WatchEvent]], None]
-"""Takes what has happened at one moment; there is something."""
+EventCallback = Callable[[Sequence[WatchEvent]], None]
+"""Receives the events of one moment; never an empty sequence."""
 
 
 class WatchRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What to watch, and against what; times in seconds.
+    """The scan to repeat; times in seconds.
 
-    After a change, others are waited for for `pause`. What the cluster serves is looked at every `resync`, and soon after
-    a definition has changed. Where it cannot be followed for longer than `patience`, that is told, and the kubeconfig is
-    read anew as often: the cluster may be elsewhere by now.
+    After a change, further changes are collected for `pause`. API discovery is polled every `resync`, and soon after a
+    definition has changed. A connection lost for longer than `patience` is reported, and the kubeconfig is read again in
+    the same interval, since it may refer to another cluster.
     """
 
     scan: ScanRequest
@@ -86,7 +86,7 @@ class WatchRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Current(msgspec.Struct, frozen=True):
-    """The assessment as of one moment, in parts."""
+    """The assessment at one moment, in parts."""
 
     started: dt.datetime
     finished: dt.datetime
@@ -98,8 +98,8 @@ class Current(msgspec.Struct, frozen=True):
     enforced: Mapping[str, tuple[Enforcement, ...]]
 
     def assessment(self, request: ScanRequest) -> Assessment:
-        """All that a report needs."""
-        context = Context(
+        """Return the assessment for reports."""
+        context = EvaluationFacts(
             target=Target((), "", self.facts),
             started=self.started,
             finished=self.finished,
@@ -113,32 +113,32 @@ class Current(msgspec.Struct, frozen=True):
 
 
 class Watch:
-    """One watch. `current` and `figures` may be looked at from other threads."""
+    """One watch. `current` and `metrics` may be read from other threads."""
 
-    def __init__(self, request: WatchRequest, tell: Tell) -> None:
-        """Raises what a scan does for names, versions, rules and exceptions, and ValueError for what cannot be watched."""
-        self._cluster = _watchable(request.scan)
-        self.figures = WatchMetrics()
+    def __init__(self, request: WatchRequest, notify: EventCallback) -> None:
+        """Raises the errors of `scan`, and ValueError for rules and inputs that cannot be watched."""
+        self._cluster = _require_cluster(request.scan)
+        self.metrics = WatchMetrics()
         self.current: Current | None = None
-        """None until everything has been judged once."""
+        """None until the first evaluation is complete."""
         self._request = request
-        self._tell = tell
+        self._notify = notify
         self.rules = RuleSelector(request.scan.rules, whole_cluster=True)
         self._exceptions = load_exceptions(request.scan, self.rules)
         self._known: dict[str, ResourceResult] = {}
         self._gaps: tuple[CoverageGap, ...] = ()
         self._lost_at = 0.0
-        self._lost_told = False
+        self._loss_reported = False
         self._selection = self.rules.selection
         if self._selection.evaluators:
             raise ValueError(_AT_ONCE)
 
     def run(self, stopped: threading.Event) -> None:
-        """Watch until `stopped` is set. Raises KubeError if the cluster cannot be reached at the beginning."""
+        """Watch until `stopped` is set. Raises KubeError if the cluster is unreachable at the start."""
         wait = self._request.pace.first_wait
         while not stopped.is_set():
             try:
-                with connected(self._cluster) as cluster:
+                with connect_cluster(self._cluster) as cluster:
                     wait = self._request.pace.first_wait
                     _Session(self, cluster, self._request, stopped).run()
             except StoppedError:
@@ -146,44 +146,44 @@ class Watch:
             except KubeError as error:
                 if self.current is None and not stopped.is_set():
                     raise
-                self.figures.is_current = False
-                self.note_loss(str(error))
+                self.metrics.is_current = False
+                self.report_loss(str(error))
                 stopped.wait(wait)
                 wait = min(2 * wait, self._request.pace.longest_wait)
-                self.has_moved()
+                self.reload_access()
 
     @property
     def missing(self) -> frozenset[str]:
-        """The permissions for what is not shown, as far as that has been told."""
+        """The permissions of all reported gaps."""
         return frozenset(gap.permission for gap in self._gaps)
 
-    def has_moved(self) -> bool:
-        """Whether the kubeconfig leads elsewhere by now, or as somebody else; takes it from there."""
+    def reload_access(self) -> bool:
+        """Reload the kubeconfig. Return True if it refers to another cluster or user."""
         if self._cluster.reload_access is None:
             return False
         with contextlib.suppress(KubeError):
-            # What is being written at this moment is read the next time.
+            # A file that is being written is read the next time.
             access = self._cluster.reload_access()
             if access != self._cluster.access:
                 self._cluster = msgspec.structs.replace(self._cluster, access=access)
                 return True
         return False
 
-    def note_loss(self, why: str) -> None:
-        """The cluster cannot be followed at this moment, or can if `why` is empty: tell what lasts."""
+    def report_loss(self, why: str) -> None:
+        """Report a lasting loss of the connection, and its recovery if `why` is empty."""
         now = time.monotonic()
         if not why:
-            if self._lost_told:
-                self._tell([ConnectionChanged(dt.datetime.now(dt.UTC), "")])
-            self._lost_at, self._lost_told = 0.0, False
+            if self._loss_reported:
+                self._notify([ConnectionChanged(dt.datetime.now(dt.UTC), "")])
+            self._lost_at, self._loss_reported = 0.0, False
             return
         self._lost_at = self._lost_at or now
-        if now - self._lost_at >= self._request.patience and not self._lost_told and self.current is not None:
-            self._lost_told = True
-            self._tell([ConnectionChanged(dt.datetime.now(dt.UTC), why)])
+        if now - self._lost_at >= self._request.patience and not self._loss_reported and self.current is not None:
+            self._loss_reported = True
+            self._notify([ConnectionChanged(dt.datetime.now(dt.UTC), why)])
 
     def select_for(self, cluster: LiveCluster) -> Selection:
-        """What the cluster wants to be judged by; the same as before where what it says makes no sense any more."""
+        """Return the selection with the settings of the cluster; malformed settings keep the previous one."""
         try:
             self._selection = self.rules.select(cluster.settings(policies=False))
         except ValueError:
@@ -191,19 +191,19 @@ class Watch:
                 raise
         return self._selection
 
-    def settle(self, session: _Session) -> None:
-        """Judge what has changed, and tell."""
+    def update(self, session: _Session) -> None:
+        """Evaluate changed objects and send events."""
         started = time.monotonic()
         gaps = session.gaps
-        session.standing.settle(gaps)
+        session.evaluator.settle(gaps)
         now = dt.datetime.now(dt.UTC)
-        results: dict[str, ResourceResult] = session.standing.results
+        results: dict[str, ResourceResult] = session.evaluator.results
         uses: tuple[ExceptionUse, ...] = ()
         if self._exceptions.has_any or session.notes_changed:
-            results, uses = self._accepted(session, now)
-        turns = [*self._turned(results, gaps, now)]
-        told = {"gaps": gaps, "nodes": session.nodes, "provider": session.standing.provider or ""}
-        facts = msgspec.structs.replace(session.facts, **told)
+            results, uses = self._apply_exceptions(session, now)
+        changes = [*self._list_changes(results, gaps, now)]
+        current_facts = {"gaps": gaps, "nodes": session.nodes, "provider": session.evaluator.provider or ""}
+        facts = msgspec.structs.replace(session.facts, **current_facts)
         first = self.current is None
         self.current = Current(
             now - dt.timedelta(seconds=time.monotonic() - started),
@@ -215,40 +215,45 @@ class Watch:
             uses,
             session.enforced(),
         )
-        self._count(session.following, started, len(turns) if not first else 0)
-        happened: list[WatchEvent] = []
+        self._count(session.following, started, len(changes) if not first else 0)
+        events: list[WatchEvent] = []
         if first:
-            failed = sum(item.status is Status.FAILED for one in results.values() for item in one.verdicts.values())
-            happened.append(WatchStarted(now, facts.name, session.objects, failed, len(gaps)))
+            failed = sum(
+                verdict.status is Status.FAILED for result in results.values() for verdict in result.verdicts.values()
+            )
+            events.append(WatchStarted(now, facts.name, session.objects, failed, len(gaps)))
             unmatched = session.chooser.unmatched(all_read=False, absent=session.following.missing_namespaces)
-            happened += [UnmatchedName(now, text) for text in unmatched]
-        turned = (gap for gap in (*gaps, *self._gaps) if (gap in gaps) != (gap in self._gaps))
-        happened += [CoverageChanged(now, gap, is_restored=gap not in gaps) for gap in turned]
+            events += [UnmatchedName(now, text) for text in unmatched]
+        changed_gaps = (gap for gap in (*gaps, *self._gaps) if (gap in gaps) != (gap in self._gaps))
+        events += [CoverageChanged(now, gap, is_restored=gap not in gaps) for gap in changed_gaps]
         self._gaps = gaps
-        self.figures.gaps = len(gaps)
-        happened += () if first else turns
-        if happened:
-            self._tell(happened)
+        self.metrics.gaps = len(gaps)
+        events += () if first else changes
+        if events:
+            self._notify(events)
 
-    def _accepted(
+    def _apply_exceptions(
         self, session: _Session, now: dt.datetime
     ) -> tuple[dict[str, ResourceResult], tuple[ExceptionUse, ...]]:
-        """All results with what exceptions cover."""
+        """Return all results with exceptions applied, and the use of each exception."""
         self._exceptions.forget()
         for _ in self._exceptions.collect(session.notes.values()):
             pass
         session.notes_changed = False
-        found = session.standing.results
-        results, uses = self._exceptions.apply([*found.values()], session.selection, now)
-        return dict(zip(found, results, strict=True)), uses
+        evaluated = session.evaluator.results
+        results, uses = self._exceptions.apply([*evaluated.values()], session.selection, now)
+        return dict(zip(evaluated, results, strict=True)), uses
 
-    def _turned(
+    def _list_changes(
         self, results: Mapping[str, ResourceResult], gaps: Sequence[CoverageGap], now: dt.datetime
     ) -> Iterator[VerdictChanged]:
-        """The verdicts that are others than before, the worst first; takes note of them. `gaps` hide what is not there."""
+        """Yield the changed verdicts, the most severe first, and store the new ones.
+
+        A resource that is missing because of one of `gaps` is unknown instead of removed.
+        """
         controls = {control.slug: control for control in self._selection.controls}
         before, self._known = self._known, dict(results)
-        found: list[VerdictChanged] = []
+        changes: list[VerdictChanged] = []
         for key in before.keys() | results.keys():
             known, result = before.get(key), results.get(key)
             either = result or known
@@ -258,23 +263,23 @@ class Watch:
             new = result.verdicts if result else {}
             gone = VerdictChange.UNKNOWN if result is None and _is_hidden(either.resource, gaps) else VerdictChange.GONE
             for slug in old.keys() | new.keys():
-                turn = _turn(old.get(slug), new.get(slug), gone)
-                if turn is not None and slug in controls:
-                    found.append(VerdictChanged(now, turn, controls[slug], either.resource, new.get(slug)))
-        found.sort(key=lambda item: (-item.control.severity, item.resource.id, item.control.id))
-        yield from found
+                change = _compare_verdicts(old.get(slug), new.get(slug), gone)
+                if change is not None and slug in controls:
+                    changes.append(VerdictChanged(now, change, controls[slug], either.resource, new.get(slug)))
+        changes.sort(key=lambda changed: (-changed.control.severity, changed.resource.id, changed.control.id))
+        yield from changes
 
-    def _count(self, following: ClusterFollower, started: float, turns: int) -> None:
-        figures, tally = self.figures, following.counters
-        figures.events, figures.lists, figures.lost = tally.events, tally.lists, tally.lost
-        figures.last_event = tally.last_event
-        figures.assessments += 1
-        figures.assess_seconds += time.monotonic() - started
-        figures.changes += turns
+    def _count(self, following: ClusterFollower, started: float, changes: int) -> None:
+        metrics, tally = self.metrics, following.counters
+        metrics.events, metrics.lists, metrics.lost = tally.events, tally.lists, tally.lost
+        metrics.last_event = tally.last_event
+        metrics.assessments += 1
+        metrics.assess_seconds += time.monotonic() - started
+        metrics.changes += changes
 
 
-def _watchable(request: ScanRequest) -> ClusterRequest:
-    """The cluster to watch. Raises ValueError for what only a scan can look at."""
+def _require_cluster(request: ScanRequest) -> ClusterRequest:
+    """Return the cluster to watch. Raises ValueError for inputs that require a scan."""
     if request.input.cluster is None:
         raise ValueError("only a cluster can be watched")
     if request.rules.cluster_policies:
@@ -285,7 +290,7 @@ def _watchable(request: ScanRequest) -> ClusterRequest:
 
 
 class _Session:
-    """What is followed at a stretch, until the cluster is of another version or wants to be judged otherwise."""
+    """One period of a watch, until the cluster's version or its settings change."""
 
     def __init__(self, watch: Watch, cluster: LiveCluster, request: WatchRequest, stopped: threading.Event) -> None:
         self._watch = watch
@@ -298,47 +303,47 @@ class _Session:
         self.facts = cluster.facts()
         self.chooser = Chooser(scan.evaluation.choice)
         in_scope = self.chooser if str(scan.evaluation.choice) else None
-        self.standing = IncrementalEvaluator(
-            self.selection, self._compiled, kubernetes_minor=self.minor, in_scope=in_scope
+        self.evaluator = IncrementalEvaluator(
+            self.selection, self._compile, kubernetes_minor=self.minor, in_scope=in_scope
         )
         self.notes: dict[str, Resource] = {}
-        """What exceptions have to know of, by key."""
+        """Namespaces and exception resources, by key."""
         self.notes_changed = False
         self._policies: dict[str, Resource] = {}
         self._settings: dict[str, Resource] = {}
         self._settings_changed = False
         self._nodes: set[str] = set()
         self._keys: set[str] = set()
-        self._whole_by = time.monotonic() + 1.5 * request.pace.longest_wait + _RETURN
-        """Until when kinds are waited for that were shown before; on the monotonic clock."""
+        self._complete_by = time.monotonic() + 1.5 * request.pace.longest_wait + _RETURN
+        """Monotonic time until which previously listed kinds are awaited."""
         self._by_pattern = NamespaceSelection(scan.evaluation.choice.include_namespaces).has_patterns
-        self._heard = 0.0
-        """When a namespace came that may be meant by a pattern, or the cluster came back; on the monotonic clock."""
+        self._changed_at = 0.0
+        """Monotonic time of the last new namespace that a pattern may match, or of the last recovery."""
         self._was_lost = False
-        self._agenda = Agenda(request.resync)
-        self._elsewhere = 0.0
-        """When to look again whether the kubeconfig leads elsewhere, where the cluster is lost; on the monotonic clock."""
+        self._schedule = DiscoverySchedule(request.resync)
+        self._next_access_check = 0.0
+        """Monotonic time of the next kubeconfig check while the connection is lost."""
         self._definitions = cluster.definitions(request.pace)
         self.following = cluster.follow(self.selection, scan.evaluation.choice, request.pace)
 
-    def _compiled(
+    def _compile(
         self, shards: Sequence[Mapping[str, str]], groups: Sequence[Sequence[RuleQuery]], context: Mapping[str, Any]
     ) -> StoppablePolicySet:
         return StoppablePolicySet(RegoPolicySet(shards, groups, context), self._stopped)
 
     @property
     def nodes(self) -> int:
-        """How many Nodes there are."""
+        """Number of Nodes."""
         return len(self._nodes)
 
     @property
     def objects(self) -> int:
-        """How many objects there are."""
+        """Number of objects."""
         return len(self._keys)
 
     @property
     def gaps(self) -> tuple[CoverageGap, ...]:
-        """What is not shown at this moment; parameters that make no sense are as good as not shown."""
+        """The current coverage gaps; malformed parameters count as one."""
         try:
             params_of(self._settings.values())
         except ParamsError as error:
@@ -346,14 +351,14 @@ class _Session:
         return self.following.gaps
 
     def enforced(self) -> Mapping[str, tuple[Enforcement, ...]]:
-        """Which admission policies enforce which controls."""
+        """Return the admission policies that enforce each control, by slug."""
         enforcers = Enforcers()
         for _ in enforcers.noting(self._policies.values()):
             pass
         return enforcers.of(self.selection.controls)
 
     def run(self) -> None:
-        """Follow until somebody wants an end or all has to begin anew."""
+        """Follow the cluster until the watch is stopped or the session must restart."""
         try:
             self._follow()
         finally:
@@ -362,76 +367,76 @@ class _Session:
             self.following.stop()
 
     def _follow(self) -> None:
-        figures, gaps, expiry = self._watch.figures, None, 0.0
-        due, took, sleep = False, 0.0, Sleep()
+        metrics, gaps, expiry = self._watch.metrics, None, 0.0
+        due, took, sleep = False, 0.0, SleepDetector()
         while not self._stopped.is_set():
             if self._cluster.is_closed:
                 raise ConnectionLostError("the connection to the cluster was closed")
-            # Who is behind looks at more together: that costs less, and what changes often is judged once.
+            # After a slow evaluation, collect more changes: objects that change often are evaluated once.
             changes = self.following.changes(_IDLE, self._request.pause, min(took / 4, _LONGEST), self._stopped)
             for key, resource in changes.items():
-                self._take(key, resource)
-            if sleep.is_over():
+                self._record_object(key, resource)
+            if sleep.has_slept():
                 self._cluster.interrupt()
-            figures.is_current, figures.objects = self.following.is_current, len(self._keys)
+            metrics.is_current, metrics.objects = self.following.is_current, len(self._keys)
             due = due or bool(changes) or self.following.gaps != gaps or time.monotonic() > expiry
             if not self.following.is_known:
                 continue
-            if due and self._is_whole():
+            if due and self._is_complete():
                 gaps, due, expiry = self.following.gaps, False, time.monotonic() + _EXPIRY
                 started = time.monotonic()
-                self._watch.settle(self)
+                self._watch.update(self)
                 took = time.monotonic() - started
                 if not gc.get_freeze_count():
-                    # What is known by now stays: looking for cycles in all of it, again and again, delays verdicts.
+                    # Known objects are long-lived: repeated cycle searches in them would delay verdicts.
                     gc.freeze()
-            self._watch.note_loss(self.following.disconnect_reason)
-            if self._has_to_begin_anew():
+            self._watch.report_loss(self.following.disconnect_reason)
+            if self._must_restart():
                 return
-            self._look()
+            self._poll_discovery()
 
-    def _is_whole(self) -> bool:
-        """Whether what is known is worth judging: a server that comes back does not show at once all that it did before."""
+    def _is_complete(self) -> bool:
+        """Return True if all known kinds are listed again: a returning server may not serve them at once."""
         if self._watch.current is None:
             return True
         now = time.monotonic()
         if self.following.is_disconnected:
-            self._whole_by = now + 1.5 * self._request.pace.longest_wait + _RETURN
+            self._complete_by = now + 1.5 * self._request.pace.longest_wait + _RETURN
             return False
-        return now > self._whole_by or {gap.permission for gap in self.following.unlisted} <= self._watch.missing
+        return now > self._complete_by or {gap.permission for gap in self.following.unlisted} <= self._watch.missing
 
-    def _has_to_begin_anew(self) -> bool:
-        """Whether the cluster wants to be judged otherwise by now, is of another version, or is elsewhere."""
+    def _must_restart(self) -> bool:
+        """Return True if the settings, the version or the address of the cluster have changed."""
         if (
-            self._wants_otherwise()
+            self._settings_differ()
             or minor_of_cluster(self._request.scan.evaluation.kubernetes_version, self._cluster.minor, []) != self.minor
         ):
             return True
         started = time.monotonic()
-        if self.following.disconnect_reason and started >= self._elsewhere:
-            self._elsewhere = started + self._request.patience
-            if self._watch.has_moved():
+        if self.following.disconnect_reason and started >= self._next_access_check:
+            self._next_access_check = started + self._request.patience
+            if self._watch.reload_access():
                 return True
         return False
 
-    def _look(self) -> None:
-        """Follow what the cluster serves by now, if it is time to look; a cluster that cannot be asked serves the same."""
-        # Who does not answer is not waited for, and may be another one when it does.
+    def _poll_discovery(self) -> None:
+        """Update the followed kinds if a discovery poll is due; a failed poll changes nothing."""
+        # Do not wait for a lost server; after its return, its version and kinds may differ.
         if self.following.is_disconnected:
             self._was_lost = True
             return
         if self._was_lost:
-            self._was_lost, self._heard = False, time.monotonic()
-        if not self._agenda.is_due(max(self._definitions.changed, self.following.unserved_since, self._heard)):
+            self._was_lost, self._changed_at = False, time.monotonic()
+        if not self._schedule.is_due(max(self._definitions.changed, self.following.unserved_since, self._changed_at)):
             return
         started = time.monotonic()
         with contextlib.suppress(KubeError):
-            choice, routine = self._request.scan.evaluation.choice, self._agenda.is_routine
-            self._cluster.look(self.selection, choice, self.following, routine=routine)
-        self._agenda.looked(time.monotonic() - started)
+            choice, routine = self._request.scan.evaluation.choice, self._schedule.is_routine
+            self._cluster.refresh(self.selection, choice, self.following, routine=routine)
+        self._schedule.record_poll(time.monotonic() - started)
 
-    def _take(self, key: str, resource: Resource | None) -> None:
-        """An object is there, or it is not any more."""
+    def _record_object(self, key: str, resource: Resource | None) -> None:
+        """Record an added, changed or removed object (None)."""
         is_new = key not in self._keys
         self.notes_changed |= self.notes.pop(key, None) is not None
         self._settings_changed |= self._settings.pop(key, None) is not None
@@ -439,25 +444,25 @@ class _Session:
         self._nodes.discard(key)
         self._keys.discard(key)
         if resource is None:
-            self.standing.remove(key)
+            self.evaluator.remove(key)
             return
         self._keys.add(key)
-        self.standing.put(key, resource)
+        self.evaluator.put(key, resource)
         if resource.kind == "Node" and not resource.group:
             self._nodes.add(key)
         elif (resource.kind == "Namespace" and not resource.group) or is_security_exception(resource.object):
             self.notes[key] = resource
             self.notes_changed = True
             if is_new and self._by_pattern and resource.kind == "Namespace":
-                self._heard = time.monotonic()
+                self._changed_at = time.monotonic()
         elif is_policy(resource) or is_binding(resource):
             self._policies[key] = resource
         elif not resource.kind_names.isdisjoint(SETTINGS):
             self._settings[key] = resource
             self._settings_changed = True
 
-    def _wants_otherwise(self) -> bool:
-        """Whether the cluster says by now that it is to be judged otherwise."""
+    def _settings_differ(self) -> bool:
+        """Return True if changed settings result in other parameters."""
         if not self._settings_changed:
             return False
         self._settings_changed = False
@@ -467,13 +472,13 @@ class _Session:
 
 
 def _is_hidden(resource: Resource, gaps: Sequence[CoverageGap]) -> bool:
-    """Whether one of `gaps` hides `resource`, or for one made of related objects some of these."""
+    """Return True if one of `gaps` hides `resource` or one of its related objects."""
     parts = resource.related or (resource,)
-    return any(gap.hides(item.group, item.kind, item.namespace, item.name) for item in parts for gap in gaps)
+    return any(gap.hides(part.group, part.kind, part.namespace, part.name) for part in parts for gap in gaps)
 
 
-def _turn(before: Verdict | None, after: Verdict | None, gone: VerdictChange) -> VerdictChange | None:
-    """What became of a verdict, `gone` where there is none any more; None for nothing that anybody has to know."""
+def _compare_verdicts(before: Verdict | None, after: Verdict | None, gone: VerdictChange) -> VerdictChange | None:
+    """Return the change of a verdict, `gone` if it has disappeared; None if it is not reported."""
     was = None if before is None else before.status
     status = None if after is None else after.status
     if status is Status.FAILED:

@@ -1,6 +1,6 @@
-"""When a watch looks at what does not come by itself: what the cluster serves, and whether the machine has slept.
+"""Schedule of the polls of a watch: the API discovery of the cluster, and the detection of system sleep.
 
-Looks at nothing itself; all times are seconds.
+Does no I/O; all times are in seconds.
 """
 
 from __future__ import annotations
@@ -9,62 +9,62 @@ import time
 from typing import Final
 
 _SOON: Final = 0.5
-"""After news, so that what belongs together has come: a definition is served a moment after it is there."""
+"""Delay after a change, to include related changes: a definition is served a moment after it exists."""
 _LATER: Final = 5.0
-"""After a look that found nothing new: another API server may know later, and definitions are given some seconds."""
+"""Delay after a poll without changes: another API server may lag behind."""
 _APART: Final = 2.0
-"""Between two looks, however much news there is."""
+"""Minimum between two polls, for any number of changes."""
 _SHARE: Final = 10.0
-"""Looks that take long are so many times as long apart."""
+"""Minimum between slow polls, as a multiple of their duration."""
 _SLEEP: Final = 10.0
-"""What the clock on the wall gains on the one that stands still in sleep, where the machine has slept."""
+"""Advance of the wall clock over the monotonic clock that indicates system sleep."""
 
 
-class Agenda:
-    """When to look what a cluster serves: every so often, and soon after something was heard."""
+class DiscoverySchedule:
+    """Schedule of discovery polls: periodic, and soon after a change."""
 
     def __init__(self, every: float) -> None:
         self._every = every
-        self._heard = 0.0
+        self._changed_at = 0.0
         self._earliest = 0.0
-        self._left = 0
-        """How often it is still looked for the sake of the last news."""
+        self._remaining = 0
+        """Remaining polls for the last change."""
         self._next = time.monotonic() + every
 
     @property
     def is_routine(self) -> bool:
-        """Whether it is looked for no reason but that it has not been for long."""
-        return not self._left
+        """True if the poll is periodic."""
+        return not self._remaining
 
-    def is_due(self, heard: float) -> bool:
-        """Whether it is time to; `heard` is when there was news last, on the monotonic clock."""
+    def is_due(self, changed_at: float) -> bool:
+        """Return True if a poll is due; `changed_at` is the monotonic time of the last change."""
         now = time.monotonic()
-        if heard > self._heard:
-            self._heard = heard
-            self._left = 2
+        if changed_at > self._changed_at:
+            self._changed_at = changed_at
+            self._remaining = 2
             self._next = min(self._next, max(now + _SOON, self._earliest))
         return now >= self._next
 
-    def looked(self, took: float) -> None:
-        """That has been done, in `took` seconds."""
+    def record_poll(self, seconds: float) -> None:
+        """Record a poll with its duration in seconds."""
         now = time.monotonic()
-        self._earliest = now + max(_APART, _SHARE * took)
-        self._left = max(0, self._left - 1)
-        self._next = max(now + _LATER, self._earliest) if self._left else now + self._every
+        self._earliest = now + max(_APART, _SHARE * seconds)
+        self._remaining = max(0, self._remaining - 1)
+        self._next = max(now + _LATER, self._earliest) if self._remaining else now + self._every
 
 
-class Sleep:
-    """Whether the machine has slept: then connections are dead, and nobody tells."""
+class SleepDetector:
+    """Detector of system sleep, after which connections are dead without an error."""
 
     def __init__(self) -> None:
-        self._ahead = _ahead()
+        self._offset = _clock_offset()
 
-    def is_over(self) -> bool:
-        """Whether it has since this was last asked."""
-        before, self._ahead = self._ahead, _ahead()
-        return self._ahead - before > _SLEEP
+    def has_slept(self) -> bool:
+        """Return True if the machine has slept since the last call."""
+        before, self._offset = self._offset, _clock_offset()
+        return self._offset - before > _SLEEP
 
 
-def _ahead() -> float:
-    """What the clock on the wall is ahead of the one that stands still while the machine sleeps."""
+def _clock_offset() -> float:
+    """Return the advance of the wall clock over the monotonic clock, which stops during sleep."""
     return time.time() - time.monotonic()

@@ -20,8 +20,8 @@ from kubekeep.kube.review import Permission
 from kubekeep.library.extra import gather
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.finding import Cause, Status, Verdict
-from kubekeep.usecases.host import collect, text
-from kubekeep.usecases.permissions import preflight, roles
+from kubekeep.usecases.host import collect, format_documents
+from kubekeep.usecases.permissions import create_roles, preflight
 from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan
 from tests.cli.test_scan import kubekeep
@@ -288,7 +288,7 @@ def test_required_permissions_include_nodes_proxy(cluster: Cluster) -> None:
     proxied = Permission("get", "", "nodes/proxy")
     preflight_result = preflight(request_as(cluster, "viewer", host_scan=True, controls=[READ_ONLY_PORT]))
     assert proxied in preflight_result.missing
-    (role,) = roles(preflight_result.permissions)
+    (role,) = create_roles(preflight_result.permissions)
     assert {"apiGroups": [""], "resources": ["nodes/proxy"], "verbs": ["get"]} in role["rules"]
     assert proxied not in preflight(request_as(cluster, "viewer", controls=[READ_ONLY_PORT])).permissions
     assert preflight(request_as(cluster, "admin", host_scan=True, controls=[READ_ONLY_PORT])).missing == []
@@ -432,7 +432,7 @@ def test_host_data_files_are_scanned_with_a_cluster(cluster: Cluster, tmp_path: 
     with nodes.running({nodes.KUBELET: ["--anonymous-auth=true"]}) as pids:
         nodes.show(tmp_path, pids)
     file = tmp_path / "node.yaml"
-    file.write_text(text(collect(str(tmp_path), name), as_json=False), encoding="utf-8")
+    file.write_text(format_documents(collect(str(tmp_path), name), as_json=False), encoding="utf-8")
     (applied,) = cluster.apply([node])
     request = request_as(cluster, "admin", controls=[slug, ANONYMOUS])
     try:

@@ -9,7 +9,7 @@ import pytest
 from kubekeep.library.cases import Case, cases_of, objects
 from kubekeep.library.load import builtin
 from kubekeep.sources.cluster.plan import METADATA_ONLY
-from kubekeep.usecases.control import judge
+from kubekeep.usecases.control import evaluate_case
 
 
 def slim(resource_object: dict[str, Any]) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def test_metadata_is_sufficient(case: Case) -> None:
     reduced = [slim(resource_object) if is_slim(resource_object) else resource_object for resource_object in documents]
     assert reduced != documents
     whole, part = (
-        [(result.resource.identity, result.verdicts) for result in judge(case, input_objects, builtin())]
+        [(result.resource.identity, result.verdicts) for result in evaluate_case(case, input_objects, builtin())]
         for input_objects in (documents, reduced)
     )
     assert part == whole

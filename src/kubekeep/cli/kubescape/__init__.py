@@ -1,6 +1,6 @@
-"""`kubekeep kubescape`: takes Kubescape's command line and runs the command of ours that does the same.
+"""`kubekeep kubescape`: translates Kubescape's command line to a Kubekeep command and runs it.
 
-Also the `kubescape` program that a package of its own installs. Judges nothing and writes no report itself.
+Also the `kubescape` program of a separate package. Never evaluates and writes no report itself.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import click
 
 from kubekeep._native import VERSION
 from kubekeep.cli.kubescape import flags
-from kubekeep.cli.kubescape.flags import Flag, Takes
-from kubekeep.cli.kubescape.parse import FlagError, Given, parse, value_of
-from kubekeep.cli.kubescape.translate import Ours, scan, translated
+from kubekeep.cli.kubescape.flags import KubescapeFlag, Takes
+from kubekeep.cli.kubescape.parse import FlagError, FlagValue, get_value, parse
+from kubekeep.cli.kubescape.translate import TranslatedCommand, scan, translate_options
 from kubekeep.cli.standard_output import standard_output
 from kubekeep.library.load import builtin
 from kubekeep.model.assessment import Assessment
 
-_ELSEWHERE: Final = {
+_UNSUPPORTED: Final = {
     "download": "the library comes with the package, nothing is downloaded",
     "update": "install a newer package; nothing asks for one",
     "config": "there is no account to configure; `kubekeep config` is about kubekeep.yaml",
@@ -35,66 +35,66 @@ _ELSEWHERE: Final = {
     "submit": "there is no service: nothing is sent anywhere",
     "delete": "there is no service: nothing is kept anywhere",
 }
-"""Commands of Kubescape that are not here, and why or what to use."""
+"""Unsupported commands of Kubescape, with the reason or an alternative."""
 
 
 _LAYOUTS: Final = {"pretty-print": "pretty", "csv": "csv", "json": "json", "yaml": "json"}
-"""The formats of lists, and which of ours each is."""
+"""Formats of lists, each with ours."""
 
 
-class _Tells:
-    """Prints the line about the score that scripts look for, beside a report for machines."""
+class _ScorePrinter:
+    """Prints the line with the score for scripts, beside a report in another format."""
 
-    def __init__(self, given: Sequence[Given]) -> None:
-        self._silent = "pretty-printer" in (value_of(given, "format") or "pretty-printer")
+    def __init__(self, values: Sequence[FlagValue]) -> None:
+        self._silent = "pretty-printer" in (get_value(values, "format") or "pretty-printer")
 
     def __call__(self, assessment: Assessment) -> None:
         if not self._silent:
-            score = whole(assessment.compliance or 0.0)
+            score = round_score(assessment.compliance or 0.0)
             click.echo(f"Overall compliance-score (100- Excellent, 0- All failed): {score}", err=True)
 
 
-def whole(score: float) -> int:
-    """The score as a whole number, which is 100 only for what is perfect."""
+def round_score(score: float) -> int:
+    """Return the score as an integer, which is 100 only for a perfect score."""
     return min(round(score), 99) if score < 100 else 100
 
 
-def _scan(alone: list[str], given: list[Given]) -> int:
-    return _run("scan", scan(alone, given), _Tells(given))
+def _scan(positional: list[str], values: list[FlagValue]) -> int:
+    return _run("scan", scan(positional, values), _ScorePrinter(values))
 
 
-def _fix(alone: list[str], given: list[Given]) -> int:
-    options, notes = translated(given)
-    if len(alone) != 1:
+def _fix(positional: list[str], values: list[FlagValue]) -> int:
+    options, notes = translate_options(values)
+    if len(positional) != 1:
         raise FlagError("fix: name one report in JSON")
     if not options and not sys.stdin.isatty():
         raise FlagError("fix: there is no terminal to ask on: add --no-confirm or --dry-run")
-    return _run("fix", Ours((*options, "--report", alone[0]), notes))
+    return _run("fix", TranslatedCommand((*options, "--report", positional[0]), notes))
 
 
-def _as_it_stands(name: str, alone: list[str], given: list[Given]) -> int:
+def _run_same_command(name: str, positional: list[str], values: list[FlagValue]) -> int:
     """Run our command of the same name with the same words."""
-    options, notes = translated(given)
-    return _run(name, Ours((*options, "--", *alone), notes))
+    options, notes = translate_options(values)
+    return _run(name, TranslatedCommand((*options, "--", *positional), notes))
 
 
-def _list(alone: list[str], given: list[Given]) -> int:
-    """The names as Kubescape lists them; for people, our own list."""
-    translated(given)
-    layout = value_of(given, "format") or "pretty-print"
-    if alone not in (["frameworks"], ["controls"], ["exceptions"]):
+def _list(positional: list[str], values: list[FlagValue]) -> int:
+    """Print the names as in Kubescape's lists; the pretty format is our own list."""
+    translate_options(values)
+    layout = get_value(values, "format") or "pretty-print"
+    if positional not in (["frameworks"], ["controls"], ["exceptions"]):
         raise FlagError("list: frameworks, controls or exceptions")
     # JSON is YAML too.
-    if layout in {"json", "yaml"} and alone != ["exceptions"]:
-        rows = _frameworks() if alone == ["frameworks"] else _controls()
+    if layout in {"json", "yaml"} and positional != ["exceptions"]:
+        rows = _frameworks() if positional == ["frameworks"] else _controls()
         click.echo(json.dumps(rows, ensure_ascii=False, indent=2 if layout == "yaml" else None))
         return 0
-    if layout == "csv" and alone == ["controls"]:
+    if layout == "csv" and positional == ["controls"]:
         _write_csv(_controls())
         return 0
     if layout not in _LAYOUTS:
         raise FlagError(f"list: unknown format {layout}")
-    return _run("list", Ours((alone[0], "--format", _LAYOUTS[layout])))
+    return _run("list", TranslatedCommand((positional[0], "--format", _LAYOUTS[layout])))
 
 
 def _frameworks() -> list[str]:
@@ -103,39 +103,47 @@ def _frameworks() -> list[str]:
 
 def _controls() -> list[dict[str, Any]]:
     frameworks = builtin().frameworks.values()
-    controls = sorted((item for item in builtin().controls.values() if item.ids), key=lambda item: item.id)
+    controls = sorted(
+        (control for control in builtin().controls.values() if control.ids), key=lambda control: control.id
+    )
     return [
-        {"id": item.id, "name": item.title, "frameworks": [each.name for each in frameworks if each.has(item)]}
-        for item in controls
+        {
+            "id": control.id,
+            "name": control.title,
+            "frameworks": [framework.name for framework in frameworks if framework.has(control)],
+        }
+        for control in controls
     ]
 
 
 def _write_csv(rows: Sequence[dict[str, Any]]) -> None:
     import csv  # noqa: PLC0415 - for one layout of one command
 
-    out = csv.writer(sys.stdout, lineterminator="\n")
-    out.writerow(("id", "name", "frameworks"))
-    out.writerows((row["id"], row["name"], ";".join(row["frameworks"])) for row in rows)
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(("id", "name", "frameworks"))
+    writer.writerows((row["id"], row["name"], ";".join(row["frameworks"])) for row in rows)
 
 
-def _version(alone: list[str], given: list[Given]) -> int:
-    if alone:
-        raise FlagError(f"version: unexpected {alone[0]}")
-    if value_of(given, "format") == "json":
+def _version(positional: list[str], values: list[FlagValue]) -> int:
+    if positional:
+        raise FlagError(f"version: unexpected {positional[0]}")
+    if get_value(values, "format") == "json":
         click.echo(json.dumps({"version": f"v{VERSION}", "commit": "", "date": ""}))
     else:
         click.echo(f"Your current version is: v{VERSION} (kubekeep)")
     return 0
 
 
-def _run(name: str, ours: Ours, told: Callable[[Assessment], None] | None = None) -> int:
-    """Run a command of ours. Kubescape has one exit code for all that goes wrong."""
-    for note in ours.notes:
+def _run(name: str, translated: TranslatedCommand, listener: Callable[[Assessment], None] | None = None) -> int:
+    """Run one of our commands. Kubescape has one exit code for all errors."""
+    for note in translated.notes:
         click.echo(note, err=True)
     command: click.Command = importlib.import_module(f"kubekeep.cli.{name}").command
     try:
-        # An error is told without the usage line, which would be that of another program.
-        code = command.main(args=list(ours.words), prog_name=f"kubekeep {name}", obj=told, standalone_mode=False)
+        # Print errors without the usage line, which would name another program.
+        code = command.main(
+            args=list(translated.words), prog_name=f"kubekeep {name}", obj=listener, standalone_mode=False
+        )
     except click.ClickException as error:
         raise FlagError(error.format_message()) from error
     except click.Abort:
@@ -145,27 +153,29 @@ def _run(name: str, ours: Ours, told: Callable[[Assessment], None] | None = None
     return 0 if code in {0, None} else 1
 
 
-_TASKS: Final[dict[str, tuple[tuple[Flag, ...], Callable[[list[str], list[Given]], int]]]] = {
+_TASKS: Final[dict[str, tuple[tuple[KubescapeFlag, ...], Callable[[list[str], list[FlagValue]], int]]]] = {
     "scan": (flags.EVERY_SCAN, _scan),
     "list": (flags.LIST, _list),
     "fix": (flags.FIX, _fix),
-    "diff": (flags.DIFF, functools.partial(_as_it_stands, "diff")),
-    "decrypt": ((), functools.partial(_as_it_stands, "decrypt")),
-    "completion": ((), functools.partial(_as_it_stands, "completion")),
+    "diff": (flags.DIFF, functools.partial(_run_same_command, "diff")),
+    "decrypt": ((), functools.partial(_run_same_command, "decrypt")),
+    "completion": ((), functools.partial(_run_same_command, "completion")),
     "version": (flags.VERSION, _version),
 }
 
 
-def table() -> dict[str, tuple[Flag, ...]]:
-    """The flags by command, for the documentation."""
-    known = {"every command": flags.ROOT} | {f"kubescape {name}": found for name, (found, _) in _TASKS.items() if found}
-    own = {f"kubescape scan {name}": found for name, found in flags.SUBCOMMANDS.items()}
+def list_flags() -> dict[str, tuple[KubescapeFlag, ...]]:
+    """Return the flags by command, for the documentation."""
+    known = {"every command": flags.ROOT} | {
+        f"kubescape {name}": command_flags for name, (command_flags, _) in _TASKS.items() if command_flags
+    }
+    own = {f"kubescape scan {name}": command_flags for name, command_flags in flags.SUBCOMMANDS.items()}
     return known | {"kubescape scan": flags.SCAN} | own
 
 
-def elsewhere() -> dict[str, str]:
-    """The commands that are not here, with the reason, for the documentation."""
-    return dict(_ELSEWHERE)
+def list_unsupported_commands() -> dict[str, str]:
+    """Return the unsupported commands with their reason, for the documentation."""
+    return dict(_UNSUPPORTED)
 
 
 @click.command(
@@ -180,15 +190,15 @@ def command(words: tuple[str, ...]) -> None:
 
 
 def run(words: Sequence[str]) -> int:
-    """Run a command line of Kubescape without its first word; the exit code, 0 or 1."""
-    place = _place(words)
+    """Run a command line of Kubescape without its first word; return the exit code, 0 or 1."""
+    index = _find_command(words)
     try:
-        if place is None:
+        if index is None:
             parse(words, (*flags.ROOT, flags.HELP))
-        if place is None or words[place] == "help":
+        if index is None or words[index] == "help":
             click.echo(_help())
             return 0
-        return _task(words[place], [*words[:place], *words[place + 1 :]])
+        return _task(words[index], [*words[:index], *words[index + 1 :]])
     except FlagError as error:
         click.echo(f"Error: {error}", err=True)
         return 1
@@ -196,33 +206,33 @@ def run(words: Sequence[str]) -> int:
 
 def _task(name: str, rest: Sequence[str]) -> int:
     """Run the command `name`. Raises FlagError."""
-    if name in _ELSEWHERE:
-        raise FlagError(f"kubescape {name} is not here: {_ELSEWHERE[name]}")
+    if name in _UNSUPPORTED:
+        raise FlagError(f"kubescape {name} is not here: {_UNSUPPORTED[name]}")
     if name not in _TASKS:
         raise FlagError(f"unknown command {name!r} for kubescape")
     known, task = _TASKS[name]
-    alone, given = parse(rest, (*flags.ROOT, flags.HELP, *known))
+    positional, values = parse(rest, (*flags.ROOT, flags.HELP, *known))
     if name != "scan":
-        given = [(flag, value) for flag, value in given if flag != flags.CONTEXT]
-    if value_of(given, flags.HELP.name) == "true":
+        values = [(flag, value) for flag, value in values if flag != flags.CONTEXT]
+    if get_value(values, flags.HELP.name) == "true":
         click.echo(_help())
         return 0
-    return task(alone, given)
+    return task(positional, values)
 
 
-def _place(words: Sequence[str]) -> int | None:
-    """Where the command stands: the first word that is no flag and no flag's value."""
-    values = {
+def _find_command(words: Sequence[str]) -> int | None:
+    """Return the index of the command: the first word that is neither a flag nor its value."""
+    valued = {
         word
         for flag in (*flags.ROOT, *flags.SCAN)
         if flag.takes is not Takes.SWITCH
         for word in (f"--{flag.name}", flag.short and f"-{flag.short}")
     }
     skip = False
-    for place, word in enumerate(words):
+    for index, word in enumerate(words):
         if not skip and not word.startswith("-"):
-            return place
-        skip = not skip and word in values
+            return index
+        skip = not skip and word in valued
     return None
 
 
@@ -230,7 +240,7 @@ def _help() -> str:
     lines = ["Takes Kubescape's command line for:", ""]
     lines += [f"  {name}" for name in _TASKS]
     lines += ["", "Not here:", ""]
-    lines += [f"  {name:14} {why}" for name, why in _ELSEWHERE.items()]
+    lines += [f"  {name:14} {why}" for name, why in _UNSUPPORTED.items()]
     return "\n".join([*lines, "", "Flags: https://kubekeep.io/docs/reference/kubescape/"])
 
 

@@ -1,6 +1,6 @@
-"""Kubescape's flags by command, each with what becomes of it here. Only the table; it parses and runs nothing.
+"""Kubescape's flags by command, each with its effect here. Only data; never parses.
 
-The names, short forms and kinds are those of Kubescape 4.
+The names, short forms and types are those of Kubescape 4.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ import msgspec
 
 
 class Takes(enum.Enum):
-    """What a flag takes, as pflag reads it: a switch may be given as `--flag`, `--flag=true` or `--flag=false`."""
+    """Types of values, as in pflag: a switch may be written as `--flag`, `--flag=true` or `--flag=false`."""
 
     SWITCH = "switch"
     VALUE = "value"
-    """One value, in which commas mean what they mean to the flag. Of several the last counts, as with a switch."""
+    """One value, which may contain commas. The last one applies, as for a switch."""
     LIST = "list"
-    """Values, comma separated; those of every time the flag is given."""
+    """Comma-separated values, accumulated over repeated flags."""
     ARRAY = "array"
-    """A value each time the flag is given, whole."""
+    """One uninterpreted value per flag, accumulated."""
 
 
 class Fate(enum.Enum):
-    """What becomes of a flag."""
+    """Effects of a flag."""
 
     SAME = "same"
-    """An option of ours says it, perhaps by another name."""
+    """One of our options is equivalent, possibly with another name."""
     IDLE = "no effect"
-    """It is accepted and changes nothing, because there is nothing to change."""
-    TOLD = "accepted, has no effect"
-    """It is accepted and a line says that it has no effect."""
+    """The flag is accepted without effect, because there is nothing to change."""
+    REPORTED = "accepted, has no effect"
+    """The flag is accepted, with a message that it has no effect."""
     REFUSED = "refused"
-    """What it asks for is not here: to go on without would be another scan than was asked for."""
+    """The feature is not supported; without an error, the result would differ from the request."""
 
 
-class Flag(msgspec.Struct, frozen=True):
-    """One flag. `becomes` is the name of our option (for a switch, `no` the one for false); `why` is for people."""
+class KubescapeFlag(msgspec.Struct, frozen=True):
+    """One flag. `becomes` is the name of our option (for a switch, `no` the one for false); `why` is for users."""
 
     name: str
     short: str = ""
@@ -52,32 +52,34 @@ class Flag(msgspec.Struct, frozen=True):
         return f"--{self.name}"
 
 
-def _same(name: str, short: str = "", *, becomes: str = "", why: str = "") -> Flag:
-    return Flag(name, short, becomes=becomes or name, why=why)
+def _same(name: str, short: str = "", *, becomes: str = "", why: str = "") -> KubescapeFlag:
+    return KubescapeFlag(name, short, becomes=becomes or name, why=why)
 
 
-def _list(name: str) -> Flag:
-    return Flag(name, "", Takes.LIST, becomes=name)
+def _list(name: str) -> KubescapeFlag:
+    return KubescapeFlag(name, "", Takes.LIST, becomes=name)
 
 
-def _array(name: str) -> Flag:
-    return Flag(name, "", Takes.ARRAY, becomes=name)
+def _array(name: str) -> KubescapeFlag:
+    return KubescapeFlag(name, "", Takes.ARRAY, becomes=name)
 
 
-def _switch(name: str, short: str = "", *, becomes: str = "", no: str = "", why: str = "") -> Flag:
-    return Flag(name, short, Takes.SWITCH, becomes=becomes or name, no=no, why=why)
+def _switch(name: str, short: str = "", *, becomes: str = "", no: str = "", why: str = "") -> KubescapeFlag:
+    return KubescapeFlag(name, short, Takes.SWITCH, becomes=becomes or name, no=no, why=why)
 
 
-def _idle(name: str, why: str, short: str = "", *, takes: Takes = Takes.SWITCH, fate: Fate = Fate.IDLE) -> Flag:
-    return Flag(name, short, takes, fate, why=why)
+def _idle(
+    name: str, why: str, short: str = "", *, takes: Takes = Takes.SWITCH, fate: Fate = Fate.IDLE
+) -> KubescapeFlag:
+    return KubescapeFlag(name, short, takes, fate, why=why)
 
 
-def _told(name: str, why: str, short: str = "", *, takes: Takes = Takes.VALUE) -> Flag:
-    return Flag(name, short, takes, Fate.TOLD, why=why)
+def _reported(name: str, why: str, short: str = "", *, takes: Takes = Takes.VALUE) -> KubescapeFlag:
+    return KubescapeFlag(name, short, takes, Fate.REPORTED, why=why)
 
 
-def _refused(name: str, why: str, short: str = "", *, takes: Takes = Takes.VALUE) -> Flag:
-    return Flag(name, short, takes, Fate.REFUSED, why=why)
+def _refused(name: str, why: str, short: str = "", *, takes: Takes = Takes.VALUE) -> KubescapeFlag:
+    return KubescapeFlag(name, short, takes, Fate.REFUSED, why=why)
 
 
 _NO_ACCOUNT: Final = "there is no service and no account: nothing is sent anywhere"
@@ -87,10 +89,10 @@ _LIBRARY: Final = "the library comes with the package, nothing is downloaded"
 _NO_DATABASE: Final = "there is no vulnerability database"
 
 HELP: Final = _idle("help", "it prints the help", "h")
-"""The flag that asks for help, of every command; it is none of a table, because it becomes nothing."""
+"""The help flag of every command; no table contains it, because it is not translated."""
 
 CONTEXT: Final = _same("kube-context", why="for scans; the other commands reach no cluster, and take it all the same")
-"""The flag that says which cluster is meant, of every command."""
+"""The cluster flag of every command."""
 
 ROOT: Final = (
     _refused("server", _NO_ACCOUNT),
@@ -133,12 +135,14 @@ _INPUTS: Final = (
     _same("release-name"),
     _same("release-namespace"),
     _same("kubeconfig"),
-    Flag("host-scan", "", Takes.SWITCH, no="no-host-scan", why="what a node agent wrote is read unless it is false"),
+    KubescapeFlag(
+        "host-scan", "", Takes.SWITCH, no="no-host-scan", why="what a node agent wrote is read unless it is false"
+    ),
     _switch("dry-run"),
     _idle("enable-streaming", "resources go through one by one anyway"),
-    _told("incremental", "there is no cache of verdicts", takes=Takes.SWITCH),
-    _told("scan-timeout", "the time of a scan is not limited"),
-    _told("control-timeout", "the time of a control is not limited"),
+    _reported("incremental", "there is no cache of verdicts", takes=Takes.SWITCH),
+    _reported("scan-timeout", "the time of a scan is not limited"),
+    _reported("control-timeout", "the time of a control is not limited"),
 )
 
 _GATES: Final = (
@@ -146,8 +150,8 @@ _GATES: Final = (
     _same("compliance-threshold", why="of all controls, as the line about the score has it; 0 is no limit"),
     _same("fail-coverage-below", why="of all controls; 0 is no limit"),
     _idle("fail-on-degraded-config", "nothing falls back: what cannot be read ends the scan"),
-    _told("only-fixable", _NO_IMAGES, takes=Takes.SWITCH),
-    _told("fail-threshold", "it has none in Kubescape either", "t"),
+    _reported("only-fixable", _NO_IMAGES, takes=Takes.SWITCH),
+    _reported("fail-threshold", "it has none in Kubescape either", "t"),
     _same("baseline"),
     _switch("baseline-fail-on-new", becomes="fail-on-new"),
     _same("baseline-severity-threshold"),
@@ -160,17 +164,17 @@ _OUTPUT: Final = (
     _switch("verbose", "v"),
     _same("min-severity"),
     _same("max-severity"),
-    Flag("view", becomes="view", why="`security` is our own view by control"),
+    KubescapeFlag("view", becomes="view", why="`security` is our own view by control"),
     _switch("hide"),
     _switch("encrypt"),
     _idle("show-evidence", "evidence is always shown", "E"),
     _refused("show-secrets", "no report shows a secret", takes=Takes.SWITCH),
-    Flag("format-version", why="v2 only"),
+    KubescapeFlag("format-version", why="v2 only"),
     _refused("omit-raw-resources", "reports hold the objects, without their secrets", takes=Takes.SWITCH),
     _refused("labels-to-copy", "reports hold the objects with their labels", takes=Takes.LIST),
-    _told("print-attack-tree", "`kubekeep paths` shows how an attacker gets on", takes=Takes.SWITCH),
-    _told("enable-rego-prints", "rules do not print", takes=Takes.SWITCH),
-    _told("cluster-name", "reports name no cluster"),
+    _reported("print-attack-tree", "`kubekeep paths` shows how an attacker gets on", takes=Takes.SWITCH),
+    _reported("enable-rego-prints", "rules do not print", takes=Takes.SWITCH),
+    _reported("cluster-name", "reports name no cluster"),
 )
 
 _SERVICE: Final = (
@@ -182,15 +186,15 @@ _SERVICE: Final = (
 
 _IMAGES: Final = (
     _refused("scan-images", _NO_IMAGES, takes=Takes.SWITCH),
-    _told("image-scan-concurrency", _NO_IMAGES),
-    _told("image-platform", _NO_IMAGES),
-    _told("use-default-matchers", _NO_IMAGES, takes=Takes.SWITCH),
+    _reported("image-scan-concurrency", _NO_IMAGES),
+    _reported("image-platform", _NO_IMAGES),
+    _reported("use-default-matchers", _NO_IMAGES, takes=Takes.SWITCH),
     _refused("registry-mapping", _NO_IMAGES, takes=Takes.LIST),
     _refused("registry-username", _NO_IMAGES),
     _refused("registry-password", _NO_IMAGES),
     _refused("registry-token", _NO_IMAGES),
     _refused("registry-authority", _NO_IMAGES),
-    _told("grype-db-url", _NO_DATABASE),
+    _reported("grype-db-url", _NO_DATABASE),
     _idle("skip-db-update", _NO_DATABASE),
 )
 
@@ -199,10 +203,10 @@ SCAN: Final = (*_POLICIES, *_INPUTS, *_GATES, *_OUTPUT, *_SERVICE, *_IMAGES)
 
 SUBCOMMANDS: Final = {
     "workload": (
-        Flag("namespace", "n", becomes="workload", why="it goes before the kind and the name"),
-        Flag("file-path", becomes="PATH"),
-        Flag("chart-path", becomes="PATH", why="the chart is scanned for that workload"),
-        Flag("api-version", becomes="workload", why="it goes behind the kind"),
+        KubescapeFlag("namespace", "n", becomes="workload", why="it goes before the kind and the name"),
+        KubescapeFlag("file-path", becomes="PATH"),
+        KubescapeFlag("chart-path", becomes="PATH", why="the chart is scanned for that workload"),
+        KubescapeFlag("api-version", becomes="workload", why="it goes behind the kind"),
     ),
     "image": (
         _refused("username", _NO_IMAGES, "u"),
@@ -210,10 +214,10 @@ SUBCOMMANDS: Final = {
         _refused("platform", _NO_IMAGES),
     ),
 }
-"""The flags that `scan workload` and `scan image` have besides those of `scan`."""
+"""The flags of `scan workload` and `scan image` in addition to those of `scan`."""
 
 EVERY_SCAN: Final = (*SCAN, *itertools.chain.from_iterable(SUBCOMMANDS.values()))
-"""The flags of all scans: which scan it is, only the words between the flags tell."""
+"""The flags of all scans: the type of the scan is known only after parsing."""
 
 FIX: Final = (
     _switch("no-confirm", becomes="yes"),
@@ -234,12 +238,12 @@ DIFF: Final = (
 """The flags of `diff`."""
 
 LIST: Final = (
-    Flag("format", "f"),
+    KubescapeFlag("format", "f"),
     _refused("account", _NO_ACCOUNT),
     _refused("access-key", _NO_ACCOUNT),
     _idle("id", "Kubescape has no use for it either"),
 )
 """The flags of `list`."""
 
-VERSION: Final = (Flag("format", "f"),)
+VERSION: Final = (KubescapeFlag("format", "f"),)
 """The flags of `version`."""

@@ -1,6 +1,7 @@
-"""A command line of Kubescape as one of ours. Makes words of words; runs nothing.
+"""Translation of Kubescape command lines to ours. Runs nothing.
 
-What cannot be said the same way ends in an error: a scan that quietly does something else would be worse than none.
+Reads the rules named in the command line. A flag without an equivalent is an error: a different scan without a
+message would be worse than none.
 """
 
 from __future__ import annotations
@@ -8,117 +9,136 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from kubekeep.cli.kubescape.chosen import every_framework, included, others, unnamed
-from kubekeep.cli.kubescape.flags import SUBCOMMANDS, Fate, Flag, Takes
-from kubekeep.cli.kubescape.parse import FlagError, Given, value_of
+from kubekeep.cli.kubescape.flags import SUBCOMMANDS, Fate, KubescapeFlag, Takes
+from kubekeep.cli.kubescape.parse import FlagError, FlagValue, get_value
+from kubekeep.library.extra import CUSTOM_RULES, ExtraRules, gather
+from kubekeep.library.load import LibraryError
+from kubekeep.model.control import Control
 from kubekeep.posture.gate import OVERALL
+from kubekeep.posture.select import UnknownNameError, find_controls, find_frameworks
 
 _WORDS: Final = frozenset({"framework", "control", "workload", "image"})
 _FORMATS: Final = {"pretty-printer": "pretty"}
 _THRESHOLDS: Final = frozenset({"compliance-threshold", "fail-coverage-below"})
 _MOST: Final = 100
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-"""What Go takes for a decimal number: Python takes more, such as blanks around it."""
+"""Decimal numbers in Go: Python also accepts others, such as with surrounding spaces."""
+_FILES: Final = ("workloadscan", "allcontrols")
+"""Default frameworks of Kubescape for files, and for a workload in any input."""
+_CLUSTER: Final = ("clusterscan", "mitre", "nsa")
+"""Default frameworks of Kubescape for a cluster."""
+_VIEW: Final = ("allcontrols", "nsa", "mitre")
+"""Default frameworks of Kubescape with `--view control` or `--view resource`."""
 
 
-class Ours(msgspec.Struct, frozen=True):
-    """Words for a command of ours, and what there is to say about flags without effect."""
+class TranslatedCommand(msgspec.Struct, frozen=True):
+    """Arguments of one of our commands, and messages about flags without effect."""
 
     words: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
 
-def scan(alone: Sequence[str], given: Sequence[Given]) -> Ours:
-    """`kubescape scan`, for our `scan`. Raises FlagError for what is not here."""
-    task, rest = (alone[0], list(alone[1:])) if alone and alone[0] in _WORDS else ("", list(alone))
+def scan(positional: Sequence[str], values: Sequence[FlagValue]) -> TranslatedCommand:
+    """Translate `kubescape scan` to our `scan`. Raises FlagError for unsupported flags."""
+    task, rest = (
+        (positional[0], list(positional[1:])) if positional and positional[0] in _WORDS else ("", list(positional))
+    )
     if task == "image":
         raise FlagError("images are not scanned")
-    _check(task, given)
-    options, notes = translated(given)
-    head = _head(task, rest, given)
-    return Ours(("--no-config", *options, *_file(given), *head.words, "--", *rest), (*notes, *head.notes))
+    _check(task, values)
+    options, notes = translate_options(values)
+    head = _translate_words(task, rest, values)
+    return TranslatedCommand(("--no-config", *options, *_file(values), *head.words, "--", *rest), (*notes, *head.notes))
 
 
-def _file(given: Sequence[Given]) -> tuple[str, ...]:
-    """Where a report goes that Kubescape writes into a file unasked and we do not."""
-    unasked = value_of(given, "format").strip() == "markdown" and not value_of(given, "output")
+def _file(values: Sequence[FlagValue]) -> tuple[str, ...]:
+    """Return the output option for a report that Kubescape writes to a file by default and we do not."""
+    unasked = get_value(values, "format").strip() == "markdown" and not get_value(values, "output")
     return ("--output", "report.md") if unasked else ()
 
 
-def _check(task: str, given: Sequence[Given]) -> None:
+def _check(task: str, values: Sequence[FlagValue]) -> None:
     """Raise FlagError for a flag of another kind of scan: it would have no effect on this one."""
-    for flag, _ in given:
+    for flag, _ in values:
         owner = next((name for name, own in SUBCOMMANDS.items() if flag in own), task)
         if owner != task:
             raise FlagError(f"unknown flag: {flag}, which only `scan {owner}` has")
 
 
-def _head(task: str, rest: list[str], given: Sequence[Given]) -> Ours:
-    """What stands before the paths; takes its own words out of `rest`."""
-    only = _items(value_of(given, "include-controls"))
+def _translate_words(task: str, rest: list[str], values: Sequence[FlagValue]) -> TranslatedCommand:
+    """Return the words before the paths; remove them from `rest`."""
+    only = _split_names(get_value(values, "include-controls"))
     match task:
         case "framework" | "control":
-            names = _items(rest.pop(0)) if rest else []
+            names = _split_names(rest.pop(0)) if rest else []
             if not names:
                 raise FlagError(f"scan {task}: name at least one {task}")
             if task == "framework" and "all" in map(str.lower, names):
-                names = every_framework(given)
-            return _narrowed(task, names, only, given)
+                names = _list_all_frameworks(values)
+            return _narrow(task, names, only, values)
         case "workload":
             if not rest or not rest[0]:
                 raise FlagError("scan workload: name it as [namespace/]kind/name")
-            name = _workload(rest.pop(0), given)
-            rest.extend(filter(None, [value_of(given, "chart-path") or value_of(given, "file-path")]))
-            left_out = _words("--exclude-controls", ",".join(others(only, given)) if only else "")
-            return Ours((*_words("--framework", unnamed(task, given, live=not rest)), *left_out, "workload", name))
+            name = _workload(rest.pop(0), values)
+            rest.extend(filter(None, [get_value(values, "chart-path") or get_value(values, "file-path")]))
+            left_out = _words("--exclude-controls", ",".join(_list_other_controls(only, values)) if only else "")
+            return TranslatedCommand(
+                (
+                    *_words("--framework", _list_default_frameworks(task, values, live=not rest)),
+                    *left_out,
+                    "workload",
+                    name,
+                )
+            )
         case _ if only:
-            return Ours(("control", ",".join(only)))
+            return TranslatedCommand(("control", ",".join(only)))
         case _:
-            return Ours(_words("framework", unnamed(task, given, live=not rest)))
+            return TranslatedCommand(_words("framework", _list_default_frameworks(task, values, live=not rest)))
 
 
-def _narrowed(task: str, names: Sequence[str], only: Sequence[str], given: Sequence[Given]) -> Ours:
-    """A scan for `names`; where controls are included, for `only` those of them."""
+def _narrow(task: str, names: Sequence[str], only: Sequence[str], values: Sequence[FlagValue]) -> TranslatedCommand:
+    """Return a scan for `names`, restricted to the included controls, if any."""
     if not only:
-        return Ours((task, ",".join(names)))
-    found = included(task, names, only, given)
-    left = [name for name in only if name not in found]
+        return TranslatedCommand((task, ",".join(names)))
+    remaining = _intersect(task, names, only, values)
+    left = [name for name in only if name not in remaining]
     notes = tuple(f"{name} is left out: it is not in {task} {','.join(names)}" for name in left)
-    return Ours(("control", ",".join(found)), notes)
+    return TranslatedCommand(("control", ",".join(remaining)), notes)
 
 
 def _words(word: str, value: str) -> tuple[str, ...]:
     return (word, value) if value else ()
 
 
-def _items(text: str) -> list[str]:
-    return [item.strip() for item in text.split(",") if item.strip()]
+def _split_names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _workload(name: str, given: Sequence[Given]) -> str:
-    """The workload as ours takes it: `namespace/kind.version.group/name`."""
+def _workload(name: str, values: Sequence[FlagValue]) -> str:
+    """Return the workload in our syntax: `namespace/kind.version.group/name`."""
     parts = name.split("/")
-    version = value_of(given, "api-version")
+    version = get_value(values, "api-version")
     if version and len(parts) >= 2:
         group, _, number = version.rpartition("/")
         parts[-2] = ".".join(filter(None, (parts[-2], number, group)))
-    namespace = value_of(given, "namespace")
+    namespace = get_value(values, "namespace")
     return "/".join([*([namespace] if namespace and len(parts) == 2 else []), *parts])
 
 
-def translated(given: Sequence[Given]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Our options for flags that have one, and notes about those that have no effect. Raises FlagError."""
+def translate_options(values: Sequence[FlagValue]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return our options for the flags, and messages about flags without effect. Raises FlagError."""
     options: list[str] = []
     notes: list[str] = []
-    for flag, value in given:
+    for flag, value in values:
         match flag.fate:
             case Fate.REFUSED if not (flag.takes is Takes.SWITCH and value == "false"):
                 raise FlagError(f"{flag} is not here: {flag.why}")
-            case Fate.TOLD:
+            case Fate.REPORTED:
                 notes.append(f"{flag} has no effect: {flag.why}")
             case Fate.SAME:
                 options += _options(flag, value)
@@ -127,18 +147,18 @@ def translated(given: Sequence[Given]) -> tuple[tuple[str, ...], tuple[str, ...]
     return tuple(options), tuple(notes)
 
 
-def _options(flag: Flag, value: str) -> list[str]:
+def _options(flag: KubescapeFlag, value: str) -> list[str]:
     if flag.takes is Takes.SWITCH:
         name = flag.becomes if value == "true" else flag.no
         return [f"--{name}"] if name else []
     if flag.name == "format-version" and value not in {"", "v2"}:
         raise FlagError(f"{flag} {value} is not here: reports in JSON have the layout of v2")
-    ours = _said(flag, value)
-    return [f"--{flag.becomes}", ours] if ours else []
+    option_value = _translate_value(flag, value)
+    return [f"--{flag.becomes}", option_value] if option_value else []
 
 
-def _said(flag: Flag, value: str) -> str:
-    """What our option gets; empty for nothing. Kubescape's defaults are empty, so scripts pass empty variables."""
+def _translate_value(flag: KubescapeFlag, value: str) -> str:
+    """Return the value of our option; empty for none. Kubescape's defaults are empty, so scripts pass empty variables."""
     match flag.name:
         case "include-controls" | "namespace" | "file-path" | "chart-path" | "api-version" | "format-version":
             return ""
@@ -152,9 +172,87 @@ def _said(flag: Flag, value: str) -> str:
             return value
 
 
-def _limit(flag: Flag, value: str) -> str:
-    """A limit on the figure of all controls. Zero is Kubescape's way to say that there is none."""
+def _limit(flag: KubescapeFlag, value: str) -> str:
+    """Return a limit for the score of all controls; zero means none in Kubescape."""
     number = float(value) if _NUMBER.fullmatch(value) else math.inf
     if not 0 <= number <= _MOST:
         raise FlagError(f"invalid argument {value!r} for {flag}: a number from 0 to {_MOST}")
     return f"{OVERALL}={number}" if number else ""
+
+
+def _list_all_frameworks(values: Sequence[FlagValue]) -> list[str]:
+    """Return the names of `framework all`: those of bundles, or else the library's."""
+    rules = _rules(values)
+    frameworks = rules.frameworks if rules.bundled else rules.library.frameworks.values()
+    return [framework.name for framework in frameworks]
+
+
+def _list_default_frameworks(task: str, values: Sequence[FlagValue], *, live: bool) -> str:
+    """Return the default frameworks, comma separated; `live` is True for a cluster.
+
+    Empty if bundles contain none of them: everything in the bundles is evaluated then.
+    """
+    if task == "workload":
+        names: tuple[str, ...] = _FILES
+    elif get_value(values, "view") in {"control", "resource"}:
+        names = _VIEW
+    else:
+        names = _CLUSTER if live else _FILES
+    if _bundles(values):
+        bundled = {framework.name.casefold() for framework in _rules(values).frameworks}
+        names = tuple(name for name in names if name in bundled)
+    return ",".join(names)
+
+
+def _intersect(task: str, names: Sequence[str], only: Sequence[str], values: Sequence[FlagValue]) -> list[str]:
+    """Return the controls of `only` that are in `names`, frameworks or controls according to `task`.
+
+    Raises FlagError for an unknown name, and if no control remains.
+    """
+    rules = _rules(values)
+    try:
+        if task == "framework":
+            custom = (CUSTOM_RULES,) if rules.custom else ()
+            frameworks = (*find_frameworks(names, rules.library, (*rules.frameworks, *custom)), *custom)
+            within = [control for control in rules.known if any(framework.has(control) for framework in frameworks)]
+        else:
+            within = [*find_controls(names, rules.library, _list_third_party_controls(rules))]
+        slugs = {control.slug for control in within}
+        remaining = [name for name in only if {control.slug for control in _find_named([name], rules)} <= slugs]
+    except UnknownNameError as error:
+        raise FlagError(str(error)) from error
+    if not remaining:
+        raise FlagError(
+            f"none of --include-controls {','.join(only)} is in {task} {','.join(names)}: nothing to scan for"
+        )
+    return remaining
+
+
+def _list_other_controls(only: Sequence[str], values: Sequence[FlagValue]) -> list[str]:
+    """Return every control except `only`. Raises FlagError for an unknown name."""
+    rules = _rules(values)
+    try:
+        kept = {control.slug for control in _find_named(only, rules)}
+    except UnknownNameError as error:
+        raise FlagError(str(error)) from error
+    return [control.slug for control in rules.known if control.slug not in kept]
+
+
+def _find_named(names: Sequence[str], rules: ExtraRules) -> tuple[Control, ...]:
+    return find_controls(names, rules.library, _list_third_party_controls(rules))
+
+
+def _list_third_party_controls(rules: ExtraRules) -> tuple[Control, ...]:
+    return tuple(control.control for control in rules.controls)
+
+
+def _bundles(values: Sequence[FlagValue]) -> list[Path]:
+    return [Path(value) for flag, value in values if flag.name in {"use-from", "use-artifacts-from"} and value]
+
+
+def _rules(values: Sequence[FlagValue]) -> ExtraRules:
+    custom = get_value(values, "custom-rules")
+    try:
+        return gather([Path(custom)] if custom else [], _bundles(values))
+    except LibraryError as error:
+        raise FlagError(str(error)) from error

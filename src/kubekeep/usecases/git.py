@@ -1,0 +1,117 @@
+"""Git facts about the input of a scan: the commits of failing lines and the repository. Never changes a verdict."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+
+from kubekeep.model.assessment import ResourceResult, Unread
+from kubekeep.model.finding import Evidence, Verdict
+from kubekeep.model.git import GitRepository
+from kubekeep.model.resource import Resource
+from kubekeep.sources.inputs import Inputs
+
+
+def add_commits(
+    results: Sequence[ResourceResult], source: Inputs, environment: Mapping[str, str], unread: list[Unread]
+) -> list[ResourceResult]:
+    """Return `results` with a commit in all evidence that has a line.
+
+    Git runs once per file; its failures are added to `unread`.
+    """
+    blames = _CommitFinder(results, source, environment)
+    changed = [
+        msgspec.structs.replace(
+            result,
+            verdicts={slug: blames.verdict(verdict, result.resource) for slug, verdict in result.verdicts.items()},
+        )
+        for result in results
+    ]
+    unread.extend(blames.unread())
+    return changed
+
+
+class _CommitFinder:
+    """The line histories of all repositories with failing lines."""
+
+    def __init__(self, results: Sequence[ResourceResult], source: Inputs, environment: Mapping[str, str]) -> None:
+        from kubekeep.sources.git.blame import Blame  # noqa: PLC0415 - loaded only if requested
+        from kubekeep.sources.git.worktree import root_of  # noqa: PLC0415
+
+        self._source = source
+        self._roots: dict[str, Blame | None] = {}
+        self._by_file: dict[str, Blame | None] = {}
+        lines: dict[str, set[int]] = {}
+        for file, line in self._list_locations(results):
+            lines.setdefault(file, set()).add(line)
+        for file, numbers in lines.items():
+            root = root_of(file)
+            if root is not None and root not in self._roots:
+                self._roots[root] = Blame(root, environment)
+            blame = self._by_file[file] = None if root is None else self._roots[root]
+            if blame is not None:
+                blame.expect(file, numbers)
+
+    def verdict(self, verdict: Verdict, resource: Resource) -> Verdict:
+        """Return `verdict` with the commits of its evidence."""
+        if not verdict.evidence:
+            return verdict
+        return msgspec.structs.replace(
+            verdict, evidence=tuple(self._evidence(evidence, resource) for evidence in verdict.evidence)
+        )
+
+    def unread(self) -> Iterator[Unread]:
+        """Yield the failures of git."""
+        for blame in self._roots.values():
+            if blame is not None:
+                yield from blame.unread
+
+    def _evidence(self, evidence: Evidence, resource: Resource) -> Evidence:
+        location = self._locate(evidence, resource)
+        blame = self._by_file.get(location[0]) if location else None
+        commit = blame.line(*location) if blame is not None and location is not None else None
+        return evidence if commit is None else msgspec.structs.replace(evidence, commit=commit)
+
+    def _list_locations(self, results: Sequence[ResourceResult]) -> Iterator[tuple[str, int]]:
+        for result in results:
+            for verdict in result.verdicts.values():
+                for evidence in verdict.evidence:
+                    location = self._locate(evidence, result.resource)
+                    if location is not None:
+                        yield location
+
+    def _locate(self, evidence: Evidence, resource: Resource) -> tuple[str, int] | None:
+        """Return the file and line to edit: the location of the value if a template only inserts it."""
+        location = evidence.location
+        if location is None:
+            return None
+        at = location.setting if location.setting is not None and location.setting.region is not None else location
+        return None if at.region is None else (self._source.path_of(at.file, resource), at.region.start.line)
+
+
+def find_repository(
+    results: Sequence[ResourceResult], source: Inputs, environment: Mapping[str, str]
+) -> GitRepository | None:
+    """Return the repository that contains the first resource with a file.
+
+    None without a repository or if git fails: a scan does not depend on it.
+    """
+    path = next(
+        (
+            source.path_of(origin.path, result.resource)
+            for result in results
+            if (origin := result.resource.source) is not None
+        ),
+        "",
+    )
+    if not os.path.lexists(path):
+        return None
+    from kubekeep.sources.git.program import GitError  # noqa: PLC0415 - loaded only if requested
+    from kubekeep.sources.git.worktree import repository  # noqa: PLC0415
+
+    try:
+        return repository(path, environment)
+    except GitError:
+        return None
