@@ -1,10 +1,10 @@
-# Service accounts of workloads: whether pods hold a token, and what it is good for.
+# Service accounts of workloads: tokens in pods and their permissions.
 package kubekeep.lib.accounts
 
 import data.kubekeep.lib.place
 
-# Whether the API server mounts a token into pods with this spec. The pod's own word is the last (Kubernetes docs,
-# Configure Service Accounts for Pods).
+# True if the API server mounts a token into pods with this spec. The field of the pod overrides that of the account
+# (Kubernetes docs, Configure Service Accounts for Pods).
 mounts(spec) if {
 	object.get(spec, "automountServiceAccountToken", null) == true
 	not mirrored(input.object)
@@ -14,10 +14,10 @@ mounts(spec) if {
 	not mirrored(input.object)
 }
 
-# The API server gives no token to the mirror of a static pod.
+# The API server mounts no token into mirror pods of static pods.
 mirrored(pod) if pod.metadata.annotations["kubernetes.io/config.mirror"]
 
-# Files may define an account several times; it declines if all of them say so.
+# Files may define an account several times. It opts out only if all definitions do.
 declined(namespace, name) if {
 	accounts := input.cluster.named.ServiceAccount[namespace][name]
 	every item in accounts {
@@ -25,7 +25,7 @@ declined(namespace, name) if {
 	}
 }
 
-# Whether pods with this spec hold a token that the API server takes, mounted by it or by a volume of their own.
+# True if pods with this spec have a valid token, mounted automatically or by a volume of the pod.
 holds_token(spec) if {
 	mounts(spec)
 } else if {
@@ -33,7 +33,7 @@ holds_token(spec) if {
 	object.get(token, "audience", null) in {null, ""}
 }
 
-# The grants of an account that hold in the whole cluster, its own and those of the groups that it is in.
+# Cluster-wide grants of an account and of its groups.
 cluster_wide(namespace, name) := [grant |
 	some grants in [
 		object.get(input.cluster.grants.accounts, [namespace, name], []),
@@ -44,13 +44,13 @@ cluster_wide(namespace, name) := [grant |
 	grant.binding.kind == "ClusterRoleBinding"
 ]
 
-# Where a workload names its account, or would.
+# Path of the account name in a workload, also if the field is missing.
 path(workload) := sprintf("%s.serviceAccount", [workload.path]) if {
 	place.said(workload.spec.serviceAccount)
 	not place.said(workload.spec.serviceAccountName)
 } else := sprintf("%s.serviceAccountName", [workload.path])
 
-# Whether a subject of a binding is one service account, by either of its names.
+# True if a subject of a binding is the service account, by its kind or its user name.
 named(subject, name) if {
 	subject.kind == "ServiceAccount"
 	subject.name == name

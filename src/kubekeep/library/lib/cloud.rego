@@ -1,4 +1,4 @@
-# What cloud providers tell of a managed cluster, in the spellings of their APIs and client libraries.
+# Descriptions of managed clusters, in the spellings of cloud APIs and client libraries.
 package kubekeep.lib.cloud
 
 provider := "eks" if startswith(input.object.apiVersion, "eks.amazonaws.com/")

@@ -1,4 +1,4 @@
-# How traffic gets to the pods of a workload: the Services that select them, and what lets it into the cluster.
+# Exposure of workloads: Services that select their pods, and entry points of the cluster.
 package kubekeep.lib.exposure
 
 # The namespace that an object goes to when it names none is `default`.
@@ -28,7 +28,7 @@ routes(service, kinds) := [route |
 	route.kind in kinds
 ]
 
-# Whether an Ingress ends TLS: by itself, or as annotations of the controllers of clouds say.
+# True if an Ingress terminates TLS, by its spec or by annotations of cloud controllers.
 tls(ingress) if count(ingress.spec.tls) > 0
 
 tls(ingress) if {
@@ -45,7 +45,7 @@ tls(ingress) if contains(ingress.metadata.annotations["alb.ingress.kubernetes.io
 
 tls(ingress) if ingress.metadata.annotations["traefik.ingress.kubernetes.io/router.tls"] == "true"
 
-# Whether a port of a Service is for HTTPS, as its number, name or protocol tell.
+# True if a port of a Service is for HTTPS, by its number, name or protocol.
 https(port) if port.port == 443
 
 https(port) if port.port == 8443

@@ -1,4 +1,4 @@
-# Command lines of the programs that run Kubernetes, and which of their pods is which.
+# Command lines of Kubernetes components, and identification of their pods.
 package kubekeep.lib.flags
 
 # The containers of a pod of kube-system that run `component`, such as kube-apiserver.
@@ -72,7 +72,7 @@ read(words, index, flag, rest) := {
 	"text": sprintf("--%s=%%s", [flag]),
 }
 
-# The setting that holds; undefined without one.
+# The effective setting; undefined without one.
 last(words, flag) := found[count(found) - 1] if {
 	found := settings(words, flag)
 	count(found) > 0
@@ -85,7 +85,7 @@ replaced(setting, text) := {"path": setting.path, "fix": sprintf(setting.text, [
 	setting.whole
 } else := {"path": setting.path}
 
-# Where a container's command line takes another word.
+# Path for an additional word in the command line of a container.
 end(container) := place(container, 0)
 
 # Where it takes the word after `ahead` others.
@@ -95,7 +95,7 @@ place(container, ahead) := sprintf("%s.args[%d]", [container.path, count(contain
 	count(container.command) > 0
 } else := sprintf("%s.args[%d]", [container.path, ahead])
 
-# Whether the words of the container are a list to which one can be added.
+# True if the command line is a list to which a word can be added.
 plain(container) if {
 	every word in words(container) {
 		word.whole

@@ -3,7 +3,7 @@ package kubekeep.lib.image
 
 import rego.v1
 
-# The digest that pins the image; undefined without one.
+# Digest of the image; undefined without one.
 digest(reference) := split(reference, "@")[1]
 
 # The tag as written; undefined without one.
@@ -22,12 +22,12 @@ complete(path) := path if {
 	contains(short, "/")
 } else := sprintf("docker.io/library/%s", [on_hub(path)])
 
-# Whether a name begins with a registry, and not with an account of Docker Hub.
+# True if a name begins with a registry rather than an account of Docker Hub.
 host_like(path) if regex.match(`^([^/]*[.:][^/]*|localhost)/`, path)
 
 on_hub(path) := trim_prefix(trim_prefix(path, "index."), "docker.io/")
 
-# Whether the manifest says what to run, and does not leave that to something else.
+# True if the container sets an image.
 named(container) if trim_space(container.image) != ""
 
 # The release that the tag names, as three numbers; undefined for tags such as `latest` or `1.2`.
@@ -37,13 +37,13 @@ release(reference) := [to_number(part) | some part in array.slice(found, 1, 4)] 
 	found := regex.find_all_string_submatch_n(pattern, tag(reference), 1)[0]
 }
 
-# Whether the last part of the image's name is one of `names`, in whatever registry it is kept.
+# True if the last part of the image's name is one of `names`, in any registry.
 called(reference, names) if {
 	parts := split(repository(reference), "/")
 	parts[count(parts) - 1] in names
 }
 
-# Only a digest says what runs, which tells nothing of the release.
+# A reference with a digest only has no release number.
 anonymous(reference) if {
 	digest(reference)
 	not contains(regex.replace(reference, `^.*/|@.*`, ""), ":")

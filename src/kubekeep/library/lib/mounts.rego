@@ -1,9 +1,9 @@
-# What containers mount of the volumes of their pod.
+# Volumes that containers mount.
 package kubekeep.lib.mounts
 
 import data.kubekeep.lib.workload
 
-# Where containers mount the volume of that name, as files or as a block device.
+# Mounts of a volume in containers, as files or as a block device.
 places(volume) := [{"container": workload.called(container), "path": path} |
 	some container in input.workload.containers
 	some field in ["volumeMounts", "volumeDevices"]

@@ -3,7 +3,7 @@ package kubekeep.lib.network
 
 import data.kubekeep.lib.selectors
 
-# The labels by which Cilium knows the pods of a namespace, beside their own (Cilium docs, Special Identities).
+# Labels that Cilium adds to the pods of a namespace (Cilium docs, Special Identities).
 namespace_labels(namespace) := object.union(
 	{
 		"io.kubernetes.pod.namespace": namespace,
@@ -21,7 +21,7 @@ labels_of(namespace) := labels if {
 	is_object(labels)
 } else := {}
 
-# Whether a label is one of those: it says something of the namespace, not of a pod.
+# True if a label is one of those: it describes the namespace, not the pod.
 of_namespace(key) if startswith(key, "io.kubernetes.pod.namespace")
 
 of_namespace(key) if startswith(key, "io.cilium.k8s.namespace.labels.")

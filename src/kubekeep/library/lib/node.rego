@@ -1,7 +1,7 @@
-# Nodes, as the cluster knows them.
+# Node objects of the cluster.
 package kubekeep.lib.node
 
-# Whether AWS runs the node, for one Pod alone (EKS docs, Fargate).
+# True if the node is an AWS Fargate node, which runs one pod (EKS docs, Fargate).
 fargate(node) if {
 	node.metadata.labels["eks.amazonaws.com/compute-type"] == "fargate"
 } else if startswith(node.metadata.name, "fargate-")

@@ -43,7 +43,7 @@ positive(quantity) if {
 	zero(quantity) == false
 }
 
-# Zero means no limit to the kubelet.
+# The kubelet treats zero as no limit.
 zero(quantity) if {
 	is_string(quantity)
 	regex.match(`^[+-]?[0.]*0[0.]*([a-zA-Z]|$)`, quantity)

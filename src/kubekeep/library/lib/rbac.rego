@@ -22,7 +22,7 @@ located(entries) := entries | bound(input.object) if {
 	count(entries) > 0
 } else := set()
 
-# Where the binding says that a subject has the role.
+# Paths of the subject and of the role reference in the binding.
 bound(joined) := {path |
 	subject := object.remove(joined, ["relatedObjects"])
 	some at
@@ -54,7 +54,7 @@ unnamed(item) := {index: rule |
 	not names(rule)
 }
 
-# Whether a rule is limited to objects of some names; an empty list limits nothing.
+# True if a rule is limited by resourceNames; an empty list does not limit.
 names(rule) if count(rule.resourceNames) > 0
 
 # What to look for of cluster-scoped resources: a wildcard in a namespace does not reach them.
@@ -62,7 +62,7 @@ cluster_scoped(named, wildcards) := named | wildcards if {
 	binding.kind == "ClusterRoleBinding"
 } else := named
 
-# Says that the subject may do something, and by what.
+# Violation of a subject with a permission, with the paths that grant it.
 message(what) := sprintf("%s %s may %s: %s %s is bound to it by %s %s", [
 	input.object.kind,
 	subject_name(input.object),

@@ -11,13 +11,13 @@ entries(list) := {name |
 	some name in complete(short)
 }
 
-# On Docker Hub names may leave out the host, and then the library too.
+# Docker Hub names may omit the host, and then also `library`.
 complete(name) := {name} if {
 	image.host_like(sprintf("%s/", [name]))
 } else := {sprintf("docker.io/%s", [name]), image.complete(name)}
 
-# Whether an entry is the repository or holds it. Entries match whole steps of a name; `*` stands for anything
-# within a step.
+# True if an entry is the repository or a prefix of it. Entries match whole segments of a name; `*` matches anything
+# within a segment.
 covers(entries, repository) if {
 	repository in entries
 } else if {

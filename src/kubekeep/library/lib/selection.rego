@@ -1,4 +1,4 @@
-# Whether the workloads of the input have pods that a selector selects.
+# Matching of selectors with the pods of the workloads in the input.
 package kubekeep.lib.selection
 
 import data.kubekeep.lib.selectors
@@ -17,7 +17,7 @@ added := {
 	"statefulset.kubernetes.io/pod-name",
 }
 
-# Whether pods of some workload in the namespace have these labels and hold to these expressions.
+# True if pods of some workload in the namespace match these labels and expressions.
 selected(namespace, labels, expressions) if {
 	pods := input.cluster.pods[namespace]
 	found(pods, {
@@ -38,7 +38,7 @@ found(pods, selection) if {
 	selectors.selects(selection, pods.all[place].labels)
 }
 
-# How many pods an expression excludes.
+# Number of pods that an expression excludes.
 excluded(pods, item) := count(object.get(pods.by_key, item.key, [])) if {
 	item.operator == "DoesNotExist"
 } else := sum([count(places) |
@@ -46,7 +46,7 @@ excluded(pods, item) := count(object.get(pods.by_key, item.key, [])) if {
 	places := pods.by_label[sprintf("%s=%v", [item.key, value])]
 ])
 
-# Places of the pods that may be meant, as few as the indexes can tell.
+# Positions of candidate pods: the smallest set that the indexes give.
 candidates(pods, selection) := shortest(lists) if {
 	lists := array.concat(
 		[object.get(pods.by_label, sprintf("%s=%v", [key, value]), []) | some key, value in selection.labels],

@@ -1,7 +1,7 @@
 # Label selectors (Kubernetes docs, Labels and Selectors).
 package kubekeep.lib.selectors
 
-# Whether a selection, `labels` and `expressions`, selects what carries these labels.
+# True if a selection of `labels` and `expressions` matches these labels.
 selects(selection, labels) if {
 	every key, value in selection.labels {
 		labels[key] == value
@@ -16,7 +16,7 @@ holds(expression, labels) if {
 	labels[expression.key] in expression.values
 }
 
-# What has no such label has none of the values either.
+# NotIn also matches if the label is missing.
 holds(expression, labels) if {
 	expression.operator == "NotIn"
 	not labels[expression.key] in expression.values

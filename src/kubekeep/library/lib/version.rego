@@ -1,4 +1,4 @@
-# Version numbers in what nodes and servers say of their programs.
+# Version numbers that nodes and servers report.
 package kubekeep.lib.version
 
 # The first three numbers of a version such as `v1.34.2-eks-1`, `containerd://1.7.2` or `5.15.0-91-generic`;

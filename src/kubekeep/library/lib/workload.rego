@@ -1,4 +1,4 @@
-# Pods as rules see them: what a container's security context says once the pod's own is counted in.
+# Workload view of rules: effective security context of containers.
 package kubekeep.lib.workload
 
 # Where the value of a field that pod and container share was set: in the container if it says anything,
@@ -7,7 +7,7 @@ origin(container, field) := sprintf("%s.securityContext.%s", [container.path, fi
 	not inherited(container, field)
 } else := sprintf("%s.securityContext.%s", [input.workload.path, field])
 
-# The pod says it and the container does not.
+# Set in the pod and not in the container.
 inherited(container, field) if {
 	object.get(container, ["securityContext", field], null) == null
 	object.get(input.workload.spec, ["securityContext", field], null) != null
@@ -24,14 +24,14 @@ capability(name) := trim_prefix(upper(name), "CAP_")
 # What adds `SYS_ADMIN`, which Kubernetes treats like privileged (API, allowPrivilegeEscalation).
 administrates(name) if capability(name) in {"SYS_ADMIN", "ALL"}
 
-# Whether the volume of that name is a directory, file or socket of the node.
+# True if the volume is a directory, file or socket of the node.
 host_volume(name) if {
 	volume := input.workload.spec.volumes[_]
 	volume.name == name
 	volume.hostPath != null
 }
 
-# What messages call a container: its name, which the API asks for and files may lack.
+# Name of a container in messages. The API requires it, but it may be missing in files.
 called(container) := name if {
 	name := container.name
 } else := container.path
