@@ -52,7 +52,7 @@ def test_finding_is_excepted_and_reported(here: Path) -> None:
     request = ScanRequest(ScanInput(paths=("pod.yaml",)), rules=RuleOptions(controls=("C-0057", "C-0016")))
     assessment = scan(request)
     assert assessment.failures().keys() == {"privilege-escalation"}
-    ((_, verdict),) = assessment.excepted()["privileged-container"]
+    (verdict,) = assessment.excepted()["privileged-container"]
     exception = verdict.evidence[0].exception
     assert exception is not None
     assert (exception.source, exception.reason, exception.name) == (ExceptionSource.COMMENT, "a test", "pod.yaml:10")
@@ -66,7 +66,7 @@ def test_partly_covered_evidence_still_fails(here: Path) -> None:
     second = "  - name: b\n    image: registry.example/b:1\n    securityContext: {privileged: true}\n"
     (here / "pod.yaml").write_text(POD + second)
     assessment = scan(ScanRequest(ScanInput(paths=("pod.yaml",)), rules=RuleOptions(controls=("C-0057",))))
-    ((_, verdict),) = assessment.failures()["privileged-container"]
+    (verdict,) = assessment.failures()["privileged-container"]
     assert [use.path for use in verdict.evidence] == ["spec.containers[1].securityContext.privileged"]
     assert assessment.status is Status.FAILED
 

@@ -65,11 +65,11 @@ def scanned(exceptions: ExceptionOptions = ExceptionOptions(), **request: Any) -
 
 def covered(assessment: Assessment) -> set[str]:
     """Return the names of the resources with an excepted finding."""
-    return {resource.name for group in assessment.excepted().values() for resource, _ in group}
+    return {finding.resource.name for findings in assessment.excepted().values() for finding in findings}
 
 
 def standing(assessment: Assessment) -> set[str]:
-    return {resource.name for group in assessment.failures().values() for resource, _ in group}
+    return {finding.resource.name for findings in assessment.failures().values() for finding in findings}
 
 
 def exception(*controls: str, resources: Sequence[dict[str, str]] = (), **more: Any) -> dict[str, Any]:
@@ -167,8 +167,8 @@ def test_container_is_a_part_of_the_finding(folder: Path) -> None:  # noqa: ARG0
     one = exception(PRIVILEGED, resources=[{"containerName": "sidecar"}])
     assessment = scanned(excepted(one))
     assert assessment.controls[0].status is Status.FAILED
-    ((_, covered_part),) = assessment.excepted()["privileged-container"]
-    ((_, stands),) = assessment.failures()["privileged-container"]
+    (covered_part,) = assessment.excepted()["privileged-container"]
+    (stands,) = assessment.failures()["privileged-container"]
     assert {evidence.path for evidence in covered_part.evidence} == {
         "spec.template.spec.containers[1].securityContext.privileged"
     }
@@ -366,7 +366,7 @@ def test_framework_limits_the_scope(
     write(deployment())
     policies = [{"controlID": PRIVILEGED, "frameworkName": name} for name in named]
     assessment = scanned(excepted({"name": "e", "posturePolicies": policies}), **rules)
-    names = {resource.name for resource, _ in assessment.excepted().get("privileged-container", ())}
+    names = {finding.resource.name for finding in assessment.excepted().get("privileged-container", ())}
     assert names == expected
 
 
@@ -384,7 +384,7 @@ def test_shared_control_of_another_framework_is_reported(folder: Path) -> None: 
 def test_first_exception_is_named_and_all_covering_ones_count(folder: Path) -> None:  # noqa: ARG001
     write(deployment())
     assessment = scanned(excepted(exception(PRIVILEGED, name="first"), exception(PRIVILEGED, name="second")))
-    ((_, verdict),) = assessment.excepted()["privileged-container"]
+    (verdict,) = assessment.excepted()["privileged-container"]
     assert {evidence.exception.name for evidence in verdict.evidence if evidence.exception} == {"first"}
     assert [use.status for use in assessment.exceptions] == [ExceptionStatus.MATCHED] * 2
 

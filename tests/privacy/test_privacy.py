@@ -364,8 +364,8 @@ def test_secrets_are_planted_next_to_findings(assessments: list[Assessment]) -> 
     files = {
         evidence.location.file
         for rows in assessments[0].failures().values()
-        for _, verdict in rows
-        for evidence in verdict.evidence
+        for finding in rows
+        for evidence in finding.evidence
         if evidence.location
     }
     assert files >= {name for name in FILES if "broken" not in name and "kustomization" not in name} - {

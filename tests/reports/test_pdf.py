@@ -102,10 +102,11 @@ def test_every_finding_is_printed(assessment: Assessment) -> None:
     for slug, failures in assessment.failures().items():
         control = next(summary.control for summary in assessment.controls if summary.control.slug == slug)
         assert squeezed(control.title) in text
-        for resource, verdict in failures:
+        for finding in failures:
+            resource = finding.resource
             if "\x1b" not in resource.name:
                 assert squeezed(f"{resource.kind} {resource.namespace}/{resource.name}") in text
-            for evidence in verdict.evidence:
+            for evidence in finding.evidence:
                 if evidence.location and evidence.location.region and "deploy" in evidence.location.file:
                     assert evidence.location.file in text
                     assert f"{evidence.location.region.start.line}" in text

@@ -51,7 +51,7 @@ def scanned(*paths: str, stdin: bytes = b"") -> Assessment:
 
 
 def evidence(found: Assessment) -> list[Evidence]:
-    return [item for rows in found.failures().values() for _, verdict in rows for item in verdict.evidence]
+    return [item for rows in found.failures().values() for finding in rows for item in finding.evidence]
 
 
 def test_only_who_wants_them_gets_them(here: Path) -> None:

@@ -6,7 +6,7 @@ Values only; the formulas of scores are in `posture.score`.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -16,7 +16,7 @@ from kubekeep.model.comparison import Comparison
 from kubekeep.model.control import Control
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.exception import ExceptionUse
-from kubekeep.model.finding import Cause, Finding, Reason, Status, Verdict
+from kubekeep.model.finding import Cause, Evidence, Finding, Reason, Status, Verdict
 from kubekeep.model.framework import Framework
 from kubekeep.model.git import GitRepository
 from kubekeep.model.location import Location
@@ -153,37 +153,34 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def findings(self) -> tuple[Finding, ...]:
         """Findings without an exception, by control (highest severity first), then by resource; computed each time."""
-        return self._findings(lambda verdict: verdict.unexcepted if verdict.status is Status.FAILED else None)
+        return self._findings(lambda verdict: verdict.unexcepted.evidence if verdict.status is Status.FAILED else None)
 
     @property
     def excepted_findings(self) -> tuple[Finding, ...]:
         """Findings that exceptions cover, in the order of `findings`; a partly covered one is in both."""
-        return self._findings(lambda verdict: verdict.excepted if verdict.evidence else None)
+        return self._findings(lambda verdict: verdict.excepted.evidence or None)
 
-    def _findings(self, select: Callable[[Verdict], Verdict | None]) -> tuple[Finding, ...]:
+    def _findings(self, select: Callable[[Verdict], tuple[Evidence, ...] | None]) -> tuple[Finding, ...]:
         by_control: dict[str, list[Finding]] = {summary.control.slug: [] for summary in self.controls}
         controls = {summary.control.slug: summary.control for summary in self.controls}
         for result in self.results:
             for slug, verdict in result.verdicts.items():
-                selected = select(verdict)
-                if selected is not None and (selected.evidence or selected.status is Status.FAILED):
-                    by_control[slug].append(Finding.of(controls[slug], result.resource, selected.evidence))
+                evidence = select(verdict)
+                if evidence is not None:
+                    by_control[slug].append(Finding.of(controls[slug], result.resource, evidence))
         return tuple([finding for findings in by_control.values() for finding in findings])
 
-    def failures(self) -> dict[str, list[tuple[Resource, Verdict]]]:
-        """Return failed resources with their open evidence, by slug of the control, in the order read."""
-        by_control: dict[str, list[tuple[Resource, Verdict]]] = {}
-        for result in self.results:
-            for slug, verdict in result.verdicts.items():
-                if verdict.status is Status.FAILED:
-                    by_control.setdefault(slug, []).append((result.resource, verdict.unexcepted))
-        return by_control
+    def failures(self) -> dict[str, list[Finding]]:
+        """Return the findings by slug of the control; controls without findings are absent."""
+        return _group(self.findings)
 
-    def excepted(self) -> dict[str, list[tuple[Resource, Verdict]]]:
-        """Return resources with excepted evidence, as `failures` does."""
-        by_control: dict[str, list[tuple[Resource, Verdict]]] = {}
-        for result in self.results:
-            for slug, verdict in result.verdicts.items():
-                if verdict.evidence and (excepted := verdict.excepted).evidence:
-                    by_control.setdefault(slug, []).append((result.resource, excepted))
-        return by_control
+    def excepted(self) -> dict[str, list[Finding]]:
+        """Return the excepted findings by slug of the control."""
+        return _group(self.excepted_findings)
+
+
+def _group(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
+    by_control: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_control.setdefault(finding.control.slug, []).append(finding)
+    return by_control

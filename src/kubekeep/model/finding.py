@@ -209,7 +209,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One problem on one subject.
 
     `id` is the number or slug of a control, the id of an advisory (`CVE-2024-3094`) or of a detection. `score` is the
-    severity score from 0 to 10. `control` is the failed control of a misconfiguration. `suppression` is the exception
+    severity score from 0 to 10. `definition` is the failed control of a misconfiguration. `suppression` is the exception
     that covers the finding; an open finding has none.
     """
 
@@ -222,7 +222,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     evidence: tuple[Evidence, ...]
     remediation: str = ""
     references: tuple[str, ...] = ()
-    control: Control | None = None
+    definition: Control | None = None
 
     @classmethod
     def of(cls, control: Control, resource: Resource, evidence: tuple[Evidence, ...]) -> Finding:
@@ -237,7 +237,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
             evidence=evidence,
             remediation=control.fix,
             references=control.references,
-            control=control,
+            definition=control,
         )
 
     @property
@@ -246,6 +246,18 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         if not isinstance(self.subject, Resource):
             raise TypeError(f"the subject of {self.id} is not a resource")
         return self.subject
+
+    @property
+    def control(self) -> Control:
+        """The failed control of a misconfiguration. Raises TypeError for a finding of another kind."""
+        if self.definition is None:
+            raise TypeError(f"{self.id} is not a finding of a control")
+        return self.definition
+
+    @property
+    def has_new(self) -> bool:
+        """True if some evidence is not in the baseline."""
+        return any(evidence.change is FindingChange.NEW for evidence in self.evidence)
 
     @property
     def suppression(self) -> AppliedException | None:

@@ -15,9 +15,8 @@ from typing import Final, TextIO
 import msgspec
 
 from kubekeep.model.assessment import Assessment, ControlSummary, Unread
-from kubekeep.model.finding import Cause, Verdict
+from kubekeep.model.finding import Cause, Finding
 from kubekeep.model.location import Location
-from kubekeep.model.resource import Resource
 from kubekeep.model.severity import sarif_level
 from kubekeep.model.text import visible
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
@@ -73,8 +72,7 @@ def _annotations(assessment: Assessment) -> Iterator[_Annotation]:
         yield _gaps(gaps)
     failures = assessment.failures()
     for summary in wording.sort_failed(assessment):
-        for resource, verdict in failures.get(summary.control.slug, ()):
-            yield _finding(summary, resource, verdict)
+        yield from map(_finding, failures.get(summary.control.slug, ()))
 
 
 def _unread(unread: Unread) -> _Annotation:
@@ -89,17 +87,17 @@ def _gaps(gaps: list[ControlSummary]) -> _Annotation:
     return _Annotation(_NOTICE, f"{wording.count_noun(len(gaps), 'control')} not evaluated", tuple(lines))
 
 
-def _finding(summary: ControlSummary, resource: Resource, verdict: Verdict) -> _Annotation:
-    control = summary.control
-    changes = [wording.describe_change(evidence) for evidence in verdict.evidence]
+def _finding(finding: Finding) -> _Annotation:
+    control = finding.control
+    changes = [wording.describe_change(evidence) for evidence in finding.evidence]
     if len(changes) > _PLACES:
         changes[_PLACES:] = [f"and {wording.count_noun(len(changes) - _PLACES, 'more place')}"]
     link = (f"See {control.link}",) if control.link else ()
     return _Annotation(
         _LEVELS[sarif_level(control.severity)],
         f"{control.level.label}: {control.title} ({control.id})",
-        (resource.label, *changes, *link),
-        wording.first_location(resource, verdict),
+        (finding.resource.label, *changes, *link),
+        finding.location,
     )
 
 

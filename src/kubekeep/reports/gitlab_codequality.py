@@ -10,17 +10,17 @@ from collections.abc import Iterator
 from typing import Any, Final, TextIO
 
 from kubekeep.model.assessment import Assessment
+from kubekeep.model.finding import Finding
 from kubekeep.model.fingerprint import evidence_fingerprint
 from kubekeep.model.location import Location
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text, visible
 from kubekeep.reports.format import ReportFormat, ReportOptions
 from kubekeep.reports.shared.findings import (
-    IdentifiedFinding,
     UniqueIds,
     digest,
+    identify,
     join_names,
-    open_findings,
     resource_name,
 )
 from kubekeep.reports.shared.wording import describe_change
@@ -55,17 +55,17 @@ def _issues(assessment: Assessment) -> Iterator[dict[str, Any]]:
         text = f"Not evaluated, other reports say why: {join_names(skipped, _NAMED)}"
         unique = unique_ids(digest("coverage", *sorted(skipped)))
         yield _issue("kubekeep-coverage", visible(text), "info", Location("."), unique)
-    for finding in open_findings(assessment, UniqueIds()):
-        yield from _places(finding, unique_ids)
+    for finding, uid in identify(assessment.findings, UniqueIds()):
+        yield from _places(finding, uid, unique_ids)
 
 
-def _places(finding: IdentifiedFinding, unique_ids: UniqueIds) -> Iterator[dict[str, Any]]:
+def _places(finding: Finding, uid: str, unique_ids: UniqueIds) -> Iterator[dict[str, Any]]:
     control, resource = finding.control, finding.resource
     head = f"{control.title}: {resource_name(resource)}"
     severity = _SEVERITY[control.level]
-    whole = finding.place or Location("/".join(filter(None, (resource.namespace, resource.kind, resource.name))))
+    whole = finding.location or Location("/".join(filter(None, (resource.namespace, resource.kind, resource.name))))
     if not finding.evidence:
-        yield _issue(control.id, visible(head), severity, whole, unique_ids(finding.uid))
+        yield _issue(control.id, visible(head), severity, whole, unique_ids(uid))
     for evidence in finding.evidence:
         unique = unique_ids(evidence_fingerprint(control.id, resource, evidence.path))
         text = visible(f"{head}: {describe_change(evidence)}")

@@ -13,22 +13,22 @@ from typing import Any, Final, TextIO
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import Control
+from kubekeep.model.finding import Finding
 from kubekeep.model.framework import Framework
 from kubekeep.model.location import Location
 from kubekeep.model.text import json_text, utc_text, visible
 from kubekeep.reports.format import ReportFormat, ReportOptions
 from kubekeep.reports.shared.findings import (
     MOST,
-    IdentifiedFinding,
     UniqueIds,
-    excepted_findings,
     exception_text,
     frameworks_by_control,
     group_gaps,
+    identify,
     is_error,
     join_names,
+    list_changes,
     list_requirements,
-    open_findings,
     resource_name,
     unevaluated_resources,
 )
@@ -52,11 +52,11 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
     frameworks = frameworks_by_control(assessment)
     rules: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
     stream.write(json_text(head)[:-1] + ',"vulnerabilities":[')
-    for index, finding in enumerate(open_findings(assessment, UniqueIds())):
+    for index, (finding, uid) in enumerate(identify(assessment.findings, UniqueIds())):
         slug = finding.control.slug
         if slug not in rules:
             rules[slug] = _rule(finding.control, frameworks.get(slug, ()))
-        stream.write(("," if index else "") + json_text(_vulnerability(finding, *rules[slug])))
+        stream.write(("," if index else "") + json_text(_vulnerability(finding, uid, *rules[slug])))
     stream.write("]}\n")
 
 
@@ -106,8 +106,8 @@ def _unevaluated(assessment: Assessment) -> Iterator[dict[str, str]]:
 
 def _excepted(assessment: Assessment) -> Iterator[dict[str, str]]:
     counts: Counter[str] = Counter()
-    for finding in excepted_findings(assessment, UniqueIds()):
-        counts.update(f"{finding.control.id} {exception_text(exception)}" for exception in finding.exceptions)
+    for finding in assessment.excepted_findings:
+        counts.update(f"{finding.control.id} {exception_text(exception)}" for exception in finding.suppressions)
     for text, count in counts.items():
         yield _message("info", f"{count} finding{'' if count == 1 else 's'} of {text}")
 
@@ -146,25 +146,25 @@ def _identifiers(control: Control, frameworks: Iterable[Framework]) -> Iterator[
         yield {"type": requirement.framework, "name": name, "value": requirement.id, **link}
 
 
-def _vulnerability(finding: IdentifiedFinding, head: Mapping[str, Any], tail: Mapping[str, Any]) -> dict[str, Any]:
+def _vulnerability(finding: Finding, uid: str, head: Mapping[str, Any], tail: Mapping[str, Any]) -> dict[str, Any]:
     resource = finding.resource
-    places = "\n".join(f"- {code(line)}" for line in finding.lines)
+    places = "\n".join(f"- {code(line)}" for line in list_changes(finding))
     affected = f"Affected: {code(resource_name(resource))}"
     text = "\n\n".join(filter(None, (head["description"], affected, places)))
     return {
-        "id": finding.uid,
+        "id": uid,
         **head,
         "description": _cut(text, _DESCRIPTION),
         **tail,
         "location": _location(finding),
-        "tracking": {"type": "source", "items": [_tracked(finding)]},
+        "tracking": {"type": "source", "items": [_tracked(finding, uid)]},
         "details": _details(finding),
     }
 
 
-def _location(finding: IdentifiedFinding) -> dict[str, Any]:
+def _location(finding: Finding) -> dict[str, Any]:
     """Return the location. The name of a resource without a file is its file, so that GitLab does not merge them."""
-    place = finding.place
+    place = finding.location
     if place is None:
         return {"file": "/".join(visible(part) for part in _logical(finding) if part)}
     entry: dict[str, Any] = {"file": visible(place.file)}
@@ -173,22 +173,22 @@ def _location(finding: IdentifiedFinding) -> dict[str, Any]:
     return entry
 
 
-def _logical(finding: IdentifiedFinding) -> tuple[str, ...]:
+def _logical(finding: Finding) -> tuple[str, ...]:
     return finding.resource.namespace, finding.resource.kind, finding.resource.name
 
 
-def _tracked(finding: IdentifiedFinding) -> dict[str, Any]:
+def _tracked(finding: Finding, uid: str) -> dict[str, Any]:
     """Return the tracking signature: the fingerprint, which contains no line numbers and so survives moved lines."""
-    return {**_location(finding), "signatures": [{"algorithm": "scope_offset", "value": finding.uid}]}
+    return {**_location(finding), "signatures": [{"algorithm": "scope_offset", "value": uid}]}
 
 
-def _details(finding: IdentifiedFinding) -> dict[str, Any]:
+def _details(finding: Finding) -> dict[str, Any]:
     """Return the resource and a table of fields with change and location."""
     rows = [
         [
             {"type": "code", "value": visible(evidence.path) or "the whole resource"},
             {"type": "text", "value": visible(describe_change(evidence))},
-            _cell(evidence.location or finding.place),
+            _cell(evidence.location or finding.location),
         ]
         for evidence in finding.evidence[:MOST]
     ]

@@ -14,8 +14,7 @@ from xml.sax.saxutils import escape, quoteattr
 import msgspec
 
 from kubekeep.model.assessment import Assessment, ControlSummary
-from kubekeep.model.finding import Status, Verdict
-from kubekeep.model.resource import Resource
+from kubekeep.model.finding import Finding, Status
 from kubekeep.model.text import utc_text, visible, xml_safe
 from kubekeep.reports.format import ReportFormat, ReportOptions
 from kubekeep.reports.shared.wording import describe_change
@@ -23,7 +22,7 @@ from kubekeep.reports.shared.wording import describe_change
 _LONGEST: Final = 2_000
 """Maximum characters of a line, because many XML readers reject texts over ten million characters."""
 
-_Findings = dict[str, list[tuple[Resource, Verdict]]]
+_Findings = Mapping[str, list[Finding]]
 
 
 class _Suite(msgspec.Struct, frozen=True):
@@ -122,14 +121,12 @@ def _write_case(stream: TextIO, summary: ControlSummary, prefix: str, failures: 
         _write_failure(stream, summary, failures.get(control.slug, []))
     if accepted:
         stream.write("      <system-out>")
-        stream.writelines(
-            f"{_text(_shown(line))}\n" for resource, verdict in accepted for line in _excepted_lines(resource, verdict)
-        )
+        stream.writelines(f"{_text(_shown(line))}\n" for finding in accepted for line in _excepted_lines(finding))
         stream.write("</system-out>\n")
     stream.write("    </testcase>\n")
 
 
-def _write_failure(stream: TextIO, summary: ControlSummary, failures: Sequence[tuple[Resource, Verdict]]) -> None:
+def _write_failure(stream: TextIO, summary: ControlSummary, failures: Sequence[Finding]) -> None:
     control = summary.control
     message = f"{control.title} failed on {len(failures)} resource{'' if len(failures) == 1 else 's'}"
     stream.write(f"      <failure{_attributes({'type': 'Control', 'message': message})}>")
@@ -137,31 +134,30 @@ def _write_failure(stream: TextIO, summary: ControlSummary, failures: Sequence[t
     if control.link:
         stream.write(_text(f"More details: {control.link}\n"))
     stream.write("\n")
-    stream.writelines(
-        f"{_text(_shown(line))}\n" for resource, verdict in failures for line in _lines(resource, verdict)
-    )
+    stream.writelines(f"{_text(_shown(line))}\n" for finding in failures for line in _lines(finding))
     stream.write("</failure>\n")
 
 
-def _excepted_lines(resource: Resource, verdict: Verdict) -> Iterable[str]:
+def _excepted_lines(finding: Finding) -> Iterable[str]:
     """Yield the line of a resource, then a line with the reason for each excepted location."""
-    first, *places = _lines(resource, verdict)
+    first, *places = _lines(finding)
     yield f"accepted: {first}"
-    for place, evidence in zip(places, verdict.evidence, strict=True):
+    for place, evidence in zip(places, finding.evidence, strict=True):
         exception = evidence.exception
         if exception is not None:
             until = f" until {utc_text(exception.expires)}" if exception.expires else ""
             yield f"{place} [{exception.name}{until}{f': {exception.reason}' if exception.reason else ''}]"
 
 
-def _lines(resource: Resource, verdict: Verdict) -> Iterable[str]:
+def _lines(finding: Finding) -> Iterable[str]:
     """Yield Kubescape's line for a resource, then our line for each location in the form that editors link."""
+    resource = finding.resource
     source = f"; sourcePath: {resource.source.path}" if resource.source else ""
     yield (
         f"apiVersion: {resource.api_version}; kind: {resource.kind}; namespace: {resource.namespace}; "
         f"name: {resource.name}{source}"
     )
-    for evidence in verdict.evidence:
+    for evidence in finding.evidence:
         location = evidence.location or resource.locate(())
         yield f"  {f'{location}: ' if location else ''}{describe_change(evidence)}"
 

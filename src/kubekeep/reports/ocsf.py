@@ -15,7 +15,7 @@ import msgspec
 
 from kubekeep.model.assessment import Assessment, ControlSummary, Unread
 from kubekeep.model.control import Control
-from kubekeep.model.finding import Evidence, Status
+from kubekeep.model.finding import Evidence, Finding, Status
 from kubekeep.model.fingerprint import Identity, fingerprint
 from kubekeep.model.framework import Framework
 from kubekeep.model.location import Location
@@ -25,14 +25,12 @@ from kubekeep.model.text import json_text, visible
 from kubekeep.reports.format import ReportFormat, ReportOptions
 from kubekeep.reports.shared.findings import (
     MOST,
-    IdentifiedFinding,
     UniqueIds,
     digest,
-    excepted_findings,
     exception_text,
     frameworks_by_control,
+    identify,
     list_requirements,
-    open_findings,
     resource_name,
     unevaluated_resources,
     unix_time,
@@ -94,10 +92,10 @@ def _events(assessment: Assessment) -> Iterator[dict[str, Any]]:
     unique_ids = UniqueIds()
     for unread in assessment.unread:
         yield _unread(scan, unread, unique_ids)
-    for finding in open_findings(assessment, unique_ids):
-        yield _failed(scan, finding, _FindingState.NEW)
-    for finding in excepted_findings(assessment, unique_ids):
-        yield _failed(scan, finding, _FindingState.SUPPRESSED)
+    for finding, uid in identify(assessment.findings, unique_ids):
+        yield _failed(scan, finding, uid, _FindingState.NEW)
+    for finding, uid in identify(assessment.excepted_findings, unique_ids):
+        yield _failed(scan, finding, uid, _FindingState.SUPPRESSED)
     for summary, resource, reason in unevaluated_resources(assessment):
         uid = unique_ids(fingerprint(summary.control.id, Identity.of(resource)))
         event = _event(scan, summary.control, uid, _Outcome.WARNING, f"not evaluated: {reason_text(reason)}")
@@ -165,18 +163,18 @@ def _head(scan: _ScanContext, severity: tuple[int, str], message: str) -> dict[s
     }
 
 
-def _failed(scan: _ScanContext, finding: IdentifiedFinding, state: _FindingState) -> dict[str, Any]:
+def _failed(scan: _ScanContext, finding: Finding, uid: str, state: _FindingState) -> dict[str, Any]:
     message = f"{finding.control.title}: {resource_name(finding.resource)}"
-    event = _event(scan, finding.control, finding.uid, _Outcome.FAIL, message)
+    event = _event(scan, finding.control, uid, _Outcome.FAIL, message)
     event |= {**_state(state), "resources": _resources(finding.resource)}
-    if exceptions := finding.exceptions:
+    if exceptions := finding.suppressions:
         event["status_detail"] = "; ".join(map(exception_text, exceptions))
     if finding.evidence:
         event["evidences"] = [{"data": _evidence(evidence, finding)} for evidence in finding.evidence[:MOST]]
     return event
 
 
-def _evidence(evidence: Evidence, finding: IdentifiedFinding) -> dict[str, Any]:
+def _evidence(evidence: Evidence, finding: Finding) -> dict[str, Any]:
     location = evidence.location or finding.resource.locate(())
     place = {} if location is None else _place(location)
     return {"path": visible(evidence.path), "change": visible(describe_change(evidence)), **place}

@@ -19,18 +19,16 @@ import msgspec
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.cluster import ClusterFacts
 from kubekeep.model.control import Control
-from kubekeep.model.finding import Evidence, Status
+from kubekeep.model.finding import Evidence, Finding, Status
 from kubekeep.model.git import GitRepository
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text, utc_text, visible
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 from kubekeep.reports.shared.findings import (
     MOST,
-    IdentifiedFinding,
     UniqueIds,
-    excepted_findings,
     exception_text,
-    open_findings,
+    identify,
     resource_name,
     unevaluated_resources,
 )
@@ -160,15 +158,15 @@ def _observations(
     """Yield all observations; fills `kept`, and `resources` with the inventory item of each named resource."""
     unique_ids = UniqueIds()
     moment = utc_text(assessment.finished)
-    for finding in open_findings(assessment, unique_ids):
-        entry = _observation(finding, moment, resources)
+    for finding, uid in identify(assessment.findings, unique_ids):
+        entry = _observation(finding, uid, moment, resources)
         observations[finding.control.slug].open.append(entry["uuid"])
         yield entry
-    for finding in excepted_findings(assessment, unique_ids):
-        entry = _observation(finding, moment, resources)
+    for finding, uid in identify(assessment.excepted_findings, unique_ids):
+        entry = _observation(finding, uid, moment, resources)
         observed = observations[finding.control.slug]
         observed.excepted.append(entry["uuid"])
-        observed.exceptions.update(dict.fromkeys(map(exception_text, finding.exceptions)))
+        observed.exceptions.update(dict.fromkeys(map(exception_text, finding.suppressions)))
         yield entry
     seen = UniqueIds()
     for summary, resource, reason in unevaluated_resources(assessment):
@@ -193,13 +191,13 @@ def _observations(
         }
 
 
-def _observation(finding: IdentifiedFinding, moment: str, resources: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _observation(finding: Finding, uid: str, moment: str, resources: dict[str, dict[str, Any]]) -> dict[str, Any]:
     control, resource = finding.control, finding.resource
     entry: dict[str, Any] = {
-        "uuid": _uuid("observation", finding.uid),
+        "uuid": _uuid("observation", uid),
         "title": _line(control.title),
         "description": f"{control.asks.strip()}\n\nNot so for {code(resource_name(resource))}.",
-        "props": [_prop("control", control.id), _prop("fingerprint", finding.uid)],
+        "props": [_prop("control", control.id), _prop("fingerprint", uid)],
         "methods": ["TEST"],
         "types": ["finding"],
         "subjects": [_subject(each, resources) for each in (resource, *resource.related)],

@@ -16,8 +16,8 @@ from kubekeep.model.assessment import Assessment, Unread
 from kubekeep.model.comparison import FindingChange
 from kubekeep.model.control import Control
 from kubekeep.model.exception import AppliedException, ExceptionSource
-from kubekeep.model.finding import Evidence, Verdict
-from kubekeep.model.fingerprint import Identity, fingerprint
+from kubekeep.model.finding import Evidence, Finding
+from kubekeep.model.fingerprint import Identity
 from kubekeep.model.git import GitRepository
 from kubekeep.model.location import Location, Region
 from kubekeep.model.resource import Resource
@@ -141,21 +141,19 @@ def _results(assessment: Assessment) -> Iterator[dict[str, Any]]:
     failures, excepted = assessment.failures(), assessment.excepted()
     seen: Counter[str] = Counter()
     for index, summary in enumerate(assessment.controls):
-        for resource, verdict in failures.get(summary.control.slug, ()):
-            yield _result(summary.control, index, resource, verdict, seen)
-        for resource, verdict in excepted.get(summary.control.slug, ()):
-            exceptions = dict.fromkeys(
-                evidence.exception for evidence in verdict.evidence if evidence.exception is not None
-            )
-            result = _result(summary.control, index, resource, verdict, seen)
-            yield {**result, "suppressions": [_suppression(exception) for exception in exceptions]}
+        for finding in failures.get(summary.control.slug, ()):
+            yield _result(finding, index, seen)
+        for finding in excepted.get(summary.control.slug, ()):
+            suppressions = [_suppression(exception) for exception in finding.suppressions]
+            yield {**_result(finding, index, seen), "suppressions": suppressions}
     yield from _absent(assessment)
 
 
-def _result(control: Control, index: int, resource: Resource, verdict: Verdict, seen: Counter[str]) -> dict[str, Any]:
+def _result(finding: Finding, index: int, seen: Counter[str]) -> dict[str, Any]:
+    control, resource = finding.control, finding.resource
     whole = resource.locate(())
     places = [
-        (evidence, location) for evidence in verdict.evidence if (location := evidence.location or whole) is not None
+        (evidence, location) for evidence in finding.evidence if (location := evidence.location or whole) is not None
     ]
     primary = places[0][1] if places else whole
     entry: dict[str, Any] = {
@@ -163,15 +161,15 @@ def _result(control: Control, index: int, resource: Resource, verdict: Verdict, 
         "ruleIndex": index,
         "kind": "fail",
         "level": sarif_level(control.severity),
-        "message": {"text": _message(control, resource, verdict)},
+        "message": {"text": _message(finding)},
         "locations": [_located(resource, primary)],
-        "partialFingerprints": {"kubekeepFinding/v2": _fingerprint(control, resource, seen)},
+        "partialFingerprints": {"kubekeepFinding/v2": _fingerprint(finding, seen)},
     }
-    if state := _state(verdict):
+    if state := _state(finding):
         entry["baselineState"] = state
     if related := list(_related(places)):
         entry["relatedLocations"] = [{"id": number, **place} for number, place in enumerate(related, start=1)]
-    if fix := _fix(verdict):
+    if fix := _fix(finding):
         entry["fixes"] = [fix]
     return entry
 
@@ -190,9 +188,9 @@ def _suppression(exception: AppliedException) -> dict[str, Any]:
     return entry
 
 
-def _fix(verdict: Verdict) -> dict[str, Any] | None:
+def _fix(finding: Finding) -> dict[str, Any] | None:
     """Return one fix (§3.55) with the edits of all evidence, which must be applied together, or None without edits."""
-    edits = [edit for evidence in verdict.evidence for edit in evidence.edits]
+    edits = [edit for evidence in finding.evidence for edit in evidence.edits]
     if not edits:
         return None
     changes = [
@@ -206,7 +204,7 @@ def _fix(verdict: Verdict) -> dict[str, Any] | None:
         }
         for file in dict.fromkeys(edit.file for edit in edits)
     ]
-    text = "; ".join(describe_change(evidence) for evidence in verdict.evidence)
+    text = "; ".join(describe_change(evidence) for evidence in finding.evidence)
     return {"description": {"text": visible(text)}, "artifactChanges": changes}
 
 
@@ -263,26 +261,26 @@ def _quoted(path: str) -> str:
     return quote_from_bytes(raw)
 
 
-def _message(control: Control, resource: Resource, verdict: Verdict) -> str:
-    lines = [f"{control.title}: {resource.label}"]
-    if verdict.evidence:
-        lines += ["", "Affected fields:", *(f"- {describe_change(evidence)}" for evidence in verdict.evidence)]
+def _message(finding: Finding) -> str:
+    lines = [f"{finding.title}: {finding.resource.label}"]
+    if finding.evidence:
+        lines += ["", "Affected fields:", *(f"- {describe_change(evidence)}" for evidence in finding.evidence)]
     return "\n".join(map(visible, lines))
 
 
-def _fingerprint(control: Control, resource: Resource, seen: Counter[str]) -> str:
+def _fingerprint(finding: Finding, seen: Counter[str]) -> str:
     """Return a fingerprint of control and resource that is independent of lines, files and other documents.
 
     Resources with the same identity, such as a base and its overlay, are numbered in input order.
     """
-    identifier = fingerprint(control.id, Identity.of(resource))
+    identifier = finding.fingerprint
     seen[identifier] += 1
     return f"{identifier}:{seen[identifier]}"
 
 
-def _state(verdict: Verdict) -> str:
+def _state(finding: Finding) -> str:
     """Return the `baselineState` (§3.27.24), or an empty text without a baseline or without a comparable finding."""
-    changes = {evidence.change for evidence in verdict.evidence}
+    changes = {evidence.change for evidence in finding.evidence}
     if changes == {FindingChange.NEW}:
         return "new"
     if FindingChange.NEW in changes:

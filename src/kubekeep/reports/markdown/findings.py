@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from kubekeep.model.assessment import Assessment, ControlSummary
-from kubekeep.model.finding import Evidence, Verdict
+from kubekeep.model.finding import Evidence, Finding
 from kubekeep.model.resource import Resource
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.markdown.page import LIMIT, MarkdownPage
@@ -20,8 +20,6 @@ _PLACES: Final = 3
 """Maximum number of locations of a resource, unless verbose."""
 _LEAST: Final = 1_000
 """Minimum free characters to begin a control."""
-
-_ResourceVerdicts = list[tuple[Resource, Verdict]]
 
 
 def write_findings(page: MarkdownPage, assessment: Assessment, options: ReportOptions) -> int:
@@ -39,7 +37,7 @@ def write_findings(page: MarkdownPage, assessment: Assessment, options: ReportOp
         if summary.enforcement:
             enforcement = "; ".join(map(wording.describe_enforcement, summary.enforcement))
             page.write(f"In the cluster: {words(enforcement)}.\n\n", keep=_LEAST // 2)
-        texts = (_resource(resource, verdict, options) for resource, verdict in failed)
+        texts = (_resource(finding, options) for finding in failed)
         left -= page.write_list(texts, len(failed), "resource", most=most)
         page.unfold()
     return left
@@ -71,10 +69,10 @@ def _advice(summary: ControlSummary) -> str:
     return prose(summary.control.fix.strip().partition("\n\n")[0])
 
 
-def _resource(resource: Resource, verdict: Verdict, options: ReportOptions) -> str:
+def _resource(finding: Finding, options: ReportOptions) -> str:
     """Return the lines of a resource; a single line if it has one location."""
-    name = code(resource.label)
-    changes = [_change(resource, evidence) for evidence in verdict.evidence]
+    name = code(finding.resource.label)
+    changes = [_change(finding.resource, evidence) for evidence in finding.evidence]
     if len(changes) == 1:
         return f"- {name}, {changes[0]}\n"
     shown = changes if options.verbose else changes[:_PLACES]
@@ -103,11 +101,8 @@ def _note(evidence: Evidence) -> str:
     return f"from {setting}" if setting else ""
 
 
-def _excepted(assessment: Assessment, excepted: dict[str, _ResourceVerdicts]) -> Iterator[str]:
+def _excepted(assessment: Assessment, excepted: dict[str, list[Finding]]) -> Iterator[str]:
     for summary in assessment.controls:
-        for resource, verdict in excepted.get(summary.control.slug, ()):
-            exceptions = dict.fromkeys(
-                evidence.exception for evidence in verdict.evidence if evidence.exception is not None
-            )
-            why = ", ".join(words(wording.describe_exception(exception)) for exception in exceptions)
-            yield f"- {code(summary.control.id)} {code(resource.label)}: {why}\n"
+        for finding in excepted.get(summary.control.slug, ()):
+            why = ", ".join(words(wording.describe_exception(exception)) for exception in finding.suppressions)
+            yield f"- {code(summary.control.id)} {code(finding.resource.label)}: {why}\n"

@@ -300,13 +300,11 @@ def write_excepted(terminal: Terminal, assessment: Assessment, options: ReportOp
     ]
     for control in controls:
         terminal.line(Span(control.id, "cyan", whole=True), "  ", control.title, indent=2)
-        for resource, verdict in excepted[control.slug]:
-            place = verdict.evidence[0].location or resource.locate(())
+        for finding in excepted[control.slug]:
+            place = finding.evidence[0].location or finding.resource.locate(())
             head: list[Span | str] = [location_span(str(place), place, assessment.target.base), "  "] if place else []
-            terminal.line(*head, Span(resource.label, "bold", whole=True), indent=4)
-            for exception in dict.fromkeys(
-                evidence.exception for evidence in verdict.evidence if evidence.exception is not None
-            ):
+            terminal.line(*head, Span(finding.resource.label, "bold", whole=True), indent=4)
+            for exception in finding.suppressions:
                 terminal.line(*_describe_exception(exception, assessment.target.base), indent=6)
     terminal.line()
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.comparison import FindingChange
-from kubekeep.model.finding import Evidence, Status, Verdict
+from kubekeep.model.finding import Evidence, Finding
 from kubekeep.model.location import Location, parse_path, value_at
 from kubekeep.model.redaction import MASK, redact
 from kubekeep.model.resource import Resource
@@ -37,11 +37,11 @@ def write_findings(terminal: Terminal, assessment: Assessment, options: ReportOp
     """Write every failed control with its resources."""
     failures = assessment.failures()
     for summary in sort_failed(assessment):
-        failed = sorted(failures.get(summary.control.slug, []), key=lambda pair: not pair[1].has_new)
-        _write_head(terminal, summary, sum(verdict.has_new for _, verdict in failed))
+        failed = sorted(failures.get(summary.control.slug, []), key=lambda finding: not finding.has_new)
+        _write_head(terminal, summary, sum(finding.has_new for finding in failed))
         shown = failed if options.verbose else failed[:_SHOWN]
-        for resource, verdict in shown:
-            _write_resource(terminal, assessment.target.base, resource, verdict, options)
+        for finding in shown:
+            _write_resource(terminal, assessment.target.base, finding, options)
         write_more(terminal, len(failed) - len(shown), "resource", indent=2)
         advice = _advice(summary.control.fix, code_style=options.colour)
         terminal.line(Span("Fix: ", "bold green"), *advice, indent=2, hang=5)
@@ -79,10 +79,9 @@ def _write_head(terminal: Terminal, summary: ControlSummary, new: int) -> None:
         terminal.line(Span(describe_enforcement(enforcement), "dim"), indent=2)
 
 
-def _write_resource(
-    terminal: Terminal, base: str, resource: Resource, verdict: Verdict, options: ReportOptions
-) -> None:
-    evidence = sorted(verdict.evidence, key=lambda entry: (entry.change is not FindingChange.NEW, *file_order(entry)))
+def _write_resource(terminal: Terminal, base: str, finding: Finding, options: ReportOptions) -> None:
+    resource = finding.resource
+    evidence = sorted(finding.evidence, key=lambda entry: (entry.change is not FindingChange.NEW, *file_order(entry)))
     head = evidence[0].location if evidence else None
     head = head or resource.locate(())
     place: list[Span | str] = [location_span(str(head), head, base), "  "] if head else []
@@ -185,65 +184,62 @@ def write_more(terminal: Terminal, count: int, noun: str, *, indent: int) -> Non
 
 def write_resources(terminal: Terminal, assessment: Assessment, options: ReportOptions) -> None:
     """Write every failed resource with its controls."""
-    summaries = {summary.control.slug: summary for summary in assessment.controls}
-    failed: list[tuple[Resource, list[tuple[ControlSummary, Verdict]]]] = []
-    for result in assessment.results:
-        failures = [
-            (summaries[slug], verdict.unexcepted)
-            for slug, verdict in result.verdicts.items()
-            if verdict.status is Status.FAILED
-        ]
-        if failures:
-            failures.sort(key=lambda pair: (not pair[1].has_new, -pair[0].control.severity, pair[0].control.id))
-            failed.append((result.resource, failures))
+    by_resource: dict[int, tuple[Resource, list[Finding]]] = {
+        id(result.resource): (result.resource, []) for result in assessment.results
+    }
+    for finding in assessment.findings:
+        by_resource[id(finding.resource)][1].append(finding)
+    failed = [(resource, findings) for resource, findings in by_resource.values() if findings]
+    for _, findings in failed:
+        findings.sort(key=lambda finding: (not finding.has_new, -finding.score, finding.id))
     failed.sort(key=lambda pair: _weight(pair[1]), reverse=True)
     shown = failed if options.verbose else failed[:_RESOURCES]
-    for resource, failures in shown:
-        _write_resource_controls(terminal, assessment.target.base, resource, failures, options)
+    for resource, findings in shown:
+        _write_resource_controls(terminal, assessment.target.base, resource, findings, options)
     write_more(terminal, len(failed) - len(shown), "resource", indent=0)
     if shown:
         terminal.line()
 
 
-def _weight(failures: list[tuple[ControlSummary, Verdict]]) -> tuple[bool, float, int]:
-    new = any(verdict.has_new for _, verdict in failures)
-    return new, max(summary.control.severity for summary, _ in failures), len(failures)
+def _weight(findings: list[Finding]) -> tuple[bool, float, int]:
+    new = any(finding.has_new for finding in findings)
+    return new, max(finding.score for finding in findings), len(findings)
 
 
 def _write_resource_controls(
     terminal: Terminal,
     base: str,
     resource: Resource,
-    failures: list[tuple[ControlSummary, Verdict]],
+    findings: list[Finding],
     options: ReportOptions,
 ) -> None:
     head = resource.locate(())
     place: list[Span | str] = ["  ", location_span(str(head), head, base)] if head else []
-    count = f"  {len(failures)} control{'' if len(failures) == 1 else 's'} {'fails' if len(failures) == 1 else 'fail'}"
+    count = f"  {len(findings)} control{'' if len(findings) == 1 else 's'} {'fails' if len(findings) == 1 else 'fail'}"
     name = Span(f"✖ {resource.label}", "bold", whole=True)
     terminal.line(name, *place, *kustomization_spans(resource), Span(count, "dim"))
-    shown = failures if options.verbose else failures[:_RESOURCES]
-    for summary, verdict in shown:
-        control = summary.control
-        locations = _describe_locations(verdict, head)
+    shown = findings if options.verbose else findings[:_RESOURCES]
+    for finding in shown:
+        control = finding.control
+        locations = _describe_locations(finding, head)
         at: list[Span | str] = ["  ", Span(locations, "dim", whole=len(locations) < _UNBROKEN)] if locations else []
         terminal.line(
             Span(f"{control.level.label.upper():8}", f"bold {control.level.colour}", whole=True),
             "  ",
             Span(control.id, "cyan", whole=True, url=control.link),
             "  ",
-            *([Span("NEW ", "bold red")] if verdict.has_new else []),
+            *([Span("NEW ", "bold red")] if finding.has_new else []),
             control.title,
             *at,
             indent=2,
             hang=20,
         )
-    write_more(terminal, len(failures) - len(shown), "control", indent=2)
+    write_more(terminal, len(findings) - len(shown), "control", indent=2)
 
 
-def _describe_locations(verdict: Verdict, head: Location | None) -> str:
+def _describe_locations(finding: Finding, head: Location | None) -> str:
     """Return the lines in the resource's file and other locations: `lines 12, 15 and 3 more places`."""
-    places = list(dict.fromkeys(evidence.location for evidence in verdict.evidence if evidence.location is not None))
+    places = list(dict.fromkeys(evidence.location for evidence in finding.evidence if evidence.location is not None))
     lines = sorted(
         {
             place.region.start.line

@@ -15,7 +15,7 @@ import msgspec
 
 from kubekeep.model.assessment import Assessment, ControlSummary, FrameworkSummary
 from kubekeep.model.exception import AppliedException
-from kubekeep.model.finding import Evidence, Status, Verdict
+from kubekeep.model.finding import Evidence, Finding, Status
 from kubekeep.model.framework import is_in_section
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
@@ -183,16 +183,15 @@ def is_idle(summary: ControlSummary) -> bool:
     return summary.status is Status.NOT_EVALUATED and not summary.is_gap
 
 
-def _grouped(
-    ordered: Iterable[ControlSummary], by_control: Mapping[str, list[tuple[Resource, Verdict]]]
-) -> Iterator[ControlFindings]:
+def _grouped(ordered: Iterable[ControlSummary], by_control: Mapping[str, list[Finding]]) -> Iterator[ControlFindings]:
     for summary in ordered:
-        if pairs := by_control.get(summary.control.slug):
-            yield ControlFindings(summary, tuple(_finding(*pair) for pair in pairs))
+        if findings := by_control.get(summary.control.slug):
+            yield ControlFindings(summary, tuple(map(_finding, findings)))
 
 
-def _finding(resource: Resource, verdict: Verdict) -> ResourceFinding:
-    evidence = tuple(sorted(verdict.evidence, key=file_order))
+def _finding(finding: Finding) -> ResourceFinding:
+    resource = finding.resource
+    evidence = tuple(sorted(finding.evidence, key=file_order))
     first = evidence[0].location if evidence else None
     return ResourceFinding(resource, evidence, first or resource.locate(()))
 

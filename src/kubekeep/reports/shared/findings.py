@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import msgspec
@@ -16,10 +16,8 @@ import msgspec
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.control import Control
 from kubekeep.model.exception import AppliedException
-from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
-from kubekeep.model.fingerprint import Identity, fingerprint
+from kubekeep.model.finding import Cause, Finding, Reason, Status
 from kubekeep.model.framework import Framework
-from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text, visible
 from kubekeep.reports.shared.wording import describe_change, reason_text
@@ -50,65 +48,23 @@ class RequirementReference(msgspec.Struct, frozen=True):
     url: str = ""
 
 
-class IdentifiedFinding(msgspec.Struct, frozen=True):
-    """A control on a resource with its open evidence, or with its excepted evidence.
+def identify(findings: Iterable[Finding], unique_ids: UniqueIds) -> Iterator[tuple[Finding, str]]:
+    """Yield each finding with an identifier of 64 hexadecimal digits that is unique in a report.
 
-    `uid` is 64 hexadecimal digits and unique in a report: the fingerprint of `model.fingerprint`, unless two
-    resources of the input share an identity.
+    It is the fingerprint, unless two resources of the input share an identity. Excepted findings must be identified
+    after the open ones: a partly excepted finding is counted there first, and a fully excepted one keeps its identifier.
     """
-
-    summary: ControlSummary
-    resource: Resource
-    evidence: tuple[Evidence, ...]
-    uid: str
-
-    @property
-    def control(self) -> Control:
-        """The control that failed."""
-        return self.summary.control
-
-    @property
-    def place(self) -> Location | None:
-        """First location to show, or None."""
-        located = (evidence.location for evidence in self.evidence if evidence.location is not None)
-        return next(located, None) or self.resource.locate(())
-
-    @property
-    def exceptions(self) -> tuple[AppliedException, ...]:
-        """Exceptions that cover the finding; empty for an open finding."""
-        return tuple(dict.fromkeys(evidence.exception for evidence in self.evidence if evidence.exception is not None))
-
-    @property
-    def lines(self) -> Iterator[str]:
-        """Changes to make, a line for each of at most `MOST` locations: `deploy/web.yaml:21: set hostPID to false`."""
-        for evidence in self.evidence[:MOST]:
-            location = evidence.location or self.resource.locate(())
-            yield visible(f"{location}: {describe_change(evidence)}" if location else describe_change(evidence))
-        if len(self.evidence) > MOST:
-            yield f"and {len(self.evidence) - MOST} more"
+    for finding in findings:
+        yield finding, unique_ids(finding.fingerprint)
 
 
-def open_findings(assessment: Assessment, unique_ids: UniqueIds) -> Iterator[IdentifiedFinding]:
-    """Yield the failed resources without an exception, in the order of the controls and then of the input."""
-    return _findings(assessment.controls, assessment.failures(), unique_ids)
-
-
-def excepted_findings(assessment: Assessment, unique_ids: UniqueIds) -> Iterator[IdentifiedFinding]:
-    """Yield the excepted findings in the same order.
-
-    Requires the `unique_ids` that `open_findings` has used before: a partly excepted finding is counted there first,
-    and a fully excepted one keeps the uid it had.
-    """
-    return _findings(assessment.controls, assessment.excepted(), unique_ids)
-
-
-def _findings(
-    controls: Iterable[ControlSummary], by_control: Mapping[str, list[tuple[Resource, Verdict]]], unique_ids: UniqueIds
-) -> Iterator[IdentifiedFinding]:
-    for summary in controls:
-        for resource, verdict in by_control.get(summary.control.slug, ()):
-            uid = unique_ids(fingerprint(summary.control.id, Identity.of(resource)))
-            yield IdentifiedFinding(summary, resource, verdict.evidence, uid)
+def list_changes(finding: Finding) -> Iterator[str]:
+    """Yield the changes to make, a line for each of at most `MOST` locations: `web.yaml:21: set hostPID to false`."""
+    for evidence in finding.evidence[:MOST]:
+        location = evidence.location or finding.resource.locate(())
+        yield visible(f"{location}: {describe_change(evidence)}" if location else describe_change(evidence))
+    if len(finding.evidence) > MOST:
+        yield f"and {len(finding.evidence) - MOST} more"
 
 
 def unevaluated_resources(assessment: Assessment) -> Iterator[tuple[ControlSummary, Resource, Reason | None]]:

@@ -17,19 +17,18 @@ import msgspec
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import Control
-from kubekeep.model.finding import Reason, Status
+from kubekeep.model.finding import Finding, Reason, Status
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text, visible, xml_safe
 from kubekeep.reports.shared.findings import (
-    IdentifiedFinding,
     UniqueIds,
     digest,
-    excepted_findings,
     exception_text,
     frameworks_by_control,
+    identify,
     is_error,
-    open_findings,
+    list_changes,
     resource_name,
     unevaluated_resources,
     unix_time,
@@ -147,10 +146,10 @@ def _results(assessment: Assessment) -> Iterator[tuple[str, dict[str, Any]]]:
     unique_ids = UniqueIds()
     for unread in assessment.unread:
         yield "", _input(f"not read: {unread.location}: {unread.message}", stamp)
-    for finding in open_findings(assessment, unique_ids):
-        yield _namespace(finding.resource), _finding_result(finding, "fail", stamp, serves)
-    for finding in excepted_findings(assessment, unique_ids):
-        yield _namespace(finding.resource), _finding_result(finding, "skip", stamp, serves)
+    for finding, uid in identify(assessment.findings, unique_ids):
+        yield _namespace(finding.resource), _finding_result(finding, uid, "fail", stamp, serves)
+    for finding, uid in identify(assessment.excepted_findings, unique_ids):
+        yield _namespace(finding.resource), _finding_result(finding, uid, "skip", stamp, serves)
     for summary, resource, reason in unevaluated_resources(assessment):
         entry = _unevaluated_result(summary.control, reason, stamp)
         yield _namespace(resource), entry | {"resources": _references(resource)}
@@ -187,21 +186,21 @@ def _result(control: Control, outcome: str, message: str, stamp: dict[str, int])
 
 
 def _finding_result(
-    finding: IdentifiedFinding, outcome: str, stamp: dict[str, int], frameworks: Mapping[str, list[str]]
+    finding: Finding, uid: str, outcome: str, stamp: dict[str, int], frameworks: Mapping[str, list[str]]
 ) -> dict[str, Any]:
-    control, place = finding.control, finding.place
-    message = "\n".join((f"{control.title}: {resource_name(finding.resource)}", *finding.lines))
+    control, place = finding.control, finding.location
+    message = "\n".join((f"{control.title}: {resource_name(finding.resource)}", *list_changes(finding)))
     entry = _result(control, outcome, message, stamp)
     properties = entry["properties"]
-    properties["fingerprint"] = finding.uid
+    properties["fingerprint"] = uid
     if place is not None:
         properties["place"] = _text(str(place))
     if names := frameworks.get(control.slug):
         properties["frameworks"] = _text(", ".join(names))
     if control.link:
         properties["link"] = _text(control.link)
-    if finding.exceptions:
-        properties["waiver"] = _text("; ".join(map(exception_text, finding.exceptions)))
+    if finding.suppressions:
+        properties["waiver"] = _text("; ".join(map(exception_text, finding.suppressions)))
     entry["resources"] = _references(finding.resource)
     return entry
 
