@@ -33,22 +33,23 @@ def test_the_documents_are_scanned_beside_manifests(tmp_path: Path) -> None:
     file = tmp_path / "cloud.yaml"
     result = CliRunner().invoke(program, ["cloud", "describe", "eks/eu-west-1/shop", "-o", str(file)])
     assert (result.exit_code, result.output) == (0, "")
-    kinds = [item["kind"] for item in yaml.safe_load(file.read_text())["items"]]
+    kinds = [document["kind"] for document in yaml.safe_load(file.read_text())["items"]]
     assert kinds == ["ClusterDescribe", "DescribeRepositories", "ListEntitiesForPolicies", "PolicyVersion"]
-    found = kubekeep("scan", "control", "C-0223,C-0228", file, "-f", "json")
+    scanned = kubekeep("scan", "control", "C-0223,C-0228", file, "-f", "json")
     statuses = {
-        number: control["status"] for number, control in json.loads(found.stdout)["summaryDetails"]["controls"].items()
+        number: control["status"]
+        for number, control in json.loads(scanned.stdout)["summaryDetails"]["controls"].items()
     }
     assert statuses == {"C-0223": "failed", "C-0228": "failed"}
 
 
 @pytest.mark.usefixtures("aws")
-def test_what_is_missing_is_told_once_with_what_to_do(tmp_path: Path) -> None:
+def test_gaps_are_reported_once_with_advice(tmp_path: Path) -> None:
     make_cluster()
     file = tmp_path / "cloud.yaml"
     result = CliRunner().invoke(program, ["cloud", "describe", "eks/eu-west-1/shop", "-o", str(file)])
     assert result.exit_code == 3
-    assert [item["kind"] for item in yaml.safe_load(file.read_text())["items"]] == [
+    assert [document["kind"] for document in yaml.safe_load(file.read_text())["items"]] == [
         "ClusterDescribe",
         "DescribeRepositories",
     ]
@@ -75,7 +76,7 @@ def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     assert f"Error: {file}: No such file or directory" in result.stderr
 
 
-def test_a_name_that_is_none() -> None:
+def test_invalid_name_is_an_error() -> None:
     for arguments in (("cloud", "describe", "shop"), ("scan", "--cloud-cluster", "shop")):
         result = kubekeep(*arguments)
         assert result.returncode == 2
@@ -83,7 +84,7 @@ def test_a_name_that_is_none() -> None:
 
 
 @pytest.mark.parametrize("option", [("--cloud",), ("--cloud-cluster", "eks/eu-west-1/shop")])
-def test_manifests_are_in_no_cloud(option: tuple[str, ...]) -> None:
+def test_cloud_requires_a_cluster(option: tuple[str, ...]) -> None:
     result = kubekeep("scan", *option, BAD)
     assert result.returncode == 2
     assert "--cloud is for a cluster" in result.stderr
@@ -107,7 +108,7 @@ def test_manifests_are_in_no_cloud(option: tuple[str, ...]) -> None:
     ],
 )
 @pytest.mark.parametrize("place", ["AZURE_CONFIG_DIR", "HOME"])
-def test_the_cloud_of_azure_is_what_its_tools_were_told(
+def test_azure_cloud_follows_the_azure_tools(
     variables: dict[str, str], config: str, name: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for variable in ("AZURE_SDK_CLOUD_CONF", "AZURE_AUTHORITY_HOST", "AZURE_CONFIG_DIR"):
@@ -121,7 +122,7 @@ def test_the_cloud_of_azure_is_what_its_tools_were_told(
     assert azure_cloud().names[0] == name
 
 
-def test_describe_asks_the_cloud_of_azure_that_was_told(
+def test_describe_uses_the_configured_azure_cloud(
     cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer_all(cloud, address="https://management.usgovcloudapi.net")
@@ -131,5 +132,5 @@ def test_describe_asks_the_cloud_of_azure_that_was_told(
         result = CliRunner().invoke(program, ["cloud", "describe", f"aks/{SUBSCRIPTION}/shops/shop"])
     assert (result.exit_code, result.stderr) == (0, "")
     assert set(hosts) == {"management.usgovcloudapi.net"}
-    tokens = [asked.query["resource"] for asked in cloud.requests if asked.path == "/azure/token"]
+    tokens = [request.query["resource"] for request in cloud.requests if request.path == "/azure/token"]
     assert tokens == [["https://management.core.usgovcloudapi.net"]]

@@ -1,4 +1,4 @@
-"""`kubekeep diff`, `kubekeep baseline` and the gate on what is new, as people and pipelines run them."""
+"""`kubekeep diff`, `kubekeep baseline` and the gate on new findings, as processes."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_what_a_branch_changes(reports: Path) -> None:
-    found = json.loads(kubekeep("diff", "main.json", "branch.json", "-f", "json", cwd=reports).stdout)
+def test_diff_of_a_branch(reports: Path) -> None:
+    result = json.loads(kubekeep("diff", "main.json", "branch.json", "-f", "json", cwd=reports).stdout)
     path = "spec.template.spec.containers[0].securityContext.capabilities.add[1]"
-    assert {item["path"] for item in found["new"]} == {path}
-    assert {item["resourceID"].rpartition("/")[2] for item in found["resolved"]} == {"debug"}
-    assert "incomparable" not in found
-    assert len(found["unchanged"]) > 100
+    assert {entry["path"] for entry in result["new"]} == {path}
+    assert {entry["resourceID"].rpartition("/")[2] for entry in result["resolved"]} == {"debug"}
+    assert "incomparable" not in result
+    assert len(result["unchanged"]) > 100
 
 
 def test_the_gate_of_a_comparison(reports: Path) -> None:
@@ -72,12 +72,12 @@ def test_a_comparison_goes_to_a_file(reports: Path) -> None:
     kubekeep("diff", "main.json", "branch.json", "-o", "missing/x", cwd=reports, code=3)
 
 
-def test_a_scan_tells_what_is_new_since_a_baseline(reports: Path) -> None:
+def test_scan_reports_new_findings_since_a_baseline(reports: Path) -> None:
     words = ("scan", "shop", "--no-config", "--fail-on-new", "--baseline")
     for base in ("kubekeep-baseline.json", "main.json"):
         result = kubekeep(*words, base, "-f", "sarif", cwd=reports, code=1)
         assert f"gate FAILED: new findings: 3, limit 0 (baseline {base})" in result.stderr
-        states = [item.get("baselineState") for item in json.loads(result.stdout)["runs"][0]["results"]]
+        states = [entry.get("baselineState") for entry in json.loads(result.stdout)["runs"][0]["results"]]
         assert {*states} == {"updated", "new", "unchanged", "absent"} - ({"new"} if "new" not in states else set())
     result = kubekeep(*words, "branch.json", cwd=reports)
     assert "Baseline  0 new, " in result.stdout
@@ -85,11 +85,11 @@ def test_a_scan_tells_what_is_new_since_a_baseline(reports: Path) -> None:
     assert "gate passed: new findings: 0 of Critical or above" in result.stderr
 
 
-def test_json_counts_what_is_new(reports: Path) -> None:
+def test_json_counts_new_findings(reports: Path) -> None:
     words = ("scan", "shop", "--no-config", "-f", "json", "--baseline", "kubekeep-baseline.json")
     report = json.loads(kubekeep(*words, cwd=reports).stdout)
-    told = report["kubekeep"]["baseline"]
-    assert (told["new"], told["incomparable"], told["granularity"]) == (3, 0, "evidence")
+    baseline = report["kubekeep"]["baseline"]
+    assert (baseline["new"], baseline["incomparable"], baseline["granularity"]) == (3, 0, "evidence")
     changes = [
         entry.get("change")
         for result in report["results"]
@@ -100,16 +100,16 @@ def test_json_counts_what_is_new(reports: Path) -> None:
     assert {*changes} == {"new", "unchanged"}
 
 
-def test_what_is_accepted_since_is_told_and_is_not_resolved(reports: Path) -> None:
+def test_excepted_finding_is_not_resolved(reports: Path) -> None:
     policies = [{"controlID": "C-0057"}]
     (reports / "exceptions.json").write_text(json.dumps([{"name": "known", "posturePolicies": policies}]))
     words = ("scan", "shop", "--no-config", "--exceptions", "exceptions.json", "--baseline", "branch.json")
     shown = kubekeep(*words, "--fail-on-new", cwd=reports)
     assert re.search(r"Baseline  0 new, \d+ known, 0 resolved, 2 accepted since branch\.json", shown.stdout)
-    told = json.loads(kubekeep(*words, "-f", "json", cwd=reports).stdout)["kubekeep"]["baseline"]
-    assert (told["new"], told["resolved"], told["accepted"]) == (0, 0, 2)
+    baseline = json.loads(kubekeep(*words, "-f", "json", cwd=reports).stdout)["kubekeep"]["baseline"]
+    assert (baseline["new"], baseline["resolved"], baseline["accepted"]) == (0, 0, 2)
     sarif = json.loads(kubekeep(*words, "-f", "sarif", cwd=reports).stdout)["runs"][0]["results"]
-    assert "absent" not in {item.get("baselineState") for item in sarif}
+    assert "absent" not in {entry.get("baselineState") for entry in sarif}
 
 
 def test_a_scan_of_fewer_controls_does_not_fail_for_the_others(reports: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_baseline_of_a_report(reports: Path) -> None:
     assert not (reports / "x.json").exists()
 
 
-def test_nothing_becomes_no_baseline(tmp_path: Path) -> None:
+def test_empty_scan_writes_no_baseline(tmp_path: Path) -> None:
     kubekeep("baseline", "create", ".", cwd=tmp_path, code=3)
     assert not [*tmp_path.iterdir()]
 
@@ -179,7 +179,7 @@ def test_nothing_becomes_no_baseline(tmp_path: Path) -> None:
         ("diff main.json branch.json -f words", 2, "unknown format 'words'"),
     ],
 )
-def test_nothing_passes_by_mistake(words: str, code: int, says: str, reports: Path) -> None:
+def test_invalid_combinations_are_rejected(words: str, code: int, says: str, reports: Path) -> None:
     (reports / "empty").mkdir(exist_ok=True)
     (reports / "unreadable").mkdir(exist_ok=True)
     (reports / "unreadable" / "x.yaml").write_text("a: b: c\n")
@@ -196,24 +196,24 @@ def test_a_choice_that_nothing_is_in_is_no_choice_of_what_has_not_changed(tmp_pa
     ):
         subprocess.run(["git", *words], cwd=tmp_path, check=True)
     scan = ("scan", "shop", "--no-config", "--changed-since", "HEAD", "--include-kinds")
-    found = kubekeep(*scan, "Pod", cwd=tmp_path)
-    assert "nothing that a control applies to has changed since HEAD" in found.stderr
-    assert "no resource that was read" not in found.stderr
+    result = kubekeep(*scan, "Pod", cwd=tmp_path)
+    assert "nothing that a control applies to has changed since HEAD" in result.stderr
+    assert "no resource that was read" not in result.stderr
     assert "kind Deploment" in kubekeep(*scan, "Deploment", cwd=tmp_path, code=3).stderr
 
 
-def test_what_is_left_out_of_a_report_still_counts_for_gates(reports: Path) -> None:
+def test_hidden_severities_still_count_for_gates(reports: Path) -> None:
     words = ("scan", "shop", "--no-config", "--max-severity", "low", "-f", "json", "--severity-threshold", "high")
     result = kubekeep(*words, cwd=reports, code=1)
     report = json.loads(result.stdout)
-    assert {item["severity"] for item in report["summaryDetails"]["controls"].values()} == {"Low"}
+    assert {entry["severity"] for entry in report["summaryDetails"]["controls"].values()} == {"Low"}
     note = "shown are only controls of severity Low or below; figures and gates are of the whole scan"
     assert note in report["kubekeep"]["notes"]
     assert note in result.stderr
 
 
-def test_only_what_is_chosen_is_judged(reports: Path) -> None:
+def test_only_selected_resources_are_evaluated(reports: Path) -> None:
     words = ("scan", "shop", "--no-config", "-f", "json", "--include-kinds", "Deployment", "-e", "kube-*")
     report = json.loads(kubekeep(*words, cwd=reports).stdout)
-    assert {item["object"]["kind"] for item in report["resources"]} == {"Deployment"}
+    assert {entry["object"]["kind"] for entry in report["resources"]} == {"Deployment"}
     assert report["kubekeep"]["choice"] == "no namespaces kube-*; kinds Deployment"

@@ -1,4 +1,4 @@
-"""The configuration file as people use it: what wins, what is said of it, what `kubekeep config` prints."""
+"""The configuration file for users: precedence, errors, and the output of `kubekeep config`."""
 
 from __future__ import annotations
 
@@ -47,9 +47,11 @@ def test_flags_win_over_the_file_and_the_file_over_defaults() -> None:
     result = kubekeep("scan", "deploy")
     assert result.returncode == 1
     assert result.stderr.startswith("config: kubekeep.yaml\ngate FAILED: severity: ")
-    assert [item["name"] for item in json.loads(result.stdout)["summaryDetails"]["frameworks"]] == ["PSS-Baseline"]
+    assert [framework["name"] for framework in json.loads(result.stdout)["summaryDetails"]["frameworks"]] == [
+        "PSS-Baseline"
+    ]
     flags = kubekeep("scan", "deploy", "--framework", "nsa", "--compliance-threshold", "1", "--format", "json")
-    assert [item["name"] for item in json.loads(flags.stdout)["summaryDetails"]["frameworks"]] == ["NSA"]
+    assert [framework["name"] for framework in json.loads(flags.stdout)["summaryDetails"]["frameworks"]] == ["NSA"]
     without = kubekeep("scan", "control", "C-0004", "deploy", "--no-config")
     assert (without.returncode, without.stderr) == (0, "")
 
@@ -62,12 +64,12 @@ def test_flags_win_over_the_file_and_the_file_over_defaults() -> None:
         (("workload", "shop/pod/debug"), ["PSS-Restricted"], None),
     ],
 )
-def test_names_on_the_command_line_stand_in_for_those_of_the_file(
+def test_names_on_the_command_line_replace_those_of_the_file(
     words: tuple[str, ...], frameworks: list[str], controls: list[str] | None
 ) -> None:
     Path("kubekeep.yaml").write_text("framework: [pss-restricted]\nformat: json\n")
     details = json.loads(kubekeep("scan", *words, "deploy").stdout)["summaryDetails"]
-    assert [item["name"] for item in details["frameworks"] or []] == frameworks
+    assert [framework["name"] for framework in details["frameworks"] or []] == frameworks
     assert controls is None or list(details["controls"]) == controls
 
 
@@ -120,7 +122,7 @@ def test_an_error_has_file_line_and_column(command: tuple[str, ...], text: str, 
     assert result.stderr.removeprefix("config: kubekeep.yaml\n").startswith(f"Error: kubekeep.yaml:{expected}")
 
 
-def test_a_wrong_flag_is_no_error_of_the_file() -> None:
+def test_wrong_flag_is_not_blamed_on_the_file() -> None:
     Path("kubekeep.yaml").write_text("severity-threshold: high\nframework: nsa\n")
     for arguments in (("--severity-threshold", "terrible"), ("--framework", "nsaa"), ("--format", "jsn")):
         result = kubekeep("scan", "deploy", *arguments)
@@ -128,7 +130,7 @@ def test_a_wrong_flag_is_no_error_of_the_file() -> None:
         assert "kubekeep.yaml:" not in result.stderr
 
 
-def test_help_needs_no_sound_file() -> None:
+def test_help_ignores_a_broken_file() -> None:
     Path("kubekeep.yaml").write_text("nonsense: 1\n")
     assert kubekeep("scan", "--help").returncode == 0
     assert kubekeep("scan", ".").returncode == 2
@@ -237,7 +239,7 @@ def test_the_effective_configuration() -> None:
     assert (result.returncode, result.stderr, result.stdout) == (0, "", GOLDEN)
 
 
-def test_what_is_printed_is_a_configuration_that_gives_the_same() -> None:
+def test_printed_configuration_is_equivalent() -> None:
     flags = ("--framework", "nsa,mitre", "--set", "a=b c", "--snapshot", "--values", "deploy/pod.yaml")
     Path("kept.yaml").write_text(kubekeep("config", "check", *flags).stdout)
     result = kubekeep("config", "check", "--config", "kept.yaml")
@@ -252,7 +254,7 @@ def test_without_a_file() -> None:
     assert result.stdout.startswith("# no configuration file\nframework: [allcontrols]  ")
 
 
-def test_the_schema_is_one() -> None:
-    wanted = json.loads(kubekeep("config", "schema").stdout)
-    jsonschema.Draft7Validator.check_schema(wanted)
-    assert "severity-threshold" in wanted["properties"]
+def test_schema_is_valid() -> None:
+    schema = json.loads(kubekeep("config", "schema").stdout)
+    jsonschema.Draft7Validator.check_schema(schema)
+    assert "severity-threshold" in schema["properties"]

@@ -1,4 +1,4 @@
-"""Every option of a scan has its key, which means what the option means; walked, so that new options are held too."""
+"""Keys of the configuration file: one for every option of a scan, with the same effect."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ def example(name: str) -> Any:
 
 
 def test_every_option_has_a_key() -> None:
-    options = [item for item in scan.params if isinstance(item, click.Option)]
-    flags = {next(flag for flag in item.opts if flag[:2] == "--") for item in options}
+    options = [option for option in scan.params if isinstance(option, click.Option)]
+    flags = {next(flag for flag in option.opts if flag[:2] == "--") for option in options}
     assert {f"--{name}" for name in KEYS} == flags - {"--config", "--no-config"}
 
 
@@ -117,9 +117,9 @@ def test_a_number_for_text_has_a_hint() -> None:
         configured("kubernetes-version: 1.30")
 
 
-@pytest.mark.parametrize(("said", "found"), [("yes", True), ("on", True), ("no", False), ("false", False)])
-def test_a_flag_may_be_said_in_any_words_of_yaml(said: str, *, found: bool) -> None:
-    assert configured(f"snapshot: {said}").params["snapshot"] is found
+@pytest.mark.parametrize(("text", "value"), [("yes", True), ("on", True), ("no", False), ("false", False)])
+def test_flag_accepts_yaml_booleans(text: str, *, value: bool) -> None:
+    assert configured(f"snapshot: {text}").params["snapshot"] is value
 
 
 @pytest.mark.parametrize("name", sorted(NAMED_ONLY))
@@ -129,7 +129,7 @@ def test_keys_that_write_or_bring_programs_are_for_named_files(name: str) -> Non
         parsed()
 
 
-def test_nobody_forgot_whether_a_scanned_tree_may_set_a_key() -> None:
+def test_keys_for_discovered_files_are_listed() -> None:
     held = {name for name, key in KEYS.items() if key.kind in {KeyType.PATH, KeyType.KEY_AND_FILE}}
     assert set(KEYS) == NAMED_ONLY | held | HARMLESS
     assert not HARMLESS & (NAMED_ONLY | held)
@@ -141,15 +141,17 @@ def test_an_option_that_names_files_is_known_as_one(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted({"controls-config", "exceptions", "policies", "values"}))
-def test_paths_of_a_found_file_stay_inside(name: str) -> None:
+def test_paths_of_a_discovered_file_stay_inside(name: str) -> None:
     Path("kubekeep.yaml").write_text(yaml.safe_dump({name: "/etc/hosts"}))
     with pytest.raises(FileError, match=rf"^kubekeep\.yaml:1:1: {re.escape('/etc/hosts')} is outside of "):
         parsed()
 
 
-@pytest.mark.parametrize("said", ["a=/etc/hosts", "a=there.yaml,b=/etc/hosts", "a={/etc/hosts}", "=there.yaml", "a"])
-def test_helm_reads_no_file_outside(said: str) -> None:
-    Path("kubekeep.yaml").write_text(yaml.safe_dump({"set-file": [said]}))
+@pytest.mark.parametrize(
+    "assignment", ["a=/etc/hosts", "a=there.yaml,b=/etc/hosts", "a={/etc/hosts}", "=there.yaml", "a"]
+)
+def test_helm_reads_no_file_outside(assignment: str) -> None:
+    Path("kubekeep.yaml").write_text(yaml.safe_dump({"set-file": [assignment]}))
     with pytest.raises(FileError, match=r"^kubekeep\.yaml:2:3: "):
         parsed()
 
@@ -170,8 +172,8 @@ VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.di
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.dictionaries(st.sampled_from([*KEYS, "charts", "other"]), VALUES, min_size=1, max_size=3))
-def test_any_file_is_taken_or_refused_with_a_place(said: dict[str, Any]) -> None:
-    Path("kubekeep.yaml").write_text(json.dumps(said))
+def test_random_file_is_accepted_or_rejected_with_a_location(content: dict[str, Any]) -> None:
+    Path("kubekeep.yaml").write_text(json.dumps(content))
     try:
         parsed()
         outcome = ""
@@ -181,9 +183,9 @@ def test_any_file_is_taken_or_refused_with_a_place(said: dict[str, Any]) -> None
 
 
 def test_the_schema_takes_what_the_file_takes() -> None:
-    wanted = create_schema(KEYS)
-    jsonschema.Draft7Validator.check_schema(wanted)
-    validator = jsonschema.Draft7Validator(wanted)
+    json_schema = create_schema(KEYS)
+    jsonschema.Draft7Validator.check_schema(json_schema)
+    validator = jsonschema.Draft7Validator(json_schema)
     for name, key in KEYS.items():
         assert validator.is_valid({name: example(name)}), name
         assert validator.is_valid({name: [example(name)]}) == key.option.multiple, name
@@ -199,8 +201,8 @@ def test_the_schema_knows_charts() -> None:
     chart = {"values": ["a.yaml"], "set": {"image.tag": "v2", "hosts": [1, None]}, "set-file": {"a": "b"}}
     assert validator.is_valid({"charts": {"deploy/web": chart, "x.tgz": {"values": "b.yaml"}, "c": {}}})
     wrong: tuple[Any, ...] = ({"value": "a"}, {"values": [1]}, {"set": ["a=b"]}, {"set-file": {"a": 1}}, [])
-    for said in wrong:
-        assert not validator.is_valid({"charts": {"deploy/web": said}})
+    for content in wrong:
+        assert not validator.is_valid({"charts": {"deploy/web": content}})
 
 
 @pytest.mark.parametrize("text", re.findall(r"^```yaml\n(.*?)^```", GUIDE.read_text("utf-8"), re.MULTILINE | re.DOTALL))

@@ -32,7 +32,7 @@ def scan(*arguments: str | Path) -> Result:
     return kubekeep("scan", "control", "C-0057", POD, "--severity-threshold", "low", *arguments)
 
 
-def test_gates_see_what_is_accepted() -> None:
+def test_gates_ignore_excepted_findings() -> None:
     assert scan().exit_code == 1
     accepted = scan("--exceptions", "known.json")
     assert accepted.exit_code == 0
@@ -42,13 +42,13 @@ def test_gates_see_what_is_accepted() -> None:
 
 def test_several_files_and_a_set() -> None:
     Path("other.json").write_text("[]")
-    found = scan("--exceptions", "other.json", "--exceptions", "known.json", "--exception-set", "eks")
-    assert found.exit_code == 0
-    assert found.stderr.startswith("5 exceptions: 1 finding accepted\n")
+    result = scan("--exceptions", "other.json", "--exceptions", "known.json", "--exception-set", "eks")
+    assert result.exit_code == 0
+    assert result.stderr.startswith("5 exceptions: 1 finding accepted\n")
     assert scan("--exception-set", "kind").exit_code == 2
 
 
-def test_an_exception_that_has_expired_is_told_and_the_finding_is_back() -> None:
+def test_expired_exception_is_reported_and_ignored() -> None:
     Path("old.json").write_text(json.dumps([{**KNOWN[0], "expirationDate": "2020-01-01"}]))
     result = scan("--exceptions", "old.json")
     assert result.exit_code == 1
@@ -59,7 +59,7 @@ def test_an_exception_that_has_expired_is_told_and_the_finding_is_back() -> None
     ("text", "place"),
     [("[", "bad.json:1:"), ('[{"resource": []}]', "bad.json:1:3: unknown key"), (None, "bad.json: no such file")],
 )
-def test_a_file_that_cannot_be_used_is_no_fewer_exceptions(text: str | None, place: str) -> None:
+def test_unusable_file_is_an_error(text: str | None, place: str) -> None:
     if text is not None:
         Path("bad.json").write_text(text)
     result = scan("--exceptions", "bad.json")
@@ -71,12 +71,12 @@ def test_the_audit() -> None:
     result = scan("--exceptions", "known.json", "--audit-exceptions")
     assert "Exceptions" in result.stdout
     report = json.loads(scan("--exceptions", "known.json", "--audit-exceptions", "-f", "json").stdout)
-    (item,) = report["exceptionAudit"]["items"]
-    assert (item["name"], item["status"], item["matchCount"]) == ("known", "matched", 1)
+    (entry,) = report["exceptionAudit"]["items"]
+    assert (entry["name"], entry["status"], entry["matchCount"]) == ("known", "matched", 1)
     assert "exceptionAudit" not in json.loads(scan("-f", "json").stdout)
 
 
-def test_what_stands_beside_the_resource_counts_unless_somebody_says_no() -> None:
+def test_inline_exceptions_can_be_disabled() -> None:
     text = POD.read_text().replace("metadata:\n", "metadata:\n  annotations: {kubescape.io/skip-controls: C-0057}\n", 1)
     Path("pod.yaml").write_text(text)
     flags = "scan", "control", "C-0057", "pod.yaml", "--severity-threshold", "low"
@@ -125,7 +125,7 @@ def test_words_are_written_so_that_they_stay_text(file: str, word: str) -> None:
         ("e.json", ""),
     ],
 )
-def test_what_is_in_the_file_stays_as_it_is(name: str, before: str) -> None:
+def test_other_entries_are_unchanged(name: str, before: str) -> None:
     Path(name).write_text(before)
     Path(name).chmod(0o640)
     assert add(name, "--control", "C-0057").exit_code == 0
@@ -192,7 +192,7 @@ def test_an_option_that_a_script_left_empty_means_nothing_wider(arguments: tuple
         (("--kind", "CiliumNetworkPolicy|HTTPRoute|Group"), ""),
     ],
 )
-def test_what_is_perhaps_a_slip_is_added_and_told(option: tuple[str, str], doubt: str) -> None:
+def test_doubtful_entry_is_added_with_a_warning(option: tuple[str, str], doubt: str) -> None:
     added = add("new.yaml", "--control", "C-0057", *option)
     assert (added.exit_code, added.stderr.splitlines()[1:]) == (0, [f"new.yaml: warning: {doubt}"] if doubt else [])
     checked = kubekeep("exceptions", "check", "new.yaml")
@@ -209,7 +209,7 @@ def test_what_is_perhaps_a_slip_is_added_and_told(option: tuple[str, str], doubt
         ({"cluster": ".*", "app": "web", "app.kubernetes.io/name": "web"}, ""),
     ],
 )
-def test_check_tells_what_is_perhaps_a_slip(attributes: dict[str, str], doubt: str) -> None:
+def test_check_reports_doubtful_entries(attributes: dict[str, str], doubt: str) -> None:
     Path("e.json").write_text(json.dumps([{**KNOWN[0], "resources": [{"attributes": attributes}]}]))
     checked = kubekeep("exceptions", "check", "e.json")
     assert (checked.exit_code, doubt in checked.stdout) == (bool(doubt), True)
@@ -266,7 +266,7 @@ def test_a_file_of_something_else_is_left_alone() -> None:
     assert "entries are added to a list" in add("one.json", "--control", "C-0057").stderr
 
 
-def test_check_tells_what_is_to_be_mended() -> None:
+def test_check_reports_errors() -> None:
     assert kubekeep("exceptions", "check", "known.json").exit_code == 0
     Path("bad.json").write_text(json.dumps([{"name": "all"}, {**KNOWN[0], "expirationDate": "2020-01-01"}, *KNOWN]))
     result = kubekeep("exceptions", "check", "bad.json")
@@ -277,15 +277,15 @@ def test_check_tells_what_is_to_be_mended() -> None:
     assert (broken.exit_code, broken.stdout.startswith("broken.json:1:")) == (2, True)
 
 
-def test_check_tells_what_is_wider_than_it_looks() -> None:
+def test_check_reports_broad_exceptions() -> None:
     wide = {**KNOWN[0], "resources": [{"attributes": {"namespace": "", "kind": "Pod"}}]}
     Path("wide.json").write_text(json.dumps([wide]))
     result = kubekeep("exceptions", "check", "wide.json")
     assert result.exit_code == 1
     assert result.stdout == "wide.json:1: warning: known: namespace of resources[0] is empty, so that any is meant\n"
-    found = scan("--exceptions", "wide.json", "--audit-exceptions")
-    assert found.stderr.startswith("1 exception: 1 finding accepted, 1 doubtful")
-    assert "is empty, so that any is meant" in " ".join(found.stdout.split())
+    result = scan("--exceptions", "wide.json", "--audit-exceptions")
+    assert result.stderr.startswith("1 exception: 1 finding accepted, 1 doubtful")
+    assert "is empty, so that any is meant" in " ".join(result.stdout.split())
 
 
 MISSPELT = """\
@@ -315,7 +315,7 @@ def test_an_object_with_a_key_nobody_knows_is_told_and_not_applied() -> None:
     assert "misspelt.yaml:6" in result.stdout
 
 
-def test_try_shows_what_each_covers() -> None:
+def test_test_shows_covered_findings() -> None:
     result = kubekeep("exceptions", "test", "known.json", SHOP)
     assert result.exit_code == 0
     assert result.stdout.startswith("known.json:1: matched: known\n    C-0057  ")

@@ -1,4 +1,4 @@
-"""`kubekeep fix` as people and pipelines call it: what it shows, asks, writes and refuses. Real processes."""
+"""`kubekeep fix` as a process: output, prompts, writes and rejected input."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def kubekeep(*arguments: str | Path, cwd: Path, limit: int | None = None) -> sub
         timeout=120,
         preexec_fn=limited,
     )
-    found = subprocess.CompletedProcess(
+    decoded = subprocess.CompletedProcess(
         result.args, result.returncode, result.stdout.decode(errors="surrogateescape"), result.stderr.decode()
     )
-    assert "Traceback" not in found.stderr
-    return found
+    assert "Traceback" not in decoded.stderr
+    return decoded
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_a_dry_run_writes_nothing(pod: Path) -> None:
     assert pod.read_text() == POD
 
 
-def test_nobody_to_ask_is_a_wrong_command_line(pod: Path) -> None:
+def test_missing_terminal_is_a_usage_error(pod: Path) -> None:
     result = kubekeep(*ASKED, ".", cwd=pod.parent)
     assert result.returncode == 2
     assert "--yes" in result.stderr
@@ -89,7 +89,7 @@ def test_nobody_to_ask_is_a_wrong_command_line(pod: Path) -> None:
 @pytest.mark.parametrize(
     "words", [("-",), ("https://example.com/a.yaml",), (), ("--value", "x", "."), ("--severity", "x", ".")]
 )
-def test_wrong_words(words: tuple[str, ...], pod: Path) -> None:
+def test_usage_errors(words: tuple[str, ...], pod: Path) -> None:
     assert kubekeep("fix", *words, "--yes", cwd=pod.parent).returncode == 2
 
 
@@ -105,13 +105,13 @@ def test_a_terminal_is_asked(answer: str, code: int, after: str, pod: Path) -> N
         env={**os.environ, "TERM": "xterm-256color", "NO_COLOR": ""},
     )
     os.close(theirs)
-    said = b""
-    while b"[y/N]" not in said:
-        said += os.read(ours, 4096)
+    output = b""
+    while b"[y/N]" not in output:
+        output += os.read(ours, 4096)
     os.write(ours, f"{answer}\n".encode())
     assert process.wait(60) == code
     os.close(ours)
-    shown = said.decode()
+    shown = output.decode()
     assert "# C-0057 Containers do not run privileged" in shown
     assert "\x1b[32m+        privileged: false\x1b[0m" in shown
     assert "Apply this 1 change to 1 file? [y/N]" in shown
@@ -176,7 +176,7 @@ def test_utf_16_is_refused_with_the_reason(pod: Path) -> None:
     assert "UTF-16" in result.stderr
 
 
-def test_what_cannot_be_read_is_said(pod: Path) -> None:
+def test_unread_input_is_reported(pod: Path) -> None:
     (pod.parent / "broken.yaml").write_text("a: b: c\n")
     os.mkfifo(pod.parent / "pipe.yaml")
     result = kubekeep(*ASKED, ".", "--yes", cwd=pod.parent)
@@ -191,13 +191,13 @@ def test_values_of_the_user_fill_what_has_no_fix(pod: Path) -> None:
     without = kubekeep(*arguments, cwd=pod.parent)
     assert "no fix is known" in without.stderr
     assert pod.read_text() == POD
-    given = ("--value", "limits.memory=256Mi", "--value", "requests.memory=64Mi")
-    assert kubekeep(*arguments, *given, cwd=pod.parent).returncode == 0
+    values = ("--value", "limits.memory=256Mi", "--value", "requests.memory=64Mi")
+    assert kubekeep(*arguments, *values, cwd=pod.parent).returncode == 0
     assert "limits:\n          memory: " in pod.read_text()
     assert "256Mi" in pod.read_text()
 
 
-def test_a_report_says_what_to_fix(pod: Path) -> None:
+def test_report_selects_the_findings(pod: Path) -> None:
     other = pod.parent / "other.yaml"
     other.write_text(POD.replace("debug", "other"))
     report = pod.parent / "report.json"
@@ -219,7 +219,7 @@ def test_a_report_that_is_older_than_the_file_is_stale(pod: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", json.dumps({"generationTime": "yesterday"})])
-def test_what_is_no_report_is_refused(text: str, pod: Path) -> None:
+def test_invalid_report_is_rejected(text: str, pod: Path) -> None:
     (pod.parent / "report.json").write_text(text)
     result = kubekeep("fix", "--report", "report.json", "--yes", cwd=pod.parent)
     assert result.returncode == 2

@@ -1,4 +1,4 @@
-"""`--incremental`: where the memory is, that it is used, and that nobody has to have one."""
+"""`--incremental`: location and use of the cache, which is optional."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kubekeep.engine.policy_set import Outcome
 SHOP = str(Path(__file__).parents[2] / "examples" / "online-shop")
 
 
-def test_the_memory_is_in_the_cache_folder_and_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cache_is_in_the_cache_folder_and_changes_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put: list[bytes] = []
     remember = OutcomeCache.put
 

@@ -59,7 +59,7 @@ QUIET = KubescapeFlag("quiet", "q", Takes.SWITCH, becomes="quiet")
 
 
 @pytest.mark.parametrize(
-    ("words", "alone", "given"),
+    ("words", "positional", "values"),
     [
         (["a", "-v", "b"], ["a", "b"], [("verbose", "true")]),
         (["--verbose=false", "-"], ["-"], [("verbose", "false")]),
@@ -74,10 +74,10 @@ QUIET = KubescapeFlag("quiet", "q", Takes.SWITCH, becomes="quiet")
         (["--", "-v", "--x"], ["-v", "--x"], []),
     ],
 )
-def test_words_are_read_as_pflag_reads_them(words: list[str], alone: list[str], given: list[tuple[str, str]]) -> None:
-    found, said = parse(words, (SWITCH, FORMAT, VALUES, SET, QUIET))
-    assert found == alone
-    assert [(flag.name, value) for flag, value in said] == given
+def test_words_are_parsed_like_pflag(words: list[str], positional: list[str], values: list[tuple[str, str]]) -> None:
+    parsed, parsed_values = parse(words, (SWITCH, FORMAT, VALUES, SET, QUIET))
+    assert parsed == positional
+    assert [(flag.name, value) for flag, value in parsed_values] == values
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_words_are_read_as_pflag_reads_them(words: list[str], alone: list[str], 
         (["--verbose=maybe"], "invalid argument 'maybe' for --verbose"),
     ],
 )
-def test_words_that_are_wrong(words: list[str], message: str) -> None:
+def test_invalid_words_are_errors(words: list[str], message: str) -> None:
     with pytest.raises(FlagError, match=message):
         parse(words, (SWITCH, FORMAT))
 
@@ -99,10 +99,10 @@ def test_every_flag_that_is_the_same_is_an_option_of_ours() -> None:
     special = {"PATH", "workload", "include-controls", ""}
     for ours, theirs in ((scan, flags.EVERY_SCAN), (fix, flags.FIX), (diff, flags.DIFF)):
         options = {
-            name: item
-            for item in ours.params
-            if isinstance(item, click.Option)
-            for name in (*item.opts, *item.secondary_opts)
+            name: option
+            for option in ours.params
+            if isinstance(option, click.Option)
+            for name in (*option.opts, *option.secondary_opts)
         }
         for flag in theirs:
             if flag.fate is not Fate.SAME or flag.becomes in special:
@@ -114,12 +114,12 @@ def test_every_flag_that_is_the_same_is_an_option_of_ours() -> None:
 
 
 def test_every_flag_that_does_nothing_says_why_and_none_is_there_twice() -> None:
-    for found in (flags.EVERY_SCAN, flags.FIX, flags.DIFF, flags.LIST):
-        names = [flag.name for flag in (*flags.ROOT, *found)]
-        shorts = [flag.short for flag in (*flags.ROOT, *found) if flag.short]
+    for table in (flags.EVERY_SCAN, flags.FIX, flags.DIFF, flags.LIST):
+        names = [flag.name for flag in (*flags.ROOT, *table)]
+        shorts = [flag.short for flag in (*flags.ROOT, *table) if flag.short]
         assert len(names) == len({*names})
         assert len(shorts) == len({*shorts})
-        assert all(flag.why for flag in found if flag.fate is not Fate.SAME)
+        assert all(flag.why for flag in table if flag.fate is not Fate.SAME)
 
 
 @pytest.mark.parametrize(
@@ -190,8 +190,8 @@ def test_every_flag_that_does_nothing_says_why_and_none_is_there_twice() -> None
 )
 def test_a_scan_becomes_one_of_ours(line: str, ours: str) -> None:
     _, *words = line.split()
-    found = translated(*parse(words, (*flags.ROOT, *flags.EVERY_SCAN)))
-    assert found.words == ("--no-config", *ours.split())
+    result = translated(*parse(words, (*flags.ROOT, *flags.EVERY_SCAN)))
+    assert result.words == ("--no-config", *ours.split())
 
 
 @pytest.mark.parametrize(
@@ -234,10 +234,10 @@ def test_a_scan_becomes_one_of_ours(line: str, ours: str) -> None:
         ("scan . --format xml", "unknown format 'xml'"),
     ],
 )
-def test_what_is_not_here_is_said_and_never_passes(line: str, message: str) -> None:
-    found = run(*line.split(), code=1)
-    assert message in found.stdout + found.stderr
-    assert "Usage:" not in found.stderr, "that would be the usage of another program"
+def test_unsupported_features_are_errors(line: str, message: str) -> None:
+    result = run(*line.split(), code=1)
+    assert message in result.stdout + result.stderr
+    assert "Usage:" not in result.stderr, "that would be the usage of another program"
 
 
 THRESHOLDS = ("", " 0", "0_0", "\u0660", ".", "-", "0.0.0", "0x0", "1e999", "inf", "nan", "-1", "100.1", "nsa=0", "0,0")
@@ -252,23 +252,23 @@ def test_a_threshold_that_is_no_percentage_is_refused(flag: str, value: str) -> 
 
 def test_a_threshold_is_on_the_score_of_all_controls() -> None:
     words = ("scan", "framework", "nsa,mitre", ".", "-f", "json", "-o", "/dev/null")
-    found = run(*words, "--compliance-threshold", "99", code=1)
-    assert "% (overall), limit 99 %" in found.stderr
+    result = run(*words, "--compliance-threshold", "99", code=1)
+    assert "% (overall), limit 99 %" in result.stderr
     assert "gate passed" in run(*words, "--compliance-threshold", "1").stderr
 
 
 def test_a_flag_on_images_loosens_no_gate() -> None:
-    found = run("scan", "framework", "nsa", ".", "--severity-threshold", "low", "--only-fixable", code=1)
-    assert "--only-fixable has no effect: images are not scanned" in found.stderr
-    assert "with a fix" not in found.stderr
+    result = run("scan", "framework", "nsa", ".", "--severity-threshold", "low", "--only-fixable", code=1)
+    assert "--only-fixable has no effect: images are not scanned" in result.stderr
+    assert "with a fix" not in result.stderr
 
 
-def test_what_include_controls_leaves_out_is_said() -> None:
-    found = translated(*parse(["framework", "mitre", ".", "--include-controls", "C-0057,C-0005"], flags.EVERY_SCAN))
-    assert found.notes == ("C-0005 is left out: it is not in framework mitre",)
+def test_excluded_controls_are_reported() -> None:
+    result = translated(*parse(["framework", "mitre", ".", "--include-controls", "C-0057,C-0005"], flags.EVERY_SCAN))
+    assert result.notes == ("C-0005 is left out: it is not in framework mitre",)
 
 
-def test_a_workload_is_judged_by_the_included_controls_alone(tmp_path: Path) -> None:
+def test_workload_is_evaluated_by_the_included_controls(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(POD)
     words = ("scan", "workload", "Pod/a", "a.yaml", "-f", "json", "-o", "report.json")
     run(*words, "--include-controls", "C-0057,C-0016", cwd=tmp_path)
@@ -300,9 +300,9 @@ BUNDLE = {
 
 @pytest.mark.parametrize("names", ["all", "ALL", "nsa,all"])
 def test_all_frameworks(names: str) -> None:
-    found = translated(*parse(["framework", names, "."], flags.EVERY_SCAN)).words
-    assert found[1] == "framework"
-    assert found[2].split(",") == [framework.name for framework in builtin().frameworks.values()]
+    result = translated(*parse(["framework", names, "."], flags.EVERY_SCAN)).words
+    assert result[1] == "framework"
+    assert result[2].split(",") == [framework.name for framework in builtin().frameworks.values()]
 
 
 @pytest.mark.parametrize(
@@ -315,7 +315,7 @@ def test_all_frameworks(names: str) -> None:
         "workload Pod/a a.yaml",
     ],
 )
-def test_rules_that_are_brought_along_stand_in_for_the_library(line: str, tmp_path: Path) -> None:
+def test_bundles_replace_the_library(line: str, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(POD)
     (tmp_path / "mine.json").write_text(json.dumps(BUNDLE))
     run("scan", *line.split(), "--use-from", "mine.json", "-f", "json", "-o", "report.json", cwd=tmp_path)
@@ -329,42 +329,42 @@ def test_help_is_only_what_asks_for_it(tmp_path: Path) -> None:
         ("scan", "framework", "nsa", "-", "--exceptions", "-h"),
         ("scan", "framework", "nsa", "--", "--help"),
     ):
-        found = run(*words, cwd=tmp_path, code=0 if "help" in words else 1)
-        assert "Takes Kubescape's command line" not in found.stdout
+        result = run(*words, cwd=tmp_path, code=0 if "help" in words else 1)
+        assert "Takes Kubescape's command line" not in result.stdout
     (tmp_path / "--help").write_text(POD)
     assert "Summary" in run("scan", "framework", "nsa", "--", "--help", cwd=tmp_path).stdout
 
 
 @pytest.mark.parametrize("task", ["framework", "control", "workload"])
-@pytest.mark.parametrize("said", [[], [""]])
-def test_an_empty_name_is_none(task: str, said: list[str]) -> None:
+@pytest.mark.parametrize("names", [[], [""]])
+def test_an_empty_name_is_none(task: str, names: list[str]) -> None:
     with pytest.raises(FlagError, match=f"^scan {task}: name "):
-        translated(*parse([task, *said, *(["."] if said else [])], flags.EVERY_SCAN))
+        translated(*parse([task, *names, *(["."] if names else [])], flags.EVERY_SCAN))
 
 
 def test_a_scan_with_a_report_tells_the_score(tmp_path: Path) -> None:
     target = tmp_path / "report"
-    found = run("scan", "framework", "nsa", ".", "--format", "json", "--output", str(target), "--keep-local")
+    result = run("scan", "framework", "nsa", ".", "--format", "json", "--output", str(target), "--keep-local")
     score = json.loads((tmp_path / "report.json").read_text())["summaryDetails"]["complianceScore"]
-    assert f"{SCORE}{min(round(score), 99)}\n" in found.stderr
+    assert f"{SCORE}{min(round(score), 99)}\n" in result.stderr
     assert SCORE not in run("scan", "framework", "nsa", ".").stderr
 
 
 @pytest.mark.parametrize(("score", "whole"), [(0.0, 0), (59.6, 60), (99.7, 99), (100.0, 100)])
-def test_only_what_is_perfect_is_100(score: float, whole: int) -> None:
+def test_only_perfect_score_is_100(score: float, whole: int) -> None:
     assert kubescape.round_score(score) == whole
 
 
 def test_a_gate_ends_with_1() -> None:
-    found = run("scan", "framework", "nsa", ".", "--severity-threshold", "high", code=1)
-    assert "gate FAILED" in found.stderr
+    result = run("scan", "framework", "nsa", ".", "--severity-threshold", "high", code=1)
+    assert "gate FAILED" in result.stderr
 
 
-def test_flags_without_effect_are_told(tmp_path: Path) -> None:
+def test_flags_without_effect_are_reported(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(POD)
-    found = run("scan", "a.yaml", "--scan-timeout", "5m", "--logger", "debug", cwd=tmp_path)
-    assert "--scan-timeout has no effect: the time of a scan is not limited" in found.stderr
-    assert "logger" not in found.stderr
+    result = run("scan", "a.yaml", "--scan-timeout", "5m", "--logger", "debug", cwd=tmp_path)
+    assert "--scan-timeout has no effect: the time of a scan is not limited" in result.stderr
+    assert "logger" not in result.stderr
 
 
 def test_without_a_path_the_cluster_is_scanned(cluster: Cluster, namespace: str) -> None:
@@ -372,9 +372,9 @@ def test_without_a_path_the_cluster_is_scanned(cluster: Cluster, namespace: str)
     metadata = {"name": "a", "namespace": namespace}
     cluster.apply([{"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [container]}}])
     words = ("--kubeconfig", str(cluster.kubeconfig), "--include-namespaces", namespace, "-f", "json")
-    found = json.loads(run("--kube-context", "admin", "scan", *words).stdout)["summaryDetails"]
-    assert [item["name"] for item in found["frameworks"]] == ["ClusterScan", "MITRE", "NSA"]
-    assert found["controls"]["C-0057"]["ResourceCounters"]["failedResources"] == 1
+    result = json.loads(run("--kube-context", "admin", "scan", *words).stdout)["summaryDetails"]
+    assert [framework["name"] for framework in result["frameworks"]] == ["ClusterScan", "MITRE", "NSA"]
+    assert result["controls"]["C-0057"]["ResourceCounters"]["failedResources"] == 1
     assert "gate FAILED" in run("scan", "control", "C-0057", *words, "--severity-threshold", "high", code=1).stderr
     assert "not allowed" not in run("scan", *words[:2], "--dry-run").stderr
     listed = run("--kube-context", "nobody", "list", "frameworks", "-f", "json").stdout
@@ -383,17 +383,17 @@ def test_without_a_path_the_cluster_is_scanned(cluster: Cluster, namespace: str)
 
 def test_flags_may_stand_before_the_command(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(POD)
-    found = run("--format", "json", "-l", "debug", "--keep-local", "scan", "a.yaml", cwd=tmp_path)
-    assert json.loads(found.stdout)["summaryDetails"]["controls"]
+    result = run("--format", "json", "-l", "debug", "--keep-local", "scan", "a.yaml", cwd=tmp_path)
+    assert json.loads(result.stdout)["summaryDetails"]["controls"]
 
 
 def test_lists() -> None:
     controls = json.loads(run("list", "controls", "--format", "json").stdout)
-    assert all(list(item) == ["id", "name", "frameworks"] for item in controls)
+    assert all(list(control) == ["id", "name", "frameworks"] for control in controls)
     assert len(controls) == 281
     assert {"NSA", "MITRE", "AllControls"} <= {*json.loads(run("list", "frameworks", "-f", "json").stdout)}
     exceptions = run("list", "exceptions", "-f", "yaml").stdout
-    assert "eks" in {item["name"] for item in json.loads(exceptions)}, "JSON is YAML too"
+    assert "eks" in {entry["name"] for entry in json.loads(exceptions)}, "JSON is YAML too"
     rows = list(csv.reader(io.StringIO(run("list", "controls", "-f", "csv").stdout)))
     assert rows[0] == ["id", "name", "frameworks"]
     assert "NSA" in next(row[2] for row in rows if row[0] == "C-0057").split(";")
@@ -411,10 +411,10 @@ def test_the_program_of_that_name(tmp_path: Path) -> None:
     shutil.copytree(SHIM, source)
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
     subprocess.run([*pip, "--target", str(tmp_path / "site"), str(source)], check=True, capture_output=True)
-    found = subprocess.run(
+    result = subprocess.run(
         [str(tmp_path / "site" / "bin" / "kubescape"), "version"], capture_output=True, text=True, check=False
     )
-    assert (found.returncode, found.stdout) == (0, run("version").stdout)
+    assert (result.returncode, result.stdout) == (0, run("version").stdout)
 
 
 def test_the_program_has_the_version_of_the_package() -> None:

@@ -1,4 +1,4 @@
-"""Where reports go: a file of its own for what no terminal can show, bytes to pipes only. Real processes."""
+"""Destinations of reports: files for formats that are not for terminals, binary output for pipes only. Real processes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def kubekeep(*arguments: str, cwd: Path, program: tuple[str, ...] = ("-m", "kube
     return run.returncode, run.stdout, run.stderr.decode()
 
 
-def test_what_is_no_text_has_a_file_of_its_own() -> None:
+def test_binary_format_goes_to_a_file() -> None:
     assert {name for name, entry in formats().items() if entry.binary} <= set(FILES)
     assert "pdf" in FILES
 
@@ -39,7 +39,7 @@ def test_without_output_it_goes_to_a_file_called_report(name: str, tmp_path: Pat
     code, stdout, stderr = kubekeep(*SCAN, "-f", name, cwd=tmp_path)
     file = f"report{formats()[name].extension}"
     assert (code, stdout, stderr) == (0, b"", f"{name}: {file}\n")
-    assert [item.name for item in tmp_path.iterdir()] == [file]
+    assert [entry.name for entry in tmp_path.iterdir()] == [file]
 
 
 def test_beside_one_report_on_standard_output(tmp_path: Path) -> None:
@@ -51,15 +51,15 @@ def test_beside_one_report_on_standard_output(tmp_path: Path) -> None:
 
 def test_output_names_the_file(tmp_path: Path) -> None:
     assert kubekeep(*SCAN, "-f", "pdf,json", "-o", "out", cwd=tmp_path)[0] == 0
-    assert sorted(item.name for item in tmp_path.iterdir()) == ["out.json", "out.pdf"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["out.json", "out.pdf"]
     reader = pypdf.PdfReader(tmp_path / "out.pdf")
     assert "Containers do not run privileged" in "".join(page.extract_text() for page in reader.pages)
 
 
 def test_formats_with_one_extension_go_to_files_with_their_names(tmp_path: Path) -> None:
     assert kubekeep(*SCAN, "-f", "json,gitlab-sast,oscal", "-o", "out", cwd=tmp_path)[0] == 0
-    found = sorted(item.name for item in tmp_path.iterdir())
-    assert found == ["out.gitlab-sast.json", "out.json", "out.oscal.json"]
+    names = sorted(entry.name for entry in tmp_path.iterdir())
+    assert names == ["out.gitlab-sast.json", "out.json", "out.oscal.json"]
     assert b"summaryDetails" in (tmp_path / "out.json").read_bytes()
     code, _, stderr = kubekeep(*SCAN, "-f", "json,sarif", "-o", "/dev/null", cwd=tmp_path)
     assert code == 2
@@ -90,14 +90,14 @@ def test_bytes_never_go_to_a_terminal(tmp_path: Path) -> None:
     assert b"pdf is no text for a terminal: name a file with --output" in run.stderr
 
 
-def test_without_its_library_it_says_how_to_get_it_before_scanning(tmp_path: Path) -> None:
+def test_missing_library_is_reported_before_the_scan(tmp_path: Path) -> None:
     code, stdout, stderr = kubekeep(*SCAN, "-f", "pdf", cwd=tmp_path, program=("-c", WITHOUT_TYPST))
     assert (code, stdout) == (2, b"")
     assert "typst is not installed: pip install 'kubekeep[pdf]'" in stderr
     assert kubekeep(*SCAN, cwd=tmp_path, program=("-c", WITHOUT_TYPST))[0] == 0
 
 
-def test_a_configuration_file_that_was_found_writes_no_file(tmp_path: Path) -> None:
+def test_discovered_configuration_writes_no_file(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     (tmp_path / "kubekeep.yaml").write_text("format: pdf\n")
     (tmp_path / "pod.yaml").write_bytes(BAD.read_bytes())

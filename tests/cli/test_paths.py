@@ -1,4 +1,4 @@
-"""`kubekeep paths` as people and pipelines call it: chains, formats, names, the gate and what is said to be missing."""
+"""`kubekeep paths` as a process: chains, formats, names, the gate and reported gaps."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ TAKEN = EXAMPLES / "attack-paths"
 def document(*arguments: str | Path) -> dict[str, Any]:
     result = kubekeep("paths", *arguments, "-f", "json")
     assert result.returncode == 0, result.stderr
-    found: dict[str, Any] = json.loads(result.stdout)
-    return found
+    paths_document: dict[str, Any] = json.loads(result.stdout)
+    return paths_document
 
 
-def labels(found: dict[str, Any]) -> list[list[str]]:
-    names = {node["id"]: node["label"] for node in found["nodes"]}
-    return [[names[node] for node in path["nodes"]] for path in found["paths"]]
+def labels(paths_document: dict[str, Any]) -> list[list[str]]:
+    names = {node["id"]: node["label"] for node in paths_document["nodes"]}
+    return [[names[node] for node in path["nodes"]] for path in paths_document["paths"]]
 
 
-def test_the_example_can_be_taken_over() -> None:
-    found = document(TAKEN)
-    assert labels(found) == [
+def test_example_has_paths_to_cluster_admin() -> None:
+    paths_document = document(TAKEN)
+    assert labels(paths_document) == [
         [
             "internet",
             "Service status/status",
@@ -52,17 +52,17 @@ def test_the_example_can_be_taken_over() -> None:
         ],
         ["anyone who has signed in", "Role builds/read-everything", "every Secret in namespace builds"],
     ]
-    controls = {number for path in found["paths"] for number in path["controls"]}
+    controls = {number for path in paths_document["paths"] for number in path["controls"]}
     assert {"C-0074", "C-0256", "C-0261", "C-0188", "C-0185", "C-0265", "C-0015"} <= controls
-    assert found["cuts"][0]["count"] == 2
-    assert "network policies keep the outside away from Deployment ledger/ledger" in found["notes"]
+    assert paths_document["cuts"][0]["count"] == 2
+    assert "network policies keep the outside away from Deployment ledger/ledger" in paths_document["notes"]
 
 
-def test_places_are_those_that_open_the_way() -> None:
-    found = document(TAKEN)
+def test_locations_are_those_of_the_steps() -> None:
+    paths_document = document(TAKEN)
     lines = {
         opening["text"]: (Path(opening["location"]["file"]).name, opening["location"]["line"])
-        for edge in found["edges"]
+        for edge in paths_document["edges"]
         for opening in edge["openings"]
         if "location" in opening
     }
@@ -74,7 +74,7 @@ def test_places_are_those_that_open_the_way() -> None:
     assert (file, text[line - 1].strip()) == ("status.yaml", "path: /run/containerd/containerd.sock")
 
 
-def test_people_see_chains_and_what_to_mend() -> None:
+def test_text_shows_chains_and_fixes() -> None:
     result = kubekeep("paths", ".", cwd=TAKEN)
     assert result.returncode == 0
     for text in ("✖ CRITICAL  internet → cluster-admin", "status.yaml:34", "What ends most paths", "ends 2 paths"):
@@ -84,10 +84,10 @@ def test_people_see_chains_and_what_to_mend() -> None:
 
 
 def test_from_and_to() -> None:
-    found = document(TAKEN, "--from", "daemonset/agent", "--to", "cluster-admin")
-    assert labels(found) == [["DaemonSet agents/agent", "ServiceAccount agents/agent", "cluster-admin"]]
-    found = document(TAKEN, "--from", "internet", "--to", "secret/signing-key")
-    assert {path[-1] for path in labels(found)} == {"Secret builds/signing-key"}
+    paths_document = document(TAKEN, "--from", "daemonset/agent", "--to", "cluster-admin")
+    assert labels(paths_document) == [["DaemonSet agents/agent", "ServiceAccount agents/agent", "cluster-admin"]]
+    paths_document = document(TAKEN, "--from", "internet", "--to", "secret/signing-key")
+    assert {path[-1] for path in labels(paths_document)} == {"Secret builds/signing-key"}
     assert len(document(TAKEN, "--max-paths", "1")["paths"]) == 1
 
 
@@ -113,7 +113,7 @@ def test_the_gate(arguments: tuple[str | Path, ...], code: int) -> None:
     assert ("gate FAILED" if code else "gate passed") in result.stderr
 
 
-def test_what_cannot_be_seen_is_said(tmp_path: Path) -> None:
+def test_gaps_are_reported(tmp_path: Path) -> None:
     (tmp_path / "broken.yaml").write_text("a: [", encoding="utf-8")
     result = kubekeep("paths", tmp_path, TAKEN / "status.yaml")
     assert result.returncode == 3
@@ -121,7 +121,7 @@ def test_what_cannot_be_seen_is_said(tmp_path: Path) -> None:
     assert "the input holds no bindings" in result.stdout
 
 
-def test_pictures_go_to_files(tmp_path: Path) -> None:
+def test_images_go_to_files(tmp_path: Path) -> None:
     result = kubekeep("paths", TAKEN, "-f", "svg", "-o", tmp_path / "paths.svg")
     assert result.returncode == 0
     assert ET.fromstring((tmp_path / "paths.svg").read_text(encoding="utf-8")).tag.endswith("svg")  # noqa: S314
@@ -129,14 +129,18 @@ def test_pictures_go_to_files(tmp_path: Path) -> None:
 
 
 def test_a_chart_is_followed_to_its_templates() -> None:
-    found = document(EXAMPLES / "storefront-chart")
-    assert found["paths"] == []
-    assert any("taken to go to one namespace" in note for note in found["notes"])
+    paths_document = document(EXAMPLES / "storefront-chart")
+    assert paths_document["paths"] == []
+    assert any("taken to go to one namespace" in note for note in paths_document["notes"])
 
 
 def test_a_scan_ranks_resources_in_json() -> None:
     report = json.loads(kubekeep("scan", TAKEN / "status.yaml", "--snapshot", "-f", "json").stdout)
-    (entry,) = [item["prioritizedResource"] for item in report["results"] if "prioritizedResource" in item]
+    (entry,) = [
+        result_entry["prioritizedResource"]
+        for result_entry in report["results"]
+        if "prioritizedResource" in result_entry
+    ]
     assert entry["resourceID"].endswith("Deployment/status")
     assert {vector["attackTrackName"] for vector in entry["priorityVector"]} == {
         "service-destruction",
@@ -159,8 +163,8 @@ def test_paths_through_a_live_cluster(cluster: Cluster, namespace: str) -> None:
             },
         ]
     )
-    found = document("--kubeconfig", cluster.kubeconfig, "--from", "internet", "--to", "node")
-    assert [f"Service {namespace}/web", f"Pod {namespace}/web"] in [names[1:3] for names in labels(found)]
+    paths_document = document("--kubeconfig", cluster.kubeconfig, "--from", "internet", "--to", "node")
+    assert [f"Service {namespace}/web", f"Pod {namespace}/web"] in [names[1:3] for names in labels(paths_document)]
 
 
 def test_exceptions_are_honoured(tmp_path: Path) -> None:

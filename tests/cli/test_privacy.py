@@ -35,18 +35,18 @@ def kubekeep(*words: str, code: int = 0, variables: Mapping[str, str] = NOTHING)
 
 def test_pseudonyms() -> None:
     plain = kubekeep("scan", str(SHOP), "-f", "json").stdout
-    found = kubekeep("scan", str(SHOP), "-f", "json", "--hide")
-    assert "pseudonyms are of this report only" in found.stderr
+    result = kubekeep("scan", str(SHOP), "-f", "json", "--hide")
+    assert "pseudonyms are of this report only" in result.stderr
     for name in NAMES:
         assert name in plain
-        assert name not in found.stdout
+        assert name not in result.stdout
     lasting = [kubekeep("scan", str(SHOP), "-f", "sarif", "--hide", variables=KEY) for _ in range(2)]
-    ends = [json.loads(item.stdout)["runs"][0]["results"] for item in lasting]
+    ends = [json.loads(process.stdout)["runs"][0]["results"] for process in lasting]
     assert ends[0] == ends[1]
     assert "pseudonyms" not in lasting[0].stderr
 
 
-def test_encrypted_and_back(tmp_path: Path) -> None:
+def test_encryption_round_trip(tmp_path: Path) -> None:
     sealed, opened = tmp_path / "sealed.json", tmp_path / "opened.json"
     kubekeep("scan", str(SHOP), "-f", "json", "-o", str(sealed), "--encrypt", variables=KEY)
     assert not any(name in sealed.read_text() for name in NAMES)
@@ -78,10 +78,10 @@ def test_every_name_of_the_key(name: str, tmp_path: Path) -> None:
         (["--encrypt", "--hide", "-f", "json"], KEY, "exclude each other"),
     ],
 )
-def test_what_cannot_be_done_is_said_before_the_scan(words: list[str], variables: dict[str, str], message: str) -> None:
-    found = kubekeep("scan", str(SHOP), *words, code=2, variables=variables)
-    assert message in found.stderr
-    assert not found.stdout
+def test_usage_errors_precede_the_scan(words: list[str], variables: dict[str, str], message: str) -> None:
+    result = kubekeep("scan", str(SHOP), *words, code=2, variables=variables)
+    assert message in result.stderr
+    assert not result.stdout
 
 
 def test_decrypt_without_a_key_or_a_report(tmp_path: Path) -> None:
@@ -93,6 +93,6 @@ def test_decrypt_without_a_key_or_a_report(tmp_path: Path) -> None:
     assert "not a report in JSON" in kubekeep("decrypt", str(report), code=3, variables=KEY).stderr
 
 
-def test_gates_judge_what_was_found_and_not_what_is_shown() -> None:
-    found = kubekeep("scan", str(SHOP), "--hide", "--severity-threshold", "high", code=1, variables=KEY)
-    assert "gate FAILED: severity" in found.stderr
+def test_gates_ignore_pseudonyms() -> None:
+    result = kubekeep("scan", str(SHOP), "--hide", "--severity-threshold", "high", code=1, variables=KEY)
+    assert "gate FAILED: severity" in result.stderr

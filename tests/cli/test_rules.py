@@ -1,4 +1,4 @@
-"""Rules that people bring along, as they call them: real processes, exit codes and what standard error says."""
+"""Third-party and custom rules on the command line: exit codes and messages. Real processes."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def kubekeep(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def report(*arguments: str | Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(kubekeep("scan", *arguments, "-f", "json").stdout)
-    return found
+    result: dict[str, Any] = json.loads(kubekeep("scan", *arguments, "-f", "json").stdout)
+    return result
 
 
-def frameworks(found: dict[str, Any]) -> dict[str, list[str]]:
-    return {item["name"]: list(item["controls"]) for item in found["summaryDetails"]["frameworks"]}
+def frameworks(result: dict[str, Any]) -> dict[str, list[str]]:
+    return {entry["name"]: list(entry["controls"]) for entry in result["summaryDetails"]["frameworks"]}
 
 
 @pytest.fixture
@@ -46,9 +46,9 @@ def owner(tmp_path: Path) -> Path:
 
 
 def test_custom_rules_are_added_to_what_is_scanned(owner: Path) -> None:
-    found = frameworks(report(POD, "--framework", "nsa", "--custom-rules", owner))
-    assert list(found) == ["NSA", "custom-rules"]
-    assert found["custom-rules"] == ["custom-owner"]
+    result = frameworks(report(POD, "--framework", "nsa", "--custom-rules", owner))
+    assert list(result) == ["NSA", "custom-rules"]
+    assert result["custom-rules"] == ["custom-owner"]
     assert "custom-owner" not in frameworks(report(POD, "--custom-rules", owner))["AllControls"]
     named = frameworks(report("control", "C-0057", POD, "--custom-rules", owner.parent))
     assert named == {"custom-rules": ["custom-owner"]}
@@ -71,8 +71,8 @@ def test_a_control_of_our_own_form_is_a_custom_rule(tmp_path: Path) -> None:
     assert kubekeep("control", "new", "workload/team-label", "--dir", tmp_path).returncode == 0
     tested = kubekeep("control", "test", tmp_path)
     assert (tested.returncode, tested.stdout.splitlines()[-1]) == (0, "3 cases, 0 failed")
-    found = report("framework", "custom-rules", POD, "--custom-rules", tmp_path)
-    assert found["summaryDetails"]["controls"]["team-label"]["status"] == "failed"
+    result = report("framework", "custom-rules", POD, "--custom-rules", tmp_path)
+    assert result["summaryDetails"]["controls"]["team-label"]["status"] == "failed"
     rule = tmp_path / "workload" / "team-label" / "control.rego"
     rule.write_text(rule.read_text() + "broken {\n")
     for words in (("scan", POD, "--custom-rules", tmp_path), ("control", "test", tmp_path)):
@@ -95,11 +95,11 @@ def test_cases_that_fail_exit_with_1_and_none_with_3(tmp_path: Path) -> None:
     assert "there already" in kubekeep("control", "new", "workload/team-label", "--dir", tmp_path).stderr
 
 
-def test_bundles_stand_in_for_the_library() -> None:
+def test_bundles_replace_the_library() -> None:
     bundle = RULES / "bundle"
-    found = report(POD, "--use-artifacts-from", bundle)
-    assert frameworks(found) == {"House": ["H-0001"]}
-    assert frameworks(report("framework", "house", POD, "--use-from", bundle / "house.json")) == frameworks(found)
+    result = report(POD, "--use-artifacts-from", bundle)
+    assert frameworks(result) == {"House": ["H-0001"]}
+    assert frameworks(report("framework", "house", POD, "--use-from", bundle / "house.json")) == frameworks(result)
     assert list(frameworks(report("framework", "nsa,house", POD, "--use-from", bundle))) == ["NSA", "House"]
     named = report("control", "h-0001", POD, "--use-from", bundle)
     assert list(named["summaryDetails"]["controls"]) == ["H-0001"]
@@ -111,25 +111,25 @@ def test_a_configuration_wins_over_the_inputs_of_a_bundle(tmp_path: Path) -> Non
     inputs.write_text('{"houseRegistries": ["quay.io/"]}')
 
     def status(*options: str | Path) -> str:
-        found = report(POD, *options)["summaryDetails"]["controls"]["H-0001"]["statusInfo"]
-        return str(found.get("subStatus") or found["status"])
+        result = report(POD, *options)["summaryDetails"]["controls"]["H-0001"]["statusInfo"]
+        return str(result.get("subStatus") or result["status"])
 
     assert status("--use-artifacts-from", bundle) == "passed"
     assert status("--use-artifacts-from", bundle, "--controls-config", inputs) == "failed"
     assert status("--use-from", bundle / "house.json") == "configuration"
 
 
-def test_numbers_of_the_library_stay_its_own(tmp_path: Path) -> None:
+def test_library_numbers_are_not_reused(tmp_path: Path) -> None:
     house = json.loads((RULES / "bundle" / "house.json").read_text())
     house["controls"][0]["controlID"] = "C-0057"
     (tmp_path / "house.json").write_text(json.dumps(house))
-    found = frameworks(report("framework", "house,nsa", POD, "--use-from", tmp_path))
-    assert found["House"] == ["loaded-c-0057"]
-    assert "C-0057" in found["NSA"]
+    result = frameworks(report("framework", "house,nsa", POD, "--use-from", tmp_path))
+    assert result["House"] == ["loaded-c-0057"]
+    assert "C-0057" in result["NSA"]
     assert frameworks(report(POD, "--use-from", tmp_path)) == {"House": ["C-0057"]}
 
 
-def test_what_is_not_used_is_told_in_a_line(tmp_path: Path) -> None:
+def test_unused_parts_are_reported(tmp_path: Path) -> None:
     (tmp_path / "house.json").write_text((RULES / "bundle" / "house.json").read_text())
     (tmp_path / "attack-tracks.json").write_text("[]")
     result = kubekeep("scan", POD, "--use-artifacts-from", tmp_path)
@@ -157,7 +157,7 @@ def test_a_control_that_only_a_cluster_can_answer_is_set_aside(tmp_path: Path) -
 
     def statuses(*words: str | Path) -> dict[str, str]:
         controls = report(*words, "--use-from", tmp_path, *config)["summaryDetails"]["controls"]
-        return {name: item["statusInfo"].get("subStatus", item["status"]) for name, item in controls.items()}
+        return {name: entry["statusInfo"].get("subStatus", entry["status"]) for name, entry in controls.items()}
 
     assert statuses(POD) == {"H-0001": "integration", "H-2": "manual review"}
     assert statuses(POD, "--snapshot") == {"H-0001": "passed", "H-2": "manual review"}
@@ -179,7 +179,7 @@ def test_a_broken_rule_of_a_bundle_leaves_the_others(tmp_path: Path) -> None:
     assert "house.json: H-0002: broken" in " ".join(result.stdout.split())
 
 
-def test_every_format_takes_foreign_controls(tmp_path: Path, owner: Path) -> None:
+def test_every_format_supports_third_party_controls(tmp_path: Path, owner: Path) -> None:
     output = tmp_path / "report"
     kubekeep("scan", POD, "--custom-rules", owner, "-f", "json,sarif,junit", "-o", output)
     for extension in (".json", ".sarif", ".xml"):

@@ -97,7 +97,7 @@ def test_coverage_gate_sees_what_only_a_cluster_can_answer() -> None:
 def test_several_formats_go_to_files(tmp_path: Path) -> None:
     result = kubekeep("scan", BAD, "--format", "json,sarif", "-f", "junit", "-o", tmp_path / "report")
     assert result.stdout == ""
-    assert sorted(item.name for item in tmp_path.iterdir()) == ["report.json", "report.sarif", "report.xml"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["report.json", "report.sarif", "report.xml"]
     assert kubekeep("scan", BAD, "-f", "json,sarif").returncode == 2
     assert "unknown format" in kubekeep("scan", BAD, "-f", "jsn").stderr
 
@@ -120,7 +120,7 @@ def test_process_substitution() -> None:
     assert "set spec.containers[0].securityContext.privileged to false" in result.stdout
 
 
-def test_what_was_not_read_is_told_and_exits_with_3(tmp_path: Path) -> None:
+def test_unread_input_is_reported_and_exits_with_3(tmp_path: Path) -> None:
     (tmp_path / "broken.yaml").write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: x\n")
     (tmp_path / "pod.yaml").write_bytes(BAD.read_bytes())
     result = kubekeep("scan", "control", "C-0057", ".", cwd=tmp_path)
@@ -132,7 +132,7 @@ def test_what_was_not_read_is_told_and_exits_with_3(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, "", "just: data\n"])
-def test_nothing_assessed_is_no_success(tmp_path: Path, content: str | None) -> None:
+def test_empty_assessment_is_not_a_success(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "file.yaml").write_text(content)
     result = kubekeep("scan", tmp_path)
@@ -158,7 +158,7 @@ def test_kubernetes_version(version: str, code: int) -> None:
     assert kubekeep("scan", "control", "C-0057", GOOD, "--kubernetes-version", version).returncode == code
 
 
-def test_a_reader_that_leaves_early_is_no_error() -> None:
+def test_closed_pipe_is_not_an_error() -> None:
     command = [sys.executable, "-m", "kubekeep", "list", "controls"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -167,11 +167,11 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
         assert process.stderr.read() == b""
 
 
-def test_one_workload_with_what_it_needs() -> None:
+def test_one_workload_with_its_dependencies() -> None:
     result = kubekeep("scan", "workload", "deployment/catalog", SHOP, "-f", "json")
     report = json.loads(result.stdout)
-    found = [(item["object"]["kind"], item["object"]["metadata"]["name"]) for item in report["resources"]]
-    assert sorted(found) == [("Deployment", "catalog"), ("NetworkPolicy", "deny-by-default")]
+    names = [(entry["object"]["kind"], entry["object"]["metadata"]["name"]) for entry in report["resources"]]
+    assert sorted(names) == [("Deployment", "catalog"), ("NetworkPolicy", "deny-by-default")]
     wrong = kubekeep("scan", "workload", "deployment/catalogue", SHOP)
     assert wrong.returncode == 2
     assert "did you mean deployment/catalog?" in wrong.stderr
@@ -180,7 +180,7 @@ def test_one_workload_with_what_it_needs() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 @pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
-def test_a_scan_that_is_ended_waits_for_no_chart_and_leaves_nothing(name: str, code: int, tmp_path: Path) -> None:
+def test_terminated_scan_stops_charts_and_leaves_no_files(name: str, code: int, tmp_path: Path) -> None:
     (tmp_path / "temporary").mkdir()
     templates = tmp_path / "slow" / "templates"
     templates.mkdir(parents=True)

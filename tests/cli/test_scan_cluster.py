@@ -56,55 +56,57 @@ PRIVILEGED = ("control", "C-0057")
 
 
 def privileged(namespace: str) -> dict[str, Any]:
-    found = objects.replicated("Deployment", namespace, "web")
-    found["spec"]["template"]["spec"]["containers"][0]["securityContext"] = {"privileged": True}
-    return found
+    result = objects.replicated("Deployment", namespace, "web")
+    result["spec"]["template"]["spec"]["containers"][0]["securityContext"] = {"privileged": True}
+    return result
 
 
 def failed(text: str) -> set[str]:
     """The resources with a failure in a report in JSON."""
     report = json.loads(text)
-    names = {item["resourceID"]: item["object"]["metadata"] for item in report["resources"]}
+    names = {entry["resourceID"]: entry["object"]["metadata"] for entry in report["resources"]}
     return {
-        f"{names[item['resourceID']].get('namespace')}/{names[item['resourceID']]['name']}"
-        for item in report["results"]
-        if any(control["status"]["status"] == "failed" for control in item["controls"])
+        f"{names[entry['resourceID']].get('namespace')}/{names[entry['resourceID']]['name']}"
+        for entry in report["results"]
+        if any(control["status"]["status"] == "failed" for control in entry["controls"])
     }
 
 
 def test_without_a_path_the_cluster_is_scanned(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
     cluster.apply([privileged(namespace)])
     config = str(cluster.kubeconfig)
-    for found in (
+    for result in (
         kubekeep(tmp_path, *PRIVILEGED, "-f", "json", KUBECONFIG=config),
         kubekeep(tmp_path, *PRIVILEGED, "-f", "json", "--kubeconfig", config),
         kubekeep(tmp_path, *PRIVILEGED, "-f", "json", KUBECONFIG=f"{tmp_path}/missing{os.pathsep}{config}"),
     ):
-        assert (found.returncode, found.stderr) == (0, "")
-        assert f"{namespace}/web" in failed(found.stdout)
+        assert (result.returncode, result.stderr) == (0, "")
+        assert f"{namespace}/web" in failed(result.stdout)
 
 
 def test_the_kubeconfig_at_home(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
     cluster.apply([privileged(namespace)])
     (tmp_path / ".kube").mkdir()
     (tmp_path / ".kube" / "config").write_bytes(cluster.kubeconfig.read_bytes())
-    found = kubekeep(tmp_path, *PRIVILEGED, "-f", "json")
-    assert f"{namespace}/web" in failed(found.stdout)
+    result = kubekeep(tmp_path, *PRIVILEGED, "-f", "json")
+    assert f"{namespace}/web" in failed(result.stdout)
 
 
-def test_who_may_not_see_everything_is_told(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+def test_missing_permissions_are_reported(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
     cluster.apply([privileged(namespace)])
-    found = kubekeep(
+    result = kubekeep(
         tmp_path, *PRIVILEGED, "--kube-context", "viewer", "--format", "pretty", KUBECONFIG=str(cluster.kubeconfig)
     )
-    assert found.returncode == 3
-    told = " ".join(found.stdout.split())
-    assert "forbidden for viewer list customresourcedefinitions.apiextensions.k8s.io, nodes" in told
-    assert "The same command with --dry-run prints the roles that it needs" in told
-    assert found.stderr == "incomplete: the cluster did not show everything; --dry-run tells what lacks\n"
+    assert result.returncode == 3
+    text = " ".join(result.stdout.split())
+    assert "forbidden for viewer list customresourcedefinitions.apiextensions.k8s.io, nodes" in text
+    assert "The same command with --dry-run prints the roles that it needs" in text
+    assert result.stderr == "incomplete: the cluster did not show everything; --dry-run tells what lacks\n"
 
 
-def test_one_namespace_is_enough_for_what_takes_no_more(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+def test_namespaced_permissions_are_enough_for_namespaced_controls(
+    cluster: Cluster, namespace: str, tmp_path: Path
+) -> None:
     """With the built-in role `view`, as most people have it."""
     user = f"{namespace}-viewer"
     config = str(cluster.user(user, []))
@@ -131,18 +133,18 @@ def test_one_namespace_is_enough_for_what_takes_no_more(cluster: Cluster, namesp
     assert "--dry-run" in more.stderr
 
 
-def test_who_may_see_nothing_is_told(cluster: Cluster, tmp_path: Path) -> None:
-    found = kubekeep(tmp_path, *PRIVILEGED, "--kube-context", "nobody", KUBECONFIG=str(cluster.kubeconfig))
-    assert found.returncode == 3
-    assert "nothing was assessed" in found.stderr
+def test_user_without_permissions_gets_an_error(cluster: Cluster, tmp_path: Path) -> None:
+    result = kubekeep(tmp_path, *PRIVILEGED, "--kube-context", "nobody", KUBECONFIG=str(cluster.kubeconfig))
+    assert result.returncode == 3
+    assert "nothing was assessed" in result.stderr
 
 
-def test_acting_as_somebody(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+def test_impersonation(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
     cluster.apply([privileged(namespace)])
     config = {"KUBECONFIG": str(cluster.kubeconfig)}
-    found = kubekeep(tmp_path, *PRIVILEGED, "--as", "jane", "--as-group", "auditors", **config)
-    assert found.returncode == 3
-    assert "forbidden for jane" in " ".join(found.stdout.split())
+    result = kubekeep(tmp_path, *PRIVILEGED, "--as", "jane", "--as-group", "auditors", **config)
+    assert result.returncode == 3
+    assert "forbidden for jane" in " ".join(result.stdout.split())
     assert kubekeep(tmp_path, *PRIVILEGED, "--as", "jane", "--as-group", "system:masters", **config).returncode == 0
     refused = kubekeep(tmp_path, *PRIVILEGED, "--as", "jane", "--kube-context", "viewer", **config)
     assert refused.returncode == 3
@@ -163,27 +165,25 @@ def test_acting_as_somebody(cluster: Cluster, namespace: str, tmp_path: Path) ->
     ],
     ids=str,
 )
-def test_what_cannot_be_meant(
-    cluster: Cluster, tmp_path: Path, arguments: tuple[str, ...], code: int, words: str
-) -> None:
-    found = kubekeep(tmp_path, *PRIVILEGED, *arguments, KUBECONFIG=str(cluster.kubeconfig))
-    assert found.returncode == code
-    assert words in " ".join(found.stderr.split())
+def test_usage_errors(cluster: Cluster, tmp_path: Path, arguments: tuple[str, ...], code: int, words: str) -> None:
+    result = kubekeep(tmp_path, *PRIVILEGED, *arguments, KUBECONFIG=str(cluster.kubeconfig))
+    assert result.returncode == code
+    assert words in " ".join(result.stderr.split())
 
 
 def test_no_kubeconfig_and_no_path(tmp_path: Path) -> None:
-    found = kubekeep(tmp_path)
-    assert found.returncode == 2
-    assert f"there is no kubeconfig at {tmp_path}/.kube/config" in " ".join(found.stderr.split())
+    result = kubekeep(tmp_path)
+    assert result.returncode == 2
+    assert f"there is no kubeconfig at {tmp_path}/.kube/config" in " ".join(result.stderr.split())
 
 
 def test_a_broken_kubeconfig_is_told_with_its_file_and_line(tmp_path: Path) -> None:
     file = tmp_path / "config"
     file.write_text(f"users:\n- name: ann\n  user: {{token: {SECRET}\n")
-    found = kubekeep(tmp_path, KUBECONFIG=str(file))
-    assert found.returncode == 2
-    assert f"{file}:4:1: not YAML" in found.stderr
-    assert SECRET not in found.stderr
+    result = kubekeep(tmp_path, KUBECONFIG=str(file))
+    assert result.returncode == 2
+    assert f"{file}:4:1: not YAML" in result.stderr
+    assert SECRET not in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -208,22 +208,22 @@ def test_a_broken_kubeconfig_is_told_with_its_file_and_line(tmp_path: Path) -> N
     ],
     ids=["unknown token", "broken token", "no program", "program fails"],
 )
-def test_credentials_that_are_none(cluster: Cluster, tmp_path: Path, user: dict[str, Any], words: str) -> None:
+def test_invalid_credentials_are_errors(cluster: Cluster, tmp_path: Path, user: dict[str, Any], words: str) -> None:
     file = kubeconfig(tmp_path / "config", cluster.address, user, **{"certificate-authority": str(cluster.authority)})
-    found = kubekeep(tmp_path, KUBECONFIG=str(file))
-    assert found.returncode == 3
-    assert words in " ".join(found.stderr.split())
-    assert SECRET not in found.stderr + found.stdout
+    result = kubekeep(tmp_path, KUBECONFIG=str(file))
+    assert result.returncode == 3
+    assert words in " ".join(result.stderr.split())
+    assert SECRET not in result.stderr + result.stdout
 
 
-def test_who_answers_has_to_be_vouched_for(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+def test_server_certificate_is_verified(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
     cluster.apply([privileged(namespace)])
     files = cluster.layout.pair("admin")
     user = {"client-certificate": str(files.certificate), "client-key": str(files.key)}
     file = kubeconfig(tmp_path / "config", cluster.address, user)
-    found = kubekeep(tmp_path, *PRIVILEGED, KUBECONFIG=str(file))
-    assert found.returncode == 3
-    assert "certificate verify failed" in found.stderr
+    result = kubekeep(tmp_path, *PRIVILEGED, KUBECONFIG=str(file))
+    assert result.returncode == 3
+    assert "certificate verify failed" in result.stderr
     assert kubekeep(tmp_path, *PRIVILEGED, "--insecure-skip-tls-verify", KUBECONFIG=str(file)).returncode == 0
 
 
@@ -234,10 +234,10 @@ def test_through_the_proxy_of_the_environment(cluster: Cluster, namespace: str, 
     port = urllib.parse.urlsplit(cluster.address).port
     authority = {"certificate-authority": str(cluster.authority)}
     file = kubeconfig(tmp_path / "config", f"https://kubernetes.default:{port}", user, **authority)
-    with proxy({"kubernetes.default": "127.0.0.1"}) as found:
-        given = {"KUBECONFIG": str(file), "HTTPS_PROXY": found.address, "NO_PROXY": "10.0.0.0/8"}
-        assert kubekeep(tmp_path, *PRIVILEGED, **given).returncode == 0
-        assert {*found.targets} == {f"kubernetes.default:{port}"}
+    with proxy({"kubernetes.default": "127.0.0.1"}) as result:
+        variables = {"KUBECONFIG": str(file), "HTTPS_PROXY": result.address, "NO_PROXY": "10.0.0.0/8"}
+        assert kubekeep(tmp_path, *PRIVILEGED, **variables).returncode == 0
+        assert {*result.targets} == {f"kubernetes.default:{port}"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -246,9 +246,9 @@ def test_an_interrupt_ends_it_at_once(cluster: Cluster, tmp_path: Path, number: 
     """While the API server is silent: it would be waited for a minute, and for each list again."""
     silent, reached = threading.Event(), threading.Event()
     matches = {
-        "pages": lambda asked: "limit" in asked.query and asked.kind != "customresourcedefinitions",
+        "pages": lambda request: "limit" in request.query and request.kind != "customresourcedefinitions",
         "definitions": page_of("customresourcedefinitions"),
-        "discovery": lambda asked: asked.path == "/apis",
+        "discovery": lambda request: request.path == "/apis",
         "permissions": page_of("selfsubjectaccessreviews"),
     }[wait]
 
@@ -256,8 +256,8 @@ def test_an_interrupt_ends_it_at_once(cluster: Cluster, tmp_path: Path, number: 
         reached.set()
         silent.wait(100)
 
-    with front(cluster, always(matches, hang)) as found:
-        file = kubeconfig(tmp_path / "config", found.url, {})
+    with front(cluster, always(matches, hang)) as result:
+        file = kubeconfig(tmp_path / "config", result.url, {})
         options = ["--dry-run"] if wait == "permissions" else []
         with subprocess.Popen(
             [sys.executable, "-m", "kubekeep", "scan", "framework", "nsa", *options],
@@ -269,7 +269,7 @@ def test_an_interrupt_ends_it_at_once(cluster: Cluster, tmp_path: Path, number: 
             try:
                 assert reached.wait(60)
                 process.send_signal(number)
-                # Far less than the minute that a silent server is given; far more than it takes.
+                # Far less than the minute that a silent server has; far more than it takes.
                 output, errors = process.communicate(timeout=20)
             finally:
                 process.kill()
@@ -303,8 +303,8 @@ def test_the_printed_role_is_enough(cluster: Cluster, namespace: str, tmp_path: 
     assert f"all {len(granted)} permissions are granted" in after.stderr
     scan = kubekeep(tmp_path, "framework", "nsa", KUBECONFIG=str(config))
     assert (scan.returncode, scan.stderr) == (0, "")
-    for thing in (
+    for resource in (
         role,
         {"kind": "ClusterRoleBinding", "apiVersion": role["apiVersion"], "metadata": {"name": f"{user}:{user}"}},
     ):
-        cluster.delete(thing)
+        cluster.delete(resource)

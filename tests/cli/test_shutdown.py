@@ -1,4 +1,4 @@
-"""What runs until somebody ends it: asked to end, left behind if it does not, and no line is half printed."""
+"""Shutdown of long-running commands: stop event, exit after a timeout, and complete output lines."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from kubekeep.cli.shutdown import handle_interrupts
 
 _PROGRAM = """
 import signal, sys, threading, time
-from kubekeep.cli import shutdown as endings
+from kubekeep.cli import shutdown
 printing = threading.Lock()
 def work(stopped):
     print("begun", flush=True)
 {work}
 {before}
-with endings.handle_interrupts() as found:
-    found.run(work, printing)
+with shutdown.handle_interrupts() as handler:
+    handler.run(work, printing)
 print("done", flush=True)
 """
 NEVER_ENDS = """
@@ -61,14 +61,14 @@ def begun(work: str, before: str = "") -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_work_that_does_not_end_is_left_behind(ending: signal.Signals) -> None:
+def test_stalled_work_is_abandoned(ending: signal.Signals) -> None:
     with begun(NEVER_ENDS) as process:
         process.send_signal(ending)
         output, _ = process.communicate(timeout=60)
     assert (process.returncode, output) == (0, "")
 
 
-def test_work_that_ends_is_waited_for() -> None:
+def test_ending_work_is_awaited() -> None:
     with begun(ENDS) as process:
         process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=60)
@@ -92,7 +92,7 @@ def test_a_second_interrupt_ends_at_once() -> None:
     assert (process.returncode, output) == (0, "")
 
 
-def test_no_line_is_half_printed() -> None:
+def test_lines_are_printed_completely() -> None:
     with begun(PRINTS, "endings._PRINTING = 60") as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -103,7 +103,7 @@ def test_no_line_is_half_printed() -> None:
     assert set(output.splitlines(keepends=True)) == {"ab" + "c" * 4096 + "\n"}
 
 
-def test_a_line_that_nobody_reads_is_not_waited_for() -> None:
+def test_stalled_reader_is_not_awaited() -> None:
     with begun(PRINTS.replace("4096", "4096 * 4096")) as process:
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
@@ -115,18 +115,18 @@ def raising(_: threading.Event) -> None:
 
 @pytest.mark.parametrize("early", [False, True])
 def test_what_work_raises_is_raised(*, early: bool) -> None:
-    with handle_interrupts() as endings:
+    with handle_interrupts() as handler:
         if early:
             signal.raise_signal(signal.SIGINT)
         with pytest.raises(LookupError, match="nobody there"):
-            endings.run(raising, threading.Lock())
+            handler.run(raising, threading.Lock())
 
 
-def test_who_has_ended_it_before_it_begins_is_obeyed() -> None:
+def test_early_interrupt_is_handled() -> None:
     seen: list[bool] = []
     work: Callable[[threading.Event], None] = lambda stopped: seen.append(stopped.wait(60))  # noqa: E731
-    with handle_interrupts() as endings:
+    with handle_interrupts() as handler:
         signal.raise_signal(signal.SIGINT)
-        endings.run(work, threading.Lock())
+        handler.run(work, threading.Lock())
     assert seen == [True]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -1,4 +1,4 @@
-"""Whoever reads what a command prints gets all of it, and may go when there was enough."""
+"""Complete standard output, and a quiet exit for a closed pipe."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ def test_nothing_is_lost_when_a_write_is_interrupted(program: tuple[str, ...]) -
 
 
 @pytest.mark.parametrize(("program", "code"), [(("kubekeep",), 141), (("kubekeep", "kubescape"), 1)], ids=str)
-def test_a_reader_may_go(program: tuple[str, ...], code: int) -> None:
+def test_closed_pipe_is_a_quiet_exit(program: tuple[str, ...], code: int) -> None:
     with started(*program, *SCAN) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         fill(process.stdout.fileno())
         process.stdout.close()
-        told = process.stderr.read()
-    assert (process.wait(), told) == (code, b"")
+        errors = process.stderr.read()
+    assert (process.wait(), errors) == (code, b"")

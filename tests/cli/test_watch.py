@@ -1,4 +1,4 @@
-"""The command line of a watch: what it prints and serves, how it ends, and what it refuses."""
+"""The command line of a watch: output, HTTP pages, shutdown and usage errors."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def running(kubeconfig: Path, *arguments: str) -> Iterator[Running]:
                 process.kill()
 
 
-def asked(port: int, path: str) -> tuple[int, str]:
-    """Status and text of what is served."""
+def fetch(port: int, path: str) -> tuple[int, str]:
+    """Status and text of a page."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
             return answer.status, answer.read().decode()
@@ -90,7 +90,7 @@ def asked(port: int, path: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
-def test_it_prints_changes_serves_metrics_and_ends_when_told(
+def test_prints_changes_serves_metrics_and_ends_on_a_signal(
     cluster: Cluster, namespace: str, ending: signal.Signals
 ) -> None:
     options = ("control", "C-0057", "--include-namespaces", namespace, "--format", "json", "--metrics", "0")
@@ -109,15 +109,15 @@ def test_it_prints_changes_serves_metrics_and_ends_when_told(
             "namespace": namespace,
             "name": "cart",
         }
-        assert [item["path"] for item in turned["evidence"]] == [
+        assert [evidence["path"] for evidence in turned["evidence"]] == [
             "spec.template.spec.containers[0].securityContext.privileged"
         ]
-        eventually(lambda: asked(port, "/readyz") == (200, "ok\n"))
-        assert asked(port, "/healthz") == (200, "ok\n")
-        assert asked(port, "/other")[0] == 404
+        eventually(lambda: fetch(port, "/readyz") == (200, "ok\n"))
+        assert fetch(port, "/healthz") == (200, "ok\n")
+        assert fetch(port, "/other")[0] == 404
 
         def metrics() -> bool:
-            status, text = asked(port, "/metrics")
+            status, text = fetch(port, "/metrics")
             failed = f'kubescape_resource_count_controls_failed{{apiVersion="apps/v1",kind="Deployment",namespace="{namespace}",name="cart"}} 1'
             return status == 200 and failed in text and "\nkubekeep_watch_gaps 0\n" in text
 
@@ -127,7 +127,7 @@ def test_it_prints_changes_serves_metrics_and_ends_when_told(
         assert watch.errors.empty()
 
 
-def test_it_prints_lines_for_people(cluster: Cluster, namespace: str) -> None:
+def test_prints_text(cluster: Cluster, namespace: str) -> None:
     with running(cluster.kubeconfig, "control", "C-0057", "--include-namespaces", namespace) as watch:
         assert re.fullmatch(r"\d\d:\d\d:\d\d watching admin: [\d,]+ objects?, 0 findings\n", watch.next())
         cluster.apply([deployment(namespace, privileged=True)])
@@ -153,7 +153,7 @@ def config(server: str) -> dict[str, Any]:
     }
 
 
-def test_a_cluster_that_cannot_be_reached_ends_it(cluster: Cluster, tmp_path: Path) -> None:
+def test_unreachable_cluster_is_an_error(cluster: Cluster, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -181,7 +181,7 @@ def test_a_cluster_that_cannot_be_reached_ends_it(cluster: Cluster, tmp_path: Pa
         (["--metrics", "70000"], "is no [ADDRESS:]PORT"),
     ],
 )
-def test_what_cannot_be_watched_is_a_usage_error(cluster: Cluster, arguments: list[str], message: str) -> None:
+def test_unsupported_options_are_usage_errors(cluster: Cluster, arguments: list[str], message: str) -> None:
     result = CliRunner().invoke(
         command, [*arguments, *(() if "." in arguments else ("--kubeconfig", str(cluster.kubeconfig)))]
     )
@@ -209,7 +209,7 @@ def test_a_port_that_is_taken_is_a_usage_error(cluster: Cluster) -> None:
         (None, None),
     ],
 )
-def test_without_an_address_it_is_this_machine(text: str | None, address: tuple[str, int] | None) -> None:
+def test_default_address_is_loopback(text: str | None, address: tuple[str, int] | None) -> None:
     assert parse_listen_address(click.Context(command), click.Option(["--metrics"]), text) == address
 
 
@@ -230,8 +230,8 @@ def test_names_of_a_cluster_steer_no_terminal_and_break_no_line() -> None:
     ]
     for line in event_lines(happened):
         assert line.isprintable()
-    said = [json.loads(text) for text in json_lines(happened)]
-    assert said[0]["resource"]["name"] == said[1]["why"] == hostile
+    documents = [json.loads(text) for text in json_lines(happened)]
+    assert documents[0]["resource"]["name"] == documents[1]["why"] == hostile
     assert not any("\n" in text for text in json_lines(happened))
 
 
@@ -243,7 +243,7 @@ def test_what_goes_with_an_object_is_one_line_for_people() -> None:
         turned("a", 2, VerdictChange.GONE),
     ]
     happened.append(turned("a", 3, VerdictChange.FIXED))
-    ids = [item.control.id for item in happened]
+    ids = [event.control.id for event in happened]
     assert [text[9:] for text in event_lines(happened)] == [
         f"gone     High     Pod shop/a: 2 findings: {ids[0]}, {ids[2]}",
         f"mended   Medium   Pod shop/a: Control 3 ({ids[3]})",
@@ -267,14 +267,14 @@ def test_what_goes_with_an_object_is_one_line_for_people() -> None:
 def test_no_line_is_wider_than_a_terminal_that_is_not_very_narrow(width: int) -> None:
     happened: list[WatchEvent] = [turned("n" * 250, 1, VerdictChange.FAILED, "there is no reason " * 20)]
     happened.append(ConnectionChanged(dt.datetime.now(dt.UTC), "nobody is there " * 20))
-    found = [*event_lines(happened, width)]
-    assert max(map(len, found)) <= max(width, 60)
-    text = " ".join(" ".join(line.split()) for line in found)
+    lines = [*event_lines(happened, width)]
+    assert max(map(len, lines)) <= max(width, 60)
+    text = " ".join(" ".join(line.split()) for line in lines)
     assert text.count("there is no reason") == 20
     assert text.count("nobody is there") == 20
 
 
-def test_one_is_no_plural() -> None:
+def test_singular_forms() -> None:
     now = dt.datetime.now(dt.UTC)
     happened: list[WatchEvent] = [
         WatchStarted(now, "a", 1, 1, 1),
@@ -290,7 +290,7 @@ def test_one_is_no_plural() -> None:
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_while_the_server_lets_it_wait(cluster: Cluster, tmp_path: Path, ending: signal.Signals) -> None:
+def test_ends_during_a_pending_request(cluster: Cluster, tmp_path: Path, ending: signal.Signals) -> None:
     """In the middle of the first lists."""
     over = threading.Event()
 
@@ -298,7 +298,7 @@ def test_it_ends_while_the_server_lets_it_wait(cluster: Cluster, tmp_path: Path,
         over.wait(60)
         exchange.drop()
 
-    with front(cluster, always(lambda asked: "limit" in asked.query, wait)) as before:
+    with front(cluster, always(lambda request: "limit" in request.query, wait)) as before:
         kubeconfig = tmp_path / "config"
         kubeconfig.write_text(json.dumps(config(before.url)))
         with running(kubeconfig) as watch:

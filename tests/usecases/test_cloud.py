@@ -1,6 +1,6 @@
-"""What clouds tell is judged: every control of a platform gets a verdict, from documents and in scans of a live cluster.
+"""Cloud documents: every control of a platform gets a verdict, from documents and in scans of a live cluster.
 
-Clouds are moto, and the local server that answers for Azure and Google; the cluster is a real API server.
+The clouds are moto and a local server for Azure and Google; the cluster is a real API server.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def summary(assessment: Assessment, number: str) -> ControlSummary:
 
 @pytest.mark.usefixtures("aws")
 @pytest.mark.parametrize("cluster", [EKS, AKS, GKE], ids=lambda cluster: cluster.provider)
-def test_every_control_of_a_platform_is_answered(cluster: CloudCluster, cloud: Cloud, tmp_path: Path) -> None:
+def test_every_control_of_a_platform_is_evaluated(cluster: CloudCluster, cloud: Cloud, tmp_path: Path) -> None:
     documents = list(describe_cluster(CloudRequest(cluster=cluster, endpoints=cloud.endpoints), mapped=()))
     assert not [item for item in documents if isinstance(item, CoverageGap)]
     (tmp_path / "cloud.yaml").write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": documents}))
@@ -108,7 +108,7 @@ OPEN: dict[str, Any] = {"masterAuthorizedNetworksConfig": {}, "privateClusterCon
         (GKE, {}, "registry-image-scanning", Status.PASSED),
     ],
 )
-def test_verdicts_follow_what_the_cloud_says(
+def test_verdicts_follow_the_cloud_documents(
     cluster: CloudCluster, change: dict[str, Any], control: str, expected: Status, cloud: Cloud, tmp_path: Path
 ) -> None:
     azure.answer_all(cloud, **(change if cluster is AKS else {}))

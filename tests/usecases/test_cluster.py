@@ -1,4 +1,4 @@
-"""A scan of a live cluster: what it asks for, what it never sees, and by which version it judges."""
+"""A scan of a live cluster: its requests, the withheld data and the version of the evaluation."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ ALWAYS = {"namespaces", "nodes", "validatingadmissionpolicies", "validatingadmis
         ("C-0030", {"networkpolicies", "workloads"}),
     ],
 )
-def test_only_what_a_control_needs_is_asked_for(cluster: Cluster, control: str, kinds: set[str]) -> None:
+def test_only_required_kinds_are_listed(cluster: Cluster, control: str, kinds: set[str]) -> None:
     pods = {
         *("pods", "podtemplates", "replicationcontrollers", "deployments", "replicasets", "statefulsets"),
         *("daemonsets", "jobs", "cronjobs", "customresourcedefinitions"),
@@ -54,7 +54,7 @@ def test_only_what_a_control_needs_is_asked_for(cluster: Cluster, control: str, 
     assert found.unread == ()
 
 
-def test_whatever_attack_paths_depend_on_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kinds_of_attack_paths_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: set[str] = set()
     found = Objects.of
 
@@ -117,7 +117,7 @@ def told(cluster: Cluster, **changes: str) -> tuple[Any, Any]:
     return found, incomplete(found)
 
 
-def test_it_is_judged_by_its_own_version(cluster: Cluster) -> None:
+def test_cluster_version_is_used(cluster: Cluster) -> None:
     found, _ = told(cluster)
     minor = KUBERNETES.split(".")[1]
     assert (found.kubernetes_version, found.notes) == (f"1.{minor}", ())
@@ -144,7 +144,7 @@ def test_a_version_that_is_not_known(cluster: Cluster, minor: str, judged: int, 
     assert not is_incomplete
 
 
-def test_who_may_not_ask_for_the_version_may_scan(cluster: Cluster, namespace: str) -> None:
+def test_scan_without_permission_for_the_version(cluster: Cluster, namespace: str) -> None:
     cluster.apply([objects.cron_job(namespace, "nightly")])
     forbidden = always(
         lambda asked: asked.path == "/version", lambda exchange: exchange.refuse(403, "Forbidden", "not you")
@@ -156,7 +156,7 @@ def test_who_may_not_ask_for_the_version_may_scan(cluster: Cluster, namespace: s
     assert found.notes[0].startswith("the version of the cluster is not told")
 
 
-def test_one_workload_is_judged_as_in_a_scan_of_everything(cluster: Cluster, namespace: str) -> None:
+def test_one_workload_gets_the_verdicts_of_a_full_scan(cluster: Cluster, namespace: str) -> None:
     cluster.apply(
         [objects.replicated("Deployment", namespace, "web"), objects.replicated("Deployment", namespace, "db")]
     )
@@ -186,7 +186,7 @@ def test_one_workload_is_judged_as_in_a_scan_of_everything(cluster: Cluster, nam
     ],
     ids=str,
 )
-def test_what_is_chosen_is_judged_though_its_owner_is_not(
+def test_selected_pod_of_an_unselected_owner_is_evaluated(
     cluster: Cluster, namespace: str, asked: dict[str, Any], judged: set[str]
 ) -> None:
     """Labels of a template are those of Pods, not of the Deployment: who chooses by them must not see nothing."""

@@ -1,4 +1,4 @@
-"""Who may see one namespace only: each verdict on it is the administrator's, or is not evaluated for want of a permission."""
+"""Users with access to one namespace: each verdict equals the administrator's, or is not evaluated."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_every_verdict_is_the_administrators_or_unknown(shop: Cluster, whole: As
     assert not [name for name in missing if "customresourcedefinitions" in name or "horizontal" in name]
 
 
-def test_who_may_view_has_verdicts_on_all_that_only_matters_there(shop: Cluster, whole: Assessment) -> None:
+def test_view_role_gets_verdicts_on_namespaced_controls(shop: Cluster, whole: Assessment) -> None:
     """Pod Security by the labels of the Namespace, Ingress and network policies among it."""
     truth, told = clusters.verdicts(whole), clusters.verdicts(scanned(shop, "viewing"))
     for slug in (
@@ -188,7 +188,7 @@ def test_roles_of_the_namespace_are_judged_though_grants_from_elsewhere_are_not_
 
 
 @pytest.mark.parametrize("user", ["viewing", "administering"])
-def test_what_takes_no_more_than_the_namespace_is_complete(shop: Cluster, user: str) -> None:
+def test_namespaced_controls_are_complete(shop: Cluster, user: str) -> None:
     part = scanned(shop, user, frameworks=STANDARDS)
     assert (part.unread, incomplete(part)) == ((), False)
     admin = scanned(shop, "admin", frameworks=STANDARDS)
@@ -197,14 +197,14 @@ def test_what_takes_no_more_than_the_namespace_is_complete(shop: Cluster, user: 
     ]
 
 
-def test_a_namespace_that_does_not_exist_is_told(shop: Cluster) -> None:
+def test_missing_namespace_is_reported(shop: Cluster) -> None:
     assert scanned(shop, "admin", "taem", controls=("C-0057",)).notes == ("the cluster has no namespace taem",)
     hidden = scanned(shop, "viewing", "taem", controls=("C-0057",))
     assert hidden.notes == ("no resource that was read is in namespace taem",)
     assert "get namespaces/taem" in {str(item.location) for item in hidden.unread}
 
 
-def test_what_a_dry_run_prints_is_enough(shop: Cluster) -> None:
+def test_dry_run_permissions_are_enough(shop: Cluster) -> None:
     request = ScanRequest(
         ScanInput(paths=(), cluster=clusters.access(shop.kubeconfig)),
         evaluation=EvaluationOptions(choice=clusters.only(WHERE)),
@@ -249,7 +249,7 @@ def watched(cluster: Cluster, user: str, during: Callable[[Watch], None], **requ
 
 
 @pytest.mark.parametrize("user", ["viewing", "administering"])
-def test_a_watch_says_what_a_scan_says(shop: Cluster, user: str) -> None:
+def test_watch_equals_scan(shop: Cluster, user: str) -> None:
     expected = {key: verdict.status for key, verdict in clusters.verdicts(scanned(shop, user)).items()}
     unread = {str(item.location) for item in scanned(shop, user).unread}
 

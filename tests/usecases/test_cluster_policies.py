@@ -1,4 +1,4 @@
-"""What a real cluster says of itself: policies that enforce controls, exceptions that it holds, parameters that it sets."""
+"""Policies that enforce controls, exceptions and parameters in a real cluster."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def apply(cluster: Cluster, applied: list[dict[str, Any]], *objects: dict[str, A
         applied.append(thing)
 
 
-def test_policies_are_told_with_what_their_bindings_do(cluster: Cluster, applied: list[dict[str, Any]]) -> None:
+def test_policies_are_reported_with_their_binding_actions(cluster: Cluster, applied: list[dict[str, Any]]) -> None:
     apply(
         cluster,
         applied,
@@ -292,7 +292,7 @@ def gadgets(cluster: Cluster) -> None:
 
 
 @pytest.mark.usefixtures("gadgets")
-def test_what_runs_is_held_to_the_policies_in_force(
+def test_resources_are_evaluated_by_policies_in_force(
     cluster: Cluster, namespace: str, other: str, applied: list[dict[str, Any]]
 ) -> None:
     settings = {
@@ -509,7 +509,7 @@ def test_the_cluster_sets_parameters_and_the_request_wins(
         ({"imageRepositoryAllowList": "quay.io"}, "Expected `array`, got `str`"),
     ],
 )
-def test_parameters_that_say_nonsense_are_an_error(
+def test_malformed_parameters_are_an_error(
     cluster: Cluster, applied: list[dict[str, Any]], controls: dict[str, Any], said: str
 ) -> None:
     apply(cluster, applied, control_input(**controls))

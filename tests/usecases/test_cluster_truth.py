@@ -1,4 +1,4 @@
-"""Whoever may not see everything of a cluster is never told that all is well: what differs from the whole truth is not evaluated."""
+"""Incomplete access to a cluster: every verdict that differs from the administrator's is not evaluated."""
 
 from __future__ import annotations
 
@@ -80,7 +80,9 @@ def test_the_whole_truth_is_about_every_part(whole: Assessment) -> None:
 
 
 @pytest.mark.parametrize("hidden", HIDDEN, ids="+".join)
-def test_what_is_not_seen_is_never_taken_for_absent(shop: Cluster, whole: Assessment, hidden: tuple[str, ...]) -> None:
+def test_hidden_resources_are_never_treated_as_absent(
+    shop: Cluster, whole: Assessment, hidden: tuple[str, ...]
+) -> None:
     user = user_without(hidden)
     part = clusters.scanned(clusters.access(kubeconfig(shop, user)))
     named = {str(item.location).split()[1].partition(".")[0] for item in part.unread}
@@ -157,7 +159,7 @@ def looks_at(item: ControlSummary, hidden: set[str]) -> bool:
     )
 
 
-def test_nobody_knows_nothing(shop: Cluster, whole: Assessment) -> None:
+def test_user_without_permissions_gets_no_verdicts(shop: Cluster, whole: Assessment) -> None:
     found = clusters.scanned(clusters.access(shop.kubeconfig, "nobody"))
     assert found.results == ()
     assert {item.status for item in found.controls} == {Status.NOT_EVALUATED}
@@ -167,7 +169,7 @@ def test_nobody_knows_nothing(shop: Cluster, whole: Assessment) -> None:
     assert (found.compliance, found.coverage) == (None, 0)
 
 
-def test_a_server_that_fails_is_a_user_who_may_not_see(shop: Cluster, whole: Assessment) -> None:
+def test_server_errors_count_as_missing_permissions(shop: Cluster, whole: Assessment) -> None:
     """Whatever keeps a list from being whole: an error of the server, or an end before the end."""
 
     def broken(exchange: Any) -> None:
@@ -181,7 +183,7 @@ def test_a_server_that_fails_is_a_user_who_may_not_see(shop: Cluster, whole: Ass
     compare(whole, part, {"networkpolicies"})
 
 
-def test_files_of_the_same_objects_say_the_same(shop: Cluster, whole: Assessment, tmp_path: Path) -> None:
+def test_snapshot_equals_cluster(shop: Cluster, whole: Assessment, tmp_path: Path) -> None:
     """As `kubectl get -o json` dumps them, read as a snapshot; files have what controllers made as well."""
     items: list[dict[str, Any]] = []
     for path, kinds in (

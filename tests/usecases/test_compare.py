@@ -1,4 +1,4 @@
-"""Scans of changing files beside a baseline and beside each other, from the manifests to what is told of them."""
+"""Scans of changing files compared with a baseline and with each other, up to the reported changes."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_what_an_exception_covers_since_is_accepted(files: Path, tmp_path: Path)
     assert told(since(files, without)) == {"new": ["a.yaml"]}
 
 
-def test_what_nobody_looked_at_is_neither_resolved_nor_known(files: Path, tmp_path: Path) -> None:
+def test_unevaluated_findings_are_neither_resolved_nor_known(files: Path, tmp_path: Path) -> None:
     write(files, a=BAD)
     base = baseline(files, tmp_path / "base.json")
     write(files, a="a: b: c\n")
@@ -176,7 +176,7 @@ def test_pseudonyms_of_one_key_compare(files: Path, tmp_path: Path) -> None:
     assert read_baseline_or_report(base).pseudonyms == read_baseline_or_report(known).pseudonyms != ""
 
 
-def test_names_that_are_hidden_in_other_ways_are_refused(files: Path, tmp_path: Path) -> None:
+def test_mismatched_pseudonyms_are_rejected(files: Path, tmp_path: Path) -> None:
     write(files, a=BAD)
     plain = looked(files)
     path = report(plain, tmp_path / "plain.json")

@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def found(folder: Path, name: str, text: str) -> list[str]:
+def check_case(folder: Path, name: str, text: str) -> list[str]:
     (folder / "workload" / "team-label" / "cases" / name).write_text(text)
     library, (case,) = load_cases(folder)
     return find_problems(case, library)
@@ -38,13 +38,13 @@ def test_a_new_control_passes_its_cases(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("area", "slug"), [("..", "x"), ("x", "../x"), ("x", ""), ("x", "Upper"), ("x", "a_b"), ("x", "2fa")]
 )
-def test_names_lead_nowhere_else(tmp_path: Path, area: str, slug: str) -> None:
+def test_names_cannot_leave_the_folder(tmp_path: Path, area: str, slug: str) -> None:
     with pytest.raises(ValueError, match="is no name for a control"):
         write_control(tmp_path, area, slug)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nothing_is_written_over(tmp_path: Path) -> None:
+def test_existing_files_are_not_overwritten(tmp_path: Path) -> None:
     write_control(tmp_path, "workload", "team-label")
     with pytest.raises(FileExistsError):
         write_control(tmp_path, "workload", "team-label")
@@ -52,36 +52,36 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
         write_control(tmp_path, "workload", "privileged-container")
 
 
-def test_a_case_that_does_not_hold_is_told(folder: Path) -> None:
-    assert found(folder, "fail.owned.yaml", OWNED) == ["nothing failed"]
+def test_failing_case_is_reported(folder: Path) -> None:
+    assert check_case(folder, "fail.owned.yaml", OWNED) == ["nothing failed"]
 
 
-def test_a_pass_that_fails_is_told(folder: Path) -> None:
-    said = found(folder, "pass.pod.yaml", POD)
-    assert said == ["nothing passed", "unexpected: failed metadata.labels.owner"]
+def test_failing_pass_case_is_reported(folder: Path) -> None:
+    messages = check_case(folder, "pass.pod.yaml", POD)
+    assert messages == ["nothing passed", "unexpected: failed metadata.labels.owner"]
 
 
-def test_a_skip_that_is_judged_is_told(folder: Path) -> None:
-    assert found(folder, "skip.pod.yaml", OWNED) == ["unexpected: passed"]
+def test_evaluated_skip_case_is_reported(folder: Path) -> None:
+    assert check_case(folder, "skip.pod.yaml", OWNED) == ["unexpected: passed"]
 
 
 def test_a_skip_may_be_out_of_reach(folder: Path) -> None:
-    assert found(folder, "skip.service.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n") == []
+    assert check_case(folder, "skip.service.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n") == []
 
 
-def test_wrong_paths_are_told(folder: Path) -> None:
-    said = found(folder, "fail.pod.yaml", f'# paths: ["spec"]\n{POD}')
-    assert said == ['paths are ["metadata.labels.owner"], not ["spec"]']
+def test_wrong_paths_are_reported(folder: Path) -> None:
+    messages = check_case(folder, "fail.pod.yaml", f'# paths: ["spec"]\n{POD}')
+    assert messages == ['paths are ["metadata.labels.owner"], not ["spec"]']
 
 
-def test_a_fix_that_does_not_mend_is_told(folder: Path) -> None:
+def test_ineffective_fix_is_reported(folder: Path) -> None:
     rule = folder / "workload" / "team-label" / "control.rego"
     rule.write_text(rule.read_text().replace('"fix": "YOUR_TEAM"', '"fix": ""'))
-    assert found(folder, "fail.pod.yaml", POD) == ["its fix does not mend: failed metadata.labels.owner"]
+    assert check_case(folder, "fail.pod.yaml", POD) == ["its fix does not mend: failed metadata.labels.owner"]
     rule.write_text(rule.read_text().replace('"metadata.labels.owner"', '"kind.owner"', 1))
     library, (case,) = load_cases(folder)
-    (said,) = find_problems(case, library)
-    assert said.startswith("its fix does not fit the document")
+    (messages,) = find_problems(case, library)
+    assert messages.startswith("its fix does not fit the document")
 
 
 @pytest.mark.parametrize(
@@ -94,9 +94,9 @@ def test_a_fix_that_does_not_mend_is_told(folder: Path) -> None:
         ("fail.pod.yaml", "{"),
     ],
 )
-def test_what_is_no_case_is_named(folder: Path, name: str, text: str) -> None:
+def test_unknown_files_are_reported(folder: Path, name: str, text: str) -> None:
     with pytest.raises(LibraryError, match=name.replace(".", r"\.")):
-        found(folder, name, text)
+        check_case(folder, name, text)
 
 
 def test_cases_of_the_library_are_found_by_their_folder() -> None:

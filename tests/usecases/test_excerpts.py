@@ -54,7 +54,7 @@ def evidence(found: Assessment) -> list[Evidence]:
     return [item for rows in found.failures().values() for finding in rows for item in finding.evidence]
 
 
-def test_only_who_wants_them_gets_them(here: Path) -> None:
+def test_excerpts_are_optional(here: Path) -> None:
     (here / "pod.yaml").write_text(POD)
     (plain,) = evidence(scan(ScanRequest(ScanInput(paths=("pod.yaml",)), rules=RuleOptions(controls=("C-0057",)))))
     assert plain.excerpt is None

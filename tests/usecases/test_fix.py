@@ -1,4 +1,4 @@
-"""Plans of fixes, and what becomes of files between plan and writing."""
+"""Plans of fixes, and files that change between plan and write."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def planned(*controls: str, paths: tuple[str, ...] = (".",)) -> Plan:
+def create_plan(*controls: str, paths: tuple[str, ...] = (".",)) -> Plan:
     return plan(FixRequest(scan=ScanRequest(ScanInput(paths=paths), rules=RuleOptions(controls=controls))))
 
 
-def reasons(found: Plan) -> set[str]:
-    return {item.reason for item in found.unfixed if item.why is UnfixedCause.REFUSED}
+def reasons(planned: Plan) -> set[str]:
+    return {item.reason for item in planned.unfixed if item.why is UnfixedCause.REFUSED}
 
 
 def _to_folder(file: Path) -> None:
@@ -64,14 +64,14 @@ def _to_pipe(file: Path) -> None:
         (_to_pipe, "it is no file any more"),
     ],
 )
-def test_what_is_not_as_it_was_is_left_alone(change: Callable[[Path], object], reason: str, here: Path) -> None:
+def test_changed_files_are_not_written(change: Callable[[Path], object], reason: str, here: Path) -> None:
     (here / "b.yaml").write_text(POD.format("b"))
-    found = planned("C-0057")
+    planned = create_plan("C-0057")
     change(here / "a.yaml")
     answers: list[str] = []
     # A pipe without a writer would keep a naive reader waiting.
     thread = threading.Thread(
-        target=lambda: answers.extend(f"{i.name}: {i.reason}" for i in write_files(found)), daemon=True
+        target=lambda: answers.extend(f"{i.name}: {i.reason}" for i in write_files(planned)), daemon=True
     )
     thread.start()
     thread.join(20)
@@ -79,20 +79,20 @@ def test_what_is_not_as_it_was_is_left_alone(change: Callable[[Path], object], r
     assert "privileged: false" in (here / "b.yaml").read_text()
 
 
-def test_what_changed_between_scan_and_plan_is_told(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_change_between_scan_and_plan_is_reported(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from kubekeep.usecases import fix  # noqa: PLC0415 - what is replaced
 
     real = scan
 
     def scan_then_edit(*arguments: object, **options: object) -> object:
-        found = real(*arguments, **options)  # type: ignore[arg-type]
+        planned = real(*arguments, **options)  # type: ignore[arg-type]
         (here / "a.yaml").write_text("# other\n" + POD.format("z"))
-        return found
+        return planned
 
     monkeypatch.setattr(fix, "scan", scan_then_edit)
-    found = planned("C-0057")
-    assert found.files == ()
-    assert reasons(found) == {"the file has changed since it was scanned"}
+    planned = create_plan("C-0057")
+    assert planned.files == ()
+    assert reasons(planned) == {"the file has changed since it was scanned"}
 
 
 def test_a_control_that_passed_does_not_fail_for_another(here: Path) -> None:
@@ -111,9 +111,9 @@ spec:
         - --enable-admission-plugins=NodeRestriction
 """
     (here / "a.yaml").write_text(server)
-    found = planned("admission-external-ips-denied")
-    assert found.files == ()
-    assert reasons(found) == {"C-0115 would fail then"}
+    planned = create_plan("admission-external-ips-denied")
+    assert planned.files == ()
+    assert reasons(planned) == {"C-0115 would fail then"}
     assert (here / "a.yaml").read_text() == server
 
 
@@ -124,9 +124,9 @@ def test_a_file_that_cannot_be_changed_does_not_keep_others(here: Path) -> None:
         .replace("      image", "      x: *x\n      image")
     )
     (here / "c.yaml").write_text("- &a {k: 1}\n---\n" + POD.format("c"))
-    found = planned("C-0057")
-    assert [file.name for file in found.files] == ["a.yaml", "c.yaml"]
-    assert len(found.fixed) == 2
+    planned = create_plan("C-0057")
+    assert [file.name for file in planned.files] == ["a.yaml", "c.yaml"]
+    assert len(planned.fixed) == 2
 
 
 def test_shared_mappings_change_once_if_all_want_it(here: Path) -> None:
@@ -134,17 +134,17 @@ def test_shared_mappings_change_once_if_all_want_it(here: Path) -> None:
         "    - name: two\n      image: registry.example.com/two:1.0\n      securityContext: *safe\n"
     )
     (here / "a.yaml").write_text(text)
-    found = planned("C-0057")
-    assert write_files(found) == []
+    planned = create_plan("C-0057")
+    assert write_files(planned) == []
     assert (here / "a.yaml").read_text() == text.replace("privileged: true", "privileged: false")
-    assert len(found.fixed) == 2
+    assert len(planned.fixed) == 2
 
 
 def test_a_list_of_objects_and_json(here: Path) -> None:
     item = '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"x"},"spec":{"hostPID":true,"containers":[]}}'
     (here / "list.json").write_text(f'{{"apiVersion":"v1","kind":"List","items":[{item}]}}')
-    found = planned("C-0038", paths=("list.json",))
-    assert write_files(found) == []
+    planned = create_plan("C-0038", paths=("list.json",))
+    assert write_files(planned) == []
     assert (here / "list.json").read_text() == f'{{"apiVersion":"v1","kind":"List","items":[{item}]}}'.replace(
         '"hostPID":true,', ""
     )
@@ -154,9 +154,9 @@ def test_thousands_of_findings_in_one_file(here: Path) -> None:
     count = 600
     text = "---\n".join(POD.format(number) for number in range(count))
     (here / "a.yaml").write_text(text)
-    found = planned("C-0057", "C-0016", "C-0017")
-    assert len(found.fixed) == 4 * count
-    assert write_files(found) == []
+    planned = create_plan("C-0057", "C-0016", "C-0017")
+    assert len(planned.fixed) == 4 * count
+    assert write_files(planned) == []
     after = (here / "a.yaml").read_text()
     assert after.count("privileged: false") == after.count("readOnlyRootFilesystem: true") == count
     assert "privileged: true" not in after
@@ -165,10 +165,10 @@ def test_thousands_of_findings_in_one_file(here: Path) -> None:
 def test_a_large_file_changes_in_one_line(here: Path) -> None:
     text = POD.format("a") + f"# {'x' * 100}\n" * 20_000
     (here / "a.yaml").write_text(text)
-    found = planned("C-0057")
-    assert write_files(found) == []
+    planned = create_plan("C-0057")
+    assert write_files(planned) == []
     assert (here / "a.yaml").read_text() == text.replace("privileged: true", "privileged: false")
-    (hunk,) = found.files[0].hunks
+    (hunk,) = planned.files[0].hunks
     assert len(hunk.lines) < 10
 
 
@@ -179,7 +179,7 @@ def test_links_of_all_kinds(here: Path) -> None:
     (here / "deploy" / "absolute.yaml").symlink_to(here / "deploy" / "real.yaml")
     (here / "deploy" / "out.yaml").symlink_to("/etc/hostname")
     (here / "deploy" / "loop").symlink_to(".")
-    found = planned("C-0057", paths=("deploy",))
-    assert write_files(found) == []
+    planned = create_plan("C-0057", paths=("deploy",))
+    assert write_files(planned) == []
     assert "privileged: false" in (here / "deploy" / "real.yaml").read_text()
     assert (here / "deploy" / "link.yaml").is_symlink()

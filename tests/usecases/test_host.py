@@ -1,4 +1,4 @@
-"""What is collected on a node answers the controls that wait for it: from files and processes to verdicts."""
+"""Data collected on a node: from files and processes to verdicts."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ def status(assessment: Assessment, slug: str) -> Status:
 
 @pytest.mark.parametrize("control", WAITING, ids=lambda control: control.slug)
 def test_a_node_answers_the_controls_that_wait_for_it(assessment: Assessment, control: Control) -> None:
-    found = status(assessment, control.slug)
+    verdict_status = status(assessment, control.slug)
     if control.slug in UNANSWERED:
-        assert found is Status.NOT_EVALUATED
+        assert verdict_status is Status.NOT_EVALUATED
     else:
-        assert found in {Status.PASSED, Status.FAILED}
+        assert verdict_status in {Status.PASSED, Status.FAILED}
 
 
 def test_every_control_of_nodes_is_among_them() -> None:
@@ -136,7 +136,7 @@ def k3s(tmp_path_factory: pytest.TempPathFactory) -> Assessment:
         ("kube-proxy-kubeconfig-mode", Status.PASSED),
     ],
 )
-def test_k3s_is_judged_by_what_it_runs_inside(k3s: Assessment, slug: str, expected: Status) -> None:
+def test_k3s_is_evaluated_by_its_embedded_components(k3s: Assessment, slug: str, expected: Status) -> None:
     assert status(k3s, slug) is expected
 
 

@@ -1,4 +1,4 @@
-"""A scan with a memory says what a scan without one says: after any edit, under other options, whatever became of the file."""
+"""A scan with cached outcomes equals one without: after any edit, with other options, with a damaged cache file."""
 
 from __future__ import annotations
 

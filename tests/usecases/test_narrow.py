@@ -1,4 +1,4 @@
-"""What a scan of one namespace leaves out changes none of its verdicts; what it is refused elsewhere, none in silence."""
+"""Restricted scans of one namespace: omitted lists change no verdict, and refused ones none silently."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def is_doubt(verdict: Verdict) -> bool:
 
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("framework", ["allcontrols", "nsa"])
-def test_what_is_not_asked_for_changes_no_verdict(seed: int, framework: str) -> None:
+def test_omitted_lists_change_no_verdict(seed: int, framework: str) -> None:
     """The fewer controls, the less is asked for."""
     whole = world(seed)
     plan = planned(framework)

@@ -56,7 +56,7 @@ def report(name: str, path: Path) -> dict[str, Any]:
     return document
 
 
-def test_only_who_asks_is_told(checkout: Path) -> None:
+def test_repository_is_optional(checkout: Path) -> None:
     assert found(checkout, extras=frozenset()) is None
     told = found(checkout / "deploy")
     assert told is not None

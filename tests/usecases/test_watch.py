@@ -1,4 +1,4 @@
-"""A watch of a real cluster says what a scan of it says, whatever has changed, and tells of each change."""
+"""A watch of a real cluster equals a scan after every change, and reports each change."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def namespaces(cluster: Cluster, namespace: str) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_it_says_what_a_scan_says(cluster: Cluster, namespaces: tuple[str, str], seed: int) -> None:
+def test_watch_equals_scan(cluster: Cluster, namespaces: tuple[str, str], seed: int) -> None:
     dice = random.Random(seed)
     live = Live(cluster.kubeconfig, namespaces)
     objects: list[dict[str, Any]] = []
@@ -188,7 +188,7 @@ def policy(namespace: str) -> dict[str, Any]:
     }
 
 
-def test_each_change_is_told_with_what_it_means_for_others(cluster: Cluster, namespace: str) -> None:
+def test_changes_are_reported_with_related_verdicts(cluster: Cluster, namespace: str) -> None:
     cluster.apply([deployment(namespace, privileged=False), policy(namespace)])
     cart = f"Deployment {namespace}/cart"
     live = Live(cluster.kubeconfig, (namespace,))
@@ -224,7 +224,7 @@ def watcher(cluster: Cluster, name: str) -> tuple[Path, Callable[..., None]]:
     return kubeconfig, grant
 
 
-def test_what_is_hidden_is_not_said_to_be_gone(cluster: Cluster, namespace: str) -> None:
+def test_hidden_resources_are_not_reported_as_removed(cluster: Cluster, namespace: str) -> None:
     cluster.apply([deployment(namespace, privileged=True), policy(namespace)])
     kubeconfig, grant = watcher(cluster, f"hidden-{namespace}")
     live = Live(kubeconfig, (namespace,))
@@ -437,7 +437,7 @@ def test_namespaces_that_a_pattern_means_are_watched_when_they_come(cluster: Clu
         (lambda request: replaced(request, extra=gather((RULE,))), "cannot be watched"),
     ],
 )
-def test_what_cannot_be_watched_is_refused(
+def test_unsupported_requests_are_rejected(
     tmp_path: Path, change: Callable[[ScanRequest], ScanRequest], message: str
 ) -> None:
     kubeconfig = tmp_path / "config"

@@ -1,4 +1,4 @@
-"""A watch that loses its cluster says so, keeps what it knew, and says what a scan says when it is back."""
+"""A watch that loses its cluster reports the loss, keeps its verdicts, and equals a scan after recovery."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ def through(cluster: Cluster, folder: Path, before: Front) -> Live:
     return Live(kubeconfig, ("shop",))
 
 
-def test_who_may_not_ask_what_it_may_watches_all_the_same(shop: Cluster, tmp_path: Path) -> None:
+def test_watch_without_permission_for_access_reviews(shop: Cluster, tmp_path: Path) -> None:
     refuse = always(asks_what_it_may, lambda exchange: exchange.refuse(403, "Forbidden", "not you"))
     with front(shop, refuse) as before:
         live = through(shop, tmp_path, before)
@@ -230,7 +230,7 @@ def it_looks_and_goes_on(shop: Cluster, before: Front, live: Live) -> None:
         shop.delete(definition)
 
 
-def test_a_look_that_fails_ends_nothing(shop: Cluster, tmp_path: Path) -> None:
+def test_failed_discovery_poll_is_ignored(shop: Cluster, tmp_path: Path) -> None:
     """Whether other kinds are served by now cannot be found out; what is followed still is."""
     with front(shop) as before:
         live = through(shop, tmp_path, before)
@@ -263,7 +263,7 @@ def test_a_server_that_cannot_say_what_one_may_has_not_taken_it_away(shop: Clust
         assert {asked.path for asked in before.lists()} == lists
 
 
-def test_a_connection_that_nobody_meant_to_close_is_made_anew(shop: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closed_connection_is_reopened(shop: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[KubeConnection] = []
 
     def connect(request: ClusterRequest) -> KubeConnection:
@@ -307,7 +307,7 @@ def account(cluster: Cluster, name: str) -> dict[str, Any]:
     return found
 
 
-def test_a_token_that_is_worth_nothing_any_more(shop: Cluster, tmp_path: Path) -> None:
+def test_expired_token_is_replaced(shop: Cluster, tmp_path: Path) -> None:
     """First the program has another, then it has none for a while, then one again."""
     first, second = account(shop, "first"), account(shop, "second")
     account(shop, "third")

@@ -1,4 +1,4 @@
-"""When a watch looks at what does not come by itself, by a clock that the test sets."""
+"""The schedule of discovery polls, with a clock set by the test."""
 
 from __future__ import annotations
 
@@ -24,52 +24,54 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    found = Clock()
-    monkeypatch.setattr(watch_schedule, "time", found)
-    return found
+    controlled = Clock()
+    monkeypatch.setattr(watch_schedule, "time", controlled)
+    return controlled
 
 
-def looks(clock: Clock, plan: DiscoverySchedule, seconds: float, heard: list[float], took: float = 0.0) -> list[float]:
-    """When it is looked within `seconds` from now on, if there is news at `heard`; all from now on."""
-    began, found = clock.now, []
+def simulate_polls(
+    clock: Clock, plan: DiscoverySchedule, seconds: float, changes: list[float], took: float = 0.0
+) -> list[float]:
+    """Return the times of polls within `seconds`, with changes at `changes`; relative to now."""
+    began, polls = clock.now, []
     while clock.now < began + seconds:
-        news = [began + moment for moment in heard if began + moment <= clock.now]
+        news = [began + moment for moment in changes if began + moment <= clock.now]
         if plan.is_due(max(news, default=0.0)):
-            found.append(round(clock.now - began, 1))
+            polls.append(round(clock.now - began, 1))
             clock.now += took
             plan.record_poll(took)
         clock.now = round(clock.now + 0.1, 1)
-    return found
+    return polls
 
 
-def test_without_news_it_is_looked_now_and_then(clock: Clock) -> None:
-    assert looks(clock, DiscoverySchedule(600), 1900, []) == [600, 1200, 1800]
+def test_polls_are_periodic_without_changes(clock: Clock) -> None:
+    assert simulate_polls(clock, DiscoverySchedule(600), 1900, []) == [600, 1200, 1800]
 
 
-def test_news_is_looked_at_soon_and_once_more(clock: Clock) -> None:
-    assert looks(clock, DiscoverySchedule(600), 700, [50]) == [50.5, 55.5, 655.5]
+def test_change_is_polled_soon_and_once_more(clock: Clock) -> None:
+    assert simulate_polls(clock, DiscoverySchedule(600), 700, [50]) == [50.5, 55.5, 655.5]
 
 
-def test_what_is_looked_at_for_news_is_no_routine(clock: Clock) -> None:
-    plan, found = DiscoverySchedule(600), []
+def test_poll_after_a_change_is_not_routine(clock: Clock) -> None:
+    plan, polls = DiscoverySchedule(600), []
     for _ in range(3):
         while not plan.is_due(1000.0 if clock.now >= 1000 else 0.0):
             clock.now += 0.5
-        found.append((clock.now - 1000, plan.is_routine))
+        polls.append((clock.now - 1000, plan.is_routine))
         plan.record_poll(0)
-    assert found == [(0.5, False), (5.5, False), (605.5, True)]
+    assert polls == [(0.5, False), (5.5, False), (605.5, True)]
 
 
-def test_a_flood_of_news_is_looked_at_now_and_then(clock: Clock) -> None:
-    found = looks(clock, DiscoverySchedule(600), 10, [moment / 10 for moment in range(1, 100)])
-    assert found == [0.6, 2.6, 4.6, 6.6, 8.6]
+def test_many_changes_are_rate_limited(clock: Clock) -> None:
+    polls = simulate_polls(clock, DiscoverySchedule(600), 10, [moment / 10 for moment in range(1, 100)])
+    assert polls == [0.6, 2.6, 4.6, 6.6, 8.6]
 
 
-def test_who_takes_long_is_asked_less_often(clock: Clock) -> None:
-    assert looks(clock, DiscoverySchedule(600), 100, [10, 14], took=3) == [10.5, 43.5, 76.5]
+def test_slow_polls_are_less_frequent(clock: Clock) -> None:
+    assert simulate_polls(clock, DiscoverySchedule(600), 100, [10, 14], took=3) == [10.5, 43.5, 76.5]
 
 
-def test_a_machine_that_slept_is_noticed_once(clock: Clock) -> None:
+def test_sleep_is_detected_once(clock: Clock) -> None:
     sleep = SleepDetector()
     clock.now += 500
     assert not sleep.has_slept()
