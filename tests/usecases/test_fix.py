@@ -85,9 +85,9 @@ def test_change_between_scan_and_plan_is_reported(here: Path, monkeypatch: pytes
     real = scan
 
     def scan_then_edit(*arguments: object, **options: object) -> object:
-        planned = real(*arguments, **options)  # type: ignore[arg-type]
+        assessment = real(*arguments, **options)  # type: ignore[arg-type]
         (here / "a.yaml").write_text("# other\n" + POD.format("z"))
-        return planned
+        return assessment
 
     monkeypatch.setattr(fix, "scan", scan_then_edit)
     planned = create_plan("C-0057")
