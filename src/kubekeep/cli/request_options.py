@@ -58,7 +58,7 @@ def request_options(task: str, words: str = _WORDS) -> Callable[[Callable[..., N
             request = _request(task, values)
             function(request=request, **values)
 
-        command: Callable[..., None] = _choice_options(
+        command: Callable[..., None] = choice_options(
             _rules_options(source_options(exception_options(cluster_options(gathered))))
         )
         for option in reversed(_evaluation_options()):
@@ -265,7 +265,7 @@ def _labels(ctx: click.Context, param: click.Parameter, value: str) -> str:  # n
         raise click.BadParameter(str(error)) from error
 
 
-def _choice_options(function: Callable[..., None]) -> Callable[..., None]:
+def choice_options(function: Callable[..., None]) -> Callable[..., None]:
     """Add the options; they are passed on as two arguments: `choice`, and `excluded` for controls."""
 
     @functools.wraps(function)

@@ -79,17 +79,17 @@ def _translate_words(task: str, rest: list[str], values: Sequence[FlagValue]) ->
             if not names:
                 raise FlagError(f"scan {task}: name at least one {task}")
             if task == "framework" and "all" in map(str.lower, names):
-                names = _list_all_frameworks(values)
+                names = list_all_frameworks(values)
             return _narrow(task, names, only, values)
         case "workload":
             if not rest or not rest[0]:
                 raise FlagError("scan workload: name it as [namespace/]kind/name")
             name = _workload(rest.pop(0), values)
             rest.extend(filter(None, [get_value(values, "chart-path") or get_value(values, "file-path")]))
-            left_out = _words("--exclude-controls", ",".join(_list_other_controls(only, values)) if only else "")
+            left_out = _words("--exclude-controls", ",".join(list_other_controls(only, values)) if only else "")
             return TranslatedCommand(
                 (
-                    *_words("--framework", _list_default_frameworks(task, values, live=not rest)),
+                    *_words("--framework", list_default_frameworks(task, values, live=not rest)),
                     *left_out,
                     "workload",
                     name,
@@ -98,14 +98,14 @@ def _translate_words(task: str, rest: list[str], values: Sequence[FlagValue]) ->
         case _ if only:
             return TranslatedCommand(("control", ",".join(only)))
         case _:
-            return TranslatedCommand(_words("framework", _list_default_frameworks(task, values, live=not rest)))
+            return TranslatedCommand(_words("framework", list_default_frameworks(task, values, live=not rest)))
 
 
 def _narrow(task: str, names: Sequence[str], only: Sequence[str], values: Sequence[FlagValue]) -> TranslatedCommand:
     """Return a scan for `names`, restricted to the included controls, if any."""
     if not only:
         return TranslatedCommand((task, ",".join(names)))
-    remaining = _intersect(task, names, only, values)
+    remaining = intersect(task, names, only, values)
     left = [name for name in only if name not in remaining]
     notes = tuple(f"{name} is left out: it is not in {task} {','.join(names)}" for name in left)
     return TranslatedCommand(("control", ",".join(remaining)), notes)
@@ -180,14 +180,14 @@ def _limit(flag: KubescapeFlag, value: str) -> str:
     return f"{OVERALL}={number}" if number else ""
 
 
-def _list_all_frameworks(values: Sequence[FlagValue]) -> list[str]:
+def list_all_frameworks(values: Sequence[FlagValue]) -> list[str]:
     """Return the names of `framework all`: those of bundles, or else the library's."""
     rules = _rules(values)
     frameworks = rules.frameworks if rules.bundled else rules.library.frameworks.values()
     return [framework.name for framework in frameworks]
 
 
-def _list_default_frameworks(task: str, values: Sequence[FlagValue], *, live: bool) -> str:
+def list_default_frameworks(task: str, values: Sequence[FlagValue], *, live: bool) -> str:
     """Return the default frameworks, comma separated; `live` is True for a cluster.
 
     Empty if bundles contain none of them: everything in the bundles is evaluated then.
@@ -204,7 +204,7 @@ def _list_default_frameworks(task: str, values: Sequence[FlagValue], *, live: bo
     return ",".join(names)
 
 
-def _intersect(task: str, names: Sequence[str], only: Sequence[str], values: Sequence[FlagValue]) -> list[str]:
+def intersect(task: str, names: Sequence[str], only: Sequence[str], values: Sequence[FlagValue]) -> list[str]:
     """Return the controls of `only` that are in `names`, frameworks or controls according to `task`.
 
     Raises FlagError for an unknown name, and if no control remains.
@@ -228,7 +228,7 @@ def _intersect(task: str, names: Sequence[str], only: Sequence[str], values: Seq
     return remaining
 
 
-def _list_other_controls(only: Sequence[str], values: Sequence[FlagValue]) -> list[str]:
+def list_other_controls(only: Sequence[str], values: Sequence[FlagValue]) -> list[str]:
     """Return every control except `only`. Raises FlagError for an unknown name."""
     rules = _rules(values)
     try:
