@@ -8,8 +8,8 @@ import msgspec
 
 from kubekeep.model.control import SUBJECT, WORKLOAD
 from kubekeep.model.resource import Resource
-from kubekeep.posture.index import SETTING, Index
-from kubekeep.posture.isolation import EVERYWHERE, isolation
+from kubekeep.posture.index import MAX_CONFIG_VALUE, Index
+from kubekeep.posture.isolation import EVERYWHERE, index_isolation
 
 
 def made(kind: str, name: str, namespace: str = "", *, version: str = "v1", **rest: Any) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def test_only_kinds_that_were_asked_for_are_kept() -> None:
     calico = made("NetworkPolicy", "x", version="crd.projectcalico.org/v1")
     policy = made("NetworkPolicy", "p", version="networking.k8s.io/v1")
     kinds = ("NetworkPolicy", "cilium.io/CiliumNetworkPolicy")
-    data = indexed(policy, cilium, calico, made("Secret", "s"), kinds=kinds).data()
+    data = indexed(policy, cilium, calico, made("Secret", "s"), kinds=kinds).build()
     assert data["objects"] == {
         "NetworkPolicy": {"default": [policy]},
         "cilium.io/CiliumNetworkPolicy": {"shop": [cilium]},
@@ -54,21 +54,21 @@ def test_only_kinds_that_were_asked_for_are_kept() -> None:
 
 def test_of_pods_only_those_of_the_control_plane_are_kept() -> None:
     server, web = made("Pod", "kube-apiserver-one", "kube-system"), made("Pod", "web", "shop")
-    assert indexed(server, web, kinds=("Pod",)).data()["objects"] == {"Pod": {"kube-system": [server]}}
+    assert indexed(server, web, kinds=("Pod",)).build()["objects"] == {"Pod": {"kube-system": [server]}}
 
 
 def test_what_others_name_is_found_by_name() -> None:
     first, second = made("ServiceAccount", "runner", "shop"), made("ServiceAccount", "runner", "shop", secrets=[])
-    data = indexed(first, second, kinds=("ServiceAccount",)).data()
+    data = indexed(first, second, kinds=("ServiceAccount",)).build()
     assert data["named"] == {"ServiceAccount": {"shop": {"runner": [first, second]}}}
 
 
 def test_config_maps_are_kept_without_files() -> None:
-    values = {"short": "x" * SETTING, "file": "x" * (SETTING + 1), "number": 1}
+    values = {"short": "x" * MAX_CONFIG_VALUE, "file": "x" * (MAX_CONFIG_VALUE + 1), "number": 1}
     config = made("ConfigMap", "settings", data=values, binaryData={"blob": "AAAA"})
     empty = made("ConfigMap", "empty", data=None)
-    (kept, kept_empty) = indexed(config, empty, kinds=("ConfigMap",)).data()["objects"]["ConfigMap"]["default"]
-    assert kept == made("ConfigMap", "settings", data={"short": "x" * SETTING, "number": 1})
+    (kept, kept_empty) = indexed(config, empty, kinds=("ConfigMap",)).build()["objects"]["ConfigMap"]["default"]
+    assert kept == made("ConfigMap", "settings", data={"short": "x" * MAX_CONFIG_VALUE, "number": 1})
     assert kept_empty == empty
 
 
@@ -85,7 +85,7 @@ def test_accounts_of_workloads() -> None:
         made("Service", "f", "shop", spec={"serviceAccountName": "none"}),
         kinds=("ServiceAccount",),
     )
-    assert index.data()["account_users"] == {
+    assert index.build()["account_users"] == {
         "default": {"runner": True, "old": True, "default": True},
         "shop": {"web": True},
     }
@@ -95,10 +95,10 @@ def test_nothing_runs_of_pod_templates() -> None:
     """Whoever may not see them is told the same of Services and accounts."""
     labels = {"labels": {"app": "web"}}
     template = made("PodTemplate", "t", "shop", template={"metadata": labels, "spec": {"serviceAccountName": "robot"}})
-    data = indexed(template, kinds=(WORKLOAD, "ServiceAccount")).data()
+    data = indexed(template, kinds=(WORKLOAD, "ServiceAccount")).build()
     assert (data["pods"], data["account_users"]) == ({}, {})
     running = made("ReplicationController", "r", "shop", spec={"template": template["template"]})
-    data = indexed(template, running, kinds=(WORKLOAD, "ServiceAccount")).data()
+    data = indexed(template, running, kinds=(WORKLOAD, "ServiceAccount")).build()
     assert [pod.name for pod in data["pods"]["shop"]["all"]] == ["r"]
     assert data["account_users"] == {"shop": {"robot": True}}
 
@@ -110,7 +110,9 @@ def test_grants_are_told_in_the_same_order_whatever_comes_first() -> None:
         binding("RoleBinding", ("Role", "all"), "shop") | {"subjects": account},
         binding("ClusterRoleBinding", ("ClusterRole", "all")) | {"subjects": account},
     ]
-    grants = [indexed(*roles, *found, kinds=(SUBJECT,)).data()["grants"] for found in (bindings, [*reversed(bindings)])]
+    grants = [
+        indexed(*roles, *found, kinds=(SUBJECT,)).build()["grants"] for found in (bindings, [*reversed(bindings)])
+    ]
     assert grants[0]["bound"] == {"shop": {"robot": ["ClusterRoleBinding bound", "RoleBinding bound"]}}
     assert grants[0] == grants[1]
 
@@ -158,7 +160,7 @@ def test_accounts_are_bound_whether_or_not_the_role_is_known() -> None:
         ]
     }
     empty = binding("ClusterRoleBinding", ("ClusterRole", "unknown")) | {"subjects": None}
-    grants = indexed(named, empty, kinds=("rbac-subject",)).data()["grants"]
+    grants = indexed(named, empty, kinds=("rbac-subject",)).build()["grants"]
     bound = "RoleBinding bound"
     assert grants["bound"] == {"shop": {"web": [bound]}, "build": {"runner": [bound, bound]}}
     assert grants["accounts"] == {}
@@ -178,7 +180,7 @@ def policy(spec: Any, name: str = "p", namespace: str = "shop") -> dict[str, Any
 
 def arranged(*specs: Any) -> dict[str, Any]:
     objects = {"NetworkPolicy": {"shop": [policy(spec, f"p{at}") for at, spec in enumerate(specs)]}}
-    found: dict[str, Any] = msgspec.to_builtins(isolation(objects)["shop"])
+    found: dict[str, Any] = msgspec.to_builtins(index_isolation(objects)["shop"])
     return found
 
 
@@ -213,7 +215,7 @@ def test_expressions_are_found_by_value_by_key_or_by_all() -> None:
 
 def cilium(kind: str, **rest: Any) -> dict[str, Any]:
     objects = {f"cilium.io/{kind}": {"shop": [made(kind, "p", "shop", version="cilium.io/v2", **rest)]}}
-    found: dict[str, Any] = msgspec.to_builtins(isolation(objects))
+    found: dict[str, Any] = msgspec.to_builtins(index_isolation(objects))
     return found
 
 
@@ -257,7 +259,7 @@ def test_reports_on_images_are_kept_as_numbers() -> None:
         made("ImageVulnerabilities", name, version="armo.vuln.images/v1", data=data)
         for name, data in (("web:1", found), ("web:2", None))
     ]
-    (first,), (second,) = indexed(*reports, kinds=(kind,)).data()["named"][kind]["default"].values()
+    (first,), (second,) = indexed(*reports, kinds=(kind,)).build()["named"][kind]["default"].values()
     assert first == {"metadata": {"name": "web:1"}, "severities": {"critical": 2, "high": 1}, "rce": ["CVE-1"]}
     assert second == {"metadata": {"name": "web:2"}, "severities": {}, "rce": []}
 
@@ -267,7 +269,7 @@ def test_values_of_policies_are_distinct_and_tell_what_is_left_out() -> None:
         made("PodSecurityPolicy", str(number), version="policy/v1beta1", spec=spec)
         for number, spec in enumerate([{"privileged": True}, {"privileged": True, "hostPID": False}, {}, None])
     ]
-    data = indexed(*policies, kinds=("PodSecurityPolicy",)).data()
+    data = indexed(*policies, kinds=("PodSecurityPolicy",)).build()
     assert data["values"] == {"PodSecurityPolicy": {"privileged": [True, None], "hostPID": [None, False]}}
 
 
@@ -276,7 +278,7 @@ def test_pods_are_found_by_the_keys_of_their_labels() -> None:
         made("Pod", name, metadata={"name": name, "labels": labels}, spec={"containers": []})
         for name, labels in (("a", {"app": "a"}), ("b", {"app": "b", "tier": "x"}))
     ]
-    assert indexed(*pods, kinds=("workload",)).data()["pods"]["default"]["by_key"] == {"app": [0, 1], "tier": [1]}
+    assert indexed(*pods, kinds=("workload",)).build()["pods"]["default"]["by_key"] == {"app": [0, 1], "tier": [1]}
 
 
 def test_the_platform_is_known_by_nodes_and_documents() -> None:

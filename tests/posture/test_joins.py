@@ -17,7 +17,7 @@ def data(*objects: dict[str, Any], kinds: tuple[str, ...]) -> dict[str, Any]:
     index = Index(kinds, join_subjects=False)
     for item in objects:
         index.add(Resource(item))
-    return index.data()
+    return index.build()
 
 
 def service(name: str, **selector: str) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from kubekeep.model.control import Control, Provider
 from kubekeep.model.finding import Cause, Reason, Status, Verdict
 from kubekeep.model.resource import Resource
 from kubekeep.posture.evaluate import evaluate
-from kubekeep.posture.kubescape_rules import ForeignRuleError, KubescapeEvaluator
+from kubekeep.posture.kubescape_rules import KubescapeEvaluator, KubescapeRuleError
 from kubekeep.posture.select import select
 
 ODD_NAME = """
@@ -383,5 +383,5 @@ def test_a_file_that_does_not_compile_is_refused_at_once(tmp_path: Path) -> None
     for text in (deny("\tsome item in nowhere"), deny("\tsome item in"), ODD_NAME.replace("input[_]", "input[")):
         file = tmp_path / "mine.rego"
         file.write_text(text)
-        with pytest.raises(ForeignRuleError, match=r"mine\.rego:\d+: rego_"):
+        with pytest.raises(KubescapeRuleError, match=r"mine\.rego:\d+: rego_"):
             KubescapeEvaluator(read_rego([file], "custom-rules"), params={})

@@ -9,7 +9,7 @@ from kubekeep.model.finding import Status
 from kubekeep.model.location import Path
 from kubekeep.model.resource import Resource
 from kubekeep.posture.evaluate import evaluate
-from kubekeep.posture.release_namespace import RELEASE_NAMESPACE, Pair
+from kubekeep.posture.release_namespace import RELEASE_NAMESPACE, InstalledResource
 from kubekeep.posture.select import find_controls, select
 
 RBAC = "rbac.authorization.k8s.io/v1"
@@ -28,18 +28,18 @@ def pod(name: str, later: tuple[Path, ...] | None, **metadata: Any) -> Resource:
 
 def test_only_what_is_left_open_is_chosen() -> None:
     settled = pod("a", None)
-    assert Pair.of(settled).judged is settled
-    open_ = Pair.of(pod("a", ()))
-    assert open_.judged.namespace == RELEASE_NAMESPACE
+    assert InstalledResource.install(settled).evaluated is settled
+    open_ = InstalledResource.install(pod("a", ()))
+    assert open_.evaluated.namespace == RELEASE_NAMESPACE
     assert open_.resource.namespace == "", "what was written is reported"
-    named = Pair.of(pod("a", (("metadata", "namespace"),), namespace="default"))
-    assert (named.judged.namespace, named.resource.namespace) == (RELEASE_NAMESPACE, "default")
-    spelled = Pair.of(pod("a", (), namespace="default"))
-    assert spelled.judged.namespace == "default"
-    cluster = Pair.of(made(RBAC, "ClusterRole", "a", ()))
-    assert cluster.judged.namespace == ""
-    custom = Pair.of(made("example.com/v1", "Thing", "a", (("spec", "missing", "namespace"),)))
-    assert custom.judged.object == custom.resource.object
+    named = InstalledResource.install(pod("a", (("metadata", "namespace"),), namespace="default"))
+    assert (named.evaluated.namespace, named.resource.namespace) == (RELEASE_NAMESPACE, "default")
+    spelled = InstalledResource.install(pod("a", (), namespace="default"))
+    assert spelled.evaluated.namespace == "default"
+    cluster = InstalledResource.install(made(RBAC, "ClusterRole", "a", ()))
+    assert cluster.evaluated.namespace == ""
+    custom = InstalledResource.install(made("example.com/v1", "Thing", "a", (("spec", "missing", "namespace"),)))
+    assert custom.evaluated.object == custom.resource.object
 
 
 def test_policies_of_other_files_do_not_cover_a_chart() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kubekeep.posture.routes import routed
+from kubekeep.posture.routes import index_routes
 
 HTTP_ROUTE = "HTTPRoute"
 VIRTUAL_SERVICE = "networking.istio.io/VirtualService"
@@ -14,7 +14,7 @@ VIRTUAL_SERVICE = "networking.istio.io/VirtualService"
 
 def services(kind: str, spec: Any, namespace: str = "shop") -> set[str]:
     item = {"kind": kind.rpartition("/")[2], "metadata": {"name": "r"}, "spec": spec}
-    found = routed({kind: {namespace: [item]}})
+    found = index_routes({kind: {namespace: [item]}})
     routes = [route for names in found.values() for routes in names.values() for route in routes]
     assert all((route.kind, route.namespace, route.name) == (item["kind"], namespace, "r") for route in routes)
     return {f"{where}/{name}" for where, names in found.items() for name in names}

@@ -8,7 +8,7 @@ import pytest
 
 from kubekeep.model.resource import Resource
 from kubekeep.posture.select import UnknownNameError
-from kubekeep.posture.workload import parse_workload, with_needs
+from kubekeep.posture.workload import parse_workload, select_workload
 
 RBAC = "rbac.authorization.k8s.io/v1"
 
@@ -78,7 +78,7 @@ OTHERS = [
 )
 def test_a_workload_comes_with_what_it_needs(name: str) -> None:
     mixed = [item for pair in zip(OTHERS, [*NEEDED, *OTHERS], strict=False) for item in pair]
-    found = with_needs(parse_workload(name), list({id(item): item for item in mixed}.values()))
+    found = select_workload(parse_workload(name), list({id(item): item for item in mixed}.values()))
     assert [(item.kind, item.name) for item in found] == [(item.kind, item.name) for item in NEEDED]
     assert all(any(item is needed for needed in NEEDED) for item in found)
 
@@ -89,15 +89,15 @@ def test_owners_are_followed() -> None:
     pod = made("v1", "Pod", "web-1-x", spec={"containers": []}, **owned)
     chain = [made("argoproj.io/v1alpha1", "Rollout", "web"), made("apps/v1", "ReplicaSet", "web-1", **top), pod]
     stranger = made("apps/v1", "ReplicaSet", "web-1", "default", **top)
-    assert with_needs(parse_workload("pod/web-1-x"), [stranger, *chain]) == chain
+    assert select_workload(parse_workload("pod/web-1-x"), [stranger, *chain]) == chain
 
 
 def test_every_workload_of_the_name_is_taken() -> None:
     both = [deployment("web", "a"), deployment("web", "b")]
-    assert with_needs(parse_workload("deployment/web"), both) == both
-    assert with_needs(parse_workload("b/deployment/web"), both) == both[1:]
+    assert select_workload(parse_workload("deployment/web"), both) == both
+    assert select_workload(parse_workload("b/deployment/web"), both) == both[1:]
     unnamed = deployment("web", "")
-    assert with_needs(parse_workload("default/deployment/web"), [unnamed]) == [unnamed]
+    assert select_workload(parse_workload("default/deployment/web"), [unnamed]) == [unnamed]
 
 
 @pytest.mark.parametrize("text", ["", "web", "/web", "deployment/", "a/b/c/d", "//", ".apps/web"])
@@ -118,10 +118,10 @@ def test_what_is_no_name_is_refused(text: str) -> None:
 )
 def test_a_typo_never_passes(name: str, message: str) -> None:
     with pytest.raises(UnknownNameError, match=message):
-        with_needs(parse_workload(name), NEEDED)
+        select_workload(parse_workload(name), NEEDED)
 
 
 def test_names_steer_no_terminal() -> None:
     with pytest.raises(UnknownNameError) as found:
-        with_needs(parse_workload("deployment/web"), [deployment("web\x1b[2J")])
+        select_workload(parse_workload("deployment/web"), [deployment("web\x1b[2J")])
     assert str(found.value).endswith(r"did you mean deployment/web\x1b[2J?")

@@ -15,8 +15,8 @@ from kubekeep.model.finding import Cause, Verdict
 from kubekeep.model.resource import Resource
 from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.model.resource_types import BUILTIN_TYPES, guess_plural
-from kubekeep.posture.choice import Chooser
 from kubekeep.posture.evaluate import evaluate
+from kubekeep.posture.resource_filter import ResourceFilter
 from kubekeep.posture.select import Selection, find_frameworks, select
 from kubekeep.sources.cluster.plan import ListTask, plan_tasks
 from kubekeep.usecases.cluster import plan_scope
@@ -82,7 +82,7 @@ def verdicts(
         everything(framework),
         RegoPolicySet,
         kubernetes_minor=34,
-        in_scope=Chooser(ONLY),
+        in_scope=ResourceFilter(ONLY),
         gaps=gaps,
         pack=False,
     )

@@ -16,7 +16,7 @@ from kubekeep.attackpaths.inner import is_inner_balancer, is_inner_ingress, reac
 from kubekeep.attackpaths.objects import Item, Objects, Workload, few
 from kubekeep.model.attack import AttackNode, AttackNodeKind, EdgeKind
 from kubekeep.model.json_values import as_list, as_mapping
-from kubekeep.posture.routes import GATEWAY_ROUTES, INGRESS, ROUTES, Backend, backends
+from kubekeep.posture.routes import GATEWAY_ROUTES, INGRESS, ROUTES, Backend, list_backends
 
 INTERNET: Final = "internet"
 """The identity of the node that stands for everyone outside."""
@@ -134,7 +134,7 @@ class Exposure:
                 assumes = self._outer_route(kind, item)
                 if assumes is None:
                     continue
-                for backend in dict.fromkeys(backends(kind, item.object, item.namespace)):
+                for backend in dict.fromkeys(list_backends(kind, item.object, item.namespace)):
                     if not backend.weight or not self._may_send(kind, item, backend):
                         continue
                     services = self._objects.services.get((backend.namespace, backend.name), [])

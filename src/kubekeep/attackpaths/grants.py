@@ -18,7 +18,7 @@ from kubekeep.attackpaths.rights import BUILT_IN, RBAC, Rules, rights
 from kubekeep.model.attack import AttackNode, AttackNodeKind, EdgeKind
 from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.label_selector import get_labels, selects
-from kubekeep.posture.joins import account_of
+from kubekeep.posture.joins import find_account
 
 _SAME: Final = {"edit": "admin"}
 _PARTS: Final = {"admin": ("admin", "edit", "view"), "edit": ("edit", "view"), "view": ("view",)}
@@ -85,7 +85,7 @@ class Granted:
                     self._graph.add(source, target, EdgeKind.BINDING, draft)
 
     def _subject(self, subject: Mapping[str, Any], binding: Item) -> AttackNode | None:
-        account = account_of(subject, msgspec.structs.replace(binding.resource, content=binding.object))
+        account = find_account(subject, msgspec.structs.replace(binding.resource, content=binding.object))
         if account is not None:
             return self._places.account(*account)
         kind, name = subject.get("kind"), subject.get("name")

@@ -19,7 +19,7 @@ from kubekeep.model.location import Path, parse_path
 from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource, format_name
 from kubekeep.model.resource_types import BUILTIN_TYPES
 from kubekeep.model.workload import MalformedWorkloadError, build_pod_view, pod_path
-from kubekeep.posture.release_namespace import RELEASE_NAMESPACE, Pair
+from kubekeep.posture.release_namespace import RELEASE_NAMESPACE, InstalledResource
 
 _MIRROR: Final = "kubernetes.io/config.mirror"
 """The annotation of the mirror of a static pod."""
@@ -266,7 +266,7 @@ def within(namespace: str) -> str:
 
 
 def _item(resource: Resource) -> Item:
-    judged = Pair.of(resource).judged
+    judged = InstalledResource.install(resource).evaluated
     served = BUILTIN_TYPES.get((resource.group, resource.kind))
     namespaced = served.namespaced if served else True
     namespace = (judged.namespace or DEFAULT_NAMESPACE) if namespaced else ""

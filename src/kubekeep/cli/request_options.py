@@ -27,7 +27,7 @@ from kubekeep.library.params import ParamsError, read_params
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import Provider
 from kubekeep.model.resource_selection import ResourceSelection
-from kubekeep.posture.choice import parse_labels
+from kubekeep.posture.resource_filter import parse_labels
 from kubekeep.posture.select import UnknownNameError
 from kubekeep.usecases.request import (
     NEWEST_KUBERNETES,

@@ -22,7 +22,7 @@ from kubekeep.cli.request_options import request_options, run_scan
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.text import visible
 from kubekeep.posture.gate import Gates, Outcome, UnknownLimitError, incomplete, judge
-from kubekeep.posture.severity_filter import shown
+from kubekeep.posture.severity_filter import filter_by_severity
 from kubekeep.usecases.request import ReportNeeds, ScanRequest
 
 _GATE_FAILED: Final = 1
@@ -75,7 +75,7 @@ def command(
 
         assessment = compare_with_baseline(assessment, known, baseline.granularity)
     outcomes = _evaluate_gates(assessment, gates)
-    part = shown(assessment, output_options.lowest, output_options.highest)
+    part = filter_by_severity(assessment, output_options.lowest, output_options.highest)
     for text in part.notes:
         click.echo(visible(text), err=True)
     exception_settings.report(assessment)

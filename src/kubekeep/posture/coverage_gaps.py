@@ -11,7 +11,7 @@ from kubekeep.library.params import CONTROL_INPUT
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import Control, Provider
 from kubekeep.model.finding import Cause, Reason
-from kubekeep.posture.reach import is_declared, wide
+from kubekeep.posture.rule_scope import cluster_wide_kinds, is_scope_verified
 from kubekeep.posture.select import Selection
 
 _CONTROL_PLANE: Final = "kube-system"
@@ -48,7 +48,7 @@ def affected_controls(gaps: Sequence[CoverageGap], selection: Selection, provide
         targets = frozenset(control.targets)
         compares = _compared_kinds(control, selection, provider)
         # A gap in another namespace affects only controls with cluster-wide scope.
-        beyond = compares - (frozenset(control.relates) - wide(control))
+        beyond = compares - (frozenset(control.relates) - cluster_wide_kinds(control))
         partial = _partial_kinds(control)
         always = compares - partial.keys()
         missing = [gap for gap, names in names_by_gap if names & _scope(gap, control, always, beyond - partial.keys())]
@@ -64,7 +64,7 @@ def affected_controls(gaps: Sequence[CoverageGap], selection: Selection, provide
 
 def _partial_kinds(control: Control) -> Mapping[str, tuple[str, ...]]:
     """Return the kinds that `control` compares with for some of its targets only, with these targets."""
-    return control.only_for if is_declared(control) else {}
+    return control.only_for if is_scope_verified(control) else {}
 
 
 def _by_target(

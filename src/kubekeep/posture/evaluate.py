@@ -23,8 +23,8 @@ from kubekeep.model.finding import Cause, Reason, Status, Verdict
 from kubekeep.model.resource import PackedObject, Resource
 from kubekeep.model.workload import MalformedWorkloadError, build_pod_view
 from kubekeep.posture.coverage_gaps import AffectedControls, affected_controls
-from kubekeep.posture.index import Index, kept_for
-from kubekeep.posture.release_namespace import Pair, Written
+from kubekeep.posture.index import Index, kinds_to_index
+from kubekeep.posture.release_namespace import InstalledResource, OriginalResources
 from kubekeep.posture.rulebook import Rulebook, RulePlan, Stage
 from kubekeep.posture.select import Selection
 from kubekeep.posture.verdicts import EvaluationContext, as_far_as_known, not_evaluated, verdicts_of
@@ -65,7 +65,7 @@ class Evaluator:
         # Third-party rules may target joined subjects too: then every subject is kept.
         self.keeps_subjects = any(SUBJECT in control.targets for control in selection.third_party)
         self.joins_subjects = self.keeps_subjects or any(SUBJECT in control.targets for control in self.active)
-        self.kinds = kept_for(self.active)
+        self.kinds = kinds_to_index(self.active)
         self._unconfigured = {slug: selection.set_aside[slug] for slug in unconfigured}
         self._parameters = {"params": selection.params, "kubernetes": {"minor": kubernetes_minor}}
         self.policies = compile_rules(self.rulebook.shards, self.rulebook.groups, self._parameters)
@@ -127,7 +127,7 @@ def evaluate(
         batcher.finish()
         provider = selection.provider or index.provider
         affected = affected_controls(gaps, selection, provider)
-        related = _Batcher(evaluator.related_policies(index.data(), provider), pool)
+        related = _Batcher(evaluator.related_policies(index.build(), provider), pool)
         results = _evaluate_related(collector.entries, related, evaluator.context(affected, provider))
     return _add_third_party(results, collector.others, selection, affected) if selection.evaluators else results
 
@@ -186,34 +186,34 @@ class _Collector:
         self._evaluator = evaluator
         self._batcher = batcher
         self._in_scope = in_scope
-        self._written = Written()
+        self._originals = OriginalResources()
         self._pack = pack
         self._keeps_all = bool(evaluator.selection.evaluators)
 
     def add(self, resource: Resource) -> None:
         """Add one resource; third-party rules get it even if no control of the library applies."""
-        pair = Pair.of(resource)
-        self._written.add(pair)
-        self._index.add(pair.judged)
+        installed = InstalledResource.install(resource)
+        self._originals.add(installed)
+        self._index.add(installed.evaluated)
         if self._in_scope is None or self._in_scope(resource):
-            self._send(pair, keep=self._keeps_all)
+            self._send(installed, keep=self._keeps_all)
         elif self._keeps_all:
             self.others.append(resource)
 
     def add_subjects(self) -> None:
         """Add the RBAC subjects of all resources so far, joined with their bindings and roles."""
         for subject in self._index.subjects():
-            pair = self._written.joined(subject)
-            if self._in_scope is None or any(map(self._in_scope, pair.resource.related)):
-                self._send(pair, keep=self._evaluator.keeps_subjects)
+            installed = self._originals.restore(subject)
+            if self._in_scope is None or any(map(self._in_scope, installed.resource.related)):
+                self._send(installed, keep=self._evaluator.keeps_subjects)
 
-    def _send(self, pair: Pair, *, keep: bool) -> None:
-        plan, workload, problem = self._evaluator.prepare(pair.judged)
+    def _send(self, installed: InstalledResource, *, keep: bool) -> None:
+        plan, workload, problem = self._evaluator.prepare(installed.evaluated)
         if not plan.controls and not keep:
             return
         # Most large objects are read by no rule as a whole.
-        text = _encode(pair.judged.object) if self._pack or plan.groups[Stage.OBJECT] else b""
-        entry = _Entry(pair.packed(text, workload) if self._pack else pair, plan, problem)
+        text = _encode(installed.evaluated.object) if self._pack or plan.groups[Stage.OBJECT] else b""
+        entry = _Entry(installed.packed(text, workload) if self._pack else installed, plan, problem)
         self.entries.append(entry)
         if not problem:
             self._batcher.send(local_document(workload), plan.groups[Stage.LOCAL], entry.outcome, deduplicate=True)
@@ -245,11 +245,11 @@ def local_document(workload: bytes) -> bytes:
 class _Entry:
     """A resource under evaluation: its rule plan and the outcomes so far."""
 
-    __slots__ = ("outcome", "pair", "plan", "problem", "resource")
+    __slots__ = ("installed", "outcome", "plan", "problem", "resource")
 
-    def __init__(self, pair: Pair, plan: RulePlan, problem: str) -> None:
-        self.pair = pair
-        self.resource = pair.resource
+    def __init__(self, installed: InstalledResource, plan: RulePlan, problem: str) -> None:
+        self.installed = installed
+        self.resource = installed.resource
         self.plan = plan
         self.problem = problem
         self.outcome: dict[str, Any] = {}
@@ -257,8 +257,10 @@ class _Entry:
     def send_related(self, batcher: _Batcher) -> None:
         groups = self.plan.groups[Stage.RELATED]
         if groups and not self.problem:
-            content = self.pair.judged.content
-            text = document(*content.texts) if isinstance(content, PackedObject) else document_of(self.pair.judged)
+            content = self.installed.evaluated.content
+            text = (
+                document(*content.texts) if isinstance(content, PackedObject) else document_of(self.installed.evaluated)
+            )
             batcher.send(text, groups, self.outcome)
 
     def result(self, context: EvaluationContext, equal_verdicts: dict[bytes, dict[str, Verdict]]) -> ResourceResult:

@@ -21,8 +21,8 @@ from kubekeep.model.finding import Verdict
 from kubekeep.model.resource import Resource
 from kubekeep.posture.coverage_gaps import AffectedControls, affected_controls
 from kubekeep.posture.evaluate import BATCH, Evaluator, document, document_of, local_document, text_of
-from kubekeep.posture.index_slices import Changed, Slices, Wanted, home_of
-from kubekeep.posture.reach import is_declared
+from kubekeep.posture.index_slices import IndexSlices, SliceChange, SliceQuery, find_home_namespace
+from kubekeep.posture.rule_scope import is_scope_verified
 from kubekeep.posture.rulebook import RulePlan, Stage
 from kubekeep.posture.select import Selection
 from kubekeep.posture.verdicts import verdicts_of
@@ -44,7 +44,7 @@ class _Evaluated:
 
     def __init__(self, resource: Resource, plan: RulePlan, problem: str) -> None:
         self.resource = resource
-        self.home = home_of(resource)
+        self.home = find_home_namespace(resource)
         self.plan = plan
         self.problem = problem
         self.digest = b""
@@ -121,7 +121,7 @@ class IncrementalEvaluator:
         rulebook = self._evaluator.rulebook
         self._names = [frozenset(query.name for query in group) for group in rulebook.groups]
         self._scopes = [_RuleScope(controls) for controls in rulebook.controls_by_group]
-        self._slices = Slices(self._evaluator.kinds, join_subjects=self._evaluator.joins_subjects)
+        self._slices = IndexSlices(self._evaluator.kinds, join_subjects=self._evaluator.joins_subjects)
         self._evaluated: dict[str, _Evaluated] = {}
         self._by_namespace: dict[str, dict[str, _Evaluated]] = {}
         self._namespaces: dict[str, bytes] = {}
@@ -167,7 +167,7 @@ class IncrementalEvaluator:
                 self._drop(key, before)
         self._changed.clear()
         changes = self._slices.settle()
-        if self._slices.joined_anew:
+        if self._slices.has_new_subjects:
             self._join_subjects(before, queries)
         self._run(queries)
         provider, self._provider = self._provider, self._selection.provider or self._slices.provider
@@ -240,7 +240,7 @@ class IncrementalEvaluator:
         self._joined = digests
 
     def _run_related(
-        self, before: dict[str, ResourceResult | None], changes: Sequence[Changed], *, everything: bool
+        self, before: dict[str, ResourceResult | None], changes: Sequence[SliceChange], *, everything: bool
     ) -> None:
         """Run the rules that relate objects wherever `changes` may alter their outcome."""
         queries = self._related_queries(before, changes, everything=everything)
@@ -248,14 +248,14 @@ class IncrementalEvaluator:
         for start in range(0, len(queries), BATCH):
             batch = queries[start : start + BATCH]
             documents = [(document_of(entry.resource), groups) for _, entry, groups in batch]
-            policies = self._evaluator.related_policies(self._slices.data(self._needed_slices(batch)), self._provider)
+            policies = self._evaluator.related_policies(self._slices.build(self._needed_slices(batch)), self._provider)
             for (key, entry, groups), outcome in zip(batch, policies.evaluate(documents), strict=True):
                 names = frozenset[str]().union(*(self._names[number] for number in groups))
                 if entry.set_related(names, outcome):
                     before.setdefault(key, entry.result)
 
     def _related_queries(
-        self, before: Mapping[str, ResourceResult | None], changes: Sequence[Changed], *, everything: bool
+        self, before: Mapping[str, ResourceResult | None], changes: Sequence[SliceChange], *, everything: bool
     ) -> list[_RelatedQuery]:
         """Return the rules to run again by resource, those of a namespace together."""
         reaches = {number: scope.reach(changes) for number, scope in enumerate(self._scopes)} if changes else {}
@@ -291,7 +291,7 @@ class IncrementalEvaluator:
             for entry in self._evaluated.values():
                 entry.namespaces = None
 
-    def _needed_slices(self, batch: Sequence[_RelatedQuery]) -> Wanted:
+    def _needed_slices(self, batch: Sequence[_RelatedQuery]) -> SliceQuery:
         """Return the slices that the rules of a batch read."""
         whole: set[str] = set()
         near: set[str] = set()
@@ -299,14 +299,14 @@ class IncrementalEvaluator:
         scopes = {number: self._scopes[number] for number in {number for *_, groups in batch for number in groups}}
         for scope in scopes.values():
             if scope.whole is None:
-                return Wanted(None, frozenset(), frozenset())
+                return SliceQuery(None, frozenset(), frozenset())
             whole |= scope.whole
             near |= scope.own | scope.control_plane | scope.mentioned | scope.named
         wide = {number for number, scope in scopes.items() if scope.mentioned}
         homes.update(
             *(entry.mentioned_namespaces(self._namespaces) for _, entry, groups in batch if not wide.isdisjoint(groups))
         )
-        return Wanted(whole, near, homes)
+        return SliceQuery(whole, near, homes)
 
     def _update_results(self, before: Mapping[str, ResourceResult | None]) -> Iterator[tuple[str, Change]]:
         for key, previous in before.items():
@@ -369,10 +369,10 @@ class _RuleScope:
         self.control_plane = {kind for kind, scope in scopes if scope == _CONTROL_PLANE}
         self.mentioned = {kind for kind, scope in scopes if scope == "mentioned"}
         self.named = {kind for kind, scope in scopes if scope == "named"}
-        if not all(map(is_declared, controls)):
+        if not all(map(is_scope_verified, controls)):
             self.whole = None
 
-    def reach(self, changes: Iterable[Changed]) -> _Reach:
+    def reach(self, changes: Iterable[SliceChange]) -> _Reach:
         """Return the objects for which these rules read a changed slice."""
         reach = _Reach()
         for change in changes:

@@ -1,6 +1,6 @@
-"""What is known of the whole input: the indexes that rules find in `input.cluster`, and joined RBAC subjects.
+"""Index of the whole input: the values of `input.cluster` for rules, and joined RBAC subjects.
 
-Built once while resources stream by, in time and size linear in them; never judges.
+Built in one pass over the resources, in linear time and space. Never evaluates a rule.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import msgspec
 
 from kubekeep.model.control import PLATFORMS, SUBJECT, WORKLOAD, Control, Provider
 from kubekeep.model.distribution import detect_provider
-from kubekeep.model.json_values import as_mapping
+from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource
 from kubekeep.model.workload import POD_TEMPLATE, pod_path, value_at_or
-from kubekeep.posture.isolation import enforcement, isolation
-from kubekeep.posture.joins import Grants, Pod, nodes, pods, selecting, values
-from kubekeep.posture.routes import routed
+from kubekeep.posture.isolation import index_enforcement, index_isolation
+from kubekeep.posture.joins import Grants, IndexedPod, index_nodes, index_pods, index_selectors, index_values
+from kubekeep.posture.routes import index_routes
 
-SETTING: Final = 256
+MAX_CONFIG_VALUE: Final = 256
 """The longest value of a ConfigMap that is kept, in characters: settings, not whole files."""
 
 _CLUSTER_ADMIN: Final = Resource(
@@ -34,55 +34,62 @@ _CLUSTER_ADMIN: Final = Resource(
         ],
     }
 )
-"""Every cluster has it without anyone writing it down (Kubernetes docs, RBAC, user-facing roles)."""
+"""Present in every cluster without a manifest (Kubernetes docs, RBAC, user-facing roles)."""
 
 
-def kept_for(controls: Iterable[Control]) -> set[str]:
-    """The kinds to keep for `controls`: all that they relate.
+def kinds_to_index(controls: Iterable[Control]) -> set[str]:
+    """Return the kinds that the index keeps for `controls`: all that they relate.
 
-    Workloads are not, where they matter to verdicts on service accounts alone: who uses those is kept with them.
+    Workloads are left out if they matter only to verdicts on service accounts: `account_users` is enough for those.
     """
     accounts = ("ServiceAccount",)
-    return {kind for one in controls for kind in one.relates if (kind, one.only_for.get(kind)) != (WORKLOAD, accounts)}
+    return {
+        kind
+        for control in controls
+        for kind in control.relates
+        if (kind, control.only_for.get(kind)) != (WORKLOAD, accounts)
+    }
 
 
 class Index:
-    """Objects of the kinds that some control relates to, by kind and namespace, and RBAC by role."""
+    """Objects of the kinds that some control relates to, by kind and namespace, and RBAC roles by name."""
 
     def __init__(self, kinds: Iterable[str], *, join_subjects: bool) -> None:
-        """Keep what `kinds` (`kept_for` the controls) ask for, and RBAC when subjects are to be joined."""
+        """Keep the objects of `kinds` (see `kinds_to_index`), and RBAC if subjects are to be joined."""
         self._kinds = frozenset(kinds)
         self._join = join_subjects or SUBJECT in self._kinds
         self._objects: dict[str, dict[str, list[dict[str, Any]]]] = {}
         self._users: dict[str, dict[str, bool]] = {}
-        self._pods: dict[str, list[Pod]] = {}
+        self._pods: dict[str, list[IndexedPod]] = {}
         self.provider: Provider | None = None
-        """The managed platform that a Node or a cloud's own document tells of."""
+        """The managed platform, detected from a Node or a cloud provider's document."""
         self._roles: dict[tuple[str, str, str], dict[bytes, Resource]] = {}
         self._bindings: list[Resource] = []
 
     def add(self, resource: Resource) -> None:
-        """Take note of `resource`."""
-        self.provider = self.provider or provider_of(resource)
+        """Add `resource` to the index."""
+        self.provider = self.provider or find_provider(resource)
         if not self._kinds.isdisjoint(resource.kind_names) and not _ordinary_pod(resource):
             kind = resource.kind if resource.is_builtin else f"{resource.group}/{resource.kind}"
-            self._objects.setdefault(kind, {}).setdefault(_namespace(resource), []).append(_kept(kind, resource.object))
+            self._objects.setdefault(kind, {}).setdefault(_namespace(resource), []).append(
+                _reduce(kind, resource.object)
+            )
         if "ServiceAccount" in self._kinds or WORKLOAD in self._kinds:
-            self._note_pod(resource)
+            self._add_pod(resource)
         if self._join and resource.group == "rbac.authorization.k8s.io":
             if resource.kind in ("Role", "ClusterRole"):
-                # Copies of a role, as overlays make them, are one; what differs is all counted.
+                # Equal copies of a role, for example from overlays, count once; different ones are all kept.
                 rules = msgspec.json.encode(resource.object.get("rules"))
                 key = _role_key(resource.kind, resource.namespace, resource.name)
                 self._roles.setdefault(key, {}).setdefault(rules, resource)
             elif resource.kind in ("RoleBinding", "ClusterRoleBinding"):
                 self._bindings.append(resource)
 
-    def _note_pod(self, resource: Resource) -> None:
+    def _add_pod(self, resource: Resource) -> None:
         if (resource.group, resource.kind) == POD_TEMPLATE:
             return
-        at = pod_path(resource)
-        pod = None if at is None else value_at_or(resource.object, at, None)
+        path = pod_path(resource)
+        pod = None if path is None else value_at_or(resource.object, path, None)
         spec = pod.get("spec") if isinstance(pod, dict) else None
         if not isinstance(pod, dict) or not isinstance(spec, dict):
             return
@@ -91,26 +98,26 @@ class Index:
         self._users.setdefault(namespace, {})[str(name)] = True
         if WORKLOAD in self._kinds:
             self._pods.setdefault(namespace, []).append(
-                Pod(resource.kind, resource.api_version, resource.name, _labels(pod), _ports(spec))
+                IndexedPod(resource.kind, resource.api_version, resource.name, _labels(pod), _ports(spec))
             )
 
-    def data(self) -> dict[str, Any]:
-        """The value of `input.cluster`, beside its `provider` (`eks`, `aks`, `gke` or null).
+    def build(self) -> dict[str, Any]:
+        """Build the value of `input.cluster` without its `provider` (`eks`, `aks`, `gke` or null).
 
-        - `objects`: kind to namespace to objects. Cluster-scoped ones too are under `default`; Pods are those of
-          kube-system only, where the control plane runs; ConfigMaps are without values longer than SETTING.
-        - `named`: the same, with the objects of a namespace by name. Files may hold several of one name.
-          Of built-in kinds those that others refer to; ImageVulnerabilities as `severities` (to how many)
-          and `rce` (names).
-        - `account_users`: namespace to names of the service accounts that some workload runs as.
+        - `objects`: kind to namespace to objects. Cluster-scoped objects are under `default`; Pods are limited to
+          kube-system, where the control plane runs; ConfigMaps have no values longer than MAX_CONFIG_VALUE.
+        - `named`: the same, with the objects of a namespace by name; files may hold several of one name. Built-in
+          kinds are limited to those that others refer to; ImageVulnerabilities have `severities` (counts) and
+          `rce` (names).
+        - `account_users`: namespace to names of the service accounts that workloads run as.
         - `pods`, `nodes`, `selecting` (Services), `values` (PodSecurityPolicies) and `grants`: see `kubekeep.posture.joins`.
         - `routed`: see `kubekeep.posture.routes`.
         - `isolation` and `enforcement`: see `kubekeep.posture.isolation`.
         """
         grants = Grants()
         if SUBJECT in self._kinds:
-            # Lists of a cluster come as they come.
-            bindings = sorted(self._bindings, key=lambda item: (item.kind, item.namespace, item.name))
+            # Lists of a cluster come in any order.
+            bindings = sorted(self._bindings, key=lambda binding: (binding.kind, binding.namespace, binding.name))
             for binding in bindings:
                 grants.bind(binding)
             for subject in self._joined(bindings):
@@ -123,24 +130,24 @@ class Index:
                 if kind in _NAMED or "/" in kind
             },
             "account_users": self._users,
-            "pods": pods(self._pods),
-            "selecting": selecting(self._objects.get("Service", {})),
-            "values": {kind: values(self._of(kind)) for kind in _ALTERNATIVES if kind in self._objects},
-            "routed": routed(self._objects),
-            "grants": grants.data(),
-            "nodes": nodes(self._of("Node")),
-            "isolation": isolation(self._objects),
-            "enforcement": enforcement(self._objects),
+            "pods": index_pods(self._pods),
+            "selecting": index_selectors(self._objects.get("Service", {})),
+            "values": {kind: index_values(self._list_objects(kind)) for kind in _ALTERNATIVES if kind in self._objects},
+            "routed": index_routes(self._objects),
+            "grants": grants.build(),
+            "nodes": index_nodes(self._list_objects("Node")),
+            "isolation": index_isolation(self._objects),
+            "enforcement": index_enforcement(self._objects),
         }
 
-    def _of(self, kind: str) -> list[dict[str, Any]]:
-        return [item for objects in self._objects.get(kind, {}).values() for item in objects]
+    def _list_objects(self, kind: str) -> list[dict[str, Any]]:
+        return [content for objects in self._objects.get(kind, {}).values() for content in objects]
 
     def subjects(self) -> Iterator[Resource]:
-        """Each subject of each binding whose role is known, joined with both, in the order of the bindings.
+        """Yield each subject of each binding with a known role, joined with both, in the order of the bindings.
 
-        A RoleBinding to a Role finds it in its own namespace only; a ClusterRoleBinding cannot name a Role
-        (Kubernetes docs, RBAC, roleRef).
+        A RoleBinding refers to a Role in its own namespace only; a ClusterRoleBinding cannot name a Role (Kubernetes docs,
+        RBAC, roleRef).
         """
         yield from self._joined(self._bindings)
 
@@ -177,13 +184,13 @@ _NAMED: Final = frozenset(
         "StorageClass",
     }
 )
-"""Kinds that others refer to by name, so that rules look them up by name."""
+"""Kinds that other objects refer to by name, so that rules look them up by name."""
 _ALTERNATIVES: Final = frozenset({"PodSecurityPolicy"})
-"""Kinds of which one that forbids is enough, so that rules ask what any of them says."""
+"""Kinds of which one restrictive object is enough, so that rules read the values of all of them together."""
 
 
 def _ordinary_pod(resource: Resource) -> bool:
-    """Whether it is one of the many Pods that no rule looks up one by one: `pods` tells of those what is needed."""
+    """Return True for a Pod that no rule looks up by itself: `pods` has the needed fields of those."""
     return resource.kind == "Pod" and resource.is_builtin and resource.namespace != "kube-system"
 
 
@@ -197,40 +204,41 @@ def _role_key(kind: str, namespace: str, name: str) -> tuple[str, str, str]:
 
 def _by_name(objects: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     named: dict[str, list[dict[str, Any]]] = {}
-    for item in objects:
-        named.setdefault(Resource(item).name, []).append(item)
+    for content in objects:
+        named.setdefault(Resource(content).name, []).append(content)
     return named
 
 
-def provider_of(resource: Resource) -> Provider | None:
-    """The managed platform that `resource` tells of."""
+def find_provider(resource: Resource) -> Provider | None:
+    """Return the managed platform that `resource` identifies; None if it identifies none."""
     if resource.kind == "Node" and resource.is_builtin:
         return detect_provider(resource.object)
     return PLATFORMS.get(resource.group)
 
 
-def _kept(kind: str, whole: dict[str, Any]) -> dict[str, Any]:
-    """What the index keeps of an object: no values of Secrets, no whole files of ConfigMaps, no lists of CVEs.
+def _reduce(kind: str, whole: dict[str, Any]) -> dict[str, Any]:
+    """Return an object without values of Secrets, long values of ConfigMaps, lists of CVEs and volatile fields.
 
-    Nor what changes by itself, so that a cluster that lives does not look like another one.
+    Without volatile fields, a live cluster does not look changed by its own status updates.
     """
-    item = _steady(kind, whole)
+    content = _drop_volatile(kind, whole)
     if kind == "Secret":
-        return {key: value for key, value in item.items() if key not in ("data", "stringData")}
+        return {key: value for key, value in content.items() if key not in ("data", "stringData")}
     if kind.endswith("/ImageVulnerabilities"):
-        return _counted(item)
-    return _settings(item) if kind == "ConfigMap" else item
+        return _count_vulnerabilities(content)
+    return _drop_long_values(content) if kind == "ConfigMap" else content
 
 
-def _steady(kind: str, item: dict[str, Any]) -> dict[str, Any]:
-    """An object without its version, a Node without what it reports of its health and its images."""
-    found = as_mapping(item.get("metadata"))
-    if "resourceVersion" in found:
-        item = {**item, "metadata": {key: value for key, value in found.items() if key != "resourceVersion"}}
-    status = item.get("status")
+def _drop_volatile(kind: str, content: dict[str, Any]) -> dict[str, Any]:
+    """Return an object without its resource version, and a Node without its conditions and images."""
+    metadata = as_mapping(content.get("metadata"))
+    if "resourceVersion" in metadata:
+        content = {**content, "metadata": {key: value for key, value in metadata.items() if key != "resourceVersion"}}
+    status = content.get("status")
     if kind == "Node" and isinstance(status, dict):
-        item = {**item, "status": {key: value for key, value in status.items() if key not in ("conditions", "images")}}
-    return item
+        steady = {key: value for key, value in status.items() if key not in ("conditions", "images")}
+        content = {**content, "status": steady}
+    return content
 
 
 def _labels(pod: dict[str, Any]) -> dict[str, Any]:
@@ -249,20 +257,25 @@ def _ports(spec: dict[str, Any]) -> list[Any]:
     return [value for port in ports for value in (port.get("name"), port.get("containerPort")) if value is not None]
 
 
-def _settings(config_map: dict[str, Any]) -> dict[str, Any]:
-    data = config_map.get("data")
-    if not isinstance(data, dict):
+def _drop_long_values(config_map: dict[str, Any]) -> dict[str, Any]:
+    settings = config_map.get("data")
+    if not isinstance(settings, dict):
         return config_map
-    short = {key: value for key, value in data.items() if not (isinstance(value, str) and len(value) > SETTING)}
+    short = {
+        key: value for key, value in settings.items() if not (isinstance(value, str) and len(value) > MAX_CONFIG_VALUE)
+    }
     return {**{key: value for key, value in config_map.items() if key != "binaryData"}, "data": short}
 
 
-def _counted(report: dict[str, Any]) -> dict[str, Any]:
-    """A report on an image by numbers: vulnerabilities of each severity, and names of those that run code."""
-    data = report.get("data")
-    found = [item for item in (data if isinstance(data, list) else ()) if isinstance(item, dict)]
+def _count_vulnerabilities(report: dict[str, Any]) -> dict[str, Any]:
+    """Return a report on an image as counts by severity, and the names of remote code execution vulnerabilities."""
+    vulnerabilities = [entry for entry in as_list(report.get("data")) if isinstance(entry, dict)]
     return {
         "metadata": report.get("metadata"),
-        "severities": Counter(str(item.get("severity")).lower() for item in found),
-        "rce": [str(item.get("name")) for item in found if as_mapping(item.get("categories")).get("isRce") is True],
+        "severities": Counter(str(entry.get("severity")).lower() for entry in vulnerabilities),
+        "rce": [
+            str(entry.get("name"))
+            for entry in vulnerabilities
+            if as_mapping(entry.get("categories")).get("isRce") is True
+        ],
     }

@@ -1,7 +1,7 @@
-"""The indexes that relational rules find in `input.cluster`, in slices that are kept current one by one.
+"""The index that relational rules read in `input.cluster`, in slices that are updated one by one.
 
-The slices are those that `kubekeep.posture.index` builds of the objects of one namespace, so that they say the same as an
-index of everything; what differs after a change says whose verdicts may differ. Never judges.
+Each slice is built by `kubekeep.posture.index` from the objects of one namespace, so it equals that part of an index of
+the whole input. Changed slices identify the verdicts to recompute. Never evaluates a rule.
 """
 
 from __future__ import annotations
@@ -25,39 +25,39 @@ _ROUTES: Final = frozenset({routes.INGRESS, *routes.GATEWAY_ROUTES, routes.VIRTU
 _POLICIES: Final = frozenset({NETWORK_POLICY, CILIUM_POLICY, CILIUM_CLUSTERWIDE})
 _GRANTS: Final = ("grants", "")
 _ROUTED: Final = ("routed", "")
-"""The parts whose objects reach into other namespaces."""
+"""The part of routes. Like grants, routes affect other namespaces."""
 _NODES: Final = ("/Node", "")
-"""The part of Nodes: an index says of any input what Nodes have, and of one without Nodes that they have nothing."""
+"""The part of Nodes. Only this part keeps the `nodes` slice: every index has one, also without Nodes."""
 _SOURCES: Final[Mapping[str, frozenset[str]]] = {
     "account_users": frozenset({"ServiceAccount", WORKLOAD}),
     "grants": frozenset({SUBJECT}),
     "enforcement": frozenset({"ConfigMap"}),
-    # Whoever looks there relates the others too, which may matter everywhere as such.
+    # Controls that read `isolation` relate the other policy kinds too, which may matter everywhere.
     "isolation": frozenset({NETWORK_POLICY}),
     "nodes": frozenset({"Node"}),
     "pods": frozenset({WORKLOAD}),
     "routed": _ROUTES,
     "selecting": frozenset({"Service"}),
 }
-"""What a control relates that looks at a slice; for those that are not here, their kind."""
+"""The kinds that controls relate to read a slice; for slices not listed here, the slice's own kind."""
 _LOOKED_UP: Final = frozenset({"grants", "named", "selecting"})
-"""Slices in which rules look up what their objects name."""
-_LEFT_OUT: Final = "default"
-"""A name that objects need not write down."""
+"""Slices in which rules look up names that their objects mention."""
+_IMPLICIT: Final = "default"
+"""A name that objects refer to by leaving the field out."""
 _encode: Final = msgspec.json.Encoder().encode
 _pieces: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
-_Name = tuple[str, str]
-"""A part: what it is of, and the namespace; empty for what is in none."""
+_PartName = tuple[str, str]
+"""A part: its family of kinds, and the namespace; empty for cluster-scoped objects."""
 Path = tuple[str, ...]
 """The keys that lead to a slice in `input.cluster`."""
 
 
-class Changed(msgspec.Struct, frozen=True):
-    """A slice that is another one than before: what looks at it relates one of `kinds`.
+class SliceChange(msgspec.Struct, frozen=True):
+    """A changed slice; controls that read it relate one of `kinds`.
 
-    `home` is the namespace whose objects look there; None for those of all. Who looks up only what it names itself finds
-    something else under `names`, of objects or values of labels; None if that cannot be said.
+    `home` is the namespace whose objects read the slice; None for all namespaces. `names` are the changed names of
+    objects or label values, for rules that look up only the names their objects mention; None if unknown.
     """
 
     kinds: frozenset[str]
@@ -65,25 +65,25 @@ class Changed(msgspec.Struct, frozen=True):
     names: frozenset[str] | None = None
 
 
-class Wanted(msgspec.Struct, frozen=True):
-    """What some rules look at: the slices of the kinds in `whole`, and those of `near` kinds in the namespaces `homes`.
+class SliceQuery(msgspec.Struct, frozen=True):
+    """The slices that some rules read: kinds in `whole` from all namespaces, kinds in `near` from namespaces `homes`.
 
-    Without `whole`, everything.
+    If `whole` is None, all slices.
     """
 
     whole: AbstractSet[str] | None
     near: AbstractSet[str]
     homes: AbstractSet[str]
 
-    def has(self, change: Changed) -> bool:
-        """Whether a slice is among it."""
+    def has(self, change: SliceChange) -> bool:
+        """Return True if the changed slice is among these."""
         if self.whole is None or not change.kinds.isdisjoint(self.whole):
             return True
         return (change.home is None or change.home in self.homes) and not change.kinds.isdisjoint(self.near)
 
 
 class _Part:
-    """The objects of some kinds in one namespace, and the slices that they make."""
+    """The objects of some kinds in one namespace, and the slices built from them."""
 
     __slots__ = ("members", "provider", "slices")
 
@@ -93,29 +93,29 @@ class _Part:
         self.provider: Provider | None = None
 
 
-class Slices:
-    """Everything that relational rules look at, by the keys of the objects that it is made of."""
+class IndexSlices:
+    """All index slices, updated by the keys of the objects they are built from."""
 
     def __init__(self, kinds: Iterable[str], *, join_subjects: bool) -> None:
-        """Keep what `kinds` (`kept_for` the controls) ask for, and RBAC when subjects are to be joined."""
+        """Keep the objects of `kinds` (see `kinds_to_index`), and RBAC if subjects are to be joined."""
         kinds = frozenset(kinds)
         self._kinds = kinds - {SUBJECT}
         self._joins = join_subjects or SUBJECT in kinds
         self._granted = frozenset({SUBJECT}) & kinds
-        self._parts: dict[_Name, _Part] = {}
-        self._places: dict[str, tuple[bytes, tuple[_Name, ...]]] = {}
-        """The digest of what an object adds to its parts, by key; objects that add nothing are not there."""
-        self._dirty: dict[_Name, None] = {}
+        self._parts: dict[_PartName, _Part] = {}
+        self._contributions: dict[str, tuple[bytes, tuple[_PartName, ...]]] = {}
+        """Digest of each object's contribution and the parts it is in, by key; objects without a contribution are absent."""
+        self._dirty: dict[_PartName, None] = {}
         self.subjects: list[Resource] = []
         """The RBAC subjects of all bindings, joined with binding and role."""
-        self.joined_anew = False
-        """Whether the last time that all was settled made other subjects."""
+        self.has_new_subjects = False
+        """True if the last call of `settle` joined the subjects again."""
 
     @property
     def provider(self) -> Provider | None:
-        """The managed platform that a Node or a cloud's own document tells of."""
-        told = {bool(namespace): part.provider for (_, namespace), part in self._parts.items() if part.provider}
-        return told.get(False) or told.get(True)
+        """The managed platform, detected from a Node or a cloud provider's document."""
+        providers = {bool(namespace): part.provider for (_, namespace), part in self._parts.items() if part.provider}
+        return providers.get(False) or providers.get(True)
 
     @property
     def homes(self) -> list[str]:
@@ -123,11 +123,11 @@ class Slices:
         return [*dict.fromkeys(namespace for _, namespace in self._parts if namespace)]
 
     def put(self, key: str, resource: Resource) -> None:
-        """Take in `resource` in place of what was there under `key`."""
-        seen = resource.unpacked()
-        digest = self._contribution(seen)
-        before = self._places.get(key)
-        parts = self._parts_of(seen) if digest else ()
+        """Add `resource`, replacing the object under `key`."""
+        unpacked = resource.unpacked()
+        digest = self._contribution(unpacked)
+        before = self._contributions.get(key)
+        parts = self._list_parts(unpacked) if digest else ()
         if before is not None and before != (digest, parts):
             self.remove(key)
         if not digest:
@@ -136,101 +136,101 @@ class Slices:
             self._parts.setdefault(name, _Part()).members[key] = resource.packed()
             if before != (digest, parts):
                 self._dirty[name] = None
-        self._places[key] = (digest, parts)
+        self._contributions[key] = (digest, parts)
 
     def remove(self, key: str) -> None:
-        """Forget what was there under `key`."""
-        _, parts = self._places.pop(key, (b"", ()))
+        """Remove the object under `key`."""
+        _, parts = self._contributions.pop(key, (b"", ()))
         for name in parts:
             self._parts[name].members.pop(key, None)
             self._dirty[name] = None
 
-    def settle(self) -> list[Changed]:
-        """Bring the slices up to date; gives those that changed."""
-        changes: dict[Changed, None] = {}
-        self.joined_anew = _GRANTS in self._dirty
+    def settle(self) -> list[SliceChange]:
+        """Update the slices and return the changes."""
+        changes: dict[SliceChange, None] = {}
+        self.has_new_subjects = _GRANTS in self._dirty
         for name in self._dirty:
             part = self._parts[name]
-            before, part.slices = part.slices, self._built(name, part)
+            before, part.slices = part.slices, self._build_slices(name, part)
             for path in before.keys() | part.slices.keys():
                 old, new = before.get(path), part.slices.get(path)
                 if old != new:
-                    changes[_change(name, path, _names(path, old, new))] = None
+                    changes[_change(name, path, _changed_names(path, old, new))] = None
             if not part.members:
                 del self._parts[name]
         self._dirty.clear()
         return [*changes]
 
-    def data(self, wanted: Wanted) -> dict[str, Any]:
-        """The value of `input.cluster` without its provider, as far as it is `wanted`; see `Index.data`."""
-        found: dict[str, Any] = Index((), join_subjects=False).data()
+    def build(self, query: SliceQuery) -> dict[str, Any]:
+        """Build the value of `input.cluster` without its provider, limited to `query`; see `Index.build`."""
+        index: dict[str, Any] = Index((), join_subjects=False).build()
         for name, part in self._parts.items():
             for path, text in part.slices.items():
-                if wanted.has(_change(name, path)):
-                    _set(found, path, msgspec.Raw(text))
-        return found
+                if query.has(_change(name, path)):
+                    _set(index, path, msgspec.Raw(text))
+        return index
 
     def _contribution(self, resource: Resource) -> bytes:
-        """The digest of what `resource` adds to the slices; empty if that is nothing."""
+        """Return the digest of the resource's contribution to the slices; empty if it has none."""
         index = Index(self._kinds, join_subjects=False)
         index.add(resource)
-        said = index.data()
+        content = index.build()
         rbac = self._joins and resource.group == RBAC
-        if said == _NOTHING and not rbac and index.provider is None:
+        if content == _NOTHING and not rbac and index.provider is None:
             return b""
-        text = _encode([said, index.provider, resource.object if rbac else None])
+        text = _encode([content, index.provider, resource.object if rbac else None])
         return hashlib.blake2b(text, digest_size=16).digest()
 
-    def _parts_of(self, resource: Resource) -> tuple[_Name, ...]:
-        names = [(_family(resource), _namespace(resource))]
+    def _list_parts(self, resource: Resource) -> tuple[_PartName, ...]:
+        names = [(_find_family(resource), _namespace(resource))]
         if self._joins and resource.group == RBAC:
             names.append(_GRANTS)
         if not resource.kind_names.isdisjoint(_ROUTES & self._kinds):
             names.append(_ROUTED)
         return tuple(names)
 
-    def _built(self, name: _Name, part: _Part) -> dict[Path, bytes]:
+    def _build_slices(self, name: _PartName, part: _Part) -> dict[Path, bytes]:
         kinds = {_GRANTS: self._granted, _ROUTED: self._kinds & _ROUTES}.get(name, self._kinds)
         index = Index(kinds, join_subjects=name == _GRANTS)
-        # The API lists by name, and some rules look at the first of a kind.
-        for _, resource in sorted(part.members.items(), key=lambda item: _order(item[1])):
+        # The API lists by name, and some rules read the first object of a kind. The sort is stable.
+        for resource in sorted(part.members.values(), key=_order):
             index.add(resource.unpacked())
-        data = index.data()
+        content = index.build()
         part.provider = index.provider
         if name == _GRANTS:
             self.subjects = list(index.subjects())
-            data = {"grants": data["grants"]}
+            content = {"grants": content["grants"]}
         elif name == _ROUTED:
-            data = {"routed": data["routed"]}
+            content = {"routed": content["routed"]}
         else:
-            del data["grants"], data["routed"]
+            del content["grants"], content["routed"]
             if name != _NODES:
-                del data["nodes"]
-        return {path: _encode(value) for path, value in _leaves(data)}
+                del content["nodes"]
+        return {path: _encode(value) for path, value in _split(content)}
 
 
-_NOTHING: Final = Index((), join_subjects=False).data()
+_NOTHING: Final = Index((), join_subjects=False).build()
 
 
-def home_of(resource: Resource) -> str:
-    """The namespace whose slices rules look at for `resource`: its own; of a Namespace, the one that it is."""
+def find_home_namespace(resource: Resource) -> str:
+    """Return the namespace whose slices rules read for `resource`: its own, or the one that a Namespace is."""
     if resource.kind == "Namespace" and not resource.group:
         return resource.name
     return resource.namespace or DEFAULT_NAMESPACE
 
 
 def _namespace(resource: Resource) -> str:
-    """The namespace of the part of `resource`; empty for what is in none.
+    """Return the namespace of the resource's part; empty for cluster-scoped resources.
 
-    The index has pods of objects that name no namespace among those of the default one.
+    The index has pods of objects without a namespace among those of the default namespace.
     """
     is_namespace = resource.kind == "Namespace" and not resource.group
     inside = bool(resource.namespace) or is_namespace or pod_path(resource) is not None
-    return home_of(resource) if inside else ""
+    return find_home_namespace(resource) if inside else ""
 
 
-def _family(resource: Resource) -> str:
-    """What the part of `resource` is of: kinds that make the same slices are together."""
+def _find_family(resource: Resource) -> str:
+    """Return the family of the resource's part: kinds that contribute to the same slices are together."""
     if pod_path(resource) is not None:
         return WORKLOAD
     if not resource.kind_names.isdisjoint(_POLICIES):
@@ -239,67 +239,67 @@ def _family(resource: Resource) -> str:
 
 
 def _order(resource: Resource) -> tuple[str, str, str]:
-    """The order of an API server's lists."""
+    """Sort key: the order of an API server's lists."""
     return resource.group, resource.kind, f"{resource.namespace}/{resource.name}"
 
 
-def _leaves(data: Mapping[str, Any]) -> Iterator[tuple[Path, Any]]:
-    """The slices of `data`."""
-    for family, value in data.items():
+def _split(content: Mapping[str, Any]) -> Iterator[tuple[Path, Any]]:
+    """Yield the slices of an index with their paths."""
+    for family, value in content.items():
         if family in ("objects", "named"):
-            yield from _of_kinds(family, value)
+            yield from _split_kinds(family, value)
         elif family == "grants":
             yield (family, "all"), value["all"]
-            for of in ("accounts", "namespaces", "bound"):
-                yield from (((family, of, namespace), found) for namespace, found in value[of].items())
+            for field in ("accounts", "namespaces", "bound"):
+                yield from (((family, field, namespace), grants) for namespace, grants in value[field].items())
         else:
-            yield from (((family, key), found) for key, found in value.items())
+            yield from (((family, key), part) for key, part in value.items())
 
 
-def _of_kinds(family: str, kinds: Mapping[str, Any]) -> Iterator[tuple[Path, Any]]:
-    """The slices of objects by namespace; Namespaces are in no namespace and told apart by name."""
+def _split_kinds(family: str, kinds: Mapping[str, Any]) -> Iterator[tuple[Path, Any]]:
+    """Yield the slices of objects by namespace; Namespaces are cluster-scoped and split by name."""
     for kind, namespaces in kinds.items():
-        for namespace, found in namespaces.items():
+        for namespace, objects in namespaces.items():
             if kind != "Namespace":
-                yield (family, kind, namespace), found
+                yield (family, kind, namespace), objects
             elif family == "named":
-                yield from (((family, kind, namespace, name), items) for name, items in found.items())
+                yield from (((family, kind, namespace, name), homonyms) for name, homonyms in objects.items())
             else:
-                yield from (((family, kind, namespace, Resource(item).name), item) for item in found)
+                yield from (((family, kind, namespace, Resource(content).name), content) for content in objects)
 
 
-def _set(data: dict[str, Any], path: Path, value: msgspec.Raw) -> None:
+def _set(content: dict[str, Any], path: Path, value: msgspec.Raw) -> None:
     *owners, last = path
     if len(path) == 4 and path[0] == "objects":
         last = owners.pop()
-        data.setdefault("objects", {}).setdefault(path[1], {}).setdefault(last, []).append(value)
+        content.setdefault("objects", {}).setdefault(path[1], {}).setdefault(last, []).append(value)
         return
-    at = data
+    parent = content
     for key in owners:
-        at = at.setdefault(key, {})
-    at[last] = value
+        parent = parent.setdefault(key, {})
+    parent[last] = value
 
 
-def _change(part: _Name, path: Path, names: frozenset[str] | None = None) -> Changed:
-    """What it means that the slice at `path` of `part` is another one."""
+def _change(part: _PartName, path: Path, names: frozenset[str] | None = None) -> SliceChange:
+    """Return the change of the slice at `path` of `part`."""
     kinds = _SOURCES.get(path[0]) or frozenset({path[1]})
     if part in (_GRANTS, _ROUTED):
-        return Changed(kinds, None if path == ("grants", "all") else path[-1], names)
-    return Changed(kinds, None if path[0] == "enforcement" else part[1] or None, names)
+        return SliceChange(kinds, None if path == ("grants", "all") else path[-1], names)
+    return SliceChange(kinds, None if path[0] == "enforcement" else part[1] or None, names)
 
 
-def _names(path: Path, before: bytes | None, after: bytes | None) -> frozenset[str] | None:
-    """What differs in a slice by what rules look it up: names, and values of labels (`key=value`); see `Changed`."""
+def _changed_names(path: Path, before: bytes | None, after: bytes | None) -> frozenset[str] | None:
+    """Return the changed names and label values (`key=value`) by which rules look up the slice; see `SliceChange`."""
     family, *keys = path
     if family not in _LOOKED_UP:
         return frozenset()
     if family == "grants" and keys[0] not in ("accounts", "bound"):
         return None
     if len(keys) == len(("kind", "namespace", "name")):
-        found = {keys[-1]}
+        changed = {keys[-1]}
     else:
         old, new = (_pieces(text) if text else {} for text in (before, after))
-        found = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
+        changed = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
     if family == "selecting":
-        return frozenset(name.partition("=")[2] for name in found)
-    return None if _LEFT_OUT in found else frozenset(found)
+        return frozenset(name.partition("=")[2] for name in changed)
+    return None if _IMPLICIT in changed else frozenset(changed)

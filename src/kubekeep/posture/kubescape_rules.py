@@ -1,12 +1,14 @@
-"""Judge resources by rules in Kubescape's form: each over the array of all objects that it matches.
+"""Evaluate rules in Kubescape's form: each rule gets the array of all objects that it matches.
 
-A rule that cannot be evaluated, or says what cannot be understood, makes verdicts not evaluated, never passed.
+A rule that cannot be evaluated, or returns an invalid response, leads to "not evaluated" verdicts, never to passes.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
@@ -14,31 +16,39 @@ import msgspec
 
 from kubekeep.engine.rego import RegoError, RegoVersion, evaluate
 from kubekeep.library import kubescape_rules
-from kubekeep.library.kubescape_rules import KubescapeControl, KubescapeRule
+from kubekeep.library.kubescape_rules import ANY, API_SERVER, SUBJECTS, KubescapeControl, KubescapeRule, RuleMatch
 from kubekeep.model.control import Control, Parameter, Provider
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
-from kubekeep.model.json_values import as_mapping
+from kubekeep.model.json_values import as_list, as_mapping
+from kubekeep.model.location import Path, has_path, parse_path
 from kubekeep.model.resource import Resource
-from kubekeep.posture.index import provider_of
-from kubekeep.posture.kubescape_responses import Response, ResponseError, evidence, responses
-from kubekeep.posture.kubescape_scope import Scope
+from kubekeep.model.text import json_text
+from kubekeep.model.workload import value_at_or
+from kubekeep.posture.index import find_provider
+from kubekeep.posture.third_party import ThirdPartyEvaluator
 
 TIME_LIMIT: Final = 30.0
-"""Seconds that one rule may take over the whole input."""
+"""Seconds, for one rule over the whole input."""
 
 _COMPILING: Final = frozenset(
     ("rego_parse_error", "rego_compile_error", "rego_type_error", "rego_unsafe_var_error", "rego_recursion_error")
 )
 _Params = Mapping[str, Sequence[str]]
+_API_SERVERS: Final = ("apiserver", "api-server")
+_GATHERING: Final = frozenset(("deny", "violation", "warn"))
+"""Names of rules that hold only responses; any other value in them is an error of the author."""
+_SCALAR: Final = re.compile(r"true|false|-?(?:0|[1-9]\d*)")
+_TEXT_FIELDS: Final = ("annotations", "labels")
+"""Fields whose values are text even if they look like numbers or booleans."""
 
 
-class ForeignRuleError(KubekeepError, ValueError):
-    """A rule that somebody is writing does not compile; the message names file and line."""
+class KubescapeRuleError(KubekeepError, ValueError):
+    """A rule under development does not compile; the message has file and line."""
 
 
-class KubescapeEvaluator:
-    """Controls that rules in Kubescape's form decide; see `kubekeep.posture.third_party.Judge`."""
+class KubescapeEvaluator(ThirdPartyEvaluator):
+    """Evaluator of controls with rules in Kubescape's form."""
 
     def __init__(
         self,
@@ -48,168 +58,183 @@ class KubescapeEvaluator:
         provider: Provider | None = None,
         time_limit: float = TIME_LIMIT,
     ) -> None:
-        """Take `controls`, with the values of parameters that are set, and the platform where it is known.
+        """Set the values of parameters and, if known, the platform.
 
-        Raises ForeignRuleError for a rule that must compile and does not.
+        Raises KubescapeRuleError for a rule that must compile and does not.
         """
-        self._foreign = controls
+        self._kubescape_controls = controls
         self._params = params
         self._provider = provider
         self._limit = time_limit
-        self.controls: tuple[Control, ...] = tuple(_with_values(item, params) for item in controls)
-        for item in controls:
-            for rule in item.rules if item.must_compile else ():
+        self._controls = tuple(_set_parameters(control, params) for control in controls)
+        for control in controls:
+            for rule in control.rules if control.must_compile else ():
                 _compile(rule)
 
-    def evaluate(self, resources: Sequence[Resource]) -> Iterator[tuple[int, str, Verdict]]:
-        """The verdicts on `resources`; each rule is compiled and evaluated once for all of them."""
-        scope = Scope(resources)
-        provider = self._provider or next((found for item in resources if (found := provider_of(item))), None)
-        # A rule that serves several controls with the same values is asked once.
-        asked: dict[tuple[KubescapeRule, str, Reason | None], Future[_Said]] = {}
-        answers: list[list[Future[_Said]]] = []
-        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-            for item in self._foreign:
-                answers.append([])
-                unset = _unset(item, self._params)
-                for rule in item.rules:
-                    data, reason = self._data(rule, item, provider), rule.obstacle or unset
-                    key = (msgspec.structs.replace(rule, file=""), data, reason)
-                    if key not in asked:
-                        asked[key] = pool.submit(_ask, rule, data, scope, reason, self._limit)
-                    answers[-1].append(asked[key])
-            for item, futures in zip(self._foreign, answers, strict=True):
-                for place, verdict in _verdicts(item, [future.result() for future in futures]):
-                    yield place, item.control.slug, verdict
+    @property
+    def controls(self) -> tuple[Control, ...]:
+        """The controls, with the values of their parameters that are in force."""
+        return self._controls
 
-    def _data(self, rule: KubescapeRule, item: KubescapeControl, provider: Provider | None) -> str:
-        """What the rule finds in `data`, as JSON: only the parameters that it asks for, and the platform."""
+    def evaluate(self, resources: Sequence[Resource]) -> Iterator[tuple[int, str, Verdict]]:
+        """Yield the verdicts on `resources`; each rule is compiled and evaluated once for all of them."""
+        scope = KubescapeScope(resources)
+        detected = (provider for resource in resources if (provider := find_provider(resource)))
+        provider = self._provider or next(detected, None)
+        # A rule that several controls share with the same parameters is evaluated once.
+        by_rule: dict[tuple[KubescapeRule, str, Reason | None], Future[_RuleResult]] = {}
+        pending: list[list[Future[_RuleResult]]] = []
+        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+            for control in self._kubescape_controls:
+                pending.append([])
+                unset = _explain_unset(control, self._params)
+                for rule in control.rules:
+                    document, reason = self._encode_data(rule, control, provider), rule.obstacle or unset
+                    key = (msgspec.structs.replace(rule, file=""), document, reason)
+                    if key not in by_rule:
+                        by_rule[key] = pool.submit(_evaluate_rule, rule, document, scope, reason, self._limit)
+                    pending[-1].append(by_rule[key])
+            for control, futures in zip(self._kubescape_controls, pending, strict=True):
+                for position, verdict in _verdicts(control, [future.result() for future in futures]):
+                    yield position, control.control.slug, verdict
+
+    def _encode_data(self, rule: KubescapeRule, control: KubescapeControl, provider: Provider | None) -> str:
+        """Return the rule's `data` document as JSON: only the parameters that it reads, and the platform."""
         inputs = {name: self._params[name] for name in rule.inputs if name in self._params}
-        data = {
-            "postureControlInputs": {**inputs, **item.fixed},
+        document = {
+            "postureControlInputs": {**inputs, **control.fixed},
             "dataControlInputs": {"cloudProvider": provider or ""},
         }
-        return msgspec.json.encode(data, order="sorted").decode()
+        return msgspec.json.encode(document, order="sorted").decode()
 
 
-class _Said(msgspec.Struct, frozen=True):
-    """What one rule said: the resources it decides, what failed of them, or why it said nothing."""
+class _RuleResult(msgspec.Struct, frozen=True):
+    """The result of one rule: the resources it evaluated, the evidence of failures, or the reason for no result.
 
-    places: tuple[int, ...]
+    Resources are given by their positions in the input.
+    """
+
+    positions: tuple[int, ...]
     failed: dict[int, list[Evidence]] = {}
     reason: Reason | None = None
 
 
-def _with_values(item: KubescapeControl, params: _Params) -> Control:
-    """The control as reports show it, its parameters with the values that are in force."""
+def _set_parameters(control: KubescapeControl, params: _Params) -> Control:
+    """Return the control as reports show it, with the values of its parameters that are in force."""
     values = {
         name: Parameter(parameter.description, tuple(params.get(name, ())))
-        for name, parameter in item.control.params.items()
+        for name, parameter in control.control.params.items()
     }
-    return msgspec.structs.replace(item.control, params=values)
+    return msgspec.structs.replace(control.control, params=values)
 
 
-def _unset(item: KubescapeControl, params: _Params) -> Reason | None:
-    """Why the control has nothing to compare with; None when it has."""
-    names = dict.fromkeys(name for rule in item.rules for name in rule.inputs if name not in item.fixed)
+def _explain_unset(control: KubescapeControl, params: _Params) -> Reason | None:
+    """Return the reason "parameters are not set"; None if the control has all that it needs."""
+    names = dict.fromkeys(name for rule in control.rules for name in rule.inputs if name not in control.fixed)
     missing = [name for name in names if name not in params]
-    if not missing and item.needs_parameters and names and not any(params[name] for name in names):
+    if not missing and control.needs_parameters and names and not any(params[name] for name in names):
         missing = list(names)
     return Reason(Cause.CONFIGURATION, f"set {', '.join(missing)} in --controls-config") if missing else None
 
 
-def _verdicts(item: KubescapeControl, said: Sequence[_Said]) -> Iterator[tuple[int, Verdict]]:
-    """One verdict for each resource that some rule decides: failed beats not evaluated beats passed."""
-    places = dict.fromkeys(place for one in said for place in (*one.places, *one.failed))
-    for place in places:
-        found = [piece for one in said for piece in one.failed.get(place, ())]
-        unsure = next((one.reason for one in said if one.reason and place in one.places), None)
-        reason = item.review if found and item.review else unsure
-        if found and not item.review:
-            yield place, Verdict(Status.FAILED, tuple(dict.fromkeys(found)))
+def _verdicts(control: KubescapeControl, results: Sequence[_RuleResult]) -> Iterator[tuple[int, Verdict]]:
+    """Yield one verdict for each evaluated resource: failed over not evaluated over passed."""
+    positions = dict.fromkeys(position for result in results for position in (*result.positions, *result.failed))
+    for position in positions:
+        evidence = [piece for result in results for piece in result.failed.get(position, ())]
+        unsure = next((result.reason for result in results if result.reason and position in result.positions), None)
+        reason = control.review if evidence and control.review else unsure
+        if evidence and not control.review:
+            yield position, Verdict(Status.FAILED, tuple(dict.fromkeys(evidence)))
         elif reason:
-            yield place, Verdict(Status.NOT_EVALUATED, reason=reason)
+            yield position, Verdict(Status.NOT_EVALUATED, reason=reason)
         else:
-            yield place, PASSED
+            yield position, PASSED
 
 
-def _ask(rule: KubescapeRule, data: str, scope: Scope, obstacle: Reason | None, limit: float) -> _Said:
-    places = scope.of(rule)
-    if obstacle or not places:
-        return _Said(places, reason=obstacle)
+def _evaluate_rule(
+    rule: KubescapeRule, document: str, scope: KubescapeScope, obstacle: Reason | None, limit: float
+) -> _RuleResult:
+    positions = scope.select(rule)
+    if obstacle or not positions:
+        return _RuleResult(positions, reason=obstacle)
     try:
-        decided = _enumerated(rule, data, scope, places, limit)
-        found = responses(_values(rule, rule.source, data, scope.array(places), limit))
-        failed, lost = _failed(found, frozenset(places), scope)
+        evaluated = _enumerate(rule, document, scope, positions, limit)
+        responses = read_responses(_values(rule, rule.source, document, scope.encode(positions), limit))
+        failed, unknown = _collect_failures(responses, frozenset(positions), scope)
     except (RegoError, ResponseError) as error:
-        return _Said(places, reason=Reason(Cause.RULE_ERROR, f"{rule.name}: {error}"))
-    if lost:
-        text = f"{rule.name}: it fails {lost}, which is not in the input"
-        return _Said(places, failed, Reason(Cause.RULE_ERROR, text))
-    return _Said(decided, failed)
+        return _RuleResult(positions, reason=Reason(Cause.RULE_ERROR, f"{rule.name}: {error}"))
+    if unknown:
+        text = f"{rule.name}: it fails {unknown}, which is not in the input"
+        return _RuleResult(positions, failed, Reason(Cause.RULE_ERROR, text))
+    return _RuleResult(evaluated, failed)
 
 
-def _enumerated(rule: KubescapeRule, data: str, scope: Scope, places: tuple[int, ...], limit: float) -> tuple[int, ...]:
-    """The places of what the rule decides: what its enumerator returns, or all without one."""
+def _enumerate(
+    rule: KubescapeRule, document: str, scope: KubescapeScope, positions: tuple[int, ...], limit: float
+) -> tuple[int, ...]:
+    """Return the positions of the resources that the rule evaluates: those its enumerator returns, or all."""
     if not rule.enumerator:
-        return places
-    found = responses(_values(rule, rule.enumerator, data, scope.array(places), limit))
-    among, decided = frozenset(places), set[int]()
-    for said in (said for item in found for said in item.objects):
-        meant = scope.find(said, among)
-        if not meant:
-            raise ResponseError(f"its enumerator returns {_shown(said)}, which is not in the input")
-        decided.update(meant)
-    return tuple(sorted(decided))
+        return positions
+    responses = read_responses(_values(rule, rule.enumerator, document, scope.encode(positions), limit))
+    candidates, evaluated = frozenset(positions), set[int]()
+    for content in (content for response in responses for content in response.objects):
+        matches = scope.find(content, candidates)
+        if not matches:
+            raise ResponseError(f"its enumerator returns {_describe(content)}, which is not in the input")
+        evaluated.update(matches)
+    return tuple(sorted(evaluated))
 
 
-def _failed(found: Iterable[Response], among: frozenset[int], scope: Scope) -> tuple[dict[int, list[Evidence]], str]:
-    """The evidence by place, and the name of an object that fails and is not in the input."""
+def _collect_failures(
+    responses: Iterable[Response], candidates: frozenset[int], scope: KubescapeScope
+) -> tuple[dict[int, list[Evidence]], str]:
+    """Return the evidence by position, and the name of a failing object that is not in the input, or empty text."""
     failed: dict[int, list[Evidence]] = {}
-    lost = ""
-    for response in found:
-        places: dict[int, None] = {}
-        for said in response.objects:
-            meant = scope.find(said, among)
-            lost = lost or ("" if meant else _shown(said))
-            places.update(dict.fromkeys(meant))
-        resources = {place: scope.resources[place] for place in places}
-        for place, resource in resources.items():
+    unknown = ""
+    for response in responses:
+        positions: dict[int, None] = {}
+        for content in response.objects:
+            matches = scope.find(content, candidates)
+            unknown = unknown or ("" if matches else _describe(content))
+            positions.update(dict.fromkeys(matches))
+        resources = {position: scope.resources[position] for position in positions}
+        for position, resource in resources.items():
             others = [other for other in resources.values() if other is not resource]
-            failed.setdefault(place, []).extend(evidence(response, resource, others, scope))
-    return failed, lost
+            failed.setdefault(position, []).extend(list_evidence(response, resource, others, scope))
+    return failed, unknown
 
 
-def _shown(said: dict[str, Any]) -> str:
-    resource = Resource(said)
+def _describe(content: dict[str, Any]) -> str:
+    resource = Resource(content)
     return f"{resource.kind or 'an object'} {resource.name or 'without a name'}"
 
 
 def _compile(rule: KubescapeRule) -> None:
-    """Raises ForeignRuleError when the text of `rule` is no Rego. Bodies are only looked into when they are asked."""
+    """Compile a rule. Raises KubescapeRuleError if it is not Rego; rule bodies are compiled only when evaluated."""
     if rule.obstacle:
         return
     try:
         _values(rule, rule.source, "{}", msgspec.Raw(b"[]"), TIME_LIMIT)
     except RegoError as error:
         if error.code in _COMPILING:
-            raise ForeignRuleError(str(error) if error.line else f"{rule.file}: {error}") from error
+            raise KubescapeRuleError(str(error) if error.line else f"{rule.file}: {error}") from error
     except ResponseError as error:
-        raise ForeignRuleError(f"{rule.file}: {error}") from error
+        raise KubescapeRuleError(f"{rule.file}: {error}") from error
 
 
-def _values(rule: KubescapeRule, source: str, data: str, objects: msgspec.Raw, limit: float) -> dict[str, Any]:
-    """The values of the rules in the package of `source`, by name."""
+def _values(rule: KubescapeRule, source: str, document: str, objects: msgspec.Raw, limit: float) -> dict[str, Any]:
+    """Return the values of the rules in the package of `source`, by name."""
     package = kubescape_rules.package(source)
     if package is None:
         raise ResponseError("no package of plain names")
-    said = {"data": msgspec.Raw(data.encode()), "input": objects, "time_limit": limit}
-    rows = _query(rule, source, f"said = data.{package}", said)
-    return as_mapping(rows[0]["said"]) if rows else {}
+    options = {"data": msgspec.Raw(document.encode()), "input": objects, "time_limit": limit}
+    rows = _query(rule, source, f"values = data.{package}", options)
+    return as_mapping(rows[0]["values"]) if rows else {}
 
 
 def _query(rule: KubescapeRule, source: str, query: str, options: dict[str, Any]) -> list[dict[str, Any]]:
-    """Ask as Rego v1, and what is not that as v0."""
+    """Evaluate as Rego v1, or as v0 if it does not compile as v1."""
     modules = kubescape_rules.modules(rule.file, source)
     versions: tuple[RegoVersion, ...] = ("v1",) if kubescape_rules.is_modern(source) else ("v1", "v0")
     for version in versions[:-1]:
@@ -219,3 +244,259 @@ def _query(rule: KubescapeRule, source: str, query: str, options: dict[str, Any]
             if error.code not in _COMPILING:
                 raise
     return evaluate(modules, query, rego_version=versions[-1], **options)
+
+
+class KubescapeScope:
+    """The resources of a scan as rules over arrays of objects read them, by position in the input."""
+
+    def __init__(self, resources: Sequence[Resource]) -> None:
+        """Index `resources` by kind; joined RBAC subjects are kept apart."""
+        self.resources = resources
+        self._kinds: dict[tuple[str, str, str], list[int]] = {}
+        self._joined: list[int] = []
+        self._named: dict[tuple[str, str], list[int]] = {}
+        self._texts: dict[int, str] = {}
+        for position, resource in enumerate(resources):
+            if resource.related:
+                self._joined.append(position)
+            else:
+                kind = (resource.group.casefold(), resource.version.casefold(), resource.kind.casefold())
+                self._kinds.setdefault(kind, []).append(position)
+            self._named.setdefault((resource.kind, resource.name), []).append(position)
+
+    def select(self, rule: KubescapeRule) -> tuple[int, ...]:
+        """Return the positions of the resources that `rule` matches, in the order of its matches."""
+        if rule.aggregator == SUBJECTS:
+            return tuple(position for position in self._joined if self._has_parts(rule, self.resources[position]))
+        matching = (position for match in rule.matches for position in self._matching(match))
+        positions = tuple(dict.fromkeys(matching))
+        if rule.aggregator == API_SERVER:
+            return tuple(position for position in positions if _is_api_server(self.resources[position]))
+        return positions
+
+    def _has_parts(self, rule: KubescapeRule, joined: Resource) -> bool:
+        return all(any(_matches(match, part) for match in rule.matches) for part in joined.related)
+
+    def _matching(self, match: RuleMatch) -> list[int]:
+        positions = sorted(
+            position for kind, same_kind in self._kinds.items() if _matches_kind(match, *kind) for position in same_kind
+        )
+        if not match.fields:
+            return positions
+        return [position for position in positions if _has_fields(match, self.resources[position])]
+
+    def encode(self, positions: Iterable[int]) -> msgspec.Raw:
+        """Return the JSON array of the objects at `positions`; each object is encoded once."""
+        return msgspec.Raw(f"[{','.join(map(self._text, positions))}]".encode())
+
+    def _text(self, position: int) -> str:
+        text = self._texts.get(position)
+        if text is None:
+            text = self._texts[position] = json_text(self.resources[position].object)
+        return text
+
+    def find(self, content: dict[str, Any], candidates: AbstractSet[int]) -> list[int]:
+        """Return the positions in `candidates` that match `content`, an object in a response; empty if none does.
+
+        A joined subject matches itself, or else the objects it was joined from. Files may hold several objects of one
+        name: equal objects match before the others, and if none is equal, all match.
+        """
+        target = Resource(content)
+        same_name = [position for position in self._named.get((target.kind, target.name), ()) if position in candidates]
+        matches = [position for position in same_name if _is_compatible(target, self.resources[position])]
+        related = [part for part in as_list(content.get("relatedObjects")) if isinstance(part, dict)]
+        if related and not matches:
+            return [position for part in related for position in self._find_all(part)]
+        if related:
+            parts = sorted(Resource(part).identity for part in related)
+            same_parts = [position for position in matches if _parts(self.resources[position]) == parts]
+            matches = same_parts or matches
+        equal = [position for position in matches if self.resources[position].object == content]
+        return equal or matches
+
+    def _find_all(self, content: dict[str, Any]) -> list[int]:
+        target = Resource(content)
+        positions = self._named.get((target.kind, target.name), ())
+        return [position for position in positions if self.resources[position].identity == target.identity]
+
+    def find_related(self, content: dict[str, Any]) -> Resource | None:
+        """Return the resource of a related object in a response; None if it is not in the input."""
+        return next((self.resources[position] for position in self._find_all(content)), None)
+
+
+def _is_compatible(target: Resource, resource: Resource) -> bool:
+    """Return True if version and namespace are equal; empty values of `target` match any."""
+    return target.api_version in ("", resource.api_version) and target.namespace in ("", resource.namespace)
+
+
+def _parts(resource: Resource) -> list[str]:
+    return sorted(part.identity for part in resource.related)
+
+
+def _matches(match: RuleMatch, resource: Resource) -> bool:
+    kind = (resource.group.casefold(), resource.version.casefold(), resource.kind.casefold())
+    return _matches_kind(match, *kind) and _has_fields(match, resource)
+
+
+def _matches_kind(match: RuleMatch, group: str, version: str, kind: str) -> bool:
+    """Return True if `match` includes the kind; the arguments are in lower case."""
+    return (
+        _has_word(match.groups, {group})
+        and _has_word(match.versions, {version})
+        and _has_word(match.kinds, _spellings(kind))
+    )
+
+
+def _has_word(words: Iterable[str], values: AbstractSet[str]) -> bool:
+    return any(word == ANY or word.casefold() in values for word in words)
+
+
+def _spellings(kind: str) -> frozenset[str]:
+    """Return a kind with the possible spellings of its plural, by which the API names resources."""
+    plurals = [f"{kind}s", f"{kind}es"]
+    if kind.endswith("y"):
+        plurals.append(f"{kind[:-1]}ies")
+    return frozenset((kind, *plurals))
+
+
+def _has_fields(match: RuleMatch, resource: Resource) -> bool:
+    return all(
+        (str(value_at_or(resource.object, parse_path(path), "")) == value) is expected
+        for path, expected, value in match.fields
+    )
+
+
+def _is_api_server(resource: Resource) -> bool:
+    return (
+        resource.kind == "Pod"
+        and resource.namespace == "kube-system"
+        and any(word in resource.name for word in _API_SERVERS)
+    )
+
+
+class ResponseError(ValueError):
+    """A rule returned a value that is not a valid response."""
+
+
+class _Fix(msgspec.Struct):
+    path: str = ""
+    value: Any = ""
+
+
+class _Paths(msgspec.Struct, rename="camel"):
+    failed_paths: list[str] | str | None = None
+    review_paths: list[str] | str | None = None
+    delete_paths: list[str] | str | None = None
+    fix_paths: list[_Fix] | str | None = None
+
+
+class _Related(_Paths, rename="camel"):
+    object: dict[str, Any] = {}
+
+
+class _Objects(msgspec.Struct, rename="camel"):
+    k8s_api_objects: list[dict[str, Any]] | None = msgspec.field(name="k8sApiObjects", default=None)
+    external_objects: dict[str, Any] | list[dict[str, Any]] | None = None
+
+
+class Response(_Paths, rename="camel"):
+    """One failure: a message, the failing objects, and paths in them."""
+
+    alert_message: str = ""
+    alert_object: _Objects = msgspec.field(default_factory=_Objects)
+    related_objects: list[_Related] | None = None
+
+    @property
+    def objects(self) -> list[dict[str, Any]]:
+        """The failing objects."""
+        external = self.alert_object.external_objects or []
+        contents = [
+            *(self.alert_object.k8s_api_objects or []),
+            *([external] if isinstance(external, dict) else external),
+        ]
+        return [content for content in contents if content]
+
+
+def read_responses(values: Mapping[str, Any]) -> list[Response]:
+    """Return the responses in the values of a package. Raises ResponseError for an invalid response.
+
+    Sets with elements without `alertObject` are intermediate results, unless their name is one of `_GATHERING`.
+    """
+    responses = []
+    for name, value in values.items():
+        is_gathering = name in _GATHERING
+        if is_gathering and not isinstance(value, list):
+            raise ResponseError(f"{name} is no set of responses; `{name} contains response if {{ ... }}` makes one")
+        for element in value if isinstance(value, list) else ():
+            if isinstance(element, dict) and "alertObject" in element:
+                responses.append(_read_response(name, element))
+            elif is_gathering:
+                raise ResponseError(f"{name} holds what is no response: an object with alertObject is due")
+    return responses
+
+
+def _read_response(name: str, element: dict[str, Any]) -> Response:
+    try:
+        response = msgspec.convert(element, Response)
+    except msgspec.ValidationError as error:
+        raise ResponseError(f"{name}: {error}") from error
+    if not response.objects:
+        raise ResponseError(f"{name} names no object: {response.alert_message or 'no message'}")
+    return response
+
+
+def list_evidence(
+    response: Response, resource: Resource, others: Sequence[Resource], scope: KubescapeScope
+) -> Iterator[Evidence]:
+    """Yield the evidence of `response` in `resource`.
+
+    `others` fail in the same response; a path that exists only in one of them belongs to it.
+    """
+    message, has_evidence = response.alert_message, False
+    for piece in _read_paths(response, message):
+        path = _path(piece.path)
+        exists = bool(path) and has_path(resource.object, path)
+        if piece.fix is None and not exists and any(path and has_path(other.object, path) for other in others):
+            continue
+        has_evidence = True
+        yield msgspec.structs.replace(piece, exists=exists, location=resource.locate(path))
+    for related in response.related_objects or ():
+        part = scope.find_related(related.object)
+        if part is None:
+            continue
+        for piece in _read_paths(related, f"{message} ({part.kind} {part.name})"):
+            has_evidence = True
+            yield msgspec.structs.replace(piece, path="", location=part.locate(_path(piece.path)), fix=None)
+    if not has_evidence:
+        yield Evidence(path="", exists=False, location=resource.locate(()), message=message)
+
+
+def _read_paths(source: _Paths, message: str) -> Iterator[Evidence]:
+    """Yield one piece of evidence for each path, with its fix if there is one."""
+    fixes = source.fix_paths if isinstance(source.fix_paths, list) else []
+    values = {fix.path: _json(fix) for fix in fixes if fix.path}
+    deleted = _texts(source.delete_paths)
+    paths = dict.fromkeys((*_texts(source.failed_paths), *_texts(source.review_paths), *deleted, *values))
+    for path in paths:
+        fix = values.get(path)
+        yield Evidence(path, exists=False, fix=fix, delete=path in deleted and fix is None, message=message)
+
+
+def _texts(value: list[str] | str | None) -> list[str]:
+    return [text for text in ([value] if isinstance(value, str) else value or ()) if text]
+
+
+def _json(fix: _Fix) -> str:
+    """Return the value as JSON; rules write values as text, but fields of objects have types."""
+    if not isinstance(fix.value, str):
+        return msgspec.json.encode(fix.value).decode()
+    typed = _SCALAR.fullmatch(fix.value) and not any(step in _TEXT_FIELDS for step in _path(fix.path))
+    return fix.value if typed else msgspec.json.encode(fix.value).decode()
+
+
+def _path(text: str) -> Path:
+    """Return the steps of a path in a response; none for invalid text, so that it refers to the whole object."""
+    try:
+        return parse_path(text)
+    except ValueError:
+        return ()

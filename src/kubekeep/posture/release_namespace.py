@@ -1,7 +1,7 @@
-"""Objects as they will be in a cluster, where the namespace is chosen by whoever installs them. Never judges.
+"""Resources in the namespace of a release that is chosen at installation. Never evaluates a rule.
 
-A chart is rendered for some namespace when nobody has chosen one yet. What relates to its objects must not take that
-for a decision: policies and accounts of other files in `default` are not theirs.
+A chart is rendered for some namespace before one is chosen. Relations between objects must not depend on it: policies
+and accounts of other files in `default` do not belong to the chart.
 """
 
 from __future__ import annotations
@@ -17,53 +17,57 @@ from kubekeep.model.resource import Resource
 from kubekeep.model.resource_types import BUILTIN_TYPES
 
 RELEASE_NAMESPACE: Final = "release-namespace"
-"""Stands for the namespace that will be chosen."""
+"""Placeholder for the namespace that will be chosen."""
 
 
-class Pair(msgspec.Struct, frozen=True, gc=False):
-    """A resource as it was written, and as rules see it: the same, unless its namespace is chosen later."""
+class InstalledResource(msgspec.Struct, frozen=True, gc=False):
+    """A resource as written, and as rules evaluate it; they differ only if the namespace is chosen at installation."""
 
     resource: Resource
-    judged: Resource
+    evaluated: Resource
 
     @staticmethod
-    def of(resource: Resource) -> Pair:
-        """The pair of `resource`."""
-        return Pair(resource, resource if resource.release_namespace_paths is None else _installed(resource))
+    def install(resource: Resource) -> InstalledResource:
+        """Return `resource` with the form that rules evaluate."""
+        return InstalledResource(resource, resource if resource.release_namespace_paths is None else _install(resource))
 
-    def packed(self, text: bytes, derived: bytes) -> Pair:
-        """The same in less memory; what is joined from others shares theirs.
+    def packed(self, text: bytes, derived: bytes) -> InstalledResource:
+        """Return the same in less memory; joined subjects share the memory of their parts.
 
-        `text` is the JSON of what rules see, `derived` is kept with it.
+        `text` is the JSON of the evaluated form, `derived` is kept with it.
         """
         if self.resource.related:
             return self
-        judged = self.judged.packed(text, derived)
-        return Pair(judged if self.judged is self.resource else self.resource.packed(), judged)
+        evaluated = self.evaluated.packed(text, derived)
+        return InstalledResource(evaluated if self.evaluated is self.resource else self.resource.packed(), evaluated)
 
 
-class Written:
-    """Which resource was written for one that rules see."""
+class OriginalResources:
+    """The resources as written, by the identity of their evaluated form."""
 
     def __init__(self) -> None:
-        self._pairs: dict[int, Pair] = {}
+        self._installed: dict[int, InstalledResource] = {}
 
-    def add(self, pair: Pair) -> None:
-        """Remember `pair`, if its halves differ."""
-        if pair.judged is not pair.resource:
-            self._pairs[id(pair.judged)] = pair
+    def add(self, installed: InstalledResource) -> None:
+        """Record `installed` if its two forms differ."""
+        if installed.evaluated is not installed.resource:
+            self._installed[id(installed.evaluated)] = installed
 
-    def joined(self, subject: Resource) -> Pair:
-        """The pair of an RBAC subject that was joined with what rules see."""
-        related = tuple(self._pairs[id(item)].resource if id(item) in self._pairs else item for item in subject.related)
+    def restore(self, subject: Resource) -> InstalledResource:
+        """Return both forms of an RBAC subject that was joined with evaluated forms."""
+        known = (self._installed.get(id(part)) for part in subject.related)
+        related = tuple(
+            part if installed is None else installed.resource
+            for part, installed in zip(subject.related, known, strict=True)
+        )
         if all(map(operator.is_, related, subject.related)):
-            return Pair(subject, subject)
-        joined = {**subject.object, "relatedObjects": [item.object for item in related]}
-        return Pair(msgspec.structs.replace(subject, content=joined, related=related), subject)
+            return InstalledResource(subject, subject)
+        joined = {**subject.object, "relatedObjects": [part.object for part in related]}
+        return InstalledResource(msgspec.structs.replace(subject, content=joined, related=related), subject)
 
 
-def _installed(resource: Resource) -> Resource:
-    """`resource` in RELEASE_NAMESPACE wherever its namespace is chosen later."""
+def _install(resource: Resource) -> Resource:
+    """Return `resource` with RELEASE_NAMESPACE at each path with a namespace that is chosen at installation."""
     served = BUILTIN_TYPES.get((resource.group, resource.kind))
     paths = [*(resource.release_namespace_paths or ())]
     if not resource.namespace and served is not None and served.namespaced:

@@ -1,7 +1,7 @@
-"""Which Services traffic from outside the cluster is sent to, and by which Ingress or route.
+"""Services that receive traffic from outside the cluster, with their Ingresses and routes.
 
-Brings Ingress, Gateway API routes, OpenShift's Routes and Istio's VirtualServices into one form that rules look up
-by Service; never judges.
+Converts Ingresses, Gateway API routes, OpenShift Routes and Istio VirtualServices to one form that rules look up by
+Service. Never evaluates a rule.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ VIRTUAL_SERVICE: Final = "networking.istio.io/VirtualService"
 OPENSHIFT_ROUTE: Final = "route.openshift.io/Route"
 
 _MESH: Final = "mesh"
-"""The gateway that stands for all pods of the mesh; the only one where none is named (Istio docs, VirtualService)."""
+"""The gateway name of all pods of the mesh; the default if no gateway is named (Istio docs, VirtualService)."""
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -34,8 +34,7 @@ class Route(msgspec.Struct, frozen=True):
 class Backend(msgspec.Struct, frozen=True):
     """A Service that a route names.
 
-    `port` is the number or the name of one of its ports, None where the route tells none. Without a `weight` it gets no
-    traffic.
+    `port` is the number or name of a Service port, None if the route names none. A `weight` of 0 gets no traffic.
     """
 
     namespace: str
@@ -44,29 +43,29 @@ class Backend(msgspec.Struct, frozen=True):
     weight: int = 1
 
 
-def routed(objects: Mapping[str, Mapping[str, Sequence[dict[str, Any]]]]) -> dict[str, dict[str, list[Route]]]:
-    """Namespace to Service to the routes that send traffic to it; `objects` are by kind and namespace.
+def index_routes(objects: Mapping[str, Mapping[str, Sequence[dict[str, Any]]]]) -> dict[str, dict[str, list[Route]]]:
+    """Return the routes to each Service, by namespace and Service; `objects` are by kind and namespace.
 
-    Routes that only pods of the cluster take are left out: VirtualServices of the mesh, and routes of the
-    Gateway API whose parents are all something else than Gateways. One without any parent is taken for unfinished.
+    Routes used only by pods of the cluster are left out: VirtualServices of the mesh, and Gateway API routes without a
+    Gateway among their parents. A route without any parent counts as unfinished and is kept.
     """
-    found: dict[str, dict[str, dict[Route, None]]] = {}
+    by_service: dict[str, dict[str, dict[Route, None]]] = {}
     for kind in ROUTES:
-        for namespace, items in objects.get(kind, {}).items():
-            for item in items:
-                route = Route(Resource(item).kind, namespace, Resource(item).name)
-                for backend in backends(kind, item, namespace):
-                    found.setdefault(backend.namespace, {}).setdefault(backend.name, {})[route] = None
-    return {namespace: {name: [*routes] for name, routes in names.items()} for namespace, names in found.items()}
+        for namespace, contents in objects.get(kind, {}).items():
+            for content in contents:
+                route = Route(Resource(content).kind, namespace, Resource(content).name)
+                for backend in list_backends(kind, content, namespace):
+                    by_service.setdefault(backend.namespace, {}).setdefault(backend.name, {})[route] = None
+    return {namespace: {name: [*routes] for name, routes in names.items()} for namespace, names in by_service.items()}
 
 
-def backends(kind: str, item: Mapping[str, Any], namespace: str) -> Iterator[Backend]:
-    """The Services that `item`, an object of `kind` in `namespace`, sends traffic from outside to."""
-    return _READERS[kind](as_mapping(item.get("spec")), namespace)
+def list_backends(kind: str, content: Mapping[str, Any], namespace: str) -> Iterator[Backend]:
+    """Yield the Services to which an object of `kind` in `namespace` sends traffic from outside."""
+    return _READERS[kind](as_mapping(content.get("spec")), namespace)
 
 
 def _ingress(spec: Mapping[str, Any], namespace: str) -> Iterator[Backend]:
-    """Backends, also as `extensions/v1beta1` wrote them; those that are no Services have no `service`."""
+    """Yield the backends, also in the form of `extensions/v1beta1`; backends other than Services have no `service`."""
     paths = [
         path for rule in _mappings(spec.get("rules")) for path in _mappings(as_mapping(rule.get("http")).get("paths"))
     ]
@@ -75,8 +74,8 @@ def _ingress(spec: Mapping[str, Any], namespace: str) -> Iterator[Backend]:
         port = as_mapping(service.get("port"))
         name = service.get("name") or as_mapping(backend).get("serviceName")
         if name:
-            said = port.get("number") or port.get("name") or as_mapping(backend).get("servicePort")
-            yield Backend(namespace, str(name), _port(said))
+            value = port.get("number") or port.get("name") or as_mapping(backend).get("servicePort")
+            yield Backend(namespace, str(name), _port(value))
 
 
 def _gateway_route(spec: Mapping[str, Any], namespace: str) -> Iterator[Backend]:
@@ -94,7 +93,7 @@ def _virtual_service(spec: Mapping[str, Any], namespace: str) -> Iterator[Backen
     gateways = spec.get("gateways")
     for rule in (rule for protocol in ("http", "tls", "tcp") for rule in _mappings(spec.get(protocol))):
         matches = _mappings(rule.get("match")) or [{}]
-        if any(_from_outside(match.get("gateways") or gateways) for match in matches):
+        if any(_has_gateway(match.get("gateways") or gateways) for match in matches):
             for route in _mappings(rule.get("route")):
                 destination = as_mapping(route.get("destination"))
                 port = _port(as_mapping(destination.get("port")).get("number"))
@@ -107,12 +106,12 @@ def _openshift_route(spec: Mapping[str, Any], namespace: str) -> Iterator[Backen
             yield Backend(namespace, str(backend["name"]), weight=_weight(backend))
 
 
-def _from_outside(gateways: Any) -> bool:
+def _has_gateway(gateways: Any) -> bool:
     return isinstance(gateways, list) and any(gateway != _MESH for gateway in gateways)
 
 
 def _host(host: str, namespace: str, port: int | str | None) -> Iterator[Backend]:
-    """The Service that a host names: `web`, `web.shop` or `web.shop.svc.cluster.local`."""
+    """Yield the Service of a host: `web`, `web.shop` or `web.shop.svc.cluster.local`."""
     match host.split("."):
         case [name] if name:
             yield Backend(namespace, name, port)
@@ -120,18 +119,18 @@ def _host(host: str, namespace: str, port: int | str | None) -> Iterator[Backend
             yield Backend(where, name, port)
 
 
-def _port(said: Any) -> int | str | None:
-    return said if isinstance(said, int | str) else None
+def _port(value: Any) -> int | str | None:
+    return value if isinstance(value, int | str) else None
 
 
 def _weight(backend: Mapping[str, Any]) -> int:
-    """One that is not told is 1 (API references of the Gateway API and of OpenShift's Routes)."""
-    said = backend.get("weight")
-    return said if isinstance(said, int) else 1
+    """Return the weight, 1 by default (API references of the Gateway API and of OpenShift's Routes)."""
+    weight = backend.get("weight")
+    return weight if isinstance(weight, int) else 1
 
 
 def _mappings(value: Any) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
 _READERS: Final[Mapping[str, Callable[[Mapping[str, Any], str], Iterator[Backend]]]] = {

@@ -1,4 +1,4 @@
-"""Show a part of an assessment: the controls of some severities. Figures stay those of the whole scan."""
+"""Restrict an assessment to the controls of some severities. Scores stay those of the whole scan."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.model.severity import Severity
 
 
-def shown(assessment: Assessment, lowest: Severity | None, highest: Severity | None) -> Assessment:
-    """`assessment` with the controls from `lowest` to `highest` severity alone, and a note that says so."""
+def filter_by_severity(assessment: Assessment, lowest: Severity | None, highest: Severity | None) -> Assessment:
+    """Return `assessment` with only the controls from `lowest` to `highest` severity, and a note about the restriction."""
     if lowest is None and highest is None:
         return assessment
     low, high = lowest or Severity.UNKNOWN, highest or Severity.CRITICAL
-    controls = tuple(item for item in assessment.controls if low <= item.control.level <= high)
-    kept = {item.control.slug for item in controls}
+    controls = tuple(summary for summary in assessment.controls if low <= summary.control.level <= high)
+    kept = {summary.control.slug for summary in controls}
     results = tuple(
         msgspec.structs.replace(
             result, verdicts={slug: verdict for slug, verdict in result.verdicts.items() if slug in kept}
@@ -22,8 +22,8 @@ def shown(assessment: Assessment, lowest: Severity | None, highest: Severity | N
         for result in assessment.results
     )
     frameworks = tuple(
-        msgspec.structs.replace(item, controls=tuple(slug for slug in item.controls if slug in kept))
-        for item in assessment.frameworks
+        msgspec.structs.replace(summary, controls=tuple(slug for slug in summary.controls if slug in kept))
+        for summary in assessment.frameworks
     )
     return msgspec.structs.replace(
         assessment,

@@ -1,4 +1,4 @@
-"""Sum verdicts up by control, by framework and overall. The formulas are in `posture.score`; this only counts."""
+"""Summaries of verdicts by control, by framework and overall. Only counts; `posture.score` has the formulas."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from kubekeep.posture import score
 from kubekeep.posture.coverage_gaps import NO_GAPS, AffectedControls
 from kubekeep.posture.select import Selection
 
-NO_POLICIES: Final[Mapping[str, tuple[Enforcement, ...]]] = MappingProxyType({})
+NO_ENFORCEMENT: Final[Mapping[str, tuple[Enforcement, ...]]] = MappingProxyType({})
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """The sums of a whole scan, as `Assessment` holds them."""
+    """The totals of a whole scan, as in `Assessment`."""
 
     controls: tuple[ControlSummary, ...]
     frameworks: tuple[FrameworkSummary, ...]
@@ -33,7 +33,7 @@ class Totals(msgspec.Struct, frozen=True):
 
 
 class _Tally:
-    """What has been counted of one control."""
+    """Counts of one control."""
 
     __slots__ = ("excepted", "failed", "not_evaluated", "passed", "reason", "weight", "weight_failed")
 
@@ -47,7 +47,7 @@ def summarize(
     results: Sequence[ResourceResult],
     selection: Selection,
     affected: AffectedControls = NO_GAPS,
-    enforcement: Mapping[str, tuple[Enforcement, ...]] = NO_POLICIES,
+    enforcement: Mapping[str, tuple[Enforcement, ...]] = NO_ENFORCEMENT,
 ) -> Totals:
     """Return the sums of `results` over the controls and frameworks of `selection`.
 
@@ -63,9 +63,9 @@ def summarize(
             )
             for control in selection.controls
         ),
-        key=lambda item: (-item.control.severity, item.control.id),
+        key=lambda summary: (-summary.control.severity, summary.control.id),
     )
-    by_slug = {item.control.slug: item for item in controls}
+    by_slug = {summary.control.slug: summary for summary in controls}
     frameworks = tuple(
         _framework(framework, selection.members(framework), by_slug, results, tallies)
         for framework in selection.frameworks
@@ -109,30 +109,30 @@ def _control(control: Control, tally: _Tally, set_aside: Reason | None, affected
         status = Status.NOT_EVALUATED
     reason = set_aside or doubt or tally.reason
     if reason is None and not counts.total:
-        reason = _irrelevant(control)
+        reason = _explain_missing_data(control)
     return ControlSummary(
         control=control,
         status=status,
         counts=counts,
         score=score.risk(tally.weight_failed, tally.weight),
-        # What was seen tells nothing of a control that has an answer only with the rest.
+        # The listed resources say nothing about a control that needs the missing ones too.
         compliance=None if doubt is not None and status is Status.NOT_EVALUATED else score.compliance(counts),
         reason=reason if status is Status.NOT_EVALUATED else None,
     )
 
 
-def _irrelevant(control: Control) -> Reason:
+def _explain_missing_data(control: Control) -> Reason:
     names = {WORKLOAD: "workload", SUBJECT: "bound RBAC subject"}
     kinds = list(dict.fromkeys(names.get(target, target.rpartition("/")[2]) for target in control.targets))
     if control.answered_by_documents():
         cause = _COLLECTED.get(control.answer, Cause.NEEDS_CLUSTER)
-        return Reason(cause, f"nothing in the input tells: add {' or '.join(kinds)}{_asking(control)}")
+        return Reason(cause, f"nothing in the input tells: add {' or '.join(kinds)}{_other_sources(control)}")
     platforms = f" of {' or '.join(name.upper() for name in control.providers)}" if control.providers else ""
     return Reason(Cause.IRRELEVANT, f"nothing{platforms} that it applies to in the input ({', '.join(kinds)})")
 
 
-def _asking(control: Control) -> str:
-    """How else the documents are had that answer `control`."""
+def _other_sources(control: Control) -> str:
+    """Return other ways to collect the documents that `control` needs, as text."""
     groups = {target.partition("/")[0] for target in control.targets}
     by_hosts = ", or collect it with kubekeep host collect" if HOST_DATA in groups else ""
     return by_hosts + (", or scan the cluster with --cloud" if not groups.isdisjoint(PLATFORMS) else "")
@@ -166,16 +166,17 @@ def _framework(
 
 
 def _as_counts(controls: Iterable[ControlSummary]) -> Counts:
-    """Controls counted as if they were resources; those with nothing to look at are left out."""
-    relevant = [item for item in controls if item.reason is None or item.reason.cause is not Cause.IRRELEVANT]
-    statuses = [item.status for item in relevant]
+    """Return the controls by status, counted like resources; irrelevant controls are left out."""
+    statuses = [
+        summary.status for summary in controls if summary.reason is None or summary.reason.cause is not Cause.IRRELEVANT
+    ]
     return Counts(*(statuses.count(status) for status in (Status.PASSED, Status.FAILED, Status.NOT_EVALUATED)))
 
 
 def _resource_counts(results: Iterable[ResourceResult], slugs: Mapping[str, object]) -> Counts:
-    """Resources by their worst verdict among `slugs`; those without any are not counted.
+    """Return the resources by their worst verdict among `slugs`; resources without any are not counted.
 
-    A parameter that nobody set says nothing of a resource, so it makes none worse.
+    An unset parameter of a control is not a property of the resource, so it does not count.
     """
     passed = failed = not_evaluated = excepted = 0
     for result in results:
@@ -196,7 +197,7 @@ def _resource_counts(results: Iterable[ResourceResult], slugs: Mapping[str, obje
 
 
 def _risk(controls: Iterable[ControlSummary], tallies: Mapping[str, _Tally]) -> float:
-    pairs = [(item.control.severity, tallies[item.control.slug]) for item in controls]
+    pairs = [(summary.control.severity, tallies[summary.control.slug]) for summary in controls]
     return score.risk(
         sum(severity * tally.weight_failed for severity, tally in pairs),
         sum(severity * tally.weight for severity, tally in pairs),

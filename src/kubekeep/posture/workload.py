@@ -1,6 +1,6 @@
-"""One workload and what it needs: its service account with bindings and roles, policies, services and owners.
+"""Selection of one workload with its service account, bindings, roles, policies, Services and owners.
 
-Finds objects among those that were read; never judges them, and never asks a cluster.
+Reads only the given resources; never evaluates them and never queries a cluster.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource
 from kubekeep.model.resource_types import guess_plural
 from kubekeep.model.text import visible
 from kubekeep.model.workload import pod_path, value_at_or
-from kubekeep.posture.joins import account_of
+from kubekeep.posture.joins import find_account
 from kubekeep.posture.select import UnknownNameError
 
 _SHORT: Final = {
@@ -29,11 +29,11 @@ _SHORT: Final = {
     "rs": "ReplicaSet",
     "sts": "StatefulSet",
 }
-"""Short names of workloads, as kubectl takes them."""
+"""Short names of workload kinds, as in kubectl."""
 
 
 class WorkloadName(msgspec.Struct, frozen=True):
-    """A workload as people name it: the kind in any spelling that kubectl takes; empty parts are any."""
+    """A workload as users name it: the kind in any spelling of kubectl; empty parts match anything."""
 
     kind: str
     name: str
@@ -44,8 +44,8 @@ class WorkloadName(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         return "/".join(filter(None, (self.namespace, self.kind, self.name)))
 
-    def means(self, resource: Resource) -> bool:
-        """Whether `resource` is called so."""
+    def matches(self, resource: Resource) -> bool:
+        """Return True if the name matches `resource`."""
         kind = _SHORT.get(self.kind.lower(), self.kind).lower()
         return (
             resource.name == self.name
@@ -57,7 +57,7 @@ class WorkloadName(msgspec.Struct, frozen=True):
 
 
 def parse_workload(text: str) -> WorkloadName:
-    """The name in `[namespace/]kind[.version[.group]]/name`, or in `kind.group/name` as kubectl takes it.
+    """Parse `[namespace/]kind[.version[.group]]/name`, or `kind.group/name` as in kubectl.
 
     Raises UnknownNameError for other text.
     """
@@ -76,64 +76,64 @@ def _is_version(text: str) -> bool:
     return text[:1] == "v" and text[1:2].isdigit()
 
 
-def with_needs(name: WorkloadName, resources: Sequence[Resource]) -> list[Resource]:
-    """The workloads called `name` among `resources`, and what each needs, in the order given.
+def select_workload(name: WorkloadName, resources: Sequence[Resource]) -> list[Resource]:
+    """Return the workloads that match `name` and the resources each depends on, in the order of `resources`.
 
-    Raises UnknownNameError where there is none.
+    Raises UnknownNameError if no workload matches.
     """
-    targets = [item for item in resources if name.means(item) and pod_path(item) is not None]
+    targets = [resource for resource in resources if name.matches(resource) and pod_path(resource) is not None]
     if not targets:
-        raise UnknownNameError(_missing(name, resources))
-    kept = {id(item) for target in targets for item in (target, *_needs(target, resources))}
-    return [item for item in resources if id(item) in kept]
+        raise UnknownNameError(_describe_missing(name, resources))
+    kept = {id(resource) for target in targets for resource in (target, *_list_dependencies(target, resources))}
+    return [resource for resource in resources if id(resource) in kept]
 
 
-def _missing(name: WorkloadName, resources: Iterable[Resource]) -> str:
-    known = {f"{item.kind.lower()}/{item.name}" for item in resources if pod_path(item) is not None}
-    near = difflib.get_close_matches(f"{name.kind.lower()}/{name.name}", sorted(known), n=1, cutoff=0.5)
+def _describe_missing(name: WorkloadName, resources: Iterable[Resource]) -> str:
+    known = {f"{resource.kind.lower()}/{resource.name}" for resource in resources if pod_path(resource) is not None}
+    similar = difflib.get_close_matches(f"{name.kind.lower()}/{name.name}", sorted(known), n=1, cutoff=0.5)
     hint = (
-        f"; did you mean {visible(near[0])}?"
-        if near
+        f"; did you mean {visible(similar[0])}?"
+        if similar
         else f"; the input has {len(known)} workload{'' if len(known) == 1 else 's'}"
     )
     return f"no workload is called {str(name)!r}{hint}"
 
 
-def _needs(target: Resource, resources: Sequence[Resource]) -> Iterator[Resource]:
+def _list_dependencies(target: Resource, resources: Sequence[Resource]) -> Iterator[Resource]:
     namespace = _namespace(target)
     pod = as_mapping(value_at_or(target.object, pod_path(target) or (), None))
     spec = as_mapping(pod.get("spec"))
     account = str(spec.get("serviceAccountName") or spec.get("serviceAccount") or "default")
     roles: set[tuple[str, str, str]] = set()
-    for item in resources:
-        if item.kind in ("RoleBinding", "ClusterRoleBinding") and _binds(item, namespace, account):
-            role = as_mapping(item.object.get("roleRef"))
+    for resource in resources:
+        if resource.kind in ("RoleBinding", "ClusterRoleBinding") and _binds(resource, namespace, account):
+            role = as_mapping(resource.object.get("roleRef"))
             kind = str(role.get("kind"))
-            roles.add((kind, _namespace(item) if kind == "Role" else "", str(role.get("name"))))
-            yield item
+            roles.add((kind, _namespace(resource) if kind == "Role" else "", str(role.get("name"))))
+            yield resource
     labels = get_labels(pod)
-    for item in resources:
+    for resource in resources:
         if (
-            (item.kind == "ServiceAccount" and (_namespace(item), item.name) == (namespace, account))
-            or (item.kind, _namespace(item) if item.kind == "Role" else "", item.name) in roles
-            or (_namespace(item) == namespace and _selects(item, labels))
+            (resource.kind == "ServiceAccount" and (_namespace(resource), resource.name) == (namespace, account))
+            or (resource.kind, _namespace(resource) if resource.kind == "Role" else "", resource.name) in roles
+            or (_namespace(resource) == namespace and _selects(resource, labels))
         ):
-            yield item
-    yield from _owners(target, resources)
+            yield resource
+    yield from _list_owners(target, resources)
 
 
 def _binds(binding: Resource, namespace: str, account: str) -> bool:
-    subjects = (item for item in as_list(binding.object.get("subjects")) if isinstance(item, dict))
-    return any(account_of(item, binding) == (namespace, account) for item in subjects)
+    subjects = (subject for subject in as_list(binding.object.get("subjects")) if isinstance(subject, dict))
+    return any(find_account(subject, binding) == (namespace, account) for subject in subjects)
 
 
-def _selects(item: Resource, labels: dict[str, str]) -> bool:
-    """Whether a Service or a NetworkPolicy is for pods with these labels."""
-    spec = as_mapping(item.object.get("spec"))
-    if item.kind == "Service" and not item.group:
+def _selects(resource: Resource, labels: dict[str, str]) -> bool:
+    """Return True if a Service or NetworkPolicy selects pods with these labels."""
+    spec = as_mapping(resource.object.get("spec"))
+    if resource.kind == "Service" and not resource.group:
         selector = as_mapping(spec.get("selector"))
         return bool(selector) and all(labels.get(key) == value for key, value in selector.items())
-    if item.kind == "NetworkPolicy" and item.is_builtin:
+    if resource.kind == "NetworkPolicy" and resource.is_builtin:
         try:
             return selects(msgspec.convert(as_mapping(spec.get("podSelector")), LabelSelector), labels)
         except msgspec.ValidationError:
@@ -141,16 +141,16 @@ def _selects(item: Resource, labels: dict[str, str]) -> bool:
     return False
 
 
-def _owners(target: Resource, resources: Sequence[Resource]) -> Iterator[Resource]:
-    """The objects that `target` says it belongs to, and those that they belong to."""
-    todo, seen = [target], {id(target)}
-    while todo:
-        item = todo.pop()
-        for reference in as_list(as_mapping(item.object.get("metadata")).get("ownerReferences")):
+def _list_owners(target: Resource, resources: Sequence[Resource]) -> Iterator[Resource]:
+    """Yield the owners of `target`, and their owners."""
+    pending, seen = [target], {id(target)}
+    while pending:
+        owned = pending.pop()
+        for reference in as_list(as_mapping(owned.object.get("metadata")).get("ownerReferences")):
             for owner in resources:
-                if id(owner) not in seen and _is_owner(owner, as_mapping(reference), _namespace(item)):
+                if id(owner) not in seen and _is_owner(owner, as_mapping(reference), _namespace(owned)):
                     seen.add(id(owner))
-                    todo.append(owner)
+                    pending.append(owner)
                     yield owner
 
 

@@ -22,11 +22,11 @@ from kubekeep.model.control import SUBJECT, WORKLOAD, Control, Provider
 from kubekeep.model.distribution import OPENSHIFT, detect_distribution, detect_provider
 from kubekeep.model.resource import Resource
 from kubekeep.model.resource_selection import ResourceSelection
-from kubekeep.posture.choice import Chooser
-from kubekeep.posture.index import provider_of
+from kubekeep.posture.index import find_provider
 from kubekeep.posture.isolation import CILIUM_CLUSTERWIDE, CILIUM_POLICY, NETWORK_POLICY, OTHER_POLICIES
-from kubekeep.posture.reach import judges_nothing, wide
+from kubekeep.posture.resource_filter import ResourceFilter
 from kubekeep.posture.routes import ROUTES
+from kubekeep.posture.rule_scope import cluster_wide_kinds, has_no_targets
 from kubekeep.posture.select import Selection
 from kubekeep.posture.workload import parse_workload
 from kubekeep.sources.cloud.identity import ClusterHints
@@ -180,7 +180,7 @@ class LiveCluster:
                 self.gaps.append(document)
                 continue
             resource = Resource(document)
-            self._provider = self._provider or provider_of(resource)
+            self._provider = self._provider or find_provider(resource)
             yield resource
 
     def follow(self, selection: Selection, choice: ResourceSelection, pace: WatchTiming) -> ClusterFollower:
@@ -366,7 +366,7 @@ def plan_scope(
     """
     active = [control for control in selection.controls if control.slug not in selection.set_aside]
     if choice.include_namespaces:
-        active = [control for control in active if not judges_nothing(control, is_namespaced)]
+        active = [control for control in active if not has_no_targets(control, is_namespaced)]
     evaluated_or_related = {kind for control in active for kind in (*control.targets, *control.relates)}
     cluster_wide = _list_cluster_wide_kinds(active, selection)
     kinds = evaluated_or_related | cluster_wide | _ALWAYS | (RELATED if everything else set())
@@ -386,14 +386,14 @@ def plan_scope(
 def _list_cluster_wide_kinds(active: Sequence[Control], selection: Selection) -> frozenset[str]:
     """Return the kinds that are needed cluster-wide."""
     by_platform = any(control.providers and control.slug not in selection.named for control in active)
-    return frozenset({"Node"} if by_platform else ()).union(*map(wide, active))
+    return frozenset({"Node"} if by_platform else ()).union(*map(cluster_wide_kinds, active))
 
 
 def create_filter(choice: ResourceSelection) -> Callable[[Resource], bool]:
     """Return a filter for the resources in `choice`. Raises UnknownNameError for a malformed workload name."""
     if choice.workload:
-        return parse_workload(choice.workload).means
-    return Chooser(choice) if str(choice) else lambda _: True
+        return parse_workload(choice.workload).matches
+    return ResourceFilter(choice) if str(choice) else lambda _: True
 
 
 def derive_permission(query: ListQuery, verb: str = "") -> Permission:

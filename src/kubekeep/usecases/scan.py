@@ -30,10 +30,10 @@ from kubekeep.model.git import GitRepository
 from kubekeep.model.redaction import mask_tokens
 from kubekeep.model.resource import Resource
 from kubekeep.model.resource_selection import ResourceSelection
-from kubekeep.posture.choice import Chooser
 from kubekeep.posture.evaluate import evaluate
+from kubekeep.posture.resource_filter import ResourceFilter
 from kubekeep.posture.select import Selection, UnknownNameError
-from kubekeep.posture.workload import parse_workload, with_needs
+from kubekeep.posture.workload import parse_workload, select_workload
 from kubekeep.reports.format import Extra
 from kubekeep.sources.inputs import Inputs, read
 from kubekeep.usecases.assemble import EvaluationFacts, assemble, unread_gaps
@@ -96,7 +96,7 @@ def scan(
 def check(request: ScanRequest) -> None:
     """Raise the errors of `scan` for the names, versions, rules and exceptions of `request`, without reading its input."""
     kubernetes_minor(request.evaluation.kubernetes_version or "latest")
-    Chooser(request.evaluation.choice)
+    ResourceFilter(request.evaluation.choice)
     load_exceptions(request, RuleSelector(request.rules, whole_cluster=request.input.is_whole_cluster))
 
 
@@ -119,7 +119,7 @@ class _Scan:
         self._notes: list[str] = []
         self._exceptions = load_exceptions(request, rules)
         self._enforcers = Enforcers()
-        self._chooser = Chooser(request.evaluation.choice)
+        self._chooser = ResourceFilter(request.evaluation.choice)
         self._gaps: list[CoverageGap] = [] if cluster is None else cluster.gaps
 
     def run(self, on_progress: Callable[[int], None]) -> Assessment:
@@ -207,7 +207,7 @@ class _Scan:
     def _workload(self, everything: Sequence[Resource]) -> Sequence[Resource]:
         """Return the requested workload and the resources it needs. Raises UnknownNameError if it does not exist."""
         try:
-            return with_needs(parse_workload(self._request.evaluation.workload), everything)
+            return select_workload(parse_workload(self._request.evaluation.workload), everything)
         except UnknownNameError as error:
             missing = ", ".join(dict.fromkeys(gap.permission for gap in self._gaps if WORKLOAD in gap.names))
             if missing:
@@ -251,7 +251,7 @@ class _Scan:
             gaps=self._gaps,
             files=self._source.files,
             notes=(*self._notes, *self._source.notes, *unmatched),
-            has_matches=self._chooser.took or not str(choice),
+            has_matches=self._chooser.has_matches or not str(choice),
         )
 
 

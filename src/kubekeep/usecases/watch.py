@@ -38,8 +38,8 @@ from kubekeep.model.watch import (
     WatchMetrics,
     WatchStarted,
 )
-from kubekeep.posture.choice import Chooser
 from kubekeep.posture.incremental import IncrementalEvaluator
+from kubekeep.posture.resource_filter import ResourceFilter
 from kubekeep.posture.select import Selection
 from kubekeep.sources.cluster.follower import ClusterFollower
 from kubekeep.sources.cluster.scope import NamespaceSelection
@@ -301,7 +301,7 @@ class _Session:
         self.selection = watch.select_for(cluster)
         self.minor = minor_of_cluster(scan.evaluation.kubernetes_version, cluster.minor, [])
         self.facts = cluster.facts()
-        self.chooser = Chooser(scan.evaluation.choice)
+        self.chooser = ResourceFilter(scan.evaluation.choice)
         in_scope = self.chooser if str(scan.evaluation.choice) else None
         self.evaluator = IncrementalEvaluator(
             self.selection, self._compile, kubernetes_minor=self.minor, in_scope=in_scope

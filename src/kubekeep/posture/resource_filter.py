@@ -1,6 +1,6 @@
-"""Decide which resources a scan judges: by namespace, kind and labels. The others are known to the rules all the same.
+"""Filter the resources that a scan evaluates: by namespace, kind and labels. Rules can still look up the others.
 
-Names in the choice that no resource has are kept, so that a typo does not look like a clean scan.
+Reports names in the selection that match no resource, so that a typo does not look like a clean scan.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ _SPLIT: Final = re.compile(r",(?![^()]*\))")
 _KIND: Final = "kind"
 _NAMESPACE: Final = "namespace"
 _BUILTIN: Final = {word: kind for (_, kind), served in BUILTIN_TYPES.items() for word in (kind.lower(), served.plural)}
-"""The kinds of Kubernetes, by what people call them."""
+"""Kind by lower-case kind and plural, for all kinds of Kubernetes."""
 
 
 def parse_labels(text: str) -> LabelSelector:
-    """The selector in `text`, as `kubectl -l` takes it: `app=web,tier!=cache,env in (a, b),!legacy`.
+    """Parse a selector in the syntax of `kubectl -l`: `app=web,tier!=cache,env in (a, b),!legacy`.
 
-    Raises ValueError for text that is none.
+    Raises ValueError if `text` is not a label selector.
     """
-    return LabelSelector(match_expressions=tuple(_requirement(part.strip(), text) for part in _SPLIT.split(text)))
+    return LabelSelector(match_expressions=tuple(_parse_requirement(part.strip(), text) for part in _SPLIT.split(text)))
 
 
-def _requirement(part: str, text: str) -> SelectorRequirement:
+def _parse_requirement(part: str, text: str) -> SelectorRequirement:
     if match := _SET.fullmatch(part):
         values = tuple(value.strip() for value in match[3].split(","))
         if any(re.fullmatch(_VALUE, value) is None for value in values):
@@ -49,11 +49,11 @@ def _requirement(part: str, text: str) -> SelectorRequirement:
     raise ValueError(f"not a label selector: {text!r}")
 
 
-class Chooser:
-    """Takes the resources of a choice. A namespace may be a pattern: `team-*`.
+class ResourceFilter:
+    """Predicate for the resources of a selection. A namespace may be a pattern: `team-*`.
 
-    What names no namespace is in `default`, as with kubectl. A Namespace counts as being in itself; what is in no
-    namespace is left out where namespaces are included. Raises ValueError for labels that are no selector.
+    A namespaced resource without a namespace is in `default`, as with kubectl. A Namespace is in itself; including
+    namespaces excludes cluster-scoped resources. Raises ValueError for invalid labels.
     """
 
     def __init__(self, choice: ResourceSelection) -> None:
@@ -61,50 +61,50 @@ class Chooser:
         self._selector = parse_labels(choice.labels) if choice.labels else LabelSelector()
         self._kinds = ResourceTypes(())
         self._seen: set[tuple[str, str]] = set()
-        self.took = False
-        """Whether there was any resource to be judged."""
+        self.has_matches = False
+        """True once a resource has matched."""
 
     def __call__(self, resource: Resource) -> bool:
-        """Whether `resource` is to be judged."""
+        """Return True if `resource` is to be evaluated."""
         choice = self._choice
         kinds = {resource.kind.lower(), guess_plural(resource.kind)}
         namespaces = {self._namespace(resource)} - {""}
-        # All are asked, whatever the first says: a name that a resource has must not be told as one that none has.
-        answers = (
+        # No short circuit: each condition records the names that match, so that they are not reported as unmatched.
+        conditions = (
             not choice.include_kinds or self._has(_KIND, choice.include_kinds, kinds),
             not self._has(_KIND, choice.exclude_kinds, kinds),
             not choice.include_namespaces or self._has(_NAMESPACE, choice.include_namespaces, namespaces),
             not self._has(_NAMESPACE, choice.exclude_namespaces, namespaces),
             selects(self._selector, get_labels(resource.object)),
         )
-        taken = all(answers)
-        self.took = self.took or taken
-        return taken
+        is_match = all(conditions)
+        self.has_matches = self.has_matches or is_match
+        return is_match
 
     def unmatched(self, *, all_read: bool = True, absent: Collection[str] = ()) -> Iterator[str]:
-        """A sentence for each name that no resource had.
+        """Yield a message for each name that matches no resource.
 
-        Kinds to be left out are told only if Kubernetes has none either: that there are no Secrets is no mistake.
-        Without `all_read`, as from a cluster that is not asked for what is left out, nothing is told of that. `absent`
-        are namespaces that a cluster is known not to have.
+        Excluded kinds are reported only if Kubernetes does not have them either: a cluster may have no Secrets. Without
+        `all_read` (a cluster is not queried for excluded resources) exclusions are not reported. `absent` are namespaces
+        known to be missing from the cluster.
         """
         choice = self._choice
         kinds, namespaces = choice.include_kinds, choice.include_namespaces
         if all_read:
-            kinds = (*kinds, *(name for name in choice.exclude_kinds if not _known(name)))
+            kinds = (*kinds, *(name for name in choice.exclude_kinds if not _is_builtin(name)))
             namespaces = (*namespaces, *choice.exclude_namespaces)
-        for what, names in ((_KIND, kinds), (_NAMESPACE, namespaces)):
+        for field, names in ((_KIND, kinds), (_NAMESPACE, namespaces)):
             for name in dict.fromkeys(names):
-                if what == _NAMESPACE and name in absent:
+                if field == _NAMESPACE and name in absent:
                     yield f"the cluster has no namespace {name}"
-                elif (what, name) not in self._seen:
-                    yield f"no resource that was read is in {what} {name}{_hint(name) if what == _KIND else ''}"
+                elif (field, name) not in self._seen:
+                    yield f"no resource that was read is in {field} {name}{_hint(name) if field == _KIND else ''}"
 
-    def _has(self, what: str, names: tuple[str, ...], said: set[str]) -> bool:
-        """Whether a name, or pattern, is among what a resource `said`."""
-        found = {(what, name) for name in names for word in said if _matches(word, name)}
-        self._seen |= found
-        return bool(found)
+    def _has(self, field: str, names: tuple[str, ...], values: set[str]) -> bool:
+        """Return True if a name or pattern matches one of the resource's `values`."""
+        matches = {(field, name) for name in names for value in values if _matches(value, name)}
+        self._seen |= matches
+        return bool(matches)
 
     def _namespace(self, resource: Resource) -> str:
         if resource.kind == "Namespace" and not resource.group:
@@ -112,19 +112,19 @@ class Chooser:
         return resource.namespace or (DEFAULT_NAMESPACE if self._kinds.of(resource).namespaced else "")
 
 
-def _matches(word: str, name: str) -> bool:
-    """Kinds come in small letters and namespaces have no others."""
-    return fnmatchcase(word, name.lower())
+def _matches(value: str, name: str) -> bool:
+    """Return True if the pattern matches; kinds come in lower case, and namespaces have no other letters."""
+    return fnmatchcase(value, name.lower())
 
 
-def _known(name: str) -> bool:
-    """Whether Kubernetes has a kind of this name, or one that fits this pattern."""
+def _is_builtin(name: str) -> bool:
+    """Return True if Kubernetes has a kind of this name, or one that matches this pattern."""
     return any(_matches(word, name) for word in _BUILTIN)
 
 
 def _hint(name: str) -> str:
-    """What to say of a kind that Kubernetes does not have either; empty for one that it has."""
-    if _known(name):
+    """Return a hint for a kind that Kubernetes does not have; empty for one that it has."""
+    if _is_builtin(name):
         return ""
-    near = difflib.get_close_matches(name.lower(), _BUILTIN, n=1)
-    return ", nor does Kubernetes have one" + (f"; did you mean {_BUILTIN[near[0]]}?" if near else "")
+    similar = difflib.get_close_matches(name.lower(), _BUILTIN, n=1)
+    return ", nor does Kubernetes have one" + (f"; did you mean {_BUILTIN[similar[0]]}?" if similar else "")

@@ -9,7 +9,7 @@ import pytest
 from kubekeep.model.label_selector import selects
 from kubekeep.model.resource import Resource
 from kubekeep.model.resource_selection import ResourceSelection
-from kubekeep.posture.choice import Chooser, parse_labels
+from kubekeep.posture.resource_filter import ResourceFilter, parse_labels
 
 WEB = {"app": "web", "env": "prod"}
 
@@ -68,7 +68,7 @@ def test_what_is_no_selector_is_refused(text: str) -> None:
     ],
 )
 def test_a_deployment_in_shop(choice: ResourceSelection, *, taken: bool) -> None:
-    assert Chooser(choice)(resource("Deployment", "shop", api="apps/v1", **WEB)) is taken
+    assert ResourceFilter(choice)(resource("Deployment", "shop", api="apps/v1", **WEB)) is taken
 
 
 @pytest.mark.parametrize(
@@ -80,16 +80,16 @@ def test_a_deployment_in_shop(choice: ResourceSelection, *, taken: bool) -> None
     ],
 )
 def test_what_is_in_no_namespace_or_is_one(item: Resource, *, included: bool, excluded: bool) -> None:
-    assert Chooser(ResourceSelection(include_namespaces=("shop",)))(item) is included
-    assert Chooser(ResourceSelection(exclude_namespaces=("shop",)))(item) is excluded
+    assert ResourceFilter(ResourceSelection(include_namespaces=("shop",)))(item) is included
+    assert ResourceFilter(ResourceSelection(exclude_namespaces=("shop",)))(item) is excluded
 
 
 def test_what_names_no_namespace_is_in_default() -> None:
-    assert Chooser(ResourceSelection(include_namespaces=("default",)))(resource("Pod"))
+    assert ResourceFilter(ResourceSelection(include_namespaces=("default",)))(resource("Pod"))
 
 
 def test_names_that_nothing_has_are_told() -> None:
-    chooser = Chooser(
+    chooser = ResourceFilter(
         ResourceSelection(
             include_kinds=("Secret", "Podd", "widgets"),
             exclude_kinds=("Secrets", "Deploments", "Deploy*", "Gadget*"),
@@ -122,13 +122,13 @@ def test_a_name_that_something_has_is_never_told_as_one_that_nothing_has() -> No
         include_namespaces=("blog",),
         exclude_namespaces=("shop",),
     )
-    chooser = Chooser(choice)
+    chooser = ResourceFilter(choice)
     for item in (resource("Widget", "blog"), resource("Pod", "shop")):
         assert not chooser(item)
     assert list(chooser.unmatched()) == ["no resource that was read is in kind shop, nor does Kubernetes have one"]
-    assert not chooser.took
+    assert not chooser.has_matches
     assert chooser(resource("Pod", "blog"))
-    assert chooser.took
+    assert chooser.has_matches
 
 
 def test_a_choice_in_words() -> None:

@@ -1,0 +1,44 @@
+"""Scope of rules: kinds a control needs cluster-wide, and kinds it needs only in the namespaces being evaluated.
+
+Uses the declarations of controls (`within`), for controls of the library only. Never reads objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from kubekeep.model.control import SUBJECT, Control
+from kubekeep.posture.routes import GATEWAY_ROUTES, VIRTUAL_SERVICE
+
+_LEADING: Final = frozenset({SUBJECT, VIRTUAL_SERVICE, *GATEWAY_ROUTES})
+"""Kinds looked up by what they refer to: a RoleBinding or route may be in another namespace than its target."""
+_ROLES: Final = "ClusterRole"
+"""The cluster-scoped kind that bindings of all namespaces refer to."""
+
+
+def is_scope_verified(control: Control) -> bool:
+    """Return True if the control's declared scope is verified by our tests (false for user-supplied controls)."""
+    return bool(control.page) and not control.brought
+
+
+def cluster_wide_kinds(control: Control) -> frozenset[str]:
+    """Return the kinds that `control` reads cluster-wide even if only some namespaces are evaluated.
+
+    It reads its other related kinds only in the namespace of the evaluated resource. `mentioned` and `kube-system` do
+    not count as cluster-wide: rules report themselves if they lack a namespace that the objects name, and lookups in
+    kube-system concern only objects there, except for settings of Cilium.
+    """
+    if not is_scope_verified(control):
+        return frozenset((*control.targets, *control.relates))
+    if SUBJECT in control.targets:
+        # A subject may be in another namespace than its binding.
+        return frozenset((*control.relates, _ROLES))
+    return frozenset(kind for kind in control.relates if kind in _LEADING or kind not in control.within)
+
+
+def has_no_targets(control: Control, is_inside: Callable[[str], bool]) -> bool:
+    """Return True if `control` has no target in the evaluated namespaces; `is_inside` decides that by target."""
+    return (
+        is_scope_verified(control) and not control.answered_by_documents() and not any(map(is_inside, control.targets))
+    )
