@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import yaml
 
-from kubekeep.attackpaths.find import find
+from kubekeep.attackpaths.find import find_attack_paths
 from kubekeep.model.attack import AttackPath, AttackQuery, Attacks
 from kubekeep.model.resource import Resource
 
@@ -12,7 +12,7 @@ from kubekeep.model.resource import Resource
 def found(text: str, *sources: str, to: str = "", most: int = 1000) -> Attacks:
     """What is found in the documents of `text`; no control was evaluated on them."""
     resources = [Resource(document) for document in yaml.safe_load_all(text) if document]
-    return find(resources, [], {}, AttackQuery(sources, (to,) if to else (), most))
+    return find_attack_paths(resources, [], {}, AttackQuery(sources, (to,) if to else (), most))
 
 
 def chain(path: AttackPath) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubekeep.attackpaths.graph import Draft, Failing, Graph
-from kubekeep.attackpaths.objects import Item
+from kubekeep.attackpaths.graph import Draft, FailedControls, Graph
+from kubekeep.attackpaths.objects import PlacedResource
 from kubekeep.library.load import builtin
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.attack import AttackNodeKind, EdgeKind
@@ -18,13 +18,13 @@ EXCEPTED = Evidence("spec", exists=True, exception=AppliedException(name="w", so
 SLUGS = ("privileged-container", "host-path", "reading-secrets")
 
 
-def item(name: str = "web", **fields: Any) -> Item:
+def item(name: str = "web", **fields: Any) -> PlacedResource:
     resource = Resource({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, **fields})
-    return Item(resource, resource.object, "default", name)
+    return PlacedResource(resource, resource.object, "default", name)
 
 
 def named(draft: Draft, *results: ResourceResult) -> list[str]:
-    return [control.slug for control in Failing(results, builtin().controls).of(draft)]
+    return [control.slug for control in FailedControls(results, builtin().controls).of(draft)]
 
 
 def test_what_fails_and_stands_is_named() -> None:
@@ -44,13 +44,13 @@ def test_a_joined_subject_counts_for_its_binding_with_its_role() -> None:
     binding, role, other = item("binding"), item("role"), item("other")
     subject = Resource({"kind": "User", "name": "jane"}, related=(binding.resource, role.resource))
     result = ResourceResult(subject, {"reading-secrets": Verdict(Status.FAILED, (STANDING,))})
-    assert named(Draft("", binding, slugs=SLUGS, judged=(binding, role)), result) == ["reading-secrets"]
-    assert named(Draft("", binding, slugs=SLUGS, judged=(binding, other)), result) == []
-    assert named(Draft("", role, slugs=SLUGS, judged=(role,)), result) == ["reading-secrets"]
+    assert named(Draft("", binding, slugs=SLUGS, also_evaluated=(binding, role)), result) == ["reading-secrets"]
+    assert named(Draft("", binding, slugs=SLUGS, also_evaluated=(binding, other)), result) == []
+    assert named(Draft("", role, slugs=SLUGS, also_evaluated=(role,)), result) == ["reading-secrets"]
 
 
 def test_openings_that_need_nothing_come_first_and_make_the_step_sure() -> None:
-    graph = Graph(Failing((), {}))
+    graph = Graph(FailedControls((), {}))
     a, b = (graph.node(name, AttackNodeKind.WORKLOAD, name) for name in "ab")
     graph.add(a, b, EdgeKind.ESCAPE, Draft("perhaps", assumes="it rains"))
     assert [*graph.steps()] == [("a", "b", True)]

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from kubekeep.attackpaths.priorities import MOST_VECTORS, prioritised
-from kubekeep.attackpaths.tracks import Member, Step, Track, Tracks, tracks
+from kubekeep.attackpaths.priorities import MOST_VECTORS, prioritise_resources
+from kubekeep.attackpaths.tracks import Step, Track, TrackMembership, Tracks, load_tracks
 from kubekeep.library.load import builtin
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.attack import PrioritisedResource
@@ -35,7 +35,7 @@ def result(*failed: str, kind: str = "Deployment", replicas: Any = 1, **others: 
 
 
 def ranked(*results: ResourceResult) -> list[PrioritisedResource]:
-    return [*prioritised(results, builtin().controls, tracks())]
+    return [*prioritise_resources(results, builtin().controls, load_tracks())]
 
 
 def ways(entry: PrioritisedResource) -> set[tuple[str, ...]]:
@@ -83,13 +83,13 @@ def test_only_what_has_pods_and_nodes_are_ranked() -> None:
 
 
 def test_ways_of_controls_with_impact_alone_do_not_count() -> None:
-    known = Tracks((Track("t", Step("a")),), {"C-1": Member(("security-impact",), {"t": ("a",)})})
+    known = Tracks((Track("t", Step("a")),), {"C-1": TrackMembership(("security-impact",), {"t": ("a",)})})
     control = msgspec.structs.replace(builtin().controls[NUMBERS["C-0256"]], slug="s", ids=("C-1",))
     found = result("C-0256")
     only = ResourceResult(found.resource, {"s": FAILED})
-    assert prioritised([only], {"s": control}, known) == ()
-    both = {"C-1": Member(("security-impact", "security"), {"t": ("a",)})}
-    assert len(prioritised([only], {"s": control}, msgspec.structs.replace(known, members=both))) == 1
+    assert prioritise_resources([only], {"s": control}, known) == ()
+    both = {"C-1": TrackMembership(("security-impact", "security"), {"t": ("a",)})}
+    assert len(prioritise_resources([only], {"s": control}, msgspec.structs.replace(known, members=both))) == 1
 
 
 def test_too_many_ways_are_counted_and_not_listed() -> None:
@@ -99,10 +99,12 @@ def test_too_many_ways_are_counted_and_not_listed() -> None:
     for number in range(40):
         slug = f"c{number}"
         controls[slug] = msgspec.structs.replace(template, slug=slug, ids=(slug,))
-        members[slug] = Member(("security",), {"t": (str(number % 4),)})
+        members[slug] = TrackMembership(("security",), {"t": (str(number % 4),)})
         verdicts[slug] = FAILED
     found: dict[str, Control] = controls
-    (entry,) = prioritised([ResourceResult(result().resource, verdicts)], found, Tracks((Track("t", steps),), members))
+    (entry,) = prioritise_resources(
+        [ResourceResult(result().resource, verdicts)], found, Tracks((Track("t", steps),), members)
+    )
     assert len(entry.vectors) == MOST_VECTORS
     assert entry.left_out == 10**4 - MOST_VECTORS
     assert math.isfinite(entry.score)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from kubekeep.attackpaths.find import find
-from kubekeep.attackpaths.search import Way, cuts
+from kubekeep.attackpaths.find import find_attack_paths
+from kubekeep.attackpaths.search import CandidatePath, choose_cuts
 from kubekeep.model.attack import AttackQuery
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
@@ -40,7 +40,7 @@ def test_of_two_ways_the_surer_is_told_and_the_lesser_is_implied() -> None:
 def test_each_name_of_a_target_is_a_question_of_its_own() -> None:
     text = pod("", f"{PRIVILEGED}, envFrom: [{{secretRef: {{name: db}}}}]")
     resources = [Resource(document) for document in yaml.safe_load_all(text) if document]
-    paths = find(resources, [], {}, AttackQuery(("pod/web",), ("secret/db", "node"))).paths
+    paths = find_attack_paths(resources, [], {}, AttackQuery(("pod/web",), ("secret/db", "node"))).paths
     assert [path.target.label for path in paths] == ["a node of the cluster", "Secret shop/db"]
 
 
@@ -115,17 +115,17 @@ spec:
     assert chains(owned + replicas % 0 + service(), to="node") == []
 
 
-def way(*nodes: str) -> Way:
-    return Way(nodes, len(nodes), Severity.HIGH, nodes[0], 0)
+def way(*nodes: str) -> CandidatePath:
+    return CandidatePath(nodes, len(nodes), Severity.HIGH, nodes[0], 0)
 
 
 def test_cuts_end_most_paths_first_and_only_what_can_be_cut() -> None:
     ways = [way("i", "a", "x", "t"), way("i", "b", "x", "t"), way("i", "c", "u")]
     steps = {step for item in ways for step in item.steps}
     breakable = {step for step in steps if step[0] != "i"}
-    assert cuts(ways, breakable, 5) == [(("x", "t"), (0, 1)), (("c", "u"), (2,))]
-    assert cuts(ways, breakable, 1) == [(("x", "t"), (0, 1))]
-    assert cuts(ways, set(), 5) == []
+    assert choose_cuts(ways, breakable, 5) == [(("x", "t"), (0, 1)), (("c", "u"), (2,))]
+    assert choose_cuts(ways, breakable, 1) == [(("x", "t"), (0, 1))]
+    assert choose_cuts(ways, set(), 5) == []
 
 
 def test_a_way_around_a_cut_is_said() -> None:

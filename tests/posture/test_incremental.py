@@ -137,4 +137,4 @@ def test_what_has_gone_leaves_nothing_behind() -> None:
     held = {name: value for name, value in vars(standing).items() if isinstance(value, dict)}
     assert [name for name in ("_evaluated", "_joined", "_changed") if held[name]] == []
     slices = vars(vars(standing)["_slices"])
-    assert [name for name in ("_parts", "_places", "_dirty", "subjects") if slices[name]] == []
+    assert [name for name in ("_parts", "_contributions", "_dirty", "subjects") if slices[name]] == []

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kubekeep.attackpaths.find import find
+from kubekeep.attackpaths.find import find_attack_paths
 from kubekeep.attackpaths.objects import Objects
 from kubekeep.library.load import builtin
 from kubekeep.model.attack import ALL_PATHS
@@ -69,7 +69,7 @@ def test_kinds_of_attack_paths_are_listed(monkeypatch: pytest.MonkeyPatch) -> No
         "metadata": {"name": "web", "namespace": "edge"},
         "spec": {"rules": [{"backendRefs": [{"name": "web", "namespace": "shop", "port": 80}]}]},
     }
-    find(map(Resource, (route, objects.replicated("Deployment", "shop", "web"))), (), {})
+    find_attack_paths(map(Resource, (route, objects.replicated("Deployment", "shop", "web"))), (), {})
     assert asked >= {"ReferenceGrant", "route.openshift.io/Route", "UDPRoute"}
     selection = select([], [builtin().controls["naked-pod"]])
     assert asked <= plan_scope(selection, ResourceSelection(), everything=True).kinds

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kubekeep.attackpaths.cited import CITED
+from kubekeep.attackpaths.control_slugs import EVIDENCE_CONTROLS
 from kubekeep.library.load import builtin
 from kubekeep.model.attack import AttackQuery, Attacks
 from kubekeep.usecases.paths import PathsRequest, find_attack_paths
@@ -37,7 +37,7 @@ def openings(attacks: Attacks) -> dict[str, set[str]]:
 
 
 def test_every_cited_control_exists() -> None:
-    assert set(CITED) <= set(builtin().controls)
+    assert set(EVIDENCE_CONTROLS) <= set(builtin().controls)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""Attack paths: a graph of what leads where in the objects of an input, and the ways through it.
+"""Attack paths: a graph of the steps that the resources of an input allow, and the paths through it.
 
-Pure: objects and verdicts come in, `model.attack.Attacks` goes out. An edge is there only for what objects say; what
-they leave open is an assumption that the edge names. A pod is never taken over from another pod: that two programs
-can talk does not mean that one is broken.
+No I/O: resources and verdicts in, `model.attack.Attacks` out. Every edge is based on fields of resources; conditions
+outside the input are assumptions named by the edge. No edge leads from one pod to another over the network: a reachable
+program is not assumed to be exploitable from another.
 """

@@ -1,7 +1,7 @@
-"""What in a container gets its processes at the node that it runs on.
+"""Settings of containers that give access to the node.
 
-Only what is enough by itself. Containers of a pod count together, but for init containers: they have ended before
-anyone can talk to the pod.
+Only settings that are sufficient alone. All containers of a pod count except init containers, which have ended before
+the pod can be reached.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from kubekeep.attackpaths import cited
+from kubekeep.attackpaths import control_slugs
 from kubekeep.attackpaths.graph import Draft
-from kubekeep.attackpaths.objects import Container, Workload
+from kubekeep.attackpaths.objects import PodContainer, Workload
 from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.location import Path
 
@@ -22,7 +22,7 @@ _CAPABILITIES: Final = {
     "SYS_RAWIO": "has CAP_SYS_RAWIO and may write to the memory of the node",
     "DAC_READ_SEARCH": "has CAP_DAC_READ_SEARCH and may open any file of the node by its handle",
 }
-"""Capabilities that each are enough (capabilities(7))."""
+"""Capabilities that are sufficient alone (capabilities(7))."""
 _SOCKETS: Final = (
     "/run/containerd/containerd.sock",
     "/run/crio/crio.sock",
@@ -31,7 +31,7 @@ _SOCKETS: Final = (
     "/run/k3s/containerd/containerd.sock",
     "/run/podman/podman.sock",
 )
-_RUN: Final = (
+_EXECUTED: Final = (
     "/bin",
     "/boot",
     "/etc/cron.d",
@@ -60,8 +60,8 @@ _RUN: Final = (
     "/var/lib/kubelet",
     "/var/spool/cron",
 )
-"""Files and folders of a node where whoever may write makes the node run what he likes."""
-_KEYS: Final = (
+"""Files and folders of a node that allow code execution on the node to a process with write access."""
+_CREDENTIALS: Final = (
     "/etc/kubernetes/admin.conf",
     "/etc/kubernetes/kubelet.conf",
     "/etc/kubernetes/pki",
@@ -81,93 +81,89 @@ _HARMLESS: Final = (
     "/var/lib/kubelet/pod-resources",
     "/var/lib/kubelet/seccomp",
 )
-"""Folders below those that are not enough, and that agents of nodes mount."""
+"""Folders below the ones above that are not sufficient, and that node agents mount."""
 
 
-def escapes(workload: Workload) -> Iterator[Draft]:
-    """What gets containers of `workload` at their node."""
+def find_escapes(workload: Workload) -> Iterator[Draft]:
+    """Yield the settings of `workload` that give its containers access to the node."""
     windows = as_mapping(as_mapping(workload.spec.get("securityContext")).get("windowsOptions"))
-    # In a user namespace root of the container is nobody on the node (Kubernetes docs, User Namespaces).
+    # In a user namespace, root in the container has no rights on the node (Kubernetes docs, User Namespaces).
     own_users = workload.spec.get("hostUsers") is False
     for container in workload.containers:
         if as_mapping(container.context.get("windowsOptions")).get("hostProcess", windows.get("hostProcess")) is True:
             text = f"container {container.name} runs as a process of its node"
-            yield Draft(text, workload.item, container.path, cited.HOST_PROCESS)
+            yield Draft(text, workload.resource, container.path, control_slugs.HOST_PROCESS)
         if not own_users:
-            yield from _by_context(workload, container)
-            yield from _by_volumes(workload, container)
+            yield from _find_by_context(workload, container)
+            yield from _find_by_volumes(workload, container)
 
 
-def _by_context(workload: Workload, container: Container) -> Iterator[Draft]:
+def _find_by_context(workload: Workload, container: PodContainer) -> Iterator[Draft]:
     path: Path = (*container.path, "securityContext")
     if container.context.get("privileged") is True:
         text = f"container {container.name} is privileged"
-        yield Draft(text, workload.item, (*path, "privileged"), cited.PRIVILEGED)
+        yield Draft(text, workload.resource, (*path, "privileged"), control_slugs.PRIVILEGED)
         return
-    added = [str(item).upper().removeprefix("CAP_") for item in _added(container)]
+    added = as_list(as_mapping(container.context.get("capabilities")).get("add"))
     if not container.may_be_root:
-        # Without root, added capabilities are not effective in what is executed (capabilities(7)).
+        # Without root, added capabilities are not effective after execve (capabilities(7)).
         return
-    for number, name in enumerate(added):
+    for number, name in enumerate(str(capability).upper().removeprefix("CAP_") for capability in added):
         reason = _CAPABILITIES.get(name)
         if name == "SYS_PTRACE" and workload.spec.get("hostPID") is True:
             reason = "has CAP_SYS_PTRACE among the processes of its node"
         if reason:
-            where = (*path, "capabilities", "add", number)
-            yield Draft(f"container {container.name} {reason}", workload.item, where, cited.CAPABILITIES)
+            field = (*path, "capabilities", "add", number)
+            yield Draft(f"container {container.name} {reason}", workload.resource, field, control_slugs.CAPABILITIES)
 
 
-def _added(container: Container) -> list[object]:
-    return as_list(as_mapping(container.context.get("capabilities")).get("add"))
-
-
-def _by_volumes(workload: Workload, container: Container) -> Iterator[Draft]:
+def _find_by_volumes(workload: Workload, container: PodContainer) -> Iterator[Draft]:
     folders = {
         str(volume.get("name")): (number, str(as_mapping(volume.get("hostPath")).get("path")))
         for number, volume in enumerate(map(as_mapping, as_list(workload.spec.get("volumes"))))
         if volume.get("hostPath")
     }
     if not folders or not container.may_be_root:
-        # The files in question are those of root on any node that is not broken already.
+        # On a sound node only root can use these files.
         return
     for mount in map(as_mapping, as_list(container.fields.get("volumeMounts"))):
         number, folder = folders.get(str(mount.get("name")), (-1, ""))
         if number < 0:
             continue
         path = (*workload.path, "volumes", number, "hostPath", "path")
-        whole = _plain(f"{folder}/{mount.get('subPath') or ''}")
-        reason, slugs = _reach(whole, writes=mount.get("readOnly") is not True)
+        mounted = _normalise(f"{folder}/{mount.get('subPath') or ''}")
+        reason, slugs = _explain_mount(mounted, can_write=mount.get("readOnly") is not True)
         if reason:
-            yield Draft(f"container {container.name} {reason}", workload.item, path, slugs)
+            yield Draft(f"container {container.name} {reason}", workload.resource, path, slugs)
 
 
-def _reach(folder: str, *, writes: bool) -> tuple[str, tuple[str, ...]]:
-    """What mounting `folder` of a node gives, and the slugs of controls that ask about it; empty if nothing."""
+def _explain_mount(folder: str, *, can_write: bool) -> tuple[str, tuple[str, ...]]:
+    """Return the access that mounting `folder` of a node gives, and slugs of controls for it; empty if harmless."""
     for socket in _SOCKETS:
-        # A socket takes commands however its folder is mounted.
-        if _holds(folder, socket):
-            return f"reaches the container runtime by {folder}", cited.RUNTIME_SOCKET
-    if any(_holds(item, folder) for item in _HARMLESS):
+        # A socket accepts commands also in a read-only mount.
+        if _contains(folder, socket):
+            return f"reaches the container runtime by {folder}", control_slugs.RUNTIME_SOCKET
+    if any(_contains(harmless, folder) for harmless in _HARMLESS):
         return "", ()
-    if writes and _touches(folder, _RUN):
-        return f"writes to {folder} of its node", cited.HOST_PATH_WRITTEN
-    if _touches(folder, _KEYS):
-        return f"reads credentials below {folder} of its node", cited.HOST_PATH_READ
+    if can_write and _overlaps(folder, _EXECUTED):
+        return f"writes to {folder} of its node", control_slugs.HOST_PATH_WRITTEN
+    if _overlaps(folder, _CREDENTIALS):
+        return f"reads credentials below {folder} of its node", control_slugs.HOST_PATH_READ
     return "", ()
 
 
-def _touches(folder: str, places: tuple[str, ...]) -> bool:
-    """Whether one of `places` is in `folder`, or `folder` in one of them."""
-    return any(_holds(folder, place) or _holds(place, folder) for place in places)
+def _overlaps(folder: str, paths: tuple[str, ...]) -> bool:
+    """Return True if `folder` contains one of `paths` or is inside one."""
+    return any(_contains(folder, path) or _contains(path, folder) for path in paths)
 
 
-def _holds(folder: str, path: str) -> bool:
-    """Whether `path` is `folder` or lies in it."""
+def _contains(folder: str, path: str) -> bool:
+    """Return True if `path` is `folder` or inside it."""
     return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
-def _plain(path: str) -> str:
-    """A path of a node without doubled and trailing slashes; `/var/run` is where `/run` was."""
+def _normalise(path: str) -> str:
+    """Return a node path without double and trailing slashes; `/var/run` becomes `/run`."""
     parts = [part for part in path.split("/") if part not in ("", ".")]
     if parts[:2] == ["var", "run"]:
         parts = parts[1:]

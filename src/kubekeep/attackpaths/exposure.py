@@ -1,6 +1,6 @@
-"""Who outside the cluster reaches which workload: Services, Ingresses, routes, and ports of nodes.
+"""Workloads reachable from outside the cluster: through Services, Ingresses, routes and node ports.
 
-What only an internal network reaches is left out. Whether a program that is reached can be broken is not asked.
+Leaves out Services and routes of internal networks. Does not check if a reachable program is exploitable.
 """
 
 from __future__ import annotations
@@ -8,175 +8,185 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from kubekeep.attackpaths import cited
-from kubekeep.attackpaths.admits import Approach, Policies, Ports
+from kubekeep.attackpaths import control_slugs
 from kubekeep.attackpaths.gateways import Gateways
 from kubekeep.attackpaths.graph import Draft, Graph
-from kubekeep.attackpaths.inner import is_inner_balancer, is_inner_ingress, reaches_public, source_ranges
-from kubekeep.attackpaths.objects import Item, Objects, Workload, few
+from kubekeep.attackpaths.internal_network import (
+    has_public_addresses,
+    is_internal_balancer,
+    is_internal_ingress,
+    source_ranges,
+)
+from kubekeep.attackpaths.network_policies import Approach, NetworkPolicies, Ports
+from kubekeep.attackpaths.objects import Objects, PlacedResource, Workload, join_labels
 from kubekeep.model.attack import AttackNode, AttackNodeKind, EdgeKind
 from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.posture.routes import GATEWAY_ROUTES, INGRESS, ROUTES, Backend, list_backends
 
 INTERNET: Final = "internet"
-"""The identity of the node that stands for everyone outside."""
+"""The id of the graph node for all external clients."""
 NODES_REACHABLE: Final = "the nodes can be reached from outside"
 
 _LOOPBACK: Final = ("127.", "::1")
 
 
 def workload_node(graph: Graph, workload: Workload) -> AttackNode:
-    """The node of a workload."""
-    found = graph.nodes.get(workload.id)
-    return found or graph.node(workload.id, AttackNodeKind.WORKLOAD, workload.item.label, workload.item)
+    """Return the graph node of a workload."""
+    return graph.nodes.get(workload.id) or graph.node(
+        workload.id, AttackNodeKind.WORKLOAD, workload.resource.label, workload.resource
+    )
 
 
 class Exposure:
-    """Puts into a graph what lets the outside in."""
+    """Adds the edges from the internet to workloads to a graph."""
 
     def __init__(self, objects: Objects, graph: Graph) -> None:
         self._objects = objects
         self._graph = graph
-        self._policies = Policies(objects)
+        self._policies = NetworkPolicies(objects)
         self._gateways = Gateways(objects)
         self._internet = graph.node(INTERNET, AttackNodeKind.INTERNET, "internet")
         self._by_label: dict[tuple[str, str, str], list[Workload]] = {}
         for workload in objects.workloads:
             for key, value in workload.labels.items():
-                self._by_label.setdefault((workload.item.namespace, key, value), []).append(workload)
-        self._blocked: set[str] = set()
-        self._pointless: set[str] = set()
-        self._deaf: set[str] = set()
-        self._untaken: set[str] = set()
+                self._by_label.setdefault((workload.resource.namespace, key, value), []).append(workload)
+        self._blocked_by_policy: set[str] = set()
+        self._without_workload: set[str] = set()
+        self._without_port: set[str] = set()
+        self._unattached: set[str] = set()
         self._ungranted: set[str] = set()
 
     def add(self) -> None:
-        """Add all of it."""
+        """Add all edges, and notes about Services and routes without any."""
         for services in self._objects.services.values():
             for service in services:
-                for draft in self._outward(service):
+                for draft in self._list_openings(service):
                     entry = self._service_node(service)
-                    if self._lead_on(service, Approach.DIRECT):
+                    if self._connect_workloads(service, Approach.DIRECT):
                         self._graph.add(self._internet, entry, EdgeKind.EXPOSURE, draft)
-        self._routes()
+        self._connect_routes()
         for workload in self._objects.workloads:
-            self._ports_of_nodes(workload)
-        self._say()
+            self._connect_node_ports(workload)
+        self._add_notes()
 
-    def _say(self) -> None:
+    def _add_notes(self) -> None:
         for text, labels in (
-            ("network policies keep the outside away from", self._blocked),
-            ("no workload of the input is behind", self._pointless),
-            ("nothing is at the ports that traffic is sent to by", self._deaf),
-            ("no Gateway of the input that is for the outside takes in", self._untaken),
+            ("network policies keep the outside away from", self._blocked_by_policy),
+            ("no workload of the input is behind", self._without_workload),
+            ("nothing is at the ports that traffic is sent to by", self._without_port),
+            ("no Gateway of the input that is for the outside takes in", self._unattached),
             ("no ReferenceGrant of the input lets into another namespace", self._ungranted),
         ):
             if labels:
-                self._graph.notes.append(f"{text} {few(labels)}")
+                self._graph.notes.append(f"{text} {join_labels(labels)}")
 
-    def _service_node(self, service: Item) -> AttackNode:
+    def _service_node(self, service: PlacedResource) -> AttackNode:
         return self._graph.node(
             f"service:{service.namespace}/{service.name}", AttackNodeKind.ENTRY, service.label, service
         )
 
-    def _outward(self, service: Item) -> Iterator[Draft]:
-        """What makes a Service be reached from outside by itself."""
+    def _list_openings(self, service: PlacedResource) -> Iterator[Draft]:
+        """Yield the fields of a Service that make it reachable from outside without an Ingress or route."""
         spec = service.spec
         path = ("spec", "type")
-        if spec.get("type") == "LoadBalancer" and not is_inner_balancer(service):
+        if spec.get("type") == "LoadBalancer" and not is_internal_balancer(service):
             ranges = source_ranges(service)
-            if ranges and not any(map(reaches_public, ranges)):
+            if ranges and not any(map(has_public_addresses, ranges)):
                 return
-            narrow = ranges and not any(item.endswith("/0") for item in ranges)
+            narrow = ranges and not any(cidr.endswith("/0") for cidr in ranges)
             assumes = "the attacker comes from one of its loadBalancerSourceRanges" if narrow else ""
             yield Draft("a load balancer sends traffic from outside", service, path, assumes=assumes)
         elif spec.get("type") == "NodePort":
             yield Draft("every node listens for it", service, path, assumes=NODES_REACHABLE)
-        # What forwards traffic on nodes passes over Services that have no address of their own.
+        # kube-proxy skips Services without a cluster IP.
         if as_list(spec.get("externalIPs")) and spec.get("clusterIP") != "None" and spec.get("type") != "ExternalName":
             assumes = "traffic for its externalIPs gets to the nodes"
             yield Draft("nodes take traffic for its externalIPs", service, ("spec", "externalIPs"), assumes=assumes)
 
-    def _lead_on(self, service: Item, approach: Approach, port: int | str | None = None) -> bool:
-        """Add the edges from a Service to the workloads that it sends traffic for `port` to; whether there are any."""
+    def _connect_workloads(self, service: PlacedResource, approach: Approach, port: int | str | None = None) -> bool:
+        """Add the edges from a Service to the workloads behind `port`; return True if there are any."""
         entry = self._service_node(service)
-        selected = self._selected(service)
-        leads = False
+        selected = self._select_workloads(service)
+        has_workload = False
         for workload in selected:
             if self._graph.is_full:
                 break
             ports = _target_ports(service, workload, port)
             if ports is None:
-                self._deaf.add(service.label)
+                self._without_port.add(service.label)
                 continue
-            if not self._policies.admit(workload, approach, ports):
-                self._blocked.add(workload.item.label)
+            if not self._policies.allows(workload, approach, ports):
+                self._blocked_by_policy.add(workload.resource.label)
                 continue
             text, path = "its selector takes these pods", ("spec", "selector")
-            draft = Draft(text, service, path, cited.EXPOSED, judged=(workload.item,))
+            draft = Draft(text, service, path, control_slugs.EXPOSED, also_evaluated=(workload.resource,))
             self._graph.add(entry, workload_node(self._graph, workload), EdgeKind.EXPOSURE, draft)
-            leads = True
+            has_workload = True
         if not selected:
-            self._pointless.add(service.label)
-        return leads
+            self._without_workload.add(service.label)
+        return has_workload
 
-    def _selected(self, service: Item) -> list[Workload]:
+    def _select_workloads(self, service: PlacedResource) -> list[Workload]:
         pairs = [(str(key), str(value)) for key, value in as_mapping(service.spec.get("selector")).items()]
         if not pairs or service.spec.get("type") == "ExternalName":
             return []
         candidates = min((self._by_label.get((service.namespace, *pair), []) for pair in pairs), key=len)
-        return [item for item in candidates if all(item.labels.get(key) == value for key, value in pairs)]
+        return [workload for workload in candidates if all(workload.labels.get(key) == value for key, value in pairs)]
 
-    def _routes(self) -> None:
+    def _connect_routes(self) -> None:
         missing: set[str] = set()
         for kind in ROUTES:
-            for item in self._objects.of(kind):
-                assumes = self._outer_route(kind, item)
+            for resource in self._objects.list_kind(kind):
+                assumes = self._find_assumption(kind, resource)
                 if assumes is None:
                     continue
-                for backend in dict.fromkeys(list_backends(kind, item.object, item.namespace)):
-                    if not backend.weight or not self._may_send(kind, item, backend):
+                for backend in dict.fromkeys(list_backends(kind, resource.object, resource.namespace)):
+                    if not backend.weight or not self._may_send(kind, resource, backend):
                         continue
                     services = self._objects.services.get((backend.namespace, backend.name), [])
                     if not services:
-                        missing.add(item.label)
+                        missing.add(resource.label)
                     for service in services:
-                        self._route(item, service, backend.port, assumes)
+                        self._connect_route(resource, service, backend.port, assumes)
         if missing:
-            self._graph.notes.append(f"a Service that is not in the input is behind {few(missing)}")
+            self._graph.notes.append(f"a Service that is not in the input is behind {join_labels(missing)}")
 
-    def _outer_route(self, kind: str, item: Item) -> str | None:
-        """What must hold for the outside to reach a route; None if it does not."""
+    def _find_assumption(self, kind: str, resource: PlacedResource) -> str | None:
+        """Return the assumption under which a route is reachable from outside: empty if none, None if it is unreachable."""
         if kind == INGRESS:
-            return None if is_inner_ingress(item) else ""
+            return None if is_internal_ingress(resource) else ""
         if kind not in GATEWAY_ROUTES:
             return ""
-        assumes = self._gateways.outward(item)
+        assumes = self._gateways.find_assumption(resource)
         if assumes is None:
-            self._untaken.add(item.label)
+            self._unattached.add(resource.label)
         return assumes
 
-    def _may_send(self, kind: str, item: Item, backend: Backend) -> bool:
-        if kind not in GATEWAY_ROUTES or self._gateways.may_send(item, backend.namespace, backend.name):
+    def _may_send(self, kind: str, resource: PlacedResource, backend: Backend) -> bool:
+        if kind not in GATEWAY_ROUTES or self._gateways.may_send(resource, backend.namespace, backend.name):
             return True
-        self._ungranted.add(item.label)
+        self._ungranted.add(resource.label)
         return False
 
-    def _route(self, item: Item, service: Item, port: int | str | None, assumes: str) -> None:
-        carried = item.kind in GATEWAY_ROUTES or item.kind == "VirtualService"
-        entry = self._graph.node(f"{item.kind}:{item.namespace}/{item.name}", AttackNodeKind.ENTRY, item.label, item)
-        if self._lead_on(service, Approach.GATEWAY if carried else Approach.INGRESS, port):
-            draft = Draft("it takes traffic from outside", item, ("spec",), assumes=assumes)
+    def _connect_route(
+        self, resource: PlacedResource, service: PlacedResource, port: int | str | None, assumes: str
+    ) -> None:
+        has_gateway = resource.kind in GATEWAY_ROUTES or resource.kind == "VirtualService"
+        entry = self._graph.node(
+            f"{resource.kind}:{resource.namespace}/{resource.name}", AttackNodeKind.ENTRY, resource.label, resource
+        )
+        if self._connect_workloads(service, Approach.GATEWAY if has_gateway else Approach.INGRESS, port):
+            draft = Draft("it takes traffic from outside", resource, ("spec",), assumes=assumes)
             self._graph.add(self._internet, entry, EdgeKind.EXPOSURE, draft)
-            draft = Draft("it sends traffic there", item, ("spec",))
+            draft = Draft("it sends traffic there", resource, ("spec",))
             self._graph.add(entry, self._service_node(service), EdgeKind.EXPOSURE, draft)
 
-    def _ports_of_nodes(self, workload: Workload) -> None:
-        """Ports that a container opens on its node: by `hostPort`, or in the node's own network."""
+    def _connect_node_ports(self, workload: Workload) -> None:
+        """Add the edges to ports that containers open on their node: by `hostPort`, or in the host network."""
         if workload.is_mirror:
             return
         in_network = workload.spec.get("hostNetwork") is True
-        slugs = cited.HOST_NETWORK if in_network else cited.HOST_PORT
+        slugs = control_slugs.HOST_NETWORK if in_network else control_slugs.HOST_PORT
         for container in workload.containers:
             for number, port in enumerate(map(as_mapping, as_list(container.fields.get("ports")))):
                 outer = port.get("containerPort") if in_network else port.get("hostPort")
@@ -185,32 +195,32 @@ class Exposure:
                 ports = (
                     frozenset([port["containerPort"]]) if isinstance(port.get("containerPort"), int) else frozenset()
                 )
-                if not self._policies.admit(workload, Approach.DIRECT, ports):
-                    self._blocked.add(workload.item.label)
+                if not self._policies.allows(workload, Approach.DIRECT, ports):
+                    self._blocked_by_policy.add(workload.resource.label)
                     continue
                 text = f"container {container.name} listens on port {outer} of its node"
                 path = (*container.path, "ports", number)
-                draft = Draft(text, workload.item, path, slugs, NODES_REACHABLE)
+                draft = Draft(text, workload.resource, path, slugs, NODES_REACHABLE)
                 self._graph.add(self._internet, workload_node(self._graph, workload), EdgeKind.EXPOSURE, draft)
 
 
-def _target_ports(service: Item, workload: Workload, asked: int | str | None) -> Ports | None:
-    """The ports of the workload that a Service sends traffic to; None if there are none for the port that is `asked`."""
+def _target_ports(service: PlacedResource, workload: Workload, service_port: int | str | None) -> Ports | None:
+    """Return the workload's ports behind a port of a Service, or behind all; None if there are none."""
     listed = [as_mapping(port) for port in as_list(service.spec.get("ports"))]
-    chosen = [port for port in listed if asked is None or str(asked) in _called(port)]
+    chosen = [port for port in listed if service_port is None or str(service_port) in _port_names(port)]
     targets = [port.get("targetPort") or port.get("port") for port in chosen]
     if None in targets:
         return frozenset()
-    numbers = frozenset(number for target in targets if (number := _number(target, workload)) is not None)
+    numbers = frozenset(number for target in targets if (number := _resolve_port(target, workload)) is not None)
     return numbers if numbers or not listed else None
 
 
-def _called(port: Mapping[str, Any]) -> set[str]:
-    """How routes may call a port of a Service."""
+def _port_names(port: Mapping[str, Any]) -> set[str]:
+    """Return the names by which routes may refer to a Service port."""
     return {str(port[key]) for key in ("name", "port", "targetPort") if key in port}
 
 
-def _number(port: object, workload: Workload) -> int | None:
-    """The number of a port of the workload, which may be in digits; None for a name that no container gives one."""
+def _resolve_port(port: object, workload: Workload) -> int | None:
+    """Return the number of a workload port, which may be digits in text; None for an undefined name."""
     text = str(port)
     return int(text) if text.isdecimal() else workload.ports.get(text)

@@ -1,4 +1,4 @@
-"""Find attack paths: build the graph, choose where they start and end, and say what the input lacks."""
+"""Find attack paths: build the graph, select sources and targets, and report gaps of the input."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from kubekeep.attackpaths.escape import escapes
+from kubekeep.attackpaths.escape import find_escapes
 from kubekeep.attackpaths.exposure import INTERNET, Exposure, workload_node
-from kubekeep.attackpaths.grants import Granted
-from kubekeep.attackpaths.graph import Failing, Graph
-from kubekeep.attackpaths.identity import join
-from kubekeep.attackpaths.objects import Objects, few
-from kubekeep.attackpaths.places import ANONYMOUS, AUTHENTICATED, Places
-from kubekeep.attackpaths.search import Roads, Step, Way, cuts
+from kubekeep.attackpaths.grants import RoleGrants
+from kubekeep.attackpaths.graph import FailedControls, Graph
+from kubekeep.attackpaths.identity import add_identities
+from kubekeep.attackpaths.objects import Objects, join_labels
+from kubekeep.attackpaths.search import CandidatePath, PathSearch, Step, choose_cuts
+from kubekeep.attackpaths.shared_nodes import ANONYMOUS, AUTHENTICATED, SharedNodes
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.attack import ALL_PATHS, AttackNode, AttackNodeKind, AttackPath, AttackQuery, Attacks, Cut, EdgeKind
 from kubekeep.model.control import Control
@@ -23,89 +23,104 @@ from kubekeep.posture.select import UnknownNameError
 
 _CUTS: Final = 5
 _BREAKABLE: Final = frozenset({EdgeKind.ESCAPE, EdgeKind.IDENTITY, EdgeKind.BINDING, EdgeKind.PERMISSION})
-"""What can be taken away without taking away what the thing is for."""
+"""Kinds of edges that can be removed without removing the purpose of the workload."""
 _SOURCES: Final = {"internet": INTERNET, "anonymous": ANONYMOUS, "authenticated": AUTHENTICATED}
 _TARGETS: Final[Mapping[str, tuple[AttackNodeKind, ...]]] = {
     "cluster-admin": (AttackNodeKind.CLUSTER_ADMIN,),
     "node": (AttackNodeKind.HOST,),
     "secrets": (AttackNodeKind.SECRETS, AttackNodeKind.SECRET),
 }
-_WANTED: Final = (
+_DEFAULT_TARGETS: Final = (
     (AttackNodeKind.CLUSTER_ADMIN,),
     (AttackNodeKind.HOST,),
     (AttackNodeKind.SECRETS,),
     (AttackNodeKind.SECRET,),
 )
-"""What attackers want where nobody says what, one path each."""
+"""Targets if the query names none, one path each."""
 
 
-def find(
+def find_attack_paths(
     resources: Iterable[Resource],
     results: Sequence[ResourceResult],
     controls: Mapping[str, Control],
-    question: AttackQuery = ALL_PATHS,
+    query: AttackQuery = ALL_PATHS,
 ) -> Attacks:
-    """The attack paths through `resources`, with the controls, by slug, that fail along them.
+    """Return the attack paths through `resources`, with the failed controls along them (`controls` are by slug).
 
-    Raises UnknownNameError for a source or target that nothing is called.
+    Raises UnknownNameError if a source or target of the query matches no node.
     """
     objects = Objects(resources)
     refused = _leave_out_refused(objects)
-    graph = _build(objects, Failing(results, controls))
-    roads = Roads(graph, _targets(question.targets, graph))
-    found = roads.ways(_sources(question.sources, graph))
-    listed = found[: question.limit]
-    edges = {step: graph.edge(*step) for way in listed for step in way.steps}
+    graph = _build(objects, FailedControls(results, controls))
+    search = PathSearch(graph, _targets(query.targets, graph))
+    paths = search.find_paths(_sources(query.sources, graph))
+    listed = paths[: query.limit]
+    edges = {step: graph.edge(*step) for path in listed for step in path.steps}
     return Attacks(
-        paths=tuple(AttackPath(tuple(edges[step] for step in way.steps), way.severity) for way in listed),
-        left_out=len(found) - len(listed),
-        cuts=tuple(_cuts(graph, roads, found, len(listed))),
-        notes=(*graph.notes, *refused, *_lacking(objects)),
+        paths=tuple(AttackPath(tuple(edges[step] for step in path.steps), path.severity) for path in listed),
+        left_out=len(paths) - len(listed),
+        cuts=tuple(_list_cuts(graph, search, paths, len(listed))),
+        notes=(*graph.notes, *refused, *_list_gaps(objects)),
+    )
+
+
+def fails_gate(attacks: Attacks, query: AttackQuery) -> bool:
+    """Return True if a path without assumptions leads from outside to cluster-admin.
+
+    If the query names sources or targets, any path without assumptions counts.
+    """
+    sure = [path for path in attacks.paths if not path.assumptions]
+    if query.sources or query.targets:
+        return bool(sure)
+    return any(
+        path.source.id in (INTERNET, ANONYMOUS) and path.target.kind is AttackNodeKind.CLUSTER_ADMIN for path in sure
     )
 
 
 def _leave_out_refused(objects: Objects) -> list[str]:
-    """Leave out the workloads whose pods Pod Security refuses, so that none ever runs; notes that say which."""
+    """Leave out workloads with pods that Pod Security refuses, so that none ever runs; return notes about them."""
     refused = [
         workload
         for workload in objects.workloads
-        if objects.keeps_privileged_pods_out(workload.item.namespace)
+        if objects.blocks_privileged_pods(workload.resource.namespace)
         and not workload.is_running
-        and any(True for _ in escapes(workload))
+        and any(True for _ in find_escapes(workload))
     ]
     objects.leave_out(refused)
-    return [f"Pod Security refuses the pods of {few(item.item.label for item in refused)}"] if refused else []
+    if not refused:
+        return []
+    return [f"Pod Security refuses the pods of {join_labels(workload.resource.label for workload in refused)}"]
 
 
-def _build(objects: Objects, failing: Failing) -> Graph:
+def _build(objects: Objects, failing: FailedControls) -> Graph:
     graph = Graph(failing)
-    places = Places(objects, graph)
+    nodes = SharedNodes(objects, graph)
     for workload in objects.workloads:
         node = workload_node(graph, workload)
-        join(graph, objects, workload, node)
-        for draft in escapes(workload):
-            graph.add(node, places.host, EdgeKind.ESCAPE, draft)
-    Granted(objects, graph, places).add()
-    places.join()
-    # Last, as only these edges can be many more than there are objects.
+        add_identities(graph, objects, workload, node)
+        for draft in find_escapes(workload):
+            graph.add(node, nodes.host, EdgeKind.ESCAPE, draft)
+    RoleGrants(objects, graph, nodes).add()
+    nodes.connect()
+    # Last, because only these edges can be many more than the objects.
     Exposure(objects, graph).add()
     return graph
 
 
 def _sources(words: Sequence[str], graph: Graph) -> list[str]:
     if words:
-        return [name for word in words for name in _ends(word, graph, _SOURCES)]
+        return [name for word in words for name in _match_nodes(word, graph, _SOURCES)]
     return [name for name in _SOURCES.values() if name in graph.nodes]
 
 
 def _targets(words: Sequence[str], graph: Graph) -> list[set[str]]:
     if words:
-        return [{*_ends(word, graph, {})} for word in words]
-    return [{name for name, node in graph.nodes.items() if node.kind in kinds} for kinds in _WANTED]
+        return [{*_match_nodes(word, graph, {})} for word in words]
+    return [{name for name, node in graph.nodes.items() if node.kind in kinds} for kinds in _DEFAULT_TARGETS]
 
 
-def _ends(word: str, graph: Graph, known: Mapping[str, str]) -> list[str]:
-    """The nodes that `word` means, as `Question` has it; of the words for many, those in `known` if it is for sources.
+def _match_nodes(word: str, graph: Graph, known: Mapping[str, str]) -> list[str]:
+    """Return the nodes that `word` names, as in `AttackQuery`. Keywords are those in `known` for sources, or of targets.
 
     Raises UnknownNameError.
     """
@@ -114,17 +129,17 @@ def _ends(word: str, graph: Graph, known: Mapping[str, str]) -> list[str]:
         return [known[text]] if known[text] in graph.nodes else []
     if not known and text in _TARGETS:
         return [name for name, node in graph.nodes.items() if node.kind in _TARGETS[text]]
-    found = [name for name, node in graph.nodes.items() if text in _spelled(node)]
-    if not found:
-        words = [*(known or _TARGETS), *(item for node in graph.nodes.values() for item in _spelled(node))]
-        near = difflib.get_close_matches(text, dict.fromkeys(words), n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]}?" if near else ""
+    matches = [name for name, node in graph.nodes.items() if text in _list_names(node)]
+    if not matches:
+        words = [*(known or _TARGETS), *(name for node in graph.nodes.values() for name in _list_names(node))]
+        similar = difflib.get_close_matches(text, dict.fromkeys(words), n=1, cutoff=0.5)
+        hint = f"; did you mean {similar[0]}?" if similar else ""
         raise UnknownNameError(f"nothing on the ways of an attacker is called {word!r}{hint}")
-    return found
+    return matches
 
 
-def _spelled(node: AttackNode) -> tuple[str, ...]:
-    """How people may name a node: `deployment/web` and `shop/deployment/web`."""
+def _list_names(node: AttackNode) -> tuple[str, ...]:
+    """Return the names that users may give for a node: `deployment/web` and `shop/deployment/web`."""
     kind, _, rest = node.label.lower().partition(" ")
     namespace, _, name = rest.rpartition("/")
     if not rest or node.kind in (
@@ -138,41 +153,43 @@ def _spelled(node: AttackNode) -> tuple[str, ...]:
     return (f"{kind}/{rest}", f"{namespace}/{kind}/{name}", f"{kind}/{name}") if namespace else (f"{kind}/{rest}",)
 
 
-def _cuts(graph: Graph, roads: Roads, found: Sequence[Way], listed: int) -> Iterable[Cut]:
-    steps = dict.fromkeys(step for way in found for step in way.steps)
+def _list_cuts(graph: Graph, search: PathSearch, paths: Sequence[CandidatePath], listed: int) -> Iterable[Cut]:
+    steps = dict.fromkeys(step for path in paths for step in path.steps)
     breakable = {step for step in steps if _is_breakable(graph, *step)}
     removed: set[Step] = set()
-    for step, ended in cuts(found, breakable, _CUTS):
+    for step, ended in choose_cuts(paths, breakable, _CUTS):
         removed.add(step)
-        shown = tuple(place for place in ended if place < listed)
-        detours = roads.detours([found[place] for place in ended], removed)
+        shown = tuple(position for position in ended if position < listed)
+        detours = search.count_detours([paths[position] for position in ended], removed)
         yield Cut(graph.edge(*step), shown, len(ended) - len(shown), detours)
 
 
 def _is_breakable(graph: Graph, source: str, target: str) -> bool:
-    """Whether the edge can be taken away: what a role allows that every cluster has cannot."""
+    """Return True if the edge can be removed; permissions of built-in roles cannot."""
     kind = graph.kind(source, target)
-    return kind in _BREAKABLE and (kind is not EdgeKind.PERMISSION or source in graph.items)
+    return kind in _BREAKABLE and (kind is not EdgeKind.PERMISSION or source in graph.resources)
 
 
-def _lacking(objects: Objects) -> Iterable[str]:
-    """What an input does not hold or leaves open, so that nobody can tell about it."""
+def _list_gaps(objects: Objects) -> Iterable[str]:
+    """Yield notes about missing or ambiguous parts of the input that affect the paths."""
     if not objects.workloads:
         yield "the input holds no workload"
-    if not (objects.of("RoleBinding") or objects.of("ClusterRoleBinding")):
+    if not (objects.list_kind("RoleBinding") or objects.list_kind("ClusterRoleBinding")):
         yield "the input holds no bindings: paths through what service accounts and users may do cannot be seen"
-    if not (objects.of(NETWORK_POLICY) or objects.of(CILIUM_POLICY) or objects.of(CILIUM_CLUSTERWIDE)):
+    if not (
+        objects.list_kind(NETWORK_POLICY) or objects.list_kind(CILIUM_POLICY) or objects.list_kind(CILIUM_CLUSTERWIDE)
+    ):
         yield "the input holds no network policies: those that it leaves out may end paths"
-    if any(map(objects.of, OTHER_POLICIES)):
+    if any(map(objects.list_kind, OTHER_POLICIES)):
         yield "network policies of Calico and of administrators are not looked at: they may end paths"
     if objects.malformed:
-        yield f"left out, as no API server takes what they say of pods: {few(item.label for item in objects.malformed)}"
-    if objects.unplaced:
-        yield f"taken to go to one namespace, as they name none: {_counted(objects.unplaced)}"
+        yield f"left out, as no API server takes what they say of pods: {join_labels(resource.label for resource in objects.malformed)}"
+    if objects.unplaced_count:
+        yield f"taken to go to one namespace, as they name none: {_count_objects(objects.unplaced_count)}"
     if objects.repeated:
-        names = few(objects.repeated)
+        names = join_labels(objects.repeated)
         yield f"several times in the input, so that paths may mix what is never installed together: {names}"
 
 
-def _counted(count: int) -> str:
+def _count_objects(count: int) -> str:
     return f"{count} object{'' if count == 1 else 's'}"

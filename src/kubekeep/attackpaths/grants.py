@@ -1,6 +1,6 @@
-"""Who is granted which role where, and what the role allows: bindings, and the rules behind them.
+"""Roles granted to subjects by bindings, and the permissions in their rules.
 
-A role is looked at once for each place where it holds, however many hold it.
+Each role is evaluated once per scope, independent of the number of its subjects.
 """
 
 from __future__ import annotations
@@ -10,11 +10,18 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.attackpaths import cited
+from kubekeep.attackpaths import control_slugs
 from kubekeep.attackpaths.graph import EVERYWHERE, Draft, Graph
-from kubekeep.attackpaths.objects import Item, Objects, absent_label, few, selector_of, within
-from kubekeep.attackpaths.places import Places
-from kubekeep.attackpaths.rights import BUILT_IN, RBAC, Rules, rights
+from kubekeep.attackpaths.objects import (
+    Objects,
+    PlacedResource,
+    describe_namespace,
+    join_labels,
+    missing_label,
+    read_selector,
+)
+from kubekeep.attackpaths.rights import BUILT_IN, RBAC, RoleRules, list_permissions
+from kubekeep.attackpaths.shared_nodes import SharedNodes
 from kubekeep.model.attack import AttackNode, AttackNodeKind, EdgeKind
 from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.label_selector import get_labels, selects
@@ -22,142 +29,148 @@ from kubekeep.posture.joins import find_account
 
 _SAME: Final = {"edit": "admin"}
 _PARTS: Final = {"admin": ("admin", "edit", "view"), "edit": ("edit", "view"), "view": ("view",)}
-"""By which endings of a label other roles are made part of these (Kubernetes docs, RBAC, user-facing roles)."""
+"""Suffixes of the aggregation label of roles that extend these (Kubernetes docs, RBAC, user-facing roles)."""
 _AGGREGATE: Final = "rbac.authorization.k8s.io/aggregate-to-"
 _HARMLESS: Final = frozenset({"view"})
 
 
 class _Role(msgspec.Struct, frozen=True, eq=False):
-    """A role as bindings name it, with its rules.
+    """A role that bindings refer to, with its rules.
 
-    `item` is the object; None for a role that every cluster has. `origins` are, for each rule, the object that it
-    stands in and its place there.
+    `item` is the resource; None for a built-in role. `origins` are, for each rule, the resource that contains it and its
+    position there.
     """
 
     label: str
-    rules: Rules
-    item: Item | None = None
-    origins: tuple[tuple[Item | None, int], ...] = ()
+    rules: RoleRules
+    resource: PlacedResource | None = None
+    origins: tuple[tuple[PlacedResource | None, int], ...] = ()
 
 
-class Granted:
-    """Puts into a graph what subjects are granted."""
+class RoleGrants:
+    """Adds the edges of bindings and role permissions to a graph."""
 
-    def __init__(self, objects: Objects, graph: Graph, places: Places) -> None:
+    def __init__(self, objects: Objects, graph: Graph, places: SharedNodes) -> None:
         self._objects = objects
         self._graph = graph
-        self._places = places
-        self._roles: dict[tuple[str, str, str], list[Item]] = {}
+        self._shared = places
+        self._roles: dict[tuple[str, str, str], list[PlacedResource]] = {}
         for kind in ("Role", "ClusterRole"):
-            for item in objects.of(kind):
-                self._roles.setdefault((kind, item.namespace, item.name), []).append(item)
+            for role in objects.list_kind(kind):
+                self._roles.setdefault((kind, role.namespace, role.name), []).append(role)
         self._read_roles: dict[int, _Role] = {}
-        self._looked_at: dict[str, bool] = {}
+        self._has_permissions: dict[str, bool] = {}
         self._unknown: set[str] = set()
 
     def add(self) -> None:
-        """Add all of it."""
-        for binding in (*self._objects.of("RoleBinding"), *self._objects.of("ClusterRoleBinding")):
-            if binding.resource.group == RBAC:
-                self._binding(binding)
+        """Add all edges, and a note about unknown roles."""
+        for binding in (*self._objects.list_kind("RoleBinding"), *self._objects.list_kind("ClusterRoleBinding")):
+            if binding.original.group == RBAC:
+                self._add_binding(binding)
         if self._unknown:
-            names = few(self._unknown)
+            names = join_labels(self._unknown)
             self._graph.notes.append(f"not in the input, so that what they allow is not known: {names}")
 
-    def _binding(self, binding: Item) -> None:
+    def _add_binding(self, binding: PlacedResource) -> None:
         reference = as_mapping(binding.object.get("roleRef"))
         kind, name = str(reference.get("kind")), str(reference.get("name"))
         whole = binding.kind == "ClusterRoleBinding"
         if whole and kind != "ClusterRole":
             return
         scope = EVERYWHERE if whole else binding.namespace
-        for role in self._named(kind, binding.namespace if kind == "Role" else "", name):
-            target = self._granted(role, scope)
+        for role in self._find_roles(kind, binding.namespace if kind == "Role" else "", name):
+            target = self._role_node(role, scope)
             if target is None:
                 continue
             for number, subject in enumerate(as_list(binding.object.get("subjects"))):
                 source = self._subject(as_mapping(subject), binding)
                 if source is not None:
-                    judged = (binding, role.item) if role.item else (binding,)
+                    also_evaluated = (binding, role.resource) if role.resource else (binding,)
                     text = f"{binding.label} grants {'it' if target.kind is AttackNodeKind.ROLE else role.label}"
-                    slugs = (*cited.GRANTED, *(cited.WILD if target.kind is AttackNodeKind.CLUSTER_ADMIN else ()))
-                    draft = Draft(text, binding, ("subjects", number), slugs, judged=judged)
+                    slugs = (
+                        *control_slugs.GRANTED,
+                        *(control_slugs.WILD if target.kind is AttackNodeKind.CLUSTER_ADMIN else ()),
+                    )
+                    draft = Draft(text, binding, ("subjects", number), slugs, also_evaluated=also_evaluated)
                     self._graph.add(source, target, EdgeKind.BINDING, draft)
 
-    def _subject(self, subject: Mapping[str, Any], binding: Item) -> AttackNode | None:
-        account = find_account(subject, msgspec.structs.replace(binding.resource, content=binding.object))
+    def _subject(self, subject: Mapping[str, Any], binding: PlacedResource) -> AttackNode | None:
+        account = find_account(subject, msgspec.structs.replace(binding.original, content=binding.object))
         if account is not None:
-            return self._places.account(*account)
+            return self._shared.account(*account)
         kind, name = subject.get("kind"), subject.get("name")
-        return self._places.subject(str(kind), str(name)) if kind in ("User", "Group") and name else None
+        return self._shared.subject(str(kind), str(name)) if kind in ("User", "Group") and name else None
 
-    def _named(self, kind: str, namespace: str, name: str) -> list[_Role]:
-        """The roles of that name: files may define several. Those that every cluster has need not be in the input."""
-        found = self._roles.get((kind, namespace, name), [])
-        if found:
-            return [self._read(item) for item in found]
+    def _find_roles(self, kind: str, namespace: str, name: str) -> list[_Role]:
+        """Return the roles of that name; files may define several. Built-in roles need not be in the input."""
+        roles = self._roles.get((kind, namespace, name), [])
+        if roles:
+            return [self._read(role) for role in roles]
         known = BUILT_IN.get(_SAME.get(name, name), ()) if kind == "ClusterRole" else ()
-        added = [*self._added(name)] if kind == "ClusterRole" else []
+        added = [*self._list_added_rules(name)] if kind == "ClusterRole" else []
         if known or added:
-            origins = (*((None, 0) for _ in known), *((item, place) for _, item, place in added))
-            return [_Role(f"{kind} {name}", Rules([*known, *(rule for rule, _, _ in added)]), origins=origins)]
+            origins = (*((None, 0) for _ in known), *((role, position) for _, role, position in added))
+            return [_Role(f"{kind} {name}", RoleRules([*known, *(rule for rule, _, _ in added)]), origins=origins)]
         if kind != "ClusterRole" or name not in _HARMLESS:
-            self._unknown.add(absent_label(kind, namespace, name))
+            self._unknown.add(missing_label(kind, namespace, name))
         return []
 
-    def _added(self, name: str) -> Iterator[tuple[Any, Item, int]]:
-        """The rules that other roles of the input add, by their labels, to one that every cluster has."""
-        wanted = {f"{_AGGREGATE}{part}" for part in _PARTS.get(name, ())}
-        for item in self._objects.of("ClusterRole"):
-            if any(get_labels(item.object).get(label) == "true" for label in wanted):
-                yield from ((rule, item, place) for place, rule in enumerate(as_list(item.object.get("rules"))))
+    def _list_added_rules(self, name: str) -> Iterator[tuple[Any, PlacedResource, int]]:
+        """Yield the rules that other roles of the input add to a built-in role by their labels."""
+        labels = {f"{_AGGREGATE}{part}" for part in _PARTS.get(name, ())}
+        for role in self._objects.list_kind("ClusterRole"):
+            if any(get_labels(role.object).get(label) == "true" for label in labels):
+                rules = as_list(role.object.get("rules"))
+                yield from ((rule, role, position) for position, rule in enumerate(rules))
 
-    def _read(self, item: Item) -> _Role:
-        known = self._read_roles.get(id(item))
+    def _read(self, resource: PlacedResource) -> _Role:
+        known = self._read_roles.get(id(resource))
         if known is None:
-            known = self._read_roles[id(item)] = self._as_role(item)
+            known = self._read_roles[id(resource)] = self._as_role(resource)
         return known
 
-    def _as_role(self, item: Item) -> _Role:
-        # A cluster has filled in the rules already, files have not.
-        is_empty = item.object.get("aggregationRule") and not as_list(item.object.get("rules"))
-        owners = self._parts(item) if is_empty else (item,)
-        found = [
-            (rule, owner, place) for owner in owners for place, rule in enumerate(as_list(owner.object.get("rules")))
+    def _as_role(self, resource: PlacedResource) -> _Role:
+        # A cluster has filled in the rules already; files have not.
+        is_empty = resource.object.get("aggregationRule") and not as_list(resource.object.get("rules"))
+        owners = self._list_aggregated(resource) if is_empty else (resource,)
+        rules = [
+            (rule, owner, position)
+            for owner in owners
+            for position, rule in enumerate(as_list(owner.object.get("rules")))
         ]
-        rules = Rules([rule for rule, _, _ in found])
-        return _Role(item.label, rules, item, tuple((owner, place) for _, owner, place in found))
+        origins = tuple((owner, position) for _, owner, position in rules)
+        return _Role(resource.label, RoleRules([rule for rule, _, _ in rules]), resource, origins)
 
-    def _parts(self, item: Item) -> Iterable[Item]:
-        """The roles that a ClusterRole is put together from (Kubernetes docs, RBAC, Aggregated ClusterRoles)."""
-        listed = as_list(as_mapping(item.object.get("aggregationRule")).get("clusterRoleSelectors"))
-        selectors = [selector_of(as_mapping(found)) for found in listed]
-        for part in self._objects.of("ClusterRole"):
+    def _list_aggregated(self, resource: PlacedResource) -> Iterable[PlacedResource]:
+        """Yield the roles aggregated into a ClusterRole (Kubernetes docs, RBAC, Aggregated ClusterRoles)."""
+        listed = as_list(as_mapping(resource.object.get("aggregationRule")).get("clusterRoleSelectors"))
+        selectors = [read_selector(as_mapping(selector)) for selector in listed]
+        for part in self._objects.list_kind("ClusterRole"):
             if any(selector and selects(selector, get_labels(part.object)) for selector in selectors):
                 yield part
 
-    def _granted(self, role: _Role, scope: str) -> AttackNode | None:
-        """The node of a role where it holds, cluster-admin for one that allows everything; None if it leads nowhere."""
+    def _role_node(self, role: _Role, scope: str) -> AttackNode | None:
+        """Return the node of a role in a scope, cluster-admin if it allows everything; None if it leads nowhere."""
         if role.rules.allow_everything and scope == EVERYWHERE:
-            return self._places.admin
-        identity = f"role:{role.item.resource.id if role.item else role.label}@{scope}"
-        if identity not in self._looked_at:
-            self._looked_at[identity] = self._look(role, scope, identity)
-        return self._graph.nodes[identity] if self._looked_at[identity] else None
+            return self._shared.admin
+        identity = f"role:{role.resource.original.id if role.resource else role.label}@{scope}"
+        if identity not in self._has_permissions:
+            self._has_permissions[identity] = self._add_permissions(role, scope, identity)
+        return self._graph.nodes[identity] if self._has_permissions[identity] else None
 
-    def _look(self, role: _Role, scope: str, identity: str) -> bool:
-        """Add what the role allows there; whether that is anything."""
-        found = [*rights(role.rules, scope, self._places)]
-        if not found:
+    def _add_permissions(self, role: _Role, scope: str, identity: str) -> bool:
+        """Add the edges of the role's permissions; return True if there are any."""
+        permissions = [*list_permissions(role.rules, scope, self._shared)]
+        if not permissions:
             return False
-        where = " in the cluster" if scope == EVERYWHERE else f" {within(scope)}"
-        label = role.label if role.item and role.item.kind == "Role" else f"{role.label}{where}"
-        node = self._graph.node(identity, AttackNodeKind.ROLE, label, role.item)
-        for right in found:
-            item, place = role.origins[right.rule] if role.origins else (None, 0)
-            # Without its wildcard a rule may still allow it, but then somebody has to write so.
-            slugs = (*right.slugs, *(cited.WILD if role.rules.is_wild(right.rule) else ()))
-            judged = (role.item,) if role.item else ()
-            draft = Draft(right.text, item, ("rules", place), slugs, right.assumes, judged)
-            self._graph.add(node, right.target, EdgeKind.PERMISSION, draft)
+        suffix = " in the cluster" if scope == EVERYWHERE else f" {describe_namespace(scope)}"
+        label = role.label if role.resource and role.resource.kind == "Role" else f"{role.label}{suffix}"
+        node = self._graph.node(identity, AttackNodeKind.ROLE, label, role.resource)
+        for permission in permissions:
+            resource, position = role.origins[permission.rule] if role.origins else (None, 0)
+            # Without the wildcard the permission would have to be listed explicitly.
+            slugs = (*permission.slugs, *(control_slugs.WILD if role.rules.has_wildcard(permission.rule) else ()))
+            also_evaluated = (role.resource,) if role.resource else ()
+            draft = Draft(permission.text, resource, ("rules", position), slugs, permission.assumes, also_evaluated)
+            self._graph.add(node, permission.target, EdgeKind.PERMISSION, draft)
         return True

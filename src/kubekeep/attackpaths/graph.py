@@ -1,6 +1,6 @@
-"""The graph while it grows: nodes by id, edges by their ends, and everything on an edge that opens it.
+"""The attack graph under construction: nodes by id, edges by their ends, and the openings of each edge.
 
-Knows no object and no rule. Places and failing controls are looked up only for the edges that a path takes.
+Knows no kinds of resources. Locations and failed controls are looked up only for the edges of reported paths.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.attackpaths.objects import Item
+from kubekeep.attackpaths.objects import PlacedResource
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.attack import AttackNode, AttackNodeKind, Edge, EdgeKind, Opening
 from kubekeep.model.control import Control
@@ -18,33 +18,34 @@ from kubekeep.model.finding import Status
 from kubekeep.model.location import Path
 
 MOST_EDGES: Final = 500_000
-"""Beyond that no edge is added, and a note says so."""
+"""The limit of edges; a note reports that it was reached."""
 EVERYWHERE: Final = "*"
-"""Stands for the whole cluster where a namespace is expected."""
+"""The scope of the whole cluster, in place of a namespace."""
 
 
 class Draft(msgspec.Struct, frozen=True, eq=False):
-    """An opening as it is found: the object that makes it, the path in it, and slugs of controls that look at that.
+    """An opening of an edge: the resource, the path in it, and the slugs of controls that check this path.
 
-    `judged` are other objects on all of which a control may fail instead of on `item`: a binding with its role.
+    `also_evaluated` are other resources; a control that fails on all of them counts too, for example on a binding and
+    its role.
     """
 
     text: str
-    item: Item | None = None
+    resource: PlacedResource | None = None
     path: Path = ()
     slugs: tuple[str, ...] = ()
     assumes: str = ""
-    judged: tuple[Item, ...] = ()
+    also_evaluated: tuple[PlacedResource, ...] = ()
 
 
-class Failing:
-    """Which controls fail on which object; waived evidence does not count."""
+class FailedControls:
+    """Failed controls by resource; excepted evidence does not count."""
 
     def __init__(self, results: Iterable[ResourceResult], controls: Mapping[str, Control]) -> None:
         self._controls = controls
         self._own: dict[int, set[str]] = {}
         self._joined: dict[int, set[str]] = {}
-        """The same for objects as parts of an RBAC subject with its binding and role."""
+        """The same for resources as parts of an RBAC subject with its binding and role."""
         for result in results:
             failed = {
                 slug
@@ -56,45 +57,47 @@ class Failing:
                 for part in result.resource.related:
                     self._joined.setdefault(id(part), set()).update(failed)
 
-    def of(self, draft: Draft) -> tuple[Control, ...]:
-        """The controls that `draft` names and that fail on its object, or on all that it says have to be judged."""
-        own = self._own.get(id(draft.item.resource), set[str]()) if draft.item else set[str]()
-        parts = [self._of_either(item) for item in draft.judged]
+    def list_failed(self, draft: Draft) -> tuple[Control, ...]:
+        """Return the controls of `draft` that fail on its resource, or on all of the `also_evaluated` ones."""
+        own = self._own.get(id(draft.resource.original), set[str]()) if draft.resource else set[str]()
+        parts = [self._list_slugs(resource) for resource in draft.also_evaluated]
         return tuple(
             self._controls[slug]
             for slug in draft.slugs
             if slug in own or (parts and all(slug in part for part in parts))
         )
 
-    def _of_either(self, item: Item) -> set[str]:
-        key = id(item.resource)
+    def _list_slugs(self, resource: PlacedResource) -> set[str]:
+        key = id(resource.original)
         return self._own.get(key, set()) | self._joined.get(key, set())
 
 
 class Graph:
     """Nodes and edges."""
 
-    def __init__(self, failing: Failing) -> None:
+    def __init__(self, failed: FailedControls) -> None:
         self.nodes: dict[str, AttackNode] = {}
-        self.items: dict[str, Item] = {}
-        """The objects that nodes stand for, by the ids of these."""
+        self.resources: dict[str, PlacedResource] = {}
+        """The resources of nodes, by node id."""
         self.notes: list[str] = []
-        self._failing = failing
+        self._failed = failed
         self._edges: dict[tuple[str, str], tuple[EdgeKind, list[Draft]]] = {}
         self.is_full = False
-        """Whether edges were left out."""
+        """True if edges were left out."""
 
-    def node(self, identity: str, kind: AttackNodeKind, label: str, item: Item | None = None) -> AttackNode:
-        """The node of that identity, made if there is none."""
-        found = self.nodes.get(identity)
-        if found is None:
-            found = self.nodes[identity] = AttackNode(identity, kind, label)
-            if item is not None:
-                self.items[identity] = item
-        return found
+    def node(
+        self, identity: str, kind: AttackNodeKind, label: str, resource: PlacedResource | None = None
+    ) -> AttackNode:
+        """Return the node with that id; creates it if missing."""
+        node = self.nodes.get(identity)
+        if node is None:
+            node = self.nodes[identity] = AttackNode(identity, kind, label)
+            if resource is not None:
+                self.resources[identity] = resource
+        return node
 
     def add(self, source: AttackNode, target: AttackNode, kind: EdgeKind, draft: Draft) -> None:
-        """Open the edge from `source` to `target`; what opens one edge several times is all on it."""
+        """Add an opening to the edge from `source` to `target`; creates the edge if missing."""
         if source.id == target.id:
             return
         key = (source.id, target.id)
@@ -106,32 +109,32 @@ class Graph:
         self._edges.setdefault(key, (kind, []))[1].append(draft)
 
     def steps(self) -> Iterator[tuple[str, str, bool]]:
-        """Every edge: the ids of its ends, and whether it rests on an assumption."""
+        """Yield every edge: the ids of its ends, and True if it rests on an assumption."""
         for (source, target), (_, drafts) in self._edges.items():
             yield source, target, all(draft.assumes for draft in drafts)
 
     def kind(self, source: str, target: str) -> EdgeKind:
-        """What kind of step leads from one node to another."""
+        """Return the kind of the edge between two nodes."""
         return self._edges[source, target][0]
 
     def edge(self, source: str, target: str) -> Edge:
-        """The edge between two nodes as reports see it, with places and with the controls that fail."""
+        """Return the edge between two nodes for reports, with locations and failed controls."""
         kind, drafts = self._edges[source, target]
         ordered = sorted(drafts, key=lambda draft: bool(draft.assumes))
         openings = dict.fromkeys(map(self._opening, ordered))
-        return Edge(self._placed(source), self._placed(target), kind, tuple(openings))
+        return Edge(self._locate(source), self._locate(target), kind, tuple(openings))
 
     def _opening(self, draft: Draft) -> Opening:
-        item = draft.item
+        resource = draft.resource
         return Opening(
             text=draft.text,
-            owner=item.label if item else "",
-            location=item.resource.locate(draft.path) if item else None,
-            controls=self._failing.of(draft),
+            owner=resource.label if resource else "",
+            location=resource.original.locate(draft.path) if resource else None,
+            controls=self._failed.list_failed(draft),
             assumes=draft.assumes,
         )
 
-    def _placed(self, identity: str) -> AttackNode:
-        item = self.items.get(identity)
+    def _locate(self, identity: str) -> AttackNode:
+        resource = self.resources.get(identity)
         node = self.nodes[identity]
-        return node if item is None else msgspec.structs.replace(node, location=item.resource.locate(()))
+        return node if resource is None else msgspec.structs.replace(node, location=resource.original.locate(()))

@@ -1,7 +1,7 @@
-"""The objects of an input as the graph asks for them: workloads, and the rest by kind, namespace and name.
+"""Resources of an input for the attack graph: workloads, and the others by kind, namespace and name.
 
-What others refer to is looked up; nothing is judged. Objects whose namespace is chosen later are taken to be installed
-together, as for controls.
+Only looks resources up; never evaluates them. Resources with a namespace that is chosen at installation are assumed to
+be installed together, as for controls.
 """
 
 from __future__ import annotations
@@ -22,237 +22,246 @@ from kubekeep.model.workload import MalformedWorkloadError, build_pod_view, pod_
 from kubekeep.posture.release_namespace import RELEASE_NAMESPACE, InstalledResource
 
 _MIRROR: Final = "kubernetes.io/config.mirror"
-"""The annotation of the mirror of a static pod."""
+"""The annotation of the mirror pod of a static pod."""
 _ENFORCED: Final = "pod-security.kubernetes.io/enforce"
 _READY: Final = ("numberReady", "ready", "readyReplicas")
-"""How many pods run, as the status of workloads tells it."""
-_NAMED: Final = 3
+"""Status fields of workloads with the number of running pods."""
+_LISTED: Final = 3
 _UNPRIVILEGED: Final = frozenset({"baseline", "restricted"})
-"""Pod Security levels under which no container gets at its node (Kubernetes docs, Pod Security Standards)."""
+"""Pod Security levels that prevent access to the node (Kubernetes docs, Pod Security Standards)."""
 
 
-class Item(msgspec.Struct, frozen=True, eq=False):
-    """An object with the namespace it goes to (empty for one of the cluster), its name, and what people call it."""
+class PlacedResource(msgspec.Struct, frozen=True, eq=False):
+    """A resource with the namespace it is installed in; empty for a cluster-scoped one."""
 
-    resource: Resource
-    """As it was written."""
+    original: Resource
+    """The resource as written."""
     object: dict[str, Any]
-    """As it will be installed."""
+    """The content as installed."""
     namespace: str
     name: str
 
     @property
     def kind(self) -> str:
-        """`Deployment`, ..."""
-        return self.resource.kind
+        """The kind, for example `Deployment`."""
+        return self.original.kind
 
     @property
     def label(self) -> str:
-        """`Deployment shop/web`; without a namespace that nobody wrote."""
-        return format_name(self.kind, self.resource.namespace, self.name)
+        """The name in reports, `Deployment shop/web`; without a namespace that is not in the manifest."""
+        return format_name(self.kind, self.original.namespace, self.name)
 
     @property
     def spec(self) -> dict[str, Any]:
-        """Its `spec`, empty if there is none."""
+        """The `spec`, empty if there is none."""
         return as_mapping(self.object.get("spec"))
 
     @property
     def annotations(self) -> dict[str, Any]:
-        """Its annotations."""
+        """The annotations."""
         return as_mapping(as_mapping(self.object.get("metadata")).get("annotations"))
 
 
-class Container(msgspec.Struct, frozen=True, eq=False):
-    """A container that runs as long as its pod: no init container that has ended before anyone can talk to the pod."""
+class PodContainer(msgspec.Struct, frozen=True, eq=False):
+    """A container that runs as long as its pod: sidecars count, other init containers do not."""
 
     fields: dict[str, Any]
     path: Path
-    """Its path in the object."""
+    """The path in the object."""
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """The name, empty if missing."""
         return str(self.fields.get("name") or "")
 
     @property
     def context(self) -> dict[str, Any]:
-        """Its security context with what it inherits from the pod."""
+        """The effective security context."""
         return as_mapping(self.fields.get("effective"))
 
     @property
     def may_be_root(self) -> bool:
-        """Whether nothing keeps its processes from running as user 0."""
+        """True if its processes can run as user 0."""
         return self.context.get("runAsUser") in (None, 0) and self.context.get("runAsNonRoot") is not True
 
 
 class Workload(msgspec.Struct, frozen=True, eq=False):
-    """An object with pods. `id` tells it from others, of which files may hold several of one name."""
+    """A workload. `id` is unique even if files hold several workloads of one name."""
 
     id: str
-    item: Item
+    resource: PlacedResource
     spec: dict[str, Any]
     """The pod spec without its containers."""
     path: Path
-    """Its path in the object."""
+    """The path in the object."""
     labels: dict[str, str]
-    containers: tuple[Container, ...]
+    containers: tuple[PodContainer, ...]
 
     @property
     def account(self) -> str:
-        """The name of the service account that its pods run as."""
+        """The name of the service account of its pods."""
         return str(self.spec.get("serviceAccountName") or self.spec.get("serviceAccount") or "default")
 
     @property
     def is_mirror(self) -> bool:
-        """Whether it only shows a static pod, which the API server gives no token."""
-        return _MIRROR in self.item.annotations
+        """True for the mirror of a static pod, which gets no token."""
+        return _MIRROR in self.resource.annotations
 
     @property
     def is_running(self) -> bool:
-        """Whether a cluster says that pods of it run."""
-        status = as_mapping(self.item.object.get("status"))
+        """True if its status in the cluster reports running pods."""
+        status = as_mapping(self.resource.object.get("status"))
         return status.get("phase") == "Running" or any(status.get(key) for key in _READY)
 
     @property
     def ports(self) -> dict[str, int]:
-        """The ports that its containers name, by name."""
-        found = (as_mapping(port) for item in self.containers for port in as_list(item.fields.get("ports")))
+        """The named container ports, by name."""
+        ports = (as_mapping(port) for container in self.containers for port in as_list(container.fields.get("ports")))
         return {
             str(port["name"]): port["containerPort"]
-            for port in found
+            for port in ports
             if port.get("name") and isinstance(port.get("containerPort"), int)
         }
 
 
 class Objects:
-    """All objects of an input."""
+    """All resources of an input."""
 
     def __init__(self, resources: Iterable[Resource]) -> None:
         self.workloads: list[Workload] = []
-        self.malformed: list[Item] = []
-        """Objects whose pod spec no API server would take."""
-        self._kinds: dict[str, list[Item]] = {}
-        for resource in resources:
-            item = _item(resource)
-            key = resource.kind if resource.is_builtin else f"{resource.group}/{resource.kind}"
-            self._kinds.setdefault(key, []).append(item)
-        for items in self._kinds.values():
-            for item in items:
-                self._note_workload(item)
+        self.malformed: list[PlacedResource] = []
+        """Resources with an invalid pod spec."""
+        self._kinds: dict[str, list[PlacedResource]] = {}
+        for original in resources:
+            key = original.kind if original.is_builtin else f"{original.group}/{original.kind}"
+            self._kinds.setdefault(key, []).append(_install(original))
+        for installed in self._kinds.values():
+            for resource in installed:
+                self._add_workload(resource)
 
-    def of(self, kind: str) -> list[Item]:
-        """The objects of a kind: its name, or `group/Kind` where the group is not one of Kubernetes' own."""
+    def list_kind(self, kind: str) -> list[PlacedResource]:
+        """Return the resources of a kind: `Kind` for built-in groups, else `group/Kind`."""
         return self._kinds.get(kind, [])
 
     def leave_out(self, workloads: Sequence[Workload]) -> None:
-        """Go on as if `workloads` were not there."""
+        """Remove `workloads` from the input."""
         left = {workload.id for workload in workloads}
         self.workloads = [workload for workload in self.workloads if workload.id not in left]
 
     @functools.cached_property
-    def unplaced(self) -> int:
-        """How many objects that lead somewhere name no namespace, though they will have one."""
+    def unplaced_count(self) -> int:
+        """The number of resources on possible paths that have no namespace although they are namespaced."""
         kinds = ("Service", "ServiceAccount", "Role", "RoleBinding", "NetworkPolicy")
-        items = (*(workload.item for workload in self.workloads), *(item for kind in kinds for item in self.of(kind)))
-        return sum(not item.resource.namespace for item in items)
+        others = (resource for kind in kinds for resource in self.list_kind(kind))
+        return sum(
+            not resource.original.namespace
+            for resource in (*(workload.resource for workload in self.workloads), *others)
+        )
 
     @functools.cached_property
     def repeated(self) -> list[str]:
-        """What workloads are called that the input holds several times, as bases with their overlays are."""
-        seen = Counter((item.kind, item.namespace, item.name) for item in (work.item for work in self.workloads))
-        return [absent_label(*key) for key, count in seen.items() if count > 1]
+        """Labels of workloads that occur several times in the input, for example in bases and overlays."""
+        seen = Counter(
+            (resource.kind, resource.namespace, resource.name)
+            for resource in (workload.resource for workload in self.workloads)
+        )
+        return [missing_label(*key) for key, count in seen.items() if count > 1]
 
     @functools.cached_property
-    def services(self) -> Mapping[tuple[str, str], list[Item]]:
+    def services(self) -> Mapping[tuple[str, str], list[PlacedResource]]:
         """Services by namespace and name."""
-        return _named(self.of("Service"))
+        return _group_by_name(self.list_kind("Service"))
 
     @functools.cached_property
-    def gateways(self) -> Mapping[tuple[str, str], list[Item]]:
+    def gateways(self) -> Mapping[tuple[str, str], list[PlacedResource]]:
         """Gateways by namespace and name."""
-        return _named(self.of("Gateway"))
+        return _group_by_name(self.list_kind("Gateway"))
 
     @functools.cached_property
-    def accounts(self) -> Mapping[tuple[str, str], list[Item]]:
+    def accounts(self) -> Mapping[tuple[str, str], list[PlacedResource]]:
         """Service accounts by namespace and name."""
-        return _named(self.of("ServiceAccount"))
+        return _group_by_name(self.list_kind("ServiceAccount"))
 
     @functools.cached_property
-    def secrets(self) -> Mapping[tuple[str, str], list[Item]]:
+    def secrets(self) -> Mapping[tuple[str, str], list[PlacedResource]]:
         """Secrets by namespace and name."""
-        return _named(self.of("Secret"))
+        return _group_by_name(self.list_kind("Secret"))
 
     @functools.cached_property
-    def _namespaces(self) -> Mapping[str, list[Item]]:
-        return {name: items for (_, name), items in _named(self.of("Namespace")).items()}
+    def _namespaces(self) -> Mapping[str, list[PlacedResource]]:
+        return {name: namespaces for (_, name), namespaces in _group_by_name(self.list_kind("Namespace")).items()}
 
-    def keeps_privileged_pods_out(self, namespace: str) -> bool | None:
-        """Whether Pod Security keeps pods that get at their node out of `namespace`; None if it is not in the input."""
-        found = self._namespaces.get(namespace)
-        if found is None:
+    def blocks_privileged_pods(self, namespace: str) -> bool | None:
+        """Return True if Pod Security blocks pods with access to their node; None if the Namespace is not in the input."""
+        known = self._namespaces.get(namespace)
+        if known is None:
             return None
-        return all(get_labels(item.object).get(_ENFORCED) in _UNPRIVILEGED for item in found)
+        return all(get_labels(resource.object).get(_ENFORCED) in _UNPRIVILEGED for resource in known)
 
     def is_selected(self, selector: Mapping[str, Any], namespace: str) -> bool | None:
-        """Whether a selector of namespaces takes `namespace`; None if that is up to labels that nobody knows."""
-        asked = selector_of(selector)
-        if asked is None:
+        """Return True if a namespace selector matches `namespace`; None if that depends on unknown labels."""
+        parsed = read_selector(selector)
+        if parsed is None:
             return False
         name = {NAME_LABEL: namespace}
         if known := self._namespaces.get(namespace):
-            return any(selects(asked, get_labels(item.object) | name) for item in known)
-        sure = tuple(item for item in asked.requirements if item.key == NAME_LABEL)
+            return any(selects(parsed, get_labels(resource.object) | name) for resource in known)
+        sure = tuple(requirement for requirement in parsed.requirements if requirement.key == NAME_LABEL)
         if not selects(LabelSelector(match_expressions=sure), name):
             return False
-        return True if len(sure) == len(asked.requirements) else None
+        return True if len(sure) == len(parsed.requirements) else None
 
-    def _note_workload(self, item: Item) -> None:
-        if pod_path(item.resource) is None or self._is_owned(item):
+    def _add_workload(self, resource: PlacedResource) -> None:
+        if pod_path(resource.original) is None or self._is_owned(resource):
             return
         try:
-            seen = build_pod_view(msgspec.structs.replace(item.resource, content=item.object))
+            view = build_pod_view(msgspec.structs.replace(resource.original, content=resource.object))
         except MalformedWorkloadError:
-            self.malformed.append(item)
+            self.malformed.append(resource)
             return
-        if seen is None or item.kind == "PodTemplate" or item.spec.get("replicas") == 0 or _has_ended(item):
+        if view is None or resource.kind == "PodTemplate" or resource.spec.get("replicas") == 0 or _has_ended(resource):
             return
         containers = tuple(
-            Container(container, parse_path(container["path"]))
-            for container in seen["containers"]
+            PodContainer(container, parse_path(container["path"]))
+            for container in view["containers"]
             if container["type"] != "init" or container.get("restartPolicy") == "Always"
         )
-        labels = {str(key): str(value) for key, value in as_mapping(seen["metadata"].get("labels")).items()}
+        labels = {str(key): str(value) for key, value in as_mapping(view["metadata"].get("labels")).items()}
         self.workloads.append(
-            Workload(f"workload:{item.resource.id}", item, seen["spec"], parse_path(seen["path"]), labels, containers)
+            Workload(
+                f"workload:{resource.original.id}", resource, view["spec"], parse_path(view["path"]), labels, containers
+            )
         )
 
-    def _is_owned(self, item: Item) -> bool:
-        """Whether an object of the input made it, so that the pods are that one's."""
-        owners = as_list(as_mapping(item.object.get("metadata")).get("ownerReferences"))
+    def _is_owned(self, resource: PlacedResource) -> bool:
+        """Return True if its owner is in the input; the pods then belong to the owner."""
+        owners = as_list(as_mapping(resource.object.get("metadata")).get("ownerReferences"))
         return any(
-            (str(owner.get("kind")), item.namespace, str(owner.get("name"))) in self._known
+            (str(owner.get("kind")), resource.namespace, str(owner.get("name"))) in self._identities
             for owner in map(as_mapping, owners)
         )
 
     @functools.cached_property
-    def _known(self) -> frozenset[tuple[str, str, str]]:
-        return frozenset((item.kind, item.namespace, item.name) for items in self._kinds.values() for item in items)
+    def _identities(self) -> frozenset[tuple[str, str, str]]:
+        return frozenset(
+            (resource.kind, resource.namespace, resource.name) for kind in self._kinds.values() for resource in kind
+        )
 
 
-def few(labels: Iterable[str]) -> str:
-    """The first of some labels in alphabetical order, and how many more there are."""
+def join_labels(labels: Iterable[str]) -> str:
+    """Return the first labels in alphabetical order, and the number of the others."""
     ordered = sorted(labels)
-    more = len(ordered) - _NAMED
-    return ", ".join(ordered[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+    more = len(ordered) - _LISTED
+    return ", ".join(ordered[:_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
-def absent_label(kind: str, namespace: str, name: str) -> str:
-    """What people call an object that is not in the input; without a namespace that nobody has chosen yet."""
+def missing_label(kind: str, namespace: str, name: str) -> str:
+    """Return the label of a resource that is not in the input; without a namespace that is chosen at installation."""
     return format_name(kind, "" if namespace == RELEASE_NAMESPACE else namespace, name)
 
 
-def selector_of(selector: Mapping[str, Any]) -> LabelSelector | None:
-    """A label selector; None if no API server takes it."""
+def read_selector(selector: Mapping[str, Any]) -> LabelSelector | None:
+    """Return the label selector; None if it is invalid."""
     stated = {key: value for key, value in selector.items() if value is not None}
     try:
         return msgspec.convert(stated, LabelSelector)
@@ -260,35 +269,35 @@ def selector_of(selector: Mapping[str, Any]) -> LabelSelector | None:
         return None
 
 
-def within(namespace: str) -> str:
-    """How people say that something is in a namespace."""
+def describe_namespace(namespace: str) -> str:
+    """Return "in namespace NAME" for a text."""
     return "in the namespace of the release" if namespace == RELEASE_NAMESPACE else f"in namespace {namespace}"
 
 
-def _item(resource: Resource) -> Item:
-    judged = InstalledResource.install(resource).evaluated
-    served = BUILTIN_TYPES.get((resource.group, resource.kind))
+def _install(original: Resource) -> PlacedResource:
+    installed = InstalledResource.install(original).evaluated
+    served = BUILTIN_TYPES.get((original.group, original.kind))
     namespaced = served.namespaced if served else True
-    namespace = (judged.namespace or DEFAULT_NAMESPACE) if namespaced else ""
-    return Item(resource, judged.object, namespace, resource.name)
+    namespace = (installed.namespace or DEFAULT_NAMESPACE) if namespaced else ""
+    return PlacedResource(original, installed.object, namespace, original.name)
 
 
-def _has_ended(item: Item) -> bool:
-    """Whether no pod of it runs any more, or none for now."""
-    status = as_mapping(item.object.get("status"))
-    if item.kind == "Pod":
+def _has_ended(resource: PlacedResource) -> bool:
+    """Return True if it has finished or is suspended, so that no pod of it runs."""
+    status = as_mapping(resource.object.get("status"))
+    if resource.kind == "Pod":
         return status.get("phase") in ("Failed", "Succeeded")
-    if item.kind not in ("CronJob", "Job"):
+    if resource.kind not in ("CronJob", "Job"):
         return False
     conditions = [as_mapping(condition) for condition in as_list(status.get("conditions"))]
-    return item.spec.get("suspend") is True or any(
+    return resource.spec.get("suspend") is True or any(
         condition.get("type") in ("Complete", "Failed") and condition.get("status") == "True"
         for condition in conditions
     )
 
 
-def _named(items: Iterable[Item]) -> dict[tuple[str, str], list[Item]]:
-    found: dict[tuple[str, str], list[Item]] = {}
-    for item in items:
-        found.setdefault((item.namespace, item.name), []).append(item)
-    return found
+def _group_by_name(resources: Iterable[PlacedResource]) -> dict[tuple[str, str], list[PlacedResource]]:
+    by_name: dict[tuple[str, str], list[PlacedResource]] = {}
+    for resource in resources:
+        by_name.setdefault((resource.namespace, resource.name), []).append(resource)
+    return by_name

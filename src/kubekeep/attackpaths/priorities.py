@@ -1,7 +1,7 @@
-"""Which resources to mend first: those with the most and the worst ways through attack tracks.
+"""Priorities of resources by their paths through attack tracks: number and severity.
 
-The formulas are Kubescape's. A way is complete only if a control fails at every step of it; a step about
-vulnerabilities of images is passed over, as controls do not see those. Waived findings do not count.
+The formulas are Kubescape's. A path is complete only if a control fails at each of its steps; steps about image
+vulnerabilities are skipped because controls do not see those. Excepted findings do not count.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from kubekeep.model.severity import Severity
 from kubekeep.model.workload import pod_path
 
 MOST_VECTORS: Final = 1_000
-"""The most ways of one resource that are listed and counted."""
+"""The limit of listed and counted paths per resource."""
 _IMPACT: Final = "security-impact"
-"""The tag of controls that by themselves do not make a way worth while."""
+"""The tag of controls that alone do not make a path relevant."""
 
-Failed = Mapping[tuple[str, str], Sequence[TrackStep]]
-"""The failed controls at each step, by track and name of the step."""
+FailedSteps = Mapping[tuple[str, str], Sequence[TrackStep]]
+"""Failed controls at each step, by track and step name."""
 
 
-def prioritised(
+def prioritise_resources(
     results: Iterable[ResourceResult], controls: Mapping[str, Control], known: Tracks
 ) -> tuple[PrioritisedResource, ...]:
-    """The resources that some way leads through, the highest score first; `controls` are by slug."""
+    """Return the resources on some path, highest score first; `controls` are by slug."""
     rating = _Rating(controls, known)
-    found = [entry for result in results if (entry := rating.of(result)) is not None]
-    return tuple(sorted(found, key=lambda entry: (-entry.score, entry.resource.id)))
+    rated = [entry for result in results if (entry := rating.rate(result)) is not None]
+    return tuple(sorted(rated, key=lambda entry: (-entry.score, entry.resource.id)))
 
 
 class _Rated(NamedTuple):
-    """What is worth while about resources with the same replicas at which the same controls fail."""
+    """The rating of resources with the same replicas and failed controls."""
 
     vectors: tuple[PriorityVector, ...]
     score: float
@@ -48,16 +48,16 @@ class _Rated(NamedTuple):
 
 
 class _Rating:
-    """Rates resources, each combination of failed controls once: many workloads are made alike."""
+    """Rates resources, each combination of failed controls once, because many workloads share one."""
 
     def __init__(self, controls: Mapping[str, Control], known: Tracks) -> None:
         self._known = known
-        members = ((control, known.member(control)) for control in controls.values())
+        members = ((control, known.find_membership(control)) for control in controls.values())
         self._members = {control.slug: (control, member) for control, member in members if member is not None}
         self._rated: dict[tuple[int, tuple[str, ...]], _Rated | None] = {}
 
-    def of(self, result: ResourceResult) -> PrioritisedResource | None:
-        """The rating of a resource; None if no way leads through it."""
+    def rate(self, result: ResourceResult) -> PrioritisedResource | None:
+        """Return the rating of a resource; None if it is on no path."""
         resource = result.resource
         if resource.related or not (
             pod_path(resource) is not None or (resource.is_builtin and resource.kind == "Node")
@@ -70,21 +70,22 @@ class _Rating:
         )
         key = _replicas(resource), failed
         if key not in self._rated:
-            self._rated[key] = self._rate(*key)
+            self._rated[key] = self._rate_combination(*key)
         rated = self._rated[key]
         return None if rated is None else PrioritisedResource(resource, *rated)
 
-    def _rate(self, replicas: int, slugs: Sequence[str]) -> _Rated | None:
+    def _rate_combination(self, replicas: int, slugs: Sequence[str]) -> _Rated | None:
         failed: dict[tuple[str, str], list[TrackStep]] = {}
         for control, member in map(self._members.__getitem__, slugs):
             for track, names in member.tracks.items():
                 for name in names:
                     failed.setdefault((track, name), []).append(TrackStep(control, name, member.tags))
-        ways = [(track.name, steps) for track in self._known.tracks for steps in _ways(track, failed)]
-        vectors = tuple(_vector(name, steps, replicas) for name, steps in itertools.islice(_chosen(ways), MOST_VECTORS))
+        paths = [(track.name, steps) for track in self._known.tracks for steps in _list_paths(track, failed)]
+        chosen = itertools.islice(_combine(paths), MOST_VECTORS)
+        vectors = tuple(_vector(name, steps, replicas) for name, steps in chosen)
         if not vectors:
             return None
-        total = sum(math.prod(map(len, steps)) for _, steps in ways)
+        total = sum(math.prod(map(len, steps)) for _, steps in paths)
         return _Rated(
             vectors,
             score=math.fsum(vector.score for vector in vectors),
@@ -93,20 +94,21 @@ class _Rating:
         )
 
 
-def _ways(track: Track, failed: Failed) -> Iterator[list[Sequence[TrackStep]]]:
-    """For each way through a track, the failed controls at each of its steps; ways that are not complete are not."""
-    for steps in track.root.ways():
-        at = [(step, failed.get((track.name, step.name), ())) for step in steps]
-        if all(found or step.checks_vulnerabilities for step, found in at) and any(found for _, found in at):
-            yield [found for _, found in at if found]
+def _list_paths(track: Track, failed: FailedSteps) -> Iterator[list[Sequence[TrackStep]]]:
+    """Yield the failed controls at each step of every complete path through a track."""
+    for steps in track.root.list_paths():
+        by_step = [(step, failed.get((track.name, step.name), ())) for step in steps]
+        is_complete = all(controls or step.checks_vulnerabilities for step, controls in by_step)
+        if is_complete and any(controls for _, controls in by_step):
+            yield [controls for _, controls in by_step if controls]
 
 
-def _chosen(ways: Iterable[tuple[str, list[Sequence[TrackStep]]]]) -> Iterator[tuple[str, tuple[TrackStep, ...]]]:
-    """Each choice of one failed control a step, where one of them is more than a control with impact."""
-    for name, steps in ways:
-        for choice in itertools.product(*steps):
-            if any(tag != _IMPACT for step in choice for tag in step.tags):
-                yield name, choice
+def _combine(paths: Iterable[tuple[str, list[Sequence[TrackStep]]]]) -> Iterator[tuple[str, tuple[TrackStep, ...]]]:
+    """Yield each combination of one failed control per step, if one has another tag than impact."""
+    for name, steps in paths:
+        for combination in itertools.product(*steps):
+            if any(tag != _IMPACT for step in combination for tag in step.tags):
+                yield name, combination
 
 
 def _vector(track: str, steps: tuple[TrackStep, ...], replicas: int) -> PriorityVector:
@@ -115,5 +117,5 @@ def _vector(track: str, steps: tuple[TrackStep, ...], replicas: int) -> Priority
 
 
 def _replicas(resource: Resource) -> int:
-    said = resource.replicas
-    return said if said is not None and said >= 0 else 1
+    replicas = resource.replicas
+    return replicas if replicas is not None and replicas >= 0 else 1

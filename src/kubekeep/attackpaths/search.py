@@ -1,7 +1,7 @@
-"""Ways through a graph: for each place where an attacker starts, the best way to each kind of thing he wants.
+"""Search of attack paths: for each entry point, the best path to each group of targets.
 
-The best way rests on the fewest assumptions, then has the fewest steps. One search a target (Dijkstra), so that the
-cost grows with the graph and not with the number of ways through it.
+The best path has the fewest assumptions, then the fewest steps. One search per target (Dijkstra), so that the cost grows
+with the graph and not with the number of paths.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ SEVERITIES: Final[Mapping[AttackNodeKind, Severity]] = {
     AttackNodeKind.PODS: Severity.HIGH,
     AttackNodeKind.SECRET: Severity.MEDIUM,
 }
-"""How bad it is that an attacker holds something; of anything else it is low."""
+"""Severity of access to a node by kind; low for other kinds."""
 _ASSUMPTION: Final = 1_000_000
-"""What an edge costs that rests on an assumption, in steps."""
+"""The cost of an edge with an assumption, in steps."""
 
 Step = tuple[str, str]
 """An edge, by the ids of its ends."""
-Arrows = Mapping[str, Sequence[tuple[str, int]]]
-"""For each node, those next to it with the cost of the step."""
+Adjacency = Mapping[str, Sequence[tuple[str, int]]]
+"""Adjacent nodes with the cost of the step, by node."""
 
 
-class Way(msgspec.Struct, frozen=True):
-    """The ids of the nodes along a path, and what it costs.
+class CandidatePath(msgspec.Struct, frozen=True):
+    """The ids of the nodes along a path, and its cost.
 
-    `start` is where the attacker first runs something of his own, `group` the place of what he wants among the targets.
+    `start` is the first node with code execution by the attacker, `group` the index of the target group.
     """
 
     nodes: tuple[str, ...]
@@ -51,17 +51,17 @@ class Way(msgspec.Struct, frozen=True):
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """Its edges."""
+        """The edges of the path."""
         return tuple(itertools.pairwise(self.nodes))
 
-    def implies(self, other: Way) -> bool:
-        """Whether it makes `other`, from the same start, one to what its end has anyway."""
+    def implies(self, other: CandidatePath) -> bool:
+        """Return True if its target includes the target of `other`, a path from the same start."""
         sure = self.cost // _ASSUMPTION <= other.cost // _ASSUMPTION
         return sure and self.severity is Severity.CRITICAL and other.severity < self.severity
 
 
-class Roads:
-    """A graph as searches walk it, with what is to be reached in it: groups of nodes."""
+class PathSearch:
+    """A graph prepared for searches, with groups of target nodes."""
 
     def __init__(self, graph: Graph, targets: Sequence[AbstractSet[str]]) -> None:
         self._graph = graph
@@ -73,107 +73,108 @@ class Roads:
             self._forward.setdefault(source, []).append((target, cost))
             self._backward.setdefault(target, []).append((source, cost))
 
-    def ways(self, sources: Iterable[str]) -> list[Way]:
-        """The best way from each start to each group of targets, the worst first.
+    def find_paths(self, sources: Iterable[str]) -> list[CandidatePath]:
+        """Return the best path from each start to each group of targets, the worst first.
 
-        From the internet, each workload that it reaches is a start of its own. A way that is the beginning of another
-        is left out, and so is one to less where one that is as sure makes its start cluster-admin.
+        Each workload reachable from the internet is a start. A path that is the beginning of another is left out, and
+        so is a path to a lesser target if a path as certain leads from its start to cluster-admin.
         """
         starts = [start for source in sources for start in _starts(self._graph, source, self._forward)]
-        found: dict[str, list[Way]] = {}
+        by_start: dict[str, list[CandidatePath]] = {}
         for group, ends in enumerate(self._targets):
             after = _search(ends, self._backward)
             for start, cost in starts:
-                way = _way(self._graph, start, cost, after, group)
-                if way is not None and not any(known.implies(way) for known in found.get(start[-1], ())):
-                    found.setdefault(start[-1], []).append(way)
-        whole = _longest([way for ways in found.values() for way in ways])
-        return sorted(whole, key=_rank)
+                path = _complete(self._graph, start, cost, after, group)
+                if path is not None and not any(known.implies(path) for known in by_start.get(start[-1], ())):
+                    by_start.setdefault(start[-1], []).append(path)
+        longest = _drop_beginnings([path for paths in by_start.values() for path in paths])
+        return sorted(longest, key=_rank)
 
-    def detours(self, ended: Sequence[Way], removed: AbstractSet[Step]) -> int:
-        """How many of the ways `ended`, all through edges that are `removed`, can be gone around."""
+    def count_detours(self, ended: Sequence[CandidatePath], removed: AbstractSet[Step]) -> int:
+        """Return the number of paths in `ended`, all through `removed` edges, that have a detour."""
         return sum(
-            len([way for way in ended if way.group == group and way.start in after])
-            for group in {way.group for way in ended}
+            len([path for path in ended if path.group == group and path.start in after])
+            for group in {path.group for path in ended}
             for after in (_search(self._targets[group], self._backward, removed),)
         )
 
 
-def _rank(way: Way) -> tuple[object, ...]:
-    """The worst first, then the surest, then those from outside, then the shortest."""
-    return -way.severity, way.cost // _ASSUMPTION, way.nodes[0] != INTERNET, way.cost, way.nodes
+def _rank(path: CandidatePath) -> tuple[object, ...]:
+    """Sort key: severity, number of assumptions, paths from the internet first, length."""
+    return -path.severity, path.cost // _ASSUMPTION, path.nodes[0] != INTERNET, path.cost, path.nodes
 
 
-def _starts(graph: Graph, source: str, forward: Arrows) -> Iterator[tuple[tuple[str, ...], int]]:
-    """The nodes up to where an attacker who comes from `source` first runs something of his own, with the cost."""
+def _starts(graph: Graph, source: str, forward: Adjacency) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Yield the nodes from `source` to each first node with code execution by the attacker, with the cost."""
     if source != INTERNET:
         yield (source,), 0
         return
     inside = {
         name for name, node in graph.nodes.items() if node.kind in (AttackNodeKind.INTERNET, AttackNodeKind.ENTRY)
     }
-    before = _search({source}, {name: near for name, near in forward.items() if name in inside})
+    before = _search({source}, {name: adjacent for name, adjacent in forward.items() if name in inside})
     for name, (cost, _) in before.items():
         if name not in inside:
             yield tuple(reversed(_trail(name, before))), cost
 
 
-Found = dict[str, tuple[int, str]]
-"""For each node that is reached, the cost and the node before it; itself for those where the search began."""
+Reached = dict[str, tuple[int, str]]
+"""For each reached node, the cost and the previous node; the node itself if the search began there."""
 
 
-def _search(begins: Iterable[str], arrows: Arrows, removed: AbstractSet[Step] = frozenset()) -> Found:
-    """What is reached, on the shortest ways; edges that are `removed` are those of the graph, against the arrows."""
-    found: Found = {}
+def _search(begins: Iterable[str], adjacency: Adjacency, removed: AbstractSet[Step] = frozenset()) -> Reached:
+    """Return the nodes reached on shortest paths; `removed` edges are in the direction opposite to `adjacency`."""
+    reached: Reached = {}
     queue = [(0, name, name) for name in sorted(begins)]
     while queue:
         cost, name, previous = heapq.heappop(queue)
-        if name in found:
+        if name in reached:
             continue
-        found[name] = (cost, previous)
-        for near, step in arrows.get(name, ()):
-            if near not in found and (near, name) not in removed:
-                heapq.heappush(queue, (cost + step, near, name))
-    return found
+        reached[name] = (cost, previous)
+        for adjacent, step in adjacency.get(name, ()):
+            if adjacent not in reached and (adjacent, name) not in removed:
+                heapq.heappush(queue, (cost + step, adjacent, name))
+    return reached
 
 
-def _trail(name: str, found: Found) -> list[str]:
-    """The nodes from `name` back to where the search began."""
+def _trail(name: str, reached: Reached) -> list[str]:
+    """Return the nodes from `name` back to the beginning of the search."""
     trail = [name]
-    while found[trail[-1]][1] != trail[-1]:
-        trail.append(found[trail[-1]][1])
+    while reached[trail[-1]][1] != trail[-1]:
+        trail.append(reached[trail[-1]][1])
     return trail
 
 
-def _way(graph: Graph, start: tuple[str, ...], cost: int, after: Found, group: int) -> Way | None:
+def _complete(graph: Graph, start: tuple[str, ...], cost: int, after: Reached, group: int) -> CandidatePath | None:
     if start[-1] not in after:
         return None
     nodes = (*start[:-1], *_trail(start[-1], after))
     if len(nodes) < 2 or len({*nodes}) < len(nodes):
         return None
     severity = SEVERITIES.get(graph.nodes[nodes[-1]].kind, Severity.LOW)
-    return Way(nodes, cost + after[start[-1]][0], severity, start[-1], group)
+    return CandidatePath(nodes, cost + after[start[-1]][0], severity, start[-1], group)
 
 
-def _longest(found: Sequence[Way]) -> list[Way]:
-    """Without the ways that are the beginning of another, and each once."""
-    whole = {way.nodes: way for way in found}
-    beginnings = {nodes[:length] for nodes in whole for length in range(2, len(nodes))}
-    return [way for nodes, way in whole.items() if nodes not in beginnings]
+def _drop_beginnings(paths: Sequence[CandidatePath]) -> list[CandidatePath]:
+    """Return the distinct paths that are not the beginning of another."""
+    distinct = {path.nodes: path for path in paths}
+    beginnings = {nodes[:length] for nodes in distinct for length in range(2, len(nodes))}
+    return [path for nodes, path in distinct.items() if nodes not in beginnings]
 
 
-def cuts(ways: Sequence[Way], breakable: AbstractSet[Step], most: int) -> list[tuple[Step, tuple[int, ...]]]:
-    """The edges to remove, the best first, each with the places of those of the ways left that it ends.
+def choose_cuts(
+    paths: Sequence[CandidatePath], breakable: AbstractSet[Step], most: int
+) -> list[tuple[Step, tuple[int, ...]]]:
+    """Return up to `most` edges to remove, the best first, each with the positions of the paths that it ends.
 
-    Greedy: each time the edge on most of the ways that are left, of equals the one nearest to the target. Of edges
-    that are not `breakable` none is chosen.
+    Greedy: each time the `breakable` edge on most of the remaining paths, among equals the nearest to the target.
     """
-    left = {place: [step for step in way.steps if step in breakable] for place, way in enumerate(ways)}
+    left = {position: [step for step in path.steps if step in breakable] for position, path in enumerate(paths)}
     using: dict[Step, set[int]] = {}
     depth: dict[Step, int] = {}
-    for place, steps in left.items():
+    for position, steps in left.items():
         for number, step in enumerate(steps):
-            using.setdefault(step, set()).add(place)
+            using.setdefault(step, set()).add(position)
             depth[step] = max(depth.get(step, 0), number)
     chosen: list[tuple[Step, tuple[int, ...]]] = []
     while using and len(chosen) < most:
@@ -182,7 +183,7 @@ def cuts(ways: Sequence[Way], breakable: AbstractSet[Step], most: int) -> list[t
         if not ended:
             break
         chosen.append((best, ended))
-        for place in ended:
-            for step in left[place]:
-                using[step].discard(place)
+        for position in ended:
+            for step in left[position]:
+                using[step].discard(position)
     return chosen

@@ -1,6 +1,6 @@
-"""Read attack tracks: trees of steps in Kubescape's form, and which failed controls make which steps possible.
+"""Attack tracks in Kubescape's form: trees of steps, and the controls that belong to each step.
 
-Values only; never looks at a resource.
+Reads files of the library; never reads resources.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ _MEMBERS: Final = "controls.yaml"
 
 
 class Step(msgspec.Struct, frozen=True, rename="camel"):
-    """A step of a track. One that `checks_vulnerabilities` is about images, whose vulnerabilities controls do not see."""
+    """A step of a track. Steps with `checks_vulnerabilities` are about image vulnerabilities, unknown to controls."""
 
     name: str
     description: str = ""
     checks_vulnerabilities: bool = False
     sub_steps: tuple[Step, ...] = ()
 
-    def ways(self) -> Iterator[tuple[Step, ...]]:
-        """The steps from here to each leaf."""
+    def list_paths(self) -> Iterator[tuple[Step, ...]]:
+        """Yield the steps from here to each leaf."""
         if not self.sub_steps:
             yield (self,)
         for step in self.sub_steps:
-            for way in step.ways():
-                yield (self, *way)
+            for path in step.list_paths():
+                yield (self, *path)
 
 
 class Track(msgspec.Struct, frozen=True):
@@ -43,21 +43,21 @@ class Track(msgspec.Struct, frozen=True):
     root: Step
 
 
-class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a control has to do with tracks: its tags, and the names of steps by track."""
+class TrackMembership(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The tags of a control, and the names of its steps by track."""
 
     tags: tuple[str, ...]
     tracks: dict[str, tuple[str, ...]]
 
 
 class Tracks(msgspec.Struct, frozen=True):
-    """All tracks in the order of their names, and the controls in them by number."""
+    """All tracks in the order of their names, and the memberships of controls by number."""
 
     tracks: tuple[Track, ...]
-    members: Mapping[str, Member]
+    members: Mapping[str, TrackMembership]
 
-    def member(self, control: Control) -> Member | None:
-        """What `control` has to do with tracks, by any of its numbers."""
+    def find_membership(self, control: Control) -> TrackMembership | None:
+        """Return the membership of `control` by any of its numbers; None if it has none."""
         return next((self.members[number] for number in control.ids if number in self.members), None)
 
 
@@ -75,13 +75,13 @@ class _Object(msgspec.Struct, frozen=True, tag_field="kind", tag="AttackTrack"):
 
 
 @functools.cache
-def tracks() -> Tracks:
-    """The tracks that come with Kubekeep. Raises LibraryError."""
+def load_tracks() -> Tracks:
+    """Return the tracks of the library. Raises LibraryError."""
     folder = ROOT / _FOLDER
-    found = [_read(file, _Object) for file in sorted(folder.glob("*.yaml")) if file.name != _MEMBERS]
+    contents = [_read(file, _Object) for file in sorted(folder.glob("*.yaml")) if file.name != _MEMBERS]
     return Tracks(
-        tuple(Track(item.metadata.name, item.spec.data) for item in found),
-        _read(folder / _MEMBERS, dict[str, Member]),
+        tuple(Track(content.metadata.name, content.spec.data) for content in contents),
+        _read(folder / _MEMBERS, dict[str, TrackMembership]),
     )
 
 

@@ -182,9 +182,9 @@ _FORMATS: Final = {
 
 def _exit_code(assessment: Assessment, question: AttackQuery, *, fail_on_path: bool) -> int:
     if fail_on_path:
-        from kubekeep.attackpaths.gate import is_open  # noqa: PLC0415
+        from kubekeep.attackpaths.find import fails_gate  # noqa: PLC0415
 
-        failed = is_open(_attacks(assessment), question)
+        failed = fails_gate(_attacks(assessment), question)
         result = "FAILED: there is an attack path" if failed else "passed: no attack path"
         click.echo(f"gate {result} that rests on no assumption", err=True)
         if failed:

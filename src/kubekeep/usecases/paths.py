@@ -7,8 +7,8 @@ from typing import BinaryIO
 
 import msgspec
 
-from kubekeep.attackpaths.cited import CITED
-from kubekeep.attackpaths.tracks import tracks
+from kubekeep.attackpaths.control_slugs import EVIDENCE_CONTROLS
+from kubekeep.attackpaths.tracks import load_tracks
 from kubekeep.exceptions.load import ExceptionOptions
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.attack import ALL_PATHS, AttackQuery
@@ -36,7 +36,7 @@ def find_attack_paths(
     scan_request = ScanRequest(
         request.input,
         # Controls that are named one by one are evaluated on files even if they need a cluster.
-        RuleOptions(controls=(*CITED, *tracks().members)),
+        RuleOptions(controls=(*EVIDENCE_CONTROLS, *load_tracks().members)),
         EvaluationOptions(kubernetes_version=request.kubernetes_version, exceptions=request.exceptions),
         ReportNeeds(extras=frozenset({Extra.ATTACK_PATHS}), attack_query=request.query),
     )

@@ -309,14 +309,13 @@ def _attacks(
     """Return the attack paths and priorities that reports need; None if they need neither."""
     if not needs.extras & {Extra.ATTACK_PATHS, Extra.PRIORITIES}:
         return None
-    from kubekeep.attackpaths.priorities import prioritised  # noqa: PLC0415 - only reports that show them pay
-    from kubekeep.attackpaths.tracks import tracks  # noqa: PLC0415
+    from kubekeep.attackpaths.priorities import prioritise_resources  # noqa: PLC0415 - only reports that show them pay
+    from kubekeep.attackpaths.tracks import load_tracks  # noqa: PLC0415
 
     controls = {control.slug: control for control in selection.controls}
-    priorities = prioritised(results, controls, tracks())
+    priorities = prioritise_resources(results, controls, load_tracks())
     if Extra.ATTACK_PATHS not in needs.extras:
         return Attacks(prioritised=priorities)
-    from kubekeep.attackpaths.find import find  # noqa: PLC0415
 
     return msgspec.structs.replace(find(resources, results, controls, needs.attack_query), prioritised=priorities)
 

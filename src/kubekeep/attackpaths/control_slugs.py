@@ -1,4 +1,4 @@
-"""The controls that ask about what opens an edge, by slug. Whether one fails is looked up, never taken for granted."""
+"""Slugs of the controls that check the fields behind an edge. An edge lists those that fail on its resource."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ READING_NAMED: Final = ("secret-access-minimized",)
 CREATING_PODS: Final = ("creating-pods",)
 EXEC: Final = ("exec-into-containers",)
 TOKENS: Final = ("service-account-token-creation",)
-BORROWING: Final = ("impersonation", "bind-impersonate-escalate")
+IMPERSONATION: Final = ("impersonation", "bind-impersonate-escalate")
 GRANTING: Final = ("bind-impersonate-escalate",)
 NODE_PROXY: Final = ("node-proxy",)
 WEBHOOKS: Final = ("webhook-configuration-changes",)
 CERTIFICATES: Final = ("certificate-approval",)
 
-CITED: Final = tuple(
+EVIDENCE_CONTROLS: Final = tuple(
     dict.fromkeys(
         slug
         for slugs in (
             *(EXPOSED, HOST_PORT, HOST_NETWORK, HOST_PROCESS, PRIVILEGED, CAPABILITIES, RUNTIME_SOCKET),
             *(HOST_PATH_WRITTEN, HOST_PATH_READ, TOKEN, IN_VARIABLES, MOUNTED, GRANTED, WILD, READING, CREATING_PODS),
-            *(EXEC, TOKENS, BORROWING, GRANTING, NODE_PROXY, WEBHOOKS, CERTIFICATES),
+            *(EXEC, TOKENS, IMPERSONATION, GRANTING, NODE_PROXY, WEBHOOKS, CERTIFICATES),
         )
         for slug in slugs
     )
 )
-"""All of them."""
+"""All slugs of this module."""
