@@ -24,7 +24,7 @@ def item(name: str = "web", **fields: Any) -> PlacedResource:
 
 
 def named(draft: Draft, *results: ResourceResult) -> list[str]:
-    return [control.slug for control in FailedControls(results, builtin().controls).of(draft)]
+    return [control.slug for control in FailedControls(results, builtin().controls).list_failed(draft)]
 
 
 def test_what_fails_and_stands_is_named() -> None:
@@ -35,14 +35,14 @@ def test_what_fails_and_stands_is_named() -> None:
         "reading-secrets": PASSED,
         "host-port": Verdict(Status.FAILED, (STANDING,)),
     }
-    assert named(Draft("", web, slugs=SLUGS), ResourceResult(web.resource, verdicts)) == ["privileged-container"]
-    assert named(Draft("", item(), slugs=SLUGS), ResourceResult(web.resource, verdicts)) == []
-    assert named(Draft("", slugs=SLUGS), ResourceResult(web.resource, verdicts)) == []
+    assert named(Draft("", web, slugs=SLUGS), ResourceResult(web.original, verdicts)) == ["privileged-container"]
+    assert named(Draft("", item(), slugs=SLUGS), ResourceResult(web.original, verdicts)) == []
+    assert named(Draft("", slugs=SLUGS), ResourceResult(web.original, verdicts)) == []
 
 
 def test_a_joined_subject_counts_for_its_binding_with_its_role() -> None:
     binding, role, other = item("binding"), item("role"), item("other")
-    subject = Resource({"kind": "User", "name": "jane"}, related=(binding.resource, role.resource))
+    subject = Resource({"kind": "User", "name": "jane"}, related=(binding.original, role.original))
     result = ResourceResult(subject, {"reading-secrets": Verdict(Status.FAILED, (STANDING,))})
     assert named(Draft("", binding, slugs=SLUGS, also_evaluated=(binding, role)), result) == ["reading-secrets"]
     assert named(Draft("", binding, slugs=SLUGS, also_evaluated=(binding, other)), result) == []

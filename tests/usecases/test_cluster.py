@@ -56,13 +56,13 @@ def test_only_required_kinds_are_listed(cluster: Cluster, control: str, kinds: s
 
 def test_kinds_of_attack_paths_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: set[str] = set()
-    found = Objects.of
+    original = Objects.list_kind
 
-    def of(self: Objects, kind: str) -> Any:
+    def list_kind(self: Objects, kind: str) -> Any:
         asked.add(kind)
-        return found(self, kind)
+        return original(self, kind)
 
-    monkeypatch.setattr(Objects, "of", of)
+    monkeypatch.setattr(Objects, "list_kind", list_kind)
     route = {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "HTTPRoute",

@@ -316,8 +316,10 @@ def _attacks(
     priorities = prioritise_resources(results, controls, load_tracks())
     if Extra.ATTACK_PATHS not in needs.extras:
         return Attacks(prioritised=priorities)
+    from kubekeep.attackpaths.find import find_attack_paths  # noqa: PLC0415
 
-    return msgspec.structs.replace(find(resources, results, controls, needs.attack_query), prioritised=priorities)
+    attacks = find_attack_paths(resources, results, controls, needs.attack_query)
+    return msgspec.structs.replace(attacks, prioritised=priorities)
 
 
 @contextlib.contextmanager
