@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kubekeep.admission.enforcement import Enforcers
+from kubekeep.admission.enforcement import EnforcementCollector
 from kubekeep.library.load import builtin
 from kubekeep.model.resource import Resource
 
@@ -44,9 +44,9 @@ def is_partial(control: str, *rules: Any) -> bool:
         "metadata": {"name": "a"},
         "spec": {"policyName": "a", "validationActions": ["Deny"]},
     }
-    enforcers = Enforcers()
-    assert len([*enforcers.noting(map(Resource, (policy, binding)))]) == 2
-    (found,) = enforcers.of([builtin().controls[control]])[control]
+    enforcers = EnforcementCollector()
+    assert len([*enforcers.collect(map(Resource, (policy, binding)))]) == 2
+    (found,) = enforcers.list_enforcement([builtin().controls[control]])[control]
     return found.partial
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from kubekeep.admission.evaluate import PolicyEvaluator
-from kubekeep.admission.policy import AdmissionError, policies_of
+from kubekeep.admission.policy import AdmissionError, collect_policies
 from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.model.resource import Resource
 
@@ -54,7 +54,7 @@ def binding(**spec: Any) -> dict[str, Any]:
 
 def verdict(found: dict[str, Any], *more: dict[str, Any], on: dict[str, Any] | None = None) -> Verdict | None:
     """The verdict of the policy `found` on `on`, the last of the resources; `more` are beside the policy."""
-    judge = PolicyEvaluator(policies_of(map(Resource, (found, *more))))
+    judge = PolicyEvaluator(collect_policies(map(Resource, (found, *more))))
     said = [item for _, _, item in judge.evaluate([Resource(on or POD)])]
     return said[0] if said else None
 
@@ -136,10 +136,10 @@ def test_what_is_absent_does_not_exist() -> None:
 def test_control() -> None:
     marks = {"annotations": {"kubekeep.io/severity": "8", "kubekeep.io/title": "Few replicas"}}
     found = policy("true", name="few.example.com", metadata=marks)
-    [control] = PolicyEvaluator(policies_of([Resource(found)])).controls
+    [control] = PolicyEvaluator(collect_policies([Resource(found)])).controls
     assert (control.slug, control.id, control.title) == ("few.example.com", "few.example.com", "Few replicas")
     assert (control.severity, control.area) == (8, "policies")
-    named = policies_of([Resource(policy("true", name="privileged-container"))])
+    named = collect_policies([Resource(policy("true", name="privileged-container"))])
     [control] = PolicyEvaluator(named, {"privileged-container"}).controls
     assert (control.slug, control.severity) == ("policy-privileged-container", 5)
 
@@ -284,17 +284,17 @@ def test_messages_do_not_tell_secrets() -> None:
 )
 def test_refused(found: dict[str, Any], message: str) -> None:
     with pytest.raises(AdmissionError, match="ValidatingAdmissionPolicy p: ") as caught:
-        PolicyEvaluator(policies_of([Resource(found)]))
+        PolicyEvaluator(collect_policies([Resource(found)]))
     assert message in str(caught.value)
 
 
 def test_refused_together() -> None:
     with pytest.raises(AdmissionError, match="there is no ValidatingAdmissionPolicy"):
-        policies_of([])
+        collect_policies([])
     with pytest.raises(AdmissionError, match="another policy of this name"):
-        policies_of([Resource(policy("true")), Resource(policy("true"))])
+        collect_policies([Resource(policy("true")), Resource(policy("true"))])
     with pytest.raises(AdmissionError, match="names the policy q"):
-        policies_of([Resource(policy("true")), Resource(binding(policyName="q"))])
+        collect_policies([Resource(policy("true")), Resource(binding(policyName="q"))])
 
 
 def test_costs_are_bounded() -> None:
@@ -353,7 +353,7 @@ def test_custom_kinds_by_their_definition() -> None:
 def test_odd_objects_end_nothing(kind: str, metadata: Any) -> None:
     odd = {"apiVersion": "v1", "kind": kind, "metadata": metadata, "spec": metadata}
     found = policy("object.metadata.labels.all(k, v, v == request.name)", "namespaceObject.metadata.labels['a'] == 'b'")
-    judge = PolicyEvaluator(policies_of(map(Resource, (found, odd, {**odd, "kind": "Namespace"}))))
+    judge = PolicyEvaluator(collect_policies(map(Resource, (found, odd, {**odd, "kind": "Namespace"}))))
     for _, _, said in judge.evaluate(
         [Resource(odd), Resource({**POD, "metadata": {**POD["metadata"], "namespace": "a"}})]
     ):

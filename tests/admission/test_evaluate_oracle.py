@@ -16,7 +16,7 @@ from typing import Any, Final
 import yaml
 
 from kubekeep.admission.evaluate import PolicyEvaluator
-from kubekeep.admission.policy import AdmissionError, Policies, policies_of
+from kubekeep.admission.policy import AdmissionError, AdmissionPolicies, collect_policies
 from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.model.resource import Resource
 from kubekeep.model.resource_types import ResourceTypes
@@ -174,8 +174,8 @@ def ours(
         kind = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding"}
         bound = [Resource({**kind, "metadata": {"name": name}, "spec": spec}), Resource(params)]
     try:
-        found = policies_of([Resource(policy), *bound])
-        judge = PolicyEvaluator(Policies(found.policies, (*found.others, *others)))
+        found = collect_policies([Resource(policy), *bound])
+        judge = PolicyEvaluator(AdmissionPolicies(found.policies, (*found.others, *others)))
     except AdmissionError:
         return [("refused",)] * len(objects)
     resources = [Resource(with_name_label(item) if item["kind"] == "Namespace" else item) for item in objects]

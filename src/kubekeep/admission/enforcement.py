@@ -1,7 +1,7 @@
-"""Which admission policies of a cluster enforce which controls, as names and labels tell. Never evaluates a policy.
+"""Admission policies of a cluster and the controls they enforce, by names and labels. Never evaluates a policy.
 
-A policy says which control it enforces: by the label or annotation `kubekeep.io/control` or `controlId`, or else by a
-name such as `kubescape-c-0057-privileged-container-denied`, as the policies of Kubescape's CEL library are called.
+A policy names its control by the label or annotation `kubekeep.io/control` or `controlId`, or else by a name such as
+`kubescape-c-0057-privileged-container-denied`, the scheme of Kubescape's CEL library.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Final, TypeVar
 from kubekeep.admission.policy import (
     AdmissionError,
     BindingSpec,
-    Match,
+    MatchResources,
     PolicySpec,
     ResourceRule,
     is_binding,
     is_policy,
-    marks_of,
-    spec_of,
+    read_marks,
+    read_spec,
 )
 from kubekeep.model.cluster import RBAC
 from kubekeep.model.control import EVERYTHING, POLICIES, SUBJECT, WORKLOAD, Control
@@ -29,25 +29,25 @@ from kubekeep.model.resource_types import BUILTIN_TYPES, ResourceType, guess_plu
 
 T = TypeVar("T")
 CONTROL: Final = ("kubekeep.io/control", "controlId")
-"""The labels and annotations that name controls, by number or slug; several are separated by commas."""
+"""Labels and annotations with numbers or slugs of controls, separated by commas."""
 _NAME: Final = re.compile(r"kubescape-(c-\d{4})(?:-|\Z)", re.IGNORECASE)
 _ORDER: Final = (DENY, "Warn", "Audit")
 _ALLOW: Final = "Allow"
-"""What a binding says of objects for which there are no parameters (`parameterNotFoundAction`)."""
-_MAKING: Final = frozenset({"CREATE", "*"})
-"""The operations of who makes an object."""
+"""The value of `parameterNotFoundAction` that allows objects without matching parameters."""
+_CREATING: Final = frozenset({"CREATE", "*"})
+"""Operations that include the creation of an object."""
 _BINDINGS: Final = ("RoleBinding", "ClusterRoleBinding")
 
 
-class Enforcers:
+class EnforcementCollector:
     """The admission policies and bindings of one cluster."""
 
     def __init__(self) -> None:
         self._policies: dict[str, Resource] = {}
         self._bindings: dict[str, list[BindingSpec]] = {}
 
-    def noting(self, resources: Iterable[Resource]) -> Iterator[Resource]:
-        """The same resources; policies and bindings among them are noted, but for what no API server would take."""
+    def collect(self, resources: Iterable[Resource]) -> Iterator[Resource]:
+        """Yield the same resources and record policies and bindings among them, except invalid ones."""
         for resource in resources:
             if is_policy(resource):
                 self._policies[resource.name] = resource
@@ -57,57 +57,57 @@ class Enforcers:
                     self._bindings.setdefault(spec.policy_name, []).append(spec)
             yield resource
 
-    def of(self, controls: Iterable[Control]) -> dict[str, tuple[Enforcement, ...]]:
-        """By slug of those of `controls` that have some: their policies, the one that does most first."""
-        said = [
-            (_controls_of(policy), name, spec)
+    def list_enforcement(self, controls: Iterable[Control]) -> dict[str, tuple[Enforcement, ...]]:
+        """Return the policies that enforce each control, by slug; the most effective policy first."""
+        policies = [
+            (_list_controls(policy), name, spec)
             for name, policy in sorted(self._policies.items())
             if (spec := _read(policy, PolicySpec)) is not None
         ]
-        found = {
+        by_slug = {
             control.slug: [
                 _enforcement(control, name, spec, self._bindings.get(name, ()))
-                for names, name, spec in said
-                if _is_for(control, names, name)
+                for names, name, spec in policies
+                if _enforces(control, names, name)
             ]
             for control in controls
         }
-        return {slug: tuple(sorted(items, key=_rank)) for slug, items in found.items() if items}
+        return {slug: tuple(sorted(enforcement, key=_rank)) for slug, enforcement in by_slug.items() if enforcement}
 
 
 def _read(resource: Resource, kind: type[T]) -> T | None:
     try:
-        return spec_of(resource, kind)
+        return read_spec(resource, kind)
     except AdmissionError:
         return None
 
 
-def _controls_of(policy: Resource) -> frozenset[str]:
-    """The numbers and slugs of controls that a policy names, in lower case."""
-    marks = marks_of(policy)
-    said = ",".join(marks[key] for key in CONTROL if key in marks)
+def _list_controls(policy: Resource) -> frozenset[str]:
+    """Return the numbers and slugs of controls that a policy names, in lower case."""
+    marks = read_marks(policy)
+    explicit = ",".join(marks[key] for key in CONTROL if key in marks)
     match = _NAME.match(policy.name)
-    names = said.split(",") if said else [match[1]] if match else []
+    names = explicit.split(",") if explicit else [match[1]] if match else []
     return frozenset(name.strip().casefold() for name in names)
 
 
-def _is_for(control: Control, names: frozenset[str], policy: str) -> bool:
+def _enforces(control: Control, names: frozenset[str], policy: str) -> bool:
     if control.area == POLICIES:
-        # It is a policy itself, under its name or, where another control has that, one made of it.
+        # The control is a policy itself, under its name, or a derived name if another control has that one.
         return control.slug in (policy, f"policy-{policy}")
     return not names.isdisjoint(word.casefold() for word in (control.slug, *control.ids))
 
 
 def _enforcement(control: Control, name: str, spec: PolicySpec, bindings: Sequence[BindingSpec]) -> Enforcement:
     actions = {action for binding in bindings for action in binding.validation_actions}
-    everywhere = {action for binding in bindings if not _narrows(binding) for action in binding.validation_actions}
+    everywhere = {action for binding in bindings if not _is_narrower(binding) for action in binding.validation_actions}
     match = spec.match_constraints
-    leaves_out = bool(spec.match_conditions) or _leaves_out(match) or not _is_for_all(control, match.resource_rules)
+    excludes = bool(spec.match_conditions) or _excludes(match) or not _covers_all(control, match.resource_rules)
     return Enforcement(
         policy=name,
         bound=bool(bindings),
         actions=tuple(sorted(actions, key=_order)),
-        partial=bool(bindings) and (leaves_out or everywhere != actions),
+        partial=bool(bindings) and (excludes or everywhere != actions),
     )
 
 
@@ -115,30 +115,30 @@ def _order(action: str) -> tuple[int, str]:
     return _ORDER.index(action) if action in _ORDER else len(_ORDER), action
 
 
-def _narrows(binding: BindingSpec) -> bool:
-    """Whether a binding is for less than what its policy is for, or only where there are parameters."""
+def _is_narrower(binding: BindingSpec) -> bool:
+    """Return True if a binding has a narrower scope than its policy, or applies only if there are parameters."""
     if binding.param_ref is not None and binding.param_ref.parameter_not_found_action == _ALLOW:
         return True
     match = binding.match_resources
-    return match is not None and (bool(match.resource_rules) or _leaves_out(match))
+    return match is not None and (bool(match.resource_rules) or _excludes(match))
 
 
-def _is_for_all(control: Control, rules: Sequence[ResourceRule]) -> bool:
-    """Whether every object that `control` is about is looked at when it is made.
+def _covers_all(control: Control, rules: Sequence[ResourceRule]) -> bool:
+    """Return True if all objects in the control's scope are validated on creation.
 
-    Who looks at changes alone, looks at no object that stays as it is. Of a policy that is a control itself, what it is
-    for is all that the control is about.
+    A policy for updates alone misses objects that do not change. If the control is a policy itself, its scope is that of
+    the policy.
     """
-    making = [rule for rule in rules if not _MAKING.isdisjoint(rule.operations)]
+    creating = [rule for rule in rules if not _CREATING.isdisjoint(rule.operations)]
     if control.area == POLICIES:
-        return bool(making)
-    return all(any(_covers(rule, served) for rule in making for served in some) for some in _made(control))
+        return bool(creating)
+    return all(any(_covers(rule, served) for rule in creating for served in some) for some in _list_types(control))
 
 
-def _made(control: Control) -> Iterator[Sequence[ResourceType]]:
-    """The resources that `control` is about, each with what else it may be served as.
+def _list_types(control: Control) -> Iterator[Sequence[ResourceType]]:
+    """Yield the resource types in the control's scope, each with its possible forms in the API.
 
-    What carries pods ends as Pods. A subject is one of a binding.
+    Workloads end as Pods; an RBAC subject belongs to a binding.
     """
     for target in control.targets:
         if target == WORKLOAD:
@@ -146,13 +146,13 @@ def _made(control: Control) -> Iterator[Sequence[ResourceType]]:
         elif target == SUBJECT:
             yield from ([BUILTIN_TYPES[RBAC, kind]] for kind in _BINDINGS)
         else:
-            group, _, kind = target.rpartition("/")
-            known = [served for (of, name), served in BUILTIN_TYPES.items() if target in kind_names(of, name)]
-            yield known or [ResourceType(group, guess_plural(kind), namespaced) for namespaced in (True, False)]
+            api_group, _, kind = target.rpartition("/")
+            known = [served for (group, name), served in BUILTIN_TYPES.items() if target in kind_names(group, name)]
+            yield known or [ResourceType(api_group, guess_plural(kind), namespaced) for namespaced in (True, False)]
 
 
 def _covers(rule: ResourceRule, served: ResourceType) -> bool:
-    """Whether a rule is for the objects of a resource themselves (Kubernetes API, RuleWithOperations)."""
+    """Return True if a rule includes the resource itself, not only subresources (Kubernetes API, RuleWithOperations)."""
     if rule.scope == ("Cluster" if served.namespaced else "Namespaced"):
         return False
     if {EVERYTHING, served.group}.isdisjoint(rule.api_groups):
@@ -161,8 +161,8 @@ def _covers(rule: ResourceRule, served: ResourceType) -> bool:
     return any(name in (EVERYTHING, served.plural) and part in ("", EVERYTHING) for name, _, part in named)
 
 
-def _leaves_out(match: Match) -> bool:
-    """Whether objects of the kinds that are meant are left out by labels, namespaces or names."""
+def _excludes(match: MatchResources) -> bool:
+    """Return True if labels, namespaces or names exclude objects of the kinds in scope."""
     return (
         bool(match.exclude_resource_rules)
         or bool(match.namespace_selector.requirements)
@@ -171,5 +171,5 @@ def _leaves_out(match: Match) -> bool:
     )
 
 
-def _rank(item: Enforcement) -> tuple[bool, bool, bool, str]:
-    return not item.denies, not item.bound, item.partial, item.policy
+def _rank(enforcement: Enforcement) -> tuple[bool, bool, bool, str]:
+    return not enforcement.denies, not enforcement.bound, enforcement.partial, enforcement.policy

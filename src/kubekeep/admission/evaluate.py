@@ -1,7 +1,7 @@
-"""Admission policies of a cluster as controls, judged by what the API server would say of each object.
+"""Evaluator of admission policies as controls, with the result that the API server would have for each object.
 
-An expression that has no value on a manifest decides nothing, whatever the failure policy: the API server would see
-the object with its defaults set. Never reads a file.
+An expression without a value on a manifest decides nothing, independent of the failure policy: the API server would
+evaluate the object with its defaults. Never reads a file.
 """
 
 from __future__ import annotations
@@ -13,9 +13,17 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.admission.match import Subject, Subjects, UnknownLabelError, is_exempt, matched
-from kubekeep.admission.policy import AdmissionError, BindingSpec, ParamKind, ParamRef, Policies, Policy, ResourceRule
-from kubekeep.admission.program import AdmissionProgram, Check, Denial, Doubt, Opinion
+from kubekeep.admission.match import AdmissionRequest, Requests, UnknownLabelError, is_exempt, match_operations
+from kubekeep.admission.policy import (
+    AdmissionError,
+    AdmissionPolicies,
+    BindingSpec,
+    ParamKind,
+    ParamRef,
+    Policy,
+    ResourceRule,
+)
+from kubekeep.admission.program import AdmissionProgram, Denial, Undecided
 from kubekeep.engine.cel.program import CompileError
 from kubekeep.engine.cel.values import UnavailableError, partial_map
 from kubekeep.model.control import EVERYTHING, POLICIES, Control
@@ -26,51 +34,52 @@ from kubekeep.model.location import Path, format_path, has_path
 from kubekeep.model.redaction import redact
 from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource, is_builtin
 from kubekeep.model.resource_types import BUILTIN_TYPES
+from kubekeep.posture.third_party import ThirdPartyEvaluator
 
 _UNKNOWN_OLD: Final = UnavailableError("oldObject: the object in the cluster is not known")
 _UNKNOWN_AUTHORIZER: Final = UnavailableError("authorizer: only a cluster can tell")
 
 
-class PolicyEvaluator:
-    """The controls that admission policies are, and their verdicts."""
+class PolicyEvaluator(ThirdPartyEvaluator):
+    """Evaluator of admission policies; each policy is a control."""
 
-    def __init__(self, found: Policies, taken: AbstractSet[str] = frozenset()) -> None:
-        """Compile every policy, under a name that is not `taken` by another control.
+    def __init__(self, policies: AdmissionPolicies, taken: AbstractSet[str] = frozenset()) -> None:
+        """Compile every policy; slugs in `taken` belong to other controls.
 
-        Raises AdmissionError, with file and policy, for one that does not compile.
+        Raises AdmissionError, with file and policy, if a policy does not compile.
         """
-        self._others = found.others
-        self._compiled = [_Compiled(policy, taken) for policy in found.policies]
+        self._others = policies.others
+        self._compiled = [_CompiledPolicy(policy, taken) for policy in policies.policies]
 
     @property
     def controls(self) -> tuple[Control, ...]:
-        """One control a policy, in the order of names."""
-        return tuple(item.control for item in self._compiled)
+        """One control per policy, in the order of names."""
+        return tuple(policy.control for policy in self._compiled)
 
     def evaluate(self, resources: Sequence[Resource]) -> Iterator[tuple[int, str, Verdict]]:
-        """The verdicts on the resources that a policy is for."""
-        subjects = Subjects(resources, self._others)
+        """Yield the verdicts on the resources in scope of a policy."""
+        requests = Requests(resources, self._others)
         params = [*self._others, *resources]
-        for place, resource in enumerate(resources):
+        for position, resource in enumerate(resources):
             if resource.related or is_exempt(resource):
                 continue
-            subject = subjects.of(resource)
-            for item in self._compiled:
-                verdict = item.verdict(subject, subjects.namespaces.get(subject.namespace), params)
+            request = requests.build(resource)
+            for policy in self._compiled:
+                verdict = policy.evaluate(request, requests.namespaces.get(request.namespace), params)
                 if verdict is not None:
-                    yield place, item.control.slug, verdict
+                    yield position, policy.control.slug, verdict
 
 
-class _Said(msgspec.Struct):
-    """What the bindings of a policy say of an object, together."""
+class _BindingResults(msgspec.Struct):
+    """The combined results of a policy's bindings on an object."""
 
     evidence: list[Evidence] = []
-    doubts: list[Doubt] = []
+    undecided: list[Undecided] = []
     applies: bool = False
 
 
-class _Compiled:
-    """A policy with its programs."""
+class _CompiledPolicy:
+    """A policy with its compiled expressions."""
 
     def __init__(self, policy: Policy, taken: AbstractSet[str]) -> None:
         self._policy = policy
@@ -78,61 +87,66 @@ class _Compiled:
         spec = policy.spec
         try:
             self._program = AdmissionProgram(
-                [(item.name, item.expression) for item in spec.variables],
-                [(item.name, item.expression) for item in spec.match_conditions],
-                [Check(item.expression, item.message, item.message_expression) for item in spec.validations],
+                [(variable.name, variable.expression) for variable in spec.variables],
+                [(condition.name, condition.expression) for condition in spec.match_conditions],
+                spec.validations,
                 has_params=spec.param_kind is not None,
             )
         except CompileError as error:
             raise AdmissionError(f"{policy.where}: {error}") from None
 
-    def verdict(self, subject: Subject, namespace: Resource | None, params: Sequence[Resource]) -> Verdict | None:
-        """The verdict on `subject`; None if the policy is not for it."""
-        said = _Said()
+    def evaluate(
+        self, request: AdmissionRequest, namespace: Resource | None, params: Sequence[Resource]
+    ) -> Verdict | None:
+        """Return the verdict on the object of `request`; None if the policy does not apply to it."""
+        results = _BindingResults()
         try:
-            operations = matched(self._policy.spec.match_constraints, subject)
+            operations = match_operations(self._policy.spec.match_constraints, request)
             if operations is None:
                 return None
-            names = _names(subject, namespace, operations)
+            names = _build_names(request, namespace, operations)
             for binding in self._policy.bindings or (None,):
-                self._bind(binding, subject, names, params, said)
+                self._evaluate_binding(binding, request, names, params, results)
         except UnknownLabelError as error:
             return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.NEEDS_CLUSTER, str(error)))
-        if not said.applies:
+        if not results.applies:
             return None
-        if said.evidence:
-            return Verdict(Status.FAILED, tuple(said.evidence))
-        return self._undecided(said.doubts) if said.doubts else PASSED
+        if results.evidence:
+            return Verdict(Status.FAILED, tuple(results.evidence))
+        return self._explain(results.undecided) if results.undecided else PASSED
 
-    def _bind(
+    def _evaluate_binding(
         self,
         binding: BindingSpec | None,
-        subject: Subject,
+        request: AdmissionRequest,
         names: Mapping[str, Any],
         params: Sequence[Resource],
-        said: _Said,
+        results: _BindingResults,
     ) -> None:
-        """Add what the policy says under `binding`; without one it is for everything."""
+        """Add the results under `binding`; without a binding the policy applies everywhere."""
         if (
             binding is not None
             and binding.match_resources is not None
-            and matched(binding.match_resources, subject) is None
+            and match_operations(binding.match_resources, request) is None
         ):
             return
-        given, problem = _params(self._policy.spec.param_kind, binding, subject, params)
+        matching_params, problem = _find_params(self._policy.spec.param_kind, binding, request, params)
         if problem is not None:
-            said.applies = True
-            said.doubts.append(problem)
+            results.applies = True
+            results.undecided.append(problem)
         actions = f" [{', '.join(binding.validation_actions)}]" if binding and binding.validation_actions else ""
-        for value in given:
-            every = {**names, "params": value.object if value else None}
-            opinion = self._program.judge(every, functools.cache(functools.partial(_shown, every, subject, value)))
-            said.applies = said.applies or opinion.matches
-            _add(opinion, actions, subject.resource, said)
+        for param in matching_params:
+            bound = {**names, "params": param.object if param else None}
+            redacted = functools.cache(functools.partial(_redact_names, bound, request, param))
+            result = self._program.evaluate(bound, redacted)
+            results.applies = results.applies or result.matches
+            results.undecided += result.undecided
+            for denial in result.denials:
+                results.evidence += _list_evidence(denial, f"{denial.message}{actions}", request.resource)
 
-    def _undecided(self, doubts: Sequence[Doubt]) -> Verdict:
-        text = "; ".join(dict.fromkeys(doubt.message for doubt in doubts))
-        if all(doubt.unavailable for doubt in doubts):
+    def _explain(self, undecided: Sequence[Undecided]) -> Verdict:
+        text = "; ".join(dict.fromkeys(reason.message for reason in undecided))
+        if all(reason.unavailable for reason in undecided):
             return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.NEEDS_CLUSTER, text))
         refuses = self._policy.spec.failure_policy != "Ignore"
         outcome = "would refuse the object" if refuses else "would let the object through"
@@ -148,8 +162,8 @@ def _control(policy: Policy, taken: AbstractSet[str]) -> Control:
     name = policy.name
     while name in taken:
         name = f"policy-{name}"
-    kinds = dict.fromkeys(kind for rule in policy.spec.match_constraints.resource_rules for kind in _kinds(rule))
-    asks = [item.message.strip() or item.expression.strip() for item in policy.spec.validations]
+    kinds = dict.fromkeys(kind for rule in policy.spec.match_constraints.resource_rules for kind in _list_kinds(rule))
+    asks = [validation.message.strip() or validation.expression.strip() for validation in policy.spec.validations]
     return Control(
         slug=name,
         area=POLICIES,
@@ -163,9 +177,9 @@ def _control(policy: Policy, taken: AbstractSet[str]) -> Control:
     )
 
 
-def _kinds(rule: ResourceRule) -> Iterator[str]:
-    """What a rule is for, as targets: its custom kinds are all of their group, as only a cluster knows their plurals."""
-    plurals = {item.partition("/")[0] for item in rule.resources}
+def _list_kinds(rule: ResourceRule) -> Iterator[str]:
+    """Yield the kinds of a rule as targets; custom kinds become all of their group because only a cluster has their plurals."""
+    plurals = {resource.partition("/")[0] for resource in rule.resources}
     known = {served.plural for served in BUILTIN_TYPES.values()}
     yield from (kind for (_, kind), served in BUILTIN_TYPES.items() if served.plural in plurals)
     for group in rule.api_groups:
@@ -182,13 +196,13 @@ def _param_kinds(kind: ParamKind | None) -> tuple[str, ...]:
     return (kind.kind if is_builtin(group) else f"{group}/{kind.kind}",)
 
 
-def _names(subject: Subject, namespace: Resource | None, operations: Sequence[str]) -> dict[str, Any]:
-    """What the variables of the API server stand for."""
+def _build_names(request: AdmissionRequest, namespace: Resource | None, operations: Sequence[str]) -> dict[str, Any]:
+    """Return the values of the API server's CEL variables."""
     creates = "*" in operations or "CREATE" in operations
-    resource, served = subject.resource, subject.served
+    resource, served = request.resource, request.served
     kind = {"group": resource.group, "version": resource.version, "kind": resource.kind}
     plural = {"group": served.group, "version": resource.version, "resource": served.plural}
-    request = {
+    fields = {
         "kind": kind,
         "requestKind": kind,
         "resource": plural,
@@ -196,40 +210,40 @@ def _names(subject: Subject, namespace: Resource | None, operations: Sequence[st
         "name": str(_metadata(resource).get("name") or ""),
         "operation": "CREATE" if creates else "UPDATE",
         "dryRun": False,
-        **({"namespace": subject.namespace} if subject.namespace else {}),
+        **({"namespace": request.namespace} if request.namespace else {}),
     }
     return {
-        "object": _object(subject, resource.object),
+        "object": _object(request, resource.object),
         "oldObject": None if creates else _UNKNOWN_OLD,
-        "request": partial_map("request", request, frozenset({"userInfo", "options"})),
-        "namespaceObject": _namespace(subject, namespace) if served.namespaced else None,
+        "request": partial_map("request", fields, frozenset({"userInfo", "options"})),
+        "namespaceObject": _namespace(request, namespace) if served.namespaced else None,
         "authorizer": _UNKNOWN_AUTHORIZER,
         "authorizer.requestResource": _UNKNOWN_AUTHORIZER,
     }
 
 
-def _shown(names: Mapping[str, Any], subject: Subject, param: Resource | None) -> dict[str, Any]:
-    """The names, with nothing that a report may not show."""
+def _redact_names(names: Mapping[str, Any], request: AdmissionRequest, param: Resource | None) -> dict[str, Any]:
+    """Return the names without secret values, for texts in reports."""
     params = redact(param) if param is not None and param.kind == "Secret" else names["params"]
-    return {**names, "object": _object(subject, redact(subject.resource)), "params": params}
+    return {**names, "object": _object(request, redact(request.resource)), "params": params}
 
 
-def _object(subject: Subject, found: dict[str, Any]) -> dict[str, Any]:
-    """The object, with the namespace that the API server sets if it names none."""
-    metadata = found.get("metadata")
-    if not subject.served.namespaced or not isinstance(metadata, dict) or metadata.get("namespace"):
-        return found
-    return {**found, "metadata": {**metadata, "namespace": DEFAULT_NAMESPACE}}
+def _object(request: AdmissionRequest, content: dict[str, Any]) -> dict[str, Any]:
+    """Return the object with the namespace that the API server sets by default."""
+    metadata = content.get("metadata")
+    if not request.served.namespaced or not isinstance(metadata, dict) or metadata.get("namespace"):
+        return content
+    return {**content, "metadata": {**metadata, "namespace": DEFAULT_NAMESPACE}}
 
 
-def _namespace(subject: Subject, namespace: Resource | None) -> dict[str, Any]:
+def _namespace(request: AdmissionRequest, namespace: Resource | None) -> dict[str, Any]:
     if namespace is None:
-        about = f"namespace {subject.namespace}"
-        labels = partial_map(f"{about}: labels", {NAME_LABEL: subject.namespace})
+        label = f"namespace {request.namespace}"
+        labels = partial_map(f"{label}: labels", {NAME_LABEL: request.namespace})
         return partial_map(
-            about, {"metadata": partial_map(f"{about}: metadata", {"name": subject.namespace, "labels": labels})}
+            label, {"metadata": partial_map(f"{label}: metadata", {"name": request.namespace, "labels": labels})}
         )
-    metadata = {**_metadata(namespace), "labels": dict(subject.namespace_labels)}
+    metadata = {**_metadata(namespace), "labels": dict(request.namespace_labels)}
     return {"metadata": metadata, "spec": {}, "status": {}}
 
 
@@ -237,46 +251,40 @@ def _metadata(resource: Resource) -> dict[str, Any]:
     return as_mapping(resource.object.get("metadata"))
 
 
-def _params(
-    kind: ParamKind | None, binding: BindingSpec | None, subject: Subject, params: Sequence[Resource]
-) -> tuple[list[Resource | None], Doubt | None]:
-    """The parameter objects to evaluate with, one after another, and what keeps from finding them."""
+def _find_params(
+    kind: ParamKind | None, binding: BindingSpec | None, request: AdmissionRequest, params: Sequence[Resource]
+) -> tuple[list[Resource | None], Undecided | None]:
+    """Return the parameter objects to evaluate with, and the problem if they are missing."""
     reference = binding.param_ref if binding else None
     if kind is None:
         return [None], None
     if reference is None:
         if binding is None:
             problem = f"the policy takes parameters of kind {kind.kind}, and no binding names one"
-            return [], Doubt(problem, unavailable=True)
+            return [], Undecided(problem, unavailable=True)
         return [None], None
-    namespace = reference.namespace or subject.namespace
-    found: list[Resource | None] = [item for item in params if _is_param(item, kind, reference, namespace)]
-    if found or reference.parameter_not_found_action != "Deny":
-        return found, None
+    namespace = reference.namespace or request.namespace
+    matches: list[Resource | None] = [param for param in params if _is_param(param, kind, reference, namespace)]
+    if matches or reference.parameter_not_found_action != "Deny":
+        return matches, None
     name = reference.name or "of the binding's selector"
-    return [], Doubt(f"no {kind.kind} {name} in namespace {namespace} is in the input", unavailable=True)
+    return [], Undecided(f"no {kind.kind} {name} in namespace {namespace} is in the input", unavailable=True)
 
 
-def _is_param(item: Resource, kind: ParamKind, reference: ParamRef, namespace: str) -> bool:
-    if (item.kind, item.group) != (kind.kind, kind.api_version.rpartition("/")[0]):
+def _is_param(resource: Resource, kind: ParamKind, reference: ParamRef, namespace: str) -> bool:
+    if (resource.kind, resource.group) != (kind.kind, kind.api_version.rpartition("/")[0]):
         return False
-    # An object of a kind that lives in no namespace names none.
-    if item.namespace and item.namespace != namespace:
+    # Cluster-scoped parameters have no namespace.
+    if resource.namespace and resource.namespace != namespace:
         return False
     if reference.name:
-        return item.name == reference.name
-    return reference.selector is None or selects(reference.selector, get_labels(item.object))
+        return resource.name == reference.name
+    return reference.selector is None or selects(reference.selector, get_labels(resource.object))
 
 
-def _add(opinion: Opinion, actions: str, resource: Resource, said: _Said) -> None:
-    said.doubts += opinion.doubts
-    for denial in opinion.denials:
-        said.evidence += _evidence(denial, f"{denial.message}{actions}", resource)
-
-
-def _evidence(denial: Denial, message: str, resource: Resource) -> Iterator[Evidence]:
-    places: tuple[Path, ...] = denial.places or ((),)
-    for path in places:
+def _list_evidence(denial: Denial, message: str, resource: Resource) -> Iterator[Evidence]:
+    paths: tuple[Path, ...] = denial.paths or ((),)
+    for path in paths:
         yield Evidence(
             path=format_path(path),
             exists=bool(path) and has_path(resource.object, path),

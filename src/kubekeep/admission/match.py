@@ -1,7 +1,7 @@
-"""Whether an admission policy or binding is for an object, as the API server decides it. Never evaluates CEL.
+"""Match admission policies and bindings to objects as the API server does. Never evaluates CEL.
 
-Namespaces are known as far as the input shows them. Where a selector asks for a label that nobody can know, the
-answer is not a guess but an `UnknownLabelError`.
+Namespaces are known only if they are in the input. A selector for an unknown label raises `UnknownLabelError` instead of
+guessing.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from kubekeep.admission.policy import GROUP, Match, ResourceRule
+from kubekeep.admission.policy import GROUP, MatchResources, ResourceRule
 from kubekeep.model.label_selector import NAME_LABEL, LabelSelector, get_labels, matches_requirement, selects
 from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource
 from kubekeep.model.resource_types import ResourceType, ResourceTypes
 
 
 class UnknownLabelError(Exception):
-    """A selector asks for a label of a namespace that is not in the input."""
+    """A selector needs a label of a namespace that is not in the input."""
 
 
-class Subject(msgspec.Struct, frozen=True):
-    """An object as a request for it would carry it."""
+class AdmissionRequest(msgspec.Struct, frozen=True):
+    """An object as in an admission request."""
 
     resource: Resource
     served: ResourceType
@@ -29,26 +29,28 @@ class Subject(msgspec.Struct, frozen=True):
     labels: Mapping[str, str]
     namespace_labels: Mapping[str, str]
     knows_namespace: bool
-    """Whether the namespace itself is in the input, so that all its labels are known."""
+    """True if the namespace is in the input, so that all its labels are known."""
 
 
-class Subjects:
-    """Objects as requests, each with what is known of its namespace."""
+class Requests:
+    """Builds requests from objects and the namespaces of the input."""
 
     def __init__(self, resources: Sequence[Resource], others: Iterable[Resource]) -> None:
-        seen = [*others, *resources]
-        self.kinds = ResourceTypes(seen)
-        self.namespaces = {item.name: item for item in seen if item.kind == "Namespace" and not item.group}
+        everything = [*others, *resources]
+        self.kinds = ResourceTypes(everything)
+        self.namespaces = {
+            resource.name: resource for resource in everything if resource.kind == "Namespace" and not resource.group
+        }
 
-    def of(self, resource: Resource) -> Subject:
-        """`resource` as a request; without a namespace it goes to `default`, as with kubectl."""
+    def build(self, resource: Resource) -> AdmissionRequest:
+        """Return the request for `resource`; the default namespace is `default`, as with kubectl."""
         served = self.kinds.of(resource)
         is_namespace = resource.kind == "Namespace" and not resource.group
         namespace = (resource.namespace or DEFAULT_NAMESPACE) if served.namespaced else ""
         name = resource.name if is_namespace else namespace
         known = resource if is_namespace else self.namespaces.get(name)
         labels = get_labels(known.object) if known else {}
-        return Subject(
+        return AdmissionRequest(
             resource=resource,
             served=served,
             namespace=name,
@@ -59,65 +61,67 @@ class Subjects:
 
 
 def is_exempt(resource: Resource) -> bool:
-    """Whether no policy is ever asked about it: admission policies and webhooks themselves."""
+    """Return True for admission policies and webhooks, to which no policy applies."""
     return resource.group == GROUP
 
 
-def matched(match: Match, subject: Subject) -> tuple[str, ...] | None:
-    """The operations for which `match` takes `subject`; None if it does not.
+def match_operations(match: MatchResources, request: AdmissionRequest) -> tuple[str, ...] | None:
+    """Return the operations for which `match` includes `subject`; None if it does not.
 
-    Raises UnknownLabelError when all depends on a label that is not known.
+    Raises UnknownLabelError if the result depends on an unknown label.
     """
-    if not selects(match.object_selector, subject.labels):
+    if not selects(match.object_selector, request.labels):
         return None
-    if any(_rule(rule, subject, match) for rule in match.exclude_resource_rules):
+    if any(_matches_rule(rule, request, match) for rule in match.exclude_resource_rules):
         return None
-    rules = [rule for rule in match.resource_rules if _rule(rule, subject, match)]
+    rules = [rule for rule in match.resource_rules if _matches_rule(rule, request, match)]
     if match.resource_rules and not rules:
         return None
-    if subject.namespace and not _in_namespace(match.namespace_selector, subject):
+    if request.namespace and not _in_namespace(match.namespace_selector, request):
         return None
     return tuple(dict.fromkeys(operation for rule in rules for operation in rule.operations)) or ("*",)
 
 
-def _in_namespace(selector: LabelSelector, subject: Subject) -> bool:
-    if subject.knows_namespace:
-        return selects(selector, subject.namespace_labels)
+def _in_namespace(selector: LabelSelector, request: AdmissionRequest) -> bool:
+    if request.knows_namespace:
+        return selects(selector, request.namespace_labels)
     unknown = []
     for requirement in selector.requirements:
         if requirement.key != NAME_LABEL:
             unknown.append(requirement.key)
-        elif not matches_requirement(requirement, subject.namespace_labels):
+        elif not matches_requirement(requirement, request.namespace_labels):
             return False
     if unknown:
         raise UnknownLabelError(
-            f"namespaceSelector asks for the label {unknown[0]} of namespace {subject.namespace}, "
+            f"namespaceSelector asks for the label {unknown[0]} of namespace {request.namespace}, "
             "which is not in the input"
         )
     return True
 
 
-def _rule(rule: ResourceRule, subject: Subject, match: Match) -> bool:
-    served = subject.served
-    same = served.equivalents if match.match_policy == "Equivalent" else served.equivalents[:1]
-    version = match.match_policy == "Equivalent" or _names(rule.api_versions, subject.resource.version)
+def _matches_rule(rule: ResourceRule, request: AdmissionRequest, match: MatchResources) -> bool:
+    served = request.served
+    equivalents = served.equivalents if match.match_policy == "Equivalent" else served.equivalents[:1]
+    version = match.match_policy == "Equivalent" or _includes(rule.api_versions, request.resource.version)
     return (
         version
         and bool({"*", "CREATE", "UPDATE"} & set(rule.operations))
-        and any(_names(rule.api_groups, group) and _has_resource(rule.resources, plural) for group, plural in same)
-        and (not rule.resource_names or subject.resource.name in rule.resource_names)
+        and any(
+            _includes(rule.api_groups, group) and _has_resource(rule.resources, plural) for group, plural in equivalents
+        )
+        and (not rule.resource_names or request.resource.name in rule.resource_names)
         and rule.scope in ("*", "Namespaced" if served.namespaced else "Cluster")
     )
 
 
-def _names(items: Sequence[str], wanted: str) -> bool:
-    return "*" in items or wanted in items
+def _includes(names: Sequence[str], name: str) -> bool:
+    return "*" in names or name in names
 
 
-def _has_resource(items: Sequence[str], plural: str) -> bool:
-    """Whether the resource itself is meant: `pods/exec` is only for one of its subresources."""
-    for item in items:
-        name, _, subresource = item.partition("/")
+def _has_resource(names: Sequence[str], plural: str) -> bool:
+    """Return True if `names` include the resource itself; `pods/exec` is only a subresource."""
+    for entry in names:
+        name, _, subresource = entry.partition("/")
         if name in ("*", plural) and subresource in ("", "*"):
             return True
     return False

@@ -1,6 +1,6 @@
-"""Admission policies of a cluster as values: policies, their bindings, and the objects that parameters come from.
+"""Admission policies as values: policies, their bindings, and the other objects of their files.
 
-Reads objects that somebody else has parsed; never evaluates an expression. A wrong shape is an error.
+Converts parsed objects; never evaluates an expression. Raises AdmissionError for a wrong shape.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from kubekeep.model.errors import KubekeepError
+from kubekeep.model.json_values import as_mapping
 from kubekeep.model.label_selector import LabelSelector
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import read_score
@@ -25,11 +26,11 @@ TITLE: Final = "kubekeep.io/title"
 
 
 class AdmissionError(KubekeepError, ValueError):
-    """A policy or binding that the API server would refuse; the message names file and object."""
+    """A policy or binding that the API server would reject; the message has file and object."""
 
 
 class ResourceRule(msgspec.Struct, frozen=True, rename="camel"):
-    """Which resources and operations a policy is for."""
+    """Resources and operations in scope of a policy."""
 
     api_groups: tuple[str, ...] = ()
     api_versions: tuple[str, ...] = ()
@@ -39,8 +40,8 @@ class ResourceRule(msgspec.Struct, frozen=True, rename="camel"):
     scope: str = "*"
 
 
-class Match(msgspec.Struct, frozen=True, rename="camel"):
-    """What a policy or binding is for."""
+class MatchResources(msgspec.Struct, frozen=True, rename="camel"):
+    """The scope of a policy or binding."""
 
     resource_rules: tuple[ResourceRule, ...] = ()
     exclude_resource_rules: tuple[ResourceRule, ...] = ()
@@ -49,7 +50,7 @@ class Match(msgspec.Struct, frozen=True, rename="camel"):
     match_policy: str = "Equivalent"
 
 
-class Named(msgspec.Struct, frozen=True):
+class NamedExpression(msgspec.Struct, frozen=True):
     """An expression with a name."""
 
     name: str
@@ -57,7 +58,7 @@ class Named(msgspec.Struct, frozen=True):
 
 
 class Validation(msgspec.Struct, frozen=True, rename="camel"):
-    """One thing that must hold."""
+    """One validation."""
 
     expression: str
     message: str = ""
@@ -74,16 +75,16 @@ class ParamKind(msgspec.Struct, frozen=True, rename="camel"):
 class PolicySpec(msgspec.Struct, frozen=True, rename="camel"):
     """The spec of a ValidatingAdmissionPolicy."""
 
-    match_constraints: Match
+    match_constraints: MatchResources
     validations: tuple[Validation, ...] = ()
-    match_conditions: tuple[Named, ...] = ()
-    variables: tuple[Named, ...] = ()
+    match_conditions: tuple[NamedExpression, ...] = ()
+    variables: tuple[NamedExpression, ...] = ()
     failure_policy: str = "Fail"
     param_kind: ParamKind | None = None
 
 
 class ParamRef(msgspec.Struct, frozen=True, rename="camel"):
-    """Where a binding takes parameters from."""
+    """The reference of a binding to its parameters."""
 
     name: str = ""
     namespace: str = ""
@@ -96,12 +97,12 @@ class BindingSpec(msgspec.Struct, frozen=True, rename="camel"):
 
     policy_name: str
     validation_actions: tuple[str, ...] = ()
-    match_resources: Match | None = None
+    match_resources: MatchResources | None = None
     param_ref: ParamRef | None = None
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """A policy with its bindings and what reports say of it; `where` is its file and name."""
+    """A policy with its bindings and its texts for reports; `where` is its file and name."""
 
     name: str
     title: str
@@ -111,7 +112,7 @@ class Policy(msgspec.Struct, frozen=True):
     where: str
 
 
-class Policies(msgspec.Struct, frozen=True):
+class AdmissionPolicies(msgspec.Struct, frozen=True):
     """The policies of some files and the other objects there: parameters, namespaces, custom kinds."""
 
     policies: tuple[Policy, ...]
@@ -119,54 +120,61 @@ class Policies(msgspec.Struct, frozen=True):
 
 
 def is_policy(resource: Resource) -> bool:
-    """Whether it is a ValidatingAdmissionPolicy."""
+    """Return True for a ValidatingAdmissionPolicy."""
     return resource.group == GROUP and resource.kind == POLICY
 
 
 def is_binding(resource: Resource) -> bool:
-    """Whether it is a ValidatingAdmissionPolicyBinding."""
+    """Return True for a ValidatingAdmissionPolicyBinding."""
     return resource.group == GROUP and resource.kind == BINDING
 
 
-def policies_of(resources: Iterable[Resource]) -> Policies:
-    """The policies among `resources` with their bindings. Raises AdmissionError."""
-    found, bindings, others = _sorted(resources)
-    if not found:
+def collect_policies(resources: Iterable[Resource]) -> AdmissionPolicies:
+    """Return the policies in `resources` with their bindings.
+
+    Raises AdmissionError for an invalid policy, for none at all, and for a binding without its policy.
+    """
+    policies_by_name, bindings, others = _group(resources)
+    if not policies_by_name:
         raise AdmissionError("there is no ValidatingAdmissionPolicy in the files of --policies")
-    lost = sorted(bindings.keys() - found.keys())
-    if lost:
-        raise AdmissionError(f"a binding names the policy {lost[0]}, which is not among the files of --policies")
-    policies = tuple(_policy(resource, tuple(bindings.get(name, ()))) for name, resource in sorted(found.items()))
-    return Policies(policies, tuple(others))
-
-
-def policies_in_force(resources: Iterable[Resource]) -> Policies:
-    """Of all objects of a cluster the policies that a binding names: nothing comes of the others. Raises AdmissionError."""
-    found, bindings, others = _sorted(resources)
+    missing = sorted(bindings.keys() - policies_by_name.keys())
+    if missing:
+        raise AdmissionError(f"a binding names the policy {missing[0]}, which is not among the files of --policies")
     policies = tuple(
-        _policy(resource, tuple(bindings[name])) for name, resource in sorted(found.items()) if name in bindings
+        _policy(resource, tuple(bindings.get(name, ()))) for name, resource in sorted(policies_by_name.items())
     )
-    return Policies(policies, tuple(others))
+    return AdmissionPolicies(policies, tuple(others))
 
 
-def _sorted(
+def collect_bound_policies(resources: Iterable[Resource]) -> AdmissionPolicies:
+    """Return the policies of a cluster that have a binding; others have no effect. Raises AdmissionError."""
+    policies_by_name, bindings, others = _group(resources)
+    policies = tuple(
+        _policy(resource, tuple(bindings[name]))
+        for name, resource in sorted(policies_by_name.items())
+        if name in bindings
+    )
+    return AdmissionPolicies(policies, tuple(others))
+
+
+def _group(
     resources: Iterable[Resource],
 ) -> tuple[dict[str, Resource], dict[str, list[BindingSpec]], list[Resource]]:
-    """Policies by name, what binds them by their names, and everything else."""
-    found: dict[str, Resource] = {}
+    """Return policies by name, bindings by policy name, and all other objects."""
+    policies_by_name: dict[str, Resource] = {}
     bindings: dict[str, list[BindingSpec]] = {}
     others: list[Resource] = []
     for resource in resources:
         if is_policy(resource):
-            if resource.name in found:
+            if resource.name in policies_by_name:
                 raise AdmissionError(f"{_where(resource)}: there is another policy of this name")
-            found[resource.name] = resource
+            policies_by_name[resource.name] = resource
         elif is_binding(resource):
-            spec = spec_of(resource, BindingSpec)
+            spec = read_spec(resource, BindingSpec)
             bindings.setdefault(spec.policy_name, []).append(spec)
         else:
             others.append(resource)
-    return found, bindings, others
+    return policies_by_name, bindings, others
 
 
 def _where(resource: Resource) -> str:
@@ -174,8 +182,8 @@ def _where(resource: Resource) -> str:
     return f"{source}{resource.kind} {resource.name}"
 
 
-def spec_of(resource: Resource, kind: type[T]) -> T:
-    """The spec of a policy or binding. Raises AdmissionError for a wrong shape."""
+def read_spec(resource: Resource, kind: type[T]) -> T:
+    """Return the spec of a policy or binding. Raises AdmissionError for a wrong shape."""
     try:
         return msgspec.convert(_without_nulls(resource.object.get("spec", {})), kind)
     except msgspec.ValidationError as error:
@@ -183,18 +191,18 @@ def spec_of(resource: Resource, kind: type[T]) -> T:
 
 
 def _without_nulls(value: Any) -> Any:
-    """The value without entries that are null, which mean the same as those that are not there."""
+    """Return the value without null entries, which are equivalent to missing ones."""
     if isinstance(value, dict):
-        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
-    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
+        return {key: _without_nulls(entry) for key, entry in value.items() if entry is not None}
+    return [_without_nulls(entry) for entry in value] if isinstance(value, list) else value
 
 
 def _policy(resource: Resource, bindings: tuple[BindingSpec, ...]) -> Policy:
     where = _where(resource)
     if not resource.name:
         raise AdmissionError(f"{where}: it has no name")
-    marks = marks_of(resource)
-    spec = spec_of(resource, PolicySpec)
+    marks = read_marks(resource)
+    spec = read_spec(resource, PolicySpec)
     if not spec.validations:
         raise AdmissionError(f"{where}: it has no validations")
     return Policy(
@@ -207,15 +215,14 @@ def _policy(resource: Resource, bindings: tuple[BindingSpec, ...]) -> Policy:
     )
 
 
-def marks_of(resource: Resource) -> dict[str, str]:
-    """Its labels and annotations; where both have a key, what the annotation says."""
+def read_marks(resource: Resource) -> dict[str, str]:
+    """Return labels and annotations; annotations take precedence."""
     return {**_texts(resource, "labels"), **_texts(resource, "annotations")}
 
 
 def _texts(resource: Resource, field: str) -> Mapping[str, str]:
-    metadata = resource.object.get("metadata")
-    found = metadata.get(field) if isinstance(metadata, dict) else None
-    return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
+    texts = as_mapping(as_mapping(resource.object.get("metadata")).get(field))
+    return {str(key): str(value) for key, value in texts.items()}
 
 
 def _severity(text: str, where: str) -> float:

@@ -1,7 +1,6 @@
-"""The expressions of one admission policy: compiled together, run on one object after another.
+"""The compiled expressions of one admission policy, evaluated on one object after another.
 
-Knows the variables that the API server gives to them and how `variables` build on each other; never knows which
-objects a policy is for.
+Provides the variables of the API server and composed `variables`. Does not match objects to policies.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kubekeep.admission.policy import Validation
 from kubekeep.engine.cel.compile import Activation, LazyVariables
 from kubekeep.engine.cel.failing_paths import Path, find_failing_paths
 from kubekeep.engine.cel.program import CALL_BUDGET, CHECKER, CelEnvironment, CelProgram, CompileError, run_code
@@ -18,7 +18,7 @@ from kubekeep.engine.cel.types import BOOL, DYN, INT, STRING, CelType, parse_typ
 from kubekeep.engine.cel.values import BudgetError, CelError, UnavailableError
 
 POLICY_BUDGET: Final = 10 * CALL_BUDGET
-"""What all expressions of a policy may cost on one object."""
+"""The cost limit of all expressions of a policy on one object."""
 MAXIMUM_MESSAGE: Final = 5 * 1024
 
 _VARIABLES: Final = "kubernetes.variables"
@@ -68,33 +68,25 @@ _OBJECTS: Final[Mapping[str, Mapping[str, CelType]]] = {
 
 
 class Denial(msgspec.Struct, frozen=True):
-    """A validation that an object fails, in the words of the policy, with the places that made it fail."""
+    """A failed validation: the policy's message and the paths of the fields that caused it."""
 
     message: str
-    places: tuple[Path, ...]
+    paths: tuple[Path, ...]
 
 
-class Doubt(msgspec.Struct, frozen=True):
-    """An expression that has no value on an object; `unavailable` if only a cluster could tell."""
+class Undecided(msgspec.Struct, frozen=True):
+    """An expression without a value on an object; `unavailable` if only a cluster has the needed data."""
 
     message: str
     unavailable: bool
 
 
-class Opinion(msgspec.Struct, frozen=True):
-    """What a policy says of an object; nothing if a match condition leaves the object out (`matches`)."""
+class PolicyResult(msgspec.Struct, frozen=True):
+    """The result of a policy on an object; empty if a match condition excludes the object (`matches`)."""
 
     matches: bool
     denials: tuple[Denial, ...] = ()
-    doubts: tuple[Doubt, ...] = ()
-
-
-class Check(msgspec.Struct, frozen=True):
-    """One validation, as written."""
-
-    expression: str
-    message: str = ""
-    message_expression: str = ""
+    undecided: tuple[Undecided, ...] = ()
 
 
 class AdmissionProgram:
@@ -104,11 +96,14 @@ class AdmissionProgram:
         self,
         variables: Sequence[tuple[str, str]],
         conditions: Sequence[tuple[str, str]],
-        checks: Sequence[Check],
+        checks: Sequence[Validation],
         *,
         has_params: bool,
     ) -> None:
-        """`variables` and `conditions` are names with expressions. Raises CompileError, which names the place."""
+        """Compile the expressions; `variables` and `conditions` are names with expressions.
+
+        Raises CompileError with the position in the policy.
+        """
         declared: dict[str, CelType] = {
             "object": DYN,
             "oldObject": DYN,
@@ -123,51 +118,54 @@ class AdmissionProgram:
         environment = CelEnvironment(trusted, objects)
         self._definitions: dict[str, CelProgram] = {}
         for name, expression in variables:
-            found = _compiled(environment, f"variables.{name}", expression, None)
-            self._definitions[name] = found
-            fields[name] = found.type
-        self._conditions = [_compiled(environment, f"matchConditions {name}", text, BOOL) for name, text in conditions]
+            program = _compile(environment, f"variables.{name}", expression, None)
+            self._definitions[name] = program
+            fields[name] = program.type
+        self._conditions = [_compile(environment, f"matchConditions {name}", text, BOOL) for name, text in conditions]
         self._checks = [
             (
                 check,
-                _compiled(environment, f"validations[{place}].expression", check.expression, BOOL),
-                _message(CelEnvironment(declared, objects), place, check),
+                _compile(environment, f"validations[{position}].expression", check.expression, BOOL),
+                _compile_message(CelEnvironment(declared, objects), position, check),
             )
-            for place, check in enumerate(checks)
+            for position, check in enumerate(checks)
         ]
 
-    def judge(self, names: Mapping[str, Any], shown: Callable[[], Mapping[str, Any]] | None = None) -> Opinion:
-        """What the policy says, given what `object`, `request`, `params` and the others stand for.
+    def evaluate(
+        self, names: Mapping[str, Any], redacted: Callable[[], Mapping[str, Any]] | None = None
+    ) -> PolicyResult:
+        """Evaluate the policy; `names` are the values of `object`, `request`, `params` and the other variables.
 
-        `shown` are the same names without what must not be shown to people: messages are made of those.
+        `redacted` returns the same names without secret values, for use in messages.
         """
-        return _Evaluation(self._definitions, names, shown or (lambda: names)).opinion(self._conditions, self._checks)
+        evaluation = _Evaluation(self._definitions, names, redacted or (lambda: names))
+        return evaluation.evaluate(self._conditions, self._checks)
 
 
-def _compiled(environment: CelEnvironment, where: str, expression: str, wanted: CelType | None) -> CelProgram:
+def _compile(environment: CelEnvironment, where: str, expression: str, expected: CelType | None) -> CelProgram:
     try:
-        return environment.compile(expression.strip("\n"), wanted)
+        return environment.compile(expression.strip("\n"), expected)
     except CompileError as error:
         raise CompileError(f"{where}: {error}") from None
 
 
-def _message(environment: CelEnvironment, place: int, check: Check) -> CelProgram | None:
+def _compile_message(environment: CelEnvironment, position: int, check: Validation) -> CelProgram | None:
     if not check.message_expression:
         return None
-    return _compiled(environment, f"validations[{place}].messageExpression", check.message_expression, STRING)
+    return _compile(environment, f"validations[{position}].messageExpression", check.message_expression, STRING)
 
 
-_Checks = Sequence[tuple[Check, CelProgram, CelProgram | None]]
+_Checks = Sequence[tuple[Validation, CelProgram, CelProgram | None]]
 
 
 class _Evaluation(LazyVariables):
-    """The expressions on one object: `variables` are computed when they are asked for, once."""
+    """The evaluation on one object; `variables` are computed on first use, once."""
 
     def __init__(
-        self, definitions: Mapping[str, CelProgram], names: Mapping[str, Any], shown: Callable[[], Mapping[str, Any]]
+        self, definitions: Mapping[str, CelProgram], names: Mapping[str, Any], redacted: Callable[[], Mapping[str, Any]]
     ) -> None:
         self._definitions = definitions
-        self._shown = shown
+        self._redacted = redacted
         self._names = {**names, "variables": self}
         self._known: dict[str, Any] = {}
         self._left = POLICY_BUDGET
@@ -184,53 +182,53 @@ class _Evaluation(LazyVariables):
         return value
 
     def run(self, program: CelProgram) -> Any:
-        """The value of one expression. Raises CelError and BudgetError."""
-        given = min(self._left, CALL_BUDGET)
-        run = Activation(dict(self._names), given)
+        """Return the value of one expression. Raises CelError and BudgetError."""
+        budget = min(self._left, CALL_BUDGET)
+        activation = Activation(dict(self._names), budget)
         try:
-            return run_code(program.code, run)
+            return run_code(program.code, activation)
         finally:
-            self._left -= given - max(run.left, 0)
+            self._left -= budget - max(activation.left, 0)
 
-    def opinion(self, conditions: Sequence[CelProgram], checks: _Checks) -> Opinion:
-        """What all expressions say together."""
+    def evaluate(self, conditions: Sequence[CelProgram], checks: _Checks) -> PolicyResult:
+        """Return the combined result of all expressions."""
         try:
-            doubts = []
+            undecided = []
             for condition in conditions:
-                value = self._answer(condition)
+                value = self._run_or_explain(condition)
                 if value is False:
-                    return Opinion(matches=False)
-                if isinstance(value, Doubt):
-                    doubts.append(value)
-            if doubts:
-                return Opinion(matches=True, doubts=tuple(doubts))
-            return self._judged(checks)
+                    return PolicyResult(matches=False)
+                if isinstance(value, Undecided):
+                    undecided.append(value)
+            if undecided:
+                return PolicyResult(matches=True, undecided=tuple(undecided))
+            return self._evaluate_checks(checks)
         except BudgetError as error:
-            return Opinion(matches=True, doubts=(Doubt(str(error), unavailable=False),))
+            return PolicyResult(matches=True, undecided=(Undecided(str(error), unavailable=False),))
 
-    def _judged(self, checks: _Checks) -> Opinion:
-        denials, doubts = [], []
+    def _evaluate_checks(self, checks: _Checks) -> PolicyResult:
+        denials, undecided = [], []
         for check, program, message in checks:
-            value = self._answer(program)
-            if isinstance(value, Doubt):
-                doubts.append(value)
+            value = self._run_or_explain(program)
+            if isinstance(value, Undecided):
+                undecided.append(value)
             elif value is False:
                 denials.append(
                     Denial(self._text(check, message), find_failing_paths(program, self._names, self._definitions))
                 )
-        return Opinion(matches=True, denials=tuple(denials), doubts=tuple(doubts))
+        return PolicyResult(matches=True, denials=tuple(denials), undecided=tuple(undecided))
 
-    def _answer(self, program: CelProgram) -> Any:
+    def _run_or_explain(self, program: CelProgram) -> Any:
         try:
             return self.run(program)
         except CelError as error:
-            problem = f"expression '{program.text.strip()}' resulted in error: {self._spoken(program, error)}"
-            return Doubt(problem, isinstance(error, UnavailableError))
+            problem = f"expression '{program.text.strip()}' resulted in error: {self._redact_error(program, error)}"
+            return Undecided(problem, isinstance(error, UnavailableError))
 
-    def _spoken(self, program: CelProgram, error: CelError) -> str:
-        """The text of `error`, if it says nothing that must not be shown: it is the same without that."""
+    def _redact_error(self, program: CelProgram, error: CelError) -> str:
+        """Return the text of `error` if it has no secret value, that is, if it is the same with redacted names."""
         try:
-            _Evaluation(self._definitions, self._shown(), self._shown).run(program)
+            _Evaluation(self._definitions, self._redacted(), self._redacted).run(program)
         except BudgetError:
             pass
         except CelError as other:
@@ -238,14 +236,14 @@ class _Evaluation(LazyVariables):
                 return str(error)
         return "its text could quote a secret"
 
-    def _text(self, check: Check, expression: CelProgram | None) -> str:
-        """The message, chosen as the API server chooses it."""
-        made = ""
+    def _text(self, check: Validation, expression: CelProgram | None) -> str:
+        """Return the message by the rules of the API server."""
+        message = ""
         if expression is not None:
             try:
-                made = str(_Evaluation(self._definitions, self._shown(), self._shown).run(expression)).strip()
+                message = str(_Evaluation(self._definitions, self._redacted(), self._redacted).run(expression)).strip()
             except (CelError, BudgetError):
-                made = ""
-            if len(made.encode()) > MAXIMUM_MESSAGE or "\n" in made:
-                made = ""
-        return made or check.message.strip() or f"failed expression: {check.expression.strip()}"
+                message = ""
+            if len(message.encode()) > MAXIMUM_MESSAGE or "\n" in message:
+                message = ""
+        return message or check.message.strip() or f"failed expression: {check.expression.strip()}"

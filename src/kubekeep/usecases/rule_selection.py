@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.admission.policy import AdmissionError, Policies, policies_in_force, policies_of
+from kubekeep.admission.policy import AdmissionError, AdmissionPolicies, collect_bound_policies, collect_policies
 from kubekeep.library.extra import CUSTOM_RULES, gather
 from kubekeep.library.kubescape_rules import KubescapeControl
 from kubekeep.library.params import params_of
@@ -122,7 +122,7 @@ class RuleSelector:
             evaluators.append(KubescapeEvaluator(self._third_party, params=values, provider=self._options.provider))
         policies = [self._policies] if self._policies is not None else []
         if self._options.cluster_policies:
-            policies.append(policies_in_force(settings))
+            policies.append(collect_bound_policies(settings))
         if policies:
             # Only a scan with policies pays for loading CEL.
             from kubekeep.admission.evaluate import PolicyEvaluator  # noqa: PLC0415
@@ -135,7 +135,7 @@ class RuleSelector:
         return evaluators
 
 
-def read_policies(paths: Sequence[str]) -> Policies:
+def read_policies(paths: Sequence[str]) -> AdmissionPolicies:
     """Return the admission policies at `paths`. Raises AdmissionError for one that cannot be read: none may be missing."""
     resources: list[Resource] = []
     with read(paths) as source:
@@ -143,4 +143,4 @@ def read_policies(paths: Sequence[str]) -> Policies:
             if isinstance(resource, Unread):
                 raise AdmissionError(f"{resource.location}: {mask_tokens(resource.message)}")
             resources.append(resource)
-    return policies_of(resources)
+    return collect_policies(resources)

@@ -16,7 +16,7 @@ from typing import BinaryIO, Protocol
 import msgspec
 
 from kubekeep import _native
-from kubekeep.admission.enforcement import Enforcers
+from kubekeep.admission.enforcement import EnforcementCollector
 from kubekeep.engine.policy_set import Compile
 from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.exceptions.inline.suppressions import apply_suppressions
@@ -118,7 +118,7 @@ class _Scan:
         self._unread: list[Unread] = []
         self._notes: list[str] = []
         self._exceptions = load_exceptions(request, rules)
-        self._enforcers = Enforcers()
+        self._enforcers = EnforcementCollector()
         self._chooser = ResourceFilter(request.evaluation.choice)
         self._gaps: list[CoverageGap] = [] if cluster is None else cluster.gaps
 
@@ -178,7 +178,7 @@ class _Scan:
             objects = self._cluster.resources(selection, choice, everything=self._request.needs_related_objects)
             resources = itertools.chain(objects, resources)
         if self._request.input.is_whole_cluster:
-            resources = self._enforcers.noting(resources)
+            resources = self._enforcers.collect(resources)
         return selection, self._exceptions.collect(resources)
 
     def _read(self) -> Iterator[Resource]:
@@ -247,7 +247,7 @@ class _Scan:
             choice=msgspec.structs.replace(
                 choice, changed_since=request.input.read.changed_since, workload=request.evaluation.workload
             ),
-            enforcement=self._enforcers.of(selection.controls),
+            enforcement=self._enforcers.list_enforcement(selection.controls),
             gaps=self._gaps,
             files=self._source.files,
             notes=(*self._notes, *self._source.notes, *unmatched),

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.admission.enforcement import Enforcers
+from kubekeep.admission.enforcement import EnforcementCollector
 from kubekeep.admission.policy import is_binding, is_policy
 from kubekeep.engine.policy_set import RuleQuery, StoppablePolicySet, StoppedError
 from kubekeep.engine.rego_policies import RegoPolicySet
@@ -352,10 +352,10 @@ class _Session:
 
     def enforced(self) -> Mapping[str, tuple[Enforcement, ...]]:
         """Return the admission policies that enforce each control, by slug."""
-        enforcers = Enforcers()
-        for _ in enforcers.noting(self._policies.values()):
+        enforcers = EnforcementCollector()
+        for _ in enforcers.collect(self._policies.values()):
             pass
-        return enforcers.of(self.selection.controls)
+        return enforcers.list_enforcement(self.selection.controls)
 
     def run(self) -> None:
         """Follow the cluster until the watch is stopped or the session must restart."""
