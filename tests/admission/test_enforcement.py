@@ -1,4 +1,4 @@
-"""What a policy leaves out of what a control is about: it enforces in part then."""
+"""Partial enforcement: policies that cover only a part of a control's scope."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def is_partial(control: str, *rules: Any) -> bool:
     }
     enforcers = EnforcementCollector()
     assert len([*enforcers.collect(map(Resource, (policy, binding)))]) == 2
-    (found,) = enforcers.list_enforcement([builtin().controls[control]])[control]
-    return found.partial
+    (enforcement,) = enforcers.list_enforcement([builtin().controls[control]])[control]
+    return enforcement.partial
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def is_partial(control: str, *rules: Any) -> bool:
         [rule("pods", scope="*")],
     ],
 )
-def test_whoever_sees_pods_made_sees_all_workloads(rules: list[Any]) -> None:
+def test_policy_on_pod_creation_covers_all_workloads(rules: list[Any]) -> None:
     assert not is_partial(WORKLOADS, *rules)
 
 
@@ -76,7 +76,7 @@ def test_whoever_sees_pods_made_sees_all_workloads(rules: list[Any]) -> None:
         [rule("*/scale", groups=("*",))],
     ],
 )
-def test_whoever_does_not_leaves_some_out(rules: list[Any]) -> None:
+def test_other_policies_cover_workloads_partly(rules: list[Any]) -> None:
     assert is_partial(WORKLOADS, *rules)
 
 
@@ -94,7 +94,5 @@ def test_whoever_does_not_leaves_some_out(rules: list[Any]) -> None:
         (BOTH, [rule("pods")], True),
     ],
 )
-def test_what_a_control_is_about_is_compared_with_what_a_policy_is_for(
-    control: str, rules: list[Any], *, partial: bool
-) -> None:
+def test_scope_of_control_is_compared_with_scope_of_policy(control: str, rules: list[Any], *, partial: bool) -> None:
     assert is_partial(control, *rules) is partial

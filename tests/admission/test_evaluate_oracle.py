@@ -33,12 +33,12 @@ EVERYTHING: Final = [{"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["
 
 
 def test_expressions() -> None:
-    policies = [policy_of(text) for text in EXPRESSIONS]
-    answers = ask([(policy, None) for policy in policies], [CORPUS["object"]], [NAMESPACE])
+    policies = [build_policy(text) for text in EXPRESSIONS]
+    answers = query_reference([(policy, None) for policy in policies], [CORPUS["object"]], [NAMESPACE])
     differences = [
-        (text, wanted, found)
-        for text, policy, [wanted] in zip(EXPRESSIONS, policies, answers, strict=True)
-        if (found := ours(policy, None, [CORPUS["object"]], [NAMESPACE])[0]) != wanted
+        (text, expected, actual)
+        for text, policy, [expected] in zip(EXPRESSIONS, policies, answers, strict=True)
+        if (actual := evaluate_policy(policy, None, [CORPUS["object"]], [NAMESPACE])[0]) != expected
     ]
     assert not differences, "\n".join(map(str, [len(differences), *differences]))
     counts = {
@@ -48,47 +48,47 @@ def test_expressions() -> None:
 
 
 def test_random_expressions() -> None:
-    """Most of them are refused, which holds the checker; the others show what values do at odd places.
+    """Compare random expressions. Most are rejected, which tests the checker; the others test values at unusual positions.
 
-    The API server refuses some that can never have a value, where here they have none on any object: one in a few
-    thousand, and never one that decides anything.
+    The API server rejects one in a few thousand that can never have a value; here such an expression has no value on any
+    object, and it never decides a verdict.
     """
     random = Random(9)
     expressions = [expression(random) for _ in range(1000)]
-    policies = [policy_of(text) for text in expressions]
-    answers = ask([(policy, None) for policy in policies], [CORPUS["object"]], [NAMESPACE])
+    policies = [build_policy(text) for text in expressions]
+    answers = query_reference([(policy, None) for policy in policies], [CORPUS["object"]], [NAMESPACE])
     differences = [
-        (text, wanted, found)
-        for text, policy, [wanted] in zip(expressions, policies, answers, strict=True)
-        if (found := ours(policy, None, [CORPUS["object"]], [NAMESPACE])[0]) != wanted
+        (text, expected, actual)
+        for text, policy, [expected] in zip(expressions, policies, answers, strict=True)
+        if (actual := evaluate_policy(policy, None, [CORPUS["object"]], [NAMESPACE])[0]) != expected
     ]
-    decided = [item for item in differences if item[1:] != (("refused",), ("error",))]
+    decided = [entry for entry in differences if entry[1:] != (("refused",), ("error",))]
     assert not decided, "\n".join(map(str, [len(decided), *decided]))
     assert len(differences) <= 2, differences
-    assert sum(wanted != ("refused",) for [wanted] in answers) > 100
+    assert sum(expected != ("refused",) for [expected] in answers) > 100
 
 
 def test_policies() -> None:
-    namespaces = [item for item in OBJECTS if item["kind"] == "Namespace"]
-    given = [(policy, params_of(policy)) for policy in POLICIES]
-    answers = ask(given, OBJECTS, namespaces)
+    namespaces = [entry for entry in OBJECTS if entry["kind"] == "Namespace"]
+    pairs = [(policy, read_params(policy)) for policy in POLICIES]
+    answers = query_reference(pairs, OBJECTS, namespaces)
     differences = []
-    for (policy, params), wanted in zip(given, answers, strict=True):
-        found = ours(policy, params, OBJECTS, namespaces)
+    for (policy, params), expected in zip(pairs, answers, strict=True):
+        actual = evaluate_policy(policy, params, OBJECTS, namespaces)
         differences += [
-            (policy["metadata"]["name"], item["kind"], item["metadata"]["name"], one, other)
-            for item, one, other in zip(OBJECTS, wanted, found, strict=True)
+            (policy["metadata"]["name"], entry["kind"], entry["metadata"]["name"], one, other)
+            for entry, one, other in zip(OBJECTS, expected, actual, strict=True)
             if one != other
         ]
     assert not differences, "\n".join(map(str, [len(differences), *differences]))
     assert not any(("refused",) in policy for policy in answers)
-    said = [answer[0] for policy in answers for answer in policy]
-    assert {kind: said.count(kind) > 15 for kind in ("passed", "failed", "error", "none")} == dict.fromkeys(
+    results = [answer[0] for policy in answers for answer in policy]
+    assert {kind: results.count(kind) > 15 for kind in ("passed", "failed", "error", "none")} == dict.fromkeys(
         ("passed", "failed", "error", "none"), True
     )
 
 
-def policy_of(expression: str) -> dict[str, Any]:
+def build_policy(expression: str) -> dict[str, Any]:
     return {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingAdmissionPolicy",
@@ -100,31 +100,31 @@ def policy_of(expression: str) -> dict[str, Any]:
     }
 
 
-def params_of(policy: dict[str, Any]) -> dict[str, Any] | None:
+def read_params(policy: dict[str, Any]) -> dict[str, Any] | None:
     text = policy["metadata"].get("annotations", {}).get("test/params")
-    found: dict[str, Any] | None = json.loads(text) if text else None
-    return found
+    actual: dict[str, Any] | None = json.loads(text) if text else None
+    return actual
 
 
-def ask(
-    given: Sequence[tuple[dict[str, Any], Any]], objects: Sequence[dict[str, Any]], namespaces: Sequence[dict[str, Any]]
+def query_reference(
+    pairs: Sequence[tuple[dict[str, Any], Any]], objects: Sequence[dict[str, Any]], namespaces: Sequence[dict[str, Any]]
 ) -> list[list[tuple[str, ...]]]:
-    """What the API server says of each object under each policy."""
-    known = {item["metadata"]["name"]: with_name_label(item) for item in namespaces}
+    """Return the API server's results for each policy and object."""
+    known = {entry["metadata"]["name"]: add_name_label(entry) for entry in namespaces}
     kinds = ResourceTypes([])
     requests = []
-    for item in objects:
-        is_namespace = item["kind"] == "Namespace"
-        name = item["metadata"]["name"] if is_namespace else item["metadata"].get("namespace")
+    for entry in objects:
+        is_namespace = entry["kind"] == "Namespace"
+        name = entry["metadata"]["name"] if is_namespace else entry["metadata"].get("namespace")
         requests.append(
             {
-                "object": with_name_label(item) if is_namespace else item,
-                "resource": kinds.of(Resource(item)).plural,
+                "object": add_name_label(entry) if is_namespace else entry,
+                "resource": kinds.of(Resource(entry)).plural,
                 "namespace": None if is_namespace else known.get(name),
             }
         )
     # What has no value decides nothing here, so both failure policies are compared as the one that tells.
-    policies = [({**policy, "spec": {**policy["spec"], "failurePolicy": "Fail"}}, params) for policy, params in given]
+    policies = [({**policy, "spec": {**policy["spec"], "failurePolicy": "Fail"}}, params) for policy, params in pairs]
     lines = [
         json.dumps({"policy": policy, "requests": [{**request, "params": params} for request in requests]})
         for policy, params in policies
@@ -132,40 +132,40 @@ def ask(
     run = subprocess.run(
         [program("admission-policy")], input="\n".join(lines), capture_output=True, text=True, check=True, timeout=120
     )
-    return [their(json.loads(line), len(objects)) for line in run.stdout.splitlines()]
+    return [read_reference(json.loads(line), len(objects)) for line in run.stdout.splitlines()]
 
 
-def with_name_label(item: dict[str, Any]) -> dict[str, Any]:
-    """The namespace with the label that the API server sets."""
-    metadata = item["metadata"]
+def add_name_label(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return the namespace with the label that the API server sets."""
+    metadata = entry["metadata"]
     labels = {**(metadata.get("labels") or {}), "kubernetes.io/metadata.name": metadata["name"]}
-    return {**item, "metadata": {**metadata, "labels": labels}}
+    return {**entry, "metadata": {**metadata, "labels": labels}}
 
 
-def their(answer: dict[str, Any], count: int) -> list[tuple[str, ...]]:
+def read_reference(answer: dict[str, Any], count: int) -> list[tuple[str, ...]]:
     if "problems" in answer:
         return [("refused",)] * count
-    said: list[tuple[str, ...]] = []
+    results: list[tuple[str, ...]] = []
     for reply in answer["answers"]:
         decisions = reply["decisions"] or []
-        denied = sorted({item["message"] for item in decisions if item["evaluation"] == "deny"})
+        denied = sorted({entry["message"] for entry in decisions if entry["evaluation"] == "deny"})
         if denied:
-            said.append(("failed", *denied))
-        elif any(item["evaluation"] == "error" for item in decisions):
-            said.append(("error",))
+            results.append(("failed", *denied))
+        elif any(entry["evaluation"] == "error" for entry in decisions):
+            results.append(("error",))
         else:
-            said.append(("passed",) if decisions else ("none",))
-    return said
+            results.append(("passed",) if decisions else ("none",))
+    return results
 
 
-def ours(
+def evaluate_policy(
     policy: dict[str, Any],
     params: dict[str, Any] | None,
     objects: Sequence[dict[str, Any]],
     namespaces: Sequence[dict[str, Any]],
 ) -> list[tuple[str, ...]]:
-    """What Kubekeep says of each, in the same words."""
-    others = [Resource(with_name_label(item)) for item in namespaces]
+    """Return Kubekeep's results in the same form."""
+    others = [Resource(add_name_label(entry)) for entry in namespaces]
     name = policy["metadata"]["name"]
     bound: list[Resource] = []
     if params is not None:
@@ -174,19 +174,19 @@ def ours(
         kind = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding"}
         bound = [Resource({**kind, "metadata": {"name": name}, "spec": spec}), Resource(params)]
     try:
-        found = collect_policies([Resource(policy), *bound])
-        judge = PolicyEvaluator(AdmissionPolicies(found.policies, (*found.others, *others)))
+        actual = collect_policies([Resource(policy), *bound])
+        judge = PolicyEvaluator(AdmissionPolicies(actual.policies, (*actual.others, *others)))
     except AdmissionError:
         return [("refused",)] * len(objects)
-    resources = [Resource(with_name_label(item) if item["kind"] == "Namespace" else item) for item in objects]
-    said = {place: verdict for place, _, verdict in judge.evaluate(resources)}
-    return [shown(said.get(place)) for place in range(len(objects))]
+    resources = [Resource(add_name_label(entry) if entry["kind"] == "Namespace" else entry) for entry in objects]
+    results = {place: verdict for place, _, verdict in judge.evaluate(resources)}
+    return [summarize_verdict(results.get(place)) for place in range(len(objects))]
 
 
-def shown(verdict: Verdict | None) -> tuple[str, ...]:
+def summarize_verdict(verdict: Verdict | None) -> tuple[str, ...]:
     if verdict is None:
         return ("none",)
     if verdict.status is Status.NOT_EVALUATED:
         assert verdict.reason is not None
         return ("error",) if verdict.reason.cause is Cause.RULE_ERROR else ("unknown", verdict.reason.text)
-    return (str(verdict.status), *sorted({item.message for item in verdict.evidence}))
+    return (str(verdict.status), *sorted({entry.message for entry in verdict.evidence}))

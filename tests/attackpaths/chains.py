@@ -1,4 +1,4 @@
-"""Attack paths through manifests in a text, as chains of labels. Never asserts."""
+"""Helpers to write small clusters and to render attack paths as chains of labels. Never asserts."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from kubekeep.model.attack import AttackPath, AttackQuery, Attacks
 from kubekeep.model.resource import Resource
 
 
-def found(text: str, *sources: str, to: str = "", most: int = 1000) -> Attacks:
-    """What is found in the documents of `text`; no control was evaluated on them."""
+def find_paths(text: str, *sources: str, to: str = "", most: int = 1000) -> Attacks:
+    """Find the attack paths in the documents of `text`, without any evaluated control."""
     resources = [Resource(document) for document in yaml.safe_load_all(text) if document]
     return find_attack_paths(resources, [], {}, AttackQuery(sources, (to,) if to else (), most))
 
 
 def chain(path: AttackPath) -> str:
-    """A path as `internet > Service a/b > ...`."""
+    """Return a path as `internet > Service a/b > ...`."""
     return " > ".join((path.source.label, *(edge.target.label for edge in path.edges)))
 
 
 def chains(text: str, *sources: str, to: str = "") -> list[str]:
-    """The paths in `text` as chains, the worst first."""
-    return [chain(path) for path in found(text, *sources, to=to).paths]
+    """Return the paths in `text` as chains, the worst first."""
+    return [chain(path) for path in find_paths(text, *sources, to=to).paths]
 
 
 def pod(spec: str = "", container: str = "", name: str = "web", namespace: str = "shop") -> str:
-    """A Pod with one container; `spec` and `container` are more of their fields in flow style (`a: 1, b: 2`)."""
+    """Return a Pod with one container; `spec` and `container` are additional fields in flow style (`a: 1, b: 2`)."""
     more = f", {spec}" if spec else ""
     fields = f", {container}" if container else ""
     return f"""
@@ -38,7 +38,7 @@ spec: {{containers: [{{name: c, image: i{fields}}}]{more}}}
 
 
 def service(fields: str = "type: LoadBalancer", name: str = "web", namespace: str = "shop") -> str:
-    """A Service for the pods of that name, on port 80."""
+    """Return a Service for the pods of that name, on port 80."""
     return f"""
 apiVersion: v1
 kind: Service
@@ -48,7 +48,7 @@ spec: {{selector: {{app: {name}}}, ports: [{{port: 80}}], {fields}}}
 
 
 def role(rules: str, *, cluster: bool = False, subject: str = "kind: ServiceAccount, name: default") -> str:
-    """A role with these rules in flow style, bound to a subject in its namespace or in the cluster."""
+    """Return a role with these rules in flow style, bound to a subject in its namespace or in the cluster."""
     kind = "ClusterRole" if cluster else "Role"
     place = "" if cluster else ", namespace: shop"
     named = f"{subject}, namespace: shop" if "ServiceAccount" in subject else subject

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import pytest
 
-from tests.attackpaths.chains import chains, found, pod
+from tests.attackpaths.chains import chains, find_paths, pod
 
 START: Final = "pod/web"
 
@@ -286,7 +286,7 @@ ENTRIES: Final = {
 
 
 @pytest.mark.parametrize("name", ENTRIES)
-def test_who_gets_in(name: str) -> None:
+def test_paths_from_outside(name: str) -> None:
     twins = ENTRIES[name]
     assert _paths(twins, twins.closed) == []
     assert _paths(twins, twins.opened) != []
@@ -434,7 +434,7 @@ RIGHTS: Final = {
 
 
 @pytest.mark.parametrize("name", RIGHTS)
-def test_what_rights_lead_to(name: str) -> None:
+def test_paths_by_permissions(name: str) -> None:
     twins = RIGHTS[name]
     try:
         closed = _paths(twins, twins.closed)
@@ -449,7 +449,7 @@ def test_a_pod_that_runs_was_let_in_before_its_namespace_was_closed() -> None:
     running = twins.text.replace("metadata: {name: web", "status: {phase: Running}\nmetadata: {name: web", 1)
     assert running != twins.text
     assert chains(running.replace("@", twins.closed), to=twins.target) != []
-    notes = found(twins.text.replace("@", twins.closed)).notes
+    notes = find_paths(twins.text.replace("@", twins.closed)).notes
     assert "Pod Security refuses the pods of Pod shop/web" in notes
 
 
@@ -472,32 +472,32 @@ LABELLED: Final = (
     ],
 )
 def test_labels_of_a_namespace_that_is_not_in_the_input(label: str, assumptions: list[tuple[str, ...]]) -> None:
-    attacks = found(LABELLED.replace("@", label), "internet", to="node")
+    attacks = find_paths(LABELLED.replace("@", label), "internet", to="node")
     assert [path.assumptions for path in attacks.paths] == assumptions
 
 
-def test_what_ends_a_path_is_said() -> None:
+def test_end_of_path_is_reported() -> None:
     route = objects(GATEWAY % "", HTTP_ROUTE % ("shop", EDGE, "port: 80"))
     assert (
         "no Gateway of the input that is for the outside takes in HTTPRoute shop/way"
-        in found(WEB + INNER + route).notes
+        in find_paths(WEB + INNER + route).notes
     )
     route = objects(HTTP_ROUTE % ("edge", EDGE, "namespace: shop, port: 80"))
     assert (
         "no ReferenceGrant of the input lets into another namespace HTTPRoute edge/way"
-        in found(WEB + INNER + route).notes
+        in find_paths(WEB + INNER + route).notes
     )
     deaf = objects(SERVICE.replace("http", "grpc") % "type: LoadBalancer")
-    assert "nothing is at the ports that traffic is sent to by Service shop/web" in found(WEB + deaf).notes
+    assert "nothing is at the ports that traffic is sent to by Service shop/web" in find_paths(WEB + deaf).notes
 
 
 def test_a_port_of_every_node_is_not_sure_to_be_reached() -> None:
-    (path,) = found(WEB + objects(SERVICE % "type: NodePort")).paths
+    (path,) = find_paths(WEB + objects(SERVICE % "type: NodePort")).paths
     assert path.assumptions == ("the nodes can be reached from outside",)
 
 
 @pytest.mark.parametrize("kind", ["CronJob", "Job"])
-def test_what_is_suspended_has_no_pods(kind: str) -> None:
+def test_suspended_workload_has_no_pods(kind: str) -> None:
     template = f"template: {{spec: {{containers: [{{name: c, image: i, {PRIVILEGED}, ports: [{{containerPort: 1, hostPort: 1}}]}}]}}}}"
     spec = template if kind == "Job" else f"jobTemplate: {{spec: {{{template}}}}}"
     text = objects(f"{kind} once shop spec: {{suspend: @, {spec}}}")
@@ -584,6 +584,6 @@ FOUND: Final = {
 
 
 @pytest.mark.parametrize("name", FOUND)
-def test_what_has_to_be_found(name: str) -> None:
+def test_required_paths(name: str) -> None:
     text, source, expected = FOUND[name]
     assert expected in chains(text, source)

@@ -1,10 +1,10 @@
-"""What gets a container at its node: each thing that is enough, and those that only look so."""
+"""Access from containers to their node: each sufficient setting, and similar harmless ones."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.attackpaths.chains import chains, found, pod, service
+from tests.attackpaths.chains import chains, find_paths, pod, service
 
 NODE = "internet > Service shop/web > Pod shop/web > a node of the cluster"
 
@@ -89,17 +89,17 @@ def test_pods_that_pod_security_refuses_never_run(level: str, *, kept_out: bool)
     assert bool(chains(text, to="node")) is not kept_out
 
 
-def test_a_step_is_gone_only_when_all_that_opens_it_is() -> None:
+def test_edge_remains_until_all_openings_are_removed() -> None:
     spec = "volumes: [{name: v, hostPath: {path: /}}]"
     container = "securityContext: {privileged: true}, volumeMounts: [{name: v, mountPath: /m}]"
-    (path,) = found(pod(spec, container) + service(), to="node").paths
+    (path,) = find_paths(pod(spec, container) + service(), to="node").paths
     assert [opening.text for opening in path.edges[-1].openings] == [
         "container c is privileged",
         "container c reaches the container runtime by /",
     ]
 
 
-def test_who_holds_a_node_holds_what_runs_there() -> None:
+def test_node_access_includes_its_pods() -> None:
     agent = """
 apiVersion: apps/v1
 kind: DaemonSet
@@ -110,10 +110,10 @@ spec:
 ---"""
     single = pod("", "envFrom: [{secretRef: {name: other}}]", name="db")
     text = pod("automountServiceAccountToken: false", "securityContext: {privileged: true}") + service()
-    (path,) = found(text + agent, to="secret/agents/key").paths
+    (path,) = find_paths(text + agent, to="secret/agents/key").paths
     assert path.assumptions == ()
-    (path,) = found(text + single, to="secret/other").paths
+    (path,) = find_paths(text + single, to="secret/other").paths
     assert path.assumptions == ("a pod of it runs on the same node",)
     choosy = agent.replace("spec: {containers", "spec: {nodeSelector: {a: b}, containers")
-    (path,) = found(text + choosy, to="secret/key").paths
+    (path,) = find_paths(text + choosy, to="secret/key").paths
     assert path.assumptions == ("a pod of it runs on the same node",)

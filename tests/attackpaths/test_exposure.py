@@ -1,10 +1,10 @@
-"""What lets the outside in: every form that does, and none that only looks so."""
+"""Exposure to the outside: every form of it, and similar harmless ones."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.attackpaths.chains import chains, found, pod, service
+from tests.attackpaths.chains import chains, find_paths, pod, service
 
 PRIVILEGED = "securityContext: {privileged: true}"
 OPEN = pod("automountServiceAccountToken: false", f"{PRIVILEGED}, ports: [{{containerPort: 80}}]")
@@ -23,7 +23,7 @@ BY_SERVICE = f"internet > Service shop/web > Pod shop/web > {NODE}"
     ],
 )
 def test_services_that_are_reached_from_outside(fields: str, assumes: str) -> None:
-    (path,) = found(OPEN + service(fields)).paths
+    (path,) = find_paths(OPEN + service(fields)).paths
     assert [path.source.label, *(edge.target.label for edge in path.edges)] == BY_SERVICE.split(" > ")
     assert assumes in " ".join(path.assumptions)
     assert bool(path.assumptions) == bool(assumes)
@@ -57,7 +57,7 @@ def test_load_balancers_of_the_inner_network(annotation: str) -> None:
 
 def test_a_service_takes_only_pods_of_its_namespace_that_it_selects() -> None:
     assert chains(OPEN + service(namespace="other") + service(name="api")) == []
-    notes = found(OPEN + service(name="api")).notes
+    notes = find_paths(OPEN + service(name="api")).notes
     assert "no workload of the input is behind Service shop/api" in notes
 
 
@@ -89,8 +89,8 @@ def test_routes(kind: str) -> None:
     assert chains(text) == [f"internet > {kind} shop/way > Service shop/web > Pod shop/web > {NODE}"]
 
 
-def test_a_route_to_a_service_that_is_not_there_is_said() -> None:
-    assert "a Service that is not in the input is behind Ingress shop/way" in found(ROUTES["Ingress"] % "").notes
+def test_route_to_missing_service_is_reported() -> None:
+    assert "a Service that is not in the input is behind Ingress shop/way" in find_paths(ROUTES["Ingress"] % "").notes
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_routes_of_the_inner_network(kind: str, fields: str, more: str) -> None:
     ],
 )
 def test_ports_of_nodes(spec: str, port: str, *, opens: bool) -> None:
-    attacks = found(pod(spec, f"{PRIVILEGED}, ports: [{{{port}}}]"))
+    attacks = find_paths(pod(spec, f"{PRIVILEGED}, ports: [{{{port}}}]"))
     assert [path.assumptions for path in attacks.paths] == [("the nodes can be reached from outside",)] * opens
 
 

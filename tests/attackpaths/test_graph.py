@@ -1,4 +1,4 @@
-"""Which controls an opening names: those that fail on its object and stand; of a binding, with its role."""
+"""Controls of an opening: those with unexcepted failures on its resource, or on a binding with its role."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXCEPTED = Evidence("spec", exists=True, exception=AppliedException(name="w", so
 SLUGS = ("privileged-container", "host-path", "reading-secrets")
 
 
-def item(name: str = "web", **fields: Any) -> PlacedResource:
+def placed(name: str = "web", **fields: Any) -> PlacedResource:
     resource = Resource({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, **fields})
     return PlacedResource(resource, resource.object, "default", name)
 
@@ -27,8 +27,8 @@ def named(draft: Draft, *results: ResourceResult) -> list[str]:
     return [control.slug for control in FailedControls(results, builtin().controls).list_failed(draft)]
 
 
-def test_what_fails_and_stands_is_named() -> None:
-    web = item()
+def test_unexcepted_failures_are_listed() -> None:
+    web = placed()
     verdicts = {
         "privileged-container": Verdict(Status.FAILED, (STANDING, EXCEPTED)),
         "host-path": Verdict(Status.FAILED, (EXCEPTED,)),
@@ -36,12 +36,12 @@ def test_what_fails_and_stands_is_named() -> None:
         "host-port": Verdict(Status.FAILED, (STANDING,)),
     }
     assert named(Draft("", web, slugs=SLUGS), ResourceResult(web.original, verdicts)) == ["privileged-container"]
-    assert named(Draft("", item(), slugs=SLUGS), ResourceResult(web.original, verdicts)) == []
+    assert named(Draft("", placed(), slugs=SLUGS), ResourceResult(web.original, verdicts)) == []
     assert named(Draft("", slugs=SLUGS), ResourceResult(web.original, verdicts)) == []
 
 
 def test_a_joined_subject_counts_for_its_binding_with_its_role() -> None:
-    binding, role, other = item("binding"), item("role"), item("other")
+    binding, role, other = placed("binding"), placed("role"), placed("other")
     subject = Resource({"kind": "User", "name": "jane"}, related=(binding.original, role.original))
     result = ResourceResult(subject, {"reading-secrets": Verdict(Status.FAILED, (STANDING,))})
     assert named(Draft("", binding, slugs=SLUGS, also_evaluated=(binding, role)), result) == ["reading-secrets"]
@@ -49,7 +49,7 @@ def test_a_joined_subject_counts_for_its_binding_with_its_role() -> None:
     assert named(Draft("", role, slugs=SLUGS, also_evaluated=(role,)), result) == ["reading-secrets"]
 
 
-def test_openings_that_need_nothing_come_first_and_make_the_step_sure() -> None:
+def test_openings_without_assumption_come_first() -> None:
     graph = Graph(FailedControls((), {}))
     a, b = (graph.node(name, AttackNodeKind.WORKLOAD, name) for name in "ab")
     graph.add(a, b, EdgeKind.ESCAPE, Draft("perhaps", assumes="it rains"))

@@ -1,4 +1,4 @@
-"""Priorities: which ways through attack tracks are complete, and what they score."""
+"""Priorities: complete paths through attack tracks, and their scores."""
 
 from __future__ import annotations
 
@@ -85,8 +85,8 @@ def test_only_what_has_pods_and_nodes_are_ranked() -> None:
 def test_ways_of_controls_with_impact_alone_do_not_count() -> None:
     known = Tracks((Track("t", Step("a")),), {"C-1": TrackMembership(("security-impact",), {"t": ("a",)})})
     control = msgspec.structs.replace(builtin().controls[NUMBERS["C-0256"]], slug="s", ids=("C-1",))
-    found = result("C-0256")
-    only = ResourceResult(found.resource, {"s": FAILED})
+    ranking = result("C-0256")
+    only = ResourceResult(ranking.resource, {"s": FAILED})
     assert prioritise_resources([only], {"s": control}, known) == ()
     both = {"C-1": TrackMembership(("security-impact", "security"), {"t": ("a",)})}
     assert len(prioritise_resources([only], {"s": control}, msgspec.structs.replace(known, members=both))) == 1
@@ -101,9 +101,9 @@ def test_too_many_ways_are_counted_and_not_listed() -> None:
         controls[slug] = msgspec.structs.replace(template, slug=slug, ids=(slug,))
         members[slug] = TrackMembership(("security",), {"t": (str(number % 4),)})
         verdicts[slug] = FAILED
-    found: dict[str, Control] = controls
+    ranking: dict[str, Control] = controls
     (entry,) = prioritise_resources(
-        [ResourceResult(result().resource, verdicts)], found, Tracks((Track("t", steps),), members)
+        [ResourceResult(result().resource, verdicts)], ranking, Tracks((Track("t", steps),), members)
     )
     assert len(entry.vectors) == MOST_VECTORS
     assert entry.left_out == 10**4 - MOST_VECTORS

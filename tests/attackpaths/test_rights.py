@@ -1,17 +1,17 @@
-"""What roles allow that leads further: every known way, what limits it, and what is none."""
+"""Permissions that lead further: every known one, its limits, and harmless ones."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.attackpaths.chains import chains, found, pod, role
+from tests.attackpaths.chains import chains, find_paths, pod, role
 
 START = "pod/web"
 ACCOUNT = "Pod shop/web > ServiceAccount shop/default"
 
 
 def ends(rules: str, *, cluster: bool = False, more: str = "") -> set[str]:
-    """What a pod with the role reaches first: the targets of the role's edges on any path."""
+    """Return the first targets of a pod with the role: those of the role's edges on any path."""
     name = "r in the cluster" if cluster else "shop/r"
     text = pod() + role(rules, cluster=cluster) + more
     targets = (
@@ -26,7 +26,7 @@ def ends(rules: str, *, cluster: bool = False, more: str = "") -> set[str]:
     reached = set()
     for target in targets:
         try:
-            paths = found(text, START, to=target).paths
+            paths = find_paths(text, START, to=target).paths
         except ValueError:
             continue
         for path in paths:
@@ -115,7 +115,7 @@ def test_in_the_cluster(rules: str, reached: set[str]) -> None:
 
 
 def test_creating_pods_anywhere_leads_to_the_accounts_that_run_the_cluster() -> None:
-    (path,) = found(pod() + role(rule("pods", "create"), cluster=True), START, to="cluster-admin").paths
+    (path,) = find_paths(pod() + role(rule("pods", "create"), cluster=True), START, to="cluster-admin").paths
     assert [edge.target.label for edge in path.edges][-3:] == [
         "any service account of the cluster",
         "any service account in namespace kube-system",
@@ -132,9 +132,9 @@ def namespace(level: str) -> str:
 @pytest.mark.parametrize(("level", "reached"), [("privileged", True), ("restricted", False)])
 def test_created_pods_reach_nodes_only_where_pod_security_lets_them(level: str, *, reached: bool) -> None:
     text = pod() + role(rule("pods", "create"))
-    (path,) = found(text, START, to="node").paths
+    (path,) = find_paths(text, START, to="node").paths
     assert path.assumptions == ("Pod Security lets privileged pods run in namespace shop",)
-    assert [path.assumptions for path in found(text + namespace(level), START, to="node").paths] == [()] * reached
+    assert [path.assumptions for path in find_paths(text + namespace(level), START, to="node").paths] == [()] * reached
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_created_pods_reach_nodes_only_where_pod_security_lets_them(level: str, 
         ("kind: User, name: jane", "user/jane"),
     ],
 )
-def test_who_is_meant(subject: str, start: str) -> None:
+def test_subjects_of_bindings(subject: str, start: str) -> None:
     anonymous = role(rule("secrets", "get"), subject="kind: User, name: 'system:anonymous'").replace(
         "name: b", "name: c"
     )
@@ -166,7 +166,7 @@ def test_roles_that_every_cluster_has() -> None:
     assert chains(pod() + bound("edit"), START, to="any service account in namespace shop") == [
         f"{ACCOUNT} > ClusterRole edit in namespace shop > any service account in namespace shop"
     ]
-    attacks = found(pod() + bound("unheard-of"), START)
+    attacks = find_paths(pod() + bound("unheard-of"), START)
     assert "not in the input, so that what they allow is not known: ClusterRole unheard-of" in attacks.notes
 
 

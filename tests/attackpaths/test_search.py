@@ -1,4 +1,4 @@
-"""Ways through the graph: the best of each, whatever its shape and size, and honest about what is left out."""
+"""Search of paths: the best path for each target, for graphs of any shape and size, with notes about omissions."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from kubekeep.model.attack import AttackQuery
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
 from kubekeep.posture.select import UnknownNameError
-from tests.attackpaths.chains import chain, chains, found, pod, role, service
+from tests.attackpaths.chains import chain, chains, find_paths, pod, role, service
 
 ADMIN = "[{apiGroups: ['*'], resources: ['*'], verbs: ['*']}]"
 PRIVILEGED = "securityContext: {privileged: true}"
 
 
 def test_nothing_is_found_in_nothing() -> None:
-    attacks = found("")
+    attacks = find_paths("")
     assert not attacks.paths
     assert not attacks.cuts
     assert "the input holds no workload" in attacks.notes
     assert any("no bindings" in note for note in attacks.notes)
 
 
-def test_of_two_ways_the_surer_is_told_and_the_lesser_is_implied() -> None:
+def test_surer_path_is_chosen_and_lesser_target_is_implied() -> None:
     text = (
         pod("", f"{PRIVILEGED}, ports: [{{containerPort: 80, hostPort: 80}}]") + service() + role(ADMIN, cluster=True)
     )
     assert chains(text) == [
         "internet > Service shop/web > Pod shop/web > ServiceAccount shop/default > cluster-admin",
     ]
-    (path,) = found(text).paths
+    (path,) = find_paths(text).paths
     assert path.assumptions == ()
     assert path.severity is Severity.CRITICAL
 
@@ -60,9 +60,9 @@ def test_cycles_are_walked_once() -> None:
     ]
 
 
-def test_what_is_not_listed_is_counted() -> None:
+def test_unlisted_paths_are_counted() -> None:
     text = "".join(pod("", PRIVILEGED, name=f"w{number}") + service(name=f"w{number}") for number in range(5))
-    attacks = found(text, to="node", most=2)
+    attacks = find_paths(text, to="node", most=2)
     assert (len(attacks.paths), attacks.left_out) == (2, 3)
     assert sum(cut.count for cut in attacks.cuts) == 5
     assert all(place < 2 for cut in attacks.cuts for place in cut.paths)
@@ -74,18 +74,18 @@ def test_what_is_not_listed_is_counted() -> None:
 )
 def test_unknown_names(word: str, hint: str) -> None:
     with pytest.raises(UnknownNameError, match=hint):
-        found(pod(), word)
+        find_paths(pod(), word)
     with pytest.raises(UnknownNameError):
-        found(pod(), to=word)
+        find_paths(pod(), to=word)
 
 
 def test_sources_by_name() -> None:
     text = pod("", PRIVILEGED) + pod("", PRIVILEGED, namespace="other")
-    assert len(found(text, "pod/web", to="node").paths) == 2
-    assert [chain(path) for path in found(text, "Other/Pod/Web", to="node").paths] == [
+    assert len(find_paths(text, "pod/web", to="node").paths) == 2
+    assert [chain(path) for path in find_paths(text, "Other/Pod/Web", to="node").paths] == [
         "Pod other/web > a node of the cluster"
     ]
-    assert found(text, "internet").paths == ()
+    assert find_paths(text, "internet").paths == ()
 
 
 def test_pods_of_controllers_in_the_input_are_theirs() -> None:
@@ -128,11 +128,11 @@ def test_cuts_end_most_paths_first_and_only_what_can_be_cut() -> None:
     assert choose_cuts(ways, set(), 5) == []
 
 
-def test_a_way_around_a_cut_is_said() -> None:
+def test_detour_around_cut_is_counted() -> None:
     bound = role(ADMIN, cluster=True)
     other = bound.replace("name: r}", "name: r2}").replace("name: b}", "name: b2}").replace("name: r}", "name: r2}")
     text = pod("", PRIVILEGED) + service() + bound
-    (cut,) = found(text).cuts
+    (cut,) = find_paths(text).cuts
     assert (cut.edge.target.label, cut.count, cut.detours) == ("cluster-admin", 1, 0)
     agent = """
 apiVersion: apps/v1
@@ -141,21 +141,21 @@ metadata: {name: agent, namespace: agents}
 spec: {template: {spec: {containers: [{name: c, image: i}]}}}
 ---"""
     more = other.replace("name: default, namespace: shop", "name: default, namespace: agents")
-    cuts_of_both = found(text + agent + more).cuts
+    cuts_of_both = find_paths(text + agent + more).cuts
     assert [(cut.count, cut.detours) for cut in cuts_of_both] == [(1, 1)]
 
 
-def test_what_is_asked_for_and_not_there_is_no_reason_to_tell_something_else() -> None:
+def test_missing_target_gives_no_other_path() -> None:
     text = pod("", PRIVILEGED) + service()
-    assert found(text, "anonymous").paths == ()
-    assert found(text, to="cluster-admin").paths == ()
+    assert find_paths(text, "anonymous").paths == ()
+    assert find_paths(text, to="cluster-admin").paths == ()
 
 
 def test_the_graph_grows_with_the_input() -> None:
     """With 5,000 exposed workloads that all may do much: a path for each and each end."""
     roles = role("[{apiGroups: [''], resources: [secrets, pods], verbs: [get, create]}]", cluster=True)
     shared = "".join(pod("", PRIVILEGED, name=f"w{number}") + service(name=f"w{number}") for number in range(5_000))
-    attacks = found(shared + roles, most=10)
+    attacks = find_paths(shared + roles, most=10)
     assert len(attacks.paths) == 10
     assert attacks.left_out == 14_990
     assert attacks.cuts[0].count == 10_000
@@ -166,7 +166,7 @@ def test_a_graph_that_grows_with_the_square_is_cut_off_and_says_so() -> None:
         pod("", PRIVILEGED, name=f"w{number}").replace(f"app: w{number}", "app: x") for number in range(800)
     )
     services = "".join(service(name=f"s{number}").replace(f"app: s{number}", "app: x") for number in range(800))
-    attacks = found(selected + services, to="node")
+    attacks = find_paths(selected + services, to="node")
     assert any("more than 500000 edges" in note for note in attacks.notes)
     assert attacks.paths
 
@@ -191,4 +191,4 @@ def test_a_graph_that_grows_with_the_square_is_cut_off_and_says_so() -> None:
     ],
 )
 def test_malformed_objects_are_no_paths_and_no_errors(text: str) -> None:
-    assert found(f"{text}\n---\n{pod()}{service()}").paths == ()
+    assert find_paths(f"{text}\n---\n{pod()}{service()}").paths == ()
