@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_version_stands_in_one_place() -> None:
-    version = tomllib.loads((ROOT / "rust" / "Cargo.toml").read_text())["package"]["version"]
+    version = tomllib.loads((ROOT / "rust" / "Cargo.toml").read_text())["workspace"]["package"]["version"]
     assert kubekeep("version").stdout == kubekeep("--version").stdout == f"kubekeep {version}\n"
     assert json.loads(kubekeep("version", "-f", "json").stdout) == {"version": version}
 

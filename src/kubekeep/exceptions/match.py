@@ -6,6 +6,7 @@ Never decides if an exception is in force.
 from __future__ import annotations
 
 import difflib
+import functools
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -72,14 +73,7 @@ class ControlMatcher:
     def __init__(self, selection: Selection) -> None:
         known = {**selection.library.controls, **{control.slug: control for control in selection.controls}}
         self._controls: tuple[Control, ...] = tuple(known.values())
-        self._names = {control.slug: (control.slug, control.title, *control.ids) for control in self._controls}
         self._frameworks: tuple[Framework, ...] = (*selection.frameworks, *selection.library.frameworks.values())
-        self._by_name: dict[str, set[str]] = {}
-        self._spellings: dict[str, str] = {}
-        for slug, names in self._names.items():
-            for name in names:
-                self._by_name.setdefault(_normalise(name), set()).add(slug)
-                self._spellings.setdefault(_normalise(name), name)
         self._members: dict[str, frozenset[str]] = {}
         self._matches: dict[tuple[str, bool], frozenset[str]] = {}
         # A pattern that matches all numbered controls is intended for all controls, with or without a number.
@@ -91,6 +85,30 @@ class ControlMatcher:
             for framework in selection.frameworks
             if not framework.all_controls and framework.slug not in _OVERVIEWS
         ]
+
+    # A scan without exceptions never looks up a name, so these indexes are built on first use.
+    @functools.cached_property
+    def _names(self) -> dict[str, tuple[str, ...]]:
+        """Names of each control, by slug."""
+        return {control.slug: (control.slug, control.title, *control.ids) for control in self._controls}
+
+    @functools.cached_property
+    def _by_name(self) -> dict[str, set[str]]:
+        """Slugs of the controls with a name, by its normalised form."""
+        slugs: dict[str, set[str]] = {}
+        for slug, names in self._names.items():
+            for name in names:
+                slugs.setdefault(_normalise(name), set()).add(slug)
+        return slugs
+
+    @functools.cached_property
+    def _spellings(self) -> dict[str, str]:
+        """The first spelling of each normalised name."""
+        spellings: dict[str, str] = {}
+        for names in self._names.values():
+            for name in names:
+                spellings.setdefault(_normalise(name), name)
+        return spellings
 
     def get_id(self, slug: str) -> str:
         """Return the id of the control in reports."""
