@@ -38,7 +38,7 @@ _CLIENT_SIGNER: Final = "kubernetes.io/kube-apiserver-client"
 _MASTERS: Final = "system:masters"
 
 
-class Permission(msgspec.Struct, frozen=True, eq=False):
+class RbacPermission(msgspec.Struct, frozen=True, eq=False):
     """One permission of a role: the target node, a description, and the position of the rule.
 
     `slugs` are the controls that check it.
@@ -117,7 +117,7 @@ class RoleRules:
         )
 
 
-def list_permissions(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[Permission]:
+def list_permissions(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[RbacPermission]:
     """Yield the permissions of `rules` in a namespace or the cluster that lead further, except `allow_everything`."""
     for list_some in (_secrets, _pods, _containers, _tokens, _impersonation, _granting):
         yield from list_some(rules, scope, nodes)
@@ -125,23 +125,23 @@ def list_permissions(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterat
         yield from _cluster(rules, nodes)
 
 
-def _secrets(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[Permission]:
+def _secrets(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[RbacPermission]:
     position = rules.find_unrestricted("", "secrets", ("get", "list", "watch"))
     if position is not None:
-        yield Permission(nodes.secrets(scope), "it allows to read Secrets", position, control_slugs.READING)
+        yield RbacPermission(nodes.secrets(scope), "it allows to read Secrets", position, control_slugs.READING)
         written = rules.find_unrestricted("", "secrets", ("create",))
         if written is not None:
             text = "it allows to have tokens written into Secrets, and to read them"
-            yield Permission(nodes.accounts(scope), text, written, control_slugs.READING)
+            yield RbacPermission(nodes.accounts(scope), text, written, control_slugs.READING)
     else:
         for grant in rules.find_grants("", "secrets", ("get", "list", "watch")):
             for name in grant.names:
                 secrets = nodes.find_secrets(name) if scope == EVERYWHERE else [nodes.secret(scope, name)]
                 for secret in secrets:
-                    yield Permission(secret, "it allows to read it", grant.rule, control_slugs.READING_NAMED)
+                    yield RbacPermission(secret, "it allows to read it", grant.rule, control_slugs.READING_NAMED)
 
 
-def _pods(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[Permission]:
+def _pods(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[RbacPermission]:
     """Yield permissions to create pods, which include the choice of service account, mounted Secrets and node."""
     by_rule: dict[int, list[str]] = {}
     for group, resource in (("", "pods"), *_CONTROLLERS):
@@ -152,9 +152,9 @@ def _pods(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[Permissi
         # That control checks pods only; a wildcard resource includes pods.
         slugs = control_slugs.CREATING_PODS if resources == ["pods"] or rules.is_for_all_resources(rule) else ()
         text = f"it allows to create {'pods' if slugs else ', '.join(resources)}"
-        yield Permission(nodes.accounts(scope), text, rule, slugs)
-        yield Permission(nodes.secrets(scope), text, rule, slugs)
-        yield from _privileged_pods(Permission(nodes.hosts, text, rule, slugs), scope, nodes)
+        yield RbacPermission(nodes.accounts(scope), text, rule, slugs)
+        yield RbacPermission(nodes.secrets(scope), text, rule, slugs)
+        yield from _privileged_pods(RbacPermission(nodes.hosts, text, rule, slugs), scope, nodes)
 
 
 def _find_pod_creation(rules: RoleRules, group: str, resource: str, scope: str) -> int | None:
@@ -169,7 +169,7 @@ def _find_pod_creation(rules: RoleRules, group: str, resource: str, scope: str) 
     return position
 
 
-def _privileged_pods(permission: Permission, scope: str, nodes: SharedNodes) -> Iterator[Permission]:
+def _privileged_pods(permission: RbacPermission, scope: str, nodes: SharedNodes) -> Iterator[RbacPermission]:
     kept_out = False if scope == EVERYWHERE else nodes.blocks_privileged_pods(scope)
     if kept_out is None:
         yield msgspec.structs.replace(
@@ -179,7 +179,7 @@ def _privileged_pods(permission: Permission, scope: str, nodes: SharedNodes) -> 
         yield permission
 
 
-def _containers(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[Permission]:
+def _containers(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[RbacPermission]:
     for resource, verbs, text in (
         ("pods/exec", ("create",), "it allows to run commands in containers"),
         ("pods/attach", ("create",), "it allows to attach to containers"),
@@ -187,15 +187,15 @@ def _containers(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[Pe
     ):
         position = rules.find_unrestricted("", resource, verbs)
         if position is not None:
-            yield Permission(nodes.pods(scope), text, position, control_slugs.EXEC)
+            yield RbacPermission(nodes.pods(scope), text, position, control_slugs.EXEC)
 
 
-def _tokens(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[Permission]:
+def _tokens(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[RbacPermission]:
     for grant in rules.find_grants("", "serviceaccounts/token", ("create",)):
         if not grant.names:
-            yield Permission(nodes.accounts(scope), "it allows to make tokens", grant.rule, control_slugs.TOKENS)
+            yield RbacPermission(nodes.accounts(scope), "it allows to make tokens", grant.rule, control_slugs.TOKENS)
         for account in _accounts_named(grant, scope, nodes):
-            yield Permission(account, "it allows to make its tokens", grant.rule, control_slugs.TOKENS)
+            yield RbacPermission(account, "it allows to make its tokens", grant.rule, control_slugs.TOKENS)
 
 
 def _accounts_named(grant: _Grant, scope: str, nodes: SharedNodes) -> Iterator[AttackNode]:
@@ -203,22 +203,24 @@ def _accounts_named(grant: _Grant, scope: str, nodes: SharedNodes) -> Iterator[A
         yield from nodes.find_accounts(name) if scope == EVERYWHERE else [nodes.account(scope, name)]
 
 
-def _impersonation(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[Permission]:
+def _impersonation(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[RbacPermission]:
     """Yield impersonation of service accounts in the scope, and of users and groups cluster-wide."""
     accounts = [*rules.find_grants("", "serviceaccounts", ("impersonate",))]
     for grant in accounts:
         if not grant.names:
-            yield Permission(nodes.accounts(scope), "it allows to act as them", grant.rule, control_slugs.IMPERSONATION)
+            yield RbacPermission(
+                nodes.accounts(scope), "it allows to act as them", grant.rule, control_slugs.IMPERSONATION
+            )
         for account in _accounts_named(grant, scope, nodes):
-            yield Permission(account, "it allows to act as it", grant.rule, control_slugs.IMPERSONATION)
+            yield RbacPermission(account, "it allows to act as it", grant.rule, control_slugs.IMPERSONATION)
     if scope != EVERYWHERE:
         return
     users = [*rules.find_grants("", "users", ("impersonate",))]
     for grant in users:
         if not grant.names:
-            yield Permission(nodes.admin, "it allows to act as any user", grant.rule, control_slugs.IMPERSONATION)
+            yield RbacPermission(nodes.admin, "it allows to act as any user", grant.rule, control_slugs.IMPERSONATION)
         for name in grant.names:
-            yield Permission(
+            yield RbacPermission(
                 nodes.subject("User", name), "it allows to act as it", grant.rule, control_slugs.IMPERSONATION
             )
     # Impersonating a group requires impersonating a user too.
@@ -226,25 +228,25 @@ def _impersonation(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator
         yield from _impersonate_groups(rules, nodes)
 
 
-def _impersonate_groups(rules: RoleRules, nodes: SharedNodes) -> Iterator[Permission]:
+def _impersonate_groups(rules: RoleRules, nodes: SharedNodes) -> Iterator[RbacPermission]:
     for grant in rules.find_grants("", "groups", ("impersonate",)):
         if not grant.names or _MASTERS in grant.names:
             text = f"it allows to act as a member of {_MASTERS}"
-            yield Permission(nodes.admin, text, grant.rule, control_slugs.IMPERSONATION)
+            yield RbacPermission(nodes.admin, text, grant.rule, control_slugs.IMPERSONATION)
         for name in grant.names:
-            yield Permission(
+            yield RbacPermission(
                 nodes.subject("Group", name), "it allows to act as a member", grant.rule, control_slugs.IMPERSONATION
             )
 
 
-def _granting(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[Permission]:
+def _granting(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[RbacPermission]:
     """Yield permissions to grant more than one's own permissions, by `escalate` or `bind`."""
     everywhere = scope == EVERYWHERE
     roles = "clusterroles" if everywhere else "roles"
     raised = rules.find_unrestricted(RBAC, roles, ("escalate",))
     if raised is not None and rules.find_unrestricted(RBAC, roles, _CHANGES) is not None:
         for target in _full_access(scope, nodes):
-            yield Permission(target, "it allows to write any right into a role", raised, control_slugs.GRANTING)
+            yield RbacPermission(target, "it allows to write any right into a role", raised, control_slugs.GRANTING)
     targets: tuple[AttackNode, ...] = ()
     if everywhere and rules.allows(RBAC, "clusterrolebindings", _WRITES):
         targets = (nodes.admin,)
@@ -253,7 +255,7 @@ def _granting(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[Perm
     for grant in rules.find_grants(RBAC, "clusterroles", ("bind",)):
         if not grant.names or "cluster-admin" in grant.names:
             for target in targets:
-                yield Permission(
+                yield RbacPermission(
                     target, "it allows to grant cluster-admin by a binding", grant.rule, control_slugs.GRANTING
                 )
 
@@ -268,19 +270,19 @@ def _namespace_access(scope: str, nodes: SharedNodes) -> tuple[AttackNode, ...]:
     return nodes.accounts(scope), nodes.secrets(scope), nodes.pods(scope)
 
 
-def _cluster(rules: RoleRules, nodes: SharedNodes) -> Iterator[Permission]:
+def _cluster(rules: RoleRules, nodes: SharedNodes) -> Iterator[RbacPermission]:
     """Yield permissions that only a cluster-wide role gives."""
     position = rules.find_unrestricted("", "nodes/proxy", ("create", "get"))
     if position is not None:
         text = "it allows to give kubelets orders past the API server"
-        yield Permission(nodes.pods(EVERYWHERE), text, position, control_slugs.NODE_PROXY)
+        yield RbacPermission(nodes.pods(EVERYWHERE), text, position, control_slugs.NODE_PROXY)
     for resource, target, text in (
         ("mutatingwebhookconfigurations", nodes.admin, "it allows to change all that is sent to the API server"),
         ("validatingwebhookconfigurations", nodes.secrets(EVERYWHERE), "it allows to read all that is written"),
     ):
         position = rules.find_unrestricted(_ADMISSION, resource, ("create", *_CHANGES))
         if position is not None:
-            yield Permission(target, text, position, control_slugs.WEBHOOKS)
+            yield RbacPermission(target, text, position, control_slugs.WEBHOOKS)
     group = "certificates.k8s.io"
     approved = rules.find_unrestricted(group, "certificatesigningrequests/approval", _CHANGES)
     requested = rules.find_unrestricted(group, "certificatesigningrequests", ("create",))
@@ -291,7 +293,7 @@ def _cluster(rules: RoleRules, nodes: SharedNodes) -> Iterator[Permission]:
     ]
     if approved is not None and requested is not None and signers:
         text = "it allows to make oneself the certificate of another user"
-        yield Permission(nodes.admin, text, approved, control_slugs.CERTIFICATES)
+        yield RbacPermission(nodes.admin, text, approved, control_slugs.CERTIFICATES)
 
 
 BUILT_IN: Final[Mapping[str, Sequence[dict[str, Any]]]] = {

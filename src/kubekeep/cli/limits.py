@@ -13,7 +13,7 @@ from kubekeep.model.severity import Severity
 from kubekeep.posture.gate import EVERY, TOTAL
 
 
-class Limits(msgspec.Struct, frozen=True):
+class NamedLimits(msgspec.Struct, frozen=True):
     """Limits by name, and their text."""
 
     text: str
@@ -28,7 +28,7 @@ class Limits(msgspec.Struct, frozen=True):
         return self.text
 
 
-class LimitsType(click.ParamType[Limits]):
+class LimitsType(click.ParamType[NamedLimits]):
     """Text such as `80` or `nsa=80,overall=70`, each name once, case-insensitive. `alone` names a number without a name."""
 
     name = "limits"
@@ -42,9 +42,9 @@ class LimitsType(click.ParamType[Limits]):
         self._whole = whole
         self._names = names
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Limits:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> NamedLimits:
         """Return the limits in `value`; a click error for malformed text."""
-        if isinstance(value, Limits):
+        if isinstance(value, NamedLimits):
             return value
         limits: dict[str, float] = {}
         for part in str(value).split(","):
@@ -55,7 +55,7 @@ class LimitsType(click.ParamType[Limits]):
             if self._names and name not in self._names:
                 self.fail(f"{name!r} is not one of {', '.join(self._names)}", param, ctx)
             limits[name] = self._number(number.strip(), param, ctx)
-        return Limits(str(value), tuple(limits.items()))
+        return NamedLimits(str(value), tuple(limits.items()))
 
     def _number(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
         try:
@@ -75,6 +75,6 @@ COUNTS = LimitsType(TOTAL, most=None, whole=True, names=(*(level.name.lower() fo
 """Failures by severity or in `total`; a number without a name is the total."""
 
 
-def map_limits(limits: Limits | None) -> Mapping[str, float]:
+def map_limits(limits: NamedLimits | None) -> Mapping[str, float]:
     """Return the limits by name; {} for None."""
     return limits.by_name if limits else {}

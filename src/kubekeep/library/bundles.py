@@ -38,7 +38,7 @@ class Bundles(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_bundles(paths: Sequence[Path]) -> Bundles:
     """Return the frameworks and controls of JSON files; a folder stands for all its JSON files. Raises LibraryError."""
-    collector = _Collector()
+    collector = _BundleCollector()
     for path in paths:
         for file in _files(path):
             collector.add_file(file, is_required=not path.is_dir())
@@ -51,7 +51,7 @@ def read_bundles(paths: Sequence[Path]) -> Bundles:
     )
 
 
-class _Collector:
+class _BundleCollector:
     """Accumulated contents: controls by slug, frameworks by slug with the slugs of their members."""
 
     def __init__(self) -> None:

@@ -33,7 +33,7 @@ _MOST_REPORTED: Final = 10
 _OPTION: Final = "--exclude-path"
 
 
-class Counts(msgspec.Struct):
+class IgnoredCounts(msgspec.Struct):
     """Number of ignored files, and of ignored folders with their content."""
 
     files: int = 0
@@ -57,7 +57,7 @@ class Ignores:
 
     def __init__(self, root: str, patterns: Sequence[str] = (), *, files: bool = True) -> None:
         self.problems: list[Unread] = []
-        self.counts = Counts()
+        self.counts = IgnoredCounts()
         self._root = os.path.normpath(root)
         self._below = len("" if self._root == os.curdir else os.path.join(self._root, ""))
         self._reads = files
