@@ -83,7 +83,7 @@ def test_a_signal_may_come_to_any_thread() -> None:
 
 
 def test_a_second_interrupt_ends_at_once() -> None:
-    with begun(NEVER_ENDS, "endings._GRACE = 600") as process:
+    with begun(NEVER_ENDS, "shutdown._GRACE = 600") as process:
         process.send_signal(signal.SIGINT)
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(1)
@@ -93,7 +93,7 @@ def test_a_second_interrupt_ends_at_once() -> None:
 
 
 def test_lines_are_printed_completely() -> None:
-    with begun(PRINTS, "endings._PRINTING = 60") as process:
+    with begun(PRINTS, "shutdown._PRINTING = 60") as process:
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(signal.SIGTERM)

@@ -166,7 +166,8 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
         for result in self.results:
             for slug, verdict in result.verdicts.items():
                 evidence = select(verdict)
-                if evidence is not None:
+                # A partial assessment keeps verdicts of controls that it no longer lists.
+                if evidence is not None and slug in controls:
                     by_control[slug].append(Finding.of(controls[slug], result.resource, evidence))
         return tuple([finding for findings in by_control.values() for finding in findings])
 
