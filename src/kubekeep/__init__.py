@@ -6,33 +6,36 @@
     for finding in assessment.findings:
         print(finding.location, finding.severity.label, finding.title)
 
-Importing the package loads nothing else; each name of the API is loaded on first use from `kubekeep.api`.
+Importing the package loads nothing else; each name of the API is loaded on first use.
 """
 
 from __future__ import annotations
 
-__all__ = [
-    "Assessment",
-    "Evidence",
-    "Finding",
-    "FindingKind",
-    "KubekeepError",
-    "Location",
-    "Resource",
-    "Severity",
-    "Status",
-    "render",
-    "scan",
-    "scan_cluster",
-]
+_MODULES = {
+    "Assessment": "kubekeep.model.assessment",
+    "Evidence": "kubekeep.model.finding",
+    "Finding": "kubekeep.model.finding",
+    "FindingKind": "kubekeep.model.finding",
+    "KubekeepError": "kubekeep.model.errors",
+    "Location": "kubekeep.model.location",
+    "Resource": "kubekeep.model.resource",
+    "Severity": "kubekeep.model.severity",
+    "Status": "kubekeep.model.finding",
+    "render": "kubekeep.api",
+    "scan": "kubekeep.api",
+    "scan_cluster": "kubekeep.api",
+}
+"""The module of each public name; the stub `__init__.pyi` lists the same names for type checkers."""
+
+__all__ = list(_MODULES)
 
 
 def __getattr__(name: str) -> object:
-    if name not in __all__:
+    if name not in _MODULES:
         raise AttributeError(f"module 'kubekeep' has no attribute {name!r}")
     import importlib  # noqa: PLC0415 - only the first use of the API pays for it
 
-    value = globals()[name] = getattr(importlib.import_module("kubekeep.api"), name)
+    value = globals()[name] = getattr(importlib.import_module(_MODULES[name]), name)
     return value
 
 

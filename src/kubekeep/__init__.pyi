@@ -1,15 +1,15 @@
-from kubekeep.api import Assessment as Assessment
-from kubekeep.api import Evidence as Evidence
-from kubekeep.api import Finding as Finding
-from kubekeep.api import FindingKind as FindingKind
-from kubekeep.api import KubekeepError as KubekeepError
-from kubekeep.api import Location as Location
-from kubekeep.api import Resource as Resource
-from kubekeep.api import Severity as Severity
-from kubekeep.api import Status as Status
 from kubekeep.api import render as render
 from kubekeep.api import scan as scan
 from kubekeep.api import scan_cluster as scan_cluster
+from kubekeep.model.assessment import Assessment as Assessment
+from kubekeep.model.errors import KubekeepError as KubekeepError
+from kubekeep.model.finding import Evidence as Evidence
+from kubekeep.model.finding import Finding as Finding
+from kubekeep.model.finding import FindingKind as FindingKind
+from kubekeep.model.finding import Status as Status
+from kubekeep.model.location import Location as Location
+from kubekeep.model.resource import Resource as Resource
+from kubekeep.model.severity import Severity as Severity
 
 __all__ = [
     "Assessment",

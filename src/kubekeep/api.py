@@ -19,33 +19,14 @@ from kubekeep.kube.settings import cluster_settings, resolve_access
 from kubekeep.library.extra import gather
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import Provider
-from kubekeep.model.errors import KubekeepError, RequestError
-from kubekeep.model.finding import Evidence, Finding, FindingKind, Status
-from kubekeep.model.location import Location
-from kubekeep.model.resource import Resource
+from kubekeep.model.errors import RequestError
 from kubekeep.model.resource_selection import ResourceSelection
-from kubekeep.model.severity import Severity
 from kubekeep.reports import load
 from kubekeep.reports.format import ReportOptions
 from kubekeep.usecases.request import EvaluationOptions, RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan as scan_request
 
-__all__ = [
-    "Assessment",
-    "Evidence",
-    "Finding",
-    "FindingKind",
-    "KubekeepError",
-    "Location",
-    "Resource",
-    "ScanRequest",
-    "Severity",
-    "Status",
-    "render",
-    "scan",
-    "scan_cluster",
-    "scan_request",
-]
+__all__ = ["render", "scan", "scan_cluster", "scan_request"]
 
 PathLike = str | os.PathLike[str]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +21,17 @@ def test_importing_the_package_loads_no_other_module() -> None:
     code = "import sys, kubekeep; print([name for name in sys.modules if name.startswith('kubekeep.')])"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"
+
+
+def test_the_stub_lists_the_public_names() -> None:
+    stub = ast.parse((Path(kubekeep.__file__).with_suffix(".pyi")).read_text())
+    imported = {
+        alias.name: node.module for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    assert list(imported) != []
+    assert {name: importlib.import_module(str(module)) for name, module in imported.items()} == {
+        name: sys.modules[getattr(kubekeep, name).__module__] for name in kubekeep.__all__
+    }
 
 
 def test_scan_returns_findings_with_locations_and_fingerprints() -> None:

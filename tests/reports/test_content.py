@@ -36,11 +36,11 @@ def test_excepted_evidence_is_separate(assessment: Assessment) -> None:
     assert report.total == 12
     (group,) = report.excepted
     assert [finding.resource.name for finding in group.findings] == ["web-0", "web-6"]
-    assert [exception.name for finding in group.findings for exception in finding.exceptions] == [
+    assert [exception.name for finding in group.findings for exception in finding.suppressions] == [
         "legacy-web",
         "legacy-web",
     ]
-    assert not any(finding.exceptions for part in report.findings for finding in part.findings)
+    assert not any(finding.suppressions for part in report.findings for finding in part.findings)
 
 
 def test_worst_first_and_locations_in_file_order(assessment: Assessment) -> None:
@@ -59,7 +59,7 @@ def test_worst_first_and_locations_in_file_order(assessment: Assessment) -> None
         if evidence.location and evidence.location.region
     ]
     assert lines == sorted(lines)
-    assert str(web.place) == "deploy/web-0.yaml:21"
+    assert str(web.location) == "deploy/web-0.yaml:21"
 
 
 def test_controls_with_new_findings_come_first(assessment: Assessment) -> None:

@@ -86,7 +86,7 @@ def _summarize(assessment: Assessment, *, audit: bool) -> str:
         use for use in assessment.exceptions if use.exception.location or use.status is not ExceptionStatus.UNUSED
     ]
     counts = Counter(use.status for use in reported)
-    covered = sum(map(len, assessment.excepted().values()))
+    covered = len(assessment.excepted_findings)
     total = len(assessment.exceptions)
     parts = [f"{total} exception{'' if total == 1 else 's'}: {covered} finding{'' if covered == 1 else 's'} accepted"]
     parts += [text.format(counts[status]) for status, text in _PROBLEMS.items() if counts[status]]

@@ -6,7 +6,8 @@ Values only; the formulas of scores are in `posture.score`.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable
+import itertools
+from collections.abc import Callable
 
 import msgspec
 
@@ -153,35 +154,28 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def findings(self) -> tuple[Finding, ...]:
         """Findings without an exception, by control (highest severity first), then by resource; computed each time."""
-        return self._findings(lambda verdict: verdict.unexcepted.evidence if verdict.status is Status.FAILED else None)
+        return tuple(itertools.chain.from_iterable(self.failures().values()))
 
     @property
     def excepted_findings(self) -> tuple[Finding, ...]:
         """Findings that exceptions cover, in the order of `findings`; a partly covered one is in both."""
-        return self._findings(lambda verdict: verdict.excepted.evidence or None)
+        return tuple(itertools.chain.from_iterable(self.excepted().values()))
 
-    def _findings(self, select: Callable[[Verdict], tuple[Evidence, ...] | None]) -> tuple[Finding, ...]:
-        by_control: dict[str, list[Finding]] = {summary.control.slug: [] for summary in self.controls}
+    def failures(self) -> dict[str, list[Finding]]:
+        """Return the findings by slug of the control; controls without findings are absent."""
+        return self._group(lambda verdict: verdict.unexcepted.evidence if verdict.status is Status.FAILED else None)
+
+    def excepted(self) -> dict[str, list[Finding]]:
+        """Return the excepted findings by slug of the control."""
+        return self._group(lambda verdict: verdict.excepted.evidence or None)
+
+    def _group(self, select: Callable[[Verdict], tuple[Evidence, ...] | None]) -> dict[str, list[Finding]]:
         controls = {summary.control.slug: summary.control for summary in self.controls}
+        by_control: dict[str, list[Finding]] = {slug: [] for slug in controls}
         for result in self.results:
             for slug, verdict in result.verdicts.items():
                 evidence = select(verdict)
                 # A partial assessment keeps verdicts of controls that it no longer lists.
                 if evidence is not None and slug in controls:
                     by_control[slug].append(Finding.of(controls[slug], result.resource, evidence))
-        return tuple([finding for findings in by_control.values() for finding in findings])
-
-    def failures(self) -> dict[str, list[Finding]]:
-        """Return the findings by slug of the control; controls without findings are absent."""
-        return _group(self.findings)
-
-    def excepted(self) -> dict[str, list[Finding]]:
-        """Return the excepted findings by slug of the control."""
-        return _group(self.excepted_findings)
-
-
-def _group(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
-    by_control: dict[str, list[Finding]] = {}
-    for finding in findings:
-        by_control.setdefault(finding.control.slug, []).append(finding)
-    return by_control
+        return {slug: findings for slug, findings in by_control.items() if findings}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -123,11 +123,6 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     def unexcepted(self) -> Verdict:
         """The verdict with the evidence that no exception covers."""
         return self._with(tuple([evidence for evidence in self.evidence if evidence.exception is None]))
-
-    @property
-    def has_new(self) -> bool:
-        """True if some evidence is not in the baseline."""
-        return any(evidence.change is FindingChange.NEW for evidence in self.evidence)
 
     @property
     def excepted(self) -> Verdict:
@@ -273,9 +268,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def location(self) -> Location | None:
         """The first location to show; None if the subject is not in a file."""
-        located = (evidence.location for evidence in self.evidence if evidence.location is not None)
-        own = self.subject.locate(()) if isinstance(self.subject, Resource) else None
-        return next(located, None) or own
+        return first_location(self.subject, self.evidence)
 
     @property
     def has_fix(self) -> bool:
@@ -289,6 +282,12 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
             return fingerprint(self.id, Identity.of(self.subject))
         identity = json_text([VERSION, self.kind, self.id, *_identify(self.subject)])
         return hashlib.sha256(identity.encode()).hexdigest()
+
+
+def first_location(subject: Subject, evidence: Iterable[Evidence]) -> Location | None:
+    """Return the first location of the evidence, else that of the subject; None if neither is in a file."""
+    located = next((entry.location for entry in evidence if entry.location is not None), None)
+    return located or (subject.locate(()) if isinstance(subject, Resource) else None)
 
 
 def _identify(subject: Image | Host | Process) -> Iterator[str]:

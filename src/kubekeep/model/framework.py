@@ -39,9 +39,7 @@ class Framework(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     def members(self, controls: Iterable[Control]) -> tuple[Control, ...]:
         """Return those of `controls` that belong to the framework, in their order."""
-        if self.all_controls:
-            return tuple([control for control in controls if control.ids])
-        return tuple([control for control in controls if self.slug in control.satisfies])
+        return tuple([control for control in controls if self.has(control)])
 
     def find_section(self, number: str) -> str:
         """Return the section of requirement `number`: itself, or the longest section that contains it; else ""."""

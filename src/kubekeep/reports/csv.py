@@ -16,7 +16,7 @@ from typing import Final, TextIO
 import msgspec
 
 from kubekeep.model.assessment import Assessment, Unread
-from kubekeep.model.finding import Reason, Status, Verdict
+from kubekeep.model.finding import Reason, Status, Verdict, first_location
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
@@ -128,7 +128,7 @@ def _finding(control: _ControlCells, verdict: Verdict, resource: Resource, cells
         control.remediation,
         control.link,
         cells[4],
-        *_place(wording.first_location(resource, shown)),
+        *_place(first_location(resource, shown.evidence)),
         control.frameworks,
         EXCEPTED if verdict.is_excepted else sub_status,
         _cell("; ".join(_messages(verdict))),

@@ -102,7 +102,7 @@ def _finding(finding: Finding) -> _Annotation:
 
 
 def _closing(assessment: Assessment, shown: int, folded: int) -> Iterator[str]:
-    excepted = sum(map(len, assessment.excepted().values()))
+    excepted = len(assessment.excepted_findings)
     failed = wording.count_noun(assessment.counts.failed, "failed resource")
     yield f"Kubekeep: {failed}, {wording.count_noun(shown, 'annotation')} for GitHub."
     if folded:

@@ -164,7 +164,7 @@ def _exceptions(report: content.ReportContent) -> list[dict[str, Any]]:
     covered: dict[Any, int] = {}
     for group in report.excepted:
         for finding in group.findings:
-            for exception in finding.exceptions:
+            for exception in finding.suppressions:
                 covered[exception] = covered.get(exception, 0) + 1
     uses = {use.exception: use for use in report.assessment.exceptions}
     rows = [

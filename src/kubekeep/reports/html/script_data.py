@@ -10,13 +10,13 @@ from collections.abc import Hashable, Iterable, Iterator
 from typing import Any, Final
 
 from kubekeep.model.exception import AppliedException
-from kubekeep.model.finding import Evidence, Excerpt
+from kubekeep.model.finding import Evidence, Excerpt, Finding
 from kubekeep.model.fingerprint import Identity, fingerprint
 from kubekeep.model.git import Commit
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text, utc_text, visible
-from kubekeep.reports.shared.content import ControlFindings, ReportContent, ResourceFinding, describe_source
+from kubekeep.reports.shared.content import ControlFindings, ReportContent, describe_source
 from kubekeep.reports.shared.wording import describe_fix
 
 _ESCAPES: Final = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
@@ -142,7 +142,7 @@ def _rows(groups: Iterable[ControlFindings], numbers: dict[str, int], tables: _T
             yield _row(finding, control.id, numbers[control.slug], tables)
 
 
-def _row(finding: ResourceFinding, control: str, number: int, tables: _Tables) -> list[Any]:
+def _row(finding: Finding, control: str, number: int, tables: _Tables) -> list[Any]:
     """Return control, resource, key, file, line (0 for none), then the evidence.
 
     The key is used in links to the finding and stable from scan to scan; the script numbers duplicates.
@@ -152,7 +152,7 @@ def _row(finding: ResourceFinding, control: str, number: int, tables: _Tables) -
         number,
         resource,
         fingerprint(control, tables.identity(resource))[:_KEY],
-        *_place(finding.place, tables),
+        *_place(finding.location, tables),
         *(_evidence(evidence, finding.resource, tables) for evidence in finding.evidence),
     ]
 

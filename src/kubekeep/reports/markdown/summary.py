@@ -59,7 +59,7 @@ def _lines(assessment: Assessment, failed: list[ControlSummary]) -> Iterator[str
         verb, counts_as = ("was", "counts") if counts.gaps == 1 else ("were", "count")
         text = f"**{count_noun(counts.gaps, 'control')} {verb} not evaluated**"
         yield f"⚠️ {text} and {counts_as} neither as passed nor as failed"
-    if excepted := sum(map(len, assessment.excepted().values())):
+    if excepted := len(assessment.excepted_findings):
         yield f"ℹ️ {count_noun(excepted, 'finding')} waived"  # noqa: RUF001 - a sign, not a letter
     yield f"{extent}: {compliance}, risk score {risk(assessment.score)}"
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from kubekeep.model.assessment import ControlSummary
 from kubekeep.model.control import Control
 from kubekeep.model.exception import AppliedException
-from kubekeep.model.finding import Evidence, Excerpt, Status
+from kubekeep.model.finding import Evidence, Excerpt, Finding, Status
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.reports.pdf.printed import LONGEST_PROSE, code_line, line, paragraphs
@@ -16,7 +16,6 @@ from kubekeep.reports.shared.content import (
     ControlFindings,
     FrameworkPart,
     RequirementPart,
-    ResourceFinding,
     describe_source,
     grade,
     is_idle,
@@ -110,16 +109,16 @@ def _chapters(summary: ControlSummary) -> Iterator[tuple[str, str]]:
         yield "In the cluster", "\n\n".join(map(describe_enforcement, summary.enforcement))
 
 
-def _finding(finding: ResourceFinding, bounds: Bounds, number: int) -> dict[str, Any]:
+def _finding(finding: Finding, bounds: Bounds, number: int) -> dict[str, Any]:
     shown = bounds.places(finding.evidence)
     excerpts = bounds.excerpts(shown, number)
     return {
-        "place": line(str(finding.place)) if finding.place else "",
+        "place": line(str(finding.location)) if finding.location else "",
         "name": display_name(finding.resource),
         "made_by": line(describe_source(finding.resource)),
         "evidence": [_evidence(evidence, finding, excerpts) for evidence in shown],
         "more": len(finding.evidence) - len(shown),
-        "waivers": [exception_entry(exception) for exception in finding.exceptions],
+        "waivers": [exception_entry(exception) for exception in finding.suppressions],
     }
 
 
@@ -139,12 +138,12 @@ def display_name(resource: Resource) -> str:
     return line(resource.label)
 
 
-def _evidence(evidence: Evidence, finding: ResourceFinding, excerpts: list[Excerpt]) -> dict[str, Any]:
+def _evidence(evidence: Evidence, finding: Finding, excerpts: list[Excerpt]) -> dict[str, Any]:
     """Return one location. Removes its excerpt from `excerpts`, so that it is printed only once."""
     commit = evidence.commit
     commit_text = f"{commit.hash[:10]} {commit.date:%Y-%m-%d} {commit.author}: {commit.subject}" if commit else ""
     return {
-        "place": line(_elsewhere(evidence.location, finding.place)),
+        "place": line(_elsewhere(evidence.location, finding.location)),
         "change": line(describe_fix(evidence, finding.resource)),
         "note": line(evidence.note),
         "commit": line(commit_text),
@@ -212,7 +211,10 @@ def _rows(requirement: RequirementPart, found: Mapping[str, ControlFindings]) ->
             "requirement": "" if number else requirement_text,
             "control": control_head(summary),
             "failing": [
-                {"name": display_name(finding.resource), "place": line(str(finding.place)) if finding.place else ""}
+                {
+                    "name": display_name(finding.resource),
+                    "place": line(str(finding.location)) if finding.location else "",
+                }
                 for finding in findings[:_CITED]
             ],
             "more": max(0, len(findings) - _CITED),

@@ -163,7 +163,7 @@ def _summary(report: ReportContent) -> dict[str, Any]:
         "worst": [
             {
                 **control_head(group.summary),
-                "place": line(str(group.findings[0].place)) if group.findings[0].place else "",
+                "place": line(str(group.findings[0].location)) if group.findings[0].location else "",
                 "name": display_name(group.findings[0].resource),
             }
             for group in report.findings[:_WORST]

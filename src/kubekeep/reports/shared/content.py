@@ -14,10 +14,8 @@ from typing import Final
 import msgspec
 
 from kubekeep.model.assessment import Assessment, ControlSummary, FrameworkSummary
-from kubekeep.model.exception import AppliedException
 from kubekeep.model.finding import Evidence, Finding, Status
 from kubekeep.model.framework import is_in_section
-from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
 from kubekeep.reports.shared.wording import count_noun, group_by_reason
@@ -52,24 +50,11 @@ class StatusCount(msgspec.Struct, frozen=True):
         return self.failed + self.passed + self.gaps + self.idle
 
 
-class ResourceFinding(msgspec.Struct, frozen=True):
-    """A control on a resource: its evidence in file order, and the location to show first, if any."""
-
-    resource: Resource
-    evidence: tuple[Evidence, ...]
-    place: Location | None
-
-    @property
-    def exceptions(self) -> tuple[AppliedException, ...]:
-        """Exceptions that cover the finding; empty for an open finding."""
-        return tuple(dict.fromkeys(entry.exception for entry in self.evidence if entry.exception is not None))
-
-
 class ControlFindings(msgspec.Struct, frozen=True):
-    """A control with its findings in the order read."""
+    """A control with its findings in the order read; the evidence of each is in file order."""
 
     summary: ControlSummary
-    findings: tuple[ResourceFinding, ...]
+    findings: tuple[Finding, ...]
 
 
 class RequirementPart(msgspec.Struct, frozen=True):
@@ -186,14 +171,11 @@ def is_idle(summary: ControlSummary) -> bool:
 def _grouped(ordered: Iterable[ControlSummary], by_control: Mapping[str, list[Finding]]) -> Iterator[ControlFindings]:
     for summary in ordered:
         if findings := by_control.get(summary.control.slug):
-            yield ControlFindings(summary, tuple(map(_finding, findings)))
+            yield ControlFindings(summary, tuple(map(_sort_evidence, findings)))
 
 
-def _finding(finding: Finding) -> ResourceFinding:
-    resource = finding.resource
-    evidence = tuple(sorted(finding.evidence, key=file_order))
-    first = evidence[0].location if evidence else None
-    return ResourceFinding(resource, evidence, first or resource.locate(()))
+def _sort_evidence(finding: Finding) -> Finding:
+    return msgspec.structs.replace(finding, evidence=tuple(sorted(finding.evidence, key=file_order)))
 
 
 def file_order(evidence: Evidence) -> tuple[bool, str, int, int]:

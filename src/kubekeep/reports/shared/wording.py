@@ -10,8 +10,7 @@ from typing import Final
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.exception import AppliedException
-from kubekeep.model.finding import Evidence, Reason, Status, Verdict
-from kubekeep.model.location import Location
+from kubekeep.model.finding import Evidence, Reason, Status
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
 
@@ -48,12 +47,6 @@ def _display_path(path: str, resource: Resource) -> str:
     owner = resource.related[int(text)]
     name = f"{owner.kind} {owner.name}"
     return f"{rest.removeprefix('.')} of {name}" if rest else name
-
-
-def first_location(resource: Resource, verdict: Verdict) -> Location | None:
-    """Return the first location to show: of the first evidence that has one, else of the resource, or None."""
-    locations = (evidence.location for evidence in verdict.evidence if evidence.location is not None)
-    return next(locations, None) or resource.locate(())
 
 
 def describe_exception(exception: AppliedException) -> str:
