@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 import click
@@ -89,21 +89,29 @@ def parse_listen_address(ctx: click.Context, param: click.Parameter, value: str 
     return host or "127.0.0.1", int(port)
 
 
-def without_options(defaults: Mapping[str, Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Return a decorator that removes options by parameter name and passes these default values instead.
+def without_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that removes options by parameter name; the command gets their default values.
 
     For commands that share a group of options but do not support all of them; an option that the command declares
-    itself afterwards takes precedence.
+    itself afterwards takes precedence. Raises ValueError for a name that no option has.
     """
 
     def decorated(function: Callable[..., None]) -> Callable[..., None]:
+        declared: list[click.Parameter] = function.__click_params__  # type: ignore[attr-defined]
+        removed = [parameter for parameter in declared if parameter.name in names]
+        if unknown := {*names} - {parameter.name for parameter in removed}:
+            raise ValueError(f"no option is called {', '.join(sorted(unknown))}")
+
         @functools.wraps(function)
         def supplied(**arguments: Any) -> None:
+            ctx = click.get_current_context()
+            defaults = {
+                str(parameter.name): parameter.process_value(ctx, parameter.get_default(ctx)) for parameter in removed
+            }
             function(**{**defaults, **arguments})
 
-        declared: list[click.Parameter] = function.__click_params__  # type: ignore[attr-defined]
         supplied.__click_params__ = [  # type: ignore[attr-defined]
-            parameter for parameter in declared if parameter.name not in defaults
+            parameter for parameter in declared if parameter not in removed
         ]
         return supplied
 

@@ -74,9 +74,9 @@ _LISTED: Final = 20
     help="The version that the manifests are for.",
 )
 @source_options
-@without_options({"audit": False})
+@without_options("audit")
 @exception_options
-@without_options({"cloud": False, "cloud_cluster": "", "host_scan": None, "host_data": ()})
+@without_options("cloud", "cloud_cluster", "host_scan", "host_data")
 @cluster_options
 def command(  # noqa: PLR0913 - one argument an option
     words: tuple[str, ...],

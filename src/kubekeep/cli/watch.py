@@ -20,22 +20,17 @@ from kubekeep.cli.preflight import print_permissions
 from kubekeep.cli.request_options import convert_cluster_errors, request_options
 from kubekeep.cli.shutdown import ShutdownHandler, handle_interrupts
 from kubekeep.model.watch import WatchEvent
-from kubekeep.sources.options import DEFAULT_RELEASE
 from kubekeep.usecases.request import ScanRequest
 
-_FILES_ONLY: Final = {
-    **dict.fromkeys(("values", "set_", "set_json", "set_string", "set_file", "api_versions", "exclude_path"), ()),
-    **dict.fromkeys(("release_namespace", "kube_version", "branch", "changed_since"), ""),
-    **dict.fromkeys(("enable_helm", "no_ignore_file", "blame", "snapshot"), False),
-    "release_name": DEFAULT_RELEASE,
-}
+_FILES_ONLY: Final = (
+    *("values", "set_", "set_json", "set_string", "set_file", "release_name", "release_namespace", "kube_version"),
+    *("api_versions", "enable_helm", "branch", "changed_since", "blame", "exclude_path", "no_ignore_file", "snapshot"),
+)
 """Options that only apply to files."""
-_SCAN_ONLY: Final = {
-    **dict.fromkeys(("policies", "use_from", "artifacts", "host_data"), ()),
-    **dict.fromkeys(("cluster_policies", "incremental", "audit", "cloud"), False),
-    "cloud_cluster": "",
-    "host_scan": None,
-}
+_SCAN_ONLY: Final = (
+    *("policies", "cluster_policies", "use_from", "artifacts", "incremental", "audit"),
+    *("cloud", "cloud_cluster", "host_scan", "host_data"),
+)
 """Options that need all objects at once, or data beside the objects of the cluster."""
 
 
@@ -60,7 +55,7 @@ _SCAN_ONLY: Final = {
 @click.option(
     "--dry-run", is_flag=True, help="Watch nothing: print the roles that watching the cluster needs, and what lacks."
 )
-@without_options(_FILES_ONLY | _SCAN_ONLY)
+@without_options(*_FILES_ONLY, *_SCAN_ONLY)
 @request_options("watch", "[framework NAMES | control IDS]")
 def command(
     request: ScanRequest,
