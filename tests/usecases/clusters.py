@@ -1,4 +1,4 @@
-"""Scans of real clusters for tests: a cluster with a shop in it, users who may not see everything, and verdicts to compare."""
+"""Scans of real clusters for tests: a cluster with the example shop, users with restricted access, verdicts to compare."""
 
 from __future__ import annotations
 
@@ -25,53 +25,53 @@ _HURRIED = RetryPolicy(tries=3, first_wait=0.01, longest_wait=0.05)
 
 
 def access(kubeconfig: Path, context: str = "") -> ClusterRequest:
-    """The request for the cluster of a kubeconfig."""
+    """Return the request for the cluster of a kubeconfig."""
     return ClusterRequest(access=Kubeconfig([str(kubeconfig)]).access(context))
 
 
 def through(kubeconfig: Path, address: str) -> ClusterRequest:
-    """The same through a front, which takes everybody for the administrator."""
-    found = access(kubeconfig)
-    spoilt = msgspec.structs.replace(found.access, server=address)
-    return msgspec.structs.replace(found, access=spoilt, retry_policy=_HURRIED)
+    """Return the same request through a proxy, which forwards every call as the administrator."""
+    request = access(kubeconfig)
+    redirected = msgspec.structs.replace(request.access, server=address)
+    return msgspec.structs.replace(request, access=redirected, retry_policy=_HURRIED)
 
 
 def scanned(cluster: ClusterRequest, **request: Any) -> Assessment:
-    """The assessment of a cluster."""
+    """Return the assessment of a cluster."""
     return scan(scan_request(cluster=cluster, **request))
 
 
 def verdicts(assessment: Assessment) -> dict[tuple[str, str], Verdict]:
-    """Verdicts by what was judged, as people call it, and the control."""
-    found: dict[tuple[str, str], Verdict] = {}
+    """Return verdicts by (label of the resource, with its roles for a subject; slug of the control)."""
+    verdicts_by_key: dict[tuple[str, str], Verdict] = {}
     for result in assessment.results:
         resource = result.resource
-        roles = [f"{item.kind} {item.namespace}/{item.name}" for item in resource.related]
+        roles = [f"{role.kind} {role.namespace}/{role.name}" for role in resource.related]
         name = " of ".join([f"{resource.kind} {resource.namespace}/{resource.name}", *roles])
         for slug, verdict in result.verdicts.items():
-            assert (name, slug) not in found
-            found[name, slug] = verdict
-    return found
+            assert (name, slug) not in verdicts_by_key
+            verdicts_by_key[name, slug] = verdict
+    return verdicts_by_key
 
 
 def furnished(cluster: Cluster) -> None:
-    """Put the shop of the examples into a cluster, and what relates to its workloads and to people."""
+    """Apply the example shop to a cluster, and resources that relate to its workloads and to subjects."""
     files = sorted(_SHOP.rglob("*.yaml"))
-    shop = [found for file in files for found in yaml.safe_load_all(file.read_text(encoding="utf-8")) if found]
-    names = {found["metadata"].get("namespace", "default") for found in shop} - {"default"}
+    shop = [resource for file in files for resource in yaml.safe_load_all(file.read_text(encoding="utf-8")) if resource]
+    names = {resource["metadata"].get("namespace", "default") for resource in shop} - {"default"}
     cluster.apply(objects.namespace(name) for name in sorted(names))
     rank = {"Namespace": 0, "ServiceAccount": 1}
-    cluster.apply(sorted(shop, key=lambda found: rank.get(found["kind"], 2)))
-    (web, *_) = (found for found in cluster.apply(_more()) if found["kind"] == "Deployment")
+    cluster.apply(sorted(shop, key=lambda resource: rank.get(resource["kind"], 2)))
+    (web, *_) = (resource for resource in cluster.apply(_more()) if resource["kind"] == "Deployment")
     (replicas,) = cluster.apply([objects.set_owner(objects.replicated("ReplicaSet", "team", "web-1", _web()), web)])
     cluster.apply([objects.set_owner(objects.pod("team", "web-1-a", _web()), replicas)])
 
 
 def _more() -> Iterable[dict[str, Any]]:
-    """One of each kind that controls compare with."""
-    where = "team"
-    yield objects.namespace(where, **{"pod-security.kubernetes.io/enforce": "privileged"})
-    meta = {"namespace": where}
+    """Yield one resource of each kind that controls relate to."""
+    namespace = "team"
+    yield objects.namespace(namespace, **{"pod-security.kubernetes.io/enforce": "privileged"})
+    meta = {"namespace": namespace}
     yield {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta | {"name": "robot"}}
     yield {"apiVersion": "v1", "kind": "Secret", "metadata": meta | {"name": "password"}, "stringData": {"a": "b"}}
     yield {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta | {"name": "settings"}, "data": {"password": "x"}}
@@ -94,20 +94,20 @@ def _more() -> Iterable[dict[str, Any]]:
         "metadata": meta | {"name": "web"},
         "spec": {"defaultBackend": {"service": {"name": "web", "port": {"number": 80}}}},
     }
-    yield objects.replicated("Deployment", where, "web", _web())
-    yield objects.replicated("StatefulSet", where, "db")
-    yield objects.replicated("DaemonSet", where, "log")
-    yield objects.cron_job(where, "nightly")
-    yield objects.pod(where, "naked")
+    yield objects.replicated("Deployment", namespace, "web", _web())
+    yield objects.replicated("StatefulSet", namespace, "db")
+    yield objects.replicated("DaemonSet", namespace, "log")
+    yield objects.cron_job(namespace, "nightly")
+    yield objects.pod(namespace, "naked")
     yield {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "one"}, "spec": {"providerID": "aws:///a/i-1"}}
     rules = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]
-    for kind, inside in (("Role", {"namespace": where}), ("ClusterRole", {})):
+    for kind, inside in (("Role", {"namespace": namespace}), ("ClusterRole", {})):
         yield {"apiVersion": f"{_RBAC}/v1", "kind": kind, "metadata": inside | {"name": "all"}, "rules": rules}
         yield {
             "apiVersion": f"{_RBAC}/v1",
             "kind": f"{kind}Binding",
             "metadata": inside | {"name": "all"},
-            "subjects": [{"kind": "ServiceAccount", "name": "robot", "namespace": where}],
+            "subjects": [{"kind": "ServiceAccount", "name": "robot", "namespace": namespace}],
             "roleRef": {"apiGroup": _RBAC, "kind": kind, "name": "all"},
         }
     webhook = {
@@ -126,7 +126,7 @@ def _more() -> Iterable[dict[str, Any]]:
 
 
 OWNED = frozenset({"ReplicaSet team/web-1", "Pod team/web-1-a"})
-"""What the Deployment `team/web` has made."""
+"""Resources owned by the Deployment `team/web`."""
 
 
 def _web() -> dict[str, Any]:
@@ -138,7 +138,7 @@ def _web() -> dict[str, Any]:
 
 
 def rules_without(cluster: Cluster, *hidden: str) -> list[dict[str, Any]]:
-    """The rules of a role that lets list everything that the cluster serves but for the resources `hidden`."""
+    """Return rules that grant list on everything the cluster serves except the resources `hidden`."""
     paths: Mapping[str, str] = {"": "/api/v1"} | {
         group["name"]: f"/apis/{group['preferredVersion']['groupVersion']}"
         for group in cluster.admin("GET", "/apis")["groups"]
@@ -146,26 +146,28 @@ def rules_without(cluster: Cluster, *hidden: str) -> list[dict[str, Any]]:
     }
     rules = []
     for group, path in paths.items():
-        names = {item["name"] for item in cluster.admin("GET", path)["resources"] if "list" in item["verbs"]}
+        names = {
+            resource["name"] for resource in cluster.admin("GET", path)["resources"] if "list" in resource["verbs"]
+        }
         rules.append({"apiGroups": [group], "resources": sorted(names - {*hidden}), "verbs": ["list"]})
     return [rule for rule in rules if rule["resources"]]
 
 
 def only(*namespaces: str) -> ResourceSelection:
-    """The choice of what is in some namespaces."""
+    """Return the selection of the resources in some namespaces."""
     return ResourceSelection(include_namespaces=namespaces)
 
 
 def role_in(namespace: str, user: str) -> list[dict[str, Any]]:
-    """What lets a user list everything in one namespace and nothing elsewhere."""
-    where = {"name": f"user:{user}", "namespace": namespace}
-    role = {"apiVersion": f"{_RBAC}/v1", "kind": "Role", "metadata": where}
-    binding = {"apiVersion": f"{_RBAC}/v1", "kind": "RoleBinding", "metadata": where}
+    """Return a Role and its binding that let a user list everything in one namespace, and nothing elsewhere."""
+    metadata = {"name": f"user:{user}", "namespace": namespace}
+    role = {"apiVersion": f"{_RBAC}/v1", "kind": "Role", "metadata": metadata}
+    binding = {"apiVersion": f"{_RBAC}/v1", "kind": "RoleBinding", "metadata": metadata}
     return [
         role | {"rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["list"]}]},
         binding
         | {
             "subjects": [{"kind": "User", "apiGroup": _RBAC, "name": user}],
-            "roleRef": {"kind": "Role", "apiGroup": _RBAC, "name": where["name"]},
+            "roleRef": {"kind": "Role", "apiGroup": _RBAC, "name": metadata["name"]},
         },
     ]

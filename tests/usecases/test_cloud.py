@@ -45,11 +45,11 @@ GOOGLE_NODE = f"gce://{google.PROJECT}/europe-west1-b/gke-shop-default-pool-1a2b
 def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     folder = tmp_path / "clouds"
     folder.mkdir()
-    with clouds(folder) as found:
-        log_in(found, tmp_path, monkeypatch)
-        azure.answer_all(found)
-        google.answer_all(found)
-        yield found
+    with clouds(folder) as server:
+        log_in(server, tmp_path, monkeypatch)
+        azure.answer_all(server)
+        google.answer_all(server)
+        yield server
 
 
 @pytest.fixture
@@ -60,15 +60,15 @@ def aws() -> Iterator[None]:
 
 
 def summary(assessment: Assessment, number: str) -> ControlSummary:
-    (found,) = [item for item in assessment.controls if number in item.control.ids]
-    return found
+    (match,) = [entry for entry in assessment.controls if number in entry.control.ids]
+    return match
 
 
 @pytest.mark.usefixtures("aws")
 @pytest.mark.parametrize("cluster", [EKS, AKS, GKE], ids=lambda cluster: cluster.provider)
 def test_every_control_of_a_platform_is_evaluated(cluster: CloudCluster, cloud: Cloud, tmp_path: Path) -> None:
     documents = list(describe_cluster(CloudRequest(cluster=cluster, endpoints=cloud.endpoints), mapped=()))
-    assert not [item for item in documents if isinstance(item, CoverageGap)]
+    assert not [document for document in documents if isinstance(document, CoverageGap)]
     (tmp_path / "cloud.yaml").write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": documents}))
     concerned = {control.slug for control in builtin().controls.values() if about(control.targets, cluster.provider)}
     assert len(concerned) > 8
@@ -76,9 +76,9 @@ def test_every_control_of_a_platform_is_evaluated(cluster: CloudCluster, cloud: 
         ScanRequest(ScanInput(paths=(str(tmp_path / "cloud.yaml"),)), rules=RuleOptions(provider=cluster.provider))
     )
     reasons = {
-        item.control.slug: item.reason
-        for item in assessment.controls
-        if item.control.slug in concerned and item.status is Status.NOT_EVALUATED
+        entry.control.slug: entry.reason
+        for entry in assessment.controls
+        if entry.control.slug in concerned and entry.status is Status.NOT_EVALUATED
     }
     assert reasons == {}
 
@@ -99,7 +99,7 @@ OPEN: dict[str, Any] = {"masterAuthorizedNetworksConfig": {}, "privateClusterCon
         (AKS, {"apiServerAccessProfile": {}}, "aks-endpoint-restricted", Status.FAILED),
         (AKS, {}, "aks-endpoint-restricted", Status.PASSED),
         (AKS, {}, "acr-read-only-cluster", Status.PASSED),
-        # A key that is masked is still a key.
+        # A masked key counts as a key.
         (GKE, {}, "gke-client-certificates", Status.FAILED),
         (GKE, NO_KEYS, "gke-client-certificates", Status.PASSED),
         (GKE, OPEN, "eks-endpoint-restricted", Status.FAILED),
@@ -118,7 +118,7 @@ def test_verdicts_follow_the_cloud_documents(
     assessment = scan(
         ScanRequest(ScanInput(paths=(str(tmp_path / "cloud.yaml"),)), rules=RuleOptions(controls=(control,)))
     )
-    assert [item.status for item in assessment.controls] == [expected]
+    assert [entry.status for entry in assessment.controls] == [expected]
 
 
 def node(machine: str, **labels: str) -> dict[str, Any]:
@@ -131,7 +131,7 @@ Scan = Callable[..., Assessment]
 
 @pytest.fixture
 def scanned(own_cluster: Cluster, tmp_path: Path) -> Scan:
-    """A scan of the cluster, as the context of the kubeconfig calls it."""
+    """Return a scan of the cluster through a kubeconfig with a context of this name."""
 
     def run(context: str, cloud: CloudRequest | None, *controls: str) -> Assessment:
         file = tmp_path / "kubeconfig"
@@ -154,19 +154,19 @@ def facts(assessment: Assessment) -> ClusterFacts:
 
 
 @pytest.mark.usefixtures("aws")
-def test_a_live_cluster_of_eks(own_cluster: Cluster, scanned: Scan) -> None:
+def test_eks_controls_are_evaluated_with_cloud_data(own_cluster: Cluster, scanned: Scan) -> None:
     own_cluster.apply([node(AWS_NODE)])
-    silent = scanned(ARN, None, "C-0228", "C-0223")
-    assert facts(silent).distribution == "eks"
-    assert {item.reason.cause for item in silent.controls if item.reason} == {Cause.NEEDS_CLOUD_DATA}
-    assert all("scan the cluster with --cloud" in item.reason.text for item in silent.controls if item.reason)
-    asked = scanned(ARN, CloudRequest(), "C-0228", "C-0223")
-    assert summary(asked, "C-0223").status is Status.PASSED
-    assert summary(asked, "C-0228").status is Status.FAILED
-    assert [result.resource.label for result in asked.results if "eks-private-endpoint-only" in result.verdicts] == [
-        "ClusterDescribe shop"
-    ]
-    assert not asked.unread
+    undescribed = scanned(ARN, None, "C-0228", "C-0223")
+    assert facts(undescribed).distribution == "eks"
+    assert {entry.reason.cause for entry in undescribed.controls if entry.reason} == {Cause.NEEDS_CLOUD_DATA}
+    assert all("scan the cluster with --cloud" in entry.reason.text for entry in undescribed.controls if entry.reason)
+    described = scanned(ARN, CloudRequest(), "C-0228", "C-0223")
+    assert summary(described, "C-0223").status is Status.PASSED
+    assert summary(described, "C-0228").status is Status.FAILED
+    assert [
+        result.resource.label for result in described.results if "eks-private-endpoint-only" in result.verdicts
+    ] == ["ClusterDescribe shop"]
+    assert not described.unread
 
     amazon.make_role("pushing", inline=["ecr:PutImage"])
     arn = f"arn:aws:iam::{amazon.ACCOUNT}:role/pushing"
@@ -181,13 +181,15 @@ def test_a_live_cluster_of_eks(own_cluster: Cluster, scanned: Scan) -> None:
     assert summary(scanned(ARN, CloudRequest(), "C-0223"), "C-0223").status is Status.FAILED
 
 
-def test_live_clusters_of_azure_and_google(own_cluster: Cluster, scanned: Scan, cloud: Cloud) -> None:
+def test_azure_and_google_controls_are_evaluated_with_cloud_data(
+    own_cluster: Cluster, scanned: Scan, cloud: Cloud
+) -> None:
     request = CloudRequest(endpoints=cloud.endpoints)
     own_cluster.apply([node(AZURE_NODE)])
     assert summary(scanned("work", None, "C-0240"), "C-0240").status is Status.NOT_EVALUATED
-    assert cloud.requests == [], "nobody asks a cloud unless told to"
+    assert cloud.requests == [], "a cloud is queried on request only"
     assert summary(scanned("work", request, "C-0240"), "C-0240").status is Status.PASSED
-    assert cloud.count_requests(azure.CLUSTER) == 0, "the list of clusters told it"
+    assert cloud.count_requests(azure.CLUSTER) == 0, "the list of clusters is sufficient"
 
     refusal = CloudResponse({"error": {"code": "AuthorizationFailed", "message": "no"}}, 403)
     cloud.respond(f"{azure.ROOT}/{azure.CLUSTERS}", refusal)
@@ -200,30 +202,30 @@ def test_live_clusters_of_azure_and_google(own_cluster: Cluster, scanned: Scan, 
     assert unread.message == "403 AuthorizationFailed: no"
     text = rendered("pretty", refused)
     assert "The cloud did not show everything: this scan is incomplete" in text
-    assert "--dry-run" not in text, "no permission in the cluster would help"
+    assert "--dry-run" not in text, "cluster permissions are irrelevant here"
 
     own_cluster.delete(node(AZURE_NODE))
     own_cluster.apply([node(GOOGLE_NODE)])
     google.answer_all(cloud, endpoint="127.0.0.1")
-    found = scanned("work", request, "C-0228")
-    assert summary(found, "C-0228").status is not Status.NOT_EVALUATED
-    assert facts(found).distribution == "gke"
+    described = scanned("work", request, "C-0228")
+    assert summary(described, "C-0228").status is not Status.NOT_EVALUATED
+    assert facts(described).distribution == "gke"
 
     own_cluster.delete(node(GOOGLE_NODE))
     unknown = scanned("work", request, "C-0240")
-    assert [item.message for item in unknown.unread] == ["which cluster of a cloud it is, nothing tells"]
+    assert [unread.message for unread in unknown.unread] == ["which cluster of a cloud it is, nothing tells"]
     named = scanned("work", CloudRequest(cluster=AKS, endpoints=cloud.endpoints), "C-0240")
     assert summary(named, "C-0240").status is Status.PASSED
 
 
-def test_a_live_cluster_of_a_sovereign_cloud_of_azure(
+def test_sovereign_azure_cloud_is_queried_at_its_address(
     own_cluster: Cluster, scanned: Scan, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     azure.answer_all(cloud, address="https://management.chinacloudapi.cn")
     own_cluster.apply([node(AZURE_NODE, **{"topology.kubernetes.io/region": "chinaeast2"})])
     with everywhere(cloud, monkeypatch) as hosts:
-        found = scanned("work", CloudRequest(), "C-0240")
-    assert summary(found, "C-0240").status is Status.PASSED
+        assessment = scanned("work", CloudRequest(), "C-0240")
+    assert summary(assessment, "C-0240").status is Status.PASSED
     assert set(hosts) == {"management.chinacloudapi.cn"}
 
 
@@ -246,7 +248,7 @@ def definition(kind: str, plural: str, group: str) -> dict[str, Any]:
 
 def test_openshift_is_recognised_with_its_version(own_cluster: Cluster, scanned: Scan) -> None:
     own_cluster.apply([definition("ClusterVersion", "clusterversions", "config.openshift.io"), node(AWS_NODE)])
-    assert facts(scanned("work", None, "C-0228")).distribution_version == "", "no ClusterVersion is there yet"
+    assert facts(scanned("work", None, "C-0228")).distribution_version == "", "no ClusterVersion exists yet"
     history = [{"state": "Partial", "version": "4.17.0"}, {"state": "Completed", "version": "4.16.3"}]
     own_cluster.apply(
         [
@@ -258,5 +260,5 @@ def test_openshift_is_recognised_with_its_version(own_cluster: Cluster, scanned:
             }
         ]
     )
-    found = facts(scanned("work", None, "C-0228"))
-    assert (found.distribution, found.distribution_version) == ("openshift", "4.16.3")
+    cluster_facts = facts(scanned("work", None, "C-0228"))
+    assert (cluster_facts.distribution, cluster_facts.distribution_version) == ("openshift", "4.16.3")

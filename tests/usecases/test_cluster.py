@@ -27,7 +27,7 @@ from tests.usecases import clusters
 
 VALUE = "do-not-tell-this-value"
 ALWAYS = {"namespaces", "nodes", "validatingadmissionpolicies", "validatingadmissionpolicybindings"}
-"""What every scan asks for: labels of namespaces, the platform, and what is enforced."""
+"""Kinds that every scan lists: for namespace labels, the platform and admission policies."""
 
 
 @pytest.mark.parametrize(
@@ -45,21 +45,21 @@ def test_only_required_kinds_are_listed(cluster: Cluster, control: str, kinds: s
         *("daemonsets", "jobs", "cronjobs", "customresourcedefinitions"),
     }
     with front(cluster) as proxy:
-        found = clusters.scanned(clusters.through(cluster.kubeconfig, proxy.url), controls=(control,))
-        asked = {item.kind for item in proxy.lists()}
-        others = [item.path for item in proxy.requests if "limit" not in item.query]
+        assessment = clusters.scanned(clusters.through(cluster.kubeconfig, proxy.url), controls=(control,))
+        listed = {request.kind for request in proxy.lists()}
+        others = [request.path for request in proxy.requests if "limit" not in request.query]
     expected = (kinds - {"workloads"}) | (pods if "workloads" in kinds else set())
-    assert asked == expected | ALWAYS
+    assert listed == expected | ALWAYS
     assert sorted(others) == ["/api", "/apis", "/version"]
-    assert found.unread == ()
+    assert assessment.unread == ()
 
 
 def test_kinds_of_attack_paths_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: set[str] = set()
+    queried: set[str] = set()
     original = Objects.list_kind
 
     def list_kind(self: Objects, kind: str) -> Any:
-        asked.add(kind)
+        queried.add(kind)
         return original(self, kind)
 
     monkeypatch.setattr(Objects, "list_kind", list_kind)
@@ -70,13 +70,13 @@ def test_kinds_of_attack_paths_are_listed(monkeypatch: pytest.MonkeyPatch) -> No
         "spec": {"rules": [{"backendRefs": [{"name": "web", "namespace": "shop", "port": 80}]}]},
     }
     find_attack_paths(map(Resource, (route, objects.replicated("Deployment", "shop", "web"))), (), {})
-    assert asked >= {"ReferenceGrant", "route.openshift.io/Route", "UDPRoute"}
+    assert queried >= {"ReferenceGrant", "route.openshift.io/Route", "UDPRoute"}
     selection = select([], [builtin().controls["naked-pod"]])
-    assert asked <= plan_scope(selection, ResourceSelection(), everything=True).kinds
+    assert queried <= plan_scope(selection, ResourceSelection(), everything=True).kinds
 
 
 def test_no_value_of_a_secret_reaches_this_process(cluster: Cluster, namespace: str) -> None:
-    """Not even when everything is asked for that leads from one object to another."""
+    """Includes all extras and all attack paths."""
     pod = objects.template()
     pod["spec"]["volumes"] = [{"name": "password", "secret": {"secretName": "password"}}]
     pod["spec"]["containers"][0]["envFrom"] = [{"secretRef": {"name": "password"}}]
@@ -88,11 +88,11 @@ def test_no_value_of_a_secret_reaches_this_process(cluster: Cluster, namespace: 
         ]
     )
     with front(cluster) as proxy:
-        request = clusters.through(cluster.kubeconfig, proxy.url)
-        clusters.scanned(request, extras=frozenset(Extra), attack_query=ALL_PATHS)
+        cluster_request = clusters.through(cluster.kubeconfig, proxy.url)
+        clusters.scanned(cluster_request, extras=frozenset(Extra), attack_query=ALL_PATHS)
         received = b"".join(proxy.sent)
-        secrets = [item for item in proxy.requests if item.kind == "secrets"]
-    assert [item.headers["accept"] for item in secrets] == [
+        secret_requests = [request for request in proxy.requests if request.kind == "secrets"]
+    assert [request.headers["accept"] for request in secret_requests] == [
         "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
     ]
     assert meta["name"].encode() in received
@@ -100,34 +100,36 @@ def test_no_value_of_a_secret_reaches_this_process(cluster: Cluster, namespace: 
         assert form not in received
 
 
-def test_nothing_but_reads_is_sent(cluster: Cluster) -> None:
+def test_only_reads_are_sent(cluster: Cluster) -> None:
     with front(cluster) as proxy:
         clusters.scanned(clusters.through(cluster.kubeconfig, proxy.url), frameworks=("nsa",))
-    assert {asked.method for asked in proxy.requests} == {"GET"}
+    assert {request.method for request in proxy.requests} == {"GET"}
 
 
-def told(cluster: Cluster, **changes: str) -> tuple[Any, Any]:
-    """A scan of a cluster that says something else of its version, and whether it is complete."""
+def scan_with_version(cluster: Cluster, **changes: str) -> tuple[Any, Any]:
+    """Return the assessment of a cluster with an altered version, and True if the assessment is incomplete."""
 
-    def other(exchange: Exchange) -> None:
+    def answer_version(exchange: Exchange) -> None:
         exchange.answer(200, exchange.real().document | changes)
 
-    with front(cluster, always(lambda asked: asked.path == "/version", other)) as proxy:
-        found = clusters.scanned(clusters.through(cluster.kubeconfig, proxy.url), controls=("C-0026",))
-    return found, incomplete(found)
+    with front(cluster, always(lambda request: request.path == "/version", answer_version)) as proxy:
+        assessment = clusters.scanned(clusters.through(cluster.kubeconfig, proxy.url), controls=("C-0026",))
+    return assessment, incomplete(assessment)
 
 
 def test_cluster_version_is_used(cluster: Cluster) -> None:
-    found, _ = told(cluster)
+    assessment, _ = scan_with_version(cluster)
     minor = KUBERNETES.split(".")[1]
-    assert (found.kubernetes_version, found.notes) == (f"1.{minor}", ())
-    facts = found.target.cluster
+    assert (assessment.kubernetes_version, assessment.notes) == (f"1.{minor}", ())
+    facts = assessment.target.cluster
     assert (facts.name, facts.info["gitVersion"]) == ("admin", KUBERNETES)
-    assert told(cluster, minor=f"{minor}+", gitVersion="v1.34.4-eks-1")[0].kubernetes_version == f"1.{minor}"
+    assert (
+        scan_with_version(cluster, minor=f"{minor}+", gitVersion="v1.34.4-eks-1")[0].kubernetes_version == f"1.{minor}"
+    )
 
 
 @pytest.mark.parametrize(
-    ("minor", "judged", "note"),
+    ("minor", "evaluated_minor", "note"),
     [
         ("99", NEWEST_KUBERNETES, "the version of the cluster is 1.99: judged as"),
         ("12", 25, "the version of the cluster is 1.12: judged as 1.25"),
@@ -137,23 +139,25 @@ def test_cluster_version_is_used(cluster: Cluster) -> None:
     ],
     ids=["too new", "too old", "none", "other digits", "too long"],
 )
-def test_a_version_that_is_not_known(cluster: Cluster, minor: str, judged: int, note: str) -> None:
-    found, is_incomplete = told(cluster, minor=minor)
-    assert found.kubernetes_version == f"1.{judged}"
-    assert [text.startswith(note) for text in found.notes] == [True]
+def test_unsupported_version_is_replaced_with_a_note(
+    cluster: Cluster, minor: str, evaluated_minor: int, note: str
+) -> None:
+    assessment, is_incomplete = scan_with_version(cluster, minor=minor)
+    assert assessment.kubernetes_version == f"1.{evaluated_minor}"
+    assert [text.startswith(note) for text in assessment.notes] == [True]
     assert not is_incomplete
 
 
 def test_scan_without_permission_for_the_version(cluster: Cluster, namespace: str) -> None:
     cluster.apply([objects.cron_job(namespace, "nightly")])
     forbidden = always(
-        lambda asked: asked.path == "/version", lambda exchange: exchange.refuse(403, "Forbidden", "not you")
+        lambda request: request.path == "/version", lambda exchange: exchange.refuse(403, "Forbidden", "not you")
     )
     with front(cluster, forbidden) as proxy:
-        found = clusters.scanned(clusters.through(cluster.kubeconfig, proxy.url), controls=("C-0026",))
-    assert clusters.verdicts(found)[f"CronJob {namespace}/nightly", "cron-job"].status is Status.FAILED
-    assert found.kubernetes_version == f"1.{NEWEST_KUBERNETES}"
-    assert found.notes[0].startswith("the version of the cluster is not told")
+        assessment = clusters.scanned(clusters.through(cluster.kubeconfig, proxy.url), controls=("C-0026",))
+    assert clusters.verdicts(assessment)[f"CronJob {namespace}/nightly", "cron-job"].status is Status.FAILED
+    assert assessment.kubernetes_version == f"1.{NEWEST_KUBERNETES}"
+    assert assessment.notes[0].startswith("the version of the cluster is not told")
 
 
 def test_one_workload_gets_the_verdicts_of_a_full_scan(cluster: Cluster, namespace: str) -> None:
@@ -163,9 +167,9 @@ def test_one_workload_gets_the_verdicts_of_a_full_scan(cluster: Cluster, namespa
     request = clusters.access(cluster.kubeconfig)
     one = clusters.scanned(request, workload=f"{namespace}/deployment/web")
     whole = clusters.scanned(request, choice=clusters.only(namespace))
-    judged = clusters.verdicts(one)
-    assert f"Deployment {namespace}/db" not in {name for name, _ in judged}
-    ours = {key: verdict.status for key, verdict in judged.items() if key[0] == f"Deployment {namespace}/web"}
+    verdicts = clusters.verdicts(one)
+    assert f"Deployment {namespace}/db" not in {name for name, _ in verdicts}
+    ours = {key: verdict.status for key, verdict in verdicts.items() if key[0] == f"Deployment {namespace}/web"}
     assert ours == {
         key: verdict.status
         for key, verdict in clusters.verdicts(whole).items()
@@ -175,7 +179,7 @@ def test_one_workload_gets_the_verdicts_of_a_full_scan(cluster: Cluster, namespa
 
 
 @pytest.mark.parametrize(
-    ("asked", "judged"),
+    ("selection", "kinds"),
     [
         ({"choice": ResourceSelection(include_kinds=("Pod",))}, {"Pod"}),
         ({"choice": ResourceSelection(include_kinds=("pods", "Deployment"))}, {"Deployment"}),
@@ -187,24 +191,24 @@ def test_one_workload_gets_the_verdicts_of_a_full_scan(cluster: Cluster, namespa
     ids=str,
 )
 def test_selected_pod_of_an_unselected_owner_is_evaluated(
-    cluster: Cluster, namespace: str, asked: dict[str, Any], judged: set[str]
+    cluster: Cluster, namespace: str, selection: dict[str, Any], kinds: set[str]
 ) -> None:
-    """Labels of a template are those of Pods, not of the Deployment: who chooses by them must not see nothing."""
+    """Labels of a template belong to Pods, not to the Deployment: a selection by them must match the Pods."""
     (deployment,) = cluster.apply([objects.replicated("Deployment", namespace, "web")])
     (replicas,) = cluster.apply([objects.set_owner(objects.replicated("ReplicaSet", namespace, "web-1"), deployment)])
     pod = objects.set_owner(objects.pod(namespace, "web-1-a"), replicas)
     pod["metadata"]["labels"] |= {"part": "a"}
     cluster.apply([pod])
-    asked = {
-        key: value.format(namespace=namespace) if isinstance(value, str) else value for key, value in asked.items()
+    selection = {
+        key: value.format(namespace=namespace) if isinstance(value, str) else value for key, value in selection.items()
     }
-    found = clusters.scanned(clusters.access(cluster.kubeconfig), controls=("C-0013",), **asked)
-    ours = [result for result in found.results if result.resource.namespace == namespace]
-    assert [result.resource.kind for result in ours] == sorted(judged)
+    assessment = clusters.scanned(clusters.access(cluster.kubeconfig), controls=("C-0013",), **selection)
+    ours = [result for result in assessment.results if result.resource.namespace == namespace]
+    assert [result.resource.kind for result in ours] == sorted(kinds)
     assert {verdict.status for result in ours for verdict in result.verdicts.values()} == {Status.FAILED}
 
 
-def test_a_workload_of_a_kind_that_is_not_shown_may_be_there(cluster: Cluster, namespace: str) -> None:
+def test_unlisted_workload_is_not_reported_as_absent(cluster: Cluster, namespace: str) -> None:
     cluster.apply([objects.replicated("Deployment", namespace, "web")])
     hidden = always(page_of("deployments"), lambda exchange: exchange.refuse(403, "Forbidden", "not you"))
     with (

@@ -25,20 +25,20 @@ from tests.sources.cluster import objects
 from tests.usecases import clusters
 
 GROUP = "rbac.authorization.k8s.io"
-WHERE = "team"
+TEAM = "team"
 BOAT = "boats.example.com"
 STANDARDS = ("pss-baseline", "pss-restricted")
 
 
-def bound(cluster: Cluster, user: str, role: str) -> None:
-    """A new user with a ClusterRole in the one namespace, once that is in force."""
+def bind_user(cluster: Cluster, user: str, role: str) -> None:
+    """Create a user with a ClusterRole in the team's namespace, and wait until the binding is effective."""
     cluster.user(user, [])
-    binding = {"apiVersion": f"{GROUP}/v1", "kind": "RoleBinding", "metadata": {"name": user, "namespace": WHERE}}
+    binding = {"apiVersion": f"{GROUP}/v1", "kind": "RoleBinding", "metadata": {"name": user, "namespace": TEAM}}
     subjects = [{"kind": "User", "apiGroup": GROUP, "name": user}]
     cluster.apply(
         [binding | {"subjects": subjects, "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": role}}]
     )
-    attributes = {"namespace": WHERE, "verb": "list", "resource": "pods"}
+    attributes = {"namespace": TEAM, "verb": "list", "resource": "pods"}
     review = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SubjectAccessReview",
@@ -50,9 +50,9 @@ def bound(cluster: Cluster, user: str, role: str) -> None:
 
 @pytest.fixture(scope="module")
 def shop(module_cluster: Cluster) -> Cluster:
-    """A cluster with a shop, a team, custom kinds without pods, and people who may see the team's namespace."""
+    """Cluster with the example shop, a custom kind without pods, and users restricted to the team's namespace."""
     clusters.furnished(module_cluster)
-    meta = {"name": "hpa", "namespace": WHERE}
+    meta = {"name": "hpa", "namespace": TEAM}
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "gone"}
     scaler = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": meta}
     module_cluster.apply(
@@ -61,28 +61,29 @@ def shop(module_cluster: Cluster) -> Cluster:
             scaler | {"spec": {"scaleTargetRef": target, "maxReplicas": 2}},
         ]
     )
-    # Who may not see definitions is told by it that boats have no pods; it comes after the kind is served.
+    # Without access to definitions, only the OpenAPI schema says that boats have no pods.
+    # It is published after the kind is served.
     eventually(lambda: module_cluster.admin("GET", "/openapi/v3/apis/example.com/v1")["components"], Refused)
     for user, role in (("viewing", "view"), ("administering", "admin")):
-        bound(module_cluster, user, role)
+        bind_user(module_cluster, user, role)
     module_cluster.user("listing", [])
-    module_cluster.apply(clusters.role_in(WHERE, "listing"))
-    one = {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": [WHERE], "verbs": ["get"]}
+    module_cluster.apply(clusters.role_in(TEAM, "listing"))
+    one = {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": [TEAM], "verbs": ["get"]}
     module_cluster.user("getting", [one])
-    module_cluster.apply(clusters.role_in(WHERE, "getting"))
+    module_cluster.apply(clusters.role_in(TEAM, "getting"))
     return module_cluster
 
 
 def scanned(cluster: Cluster, user: str, *namespaces: str, **request: Any) -> Assessment:
     kubeconfig = cluster.kubeconfig if user == "admin" else cluster.layout.kubeconfigs / user
-    return clusters.scanned(clusters.access(kubeconfig), choice=clusters.only(*(namespaces or (WHERE,))), **request)
+    return clusters.scanned(clusters.access(kubeconfig), choice=clusters.only(*(namespaces or (TEAM,))), **request)
 
 
 @pytest.fixture(scope="module")
 def whole(shop: Cluster) -> Assessment:
-    found = scanned(shop, "admin")
-    assert found.unread == ()
-    return found
+    assessment = scanned(shop, "admin")
+    assert assessment.unread == ()
+    return assessment
 
 
 def lacks_access(verdict: Verdict) -> bool:
@@ -90,28 +91,32 @@ def lacks_access(verdict: Verdict) -> bool:
 
 
 def compare(whole: Assessment, part: Assessment) -> Counter[str]:
-    """Hold what `part` says against the truth; gives how many verdicts and controls are equal and unknown."""
-    truth, told = clusters.verdicts(whole), clusters.verdicts(part)
-    found: Counter[str] = Counter()
-    for key, verdict in told.items():
+    """Assert that the verdicts of `part` equal those of `whole` or need access; count equal and unknown ones."""
+    expected, partial = clusters.verdicts(whole), clusters.verdicts(part)
+    counts: Counter[str] = Counter()
+    for key, verdict in partial.items():
         if lacks_access(verdict):
-            found["unknown"] += 1
+            counts["unknown"] += 1
             continue
-        assert (key, verdict) == (key, truth[key])
-        found["equal"] += 1
-    found["missing"] = len(truth.keys() - told.keys())
-    summaries = {item.control.slug: item for item in whole.controls}
-    for item in part.controls:
-        known = summaries[item.control.slug]
-        if item.reason is not None and item.reason.cause is Cause.NEEDS_ACCESS:
-            found["controls unknown"] += 1
+        assert (key, verdict) == (key, expected[key])
+        counts["equal"] += 1
+    counts["missing"] = len(expected.keys() - partial.keys())
+    summaries = {summary.control.slug: summary for summary in whole.controls}
+    for summary in part.controls:
+        known = summaries[summary.control.slug]
+        if summary.reason is not None and summary.reason.cause is Cause.NEEDS_ACCESS:
+            counts["controls unknown"] += 1
             continue
-        assert (item.control.slug, item.status, item.reason) == (item.control.slug, known.status, known.reason)
-        found["controls equal"] += 1
-    for _, slug in truth.keys() - told.keys():
-        (item,) = (item for item in part.controls if item.control.slug == slug)
-        assert item.status is not Status.PASSED, slug
-    return found
+        assert (summary.control.slug, summary.status, summary.reason) == (
+            summary.control.slug,
+            known.status,
+            known.reason,
+        )
+        counts["controls equal"] += 1
+    for _, slug in expected.keys() - partial.keys():
+        (summary,) = (summary for summary in part.controls if summary.control.slug == slug)
+        assert summary.status is not Status.PASSED, slug
+    return counts
 
 
 USERS = {
@@ -120,7 +125,7 @@ USERS = {
     "listing": {"get namespaces/team"},
     "getting": {"list clusterroles.rbac.authorization.k8s.io"},
 }
-"""Some of what lacks."""
+"""Some missing permissions of each user."""
 OF_CLUSTER = " of ClusterRole /"
 UNSEEN = {
     "viewing": ("Role ", "RoleBinding ", "Secret ", " of RoleBinding "),
@@ -128,36 +133,36 @@ UNSEEN = {
     "listing": ("Namespace ", OF_CLUSTER),
     "getting": (OF_CLUSTER,),
 }
-"""What names of resources hold of which nothing can be said."""
+"""Parts of the names of resources without a verdict."""
 
 
 @pytest.mark.parametrize("user", USERS)
 def test_every_verdict_is_the_administrators_or_unknown(shop: Cluster, whole: Assessment, user: str) -> None:
     part = scanned(shop, user)
-    found = compare(whole, part)
+    counts = compare(whole, part)
     assert incomplete(part)
-    assert found["equal"] > 6 * found["unknown"], (found, part.unread)
+    assert counts["equal"] > 6 * counts["unknown"], (counts, part.unread)
     assert part.target.cluster is not None
     hidden = set[str]().union(
         *((gap.names & {SUBJECT}) if gap.inside else gap.names for gap in part.target.cluster.gaps)
     )
-    truth, told = clusters.verdicts(whole), clusters.verdicts(part)
-    controls = {item.control.slug: item.control for item in whole.controls}
-    for name, slug in truth:
-        verdict, control = told.get((name, slug)), controls[slug]
+    expected, partial = clusters.verdicts(whole), clusters.verdicts(part)
+    controls = {summary.control.slug: summary.control for summary in whole.controls}
+    for name, slug in expected:
+        verdict, control = partial.get((name, slug)), controls[slug]
         if verdict is None:
-            # Without Nodes nobody knows whether it is a platform that the control is about.
+            # Without Nodes the platform is unknown, and controls for one platform may not apply.
             assert control.providers or any(word in name for word in UNSEEN[user]), (name, slug)
         elif lacks_access(verdict):
             assert hidden & {*control.relates, *(["Node"] if control.providers else [])}, (name, slug)
-    missing = {str(item.location) for item in part.unread}
+    missing = {str(unread.location) for unread in part.unread}
     assert missing >= USERS[user]
     assert not [name for name in missing if "customresourcedefinitions" in name or "horizontal" in name]
 
 
 def test_view_role_gets_verdicts_on_namespaced_controls(shop: Cluster, whole: Assessment) -> None:
-    """Pod Security by the labels of the Namespace, Ingress and network policies among it."""
-    truth, told = clusters.verdicts(whole), clusters.verdicts(scanned(shop, "viewing"))
+    """Includes Pod Security by labels of the Namespace, Ingress and network policies."""
+    expected, partial = clusters.verdicts(whole), clusters.verdicts(scanned(shop, "viewing"))
     for slug in (
         "external-facing",
         "dangling-ingress-backend",
@@ -166,25 +171,23 @@ def test_view_role_gets_verdicts_on_namespaced_controls(shop: Cluster, whole: As
         "namespace-network-policy",
         "service-without-workload",
     ):
-        concerned = [key for key in truth if key[1] == slug]
+        concerned = [key for key in expected if key[1] == slug]
         assert concerned, slug
-        assert {key: told[key] for key in concerned} == {key: truth[key] for key in concerned}
+        assert {key: partial[key] for key in concerned} == {key: expected[key] for key in concerned}
 
 
-def test_roles_of_the_namespace_are_judged_though_grants_from_elsewhere_are_not_known(
-    shop: Cluster, whole: Assessment
-) -> None:
+def test_namespaced_roles_are_evaluated_without_other_grants(shop: Cluster, whole: Assessment) -> None:
     part = scanned(shop, "administering")
-    truth, told = clusters.verdicts(whole), clusters.verdicts(part)
-    subject = f"ServiceAccount {WHERE}/robot of RoleBinding {WHERE}/all of Role {WHERE}/all"
-    about = [key for key in truth if key[0] == subject]
-    assert about
-    assert {key: told[key] for key in about} == {key: truth[key] for key in about}
-    grants = {item.control.slug for item in part.controls if SUBJECT in item.control.relates}
-    assert grants
-    assert all(lacks_access(verdict) for (_, slug), verdict in told.items() if slug in grants)
-    of_roles = {str(item.location): item.message for item in part.unread}["list roles.rbac.authorization.k8s.io"]
-    assert of_roles == "forbidden for administering, but for the namespaces that are scanned"
+    expected, partial = clusters.verdicts(whole), clusters.verdicts(part)
+    subject = f"ServiceAccount {TEAM}/robot of RoleBinding {TEAM}/all of Role {TEAM}/all"
+    keys = [key for key in expected if key[0] == subject]
+    assert keys
+    assert {key: partial[key] for key in keys} == {key: expected[key] for key in keys}
+    grant_controls = {summary.control.slug for summary in part.controls if SUBJECT in summary.control.relates}
+    assert grant_controls
+    assert all(lacks_access(verdict) for (_, slug), verdict in partial.items() if slug in grant_controls)
+    message = {str(unread.location): unread.message for unread in part.unread}["list roles.rbac.authorization.k8s.io"]
+    assert message == "forbidden for administering, but for the namespaces that are scanned"
 
 
 @pytest.mark.parametrize("user", ["viewing", "administering"])
@@ -192,8 +195,8 @@ def test_namespaced_controls_are_complete(shop: Cluster, user: str) -> None:
     part = scanned(shop, user, frameworks=STANDARDS)
     assert (part.unread, incomplete(part)) == ((), False)
     admin = scanned(shop, "admin", frameworks=STANDARDS)
-    assert [(item.status, item.counts) for item in part.controls] == [
-        (item.status, item.counts) for item in admin.controls
+    assert [(summary.status, summary.counts) for summary in part.controls] == [
+        (summary.status, summary.counts) for summary in admin.controls
     ]
 
 
@@ -201,18 +204,18 @@ def test_missing_namespace_is_reported(shop: Cluster) -> None:
     assert scanned(shop, "admin", "taem", controls=("C-0057",)).notes == ("the cluster has no namespace taem",)
     hidden = scanned(shop, "viewing", "taem", controls=("C-0057",))
     assert hidden.notes == ("no resource that was read is in namespace taem",)
-    assert "get namespaces/taem" in {str(item.location) for item in hidden.unread}
+    assert "get namespaces/taem" in {str(unread.location) for unread in hidden.unread}
 
 
 def test_dry_run_permissions_are_enough(shop: Cluster) -> None:
     request = ScanRequest(
         ScanInput(paths=(), cluster=clusters.access(shop.kubeconfig)),
-        evaluation=EvaluationOptions(choice=clusters.only(WHERE)),
+        evaluation=EvaluationOptions(choice=clusters.only(TEAM)),
     )
     shop.user("printed", [])
-    for thing in create_roles(preflight(request).permissions, "printed"):
-        shop.apply([thing])
-        shop.bind("printed", "printed", namespace=thing["metadata"].get("namespace", ""))
+    for role in create_roles(preflight(request).permissions, "printed"):
+        shop.apply([role])
+        shop.bind("printed", "printed", namespace=role["metadata"].get("namespace", ""))
     part = scanned(shop, "printed")
     assert part.unread == ()
     assert compare(scanned(shop, "admin"), part)["unknown"] == 0
@@ -220,70 +223,70 @@ def test_dry_run_permissions_are_enough(shop: Cluster) -> None:
     assert (checked.missing, checked.unknown) == ([], [])
 
 
-@pytest.mark.parametrize("namespaces", [(WHERE,), (WHERE, "default")])
-def test_a_namespace_is_asked_for_by_its_name(shop: Cluster, namespaces: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("namespaces", [(TEAM,), (TEAM, "default")])
+def test_selected_namespace_is_requested_by_name(shop: Cluster, namespaces: tuple[str, ...]) -> None:
     with front(shop) as proxy:
         clusters.scanned(clusters.through(shop.kubeconfig, proxy.url), choice=clusters.only(*namespaces))
-        asked = {asked.path for asked in proxy.requests}
-    assert {f"/api/v1/namespaces/{name}" for name in namespaces} <= asked
-    assert not {"/api/v1/namespaces", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"} & asked
+        paths = {request.path for request in proxy.requests}
+    assert {f"/api/v1/namespaces/{name}" for name in namespaces} <= paths
+    assert not {"/api/v1/namespaces", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"} & paths
 
 
-def watched(cluster: Cluster, user: str, during: Callable[[Watch], None], **request: Any) -> list[WatchEvent]:
-    """What is told while a user watches the namespace."""
-    told: list[WatchEvent] = []
+def run_watch(cluster: Cluster, user: str, during: Callable[[Watch], None], **options: Any) -> list[WatchEvent]:
+    """Return the events of a user's watch of the namespace, with `during` called after its start."""
+    events: list[WatchEvent] = []
     kubeconfig = cluster.kubeconfig if user == "admin" else cluster.layout.kubeconfigs / user
-    asked = scan_request(cluster=clusters.access(kubeconfig), **{"choice": clusters.only(WHERE)} | request)
-    watch = Watch(WatchRequest(scan=asked), told.extend)
+    request = scan_request(cluster=clusters.access(kubeconfig), **{"choice": clusters.only(TEAM)} | options)
+    watch = Watch(WatchRequest(scan=request), events.extend)
     stopped = threading.Event()
     thread = threading.Thread(target=watch.run, args=(stopped,))
     thread.start()
     try:
-        eventually(lambda: any(isinstance(item, WatchStarted) for item in told))
+        eventually(lambda: any(isinstance(event, WatchStarted) for event in events))
         during(watch)
     finally:
         stopped.set()
         thread.join(20)
     assert not thread.is_alive()
-    return told
+    return events
 
 
 @pytest.mark.parametrize("user", ["viewing", "administering"])
 def test_watch_equals_scan(shop: Cluster, user: str) -> None:
     expected = {key: verdict.status for key, verdict in clusters.verdicts(scanned(shop, user)).items()}
-    unread = {str(item.location) for item in scanned(shop, user).unread}
+    expected_unread = {str(unread.location) for unread in scanned(shop, user).unread}
 
     def during(watch: Watch) -> None:
         assert watch.current is not None
-        found = watch.current.assessment(ScanRequest(ScanInput(paths=())))
-        assert {key: verdict.status for key, verdict in clusters.verdicts(found).items()} == expected
-        assert {str(item.location) for item in found.unread} == unread
+        assessment = watch.current.assessment(ScanRequest(ScanInput(paths=())))
+        assert {key: verdict.status for key, verdict in clusters.verdicts(assessment).items()} == expected
+        assert {str(unread.location) for unread in assessment.unread} == expected_unread
 
-    watched(shop, user, during)
+    run_watch(shop, user, during)
 
 
-def test_a_watch_tells_of_a_namespace_that_does_not_exist(shop: Cluster) -> None:
-    told = watched(shop, "getting", lambda _: None, controls=("C-0057",), choice=clusters.only(WHERE, "taem"))
-    assert [item.text for item in told if isinstance(item, UnmatchedName)] == [
+def test_watch_reports_missing_namespace(shop: Cluster) -> None:
+    events = run_watch(shop, "getting", lambda _: None, controls=("C-0057",), choice=clusters.only(TEAM, "taem"))
+    assert [event.text for event in events if isinstance(event, UnmatchedName)] == [
         "no resource that was read is in namespace taem"
     ]
-    told = watched(shop, "admin", lambda _: None, controls=("C-0057",), choice=clusters.only("taem"))
-    assert [item.text for item in told if isinstance(item, UnmatchedName)] == ["the cluster has no namespace taem"]
+    events = run_watch(shop, "admin", lambda _: None, controls=("C-0057",), choice=clusters.only("taem"))
+    assert [event.text for event in events if isinstance(event, UnmatchedName)] == ["the cluster has no namespace taem"]
 
 
-def test_a_watch_sees_changes_where_it_may(shop: Cluster) -> None:
-    """Roles may be followed in the namespace alone."""
+def test_watch_follows_roles_of_one_namespace(shop: Cluster) -> None:
+    """The user may watch roles in that namespace only."""
 
     def failing(watch: Watch) -> set[str]:
         assert watch.current is not None
         return {
-            item.resource.label
-            for item in watch.current.results
-            if any(verdict.status is Status.FAILED for verdict in item.verdicts.values())
+            result.resource.label
+            for result in watch.current.results
+            if any(verdict.status is Status.FAILED for verdict in result.verdicts.values())
         }
 
     rules = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]
-    meta = {"apiVersion": f"{GROUP}/v1", "metadata": {"name": "late", "namespace": WHERE}}
+    meta = {"apiVersion": f"{GROUP}/v1", "metadata": {"name": "late", "namespace": TEAM}}
     role = meta | {"kind": "Role", "rules": rules}
     reference = {"apiGroup": GROUP, "kind": "Role", "name": "late"}
     subjects = [{"kind": "User", "apiGroup": GROUP, "name": "late"}]
@@ -291,26 +294,26 @@ def test_a_watch_sees_changes_where_it_may(shop: Cluster) -> None:
 
     def during(watch: Watch) -> None:
         before = failing(watch)
-        made = shop.apply([role, binding])
+        applied = shop.apply([role, binding])
         try:
             eventually(lambda: failing(watch) - before)
         finally:
-            for thing in made:
-                shop.delete(thing)
+            for resource in applied:
+                shop.delete(resource)
         eventually(lambda: failing(watch) == before)
 
-    watched(shop, "administering", during, controls=("C-0187",))
+    run_watch(shop, "administering", during, controls=("C-0187",))
 
 
-def test_who_may_list_namespaces_need_not_get_one(shop: Cluster) -> None:
-    """As with the role that comes with Kubekeep, which lets list everything and get nothing."""
+def test_listing_namespaces_needs_no_get(shop: Cluster) -> None:
+    """The role shipped with Kubekeep grants list on namespaces, but not get."""
     kubeconfig = shop.user("lister", clusters.rules_without(shop))
     part = scanned(shop, "lister")
     assert part.unread == ()
     assert compare(scanned(shop, "admin"), part)["unknown"] == 0
     request = ScanRequest(
         ScanInput(paths=(), cluster=clusters.access(kubeconfig)),
-        evaluation=EvaluationOptions(choice=clusters.only(WHERE)),
+        evaluation=EvaluationOptions(choice=clusters.only(TEAM)),
     )
     assert preflight(request).missing == []
     assert scanned(shop, "lister", "taem", controls=("C-0057",)).notes == ("the cluster has no namespace taem",)

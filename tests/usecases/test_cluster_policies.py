@@ -50,13 +50,13 @@ WORKLOADS = [
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A control plane of these tests alone, as policies and parameters are for all of a cluster."""
+    """Control plane for these tests only, as policies and parameters apply to the whole cluster."""
     yield from started(tmp_path_factory.mktemp("policies") / "cluster")
 
 
 @pytest.fixture(scope="module")
 def operator(cluster: Cluster) -> None:
-    """The definitions of Kubescape's operator, which keep every field: what is wrong in one is for the scan to tell."""
+    """Definitions of Kubescape's operator that keep every field: invalid fields are for the scan to report."""
     for kind, (plural, version, scope) in KINDS.items():
         schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
         definition = {
@@ -102,23 +102,23 @@ def pod(namespace: str, name: str = "tool", *, privileged: bool = True, **metada
     }
 
 
-def summary(found: Assessment, slug: str = PRIVILEGED) -> ControlSummary:
-    (item,) = [item for item in found.controls if item.control.slug == slug]
-    return item
+def summary(assessment: Assessment, slug: str = PRIVILEGED) -> ControlSummary:
+    (match,) = [entry for entry in assessment.controls if entry.control.slug == slug]
+    return match
 
 
-def verdict(found: Assessment, namespace: str, name: str = "tool", slug: str = PRIVILEGED) -> Verdict:
-    (item,) = [
+def verdict(assessment: Assessment, namespace: str, name: str = "tool", slug: str = PRIVILEGED) -> Verdict:
+    (match,) = [
         result.verdicts[slug]
-        for result in found.results
+        for result in assessment.results
         if (result.resource.namespace, result.resource.name) == (namespace, name) and slug in result.verdicts
     ]
-    return item
+    return match
 
 
-def gaps(found: Assessment) -> set[str]:
-    assert found.target.cluster is not None
-    return {gap.permission for gap in found.target.cluster.gaps}
+def gaps(assessment: Assessment) -> set[str]:
+    assert assessment.target.cluster is not None
+    return {gap.permission for gap in assessment.target.cluster.gaps}
 
 
 # ---- policies
@@ -137,13 +137,13 @@ def policy(name: str, expression: str = "true", **metadata: Any) -> dict[str, An
     }
 
 
-def binding(of: str, *actions: str, **match: Any) -> dict[str, Any]:
+def binding(policy_name: str, *actions: str, **match: Any) -> dict[str, Any]:
     return {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": {"name": f"{of}-{uuid.uuid4().hex[:6]}"},
+        "metadata": {"name": f"{policy_name}-{uuid.uuid4().hex[:6]}"},
         "spec": {
-            "policyName": of,
+            "policyName": policy_name,
             "validationActions": list(actions),
             **({"matchResources": match} if match else {}),
         },
@@ -152,19 +152,19 @@ def binding(of: str, *actions: str, **match: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def applied(cluster: Cluster) -> Iterator[list[dict[str, Any]]]:
-    """What a test adds to it is applied to the cluster by `apply`, and gone and out of force afterwards."""
-    found: list[dict[str, Any]] = []
-    yield found
-    for thing in reversed(found):
-        cluster.delete(thing)
-    make = "/api/v1/namespaces/default/pods?dryRun=All"
-    eventually(functools.partial(cluster.admin, "POST", make, pod("default", "anything")), Refused)
+    """List of the resources that a test applies with `apply`; they are deleted and out of force afterwards."""
+    resources: list[dict[str, Any]] = []
+    yield resources
+    for resource in reversed(resources):
+        cluster.delete(resource)
+    path = "/api/v1/namespaces/default/pods?dryRun=All"
+    eventually(functools.partial(cluster.admin, "POST", path, pod("default", "anything")), Refused)
 
 
 def apply(cluster: Cluster, applied: list[dict[str, Any]], *objects: dict[str, Any]) -> None:
-    for thing in objects:
-        cluster.apply([thing])
-        applied.append(thing)
+    for resource in objects:
+        cluster.apply([resource])
+        applied.append(resource)
 
 
 def test_policies_are_reported_with_their_binding_actions(cluster: Cluster, applied: list[dict[str, Any]]) -> None:
@@ -180,8 +180,8 @@ def test_policies_are_reported_with_their_binding_actions(cluster: Cluster, appl
         policy("kubescape-c-0046-insecure-capabilities"),
         policy("kubescape-c-0057-of-another", labels={"controlId": "C-0999"}),
     )
-    found = scan(request_as(cluster))
-    assert summary(found).enforcement == (
+    assessment = scan(request_as(cluster))
+    assert summary(assessment).enforcement == (
         Enforcement(
             policy="kubescape-c-0057-privileged-container-denied",
             bound=True,
@@ -216,57 +216,55 @@ def test_policies_are_reported_with_their_binding_actions(cluster: Cluster, appl
         ),
     ],
 )
-def test_a_binding_that_leaves_objects_out_enforces_in_part(
+def test_binding_with_selectors_enforces_partially(
     cluster: Cluster, applied: list[dict[str, Any]], match: dict[str, Any], *, partial: bool
 ) -> None:
     apply(cluster, applied, policy("kubescape-c-0057-a"), binding("kubescape-c-0057-a", "Deny", **match))
-    (item,) = summary(scan(request_as(cluster))).enforcement
-    assert item == Enforcement(policy="kubescape-c-0057-a", bound=True, actions=("Deny",), partial=partial)
+    (enforcement,) = summary(scan(request_as(cluster))).enforcement
+    assert enforcement == Enforcement(policy="kubescape-c-0057-a", bound=True, actions=("Deny",), partial=partial)
 
 
-def test_a_policy_that_leaves_objects_out_itself_enforces_in_part(
-    cluster: Cluster, applied: list[dict[str, Any]]
-) -> None:
+def test_policy_with_restrictions_enforces_partially(cluster: Cluster, applied: list[dict[str, Any]]) -> None:
     one, two, three = (policy(f"kubescape-c-0057-{name}") for name in "abc")
     one["spec"]["matchConstraints"]["namespaceSelector"] = {"matchLabels": {"stage": "prod"}}
     two["spec"]["matchConditions"] = [{"name": "users", "expression": "request.userInfo.username != 'admin'"}]
     three["spec"]["matchConstraints"]["resourceRules"][0]["operations"] = ["UPDATE", "DELETE"]
     apply(cluster, applied, one, two, three, *(binding(f"kubescape-c-0057-{name}", "Deny") for name in "abc"))
-    assert [item.partial for item in summary(scan(request_as(cluster))).enforcement] == [True, True, True]
+    assert [enforcement.partial for enforcement in summary(scan(request_as(cluster))).enforcement] == [True, True, True]
 
 
 @pytest.mark.parametrize(("missing", "partial"), [("Allow", True), ("Deny", False)])
-def test_a_binding_that_waits_for_parameters_enforces_in_part(
+def test_binding_that_allows_missing_parameters_enforces_partially(
     cluster: Cluster, applied: list[dict[str, Any]], missing: str, *, partial: bool
 ) -> None:
-    """Whoever takes the parameters away, or has never made them, allows everything."""
+    """With Allow, everything is admitted while the parameters do not exist."""
     one, bound = policy("kubescape-c-0057-a", "params == null || true"), binding("kubescape-c-0057-a", "Deny")
     one["spec"]["paramKind"] = {"apiVersion": "v1", "kind": "ConfigMap"}
     bound["spec"]["paramRef"] = {"name": "nobody", "namespace": "default", "parameterNotFoundAction": missing}
     apply(cluster, applied, one, bound)
-    (item,) = summary(scan(request_as(cluster))).enforcement
-    assert item.partial is partial
+    (enforcement,) = summary(scan(request_as(cluster))).enforcement
+    assert enforcement.partial is partial
 
 
-def test_reports_say_who_enforces(cluster: Cluster, namespace: str, applied: list[dict[str, Any]]) -> None:
+def test_reports_name_the_enforcing_policy(cluster: Cluster, namespace: str, applied: list[dict[str, Any]]) -> None:
     cluster.apply([pod(namespace)])
     apply(cluster, applied, policy("kubescape-c-0057-a"), binding("kubescape-c-0057-a", "Deny"))
     words = ("scan", "control", "C-0057", "--kubeconfig", cluster.kubeconfig)
     assert "enforced by policy kubescape-c-0057-a (Deny)" in kubekeep(*words).stdout
     report = json.loads(kubekeep(*words, "--format", "json").stdout)
-    told = {"policyName": "kubescape-c-0057-a", "bound": True, "actions": ["Deny"], "partial": False}
-    assert report["summaryDetails"]["controls"]["C-0057"]["vapEnforcement"] == told
-    assert report["kubekeep"]["enforcement"] == {"C-0057": [told]}
+    expected = {"policyName": "kubescape-c-0057-a", "bound": True, "actions": ["Deny"], "partial": False}
+    assert report["summaryDetails"]["controls"]["C-0057"]["vapEnforcement"] == expected
+    assert report["kubekeep"]["enforcement"] == {"C-0057": [expected]}
 
 
-def test_policies_that_cannot_be_listed_are_a_gap(cluster: Cluster) -> None:
+def test_unlisted_policies_are_a_coverage_gap(cluster: Cluster) -> None:
     user = f"lister-{uuid.uuid4().hex[:8]}"
     cluster.user(user, [*CORE, *WORKLOADS])
-    found = scan(request_as(cluster, user))
+    assessment = scan(request_as(cluster, user))
     hidden = {f"list validatingadmission{kind}.admissionregistration.k8s.io" for kind in ("policies", "policybindings")}
-    assert hidden <= gaps(found)
-    assert hidden <= {str(item.location) for item in found.unread}
-    assert summary(found).enforcement == ()
+    assert hidden <= gaps(assessment)
+    assert hidden <= {str(unread.location) for unread in assessment.unread}
+    assert summary(assessment).enforcement == ()
 
 
 GADGET = "gadgets.example.com"
@@ -274,7 +272,7 @@ GADGET = "gadgets.example.com"
 
 @pytest.fixture(scope="module")
 def gadgets(cluster: Cluster) -> None:
-    """A custom kind without pods, which a policy may be for."""
+    """Custom kind without pods, as a target of policies."""
     schema = {"type": "object", "properties": {"size": {"type": "integer"}}}
     definition = {
         "apiVersion": "apiextensions.k8s.io/v1",
@@ -312,37 +310,41 @@ def test_resources_are_evaluated_by_policies_in_force(
     loose = policy("loose", "false")
     apply(cluster, applied, named, bound, custom, binding("custom", "Audit"), loose)
     request = replaced(request_as(cluster), cluster_policies=True)
-    found = scan(request)
-    assert {item.control.slug for item in found.controls} == {PRIVILEGED, "named", "custom"}, "nothing binds the third"
-    refused = verdict(found, namespace, slug="named")
+    assessment = scan(request)
+    assert {entry.control.slug for entry in assessment.controls} == {PRIVILEGED, "named", "custom"}, (
+        "the third policy has no binding"
+    )
+    refused = verdict(assessment, namespace, slug="named")
     assert refused.status is Status.FAILED
-    assert [item.message for item in refused.evidence] == ["named says no [Deny]"]
-    assert verdict(found, namespace, "web", "named").status is Status.PASSED
-    assert not [item for item in found.results if item.resource.namespace == other and "named" in item.verdicts]
-    assert verdict(found, namespace, "g", "custom").status is Status.FAILED
-    assert summary(found, "named").enforcement == (
+    assert [evidence.message for evidence in refused.evidence] == ["named says no [Deny]"]
+    assert verdict(assessment, namespace, "web", "named").status is Status.PASSED
+    assert not [
+        result for result in assessment.results if result.resource.namespace == other and "named" in result.verdicts
+    ]
+    assert verdict(assessment, namespace, "g", "custom").status is Status.FAILED
+    assert summary(assessment, "named").enforcement == (
         Enforcement(policy="named", bound=True, actions=("Deny",), partial=True),
     )
-    assert {item.control.slug for item in scan(request_as(cluster)).controls} == {PRIVILEGED}
+    assert {entry.control.slug for entry in scan(request_as(cluster)).controls} == {PRIVILEGED}
     words = ("scan", "control", "C-0057", "--kubeconfig", cluster.kubeconfig, "--cluster-policies")
     assert "named says no [Deny]" in kubekeep(*words).stdout
 
 
 @pytest.mark.usefixtures("gadgets")
-def test_a_policy_for_what_cannot_be_listed_is_not_evaluated(cluster: Cluster, applied: list[dict[str, Any]]) -> None:
+def test_policy_for_an_unlisted_kind_is_not_evaluated(cluster: Cluster, applied: list[dict[str, Any]]) -> None:
     custom = policy("custom", "has(object.size)")
     custom["spec"]["matchConstraints"]["resourceRules"][0] |= {"apiGroups": ["example.com"], "resources": ["gadgets"]}
     apply(cluster, applied, custom, binding("custom", "Deny"))
     user = f"lister-{uuid.uuid4().hex[:8]}"
     cluster.user(user, [*CORE, *WORKLOADS, *POLICIES])
-    found = summary(scan(replaced(request_as(cluster, user), cluster_policies=True)), "custom")
-    assert (found.status, found.reason and found.reason.cause) == (Status.NOT_EVALUATED, Cause.NEEDS_ACCESS)
+    entry = summary(scan(replaced(request_as(cluster, user), cluster_policies=True)), "custom")
+    assert (entry.status, entry.reason and entry.reason.cause) == (Status.NOT_EVALUATED, Cause.NEEDS_ACCESS)
 
 
 @pytest.mark.usefixtures("gadgets")
-def test_a_rule_for_whatever_there_is_gets_custom_kinds(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+def test_rule_for_any_kind_gets_custom_kinds(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
     gadget = {"apiVersion": "example.com/v1", "kind": "Gadget", "metadata": {"name": "g", "namespace": namespace}}
-    # Policies that are gone are in force for some moments more.
+    # Deleted policies stay in force for some moments.
     eventually(functools.partial(cluster.apply, [gadget]), Refused)
     file = tmp_path / "gadgets.rego"
     file.write_text(
@@ -350,11 +352,11 @@ def test_a_rule_for_whatever_there_is_gets_custom_kinds(cluster: Cluster, namesp
         '\tsome item in input\n\titem.kind == "Gadget"\n}\n',
         encoding="utf-8",
     )
-    found = scan(replaced(request_as(cluster), extra=gather((file,))))
-    assert verdict(found, namespace, "g", "custom-gadgets").status is Status.FAILED
+    assessment = scan(replaced(request_as(cluster), extra=gather((file,))))
+    assert verdict(assessment, namespace, "g", "custom-gadgets").status is Status.FAILED
 
 
-def test_policies_in_force_are_those_of_a_snapshot_too(tmp_path: Path) -> None:
+def test_policies_of_a_snapshot_are_evaluated(tmp_path: Path) -> None:
     objects = [pod("shop"), policy("no-pods", "false"), binding("no-pods", "Warn"), policy("loose", "false")]
     objects.append(policy("kubescape-c-0057-a"))
     file = tmp_path / "dump.json"
@@ -362,7 +364,7 @@ def test_policies_in_force_are_those_of_a_snapshot_too(tmp_path: Path) -> None:
     words = ("scan", "control", "C-0057", file, "--format", "json", "--cluster-policies")
     report = json.loads(kubekeep(*words, "--snapshot").stdout)
     controls = report["summaryDetails"]["controls"]
-    assert {name: item["status"] for name, item in controls.items()} == {"C-0057": "failed", "no-pods": "failed"}
+    assert {name: control["status"] for name, control in controls.items()} == {"C-0057": "failed", "no-pods": "failed"}
     assert controls["C-0057"]["vapEnforcement"]["policyName"] == "kubescape-c-0057-a"
     assert controls["no-pods"]["vapEnforcement"]["actions"] == ["Warn"]
     refused = kubekeep(*words)
@@ -384,57 +386,55 @@ def exception(name: str, namespace: str = "", **spec: Any) -> dict[str, Any]:
     }
 
 
-def use(found: Assessment, name: str) -> ExceptionUse:
-    (item,) = [item for item in found.exceptions if item.exception.name.rpartition("/")[2] == name]
-    return item
+def use(assessment: Assessment, name: str) -> ExceptionUse:
+    (match,) = [entry for entry in assessment.exceptions if entry.exception.name.rpartition("/")[2] == name]
+    return match
 
 
 @pytest.mark.usefixtures("operator")
-def test_an_exception_of_the_cluster_accepts_findings_of_its_namespace_alone(
+def test_namespaced_exception_applies_in_its_namespace_only(
     cluster: Cluster, namespace: str, other: str, applied: list[dict[str, Any]]
 ) -> None:
     cluster.apply([pod(namespace), pod(other)])
     apply(cluster, applied, exception("tools", namespace, expiresAt="2999-01-01T00:00:00Z"))
-    found = scan(request_as(cluster))
-    accepted = verdict(found, namespace)
+    assessment = scan(request_as(cluster))
+    accepted = verdict(assessment, namespace)
     assert accepted.is_excepted
     (applied_exception,) = {evidence.exception for evidence in accepted.evidence}
     assert applied_exception is not None
     assert applied_exception.reason == "a tool of the platform"
     assert applied_exception.expires is not None
     assert applied_exception.expires.year == 2999
-    assert use(found, "tools").status is ExceptionStatus.MATCHED
-    assert verdict(found, other).status is Status.FAILED
+    assert use(assessment, "tools").status is ExceptionStatus.MATCHED
+    assert verdict(assessment, other).status is Status.FAILED
 
 
 @pytest.mark.usefixtures("operator")
-def test_an_exception_that_has_expired_accepts_nothing(
-    cluster: Cluster, namespace: str, applied: list[dict[str, Any]]
-) -> None:
+def test_expired_exception_has_no_effect(cluster: Cluster, namespace: str, applied: list[dict[str, Any]]) -> None:
     cluster.apply([pod(namespace)])
     apply(cluster, applied, exception("old", namespace, expiresAt="2020-01-01T00:00:00Z"))
-    found = scan(request_as(cluster))
-    assert verdict(found, namespace).status is Status.FAILED
-    assert use(found, "old").status is ExceptionStatus.EXPIRED
+    assessment = scan(request_as(cluster))
+    assert verdict(assessment, namespace).status is Status.FAILED
+    assert use(assessment, "old").status is ExceptionStatus.EXPIRED
 
 
 @pytest.mark.usefixtures("operator")
-def test_selectors_of_exceptions_hold(
+def test_selectors_of_exceptions_are_applied(
     cluster: Cluster, namespace: str, other: str, applied: list[dict[str, Any]]
 ) -> None:
     cluster.apply([pod(namespace), pod(other), pod(namespace, "labelled", labels={"role": "probe"})])
     of_stage = exception("of-stage", match={"namespaceSelector": {"matchLabels": {"stage": "dev"}}})
     of_role = exception("of-role", namespace, match={"objectSelector": {"matchLabels": {"role": "probe"}}})
     apply(cluster, applied, of_stage, of_role)
-    found = scan(request_as(cluster))
-    assert verdict(found, other).is_excepted
-    assert verdict(found, namespace, "labelled").is_excepted
-    assert verdict(found, namespace).status is Status.FAILED
+    assessment = scan(request_as(cluster))
+    assert verdict(assessment, other).is_excepted
+    assert verdict(assessment, namespace, "labelled").is_excepted
+    assert verdict(assessment, namespace).status is Status.FAILED
 
 
 @pytest.mark.usefixtures("operator")
 @pytest.mark.parametrize(
-    ("spec", "said"),
+    ("spec", "field"),
     [
         ({"match": {"namespaceSelector": {"matchLabels": {"stage": "dev"}}}}, "namespaceSelector"),
         ({"match": {"resource": [{"kind": "Pod"}]}}, "resource"),
@@ -443,21 +443,21 @@ def test_selectors_of_exceptions_hold(
         ({"expiresAt": "next year"}, "expiresAt"),
     ],
 )
-def test_an_exception_that_cannot_be_read_is_told_and_accepts_nothing(
-    cluster: Cluster, namespace: str, applied: list[dict[str, Any]], spec: dict[str, Any], said: str
+def test_invalid_exception_is_reported_and_has_no_effect(
+    cluster: Cluster, namespace: str, applied: list[dict[str, Any]], spec: dict[str, Any], field: str
 ) -> None:
     cluster.apply([pod(namespace)])
     apply(cluster, applied, exception("odd", namespace, **spec))
-    found = scan(request_as(cluster))
-    assert verdict(found, namespace).status is Status.FAILED
-    told = use(found, "odd")
-    assert told.status is ExceptionStatus.INVALID
-    assert said in told.text
-    assert told.exception.source is ExceptionSource.OBJECT
+    assessment = scan(request_as(cluster))
+    assert verdict(assessment, namespace).status is Status.FAILED
+    invalid = use(assessment, "odd")
+    assert invalid.status is ExceptionStatus.INVALID
+    assert field in invalid.text
+    assert invalid.exception.source is ExceptionSource.OBJECT
 
 
 @pytest.mark.usefixtures("operator")
-def test_exceptions_that_cannot_be_listed_are_a_gap(
+def test_unlisted_exceptions_are_a_coverage_gap(
     cluster: Cluster, namespace: str, applied: list[dict[str, Any]]
 ) -> None:
     user = f"lister-{uuid.uuid4().hex[:8]}"
@@ -465,12 +465,12 @@ def test_exceptions_that_cannot_be_listed_are_a_gap(
     cluster.user(user, [*CORE, *WORKLOADS, *POLICIES, inputs])
     cluster.apply([pod(namespace)])
     apply(cluster, applied, exception("tools", namespace))
-    found = scan(request_as(cluster, user))
-    assert gaps(found) == {
+    assessment = scan(request_as(cluster, user))
+    assert gaps(assessment) == {
         f"list clustersecurityexceptions.{KUBESCAPE}",
         f"list securityexceptions.{KUBESCAPE}",
     }
-    assert verdict(found, namespace).status is Status.FAILED
+    assert verdict(assessment, namespace).status is Status.FAILED
 
 
 # ---- parameters
@@ -486,7 +486,7 @@ def control_input(**controls: Any) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("operator")
-def test_the_cluster_sets_parameters_and_the_request_wins(
+def test_request_parameters_override_cluster_parameters(
     cluster: Cluster, namespace: str, applied: list[dict[str, Any]]
 ) -> None:
     cluster.apply([pod(namespace)])
@@ -494,26 +494,26 @@ def test_the_cluster_sets_parameters_and_the_request_wins(
     unset = summary(scan(request), REGISTRIES)
     assert (unset.status, unset.reason and unset.reason.cause) == (Status.NOT_EVALUATED, Cause.CONFIGURATION)
     apply(cluster, applied, control_input(imageRepositoryAllowList=["registry.example.com"]))
-    found = scan(request)
-    assert verdict(found, namespace, slug=REGISTRIES).status is Status.FAILED
-    assert found.set_params == {"imageRepositoryAllowList": ("registry.example.com",)}
-    told = replaced(request, params={"imageRepositoryAllowList": ("quay.io",)})
-    assert verdict(scan(told), namespace, slug=REGISTRIES).status is Status.PASSED
+    assessment = scan(request)
+    assert verdict(assessment, namespace, slug=REGISTRIES).status is Status.FAILED
+    assert assessment.set_params == {"imageRepositoryAllowList": ("registry.example.com",)}
+    overriding = replaced(request, params={"imageRepositoryAllowList": ("quay.io",)})
+    assert verdict(scan(overriding), namespace, slug=REGISTRIES).status is Status.PASSED
 
 
 @pytest.mark.usefixtures("operator")
 @pytest.mark.parametrize(
-    ("controls", "said"),
+    ("controls", "message"),
     [
         ({"imageRepositoryAllowlist": []}, "no control has a parameter imageRepositoryAllowlist"),
         ({"imageRepositoryAllowList": "quay.io"}, "Expected `array`, got `str`"),
     ],
 )
 def test_malformed_parameters_are_an_error(
-    cluster: Cluster, applied: list[dict[str, Any]], controls: dict[str, Any], said: str
+    cluster: Cluster, applied: list[dict[str, Any]], controls: dict[str, Any], message: str
 ) -> None:
     apply(cluster, applied, control_input(**controls))
-    with pytest.raises(ParamsError, match=f"{KUBESCAPE}/ControlInput default: .*{said}"):
+    with pytest.raises(ParamsError, match=f"{KUBESCAPE}/ControlInput default: .*{message}"):
         scan(request_as(cluster))
     result = kubekeep("scan", "control", "C-0057", "--kubeconfig", cluster.kubeconfig)
     assert result.returncode == 2
@@ -521,7 +521,7 @@ def test_malformed_parameters_are_an_error(
 
 
 @pytest.mark.usefixtures("operator")
-def test_a_control_whose_parameters_cannot_be_known_is_not_evaluated(cluster: Cluster, namespace: str) -> None:
+def test_control_with_unlisted_parameters_is_not_evaluated(cluster: Cluster, namespace: str) -> None:
     user = f"lister-{uuid.uuid4().hex[:8]}"
     exceptions = ["clustersecurityexceptions", "securityexceptions"]
     rules = [{"apiGroups": [KUBESCAPE], "resources": exceptions, "verbs": ["list"]}]
@@ -529,13 +529,13 @@ def test_a_control_whose_parameters_cannot_be_known_is_not_evaluated(cluster: Cl
     cluster.apply([pod(namespace)])
     slug = "insecure-capabilities"
     request = request_as(cluster, user, controls=[PRIVILEGED, slug])
-    found = scan(request)
-    assert gaps(found) == {f"list controlinputs.{KUBESCAPE}"}
-    assert verdict(found, namespace).status is Status.FAILED
-    unknown = verdict(found, namespace, slug=slug)
+    assessment = scan(request)
+    assert gaps(assessment) == {f"list controlinputs.{KUBESCAPE}"}
+    assert verdict(assessment, namespace).status is Status.FAILED
+    unknown = verdict(assessment, namespace, slug=slug)
     assert unknown.status is Status.NOT_EVALUATED
     assert unknown.reason is not None
     assert unknown.reason.cause is Cause.NEEDS_ACCESS
-    assert summary(found, slug).reason == unknown.reason
-    told = replaced(request, params={"insecureCapabilities": ("SYS_ADMIN",)})
-    assert verdict(scan(told), namespace, slug=slug).status is Status.PASSED
+    assert summary(assessment, slug).reason == unknown.reason
+    overriding = replaced(request, params={"insecureCapabilities": ("SYS_ADMIN",)})
+    assert verdict(scan(overriding), namespace, slug=slug).status is Status.PASSED

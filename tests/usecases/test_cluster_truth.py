@@ -45,7 +45,7 @@ OWNING = {BUILTIN_TYPES[kind].plural for kind in POD_KINDS} - {"pods"}
 
 @pytest.fixture(scope="module")
 def shop(module_cluster: Cluster) -> Cluster:
-    """A cluster with all that is in it, the users of the tests too: what is compared must not change in between."""
+    """Cluster with the example shop and the users of all tests: compared resources must not change between scans."""
     clusters.furnished(module_cluster)
     for hidden in (*HIDDEN, OWNERS):
         module_cluster.user(user_without(hidden), clusters.rules_without(module_cluster, *hidden))
@@ -64,19 +64,19 @@ def kubeconfig(cluster: Cluster, user: str) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(shop: Cluster) -> Assessment:
-    """What the administrator is told."""
-    found = clusters.scanned(clusters.access(shop.kubeconfig))
-    assert (found.unread, incomplete(found)) == ((), False)
-    statuses = {verdict.status for verdict in clusters.verdicts(found).values()}
+    """Assessment by the administrator."""
+    assessment = clusters.scanned(clusters.access(shop.kubeconfig))
+    assert (assessment.unread, incomplete(assessment)) == ((), False)
+    statuses = {verdict.status for verdict in clusters.verdicts(assessment).values()}
     assert statuses == {Status.PASSED, Status.FAILED, Status.NOT_EVALUATED}
-    return found
+    return assessment
 
 
-def test_the_whole_truth_is_about_every_part(whole: Assessment) -> None:
-    """What is hidden in the tests below is there: a control has found something in each of it."""
-    judged = {result.resource.kind for result in whole.results}
-    assert judged >= {"Deployment", "StatefulSet", "DaemonSet", "CronJob", "Pod", "Service", "Ingress", "Namespace"}
-    assert judged >= {"ServiceAccount", "ConfigMap", "Role", "RoleBinding", "ClusterRoleBinding", "NetworkPolicy"}
+def test_full_scan_evaluates_every_hidden_kind(whole: Assessment) -> None:
+    """The kinds that the tests below hide have verdicts in the full scan."""
+    kinds = {result.resource.kind for result in whole.results}
+    assert kinds >= {"Deployment", "StatefulSet", "DaemonSet", "CronJob", "Pod", "Service", "Ingress", "Namespace"}
+    assert kinds >= {"ServiceAccount", "ConfigMap", "Role", "RoleBinding", "ClusterRoleBinding", "NetworkPolicy"}
 
 
 @pytest.mark.parametrize("hidden", HIDDEN, ids="+".join)
@@ -85,38 +85,38 @@ def test_hidden_resources_are_never_treated_as_absent(
 ) -> None:
     user = user_without(hidden)
     part = clusters.scanned(clusters.access(kubeconfig(shop, user)))
-    named = {str(item.location).split()[1].partition(".")[0] for item in part.unread}
-    assert named == {*hidden}, part.unread
-    assert all(user in item.message for item in part.unread)
+    plurals = {str(unread.location).split()[1].partition(".")[0] for unread in part.unread}
+    assert plurals == {*hidden}, part.unread
+    assert all(user in unread.message for unread in part.unread)
     assert incomplete(part)
     compare(whole, part, {*hidden})
 
 
 def compare(whole: Assessment, part: Assessment, hidden: set[str], inside: frozenset[str] = frozenset()) -> None:
-    """Nothing in `part` says otherwise than `whole` but that it does not know, because of `hidden`.
+    """Assert that `part` differs from `whole` only by verdicts that are not evaluated because of `hidden`.
 
-    Of that, what is `inside` is hidden only where nothing is judged.
+    inside: kinds of `hidden` that are listed in the evaluated namespaces.
     """
-    truth, told = clusters.verdicts(whole), clusters.verdicts(part)
-    summaries = {item.control.slug: item for item in part.controls}
-    for (name, slug), verdict in told.items():
-        known = truth.get((name, slug))
+    expected, partial = clusters.verdicts(whole), clusters.verdicts(part)
+    summaries = {summary.control.slug: summary for summary in part.controls}
+    for (name, slug), verdict in partial.items():
+        known = expected.get((name, slug))
         if known is None and name.split()[0] in {kind for _, kind in POD_KINDS} and hidden & OWNING:
-            continue  # an owner would have spoken for it
+            continue  # the full scan evaluates its owner instead
         if known is None:
-            # Whether the control applies at all depends on what is hidden.
+            # The control may not apply, depending on the hidden resources.
             assert (name, slug, verdict.status) == (name, slug, Status.NOT_EVALUATED)
             assert_named(verdict.reason, hidden)
         elif verdict.status is not known.status:
             assert (name, slug, verdict.status) == (name, slug, Status.NOT_EVALUATED)
             assert_named(verdict.reason, hidden)
         elif verdict.status is Status.FAILED:
-            assert [item.path for item in verdict.evidence] == [item.path for item in known.evidence]
-    for name, slug in truth.keys() - told.keys():
+            assert [evidence.path for evidence in verdict.evidence] == [evidence.path for evidence in known.evidence]
+    for name, slug in expected.keys() - partial.keys():
         assert (name, slug, summaries[slug].status) != (name, slug, Status.PASSED)
         assert not is_irrelevant(summaries[slug]), (name, slug)
-    for item in whole.controls:
-        compare_control(item, summaries[item.control.slug], hidden, inside)
+    for summary in whole.controls:
+        compare_control(summary, summaries[summary.control.slug], hidden, inside)
     assert part.coverage <= whole.coverage
 
 
@@ -126,12 +126,12 @@ def compare_control(
     slug = whole.control.slug
     if part.status is Status.PASSED:
         assert (slug, whole.status) == (slug, Status.PASSED)
-        assert not looks_at(whole, hidden - inside), slug
+        assert not reads_hidden_kind(whole, hidden - inside), slug
     if part.status is Status.FAILED:
         assert (slug, whole.status) == (slug, Status.FAILED)
     if is_irrelevant(part):
         assert is_irrelevant(whole), slug
-        assert not looks_at(whole, hidden - inside), slug
+        assert not reads_hidden_kind(whole, hidden - inside), slug
     elif part.status is Status.NOT_EVALUATED and whole.status is not Status.NOT_EVALUATED:
         assert_named(part.reason, hidden)
         assert part.compliance is None
@@ -143,15 +143,15 @@ def assert_named(reason: Reason | None, hidden: set[str]) -> None:
     assert any(f"{verb} {resource}" in reason.text for resource in hidden for verb in ("list", "get")), reason.text
 
 
-def is_irrelevant(item: ControlSummary) -> bool:
-    return item.reason is not None and item.reason.cause is Cause.IRRELEVANT
+def is_irrelevant(summary: ControlSummary) -> bool:
+    return summary.reason is not None and summary.reason.cause is Cause.IRRELEVANT
 
 
-def looks_at(item: ControlSummary, hidden: set[str]) -> bool:
-    """Whether a control looks at a kind that is hidden."""
+def reads_hidden_kind(summary: ControlSummary, hidden: set[str]) -> bool:
+    """Return True if a control reads a hidden kind."""
     kinds = {kind for (_, kind), known in BUILTIN_TYPES.items() if known.plural in hidden}
     pods = {kind for _, kind in POD_KINDS}
-    targets = set(item.control.targets)
+    targets = set(summary.control.targets)
     return (
         bool(targets & kinds)
         or (WORKLOAD in targets and bool(kinds & pods))
@@ -160,31 +160,31 @@ def looks_at(item: ControlSummary, hidden: set[str]) -> bool:
 
 
 def test_user_without_permissions_gets_no_verdicts(shop: Cluster, whole: Assessment) -> None:
-    found = clusters.scanned(clusters.access(shop.kubeconfig, "nobody"))
-    assert found.results == ()
-    assert {item.status for item in found.controls} == {Status.NOT_EVALUATED}
-    answered = [item for item in whole.controls if item.status is not Status.NOT_EVALUATED]
-    told = {item.control.slug: item for item in found.controls}
-    assert {told[item.control.slug].reason.cause for item in answered} == {Cause.NEEDS_ACCESS}  # type: ignore[union-attr]
-    assert (found.compliance, found.coverage) == (None, 0)
+    assessment = clusters.scanned(clusters.access(shop.kubeconfig, "nobody"))
+    assert assessment.results == ()
+    assert {summary.status for summary in assessment.controls} == {Status.NOT_EVALUATED}
+    answered = [summary for summary in whole.controls if summary.status is not Status.NOT_EVALUATED]
+    summaries = {summary.control.slug: summary for summary in assessment.controls}
+    assert {summaries[summary.control.slug].reason.cause for summary in answered} == {Cause.NEEDS_ACCESS}  # type: ignore[union-attr]
+    assert (assessment.compliance, assessment.coverage) == (None, 0)
 
 
 def test_server_errors_count_as_missing_permissions(shop: Cluster, whole: Assessment) -> None:
-    """Whatever keeps a list from being whole: an error of the server, or an end before the end."""
+    """A list that ends with a server error is incomplete."""
 
-    def broken(exchange: Any) -> None:
+    def fail(exchange: Any) -> None:
         exchange.refuse(500, "InternalError", "etcd is gone")
 
-    with front(shop, always(page_of("networkpolicies"), broken)) as proxy:
+    with front(shop, always(page_of("networkpolicies"), fail)) as proxy:
         part = clusters.scanned(clusters.through(shop.kubeconfig, proxy.url))
-    assert [(str(item.location), item.message) for item in part.unread] == [
+    assert [(str(unread.location), unread.message) for unread in part.unread] == [
         ("list networkpolicies.networking.k8s.io", "etcd is gone")
     ]
     compare(whole, part, {"networkpolicies"})
 
 
 def test_snapshot_equals_cluster(shop: Cluster, whole: Assessment, tmp_path: Path) -> None:
-    """As `kubectl get -o json` dumps them, read as a snapshot; files have what controllers made as well."""
+    """Resources are dumped as by `kubectl get -o json`, including those that controllers created."""
     items: list[dict[str, Any]] = []
     for path, kinds in (
         ("/api/v1", ()),
@@ -202,9 +202,9 @@ def test_snapshot_equals_cluster(shop: Cluster, whole: Assessment, tmp_path: Pat
     ):
         for resource in shop.admin("GET", path)["resources"]:
             if "list" in resource["verbs"] and "/" not in resource["name"] and (not kinds or resource["name"] in kinds):
-                found = shop.admin("GET", f"{path}/{resource['name']}")
+                listing = shop.admin("GET", f"{path}/{resource['name']}")
                 version = path.removeprefix("/apis/").removeprefix("/api/")
-                items += [{"apiVersion": version, "kind": resource["kind"]} | item for item in found["items"]]
+                items += [{"apiVersion": version, "kind": resource["kind"]} | document for document in listing["items"]]
     dump = tmp_path / "dump.json"
     dump.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
     version = f"1.{shop.admin('GET', '/version')['minor']}"
@@ -215,41 +215,47 @@ def test_snapshot_equals_cluster(shop: Cluster, whole: Assessment, tmp_path: Pat
     )
     assert files.unread == ()
     statuses = {key: verdict.status for key, verdict in clusters.verdicts(files).items()}
-    told = {key: verdict.status for key, verdict in clusters.verdicts(whole).items()}
-    assert {name for name, _ in statuses.keys() - told.keys()} == clusters.OWNED
-    assert {key: status for key, status in statuses.items() if key[0] not in clusters.OWNED} == told
-    assert {item.control.slug: item.status for item in files.controls} == {
-        item.control.slug: item.status for item in whole.controls
+    expected = {key: verdict.status for key, verdict in clusters.verdicts(whole).items()}
+    assert {name for name, _ in statuses.keys() - expected.keys()} == clusters.OWNED
+    assert {key: status for key, status in statuses.items() if key[0] not in clusters.OWNED} == expected
+    assert {summary.control.slug: summary.status for summary in files.controls} == {
+        summary.control.slug: summary.status for summary in whole.controls
     }
 
 
-def test_one_namespace_of_who_may_see_only_that(shop: Cluster) -> None:
-    """A Role in one namespace: its objects are judged, and what takes the others is not evaluated."""
+def test_user_of_one_namespace_gets_its_verdicts(shop: Cluster) -> None:
+    """With a Role in one namespace, its resources are evaluated, but not controls that need other namespaces."""
     admin = clusters.scanned(clusters.access(shop.kubeconfig), choice=clusters.only("team"))
     part = clusters.scanned(clusters.access(kubeconfig(shop, "team")), choice=clusters.only("team"))
-    judged = {name for name, _ in clusters.verdicts(part)}
-    assert judged >= {"Deployment team/web", "Pod team/naked", "Service team/web", "Ingress team/web", "Role team/all"}
+    evaluated = {name for name, _ in clusters.verdicts(part)}
+    assert evaluated >= {
+        "Deployment team/web",
+        "Pod team/naked",
+        "Service team/web",
+        "Ingress team/web",
+        "Role team/all",
+    }
     assert incomplete(part)
-    hidden = {str(item.location).split()[1].partition(".")[0] for item in part.unread}
+    hidden = {str(unread.location).split()[1].partition(".")[0] for unread in part.unread}
     assert {"deployments", "pods", "services", "secrets", "configmaps", "networkpolicies"}.isdisjoint(hidden)
     assert {"ingresses", "horizontalpodautoscalers", "customresourcedefinitions"}.isdisjoint(hidden)
     assert {"namespaces/team", "nodes", "clusterroles"} <= hidden
     compare(admin, part, hidden, inside=frozenset({"roles", "rolebindings"}))
 
 
-def test_results_are_in_the_same_order_whatever_comes_first(shop: Cluster, whole: Assessment) -> None:
+def test_order_of_results_is_independent_of_response_times(shop: Cluster, whole: Assessment) -> None:
     with front(shop, always(page_of("configmaps"), _late)) as proxy:
         again = clusters.scanned(clusters.through(shop.kubeconfig, proxy.url))
-    assert [item.resource.id for item in again.results] == [item.resource.id for item in whole.results]
+    assert [result.resource.id for result in again.results] == [result.resource.id for result in whole.results]
 
 
 def _late(exchange: Any) -> None:
-    found = exchange.real()
-    exchange.stream(iter([found.body[:10], found.body[10:]]))
+    response = exchange.real()
+    exchange.stream(iter([response.body[:10], response.body[10:]]))
 
 
-def test_an_owner_that_is_hidden_leaves_what_it_owns(shop: Cluster) -> None:
-    """The Pods of a Deployment that one may not see are judged themselves."""
+def test_resources_of_a_hidden_owner_are_evaluated(shop: Cluster) -> None:
+    """The ReplicaSet of a hidden Deployment is evaluated itself."""
     (deployment,) = shop.apply([objects.replicated("Deployment", "team", "owner")])
     (replicas,) = shop.apply([objects.set_owner(objects.replicated("ReplicaSet", "team", "owned"), deployment)])
     try:

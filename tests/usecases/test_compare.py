@@ -45,18 +45,18 @@ def write(folder: Path, **files: str) -> None:
         (folder / f"{name}.yaml").write_text(text)
 
 
-def looked(folder: Path, controls: tuple[str, ...] = ("C-0057",), **more: Any) -> Assessment:
+def scan_folder(folder: Path, controls: tuple[str, ...] = ("C-0057",), **more: Any) -> Assessment:
     return scan(scan_request(paths=(str(folder),), controls=controls, **more))
 
 
 def since(folder: Path, base: Path, **more: Any) -> Comparison:
-    comparison = compare_with_baseline(looked(folder, **more), read_baseline_or_report(base)).baseline
+    comparison = compare_with_baseline(scan_folder(folder, **more), read_baseline_or_report(base)).baseline
     assert comparison is not None
     return comparison
 
 
 def baseline(folder: Path, base: Path, **more: Any) -> Path:
-    base.write_text("".join(format_baseline(record_assessment(looked(folder, **more)))))
+    base.write_text("".join(format_baseline(record_assessment(scan_folder(folder, **more)))))
     return base
 
 
@@ -66,10 +66,14 @@ def report(assessment: Assessment, path: Path) -> Path:
     return path
 
 
-def told(found: Comparison) -> dict[str, list[str]]:
-    """The files of the findings, by what became of them."""
-    parts = {name: getattr(found, name) for name in ("new", "resolved", "unchanged", "incomparable", "accepted")}
-    return {name: [os.path.basename(item.finding.file) for item in items] for name, items in parts.items() if items}  # noqa: PTH119
+def list_files(comparison: Comparison) -> dict[str, list[str]]:
+    """Return the file names of the findings by kind of change."""
+    parts = {name: getattr(comparison, name) for name in ("new", "resolved", "unchanged", "incomparable", "accepted")}
+    return {
+        name: [os.path.basename(change.finding.file) for change in changes]  # noqa: PTH119
+        for name, changes in parts.items()
+        if changes
+    }
 
 
 @pytest.fixture
@@ -79,106 +83,108 @@ def files(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_good_twin_that_turns_bad_is_new_though_the_bad_one_is_deleted(files: Path, tmp_path: Path) -> None:
+def test_failing_copy_is_new_if_the_known_one_is_deleted(files: Path, tmp_path: Path) -> None:
     write(files, a=BAD, b=GOOD)
     base = baseline(files, tmp_path / "base.json")
-    earlier = report(looked(files), tmp_path / "report.json")
-    assert told(since(files, base)) == {"unchanged": ["a.yaml"]}
+    earlier = report(scan_folder(files), tmp_path / "report.json")
+    assert list_files(since(files, base)) == {"unchanged": ["a.yaml"]}
     (files / "a.yaml").unlink()
     write(files, b=BAD)
     for known in (base, earlier):
-        found = since(files, known)
-        assert told(found) == {"new": ["b.yaml"], "resolved": ["a.yaml"]}
-        assert not new_findings(found).passed
+        comparison = since(files, known)
+        assert list_files(comparison) == {"new": ["b.yaml"], "resolved": ["a.yaml"]}
+        assert not new_findings(comparison).passed
 
 
-def test_a_renamed_file_with_moved_lines_beside_a_good_twin_stays_known(files: Path, tmp_path: Path) -> None:
+def test_renamed_file_beside_a_passing_copy_is_unchanged(files: Path, tmp_path: Path) -> None:
     write(files, a=f"{BAD}---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c}}\n", b=GOOD)
     base = baseline(files, tmp_path / "base.json")
     (files / "a.yaml").unlink()
     write(files, c=f"# moved\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c}}\n---\n{BAD}")
-    assert told(since(files, base)) == {"unchanged": ["c.yaml"]}
+    assert list_files(since(files, base)) == {"unchanged": ["c.yaml"]}
 
 
-def test_copies_in_one_file_are_known_by_how_many_fail(files: Path, tmp_path: Path) -> None:
-    """Documents change their order, so nobody can tell which of two copies is gone: documented, and never fewer."""
+def test_copies_in_one_file_are_matched_by_number(files: Path, tmp_path: Path) -> None:
+    """Documents may be reordered, so equal copies are compared by the number of failing ones only (documented)."""
     write(files, a=f"{GOOD}---\n{GOOD}")
     base = baseline(files, tmp_path / "good.json")
     write(files, a=BAD)
-    assert told(since(files, base)) == {"new": ["a.yaml"]}
+    assert list_files(since(files, base)) == {"new": ["a.yaml"]}
     write(files, a=f"{BAD}---\n{GOOD}")
     base = baseline(files, tmp_path / "mixed.json")
     write(files, a=f"{GOOD}---\n{BAD}")
-    assert told(since(files, base)) == {"unchanged": ["a.yaml"]}
+    assert list_files(since(files, base)) == {"unchanged": ["a.yaml"]}
     write(files, a=f"{BAD}---\n{BAD}")
-    assert told(since(files, base)) == {"new": ["a.yaml"], "unchanged": ["a.yaml"]}
+    assert list_files(since(files, base)) == {"new": ["a.yaml"], "unchanged": ["a.yaml"]}
     write(files, a=BAD)
-    assert told(since(files, base)) == {"unchanged": ["a.yaml"]}
+    assert list_files(since(files, base)) == {"unchanged": ["a.yaml"]}
 
 
-def test_what_an_exception_covers_since_is_accepted(files: Path, tmp_path: Path) -> None:
+def test_finding_with_a_later_exception_is_accepted(files: Path, tmp_path: Path) -> None:
     write(files, a=BAD)
     file = tmp_path / "exceptions.yaml"
     file.write_text(EXCEPTION)
     exceptions = ExceptionOptions(files=(str(file),))
     base = baseline(files, tmp_path / "base.json")
-    plain = report(looked(files), tmp_path / "plain.json")
-    covered = report(looked(files, exceptions=exceptions), tmp_path / "covered.json")
-    for found in (since(files, base, exceptions=exceptions), diff(plain, covered), diff(base, covered)):
-        assert told(found) == {"accepted": ["a.yaml"]}
-        assert found.accepted[0].reason == "accepted by debug pods"
-        assert new_findings(found).passed
-    assert told(diff(covered, covered)) == {}
-    assert told(diff(covered, plain)) == {"new": ["a.yaml"]}
+    plain = report(scan_folder(files), tmp_path / "plain.json")
+    covered = report(scan_folder(files, exceptions=exceptions), tmp_path / "covered.json")
+    for comparison in (since(files, base, exceptions=exceptions), diff(plain, covered), diff(base, covered)):
+        assert list_files(comparison) == {"accepted": ["a.yaml"]}
+        assert comparison.accepted[0].reason == "accepted by debug pods"
+        assert new_findings(comparison).passed
+    assert list_files(diff(covered, covered)) == {}
+    assert list_files(diff(covered, plain)) == {"new": ["a.yaml"]}
     without = baseline(files, tmp_path / "without.json", exceptions=exceptions)
-    assert told(since(files, without)) == {"new": ["a.yaml"]}
+    assert list_files(since(files, without)) == {"new": ["a.yaml"]}
 
 
 def test_unevaluated_findings_are_neither_resolved_nor_known(files: Path, tmp_path: Path) -> None:
     write(files, a=BAD)
     base = baseline(files, tmp_path / "base.json")
     write(files, a="a: b: c\n")
-    found = since(files, base)
-    assert told(found) == {"incomparable": ["a.yaml"]}
+    comparison = since(files, base)
+    assert list_files(comparison) == {"incomparable": ["a.yaml"]}
     blind = baseline(files, tmp_path / "blind.json")
     write(files, a=BAD)
-    found = since(files, blind)
-    assert told(found) == {"incomparable": ["a.yaml"]}
-    assert found.incomparable[0].reason == f"{blind} could not read {found.incomparable[0].finding.file}"
-    assert not new_findings(found).passed
+    comparison = since(files, blind)
+    assert list_files(comparison) == {"incomparable": ["a.yaml"]}
+    assert comparison.incomparable[0].reason == f"{blind} could not read {comparison.incomparable[0].finding.file}"
+    assert not new_findings(comparison).passed
 
 
-def test_a_control_that_lacked_a_parameter_is_not_known(files: Path, tmp_path: Path) -> None:
-    """C-0078 cannot be evaluated on any resource without the registries that are allowed."""
+def test_control_without_its_parameter_is_incomparable(files: Path, tmp_path: Path) -> None:
+    """C-0078 is not evaluated without the parameter with the allowed registries."""
     write(files, a=BAD)
     control, params = ("C-0078",), {"imageRepositoryAllowList": ("registry.example",)}
     base = baseline(files, tmp_path / "base.json", controls=control)
-    earlier = report(looked(files, control), tmp_path / "report.json")
+    earlier = report(scan_folder(files, control), tmp_path / "report.json")
     for known in (base, earlier):
-        found = since(files, known, controls=control, params=params)
-        assert {*told(found)} == {"incomparable"}
-        assert {item.reason for item in found.incomparable} == {f"{known} could not evaluate C-0078 on this resource"}
-        assert not new_findings(found).passed
+        comparison = since(files, known, controls=control, params=params)
+        assert {*list_files(comparison)} == {"incomparable"}
+        assert {change.reason for change in comparison.incomparable} == {
+            f"{known} could not evaluate C-0078 on this resource"
+        }
+        assert not new_findings(comparison).passed
     with_it = baseline(files, tmp_path / "with.json", controls=control, params=params)
-    assert {*told(since(files, with_it, controls=control))} == {"incomparable"}
+    assert {*list_files(since(files, with_it, controls=control))} == {"incomparable"}
 
 
-def test_pseudonyms_of_one_key_compare(files: Path, tmp_path: Path) -> None:
+def test_pseudonyms_of_one_key_are_comparable(files: Path, tmp_path: Path) -> None:
     write(files, a=GOOD, b=f"apiVersion: v1\nkind: Pod\nmetadata: {{name: b}}\n{BAD[BAD.index('spec') :]}")
-    base = report(pseudonymise(looked(files), KEY), tmp_path / "base.json")
+    base = report(pseudonymise(scan_folder(files), KEY), tmp_path / "base.json")
     (files / "b.yaml").rename(files / "moved.yaml")
     write(files, a=f"# moved\n{BAD}")
-    head = report(pseudonymise(looked(files), KEY), tmp_path / "head.json")
+    head = report(pseudonymise(scan_folder(files), KEY), tmp_path / "head.json")
     known = tmp_path / "known.json"
-    known.write_text("".join(format_baseline(record_assessment(pseudonymise(looked(files), KEY)))))
-    assert {name: len(items) for name, items in told(diff(base, head)).items()} == {"new": 1, "unchanged": 1}
-    assert {name: len(items) for name, items in told(diff(known, head)).items()} == {"unchanged": 2}
+    known.write_text("".join(format_baseline(record_assessment(pseudonymise(scan_folder(files), KEY)))))
+    assert {name: len(items) for name, items in list_files(diff(base, head)).items()} == {"new": 1, "unchanged": 1}
+    assert {name: len(items) for name, items in list_files(diff(known, head)).items()} == {"unchanged": 2}
     assert read_baseline_or_report(base).pseudonyms == read_baseline_or_report(known).pseudonyms != ""
 
 
 def test_mismatched_pseudonyms_are_rejected(files: Path, tmp_path: Path) -> None:
     write(files, a=BAD)
-    plain = looked(files)
+    plain = scan_folder(files)
     path = report(plain, tmp_path / "plain.json")
     hidden = [report(pseudonymise(plain, key), tmp_path / f"{n}.json") for n, key in enumerate((KEY, OTHER))]
     alone = [report(pseudonymise(plain, None), tmp_path / f"alone{n}.json") for n in range(2)]
@@ -192,24 +198,24 @@ def test_mismatched_pseudonyms_are_rejected(files: Path, tmp_path: Path) -> None
         compare_with_baseline(plain, read_baseline_or_report(hidden[0]))
 
 
-def test_what_tells_a_key_from_others_is_no_pseudonym(files: Path) -> None:
+def test_key_identifier_is_no_pseudonym(files: Path) -> None:
     write(files, a=BAD)
-    first, second = (pseudonymise(looked(files), KEY) for _ in range(2))
+    first, second = (pseudonymise(scan_folder(files), KEY) for _ in range(2))
     assert first.pseudonyms == second.pseudonyms
     assert first.results[0].resource.name not in first.pseudonyms
-    assert looked(files).pseudonyms == ""
+    assert scan_folder(files).pseudonyms == ""
 
 
-def test_an_encrypted_report_compares_once_it_is_open(files: Path, tmp_path: Path) -> None:
+def test_encrypted_report_is_compared_after_decryption(files: Path, tmp_path: Path) -> None:
     assert KEY is not None
     write(files, a=BAD)
-    plain = report(looked(files), tmp_path / "plain.json")
-    sealed = report(encrypt(looked(files), KEY), tmp_path / "sealed.json")
+    plain = report(scan_folder(files), tmp_path / "plain.json")
+    sealed = report(encrypt(scan_folder(files), KEY), tmp_path / "sealed.json")
     for base, head in ((sealed, plain), (plain, sealed), (sealed, sealed)):
         with pytest.raises(ReportError, match=f"^{sealed}: the report is encrypted: open it by `kubekeep decrypt`"):
             diff(base, head)
     opened = tmp_path / "opened.json"
     opened.write_text(decrypt(sealed.read_bytes(), KEY))
-    found = diff(plain, opened)
-    assert told(found) == {"unchanged": ["a.yaml"]}
-    assert found.warnings == ()
+    comparison = diff(plain, opened)
+    assert list_files(comparison) == {"unchanged": ["a.yaml"]}
+    assert comparison.warnings == ()

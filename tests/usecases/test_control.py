@@ -1,4 +1,4 @@
-"""A new control passes its cases, and each thing that a case can say is held against the rule."""
+"""A new control passes its cases, and each property of a case is checked against the rule."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OWNED = POD.replace("  name: a\n", "  name: a\n  labels: {owner: b}\n")
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with a new control and none of its cases."""
+    """Folder with a new control and without its cases."""
     for file in write_control(tmp_path, "workload", "team-label"):
         if file.parent.name == "cases":
             file.unlink()
@@ -65,7 +65,7 @@ def test_evaluated_skip_case_is_reported(folder: Path) -> None:
     assert check_case(folder, "skip.pod.yaml", OWNED) == ["unexpected: passed"]
 
 
-def test_a_skip_may_be_out_of_reach(folder: Path) -> None:
+def test_skip_case_may_have_another_kind(folder: Path) -> None:
     assert check_case(folder, "skip.service.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n") == []
 
 
@@ -99,6 +99,6 @@ def test_unknown_files_are_reported(folder: Path, name: str, text: str) -> None:
         check_case(folder, name, text)
 
 
-def test_cases_of_the_library_are_found_by_their_folder() -> None:
+def test_library_cases_are_selected_by_folder() -> None:
     _, cases = load_cases(ROOT / "controls" / "network")
     assert {case.control.area for case in cases} == {"network"}

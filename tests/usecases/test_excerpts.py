@@ -1,4 +1,4 @@
-"""The lines around a finding, as a scan gives them to formats that want them, wherever the file came from."""
+"""Excerpts around findings for the formats that request them, for every kind of source."""
 
 from __future__ import annotations
 
@@ -50,68 +50,68 @@ def scanned(*paths: str, stdin: bytes = b"") -> Assessment:
     return scan(request, stdin=io.BytesIO(stdin))
 
 
-def evidence(found: Assessment) -> list[Evidence]:
-    return [item for rows in found.failures().values() for finding in rows for item in finding.evidence]
+def evidence(assessment: Assessment) -> list[Evidence]:
+    return [entry for rows in assessment.failures().values() for finding in rows for entry in finding.evidence]
 
 
 def test_excerpts_are_optional(here: Path) -> None:
     (here / "pod.yaml").write_text(POD)
     (plain,) = evidence(scan(ScanRequest(ScanInput(paths=("pod.yaml",)), rules=RuleOptions(controls=("C-0057",)))))
     assert plain.excerpt is None
-    (found,) = evidence(scanned("pod.yaml"))
-    assert found.excerpt == SHOWN
+    (excerpted,) = evidence(scanned("pod.yaml"))
+    assert excerpted.excerpt == SHOWN
 
 
-def test_files_that_are_gone_after_the_scan(here: Path) -> None:
-    assert [item.excerpt for item in evidence(scanned("-", stdin=POD.encode()))] == [SHOWN]
-    assert [item.excerpt for item in evidence(scanned("-", stdin=POD.encode("utf-16")))] == [SHOWN]
+def test_standard_input_and_archives_have_excerpts(here: Path) -> None:
+    assert [entry.excerpt for entry in evidence(scanned("-", stdin=POD.encode()))] == [SHOWN]
+    assert [entry.excerpt for entry in evidence(scanned("-", stdin=POD.encode("utf-16")))] == [SHOWN]
     with zipfile.ZipFile(here / "bundle.zip", "w") as archive:
         archive.writestr("deploy/pod.yaml", POD)
-    assert [item.excerpt for item in evidence(scanned("bundle.zip"))] == [SHOWN]
+    assert [entry.excerpt for entry in evidence(scanned("bundle.zip"))] == [SHOWN]
 
 
-def test_charts_and_overlays_show_what_a_person_wrote(here: Path) -> None:
+def test_charts_and_overlays_show_source_lines(here: Path) -> None:
     shutil.copytree(EXAMPLES / "storefront-chart", here / "chart")
     shutil.copytree(EXAMPLES / "overlays", here / "overlays")
     for path in ("chart", "overlays"):
-        for item in evidence(scanned(path)):
-            assert item.location is not None
-            assert item.location.region is not None
-            assert item.excerpt is not None
-            lines = Path(item.location.file).read_text().splitlines()
-            line = item.location.region.start.line
-            assert item.excerpt.lines[line - item.excerpt.first] == lines[line - 1]
+        for entry in evidence(scanned(path)):
+            assert entry.location is not None
+            assert entry.location.region is not None
+            assert entry.excerpt is not None
+            lines = Path(entry.location.file).read_text().splitlines()
+            line = entry.location.region.start.line
+            assert entry.excerpt.lines[line - entry.excerpt.first] == lines[line - 1]
 
 
 def test_long_lines_and_regions_are_cut(here: Path) -> None:
     long = POD.replace("    securityContext:", f"    x: '{'a b ' * 500}'\n    securityContext:")
     (here / "pod.yaml").write_text(long)
-    (found,) = evidence(scanned("pod.yaml"))
-    assert found.excerpt is not None
-    assert len(found.excerpt.lines) <= 8
-    assert max(map(len, found.excerpt.lines)) == 301
+    (entry,) = evidence(scanned("pod.yaml"))
+    assert entry.excerpt is not None
+    assert len(entry.excerpt.lines) <= 8
+    assert max(map(len, entry.excerpt.lines)) == 301
 
 
-def test_equal_places_share_one_excerpt(here: Path) -> None:
+def test_equal_locations_share_one_excerpt(here: Path) -> None:
     (here / "pod.yaml").write_text(POD)
     request = ScanRequest(ScanInput(paths=("pod.yaml",)), needs=ReportNeeds(extras=frozenset({Extra.EXCERPTS})))
-    by_place: dict[str, set[int]] = {}
-    for item in evidence(scan(request)):
-        if item.location is not None:
-            by_place.setdefault(repr(item.location), set()).add(id(item.excerpt))
-    assert len(by_place) > 1
-    assert {len(found) for found in by_place.values()} == {1}
+    excerpts_by_location: dict[str, set[int]] = {}
+    for entry in evidence(scan(request)):
+        if entry.location is not None:
+            excerpts_by_location.setdefault(repr(entry.location), set()).add(id(entry.excerpt))
+    assert len(excerpts_by_location) > 1
+    assert {len(excerpts) for excerpts in excerpts_by_location.values()} == {1}
 
 
-def test_files_of_one_name_in_two_repositories(here: Path) -> None:
+def test_equal_file_names_in_two_repositories_are_separate(here: Path) -> None:
     for name in ("one", "two"):
         (here / name).mkdir()
         (here / name / "pod.yaml").write_text(POD.replace("securityContext:", f"securityContext: # {name}"))
         for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
             subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *words], cwd=here / name, check=True)
-    found = evidence(scanned(*(f"file://{here}/{name}/.git" for name in ("one", "two"))))
-    assert [item.location.file for item in found if item.location] == ["pod.yaml", "pod.yaml"]
-    assert [item.excerpt and item.excerpt.lines[1] for item in found] == [
+    entries = evidence(scanned(*(f"file://{here}/{name}/.git" for name in ("one", "two"))))
+    assert [entry.location.file for entry in entries if entry.location] == ["pod.yaml", "pod.yaml"]
+    assert [entry.excerpt and entry.excerpt.lines[1] for entry in entries] == [
         "    securityContext: # one",
         "    securityContext: # two",
     ]

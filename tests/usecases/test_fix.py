@@ -41,7 +41,7 @@ def create_plan(*controls: str, paths: tuple[str, ...] = (".",)) -> Plan:
 
 
 def reasons(planned: Plan) -> set[str]:
-    return {item.reason for item in planned.unfixed if item.why is UnfixedCause.REFUSED}
+    return {unfixed.reason for unfixed in planned.unfixed if unfixed.why is UnfixedCause.REFUSED}
 
 
 def _to_folder(file: Path) -> None:
@@ -69,7 +69,7 @@ def test_changed_files_are_not_written(change: Callable[[Path], object], reason:
     planned = create_plan("C-0057")
     change(here / "a.yaml")
     answers: list[str] = []
-    # A pipe without a writer would keep a naive reader waiting.
+    # A pipe without a writer would block a simple read.
     thread = threading.Thread(
         target=lambda: answers.extend(f"{i.name}: {i.reason}" for i in write_files(planned)), daemon=True
     )
@@ -80,7 +80,7 @@ def test_changed_files_are_not_written(change: Callable[[Path], object], reason:
 
 
 def test_change_between_scan_and_plan_is_reported(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from kubekeep.usecases import fix  # noqa: PLC0415 - what is replaced
+    from kubekeep.usecases import fix  # noqa: PLC0415 - patched below
 
     real = scan
 
@@ -95,7 +95,7 @@ def test_change_between_scan_and_plan_is_reported(here: Path, monkeypatch: pytes
     assert reasons(planned) == {"the file has changed since it was scanned"}
 
 
-def test_a_control_that_passed_does_not_fail_for_another(here: Path) -> None:
+def test_fix_that_breaks_another_control_is_refused(here: Path) -> None:
     server = """\
 apiVersion: v1
 kind: Pod
@@ -117,7 +117,7 @@ spec:
     assert (here / "a.yaml").read_text() == server
 
 
-def test_a_file_that_cannot_be_changed_does_not_keep_others(here: Path) -> None:
+def test_unfixable_resource_does_not_block_others(here: Path) -> None:
     (here / "b.yaml").write_text(
         POD.format("b")
         .replace("securityContext:", "securityContext: &x")
@@ -129,7 +129,7 @@ def test_a_file_that_cannot_be_changed_does_not_keep_others(here: Path) -> None:
     assert len(planned.fixed) == 2
 
 
-def test_shared_mappings_change_once_if_all_want_it(here: Path) -> None:
+def test_shared_mapping_is_fixed_once(here: Path) -> None:
     text = POD.format("a").replace("securityContext:", "securityContext: &safe") + (
         "    - name: two\n      image: registry.example.com/two:1.0\n      securityContext: *safe\n"
     )
@@ -140,17 +140,17 @@ def test_shared_mappings_change_once_if_all_want_it(here: Path) -> None:
     assert len(planned.fixed) == 2
 
 
-def test_a_list_of_objects_and_json(here: Path) -> None:
-    item = '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"x"},"spec":{"hostPID":true,"containers":[]}}'
-    (here / "list.json").write_text(f'{{"apiVersion":"v1","kind":"List","items":[{item}]}}')
+def test_json_list_is_fixed(here: Path) -> None:
+    resource = '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"x"},"spec":{"hostPID":true,"containers":[]}}'
+    (here / "list.json").write_text(f'{{"apiVersion":"v1","kind":"List","items":[{resource}]}}')
     planned = create_plan("C-0038", paths=("list.json",))
     assert write_files(planned) == []
-    assert (here / "list.json").read_text() == f'{{"apiVersion":"v1","kind":"List","items":[{item}]}}'.replace(
+    assert (here / "list.json").read_text() == f'{{"apiVersion":"v1","kind":"List","items":[{resource}]}}'.replace(
         '"hostPID":true,', ""
     )
 
 
-def test_thousands_of_findings_in_one_file(here: Path) -> None:
+def test_thousands_of_findings_in_one_file_are_fixed(here: Path) -> None:
     count = 600
     text = "---\n".join(POD.format(number) for number in range(count))
     (here / "a.yaml").write_text(text)
@@ -162,7 +162,7 @@ def test_thousands_of_findings_in_one_file(here: Path) -> None:
     assert "privileged: true" not in after
 
 
-def test_a_large_file_changes_in_one_line(here: Path) -> None:
+def test_large_file_gets_a_small_hunk(here: Path) -> None:
     text = POD.format("a") + f"# {'x' * 100}\n" * 20_000
     (here / "a.yaml").write_text(text)
     planned = create_plan("C-0057")
@@ -172,7 +172,7 @@ def test_a_large_file_changes_in_one_line(here: Path) -> None:
     assert len(hunk.lines) < 10
 
 
-def test_links_of_all_kinds(here: Path) -> None:
+def test_symbolic_links_are_kept(here: Path) -> None:
     (here / "deploy").mkdir()
     (here / "a.yaml").rename(here / "deploy" / "real.yaml")
     (here / "deploy" / "link.yaml").symlink_to("real.yaml")

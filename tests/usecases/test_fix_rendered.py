@@ -1,4 +1,4 @@
-"""Fixes of what is rendered and built: in the values file, the base or the patch that a person wrote."""
+"""Fixes of rendered and built resources: in the values file, the base or the patch."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def mended(path: str, *controls: str) -> dict[str, list[str]]:
-    """Fix what is at a path; the lines that each changed file gained."""
+def fix_folder(path: str, *controls: str) -> dict[str, list[str]]:
+    """Fix the resources of a folder, and return the added lines of each changed file."""
     request = ScanRequest(ScanInput(paths=(path,)), rules=RuleOptions(controls=controls))
     planned = plan(FixRequest(scan=request))
     before = {change.name: change.before.decode().splitlines() for change in planned.files}
@@ -39,30 +39,30 @@ def mended(path: str, *controls: str) -> dict[str, list[str]]:
     }
 
 
-def test_a_value_of_a_chart(here: Path) -> None:
+def test_chart_value_is_fixed(here: Path) -> None:
     template = (here / "storefront-chart/templates/deployment.yaml").read_text()
     values = (here / "storefront-chart/values.yaml").read_text()
-    assert set(mended("storefront-chart", "C-0057")) == {"storefront-chart/values.yaml"}
+    assert set(fix_folder("storefront-chart", "C-0057")) == {"storefront-chart/values.yaml"}
     changed = (here / "storefront-chart/values.yaml").read_text()
     assert changed == values.replace("      privileged: true", "      privileged: false")
     assert (here / "storefront-chart/templates/deployment.yaml").read_text() == template
 
 
-def test_a_key_that_values_lack(here: Path) -> None:
+def test_missing_key_is_added_to_values(here: Path) -> None:
     assert here.is_dir()
-    assert mended("storefront-chart", "C-0016") == {
+    assert fix_folder("storefront-chart", "C-0016") == {
         "storefront-chart/values.yaml": ["privileged: false", "allowPrivilegeEscalation: false"]
     }
 
 
-def test_a_patch_and_a_base_of_an_overlay(here: Path) -> None:
+def test_patch_and_base_of_an_overlay_are_fixed(here: Path) -> None:
     assert here.is_dir()
-    assert mended("overlays", "C-0057", "C-0041") == {"overlays/production/debug.yaml": ["privileged: false"]}
+    assert fix_folder("overlays", "C-0057", "C-0041") == {"overlays/production/debug.yaml": ["privileged: false"]}
     assert "hostNetwork" not in (here / "overlays/production/debug.yaml").read_text()
-    assert mended("overlays", "C-0017") == {"overlays/base/deployment.yaml": ["readOnlyRootFilesystem: true"]}
+    assert fix_folder("overlays", "C-0017") == {"overlays/base/deployment.yaml": ["readOnlyRootFilesystem: true"]}
 
 
-def test_what_a_template_spells_out_is_left_and_told(here: Path) -> None:
+def test_literal_text_of_a_template_is_reported_as_unfixed(here: Path) -> None:
     assert here.is_dir()
     planned = plan(
         FixRequest(scan=ScanRequest(ScanInput(paths=("storefront-chart",)), rules=RuleOptions(controls=("C-0034",))))
@@ -72,7 +72,7 @@ def test_what_a_template_spells_out_is_left_and_told(here: Path) -> None:
     assert "template" in str(left)
 
 
-def test_a_field_that_the_template_would_write_if_there_were_a_value(here: Path) -> None:
+def test_field_of_an_empty_value_is_added(here: Path) -> None:
     chart = here / "web"
     (chart / "templates").mkdir(parents=True)
     (chart / "Chart.yaml").write_text("apiVersion: v2\nname: web\nversion: 1.0.0\n")
@@ -82,6 +82,6 @@ def test_a_field_that_the_template_would_write_if_there_were_a_value(here: Path)
         "      image: web:1\n      {{- with .Values.securityContext }}\n      securityContext:\n"
         "        {{- toYaml . | nindent 8 }}\n      {{- end }}\n"
     )
-    assert mended("web", "C-0017") == {
+    assert fix_folder("web", "C-0017") == {
         "web/values.yaml": ["securityContext:  # of the container", "readOnlyRootFilesystem: true"]
     }

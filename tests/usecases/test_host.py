@@ -25,13 +25,13 @@ HOST = {
     "hostdata.kubescape.cloud/KubeletInfo",
     "hostdata.kubescape.cloud/LinuxKernelVariables",
 }
-WAITING = [control for control in builtin().controls.values() if HOST & {*control.targets, *control.relates}]
-UNANSWERED = {
-    "kernel-fs-context-escape": "it judges Node objects, which the cluster has",
-    "eks-network-policies": "it is about EKS alone",
-    "metadata-api": "whether the metadata service answers a Pod shows in a Pod, not on the node",
+HOST_CONTROLS = [control for control in builtin().controls.values() if HOST & {*control.targets, *control.relates}]
+NOT_EVALUATED = {
+    "kernel-fs-context-escape": "evaluates Node resources, which come from the cluster",
+    "eks-network-policies": "applies to EKS only",
+    "metadata-api": "access to the metadata service shows in a Pod, not on the node",
 }
-"""Controls that read data of nodes and get no answer from a node of the control plane alone, and why."""
+"""Controls that read node data, but are not evaluated for a control plane node alone, with reasons."""
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def assessed(folder: Path, collected: CollectedNode, *more: Path, snapshot: bool
     file = folder / "node.yaml"
     file.write_text(format_documents(collected, as_json=False), encoding="utf-8")
     paths = (str(file), *map(str, more))
-    # No framework has this one.
+    # In no framework.
     extra = ("kubelet-seccomp-default",)
     return scan(
         ScanRequest(
@@ -65,19 +65,19 @@ def status(assessment: Assessment, slug: str) -> Status:
     return next(summary.status for summary in assessment.controls if summary.control.slug == slug)
 
 
-@pytest.mark.parametrize("control", WAITING, ids=lambda control: control.slug)
-def test_a_node_answers_the_controls_that_wait_for_it(assessment: Assessment, control: Control) -> None:
+@pytest.mark.parametrize("control", HOST_CONTROLS, ids=lambda control: control.slug)
+def test_host_controls_are_evaluated_with_node_data(assessment: Assessment, control: Control) -> None:
     verdict_status = status(assessment, control.slug)
-    if control.slug in UNANSWERED:
+    if control.slug in NOT_EVALUATED:
         assert verdict_status is Status.NOT_EVALUATED
     else:
         assert verdict_status in {Status.PASSED, Status.FAILED}
 
 
-def test_every_control_of_nodes_is_among_them() -> None:
+def test_all_host_controls_are_covered() -> None:
     only = {control.slug for control in builtin().controls.values() if control.answer is Answer.HOST}
-    assert only <= {control.slug for control in WAITING}
-    assert len(WAITING) > 90
+    assert only <= {control.slug for control in HOST_CONTROLS}
+    assert len(HOST_CONTROLS) > 90
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_every_control_of_nodes_is_among_them() -> None:
         ("cni-network-policies", Status.FAILED),
     ],
 )
-def test_verdicts_are_those_of_the_node(assessment: Assessment, slug: str, expected: Status) -> None:
+def test_verdicts_match_the_node(assessment: Assessment, slug: str, expected: Status) -> None:
     assert status(assessment, slug) is expected
 
 
@@ -126,8 +126,8 @@ def k3s(tmp_path_factory: pytest.TempPathFactory) -> Assessment:
         ("authorization-rbac", Status.PASSED),
         ("audit-policy-coverage", Status.PASSED),
         ("encryption-provider-config", Status.FAILED),
-        ("api-server-etcd-certificate", Status.NOT_EVALUATED),  # a socket leads to the database of K3s
-        ("api-server-manifest-mode", Status.NOT_EVALUATED),  # K3s has none
+        ("api-server-etcd-certificate", Status.NOT_EVALUATED),  # K3s reaches its database by a socket
+        ("api-server-manifest-mode", Status.NOT_EVALUATED),  # K3s has no manifest
         ("controller-manager-account-credentials", Status.PASSED),
         ("scheduler-profiling", Status.PASSED),
         ("kubelet-anonymous-auth", Status.PASSED),
@@ -140,7 +140,7 @@ def test_k3s_is_evaluated_by_its_embedded_components(k3s: Assessment, slug: str,
     assert status(k3s, slug) is expected
 
 
-def test_a_finding_names_the_file_of_the_node(assessment: Assessment) -> None:
+def test_finding_names_the_file_of_the_node(assessment: Assessment) -> None:
     (verdict,) = [result.verdicts["pki-key-mode"] for result in assessment.results if "pki-key-mode" in result.verdicts]
     (evidence,) = verdict.evidence
     assert evidence.message == "/etc/kubernetes/pki/sa.key has mode 644, which allows more than 600"
@@ -148,7 +148,7 @@ def test_a_finding_names_the_file_of_the_node(assessment: Assessment) -> None:
     assert evidence.location.file.endswith("node.yaml")
 
 
-def test_data_of_the_node_is_joined_with_its_object(collected: CollectedNode, tmp_path: Path) -> None:
+def test_node_data_is_joined_with_the_node_resource(collected: CollectedNode, tmp_path: Path) -> None:
     node = {
         "apiVersion": "v1",
         "kind": "Node",
@@ -159,11 +159,11 @@ def test_data_of_the_node_is_joined_with_its_object(collected: CollectedNode, tm
     file.write_text(yaml.safe_dump(node), encoding="utf-8")
     alone = scan(ScanRequest(ScanInput(paths=(str(file),), snapshot=True)))
     assert status(alone, "kernel-fs-context-escape") is Status.FAILED
-    # The node allows no user namespaces, without which the bug is out of reach.
+    # The vulnerability requires user namespaces, and the node forbids them.
     assert status(assessed(tmp_path, collected, file, snapshot=True), "kernel-fs-context-escape") is Status.PASSED
 
 
-def test_both_layouts_of_the_file_say_the_same(collected: CollectedNode) -> None:
+def test_json_and_yaml_documents_are_equal(collected: CollectedNode) -> None:
     assert yaml.safe_load(format_documents(collected, as_json=False)) == json.loads(
         format_documents(collected, as_json=True)
     )

@@ -18,8 +18,8 @@ from tests.requests import replaced
 _KINDS: Final = {"Deployment": "apps/v1", "StatefulSet": "apps/v1", "Pod": "v1"}
 
 
-def made(dice: random.Random, number: int) -> dict[str, Any]:
-    """One of the objects that relate to each other: workloads, their account, Service, role and binding."""
+def create_resource(dice: random.Random, number: int) -> dict[str, Any]:
+    """Return one of several related resources: workloads, their account, Service, role and binding."""
     metadata = {"name": f"item-{number}", "namespace": f"ns-{dice.randrange(2)}"}
     labels: dict[str, Any] = {"app": f"app-{dice.randrange(3)}"}
     container: dict[str, Any] = {"name": "main", "image": f"example.com/app:{dice.choice(('1', 'latest'))}"}
@@ -54,10 +54,10 @@ def made(dice: random.Random, number: int) -> dict[str, Any]:
             return {"apiVersion": _KINDS[kind], "kind": kind, "metadata": metadata, "spec": spec}
 
 
-def said(assessment: Assessment) -> dict[str, Any]:
-    """Everything that an assessment says of its input."""
+def summarise(assessment: Assessment) -> dict[str, Any]:
+    """Return the parts of an assessment that depend on its input."""
     return {
-        "verdicts": [(item.resource.id, dict(item.verdicts)) for item in assessment.results],
+        "verdicts": [(result.resource.id, dict(result.verdicts)) for result in assessment.results],
         "controls": assessment.controls,
         "counts": assessment.counts,
         "notes": assessment.notes,
@@ -65,39 +65,39 @@ def said(assessment: Assessment) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_edits_parameters_and_versions(tmp_path: Path, seed: int) -> None:
+def test_cached_scan_equals_full_scan_after_changes(tmp_path: Path, seed: int) -> None:
     dice = random.Random(seed)
     folder, cache = tmp_path / "objects", tmp_path / "cache" / "outcomes"
     folder.mkdir()
     numbers = itertools.count()
     for _ in range(25):
         number = next(numbers)
-        (folder / f"{number}.yaml").write_text(yaml.safe_dump(made(dice, number)))
+        (folder / f"{number}.yaml").write_text(yaml.safe_dump(create_resource(dice, number)))
     for _ in range(5):
         for _ in range(dice.randrange(4)):
             file = dice.choice(sorted(folder.iterdir()))
             file.unlink()
             number = dice.choice((next(numbers), int(file.stem)))
-            (folder / f"{number}.yaml").write_text(yaml.safe_dump(made(dice, number)))
+            (folder / f"{number}.yaml").write_text(yaml.safe_dump(create_resource(dice, number)))
         request = ScanRequest(
             ScanInput(paths=(str(folder),), snapshot=dice.random() < 0.7),
             rules=RuleOptions(params={"cpu_request_max": (dice.choice(("1", "2")),)}),
             evaluation=EvaluationOptions(kubernetes_version=dice.choice(("1.37", "1.29"))),
         )
         incremental = scan(replaced(request, outcome_cache=str(cache)))
-        assert said(incremental) == said(scan(request))
+        assert summarise(incremental) == summarise(scan(request))
         if dice.random() < 0.2:
             cache.unlink()
 
 
-def test_a_file_that_cannot_be_written_is_a_note(tmp_path: Path) -> None:
-    (tmp_path / "pod.yaml").write_text(yaml.safe_dump(made(random.Random(1), 1)))
+def test_unwritable_cache_is_a_note(tmp_path: Path) -> None:
+    (tmp_path / "pod.yaml").write_text(yaml.safe_dump(create_resource(random.Random(1), 1)))
     (tmp_path / "cache").write_text("a file where a folder should be")
-    found = scan(
+    assessment = scan(
         ScanRequest(
             ScanInput(paths=(str(tmp_path / "pod.yaml"),)),
             evaluation=EvaluationOptions(outcome_cache=str(tmp_path / "cache" / "outcomes")),
         )
     )
-    assert found.results
-    assert [note for note in found.notes if "could not be remembered" in note]
+    assert assessment.results
+    assert [note for note in assessment.notes if "could not be remembered" in note]

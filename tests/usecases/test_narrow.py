@@ -57,21 +57,21 @@ def planned(framework: str = "allcontrols") -> list[ListTask]:
     return [*plan_tasks(needed, CATALOGUE, (), needed.namespaces)]
 
 
-def takes(task: ListTask, resource: Resource) -> bool:
-    """Whether a query is about a resource."""
+def covers(task: ListTask, resource: Resource) -> bool:
+    """Return True if a list task covers a resource."""
     query = task.query
     is_kind = (query.served.group, query.served.kind) == (resource.group, resource.kind)
-    where = resource.namespace if query.served.namespaced else query.namespace
-    return is_kind and query.namespace in ("", where) and query.name in ("", resource.name)
+    namespace = resource.namespace if query.served.namespaced else query.namespace
+    return is_kind and query.namespace in ("", namespace) and query.name in ("", resource.name)
 
 
-def world(seed: int) -> list[Resource]:
-    """Everything of a made-up cluster; Cilium runs in kube-system."""
+def generate_cluster(seed: int) -> list[Resource]:
+    """Return all resources of a generated cluster; Cilium runs in kube-system."""
     living = Living(seed)
     for _ in range(150):
         living.change()
     elsewhere = {"ConfigMap shop/cilium-config", "ConfigMap bank/cilium-config"}
-    return [Resource(item) for key, item in sorted(living.objects.items()) if key not in elsewhere]
+    return [Resource(document) for key, document in sorted(living.objects.items()) if key not in elsewhere]
 
 
 def verdicts(
@@ -86,82 +86,84 @@ def verdicts(
         gaps=gaps,
         pack=False,
     )
-    found: dict[tuple[str, str], Verdict] = {}
+    verdicts_by_key: dict[tuple[str, str], Verdict] = {}
     for number, result in enumerate(results):
-        same = sum(item.resource.id == result.resource.id for item in results[:number])
-        found |= {(f"{result.resource.id} {same}", slug): verdict for slug, verdict in result.verdicts.items()}
-    return found
+        same = sum(earlier.resource.id == result.resource.id for earlier in results[:number])
+        verdicts_by_key |= {
+            (f"{result.resource.id} {same}", slug): verdict for slug, verdict in result.verdicts.items()
+        }
+    return verdicts_by_key
 
 
 def is_doubt(verdict: Verdict) -> bool:
-    """Whether a rule says itself that it does not know a namespace."""
+    """Return True if a rule reports that it does not know a namespace."""
     return verdict.reason is not None and "may not hold that namespace" in verdict.reason.text
 
 
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("framework", ["allcontrols", "nsa"])
 def test_omitted_lists_change_no_verdict(seed: int, framework: str) -> None:
-    """The fewer controls, the less is asked for."""
-    whole = world(seed)
+    """Fewer controls require fewer lists."""
+    whole = generate_cluster(seed)
     plan = planned(framework)
-    part = [resource for resource in whole if any(takes(task, resource) for task in plan)]
+    part = [resource for resource in whole if any(covers(task, resource) for task in plan)]
     assert len(part) < len(whole)
-    told, truth = (verdicts(found, framework=framework) for found in (part, whole))
-    assert told.keys() == truth.keys()
-    assert {key: verdict for key, verdict in told.items() if not is_doubt(verdict)} == {
-        key: verdict for key, verdict in truth.items() if not is_doubt(told[key])
+    partial, expected = (verdicts(resources, framework=framework) for resources in (part, whole))
+    assert partial.keys() == expected.keys()
+    assert {key: verdict for key, verdict in partial.items() if not is_doubt(verdict)} == {
+        key: verdict for key, verdict in expected.items() if not is_doubt(partial[key])
     }
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_what_is_shown_in_the_namespace_alone_is_known_there(seed: int) -> None:
-    """Of whatever is asked for everywhere, only what is in the namespace is shown."""
-    whole = world(seed)
+def test_resources_listed_in_one_namespace_are_evaluated_there(seed: int) -> None:
+    """Cluster-wide lists are refused, except in the namespace."""
+    whole = generate_cluster(seed)
     plan = planned()
     wide = [task for task in plan if task.query.served.namespaced and not task.query.namespace]
     gaps = tuple(task.gap("forbidden", inside=True) for task in wide)
     part = [
         resource
         for resource in whole
-        if any(takes(task, resource) and (task not in wide or resource.namespace == "shop") for task in plan)
+        if any(covers(task, resource) and (task not in wide or resource.namespace == "shop") for task in plan)
     ]
-    told, truth = verdicts(part, gaps), verdicts(whole)
-    assert told.keys() == truth.keys()
-    unknown = {key for key, verdict in told.items() if verdict.reason and verdict.reason.cause is Cause.NEEDS_ACCESS}
-    for key in told.keys() - unknown:
-        assert told[key] == truth[key] or is_doubt(told[key]), key
+    partial, expected = verdicts(part, gaps), verdicts(whole)
+    assert partial.keys() == expected.keys()
+    unknown = {key for key, verdict in partial.items() if verdict.reason and verdict.reason.cause is Cause.NEEDS_ACCESS}
+    for key in partial.keys() - unknown:
+        assert partial[key] == expected[key] or is_doubt(partial[key]), key
     about_roles = {key for key, control in controls().items() if {SUBJECT, "Role", "RoleBinding"} & {*control.targets}}
     assert not {slug for _, slug in unknown} & about_roles
-    assert {slug for _, slug in unknown} <= {"gateway-exposure", *looking_at_grants()}
+    assert {slug for _, slug in unknown} <= {"gateway-exposure", *list_grant_controls()}
 
 
 def controls() -> dict[str, Any]:
     return {control.slug: control for control in everything().controls}
 
 
-def looking_at_grants() -> set[str]:
+def list_grant_controls() -> set[str]:
     return {slug for slug, control in controls().items() if SUBJECT in control.relates}
 
 
-def test_the_plan_of_one_namespace() -> None:
+def test_plan_of_one_namespace_lists_related_kinds_cluster_wide() -> None:
     plan = planned()
     everywhere = {task.query.served.kind for task in plan if not task.query.namespace}
     inside = {task.query.served.kind for task in plan if task.query.namespace == "shop"}
     assert inside >= {"Ingress", "HorizontalPodAutoscaler", "NetworkPolicy", "Deployment", "Secret", "Namespace"}
     assert everywhere >= {"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "HTTPRoute", "Node"}
-    # Of kinds that are in no namespace nothing is judged here, so they are asked for by who compares with them alone.
+    # Cluster-scoped kinds are not evaluated here: they are listed only for controls that relate to them.
     assert not everywhere & {"Namespace", "PersistentVolume", "StorageClass", "APIService", "Ingress"}
 
 
-def test_settings_of_cilium_are_looked_at_wherever_they_are() -> None:
+def test_cilium_settings_are_read_from_both_namespaces() -> None:
     task, other = (task for task in planned() if task.query.served.kind == "ConfigMap" and task.query.name)
     assert (task.query.namespace, task.query.name, task.is_optional) == ("kube-system", "cilium-config", False)
-    # Nobody misses a namespace that hardly any cluster has.
+    # Few clusters have this namespace, so its absence is no gap.
     assert (other.query.namespace, other.query.name, other.is_optional) == ("cilium", "cilium-config", True)
     missing = {
         (seed, *key): verdict
         for seed in range(3)
-        for key, verdict in verdicts(world(seed), (task.gap("forbidden"),)).items()
+        for key, verdict in verdicts(generate_cluster(seed), (task.gap("forbidden"),)).items()
     }
     unknown = {slug for (*_, slug), verdict in missing.items() if verdict.reason}
     assert "missing-network-policy" in unknown

@@ -1,4 +1,4 @@
-"""Attack paths with the controls that would break them: each opening names those that really fail there."""
+"""Attack paths with the controls that would break them: each opening names the controls that fail there."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from tests.library.kubescape import SHARED
 GOAT = SHARED / "corpora" / "kubernetes-goat"
 
 
-def answered(folder: Path, text: str, sources: Iterable[str] = (), targets: Iterable[str] = ()) -> Attacks:
+def find_paths(folder: Path, text: str, sources: Iterable[str] = (), targets: Iterable[str] = ()) -> Attacks:
     (folder / "all.yaml").write_text(text, encoding="utf-8")
-    question = AttackQuery(tuple(sources), tuple(targets))
-    request = PathsRequest(input=ScanInput(paths=(str(folder),)), query=question, kubernetes_version="1.34")
+    query = AttackQuery(tuple(sources), tuple(targets))
+    request = PathsRequest(input=ScanInput(paths=(str(folder),)), query=query, kubernetes_version="1.34")
     attacks = find_attack_paths(request).attacks
     assert attacks is not None
     return attacks
 
 
-def openings(attacks: Attacks) -> dict[str, set[str]]:
-    """What opens the edges of all paths, with the numbers of the controls that fail there."""
+def list_openings(attacks: Attacks) -> dict[str, set[str]]:
+    """Return the openings of all edges, with the ids of the controls that fail there."""
     return {
         opening.text: {control.id for control in opening.controls}
         for edge in attacks.edges
@@ -64,9 +64,11 @@ def test_every_cited_control_exists() -> None:
         ),
     ],
 )
-def test_controls_of_escapes(spec: str, container: str, text: str, numbers: set[str], tmp_path: Path) -> None:
-    found = openings(answered(tmp_path, pod(spec, container), ["pod/web"], ["node"]))
-    assert found[text] == numbers
+def test_openings_of_escapes_name_controls(
+    spec: str, container: str, text: str, numbers: set[str], tmp_path: Path
+) -> None:
+    controls = list_openings(find_paths(tmp_path, pod(spec, container), ["pod/web"], ["node"]))
+    assert controls[text] == numbers
 
 
 @pytest.mark.parametrize(
@@ -147,33 +149,33 @@ def test_controls_of_escapes(spec: str, container: str, text: str, numbers: set[
         ),
     ],
 )
-def test_controls_of_rights(
+def test_openings_of_rights_name_controls(
     rules: str, target: str, text: str, numbers: set[str], tmp_path: Path, *, cluster: bool
 ) -> None:
-    found = openings(answered(tmp_path, pod() + role(rules, cluster=cluster), ["pod/web"], [target]))
-    assert found[text] == numbers
+    controls = list_openings(find_paths(tmp_path, pod() + role(rules, cluster=cluster), ["pod/web"], [target]))
+    assert controls[text] == numbers
 
 
-def test_controls_of_ports_and_bindings(tmp_path: Path) -> None:
+def test_openings_of_ports_and_bindings_name_controls(tmp_path: Path) -> None:
     port = "ports: [{containerPort: 80, hostPort: 80}]"
     anyone = role(
         "[{apiGroups: [''], resources: [secrets], verbs: [get]}]", subject="kind: User, name: 'system:anonymous'"
     )
-    found = openings(answered(tmp_path, pod("", f"securityContext: {{privileged: true}}, {port}") + anyone))
-    assert found["container c listens on port 80 of its node"] == {"C-0044"}
-    assert "C-0262" in found["RoleBinding shop/b grants it"]
+    controls = list_openings(find_paths(tmp_path, pod("", f"securityContext: {{privileged: true}}, {port}") + anyone))
+    assert controls["container c listens on port 80 of its node"] == {"C-0044"}
+    assert "C-0262" in controls["RoleBinding shop/b grants it"]
 
 
-def test_a_control_that_does_not_fail_is_not_named(tmp_path: Path) -> None:
-    """That a workload is reached from outside is a verdict on the workload, never on the Service."""
+def test_passing_control_is_not_named(tmp_path: Path) -> None:
+    """Exposure of a workload is a verdict on the workload, never on the Service."""
     text = pod("automountServiceAccountToken: false", "securityContext: {privileged: true}") + service()
-    found = openings(answered(tmp_path, text))
-    assert found["a load balancer sends traffic from outside"] == set()
-    assert found["its selector takes these pods"] == {"C-0256"}
+    controls = list_openings(find_paths(tmp_path, text))
+    assert controls["a load balancer sends traffic from outside"] == set()
+    assert controls["its selector takes these pods"] == {"C-0256"}
 
 
 @pytest.mark.skipif(not GOAT.is_dir(), reason=f"no corpus at {GOAT}")
-def test_a_cluster_that_is_vulnerable_on_purpose() -> None:
+def test_kubernetes_goat_has_one_path() -> None:
     attacks = find_attack_paths(PathsRequest(input=ScanInput(paths=(str(GOAT),)), kubernetes_version="1.34")).attacks
     assert attacks is not None
     assert [chain(path) for path in attacks.paths] == [
@@ -185,7 +187,7 @@ def test_a_cluster_that_is_vulnerable_on_purpose() -> None:
     assert attacks.paths[0].assumptions == ("the nodes can be reached from outside",)
 
 
-def test_places_of_charts_are_those_of_their_templates(tmp_path: Path) -> None:
+def test_locations_of_charts_are_in_their_templates(tmp_path: Path) -> None:
     (tmp_path / "chart" / "templates").mkdir(parents=True)
     (tmp_path / "chart" / "Chart.yaml").write_text("apiVersion: v2\nname: web\nversion: 1.0.0\n", encoding="utf-8")
     template = """apiVersion: v1

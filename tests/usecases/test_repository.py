@@ -1,4 +1,4 @@
-"""Reports tell the repository that the input is in, where git knows one."""
+"""Reports name the git repository of the input, if it has one."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ POD = "{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [{nam
 
 
 def git(folder: Path, *words: str) -> str:
-    who = ["-c", "user.name=Ann", "-c", "user.email=ann@example.com"]
-    done = subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True, text=True)
-    return done.stdout.strip()
+    identity = ["-c", "user.name=Ann", "-c", "user.email=ann@example.com"]
+    process = subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True, text=True)
+    return process.stdout.strip()
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def found(path: Path, *, extras: frozenset[Extra] = frozenset({Extra.REPOSITORY})) -> GitRepository | None:
+def find_repository(path: Path, *, extras: frozenset[Extra] = frozenset({Extra.REPOSITORY})) -> GitRepository | None:
     return scan(
         ScanRequest(
             ScanInput(paths=(str(path),)), rules=RuleOptions(controls=("C-0057",)), needs=ReportNeeds(extras=extras)
@@ -57,22 +57,22 @@ def report(name: str, path: Path) -> dict[str, Any]:
 
 
 def test_repository_is_optional(checkout: Path) -> None:
-    assert found(checkout, extras=frozenset()) is None
-    told = found(checkout / "deploy")
-    assert told is not None
-    assert (told.root, told.branch) == (str(checkout.resolve()), "main")
-    assert told.head is not None
-    assert told.head.hash == git(checkout, "rev-parse", "HEAD")
+    assert find_repository(checkout, extras=frozenset()) is None
+    repository = find_repository(checkout / "deploy")
+    assert repository is not None
+    assert (repository.root, repository.branch) == (str(checkout.resolve()), "main")
+    assert repository.head is not None
+    assert repository.head.hash == git(checkout, "rev-parse", "HEAD")
 
 
 def test_no_repository_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "pod.yaml").write_text(POD)
-    assert found(tmp_path) is None
+    assert find_repository(tmp_path) is None
     (tmp_path / ".git").write_text("gitdir: /nowhere\n")
-    assert found(tmp_path) is None
+    assert find_repository(tmp_path) is None
 
 
-def test_json(checkout: Path) -> None:
+def test_json_names_the_repository(checkout: Path) -> None:
     metadata = report("json", checkout)["metadata"]
     context = metadata["targetMetadata"]["gitRepoContextMetadata"]
     commit = context.pop("lastCommit")
@@ -103,7 +103,7 @@ def test_json(checkout: Path) -> None:
         ("", "", "", ""),
     ],
 )
-def test_addresses(remote: str, provider: str, owner: str, repo: str, checkout: Path) -> None:
+def test_remote_addresses_are_parsed(remote: str, provider: str, owner: str, repo: str, checkout: Path) -> None:
     assessment = scan(ScanRequest(ScanInput(paths=(str(checkout),)), rules=RuleOptions(controls=("C-0057",))))
     stream = io.StringIO()
     load("json").render(
@@ -114,7 +114,7 @@ def test_addresses(remote: str, provider: str, owner: str, repo: str, checkout: 
     assert "lastCommit" not in context
 
 
-def test_sarif(checkout: Path) -> None:
+def test_sarif_names_the_repository(checkout: Path) -> None:
     (entry,) = report("sarif", checkout)["runs"][0]["versionControlProvenance"]
     assert entry == {
         "repositoryUri": "https://github.com/acme/team/shop.git",

@@ -1,4 +1,4 @@
-"""A whole scan of the example shop: the findings a person would expect, on the lines that person would change."""
+"""A full scan of the example shop: the expected findings, on the lines that have to change."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ EXPECTED = {
     ("C-0075", "checkout/checkout.yaml", 18),
     ("C-0075", "checkout/checkout.yaml", 19),
 }
-"""Each read in the manifest by eye."""
+"""Findings identified manually in the manifests."""
 
 CLEAN = {"catalog/storefront.yaml", "platform/network-policies.yaml"}
 
@@ -46,46 +46,46 @@ def shop() -> Assessment:
 
 
 def evidence(assessment: Assessment) -> list[tuple[str, Evidence]]:
-    numbers = {item.control.slug: item.control.id for item in assessment.controls}
+    numbers = {summary.control.slug: summary.control.id for summary in assessment.controls}
     return [
-        (numbers[slug], item)
+        (numbers[slug], entry)
         for result in assessment.results
         for slug, verdict in result.verdicts.items()
-        for item in verdict.evidence
+        for entry in verdict.evidence
     ]
 
 
-def places(assessment: Assessment) -> set[tuple[str, str, int]]:
+def list_locations(assessment: Assessment) -> set[tuple[str, str, int]]:
     return {
-        (number, str(Path(item.location.file).relative_to(SHOP)), item.location.region.start.line)
-        for number, item in evidence(assessment)
-        if item.location is not None and item.location.region is not None
+        (number, str(Path(entry.location.file).relative_to(SHOP)), entry.location.region.start.line)
+        for number, entry in evidence(assessment)
+        if entry.location is not None and entry.location.region is not None
     }
 
 
 def test_every_planted_fault_is_found_on_its_line(shop: Assessment) -> None:
-    assert places(shop) >= EXPECTED
+    assert list_locations(shop) >= EXPECTED
 
 
-def test_what_is_run_with_care_passes_the_nsa_framework() -> None:
-    found = places(scan(ScanRequest(ScanInput(paths=(str(SHOP),)), rules=RuleOptions(frameworks=("nsa",)))))
-    assert {file for _, file, _ in found} & CLEAN == set()
+def test_hardened_workloads_pass_the_nsa_framework() -> None:
+    locations = list_locations(scan(ScanRequest(ScanInput(paths=(str(SHOP),)), rules=RuleOptions(frameworks=("nsa",)))))
+    assert {file for _, file, _ in locations} & CLEAN == set()
 
 
-def test_a_line_holds_what_the_evidence_speaks_of(shop: Assessment) -> None:
-    looked_at = 0
-    for _, item in evidence(shop):
-        if item.location is None or item.location.region is None or not item.exists:
+def test_evidence_line_contains_its_field(shop: Assessment) -> None:
+    checked = 0
+    for _, entry in evidence(shop):
+        if entry.location is None or entry.location.region is None or not entry.exists:
             continue
-        last = next((step for step in reversed(parse_path(item.path)) if isinstance(step, str)), "")
-        lines = Path(item.location.file).read_text(encoding="utf-8").splitlines()
-        near = "\n".join(lines[max(0, item.location.region.start.line - 4) : item.location.region.start.line])
-        assert last in near, item
-        looked_at += 1
-    assert looked_at > 20
+        last = next((step for step in reversed(parse_path(entry.path)) if isinstance(step, str)), "")
+        lines = Path(entry.location.file).read_text(encoding="utf-8").splitlines()
+        near = "\n".join(lines[max(0, entry.location.region.start.line - 4) : entry.location.region.start.line])
+        assert last in near, entry
+        checked += 1
+    assert checked > 20
 
 
-def test_everything_was_read_and_counted(shop: Assessment) -> None:
+def test_all_files_are_read_and_counted(shop: Assessment) -> None:
     assert shop.unread == ()
     assert shop.files == 17
     assert shop.status is Status.FAILED
@@ -93,8 +93,8 @@ def test_everything_was_read_and_counted(shop: Assessment) -> None:
     assert shop.counts.total == len(shop.results)
 
 
-def test_what_files_cannot_answer_is_told(shop: Assessment) -> None:
-    reasons = {item.control.id: item.reason for item in shop.controls if item.reason is not None}
+def test_reasons_name_the_missing_input(shop: Assessment) -> None:
+    reasons = {summary.control.id: summary.reason for summary in shop.controls if summary.reason is not None}
     causes = {name: reason.cause for name, reason in reasons.items()}
     assert "kubekeep host collect" in reasons["C-0069"].text
     assert causes["C-0067"] is Cause.NEEDS_CLUSTER
@@ -102,22 +102,22 @@ def test_what_files_cannot_answer_is_told(shop: Assessment) -> None:
     assert causes["C-0078"] is Cause.CONFIGURATION
 
 
-def test_standard_input_and_paths_together() -> None:
+def test_standard_input_and_paths_are_scanned_together() -> None:
     pod = (SHOP / "operations" / "debug-pod.yaml").read_bytes()
     both = scan(
         ScanRequest(ScanInput(paths=("-", str(SHOP / "catalog"))), rules=RuleOptions(controls=("C-0057",))),
         stdin=io.BytesIO(pod),
     )
-    files = [str(item.location) for _, item in evidence(both)]
+    files = [str(entry.location) for _, entry in evidence(both)]
     assert files == ["<stdin>:15", f"{SHOP / 'catalog' / 'search.yaml'}:21"]
 
 
 @pytest.mark.parametrize(("text", "minor"), [("1.25", 25), ("v1.30.4-gke.100", 30), ("1.37", 37), ("latest", 37)])
-def test_kubernetes_versions(text: str, minor: int) -> None:
+def test_kubernetes_versions_are_parsed(text: str, minor: int) -> None:
     assert kubernetes_minor(text) == minor
 
 
 @pytest.mark.parametrize("text", ["1.24", "1.99", "2.1", "", "one"])
-def test_unknown_kubernetes_versions(text: str) -> None:
+def test_unknown_kubernetes_versions_are_rejected(text: str) -> None:
     with pytest.raises(ValueError, match=r"1\.25 to 1\.37 or latest"):
         kubernetes_minor(text)

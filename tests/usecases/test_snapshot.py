@@ -1,4 +1,4 @@
-"""A dump of a whole cluster: what only a cluster can answer is answered, as the cluster itself wants it judged."""
+"""Snapshot of a whole cluster: controls that require a cluster are evaluated, with the parameters set in the cluster."""
 
 from __future__ import annotations
 
@@ -59,16 +59,16 @@ def scanned(folder: Path, *objects: dict[str, Any], **request: Any) -> Assessmen
 
 
 def status(assessment: Assessment, number: str) -> tuple[Status, Cause | None]:
-    (found,) = [item for item in assessment.controls if item.control.id == number]
-    return found.status, found.reason.cause if found.reason else None
+    (match,) = [summary for summary in assessment.controls if summary.control.id == number]
+    return match.status, match.reason.cause if match.reason else None
 
 
-def test_what_only_a_cluster_can_answer(tmp_path: Path) -> None:
+def test_cluster_controls_require_a_snapshot(tmp_path: Path) -> None:
     assert status(scanned(tmp_path, CRON_JOB), "C-0026") == (Status.NOT_EVALUATED, Cause.NEEDS_CLUSTER)
     assert status(scanned(tmp_path, CRON_JOB, snapshot=True), "C-0026") == (Status.FAILED, None)
 
 
-def test_what_a_control_plane_says_of_itself_needs_no_snapshot(tmp_path: Path) -> None:
+def test_control_plane_pod_requires_no_snapshot(tmp_path: Path) -> None:
     assert status(scanned(tmp_path, API_SERVER), "C-0113") == (Status.FAILED, None)
 
 
@@ -76,14 +76,14 @@ def test_what_a_control_plane_says_of_itself_needs_no_snapshot(tmp_path: Path) -
     ("provider", "expected"),
     [(None, Status.FAILED), ("eks", Status.FAILED), ("aks", Status.NOT_EVALUATED)],
 )
-def test_controls_of_a_platform_are_for_that_platform(tmp_path: Path, provider: str | None, expected: Status) -> None:
-    found = scanned(tmp_path, NODE, snapshot=True, provider=provider)
-    assert status(found, "C-0226")[0] is expected
+def test_platform_controls_apply_to_their_platform_only(tmp_path: Path, provider: str | None, expected: Status) -> None:
+    assessment = scanned(tmp_path, NODE, snapshot=True, provider=provider)
+    assert status(assessment, "C-0226")[0] is expected
     elsewhere = {**NODE, "spec": {"providerID": "kind://docker/kind/kind-worker"}}
     assert status(scanned(tmp_path, elsewhere, snapshot=True), "C-0226") == (Status.NOT_EVALUATED, Cause.IRRELEVANT)
 
 
-def test_the_cluster_sets_parameters_and_the_request_wins(tmp_path: Path) -> None:
+def test_request_parameters_override_cluster_parameters(tmp_path: Path) -> None:
     dump = CRON_JOB, control_input(untrustedRegistries=["docker.io/library"])
     assert status(scanned(tmp_path, *dump, snapshot=True), "C-0001")[0] is Status.FAILED
     assert status(scanned(tmp_path, *dump), "C-0001")[0] is Status.NOT_EVALUATED
@@ -91,6 +91,6 @@ def test_the_cluster_sets_parameters_and_the_request_wins(tmp_path: Path) -> Non
     assert status(scanned(tmp_path, *dump, snapshot=True, params=params), "C-0001")[0] is Status.PASSED
 
 
-def test_a_cluster_that_sets_nonsense_is_an_error(tmp_path: Path) -> None:
+def test_unknown_parameter_of_the_cluster_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match=r"dump\.yaml: no control has a parameter untrustedRegistry"):
         scanned(tmp_path, control_input(untrustedRegistry=[]), snapshot=True)

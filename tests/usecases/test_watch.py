@@ -42,14 +42,14 @@ from tests.cluster.people import UNAVAILABLE
 from tests.kube.connecting import HURRIED
 from tests.requests import replaced, scan_request
 from tests.sources.cluster.objects import definition, open_schema
-from tests.usecases.test_incremental import made
+from tests.usecases.test_incremental import create_resource
 
 RULE = Path(__file__).parents[1] / "reports" / "varied_more" / "nobody.rego"
 PACE = WatchTiming(stream=2, silence=10, first_wait=0.05, longest_wait=0.2, refused=0.3)
 
 
 class Live:
-    """A watch that runs beside the test, and what it has told."""
+    """A watch that runs in its own thread, and the events it has sent."""
 
     def __init__(self, kubeconfig: Path, namespaces: tuple[str, ...], **more: Any) -> None:
         def read() -> ClusterAccess:
@@ -59,10 +59,10 @@ class Live:
         choice = ResourceSelection(include_namespaces=namespaces)
         self.request = scan_request(cluster=cluster, choice=choice, **more)
         self._read = read
-        self.told: list[WatchEvent] = []
-        # Nothing is found out for the only reason that it is looked at now and then.
+        self.events: list[WatchEvent] = []
+        # The resync is too rare to hide a change that the streams miss.
         request = WatchRequest(scan=self.request, pace=PACE, pause=0.1, resync=3600, patience=0.5)
-        self.watch = Watch(request, self.told.extend)
+        self.watch = Watch(request, self.events.extend)
         self._stopped = threading.Event()
         self._errors: list[BaseException] = []
         self._thread = threading.Thread(target=self._run)
@@ -70,7 +70,7 @@ class Live:
     def _run(self) -> None:
         try:
             self.watch.run(self._stopped)
-        except BaseException as error:  # noqa: BLE001 - told to the test
+        except BaseException as error:  # noqa: BLE001 - reported to the test
             self._errors.append(error)
 
     @contextlib.contextmanager
@@ -86,56 +86,56 @@ class Live:
         assert not self._thread.is_alive()
 
     def is_ready(self) -> bool:
-        """Whether it says so at `/readyz`."""
+        """Return True if `/readyz` reports success."""
         return create_pages(self.watch, self.request)["/readyz"]().status is HTTPStatus.OK
 
     def losses(self) -> list[bool]:
-        """Whether the cluster was followed, each time that this was told."""
-        return [not item.why for item in self.told if isinstance(item, ConnectionChanged)]
+        """Return one value per connection event: True if the cluster is followed, False if it is lost."""
+        return [not event.why for event in self.events if isinstance(event, ConnectionChanged)]
 
-    def turns(self, turn: VerdictChange) -> set[tuple[str, str]]:
-        """(control, resource) of the verdicts that have turned so."""
+    def changes(self, change: VerdictChange) -> set[tuple[str, str]]:
+        """Return (control, resource) of the verdicts with this change."""
         return {
-            (item.control.slug, item.resource.label)
-            for item in self.told
-            if isinstance(item, VerdictChanged) and item.change is turn
+            (event.control.slug, event.resource.label)
+            for event in self.events
+            if isinstance(event, VerdictChanged) and event.change is change
         }
 
     def verdicts(self) -> list[Any]:
         current = self.watch.current
-        return [] if current is None else told(current.results)
+        return [] if current is None else list_verdicts(current.results)
 
     def agrees(self) -> bool:
-        """Whether it says what a scan says of the cluster that the kubeconfig leads to."""
+        """Return True if the verdicts equal those of a scan of the cluster in the kubeconfig."""
         assert self.request.input.cluster is not None
         cluster = msgspec.structs.replace(self.request.input.cluster, access=self._read())
-        return self.verdicts() == told(scan(replaced(self.request, cluster=cluster)).results)
+        return self.verdicts() == list_verdicts(scan(replaced(self.request, cluster=cluster)).results)
 
 
-def told(results: Any) -> list[Any]:
-    """The verdicts on everything, but for what belongs to other tests."""
-    found: list[ResourceResult] = [item for item in results if item.resource.kind != "Namespace"]
-    return sorted((item.resource.id, repr(sorted(item.verdicts.items()))) for item in found)
+def list_verdicts(results: Any) -> list[Any]:
+    """Return the verdicts on all resources but Namespaces, which other tests create too."""
+    relevant: list[ResourceResult] = [result for result in results if result.resource.kind != "Namespace"]
+    return sorted((result.resource.id, repr(sorted(result.verdicts.items()))) for result in relevant)
 
 
-def accepted(thing: dict[str, Any], namespaces: tuple[str, str]) -> dict[str, Any]:
-    """A made-up object as a cluster takes it."""
+def adapt_resource(resource: dict[str, Any], namespaces: tuple[str, str]) -> dict[str, Any]:
+    """Return a generated resource in a form that a cluster accepts."""
     names = dict(zip(("ns-0", "ns-1"), namespaces, strict=True))
-    metadata = thing["metadata"]
+    metadata = resource["metadata"]
     if "namespace" in metadata:
         metadata["namespace"] = names[metadata["namespace"]]
-    if thing["kind"] == "ClusterRole":
-        # It is everybody's.
+    if resource["kind"] == "ClusterRole":
+        # A ClusterRole would be shared with other tests.
         metadata |= {"name": "item-1", "namespace": namespaces[0]}
-        thing["kind"] = "Role"
-    if thing["kind"] == "RoleBinding":
-        thing["roleRef"]["kind"] = "Role"
-        thing["subjects"][0]["namespace"] = namespaces[0]
-    if thing["kind"] == "StatefulSet":
-        thing["spec"]["serviceName"] = "none"
-    if thing["kind"] == "Pod":
-        thing["spec"].pop("serviceAccountName")
-    return thing
+        resource["kind"] = "Role"
+    if resource["kind"] == "RoleBinding":
+        resource["roleRef"]["kind"] = "Role"
+        resource["subjects"][0]["namespace"] = namespaces[0]
+    if resource["kind"] == "StatefulSet":
+        resource["spec"]["serviceName"] = "none"
+    if resource["kind"] == "Pod":
+        resource["spec"].pop("serviceAccountName")
+    return resource
 
 
 @pytest.fixture
@@ -157,12 +157,12 @@ def test_watch_equals_scan(cluster: Cluster, namespaces: tuple[str, str], seed: 
                 if objects and dice.random() < 0.3:
                     cluster.delete(objects.pop(dice.randrange(len(objects))))
                 with contextlib.suppress(Refused):
-                    # What stands there and cannot be changed so stays as it is.
-                    thing = accepted(made(dice, dice.randrange(12)), namespaces)
-                    cluster.apply([thing])
-                    objects = [item for item in objects if cluster.path(item) != cluster.path(thing)] + [thing]
+                    # An existing resource stays as it is if the field is immutable.
+                    resource = adapt_resource(create_resource(dice, dice.randrange(12)), namespaces)
+                    cluster.apply([resource])
+                    objects = [other for other in objects if cluster.path(other) != cluster.path(resource)] + [resource]
             eventually(live.agrees)
-    assert live.turns(VerdictChange.FAILED)
+    assert live.changes(VerdictChange.FAILED)
 
 
 def deployment(namespace: str, *, privileged: bool) -> dict[str, Any]:
@@ -193,20 +193,20 @@ def test_changes_are_reported_with_related_verdicts(cluster: Cluster, namespace:
     cart = f"Deployment {namespace}/cart"
     live = Live(cluster.kubeconfig, (namespace,))
     with live.running():
-        assert [type(item) for item in live.told] == [WatchStarted]
+        assert [type(event) for event in live.events] == [WatchStarted]
         cluster.apply([deployment(namespace, privileged=True)])
-        eventually(lambda: ("privileged-container", cart) in live.turns(VerdictChange.FAILED))
+        eventually(lambda: ("privileged-container", cart) in live.changes(VerdictChange.FAILED))
         cluster.delete(policy(namespace))
-        eventually(lambda: ("missing-network-policy", cart) in live.turns(VerdictChange.FAILED))
+        eventually(lambda: ("missing-network-policy", cart) in live.changes(VerdictChange.FAILED))
         cluster.apply([deployment(namespace, privileged=False)])
-        eventually(lambda: ("privileged-container", cart) in live.turns(VerdictChange.FIXED))
+        eventually(lambda: ("privileged-container", cart) in live.changes(VerdictChange.FIXED))
         cluster.delete(deployment(namespace, privileged=False))
-        eventually(lambda: ("missing-network-policy", cart) in live.turns(VerdictChange.GONE))
-    assert ("privileged-container", cart) not in live.turns(VerdictChange.GONE)
+        eventually(lambda: ("missing-network-policy", cart) in live.changes(VerdictChange.GONE))
+    assert ("privileged-container", cart) not in live.changes(VerdictChange.GONE)
 
 
 def watcher(cluster: Cluster, name: str) -> tuple[Path, Callable[..., None]]:
-    """The kubeconfig of a user who may watch everything, and what leaves the user that of some API groups only."""
+    """Return the kubeconfig of a user who may watch everything, and a function that restricts the user to some API groups."""
 
     def rules(*groups: str) -> list[dict[str, Any]]:
         return [{"apiGroups": [*groups], "resources": ["*"], "verbs": ["list", "watch"]}]
@@ -216,9 +216,9 @@ def watcher(cluster: Cluster, name: str) -> tuple[Path, Callable[..., None]]:
 
     kubeconfig = cluster.user(name, rules("*"))
     role = next(
-        item
-        for item in cluster.admin("GET", "/apis/rbac.authorization.k8s.io/v1/clusterroles")["items"]
-        if item["metadata"]["name"].endswith(name)
+        candidate
+        for candidate in cluster.admin("GET", "/apis/rbac.authorization.k8s.io/v1/clusterroles")["items"]
+        if candidate["metadata"]["name"].endswith(name)
     )
     path = f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{role['metadata']['name']}"
     return kubeconfig, grant
@@ -231,15 +231,15 @@ def test_hidden_resources_are_not_reported_as_removed(cluster: Cluster, namespac
     privileged = ("privileged-container", f"Deployment {namespace}/cart")
     with live.running():
         grant("", "networking.k8s.io")
-        eventually(lambda: privileged in live.turns(VerdictChange.UNKNOWN))
-        assert not live.turns(VerdictChange.GONE)
+        eventually(lambda: privileged in live.changes(VerdictChange.UNKNOWN))
+        assert not live.changes(VerdictChange.GONE)
         grant("*")
-        eventually(lambda: privileged in live.turns(VerdictChange.FAILED))
+        eventually(lambda: privileged in live.changes(VerdictChange.FAILED))
         cluster.delete(deployment(namespace, privileged=True))
-        eventually(lambda: privileged in live.turns(VerdictChange.GONE))
+        eventually(lambda: privileged in live.changes(VerdictChange.GONE))
 
 
-def test_what_is_not_shown_any_more_is_not_evaluated_until_it_is_back(cluster: Cluster, namespace: str) -> None:
+def test_hidden_resources_are_not_evaluated_until_restored(cluster: Cluster, namespace: str) -> None:
     cluster.apply([deployment(namespace, privileged=True), policy(namespace)])
     cart = f"Deployment {namespace}/cart"
     kubeconfig, grant = watcher(cluster, f"watcher-{namespace}")
@@ -248,7 +248,7 @@ def test_what_is_not_shown_any_more_is_not_evaluated_until_it_is_back(cluster: C
     def verdict(slug: str) -> Any:
         current = live.watch.current
         assert current is not None
-        return next(item.verdicts[slug] for item in current.results if item.resource.label == cart)
+        return next(result.verdicts[slug] for result in current.results if result.resource.label == cart)
 
     with live.running():
         assert verdict("missing-network-policy").status is Status.PASSED
@@ -260,9 +260,11 @@ def test_what_is_not_shown_any_more_is_not_evaluated_until_it_is_back(cluster: C
         grant("*")
         eventually(lambda: verdict("missing-network-policy").status is Status.PASSED)
         eventually(live.agrees)
-    shown = [(item.gap.permission, item.is_restored) for item in live.told if isinstance(item, CoverageChanged)]
+    shown = [(event.gap.permission, event.is_restored) for event in live.events if isinstance(event, CoverageChanged)]
     lost = f"list networkpolicies.networking.k8s.io in namespace {namespace}"
-    assert [again for permission, again in shown if permission in (lost, lost.replace("list", "watch"))] in (
+    assert [
+        is_restored for permission, is_restored in shown if permission in (lost, lost.replace("list", "watch"))
+    ] in (
         [False, True],
         # The stream is refused before the list is.
         [False, True, False, True],
@@ -270,7 +272,7 @@ def test_what_is_not_shown_any_more_is_not_evaluated_until_it_is_back(cluster: C
     )
 
 
-def test_exceptions_and_settings_of_the_cluster_count_at_once(own_cluster: Cluster) -> None:
+def test_cluster_exceptions_and_parameters_apply_at_once(own_cluster: Cluster) -> None:
     group = "kubescape.io"
     kinds = (("SecurityException", "securityexceptions"), ("ControlInput", "controlinputs"))
     for kind, plural in kinds:
@@ -304,9 +306,9 @@ def test_exceptions_and_settings_of_the_cluster_count_at_once(own_cluster: Clust
             },
         }
         own_cluster.apply([exception])
-        eventually(lambda: ("privileged-container", cart) in live.turns(VerdictChange.ACCEPTED))
+        eventually(lambda: ("privileged-container", cart) in live.changes(VerdictChange.ACCEPTED))
         own_cluster.delete(exception)
-        eventually(lambda: ("privileged-container", cart) in live.turns(VerdictChange.FAILED))
+        eventually(lambda: ("privileged-container", cart) in live.changes(VerdictChange.FAILED))
         settings = {
             "apiVersion": f"{group}/v1beta1",
             "kind": "ControlInput",
@@ -320,18 +322,18 @@ def test_exceptions_and_settings_of_the_cluster_count_at_once(own_cluster: Clust
             "spec": {"type": "NodePort", "selector": {"app": "cart"}, "ports": [{"port": 80}]},
         }
         own_cluster.apply([service, settings])
-        eventually(lambda: ("sensitive-interfaces", cart) in live.turns(VerdictChange.FAILED))
+        eventually(lambda: ("sensitive-interfaces", cart) in live.changes(VerdictChange.FAILED))
         eventually(live.agrees)
-        # Nobody can tell by which parameters it is to be judged, and so it is not.
+        # With unknown parameters the control is not evaluated.
         own_cluster.apply([settings | {"spec": {"controls": {"sensitiveInterface": ["cart"]}}}])
-        eventually(lambda: ("sensitive-interfaces", cart) in live.turns(VerdictChange.UNKNOWN))
-        (gap,) = (item.gap for item in live.told if isinstance(item, CoverageChanged))
+        eventually(lambda: ("sensitive-interfaces", cart) in live.changes(VerdictChange.UNKNOWN))
+        (gap,) = (event.gap for event in live.events if isinstance(event, CoverageChanged))
         assert gap.why == f"{group}/ControlInput default: no control has a parameter sensitiveInterface"
         own_cluster.apply([settings])
         eventually(live.agrees)
 
 
-def test_kinds_that_come_later_are_watched(own_cluster: Cluster) -> None:
+def test_new_kinds_are_watched(own_cluster: Cluster) -> None:
     own_cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}])
     live = Live(own_cluster.kubeconfig, ("shop",))
     pod = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
@@ -352,16 +354,16 @@ def test_kinds_that_come_later_are_watched(own_cluster: Cluster) -> None:
         rollout = deployment("shop", privileged=True) | {"apiVersion": "example.com/v1", "kind": "Rollout"}
         rollout["spec"] = {"template": rollout["spec"]["template"]}
         own_cluster.apply([rollouts, rollout])
-        eventually(lambda: ("privileged-container", "Rollout shop/cart") in live.turns(VerdictChange.FAILED))
-        # Nothing but the new one is told.
-        assert {item.resource.kind for item in live.told if isinstance(item, VerdictChanged)} == {"Rollout"}
+        eventually(lambda: ("privileged-container", "Rollout shop/cart") in live.changes(VerdictChange.FAILED))
+        # Only the new kind is reported.
+        assert {event.resource.kind for event in live.events if isinstance(event, VerdictChanged)} == {"Rollout"}
         own_cluster.delete(rollouts)
-        eventually(lambda: ("privileged-container", "Rollout shop/cart") in live.turns(VerdictChange.GONE))
-        assert not [item for item in live.told if isinstance(item, CoverageChanged)]
+        eventually(lambda: ("privileged-container", "Rollout shop/cart") in live.changes(VerdictChange.GONE))
+        assert not [event for event in live.events if isinstance(event, CoverageChanged)]
 
 
-def test_kinds_that_come_later_are_followed_for_the_controls_that_are_about_nothing_else(own_cluster: Cluster) -> None:
-    """As long as nobody serves them, those controls are about nothing in the namespace."""
+def test_new_kinds_are_followed_for_their_own_controls(own_cluster: Cluster) -> None:
+    """Until the kind is served, its controls have no target in the namespace."""
     group, kind = "extensions.agents.x-k8s.io", "SandboxTemplate"
     later = definition(group, kind, open_schema())
     later["metadata"]["annotations"] = {"api-approved.kubernetes.io": "unapproved, for tests"}
@@ -370,7 +372,7 @@ def test_kinds_that_come_later_are_followed_for_the_controls_that_are_about_noth
     assert request.input.cluster is not None
     with contextlib.ExitStack() as stack:
         other = stack.enter_context(KubeConnection(request.input.cluster))
-        # Whoever cannot tell what a group has takes it for anything.
+        # An API group that cannot be discovered could serve any kind.
         own_cluster.delete(UNAVAILABLE)
         eventually(lambda: not discover(other).failed)
         live = stack.enter_context(connect_cluster(request.input.cluster))
@@ -389,8 +391,8 @@ def test_kinds_that_come_later_are_followed_for_the_controls_that_are_about_noth
             following.stop()
 
 
-def test_apis_that_come_and_go_are_noticed(own_cluster: Cluster) -> None:
-    """Nobody is behind the API, so what it would show is unknown."""
+def test_added_and_removed_apis_are_noticed(own_cluster: Cluster) -> None:
+    """No server implements the API, so its resources are unknown."""
     service = {"namespace": "default", "name": "nobody", "port": 443}
     spec = {"group": "kubescape.io", "version": "v1beta1", "groupPriorityMinimum": 100, "versionPriority": 100}
     api = {
@@ -404,9 +406,9 @@ def test_apis_that_come_and_go_are_noticed(own_cluster: Cluster) -> None:
 
     def shown() -> list[bool]:
         return [
-            item.is_restored
-            for item in live.told
-            if isinstance(item, CoverageChanged) and item.gap.permission == exceptions
+            event.is_restored
+            for event in live.events
+            if isinstance(event, CoverageChanged) and event.gap.permission == exceptions
         ]
 
     with live.running():
@@ -416,17 +418,19 @@ def test_apis_that_come_and_go_are_noticed(own_cluster: Cluster) -> None:
         eventually(lambda: shown() == [False, True])
 
 
-def test_namespaces_that_a_pattern_means_are_watched_when_they_come(cluster: Cluster, namespace: str) -> None:
+def test_new_namespaces_that_match_a_pattern_are_watched(cluster: Cluster, namespace: str) -> None:
     live = Live(cluster.kubeconfig, (f"{namespace}-*",))
     late = f"{namespace}-late"
     with live.running():
         cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": late}}])
         try:
             cluster.apply([deployment(late, privileged=True)])
-            eventually(lambda: ("privileged-container", f"Deployment {late}/cart") in live.turns(VerdictChange.FAILED))
+            eventually(
+                lambda: ("privileged-container", f"Deployment {late}/cart") in live.changes(VerdictChange.FAILED)
+            )
         finally:
             cluster.remove_namespace(late)
-        eventually(lambda: ("privileged-container", f"Deployment {late}/cart") in live.turns(VerdictChange.GONE))
+        eventually(lambda: ("privileged-container", f"Deployment {late}/cart") in live.changes(VerdictChange.GONE))
 
 
 @pytest.mark.parametrize(

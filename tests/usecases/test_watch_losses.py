@@ -25,14 +25,14 @@ from tests.sources.cluster import objects
 from tests.usecases.test_watch import Live, deployment
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-"""CPython 3.11 leaves a socket to the garbage collector whose peer resets it before the handshake, as servers that end do."""
+"""CPython 3.11 leaves a socket to the garbage collector if a stopping server resets it before the handshake."""
 
 CART = "Deployment shop/cart"
 EXEC = "client.authentication.k8s.io/v1"
 
 
 def config(server: str, trust: dict[str, Any] | None = None, user: dict[str, Any] | None = None) -> dict[str, Any]:
-    """A kubeconfig with one context."""
+    """Return a kubeconfig with one context."""
     return {
         "apiVersion": "v1",
         "kind": "Config",
@@ -45,25 +45,25 @@ def config(server: str, trust: dict[str, Any] | None = None, user: dict[str, Any
 
 @pytest.fixture(autouse=True)
 def collected() -> Iterator[None]:
-    """What is left to the garbage collector goes with the test that has left it."""
+    """Collect garbage after each test, so that a warning belongs to the test that caused it."""
     yield
     gc.collect()
 
 
 @pytest.fixture
 def shop(module_cluster: Cluster) -> Cluster:
-    """A cluster whose server may be halted, with a shop in it where nothing is privileged."""
+    """Cluster whose server can be stopped, with a shop without privileged containers."""
     module_cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}])
     module_cluster.apply([deployment("shop", privileged=False)])
     return module_cluster
 
 
 def fails(live: Live) -> bool:
-    """Whether the cart is known to be privileged."""
+    """Return True if the cart fails as privileged."""
     current = live.watch.current
     assert current is not None
-    found = [item.verdicts["privileged-container"] for item in current.results if item.resource.label == CART]
-    return [verdict.status for verdict in found] == [Status.FAILED]
+    verdicts = [result.verdicts["privileged-container"] for result in current.results if result.resource.label == CART]
+    return [verdict.status for verdict in verdicts] == [Status.FAILED]
 
 
 def is_lost(live: Live) -> bool:
@@ -74,11 +74,11 @@ def is_back(live: Live) -> bool:
     return live.losses()[-1:] == [True] and live.is_ready() and live.agrees()
 
 
-def test_a_server_that_restarts(shop: Cluster) -> None:
+def test_watch_survives_a_server_restart(shop: Cluster) -> None:
     live = Live(shop.kubeconfig, ("shop",))
 
-    def restarts(*, privileged: bool) -> None:
-        """And the cart is made privileged afterwards, or not any more."""
+    def restart(*, privileged: bool) -> None:
+        """Restart the server, and apply the cart with `privileged` afterwards."""
         with supervisor.without_server(shop.layout.folder):
             eventually(lambda: is_lost(live))
             assert fails(live) is not privileged
@@ -88,21 +88,21 @@ def test_a_server_that_restarts(shop: Cluster) -> None:
 
     with live.running():
         eventually(live.is_ready)
-        restarts(privileged=True)
-        restarts(privileged=False)
+        restart(privileged=True)
+        restart(privileged=False)
     assert live.losses() == [False, True, False, True]
-    # Nothing was taken for gone or unknown meanwhile.
-    about = [
-        item.change
-        for item in live.told
-        if isinstance(item, VerdictChanged) and item.control.slug == "privileged-container"
+    # No verdict was gone or unknown meanwhile.
+    changes = [
+        event.change
+        for event in live.events
+        if isinstance(event, VerdictChanged) and event.control.slug == "privileged-container"
     ]
-    assert about == [VerdictChange.FAILED, VerdictChange.FIXED]
-    assert not [item for item in live.told if isinstance(item, CoverageChanged)]
+    assert changes == [VerdictChange.FAILED, VerdictChange.FIXED]
+    assert not [event for event in live.events if isinstance(event, CoverageChanged)]
 
 
-def test_a_server_that_is_replaced(shop: Cluster, cluster: Cluster, namespace: str, tmp_path: Path) -> None:
-    """The kubeconfig has another address, authority and certificate from some moment on."""
+def test_watch_follows_a_replaced_server(shop: Cluster, cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    """The kubeconfig changes to another address, authority and certificate."""
     kubeconfig = tmp_path / "config"
     shutil.copy(shop.kubeconfig, kubeconfig)
     cluster.apply([deployment(namespace, privileged=True)])
@@ -115,15 +115,15 @@ def test_a_server_that_is_replaced(shop: Cluster, cluster: Cluster, namespace: s
             eventually(lambda: is_lost(live))
             shutil.copy(cluster.kubeconfig, kubeconfig)
             eventually(
-                lambda: ("privileged-container", f"Deployment {namespace}/cart") in live.turns(VerdictChange.FAILED)
+                lambda: ("privileged-container", f"Deployment {namespace}/cart") in live.changes(VerdictChange.FAILED)
             )
             eventually(live.is_ready)
-            assert CART not in {item.resource.label for item in live.watch.current.results}  # type: ignore[union-attr]
+            assert CART not in {result.resource.label for result in live.watch.current.results}  # type: ignore[union-attr]
     assert live.losses() == [False, True]
 
 
-def test_a_server_that_comes_back_in_another_version(shop: Cluster, tmp_path: Path) -> None:
-    """Its address is the same: it was upgraded."""
+def test_upgraded_server_is_recognised(shop: Cluster, tmp_path: Path) -> None:
+    """The address stays the same, as in an upgrade."""
     server = {"minor": "30"}
 
     def spoil(exchange: Exchange) -> bool:
@@ -140,9 +140,9 @@ def test_a_server_that_comes_back_in_another_version(shop: Cluster, tmp_path: Pa
     def is_of(number: int) -> bool:
         return live.watch.current is not None and live.watch.current.minor == number
 
-    with front(shop, spoil) as before:
+    with front(shop, spoil) as proxy:
         kubeconfig = tmp_path / "config"
-        kubeconfig.write_text(json.dumps(config(before.url)))
+        kubeconfig.write_text(json.dumps(config(proxy.url)))
         live = Live(kubeconfig, ("shop",))
         with live.running():
             eventually(lambda: live.is_ready() and is_of(30))
@@ -153,12 +153,12 @@ def test_a_server_that_comes_back_in_another_version(shop: Cluster, tmp_path: Pa
             eventually(lambda: is_back(live))
 
 
-def test_a_server_that_shows_nothing_yet(shop: Cluster, tmp_path: Path) -> None:
-    """The kubeconfig leads to another address, where nothing can be listed at first."""
+def test_watch_waits_for_a_server_that_refuses_lists(shop: Cluster, tmp_path: Path) -> None:
+    """The kubeconfig changes to another address, and that server refuses lists at first."""
     is_down = {"first": False, "second": True}
     with front(shop) as first, front(shop) as second:
-        for before in (first, second):
-            before.faults.append(
+        for proxy in (first, second):
+            proxy.faults.append(
                 lambda exchange: is_watch(exchange.request) and not relay_stream(shop, unchanged)(exchange)
             )
 
@@ -168,8 +168,8 @@ def test_a_server_that_shows_nothing_yet(shop: Cluster, tmp_path: Path) -> None:
             return is_down["first"]
 
         def refuse(exchange: Exchange) -> bool:
-            asked = exchange.request
-            shows = ("limit" in asked.query or is_watch(asked)) and asked.kind != "customresourcedefinitions"
+            request = exchange.request
+            shows = ("limit" in request.query or is_watch(request)) and request.kind != "customresourcedefinitions"
             if is_refused := is_down["second"] and shows:
                 exchange.refuse(503, "Busy", "later")
             return is_refused
@@ -191,39 +191,39 @@ def test_a_server_that_shows_nothing_yet(shop: Cluster, tmp_path: Path) -> None:
             is_down["second"] = False
             eventually(lambda: is_back(live))
     assert live.losses() == [False, True]
-    assert not [item for item in live.told if isinstance(item, CoverageChanged | VerdictChanged)]
+    assert not [event for event in live.events if isinstance(event, CoverageChanged | VerdictChanged)]
 
 
-def asks_what_it_may(asked: ReceivedRequest) -> bool:
-    return asked.kind == "selfsubjectaccessreviews"
+def is_access_review(request: ReceivedRequest) -> bool:
+    return request.kind == "selfsubjectaccessreviews"
 
 
-def through(cluster: Cluster, folder: Path, before: Front) -> Live:
-    """A watch of the shop through a front."""
-    before.faults.append(lambda exchange: is_watch(exchange.request) and not relay_stream(cluster, unchanged)(exchange))
+def through(cluster: Cluster, folder: Path, proxy: Front) -> Live:
+    """Return a watch of the shop through a proxy."""
+    proxy.faults.append(lambda exchange: is_watch(exchange.request) and not relay_stream(cluster, unchanged)(exchange))
     kubeconfig = folder / "config"
-    kubeconfig.write_text(json.dumps(config(before.url)))
+    kubeconfig.write_text(json.dumps(config(proxy.url)))
     return Live(kubeconfig, ("shop",))
 
 
 def test_watch_without_permission_for_access_reviews(shop: Cluster, tmp_path: Path) -> None:
-    refuse = always(asks_what_it_may, lambda exchange: exchange.refuse(403, "Forbidden", "not you"))
-    with front(shop, refuse) as before:
-        live = through(shop, tmp_path, before)
+    refuse = always(is_access_review, lambda exchange: exchange.refuse(403, "Forbidden", "not you"))
+    with front(shop, refuse) as proxy:
+        live = through(shop, tmp_path, proxy)
         with live.running():
             eventually(live.is_ready)
             shop.apply([deployment("shop", privileged=True)])
             eventually(lambda: fails(live))
-            assert [asked for asked in before.requests if asks_what_it_may(asked)]
+            assert [request for request in proxy.requests if is_access_review(request)]
 
 
-def it_looks_and_goes_on(shop: Cluster, before: Front, live: Live) -> None:
-    """What may be served by now is looked at, twice as that is in vain, and what is followed is still judged."""
+def check_repeated_discovery(shop: Cluster, proxy: Front, live: Live) -> None:
+    """Assert that a new definition causes two discovery polls, and that followed resources are still evaluated."""
     definition = objects.definition("example.com", "Gadget", objects.open_schema())
-    started = len(before.requests)
+    started = len(proxy.requests)
     shop.apply([definition])
     try:
-        eventually(lambda: [asked.path for asked in before.requests[started:]].count("/apis") == 2)
+        eventually(lambda: [request.path for request in proxy.requests[started:]].count("/apis") == 2)
         shop.apply([deployment("shop", privileged=True)])
         eventually(lambda: fails(live))
     finally:
@@ -231,19 +231,19 @@ def it_looks_and_goes_on(shop: Cluster, before: Front, live: Live) -> None:
 
 
 def test_failed_discovery_poll_is_ignored(shop: Cluster, tmp_path: Path) -> None:
-    """Whether other kinds are served by now cannot be found out; what is followed still is."""
-    with front(shop) as before:
-        live = through(shop, tmp_path, before)
+    """New kinds are not discovered; followed resources are still evaluated."""
+    with front(shop) as proxy:
+        live = through(shop, tmp_path, proxy)
         with live.running():
             eventually(live.is_ready)
-            before.faults.insert(0, always(asks_what_it_may, Exchange.drop))
-            it_looks_and_goes_on(shop, before, live)
+            proxy.faults.insert(0, always(is_access_review, Exchange.drop))
+            check_repeated_discovery(shop, proxy, live)
     assert live.losses() == []
 
 
-def in_namespaces_alone(exchange: Exchange) -> bool:
-    """Nothing is granted outside of namespaces."""
-    if not asks_what_it_may(exchange.request):
+def answer_namespaced_reviews(exchange: Exchange) -> bool:
+    """Answer access reviews, denying access outside of namespaces; return True if answered."""
+    if not is_access_review(exchange.request):
         return False
     document = exchange.real().document
     document["status"]["allowed"] &= "namespace" in document["spec"]["resourceAttributes"]
@@ -251,50 +251,50 @@ def in_namespaces_alone(exchange: Exchange) -> bool:
     return True
 
 
-def test_a_server_that_cannot_say_what_one_may_has_not_taken_it_away(shop: Cluster, tmp_path: Path) -> None:
-    with front(shop, in_namespaces_alone) as before:
-        live = through(shop, tmp_path, before)
+def test_failed_access_review_keeps_permissions(shop: Cluster, tmp_path: Path) -> None:
+    with front(shop, answer_namespaced_reviews) as proxy:
+        live = through(shop, tmp_path, proxy)
         with live.running():
             eventually(live.is_ready)
-            busy = always(asks_what_it_may, lambda exchange: exchange.refuse(503, "Busy", "later"))
-            before.faults.insert(0, busy)
-            lists = {asked.path for asked in before.lists()}
-            it_looks_and_goes_on(shop, before, live)
-        assert {asked.path for asked in before.lists()} == lists
+            busy = always(is_access_review, lambda exchange: exchange.refuse(503, "Busy", "later"))
+            proxy.faults.insert(0, busy)
+            lists = {request.path for request in proxy.lists()}
+            check_repeated_discovery(shop, proxy, live)
+        assert {request.path for request in proxy.lists()} == lists
 
 
 def test_closed_connection_is_reopened(shop: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[KubeConnection] = []
+    connections: list[KubeConnection] = []
 
     def connect(request: ClusterRequest) -> KubeConnection:
-        made.append(KubeConnection(request))
-        return made[-1]
+        connections.append(KubeConnection(request))
+        return connections[-1]
 
     monkeypatch.setattr("kubekeep.usecases.cluster.KubeConnection", connect)
     live = Live(shop.kubeconfig, ("shop",))
     with live.running():
         eventually(live.is_ready)
-        made[0].close()
+        connections[0].close()
         shop.apply([deployment("shop", privileged=True)])
         eventually(lambda: fails(live))
         eventually(live.is_ready)
-    assert len(made) == 2
+    assert len(connections) == 2
 
 
 def login(folder: Path, cluster: Cluster) -> Path:
-    """A kubeconfig whose user is known by whatever the file `credential` beside it holds."""
+    """Return a kubeconfig whose user has the credential in the file `credential` beside it."""
     program = folder / "login"
     program.write_text(f"#!/bin/sh\nexec cat {folder}/credential\n")
     program.chmod(stat.S_IRWXU)
     authority = base64.b64encode(cluster.authority.read_bytes()).decode()
-    found = folder / "config"
+    kubeconfig = folder / "config"
     user = {"exec": {"apiVersion": EXEC, "command": str(program)}}
-    found.write_text(json.dumps(config(cluster.address, {"certificate-authority-data": authority}, user)))
-    return found
+    kubeconfig.write_text(json.dumps(config(cluster.address, {"certificate-authority-data": authority}, user)))
+    return kubeconfig
 
 
 def account(cluster: Cluster, name: str) -> dict[str, Any]:
-    """A service account that may see everything."""
+    """Create a service account that may read everything."""
     binding = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRoleBinding",
@@ -302,39 +302,39 @@ def account(cluster: Cluster, name: str) -> dict[str, Any]:
         "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": "shop"}],
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
     }
-    found = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": "shop"}}
-    cluster.apply([found, binding])
-    return found
+    service_account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": "shop"}}
+    cluster.apply([service_account, binding])
+    return service_account
 
 
 def test_expired_token_is_replaced(shop: Cluster, tmp_path: Path) -> None:
-    """First the program has another, then it has none for a while, then one again."""
+    """The login program returns a new token, then an invalid one for a while, then a new one."""
     first, second = account(shop, "first"), account(shop, "second")
     account(shop, "third")
     tokens = {name: shop.service_account_token("shop", name) for name in ("first", "second", "third")}
 
-    def says(name: str) -> None:
+    def write_token(name: str) -> None:
         credential = {"apiVersion": EXEC, "kind": "ExecCredential", "status": {"token": tokens[name]}}
         (tmp_path / "fresh").write_text(json.dumps(credential))
         (tmp_path / "fresh").replace(tmp_path / "credential")
 
-    says("first")
+    write_token("first")
     live = Live(login(tmp_path, shop), ("shop",))
     with live.running():
         eventually(live.is_ready)
-        says("second")
+        write_token("second")
         shop.delete(first)
         shop.apply([deployment("shop", privileged=True)])
         eventually(lambda: fails(live))
         streams = live.watch.metrics.lists
         assert live.losses() == []
         shop.delete(second)
-        # The API server remembers whom it has let in for some seconds.
+        # The API server caches authenticated tokens for some seconds.
         eventually(lambda: is_lost(live))
         assert fails(live)
-        says("third")
+        write_token("third")
         eventually(lambda: is_back(live))
         shop.apply([deployment("shop", privileged=False)])
-        eventually(lambda: ("privileged-container", CART) in live.turns(VerdictChange.FIXED))
+        eventually(lambda: ("privileged-container", CART) in live.changes(VerdictChange.FIXED))
         assert live.watch.metrics.lists == streams
-    assert not [item for item in live.told if isinstance(item, CoverageChanged)]
+    assert not [event for event in live.events if isinstance(event, CoverageChanged)]

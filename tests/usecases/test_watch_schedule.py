@@ -9,7 +9,7 @@ from kubekeep.usecases.watch_schedule import DiscoverySchedule, SleepDetector
 
 
 class Clock:
-    """Both clocks of a machine."""
+    """The monotonic clock and the wall clock of a machine."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -78,6 +78,6 @@ def test_sleep_is_detected_once(clock: Clock) -> None:
     clock.slept += 60
     assert sleep.has_slept()
     assert not sleep.has_slept()
-    # A clock that is put right is no sleep.
+    # A corrected clock is not a sleep.
     clock.slept -= 1
     assert not sleep.has_slept()
