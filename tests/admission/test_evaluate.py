@@ -144,7 +144,7 @@ def test_policy_becomes_control() -> None:
     assert (control.slug, control.severity) == ("policy-privileged-container", 5)
 
 
-def test_without_value_is_not_evaluated() -> None:
+def test_expression_without_value_is_not_evaluated() -> None:
     cause, text = reason(policy("object.spec.nope == 1"))
     assert cause is Cause.RULE_ERROR
     assert text == (
@@ -167,14 +167,14 @@ def test_without_value_is_not_evaluated() -> None:
         "has(namespaceObject.metadata.annotations)",
     ],
 )
-def test_data_of_cluster_is_needed(expression: str) -> None:
+def test_expression_on_cluster_data_needs_cluster(expression: str) -> None:
     assert reason(policy(expression))[0] is Cause.NEEDS_CLUSTER
     result = verdict(policy(f"{expression} || true"))
     assert result is not None
     assert result.status is Status.PASSED
 
 
-def test_updates_alone_need_the_old_object() -> None:
+def test_old_object_is_needed_only_for_updates() -> None:
     rules = [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["pods"]}]
     constraints = {"resourceRules": rules}
     assert reason(policy("oldObject.spec == object.spec", matchConstraints=constraints))[0] is Cause.NEEDS_CLUSTER
@@ -199,7 +199,7 @@ def test_namespace_selectors() -> None:
     assert verdict(selecting("env"), {**space, "metadata": {"name": "default"}}) is None
 
 
-def test_an_object_without_namespace_goes_to_default() -> None:
+def test_object_without_namespace_is_in_default() -> None:
     result = verdict(policy("request.namespace == 'default' && object.metadata.namespace == 'default'"))
     assert result is not None
     assert result.status is Status.PASSED

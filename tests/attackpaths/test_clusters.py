@@ -444,7 +444,7 @@ def test_paths_by_permissions(name: str) -> None:
     assert _paths(twins, twins.opened) != []
 
 
-def test_a_pod_that_runs_was_let_in_before_its_namespace_was_closed() -> None:
+def test_running_pod_is_not_blocked_by_pod_security() -> None:
     twins = ENTRIES["Pod Security refuses the pod"]
     running = twins.text.replace("metadata: {name: web", "status: {phase: Running}\nmetadata: {name: web", 1)
     assert running != twins.text
@@ -471,7 +471,7 @@ LABELLED: Final = (
         ("kubernetes.io/metadata.name: bank, team: shop", []),
     ],
 )
-def test_labels_of_a_namespace_that_is_not_in_the_input(label: str, assumptions: list[tuple[str, ...]]) -> None:
+def test_labels_of_missing_namespace_are_assumed(label: str, assumptions: list[tuple[str, ...]]) -> None:
     attacks = find_paths(LABELLED.replace("@", label), "internet", to="node")
     assert [path.assumptions for path in attacks.paths] == assumptions
 
@@ -491,7 +491,7 @@ def test_end_of_path_is_reported() -> None:
     assert "nothing is at the ports that traffic is sent to by Service shop/web" in find_paths(WEB + deaf).notes
 
 
-def test_a_port_of_every_node_is_not_sure_to_be_reached() -> None:
+def test_node_port_assumes_reachable_nodes() -> None:
     (path,) = find_paths(WEB + objects(SERVICE % "type: NodePort")).paths
     assert path.assumptions == ("the nodes can be reached from outside",)
 
@@ -505,7 +505,7 @@ def test_suspended_workload_has_no_pods(kind: str) -> None:
     assert chains(text.replace("@", "false")) == [f"internet > {kind} shop/once > a node of the cluster"]
 
 
-def test_a_job_that_is_done_has_no_pods() -> None:
+def test_completed_job_has_no_pods() -> None:
     fields = f"spec: {{template: {{spec: {{containers: [{{name: c, image: i, {PRIVILEGED}, ports: [{{containerPort: 1, hostPort: 1}}]}}]}}}}}}"
     text = objects(f"Job once shop status: {{conditions: [{{type: Complete, status: '@'}}]}}, {fields}")
     assert chains(text.replace("@", "True")) == []

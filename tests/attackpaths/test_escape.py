@@ -35,7 +35,7 @@ def mounted(path: str, more: str = "", context: str = "{}") -> bool:
         ("", "{windowsOptions: {hostProcess: true}}", True),
     ],
 )
-def test_by_security_context(spec: str, context: str, *, enough: bool) -> None:
+def test_escape_by_security_context(spec: str, context: str, *, enough: bool) -> None:
     assert escapes(spec, f"securityContext: {context}") is enough
 
 
@@ -61,28 +61,28 @@ def test_by_security_context(spec: str, context: str, *, enough: bool) -> None:
         ("/", ", subPath: data", False),
     ],
 )
-def test_by_folders_of_the_node(path: str, more: str, *, enough: bool) -> None:
+def test_escape_by_host_path(path: str, more: str, *, enough: bool) -> None:
     assert mounted(path, more) is enough
 
 
-def test_files_of_root_need_root() -> None:
+def test_host_files_need_root_user() -> None:
     assert not mounted("/", context="{runAsUser: 1000}")
     assert not mounted("/", context="{runAsNonRoot: true}")
     assert mounted("/", context="{runAsUser: 0}")
 
 
-def test_a_volume_that_nothing_mounts_is_not_reached() -> None:
+def test_unmounted_volume_is_no_escape() -> None:
     assert not escapes("volumes: [{name: v, hostPath: {path: /}}]", "tty: true")
 
 
-def test_init_containers_have_ended() -> None:
+def test_completed_init_container_is_no_escape() -> None:
     image = "name: i, image: i, securityContext: {privileged: true}"
     assert not escapes(f"initContainers: [{{{image}}}]", "tty: true")
     assert escapes(f"initContainers: [{{{image}, restartPolicy: Always}}]", "tty: true")
 
 
 @pytest.mark.parametrize(("level", "kept_out"), [("baseline", True), ("restricted", True), ("privileged", False)])
-def test_pods_that_pod_security_refuses_never_run(level: str, *, kept_out: bool) -> None:
+def test_pods_rejected_by_pod_security_are_no_escape(level: str, *, kept_out: bool) -> None:
     labels = f"labels: {{pod-security.kubernetes.io/enforce: {level}}}"
     namespace = f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: shop, {labels}}}\n---"
     text = namespace + pod("", "securityContext: {privileged: true}") + service()

@@ -22,7 +22,7 @@ BY_SERVICE = f"internet > Service shop/web > Pod shop/web > {NODE}"
         ("externalIPs: [192.0.2.1]", "externalIPs"),
     ],
 )
-def test_services_that_are_reached_from_outside(fields: str, assumes: str) -> None:
+def test_exposed_services(fields: str, assumes: str) -> None:
     (path,) = find_paths(OPEN + service(fields)).paths
     assert [path.source.label, *(edge.target.label for edge in path.edges)] == BY_SERVICE.split(" > ")
     assert assumes in " ".join(path.assumptions)
@@ -37,7 +37,7 @@ def test_services_that_are_reached_from_outside(fields: str, assumes: str) -> No
         "type: ExternalName, externalIPs: [192.0.2.1]",
     ],
 )
-def test_services_that_are_not(fields: str) -> None:
+def test_unexposed_services(fields: str) -> None:
     assert chains(OPEN + service(fields)) == []
 
 
@@ -49,13 +49,13 @@ def test_services_that_are_not(fields: str) -> None:
         "networking.gke.io/load-balancer-type: Internal",
     ],
 )
-def test_load_balancers_of_the_inner_network(annotation: str) -> None:
+def test_internal_load_balancers_are_not_exposed(annotation: str) -> None:
     inner = service().replace("namespace: shop}", f"namespace: shop, annotations: {{{annotation}}}}}")
     assert annotation in inner
     assert chains(OPEN + inner) == []
 
 
-def test_a_service_takes_only_pods_of_its_namespace_that_it_selects() -> None:
+def test_service_exposes_selected_pods_of_its_namespace() -> None:
     assert chains(OPEN + service(namespace="other") + service(name="api")) == []
     notes = find_paths(OPEN + service(name="api")).notes
     assert "no workload of the input is behind Service shop/api" in notes
@@ -108,7 +108,7 @@ def test_route_to_missing_service_is_reported() -> None:
         ),
     ],
 )
-def test_routes_of_the_inner_network(kind: str, fields: str, more: str) -> None:
+def test_internal_routes_are_not_exposed(kind: str, fields: str, more: str) -> None:
     assert chains(OPEN + service("type: ClusterIP") + ROUTES[kind] % fields + more) == []
 
 
@@ -121,7 +121,7 @@ def test_routes_of_the_inner_network(kind: str, fields: str, more: str) -> None:
         ("hostNetwork: true", "containerPort: 80", True),
     ],
 )
-def test_ports_of_nodes(spec: str, port: str, *, opens: bool) -> None:
+def test_host_ports_are_exposed(spec: str, port: str, *, opens: bool) -> None:
     attacks = find_paths(pod(spec, f"{PRIVILEGED}, ports: [{{{port}}}]"))
     assert [path.assumptions for path in attacks.paths] == [("the nodes can be reached from outside",)] * opens
 
@@ -150,7 +150,7 @@ spec: {podSelector: %s, policyTypes: [%s], ingress: %s}
         ("[{from: [{ipBlock: {cidr: 10.0.0.0/8}}]}]", False, True),
     ],
 )
-def test_policies_end_paths(rules: str, *, direct: bool, carried: bool) -> None:
+def test_network_policies_block_paths(rules: str, *, direct: bool, carried: bool) -> None:
     policy = POLICY % ("shop", "{}", "Ingress", rules)
     assert bool(chains(OPEN + service() + policy)) is direct
     assert bool(chains(OPEN + service("type: ClusterIP") + ROUTES["Ingress"] % "" + policy)) is carried
@@ -160,11 +160,11 @@ def test_policies_end_paths(rules: str, *, direct: bool, carried: bool) -> None:
     ("namespace", "selector", "types"),
     [("other", "{}", "Ingress"), ("shop", "{matchLabels: {app: db}}", "Ingress"), ("shop", "{}", "Egress")],
 )
-def test_policies_for_others_end_nothing(namespace: str, selector: str, types: str) -> None:
+def test_unrelated_network_policies_block_nothing(namespace: str, selector: str, types: str) -> None:
     assert chains(OPEN + service() + POLICY % (namespace, selector, types, "[]")) == [BY_SERVICE]
 
 
-def test_no_policy_is_for_the_network_of_the_node() -> None:
+def test_network_policies_ignore_host_network_pods() -> None:
     text = pod("hostNetwork: true", f"{PRIVILEGED}, ports: [{{containerPort: 80}}]")
     assert chains(text + POLICY % ("shop", "{}", "Ingress", "[]")) == [f"internet > Pod shop/web > {NODE}"]
 
@@ -187,5 +187,5 @@ spec: {endpointSelector: {matchLabels: {"k8s:app": web}}, ingress: %s}
         ("[{toPorts: [{ports: [{port: '80'}]}]}]", True),
     ],
 )
-def test_policies_of_cilium(rules: str, *, opens: bool) -> None:
+def test_cilium_policies_block_paths(rules: str, *, opens: bool) -> None:
     assert bool(chains(OPEN + service() + CILIUM % rules)) is opens

@@ -40,7 +40,7 @@ def test_unexcepted_failures_are_listed() -> None:
     assert named(Draft("", slugs=SLUGS), ResourceResult(web.original, verdicts)) == []
 
 
-def test_a_joined_subject_counts_for_its_binding_with_its_role() -> None:
+def test_failure_of_joined_subject_counts_for_its_binding_and_role() -> None:
     binding, role, other = placed("binding"), placed("role"), placed("other")
     subject = Resource({"kind": "User", "name": "jane"}, related=(binding.original, role.original))
     result = ResourceResult(subject, {"reading-secrets": Verdict(Status.FAILED, (STANDING,))})

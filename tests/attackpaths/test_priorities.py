@@ -42,7 +42,7 @@ def ways(entry: PrioritisedResource) -> set[tuple[str, ...]]:
     return {(vector.track, *(step.control.id for step in vector.steps)) for vector in entry.vectors}
 
 
-def test_a_way_needs_a_failure_at_every_step() -> None:
+def test_path_needs_a_failure_at_every_step() -> None:
     assert ranked(result("C-0256")) == []
     assert ranked(result("C-0270")) == []
     assert ranked(result("C-0256", C_0270=PASSED)) == []
@@ -50,12 +50,12 @@ def test_a_way_needs_a_failure_at_every_step() -> None:
     assert ways(entry) == {("service-destruction", "C-0256", "C-0270")}
 
 
-def test_steps_about_vulnerabilities_are_passed_over() -> None:
+def test_vulnerability_steps_are_skipped() -> None:
     (entry,) = ranked(result("C-0256", "C-0017"))
     assert ways(entry) == {("workload-external-track", "C-0256", "C-0017")}
 
 
-def test_scores_are_products_and_their_sum() -> None:
+def test_score_is_sum_of_products() -> None:
     (entry,) = ranked(result("C-0256", "C-0266", "C-0270", "C-0271", replicas=3))
     assert len(entry.vectors) == 4
     assert all(vector.score == pytest.approx(7 * 8 * 1.3) for vector in entry.vectors)
@@ -64,25 +64,25 @@ def test_scores_are_products_and_their_sum() -> None:
 
 
 @pytest.mark.parametrize(("replicas", "factor"), [(None, 1.1), (0, 1.0), (10, 2.0), ("many", 1.1), (True, 1.1)])
-def test_replicas(replicas: Any, factor: float) -> None:
+def test_replicas_raise_the_score(replicas: Any, factor: float) -> None:
     (entry,) = ranked(result("C-0256", "C-0017", replicas=replicas))
     assert entry.score == pytest.approx(7 * 3 * factor)
 
 
-def test_the_highest_score_comes_first() -> None:
+def test_highest_score_comes_first() -> None:
     low, high = result("C-0256", "C-0017"), result("C-0256", "C-0255")
     assert [entry.resource for entry in ranked(low, high)] == [high.resource, low.resource]
 
 
-def test_waived_findings_do_not_count() -> None:
+def test_excepted_findings_do_not_count() -> None:
     assert ranked(result("C-0256", C_0270=EXCEPTED)) == []
 
 
-def test_only_what_has_pods_and_nodes_are_ranked() -> None:
+def test_resources_without_pods_are_not_ranked() -> None:
     assert ranked(result("C-0256", "C-0270", kind="Service")) == []
 
 
-def test_ways_of_controls_with_impact_alone_do_not_count() -> None:
+def test_paths_of_impact_controls_alone_do_not_count() -> None:
     known = Tracks((Track("t", Step("a")),), {"C-1": TrackMembership(("security-impact",), {"t": ("a",)})})
     control = msgspec.structs.replace(builtin().controls[NUMBERS["C-0256"]], slug="s", ids=("C-1",))
     ranking = result("C-0256")
@@ -92,7 +92,7 @@ def test_ways_of_controls_with_impact_alone_do_not_count() -> None:
     assert len(prioritise_resources([only], {"s": control}, msgspec.structs.replace(known, members=both))) == 1
 
 
-def test_too_many_ways_are_counted_and_not_listed() -> None:
+def test_excess_paths_are_counted_and_not_listed() -> None:
     steps = Step("0", sub_steps=(Step("1", sub_steps=(Step("2", sub_steps=(Step("3"),)),)),))
     members, controls, verdicts = {}, {}, {}
     template = builtin().controls[NUMBERS["C-0256"]]

@@ -70,7 +70,7 @@ RBAC = "rbac.authorization.k8s.io"
         (rule("*", "*", group="*"), {*IN_SHOP, "any node of the cluster"}),
     ],
 )
-def test_in_a_namespace(rules: str, reached: set[str]) -> None:
+def test_rights_in_a_namespace(rules: str, reached: set[str]) -> None:
     assert ends(rules) == reached
 
 
@@ -110,11 +110,11 @@ def test_in_a_namespace(rules: str, reached: set[str]) -> None:
         ),
     ],
 )
-def test_in_the_cluster(rules: str, reached: set[str]) -> None:
+def test_rights_in_the_cluster(rules: str, reached: set[str]) -> None:
     assert ends(rules, cluster=True) == reached
 
 
-def test_creating_pods_anywhere_leads_to_the_accounts_that_run_the_cluster() -> None:
+def test_creating_pods_cluster_wide_reaches_system_accounts() -> None:
     (path,) = find_paths(pod() + role(rule("pods", "create"), cluster=True), START, to="cluster-admin").paths
     assert [edge.target.label for edge in path.edges][-3:] == [
         "any service account of the cluster",
@@ -130,7 +130,7 @@ def namespace(level: str) -> str:
 
 
 @pytest.mark.parametrize(("level", "reached"), [("privileged", True), ("restricted", False)])
-def test_created_pods_reach_nodes_only_where_pod_security_lets_them(level: str, *, reached: bool) -> None:
+def test_created_pods_reach_nodes_if_pod_security_admits_them(level: str, *, reached: bool) -> None:
     text = pod() + role(rule("pods", "create"))
     (path,) = find_paths(text, START, to="node").paths
     assert path.assumptions == ("Pod Security lets privileged pods run in namespace shop",)
@@ -150,7 +150,7 @@ def test_created_pods_reach_nodes_only_where_pod_security_lets_them(level: str, 
         ("kind: User, name: jane", "user/jane"),
     ],
 )
-def test_subjects_of_bindings(subject: str, start: str) -> None:
+def test_binding_subjects_get_the_role(subject: str, start: str) -> None:
     anonymous = role(rule("secrets", "get"), subject="kind: User, name: 'system:anonymous'").replace(
         "name: b", "name: c"
     )
@@ -158,7 +158,7 @@ def test_subjects_of_bindings(subject: str, start: str) -> None:
     assert any(line.endswith("every Secret in namespace shop") for line in chains(text, start, to="secrets"))
 
 
-def test_roles_that_every_cluster_has() -> None:
+def test_builtin_roles_are_known() -> None:
     def bound(name: str) -> str:
         return role("[]").replace("kind: Role,", "kind: ClusterRole,").replace("name: r}", f"name: {name}}}")
 
@@ -170,7 +170,7 @@ def test_roles_that_every_cluster_has() -> None:
     assert "not in the input, so that what they allow is not known: ClusterRole unheard-of" in attacks.notes
 
 
-def test_a_role_is_put_together_from_others() -> None:
+def test_aggregated_role_has_rules_of_selected_roles() -> None:
     whole = """
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
@@ -221,7 +221,7 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: r}
         ),
     ],
 )
-def test_tokens(spec: str, account: str, *, holds: bool) -> None:
+def test_pod_holds_a_mounted_token(spec: str, account: str, *, holds: bool) -> None:
     mount = "volumeMounts: [{name: t, mountPath: /t}]" if "volumes" in spec else ""
     text = pod(spec, mount) + role(rule("secrets", "get"))
     if account:
@@ -233,7 +233,7 @@ def _reaches(text: str) -> list[str]:
     return [line for line in chains(text, START) if "every Secret" in line]
 
 
-def test_tokens_that_lie_in_secrets() -> None:
+def test_token_secret_leads_to_its_account() -> None:
     text = (
         pod("automountServiceAccountToken: false", "envFrom: [{secretRef: {name: t}}]")
         + role(rule("pods/exec", "create"), subject="kind: ServiceAccount, name: robot")

@@ -17,7 +17,7 @@ ADMIN = "[{apiGroups: ['*'], resources: ['*'], verbs: ['*']}]"
 PRIVILEGED = "securityContext: {privileged: true}"
 
 
-def test_nothing_is_found_in_nothing() -> None:
+def test_empty_input_has_no_paths() -> None:
     attacks = find_paths("")
     assert not attacks.paths
     assert not attacks.cuts
@@ -25,7 +25,7 @@ def test_nothing_is_found_in_nothing() -> None:
     assert any("no bindings" in note for note in attacks.notes)
 
 
-def test_surer_path_is_chosen_and_lesser_target_is_implied() -> None:
+def test_path_without_assumptions_is_preferred_and_lesser_target_is_implied() -> None:
     text = (
         pod("", f"{PRIVILEGED}, ports: [{{containerPort: 80, hostPort: 80}}]") + service() + role(ADMIN, cluster=True)
     )
@@ -37,19 +37,19 @@ def test_surer_path_is_chosen_and_lesser_target_is_implied() -> None:
     assert path.severity is Severity.CRITICAL
 
 
-def test_each_name_of_a_target_is_a_question_of_its_own() -> None:
+def test_each_requested_target_has_its_own_path() -> None:
     text = pod("", f"{PRIVILEGED}, envFrom: [{{secretRef: {{name: db}}}}]")
     resources = [Resource(document) for document in yaml.safe_load_all(text) if document]
     paths = find_attack_paths(resources, [], {}, AttackQuery(("pod/web",), ("secret/db", "node"))).paths
     assert [path.target.label for path in paths] == ["a node of the cluster", "Secret shop/db"]
 
 
-def test_each_workload_that_is_reached_has_its_own_path() -> None:
+def test_each_reached_workload_has_its_own_path() -> None:
     text = "".join(pod("", PRIVILEGED, name=name) + service(name=name) for name in ("a", "b"))
     assert {line.split(" > ")[2] for line in chains(text, to="node")} == {"Pod shop/a", "Pod shop/b"}
 
 
-def test_cycles_are_walked_once() -> None:
+def test_cycles_are_followed_once() -> None:
     exec_role = role("[{apiGroups: [''], resources: [pods/exec], verbs: [create]}]")
     text = pod("", PRIVILEGED) + service() + exec_role
     assert chains(text, to="any pod in namespace shop") == [
@@ -88,7 +88,7 @@ def test_sources_by_name() -> None:
     assert find_paths(text, "internet").paths == ()
 
 
-def test_pods_of_controllers_in_the_input_are_theirs() -> None:
+def test_owned_pods_are_represented_by_their_owner() -> None:
     owned = """
 apiVersion: v1
 kind: Pod
@@ -119,7 +119,7 @@ def way(*nodes: str) -> CandidatePath:
     return CandidatePath(nodes, len(nodes), Severity.HIGH, nodes[0], 0)
 
 
-def test_cuts_end_most_paths_first_and_only_what_can_be_cut() -> None:
+def test_cuts_are_breakable_steps_by_number_of_paths() -> None:
     ways = [way("i", "a", "x", "t"), way("i", "b", "x", "t"), way("i", "c", "u")]
     steps = {step for item in ways for step in item.steps}
     breakable = {step for step in steps if step[0] != "i"}
@@ -151,7 +151,7 @@ def test_missing_target_gives_no_other_path() -> None:
     assert find_paths(text, to="cluster-admin").paths == ()
 
 
-def test_the_graph_grows_with_the_input() -> None:
+def test_search_time_grows_linearly_with_input() -> None:
     """With 5,000 exposed workloads that all may do much: a path for each and each end."""
     roles = role("[{apiGroups: [''], resources: [secrets, pods], verbs: [get, create]}]", cluster=True)
     shared = "".join(pod("", PRIVILEGED, name=f"w{number}") + service(name=f"w{number}") for number in range(5_000))
@@ -161,7 +161,7 @@ def test_the_graph_grows_with_the_input() -> None:
     assert attacks.cuts[0].count == 10_000
 
 
-def test_a_graph_that_grows_with_the_square_is_cut_off_and_says_so() -> None:
+def test_oversized_graph_is_truncated_with_a_note() -> None:
     selected = "".join(
         pod("", PRIVILEGED, name=f"w{number}").replace(f"app: w{number}", "app: x") for number in range(800)
     )
@@ -190,5 +190,5 @@ def test_a_graph_that_grows_with_the_square_is_cut_off_and_says_so() -> None:
         "{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: a}, spec: {parentRefs: [x]}}",
     ],
 )
-def test_malformed_objects_are_no_paths_and_no_errors(text: str) -> None:
+def test_malformed_objects_give_no_paths_and_no_errors(text: str) -> None:
     assert find_paths(f"{text}\n---\n{pod()}{service()}").paths == ()

@@ -28,7 +28,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("aws")
-def test_the_documents_are_scanned_beside_manifests(tmp_path: Path) -> None:
+def test_cloud_documents_are_scanned_with_manifests(tmp_path: Path) -> None:
     make_cluster(node_role=make_role("workers", inline=["ecr:PutImage"]))
     file = tmp_path / "cloud.yaml"
     result = CliRunner().invoke(program, ["cloud", "describe", "eks/eu-west-1/shop", "-o", str(file)])
@@ -60,7 +60,7 @@ def test_gaps_are_reported_once_with_advice(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("aws")
-def test_without_a_document_no_file_is_written(tmp_path: Path) -> None:
+def test_no_cloud_document_writes_no_file(tmp_path: Path) -> None:
     file = tmp_path / "cloud.yaml"
     result = CliRunner().invoke(program, ["cloud", "describe", "eks/eu-west-1/shop", "-o", str(file)])
     assert result.exit_code == 3
@@ -69,7 +69,7 @@ def test_without_a_document_no_file_is_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("aws")
-def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
+def test_unwritable_output_file_is_an_error(tmp_path: Path) -> None:
     make_cluster()
     file = tmp_path / "nowhere" / "cloud.yaml"
     result = CliRunner().invoke(program, ["cloud", "describe", "eks/eu-west-1/shop", "-o", str(file)])

@@ -48,7 +48,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_diff_of_a_branch(reports: Path) -> None:
+def test_diff_lists_changes_of_a_branch(reports: Path) -> None:
     result = json.loads(kubekeep("diff", "main.json", "branch.json", "-f", "json", cwd=reports).stdout)
     path = "spec.template.spec.containers[0].securityContext.capabilities.add[1]"
     assert {entry["path"] for entry in result["new"]} == {path}
@@ -57,7 +57,7 @@ def test_diff_of_a_branch(reports: Path) -> None:
     assert len(result["unchanged"]) > 100
 
 
-def test_the_gate_of_a_comparison(reports: Path) -> None:
+def test_comparison_gate(reports: Path) -> None:
     words = ("diff", "main.json", "branch.json", "--fail-on-new")
     assert "gate FAILED: new findings: 3, limit 0" in kubekeep(*words, cwd=reports, code=1).stderr
     result = kubekeep(*words, "--severity-threshold", "critical", cwd=reports)
@@ -66,7 +66,7 @@ def test_the_gate_of_a_comparison(reports: Path) -> None:
     kubekeep("diff", "main.json", "main.json", "--fail-on-new", cwd=reports)
 
 
-def test_a_comparison_goes_to_a_file(reports: Path) -> None:
+def test_comparison_is_written_to_a_file(reports: Path) -> None:
     kubekeep("diff", "kubekeep-baseline.json", "branch.json", "-f", "markdown", "-o", "comment", cwd=reports)
     assert (reports / "comment.md").read_text().startswith("## Findings: 3 new, ")
     kubekeep("diff", "main.json", "branch.json", "-o", "missing/x", cwd=reports, code=3)
@@ -112,14 +112,14 @@ def test_excepted_finding_is_not_resolved(reports: Path) -> None:
     assert "absent" not in {entry.get("baselineState") for entry in sarif}
 
 
-def test_a_scan_of_fewer_controls_does_not_fail_for_the_others(reports: Path) -> None:
+def test_unselected_controls_do_not_fail_the_comparison(reports: Path) -> None:
     words = ("scan", "control", "C-0057", "shop/catalog", "--no-config", "--fail-on-new")
     result = kubekeep(*words, "--baseline", "kubekeep-baseline.json", cwd=reports)
     assert "cannot be compared: C-0" in result.stdout
     assert "gate passed" in result.stderr
 
 
-def test_a_baseline_of_a_report(reports: Path) -> None:
+def test_baseline_from_a_report(reports: Path) -> None:
     kubekeep("baseline", "from-report", "main.json", "-o", "again.json", cwd=reports)
     assert (reports / "again.json").read_text() == (reports / "kubekeep-baseline.json").read_text()
     kubekeep("baseline", "from-report", "kubekeep-baseline.json", "-o", "x.json", cwd=reports, code=2)
@@ -187,7 +187,7 @@ def test_invalid_combinations_are_rejected(words: str, code: int, says: str, rep
     assert says in " ".join(kubekeep(*words.split(), *more, cwd=reports, code=code).stderr.split())
 
 
-def test_a_choice_that_nothing_is_in_is_no_choice_of_what_has_not_changed(tmp_path: Path) -> None:
+def test_unmatched_filter_and_unchanged_resources_have_different_messages(tmp_path: Path) -> None:
     shutil.copytree(SHOP, tmp_path / "shop")
     for words in (
         ("init", "-q"),

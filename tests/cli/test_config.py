@@ -42,7 +42,7 @@ def kubekeep(*arguments: str, folder: Path | None = None) -> subprocess.Complete
     return result
 
 
-def test_flags_win_over_the_file_and_the_file_over_defaults() -> None:
+def test_flags_override_file_and_file_overrides_defaults() -> None:
     Path("kubekeep.yaml").write_text("framework: pss-baseline\nseverity-threshold: critical\nformat: [json]\n")
     result = kubekeep("scan", "deploy")
     assert result.returncode == 1
@@ -64,7 +64,7 @@ def test_flags_win_over_the_file_and_the_file_over_defaults() -> None:
         (("workload", "shop/pod/debug"), ["PSS-Restricted"], None),
     ],
 )
-def test_names_on_the_command_line_replace_those_of_the_file(
+def test_names_on_command_line_replace_names_in_file(
     words: tuple[str, ...], frameworks: list[str], controls: list[str] | None
 ) -> None:
     Path("kubekeep.yaml").write_text("framework: [pss-restricted]\nformat: json\n")
@@ -73,14 +73,14 @@ def test_names_on_the_command_line_replace_those_of_the_file(
     assert controls is None or list(details["controls"]) == controls
 
 
-def test_a_folder_with_a_configuration_is_scanned_whole() -> None:
+def test_folder_with_configuration_is_scanned_completely() -> None:
     Path("deploy/kubekeep.yaml").write_text("framework: pss-baseline\n")
     result = kubekeep("scan", ".", "-f", "json")
     assert result.returncode == 0, "it is no manifest that could not be read"
     assert "config" not in result.stderr, "the target is the folder above"
 
 
-def test_values_of_charts_reach_the_scan() -> None:
+def test_chart_values_reach_the_scan() -> None:
     chart = Path("deploy/web")
     (chart / "templates").mkdir(parents=True)
     (chart / "Chart.yaml").write_text("apiVersion: v2\nname: web\nversion: 1.0.0\n")
@@ -114,7 +114,7 @@ def test_values_of_charts_reach_the_scan() -> None:
     ],
 )
 @pytest.mark.parametrize("command", [("scan",), ("config", "check")])
-def test_an_error_has_file_line_and_column(command: tuple[str, ...], text: str, expected: str) -> None:
+def test_config_error_has_file_line_and_column(command: tuple[str, ...], text: str, expected: str) -> None:
     Path("kubekeep.yaml").write_text(text)
     result = kubekeep(*command, "deploy")
     assert result.returncode == 2
@@ -122,7 +122,7 @@ def test_an_error_has_file_line_and_column(command: tuple[str, ...], text: str, 
     assert result.stderr.removeprefix("config: kubekeep.yaml\n").startswith(f"Error: kubekeep.yaml:{expected}")
 
 
-def test_wrong_flag_is_not_blamed_on_the_file() -> None:
+def test_flag_error_does_not_name_the_file() -> None:
     Path("kubekeep.yaml").write_text("severity-threshold: high\nframework: nsa\n")
     for arguments in (("--severity-threshold", "terrible"), ("--framework", "nsaa"), ("--format", "jsn")):
         result = kubekeep("scan", "deploy", *arguments)
@@ -130,13 +130,13 @@ def test_wrong_flag_is_not_blamed_on_the_file() -> None:
         assert "kubekeep.yaml:" not in result.stderr
 
 
-def test_help_ignores_a_broken_file() -> None:
+def test_help_ignores_invalid_file() -> None:
     Path("kubekeep.yaml").write_text("nonsense: 1\n")
     assert kubekeep("scan", "--help").returncode == 0
     assert kubekeep("scan", ".").returncode == 2
 
 
-def test_a_file_that_is_named() -> None:
+def test_explicit_file_replaces_discovered_file() -> None:
     Path("ci").mkdir()
     Path("kubekeep.yaml").write_text("nonsense: 1\n")
     Path("ci/strict.yaml").write_text("framework: pss-baseline\nformat: json\noutput: report\n")
@@ -149,7 +149,7 @@ def test_a_file_that_is_named() -> None:
     assert (gone.returncode, gone.stderr) == (2, "Error: gone.yaml: no such file or directory\n")
 
 
-def test_a_scanned_tree_writes_and_runs_nothing() -> None:
+def test_discovered_config_cannot_write_or_run() -> None:
     for text in ("output: ../stolen\n", "custom-rules: rules\n", "enable-helm: yes\n", "values: ../../etc/passwd\n"):
         Path("deploy/kubekeep.yaml").write_text(text)
         result = kubekeep("scan", "deploy")
@@ -227,7 +227,7 @@ charts: {"deploy/web":{"set":{"a":"\\u001b"}}}     # kubekeep.yaml:6
 """
 
 
-def test_the_effective_configuration() -> None:
+def test_effective_configuration_is_printed() -> None:
     Path("deploy/web").mkdir()
     Path("deploy/web/Chart.yaml").touch()
     Path("kubekeep.yaml").write_text(
@@ -248,7 +248,7 @@ def test_printed_configuration_is_equivalent() -> None:
     assert by_file.params | {"formats": ()} == by_flags.params | {"frameworks": ("nsa", "mitre"), "formats": ()}
 
 
-def test_without_a_file() -> None:
+def test_config_without_a_file() -> None:
     result = kubekeep("config", "check")
     assert result.returncode == 0
     assert result.stdout.startswith("# no configuration file\nframework: [allcontrols]  ")

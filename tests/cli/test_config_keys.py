@@ -83,7 +83,7 @@ def test_every_option_has_a_key() -> None:
 
 
 @pytest.mark.parametrize("name", KEYS)
-def test_a_key_means_what_the_option_means(name: str) -> None:
+def test_key_has_the_effect_of_its_option(name: str) -> None:
     key, value = KEYS[name], example(name)
     parameter = key.option.name or ""
     flags = ["--no-config", f"--{name}"] if key.kind is KeyType.BOOLEAN else ["--no-config", f"--{name}", str(value)]
@@ -94,7 +94,7 @@ def test_a_key_means_what_the_option_means(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, key in KEYS.items() if key.option.multiple])
-def test_a_list_gives_what_several_options_give(name: str) -> None:
+def test_list_equals_repeated_option(name: str) -> None:
     value = str(example(name))
     assert (
         configured(yaml.safe_dump({name: [value, value]})).params
@@ -103,7 +103,7 @@ def test_a_list_gives_what_several_options_give(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", KEYS)
-def test_a_value_of_another_type_is_refused_with_its_place(name: str) -> None:
+def test_value_of_wrong_type_is_rejected_with_location(name: str) -> None:
     key = KEYS[name]
     number = key.kind in {KeyType.BOOLEAN, KeyType.INTEGER, KeyType.NUMBER}
     wrong: tuple[Any, ...] = ({"a": 1}, None, "x" if number else True if key.kind is KeyType.LIMITS else 1.30)
@@ -112,7 +112,7 @@ def test_a_value_of_another_type_is_refused_with_its_place(name: str) -> None:
             configured(f"# a comment\n{name}: {yaml.safe_dump(value, default_flow_style=True)}")
 
 
-def test_a_number_for_text_has_a_hint() -> None:
+def test_number_in_place_of_text_has_a_hint() -> None:
     with pytest.raises(FileError, match="kubernetes-version: text expected, found a number: put it in quotes"):
         configured("kubernetes-version: 1.30")
 
@@ -123,7 +123,7 @@ def test_flag_accepts_yaml_booleans(text: str, *, value: bool) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(NAMED_ONLY))
-def test_keys_that_write_or_bring_programs_are_for_named_files(name: str) -> None:
+def test_keys_that_write_or_run_require_an_explicit_file(name: str) -> None:
     Path("kubekeep.yaml").write_text(yaml.safe_dump({name: example(name)}))
     with pytest.raises(FileError, match=rf"^kubekeep\.yaml:1:1: {name}: only a file given with --config may have this"):
         parsed()
@@ -136,12 +136,12 @@ def test_keys_for_discovered_files_are_listed() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, key in KEYS.items() if "FILE" in (key.option.metavar or "")])
-def test_an_option_that_names_files_is_known_as_one(name: str) -> None:
+def test_file_options_have_a_path_kind(name: str) -> None:
     assert KEYS[name].kind in {KeyType.PATH, KeyType.KEY_AND_FILE}
 
 
 @pytest.mark.parametrize("name", sorted({"controls-config", "exceptions", "policies", "values"}))
-def test_paths_of_a_discovered_file_stay_inside(name: str) -> None:
+def test_discovered_file_cannot_name_outside_paths(name: str) -> None:
     Path("kubekeep.yaml").write_text(yaml.safe_dump({name: "/etc/hosts"}))
     with pytest.raises(FileError, match=rf"^kubekeep\.yaml:1:1: {re.escape('/etc/hosts')} is outside of "):
         parsed()
@@ -150,14 +150,14 @@ def test_paths_of_a_discovered_file_stay_inside(name: str) -> None:
 @pytest.mark.parametrize(
     "assignment", ["a=/etc/hosts", "a=there.yaml,b=/etc/hosts", "a={/etc/hosts}", "=there.yaml", "a"]
 )
-def test_helm_reads_no_file_outside(assignment: str) -> None:
+def test_discovered_helm_values_cannot_name_outside_files(assignment: str) -> None:
     Path("kubekeep.yaml").write_text(yaml.safe_dump({"set-file": [assignment]}))
     with pytest.raises(FileError, match=r"^kubekeep\.yaml:2:3: "):
         parsed()
 
 
 @pytest.mark.parametrize("name", [name for name, key in KEYS.items() if key.kind is KeyType.TEXT])
-def test_no_text_breaks_the_argument_of_a_program(name: str) -> None:
+def test_text_cannot_inject_program_arguments(name: str) -> None:
     with pytest.raises(
         FileError, match=rf"^kubekeep\.yaml:1:1: {name}: (no program takes text with a NUL|.* not one of)"
     ):
@@ -182,7 +182,7 @@ def test_random_file_is_accepted_or_rejected_with_a_location(content: dict[str, 
     assert not outcome or re.fullmatch(r"kubekeep\.yaml:\d+:\d+: .*", outcome)
 
 
-def test_the_schema_takes_what_the_file_takes() -> None:
+def test_schema_agrees_with_parser() -> None:
     json_schema = create_schema(KEYS)
     jsonschema.Draft7Validator.check_schema(json_schema)
     validator = jsonschema.Draft7Validator(json_schema)
@@ -196,7 +196,7 @@ def test_the_schema_takes_what_the_file_takes() -> None:
     assert not validator.is_valid({"kubernetes-version": 1.30})
 
 
-def test_the_schema_knows_charts() -> None:
+def test_schema_describes_charts() -> None:
     validator = jsonschema.Draft7Validator(create_schema(KEYS))
     chart = {"values": ["a.yaml"], "set": {"image.tag": "v2", "hosts": [1, None]}, "set-file": {"a": "b"}}
     assert validator.is_valid({"charts": {"deploy/web": chart, "x.tgz": {"values": "b.yaml"}, "c": {}}})
@@ -206,7 +206,7 @@ def test_the_schema_knows_charts() -> None:
 
 
 @pytest.mark.parametrize("text", re.findall(r"^```yaml\n(.*?)^```", GUIDE.read_text("utf-8"), re.MULTILINE | re.DOTALL))
-def test_the_examples_of_the_guide(here: Path, text: str) -> None:
+def test_examples_of_the_guide_are_valid(here: Path, text: str) -> None:
     for file in ("common/values.yaml", "deploy/web/Chart.yaml", "deploy/web/values-prod.yaml"):
         (here / file).parent.mkdir(parents=True, exist_ok=True)
         (here / file).touch()

@@ -40,7 +40,7 @@ def test_gates_ignore_excepted_findings() -> None:
     assert "1 finding accepted" in accepted.stdout
 
 
-def test_several_files_and_a_set() -> None:
+def test_files_and_sets_are_combined() -> None:
     Path("other.json").write_text("[]")
     result = scan("--exceptions", "other.json", "--exceptions", "known.json", "--exception-set", "eks")
     assert result.exit_code == 0
@@ -59,7 +59,7 @@ def test_expired_exception_is_reported_and_ignored() -> None:
     ("text", "place"),
     [("[", "bad.json:1:"), ('[{"resource": []}]', "bad.json:1:3: unknown key"), (None, "bad.json: no such file")],
 )
-def test_unusable_file_is_an_error(text: str | None, place: str) -> None:
+def test_invalid_exceptions_file_is_an_error(text: str | None, place: str) -> None:
     if text is not None:
         Path("bad.json").write_text(text)
     result = scan("--exceptions", "bad.json")
@@ -67,7 +67,7 @@ def test_unusable_file_is_an_error(text: str | None, place: str) -> None:
     assert result.stdout == ""
 
 
-def test_the_audit() -> None:
+def test_audit_lists_exceptions() -> None:
     result = scan("--exceptions", "known.json", "--audit-exceptions")
     assert "Exceptions" in result.stdout
     report = json.loads(scan("--exceptions", "known.json", "--audit-exceptions", "-f", "json").stdout)
@@ -91,7 +91,7 @@ def add(file: str, *arguments: str) -> Result:
 
 
 @pytest.mark.parametrize("file", ["new.yaml", "new.json"])
-def test_an_entry_is_added_to_a_file_that_is_made(file: str) -> None:
+def test_add_creates_the_file(file: str) -> None:
     assert add(file, "--control", "C-0057", "--kind", "Pod", "--expires", "2999-01-31").exit_code == 0
     assert add(file, "--control", "C-0016,C-0017", "--name", "web-.*", "--container", "app").exit_code == 0
     (one, two) = json.loads(kubekeep("exceptions", "list", file, "-f", "json").stdout)
@@ -105,7 +105,7 @@ def test_an_entry_is_added_to_a_file_that_is_made(file: str) -> None:
 @pytest.mark.parametrize(
     "word", ["y", "no", "1e3", "0x1f", "1_000", "~", "null", "12:30:45", "a: b", "- a", "#", "ü\nb"]
 )
-def test_words_are_written_so_that_they_stay_text(file: str, word: str) -> None:
+def test_added_text_survives_a_round_trip(file: str, word: str) -> None:
     for _ in range(2):
         assert (
             kubekeep("exceptions", "add", file, "--control", "C-0057", "--name", word, "--reason", word).exit_code == 0
@@ -125,7 +125,7 @@ def test_words_are_written_so_that_they_stay_text(file: str, word: str) -> None:
         ("e.json", ""),
     ],
 )
-def test_other_entries_are_unchanged(name: str, before: str) -> None:
+def test_add_leaves_other_entries_unchanged(name: str, before: str) -> None:
     Path(name).write_text(before)
     Path(name).chmod(0o640)
     assert add(name, "--control", "C-0057").exit_code == 0
@@ -154,7 +154,7 @@ def test_other_entries_are_unchanged(name: str, before: str) -> None:
         (("--framework", "nope", "--kind", "Pod"), "nobody knows framework nope"),
     ],
 )
-def test_an_entry_that_would_cover_nothing_is_not_written(arguments: tuple[str, ...], message: str) -> None:
+def test_entry_without_effect_is_rejected(arguments: tuple[str, ...], message: str) -> None:
     result = add("new.yaml", *arguments)
     assert (result.exit_code, message in result.stderr) == (2, True), result.stderr
     assert not Path("new.yaml").exists()
@@ -174,7 +174,7 @@ def test_an_entry_that_would_cover_nothing_is_not_written(arguments: tuple[str, 
         ("--reason", ""),
     ],
 )
-def test_an_option_that_a_script_left_empty_means_nothing_wider(arguments: tuple[str, ...]) -> None:
+def test_empty_option_is_rejected(arguments: tuple[str, ...]) -> None:
     result = add("new.yaml", "--control", "C-0057", *arguments)
     assert (result.exit_code, "it is empty" in result.stderr) == (2, True), result.stderr
     assert not Path("new.yaml").exists()
@@ -228,7 +228,7 @@ spec:
 """
 
 
-def test_check_tells_a_name_of_an_object_that_looks_like_a_pattern() -> None:
+def test_check_warns_about_names_that_look_like_patterns() -> None:
     Path("some.yaml").write_text(SELECTING.replace("we.b", "^web-.*$"))
     checked = kubekeep("exceptions", "check", "some.yaml")
     assert (checked.exit_code, checked.stdout) == (
@@ -239,7 +239,7 @@ def test_check_tells_a_name_of_an_object_that_looks_like_a_pattern() -> None:
     assert kubekeep("exceptions", "check", "some.yaml").exit_code == 0
 
 
-def test_list_shows_all_that_narrows_an_exception() -> None:
+def test_list_shows_all_selectors_of_an_exception() -> None:
     Path("some.yaml").write_text(SELECTING)
     assert kubekeep("exceptions", "list", "some.yaml").stdout.splitlines() == [
         "ClusterSecurityException some",
@@ -253,12 +253,12 @@ def test_list_shows_all_that_narrows_an_exception() -> None:
     assert (row["objectSelector"], row["namespaceSelector"]) == (["app in (web)", "!x"], ["team notin (a,b)"])
 
 
-def test_an_option_that_is_no_text_is_told() -> None:
+def test_option_that_is_not_utf_8_is_rejected() -> None:
     result = add("new.yaml", "--control", "C-0057", "--name", "a\udcff")
     assert (result.exit_code, "it is not UTF-8 text" in result.stderr) == (2, True), result.stderr
 
 
-def test_a_file_of_something_else_is_left_alone() -> None:
+def test_add_leaves_other_kinds_of_files_unchanged() -> None:
     Path("pod.yaml").write_text(POD.read_text())
     assert add("pod.yaml", "--control", "C-0057").exit_code == 2
     assert Path("pod.yaml").read_text() == POD.read_text()
@@ -298,7 +298,7 @@ spec:
 """
 
 
-def test_an_object_with_a_key_nobody_knows_is_told_and_not_applied() -> None:
+def test_object_with_unknown_key_is_reported_and_not_applied() -> None:
     Path("misspelt.yaml").write_text(MISSPELT)
     checked = kubekeep("exceptions", "check", "misspelt.yaml")
     assert (checked.exit_code, checked.stdout) == (
@@ -315,7 +315,7 @@ def test_an_object_with_a_key_nobody_knows_is_told_and_not_applied() -> None:
     assert "misspelt.yaml:6" in result.stdout
 
 
-def test_test_shows_covered_findings() -> None:
+def test_exceptions_test_shows_covered_findings() -> None:
     result = kubekeep("exceptions", "test", "known.json", SHOP)
     assert result.exit_code == 0
     assert result.stdout.startswith("known.json:1: matched: known\n    C-0057  ")

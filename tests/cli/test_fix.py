@@ -59,7 +59,7 @@ def pod(tmp_path: Path) -> Path:
     return file
 
 
-def test_a_change_is_shown_written_and_not_made_twice(pod: Path) -> None:
+def test_fix_shows_and_writes_change_once(pod: Path) -> None:
     first = kubekeep(*ASKED, "pod.yaml", "--yes", cwd=pod.parent)
     assert first.returncode == 0
     assert "@@ -7,4 +7,4 @@ C-0057\n" in first.stdout
@@ -72,7 +72,7 @@ def test_a_change_is_shown_written_and_not_made_twice(pod: Path) -> None:
     assert [entry.name for entry in pod.parent.iterdir()] == ["pod.yaml"]
 
 
-def test_a_dry_run_writes_nothing(pod: Path) -> None:
+def test_dry_run_writes_nothing(pod: Path) -> None:
     result = kubekeep(*ASKED, ".", "--dry-run", cwd=pod.parent)
     assert result.returncode == 0
     assert "+        privileged: false" in result.stdout
@@ -94,7 +94,7 @@ def test_usage_errors(words: tuple[str, ...], pod: Path) -> None:
 
 
 @pytest.mark.parametrize(("answer", "code", "after"), [("y", 0, FIXED), ("n", 1, POD), ("", 1, POD)])
-def test_a_terminal_is_asked(answer: str, code: int, after: str, pod: Path) -> None:
+def test_terminal_prompts_for_confirmation(answer: str, code: int, after: str, pod: Path) -> None:
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "kubekeep", *ASKED, "pod.yaml"],
@@ -119,7 +119,7 @@ def test_a_terminal_is_asked(answer: str, code: int, after: str, pod: Path) -> N
 
 
 @pytest.mark.parametrize("tool", [["git", "apply"], ["patch", "-p1", "--binary", "-s", "-i"]])
-def test_a_patch_does_what_writing_does(tool: list[str], tmp_path: Path) -> None:
+def test_patch_equals_written_change(tool: list[str], tmp_path: Path) -> None:
     if shutil.which(tool[0]) is None:
         pytest.skip(f"{tool[0]} is not installed")
     one, other = tmp_path / "one", tmp_path / "other"
@@ -135,7 +135,7 @@ def test_a_patch_does_what_writing_does(tool: list[str], tmp_path: Path) -> None
         assert (other / file.relative_to(one)).read_bytes() == file.read_bytes(), file
 
 
-def test_bytes_around_the_change_stay(pod: Path) -> None:
+def test_bytes_around_the_change_are_preserved(pod: Path) -> None:
     pod.write_bytes(b"\xef\xbb\xbf" + POD.rstrip().replace("\n", "\r\n").encode())
     pod.chmod(0o640)
     assert kubekeep(*ASKED, ".", "--yes", cwd=pod.parent).returncode == 0
@@ -143,7 +143,7 @@ def test_bytes_around_the_change_stay(pod: Path) -> None:
     assert pod.stat().st_mode & 0o777 == 0o640
 
 
-def test_a_link_stays_a_link(pod: Path) -> None:
+def test_symbolic_link_is_preserved(pod: Path) -> None:
     (pod.parent / "folder").mkdir()
     real = pod.rename(pod.parent / "folder" / "real.yaml")
     pod.symlink_to("folder/real.yaml")
@@ -152,7 +152,7 @@ def test_a_link_stays_a_link(pod: Path) -> None:
     assert real.read_text() == FIXED
 
 
-def test_a_read_only_file_is_left_alone(pod: Path) -> None:
+def test_read_only_file_is_not_changed(pod: Path) -> None:
     pod.chmod(0o444)
     result = kubekeep(*ASKED, ".", "--yes", cwd=pod.parent)
     assert result.returncode == 3
@@ -160,7 +160,7 @@ def test_a_read_only_file_is_left_alone(pod: Path) -> None:
     assert pod.read_text() == POD
 
 
-def test_a_full_disk_leaves_the_file_as_it_was(pod: Path) -> None:
+def test_full_disk_leaves_the_file_unchanged(pod: Path) -> None:
     pod.write_text(POD + "# " + "x" * 20_000 + "\n")
     result = kubekeep(*ASKED, ".", "--yes", cwd=pod.parent, limit=10_000)
     assert result.returncode == 3
@@ -169,7 +169,7 @@ def test_a_full_disk_leaves_the_file_as_it_was(pod: Path) -> None:
     assert [entry.name for entry in pod.parent.iterdir()] == ["pod.yaml"]
 
 
-def test_utf_16_is_refused_with_the_reason(pod: Path) -> None:
+def test_utf_16_is_rejected_with_reason(pod: Path) -> None:
     pod.write_bytes(POD.encode("utf-16"))
     result = kubekeep(*ASKED, ".", "--yes", cwd=pod.parent)
     assert result.returncode == 1
@@ -186,7 +186,7 @@ def test_unread_input_is_reported(pod: Path) -> None:
     assert pod.read_text() == FIXED
 
 
-def test_values_of_the_user_fill_what_has_no_fix(pod: Path) -> None:
+def test_user_values_complete_findings_without_fix(pod: Path) -> None:
     arguments = ("fix", "control", "C-0271,C-0004", "pod.yaml", "--yes")
     without = kubekeep(*arguments, cwd=pod.parent)
     assert "no fix is known" in without.stderr
@@ -208,7 +208,7 @@ def test_report_selects_the_findings(pod: Path) -> None:
     assert "privileged: true" in other.read_text()
 
 
-def test_a_report_that_is_older_than_the_file_is_stale(pod: Path) -> None:
+def test_report_older_than_the_file_is_stale(pod: Path) -> None:
     report = pod.parent / "report.json"
     kubekeep("scan", "control", "C-0057", "pod.yaml", "-f", "json", "-o", report, cwd=pod.parent)
     os.utime(pod, (time.time() + 60, time.time() + 60))
@@ -226,7 +226,7 @@ def test_invalid_report_is_rejected(text: str, pod: Path) -> None:
     assert "not a report" in result.stderr
 
 
-def test_volumes_go_only_when_their_control_is_named(tmp_path: Path) -> None:
+def test_volumes_are_removed_only_for_named_control(tmp_path: Path) -> None:
     file = tmp_path / "pod.yaml"
     file.write_text(POD + "  volumes:\n    - name: root\n      hostPath: {path: /}\n")
     result = kubekeep("fix", ".", "--dry-run", cwd=tmp_path)

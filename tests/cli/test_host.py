@@ -16,7 +16,7 @@ def node(root: Path) -> Path:
     return root
 
 
-def test_the_file_is_scanned_as_any_other(tmp_path: Path) -> None:
+def test_host_file_is_scanned(tmp_path: Path) -> None:
     root, file = node(tmp_path / "node"), tmp_path / "node-1.json"
     result = kubekeep("host", "collect", "--root", root, "-o", file)
     assert result.returncode == 0
@@ -27,7 +27,7 @@ def test_the_file_is_scanned_as_any_other(tmp_path: Path) -> None:
     assert "/etc/kubernetes/pki/sa.key has mode 644" in " ".join(scanned.stdout.split())
 
 
-def test_documents_go_to_a_pipe(tmp_path: Path) -> None:
+def test_host_documents_are_written_to_a_pipe(tmp_path: Path) -> None:
     root = node(tmp_path)
     collected = kubekeep("host", "collect", "--root", root, "--node-name", "worker-7")
     assert collected.stdout.startswith('apiVersion: "v1"\nkind: "List"\n')
@@ -36,7 +36,7 @@ def test_documents_go_to_a_pipe(tmp_path: Path) -> None:
     assert (resource["object"]["kind"], resource["object"]["metadata"]["name"]) == ("KubeletInfo", "worker-7")
 
 
-def test_what_is_not_read_is_said_and_what_is_hostile_steers_no_terminal(tmp_path: Path) -> None:
+def test_unread_files_are_reported_without_control_characters(tmp_path: Path) -> None:
     nodes.system(tmp_path)
     with nodes.running({nodes.KUBELET: ["--kubeconfig=/a\x1b[31mb"]}) as pids:
         nodes.show(tmp_path, pids)
@@ -46,7 +46,7 @@ def test_what_is_not_read_is_said_and_what_is_hostile_steers_no_terminal(tmp_pat
     assert "\x1b" not in result.stdout + result.stderr
 
 
-def test_where_no_kubelet_is_seen_the_code_says_so(tmp_path: Path) -> None:
+def test_missing_kubelet_exits_with_3(tmp_path: Path) -> None:
     nodes.system(tmp_path)
     result = kubekeep("host", "collect", "--root", tmp_path)
     assert result.returncode == 3
@@ -54,17 +54,17 @@ def test_where_no_kubelet_is_seen_the_code_says_so(tmp_path: Path) -> None:
     assert "KernelVersion" in result.stdout
 
 
-def test_a_node_without_a_name_is_a_question(tmp_path: Path) -> None:
+def test_unknown_node_name_is_an_error(tmp_path: Path) -> None:
     result = kubekeep("host", "collect", "--root", tmp_path)
     assert result.returncode == 2
     assert "the node does not tell its name: say it with --node-name" in result.stderr
 
 
-def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+def test_unwritable_file_is_an_error(tmp_path: Path) -> None:
     result = kubekeep("host", "collect", "--root", node(tmp_path), "-o", tmp_path / "none" / "node.yaml")
     assert result.returncode == 3
     assert "No such file or directory" in result.stderr
 
 
-def test_a_scan_without_data_of_nodes_says_where_to_get_it() -> None:
+def test_scan_without_host_data_names_host_collect() -> None:
     assert "need data of the nodes: kubekeep host collect writes it" in kubekeep("scan", BAD).stdout

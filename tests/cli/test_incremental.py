@@ -37,14 +37,14 @@ def test_cache_is_in_the_cache_folder_and_changes_no_result(tmp_path: Path, monk
     assert len(put) == len(set(put)) > 0
 
 
-def test_without_a_cache_folder_it_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_cache_folder_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kubekeep.cli.request_options.cache_folder", lambda: None)
     result = CliRunner().invoke(command, [SHOP, "--incremental"])
     assert result.exit_code == 2
     assert "needs a cache folder" in result.output
 
 
-def test_the_cache_folder_is_where_the_system_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cache_folder_follows_xdg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", "/elsewhere")
     assert cache_folder() == Path("/elsewhere/kubekeep")

@@ -74,7 +74,7 @@ QUIET = KubescapeFlag("quiet", "q", Takes.SWITCH, becomes="quiet")
         (["--", "-v", "--x"], ["-v", "--x"], []),
     ],
 )
-def test_words_are_parsed_like_pflag(words: list[str], positional: list[str], values: list[tuple[str, str]]) -> None:
+def test_arguments_are_parsed_like_pflag(words: list[str], positional: list[str], values: list[tuple[str, str]]) -> None:
     parsed, parsed_values = parse(words, (SWITCH, FORMAT, VALUES, SET, QUIET))
     assert parsed == positional
     assert [(flag.name, value) for flag, value in parsed_values] == values
@@ -90,12 +90,12 @@ def test_words_are_parsed_like_pflag(words: list[str], positional: list[str], va
         (["--verbose=maybe"], "invalid argument 'maybe' for --verbose"),
     ],
 )
-def test_invalid_words_are_errors(words: list[str], message: str) -> None:
+def test_invalid_arguments_are_errors(words: list[str], message: str) -> None:
     with pytest.raises(FlagError, match=message):
         parse(words, (SWITCH, FORMAT))
 
 
-def test_every_flag_that_is_the_same_is_an_option_of_ours() -> None:
+def test_same_flags_are_existing_options() -> None:
     special = {"PATH", "workload", "include-controls", ""}
     for ours, theirs in ((scan, flags.EVERY_SCAN), (fix, flags.FIX), (diff, flags.DIFF)):
         options = {
@@ -113,7 +113,7 @@ def test_every_flag_that_is_the_same_is_an_option_of_ours() -> None:
             assert flag.takes not in {Takes.LIST, Takes.ARRAY} or option.multiple, flag
 
 
-def test_every_flag_that_does_nothing_says_why_and_none_is_there_twice() -> None:
+def test_flags_are_unique_and_flags_without_effect_have_a_reason() -> None:
     for table in (flags.EVERY_SCAN, flags.FIX, flags.DIFF, flags.LIST):
         names = [flag.name for flag in (*flags.ROOT, *table)]
         shorts = [flag.short for flag in (*flags.ROOT, *table) if flag.short]
@@ -188,7 +188,7 @@ def test_every_flag_that_does_nothing_says_why_and_none_is_there_twice() -> None
         ("scan . --submit=false --format-version v2", "framework workloadscan,allcontrols -- ."),
     ],
 )
-def test_a_scan_becomes_one_of_ours(line: str, ours: str) -> None:
+def test_scan_is_translated(line: str, ours: str) -> None:
     _, *words = line.split()
     result = translated(*parse(words, (*flags.ROOT, *flags.EVERY_SCAN)))
     assert result.words == ("--no-config", *ours.split())
@@ -245,19 +245,19 @@ THRESHOLDS = ("", " 0", "0_0", "\u0660", ".", "-", "0.0.0", "0x0", "1e999", "inf
 
 @pytest.mark.parametrize("flag", ["--compliance-threshold", "--fail-coverage-below"])
 @pytest.mark.parametrize("value", THRESHOLDS)
-def test_a_threshold_that_is_no_percentage_is_refused(flag: str, value: str) -> None:
+def test_threshold_that_is_no_percentage_is_rejected(flag: str, value: str) -> None:
     with pytest.raises(FlagError, match=f"invalid argument {re.escape(repr(value))} for {flag}"):
         translated(*parse(["framework", "nsa", ".", flag, value], flags.EVERY_SCAN))
 
 
-def test_a_threshold_is_on_the_score_of_all_controls() -> None:
+def test_threshold_applies_to_score_of_all_controls() -> None:
     words = ("scan", "framework", "nsa,mitre", ".", "-f", "json", "-o", "/dev/null")
     result = run(*words, "--compliance-threshold", "99", code=1)
     assert "% (overall), limit 99 %" in result.stderr
     assert "gate passed" in run(*words, "--compliance-threshold", "1").stderr
 
 
-def test_a_flag_on_images_loosens_no_gate() -> None:
+def test_image_flag_does_not_weaken_gate() -> None:
     result = run("scan", "framework", "nsa", ".", "--severity-threshold", "low", "--only-fixable", code=1)
     assert "--only-fixable has no effect: images are not scanned" in result.stderr
     assert "with a fix" not in result.stderr
@@ -299,7 +299,7 @@ BUNDLE = {
 
 
 @pytest.mark.parametrize("names", ["all", "ALL", "nsa,all"])
-def test_all_frameworks(names: str) -> None:
+def test_scan_of_all_frameworks(names: str) -> None:
     result = translated(*parse(["framework", names, "."], flags.EVERY_SCAN)).words
     assert result[1] == "framework"
     assert result[2].split(",") == [framework.name for framework in builtin().frameworks.values()]
@@ -322,7 +322,7 @@ def test_bundles_replace_the_library(line: str, tmp_path: Path) -> None:
     assert {*json.loads((tmp_path / "report.json").read_text())["summaryDetails"]["controls"]} == {"X-0001"}
 
 
-def test_help_is_only_what_asks_for_it(tmp_path: Path) -> None:
+def test_help_as_a_value_is_not_a_help_request(tmp_path: Path) -> None:
     (tmp_path / "help").write_text(POD)
     for words in (
         ("scan", "framework", "nsa", "help"),
@@ -337,12 +337,12 @@ def test_help_is_only_what_asks_for_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("task", ["framework", "control", "workload"])
 @pytest.mark.parametrize("names", [[], [""]])
-def test_an_empty_name_is_none(task: str, names: list[str]) -> None:
+def test_empty_name_is_an_error(task: str, names: list[str]) -> None:
     with pytest.raises(FlagError, match=f"^scan {task}: name "):
         translated(*parse([task, *names, *(["."] if names else [])], flags.EVERY_SCAN))
 
 
-def test_a_scan_with_a_report_tells_the_score(tmp_path: Path) -> None:
+def test_scan_with_report_file_prints_the_score(tmp_path: Path) -> None:
     target = tmp_path / "report"
     result = run("scan", "framework", "nsa", ".", "--format", "json", "--output", str(target), "--keep-local")
     score = json.loads((tmp_path / "report.json").read_text())["summaryDetails"]["complianceScore"]
@@ -355,7 +355,7 @@ def test_only_perfect_score_is_100(score: float, whole: int) -> None:
     assert kubescape.round_score(score) == whole
 
 
-def test_a_gate_ends_with_1() -> None:
+def test_failed_gate_exits_with_1() -> None:
     result = run("scan", "framework", "nsa", ".", "--severity-threshold", "high", code=1)
     assert "gate FAILED" in result.stderr
 
@@ -381,13 +381,13 @@ def test_without_a_path_the_cluster_is_scanned(cluster: Cluster, namespace: str)
     assert "NSA" in json.loads(listed), "only a scan reaches a cluster"
 
 
-def test_flags_may_stand_before_the_command(tmp_path: Path) -> None:
+def test_flags_may_precede_the_command(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(POD)
     result = run("--format", "json", "-l", "debug", "--keep-local", "scan", "a.yaml", cwd=tmp_path)
     assert json.loads(result.stdout)["summaryDetails"]["controls"]
 
 
-def test_lists() -> None:
+def test_kubescape_lists() -> None:
     controls = json.loads(run("list", "controls", "--format", "json").stdout)
     assert all(list(control) == ["id", "name", "frameworks"] for control in controls)
     assert len(controls) == 281
@@ -406,7 +406,7 @@ def test_version_and_help() -> None:
         assert "Takes Kubescape's command line" in run(*words).stdout
 
 
-def test_the_program_of_that_name(tmp_path: Path) -> None:
+def test_installed_kubescape_program_runs(tmp_path: Path) -> None:
     source = tmp_path / "source"
     shutil.copytree(SHIM, source)
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
@@ -417,6 +417,6 @@ def test_the_program_of_that_name(tmp_path: Path) -> None:
     assert (result.returncode, result.stdout) == (0, run("version").stdout)
 
 
-def test_the_program_has_the_version_of_the_package() -> None:
+def test_kubescape_program_has_package_version() -> None:
     shim = tomllib.loads((SHIM / "pyproject.toml").read_text())["project"]["version"]
     assert shim == VERSION

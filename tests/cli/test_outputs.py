@@ -35,14 +35,14 @@ def test_binary_format_goes_to_a_file() -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_without_output_it_goes_to_a_file_called_report(name: str, tmp_path: Path) -> None:
+def test_default_output_file_is_report(name: str, tmp_path: Path) -> None:
     code, stdout, stderr = kubekeep(*SCAN, "-f", name, cwd=tmp_path)
     file = f"report{formats()[name].extension}"
     assert (code, stdout, stderr) == (0, b"", f"{name}: {file}\n")
     assert [entry.name for entry in tmp_path.iterdir()] == [file]
 
 
-def test_beside_one_report_on_standard_output(tmp_path: Path) -> None:
+def test_binary_report_with_one_text_report(tmp_path: Path) -> None:
     code, stdout, _ = kubekeep(*SCAN, "-f", "pretty,pdf", cwd=tmp_path)
     assert (code, (tmp_path / "report.pdf").read_bytes()[:5]) == (0, b"%PDF-")
     assert b"C-0057" in stdout
@@ -56,7 +56,7 @@ def test_output_names_the_file(tmp_path: Path) -> None:
     assert "Containers do not run privileged" in "".join(page.extract_text() for page in reader.pages)
 
 
-def test_formats_with_one_extension_go_to_files_with_their_names(tmp_path: Path) -> None:
+def test_formats_with_same_extension_have_own_files(tmp_path: Path) -> None:
     assert kubekeep(*SCAN, "-f", "json,gitlab-sast,oscal", "-o", "out", cwd=tmp_path)[0] == 0
     names = sorted(entry.name for entry in tmp_path.iterdir())
     assert names == ["out.gitlab-sast.json", "out.json", "out.oscal.json"]
@@ -66,14 +66,14 @@ def test_formats_with_one_extension_go_to_files_with_their_names(tmp_path: Path)
     assert "two formats would go to the same file" in stderr
 
 
-def test_bytes_go_to_a_pipe(tmp_path: Path) -> None:
+def test_binary_output_is_written_to_a_pipe(tmp_path: Path) -> None:
     code, stdout, _ = kubekeep(*SCAN, "-f", "pdf", "-o", "/dev/stdout", cwd=tmp_path)
     assert code == 0
     assert len(pypdf.PdfReader(io.BytesIO(stdout)).pages) > 3
     assert not list(tmp_path.iterdir())
 
 
-def test_bytes_never_go_to_a_terminal(tmp_path: Path) -> None:
+def test_binary_output_is_not_written_to_a_terminal(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     try:
         run = subprocess.run(

@@ -58,7 +58,7 @@ def test_example_has_paths_to_cluster_admin() -> None:
     assert "network policies keep the outside away from Deployment ledger/ledger" in paths_document["notes"]
 
 
-def test_locations_are_those_of_the_steps() -> None:
+def test_openings_have_locations() -> None:
     paths_document = document(TAKEN)
     lines = {
         opening["text"]: (Path(opening["location"]["file"]).name, opening["location"]["line"])
@@ -83,7 +83,7 @@ def test_text_shows_chains_and_fixes() -> None:
     assert "\x1b" not in result.stdout
 
 
-def test_from_and_to() -> None:
+def test_from_and_to_filter_paths() -> None:
     paths_document = document(TAKEN, "--from", "daemonset/agent", "--to", "cluster-admin")
     assert labels(paths_document) == [["DaemonSet agents/agent", "ServiceAccount agents/agent", "cluster-admin"]]
     paths_document = document(TAKEN, "--from", "internet", "--to", "secret/signing-key")
@@ -91,7 +91,7 @@ def test_from_and_to() -> None:
     assert len(document(TAKEN, "--max-paths", "1")["paths"]) == 1
 
 
-def test_an_unknown_name_is_an_error_that_helps() -> None:
+def test_unknown_name_is_an_error_with_suggestion() -> None:
     result = kubekeep("paths", TAKEN, "--from", "deployment/statsu")
     assert result.returncode == 2
     assert "did you mean deployment/status?" in result.stderr
@@ -107,7 +107,7 @@ def test_an_unknown_name_is_an_error_that_helps() -> None:
         ((EXAMPLES / "online-shop",), 0),
     ],
 )
-def test_the_gate(arguments: tuple[str | Path, ...], code: int) -> None:
+def test_path_gate(arguments: tuple[str | Path, ...], code: int) -> None:
     result = kubekeep("paths", *arguments, "--fail-on-path")
     assert result.returncode == code, result.stderr
     assert ("gate FAILED" if code else "gate passed") in result.stderr
@@ -121,20 +121,20 @@ def test_gaps_are_reported(tmp_path: Path) -> None:
     assert "the input holds no bindings" in result.stdout
 
 
-def test_images_go_to_files(tmp_path: Path) -> None:
+def test_images_are_written_to_files(tmp_path: Path) -> None:
     result = kubekeep("paths", TAKEN, "-f", "svg", "-o", tmp_path / "paths.svg")
     assert result.returncode == 0
     assert ET.fromstring((tmp_path / "paths.svg").read_text(encoding="utf-8")).tag.endswith("svg")  # noqa: S314
     assert kubekeep("paths", TAKEN, "-f", "dot").stdout.startswith("digraph attack_paths {")
 
 
-def test_a_chart_is_followed_to_its_templates() -> None:
+def test_chart_paths_have_template_locations() -> None:
     paths_document = document(EXAMPLES / "storefront-chart")
     assert paths_document["paths"] == []
     assert any("taken to go to one namespace" in note for note in paths_document["notes"])
 
 
-def test_a_scan_ranks_resources_in_json() -> None:
+def test_scan_ranks_resources_in_json() -> None:
     report = json.loads(kubekeep("scan", TAKEN / "status.yaml", "--snapshot", "-f", "json").stdout)
     (entry,) = [
         result_entry["prioritizedResource"]
@@ -167,7 +167,7 @@ def test_paths_through_a_live_cluster(cluster: Cluster, namespace: str) -> None:
     assert [f"Service {namespace}/web", f"Pod {namespace}/web"] in [names[1:3] for names in labels(paths_document)]
 
 
-def test_exceptions_are_honoured(tmp_path: Path) -> None:
+def test_exceptions_apply_to_paths(tmp_path: Path) -> None:
     exceptions = tmp_path / "exceptions.yaml"
     exceptions.write_text(
         "- {name: known, policyType: postureExceptionPolicy, actions: [alertOnly],\n"

@@ -28,7 +28,7 @@ def test_findings_name_place_and_message() -> None:
 
 
 @pytest.mark.parametrize("form", ["json", "sarif", "junit"])
-def test_every_report_has_them(form: str) -> None:
+def test_every_report_has_policy_findings(form: str) -> None:
     report = scan(SHOP, "--policies", POLICIES / "replicas.yaml", "--format", form).stdout
     assert "no more than 2 replicas" in report
     assert "replica-limit" in report
@@ -51,7 +51,7 @@ def test_policies_are_repeatable_and_gated() -> None:
         ("frobnicate(object)", "undeclared reference to 'frobnicate'"),
     ],
 )
-def test_what_does_not_compile_is_an_error(tmp_path: Path, text: str, message: str) -> None:
+def test_policy_that_does_not_compile_is_an_error(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "policy.yaml"
     source = (POLICIES / "images.yaml").read_text()
     file.write_text(source.replace("variables.containers.all(c, c.image.matches('^registry[.]example[.]com/'))", text))
@@ -61,14 +61,14 @@ def test_what_does_not_compile_is_an_error(tmp_path: Path, text: str, message: s
     assert message in result.stderr
 
 
-def test_files_that_cannot_be_read_are_an_error(tmp_path: Path) -> None:
+def test_unreadable_policy_files_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "broken.yaml").write_text("a: [")
     assert scan(SHOP, "--policies", tmp_path).returncode == 2
     assert scan(SHOP, "--policies", tmp_path / "none").returncode == 2
     assert "no ValidatingAdmissionPolicy" in scan(SHOP, "--policies", SHOP).stderr
 
 
-def test_what_has_no_value_makes_a_scan_incomplete(tmp_path: Path) -> None:
+def test_expression_without_value_makes_scan_incomplete(tmp_path: Path) -> None:
     file = tmp_path / "policy.yaml"
     source = (POLICIES / "images.yaml").read_text()
     file.write_text(source.replace("object.spec.containers +", "object.spec.nope +"))

@@ -33,7 +33,7 @@ def kubekeep(*words: str, code: int = 0, variables: Mapping[str, str] = NOTHING)
     return result
 
 
-def test_pseudonyms() -> None:
+def test_hide_replaces_names_with_pseudonyms() -> None:
     plain = kubekeep("scan", str(SHOP), "-f", "json").stdout
     result = kubekeep("scan", str(SHOP), "-f", "json", "--hide")
     assert "pseudonyms are of this report only" in result.stderr
@@ -61,7 +61,7 @@ def test_encryption_round_trip(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["KUBEKEEP_MASTER_KEY_HEX", "KUBESCAPE_MASTER_KEY_HEX", "KUBESCAPE_MASTER_KEY"])
-def test_every_name_of_the_key(name: str, tmp_path: Path) -> None:
+def test_every_variable_of_the_key_is_accepted(name: str, tmp_path: Path) -> None:
     sealed, key = tmp_path / "sealed.json", {name: "0f" * 32}
     kubekeep("scan", str(SHOP), "-f", "json", "-o", str(sealed), "--encrypt", variables=key)
     assert "catalog" in kubekeep("decrypt", str(sealed), variables=key).stdout
@@ -84,7 +84,7 @@ def test_usage_errors_precede_the_scan(words: list[str], variables: dict[str, st
     assert not result.stdout
 
 
-def test_decrypt_without_a_key_or_a_report(tmp_path: Path) -> None:
+def test_decrypt_requires_key_and_report(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     report.write_text("{}")
     assert "set the key of the report" in kubekeep("decrypt", str(report), code=2).stderr

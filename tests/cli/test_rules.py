@@ -45,7 +45,7 @@ def owner(tmp_path: Path) -> Path:
     return file
 
 
-def test_custom_rules_are_added_to_what_is_scanned(owner: Path) -> None:
+def test_custom_rules_are_added_to_the_selection(owner: Path) -> None:
     result = frameworks(report(POD, "--framework", "nsa", "--custom-rules", owner))
     assert list(result) == ["NSA", "custom-rules"]
     assert result["custom-rules"] == ["custom-owner"]
@@ -59,7 +59,7 @@ def test_custom_rules_are_added_to_what_is_scanned(owner: Path) -> None:
     assert "kubekeep explain" not in shown.stdout
 
 
-def test_a_custom_rule_that_does_not_compile_is_a_usage_error(owner: Path) -> None:
+def test_custom_rule_that_does_not_compile_is_a_usage_error(owner: Path) -> None:
     owner.write_text(owner.read_text().replace("input[_]", "input["))
     result = kubekeep("scan", POD, "--custom-rules", owner.parent)
     assert (result.returncode, result.stdout) == (2, "")
@@ -67,7 +67,7 @@ def test_a_custom_rule_that_does_not_compile_is_a_usage_error(owner: Path) -> No
     assert kubekeep("scan", POD, "--custom-rules", owner.parent / "none").returncode == 2
 
 
-def test_a_control_of_our_own_form_is_a_custom_rule(tmp_path: Path) -> None:
+def test_kubekeep_control_works_as_custom_rule(tmp_path: Path) -> None:
     assert kubekeep("control", "new", "workload/team-label", "--dir", tmp_path).returncode == 0
     tested = kubekeep("control", "test", tmp_path)
     assert (tested.returncode, tested.stdout.splitlines()[-1]) == (0, "3 cases, 0 failed")
@@ -81,7 +81,7 @@ def test_a_control_of_our_own_form_is_a_custom_rule(tmp_path: Path) -> None:
         assert f"{rule}:" in broken.stderr
 
 
-def test_cases_that_fail_exit_with_1_and_none_with_3(tmp_path: Path) -> None:
+def test_failed_test_cases_exit_with_1_and_missing_cases_with_3(tmp_path: Path) -> None:
     kubekeep("control", "new", "workload/team-label", "--dir", tmp_path)
     case = tmp_path / "workload" / "team-label" / "cases" / "fail.pod.yaml"
     case.rename(case.with_name("pass.pod.yaml"))
@@ -105,7 +105,7 @@ def test_bundles_replace_the_library() -> None:
     assert list(named["summaryDetails"]["controls"]) == ["H-0001"]
 
 
-def test_a_configuration_wins_over_the_inputs_of_a_bundle(tmp_path: Path) -> None:
+def test_configuration_overrides_inputs_of_a_bundle(tmp_path: Path) -> None:
     bundle = RULES / "bundle"
     inputs = tmp_path / "inputs.json"
     inputs.write_text('{"houseRegistries": ["quay.io/"]}')
@@ -148,7 +148,7 @@ def test_exceptions_beside_artifacts_are_used(tmp_path: Path) -> None:
     assert f"{tmp_path / 'exceptions.json'}:1:" in broken.stderr
 
 
-def test_a_control_that_only_a_cluster_can_answer_is_set_aside(tmp_path: Path) -> None:
+def test_cluster_control_is_set_aside(tmp_path: Path) -> None:
     house = json.loads((RULES / "bundle" / "house.json").read_text())
     house["controls"][0]["scanningScope"] = {"matches": ["cluster"]}
     house["controls"].append({"controlID": "H-2", "name": "By hand", "manual_test": "look at it"})
@@ -164,7 +164,7 @@ def test_a_control_that_only_a_cluster_can_answer_is_set_aside(tmp_path: Path) -
     assert statuses("control", "H-0001", POD) == {"H-0001": "passed"}
 
 
-def test_a_broken_rule_of_a_bundle_leaves_the_others(tmp_path: Path) -> None:
+def test_broken_rule_does_not_affect_other_rules_of_a_bundle(tmp_path: Path) -> None:
     house = json.loads((RULES / "bundle" / "house.json").read_text())
     broken = json.loads(json.dumps(house["controls"][0]))
     broken["controlID"] = "H-0002"

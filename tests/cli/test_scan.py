@@ -32,7 +32,7 @@ def kubekeep(*arguments: str | Path, stdin: bytes = b"", cwd: Path | None = None
     return result
 
 
-def test_findings_name_file_line_and_fix() -> None:
+def test_findings_have_file_line_and_fix() -> None:
     result = kubekeep("scan", "control", "C-0057", BAD)
     assert result.returncode == 0
     assert f"{BAD}:15" in result.stdout
@@ -41,7 +41,7 @@ def test_findings_name_file_line_and_fix() -> None:
 
 
 @pytest.mark.parametrize("name", ["C-0057", "c-0057", "privileged-container", "Containers do not run PRIVILEGED"])
-def test_controls_are_found_by_number_slug_and_any_case(name: str) -> None:
+def test_controls_are_selected_by_number_or_slug_in_any_case(name: str) -> None:
     report = json.loads(kubekeep("scan", "control", name, BAD, "-f", "json").stdout)
     assert list(report["summaryDetails"]["controls"]) == ["C-0057"]
 
@@ -54,7 +54,7 @@ def test_controls_are_found_by_number_slug_and_any_case(name: str) -> None:
         (("framework", "zzz"), "kubekeep list frameworks"),
     ],
 )
-def test_an_unknown_name_is_an_error_that_helps(words: tuple[str, str], hint: str) -> None:
+def test_unknown_name_is_an_error_with_suggestion(words: tuple[str, str], hint: str) -> None:
     result = kubekeep("scan", *words, BAD)
     assert result.returncode == 2
     assert hint in result.stderr
@@ -62,7 +62,7 @@ def test_an_unknown_name_is_an_error_that_helps(words: tuple[str, str], hint: st
 
 
 @pytest.mark.parametrize("words", [(), ("framework",), ("framework", "nsa"), ("control", "C-0057")])
-def test_a_scan_needs_a_path(words: tuple[str, ...]) -> None:
+def test_scan_requires_a_path(words: tuple[str, ...]) -> None:
     assert kubekeep("scan", *words).returncode == 2
 
 
@@ -87,14 +87,14 @@ def test_compliance_gate() -> None:
     assert kubekeep("scan", "control", "C-0057", BAD, GOOD, "--compliance-threshold", "50").returncode == 0
 
 
-def test_coverage_gate_sees_what_only_a_cluster_can_answer() -> None:
+def test_coverage_gate_counts_cluster_controls() -> None:
     result = kubekeep("scan", "framework", "nsa", GOOD, "--fail-coverage-below", "100")
     assert result.returncode == 1
     assert "limit 100 %" in result.stderr
     assert kubekeep("scan", "framework", "pss-restricted", GOOD, "--fail-coverage-below", "100").returncode == 0
 
 
-def test_several_formats_go_to_files(tmp_path: Path) -> None:
+def test_several_formats_are_written_to_files(tmp_path: Path) -> None:
     result = kubekeep("scan", BAD, "--format", "json,sarif", "-f", "junit", "-o", tmp_path / "report")
     assert result.stdout == ""
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["report.json", "report.sarif", "report.xml"]
@@ -102,7 +102,7 @@ def test_several_formats_go_to_files(tmp_path: Path) -> None:
     assert "unknown format" in kubekeep("scan", BAD, "-f", "jsn").stderr
 
 
-def test_a_report_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+def test_unwritable_report_is_an_error(tmp_path: Path) -> None:
     result = kubekeep("scan", BAD, "-f", "json", "-o", tmp_path / "missing" / "report.json")
     assert result.returncode == 3
     assert "missing" in result.stderr
@@ -167,7 +167,7 @@ def test_closed_pipe_is_not_an_error() -> None:
         assert process.stderr.read() == b""
 
 
-def test_one_workload_with_its_dependencies() -> None:
+def test_workload_scan_includes_dependencies() -> None:
     result = kubekeep("scan", "workload", "deployment/catalog", SHOP, "-f", "json")
     report = json.loads(result.stdout)
     names = [(entry["object"]["kind"], entry["object"]["metadata"]["name"]) for entry in report["resources"]]

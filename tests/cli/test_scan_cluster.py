@@ -84,7 +84,7 @@ def test_without_a_path_the_cluster_is_scanned(cluster: Cluster, namespace: str,
         assert f"{namespace}/web" in failed(result.stdout)
 
 
-def test_the_kubeconfig_at_home(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+def test_default_kubeconfig_is_in_home(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
     cluster.apply([privileged(namespace)])
     (tmp_path / ".kube").mkdir()
     (tmp_path / ".kube" / "config").write_bytes(cluster.kubeconfig.read_bytes())
@@ -171,13 +171,13 @@ def test_usage_errors(cluster: Cluster, tmp_path: Path, arguments: tuple[str, ..
     assert words in " ".join(result.stderr.split())
 
 
-def test_no_kubeconfig_and_no_path(tmp_path: Path) -> None:
+def test_scan_without_kubeconfig_and_path_is_an_error(tmp_path: Path) -> None:
     result = kubekeep(tmp_path)
     assert result.returncode == 2
     assert f"there is no kubeconfig at {tmp_path}/.kube/config" in " ".join(result.stderr.split())
 
 
-def test_a_broken_kubeconfig_is_told_with_its_file_and_line(tmp_path: Path) -> None:
+def test_invalid_kubeconfig_is_reported_with_file_and_line(tmp_path: Path) -> None:
     file = tmp_path / "config"
     file.write_text(f"users:\n- name: ann\n  user: {{token: {SECRET}\n")
     result = kubekeep(tmp_path, KUBECONFIG=str(file))
@@ -227,7 +227,7 @@ def test_server_certificate_is_verified(cluster: Cluster, namespace: str, tmp_pa
     assert kubekeep(tmp_path, *PRIVILEGED, "--insecure-skip-tls-verify", KUBECONFIG=str(file)).returncode == 0
 
 
-def test_through_the_proxy_of_the_environment(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+def test_proxy_of_the_environment_is_used(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
     cluster.apply([privileged(namespace)])
     files = cluster.layout.pair("admin")
     user = {"client-certificate": str(files.certificate), "client-key": str(files.key)}
@@ -242,7 +242,7 @@ def test_through_the_proxy_of_the_environment(cluster: Cluster, namespace: str, 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("wait", ["pages", "definitions", "discovery", "permissions"])
-def test_an_interrupt_ends_it_at_once(cluster: Cluster, tmp_path: Path, number: signal.Signals, wait: str) -> None:
+def test_interrupt_ends_scan_immediately(cluster: Cluster, tmp_path: Path, number: signal.Signals, wait: str) -> None:
     """While the API server is silent: it would be waited for a minute, and for each list again."""
     silent, reached = threading.Event(), threading.Event()
     matches = {
@@ -279,7 +279,7 @@ def test_an_interrupt_ends_it_at_once(cluster: Cluster, tmp_path: Path, number: 
     assert process.returncode in ({130} if number == signal.SIGINT else {143, -15})
 
 
-def test_the_printed_role_is_enough(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+def test_printed_role_has_all_permissions(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
     user = f"{namespace}-scanner"
     config = cluster.user(user, [])
     before = kubekeep(tmp_path, "framework", "nsa", "--dry-run", KUBECONFIG=str(config))

@@ -75,14 +75,14 @@ def test_ending_work_is_awaited() -> None:
     assert (process.returncode, output) == (0, "done\n")
 
 
-def test_a_signal_may_come_to_any_thread() -> None:
+def test_signal_may_arrive_in_any_thread() -> None:
     """As it may to the main thread when that is about to wait."""
     with begun(HEARS) as process:
         output, _ = process.communicate(timeout=60)
     assert (process.returncode, output) == (0, "done\n")
 
 
-def test_a_second_interrupt_ends_at_once() -> None:
+def test_second_interrupt_ends_immediately() -> None:
     with begun(NEVER_ENDS, "shutdown._GRACE = 600") as process:
         process.send_signal(signal.SIGINT)
         with pytest.raises(subprocess.TimeoutExpired):
@@ -114,7 +114,7 @@ def raising(_: threading.Event) -> None:
 
 
 @pytest.mark.parametrize("early", [False, True])
-def test_what_work_raises_is_raised(*, early: bool) -> None:
+def test_exception_of_work_is_raised(*, early: bool) -> None:
     with handle_interrupts() as handler:
         if early:
             signal.raise_signal(signal.SIGINT)

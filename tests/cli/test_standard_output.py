@@ -43,7 +43,7 @@ def fill(output: int) -> int:
 
 
 @pytest.mark.parametrize("program", [("kubekeep",), ("kubekeep", "kubescape")], ids=" ".join)
-def test_nothing_is_lost_when_a_write_is_interrupted(program: tuple[str, ...]) -> None:
+def test_interrupted_write_loses_no_output(program: tuple[str, ...]) -> None:
     with started(*program, *SCAN) as process:
         assert process.stdout is not None
         waiting = fill(process.stdout.fileno())

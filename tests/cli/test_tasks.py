@@ -16,7 +16,7 @@ from kubekeep.library.load import builtin
 ROOT = Path(__file__).parents[2]
 
 
-def test_version_stands_in_one_place() -> None:
+def test_version_is_that_of_the_crate() -> None:
     version = tomllib.loads((ROOT / "rust" / "Cargo.toml").read_text())["workspace"]["package"]["version"]
     assert kubekeep("version").stdout == kubekeep("--version").stdout == f"kubekeep {version}\n"
     assert json.loads(kubekeep("version", "-f", "json").stdout) == {"version": version}
@@ -52,7 +52,7 @@ def test_completion(shell: str) -> None:
     assert "_KUBEKEEP_COMPLETE" in kubekeep("completion", shell).stdout
 
 
-def test_help_imports_nothing_heavy() -> None:
+def test_help_imports_no_heavy_modules() -> None:
     code = (
         "import sys; from kubekeep.cli.main import main\n"
         "try: main(['--help'])\n"

@@ -189,7 +189,7 @@ def test_unsupported_options_are_usage_errors(cluster: Cluster, arguments: list[
     assert message in result.output
 
 
-def test_a_port_that_is_taken_is_a_usage_error(cluster: Cluster) -> None:
+def test_used_port_is_a_usage_error(cluster: Cluster) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -222,7 +222,7 @@ def turned(name: str, number: int, turn: VerdictChange, message: str = "") -> Ve
     return VerdictChanged(dt.datetime.now(dt.UTC), turn, control, resource, verdict)
 
 
-def test_names_of_a_cluster_steer_no_terminal_and_break_no_line() -> None:
+def test_hostile_names_are_escaped_in_events() -> None:
     hostile = "a\x1b[31m\nFAILED b"
     happened: list[WatchEvent] = [
         turned(hostile, 1, VerdictChange.FAILED, hostile),
@@ -235,7 +235,7 @@ def test_names_of_a_cluster_steer_no_terminal_and_break_no_line() -> None:
     assert not any("\n" in text for text in json_lines(happened))
 
 
-def test_what_goes_with_an_object_is_one_line_for_people() -> None:
+def test_findings_of_deleted_object_share_a_text_line() -> None:
     """And as many for programs as there were findings."""
     happened = [
         turned("a", 1, VerdictChange.GONE),
@@ -264,7 +264,7 @@ def test_what_goes_with_an_object_is_one_line_for_people() -> None:
 
 
 @pytest.mark.parametrize("width", [20, 60, 100])
-def test_no_line_is_wider_than_a_terminal_that_is_not_very_narrow(width: int) -> None:
+def test_event_lines_fit_the_terminal_width(width: int) -> None:
     happened: list[WatchEvent] = [turned("n" * 250, 1, VerdictChange.FAILED, "there is no reason " * 20)]
     happened.append(ConnectionChanged(dt.datetime.now(dt.UTC), "nobody is there " * 20))
     lines = [*event_lines(happened, width)]
@@ -310,7 +310,7 @@ def test_ends_during_a_pending_request(cluster: Cluster, tmp_path: Path, ending:
         over.set()
 
 
-def test_a_kubeconfig_that_is_read_again_means_the_same_context(tmp_path: Path) -> None:
+def test_reloaded_kubeconfig_keeps_the_context(tmp_path: Path) -> None:
     kubeconfig = tmp_path / "config"
     kubeconfig.write_text(json.dumps(config("https://one.example.com")))
     request = ClusterOptions(kubeconfig=str(kubeconfig), impersonation=Impersonation(user="ann")).request("watch")

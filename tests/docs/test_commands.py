@@ -55,7 +55,7 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize(("page", "command"), commands())
-def test_command(page: str, command: str, place: Path, request: pytest.FixtureRequest) -> None:
+def test_documented_command_runs(page: str, command: str, place: Path, request: pytest.FixtureRequest) -> None:
     if command.startswith("scripts/test"):
         # It is what runs this test; what can be held is that CI runs the very same.
         assert "\nscripts/test\n" in (ROOT / ".ci" / "run").read_text()

@@ -59,13 +59,13 @@ def test_every_subject_matches_the_published_schema(subject: Subject) -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=[example["kind"] for example in EXAMPLES])
-def test_examples_of_the_decision_are_valid(example: dict[str, Any]) -> None:
+def test_examples_of_the_decision_record_are_valid(example: dict[str, Any]) -> None:
     jsonschema.validate(example, SCHEMA)
     decoded = msgspec.convert(example, FindingDocument)
     assert json.loads(msgspec.json.encode(decoded)) == example
 
 
-def test_the_decision_shows_a_vulnerability_and_a_runtime_detection() -> None:
+def test_decision_record_has_vulnerability_and_runtime_examples() -> None:
     assert [example["kind"] for example in EXAMPLES] == ["vulnerability", "runtime"]
 
 

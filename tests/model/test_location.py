@@ -59,7 +59,7 @@ def test_values_at_paths() -> None:
         ("\u2028\u0085", [0]),
     ],
 )
-def test_lines_start_as_in_editors(text: str, starts: list[int]) -> None:
+def test_line_starts(text: str, starts: list[int]) -> None:
     assert list(line_starts(text)) == starts
 
 

@@ -53,7 +53,7 @@ def build(source: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
     )
 
 
-def test_who_asks_meanwhile_waits_for_the_one_that_builds(
+def test_concurrent_builds_run_once(
     source: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
     builders = [build(source, environment) for _ in range(3)]
@@ -63,7 +63,7 @@ def test_who_asks_meanwhile_waits_for_the_one_that_builds(
     assert (tmp_path / "calls").read_text() == "called\n"
 
 
-def test_what_does_not_compile_leaves_nothing(source: Path, environment: dict[str, str], tmp_path: Path) -> None:
+def test_failed_build_leaves_no_program(source: Path, environment: dict[str, str], tmp_path: Path) -> None:
     (source / "main.go").write_text("package main\n\nfunc main() { hello }\n")
     failed = build(source, environment)
     failed.communicate()
@@ -71,14 +71,14 @@ def test_what_does_not_compile_leaves_nothing(source: Path, environment: dict[st
     assert [file.name for file in (tmp_path / "cache" / "kubekeep" / "oracles").iterdir()] == ["hello.lock"]
 
 
-def test_flags_make_another_program(source: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_build_flags_are_part_of_the_cache_key(source: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PATH", "XDG_CACHE_HOME", "GOCACHE"):
         monkeypatch.setenv(name, environment[name])
     plain, stripped = built(source), built(source, flags=["-ldflags=-s -w"])
     assert plain.stat().st_size > stripped.stat().st_size
 
 
-def test_no_go_is_told(source: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_go_is_an_error(source: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with pytest.raises(NoGoError, match="go is not installed"):

@@ -58,7 +58,7 @@ def by_standing(gap: CoverageGap) -> dict[str, Verdict]:
 
 
 @pytest.mark.parametrize("judge", [by_run, by_standing])
-def test_workloads_that_are_hidden_may_use_an_account_and_say_nothing_of_others(judge: Any) -> None:
+def test_unlisted_workloads_affect_only_accounts(judge: Any) -> None:
     found = judge(DEPLOYMENTS)
     assert {name: verdict.status for name, verdict in found.items()} == {
         "asks": Status.FAILED,
@@ -70,5 +70,5 @@ def test_workloads_that_are_hidden_may_use_an_account_and_say_nothing_of_others(
 
 
 @pytest.mark.parametrize("judge", [by_run, by_standing])
-def test_accounts_that_are_hidden_matter_to_all(judge: Any) -> None:
+def test_unlisted_accounts_affect_all_verdicts(judge: Any) -> None:
     assert {verdict.status for verdict in judge(ACCOUNTS).values()} == {Status.NOT_EVALUATED}

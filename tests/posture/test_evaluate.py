@@ -36,7 +36,7 @@ def verdicts(results: Sequence[ResourceResult]) -> dict[str, dict[str, Any]]:
     return {result.resource.id: dict(result.verdicts) for result in results}
 
 
-def test_the_order_of_resources_changes_no_verdict() -> None:
+def test_verdicts_are_independent_of_resource_order() -> None:
     resources = [item for item in read([str(SHOP)]) if isinstance(item, Resource)]
     selection = select(find_frameworks(["allcontrols"]))
     expected = verdicts(evaluate(resources, selection, RegoPolicySet, kubernetes_minor=34))
@@ -57,7 +57,7 @@ def test_equal_workloads_are_evaluated_once() -> None:
     assert paths == ["spec.containers[0].securityContext.privileged"] * 701
 
 
-def test_an_equal_workload_that_comes_batches_later_gets_the_verdict() -> None:
+def test_equal_workloads_in_later_batches_share_the_verdict() -> None:
     # Two controls: one of the workload, shared by equal ones, and one of the object, which fills the batches.
     selection = select(named=find_controls(["C-0057", "C-0073"]))
     containers = [{"name": "a", "image": "b", "securityContext": {"privileged": True}}]
@@ -83,7 +83,7 @@ def test_many_batches_keep_each_verdict_with_its_resource() -> None:
         ({"securityContext": []}, "spec.securityContext: "),
     ],
 )
-def test_a_malformed_workload_passes_nothing(spec: dict[str, Any], what: str) -> None:
+def test_malformed_workload_is_not_evaluated(spec: dict[str, Any], what: str) -> None:
     (result,) = evaluate(
         [pod("odd", **spec)], select(named=find_controls(["C-0057"])), RegoPolicySet, kubernetes_minor=34
     )
@@ -108,7 +108,7 @@ class Failing:
         return self
 
 
-def test_a_rule_that_fails_to_evaluate_passes_nothing() -> None:
+def test_failed_rule_is_not_evaluated() -> None:
     (result,) = evaluate([pod("web")], select(named=find_controls(["C-0057"])), Failing, kubernetes_minor=34)
     (verdict,) = result.verdicts.values()
     assert verdict.status is Status.NOT_EVALUATED
@@ -116,7 +116,7 @@ def test_a_rule_that_fails_to_evaluate_passes_nothing() -> None:
     assert (verdict.reason.cause, verdict.reason.text) == (Cause.RULE_ERROR, "broken")
 
 
-def test_what_is_out_of_focus_is_known_and_not_judged() -> None:
+def test_out_of_scope_resources_are_context_only() -> None:
     policy = Resource(
         {
             "apiVersion": "networking.k8s.io/v1",
@@ -136,7 +136,7 @@ def test_what_is_out_of_focus_is_known_and_not_judged() -> None:
         assert results[0].verdicts[slugs["C-0260"]].status is status
 
 
-def test_judges_know_what_is_out_of_focus_and_its_verdicts_are_left_out() -> None:
+def test_evaluators_see_out_of_scope_resources_without_reporting_them() -> None:
     told: list[list[str]] = []
 
     class Everything:
@@ -159,7 +159,7 @@ def test_judges_know_what_is_out_of_focus_and_its_verdicts_are_left_out() -> Non
     assert told == [["api", "web", "db"]]
 
 
-def test_what_is_unknown_is_neither_passed_nor_failed() -> None:
+def test_unknown_values_are_not_evaluated() -> None:
     known = pod("web", hostNetwork=True)
     unknown: tuple[tuple[str | int, ...], ...] = (("spec", "hostPID"), ("spec", "containers", 0, "resources"))
     resource = Resource(known.object, unknown=unknown)

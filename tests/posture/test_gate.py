@@ -60,11 +60,11 @@ def test_one_gate(half: Assessment, gates: Gates, *, passed: bool) -> None:
         ),
     ],
 )
-def test_what_a_gate_says_when_it_fails(half: Assessment, gates: Gates, texts: list[str]) -> None:
+def test_failed_gate_messages(half: Assessment, gates: Gates, texts: list[str]) -> None:
     assert [outcome.text for outcome in judge(half, gates) if not outcome.passed] == texts
 
 
-def test_unknown_severity_may_be_any(half: Assessment) -> None:
+def test_unknown_severity_exceeds_every_limit(half: Assessment) -> None:
     control = msgspec.structs.replace(half.controls[0].control, severity=0.5)
     unknown = msgspec.structs.replace(half, controls=(msgspec.structs.replace(half.controls[0], control=control),))
     gates = Gates(severity=Severity.CRITICAL, failures={"critical": 0})
@@ -74,7 +74,7 @@ def test_unknown_severity_may_be_any(half: Assessment) -> None:
     ]
 
 
-def test_only_what_has_a_fix_counts(half: Assessment) -> None:
+def test_only_fixable_findings_count(half: Assessment) -> None:
     def without(verdict: Verdict) -> Verdict:
         evidence = tuple(msgspec.structs.replace(item, fix=None, delete=False) for item in verdict.evidence)
         return msgspec.structs.replace(verdict, evidence=evidence)
@@ -89,7 +89,7 @@ def test_only_what_has_a_fix_counts(half: Assessment) -> None:
     assert [outcome.passed for outcome in judge(half, gates)] == [False, False]
 
 
-def test_a_limit_may_be_for_one_framework() -> None:
+def test_limit_applies_to_one_framework() -> None:
     found = scan(ScanRequest(ScanInput(paths=(str(SHOP),)), rules=RuleOptions(frameworks=("nsa", "pss-baseline"))))
     nsa, _ = (item.compliance or 0 for item in found.frameworks)
     (outcome,) = judge(found, Gates(compliance={"NSA": nsa + 0.01}))
@@ -99,7 +99,7 @@ def test_a_limit_may_be_for_one_framework() -> None:
 
 
 @pytest.mark.parametrize("name", ["nsa", "overal", "C-0057"])
-def test_a_limit_for_what_is_not_in_the_scan_is_an_error(half: Assessment, name: str) -> None:
+def test_limit_for_unselected_name_is_an_error(half: Assessment, name: str) -> None:
     with pytest.raises(UnknownLimitError, match=f"a limit for {name}, which is not in this scan"):
         judge(half, Gates(coverage={name: 1}))
 
@@ -120,7 +120,7 @@ def finding(level: Severity) -> RecordedFinding:
         (None, None, "failed", None, True),
     ],
 )
-def test_the_gate_on_new_findings(
+def test_gate_on_new_findings(
     half: Assessment, new: Severity | None, hole: Severity | None, head: str, limit: Severity | None, *, passed: bool
 ) -> None:
     comparison = Comparison(
@@ -145,6 +145,6 @@ def test_nothing_evaluated_has_no_compliance() -> None:
     assert (outcome.passed, outcome.text) == (False, "compliance: 0.00 % (overall), limit 1 %")
 
 
-def test_an_unread_file_makes_it_incomplete(half: Assessment) -> None:
+def test_unread_file_makes_assessment_incomplete(half: Assessment) -> None:
     assert not incomplete(half)
     assert incomplete(msgspec.structs.replace(half, unread=(Unread(Location("x.yaml"), "broken"),)))

@@ -39,7 +39,7 @@ def full(living: Living, gaps: tuple[CoverageGap, ...] = ()) -> Verdicts:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_every_verdict_is_that_of_a_run_over_everything(seed: int) -> None:
+def test_incremental_verdicts_equal_full_evaluation(seed: int) -> None:
     living = Living(seed)
     standing = IncrementalEvaluator(everything(), RegoPolicySet, kubernetes_minor=34)
     known: Verdicts = []
@@ -64,7 +64,7 @@ def test_every_verdict_is_that_of_a_run_over_everything(seed: int) -> None:
         assert sorted(known, key=lambda item: item[:2]) == expected
 
 
-def test_what_is_the_same_is_not_asked_again() -> None:
+def test_unchanged_objects_are_not_evaluated_again() -> None:
     counting = CountingPolicySet()
     standing = IncrementalEvaluator(everything(), counting, kubernetes_minor=34)
     living = Living(6)
@@ -85,7 +85,7 @@ def test_what_is_the_same_is_not_asked_again() -> None:
     assert standing.settle() == {}
 
 
-def test_a_gap_comes_and_goes() -> None:
+def test_verdicts_follow_coverage_gaps() -> None:
     living = Living(3)
     for _ in range(80):
         living.change()
@@ -101,7 +101,7 @@ def test_a_gap_comes_and_goes() -> None:
     assert told(standing.results.values()) == full(living)
 
 
-def test_with_a_focus_the_others_are_known_all_the_same() -> None:
+def test_out_of_scope_resources_affect_incremental_verdicts() -> None:
     living = Living(11)
 
     def focus(resource: Resource) -> bool:
@@ -122,7 +122,7 @@ def test_with_a_focus_the_others_are_known_all_the_same() -> None:
         )
 
 
-def test_what_has_gone_leaves_nothing_behind() -> None:
+def test_removed_objects_leave_no_state() -> None:
     living = Living(5)
     standing = IncrementalEvaluator(everything(), RegoPolicySet, kubernetes_minor=34)
     for _ in range(100):

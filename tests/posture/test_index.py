@@ -40,7 +40,7 @@ def joined(*objects: dict[str, Any]) -> list[tuple[str, str, str]]:
     return [(item.name, item.related[1].kind, item.related[1].namespace) for item in subjects]
 
 
-def test_only_kinds_that_were_asked_for_are_kept() -> None:
+def test_only_requested_kinds_are_kept() -> None:
     cilium = made("CiliumNetworkPolicy", "c", "shop", version="cilium.io/v2")
     calico = made("NetworkPolicy", "x", version="crd.projectcalico.org/v1")
     policy = made("NetworkPolicy", "p", version="networking.k8s.io/v1")
@@ -52,12 +52,12 @@ def test_only_kinds_that_were_asked_for_are_kept() -> None:
     }
 
 
-def test_of_pods_only_those_of_the_control_plane_are_kept() -> None:
+def test_only_control_plane_pods_are_kept() -> None:
     server, web = made("Pod", "kube-apiserver-one", "kube-system"), made("Pod", "web", "shop")
     assert indexed(server, web, kinds=("Pod",)).build()["objects"] == {"Pod": {"kube-system": [server]}}
 
 
-def test_what_others_name_is_found_by_name() -> None:
+def test_referenced_objects_are_indexed_by_name() -> None:
     first, second = made("ServiceAccount", "runner", "shop"), made("ServiceAccount", "runner", "shop", secrets=[])
     data = indexed(first, second, kinds=("ServiceAccount",)).build()
     assert data["named"] == {"ServiceAccount": {"shop": {"runner": [first, second]}}}
@@ -91,7 +91,7 @@ def test_accounts_of_workloads() -> None:
     }
 
 
-def test_nothing_runs_of_pod_templates() -> None:
+def test_pod_templates_have_no_pods() -> None:
     """Whoever may not see them is told the same of Services and accounts."""
     labels = {"labels": {"app": "web"}}
     template = made("PodTemplate", "t", "shop", template={"metadata": labels, "spec": {"serviceAccountName": "robot"}})
@@ -103,7 +103,7 @@ def test_nothing_runs_of_pod_templates() -> None:
     assert data["account_users"] == {"shop": {"robot": True}}
 
 
-def test_grants_are_told_in_the_same_order_whatever_comes_first() -> None:
+def test_order_of_grants_is_independent_of_input_order() -> None:
     account = [{"kind": "ServiceAccount", "name": "robot", "namespace": "shop"}]
     roles = [role("ClusterRole", "all"), role("Role", "all", "shop")]
     bindings = [
@@ -117,7 +117,7 @@ def test_grants_are_told_in_the_same_order_whatever_comes_first() -> None:
     assert grants[0] == grants[1]
 
 
-def test_role_bindings_find_roles_in_their_own_namespace() -> None:
+def test_role_bindings_use_roles_of_their_namespace() -> None:
     roles = (role("Role", "reader", "shop"), role("Role", "reader", "build"))
     assert joined(*roles, binding("RoleBinding", ("Role", "reader"), "shop")) == [("user-0", "Role", "shop")]
     assert joined(*roles, binding("RoleBinding", ("Role", "reader"), "other")) == []
@@ -126,7 +126,7 @@ def test_role_bindings_find_roles_in_their_own_namespace() -> None:
     ]
 
 
-def test_cluster_role_bindings_find_cluster_roles_only() -> None:
+def test_cluster_role_bindings_use_cluster_roles_only() -> None:
     objects = (role("Role", "reader"), role("ClusterRole", "reader"))
     assert joined(*objects, binding("ClusterRoleBinding", ("Role", "reader"))) == []
     assert joined(*objects, binding("ClusterRoleBinding", ("ClusterRole", "reader"), users=2)) == [
@@ -142,14 +142,14 @@ def test_bindings_may_precede_roles_and_be_malformed() -> None:
     assert len(joined(bound, *broken, role("ClusterRole", "reader"))) == 1
 
 
-def test_copies_of_a_role_are_one_and_variants_are_all_joined() -> None:
+def test_equal_roles_are_joined_once_and_variants_all() -> None:
     bound = binding("ClusterRoleBinding", ("ClusterRole", "reader"))
     copies = [role("ClusterRole", "reader")] * 3
     assert len(joined(*copies, bound)) == 1
     assert len(joined(*copies, role("ClusterRole", "reader", verb="*"), bound)) == 2
 
 
-def test_accounts_are_bound_whether_or_not_the_role_is_known() -> None:
+def test_accounts_are_bound_to_unknown_roles() -> None:
     named = binding("RoleBinding", ("Role", "unknown"), "shop") | {
         "subjects": [
             {"kind": "ServiceAccount", "name": "web"},
@@ -195,7 +195,7 @@ def test_directions_of_a_policy() -> None:
     assert arranged(None)["all"] == ["ingress"]
 
 
-def test_a_pod_finds_policies_where_they_are_rarest() -> None:
+def test_policies_are_indexed_by_rarest_label() -> None:
     common = {"part-of": "shop"}
     specs = [{"podSelector": {"matchLabels": {**common, "app": f"a{number}"}}} for number in range(3)]
     labels = arranged(*specs)["by_label"]
@@ -203,7 +203,7 @@ def test_a_pod_finds_policies_where_they_are_rarest() -> None:
     assert labels["app=a0"] == [{"labels": {**common, "app": "a0"}, "expressions": [], "directions": ["ingress"]}]
 
 
-def test_expressions_are_found_by_value_by_key_or_by_all() -> None:
+def test_expressions_are_indexed_by_value_key_or_other() -> None:
     def asks(operator: str, **rest: Any) -> dict[str, Any]:
         return {"podSelector": {"matchExpressions": [{"key": "app", "operator": operator, **rest}]}}
 
@@ -240,14 +240,14 @@ def test_cilium_policies_without_effect_on_pods() -> None:
     assert cilium("CiliumNetworkPolicy", spec=None, specs=None) == {}
 
 
-def test_the_index_of_policies_grows_with_their_number_only() -> None:
+def test_policy_index_size_is_linear() -> None:
     specs = [{"podSelector": {"matchLabels": {"part-of": "shop", "app": f"a{at}"}}} for at in range(400)]
     selectors: list[dict[str, Any]] = [{"podSelector": {}}] * 400
     small, large = (len(msgspec.json.encode(arranged(*specs[:size], *selectors[:size]))) for size in (200, 400))
     assert large < 2.1 * small
 
 
-def test_reports_on_images_are_kept_as_numbers() -> None:
+def test_image_reports_are_reduced_to_counts() -> None:
     found = [
         {"name": "CVE-1", "severity": "Critical", "categories": {"isRce": True}, "description": "long"},
         {"name": "CVE-2", "severity": "critical", "categories": None},
@@ -264,7 +264,7 @@ def test_reports_on_images_are_kept_as_numbers() -> None:
     assert second == {"metadata": {"name": "web:2"}, "severities": {}, "rce": []}
 
 
-def test_values_of_policies_are_distinct_and_tell_what_is_left_out() -> None:
+def test_policy_values_are_distinct_and_include_missing() -> None:
     policies = [
         made("PodSecurityPolicy", str(number), version="policy/v1beta1", spec=spec)
         for number, spec in enumerate([{"privileged": True}, {"privileged": True, "hostPID": False}, {}, None])
@@ -273,7 +273,7 @@ def test_values_of_policies_are_distinct_and_tell_what_is_left_out() -> None:
     assert data["values"] == {"PodSecurityPolicy": {"privileged": [True, None], "hostPID": [None, False]}}
 
 
-def test_pods_are_found_by_the_keys_of_their_labels() -> None:
+def test_pods_are_indexed_by_label_key() -> None:
     pods = [
         made("Pod", name, metadata={"name": name, "labels": labels}, spec={"containers": []})
         for name, labels in (("a", {"app": "a"}), ("b", {"app": "b", "tier": "x"}))
@@ -281,7 +281,7 @@ def test_pods_are_found_by_the_keys_of_their_labels() -> None:
     assert indexed(*pods, kinds=("workload",)).build()["pods"]["default"]["by_key"] == {"app": [0, 1], "tier": [1]}
 
 
-def test_the_platform_is_known_by_nodes_and_documents() -> None:
+def test_provider_is_detected_by_nodes_and_documents() -> None:
     labelled = made("Node", "a") | {"metadata": {"name": "a", "labels": {"eks.amazonaws.com/nodegroup": "workers"}}}
     described = made("ClusterDescribe", "shop", version="container.googleapis.com/v1")
     foreign = made("Node", "a", version="example.com/v1", spec={"providerID": "aws:///eu-west-1a/i-0"})

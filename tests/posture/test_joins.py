@@ -45,14 +45,14 @@ def granted(*subjects: dict[str, str], namespace: str = "shop") -> dict[str, Any
     return grants
 
 
-def test_workloads_are_found_by_label_and_name() -> None:
+def test_workloads_are_indexed_by_label_and_name() -> None:
     pods = data(deployment("a", app="a", tier="web"), deployment("b", app="b", tier="web"), kinds=(WORKLOAD,))["pods"]
     assert pods["shop"]["by_label"] == {"app=a": [0], "app=b": [1], "tier=web": [0, 1]}
     assert pods["shop"]["named"] == {"Deployment/a": True, "Deployment/b": True}
     assert pods["shop"]["all"][0].ports == ["http", 8080]
 
 
-def test_a_service_is_under_its_rarest_label() -> None:
+def test_services_are_indexed_by_rarest_label() -> None:
     services = [service(name, app=name, tier="web") for name in ("a", "b", "c")]
     found = data(*services, service("headless"), kinds=("Service",))["selecting"]
     assert found == {"shop": {"app=a": [services[0]], "app=b": [services[1]], "app=c": [services[2]]}}
@@ -69,7 +69,7 @@ def test_a_service_is_under_its_rarest_label() -> None:
         ({"kind": "Group", "name": "system:authenticated"}, ("all",)),
     ],
 )
-def test_grants_by_who_holds_them(subject: dict[str, str], where: tuple[str, ...]) -> None:
+def test_grants_are_indexed_by_subject(subject: dict[str, str], where: tuple[str, ...]) -> None:
     found: Any = granted(subject)
     for step in where:
         found = found[step]
@@ -78,11 +78,11 @@ def test_grants_by_who_holds_them(subject: dict[str, str], where: tuple[str, ...
 
 
 @pytest.mark.parametrize("subject", [{"kind": "User", "name": "ann"}, {"kind": "Group", "name": "admins"}])
-def test_people_are_no_service_accounts(subject: dict[str, str]) -> None:
+def test_users_and_groups_are_not_service_accounts(subject: dict[str, str]) -> None:
     assert not any(granted(subject).values())
 
 
-def test_secrets_are_kept_without_their_values() -> None:
+def test_secrets_are_kept_without_values() -> None:
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"a": "Yg=="}, "type": "Opaque"}
     kept = data(secret, kinds=("Secret",))["named"]["Secret"]["default"]["s"]
     assert kept == [{key: value for key, value in secret.items() if key != "data"}]

@@ -37,7 +37,7 @@ def results_of(*resources: Resource) -> tuple[Selection, list[ResourceResult]]:
     return selection, evaluate(resources, selection, RegoPolicySet, kubernetes_minor=37)
 
 
-def test_verdicts_of_both_are_joined() -> None:
+def test_verdicts_of_evaluators_and_library_are_joined() -> None:
     _, results = results_of(named("ConfigMap", "bad"), named("Pod", "web"), named("Service", "web"))
     said = [(result.resource.kind, {slug: item.status for slug, item in result.verdicts.items()}) for result in results]
     assert said == [
@@ -46,7 +46,7 @@ def test_verdicts_of_both_are_joined() -> None:
     ]
 
 
-def test_their_controls_are_summed_up() -> None:
+def test_controls_of_evaluators_are_summarised() -> None:
     selection, results = results_of(named("ConfigMap", "bad"), named("ConfigMap", "good"))
     (summary,) = [item for item in summarize(results, selection).controls if item.control is HOUSE]
     assert (summary.counts.passed, summary.counts.failed, summary.compliance) == (1, 1, 50)

@@ -101,7 +101,7 @@ def reason(item: KubescapeControl, *objects: dict[str, Any], **options: Any) -> 
     return one
 
 
-def test_both_spellings_of_rego() -> None:
+def test_both_rego_versions_are_supported() -> None:
     modern = deny('\tsome item in input\n\titem.metadata.name == "odd"')
     for source in (ODD_NAME, modern):
         found = statuses(control(rule(source, match("Pod"))), pod("odd"), pod("even"), service("odd-service"))
@@ -113,7 +113,7 @@ def test_kinds_are_matched_by_name_and_plural_in_any_case(word: str) -> None:
     assert statuses(control(rule(ODD_NAME, match(word))), pod("odd")) == {"odd": "failed"}
 
 
-def test_groups_versions_and_fields_narrow_the_match() -> None:
+def test_groups_versions_and_fields_restrict_the_match() -> None:
     for other in (match("Pod", groups=("apps",)), RuleMatch(("",), ("v2",), ("Pod",)), match("Deployment")):
         assert statuses(control(rule(ODD_NAME, other)), pod("odd")) == {}
     selected = match("pods", groups=("",), fields=(("metadata.namespace", True, "shop"),))
@@ -123,7 +123,7 @@ def test_groups_versions_and_fields_narrow_the_match() -> None:
     assert statuses(control(rule(ODD_NAME, plural)), policy) == {"p": "passed"}
 
 
-def test_a_rule_relates_the_objects_of_the_array() -> None:
+def test_rule_relates_objects_of_its_input() -> None:
     body = """
 	some item in input
 	item.kind == "Service"
@@ -136,7 +136,7 @@ def test_a_rule_relates_the_objects_of_the_array() -> None:
     assert found == {"used": "passed", "lost": "failed", "web": "passed"}
 
 
-def test_one_response_fails_several_objects_each_at_its_own_places() -> None:
+def test_response_fails_several_objects_with_own_paths() -> None:
     body = '\tsome item in input\n\titem.kind == "Pod"\n\tsome other in input\n\tother.kind == "Service"'
     more = ', "failedPaths": ["spec.containers", "spec.selector"]'
     found = verdicts(control(rule(deny(body, "[item, other]", more))), pod("web"), service("front", app="web"))
@@ -162,7 +162,7 @@ def test_paths_and_fixes_become_evidence() -> None:
     assert {piece.message for piece in found["a"].evidence} == {"no"}
 
 
-def test_objects_beside_the_failing_one_are_named() -> None:
+def test_related_objects_are_named_in_the_message() -> None:
     body = '\tsome item in input\n\titem.kind == "Pod"\n\tsome other in input\n\tother.kind == "Service"'
     more = ', "relatedObjects": [{"object": other, "failedPaths": ["spec.selector"]}]'
     found = verdicts(control(rule(deny(body, more=more))), pod("web"), service("front", app="web"))
@@ -170,13 +170,13 @@ def test_objects_beside_the_failing_one_are_named() -> None:
     assert found["front"].status is Status.PASSED
 
 
-def test_a_copy_is_told_from_its_namesake() -> None:
+def test_objects_with_same_name_are_distinguished() -> None:
     body = "\tsome item in input\n\titem.spec.hostPID"
     found = [each.verdicts["x"].status for each in results(control(rule(deny(body))), pod("a"), pod("a", hostPID=True))]
     assert found == [Status.PASSED, Status.FAILED]
 
 
-def test_an_enumerator_says_what_the_rule_decides() -> None:
+def test_enumerator_restricts_evaluated_objects() -> None:
     enumerator = deny('\tsome item in input\n\titem.metadata.namespace == "shop"')
     item = control(rule(ODD_NAME, enumerator=enumerator))
     assert statuses(item, pod("even", "shop"), pod("far", "bank")) == {"even": "passed"}
@@ -203,7 +203,7 @@ def role(namespace: str, *verbs: str) -> dict[str, Any]:
     }
 
 
-def test_subjects_are_joined_with_the_role_of_their_own_namespace() -> None:
+def test_subjects_are_joined_with_roles_of_their_namespace() -> None:
     body = """
 	some subject in input
 	some i, part in subject.relatedObjects
@@ -227,7 +227,7 @@ def test_subjects_are_joined_with_the_role_of_their_own_namespace() -> None:
     assert results(only_bindings, *objects) == []
 
 
-def test_a_vector_that_the_rule_joined_itself_fails_what_it_is_made_of() -> None:
+def test_vector_joined_by_rule_fails_its_objects() -> None:
     body = (
         '\tsome role in input\n\trole.kind == "Role"\n\titem := {"kind": "User", "name": "x", "relatedObjects": [role]}'
     )
@@ -235,7 +235,7 @@ def test_a_vector_that_the_rule_joined_itself_fails_what_it_is_made_of() -> None
     assert found == {"reader": "failed", "a": "passed"}
 
 
-def test_the_api_server_is_found_by_its_name() -> None:
+def test_api_server_is_recognised_by_name() -> None:
     item = control(rule(deny("\tsome item in input"), match("Pod"), aggregator=API_SERVER))
     names = [pod("kube-apiserver-1", "kube-system"), pod("kube-apiserver-2", "shop"), pod("etcd", "kube-system")]
     assert statuses(item, *names) == {"kube-apiserver-1": "failed"}
@@ -253,14 +253,14 @@ def test_parameters_come_from_the_control_and_the_configuration() -> None:
     assert statuses(unasked, pod("a"), params={"names": ("a",)}) == {"a": "failed"}
 
 
-def test_a_parameter_without_a_value_is_no_pass() -> None:
+def test_missing_parameter_is_not_evaluated() -> None:
     item = control(rule(REGISTRIES, inputs=("names",)))
     assert reason(item, pod("a")) == Reason(Cause.CONFIGURATION, "set names in --controls-config")
     required = msgspec.structs.replace(item, needs_parameters=True)
     assert reason(required, pod("a"), params={"names": ()}).cause is Cause.CONFIGURATION
 
 
-def test_the_cloud_provider_is_told() -> None:
+def test_rules_receive_cloud_provider() -> None:
     item = control(rule(deny('\tdata.dataControlInputs.cloudProvider == "eks"\n\tsome item in input')))
     assert statuses(item, pod("a"), provider="eks") == {"a": "failed"}
     assert statuses(item, pod("a")) == {"a": "passed"}
@@ -284,13 +284,13 @@ def test_the_cloud_provider_is_told() -> None:
     ],
 )
 @pytest.mark.parametrize("modern", [True, False])
-def test_names_of_images_are_written_out(image: str, name: str, modern: bool) -> None:  # noqa: FBT001
+def test_image_names_are_normalised(image: str, name: str, modern: bool) -> None:  # noqa: FBT001
     body = f'\tsome item in input\n\timage.parse_normalized_name("{image}") == "{name}"'
     source = deny(body) if modern else deny(body).replace("import rego.v1", "import future.keywords")
     assert statuses(control(rule(source)), pod("a")) == {"a": "failed" if name else "passed"}
 
 
-def test_a_call_in_text_is_left_alone() -> None:
+def test_function_call_in_string_is_not_rewritten() -> None:
     source = deny("\tsome item in input").replace('"no"', '"image.parse_normalized_name(x)"')
     assert list(modules("f", source).values()) == [source]
     (piece,) = verdicts(control(rule(source)), pod("a"))["a"].evidence
@@ -306,7 +306,7 @@ def test_a_call_in_text_is_left_alone() -> None:
         ("\tclient.query_all(item)", "it asks the API server itself"),
     ],
 )
-def test_what_needs_the_network_is_not_evaluated(tmp_path: Path, line: str, text: str) -> None:
+def test_rule_that_needs_network_is_not_evaluated(tmp_path: Path, line: str, text: str) -> None:
     source = deny(f"\tsome item in input\n{line}").replace(
         "import rego.v1", "import data.kubernetes.api.client\nimport rego.v1"
     )
@@ -321,7 +321,7 @@ def test_what_needs_the_network_is_not_evaluated(tmp_path: Path, line: str, text
     assert verdict.reason.text.startswith(text)
 
 
-def test_an_unused_client_is_no_obstacle(tmp_path: Path) -> None:
+def test_unused_client_import_is_accepted(tmp_path: Path) -> None:
     file = tmp_path / "plain.rego"
     file.write_text(f"package armo_builtins\nimport data.kubernetes.api.client as client\n{ODD_NAME[24:]}")
     (item,) = read_rego([file], "custom-rules")
@@ -330,7 +330,7 @@ def test_an_unused_client_is_no_obstacle(tmp_path: Path) -> None:
     ]
 
 
-def test_a_rule_that_breaks_says_nothing_of_what_it_matched() -> None:
+def test_failed_rule_leaves_matched_objects_not_evaluated() -> None:
     broken = rule(deny("\tsome item in nowhere"), match("Pod"))
     found = verdicts(control(broken, rule(ODD_NAME, match("Service"))), pod("a"), service("s"))
     assert found["s"].status is Status.PASSED
@@ -339,11 +339,11 @@ def test_a_rule_that_breaks_says_nothing_of_what_it_matched() -> None:
     assert "rule.rego:6" in found["a"].reason.text
 
 
-def test_a_failure_beats_a_rule_that_breaks() -> None:
+def test_failure_overrides_rule_error() -> None:
     assert statuses(control(rule(deny("\tsome item in nowhere")), rule(ODD_NAME)), pod("odd")) == {"odd": "failed"}
 
 
-def test_a_rule_has_a_limit_of_time() -> None:
+def test_rule_has_time_limit() -> None:
     body = "\tsome item in input\n\tnumbers := numbers.range(1, 4000)\n\tcount([1 | numbers[_] + numbers[_] > 0]) == 0"
     found = reason(
         control(rule(deny(body.replace("numbers :=", "n :=").replace("numbers[_]", "n[_]")))), pod("a"), time_limit=0.2
@@ -363,23 +363,23 @@ def test_a_rule_has_a_limit_of_time() -> None:
         ("# no package\n", "no package"),
     ],
 )
-def test_what_cannot_be_understood_is_no_pass(source: str, text: str) -> None:
+def test_invalid_response_is_a_rule_error(source: str, text: str) -> None:
     found = reason(control(rule(source)), pod("a"))
     assert found.cause is Cause.RULE_ERROR
     assert text in found.text
 
 
-def test_other_sets_gather_responses_and_constants_do_not() -> None:
+def test_other_sets_are_responses_and_constants_are_not() -> None:
     source = deny("\tsome item in input").replace("deny contains", "untrusted contains") + '\nnames := {"a", "b"}\n'
     assert statuses(control(rule(source)), pod("a")) == {"a": "failed"}
 
 
-def test_what_a_person_has_to_look_at_is_no_failure() -> None:
+def test_manual_review_is_not_evaluated() -> None:
     item = control(rule(ODD_NAME), review=Reason(Cause.MANUAL, "look"))
     assert statuses(item, pod("odd"), pod("even")) == {"odd": "notEvaluated", "even": "passed"}
 
 
-def test_a_file_that_does_not_compile_is_refused_at_once(tmp_path: Path) -> None:
+def test_file_that_does_not_compile_is_rejected(tmp_path: Path) -> None:
     for text in (deny("\tsome item in nowhere"), deny("\tsome item in"), ODD_NAME.replace("input[_]", "input[")):
         file = tmp_path / "mine.rego"
         file.write_text(text)

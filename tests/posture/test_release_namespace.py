@@ -26,7 +26,7 @@ def pod(name: str, later: tuple[Path, ...] | None, **metadata: Any) -> Resource:
     return made("v1", "Pod", name, later, metadata=metadata, spec={"containers": [{"name": "a", "image": "a:1"}]})
 
 
-def test_only_what_is_left_open_is_chosen() -> None:
+def test_only_open_namespaces_are_replaced() -> None:
     settled = pod("a", None)
     assert InstalledResource.install(settled).evaluated is settled
     open_ = InstalledResource.install(pod("a", ()))
@@ -58,7 +58,7 @@ def test_policies_of_other_files_do_not_cover_a_chart() -> None:
     assert status(own, pod("web", ())) is Status.PASSED
 
 
-def test_subjects_are_reported_as_they_were_written() -> None:
+def test_subjects_are_reported_with_original_namespace() -> None:
     role = made(RBAC, "Role", "all", (), rules=[{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}])
     subject = {"kind": "ServiceAccount", "name": "robot", "namespace": "default"}
     later: tuple[Path, ...] = (("subjects", 0, "namespace"),)

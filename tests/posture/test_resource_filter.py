@@ -37,12 +37,12 @@ def resource(kind: str, namespace: str = "", name: str = "x", api: str = "v1", *
         ("app=", False),
     ],
 )
-def test_labels_are_selected_as_kubectl_does(text: str, *, taken: bool) -> None:
+def test_label_selectors_match_like_kubectl(text: str, *, taken: bool) -> None:
     assert selects(parse_labels(text), WEB) is taken
 
 
 @pytest.mark.parametrize("text", ["", ",", "a=b,", "a in b", "a in (b", "=b", "a=b=c", "a>1", "a in (b c)", "-a"])
-def test_what_is_no_selector_is_refused(text: str) -> None:
+def test_invalid_label_selector_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="not a label selector"):
         parse_labels(text)
 
@@ -67,7 +67,7 @@ def test_what_is_no_selector_is_refused(text: str) -> None:
         (ResourceSelection(include_kinds=("Deployment",), labels="app=api"), False),
     ],
 )
-def test_a_deployment_in_shop(choice: ResourceSelection, *, taken: bool) -> None:
+def test_filter_of_a_deployment(choice: ResourceSelection, *, taken: bool) -> None:
     assert ResourceFilter(choice)(resource("Deployment", "shop", api="apps/v1", **WEB)) is taken
 
 
@@ -79,16 +79,16 @@ def test_a_deployment_in_shop(choice: ResourceSelection, *, taken: bool) -> None
         (resource("Namespace", name="shop"), True, False),
     ],
 )
-def test_what_is_in_no_namespace_or_is_one(item: Resource, *, included: bool, excluded: bool) -> None:
+def test_namespace_filter_of_cluster_resources(item: Resource, *, included: bool, excluded: bool) -> None:
     assert ResourceFilter(ResourceSelection(include_namespaces=("shop",)))(item) is included
     assert ResourceFilter(ResourceSelection(exclude_namespaces=("shop",)))(item) is excluded
 
 
-def test_what_names_no_namespace_is_in_default() -> None:
+def test_missing_namespace_is_default() -> None:
     assert ResourceFilter(ResourceSelection(include_namespaces=("default",)))(resource("Pod"))
 
 
-def test_names_that_nothing_has_are_told() -> None:
+def test_unmatched_names_are_reported() -> None:
     chooser = ResourceFilter(
         ResourceSelection(
             include_kinds=("Secret", "Podd", "widgets"),
@@ -115,7 +115,7 @@ def test_names_that_nothing_has_are_told() -> None:
     ]
 
 
-def test_a_name_that_something_has_is_never_told_as_one_that_nothing_has() -> None:
+def test_matched_names_are_not_reported_as_unmatched() -> None:
     choice = ResourceSelection(
         include_kinds=("Pod", "shop"),
         exclude_kinds=("Widget",),
@@ -131,7 +131,7 @@ def test_a_name_that_something_has_is_never_told_as_one_that_nothing_has() -> No
     assert chooser.has_matches
 
 
-def test_a_choice_in_words() -> None:
+def test_selection_as_text() -> None:
     choice = ResourceSelection(include_namespaces=("a", "b"), exclude_kinds=("Secret",), changed_since="main")
     assert str(choice) == "namespaces a, b; no kinds Secret; changed since main"
     assert not str(ResourceSelection())

@@ -41,7 +41,7 @@ def test_ingress_backends_of_all_versions() -> None:
         ([{"kind": "Service", "name": "a"}], False),
     ],
 )
-def test_gateway_routes_have_a_gateway(parents: Any, *, outside: bool) -> None:
+def test_gateway_routes_need_a_gateway_parent(parents: Any, *, outside: bool) -> None:
     backends = [{"name": "a"}, {"name": "b", "namespace": "edge"}, {"group": "example.com", "kind": "X", "name": "c"}]
     spec = {"parentRefs": parents, "rules": [{"backendRefs": backends}, {"backendRefs": None}]}
     assert services(HTTP_ROUTE, spec) == ({"shop/a", "edge/b"} if outside else set())
@@ -57,7 +57,7 @@ def test_gateway_routes_have_a_gateway(parents: Any, *, outside: bool) -> None:
         ("", set()),
     ],
 )
-def test_hosts_of_virtual_services(host: str, expected: set[str]) -> None:
+def test_virtual_service_hosts(host: str, expected: set[str]) -> None:
     spec = {"gateways": ["public"], "tcp": [{"route": [{"destination": {"host": host}}]}]}
     assert services(VIRTUAL_SERVICE, spec) == expected
 
@@ -72,7 +72,7 @@ def test_hosts_of_virtual_services(host: str, expected: set[str]) -> None:
         (["mesh", "public"], [{"gateways": ["mesh"]}, {"uri": {"prefix": "/"}}], True),
     ],
 )
-def test_virtual_services_of_the_mesh_are_left_out(gateways: Any, match: Any, *, outside: bool) -> None:
+def test_mesh_virtual_services_are_ignored(gateways: Any, match: Any, *, outside: bool) -> None:
     spec = {"gateways": gateways, "http": [{"match": match, "route": [{"destination": {"host": "a"}}]}]}
     assert services(VIRTUAL_SERVICE, spec) == ({"shop/a"} if outside else set())
 

@@ -33,7 +33,7 @@ def test_weight(spec: Any, weight: float) -> None:
     assert score.weight(Resource({"spec": spec})) == pytest.approx(weight)
 
 
-def test_a_subject_weighs_as_its_heaviest_relation() -> None:
+def test_subject_has_weight_of_its_heaviest_relation() -> None:
     related = (Resource({"spec": {"replicas": 5}}), Resource({}))
     assert score.weight(Resource({"kind": "User"}, related=related)) == pytest.approx(5.5)
 
@@ -45,12 +45,12 @@ def test_risk() -> None:
     assert score.risk(8 * 4.3 + 3 * 1, 8 * 5.3 + 3 * 5.3) == pytest.approx(64.15, abs=0.005)
 
 
-def test_compliance_keeps_what_was_not_evaluated_in_the_denominator() -> None:
+def test_compliance_denominator_includes_not_evaluated() -> None:
     assert score.compliance(Counts(passed=1, failed=1, not_evaluated=2)) == 25
     assert score.compliance(Counts()) is None
 
 
-def test_the_mean_is_over_what_was_evaluated() -> None:
+def test_mean_compliance_covers_evaluated_controls() -> None:
     controls = [summary(1, 2), summary(3, 0), summary(0, 0, cause=Cause.IRRELEVANT), summary(0, 0, 4)]
     assert score.mean_compliance(controls) == pytest.approx((100 / 3 + 100) / 2)
     assert score.mean_compliance([summary(0, 0)]) is None

@@ -9,16 +9,16 @@ from kubekeep.posture.select import UnknownNameError, find_controls, find_framew
 
 
 @pytest.mark.parametrize("name", ["nsa", "NSA", "Nsa", "nsa-cisa"])
-def test_frameworks_by_any_name(name: str) -> None:
+def test_frameworks_are_selected_by_any_name(name: str) -> None:
     assert [item.slug for item in find_frameworks([name])] == ["nsa"]
 
 
-def test_names_given_twice_count_once() -> None:
+def test_repeated_names_count_once() -> None:
     assert len(find_frameworks(["nsa", "NSA"])) == 1
     assert len(find_controls(["C-0057", "privileged-container"])) == 1
 
 
-def test_an_unknown_name_is_refused_though_others_are_known() -> None:
+def test_unknown_name_is_rejected() -> None:
     with pytest.raises(UnknownNameError, match="did you mean c-0057"):
         find_controls(["C-0016", "C-00571"])
 
@@ -29,7 +29,7 @@ def test_every_member_is_selected_once() -> None:
     assert len(slugs) == len(set(slugs))
 
 
-def test_what_only_a_cluster_can_answer_is_set_aside_unless_named() -> None:
+def test_cluster_control_is_set_aside_unless_named() -> None:
     framework = select(find_frameworks(["nsa"]))
     (control,) = find_controls(["C-0058"])
     assert framework.set_aside[control.slug].cause is Cause.NEEDS_CLUSTER
@@ -37,14 +37,14 @@ def test_what_only_a_cluster_can_answer_is_set_aside_unless_named() -> None:
     assert control.slug not in select(find_frameworks(["nsa"]), whole_cluster=True).set_aside
 
 
-def test_documents_answer_for_the_platforms_that_they_are_about() -> None:
+def test_mixed_controls_are_selected_for_their_platform() -> None:
     mixed = {control.slug for control in find_controls(["C-0225", "C-0226", "C-0232", "C-0233"])}
     assert mixed.isdisjoint(select(find_frameworks(["cis-gke-v1.9.0"])).set_aside)
     assert mixed <= set(select(find_frameworks(["cis-eks-t1.8.0"])).set_aside) | {"container-optimized-os", "fargate"}
     assert mixed <= set(select(find_frameworks(["allcontrols"])).set_aside)
 
 
-def test_a_required_parameter_without_value_sets_a_control_aside() -> None:
+def test_missing_required_parameter_sets_control_aside() -> None:
     (control,) = find_controls(["C-0078"])
     reason = select(named=[control]).set_aside[control.slug]
     assert reason.cause is Cause.CONFIGURATION
@@ -54,7 +54,7 @@ def test_a_required_parameter_without_value_sets_a_control_aside() -> None:
     assert given.params["imageRepositoryAllowList"] == ("quay.io/",)
 
 
-def test_a_manual_control_is_never_evaluated() -> None:
+def test_manual_control_is_never_evaluated() -> None:
     (control,) = find_controls(["C-0286"])
     for selection in (select(named=[control]), select(named=[control], whole_cluster=True)):
         assert selection.set_aside[control.slug].cause is Cause.MANUAL
@@ -64,6 +64,6 @@ def test_a_manual_control_is_never_evaluated() -> None:
 @pytest.mark.parametrize(
     ("names", "provider"), [(["cis-eks-t1.8.0"], "eks"), (["nsa"], None), (["nsa", "cis-eks-t1.8.0"], None)]
 )
-def test_a_framework_for_one_platform_tells_it(names: list[str], provider: str | None) -> None:
+def test_framework_of_one_platform_sets_provider(names: list[str], provider: str | None) -> None:
     assert select(find_frameworks(names)).provider == provider
     assert select(find_frameworks(names), provider="gke").provider == "gke"

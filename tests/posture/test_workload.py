@@ -76,7 +76,7 @@ OTHERS = [
         "deployment.v1/web",
     ],
 )
-def test_a_workload_comes_with_what_it_needs(name: str) -> None:
+def test_workload_is_selected_with_its_dependencies(name: str) -> None:
     mixed = [item for pair in zip(OTHERS, [*NEEDED, *OTHERS], strict=False) for item in pair]
     found = select_workload(parse_workload(name), list({id(item): item for item in mixed}.values()))
     assert [(item.kind, item.name) for item in found] == [(item.kind, item.name) for item in NEEDED]
@@ -92,7 +92,7 @@ def test_owners_are_followed() -> None:
     assert select_workload(parse_workload("pod/web-1-x"), [stranger, *chain]) == chain
 
 
-def test_every_workload_of_the_name_is_taken() -> None:
+def test_all_workloads_of_the_name_are_selected() -> None:
     both = [deployment("web", "a"), deployment("web", "b")]
     assert select_workload(parse_workload("deployment/web"), both) == both
     assert select_workload(parse_workload("b/deployment/web"), both) == both[1:]
@@ -101,7 +101,7 @@ def test_every_workload_of_the_name_is_taken() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "web", "/web", "deployment/", "a/b/c/d", "//", ".apps/web"])
-def test_what_is_no_name_is_refused(text: str) -> None:
+def test_invalid_workload_name_is_rejected(text: str) -> None:
     with pytest.raises(UnknownNameError, match="not a workload"):
         parse_workload(text)
 
@@ -116,12 +116,12 @@ def test_what_is_no_name_is_refused(text: str) -> None:
         ("service/web", "no workload is called 'service/web'"),
     ],
 )
-def test_a_typo_never_passes(name: str, message: str) -> None:
+def test_unknown_workload_is_an_error(name: str, message: str) -> None:
     with pytest.raises(UnknownNameError, match=message):
         select_workload(parse_workload(name), NEEDED)
 
 
-def test_names_steer_no_terminal() -> None:
+def test_names_are_escaped_in_messages() -> None:
     with pytest.raises(UnknownNameError) as found:
         select_workload(parse_workload("deployment/web"), [deployment("web\x1b[2J")])
     assert str(found.value).endswith(r"did you mean deployment/web\x1b[2J?")

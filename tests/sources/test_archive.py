@@ -40,7 +40,7 @@ def run(*command: str | Path, cwd: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.tar", "a.tar.gz", "a.tgz", "a.tar.bz2", "a.tar.xz", "A.TXZ"])
-def test_archives_of_tar(tmp_path: Path, name: str) -> None:
+def test_tar_archives_are_read(tmp_path: Path, name: str) -> None:
     folder = write(tmp_path / "tree", FILES)
     run("tar", "--create", "--auto-compress", "--file", tmp_path / name.lower(), ".", cwd=folder)
     assert is_archive(name)
@@ -49,7 +49,7 @@ def test_archives_of_tar(tmp_path: Path, name: str) -> None:
         assert unpacked_archive.skipped == ()
 
 
-def test_archives_of_git(tmp_path: Path) -> None:
+def test_git_archives_are_read(tmp_path: Path) -> None:
     folder = write(tmp_path / "tree", FILES)
     who = ("-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false")
     run("git", "init", "--quiet", cwd=folder)
@@ -73,7 +73,7 @@ def test_archives_of_git(tmp_path: Path) -> None:
     st.sampled_from(["gz", "bz2", "xz", "", "zip", "stored"]),
     st.sampled_from([tarfile.PAX_FORMAT, tarfile.GNU_FORMAT]),
 )
-def test_packed_and_unpacked_is_the_same(tmp_path: Path, files: dict[str, bytes], kind: str, format: int) -> None:
+def test_packed_files_are_unpacked_unchanged(tmp_path: Path, files: dict[str, bytes], kind: str, format: int) -> None:
     # No file is a folder of another one.
     files = {name: data for name, data in files.items() if not any(other.startswith(f"{name}/") for other in files)}
     file = tmp_path / "archive"
@@ -85,7 +85,7 @@ def test_packed_and_unpacked_is_the_same(tmp_path: Path, files: dict[str, bytes]
         assert content(Path(unpacked_archive.folder)) == files
 
 
-def test_folder_is_private_and_removed(tmp_path: Path) -> None:
+def test_temporary_folder_is_private_and_removed(tmp_path: Path) -> None:
     file = tar(tmp_path / "a.tar", entry("deploy/pod.yaml"), entry("./empty/", b"", tarfile.DIRTYPE))
     with unpacked(str(file)) as unpacked_archive:
         folder = Path(unpacked_archive.folder)
@@ -94,7 +94,7 @@ def test_folder_is_private_and_removed(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
-def test_a_folder_may_be_named_again(tmp_path: Path) -> None:
+def test_repeated_folder_entry_is_accepted(tmp_path: Path) -> None:
     folder = entry("deploy/", b"", tarfile.DIRTYPE)
     with unpacked(str(tar(tmp_path / "a.tar", entry("deploy/a.yaml"), folder, folder))) as unpacked_archive:
         assert set(content(Path(unpacked_archive.folder))) == {"deploy/a.yaml"}
@@ -123,7 +123,7 @@ def test_omitted_files_are_reported(tmp_path: Path) -> None:
             )
 
 
-def test_several_compressed_streams_are_one(tmp_path: Path) -> None:
+def test_concatenated_compressed_streams_are_read(tmp_path: Path) -> None:
     plain = tar(tmp_path / "a.tar", entry("a.yaml", POD * 1000)).read_bytes()
     for pack in ("gzip", "bzip2", "xz"):
         run(pack, "--version", cwd=tmp_path)
@@ -136,7 +136,7 @@ def test_several_compressed_streams_are_one(tmp_path: Path) -> None:
             assert content(Path(unpacked_archive.folder)) == {"a.yaml": POD * 1000}
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_missing_archive_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), unpacked(str(tmp_path / "a.tar")):
         pass
     os.mkfifo(tmp_path / "b.tar")
@@ -162,14 +162,14 @@ def test_packed_charts_are_detected(tmp_path: Path, names: list[str], expected: 
     assert not is_chart(str(tar(tmp_path / "a.tar", *map(entry, names))))
 
 
-def test_helm_package_is_a_chart(tmp_path: Path) -> None:
+def test_packaged_chart_is_detected(tmp_path: Path) -> None:
     run("helm", "create", "app", cwd=tmp_path)
     run("helm", "package", "app", cwd=tmp_path)
     assert is_chart(str(tmp_path / "app-0.1.0.tgz"))
 
 
 @pytest.mark.parametrize("data", [b"", b"\x1f\x8b", b"not an archive", b"\x1f\x8b\x08" + b"\xff" * 50])
-def test_other_files_are_no_charts(tmp_path: Path, data: bytes) -> None:
+def test_other_files_are_not_charts(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "a.tgz").write_bytes(data)
     assert not is_chart(str(tmp_path / "a.tgz"))
     with pytest.raises(ArchiveError, match=r"^damaged|no archive"), unpacked(str(tmp_path / "a.tgz")):

@@ -88,7 +88,7 @@ def messages(results: list[FollowResult]) -> list[str]:
     return [f"{result.location} {result.message}" for result in results if not isinstance(result, Follow)]
 
 
-def test_an_application_of_a_chart(here: Path) -> None:
+def test_application_of_a_chart_is_followed(here: Path) -> None:
     (results,) = followed(here, APPLICATION)
     assert isinstance(results, Follow)
     assert (results.path, results.kind) == (str(here / "charts/shop"), Kind.CHART)
@@ -101,7 +101,7 @@ def test_an_application_of_a_chart(here: Path) -> None:
     assert str(values.locate(("security", "privileged"))) == "app.yaml:28"
 
 
-def test_values_in_a_text_keep_their_lines(here: Path) -> None:
+def test_inline_values_keep_their_lines(here: Path) -> None:
     head = APPLICATION[: APPLICATION.index("      valuesObject")]
     (results,) = followed(
         here, f"{head}      values: |\n        # why\n        replicas: 3\n        a:\n          b: 1\n"
@@ -122,7 +122,7 @@ def test_missing_values_files_are_reported(here: Path, name: str) -> None:
     assert results.value_files == (str(here / "common.yaml"),)
 
 
-def test_several_sources_with_a_reference(here: Path) -> None:
+def test_application_with_several_sources(here: Path) -> None:
     text = """\
 apiVersion: argoproj.io/v1alpha1
 kind: Application
@@ -151,21 +151,21 @@ spec:
 
 
 @pytest.mark.parametrize("path", ["../", "/etc", "nowhere", "charts/shop/Chart.yaml", "link"])
-def test_a_path_that_is_not_a_folder_of_the_repository(here: Path, path: str) -> None:
+def test_path_outside_the_repository_is_reported(here: Path, path: str) -> None:
     (here / "link").symlink_to("..")
     (results,) = followed(here, APPLICATION.replace("path: charts/shop", f"path: {path}"))
     assert isinstance(results, Unread)
     assert "there is no such folder in the scanned repository" in results.message
 
 
-def test_another_repository_is_elsewhere(here: Path) -> None:
+def test_application_of_other_repository_is_not_followed(here: Path) -> None:
     (results,) = followed(here, APPLICATION.replace("git@git.example:team/shop", "https://u:secret@git.example/x/y"))
     assert messages([results]) == [
         "app.yaml:10 charts/shop of https://git.example/x/y is not in the scanned repository"
     ]
 
 
-def test_without_a_known_remote_the_path_decides(here: Path) -> None:
+def test_unknown_remote_is_matched_by_path(here: Path) -> None:
     (results,) = followed(here, APPLICATION, remote="")
     assert isinstance(results, Follow)
 
@@ -222,7 +222,7 @@ spec:
 """
 
 
-def test_flux(here: Path) -> None:
+def test_flux_objects_are_followed(here: Path) -> None:
     unknown, release, changes, kustomization, redis = followed(here, FLUX)
     assert messages([unknown, changes, redis]) == [
         "app.yaml:17 values that come from the cluster (valuesFrom) are not known",
@@ -247,14 +247,14 @@ def test_flux_from_another_repository(here: Path) -> None:
     "spec",
     ["{}", "[]", "{source: 3}", "{sources: [1, {path: 4}]}", '{source: {path: "a\\0b"}}', "{source: {path: []}}"],
 )
-def test_applications_of_any_shape(here: Path, spec: str) -> None:
+def test_malformed_applications_raise_no_error(here: Path, spec: str) -> None:
     head = "apiVersion: argoproj.io/v1alpha1\nkind: {}\nmetadata: {{name: a}}\nspec: {}\n"
     for kind in ("Application", "ApplicationSet"):
         assert not any(isinstance(result, Follow) for result in followed(here, head.format(kind, spec)))
 
 
 @pytest.mark.parametrize("spec", ["{}", "[]", "{chart: {spec: {chart: 1, sourceRef: []}}}", "{chart: {spec: []}}"])
-def test_releases_of_any_shape(here: Path, spec: str) -> None:
+def test_malformed_releases_raise_no_error(here: Path, spec: str) -> None:
     head = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: a}}\nspec: {}\n"
     assert [type(result) for result in followed(here, head.format(spec))] == [Elsewhere]
 
@@ -269,5 +269,5 @@ def test_releases_of_any_shape(here: Path, spec: str) -> None:
         ("file:///srv/x", "file:///srv/x", True),
     ],
 )
-def test_urls_of_one_repository(one: str, other: str, *, same: bool) -> None:
+def test_equivalent_repository_urls(one: str, other: str, *, same: bool) -> None:
     assert same_repository(one, other) is same

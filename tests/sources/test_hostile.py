@@ -40,7 +40,7 @@ def _shown(result: Resource | Unread) -> str:
     return f"{result.source.path} {result.name}"
 
 
-def test_an_error_in_the_third_document(here: Path) -> None:
+def test_error_in_third_document_keeps_the_first_two(here: Path) -> None:
     (here / "a.yaml").write_text("---\n".join([POD.format("one"), POD.format("two"), "a: b: c\n", POD.format("four")]))
     assert outcome() == [
         "a.yaml one",
@@ -95,7 +95,7 @@ def _bomb(levels: int) -> str:
     return "\n".join(lines)
 
 
-def test_bombs_are_defused(here: Path) -> None:
+def test_yaml_bombs_are_limited(here: Path) -> None:
     (here / "a.yaml").write_text(f"{_bomb(12)}\n---\n{POD.format('after')}")
     assert outcome() == ["a.yaml:6 excessive aliasing: aliases add more than 400000 nodes", "a.yaml after"]
 
@@ -106,7 +106,7 @@ def test_aliases_are_limited_in_all_documents_together(here: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["a: &a [*a]", "a: &a {b: *a}", "a: &a {<<: *a}"])
-def test_cycles(here: Path, text: str) -> None:
+def test_cyclic_aliases_are_reported(here: Path, text: str) -> None:
     (here / "a.yaml").write_text(text)
     assert outcome() == ["a.yaml:1 anchor 'a' contains itself"]
 
@@ -114,7 +114,7 @@ def test_cycles(here: Path, text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["[" * 100_000, "- " * 100_000, "? " * 100_000, "{a: " * 100_000, "[" * 600 + "]" * 600]
 )
-def test_deep_nesting(here: Path, text: str) -> None:
+def test_deep_nesting_is_limited(here: Path, text: str) -> None:
     (here / "a.yaml").write_text(text)
     (results,) = outcome()
     # The parser has a limit of its own, which it may meet first as it looks ahead.
@@ -125,12 +125,12 @@ def test_deep_nesting(here: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("count", [600, 100_000])
-def test_deep_nesting_in_json(here: Path, count: int) -> None:
+def test_deep_nesting_in_json_is_limited(here: Path, count: int) -> None:
     (here / "a.json").write_text("[" * count + "]" * count)
     assert outcome() == ["a.json:1 nested deeper than 500 levels"]
 
 
-def test_lists_in_lists_as_deep_as_allowed(here: Path) -> None:
+def test_nested_lists_at_the_depth_limit_are_read(here: Path) -> None:
     text = POD.format("a").replace("\n  name: a\n", " {name: a}\n").strip().replace("\n", ", ")
     for _ in range(240):
         text = f"apiVersion: v1, kind: List, items: [{{{text}}}]"
@@ -138,7 +138,7 @@ def test_lists_in_lists_as_deep_as_allowed(here: Path) -> None:
     assert outcome() == ["a.yaml a"]
 
 
-def test_depth_that_is_allowed(here: Path) -> None:
+def test_depth_limit_is_inclusive(here: Path) -> None:
     (here / "a.yaml").write_text(POD.format("a") + "spec: " + "[" * 450 + "]" * 450)
     (here / "b.json").write_text('{"apiVersion": "v1", "kind": "Pod", "spec": ' + "[" * 450 + "]" * 450 + "}")
     assert outcome() == ["a.yaml a", "b.json "]
@@ -160,7 +160,7 @@ def test_depth_that_is_allowed(here: Path) -> None:
         (b"a: {{ .Values.x }}\n", "a.yaml:1 a mapping key must be text, not a mapping"),
     ],
 )
-def test_broken_text(here: Path, data: bytes, message: str) -> None:
+def test_invalid_text_is_reported(here: Path, data: bytes, message: str) -> None:
     (here / "a.yaml").write_bytes(data)
     assert outcome() == [message]
 
@@ -168,7 +168,7 @@ def test_broken_text(here: Path, data: bytes, message: str) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("name", ["a.yaml", "a.json"])
-def test_encodings_and_line_ends(here: Path, encoding: str, end: str, name: str) -> None:
+def test_encodings_and_line_ends_are_read(here: Path, encoding: str, end: str, name: str) -> None:
     text = POD.format("é") if name == "a.yaml" else '{"apiVersion": "v1",\n"kind": "Pod",\n"metadata": {\n"name": "é"}}'
     text = text.replace("\n", end)
     (here / name).write_bytes(("\ufeff" + text if encoding.endswith("e") else text).encode(encoding))
@@ -178,7 +178,7 @@ def test_encodings_and_line_ends(here: Path, encoding: str, end: str, name: str)
     assert str(resource.locate(("metadata", "name"))) == f"{name}:4"
 
 
-def test_lines_are_those_of_an_editor(here: Path) -> None:
+def test_line_numbers_equal_those_of_editors(here: Path) -> None:
     (here / "a.yaml").write_text("apiVersion: v1\nx: 'a\u2028b\u0085c'\nkind: Pod\n", "utf-8")
     resource, _ = read(["."])
     assert isinstance(resource, Resource)
@@ -191,7 +191,7 @@ def test_large_files_are_not_read(here: Path) -> None:
     assert outcome() == ["a.yaml larger than 33554432 bytes: not read"]
 
 
-def test_a_line_of_many_megabytes(here: Path) -> None:
+def test_very_long_line_is_read(here: Path) -> None:
     (here / "a.yaml").write_text(POD.format("a") + "x: '" + "x" * 30_000_000 + "'\n")
     (here / "b.yaml").write_text(POD.format("b") + "x: [" + "x," * 100_000 + "]\n")
     assert outcome() == ["a.yaml a", "b.yaml b"]
@@ -236,7 +236,7 @@ def test_values_are_limited_in_all_documents_together(here: Path) -> None:
     ]
 
 
-def test_millions_of_values_are_refused_as_such(here: Path) -> None:
+def test_millions_of_values_exceed_the_limit(here: Path) -> None:
     (here / "a.yaml").write_text("[" + "1," * 4_000_000 + "1]")
     assert outcome() == ["a.yaml:1 more than 4000000 values: the rest was not read"]
 
@@ -301,7 +301,7 @@ _MANIFEST = (
 
 @settings(derandomize=True, deadline=None, database=None, max_examples=600)
 @given(fresh=_BYTES, start=st.integers(0, len(_MANIFEST)), length=st.integers(0, 40), rest=st.booleans())
-def test_any_bytes_give_objects_or_problems(fresh: bytes, start: int, length: int, rest: bool) -> None:  # noqa: FBT001 - generated
+def test_any_bytes_give_objects_or_messages(fresh: bytes, start: int, length: int, rest: bool) -> None:  # noqa: FBT001 - generated
     mutated = _MANIFEST[:start] + fresh + (_MANIFEST[start + length :] if rest else b"")
     for data in (fresh, mutated):
         results = list(read(["-"], stdin=io.BytesIO(data), limits=Limits(depth=8, aliased=20, documents=5, nodes=60)))
@@ -329,7 +329,7 @@ def test_devices_and_pipes_are_rejected(here: Path) -> None:
     ]
 
 
-def test_links(here: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_outside_links_are_not_followed(here: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     outside = tmp_path_factory.mktemp("outside")
     (outside / "secret.yaml").write_text(POD.format("secret"))
     (here / "a").mkdir()
@@ -349,7 +349,7 @@ def test_links(here: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     assert [_shown(result) for result in read(["a/out.yaml"])] == ["a/out.yaml secret"]
 
 
-def test_names_that_are_not_text(here: Path) -> None:
+def test_file_names_that_are_not_utf_8(here: Path) -> None:
     Path(os.fsdecode(os.fsencode(here) + b"/a\xff.yaml")).write_text(POD.format("a"))
     (here / "b\n\x1b[31m.yaml").write_text(POD.format("b"))
     (here / "é.yaml").write_text(POD.format("c"))
@@ -362,7 +362,7 @@ def test_names_that_are_not_text(here: Path) -> None:
     ]
 
 
-def test_a_folder_that_cannot_be_listed(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unlistable_folder_is_reported(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (here / "a").mkdir()
     listed = os.scandir
 

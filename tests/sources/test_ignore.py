@@ -92,7 +92,7 @@ def ignored_by_git(folder: Path) -> set[str]:
 @example({"": ["*", "!foo/", "!foo/*.yaml"], "foo": ["!ab", "*.yaml"]})
 @example({"": ["foo**/b", "b/**", "!/**"], "b/a": ["/b/"]})
 @example({"": ["**/?*[^b][!a]", "ab/**/"]})
-def test_as_git_ignores(repository: Path, files: dict[str, list[str]]) -> None:
+def test_ignored_files_equal_git(repository: Path, files: dict[str, list[str]]) -> None:
     # Git leaves it open what a slash after a backslash is, and has changed its mind.
     files = {folder: [line for line in lines if "\\/" not in line] for folder, lines in files.items()}
     written = [repository / folder / name for folder in files for name in (NAMES[1], ".gitignore")]
@@ -107,14 +107,14 @@ def test_as_git_ignores(repository: Path, files: dict[str, list[str]]) -> None:
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
-def test_line_ends_and_a_byte_order_mark(tmp_path: Path, ending: str) -> None:
+def test_line_ends_and_byte_order_mark_are_accepted(tmp_path: Path, ending: str) -> None:
     (tmp_path / ".kubekeepignore").write_text(f"\ufeff# mine{ending}{ending}a.yaml  {ending}b\\ {ending}", newline="")
     for name in ("a.yaml", "b ", "b", "c.yaml"):
         (tmp_path / name).touch()
     assert ignored_below(tmp_path) == {"a.yaml", "b "}
 
 
-def test_names_that_are_no_unicode(tmp_path: Path) -> None:
+def test_names_that_are_not_unicode_are_matched(tmp_path: Path) -> None:
     (tmp_path / ".kubekeepignore").write_bytes(b"caf\xe9*\n")
     ignores = Ignores(str(tmp_path))
     assert ignores.ignored(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.yaml"), is_folder=False)
@@ -134,7 +134,7 @@ def test_precedence_of_patterns(tmp_path: Path) -> None:
     assert ignored_below(tmp_path, ("**/dev/",)) == {"a.yaml", "deploy/c.yaml", "deploy/dev", "deploy/dev/a.yaml"}
 
 
-def test_the_working_folder_and_no_ignore_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_working_folder_without_ignore_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".kubekeepignore").write_text("a.yaml\n")
     assert Ignores(".").ignored("a.yaml", is_folder=False)
@@ -192,7 +192,7 @@ def test_many_invalid_lines_are_summarised(tmp_path: Path) -> None:
     assert ignores.problems[-1].message == "4990 more patterns that ignore nothing"
 
 
-def test_links_and_special_files_are_no_ignore_files(tmp_path: Path) -> None:
+def test_links_and_special_files_are_not_ignore_files(tmp_path: Path) -> None:
     (tmp_path / "list").write_text("*\n")
     for name in ("link", "dangling", "folder", "pipe", "large"):
         (tmp_path / name).mkdir()
@@ -216,7 +216,7 @@ def test_links_and_special_files_are_no_ignore_files(tmp_path: Path) -> None:
     ]
 
 
-def test_too_many_patterns(tmp_path: Path) -> None:
+def test_number_of_patterns_is_limited(tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
     (tmp_path / ".kubekeepignore").write_text("".join(f"name-{i}\n" for i in range(MOST_PATTERNS - 1)))
     (tmp_path / "below" / ".kubekeepignore").write_text("one\ntwo\n")

@@ -77,7 +77,7 @@ def test_each_object_is_read_once_by_its_source(tree: Path) -> None:
     assert shown(read([".", "chart", "base/kustomization.yaml", "plain/pod.yaml"])) == ALL
 
 
-def test_a_component_that_needs_a_base_is_read_as_files(tree: Path) -> None:
+def test_component_without_base_is_read_as_files(tree: Path) -> None:
     (tree / "part" / "patch.yaml").write_text("- {op: remove, path: /spec/nothing}\n")
     (tree / "part" / "kustomization.yaml").write_text(
         "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nresources: [pod.yaml]\n"
@@ -99,13 +99,13 @@ def test_a_component_that_needs_a_base_is_read_as_files(tree: Path) -> None:
         ("nothing/**/*.yaml", ["nothing/**/*.yaml no file matches this pattern"]),
     ],
 )
-def test_parts_and_patterns(tree: Path, name: str, expected: list[str]) -> None:
+def test_paths_and_patterns_select_files(tree: Path, name: str, expected: list[str]) -> None:
     assert tree.is_dir()
     results = [entry for entry in shown(read([name])) if "patch.yaml" not in entry]
     assert results == expected
 
 
-def test_values_reach_charts(tree: Path) -> None:
+def test_values_options_reach_charts(tree: Path) -> None:
     options = HelmOptions(
         values=ChartValues(set=("name=api",)), per_chart={str(tree / "chart"): ChartValues(set=("name=never",))}
     )
@@ -124,7 +124,7 @@ def test_exclusions_are_counted(tree: Path) -> None:
     assert any(".kubekeepignore:2 " in entry for entry in shown(read(["."])))
 
 
-def test_archives_are_read_as_the_trees_they_hold(tree: Path) -> None:
+def test_archive_is_read_like_its_folder(tree: Path) -> None:
     with tarfile.open("all.tar.gz", "w:gz") as archive:
         for name in ("chart", "base", "prod", "plain"):
             archive.add(name)
@@ -155,7 +155,7 @@ def repository(tree: Path) -> Path:
     return tree
 
 
-def test_a_repository_is_read_by_its_address(
+def test_repository_is_read_by_address(
     repository: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
@@ -186,7 +186,7 @@ def test_a_repository_is_read_by_its_address(
         ("plain/notes.txt", []),
     ],
 )
-def test_changed_resources(repository: Path, file: str, touched: list[str]) -> None:
+def test_only_changed_resources_are_read(repository: Path, file: str, touched: list[str]) -> None:
     path = repository / file
     path.write_text(path.read_text() + "# changed\n" if path.exists() else POD.format("new"))
     options = ReadOptions(changed_since="HEAD", access=Access(environment=ENVIRONMENT))
@@ -214,7 +214,7 @@ spec:
 """
 
 
-def test_a_chart_is_rendered_as_its_applications_deploy_it(tree: Path) -> None:
+def test_chart_is_rendered_with_values_of_its_applications(tree: Path) -> None:
     (tree / "apps").mkdir()
     for name in ("blue", "green"):
         (tree / "apps" / f"{name}.yaml").write_text(APPLICATION.format(name=name, path="chart"))
@@ -239,7 +239,7 @@ def test_a_chart_is_rendered_as_its_applications_deploy_it(tree: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["folder", "repository", "archive"])
-def test_values_files_of_an_application_are_named_as_its_chart_is(
+def test_values_files_of_application_have_paths_like_their_chart(
     form: str, repository: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     git(repository, "remote", "add", "origin", f"file://{repository}")
@@ -268,7 +268,7 @@ def test_values_files_of_an_application_are_named_as_its_chart_is(
     assert (place.file, str(place.setting)) == (f"{before}chart/templates/pod.yaml", f"{before}chart/blue.yaml:2 name")
 
 
-def test_deployed_folders_are_read_without_being_named(repository: Path) -> None:
+def test_deployed_folders_are_read(repository: Path) -> None:
     git(repository, "remote", "add", "origin", "git@git.example.com:shop/deploy.git")
     (repository / "apps").mkdir()
     for name, path in (("a", "prod"), ("b", "plain"), ("c", "nowhere")):

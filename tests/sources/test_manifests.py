@@ -71,7 +71,7 @@ def test_folders_are_walked_in_order(here: Path) -> None:
     assert manifests.files == 6
 
 
-def test_the_working_folder_is_not_shown(here: Path) -> None:
+def test_working_folder_is_not_part_of_paths(here: Path) -> None:
     (here / "a.yaml").write_text(pod("a"))
     assert names(".") == ["a.yaml:0 a"]
 
@@ -81,12 +81,12 @@ def test_each_file_is_read_once(here: Path) -> None:
     assert names("a.yaml", ".", "a.yaml") == ["a.yaml:0 a"]
 
 
-def test_a_named_file_needs_no_extension(here: Path) -> None:
+def test_named_file_needs_no_extension(here: Path) -> None:
     (here / "rendered.txt").write_text(pod("a"))
     assert names("rendered.txt") == ["rendered.txt:0 a"]
 
 
-def test_a_path_that_does_not_exist(here: Path) -> None:
+def test_missing_path_is_reported(here: Path) -> None:
     (here / "a.yaml").write_text(pod("a"))
     assert names("missing", "a.yaml", "nul\0") == [
         "missing no such file or directory",
@@ -117,7 +117,7 @@ def test_other_documents_are_counted_and_ignored(here: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", "\n", "---", "---\n---\n", "# x", "%YAML 1.2\n---\n", "null", "a: 1", "1", "\ufeff"]
 )
-def test_files_without_objects_are_read(here: Path, text: str) -> None:
+def test_files_without_objects_are_accepted(here: Path, text: str) -> None:
     (here / "a.yaml").write_text(text, "utf-8")
     manifests = read(["a.yaml"])
     assert list(manifests) == []
@@ -138,12 +138,12 @@ def test_files_without_objects_are_read(here: Path, text: str) -> None:
         ),
     ],
 )
-def test_objects_that_are_incomplete(here: Path, text: str, message: str) -> None:
+def test_incomplete_objects_are_reported(here: Path, text: str, message: str) -> None:
     (here / "a.yaml").write_text(text)
     assert names("a.yaml") == [message]
 
 
-def test_an_object_without_a_name_is_one() -> None:
+def test_object_without_name_is_read() -> None:
     assert only("apiVersion: v1\nkind: Pod\n").name == ""
 
 
@@ -152,7 +152,7 @@ def test_kustomizations_are_not_objects(here: Path) -> None:
     assert names(".") == []
 
 
-def test_lists_are_taken_apart() -> None:
+def test_list_items_are_read() -> None:
     text = f"apiVersion: v1\nkind: List\nitems:\n- {pod('a').replace(chr(10), chr(10) + '  ')}\n- apiVersion: v1\n  kind: Pod\n"
     first, second = read(["-"], stdin=io.BytesIO(text.encode()))
     assert isinstance(first, Resource)
@@ -163,7 +163,7 @@ def test_lists_are_taken_apart() -> None:
     assert (second.source.document, second.source.root) == (0, ("items", 1))
 
 
-def test_items_of_a_typed_list_have_its_kind() -> None:
+def test_items_of_typed_list_have_its_kind() -> None:
     items: list[Any] = [{"metadata": {"name": "a"}}, {"apiVersion": "v1", "kind": "Pod"}]
     text = json.dumps({"apiVersion": "v1", "kind": "PodList", "metadata": {}, "items": items}, indent=2)
     first, second = read(["-"], stdin=io.BytesIO(text.encode()))
@@ -174,7 +174,7 @@ def test_items_of_a_typed_list_have_its_kind() -> None:
     assert second.kind == "Pod"
 
 
-def test_lists_in_lists_and_empty_ones() -> None:
+def test_nested_and_empty_lists_are_read() -> None:
     inner = "{apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: Pod, metadata: {name: a}}]}"
     resource = only(f"{{apiVersion: v1, kind: List, items: [{inner}]}}")
     assert resource.source is not None
@@ -187,12 +187,12 @@ def test_lists_in_lists_and_empty_ones() -> None:
         assert list(read(["-"], stdin=io.BytesIO(text.encode()))) == []
 
 
-def test_a_kind_called_list_with_a_name_is_an_object() -> None:
+def test_named_object_of_list_kind_is_an_object() -> None:
     text = "apiVersion: example.org/v1\nkind: AccessList\nmetadata: {name: a}\nitems: [{b: 1}]\n"
     assert only(text).kind == "AccessList"
 
 
-def test_json_with_what_yaml_cannot_read(here: Path) -> None:
+def test_json_that_is_invalid_yaml_is_read(here: Path) -> None:
     long_key = "k" * 2000
     text = f'{{\n\t"apiVersion": "v1",\n\t"kind": "Pod",\n\t"a": "\\ud83d\\ude00 \\/ \\ud83d",\n\t"{long_key}": [1.0, 1e400]}}'
     (here / "a.json").write_text(text.replace("1e400", "12345678901234567890"))
@@ -205,7 +205,7 @@ def test_json_with_what_yaml_cannot_read(here: Path) -> None:
     assert names("a.json") == ["a.json:5 number out of range: 1e400"]
 
 
-def test_json_documents_one_after_the_other(here: Path) -> None:
+def test_concatenated_json_documents_are_read(here: Path) -> None:
     one = '{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "%s"}}\n'
     (here / "a.json").write_text(one % "a" + one % "b" + "{")
     assert names("a.json") == [
@@ -215,6 +215,6 @@ def test_json_documents_one_after_the_other(here: Path) -> None:
     ]
 
 
-def test_yaml_that_looks_like_json(here: Path) -> None:
+def test_yaml_that_resembles_json_is_read(here: Path) -> None:
     (here / "a.yaml").write_text("{apiVersion: v1, kind: Pod, metadata: {name: a}}\n---\n" + pod("b"))
     assert names("a.yaml") == ["a.yaml:0 a", "a.yaml:1 b"]

@@ -48,7 +48,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ),
     ],
 )
-def test_as_bash(here: Path, pattern: str) -> None:
+def test_patterns_match_like_bash(here: Path, pattern: str) -> None:
     program = shutil.which("bash")
     assert program
     script = f"shopt -s globstar nullglob; printf '%s\\n' {pattern}"
@@ -61,14 +61,14 @@ def test_as_bash(here: Path, pattern: str) -> None:
     assert set(expand(pattern) or ()) == expected
 
 
-def test_absolute_and_sorted_by_parts(here: Path) -> None:
+def test_absolute_patterns_and_order(here: Path) -> None:
     for name in ("deploy-a/a.yaml", "deploy/a.yaml"):
         (here / name).parent.mkdir(exist_ok=True)
         (here / name).touch()
     assert expand(f"{here}/dep*/a.yaml") == [f"{here}/deploy/a.yaml", f"{here}/deploy-a/a.yaml"]
 
 
-def test_a_path_is_no_pattern(here: Path) -> None:
+def test_existing_path_is_not_a_pattern(here: Path) -> None:
     assert expand("deploy") is None
     assert expand("missing.yaml") is None
     # That it exists says more than what it could match.
@@ -77,7 +77,7 @@ def test_a_path_is_no_pattern(here: Path) -> None:
     assert expand("*.yaml") is None
 
 
-def test_nothing_matches(here: Path) -> None:
+def test_unmatched_pattern_gives_no_paths(here: Path) -> None:
     assert here.is_dir()
     assert expand("*.json") == []
     assert expand("missing/**/*.yaml") == []
@@ -85,14 +85,14 @@ def test_nothing_matches(here: Path) -> None:
     assert expand("\0/*") == []
 
 
-def test_two_asterisks_at_the_end_are_the_folder(here: Path) -> None:
+def test_trailing_double_asterisk_matches_the_folder(here: Path) -> None:
     assert here.is_dir()
     assert expand("deploy/**") == ["deploy"]
     assert expand("**/**") == ["."]
     assert expand("*/dev/**") == ["deploy/dev", "other/dev"]
 
 
-def test_links_are_not_followed_by_two_asterisks(here: Path) -> None:
+def test_double_asterisk_does_not_follow_links(here: Path) -> None:
     """A folder of links to itself would match an exponential number of paths."""
     for number in range(20):
         (here / "deploy" / f"link{number}").symlink_to(".")
@@ -100,6 +100,6 @@ def test_links_are_not_followed_by_two_asterisks(here: Path) -> None:
     assert expand("deploy/link1*/b.json") == [f"deploy/link{number}/b.json" for number in (1, *range(10, 20))]
 
 
-def test_many_wildcards_take_no_time(here: Path) -> None:
+def test_many_wildcards_match_quickly(here: Path) -> None:
     (here / ("a" * 250)).touch()
     assert expand("*a" * 100 + "b") == []

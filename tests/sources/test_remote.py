@@ -205,7 +205,7 @@ def refusal(url: str, limits: RemoteLimits = PATIENT) -> str:
     return message
 
 
-def test_over_tls(tls: str, tmp_path: Path) -> None:
+def test_download_over_tls(tls: str, tmp_path: Path) -> None:
     with fetch(f"{tls}/pod.yaml") as fetched:
         path = Path(fetched.path)
         assert path.read_bytes() == POD
@@ -216,7 +216,7 @@ def test_over_tls(tls: str, tmp_path: Path) -> None:
     assert not path.parent.exists()
 
 
-def test_untrusted_certificate(tls: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_untrusted_certificate_is_rejected(tls: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
     assert "certificate" in refusal(f"{tls}/pod.yaml").lower()
     assert Server.asked == []
@@ -239,7 +239,7 @@ def test_secrets_are_not_shown(server: str) -> None:
     assert refusal(f"http://ann:{SECRET}@127.0.0.1:{SECRET}/") == "this is no URL"
 
 
-def test_passwords_and_cookies_go_nowhere_else(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_passwords_and_cookies_are_not_forwarded(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     address = server.removeprefix("http://")
     with serving() as other:
         monkeypatch.setattr(Server, "target", f"{other.replace('//', '//bob:x@')}/pod.yaml")
@@ -254,7 +254,7 @@ def test_passwords_and_cookies_go_nowhere_else(server: str, monkeypatch: pytest.
     assert Server.asked[-1].headers["Authorization"]
 
 
-def test_redirects(server: str) -> None:
+def test_redirects_are_followed(server: str) -> None:
     with fetch(f"{server}/chain?5") as fetched:
         assert Path(fetched.path).read_bytes() == POD
         assert Path(fetched.path).name == "chain"
@@ -282,7 +282,7 @@ def test_rejected_redirect_targets(server: str, monkeypatch: pytest.MonkeyPatch,
     assert refusal(f"{server}/to?{SECRET}").endswith(reason)
 
 
-def test_from_tls_to_plain_text(tls: str, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_redirect_from_tls_to_plain_http_is_rejected(tls: str, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Server, "target", f"{server}/pod.yaml?{SECRET}")
     assert refusal(f"{tls}/to") == f"{tls}/to redirects to {server}/pod.yaml, which is not followed"
     monkeypatch.setattr(Server, "target", f"{tls}/pod.yaml")
@@ -336,40 +336,40 @@ def test_public_addresses(address: str) -> None:
         ("twogzips", " goes on after the end of what is compressed"),
     ],
 )
-def test_responses_without_a_manifest(server: str, path: str, reason: str) -> None:
+def test_unusable_responses_are_errors(server: str, path: str, reason: str) -> None:
     assert refusal(f"{server}/{path}") == f"{server}/{path}{reason}"
 
 
 @pytest.mark.parametrize("path", ["short", "garbage", "headers"])
-def test_servers_that_do_not_speak_http(server: str, path: str) -> None:
+def test_non_http_response_is_an_error(server: str, path: str) -> None:
     assert refusal(f"{server}/{path}").startswith(f"{server}/{path} cannot be fetched: ")
 
 
 @pytest.mark.parametrize("path", ["slow", "dribble", "silent"])
-def test_servers_that_take_their_time(server: str, path: str) -> None:
+def test_slow_servers_time_out(server: str, path: str) -> None:
     assert refusal(f"{server}/{path}", SMALL) == f"{server}/{path} cannot be fetched: it takes longer than 1 seconds"
 
 
-def test_a_server_that_never_finishes_the_handshake(server: str) -> None:
+def test_unfinished_handshake_times_out(server: str) -> None:
     assert server
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"https://127.0.0.1:{listener.getsockname()[1]}/pod.yaml"
         assert refusal(url, SMALL) == f"{url} cannot be fetched: it takes longer than 1 seconds"
 
 
-def test_refused_connection(server: str) -> None:
+def test_refused_connection_is_an_error(server: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     assert server
     assert refusal(f"http://127.0.0.1:{port}/a").startswith(f"http://127.0.0.1:{port}/a cannot be fetched: ")
 
 
-def test_more_than_was_announced_is_not_taken(server: str) -> None:
+def test_body_beyond_content_length_is_ignored(server: str) -> None:
     with fetch(f"{server}/beyond") as fetched:
         assert Path(fetched.path).read_bytes() == POD
 
 
-def test_compression_of_the_transport(server: str) -> None:
+def test_compressed_transfer_is_decoded(server: str) -> None:
     with fetch(f"{server}/gzip") as fetched:
         assert Path(fetched.path).read_bytes() == POD * 9
     # The compression of a chart is its own, whatever the server takes it for.
@@ -400,11 +400,11 @@ def test_names_of_downloaded_files(server: str, path: str, name: str) -> None:
         ("https://[::1", "this is no URL"),
     ],
 )
-def test_invalid_urls(url: str, reason: str) -> None:
+def test_invalid_urls_are_rejected(url: str, reason: str) -> None:
     assert refusal(url) == reason
 
 
-def test_a_page_of_github_names_its_file(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_github_page_suggests_its_raw_file(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Server, "do_GET", Server.get_page)
     monkeypatch.setenv("http_proxy", server)
     output = refusal("http://github.com/owner/repo/blob/main/blob/pod.yaml")

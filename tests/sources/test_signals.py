@@ -16,7 +16,7 @@ def ended(script: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_signal_ends_in_order() -> None:
+def test_signal_exits_in_order() -> None:
     result = ended("""
         with ends_on_signals():
             try:
@@ -28,7 +28,7 @@ def test_a_signal_ends_in_order() -> None:
     assert (result.returncode, result.stdout) == (128 + signal.SIGTERM, "in order\n")
 
 
-def test_a_held_signal_waits_for_the_end_of_the_steps() -> None:
+def test_held_signal_is_delivered_after_the_steps() -> None:
     result = ended("""
         with ends_on_signals():
             with held_signals():
@@ -41,7 +41,7 @@ def test_a_held_signal_waits_for_the_end_of_the_steps() -> None:
     assert (result.returncode, result.stdout) == (128 + signal.SIGTERM, "both steps\ndone\n")
 
 
-def test_an_error_in_the_steps_does_not_swallow_the_signal() -> None:
+def test_error_in_the_steps_does_not_lose_the_signal() -> None:
     result = ended("""
         with ends_on_signals():
             try:
@@ -55,7 +55,7 @@ def test_an_error_in_the_steps_does_not_swallow_the_signal() -> None:
     assert result.returncode == 128 + signal.SIGTERM
 
 
-def test_another_thread_holds_nothing() -> None:
+def test_other_threads_do_not_hold_signals() -> None:
     result = ended("""
         entered, go = threading.Event(), threading.Event()
         def other():

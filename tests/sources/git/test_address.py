@@ -50,12 +50,12 @@ def seen(text: str) -> tuple[str, str, str, str]:
         ("http://[::1]:8080/r", ("http://[::1]:8080/r", "", "", "")),
     ],
 )
-def test_names_repository_ref_and_path(text: str, expected: tuple[str, str, str, str]) -> None:
+def test_address_has_repository_ref_and_path(text: str, expected: tuple[str, str, str, str]) -> None:
     assert seen(text) == expected
     assert is_repository(text)
 
 
-def test_login_is_kept_apart() -> None:
+def test_login_is_separated_from_url() -> None:
     address = parse("https://ada:s%40cret@Host.example:444/o/r.git")
     assert address.login == Login("ada", "s@cret")
     assert "cret" not in repr(address)
@@ -102,7 +102,7 @@ def test_login_is_kept_apart() -> None:
         "",
     ],
 )
-def test_refused(text: str) -> None:
+def test_invalid_address_is_rejected(text: str) -> None:
     with pytest.raises(GitError) as caught:
         parse(text)
     assert "secret-word" not in str(caught.value)
@@ -144,7 +144,7 @@ def test_existing_path_is_no_address(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @given(st.text())
-def test_any_text_is_an_address_or_refused(text: str) -> None:
+def test_any_text_is_an_address_or_rejected(text: str) -> None:
     is_repository(text)
     try:
         remote = parse(text).remote
@@ -155,7 +155,7 @@ def test_any_text_is_an_address_or_refused(text: str) -> None:
 
 
 @given(st.sampled_from(["https", "ssh", "http"]), st.text(min_size=1), st.text(min_size=1))
-def test_a_remote_holds_no_password(scheme: str, user: str, password: str) -> None:
+def test_remote_has_no_password(scheme: str, user: str, password: str) -> None:
     try:
         address: Address | None = parse(f"{scheme}://{user}:{password}@host.example/o/r")
     except GitError:

@@ -50,7 +50,7 @@ def test_lines_and_their_commits(shop: Repo) -> None:
     assert blame.unread == ()
 
 
-def test_expected_lines_are_looked_at_alone(shop: Repo, runs: list[list[str]]) -> None:
+def test_only_requested_lines_are_blamed(shop: Repo, runs: list[list[str]]) -> None:
     file = shop.root / "deploy/pod.yaml"
     shop.commit({"deploy/pod.yaml": "".join(f"k{n}: 1\n" for n in range(100))}, "many")
     blame = Blame(str(shop.root), shop.environment)
@@ -76,7 +76,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return started
 
 
-def test_one_process_a_file(repo: Repo, runs: list[list[str]]) -> None:
+def test_blame_runs_one_process_per_file(repo: Repo, runs: list[list[str]]) -> None:
     repo.commit({f"{n}.yaml": "a: 1\n" * 10 for n in range(4)})
     started = len(runs)
     blame = Blame(str(repo.root), repo.environment)
@@ -106,7 +106,7 @@ def test_no_commit_yet(repo: Repo) -> None:
     assert blame.unread == ()
 
 
-def test_no_repository(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_blame_without_repository(tmp_path: Path, environment: dict[str, str]) -> None:
     (tmp_path / "pod.yaml").write_text("a: 1\n")
     blame = Blame(str(tmp_path), environment)
     assert blame.line(str(tmp_path / "pod.yaml"), 1) is None
@@ -115,7 +115,7 @@ def test_no_repository(tmp_path: Path, environment: dict[str, str]) -> None:
     assert root_of(str(tmp_path / "nothing")) is None
 
 
-def test_line_ends(repo: Repo) -> None:
+def test_blame_with_unusual_line_ends(repo: Repo) -> None:
     repo.commit({"crlf.yaml": b"a: 1\r\nb: 1\r\n", "cr.yaml": b"a: 1\rb: 1\rc: 1\n"}, "first")
     repo.commit({"crlf.yaml": b"a: 1\r\nb: 2\r\n"}, "second")
     blame = Blame(str(repo.root), repo.environment)
@@ -143,7 +143,7 @@ def test_names_with_everything(repo: Repo) -> None:
     assert blame.unread == ()
 
 
-def test_file_below_a_link_and_relative(shop: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blame_of_linked_and_relative_paths(shop: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "link").symlink_to(shop.root / "deploy")
     monkeypatch.chdir(tmp_path)
     blame = Blame("link", shop.environment)
@@ -214,7 +214,7 @@ def test_remote_without_credentials(address: str, shown: str) -> None:
         ("", "", "9999-12-31T23:59:59.999999+00:00"),
     ],
 )
-def test_moments(seconds: str, zone: str, shown: str) -> None:
+def test_commit_times(seconds: str, zone: str, shown: str) -> None:
     assert moment(seconds, zone).isoformat() == shown
 
 

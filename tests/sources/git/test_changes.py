@@ -138,7 +138,7 @@ def test_conflict_is_a_change(repo: Repo) -> None:
         ("apart", "apart and HEAD have no common commit"),
     ],
 )
-def test_no_such_revision(rev: str, message: str, repo: Repo) -> None:
+def test_unknown_revision_is_an_error(rev: str, message: str, repo: Repo) -> None:
     repo.commit({"a.yaml": "a: 1\n"})
     repo.git("checkout", "-q", "--orphan", "apart")
     repo.commit({"b.yaml": "a: 1\n"})
@@ -149,7 +149,7 @@ def test_no_such_revision(rev: str, message: str, repo: Repo) -> None:
     assert not (repo.root / "x").exists()
 
 
-def test_no_repository_and_no_commit(repo: Repo, tmp_path: Path) -> None:
+def test_changes_without_repository_or_commit(repo: Repo, tmp_path: Path) -> None:
     with pytest.raises(GitError, match="is in no git repository"):
         changed_since(str(tmp_path), "main", repo.environment)
     with pytest.raises(GitError, match="there is no revision main"):
@@ -171,7 +171,7 @@ def test_shallow_clone_is_reported(repo: Repo, tmp_path: Path) -> None:
     assert changed_since(str(clone), "origin/main", repo.environment) == Changes(frozenset(), frozenset())
 
 
-def test_copy_whose_times_are_all_new(repo: Repo, tmp_path: Path) -> None:
+def test_copy_with_new_file_times_has_no_changes(repo: Repo, tmp_path: Path) -> None:
     repo.commit({f"{n}.yaml": "a: 1\n" for n in range(5)})
     copy = tmp_path / "copy"
     shutil.copytree(repo.root, copy, copy_function=shutil.copyfile)

@@ -54,7 +54,7 @@ def test_whole_repository(repo: Repo, get: Get) -> None:
 
 
 @pytest.mark.parametrize("page", ["tree/{}/deploy/app", "-/tree/{}/deploy/app", "src/branch/{}/deploy/app"])
-def test_page_of_a_branch_with_slashes(page: str, repo: Repo, backend: Backend, get: Get) -> None:
+def test_page_url_of_branch_with_slashes(page: str, repo: Repo, backend: Backend, get: Get) -> None:
     repo.commit({"deploy/app/pod.yaml": POD.format("old")})
     repo.git("checkout", "-q", "-b", "feature/new/app")
     commit = repo.commit({"deploy/app/pod.yaml": POD.format("new")})
@@ -63,7 +63,7 @@ def test_page_of_a_branch_with_slashes(page: str, repo: Repo, backend: Backend, 
         assert Path(tree.path, "pod.yaml").read_text() == POD.format("new")
 
 
-def test_only_the_page_s_folder_is_fetched_in_one_go(repo: Repo, backend: Backend, get: Get) -> None:
+def test_only_the_page_folder_is_fetched_with_few_requests(repo: Repo, backend: Backend, get: Get) -> None:
     repo.commit({f"{folder}/{n}.yaml": POD.format(f"{folder}{n}") for folder in ("app", "other") for n in range(20)})
     with get(f"{backend.url}/team/shop/tree/main/app") as tree:
         assert files(tree.root) == {f"app/{n}.yaml" for n in range(20)}
@@ -107,21 +107,21 @@ def test_link_in_the_folder_fetches_the_commit(repo: Repo, backend: Backend, get
         assert files(tree.root) == {"base/pod.yaml", "app/x.yaml", "app/link.yaml"}
 
 
-def test_settings_above_the_folder_come_with_it(repo: Repo, backend: Backend, get: Get) -> None:
+def test_settings_above_the_folder_are_fetched(repo: Repo, backend: Backend, get: Get) -> None:
     expected = {"kubekeep.yaml": "x: 1", "apps/.kubekeepignore": "y", "apps/shop/pod.yaml": POD.format("a")}
     repo.commit({**expected, "apps/other.yaml": POD.format("b")})
     with get(f"{backend.url}/team/shop/tree/main/apps/shop") as tree:
         assert files(tree.root) == set(expected)
 
 
-def test_page_of_a_file(repo: Repo, backend: Backend, get: Get) -> None:
+def test_page_url_of_a_file(repo: Repo, backend: Backend, get: Get) -> None:
     repo.commit({"app/pod.yaml": POD.format("a"), "app/other.yaml": POD.format("b")})
     with get(f"{backend.url}/team/shop/blob/main/app/pod.yaml") as tree:
         assert tree.path == str(Path(tree.root, "app/pod.yaml"))
         assert files(tree.root) == {"app/pod.yaml"}
 
 
-def test_page_of_a_template_brings_its_chart(repo: Repo, backend: Backend, get: Get) -> None:
+def test_page_url_of_template_fetches_its_chart(repo: Repo, backend: Backend, get: Get) -> None:
     chart = {"shop/Chart.yaml": "name: shop", "shop/templates/pod.yaml": POD.format("{{ .Values.name }}")}
     repo.commit(chart)
     with get(f"{backend.url}/team/shop/blob/main/shop/templates/pod.yaml") as tree:
@@ -161,14 +161,14 @@ def test_bare_repository(repo: Repo, tmp_path: Path, get: Get) -> None:
         assert (tree.commit, tree.branch, files(tree.root)) == (commit, "", {"pod.yaml"})
 
 
-def test_page_of_a_commit(repo: Repo, backend: Backend, get: Get) -> None:
+def test_page_url_of_a_commit(repo: Repo, backend: Backend, get: Get) -> None:
     commit = repo.commit({"app/pod.yaml": POD.format("a")})
     repo.commit({"app/pod.yaml": POD.format("b")})
     with get(f"{backend.url}/team/shop/tree/{commit}/app") as tree:
         assert Path(tree.path, "pod.yaml").read_text() == POD.format("a")
 
 
-def test_branch_option_says_where_the_path_begins(repo: Repo, backend: Backend, get: Get) -> None:
+def test_branch_option_determines_start_of_path(repo: Repo, backend: Backend, get: Get) -> None:
     repo.commit({"app/pod.yaml": POD.format("a")})
     with get(f"{backend.url}/team/shop/tree/main/app", branch="main") as tree:
         assert tree.subpath == "app"
@@ -257,7 +257,7 @@ def test_facts_of_a_checkout(repo: Repo, backend: Backend, environment: dict[str
     assert (facts.remote, facts.head.hash) == (f"{backend.url}/team/shop", commit)
 
 
-def test_ssh_is_the_user_s_own(repo: Repo, environment: dict[str, str], tmp_path: Path) -> None:
+def test_user_ssh_program_is_used(repo: Repo, environment: dict[str, str], tmp_path: Path) -> None:
     """A fake ssh program records its arguments and runs the command of the server."""
     commit = repo.commit({"app/pod.yaml": POD.format("a")})
     program, noted = tmp_path / "bin" / "ssh", tmp_path / "noted"
@@ -273,7 +273,7 @@ def test_ssh_is_the_user_s_own(repo: Repo, environment: dict[str, str], tmp_path
     assert any("-p 2222 git@host.example git-upload-pack" in line for line in lines)
 
 
-def test_the_user_s_proxy_is_used_and_nothing_else_of_the_configuration(
+def test_only_proxy_of_user_configuration_is_used(
     repo: Repo, backend: Backend, environment: dict[str, str], tmp_path: Path, get: Get
 ) -> None:
     repo.commit({"pod.yaml": POD.format("a")})
@@ -296,7 +296,7 @@ def test_the_user_s_proxy_is_used_and_nothing_else_of_the_configuration(
 @pytest.mark.parametrize(
     "variable", ["GIT_DIR", "GIT_INDEX_FILE", "GIT_CONFIG_PARAMETERS", "GIT_WORK_TREE", "GIT_TRACE"]
 )
-def test_variables_of_a_hook_do_not_steer(variable: str, repo: Repo, environment: dict[str, str], get: Get) -> None:
+def test_git_hook_variables_are_ignored(variable: str, repo: Repo, environment: dict[str, str], get: Get) -> None:
     repo.commit({"pod.yaml": POD.format("a")})
     environment[variable] = str(repo.root / "elsewhere")
     with get(f"file://{repo.root}") as tree:
@@ -336,7 +336,7 @@ def test_signal_removes_the_folder(number: signal.Signals, repo: Repo, environme
     assert not root.exists()
 
 
-def test_signal_while_fetching_ends_git_too(repo: Repo, environment: dict[str, str], tmp_path: Path) -> None:
+def test_signal_during_fetch_ends_git(repo: Repo, environment: dict[str, str], tmp_path: Path) -> None:
     repo.commit({"pod.yaml": POD.format("a")})
     noted = tmp_path / "noted"
     environment["GIT_SSH_COMMAND"] = f"echo $$ > {noted}; exec sleep 60 #"
@@ -361,7 +361,7 @@ def test_signal_while_fetching_ends_git_too(repo: Repo, environment: dict[str, s
     assert has_ended(child)
 
 
-def test_signal_while_git_is_being_started_ends_it_too(environment: dict[str, str], tmp_path: Path) -> None:
+def test_signal_during_start_ends_git(environment: dict[str, str], tmp_path: Path) -> None:
     noted = tmp_path / "noted"
     environment["GIT_SSH_COMMAND"] = f"echo $$ > {noted}; exec sleep 60 #"
     environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)

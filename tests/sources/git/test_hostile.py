@@ -59,13 +59,13 @@ Fetch = Callable[..., str]
         "https://127.0.0.1:1/x --upload-pack=touch {}",
     ],
 )
-def test_address_that_is_a_command(url: str, fetch: Fetch, tmp_path: Path) -> None:
+def test_address_cannot_run_a_command(url: str, fetch: Fetch, tmp_path: Path) -> None:
     trap = tmp_path / "trap"
     fetch(url.format(trap))
     assert not trap.exists()
 
 
-def test_path_that_leads_out_by_a_link(repo: Repo, backend: Backend, fetch: Fetch, tmp_path: Path) -> None:
+def test_path_through_outside_link_is_rejected(repo: Repo, backend: Backend, fetch: Fetch, tmp_path: Path) -> None:
     (tmp_path / "secret.yaml").write_text(POD.format("secret"))
     (repo.root / "out").symlink_to(tmp_path)
     (repo.root / "up").symlink_to("..")
@@ -136,7 +136,7 @@ def test_links_in_a_checkout_are_not_followed_out_of_it(
 
 
 @pytest.mark.parametrize("name", [".git", ".GIT", "git~1", "..", ".", ".git\u200c"])
-def test_tree_with_git_s_own_names(name: str, repo: Repo, fetch: Fetch) -> None:
+def test_tree_with_git_folder_names_is_rejected(name: str, repo: Repo, fetch: Fetch) -> None:
     """Including names that only Windows and macOS treat as `.git`."""
     hook = repo.blob("#!/bin/sh\ntouch /nothing\n")
     folder = repo.git("mktree", stdin=f"100755 blob {hook}\tpost-checkout\n".encode())
@@ -144,7 +144,7 @@ def test_tree_with_git_s_own_names(name: str, repo: Repo, fetch: Fetch) -> None:
     assert "invalid path" in fetch(f"file://{repo.root}")
 
 
-def test_tree_that_grows_without_end(repo: Repo, fetch: Fetch) -> None:
+def test_exponential_tree_is_limited(repo: Repo, fetch: Fetch) -> None:
     """Ten levels of ten identical folders: ten thousand million files in a dozen objects."""
     oid, mode = repo.blob("a: 1\n"), "100644"
     for _ in range(10):
@@ -160,7 +160,7 @@ def test_too_many_files(repo: Repo, fetch: Fetch) -> None:
     assert "the repository has more than 10 files" in fetch(f"file://{repo.root}", CheckoutLimits(files=10))
 
 
-def test_folders_without_end(repo: Repo, fetch: Fetch) -> None:
+def test_folder_depth_is_limited(repo: Repo, fetch: Fetch) -> None:
     oid, mode = repo.blob("a: 1\n"), "100644"
     for _ in range(150):
         kind = "tree" if mode == "040000" else "blob"
@@ -169,12 +169,12 @@ def test_folders_without_end(repo: Repo, fetch: Fetch) -> None:
     assert "nested deeper than 100 levels" in fetch(f"file://{repo.root}")
 
 
-def test_huge_repository(repo: Repo, fetch: Fetch) -> None:
+def test_repository_size_is_limited(repo: Repo, fetch: Fetch) -> None:
     repo.commit({"noise.bin": os.urandom(12 << 20)})
     assert "takes more than 8388608 bytes" in fetch(f"file://{repo.root}")
 
 
-def test_small_pack_of_huge_files(repo: Repo, fetch: Fetch) -> None:
+def test_unpacked_size_is_limited(repo: Repo, fetch: Fetch) -> None:
     with (repo.root / "zeros.yaml").open("wb") as stream:
         stream.truncate(64 << 20)
     repo.commit({})
@@ -211,7 +211,7 @@ def test_names_that_differ_in_case(repo: Repo, environment: dict[str, str], tmp_
 # Servers
 
 
-def test_server_that_never_answers(fetch: Fetch) -> None:
+def test_silent_server_times_out(fetch: Fetch) -> None:
     server = Scripted(lambda _: time.sleep(4))
     with running(server):
         message = fetch(f"http://127.0.0.1:{server.port}/o/r", CheckoutLimits(seconds=1))
@@ -227,7 +227,7 @@ def test_server_that_never_answers(fetch: Fetch) -> None:
         b"",
     ],
 )
-def test_server_that_talks_nonsense(answer: bytes, fetch: Fetch) -> None:
+def test_invalid_server_response_is_an_error(answer: bytes, fetch: Fetch) -> None:
     def script(connection: socket.socket) -> None:
         connection.recv(4096)
         connection.sendall(answer)
@@ -240,7 +240,7 @@ def test_server_that_talks_nonsense(answer: bytes, fetch: Fetch) -> None:
     assert "fatal: " in message or "the repository is empty" in message
 
 
-def test_server_that_never_stops_talking(fetch: Fetch) -> None:
+def test_endless_server_response_is_limited(fetch: Fetch) -> None:
     head = (
         b"HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-advertisement\r\n\r\n"
         b"001e# service=git-upload-pack\n0000"
@@ -259,18 +259,18 @@ def test_server_that_never_stops_talking(fetch: Fetch) -> None:
     assert "git ls-remote" in message or "fatal" in message
 
 
-def test_redirect_without_end(backend: Backend, fetch: Fetch) -> None:
+def test_endless_redirect_is_an_error(backend: Backend, fetch: Fetch) -> None:
     backend.redirects = {backend.url.removeprefix("http://"): backend.url}
     assert "fatal: " in fetch(f"{backend.url}/team/shop")
 
 
-def test_redirect_to_a_file(backend: Backend, fetch: Fetch, repo: Repo) -> None:
+def test_redirect_to_file_url_is_rejected(backend: Backend, fetch: Fetch, repo: Repo) -> None:
     repo.commit({"a.yaml": "a: 1\n"})
     backend.redirects = {backend.url.removeprefix("http://") + "/team/shop": f"file://{repo.root}"}
     assert "fatal: " in fetch(f"{backend.url}/team/shop")
 
 
-def test_server_that_steers_the_terminal(backend: Backend, fetch: Fetch) -> None:
+def test_server_message_is_escaped(backend: Backend, fetch: Fetch) -> None:
     backend.redirects = {backend.url.removeprefix("http://"): "http://127.0.0.1:1/\x1b[31m\u202e"}
     fetch(f"{backend.url}/team/shop")
 
@@ -407,7 +407,7 @@ def test_missing_objects_are_not_fetched(url: str, repo: Repo, tmp_path: Path) -
     assert not trap.exists()
 
 
-def test_working_tree_that_is_elsewhere(repo: Repo) -> None:
+def test_working_tree_elsewhere_is_ignored(repo: Repo) -> None:
     """A configuration with the whole disk as working tree."""
     repo.commit({"a.yaml": "a: 1\n"}, "first")
     repo.git("config", "core.worktree", "/")
@@ -484,7 +484,7 @@ def test_broken_repository_is_reported(name: str, content: str, repo: Repo) -> N
     assert len(blame.unread) == 1
 
 
-def test_pipe_in_place_of_a_configuration(repo: Repo) -> None:
+def test_pipe_as_configuration_does_not_block(repo: Repo) -> None:
     repo.commit({"a.yaml": "a: 1\n"})
     os.mkfifo(repo.root / ".git/pipe")
     (repo.root / ".git/config").write_text("[include]\n\tpath = pipe\n")
@@ -512,7 +512,7 @@ def test_malicious_author_fields(repo: Repo) -> None:
     assert facts.head.hash == commit
 
 
-def test_program_in_the_scanned_folder_is_not_git(repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_git_is_not_started_from_the_scanned_folder(repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trap, program = trapped(tmp_path)
     repo.commit({"git": Path(program).read_bytes(), "a.yaml": "a: 1\n"}, "first")
     (repo.root / "git").chmod(0o755)

@@ -45,7 +45,7 @@ def headers_sent(world: World) -> set[tuple[str, str]]:
         ("p/_git/r", "https://acme.visualstudio.com/p/_git/r?path=/app", "AZURE_TOKEN", "token"),
     ],
 )
-def test_each_token_opens_its_host(
+def test_each_token_is_sent_to_its_host(
     path: str, url: str, token: str, user: str, world: World, served: Path, environment: dict[str, str]
 ) -> None:
     repo = Repo(served / path, environment)
@@ -75,7 +75,7 @@ def test_token_is_not_sent_to_another_host(host: str, world: World, repo: Repo) 
     assert headers_sent(world) == set()
 
 
-def test_a_redirect_does_not_carry_the_token(world: World, repo: Repo) -> None:
+def test_redirect_does_not_forward_the_token(world: World, repo: Repo) -> None:
     repo.commit({"pod.yaml": POD.format("a")})
     world.server.login = basic("x-access-token", SECRET)
     world.server.redirects = {"github.com/team/": "https://elsewhere.example/team/"}
@@ -88,7 +88,7 @@ def test_a_redirect_does_not_carry_the_token(world: World, repo: Repo) -> None:
     assert headers_sent(world) == set()
 
 
-def test_a_redirect_after_the_login_does_not_carry_the_token(
+def test_redirect_after_login_does_not_forward_the_token(
     world: World, repo: Repo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A host that receives the token and then redirects."""
@@ -113,7 +113,7 @@ def test_a_redirect_after_the_login_does_not_carry_the_token(
     assert "elsewhere.example" not in {host for host, _ in headers_sent(world)}
 
 
-def test_a_repository_that_moved_within_its_host_is_found(world: World, repo: Repo) -> None:
+def test_redirect_within_host_is_followed(world: World, repo: Repo) -> None:
     commit = repo.commit({"app/pod.yaml": POD.format("a")})
     world.server.login = basic("x-access-token", SECRET)
     world.server.redirects = {"github.com/former/": "https://github.com/team/"}
@@ -123,7 +123,7 @@ def test_a_repository_that_moved_within_its_host_is_found(world: World, repo: Re
         assert result.commit == commit
 
 
-def test_a_redirect_to_plain_http_is_not_followed(world: World, backend: Backend, repo: Repo) -> None:
+def test_redirect_to_plain_http_is_not_followed(world: World, backend: Backend, repo: Repo) -> None:
     repo.commit({"pod.yaml": POD.format("a")})
     world.server.redirects = {"github.com/": f"{backend.url}/"}
     with pytest.raises(GitError), checkout("https://github.com/team/shop", environment=world.environment, tokens={}):
@@ -142,7 +142,7 @@ def test_untrusted_certificate_is_rejected(world: World, repo: Repo) -> None:
     assert world.server.asked == []
 
 
-def test_a_login_in_the_address(backend: Backend, repo: Repo, environment: dict[str, str]) -> None:
+def test_login_in_the_address_is_used(backend: Backend, repo: Repo, environment: dict[str, str]) -> None:
     repo.commit({"pod.yaml": POD.format("a")})
     backend.login = basic("ada", SECRET)
     address = backend.url.removeprefix("http://")
@@ -181,7 +181,7 @@ def sampled() -> Iterator[set[bytes]]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no /proc")
-def test_a_token_is_in_no_command_line_file_log_or_error(
+def test_token_appears_in_no_command_line_file_log_or_error(
     world: World, repo: Repo, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -242,7 +242,7 @@ def test_token_of_each_host(url: str, tokens: dict[str, str], user: str | None) 
         assert result.password == "pw"  # noqa: S105 - made up
 
 
-def test_a_token_that_breaks_lines_is_refused() -> None:
+def test_token_with_line_break_is_rejected() -> None:
     with pytest.raises(GitError, match="GITHUB_TOKEN has control characters") as caught:
         find_login(parse("https://github.com/o/r"), {"GITHUB_TOKEN": "a\nusername=b"})
     assert "username" not in str(caught.value)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.oracles.program import program
+from tests.sources.helm.reading import helm_program
 
 
 @pytest.fixture(scope="session")
 def helm() -> str:
     """The program helm, v3.22.0."""
-    return str(program("helm", "helm.sh/helm/v3/cmd/helm"))
+    return helm_program()
 
 
 @pytest.fixture(params=["program", "sdk"])

@@ -17,10 +17,16 @@ from kubekeep.sources.objects import Found, objects
 from kubekeep.sources.options import ChartValues, HelmOptions
 from kubekeep.sources.source import Root
 from kubekeep.sources.tree import DEFAULT_LIMITS
+from tests.oracles.program import program
 
 CHARTS: Final = Path(__file__).parent / "charts"
 KUBERNETES: Final = "v1.34.0"
 OPTIONS: Final = HelmOptions(kube_version=KUBERNETES)
+
+
+def helm_program() -> str:
+    """Return the path of the program helm, v3.22.0, built if necessary. Skips the test if Go is not installed."""
+    return str(program("helm", "helm.sh/helm/v3/cmd/helm"))
 
 
 def read_chart(
@@ -67,7 +73,7 @@ def render_plain(chart: Path, helm: str, options: HelmOptions = OPTIONS) -> list
 
 def as_json(resources: list[Resource]) -> list[str]:
     """Return the objects, each as JSON, sorted."""
-    return sorted(json.dumps(item.object, sort_keys=True) for item in resources)
+    return sorted(json.dumps(resource.object, sort_keys=True) for resource in resources)
 
 
 def build_options(**values: Any) -> HelmOptions:

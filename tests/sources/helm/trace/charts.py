@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import pytest
 import yaml
 
 from kubekeep.model.location import Location, SourceMap, line_starts
@@ -17,18 +16,8 @@ from kubekeep.model.location import Path as Steps
 from kubekeep.sources import yaml_text
 from kubekeep.sources.helm.trace import ChartTexts, DocumentTrace, Instrumentation, ValuesLayer, instrument
 from kubekeep.sources.tree import DEFAULT_LIMITS, Document
+from tests.sources.helm.reading import helm_program
 
-
-def _helm() -> str | None:
-    program = shutil.which("helm")
-    if program is None and (go := shutil.which("go")):
-        folder = subprocess.run([go, "env", "GOPATH"], capture_output=True, text=True, check=True).stdout.strip()
-        program = shutil.which("helm", path=str(Path(folder, "bin")))
-    return program
-
-
-HELM: Final = _helm()
-needs_helm: Final = pytest.mark.skipif(HELM is None, reason="there is no helm")
 _SOURCE: Final = re.compile(r"^---\n# Source: (.*)\n", re.MULTILINE)
 
 
@@ -103,8 +92,7 @@ def _charts(folder: Path, helm_name: str, scope: tuple[str, ...]) -> Iterator[tu
 
 def helm_template(folder: Path, *options: str) -> dict[str, list[str]]:
     """Run `helm template`; returns documents by template in Helm's order. Raises RuntimeError with Helm's message."""
-    assert HELM is not None
-    command = [HELM, "template", "rel", str(folder), "--namespace", "spacex", *options]
+    command = [helm_program(), "template", "rel", str(folder), "--namespace", "spacex", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr)

@@ -8,7 +8,7 @@ import pytest
 
 from kubekeep.model.location import parse_path, value_at
 from tests.library.kubescape import SHARED
-from tests.sources.helm.trace.charts import list_paths, needs_helm, parse_document, trace_chart
+from tests.sources.helm.trace.charts import list_paths, parse_document, trace_chart
 
 _CHARTS = [
     "corpora/microservices-demo/helm-chart",
@@ -17,7 +17,6 @@ _CHARTS = [
 ]
 
 
-@needs_helm
 @pytest.mark.parametrize("chart", _CHARTS)
 def test_location_shows_key_or_action(chart: str, tmp_path: Path) -> None:
     folder = SHARED / chart

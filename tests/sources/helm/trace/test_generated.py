@@ -13,10 +13,9 @@ from kubekeep.sources.helm.trace.alignment import split_pieces
 from kubekeep.sources.helm.trace.instrumented import OUTPUT_LINE, InstrumentedTemplates
 from kubekeep.sources.helm.trace.template import TemplateSet
 from tests.sources.helm.trace import generated
-from tests.sources.helm.trace.charts import helm_template, load_texts, needs_helm, render_instrumented, trace_chart
+from tests.sources.helm.trace.charts import helm_template, load_texts, render_instrumented, trace_chart
 from tests.sources.helm.trace.expectations import Words, compare_location
 
-pytestmark = needs_helm
 _SEEDS = range(8)
 
 

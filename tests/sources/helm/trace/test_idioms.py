@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from kubekeep.model.location import parse_path
-from tests.sources.helm.trace.charts import needs_helm, trace_chart
+from tests.sources.helm.trace.charts import trace_chart
 from tests.sources.helm.trace.test_styles import write_chart
 
-pytestmark = needs_helm
 _HEAD = "apiVersion: v1\nkind: Thing\nmetadata:\n  name: thing\nspec:\n"
 
 _IDIOMS: list[tuple[str, str, str, dict[str, tuple[int, str]]]] = [

@@ -11,7 +11,6 @@ from kubekeep.sources.helm.trace import ChartTexts, instrument
 from tests.sources.helm.trace.charts import (
     helm_template,
     load_texts,
-    needs_helm,
     parse_document,
     render_instrumented,
     trace_chart,
@@ -55,7 +54,6 @@ def test_invalid_template_is_not_instrumented() -> None:
     assert ".Values.a" not in added
 
 
-@needs_helm
 def test_instrumentation_is_rendered_last(tmp_path: Path) -> None:
     """Values changed by the instrumented copies do not affect the chart's own templates."""
     folder = write_chart(
@@ -78,7 +76,6 @@ def test_instrumentation_is_rendered_last(tmp_path: Path) -> None:
     assert str(locations["shop/templates/z.yaml"]) == "templates/z.yaml:7"
 
 
-@needs_helm
 @pytest.mark.parametrize("off", ["one", "two", "three"])
 def test_definition_of_disabled_chart_is_not_located(tmp_path: Path, off: str) -> None:
     names = ("one", "two", "three")
@@ -98,7 +95,6 @@ def test_definition_of_disabled_chart_is_not_located(tmp_path: Path, off: str) -
     assert document.locate("spec", "from").file in {f"charts/{used_chart}/templates/_part.tpl", "templates/a.yaml"}
 
 
-@needs_helm
 def test_disabled_alias_keeps_file_of_enabled_alias(tmp_path: Path) -> None:
     folder = write_chart(
         tmp_path,
@@ -115,7 +111,6 @@ def test_disabled_alias_keeps_file_of_enabled_alias(tmp_path: Path) -> None:
     assert str(document.locate("spec", "lit")) == "charts/sub/templates/_part.tpl:2"
 
 
-@needs_helm
 def test_random_values_do_not_move_lines(tmp_path: Path) -> None:
     folder = write_chart(
         tmp_path,
@@ -131,7 +126,6 @@ def test_random_values_do_not_move_lines(tmp_path: Path) -> None:
     assert (str(last), str(last.setting)) == ("templates/a.yaml:10", "values.yaml:1 name")
 
 
-@needs_helm
 @pytest.mark.parametrize(
     "loop",
     [
@@ -151,7 +145,6 @@ def test_growing_values_are_bounded(tmp_path: Path, loop: str) -> None:
     assert str(document.locate("spec", "name")) == "templates/a.yaml:6"
 
 
-@needs_helm
 def test_line_ends_and_unicode(tmp_path: Path) -> None:
     folder = write_chart(
         tmp_path,
@@ -163,7 +156,6 @@ def test_line_ends_and_unicode(tmp_path: Path) -> None:
     assert load_texts(folder).templates["shop/templates/a.yaml"]
 
 
-@needs_helm
 def test_without_instrumentation_literal_lines_are_located(tmp_path: Path) -> None:
     folder = write_chart(
         tmp_path,
@@ -214,7 +206,6 @@ _LINES = {
 }
 
 
-@needs_helm
 @pytest.mark.parametrize(
     "made", ["e2a081e2a0bf", "e2a082e2a0bfe2a083e2a0bf", "e2a084e2a090", "e2a085e2a09078e2a086", "e2a083e2a090"]
 )
@@ -234,7 +225,6 @@ def test_values_resembling_markers(tmp_path: Path, made: str) -> None:
     assert str(location) == "templates/a.yaml:7"
 
 
-@needs_helm
 def test_nested_charts(tmp_path: Path) -> None:
     def chart(name: str, more: str = "") -> str:
         return f"apiVersion: v2\nname: {name}\nversion: 1.0.0\n{more}"

@@ -16,18 +16,16 @@ import yaml
 
 from kubekeep.model.location import Path as Steps
 from kubekeep.model.location import format_path, has_path, value_at
+from tests.sources.helm.reading import helm_program
 from tests.sources.helm.trace.charts import (
-    HELM,
     TracedDocument,
     helm_template,
     list_paths,
-    needs_helm,
     parse_document,
     trace_chart,
 )
 from tests.sources.helm.trace.test_styles import COMMON, MAPPED, write_chart
 
-pytestmark = needs_helm
 _LINE = re.compile(r"^(\s*(?:- )?)([A-Za-z][\w./-]*)(:(?:\s.*)?)$")
 _CHANGES = 25
 _Key = tuple[str, str, str]
@@ -36,8 +34,7 @@ _Key = tuple[str, str, str]
 @pytest.fixture(params=["library", "map", "created"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     if request.param == "created":
-        assert HELM is not None
-        subprocess.run([HELM, "create", str(tmp_path / "shop")], check=True, capture_output=True)
+        subprocess.run([helm_program(), "create", str(tmp_path / "shop")], check=True, capture_output=True)
         return tmp_path / "shop"
     return write_chart(tmp_path, COMMON if request.param == "library" else MAPPED)
 

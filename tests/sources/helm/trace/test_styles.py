@@ -11,9 +11,8 @@ from typing import Any, Final
 import pytest
 
 from kubekeep.model.location import Location, parse_path
-from tests.sources.helm.trace.charts import HELM, TracedDocument, needs_helm, trace_chart
-
-pytestmark = needs_helm
+from tests.sources.helm.reading import helm_program
+from tests.sources.helm.trace.charts import TracedDocument, trace_chart
 
 
 def write_chart(folder: Path, files: dict[str, str]) -> Path:
@@ -476,8 +475,7 @@ def test_subcharts_aliases_and_parent_values(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("sets", [{}, {"ingress.enabled": "true"}, {"autoscaling.enabled": "true"}])
 def test_helm_create_chart(tmp_path: Path, sets: dict[str, Any]) -> None:
-    assert HELM is not None
-    subprocess.run([HELM, "create", str(tmp_path / "shop")], check=True, capture_output=True)
+    subprocess.run([helm_program(), "create", str(tmp_path / "shop")], check=True, capture_output=True)
     folder = tmp_path / "shop"
     options = [part for key, value in sets.items() for part in ("--set", f"{key}={value}")]
     documents = trace_chart(folder, tmp_path / "copy", *options)

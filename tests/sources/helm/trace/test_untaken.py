@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from kubekeep.model.location import has_path, parse_path
-from tests.sources.helm.trace.charts import HELM, needs_helm, trace_chart
+from tests.sources.helm.reading import helm_program
+from tests.sources.helm.trace.charts import trace_chart
 from tests.sources.helm.trace.test_idioms import check
 
-pytestmark = needs_helm
 _HEAD = "apiVersion: v1\nkind: Thing\nmetadata:\n  name: thing\nspec:\n"
 _WITH = "  {{- with .Values.sc }}\n  securityContext:\n    {{- toYaml . | nindent 4 }}\n  {{- end }}\n"
 _NOT = "securityContext.runAsNonRoot"
@@ -94,9 +94,8 @@ _CREATED = {
 
 
 def test_suggested_setting_is_printed_by_located_line(tmp_path: Path) -> None:
-    assert HELM is not None
     folder = tmp_path / "shop"
-    subprocess.run([HELM, "create", str(folder)], check=True, capture_output=True)
+    subprocess.run([helm_program(), "create", str(folder)], check=True, capture_output=True)
     (before,) = (
         document for document in trace_chart(folder, tmp_path / "copy") if document.template.endswith("deployment.yaml")
     )
