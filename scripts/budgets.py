@@ -76,7 +76,7 @@ def _is_empty(folder: Path) -> bool:
     return (
         folder.is_dir()
         and folder.name != "__pycache__"
-        and not any(item.name != "__pycache__" for item in folder.iterdir())
+        and not any(entry.name != "__pycache__" for entry in folder.iterdir())
     )
 
 

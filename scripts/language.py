@@ -1,4 +1,4 @@
-"""Check the language of the code: docstrings that name things, plain identifiers, unique class names.
+"""Check the language of the code: openings of docstrings, plain identifiers, unique class names.
 
 Prints the figures with their limits and every violation that has a place; exits 1 if a limit is exceeded.
 Arguments restrict the report to folders. Never changes a file.

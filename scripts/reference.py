@@ -28,10 +28,13 @@ REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
 
 def main() -> None:
     """Write every page."""
-    pages = {"controls": controls(), "frameworks": frameworks(), "formats": formats(), "cli": command_line()}
-    pages |= {"configuration": configuration(), "kubescape": kubescape(), "python": python_api()}
-    pages |= {f"controls/{item.slug}": control(item) for item in builtin().controls.values()}
-    pages |= {f"frameworks/{item.slug}": framework(item) for item in builtin().frameworks.values()}
+    pages = {"controls": render_controls(), "frameworks": render_frameworks(), "formats": render_formats()}
+    pages |= {"cli": render_command_line(), "python": render_python_api()}
+    pages |= {"configuration": render_configuration(), "kubescape": render_kubescape()}
+    pages |= {f"controls/{control.slug}": render_control(control) for control in builtin().controls.values()}
+    pages |= {
+        f"frameworks/{framework.slug}": render_framework(framework) for framework in builtin().frameworks.values()
+    }
     for folder in ("controls", "frameworks"):
         shutil.rmtree(REFERENCE / folder, ignore_errors=True)
         (REFERENCE / folder).mkdir(parents=True)
@@ -39,7 +42,7 @@ def main() -> None:
         (REFERENCE / f"{name}.md").write_text(text, encoding="utf-8")
 
 
-def python_api() -> str:
+def render_python_api() -> str:
     """Return the page of the Python API: each public name with its signature and docstring."""
     lines = ["# Python API", "", "All names are attributes of the package `kubekeep`."]
     for name in kubekeep.__all__:
@@ -69,41 +72,41 @@ def _attributes(value: type) -> list[str]:
     return [*fields, *properties]
 
 
-def controls() -> str:
+def render_controls() -> str:
     """Return the page of all controls, in the order of their numbers."""
-    ordered = sorted(builtin().controls.values(), key=lambda item: item.id)
+    ordered = sorted(builtin().controls.values(), key=lambda control: control.id)
     rows = [
-        f"| {item.id} | [{item.title}](controls/{item.slug}.md) | {item.level.label} | {item.answer.value} |"
-        for item in ordered
+        f"| {control.id} | [{control.title}](controls/{control.slug}.md) | {control.level.label} | {control.answer.value} |"
+        for control in ordered
     ]
     return "\n".join(
         ["# Controls", "", "| id | control | severity | answered by |", "| --- | --- | --- | --- |", *rows, ""]
     )
 
 
-def control(item: Control) -> str:
+def render_control(control: Control) -> str:
     """Return the page of one control."""
-    head = f"{', '.join(item.ids) or 'no number'} · `{item.slug}` · {item.level.label} ({item.severity:g})"
-    lines = [f"# {item.title}", "", f"{head} · {item.answer.value}"]
-    for heading, text in item.chapters:
+    head = f"{', '.join(control.ids) or 'no number'} · `{control.slug}` · {control.level.label} ({control.severity:g})"
+    lines = [f"# {control.title}", "", f"{head} · {control.answer.value}"]
+    for heading, text in control.chapters:
         lines += ["", f"## {heading}", "", text]
-    if item.params:
+    if control.params:
         lines += ["", "## Parameters", "", "| parameter | meaning | default |", "| --- | --- | --- |"]
         lines += [
-            f"| `{name}` | {each.description} | {', '.join(map(_code, each.default)) or 'none'} |"
-            for name, each in item.params.items()
+            f"| `{name}` | {parameter.description} | {', '.join(map(_code, parameter.default)) or 'none'} |"
+            for name, parameter in control.params.items()
         ]
-    if item.targets:
-        lines += ["", "## Looks at", "", ", ".join(item.targets)]
-    asked = [each for each in builtin().frameworks.values() if each.slug in item.satisfies]
-    if asked:
+    if control.targets:
+        lines += ["", "## Looks at", "", ", ".join(control.targets)]
+    users = [framework for framework in builtin().frameworks.values() if framework.slug in control.satisfies]
+    if users:
         lines += ["", "## Asked for by", ""]
         lines += [
-            f"- [{each.title}](../frameworks/{each.slug}.md) {', '.join(item.satisfies[each.slug])}".rstrip()
-            for each in asked
+            f"- [{framework.title}](../frameworks/{framework.slug}.md) {', '.join(control.satisfies[framework.slug])}".rstrip()
+            for framework in users
         ]
-    if item.references:
-        lines += ["", "## Read more", "", *(f"- <{link}>" for link in item.references)]
+    if control.references:
+        lines += ["", "## Read more", "", *(f"- <{link}>" for link in control.references)]
     return "\n".join([*lines, ""])
 
 
@@ -112,40 +115,48 @@ def _code(value: str) -> str:
     return f"`{escaped}`"
 
 
-def frameworks() -> str:
+def render_frameworks() -> str:
     """Return the page of all frameworks with the input they need."""
     parts = ["# Frameworks", "", "| framework | | controls | requirements |", "| --- | --- | --- | --- |"]
-    for item in builtin().frameworks.values():
-        counts = ", ".join(f"{count} {answer}" for answer, count in answers(requirements(builtin(), item)).items())
+    for framework in builtin().frameworks.values():
+        counts = ", ".join(f"{count} {answer}" for answer, count in answers(requirements(builtin(), framework)).items())
         parts.append(
-            f"| `{item.slug}` | [{item.title}](frameworks/{item.slug}.md) | {len(builtin().members(item))} | {counts} |"
+            f"| `{framework.slug}` | [{framework.title}](frameworks/{framework.slug}.md) | {len(builtin().members(framework))} | {counts} |"
         )
     return "\n".join([*parts, ""])
 
 
-def framework(item: Framework) -> str:
+def render_framework(framework: Framework) -> str:
     """Return the page of one framework with its requirements."""
-    found = requirements(builtin(), item)
-    counts = ", ".join(f"{count} {answer}" for answer, count in answers(found).items())
-    lines = [f"# {item.title}", "", f"`{item.slug}` · {counts or 'no requirements'}", "", item.description.strip()]
-    if item.url:
-        lines += ["", f"<{item.url}>"]
-    if found:
+    entries = requirements(builtin(), framework)
+    counts = ", ".join(f"{count} {answer}" for answer, count in answers(entries).items())
+    lines = [
+        f"# {framework.title}",
+        "",
+        f"`{framework.slug}` · {counts or 'no requirements'}",
+        "",
+        framework.description.strip(),
+    ]
+    if framework.url:
+        lines += ["", f"<{framework.url}>"]
+    if entries:
         lines += ["", "| requirement | | controls | answered by |", "| --- | --- | --- | --- |"]
-    for each in found:
-        links = ", ".join(f"[{control.id}](../controls/{control.slug}.md)" for control in each.controls)
-        titles = each.title or ", ".join(control.title for control in each.controls)
-        lines.append(f"| {each.id} | {titles} | {links} | {each.answer.value if each.answer else 'not covered'} |")
+    for requirement in entries:
+        links = ", ".join(f"[{control.id}](../controls/{control.slug}.md)" for control in requirement.controls)
+        titles = requirement.title or ", ".join(control.title for control in requirement.controls)
+        lines.append(
+            f"| {requirement.id} | {titles} | {links} | {requirement.answer.value if requirement.answer else 'not covered'} |"
+        )
     return "\n".join([*lines, ""])
 
 
-def formats() -> str:
+def render_formats() -> str:
     """Return the page of all report formats."""
-    rows = [f"| `{item.name}` | {item.extension} | {item.description} |" for item in reports.formats().values()]
+    rows = [f"| `{entry.name}` | {entry.extension} | {entry.description} |" for entry in reports.formats().values()]
     return "\n".join(["# Report formats", "", "| format | file | |", "| --- | --- | --- |", *rows, ""])
 
 
-def command_line() -> str:
+def render_command_line() -> str:
     """Return the page with the help of every command."""
     parts = ["# Command line", ""]
     with click.Context(command_group, info_name="kubekeep") as root:
@@ -154,7 +165,7 @@ def command_line() -> str:
     return "\n".join(parts)
 
 
-def configuration() -> str:
+def render_configuration() -> str:
     """Return the page of the keys of the configuration file."""
     rows = [
         f"| `{key.name}` | {key.kind.words}{', or a list' if key.option.multiple else ''} | {key.option.help} |"
@@ -164,7 +175,7 @@ def configuration() -> str:
     return "\n".join(["# Configuration file", "", "| key | value | |", "| --- | --- | --- |", *rows, charts, ""])
 
 
-def kubescape() -> str:
+def render_kubescape() -> str:
     """Return the page about the support of Kubescape's flags and commands."""
     parts = ["# Kubescape's command line", "", "What `kubekeep kubescape` makes of it."]
     for name, flags in list_flags().items():
@@ -191,15 +202,15 @@ def _fate(flag: KubescapeFlag) -> str:
 
 
 def _commands(group: click.Group, parent: click.Context) -> list[click.Context]:
-    found = []
+    contexts = []
     for name in group.list_commands(parent):
         command = group.get_command(parent, name)
         if command is not None:
             context = click.Context(command, info_name=name, parent=parent)
-            found.append(context)
+            contexts.append(context)
             if isinstance(command, click.Group):
-                found += _commands(command, context)
-    return found
+                contexts += _commands(command, context)
+    return contexts
 
 
 if __name__ == "__main__":

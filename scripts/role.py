@@ -64,14 +64,14 @@ def kinds(command: str = "scan") -> set[tuple[str, str]]:
     options = RuleOptions(frameworks=tuple(builtin().frameworks))
     selection = RuleSelector(options, whole_cluster=True).selection
     names = plan_scope(selection, ResourceSelection(), everything=command == "scan").kinds | SETTINGS
-    return {DEFINITIONS, *(found for name in names for found in _served(name))}
+    return {DEFINITIONS, *(kind for name in names for kind in _served(name))}
 
 
 def _served(name: str) -> Iterator[tuple[str, str]]:
     """Yield group and kind of a target that a control names. Raises LookupError for an unknown name."""
     group, slash, kind = name.partition("/")
     if name == WORKLOAD:
-        yield from (found for found in POD_KINDS if found[0] != "extensions")
+        yield from (pair for pair in POD_KINDS if pair[0] != "extensions")
     elif name == SUBJECT:
         yield from ((RBAC, kind) for kind in RBAC_KINDS)
     elif slash:
@@ -81,10 +81,10 @@ def _served(name: str) -> Iterator[tuple[str, str]]:
     elif name in GROUPS:
         yield GROUPS[name], name
     elif name not in FILES and Control._answer(name) is Answer.AUTOMATED:  # noqa: SLF001
-        found = [pair for pair in BUILTIN_TYPES if pair[1] == name]
-        if not found:
+        pairs = [pair for pair in BUILTIN_TYPES if pair[1] == name]
+        if not pairs:
             raise LookupError(f"no API group is known of {name}, which a control names")
-        yield from (pair for pair in found if pair[0] != "extensions" and pair not in GONE)
+        yield from (pair for pair in pairs if pair[0] != "extensions" and pair not in GONE)
 
 
 def plural(kind: tuple[str, str]) -> str:
@@ -100,8 +100,8 @@ def file(command: str) -> Path:
 def text(command: str) -> str:
     """Return the YAML of the role for a command."""
     verbs = VERBS[command]
-    looked_at = kinds(command) | ({*DEFINITION_KINDS} if WATCH in verbs else set())
-    permissions = [VERSIONS, *(Permission(verb, pair[0], plural(pair)) for pair in looked_at for verb in verbs)]
+    read_kinds = kinds(command) | ({*DEFINITION_KINDS} if WATCH in verbs else set())
+    permissions = [VERSIONS, *(Permission(verb, pair[0], plural(pair)) for pair in read_kinds for verb in verbs)]
     head = HEAD.format(command=command, deeds=" and ".join(verbs))
     return head + yaml.safe_dump_all(create_roles(permissions, f"kubekeep-{command}"), sort_keys=False)
 

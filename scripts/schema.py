@@ -26,7 +26,7 @@ PATH_FIELDS = {"Control": ("slug", "area", "page"), "Framework": ("slug",)}
 
 
 def schema(kind: type) -> str:
-    """Return the schema of documents that hold a `kind`."""
+    """Return the schema of documents of this type."""
     document = msgspec.json.schema(kind)
     for name, fields in PATH_FIELDS.items():
         for field in fields:

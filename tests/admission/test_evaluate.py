@@ -53,7 +53,7 @@ def binding(**spec: Any) -> dict[str, Any]:
 
 
 def verdict(document: dict[str, Any], *more: dict[str, Any], on: dict[str, Any] | None = None) -> Verdict | None:
-    """Return the verdict of `document` on `on`; `more` are other objects in the policy's file."""
+    """Return the verdict of the policy `document` on the object `on`. more: other objects in the policy's file."""
     evaluator = PolicyEvaluator(collect_policies(map(Resource, (document, *more))))
     verdicts = [result for _, _, result in evaluator.evaluate([Resource(on or POD)])]
     return verdicts[0] if verdicts else None

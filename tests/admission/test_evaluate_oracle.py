@@ -123,7 +123,7 @@ def query_reference(
                 "namespace": None if is_namespace else known.get(name),
             }
         )
-    # What has no value decides nothing here, so both failure policies are compared as the one that tells.
+    # An expression without a value never decides here, so every policy is compared with failurePolicy Fail.
     policies = [({**policy, "spec": {**policy["spec"], "failurePolicy": "Fail"}}, params) for policy, params in pairs]
     lines = [
         json.dumps({"policy": policy, "requests": [{**request, "params": params} for request in requests]})

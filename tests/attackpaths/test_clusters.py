@@ -1,6 +1,6 @@
-"""Small clusters with a path that must be found, and twins of them where one thing is otherwise and there is none.
+"""Pairs of small clusters that differ in one value: one has an attack path, the other has none.
 
-The twin shows that the path is missing for that one thing, and for no other.
+The pair shows that this value alone decides about the path.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from tests.attackpaths.chains import chains, find_paths, pod
 START: Final = "pod/web"
 
 
-class Twins(NamedTuple):
-    """A cluster with a hole (`@`), what to fill in so that there is no path, and what so that there is one."""
+class ClusterPair(NamedTuple):
+    """Cluster with a placeholder (`@`), the value that closes the path, and the value that opens it."""
 
     text: str
     closed: str
@@ -25,7 +25,7 @@ class Twins(NamedTuple):
 
 
 def objects(*lines: str) -> str:
-    """Documents, each given in flow style as `Kind name namespace fields`; the namespace `-` is none."""
+    """Return documents from lines of `Kind name namespace fields` in flow style; `-` means no namespace."""
     return "".join(map(_document, lines))
 
 
@@ -35,8 +35,8 @@ def _document(line: str) -> str:
     return f"{{apiVersion: {_VERSIONS[kind]}, kind: {kind}, metadata: {{name: {name}{place}}}, {fields}}}\n---\n"
 
 
-def marked(text: str, fields: str) -> str:
-    """`text` with more metadata of its only object: labels or annotations."""
+def add_metadata(text: str, fields: str) -> str:
+    """Return `text` with more metadata of its only object: labels or annotations."""
     return text.replace("metadata: {", f"metadata: {{{fields}, ", 1)
 
 
@@ -57,7 +57,7 @@ _VERSIONS: Final = {
 PORTS: Final = "ports: [{name: http, containerPort: 8080}]"
 PRIVILEGED: Final = "securityContext: {privileged: true}"
 WEB: Final = pod("automountServiceAccountToken: false", f"{PRIVILEGED}, {PORTS}") + "\n"
-"""Who gets into it is on the node."""
+"""A privileged pod: access to it is access to the node."""
 SERVICE: Final = "Service web shop spec: {selector: {app: web}, ports: [{name: www, port: 80, targetPort: http}], %s}"
 INNER: Final = objects(SERVICE % "type: ClusterIP")
 OUTER: Final = objects(SERVICE % "type: LoadBalancer")
@@ -74,13 +74,13 @@ POLICY: Final = "NetworkPolicy p shop spec: {podSelector: {}, ingress: [%s]}"
 CILIUM: Final = "CiliumNetworkPolicy p shop spec: {endpointSelector: {matchLabels: {app: web}}, %s}"
 
 ENTRIES: Final = {
-    "policy denies": Twins(WEB + OUTER + objects(POLICY % "@"), "", "{}"),
-    "policy for the pods of the namespace": Twins(
+    "policy denies": ClusterPair(WEB + OUTER + objects(POLICY % "@"), "", "{}"),
+    "policy for the pods of the namespace": ClusterPair(
         WEB + INNER + objects(INGRESS % ("shop", "number: 80"), POLICY % "{from: [@]}"),
         "namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: shop}}",
         "namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: edge}}",
     ),
-    "policy for another port than that of the ingress": Twins(
+    "policy for another port than that of the ingress": ClusterPair(
         WEB
         + objects(
             "Service web shop spec: {selector: {app: web}, ports: [{name: www, port: 80, targetPort: 8080}, "
@@ -91,67 +91,69 @@ ENTRIES: Final = {
         "www",
         "metrics",
     ),
-    "selector matches nothing": Twins(
+    "selector matches nothing": ClusterPair(
         WEB + objects("Service web shop spec: {type: LoadBalancer, selector: {app: @}, ports: [{port: 80}]}"),
         "api",
         "web",
     ),
-    "selector of another namespace": Twins(
+    "selector of another namespace": ClusterPair(
         WEB + objects("Service web @ spec: {type: LoadBalancer, selector: {app: web}, ports: [{port: 80}]}"),
         "edge",
         "shop",
     ),
-    "no container has the port": Twins(
+    "no container has the port": ClusterPair(
         WEB + objects(SERVICE.replace("http", "@") % "type: LoadBalancer"), "grpc", "http"
     ),
-    "inside of the cluster only": Twins(WEB + objects(SERVICE % "type: @"), "ClusterIP", "LoadBalancer"),
-    "ingress to a missing service": Twins(
+    "inside of the cluster only": ClusterPair(WEB + objects(SERVICE % "type: @"), "ClusterIP", "LoadBalancer"),
+    "ingress to a missing service": ClusterPair(
         WEB
         + objects(INGRESS % ("shop", "number: 80"), (SERVICE % "type: ClusterIP").replace("Service web", "Service @")),
         "other",
         "web",
     ),
-    "ingress of another namespace": Twins(WEB + INNER + objects(INGRESS % ("@", "number: 80")), "edge", "shop"),
-    "ingress to a port that is not there": Twins(WEB + INNER + objects(INGRESS % ("shop", "number: @")), "9090", "80"),
-    "headless": Twins(WEB + objects(SERVICE % "externalIPs: [192.0.2.1], clusterIP: @"), "None", "10.0.0.7"),
-    "external name": Twins(
+    "ingress of another namespace": ClusterPair(WEB + INNER + objects(INGRESS % ("@", "number: 80")), "edge", "shop"),
+    "ingress to a port that is not there": ClusterPair(
+        WEB + INNER + objects(INGRESS % ("shop", "number: @")), "9090", "80"
+    ),
+    "headless": ClusterPair(WEB + objects(SERVICE % "externalIPs: [192.0.2.1], clusterIP: @"), "None", "10.0.0.7"),
+    "external name": ClusterPair(
         WEB + objects(INGRESS % ("shop", "number: 80"), SERVICE % "externalName: web.example.com, type: @"),
         "ExternalName",
         "ClusterIP",
     ),
-    "load balancer of the controller of AWS": Twins(
-        WEB + marked(OUTER, "annotations: {service.beta.kubernetes.io/aws-load-balancer-type: @}"),
+    "load balancer of the controller of AWS": ClusterPair(
+        WEB + add_metadata(OUTER, "annotations: {service.beta.kubernetes.io/aws-load-balancer-type: @}"),
         "external",
         "nlb",
     ),
-    "load balancer of a class of AWS": Twins(
+    "load balancer of a class of AWS": ClusterPair(
         WEB
-        + marked(
+        + add_metadata(
             objects(SERVICE % "type: LoadBalancer, loadBalancerClass: service.k8s.aws/nlb"),
             "annotations: {service.beta.kubernetes.io/aws-load-balancer-scheme: @}",
         ),
         "",
         "internet-facing",
     ),
-    "load balancer for the inner network": Twins(
-        WEB + marked(OUTER, "annotations: {service.beta.kubernetes.io/load-balancer-source-ranges: @}"),
+    "load balancer for the inner network": ClusterPair(
+        WEB + add_metadata(OUTER, "annotations: {service.beta.kubernetes.io/load-balancer-source-ranges: @}"),
         "'10.0.0.0/8, 192.168.0.0/16'",
         "'10.0.0.0/8, 0.0.0.0/0'",
     ),
-    "listener for its own namespace": Twins(
+    "listener for its own namespace": ClusterPair(
         WEB
         + INNER
         + objects(GATEWAY % "allowedRoutes: {namespaces: {from: @}}", HTTP_ROUTE % ("shop", EDGE, "port: 80")),
         "Same",
         "All",
     ),
-    "listener that says nothing": Twins(
+    "listener that says nothing": ClusterPair(
         WEB + INNER + objects(GATEWAY % "@", HTTP_ROUTE % ("shop", EDGE, "port: 80")), "hostname: a.example.com", ANY
     ),
-    "listener for other namespaces": Twins(
+    "listener for other namespaces": ClusterPair(
         WEB
         + INNER
-        + marked(objects("Namespace shop - spec: {}"), "labels: {team: shop}")
+        + add_metadata(objects("Namespace shop - spec: {}"), "labels: {team: shop}")
         + objects(
             GATEWAY % "allowedRoutes: {namespaces: {from: Selector, selector: {matchLabels: {team: @}}}}",
             HTTP_ROUTE % ("shop", EDGE, "port: 80"),
@@ -159,7 +161,7 @@ ENTRIES: Final = {
         "bank",
         "shop",
     ),
-    "listener for other kinds": Twins(
+    "listener for other kinds": ClusterPair(
         WEB
         + INNER
         + objects(
@@ -169,19 +171,19 @@ ENTRIES: Final = {
         "GRPCRoute",
         "HTTPRoute",
     ),
-    "listener for another protocol": Twins(
+    "listener for another protocol": ClusterPair(
         WEB + INNER + objects((GATEWAY % ANY).replace("HTTP,", "@,"), HTTP_ROUTE % ("shop", EDGE, "port: 80")),
         "TCP",
         "HTTPS",
     ),
-    "listener of another name": Twins(
+    "listener of another name": ClusterPair(
         WEB
         + INNER
         + objects(GATEWAY % ANY, HTTP_ROUTE % ("shop", "{name: public, namespace: edge, sectionName: @}", "port: 80")),
         "admin",
         "web",
     ),
-    "listener for another host": Twins(
+    "listener for another host": ClusterPair(
         WEB
         + INNER
         + objects(
@@ -191,7 +193,7 @@ ENTRIES: Final = {
         "example.org",
         "web.shop.example.com",
     ),
-    "no grant for a route of another namespace": Twins(
+    "no grant for a route of another namespace": ClusterPair(
         WEB
         + INNER
         + objects(
@@ -203,7 +205,7 @@ ENTRIES: Final = {
         "other",
         "edge",
     ),
-    "grant for another service": Twins(
+    "grant for another service": ClusterPair(
         WEB
         + INNER
         + objects(
@@ -215,7 +217,7 @@ ENTRIES: Final = {
         "api",
         "web",
     ),
-    "route of the mesh beside an inner gateway": Twins(
+    "route of the mesh beside an inner gateway": ClusterPair(
         WEB
         + INNER
         + objects(
@@ -225,7 +227,7 @@ ENTRIES: Final = {
         "gke-l7-rilb",
         "gke-l7-global-external-managed",
     ),
-    "gateway whose load balancer is inner": Twins(
+    "gateway whose load balancer is inner": ClusterPair(
         WEB
         + INNER
         + objects(
@@ -239,25 +241,25 @@ ENTRIES: Final = {
         "true",
         "false",
     ),
-    "gateway with an address of the cluster": Twins(
+    "gateway with an address of the cluster": ClusterPair(
         WEB
         + INNER
-        + marked(objects(GATEWAY % ANY), "annotations: {networking.istio.io/service-type: @}")
+        + add_metadata(objects(GATEWAY % ANY), "annotations: {networking.istio.io/service-type: @}")
         + objects(HTTP_ROUTE % ("shop", EDGE, "port: 80")),
         "ClusterIP",
         "LoadBalancer",
     ),
-    "route without traffic": Twins(
+    "route without traffic": ClusterPair(
         WEB + INNER + objects(GATEWAY % ANY, HTTP_ROUTE % ("shop", EDGE, "port: 80, weight: @")), "0", "1"
     ),
-    "OpenShift's route without traffic": Twins(
+    "OpenShift's route without traffic": ClusterPair(
         WEB + INNER + objects("Route way shop spec: {to: {kind: Service, name: web, weight: @}}"), "0", "100"
     ),
-    "pod that has ended": Twins(
+    "pod that has ended": ClusterPair(
         f"{WEB.replace('spec: {', 'status: {phase: @}' + chr(10) + 'spec: {')}{OUTER}", "Succeeded", "Running"
     ),
-    "Pod Security refuses the pod": Twins(
-        marked(objects("Namespace shop - spec: {}"), "labels: {pod-security.kubernetes.io/enforce: @}")
+    "Pod Security refuses the pod": ClusterPair(
+        add_metadata(objects("Namespace shop - spec: {}"), "labels: {pod-security.kubernetes.io/enforce: @}")
         + objects(
             "ClusterRoleBinding b - subjects: [{kind: ServiceAccount, name: default, namespace: shop}], "
             "roleRef: {kind: ClusterRole, name: cluster-admin}",
@@ -269,13 +271,13 @@ ENTRIES: Final = {
         "privileged",
         target="cluster-admin",
     ),
-    "Cilium lets another port in": Twins(
+    "Cilium lets another port in": ClusterPair(
         WEB + OUTER + objects(CILIUM % "ingress: [{toPorts: [{ports: [{port: '@'}]}]}]"), "9090", "8080"
     ),
-    "Cilium denies the world": Twins(
+    "Cilium denies the world": ClusterPair(
         WEB + OUTER + objects(CILIUM % "ingress: [{}], ingressDeny: [{fromEntities: [@]}]"), "world", "cluster"
     ),
-    "Cilium lets pods of the namespace in": Twins(
+    "Cilium lets pods of the namespace in": ClusterPair(
         WEB
         + INNER
         + objects(INGRESS % ("shop", "number: 80"), CILIUM % "ingress: [{fromEndpoints: [{matchLabels: {@: edge}}]}]"),
@@ -287,13 +289,13 @@ ENTRIES: Final = {
 
 @pytest.mark.parametrize("name", ENTRIES)
 def test_paths_from_outside(name: str) -> None:
-    twins = ENTRIES[name]
-    assert _paths(twins, twins.closed) == []
-    assert _paths(twins, twins.opened) != []
+    pair = ENTRIES[name]
+    assert _paths(pair, pair.closed) == []
+    assert _paths(pair, pair.opened) != []
 
 
-def _paths(twins: Twins, filling: str) -> list[str]:
-    return chains(twins.text.replace("@", filling), twins.source, to=twins.target)
+def _paths(pair: ClusterPair, filling: str) -> list[str]:
+    return chains(pair.text.replace("@", filling), pair.source, to=pair.target)
 
 
 ACCOUNT: Final = pod("serviceAccountName: robot@") + "\n"
@@ -308,31 +310,31 @@ ALL: Final = "rules: [{apiGroups: ['*'], resources: ['*'], verbs: ['*']}]"
 USER_OF_SECRET: Final = pod("", "envFrom: [{secretRef: {name: db}}]", name="db") + "\n"
 
 RIGHTS: Final = {
-    "the pod declines the token": Twins(
+    "the pod declines the token": ClusterPair(
         ACCOUNT + ADMIN, ", automountServiceAccountToken: false", "", START, "cluster-admin"
     ),
-    "the account declines the token": Twins(
+    "the account declines the token": ClusterPair(
         ACCOUNT + ADMIN + objects("ServiceAccount robot shop automountServiceAccountToken: false"),
         "",
         ", automountServiceAccountToken: true",
         START,
         "cluster-admin",
     ),
-    "the pod declines what the account wants": Twins(
+    "the pod declines what the account wants": ClusterPair(
         ACCOUNT + ADMIN + objects("ServiceAccount robot shop automountServiceAccountToken: true"),
         ", automountServiceAccountToken: false",
         "",
         START,
         "cluster-admin",
     ),
-    "role of another namespace": Twins(
+    "role of another namespace": ClusterPair(
         ROBOT + objects(f"Role r @ {READS % ''}", f"RoleBinding b shop {TO_ROBOT}, roleRef: {{kind: Role, name: r}}"),
         "other",
         "shop",
         START,
         "every secret in namespace shop",
     ),
-    "role of the cluster in a namespace": Twins(
+    "role of the cluster in a namespace": ClusterPair(
         "@",
         ROBOT
         + objects(
@@ -347,7 +349,7 @@ RIGHTS: Final = {
         START,
         "cluster-admin",
     ),
-    "secret of another name": Twins(
+    "secret of another name": ClusterPair(
         ROBOT
         + USER_OF_SECRET
         + objects(
@@ -359,7 +361,7 @@ RIGHTS: Final = {
         START,
         "secret/db",
     ),
-    "secret of a name in the whole cluster": Twins(
+    "secret of a name in the whole cluster": ClusterPair(
         ROBOT
         + USER_OF_SECRET
         + objects(
@@ -371,9 +373,9 @@ RIGHTS: Final = {
         START,
         "secret/db",
     ),
-    "aggregated from others": Twins(
+    "aggregated from others": ClusterPair(
         ROBOT
-        + marked(objects(f"ClusterRole part - {ALL}"), "labels: {part: @}")
+        + add_metadata(objects(f"ClusterRole part - {ALL}"), "labels: {part: @}")
         + objects(
             "ClusterRole whole - aggregationRule: {clusterRoleSelectors: [{matchLabels: {part: whole}}]}",
             f"ClusterRoleBinding b - {TO_ROBOT}, roleRef: {{kind: ClusterRole, name: whole}}",
@@ -383,12 +385,12 @@ RIGHTS: Final = {
         START,
         "cluster-admin",
     ),
-    "added to a role that every cluster has": Twins(
+    "added to a role that every cluster has": ClusterPair(
         ROBOT
         + objects(
             f"RoleBinding b shop {TO_ROBOT}, roleRef: {{kind: ClusterRole, name: view}}",
         )
-        + marked(
+        + add_metadata(
             objects(f"ClusterRole more - {READS % ''}"), "labels: {rbac.authorization.k8s.io/aggregate-to-@: 'true'}"
         ),
         "edit",
@@ -396,7 +398,7 @@ RIGHTS: Final = {
         START,
         "secrets",
     ),
-    "group of another namespace": Twins(
+    "group of another namespace": ClusterPair(
         ROBOT
         + objects(
             "ClusterRoleBinding b - subjects: [{kind: Group, name: 'system:serviceaccounts:@'}], "
@@ -407,7 +409,7 @@ RIGHTS: Final = {
         START,
         "cluster-admin",
     ),
-    "group of those who have not signed in": Twins(
+    "group of those who have not signed in": ClusterPair(
         WEB
         + objects(
             "ClusterRoleBinding b - subjects: [{kind: Group, name: 'system:@'}], "
@@ -418,7 +420,7 @@ RIGHTS: Final = {
         "anonymous",
         "cluster-admin",
     ),
-    "binding of another role in any namespace": Twins(
+    "binding of another role in any namespace": ClusterPair(
         ROBOT
         + objects(
             "ClusterRole r - rules: [{apiGroups: [rbac.authorization.k8s.io], resources: [clusterroles], verbs: [bind], "
@@ -435,21 +437,21 @@ RIGHTS: Final = {
 
 @pytest.mark.parametrize("name", RIGHTS)
 def test_paths_by_permissions(name: str) -> None:
-    twins = RIGHTS[name]
+    pair = RIGHTS[name]
     try:
-        closed = _paths(twins, twins.closed)
-    except ValueError:  # nothing leads to such a thing, so that nothing is called so
+        closed = _paths(pair, pair.closed)
+    except ValueError:  # an unreachable target is an unknown name
         closed = []
     assert closed == []
-    assert _paths(twins, twins.opened) != []
+    assert _paths(pair, pair.opened) != []
 
 
 def test_running_pod_is_not_blocked_by_pod_security() -> None:
-    twins = ENTRIES["Pod Security refuses the pod"]
-    running = twins.text.replace("metadata: {name: web", "status: {phase: Running}\nmetadata: {name: web", 1)
-    assert running != twins.text
-    assert chains(running.replace("@", twins.closed), to=twins.target) != []
-    notes = find_paths(twins.text.replace("@", twins.closed)).notes
+    pair = ENTRIES["Pod Security refuses the pod"]
+    running = pair.text.replace("metadata: {name: web", "status: {phase: Running}\nmetadata: {name: web", 1)
+    assert running != pair.text
+    assert chains(running.replace("@", pair.closed), to=pair.target) != []
+    notes = find_paths(pair.text.replace("@", pair.closed)).notes
     assert "Pod Security refuses the pods of Pod shop/web" in notes
 
 
@@ -512,7 +514,7 @@ def test_completed_job_has_no_pods() -> None:
     assert chains(text.replace("@", "False")) != []
 
 
-FOUND: Final = {
+REQUIRED_PATHS: Final = {
     "a load balancer before a privileged pod": (
         WEB + OUTER,
         "internet",
@@ -573,7 +575,7 @@ FOUND: Final = {
         pod("automountServiceAccountToken: false", "envFrom: [{secretRef: {name: t}}]")
         + "\n"
         + ADMIN
-        + marked(
+        + add_metadata(
             objects("Secret t shop type: kubernetes.io/service-account-token"),
             "annotations: {kubernetes.io/service-account.name: robot}",
         ),
@@ -583,7 +585,7 @@ FOUND: Final = {
 }
 
 
-@pytest.mark.parametrize("name", FOUND)
+@pytest.mark.parametrize("name", REQUIRED_PATHS)
 def test_required_paths(name: str) -> None:
-    text, source, expected = FOUND[name]
+    text, source, expected = REQUIRED_PATHS[name]
     assert expected in chains(text, source)

@@ -13,7 +13,7 @@ from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.finding import PASSED, Evidence, Status, Verdict
 from kubekeep.model.resource import Resource
 
-STANDING = Evidence("spec", exists=True)
+UNEXCEPTED = Evidence("spec", exists=True)
 EXCEPTED = Evidence("spec", exists=True, exception=AppliedException(name="w", source=ExceptionSource.COMMENT))
 SLUGS = ("privileged-container", "host-path", "reading-secrets")
 
@@ -23,30 +23,30 @@ def placed(name: str = "web", **fields: Any) -> PlacedResource:
     return PlacedResource(resource, resource.object, "default", name)
 
 
-def named(draft: Draft, *results: ResourceResult) -> list[str]:
+def list_failed(draft: Draft, *results: ResourceResult) -> list[str]:
     return [control.slug for control in FailedControls(results, builtin().controls).list_failed(draft)]
 
 
 def test_unexcepted_failures_are_listed() -> None:
     web = placed()
     verdicts = {
-        "privileged-container": Verdict(Status.FAILED, (STANDING, EXCEPTED)),
+        "privileged-container": Verdict(Status.FAILED, (UNEXCEPTED, EXCEPTED)),
         "host-path": Verdict(Status.FAILED, (EXCEPTED,)),
         "reading-secrets": PASSED,
-        "host-port": Verdict(Status.FAILED, (STANDING,)),
+        "host-port": Verdict(Status.FAILED, (UNEXCEPTED,)),
     }
-    assert named(Draft("", web, slugs=SLUGS), ResourceResult(web.original, verdicts)) == ["privileged-container"]
-    assert named(Draft("", placed(), slugs=SLUGS), ResourceResult(web.original, verdicts)) == []
-    assert named(Draft("", slugs=SLUGS), ResourceResult(web.original, verdicts)) == []
+    assert list_failed(Draft("", web, slugs=SLUGS), ResourceResult(web.original, verdicts)) == ["privileged-container"]
+    assert list_failed(Draft("", placed(), slugs=SLUGS), ResourceResult(web.original, verdicts)) == []
+    assert list_failed(Draft("", slugs=SLUGS), ResourceResult(web.original, verdicts)) == []
 
 
 def test_failure_of_joined_subject_counts_for_its_binding_and_role() -> None:
     binding, role, other = placed("binding"), placed("role"), placed("other")
     subject = Resource({"kind": "User", "name": "jane"}, related=(binding.original, role.original))
-    result = ResourceResult(subject, {"reading-secrets": Verdict(Status.FAILED, (STANDING,))})
-    assert named(Draft("", binding, slugs=SLUGS, also_evaluated=(binding, role)), result) == ["reading-secrets"]
-    assert named(Draft("", binding, slugs=SLUGS, also_evaluated=(binding, other)), result) == []
-    assert named(Draft("", role, slugs=SLUGS, also_evaluated=(role,)), result) == ["reading-secrets"]
+    result = ResourceResult(subject, {"reading-secrets": Verdict(Status.FAILED, (UNEXCEPTED,))})
+    assert list_failed(Draft("", binding, slugs=SLUGS, also_evaluated=(binding, role)), result) == ["reading-secrets"]
+    assert list_failed(Draft("", binding, slugs=SLUGS, also_evaluated=(binding, other)), result) == []
+    assert list_failed(Draft("", role, slugs=SLUGS, also_evaluated=(role,)), result) == ["reading-secrets"]
 
 
 def test_openings_without_assumption_come_first() -> None:

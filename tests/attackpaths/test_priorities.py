@@ -28,17 +28,17 @@ NUMBERS = {number: slug for slug, control in builtin().controls.items() for numb
 
 def result(*failed: str, kind: str = "Deployment", replicas: Any = 1, **others: Verdict) -> ResourceResult:
     spec = {"replicas": replicas, "template": {"spec": {"containers": []}}}
-    item = {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": "web"}, "spec": spec}
+    workload = {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": "web"}, "spec": spec}
     verdicts = {NUMBERS[number]: FAILED for number in failed}
-    more = {NUMBERS[name.replace("_", "-")]: verdict for name, verdict in others.items()}
-    return ResourceResult(Resource(item), {**verdicts, **more})
+    other_verdicts = {NUMBERS[name.replace("_", "-")]: verdict for name, verdict in others.items()}
+    return ResourceResult(Resource(workload), {**verdicts, **other_verdicts})
 
 
 def ranked(*results: ResourceResult) -> list[PrioritisedResource]:
     return [*prioritise_resources(results, builtin().controls, load_tracks())]
 
 
-def ways(entry: PrioritisedResource) -> set[tuple[str, ...]]:
+def list_paths(entry: PrioritisedResource) -> set[tuple[str, ...]]:
     return {(vector.track, *(step.control.id for step in vector.steps)) for vector in entry.vectors}
 
 
@@ -47,12 +47,12 @@ def test_path_needs_a_failure_at_every_step() -> None:
     assert ranked(result("C-0270")) == []
     assert ranked(result("C-0256", C_0270=PASSED)) == []
     (entry,) = ranked(result("C-0256", "C-0270"))
-    assert ways(entry) == {("service-destruction", "C-0256", "C-0270")}
+    assert list_paths(entry) == {("service-destruction", "C-0256", "C-0270")}
 
 
 def test_vulnerability_steps_are_skipped() -> None:
     (entry,) = ranked(result("C-0256", "C-0017"))
-    assert ways(entry) == {("workload-external-track", "C-0256", "C-0017")}
+    assert list_paths(entry) == {("workload-external-track", "C-0256", "C-0017")}
 
 
 def test_score_is_sum_of_products() -> None:

@@ -115,17 +115,17 @@ spec:
     assert chains(owned + replicas % 0 + service(), to="node") == []
 
 
-def way(*nodes: str) -> CandidatePath:
+def candidate(*nodes: str) -> CandidatePath:
     return CandidatePath(nodes, len(nodes), Severity.HIGH, nodes[0], 0)
 
 
 def test_cuts_are_breakable_steps_by_number_of_paths() -> None:
-    ways = [way("i", "a", "x", "t"), way("i", "b", "x", "t"), way("i", "c", "u")]
-    steps = {step for item in ways for step in item.steps}
+    candidates = [candidate("i", "a", "x", "t"), candidate("i", "b", "x", "t"), candidate("i", "c", "u")]
+    steps = {step for candidate in candidates for step in candidate.steps}
     breakable = {step for step in steps if step[0] != "i"}
-    assert choose_cuts(ways, breakable, 5) == [(("x", "t"), (0, 1)), (("c", "u"), (2,))]
-    assert choose_cuts(ways, breakable, 1) == [(("x", "t"), (0, 1))]
-    assert choose_cuts(ways, set(), 5) == []
+    assert choose_cuts(candidates, breakable, 5) == [(("x", "t"), (0, 1)), (("c", "u"), (2,))]
+    assert choose_cuts(candidates, breakable, 1) == [(("x", "t"), (0, 1))]
+    assert choose_cuts(candidates, set(), 5) == []
 
 
 def test_detour_around_cut_is_counted() -> None:
@@ -152,7 +152,7 @@ def test_missing_target_gives_no_other_path() -> None:
 
 
 def test_search_time_grows_linearly_with_input() -> None:
-    """With 5,000 exposed workloads that all may do much: a path for each and each end."""
+    """Search 5,000 exposed workloads with many permissions: one path per workload and target."""
     roles = role("[{apiGroups: [''], resources: [secrets, pods], verbs: [get, create]}]", cluster=True)
     shared = "".join(pod("", PRIVILEGED, name=f"w{number}") + service(name=f"w{number}") for number in range(5_000))
     attacks = find_paths(shared + roles, most=10)

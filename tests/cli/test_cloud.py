@@ -1,4 +1,4 @@
-"""`kubekeep cloud describe`, and the options of a scan that have a cloud asked."""
+"""`kubekeep cloud describe`, and the scan options that query a cloud."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def kubekeep(*words: str | Path, cwd: Path, code: int = 0) -> subprocess.Complet
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a baseline and a report of the shop, and a report after a change for better and worse."""
+    """Return a folder with a baseline and a report of the shop, and a report with resolved and new findings."""
     folder = tmp_path_factory.mktemp("reports")
     shutil.copytree(SHOP, folder / "shop")
     (folder / "kubekeep.yaml").write_text("format: sarif\nseverity-threshold: low\n")

@@ -19,7 +19,7 @@ BAD = Path(__file__).parents[2] / "examples" / "online-shop" / "operations" / "d
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working folder: a repository with a manifest in `deploy`."""
+    """Change to a repository with a manifest in `deploy`, and return it."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".git").mkdir()
     (tmp_path / "deploy").mkdir()

@@ -32,12 +32,12 @@ HARMLESS = {
     *("exclude-path", "no-ignore-file", "branch", "changed-since", "blame", "hide", "encrypt"),
     *("exception-set", "honor-inline-exceptions", "audit-exceptions"),
 }
-"""Keys by which a scanned tree can neither read nor write elsewhere, nor run anything. Think before adding one."""
+"""Keys that let a scanned tree neither access files elsewhere nor run programs. Review every addition."""
 
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working folder, with a file and a folder to name."""
+    """Change to a folder with a file and a folder to name, and return it."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".git").mkdir()
     (tmp_path / "there.yaml").touch()
@@ -46,18 +46,18 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def parsed(*arguments: str) -> click.Context:
-    """What `kubekeep scan` with `arguments` makes of them, without running."""
+    """Return the parsed arguments of `kubekeep scan`, without running it."""
     return scan.make_context("scan", [*arguments, "."])
 
 
 def configured(text: str, *arguments: str) -> click.Context:
-    """The same with a configuration file that is named."""
+    """Return the parsed arguments with an explicit configuration file."""
     Path("kubekeep.yaml").write_text(text)
     return parsed("--config", "kubekeep.yaml", *arguments)
 
 
 def example(name: str) -> Any:
-    """A value that the option takes."""
+    """Return a valid value of the option."""
     key = KEYS[name]
     if isinstance(key.option.type, click.Choice):
         return key.option.type.choices[-1]
@@ -130,9 +130,9 @@ def test_keys_that_write_or_run_require_an_explicit_file(name: str) -> None:
 
 
 def test_keys_for_discovered_files_are_listed() -> None:
-    held = {name for name, key in KEYS.items() if key.kind in {KeyType.PATH, KeyType.KEY_AND_FILE}}
-    assert set(KEYS) == NAMED_ONLY | held | HARMLESS
-    assert not HARMLESS & (NAMED_ONLY | held)
+    path_keys = {name for name, key in KEYS.items() if key.kind in {KeyType.PATH, KeyType.KEY_AND_FILE}}
+    assert set(KEYS) == NAMED_ONLY | path_keys | HARMLESS
+    assert not HARMLESS & (NAMED_ONLY | path_keys)
 
 
 @pytest.mark.parametrize("name", [name for name, key in KEYS.items() if "FILE" in (key.option.metavar or "")])

@@ -1,4 +1,4 @@
-"""Exceptions on the command line: written, shown, checked, tried and used by a scan. Nothing about them is silent."""
+"""Exceptions on the command line: add, list, check, test, and use by a scan. Every exception is reported."""
 
 from __future__ import annotations
 

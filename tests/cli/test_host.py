@@ -1,4 +1,4 @@
-"""`kubekeep host collect` as people call it on a node. Real processes."""
+"""`kubekeep host collect` on a node. Real processes."""
 
 from __future__ import annotations
 

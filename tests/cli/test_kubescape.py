@@ -1,4 +1,4 @@
-"""Command lines as people have them in scripts for Kubescape, run through the drop-in."""
+"""Kubescape command lines as in existing scripts, run through the drop-in."""
 
 from __future__ import annotations
 
@@ -74,7 +74,9 @@ QUIET = KubescapeFlag("quiet", "q", Takes.SWITCH, becomes="quiet")
         (["--", "-v", "--x"], ["-v", "--x"], []),
     ],
 )
-def test_arguments_are_parsed_like_pflag(words: list[str], positional: list[str], values: list[tuple[str, str]]) -> None:
+def test_arguments_are_parsed_like_pflag(
+    words: list[str], positional: list[str], values: list[tuple[str, str]]
+) -> None:
     parsed, parsed_values = parse(words, (SWITCH, FORMAT, VALUES, SET, QUIET))
     assert parsed == positional
     assert [(flag.name, value) for flag, value in parsed_values] == values

@@ -21,7 +21,7 @@ WITHOUT_TYPST = "import sys; sys.modules['typst'] = None; from kubekeep.cli.main
 
 
 def kubekeep(*arguments: str, cwd: Path, program: tuple[str, ...] = ("-m", "kubekeep")) -> tuple[int, bytes, str]:
-    """The exit code, standard output and standard error."""
+    """Return the exit code, standard output and standard error."""
     run = subprocess.run(
         [sys.executable, *program, *arguments], capture_output=True, check=False, cwd=cwd, stdin=subprocess.DEVNULL
     )

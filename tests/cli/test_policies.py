@@ -1,4 +1,4 @@
-"""`kubekeep scan --policies` as people call it: findings, exit codes and errors. Real processes."""
+"""`kubekeep scan --policies`: findings, exit codes and errors. Real processes."""
 
 from __future__ import annotations
 

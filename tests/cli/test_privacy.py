@@ -1,4 +1,4 @@
-"""`scan --hide`, `scan --encrypt` and `kubekeep decrypt` as people use them."""
+"""`scan --hide`, `scan --encrypt` and `kubekeep decrypt`. Real processes."""
 
 from __future__ import annotations
 

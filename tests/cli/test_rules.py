@@ -34,7 +34,7 @@ def frameworks(result: dict[str, Any]) -> dict[str, list[str]]:
 
 @pytest.fixture
 def owner(tmp_path: Path) -> Path:
-    """A bare rule that the debug pod breaks."""
+    """Return the file of a rule without metadata that the debug pod fails."""
     file = tmp_path / "owner.rego"
     file.write_text(
         "# @baseScore 7\npackage armo_builtins\n\ndeny[response] {\n\tpod := input[_]\n"

@@ -1,4 +1,4 @@
-"""`kubekeep scan` as people and pipelines call it: exit codes, gates, formats and files. Real processes."""
+"""`kubekeep scan` for users and pipelines: exit codes, gates, formats and files. Real processes."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def test_terminated_scan_stops_charts_and_leaves_no_files(name: str, code: int, 
     templates.mkdir(parents=True)
     (templates.parent / "Chart.yaml").write_text("apiVersion: v2\nname: slow\nversion: 1.0.0\n")
     (templates / "slow.yaml").write_text("{{ range until 100000 }}{{ range until 100000 }}{{ end }}{{ end }}")
-    # A shell starts what runs in the background with SIGINT ignored.
+    # A shell starts background programs with SIGINT ignored.
     start = "import signal, runpy; signal.signal(signal.SIGINT, signal.default_int_handler);"
     command = (sys.executable, "-c", f"{start} runpy.run_module('kubekeep', run_name='__main__', alter_sys=True)")
     with subprocess.Popen(

@@ -1,4 +1,4 @@
-"""`kubekeep scan` of a cluster, as people call it: real processes, a real API server."""
+"""`kubekeep scan` of a cluster: real processes, a real API server."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tests.kube.faults import Exchange, always, front, page_of
 from tests.kube.proxies import proxy
 from tests.sources.cluster import objects
 
-SECRET = "do-not-tell-Zm9vYmFy"  # noqa: S105 - of nobody
+SECRET = "do-not-tell-Zm9vYmFy"  # noqa: S105 - made up
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
-    """That of this process without what tells of clusters, and a home of its own."""
+    """Return the environment of this process without variables about clusters, and with another home."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("KUBE")}
     return kept | {"HOME": str(home)} | more
 
@@ -62,7 +62,7 @@ def privileged(namespace: str) -> dict[str, Any]:
 
 
 def failed(text: str) -> set[str]:
-    """The resources with a failure in a report in JSON."""
+    """Return the resources with a failure in a JSON report."""
     report = json.loads(text)
     names = {entry["resourceID"]: entry["object"]["metadata"] for entry in report["resources"]}
     return {
@@ -107,7 +107,7 @@ def test_missing_permissions_are_reported(cluster: Cluster, namespace: str, tmp_
 def test_namespaced_permissions_are_enough_for_namespaced_controls(
     cluster: Cluster, namespace: str, tmp_path: Path
 ) -> None:
-    """With the built-in role `view`, as most people have it."""
+    """Use the built-in role `view`."""
     user = f"{namespace}-viewer"
     config = str(cluster.user(user, []))
     rbac = "rbac.authorization.k8s.io"
@@ -243,7 +243,7 @@ def test_proxy_of_the_environment_is_used(cluster: Cluster, namespace: str, tmp_
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("wait", ["pages", "definitions", "discovery", "permissions"])
 def test_interrupt_ends_scan_immediately(cluster: Cluster, tmp_path: Path, number: signal.Signals, wait: str) -> None:
-    """While the API server is silent: it would be waited for a minute, and for each list again."""
+    """Interrupt a scan of a silent API server, which would otherwise wait a minute for each list."""
     silent, reached = threading.Event(), threading.Event()
     matches = {
         "pages": lambda request: "limit" in request.query and request.kind != "customresourcedefinitions",
@@ -269,7 +269,7 @@ def test_interrupt_ends_scan_immediately(cluster: Cluster, tmp_path: Path, numbe
             try:
                 assert reached.wait(60)
                 process.send_signal(number)
-                # Far less than the minute that a silent server has; far more than it takes.
+                # Far below the timeout of a silent server (one minute), far above the expected time.
                 output, errors = process.communicate(timeout=20)
             finally:
                 process.kill()

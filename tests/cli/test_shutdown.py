@@ -49,7 +49,7 @@ HEARS = """
 
 @contextlib.contextmanager
 def begun(work: str, before: str = "") -> Iterator[subprocess.Popen[str]]:
-    """A process that works."""
+    """Start a process that runs `work`, and yield it after its start."""
     program = _PROGRAM.format(work=work, before=before)
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -76,7 +76,7 @@ def test_ending_work_is_awaited() -> None:
 
 
 def test_signal_may_arrive_in_any_thread() -> None:
-    """As it may to the main thread when that is about to wait."""
+    """Send the signal to another thread while the main thread is about to wait."""
     with begun(HEARS) as process:
         output, _ = process.communicate(timeout=60)
     assert (process.returncode, output) == (0, "done\n")
@@ -97,7 +97,7 @@ def test_lines_are_printed_completely() -> None:
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(signal.SIGTERM)
-        # By the same reader, who may have read ahead.
+        # Read with the same reader: it may have buffered more.
         output = process.stdout.read()
         assert process.wait(60) == 0
     assert set(output.splitlines(keepends=True)) == {"ab" + "c" * 4096 + "\n"}

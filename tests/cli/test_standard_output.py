@@ -20,7 +20,7 @@ SCAN = ("scan", str(SHOP), "--format", "json")
 
 
 def started(module: str, *arguments: str) -> subprocess.Popen[bytes]:
-    """A program without a buffer of Python's, whose output is a pipe."""
+    """Start a program with unbuffered output to a pipe."""
     return subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
         stdout=subprocess.PIPE,
@@ -30,7 +30,7 @@ def started(module: str, *arguments: str) -> subprocess.Popen[bytes]:
 
 
 def fill(output: int) -> int:
-    """Wait until whoever writes into a pipe has to wait for its reader; gives how many bytes are in it."""
+    """Wait until a pipe is full and its writer blocks; return the number of bytes in the pipe."""
     until = time.monotonic() + 60
     before = 0
     while time.monotonic() < until:

@@ -39,7 +39,7 @@ from kubekeep.reports.shared.watch_output import event_lines, json_lines
 
 
 class Running:
-    """A watch that runs, and its lines."""
+    """Running watch with its output lines."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
@@ -56,7 +56,7 @@ class Running:
         return self.lines.get(timeout=60)
 
     def until(self, words: str) -> str:
-        """The next line with these words."""
+        """Return the next line that contains these words."""
         while words not in (text := self.next()):
             pass
         return text
@@ -64,7 +64,7 @@ class Running:
 
 @contextlib.contextmanager
 def running(kubeconfig: Path, *arguments: str) -> Iterator[Running]:
-    """`kubekeep watch` with `arguments`, on the cluster of a kubeconfig."""
+    """Run `kubekeep watch` with `arguments` on the cluster of a kubeconfig."""
     environment = os.environ | {"KUBECONFIG": str(kubeconfig)}
     with subprocess.Popen(
         [sys.executable, "-m", "kubekeep", "watch", *arguments],
@@ -81,7 +81,7 @@ def running(kubeconfig: Path, *arguments: str) -> Iterator[Running]:
 
 
 def fetch(port: int, path: str) -> tuple[int, str]:
-    """Status and text of a page."""
+    """Return status and text of a page."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
             return answer.status, answer.read().decode()
@@ -101,15 +101,15 @@ def test_prints_changes_serves_metrics_and_ends_on_a_signal(
         began = json.loads(watch.next())
         assert (began["event"], began["notShown"]) == ("began", 0)
         cluster.apply([deployment(namespace, privileged=True)])
-        turned = json.loads(watch.next())
-        assert (turned["event"], turned["control"]["id"]) == ("failed", "C-0057")
-        assert turned["resource"] == {
+        verdict_change = json.loads(watch.next())
+        assert (verdict_change["event"], verdict_change["control"]["id"]) == ("failed", "C-0057")
+        assert verdict_change["resource"] == {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
             "namespace": namespace,
             "name": "cart",
         }
-        assert [evidence["path"] for evidence in turned["evidence"]] == [
+        assert [evidence["path"] for evidence in verdict_change["evidence"]] == [
             "spec.template.spec.containers[0].securityContext.privileged"
         ]
         eventually(lambda: fetch(port, "/readyz") == (200, "ok\n"))
@@ -143,7 +143,7 @@ def test_prints_text(cluster: Cluster, namespace: str) -> None:
 
 
 def config(server: str) -> dict[str, Any]:
-    """A kubeconfig of whom nobody knows."""
+    """Return a kubeconfig without a user."""
     return {
         "apiVersion": "v1",
         "kind": "Config",
@@ -213,8 +213,8 @@ def test_default_address_is_loopback(text: str | None, address: tuple[str, int] 
     assert parse_listen_address(click.Context(command), click.Option(["--metrics"]), text) == address
 
 
-def turned(name: str, number: int, turn: VerdictChange, message: str = "") -> VerdictChanged:
-    """What becomes of the verdict of a control on a Pod."""
+def verdict_change(name: str, number: int, turn: VerdictChange, message: str = "") -> VerdictChanged:
+    """Return a changed verdict of a control on a Pod."""
     control = Control(slug=f"c{number}", title=f"Control {number}", severity=9.0 - number, asks="", why="", fix="")
     resource = Resource({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "shop"}})
     evidence = Evidence(path="", exists=False, message=message)
@@ -225,7 +225,7 @@ def turned(name: str, number: int, turn: VerdictChange, message: str = "") -> Ve
 def test_hostile_names_are_escaped_in_events() -> None:
     hostile = "a\x1b[31m\nFAILED b"
     happened: list[WatchEvent] = [
-        turned(hostile, 1, VerdictChange.FAILED, hostile),
+        verdict_change(hostile, 1, VerdictChange.FAILED, hostile),
         ConnectionChanged(dt.datetime.now(dt.UTC), hostile),
     ]
     for line in event_lines(happened):
@@ -236,13 +236,13 @@ def test_hostile_names_are_escaped_in_events() -> None:
 
 
 def test_findings_of_deleted_object_share_a_text_line() -> None:
-    """And as many for programs as there were findings."""
+    """Text output has one line per object, JSON output one line per finding."""
     happened = [
-        turned("a", 1, VerdictChange.GONE),
-        turned("b", 1, VerdictChange.GONE),
-        turned("a", 2, VerdictChange.GONE),
+        verdict_change("a", 1, VerdictChange.GONE),
+        verdict_change("b", 1, VerdictChange.GONE),
+        verdict_change("a", 2, VerdictChange.GONE),
     ]
-    happened.append(turned("a", 3, VerdictChange.FIXED))
+    happened.append(verdict_change("a", 3, VerdictChange.FIXED))
     ids = [event.control.id for event in happened]
     assert [text[9:] for text in event_lines(happened)] == [
         f"gone     High     Pod shop/a: 2 findings: {ids[0]}, {ids[2]}",
@@ -257,7 +257,7 @@ def test_findings_of_deleted_object_share_a_text_line() -> None:
         f"  gone     High     Control 1 ({ids[1]})",
     ]
     assert [json.loads(text)["event"] for text in json_lines(happened)] == ["gone", "gone", "gone", "mended"]
-    hidden = [turned("a", 1, VerdictChange.UNKNOWN), turned("a", 2, VerdictChange.UNKNOWN)]
+    hidden = [verdict_change("a", 1, VerdictChange.UNKNOWN), verdict_change("a", 2, VerdictChange.UNKNOWN)]
     assert [text[9:] for text in event_lines(hidden)] == [
         f"unknown  High     Pod shop/a: 2 findings: {ids[0]}, {ids[2]}"
     ]
@@ -265,7 +265,7 @@ def test_findings_of_deleted_object_share_a_text_line() -> None:
 
 @pytest.mark.parametrize("width", [20, 60, 100])
 def test_event_lines_fit_the_terminal_width(width: int) -> None:
-    happened: list[WatchEvent] = [turned("n" * 250, 1, VerdictChange.FAILED, "there is no reason " * 20)]
+    happened: list[WatchEvent] = [verdict_change("n" * 250, 1, VerdictChange.FAILED, "there is no reason " * 20)]
     happened.append(ConnectionChanged(dt.datetime.now(dt.UTC), "nobody is there " * 20))
     lines = [*event_lines(happened, width)]
     assert max(map(len, lines)) <= max(width, 60)
@@ -291,7 +291,7 @@ def test_singular_forms() -> None:
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
 def test_ends_during_a_pending_request(cluster: Cluster, tmp_path: Path, ending: signal.Signals) -> None:
-    """In the middle of the first lists."""
+    """End the watch during the first list requests."""
     over = threading.Event()
 
     def wait(exchange: Exchange) -> None:

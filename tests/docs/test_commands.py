@@ -1,4 +1,4 @@
-"""Every command that the README and the guides show is run, in a folder with what it speaks of."""
+"""Every command in the README and the guides runs, in a folder with the files that it names."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tests.cluster.samples import samples
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "guides").glob("*.md"))]
 LIVE = ("kubekeep scan",)
-"""Commands that are about the cluster of the kubeconfig."""
+"""Commands that read the cluster of the kubeconfig."""
 GATES = ("--severity-threshold", "--compliance-threshold", "--fail-coverage-below", "--fail-on-path", "--max-failures")
 
 
 def commands() -> list[tuple[str, str]]:
-    """(page, command) of each line after a dollar sign in a console block."""
+    """Return (page, command) of each line after a dollar sign in a console block."""
     return [
         (page.name, line[2:])
         for page in PAGES
@@ -35,7 +35,7 @@ def commands() -> list[tuple[str, str]]:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    """A folder as the pages imagine it: manifests in deploy/, the example, and the environment of this checkout."""
+    """Return a folder as assumed by the pages: manifests in deploy/, the example, and the environment of this checkout."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     shutil.copytree(ROOT / "examples" / "online-shop", tmp_path / "deploy")
     shutil.copy(ROOT / "examples" / "online-shop" / "operations" / "debug-pod.yaml", tmp_path / "deploy" / "pod.yaml")
@@ -45,7 +45,7 @@ def place(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The kubeconfig of a cluster with the example, whose only context is `production`."""
+    """Yield the kubeconfig of a cluster with the example; its only context is `production`."""
     for cluster in started(tmp_path_factory.mktemp("production") / "cluster"):
         cluster.apply(samples())
         path = cluster.layout.kubeconfigs / "production"
@@ -57,7 +57,7 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.mark.parametrize(("page", "command"), commands())
 def test_documented_command_runs(page: str, command: str, place: Path, request: pytest.FixtureRequest) -> None:
     if command.startswith("scripts/test"):
-        # It is what runs this test; what can be held is that CI runs the very same.
+        # The command runs this test, so the test only checks that CI runs the same command.
         assert "\nscripts/test\n" in (ROOT / ".ci" / "run").read_text()
         return
     environment = dict(os.environ)

@@ -86,7 +86,7 @@ def test_fingerprints_distinguish_problem_and_subject() -> None:
         finding(PROCESS),
         finding(POD),
     ]
-    fingerprints = {item.fingerprint for item in (finding(IMAGE), *others)}
+    fingerprints = {one.fingerprint for one in (finding(IMAGE), *others)}
     assert len(fingerprints) == len(others) + 1
     assert all(re.fullmatch("[0-9a-f]{64}", fingerprint) for fingerprint in fingerprints)
 

@@ -11,7 +11,7 @@ from kubekeep.model.redaction import redact
 from kubekeep.model.resource import Resource, Source
 from kubekeep.sources.manifests.source import YAML
 
-SECRET = "h7Zq-planted"  # noqa: S105 - a value to look for, no secret
+SECRET = "h7Zq-planted"  # noqa: S105 - made up
 
 
 def pod(*containers: dict[str, Any], version: str = "v1", file: str = "a.yaml") -> Resource:

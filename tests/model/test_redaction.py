@@ -12,7 +12,7 @@ from kubekeep.model.redaction import MASK, redact
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text
 
-SECRET = "h7Zq-planted"  # noqa: S105 - a value to look for, no secret
+SECRET = "h7Zq-planted"  # noqa: S105 - made up
 
 
 def container(name: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Build Go programs that tests run, once, into the user's cache. Never downloads anything by itself."""
+"""Go programs for tests, built once into the user's cache. Downloads nothing except the modules that Go needs."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class NoGoError(LookupError):
 
 
 def program(name: str, package: str = ".") -> Path:
-    """The program of the folder `name`, built if its sources are new. Skips the test where there is no Go.
+    """Return the program of the folder `name`, built if its sources have changed. Skips the test without Go.
 
-    `package` is what is built there: a main package of a module that the folder's go.mod names.
+    package: main package to build, from a module in the folder's go.mod.
     """
     try:
         return built(Path(__file__).parent / name, package)
@@ -33,10 +33,10 @@ def program(name: str, package: str = ".") -> Path:
 
 
 def built(source: Path, package: str = ".", flags: Sequence[str] = ()) -> Path:
-    """The program that `go build FLAGS PACKAGE` makes in the folder `source`, whose name it gets.
+    """Return the program built by `go build FLAGS PACKAGE` in the folder `source`, named after the folder.
 
-    One process builds, others that ask meanwhile wait for it. Raises NoGoError where there is no Go and
-    subprocess.CalledProcessError if it does not compile.
+    One process builds, concurrent processes wait for it. Raises NoGoError without Go and
+    subprocess.CalledProcessError if the program does not compile.
     """
     files = [source / file for file in ("main.go", "go.mod", "go.sum") if (source / file).exists()]
     digest = hashlib.sha256(b"".join([*(file.read_bytes() for file in files), *map(str.encode, flags)]))
@@ -60,13 +60,13 @@ def built(source: Path, package: str = ".", flags: Sequence[str] = ()) -> Path:
 
 
 def caches() -> Path:
-    """The folder of what this project keeps outside its tree; `scripts/env` says the same."""
+    """Return the cache folder of the project, outside its tree; the same as in `scripts/env`."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kubekeep"
 
 
 @contextlib.contextmanager
 def locked(file: Path) -> Iterator[None]:
-    """Hold the only lock of `file`; the system lets go of it when a process ends, however it ends."""
+    """Hold an exclusive lock on `file`. The system releases it with the process, even after a crash."""
     with file.open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield

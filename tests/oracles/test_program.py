@@ -1,4 +1,4 @@
-"""Programs are built once, whoever asks, and what did not compile is not there."""
+"""Build cache of Go programs: one build for concurrent processes, and no program after a failed build."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def source(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """A cache of its own, and a `go` that notes that it was called."""
+    """Return variables with a separate cache and a `go` that records its calls."""
     go = shutil.which("go")
     if go is None:
         assert "CI" not in os.environ, "CI needs go"
         pytest.skip("go is not installed")
-    noting = tmp_path / "bin" / "go"
-    noting.parent.mkdir()
-    noting.write_text(f'#!/bin/sh\necho called >>"{tmp_path}/calls"\nexec "{go}" "$@"\n')
-    noting.chmod(0o755)
-    path = f"{noting.parent}{os.pathsep}{os.environ['PATH']}"
+    recorder = tmp_path / "bin" / "go"
+    recorder.parent.mkdir()
+    recorder.write_text(f'#!/bin/sh\necho called >>"{tmp_path}/calls"\nexec "{go}" "$@"\n')
+    recorder.chmod(0o755)
+    path = f"{recorder.parent}{os.pathsep}{os.environ['PATH']}"
     kept = subprocess.run([go, "env", "GOCACHE"], check=True, capture_output=True, text=True).stdout.strip()
     return os.environ | {"PATH": path, "XDG_CACHE_HOME": str(tmp_path / "cache"), "GOCACHE": kept}
 
@@ -53,13 +53,11 @@ def build(source: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
     )
 
 
-def test_concurrent_builds_run_once(
-    source: Path, environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_concurrent_builds_run_once(source: Path, environment: dict[str, str], tmp_path: Path) -> None:
     builders = [build(source, environment) for _ in range(3)]
-    said = [builder.communicate()[0].strip() for builder in builders]
-    assert len(set(said)) == 1
-    assert subprocess.run([said[0]], check=True, capture_output=True, text=True).stderr == "hello\n"
+    paths = [builder.communicate()[0].strip() for builder in builders]
+    assert len(set(paths)) == 1
+    assert subprocess.run([paths[0]], check=True, capture_output=True, text=True).stderr == "hello\n"
     assert (tmp_path / "calls").read_text() == "called\n"
 
 
@@ -71,7 +69,9 @@ def test_failed_build_leaves_no_program(source: Path, environment: dict[str, str
     assert [file.name for file in (tmp_path / "cache" / "kubekeep" / "oracles").iterdir()] == ["hello.lock"]
 
 
-def test_build_flags_are_part_of_the_cache_key(source: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_build_flags_are_part_of_the_cache_key(
+    source: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("PATH", "XDG_CACHE_HOME", "GOCACHE"):
         monkeypatch.setenv(name, environment[name])
     plain, stripped = built(source), built(source, flags=["-ldflags=-s -w"])

@@ -1,4 +1,4 @@
-"""What a cluster did not show leaves those verdicts without an answer that depend on it, and no others."""
+"""Coverage gaps: verdicts that depend on unlisted resources are not evaluated, all others are."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def pod(name: str, **spec: Any) -> Resource:
 
 
 def account() -> Resource:
-    """An account that gives tokens, as whose workloads a Deployment that opts out runs."""
+    """Return an account that mounts tokens by default. A hidden Deployment could use it and opt out."""
     metadata = {"name": "web", "namespace": "shop"}
     return Resource(
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata, "automountServiceAccountToken": True}
@@ -43,32 +43,32 @@ def account() -> Resource:
 RESOURCES = [pod("asks"), pod("declines", automountServiceAccountToken=False), account()]
 
 
-def by_run(gap: CoverageGap) -> dict[str, Verdict]:
+def evaluate_once(gap: CoverageGap) -> dict[str, Verdict]:
     results = evaluate(RESOURCES, selection(), RegoPolicySet, kubernetes_minor=34, gaps=[gap])
-    return {item.resource.name: item.verdicts[SLUG] for item in results}
+    return {result.resource.name: result.verdicts[SLUG] for result in results}
 
 
-def by_standing(gap: CoverageGap) -> dict[str, Verdict]:
-    standing = IncrementalEvaluator(selection(), RegoPolicySet, kubernetes_minor=34)
+def evaluate_incrementally(gap: CoverageGap) -> dict[str, Verdict]:
+    evaluator = IncrementalEvaluator(selection(), RegoPolicySet, kubernetes_minor=34)
     for number, resource in enumerate(RESOURCES):
-        standing.put(str(number), resource)
-    standing.settle()
-    standing.settle([gap])
-    return {item.resource.name: item.verdicts[SLUG] for item in standing.results.values()}
+        evaluator.put(str(number), resource)
+    evaluator.settle()
+    evaluator.settle([gap])
+    return {result.resource.name: result.verdicts[SLUG] for result in evaluator.results.values()}
 
 
-@pytest.mark.parametrize("judge", [by_run, by_standing])
-def test_unlisted_workloads_affect_only_accounts(judge: Any) -> None:
-    found = judge(DEPLOYMENTS)
-    assert {name: verdict.status for name, verdict in found.items()} == {
+@pytest.mark.parametrize("evaluate_with", [evaluate_once, evaluate_incrementally])
+def test_unlisted_workloads_affect_only_accounts(evaluate_with: Any) -> None:
+    verdicts = evaluate_with(DEPLOYMENTS)
+    assert {name: verdict.status for name, verdict in verdicts.items()} == {
         "asks": Status.FAILED,
         "declines": Status.PASSED,
         "web": Status.NOT_EVALUATED,
     }
-    assert found["web"].reason.cause is Cause.NEEDS_ACCESS
-    assert "list deployments.apps" in found["web"].reason.text
+    assert verdicts["web"].reason.cause is Cause.NEEDS_ACCESS
+    assert "list deployments.apps" in verdicts["web"].reason.text
 
 
-@pytest.mark.parametrize("judge", [by_run, by_standing])
-def test_unlisted_accounts_affect_all_verdicts(judge: Any) -> None:
-    assert {verdict.status for verdict in judge(ACCOUNTS).values()} == {Status.NOT_EVALUATED}
+@pytest.mark.parametrize("evaluate_with", [evaluate_once, evaluate_incrementally])
+def test_unlisted_accounts_affect_all_verdicts(evaluate_with: Any) -> None:
+    assert {verdict.status for verdict in evaluate_with(ACCOUNTS).values()} == {Status.NOT_EVALUATED}

@@ -1,4 +1,4 @@
-"""The run: right under any order, once for equal workloads, and honest about what no rule could read."""
+"""Evaluation: independent of order, once for equal workloads, and not evaluated if no rule could read the input."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def verdicts(results: Sequence[ResourceResult]) -> dict[str, dict[str, Any]]:
 
 
 def test_verdicts_are_independent_of_resource_order() -> None:
-    resources = [item for item in read([str(SHOP)]) if isinstance(item, Resource)]
+    resources = [resource for resource in read([str(SHOP)]) if isinstance(resource, Resource)]
     selection = select(find_frameworks(["allcontrols"]))
     expected = verdicts(evaluate(resources, selection, RegoPolicySet, kubernetes_minor=34))
-    assert any(verdict.status is Status.FAILED for found in expected.values() for verdict in found.values())
+    assert any(verdict.status is Status.FAILED for by_slug in expected.values() for verdict in by_slug.values())
     for seed in range(3):
         shuffled = random.Random(seed).sample(resources, len(resources))
         assert verdicts(evaluate(shuffled, selection, RegoPolicySet, kubernetes_minor=34)) == expected
@@ -58,13 +58,13 @@ def test_equal_workloads_are_evaluated_once() -> None:
 
 
 def test_equal_workloads_in_later_batches_share_the_verdict() -> None:
-    # Two controls: one of the workload, shared by equal ones, and one of the object, which fills the batches.
+    # One control reads the workload, so equal pods share a verdict; the other reads the object and fills the batches.
     selection = select(named=find_controls(["C-0057", "C-0073"]))
     containers = [{"name": "a", "image": "b", "securityContext": {"privileged": True}}]
     pods = [pod(f"pod-{number}", containers=containers) for number in range(1_200)]
     results = evaluate(pods, selection, RegoPolicySet, kubernetes_minor=37)
     assert len(results) == len(pods)
-    assert {item.verdicts["privileged-container"].status for item in results} == {Status.FAILED}
+    assert {result.verdicts["privileged-container"].status for result in results} == {Status.FAILED}
 
 
 def test_many_batches_keep_each_verdict_with_its_resource() -> None:
@@ -75,7 +75,7 @@ def test_many_batches_keep_each_verdict_with_its_resource() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "what"),
+    ("spec", "path"),
     [
         ({"containers": "none"}, "spec.containers: "),
         ({"containers": ["none"]}, "spec.containers[0]: "),
@@ -83,7 +83,7 @@ def test_many_batches_keep_each_verdict_with_its_resource() -> None:
         ({"securityContext": []}, "spec.securityContext: "),
     ],
 )
-def test_malformed_workload_is_not_evaluated(spec: dict[str, Any], what: str) -> None:
+def test_malformed_workload_is_not_evaluated(spec: dict[str, Any], path: str) -> None:
     (result,) = evaluate(
         [pod("odd", **spec)], select(named=find_controls(["C-0057"])), RegoPolicySet, kubernetes_minor=34
     )
@@ -91,11 +91,11 @@ def test_malformed_workload_is_not_evaluated(spec: dict[str, Any], what: str) ->
     assert verdict.status is Status.NOT_EVALUATED
     assert verdict.reason is not None
     assert verdict.reason.cause is Cause.MALFORMED
-    assert verdict.reason.text.startswith(what)
+    assert verdict.reason.text.startswith(path)
 
 
 class Failing:
-    """A policy set none of whose rules can be evaluated."""
+    """Policy set of rules that all fail to evaluate."""
 
     def __init__(self, *arguments: Any) -> None:
         self._groups = arguments[1]
@@ -104,7 +104,7 @@ class Failing:
         names = [query.name for query in itertools.chain.from_iterable(self._groups)]
         return [dict.fromkeys(names, RuleFailure("broken")) for _ in documents]
 
-    def with_context(self, context: Mapping[str, Any]) -> Failing:  # noqa: ARG002 - the port's signature
+    def with_context(self, context: Mapping[str, Any]) -> Failing:  # noqa: ARG002 - the Protocol's signature
         return self
 
 
@@ -137,26 +137,26 @@ def test_out_of_scope_resources_are_context_only() -> None:
 
 
 def test_evaluators_see_out_of_scope_resources_without_reporting_them() -> None:
-    told: list[list[str]] = []
+    seen_names: list[list[str]] = []
 
-    class Everything:
-        """Fails whatever it is shown."""
+    class FailEverything:
+        """Evaluator that fails every resource."""
 
         controls = ()
 
         def evaluate(self, resources: Sequence[Resource]) -> Iterator[tuple[int, str, Verdict]]:
-            told.append([resource.name for resource in resources])
+            seen_names.append([resource.name for resource in resources])
             return ((place, "mine", Verdict(Status.FAILED)) for place, _ in enumerate(resources))
 
-    selection = msgspec.structs.replace(select(named=find_controls(["C-0057"])), evaluators=(Everything(),))
+    selection = msgspec.structs.replace(select(named=find_controls(["C-0057"])), evaluators=(FailEverything(),))
     resources = [pod("web"), pod("api"), pod("db")]
     results = evaluate(
-        resources, selection, RegoPolicySet, kubernetes_minor=34, in_scope=lambda item: item.name == "api"
+        resources, selection, RegoPolicySet, kubernetes_minor=34, in_scope=lambda resource: resource.name == "api"
     )
     assert [(result.resource.name, sorted(result.verdicts)) for result in results] == [
         ("api", ["mine", "privileged-container"])
     ]
-    assert told == [["api", "web", "db"]]
+    assert seen_names == [["api", "web", "db"]]
 
 
 def test_unknown_values_are_not_evaluated() -> None:
@@ -165,7 +165,7 @@ def test_unknown_values_are_not_evaluated() -> None:
     resource = Resource(known.object, unknown=unknown)
     selection = select(named=find_controls(["C-0057", "C-0270", "C-0041", "C-0016"]))
     sure, doubtful = (
-        evaluate([item], selection, RegoPolicySet, kubernetes_minor=34)[0].verdicts for item in (known, resource)
+        evaluate([subject], selection, RegoPolicySet, kubernetes_minor=34)[0].verdicts for subject in (known, resource)
     )
     assert {verdict.status for verdict in sure.values()} == {Status.FAILED}
     assert doubtful["privileged-container"] == sure["privileged-container"]

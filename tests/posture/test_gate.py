@@ -1,4 +1,4 @@
-"""Gates: each with the figure it saw; absence is never good enough."""
+"""Gates: outcomes with their figures. A gate without evaluated controls fails."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHOP = Path(__file__).parents[2] / "examples" / "online-shop"
 
 @pytest.fixture(scope="module")
 def half() -> Assessment:
-    """One privileged pod and one that is not."""
+    """Return the assessment of a privileged pod and an unprivileged pod."""
     paths = (str(SHOP / "operations" / "debug-pod.yaml"), str(SHOP / "checkout" / "migrate.yaml"))
     return scan(ScanRequest(ScanInput(paths=paths), rules=RuleOptions(controls=("C-0057",))))
 
@@ -75,13 +75,15 @@ def test_unknown_severity_exceeds_every_limit(half: Assessment) -> None:
 
 
 def test_only_fixable_findings_count(half: Assessment) -> None:
-    def without(verdict: Verdict) -> Verdict:
-        evidence = tuple(msgspec.structs.replace(item, fix=None, delete=False) for item in verdict.evidence)
+    def without_fix(verdict: Verdict) -> Verdict:
+        evidence = tuple(msgspec.structs.replace(piece, fix=None, delete=False) for piece in verdict.evidence)
         return msgspec.structs.replace(verdict, evidence=evidence)
 
     results = tuple(
-        msgspec.structs.replace(item, verdicts={slug: without(verdict) for slug, verdict in item.verdicts.items()})
-        for item in half.results
+        msgspec.structs.replace(
+            result, verdicts={slug: without_fix(verdict) for slug, verdict in result.verdicts.items()}
+        )
+        for result in half.results
     )
     bare = msgspec.structs.replace(half, results=results)
     gates = Gates(severity=Severity.LOW, failures={"total": 0}, only_fixable=True)
@@ -90,11 +92,11 @@ def test_only_fixable_findings_count(half: Assessment) -> None:
 
 
 def test_limit_applies_to_one_framework() -> None:
-    found = scan(ScanRequest(ScanInput(paths=(str(SHOP),)), rules=RuleOptions(frameworks=("nsa", "pss-baseline"))))
-    nsa, _ = (item.compliance or 0 for item in found.frameworks)
-    (outcome,) = judge(found, Gates(compliance={"NSA": nsa + 0.01}))
+    assessment = scan(ScanRequest(ScanInput(paths=(str(SHOP),)), rules=RuleOptions(frameworks=("nsa", "pss-baseline"))))
+    nsa, _ = (framework.compliance or 0 for framework in assessment.frameworks)
+    (outcome,) = judge(assessment, Gates(compliance={"NSA": nsa + 0.01}))
     assert (outcome.passed, "(NSA)" in outcome.text) == (False, True)
-    (outcome,) = judge(found, Gates(compliance={"nsa": nsa}))
+    (outcome,) = judge(assessment, Gates(compliance={"nsa": nsa}))
     assert outcome.passed
 
 

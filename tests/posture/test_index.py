@@ -1,4 +1,4 @@
-"""The index: what rules find in `input.cluster`, how subjects are joined, and that its size stays linear."""
+"""Index of `input.cluster`: content for rules, joined subjects, and linear size."""
 
 from __future__ import annotations
 
@@ -12,77 +12,84 @@ from kubekeep.posture.index import MAX_CONFIG_VALUE, Index
 from kubekeep.posture.isolation import EVERYWHERE, index_isolation
 
 
-def made(kind: str, name: str, namespace: str = "", *, version: str = "v1", **rest: Any) -> dict[str, Any]:
+def make_object(kind: str, name: str, namespace: str = "", *, version: str = "v1", **rest: Any) -> dict[str, Any]:
     metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
     return {"apiVersion": version, "kind": kind, "metadata": metadata, **rest}
 
 
 def indexed(*objects: dict[str, Any], kinds: tuple[str, ...] = (), join: bool = False) -> Index:
     index = Index(kinds, join_subjects=join)
-    for item in objects:
-        index.add(Resource(item))
+    for content in objects:
+        index.add(Resource(content))
     return index
 
 
 def role(kind: str, name: str, namespace: str = "", verb: str = "get") -> dict[str, Any]:
     rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": [verb]}]
-    return made(kind, name, namespace, version="rbac.authorization.k8s.io/v1", rules=rules)
+    return make_object(kind, name, namespace, version="rbac.authorization.k8s.io/v1", rules=rules)
 
 
 def binding(kind: str, of: tuple[str, str], namespace: str = "", users: int = 1) -> dict[str, Any]:
     subjects = [{"kind": "User", "name": f"user-{number}"} for number in range(users)]
     reference = {"kind": of[0], "name": of[1]}
-    return made(kind, "bound", namespace, version="rbac.authorization.k8s.io/v1", roleRef=reference, subjects=subjects)
+    return make_object(
+        kind, "bound", namespace, version="rbac.authorization.k8s.io/v1", roleRef=reference, subjects=subjects
+    )
 
 
-def joined(*objects: dict[str, Any]) -> list[tuple[str, str, str]]:
+def list_subjects(*objects: dict[str, Any]) -> list[tuple[str, str, str]]:
     subjects = indexed(*objects, join=True).subjects()
-    return [(item.name, item.related[1].kind, item.related[1].namespace) for item in subjects]
+    return [(subject.name, subject.related[1].kind, subject.related[1].namespace) for subject in subjects]
 
 
 def test_only_requested_kinds_are_kept() -> None:
-    cilium = made("CiliumNetworkPolicy", "c", "shop", version="cilium.io/v2")
-    calico = made("NetworkPolicy", "x", version="crd.projectcalico.org/v1")
-    policy = made("NetworkPolicy", "p", version="networking.k8s.io/v1")
+    cilium = make_object("CiliumNetworkPolicy", "c", "shop", version="cilium.io/v2")
+    calico = make_object("NetworkPolicy", "x", version="crd.projectcalico.org/v1")
+    policy = make_object("NetworkPolicy", "p", version="networking.k8s.io/v1")
     kinds = ("NetworkPolicy", "cilium.io/CiliumNetworkPolicy")
-    data = indexed(policy, cilium, calico, made("Secret", "s"), kinds=kinds).build()
-    assert data["objects"] == {
+    built = indexed(policy, cilium, calico, make_object("Secret", "s"), kinds=kinds).build()
+    assert built["objects"] == {
         "NetworkPolicy": {"default": [policy]},
         "cilium.io/CiliumNetworkPolicy": {"shop": [cilium]},
     }
 
 
 def test_only_control_plane_pods_are_kept() -> None:
-    server, web = made("Pod", "kube-apiserver-one", "kube-system"), made("Pod", "web", "shop")
+    server, web = make_object("Pod", "kube-apiserver-one", "kube-system"), make_object("Pod", "web", "shop")
     assert indexed(server, web, kinds=("Pod",)).build()["objects"] == {"Pod": {"kube-system": [server]}}
 
 
 def test_referenced_objects_are_indexed_by_name() -> None:
-    first, second = made("ServiceAccount", "runner", "shop"), made("ServiceAccount", "runner", "shop", secrets=[])
-    data = indexed(first, second, kinds=("ServiceAccount",)).build()
-    assert data["named"] == {"ServiceAccount": {"shop": {"runner": [first, second]}}}
+    first, second = (
+        make_object("ServiceAccount", "runner", "shop"),
+        make_object("ServiceAccount", "runner", "shop", secrets=[]),
+    )
+    built = indexed(first, second, kinds=("ServiceAccount",)).build()
+    assert built["named"] == {"ServiceAccount": {"shop": {"runner": [first, second]}}}
 
 
 def test_config_maps_are_kept_without_files() -> None:
     values = {"short": "x" * MAX_CONFIG_VALUE, "file": "x" * (MAX_CONFIG_VALUE + 1), "number": 1}
-    config = made("ConfigMap", "settings", data=values, binaryData={"blob": "AAAA"})
-    empty = made("ConfigMap", "empty", data=None)
+    config = make_object("ConfigMap", "settings", data=values, binaryData={"blob": "AAAA"})
+    empty = make_object("ConfigMap", "empty", data=None)
     (kept, kept_empty) = indexed(config, empty, kinds=("ConfigMap",)).build()["objects"]["ConfigMap"]["default"]
-    assert kept == made("ConfigMap", "settings", data={"short": "x" * MAX_CONFIG_VALUE, "number": 1})
+    assert kept == make_object("ConfigMap", "settings", data={"short": "x" * MAX_CONFIG_VALUE, "number": 1})
     assert kept_empty == empty
 
 
 def test_accounts_of_workloads() -> None:
     def pod(name: str, **spec: Any) -> dict[str, Any]:
-        return made("Pod", name, spec={"containers": [], **spec})
+        return make_object("Pod", name, spec={"containers": [], **spec})
 
     index = indexed(
         pod("a", serviceAccountName="runner"),
         pod("b", serviceAccount="old"),
         pod("c", serviceAccountName=""),
-        made("Deployment", "d", "shop", version="apps/v1", spec={"template": {"spec": {"serviceAccountName": "web"}}}),
-        made("Deployment", "e", "shop", version="apps/v1", spec=None),
-        made("Service", "f", "shop", spec={"serviceAccountName": "none"}),
+        make_object(
+            "Deployment", "d", "shop", version="apps/v1", spec={"template": {"spec": {"serviceAccountName": "web"}}}
+        ),
+        make_object("Deployment", "e", "shop", version="apps/v1", spec=None),
+        make_object("Service", "f", "shop", spec={"serviceAccountName": "none"}),
         kinds=("ServiceAccount",),
     )
     assert index.build()["account_users"] == {
@@ -92,15 +99,17 @@ def test_accounts_of_workloads() -> None:
 
 
 def test_pod_templates_have_no_pods() -> None:
-    """Whoever may not see them is told the same of Services and accounts."""
+    """Without permission to list them, the index of Services and accounts is the same."""
     labels = {"labels": {"app": "web"}}
-    template = made("PodTemplate", "t", "shop", template={"metadata": labels, "spec": {"serviceAccountName": "robot"}})
-    data = indexed(template, kinds=(WORKLOAD, "ServiceAccount")).build()
-    assert (data["pods"], data["account_users"]) == ({}, {})
-    running = made("ReplicationController", "r", "shop", spec={"template": template["template"]})
-    data = indexed(template, running, kinds=(WORKLOAD, "ServiceAccount")).build()
-    assert [pod.name for pod in data["pods"]["shop"]["all"]] == ["r"]
-    assert data["account_users"] == {"shop": {"robot": True}}
+    template = make_object(
+        "PodTemplate", "t", "shop", template={"metadata": labels, "spec": {"serviceAccountName": "robot"}}
+    )
+    built = indexed(template, kinds=(WORKLOAD, "ServiceAccount")).build()
+    assert (built["pods"], built["account_users"]) == ({}, {})
+    running = make_object("ReplicationController", "r", "shop", spec={"template": template["template"]})
+    built = indexed(template, running, kinds=(WORKLOAD, "ServiceAccount")).build()
+    assert [pod.name for pod in built["pods"]["shop"]["all"]] == ["r"]
+    assert built["account_users"] == {"shop": {"robot": True}}
 
 
 def test_order_of_grants_is_independent_of_input_order() -> None:
@@ -111,7 +120,7 @@ def test_order_of_grants_is_independent_of_input_order() -> None:
         binding("ClusterRoleBinding", ("ClusterRole", "all")) | {"subjects": account},
     ]
     grants = [
-        indexed(*roles, *found, kinds=(SUBJECT,)).build()["grants"] for found in (bindings, [*reversed(bindings)])
+        indexed(*roles, *ordered, kinds=(SUBJECT,)).build()["grants"] for ordered in (bindings, [*reversed(bindings)])
     ]
     assert grants[0]["bound"] == {"shop": {"robot": ["ClusterRoleBinding bound", "RoleBinding bound"]}}
     assert grants[0] == grants[1]
@@ -119,34 +128,34 @@ def test_order_of_grants_is_independent_of_input_order() -> None:
 
 def test_role_bindings_use_roles_of_their_namespace() -> None:
     roles = (role("Role", "reader", "shop"), role("Role", "reader", "build"))
-    assert joined(*roles, binding("RoleBinding", ("Role", "reader"), "shop")) == [("user-0", "Role", "shop")]
-    assert joined(*roles, binding("RoleBinding", ("Role", "reader"), "other")) == []
-    assert joined(role("Role", "reader", "default"), binding("RoleBinding", ("Role", "reader"))) == [
+    assert list_subjects(*roles, binding("RoleBinding", ("Role", "reader"), "shop")) == [("user-0", "Role", "shop")]
+    assert list_subjects(*roles, binding("RoleBinding", ("Role", "reader"), "other")) == []
+    assert list_subjects(role("Role", "reader", "default"), binding("RoleBinding", ("Role", "reader"))) == [
         ("user-0", "Role", "default")
     ]
 
 
 def test_cluster_role_bindings_use_cluster_roles_only() -> None:
     objects = (role("Role", "reader"), role("ClusterRole", "reader"))
-    assert joined(*objects, binding("ClusterRoleBinding", ("Role", "reader"))) == []
-    assert joined(*objects, binding("ClusterRoleBinding", ("ClusterRole", "reader"), users=2)) == [
+    assert list_subjects(*objects, binding("ClusterRoleBinding", ("Role", "reader"))) == []
+    assert list_subjects(*objects, binding("ClusterRoleBinding", ("ClusterRole", "reader"), users=2)) == [
         ("user-0", "ClusterRole", ""),
         ("user-1", "ClusterRole", ""),
     ]
-    assert len(joined(*objects, binding("RoleBinding", ("ClusterRole", "reader"), "shop"))) == 1
+    assert len(list_subjects(*objects, binding("RoleBinding", ("ClusterRole", "reader"), "shop"))) == 1
 
 
 def test_bindings_may_precede_roles_and_be_malformed() -> None:
     bound = binding("RoleBinding", ("ClusterRole", "reader"), "shop")
     broken = [{**bound, "roleRef": None}, {**bound, "subjects": None}, {**bound, "subjects": ["dana"]}]
-    assert len(joined(bound, *broken, role("ClusterRole", "reader"))) == 1
+    assert len(list_subjects(bound, *broken, role("ClusterRole", "reader"))) == 1
 
 
 def test_equal_roles_are_joined_once_and_variants_all() -> None:
     bound = binding("ClusterRoleBinding", ("ClusterRole", "reader"))
     copies = [role("ClusterRole", "reader")] * 3
-    assert len(joined(*copies, bound)) == 1
-    assert len(joined(*copies, role("ClusterRole", "reader", verb="*"), bound)) == 2
+    assert len(list_subjects(*copies, bound)) == 1
+    assert len(list_subjects(*copies, role("ClusterRole", "reader", verb="*"), bound)) == 2
 
 
 def test_accounts_are_bound_to_unknown_roles() -> None:
@@ -175,48 +184,53 @@ def test_cluster_admin_needs_no_definition() -> None:
 
 
 def policy(spec: Any, name: str = "p", namespace: str = "shop") -> dict[str, Any]:
-    return made("NetworkPolicy", name, namespace, version="networking.k8s.io/v1", spec=spec)
+    return make_object("NetworkPolicy", name, namespace, version="networking.k8s.io/v1", spec=spec)
 
 
-def arranged(*specs: Any) -> dict[str, Any]:
+def index_policies(*specs: Any) -> dict[str, Any]:
     objects = {"NetworkPolicy": {"shop": [policy(spec, f"p{at}") for at, spec in enumerate(specs)]}}
-    found: dict[str, Any] = msgspec.to_builtins(index_isolation(objects)["shop"])
-    return found
+    isolation: dict[str, Any] = msgspec.to_builtins(index_isolation(objects)["shop"])
+    return isolation
 
 
 def test_directions_of_a_policy() -> None:
     everything: dict[str, Any] = {"podSelector": {}}
-    assert arranged(everything)["all"] == ["ingress"]
-    assert arranged({**everything, "policyTypes": []})["all"] == ["ingress"]
-    assert arranged({**everything, "egress": []})["all"] == ["ingress"]
-    assert arranged({**everything, "egress": [{}]})["all"] == ["egress", "ingress"]
-    assert arranged({**everything, "policyTypes": ["Egress"], "ingress": [{}]})["all"] == ["egress"]
-    assert arranged(everything, {**everything, "policyTypes": ["Egress"]})["all"] == ["egress", "ingress"]
-    assert arranged(None)["all"] == ["ingress"]
+    assert index_policies(everything)["all"] == ["ingress"]
+    assert index_policies({**everything, "policyTypes": []})["all"] == ["ingress"]
+    assert index_policies({**everything, "egress": []})["all"] == ["ingress"]
+    assert index_policies({**everything, "egress": [{}]})["all"] == ["egress", "ingress"]
+    assert index_policies({**everything, "policyTypes": ["Egress"], "ingress": [{}]})["all"] == ["egress"]
+    assert index_policies(everything, {**everything, "policyTypes": ["Egress"]})["all"] == ["egress", "ingress"]
+    assert index_policies(None)["all"] == ["ingress"]
 
 
 def test_policies_are_indexed_by_rarest_label() -> None:
     common = {"part-of": "shop"}
     specs = [{"podSelector": {"matchLabels": {**common, "app": f"a{number}"}}} for number in range(3)]
-    labels = arranged(*specs)["by_label"]
+    labels = index_policies(*specs)["by_label"]
     assert set(labels) == {"app=a0", "app=a1", "app=a2"}
     assert labels["app=a0"] == [{"labels": {**common, "app": "a0"}, "expressions": [], "directions": ["ingress"]}]
 
 
 def test_expressions_are_indexed_by_value_key_or_other() -> None:
-    def asks(operator: str, **rest: Any) -> dict[str, Any]:
+    def select_by(operator: str, **rest: Any) -> dict[str, Any]:
         return {"podSelector": {"matchExpressions": [{"key": "app", "operator": operator, **rest}]}}
 
-    found = arranged(asks("In", values=["a", "b"]), asks("Exists"), asks("NotIn", values=["c"]), asks("DoesNotExist"))
-    assert set(found["by_label"]) == {"app=a", "app=b"}
-    assert set(found["by_key"]) == {"app"}
-    assert [item["expressions"][0]["operator"] for item in found["other"]] == ["NotIn", "DoesNotExist"]
+    isolation = index_policies(
+        select_by("In", values=["a", "b"]),
+        select_by("Exists"),
+        select_by("NotIn", values=["c"]),
+        select_by("DoesNotExist"),
+    )
+    assert set(isolation["by_label"]) == {"app=a", "app=b"}
+    assert set(isolation["by_key"]) == {"app"}
+    assert [selector["expressions"][0]["operator"] for selector in isolation["other"]] == ["NotIn", "DoesNotExist"]
 
 
 def cilium(kind: str, **rest: Any) -> dict[str, Any]:
-    objects = {f"cilium.io/{kind}": {"shop": [made(kind, "p", "shop", version="cilium.io/v2", **rest)]}}
-    found: dict[str, Any] = msgspec.to_builtins(index_isolation(objects))
-    return found
+    objects = {f"cilium.io/{kind}": {"shop": [make_object(kind, "p", "shop", version="cilium.io/v2", **rest)]}}
+    isolation: dict[str, Any] = msgspec.to_builtins(index_isolation(objects))
+    return isolation
 
 
 def test_cilium_policies() -> None:
@@ -243,12 +257,12 @@ def test_cilium_policies_without_effect_on_pods() -> None:
 def test_policy_index_size_is_linear() -> None:
     specs = [{"podSelector": {"matchLabels": {"part-of": "shop", "app": f"a{at}"}}} for at in range(400)]
     selectors: list[dict[str, Any]] = [{"podSelector": {}}] * 400
-    small, large = (len(msgspec.json.encode(arranged(*specs[:size], *selectors[:size]))) for size in (200, 400))
+    small, large = (len(msgspec.json.encode(index_policies(*specs[:size], *selectors[:size]))) for size in (200, 400))
     assert large < 2.1 * small
 
 
 def test_image_reports_are_reduced_to_counts() -> None:
-    found = [
+    vulnerabilities = [
         {"name": "CVE-1", "severity": "Critical", "categories": {"isRce": True}, "description": "long"},
         {"name": "CVE-2", "severity": "critical", "categories": None},
         {"name": "CVE-3", "severity": "High"},
@@ -256,8 +270,8 @@ def test_image_reports_are_reduced_to_counts() -> None:
     ]
     kind = "armo.vuln.images/ImageVulnerabilities"
     reports = [
-        made("ImageVulnerabilities", name, version="armo.vuln.images/v1", data=data)
-        for name, data in (("web:1", found), ("web:2", None))
+        make_object("ImageVulnerabilities", name, version="armo.vuln.images/v1", data=content)
+        for name, content in (("web:1", vulnerabilities), ("web:2", None))
     ]
     (first,), (second,) = indexed(*reports, kinds=(kind,)).build()["named"][kind]["default"].values()
     assert first == {"metadata": {"name": "web:1"}, "severities": {"critical": 2, "high": 1}, "rce": ["CVE-1"]}
@@ -266,25 +280,27 @@ def test_image_reports_are_reduced_to_counts() -> None:
 
 def test_policy_values_are_distinct_and_include_missing() -> None:
     policies = [
-        made("PodSecurityPolicy", str(number), version="policy/v1beta1", spec=spec)
+        make_object("PodSecurityPolicy", str(number), version="policy/v1beta1", spec=spec)
         for number, spec in enumerate([{"privileged": True}, {"privileged": True, "hostPID": False}, {}, None])
     ]
-    data = indexed(*policies, kinds=("PodSecurityPolicy",)).build()
-    assert data["values"] == {"PodSecurityPolicy": {"privileged": [True, None], "hostPID": [None, False]}}
+    built = indexed(*policies, kinds=("PodSecurityPolicy",)).build()
+    assert built["values"] == {"PodSecurityPolicy": {"privileged": [True, None], "hostPID": [None, False]}}
 
 
 def test_pods_are_indexed_by_label_key() -> None:
     pods = [
-        made("Pod", name, metadata={"name": name, "labels": labels}, spec={"containers": []})
+        make_object("Pod", name, metadata={"name": name, "labels": labels}, spec={"containers": []})
         for name, labels in (("a", {"app": "a"}), ("b", {"app": "b", "tier": "x"}))
     ]
     assert indexed(*pods, kinds=("workload",)).build()["pods"]["default"]["by_key"] == {"app": [0, 1], "tier": [1]}
 
 
 def test_provider_is_detected_by_nodes_and_documents() -> None:
-    labelled = made("Node", "a") | {"metadata": {"name": "a", "labels": {"eks.amazonaws.com/nodegroup": "workers"}}}
-    described = made("ClusterDescribe", "shop", version="container.googleapis.com/v1")
-    foreign = made("Node", "a", version="example.com/v1", spec={"providerID": "aws:///eu-west-1a/i-0"})
-    assert indexed(made("Node", "a"), labelled).provider == "eks"
+    labelled = make_object("Node", "a") | {
+        "metadata": {"name": "a", "labels": {"eks.amazonaws.com/nodegroup": "workers"}}
+    }
+    described = make_object("ClusterDescribe", "shop", version="container.googleapis.com/v1")
+    foreign = make_object("Node", "a", version="example.com/v1", spec={"providerID": "aws:///eu-west-1a/i-0"})
+    assert indexed(make_object("Node", "a"), labelled).provider == "eks"
     assert indexed(described).provider == "gke"
     assert indexed(foreign).provider is None

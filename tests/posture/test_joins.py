@@ -1,4 +1,4 @@
-"""Joins: a pod finds its Services by one label, an account its grants by name or group, in linear size."""
+"""Joins: Services indexed by one label, grants by account name or group, in linear size."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from kubekeep.posture.index import Index
 RBAC = "rbac.authorization.k8s.io/v1"
 
 
-def data(*objects: dict[str, Any], kinds: tuple[str, ...]) -> dict[str, Any]:
+def build_index(*objects: dict[str, Any], kinds: tuple[str, ...]) -> dict[str, Any]:
     index = Index(kinds, join_subjects=False)
-    for item in objects:
-        index.add(Resource(item))
+    for content in objects:
+        index.add(Resource(content))
     return index.build()
 
 
@@ -41,12 +41,14 @@ def granted(*subjects: dict[str, str], namespace: str = "shop") -> dict[str, Any
         "roleRef": {"kind": "ClusterRole", "name": "reader"},
         "subjects": list(subjects),
     }
-    grants: dict[str, Any] = data(role, binding, kinds=(SUBJECT,))["grants"]
+    grants: dict[str, Any] = build_index(role, binding, kinds=(SUBJECT,))["grants"]
     return grants
 
 
 def test_workloads_are_indexed_by_label_and_name() -> None:
-    pods = data(deployment("a", app="a", tier="web"), deployment("b", app="b", tier="web"), kinds=(WORKLOAD,))["pods"]
+    pods = build_index(deployment("a", app="a", tier="web"), deployment("b", app="b", tier="web"), kinds=(WORKLOAD,))[
+        "pods"
+    ]
     assert pods["shop"]["by_label"] == {"app=a": [0], "app=b": [1], "tier=web": [0, 1]}
     assert pods["shop"]["named"] == {"Deployment/a": True, "Deployment/b": True}
     assert pods["shop"]["all"][0].ports == ["http", 8080]
@@ -54,8 +56,8 @@ def test_workloads_are_indexed_by_label_and_name() -> None:
 
 def test_services_are_indexed_by_rarest_label() -> None:
     services = [service(name, app=name, tier="web") for name in ("a", "b", "c")]
-    found = data(*services, service("headless"), kinds=("Service",))["selecting"]
-    assert found == {"shop": {"app=a": [services[0]], "app=b": [services[1]], "app=c": [services[2]]}}
+    selecting = build_index(*services, service("headless"), kinds=("Service",))["selecting"]
+    assert selecting == {"shop": {"app=a": [services[0]], "app=b": [services[1]], "app=c": [services[2]]}}
 
 
 @pytest.mark.parametrize(
@@ -70,10 +72,10 @@ def test_services_are_indexed_by_rarest_label() -> None:
     ],
 )
 def test_grants_are_indexed_by_subject(subject: dict[str, str], where: tuple[str, ...]) -> None:
-    found: Any = granted(subject)
+    grants: Any = granted(subject)
     for step in where:
-        found = found[step]
-    (grant,) = found
+        grants = grants[step]
+    (grant,) = grants
     assert (grant["binding"]["metadata"]["name"], grant["role"]["metadata"]["name"]) == ("readers", "reader")
 
 
@@ -84,5 +86,5 @@ def test_users_and_groups_are_not_service_accounts(subject: dict[str, str]) -> N
 
 def test_secrets_are_kept_without_values() -> None:
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"a": "Yg=="}, "type": "Opaque"}
-    kept = data(secret, kinds=("Secret",))["named"]["Secret"]["default"]["s"]
+    kept = build_index(secret, kinds=("Secret",))["named"]["Secret"]["default"]["s"]
     assert kept == [{key: value for key, value in secret.items() if key != "data"}]

@@ -1,4 +1,4 @@
-"""Rules in Kubescape's form over real resources: both spellings of Rego, joined input, and what they must not do."""
+"""Kubescape rules on real resources: both Rego versions, joined input, and unsupported functions."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ deny[response] {
 	response := {"alertMessage": "an odd name", "alertObject": {"k8sApiObjects": [pod]}}
 }
 """
-"""In the language before OPA 1.0."""
+"""A rule in the syntax before OPA 1.0."""
 
 
 def deny(body: str, objects: str = "[item]", more: str = "") -> str:
-    """A v1 rule that fails `objects` where `body` holds."""
+    """Return a Rego v1 rule that fails `objects` if `body` is true."""
     return (
         f"package armo_builtins\n\nimport rego.v1\n\ndeny contains response if {{\n{body}\n"
         f'\tresponse := {{"alertMessage": "no", "alertObject": {{"k8sApiObjects": {objects}}}{more}}}\n}}\n'
@@ -73,30 +73,30 @@ def rule(source: str, *matches: RuleMatch, **fields: Any) -> KubescapeRule:
 
 
 def results(
-    item: KubescapeControl,
+    checked_control: KubescapeControl,
     *objects: dict[str, Any],
     params: dict[str, tuple[str, ...]] | None = None,
     provider: Provider | None = None,
     time_limit: float = 30.0,
 ) -> list[ResourceResult]:
-    judge = KubescapeEvaluator([item], params=params or {}, provider=provider, time_limit=time_limit)
-    resources = [Resource(each) for each in objects]
-    return evaluate(resources, select(evaluators=[judge]), RegoPolicySet, kubernetes_minor=37)
+    evaluator = KubescapeEvaluator([rules], params=params or {}, provider=provider, time_limit=time_limit)
+    resources = [Resource(content) for content in objects]
+    return evaluate(resources, select(evaluators=[evaluator]), RegoPolicySet, kubernetes_minor=37)
 
 
-def verdicts(item: KubescapeControl, *objects: dict[str, Any], **options: Any) -> dict[str, Verdict]:
-    return {each.resource.name: each.verdicts["x"] for each in results(item, *objects, **options)}
+def verdicts(checked_control: KubescapeControl, *objects: dict[str, Any], **options: Any) -> dict[str, Verdict]:
+    return {result.resource.name: result.verdicts["x"] for result in results(checked_control, *objects, **options)}
 
 
-def statuses(item: KubescapeControl, *objects: dict[str, Any], **options: Any) -> dict[str, str]:
-    return {name: str(verdict.status) for name, verdict in verdicts(item, *objects, **options).items()}
+def statuses(checked_control: KubescapeControl, *objects: dict[str, Any], **options: Any) -> dict[str, str]:
+    return {name: str(verdict.status) for name, verdict in verdicts(checked_control, *objects, **options).items()}
 
 
-def reason(item: KubescapeControl, *objects: dict[str, Any], **options: Any) -> Reason:
-    """The one reason why nothing of `objects` was evaluated."""
-    found = {verdict.reason for verdict in verdicts(item, *objects, **options).values()}
-    assert None not in found
-    (one,) = found
+def reason(checked_control: KubescapeControl, *objects: dict[str, Any], **options: Any) -> Reason:
+    """Return the only reason of the verdicts, none of which is evaluated."""
+    reasons = {verdict.reason for verdict in verdicts(checked_control, *objects, **options).values()}
+    assert None not in reasons
+    (one,) = reasons
     assert one is not None
     return one
 
@@ -104,8 +104,8 @@ def reason(item: KubescapeControl, *objects: dict[str, Any], **options: Any) -> 
 def test_both_rego_versions_are_supported() -> None:
     modern = deny('\tsome item in input\n\titem.metadata.name == "odd"')
     for source in (ODD_NAME, modern):
-        found = statuses(control(rule(source, match("Pod"))), pod("odd"), pod("even"), service("odd-service"))
-        assert found == {"odd": "failed", "even": "passed"}
+        by_name = statuses(control(rule(source, match("Pod"))), pod("odd"), pod("even"), service("odd-service"))
+        assert by_name == {"odd": "failed", "even": "passed"}
 
 
 @pytest.mark.parametrize("word", ["Pod", "pod", "pods", "PODS", "*"])
@@ -132,17 +132,17 @@ def test_rule_relates_objects_of_its_input() -> None:
     source = deny(body).replace("import rego.v1", "import data.cautils\nimport rego.v1")
     labelled = pod("web")
     labelled["metadata"]["labels"] = {"app": "web", "tier": "front"}
-    found = statuses(control(rule(source)), service("used", app="web"), service("lost", app="no"), labelled)
-    assert found == {"used": "passed", "lost": "failed", "web": "passed"}
+    by_name = statuses(control(rule(source)), service("used", app="web"), service("lost", app="no"), labelled)
+    assert by_name == {"used": "passed", "lost": "failed", "web": "passed"}
 
 
 def test_response_fails_several_objects_with_own_paths() -> None:
     body = '\tsome item in input\n\titem.kind == "Pod"\n\tsome other in input\n\tother.kind == "Service"'
     more = ', "failedPaths": ["spec.containers", "spec.selector"]'
-    found = verdicts(control(rule(deny(body, "[item, other]", more))), pod("web"), service("front", app="web"))
-    paths = {name: [piece.path for piece in verdict.evidence] for name, verdict in found.items()}
+    by_name = verdicts(control(rule(deny(body, "[item, other]", more))), pod("web"), service("front", app="web"))
+    paths = {name: [piece.path for piece in verdict.evidence] for name, verdict in by_name.items()}
     assert paths == {"web": ["spec.containers"], "front": ["spec.selector"]}
-    assert all(piece.exists for verdict in found.values() for piece in verdict.evidence)
+    assert all(piece.exists for verdict in by_name.values() for piece in verdict.evidence)
 
 
 def test_paths_and_fixes_become_evidence() -> None:
@@ -151,35 +151,37 @@ def test_paths_and_fixes_become_evidence() -> None:
         '["spec.hostIPC"], "fixPaths": [{"path": "spec.hostPID", "value": "false"}, '
         '{"path": "spec.nodeName", "value": "YOUR_NODE"}, {"path": "metadata.labels.on", "value": "true"}]'
     )
-    found = verdicts(control(rule(deny("\tsome item in input", more=more))), pod("a", hostPID=True, hostIPC=True))
-    evidence = {piece.path: (piece.exists, piece.fix, piece.delete) for piece in found["a"].evidence}
+    by_name = verdicts(control(rule(deny("\tsome item in input", more=more))), pod("a", hostPID=True, hostIPC=True))
+    evidence = {piece.path: (piece.exists, piece.fix, piece.delete) for piece in by_name["a"].evidence}
     assert evidence == {
         "spec.hostPID": (True, "false", False),
         "spec.hostIPC": (True, None, True),
         "spec.nodeName": (False, '"YOUR_NODE"', False),
         "metadata.labels.on": (False, '"true"', False),
     }
-    assert {piece.message for piece in found["a"].evidence} == {"no"}
+    assert {piece.message for piece in by_name["a"].evidence} == {"no"}
 
 
 def test_related_objects_are_named_in_the_message() -> None:
     body = '\tsome item in input\n\titem.kind == "Pod"\n\tsome other in input\n\tother.kind == "Service"'
     more = ', "relatedObjects": [{"object": other, "failedPaths": ["spec.selector"]}]'
-    found = verdicts(control(rule(deny(body, more=more))), pod("web"), service("front", app="web"))
-    assert [piece.message for piece in found["web"].evidence] == ["no (Service front)"]
-    assert found["front"].status is Status.PASSED
+    by_name = verdicts(control(rule(deny(body, more=more))), pod("web"), service("front", app="web"))
+    assert [piece.message for piece in by_name["web"].evidence] == ["no (Service front)"]
+    assert by_name["front"].status is Status.PASSED
 
 
 def test_objects_with_same_name_are_distinguished() -> None:
     body = "\tsome item in input\n\titem.spec.hostPID"
-    found = [each.verdicts["x"].status for each in results(control(rule(deny(body))), pod("a"), pod("a", hostPID=True))]
-    assert found == [Status.PASSED, Status.FAILED]
+    statuses_in_order = [
+        result.verdicts["x"].status for result in results(control(rule(deny(body))), pod("a"), pod("a", hostPID=True))
+    ]
+    assert statuses_in_order == [Status.PASSED, Status.FAILED]
 
 
 def test_enumerator_restricts_evaluated_objects() -> None:
     enumerator = deny('\tsome item in input\n\titem.metadata.namespace == "shop"')
-    item = control(rule(ODD_NAME, enumerator=enumerator))
-    assert statuses(item, pod("even", "shop"), pod("far", "bank")) == {"even": "passed"}
+    checked_control = control(rule(ODD_NAME, enumerator=enumerator))
+    assert statuses(checked_control, pod("even", "shop"), pod("far", "bank")) == {"even": "passed"}
     stranger = deny("\tcount(input) > 0", '[{"kind": "Pod", "metadata": {"name": "nobody"}}]')
     assert reason(control(rule(ODD_NAME, enumerator=stranger)), pod("a")).cause is Cause.RULE_ERROR
 
@@ -214,14 +216,14 @@ def test_subjects_are_joined_with_roles_of_their_namespace() -> None:
     source = deny(body, "[]").replace("import rego.v1", "import data.cautils\nimport rego.v1")
     source = source.replace('"k8sApiObjects": []', '"k8sApiObjects": [], "externalObjects": subject')
     source = source.replace('"alertMessage"', '"failedPaths": [path], "alertMessage"')
-    item = control(rule(source, match("Role", "RoleBinding"), aggregator=SUBJECTS))
+    checked_control = control(rule(source, match("Role", "RoleBinding"), aggregator=SUBJECTS))
     objects = [role("shop", "get"), role("bank", "delete"), binding("Role", "shop", "reader")]
-    found = verdicts(item, *objects, binding("Role", "bank", "reader"), binding("Role", "zoo", "reader"))
-    assert {name: str(verdict.status) for name, verdict in found.items()} == {
+    by_name = verdicts(checked_control, *objects, binding("Role", "bank", "reader"), binding("Role", "zoo", "reader"))
+    assert {name: str(verdict.status) for name, verdict in by_name.items()} == {
         "ann-shop": "passed",
         "ann-bank": "failed",
     }
-    (piece,) = found["ann-bank"].evidence
+    (piece,) = by_name["ann-bank"].evidence
     assert (piece.path, piece.exists) == ("relatedObjects[1].rules[0].verbs", True)
     only_bindings = control(rule(source, match("RoleBinding"), aggregator=SUBJECTS))
     assert results(only_bindings, *objects) == []
@@ -231,41 +233,41 @@ def test_vector_joined_by_rule_fails_its_objects() -> None:
     body = (
         '\tsome role in input\n\trole.kind == "Role"\n\titem := {"kind": "User", "name": "x", "relatedObjects": [role]}'
     )
-    found = statuses(control(rule(deny(body))), role("shop", "get"), pod("a"))
-    assert found == {"reader": "failed", "a": "passed"}
+    by_name = statuses(control(rule(deny(body))), role("shop", "get"), pod("a"))
+    assert by_name == {"reader": "failed", "a": "passed"}
 
 
 def test_api_server_is_recognised_by_name() -> None:
-    item = control(rule(deny("\tsome item in input"), match("Pod"), aggregator=API_SERVER))
+    checked_control = control(rule(deny("\tsome item in input"), match("Pod"), aggregator=API_SERVER))
     names = [pod("kube-apiserver-1", "kube-system"), pod("kube-apiserver-2", "shop"), pod("etcd", "kube-system")]
-    assert statuses(item, *names) == {"kube-apiserver-1": "failed"}
+    assert statuses(checked_control, *names) == {"kube-apiserver-1": "failed"}
 
 
 REGISTRIES = deny("\tsome item in input\n\tnot item.metadata.name in data.postureControlInputs.names")
 
 
 def test_parameters_come_from_the_control_and_the_configuration() -> None:
-    item = control(rule(REGISTRIES, inputs=("names",)))
-    assert statuses(item, pod("a"), pod("b"), params={"names": ("a",)}) == {"a": "passed", "b": "failed"}
-    fixed = msgspec.structs.replace(item, fixed={"names": ("b",)})
+    checked_control = control(rule(REGISTRIES, inputs=("names",)))
+    assert statuses(checked_control, pod("a"), pod("b"), params={"names": ("a",)}) == {"a": "passed", "b": "failed"}
+    fixed = msgspec.structs.replace(checked_control, fixed={"names": ("b",)})
     assert statuses(fixed, pod("a"), pod("b"), params={"names": ("a",)}) == {"a": "failed", "b": "passed"}
     unasked = control(rule(REGISTRIES))
     assert statuses(unasked, pod("a"), params={"names": ("a",)}) == {"a": "failed"}
 
 
 def test_missing_parameter_is_not_evaluated() -> None:
-    item = control(rule(REGISTRIES, inputs=("names",)))
-    assert reason(item, pod("a")) == Reason(Cause.CONFIGURATION, "set names in --controls-config")
-    required = msgspec.structs.replace(item, needs_parameters=True)
+    checked_control = control(rule(REGISTRIES, inputs=("names",)))
+    assert reason(checked_control, pod("a")) == Reason(Cause.CONFIGURATION, "set names in --controls-config")
+    required = msgspec.structs.replace(checked_control, needs_parameters=True)
     assert reason(required, pod("a"), params={"names": ()}).cause is Cause.CONFIGURATION
 
 
 def test_rules_receive_cloud_provider() -> None:
-    item = control(rule(deny('\tdata.dataControlInputs.cloudProvider == "eks"\n\tsome item in input')))
-    assert statuses(item, pod("a"), provider="eks") == {"a": "failed"}
-    assert statuses(item, pod("a")) == {"a": "passed"}
+    checked_control = control(rule(deny('\tdata.dataControlInputs.cloudProvider == "eks"\n\tsome item in input')))
+    assert statuses(checked_control, pod("a"), provider="eks") == {"a": "failed"}
+    assert statuses(checked_control, pod("a")) == {"a": "passed"}
     node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"}, "spec": {"providerID": "aws:///a/i-1"}}
-    assert statuses(item, pod("a"), node)["a"] == "failed"
+    assert statuses(checked_control, pod("a"), node)["a"] == "failed"
 
 
 @pytest.mark.parametrize(
@@ -312,9 +314,9 @@ def test_rule_that_needs_network_is_not_evaluated(tmp_path: Path, line: str, tex
     )
     file = tmp_path / "signed.rego"
     file.write_text(source)
-    (item,) = read_rego([file], "custom-rules")
-    judge = KubescapeEvaluator([item], params={})
-    ((_, slug, verdict),) = judge.evaluate([Resource(pod("a"))])
+    (checked_control,) = read_rego([file], "custom-rules")
+    evaluator = KubescapeEvaluator([checked_control], params={})
+    ((_, slug, verdict),) = evaluator.evaluate([Resource(pod("a"))])
     assert (slug, verdict.status) == ("custom-signed", Status.NOT_EVALUATED)
     assert verdict.reason is not None
     assert verdict.reason.cause is Cause.NEEDS_NETWORK
@@ -324,19 +326,20 @@ def test_rule_that_needs_network_is_not_evaluated(tmp_path: Path, line: str, tex
 def test_unused_client_import_is_accepted(tmp_path: Path) -> None:
     file = tmp_path / "plain.rego"
     file.write_text(f"package armo_builtins\nimport data.kubernetes.api.client as client\n{ODD_NAME[24:]}")
-    (item,) = read_rego([file], "custom-rules")
-    assert [each[2].status for each in KubescapeEvaluator([item], params={}).evaluate([Resource(pod("odd"))])] == [
-        "failed"
-    ]
+    (checked_control,) = read_rego([file], "custom-rules")
+    assert [
+        verdict.status
+        for _, _, verdict in KubescapeEvaluator([checked_control], params={}).evaluate([Resource(pod("odd"))])
+    ] == ["failed"]
 
 
 def test_failed_rule_leaves_matched_objects_not_evaluated() -> None:
     broken = rule(deny("\tsome item in nowhere"), match("Pod"))
-    found = verdicts(control(broken, rule(ODD_NAME, match("Service"))), pod("a"), service("s"))
-    assert found["s"].status is Status.PASSED
-    assert found["a"].reason is not None
-    assert found["a"].reason.cause is Cause.RULE_ERROR
-    assert "rule.rego:6" in found["a"].reason.text
+    by_name = verdicts(control(broken, rule(ODD_NAME, match("Service"))), pod("a"), service("s"))
+    assert by_name["s"].status is Status.PASSED
+    assert by_name["a"].reason is not None
+    assert by_name["a"].reason.cause is Cause.RULE_ERROR
+    assert "rule.rego:6" in by_name["a"].reason.text
 
 
 def test_failure_overrides_rule_error() -> None:
@@ -345,11 +348,11 @@ def test_failure_overrides_rule_error() -> None:
 
 def test_rule_has_time_limit() -> None:
     body = "\tsome item in input\n\tnumbers := numbers.range(1, 4000)\n\tcount([1 | numbers[_] + numbers[_] > 0]) == 0"
-    found = reason(
+    rule_error = reason(
         control(rule(deny(body.replace("numbers :=", "n :=").replace("numbers[_]", "n[_]")))), pod("a"), time_limit=0.2
     )
-    assert found.cause is Cause.RULE_ERROR
-    assert "eval_cancel_error" in found.text
+    assert rule_error.cause is Cause.RULE_ERROR
+    assert "eval_cancel_error" in rule_error.text
 
 
 @pytest.mark.parametrize(
@@ -364,9 +367,9 @@ def test_rule_has_time_limit() -> None:
     ],
 )
 def test_invalid_response_is_a_rule_error(source: str, text: str) -> None:
-    found = reason(control(rule(source)), pod("a"))
-    assert found.cause is Cause.RULE_ERROR
-    assert text in found.text
+    rule_error = reason(control(rule(source)), pod("a"))
+    assert rule_error.cause is Cause.RULE_ERROR
+    assert text in rule_error.text
 
 
 def test_other_sets_are_responses_and_constants_are_not() -> None:
@@ -375,8 +378,8 @@ def test_other_sets_are_responses_and_constants_are_not() -> None:
 
 
 def test_manual_review_is_not_evaluated() -> None:
-    item = control(rule(ODD_NAME), review=Reason(Cause.MANUAL, "look"))
-    assert statuses(item, pod("odd"), pod("even")) == {"odd": "notEvaluated", "even": "passed"}
+    checked_control = control(rule(ODD_NAME), review=Reason(Cause.MANUAL, "look"))
+    assert statuses(checked_control, pod("odd"), pod("even")) == {"odd": "notEvaluated", "even": "passed"}
 
 
 def test_file_that_does_not_compile_is_rejected(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Objects whose namespace is chosen later: what relates to them, and what is reported of them."""
+"""Objects with a namespace chosen at installation: their relations, and their form in reports."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_subjects_are_reported_with_original_namespace() -> None:
     later: tuple[Path, ...] = (("subjects", 0, "namespace"),)
     binding = made(RBAC, "RoleBinding", "all", later, roleRef={"kind": "Role", "name": "all"}, subjects=[subject])
     results = evaluate([role, binding], select(named=find_controls(["C-0015"])), RegoPolicySet, kubernetes_minor=34)
-    (result,) = (item for item in results if item.resource.related)
+    (result,) = (entry for entry in results if entry.resource.related)
     assert result.resource.related[0] is binding
     assert result.resource.related[1] is role
     assert result.resource.object["relatedObjects"] == [binding.object, role.object]

@@ -1,4 +1,4 @@
-"""Which resources are judged: namespaces, kinds and labels, as kubectl would have it."""
+"""Resource filters: namespaces, kinds and labels, with the semantics of kubectl."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def resource(kind: str, namespace: str = "", name: str = "x", api: str = "v1", *
 
 
 @pytest.mark.parametrize(
-    ("text", "taken"),
+    ("text", "included"),
     [
         ("app=web", True),
         ("app==web", True),
@@ -37,8 +37,8 @@ def resource(kind: str, namespace: str = "", name: str = "x", api: str = "v1", *
         ("app=", False),
     ],
 )
-def test_label_selectors_match_like_kubectl(text: str, *, taken: bool) -> None:
-    assert selects(parse_labels(text), WEB) is taken
+def test_label_selectors_match_like_kubectl(text: str, *, included: bool) -> None:
+    assert selects(parse_labels(text), WEB) is included
 
 
 @pytest.mark.parametrize("text", ["", ",", "a=b,", "a in b", "a in (b", "=b", "a=b=c", "a>1", "a in (b c)", "-a"])
@@ -48,7 +48,7 @@ def test_invalid_label_selector_is_rejected(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("choice", "taken"),
+    ("selection", "included"),
     [
         (ResourceSelection(), True),
         (ResourceSelection(include_namespaces=("shop",)), True),
@@ -67,21 +67,21 @@ def test_invalid_label_selector_is_rejected(text: str) -> None:
         (ResourceSelection(include_kinds=("Deployment",), labels="app=api"), False),
     ],
 )
-def test_filter_of_a_deployment(choice: ResourceSelection, *, taken: bool) -> None:
-    assert ResourceFilter(choice)(resource("Deployment", "shop", api="apps/v1", **WEB)) is taken
+def test_filter_of_a_deployment(selection: ResourceSelection, *, included: bool) -> None:
+    assert ResourceFilter(selection)(resource("Deployment", "shop", api="apps/v1", **WEB)) is included
 
 
 @pytest.mark.parametrize(
-    ("item", "included", "excluded"),
+    ("candidate", "included", "excluded"),
     [
         (resource("Pod"), False, True),
         (resource("ClusterRole", api="rbac.authorization.k8s.io/v1"), False, True),
         (resource("Namespace", name="shop"), True, False),
     ],
 )
-def test_namespace_filter_of_cluster_resources(item: Resource, *, included: bool, excluded: bool) -> None:
-    assert ResourceFilter(ResourceSelection(include_namespaces=("shop",)))(item) is included
-    assert ResourceFilter(ResourceSelection(exclude_namespaces=("shop",)))(item) is excluded
+def test_namespace_filter_of_cluster_resources(candidate: Resource, *, included: bool, excluded: bool) -> None:
+    assert ResourceFilter(ResourceSelection(include_namespaces=("shop",)))(candidate) is included
+    assert ResourceFilter(ResourceSelection(exclude_namespaces=("shop",)))(candidate) is excluded
 
 
 def test_missing_namespace_is_default() -> None:
@@ -89,7 +89,7 @@ def test_missing_namespace_is_default() -> None:
 
 
 def test_unmatched_names_are_reported() -> None:
-    chooser = ResourceFilter(
+    resource_filter = ResourceFilter(
         ResourceSelection(
             include_kinds=("Secret", "Podd", "widgets"),
             exclude_kinds=("Secrets", "Deploments", "Deploy*", "Gadget*"),
@@ -97,8 +97,8 @@ def test_unmatched_names_are_reported() -> None:
             exclude_namespaces=("kube-*", "blog"),
         )
     )
-    assert not chooser(resource("Pod", "kube-system"))
-    assert list(chooser.unmatched()) == [
+    assert not resource_filter(resource("Pod", "kube-system"))
+    assert list(resource_filter.unmatched()) == [
         "no resource that was read is in kind Secret",
         "no resource that was read is in kind Podd, nor does Kubernetes have one; did you mean Pod?",
         "no resource that was read is in kind widgets, nor does Kubernetes have one",
@@ -107,7 +107,7 @@ def test_unmatched_names_are_reported() -> None:
         "no resource that was read is in namespace shpo",
         "no resource that was read is in namespace blog",
     ]
-    assert [text.rpartition(" is in ")[2].split(",")[0] for text in chooser.unmatched(all_read=False)] == [
+    assert [text.rpartition(" is in ")[2].split(",")[0] for text in resource_filter.unmatched(all_read=False)] == [
         "kind Secret",
         "kind Podd",
         "kind widgets",
@@ -116,22 +116,24 @@ def test_unmatched_names_are_reported() -> None:
 
 
 def test_matched_names_are_not_reported_as_unmatched() -> None:
-    choice = ResourceSelection(
+    selection = ResourceSelection(
         include_kinds=("Pod", "shop"),
         exclude_kinds=("Widget",),
         include_namespaces=("blog",),
         exclude_namespaces=("shop",),
     )
-    chooser = ResourceFilter(choice)
-    for item in (resource("Widget", "blog"), resource("Pod", "shop")):
-        assert not chooser(item)
-    assert list(chooser.unmatched()) == ["no resource that was read is in kind shop, nor does Kubernetes have one"]
-    assert not chooser.has_matches
-    assert chooser(resource("Pod", "blog"))
-    assert chooser.has_matches
+    resource_filter = ResourceFilter(selection)
+    for candidate in (resource("Widget", "blog"), resource("Pod", "shop")):
+        assert not resource_filter(candidate)
+    assert list(resource_filter.unmatched()) == [
+        "no resource that was read is in kind shop, nor does Kubernetes have one"
+    ]
+    assert not resource_filter.has_matches
+    assert resource_filter(resource("Pod", "blog"))
+    assert resource_filter.has_matches
 
 
 def test_selection_as_text() -> None:
-    choice = ResourceSelection(include_namespaces=("a", "b"), exclude_kinds=("Secret",), changed_since="main")
-    assert str(choice) == "namespaces a, b; no kinds Secret; changed since main"
+    selection = ResourceSelection(include_namespaces=("a", "b"), exclude_kinds=("Secret",), changed_since="main")
+    assert str(selection) == "namespaces a, b; no kinds Secret; changed since main"
     assert not str(ResourceSelection())

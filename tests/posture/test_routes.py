@@ -1,4 +1,4 @@
-"""Routes: which Services traffic from outside is sent to, in every form that says so, and in no other."""
+"""Routes to Services for traffic from outside, in every supported form and no other."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ VIRTUAL_SERVICE = "networking.istio.io/VirtualService"
 
 
 def services(kind: str, spec: Any, namespace: str = "shop") -> set[str]:
-    item = {"kind": kind.rpartition("/")[2], "metadata": {"name": "r"}, "spec": spec}
-    found = index_routes({kind: {namespace: [item]}})
-    routes = [route for names in found.values() for routes in names.values() for route in routes]
-    assert all((route.kind, route.namespace, route.name) == (item["kind"], namespace, "r") for route in routes)
-    return {f"{where}/{name}" for where, names in found.items() for name in names}
+    route_object = {"kind": kind.rpartition("/")[2], "metadata": {"name": "r"}, "spec": spec}
+    index = index_routes({kind: {namespace: [route_object]}})
+    routes = [route for names in index.values() for routes in names.values() for route in routes]
+    assert all((route.kind, route.namespace, route.name) == (route_object["kind"], namespace, "r") for route in routes)
+    return {f"{where}/{name}" for where, names in index.items() for name in names}
 
 
 def test_ingress_backends_of_all_versions() -> None:

@@ -1,4 +1,4 @@
-"""Scores and coverage against figures worked out by hand from docs/scores.md."""
+"""Scores and coverage, compared with figures calculated by hand from docs/scores.md."""
 
 from __future__ import annotations
 

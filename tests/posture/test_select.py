@@ -1,4 +1,4 @@
-"""Selection: names in any case, nothing by accident, and a reason for what is set aside."""
+"""Selection: names in any case, rejected unknown names, and a reason for every control set aside."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kubekeep.posture.select import UnknownNameError, find_controls, find_framew
 
 @pytest.mark.parametrize("name", ["nsa", "NSA", "Nsa", "nsa-cisa"])
 def test_frameworks_are_selected_by_any_name(name: str) -> None:
-    assert [item.slug for item in find_frameworks([name])] == ["nsa"]
+    assert [framework.slug for framework in find_frameworks([name])] == ["nsa"]
 
 
 def test_repeated_names_count_once() -> None:
@@ -49,9 +49,9 @@ def test_missing_required_parameter_sets_control_aside() -> None:
     reason = select(named=[control]).set_aside[control.slug]
     assert reason.cause is Cause.CONFIGURATION
     assert "imageRepositoryAllowList" in reason.text
-    given = select(named=[control], params={"imageRepositoryAllowList": ["quay.io/"]})
-    assert not given.set_aside
-    assert given.params["imageRepositoryAllowList"] == ("quay.io/",)
+    configured = select(named=[control], params={"imageRepositoryAllowList": ["quay.io/"]})
+    assert not configured.set_aside
+    assert configured.params["imageRepositoryAllowList"] == ("quay.io/",)
 
 
 def test_manual_control_is_never_evaluated() -> None:

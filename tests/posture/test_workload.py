@@ -1,4 +1,4 @@
-"""One workload and what it needs, found among everything else."""
+"""Selection of one workload and its dependencies from other resources."""
 
 from __future__ import annotations
 
@@ -77,10 +77,12 @@ OTHERS = [
     ],
 )
 def test_workload_is_selected_with_its_dependencies(name: str) -> None:
-    mixed = [item for pair in zip(OTHERS, [*NEEDED, *OTHERS], strict=False) for item in pair]
-    found = select_workload(parse_workload(name), list({id(item): item for item in mixed}.values()))
-    assert [(item.kind, item.name) for item in found] == [(item.kind, item.name) for item in NEEDED]
-    assert all(any(item is needed for needed in NEEDED) for item in found)
+    mixed = [resource for pair in zip(OTHERS, [*NEEDED, *OTHERS], strict=False) for resource in pair]
+    selected = select_workload(parse_workload(name), list({id(resource): resource for resource in mixed}.values()))
+    assert [(resource.kind, resource.name) for resource in selected] == [
+        (resource.kind, resource.name) for resource in NEEDED
+    ]
+    assert all(any(resource is needed for needed in NEEDED) for resource in selected)
 
 
 def test_owners_are_followed() -> None:
@@ -122,6 +124,6 @@ def test_unknown_workload_is_an_error(name: str, message: str) -> None:
 
 
 def test_names_are_escaped_in_messages() -> None:
-    with pytest.raises(UnknownNameError) as found:
+    with pytest.raises(UnknownNameError) as error:
         select_workload(parse_workload("deployment/web"), [deployment("web\x1b[2J")])
-    assert str(found.value).endswith(r"did you mean deployment/web\x1b[2J?")
+    assert str(error.value).endswith(r"did you mean deployment/web\x1b[2J?")

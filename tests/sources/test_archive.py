@@ -74,7 +74,7 @@ def test_git_archives_are_read(tmp_path: Path) -> None:
     st.sampled_from([tarfile.PAX_FORMAT, tarfile.GNU_FORMAT]),
 )
 def test_packed_files_are_unpacked_unchanged(tmp_path: Path, files: dict[str, bytes], kind: str, format: int) -> None:
-    # No file is a folder of another one.
+    # Leave out files that are also the folder of another file.
     files = {name: data for name, data in files.items() if not any(other.startswith(f"{name}/") for other in files)}
     file = tmp_path / "archive"
     if kind in {"zip", "stored"}:

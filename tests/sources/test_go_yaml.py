@@ -84,7 +84,7 @@ y Y yes Yes YES yES n N no No NO on On ON off Off OFF true True TRUE tRUE false 
 12:30:45 1:30 190:20:30 2001-01-01 2001-1-1 2001-13-01 2001-01-01T00:00:00Z 2001-12-14t21:59:43.10-05:00 2001-02-30 0000-01-01
 << = - -- --- --x + ++ +- ? !x !!str ! a-b 1a a1 1.5m 100m 1Gi 0x1F:2 v1 1.30 1.3 3.10 007 1,000 1/2 é ½ ٣ 1٣ \u00a0
 0e0 0e5 00e1 -0.0 0.0 0. 1e5 1e6 1e7 123456.7 1234567.8 1100000.2 1100000.3 0.5 2.25 99999.95 1048577.5 8388609.5 16777217 16777217.0 1e38 3.5e38 1e39 1e-5 0.0001 0.00001 1.1 2.5e-46
-""".split()  # noqa: SIM905 - a table of words reads better so
+""".split()  # noqa: SIM905 - a table is easier to read
 
 _TAGS = [
     "!!str",

@@ -117,7 +117,7 @@ def test_cyclic_aliases_are_reported(here: Path, text: str) -> None:
 def test_deep_nesting_is_limited(here: Path, text: str) -> None:
     (here / "a.yaml").write_text(text)
     (results,) = outcome()
-    # The parser has a limit of its own, which it may meet first as it looks ahead.
+    # The parser looks ahead and may reach its own limit first.
     assert results in (
         "a.yaml:1 nested deeper than 500 levels",
         "a.yaml:1 not YAML: while increasing flow level, exceeded maximum nesting depth",

@@ -61,8 +61,8 @@ def refusal(file: Path, limits: ArchiveLimits = SMALL) -> str:
 )
 def test_outside_names_are_rejected(tmp_path: Path, name: str, reason: str) -> None:
     members = [("fine.yaml", POD), (name, POD)]
-    told = refusal(tar(tmp_path / "a.tar", *(entry(*member) for member in members)))
-    assert told == reason
+    message = refusal(tar(tmp_path / "a.tar", *(entry(*member) for member in members)))
+    assert message == reason
     if not name.endswith("/"):
         assert refusal(pack_zip(tmp_path / "a.zip", members)) == reason
 
@@ -171,7 +171,7 @@ def test_tar_header_size_is_limited(tmp_path: Path, kind: bytes) -> None:
 
 def test_nested_headers_are_limited(tmp_path: Path) -> None:
     chain = [header("a", 4, tarfile.XHDTYPE) + block(b"4 =\n") for _ in range(1000)]
-    # Where tarfile does not call itself, it reads on up to the limit.
+    # If tarfile does not recurse, it reads up to the limit.
     assert refusal(raw_tar(tmp_path / "a.tgz", *chain)).startswith("damaged")
     chain = [header("a", 100_000, tarfile.GNUTYPE_LONGNAME) + block(b"a" * 100_000) for _ in range(20)]
     assert refusal(raw_tar(tmp_path / "b.tgz", *chain)) == "a header of more than 1048576 bytes"
@@ -234,7 +234,7 @@ def test_truncated_zip_is_rejected(tmp_path: Path) -> None:
 
 
 def test_damaged_header_is_rejected(tmp_path: Path) -> None:
-    """The library takes a broken header for the end, and would ignore everything after it."""
+    """Reject a broken header: the library would treat it as the end and ignore the rest."""
     file = tar(tmp_path / "a.tar", entry("a.yaml"), entry("b.yaml"), entry("c.yaml"))
     assert refusal(patched(file, b"b.yaml", b"B.yaml")) == "a.yaml: damaged or cut off after this member"
     file = tar(tmp_path / "b.tgz", entry("a.yaml"), mode="gz")
@@ -286,8 +286,8 @@ def test_unbounded_compression_methods_are_rejected(tmp_path: Path, method: int)
 @pytest.mark.parametrize("size", [1, 50_000, 70_000])
 def test_zip_with_wrong_sizes_is_rejected(tmp_path: Path, size: int) -> None:
     file = pack_zip(tmp_path / "a.zip", [("a.yaml", bytes(60_000))])
-    told = refusal(patched(file, struct.pack("<L", 60_000), struct.pack("<L", size)), ArchiveLimits())
-    assert told.startswith("a.yaml: damaged: ")
+    message = refusal(patched(file, struct.pack("<L", 60_000), struct.pack("<L", size)), ArchiveLimits())
+    assert message.startswith("a.yaml: damaged: ")
 
 
 def test_zip_member_with_two_names_is_rejected(tmp_path: Path) -> None:

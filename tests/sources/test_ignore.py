@@ -93,7 +93,7 @@ def ignored_by_git(folder: Path) -> set[str]:
 @example({"": ["foo**/b", "b/**", "!/**"], "b/a": ["/b/"]})
 @example({"": ["**/?*[^b][!a]", "ab/**/"]})
 def test_ignored_files_equal_git(repository: Path, files: dict[str, list[str]]) -> None:
-    # Git leaves it open what a slash after a backslash is, and has changed its mind.
+    # The meaning of a slash after a backslash is undefined and differs between versions of git.
     files = {folder: [line for line in lines if "\\/" not in line] for folder, lines in files.items()}
     written = [repository / folder / name for folder in files for name in (NAMES[1], ".gitignore")]
     for file in written:

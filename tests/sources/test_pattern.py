@@ -71,7 +71,7 @@ def test_absolute_patterns_and_order(here: Path) -> None:
 def test_existing_path_is_not_a_pattern(here: Path) -> None:
     assert expand("deploy") is None
     assert expand("missing.yaml") is None
-    # That it exists says more than what it could match.
+    # An existing path takes precedence over a pattern.
     assert expand("deploy/[x].yaml") is None
     (here / "*.yaml").symlink_to("nowhere")
     assert expand("*.yaml") is None

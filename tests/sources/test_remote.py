@@ -34,18 +34,18 @@ from tests.sources.packing import POD
 
 SMALL = RemoteLimits(manifest=1 << 16, archive=1 << 18, seconds=1)
 PATIENT = RemoteLimits(manifest=1 << 16, archive=1 << 18, seconds=20)
-SECRET = "s3cr3t"  # noqa: S105 - looked for where it must not be
+SECRET = "s3cr3t"  # noqa: S105 - made up
 
 
 class Server(http.server.BaseHTTPRequestHandler):
-    """Server with responses by path; requests are recorded in `asked`."""
+    """Server with responses by path; its requests are recorded in `requests`."""
 
     protocol_version = "HTTP/1.1"
-    asked: ClassVar[list[http.server.BaseHTTPRequestHandler]] = []
+    requests: ClassVar[list[http.server.BaseHTTPRequestHandler]] = []
     target: ClassVar[str] = ""
 
     def do_GET(self) -> None:
-        self.asked.append(self)
+        self.requests.append(self)
         self.close_connection = True
         with contextlib.suppress(OSError):
             getattr(self, f"get_{self.path.strip('/').partition('?')[0].partition('.')[0]}")()
@@ -219,7 +219,7 @@ def test_download_over_tls(tls: str, tmp_path: Path) -> None:
 def test_untrusted_certificate_is_rejected(tls: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
     assert "certificate" in refusal(f"{tls}/pod.yaml").lower()
-    assert Server.asked == []
+    assert Server.requests == []
 
 
 def test_plain_http_is_reported(server: str) -> None:
@@ -232,9 +232,9 @@ def test_secrets_are_not_shown(server: str) -> None:
     url = f"http://ann:{SECRET}@{address}/pod.yaml?token={SECRET}#{SECRET}"
     with fetch(url) as fetched:
         assert fetched.shown == f"{server}/pod.yaml"
-    (asked,) = Server.asked
-    assert asked.headers["Authorization"] == f"Basic {base64.b64encode(f'ann:{SECRET}'.encode()).decode()}"
-    assert asked.path == f"/pod.yaml?token={SECRET}"
+    (entry,) = Server.requests
+    assert entry.headers["Authorization"] == f"Basic {base64.b64encode(f'ann:{SECRET}'.encode()).decode()}"
+    assert entry.path == f"/pod.yaml?token={SECRET}"
     assert refusal(url.replace("pod", "missing")) == f"{server}/missing.yaml answers 404 Not Found"
     assert refusal(f"http://ann:{SECRET}@127.0.0.1:{SECRET}/") == "this is no URL"
 
@@ -245,13 +245,13 @@ def test_passwords_and_cookies_are_not_forwarded(server: str, monkeypatch: pytes
         monkeypatch.setattr(Server, "target", f"{other.replace('//', '//bob:x@')}/pod.yaml")
         with fetch(f"http://ann:{SECRET}@{address}/to?a") as fetched:
             assert Path(fetched.path).read_bytes() == POD
-        first, second = Server.asked
+        first, second = Server.requests
         assert first.headers["Authorization"]
         assert second.headers["Authorization"] is None
         assert second.headers["Cookie"] is None
     with fetch(f"http://ann:{SECRET}@{address}/chain?1") as fetched:
         assert Path(fetched.path).read_bytes() == POD
-    assert Server.asked[-1].headers["Authorization"]
+    assert Server.requests[-1].headers["Authorization"]
 
 
 def test_redirects_are_followed(server: str) -> None:
@@ -305,7 +305,7 @@ def test_redirect_to_name_of_private_address(server: str) -> None:
         connection.begin("127.1", is_redirect=True)
         with pytest.raises(RemoteError, match=r"a redirect to the private address 127\.0\.0\.1"):
             client.get(url, extensions={"trace": connection.trace})
-    assert Server.asked == []
+    assert Server.requests == []
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "2001:4860:4860::8888", "64:ff9b::808:808"])
@@ -372,7 +372,7 @@ def test_body_beyond_content_length_is_ignored(server: str) -> None:
 def test_compressed_transfer_is_decoded(server: str) -> None:
     with fetch(f"{server}/gzip") as fetched:
         assert Path(fetched.path).read_bytes() == POD * 9
-    # The compression of a chart is its own, whatever the server takes it for.
+    # A packed chart stays compressed, even if the server declares its compression as an encoding.
     with fetch(f"{server}/chart.tgz") as fetched:
         assert zlib.decompress(Path(fetched.path).read_bytes(), 31) == bytes(100_000)
 

@@ -20,7 +20,7 @@ from kubekeep.posture.resource_filter import ResourceFilter
 from kubekeep.posture.select import Selection, find_frameworks, select
 from kubekeep.sources.cluster.plan import ListTask, plan_tasks
 from kubekeep.usecases.cluster import plan_scope
-from tests.posture.living import Living
+from tests.posture.random_cluster import RandomCluster
 
 ONLY = ResourceSelection(include_namespaces=("shop",))
 MORE = {
@@ -67,11 +67,11 @@ def covers(task: ListTask, resource: Resource) -> bool:
 
 def generate_cluster(seed: int) -> list[Resource]:
     """Return all resources of a generated cluster; Cilium runs in kube-system."""
-    living = Living(seed)
+    cluster = RandomCluster(seed)
     for _ in range(150):
-        living.change()
+        cluster.change()
     elsewhere = {"ConfigMap shop/cilium-config", "ConfigMap bank/cilium-config"}
-    return [Resource(document) for key, document in sorted(living.objects.items()) if key not in elsewhere]
+    return [Resource(document) for key, document in sorted(cluster.objects.items()) if key not in elsewhere]
 
 
 def verdicts(

@@ -63,14 +63,14 @@ class Repo:
             path.write_bytes(content.encode() if isinstance(content, str) else content)
 
     def commit(self, files: Mapping[str, str | bytes], message: str = "change") -> str:
-        """Write files and commit everything; gives the hash."""
+        """Write files, commit everything, and return the hash."""
         self.write(files)
         self.git("add", "--all", "--force")
         self.git("commit", "-q", "--allow-empty", "-m", message)
         return self.git("rev-parse", "HEAD")
 
     def tree(self, *entries: tuple[str, str, str]) -> str:
-        """Commit a tree of (mode, object, name) that no working tree could have, and check nothing out."""
+        """Commit a tree of (mode, object, name) entries without checking it out, and return the hash."""
         listing = b"".join(f"{mode} {kind(mode)} {oid}\t{name}".encode() + b"\0" for mode, oid, name in entries)
         tree = self.git("mktree", "-z", "--missing", stdin=listing)
         commit = self.git("commit-tree", tree, "-m", "made up")
@@ -85,8 +85,8 @@ def kind(mode: str) -> str:
     return {"040000": "tree", "160000": "commit"}.get(mode, "blob")
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """One request: the host it was made to, its path with the query, and its Authorization header."""
+class RecordedRequest(msgspec.Struct, frozen=True):
+    """One request: host, path with query, and Authorization header."""
 
     host: str
     path: str
@@ -101,11 +101,11 @@ class Backend(http.server.ThreadingHTTPServer):
     def __init__(self, folder: Path, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.folder = folder
-        self.asked: list[Asked] = []
+        self.requests: list[RecordedRequest] = []
         self.login: str | None = None
-        """The Authorization header that is wanted."""
+        """The required Authorization header, or None."""
         self.redirects: dict[str, str] = {}
-        """By the beginning of a host and path what it is replaced with in a redirect."""
+        """Replacements in redirects, by prefix of host and path."""
         self.tls = tls
 
     @property
@@ -116,14 +116,14 @@ class Backend(http.server.ThreadingHTTPServer):
         if self.tls is not None:
             with contextlib.suppress(OSError), self.tls.wrap_socket(request, server_side=True) as wrapped:
                 super().finish_request(wrapped, address)
-                # Without this farewell an answer without a length counts as cut off.
+                # Close TLS properly; otherwise a response without a length counts as truncated.
                 wrapped.settimeout(5)
                 wrapped.unwrap()
         else:
             super().finish_request(request, address)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that was stopped is none of the test's errors."""
+        """Ignore errors of clients that were stopped."""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -137,7 +137,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._answer(self._body())
 
     def log_message(self, format: str, *args: object) -> None:
-        """Silent."""
+        """Print nothing."""
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding") == "chunked":
@@ -151,7 +151,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _answer(self, body: bytes) -> None:
         host, authorization = self.headers.get("Host", ""), self.headers.get("Authorization")
-        self.server.asked.append(Asked(host, self.path, authorization))
+        self.server.requests.append(RecordedRequest(host, self.path, authorization))
         for start, target in self.server.redirects.items():
             if f"{host}{self.path}".startswith(start):
                 self._head(302, {"Location": target + f"{host}{self.path}".removeprefix(start)})
@@ -215,7 +215,7 @@ class Proxy(socketserver.ThreadingTCPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that was stopped is none of the test's errors."""
+        """Ignore errors of clients that were stopped."""
 
 
 class _Tunnel(socketserver.BaseRequestHandler):
@@ -241,7 +241,7 @@ class _Tunnel(socketserver.BaseRequestHandler):
 
 
 class Scripted(socketserver.ThreadingTCPServer):
-    """A server that runs `script` on each connection."""
+    """Server that runs `script` on each connection."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -257,7 +257,7 @@ class Scripted(socketserver.ThreadingTCPServer):
         self._script(request)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that was stopped is none of the test's errors."""
+        """Ignore errors of clients that were stopped."""
 
     @property
     def port(self) -> int:

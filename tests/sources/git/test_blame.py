@@ -18,7 +18,7 @@ from tests.sources.git.service import Repo
 
 @pytest.fixture
 def shop(repo: Repo) -> Repo:
-    """A file of three lines, each last changed by another commit, and an uncommitted file."""
+    """Commit a file of three lines, each last changed by another commit, and add an uncommitted file."""
     repo.environment |= {
         "GIT_AUTHOR_NAME": "Grace Höpper", "GIT_AUTHOR_EMAIL": "grace@example.com",
         "GIT_AUTHOR_DATE": "2026-03-04T05:06:07+0530",
@@ -59,20 +59,20 @@ def test_only_requested_lines_are_blamed(shop: Repo, runs: list[list[str]]) -> N
     assert subjects(blame, file, range(50, 51)) == [None]
     assert subjects(blame, file, range(90, 91)) == ["many"]
     (arguments,) = [run for run in runs if "blame" in run]
-    assert [item for item in arguments if item.startswith("-L")] == ["-L3,5", "-L90,90"]
+    assert [argument for argument in arguments if argument.startswith("-L")] == ["-L3,5", "-L90,90"]
 
 
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The arguments of every started program, which still runs."""
+    """Record the arguments of every started program."""
     started: list[list[str]] = []
     popen = subprocess.Popen
 
-    def noted(arguments: list[str], **rest: object) -> object:
+    def record(arguments: list[str], **rest: object) -> object:
         started.append(arguments)
         return popen(arguments, **rest)  # type: ignore[call-overload]
 
-    monkeypatch.setattr(subprocess, "Popen", noted)
+    monkeypatch.setattr(subprocess, "Popen", record)
     return started
 
 
@@ -84,7 +84,7 @@ def test_blame_runs_one_process_per_file(repo: Repo, runs: list[list[str]]) -> N
         for line in range(1, 11):
             assert blame.line(str(repo.root / f"{n}.yaml"), line)
     assert len([run for run in runs[started:] if "blame" in run]) == 4
-    # Beside them: what the configuration would run, and where a shallow history ends.
+    # The other two processes check for configured programs and for a shallow history.
     assert len(runs) - started == 4 + 2
 
 
@@ -120,7 +120,7 @@ def test_blame_with_unusual_line_ends(repo: Repo) -> None:
     repo.commit({"crlf.yaml": b"a: 1\r\nb: 2\r\n"}, "second")
     blame = Blame(str(repo.root), repo.environment)
     assert subjects(blame, repo.root / "crlf.yaml", range(1, 3)) == ["first", "second"]
-    # An editor sees three lines there, git one: nobody is blamed for the line of another.
+    # Editors see three lines and git one, so no line has a commit.
     assert subjects(blame, repo.root / "cr.yaml", range(1, 4)) == [None] * 3
 
 
@@ -222,7 +222,7 @@ def test_git_is_missing_or_too_old(repo: Repo, tmp_path: Path) -> None:
     repo.commit({"a.yaml": "a: 1\n"})
     blame = Blame(str(repo.root), repo.environment | {"PATH": str(tmp_path)})
     assert blame.line(str(repo.root / "a.yaml"), 1) is None
-    assert [item.message for item in blame.unread] == ["who changed it is unknown: the program git is not installed"]
+    assert [entry.message for entry in blame.unread] == ["who changed it is unknown: the program git is not installed"]
     program = tmp_path / "old" / "git"
     program.parent.mkdir()
     program.write_text("#!/bin/sh\necho git version 2.30.2\n")

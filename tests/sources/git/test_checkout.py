@@ -72,8 +72,8 @@ def test_only_the_page_folder_is_fetched_with_few_requests(repo: Repo, backend: 
             cwd=tree.root, capture_output=True, text=True, check=True,
         )  # fmt: skip
         assert missing.stdout.count("\n?") == 20
-    # Refs, then the commit with its trees, then all blobs at once: each begins with a look at what the server can do.
-    assert len([asked for asked in backend.asked if "info/refs" in asked.path]) == 3
+    # Three fetches (refs, the commit with its trees, all blobs), each with a request for the capabilities of the server.
+    assert len([entry for entry in backend.requests if "info/refs" in entry.path]) == 3
 
 
 def test_server_without_partial_clone(repo: Repo, backend: Backend, get: Get) -> None:
@@ -157,7 +157,7 @@ def test_bare_repository(repo: Repo, tmp_path: Path, get: Get) -> None:
     repo.git("clone", "-q", "--bare", str(repo.root), str(tmp_path / "bare"))
     repo.git("--git-dir", str(tmp_path / "bare"), "update-ref", "--no-deref", "HEAD", commit)
     with get(f"file://{tmp_path}/bare") as tree:
-        # A head that is no branch.
+        # A HEAD without a branch.
         assert (tree.commit, tree.branch, files(tree.root)) == (commit, "", {"pod.yaml"})
 
 
@@ -243,7 +243,7 @@ def test_history_is_fetched_on_request(repo: Repo, get: Get) -> None:
         assert commit.hash == first
     with get(f"file://{repo.root}") as tree:
         blame = Blame(tree.root, repo.environment)
-        # A shallow commit did not change what is older than it.
+        # A shallow commit is not the last change of older lines.
         assert blame.line(str(Path(tree.path, "pod.yaml")), 1) is None
         assert blame.unread == ()
 

@@ -81,7 +81,7 @@ def test_path_through_outside_link_is_rejected(repo: Repo, backend: Backend, fet
     assert ".git/config does not exist" in fetch(f"{page}/.git/config")
 
 
-# What is in a repository
+# Content of repositories
 
 
 def trapped(tmp_path: Path) -> tuple[Path, str]:
@@ -187,9 +187,9 @@ def test_names_with_everything(repo: Repo, environment: dict[str, str]) -> None:
         (repo.root / name).write_text(POD.format(f"p{number}"))
     repo.commit({})
     with checkout(f"file://{repo.root}", environment=environment, tokens={}) as result:
-        items = list(read([result.path]))
-    assert sorted(entry.name for entry in items if isinstance(entry, Resource)) == ["p0", "p1", "p2", "p3", "p4"]
-    assert all(entry.source and entry.source.path.isprintable() for entry in items if isinstance(entry, Resource))
+        results = list(read([result.path]))
+    assert sorted(entry.name for entry in results if isinstance(entry, Resource)) == ["p0", "p1", "p2", "p3", "p4"]
+    assert all(entry.source and entry.source.path.isprintable() for entry in results if isinstance(entry, Resource))
 
 
 def test_names_that_differ_in_case(repo: Repo, environment: dict[str, str], tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_names_that_differ_in_case(repo: Repo, environment: dict[str, str], tmp_
     with checkout(f"file://{repo.root}", environment=environment, tokens={}) as result:
         names = {entry.name for entry in read([result.path]) if isinstance(entry, Resource)}
         assert len(names) + len(result.unread) == 2
-    # What a file system does that takes the two for one, which this machine's may not do.
+    # Simulate a case-insensitive file system.
     (tmp_path / "A.yaml").touch()
     (tmp_path / "a.yaml").hardlink_to(tmp_path / "A.yaml")
     error_text = listing.missing(b"100644 blob 0\tA.yaml\x00100644 blob 1\ta.yaml\x00", str(tmp_path), "")
@@ -380,7 +380,7 @@ def test_configuration_of_a_local_repository_runs_nothing(repo: Repo, tmp_path: 
     assert facts.head is not None
     assert facts.head.hash == commit
     assert not trap.exists()
-    # That these are traps: git without care runs into them.
+    # Check the traps: plain git runs them.
     for command in (["blame", "--no-ignore-revs-file", "pod.yaml"], ["diff", "--no-ext-diff", "--name-status"]):
         subprocess.run(["git", *command], cwd=repo.root, env=repo.environment, capture_output=True, check=False)
         assert trap.exists(), command
@@ -512,7 +512,9 @@ def test_malicious_author_fields(repo: Repo) -> None:
     assert facts.head.hash == commit
 
 
-def test_git_is_not_started_from_the_scanned_folder(repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_git_is_not_started_from_the_scanned_folder(
+    repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     trap, program = trapped(tmp_path)
     repo.commit({"git": Path(program).read_bytes(), "a.yaml": "a: 1\n"}, "first")
     (repo.root / "git").chmod(0o755)

@@ -30,7 +30,7 @@ def basic(user: str, password: str) -> str:
 
 def headers_sent(world: World) -> set[tuple[str, str]]:
     """Return host and header of all requests with credentials."""
-    return {(asked.host, asked.authorization) for asked in world.server.asked if asked.authorization is not None}
+    return {(entry.host, entry.authorization) for entry in world.server.requests if entry.authorization is not None}
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_token_is_not_sent_to_another_host(host: str, world: World, repo: Repo) 
     tokens = {"GITHUB_TOKEN": SECRET, "AZURE_TOKEN": SECRET, "BITBUCKET_TOKEN": SECRET}
     with pytest.raises(GitError), checkout(f"https://{host}/team/shop", environment=world.environment, tokens=tokens):
         pass
-    assert world.server.asked
+    assert world.server.requests
     assert headers_sent(world) == set()
 
 
@@ -84,7 +84,7 @@ def test_redirect_does_not_forward_the_token(world: World, repo: Repo) -> None:
         checkout("https://github.com/team/shop", environment=world.environment, tokens={"GITHUB_TOKEN": SECRET}),
     ):
         pass
-    assert {asked.host for asked in world.server.asked} == {"github.com", "elsewhere.example"}
+    assert {entry.host for entry in world.server.requests} == {"github.com", "elsewhere.example"}
     assert headers_sent(world) == set()
 
 
@@ -109,7 +109,7 @@ def test_redirect_after_login_does_not_forward_the_token(
         checkout("https://github.com/team/shop", environment=world.environment, tokens={"GITHUB_TOKEN": SECRET}),
     ):
         pass
-    assert "elsewhere.example" in {asked.host for asked in world.server.asked}
+    assert "elsewhere.example" in {entry.host for entry in world.server.requests}
     assert "elsewhere.example" not in {host for host, _ in headers_sent(world)}
 
 
@@ -128,7 +128,7 @@ def test_redirect_to_plain_http_is_not_followed(world: World, backend: Backend, 
     world.server.redirects = {"github.com/": f"{backend.url}/"}
     with pytest.raises(GitError), checkout("https://github.com/team/shop", environment=world.environment, tokens={}):
         pass
-    assert backend.asked == []
+    assert backend.requests == []
 
 
 def test_untrusted_certificate_is_rejected(world: World, repo: Repo) -> None:
@@ -139,7 +139,7 @@ def test_untrusted_certificate_is_rejected(world: World, repo: Repo) -> None:
         checkout("https://github.com/team/shop", environment=world.environment, tokens={"GITHUB_TOKEN": SECRET}),
     ):
         pass
-    assert world.server.asked == []
+    assert world.server.requests == []
 
 
 def test_login_in_the_address_is_used(backend: Backend, repo: Repo, environment: dict[str, str]) -> None:

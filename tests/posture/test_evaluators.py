@@ -1,4 +1,4 @@
-"""Judges beside the library's rules: their verdicts join the others, and nothing is lost or invented."""
+"""Evaluators in addition to the library's rules: their verdicts are added, none is lost."""
 
 from __future__ import annotations
 
@@ -13,40 +13,45 @@ from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.select import Selection, find_controls, select
 from kubekeep.posture.summary import summarize
 
-HOUSE = Control(slug="named-well", title="Named well", severity=5, asks="x", why="x", fix="x", targets=("ConfigMap",))
+NAMED_WELL = Control(
+    slug="named-well", title="Named well", severity=5, asks="x", why="x", fix="x", targets=("ConfigMap",)
+)
 
 
 class Names:
-    """Fails ConfigMaps called `bad`."""
+    """Evaluator that fails ConfigMaps called `bad`."""
 
-    controls = (HOUSE,)
+    controls = (NAMED_WELL,)
 
     def evaluate(self, resources: Sequence[Resource]) -> Iterator[tuple[int, str, Verdict]]:
         for place, resource in enumerate(resources):
             if resource.kind == "ConfigMap":
                 failed = Verdict(Status.FAILED, (Evidence("metadata.name", exists=True),))
-                yield place, HOUSE.slug, failed if resource.name == "bad" else PASSED
+                yield place, NAMED_WELL.slug, failed if resource.name == "bad" else PASSED
 
 
 def named(kind: str, name: str) -> Resource:
     return Resource({"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, "spec": {"containers": []}})
 
 
-def results_of(*resources: Resource) -> tuple[Selection, list[ResourceResult]]:
+def evaluate_all(*resources: Resource) -> tuple[Selection, list[ResourceResult]]:
     selection = select(named=find_controls(["C-0057"]), evaluators=[Names()])
     return selection, evaluate(resources, selection, RegoPolicySet, kubernetes_minor=37)
 
 
 def test_verdicts_of_evaluators_and_library_are_joined() -> None:
-    _, results = results_of(named("ConfigMap", "bad"), named("Pod", "web"), named("Service", "web"))
-    said = [(result.resource.kind, {slug: item.status for slug, item in result.verdicts.items()}) for result in results]
-    assert said == [
+    _, results = evaluate_all(named("ConfigMap", "bad"), named("Pod", "web"), named("Service", "web"))
+    statuses = [
+        (result.resource.kind, {slug: verdict.status for slug, verdict in result.verdicts.items()})
+        for result in results
+    ]
+    assert statuses == [
         ("ConfigMap", {"named-well": Status.FAILED}),
         ("Pod", {"privileged-container": Status.PASSED}),
     ]
 
 
 def test_controls_of_evaluators_are_summarised() -> None:
-    selection, results = results_of(named("ConfigMap", "bad"), named("ConfigMap", "good"))
-    (summary,) = [item for item in summarize(results, selection).controls if item.control is HOUSE]
+    selection, results = evaluate_all(named("ConfigMap", "bad"), named("ConfigMap", "good"))
+    (summary,) = [entry for entry in summarize(results, selection).controls if entry.control is NAMED_WELL]
     assert (summary.counts.passed, summary.counts.failed, summary.compliance) == (1, 1, 50)
