@@ -48,7 +48,7 @@ def test_expressions() -> None:
 
 
 def test_random_expressions() -> None:
-    """Compare random expressions. Most are rejected, which tests the checker; the others test values at unusual positions.
+    """Compare random expressions. Rejected ones (most) test the checker, the others test values at unusual positions.
 
     The API server rejects one in a few thousand that can never have a value; here such an expression has no value on any
     object, and it never decides a verdict.

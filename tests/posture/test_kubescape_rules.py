@@ -79,7 +79,7 @@ def results(
     provider: Provider | None = None,
     time_limit: float = 30.0,
 ) -> list[ResourceResult]:
-    evaluator = KubescapeEvaluator([rules], params=params or {}, provider=provider, time_limit=time_limit)
+    evaluator = KubescapeEvaluator([checked_control], params=params or {}, provider=provider, time_limit=time_limit)
     resources = [Resource(content) for content in objects]
     return evaluate(resources, select(evaluators=[evaluator]), RegoPolicySet, kubernetes_minor=37)
 

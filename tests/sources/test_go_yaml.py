@@ -198,7 +198,7 @@ _LENIENT = {
     "%YAML 1.2\n---\na: yes": {"a": True},
     'a: "b\\/c"': {"a": "b/c"},
 }
-"""What only we read: kubectl's parser is older than these, and a scan that refuses them helps nobody."""
+"""Documents that only our reader accepts; the parser of kubectl implements an older version of YAML."""
 
 
 def test_documents(ask: Ask) -> None:

@@ -128,9 +128,9 @@ def test_links_in_a_checkout_are_not_followed_out_of_it(
     (repo.root / "loop.yaml").symlink_to("loop.yaml")
     repo.commit({"pod.yaml": POD.format("a")})
     with checkout(f"file://{repo.root}", environment=environment, tokens={}) as result:
-        items = list(read([result.path]))
-    assert [entry.name for entry in items if isinstance(entry, Resource)] == ["a"]
-    messages = [entry.message for entry in items if isinstance(entry, Unread)]
+        results = list(read([result.path]))
+    assert [entry.name for entry in results if isinstance(entry, Resource)] == ["a"]
+    messages = [entry.message for entry in results if isinstance(entry, Unread)]
     assert len(messages) == 3
     assert all(message.startswith("symbolic link") for message in messages)
 
