@@ -165,7 +165,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.setattr(Server, "asked", [])
+    monkeypatch.setattr(Server, "requests", [])
     with serving() as address:
         yield address
 
