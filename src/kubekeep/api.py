@@ -88,8 +88,8 @@ def scan_cluster(  # noqa: PLR0913 - one argument per option
         reload_access=lambda: resolve_access(settings, kubeconfig, name)[0],
     )
     rules = _rules(frameworks, controls, exclude_controls, params, custom_rules)
-    scope = ResourceSelection(include_namespaces=tuple(namespaces))
-    evaluation = msgspec.structs.replace(_evaluation(exceptions, ""), choice=scope)
+    selection = ResourceSelection(include_namespaces=tuple(namespaces))
+    evaluation = msgspec.structs.replace(_evaluation(exceptions, ""), resource_selection=selection)
     return scan_request(ScanRequest(ScanInput(cluster=cluster), rules, evaluation), on_progress=on_progress)
 
 
@@ -123,11 +123,11 @@ def _names(names: Iterable[str]) -> tuple[str, ...]:
 
 def render(assessment: Assessment, format_name: str = "json", options: ReportOptions | None = None) -> str | bytes:
     """Return `assessment` as a report: text, or bytes for a binary format. Raises LookupError for unknown formats."""
-    entry = load(format_name)
-    if entry.binary:
+    report_format = load(format_name)
+    if report_format.binary:
         buffer = io.BytesIO()
-        entry.render(assessment, buffer, options or ReportOptions())
+        report_format.render(assessment, buffer, options or ReportOptions())
         return buffer.getvalue()
     text = io.StringIO()
-    entry.render(assessment, text, options or ReportOptions())
+    report_format.render(assessment, text, options or ReportOptions())
     return text.getvalue()

@@ -20,7 +20,7 @@ from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text
 from kubekeep.reports import ReportOptions, load
 from kubekeep.reports.kubescape_v2.read import MAXIMUM_BYTES, ReportError
-from kubekeep.usecases.compare import COARSE, compare_records
+from kubekeep.usecases.compare import COARSE_WARNING, compare_records
 from kubekeep.usecases.request import ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan
 
@@ -214,7 +214,7 @@ def test_skipped_control_of_kubescape_is_a_gap(tmp_path: Path) -> None:
 def test_scans_of_two_tools_are_compared_by_control(tmp_path: Path, assessment: Assessment) -> None:
     theirs = read(kubescape({"failedPath": PRIVILEGED}), tmp_path)
     record = compare_records(theirs, record_assessment(assessment), None)
-    assert (record.granularity, record.warnings[-1]) == (Granularity.CONTROL, COARSE)
+    assert (record.granularity, record.warnings[-1]) == (Granularity.CONTROL, COARSE_WARNING)
     assert (
         compare_records(theirs, record_assessment(assessment), Granularity.EVIDENCE).granularity is Granularity.EVIDENCE
     )

@@ -244,7 +244,7 @@ def evaluate_cluster(access: ClusterAccess, namespace: str, slug: str) -> list[R
     request = ScanRequest(
         ScanInput(paths=(), cluster=ClusterRequest(access=access)),
         rules=RuleOptions(controls=(slug,)),
-        evaluation=EvaluationOptions(choice=ResourceSelection(include_namespaces=(namespace,))),
+        evaluation=EvaluationOptions(resource_selection=ResourceSelection(include_namespaces=(namespace,))),
     )
     return [result for result in scan(request).results if slug in result.verdicts]
 

@@ -193,7 +193,7 @@ def test_pretty_groups_gaps_by_reason(assessment: Assessment) -> None:
     ],
 )
 def test_pretty_without_resources_names_the_target(
-    assessment: Assessment, facts: ClusterFacts | None, choice: ResourceSelection, words: str
+    assessment: Assessment, facts: ClusterFacts | None, resource_selection: ResourceSelection, words: str
 ) -> None:
     facts = facts and msgspec.structs.replace(facts, gaps=())
     controls = tuple(msgspec.structs.replace(summary, status=Status.NOT_EVALUATED) for summary in assessment.controls)
@@ -204,7 +204,7 @@ def test_pretty_without_resources_names_the_target(
         unread=(),
         counts=Counts(),
         controls=controls,
-        choice=choice,
+        resource_selection=resource_selection,
     )
     assert squeezed(words) in squeezed(rendered("pretty", nothing))
 

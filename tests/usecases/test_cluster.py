@@ -166,7 +166,7 @@ def test_one_workload_gets_the_verdicts_of_a_full_scan(cluster: Cluster, namespa
     )
     request = clusters.access(cluster.kubeconfig)
     one = clusters.scanned(request, workload=f"{namespace}/deployment/web")
-    whole = clusters.scanned(request, choice=clusters.only(namespace))
+    whole = clusters.scanned(request, resource_selection=clusters.only(namespace))
     verdicts = clusters.verdicts(one)
     assert f"Deployment {namespace}/db" not in {name for name, _ in verdicts}
     ours = {key: verdict.status for key, verdict in verdicts.items() if key[0] == f"Deployment {namespace}/web"}
@@ -181,10 +181,10 @@ def test_one_workload_gets_the_verdicts_of_a_full_scan(cluster: Cluster, namespa
 @pytest.mark.parametrize(
     ("selection", "kinds"),
     [
-        ({"choice": ResourceSelection(include_kinds=("Pod",))}, {"Pod"}),
-        ({"choice": ResourceSelection(include_kinds=("pods", "Deployment"))}, {"Deployment"}),
-        ({"choice": ResourceSelection(exclude_kinds=("Deployment",))}, {"ReplicaSet"}),
-        ({"choice": ResourceSelection(labels="part=a")}, {"Pod"}),
+        ({"resource_selection": ResourceSelection(include_kinds=("Pod",))}, {"Pod"}),
+        ({"resource_selection": ResourceSelection(include_kinds=("pods", "Deployment"))}, {"Deployment"}),
+        ({"resource_selection": ResourceSelection(exclude_kinds=("Deployment",))}, {"ReplicaSet"}),
+        ({"resource_selection": ResourceSelection(labels="part=a")}, {"Pod"}),
         ({"workload": "{namespace}/pod/web-1-a"}, {"Pod"}),
         ({"workload": "{namespace}/deployment/web"}, {"Deployment"}),
     ],

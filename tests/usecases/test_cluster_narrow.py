@@ -76,7 +76,9 @@ def shop(module_cluster: Cluster) -> Cluster:
 
 def scanned(cluster: Cluster, user: str, *namespaces: str, **request: Any) -> Assessment:
     kubeconfig = cluster.kubeconfig if user == "admin" else cluster.layout.kubeconfigs / user
-    return clusters.scanned(clusters.access(kubeconfig), choice=clusters.only(*(namespaces or (TEAM,))), **request)
+    return clusters.scanned(
+        clusters.access(kubeconfig), resource_selection=clusters.only(*(namespaces or (TEAM,))), **request
+    )
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +212,7 @@ def test_missing_namespace_is_reported(shop: Cluster) -> None:
 def test_dry_run_permissions_are_enough(shop: Cluster) -> None:
     request = ScanRequest(
         ScanInput(paths=(), cluster=clusters.access(shop.kubeconfig)),
-        evaluation=EvaluationOptions(choice=clusters.only(TEAM)),
+        evaluation=EvaluationOptions(resource_selection=clusters.only(TEAM)),
     )
     shop.user("printed", [])
     for role in create_roles(preflight(request).permissions, "printed"):
@@ -226,7 +228,7 @@ def test_dry_run_permissions_are_enough(shop: Cluster) -> None:
 @pytest.mark.parametrize("namespaces", [(TEAM,), (TEAM, "default")])
 def test_selected_namespace_is_requested_by_name(shop: Cluster, namespaces: tuple[str, ...]) -> None:
     with front(shop) as proxy:
-        clusters.scanned(clusters.through(shop.kubeconfig, proxy.url), choice=clusters.only(*namespaces))
+        clusters.scanned(clusters.through(shop.kubeconfig, proxy.url), resource_selection=clusters.only(*namespaces))
         paths = {request.path for request in proxy.requests}
     assert {f"/api/v1/namespaces/{name}" for name in namespaces} <= paths
     assert not {"/api/v1/namespaces", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"} & paths
@@ -236,7 +238,7 @@ def run_watch(cluster: Cluster, user: str, during: Callable[[Watch], None], **op
     """Return the events of a user's watch of the namespace, with `during` called after its start."""
     events: list[WatchEvent] = []
     kubeconfig = cluster.kubeconfig if user == "admin" else cluster.layout.kubeconfigs / user
-    request = scan_request(cluster=clusters.access(kubeconfig), **{"choice": clusters.only(TEAM)} | options)
+    request = scan_request(cluster=clusters.access(kubeconfig), **{"resource_selection": clusters.only(TEAM)} | options)
     watch = Watch(WatchRequest(scan=request), events.extend)
     stopped = threading.Event()
     thread = threading.Thread(target=watch.run, args=(stopped,))
@@ -266,11 +268,13 @@ def test_watch_equals_scan(shop: Cluster, user: str) -> None:
 
 
 def test_watch_reports_missing_namespace(shop: Cluster) -> None:
-    events = run_watch(shop, "getting", lambda _: None, controls=("C-0057",), choice=clusters.only(TEAM, "taem"))
+    events = run_watch(
+        shop, "getting", lambda _: None, controls=("C-0057",), resource_selection=clusters.only(TEAM, "taem")
+    )
     assert [event.text for event in events if isinstance(event, UnmatchedName)] == [
         "no resource that was read is in namespace taem"
     ]
-    events = run_watch(shop, "admin", lambda _: None, controls=("C-0057",), choice=clusters.only("taem"))
+    events = run_watch(shop, "admin", lambda _: None, controls=("C-0057",), resource_selection=clusters.only("taem"))
     assert [event.text for event in events if isinstance(event, UnmatchedName)] == ["the cluster has no namespace taem"]
 
 
@@ -313,7 +317,7 @@ def test_listing_namespaces_needs_no_get(shop: Cluster) -> None:
     assert compare(scanned(shop, "admin"), part)["unknown"] == 0
     request = ScanRequest(
         ScanInput(paths=(), cluster=clusters.access(kubeconfig)),
-        evaluation=EvaluationOptions(choice=clusters.only(TEAM)),
+        evaluation=EvaluationOptions(resource_selection=clusters.only(TEAM)),
     )
     assert preflight(request).missing == []
     assert scanned(shop, "lister", "taem", controls=("C-0057",)).notes == ("the cluster has no namespace taem",)

@@ -174,9 +174,10 @@ def test_dry_run_reports_unreadable_definitions(complete: Cluster) -> None:
 
 def test_namespaced_permissions_are_granted_in_the_namespace(complete: Cluster) -> None:
     """A user with these roles gets the administrator's verdicts in the namespace, and no further permission."""
-    choice = ResourceSelection(include_namespaces=("default",))
+    resource_selection = ResourceSelection(include_namespaces=("default",))
     request = ScanRequest(
-        ScanInput(paths=(), cluster=clusters.access(complete.kubeconfig)), evaluation=EvaluationOptions(choice=choice)
+        ScanInput(paths=(), cluster=clusters.access(complete.kubeconfig)),
+        evaluation=EvaluationOptions(resource_selection=resource_selection),
     )
     whole, inside, central = create_roles(preflight(request).permissions, "narrow")
     assert (whole["kind"], inside["kind"], inside["metadata"]["namespace"]) == ("ClusterRole", "Role", "default")
@@ -194,9 +195,9 @@ def test_namespaced_permissions_are_granted_in_the_namespace(complete: Cluster) 
     complete.bind("narrow-user", "narrow")
     complete.bind("narrow-user", "narrow", namespace="default")
     complete.bind("narrow-user", "narrow", namespace="kube-system")
-    assessment = clusters.scanned(clusters.access(kubeconfig), choice=choice)
+    assessment = clusters.scanned(clusters.access(kubeconfig), resource_selection=resource_selection)
     assert assessment.unread == ()
-    admin = clusters.scanned(clusters.access(complete.kubeconfig), choice=choice)
+    admin = clusters.scanned(clusters.access(complete.kubeconfig), resource_selection=resource_selection)
     assert {result.resource.id: result.verdicts for result in assessment.results} == {
         result.resource.id: result.verdicts for result in admin.results
     }

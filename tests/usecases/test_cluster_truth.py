@@ -225,8 +225,8 @@ def test_snapshot_equals_cluster(shop: Cluster, whole: Assessment, tmp_path: Pat
 
 def test_user_of_one_namespace_gets_its_verdicts(shop: Cluster) -> None:
     """With a Role in one namespace, its resources are evaluated, but not controls that need other namespaces."""
-    admin = clusters.scanned(clusters.access(shop.kubeconfig), choice=clusters.only("team"))
-    part = clusters.scanned(clusters.access(kubeconfig(shop, "team")), choice=clusters.only("team"))
+    admin = clusters.scanned(clusters.access(shop.kubeconfig), resource_selection=clusters.only("team"))
+    part = clusters.scanned(clusters.access(kubeconfig(shop, "team")), resource_selection=clusters.only("team"))
     evaluated = {name for name, _ in clusters.verdicts(part)}
     assert evaluated >= {
         "Deployment team/web",

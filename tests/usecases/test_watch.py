@@ -56,8 +56,8 @@ class Live:
             return Kubeconfig((str(kubeconfig),)).access("")
 
         cluster = ClusterRequest(access=read(), reload_access=read, retry_policy=HURRIED)
-        choice = ResourceSelection(include_namespaces=namespaces)
-        self.request = scan_request(cluster=cluster, choice=choice, **more)
+        resource_selection = ResourceSelection(include_namespaces=namespaces)
+        self.request = scan_request(cluster=cluster, resource_selection=resource_selection, **more)
         self._read = read
         self.events: list[WatchEvent] = []
         # The resync is too rare to hide a change that the streams miss.
@@ -368,7 +368,10 @@ def test_new_kinds_are_followed_for_their_own_controls(own_cluster: Cluster) -> 
     later = definition(group, kind, open_schema())
     later["metadata"]["annotations"] = {"api-approved.kubernetes.io": "unapproved, for tests"}
     request = Live(own_cluster.kubeconfig, ("default",), controls=("sandbox-runtime-class",)).request
-    selection, choice = RuleSelector(request.rules, whole_cluster=True).selection, request.evaluation.choice
+    selection, resource_selection = (
+        RuleSelector(request.rules, whole_cluster=True).selection,
+        request.evaluation.resource_selection,
+    )
     assert request.input.cluster is not None
     with contextlib.ExitStack() as stack:
         other = stack.enter_context(KubeConnection(request.input.cluster))
@@ -376,7 +379,7 @@ def test_new_kinds_are_followed_for_their_own_controls(own_cluster: Cluster) -> 
         own_cluster.delete(UNAVAILABLE)
         eventually(lambda: not discover(other).failed)
         live = stack.enter_context(connect_cluster(request.input.cluster))
-        following = live.follow(selection, choice, PACE)
+        following = live.follow(selection, resource_selection, PACE)
 
         def followed() -> set[str]:
             return {task.query.served.kind for task in following.list_retained(())}
@@ -385,7 +388,7 @@ def test_new_kinds_are_followed_for_their_own_controls(own_cluster: Cluster) -> 
             own_cluster.apply([later])
             eventually(lambda: discover(other).find(group, kind))
             assert kind not in followed()
-            live.refresh(selection, choice, following, routine=True)
+            live.refresh(selection, resource_selection, following, routine=True)
             assert kind in followed()
         finally:
             following.stop()

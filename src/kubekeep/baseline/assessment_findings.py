@@ -93,7 +93,7 @@ def _list_settings(assessment: Assessment) -> dict[str, str]:
         "frameworks": ", ".join(sorted(summary.framework.name for summary in assessment.frameworks)),
         "Kubernetes version": assessment.kubernetes_version,
         TARGETS: ", ".join(assessment.target.paths),
-        RESOURCE_SELECTION: str(assessment.choice),
+        RESOURCE_SELECTION: str(assessment.resource_selection),
         "parameters": format_params(assessment.set_params),
     }
 

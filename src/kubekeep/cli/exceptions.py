@@ -21,7 +21,7 @@ from kubekeep.model.exception import ExceptionStatus, ExceptionUse
 from kubekeep.model.label_selector import LabelSelector
 from kubekeep.model.text import utc_text, visible
 from kubekeep.posture.select import UnknownNameError
-from kubekeep.usecases.exceptions import PROBLEMS, add, check_exceptions
+from kubekeep.usecases.exceptions import ERROR_STATUSES, add, check_exceptions
 from kubekeep.usecases.request import EvaluationOptions, RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan
 
@@ -145,9 +145,9 @@ def check(files: Names, sets: Names) -> None:
     except ExceptionsError as error:
         click.echo(str(error))
         sys.exit(_UNREADABLE)
-    problems = [use for use in uses if use.status in PROBLEMS or use.doubts]
+    problems = [use for use in uses if use.status in ERROR_STATUSES or use.doubts]
     for use in problems:
-        status = use.status if use.status in PROBLEMS else "warning"
+        status = use.status if use.status in ERROR_STATUSES else "warning"
         click.echo(f"{_format_location(use)}: {status}: {visible(use.exception.name)}{_text(use)}")
     click.echo(f"{len(uses)} exception{'' if len(uses) == 1 else 's'}, {len(problems)} to mend", err=True)
     sys.exit(_PROBLEM if problems else 0)

@@ -58,7 +58,7 @@ def request_options(task: str, words: str = _WORDS) -> Callable[[Callable[..., N
             request = _request(task, values)
             function(request=request, **values)
 
-        command: Callable[..., None] = choice_options(
+        command: Callable[..., None] = resource_selection_options(
             _rules_options(source_options(exception_options(cluster_options(gathered))))
         )
         for option in reversed(_evaluation_options()):
@@ -98,7 +98,7 @@ def _request(task: str, values: dict[str, Any]) -> ScanRequest:
         evaluation=EvaluationOptions(
             kubernetes_version=take("kubernetes_version"),
             workload=target.workload,
-            choice=take("choice"),
+            resource_selection=take("resource_selection"),
             exceptions=values["exception_settings"].exceptions,
             outcome_cache=_resolve_cache_file(incremental=take("incremental")),
         ),
@@ -265,27 +265,27 @@ def _labels(ctx: click.Context, param: click.Parameter, value: str) -> str:  # n
         raise click.BadParameter(str(error)) from error
 
 
-def choice_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options; they are passed on as two arguments: `choice`, and `excluded` for controls."""
+def resource_selection_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options; they are passed on as two arguments: `resource_selection`, and `excluded` for controls."""
 
     @functools.wraps(function)
     def gathered(**values: Any) -> None:
         excluded = values.pop("exclude_controls")
-        choice = ResourceSelection(
+        resource_selection = ResourceSelection(
             include_namespaces=values.pop("include_namespaces"),
             exclude_namespaces=values.pop("exclude_namespaces"),
             include_kinds=values.pop("include_kinds"),
             exclude_kinds=values.pop("exclude_kinds"),
             labels=values.pop("label_selector"),
         )
-        function(choice=choice, excluded=excluded, **values)
+        function(resource_selection=resource_selection, excluded=excluded, **values)
 
-    for option in _list_choice_options():
+    for option in _list_resource_selection_options():
         gathered = option(gathered)
     return gathered
 
 
-def _list_choice_options() -> tuple[Callable[..., Any], ...]:
+def _list_resource_selection_options() -> tuple[Callable[..., Any], ...]:
     return (
         click.option(
             "--label-selector",

@@ -84,7 +84,7 @@ def command(
     if listener is not None:
         listener(assessment)
     changed_since = request.input.read.changed_since
-    if changed_since and assessment.chosen and not assessment.results and not assessment.unread:
+    if changed_since and assessment.has_matches and not assessment.results and not assessment.unread:
         click.echo(f"nothing that a control applies to has changed since {visible(changed_since)}", err=True)
         sys.exit(0)
     sys.exit(_exit_code(assessment, outcomes))

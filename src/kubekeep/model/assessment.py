@@ -109,8 +109,8 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     """The result of a scan, with all data that a report needs.
 
     `controls` are ordered by severity and name, `results` as they were read. `notes` are remarks on an input without
-    errors. `exceptions` lists the use of every exception, also of unused ones. `attacks` is set on request. `choice` is
-    the resource selection, `baseline` the comparison with an earlier scan.
+    errors. `exceptions` lists the use of every exception, also of unused ones. `attacks` is set on request. `baseline` is
+    the comparison with an earlier scan.
     """
 
     target: Target
@@ -132,9 +132,9 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters of the encryption; None if names are not encrypted."""
     pseudonyms: str = ""
     """Identifier of the key for pseudonyms, which does not reveal it; empty if names are not replaced."""
-    choice: ResourceSelection = ResourceSelection()
-    chosen: bool = True
-    """True if `choice` matches a resource of the input, changed or not."""
+    resource_selection: ResourceSelection = ResourceSelection()
+    has_matches: bool = True
+    """True if `resource_selection` matches a resource of the input, changed or not."""
     baseline: Comparison | None = None
     params: dict[str, tuple[str, ...]]
     status: Status

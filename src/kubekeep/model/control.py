@@ -177,7 +177,7 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         return bool(self.audit)
 
     @property
-    def brought(self) -> bool:
+    def is_user_supplied(self) -> bool:
         """True if a user supplied it, so the built-in library does not explain it."""
         return CUSTOM in self.satisfies or self.slug.startswith(LOADED) or self.area == POLICIES
 

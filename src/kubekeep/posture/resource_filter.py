@@ -56,9 +56,9 @@ class ResourceFilter:
     namespaces excludes cluster-scoped resources. Raises ValueError for invalid labels.
     """
 
-    def __init__(self, choice: ResourceSelection) -> None:
-        self._choice = choice
-        self._selector = parse_labels(choice.labels) if choice.labels else LabelSelector()
+    def __init__(self, selection: ResourceSelection) -> None:
+        self._selection = selection
+        self._selector = parse_labels(selection.labels) if selection.labels else LabelSelector()
         self._kinds = ResourceTypes(())
         self._seen: set[tuple[str, str]] = set()
         self.has_matches = False
@@ -66,15 +66,15 @@ class ResourceFilter:
 
     def __call__(self, resource: Resource) -> bool:
         """Return True if `resource` is to be evaluated."""
-        choice = self._choice
+        selection = self._selection
         kinds = {resource.kind.lower(), guess_plural(resource.kind)}
         namespaces = {self._namespace(resource)} - {""}
         # No short circuit: each condition records the names that match, so that they are not reported as unmatched.
         conditions = (
-            not choice.include_kinds or self._has(_KIND, choice.include_kinds, kinds),
-            not self._has(_KIND, choice.exclude_kinds, kinds),
-            not choice.include_namespaces or self._has(_NAMESPACE, choice.include_namespaces, namespaces),
-            not self._has(_NAMESPACE, choice.exclude_namespaces, namespaces),
+            not selection.include_kinds or self._has(_KIND, selection.include_kinds, kinds),
+            not self._has(_KIND, selection.exclude_kinds, kinds),
+            not selection.include_namespaces or self._has(_NAMESPACE, selection.include_namespaces, namespaces),
+            not self._has(_NAMESPACE, selection.exclude_namespaces, namespaces),
             selects(self._selector, get_labels(resource.object)),
         )
         is_match = all(conditions)
@@ -88,11 +88,11 @@ class ResourceFilter:
         `all_read` (a cluster is not queried for excluded resources) exclusions are not reported. `absent` are namespaces
         known to be missing from the cluster.
         """
-        choice = self._choice
-        kinds, namespaces = choice.include_kinds, choice.include_namespaces
+        selection = self._selection
+        kinds, namespaces = selection.include_kinds, selection.include_namespaces
         if all_read:
-            kinds = (*kinds, *(name for name in choice.exclude_kinds if not _is_builtin(name)))
-            namespaces = (*namespaces, *choice.exclude_namespaces)
+            kinds = (*kinds, *(name for name in selection.exclude_kinds if not _is_builtin(name)))
+            namespaces = (*namespaces, *selection.exclude_namespaces)
         for field, names in ((_KIND, kinds), (_NAMESPACE, namespaces)):
             for name in dict.fromkeys(names):
                 if field == _NAMESPACE and name in absent:

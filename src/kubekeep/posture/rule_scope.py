@@ -19,7 +19,7 @@ _ROLES: Final = "ClusterRole"
 
 def is_scope_verified(control: Control) -> bool:
     """Return True if the control's declared scope is verified by our tests (false for user-supplied controls)."""
-    return bool(control.page) and not control.brought
+    return bool(control.page) and not control.is_user_supplied
 
 
 def cluster_wide_kinds(control: Control) -> frozenset[str]:

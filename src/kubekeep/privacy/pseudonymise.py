@@ -84,7 +84,7 @@ class _NameReplacer:
             notes=tuple(map(self._sentence, whole.notes)),
             exceptions=tuple(map(self._use, whole.exceptions)),
             attacks=None if whole.attacks is None else self._attacks(whole.attacks),
-            choice=self._choice(whole.choice),
+            resource_selection=self._resource_selection(whole.resource_selection),
             baseline=None if whole.baseline is None else self._baseline(whole.baseline),
             params={name: self._values(name, values, known) for name, values in whole.params.items()},
         )
@@ -125,15 +125,15 @@ class _NameReplacer:
         )
         return Attacks(prioritised=priorities, notes=("attack paths are left out where names are hidden",))
 
-    def _choice(self, choice: ResourceSelection) -> ResourceSelection:
+    def _resource_selection(self, selection: ResourceSelection) -> ResourceSelection:
         word = self._pseudonymiser.word
         return msgspec.structs.replace(
-            choice,
-            include_namespaces=tuple(map(word, choice.include_namespaces)),
-            exclude_namespaces=tuple(map(word, choice.exclude_namespaces)),
-            labels=choice.labels and word(choice.labels),
-            changed_since=choice.changed_since and word(choice.changed_since),
-            workload=choice.workload and word(choice.workload),
+            selection,
+            include_namespaces=tuple(map(word, selection.include_namespaces)),
+            exclude_namespaces=tuple(map(word, selection.exclude_namespaces)),
+            labels=selection.labels and word(selection.labels),
+            changed_since=selection.changed_since and word(selection.changed_since),
+            workload=selection.workload and word(selection.workload),
         )
 
     def _baseline(self, comparison: Comparison) -> Comparison:

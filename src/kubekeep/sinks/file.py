@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, TextIO
 
-_NO_LINKS: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_OPEN_FLAGS: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 """With O_EXCL, prevents writing to a file or link that another user created. Windows has only some of these flags."""
 
 
@@ -29,7 +29,7 @@ def atomic_bytes(path: Path) -> Iterator[BinaryIO]:
     """Open a binary stream that replaces the file `path` when the block succeeds, and leaves no trace otherwise.
 
     The file is written beside the target under a temporary name, synced to disk and renamed (POSIX rename is atomic).
-    Links are followed to their target; an existing file keeps its mode, and its owner if the system permits it, a new
+    Links are followed to their target. An existing file keeps its mode, and its owner if the system permits it; a new
     file gets the mode of the umask. Devices and pipes (`/dev/stdout`, `/dev/null`, a FIFO) are written directly, because
     they must not be replaced. Raises OSError as the file system does.
     """
@@ -41,7 +41,7 @@ def atomic_bytes(path: Path) -> Iterator[BinaryIO]:
         return
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".kubekeep-{secrets.token_hex(8)}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINKS, 0o666)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN_FLAGS, 0o666)
     try:
         with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor has no path
             yield stream
@@ -73,8 +73,8 @@ def _copy_ownership(path: Path, before: os.stat_result) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """Sync the folder, because without it a power failure may restore the old file."""
-    if os.name == "nt":  # Windows cannot open folders, and names are durable there
+    """Sync `folder` to disk: without this, a power failure may restore the old file."""
+    if os.name == "nt":  # Windows cannot open folders, and renames are durable there
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

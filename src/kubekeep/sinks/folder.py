@@ -12,39 +12,39 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def atomic_folder(path: Path, files: Mapping[str, bytes]) -> Iterator[Path]:
-    """Create a folder with `files` that replaces `path` when the block succeeds, and leaves no trace otherwise.
+    """Create a folder with `files` (content by relative path) that replaces `path` when the block succeeds.
 
-    It is written beside `path` under a temporary name. An existing folder at `path` is replaced as a whole by two
-    renames, since no portable call exchanges folders; if the second fails, the first is undone. Raises OSError as the
-    file system does.
+    The new folder is written beside `path` under a temporary name, and removed if the block fails. An existing folder at
+    `path` is replaced as a whole by two renames, since no portable call exchanges folders; if the second fails, the
+    first is undone. Raises OSError as the file system does.
     """
     target = Path(os.path.realpath(path))
-    fresh = target.with_name(f".kubekeep-{secrets.token_hex(8)}.tmp")
-    fresh.mkdir()
+    temporary = target.with_name(f".kubekeep-{secrets.token_hex(8)}.tmp")
+    temporary.mkdir()
     try:
         for name, content in files.items():
-            file = fresh / name
+            file = temporary / name
             file.parent.mkdir(parents=True, exist_ok=True)
             with file.open("xb") as stream:
                 stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())
-        yield fresh
-        _rename(fresh, target)
+        yield temporary
+        _rename(temporary, target)
     finally:
         # Exists only if the folder has not become `path`.
-        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _rename(fresh: Path, target: Path) -> None:
+def _rename(temporary: Path, target: Path) -> None:
     if not target.exists():
-        fresh.rename(target)
+        temporary.rename(target)
         return
-    before = fresh.with_suffix(".old")
-    target.rename(before)
+    previous = temporary.with_suffix(".old")
+    target.rename(previous)
     try:
-        fresh.rename(target)
+        temporary.rename(target)
     except OSError:
-        before.rename(target)
+        previous.rename(target)
         raise
-    shutil.rmtree(before, ignore_errors=True)
+    shutil.rmtree(previous, ignore_errors=True)

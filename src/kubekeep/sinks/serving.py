@@ -12,9 +12,9 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final, NamedTuple, Self
 
-_SECONDS: Final = 10.0
+_REQUEST_SECONDS: Final = 10.0
 """Seconds that a client may take to send its request."""
-_AT_ONCE: Final = 8
+_MAX_REQUESTS: Final = 8
 """Maximum concurrent requests; others are queued."""
 
 
@@ -31,7 +31,7 @@ class MonitoringServer:
 
     def __init__(self, host: str, port: int, pages: Mapping[str, Callable[[], HttpResponse]]) -> None:
         """Listen at `host` and `port`; 0 selects a free port. Raises OSError if the address cannot be bound."""
-        request_slots = threading.BoundedSemaphore(_AT_ONCE)
+        request_slots = threading.BoundedSemaphore(_MAX_REQUESTS)
 
         class Handler(_RequestHandler):
             pages_by_path = pages
@@ -62,7 +62,7 @@ class MonitoringServer:
 class _RequestHandler(BaseHTTPRequestHandler):
     pages_by_path: Mapping[str, Callable[[], HttpResponse]]
     slots: threading.BoundedSemaphore
-    timeout = _SECONDS
+    timeout = _REQUEST_SECONDS
     server_version = "kubekeep"
     sys_version = ""
 

@@ -22,20 +22,20 @@ from kubekeep.posture.summary import summarize
 
 
 class EvaluationFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """Facts about one evaluation that the assessment repeats."""
+    """Facts about one evaluation that are copied to the assessment."""
 
     target: Target
     started: dt.datetime
     finished: dt.datetime
     kubernetes_minor: int
     selection: Selection
-    choice: ResourceSelection
+    resource_selection: ResourceSelection
     enforcement: Mapping[str, tuple[Enforcement, ...]]
     gaps: Sequence[CoverageGap] = ()
     files: int = 0
     notes: tuple[str, ...] = ()
     has_matches: bool = True
-    """True if `choice` matches some resource."""
+    """True if `resource_selection` matches some resource."""
 
 
 def unread_gaps(gaps: Sequence[CoverageGap]) -> tuple[Unread, ...]:
@@ -44,7 +44,7 @@ def unread_gaps(gaps: Sequence[CoverageGap]) -> tuple[Unread, ...]:
 
 
 def assemble(
-    context: EvaluationFacts,
+    facts: EvaluationFacts,
     results: Sequence[ResourceResult],
     *,
     unread: Sequence[Unread] = (),
@@ -53,24 +53,24 @@ def assemble(
     repository: GitRepository | None = None,
 ) -> Assessment:
     """Return the assessment of `results`, with sums by control and framework."""
-    selection = context.selection
-    affected = affected_controls(context.gaps, selection, selection.provider)
-    totals = summarize(results, selection, affected, context.enforcement)
+    selection = facts.selection
+    affected = affected_controls(facts.gaps, selection, selection.provider)
+    totals = summarize(results, selection, affected, facts.enforcement)
     return Assessment(
-        target=context.target,
-        started=context.started,
-        finished=context.finished,
+        target=facts.target,
+        started=facts.started,
+        finished=facts.finished,
         version=_native.VERSION,
-        kubernetes_version=f"1.{context.kubernetes_minor}",
+        kubernetes_version=f"1.{facts.kubernetes_minor}",
         results=tuple(results),
         unread=tuple(unread),
-        files=context.files,
-        notes=context.notes,
+        files=facts.files,
+        notes=facts.notes,
         exceptions=exceptions,
         attacks=attacks,
         repository=repository,
-        chosen=context.has_matches,
-        choice=context.choice,
+        has_matches=facts.has_matches,
+        resource_selection=facts.resource_selection,
         params=selection.params,
         **{field: getattr(totals, field) for field in totals.__struct_fields__},
     )

@@ -17,7 +17,7 @@ from kubekeep.sources.cloud.documents import create_gaps
 from kubekeep.sources.cloud.eks import read_mapped_node_roles
 from kubekeep.sources.cloud.identity import ClusterHints, detect_azure_cloud, find_aws_profile, identify
 
-_NAME_IT: Final = "name the cluster with --cloud-cluster"
+_NAME_CLUSTER: Final = "name the cluster with --cloud-cluster"
 
 
 def describe_cluster(
@@ -46,16 +46,16 @@ def describe_cluster(
 def describe_live_cluster(
     request: CloudRequest, hints: ClusterHints, connection: KubeConnection, kinds: AbstractSet[str]
 ) -> Iterator[dict[str, Any] | CoverageGap]:
-    """Yield the same documents for the live cluster of `connection`.
+    """Yield the documents of `describe_cluster` for the live cluster of `connection`.
 
-    The cluster is identified by `hints` if `request` does not name it.
+    `hints` identify the cluster if `request` does not name it; if they do not suffice, all documents are gaps.
     """
     cluster = request.cluster or identify(hints)
     if cluster is None:
         providers: Iterable[Provider] = DOCUMENTS if hints.provider is None else (hints.provider,)
         for provider in providers:
             yield from create_gaps(
-                provider, _select_kinds(provider, kinds), _NAME_IT, "which cluster of a cloud it is, nothing tells"
+                provider, _select_kinds(provider, kinds), _NAME_CLUSTER, "which cluster of a cloud it is, nothing tells"
             )
         return
     profile = request.profile or find_aws_profile(hints.access)

@@ -41,7 +41,7 @@ from kubekeep.sources.cluster.scope import MAX_NAMESPACE_QUERIES, ClusterScope, 
 from kubekeep.usecases.cloud import describe_live_cluster
 
 WATCH: Final = "watch"
-"""The verb for following objects."""
+"""The RBAC verb of watch requests."""
 SETTINGS: Final = frozenset({CONTROL_INPUT})
 """Kinds that set parameters of the evaluation."""
 _POLICIES: Final = frozenset({"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"})
@@ -105,7 +105,7 @@ class _ClusterVersions(msgspec.Struct, frozen=True):
 
 
 class LiveCluster:
-    """One cluster during a scan."""
+    """A live cluster during a scan or a watch."""
 
     def __init__(self, request: ClusterRequest, connection: KubeConnection, cloud: CloudRequest | None = None) -> None:
         """Read the version and the API discovery. Raises KubeError for an unreachable cluster.
@@ -146,25 +146,27 @@ class LiveCluster:
         """Return the objects that set parameters; with `policies`, the admission policies too."""
         return list(self._collect(ClusterScope(kinds=SETTINGS | _POLICIES if policies else SETTINGS)))
 
-    def resources(self, selection: Selection, choice: ResourceSelection, *, everything: bool) -> Iterator[Resource]:
-        """Yield the objects that the controls of `selection` need; with `everything`, all objects that relate others.
+    def resources(
+        self, selection: Selection, resource_selection: ResourceSelection, *, everything: bool
+    ) -> Iterator[Resource]:
+        """Yield the objects that the controls of `selection` need; with `everything`, also all kinds in `RELATED`.
 
         `gaps` are complete after the last object.
         """
-        needed = self._plan_scope(selection, choice, everything=everything)
+        scope = self._plan_scope(selection, resource_selection, everything=everything)
         nodes: list[str] = []
-        for resource in self._collect(needed, create_filter(choice)):
+        for resource in self._collect(scope, create_filter(resource_selection)):
             if resource.kind == "Node" and not resource.group:
                 nodes.append(resource.name)
                 self._record_node(resource.object)
             yield resource
         self._nodes += len(nodes)
-        if self._reads_kubelets(needed):
+        if self._reads_kubelets(scope):
             configurations = KubeletConfigurations(self._request, nodes)
             yield from configurations
             self.gaps += (*configurations.gaps, *kubelets.list_unqueried(self.gaps))
         if self._cloud is not None:
-            yield from self._read_cloud(self._cloud, needed)
+            yield from self._read_cloud(self._cloud, scope)
 
     def _record_node(self, node: dict[str, Any]) -> None:
         platform = detect_provider(node)
@@ -172,10 +174,10 @@ class LiveCluster:
             self._node = node
         self._provider = self._provider or platform
 
-    def _read_cloud(self, cloud: CloudRequest, needed: ClusterScope) -> Iterator[Resource]:
+    def _read_cloud(self, cloud: CloudRequest, scope: ClusterScope) -> Iterator[Resource]:
         """Yield the documents of the cloud provider."""
         hints = ClusterHints(self._request.access, self._node)
-        for document in describe_live_cluster(cloud, hints, self._connection, needed.kinds):
+        for document in describe_live_cluster(cloud, hints, self._connection, scope.kinds):
             if isinstance(document, CoverageGap):
                 self.gaps.append(document)
                 continue
@@ -183,9 +185,11 @@ class LiveCluster:
             self._provider = self._provider or find_provider(resource)
             yield resource
 
-    def follow(self, selection: Selection, choice: ResourceSelection, pace: WatchTiming) -> ClusterFollower:
-        """Return a follower of these objects and of those of `settings`; it has its own gaps."""
-        return ClusterFollower(self._connection, *self._plan_watch(selection, choice), pace, create_filter(choice))
+    def follow(self, selection: Selection, resource_selection: ResourceSelection, pace: WatchTiming) -> ClusterFollower:
+        """Return a follower of the objects of `resources` and `settings`; it records its own gaps."""
+        return ClusterFollower(
+            self._connection, *self._plan_watch(selection, resource_selection), pace, create_filter(resource_selection)
+        )
 
     def definitions(self, pace: WatchTiming) -> DefinitionWatch:
         """Return a watch for changes of the served kinds."""
@@ -193,7 +197,7 @@ class LiveCluster:
 
     @property
     def is_closed(self) -> bool:
-        """True if the connection is closed: followed objects have ended then, without an error."""
+        """True if the connection is closed, which ends all watch requests without an error."""
         return self._connection.is_closed
 
     def interrupt(self) -> None:
@@ -201,52 +205,56 @@ class LiveCluster:
         self._connection.interrupt()
 
     def refresh(
-        self, selection: Selection, choice: ResourceSelection, following: ClusterFollower, *, routine: bool
+        self, selection: Selection, resource_selection: ResourceSelection, following: ClusterFollower, *, routine: bool
     ) -> None:
         """Update the version and the followed kinds from the API discovery. Raises KubeError.
 
-        A new API server may not know all kinds yet: kinds that are followed successfully are dropped only if the poll is
-        `routine`.
+        A new API server may not serve all kinds yet: kinds that are followed successfully are dropped only by a `routine`
+        poll.
         """
         version = get_server_version(self._connection)
         if version.fields:
             # Without permission to read it again, the previous version is kept.
             self._version = version
         self._record_catalogue(discover(self._connection))
-        planned, gaps = self._plan_watch(selection, choice)
+        planned, gaps = self._plan_watch(selection, resource_selection)
         if not routine:
             planned += following.list_retained(planned)
         if not following.has_tasks(planned, gaps):
             following.replace_tasks(planned, gaps)
 
-    def _plan_watch(self, selection: Selection, choice: ResourceSelection) -> tuple[list[ListTask], list[CoverageGap]]:
+    def _plan_watch(
+        self, selection: Selection, resource_selection: ResourceSelection
+    ) -> tuple[list[ListTask], list[CoverageGap]]:
         """Return the tasks to follow and their gaps.
 
-        A kind that cannot be followed cluster-wide is followed in some namespaces.
+        A kind that may not be watched cluster-wide is watched in the namespaces of the collection.
         """
-        collection = self._plan_collection(selection, choice, everything=False)
+        collection = self._plan_collection(selection, resource_selection, everything=False)
         planned = collection.plan_tasks()
-        few = collection.namespaces if len(collection.namespaces) <= MAX_NAMESPACE_QUERIES else ()
-        # Settings apply from any namespace.
-        inner = {task: split_by_namespace(task, few) if task.names.isdisjoint(SETTINGS) else [] for task in planned}
+        namespaces = collection.namespaces if len(collection.namespaces) <= MAX_NAMESPACE_QUERIES else ()
+        # Settings are read in all namespaces.
+        by_namespace = {
+            task: split_by_namespace(task, namespaces) if task.names.isdisjoint(SETTINGS) else [] for task in planned
+        }
         required = {
             task: _list_required(task, ("list", WATCH))
-            for tasks in inner.items()
-            if tasks[1]
-            for task in (tasks[0], *tasks[1])
+            for planned_task, narrow_tasks in by_namespace.items()
+            if narrow_tasks
+            for task in (planned_task, *narrow_tasks)
         }
         granted = self._review([permission for permissions in required.values() for permission in permissions])
         missing = {
             task: [permission for permission in permissions if not granted.get(permission, True)]
             for task, permissions in required.items()
         }
-        narrowed, gaps = _narrow_to_namespaces(inner, missing)
+        narrowed, gaps = _narrow_to_namespaces(by_namespace, missing)
         return narrowed, [*collection.gaps, *gaps]
 
     def _review(self, permissions: Iterable[Permission]) -> dict[Permission, bool]:
-        """Return True for each granted permission; {} if the review itself is forbidden.
+        """Return for each permission if it is granted; {} if the review itself is forbidden.
 
-        Refused requests are reported later in that case. Raises KubeError.
+        Without a review, forbidden requests are reported when they are sent. Raises KubeError.
         """
         try:
             return review_permissions(self._connection, permissions)
@@ -255,19 +263,21 @@ class LiveCluster:
                 raise
             return {}
 
-    def _plan_collection(self, selection: Selection, choice: ResourceSelection, *, everything: bool) -> Collection:
-        needed = self._plan_scope(selection, choice, everything=everything)
-        needed = msgspec.structs.replace(needed, kinds=needed.kinds | SETTINGS, cluster_wide=SETTINGS)
-        return Collection(self._connection, self._catalogue, needed)
+    def _plan_collection(
+        self, selection: Selection, resource_selection: ResourceSelection, *, everything: bool
+    ) -> Collection:
+        scope = self._plan_scope(selection, resource_selection, everything=everything)
+        scope = msgspec.structs.replace(scope, kinds=scope.kinds | SETTINGS, cluster_wide=SETTINGS)
+        return Collection(self._connection, self._catalogue, scope)
 
     def permissions(
-        self, selection: Selection, choice: ResourceSelection, verbs: Sequence[str], *, everything: bool
+        self, selection: Selection, resource_selection: ResourceSelection, verbs: Sequence[str], *, everything: bool
     ) -> tuple[dict[Permission, bool], tuple[CoverageGap, ...]]:
         """Return the permissions for `resources` or `follow`, each with True if granted, and the gaps.
 
         `verbs` apply to each kind: `list`, and `watch` for following, which includes the definitions of kinds.
         """
-        collection = self._plan_collection(selection, choice, everything=everything)
+        collection = self._plan_collection(selection, resource_selection, everything=everything)
         required = [VERSIONS] if OPENSHIFT in self._groups else []
         required += [derive_permission(query) for query in collection.list_definition_queries()]
         required += [
@@ -280,7 +290,7 @@ class LiveCluster:
             required += [
                 derive_permission(query, verb) for query in list_definition_queries(self._catalogue) for verb in verbs
             ]
-        if self._reads_kubelets(self._plan_scope(selection, choice, everything=everything)):
+        if self._reads_kubelets(self._plan_scope(selection, resource_selection, everything=everything)):
             required.append(Permission(kubelets.VERB, "", kubelets.RESOURCE))
         # A list permission includes get.
         list_permissions = {
@@ -292,10 +302,12 @@ class LiveCluster:
             for permission in required
         }, tuple(collection.gaps)
 
-    def _plan_scope(self, selection: Selection, choice: ResourceSelection, *, everything: bool) -> ClusterScope:
-        scope = plan_scope(selection, choice, everything=everything, is_namespaced=self._is_namespaced)
+    def _plan_scope(
+        self, selection: Selection, resource_selection: ResourceSelection, *, everything: bool
+    ) -> ClusterScope:
+        scope = plan_scope(selection, resource_selection, everything=everything, is_namespaced=self._is_namespaced)
         if self._request.host_scan is True:
-            # The kubelets are found by their Nodes.
+            # The Nodes are required to reach the kubelets.
             return msgspec.structs.replace(scope, optional=scope.optional - {"Node"})
         if self._request.host_scan is None:
             return scope
@@ -306,8 +318,8 @@ class LiveCluster:
         """Return True if the kinds called `name` in controls may have objects in a namespace, or are Namespaces."""
         return self._namespaced_by_name.get(name, bool(self._catalogue.failed))
 
-    def _reads_kubelets(self, needed: ClusterScope) -> bool:
-        return self._request.host_scan is True and kubelets.KIND in needed.kinds
+    def _reads_kubelets(self, scope: ClusterScope) -> bool:
+        return self._request.host_scan is True and kubelets.KIND in scope.kinds
 
     def _collect(
         self, scope: ClusterScope, in_scope: Callable[[Resource], bool] = lambda _: True
@@ -315,7 +327,7 @@ class LiveCluster:
         collection = Collection(self._connection, self._catalogue, scope, in_scope)
         yield from collection
         self.absent += collection.missing_namespaces
-        # A kind may be listed twice: keep one gap for it, the latest.
+        # A kind may be listed twice (settings, objects): keep its latest gap.
         latest = sorted(collection.gaps, key=lambda gap: gap.permission)
         self.gaps[:] = {(gap.permission, gap.why): gap for gap in (*self.gaps, *latest)}.values()
 
@@ -355,31 +367,31 @@ def connect_cluster(request: ClusterRequest, cloud: CloudRequest | None = None) 
 
 def plan_scope(
     selection: Selection,
-    choice: ResourceSelection,
+    resource_selection: ResourceSelection,
     *,
     everything: bool,
     is_namespaced: Callable[[str], bool] = lambda _: True,
 ) -> ClusterScope:
-    """Return the kinds that the controls of `selection` need; with `everything`, also all kinds that relate others.
+    """Return the kinds that the controls of `selection` need; with `everything`, also all kinds in `RELATED`.
 
-    `is_namespaced` returns True for kind names as in controls that may have objects in a namespace.
+    `is_namespaced` returns True for names of kinds (as in `Control.targets`) that may be namespaced.
     """
     active = [control for control in selection.controls if control.slug not in selection.set_aside]
-    if choice.include_namespaces:
+    if resource_selection.include_namespaces:
         active = [control for control in active if not has_no_targets(control, is_namespaced)]
     evaluated_or_related = {kind for control in active for kind in (*control.targets, *control.relates)}
     cluster_wide = _list_cluster_wide_kinds(active, selection)
     kinds = evaluated_or_related | cluster_wide | _ALWAYS | (RELATED if everything else set())
     local = kinds - cluster_wide - (_ALWAYS - _NAMESPACE_LOCAL) - SETTINGS
     optional = (_REPORTED | {"PodTemplate"}) - evaluated_or_related - cluster_wide
-    brought = {kind for control in active if control.brought for kind in control.targets}
-    is_narrow = bool(choice.include_namespaces) and not everything
+    custom_targets = {kind for control in active if control.is_user_supplied for kind in control.targets}
+    is_narrow = bool(resource_selection.include_namespaces) and not everything
     return ClusterScope(
         kinds=frozenset(kinds),
-        complete=frozenset(brought),
+        complete=frozenset(custom_targets),
         local=frozenset(local) if is_narrow else frozenset(),
         optional=optional if is_narrow else frozenset(),
-        namespaces=NamespaceSelection(choice.include_namespaces, choice.exclude_namespaces),
+        namespaces=NamespaceSelection(resource_selection.include_namespaces, resource_selection.exclude_namespaces),
     )
 
 
@@ -389,11 +401,11 @@ def _list_cluster_wide_kinds(active: Sequence[Control], selection: Selection) ->
     return frozenset({"Node"} if by_platform else ()).union(*map(cluster_wide_kinds, active))
 
 
-def create_filter(choice: ResourceSelection) -> Callable[[Resource], bool]:
-    """Return a filter for the resources in `choice`. Raises UnknownNameError for a malformed workload name."""
-    if choice.workload:
-        return parse_workload(choice.workload).matches
-    return ResourceFilter(choice) if str(choice) else lambda _: True
+def create_filter(resource_selection: ResourceSelection) -> Callable[[Resource], bool]:
+    """Return a filter for `resource_selection`. Raises UnknownNameError for a malformed workload name."""
+    if resource_selection.workload:
+        return parse_workload(resource_selection.workload).matches
+    return ResourceFilter(resource_selection) if str(resource_selection) else lambda _: True
 
 
 def derive_permission(query: ListQuery, verb: str = "") -> Permission:
@@ -402,7 +414,7 @@ def derive_permission(query: ListQuery, verb: str = "") -> Permission:
 
 
 def _list_required(task: ListTask, verbs: Sequence[str]) -> list[Permission]:
-    """Return the permissions for `verbs` on the objects of a task; a named object is only read."""
+    """Return the permissions for `verbs` on the objects of a task; for a named object, the one for `get`."""
     return [derive_permission(task.query, verb) for verb in ([""] if task.query.name else verbs)]
 
 

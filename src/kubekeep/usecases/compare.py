@@ -16,7 +16,7 @@ from kubekeep.model.fingerprint import Granularity
 from kubekeep.reports.kubescape_v2.read import ReportError
 
 _ONE_KEY = "make both with --hide and one KUBEKEEP_MASTER_KEY"
-COARSE = "the scans are by different tools: compared by control and resource, not by place"
+COARSE_WARNING = "the scans are by different tools: compared by control and resource, not by place"
 
 
 def diff(base: Path, head: Path, granularity: Granularity | None = None) -> Comparison:
@@ -38,7 +38,7 @@ def compare_records(base: ScanRecord, head: ScanRecord, granularity: Granularity
     if granularity is not None or (base.is_ours and head.is_ours):
         return compare(base, head, granularity or Granularity.EVIDENCE)
     comparison = compare(base, head, Granularity.CONTROL)
-    return msgspec.structs.replace(comparison, warnings=(*comparison.warnings, COARSE))
+    return msgspec.structs.replace(comparison, warnings=(*comparison.warnings, COARSE_WARNING))
 
 
 def _explain_pseudonyms(base: ScanRecord, head: ScanRecord) -> str:
@@ -51,5 +51,5 @@ def _explain_pseudonyms(base: ScanRecord, head: ScanRecord) -> str:
 def compare_with_baseline(
     assessment: Assessment, base: ScanRecord, granularity: Granularity | None = None
 ) -> Assessment:
-    """Return `assessment` with its new and known findings since `base`. Raises ReportError for a pseudonymised base."""
+    """Return `assessment` with its findings marked as new or unchanged since `base`. Raises ReportError as `diff` does."""
     return mark_changes(assessment, compare_records(base, record_assessment(assessment), granularity))

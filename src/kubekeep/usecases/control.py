@@ -1,6 +1,6 @@
-"""Creation of controls and evaluation of their test cases: fail fails, pass passes, skip skips, fixes fix.
+"""Creation of controls, and evaluation of their test cases (`fail`, `pass`, `skip`) and fixes.
 
-Never prints. Library controls and user controls run through the same code.
+Never prints. Controls of the library and of users run through the same code.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from kubekeep.posture.select import select
 
 
 def write_control(folder: Path, area: str, slug: str) -> list[Path]:
-    """Write a control that passes its cases below `folder`, and return its files.
+    """Write a new control below `folder`, with a rule and cases that pass, and return its files.
 
-    Raises ValueError for invalid names, FileExistsError for an existing control.
+    Raises ValueError for invalid names and for slugs of the library, FileExistsError for an existing folder.
     """
     files = {folder / path: text for path, text in scaffold.files(area, slug).items()}
     if slug in builtin().controls:
@@ -48,8 +48,8 @@ def load_controls(folder: Path) -> tuple[Library, tuple[Control, ...]]:
         raise LibraryError(f"{folder}: no such folder")
     if root.is_relative_to(ROOT):
         library = builtin()
-        inside = [control for control in library.controls.values() if library.folder(control).is_relative_to(root)]
-        return library, tuple(inside)
+        controls = [control for control in library.controls.values() if library.folder(control).is_relative_to(root)]
+        return library, tuple(controls)
     library = Library(root, beneath=builtin())
     return library, library.own_controls
 
@@ -74,10 +74,10 @@ def find_problems(case: Case, library: Library) -> list[str]:
             fixed = apply_fixes(documents, results, case.control.slug)
         except (AttributeError, LookupError, TypeError) as error:
             return [f"its fix does not fit the document: {error}"]
-        after = [] if fixed is None else list_verdicts(case, evaluate_case(case, fixed, library))
+        verdicts_after = [] if fixed is None else list_verdicts(case, evaluate_case(case, fixed, library))
         problems += [
             f"its fix does not mend: {_format_verdict(verdict)}"
-            for verdict in after
+            for verdict in verdicts_after
             if verdict.status is not Status.PASSED
         ]
     return problems

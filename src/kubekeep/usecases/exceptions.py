@@ -28,15 +28,15 @@ from kubekeep.model.text import visible
 from kubekeep.posture.select import find_frameworks, select
 from kubekeep.sinks.file import atomic
 
-PROBLEMS = frozenset(ExceptionStatus) - {ExceptionStatus.MATCHED, ExceptionStatus.UNUSED}
+ERROR_STATUSES = frozenset(ExceptionStatus) - {ExceptionStatus.MATCHED, ExceptionStatus.UNUSED}
 """Statuses that are errors for any input."""
 
 
 def check_exceptions(policy_exceptions: Sequence[PolicyException]) -> tuple[ExceptionUse, ...]:
-    """Return the findings about exceptions without a scan: expired, too broad, or with unknown names."""
-    everything = select(find_frameworks(("allcontrols",)))
+    """Return each exception's use without a scan; its status says if it is expired, too broad or has unknown names."""
+    selection = select(find_frameworks(("allcontrols",)))
     _, uses = apply_exceptions(
-        (), policy_exceptions, everything, dt.datetime.now(dt.UTC), namespaces={}, folder="/", inline=False
+        (), policy_exceptions, selection, dt.datetime.now(dt.UTC), namespaces={}, folder="/", inline=False
     )
     return uses
 
@@ -44,15 +44,16 @@ def check_exceptions(policy_exceptions: Sequence[PolicyException]) -> tuple[Exce
 def add(path: str, entry: Mapping[str, Any]) -> ExceptionUse:
     """Append an entry to the list in the file at `path`, or create the file; the other entries are not changed.
 
-    Returns the exception with its doubts. Raises ExceptionsError for an unsuitable file and for an entry without effect.
+    Returns the use of the exception, with warnings in its text. Raises ExceptionsError for an unsuitable file and for an
+    entry without effect.
     """
-    shown = display_path(path)
+    display_name = display_path(path)
     try:
-        exception = parse_exception(dict(entry), Location(shown), 0)
+        exception = parse_exception(dict(entry), Location(display_name), 0)
     except InvalidExceptionError as error:
         raise ExceptionsError(visible(str(error))) from error
     use = check_exceptions([exception])[0]
-    if use.status in PROBLEMS:
+    if use.status in ERROR_STATUSES:
         raise ExceptionsError(visible(use.text or "it has expired already"))
     is_json = os.path.splitext(path)[1].lower() == ".json"  # noqa: PTH122 - the path as typed
     try:
@@ -64,31 +65,31 @@ def add(path: str, entry: Mapping[str, Any]) -> ExceptionUse:
         with atomic(Path(path)) as stream:
             stream.write(text)
     except OSError as error:
-        raise ExceptionsError(f"{shown}: {visible(error_reason(error))}") from error
+        raise ExceptionsError(f"{display_name}: {visible(error_reason(error))}") from error
     return use
 
 
 def _append_entry(path: str, entry: dict[str, Any], *, is_json: bool) -> str:
     """Return the text of the file with one more entry. Raises ExceptionsError for a file that is not a single list."""
-    shown = display_path(path)
+    display_name = display_path(path)
     # Do not edit a file that a scan would reject.
     read_exceptions(path)
     try:
-        before = TextFile.read(path)
+        file = TextFile.read(path)
     except EditRefusedError as error:
-        raise ExceptionsError(f"{shown}: {error}") from error
-    reading = ParsedText(before.text, is_json=is_json)
-    documents = [(number, value) for number, value in enumerate(reading.values) if value is not None]
+        raise ExceptionsError(f"{display_name}: {error}") from error
+    parsed = ParsedText(file.text, is_json=is_json)
+    documents = [(number, value) for number, value in enumerate(parsed.values) if value is not None]
     if not documents:
-        end = "\n" if before.text.strip() and not before.text.endswith("\n") else ""
-        return before.data.decode() + end + _format_file(entry, is_json=is_json)
+        end = "\n" if file.text.strip() and not file.text.endswith("\n") else ""
+        return file.data.decode() + end + _format_file(entry, is_json=is_json)
     number, value = documents[0]
     if len(documents) > 1 or not isinstance(value, list):
-        raise ExceptionsError(f"{shown}: entries are added to a list of exceptions, and this is none")
-    edited = edit(reading, [Change(number, (len(value),), entry)])
+        raise ExceptionsError(f"{display_name}: entries are added to a list of exceptions, and this is none")
+    edited = edit(parsed, [Change(number, (len(value),), entry)])
     if edited.refused:
-        raise ExceptionsError(f"{shown}: {edited.refused[0]}")
-    return before.encode(edited.text).decode()
+        raise ExceptionsError(f"{display_name}: {edited.refused[0]}")
+    return file.encode(edited.text).decode()
 
 
 def _format_file(entry: Mapping[str, Any], *, is_json: bool) -> str:

@@ -26,8 +26,8 @@ from kubekeep.usecases.scan import scan
 class FixRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The scan with the findings to fix.
 
-    `values` are the user's values for findings without a fix, by the end of their path. `only` accepts the findings to
-    fix by resource and control; None for all.
+    `values` are the user's values for findings without a fix, by the end of their path. `only` returns True for the
+    findings to fix; None for all.
     """
 
     scan: ScanRequest
@@ -39,13 +39,13 @@ class FixRequest(msgspec.Struct, frozen=True, kw_only=True):
 def plan(request: FixRequest, *, on_progress: Callable[[int], None] = lambda _: None) -> Plan:
     """Return the plan that fixes the findings of a scan. Raises the errors of `scan`.
 
-    Every control is evaluated, so that no fix makes another one fail; only requested findings are fixed.
+    Every control is evaluated, so that no fix makes another control fail; only requested findings are fixed.
     """
     rules = request.scan.rules
     names = (*rules.frameworks, *DEFAULT_FRAMEWORKS) if rules.frameworks or rules.controls else ()
-    every_rule = msgspec.structs.replace(rules, frameworks=tuple(dict.fromkeys(names)))
-    everything = msgspec.structs.replace(request.scan, rules=every_rule)
-    assessment = scan(everything, on_progress=on_progress)
+    all_rules = msgspec.structs.replace(rules, frameworks=tuple(dict.fromkeys(names)))
+    full_request = msgspec.structs.replace(request.scan, rules=all_rules)
+    assessment = scan(full_request, on_progress=on_progress)
     library = (rules.extra or gather()).library
     named = frozenset(control.slug for control in find_controls(rules.controls, library))
     requested = _requested_controls(rules, library, assessment, named)
@@ -58,8 +58,8 @@ def plan(request: FixRequest, *, on_progress: Callable[[int], None] = lambda _: 
     find_changes = functools.partial(find_wanted_changes, named=named, values=request.values)
 
     def scan_again(paths: tuple[str, ...]) -> Assessment:
-        copied = msgspec.structs.replace(everything.input, paths=paths)
-        return scan(msgspec.structs.replace(everything, input=copied))
+        copied_input = msgspec.structs.replace(full_request.input, paths=paths)
+        return scan(msgspec.structs.replace(full_request, input=copied_input))
 
     return Planner(assessment, find_changes, is_requested, request.scan.input.paths, scan_again).plan()
 

@@ -17,24 +17,24 @@ from kubekeep.sources.inputs import Inputs
 def add_commits(
     results: Sequence[ResourceResult], source: Inputs, environment: Mapping[str, str], unread: list[Unread]
 ) -> list[ResourceResult]:
-    """Return `results` with a commit in all evidence that has a line.
+    """Return `results` with the commit of the failing line in all evidence that has one.
 
     Git runs once per file; its failures are added to `unread`.
     """
-    blames = _CommitFinder(results, source, environment)
-    changed = [
+    finder = _CommitFinder(results, source, environment)
+    with_commits = [
         msgspec.structs.replace(
             result,
-            verdicts={slug: blames.verdict(verdict, result.resource) for slug, verdict in result.verdicts.items()},
+            verdicts={slug: finder.add_commits(verdict, result.resource) for slug, verdict in result.verdicts.items()},
         )
         for result in results
     ]
-    unread.extend(blames.unread())
-    return changed
+    unread.extend(finder.list_failures())
+    return with_commits
 
 
 class _CommitFinder:
-    """The line histories of all repositories with failing lines."""
+    """The commits of failing lines, by `git blame` in all repositories that hold the input."""
 
     def __init__(self, results: Sequence[ResourceResult], source: Inputs, environment: Mapping[str, str]) -> None:
         from kubekeep.sources.git.blame import Blame  # noqa: PLC0415 - loaded only if requested
@@ -54,21 +54,21 @@ class _CommitFinder:
             if blame is not None:
                 blame.expect(file, numbers)
 
-    def verdict(self, verdict: Verdict, resource: Resource) -> Verdict:
+    def add_commits(self, verdict: Verdict, resource: Resource) -> Verdict:
         """Return `verdict` with the commits of its evidence."""
         if not verdict.evidence:
             return verdict
         return msgspec.structs.replace(
-            verdict, evidence=tuple(self._evidence(evidence, resource) for evidence in verdict.evidence)
+            verdict, evidence=tuple(self._add_commit(evidence, resource) for evidence in verdict.evidence)
         )
 
-    def unread(self) -> Iterator[Unread]:
-        """Yield the failures of git."""
+    def list_failures(self) -> Iterator[Unread]:
+        """Yield the failures of git, per repository."""
         for blame in self._roots.values():
             if blame is not None:
                 yield from blame.unread
 
-    def _evidence(self, evidence: Evidence, resource: Resource) -> Evidence:
+    def _add_commit(self, evidence: Evidence, resource: Resource) -> Evidence:
         location = self._locate(evidence, resource)
         blame = self._by_file.get(location[0]) if location else None
         commit = blame.line(*location) if blame is not None and location is not None else None
@@ -87,8 +87,11 @@ class _CommitFinder:
         location = evidence.location
         if location is None:
             return None
-        at = location.setting if location.setting is not None and location.setting.region is not None else location
-        return None if at.region is None else (self._source.path_of(at.file, resource), at.region.start.line)
+        setting = location.setting
+        edited = setting if setting is not None and setting.region is not None else location
+        return (
+            None if edited.region is None else (self._source.path_of(edited.file, resource), edited.region.start.line)
+        )
 
 
 def find_repository(

@@ -17,10 +17,10 @@ _INDENT: Final = 2
 
 def format_documents(collected: CollectedNode, *, as_json: bool) -> str:
     """Return the documents as one List, in YAML or JSON."""
-    whole: dict[str, Any] = {"apiVersion": "v1", "kind": "List", "items": list(collected.documents)}
+    document_list: dict[str, Any] = {"apiVersion": "v1", "kind": "List", "items": list(collected.documents)}
     if as_json:
-        return msgspec.json.format(json_text(whole), indent=_INDENT) + "\n"
-    return mapping_lines(whole)
+        return msgspec.json.format(json_text(document_list), indent=_INDENT) + "\n"
+    return mapping_lines(document_list)
 
 
 def list_kinds(collected: CollectedNode) -> list[str]:

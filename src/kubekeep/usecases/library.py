@@ -65,7 +65,7 @@ def push(
     root = folder.resolve()
     if not root.is_dir():
         raise LibraryError(f"{folder}: no such folder")
-    files = _contents(root)
+    files = _validate(root)
     signer = None if key is None else keys.load_private_key(key, password)
     title = reference.repository.rpartition("/")[2]
     with access.open(reference) as repository:
@@ -78,7 +78,7 @@ def push(
             signer,
         )
     signed_by = keys.fingerprint(signer.public_key()) if signer else ""
-    return _shared(files, digest, signed_by)
+    return _describe(files, digest, signed_by)
 
 
 def pull(
@@ -86,8 +86,8 @@ def pull(
 ) -> SharedLibrary:
     """Pull the library of `reference` into `folder`, which is written completely or not at all.
 
-    `key` is a public key in PEM; with it, unsigned libraries are rejected. Raises FileExistsError for a folder other than
-    an unchanged pulled library, RejectedArtifactError, KeyFileError, RegistryError and OSError.
+    `key` is a public key in PEM; with it, a library without a valid signature is rejected. Raises FileExistsError for a
+    folder other than an unchanged pulled library, RejectedArtifactError, KeyFileError, RegistryError and OSError.
     """
     verifier = None if key is None else keys.load_public_key(key)
     _check_free(folder)
@@ -104,17 +104,17 @@ def pull(
             signed_by=signed_by,
             content=package.digest_of(files),
         )
-        note = msgspec.json.format(msgspec.json.encode(origin)) + b"\n"
-        with atomic_folder(folder, {**files, package.ORIGIN: note}) as fresh:
-            _check_nothing_else(_contents(fresh), files)
+        origin_json = msgspec.json.format(msgspec.json.encode(origin)) + b"\n"
+        with atomic_folder(folder, {**files, package.ORIGIN: origin_json}) as new_folder:
+            _check_nothing_else(_validate(new_folder), files)
             _check_free(folder)
     except LibraryError as error:
         raise RejectedArtifactError(f"{reference}: {error}") from error
-    return _shared(files, pulled.digest, signed_by)
+    return _describe(files, pulled.digest, signed_by)
 
 
-def _contents(root: Path) -> dict[str, bytes]:
-    """Return the files of the library in `root`, after loading all and compiling every rule. Raises LibraryError."""
+def _validate(root: Path) -> dict[str, bytes]:
+    """Load the library in `root`, compile its rules and return its files. Raises LibraryError."""
     library = Library(root, beneath=builtin())
     rules = [control for control in library.own_controls if not control.manual]
     dict(library.frameworks)
@@ -127,10 +127,11 @@ def _contents(root: Path) -> dict[str, bytes]:
     return package.contents(library)
 
 
-def _check_nothing_else(known: dict[str, bytes], files: dict[str, bytes]) -> None:
-    more = next(iter(files.keys() - known.keys()), None)
-    if more:
-        raise LibraryError(f"{more!r} is nothing that a library consists of")
+def _check_nothing_else(contents: dict[str, bytes], files: dict[str, bytes]) -> None:
+    """Raise LibraryError for a file in `files` that is not in `contents`, the files of the library."""
+    extra_file = next(iter(files.keys() - contents.keys()), None)
+    if extra_file:
+        raise LibraryError(f"{extra_file!r} is nothing that a library consists of")
 
 
 def _check_free(folder: Path) -> None:
@@ -143,7 +144,7 @@ def _check_free(folder: Path) -> None:
         raise FileExistsError(f"{folder} is there already, and not a pulled library as it came: nothing is overwritten")
 
 
-def _shared(files: dict[str, bytes], digest: str, signed_by: str) -> SharedLibrary:
+def _describe(files: dict[str, bytes], digest: str, signed_by: str) -> SharedLibrary:
     return SharedLibrary(
         digest=digest,
         controls=sum(path.endswith("/control.yaml") for path in files),

@@ -18,7 +18,7 @@ ROLE = "kubekeep"
 
 
 class Preflight(msgspec.Struct, frozen=True):
-    """The required permissions, each with True if granted; `gaps` are the kinds with unknown permissions."""
+    """The required permissions, each with True if granted; `gaps` are kinds whose permissions are unknown."""
 
     permissions: Mapping[Permission, bool]
     gaps: tuple[CoverageGap, ...] = ()
@@ -30,7 +30,7 @@ class Preflight(msgspec.Struct, frozen=True):
 
     @property
     def unknown(self) -> list[CoverageGap]:
-        """The gaps without a missing permission, or with a permission that would reveal more kinds.
+        """The gaps that `missing` does not cover, and those that hide further kinds.
 
         Without permission to read definitions, the custom kinds with pod templates are unknown.
         """
@@ -39,9 +39,10 @@ class Preflight(msgspec.Struct, frozen=True):
 
 
 def preflight(request: ScanRequest, *, watching: bool = False) -> Preflight:
-    """Return the permissions of the scan of the cluster of `request`, or of the watch with `watching`.
+    """Return the permissions that a scan of the cluster of `request` requires, or with `watching` a watch.
 
-    Raises KubeError for an unreachable cluster, and the errors of `scan` for names and versions.
+    Raises ValueError without a cluster, KubeError for an unreachable cluster, and the errors of `scan` for names and
+    versions.
     """
     if request.input.cluster is None:
         raise ValueError("permissions are for a cluster: name no path")
@@ -52,7 +53,9 @@ def preflight(request: ScanRequest, *, watching: bool = False) -> Preflight:
         settings = cluster.settings(policies=True) if request.rules.cluster_policies else ()
         selection = rules.select(settings)
         everything = request.needs_related_objects
-        permissions, gaps = cluster.permissions(selection, request.evaluation.choice, verbs, everything=everything)
+        permissions, gaps = cluster.permissions(
+            selection, request.evaluation.resource_selection, verbs, everything=everything
+        )
     return Preflight(permissions, gaps)
 
 

@@ -47,7 +47,7 @@ class ScanInput(msgspec.Struct, frozen=True, kw_only=True):
 class RuleOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The rules to evaluate; without names, every control of the library.
 
-    `params` replace defaults of control parameters by name. `extra` are rules supplied by the user; bundles among them
+    `params` replace defaults of control parameters, by name. `extra` are rules supplied by the user; bundles in it
     replace the library unless controls or frameworks are named. `policies` are files and folders with admission
     policies; with `cluster_policies`, those in force in the cluster are evaluated too. The `provider` is detected from
     the input if not set.
@@ -67,13 +67,13 @@ class RuleOptions(msgspec.Struct, frozen=True, kw_only=True):
 class EvaluationOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The scope and conditions of the evaluation.
 
-    An empty `kubernetes_version` is the cluster's, else the newest that the library covers. `choice` and `workload`
-    restrict the resources that get verdicts; rules still see the others. `outcome_cache` is the file that keeps the
-    outcomes of rules between scans; empty for none.
+    An empty `kubernetes_version` is the cluster's, else the newest that the library covers. `resource_selection` and
+    `workload` restrict the resources that get verdicts; rules still see the others. `outcome_cache` is the file that
+    keeps the outcomes of rules between scans; empty for none.
     """
 
     kubernetes_version: str = ""
-    choice: ResourceSelection = ResourceSelection()
+    resource_selection: ResourceSelection = ResourceSelection()
     workload: str = ""
     exceptions: ExceptionOptions = ExceptionOptions()
     outcome_cache: str = ""
@@ -96,7 +96,7 @@ class ScanRequest(msgspec.Struct, frozen=True):
 
     @property
     def needs_related_objects(self) -> bool:
-        """True if objects that only relate to others are needed: for one workload, or for attack paths."""
+        """True if related objects of all kinds are needed: for the scan of one workload, or for attack paths."""
         return bool(self.evaluation.workload) or Extra.ATTACK_PATHS in self.needs.extras
 
 

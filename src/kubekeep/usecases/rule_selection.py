@@ -26,18 +26,20 @@ DEFAULT_FRAMEWORKS: Final = ("allcontrols",)
 
 
 class RuleSelector:
-    """The requested rules, resolved by name once; settings in a cluster complete the selection."""
+    """Resolver of the requested rules. Names are resolved once; `select` adds the settings of a cluster."""
 
     def __init__(self, options: RuleOptions, *, whole_cluster: bool) -> None:
         """Raises UnknownNameError, RequestError, LibraryError and AdmissionError for rules that cannot be used."""
         self._options = options
         self._whole_cluster = whole_cluster
         self._extra = extra = options.extra or gather()
-        brought = tuple(entry.control for entry in extra.controls)
-        self._excluded = frozenset(control.slug for control in find_controls(options.excluded, extra.library, brought))
+        third_party = tuple(entry.control for entry in extra.controls)
+        self._excluded = frozenset(
+            control.slug for control in find_controls(options.excluded, extra.library, third_party)
+        )
         self._named = tuple(
             control
-            for control in find_controls(options.controls, extra.library, brought)
+            for control in find_controls(options.controls, extra.library, third_party)
             if control.slug not in self._excluded
         )
         custom = (CUSTOM_RULES,) if extra.custom else ()
@@ -91,17 +93,17 @@ class RuleSelector:
     def _requested_third_party(self) -> Iterator[KubescapeControl]:
         """Yield the requested controls of bundles and Rego files.
 
-        A control loses its numbers if a library control of this scan has one of them.
+        A control is yielded without its numbers if a library control of this scan has one of them.
         """
         frameworks = {framework.slug for framework in self._frameworks}
         slugs = {control.slug for control in self._named}
-        taken = self._library_numbers() if self._extra.controls else set()
+        library_numbers = self._library_numbers() if self._extra.controls else set()
         for entry in self._extra.controls:
             control = entry.control
             is_default = self._is_default and not control.satisfies
             if is_default or control.slug in slugs or not frameworks.isdisjoint(control.satisfies):
                 unnumbered = msgspec.structs.replace(entry, control=msgspec.structs.replace(control, ids=()))
-                yield entry if taken.isdisjoint(control.ids) else unnumbered
+                yield entry if library_numbers.isdisjoint(control.ids) else unnumbered
 
     def _library_numbers(self) -> set[str]:
         """Return the numbers of the library controls in this scan."""
@@ -136,7 +138,7 @@ class RuleSelector:
 
 
 def read_policies(paths: Sequence[str]) -> AdmissionPolicies:
-    """Return the admission policies at `paths`. Raises AdmissionError for one that cannot be read: none may be missing."""
+    """Return the admission policies at `paths`. Raises AdmissionError for any file that cannot be read."""
     resources: list[Resource] = []
     with read(paths) as source:
         for resource in source:

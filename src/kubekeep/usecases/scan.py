@@ -68,8 +68,10 @@ class ClusterInput(Protocol):
     def settings(self, *, policies: bool) -> list[Resource]:
         """Return the objects that set parameters; with `policies`, admission policies and bindings too."""
 
-    def resources(self, selection: Selection, choice: ResourceSelection, *, everything: bool) -> Iterator[Resource]:
-        """Yield the objects that the controls of `selection` need; with `everything`, all objects that relate others."""
+    def resources(
+        self, selection: Selection, resource_selection: ResourceSelection, *, everything: bool
+    ) -> Iterator[Resource]:
+        """Yield the objects that the controls of `selection` need; with `everything`, all kinds that relate objects."""
 
     def facts(self) -> ClusterFacts:
         """Return the facts that a report shows."""
@@ -88,7 +90,7 @@ def scan(
     with (
         read(request.input.paths, stdin=stdin, options=request.input.read) as source,
         _connect(request.input) as cluster,
-        _few_collections(),
+        _pause_garbage_collection(),
     ):
         return _Scan(request, rules, source, cluster).run(on_progress)
 
@@ -96,7 +98,7 @@ def scan(
 def check(request: ScanRequest) -> None:
     """Raise the errors of `scan` for the names, versions, rules and exceptions of `request`, without reading its input."""
     kubernetes_minor(request.evaluation.kubernetes_version or "latest")
-    ResourceFilter(request.evaluation.choice)
+    ResourceFilter(request.evaluation.resource_selection)
     load_exceptions(request, RuleSelector(request.rules, whole_cluster=request.input.is_whole_cluster))
 
 
@@ -107,7 +109,7 @@ def load_exceptions(request: ScanRequest, rules: RuleSelector) -> ScanExceptions
 
 
 class _Scan:
-    """One scan: its parts by stage."""
+    """One scan, one method per stage."""
 
     def __init__(self, request: ScanRequest, rules: RuleSelector, source: Inputs, cluster: ClusterInput | None) -> None:
         self._started = dt.datetime.now(dt.UTC)
@@ -119,7 +121,7 @@ class _Scan:
         self._notes: list[str] = []
         self._exceptions = load_exceptions(request, rules)
         self._enforcers = EnforcementCollector()
-        self._chooser = ResourceFilter(request.evaluation.choice)
+        self._resource_filter = ResourceFilter(request.evaluation.resource_selection)
         self._gaps: list[CoverageGap] = [] if cluster is None else cluster.gaps
 
     def run(self, on_progress: Callable[[int], None]) -> Assessment:
@@ -131,7 +133,7 @@ class _Scan:
             everything = list(resources)
             resources = iter(everything)
         if request.input.snapshot:
-            # A snapshot may hold the settings of its cluster, anywhere in the files.
+            # A snapshot may hold the settings of its cluster in any file.
             selection = self._rules.select(everything)
         with _outcome_cache(request.evaluation, self._notes) as compile_rules:
             results = evaluate(
@@ -169,13 +171,15 @@ class _Scan:
         return minor_of_cluster(version, self._cluster.minor, self._notes)
 
     def _resources(self) -> tuple[Selection, Iterator[Resource]]:
-        """Return the selection and the resources; those with exceptions and policies are noted while they stream."""
+        """Return the selection and the resources; exceptions and policies are collected while they stream."""
         evaluation = self._request.evaluation
         selection, resources = self._rules.selection, self._read()
         if self._cluster is not None:
             selection = self._rules.select(self._cluster.settings(policies=self._request.rules.cluster_policies))
-            choice = msgspec.structs.replace(evaluation.choice, workload=evaluation.workload)
-            objects = self._cluster.resources(selection, choice, everything=self._request.needs_related_objects)
+            resource_selection = msgspec.structs.replace(evaluation.resource_selection, workload=evaluation.workload)
+            objects = self._cluster.resources(
+                selection, resource_selection, everything=self._request.needs_related_objects
+            )
             resources = itertools.chain(objects, resources)
         if self._request.input.is_whole_cluster:
             resources = self._enforcers.collect(resources)
@@ -184,7 +188,7 @@ class _Scan:
     def _read(self) -> Iterator[Resource]:
         for resource in self._source:
             if isinstance(resource, Unread):
-                # Messages of other programs repeat the text they cannot read.
+                # Messages of other programs may quote the text that they cannot parse, with tokens in it.
                 self._unread.append(msgspec.structs.replace(resource, message=mask_tokens(resource.message)))
             else:
                 yield resource
@@ -192,14 +196,14 @@ class _Scan:
     def _scope(self, everything: Sequence[Resource]) -> _Filter | None:
         """Return a filter that accepts the resources to evaluate; None for all."""
         filters: list[_Filter] = []
-        # The chooser must see every resource: it reports names that match none.
-        if str(self._request.evaluation.choice):
-            filters.append(self._chooser)
+        # First, so that it sees every resource: it reports the names that match none.
+        if str(self._request.evaluation.resource_selection):
+            filters.append(self._resource_filter)
         if self._request.input.read.changed_since:
             filters.append(self._source.is_touched)
         if self._request.evaluation.workload:
-            needed = {id(resource) for resource in self._workload(everything)}
-            filters.append(lambda resource: id(resource) in needed)
+            workload_ids = {id(resource) for resource in self._workload(everything)}
+            filters.append(lambda resource: id(resource) in workload_ids)
         if len(filters) < 2:
             return filters[0] if filters else None
         return lambda resource: all(accepts(resource) for accepts in filters)
@@ -232,11 +236,11 @@ class _Scan:
     def _context(self, selection: Selection, minor: int) -> EvaluationFacts:
         request, cluster = self._request, self._cluster
         if cluster is None:
-            unmatched, facts, paths = self._chooser.unmatched(), None, request.input.paths
+            unmatched, facts, paths = self._resource_filter.unmatched(), None, request.input.paths
         else:
-            unmatched = self._chooser.unmatched(all_read=False, absent=cluster.absent)
+            unmatched = self._resource_filter.unmatched(all_read=False, absent=cluster.absent)
             facts, paths = cluster.facts(), ()
-        choice = request.evaluation.choice
+        resource_selection = request.evaluation.resource_selection
         return EvaluationFacts(
             # The working directory is shown to users, not traversed.
             target=Target(paths, os.getcwd(), facts),  # noqa: PTH109
@@ -244,26 +248,26 @@ class _Scan:
             finished=dt.datetime.now(dt.UTC),
             kubernetes_minor=minor,
             selection=selection,
-            choice=msgspec.structs.replace(
-                choice, changed_since=request.input.read.changed_since, workload=request.evaluation.workload
+            resource_selection=msgspec.structs.replace(
+                resource_selection, changed_since=request.input.read.changed_since, workload=request.evaluation.workload
             ),
             enforcement=self._enforcers.list_enforcement(selection.controls),
             gaps=self._gaps,
             files=self._source.files,
             notes=(*self._notes, *self._source.notes, *unmatched),
-            has_matches=self._chooser.has_matches or not str(choice),
+            has_matches=self._resource_filter.has_matches or not str(resource_selection),
         )
 
 
 def _report_order(result: ResourceResult) -> tuple[bool, str]:
-    """Return the sort key for results of a cluster, whose lists have no stable order: joined subjects come last."""
+    """Return a sort key for results of a cluster, whose lists have no stable order. Joined subjects come last."""
     return bool(result.resource.related), result.resource.id
 
 
 def _connect(source: ScanInput) -> AbstractContextManager[ClusterInput | None]:
     if source.cluster is None:
         return contextlib.nullcontext()
-    # Only a scan of a cluster pays for loading the client.
+    # Imported only for a scan of a cluster.
     from kubekeep.usecases.cluster import connect_cluster  # noqa: PLC0415
 
     return connect_cluster(source.cluster, source.cloud)
@@ -275,7 +279,7 @@ def _outcome_cache(options: EvaluationOptions, notes: list[str]) -> Iterator[Com
     if not options.outcome_cache:
         yield RegoPolicySet
         return
-    # Only a scan with a cache pays for loading it.
+    # Imported only for a scan with a cache.
     from kubekeep.engine.outcome_cache import OutcomeCache, cache_outcomes  # noqa: PLC0415
 
     engine = Path(_native.__file__).read_bytes()
@@ -290,14 +294,13 @@ def _outcome_cache(options: EvaluationOptions, notes: list[str]) -> Iterator[Com
 def _add_file_extras(
     results: list[ResourceResult], source: Inputs, needs: ReportNeeds, selection: Selection
 ) -> list[ResourceResult]:
-    """Return `results` with the excerpts and edits that reports need, while the files are at hand."""
+    """Return `results` with the excerpts and edits that reports need; both require the open `source`."""
     if Extra.EXCERPTS in needs.extras:
-        from kubekeep.privacy.excerpts import add_excerpts  # noqa: PLC0415 - only reports with excerpts pay for it
+        from kubekeep.privacy.excerpts import add_excerpts  # noqa: PLC0415 - only for such reports
 
         results = add_excerpts(results, source)
     if Extra.EDITS in needs.extras:
-        # Only reports that show edits pay for planning them.
-        from kubekeep.fixes.suggestions import suggest_edits  # noqa: PLC0415
+        from kubekeep.fixes.suggestions import suggest_edits  # noqa: PLC0415 - only for reports with edits
 
         results = suggest_edits(results, source, selection.controls)
     return results
@@ -309,7 +312,7 @@ def _attacks(
     """Return the attack paths and priorities that reports need; None if they need neither."""
     if not needs.extras & {Extra.ATTACK_PATHS, Extra.PRIORITIES}:
         return None
-    from kubekeep.attackpaths.priorities import prioritise_resources  # noqa: PLC0415 - only reports that show them pay
+    from kubekeep.attackpaths.priorities import prioritise_resources  # noqa: PLC0415 - only on request
     from kubekeep.attackpaths.tracks import load_tracks  # noqa: PLC0415
 
     controls = {control.slug: control for control in selection.controls}
@@ -323,8 +326,8 @@ def _attacks(
 
 
 @contextlib.contextmanager
-def _few_collections() -> Iterator[None]:
-    """Pause the garbage collector: parsed documents live to the end, and searching them for cycles is half the time."""
+def _pause_garbage_collection() -> Iterator[None]:
+    """Pause the garbage collector: parsed documents live to the end, and cycle searches would take half the time."""
     gc.disable()
     try:
         yield

@@ -51,20 +51,22 @@ from kubekeep.usecases.scan import load_exceptions
 from kubekeep.usecases.watch_schedule import DiscoverySchedule, SleepDetector
 
 _IDLE: Final = 0.5
-"""Seconds to wait for a change before checking for the end of the watch."""
-_LONGEST: Final = 30.0
-"""Maximum seconds for which changes are collected."""
+"""Seconds between checks for the end of the watch."""
+_MAX_PAUSE: Final = 30.0
+"""Maximum seconds for which changes are collected before an evaluation."""
 _EXPIRY: Final = 60.0
 """Seconds between evaluations without changes, since exceptions expire."""
-_RETURN: Final = 5.0
-"""Seconds for a server to serve all known kinds again after its return, beside the retry interval."""
+_RECOVERY: Final = 5.0
+"""Seconds, beside the retry interval, in which a recovered server should serve all kinds again."""
 _PATIENCE: Final = 5.0
 """Seconds before a lost connection is reported: most interrupted streams resume at once."""
 
-_PARAMS: Final = CoverageGap(group="kubescape.io", kind="ControlInput", resource="controlinputs", why="")
+_PARAMS_GAP: Final = CoverageGap(group="kubescape.io", kind="ControlInput", resource="controlinputs", why="")
 """Gap for malformed parameters."""
 
-_AT_ONCE: Final = "rules that get all objects at once, and admission policies, cannot be watched: scan instead"
+_UNWATCHABLE_RULES: Final = (
+    "rules that get all objects at once, and admission policies, cannot be watched: scan instead"
+)
 
 EventCallback = Callable[[Sequence[WatchEvent]], None]
 """Receives the events of one moment; never an empty sequence."""
@@ -85,8 +87,8 @@ class WatchRequest(msgspec.Struct, frozen=True, kw_only=True):
     patience: float = _PATIENCE
 
 
-class Current(msgspec.Struct, frozen=True):
-    """The assessment at one moment, in parts."""
+class CurrentAssessment(msgspec.Struct, frozen=True):
+    """The parts of the latest assessment."""
 
     started: dt.datetime
     finished: dt.datetime
@@ -95,7 +97,7 @@ class Current(msgspec.Struct, frozen=True):
     facts: ClusterFacts
     results: tuple[ResourceResult, ...]
     uses: tuple[ExceptionUse, ...]
-    enforced: Mapping[str, tuple[Enforcement, ...]]
+    enforcement: Mapping[str, tuple[Enforcement, ...]]
 
     def assessment(self, request: ScanRequest) -> Assessment:
         """Return the assessment for reports."""
@@ -105,33 +107,33 @@ class Current(msgspec.Struct, frozen=True):
             finished=self.finished,
             kubernetes_minor=self.minor,
             selection=self.selection,
-            choice=request.evaluation.choice,
-            enforcement=self.enforced,
+            resource_selection=request.evaluation.resource_selection,
+            enforcement=self.enforcement,
             gaps=self.facts.gaps,
         )
         return assemble(context, self.results, unread=unread_gaps(self.facts.gaps), exceptions=self.uses)
 
 
 class Watch:
-    """One watch. `current` and `metrics` may be read from other threads."""
+    """One watch of a cluster. `current` and `metrics` may be read from other threads."""
 
     def __init__(self, request: WatchRequest, notify: EventCallback) -> None:
         """Raises the errors of `scan`, and ValueError for rules and inputs that cannot be watched."""
         self._cluster = _require_cluster(request.scan)
         self.metrics = WatchMetrics()
-        self.current: Current | None = None
+        self.current: CurrentAssessment | None = None
         """None until the first evaluation is complete."""
         self._request = request
         self._notify = notify
         self.rules = RuleSelector(request.scan.rules, whole_cluster=True)
         self._exceptions = load_exceptions(request.scan, self.rules)
-        self._known: dict[str, ResourceResult] = {}
+        self._previous_results: dict[str, ResourceResult] = {}
         self._gaps: tuple[CoverageGap, ...] = ()
         self._lost_at = 0.0
         self._loss_reported = False
         self._selection = self.rules.selection
         if self._selection.evaluators:
-            raise ValueError(_AT_ONCE)
+            raise ValueError(_UNWATCHABLE_RULES)
 
     def run(self, stopped: threading.Event) -> None:
         """Watch until `stopped` is set. Raises KubeError if the cluster is unreachable at the start."""
@@ -162,7 +164,7 @@ class Watch:
         if self._cluster.reload_access is None:
             return False
         with contextlib.suppress(KubeError):
-            # A file that is being written is read the next time.
+            # An unreadable file may be half-written: it is read again the next time.
             access = self._cluster.reload_access()
             if access != self._cluster.access:
                 self._cluster = msgspec.structs.replace(self._cluster, access=access)
@@ -199,13 +201,13 @@ class Watch:
         now = dt.datetime.now(dt.UTC)
         results: dict[str, ResourceResult] = session.evaluator.results
         uses: tuple[ExceptionUse, ...] = ()
-        if self._exceptions.has_any or session.notes_changed:
+        if self._exceptions.has_any or session.exception_context_changed:
             results, uses = self._apply_exceptions(session, now)
         changes = [*self._list_changes(results, gaps, now)]
         current_facts = {"gaps": gaps, "nodes": session.nodes, "provider": session.evaluator.provider or ""}
         facts = msgspec.structs.replace(session.facts, **current_facts)
-        first = self.current is None
-        self.current = Current(
+        is_first = self.current is None
+        self.current = CurrentAssessment(
             now - dt.timedelta(seconds=time.monotonic() - started),
             now,
             session.selection,
@@ -213,22 +215,22 @@ class Watch:
             facts,
             tuple(results.values()),
             uses,
-            session.enforced(),
+            session.enforcement(),
         )
-        self._count(session.following, started, len(changes) if not first else 0)
+        self._count(session.following, started, len(changes) if not is_first else 0)
         events: list[WatchEvent] = []
-        if first:
+        if is_first:
             failed = sum(
                 verdict.status is Status.FAILED for result in results.values() for verdict in result.verdicts.values()
             )
             events.append(WatchStarted(now, facts.name, session.objects, failed, len(gaps)))
-            unmatched = session.chooser.unmatched(all_read=False, absent=session.following.missing_namespaces)
+            unmatched = session.resource_filter.unmatched(all_read=False, absent=session.following.missing_namespaces)
             events += [UnmatchedName(now, text) for text in unmatched]
         changed_gaps = (gap for gap in (*gaps, *self._gaps) if (gap in gaps) != (gap in self._gaps))
         events += [CoverageChanged(now, gap, is_restored=gap not in gaps) for gap in changed_gaps]
         self._gaps = gaps
         self.metrics.gaps = len(gaps)
-        events += () if first else changes
+        events += () if is_first else changes
         if events:
             self._notify(events)
 
@@ -237,9 +239,9 @@ class Watch:
     ) -> tuple[dict[str, ResourceResult], tuple[ExceptionUse, ...]]:
         """Return all results with exceptions applied, and the use of each exception."""
         self._exceptions.forget()
-        for _ in self._exceptions.collect(session.notes.values()):
+        for _ in self._exceptions.collect(session.exception_context.values()):
             pass
-        session.notes_changed = False
+        session.exception_context_changed = False
         evaluated = session.evaluator.results
         results, uses = self._exceptions.apply([*evaluated.values()], session.selection, now)
         return dict(zip(evaluated, results, strict=True)), uses
@@ -249,10 +251,10 @@ class Watch:
     ) -> Iterator[VerdictChanged]:
         """Yield the changed verdicts, the most severe first, and store the new ones.
 
-        A resource that is missing because of one of `gaps` is unknown instead of removed.
+        A verdict that disappears because of one of `gaps` is unknown instead of gone.
         """
         controls = {control.slug: control for control in self._selection.controls}
-        before, self._known = self._known, dict(results)
+        before, self._previous_results = self._previous_results, dict(results)
         changes: list[VerdictChanged] = []
         for key in before.keys() | results.keys():
             known, result = before.get(key), results.get(key)
@@ -270,9 +272,9 @@ class Watch:
         yield from changes
 
     def _count(self, following: ClusterFollower, started: float, changes: int) -> None:
-        metrics, tally = self.metrics, following.counters
-        metrics.events, metrics.lists, metrics.lost = tally.events, tally.lists, tally.lost
-        metrics.last_event = tally.last_event
+        metrics, counters = self.metrics, following.counters
+        metrics.events, metrics.lists, metrics.lost = counters.events, counters.lists, counters.lost
+        metrics.last_event = counters.last_event
         metrics.assessments += 1
         metrics.assess_seconds += time.monotonic() - started
         metrics.changes += changes
@@ -283,7 +285,7 @@ def _require_cluster(request: ScanRequest) -> ClusterRequest:
     if request.input.cluster is None:
         raise ValueError("only a cluster can be watched")
     if request.rules.cluster_policies:
-        raise ValueError(_AT_ONCE)
+        raise ValueError(_UNWATCHABLE_RULES)
     if request.input.paths or request.input.cloud is not None or request.input.cluster.host_scan is True:
         raise ValueError("nodes and clouds cannot be watched: scan with what was collected of them instead")
     return request.input.cluster
@@ -301,22 +303,22 @@ class _Session:
         self.selection = watch.select_for(cluster)
         self.minor = minor_of_cluster(scan.evaluation.kubernetes_version, cluster.minor, [])
         self.facts = cluster.facts()
-        self.chooser = ResourceFilter(scan.evaluation.choice)
-        in_scope = self.chooser if str(scan.evaluation.choice) else None
+        self.resource_filter = ResourceFilter(scan.evaluation.resource_selection)
+        in_scope = self.resource_filter if str(scan.evaluation.resource_selection) else None
         self.evaluator = IncrementalEvaluator(
             self.selection, self._compile, kubernetes_minor=self.minor, in_scope=in_scope
         )
-        self.notes: dict[str, Resource] = {}
-        """Namespaces and exception resources, by key."""
-        self.notes_changed = False
+        self.exception_context: dict[str, Resource] = {}
+        """Namespaces and exception resources, by key: an exception may select namespaces by label."""
+        self.exception_context_changed = False
         self._policies: dict[str, Resource] = {}
         self._settings: dict[str, Resource] = {}
         self._settings_changed = False
         self._nodes: set[str] = set()
         self._keys: set[str] = set()
-        self._complete_by = time.monotonic() + 1.5 * request.pace.longest_wait + _RETURN
-        """Monotonic time until which previously listed kinds are awaited."""
-        self._by_pattern = NamespaceSelection(scan.evaluation.choice.include_namespaces).has_patterns
+        self._complete_by = time.monotonic() + 1.5 * request.pace.longest_wait + _RECOVERY
+        """Monotonic time until which an evaluation waits for kinds that were listed before."""
+        self._by_pattern = NamespaceSelection(scan.evaluation.resource_selection.include_namespaces).has_patterns
         self._changed_at = 0.0
         """Monotonic time of the last new namespace that a pattern may match, or of the last recovery."""
         self._was_lost = False
@@ -324,7 +326,7 @@ class _Session:
         self._next_access_check = 0.0
         """Monotonic time of the next kubeconfig check while the connection is lost."""
         self._definitions = cluster.definitions(request.pace)
-        self.following = cluster.follow(self.selection, scan.evaluation.choice, request.pace)
+        self.following = cluster.follow(self.selection, scan.evaluation.resource_selection, request.pace)
 
     def _compile(
         self, shards: Sequence[Mapping[str, str]], groups: Sequence[Sequence[RuleQuery]], context: Mapping[str, Any]
@@ -347,10 +349,10 @@ class _Session:
         try:
             params_of(self._settings.values())
         except ParamsError as error:
-            return (*self.following.gaps, msgspec.structs.replace(_PARAMS, why=visible(str(error))))
+            return (*self.following.gaps, msgspec.structs.replace(_PARAMS_GAP, why=visible(str(error))))
         return self.following.gaps
 
-    def enforced(self) -> Mapping[str, tuple[Enforcement, ...]]:
+    def enforcement(self) -> Mapping[str, tuple[Enforcement, ...]]:
         """Return the admission policies that enforce each control, by slug."""
         enforcers = EnforcementCollector()
         for _ in enforcers.collect(self._policies.values()):
@@ -368,12 +370,14 @@ class _Session:
 
     def _follow(self) -> None:
         metrics, gaps, expiry = self._watch.metrics, None, 0.0
-        due, took, sleep = False, 0.0, SleepDetector()
+        due, evaluation_seconds, sleep = False, 0.0, SleepDetector()
         while not self._stopped.is_set():
             if self._cluster.is_closed:
                 raise ConnectionLostError("the connection to the cluster was closed")
             # After a slow evaluation, collect more changes: objects that change often are evaluated once.
-            changes = self.following.changes(_IDLE, self._request.pause, min(took / 4, _LONGEST), self._stopped)
+            changes = self.following.changes(
+                _IDLE, self._request.pause, min(evaluation_seconds / 4, _MAX_PAUSE), self._stopped
+            )
             for key, resource in changes.items():
                 self._record_object(key, resource)
             if sleep.has_slept():
@@ -386,9 +390,9 @@ class _Session:
                 gaps, due, expiry = self.following.gaps, False, time.monotonic() + _EXPIRY
                 started = time.monotonic()
                 self._watch.update(self)
-                took = time.monotonic() - started
+                evaluation_seconds = time.monotonic() - started
                 if not gc.get_freeze_count():
-                    # Known objects are long-lived: repeated cycle searches in them would delay verdicts.
+                    # The objects are long-lived: repeated searches for cycles in them would delay verdicts.
                     gc.freeze()
             self._watch.report_loss(self.following.disconnect_reason)
             if self._must_restart():
@@ -396,17 +400,17 @@ class _Session:
             self._poll_discovery()
 
     def _is_complete(self) -> bool:
-        """Return True if all known kinds are listed again: a returning server may not serve them at once."""
+        """Return True if all kinds are listed again: a recovered server may not serve them at once."""
         if self._watch.current is None:
             return True
         now = time.monotonic()
         if self.following.is_disconnected:
-            self._complete_by = now + 1.5 * self._request.pace.longest_wait + _RETURN
+            self._complete_by = now + 1.5 * self._request.pace.longest_wait + _RECOVERY
             return False
         return now > self._complete_by or {gap.permission for gap in self.following.unlisted} <= self._watch.missing
 
     def _must_restart(self) -> bool:
-        """Return True if the settings, the version or the address of the cluster have changed."""
+        """Return True if the parameters, the version or the address of the cluster have changed."""
         if (
             self._settings_differ()
             or minor_of_cluster(self._request.scan.evaluation.kubernetes_version, self._cluster.minor, []) != self.minor
@@ -431,14 +435,14 @@ class _Session:
             return
         started = time.monotonic()
         with contextlib.suppress(KubeError):
-            choice, routine = self._request.scan.evaluation.choice, self._schedule.is_routine
-            self._cluster.refresh(self.selection, choice, self.following, routine=routine)
+            resource_selection, routine = self._request.scan.evaluation.resource_selection, self._schedule.is_routine
+            self._cluster.refresh(self.selection, resource_selection, self.following, routine=routine)
         self._schedule.record_poll(time.monotonic() - started)
 
     def _record_object(self, key: str, resource: Resource | None) -> None:
         """Record an added, changed or removed object (None)."""
         is_new = key not in self._keys
-        self.notes_changed |= self.notes.pop(key, None) is not None
+        self.exception_context_changed |= self.exception_context.pop(key, None) is not None
         self._settings_changed |= self._settings.pop(key, None) is not None
         self._policies.pop(key, None)
         self._nodes.discard(key)
@@ -451,8 +455,8 @@ class _Session:
         if resource.kind == "Node" and not resource.group:
             self._nodes.add(key)
         elif (resource.kind == "Namespace" and not resource.group) or is_security_exception(resource.object):
-            self.notes[key] = resource
-            self.notes_changed = True
+            self.exception_context[key] = resource
+            self.exception_context_changed = True
             if is_new and self._by_pattern and resource.kind == "Namespace":
                 self._changed_at = time.monotonic()
         elif is_policy(resource) or is_binding(resource):

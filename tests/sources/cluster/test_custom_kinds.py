@@ -216,7 +216,7 @@ def test_deeply_nested_object_is_only_a_gap(custom: Cluster, where: str, depth: 
 
     with front(custom, always(page_of("rollouts"), deep)) as proxy:
         request = clusters.through(custom.kubeconfig, proxy.url)
-        assessment = clusters.scanned(request, controls=("C-0057",), choice=clusters.only(where))
+        assessment = clusters.scanned(request, controls=("C-0057",), resource_selection=clusters.only(where))
     judged = {part.resource.label for part in assessment.results}
     assert f"Deployment {where}/web" in judged
     assert (f"Rollout {where}/deep" in judged) == (depth == 400)

@@ -506,7 +506,7 @@ def _own(assessment: Assessment) -> dict[str, Any]:
         "coverage": assessment.coverage,
         "targets": list(assessment.target.names),
         **({"cluster": _distribution(assessment.target.cluster)} if assessment.target.cluster else {}),
-        "choice": str(assessment.choice),
+        "choice": str(assessment.resource_selection),
         "parameters": {name: list(values) for name, values in assessment.set_params.items()},
         **({"baseline": _baseline(assessment.baseline)} if assessment.baseline else {}),
         **({"enforcement": enforcement} if enforcement else {}),

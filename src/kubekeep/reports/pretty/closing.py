@@ -254,7 +254,9 @@ def _write_next(terminal: Terminal, assessment: Assessment) -> None:
         control = failed[0].control
         first = f"start with {control.id} ({control.title})"
         command = Span(f"kubekeep explain {control.id}", "bold cyan", whole=True)
-        terminal.line(Span("→ Next: ", "bold"), *([f"{first}."] if control.brought else [f"{first}: ", command]))
+        terminal.line(
+            Span("→ Next: ", "bold"), *([f"{first}."] if control.is_user_supplied else [f"{first}: ", command])
+        )
     elif assessment.unread:
         terminal.line(
             Span("→ Next: ", "bold"), f"{_suggest_reading(assessment)} and scan again: nothing is known of it yet."
@@ -282,7 +284,7 @@ def _suggest_target(assessment: Assessment) -> str:
     """Return the next step if no resource was evaluated."""
     if assessment.target.cluster is None:
         return "nothing was found to scan; check the path."
-    if str(assessment.choice):
+    if str(assessment.resource_selection):
         return "what was chosen holds nothing that these controls look at."
     return "the cluster holds nothing that these controls look at."
 
