@@ -8,7 +8,7 @@ use regorus::unstable::{Expr, Module, Query, Rule, RuleHead, Span, BUILTINS};
 
 use crate::builtins;
 use crate::failure::Failure;
-use crate::references::{bound_names, components, Part, References};
+use crate::references::{bound_names, components, Part, References, Visitor};
 
 /// Deprecated built-ins, refused by OPA 1 in modules of the current syntax.
 const RETIRED: &[&str] = &[

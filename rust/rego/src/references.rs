@@ -103,13 +103,6 @@ impl References {
         self.locals.extend(bound);
     }
 
-    pub fn query(&mut self, query: &Query) {
-        query
-            .stmts
-            .iter()
-            .for_each(|statement| self.statement(statement));
-    }
-
     fn statement(&mut self, statement: &LiteralStmt) {
         for modifier in &statement.with_mods {
             // `with f as g` names a function, which is neither a call nor a value.
@@ -161,6 +154,15 @@ impl References {
             }
         }
     }
+}
+
+impl Visitor for References {
+    fn query(&mut self, query: &Query) {
+        query
+            .stmts
+            .iter()
+            .for_each(|statement| self.statement(statement));
+    }
 
     fn expression(&mut self, expression: &Expr) {
         match expression {
@@ -172,6 +174,37 @@ impl References {
                 }
                 self.indexes(expression);
             }
+            Expr::Call {
+                span, fcn, params, ..
+            } => {
+                let path = components(fcn);
+                self.calls.push((path.clone(), params.len(), span.clone()));
+                self.paths.push(path);
+                self.parts(expression);
+            }
+            Expr::AssignExpr {
+                lhs,
+                rhs,
+                op: AssignOp::ColEq,
+                ..
+            } => {
+                self.declare(lhs);
+                self.expression(rhs);
+            }
+            _ => self.parts(expression),
+        }
+    }
+}
+
+/// Traversal of expressions. A visitor handles the variants that matter to it and leaves the others to `parts`.
+pub trait Visitor {
+    fn expression(&mut self, expression: &Expr);
+
+    fn query(&mut self, query: &Query);
+
+    /// Visit the direct parts of an expression in the order of the text, without the name of a called function.
+    fn parts(&mut self, expression: &Expr) {
+        match expression {
             Expr::Array { items, .. } | Expr::Set { items, .. } => {
                 items.iter().for_each(|element| self.expression(element));
             }
@@ -192,32 +225,19 @@ impl References {
                 self.expression(value);
                 self.query(query);
             }
-            Expr::Call {
-                span, fcn, params, ..
-            } => {
-                let path = components(fcn);
-                self.calls.push((path.clone(), params.len(), span.clone()));
-                self.paths.push(path);
+            Expr::Call { params, .. } => {
                 params.iter().for_each(|element| self.expression(element));
             }
-            _ => self.operation(expression),
-        }
-    }
-
-    fn operation(&mut self, expression: &Expr) {
-        match expression {
             Expr::UnaryExpr { expr, .. } => self.expression(expr),
-            Expr::AssignExpr { lhs, rhs, op, .. } => {
-                if *op == AssignOp::ColEq {
-                    self.declare(lhs);
-                } else {
-                    self.expression(lhs);
-                }
-                self.expression(rhs);
+            Expr::RefDot { refr, .. } => self.expression(refr),
+            Expr::RefBrack { refr, index, .. } => {
+                self.expression(refr);
+                self.expression(index);
             }
             Expr::BinExpr { lhs, rhs, .. }
             | Expr::BoolExpr { lhs, rhs, .. }
-            | Expr::ArithExpr { lhs, rhs, .. } => {
+            | Expr::ArithExpr { lhs, rhs, .. }
+            | Expr::AssignExpr { lhs, rhs, .. } => {
                 self.expression(lhs);
                 self.expression(rhs);
             }

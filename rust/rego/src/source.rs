@@ -13,7 +13,7 @@ use regorus::{Engine, PolicyLengthConfig};
 use crate::builtins;
 use crate::check::{check, check_query};
 use crate::failure::Failure;
-use crate::references::bound_names;
+use crate::references::{bound_names, Visitor};
 use crate::{syntax, Modules};
 
 /// Sources longer than this are refused; lines may be as long as the source.
@@ -260,13 +260,6 @@ impl<'a> Edits<'a> {
         }
     }
 
-    fn query(&mut self, query: &Query) {
-        self.is_bare = false;
-        for statement in &query.stmts {
-            self.statement(statement);
-        }
-    }
-
     fn statement(&mut self, statement: &LiteralStmt) {
         for modifier in &statement.with_mods {
             self.expression(&modifier.r#as);
@@ -416,66 +409,6 @@ impl<'a> Edits<'a> {
         self.list.push((comma, to, String::new()));
     }
 
-    fn expression(&mut self, expression: &Expr) {
-        match expression {
-            Expr::Array { items, .. } | Expr::Set { items, .. } => {
-                items.iter().for_each(|element| self.expression(element));
-            }
-            Expr::Object { fields, .. } => {
-                for (_, key, value) in fields {
-                    self.expression(key);
-                    self.expression(value);
-                }
-            }
-            Expr::ArrayCompr { term, query, .. } | Expr::SetCompr { term, query, .. } => {
-                self.expression(term);
-                self.query(query);
-            }
-            Expr::ObjectCompr {
-                key, value, query, ..
-            } => {
-                self.expression(key);
-                self.expression(value);
-                self.query(query);
-            }
-            Expr::Call {
-                params, fcn, span, ..
-            } => {
-                if is_walk(fcn) {
-                    self.refuse(span, "walk() inside of an expression");
-                }
-                params.iter().for_each(|element| self.expression(element));
-            }
-            Expr::UnaryExpr { expr, .. } => self.expression(expr),
-            Expr::RefDot { refr, .. } => self.expression(refr),
-            Expr::RefBrack { refr, index, .. } => {
-                self.expression(refr);
-                self.expression(index);
-            }
-            Expr::BinExpr { lhs, rhs, .. }
-            | Expr::BoolExpr { lhs, rhs, .. }
-            | Expr::ArithExpr { lhs, rhs, .. }
-            | Expr::AssignExpr { lhs, rhs, .. } => {
-                self.expression(lhs);
-                self.expression(rhs);
-            }
-            Expr::Membership {
-                key,
-                value,
-                collection,
-                ..
-            } => {
-                if let Some(key) = key {
-                    self.keyed_membership(key, value, collection);
-                }
-                key.iter().for_each(|key| self.expression(key));
-                self.expression(value);
-                self.expression(collection);
-            }
-            _ => {}
-        }
-    }
-
     /// Rewrite `key, value in set`, which is false in regorus, as a call of OPA's internal function.
     fn keyed_membership(&mut self, key: &Expr, value: &Expr, collection: &Expr) {
         let (start, end) = (self.extent(key).0, self.extent(collection).1);
@@ -527,6 +460,31 @@ impl<'a> Edits<'a> {
                 span.col,
             )
         });
+    }
+}
+
+impl Visitor for Edits<'_> {
+    fn query(&mut self, query: &Query) {
+        self.is_bare = false;
+        for statement in &query.stmts {
+            self.statement(statement);
+        }
+    }
+
+    fn expression(&mut self, expression: &Expr) {
+        match expression {
+            Expr::Call { fcn, span, .. } if is_walk(fcn) => {
+                self.refuse(span, "walk() inside of an expression");
+            }
+            Expr::Membership {
+                key: Some(key),
+                value,
+                collection,
+                ..
+            } => self.keyed_membership(key, value, collection),
+            _ => {}
+        }
+        self.parts(expression);
     }
 }
 

@@ -60,12 +60,12 @@ def judge(assessment: Assessment, gates: Gates) -> list[Outcome]:
     """Return the outcome of each gate that is set. Raises UnknownLimitError for a framework that is not in the scan."""
     outcomes = [*_check_findings(assessment, gates)]
     if gates.compliance:
-        figures = {item.framework.name: item.compliance for item in assessment.frameworks}
+        figures = {summary.framework.name: summary.compliance for summary in assessment.frameworks}
         outcomes += _check_minimum(
             "compliance", assessment, figures | {OVERALL: assessment.compliance}, gates.compliance
         )
     if gates.coverage:
-        covered = {item.framework.name: item.coverage for item in assessment.frameworks}
+        covered = {summary.framework.name: summary.coverage for summary in assessment.frameworks}
         outcomes += _check_minimum("coverage", assessment, covered | {OVERALL: assessment.coverage}, gates.coverage)
     if gates.new and assessment.baseline is not None:
         outcomes.append(new_findings(_evaluated_only(assessment.baseline), gates.new_severity))
@@ -150,12 +150,11 @@ def _check_minimum(
 def _resolve_name(name: str, assessment: Assessment) -> str:
     """Return the name of the framework of the scan called `name`, or OVERALL. Raises UnknownLimitError."""
     known = {OVERALL: OVERALL}
-    for item in assessment.frameworks:
-        framework = item.framework
+    for framework in (summary.framework for summary in assessment.frameworks):
         known |= {word.casefold(): framework.name for word in (framework.slug, framework.name, *framework.aliases)}
     if name.casefold() not in known:
         near = difflib.get_close_matches(name.casefold(), known, n=1)
-        names = ", ".join((*(item.framework.slug for item in assessment.frameworks), OVERALL))
+        names = ", ".join((*(summary.framework.slug for summary in assessment.frameworks), OVERALL))
         hint = f"did you mean {near[0]}?" if near else f"in it are {names}"
         raise UnknownLimitError(f"a limit for {name}, which is not in this scan: {hint}")
     return known[name.casefold()]

@@ -173,7 +173,7 @@ def _excerpt(evidence: Evidence, excerpts: list[Excerpt]) -> list[dict[str, Any]
     ]
 
 
-def framework_entry(part: FrameworkPart, found: Mapping[str, ControlFindings]) -> dict[str, Any]:
+def framework_entry(part: FrameworkPart, groups: Mapping[str, ControlFindings]) -> dict[str, Any]:
     """Return a framework with its sections as rows, each a control under its requirement."""
     summary, counts = part.summary, part.counts
     return {
@@ -193,19 +193,19 @@ def framework_entry(part: FrameworkPart, found: Mapping[str, ControlFindings]) -
         "sections": [
             {
                 "title": line(" ".join(filter(None, (section.id, section.title)))),
-                "rows": [row for requirement in section.requirements for row in _rows(requirement, found)],
+                "rows": [row for requirement in section.requirements for row in _rows(requirement, groups)],
             }
             for section in part.sections
         ],
     }
 
 
-def _rows(requirement: RequirementPart, found: Mapping[str, ControlFindings]) -> Iterator[dict[str, Any]]:
+def _rows(requirement: RequirementPart, groups: Mapping[str, ControlFindings]) -> Iterator[dict[str, Any]]:
     requirement_text = line(" ".join(filter(None, (requirement.id, requirement.title))))
     if not requirement.controls:
         yield {"requirement": requirement_text, "control": None, "failing": [], "more": 0}
     for number, summary in enumerate(requirement.controls):
-        group = found.get(summary.control.slug)
+        group = groups.get(summary.control.slug)
         findings = group.findings if group else ()
         yield {
             "requirement": "" if number else requirement_text,

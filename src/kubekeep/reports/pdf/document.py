@@ -53,10 +53,10 @@ def build_document(assessment: Assessment, *, whole: bool) -> dict[str, Any]:
 
 def _findings(report: ReportContent, *, whole: bool) -> dict[str, Any]:
     bounds, excepted = Bounds(report.findings, whole=whole), Bounds(report.excepted, whole=whole)
-    found = {group.summary.control.slug: group for group in report.findings}
+    groups = {group.summary.control.slug: group for group in report.findings}
     evidence = (evidence for group in report.findings for finding in group.findings for evidence in finding.evidence)
     return {
-        "frameworks": [framework_entry(part, found) for part in report.frameworks],
+        "frameworks": [framework_entry(part, groups) for part in report.frameworks],
         "findings": [control_entry(group, bounds) for group in report.findings],
         "per_control": bounds.resources,
         "excerpts": any(entry.excerpt for entry in evidence),

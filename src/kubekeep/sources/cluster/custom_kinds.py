@@ -34,7 +34,12 @@ def _allows_pods(schema: dict[str, Any]) -> bool:
 def _schema(definition: dict[str, Any], version: str) -> Any:
     versions = definition["spec"].get("versions") or ()
     return next(
-        ((item.get("schema") or {}).get("openAPIV3Schema") for item in versions if item.get("name") == version), None
+        (
+            (version_entry.get("schema") or {}).get("openAPIV3Schema")
+            for version_entry in versions
+            if version_entry.get("name") == version
+        ),
+        None,
     )
 
 
