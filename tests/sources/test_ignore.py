@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from kubekeep.sources.gitignore import MOST_PATTERN, Rules, parse
-from kubekeep.sources.ignore import MOST_BYTES, MOST_PATTERNS, NAMES, Ignores
+from kubekeep._native import IgnorePatterns
+from kubekeep.sources.ignore import MOST_BYTES, MOST_PATTERN, MOST_PATTERNS, MOST_WILDCARDS, NAMES, Ignores
 
 TREE = (
     *("a", "b.yaml", "ab/a", "ab/b", "ab/a.yaml", "foo/a b", "foo/ab/a", "foo/ab/b.yaml", "foo/ab/ba/a", "foo/ab/ba/]"),
@@ -41,14 +40,17 @@ ATOMS = (
         "\\*",
         "\\ ",
     ),
-    *("[ab]", "[!a]", "[^b]", "[a-b]", "[b-a]", "[]a]", "[!]a]", "[a-]", "[--0]", "[\\]]", "[!-]", "[a", "[", "]"),
-    *("[[:alpha:]]", "[![:punct:]]", "[[:x:]]", "[[:a]", "[a-[:digit:]]", "[a\\-b]", "\t"),
+    *("[ab]", "[!a]", "[^b]", "[a-b]", "[b-a]", "[]a]", "[!]a]", "[a-]", "[--0]", "[!-]", "[a", "[", "]"),
+    *("[[:alpha:]]", "[![:punct:]]", "[[:a]", "[a-[:digit:]]", "\t"),
 )
 LINES = st.lists(st.lists(st.sampled_from(ATOMS), min_size=1, max_size=5).map("".join), max_size=5)
 
 
-def decided(patterns: Iterable[str], path: str, *, is_folder: bool = False) -> bool | None:
-    return Rules([pattern for line in patterns if (pattern := parse(line))]).verdict(path, is_folder=is_folder)
+def is_comparable(line: str) -> bool:
+    """Return False for patterns that versions of git or the library treat differently (ADR 22)."""
+    _, problems = IgnorePatterns.parse([line])
+    asterisks = any("**" in name and name != "**" for name in line.removeprefix("!").split("/"))
+    return not problems and not asterisks and "\\/" not in line and "//" not in line
 
 
 def ignored_below(folder: Path, patterns: tuple[str, ...] = ()) -> set[str]:
@@ -87,14 +89,13 @@ def ignored_by_git(folder: Path) -> set[str]:
     return set(git(folder, "check-ignore", "--no-index", "--stdin", "-z", input=queries).split("\0")) - {""}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.sampled_from(["", "ab", "foo", "foo/ab", "b", "b/a"]), LINES, min_size=1, max_size=3))
 @example({"": ["*", "!foo/", "!foo/*.yaml"], "foo": ["!ab", "*.yaml"]})
 @example({"": ["foo**/b", "b/**", "!/**"], "b/a": ["/b/"]})
 @example({"": ["**/?*[^b][!a]", "ab/**/"]})
 def test_ignored_files_equal_git(repository: Path, files: dict[str, list[str]]) -> None:
-    # The meaning of a slash after a backslash is undefined and differs between versions of git.
-    files = {folder: [line for line in lines if "\\/" not in line] for folder, lines in files.items()}
+    files = {folder: [line for line in lines if is_comparable(line)] for folder, lines in files.items()}
     written = [repository / folder / name for folder in files for name in (NAMES[1], ".gitignore")]
     for file in written:
         folder = file.parent.relative_to(repository).as_posix()
@@ -163,11 +164,11 @@ def test_ignored_files_are_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("[ab", "its [ has no ]"),
-        ("[a\\", "its [ has no ]"),
-        ("[[:alpha", "its [ has no ]"),
-        ("[[:word:]]", "[:word:] is no class of characters"),
-        ("a\\", "it ends with a backslash"),
+        ("[ab", "unclosed character class; missing ']'"),
+        ("[a\\", "unclosed character class; missing ']'"),
+        ("[[:alpha", "unclosed character class; missing ']'"),
+        ("[b-a]", "invalid range; 'b' > 'a'"),
+        ("a\\", "dangling '\\'"),
         ("!", "it names nothing"),
         ("/", "it names nothing"),
         ("a" * (MOST_PATTERN + 1), "longer than 1024 characters"),
@@ -229,6 +230,17 @@ def test_number_of_patterns_is_limited(tmp_path: Path) -> None:
     assert problem.message == "more than 10000 patterns: the rest of them ignores nothing"
 
 
+def test_too_many_wildcards(tmp_path: Path) -> None:
+    """Compiled, these patterns would take half a gigabyte."""
+    (tmp_path / ".kubekeepignore").write_text("".join("*a?" * 300 + f"{i}\n" for i in range(1000)))
+    ignores = Ignores(str(tmp_path))
+    assert ignores.ignored(str(tmp_path / ("ab" * 300 + "32")), is_folder=False)
+    assert not ignores.ignored(str(tmp_path / ("ab" * 300 + "33")), is_folder=False)
+    (problem,) = ignores.problems
+    assert str(problem.location) == f"{tmp_path}/.kubekeepignore:34"
+    assert problem.message == f"more than {MOST_WILDCARDS} wildcards: the rest of them ignores nothing"
+
+
 @pytest.mark.parametrize(
     ("pattern", "path"),
     [
@@ -242,4 +254,6 @@ def test_number_of_patterns_is_limited(tmp_path: Path) -> None:
 )
 def test_hostile_patterns_match_in_linear_time(pattern: str, path: str) -> None:
     """With backtracking, each of these patterns takes years."""
-    assert decided([pattern], path) is None
+    patterns, problems = IgnorePatterns.parse([pattern])
+    assert patterns.verdict(path, False) is None
+    assert problems == []

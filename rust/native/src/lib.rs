@@ -3,6 +3,7 @@
 //! No file or network access, no knowledge of controls or Kubernetes. Documents for Rego cross the boundary as
 //! JSON text, so that no Python object is used while the interpreter lock is released.
 
+mod ignore;
 mod pack;
 mod rego;
 
@@ -26,6 +27,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.py().get_type::<rego::NativeRegoError>(),
     )?;
     module.add_class::<rego::Pattern>()?;
+    module.add_class::<ignore::IgnorePatterns>()?;
     module.add_class::<kubekeep_yaml::YamlDocuments>()?;
     module.add_class::<kubekeep_yaml::PyTree>()?;
     module.add_function(wrap_pyfunction!(kubekeep_yaml::json_integer, module)?)?;

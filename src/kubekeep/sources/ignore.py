@@ -1,7 +1,8 @@
 """Exclusions of a scan: `.kubescapeignore`, `.kubekeepignore` and the patterns of the command line.
 
-Ignore files follow gitignore, in the scanned folder and in every folder below it (Kubescape reads only the top one).
-Content of an ignored folder cannot be included again. Never follows a link, never lists a folder.
+Ignore files follow gitignore(5), in the scanned folder and in every folder below it (Kubescape reads only the top one).
+Content of an ignored folder cannot be included again. The Rust crate `ignore` matches the patterns (ADR 22), in linear
+time. Never follows a link, never lists a folder.
 """
 
 # Paths stay the text that people typed, so os.path and not pathlib:
@@ -12,15 +13,15 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import BinaryIO, Final
 
 import msgspec
 
+from kubekeep._native import IgnorePatterns
 from kubekeep.model.assessment import Unread
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.paths import display_path, error_reason
-from kubekeep.sources.gitignore import Pattern, Rules, parse
 
 NAMES: Final = (".kubescapeignore", ".kubekeepignore")
 """Ignore files of a folder, in order of precedence."""
@@ -28,9 +29,15 @@ MOST_BYTES: Final = 1 << 20
 """Maximum size of an ignore file."""
 MOST_PATTERNS: Final = 10_000
 """Maximum number of patterns in all ignore files of a scanned folder."""
+MOST_WILDCARDS: Final = 20_000
+"""Maximum number of wildcards in all ignore files of a scanned folder; compiled ones take up to a kilobyte each."""
+MOST_PATTERN: Final = 1024
+"""Maximum number of characters of a pattern."""
 _MOST_REPORTED: Final = 10
 """Maximum number of invalid lines reported individually per ignore file."""
 _OPTION: Final = "--exclude-path"
+_UNDECODED: Final = {0xDC00 + byte: 0xF0000 + byte for byte in range(0x80, 0x100)}
+"""Private characters for the bytes of names that are not UTF-8: the matcher takes valid text only."""
 
 
 class IgnoredCounts(msgspec.Struct):
@@ -41,10 +48,10 @@ class IgnoredCounts(msgspec.Struct):
 
 
 class _Layer(msgspec.Struct, frozen=True):
-    """The rules of one folder, and the index at which a relative path continues below it."""
+    """The patterns of one folder, and the index at which a relative path continues below it."""
 
     start: int
-    rules: Rules
+    patterns: IgnorePatterns
 
 
 class Ignores:
@@ -61,9 +68,9 @@ class Ignores:
         self._root = os.path.normpath(root)
         self._below = len("" if self._root == os.curdir else os.path.join(self._root, ""))
         self._reads = files
-        self._left = MOST_PATTERNS
-        own = self._parsed(Location(_OPTION), patterns, numbered=False)
-        self._strongest = (_Layer(0, Rules(own)),) if own else ()
+        self._patterns_left = MOST_PATTERNS
+        self._wildcards_left = MOST_WILDCARDS
+        self._strongest = self._layer(Location(_OPTION), patterns, 0) if patterns else ()
         # Layers by queried folder, in descending precedence; None for an ignored folder.
         self._folders: dict[str, tuple[_Layer, ...] | None] = {}
 
@@ -109,47 +116,60 @@ class Ignores:
         return (*above[:strongest], *own, *above[strongest:]) if own else above
 
     def _own(self, folder: str) -> tuple[_Layer, ...]:
-        """Return the layer of the ignore files of one folder, if any."""
-        if not self._reads:
-            return ()
-        patterns: list[Pattern] = []
-        for name in NAMES:
+        """Return the layers of the ignore files of one folder, in descending precedence."""
+        layers: tuple[_Layer, ...] = ()
+        for name in NAMES if self._reads else ():
             file = os.path.join(self._root, *folder.split("/"), name) if folder else os.path.join(self._root, name)
+            place = Location(display_path(os.path.normpath(file)))
             try:
-                text = _content(file)
+                lines = [line.removesuffix("\r") for line in _content(file).split("\n")]
+            except FileNotFoundError:
+                continue
             except OSError as error:
-                self.problems.append(Unread(Location(_shown(file)), f"ignores nothing: {error_reason(error)}"))
+                self.problems.append(Unread(place, f"ignores nothing: {error_reason(error)}"))
             else:
-                patterns += self._parsed(Location(_shown(file)), text.split("\n"), numbered=True)
-        start = len(folder) + 1 if folder else 0
-        return (_Layer(start, Rules(patterns)),) if patterns else ()
+                layers = (*self._layer(place, lines, len(folder) + 1 if folder else 0), *layers)
+        return layers
 
-    def _parsed(self, place: Location, lines: Iterable[str], *, numbered: bool) -> list[Pattern]:
-        accepted: list[Pattern] = []
-        problems: list[Unread] = []
-        for number, line in enumerate(lines, 1):
-            at = _on_line(place, number) if numbered else place
-            try:
-                pattern = parse(line.removesuffix("\r") if numbered else line)
-            except ValueError as error:
-                problems.append(Unread(at, f"this pattern ignores nothing: {display_path(line[:80])}: {error}"))
+    def _layer(self, place: Location, lines: Sequence[str], start: int) -> tuple[_Layer, ...]:
+        """Return the layer of the lines of a file, none if it cannot be compiled; report the lines without effect."""
+        reasons: dict[int, str] = {}
+        accepted: list[str] = []
+        for index, line in enumerate(lines):
+            if not line.strip(" ") or line.startswith("#"):
+                accepted.append("")
                 continue
-            if pattern is None:
-                continue
-            if numbered and self._left == 0:
-                problems.append(Unread(at, f"more than {MOST_PATTERNS} patterns: the rest of them ignores nothing"))
+            self._patterns_left -= 1
+            self._wildcards_left -= sum(map(line.count, "*?["))
+            if self._patterns_left < 0 or self._wildcards_left < 0:
+                limit = f"{MOST_PATTERNS} patterns" if self._patterns_left < 0 else f"{MOST_WILDCARDS} wildcards"
+                message = f"more than {limit}: the rest of them ignores nothing"
+                self.problems.append(Unread(_on_line(place, index), message))
                 break
-            self._left -= numbered
-            accepted.append(pattern)
-        self.problems += problems[:_MOST_REPORTED]
-        if len(problems) > _MOST_REPORTED:
-            self.problems.append(Unread(place, f"{len(problems) - _MOST_REPORTED} more patterns that ignore nothing"))
-        return accepted
+            if len(line) > MOST_PATTERN:
+                reasons[index] = f"longer than {MOST_PATTERN} characters"
+            elif not line.strip("!/ "):
+                reasons[index] = "it names nothing"
+            accepted.append("" if index in reasons else _matchable(line))
+        try:
+            patterns, invalid = IgnorePatterns.parse(accepted)
+        except ValueError as error:
+            self.problems.append(Unread(place, f"ignores nothing: its patterns are too large: {error}"))
+            return ()
+        reasons |= dict(invalid)
+        for index in sorted(reasons)[:_MOST_REPORTED]:
+            message = f"this pattern ignores nothing: {display_path(lines[index][:80])}: {reasons[index]}"
+            self.problems.append(Unread(_on_line(place, index), message))
+        if len(reasons) > _MOST_REPORTED:
+            message = f"{len(reasons) - _MOST_REPORTED} more patterns that ignore nothing"
+            self.problems.append(Unread(place, message))
+        return (_Layer(start, patterns),)
 
 
 def _verdict(layers: tuple[_Layer, ...], path: str, *, is_folder: bool) -> bool:
+    path = _matchable(path)
     for layer in layers:
-        verdict = layer.rules.verdict(path[layer.start :], is_folder=is_folder)
+        verdict = layer.patterns.verdict(path[layer.start :], is_folder)
         if verdict is not None:
             return verdict
     return False
@@ -159,27 +179,26 @@ def _parent(path: str) -> str:
     return path[: max(path.rfind("/"), 0)]
 
 
-def _shown(file: str) -> str:
-    return display_path(os.path.normpath(file))
-
-
-def _on_line(place: Location, number: int) -> Location:
-    position = Position(number, 1)
+def _on_line(place: Location, index: int) -> Location:
+    if place.file == _OPTION:
+        return place
+    position = Position(index + 1, 1)
     return Location(place.file, Region(position, position))
 
 
+def _matchable(text: str) -> str:
+    return text if text.isascii() else text.translate(_UNDECODED)
+
+
 def _content(file: str) -> str:
-    """Read an ignore file; empty if it does not exist. Raises OSError for links and files that are not regular."""
-    try:
-        # The size is not queried, because it may change while the file is read.
-        with _opened(file) as stream:
-            data = stream.read(MOST_BYTES + 1)
-    except FileNotFoundError:
-        return ""
-    if len(data) > MOST_BYTES:
+    """Read an ignore file. Raises OSError for links and files that are not regular."""
+    # The size is not queried, because it may change while the file is read.
+    with _opened(file) as stream:
+        content = stream.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
         raise OSError(f"larger than {MOST_BYTES} bytes")
     # As in file names: bytes that are no UTF-8 match themselves.
-    return data.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
+    return content.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
 
 
 def _opened(file: str) -> BinaryIO:
