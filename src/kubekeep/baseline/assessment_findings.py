@@ -5,41 +5,31 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-import msgspec
-
 from kubekeep.model.assessment import Assessment, ControlSummary, ResourceResult
 from kubekeep.model.comparison import RESOURCE_SELECTION, TARGETS, TOOL, RecordedFinding, ReportLocation, ScanRecord
-from kubekeep.model.finding import Evidence, Status, Verdict
+from kubekeep.model.finding import Evidence, Finding, Status
 from kubekeep.model.fingerprint import Identity, format_stable_path
 
 
 def record_assessment(assessment: Assessment, name: str = "this scan") -> ScanRecord:
     """Record the findings and the coverage of an assessment."""
-    controls = {summary.control.slug: summary for summary in assessment.controls}
+    controls = {summary.control.slug: summary.control for summary in assessment.controls}
     findings: list[RecordedFinding] = []
     accepted: list[RecordedFinding] = []
     gaps: dict[Identity, set[str]] = {}
     resources: dict[Identity, set[str]] = {}
     for result, identity, copy in number_results(assessment.results):
-        file = result.resource.source.path if result.resource.source else ""
+        resource = result.resource
+        file = resource.source.path if resource.source else ""
         resources.setdefault(identity, set()).add(file)
         for slug, verdict in result.verdicts.items():
-            summary = controls[slug]
+            control = controls[slug]
             if verdict.status is Status.NOT_EVALUATED:
-                gaps.setdefault(identity, set()).add(summary.control.id)
-            elif verdict.status is Status.FAILED or verdict.is_excepted:
-                head = RecordedFinding(
-                    control=summary.control.id,
-                    identity=identity,
-                    file=file,
-                    copy=copy,
-                    title=summary.control.title,
-                    level=summary.control.level,
-                )
-                if verdict.status is Status.FAILED:
-                    findings += _list_findings(head, result, verdict.unexcepted)
-                if (excepted := verdict.excepted).evidence:
-                    accepted += _list_findings(head, result, excepted)
+                gaps.setdefault(identity, set()).add(control.id)
+            if verdict.status is Status.FAILED:
+                findings += _record(Finding.of(control, resource, verdict.unexcepted.evidence), identity, file, copy)
+            if verdict.excepted.evidence:
+                accepted += _record(Finding.of(control, resource, verdict.excepted.evidence), identity, file, copy)
     return ScanRecord(
         name=name,
         findings=tuple(findings),
@@ -63,15 +53,26 @@ def number_results(results: Iterable[ResourceResult]) -> Iterator[tuple[Resource
         seen[key] += 1
 
 
-def _list_findings(head: RecordedFinding, result: ResourceResult, verdict: Verdict) -> Iterator[RecordedFinding]:
-    """Yield a finding for each piece of evidence; a failure without evidence is one finding of the whole resource."""
-    name = result.resource.id
-    for evidence in verdict.evidence or (Evidence("", exists=False),):
-        location = evidence.location or result.resource.locate(())
-        place = ReportLocation(evidence.path, _get_report_key(evidence), name, location)
-        path = format_stable_path(result.resource, evidence.path)
-        exception = evidence.exception.name if evidence.exception else ""
-        yield msgspec.structs.replace(head, path=path, place=place, exception=exception)
+def _record(finding: Finding, identity: Identity, file: str, copy: int) -> Iterator[RecordedFinding]:
+    """Yield a record for each piece of evidence; a failure without evidence is one record of the whole resource."""
+    resource = finding.resource
+    for evidence in finding.evidence or (Evidence("", exists=False),):
+        yield RecordedFinding(
+            control=finding.id,
+            identity=identity,
+            path=format_stable_path(resource, evidence.path),
+            file=file,
+            copy=copy,
+            title=finding.title,
+            level=finding.severity,
+            place=ReportLocation(
+                path=evidence.path,
+                entry=_get_report_key(evidence),
+                resource=resource.id,
+                location=evidence.location or resource.locate(()),
+            ),
+            exception=evidence.exception.name if evidence.exception else "",
+        )
 
 
 def _get_report_key(evidence: Evidence) -> str:

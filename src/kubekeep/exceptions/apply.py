@@ -12,13 +12,14 @@ from typing import Final
 
 import msgspec
 
+from kubekeep.exceptions.cover import cover_finding, cover_verdict, record_excepted
 from kubekeep.exceptions.inline.annotations import find_annotated_exceptions
 from kubekeep.exceptions.lint import covers_everything, find_likely_mistakes
 from kubekeep.exceptions.match import ControlMatcher, ControlScope, Part, ResourceMatcher
 from kubekeep.exceptions.policy_exception import PolicyException
 from kubekeep.model.assessment import ResourceResult
-from kubekeep.model.exception import ExceptedFinding, ExceptionStatus, ExceptionUse
-from kubekeep.model.finding import Evidence, Status, Verdict
+from kubekeep.model.exception import AppliedException, ExceptionStatus, ExceptionUse
+from kubekeep.model.finding import Evidence, Finding, Status, Verdict
 from kubekeep.model.label_selector import get_labels
 from kubekeep.model.resource import Resource
 from kubekeep.posture.select import Selection
@@ -94,7 +95,7 @@ class _TrackedException:
         self.policy_exception = policy_exception
         self.scope = scope
         self.doubts = (*policy_exception.doubts, *find_likely_mistakes(policy_exception))
-        self.findings: list[ExceptedFinding] = []
+        self.findings: list[Finding] = []
         self.status, self.text = ExceptionStatus.UNUSED, ""
         expires = policy_exception.exception.expires
         if policy_exception.flaw:
@@ -129,7 +130,7 @@ class _TrackedException:
             text="; ".join(filter(None, (text, *doubts))),
             controls=_list_names(self.policy_exception),
             unknown=scope.unknown,
-            findings=tuple(self.findings),
+            findings=tuple(map(record_excepted, self.findings)),
             doubts=doubts,
         )
 
@@ -158,6 +159,7 @@ class _ExceptionApplier:
         folder: str,
     ) -> None:
         self._now = now
+        self._selected = {control.slug: control for control in selection.controls}
         self._controls = ControlMatcher(selection)
         self._tracked = [self._track(exception, scanned) for exception in policy_exceptions]
         active = {
@@ -210,18 +212,11 @@ class _ExceptionApplier:
         if not covering:
             return result
         changed: dict[str, Verdict] = {}
-        name = resource.id
         for slug, verdict in failed.items():
-            mine = [(exception, part) for exception, part in covering if slug in exception.scope.slugs]
-            if mine:
-                changed[slug] = self._apply_to_verdict(
-                    verdict,
-                    mine,
-                    resource,
-                    ExceptedFinding(
-                        name, resource.kind, resource.namespace, resource.name, self._controls.get_id(slug)
-                    ),
-                )
+            applicable = [(exception, part) for exception, part in covering if slug in exception.scope.slugs]
+            if applicable:
+                finding = Finding.of(self._selected[slug], resource, verdict.evidence)
+                changed[slug] = cover_verdict(verdict, _cover(finding, applicable))
         return msgspec.structs.replace(result, verdicts={**result.verdicts, **changed}) if changed else result
 
     def _track_annotations(self, resource: Resource) -> Iterator[_TrackedException]:
@@ -241,33 +236,18 @@ class _ExceptionApplier:
                 ]
             yield from self._inline[key]
 
-    def _apply_to_verdict(
-        self,
-        verdict: Verdict,
-        covering: Sequence[tuple[_TrackedException, Part]],
-        resource: Resource,
-        finding: ExceptedFinding,
-    ) -> Verdict:
-        used: dict[int, _TrackedException] = {}
-        updated = []
-        # A failed verdict without evidence concerns the whole resource: its exception is located there.
-        for evidence in verdict.evidence or (Evidence("", exists=False, location=resource.locate(())),):
-            exceptions = [exception for exception, part in covering if _is_part(evidence, part)]
-            used |= {id(exception): exception for exception in exceptions}
-            first = (
-                exceptions[0].policy_exception.exception
-                if exceptions and evidence.exception is None
-                else evidence.exception
-            )
-            updated.append(
-                msgspec.structs.replace(evidence, exception=first) if first is not evidence.exception else evidence
-            )
-        if not used:
-            return verdict
-        for exception in used.values():
-            exception.findings.append(finding)
-        status = Status.PASSED if all(evidence.exception is not None for evidence in updated) else Status.FAILED
-        return msgspec.structs.replace(verdict, status=status, evidence=tuple(updated))
+
+def _cover(finding: Finding, applicable: Sequence[tuple[_TrackedException, Part]]) -> Finding:
+    """Return the finding with exceptions set in its evidence, and count it for each exception that covers a part."""
+
+    def find_exception(evidence: Evidence) -> AppliedException | None:
+        exceptions = [exception for exception, part in applicable if _is_part(evidence, part)]
+        for exception in exceptions:
+            if not (exception.findings and exception.findings[-1] is finding):
+                exception.findings.append(finding)
+        return exceptions[0].policy_exception.exception if exceptions else None
+
+    return cover_finding(finding, find_exception)
 
 
 def _is_part(evidence: Evidence, part: Part) -> bool:

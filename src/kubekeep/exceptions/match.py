@@ -110,10 +110,6 @@ class ControlMatcher:
                 spellings.setdefault(_normalise(name), name)
         return spellings
 
-    def get_id(self, slug: str) -> str:
-        """Return the id of the control in reports."""
-        return self._ids[slug]
-
     def find_by_name(self, name: str) -> frozenset[str]:
         """Return the slugs of the controls named exactly `name`, ignoring case."""
         return frozenset(self._by_name.get(_normalise(name), ()))
@@ -144,7 +140,7 @@ class ControlMatcher:
                     by_framework.setdefault(slug, set()).add(framework.slug)
         shared = {slug for slug, named in by_framework.items() if self._is_shared(slug, named)} - for_all
         covered = (for_all | (by_framework.keys() - shared)) & self._selected
-        shared_ids = tuple(sorted(map(self.get_id, shared & self._selected)))
+        shared_ids = tuple(sorted(self._ids[slug] for slug in shared & self._selected))
         return ControlScope(
             slugs=frozenset(covered),
             unknown=tuple(dict.fromkeys(unknown)),

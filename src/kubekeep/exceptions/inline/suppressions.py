@@ -13,12 +13,13 @@ from typing import Any, Final
 
 import msgspec
 
+from kubekeep.exceptions.cover import cover_finding, cover_verdict, record_excepted
 from kubekeep.exceptions.inline.comment_text import MARKER, PRODUCT, is_marked
 from kubekeep.exceptions.inline.comments import SuppressionComment, find_comments, has_aliases
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
-from kubekeep.model.exception import AppliedException, ExceptedFinding, ExceptionSource, ExceptionStatus, ExceptionUse
-from kubekeep.model.finding import Evidence, Status, Verdict
+from kubekeep.model.exception import AppliedException, ExceptionSource, ExceptionStatus, ExceptionUse
+from kubekeep.model.finding import Evidence, Finding
 from kubekeep.model.location import Location, Path, SourceMap, line_starts, parse_path
 from kubekeep.model.resource import CommentSyntax, FileType, Resource
 from kubekeep.posture.select import Selection, UnknownNameError, find_controls
@@ -139,15 +140,7 @@ def apply_comments(
         if file.comments
     }
     matcher = _CommentMatcher(comments, files, path_of)
-    changed = [
-        msgspec.structs.replace(
-            result,
-            verdicts={
-                slug: matcher.verdict(verdict, slug, result.resource) for slug, verdict in result.verdicts.items()
-            },
-        )
-        for result in results
-    ]
+    changed = [matcher.apply_to(result) for result in results]
     evaluated = {slug for result in results for slug in result.verdicts}
     uses = (
         tracked.use(evaluated)
@@ -168,7 +161,7 @@ class _TrackedComment:
         self.controls = {control.slug: control for control in controls.values() if control is not None}
         self.unknown = tuple(name for name, control in controls.items() if control is None)
         self.expired = comment.until is not None and comment.until <= now
-        self.findings: dict[tuple[str, str], ExceptedFinding] = {}
+        self.findings: dict[tuple[str, str], Finding] = {}
         place = Location(file, comment.place)
         self.exception = AppliedException(
             name=str(place),
@@ -183,16 +176,9 @@ class _TrackedComment:
         """Return True if the comment can cover findings. An unknown word prevents it: it may be a misspelt expiry."""
         return not (self.comment.problem or self.unknown or self.expired)
 
-    def cover(self, slug: str, resource: Resource) -> None:
-        """Record a covered finding."""
-        finding = ExceptedFinding(
-            resource=resource.id,
-            kind=resource.kind,
-            namespace=resource.namespace,
-            name=resource.name,
-            control=self.controls[slug].id,
-        )
-        self.findings.setdefault((finding.resource, slug), finding)
+    def count(self, finding: Finding) -> None:
+        """Count a finding that the comment covers."""
+        self.findings.setdefault((finding.resource.id, finding.id), finding)
 
     def use(self, evaluated: set[str]) -> ExceptionUse:
         """Return the use of the comment. evaluated: slugs of the controls with a verdict."""
@@ -203,7 +189,7 @@ class _TrackedComment:
             text=text,
             controls=self.comment.names,
             unknown=self.unknown,
-            findings=tuple(self.findings.values()),
+            findings=tuple(map(record_excepted, self.findings.values())),
         )
 
     def _status(self, evaluated: set[str]) -> tuple[ExceptionStatus, str]:
@@ -231,33 +217,41 @@ class _CommentMatcher:
         path_of: PathOf,
     ) -> None:
         self._comments = comments
+        self._controls = {
+            slug: control
+            for tracked in comments.values()
+            for comment in tracked
+            for slug, control in comment.controls.items()
+        }
         self._commented = files
         self._path_of = path_of
         self._files: dict[tuple[str, str], str] = {}
 
-    def verdict(self, verdict: Verdict, slug: str, resource: Resource) -> Verdict:
-        """Return the verdict with suppressed evidence."""
-        if not self._comments or not (verdict.status is Status.FAILED or verdict.is_excepted):
-            return verdict
-        evidence = tuple(self._evidence(piece, slug, resource) for piece in verdict.evidence)
-        if all(new is old for new, old in zip(evidence, verdict.evidence, strict=True)):
-            return verdict
-        is_excepted = all(piece.exception is not None for piece in evidence)
-        return msgspec.structs.replace(
-            verdict, evidence=evidence, status=Status.PASSED if is_excepted else Status.FAILED
-        )
+    def apply_to(self, result: ResourceResult) -> ResourceResult:
+        """Return the result with suppressed evidence; the same result if no comment names a failed control of it."""
+        changed = {
+            slug: cover_verdict(
+                verdict, self._cover(Finding.of(self._controls[slug], result.resource, verdict.evidence))
+            )
+            for slug, verdict in result.verdicts.items()
+            if slug in self._controls and verdict.evidence
+        }
+        return msgspec.structs.replace(result, verdicts={**result.verdicts, **changed}) if changed else result
 
-    def _evidence(self, evidence: Evidence, slug: str, resource: Resource) -> Evidence:
-        covering = list(self._find_covering(evidence, slug, resource))
-        for comment in covering:
-            comment.cover(slug, resource)
-        if not covering or evidence.exception is not None:
-            return evidence
-        nearest = min(covering, key=lambda comment: comment.comment.last - comment.comment.first)
-        return msgspec.structs.replace(evidence, exception=nearest.exception)
+    def _cover(self, finding: Finding) -> Finding:
+        """Return the finding with the nearest comment set in its evidence, and count it for each comment covering it."""
 
-    def _find_covering(self, evidence: Evidence, slug: str, resource: Resource) -> Iterator[_TrackedComment]:
-        location = evidence.location
+        def find_exception(evidence: Evidence) -> AppliedException | None:
+            comments = list(self._find_covering(evidence, finding))
+            for comment in comments:
+                comment.count(finding)
+            nearest = min(comments, key=lambda comment: comment.comment.last - comment.comment.first, default=None)
+            return nearest.exception if nearest is not None else None
+
+        return cover_finding(finding, find_exception)
+
+    def _find_covering(self, evidence: Evidence, finding: Finding) -> Iterator[_TrackedComment]:
+        resource, location = finding.resource, evidence.location
         if location is None:
             return
         for place in (location, location.setting):
@@ -265,7 +259,9 @@ class _CommentMatcher:
                 continue
             path = self._find_path(place.file, resource)
             comments = [
-                comment for comment in self._comments.get(path, ()) if slug in comment.controls and comment.is_active
+                comment
+                for comment in self._comments.get(path, ())
+                if comment.is_active and finding.control.slug in comment.controls
             ]
             if not comments:
                 continue
