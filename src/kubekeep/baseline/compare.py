@@ -7,6 +7,7 @@ first scan did not cover its place. Files and targets are compared by name.
 from __future__ import annotations
 
 import functools
+import itertools
 import posixpath
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -152,7 +153,7 @@ def _pair(
         else:
             rest.append(finding)
     gone = [finding for findings in left.values() for finding in findings]
-    # A file that both scans have was not renamed.
+    # A file that both scans have was not rename.
     moved = [finding for finding in gone if sides[1].is_absent(finding)]
     appeared = [finding for finding in rest if sides[0].is_absent(finding)]
     moved.sort(key=lambda finding: (finding.file, finding.copy))
@@ -247,25 +248,25 @@ class ScanCoverage:
 
     def __init__(self, scan: ScanRecord, other: ScanRecord) -> None:
         self.scan = scan
-        choice = scan.settings.get(RESOURCE_SELECTION, "")
+        selection = scan.settings.get(RESOURCE_SELECTION, "")
         # Changed files and the needs of a workload differ from scan to scan.
-        is_same = choice == other.settings.get(RESOURCE_SELECTION) and not any(
-            word in choice for word in _VARIABLE_SELECTIONS
+        is_same = selection == other.settings.get(RESOURCE_SELECTION) and not any(
+            word in selection for word in _VARIABLE_SELECTIONS
         )
-        self._choice = "" if is_same else choice
+        self._selection = "" if is_same else selection
         self._targets = dict.fromkeys(_find_partial_targets(scan, other)).keys()
         self._unread = {posixpath.normpath(file) for file in scan.unread}
-        self._holding = {folder for file in self._unread for folder in _list_parents(file)}
+        self._unread_parents = {folder for file in self._unread for folder in _list_parents(file)}
         self._files = scan.files
-        self._silent = scan.only_failing or scan.resources is None
-        self._evaluated, self._others = _list_files(scan), _list_files(other)
+        self._omits_resources = scan.only_failing or scan.resources is None
+        self._evaluated_files, self._other_files = _list_files(scan), _list_files(other)
         self._failed: dict[tuple[Identity, str], set[str]] = defaultdict(set)
         for finding in scan.findings:
             self._failed[finding.identity, finding.control].add(finding.file)
 
     def covers(self, finding: RecordedFinding) -> bool:
         """Return True if the resource of the finding was evaluated, in its file."""
-        return finding.file in self._evaluated.get(finding.identity, ())
+        return finding.file in self._evaluated_files.get(finding.identity, ())
 
     def is_absent(self, finding: RecordedFinding) -> bool:
         """Return True if the file of the finding was covered and does not contain the resource."""
@@ -279,7 +280,7 @@ class ScanCoverage:
         if self._unread and not file:
             return f"{self.scan.name} could not read everything"
         path = posixpath.normpath(file)
-        if path in self._holding or not self._unread.isdisjoint(_list_parents(path)):
+        if path in self._unread_parents or not self._unread.isdisjoint(_list_parents(path)):
             return f"{self.scan.name} could not read {file}"
         if self._targets and self._targets.isdisjoint(_list_parents(path)):
             shown = f"{len(self._targets)} targets" if len(self._targets) > _SHOWN else ", ".join(self._targets)
@@ -297,10 +298,10 @@ class ScanCoverage:
         missed = self._explain_unread(finding.file)
         if not missed:
             # The resource may be in a file that the other scan does not have.
-            known = self._others.get(finding.identity, frozenset())
+            known = self._other_files.get(finding.identity, frozenset())
             if files - known:
                 return FAILED, ""
-            if self._evaluated.get(finding.identity, frozenset()) - known:
+            if self._evaluated_files.get(finding.identity, frozenset()) - known:
                 return PASSED, ""
         return ABSENT, missed or self._explain_unseen(finding)
 
@@ -319,9 +320,9 @@ class ScanCoverage:
     def _explain_unseen(self, finding: RecordedFinding) -> str:
         """Return the reason if the scan may have missed a resource of a file it read; "" if it is not there."""
         name = self.scan.name
-        if self.scan.unread and finding.file not in self._files and not self._silent:
+        if self.scan.unread and finding.file not in self._files and not self._omits_resources:
             return f"{name} could not read everything"
-        return f"{name} looked only at {self._choice}" if self._choice else ""
+        return f"{name} looked only at {self._selection}" if self._selection else ""
 
 
 def align_files(base: ScanRecord, head: ScanRecord) -> ScanRecord:
@@ -333,7 +334,7 @@ def align_files(base: ScanRecord, head: ScanRecord) -> ScanRecord:
     if more or others or not (old and new) or old == new or _is_below(old, new) or _is_below(new, old):
         return base
 
-    def renamed(file: str) -> str:
+    def rename(file: str) -> str:
         if not file or not _is_below(file, old):
             return file
         within = posixpath.normpath(file)
@@ -342,12 +343,12 @@ def align_files(base: ScanRecord, head: ScanRecord) -> ScanRecord:
 
     resources = base.resources
     if resources is not None:
-        resources = {identity: frozenset(map(renamed, files)) for identity, files in resources.items()}
+        resources = {identity: frozenset(map(rename, files)) for identity, files in resources.items()}
     return msgspec.structs.replace(
         base,
-        findings=tuple(msgspec.structs.replace(finding, file=renamed(finding.file)) for finding in base.findings),
+        findings=tuple(msgspec.structs.replace(finding, file=rename(finding.file)) for finding in base.findings),
         resources=resources,
-        unread=frozenset(map(renamed, base.unread)),
+        unread=frozenset(map(rename, base.unread)),
     )
 
 
@@ -366,10 +367,11 @@ def _find_partial_targets(scan: ScanRecord, other: ScanRecord) -> tuple[str, ...
 
     Also () if no target contains one of the other scan, as with two checkouts.
     """
-    own, others = _list_targets(scan), _list_targets(other)
-    if own == others or not (own[0] and others[0]):
+    targets, other_targets = _list_targets(scan), _list_targets(other)
+    if targets == other_targets or not (targets[0] and other_targets[0]):
         return ()
-    return own if any(_is_below(one, two) or _is_below(two, one) for one in own for two in others) else ()
+    pairs = itertools.product(targets, other_targets)
+    return targets if any(_is_below(one, two) or _is_below(two, one) for one, two in pairs) else ()
 
 
 def _list_targets(scan: ScanRecord) -> tuple[str, ...]:

@@ -157,9 +157,9 @@ class ControlMatcher:
             number = _NUMBER.fullmatch(_normalise(name))
             if number and (same := f"c-{number[1]:0>4}") in self._by_name:
                 return f"; did you mean {self._spellings[same]}?"
-            near = difflib.get_close_matches(_normalise(name), self._by_name, n=1, cutoff=0.7)
-            if near:
-                return f"; did you mean {self._spellings[near[0]]}?"
+            similar = difflib.get_close_matches(_normalise(name), self._by_name, n=1, cutoff=0.7)
+            if similar:
+                return f"; did you mean {self._spellings[similar[0]]}?"
         return ""
 
     def _match_policy(self, policy: PosturePolicy, unknown: list[str]) -> frozenset[str]:
@@ -260,7 +260,7 @@ class ResourceMatcher:
         keys = {entry.key for entry in self._entries} - {""}
         self._patterns = {key: Patterns(entry.pattern for entry in self._entries if entry.key == key) for key in keys}
         self._matching: dict[tuple[str, str], tuple[str, ...]] = {}
-        self._known: dict[tuple[str, str, str], _CandidateEntries] = {}
+        self._entries_by_kind: dict[tuple[str, str, str], _CandidateEntries] = {}
 
     def find_matching(self, resource: Resource) -> dict[int, Part]:
         """Return the matching exceptions by number, each with the matched part of the resource.
@@ -271,7 +271,7 @@ class ResourceMatcher:
         parts: dict[int, Part] = {}
         granted = {_get_namespace(binding) for binding in resource.related[:1]}
         for candidate in (*resource.related, resource):
-            for entry in self._candidates(candidate):
+            for entry in self._find_candidates(candidate):
                 if entry.number in parts and parts[entry.number] is None:
                     continue
                 if entry.home and granted and entry.home not in granted:
@@ -282,31 +282,33 @@ class ResourceMatcher:
                     parts[entry.number] = None if part is None or before is None else (*before, *part)
         return parts
 
-    def _candidates(self, candidate: Resource) -> Iterator[_DesignatorEntry]:
+    def _find_candidates(self, candidate: Resource) -> Iterator[_DesignatorEntry]:
         """Yield the entries with matching kind, namespace and key."""
-        near = self._find_near(candidate)
-        yield from near.others
-        for key, entries in near.keyed.items():
+        candidates = self._find_entries(candidate)
+        yield from candidates.others
+        for key, entries in candidates.keyed.items():
             for value in _list_values(key, candidate, self._folder):
                 if (key, value) not in self._matching:
                     self._matching[key, value] = self._patterns[key].find_matching(value)
                 for pattern in self._matching[key, value]:
                     yield from entries.get(pattern, ())
 
-    def _find_near(self, candidate: Resource) -> _CandidateEntries:
+    def _find_entries(self, candidate: Resource) -> _CandidateEntries:
         """Return the entries for the kind and namespace of an object."""
         key = (candidate.group, candidate.kind, _get_namespace(candidate))
-        if key not in self._known:
-            near = self._known[key] = _CandidateEntries({}, [])
+        if key not in self._entries_by_kind:
+            candidates = self._entries_by_kind[key] = _CandidateEntries({}, [])
             for entry in self._entries:
                 if (
                     entry.group in {"", candidate.group}
                     and (not entry.kind or matches(entry.kind, candidate.kind))
                     and (not entry.namespace or matches(entry.namespace, key[2]))
                 ):
-                    by_pattern = near.keyed.setdefault(entry.key, {}) if entry.key else None
-                    (near.others if by_pattern is None else by_pattern.setdefault(entry.pattern, [])).append(entry)
-        return self._known[key]
+                    by_pattern = candidates.keyed.setdefault(entry.key, {}) if entry.key else None
+                    (candidates.others if by_pattern is None else by_pattern.setdefault(entry.pattern, [])).append(
+                        entry
+                    )
+        return self._entries_by_kind[key]
 
     def _match_part(self, entry: _DesignatorEntry, candidate: Resource) -> Part:
         """Return the part of the object that the entry matches, () for none. The kind and namespace match already."""
