@@ -89,7 +89,7 @@ def ignored_by_git(folder: Path) -> set[str]:
     return set(git(folder, "check-ignore", "--no-index", "--stdin", "-z", input=queries).split("\0")) - {""}
 
 
-@settings(max_examples=6000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.sampled_from(["", "ab", "foo", "foo/ab", "b", "b/a"]), LINES, min_size=1, max_size=3))
 @example({"": ["*", "!foo/", "!foo/*.yaml"], "foo": ["!ab", "*.yaml"]})
 @example({"": ["foo**/b", "b/**", "!/**"], "b/a": ["/b/"]})
