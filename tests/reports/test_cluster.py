@@ -181,7 +181,7 @@ def test_pretty_groups_gaps_by_reason(assessment: Assessment) -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "choice", "words"),
+    ("facts", "resource_selection", "words"),
     [
         (None, ResourceSelection(), "nothing was found to scan; check the path."),
         (FACTS, ResourceSelection(), "the cluster holds nothing that these controls look at."),
