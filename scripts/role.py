@@ -15,13 +15,12 @@ import yaml
 from kubekeep.kube.review import Permission
 from kubekeep.library.load import builtin
 from kubekeep.model.cluster import RBAC, RBAC_KINDS
-from kubekeep.model.control import SUBJECT, WORKLOAD, Answer, Control
+from kubekeep.model.control import HOST_DATA, SUBJECT, WORKLOAD, Answer, Control
 from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.model.resource_types import BUILTIN_TYPES, guess_plural
 from kubekeep.model.workload import POD_KINDS
 from kubekeep.posture.routes import GATEWAY_ROUTES
 from kubekeep.sources.cluster.definitions import DEFINITION_KINDS
-from kubekeep.sources.cluster.host_data import GROUP
 from kubekeep.usecases.cluster import SETTINGS, VERSIONS, WATCH, plan_scope
 from kubekeep.usecases.permissions import create_roles
 from kubekeep.usecases.request import RuleOptions
@@ -75,7 +74,7 @@ def _served(name: str) -> Iterator[tuple[str, str]]:
     elif name == SUBJECT:
         yield from ((RBAC, kind) for kind in RBAC_KINDS)
     elif slash:
-        served = group == GROUP or Control._answer(name) is Answer.AUTOMATED  # noqa: SLF001
+        served = group == HOST_DATA or Control._answer(name) is Answer.AUTOMATED  # noqa: SLF001
         if served and group not in DOCUMENTS and kind[:1].isupper():
             yield group, kind
     elif name in GROUPS:

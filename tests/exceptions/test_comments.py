@@ -95,7 +95,9 @@ resource "kubernetes_pod" "b" {}
 
 
 def read(text: str, syntax: CommentSyntax = CommentSyntax.YAML) -> tuple[SuppressionComment, ...]:
-    documents = yaml_text.documents(text, line_starts(text), DEFAULT_LIMITS) if syntax is CommentSyntax.YAML else ()
+    documents = (
+        yaml_text.parse_documents(text, line_starts(text), DEFAULT_LIMITS) if syntax is CommentSyntax.YAML else ()
+    )
     scalars = [span for comment in documents if isinstance(comment, Document) for span in comment.source_map.scalars()]
     return find_comments(text, syntax, sorted(scalars))
 

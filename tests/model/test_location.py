@@ -152,13 +152,13 @@ def test_regions_in_a_long_list() -> None:
 
 
 def yaml_document(text: str) -> Document:
-    (document,) = yaml_text.documents(text, line_starts(text), Limits())
+    (document,) = yaml_text.parse_documents(text, line_starts(text), Limits())
     assert isinstance(document, Document)
     return document
 
 
 def json_document(text: str) -> Document:
-    (document,) = json_text.documents(text, line_starts(text), Limits())
+    (document,) = json_text.parse_documents(text, line_starts(text), Limits())
     assert isinstance(document, Document)
     return document
 
@@ -216,7 +216,7 @@ def test_regions_hold_the_text_of_their_value(value: Any, flow: bool | None, sty
     text = "# é\n---\n" + yaml.dump(
         value, default_flow_style=flow, default_style=style, width=width, allow_unicode=True
     )
-    documents = list(yaml_text.documents(text, line_starts(text), Limits()))
+    documents = list(yaml_text.parse_documents(text, line_starts(text), Limits()))
     if isinstance(documents[0], Document):
         _assert_regions_match(text, documents[0], yaml_value)
 
@@ -232,7 +232,7 @@ def test_regions_of_json_hold_the_text_of_their_value(value: Any, indent: int | 
 
 def yaml_value(text: str) -> Any:
     """Return the value of a YAML text, None for an empty one."""
-    (document,) = yaml_text.documents(text, line_starts(text), Limits())
+    (document,) = yaml_text.parse_documents(text, line_starts(text), Limits())
     assert document is None or isinstance(document, Document), (text, document)
     return document and document.value
 
@@ -263,7 +263,7 @@ _tangles = st.recursive(
 @given(tangle=_tangles)
 def test_regions_of_merged_and_overridden_entries(tangle: Any) -> None:
     text = "m: &m {a: 1, b: {c: 2, c: 3}}\np: &p {<<: *m, b: 4, d: [5]}\nt: " + _flow(tangle)
-    (document,) = yaml_text.documents(text, line_starts(text), Limits())
+    (document,) = yaml_text.parse_documents(text, line_starts(text), Limits())
     if isinstance(document, Document):
         assert len(document.source_map) == sum(
             2 if path and isinstance(path[-1], str) else 1 for path, _ in paths(document.value)
@@ -275,7 +275,7 @@ def test_regions_of_merged_and_overridden_entries(tangle: Any) -> None:
 @given(tangle=_tangles)
 def test_values_from_other_lines_have_alias_lines(tangle: Any) -> None:
     text = "m: &m {a: 1, b: {c: 2, d: 3}}\np: &p {<<: *m, b: 4, d: [5]}\nt: " + _flow(tangle)
-    (document,) = yaml_text.documents(text, line_starts(text), Limits())
+    (document,) = yaml_text.parse_documents(text, line_starts(text), Limits())
     if isinstance(document, Document):
         for path, _ in paths(document.value):
             line = {"m": 1, "p": 2, "t": 3}[str(path[0])] if path else 1
@@ -345,7 +345,7 @@ def test_json_has_no_alias_lines() -> None:
 
 def test_source_map_of_a_part_and_of_shifted_text() -> None:
     text = "a: 1\nb:\n  c: [x, {d: 2}]\n  e: 3\nf: 4\n"
-    (document,) = yaml_text.documents(text, line_starts(text), Limits())
+    (document,) = yaml_text.parse_documents(text, line_starts(text), Limits())
     assert isinstance(document, Document)
     part = document.source_map.extract(document.value, ("b",))
     assert part is not None

@@ -172,7 +172,7 @@ patches:
 
 
 def masked(text: str, *, by_place: bool = True) -> list[str]:
-    documents = yaml_text.documents(text, line_starts(text), DEFAULT_LIMITS) if by_place else ()
+    documents = yaml_text.parse_documents(text, line_starts(text), DEFAULT_LIMITS) if by_place else ()
     spans = [
         span
         for document in documents

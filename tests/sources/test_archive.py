@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from kubekeep.model.assessment import Unread
 from kubekeep.model.location import Location
-from kubekeep.sources.archive.unpack import ArchiveError, ArchiveLimits, is_archive, is_chart, unpacked
+from kubekeep.sources.archive.unpack import ArchiveError, ArchiveLimits, is_archive, is_chart, unpack
 from tests.sources.packing import POD, entry, pack_zip, tar
 
 FILES = {"pod.yaml": POD, "deploy/app.json": b"{}", "deploy/empty": b"", "deploy/a b/\u00e9.yaml": b"\xff\x00" * 70_000}
@@ -44,7 +44,7 @@ def test_tar_archives_are_read(tmp_path: Path, name: str) -> None:
     folder = write(tmp_path / "tree", FILES)
     run("tar", "--create", "--auto-compress", "--file", tmp_path / name.lower(), ".", cwd=folder)
     assert is_archive(name)
-    with unpacked(str(tmp_path / name.lower())) as unpacked_archive:
+    with unpack(str(tmp_path / name.lower())) as unpacked_archive:
         assert content(Path(unpacked_archive.folder)) == FILES
         assert unpacked_archive.skipped == ()
 
@@ -57,7 +57,7 @@ def test_git_archives_are_read(tmp_path: Path) -> None:
     run("git", *who, "commit", "--quiet", "--message", "all", cwd=folder)
     for name in ("a.tar", "a.tgz", "a.zip"):
         run("git", "archive", "--prefix=app-1.0/", "--output", tmp_path / name, "HEAD", cwd=folder)
-        with unpacked(str(tmp_path / name)) as unpacked_archive:
+        with unpack(str(tmp_path / name)) as unpacked_archive:
             assert content(Path(unpacked_archive.folder)) == {f"app-1.0/{path}": data for path, data in FILES.items()}
 
 
@@ -81,13 +81,13 @@ def test_packed_files_are_unpacked_unchanged(tmp_path: Path, files: dict[str, by
         pack_zip(file, files.items(), zipfile.ZIP_STORED if kind == "stored" else zipfile.ZIP_DEFLATED)
     else:
         tar(file, *(entry(name, data) for name, data in files.items()), mode=kind, format=format)
-    with unpacked(str(file)) as unpacked_archive:
+    with unpack(str(file)) as unpacked_archive:
         assert content(Path(unpacked_archive.folder)) == files
 
 
 def test_temporary_folder_is_private_and_removed(tmp_path: Path) -> None:
     file = tar(tmp_path / "a.tar", entry("deploy/pod.yaml"), entry("./empty/", b"", tarfile.DIRTYPE))
-    with unpacked(str(file)) as unpacked_archive:
+    with unpack(str(file)) as unpacked_archive:
         folder = Path(unpacked_archive.folder)
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (folder, *folder.rglob("*"))}
         assert modes == {folder.name: 0o700, "deploy": 0o700, "empty": 0o700, "pod.yaml": 0o600}
@@ -96,7 +96,7 @@ def test_temporary_folder_is_private_and_removed(tmp_path: Path) -> None:
 
 def test_repeated_folder_entry_is_accepted(tmp_path: Path) -> None:
     folder = entry("deploy/", b"", tarfile.DIRTYPE)
-    with unpacked(str(tar(tmp_path / "a.tar", entry("deploy/a.yaml"), folder, folder))) as unpacked_archive:
+    with unpack(str(tar(tmp_path / "a.tar", entry("deploy/a.yaml"), folder, folder))) as unpacked_archive:
         assert set(content(Path(unpacked_archive.folder))) == {"deploy/a.yaml"}
 
 
@@ -114,7 +114,7 @@ def test_omitted_files_are_reported(tmp_path: Path) -> None:
         tar(tmp_path / "a.tar", *(entry(*unread) for unread in files.items())),
         pack_zip(tmp_path / "a.zip", files.items()),
     ):
-        with unpacked(str(file), ArchiveLimits(file=1000)) as unpacked_archive:
+        with unpack(str(file), ArchiveLimits(file=1000)) as unpacked_archive:
             assert set(content(Path(unpacked_archive.folder))) == {"in.zip", "b.tgz", "c.tgz", "d"}
             assert unpacked_archive.skipped == (
                 Unread(Location("big.yaml"), "larger than 1000 bytes: not read"),
@@ -132,15 +132,15 @@ def test_concatenated_compressed_streams_are_read(tmp_path: Path) -> None:
             for half in (plain[:700], plain[700:])
         ]
         (tmp_path / "a.tgz").write_bytes(b"".join(halves))
-        with unpacked(str(tmp_path / "a.tgz")) as unpacked_archive:
+        with unpack(str(tmp_path / "a.tgz")) as unpacked_archive:
             assert content(Path(unpacked_archive.folder)) == {"a.yaml": POD * 1000}
 
 
 def test_missing_archive_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError), unpacked(str(tmp_path / "a.tar")):
+    with pytest.raises(FileNotFoundError), unpack(str(tmp_path / "a.tar")):
         pass
     os.mkfifo(tmp_path / "b.tar")
-    with pytest.raises(OSError, match="not a regular file"), unpacked(str(tmp_path / "b.tar")):
+    with pytest.raises(OSError, match="not a regular file"), unpack(str(tmp_path / "b.tar")):
         pass
     assert not is_chart(str(tmp_path / "b.tgz"))
 
@@ -172,5 +172,5 @@ def test_packaged_chart_is_detected(tmp_path: Path) -> None:
 def test_other_files_are_not_charts(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "a.tgz").write_bytes(data)
     assert not is_chart(str(tmp_path / "a.tgz"))
-    with pytest.raises(ArchiveError, match=r"^damaged|no archive"), unpacked(str(tmp_path / "a.tgz")):
+    with pytest.raises(ArchiveError, match=r"^damaged|no archive"), unpack(str(tmp_path / "a.tgz")):
         pass

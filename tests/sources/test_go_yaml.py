@@ -55,7 +55,7 @@ def _typed(value: Any) -> str:
 
 
 def _ours(text: str) -> str:
-    actual = list(yaml_text.documents(text, line_starts(text), Limits()))
+    actual = list(yaml_text.parse_documents(text, line_starts(text), Limits()))
     if not actual or actual[0] is None:
         return _typed(None)
     return _typed(_REFUSED if isinstance(actual[0], Problem) else actual[0].value)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from kubekeep.sources.archive.unpack import ArchiveError, ArchiveLimits, unpacked
+from kubekeep.sources.archive.unpack import ArchiveError, ArchiveLimits, unpack
 from tests.sources.packing import POD, block, entry, header, overlapping_zip, pack_zip, patched, raw_tar, tar, zip_entry
 
 SMALL = ArchiveLimits(bytes=4 << 20, free=1 << 20, entries=1000, file=1 << 16)
@@ -30,7 +30,7 @@ def refusal(file: Path, limits: ArchiveLimits = SMALL) -> str:
     before = set(file.parent.rglob("*"))
     tracemalloc.start()
     try:
-        with pytest.raises(ArchiveError) as error, unpacked(str(file), limits):
+        with pytest.raises(ArchiveError) as error, unpack(str(file), limits):
             pass
         assert tracemalloc.get_traced_memory()[1] < _MOST_MEMORY
     finally:
@@ -310,7 +310,7 @@ def test_changed_bytes_are_read_or_rejected(tmp_path: Path, make: Callable[..., 
             changed[rng.randrange(len(changed))] = rng.choice([0, 0x20, 0x2F, 0x2E, 0x80, 0xFF, rng.randrange(256)])
         file.write_bytes(changed)
         try:
-            with unpacked(str(file), SMALL) as result:
+            with unpack(str(file), SMALL) as result:
                 assert all(path.resolve().is_relative_to(result.folder) for path in Path(result.folder).rglob("*"))
         except ArchiveError:
             refused += 1

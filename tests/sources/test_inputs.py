@@ -165,7 +165,7 @@ def test_repository_is_read_by_address(
         (note,) = inputs.notes
         assert note.startswith(f"file://{repository}: main ")
         places = [
-            inputs.path_of(result.source.path, result)
+            inputs.find_path(result.source.path, result)
             for result in inputs
             if isinstance(result, Resource) and result.source
         ]
@@ -176,7 +176,7 @@ def test_repository_is_read_by_address(
 
 
 @pytest.mark.parametrize(
-    ("file", "touched"),
+    ("file", "changed"),
     [
         ("chart/values.yaml", ["crd", "web", "web-other"]),
         ("base/pod.yaml", ["base", "prod-base"]),
@@ -186,14 +186,29 @@ def test_repository_is_read_by_address(
         ("plain/notes.txt", []),
     ],
 )
-def test_only_changed_resources_are_read(repository: Path, file: str, touched: list[str]) -> None:
+def test_resources_of_a_changed_file_are_changed(repository: Path, file: str, changed: list[str]) -> None:
     path = repository / file
     path.write_text(path.read_text() + "# changed\n" if path.exists() else POD.format("new"))
     options = ReadOptions(changed_since="HEAD", access=Access(environment=ENVIRONMENT))
     inputs = read(["."], options=options)
     results = [result for result in inputs if isinstance(result, Resource)]
-    assert len(results) >= len(ALL), "what did not change is known all the same"
-    assert sorted(result.name for result in results if inputs.is_touched(result)) == touched
+    assert len(results) >= len(ALL), "unchanged resources are read too"
+    assert sorted(result.name for result in results if inputs.is_changed(result)) == changed
+
+
+def test_file_is_changed_if_its_link_is(repository: Path) -> None:
+    link = repository / "plain" / "link.yaml"
+    for name in ("one", "two"):
+        (repository / "plain" / f".{name}.txt").write_text(POD.format(name))
+    link.symlink_to(".one.txt")
+    git(repository, "add", ".")
+    git(repository, "commit", "-q", "-m", "Link")
+    link.unlink()
+    link.symlink_to(".two.txt")
+    options = ReadOptions(changed_since="HEAD", access=Access(environment=ENVIRONMENT))
+    inputs = read(["."], options=options)
+    results = [result for result in inputs if isinstance(result, Resource)]
+    assert [result.name for result in results if inputs.is_changed(result)] == ["two"]
 
 
 APPLICATION = """\

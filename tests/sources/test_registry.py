@@ -114,5 +114,5 @@ def test_manifests_load_no_other_reader(tmp_path: Path) -> None:
     modules = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     others = ("archive", "cloud", "cluster", "git", "gitops", "helm", "host", "kustomize", "remote", "terraform")
     loaded = {name for name in modules if name.startswith(tuple(f"kubekeep.sources.{other}." for other in others))}
-    allowed = {f"kubekeep.sources.{other}.source" for other in others} | {"kubekeep.sources.git.touched"}
+    allowed = {f"kubekeep.sources.{other}.source" for other in others} | {"kubekeep.sources.git.changed_files"}
     assert loaded <= allowed

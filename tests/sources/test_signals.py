@@ -10,7 +10,7 @@ import textwrap
 
 def ended(script: str) -> subprocess.CompletedProcess[str]:
     """Run a process, and return its output and exit code."""
-    begin = "import os, signal, threading\nfrom kubekeep.sources.signals import ends_on_signals, held_signals\n"
+    begin = "import os, signal, threading\nfrom kubekeep.sources.signals import exit_on_signals, defer_signals\n"
     return subprocess.run(
         [sys.executable, "-c", begin + textwrap.dedent(script)], capture_output=True, text=True, check=False, timeout=60
     )
@@ -18,7 +18,7 @@ def ended(script: str) -> subprocess.CompletedProcess[str]:
 
 def test_signal_exits_in_order() -> None:
     result = ended("""
-        with ends_on_signals():
+        with exit_on_signals():
             try:
                 os.kill(os.getpid(), signal.SIGTERM)
                 print("not reached")
@@ -30,10 +30,10 @@ def test_signal_exits_in_order() -> None:
 
 def test_held_signal_is_delivered_after_the_steps() -> None:
     result = ended("""
-        with ends_on_signals():
-            with held_signals():
+        with exit_on_signals():
+            with defer_signals():
                 os.kill(os.getpid(), signal.SIGTERM)
-                with held_signals():
+                with defer_signals():
                     print("both steps")
                 print("done")
             print("not reached")
@@ -43,9 +43,9 @@ def test_held_signal_is_delivered_after_the_steps() -> None:
 
 def test_error_in_the_steps_does_not_lose_the_signal() -> None:
     result = ended("""
-        with ends_on_signals():
+        with exit_on_signals():
             try:
-                with held_signals():
+                with defer_signals():
                     os.kill(os.getpid(), signal.SIGTERM)
                     raise OSError
             except OSError:
@@ -59,13 +59,13 @@ def test_other_threads_do_not_hold_signals() -> None:
     result = ended("""
         entered, go = threading.Event(), threading.Event()
         def other():
-            with held_signals():
+            with defer_signals():
                 entered.set()
                 go.wait(30)
         thread = threading.Thread(target=other)
         thread.start()
         entered.wait(30)
-        with ends_on_signals():
+        with exit_on_signals():
             try:
                 os.kill(os.getpid(), signal.SIGTERM)
                 print("not reached")

@@ -121,7 +121,7 @@ def test_resources_listed_in_one_namespace_are_evaluated_there(seed: int) -> Non
     whole = generate_cluster(seed)
     plan = planned()
     wide = [task for task in plan if task.query.served.namespaced and not task.query.namespace]
-    gaps = tuple(task.gap("forbidden", inside=True) for task in wide)
+    gaps = tuple(task.create_gap("forbidden", inside=True) for task in wide)
     part = [
         resource
         for resource in whole
@@ -163,7 +163,7 @@ def test_cilium_settings_are_read_from_both_namespaces() -> None:
     missing = {
         (seed, *key): verdict
         for seed in range(3)
-        for key, verdict in verdicts(generate_cluster(seed), (task.gap("forbidden"),)).items()
+        for key, verdict in verdicts(generate_cluster(seed), (task.create_gap("forbidden"),)).items()
     }
     unknown = {slug for (*_, slug), verdict in missing.items() if verdict.reason}
     assert "missing-network-policy" in unknown

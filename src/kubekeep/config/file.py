@@ -25,7 +25,7 @@ from kubekeep.model.paths import display_path, error_reason
 from kubekeep.model.text import visible
 from kubekeep.sources.manifests.read import open_file
 from kubekeep.sources.tree import LAST_WINS, Document, Limits, Problem
-from kubekeep.sources.yaml_text import documents
+from kubekeep.sources.yaml_text import parse_documents
 
 NAMES: Final = ("kubekeep.yaml", ".kubekeep.yaml", "kubekeep.yml")
 """Names of the file; a folder may contain one of them."""
@@ -122,7 +122,7 @@ def read_configuration(path: str, *, named: bool) -> Configuration:
     """
     text = _read_text(path, named=named)
     lines = line_starts(text)
-    parsed = [document for document in documents(text, lines, _LIMITS) if document is not None]
+    parsed = [document for document in parse_documents(text, lines, _LIMITS) if document is not None]
     for problem in (
         each for document in parsed for each in ([document] if isinstance(document, Problem) else document.problems)
     ):

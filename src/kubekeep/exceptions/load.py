@@ -29,7 +29,7 @@ from kubekeep.model.text import visible
 from kubekeep.posture.select import Selection
 from kubekeep.sources import json_text, yaml_text
 from kubekeep.sources.manifests.read import open_file
-from kubekeep.sources.objects import Found, objects
+from kubekeep.sources.objects import DocumentObject, find_objects
 from kubekeep.sources.tree import LAST_WINS, Document, Limits, Problem
 
 _LIMITS: Final = Limits(bytes=16 << 20, depth=64, aliased=100_000, documents=10_000, nodes=1_000_000)
@@ -183,11 +183,11 @@ def _read_documents(text: str, path: str, shown: str) -> Iterator[PolicyExceptio
 
 
 def _read_objects(file: _ExceptionsDocument, value: Any) -> Iterator[PolicyException]:
-    entries = list(objects(value))
+    entries = list(find_objects(value))
     if not entries:
         raise file.error("neither a list of exceptions nor an object", ())
     for entry in entries:
-        if not isinstance(entry, Found):
+        if not isinstance(entry, DocumentObject):
             raise file.error(entry.message, entry.path)
         if not is_security_exception(entry.object):
             kind = entry.object.get("kind")
@@ -210,7 +210,7 @@ def _documents(text: str, path: str, shown: str) -> Iterator[Document]:
     """Yield the documents that are not empty. Raises ExceptionsError for unreadable ones and for duplicate keys."""
     lines = line_starts(text)
     is_json = os.path.splitext(path)[1].lower() == ".json"  # noqa: PTH122 - the text that people typed
-    for document in (json_text if is_json else yaml_text).documents(text, lines, _LIMITS):
+    for document in (json_text if is_json else yaml_text).parse_documents(text, lines, _LIMITS):
         problems = [document] if isinstance(document, Problem) else document.problems if document is not None else ()
         for problem in problems:
             line = bisect_right(lines, problem.at)

@@ -76,5 +76,5 @@ def is_json(name: str, text: str) -> bool:
         return False
     parsed = ParsedText(text, is_json=True)
     return not any(
-        isinstance(document, Problem) for document in json_text.documents(text, parsed.lines, DEFAULT_LIMITS)
+        isinstance(document, Problem) for document in json_text.parse_documents(text, parsed.lines, DEFAULT_LIMITS)
     )

@@ -100,7 +100,7 @@ class _EditSuggester:
 
     def _parse(self, file: str, resource: Resource) -> ParsedText:
         """Return a parsed file. Raises EditRefusedError if it cannot be changed."""
-        path = self._source.path_of(file, resource)
+        path = self._source.find_path(file, resource)
         if path in self._refused_by_path:
             raise self._refused_by_path[path]
         if path not in self._parsed:

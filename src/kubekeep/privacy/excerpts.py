@@ -79,7 +79,7 @@ class _Excerpts:
             return None
         key = location.file, resource.source.base if resource.source is not None else ""
         if key not in self._paths:
-            self._paths[key] = self._source.path_of(location.file, resource)
+            self._paths[key] = self._source.find_path(location.file, resource)
         first = max(location.region.start.line - _BEFORE, 1)
         return self._paths[key], (first, min(location.region.end.line + _AFTER, first + _LINES - 1))
 
@@ -107,7 +107,7 @@ def _mask(text: str) -> list[str]:
     """Return the lines of a file with secrets masked."""
     spans: list[tuple[int, int]] = []
     for reader in (yaml_text, json_text) if text.lstrip()[:1] in {"{", "["} else (yaml_text,):
-        for document in reader.documents(text, line_starts(text), DEFAULT_LIMITS):
+        for document in reader.parse_documents(text, line_starts(text), DEFAULT_LIMITS):
             if isinstance(document, Document):
                 spans += find_secret_spans(document.value, document.source_map)
     return mask_lines(text, spans)

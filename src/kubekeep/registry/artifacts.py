@@ -27,7 +27,7 @@ class ArtifactFormat(msgspec.Struct, frozen=True):
 
     artifact_type: str
     layer_type: str
-    most_bytes: int
+    maximum_bytes: int
 
 
 class PulledArtifact(msgspec.Struct, frozen=True):
@@ -41,17 +41,20 @@ class PulledArtifact(msgspec.Struct, frozen=True):
 def push(
     repository: OciRepository,
     reference: ArtifactReference,
-    kind: ArtifactFormat,
+    artifact_format: ArtifactFormat,
     layer: tuple[bytes, dict[str, str]],
     annotations: dict[str, str],
     key: ec.EllipticCurvePrivateKey | None = None,
 ) -> str:
-    """Store `layer` (content and annotations) under the tag of `reference`, signed with `key`; return the digest."""
+    """Store `layer` (content and annotations) under the tag of `reference`, signed with `key`; return the digest.
+
+    Raises RegistryError.
+    """
     content, layer_annotations = layer
     manifest = Manifest(
-        artifact_type=kind.artifact_type,
+        artifact_type=artifact_format.artifact_type,
         config=create_descriptor(EMPTY_CONTENT, EMPTY),
-        layers=(create_descriptor(content, kind.layer_type, layer_annotations),),
+        layers=(create_descriptor(content, artifact_format.layer_type, layer_annotations),),
         annotations=annotations,
     ).encode()
     digest = compute_digest(manifest)
@@ -67,10 +70,13 @@ def push(
 def pull(
     repository: OciRepository,
     reference: ArtifactReference,
-    kind: ArtifactFormat,
+    artifact_format: ArtifactFormat,
     key: ec.EllipticCurvePublicKey | None = None,
 ) -> PulledArtifact:
-    """Return the artifact. Raises RejectedArtifactError for another type or, with `key`, without its signature."""
+    """Return the artifact.
+
+    Raises RegistryError, and RejectedArtifactError for another type or, if `key` is set, without its signature.
+    """
     content = repository.get_manifest(reference.version)
     if content is None:
         raise RegistryError(f"{reference.registry} has no {reference.repository} {reference.version}")
@@ -79,10 +85,12 @@ def pull(
         # The signature is verified before the manifest is parsed.
         signature.verify(repository, digest, key)
     manifest = decode_manifest(content, str(reference))
-    if manifest.artifact_type != kind.artifact_type:
-        raise RejectedArtifactError(f"{reference}: an artifact of another kind than {kind.artifact_type}")
+    if manifest.artifact_type != artifact_format.artifact_type:
+        raise RejectedArtifactError(f"{reference}: an artifact of another kind than {artifact_format.artifact_type}")
     match manifest.layers:
-        case (layer,) if layer.media_type == kind.layer_type:
-            return PulledArtifact(digest, manifest.annotations or {}, repository.get_blob(layer, kind.most_bytes))
+        case (layer,) if layer.media_type == artifact_format.layer_type:
+            return PulledArtifact(
+                digest, manifest.annotations or {}, repository.get_blob(layer, artifact_format.maximum_bytes)
+            )
         case _:
-            raise RejectedArtifactError(f"{reference}: not one layer of {kind.layer_type}")
+            raise RejectedArtifactError(f"{reference}: not one layer of {artifact_format.layer_type}")

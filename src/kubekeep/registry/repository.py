@@ -75,84 +75,88 @@ class OciRepository:
 
     def get_manifest(self, version: str) -> bytes | None:
         """Return the manifest of a tag or digest, or None. Raises RejectedArtifactError for another digest."""
-        reply = self._request("GET", f"manifests/{version}", headers={"Accept": MANIFEST})
-        if reply.status == httpx2.codes.NOT_FOUND:
+        response = self._request("GET", f"manifests/{version}", headers={"Accept": MANIFEST})
+        if response.status == httpx2.codes.NOT_FOUND:
             return None
-        self._expect(reply, httpx2.codes.OK)
-        if version.startswith("sha256:") and compute_digest(reply.body) != version:
+        self._expect(response, httpx2.codes.OK)
+        if version.startswith("sha256:") and compute_digest(response.body) != version:
             raise RejectedArtifactError(
-                f"{self._registry} sent another manifest than {version}: {compute_digest(reply.body)}"
+                f"{self._registry} sent another manifest than {version}: {compute_digest(response.body)}"
             )
-        return reply.body
+        return response.body
 
-    def get_blob(self, descriptor: Descriptor, most: int) -> bytes:
+    def get_blob(self, descriptor: Descriptor, limit: int) -> bytes:
         """Return the content of a blob. Raises RejectedArtifactError above `most` bytes or for another digest."""
-        if descriptor.size > most:
-            raise RejectedArtifactError(f"{descriptor.digest} has {descriptor.size:,} bytes, {most:,} at most")
-        reply = self._request("GET", f"blobs/{descriptor.digest}", most=descriptor.size)
-        self._expect(reply, httpx2.codes.OK)
-        if len(reply.body) != descriptor.size or compute_digest(reply.body) != descriptor.digest:
+        if descriptor.size > limit:
+            raise RejectedArtifactError(f"{descriptor.digest} has {descriptor.size:,} bytes, {limit:,} at most")
+        response = self._request("GET", f"blobs/{descriptor.digest}", limit=descriptor.size)
+        self._expect(response, httpx2.codes.OK)
+        if len(response.body) != descriptor.size or compute_digest(response.body) != descriptor.digest:
             raise RejectedArtifactError(f"{self._registry} sent other content than {descriptor.digest}")
-        return reply.body
+        return response.body
 
     def put_blob(self, content: bytes) -> None:
         """Store a blob unless it exists."""
         digest = compute_digest(content)
         if self._request("HEAD", f"blobs/{digest}").status == httpx2.codes.OK:
             return
-        reply = self._request("POST", "blobs/uploads/")
-        self._expect(reply, httpx2.codes.ACCEPTED)
-        place = self._join(self._root, reply.headers.get("location", "")).copy_merge_params({"digest": digest})
-        reply = self._request("PUT", place, content=content, headers={"Content-Type": "application/octet-stream"})
-        self._expect(reply, httpx2.codes.CREATED)
+        response = self._request("POST", "blobs/uploads/")
+        self._expect(response, httpx2.codes.ACCEPTED)
+        upload = self._join(self._root, response.headers.get("location", "")).copy_merge_params({"digest": digest})
+        response = self._request("PUT", upload, content=content, headers={"Content-Type": "application/octet-stream"})
+        self._expect(response, httpx2.codes.CREATED)
 
     def put_manifest(self, version: str, content: bytes) -> None:
         """Store a manifest under `version`: a tag, or its digest."""
-        reply = self._request("PUT", f"manifests/{version}", content=content, headers={"Content-Type": MANIFEST})
-        self._expect(reply, httpx2.codes.CREATED)
+        response = self._request("PUT", f"manifests/{version}", content=content, headers={"Content-Type": MANIFEST})
+        self._expect(response, httpx2.codes.CREATED)
 
     def _request(
         self,
         method: str,
-        place: str | httpx2.URL,
+        target: str | httpx2.URL,
         *,
         content: bytes | None = None,
         headers: dict[str, str] | None = None,
-        most: int = _MOST_TEXT,
+        limit: int = _MOST_TEXT,
     ) -> _RegistryResponse:
         """Send a request and return the response, after answering one authentication challenge."""
-        url = self._root.join(place) if isinstance(place, str) else place
-        reply = self._follow(method, url, content, headers or {}, most)
-        if reply.status == httpx2.codes.UNAUTHORIZED:
-            parsed = select_challenge(reply.headers.get_list("www-authenticate"))
-            if parsed and (authorization := self._authorize(parsed)):
+        url = self._root.join(target) if isinstance(target, str) else target
+        response = self._follow(method, url, content, headers or {}, limit)
+        if response.status == httpx2.codes.UNAUTHORIZED:
+            challenge = select_challenge(response.headers.get_list("www-authenticate"))
+            if challenge and (authorization := self._authorize(challenge)):
                 self._authorization = authorization
-                reply = self._follow(method, url, content, headers or {}, most)
-        return reply
+                response = self._follow(method, url, content, headers or {}, limit)
+        return response
 
     def _follow(
-        self, method: str, url: httpx2.URL, content: bytes | None, headers: dict[str, str], most: int
+        self, method: str, url: httpx2.URL, content: bytes | None, headers: dict[str, str], limit: int
     ) -> _RegistryResponse:
         for _ in range(_REDIRECTS):
-            known = {"Authorization": self._authorization} if self._authorization and self._is_registry(url) else {}
-            reply = self._send(self._client.build_request(method, url, content=content, headers=headers | known), most)
-            target = reply.headers.get("location")
-            if method not in {"GET", "HEAD"} or not httpx2.codes.is_redirect(reply.status) or target is None:
-                return reply
+            credentials = (
+                {"Authorization": self._authorization} if self._authorization and self._is_registry(url) else {}
+            )
+            response = self._send(
+                self._client.build_request(method, url, content=content, headers=headers | credentials), limit
+            )
+            target = response.headers.get("location")
+            if method not in {"GET", "HEAD"} or not httpx2.codes.is_redirect(response.status) or target is None:
+                return response
             url = self._join(url, target)
         raise RegistryError(f"{self._registry} redirects more than {_REDIRECTS} times")
 
-    def _send(self, request: httpx2.Request, most: int) -> _RegistryResponse:
+    def _send(self, request: httpx2.Request, limit: int) -> _RegistryResponse:
         body = bytearray()
         try:
             response = self._client.send(request, stream=True)
             try:
                 # Error responses are read up to their own limit.
-                bound = most if response.is_success else _MOST_TEXT
+                maximum = limit if response.is_success else _MOST_TEXT
                 for chunk in response.iter_raw():
                     body += chunk
-                    if len(body) > bound:
-                        raise RejectedArtifactError(f"{request.url.host} sent more than {bound:,} bytes")
+                    if len(body) > maximum:
+                        raise RejectedArtifactError(f"{request.url.host} sent more than {maximum:,} bytes")
             finally:
                 response.close()
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
@@ -177,13 +181,13 @@ class OciRepository:
             form = {"grant_type": "refresh_token", "client_id": "kubekeep", "refresh_token": login.refresh_token}
             request = self._client.build_request("POST", realm, data={**fields, **form})
         else:
-            known = {"Authorization": login.basic} if login.basic else {}
-            request = self._client.build_request("GET", realm.copy_merge_params(fields), headers=known)
-        reply = self._send(request, _MOST_TEXT)
-        if reply.status != httpx2.codes.OK:
-            self._raise_error(reply, realm.host)
+            credentials = {"Authorization": login.basic} if login.basic else {}
+            request = self._client.build_request("GET", realm.copy_merge_params(fields), headers=credentials)
+        response = self._send(request, _MOST_TEXT)
+        if response.status != httpx2.codes.OK:
+            self._raise_error(response, realm.host)
         try:
-            token = msgspec.json.decode(reply.body, type=_TokenResponse)
+            token = msgspec.json.decode(response.body, type=_TokenResponse)
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise RegistryError(f"{realm.host} sent no token") from None
         return token.token or token.access_token
@@ -201,18 +205,18 @@ class OciRepository:
     def _is_registry(self, url: httpx2.URL) -> bool:
         return (url.scheme, url.host, url.port) == (self._root.scheme, self._root.host, self._root.port)
 
-    def _expect(self, reply: _RegistryResponse, status: int) -> None:
-        if reply.status != status:
-            self._raise_error(reply, self._registry)
+    def _expect(self, response: _RegistryResponse, status: int) -> None:
+        if response.status != status:
+            self._raise_error(response, self._registry)
 
-    def _raise_error(self, reply: _RegistryResponse, host: str) -> NoReturn:
+    def _raise_error(self, response: _RegistryResponse, host: str) -> NoReturn:
         try:
-            problems = msgspec.json.decode(reply.body, type=_ErrorResponse).errors
+            problems = msgspec.json.decode(response.body, type=_ErrorResponse).errors
         except (msgspec.DecodeError, UnicodeDecodeError):
             problems = ()
         details = "; ".join(f"{problem.code} {problem.message}".strip() for problem in problems)
-        if reply.status == httpx2.codes.UNAUTHORIZED:
+        if response.status == httpx2.codes.UNAUTHORIZED:
             details = details or "log in with `docker login`"
         raise RegistryError(
-            f"{host} answers {reply.status}{': ' if details else ''}{visible(details)[:_LONGEST_MESSAGE]}"
+            f"{host} answers {response.status}{': ' if details else ''}{visible(details)[:_LONGEST_MESSAGE]}"
         )

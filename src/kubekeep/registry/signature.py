@@ -44,12 +44,12 @@ def sign(repository: OciRepository, reference: ArtifactReference, digest: str, k
     """Add a signature of the manifest `digest`, unless `key` has already signed it."""
     if _is_signed(repository, digest, key.public_key()):
         return
-    text = _create_payload(reference.name, digest)
-    signature = base64.b64encode(key.sign(text, _ALGORITHM)).decode()
-    before = _get_signatures(repository, digest)
-    layers = (*(before.layers if before else ()), create_descriptor(text, _PAYLOAD, {_ANNOTATION: signature}))
+    payload = _create_payload(reference.name, digest)
+    signature = base64.b64encode(key.sign(payload, _ALGORITHM)).decode()
+    existing = _get_signatures(repository, digest)
+    layers = (*(existing.layers if existing else ()), create_descriptor(payload, _PAYLOAD, {_ANNOTATION: signature}))
     config = _create_config(layers)
-    for content in (text, config):
+    for content in (payload, config):
         repository.put_blob(content)
     manifest = Manifest(config=create_descriptor(config, CONFIG), layers=layers)
     repository.put_manifest(_signature_tag(digest), manifest.encode())
@@ -69,8 +69,8 @@ def verify(repository: OciRepository, digest: str, key: ec.EllipticCurvePublicKe
 def _is_signed(repository: OciRepository, digest: str, key: ec.EllipticCurvePublicKey) -> bool:
     manifest = _get_signatures(repository, digest)
     return manifest is not None and any(
-        _verify_signature(key, signature, text) and _read_digest(text) == digest
-        for text, signature in _list_signatures(repository, manifest)
+        _verify_signature(key, signature, payload) and _read_digest(payload) == digest
+        for payload, signature in _list_signatures(repository, manifest)
     )
 
 
@@ -87,18 +87,18 @@ def _list_signatures(repository: OciRepository, manifest: Manifest) -> Iterator[
             yield repository.get_blob(layer, _MOST_BYTES), signature
 
 
-def _verify_signature(key: ec.EllipticCurvePublicKey, signature: bytes, text: bytes) -> bool:
+def _verify_signature(key: ec.EllipticCurvePublicKey, signature: bytes, payload: bytes) -> bool:
     try:
-        key.verify(signature, text, _ALGORITHM)
+        key.verify(signature, payload, _ALGORITHM)
     except InvalidSignature:
         return False
     return True
 
 
-def _read_digest(text: bytes) -> str:
+def _read_digest(payload: bytes) -> str:
     """Return the signed digest of a payload, or "" if it is not a payload."""
     try:
-        critical = msgspec.json.decode(text, type=_SigningPayload).critical
+        critical = msgspec.json.decode(payload, type=_SigningPayload).critical
     except (msgspec.DecodeError, UnicodeDecodeError):
         return ""
     return critical.image.digest if critical.type == _TYPE else ""

@@ -1,6 +1,6 @@
 """Resources of everything the user names on the command line: paths, patterns, archives, URLs and repositories.
 
-Finds the roots, lets the source of each read it, and yields every object once. Never evaluates controls.
+Finds the roots, lets the source of each read it, and yields every resource once. Never evaluates controls.
 """
 
 # Paths stay the text that people typed, so os.path and not pathlib:
@@ -18,13 +18,13 @@ from kubekeep.model.assessment import Unread
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
-from kubekeep.sources.git.touched import Touched
+from kubekeep.sources.git.changed_files import ChangedFiles
 from kubekeep.sources.ignore import Ignores
 from kubekeep.sources.manifests.read import open_file
 from kubekeep.sources.options import ReadOptions
 from kubekeep.sources.pattern import expand
 from kubekeep.sources.registry import load_sources
-from kubekeep.sources.signals import ends_on_signals
+from kubekeep.sources.signals import exit_on_signals
 from kubekeep.sources.source import ReadContext, Root
 from kubekeep.sources.tree import DEFAULT_LIMITS, Limits
 from kubekeep.sources.walk import Walk
@@ -42,13 +42,13 @@ def read(
 
 
 class Inputs(ReadContext):
-    """The resources of some paths: those of kustomizations, then of files, Terraform modules, applications and charts.
+    """The resources at some paths, read by iterating: first kustomizations, then files, Terraform, applications, charts.
 
-    Each in the order of paths, of names in a folder and of documents in a file. Iterating reads; `files` counts the
-    files read so far, including those without an object, and `notes` are messages for the user that are no errors.
-    Parts that could not be read, or are doubtful, are Unread values among the resources. A file that a kustomization
-    includes is read only there. `manifests` are the paths of files read as they are, by the folder of the scan and the
-    shown path.
+    Resources of a source come in the order of the paths, of names in a folder and of documents in a file. Input that
+    could not be read, or only in part, is an Unread among the resources. A file that a kustomization includes is read
+    only as part of it. `files` counts the files read so far, including those without an object; `notes` are messages
+    for the user that are no errors; `manifests` are the paths of files that were read directly, by the folder of the
+    scan and the shown path.
 
     Use it as a context manager to read files after iterating: temporary folders are removed at its end.
     """
@@ -58,10 +58,10 @@ class Inputs(ReadContext):
         self.limits = limits
         self.stdin = stdin
         self.stack = ExitStack()
-        self.touched = Touched(options.changed_since, options.access.environment)
+        self.changed_files = ChangedFiles(options.changed_since, options.access.environment)
         self.manifests: dict[tuple[str, str], str] = {}
         self._paths = paths
-        self._kept: dict[str, bytes] = {}
+        self._contents: dict[str, bytes] = {}
         self._reset()
 
     def _reset(self) -> None:
@@ -75,7 +75,7 @@ class Inputs(ReadContext):
         self._walk = Walk(self._add_exclusions)
 
     def __enter__(self) -> Self:
-        self.stack.enter_context(ends_on_signals())
+        self.stack.enter_context(exit_on_signals())
         return self
 
     def __exit__(
@@ -97,12 +97,12 @@ class Inputs(ReadContext):
             resources = source.read([root for root in roots if root.source == source.name], self)
             yield from self._collect_followed(resources) if source.is_followed else resources
 
-    def is_touched(self, resource: Resource) -> bool:
+    def is_changed(self, resource: Resource) -> bool:
         """Return True if a file of `resource` changed since the requested revision; True without a revision."""
-        return self.touched.holds(resource)
+        return self.changed_files.has_changed(resource)
 
-    def path_of(self, file: str, resource: Resource) -> str:
-        """Return the path of a file that a location of `resource` names."""
+    def find_path(self, file: str, resource: Resource) -> str:
+        """Return the path on disk of a file in a location of `resource`."""
         sources = (related.source for related in (resource, *resource.related))
         base = next((source.base for source in sources if source is not None), "")
         if (base, file) in self.manifests:
@@ -113,9 +113,9 @@ class Inputs(ReadContext):
         return os.path.join(self.homes.get(base, os.getcwd()), file)
 
     def content(self, path: str) -> bytes | None:
-        """Return the content of a file by its path from `path_of`; None if it cannot be read any more."""
-        if path in self._kept:
-            return self._kept[path]
+        """Return the content of a file by its path from `find_path`; None if it cannot be read any more."""
+        if path in self._contents:
+            return self._contents[path]
         try:
             with open_file(path) as stream:
                 data = stream.read(self.limits.bytes + 1)
@@ -124,7 +124,7 @@ class Inputs(ReadContext):
         return data if len(data) <= self.limits.bytes else None
 
     def find(self, path: str, shown: str | None = None) -> Iterator[Root | Unread]:
-        """Yield the inputs at and below a path; with `shown`, users see that in place of `path`."""
+        """Yield the inputs at and below a path; users see `shown_path`, if any, in place of `path`."""
         for root in self._walk.find(path, shown):
             if isinstance(root, Unread):
                 yield root
@@ -136,14 +136,14 @@ class Inputs(ReadContext):
         return load_sources()[root.source].read([root], self)
 
     def has_read(self, *parts: str) -> bool:
-        """Return True if the file at these parts of a path need not be read again."""
+        """Return True if a source has read the file at the path joined from `parts`."""
         return os.path.realpath(os.path.join(*parts)) in self.read_paths
 
-    def keep(self, root: Root, path: str, data: bytes | None = None) -> None:
-        """Record the path of a manifest that is read as it is, and its bytes if they cannot be read a second time."""
+    def add_manifest(self, root: Root, path: str, data: bytes | None = None) -> None:
+        """Record the path of a manifest, and its content if it cannot be read a second time, like standard input."""
         self.manifests[root.base, root.shown] = path
         if data is not None:
-            self._kept[path] = data
+            self._contents[path] = data
 
     def _open(self, name: str) -> Iterator[Root | Unread]:
         """Yield the inputs at a name of the command line: an address, a path or a pattern."""

@@ -1,6 +1,6 @@
 """Kubernetes objects in the documents of a file; Lists are split into their items.
 
-Checks `apiVersion` and `kind` only; knows no kinds.
+Checks only that `apiVersion` and `kind` are text; never checks a schema.
 """
 
 from __future__ import annotations
@@ -15,43 +15,43 @@ from kubekeep.model.location import Path
 _KUSTOMIZE: Final = "kustomize.config.k8s.io/"
 
 
-class Found(msgspec.Struct, frozen=True):
-    """An object and its path in the document."""
+class DocumentObject(msgspec.Struct, frozen=True):
+    """An object, and its path in the document."""
 
     object: dict[str, Any]
     path: Path
 
 
-class Doubt(msgspec.Struct, frozen=True):
-    """An incomplete object, and its path in the document."""
+class IncompleteObject(msgspec.Struct, frozen=True):
+    """An incomplete object: the problem, and its path in the document."""
 
     message: str
     path: Path
 
 
-def objects(document: Any) -> Iterator[Found | Doubt]:
+def find_objects(document: Any) -> Iterator[DocumentObject | IncompleteObject]:
     """Yield the objects of a document: the items of a List, or the document itself.
 
     Yields nothing for a document with neither `apiVersion` nor `kind`, and for a kustomization.
     """
-    yield from _objects(document, (), {})
+    yield from _find_objects(document, (), {})
 
 
-def _objects(value: Any, path: Path, inherited: dict[str, str]) -> Iterator[Found | Doubt]:
+def _find_objects(value: Any, path: Path, inherited: dict[str, str]) -> Iterator[DocumentObject | IncompleteObject]:
     if not isinstance(value, dict) or not (inherited or value.keys() & {"apiVersion", "kind"}):
         if path:
-            yield Doubt("this item of a list is no object: it has neither apiVersion nor kind", path)
+            yield IncompleteObject("this item of a list is no object: it has neither apiVersion nor kind", path)
         return
     complete = {**inherited, **value}
     version, kind = complete.get("apiVersion"), complete.get("kind")
     if not (isinstance(version, str) and version and isinstance(kind, str) and kind):
         name = "kind" if isinstance(version, str) and version else "apiVersion"
         what = f"its {name} is not text" if complete.get(name) else f"it has no {name}"
-        yield Doubt(f"not a complete Kubernetes object: {what}", (*path, name if name in value else "kind"))
+        yield IncompleteObject(f"not a complete Kubernetes object: {what}", (*path, name if name in value else "kind"))
     elif _is_list(value, kind):
-        yield from _items(value, version, kind, path)
+        yield from _find_items(value, version, kind, path)
     elif not version.startswith(_KUSTOMIZE):
-        yield Found(value if value.keys() >= inherited.keys() else complete, path)
+        yield DocumentObject(value if value.keys() >= inherited.keys() else complete, path)
 
 
 def _is_list(value: dict[str, Any], kind: str) -> bool:
@@ -63,14 +63,16 @@ def _is_list(value: dict[str, Any], kind: str) -> bool:
     return kind.endswith("List") and isinstance(value.get("items"), list) and not named
 
 
-def _items(value: dict[str, Any], version: str, kind: str, path: Path) -> Iterator[Found | Doubt]:
+def _find_items(
+    value: dict[str, Any], version: str, kind: str, path: Path
+) -> Iterator[DocumentObject | IncompleteObject]:
     items = value.get("items")
     if items is None:
         return
     if not isinstance(items, list):
-        yield Doubt("the items of this list are not a list", (*path, "items"))
+        yield IncompleteObject("the items of this list are not a list", (*path, "items"))
         return
     # The API server omits the kind of items: an item of a PodList is a Pod.
     inherited = {} if kind == "List" else {"apiVersion": version, "kind": kind.removesuffix("List")}
     for index, entry in enumerate(items):
-        yield from _objects(entry, (*path, "items", index), inherited)
+        yield from _find_objects(entry, (*path, "items", index), inherited)

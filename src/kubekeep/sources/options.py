@@ -42,8 +42,8 @@ class HelmOptions(msgspec.Struct, frozen=True):
 
     values: for every chart. per_chart: further values by the absolute path of a chart's folder or archive, with lower
     precedence than `values`. kube_version: version in templates (`v1.34.0`), empty for the default of the renderer.
-    namespace: empty to leave it to the installation; templates then see `default`. application: file and line of the
-    application that deploys the chart; its values, `deployed`, have the lowest precedence.
+    namespace: empty if the installation sets it; templates then see `default`. application: file and line of the Argo CD
+    or Flux application that deploys the chart. application_values: values in it; they have the lowest precedence.
     """
 
     values: ChartValues = ChartValues()
@@ -53,7 +53,7 @@ class HelmOptions(msgspec.Struct, frozen=True):
     kube_version: str = ""
     api_versions: tuple[str, ...] = ()
     application: str = ""
-    deployed: ChartValues = ChartValues()
+    application_values: ChartValues = ChartValues()
 
 
 TOKEN_VARIABLES: Final = (
@@ -81,8 +81,9 @@ class ReadOptions(msgspec.Struct, frozen=True):
     """Options for reading.
 
     exclude: patterns in gitignore's syntax, relative to each scanned folder. ignore_files: read `.kubekeepignore` and
-    `.kubescapeignore`. kustomize_helm: allow kustomizations to inflate charts. branch: of fetched repositories, empty for
-    the default. changed_since: a Git revision, to evaluate only changes since. blame: add the last commit of failed lines.
+    `.kubescapeignore`. kustomize_helm: allow kustomizations to inflate charts. branch: branch, tag or commit of fetched
+    repositories, empty for the default branch. changed_since: Git revision; only later changes are evaluated. blame: add
+    the last commit of failed lines.
     """
 
     helm: HelmOptions = HelmOptions()

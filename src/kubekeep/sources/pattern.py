@@ -1,8 +1,8 @@
 """Path patterns that the shell did not expand: quoted patterns, and all patterns on Windows. Reads no file.
 
-Follows bash with globstar: `*`, `?` and `[...]` match within one folder, `**` matches any number of folders, and hidden
-names match only patterns that begin with a dot. Kubescape instead matches the last part in all folders below. `**`
-follows no link.
+Follows bash with globstar: `*`, `?` and `[...]` match within one folder, `**` matches any number of folders but follows
+no link, and hidden names match only patterns that begin with a dot. Kubescape instead matches the last part of a pattern
+in all folders below.
 """
 
 # Paths stay the text that people typed, so os.path and not pathlib:
@@ -34,26 +34,26 @@ def expand(text: str) -> list[str] | None:
     parts = [part for part in _SEPARATORS.split(rest) if part]
     while len(parts) > 1 and parts[-1] == parts[-2] == _FOLDERS:
         parts.pop()
-    matches = {os.path.normpath(path) for path in _matches(drive + (absolute[0] if absolute else ""), parts)}
+    matches = {os.path.normpath(path) for path in _list_matches(drive + (absolute[0] if absolute else ""), parts)}
     return sorted(matches, key=lambda path: path.split(os.sep))
 
 
-def _matches(folder: str, parts: list[str]) -> Iterator[str]:
+def _list_matches(folder: str, parts: list[str]) -> Iterator[str]:
     """Yield the paths below `folder` (empty for the working folder) that match the parts of a pattern."""
     folders = {folder}
     for part in parts[:-1]:
-        folders = {path for above in folders for path in _step(above, part, os.path.isdir)}
-    for above in folders:
-        yield from [above or os.curdir] if parts[-1] == _FOLDERS else _step(above, parts[-1], os.path.lexists)
+        folders = {path for parent in folders for path in _match_part(parent, part, os.path.isdir)}
+    for parent in folders:
+        yield from [parent or os.curdir] if parts[-1] == _FOLDERS else _match_part(parent, parts[-1], os.path.lexists)
 
 
-def _step(folder: str, part: str, accept: Callable[[str], bool]) -> Iterator[str]:
+def _match_part(folder: str, part: str, accept: Callable[[str], bool]) -> Iterator[str]:
     if part == _FOLDERS:
-        yield from _folders(folder)
+        yield from _list_folders(folder)
     elif _MAGIC.search(part):
         matches_part = re.compile(translate(part.replace("[^", "[!"))).match
         hidden = part.startswith(".")
-        for name in _names(folder):
+        for name in _list_names(folder):
             path = os.path.join(folder, name)
             if matches_part(name) and (hidden or not name.startswith(".")) and accept(path):
                 yield path
@@ -61,19 +61,19 @@ def _step(folder: str, part: str, accept: Callable[[str], bool]) -> Iterator[str
         yield path
 
 
-def _folders(folder: str) -> Iterator[str]:
+def _list_folders(folder: str) -> Iterator[str]:
     """Yield `folder` and all folders below it, except hidden ones and links."""
     todo = [folder]
     while todo:
-        above = todo.pop()
-        yield above
-        for name in _names(above):
-            path = os.path.join(above, name)
+        parent = todo.pop()
+        yield parent
+        for name in _list_names(parent):
+            path = os.path.join(parent, name)
             if not name.startswith(".") and os.path.isdir(path) and not os.path.islink(path):
                 todo.append(path)
 
 
-def _names(folder: str) -> list[str]:
+def _list_names(folder: str) -> list[str]:
     try:
         return os.listdir(folder or os.curdir)
     except (OSError, ValueError):

@@ -12,70 +12,67 @@ from types import FrameType
 from typing import Final, TypeVar
 
 T = TypeVar("T")
-_LOOK: Final = 0.5
+_POLL_SECONDS: Final = 0.5
 """Seconds between checks for a signal in a waiting thread."""
 
 
 class _State:
-    """State of the main thread, the only one that receives signals."""
+    """State of the main thread, the only one that receives signals; `pending` is the number of a deferred signal."""
 
-    held: bool = False
-    came: int | None = None
+    is_deferred: bool = False
+    pending: int | None = None
 
 
 _state: Final = _State()
 
 
 @contextlib.contextmanager
-def ends_on_signals() -> Iterator[None]:
+def exit_on_signals() -> Iterator[None]:
     """Raise SystemExit on signals that end a process by default, to remove temporary folders and children.
 
     Existing handlers are kept; has no effect outside of the main thread.
     """
     names = ("SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    handled = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
     try:
-        for number in ours:
-            signal.signal(number, _end)
+        for number in handled:
+            signal.signal(number, _handle_signal)
         yield
     finally:
-        for number in ours:
+        for number in handled:
             signal.signal(number, signal.SIG_DFL)
 
 
 @contextlib.contextmanager
-def held_signals() -> Iterator[None]:
-    """Defer the exit of `ends_on_signals` to the end of a few steps that belong together.
+def defer_signals() -> Iterator[None]:
+    """Defer the exit of `exit_on_signals` to the end of a few steps that belong together.
 
     For steps that never wait, such as starting a child process and registering its end.
     """
-    if threading.current_thread() is not threading.main_thread() or _state.held:
+    if threading.current_thread() is not threading.main_thread() or _state.is_deferred:
         yield
         return
-    _state.held = True
+    _state.is_deferred = True
     try:
         yield
     finally:
-        _state.held = False
-        came, _state.came = _state.came, None
-        if came is not None:
-            sys.exit(128 + came)
+        _state.is_deferred = False
+        number, _state.pending = _state.pending, None
+        if number is not None:
+            sys.exit(128 + number)
 
 
-def awaited(future: Future[T]) -> T:
-    """Wait for the result of `future`.
-
-    Waits in short intervals: a signal received just before a thread waits is only handled after the wait.
-    """
+def wait_for_result(future: Future[T]) -> T:
+    """Wait for the result of `future`, in short intervals: signals are handled between two waits."""
     while not future.done():
-        wait((future,), timeout=_LOOK)
+        wait((future,), timeout=_POLL_SECONDS)
     return future.result()
 
 
-def _end(number: int, frame: FrameType | None) -> None:
+def _handle_signal(number: int, frame: FrameType | None) -> None:
     del frame
-    if _state.held:
-        _state.came = number
+    if _state.is_deferred:
+        _state.pending = number
     else:
         sys.exit(128 + number)

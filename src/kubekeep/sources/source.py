@@ -1,7 +1,7 @@
 """Contract of a source: detection on the command line and in folders, and reading. No I/O.
 
 A source is a folder of this package with a module `source` that defines `SOURCE`, an instance of a `SourceType`
-subclass. These modules are imported for every scan: they import what reads only when they read.
+subclass. These modules are imported for every scan, so they import the reading code only when they read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 
 from kubekeep.model.assessment import Unread
 from kubekeep.model.resource import Resource
-from kubekeep.sources.git.touched import Touched
+from kubekeep.sources.git.changed_files import ChangedFiles
 from kubekeep.sources.options import HelmOptions, ReadOptions
 from kubekeep.sources.tree import Limits
 
@@ -24,33 +24,33 @@ class Root(msgspec.Struct, frozen=True):
     """One input for a source: its path for the system, the path shown to users, and the absolute folder of the scan.
 
     source: name of the source that reads it. path: a file, or the folder of a chart, a kustomization, a module.
-    only: the part that the user named, relative to the folder, as `templates/web.yaml`; empty for all.
-    deployed: options an application of Argo CD or Flux renders the chart with, None without an application.
+    part: the file to read, relative to the folder, such as `templates/web.yaml`; empty for the whole folder.
+    helm: options of the Argo CD or Flux application that deploys the chart; None without an application.
     """
 
     source: str
     path: str
     shown: str
     base: str
-    only: str = ""
-    deployed: HelmOptions | None = None
+    part: str = ""
+    helm: HelmOptions | None = None
 
 
 class ReadContext(Protocol):
     """State of one scan that its sources share.
 
     stdin: standard input, None if there is none. stack: closes temporary folders and processes after the scan.
-    touched: resources changed since a revision. files: number of files read so far. notes: messages for the user
-    that are no errors. temporary: real paths of temporary folders with the path shown in place of each.
-    homes: by the base of a Root, the folder its shown paths are relative to. read_paths: real paths of files and
-    folders that need not be read again. followed: by name of a source, the resources of its `followed_groups`.
+    changed_files: files changed since a revision. files: number of files read so far. notes: messages for the user
+    that are no errors. temporary: shown path of each temporary folder, by its real path. homes: the folder that shown
+    paths are relative to, by the base of a Root. read_paths: real paths of files and folders that need not be read
+    again. followed: resources of the `followed_groups` of a source, by its name.
     """
 
     options: ReadOptions
     limits: Limits
     stdin: BinaryIO | None
     stack: ExitStack
-    touched: Touched
+    changed_files: ChangedFiles
     files: int
     notes: list[str]
     temporary: dict[str, str]
@@ -59,19 +59,19 @@ class ReadContext(Protocol):
     followed: dict[str, list[Resource]]
 
     def find(self, path: str, shown: str | None = None) -> Iterator[Root | Unread]:
-        """Yield the inputs at and below a path; with `shown`, users see that in place of `path`."""
+        """Yield the inputs at and below a path; users see `shown_path`, if any, in place of `path`."""
 
     def read_root(self, root: Root) -> Iterator[Resource | Unread]:
         """Yield the resources of a root, read by its source."""
 
     def has_read(self, *parts: str) -> bool:
-        """Return True if the file at these parts of a path need not be read again."""
+        """Return True if a source has read the file at the path joined from `parts`."""
 
-    def path_of(self, file: str, resource: Resource) -> str:
-        """Return the path of a file that a location of `resource` names."""
+    def find_path(self, file: str, resource: Resource) -> str:
+        """Return the path on disk of a file in a location of `resource`."""
 
-    def keep(self, root: Root, path: str, data: bytes | None = None) -> None:
-        """Record the path of a manifest that is read as it is, and its bytes if they cannot be read a second time."""
+    def add_manifest(self, root: Root, path: str, data: bytes | None = None) -> None:
+        """Record the path of a manifest, and its content if it cannot be read a second time, like standard input."""
 
 
 class SourceType:
@@ -79,7 +79,8 @@ class SourceType:
 
     order: position among the sources, for detection and for reading. is_folder: a root is a folder rather than a file.
     is_fallback: reads files named on the command line that match no other source. followed_groups: API groups of
-    resources that lead to more inputs, as an application of Argo CD does; is_followed: resources of this source may.
+    resources that this source follows to more inputs, such as applications of Argo CD. is_followed: resources of this
+    source may lead to more inputs.
     """
 
     name: ClassVar[str]
@@ -90,7 +91,7 @@ class SourceType:
     followed_groups: ClassVar[frozenset[str]] = frozenset()
 
     def matches_address(self, address: str) -> bool:
-        """Return True if this source opens a name of the command line that may be no path: `-`, a URL."""
+        """Return True if this source opens a name of the command line that is not a path: `-`, a URL."""
         del address
         return False
 
@@ -105,17 +106,17 @@ class SourceType:
         return False
 
     def matches_entry(self, name: str) -> bool:
-        """Return True if a file met in a scanned folder is a root of this source, by its base name."""
+        """Return True if a file in a scanned folder is a root of this source, by its base name."""
         del name
         return False
 
     def owns_entry(self, name: str, *, is_folder: bool) -> bool:
-        """Return True if an entry of a root folder of this source is left to it by all other sources."""
+        """Return True if only this source reads an entry of its root folder."""
         del name, is_folder
         return False
 
-    def part_of(self, path: str) -> str:
-        """Return the root folder of this source that an absolute path is a part of; empty if it is none."""
+    def find_root(self, path: str) -> str:
+        """Return the root folder of this source that contains an absolute path; empty if there is none."""
         del path
         return ""
 
@@ -125,7 +126,7 @@ class SourceType:
         return ""
 
     def matches_archive(self, path: str) -> bool:
-        """Return True if the archive at `path` is a root of this source, to be left packed."""
+        """Return True if the archive at `path` is a root of this source, which reads it packed."""
         del path
         return False
 
@@ -140,6 +141,6 @@ class SourceType:
         yield root
 
     def read(self, roots: Sequence[Root], context: ReadContext) -> Iterator[Resource | Unread]:
-        """Yield the resources of all roots of this source in their order, and of followed resources; errors as Unread."""
+        """Yield the resources of the roots of this source in their order, and of `followed`; errors as Unread."""
         del roots, context
         yield from ()

@@ -38,7 +38,7 @@ DEFAULT_LIMITS: Final = Limits()
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """An error or a warning in a file, and its index in the text."""
+    """An error or a warning in a file; `at` is its index in the text."""
 
     message: str
     at: int
@@ -52,10 +52,11 @@ class Document(msgspec.Struct, frozen=True):
     problems: tuple[Problem, ...] = ()
 
 
-def finished(value: Any, marks: bytes, duplicates: Sequence[tuple[str, int, int]], lines: array[int]) -> Document:
-    """Build a document from the output of the native code: the numbers of the source map and the duplicate keys.
+def build_document(value: Any, marks: bytes, duplicates: Sequence[tuple[str, int, int]], lines: array[int]) -> Document:
+    """Build a document from the output of the native code.
 
-    Warnings are sorted by their position.
+    marks: numbers of the source map. duplicates: key, index of its first occurrence, index of the duplicate. lines:
+    start of each line. Warnings are sorted by their position.
     """
     numbers = array("I")
     numbers.frombytes(marks)

@@ -28,14 +28,14 @@ class PathFilter(Protocol):
     """Exclusions of one walked folder, queried from the top down."""
 
     def ignored(self, path: str, *, is_folder: bool) -> bool:
-        """Return True if `path`, which is below the folder, is excluded."""
+        """Return True if `path`, below the folder, is excluded."""
 
 
 class Walk:
     """Inputs below several paths, each yielded once."""
 
     def __init__(self, exclusions: Callable[[str], PathFilter | None] = lambda _: None) -> None:
-        """exclusions: returns the filter of a named folder."""
+        """Create a walk; `exclusions` returns the filter of a named folder."""
         self._seen: set[tuple[str, str, str]] = set()
         self._exclusions = exclusions
         self._sources = tuple(load_sources().values())
@@ -46,7 +46,7 @@ class Walk:
 
         The shown path is the named one, joined with the names below it; the base is the folder itself, or the working
         folder for a named file. A named link is followed. A named part of a chart, or the file of a kustomization,
-        selects the chart or kustomization. With `shown`, users see that in place of `path`, for temporary folders.
+        selects the chart or kustomization. `shown_path` replaces `path` in shown paths, for temporary folders.
         """
         for root in self._find(path):
             if shown is None:
@@ -65,10 +65,10 @@ class Walk:
             return
         absolute = os.path.abspath(path)
         for source in self._sources:
-            if whole := source.part_of(absolute):
+            if whole := source.find_root(absolute):
                 shown = whole if os.path.isabs(path) else os.path.relpath(whole)
                 part = PurePath(absolute).relative_to(whole).as_posix()
-                yield from self._once(source, whole, shown, os.getcwd(), part)
+                yield from self._yield_once(source, whole, shown, os.getcwd(), part)
                 return
         if stat.S_ISDIR(mode):
             yield from self._folder(named, absolute)
@@ -81,15 +81,15 @@ class Walk:
         source = next(matches, self._fallback)
         if source.is_folder:
             folder = folder or os.curdir
-            yield from self._once(source, folder, folder, os.getcwd(), source.selected_part(name))
+            yield from self._yield_once(source, folder, folder, os.getcwd(), source.selected_part(name))
         else:
-            yield from self._once(source, path, named, os.getcwd())
+            yield from self._yield_once(source, path, named, os.getcwd())
 
-    def _once(self, source: SourceType, path: str, shown: str, base: str, only: str = "") -> Iterator[Root]:
-        key = (source.name, os.path.realpath(path), only)
+    def _yield_once(self, source: SourceType, path: str, shown: str, base: str, part: str = "") -> Iterator[Root]:
+        key = (source.name, os.path.realpath(path), part)
         if key not in self._seen and (*key[:2], "") not in self._seen:
             self._seen.add(key)
-            yield Root(source.name, path, display_path(shown), base, only)
+            yield Root(source.name, path, display_path(shown), base, part)
 
     def _folder(self, named: str, base: str) -> Iterator[Root | Unread]:
         top = os.path.realpath(base)
@@ -111,7 +111,7 @@ class Walk:
         name = os.path.basename(path)
         for source in self._sources:
             if source.matches_entry(name):
-                yield from self._once(source, path, path, base)
+                yield from self._yield_once(source, path, path, base)
                 return
 
     def _entries(self, folder: str, base: str, todo: list[str]) -> Iterator[Root | Unread]:
@@ -125,7 +125,7 @@ class Walk:
         names = {entry.name for entry in entries}
         owners = [source for source in self._sources if source.matches_folder(names)]
         for source in owners:
-            yield from self._once(source, folder, folder, base)
+            yield from self._yield_once(source, folder, folder, base)
         for entry in entries:
             name = entry.name
             is_folder = _is_folder(entry)

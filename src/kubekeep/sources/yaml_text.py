@@ -1,7 +1,7 @@
 """YAML text as documents with a source map.
 
-The native code parses: events of libyaml, scalar types of kubectl, mappings. Never recursive, so that no document
-exhausts the stack.
+The native code parses with libyaml and types scalars as kubectl does. Never recursive, so that no document exhausts the
+stack.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from array import array
 from collections.abc import Iterator
 
 from kubekeep._native import YamlDocuments
-from kubekeep.sources.tree import Document, Limits, Problem, finished
+from kubekeep.sources.tree import Document, Limits, Problem, build_document
 
 
-def documents(text: str, lines: array[int], limits: Limits) -> Iterator[Document | Problem | None]:
+def parse_documents(text: str, lines: array[int], limits: Limits) -> Iterator[Document | Problem | None]:
     """Yield the documents of a YAML text in order.
 
     A Problem for a document that cannot be read; after a syntax error the rest is not read. None for an empty document,
@@ -26,4 +26,4 @@ def documents(text: str, lines: array[int], limits: Limits) -> Iterator[Document
             case (message, at):
                 yield Problem(message, at)
             case (value, marks, duplicates):
-                yield finished(value, marks, duplicates, lines)
+                yield build_document(value, marks, duplicates, lines)

@@ -18,7 +18,7 @@ from kubekeep.kube.watching import WatchTiming
 from kubekeep.library.params import CONTROL_INPUT
 from kubekeep.model.cloud import CloudRequest
 from kubekeep.model.cluster import RBAC_KINDS, ClusterFacts, CoverageGap, expand_kind_names
-from kubekeep.model.control import SUBJECT, WORKLOAD, Control, Provider
+from kubekeep.model.control import HOST_DATA, SUBJECT, WORKLOAD, Control, Provider
 from kubekeep.model.distribution import OPENSHIFT, detect_distribution, detect_provider
 from kubekeep.model.resource import Resource
 from kubekeep.model.resource_selection import ResourceSelection
@@ -34,7 +34,6 @@ from kubekeep.sources.cluster import kubelets
 from kubekeep.sources.cluster.collect import Collection
 from kubekeep.sources.cluster.definitions import DefinitionWatch, list_definition_queries
 from kubekeep.sources.cluster.follower import ClusterFollower
-from kubekeep.sources.cluster.host_data import GROUP as HOST_DATA
 from kubekeep.sources.cluster.kubelets import KubeletConfigurations
 from kubekeep.sources.cluster.plan import ListTask, split_by_namespace
 from kubekeep.sources.cluster.scope import MAX_NAMESPACE_QUERIES, ClusterScope, NamespaceSelection
@@ -430,7 +429,7 @@ def _narrow_to_namespaces(
             continue
         tasks += narrow_tasks
         if not task.is_local and not task.is_optional:
-            gaps.append(msgspec.structs.replace(task.gap("forbidden", inside=True), verb=missing[task][0].verb))
+            gaps.append(msgspec.structs.replace(task.create_gap("forbidden", inside=True), verb=missing[task][0].verb))
     return tasks, gaps
 
 

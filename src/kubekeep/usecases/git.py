@@ -38,7 +38,7 @@ class _CommitFinder:
 
     def __init__(self, results: Sequence[ResourceResult], source: Inputs, environment: Mapping[str, str]) -> None:
         from kubekeep.sources.git.blame import Blame  # noqa: PLC0415 - loaded only if requested
-        from kubekeep.sources.git.worktree import root_of  # noqa: PLC0415
+        from kubekeep.sources.git.worktree import find_repository_root  # noqa: PLC0415
 
         self._source = source
         self._roots: dict[str, Blame | None] = {}
@@ -47,12 +47,12 @@ class _CommitFinder:
         for file, line in self._list_locations(results):
             lines.setdefault(file, set()).add(line)
         for file, numbers in lines.items():
-            root = root_of(file)
+            root = find_repository_root(file)
             if root is not None and root not in self._roots:
                 self._roots[root] = Blame(root, environment)
             blame = self._by_file[file] = None if root is None else self._roots[root]
             if blame is not None:
-                blame.expect(file, numbers)
+                blame.add_lines(file, numbers)
 
     def add_commits(self, verdict: Verdict, resource: Resource) -> Verdict:
         """Return `verdict` with the commits of its evidence."""
@@ -71,7 +71,7 @@ class _CommitFinder:
     def _add_commit(self, evidence: Evidence, resource: Resource) -> Evidence:
         location = self._locate(evidence, resource)
         blame = self._by_file.get(location[0]) if location else None
-        commit = blame.line(*location) if blame is not None and location is not None else None
+        commit = blame.find_commit(*location) if blame is not None and location is not None else None
         return evidence if commit is None else msgspec.structs.replace(evidence, commit=commit)
 
     def _list_locations(self, results: Sequence[ResourceResult]) -> Iterator[tuple[str, int]]:
@@ -90,7 +90,7 @@ class _CommitFinder:
         setting = location.setting
         edited = setting if setting is not None and setting.region is not None else location
         return (
-            None if edited.region is None else (self._source.path_of(edited.file, resource), edited.region.start.line)
+            None if edited.region is None else (self._source.find_path(edited.file, resource), edited.region.start.line)
         )
 
 
@@ -112,9 +112,9 @@ def find_repository(
     if not os.path.lexists(path):
         return None
     from kubekeep.sources.git.program import GitError  # noqa: PLC0415 - loaded only if requested
-    from kubekeep.sources.git.worktree import repository  # noqa: PLC0415
+    from kubekeep.sources.git.worktree import read_repository  # noqa: PLC0415
 
     try:
-        return repository(path, environment)
+        return read_repository(path, environment)
     except GitError:
         return None

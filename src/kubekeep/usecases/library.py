@@ -22,7 +22,7 @@ from kubekeep.sinks.folder import atomic_folder
 KIND: Final = artifacts.ArtifactFormat(
     artifact_type="application/vnd.kubekeep.library.v1",
     layer_type="application/vnd.kubekeep.library.v1.tar+gzip",
-    most_bytes=package.MOST_BYTES,
+    maximum_bytes=package.MOST_BYTES,
 )
 _FILE_NAME: Final = "library.tar.gz"
 """File name of the layer in generic OCI tools."""

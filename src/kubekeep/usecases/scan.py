@@ -200,7 +200,7 @@ class _Scan:
         if str(self._request.evaluation.resource_selection):
             filters.append(self._resource_filter)
         if self._request.input.read.changed_since:
-            filters.append(self._source.is_touched)
+            filters.append(self._source.is_changed)
         if self._request.evaluation.workload:
             workload_ids = {id(resource) for resource in self._workload(everything)}
             filters.append(lambda resource: id(resource) in workload_ids)

@@ -431,7 +431,9 @@ class _Session:
             return
         if self._was_lost:
             self._was_lost, self._changed_at = False, time.monotonic()
-        if not self._schedule.is_due(max(self._definitions.changed, self.following.unserved_since, self._changed_at)):
+        if not self._schedule.is_due(
+            max(self._definitions.last_change, self.following.unserved_since, self._changed_at)
+        ):
             return
         started = time.monotonic()
         with contextlib.suppress(KubeError):

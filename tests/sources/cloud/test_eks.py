@@ -101,7 +101,7 @@ def test_aws_partitions_use_their_addresses(
     observer = ("before-send", lambda request, **_: requested_hosts.add(urlsplit(request.url).hostname))
     monkeypatch.setattr(botocore.handlers, "BUILTIN_HANDLERS", [observer, *botocore.handlers.BUILTIN_HANDLERS])
     cluster = parse_cluster(f"arn:{partition}:eks:{region}:{ACCOUNT}:cluster/shop")
-    documents, gaps = split_gaps(describe(cluster, ALL, mapped=[role]))
+    documents, gaps = split_gaps(describe(cluster, ALL, mapped_roles=[role]))
     assert not gaps
     assert requested_hosts == hosts
     assert documents["ClusterDescribe"]["cluster"]["arn"] == f"arn:{partition}:eks:{region}:{ACCOUNT}:cluster/shop"
@@ -246,7 +246,7 @@ def test_mapped_node_roles() -> None:
     make_cluster()
     make_role("own")
     mapped = [f"arn:aws:iam::{ACCOUNT}:role/own", "arn:aws:iam::210987654321:role/foreign"]
-    (document,) = describe(SHOP, {"ListEntitiesForPolicies"}, mapped=mapped)
+    (document,) = describe(SHOP, {"ListEntitiesForPolicies"}, mapped_roles=mapped)
     assert isinstance(document, dict)
     assert (document["data"]["nodeRoles"], document["data"]["nodeRolesComplete"]) == (["own"], True)
 

@@ -269,7 +269,7 @@ def test_deleted_objects_leave_no_memory(cluster: Cluster, namespace: str, world
 
 def _sizes(following: ClusterFollower) -> dict[str, int]:
     state = vars(following)
-    names = ("_versions", "_owner", "_children", "_touched", "_shown")
+    names = ("_versions", "_owner", "_children", "_changed_keys", "_reported")
     return {name: len(state[name]) for name in names} | {"owners": len(vars(state["_owners"])["_known"])}
 
 
@@ -352,7 +352,7 @@ def test_tasks_can_be_added_and_removed(cluster: Cluster, namespace: str, world:
     followed = vars(following)["_followed"]
     tasks = [followed_task.task for followed_task in followed]
     (left,) = [followed_task for followed_task in followed if followed_task.task.query.served.kind == "ConfigMap"]
-    gap = left.task.gap("for another reason")
+    gap = left.task.create_gap("for another reason")
     following.replace_tasks([task for task in tasks if task is not left.task], [gap])
     vars(following)["_arrivals"].put((left, WatchLost("not listened to")))
     gone = world.changes(0.3, 0.1)

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubekeep.sources.git.address import Address, Login, is_repository, parse
+from kubekeep.sources.git.address import Address, Login, is_repository, parse_address
 from kubekeep.sources.git.program import GitError
 
 
 def seen(text: str) -> tuple[str, str, str, str]:
-    address = parse(text)
+    address = parse_address(text)
     return address.remote, address.ref, address.tail, address.subpath
 
 
@@ -56,7 +56,7 @@ def test_address_has_repository_ref_and_path(text: str, expected: tuple[str, str
 
 
 def test_login_is_separated_from_url() -> None:
-    address = parse("https://ada:s%40cret@Host.example:444/o/r.git")
+    address = parse_address("https://ada:s%40cret@Host.example:444/o/r.git")
     assert address.login == Login("ada", "s@cret")
     assert "cret" not in repr(address)
     assert (address.remote, address.host) == ("https://host.example:444/o/r.git", "host.example:444")
@@ -104,7 +104,7 @@ def test_login_is_separated_from_url() -> None:
 )
 def test_invalid_address_is_rejected(text: str) -> None:
     with pytest.raises(GitError) as caught:
-        parse(text)
+        parse_address(text)
     assert "secret-word" not in str(caught.value)
     assert str(caught.value).isprintable()
 
@@ -147,7 +147,7 @@ def test_existing_path_is_no_address(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_any_text_is_an_address_or_rejected(text: str) -> None:
     is_repository(text)
     try:
-        remote = parse(text).remote
+        remote = parse_address(text).remote
     except GitError as error:
         remote = str(error)
     assert remote.isprintable()
@@ -157,9 +157,9 @@ def test_any_text_is_an_address_or_rejected(text: str) -> None:
 @given(st.sampled_from(["https", "ssh", "http"]), st.text(min_size=1), st.text(min_size=1))
 def test_remote_has_no_password(scheme: str, user: str, password: str) -> None:
     try:
-        address: Address | None = parse(f"{scheme}://{user}:{password}@host.example/o/r")
+        address: Address | None = parse_address(f"{scheme}://{user}:{password}@host.example/o/r")
     except GitError:
         address = None
     if address is not None and address.login is not None and address.login.password:
         assert "@" not in address.remote
-        assert "@" not in address.shown
+        assert "@" not in address.display_url

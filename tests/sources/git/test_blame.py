@@ -12,7 +12,7 @@ import pytest
 from kubekeep.model.git import Commit
 from kubekeep.sources.git.blame import Blame
 from kubekeep.sources.git.program import GitError
-from kubekeep.sources.git.worktree import moment, repository, root_of, without_credentials
+from kubekeep.sources.git.worktree import find_repository_root, parse_time, read_repository, remove_credentials
 from tests.sources.git.service import Repo
 
 
@@ -33,14 +33,14 @@ def shop(repo: Repo) -> Repo:
 
 
 def subjects(blame: Blame, file: Path, lines: range) -> list[str | None]:
-    return [commit.subject if (commit := blame.line(str(file), line)) else None for line in lines]
+    return [commit.subject if (commit := blame.find_commit(str(file), line)) else None for line in lines]
 
 
 def test_lines_and_their_commits(shop: Repo) -> None:
     blame = Blame(str(shop.root), shop.environment)
     file = shop.root / "deploy/pod.yaml"
     assert subjects(blame, file, range(8)) == [None, None, "first", "second", "third", None, None, None]
-    assert blame.line(str(file), 2) == Commit(
+    assert blame.find_commit(str(file), 2) == Commit(
         hash=shop.git("rev-parse", "HEAD~2"),
         author="Grace Höpper",
         email="grace@example.com",
@@ -54,7 +54,7 @@ def test_only_requested_lines_are_blamed(shop: Repo, runs: list[list[str]]) -> N
     file = shop.root / "deploy/pod.yaml"
     shop.commit({"deploy/pod.yaml": "".join(f"k{n}: 1\n" for n in range(100))}, "many")
     blame = Blame(str(shop.root), shop.environment)
-    blame.expect(str(file), [3, 5, 90])
+    blame.add_lines(str(file), [3, 5, 90])
     assert subjects(blame, file, range(3, 6)) == ["many"] * 3
     assert subjects(blame, file, range(50, 51)) == [None]
     assert subjects(blame, file, range(90, 91)) == ["many"]
@@ -82,7 +82,7 @@ def test_blame_runs_one_process_per_file(repo: Repo, runs: list[list[str]]) -> N
     blame = Blame(str(repo.root), repo.environment)
     for n in range(4):
         for line in range(1, 11):
-            assert blame.line(str(repo.root / f"{n}.yaml"), line)
+            assert blame.find_commit(str(repo.root / f"{n}.yaml"), line)
     assert len([run for run in runs[started:] if "blame" in run]) == 4
     # The other two processes check for configured programs and for a shallow history.
     assert len(runs) - started == 4 + 2
@@ -94,7 +94,7 @@ def test_untracked_lines_have_no_commit(repo: Repo, tmp_path: Path) -> None:
     (tmp_path / "outside.yaml").write_text("a: 1\n")
     blame = Blame(str(repo.root), repo.environment)
     for file in ("new.yaml", "ignored.yaml", "empty.yaml", "nothing.yaml", ".git/config", "../../../outside.yaml"):
-        assert blame.line(str(repo.root / file), 1) is None, file
+        assert blame.find_commit(str(repo.root / file), 1) is None, file
     assert blame.unread == ()
 
 
@@ -102,17 +102,17 @@ def test_no_commit_yet(repo: Repo) -> None:
     repo.write({"new.yaml": "a: 1\n"})
     repo.git("add", "new.yaml")
     blame = Blame(str(repo.root), repo.environment)
-    assert blame.line(str(repo.root / "new.yaml"), 1) is None
+    assert blame.find_commit(str(repo.root / "new.yaml"), 1) is None
     assert blame.unread == ()
 
 
 def test_blame_without_repository(tmp_path: Path, environment: dict[str, str]) -> None:
     (tmp_path / "pod.yaml").write_text("a: 1\n")
     blame = Blame(str(tmp_path), environment)
-    assert blame.line(str(tmp_path / "pod.yaml"), 1) is None
+    assert blame.find_commit(str(tmp_path / "pod.yaml"), 1) is None
     assert blame.unread == ()
-    assert repository(str(tmp_path), environment) is None
-    assert root_of(str(tmp_path / "nothing")) is None
+    assert read_repository(str(tmp_path), environment) is None
+    assert find_repository_root(str(tmp_path / "nothing")) is None
 
 
 def test_blame_with_unusual_line_ends(repo: Repo) -> None:
@@ -154,7 +154,7 @@ def test_linked_working_tree(shop: Repo, tmp_path: Path) -> None:
     shop.git("worktree", "add", "-q", "-b", "other", str(tmp_path / "other"))
     blame = Blame(str(tmp_path / "other"), shop.environment)
     assert subjects(blame, tmp_path / "other/deploy/pod.yaml", range(1, 4)) == ["first", "second", "third"]
-    facts = repository(str(tmp_path / "other/deploy"), shop.environment)
+    facts = read_repository(str(tmp_path / "other/deploy"), shop.environment)
     assert facts is not None
     assert (facts.root, facts.branch) == (str(tmp_path / "other"), "other")
 
@@ -162,7 +162,7 @@ def test_linked_working_tree(shop: Repo, tmp_path: Path) -> None:
 def test_facts_of_a_repository(shop: Repo) -> None:
     shop.git("remote", "add", "mirror", "https://mirror.example/r")
     shop.git("remote", "add", "origin", "https://ada:secret@host.example/o/r.git")
-    facts = repository(str(shop.root / "deploy"), shop.environment)
+    facts = read_repository(str(shop.root / "deploy"), shop.environment)
     assert facts is not None
     assert (facts.root, facts.remote, facts.branch) == (str(shop.root), "https://host.example/o/r.git", "main")
     assert facts.head is not None
@@ -171,17 +171,17 @@ def test_facts_of_a_repository(shop: Repo) -> None:
     assert facts.head.date.utcoffset() is not None
     shop.git("config", "branch.main.remote", "mirror")
     shop.git("checkout", "-q", "--detach")
-    detached = repository(str(shop.root), shop.environment)
+    detached = read_repository(str(shop.root), shop.environment)
     assert detached is not None
     assert (detached.branch, detached.remote) == ("", "https://host.example/o/r.git")
     shop.git("checkout", "-q", "main")
-    tracking = repository(str(shop.root), shop.environment)
+    tracking = read_repository(str(shop.root), shop.environment)
     assert tracking is not None
     assert tracking.remote == "https://mirror.example/r"
 
 
 def test_facts_before_the_first_commit(repo: Repo) -> None:
-    facts = repository(str(repo.root), repo.environment)
+    facts = read_repository(str(repo.root), repo.environment)
     assert facts is not None
     assert (facts.branch, facts.head, facts.remote) == ("main", None, "")
 
@@ -198,7 +198,7 @@ def test_facts_before_the_first_commit(repo: Repo) -> None:
     ],
 )
 def test_remote_without_credentials(address: str, shown: str) -> None:
-    assert without_credentials(address) == shown
+    assert remove_credentials(address) == shown
 
 
 @pytest.mark.parametrize(
@@ -215,17 +215,17 @@ def test_remote_without_credentials(address: str, shown: str) -> None:
     ],
 )
 def test_commit_times(seconds: str, zone: str, shown: str) -> None:
-    assert moment(seconds, zone).isoformat() == shown
+    assert parse_time(seconds, zone).isoformat() == shown
 
 
 def test_git_is_missing_or_too_old(repo: Repo, tmp_path: Path) -> None:
     repo.commit({"a.yaml": "a: 1\n"})
     blame = Blame(str(repo.root), repo.environment | {"PATH": str(tmp_path)})
-    assert blame.line(str(repo.root / "a.yaml"), 1) is None
+    assert blame.find_commit(str(repo.root / "a.yaml"), 1) is None
     assert [entry.message for entry in blame.unread] == ["who changed it is unknown: the program git is not installed"]
     program = tmp_path / "old" / "git"
     program.parent.mkdir()
     program.write_text("#!/bin/sh\necho git version 2.30.2\n")
     program.chmod(0o755)
     with pytest.raises(GitError, match=r"git 2\.32 or newer is needed"):
-        repository(str(repo.root), repo.environment | {"PATH": str(program.parent)})
+        read_repository(str(repo.root), repo.environment | {"PATH": str(program.parent)})

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kubekeep.sources.git.changes import Changes, changed_since
+from kubekeep.sources.git.changes import Changes, find_changes
 from kubekeep.sources.git.program import GitError
 from tests.sources.git.service import Repo
 
@@ -33,7 +33,7 @@ def test_committed_staged_unstaged_and_new(repo: Repo) -> None:
     (repo.root / "5.yaml").unlink()
     repo.git("rm", "-q", "--cached", "6.yaml")
     repo.git("rm", "-q", "7.yaml")
-    changes = changed_since(str(repo.root / "new"), "before", repo.environment)
+    changes = find_changes(str(repo.root / "new"), "before", repo.environment)
     assert names(changes, repo.root) == (
         ["1.yaml", "2.yaml", "3.yaml", "6.yaml", "new/a.yaml", "renamed.yaml"],
         ["0.yaml", "5.yaml", "7.yaml"],
@@ -47,7 +47,7 @@ def test_commits_of_the_other_branch_are_no_changes(repo: Repo) -> None:
     repo.git("checkout", "-q", "main")
     repo.commit({"a.yaml": "a: 2\n"})
     repo.git("checkout", "-q", "topic")
-    assert names(changed_since(str(repo.root), "main", repo.environment), repo.root) == (["b.yaml"], [])
+    assert names(find_changes(str(repo.root), "main", repo.environment), repo.root) == (["b.yaml"], [])
 
 
 def test_nothing_is_written_and_touched_files_are_no_change(repo: Repo) -> None:
@@ -56,7 +56,7 @@ def test_nothing_is_written_and_touched_files_are_no_change(repo: Repo) -> None:
     index = repo.root / ".git" / "index"
     before = hashlib.sha256(index.read_bytes()).digest()
     listed = sorted((repo.root / ".git").rglob("*"))
-    assert names(changed_since(str(repo.root), "HEAD", repo.environment), repo.root) == ([], [])
+    assert names(find_changes(str(repo.root), "HEAD", repo.environment), repo.root) == ([], [])
     assert hashlib.sha256(index.read_bytes()).digest() == before
     assert sorted((repo.root / ".git").rglob("*")) == listed
     assert list(Path(repo.environment["TMPDIR"]).iterdir()) == []
@@ -79,7 +79,7 @@ def test_names_with_everything(repo: Repo) -> None:
     repo.commit({})
     for name in odd[4:]:
         (repo.root / name).write_text("a: 1\n")
-    assert changed_since(str(repo.root), "HEAD~1", repo.environment).changed == {str(repo.root / name) for name in odd}
+    assert find_changes(str(repo.root), "HEAD~1", repo.environment).changed == {str(repo.root / name) for name in odd}
 
 
 def test_submodule_and_repository_inside(repo: Repo, tmp_path: Path) -> None:
@@ -90,9 +90,9 @@ def test_submodule_and_repository_inside(repo: Repo, tmp_path: Path) -> None:
     inside = Repo(repo.root / "inside", repo.environment)
     inside.commit({"y.yaml": "y: 1\n"})
     vendored = Repo(repo.root / "vendored", repo.environment)
-    assert str(repo.root / "vendored/x.yaml") not in changed_since(str(repo.root), "HEAD", repo.environment)
+    assert str(repo.root / "vendored/x.yaml") not in find_changes(str(repo.root), "HEAD", repo.environment)
     vendored.commit({"x.yaml": "x: 2\n"})
-    changes = changed_since(str(repo.root), "HEAD", repo.environment)
+    changes = find_changes(str(repo.root), "HEAD", repo.environment)
     assert names(changes, repo.root) == (["inside", "vendored"], [])
     assert str(repo.root / "vendored/x.yaml") in changes
     assert str(repo.root / "inside/y.yaml") in changes
@@ -107,12 +107,25 @@ def test_paths_by_links(repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     repo.write({"base.yaml": "a: 2\n"})
     (repo.root / "turned.yaml").symlink_to("same.yaml")
     monkeypatch.chdir(tmp_path)
-    changes = changed_since("there", "HEAD", repo.environment)
+    changes = find_changes("there", "HEAD", repo.environment)
     assert [name for name in ("base.yaml", "link.yaml", "same.yaml", "turned.yaml") if f"there/{name}" in changes] == [
         "base.yaml",
         "link.yaml",
         "turned.yaml",
     ]
+
+
+def test_change_in_the_second_of_the_commit_is_seen(repo: Repo) -> None:
+    repo.commit({"a.yaml": "a: 1\n"})
+    repo.git("config", "core.trustctime", "false")
+    file, index = repo.root / "a.yaml", repo.root / ".git" / "index"
+    second = int(file.stat().st_mtime) - 100
+    os.utime(file, (second, second))
+    repo.git("update-index", "--refresh")
+    os.utime(index, (second, second))
+    file.write_text("a: 2\n")
+    os.utime(file, (second, second))
+    assert names(find_changes(str(repo.root), "HEAD", repo.environment), repo.root) == (["a.yaml"], [])
 
 
 def test_conflict_is_a_change(repo: Repo) -> None:
@@ -123,7 +136,7 @@ def test_conflict_is_a_change(repo: Repo) -> None:
     repo.commit({"a.yaml": "a: 3\n"})
     with pytest.raises(AssertionError):
         repo.git("merge", "topic")
-    assert names(changed_since(str(repo.root), "HEAD", repo.environment), repo.root) == (["a.yaml"], [])
+    assert names(find_changes(str(repo.root), "HEAD", repo.environment), repo.root) == (["a.yaml"], [])
 
 
 @pytest.mark.parametrize(
@@ -144,16 +157,16 @@ def test_unknown_revision_is_an_error(rev: str, message: str, repo: Repo) -> Non
     repo.commit({"b.yaml": "a: 1\n"})
     repo.git("checkout", "-q", "main")
     with pytest.raises(GitError) as caught:
-        changed_since(str(repo.root), rev, repo.environment)
+        find_changes(str(repo.root), rev, repo.environment)
     assert message in str(caught.value)
     assert not (repo.root / "x").exists()
 
 
 def test_changes_without_repository_or_commit(repo: Repo, tmp_path: Path) -> None:
     with pytest.raises(GitError, match="is in no git repository"):
-        changed_since(str(tmp_path), "main", repo.environment)
+        find_changes(str(tmp_path), "main", repo.environment)
     with pytest.raises(GitError, match="there is no revision main"):
-        changed_since(str(repo.root), "main", repo.environment)
+        find_changes(str(repo.root), "main", repo.environment)
 
 
 def test_shallow_clone_is_reported(repo: Repo, tmp_path: Path) -> None:
@@ -165,10 +178,10 @@ def test_shallow_clone_is_reported(repo: Repo, tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     repo.git("clone", "-q", "--depth=1", "--no-single-branch", f"file://{repo.root}", str(clone))
     with pytest.raises(GitError, match=r"have no common commit: this clone is shallow: fetch more"):
-        changed_since(str(clone), "origin/topic", repo.environment)
+        find_changes(str(clone), "origin/topic", repo.environment)
     with pytest.raises(GitError, match=r"there is no revision v1 in .*; this clone is shallow"):
-        changed_since(str(clone), "v1", repo.environment)
-    assert changed_since(str(clone), "origin/main", repo.environment) == Changes(frozenset(), frozenset())
+        find_changes(str(clone), "v1", repo.environment)
+    assert find_changes(str(clone), "origin/main", repo.environment) == Changes(frozenset(), frozenset())
 
 
 def test_copy_with_new_file_times_has_no_changes(repo: Repo, tmp_path: Path) -> None:
@@ -176,4 +189,4 @@ def test_copy_with_new_file_times_has_no_changes(repo: Repo, tmp_path: Path) -> 
     copy = tmp_path / "copy"
     shutil.copytree(repo.root, copy, copy_function=shutil.copyfile)
     repo.write({})
-    assert names(changed_since(str(copy), "HEAD", repo.environment), copy) == ([], [])
+    assert names(find_changes(str(copy), "HEAD", repo.environment), copy) == ([], [])

@@ -18,7 +18,7 @@ from kubekeep.model.resource import Resource
 from kubekeep.sources.git.blame import Blame
 from kubekeep.sources.git.checkout import checkout
 from kubekeep.sources.git.program import GitError
-from kubekeep.sources.git.worktree import repository
+from kubekeep.sources.git.worktree import read_repository
 from kubekeep.sources.inputs import read
 from tests.sources.git.service import POD, Backend, Repo
 
@@ -238,20 +238,20 @@ def test_history_is_fetched_on_request(repo: Repo, get: Get) -> None:
     repo.commit({"pod.yaml": "a: 1\nb: 3\n"})
     with get(f"file://{repo.root}", history=True) as tree:
         blame = Blame(tree.root, repo.environment)
-        commit = blame.line(str(Path(tree.path, "pod.yaml")), 1)
+        commit = blame.find_commit(str(Path(tree.path, "pod.yaml")), 1)
         assert commit is not None
         assert commit.hash == first
     with get(f"file://{repo.root}") as tree:
         blame = Blame(tree.root, repo.environment)
         # A shallow commit is not the last change of older lines.
-        assert blame.line(str(Path(tree.path, "pod.yaml")), 1) is None
+        assert blame.find_commit(str(Path(tree.path, "pod.yaml")), 1) is None
         assert blame.unread == ()
 
 
 def test_facts_of_a_checkout(repo: Repo, backend: Backend, environment: dict[str, str], get: Get) -> None:
     commit = repo.commit({"pod.yaml": "a: 1\n"})
     with get(f"{backend.url}/team/shop") as tree:
-        facts = repository(tree.path, environment)
+        facts = read_repository(tree.path, environment)
     assert facts is not None
     assert facts.head is not None
     assert (facts.remote, facts.head.hash) == (f"{backend.url}/team/shop", commit)

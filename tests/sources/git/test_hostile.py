@@ -16,10 +16,10 @@ from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
 from kubekeep.sources.git import listing
 from kubekeep.sources.git.blame import Blame
-from kubekeep.sources.git.changes import changed_since
+from kubekeep.sources.git.changes import find_changes
 from kubekeep.sources.git.checkout import CheckoutLimits, checkout
 from kubekeep.sources.git.program import Git, GitError, GitLimitError
-from kubekeep.sources.git.worktree import Worktree, repository
+from kubekeep.sources.git.worktree import Worktree, read_repository
 from kubekeep.sources.inputs import read
 from tests.sources.git.service import POD, Backend, Repo, Scripted, running
 
@@ -202,7 +202,7 @@ def test_names_that_differ_in_case(repo: Repo, environment: dict[str, str], tmp_
     # Simulate a case-insensitive file system.
     (tmp_path / "A.yaml").touch()
     (tmp_path / "a.yaml").hardlink_to(tmp_path / "A.yaml")
-    error_text = listing.missing(b"100644 blob 0\tA.yaml\x00100644 blob 1\ta.yaml\x00", str(tmp_path), "")
+    error_text = listing.find_missing(b"100644 blob 0\tA.yaml\x00100644 blob 1\ta.yaml\x00", str(tmp_path), "")
     assert [(str(entry.location), entry.message) for entry in error_text] == [
         ("a.yaml", "A.yaml has the same name on this file system: not read")
     ]
@@ -371,11 +371,11 @@ def test_configuration_of_a_local_repository_runs_nothing(repo: Repo, tmp_path: 
     os.utime(repo.root / ".gitattributes", (1, 1))
     blame = Blame(str(repo.root), repo.environment)
     for line, subject in ((1, "first"), (2, "second"), (3, None)):
-        result = blame.line(str(repo.root / "pod.yaml"), line)
+        result = blame.find_commit(str(repo.root / "pod.yaml"), line)
         assert (result.subject if result else None, blame.unread) == (subject, ())
-    changes = changed_since(str(repo.root), "HEAD", repo.environment)
+    changes = find_changes(str(repo.root), "HEAD", repo.environment)
     assert {Path(name).name for name in changes.changed} == {"pod.yaml", "new.yaml", "b.yaml", "c.yaml"}
-    facts = repository(str(repo.root), repo.environment)
+    facts = read_repository(str(repo.root), repo.environment)
     assert facts is not None
     assert facts.head is not None
     assert facts.head.hash == commit
@@ -402,7 +402,7 @@ def test_missing_objects_are_not_fetched(url: str, repo: Repo, tmp_path: Path) -
     ):  # fmt: skip
         repo.git("config", key, value)
     blame = Blame(str(repo.root), repo.environment)
-    assert blame.line(str(repo.root / "a.yaml"), 1) is None
+    assert blame.find_commit(str(repo.root / "a.yaml"), 1) is None
     assert [str(entry.location) for entry in blame.unread] == ["a.yaml"]
     assert not trap.exists()
 
@@ -412,9 +412,9 @@ def test_working_tree_elsewhere_is_ignored(repo: Repo) -> None:
     repo.commit({"a.yaml": "a: 1\n"}, "first")
     repo.git("config", "core.worktree", "/")
     (repo.root / "new.yaml").write_text("a: 1\n")
-    changes = changed_since(str(repo.root), "HEAD", repo.environment)
+    changes = find_changes(str(repo.root), "HEAD", repo.environment)
     assert changes.changed == {str(repo.root / "new.yaml")}
-    result = Blame(str(repo.root), repo.environment).line(str(repo.root / "a.yaml"), 1)
+    result = Blame(str(repo.root), repo.environment).find_commit(str(repo.root / "a.yaml"), 1)
     assert result is not None
     assert result.subject == "first"
 
@@ -426,15 +426,15 @@ def test_repository_of_another_user(repo: Repo) -> None:
         for name in (*folders, *files, "."):
             os.chown(Path(folder) / name, 12345, 12345, follow_symlinks=False)
     blame = Blame(str(repo.root), repo.environment)
-    assert [blame.line(str(repo.root / f"{n}.yaml"), 1) for n in range(3)] == [None] * 3
+    assert [blame.find_commit(str(repo.root / f"{n}.yaml"), 1) for n in range(3)] == [None] * 3
     (error_text,) = blame.unread
     assert "detected dubious ownership" in error_text.message
     with pytest.raises(GitError, match="dubious ownership"):
-        changed_since(str(repo.root), "HEAD", repo.environment)
+        find_changes(str(repo.root), "HEAD", repo.environment)
     with pytest.raises(GitError, match="dubious ownership"):
-        repository(str(repo.root), repo.environment)
+        read_repository(str(repo.root), repo.environment)
     Path(repo.environment["HOME"], ".gitconfig").write_text(f"[safe]\n\tdirectory = {repo.root}\n")
-    assert Blame(str(repo.root), repo.environment).line(str(repo.root / "1.yaml"), 1) is not None
+    assert Blame(str(repo.root), repo.environment).find_commit(str(repo.root / "1.yaml"), 1) is not None
 
 
 def test_bare_repository_in_a_working_tree(repo: Repo, tmp_path: Path) -> None:
@@ -446,7 +446,7 @@ def test_bare_repository_in_a_working_tree(repo: Repo, tmp_path: Path) -> None:
     (repo.root / "inner/b.yaml").write_text("a: 1\n")
     repo.commit({}, "both")
     blame = Blame(str(repo.root / "inner"), repo.environment)
-    result = blame.line(str(repo.root / "inner/b.yaml"), 1)
+    result = blame.find_commit(str(repo.root / "inner/b.yaml"), 1)
     assert result is not None
     assert result.subject == "both"
     assert not trap.exists()
@@ -458,9 +458,9 @@ def test_broken_git_file(content: str, tmp_path: Path, environment: dict[str, st
     (tmp_path / "x/.git").write_text(content)
     (tmp_path / "x/a.yaml").write_text("a: 1\n")
     with pytest.raises(GitError, match="fatal: "):
-        repository(str(tmp_path / "x"), environment)
+        read_repository(str(tmp_path / "x"), environment)
     blame = Blame(str(tmp_path / "x"), environment)
-    assert blame.line(str(tmp_path / "x/a.yaml"), 1) is None
+    assert blame.find_commit(str(tmp_path / "x/a.yaml"), 1) is None
     assert len(blame.unread) == 1
 
 
@@ -478,9 +478,9 @@ def test_broken_repository_is_reported(name: str, content: str, repo: Repo) -> N
     repo.commit({"a.yaml": "a: 1\n"})
     (repo.root / ".git" / name).write_text(content)
     with pytest.raises(GitError):
-        changed_since(str(repo.root), "HEAD", repo.environment)
+        find_changes(str(repo.root), "HEAD", repo.environment)
     blame = Blame(str(repo.root), repo.environment)
-    blame.line(str(repo.root / "a.yaml"), 1)
+    blame.find_commit(str(repo.root / "a.yaml"), 1)
     assert len(blame.unread) == 1
 
 
@@ -502,11 +502,11 @@ def test_malicious_author_fields(repo: Repo) -> None:
     )
     commit = repo.git("hash-object", "-t", "commit", "-w", "--literally", "--stdin", stdin=raw.encode())
     repo.git("update-ref", "refs/heads/main", commit)
-    result = Blame(str(repo.root), repo.environment).line(str(repo.root / "a.yaml"), 1)
+    result = Blame(str(repo.root), repo.environment).find_commit(str(repo.root / "a.yaml"), 1)
     assert result is not None
     assert result.hash == commit
     assert result.date.tzinfo is not None
-    facts = repository(str(repo.root), repo.environment)
+    facts = read_repository(str(repo.root), repo.environment)
     assert facts is not None
     assert facts.head is not None
     assert facts.head.hash == commit
@@ -520,7 +520,7 @@ def test_git_is_not_started_from_the_scanned_folder(
     (repo.root / "git").chmod(0o755)
     monkeypatch.chdir(repo.root)
     environment = repo.environment | {"PATH": f".{os.pathsep}{os.pathsep}{repo.environment['PATH']}"}
-    result = Blame(".", environment).line("a.yaml", 1)
+    result = Blame(".", environment).find_commit("a.yaml", 1)
     assert result is not None
     assert result.subject == "first"
     assert not trap.exists()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from kubekeep.sources.git.address import parse
+from kubekeep.sources.git.address import parse_address
 from kubekeep.sources.git.checkout import checkout
 from kubekeep.sources.git.program import GitError
 from kubekeep.sources.git.tokens import find_login
@@ -59,7 +59,10 @@ def test_each_token_is_sent_to_its_host(
     with checkout(url, environment=world.environment, tokens={token: SECRET}) as result:
         assert result.commit == commit
         assert SECRET not in repr(result)
-    assert headers_sent(world) <= {(parse(url).host, basic(user, SECRET)), (parse(url).host, basic(user, ""))}
+    assert headers_sent(world) <= {
+        (parse_address(url).host, basic(user, SECRET)),
+        (parse_address(url).host, basic(user, "")),
+    }
 
 
 @pytest.mark.parametrize(
@@ -148,7 +151,7 @@ def test_login_in_the_address_is_used(backend: Backend, repo: Repo, environment:
     address = backend.url.removeprefix("http://")
     with checkout(f"http://ada:{SECRET}@{address}/team/shop", environment=environment, tokens={}) as result:
         assert SECRET not in repr(result)
-        assert (result.url, result.shown) == (f"{backend.url}/team/shop", f"{backend.url}/team/shop")
+        assert (result.url, result.display_url) == (f"{backend.url}/team/shop", f"{backend.url}/team/shop")
     backend.login = "Basic never"
     with (
         pytest.raises(GitError) as caught,
@@ -235,7 +238,7 @@ def test_token_appears_in_no_command_line_file_log_or_error(
     ],
 )
 def test_token_of_each_host(url: str, tokens: dict[str, str], user: str | None) -> None:
-    result = find_login(parse(url), tokens)
+    result = find_login(parse_address(url), tokens)
     assert (result.username if result else None) == user
     if user == "ada":
         assert result is not None
@@ -244,5 +247,5 @@ def test_token_of_each_host(url: str, tokens: dict[str, str], user: str | None) 
 
 def test_token_with_line_break_is_rejected() -> None:
     with pytest.raises(GitError, match="GITHUB_TOKEN has control characters") as caught:
-        find_login(parse("https://github.com/o/r"), {"GITHUB_TOKEN": "a\nusername=b"})
+        find_login(parse_address("https://github.com/o/r"), {"GITHUB_TOKEN": "a\nusername=b"})
     assert "username" not in str(caught.value)

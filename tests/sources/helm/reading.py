@@ -13,7 +13,7 @@ from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource
 from kubekeep.sources import yaml_text
 from kubekeep.sources.helm.limits import DEFAULT_CHART_LIMITS, ChartLimits
 from kubekeep.sources.helm.reader import ChartReader
-from kubekeep.sources.objects import Found, objects
+from kubekeep.sources.objects import DocumentObject, find_objects
 from kubekeep.sources.options import ChartValues, HelmOptions
 from kubekeep.sources.source import Root
 from kubekeep.sources.tree import DEFAULT_LIMITS
@@ -63,11 +63,13 @@ def render_plain(chart: Path, helm: str, options: HelmOptions = OPTIONS) -> list
         argv += [f"--{field.replace('_', '-')}={text}" for text in getattr(values, field)]
     text = subprocess.run(argv, check=True, capture_output=True, timeout=60).stdout.decode()
     printed: list[str] = []
-    for document in yaml_text.documents(text, line_starts(text), DEFAULT_LIMITS):
+    for document in yaml_text.parse_documents(text, line_starts(text), DEFAULT_LIMITS):
         assert not hasattr(document, "at"), document
         if document is not None:
-            matches = objects(getattr(document, "value", None))
-            printed += [json.dumps(match.object, sort_keys=True) for match in matches if isinstance(match, Found)]
+            matches = find_objects(getattr(document, "value", None))
+            printed += [
+                json.dumps(match.object, sort_keys=True) for match in matches if isinstance(match, DocumentObject)
+            ]
     return sorted(printed)
 
 

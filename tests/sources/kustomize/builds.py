@@ -65,7 +65,7 @@ def build_with_kustomize(folder: Path, *, allow_helm: bool = False) -> list[Any]
     lines = line_starts(text)
     return [
         document.value
-        for document in yaml_text.documents(text, lines, DEFAULT_LIMITS)
+        for document in yaml_text.parse_documents(text, lines, DEFAULT_LIMITS)
         if isinstance(document, Document)
     ]
 

@@ -55,7 +55,7 @@ def apply_suppressions(
         if key in seen:
             continue
         seen.add(key)
-        path = source.path_of(file, resource)
+        path = source.find_path(file, resource)
         if path not in files:
             files[path] = _read_file(file, path, source, resource.source.file_type if resource.source else None)
     if not any(file.comments for file in files.values()):
@@ -68,7 +68,7 @@ def apply_suppressions(
         except UnknownNameError:
             return None
 
-    return apply_comments(results, files, source.path_of, resolve_control, now)
+    return apply_comments(results, files, source.find_path, resolve_control, now)
 
 
 def _list_files(results: Sequence[ResourceResult]) -> Iterator[tuple[str, Resource]]:
@@ -100,7 +100,7 @@ def _read_file(file: str, path: str, source: Inputs, file_type: FileType | None 
     syntax = CommentSyntax.YAML if file_type is None else file_type.comment_syntax(file)
     if syntax is CommentSyntax.TERRAFORM:
         return CommentedFile(file, find_comments(text, syntax))
-    documents = list(yaml_text.documents(text, line_starts(text), DEFAULT_LIMITS))
+    documents = list(yaml_text.parse_documents(text, line_starts(text), DEFAULT_LIMITS))
     is_whole = all(document is None or isinstance(document, Document) for document in documents)
     if syntax is CommentSyntax.TEMPLATE and "{{" in text and not is_whole:
         return CommentedFile(file, find_comments(text, syntax), has_aliases=has_aliases(text))

@@ -35,7 +35,7 @@ class ParsedText:
     def values(self) -> list[Any]:
         """Values of the documents: None for an empty one, a Problem for an unreadable one."""
         reader = json_text if self.is_json else yaml_text
-        documents = reader.documents(self.text, self.lines, DEFAULT_LIMITS)
+        documents = reader.parse_documents(self.text, self.lines, DEFAULT_LIMITS)
         return [document.value if isinstance(document, Document) else document for document in documents]
 
     @cached_property

@@ -18,9 +18,9 @@ _SHOWN: Final = 120
 class ArchiveLimits(msgspec.Struct, frozen=True):
     """Limits of an archive.
 
-    bytes: of the archive, and of its unpacked content. ratio: maximum ratio of unpacked to packed bytes, above `free`
-    bytes (text packs 5 to 30 times smaller, a bomb 1,000 times or more). entries: files and folders. name: characters of a
-    path. depth: parts of a path. file: bytes of a file; larger files are omitted.
+    bytes: of the archive, and of its unpacked content. ratio: unpacked to packed bytes, if the content has more than
+    `free` bytes (text packs 5 to 30 times smaller, a bomb 1,000 times or more). entries: files and folders. name:
+    characters of a path. depth: parts of a path. file: bytes of a file; larger files are omitted.
     """
 
     bytes: int = 512 << 20
@@ -31,7 +31,7 @@ class ArchiveLimits(msgspec.Struct, frozen=True):
     depth: int = 64
     file: int = MAXIMUM_BYTES
 
-    def most(self, packed: int) -> int:
+    def maximum_size(self, packed: int) -> int:
         """Return the maximum unpacked size of an archive of `packed` bytes."""
         return min(self.bytes, max(self.free, packed * self.ratio))
 
@@ -55,9 +55,9 @@ class Member(msgspec.Struct, frozen=True):
 class Bounded(io.RawIOBase):
     """A file that returns at most `most` bytes per read, because libraries read sizes named by headers."""
 
-    def __init__(self, file: BinaryIO, most: int) -> None:
+    def __init__(self, file: BinaryIO, maximum_size: int) -> None:
         self._file = file
-        self._most = most
+        self._most = maximum_size
 
     def read(self, size: int = -1, /) -> bytes:
         """Read at most `size` bytes. Raises ArchiveError above the limit."""
@@ -74,7 +74,7 @@ class Bounded(io.RawIOBase):
         return self._file.tell()
 
     def seekable(self) -> bool:
-        """Return True."""
+        """Return True, as zipfile requires."""
         return True
 
     def _left(self) -> int:

@@ -33,14 +33,14 @@ class ArchiveSource(SourceType):
 
     def open_root(self, root: Root, context: ReadContext) -> Iterator[Root | Unread]:
         """Yield the inputs in an archive, which is unpacked until the scan ends, or a packed chart as it is."""
-        from kubekeep.sources.archive.unpack import ArchiveError, unpacked  # noqa: PLC0415 - most scans have none
+        from kubekeep.sources.archive.unpack import ArchiveError, unpack  # noqa: PLC0415 - most scans have none
 
         try:
             for source in load_sources().values():
                 if source.matches_archive(root.path):
                     yield msgspec.structs.replace(root, source=source.name)
                     return
-            archive = context.stack.enter_context(unpacked(root.path))
+            archive = context.stack.enter_context(unpack(root.path))
         except (ArchiveError, OSError) as error:
             yield Unread(Location(root.shown), error_reason(error) if isinstance(error, OSError) else str(error))
             return

@@ -1,7 +1,7 @@
 """Members of a tar archive, compressed or not, in order. Reads forward only, and writes nothing.
 
-tarfile parses the headers from a bounded stream: it would read headers (long names, pax records, sparse maps) of any size
-into memory. Only files and folders are members; links, devices and sparse files are rejected.
+tarfile parses the headers from a bounded stream, because it reads headers (long names, pax records, sparse maps) of any
+size into memory. Only files and folders are members; links, devices and sparse files are rejected.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ class _Decompressor(Protocol):
     def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
 
 
-def members(file: BinaryIO, head: bytes, most: int) -> Iterator[Member]:
-    """Yield the members of an archive; head: its first bytes; most: maximum unpacked bytes.
+def read_members(file: BinaryIO, head: bytes, limit: int) -> Iterator[Member]:
+    """Yield the members of an archive; head: its first bytes; limit: maximum unpacked bytes.
 
     Raises ArchiveError at the member with the error.
     """
-    stream = _Forward(_plain(file, head), most)
+    stream = _Forward(_decompress(file, head), limit)
     try:
         yield from _members(stream)
     except tarfile.TarError as error:
@@ -68,7 +68,7 @@ def _members(stream: _Forward) -> Iterator[Member]:
             if len(tar.pax_headers) > _MOST_GLOBAL:
                 raise ArchiveError(f"more than {_MOST_GLOBAL} records for the whole archive", name)
             if not (member.isreg() or member.isdir()) or member.issparse():
-                raise ArchiveError(f"{_kind(member)}: only files and folders are unpacked", name)
+                raise ArchiveError(f"{_describe_kind(member)}: only files and folders are unpacked", name)
             yield Member(name, member.isdir(), member.size, stream.content(member.size, name))
             # tarfile keeps all members in memory.
             tar.members.clear()  # type: ignore[attr-defined]  # typeshed leaves it out
@@ -76,7 +76,7 @@ def _members(stream: _Forward) -> Iterator[Member]:
         stream.finish(name)
 
 
-def _kind(member: tarfile.TarInfo) -> str:
+def _describe_kind(member: tarfile.TarInfo) -> str:
     if member.issym():
         return "symbolic link"
     if member.islnk():
@@ -89,9 +89,9 @@ def _kind(member: tarfile.TarInfo) -> str:
 class _Forward:
     """Forward-only stream for tarfile, with limits on headers and the total size."""
 
-    def __init__(self, stream: _Readable, most: int) -> None:
+    def __init__(self, stream: _Readable, limit: int) -> None:
         self._stream = stream
-        self._most = most
+        self._most = limit
         self._at = 0
         self._header_left = _MOST_HEADER
         self._last = b""
@@ -107,7 +107,7 @@ class _Forward:
         """Skip to `offset`, or to the end of the stream."""
         if offset < self._at:
             raise ArchiveError("damaged: a size that makes no sense")
-        while self._at < offset and self._take(min(CHUNK, offset - self._at)):
+        while self._at < offset and self._read_chunk(min(CHUNK, offset - self._at)):
             pass
         return self._at
 
@@ -116,13 +116,13 @@ class _Forward:
         if not 0 <= size <= self._header_left:
             raise ArchiveError(f"a header of more than {_MOST_HEADER} bytes")
         self._header_left -= size
-        self._last = self._whole(size)
+        self._last = self._read_whole(size)
         return self._last
 
     def content(self, size: int, name: str) -> Iterator[bytes]:
         """Yield the content of the member after its header was read."""
         while size:
-            chunk = self._take(min(CHUNK, size))
+            chunk = self._read_chunk(min(CHUNK, size))
             if not chunk:
                 raise ArchiveError("cut off", name)
             size -= len(chunk)
@@ -132,18 +132,18 @@ class _Forward:
         """Read to the end, to verify checksums; tarfile takes any invalid header for the end."""
         if self._last != _END:
             raise ArchiveError("damaged or cut off after this member" if name else "no archive", name)
-        while chunk := self._take(CHUNK):
+        while chunk := self._read_chunk(CHUNK):
             if chunk.strip(b"\0"):
                 raise ArchiveError("more content after the end of the archive")
 
-    def _whole(self, size: int) -> bytes:
+    def _read_whole(self, size: int) -> bytes:
         parts = []
-        while size and (chunk := self._take(size)):
+        while size and (chunk := self._read_chunk(size)):
             parts.append(chunk)
             size -= len(chunk)
         return b"".join(parts)
 
-    def _take(self, size: int) -> bytes:
+    def _read_chunk(self, size: int) -> bytes:
         try:
             chunk = self._stream.read(size)
         except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
@@ -154,7 +154,7 @@ class _Forward:
         return chunk
 
 
-def _plain(file: BinaryIO, head: bytes) -> _Readable:
+def _decompress(file: BinaryIO, head: bytes) -> _Readable:
     """Return the decompressed stream; the compression is detected by the first bytes."""
     if head.startswith(GZIP):
         return gzip.GzipFile(fileobj=file, mode="rb")

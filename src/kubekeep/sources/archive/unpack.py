@@ -30,13 +30,13 @@ from kubekeep.sources.helm.source import CHART
 from kubekeep.sources.manifests.read import open_file
 from kubekeep.sources.manifests.source import EXTENSIONS
 
-__all__ = ["ArchiveError", "ArchiveLimits", "Unpacked", "is_archive", "is_chart", "unpacked"]
+__all__ = ["ArchiveError", "ArchiveLimits", "Unpacked", "is_archive", "is_chart", "unpack"]
 
 _CHART_NAMES: Final = (".tgz", ".tar.gz")
-_READ: Final = (*EXTENSIONS, ".tpl", ".tf", *ARCHIVES)
+_REPORTED_EXTENSIONS: Final = (*EXTENSIONS, ".tpl", ".tf", *ARCHIVES)
 """Extensions of files reported if they are omitted."""
 DEFAULT_LIMITS: Final = ArchiveLimits()
-_CHART_LOOK: Final = 16 << 20
+_CHART_SEARCH_BYTES: Final = 16 << 20
 """Maximum bytes searched for a Chart.yaml; Helm writes it first."""
 _HEAD: Final = 8
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
@@ -63,17 +63,17 @@ def is_chart(path: str) -> bool:
     """
     if not path.lower().endswith(_CHART_NAMES):
         return False
-    top, has_chart = None, False
+    top_folder, has_chart = None, False
     try:
         with open_file(path) as file:
             head = file.read(_HEAD)
             file.seek(0)
-            for member in tar.members(file, head, _CHART_LOOK) if head.startswith(tar.GZIP) else ():
+            for member in tar.read_members(file, head, _CHART_SEARCH_BYTES) if head.startswith(tar.GZIP) else ():
                 folder, _, rest = member.name.removeprefix("./").partition("/")
                 if not folder or folder == ".":
                     continue
-                top = top or folder
-                if folder != top or not (rest or member.is_folder):
+                top_folder = top_folder or folder
+                if folder != top_folder or not (rest or member.is_folder):
                     return False
                 has_chart = has_chart or (rest == CHART and not member.is_folder)
     except (ArchiveError, OSError):
@@ -83,8 +83,8 @@ def is_chart(path: str) -> bool:
 
 
 @contextlib.contextmanager
-def unpacked(path: str, limits: ArchiveLimits = DEFAULT_LIMITS) -> Iterator[Unpacked]:
-    """Unpack an archive into a folder that only we can read and that is removed afterwards.
+def unpack(path: str, limits: ArchiveLimits = DEFAULT_LIMITS) -> Iterator[Unpacked]:
+    """Unpack an archive into a folder that only this user can read and that is removed afterwards.
 
     The format is detected by the first bytes. Raises ArchiveError for a damaged or hostile archive, before the folder is
     returned, and OSError if it cannot be read.
@@ -101,38 +101,40 @@ def _unpack(file: BinaryIO, folder: str, limits: ArchiveLimits) -> Iterator[Unre
         raise ArchiveError(f"an archive of more than {limits.bytes} bytes")
     head = file.read(_HEAD)
     file.seek(0)
-    most = limits.most(packed)
+    maximum_size = limits.maximum_size(packed)
     is_zip = head.startswith(zip_archive.MAGIC)
-    names = _Names(limits)
-    for member in zip_archive.members(file, most) if is_zip else tar.members(file, head, most):
+    names = _PathChecker(limits)
+    for member in (
+        zip_archive.read_members(file, maximum_size) if is_zip else tar.read_members(file, head, maximum_size)
+    ):
         parts = names.parts(member)
         if not parts:
             continue
-        shown, target = display_path("/".join(parts)), os.path.join(folder, *parts)
+        shown_path, target = display_path("/".join(parts)), os.path.join(folder, *parts)
         if member.size > limits.file:
-            if parts[-1].lower().endswith(_READ):
-                yield Unread(Location(shown), f"larger than {limits.file} bytes: not read")
+            if parts[-1].lower().endswith(_REPORTED_EXTENSIONS):
+                yield Unread(Location(shown_path), f"larger than {limits.file} bytes: not read")
             continue
         _write(member, target)
         if is_archive(parts[-1]) and not member.is_folder and not is_chart(target):
-            yield Unread(Location(shown), "an archive in an archive: not opened")
+            yield Unread(Location(shown_path), "an archive in an archive: not opened")
 
 
 def _write(member: Member, target: str) -> None:
     try:
         os.makedirs(target if member.is_folder else os.path.dirname(target), mode=0o700, exist_ok=True)
         if not member.is_folder:
-            with open(target, "xb", opener=_private) as file:
+            with open(target, "xb", opener=_open_private) as file:
                 file.writelines(member.content)
     except OSError as error:
         raise ArchiveError(f"cannot be unpacked: {error_reason(error)}", member.name) from error
 
 
-def _private(path: str, flags: int) -> int:
+def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), mode=0o600)
 
 
-class _Names:
+class _PathChecker:
     """Check of the names in an archive: each must be one path on every system."""
 
     def __init__(self, limits: ArchiveLimits) -> None:
@@ -153,7 +155,7 @@ class _Names:
         if len(parts) > self._limits.depth or any(len(os.fsencode(part)) > _LONGEST_PART for part in parts):
             raise ArchiveError("too deep, or a name too long", member.name)
         for count in range(1, len(parts) + 1):
-            self._enter("/".join(parts[:count]), member, is_folder=count < len(parts) or member.is_folder)
+            self._add_path("/".join(parts[:count]), member, is_folder=count < len(parts) or member.is_folder)
         if max(self._entries, len(self._seen)) > self._limits.entries:
             raise ArchiveError(f"more than {self._limits.entries} files and folders", member.name)
         return parts
@@ -169,12 +171,12 @@ class _Names:
         if len(name) > self._limits.name:
             raise ArchiveError(f"a name of more than {self._limits.name} characters", name)
 
-    def _enter(self, path: str, member: Member, *, is_folder: bool) -> None:
+    def _add_path(self, path: str, member: Member, *, is_folder: bool) -> None:
         key = unicodedata.normalize("NFC", path).casefold()
-        known = self._seen.get(key)
-        if known is None:
+        previous = self._seen.get(key)
+        if previous is None:
             self._seen[key] = (path, is_folder)
-        elif known[0] != path:
-            raise ArchiveError(f"is one path with {display_path(known[0])} on some systems", member.name)
-        elif not (known[1] and is_folder):
+        elif previous[0] != path:
+            raise ArchiveError(f"is one path with {display_path(previous[0])} on some systems", member.name)
+        elif not (previous[1] and is_folder):
             raise ArchiveError("is in the archive twice", member.name)

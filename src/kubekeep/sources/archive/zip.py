@@ -20,33 +20,33 @@ _LOCAL_HEADER: Final = 30
 """Bytes of a local header without its name (APPNOTE 4.3.7)."""
 
 
-def members(file: BinaryIO, most: int) -> Iterator[Member]:
-    """Yield the members of an archive; most: maximum unpacked bytes. Raises ArchiveError."""
+def read_members(file: BinaryIO, limit: int) -> Iterator[Member]:
+    """Yield the members of an archive; limit: maximum unpacked bytes. Raises ArchiveError."""
     try:
         with zipfile.ZipFile(cast("BinaryIO", Bounded(file, _MOST_TABLE))) as archive:
             infos = archive.infolist()
-            _check(infos, archive.start_dir, most)
+            _check(infos, archive.start_dir, limit)
             for info in infos:
-                yield Member(info.orig_filename, info.is_dir(), info.file_size, _content(archive, info))
+                yield Member(info.orig_filename, info.is_dir(), info.file_size, _read_content(archive, info))
     except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError) as error:
         raise ArchiveError(f"damaged or no archive: {error}") from error
     except (RuntimeError, ValueError, OverflowError) as error:
         raise ArchiveError(f"cannot be read: {error}") from error
 
 
-def _check(infos: Sequence[zipfile.ZipInfo], end: int, most: int) -> None:
+def _check(infos: Sequence[zipfile.ZipInfo], next_start: int, limit: int) -> None:
     total = 0
     for info in sorted(infos, key=lambda info: info.header_offset, reverse=True):
         name = info.orig_filename
         _check_kind(info)
         total += info.file_size
-        if total > most:
-            raise ArchiveError(f"more than {most} bytes when unpacked", name)
+        if total > limit:
+            raise ArchiveError(f"more than {limit} bytes when unpacked", name)
         length = len(name.encode("utf-8" if info.flag_bits & _UTF8 else "cp437", "replace"))
         # Members that share content could make a small archive endless.
-        if info.header_offset + _LOCAL_HEADER + length + info.compress_size > end:
+        if info.header_offset + _LOCAL_HEADER + length + info.compress_size > next_start:
             raise ArchiveError("overlaps with another member", name)
-        end = info.header_offset
+        next_start = info.header_offset
 
 
 def _check_kind(info: zipfile.ZipInfo) -> None:
@@ -65,7 +65,7 @@ def _check_kind(info: zipfile.ZipInfo) -> None:
         raise ArchiveError("a folder with content", name)
 
 
-def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
+def _read_content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
     left = info.file_size
     try:
         with archive.open(info) as stream:

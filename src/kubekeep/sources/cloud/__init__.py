@@ -1,1 +1,1 @@
-"""Descriptions of managed clusters from their clouds, through the clouds' SDKs. Reads only, and only on request."""
+"""Descriptions of managed clusters from the APIs of their clouds. Sends only read requests, and only if requested."""

@@ -32,13 +32,13 @@ def describe(
     """
     try:
         subscription = _AzureSubscription(cluster.account, azure)
-        described = subscription.get_cluster(cluster)
+        description = subscription.get_cluster(cluster)
     except CloudError as error:
         yield from create_gaps("aks", kinds, error.needs, str(error))
         return
-    name = str(described.get("name") or cluster.name)
+    name = str(description.get("name") or cluster.name)
     if CLUSTER in kinds:
-        yield create_document("aks", CLUSTER, name, described)
+        yield create_document("aks", CLUSTER, name, description)
     if not kinds & {ENTITIES, POLICIES}:
         return
     try:
@@ -59,11 +59,11 @@ def describe(
 
 def _select_assigned(definitions: list[Any], assignments: list[Any]) -> list[Any]:
     """Return the role definitions that are assigned; a subscription has hundreds of others."""
-    names = {_last_segment(entry.get("properties", {}).get("roleDefinitionId")) for entry in assignments}
-    return [entry for entry in definitions if _last_segment(entry.get("id")) in names]
+    names = {_get_last_segment(entry.get("properties", {}).get("roleDefinitionId")) for entry in assignments}
+    return [entry for entry in definitions if _get_last_segment(entry.get("id")) in names]
 
 
-def _last_segment(identity: Any) -> str:
+def _get_last_segment(identity: Any) -> str:
     return str(identity).rpartition("/")[2].lower()
 
 
@@ -92,13 +92,13 @@ class _AzureSubscription:
 
     def get_cluster(self, requested: CloudCluster) -> dict[str, Any]:
         """Return the description of a cluster, by name or by its node resource group. Raises CloudError."""
-        right = "Microsoft.ContainerService/managedClusters/read"
+        permission = "Microsoft.ContainerService/managedClusters/read"
         provider = "providers/Microsoft.ContainerService/managedClusters"
         if requested.name:
             path = f"/subscriptions/{self._identity}/resourceGroups/{requested.place}/{provider}/{requested.name}"
-            return self._get(f"{self._endpoint}{path}?api-version={_CLUSTERS}", right)
+            return self._get(f"{self._endpoint}{path}?api-version={_CLUSTERS}", permission)
         path = f"/subscriptions/{self._identity}/{provider}"
-        for description in self._iterate_pages(f"{self._endpoint}{path}?api-version={_CLUSTERS}", right):
+        for description in self._iterate_pages(f"{self._endpoint}{path}?api-version={_CLUSTERS}", permission):
             group = str(description.get("properties", {}).get("nodeResourceGroup"))
             if group.lower() == requested.node_group.lower():
                 return dict(description)
@@ -110,10 +110,10 @@ class _AzureSubscription:
         url = f"{self._endpoint}{path}?api-version={_AUTHORIZATION}"
         return list(self._iterate_pages(url, f"Microsoft.Authorization/{kind}/read"))
 
-    def _iterate_pages(self, url: str, right: str) -> Iterator[dict[str, Any]]:
+    def _iterate_pages(self, url: str, permission: str) -> Iterator[dict[str, Any]]:
         """Yield the entries of all pages. Pages on another host are refused, so that it never gets the token."""
         for _ in range(_MOST_PAGES):
-            page = self._get(url, right)
+            page = self._get(url, permission)
             yield from page.get("value", ())
             url = page.get("nextLink") or ""
             if not url:
@@ -122,22 +122,22 @@ class _AzureSubscription:
                 raise CloudError("ask Azure again", "a list goes on at another address")
         raise CloudError("ask Azure again", f"a list has more than {_MOST_PAGES} pages")
 
-    def _get(self, url: str, right: str) -> dict[str, Any]:
+    def _get(self, url: str, permission: str) -> dict[str, Any]:
         errors = self._errors
         try:
             response = self._client.send_request(self._request("GET", url))
-            answer = response.json() if response.content else {}
+            body = response.json() if response.content else {}
         except errors.ClientAuthenticationError as error:
-            raise CloudError(_LOGIN, _first_line(error)) from None
+            raise CloudError(_LOGIN, _get_first_line(error)) from None
         except (errors.AzureError, ValueError) as error:
-            raise CloudError("let Azure be reached", _first_line(error)) from None
+            raise CloudError("let Azure be reached", _get_first_line(error)) from None
         if response.status_code == 200:
-            return require_mapping(answer)
-        details = as_mapping(as_mapping(answer).get("error"))
+            return require_mapping(body)
+        details = as_mapping(as_mapping(body).get("error"))
         why = f"{response.status_code} {details.get('code', response.reason)}: {details.get('message', '')}"
-        raise to_cloud_error(response.status_code, why, login=_LOGIN, right=right)
+        raise to_cloud_error(response.status_code, why, login=_LOGIN, permission=permission)
 
 
-def _first_line(error: Exception) -> str:
+def _get_first_line(error: Exception) -> str:
     """Return the first line of a message; the others describe each login method that was tried."""
     return next(iter(str(error).splitlines()), type(error).__name__)

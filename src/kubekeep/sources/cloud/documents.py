@@ -19,7 +19,7 @@ _SECRET: Final = frozenset(
     }
 )
 """Fields with certificates, keys and passwords, in lower case without underscores."""
-_MACHINES: Final = frozenset({"nodeconfig", "config"})
+_NODE_CONFIGS: Final = frozenset({"nodeconfig", "config"})
 """Fields of GKE whose `metadata` is passed to nodes: any keys and values, also scripts, keys and passwords (NodeConfig)."""
 
 
@@ -60,7 +60,7 @@ def mask_secrets(value: Any) -> Any:
 def _mask_field(name: str, value: Any) -> Any:
     if value and name in _SECRET:
         return MASK
-    if name in _MACHINES and isinstance(value, dict):
+    if name in _NODE_CONFIGS and isinstance(value, dict):
         return {
             key: _mask_all(element) if _normalise(key) == "metadata" else _mask_field(_normalise(key), element)
             for key, element in value.items()

@@ -31,36 +31,36 @@ T = TypeVar("T")
 
 
 def describe(
-    cluster: CloudCluster, kinds: AbstractSet[str], profile: str = "", mapped: Sequence[str] | None = None
+    cluster: CloudCluster, kinds: AbstractSet[str], profile: str = "", mapped_roles: Sequence[str] | None = None
 ) -> Iterator[dict[str, Any] | CoverageGap]:
     """Yield the documents of `kinds` about `cluster`, and a coverage gap for each one that cannot be read.
 
-    `mapped` are the ARNs of node roles in the cluster's ConfigMap; None if it was not read.
+    `mapped_roles` are the ARNs of node roles in the cluster's ConfigMap; None if it was not read.
     """
     try:
         account = _AwsAccount(cluster.place, profile)
-        described = account.get_cluster(cluster.name)
+        description = account.get_cluster(cluster.name)
     except CloudError as error:
         yield from create_gaps("eks", kinds, error.needs, str(error))
         return
     if CLUSTER in kinds:
-        yield create_document("eks", CLUSTER, cluster.name, {"cluster": described})
+        yield create_document("eks", CLUSTER, cluster.name, {"cluster": description})
     if REPOSITORIES in kinds:
         try:
             yield create_document("eks", REPOSITORIES, cluster.name, {"repositories": account.list_repositories()})
         except CloudError as error:
             yield from create_gaps("eks", {REPOSITORIES}, error.needs, str(error))
     if kinds & {ENTITIES, POLICIES}:
-        yield from _describe_policies(account, described, kinds & {ENTITIES, POLICIES}, mapped)
+        yield from _describe_policies(account, description, kinds & {ENTITIES, POLICIES}, mapped_roles)
 
 
 def _describe_policies(
-    account: _AwsAccount, cluster: dict[str, Any], kinds: AbstractSet[str], mapped: Sequence[str] | None
+    account: _AwsAccount, cluster: dict[str, Any], kinds: AbstractSet[str], mapped_roles: Sequence[str] | None
 ) -> Iterator[dict[str, Any] | CoverageGap]:
     """Yield the policies of the cluster's nodes: their holders and their documents."""
     name = str(cluster["name"])
     try:
-        roles = account.list_node_roles(cluster, mapped or ())
+        roles = account.list_node_roles(cluster, mapped_roles or ())
         holders: dict[str, dict[str, Any]] = {}
         documents: dict[str, Any] = {}
         for role in roles:
@@ -71,7 +71,7 @@ def _describe_policies(
         yield from create_gaps("eks", kinds, error.needs, str(error))
         return
     if ENTITIES in kinds:
-        complete = mapped is not None or _authentication_mode(cluster) == "API"
+        complete = mapped_roles is not None or _authentication_mode(cluster) == "API"
         holders_document = {"rolesPolicies": holders, "nodeRoles": roles, "nodeRolesComplete": complete}
         yield create_document("eks", ENTITIES, name, holders_document)
     if POLICIES in kinds:
@@ -106,10 +106,10 @@ class _AwsAccount:
 
     def list_repositories(self) -> list[Any]:
         """Return the descriptions of all repositories in the region. Raises CloudError."""
-        return self._list("ecr", "describe_repositories", "repositories")
+        return self._list_pages("ecr", "describe_repositories", "repositories")
 
-    def list_node_roles(self, cluster: dict[str, Any], mapped: Sequence[str]) -> list[str]:
-        """Return the names of the node roles of a cluster: those known to EKS, and those in `mapped`.
+    def list_node_roles(self, cluster: dict[str, Any], mapped_roles: Sequence[str]) -> list[str]:
+        """Return the names of the node roles of a cluster: of its node groups and access entries, and in `mapped_roles`.
 
         Raises CloudError if there are none.
         """
@@ -117,12 +117,12 @@ class _AwsAccount:
         account = str(cluster.get("arn")).split(":")[4:5]
         arns = [str((cluster.get("computeConfig") or {}).get("nodeRoleArn") or "")]
         # A role of another account cannot belong to a node.
-        arns += [arn for arn in mapped if arn.split(":")[4:5] == account]
-        for group in self._list("eks", "list_nodegroups", "nodegroups", clusterName=name):
-            described = self._request("eks", "describe_nodegroup", clusterName=name, nodegroupName=group)
-            arns.append(described["nodegroup"]["nodeRole"])
+        arns += [arn for arn in mapped_roles if arn.split(":")[4:5] == account]
+        for group in self._list_pages("eks", "list_nodegroups", "nodegroups", clusterName=name):
+            description = self._request("eks", "describe_nodegroup", clusterName=name, nodegroupName=group)
+            arns.append(description["nodegroup"]["nodeRole"])
         if "API" in _authentication_mode(cluster):
-            for arn in self._list("eks", "list_access_entries", "accessEntries", clusterName=name):
+            for arn in self._list_pages("eks", "list_access_entries", "accessEntries", clusterName=name):
                 if ":role/" in arn and arn not in arns:
                     entry = self._request("eks", "describe_access_entry", clusterName=name, principalArn=arn)
                     arns += [arn] if entry["accessEntry"].get("type") in _NODE_ENTRY_TYPES else []
@@ -132,15 +132,15 @@ class _AwsAccount:
             raise CloudError(needs, "nothing tells the role of its nodes")
         return roles
 
-    def list_policies(self, role: str, known: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-        """Yield (ARN, document) of each policy of a role; documents in `known` are not requested again.
+    def list_policies(self, role: str, documents: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+        """Yield (ARN, document) of each policy of a role; policies in `documents` are not requested again.
 
         An inline policy has no ARN and is named after its role. Raises CloudError.
         """
-        for attached in self._list("iam", "list_attached_role_policies", "AttachedPolicies", RoleName=role):
+        for attached in self._list_pages("iam", "list_attached_role_policies", "AttachedPolicies", RoleName=role):
             arn = attached["PolicyArn"]
-            yield arn, known[arn] if arn in known else self._get_policy_document(arn)
-        for name in self._list("iam", "list_role_policies", "PolicyNames", RoleName=role):
+            yield arn, documents[arn] if arn in documents else self._get_policy_document(arn)
+        for name in self._list_pages("iam", "list_role_policies", "PolicyNames", RoleName=role):
             inline = self._request("iam", "get_role_policy", RoleName=role, PolicyName=name)
             yield f"role/{role}:policy/{name}", inline["PolicyDocument"]
 
@@ -149,19 +149,19 @@ class _AwsAccount:
         version_details = self._request("iam", "get_policy_version", PolicyArn=arn, VersionId=version)
         return version_details["PolicyVersion"]["Document"]
 
-    def _list(self, service: str, operation: str, field: str, **arguments: Any) -> list[Any]:
+    def _list_pages(self, service: str, operation: str, field: str, **arguments: Any) -> list[Any]:
         """Return the entries in `field` of all pages."""
 
-        def pages() -> list[Any]:
+        def fetch_entries() -> list[Any]:
             pages = self._client(service).get_paginator(operation).paginate(**arguments)
             return [entry for page in pages for entry in page[field]]
 
-        return self._call(_required_permission(service, operation), pages)
+        return self._call(_required_permission(service, operation), fetch_entries)
 
     def _request(self, service: str, operation: str, **arguments: Any) -> dict[str, Any]:
         call = getattr(self._client(service), operation)
-        answer: dict[str, Any] = self._call(_required_permission(service, operation), lambda: call(**arguments))
-        return answer
+        response: dict[str, Any] = self._call(_required_permission(service, operation), lambda: call(**arguments))
+        return response
 
     def _client(self, service: str) -> Any:
         if service not in self._clients:
@@ -196,12 +196,12 @@ def _required_permission(service: str, operation: str) -> str:
     return f"allow {service}:{''.join(map(str.title, operation.split('_')))}"
 
 
-_PATH: Final = "/api/v1/namespaces/kube-system/configmaps"
-_NAME: Final = "aws-auth"
+_CONFIG_MAPS_PATH: Final = "/api/v1/namespaces/kube-system/configmaps"
+_CONFIG_MAP_NAME: Final = "aws-auth"
 _NODE_GROUPS: Final = frozenset({"system:nodes", "system:node-proxier"})
 """Groups of nodes, and of the Fargate and Windows components that run pods."""
 _ROLE: Final = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/(?:[\w+=,.@-]+/)*[\w+=,.@-]{1,64}")
-_MOST: Final = 1 << 20
+_LONGEST_ROLE_MAP: Final = 1 << 20
 """Maximum length in characters; etcd accepts no larger ConfigMap."""
 
 
@@ -217,7 +217,9 @@ def read_mapped_node_roles(connection: KubeConnection) -> tuple[str, ...] | None
     """Return the ARNs of node roles in the ConfigMap `aws-auth`; () without one, None if it cannot be read."""
     try:
         # A list request needs no permission beyond those of the scan.
-        config_maps = connection.get(_PATH, _ConfigMapList, {"fieldSelector": f"metadata.name={_NAME}"})
+        config_maps = connection.get(
+            _CONFIG_MAPS_PATH, _ConfigMapList, {"fieldSelector": f"metadata.name={_CONFIG_MAP_NAME}"}
+        )
         return tuple(
             arn
             for config_map in config_maps.items or ()
@@ -232,7 +234,7 @@ def parse_node_roles(text: str) -> Iterator[str]:
 
     Raises yaml.YAMLError, ValueError or RecursionError if the text is not a list.
     """
-    if len(text) > _MOST:
+    if len(text) > _LONGEST_ROLE_MAP:
         raise ValueError("too long")
     entries: Any = yaml.load(text, Loader=yaml.CSafeLoader) or []
     if not isinstance(entries, list):

@@ -26,14 +26,14 @@ class CloudError(Exception):
         self.needs = needs
 
 
-def to_cloud_error(status: int, why: str, *, login: str, right: str) -> CloudError:
-    """Convert an HTTP error status to a CloudError; `login` is how to log in, `right` the missing permission."""
+def to_cloud_error(status: int, why: str, *, login: str, permission: str) -> CloudError:
+    """Convert an HTTP error status to a CloudError; `login` is the command to log in, `permission` the missing one."""
     match status:
         case 401:
             return CloudError(login, why)
         case 404:
             return CloudError("name the cluster with --cloud-cluster", why)
-    return CloudError(f"allow {right}", why)
+    return CloudError(f"allow {permission}", why)
 
 
 def import_sdk(module: str, extra: str) -> Any:
@@ -51,8 +51,8 @@ def import_sdk(module: str, extra: str) -> Any:
         raise CloudError(f"pip install 'kubekeep[{extra}]'", f"{module} is not installed") from error
 
 
-def require_mapping(answer: Any) -> dict[str, Any]:
+def require_mapping(content: Any) -> dict[str, Any]:
     """Return the response if it is a JSON object. Raises CloudError otherwise."""
-    if not isinstance(answer, dict):
+    if not isinstance(content, dict):
         raise CloudError("let the cloud be reached", "the answer is no JSON object")
-    return answer
+    return content

@@ -17,7 +17,7 @@ from kubekeep.sources.cloud.documents import create_document, create_gaps
 from kubekeep.sources.cloud.errors import CloudError, import_sdk, require_mapping, to_cloud_error
 
 _SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform.read-only"
-_PUBLIC: Final = "googleapis.com"
+_PUBLIC_DOMAIN: Final = "googleapis.com"
 _DOMAIN: Final = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+")
 _LOGIN: Final = "log in to Google Cloud"
 _MOST_PAGES: Final = 100
@@ -31,13 +31,13 @@ def describe(
     """Yield the documents of `kinds` about `cluster`, and a coverage gap for each one that cannot be read."""
     try:
         project = _GoogleProject(cluster.account, endpoints)
-        described = project.get_cluster(cluster)
+        description = project.get_cluster(cluster)
     except CloudError as error:
         yield from create_gaps("gke", kinds, error.needs, str(error))
         return
-    name = str(described.get("name") or cluster.name)
+    name = str(description.get("name") or cluster.name)
     if CLUSTER in kinds:
-        yield create_document("gke", CLUSTER, name, described)
+        yield create_document("gke", CLUSTER, name, description)
     for kind, fetch in ((REPOSITORIES, project.list_repositories), (ENTITIES, project.get_policy)):
         if kind in kinds:
             try:
@@ -85,14 +85,12 @@ class _GoogleProject:
 
     def get_cluster(self, requested: CloudCluster) -> dict[str, Any]:
         """Return the description of a cluster, by name or by its endpoint. Raises CloudError."""
-        right = "container.clusters.get" if requested.name else "container.clusters.list"
-        place = requested.place or "-"
-        clusters = (
-            f"{self._resolve_endpoint(self._endpoints.container)}/v1/projects/{self._name}/locations/{place}/clusters"
-        )
+        permission = "container.clusters.get" if requested.name else "container.clusters.list"
+        location_name = requested.place or "-"
+        clusters = f"{self._resolve_endpoint(self._endpoints.container)}/v1/projects/{self._name}/locations/{location_name}/clusters"
         if requested.name:
-            return self._request("GET", f"{clusters}/{requested.name}", right)
-        for description in self._request("GET", clusters, right).get("clusters", ()):
+            return self._request("GET", f"{clusters}/{requested.name}", permission)
+        for description in self._request("GET", clusters, permission).get("clusters", ()):
             if requested.endpoint in list_endpoints(description):
                 return dict(description)
         why = f"no cluster of project {self._name} has the endpoint {requested.endpoint}"
@@ -101,12 +99,14 @@ class _GoogleProject:
     def list_repositories(self) -> dict[str, Any]:
         """Return the Artifact Registry repositories of all locations. Raises CloudError."""
         root = f"{self._resolve_endpoint(self._endpoints.artifacts)}/v1/projects/{self._name}/locations"
-        places = self._list(root, "locations", "artifactregistry.locations.list")
+        locations = self._list(root, "locations", "artifactregistry.locations.list")
         repositories = [
             repository
-            for location in places
+            for repository_location in locations
             for repository in self._list(
-                f"{root}/{location['locationId']}/repositories", "repositories", "artifactregistry.repositories.list"
+                f"{root}/{repository_location['locationId']}/repositories",
+                "repositories",
+                "artifactregistry.repositories.list",
             )
         ]
         return {"repositories": repositories}
@@ -124,15 +124,15 @@ class _GoogleProject:
         """
         if not _DOMAIN.fullmatch(self._universe):
             raise CloudError(_LOGIN, "the universe of the credentials is no domain")
-        if not address.endswith(f".{_PUBLIC}"):
+        if not address.endswith(f".{_PUBLIC_DOMAIN}"):
             return address
-        return f"{address.removesuffix(_PUBLIC)}{self._universe}"
+        return f"{address.removesuffix(_PUBLIC_DOMAIN)}{self._universe}"
 
-    def _list(self, url: str, field: str, right: str) -> list[Any]:
+    def _list(self, url: str, field: str, permission: str) -> list[Any]:
         entries: list[Any] = []
         token = ""
         for _ in range(_MOST_PAGES):
-            page = self._request("GET", url, right, {"pageToken": token} if token else None)
+            page = self._request("GET", url, permission, {"pageToken": token} if token else None)
             entries += page.get(field, ())
             token = page.get("nextPageToken", "")
             if not token:
@@ -140,19 +140,19 @@ class _GoogleProject:
         raise CloudError("ask Google again", f"a list has more than {_MOST_PAGES} pages")
 
     def _request(
-        self, method: str, url: str, right: str, params: dict[str, str] | None = None, body: Any = None
+        self, method: str, url: str, permission: str, params: dict[str, str] | None = None, body: Any = None
     ) -> dict[str, Any]:
         try:
             response = self._session.request(
                 method, url, params=params, json=body, timeout=_TIMEOUT, allow_redirects=False
             )
-            answer = response.json()
+            content = response.json()
         except self._auth_errors as error:
             raise CloudError(_LOGIN, str(error)) from None
         except (self._errors, ValueError) as error:
             raise CloudError("let Google Cloud be reached", str(error)) from None
         if response.status_code == 200:
-            return require_mapping(answer)
-        details = as_mapping(as_mapping(answer).get("error"))
+            return require_mapping(content)
+        details = as_mapping(as_mapping(content).get("error"))
         why = f"{response.status_code} {details.get('status', response.reason)}: {details.get('message', '')}"
-        raise to_cloud_error(response.status_code, why, login=_LOGIN, right=right)
+        raise to_cloud_error(response.status_code, why, login=_LOGIN, permission=permission)

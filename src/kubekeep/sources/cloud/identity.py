@@ -52,8 +52,8 @@ class ClusterHints(msgspec.Struct, frozen=True):
 
 def identify(hints: ClusterHints) -> CloudCluster | None:
     """Return the cluster, or None if it cannot be determined. The Node takes precedence over the kubeconfig."""
-    known = hints.provider
-    matches = (cluster for cluster in _list_candidates(hints) if known is None or cluster.provider == known)
+    provider = hints.provider
+    matches = (cluster for cluster in _list_candidates(hints) if provider is None or cluster.provider == provider)
     return next(matches, None)
 
 
@@ -72,11 +72,11 @@ def detect_azure_cloud(hints: ClusterHints) -> AzureCloud | None:
     """
     host = urlsplit(hints.access.server).hostname or ""
     plugin = hints.access.login.plugin
-    named = find_azure_cloud("" if plugin is None else _find_flag(plugin.args, _AZURE_FLAGS))
-    region = str(_labels(hints.node or {}).get(_REGION_LABEL) or "")
+    by_flag = find_azure_cloud("" if plugin is None else _find_flag(plugin.args, _AZURE_FLAGS))
+    region = str(_get_labels(hints.node or {}).get(_REGION_LABEL) or "")
     by_host = (cloud for cloud in AZURE_CLOUDS if host.endswith(cloud.servers))
     by_region = (cloud for cloud in AZURE_CLOUDS if cloud.regions and region.startswith(cloud.regions))
-    return next(by_host, None) or named or next(by_region, None)
+    return next(by_host, None) or by_flag or next(by_region, None)
 
 
 def _list_candidates(hints: ClusterHints) -> Iterator[CloudCluster]:
@@ -86,11 +86,11 @@ def _list_candidates(hints: ClusterHints) -> Iterator[CloudCluster]:
         names.append(f"gke/{match['project']}/{match['location']}/{match['name']}")
     if match := _EKSCTL.fullmatch(context):
         names.append(f"eks/{match['region']}/{match['name']}")
-    names += _plugin_clusters(hints)
+    names += _list_plugin_clusters(hints)
     node = hints.node or {}
-    labels = _labels(node)
+    labels = _get_labels(node)
     if _EKSCTL_LABEL in labels:
-        names.append(f"eks/{_region(hints)}/{labels[_EKSCTL_LABEL]}")
+        names.append(f"eks/{_detect_region(hints)}/{labels[_EKSCTL_LABEL]}")
     for name in names:
         try:
             yield parse_cluster(name)
@@ -103,25 +103,25 @@ def _list_candidates(hints: ClusterHints) -> Iterator[CloudCluster]:
         yield CloudCluster(provider="gke", account=match["project"], endpoint=host)
 
 
-def _labels(node: Mapping[str, Any]) -> Mapping[str, Any]:
+def _get_labels(node: Mapping[str, Any]) -> Mapping[str, Any]:
     return (node.get("metadata") or {}).get("labels") or {}
 
 
-def _plugin_clusters(hints: ClusterHints) -> list[str]:
+def _list_plugin_clusters(hints: ClusterHints) -> list[str]:
     """Return the EKS clusters named in the arguments of the credential plugin."""
     plugin = hints.access.login.plugin
     name = "" if plugin is None else _find_flag(plugin.args, _NAME_FLAGS)
     if plugin is None or not name:
         return []
-    return [name if name.startswith("arn:") else f"eks/{_plugin_region(plugin) or _region(hints)}/{name}"]
+    return [name if name.startswith("arn:") else f"eks/{_get_plugin_region(plugin) or _detect_region(hints)}/{name}"]
 
 
-def _plugin_region(plugin: Plugin) -> str:
+def _get_plugin_region(plugin: Plugin) -> str:
     env = dict(plugin.env)
     return _find_flag(plugin.args, ("--region",)) or env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or ""
 
 
-def _region(hints: ClusterHints) -> str:
+def _detect_region(hints: ClusterHints) -> str:
     """Return the AWS region from the API server's address or the Node's provider ID, or ""."""
     match = _EKS_SERVER.fullmatch(hints.access.server) or _AWS_PROVIDER_ID.fullmatch(get_provider_id(hints.node or {}))
     return match["region"] if match else ""

@@ -19,10 +19,10 @@ from kubekeep.kube.discovery import ApiResource, Catalogue, PublishedSchemas
 from kubekeep.kube.errors import FORBIDDEN, ApiError, KubeError, summarise_error
 from kubekeep.kube.listing import Listing, ListQuery
 from kubekeep.model.cluster import CoverageGap
+from kubekeep.model.control import HOST_DATA
 from kubekeep.model.resource import Resource, is_builtin
 from kubekeep.model.resource_types import guess_plural
 from kubekeep.sources.cluster.custom_kinds import has_pod_template, may_have_pod_template
-from kubekeep.sources.cluster.host_data import GROUP as HOST_DATA
 from kubekeep.sources.cluster.host_data import convert_host_data
 from kubekeep.sources.cluster.object_key import build_key, get_uid
 from kubekeep.sources.cluster.owners import OwnerIndex, get_controller, get_owner_kind
@@ -38,20 +38,20 @@ from kubekeep.sources.cluster.plan import (
 from kubekeep.sources.cluster.scope import ClusterScope, NamespaceSelection
 
 _PARALLEL: Final = 4
-_WAITING: Final = 4
+_QUEUE_SIZE: Final = 4
 """Pages that may wait in the queue; further threads block."""
-_LOOK: Final = 0.25
+_POLL_SECONDS: Final = 0.25
 """Seconds between checks for the end of the collection."""
 _DEFINITIONS: Final = 25
 """Definitions per page: a single one may have a megabyte."""
 _DEFINITION: Final = ("apiextensions.k8s.io", "CustomResourceDefinition")
 
 
-class _Arrived(msgspec.Struct, frozen=True, gc=False):
-    """A page of a task, or the end of the task if `items` is None."""
+class _ArrivedPage(msgspec.Struct, frozen=True, gc=False):
+    """A page of a task, or the end of the task if `objects` is None."""
 
     task: ListTask
-    items: list[dict[str, Any]] | None = None
+    objects: list[dict[str, Any]] | None = None
 
 
 class Collection:
@@ -64,7 +64,7 @@ class Collection:
         scope: ClusterScope,
         is_evaluated: Callable[[Resource], bool] = lambda _: True,
     ) -> None:
-        """Send no request yet. Objects with `is_evaluated` are never left out for an owner without."""
+        """Send no request yet. An evaluated object (`is_evaluated`) is covered only by an evaluated owner."""
         self.gaps: list[CoverageGap] = []
         self.missing_namespaces: list[str] = []
         """Namespaces in scope that do not exist."""
@@ -122,62 +122,64 @@ class Collection:
 
     def _list_objects(self, planned: Sequence[ListTask]) -> Iterator[tuple[ListTask, dict[str, Any]]]:
         """Yield the objects of tasks, each once."""
-        arrivals: queue.Queue[_Arrived] = queue.Queue(maxsize=_WAITING)
+        arrivals: queue.Queue[_ArrivedPage] = queue.Queue(maxsize=_QUEUE_SIZE)
         # Close the connection first: its threads end, so the pool has none to wait for.
         with ThreadPoolExecutor(max_workers=_PARALLEL) as pool, self._connection.close_on_error():
             running = [pool.submit(self._fetch, task, arrivals) for task in planned]
             remaining = len(planned)
             while remaining:
                 try:
-                    arrived = arrivals.get(timeout=_LOOK)
+                    arrived = arrivals.get(timeout=_POLL_SECONDS)
                 except queue.Empty:
                     continue
-                if arrived.items is None:
+                if arrived.objects is None:
                     remaining -= 1
                     continue
-                for resource_object in arrived.items:
+                for resource_object in arrived.objects:
                     if self._is_new(resource_object):
                         yield arrived.task, resource_object
             for future in running:
                 future.result()
 
-    def _fetch(self, task: ListTask, arrivals: queue.Queue[_Arrived]) -> None:
+    def _fetch(self, task: ListTask, arrivals: queue.Queue[_ArrivedPage]) -> None:
         """Put the pages of a task into the queue, followed by an end marker in any case."""
         has_pages = False
         try:
             for page in Listing(self._connection, task.query):
                 has_pages = True
-                self._enqueue(_Arrived(task, page), arrivals)
+                self._enqueue(_ArrivedPage(task, page), arrivals)
             if is_namespace(task.query) and not has_pages:
                 self.missing_namespaces.append(task.query.name)
         except KubeError as error:
             if isinstance(error, ApiError) and error.status == FORBIDDEN and not has_pages:
                 self.gaps += self._list_by_namespace(task, summarise_error(error), arrivals)
             elif not task.is_optional:
-                self.gaps.append(task.gap(summarise_error(error), partial=has_pages))
+                self.gaps.append(task.create_gap(summarise_error(error), partial=has_pages))
         finally:
-            self._enqueue(_Arrived(task), arrivals)
+            self._enqueue(_ArrivedPage(task), arrivals)
 
-    def _list_by_namespace(self, task: ListTask, why: str, arrivals: queue.Queue[_Arrived]) -> Iterator[CoverageGap]:
+    def _list_by_namespace(
+        self, task: ListTask, why: str, arrivals: queue.Queue[_ArrivedPage]
+    ) -> Iterator[CoverageGap]:
         """List in each evaluated namespace after a cluster-wide request was forbidden; yields the remaining gaps."""
-        inner_tasks = split_by_namespace(task, self.namespaces)
-        missing: list[CoverageGap] = []
-        for inner_task in inner_tasks:
+        namespace_tasks = split_by_namespace(task, self.namespaces)
+        namespace_gaps: list[CoverageGap] = []
+        for namespace_task in namespace_tasks:
             has_pages = False
             try:
-                for page in Listing(self._connection, inner_task.query):
+                for page in Listing(self._connection, namespace_task.query):
                     has_pages = True
-                    self._enqueue(_Arrived(task, page), arrivals)
+                    self._enqueue(_ArrivedPage(task, page), arrivals)
             except KubeError as error:
-                missing.append(inner_task.gap(summarise_error(error), partial=has_pages))
+                namespace_gaps.append(namespace_task.create_gap(summarise_error(error), partial=has_pages))
         if not task.is_optional:
-            yield from report_refused(task, why, inner_tasks, missing)
+            yield from report_refused(task, why, namespace_tasks, namespace_gaps)
 
-    def _enqueue(self, arrived: _Arrived, arrivals: queue.Queue[_Arrived]) -> None:
+    def _enqueue(self, arrived: _ArrivedPage, arrivals: queue.Queue[_ArrivedPage]) -> None:
         """Put a page into the queue as soon as there is room; drop it if the connection is closed meanwhile."""
         while not self._connection.is_closed:
             with contextlib.suppress(queue.Full):
-                arrivals.put(arrived, timeout=_LOOK)
+                arrivals.put(arrived, timeout=_POLL_SECONDS)
                 return
 
     def _is_new(self, resource_object: dict[str, Any]) -> bool:
@@ -204,7 +206,7 @@ class Collection:
         return list(dict.fromkeys((*kinds, *self._find_defined())))
 
     def _find_defined(self) -> list[ApiResource]:
-        """Return those kinds by their definitions; records a gap for those that are not served at present."""
+        """Return the custom kinds with a pod template, by their definitions; records gaps for kinds not served now."""
         query = self._definitions
         failed = self._catalogue.failed
         # Unknown custom kinds may have pod templates, if there are any.
@@ -222,11 +224,13 @@ class Collection:
             for page in Listing(self._connection, query, _DEFINITIONS):
                 kinds += filter(None, map(self._find_pod_kind, page))
         except KubeError as error:
-            self.gaps.append(ListTask(query, carries_pods=may_carry).gap(summarise_error(error), partial=bool(kinds)))
+            self.gaps.append(
+                ListTask(query, carries_pods=may_carry).create_gap(summarise_error(error), partial=bool(kinds))
+            )
         return kinds
 
     def _find_published(self) -> list[ApiResource]:
-        """Return those kinds by the schemas that the API server publishes. Raises KubeError."""
+        """Return the custom kinds with a pod template, by the published schemas. Raises KubeError."""
         schemas = PublishedSchemas(self._connection)
         return [served for served in self._list_custom_kinds() if may_have_pod_template(schemas.get(served))]
 
@@ -246,7 +250,7 @@ class Collection:
         if served is not None:
             return served if has_pod_template(definition, served.version) else None
         why = self._catalogue.failed.get(group)
-        if why is not None and any(has_pod_template(definition, version) for version in _versions(spec)):
+        if why is not None and any(has_pod_template(definition, version) for version in _list_versions(spec)):
             resource = str(names.get("plural"))
             self.gaps.append(CoverageGap(group=group, kind=kind, resource=resource, why=why, carries_pods=True))
         return None
@@ -261,7 +265,7 @@ class Collection:
         try:
             names = tuple(Resource(namespace).name for page in Listing(self._connection, query) for namespace in page)
         except KubeError as error:
-            self.gaps.append(ListTask(query, carries_pods=False).gap(summarise_error(error)))
+            self.gaps.append(ListTask(query, carries_pods=False).create_gap(summarise_error(error)))
             # Everything is listed then, and the evaluation applies the patterns.
             return NamespaceSelection()
         return selection.resolve(names)
@@ -275,6 +279,6 @@ def _has_no_pods(group: str) -> bool:
     return is_builtin(group) or group == HOST_DATA
 
 
-def _versions(spec: dict[str, Any]) -> list[str]:
+def _list_versions(spec: dict[str, Any]) -> list[str]:
     """Return the versions of a definition; [""] if it has none."""
     return [str(version.get("name")) for version in spec.get("versions") or ()] or [""]

@@ -16,7 +16,7 @@ def has_pod_template(definition: dict[str, Any], version: str) -> bool:
     The paths are those of `kubekeep.model.workload`. A schema that allows any field there counts, and so does a missing
     schema.
     """
-    schema = _schema(definition, version)
+    schema = _get_schema(definition, version)
     if not isinstance(schema, dict) or definition["spec"].get("preserveUnknownFields"):
         return True
     return _allows_pods(schema)
@@ -31,15 +31,10 @@ def _allows_pods(schema: dict[str, Any]) -> bool:
     return any(_allows(schema, (*path, "spec", "containers")) for path in CUSTOM_PATHS)
 
 
-def _schema(definition: dict[str, Any], version: str) -> Any:
+def _get_schema(definition: dict[str, Any], version: str) -> Any:
     versions = definition["spec"].get("versions") or ()
     return next(
-        (
-            (version_entry.get("schema") or {}).get("openAPIV3Schema")
-            for version_entry in versions
-            if version_entry.get("name") == version
-        ),
-        None,
+        ((entry.get("schema") or {}).get("openAPIV3Schema") for entry in versions if entry.get("name") == version), None
     )
 
 

@@ -35,7 +35,7 @@ class DefinitionWatch:
     """Watch on definitions; one thread per query."""
 
     def __init__(self, connection: KubeConnection, catalogue: Catalogue, pace: WatchTiming) -> None:
-        self.changed = 0.0
+        self.last_change = 0.0
         """Time of the last change or list (which may include missed changes), on the monotonic clock; 0 for never."""
         self._connection = connection
         self._pace = pace
@@ -50,4 +50,4 @@ class DefinitionWatch:
     def _follow(self, query: ListQuery) -> None:
         for event in watch_objects(self._connection, query, self._stopped, self._pace):
             if isinstance(event, ListCompleted | ObjectChanged | ObjectDeleted):
-                self.changed = time.monotonic()
+                self.last_change = time.monotonic()

@@ -35,12 +35,12 @@ from kubekeep.sources.cluster.object_key import build_key, parse_uid
 from kubekeep.sources.cluster.owners import OwnerIndex, get_controller
 from kubekeep.sources.cluster.plan import ListTask, is_namespace
 
-_WAITING: Final = 4096
+_QUEUE_SIZE: Final = 4096
 """Packed events that may wait in the queue; further threads block, and with them the server, until it closes the
 stream."""
-_LISTS: Final = 4
+_CONCURRENT_LISTS: Final = 4
 """Concurrent list requests; their pages are in memory."""
-_LOOK: Final = 0.25
+_POLL_SECONDS: Final = 0.25
 """Seconds between checks for the end of the watch."""
 
 
@@ -122,8 +122,8 @@ class ClusterFollower:
         self._pace = pace
         self._stopped = threading.Event()
         self._error: BaseException | None = None
-        self._arrivals: queue.Queue[tuple[_FollowedTask, _Arrival]] = queue.Queue(maxsize=_WAITING)
-        self._lists = threading.BoundedSemaphore(_LISTS)
+        self._arrivals: queue.Queue[tuple[_FollowedTask, _Arrival]] = queue.Queue(maxsize=_QUEUE_SIZE)
+        self._lists = threading.BoundedSemaphore(_CONCURRENT_LISTS)
         self._followed: list[_FollowedTask] = []
         self._begun = 0
         self._versions: dict[str, dict[int, Resource]] = {}
@@ -133,8 +133,8 @@ class ClusterFollower:
         """Uid of the owner of an object, by key."""
         self._children: dict[str, set[str]] = {}
         """Keys of owned objects, by the uid of the owner."""
-        self._touched: dict[str, None] = {}
-        self._shown: set[str] = set()
+        self._changed_keys: dict[str, None] = {}
+        self._reported: set[str] = set()
         for task in tasks:
             self._begin(task)
 
@@ -205,8 +205,8 @@ class ClusterFollower:
     @property
     def is_current(self) -> bool:
         """True if all tasks without a gap are being watched."""
-        is_any = not self._followed or any(followed.is_current for followed in self._followed)
-        return is_any and all(followed.is_current or followed.gap is not None for followed in self._followed)
+        has_current = not self._followed or any(followed.is_current for followed in self._followed)
+        return has_current and all(followed.is_current or followed.gap is not None for followed in self._followed)
 
     @property
     def is_disconnected(self) -> bool:
@@ -263,22 +263,22 @@ class ClusterFollower:
 
     def _follow(self, followed: _FollowedTask) -> None:
         """Queue the events of one task; limits concurrent lists."""
-        with contextlib.ExitStack() as turn:
+        with contextlib.ExitStack() as list_permit:
             for event in watch_objects(self._connection, followed.task.query, followed.stopped, self._pace):
                 if isinstance(event, PageListed) and event.first:
-                    turn.close()
+                    list_permit.close()
                     self._lists.acquire()
-                    turn.callback(self._lists.release)
+                    list_permit.callback(self._lists.release)
                 elif not isinstance(event, PageListed):
-                    turn.close()
-                if not self._enqueue(followed, _packed(event)):
+                    list_permit.close()
+                if not self._enqueue(followed, _pack_event(event)):
                     return
 
     def _enqueue(self, followed: _FollowedTask, event: _Arrival) -> bool:
         """Queue an event as soon as there is room; returns False if the task was stopped."""
         while not followed.stopped.is_set():
             with contextlib.suppress(queue.Full):
-                self._arrivals.put((followed, event), timeout=_LOOK)
+                self._arrivals.put((followed, event), timeout=_POLL_SECONDS)
                 return True
         return False
 
@@ -291,16 +291,16 @@ class ClusterFollower:
                     self._put(followed, key, resource)
                     followed.listing.add(key)
             case _ObjectUpdated(key, resource):
-                self._count()
+                self._count_event()
                 self._put(followed, key, resource)
             case _ObjectRemoved(key):
-                self._count()
+                self._count_event()
                 self._remove(followed, key)
             case ListCompleted():
                 self.counters.lists += 1
                 self._complete(followed, followed.listing or set(), None)
             case WatchRefused(why, verb):
-                gap = msgspec.structs.replace(followed.task.gap(why), verb=verb)
+                gap = msgspec.structs.replace(followed.task.create_gap(why), verb=verb)
                 self._complete(followed, set(), None if followed.task.is_optional else gap)
             case WatchLost(why, is_served):
                 self._mark_lost(followed, why, is_served=is_served)
@@ -308,9 +308,9 @@ class ClusterFollower:
                 followed.is_current = followed.is_known and followed.listing is None
                 followed.is_served, followed.lost = True, ""
 
-    def _complete(self, followed: _FollowedTask, there: set[str], gap: CoverageGap | None) -> None:
+    def _complete(self, followed: _FollowedTask, keys: set[str], gap: CoverageGap | None) -> None:
         """Record the complete set of keys of a task, and its gap."""
-        for key in followed.keys - there:
+        for key in followed.keys - keys:
             self._remove(followed, key)
         followed.listing = None
         followed.is_known = followed.is_current = followed.is_served = True
@@ -326,11 +326,11 @@ class ClusterFollower:
         followed.is_current = False
         followed.lost = why
         if not followed.is_known:
-            gap = followed.task.gap(why, partial=bool(followed.keys))
+            gap = followed.task.create_gap(why, partial=bool(followed.keys))
             followed.gap = None if followed.task.is_optional else gap
             followed.is_known = True
 
-    def _count(self) -> None:
+    def _count_event(self) -> None:
         self.counters.events += 1
         self.counters.last_event = time.time()
 
@@ -341,20 +341,20 @@ class ClusterFollower:
         if versions.get(number) == resource:
             return
         versions[number] = resource
-        self._touched[key] = None
+        self._changed_keys[key] = None
         if followed.task.carries_pods:
             resource_object = resource.object
             owner = get_controller(resource_object)
             self._set_owner(key, str(owner.get("uid")) if owner is not None else "")
             if self._owners.add(resource_object):
-                self._touch_owned(key)
+                self._mark_owned(key)
 
     def _remove(self, followed: _FollowedTask, key: str) -> None:
         followed.keys.discard(key)
         versions = self._versions.get(key)
         if versions is None:
             return
-        self._touched[key] = None
+        self._changed_keys[key] = None
         known = versions.pop(followed.number, None)
         if versions:
             return
@@ -362,14 +362,14 @@ class ClusterFollower:
         self._set_owner(key, "")
         if known is not None:
             self._owners.remove(known.namespace, parse_uid(key))
-        self._touch_owned(key)
+        self._mark_owned(key)
 
-    def _touch_owned(self, key: str) -> None:
+    def _mark_owned(self, key: str) -> None:
         """Mark all objects owned by an object, directly or indirectly, for another check."""
         todo, seen = [key], {key}
         while todo:
             owned = self._children.get(parse_uid(todo.pop()), set()) - seen
-            self._touched |= dict.fromkeys(owned)
+            self._changed_keys |= dict.fromkeys(owned)
             seen |= owned
             todo += owned
 
@@ -387,15 +387,15 @@ class ClusterFollower:
 
     def _collect_changes(self) -> dict[str, Resource | None]:
         changes: dict[str, Resource | None] = {}
-        for key in self._touched:
+        for key in self._changed_keys:
             resource = self._find_visible(key)
             if resource is not None:
-                self._shown.add(key)
+                self._reported.add(key)
                 changes[key] = resource
-            elif key in self._shown:
-                self._shown.discard(key)
+            elif key in self._reported:
+                self._reported.discard(key)
                 changes[key] = None
-        self._touched.clear()
+        self._changed_keys.clear()
         return changes
 
     def _find_visible(self, key: str) -> Resource | None:
@@ -406,7 +406,7 @@ class ClusterFollower:
         return None if key in self._owner and self._owners.is_covered(resource.object) else resource
 
 
-def _packed(event: ObjectEvent) -> _Arrival:
+def _pack_event(event: ObjectEvent) -> _Arrival:
     """Pack the objects of an event, to save memory while it waits."""
     match event:
         case PageListed(items, first):

@@ -1,4 +1,4 @@
-"""Documents about nodes that a node agent wrote into a cluster, in the form that rules expect. Adds no data."""
+"""Conversion of custom resources that a node agent wrote into a cluster to the form that rules expect. Adds no data."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from typing import Any, Final
 
 from kubekeep.model.control import HOST_DATA
 
-GROUP: Final = HOST_DATA
-VERSION: Final = f"{GROUP}/v1beta0"
+VERSION: Final = f"{HOST_DATA}/v1beta0"
 
 
 def convert_host_data(resource_object: dict[str, Any]) -> dict[str, Any]:
@@ -17,10 +16,10 @@ def convert_host_data(resource_object: dict[str, Any]) -> dict[str, Any]:
     """
     group = str(resource_object.get("apiVersion") or "").partition("/")[0]
     spec = resource_object.get("spec")
-    if group != GROUP or not isinstance(spec, dict):
+    if group != HOST_DATA or not isinstance(spec, dict):
         return resource_object
     # Some releases of the agent store everything in a field named like the kind.
     inner = spec.get(str(resource_object.get("kind")))
     data = inner if isinstance(inner, dict) else {key: value for key, value in spec.items() if key != "nodeName"}
-    kept = {key: value for key, value in resource_object.items() if key not in {"apiVersion", "spec", "status"}}
-    return {"apiVersion": VERSION, **kept, "data": data}
+    fields = {key: value for key, value in resource_object.items() if key not in {"apiVersion", "spec", "status"}}
+    return {"apiVersion": VERSION, **fields, "data": data}

@@ -25,7 +25,9 @@ KIND: Final = "KubeletConfiguration"
 VERB: Final = "get"
 RESOURCE: Final = "nodes/proxy"
 _API_VERSION: Final = "kubelet.config.k8s.io/v1beta1"
-_PATIENCE: Final = RetryPolicy(tries=2, first_wait=1.0, longest_wait=2.0, silence=20.0, answer=30.0, most_bytes=4 << 20)
+_RETRY_POLICY: Final = RetryPolicy(
+    tries=2, first_wait=1.0, longest_wait=2.0, silence=20.0, answer=30.0, most_bytes=4 << 20
+)
 """Timeouts and retries: one unresponsive node must not delay the others for long."""
 _PARALLEL: Final = 8
 _FORBIDDEN: Final = 403
@@ -47,12 +49,12 @@ class KubeletConfigurations:
 
     def __init__(self, request: ClusterRequest, nodes: Sequence[str]) -> None:
         self.gaps: list[CoverageGap] = []
-        self._request = msgspec.structs.replace(request, retry_policy=_PATIENCE)
+        self._request = msgspec.structs.replace(request, retry_policy=_RETRY_POLICY)
         self._nodes = nodes
 
     def __iter__(self) -> Iterator[Resource]:
         """Yield a KubeletConfiguration with the name of its node, or a KubeletInfo if only the read-only port responds."""
-        refused: list[tuple[str, KubeError]] = []
+        errors: list[tuple[str, KubeError]] = []
         with (
             KubeConnection(self._request) as connection,
             ThreadPoolExecutor(max_workers=_PARALLEL) as pool,
@@ -61,15 +63,15 @@ class KubeletConfigurations:
             futures = [pool.submit(_query_kubelet, connection, name) for name in self._nodes]
             try:
                 for name, future in zip(self._nodes, futures, strict=True):
-                    answer = future.result()
-                    if answer.document is not None:
-                        yield Resource(answer.document)
-                    if answer.error is not None:
-                        refused.append((name, answer.error))
+                    response = future.result()
+                    if response.document is not None:
+                        yield Resource(response.document)
+                    if response.error is not None:
+                        errors.append((name, response.error))
             finally:
                 for future in futures:
                     future.cancel()
-        self.gaps += _gaps(refused, len(self._nodes))
+        self.gaps += _create_gaps(errors, len(self._nodes))
 
 
 def list_unqueried(gaps: Iterable[CoverageGap]) -> Iterator[CoverageGap]:
@@ -81,16 +83,16 @@ def list_unqueried(gaps: Iterable[CoverageGap]) -> Iterator[CoverageGap]:
 
 def _query_kubelet(connection: KubeConnection, node: str) -> _KubeletResponse:
     try:
-        return _KubeletResponse(_configuration(connection, node))
+        return _KubeletResponse(_fetch_configuration(connection, node))
     except ApiError as error:
         # A reachable node refuses connections to a closed port at once.
-        is_open = error.status < _UNREACHABLE and _is_open(connection, node)
-        return _KubeletResponse(_report_open_port(node) if is_open else None, error)
+        is_port_open = error.status < _UNREACHABLE and _has_open_port(connection, node)
+        return _KubeletResponse(_report_open_port(node) if is_port_open else None, error)
     except KubeError as error:
         return _KubeletResponse(None, error)
 
 
-def _is_open(connection: KubeConnection, node: str) -> bool:
+def _has_open_port(connection: KubeConnection, node: str) -> bool:
     """Return True if the kubelet responds on its read-only port, which needs no authentication."""
     try:
         return connection.text(f"/api/v1/nodes/http:{quote(node, safe='')}:{_READ_ONLY}/proxy/healthz").strip() == "ok"
@@ -103,7 +105,7 @@ def _report_open_port(node: str) -> dict[str, Any]:
     return {"apiVersion": VERSION, "kind": "KubeletInfo", "metadata": {"name": node}, "data": {"readOnlyPort": port}}
 
 
-def _configuration(connection: KubeConnection, node: str) -> dict[str, Any]:
+def _fetch_configuration(connection: KubeConnection, node: str) -> dict[str, Any]:
     """Return the configuration of one kubelet, without secrets. Raises KubeError."""
     try:
         response = connection.get(f"/api/v1/nodes/{quote(node, safe='')}/proxy/configz", dict[str, Any])
@@ -112,19 +114,19 @@ def _configuration(connection: KubeConnection, node: str) -> dict[str, Any]:
         raise ConnectionLostError("the kubelet answers a document that is nested too deeply") from None
     if not isinstance(settings, dict) or not settings:
         raise ConnectionLostError("the kubelet answers no configuration")
-    own = {"apiVersion": _API_VERSION, "kind": KIND, "metadata": {"name": node}}
-    return own | {key: value for key, value in settings.items() if key not in own}
+    identity = {"apiVersion": _API_VERSION, "kind": KIND, "metadata": {"name": node}}
+    return identity | {key: value for key, value in settings.items() if key not in identity}
 
 
-def _gaps(refused: Sequence[tuple[str, KubeError]], nodes: int) -> Iterator[CoverageGap]:
+def _create_gaps(errors: Sequence[tuple[str, KubeError]], nodes: int) -> Iterator[CoverageGap]:
     """Yield one gap per node, or a single one if the permission is missing for all."""
-    forbidden = [error for _, error in refused if isinstance(error, ApiError) and error.status == _FORBIDDEN]
+    forbidden = [error for _, error in errors if isinstance(error, ApiError) and error.status == _FORBIDDEN]
     if len(forbidden) == nodes and nodes > 1:
-        yield _gap(f"{nodes} nodes, of the first: {forbidden[0]}")
+        yield _create_gap(f"{nodes} nodes, of the first: {forbidden[0]}")
         return
-    for name, error in refused:
-        yield _gap(f"node {name}: {error}")
+    for name, error in errors:
+        yield _create_gap(f"node {name}: {error}")
 
 
-def _gap(why: str) -> CoverageGap:
+def _create_gap(why: str) -> CoverageGap:
     return CoverageGap(group="", kind=KIND, resource=RESOURCE, verb=VERB, why=why)

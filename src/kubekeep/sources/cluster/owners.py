@@ -45,51 +45,52 @@ class _OwnerClaim(msgspec.Struct, frozen=True, gc=False):
 
     namespace: str
     name: str
-    own: Kind
+    kind: Kind
     owner_kind: Kind
     uid: str
 
 
 class _Owner(msgspec.Struct, frozen=True, gc=False):
-    """A possible owner: its kind, the privileges of its template, and its own owner reference.
+    """A possible owner: its kind, the privileges of its template, and its owner reference (`claim`).
 
-    Without `privileges` nothing of it runs, and its own owner decides.
+    `privileges` is None if no pod of it runs; then only the owner's owner is compared.
     """
 
     name: str
-    own: Kind
+    kind: Kind
     privileges: PodPrivileges | None
     claim: _OwnerClaim | None
     is_evaluated: bool
 
 
 class OwnerIndex:
-    """Objects with pods listed so far; those with `is_evaluated` are evaluated."""
+    """Objects with pods listed so far."""
 
     def __init__(self, is_evaluated: Callable[[Resource], bool] = lambda _: True) -> None:
-        self._known: dict[tuple[str, str], _Owner] = {}
+        """Create an empty index; `is_evaluated` returns True for resources that get verdicts."""
+        self._owners: dict[tuple[str, str], _Owner] = {}
         self._is_evaluated = is_evaluated
 
     def add(self, resource_object: dict[str, Any]) -> bool:
         """Add or update a possible owner; returns True if the index changed."""
         resource = Resource(resource_object)
-        uid, own = _metadata(resource_object).get("uid"), (resource.group, resource.kind)
-        if not isinstance(uid, str) or not uid or (is_builtin(resource.group) and own not in _CREATED_KINDS):
+        uid, kind = _get_metadata(resource_object).get("uid"), (resource.group, resource.kind)
+        if not isinstance(uid, str) or not uid or (is_builtin(resource.group) and kind not in _CREATED_KINDS):
             return False
         key = resource.namespace, uid
         if pod_path(resource) is None:
-            return self._known.pop(key, None) is not None
+            return self._owners.pop(key, None) is not None
         claim = _read_claim(resource)
-        privileges = None if claim is not None and _is_idle(resource_object, own) else read_privileges(resource)
-        owner = _Owner(resource.name, own, privileges, claim, self._is_evaluated(resource))
-        if self._known.get(key) == owner:
+        privileges = None if claim is not None and _is_idle(resource_object, kind) else read_privileges(resource)
+        owner = _Owner(resource.name, kind, privileges, claim, self._is_evaluated(resource))
+        if self._owners.get(key) == owner:
             return False
-        self._known[key] = owner
+        self._owners[key] = owner
         return True
 
     def remove(self, namespace: str, uid: str) -> None:
         """Remove an object."""
-        self._known.pop((namespace, uid), None)
+        self._owners.pop((namespace, uid), None)
 
     def is_covered(self, resource_object: dict[str, Any]) -> bool:
         """Return True if an owner listed so far exists and `resource_object` is no weaker than it.
@@ -100,29 +101,29 @@ class OwnerIndex:
         owner, has_evaluated, is_compared = self._find_owner(_read_claim(resource)), False, False
         if owner is None:
             return False
-        own = None if _is_idle(resource_object, (resource.group, resource.kind)) else read_privileges(resource)
+        privileges = None if _is_idle(resource_object, (resource.group, resource.kind)) else read_privileges(resource)
         for _ in range(_LONGEST_CHAIN):
-            if not _is_within(own, owner.privileges):
+            if not _is_within(privileges, owner.privileges):
                 return False
-            if own is None or owner.privileges is not None:
+            if privileges is None or owner.privileges is not None:
                 is_compared, has_evaluated = True, has_evaluated or owner.is_evaluated
-            above = self._find_owner(owner.claim)
-            if above is None or not _is_within(owner.privileges, above.privileges):
+            grandowner = self._find_owner(owner.claim)
+            if grandowner is None or not _is_within(owner.privileges, grandowner.privileges):
                 return is_compared and (has_evaluated or not self._is_evaluated(resource))
-            owner = above
+            owner = grandowner
         return False
 
     def _find_owner(self, claim: _OwnerClaim | None) -> _Owner | None:
         """Return the owner in a reference, if the reference is plausible."""
         if claim is None:
             return None
-        owner = self._known.get((claim.namespace, claim.uid)) or self._known.get(("", claim.uid))
-        if owner is None or owner.own != claim.owner_kind:
+        owner = self._owners.get((claim.namespace, claim.uid)) or self._owners.get(("", claim.uid))
+        if owner is None or owner.kind != claim.owner_kind:
             return None
-        if owner.own == _STATEFUL and not _ORDINAL.fullmatch(claim.name.removeprefix(owner.name)):
+        if owner.kind == _STATEFUL and not _ORDINAL.fullmatch(claim.name.removeprefix(owner.name)):
             # A StatefulSet ignores pods whose names do not match its pattern.
             return None
-        return owner if not is_builtin(owner.own[0]) or claim.own in _CREATED_KINDS.get(owner.own, ()) else None
+        return owner if not is_builtin(owner.kind[0]) or claim.kind in _CREATED_KINDS.get(owner.kind, ()) else None
 
 
 def _read_claim(resource: Resource) -> _OwnerClaim | None:
@@ -130,13 +131,13 @@ def _read_claim(resource: Resource) -> _OwnerClaim | None:
     owner = get_controller(resource.object)
     if owner is None:
         return None
-    own = resource.group, resource.kind
-    return _OwnerClaim(resource.namespace, resource.name, own, get_owner_kind(owner), str(owner.get("uid")))
+    kind = resource.group, resource.kind
+    return _OwnerClaim(resource.namespace, resource.name, kind, get_owner_kind(owner), str(owner.get("uid")))
 
 
 def get_controller(resource_object: dict[str, Any]) -> dict[str, Any] | None:
     """Return the reference of an object to its controller."""
-    for reference in as_list(_metadata(resource_object).get("ownerReferences")):
+    for reference in as_list(_get_metadata(resource_object).get("ownerReferences")):
         if isinstance(reference, dict) and reference.get("controller") is True:
             return reference
     return None
@@ -149,20 +150,20 @@ def get_owner_kind(reference: dict[str, Any]) -> Kind:
     return ("apps" if group == "extensions" else group if slash else "", str(reference.get("kind")))
 
 
-def _metadata(resource_object: dict[str, Any]) -> dict[str, Any]:
+def _get_metadata(resource_object: dict[str, Any]) -> dict[str, Any]:
     return as_mapping(resource_object.get("metadata"))
 
 
-def _is_within(own: PodPrivileges | None, other: PodPrivileges | None) -> bool:
-    """Return True if a pod with privileges `own` is no weaker than `other`; always for objects that do not run."""
-    return own is None or other is None or own.is_within(other)
+def _is_within(privileges: PodPrivileges | None, other: PodPrivileges | None) -> bool:
+    """Return True if a pod with `privileges` is no weaker than `other`; always for objects that do not run."""
+    return privileges is None or other is None or privileges.is_within(other)
 
 
-def _is_idle(resource_object: dict[str, Any], own: Kind) -> bool:
-    """Return True if nothing of an object runs: a finished Pod or Job, an old revision without pods."""
+def _is_idle(resource_object: dict[str, Any], kind: Kind) -> bool:
+    """Return True if no container of an object runs: a finished Pod or Job, an old revision without pods."""
     status, spec = as_mapping(resource_object.get("status")), as_mapping(resource_object.get("spec"))
-    if own in _REVISIONS:
+    if kind in _REVISIONS:
         return spec.get("replicas") == 0 and not status.get("replicas")
     conditions = (condition for condition in as_list(status.get("conditions")) if isinstance(condition, dict))
     ends = (condition.get("type") in _ENDED and condition.get("status") == "True" for condition in conditions)
-    return own in _ENDING and (status.get("phase") in _ENDED or any(ends))
+    return kind in _ENDING and (status.get("phase") in _ENDED or any(ends))

@@ -62,7 +62,7 @@ class ListTask(msgspec.Struct, frozen=True):
         """Names that controls may use for the kind."""
         return expand_kind_names(self.query.served.group, self.query.served.kind, carries_pods=self.carries_pods)
 
-    def gap(self, why: str, *, partial: bool = False, inside: bool = False) -> CoverageGap:
+    def create_gap(self, why: str, *, partial: bool = False, inside: bool = False) -> CoverageGap:
         """Return the coverage gap for a failure of the query."""
         served = self.query.served
         return CoverageGap(
@@ -124,13 +124,13 @@ def _required_by(served: ApiResource, names: frozenset[str]) -> frozenset[str]:
 
 
 def _query_cluster_scoped(
-    served: ApiResource, namespaces: NamespaceSelection, named: Sequence[str]
+    served: ApiResource, namespaces: NamespaceSelection, names_to_query: Sequence[str]
 ) -> Iterator[ListQuery]:
     """Yield the queries for a cluster-scoped kind that matters to some namespaces: only their Namespaces."""
-    is_one = _is_namespaces(served)
-    if is_one and named:
-        yield from (ListQuery(served=served, namespace=name, name=name) for name in named)
-    elif not namespaces.included or (is_one and not namespaces.is_empty):
+    is_namespace_kind = _is_namespace_kind(served)
+    if is_namespace_kind and names_to_query:
+        yield from (ListQuery(served=served, namespace=name, name=name) for name in names_to_query)
+    elif not namespaces.included or (is_namespace_kind and not namespaces.is_empty):
         yield ListQuery(served=served)
 
 
@@ -143,18 +143,18 @@ def _plan_cilium(scope: ClusterScope, catalogue: Catalogue, namespaces: Namespac
     is_installed = any(served_kind.group == CILIUM_GROUP for served_kind in catalogue.kinds)
     if served is None or not is_installed or "ConfigMap" not in scope.kinds:
         return
-    for home in CILIUM_NAMESPACES:
-        if (namespaces.included and home not in namespaces.selected) or home in namespaces.excluded:
-            query = ListQuery(served=served, namespace=home, name=CILIUM_SETTINGS)
-            yield ListTask(query, carries_pods=False, is_optional=home != CILIUM_NAMESPACES[0])
+    for namespace in CILIUM_NAMESPACES:
+        if (namespaces.included and namespace not in namespaces.selected) or namespace in namespaces.excluded:
+            query = ListQuery(served=served, namespace=namespace, name=CILIUM_SETTINGS)
+            yield ListTask(query, carries_pods=False, is_optional=namespace != CILIUM_NAMESPACES[0])
 
 
 def is_namespace(query: ListQuery) -> bool:
     """Return True for a query for one Namespace by name."""
-    return bool(query.name) and _is_namespaces(query.served)
+    return bool(query.name) and _is_namespace_kind(query.served)
 
 
-def _is_namespaces(served: ApiResource) -> bool:
+def _is_namespace_kind(served: ApiResource) -> bool:
     return (served.group, served.kind) == ("", "Namespace")
 
 
@@ -163,25 +163,25 @@ def split_by_namespace(task: ListTask, selected: Iterable[str]) -> list[ListTask
     query = task.query
     if query.namespace or query.name:
         return []
-    if _is_namespaces(query.served):
+    if _is_namespace_kind(query.served):
         queries = [msgspec.structs.replace(query, namespace=name, name=name) for name in selected]
     elif query.served.namespaced:
         queries = [msgspec.structs.replace(query, namespace=name) for name in selected]
     else:
         return []
-    return [msgspec.structs.replace(task, query=inner_query) for inner_query in queries]
+    return [msgspec.structs.replace(task, query=namespace_query) for namespace_query in queries]
 
 
 def report_refused(
-    task: ListTask, why: str, inner_tasks: Sequence[ListTask], missing: Sequence[CoverageGap]
+    task: ListTask, why: str, namespace_tasks: Sequence[ListTask], namespace_gaps: Sequence[CoverageGap]
 ) -> Iterator[CoverageGap]:
-    """Yield the gaps of a forbidden `task`, given its per-namespace tasks and the gaps (`missing`) of those."""
-    if not inner_tasks or len(missing) == len(inner_tasks):
-        yield task.gap(why)
+    """Yield the gaps of a forbidden `task`, which was repeated as `namespace_tasks` with the gaps `namespace_gaps`."""
+    if not namespace_tasks or len(namespace_gaps) == len(namespace_tasks):
+        yield task.create_gap(why)
         return
     if not task.is_local:
-        yield task.gap(why, inside=True)
-    yield from missing
+        yield task.create_gap(why, inside=True)
+    yield from namespace_gaps
 
 
 def find_unknown_kinds(scope: ClusterScope, catalogue: Catalogue) -> Iterator[CoverageGap]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from fnmatch import fnmatchcase
 from typing import Final
@@ -37,9 +38,9 @@ class NamespaceSelection(msgspec.Struct, frozen=True):
         """Names of the selected namespaces; empty if all but the excluded ones are."""
         return tuple(name for name in self.included if name not in self.excluded)
 
-    def resolve(self, known: tuple[str, ...]) -> NamespaceSelection:
-        """Replace patterns by the matching names among `known`."""
-        included, excluded = _match_names(self.included, known), _match_names(self.excluded, known)
+    def resolve(self, names: tuple[str, ...]) -> NamespaceSelection:
+        """Replace patterns by the matching names of namespaces."""
+        included, excluded = _match_names(self.included, names), _match_names(self.excluded, names)
         return NamespaceSelection(included, excluded, is_empty=bool(self.included) and not {*included} - {*excluded})
 
 
@@ -59,14 +60,9 @@ class ClusterScope(msgspec.Struct, frozen=True, kw_only=True):
     namespaces: NamespaceSelection = NamespaceSelection()
 
 
-def _match_names(patterns: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
-    names = (
-        name
+def _match_names(patterns: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
+    matches = (
+        [name for name in names if fnmatchcase(name, pattern)] if _PATTERN.search(pattern) else [pattern]
         for pattern in patterns
-        for name in (
-            [known_name for known_name in known if fnmatchcase(known_name, pattern)]
-            if _PATTERN.search(pattern)
-            else [pattern]
-        )
     )
-    return tuple(dict.fromkeys(names))
+    return tuple(dict.fromkeys(itertools.chain.from_iterable(matches)))

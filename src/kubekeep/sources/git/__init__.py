@@ -1,1 +1,1 @@
-"""Git: remote repositories to scan, and what a local one knows of its lines and changes. Never writes to a user's tree."""
+"""Git: remote repositories as input; last commits of lines, and changed files. Never writes to a user's repository."""

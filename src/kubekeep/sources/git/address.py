@@ -43,13 +43,13 @@ class Login(msgspec.Struct, frozen=True):
 class Address(msgspec.Struct, frozen=True, kw_only=True):
     """A parsed address.
 
-    remote: URL for git. shown: URL for messages; both without credentials, which are in `login`. host: with the port if
-    one is named; empty for files. ref: a branch, tag or commit, or a full `refs/...`. tail: the part of a page's URL
-    after `tree/`, a ref followed by a path. subpath: folder, without slashes at its ends.
+    remote: URL for git. display_url: URL for messages; both without credentials, which are in `login`. host: with the
+    port if one is named; empty for files. ref: a branch, tag or commit, or a full `refs/...`. tail: the part of a page's
+    URL after `tree/`, a ref followed by a path. subpath: folder, without slashes at its ends.
     """
 
     remote: str
-    shown: str
+    display_url: str
     scheme: str
     host: str = ""
     login: Login | None = None
@@ -61,7 +61,7 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
 def is_repository(text: str) -> bool:
     """Return True if `text` is the address of a repository, rather than a path or the URL of one manifest.
 
-    Existing paths are paths. Also True for addresses that git accepts and `parse` rejects with a reason.
+    An existing path is never an address. Also True for addresses that git accepts and `parse_address` rejects.
     """
     if os.path.lexists(text):
         return False
@@ -75,16 +75,19 @@ def is_repository(text: str) -> bool:
         parts = urlsplit(text)
     except ValueError:
         return True
-    return not parts.path.lower().endswith(_FILES) or _page(_host(parts), parts.path.split("/")[1:]) is not None
+    return (
+        not parts.path.lower().endswith(_FILES)
+        or _split_page_path(_get_host(parts), parts.path.split("/")[1:]) is not None
+    )
 
 
-def parse(text: str) -> Address:
+def parse_address(text: str) -> Address:
     """Parse an address. Raises GitError, without credentials in its message, if git must not open it."""
     if not text.isprintable() or any(not char.isprintable() for char in unquote(text)):
         raise GitError("the address of a repository has control characters in it")
     scheme = _SCHEME.match(text)
     if scheme is None:
-        return _scp(text)
+        return _parse_scp(text)
     try:
         parts = urlsplit(text.removeprefix("git+"))
         port = parts.port
@@ -93,20 +96,20 @@ def parse(text: str) -> Address:
     if parts.scheme not in SCHEMES:
         raise GitError(f"{parts.scheme}:// is refused: a repository is read by https, ssh, http or file")
     if parts.scheme == "file":
-        return _file(parts)
-    host = _host(parts)
+        return _parse_file(parts)
+    host = _get_host(parts)
     if not _HOST.fullmatch(host.removesuffix(f":{port}")):
         raise GitError("this is no address of a repository: its host is no name that git may get")
-    return _ssh(parts, host) if parts.scheme == "ssh" else _web(parts, host)
+    return _parse_ssh(parts, host) if parts.scheme == "ssh" else _parse_web(parts, host)
 
 
-def _host(parts: SplitResult) -> str:
+def _get_host(parts: SplitResult) -> str:
     host = (parts.hostname or "").lower()
     host = f"[{host}]" if ":" in host else host
     return f"{host}:{parts.port}" if parts.port is not None else host
 
 
-def _scp(text: str) -> Address:
+def _parse_scp(text: str) -> Address:
     """Parse an address of the form `git@host:owner/repo.git`."""
     match = _SCP.fullmatch(text)
     if helper := _HELPER.match(text):
@@ -117,51 +120,51 @@ def _scp(text: str) -> Address:
     user, host, path = match[1] or "", match[2].lower(), match[3]
     if (user and not _USER.fullmatch(user)) or not _HOST.fullmatch(host) or path.startswith("-"):
         raise GitError("this is no address of a repository: user, host or path is none that ssh may get")
-    return Address(remote=text, shown=text, scheme="ssh", host=host)
+    return Address(remote=text, display_url=text, scheme="ssh", host=host)
 
 
-def _file(parts: SplitResult) -> Address:
+def _parse_file(parts: SplitResult) -> Address:
     if parts.netloc or not parts.path.startswith("/") or parts.query or parts.fragment:
         raise GitError("a repository on this machine is written file:///absolute/path")
     remote = f"file://{parts.path}"
-    return Address(remote=remote, shown=remote, scheme="file")
+    return Address(remote=remote, display_url=remote, scheme="file")
 
 
-def _ssh(parts: SplitResult, host: str) -> Address:
+def _parse_ssh(parts: SplitResult, host: str) -> Address:
     if parts.password is not None:
         raise GitError("a password in an ssh address is refused: ssh takes keys from your agent")
     user = parts.username or ""
     if user and not _USER.fullmatch(user):
         raise GitError("this is no address of a repository: its user is none that ssh may get")
-    path, subpath, ref = _repository_path(parts)
+    path, subpath, ref = _split_repository_path(parts)
     remote = f"ssh://{user}{'@' if user else ''}{host}{path}"
-    return Address(remote=remote, shown=remote, scheme="ssh", host=host, ref=ref, subpath=subpath)
+    return Address(remote=remote, display_url=remote, scheme="ssh", host=host, ref=ref, subpath=subpath)
 
 
-def _web(parts: SplitResult, host: str) -> Address:
+def _parse_web(parts: SplitResult, host: str) -> Address:
     login = None
     if parts.username or parts.password:
         login = Login(unquote(parts.username or ""), unquote(parts.password or ""))
-    shown = f"{parts.scheme}://{host}{parts.path}"
+    display_url = f"{parts.scheme}://{host}{parts.path}"
     segments = parts.path.strip("/").split("/")
     ref = tail = subpath = ""
     if "_git" in segments[:-1]:
         # Azure has the branch and the path in the query.
         path = "/" + "/".join(segments[: segments.index("_git") + 2])
         query = parse_qs(parts.query)
-        subpath, ref = _clean(query.get("path", [""])[0]), _azure_ref(query.get("version", [""])[0])
-        shown = f"{shown}?{parts.query}" if subpath or ref else shown
-    elif (page := _page(host, segments)) is not None:
+        subpath, ref = _clean_path(query.get("path", [""])[0]), _parse_azure_ref(query.get("version", [""])[0])
+        display_url = f"{display_url}?{parts.query}" if subpath or ref else display_url
+    elif (page := _split_page_path(host, segments)) is not None:
         owner, tail = page
-        path, tail = f"/{'/'.join(owner).removesuffix('.git')}.git", _clean(tail)
+        path, tail = f"/{'/'.join(owner).removesuffix('.git')}.git", _clean_path(tail)
     else:
-        path, subpath, ref = _repository_path(parts)
+        path, subpath, ref = _split_repository_path(parts)
         if host in _PAIR_HOSTS and path.strip("/").count("/") != 1:
-            raise GitError(f"{visible(shown)}: neither a repository (owner/name) nor a page of its files")
+            raise GitError(f"{visible(display_url)}: neither a repository (owner/name) nor a page of its files")
     remote = f"{parts.scheme}://{host}{path}"
     return Address(
         remote=remote,
-        shown=visible(shown),
+        display_url=visible(display_url),
         scheme=parts.scheme,
         host=host,
         login=login,
@@ -171,12 +174,12 @@ def _web(parts: SplitResult, host: str) -> Address:
     )
 
 
-def _page(host: str, segments: Sequence[str]) -> tuple[list[str], str] | None:
-    """Return the parts of the repository's path, and the ref with the path, if the URL is a page of files; else None."""
+def _split_page_path(host: str, segments: Sequence[str]) -> tuple[list[str], str] | None:
+    """Return the parts of the repository's path, and the ref with the path; None if the URL is not a page of files."""
     if "-" in segments[2:-2]:
         # GitLab has nested groups: a dash ends the path of the repository.
-        at = segments.index("-", 2)
-        return (list(segments[:at]), "/".join(segments[at + 2 :])) if segments[at + 1] in _VIEWS else None
+        dash = segments.index("-", 2)
+        return (list(segments[:dash]), "/".join(segments[dash + 2 :])) if segments[dash + 1] in _VIEWS else None
     match segments:
         case [owner, name, "src", ("branch" | "tag" | "commit"), first, *rest] if host != "bitbucket.org":
             return [owner, name], "/".join([first, *rest])
@@ -188,7 +191,7 @@ def _page(host: str, segments: Sequence[str]) -> tuple[list[str], str] | None:
             return None
 
 
-def _repository_path(parts: SplitResult) -> tuple[str, str, str]:
+def _split_repository_path(parts: SplitResult) -> tuple[str, str, str]:
     """Return path, subpath and ref of `/owner/name.git//folder?ref=main`, the notation of kustomize."""
     if parts.fragment:
         raise GitError("the address of a repository has no place for a fragment (#)")
@@ -199,17 +202,17 @@ def _repository_path(parts: SplitResult) -> tuple[str, str, str]:
     path, _, subpath = parts.path.partition("//")
     if not path.strip("/"):
         raise GitError("this is no address of a repository: there is no path")
-    return path.rstrip("/"), _clean(subpath), ref
+    return path.rstrip("/"), _clean_path(subpath), ref
 
 
-def _azure_ref(version: str) -> str:
+def _parse_azure_ref(version: str) -> str:
     kind, name = version[:2], version[2:]
     if version and (kind not in _AZURE_REFS or not name):
         raise GitError("the version in this address is no branch, tag or commit (GB, GT, GC)")
     return _AZURE_REFS[kind] + name if version else ""
 
 
-def _clean(path: str) -> str:
+def _clean_path(path: str) -> str:
     """Decode a path and remove empty parts and dots. Raises GitError for `..`."""
     parts = [part for part in unquote(path).split("/") if part not in ("", ".")]
     if ".." in parts:

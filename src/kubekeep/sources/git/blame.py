@@ -20,7 +20,7 @@ from kubekeep.model.git import Commit
 from kubekeep.model.location import Location
 from kubekeep.model.text import visible
 from kubekeep.sources.git.program import GitError, GitLimitError
-from kubekeep.sources.git.worktree import Worktree, moment, read_regular, root_of
+from kubekeep.sources.git.worktree import Worktree, find_repository_root, parse_time, read_regular
 
 _SECONDS: Final = 60.0
 _LARGEST: Final = 32 << 20
@@ -44,69 +44,73 @@ class Blame:
         self._environment = environment
         self._worktree: Worktree | None = None
         self._shallow: frozenset[str] = frozenset()
-        self._expected: dict[str, set[int]] = {}
+        self._line_numbers: dict[str, set[int]] = {}
         self._lines: dict[str, dict[int, Commit]] = {}
         self._problems: dict[str, Unread] = {}
-        self._over = False
+        self._is_disabled = False
 
     @property
     def unread(self) -> tuple[Unread, ...]:
         """Errors that prevented queries; untracked files are no errors."""
         return tuple(self._problems.values())
 
-    def expect(self, file: str, lines: Iterable[int]) -> None:
-        """Announce lines that will be queried: git then runs for these lines only."""
-        self._expected.setdefault(os.path.realpath(file), set()).update(lines)
+    def add_lines(self, file: str, lines: Iterable[int]) -> None:
+        """Add lines to query: git then runs once, for these lines only."""
+        self._line_numbers.setdefault(os.path.realpath(file), set()).update(lines)
 
-    def line(self, file: str, line: int) -> Commit | None:
+    def find_commit(self, file: str, line: int) -> Commit | None:
         """Return the last commit of a line (1-based), or None; `file` is absolute or relative to the working folder."""
         real = os.path.realpath(file)
         if real not in self._lines:
-            self._lines[real] = {} if self._over else self._run_blame(real, {*self._expected.get(real, ()), line})
+            self._lines[real] = (
+                {} if self._is_disabled else self._run_blame(real, {*self._line_numbers.get(real, ()), line})
+            )
         return self._lines[real].get(line)
 
     def _run_blame(self, file: str, lines: set[int]) -> dict[int, Commit]:
         try:
-            worktree = self._open()
+            worktree = self._open_worktree()
             if worktree is None or not file.startswith(os.path.join(worktree.root, "")):
                 return {}
-            ranges = _ranges(file, lines if file in self._expected else None)
+            ranges = _select_ranges(file, lines if file in self._line_numbers else None)
             if not ranges:
                 return {}
             # The configuration may name any file as blame.ignoreRevsFile, and git would quote its content.
             arguments = ["blame", "--porcelain", "--no-textconv", "--encoding=UTF-8", "--no-ignore-revs-file"]
             arguments += [f"-L{first},{last}" for first, last in ranges]
             porcelain = worktree.run(*arguments, "--", os.path.relpath(file, worktree.root), seconds=_SECONDS)
-            return _commits(porcelain, self._shallow)
+            return _parse_porcelain(porcelain, self._shallow)
         except GitLimitError as error:
             # The next file would take as long.
-            self._over = True
-            self._report(file, error)
+            self._is_disabled = True
+            self._report_error(file, error)
         except GitError as error:
             if not any(text in str(error) for text in _UNTRACKED):
-                self._report(file, error)
+                self._report_error(file, error)
         return {}
 
-    def _open(self) -> Worktree | None:
+    def _open_worktree(self) -> Worktree | None:
         if self._worktree is None:
-            root = root_of(self._root)
+            root = find_repository_root(self._root)
             if root is None:
-                self._over = True
+                self._is_disabled = True
                 return None
             try:
                 self._worktree = Worktree(root, self._environment)
-                self._shallow = self._worktree.shallow()
+                self._shallow = self._worktree.list_shallow_commits()
             except GitError:
-                self._over = True
+                self._is_disabled = True
                 raise
         return self._worktree
 
-    def _report(self, file: str, error: GitError) -> None:
-        shown = self._root if self._over else os.path.relpath(file, os.path.realpath(self._root))
-        self._problems.setdefault(str(error), Unread(Location(visible(shown)), f"who changed it is unknown: {error}"))
+    def _report_error(self, file: str, error: GitError) -> None:
+        shown_path = self._root if self._is_disabled else os.path.relpath(file, os.path.realpath(self._root))
+        self._problems.setdefault(
+            str(error), Unread(Location(visible(shown_path)), f"who changed it is unknown: {error}")
+        )
 
 
-def _ranges(file: str, lines: set[int] | None) -> list[tuple[int, int]]:
+def _select_ranges(file: str, lines: set[int] | None) -> list[tuple[int, int]]:
     """Return line ranges in order, the whole file for None. Empty if git counts the lines of the file differently."""
     try:
         data = read_regular(file, _LARGEST + 1)
@@ -128,9 +132,9 @@ def _ranges(file: str, lines: set[int] | None) -> list[tuple[int, int]]:
     return ranges if len(ranges) <= _RANGES else [(ranges[0][0], ranges[-1][1])]
 
 
-def _commits(porcelain: bytes, shallow: frozenset[str]) -> dict[int, Commit]:
+def _parse_porcelain(porcelain: bytes, shallow: frozenset[str]) -> dict[int, Commit]:
     """Parse the output of `git blame --porcelain` into commits by line."""
-    known: dict[str, Commit | None] = {}
+    commits_by_hash: dict[str, Commit | None] = {}
     commits: dict[int, Commit] = {}
     lines = iter(porcelain.split(b"\n"))
     for line in lines:
@@ -138,28 +142,30 @@ def _commits(porcelain: bytes, shallow: frozenset[str]) -> dict[int, Commit]:
         if header is None:
             continue
         commit, number = header[1].decode(), int(header[2])
-        fields = _fields(lines)
-        if commit not in known:
+        fields = _parse_fields(lines)
+        if commit not in commits_by_hash:
             # All zeros means uncommitted; a shallow commit stands for everything older.
-            known[commit] = None if commit in shallow or not commit.strip("0") else _commit(commit, fields)
-        last = known[commit]
+            commits_by_hash[commit] = (
+                None if commit in shallow or not commit.strip("0") else _create_commit(commit, fields)
+            )
+        last = commits_by_hash[commit]
         if last is not None:
             commits[number] = last
     return commits
 
 
-def _fields(lines: Iterator[bytes]) -> dict[str, str]:
+def _parse_fields(lines: Iterator[bytes]) -> dict[str, str]:
     """Return the fields after a header, and skip the text of the line, which begins with a tab."""
     rows = itertools.takewhile(lambda row: not row.startswith(b"\t"), lines)
     pairs = (row.decode("utf-8", "replace").partition(" ") for row in rows)
     return {name: value for name, _, value in pairs}
 
 
-def _commit(hash_: str, fields: Mapping[str, str]) -> Commit:
+def _create_commit(hash_: str, fields: Mapping[str, str]) -> Commit:
     return Commit(
         hash=hash_,
         author=fields.get("author", ""),
         email=fields.get("author-mail", "").removeprefix("<").removesuffix(">"),
-        date=moment(fields.get("author-time", "0"), fields.get("author-tz", "+0000")),
+        date=parse_time(fields.get("author-time", "0"), fields.get("author-tz", "+0000")),
         subject=fields.get("summary", ""),
     )

@@ -1,6 +1,6 @@
-"""Files changed since a revision: committed, staged, unstaged and untracked. Reads no content, writes nothing.
+"""Files changed since a revision: committed, staged, unstaged and untracked. Reads no content of files, writes nothing.
 
-Does not follow references between files, as from a chart to its values: see `touched`.
+Does not follow references between files, as from a chart to its values: see `changed_files`.
 """
 
 # Paths are text for git, so os.path and not pathlib:
@@ -18,7 +18,7 @@ import msgspec
 
 from kubekeep.model.text import visible
 from kubekeep.sources.git.program import GitError
-from kubekeep.sources.git.worktree import Worktree, root_of
+from kubekeep.sources.git.worktree import Worktree, find_repository_root
 
 _SECONDS: Final = 120.0
 
@@ -34,78 +34,83 @@ class Changes(msgspec.Struct, frozen=True):
 
     def __contains__(self, path: str) -> bool:
         """Return True if a file is new or changed: itself, the target of a link, or the nested repository it is in."""
-        return any(name in self.changed for start in _spellings(path) for name in _upward(start))
+        return any(name in self.changed for start in _list_spellings(path) for name in _list_parents(start))
 
 
-def changed_since(root: str, rev: str, environment: Mapping[str, str]) -> Changes:
+def find_changes(root: str, rev: str, environment: Mapping[str, str]) -> Changes:
     """Return the changes in the repository of `root`, from the merge base of HEAD and `rev` to the files on disk.
 
     rev: a commit as git accepts it, such as `main`, `v1.0`, `HEAD~3` or a hash. environment: the variables of this
     process. Raises GitError without a repository, the revision or, in a shallow clone, the merge base.
     """
-    top = root_of(root)
+    top = find_repository_root(root)
     if top is None:
         raise GitError(f"{visible(root)} is in no git repository")
     worktree = Worktree(top, environment)
-    base = _base(worktree, rev)
+    base = _find_merge_base(worktree, rev)
     with tempfile.TemporaryDirectory(prefix="kubekeep-git-") as folder:
-        # `git diff` refreshes the index: a copy of it, because nothing of the user is written.
+        # `git diff` refreshes the index, so it gets a copy: nothing in the user's repository is written.
         index = os.path.join(folder, "index")
-        if os.path.isfile(original := worktree.file("index")):
-            shutil.copyfile(original, index)
+        if os.path.isfile(original := worktree.resolve_git_path("index")):
+            # git compares the time of the index with those of files: a file changed in the same second is read again.
+            shutil.copy2(original, index)
         differences = worktree.run(
             "diff", "--name-status", "-z", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-relative",
             "--ignore-submodules=dirty", base, "--",
             seconds=_SECONDS, index=index,
         )  # fmt: skip
         new = worktree.run("ls-files", "--others", "--exclude-standard", "-z", seconds=_SECONDS, index=index)
-    states = dict(_states(os.fsdecode(differences), top))
+    states = dict(_parse_states(os.fsdecode(differences), top))
     untracked = {os.path.join(top, name.removesuffix("/")) for name in os.fsdecode(new).split("\0") if name}
     changed = {path for path, status in states.items() if status != "D"} | untracked
     return Changes(frozenset(changed), frozenset(states.keys() - changed))
 
 
-def _states(output: str, top: str) -> Iterator[tuple[str, str]]:
+def _parse_states(output: str, top: str) -> Iterator[tuple[str, str]]:
     """Parse the output of `git diff --name-status -z` into paths and status letters."""
     fields = iter(output.split("\0"))
     for status, name in zip(fields, fields, strict=False):
         yield os.path.join(top, name), status
 
 
-def _base(worktree: Worktree, rev: str) -> str:
+def _find_merge_base(worktree: Worktree, rev: str) -> str:
     """Return the hash of the merge base of `rev` and HEAD."""
-    shown = visible(rev)
+    shown_revision = visible(rev)
     if not rev or rev.startswith("-"):
-        raise GitError(f"{shown or 'nothing'} is no revision")
-    lacks = "this clone is shallow: fetch more of its history (git fetch --unshallow)" if worktree.shallow() else ""
-    commit = _commit(worktree, rev)
+        raise GitError(f"{shown_revision or 'nothing'} is no revision")
+    hint = (
+        "this clone is shallow: fetch more of its history (git fetch --unshallow)"
+        if worktree.list_shallow_commits()
+        else ""
+    )
+    commit = _resolve_commit(worktree, rev)
     if not commit:
-        raise GitError(f"there is no revision {shown} in {visible(worktree.root)}{'; ' * bool(lacks)}{lacks}")
-    if not _commit(worktree, "HEAD"):
+        raise GitError(f"there is no revision {shown_revision} in {visible(worktree.root)}{'; ' * bool(hint)}{hint}")
+    if not _resolve_commit(worktree, "HEAD"):
         raise GitError(f"{visible(worktree.root)} has no commit yet")
     base = worktree.run("merge-base", commit, "HEAD", accepted=(0, 1)).decode().strip()
     if not base:
-        raise GitError(f"{shown} and HEAD have no common commit{': ' * bool(lacks)}{lacks}")
+        raise GitError(f"{shown_revision} and HEAD have no common commit{': ' * bool(hint)}{hint}")
     return base
 
 
-def _commit(worktree: Worktree, rev: str) -> str:
+def _resolve_commit(worktree: Worktree, rev: str) -> str:
     """Return the hash of a revision; empty if it does not exist."""
     # 128: not the syntax of a revision.
     return worktree.run("rev-parse", "--verify", "--quiet", f"{rev}^{{commit}}", accepted=(0, 1, 128)).decode().strip()
 
 
-def _spellings(path: str) -> tuple[str, str, str]:
+def _list_spellings(path: str) -> tuple[str, str, str]:
     """Return an absolute path as it is, with links resolved, and with the links of its folder resolved."""
     absolute = os.path.abspath(path)
     folder = os.path.realpath(os.path.dirname(absolute))
     return absolute, os.path.realpath(absolute), os.path.join(folder, os.path.basename(absolute))
 
 
-def _upward(path: str) -> Iterator[str]:
+def _list_parents(path: str) -> Iterator[str]:
     while True:
         yield path
-        above = os.path.dirname(path)
-        if above == path:
+        parent = os.path.dirname(path)
+        if parent == path:
             return
-        path = above
+        path = parent

@@ -24,24 +24,24 @@ import msgspec
 from kubekeep.model.assessment import Unread
 from kubekeep.model.text import visible
 from kubekeep.sources.git import content, listing
-from kubekeep.sources.git.address import Address, parse
+from kubekeep.sources.git.address import Address, parse_address
 from kubekeep.sources.git.program import OUTPUT, TOP, Git, GitError
-from kubekeep.sources.git.refs import Revision, resolve
+from kubekeep.sources.git.refs import Revision, resolve_revision
 from kubekeep.sources.git.remote import configure_git
 from kubekeep.sources.git.tokens import find_login
-from kubekeep.sources.signals import ends_on_signals
+from kubekeep.sources.signals import exit_on_signals
 
-_PARTS: Final = re.compile(r"(^|/)(templates|charts|crds)(/|$)|(^|/)(Chart|values|kustomization)\.ya?ml$|\.tf$")
+_SHARED_FILES: Final = re.compile(r"(^|/)(templates|charts|crds)(/|$)|(^|/)(Chart|values|kustomization)\.ya?ml$|\.tf$")
 """Files that belong to a chart, kustomization or module: the whole commit is needed to read them."""
-_SETTINGS: Final = ("kubekeep.yaml", ".kubekeepignore", ".kubescapeignore")
-_REFS: Final = 4 << 20
+_SETTINGS_FILES: Final = ("kubekeep.yaml", ".kubekeepignore", ".kubescapeignore")
+_REFS_OUTPUT: Final = 4 << 20
 _LINK: Final = b"120000"
 _TREE: Final = b"040000"
 _BLOBS: Final = (b"100644", b"100755", _LINK)
 
 
 class CheckoutLimits(msgspec.Struct, frozen=True):
-    """CheckoutLimits of a checkout: total seconds, bytes on disk, number of files."""
+    """Limits of a checkout: total seconds, bytes on disk, number of files."""
 
     seconds: float = 600
     bytes: int = 2 << 30
@@ -54,14 +54,14 @@ DEFAULT_LIMITS: Final = CheckoutLimits()
 class Checkout(msgspec.Struct, frozen=True, kw_only=True):
     """One commit on disk.
 
-    path: path to scan, below `root`, the top of the checkout. shown: address for messages. url: address of the
+    path: path to scan, below `root`, the top of the checkout. display_url: address for messages. url: address of the
     repository; both without credentials. branch: branch or tag, empty for a commit requested by hash. subpath: with
-    slashes, empty for the whole repository. unread: content that is not in the checkout, located relative to `root`.
+    slashes, empty for the whole repository. unread: content missing in the checkout, located relative to `root`.
     """
 
     path: str
     root: str
-    shown: str
+    display_url: str
     url: str
     branch: str
     commit: str
@@ -81,15 +81,15 @@ def checkout(
 ) -> Iterator[Checkout]:
     """Check out the commit of an address into a folder that is removed afterwards, also after an error or a signal.
 
-    url: address for `address.parse`. branch: branch, tag or commit. tokens: values by `options.TOKEN_VARIABLES`.
+    url: address for `parse_address`. branch: branch, tag or commit. tokens: values by `options.TOKEN_VARIABLES`.
     environment: variables of this process. history: fetch the parents too, for blame. Raises GitError.
     """
-    address = parse(url)
+    address = parse_address(url)
     git = configure_git(address, find_login(address, tokens), environment)
-    with ends_on_signals(), tempfile.TemporaryDirectory(prefix="kubekeep-git-") as folder:
+    with exit_on_signals(), tempfile.TemporaryDirectory(prefix="kubekeep-git-") as folder:
         # The path of the temporary folder may contain a link, as on macOS.
-        work = _CheckoutBuilder(git, address, os.path.realpath(folder), limits)
-        yield work.build(branch, history=history)
+        builder = _CheckoutBuilder(git, address, os.path.realpath(folder), limits)
+        yield builder.build(branch, history=history)
 
 
 class _CheckoutBuilder:
@@ -104,20 +104,23 @@ class _CheckoutBuilder:
 
     def build(self, branch: str | None, *, history: bool) -> Checkout:
         """Fetch and write the files. Raises GitError."""
-        revision = resolve(self._address, branch, self._remote_refs)
-        self._run("init", "--quiet", "--template=", f"--object-format={revision.hashes}", ".")
+        revision = resolve_revision(self._address, branch, self._list_remote_refs)
+        self._run("init", "--quiet", "--template=", f"--object-format={revision.object_format}", ".")
         self._run("remote", "add", "origin", self._address.remote)
         depth = () if history else ("--depth=1", "--filter=blob:none")
-        self._run("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", *depth, "origin", f"+{revision.fetch}")
+        self._run("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", *depth, "origin", f"+{revision.ref}")
         commit = self._run("rev-parse", "--verify", "--quiet", "FETCH_HEAD^{commit}").decode().strip()
         self._run("update-ref", "--no-deref", "HEAD", commit)
         names = self._write_files(commit, revision)
-        path = self._inside(revision.subpath)
-        unread = *listing.missing(names, self._root, revision.subpath), *content.pointers(path, self._root)
+        path = self._resolve_path(revision.subpath)
+        unread = (
+            *listing.find_missing(names, self._root, revision.subpath),
+            *content.find_lfs_pointers(path, self._root),
+        )
         return Checkout(
             path=path,
             root=self._root,
-            shown=self._address.shown,
+            display_url=self._address.display_url,
             url=self._address.remote,
             branch=revision.branch,
             commit=commit,
@@ -125,17 +128,17 @@ class _CheckoutBuilder:
             unread=unread,
         )
 
-    def _remote_refs(self, patterns: Sequence[str]) -> str:
-        # In a folder that cannot contain a repository of another user.
+    def _list_remote_refs(self, patterns: Sequence[str]) -> str:
+        # git runs in a folder that cannot contain a repository of another user.
         return self._run(
-            "ls-remote", "--symref", "--", self._address.remote, *patterns, folder=TOP, output=_REFS
+            "ls-remote", "--symref", "--", self._address.remote, *patterns, folder=TOP, output=_REFS_OUTPUT
         ).decode("utf-8", "replace")
 
     def _write_files(self, commit: str, revision: Revision) -> bytes:
         """Write the files to scan, and return the listing of the requested folder."""
-        mode = self._mode(commit, revision.subpath)
+        mode = self._get_mode(commit, revision.subpath)
         tree = f"{commit}:{revision.subpath}" if mode == _TREE else commit
-        names = self._listing(tree)
+        names = self._list_tree(tree)
         if not revision.subpath:
             self._run("read-tree", "--reset", "-u", commit)
             return names
@@ -146,8 +149,8 @@ class _CheckoutBuilder:
             self._run("--literal-pathspecs", "checkout", "--quiet", commit, "--", revision.subpath)
             names = b""
         self._write_settings(commit, revision.subpath)
-        if mode == _LINK or _PARTS.search(revision.subpath) or content.reaches_out(path):
-            self._listing(commit)
+        if mode == _LINK or _SHARED_FILES.search(revision.subpath) or content.refers_outside(path):
+            self._list_tree(commit)
             self._run("read-tree", "--reset", "-u", commit)
         return names
 
@@ -161,44 +164,45 @@ class _CheckoutBuilder:
             "--name-only",
             commit,
             "--",
-            *(f"{folder}{name}" for folder in folders for name in _SETTINGS),
+            *(f"{folder}{name}" for folder in folders for name in _SETTINGS_FILES),
         )
         if names:
             files = os.fsdecode(names).rstrip("\0").split("\0")
             self._run("--literal-pathspecs", "checkout", "--quiet", commit, "--", *files)
 
-    def _mode(self, commit: str, subpath: str) -> bytes:
+    def _get_mode(self, commit: str, subpath: str) -> bytes:
         """Return the mode of the entry at `subpath`. Raises GitError if it is missing or a submodule."""
         if not subpath:
             return _TREE
         entry = self._run("ls-tree", "-z", "--full-tree", commit, "--", subpath)
         mode = entry[:6]
         if mode != _TREE and mode not in _BLOBS:
-            what = "is a submodule, which is not fetched" if mode else "does not exist"
-            raise GitError(f"{self._address.shown}: {visible(subpath)} {what} in {commit[:12]}")
+            problem = "is a submodule, which is not fetched" if mode else "does not exist"
+            raise GitError(f"{self._address.display_url}: {visible(subpath)} {problem} in {commit[:12]}")
         return mode
 
-    def _listing(self, tree: str) -> bytes:
+    def _list_tree(self, tree: str) -> bytes:
         names = self._run("ls-tree", "-r", "-z", "--full-tree", tree)
         listing.check(names, self._limits.files)
         return names
 
-    def _inside(self, subpath: str) -> str:
+    def _resolve_path(self, subpath: str) -> str:
         """Return the real path of `subpath`. Raises GitError if it does not exist, or is a link out of the checkout."""
         real = os.path.realpath(os.path.join(self._root, subpath))
         if real != self._root and not real.startswith(self._root + os.sep):
-            raise GitError(f"{self._address.shown}: {visible(subpath)} is a link out of the repository")
+            raise GitError(f"{self._address.display_url}: {visible(subpath)} is a link out of the repository")
         if not os.path.exists(real) or f"{real}{os.sep}".startswith(os.path.join(self._root, ".git", "")):
-            raise GitError(f"{self._address.shown}: {visible(subpath)} does not exist in the checkout")
+            raise GitError(f"{self._address.display_url}: {visible(subpath)} does not exist in the checkout")
         return real
 
     def _run(self, *arguments: str, folder: str = "", output: int = OUTPUT) -> bytes:
-        left = self._deadline - time.monotonic()
+        remaining = self._deadline - time.monotonic()
         return self._git.run(
-            arguments, folder=folder or self._root, seconds=max(left, 0), output=output, watch=self._too_large
+            arguments, folder=folder or self._root, seconds=max(remaining, 0), output=output, watch=self._find_excess
         )
 
-    def _too_large(self) -> str | None:
+    def _find_excess(self) -> str | None:
+        """Return the exceeded limit of size or number of files, or None."""
         size = count = 0
         todo = [self._root]
         while todo:

@@ -18,14 +18,14 @@ from kubekeep.model.location import Location
 from kubekeep.model.text import visible
 
 _LFS: Final = b"version https://git-lfs.github.com/spec/"
-_LFS_SIZE: Final = 1024
+_LFS_POINTER_BYTES: Final = 1024
 _MANIFESTS: Final = (".yaml", ".yml", ".json", ".tgz", ".tf")
-_LOOK_SIZE: Final = 1 << 20
-_REACHING: Final = re.compile(rb"\.\./|argoproj\.io|fluxcd\.io")
+_SEARCHED_BYTES: Final = 1 << 20
+_OUTSIDE_REFERENCE: Final = re.compile(rb"\.\./|argoproj\.io|fluxcd\.io")
 """Text that refers to other files of the repository: `../base` of an overlay, and applications."""
 
 
-def _files(path: str) -> Iterator[os.DirEntry[str] | str]:
+def _list_files(path: str) -> Iterator[os.DirEntry[str] | str]:
     """Yield the files and links at or below a path, except those of git."""
     if not os.path.isdir(path):
         yield path
@@ -40,21 +40,28 @@ def _files(path: str) -> Iterator[os.DirEntry[str] | str]:
                     yield entry
 
 
-def reaches_out(path: str) -> bool:
-    """Return True if a file at or below `path` may need other files of the repository, as links do."""
-    return any(os.path.islink(file) or _REACHING.search(_head(file, _LOOK_SIZE)) for file in _files(path))
+def refers_outside(path: str) -> bool:
+    """Return True if `path`, or a file below it, is a link or may refer to other files of the repository."""
+    return any(
+        os.path.islink(file) or _OUTSIDE_REFERENCE.search(_read_head(file, _SEARCHED_BYTES))
+        for file in _list_files(path)
+    )
 
 
-def pointers(path: str, root: str) -> Iterator[Unread]:
+def find_lfs_pointers(path: str, root: str) -> Iterator[Unread]:
     """Yield an Unread for each manifest stored in Git LFS."""
-    for file in _files(path):
+    for file in _list_files(path):
         name = os.fspath(file)
-        if name.lower().endswith(_MANIFESTS) and not os.path.islink(name) and _head(file, _LFS_SIZE).startswith(_LFS):
+        if (
+            name.lower().endswith(_MANIFESTS)
+            and not os.path.islink(name)
+            and _read_head(file, _LFS_POINTER_BYTES).startswith(_LFS)
+        ):
             yield Unread(
                 Location(visible(os.path.relpath(name, root))), "kept in Git LFS, which is not asked: not read"
             )
 
 
-def _head(file: os.DirEntry[str] | str, size: int) -> bytes:
+def _read_head(file: os.DirEntry[str] | str, size: int) -> bytes:
     with open(file, "rb") as stream:
         return stream.read(size)

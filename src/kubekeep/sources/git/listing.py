@@ -22,31 +22,33 @@ _LONGEST: Final = 3000
 
 def check(listing: bytes, files: int) -> None:
     """Raise GitLimitError for a tree with more than `files` files, and GitError for extreme depth or path lengths."""
-    for number, (_, path) in enumerate(_entries(listing)):
+    for number, (_, path) in enumerate(_parse_entries(listing)):
         if number >= files:
             raise GitLimitError(f"the repository has more than {files} files")
         if path.count(b"/") > _DEEPEST or len(path) > _LONGEST:
             raise GitError(f"the repository has folders nested deeper than {_DEEPEST} levels")
 
 
-def missing(listing: bytes, root: str, prefix: str) -> Iterator[Unread]:
+def find_missing(listing: bytes, root: str, prefix: str) -> Iterator[Unread]:
     """Yield the entries missing in a checkout below `root`: submodules, and files with names that differ in case only.
 
-    The latter only on file systems that ignore case. prefix: the folder of the listing.
+    Such names matter only on file systems that ignore case. prefix: the folder of the listing.
     """
     folded: dict[str, str] = {}
-    for mode, path in _entries(listing):
-        shown = os.fsdecode(path)
-        place = f"{prefix}/{shown}" if prefix else shown
+    for mode, path in _parse_entries(listing):
+        name = os.fsdecode(path)
+        shown_path = f"{prefix}/{name}" if prefix else name
         if mode == _SUBMODULE:
-            yield Unread(Location(visible(place)), "submodule: not fetched, nothing in it was assessed")
+            yield Unread(Location(visible(shown_path)), "submodule: not fetched, nothing in it was assessed")
             continue
-        other = folded.setdefault(shown.casefold(), shown)
-        if other != shown and _same(root, place, f"{prefix}/{other}" if prefix else other):
-            yield Unread(Location(visible(place)), f"{visible(other)} has the same name on this file system: not read")
+        other = folded.setdefault(name.casefold(), name)
+        if other != name and _is_same_file(root, shown_path, f"{prefix}/{other}" if prefix else other):
+            yield Unread(
+                Location(visible(shown_path)), f"{visible(other)} has the same name on this file system: not read"
+            )
 
 
-def _entries(listing: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _parse_entries(listing: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield mode and path of each entry."""
     for entry in listing.split(b"\0"):
         if entry:
@@ -54,7 +56,7 @@ def _entries(listing: bytes) -> Iterator[tuple[bytes, bytes]]:
             yield head[:6], path
 
 
-def _same(root: str, one: str, other: str) -> bool:
+def _is_same_file(root: str, one: str, other: str) -> bool:
     try:
         return os.path.samefile(os.path.join(root, one), os.path.join(root, other))  # noqa: PTH118, PTH121 - as git spells them
     except OSError:

@@ -5,7 +5,7 @@ Settings are passed in the environment, and credentials are removed from message
 terminal, never starts a pager or an editor.
 """
 
-# Paths are what git gets and gives, so os.path and not pathlib:
+# Paths are text for git, so os.path and not pathlib:
 # ruff: noqa: PTH100, PTH117
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Final
 
 from kubekeep.model.text import visible
-from kubekeep.sources.signals import held_signals
+from kubekeep.sources.signals import defer_signals
 
 OLDEST: Final = (2, 32)
 """Oldest version with GIT_CONFIG_COUNT and GIT_CONFIG_GLOBAL: older ones would silently ignore settings."""
@@ -32,16 +32,16 @@ TOP: Final = os.path.abspath(os.sep)
 """A folder in no repository, except one of the administrator."""
 OUTPUT: Final = 64 << 20
 """Maximum bytes of standard output."""
-_MEMORY: Final = 2 << 30
-_ERRORS: Final = 64 << 10
-_MESSAGE: Final = 600
+_MEMORY_LIMIT: Final = 2 << 30
+_ERROR_BYTES: Final = 64 << 10
+_LONGEST_MESSAGE: Final = 600
 _VERSION_SECONDS: Final = 10
-_FIRST_LOOK: Final = 0.05
-_LAST_WORDS: Final = 3.0
+_FIRST_PAUSE: Final = 0.05
+_JOIN_SECONDS: Final = 3.0
 _VERSION: Final = re.compile(rb"git version (\d+)\.(\d+)")
 _USER_INFO: Final = re.compile(r"(?<=://)[^/@\s'\"]*@")
 _NOISE: Final = re.compile(r"warning: |hint: |remote: (Enumerating|Counting|Compressing|Total)|\s*$")
-_PASSED: Final = (
+_INHERITED_VARIABLES: Final = (
     "PATH", "HOME", "USER", "LOGNAME", "XDG_CONFIG_HOME", "TMPDIR", "TEMP", "TMP",
     "SYSTEMROOT", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "PROGRAMDATA", "PATHEXT", "COMSPEC",
 )  # fmt: skip
@@ -74,12 +74,12 @@ class Git:
         config: Sequence[tuple[str, str]] = (),
         variables: Mapping[str, str] | None = None,
         secrets: Sequence[str] = (),
-        memory: int = _MEMORY,
+        memory: int = _MEMORY_LIMIT,
     ) -> None:
-        self._environment = _environment(environment, config, variables or {})
+        self._environment = _build_environment(environment, config, variables or {})
         self._secrets = sorted(filter(None, secrets), key=len, reverse=True)
         self._memory = memory
-        self._program = _program(self._environment["PATH"])
+        self._program = _find_program(self._environment["PATH"])
 
     def run(
         self,
@@ -91,31 +91,32 @@ class Git:
         watch: Watcher | None = None,
         accepted: Sequence[int] = (0,),
     ) -> bytes:
-        """Run git in `folder` and return its output. Raises GitError, also for exit codes that are not accepted.
+        """Run git in `folder` and return its output, at most `output` bytes.
 
-        watch: called at intervals, rarely enough that its own time does not matter.
+        watch: called at intervals at least five times as long as the call takes. Raises GitError, also for exit codes
+        that are not `accepted`.
         """
         command = [self._program, "--no-pager", *arguments]
-        with contextlib.ExitStack() as ends:
-            with held_signals():
+        with contextlib.ExitStack() as stack:
+            with defer_signals():
                 process = self._start(command, folder)
-                ends.enter_context(process)
-                ends.callback(_kill, process)
+                stack.enter_context(process)
+                stack.callback(_kill, process)
             assert process.stdout is not None  # noqa: S101 - for types: they are pipes
             assert process.stderr is not None  # noqa: S101
-            _bound_memory(process.pid, self._memory)
-            readers = _PipeReader(process.stdout, output), _PipeReader(process.stderr, _ERRORS)
-            stopped = _wait(process, time.monotonic() + seconds, watch, readers[0])
+            _limit_memory(process.pid, self._memory)
+            readers = _PipeReader(process.stdout, output), _PipeReader(process.stderr, _ERROR_BYTES)
+            stop_reason = _wait(process, time.monotonic() + seconds, watch, readers[0])
             _kill(process)
             for reader in readers:
                 # A process that git leaves running, as a shared connection of ssh, may keep the pipe open.
-                reader.join(_LAST_WORDS)
+                reader.join(_JOIN_SECONDS)
         name = next(argument for argument in arguments if not argument.startswith("-"))
-        if stopped or readers[0].full:
-            raise GitLimitError(f"git {name} was stopped: {stopped or f'more than {output} bytes of output'}")
+        if stop_reason or readers[0].is_full:
+            raise GitLimitError(f"git {name} was stopped: {stop_reason or f'more than {output} bytes of output'}")
         if process.returncode not in accepted:
-            raise GitError(self._message(bytes(readers[1].data), name, process.returncode))
-        return bytes(readers[0].data)
+            raise GitError(self._create_message(bytes(readers[1].content), name, process.returncode))
+        return bytes(readers[0].content)
 
     def _start(self, command: Sequence[str], folder: str) -> subprocess.Popen[bytes]:
         try:
@@ -139,16 +140,16 @@ class Git:
             text = text.replace(secret, "***")
         return visible(_USER_INFO.sub("***@", text))
 
-    def _message(self, errors: bytes, name: str, code: int) -> str:
+    def _create_message(self, errors: bytes, name: str, code: int) -> str:
         text = errors.decode("utf-8", "replace")
         lines = [line for line in text.splitlines() if not _NOISE.match(line)]
         # A server may send any number of lines; the lines of git come last.
-        message = self.redact(" / ".join(lines[-4:]))[:_MESSAGE]
+        message = self.redact(" / ".join(lines[-4:]))[:_LONGEST_MESSAGE]
         return message or f"git {name} failed with exit code {code}"
 
 
 @functools.cache
-def _program(path: str) -> str:
+def _find_program(path: str) -> str:
     """Return the git of a search path. Raises GitError if it is missing or too old."""
     program = shutil.which("git", path=path)
     if program is None:
@@ -164,10 +165,10 @@ def _program(path: str) -> str:
     return program
 
 
-def _environment(
+def _build_environment(
     environment: Mapping[str, str], config: Sequence[tuple[str, str]], variables: Mapping[str, str]
 ) -> dict[str, str]:
-    child = {name: environment[name] for name in _PASSED if name in environment}
+    child = {name: environment[name] for name in _INHERITED_VARIABLES if name in environment}
     # A relative entry would run programs of the scanned folder.
     child["PATH"] = os.pathsep.join(
         folder for folder in environment.get("PATH", os.defpath).split(os.pathsep) if os.path.isabs(folder)
@@ -190,8 +191,8 @@ class _PipeReader(threading.Thread):
 
     def __init__(self, stream: IO[bytes], limit: int) -> None:
         super().__init__(daemon=True)
-        self.data = bytearray()
-        self.full = False
+        self.content = bytearray()
+        self.is_full = False
         self._stream = stream
         self._limit = limit
         self.start()
@@ -199,24 +200,24 @@ class _PipeReader(threading.Thread):
     def run(self) -> None:
         # The pipe may be closed by a kill while it is read.
         with contextlib.suppress(OSError, ValueError):
-            while piece := os.read(self._stream.fileno(), 1 << 16):
-                self.data += piece[: self._limit - len(self.data)]
-                self.full = self.full or len(self.data) >= self._limit
+            while chunk := os.read(self._stream.fileno(), 1 << 16):
+                self.content += chunk[: self._limit - len(self.content)]
+                self.is_full = self.is_full or len(self.content) >= self._limit
 
 
 def _wait(process: subprocess.Popen[bytes], deadline: float, watch: Watcher | None, reader: _PipeReader) -> str | None:
     """Wait for the end of a process. Return the reason to stop it early, or None."""
-    pause = _FIRST_LOOK
+    pause = _FIRST_PAUSE
     while True:
-        left = deadline - time.monotonic()
-        if left <= 0:
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
             return "it took too long"
         # The end of the output is seen at once, while waiting for a process is polling.
-        reader.join(min(pause, left))
+        reader.join(min(pause, remaining))
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(0 if reader.is_alive() else min(pause, left))
+            process.wait(0 if reader.is_alive() else min(pause, remaining))
             return watch() if watch else None
-        if reader.full:
+        if reader.is_full:
             return None
         started = time.monotonic()
         if watch and (reason := watch()):
@@ -235,8 +236,8 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _bound_memory(pid: int, size: int) -> None:
-    """Limit the private memory of a process to `size` bytes, without mapped packs. Linux only."""
+def _limit_memory(pid: int, size: int) -> None:
+    """Limit the private memory of a process, which excludes mapped packs, to `size` bytes. Linux only."""
     if sys.platform == "linux":
         import resource  # noqa: PLC0415 - there is none on Windows
 

@@ -18,81 +18,83 @@ _NO_REF: Final = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|\.lock(/|$)|(
 """Text that is invalid in the name of a ref (git-check-ref-format)."""
 _SHA256_DIGITS: Final = 64
 _SYMREF: Final = "ref: "
-_DEEPEST: Final = 12
+_MOST_PARTS: Final = 12
 """Maximum number of parts of the name of a branch if a path follows it."""
 
 
 class Revision(msgspec.Struct, frozen=True):
     """A resolved revision.
 
-    fetch: full ref or hash. branch: branch or tag, empty for a hash. subpath: path in the commit. hashes: object format
-    of the repository, `sha1` or `sha256`.
+    ref: full ref or hash. branch: branch or tag, empty for a hash. subpath: path in the commit. object_format: `sha1` or
+    `sha256`.
     """
 
-    fetch: str
+    ref: str
     branch: str
     subpath: str
-    hashes: str
+    object_format: str
 
 
-def resolve(address: Address, branch: str | None, list_refs: Callable[[Sequence[str]], str]) -> Revision:
+def resolve_revision(address: Address, branch: str | None, list_refs: Callable[[Sequence[str]], str]) -> Revision:
     """Resolve the revision of an address, or `branch` (a branch, tag or commit) in its place.
 
     The URL of a page has a ref followed by a path, both with slashes: the longest ref in the repository is used, because
     only one of `a` and `a/b` can be a branch. list_refs: returns the output of `git ls-remote --symref` for patterns,
     lines of a hash, a tab and a ref. Raises GitError.
     """
-    candidates = _candidates(address, branch)
-    hashes_by_ref, head = _parse_refs(list_refs(["HEAD", *(ref for name, _ in candidates for ref in _refs(name))]))
-    hashes = _object_format(hashes_by_ref)
+    candidates = _list_candidates(address, branch)
+    hashes_by_ref, head = _parse_refs(
+        list_refs(["HEAD", *(ref for name, _ in candidates for ref in _expand_name(name))])
+    )
+    object_format = _detect_object_format(hashes_by_ref)
     for name, subpath in candidates:
-        ref = next((ref for ref in _refs(name) if ref in hashes_by_ref), None)
+        ref = next((ref for ref in _expand_name(name) if ref in hashes_by_ref), None)
         if ref is not None:
-            return Revision(ref, _name(ref), subpath, hashes)
+            return Revision(ref, _shorten_ref(ref), subpath, object_format)
         if _HASH.fullmatch(name):
-            return Revision(name, "", subpath, hashes)
+            return Revision(name, "", subpath, object_format)
     if candidates:
         name = candidates[-1][0]
         hint = "; a commit is written with all its digits" if _SHORT_HASH.fullmatch(name) else ""
-        raise GitError(f"{address.shown}: no branch or tag {name}{hint}")
+        raise GitError(f"{address.display_url}: no branch or tag {name}{hint}")
     if "HEAD" not in hashes_by_ref:
-        raise GitError(f"{address.shown}: the repository is empty, or has no branch that its HEAD names")
-    return Revision("HEAD", visible(_name(head)), address.subpath, hashes)
+        raise GitError(f"{address.display_url}: the repository is empty, or has no branch that its HEAD names")
+    return Revision("HEAD", visible(_shorten_ref(head)), address.subpath, object_format)
 
 
-def _candidates(address: Address, branch: str | None) -> list[tuple[str, str]]:
+def _list_candidates(address: Address, branch: str | None) -> list[tuple[str, str]]:
     """Return the possible pairs of ref and subpath, the longest ref first; empty for the default branch."""
     if branch is not None and (not branch or _NO_REF.search(branch)):
         raise GitError(f"{visible(branch) or 'nothing'} is no name of a branch or tag")
     if not address.tail:
-        return _explicit_ref(address, branch)
+        return _list_explicit_refs(address, branch)
     parts = address.tail.split("/")
-    splits = [("/".join(parts[:n]), "/".join(parts[n:])) for n in range(min(len(parts), _DEEPEST), 0, -1)]
+    splits = [("/".join(parts[:n]), "/".join(parts[n:])) for n in range(min(len(parts), _MOST_PARTS), 0, -1)]
     # A path may have characters that are invalid in a ref: the ref ends before them.
     names = [split for split in splits if not _NO_REF.search(split[0]) and branch in (None, split[0])]
     if not names:
         raise GitError(
-            f"{address.shown}: {f'the address names another branch than {branch}' if branch else 'no branch'}"
+            f"{address.display_url}: {f'the address names another branch than {branch}' if branch else 'no branch'}"
         )
     return names
 
 
-def _explicit_ref(address: Address, branch: str | None) -> list[tuple[str, str]]:
+def _list_explicit_refs(address: Address, branch: str | None) -> list[tuple[str, str]]:
     """Return the ref that the address or the user names, if any."""
     if _NO_REF.search(address.ref.removeprefix("refs/")):
-        raise GitError(f"{address.shown}: {visible(address.ref)} is no name of a branch or tag")
+        raise GitError(f"{address.display_url}: {visible(address.ref)} is no name of a branch or tag")
     if branch is None:
         return [(address.ref, address.subpath)] if address.ref else []
-    if address.ref and branch != _name(address.ref):
-        raise GitError(f"{address.shown}: the address names another branch than {branch}")
+    if address.ref and branch != _shorten_ref(address.ref):
+        raise GitError(f"{address.display_url}: the address names another branch than {branch}")
     return [(branch, address.subpath)]
 
 
-def _refs(name: str) -> tuple[str, ...]:
+def _expand_name(name: str) -> tuple[str, ...]:
     return (name,) if name.startswith("refs/") else (f"refs/heads/{name}", f"refs/tags/{name}")
 
 
-def _name(ref: str) -> str:
+def _shorten_ref(ref: str) -> str:
     return ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
 
 
@@ -109,5 +111,5 @@ def _parse_refs(text: str) -> tuple[Mapping[str, str], str]:
     return hashes, head
 
 
-def _object_format(hashes: Mapping[str, str]) -> str:
+def _detect_object_format(hashes: Mapping[str, str]) -> str:
     return "sha256" if any(len(value) == _SHA256_DIGITS for value in hashes.values()) else "sha1"

@@ -1,4 +1,4 @@
-"""Settings of git for remote repositories: no configuration of this machine except for the network.
+"""Settings of git for remote repositories, independent of the configuration of this machine except for the network.
 
 Proxies and certificates come from the environment and from the configuration of the user and the machine; ssh uses the
 user's agent and configuration. Credentials are passed in the environment of git only.
@@ -13,8 +13,8 @@ from typing import Final
 from kubekeep.sources.git.address import Address, Login
 from kubekeep.sources.git.program import TOP, Git
 
-_KEPT_CONFIG: Final = r"^http\.(.*\.)?(proxy|sslcainfo|sslcapath|sslcert|sslkey)$"
-_NETWORK: Final = (
+_NETWORK_CONFIG: Final = r"^http\.(.*\.)?(proxy|sslcainfo|sslcapath|sslcert|sslkey)$"
+_NETWORK_VARIABLES: Final = (
     "SSH_AUTH_SOCK", "GIT_SSH_COMMAND", "GIT_SSH", "GIT_SSH_VARIANT",
     "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY",
     "GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_SSL_CERT", "GIT_SSL_KEY",
@@ -30,7 +30,7 @@ printf is built into the shell: no process has the secret among its arguments.""
 def configure_git(address: Address, login: Login | None, environment: Mapping[str, str]) -> Git:
     """Return git with the credentials, and with only proxies and certificates of this machine's configuration."""
     config = [
-        *_kept_config(environment),
+        *_read_network_config(environment),
         ("core.hooksPath", os.devnull),
         ("core.fsmonitor", "false"),
         ("core.attributesFile", os.devnull),
@@ -51,7 +51,7 @@ def configure_git(address: Address, login: Login | None, environment: Mapping[st
     ]
     # A redirect from http to https is allowed, the reverse is not.
     schemes = {"http": "http:https"}.get(address.scheme, address.scheme)
-    variables = {name: environment[name] for name in _NETWORK if name in environment}
+    variables = {name: environment[name] for name in _NETWORK_VARIABLES if name in environment}
     if "SSL_CERT_FILE" in environment:
         variables.setdefault("GIT_SSL_CAINFO", environment["SSL_CERT_FILE"])
     if "GIT_SSH" not in variables:
@@ -72,13 +72,13 @@ def configure_git(address: Address, login: Login | None, environment: Mapping[st
     return Git(environment, config=config, variables=variables, secrets=secrets)
 
 
-def _kept_config(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _read_network_config(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the settings of proxies and certificates from the configuration of the user and the machine."""
-    plain = Git(environment)
+    git = Git(environment)
     for scope in ("--system", "--global"):
         # 1: no match, or no such file.
-        output = plain.run(
-            ["config", scope, "--includes", "-z", "--get-regexp", _KEPT_CONFIG],
+        output = git.run(
+            ["config", scope, "--includes", "-z", "--get-regexp", _NETWORK_CONFIG],
             folder=TOP,
             seconds=10,
             accepted=(0, 1),

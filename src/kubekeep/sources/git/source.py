@@ -31,7 +31,7 @@ class GitSource(SourceType):
         """Yield the inputs in a repository."""
         from kubekeep.sources.git.checkout import checkout  # noqa: PLC0415
         from kubekeep.sources.git.program import GitError  # noqa: PLC0415
-        from kubekeep.sources.git.worktree import without_credentials  # noqa: PLC0415
+        from kubekeep.sources.git.worktree import remove_credentials  # noqa: PLC0415
 
         options = context.options
         try:
@@ -45,12 +45,12 @@ class GitSource(SourceType):
                 )
             )
         except GitError as error:
-            yield Unread(Location(visible(without_credentials(address))), str(error))
+            yield Unread(Location(visible(remove_credentials(address))), str(error))
             return
         yield from working_tree.unread
         context.temporary[os.path.realpath(working_tree.root)] = ""
         revision = f"{working_tree.branch or 'commit'} {working_tree.commit[:12]}"
-        context.notes.append(f"{working_tree.shown}: {revision}")
+        context.notes.append(f"{working_tree.display_url}: {revision}")
         for root in context.find(working_tree.path, working_tree.subpath):
             if isinstance(root, Root):
                 context.homes[root.base] = working_tree.root

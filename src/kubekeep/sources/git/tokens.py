@@ -16,7 +16,10 @@ from kubekeep.sources.git.program import GitError
 
 
 class _Issuer(msgspec.Struct, frozen=True):
-    """token: variable with the token. host: host of the token, unless the variable `server` names another."""
+    """A Git host with tokens.
+
+    token: variable with the token. host: host of the token, unless the variable `server` names another.
+    """
 
     token: str
     username: str
@@ -45,13 +48,13 @@ def find_login(address: Address, tokens: Mapping[str, str]) -> Login | None:
     if address.scheme == "https":
         for issuer in _ISSUERS:
             token = tokens.get(issuer.token, "").strip()
-            if token and _belongs(address.host.removesuffix(":443"), _server(issuer, tokens)):
+            if token and _is_on_server(address.host.removesuffix(":443"), _find_server(issuer, tokens)):
                 username = address.login.username if address.login else issuer.username
                 return _check(Login(username, token), issuer.token)
     return None if address.login is None else _check(address.login, "the user in this address")
 
 
-def _server(issuer: _Issuer, tokens: Mapping[str, str]) -> str:
+def _find_server(issuer: _Issuer, tokens: Mapping[str, str]) -> str:
     """Return the host, with a port other than 443; empty if the variable names no https server."""
     server = tokens.get(issuer.server, "").strip() if issuer.server else ""
     if not server:
@@ -64,7 +67,7 @@ def _server(issuer: _Issuer, tokens: Mapping[str, str]) -> str:
     return host if parts.scheme == "https" and not host.startswith(".") else ""
 
 
-def _belongs(host: str, server: str) -> bool:
+def _is_on_server(host: str, server: str) -> bool:
     if server.startswith("."):
         return host.endswith(server) and len(host) > len(server)
     return bool(server) and host == server

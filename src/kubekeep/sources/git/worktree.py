@@ -24,11 +24,11 @@ from kubekeep.model.text import visible
 from kubekeep.sources.git.program import OUTPUT, Git, GitError
 
 _SECONDS: Final = 20.0
-_RUNS: Final = re.compile(r"filter\..*\.(clean|smudge|process)|diff\..*\.(command|textconv)", re.DOTALL)
-_REQUIRED: Final = re.compile(r"filter\..*\.required", re.DOTALL)
+_PROGRAM_KEYS: Final = re.compile(r"filter\..*\.(clean|smudge|process)|diff\..*\.(command|textconv)", re.DOTALL)
+_REQUIRED_KEYS: Final = re.compile(r"filter\..*\.required", re.DOTALL)
 _REMOTE: Final = re.compile(r"remote\.(.*)\.url", re.DOTALL)
 _SHALLOW_SIZE: Final = 16 << 20
-_OFF: Final = (
+_SAFE_CONFIG: Final = (
     ("core.fsmonitor", "false"),
     ("core.hooksPath", os.devnull),
     ("core.sshCommand", "false"),
@@ -40,21 +40,21 @@ _OFF: Final = (
     ("gc.auto", "0"),
     ("maintenance.auto", "false"),
 )
-_FIRST: Final = dt.datetime.min.replace(tzinfo=dt.UTC)
-_LAST: Final = dt.datetime.max.replace(tzinfo=dt.UTC)
+_EARLIEST: Final = dt.datetime.min.replace(tzinfo=dt.UTC)
+_LATEST: Final = dt.datetime.max.replace(tzinfo=dt.UTC)
 _FORMAT: Final = "%H%x00%aN%x00%aE%x00%at%x00%ad%x00%s"
 
 
 class Worktree:
     """The working tree at `root`, the absolute real path of a folder with a `.git`.
 
-    environment: variables of this process. Like all methods, raises GitError: git is missing, the repository belongs to
-    another user, or its configuration is invalid or takes more than `seconds` to read.
+    environment: variables of this process. All methods raise GitError: git is missing, the repository belongs to another
+    user, or its configuration is invalid or takes more than `seconds` to read.
     """
 
     def __init__(self, root: str, environment: Mapping[str, str], *, seconds: float = _SECONDS) -> None:
         self.root = root
-        self._settings = environment
+        self._environment = environment
         self._variables = {
             "GIT_ALLOW_PROTOCOL": "none",
             "GIT_NO_LAZY_FETCH": "1",
@@ -63,13 +63,13 @@ class Worktree:
             # Overrides core.worktree.
             "GIT_WORK_TREE": root,
         }
-        self._git = Git(environment, config=_OFF, variables=self._variables)
-        listed = self._run("config", "--list", "-z", seconds=seconds).decode("utf-8", "surrogateescape")
-        self._config = [(key, value) for key, _, value in (entry.partition("\n") for entry in listed.split("\0"))]
+        self._git = Git(environment, config=_SAFE_CONFIG, variables=self._variables)
+        output = self._run("config", "--list", "-z", seconds=seconds).decode("utf-8", "surrogateescape")
+        self._config = [(key, value) for key, _, value in (entry.partition("\n") for entry in output.split("\0"))]
         self._overrides = [
-            *_OFF,
-            *((key, "") for key in dict.fromkeys(key for key, _ in self._config) if _RUNS.fullmatch(key)),
-            *((key, "false") for key in dict.fromkeys(key for key, _ in self._config) if _REQUIRED.fullmatch(key)),
+            *_SAFE_CONFIG,
+            *((key, "") for key in dict.fromkeys(key for key, _ in self._config) if _PROGRAM_KEYS.fullmatch(key)),
+            *((key, "false") for key in dict.fromkeys(key for key, _ in self._config) if _REQUIRED_KEYS.fullmatch(key)),
         ]
         self._git = Git(environment, config=self._overrides, variables=self._variables)
 
@@ -78,28 +78,28 @@ class Worktree:
         if not index:
             return self._run(*arguments, seconds=seconds, accepted=accepted)
         variables = self._variables | {"GIT_INDEX_FILE": index}
-        git = Git(self._settings, config=self._overrides, variables=variables)
+        git = Git(self._environment, config=self._overrides, variables=variables)
         return git.run(arguments, folder=self.root, seconds=seconds, accepted=accepted, output=OUTPUT)
 
     def _run(self, *arguments: str, seconds: float = _SECONDS, accepted: Sequence[int] = (0,)) -> bytes:
         return self._git.run(arguments, folder=self.root, seconds=seconds, accepted=accepted)
 
-    def file(self, name: str) -> str:
+    def resolve_git_path(self, name: str) -> str:
         """Return the absolute path of an internal file of the repository, such as `index`; it may be missing."""
         path = os.fsdecode(self.run("rev-parse", "--git-path", name))
         return os.path.join(self.root, path.removesuffix("\n"))
 
-    def shallow(self) -> frozenset[str]:
+    def list_shallow_commits(self) -> frozenset[str]:
         """Return the hashes of commits without their parents; empty for a complete history."""
         try:
-            data = read_regular(self.file("shallow"), _SHALLOW_SIZE)
+            data = read_regular(self.resolve_git_path("shallow"), _SHALLOW_SIZE)
         except FileNotFoundError:
             return frozenset()
         except OSError as error:
             raise GitError(f"the list of shallow commits cannot be read: {error.strerror}") from None
         return frozenset(data.decode("ascii", "replace").split())
 
-    def facts(self) -> GitRepository:
+    def describe(self) -> GitRepository:
         """Return remote, branch and commit of the working tree."""
         ref = self._run("symbolic-ref", "--quiet", "HEAD", accepted=(0, 1)).decode("utf-8", "surrogateescape").strip()
         branch = ref.removeprefix("refs/heads/")
@@ -111,36 +111,36 @@ class Worktree:
                 f"--format={_FORMAT}", "HEAD", "--",
             )  # fmt: skip
             hash_, author, email, seconds, zone, subject = output.decode("utf-8", "replace").rstrip("\n").split("\0", 5)
-            head = Commit(hash_, author, email, moment(seconds, zone), subject)
-        return GitRepository(self.root, self._remote(branch), branch, head)
+            head = Commit(hash_, author, email, parse_time(seconds, zone), subject)
+        return GitRepository(self.root, self._find_remote(branch), branch, head)
 
-    def _remote(self, branch: str) -> str:
+    def _find_remote(self, branch: str) -> str:
         """Return the address of the branch's remote, of `origin`, or of the only remote."""
         remotes = {match[1]: value for key, value in self._config if (match := _REMOTE.fullmatch(key))}
         tracked = dict(self._config).get(f"branch.{branch}.remote", "")
-        only = next(iter(remotes.values())) if len(remotes) == 1 else ""
-        return without_credentials(remotes.get(tracked) or remotes.get("origin") or only)
+        single = next(iter(remotes.values())) if len(remotes) == 1 else ""
+        return remove_credentials(remotes.get(tracked) or remotes.get("origin") or single)
 
 
-def root_of(path: str) -> str | None:
+def find_repository_root(path: str) -> str | None:
     """Return the absolute real path of the repository of `path`; None outside of a repository."""
     folder = os.path.realpath(path)
     while True:
         if os.path.lexists(os.path.join(folder, ".git")):
             return folder
-        above = os.path.dirname(folder)
-        if above == folder:
+        parent = os.path.dirname(folder)
+        if parent == folder:
             return None
-        folder = above
+        folder = parent
 
 
-def repository(path: str, environment: Mapping[str, str]) -> GitRepository | None:
+def read_repository(path: str, environment: Mapping[str, str]) -> GitRepository | None:
     """Return the repository of `path`; None outside of a repository. Raises GitError."""
-    root = root_of(path)
-    return None if root is None else Worktree(root, environment).facts()
+    root = find_repository_root(path)
+    return None if root is None else Worktree(root, environment).describe()
 
 
-def moment(seconds: str, zone: str) -> dt.datetime:
+def parse_time(seconds: str, zone: str) -> dt.datetime:
     """Parse a time of git: seconds since 1970 and a zone such as `+0130`. Out of range, the nearest valid time."""
     with contextlib.suppress(ValueError, OverflowError, OSError):
         minutes = int(zone[-4:-2]) * 60 + int(zone[-2:])
@@ -149,10 +149,10 @@ def moment(seconds: str, zone: str) -> dt.datetime:
     try:
         return dt.datetime.fromtimestamp(int(seconds), dt.UTC)
     except (ValueError, OverflowError, OSError):
-        return _FIRST if seconds.startswith("-") else _LAST
+        return _EARLIEST if seconds.startswith("-") else _LATEST
 
 
-def without_credentials(address: str) -> str:
+def remove_credentials(address: str) -> str:
     """Return an address without password, token, query and control characters."""
     try:
         parts = urlsplit(address) if "://" in address else None
@@ -168,11 +168,11 @@ def without_credentials(address: str) -> str:
 
 def read_regular(path: str, size: int) -> bytes:
     """Read the first `size` bytes of a regular file. Raises OSError for other files, without waiting for a writer."""
-    with open(path, "rb", opener=_without_waiting) as stream:
+    with open(path, "rb", opener=_open_without_waiting) as stream:
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
             raise OSError(0, "not a regular file")
         return stream.read(size)
 
 
-def _without_waiting(path: str, flags: int) -> int:
+def _open_without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

@@ -17,7 +17,7 @@ from kubekeep.model.assessment import Unread
 from kubekeep.model.paths import display_path
 from kubekeep.model.resource import Resource
 from kubekeep.sources.git.program import GitError
-from kubekeep.sources.git.worktree import repository, root_of
+from kubekeep.sources.git.worktree import find_repository_root, read_repository
 from kubekeep.sources.gitops import follow as gitops
 from kubekeep.sources.gitops.follow import Elsewhere, Follow
 from kubekeep.sources.options import ChartValues, HelmOptions, InlineValues
@@ -34,7 +34,7 @@ def deployed(
     """
     places = {**places, os.path.realpath(os.getcwd()): ""}
     bases = dict.fromkeys(application.source.base for application in applications if application.source is not None)
-    roots = dict.fromkeys(root_of(base) or base for base in bases)
+    roots = dict.fromkeys(find_repository_root(base) or base for base in bases)
     for deployment in gitops.follow(applications, [_repository(root, environment) for root in roots]):
         if not isinstance(deployment, Follow):
             yield deployment
@@ -49,7 +49,7 @@ def deployed(
 
 def _repository(root: str, environment: Mapping[str, str]) -> gitops.ScannedRepository:
     try:
-        known = repository(root, environment)
+        known = read_repository(root, environment)
     except GitError:
         # The remote is unknown: an application that names one does not match.
         known = None
@@ -69,14 +69,14 @@ def _deployed(deployment: Follow, options: HelmOptions, places: Mapping[str, str
     )
     helm = msgspec.structs.replace(
         options,
-        deployed=values,
+        application_values=values,
         release=deployment.release or options.release,
         namespace=options.namespace or deployment.namespace,
         application=str(deployment.by.locate(()) or deployment.by.name),
     )
     shown = display_path(_shown(deployment.path, places))
     return Root(
-        deployment.kind, deployment.path, shown, base, deployed=helm if deployment.kind is gitops.Kind.CHART else None
+        deployment.kind, deployment.path, shown, base, helm=helm if deployment.kind is gitops.Kind.CHART else None
     )
 
 

@@ -391,7 +391,7 @@ class _SourceReader(msgspec.Struct, frozen=True):
 
     def inline_text(self, text: str, path: Path) -> ApplicationValues | Unread:
         """Return values in a YAML text of the object: a block (`values: |`) begins on the line after its key."""
-        resolved = next(iter(yaml_text.documents(text, line_starts(text), _INLINE)), None)
+        resolved = next(iter(yaml_text.parse_documents(text, line_starts(text), _INLINE)), None)
         place = self.place(*path)
         if isinstance(resolved, Problem):
             return Unread(place, f"the values are no YAML: {resolved.message}")

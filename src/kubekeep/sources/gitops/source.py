@@ -43,7 +43,7 @@ class GitopsSource(SourceType):
                 yield root
             elif isinstance(root, Elsewhere):
                 context.notes.append(f"{root.location}: {root.message}")
-            elif root.deployed is not None:
+            elif root.helm is not None:
                 charts.append(root)
             else:
                 yield from context.read_root(root)

@@ -87,7 +87,7 @@ class Explainer:
         name = named["name"] if named else ""
         pairs = zip(error.documents.get(name, ()), error.traces.get(name, ()), strict=False)
         for text, trace in pairs:
-            for document in yaml_text.documents(text, line_starts(text), self._limits):
+            for document in yaml_text.parse_documents(text, line_starts(text), self._limits):
                 if isinstance(document, Problem):
                     yield trace.location(document.at, document.at + 1, None)
 

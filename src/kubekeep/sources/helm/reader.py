@@ -31,7 +31,7 @@ from kubekeep.sources.helm.renderers import EXTRA, HelmProgram, HelmSdk, Rendere
 from kubekeep.sources.helm.rendering import NotRenderedError, ReleaseRenderer
 from kubekeep.sources.helm.resources import ReleaseContext, ReleaseNamespace, list_resources
 from kubekeep.sources.options import ChartValues, HelmOptions
-from kubekeep.sources.signals import awaited
+from kubekeep.sources.signals import wait_for_result
 from kubekeep.sources.source import Root
 from kubekeep.sources.tree import DEFAULT_LIMITS, Limits
 
@@ -97,9 +97,9 @@ class ChartReader:
         for root in roots:
             waiting.append(self._pool.submit(self._read_chart, root))
             if len(waiting) > _MAX_WAITING:
-                yield from awaited(waiting.popleft())
+                yield from wait_for_result(waiting.popleft())
         while waiting:
-            yield from awaited(waiting.popleft())
+            yield from wait_for_result(waiting.popleft())
 
     def _read_chart(self, root: Root) -> list[Resource | Unread]:
         shown = "" if root.shown == os.curdir else root.shown
@@ -139,7 +139,7 @@ class ChartReader:
     def _user_values(self, root: Root) -> UserValues:
         """Read the user's values for one chart."""
         mine = self._options.per_chart.get(os.path.abspath(root.path), ChartValues())  # noqa: PTH100
-        sources = (self._options.deployed, mine, self._options.values)
+        sources = (self._options.application_values, mine, self._options.values)
         return read_user_values(sources, self._limits, self._yaml_limits)
 
     def _get_renderer(self) -> ReleaseRenderer | None:

@@ -20,7 +20,7 @@ from kubekeep.sources.helm.release import ReleaseTemplate
 from kubekeep.sources.helm.rendering import RenderedRelease
 from kubekeep.sources.helm.source import HELM
 from kubekeep.sources.helm.yaml_mapping import decode_text
-from kubekeep.sources.objects import Doubt, objects
+from kubekeep.sources.objects import IncompleteObject, find_objects
 from kubekeep.sources.tree import Document, Limits, Problem
 
 _SHOWN_PROBLEMS: Final = 10
@@ -50,7 +50,7 @@ def list_resources(context: ReleaseContext, rendered: RenderedRelease, limits: L
         number = 0
         for text, trace in zip(texts, rendered.traces[name], strict=True):
             source = Source(template.shown, context.base, HELM, 0, origin=context.origin(template.subchart))
-            for document in yaml_text.documents(text, line_starts(text), limits):
+            for document in yaml_text.parse_documents(text, line_starts(text), limits):
                 lazy_source_map = (
                     trace.build_source_map(document.source_map) if isinstance(document, Document) else None
                 )
@@ -82,8 +82,8 @@ def _list_objects(
     document: Document, source: Source, namespace: ReleaseNamespace | None = None
 ) -> Iterator[Resource | Unread]:
     is_kubernetes = False
-    for match in objects(document.value):
-        if isinstance(match, Doubt):
+    for match in find_objects(document.value):
+        if isinstance(match, IncompleteObject):
             yield Unread(source.locate(document.value, match.path), match.message)
             continue
         is_kubernetes = True
@@ -115,7 +115,7 @@ def _read_definitions(data: bytes, source: Source, limits: Limits) -> Iterator[R
         yield Unread(Location(source.path), f"not {error.encoding} text: {error.reason}")
         return
     lines = line_starts(text)
-    for number, document in enumerate(yaml_text.documents(text, lines, limits)):
+    for number, document in enumerate(yaml_text.parse_documents(text, lines, limits)):
         if isinstance(document, Problem):
             yield Unread(Location(source.path), document.message)
         elif document is not None:

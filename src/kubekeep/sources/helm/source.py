@@ -57,7 +57,7 @@ class HelmSource(SourceType):
         """Return True for the templates, subcharts and definitions of a chart, and for its own files."""
         return name in (_FOLDERS if is_folder else _FILES)
 
-    def part_of(self, path: str) -> str:
+    def find_root(self, path: str) -> str:
         """Return the chart whose `templates` folder is, or contains, `path`."""
         for parent in (PurePath(path), *PurePath(path).parents):
             if parent.name == "templates" and os.path.isfile(parent.parent / CHART):
@@ -72,36 +72,36 @@ class HelmSource(SourceType):
 
     def read(self, roots: Sequence[Root], context: ReadContext) -> Iterator[Resource | Unread]:
         """Yield the objects that the templates of charts print."""
-        plain = [root for root in roots if root.deployed is None and not context.has_read(root.path, CHART)]
+        plain = [root for root in roots if root.helm is None and not context.has_read(root.path, CHART)]
         if plain:
             yield from _read_charts(plain, context.options.helm, context)
         for root in roots:
-            if root.deployed is not None:
+            if root.helm is not None:
                 context.read_paths.add(os.path.realpath(os.path.join(root.path, CHART)))
-                yield from _read_charts([root], root.deployed, context)
+                yield from _read_charts([root], root.helm, context)
 
 
 def _read_charts(roots: Sequence[Root], options: HelmOptions, context: ReadContext) -> Iterator[Resource | Unread]:
     # Only a scan with charts pays for loading what renders them.
     import shutil  # noqa: PLC0415
 
-    from kubekeep.sources.git.worktree import root_of  # noqa: PLC0415
+    from kubekeep.sources.git.worktree import find_repository_root  # noqa: PLC0415
     from kubekeep.sources.helm.reader import ChartReader  # noqa: PLC0415
 
     for root in roots:
         own = options.per_chart.get(os.path.abspath(root.path), ChartValues())
-        context.touched.look(root.shown, (root.path, *own.files, *options.values.files))
+        context.changed_files.record_changes(root.shown, (root.path, *own.files, *options.values.files))
     # A chart may include another of its repository, by a dependency or a link.
-    helm, fence = shutil.which("helm"), lambda base: root_of(base) or base
+    helm, fence = shutil.which("helm"), lambda base: find_repository_root(base) or base
     with ChartReader(options, helm=helm, fence=fence, yaml_limits=context.limits) as charts:
         templates: set[str] = set()
-        for resource in charts.read(root for root in roots if not root.only):
+        for resource in charts.read(root for root in roots if not root.part):
             if isinstance(resource, Resource) and resource.source is not None:
                 templates.add(resource.source.path)
             yield resource
         for root in roots:
-            if root.only:
-                templates.add(os.path.join(root.path, root.only))
+            if root.part:
+                templates.add(os.path.join(root.path, root.part))
                 yield from (resource for resource in charts.read([root]) if _is_selected(resource, root))
         context.files += len(templates)
 
@@ -110,7 +110,7 @@ def _is_selected(resource: Resource | Unread, root: Root) -> bool:
     """Return True if a resource comes from the selected part of a chart; always for an Unread."""
     if isinstance(resource, Unread) or resource.source is None:
         return True
-    part = os.path.normpath(os.path.join(root.shown, root.only))
+    part = os.path.normpath(os.path.join(root.shown, root.part))
     return resource.source.path == part or resource.source.path.startswith(part + os.sep)
 
 

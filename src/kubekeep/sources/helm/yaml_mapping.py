@@ -46,7 +46,7 @@ def read_mapping(data: bytes, limits: Limits) -> YamlMapping:
     except UnicodeDecodeError as error:
         raise MappingError(f"not {error.encoding} text: {error.reason}") from error
     lines = line_starts(text)
-    for document in yaml_text.documents(text, lines, limits):
+    for document in yaml_text.parse_documents(text, lines, limits):
         if isinstance(document, Problem):
             raise MappingError(document.message, _region_at(document.at, lines))
         if document is None or document.value is None:

@@ -61,7 +61,7 @@ class NodeFiles(msgspec.Struct, frozen=True):
         if not path.startswith("/"):
             raise HostReadError("the path depends on the working directory of the process")
         text = self.root.read_text(path, _BYTES)
-        document = next(iter(yaml_text.documents(text, line_starts(text), _LIMITS)), None)
+        document = next(iter(yaml_text.parse_documents(text, line_starts(text), _LIMITS)), None)
         if document is None or isinstance(document, Problem):
             raise HostReadError("it cannot be read as YAML")
         value = document.value

@@ -18,7 +18,7 @@ from typing import IO, Final
 import msgspec
 
 from kubekeep.sources.host.root import HostReadError, MissingFileError, NodeRoot
-from kubekeep.sources.signals import held_signals
+from kubekeep.sources.signals import defer_signals
 
 _FOLDERS: Final = ("/var/log/journal", "/run/log/journal")
 """Persistent and volatile folders of journald (systemd-journald.service(8))."""
@@ -78,7 +78,7 @@ def _run(words: list[str], folder: int) -> Iterator[IO[bytes]]:
     """Run a program and provide its output; ends it on exit or timeout. Raises HostReadError."""
     deadline = time.monotonic() + _SECONDS
     try:
-        with held_signals():
+        with defer_signals():
             process = subprocess.Popen(  # noqa: S603 - an argument list, and the program is journalctl
                 words,
                 stdin=subprocess.DEVNULL,

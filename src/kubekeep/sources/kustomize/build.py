@@ -25,8 +25,8 @@ from kubekeep.sources.kustomize.messages import describe_failure, is_base_missin
 from kubekeep.sources.kustomize.source import KUSTOMIZE
 from kubekeep.sources.kustomize.source_map import Build, ObjectSourceMap
 from kubekeep.sources.kustomize.tool import MISSING_TOOL, KustomizeTool, ProcessLimits, ProcessResult, find_tool
-from kubekeep.sources.objects import Doubt, objects
-from kubekeep.sources.signals import awaited
+from kubekeep.sources.objects import IncompleteObject, find_objects
+from kubekeep.sources.signals import wait_for_result
 from kubekeep.sources.source import Root
 from kubekeep.sources.tree import DEFAULT_LIMITS, Limits, Problem
 
@@ -113,7 +113,7 @@ class Kustomizations:
             yield Unread(location, MISSING_TOOL)
             return
         try:
-            result = awaited(future)
+            result = wait_for_result(future)
         except OSError as error:
             yield Unread(location, f"kustomize could not be started: {error.strerror}")
             return
@@ -130,7 +130,7 @@ class Kustomizations:
         text = output.decode("utf-8", "replace")
         limits = msgspec.structs.replace(self._limits, bytes=max(self._limits.bytes, len(output)))
         number = 0
-        for document in yaml_text.documents(text, line_starts(text), limits):
+        for document in yaml_text.parse_documents(text, line_starts(text), limits):
             if isinstance(document, Problem):
                 file = build.display_path(build.node.file)
                 yield Unread(Location(file), f"what kustomize built: {document.message}")
@@ -144,8 +144,8 @@ class Kustomizations:
                 origin=RenderOrigin(shown),
                 lazy_source_map=ObjectSourceMap(build, number),
             )
-            for match in objects(document.value):
-                if isinstance(match, Doubt):
+            for match in find_objects(document.value):
+                if isinstance(match, IncompleteObject):
                     yield Unread(source.locate(document.value, match.path), match.message)
                 elif match.path:
                     yield Resource(match.object, msgspec.structs.replace(source, root=match.path), document.value)

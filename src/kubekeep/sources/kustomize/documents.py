@@ -152,7 +152,7 @@ class SourceFiles:
     ) -> tuple[SourceDocument, ...]:
         return tuple(
             SourceDocument(path, document.value, document.source_map, shift=shift, whole=whole)
-            for document in yaml_text.documents(text, line_starts(text), self._limits)
+            for document in yaml_text.parse_documents(text, line_starts(text), self._limits)
             if isinstance(document, Document)
         )
 

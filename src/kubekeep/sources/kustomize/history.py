@@ -26,7 +26,7 @@ from kubekeep.sources.kustomize.transformers import (
     Transformer,
     list_transformers,
 )
-from kubekeep.sources.objects import Found, objects
+from kubekeep.sources.objects import DocumentObject, find_objects
 
 _MAX_OBJECTS: Final = 200_000
 _HASH: Final = re.compile(r"-[a-z0-9]{10}$")
@@ -118,8 +118,8 @@ class BuildHistory:
 
     def _read_file(self, path: str) -> Iterator[ObjectHistory]:
         for document in self._files.read(path).documents:
-            for match in objects(document.value):
-                if isinstance(match, Found):
+            for match in find_objects(document.value):
+                if isinstance(match, DocumentObject):
                     self._count += 1
                     identity, origin = ResourceId.from_object(match.object), SourcePath(document, match.path)
                     yield ObjectHistory(identity, origin, _field_builder(match.object, document, match))
@@ -148,7 +148,7 @@ def _release_name(chart: SourcePath) -> str:
     return str(entry.get("releaseName") or entry.get("name") or "\0")
 
 
-def _field_builder(value: Any, document: SourceDocument, match: Found) -> Callable[[], Field]:
+def _field_builder(value: Any, document: SourceDocument, match: DocumentObject) -> Callable[[], Field]:
     return lambda: build_field(value, SourcePath(document, match.path), 0)
 
 

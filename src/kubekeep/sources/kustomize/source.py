@@ -55,7 +55,7 @@ class KustomizeSource(SourceType):
         for resource in builder.read(roots):
             if isinstance(resource, Resource) and resource.source is not None and resource.source.path not in shown:
                 shown.add(resource.source.path)
-                context.touched.look(resource.source.path, builder.files_of[resource.source.path])
+                context.changed_files.record_changes(resource.source.path, builder.files_of[resource.source.path])
             yield resource
         context.read_paths.update(os.path.realpath(root.path) for root in roots)
         context.read_paths |= builder.reached

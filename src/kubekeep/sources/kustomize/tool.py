@@ -24,7 +24,7 @@ from typing import IO, Final
 
 import msgspec
 
-from kubekeep.sources.signals import held_signals
+from kubekeep.sources.signals import defer_signals
 
 MISSING_TOOL: Final = (
     "kustomizations are built by real kustomize, and there is none: put kustomize or kubectl on the PATH, "
@@ -89,7 +89,7 @@ def run(argv: Sequence[str], *, environment: Mapping[str, str], folder: str, lim
     Memory is limited only on Linux.
     """
     with contextlib.ExitStack() as stack:
-        with held_signals():
+        with defer_signals():
             process = subprocess.Popen(  # noqa: S603 - an argument list, from a program found on PATH
                 list(argv),
                 stdin=subprocess.DEVNULL,

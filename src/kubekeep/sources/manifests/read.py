@@ -25,7 +25,7 @@ from kubekeep.model.paths import error_reason
 from kubekeep.model.resource import FileType, Resource, Source
 from kubekeep.sources import json_text, yaml_text
 from kubekeep.sources.manifests.source import JSON, YAML
-from kubekeep.sources.objects import Doubt, objects
+from kubekeep.sources.objects import IncompleteObject, find_objects
 from kubekeep.sources.source import Root
 from kubekeep.sources.tree import Document, Limits, Problem
 
@@ -114,20 +114,20 @@ _Documents = Iterable[Document | Problem | None]
 def _documents(text: str, lines: array[int], file: Root, limits: Limits) -> tuple[FileType, _Documents]:
     """Return the documents and their type: JSON by the name of the file or else by its content, otherwise YAML."""
     if file.path.lower().endswith(".json"):
-        return JSON, json_text.documents(text, lines, limits)
+        return JSON, json_text.parse_documents(text, lines, limits)
     if text.lstrip().startswith("{"):
         # Nearly all JSON is YAML, but not its surrogate pairs and long keys; kubectl looks for the brace too.
-        documents = list(json_text.documents(text, lines, limits))
+        documents = list(json_text.parse_documents(text, lines, limits))
         if not any(isinstance(document, Problem) for document in documents):
             return JSON, documents
-    return YAML, yaml_text.documents(text, lines, limits)
+    return YAML, yaml_text.parse_documents(text, lines, limits)
 
 
 def _resources(document: Document, source: Source, file: Root, lines: array[int]) -> Iterator[Resource | Unread]:
     """Yield the objects of a document; problems of a document without objects are ignored."""
     is_kubernetes = False
-    for match in objects(document.value):
-        if isinstance(match, Doubt):
+    for match in find_objects(document.value):
+        if isinstance(match, IncompleteObject):
             yield Unread(Location(file.shown, document.source_map.region(document.value, match.path)), match.message)
         elif not match.path:
             is_kubernetes = True

@@ -58,8 +58,8 @@ class ManifestSource(SourceType):
                 path = os.path.abspath(root.path)
                 context.read_paths.add(os.path.realpath(path))
                 context.files += 1
-                context.touched.look(root.shown, (root.path,))
-                context.keep(root, path)
+                context.changed_files.record_changes(root.shown, (root.path,))
+                context.add_manifest(root, path)
                 if not is_pipe(root.path):
                     yield from read_file(root, context.limits)
                     continue
@@ -75,7 +75,7 @@ def _read_once(stream: BinaryIO, root: Root, path: str, context: ReadContext) ->
     from kubekeep.sources.manifests.read import read_stream  # noqa: PLC0415
 
     data = stream.read(context.limits.bytes + 1)
-    context.keep(root, path, data)
+    context.add_manifest(root, path, data)
     yield from read_stream(io.BytesIO(data), root, context.limits)
 
 

@@ -257,7 +257,7 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "format": _format,
     "indent": _indent,
     "join": _join,
-    "jsondecode": lambda text: decode(text, json_text.documents),
+    "jsondecode": lambda text: decode(text, json_text.parse_documents),
     "jsonencode": _json_text,
     "keys": lambda mapping: LocatedList(sorted(_to_map(mapping))),
     "length": len,
@@ -292,7 +292,7 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "trimsuffix": lambda text, suffix: to_text(text).removesuffix(to_text(suffix)),
     "upper": lambda text: to_text(text).upper(),
     "values": lambda mapping: LocatedList(mapping[key] for key in sorted(_to_map(mapping))),
-    "yamldecode": lambda text: decode(text, yaml_text.documents),
+    "yamldecode": lambda text: decode(text, yaml_text.parse_documents),
     "zipmap": _zipmap,
     "slice": lambda items, start, end: LocatedList(itertools.islice(_to_list(items), start, end)),
 }

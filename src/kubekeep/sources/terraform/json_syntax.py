@@ -47,7 +47,7 @@ def parse_values(text: str, file: str) -> HclBody:
 def _decode(text: str, file: str) -> LocatedMapping:
     lines = line_starts(text)
     document = None
-    for result in json_text.documents(text, lines, _LIMITS):
+    for result in json_text.parse_documents(text, lines, _LIMITS):
         if isinstance(result, Problem):
             raise HclSyntaxError(result.message, text.count("\n", 0, result.at) + 1)
         document = result

@@ -51,7 +51,7 @@ class TerraformSource(SourceType):
         for resource in read_modules(roots):
             if isinstance(resource, Resource) and resource.source is not None:
                 path = resource.source.path
-                context.touched.look(path, (context.path_of(path, resource),))
+                context.changed_files.record_changes(path, (context.find_path(path, resource),))
             yield resource
 
 

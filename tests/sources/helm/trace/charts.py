@@ -42,7 +42,7 @@ class TracedDocument:
 
 def parse_document(text: str) -> tuple[Any, SourceMap]:
     """Parse a YAML text of one document; returns value and source map."""
-    for document in yaml_text.documents(text, line_starts(text), DEFAULT_LIMITS):
+    for document in yaml_text.parse_documents(text, line_starts(text), DEFAULT_LIMITS):
         if isinstance(document, Document):
             return document.value, document.source_map
     raise ValueError(text)

@@ -8,55 +8,61 @@ Runs git once per repository. Unchanged resources are still read, because others
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.resource import Resource
+
+if TYPE_CHECKING:
+    from kubekeep.sources.git.changes import Changes
 
 
 class RevisionError(KubekeepError, ValueError):
     """The changes since a revision cannot be determined."""
 
 
-class Touched:
-    """Displayed files and folders changed since `revision`; all without a revision."""
+class ChangedFiles:
+    """Files and folders changed since `revision`, by their shown path; all if `revision` is empty."""
 
     def __init__(self, revision: str, environment: Mapping[str, str]) -> None:
         self._revision = revision
         self._environment = environment
-        self._repositories: dict[str, frozenset[str]] = {}
-        self._touched: set[str] = set()
+        self._repositories: dict[str, Changes] = {}
+        self._changed: set[str] = set()
 
-    def look(self, shown: str, paths: Iterable[str]) -> None:
+    def record_changes(self, shown: str, paths: Iterable[str]) -> None:
         """Record `shown` as changed if one of `paths`, or a file below one, changed. Raises RevisionError."""
         if self._revision and any(map(self._is_changed, paths)):
-            self._touched.add(shown)
+            self._changed.add(shown)
 
-    def holds(self, resource: Resource) -> bool:
+    def has_changed(self, resource: Resource) -> bool:
         """Return True if a file of the resource changed."""
         if not self._revision:
             return True
         source = resource.source
-        return source is not None and (source.path if source.origin is None else source.origin.folder) in self._touched
+        return source is not None and (source.path if source.origin is None else source.origin.folder) in self._changed
 
     def _is_changed(self, path: str) -> bool:
         real = os.path.realpath(path)
-        below = os.path.join(real, "")
-        return any(file == real or file.startswith(below) for file in self._changes(real))
+        prefix = os.path.join(real, "")
+        changes = self._find_changes(real)
+        changed_files = itertools.chain(changes.changed, changes.deleted)
+        return path in changes or any(file == real or file.startswith(prefix) for file in changed_files)
 
-    def _changes(self, path: str) -> frozenset[str]:
+    def _find_changes(self, path: str) -> Changes:
         # Loaded only if a revision is requested.
-        from kubekeep.sources.git.changes import changed_since  # noqa: PLC0415
+        from kubekeep.sources.git.changes import find_changes  # noqa: PLC0415
         from kubekeep.sources.git.program import GitError  # noqa: PLC0415
-        from kubekeep.sources.git.worktree import root_of  # noqa: PLC0415
+        from kubekeep.sources.git.worktree import find_repository_root  # noqa: PLC0415
 
         folder = path if os.path.isdir(path) else os.path.dirname(path)
-        top = root_of(folder) or folder
+        top = find_repository_root(folder) or folder
         if top not in self._repositories:
             try:
-                changes = changed_since(folder, self._revision, self._environment)
+                self._repositories[top] = find_changes(folder, self._revision, self._environment)
             except GitError as error:
                 raise RevisionError(f"--changed-since {self._revision}: {error}") from error
-            self._repositories[top] = changes.changed | changes.deleted
         return self._repositories[top]
