@@ -103,7 +103,7 @@ def find_repository(
     """
     path = next(
         (
-            source.path_of(origin.path, result.resource)
+            source.find_path(origin.path, result.resource)
             for result in results
             if (origin := result.resource.source) is not None
         ),
