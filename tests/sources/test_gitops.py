@@ -8,17 +8,19 @@ from pathlib import Path
 import pytest
 
 from kubekeep.model.assessment import Unread
+from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
-from kubekeep.sources.gitops.follow import (
-    Elsewhere,
-    Follow,
-    FollowResult,
-    Kind,
+from kubekeep.sources.gitops.applications import (
+    Deployment,
+    DeploymentKind,
+    DeploymentResult,
+    ExternalSource,
     ScannedRepository,
-    follow,
-    same_repository,
+    find_deployments,
+    is_same_repository,
 )
 from kubekeep.sources.manifests.read import read_file
+from kubekeep.sources.options import InlineValues
 from kubekeep.sources.source import Root
 from kubekeep.sources.tree import DEFAULT_LIMITS
 
@@ -72,10 +74,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-def followed(here: Path, text: str, remote: str = REMOTE) -> list[FollowResult]:
+def followed(here: Path, text: str, remote: str = REMOTE) -> list[DeploymentResult]:
     """Return the results of the applications in a file."""
     (here / "app.yaml").write_text(text)
-    return list(follow(_resources(), [ScannedRepository(str(here), remote)]))
+    return list(find_deployments(_resources(), [ScannedRepository(str(here), remote)]))
 
 
 def _resources() -> Iterator[Resource]:
@@ -84,21 +86,27 @@ def _resources() -> Iterator[Resource]:
         yield result
 
 
-def messages(results: list[FollowResult]) -> list[str]:
-    return [f"{result.location} {result.message}" for result in results if not isinstance(result, Follow)]
+def messages(results: list[DeploymentResult]) -> list[str]:
+    return [f"{result.location} {result.message}" for result in results if not isinstance(result, Deployment)]
+
+
+def locate(values: InlineValues, path: tuple[str, ...]) -> str:
+    """Return file and line of a value."""
+    assert values.source_map is not None
+    return str(Location(values.file, values.source_map.region(values.value, path)))
 
 
 def test_application_of_a_chart_is_followed(here: Path) -> None:
     (results,) = followed(here, APPLICATION)
-    assert isinstance(results, Follow)
-    assert (results.path, results.kind) == (str(here / "charts/shop"), Kind.CHART)
-    assert (results.release, results.namespace, results.by.name) == ("live", "prod", "shop")
+    assert isinstance(results, Deployment)
+    assert (results.path, results.kind) == (str(here / "charts/shop"), DeploymentKind.CHART)
+    assert (results.release, results.namespace, results.application.name) == ("live", "prod", "shop")
     assert results.value_files == (str(here / "charts/shop/values-prod.yaml"), str(here / "common.yaml"))
     assert (results.set, results.set_string) == ((r"image.tag=1\,2",), ("id=7",))
     assert results.set_file == (f"config={here / 'charts/shop/files/c.ini'}",)
     (values,) = results.inline
     assert values.value == {"replicas": 3, "security": {"privileged": True}}
-    assert str(values.locate(("security", "privileged"))) == "app.yaml:28"
+    assert locate(values, ("security", "privileged")) == "app.yaml:28"
 
 
 def test_inline_values_keep_their_lines(here: Path) -> None:
@@ -106,18 +114,18 @@ def test_inline_values_keep_their_lines(here: Path) -> None:
     (results,) = followed(
         here, f"{head}      values: |\n        # why\n        replicas: 3\n        a:\n          b: 1\n"
     )
-    assert isinstance(results, Follow)
+    assert isinstance(results, Deployment)
     (values,) = results.inline
     assert values.value == {"replicas": 3, "a": {"b": 1}}
-    assert str(values.locate(("replicas",))) == "app.yaml:27"
-    assert str(values.locate(("a", "b"))) == "app.yaml:29"
+    assert locate(values, ("replicas",)) == "app.yaml:27"
+    assert locate(values, ("a", "b")) == "app.yaml:29"
 
 
 @pytest.mark.parametrize("name", ["../../../outside.yaml", "missing.yaml", "https://x/y.yaml", "/../outside.yaml"])
 def test_missing_values_files_are_reported(here: Path, name: str) -> None:
     problem, results = followed(here, APPLICATION.replace("values-prod.yaml", name))
     assert isinstance(problem, Unread)
-    assert isinstance(results, Follow)
+    assert isinstance(results, Deployment)
     assert messages([problem]) == [f"app.yaml:14 {name} is not a file of the scanned repository"]
     assert results.value_files == (str(here / "common.yaml"),)
 
@@ -142,12 +150,12 @@ spec:
     directory: {recurse: true}
 """
     chart, redis, plain = followed(here, text)
-    assert isinstance(chart, Follow)
-    assert isinstance(plain, Follow)
+    assert isinstance(chart, Deployment)
+    assert isinstance(plain, Deployment)
     assert chart.value_files == (str(here / "common.yaml"),)
     assert chart.release == "a"
     assert messages([redis]) == ["app.yaml:13 the chart redis comes from https://charts.example"]
-    assert (plain.kind, plain.recurse) == (Kind.FOLDER, True)
+    assert (plain.kind, plain.is_recursive) == (DeploymentKind.FOLDER, True)
 
 
 @pytest.mark.parametrize("path", ["../", "/etc", "nowhere", "charts/shop/Chart.yaml", "link"])
@@ -167,15 +175,15 @@ def test_application_of_other_repository_is_not_followed(here: Path) -> None:
 
 def test_unknown_remote_is_matched_by_path(here: Path) -> None:
     (results,) = followed(here, APPLICATION, remote="")
-    assert isinstance(results, Follow)
+    assert isinstance(results, Deployment)
 
 
 def test_unsupported_changes_are_reported(here: Path) -> None:
     text = APPLICATION[: APPLICATION.index("    helm:")].replace("charts/shop", "overlays/prod")
     problem, results = followed(here, text + "    kustomize:\n      namePrefix: x-\n")
     assert messages([problem]) == ["app.yaml:11 kustomize of this application: its changes are not made"]
-    assert isinstance(results, Follow)
-    assert results.kind is Kind.KUSTOMIZATION
+    assert isinstance(results, Deployment)
+    assert results.kind is DeploymentKind.KUSTOMIZATION
 
 
 FLUX = """\
@@ -229,17 +237,17 @@ def test_flux_objects_are_followed(here: Path) -> None:
         "app.yaml:30 postBuild of this Kustomization: its changes are not made",
         "app.yaml:39 redis of an unknown repository is not in the scanned repository",
     ]
-    assert isinstance(release, Follow)
+    assert isinstance(release, Deployment)
     assert (release.path, release.release, release.namespace) == (str(here / "charts/shop"), "prod-web", "prod")
     assert release.value_files == (str(here / "common.yaml"),)
-    assert str(release.inline[0].locate(("replicas",))) == "app.yaml:21"
-    assert isinstance(kustomization, Follow)
-    assert (kustomization.kind, kustomization.namespace) == (Kind.KUSTOMIZATION, "infra")
+    assert locate(release.inline[0], ("replicas",)) == "app.yaml:21"
+    assert isinstance(kustomization, Deployment)
+    assert (kustomization.kind, kustomization.namespace) == (DeploymentKind.KUSTOMIZATION, "infra")
 
 
 def test_flux_from_another_repository(here: Path) -> None:
     results = followed(here, FLUX.replace("git.example/team/shop", "git.example/other"))
-    assert all(isinstance(result, Elsewhere) for result in results)
+    assert all(isinstance(result, ExternalSource) for result in results)
     assert len(results) == 3
 
 
@@ -250,13 +258,13 @@ def test_flux_from_another_repository(here: Path) -> None:
 def test_malformed_applications_raise_no_error(here: Path, spec: str) -> None:
     head = "apiVersion: argoproj.io/v1alpha1\nkind: {}\nmetadata: {{name: a}}\nspec: {}\n"
     for kind in ("Application", "ApplicationSet"):
-        assert not any(isinstance(result, Follow) for result in followed(here, head.format(kind, spec)))
+        assert not any(isinstance(result, Deployment) for result in followed(here, head.format(kind, spec)))
 
 
 @pytest.mark.parametrize("spec", ["{}", "[]", "{chart: {spec: {chart: 1, sourceRef: []}}}", "{chart: {spec: []}}"])
 def test_malformed_releases_raise_no_error(here: Path, spec: str) -> None:
     head = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: a}}\nspec: {}\n"
-    assert [type(result) for result in followed(here, head.format(spec))] == [Elsewhere]
+    assert [type(result) for result in followed(here, head.format(spec))] == [ExternalSource]
 
 
 @pytest.mark.parametrize(
@@ -270,4 +278,4 @@ def test_malformed_releases_raise_no_error(here: Path, spec: str) -> None:
     ],
 )
 def test_equivalent_repository_urls(one: str, other: str, *, same: bool) -> None:
-    assert same_repository(one, other) is same
+    assert is_same_repository(one, other) is same

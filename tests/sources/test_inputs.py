@@ -299,6 +299,27 @@ def test_deployed_folders_are_read(repository: Path) -> None:
     assert [note.partition(": ")[0] for note in inputs.notes] == ["apps/d.yaml:8"]
 
 
+@pytest.mark.parametrize(
+    ("directory", "expected"),
+    [
+        ("", ["plain"]),
+        ("    directory: {recurse: false}\n", ["plain"]),
+        ("    directory: {recurse: true}\n", ["below", "plain"]),
+    ],
+)
+def test_argo_reads_folders_below_only_if_recursive(repository: Path, directory: str, expected: list[str]) -> None:
+    (repository / "apps").mkdir()
+    text = APPLICATION.format(name="a", path="plain")
+    (repository / "apps" / "a.yaml").write_text(
+        text.replace(text[text.index("    helm:") : text.index("  destination")], directory)
+    )
+    (repository / "plain" / "inner").mkdir()
+    (repository / "plain" / "inner" / "pod.yaml").write_text(POD.format("below"))
+    results = read(["apps"], options=ReadOptions(access=Access(environment=ENVIRONMENT)))
+    pods = [result.name for result in results if isinstance(result, Resource) and result.kind == "Pod"]
+    assert sorted(pods) == expected
+
+
 def test_terraform_modules_are_read(tree: Path) -> None:
     (tree / "infra").mkdir()
     (tree / "infra" / "main.tf").write_text(

@@ -210,7 +210,7 @@ def test_download_over_tls(tls: str, tmp_path: Path) -> None:
         path = Path(fetched.path)
         assert path.read_bytes() == POD
         assert path.name == "pod.yaml"
-        assert (fetched.shown, fetched.notes) == (f"{tls}/pod.yaml", ())
+        assert (fetched.display_url, fetched.notes) == (f"{tls}/pod.yaml", ())
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
         assert not path.is_relative_to(tmp_path)
     assert not path.parent.exists()
@@ -231,7 +231,7 @@ def test_secrets_are_not_shown(server: str) -> None:
     address = server.removeprefix("http://")
     url = f"http://ann:{SECRET}@{address}/pod.yaml?token={SECRET}#{SECRET}"
     with fetch(url) as fetched:
-        assert fetched.shown == f"{server}/pod.yaml"
+        assert fetched.display_url == f"{server}/pod.yaml"
     (entry,) = Server.requests
     assert entry.headers["Authorization"] == f"Basic {base64.b64encode(f'ann:{SECRET}'.encode()).decode()}"
     assert entry.path == f"/pod.yaml?token={SECRET}"

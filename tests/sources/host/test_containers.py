@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(
 
 
 @contextlib.contextmanager
-def contained(folder: Path, program: str, flag: str) -> Iterator[None]:
+def is_contained(folder: Path, program: str, flag: str) -> Iterator[None]:
     """Run a process with its own PID namespace and root, as in a container, with files at /mnt."""
     words = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount", "bash", "-c", SCRIPT, "bash"]
     with subprocess.Popen(
@@ -57,14 +57,14 @@ def node_with(root: NodeRoot, program: str, flag: str) -> HostNode:
         )
 
     process = eventually(find_process)
-    assert process.contained
+    assert process.is_contained
     return HostNode("node-1", NodeFiles(root, read_accounts(root)), RunningProcesses((process,)), detect_layout(root))
 
 
 def test_file_is_read_in_the_root_of_the_process(tmp_path: Path) -> None:
     nodes.put(tmp_path, "/encryption.yaml", nodes.ENCRYPTION)
     program, flag = "kube-apiserver", "--encryption-provider-config=/mnt/encryption.yaml"
-    with contained(tmp_path, program, flag), NodeRoot.open("/") as root:
+    with is_contained(tmp_path, program, flag), NodeRoot.open("/") as root:
         draft = collect_control_plane(node_with(root, program, flag))
         assert not Path("/mnt/encryption.yaml").exists()
     entry = draft.data["APIServerInfo"]["encryptionProviderConfigFile"]
@@ -76,7 +76,7 @@ def test_kubeconfig_without_credentials_is_skipped(tmp_path: Path) -> None:
     nodes.put(tmp_path, "/config.conf", nodes.PROXY_CONFIG.replace("/var/lib/kube-proxy", "/mnt"))
     nodes.put(tmp_path, "/kubeconfig.conf", "users: [{name: default, user: {tokenFile: /var/run/token}}]\n")
     program, flag = "kube-proxy", "--config=/mnt/config.conf"
-    with contained(tmp_path, program, flag), NodeRoot.open("/") as root:
+    with is_contained(tmp_path, program, flag), NodeRoot.open("/") as root:
         draft, configuration = collect_kube_proxy(node_with(root, program, flag))
     assert isinstance(draft, HostDocument)
     assert "kubeConfigFile" not in draft.data
@@ -87,7 +87,7 @@ def test_kubeconfig_without_credentials_is_skipped(tmp_path: Path) -> None:
 def test_container_path_is_not_read_on_the_node(tmp_path: Path) -> None:
     nodes.kubeadm(tmp_path)
     flag = "--encryption-provider-config=/etc/kubernetes/encryption.yaml"
-    process = HostProcess(pid=7, words=("kube-apiserver", flag), contained=True, uid=0, network="")
+    process = HostProcess(pid=7, words=("kube-apiserver", flag), is_contained=True, uid=0, network="")
     with NodeRoot.open(str(tmp_path)) as root:
         (tmp_path / "proc/7").mkdir(parents=True)
         (tmp_path / "proc/7/root").symlink_to(tmp_path)

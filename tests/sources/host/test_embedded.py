@@ -132,7 +132,7 @@ def test_failing_journalctl_is_reported(
     nodes.put(folder, "/journalctl", f"#!/bin/sh\n{script}\n", 0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     monkeypatch.setattr(reader, "_SECONDS", 0.5 if "sleep" in script else 20.0)
-    monkeypatch.setattr(reader, "_BYTES", 1 << 20)
+    monkeypatch.setattr(reader, "_MOST_BYTES", 1 << 20)
     assert why(service) == f"the journal was not read: {reason}"
 
 
@@ -209,7 +209,7 @@ def test_values_are_kept_verbatim(node: Path) -> None:
 
 def test_beginning_of_a_long_log_is_read(node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = nodes.k3s_log(PROGRAMS)
-    monkeypatch.setattr(embedded, "_LOG", sum(len(line) + 1 for line in lines[:3]))
+    monkeypatch.setattr(embedded, "_LOG_BYTES", sum(len(line) + 1 for line in lines[:3]))
     logging(node, lines)
     processes = collect_processes(node)
     assert (
@@ -304,7 +304,7 @@ def test_missing_processes_are_reported(tmp_path: Path) -> None:
 
 
 def k3s(pid: int, uid: int) -> HostProcess:
-    return HostProcess(pid=pid, words=("k3s", "server"), contained=False, uid=uid, network="")
+    return HostProcess(pid=pid, words=("k3s", "server"), is_contained=False, uid=uid, network="")
 
 
 def test_only_processes_of_root_count(node: Path) -> None:

@@ -17,8 +17,8 @@ from tests.sources.host.nodes import KUBELET, put, running
 NODE, ELSEWHERE = "net:[1]", "net:[2]"
 
 
-def process(pid: int, *words: str, contained: bool = False, uid: int = 0, network: str = NODE) -> HostProcess:
-    return HostProcess(pid=pid, words=words, contained=contained, uid=uid, network=network)
+def process(pid: int, *words: str, is_contained: bool = False, uid: int = 0, network: str = NODE) -> HostProcess:
+    return HostProcess(pid=pid, words=words, is_contained=is_contained, uid=uid, network=network)
 
 
 INIT = process(1, "/sbin/init")
@@ -31,7 +31,7 @@ def test_running_process_is_found_by_name() -> None:
     assert process.get_flag("config") == "/a b"
     assert process.get_flag("kubeconfig") == "/c"
     assert process.uid == os.getuid()
-    assert not process.contained
+    assert not process.is_contained
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_container_processes_are_distinguished() -> None:
         with NodeRoot.open("/") as root:
             matches = [process for process in seen(root).processes if "echo; read x; true" in process.words]
         started.communicate("\n")
-    assert {process.program: process.contained for process in matches} == {"unshare": False, "sh": True}
+    assert {process.program: process.is_contained for process in matches} == {"unshare": False, "sh": True}
 
 
 def test_empty_proc_is_reported(tmp_path: Path) -> None:
@@ -123,8 +123,8 @@ def test_equal_processes_count_as_one() -> None:
 
 
 def test_nested_cluster_is_ignored() -> None:
-    inner = process(10, "kube-apiserver", "--anonymous-auth=true", contained=True, network=ELSEWHERE)
-    own = process(11, "kube-apiserver", "--anonymous-auth=false", contained=True)
+    inner = process(10, "kube-apiserver", "--anonymous-auth=true", is_contained=True, network=ELSEWHERE)
+    own = process(11, "kube-apiserver", "--anonymous-auth=false", is_contained=True)
     assert RunningProcesses((INIT, inner, own)).find("kube-apiserver") is own
     with pytest.raises(HostReadError, match="no process called kube-apiserver"):
         RunningProcesses((INIT, inner)).find("kube-apiserver")
@@ -132,7 +132,7 @@ def test_nested_cluster_is_ignored() -> None:
 
 def test_kubelet_in_a_container_is_ignored() -> None:
     with pytest.raises(HostReadError, match="no process called kubelet"):
-        RunningProcesses((INIT, process(10, "kubelet", contained=True))).find("kubelet", contained=False)
+        RunningProcesses((INIT, process(10, "kubelet", is_contained=True))).find("kubelet", is_contained=False)
 
 
 @pytest.mark.parametrize(

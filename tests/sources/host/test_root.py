@@ -147,7 +147,7 @@ def test_too_many_files_are_rejected(folder: Path, root: NodeRoot, monkeypatch: 
     for name in ("a/1", "a/2", "b/1", "b/2"):
         put(folder, f"/conf/{name}", "")
     assert len(root.list_files("/conf", 1)[0]) == 4
-    monkeypatch.setattr("kubekeep.sources.host.root._ENTRIES", 5)
+    monkeypatch.setattr("kubekeep.sources.host.root._MOST_ENTRIES", 5)
     with pytest.raises(HostReadError, match="more than 5 entries"):
         root.list_files("/conf", 1)
 

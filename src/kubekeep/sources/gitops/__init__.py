@@ -1,1 +1,1 @@
-"""Applications of Argo CD and Flux that deploy from the scanned repository. Never renders, never fetches."""
+"""Applications of Argo CD and Flux that deploy from the scanned repository. Never renders and never fetches."""

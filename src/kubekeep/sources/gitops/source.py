@@ -1,7 +1,5 @@
 """Source of the applications of Argo CD and Flux among the scanned resources. Renders nothing itself."""
 
-# Paths stay the text that people typed, so os.path and not pathlib:
-
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
@@ -18,9 +16,9 @@ FLUX_SOURCE: Final = "source.toolkit.fluxcd.io"
 
 
 class GitopsSource(SourceType):
-    """Charts and folders of the scanned repository, read with the values their applications give them.
+    """Charts and folders of the scanned repository, read with the values in their applications.
 
-    Runs before the charts, because the values of an application replace the chart's own.
+    Runs before the source of charts, which does not read these charts again.
     """
 
     name = "gitops"
@@ -33,15 +31,15 @@ class GitopsSource(SourceType):
         applications = context.followed.get(self.name)
         if not applications:
             return
-        from kubekeep.sources.gitops.deployed import deployed  # noqa: PLC0415 - most scans have none
-        from kubekeep.sources.gitops.follow import Elsewhere  # noqa: PLC0415
+        from kubekeep.sources.gitops.applications import ExternalSource  # noqa: PLC0415
+        from kubekeep.sources.gitops.deployed_roots import find_deployed_roots  # noqa: PLC0415 - most scans have none
 
         environment = context.options.access.environment
         charts: list[Root] = []
-        for root in deployed(applications, context.options.helm, environment, context.temporary):
+        for root in find_deployed_roots(applications, context.options.helm, environment, context.temporary):
             if isinstance(root, Unread):
                 yield root
-            elif isinstance(root, Elsewhere):
+            elif isinstance(root, ExternalSource):
                 context.notes.append(f"{root.location}: {root.message}")
             elif root.helm is not None:
                 charts.append(root)

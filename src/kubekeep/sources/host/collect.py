@@ -38,16 +38,24 @@ def collect(folder: str, name: str = "") -> CollectedNode:
     """
     with NodeRoot.open(folder) as root:
         layout = detect_layout(root)
-        processes = add_embedded(root, list_processes(root), layout.embeds)
+        processes = add_embedded(root, list_processes(root), layout.embedding_program)
         files = NodeFiles(root, read_accounts(root))
-        node_name = name or _override(processes) or _hostname(root, own=posixpath.normpath(folder) == "/")
+        node_name = (
+            name
+            or _read_name_override(processes)
+            or _read_hostname(root, is_running_node=posixpath.normpath(folder) == "/")
+        )
         node = HostNode(node_name, files, processes, layout)
-        parts = list(_collect_parts(node))
-    documents = [part for part in parts if isinstance(part, HostDocument)]
+        documents = list(_collect_parts(node))
+    host_documents = [document for document in documents if isinstance(document, HostDocument)]
     return CollectedNode(
-        tuple(part.build() if isinstance(part, HostDocument) else part for part in parts if _has_data(part)),
+        tuple(
+            document.build() if isinstance(document, HostDocument) else document
+            for document in documents
+            if _has_data(document)
+        ),
         node.layout.name,
-        (*(f"{document.kind} {gap}" for document in documents for gap in document.not_read), _METADATA),
+        (*(f"{document.kind} {gap}" for document in host_documents for gap in document.not_read), _METADATA),
     )
 
 
@@ -64,21 +72,21 @@ def _collect_parts(node: HostNode) -> Iterator[HostDocument | dict[str, Any]]:
     yield system.collect_hardening(node)
 
 
-def _has_data(part: HostDocument | dict[str, Any]) -> bool:
-    return bool(part.data) if isinstance(part, HostDocument) else True
+def _has_data(document: HostDocument | dict[str, Any]) -> bool:
+    return bool(document.data) if isinstance(document, HostDocument) else True
 
 
-def _override(processes: RunningProcesses) -> str:
+def _read_name_override(processes: RunningProcesses) -> str:
     """Return the node name on the command line of the kubelet, or ""."""
     try:
-        return processes.find("kubelet", contained=False).get_flag("hostname-override")
+        return processes.find("kubelet", is_contained=False).get_flag("hostname-override")
     except HostReadError:
         return ""
 
 
-def _hostname(root: NodeRoot, *, own: bool) -> str:
-    """Return the host name in lower case, as the kubelet does. The kernel's name counts only if `own` root is /."""
-    for path in (*(["/proc/sys/kernel/hostname"] if own else []), "/etc/hostname"):
+def _read_hostname(root: NodeRoot, *, is_running_node: bool) -> str:
+    """Return the host name in lower case, as the kubelet does; the kernel's name only if `root` is /."""
+    for path in (*(["/proc/sys/kernel/hostname"] if is_running_node else []), "/etc/hostname"):
         try:
             text = root.read_text(path, _BYTES)
         except HostReadError:

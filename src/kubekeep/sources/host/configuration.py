@@ -42,16 +42,16 @@ def mask_queries(text: str) -> str:
     return _ADDRESS.sub(lambda match: f"{match[1]}?{MASK}" if match[2] else match[0], text)
 
 
-def merge(base: Any, over: Any) -> Any:
-    """Merge `over` into `base` (RFC 7396), as a kubelet does with its folder of configuration files."""
-    if not isinstance(base, dict) or not isinstance(over, dict):
-        return over
+def merge_configuration(base: Any, patch: Any) -> Any:
+    """Merge `patch` into `base` (RFC 7396), as a kubelet does with its folder of configuration files."""
+    if not isinstance(base, dict) or not isinstance(patch, dict):
+        return patch
     result = dict(base)
-    for key, value in over.items():
+    for key, value in patch.items():
         if value is None:
             result.pop(key, None)
         else:
-            result[key] = merge(result.get(key, {} if isinstance(value, dict) else None), value)
+            result[key] = merge_configuration(result.get(key, {} if isinstance(value, dict) else None), value)
     return result
 
 

@@ -16,7 +16,7 @@ _PROGRAMS: Final = {
     "kube-scheduler": "schedulerInfo",
 }
 _ETCD: Final = "etcd"
-_DEPTH: Final = 4
+_DEEPEST: Final = 4
 _MOST_KEYS: Final = 2000
 _API_SERVER_FILES: Final = {
     "encryption-provider-config": (
@@ -46,8 +46,8 @@ def collect_control_plane(node: HostNode) -> HostDocument:
             if process is not None:
                 _add_api_server(document, node, process)
         else:
-            usual = node.layout.scheduler if program == "kube-scheduler" else node.layout.controller_manager
-            _add_flag_path(document, node, process, "kubeconfig", f"{field}.configFile", usual)
+            default_path = node.layout.scheduler if program == "kube-scheduler" else node.layout.controller_manager
+            _add_flag_path(document, node, process, "kubeconfig", f"{field}.configFile", default_path)
     _add_manifest(document, node, _ETCD, "etcdConfigFile")
     _add_etcd(document, node)
     document.add_file("adminConfigFile", node.files, node.layout.admin)
@@ -58,7 +58,7 @@ def collect_control_plane(node: HostNode) -> HostDocument:
 
 def _is_running(node: HostNode, program: str) -> bool:
     try:
-        node.running.find(program)
+        node.processes.find(program)
     except HostReadError:
         return False
     return True
@@ -66,7 +66,7 @@ def _is_running(node: HostNode, program: str) -> bool:
 
 def _find_process(document: HostDocument, node: HostNode, program: str, field: str) -> HostProcess | None:
     try:
-        return node.running.find(program)
+        return node.processes.find(program)
     except HostReadError as error:
         # On a node with only etcd, a missing API server is no gap.
         if not isinstance(error, NotRunningError) or _is_expected(node, program):
@@ -75,8 +75,8 @@ def _find_process(document: HostDocument, node: HostNode, program: str, field: s
 
 
 def _is_expected(node: HostNode, program: str) -> bool:
-    """Return True if a program should run though it does not: it has a manifest, or is embedded in another process."""
-    return bool(node.layout.embeds) or path_exists(node.files.root, _manifest_path(node, program))
+    """Return True if a program should run on the node: it has a manifest, or is embedded in another process."""
+    return bool(node.layout.embedding_program) or path_exists(node.files.root, _manifest_path(node, program))
 
 
 def _manifest_path(node: HostNode, program: str) -> str:
@@ -84,8 +84,8 @@ def _manifest_path(node: HostNode, program: str) -> str:
 
 
 def _add_manifest(document: HostDocument, node: HostNode, program: str, field: str) -> None:
-    if node.layout.embeds:
-        document.add_missing(field, f"{node.layout.embeds} has no manifest of {program}")
+    if node.layout.embedding_program:
+        document.add_missing(field, f"{node.layout.embedding_program} has no manifest of {program}")
     else:
         document.add_file(field, node.files, _manifest_path(node, program))
 
@@ -104,12 +104,12 @@ def _add_api_server(document: HostDocument, node: HostNode, process: HostProcess
 
 
 def _add_flag_path(
-    document: HostDocument, node: HostNode, process: HostProcess | None, flag: str, field: str, usual: str
+    document: HostDocument, node: HostNode, process: HostProcess | None, flag: str, field: str, default_path: str
 ) -> None:
-    """Add the file or folder of a flag; without a process the `usual` path, which containers mount at the same place."""
+    """Add the file or folder of a flag; without a process `default_path`, which containers mount at the same path."""
     path = process.get_flag(flag) if process else ""
-    if path in {"", usual} or process is None:
-        document.add_file(field, node.files, usual)
+    if path in {"", default_path} or process is None:
+        document.add_file(field, node.files, default_path)
         return
     try:
         with node.open_files(process) as files:
@@ -119,8 +119,8 @@ def _add_flag_path(
 
 
 def _add_etcd(document: HostDocument, node: HostNode) -> None:
-    """Add the data directory of etcd; with a configuration file or an embedded etcd the usual path."""
-    process = None if node.layout.embeds else _find_process(document, node, _ETCD, "etcdDataDir")
+    """Add the data directory of etcd: the default path for an embedded etcd, or one with a configuration file."""
+    process = None if node.layout.embedding_program else _find_process(document, node, _ETCD, "etcdDataDir")
     if process is not None and process.get_flag("config-file"):
         process = None
     _add_flag_path(document, node, process, "data-dir", "etcdDataDir", node.layout.etcd)
@@ -129,7 +129,7 @@ def _add_etcd(document: HostDocument, node: HostNode) -> None:
 def _add_keys(document: HostDocument, node: HostNode) -> None:
     """Add mode and owner of all files of the PKI."""
     try:
-        paths, refused = node.files.root.list_files(node.layout.pki, _DEPTH)
+        paths, errors = node.files.root.list_files(node.layout.pki, _DEEPEST)
     except MissingFileError:
         return
     except HostReadError as error:
@@ -138,6 +138,6 @@ def _add_keys(document: HostDocument, node: HostNode) -> None:
     if len(paths) > _MOST_KEYS:
         document.add_missing("PKIFiles", f"there are more than {_MOST_KEYS} files", node.layout.pki)
         return
-    for path, why in refused.items():
+    for path, why in errors.items():
         document.add_missing("PKIFiles", why, path)
     document.add_files("PKIFiles", node.files, paths)

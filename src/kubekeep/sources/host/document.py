@@ -22,20 +22,20 @@ class HostNode(msgspec.Struct, frozen=True):
 
     name: str
     files: NodeFiles
-    running: RunningProcesses
+    processes: RunningProcesses
     layout: NodeLayout
 
     @contextmanager
     def open_files(self, process: HostProcess) -> Iterator[NodeFiles]:
         """Open the files that a process sees under the paths of its command line. Raises HostReadError."""
-        if not process.contained:
+        if not process.is_contained:
             yield self.files
             return
         with self.files.root.open_process_root(process.pid) as root:
             yield NodeFiles(root, self.files.accounts)
 
 
-class NotRead(msgspec.Struct, frozen=True, omit_defaults=True):
+class MissingData(msgspec.Struct, frozen=True, omit_defaults=True):
     """A missing field of a document, the reason, and the path if there is one."""
 
     field: str
@@ -52,7 +52,7 @@ class HostDocument:
     def __init__(self, kind: str, node: str) -> None:
         self.kind = kind
         self.data: dict[str, Any] = {}
-        self.not_read: list[NotRead] = []
+        self.not_read: list[MissingData] = []
         self._node = node
 
     def put(self, field: str, value: Any) -> None:
@@ -65,7 +65,7 @@ class HostDocument:
 
     def add_missing(self, field: str, why: object, path: str = "") -> None:
         """Record missing data."""
-        self.not_read.append(NotRead(field, str(why), path))
+        self.not_read.append(MissingData(field, str(why), path))
 
     def add_file(self, field: str, files: NodeFiles, path: str) -> dict[str, Any]:
         """Add the metadata of a file; without mode if access is denied. Returns the entry, {} if the file is absent."""
@@ -75,7 +75,7 @@ class HostDocument:
         return entry
 
     def add_files(self, field: str, files: NodeFiles, paths: Iterable[str]) -> list[dict[str, Any]]:
-        """Add the metadata of several files, without those that are absent: dangling links."""
+        """Add the metadata of several files; absent files, such as targets of dangling links, are skipped."""
         entries = [entry for path in paths if (entry := self._describe(field, files, path, may_be_absent=True))]
         if entries:
             self.put(field, entries)
@@ -96,7 +96,7 @@ class HostDocument:
         if not entry:
             return {}
         try:
-            configuration = files.configuration(path, kinds)
+            configuration = files.read_configuration(path, kinds)
         except HostReadError as error:
             self.add_missing(f"{field}.content", error, path)
             return {}

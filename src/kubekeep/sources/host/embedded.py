@@ -24,13 +24,13 @@ PROGRAMS: Final = ("kube-apiserver", "kube-controller-manager", "kube-scheduler"
 _TASKS: Final = frozenset({"server", "agent"})
 _LOGGER: Final = "init"
 """First argument of the process that writes the log of another one to a file (`k3s server --log`)."""
-_LOGGED: Final = re.compile(
+_START_MESSAGE: Final = re.compile(
     rf'time="(?P<time>[^"]{{1,64}})" level=info msg="Running (?P<program>{"|".join(PROGRAMS)}) (?P<flags>(?:[^"\\]|\\.)*)"'
 )
 _ESCAPED: Final = re.compile(r'\\(["\\])')
 _FLAGS: Final = re.compile(r"\s+(?=--)")
-_STAT: Final = 1 << 22
-_LOG: Final = 256 << 20
+_STAT_BYTES: Final = 1 << 22
+_LOG_BYTES: Final = 256 << 20
 _ROUNDING: Final = 1.0
 """Seconds by which timestamps of the log or the boot time may be rounded."""
 _MOST_FILES: Final = 50
@@ -71,7 +71,7 @@ def _parse_log(programs: dict[str, HostProcess], host: HostProcess, lines: Itera
     The first entry of each program counts: K3s starts each once, before it accepts requests.
     """
     for line in lines:
-        match = _LOGGED.fullmatch(line.strip())
+        match = _START_MESSAGE.fullmatch(line.strip())
         if match is None or match["program"] in programs:
             continue
         flags = _FLAGS.split(_ESCAPED.sub(r"\1", match["flags"]).strip())
@@ -97,7 +97,7 @@ def _read_log(root: NodeRoot, processes: RunningProcesses, host: HostProcess) ->
     since = _read_boot_time(root) + started - _ROUNDING
     for path in paths:
         try:
-            for line in root.read_lines(path, _LOG):
+            for line in root.read_lines(path, _LOG_BYTES):
                 # The log file may begin with entries of previous processes.
                 if 'msg="Running ' in line and _parse_time(line) >= since:
                     yield line
@@ -119,7 +119,7 @@ def _list_log_files(root: NodeRoot, processes: RunningProcesses, host: HostProce
 def _read_start(root: NodeRoot, pid: int) -> tuple[int, float]:
     """Return the parent of a process and its start time in seconds after boot (proc(5)). Raises HostReadError."""
     # The program name, in brackets, may contain any character.
-    fields = root.read_text(f"/proc/{pid}/stat", _STAT).rpartition(")")[2].split()
+    fields = root.read_text(f"/proc/{pid}/stat", _STAT_BYTES).rpartition(")")[2].split()
     try:
         return int(fields[1]), int(fields[19]) / os.sysconf("SC_CLK_TCK")
     except (IndexError, ValueError, OverflowError):
@@ -129,7 +129,7 @@ def _read_start(root: NodeRoot, pid: int) -> tuple[int, float]:
 def _read_boot_time(root: NodeRoot) -> float:
     """Return the boot time in seconds since 1970. Raises HostReadError."""
     try:
-        lines = root.read_text("/proc/stat", _STAT).splitlines()
+        lines = root.read_text("/proc/stat", _STAT_BYTES).splitlines()
     except HostReadError as error:
         raise HostReadError(f"when the node was started is not known: /proc/stat: {error}") from None
     for line in lines:
@@ -141,7 +141,7 @@ def _read_boot_time(root: NodeRoot) -> float:
 
 def _parse_time(line: str) -> float:
     """Return the time of a line in seconds since 1970; 0 if it has none."""
-    match = _LOGGED.fullmatch(line.strip())
+    match = _START_MESSAGE.fullmatch(line.strip())
     try:
         moment = dt.datetime.fromisoformat(match["time"]) if match else None
     except ValueError:

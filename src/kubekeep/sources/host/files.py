@@ -45,15 +45,15 @@ class NodeFiles(msgspec.Struct, frozen=True):
         """Return `path`, `permissions` and `ownership` of a file. Raises HostReadError."""
         if not path.startswith("/"):
             raise HostReadError("the path depends on the working directory of the process")
-        facts = self.root.get_status(path)
-        owner: dict[str, Any] = {"uid": facts.uid, "gid": facts.gid}
-        if name := self.accounts.users.get(facts.uid):
+        status = self.root.get_status(path)
+        owner: dict[str, Any] = {"uid": status.uid, "gid": status.gid}
+        if name := self.accounts.users.get(status.uid):
             owner["username"] = name
-        if name := self.accounts.groups.get(facts.gid):
+        if name := self.accounts.groups.get(status.gid):
             owner["groupname"] = name
-        return {"path": path, "permissions": facts.mode & _PERMISSIONS, "ownership": owner}
+        return {"path": path, "permissions": status.mode & _PERMISSIONS, "ownership": owner}
 
-    def configuration(self, path: str, kinds: Collection[str]) -> dict[str, Any]:
+    def read_configuration(self, path: str, kinds: Collection[str]) -> dict[str, Any]:
         """Return the object in a file, one of `kinds`, with secrets masked. Raises HostReadError.
 
         A file of any other kind is not the configuration that a command line claims, so its content is not read.
@@ -68,8 +68,8 @@ class NodeFiles(msgspec.Struct, frozen=True):
         kind = value.get("kind") if isinstance(value, dict) else None
         if not isinstance(kind, str) or kind not in kinds:
             raise HostReadError(f"it holds no {' or '.join(sorted(kinds))}")
-        shown: dict[str, Any] = mask_secrets(value)
-        return shown
+        masked: dict[str, Any] = mask_secrets(value)
+        return masked
 
     def find_first(self, paths: Iterable[str]) -> str:
         """Return the first of `paths` that exists, even if access is denied. Raises MissingFileError if none does."""
@@ -93,6 +93,6 @@ def _read_names(root: NodeRoot, path: str) -> dict[int, str]:
     for line in lines:
         fields = line.split(":")
         if len(fields) > 3 and fields[2].isdecimal() and len(fields[2]) <= _DIGITS:
-            # The first name of an id is the one that the system shows.
+            # The system shows the first name of an id.
             names.setdefault(int(fields[2]), fields[0])
     return names

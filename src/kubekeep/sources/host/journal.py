@@ -24,8 +24,8 @@ _FOLDERS: Final = ("/var/log/journal", "/run/log/journal")
 """Persistent and volatile folders of journald (systemd-journald.service(8))."""
 _BOOT: Final = re.compile(r"[0-9a-f]{32}")
 _SECONDS: Final = 20.0
-_LINE: Final = 1 << 20
-_BYTES: Final = 64 << 20
+_LONGEST_LINE: Final = 1 << 20
+_MOST_BYTES: Final = 64 << 20
 
 
 class _JournalEntry(msgspec.Struct, frozen=True):
@@ -70,17 +70,17 @@ def _read_entries(program: str, folder: int, matches: tuple[str, ...], since: fl
                 raise HostReadError("journalctl printed no JSON") from None
             # The clock of the journal stops during suspend: entries may be missed then, but never added.
             if entry.monotonic.isdecimal() and int(entry.monotonic) >= since * 1e6:
-                yield _text(entry.message)
+                yield _decode_message(entry.message)
 
 
 @contextmanager
-def _run(words: list[str], folder: int) -> Iterator[IO[bytes]]:
+def _run(command: list[str], folder: int) -> Iterator[IO[bytes]]:
     """Run a program and provide its output; ends it on exit or timeout. Raises HostReadError."""
     deadline = time.monotonic() + _SECONDS
     try:
         with defer_signals():
             process = subprocess.Popen(  # noqa: S603 - an argument list, and the program is journalctl
-                words,
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -109,15 +109,17 @@ def _run(words: list[str], folder: int) -> Iterator[IO[bytes]]:
 
 
 def _read_lines(output: IO[bytes]) -> Iterator[bytes]:
-    read = 0
-    while line := output.readline(_LINE + 1):
-        read += len(line)
-        if len(line) > _LINE or read > _BYTES:
-            raise HostReadError(f"the journal has more than {_BYTES >> 20} MiB of it, or an entry of more than 1 MiB")
+    size = 0
+    while line := output.readline(_LONGEST_LINE + 1):
+        size += len(line)
+        if len(line) > _LONGEST_LINE or size > _MOST_BYTES:
+            raise HostReadError(
+                f"the journal has more than {_MOST_BYTES >> 20} MiB of it, or an entry of more than 1 MiB"
+            )
         yield line
 
 
-def _text(message: str | list[int] | None) -> str:
+def _decode_message(message: str | list[int] | None) -> str:
     if isinstance(message, list):
         return bytes(byte & 0xFF for byte in message).decode("utf-8", "replace")
     return message or ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from typing import Any, Final
 
-from kubekeep.sources.host.configuration import format_configuration, merge
+from kubekeep.sources.host.configuration import format_configuration, merge_configuration
 from kubekeep.sources.host.document import HostDocument, HostNode
 from kubekeep.sources.host.layout import UNIT_FOLDERS
 from kubekeep.sources.host.processes import HostProcess
@@ -14,7 +14,7 @@ from kubekeep.sources.host.root import HostReadError, MissingFileError
 _KINDS: Final = frozenset({"KubeletConfiguration"})
 _DROP_IN: Final = ".conf"
 """Suffix of drop-in files, for the kubelet as for systemd."""
-_DEPTH: Final = 8
+_DEEPEST: Final = 8
 _MOST_DROP_INS: Final = 200
 
 
@@ -23,13 +23,13 @@ def collect_kubelet(node: HostNode) -> HostDocument:
     document = HostDocument("KubeletInfo", node.name)
     process: HostProcess | None = None
     try:
-        process = node.running.find("kubelet", contained=False)
+        process = node.processes.find("kubelet", is_contained=False)
     except HostReadError as error:
         document.add_missing("cmdLine", error)
     configuration: dict[str, Any] = {}
     if process is not None:
         document.put("cmdLine", process.line)
-        configuration = _configuration(document, node, process)
+        configuration = _read_configuration(document, node, process)
     else:
         # Without the command line it is unknown if the kubelet reads the file, and if flags override it.
         _add_file(document, node, "configFile", "", node.layout.kubelet_config)
@@ -45,7 +45,7 @@ def collect_kubelet(node: HostNode) -> HostDocument:
     return document
 
 
-def _configuration(document: HostDocument, node: HostNode, process: HostProcess) -> dict[str, Any]:
+def _read_configuration(document: HostDocument, node: HostNode, process: HostProcess) -> dict[str, Any]:
     """Return the effective configuration from the files of the kubelet; {} if one cannot be read."""
     path, folder = process.get_flag("config"), process.get_flag("config-dir")
     base = document.add_configuration("configFile", node.files, path, _KINDS) if path else {}
@@ -53,15 +53,15 @@ def _configuration(document: HostDocument, node: HostNode, process: HostProcess)
         return base
     entry = document.data.get("configFile") or {"path": folder}
     entry.pop("content", None)
-    paths = _drop_in_files(document, node, folder)
+    paths = _list_drop_in_files(document, node, folder)
     if paths is None or (path and not base):
         return {}
     result = base
-    for inner in paths:
+    for drop_in in paths:
         try:
-            result = merge(result, node.files.configuration(inner, _KINDS))
+            result = merge_configuration(result, node.files.read_configuration(drop_in, _KINDS))
         except HostReadError as error:
-            document.add_missing("configFile.content", error, inner)
+            document.add_missing("configFile.content", error, drop_in)
             return {}
     if not result:
         document.add_missing("configFile.content", "the folder holds no configuration", folder)
@@ -71,25 +71,25 @@ def _configuration(document: HostDocument, node: HostNode, process: HostProcess)
     return result
 
 
-def _drop_in_files(document: HostDocument, node: HostNode, folder: str) -> list[str] | None:
+def _list_drop_in_files(document: HostDocument, node: HostNode, folder: str) -> list[str] | None:
     """Return the paths of the files that the kubelet merges, in order; None if some are unknown, which is recorded.
 
     Includes files in subfolders: the kubelet uses Go's filepath.WalkDir.
     """
     try:
-        files, refused = _walk_folder(node, folder)
+        files, errors = _walk_folder(node, folder)
     except MissingFileError:
         return []
     except HostReadError as error:
-        files, refused = [], {folder: str(error)}
+        files, errors = [], {folder: str(error)}
     paths = [path for path in files if path.endswith(_DROP_IN)]
     if len(paths) > _MOST_DROP_INS:
-        paths, refused = [], {folder: f"there are more than {_MOST_DROP_INS} files"}
+        paths, errors = [], {folder: f"there are more than {_MOST_DROP_INS} files"}
     document.add_files("dropInFiles", node.files, paths)
-    for path, why in refused.items():
+    for path, why in errors.items():
         document.add_missing("dropInFiles", why, path)
         document.add_missing("configFile.content", why, path)
-    return None if refused else paths
+    return None if errors else paths
 
 
 def _walk_folder(node: HostNode, folder: str) -> tuple[list[str], dict[str, str]]:
@@ -99,7 +99,7 @@ def _walk_folder(node: HostNode, folder: str) -> tuple[list[str], dict[str, str]
     try:
         node.files.root.read_link(folder)
     except HostReadError:
-        return node.files.root.list_files(folder, _DEPTH)
+        return node.files.root.list_files(folder, _DEEPEST)
     # WalkDir follows no link, not even the folder itself.
     return [], {}
 
@@ -116,12 +116,14 @@ def _find_authority(
     return process.get_flag("client-ca-file") or (value if isinstance(value, str) else ""), ()
 
 
-def _add_file(document: HostDocument, node: HostNode, field: str, named: str, usual: tuple[str, ...]) -> None:
-    """Add the metadata of the file at `named`, or else of the first existing `usual` path."""
+def _add_file(
+    document: HostDocument, node: HostNode, field: str, flag_path: str, default_paths: tuple[str, ...]
+) -> None:
+    """Add the metadata of the file at `flag_path`, or if that is empty of the first existing default path."""
     try:
-        path = named or node.files.find_first(usual)
+        path = flag_path or node.files.find_first(default_paths)
     except MissingFileError as error:
-        document.add_missing(field, error, ", ".join(usual))
+        document.add_missing(field, error, ", ".join(default_paths))
         return
     document.add_file(field, node.files, path)
 
@@ -142,7 +144,7 @@ def _add_services(document: HostDocument, node: HostNode) -> None:
 
 def _find_drop_ins(document: HostDocument, node: HostNode, unit: str) -> list[str]:
     paths_by_name: dict[str, str] = {}
-    for folder in (posixpath.join(place, f"{unit}.service.d") for place in UNIT_FOLDERS):
+    for folder in (posixpath.join(unit_folder, f"{unit}.service.d") for unit_folder in UNIT_FOLDERS):
         try:
             names = node.files.root.list_names(folder)
         except MissingFileError:

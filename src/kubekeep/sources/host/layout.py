@@ -19,15 +19,16 @@ UNIT_FOLDERS: Final = (
 
 
 class NodeLayout(msgspec.Struct, frozen=True, kw_only=True):
-    """Paths of one distribution. `signs` identify it; `control_plane` paths exist only on control plane nodes.
+    """Paths of one distribution.
 
-    `embeds` is the program that runs all of Kubernetes in its own process; empty for separate processes.
+    marker_paths: paths that identify it. control_plane: paths that exist only on nodes of the control plane.
+    embedding_program: the program that runs all of Kubernetes in its own process; empty for separate processes.
     """
 
     name: str
-    signs: tuple[str, ...] = ()
+    marker_paths: tuple[str, ...] = ()
     control_plane: tuple[str, ...] = ()
-    embeds: str = ""
+    embedding_program: str = ""
     units: tuple[str, ...] = ("kubelet",)
     kubelet_config: tuple[str, ...] = ()
     kubelet_kubeconfig: tuple[str, ...] = ()
@@ -42,23 +43,25 @@ class NodeLayout(msgspec.Struct, frozen=True, kw_only=True):
     networks: tuple[str, ...] = ("/etc/cni/net.d",)
 
 
-def _rancher(name: str, *, embeds: str, units: tuple[str, ...], networks: tuple[str, ...]) -> NodeLayout:
-    home = f"/var/lib/rancher/{name}"
+def _create_rancher_layout(
+    name: str, *, embedding_program: str, units: tuple[str, ...], networks: tuple[str, ...]
+) -> NodeLayout:
+    data_folder = f"/var/lib/rancher/{name}"
     return NodeLayout(
         name=name,
-        signs=(f"{home}/agent", f"{home}/server"),
-        control_plane=(f"{home}/server/db", f"{home}/server/cred"),
-        embeds=embeds,
+        marker_paths=(f"{data_folder}/agent", f"{data_folder}/server"),
+        control_plane=(f"{data_folder}/server/db", f"{data_folder}/server/cred"),
+        embedding_program=embedding_program,
         units=units,
-        kubelet_kubeconfig=(f"{home}/agent/kubelet.kubeconfig",),
-        kubelet_authority=(f"{home}/agent/client-ca.crt",),
-        proxy_kubeconfig=(f"{home}/agent/kubeproxy.kubeconfig",),
-        manifests=f"{home}/agent/pod-manifests",
-        pki=f"{home}/server/tls",
-        admin=f"{home}/server/cred/admin.kubeconfig",
-        scheduler=f"{home}/server/cred/scheduler.kubeconfig",
-        controller_manager=f"{home}/server/cred/controller.kubeconfig",
-        etcd=f"{home}/server/db/etcd",
+        kubelet_kubeconfig=(f"{data_folder}/agent/kubelet.kubeconfig",),
+        kubelet_authority=(f"{data_folder}/agent/client-ca.crt",),
+        proxy_kubeconfig=(f"{data_folder}/agent/kubeproxy.kubeconfig",),
+        manifests=f"{data_folder}/agent/pod-manifests",
+        pki=f"{data_folder}/server/tls",
+        admin=f"{data_folder}/server/cred/admin.kubeconfig",
+        scheduler=f"{data_folder}/server/cred/scheduler.kubeconfig",
+        controller_manager=f"{data_folder}/server/cred/controller.kubeconfig",
+        etcd=f"{data_folder}/server/db/etcd",
         networks=networks,
     )
 
@@ -74,30 +77,32 @@ _KUBEADM: Final = NodeLayout(
     kubelet_authority=("/etc/kubernetes/pki/ca.crt",),
 )
 LAYOUTS: Final = (
-    _rancher(
+    _create_rancher_layout(
         "k3s",
-        embeds="k3s",
+        embedding_program="k3s",
         units=("k3s", "k3s-agent"),
         networks=("/var/lib/rancher/k3s/agent/etc/cni/net.d", "/etc/cni/net.d"),
     ),
-    _rancher("rke2", embeds="", units=("rke2-server", "rke2-agent"), networks=("/etc/cni/net.d",)),
+    _create_rancher_layout(
+        "rke2", embedding_program="", units=("rke2-server", "rke2-agent"), networks=("/etc/cni/net.d",)
+    ),
     NodeLayout(
         name="eks",
-        signs=("/etc/eks", "/etc/kubernetes/kubelet/config.json", "/etc/kubernetes/kubelet/kubelet-config.json"),
+        marker_paths=("/etc/eks", "/etc/kubernetes/kubelet/config.json", "/etc/kubernetes/kubelet/kubelet-config.json"),
         kubelet_config=("/etc/kubernetes/kubelet/config.json", "/etc/kubernetes/kubelet/kubelet-config.json"),
         kubelet_kubeconfig=("/var/lib/kubelet/kubeconfig",),
         kubelet_authority=("/etc/kubernetes/pki/ca.crt",),
     ),
     NodeLayout(
         name="aks",
-        signs=("/etc/kubernetes/azure.json", "/etc/default/kubeletconfig.json"),
+        marker_paths=("/etc/kubernetes/azure.json", "/etc/default/kubeletconfig.json"),
         kubelet_config=("/etc/default/kubeletconfig.json",),
         kubelet_kubeconfig=("/var/lib/kubelet/kubeconfig",),
         kubelet_authority=("/etc/kubernetes/certs/ca.crt",),
     ),
     NodeLayout(
         name="gke",
-        signs=("/home/kubernetes/kubelet-config.yaml", "/home/kubernetes/kube-env"),
+        marker_paths=("/home/kubernetes/kubelet-config.yaml", "/home/kubernetes/kube-env"),
         kubelet_config=("/home/kubernetes/kubelet-config.yaml",),
         kubelet_kubeconfig=("/var/lib/kubelet/kubeconfig",),
         kubelet_authority=("/etc/srv/kubernetes/pki/ca-certificates.crt",),
@@ -108,7 +113,9 @@ LAYOUTS: Final = (
 
 def detect_layout(root: NodeRoot) -> NodeLayout:
     """Return the layout of the distribution installed below `root`; the one of kubeadm if none matches."""
-    return next((layout for layout in LAYOUTS if any(path_exists(root, path) for path in layout.signs)), _KUBEADM)
+    return next(
+        (layout for layout in LAYOUTS if any(path_exists(root, path) for path in layout.marker_paths)), _KUBEADM
+    )
 
 
 def path_exists(root: NodeRoot, path: str) -> bool:

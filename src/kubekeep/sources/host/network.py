@@ -16,8 +16,8 @@ from kubekeep.sources.host.processes import HostProcess
 from kubekeep.sources.host.root import HostReadError, MissingFileError
 
 _BYTES: Final = 1 << 20
-_TABLE: Final = 16 << 20
-_DEPTH: Final = 4
+_TABLE_BYTES: Final = 16 << 20
+_DEEPEST: Final = 4
 _MOST_FILES: Final = 2000
 _KINDS: Final = frozenset({"KubeProxyConfiguration"})
 _CHAINED: Final = frozenset(
@@ -29,7 +29,7 @@ _CHAINED: Final = frozenset(
 """Plugins that extend the setup of another plugin (CNI docs, plugins)."""
 _CALLING: Final = frozenset({"multus", "multus-shim", "genie", "danm"})
 """Plugins that call the other plugins in the folder."""
-_LISTENING: Final = {"tcp": "0A", "udp": "07"}
+_LISTENING_STATES: Final = {"tcp": "0A", "udp": "07"}
 """State of a listening socket by protocol (linux/net/tcp_states.h)."""
 _HEX: Final = "[0-9A-F]{8}(?:[0-9A-F]{24})?"
 _ROW: Final = re.compile(rf"\s*\d+: ({_HEX}):([0-9A-F]{{4}}) ({_HEX}):([0-9A-F]{{4}}) ([0-9A-F]{{2}}) ")
@@ -40,7 +40,7 @@ def collect_kube_proxy(node: HostNode) -> Iterator[HostDocument | dict[str, Any]
     document = HostDocument("KubeProxyInfo", node.name)
     process: HostProcess | None = None
     try:
-        process = node.running.find("kube-proxy")
+        process = node.processes.find("kube-proxy")
     except HostReadError as error:
         document.add_missing("cmdLine", error)
     if process is None:
@@ -55,11 +55,11 @@ def collect_kube_proxy(node: HostNode) -> Iterator[HostDocument | dict[str, Any]
     configuration: dict[str, Any] = {}
     try:
         with node.open_files(process) as files:
-            configuration = _configuration(document, files, process.get_flag("config"))
+            configuration = _read_configuration(document, files, process.get_flag("config"))
             # In a container the kubeconfig comes from a ConfigMap with public access: it contains no credentials,
             # only the path of the token of the service account.
-            named = "" if process.contained else _find_kubeconfig(configuration)
-            if path := process.get_flag("kubeconfig") or named:
+            configured_path = "" if process.is_contained else _find_kubeconfig(configuration)
+            if path := process.get_flag("kubeconfig") or configured_path:
                 document.add_file("kubeConfigFile", files, path)
     except HostReadError as error:
         document.add_missing("kubeConfigFile", f"the files of process {process.pid}: {error}")
@@ -76,7 +76,7 @@ def collect_cni(node: HostNode) -> HostDocument:
     document = HostDocument("CNIInfo", node.name)
     try:
         folder = node.files.find_first(node.layout.networks)
-        paths, refused = node.files.root.list_files(folder, _DEPTH)
+        paths, errors = node.files.root.list_files(folder, _DEEPEST)
     except HostReadError as error:
         document.add_missing("CNIConfigFiles", error, ", ".join(node.layout.networks))
         return document
@@ -84,7 +84,7 @@ def collect_cni(node: HostNode) -> HostDocument:
         document.add_missing("CNIConfigFiles", f"there are more than {_MOST_FILES} files", folder)
     else:
         document.add_files("CNIConfigFiles", node.files, paths)
-    for path, why in refused.items():
+    for path, why in errors.items():
         document.add_missing("CNIConfigFiles", why, path)
     try:
         names = _find_plugins(node, [path for path in paths if _is_configuration(path, folder)])
@@ -106,7 +106,7 @@ def collect_open_ports(node: HostNode) -> HostDocument:
         for version in ("", "6"):
             path = f"/proc/1/net/{transport}{version}"
             try:
-                rows += _parse_sockets(node.files.root.read_text(path, _TABLE), transport)
+                rows += _parse_sockets(node.files.root.read_text(path, _TABLE_BYTES), transport)
             except MissingFileError as error:
                 if not version:
                     document.add_missing(f"{transport}Ports", error, path)
@@ -117,12 +117,12 @@ def collect_open_ports(node: HostNode) -> HostDocument:
     return document
 
 
-def _configuration(document: HostDocument, files: NodeFiles, path: str) -> dict[str, Any]:
+def _read_configuration(document: HostDocument, files: NodeFiles, path: str) -> dict[str, Any]:
     """Return the configuration of kube-proxy in a file; {} if it is absent or cannot be read."""
     if not path:
         return {}
     try:
-        return files.configuration(path, _KINDS)
+        return files.read_configuration(path, _KINDS)
     except HostReadError as error:
         document.add_missing("configuration", error, path)
         return {}
@@ -163,7 +163,7 @@ def _parse_types(text: str) -> list[str]:
 def _parse_sockets(text: str, transport: str) -> Iterator[dict[str, Any]]:
     for line in text.splitlines()[1:]:
         match = _ROW.match(line)
-        if match is not None and match[5] == _LISTENING[transport]:
+        if match is not None and match[5] == _LISTENING_STATES[transport]:
             yield {
                 "transport": transport,
                 "localAddress": _parse_address(match[1]),
@@ -177,5 +177,5 @@ def _parse_address(digits: str) -> str:
     """Parse an address of hexadecimal words in the byte order of the machine."""
     address = bytes.fromhex(digits)
     if sys.byteorder == "little":
-        address = b"".join(address[at : at + 4][::-1] for at in range(0, len(address), 4))
+        address = b"".join(address[start : start + 4][::-1] for start in range(0, len(address), 4))
     return str(ipaddress.ip_address(address))

@@ -13,27 +13,28 @@ from kubekeep.model.redaction import MASK, SECRET_FLAG, TOKEN_PATTERN
 from kubekeep.sources.host.configuration import mask_queries
 from kubekeep.sources.host.root import HostReadError, NodeRoot
 
-_LINE: Final = 1 << 20
-_STATUS: Final = 1 << 16
+_LINE_BYTES: Final = 1 << 20
+_STATUS_BYTES: Final = 1 << 16
 _DIGITS: Final = 10
 """Digits of the largest user id, which has 32 bits."""
-_KEYS: Final = re.compile(r"--?[\w.-]*(?:secret|private|encryption|account)[-_]?key")
-_HEADERS: Final = re.compile(r"--?[\w.-]*url[-_]headers?")
+_KEY_FLAGS: Final = re.compile(r"--?[\w.-]*(?:secret|private|encryption|account)[-_]?key")
+_HEADER_FLAGS: Final = re.compile(r"--?[\w.-]*url[-_]headers?")
 """Flags with headers of requests (`--manifest-url-header`), not flags with names of headers."""
-_NEXT: Final = re.compile(r"--[a-z][\w.-]*(?:=.*)?", re.DOTALL)
+_FLAG: Final = re.compile(r"--[a-z][\w.-]*(?:=.*)?", re.DOTALL)
 """A word that is another flag, not a secret that begins with dashes."""
 _CONSTANTS: Final = frozenset({"", "true", "false", "t", "f", "1", "0"})
 
 
 class HostProcess(msgspec.Struct, frozen=True, kw_only=True):
-    """A process: the words of its command line; `contained` if it has its own PID namespace, as containers do.
+    """A process.
 
-    `network` identifies its network namespace; empty if access is denied.
+    words: words of its command line. is_contained: it has its own PID namespace, as containers do. network: identifier
+    of its network namespace; empty if access is denied.
     """
 
     pid: int
     words: tuple[str, ...]
-    contained: bool
+    is_contained: bool
     uid: int
     network: str
 
@@ -63,39 +64,42 @@ class NotRunningError(HostReadError):
 
 
 class RunningProcesses(msgspec.Struct, frozen=True):
-    """All visible processes, and the reason that others are missing; `hidden` has reasons by program."""
+    """All visible processes.
+
+    problem: the reason that others are missing, or empty. hidden: reasons by program that is not visible as a process.
+    """
 
     processes: tuple[HostProcess, ...]
     problem: str = ""
     hidden: Mapping[str, str] = {}
 
-    def find(self, program: str, *, contained: bool | None = None) -> HostProcess:
-        """Return the process of a program, in a container or not if required. Raises HostReadError if it is not unique.
+    def find(self, program: str, *, is_contained: bool | None = None) -> HostProcess:
+        """Return the process of a program. Raises HostReadError if it is not unique, NotRunningError if there is none.
 
-        Only processes in the network of the node count, if that is known, and of several with different command lines
-        those of root: any user can start a program with this name. For the same reason no process counts for a program
-        in `hidden`.
+        is_contained: only processes in a container, or only others; None for both. Only processes in the network of the
+        node count, if that is known. Of several with different command lines only those of root count, because any user
+        can start a program with this name; for the same reason no process counts for a program in `hidden`.
         """
         if program in self.hidden:
             raise HostReadError(self.hidden[program])
-        matches = [process for process in self.list_on_node(program) if contained in (None, process.contained)]
-        if _differ(matches):
+        matches = [process for process in self.list_on_node(program) if is_contained in (None, process.is_contained)]
+        if _have_different_words(matches):
             matches = [process for process in matches if process.uid == 0] or matches
         if not matches and self.problem:
             raise HostReadError(self.problem)
         if not matches:
             raise NotRunningError(f"no process called {program} is seen")
-        if _differ(matches):
+        if _have_different_words(matches):
             raise HostReadError(f"{len(matches)} processes are called {program}, with different command lines")
         return matches[0]
 
     def list_on_node(self, program: str) -> list[HostProcess]:
         """Return the processes of a program in the network of the node, if that is known."""
-        own = next((process.network for process in self.processes if process.pid == 1), "")
+        node_network = next((process.network for process in self.processes if process.pid == 1), "")
         return [
             process
             for process in self.processes
-            if process.program == program and not (own and process.network and process.network != own)
+            if process.program == program and not (node_network and process.network and process.network != node_network)
         ]
 
 
@@ -129,7 +133,7 @@ def mask_words(words: Iterable[str]) -> list[str]:
     is_value_secret = False
     for word in words:
         flag, sign, value = word.partition("=")
-        if is_value_secret and not _NEXT.fullmatch(word) and word.lower() not in _CONSTANTS:
+        if is_value_secret and not _FLAG.fullmatch(word) and word.lower() not in _CONSTANTS:
             masked.append(MASK)
             is_value_secret = False
             continue
@@ -141,20 +145,20 @@ def mask_words(words: Iterable[str]) -> list[str]:
     return masked
 
 
-def _differ(processes: Iterable[HostProcess]) -> bool:
+def _have_different_words(processes: Iterable[HostProcess]) -> bool:
     return len({process.words for process in processes}) > 1
 
 
 def _is_secret(flag: str) -> bool:
-    return any(pattern.fullmatch(flag) for pattern in (SECRET_FLAG, _KEYS, _HEADERS))
+    return any(pattern.fullmatch(flag) for pattern in (SECRET_FLAG, _KEY_FLAGS, _HEADER_FLAGS))
 
 
-def _read_processes(root: NodeRoot, numbers: Iterable[int]) -> Iterator[HostProcess]:
-    for pid in numbers:
+def _read_processes(root: NodeRoot, pids: Iterable[int]) -> Iterator[HostProcess]:
+    for pid in pids:
         try:
-            words = _split_words(root.read_text(f"/proc/{pid}/cmdline", _LINE))
+            words = _split_words(root.read_text(f"/proc/{pid}/cmdline", _LINE_BYTES))
             status = dict(
-                line.partition(":")[::2] for line in root.read_text(f"/proc/{pid}/status", _STATUS).splitlines()
+                line.partition(":")[::2] for line in root.read_text(f"/proc/{pid}/status", _STATUS_BYTES).splitlines()
             )
         except HostReadError:
             # The process has ended, or access is denied.
@@ -168,8 +172,8 @@ def _read_processes(root: NodeRoot, numbers: Iterable[int]) -> Iterator[HostProc
         yield HostProcess(
             pid=pid,
             words=words or ("",),
-            contained=len(status.get("NSpid", "").split()) > 1,
-            uid=_first_number(status.get("Uid", "")),
+            is_contained=len(status.get("NSpid", "").split()) > 1,
+            uid=_parse_first_number(status.get("Uid", "")),
             network=network,
         )
 
@@ -182,6 +186,6 @@ def _split_words(text: str) -> tuple[str, ...]:
     return tuple(words if any(words[1:]) else words[0].split())
 
 
-def _first_number(text: str) -> int:
+def _parse_first_number(text: str) -> int:
     first = next(iter(text.split()), "")
     return int(first) if first.isdecimal() and len(first) <= _DIGITS else -1

@@ -17,14 +17,14 @@ from typing import IO, Final, Self
 
 import msgspec
 
-_LINKS: Final = 40
+_MOST_LINKS: Final = 40
 """Links on the way to one file, as in Linux (path_resolution(7))."""
-_ENTRIES: Final = 20_000
-_LINE: Final = 1 << 20
+_MOST_ENTRIES: Final = 20_000
+_LONGEST_LINE: Final = 1 << 20
 _FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _PROC_INODE: Final = 1
 """Inode of the root of /proc (linux/proc_ns.h, PROC_ROOT_INO)."""
-_WHY: Final = {
+_REASONS: Final = {
     errno.EACCES: "permission denied",
     errno.EPERM: "permission denied",
     errno.ELOOP: "too many links lead to one another",
@@ -119,12 +119,12 @@ class NodeRoot:
             with _convert_errors():
                 stream = _open_file(parent, name, status)
         with stream:
-            left = limit
+            remaining = limit
             while True:
                 with _convert_errors():
-                    line = stream.readline(_LINE)
-                left -= len(line)
-                if left < 0:
+                    line = stream.readline(_LONGEST_LINE)
+                remaining -= len(line)
+                if remaining < 0:
                     raise HostReadError(f"it has more than {limit} bytes")
                 if not line:
                     return
@@ -143,9 +143,9 @@ class NodeRoot:
     def list_names(self, path: str) -> list[str]:
         """Return the sorted names in a folder. Raises HostReadError."""
         with self.open_folder(path) as descriptor, _convert_errors(), os.scandir(descriptor) as entries:
-            names = [entry.name for entry in itertools.islice(entries, _ENTRIES + 1)]
-        if len(names) > _ENTRIES:
-            raise HostReadError(f"more than {_ENTRIES} entries")
+            names = [entry.name for entry in itertools.islice(entries, _MOST_ENTRIES + 1)]
+        if len(names) > _MOST_ENTRIES:
+            raise HostReadError(f"more than {_MOST_ENTRIES} entries")
         return sorted(names)
 
     def read_link(self, path: str) -> str:
@@ -157,34 +157,34 @@ class NodeRoot:
     def list_files(self, path: str, depth: int) -> tuple[list[str], dict[str, str]]:
         """Return the paths of files in a folder and `depth` levels below; links to folders are not followed.
 
-        The order is that of Go's filepath.WalkDir: the content of a folder comes at the position of its name. The
-        second value has inaccessible folders with the reason, so that they are not treated as empty. Raises
-        HostReadError if the folder itself cannot be read, or has too many entries.
+        The order is the one of Go's filepath.WalkDir: the content of a folder comes at the position of its name. The
+        second value has the reason by inaccessible folder, so that none is treated as empty. Raises HostReadError if
+        the folder itself cannot be read, or has too many entries.
         """
         paths: list[str] = []
-        refused: dict[str, str] = {}
+        errors: dict[str, str] = {}
         pending = [(posixpath.join(path, name), depth) for name in reversed(self.list_names(path))]
         count = len(pending)
         while pending:
             inner_path, levels = pending.pop()
             try:
-                if not stat.S_ISDIR(self._get_own_status(inner_path).st_mode):
+                if not stat.S_ISDIR(self._get_link_status(inner_path).st_mode):
                     paths.append(inner_path)
                     continue
                 names = self.list_names(inner_path) if levels else []
             except HostReadError as error:
-                refused[inner_path] = str(error)
+                errors[inner_path] = str(error)
                 continue
             if not levels:
-                refused[inner_path] = "it is too deep"
+                errors[inner_path] = "it is too deep"
             count += len(names)
-            if count > _ENTRIES:
-                raise HostReadError(f"more than {_ENTRIES} entries")
+            if count > _MOST_ENTRIES:
+                raise HostReadError(f"more than {_MOST_ENTRIES} entries")
             pending += [(posixpath.join(inner_path, name), levels - 1) for name in reversed(names)]
-        return paths, refused
+        return paths, errors
 
-    def _get_own_status(self, path: str) -> os.stat_result:
-        """Return the status of a path, of the link itself if it is one."""
+    def _get_link_status(self, path: str) -> os.stat_result:
+        """Return the status of a path; links are not followed."""
         folder, name = posixpath.split(path)
         with self._resolve(folder, name) as (_, _, status):
             return status
@@ -214,7 +214,7 @@ class _PathResolver:
 
     def resolve(self, path: str, last: str) -> tuple[int, str, os.stat_result]:
         """Resolve `path`, through links, and then `last`, which is not followed. Raises OSError."""
-        remaining = _parts(path)[::-1]
+        remaining = _split_path(path)[::-1]
         links = 0
         name = "."
         while remaining:
@@ -226,12 +226,12 @@ class _PathResolver:
             status = os.stat(part, dir_fd=self._folders[-1], follow_symlinks=False)
             if stat.S_ISLNK(status.st_mode):
                 links += 1
-                if links > _LINKS:
+                if links > _MOST_LINKS:
                     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
                 target = os.readlink(part, dir_fd=self._folders[-1])
                 if target.startswith("/"):
                     self._leave(to=1)
-                remaining += _parts(target)[::-1]
+                remaining += _split_path(target)[::-1]
                 name = "."
             elif remaining or last:
                 self._enter(part)
@@ -249,7 +249,7 @@ class _PathResolver:
             os.close(self._folders.pop())
 
 
-def _parts(path: str) -> list[str]:
+def _split_path(path: str) -> list[str]:
     return [part for part in path.split("/") if part not in ("", ".")]
 
 
@@ -286,7 +286,7 @@ def _convert_errors() -> Iterator[None]:
     except (FileNotFoundError, NotADirectoryError):
         raise MissingFileError from None
     except OSError as error:
-        raise HostReadError(_WHY.get(error.errno or 0) or error.strerror or "it cannot be read") from None
+        raise HostReadError(_REASONS.get(error.errno or 0) or error.strerror or "it cannot be read") from None
     except ValueError:
         # A path with a NUL.
         raise MissingFileError from None

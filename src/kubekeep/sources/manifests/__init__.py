@@ -1,1 +1,1 @@
-"""YAML and JSON manifests, read as `kubectl apply -f` reads them. Never looks for files."""
+"""YAML and JSON manifests, read as `kubectl apply -f` reads them. Never searches for files."""

@@ -1,7 +1,7 @@
 """Resources in YAML and JSON files, with the location of every value.
 
 Follows `kubectl apply -f`, including the types of scalars; a document that cannot be read does not prevent others.
-Never looks for files, never writes, and holds the text of one file at a time.
+Never searches for files, and keeps the text of one file at a time.
 """
 
 # Paths stay the text that people typed, so os.path and not pathlib:
@@ -29,14 +29,14 @@ from kubekeep.sources.objects import IncompleteObject, find_objects
 from kubekeep.sources.source import Root
 from kubekeep.sources.tree import Document, Limits, Problem
 
-_SHOWN_PROBLEMS: Final = 10
+_MOST_PROBLEMS: Final = 10
 
 
 def read_file(root: Root, limits: Limits) -> Iterator[Resource | Unread]:
     """Yield the objects of a file in the order of its documents.
 
-    Yields an Unread for a syntax error (after the documents before it), an object without kind, and a duplicate key (the
-    last value is used, as in kubectl, although strict validation of the API server rejects the object).
+    Yields an Unread for a syntax error (after the documents before it), an object without kind, and a duplicate key. The
+    last value of a duplicate key is used, as in kubectl, although strict validation of the API server rejects the object.
     """
     try:
         with open_file(root.path) as stream:
@@ -51,7 +51,7 @@ def read_stream(stream: BinaryIO, root: Root, limits: Limits) -> Iterator[Resour
     if len(data) > limits.bytes:
         yield Unread(Location(root.shown), f"larger than {limits.bytes} bytes: not read")
         return
-    yield from _contents(data, root, limits)
+    yield from _read_documents(data, root, limits)
 
 
 def is_pipe(path: str) -> bool:
@@ -89,29 +89,29 @@ def decode_text(data: bytes | None) -> str | None:
         return None
 
 
-def _contents(data: bytes, file: Root, limits: Limits) -> Iterator[Resource | Unread]:
+def _read_documents(data: bytes, file: Root, limits: Limits) -> Iterator[Resource | Unread]:
     encoding = "UTF-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "UTF-8"
     try:
         text = data.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        before = data[: error.start].decode(error.encoding, "replace").removeprefix("\ufeff")
+        text_before = data[: error.start].decode(error.encoding, "replace").removeprefix("\ufeff")
         message = f"not {encoding} text: {error.reason}"
-        yield _unread(file, Problem(message, len(before)), line_starts(before))
+        yield _report_problem(file, Problem(message, len(text_before)), line_starts(text_before))
         return
     lines = line_starts(text)
-    file_type, documents = _documents(text, lines, file, limits)
+    file_type, documents = _parse_documents(text, lines, file, limits)
     for number, document in enumerate(documents):
         if isinstance(document, Problem):
-            yield _unread(file, document, lines)
+            yield _report_problem(file, document, lines)
         elif document is not None:
             source = Source(file.shown, file.base, file_type, number, document.source_map)
-            yield from _resources(document, source, file, lines)
+            yield from _find_resources(document, source, file, lines)
 
 
 _Documents = Iterable[Document | Problem | None]
 
 
-def _documents(text: str, lines: array[int], file: Root, limits: Limits) -> tuple[FileType, _Documents]:
+def _parse_documents(text: str, lines: array[int], file: Root, limits: Limits) -> tuple[FileType, _Documents]:
     """Return the documents and their type: JSON by the name of the file or else by its content, otherwise YAML."""
     if file.path.lower().endswith(".json"):
         return JSON, json_text.parse_documents(text, lines, limits)
@@ -123,7 +123,7 @@ def _documents(text: str, lines: array[int], file: Root, limits: Limits) -> tupl
     return YAML, yaml_text.parse_documents(text, lines, limits)
 
 
-def _resources(document: Document, source: Source, file: Root, lines: array[int]) -> Iterator[Resource | Unread]:
+def _find_resources(document: Document, source: Source, file: Root, lines: array[int]) -> Iterator[Resource | Unread]:
     """Yield the objects of a document; problems of a document without objects are ignored."""
     is_kubernetes = False
     for match in find_objects(document.value):
@@ -137,14 +137,14 @@ def _resources(document: Document, source: Source, file: Root, lines: array[int]
             yield Resource(match.object, msgspec.structs.replace(source, root=match.path), document.value)
     if not is_kubernetes:
         return
-    for problem in document.problems[:_SHOWN_PROBLEMS]:
-        yield _unread(file, problem, lines)
-    rest = document.problems[_SHOWN_PROBLEMS:]
+    for problem in document.problems[:_MOST_PROBLEMS]:
+        yield _report_problem(file, problem, lines)
+    rest = document.problems[_MOST_PROBLEMS:]
     if rest:
-        yield _unread(file, Problem(f"{len(rest)} more duplicate keys in this document", rest[0].at), lines)
+        yield _report_problem(file, Problem(f"{len(rest)} more duplicate keys in this document", rest[0].at), lines)
 
 
-def _unread(file: Root, problem: Problem, lines: array[int]) -> Unread:
+def _report_problem(file: Root, problem: Problem, lines: array[int]) -> Unread:
     line = bisect_right(lines, problem.at)
-    place = Position(line, problem.at - lines[line - 1] + 1)
-    return Unread(Location(file.shown, Region(place, place)), problem.message)
+    position = Position(line, problem.at - lines[line - 1] + 1)
+    return Unread(Location(file.shown, Region(position, position)), problem.message)

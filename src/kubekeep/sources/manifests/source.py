@@ -44,7 +44,7 @@ class ManifestSource(SourceType):
         return name.lower().endswith(EXTENSIONS)
 
     def read(self, roots: Sequence[Root], context: ReadContext) -> Iterator[Resource | Unread]:
-        """Yield the objects of files, except of those that a kustomization has read."""
+        """Yield the objects of files that no kustomization has read."""
         from kubekeep.sources.manifests.read import is_pipe, open_file, read_file  # noqa: PLC0415
 
         for root in roots:
@@ -71,7 +71,7 @@ class ManifestSource(SourceType):
 
 
 def _read_once(stream: BinaryIO, root: Root, path: str, context: ReadContext) -> Iterator[Resource | Unread]:
-    """Yield the objects of a pipe, whose bytes are kept because it cannot be read a second time."""
+    """Yield the objects of a pipe; its content is stored because it cannot be read a second time."""
     from kubekeep.sources.manifests.read import read_stream  # noqa: PLC0415
 
     data = stream.read(context.limits.bytes + 1)

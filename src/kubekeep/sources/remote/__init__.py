@@ -1,1 +1,1 @@
-"""Manifests, charts and archives fetched by URL. Reaches only the URL that the user named."""
+"""Manifests, charts and archives fetched by URL. Requests only the URL that the user named, and its redirects."""

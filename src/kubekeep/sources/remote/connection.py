@@ -38,7 +38,7 @@ def check_redirect(address: str, *, is_from_public: bool) -> None:
 
     Rejects metadata services of clouds, and private addresses unless the redirect comes from one.
     """
-    target = _unwrapped(ipaddress.ip_address(address.partition("%")[0]))
+    target = _unwrap_address(ipaddress.ip_address(address.partition("%")[0]))
     if any(target in network for network in _METADATA) or target.is_unspecified or target.is_multicast:
         raise RemoteError(f"a redirect to {target}, which is not followed")
     if is_from_public and not target.is_global:
@@ -46,20 +46,20 @@ def check_redirect(address: str, *, is_from_public: bool) -> None:
 
 
 class Connection:
-    """The successive connections of one download; all are closed at `until`, a time of the monotonic clock.
+    """The successive connections of one download.
 
-    host: the host named by the user.
+    host: the host named by the user. deadline: time of the monotonic clock at which all connections are closed.
     """
 
-    def __init__(self, host: str, until: float) -> None:
+    def __init__(self, host: str, deadline: float) -> None:
         self._sockets: list[socket.socket] = []
-        self._timer = threading.Timer(max(until - time.monotonic(), 0), self._end)
+        self._timer = threading.Timer(max(deadline - time.monotonic(), 0), self._shut_down)
         self._timer.daemon = True
         self._is_redirect = False
-        self._host = self._connects_to = host
-        # Unknown behind a proxy: private addresses are then rejected.
+        self._host = self._connecting_to = host
+        # Behind a proxy the address is unknown: private addresses are then rejected.
         self._is_from_public = not _is_private(host)
-        self.is_over = False
+        self.is_expired = False
 
     def __enter__(self) -> Self:
         self._timer.start()
@@ -70,8 +70,8 @@ class Connection:
     ) -> None:
         self._timer.cancel()
         self._timer.join()
-        for known in self._sockets:
-            known.close()
+        for open_socket in self._sockets:
+            open_socket.close()
 
     def begin(self, host: str, *, is_redirect: bool) -> None:
         """Start the connection to `host`. Raises RemoteError if it is a rejected address."""
@@ -84,35 +84,35 @@ class Connection:
     def trace(self, event: str, info: dict[str, Any]) -> None:
         """Handle an event of httpcore. Raises RemoteError before anything is sent to a rejected address."""
         if event == f"{_CONNECT}.started":
-            self._connects_to = info["host"]
+            self._connecting_to = info["host"]
         elif event == f"{_CONNECT}.complete":
             stream = info["return_value"]
             try:
-                self._connected(stream.get_extra_info("socket"), stream.get_extra_info("server_addr")[0])
+                self._add_socket(stream.get_extra_info("socket"), stream.get_extra_info("server_addr")[0])
             except RemoteError:
                 stream.close()
                 raise
 
-    def _connected(self, connected: socket.socket, address: str) -> None:
-        if self._connects_to == self._host:
+    def _add_socket(self, new_socket: socket.socket, address: str) -> None:
+        if self._connecting_to == self._host:
             if self._is_redirect:
                 check_redirect(address, is_from_public=self._is_from_public)
             else:
-                self._is_from_public = _unwrapped(ipaddress.ip_address(address.partition("%")[0])).is_global
+                self._is_from_public = _unwrap_address(ipaddress.ip_address(address.partition("%")[0])).is_global
         # A duplicate, because TLS takes over the first socket.
-        self._sockets.append(connected.dup())
-        if self.is_over:
-            self._end()
+        self._sockets.append(new_socket.dup())
+        if self.is_expired:
+            self._shut_down()
 
-    def _end(self) -> None:
+    def _shut_down(self) -> None:
         """Shut down all sockets, to interrupt waiting for a slow server."""
-        self.is_over = True
-        for known in self._sockets:
+        self.is_expired = True
+        for open_socket in self._sockets:
             with contextlib.suppress(OSError):
-                known.shutdown(socket.SHUT_RDWR)
+                open_socket.shutdown(socket.SHUT_RDWR)
 
 
-def _unwrapped(address: _Address) -> _Address:
+def _unwrap_address(address: _Address) -> _Address:
     """Return the IPv4 address inside an IPv6 address, or the address itself."""
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped:
@@ -131,4 +131,4 @@ def _is_address(host: str) -> bool:
 
 
 def _is_private(host: str) -> bool:
-    return _is_address(host) and not _unwrapped(ipaddress.ip_address(host.partition("%")[0])).is_global
+    return _is_address(host) and not _unwrap_address(ipaddress.ip_address(host.partition("%")[0])).is_global

@@ -31,7 +31,7 @@ class RemoteSource(SourceType):
             yield Unread(Location(visible(address.rpartition("@")[2])), str(error))
             return
         context.notes += fetched.notes
-        yield from context.find(fetched.path, fetched.shown)
+        yield from context.find(fetched.path, fetched.display_url)
 
 
 SOURCE: Final = RemoteSource()
