@@ -174,8 +174,8 @@ def _chart(folder: Path, name: str, number: int) -> None:
     }
     (folder / "templates").mkdir(parents=True, exist_ok=True)
     for path, text in files.items():
-        named = text.replace("NAME", name).replace("NUMBER", f"{number:02}")
-        (folder / path).write_text(named, encoding="utf-8")
+        chart_text = text.replace("NAME", name).replace("NUMBER", f"{number:02}")
+        (folder / path).write_text(chart_text, encoding="utf-8")
 
 
 if __name__ == "__main__":

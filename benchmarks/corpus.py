@@ -170,9 +170,9 @@ def _account(dice: random.Random, number: int) -> dict[str, Any]:
 def write(count: int, folder: Path) -> None:
     """Write `count` objects below `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    everything = list(objects(count))
+    all_objects = list(objects(count))
     for start in range(0, count, PER_FILE):
-        text = yaml.dump_all(everything[start : start + PER_FILE], Dumper=yaml.CSafeDumper, sort_keys=False)
+        text = yaml.dump_all(all_objects[start : start + PER_FILE], Dumper=yaml.CSafeDumper, sort_keys=False)
         (folder / f"objects-{start:06}.yaml").write_text(text, encoding="utf-8")
 
 

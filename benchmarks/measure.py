@@ -28,7 +28,7 @@ SCANS = {
 KUBEKEEP = Path(sys.executable).with_name("kubekeep")
 
 
-def once(command: list[str]) -> tuple[float, float]:
+def run_process(command: list[str]) -> tuple[float, float]:
     """Return wall seconds and peak MB of one run of a command, ignoring its exit code."""
     started = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
@@ -40,8 +40,8 @@ def once(command: list[str]) -> tuple[float, float]:
 def row(name: str, *arguments: str) -> str:
     """Return a row of the table."""
     command = [str(KUBEKEEP), *arguments]
-    once(command)
-    runs = [once(command) for _ in range(RUNS)]
+    run_process(command)
+    runs = [run_process(command) for _ in range(RUNS)]
     seconds = statistics.median(run[0] for run in runs)
     return f"| {name} | {seconds:.2f} s | {max(run[1] for run in runs):.0f} MB |"
 
@@ -56,17 +56,24 @@ def main() -> None:
     print(row("`kubekeep --help`", "--help"))
     with tempfile.TemporaryDirectory() as scratch:
         report = str(Path(scratch) / "report.json")
-        into = ("-f", "json", "-o", report)
+        report_options = ("-f", "json", "-o", report)
         for size in SIZES:
             corpus.write(size, Path(scratch) / str(size))
-        tree = Path(scratch) / "charts"
-        charts.write(CHARTS, tree)
+        chart_folder = Path(scratch) / "charts"
+        charts.write(CHARTS, chart_folder)
         for name, scan in SCANS.items():
             for folder in folders:
                 print(row(f"{name} on {folder.name}", *scan, str(folder)))
             for size in SIZES:
-                print(row(f"{name} on {size:,} objects, JSON report", *scan, str(Path(scratch) / str(size)), *into))
-            print(row(f"{name} on {CHARTS} charts, JSON report", *scan, str(tree), *into))
+                print(
+                    row(
+                        f"{name} on {size:,} objects, JSON report",
+                        *scan,
+                        str(Path(scratch) / str(size)),
+                        *report_options,
+                    )
+                )
+            print(row(f"{name} on {CHARTS} charts, JSON report", *scan, str(chart_folder), *report_options))
 
 
 if __name__ == "__main__":

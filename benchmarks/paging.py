@@ -58,29 +58,29 @@ def _plural(kind: str) -> str:
 
 def _pages(resources: list[dict[str, Any]]) -> list[bytes]:
     pages = []
-    head = {"apiVersion": resources[0]["apiVersion"], "kind": f"{resources[0]['kind']}List"}
+    list_type = {"apiVersion": resources[0]["apiVersion"], "kind": f"{resources[0]['kind']}List"}
     for start in range(0, len(resources), PAGE):
-        rest = len(resources) - start - PAGE
-        more = {"continue": str(start // PAGE + 1), "remainingItemCount": rest} if rest > 0 else {}
+        remaining = len(resources) - start - PAGE
+        more = {"continue": str(start // PAGE + 1), "remainingItemCount": remaining} if remaining > 0 else {}
         page = [
-            {key: value for key, value in resource.items() if key not in head}
+            {key: value for key, value in resource.items() if key not in list_type}
             for resource in resources[start : start + PAGE]
         ]
-        pages.append(json.dumps(head | {"metadata": {"resourceVersion": "9", **more}, "items": page}).encode())
+        pages.append(json.dumps(list_type | {"metadata": {"resourceVersion": "9", **more}, "items": page}).encode())
     return pages
 
 
-def discovery(paths: dict[str, list[bytes]], root: str) -> bytes:
+def create_discovery(paths: dict[str, list[bytes]], root: str) -> bytes:
     """Return the discovery document below `root`, in the aggregated form."""
     groups: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for path, pages in paths.items():
-        head, *rest = path.strip("/").split("/")
-        if head == root:
-            group, version = rest[0] if root == "apis" else "", rest[-2]
+        api_root, *parts = path.strip("/").split("/")
+        if api_root == root:
+            group, version = parts[0] if root == "apis" else "", parts[-2]
             kind = json.loads(pages[0])["kind"].removesuffix("List")
             groups[group, version].append(
                 {
-                    "resource": rest[-1],
+                    "resource": parts[-1],
                     "responseKind": {"group": group, "version": version, "kind": kind},
                     "scope": "Cluster" if kind in CLUSTER_WIDE else "Namespaced",
                     "verbs": ["get", "list", "watch"],
@@ -114,7 +114,7 @@ class Handler(BaseHTTPRequestHandler):
         if address.path == "/version":
             body = b'{"major":"1","minor":"34","gitVersion":"v1.34.0"}'
         elif address.path in ("/api", "/apis"):
-            body = discovery(self.pages, address.path.strip("/"))
+            body = create_discovery(self.pages, address.path.strip("/"))
         else:
             body = self.pages[address.path][int(parse_qs(address.query).get("continue", ["0"])[0])]
         self.send_response(200)

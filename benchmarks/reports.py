@@ -32,8 +32,8 @@ NOTHING = "none"
 
 def render(name: str, folder: str) -> None:
     """Scan a folder, write the report, and print the number of findings, the seconds and the peak memory in KB."""
-    entry = None if name == NOTHING else reports.load(name)
-    extras = entry.wants if entry else frozenset()
+    report_format = None if name == NOTHING else reports.load(name)
+    extras = report_format.extras if report_format else frozenset()
     assessment = scan(
         ScanRequest(
             ScanInput(paths=(folder,)), rules=RuleOptions(frameworks=("nsa",)), needs=ReportNeeds(extras=extras)
@@ -42,23 +42,25 @@ def render(name: str, folder: str) -> None:
     findings = sum(
         verdict.status is Status.FAILED for result in assessment.results for verdict in result.verdicts.values()
     )
-    seconds = statistics.median(time_report(entry, assessment) for _ in range(RUNS)) if entry else 0.0
+    seconds = statistics.median(time_report(report_format, assessment) for _ in range(RUNS)) if report_format else 0.0
     print(findings, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
-def time_report(entry: reports.ReportFormat, assessment: Assessment) -> float:
+def time_report(report_format: reports.ReportFormat, assessment: Assessment) -> float:
     """Return the processor seconds to write one report."""
-    with Path(os.devnull).open("wb") if entry.binary else Path(os.devnull).open("w", encoding="utf-8") as stream:
+    with (
+        Path(os.devnull).open("wb") if report_format.binary else Path(os.devnull).open("w", encoding="utf-8") as stream
+    ):
         started = time.process_time()
-        entry.render(assessment, stream, reports.ReportOptions())
+        report_format.render(assessment, stream, reports.ReportOptions())
         return time.process_time() - started
 
 
 def row(name: str, folder: Path) -> str:
     """Return a row of the table."""
     command = [sys.executable, __file__, "--render", name, str(folder)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    findings, seconds, memory = done.stdout.split()
+    process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    findings, seconds, memory = process.stdout.split()
     return f"| {name} | {int(findings):,} | {float(seconds):.2f} s | {int(memory) / 1024:.0f} MB |"
 
 
@@ -68,8 +70,8 @@ def main() -> None:
         case ["--render", name, tree]:
             render(name, tree)
             return
-        case chosen:
-            names = chosen or [NOTHING, *reports.names()]
+        case requested_formats:
+            names = requested_formats or [NOTHING, *reports.names()]
     print("| format | findings | time | peak memory |\n| --- | ---: | ---: | ---: |")
     with tempfile.TemporaryDirectory() as scratch:
         for count in OBJECTS:

@@ -36,10 +36,10 @@ from tests.cluster.supervisor import used
 NAMESPACES = 40
 ACCOUNTS = 60
 WRITERS = 4
-KEPT = ("kubescape_", "kubekeep_control_")
+RESULT_FAMILIES = ("kubescape_", "kubekeep_control_")
 """Families of metrics with results; the others contain times."""
 MERGE = "application/strategic-merge-patch+json"
-WATCHED = "privileged-container"
+WATCHED_CONTROL = "privileged-container"
 PLURALS = {"NetworkPolicy": "networkpolicies"}
 KubernetesObject = dict[str, Any]
 
@@ -55,21 +55,23 @@ class Writer:
         self._connection = http.client.HTTPSConnection(host, timeout=120, context=context)
 
     def __call__(
-        self, method: str, path: str, body: KubernetesObject | None = None, sent: str = "application/json"
+        self, method: str, path: str, body: KubernetesObject | None = None, content_type: str = "application/json"
     ) -> int:
         """Send a request and return the status of the response."""
-        self._connection.request(method, path, None if body is None else json.dumps(body), {"Content-Type": sent})
-        answer = self._connection.getresponse()
-        answer.read()
-        return answer.status
+        self._connection.request(
+            method, path, None if body is None else json.dumps(body), {"Content-Type": content_type}
+        )
+        response = self._connection.getresponse()
+        response.read()
+        return response.status
 
 
 def collection(resource: KubernetesObject) -> str:
     """Return the path of the collection of an object."""
     version, kind, metadata = resource["apiVersion"], resource["kind"], resource["metadata"]
     root = f"/apis/{version}" if "/" in version else f"/api/{version}"
-    inside = f"/namespaces/{metadata['namespace']}" if "namespace" in metadata else ""
-    return f"{root}{inside}/{PLURALS.get(kind, kind.lower() + 's')}"
+    namespace_part = f"/namespaces/{metadata['namespace']}" if "namespace" in metadata else ""
+    return f"{root}{namespace_part}/{PLURALS.get(kind, kind.lower() + 's')}"
 
 
 def path(resource: KubernetesObject) -> str:
@@ -85,7 +87,7 @@ def adapt(resource: KubernetesObject) -> KubernetesObject:
             template["spec"]["restartPolicy"] = "Never"
     if resource["kind"] == "DaemonSet":
         spec.pop("replicas")
-    pod = pod_of(resource)
+    pod = find_pod_spec(resource)
     for container in (*pod.get("containers", ()), *pod.get("initContainers", ())) if pod else ():
         if container.get("securityContext", {}).get("privileged"):
             container["securityContext"]["allowPrivilegeEscalation"] = True
@@ -99,7 +101,7 @@ def adapt(resource: KubernetesObject) -> KubernetesObject:
     return resource
 
 
-def pod_of(resource: KubernetesObject) -> KubernetesObject | None:
+def find_pod_spec(resource: KubernetesObject) -> KubernetesObject | None:
     """Return the pod spec of an object, or None."""
     spec = resource.get("spec", {})
     if resource["kind"] == "Pod":
@@ -114,8 +116,8 @@ def is_privileged(container: KubernetesObject) -> bool:
     return bool((container.get("securityContext") or {}).get("privileged"))
 
 
-def is_as_good(container: KubernetesObject) -> bool:
-    """Return True if a capability is equivalent to `privileged`, so that the verdict does not change."""
+def is_equally_privileged(container: KubernetesObject) -> bool:
+    """Return True if a capability makes the container as powerful as `privileged`: it fails the control anyway."""
     return "SYS_ADMIN" in (container.get("securityContext") or {}).get("capabilities", {}).get("add", ())
 
 
@@ -128,27 +130,30 @@ def fill(cluster: Cluster, count: int) -> list[KubernetesObject]:
         for account in ("default", *(f"account-{one}" for one in range(0, ACCOUNTS, 6))):
             metadata = {"name": account, "namespace": name}
             admin("POST", f"/api/v1/namespaces/{name}/serviceaccounts", {"metadata": metadata})
-    begun = NAMESPACES * (2 + ACCOUNTS // 6)
+    started_count = NAMESPACES * (2 + ACCOUNTS // 6)
     local = threading.local()
-    made: list[KubernetesObject] = []
+    created: list[KubernetesObject] = []
 
-    def make(resource: KubernetesObject) -> None:
+    def create(resource: KubernetesObject) -> None:
         writer = getattr(local, "writer", None) or Writer(cluster)
         local.writer = writer
-        if len(made) < count - begun and writer("POST", collection(resource), resource) == http.HTTPStatus.CREATED:
-            made.append(resource)
+        if (
+            len(created) < count - started_count
+            and writer("POST", collection(resource), resource) == http.HTTPStatus.CREATED
+        ):
+            created.append(resource)
 
     with ThreadPoolExecutor(WRITERS) as pool:
-        list(pool.map(make, map(adapt, corpus.objects(count * 5 // 4))))
-    return made
+        list(pool.map(create, map(adapt, corpus.objects(count * 5 // 4))))
+    return created
 
 
 class OutputReader:
     """Reader of the output of the watch."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.began: queue.Queue[KubernetesObject] = queue.Queue()
-        self.seen: dict[tuple[str, str, str], float] = {}
+        self.start_events: queue.Queue[KubernetesObject] = queue.Queue()
+        self.changed_at: dict[tuple[str, str, str], float] = {}
         self.count = 0
         threading.Thread(target=self._read, args=(process,), daemon=True).start()
 
@@ -158,10 +163,10 @@ class OutputReader:
             event = json.loads(line)
             self.count += 1
             if event["event"] == "began":
-                self.began.put(event)
-            elif event.get("control", {}).get("name") == WATCHED:
+                self.start_events.put(event)
+            elif event.get("control", {}).get("name") == WATCHED_CONTROL:
                 subject = event["resource"]
-                self.seen[subject["kind"], subject["name"], event["event"]] = now
+                self.changed_at[subject["kind"], subject["name"], event["event"]] = now
 
 
 class Churn:
@@ -172,10 +177,10 @@ class Churn:
         self._lines = lines
         self._dice = random.Random(1)
         self._lock = threading.Lock()
-        self._spare = 0
+        self._extra_count = 0
         self.pending: dict[tuple[str, str, str], float] = {}
         self.latencies: list[float] = []
-        self.lost = self.sent = self.refused = 0
+        self.missing = self.request_count = self.refused = 0
         by_kind: dict[str, list[KubernetesObject]] = {}
         for resource in resources:
             by_kind.setdefault(resource["kind"], []).append(resource)
@@ -183,48 +188,48 @@ class Churn:
         self._turn = self._turns([*by_kind["Deployment"], *by_kind["StatefulSet"]])
         self._extra: list[KubernetesObject] = []
         self._makers: tuple[Callable[[], tuple[str, str, KubernetesObject | None, str]], ...] = (
-            *(self._privileged,) * 8,
-            *(self._touched,) * 4,
-            *(self._setting,) * 2,
-            *(self._service,) * 2,
-            self._policy,
-            self._binding,
-            self._come,
-            self._go,
+            *(self._toggle_privileged,) * 8,
+            *(self._annotate,) * 4,
+            *(self._change_config_map,) * 2,
+            *(self._change_service,) * 2,
+            self._change_policy,
+            self._change_binding,
+            self._create_extra,
+            self._delete_extra,
         )
 
     def _turns(self, resources: list[KubernetesObject]) -> Iterator[KubernetesObject]:
         while True:
             yield from resources
 
-    def _privileged(self) -> tuple[str, str, KubernetesObject | None, str]:
+    def _toggle_privileged(self) -> tuple[str, str, KubernetesObject | None, str]:
         """Return a request that switches `privileged` of a workload's first container, which changes a verdict."""
         resource = next(self._turn)
         containers = resource["spec"]["template"]["spec"]["containers"]
-        others = any(map(is_as_good, containers)) or any(map(is_privileged, containers[1:]))
+        others = any(map(is_equally_privileged, containers)) or any(map(is_privileged, containers[1:]))
         context = containers[0].setdefault("securityContext", {})
-        was = bool(context.get("privileged"))
-        context["privileged"] = not was
+        was_privileged = bool(context.get("privileged"))
+        context["privileged"] = not was_privileged
         inits = resource["spec"]["template"]["spec"].get("initContainers", ())
-        if not others and not any(map(is_privileged, inits)) and not any(map(is_as_good, inits)):
-            self.pending[resource["kind"], resource["metadata"]["name"], "mended" if was else "failed"] = (
+        if not others and not any(map(is_privileged, inits)) and not any(map(is_equally_privileged, inits)):
+            self.pending[resource["kind"], resource["metadata"]["name"], "mended" if was_privileged else "failed"] = (
                 time.monotonic()
             )
         change = {
             "name": containers[0]["name"],
-            "securityContext": {"privileged": not was, "allowPrivilegeEscalation": True},
+            "securityContext": {"privileged": not was_privileged, "allowPrivilegeEscalation": True},
         }
         return "PATCH", path(resource), {"spec": {"template": {"spec": {"containers": [change]}}}}, MERGE
 
-    def _touched(self) -> tuple[str, str, KubernetesObject | None, str]:
+    def _annotate(self) -> tuple[str, str, KubernetesObject | None, str]:
         resource = self._dice.choice(self._kinds["Deployment"])
         return "PATCH", path(resource), {"metadata": {"annotations": {"touched": str(time.time())}}}, MERGE
 
-    def _setting(self) -> tuple[str, str, KubernetesObject | None, str]:
+    def _change_config_map(self) -> tuple[str, str, KubernetesObject | None, str]:
         resource = self._dice.choice(self._kinds["ConfigMap"])
         return "PATCH", path(resource), {"data": {"key-0": str(time.time())}}, MERGE
 
-    def _service(self) -> tuple[str, str, KubernetesObject | None, str]:
+    def _change_service(self) -> tuple[str, str, KubernetesObject | None, str]:
         resource = self._dice.choice(self._kinds["Service"])
         change = {
             "type": self._dice.choice(("ClusterIP", "NodePort")),
@@ -232,85 +237,85 @@ class Churn:
         }
         return "PATCH", path(resource), {"spec": change}, MERGE
 
-    def _policy(self) -> tuple[str, str, KubernetesObject | None, str]:
+    def _change_policy(self) -> tuple[str, str, KubernetesObject | None, str]:
         resource = self._dice.choice(self._kinds["NetworkPolicy"])
         selector = {"matchLabels": {"app": f"app-{self._dice.randrange(97)}"}}
         return "PATCH", path(resource), {"spec": {"podSelector": selector}}, MERGE
 
-    def _binding(self) -> tuple[str, str, KubernetesObject | None, str]:
+    def _change_binding(self) -> tuple[str, str, KubernetesObject | None, str]:
         resource = self._dice.choice(self._kinds["RoleBinding"])
         subject = {"kind": "ServiceAccount", "name": f"account-{self._dice.randrange(ACCOUNTS)}", "namespace": "ns-1"}
         return "PATCH", path(resource), {"subjects": [subject]}, MERGE
 
-    def _come(self) -> tuple[str, str, KubernetesObject | None, str]:
+    def _create_extra(self) -> tuple[str, str, KubernetesObject | None, str]:
         resource = copy.deepcopy(self._dice.choice(self._kinds["Deployment"]))
-        self._spare += 1
-        resource["metadata"]["name"] = f"extra-{self._spare}"
+        self._extra_count += 1
+        resource["metadata"]["name"] = f"extra-{self._extra_count}"
         self._extra.append(resource)
         return "POST", collection(resource), resource, "application/json"
 
-    def _go(self) -> tuple[str, str, KubernetesObject | None, str]:
+    def _delete_extra(self) -> tuple[str, str, KubernetesObject | None, str]:
         if not self._extra:
-            return self._come()
+            return self._create_extra()
         return "DELETE", path(self._extra.pop(0)), None, "application/json"
 
     def run(self, rate: float, seconds: float) -> None:
         """Change objects `rate` times per second."""
-        began = time.monotonic()
-        threads = [threading.Thread(target=self._write, args=(began, rate, seconds, one)) for one in range(WRITERS)]
+        started = time.monotonic()
+        threads = [threading.Thread(target=self._write, args=(started, rate, seconds, one)) for one in range(WRITERS)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
 
-    def _write(self, began: float, rate: float, seconds: float, first: int) -> None:
+    def _write(self, started: float, rate: float, seconds: float, first_number: int) -> None:
         writer = Writer(self._cluster)
-        number = first
+        number = first_number
         while (due := number / rate) < seconds:
-            time.sleep(max(0.0, began + due - time.monotonic()))
+            time.sleep(max(0.0, started + due - time.monotonic()))
             with self._lock:
-                known = self.pending.keys() | set()
-                method, where, body, sent = self._dice.choice(self._makers)()
-                awaited = self.pending.keys() - known
-                self.sent += 1
+                earlier = self.pending.keys() | set()
+                method, request_path, body, content_type = self._dice.choice(self._makers)()
+                awaited = self.pending.keys() - earlier
+                self.request_count += 1
                 self._settle(60)
-            if writer(method, where, body, sent) >= http.HTTPStatus.BAD_REQUEST:
+            if writer(method, request_path, body, content_type) >= http.HTTPStatus.BAD_REQUEST:
                 with self._lock:
                     self.refused += 1
                     for key in awaited:
                         self.pending.pop(key, None)
             number += WRITERS
 
-    def _settle(self, patience: float) -> None:
+    def _settle(self, timeout: float) -> None:
         """Collect the latency of pending changes."""
         now = time.monotonic()
-        for key, sent in [*self.pending.items()]:
-            seen = self._lines.seen.pop(key, None)
-            if seen is not None:
-                self.latencies.append(seen - sent)
+        for key, sent_at in [*self.pending.items()]:
+            changed_at = self._lines.changed_at.pop(key, None)
+            if changed_at is not None:
+                self.latencies.append(changed_at - sent_at)
                 del self.pending[key]
-            elif now - sent > patience:
-                self.lost += 1
+            elif now - sent_at > timeout:
+                self.missing += 1
                 del self.pending[key]
 
-    def single(self, times: int, patience: float = 20) -> list[float]:
+    def measure_single_changes(self, times: int, timeout: float = 20) -> list[float]:
         """Return the latencies of verdicts for single changes without other load."""
         writer = Writer(self._cluster)
         latencies = []
         for _ in range(times):
-            self._lines.seen.clear()
+            self._lines.changed_at.clear()
             self.pending.clear()
             while not self.pending:
                 # Other containers of the pod may be privileged too; then no verdict changes.
-                method, where, body, sent = self._privileged()
+                method, request_path, body, content_type = self._toggle_privileged()
             started = time.monotonic()
-            writer(method, where, body, sent)
-            while not self._lines.seen and time.monotonic() - started < patience:
+            writer(method, request_path, body, content_type)
+            while not self._lines.changed_at and time.monotonic() - started < timeout:
                 time.sleep(0.005)
             latencies.append(time.monotonic() - started)
             self.pending.clear()
             time.sleep(1)
-        self._lines.seen.clear()
+        self._lines.changed_at.clear()
         return latencies
 
     def wait(self) -> None:
@@ -319,7 +324,7 @@ class Churn:
         while self.pending and time.monotonic() < until:
             self._settle(60)
             time.sleep(0.1)
-        self.lost += len(self.pending)
+        self.missing += len(self.pending)
 
 
 def read_memory(pid: int) -> float:
@@ -328,25 +333,25 @@ def read_memory(pid: int) -> float:
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
 
 
-def sample_memory(pid: int, into: list[float], ended: threading.Event) -> None:
+def sample_memory(pid: int, samples: list[float], stopped: threading.Event) -> None:
     """Sample the memory of a process."""
-    while not ended.wait(5):
-        into.append(read_memory(pid))
+    while not stopped.wait(5):
+        samples.append(read_memory(pid))
 
 
-def metrics(text: str) -> list[str]:
+def list_results(text: str) -> list[str]:
     """Return the results in the text of metrics."""
-    return sorted(line for line in text.splitlines() if line.startswith(KEPT) and "scan" not in line)
+    return sorted(line for line in text.splitlines() if line.startswith(RESULT_FAMILIES) and "scan" not in line)
 
 
 def read_metrics(port: int) -> str:
     """Return the metrics of the watch."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=120) as answer:
-        text: str = answer.read().decode()
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=120) as response:
+        text: str = response.read().decode()
     return text
 
 
-def figure(text: str, name: str) -> float:
+def read_figure(text: str, name: str) -> float:
     """Return one metric of the watch."""
     return float(next(line.split()[1] for line in text.splitlines() if line.startswith(f"kubekeep_watch_{name} ")))
 
@@ -357,7 +362,7 @@ def wait_until_idle(port: int) -> str:
     while True:
         time.sleep(8)
         text = read_metrics(port)
-        now = figure(text, "assessments_total")
+        now = read_figure(text, "assessments_total")
         if now == before:
             return text
         before = now
@@ -375,7 +380,7 @@ def quantile(values: list[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * share))] if values else float("nan")
 
 
-def report(rows: list[tuple[str, str]]) -> None:
+def print_table(rows: list[tuple[str, str]]) -> None:
     """Print a table."""
     print("| what | |\n| --- | --- |")
     for name, value in rows:
@@ -400,38 +405,40 @@ def main() -> None:
         started = time.monotonic()
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
             try:
-                hold(process, cluster, resources, (arguments.rate, arguments.minutes * 60, port, started), environment)
+                run_churn(
+                    process, cluster, resources, (arguments.rate, arguments.minutes * 60, port, started), environment
+                )
             finally:
                 process.terminate()
 
 
-def hold(
+def run_churn(
     process: subprocess.Popen[str],
     cluster: Cluster,
     resources: list[KubernetesObject],
-    how: tuple[float, float, int, float],
+    load: tuple[float, float, int, float],
     environment: dict[str, str],
 ) -> None:
     """Change objects and compare the final state with a scan."""
-    rate, seconds, port, started = how
+    rate, seconds, port, started = load
     lines = OutputReader(process)
-    began = lines.began.get(timeout=900)
-    first = time.monotonic() - started
-    print(f"watching after {first:.0f} s: {began}", file=sys.stderr)
+    start_event = lines.start_events.get(timeout=900)
+    first_seconds = time.monotonic() - started
+    print(f"watching after {first_seconds:.0f} s: {start_event}", file=sys.stderr)
     churn = Churn(cluster, resources, lines)
-    single = churn.single(20)
+    single_latencies = churn.measure_single_changes(20)
     memory: list[float] = []
-    ended = threading.Event()
-    sampler = threading.Thread(target=sample_memory, args=(process.pid, memory, ended))
+    stopped = threading.Event()
+    sampler = threading.Thread(target=sample_memory, args=(process.pid, memory, stopped))
     sampler.start()
-    begun = time.monotonic()
+    churn_started = time.monotonic()
     churn.run(rate, seconds)
-    took = time.monotonic() - begun
+    duration = time.monotonic() - churn_started
     churn.wait()
     # The watch has caught up when it reports the last change.
-    churn.single(2, patience=600)
+    churn.measure_single_changes(2, timeout=600)
     text = wait_until_idle(port)
-    ended.set()
+    stopped.set()
     sampler.join()
     scanned = subprocess.run(
         [sys.executable, "-m", "kubekeep", "scan", "--format", "prometheus"],
@@ -440,22 +447,28 @@ def hold(
         text=True,
         check=False,
     )
-    mine, theirs = metrics(read_metrics(port)), metrics(scanned.stdout)
-    unlike = len(set(mine) ^ set(theirs))
+    watch_series, scan_series = list_results(read_metrics(port)), list_results(scanned.stdout)
+    difference_count = len(set(watch_series) ^ set(scan_series))
     third = max(1, len(memory) // 3)
-    report(
+    print_table(
         [
-            ("objects, findings at the beginning", f"{began['objects']:,}, {began['findings']:,}"),
-            ("first assessment", f"{first:.0f} s"),
-            ("a single change until its line, p50, max", f"{statistics.median(single):.2f} s, {max(single):.2f} s"),
-            ("changes sent, refused, a second", f"{churn.sent:,}, {churn.refused}, {churn.sent / took:.1f}"),
-            ("events seen", f"{figure(text, 'events_total'):,.0f}"),
+            ("objects, findings at the beginning", f"{start_event['objects']:,}, {start_event['findings']:,}"),
+            ("first assessment", f"{first_seconds:.0f} s"),
+            (
+                "a single change until its line, p50, max",
+                f"{statistics.median(single_latencies):.2f} s, {max(single_latencies):.2f} s",
+            ),
+            (
+                "changes sent, refused, a second",
+                f"{churn.request_count:,}, {churn.refused}, {churn.request_count / duration:.1f}",
+            ),
+            ("events seen", f"{read_figure(text, 'events_total'):,.0f}"),
             ("lines printed", f"{lines.count:,}"),
             (
                 "under churn until its line, p50, p99, max",
                 ", ".join(f"{quantile(churn.latencies, share):.2f} s" for share in (0.5, 0.99, 1)),
             ),
-            ("verdicts awaited, never told", f"{len(churn.latencies) + churn.lost:,}, {churn.lost}"),
+            ("verdicts awaited, never told", f"{len(churn.latencies) + churn.missing:,}, {churn.missing}"),
             (
                 "memory: first, middle, last third (median)",
                 ", ".join(
@@ -465,12 +478,15 @@ def hold(
                 ),
             ),
             ("memory: most", f"{max(memory):.0f} MB"),
-            ("lists, streams lost", f"{figure(text, 'lists_total'):.0f}, {figure(text, 'disconnects_total'):.0f}"),
-            ("series of metrics, other than those of a scan", f"{len(theirs):,}, {unlike}"),
+            (
+                "lists, streams lost",
+                f"{read_figure(text, 'lists_total'):.0f}, {read_figure(text, 'disconnects_total'):.0f}",
+            ),
+            ("series of metrics, other than those of a scan", f"{len(scan_series):,}, {difference_count}"),
         ]
     )
-    for line in sorted(set(mine) ^ set(theirs))[:20]:
-        print("!", line in mine, line, file=sys.stderr)
+    for line in sorted(set(watch_series) ^ set(scan_series))[:20]:
+        print("!", line in watch_series, line, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -13,46 +13,49 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "kubekeep"
-FACES = ("cli",)
+COMMAND_LINE = ("cli",)
 FILE_LINES = 600
 FUNCTION_LINES = 70
 BRANCHES = 10
-VAGUE = re.compile(r"(^|_)(utils?|helpers?|managers?|common|misc)(_|$)")
+VAGUE_NAMES = re.compile(r"(^|_)(utils?|helpers?|managers?|common|misc)(_|$)")
 BRANCHING = (ast.If, ast.For, ast.While, ast.ExceptHandler, ast.IfExp, ast.comprehension, ast.match_case)
 
 
 def main() -> int:
     """Check the package, the native crate and the tests, and return the exit code."""
     python = sorted(SOURCE.rglob("*.py"))
-    problems = [problem for file in python for problem in (*_module(file), *_size(file))]
+    problems = [problem for file in python for problem in (*_check_module(file), *_check_size(file))]
     for folder in ("rust", "tests", "scripts", "benchmarks"):
         for file in sorted((ROOT / folder).rglob("*.*")):
             if file.suffix in (".py", ".rs", ".go"):
-                problems += _size(file)
-    problems += [f"{_shown(folder)}: an empty folder" for folder in SOURCE.rglob("*") if _is_empty(folder)]
+                problems += _check_size(file)
+    problems += [f"{_relative(folder)}: an empty folder" for folder in SOURCE.rglob("*") if _is_empty(folder)]
     for problem in problems:
         print(problem, file=sys.stderr)
     print(f"{len(python)} modules, {len(problems)} problems")
     return bool(problems)
 
 
-def _size(file: Path) -> Iterator[str]:
+def _check_size(file: Path) -> Iterator[str]:
     if _lines(file) > FILE_LINES:
-        yield f"{_shown(file)}: {_lines(file)} lines, {FILE_LINES} at most"
+        yield f"{_relative(file)}: {_lines(file)} lines, {FILE_LINES} at most"
 
 
-def _module(file: Path) -> Iterator[str]:
+def _check_module(file: Path) -> Iterator[str]:
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    face = file.relative_to(SOURCE).parts[0] in FACES
+    is_command_line = file.relative_to(SOURCE).parts[0] in COMMAND_LINE
     if not ast.get_docstring(tree):
-        yield f"{_shown(file)}: no docstring that says what it does and what it never does"
-    if VAGUE.search(file.stem):
-        yield f"{_shown(file)}: a name that says nothing"
+        yield f"{_relative(file)}: no docstring with purpose and limits"
+    if VAGUE_NAMES.search(file.stem):
+        yield f"{_relative(file)}: a vague name"
     for node in ast.walk(tree):
-        yield from (f"{_shown(file)}:{getattr(node, 'lineno', 0)}: {text}" for text in _node(node, file, face=face))
+        yield from (
+            f"{_relative(file)}:{getattr(node, 'lineno', 0)}: {text}"
+            for text in _check_node(node, file, is_command_line=is_command_line)
+        )
 
 
-def _node(node: ast.AST, file: Path, *, face: bool) -> Iterator[str]:
+def _check_node(node: ast.AST, file: Path, *, is_command_line: bool) -> Iterator[str]:
     match node:
         case ast.FunctionDef() | ast.AsyncFunctionDef():
             lines = (node.end_lineno or node.lineno) - node.lineno + 1
@@ -62,10 +65,10 @@ def _node(node: ast.AST, file: Path, *, face: bool) -> Iterator[str]:
             if branches > BRANCHES:
                 yield f"{node.name} has {branches} branches, {BRANCHES} at most"
         case ast.ExceptHandler(type=None) | ast.ExceptHandler(type=ast.Name(id="Exception" | "BaseException")):
-            if not face:
-                yield "catches everything: only the faces may"
+            if not is_command_line:
+                yield "catches everything: allowed only in the command line"
         case ast.Attribute(value=ast.Name(id="os"), attr="environ" | "getenv") if file.name != "settings.py":
-            yield "reads the environment: only settings.py of a face may"
+            yield "reads the environment: allowed only in settings.py"
         case ast.Name(id="TYPE_CHECKING"):
             yield "hides an import behind TYPE_CHECKING"
         case _:
@@ -84,7 +87,7 @@ def _lines(file: Path) -> int:
     return file.read_text(encoding="utf-8").count("\n")
 
 
-def _shown(file: Path) -> str:
+def _relative(file: Path) -> str:
     return str(file.relative_to(ROOT))
 
 

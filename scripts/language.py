@@ -56,29 +56,29 @@ def main(arguments: list[str]) -> int:
     """Measure the folders in `arguments`, or all of them, and return the exit code."""
     folders = arguments or list(FOLDERS)
     files = sorted({file for folder in folders for file in (ROOT / folder).rglob("*.py")})
-    modules = [_measured(file) for file in files]
-    problems = [*_docstrings(modules), *_names(modules), *_classes(modules)]
+    modules = [_measure(file) for file in files]
+    problems = [*_check_docstrings(modules), *_check_names(modules), *_check_classes(modules)]
     for problem in problems:
         print(problem, file=sys.stderr)
     return bool(problems)
 
 
-def _measured(file: Path) -> Module:
+def _measure(file: Path) -> Module:
     tree = ast.parse(file.read_text(encoding="utf-8"))
     path = str(file.relative_to(ROOT))
     docstrings: list[Docstring] = []
     names: list[tuple[str, int]] = []
     classes: list[tuple[str, int, tuple[str, ...]]] = []
     for node in ast.walk(tree):
-        docstrings += _docstrings_of(node, path)
-        names += _names_of(node)
+        docstrings += _list_docstrings(node, path)
+        names += _list_names(node)
         if isinstance(node, ast.ClassDef):
             bases = tuple(ast.unparse(base).split("[")[0].rsplit(".", 1)[-1] for base in node.bases)
             classes.append((node.name, node.lineno, bases))
     return Module(path, docstrings, names, classes)
 
 
-def _docstrings_of(node: ast.AST, path: str) -> Iterator[Docstring]:
+def _list_docstrings(node: ast.AST, path: str) -> Iterator[Docstring]:
     if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
         text = ast.get_docstring(node)
         if text:
@@ -86,17 +86,17 @@ def _docstrings_of(node: ast.AST, path: str) -> Iterator[Docstring]:
             yield Docstring(path, getattr(node, "lineno", 1), text, is_public)
     if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
         # A string behind an assignment documents the name (PEP 257, attribute docstrings).
-        for before, after in zip(node.body, node.body[1:], strict=False):
-            if not isinstance(before, ast.Assign | ast.AnnAssign):
+        for statement, successor in zip(node.body, node.body[1:], strict=False):
+            if not isinstance(statement, ast.Assign | ast.AnnAssign):
                 continue
-            match after:
+            match successor:
                 case ast.Expr(value=ast.Constant(value=str() as text)):
-                    yield Docstring(path, after.lineno, text, is_public=True)
+                    yield Docstring(path, successor.lineno, text, is_public=True)
                 case _:
                     pass
 
 
-def _names_of(node: ast.AST) -> Iterator[tuple[str, int]]:
+def _list_names(node: ast.AST) -> Iterator[tuple[str, int]]:
     match node:
         case ast.Name(id=name, ctx=ast.Store()):
             yield name, node.lineno
@@ -110,23 +110,26 @@ def _names_of(node: ast.AST) -> Iterator[tuple[str, int]]:
             pass
 
 
-def _docstrings(modules: Iterable[Module]) -> Iterator[str]:
+def _check_docstrings(modules: Iterable[Module]) -> Iterator[str]:
     docstrings = [docstring for module in modules for docstring in module.docstrings]
     words = sum(len(WORD.findall(docstring.text)) for docstring in docstrings)
     openings = [docstring for docstring in docstrings if docstring.opens_with_question]
     questions = sum(len(QUESTIONS.findall(docstring.text)) for docstring in docstrings)
     percent, rate = 100 * len(openings) / max(len(docstrings), 1), 1000 * questions / max(words, 1)
-    public = sum(docstring.is_public for docstring in docstrings)
-    print(f"{len(docstrings)} docstrings, {public} of public names, {words} words")
+    public_count = sum(docstring.is_public for docstring in docstrings)
+    print(f"{len(docstrings)} docstrings, {public_count} of public names, {words} words")
     print(f"{percent:.1f} % open with a question word (under {OPENING_PERCENT:g} %)")
     print(f"{rate:.1f} question words per 1,000 (under {QUESTIONS_PER_1000:g})")
     if percent >= OPENING_PERCENT:
-        yield from (f"{one.path}:{one.line}: opens with a question word: {one.text[:60]!r}" for one in openings)
+        yield from (
+            f"{docstring.path}:{docstring.line}: opens with a question word: {docstring.text[:60]!r}"
+            for docstring in openings
+        )
     if rate >= QUESTIONS_PER_1000:
         yield f"docstrings have {rate:.1f} question words per 1,000"
 
 
-def _names(modules: Iterable[Module]) -> Iterator[str]:
+def _check_names(modules: Iterable[Module]) -> Iterator[str]:
     for words, limit in ((VERBS, VERB_USES), (PLACEHOLDERS, PLACEHOLDER_USES)):
         places = [(name, f"{module.path}:{line}") for module in modules for name, line in module.names if name in words]
         count = collections.Counter(name for name, _ in places)
@@ -135,18 +138,18 @@ def _names(modules: Iterable[Module]) -> Iterator[str]:
             yield from (f"{place}: the name {name} says nothing of the value" for name, place in places)
 
 
-def _classes(modules: Iterable[Module]) -> Iterator[str]:
+def _check_classes(modules: Iterable[Module]) -> Iterator[str]:
     package = str(PACKAGE.relative_to(ROOT))
-    homes: dict[str, list[str]] = collections.defaultdict(list)
+    places_by_class: dict[str, list[str]] = collections.defaultdict(list)
     protocols = {name for module in modules for name, _, bases in module.classes if "Protocol" in bases}
     for module in modules:
         if module.path.startswith(package):
             for name, line, bases in module.classes:
                 if protocols.isdisjoint(bases):
-                    homes[name].append(f"{module.path}:{line}")
-    twice = {name: places for name, places in homes.items() if len(places) > 1}
-    print(f"{len(homes)} class names, {len(twice)} of them used more than once (0)")
-    yield from (f"class {name} is defined at {' and '.join(places)}" for name, places in sorted(twice.items()))
+                    places_by_class[name].append(f"{module.path}:{line}")
+    duplicates = {name: places for name, places in places_by_class.items() if len(places) > 1}
+    print(f"{len(places_by_class)} class names, {len(duplicates)} of them used more than once (0)")
+    yield from (f"class {name} is defined at {' and '.join(places)}" for name, places in sorted(duplicates.items()))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ WIDTH = 100
 COMMAND = ("scan", "control", "C-0057,C-0035,C-0012", "examples/online-shop")
 
 
-def screen(arguments: tuple[str, ...]) -> str:
+def record_output(arguments: tuple[str, ...]) -> str:
     """Return the output of `kubekeep` with `arguments` in a terminal of WIDTH columns."""
     leader, follower = pty.openpty()
     environment = os.environ | {"COLUMNS": str(WIDTH), "LINES": "60", "TERM": "dumb", "PYTHONUNBUFFERED": "1"}
@@ -41,7 +41,9 @@ def screen(arguments: tuple[str, ...]) -> str:
 def main() -> None:
     """Write the picture."""
     console = Console(width=WIDTH, record=True, file=Path(os.devnull).open("w", encoding="utf-8"), force_terminal=True)  # noqa: SIM115
-    console.print(Text.from_ansi(f"$ kubekeep {' '.join(COMMAND)}\n" + re.sub(r"\r\x1b\[K", "", screen(COMMAND))))
+    console.print(
+        Text.from_ansi(f"$ kubekeep {' '.join(COMMAND)}\n" + re.sub(r"\r\x1b\[K", "", record_output(COMMAND)))
+    )
     picture = console.export_svg(title="kubekeep", unique_id="kubekeep")
     # No web fonts: viewing the picture must not contact other servers.
     picture = re.sub(r"\s*@font-face \{.*?\}", "", picture, flags=re.DOTALL)

@@ -15,7 +15,7 @@ import click
 import kubekeep
 from kubekeep import reports
 from kubekeep.cli.kubescape import list_flags, list_unsupported_commands
-from kubekeep.cli.kubescape.flags import Fate, KubescapeFlag
+from kubekeep.cli.kubescape.flags import FlagEffect, KubescapeFlag
 from kubekeep.cli.main import kubekeep as command_group
 from kubekeep.cli.scan import command as scan
 from kubekeep.library.load import builtin
@@ -74,10 +74,10 @@ def _attributes(value: type) -> list[str]:
 
 def render_controls() -> str:
     """Return the page of all controls, in the order of their numbers."""
-    ordered = sorted(builtin().controls.values(), key=lambda control: control.id)
+    controls = sorted(builtin().controls.values(), key=lambda control: control.id)
     rows = [
         f"| {control.id} | [{control.title}](controls/{control.slug}.md) | {control.level.label} | {control.answer.value} |"
-        for control in ordered
+        for control in controls
     ]
     return "\n".join(
         ["# Controls", "", "| id | control | severity | answered by |", "| --- | --- | --- | --- |", *rows, ""]
@@ -86,8 +86,10 @@ def render_controls() -> str:
 
 def render_control(control: Control) -> str:
     """Return the page of one control."""
-    head = f"{', '.join(control.ids) or 'no number'} · `{control.slug}` · {control.level.label} ({control.severity:g})"
-    lines = [f"# {control.title}", "", f"{head} · {control.answer.value}"]
+    heading_line = (
+        f"{', '.join(control.ids) or 'no number'} · `{control.slug}` · {control.level.label} ({control.severity:g})"
+    )
+    lines = [f"# {control.title}", "", f"{heading_line} · {control.answer.value}"]
     for heading, text in control.chapters:
         lines += ["", f"## {heading}", "", text]
     if control.params:
@@ -98,12 +100,12 @@ def render_control(control: Control) -> str:
         ]
     if control.targets:
         lines += ["", "## Looks at", "", ", ".join(control.targets)]
-    users = [framework for framework in builtin().frameworks.values() if framework.slug in control.satisfies]
-    if users:
+    frameworks = [framework for framework in builtin().frameworks.values() if framework.slug in control.satisfies]
+    if frameworks:
         lines += ["", "## Asked for by", ""]
         lines += [
             f"- [{framework.title}](../frameworks/{framework.slug}.md) {', '.join(control.satisfies[framework.slug])}".rstrip()
-            for framework in users
+            for framework in frameworks
         ]
     if control.references:
         lines += ["", "## Read more", "", *(f"- <{link}>" for link in control.references)]
@@ -152,7 +154,10 @@ def render_framework(framework: Framework) -> str:
 
 def render_formats() -> str:
     """Return the page of all report formats."""
-    rows = [f"| `{entry.name}` | {entry.extension} | {entry.description} |" for entry in reports.formats().values()]
+    rows = [
+        f"| `{report_format.name}` | {report_format.extension} | {report_format.description} |"
+        for report_format in reports.formats().values()
+    ]
     return "\n".join(["# Report formats", "", "| format | file | |", "| --- | --- | --- |", *rows, ""])
 
 
@@ -168,7 +173,7 @@ def render_command_line() -> str:
 def render_configuration() -> str:
     """Return the page of the keys of the configuration file."""
     rows = [
-        f"| `{key.name}` | {key.kind.words}{', or a list' if key.option.multiple else ''} | {key.option.help} |"
+        f"| `{key.name}` | {key.kind.description}{', or a list' if key.option.multiple else ''} | {key.option.help} |"
         for key in scan.keys.values()
     ]
     charts = "| `charts` | a mapping | Values for single charts, see the [guide](../guides/configuration.md). |"
@@ -179,7 +184,7 @@ def render_kubescape() -> str:
     """Return the page about the support of Kubescape's flags and commands."""
     parts = ["# Kubescape's command line", "", "What `kubekeep kubescape` makes of it."]
     for name, flags in list_flags().items():
-        rows = [f"| {_names(flag)} | {_fate(flag)} |" for flag in flags]
+        rows = [f"| {_names(flag)} | {_describe_effect(flag)} |" for flag in flags]
         parts += ["", f"## {name}", "", "| flag | here |", "| --- | --- |", *rows]
     rows = [f"| `{name}` | {why} |" for name, why in list_unsupported_commands().items()]
     return "\n".join([*parts, "", "## Commands that are not here", "", "| command | |", "| --- | --- |", *rows, ""])
@@ -189,15 +194,11 @@ def _names(flag: KubescapeFlag) -> str:
     return f"`-{flag.short}`, `{flag}`" if flag.short else f"`{flag}`"
 
 
-def _fate(flag: KubescapeFlag) -> str:
-    same = (
-        ""
-        if flag.becomes in {"", flag.name}
-        else f"`{flag.becomes}`"
-        if flag.becomes.isupper()
-        else f"`--{flag.becomes}`"
+def _describe_effect(flag: KubescapeFlag) -> str:
+    replacement = (
+        "" if flag.option in {"", flag.name} else f"`{flag.option}`" if flag.option.isupper() else f"`--{flag.option}`"
     )
-    text = "the same" if flag.fate is Fate.SAME and not same else same or flag.fate.value
+    text = "the same" if flag.effect is FlagEffect.SAME and not replacement else replacement or flag.effect.value
     return f"{text}: {flag.why}" if flag.why else text
 
 

@@ -43,9 +43,9 @@ GROUPS: Final = {
     **dict.fromkeys(("AdminNetworkPolicy", "BaselineAdminNetworkPolicy", "ClusterNetworkPolicy"), ADMINISTRATORS),
 }
 """API groups of custom kinds that Kubernetes projects define, by kind."""
-GONE: Final = frozenset({("policy", "PodSecurityPolicy")})
+REMOVED_TYPES: Final = frozenset({("policy", "PodSecurityPolicy")})
 """Resource types that no supported version serves any more, in addition to the group `extensions`."""
-FILES: Final = frozenset({"KubeProxyConfiguration"})
+FILE_KINDS: Final = frozenset({"KubeProxyConfiguration"})
 """Kinds of configuration files, which no API server serves."""
 DOCUMENTS: Final = frozenset({"apiserverinfo.kubescape.cloud", "servicesscanresult.kubescape.io"})
 """Groups of collected documents, which no API server serves."""
@@ -58,15 +58,15 @@ PLURALS: Final = {
 DEFINITIONS: Final = ("apiextensions.k8s.io", "CustomResourceDefinition")
 
 
-def kinds(command: str = "scan") -> set[tuple[str, str]]:
-    """Return group and kind of everything a command may list. A watch does not search attack paths."""
+def list_kinds(command: str = "scan") -> set[tuple[str, str]]:
+    """Return (group, kind) of everything that a command may list. A watch does not search attack paths."""
     options = RuleOptions(frameworks=tuple(builtin().frameworks))
     selection = RuleSelector(options, whole_cluster=True).selection
     names = plan_scope(selection, ResourceSelection(), everything=command == "scan").kinds | SETTINGS
-    return {DEFINITIONS, *(kind for name in names for kind in _served(name))}
+    return {DEFINITIONS, *(kind for name in names for kind in _list_served_kinds(name))}
 
 
-def _served(name: str) -> Iterator[tuple[str, str]]:
+def _list_served_kinds(name: str) -> Iterator[tuple[str, str]]:
     """Yield group and kind of a target that a control names. Raises LookupError for an unknown name."""
     group, slash, kind = name.partition("/")
     if name == WORKLOAD:
@@ -79,28 +79,31 @@ def _served(name: str) -> Iterator[tuple[str, str]]:
             yield group, kind
     elif name in GROUPS:
         yield GROUPS[name], name
-    elif name not in FILES and Control._answer(name) is Answer.AUTOMATED:  # noqa: SLF001
+    elif name not in FILE_KINDS and Control._answer(name) is Answer.AUTOMATED:  # noqa: SLF001
         pairs = [pair for pair in BUILTIN_TYPES if pair[1] == name]
         if not pairs:
             raise LookupError(f"no API group is known of {name}, which a control names")
-        yield from (pair for pair in pairs if pair[0] != "extensions" and pair not in GONE)
+        yield from (pair for pair in pairs if pair[0] != "extensions" and pair not in REMOVED_TYPES)
 
 
-def plural(kind: tuple[str, str]) -> str:
+def find_plural(kind: tuple[str, str]) -> str:
     """Return the plural name of a kind in the API."""
     return BUILTIN_TYPES[kind].plural if kind in BUILTIN_TYPES else PLURALS.get(kind) or guess_plural(kind[1])
 
 
-def file(command: str) -> Path:
+def role_file(command: str) -> Path:
     """Return the file of the role for a command."""
     return FOLDER / f"{command}.yaml"
 
 
-def text(command: str) -> str:
+def render_role(command: str) -> str:
     """Return the YAML of the role for a command."""
     verbs = VERBS[command]
-    read_kinds = kinds(command) | ({*DEFINITION_KINDS} if WATCH in verbs else set())
-    permissions = [VERSIONS, *(Permission(verb, pair[0], plural(pair)) for pair in read_kinds for verb in verbs)]
+    readable_kinds = list_kinds(command) | ({*DEFINITION_KINDS} if WATCH in verbs else set())
+    permissions = [
+        VERSIONS,
+        *(Permission(verb, pair[0], find_plural(pair)) for pair in readable_kinds for verb in verbs),
+    ]
     head = HEAD.format(command=command, deeds=" and ".join(verbs))
     return head + yaml.safe_dump_all(create_roles(permissions, f"kubekeep-{command}"), sort_keys=False)
 
@@ -108,15 +111,17 @@ def text(command: str) -> str:
 def main() -> int:
     """Write the files, or compare them with `--check`, and return the exit code."""
     if "--check" in sys.argv:
-        stale = [
-            name for name in VERBS if not file(name).exists() or file(name).read_text(encoding="utf-8") != text(name)
+        outdated = [
+            name
+            for name in VERBS
+            if not role_file(name).exists() or role_file(name).read_text(encoding="utf-8") != render_role(name)
         ]
-        for name in stale:
+        for name in outdated:
             print(f"out of date: deploy/rbac/{name}.yaml; run scripts/role.py", file=sys.stderr)
-        return bool(stale)
+        return bool(outdated)
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name in VERBS:
-        file(name).write_text(text(name), encoding="utf-8")
+        role_file(name).write_text(render_role(name), encoding="utf-8")
     return 0
 
 

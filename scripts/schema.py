@@ -25,7 +25,7 @@ PATH_FIELDS = {"Control": ("slug", "area", "page"), "Framework": ("slug",)}
 """Fields that library files do not contain: they come from the names of the file and its folders."""
 
 
-def schema(kind: type) -> str:
+def create_schema(kind: type) -> str:
     """Return the schema of documents of this type."""
     document = msgspec.json.schema(kind)
     for name, fields in PATH_FIELDS.items():
@@ -36,12 +36,12 @@ def schema(kind: type) -> str:
 
 def main() -> int:
     """Write the schemas, or compare them."""
-    texts = {file: schema(kind) for file, kind in SCHEMAS.items()}
+    texts = {file: create_schema(kind) for file, kind in SCHEMAS.items()}
     if "--check" in sys.argv:
-        stale = [file.name for file, text in texts.items() if file.read_text(encoding="utf-8") != text]
-        if stale:
-            print(f"out of date: {', '.join(stale)}; run scripts/schema.py", file=sys.stderr)
-        return bool(stale)
+        outdated = [file.name for file, text in texts.items() if file.read_text(encoding="utf-8") != text]
+        if outdated:
+            print(f"out of date: {', '.join(outdated)}; run scripts/schema.py", file=sys.stderr)
+        return bool(outdated)
     for file, text in texts.items():
         file.write_text(text, encoding="utf-8")
     return 0

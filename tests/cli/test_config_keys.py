@@ -108,7 +108,7 @@ def test_value_of_wrong_type_is_rejected_with_location(name: str) -> None:
     number = key.kind in {KeyType.BOOLEAN, KeyType.INTEGER, KeyType.NUMBER}
     wrong: tuple[Any, ...] = ({"a": 1}, None, "x" if number else True if key.kind is KeyType.LIMITS else 1.30)
     for value in (*wrong, *([] if key.option.multiple else [[]])):
-        with pytest.raises(FileError, match=rf"^kubekeep\.yaml:2:1: {name}: {key.kind.words} expected, found "):
+        with pytest.raises(FileError, match=rf"^kubekeep\.yaml:2:1: {name}: {key.kind.description} expected, found "):
             configured(f"# a comment\n{name}: {yaml.safe_dump(value, default_flow_style=True)}")
 
 

@@ -21,7 +21,7 @@ from kubekeep.cli import kubescape
 from kubekeep.cli.diff import command as diff
 from kubekeep.cli.fix import command as fix
 from kubekeep.cli.kubescape import flags
-from kubekeep.cli.kubescape.flags import Fate, KubescapeFlag, Takes
+from kubekeep.cli.kubescape.flags import FlagEffect, FlagValueType, KubescapeFlag
 from kubekeep.cli.kubescape.parse import FlagError, parse
 from kubekeep.cli.kubescape.translate import scan as translated
 from kubekeep.cli.scan import command as scan
@@ -51,11 +51,11 @@ def run(*words: str, cwd: Path = SHOP, code: int = 0) -> subprocess.CompletedPro
     return result
 
 
-SWITCH = KubescapeFlag("verbose", "v", Takes.SWITCH, becomes="verbose")
-FORMAT = KubescapeFlag("format", "f", becomes="format")
-VALUES = KubescapeFlag("values", "", Takes.LIST, becomes="values")
-SET = KubescapeFlag("set", "", Takes.ARRAY, becomes="set")
-QUIET = KubescapeFlag("quiet", "q", Takes.SWITCH, becomes="quiet")
+SWITCH = KubescapeFlag("verbose", "v", FlagValueType.SWITCH, option="verbose")
+FORMAT = KubescapeFlag("format", "f", option="format")
+VALUES = KubescapeFlag("values", "", FlagValueType.LIST, option="values")
+SET = KubescapeFlag("set", "", FlagValueType.ARRAY, option="set")
+QUIET = KubescapeFlag("quiet", "q", FlagValueType.SWITCH, option="quiet")
 
 
 @pytest.mark.parametrize(
@@ -107,12 +107,12 @@ def test_same_flags_are_existing_options() -> None:
             for name in (*option.opts, *option.secondary_opts)
         }
         for flag in theirs:
-            if flag.fate is not Fate.SAME or flag.becomes in special:
+            if flag.effect is not FlagEffect.SAME or flag.option in special:
                 continue
-            option = options[f"--{flag.becomes}"]
-            assert option.is_flag is (flag.takes is Takes.SWITCH), flag
-            assert not flag.no or f"--{flag.no}" in options
-            assert flag.takes not in {Takes.LIST, Takes.ARRAY} or option.multiple, flag
+            option = options[f"--{flag.option}"]
+            assert option.is_flag is (flag.value_type is FlagValueType.SWITCH), flag
+            assert not flag.negative_option or f"--{flag.negative_option}" in options
+            assert flag.value_type not in {FlagValueType.LIST, FlagValueType.ARRAY} or option.multiple, flag
 
 
 def test_flags_are_unique_and_flags_without_effect_have_a_reason() -> None:
@@ -121,7 +121,7 @@ def test_flags_are_unique_and_flags_without_effect_have_a_reason() -> None:
         shorts = [flag.short for flag in (*flags.ROOT, *table) if flag.short]
         assert len(names) == len({*names})
         assert len(shorts) == len({*shorts})
-        assert all(flag.why for flag in table if flag.fate is not Fate.SAME)
+        assert all(flag.why for flag in table if flag.effect is not FlagEffect.SAME)
 
 
 @pytest.mark.parametrize(

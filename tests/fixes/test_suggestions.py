@@ -31,7 +31,7 @@ def results(path: Path, *controls: str, version: str = "latest") -> list[dict[st
         ScanInput(paths=(str(path),)),
         rules=RuleOptions(controls=controls),
         evaluation=EvaluationOptions(kubernetes_version=version, exceptions=ExceptionOptions(inline=False)),
-        needs=ReportNeeds(extras=SARIF.wants),
+        needs=ReportNeeds(extras=SARIF.extras),
     )
     stream = io.StringIO()
     SARIF.render(scan(request), stream, ReportOptions())

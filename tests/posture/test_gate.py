@@ -13,7 +13,7 @@ from kubekeep.model.finding import Verdict
 from kubekeep.model.fingerprint import Granularity, Identity
 from kubekeep.model.location import Location
 from kubekeep.model.severity import Severity
-from kubekeep.posture.gate import EVERY, Gates, UnknownLimitError, incomplete, judge
+from kubekeep.posture.gate import EVERY, Gates, UnknownLimitError, evaluate_gates, incomplete
 from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan
 
@@ -28,7 +28,7 @@ def half() -> Assessment:
 
 
 def test_no_gate_no_outcome(half: Assessment) -> None:
-    assert judge(half, Gates()) == []
+    assert evaluate_gates(half, Gates()) == []
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_no_gate_no_outcome(half: Assessment) -> None:
     ],
 )
 def test_one_gate(half: Assessment, gates: Gates, *, passed: bool) -> None:
-    (outcome,) = judge(half, gates)
+    (outcome,) = evaluate_gates(half, gates)
     assert outcome.passed is passed
 
 
@@ -61,14 +61,14 @@ def test_one_gate(half: Assessment, gates: Gates, *, passed: bool) -> None:
     ],
 )
 def test_failed_gate_messages(half: Assessment, gates: Gates, texts: list[str]) -> None:
-    assert [outcome.text for outcome in judge(half, gates) if not outcome.passed] == texts
+    assert [outcome.text for outcome in evaluate_gates(half, gates) if not outcome.passed] == texts
 
 
 def test_unknown_severity_exceeds_every_limit(half: Assessment) -> None:
     control = msgspec.structs.replace(half.controls[0].control, severity=0.5)
     unknown = msgspec.structs.replace(half, controls=(msgspec.structs.replace(half.controls[0], control=control),))
     gates = Gates(severity=Severity.CRITICAL, failures={"critical": 0})
-    assert [outcome.text for outcome in judge(unknown, gates) if not outcome.passed] == [
+    assert [outcome.text for outcome in evaluate_gates(unknown, gates) if not outcome.passed] == [
         "severity: 1 failed controls of Critical or above (1 of unknown severity), limit 0",
         "failures: 1 critical, limit 0",
     ]
@@ -87,23 +87,23 @@ def test_only_fixable_findings_count(half: Assessment) -> None:
     )
     bare = msgspec.structs.replace(half, results=results)
     gates = Gates(severity=Severity.LOW, failures={"total": 0}, only_fixable=True)
-    assert [outcome.passed for outcome in judge(bare, gates)] == [True, True]
-    assert [outcome.passed for outcome in judge(half, gates)] == [False, False]
+    assert [outcome.passed for outcome in evaluate_gates(bare, gates)] == [True, True]
+    assert [outcome.passed for outcome in evaluate_gates(half, gates)] == [False, False]
 
 
 def test_limit_applies_to_one_framework() -> None:
     assessment = scan(ScanRequest(ScanInput(paths=(str(SHOP),)), rules=RuleOptions(frameworks=("nsa", "pss-baseline"))))
     nsa, _ = (framework.compliance or 0 for framework in assessment.frameworks)
-    (outcome,) = judge(assessment, Gates(compliance={"NSA": nsa + 0.01}))
+    (outcome,) = evaluate_gates(assessment, Gates(compliance={"NSA": nsa + 0.01}))
     assert (outcome.passed, "(NSA)" in outcome.text) == (False, True)
-    (outcome,) = judge(assessment, Gates(compliance={"nsa": nsa}))
+    (outcome,) = evaluate_gates(assessment, Gates(compliance={"nsa": nsa}))
     assert outcome.passed
 
 
 @pytest.mark.parametrize("name", ["nsa", "overal", "C-0057"])
 def test_limit_for_unselected_name_is_an_error(half: Assessment, name: str) -> None:
     with pytest.raises(UnknownLimitError, match=f"a limit for {name}, which is not in this scan"):
-        judge(half, Gates(coverage={name: 1}))
+        evaluate_gates(half, Gates(coverage={name: 1}))
 
 
 def finding(level: Severity) -> RecordedFinding:
@@ -135,7 +135,7 @@ def test_gate_on_new_findings(
         else (Difference(FindingChange.INCOMPARABLE, finding(hole), "absent", head, "x"),),
     )
     compared = msgspec.structs.replace(half, baseline=comparison)
-    (outcome,) = judge(compared, Gates(new=True, new_severity=limit))
+    (outcome,) = evaluate_gates(compared, Gates(new=True, new_severity=limit))
     assert outcome.passed is passed
 
 
@@ -143,7 +143,7 @@ def test_nothing_evaluated_has_no_compliance() -> None:
     empty = scan(
         ScanRequest(ScanInput(paths=(str(SHOP / "platform" / "quota.yaml"),)), rules=RuleOptions(controls=("C-0057",)))
     )
-    (outcome,) = judge(empty, Gates(compliance={EVERY: 1}))
+    (outcome,) = evaluate_gates(empty, Gates(compliance={EVERY: 1}))
     assert (outcome.passed, outcome.text) == (False, "compliance: 0.00 % (overall), limit 1 %")
 
 

@@ -17,7 +17,7 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.model.fingerprint import Identity
 from kubekeep.model.location import parse_path
 from kubekeep.model.resource import Resource
-from kubekeep.posture.gate import EVERY, Gates, judge
+from kubekeep.posture.gate import EVERY, Gates, evaluate_gates
 from kubekeep.privacy.encryption import (
     MasterKey,
     PrivacyError,
@@ -202,7 +202,7 @@ def test_verdicts_counts_and_scores_stay(scanned: Assessment) -> None:
         for slug, verdict in before.verdicts.items():
             assert len(after.verdicts[slug].evidence) == len(verdict.evidence)
     gates = Gates(compliance={EVERY: 50}, coverage={EVERY: 50})
-    assert judge(whole, gates) == judge(scanned, gates)
+    assert evaluate_gates(whole, gates) == evaluate_gates(scanned, gates)
 
 
 def test_name_has_one_pseudonym_per_report(scanned: Assessment) -> None:

@@ -147,7 +147,7 @@ def test_findings_in_script_data(assessment: Assessment) -> None:
     assert texts[built[6][6]].startswith("4f2a4f2a4f, 2026-03-01, Ann \\x1b[31mred")
     open_row, excepted = find_rows("web-0")
     assert (len(open_row[5:]), len(excepted[5:])) == (7, 1)
-    name, source_name, _, expires, place = (texts[number] for number in tables["waivers"][excepted[5][7] - 1])
+    name, source_name, _, expires, place = (texts[number] for number in tables["exceptions"][excepted[5][7] - 1])
     assert (name, source_name, expires, place) == ("legacy-web", "exceptions file", "2027-03-01", "exceptions.json")
 
 

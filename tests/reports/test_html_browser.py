@@ -149,7 +149,7 @@ def test_details_show_evidence(opened: Open, assessment: Assessment) -> None:
         "made from chart shop/cache with values-prod.yaml",
     ):
         expect(details).to_contain_text(text)
-    hit = details.locator(".line.hit")
+    hit = details.locator(".line.highlighted")
     expect(hit).to_have_attribute("data-line", "31")
     expect(hit).to_contain_text("</script><img src=x onerror=alert(1)>&amp;<!--")
     opener.press("Space")
@@ -182,7 +182,7 @@ def test_keyboard_navigation(opened: Open, assessment: Assessment) -> None:
 
 def test_link_opens_finding_on_its_page(opened: Open, assessment: Assessment) -> None:
     page = opened(many(assessment, 700))
-    key = page.evaluate("findings.find((item) => item.resource.name === 'app-623').key")
+    key = page.evaluate("findings.find((finding) => finding.resource.name === 'app-623').key")
     link = opened(many(assessment, 700), f"#finding={key}")
     expect(link.locator(".details")).to_be_in_viewport()
     expect(link.locator(".finding", has_text="app-623")).to_be_in_viewport()
@@ -190,7 +190,7 @@ def test_link_opens_finding_on_its_page(opened: Open, assessment: Assessment) ->
     link.get_by_role("link", name="Link to this finding").click()
     assert link.evaluate("location.hash") == f"#finding={key}"
     excepted = opened(full(assessment))
-    key = excepted.evaluate("findings.find((item) => item.waived && item.resource.name === 'web-6').key")
+    key = excepted.evaluate("findings.find((finding) => finding.isExcepted && finding.resource.name === 'web-6').key")
     excepted.evaluate(f"location.hash = 'finding={key}'")
     expect(excepted.locator("#count")).to_have_text("2 waived findings")
     expect(excepted.locator(".details")).to_contain_text("legacy-web")
@@ -305,7 +305,7 @@ def test_groups_are_aligned_on_a_phone(opened: Open, assessment: Assessment) -> 
     heads = page.locator(".group .opener")
     assert heads.count() == 2
     for head in heads.all():
-        label, badge, number = (head.locator(name).bounding_box() for name in (".label", ".badge", ".many"))
+        label, badge, number = (head.locator(name).bounding_box() for name in (".label", ".badge", ".count"))
         assert label is not None
         assert badge is not None
         assert number is not None

@@ -44,7 +44,7 @@ def documents(assessment: Assessment) -> list[dict[str, Any]]:
         ScanRequest(ScanInput(paths=(str(EXAMPLES),))),
         ScanRequest(
             ScanInput(paths=(str(EXAMPLES / "attack-paths"),), snapshot=True),
-            needs=ReportNeeds(extras=load("json").wants),
+            needs=ReportNeeds(extras=load("json").extras),
         ),
         ScanRequest(
             ScanInput(paths=(str(EXAMPLES / "online-shop" / "operations" / "debug-pod.yaml"),)),

@@ -25,7 +25,7 @@ from kubekeep.model.assessment import Assessment, ResourceResult
 from kubekeep.model.finding import Status
 from kubekeep.model.location import Location
 from kubekeep.reports import ReportOptions
-from kubekeep.reports.pdf.details import ROOM, fair_share
+from kubekeep.reports.pdf.details import MAX_RESOURCES, fair_share
 from kubekeep.reports.pdf.document import build_document
 
 GOLDEN = Path(__file__).parent / "golden" / "pdf.json"
@@ -229,19 +229,21 @@ def test_private_and_joining_characters(assessment: Assessment) -> None:
 
 
 def test_many_findings_are_bounded(assessment: Assessment) -> None:
-    reader = pypdf.PdfReader(io.BytesIO(written("pdf", many(assessment, 2 * ROOM))))
+    reader = pypdf.PdfReader(io.BytesIO(written("pdf", many(assessment, 2 * MAX_RESOURCES))))
     assert len(reader.pages) < 150
     text = squeezed("".join(page.extract_text() for page in reader.pages[:8]))
     assert squeezed("6,000 findings in all") in text
     assert squeezed("Of each control the first 1,500 resources are printed; the figures count all.") in text
-    assert [group["more"] for group in build_document(many(assessment, 2 * ROOM), whole=False)["findings"]] == [
+    assert [
+        group["more"] for group in build_document(many(assessment, 2 * MAX_RESOURCES), whole=False)["findings"]
+    ] == [
         1500,
         1500,
     ]
 
 
 def test_verbose_prints_all_findings(assessment: Assessment) -> None:
-    groups = build_document(many(assessment, 2 * ROOM), whole=True)["findings"]
+    groups = build_document(many(assessment, 2 * MAX_RESOURCES), whole=True)["findings"]
     assert [(group["more"], len(group["findings"])) for group in groups] == [(0, 3000), (0, 3000)]
 
 

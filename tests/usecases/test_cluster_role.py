@@ -26,7 +26,7 @@ from tests.usecases import clusters
 
 NAME = "kubekeep-scan"
 VERBS = ("list", "watch")
-CUSTOM = sorted(kind for kind in role.kinds() if kind not in BUILTIN_TYPES)
+CUSTOM = sorted(kind for kind in role.list_kinds() if kind not in BUILTIN_TYPES)
 VERSIONS = (VERSION.group, VERSION.resource)
 OF_CLUSTER = frozenset(
     {
@@ -51,13 +51,13 @@ def granted(document: dict[str, Any]) -> set[tuple[str, str]]:
 
 
 def stored(command: str = "scan") -> dict[str, Any]:
-    document: dict[str, Any] = yaml.safe_load(role.file(command).read_text(encoding="utf-8"))
+    document: dict[str, Any] = yaml.safe_load(role.role_file(command).read_text(encoding="utf-8"))
     return document
 
 
 @pytest.mark.parametrize("command", ["scan", "watch"])
 def test_role_matches_the_library(command: str) -> None:
-    assert role.file(command).read_text(encoding="utf-8") == role.text(command), "run scripts/role.py"
+    assert role.role_file(command).read_text(encoding="utf-8") == role.render_role(command), "run scripts/role.py"
 
 
 def test_role_grants_no_wildcard() -> None:
@@ -69,9 +69,9 @@ def definition(group: str, kind: str) -> dict[str, Any]:
     """Return the definition of a custom kind that a control names."""
     scope = "Cluster" if kind in OF_CLUSTER else "Namespaced"
     # A kind that no control reads is for attack paths only, and has no pods.
-    schema = objects.open_schema() if (group, kind) in role.kinds("watch") else {"type": "object"}
+    schema = objects.open_schema() if (group, kind) in role.list_kinds("watch") else {"type": "object"}
     crd = objects.definition(group, kind, schema, scope=scope)
-    names, plural = crd["spec"]["names"], role.plural((group, kind))
+    names, plural = crd["spec"]["names"], role.find_plural((group, kind))
     crd["spec"]["names"] = names | {"plural": plural}
     crd["metadata"] = {
         "name": f"{plural}.{group}",
@@ -83,7 +83,7 @@ def definition(group: str, kind: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def complete(module_cluster: Cluster) -> Cluster:
     """Cluster that serves every custom kind that a control names, and the ClusterVersion of OpenShift."""
-    plurals = {(kind[0], role.plural(kind)): kind for kind in CUSTOM}
+    plurals = {(kind[0], role.find_plural(kind)): kind for kind in CUSTOM}
     clusters.furnished(module_cluster)
     module_cluster.apply(definition(*kind) for kind in (*plurals.values(), (VERSIONS[0], "ClusterVersion")))
     return module_cluster
@@ -211,7 +211,7 @@ def test_watch_role_grants_watch() -> None:
     assert {tuple(granted_verbs) for granted_verbs in verbs.values()} == {("list", "watch")}
     # A watch searches no attack paths.
     assert granted(stored()) - verbs.keys() - {VERSIONS} == {
-        (group, role.plural((group, kind))) for group, kind in role.kinds() - role.kinds("watch")
+        (group, role.find_plural((group, kind))) for group, kind in role.list_kinds() - role.list_kinds("watch")
     }
     assert ("gateway.networking.k8s.io", "referencegrants") in granted(stored()) - verbs.keys()
 

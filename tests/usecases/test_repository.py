@@ -49,7 +49,7 @@ def report(name: str, path: Path) -> dict[str, Any]:
     request = ScanRequest(
         ScanInput(paths=(str(path),)),
         rules=RuleOptions(controls=("C-0057",)),
-        needs=ReportNeeds(extras=load(name).wants),
+        needs=ReportNeeds(extras=load(name).extras),
     )
     load(name).render(scan(request), stream, ReportOptions())
     document: dict[str, Any] = json.loads(stream.getvalue())

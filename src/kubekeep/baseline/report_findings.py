@@ -74,7 +74,7 @@ def record_report(path: Path) -> ScanRecord:
         resources=resources,
         unread=frozenset(_list_unread(report)),
         settings=_list_settings(report),
-        pseudonyms=visible(report.own.pseudonyms) if report.own else "",
+        pseudonyms=visible(report.kubekeep.pseudonyms) if report.kubekeep else "",
     )
 
 
@@ -109,14 +109,14 @@ def _list_controls(report: Report) -> dict[str, str]:
 
 def _list_unread(report: Report) -> Iterator[str]:
     """Yield files that were not read, and a text for resource types that could not be listed."""
-    if report.own:
-        yield from (unread.file for unread in report.own.unread or ())
+    if report.kubekeep:
+        yield from (unread.file for unread in report.kubekeep.unread or ())
     if report.coverage and report.coverage.pulls:
         yield f"{len(report.coverage.pulls)} kinds of objects"
 
 
 def _list_settings(report: Report) -> dict[str, str]:
-    scan, own = report.metadata.scan, report.own
+    scan, own = report.metadata.scan, report.kubekeep
     settings = {TOOL: f"kubekeep {own.version}" if own else f"kubescape {scan.version}".strip()}
     if scan.target_type:
         settings["frameworks"] = ", ".join(sorted(scan.targets or ())) if scan.target_type == "Framework" else ""

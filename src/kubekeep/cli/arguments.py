@@ -96,23 +96,23 @@ def without_options(*names: str) -> Callable[[Callable[..., None]], Callable[...
     itself afterwards takes precedence. Raises ValueError for a name that no option has.
     """
 
-    def decorated(function: Callable[..., None]) -> Callable[..., None]:
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
         declared: list[click.Parameter] = function.__click_params__  # type: ignore[attr-defined]
         removed = [parameter for parameter in declared if parameter.name in names]
         if unknown := {*names} - {parameter.name for parameter in removed}:
             raise ValueError(f"no option is called {', '.join(sorted(unknown))}")
 
         @functools.wraps(function)
-        def supplied(**arguments: Any) -> None:
+        def wrapper(**arguments: Any) -> None:
             ctx = click.get_current_context()
             defaults = {
                 str(parameter.name): parameter.process_value(ctx, parameter.get_default(ctx)) for parameter in removed
             }
             function(**{**defaults, **arguments})
 
-        supplied.__click_params__ = [  # type: ignore[attr-defined]
+        wrapper.__click_params__ = [  # type: ignore[attr-defined]
             parameter for parameter in declared if parameter not in removed
         ]
-        return supplied
+        return wrapper
 
-    return decorated
+    return decorate

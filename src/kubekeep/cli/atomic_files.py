@@ -14,7 +14,7 @@ from kubekeep.sinks import file
 
 
 class UnwritableError(click.ClickException):
-    """A report could not be written, so that the findings are not visible."""
+    """A file could not be written."""
 
     exit_code = 3
 

@@ -13,7 +13,7 @@ from kubekeep.baseline.file import format_baseline
 from kubekeep.baseline.report_findings import record_report
 from kubekeep.cli import arguments
 from kubekeep.cli.atomic_files import open_text
-from kubekeep.cli.configured import Configured
+from kubekeep.cli.configured import ConfiguredCommand
 from kubekeep.cli.exception_options import ExceptionSettings
 from kubekeep.cli.request_options import request_options, run_scan
 from kubekeep.cli.scan import command as scan
@@ -43,7 +43,7 @@ def command() -> None:
     """Write down what is known and accepted for now, for `kubekeep scan --baseline`."""
 
 
-@command.command(short_help="Write a baseline.", cls=Configured, target=arguments.find_first_path, like=scan)
+@command.command(short_help="Write a baseline.", cls=ConfiguredCommand, target=arguments.find_first_path, like=scan)
 @request_options("baseline create")
 @_output
 def create(request: ScanRequest, exception_settings: ExceptionSettings, to: Path) -> None:

@@ -59,7 +59,7 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
             environment=settings.environment,
             terminal=sys.stdin.isatty(),
             host_scan=self.host_scan,
-            # The current context may change until then.
+            # By name, since the current context may change until then.
             reload_access=lambda: self._access(settings, context)[0],
         )
 
@@ -77,12 +77,12 @@ def cluster_options(function: Callable[..., None]) -> Callable[..., None]:
     """Add the options; they are passed on as one argument, `cluster`."""
 
     @functools.wraps(function)
-    def gathered(**values: Any) -> None:
+    def wrapper(**values: Any) -> None:
         function(cluster=_parse_options(values), **values)
 
     for option in _options():
-        gathered = option(gathered)
-    return gathered
+        wrapper = option(wrapper)
+    return wrapper
 
 
 def _parse_options(values: dict[str, Any]) -> ClusterOptions:

@@ -31,7 +31,7 @@ from kubekeep.usecases.scan import check as check_request
 _WIDTH: Final = 48
 """Column of the origins, unless a value is longer."""
 _PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
-_WORDS: Final = frozenset({"true", "false", "yes", "no", "on", "off", "y", "n", "null"})
+_RESERVED_WORDS: Final = frozenset({"true", "false", "yes", "no", "on", "off", "y", "n", "null"})
 """Text that YAML reads as a boolean or null."""
 
 
@@ -137,4 +137,4 @@ def _yaml(value: Any) -> str:
     if isinstance(value, bool | int | float):
         return json.dumps(value)
     text = str(value)
-    return text if _PLAIN.fullmatch(text) and text.lower() not in _WORDS else visible(json_text(text))
+    return text if _PLAIN.fullmatch(text) and text.lower() not in _RESERVED_WORDS else visible(json_text(text))

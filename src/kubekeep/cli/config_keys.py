@@ -45,7 +45,7 @@ class KeyType(enum.Enum):
     COUNTS = (("integer", "string"), "a whole number, or text NAME=NUMBER,")
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """Description for error messages."""
         return str(self.value[1])
 
@@ -119,44 +119,46 @@ def _key_type(name: str, option: click.Option) -> KeyType:
     return next((kind for kinds, kind in types if isinstance(option.type, kinds)), KeyType.TEXT)
 
 
-def read_defaults(known: Mapping[str, ConfigurationKey], configuration: Configuration) -> dict[str, Any]:
+def read_defaults(keys: Mapping[str, ConfigurationKey], configuration: Configuration) -> dict[str, Any]:
     """Return the values of `configuration` by click parameter, as a `default_map`.
 
     Raises ConfigurationError for unknown keys, values of another type, keys that only an explicitly named file may have,
     and paths outside the permitted folders.
     """
-    configuration.check_keys(configuration.values, (), [*known, CHARTS])
+    configuration.check_keys(configuration.values, (), [*keys, CHARTS])
     return {
         key.option.name or name: _value(key, configuration)
-        for name, key in known.items()
+        for name, key in keys.items()
         if name in configuration.values
     }
 
 
 def _value(key: ConfigurationKey, configuration: Configuration) -> Any:
-    at: Path = (key.name,)
+    path: Path = (key.name,)
     if key.name in NAMED_ONLY and not configuration.named:
-        raise configuration.error(at, f"{key.name}: only a file given with --config may have this key")
+        raise configuration.error(path, f"{key.name}: only a file given with --config may have this key")
     value = configuration.values[key.name]
     if key.option.multiple:
-        return tuple(_check_value(key, configuration, entry, location) for entry, location in list_entries(value, at))
-    return _check_value(key, configuration, value, at)
+        return tuple(_check_value(key, configuration, entry, location) for entry, location in list_entries(value, path))
+    return _check_value(key, configuration, value, path)
 
 
-def _check_value(key: ConfigurationKey, configuration: Configuration, value: Any, at: Path) -> Any:
+def _check_value(key: ConfigurationKey, configuration: Configuration, value: Any, path: Path) -> Any:
     if not key.kind.accepts(value):
         hint = ": put it in quotes" if key.kind is KeyType.TEXT and isinstance(value, bool | int | float) else ""
-        raise configuration.error(at, f"{key.name}: {key.kind.words} expected, found {describe_type(value)}{hint}")
+        raise configuration.error(
+            path, f"{key.name}: {key.kind.description} expected, found {describe_type(value)}{hint}"
+        )
     if isinstance(value, str) and "\0" in value:
-        raise configuration.error(at, f"{key.name}: no program takes text with a NUL")
+        raise configuration.error(path, f"{key.name}: no program takes text with a NUL")
     if key.kind is KeyType.PATH:
-        return configuration.resolve_path(value, at)
+        return configuration.resolve_path(value, path)
     if key.kind is KeyType.KEY_AND_FILE:
-        return resolve_key_and_file(configuration, value, at)
+        return resolve_key_and_file(configuration, value, path)
     return value
 
 
-def create_schema(known: Mapping[str, ConfigurationKey]) -> dict[str, Any]:
+def create_schema(keys: Mapping[str, ConfigurationKey]) -> dict[str, Any]:
     """Return the JSON Schema (draft 7, which editors support) of a configuration file."""
     text = {"type": "string"}
     chart = {
@@ -178,5 +180,5 @@ def create_schema(known: Mapping[str, ConfigurationKey]) -> dict[str, Any]:
         "title": "Configuration of Kubekeep",
         "type": "object",
         "additionalProperties": False,
-        "properties": {**{name: key.schema for name, key in known.items()}, CHARTS: charts},
+        "properties": {**{name: key.schema for name, key in keys.items()}, CHARTS: charts},
     }

@@ -59,10 +59,10 @@ def is_from_discovered_file(ctx: click.Context, parameter: str) -> bool:
     return configuration is not None and not configuration.file.named and is_from_file(ctx, parameter)
 
 
-class Configured(click.Command):
+class ConfiguredCommand(click.Command):
     """A command with `--config` and `--no-config`; `target` returns the first path in the words of a command line.
 
-    With `like`, the file is for that command, and only common options apply here.
+    With `like`, the file has the keys of that command, and only the common options apply here.
     """
 
     def __init__(
@@ -94,8 +94,8 @@ class Configured(click.Command):
         """Read the configuration file, then parse with its values as defaults."""
         if not ctx.resilient_parsing:
             options, _, _ = self.make_parser(ctx).parse_args(list(args))
-            asks_help = self.get_help_option(ctx)
-            if asks_help is None or asks_help.name not in options:
+            help_option = self.get_help_option(ctx)
+            if help_option is None or help_option.name not in options:
                 self._load(ctx, options)
         try:
             return super().parse_args(ctx, args)
@@ -113,16 +113,20 @@ class Configured(click.Command):
             raise self.locate_error(ctx, error) from error
 
     def _load(self, ctx: click.Context, options: Mapping[str, Any]) -> None:
-        named = options.get("config")
+        explicit_path = options.get("config")
         if options.get("no_config"):
-            if named is not None:
+            if explicit_path is not None:
                 raise click.UsageError("--config and --no-config exclude each other", ctx)
             return
         try:
-            path = named if named is not None else find_configuration(self._target(self._words(options)), home_folder())
+            path = (
+                explicit_path
+                if explicit_path is not None
+                else find_configuration(self._target(self._words(options)), home_folder())
+            )
             if path is None:
                 return
-            file = read_configuration(path, named=named is not None)
+            file = read_configuration(path, named=explicit_path is not None)
             own_names = {parameter.name for parameter in self.params}
             values = read_defaults(self.keys, file)
             ctx.default_map = {name: value for name, value in values.items() if name in own_names}

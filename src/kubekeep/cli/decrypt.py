@@ -28,7 +28,7 @@ def command(report: Path, output: Path | None) -> None:
     """
     keys = master_keys()
     try:
-        key = parse_master_key(keys.words, keys.hexadecimal)
+        key = parse_master_key(keys.passphrase, keys.hexadecimal)
         if key is None:
             raise click.UsageError("set the key of the report: KUBEKEEP_MASTER_KEY or KUBEKEEP_MASTER_KEY_HEX")
         text = decrypt(sys.stdin.buffer.read() if str(report) == "-" else report.read_bytes(), key)

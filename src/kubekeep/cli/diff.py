@@ -22,7 +22,7 @@ from kubekeep.reports.kubescape_v2.read import ReportError
 from kubekeep.usecases.compare import diff
 
 _GATE_FAILED: Final = 1
-_WHOLE: Final = frozenset({"pretty", "json", "yaml"})
+_COMPLETE_FORMATS: Final = frozenset({"pretty", "json", "yaml"})
 """Formats with all findings; the others contain those for pipelines, from --severity-threshold up."""
 
 
@@ -69,7 +69,7 @@ def command(
     kubekeep diff main.json branch.json -f markdown -o comment.md
     """  # noqa: D301 - click takes the character itself
     try:
-        form = changes.load(name)
+        change_format = changes.load(name)
     except LookupError as error:
         raise click.BadParameter(str(error).strip("'\""), param_hint="--format") from error
     try:
@@ -77,8 +77,8 @@ def command(
     except ReportError as error:
         raise click.UsageError(str(error)) from error
     _write(
-        comparison if form.name in _WHOLE else changes.filter_severity(comparison, severity),
-        form,
+        comparison if change_format.name in _COMPLETE_FORMATS else changes.filter_severity(comparison, severity),
+        change_format,
         output,
         verbose=verbose,
     )
@@ -88,18 +88,22 @@ def command(
         sys.exit(0 if outcome.passed else _GATE_FAILED)
 
 
-def _write(comparison: Comparison, form: changes.ChangeFormat, output: Path | None, *, verbose: bool) -> None:
+def _write(comparison: Comparison, change_format: changes.ChangeFormat, output: Path | None, *, verbose: bool) -> None:
     if output is None:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8")
         terminal = sys.stdout.isatty()
         width = shutil.get_terminal_size((100, 24)).columns
         options = ReportOptions(colour=terminal and settings().colour, width=width, verbose=verbose)
-        form.render(comparison, sys.stdout, options)
+        change_format.render(comparison, sys.stdout, options)
         sys.stdout.flush()
         return
     device = output.exists() and not output.is_file()
-    path = output if device or output.suffix == form.extension else output.with_name(output.name + form.extension)
+    path = (
+        output
+        if device or output.suffix == change_format.extension
+        else output.with_name(output.name + change_format.extension)
+    )
     with open_text(path) as stream:
-        form.render(comparison, stream, ReportOptions(verbose=verbose))
-    click.echo(f"{form.name}: {path}", err=True)
+        change_format.render(comparison, stream, ReportOptions(verbose=verbose))
+    click.echo(f"{change_format.name}: {path}", err=True)

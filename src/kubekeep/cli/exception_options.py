@@ -41,11 +41,11 @@ def exception_options(function: Callable[..., None]) -> Callable[..., None]:
     """Add the options; they are passed on as one argument, `exception_settings`."""
 
     @functools.wraps(function)
-    def gathered(
+    def wrapper(
         *, exceptions: Names, exception_sets: Names, honor_inline_exceptions: bool | None, audit: bool, **others: Any
     ) -> None:
-        chosen = ExceptionOptions(files=exceptions, sets=exception_sets, inline=honor_inline_exceptions)
-        function(exception_settings=ExceptionSettings(chosen, audit), **others)
+        options = ExceptionOptions(files=exceptions, sets=exception_sets, inline=honor_inline_exceptions)
+        function(exception_settings=ExceptionSettings(options, audit), **others)
 
     for option in (
         click.option(
@@ -73,8 +73,8 @@ def exception_options(function: Callable[..., None]) -> Callable[..., None]:
             help="File of exceptions, in Kubescape's form or as SecurityException objects; may be given several times.",
         ),
     ):
-        gathered = option(gathered)
-    return gathered
+        wrapper = option(wrapper)
+    return wrapper
 
 
 def _summarize(assessment: Assessment, *, audit: bool) -> str:

@@ -112,9 +112,9 @@ def add_entry(  # noqa: PLR0913, PLR0917 - one argument an option
 
 
 def _policies(controls: Names, frameworks: Names) -> list[dict[str, str]]:
-    named: Iterable[dict[str, str]] = [{"controlID": name} for name in controls] or [{}]
+    control_policies: Iterable[dict[str, str]] = [{"controlID": name} for name in controls] or [{}]
     scopes: Iterable[dict[str, str]] = [{"frameworkName": name} for name in frameworks] or [{}]
-    return [{**scope, **name} for name in named for scope in scopes]
+    return [{**scope, **name} for name in control_policies for scope in scopes]
 
 
 @command.command("list")
@@ -172,8 +172,8 @@ def test(file: str, paths: Names, frameworks: Names, *, snapshot: bool) -> None:
         evaluation=EvaluationOptions(exceptions=exceptions),
     )
     try:
-        with progress.counter() as note:
-            assessment = scan(request, stdin=sys.stdin.buffer, on_progress=note)
+        with progress.counter() as on_progress:
+            assessment = scan(request, stdin=sys.stdin.buffer, on_progress=on_progress)
     except (UnknownNameError, ValueError) as error:
         raise click.UsageError(str(error)) from error
     for use in assessment.exceptions:

@@ -36,9 +36,9 @@ def _control(control: Control) -> list[str]:
     level = click.style(f"{control.level.label} ({control.severity:g})", fg=control.level.colour)
     lines = [click.style(control.title, bold=True), f"{numbers}{control.slug} · {level} · {control.answer.value}"]
     for heading, text in control.chapters:
-        lines += [*_heading(heading), *map(_wrapped, _join_lines(text))]
+        lines += [*_heading(heading), *map(_wrap, _join_lines(text))]
     if control.targets:
-        lines += [*_heading("Looks at"), _wrapped(", ".join(control.targets))]
+        lines += [*_heading("Looks at"), _wrap(", ".join(control.targets))]
     lists = (
         (
             "Parameters",
@@ -68,7 +68,7 @@ def _framework(framework: Framework) -> list[str]:
     members = requirements(builtin(), framework)
     counts = ", ".join(f"{count} {answer}" for answer, count in answers(members).items())
     lines = [click.style(framework.title, bold=True), f"{framework.slug} · {counts or 'no requirements'}"]
-    lines += ["", _wrapped(framework.description.strip())]
+    lines += ["", _wrap(framework.description.strip())]
     if framework.url:
         lines.append(f"  {framework.url}")
     titles = {section.id: section.title for section in framework.sections}
@@ -110,6 +110,6 @@ def _join_lines(text: str) -> list[str]:
     return re.sub(r"\n[ \t]+", " ", text).splitlines()
 
 
-def _wrapped(text: str) -> str:
+def _wrap(text: str) -> str:
     hanging = "     " if re.match(r"\d\. ", text) else "  "
     return click.wrap_text(text, _WIDTH, "  ", hanging)

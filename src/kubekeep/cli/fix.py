@@ -34,8 +34,8 @@ from kubekeep.usecases.request import NEWEST_KUBERNETES, EvaluationOptions, Rule
 
 _NOT_FIXED: Final = 1
 _INCOMPLETE: Final = 3
-_LISTED: Final = 3
-"""Findings to list per control before the others are only counted."""
+_MAX_LISTED: Final = 3
+"""Maximum number of findings to list per control, unless verbose."""
 
 
 def _values(ctx: click.Context, param: click.Parameter, value: Names) -> dict[Steps, Any]:  # noqa: ARG001
@@ -113,40 +113,43 @@ def command(  # noqa: PLR0913 - one argument an option
       2  the command line is wrong, or nobody is there to ask
       3  something could not be read, evaluated or written
     """  # noqa: D301 - click takes the character itself
-    writes = not dry_run and output is None
-    if writes and not yes and not sys.stdin.isatty():
+    writes_files = not dry_run and output is None
+    if writes_files and not yes and not sys.stdin.isatty():
         raise click.UsageError("there is no terminal to ask on: add --yes, --dry-run or -o PATCH")
-    reported = _reported(report, words)
-    if reported is None:
+    reported_failures = _read_reported_failures(report, words)
+    if reported_failures is None:
         target = arguments.parse_words("fix", words, frameworks)
     else:
-        target = arguments.ParsedWords(reported.files, frameworks, reported.controls)
+        target = arguments.ParsedWords(reported_failures.files, frameworks, reported_failures.controls)
     if any(path == "-" or "://" in path for path in target.paths):
         raise click.UsageError("only files and folders can be fixed: name a path")
-    scanned = ScanRequest(
+    scan_request = ScanRequest(
         ScanInput(paths=target.paths),
         rules=RuleOptions(frameworks=target.frameworks, controls=target.controls),
         evaluation=EvaluationOptions(workload=target.workload, kubernetes_version=kubernetes_version),
     )
     request = FixRequest(
-        scan=scanned, severity=severity, values=values, only=None if reported is None else reported.has
+        scan=scan_request,
+        severity=severity,
+        values=values,
+        only=None if reported_failures is None else reported_failures.has,
     )
     try:
-        with progress.counter() as note:
-            planned = plan(request, on_progress=note)
+        with progress.counter() as on_progress:
+            fix_plan = plan(request, on_progress=on_progress)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     except OSError as error:
         raise UnwritableError(f"the changes could not be checked: {error}") from error
-    _show(planned, output)
-    _print_unfixed(planned, verbose=verbose)
-    code = _exit_code(planned, reported)
-    if planned.files and writes:
-        code = max(code, _write(planned, yes=yes))
+    _show(fix_plan, output)
+    _print_unfixed(fix_plan, verbose=verbose)
+    code = _exit_code(fix_plan, reported_failures)
+    if fix_plan.files and writes_files:
+        code = max(code, _write(fix_plan, yes=yes))
     sys.exit(code)
 
 
-def _reported(report: Path | None, words: Names) -> ReportedFailures | None:
+def _read_reported_failures(report: Path | None, words: Names) -> ReportedFailures | None:
     if report is None:
         return None
     if words:
@@ -157,53 +160,51 @@ def _reported(report: Path | None, words: Names) -> ReportedFailures | None:
         raise click.BadParameter(str(error), param_hint="--report") from error
 
 
-def _write(planned: Plan, *, yes: bool) -> int:
-    changes, files = _format_count(planned.changes, "change"), _format_count(len(planned.files), "file")
-    if not yes and not click.confirm(f"Apply {_these(planned.changes)}{changes} to {files}?"):
+def _write(fix_plan: Plan, *, yes: bool) -> int:
+    changes, files = _format_count(fix_plan.changes, "change"), _format_count(len(fix_plan.files), "file")
+    if not yes and not click.confirm(f"Apply {'this' if fix_plan.changes == 1 else 'these'} {changes} to {files}?"):
         click.echo("nothing was changed", err=True)
         return _NOT_FIXED
-    failed = write_files(planned)
+    failed = write_files(fix_plan)
     for failure in failed:
         click.echo(f"not written: {visible(failure.name)}: {visible(failure.reason)}", err=True)
-    done = len(planned.files) - len(failed)
-    click.echo(f"changed {_format_count(done, 'file')}, {_format_count(len(planned.fixed), 'finding')} fixed", err=True)
+    written_count = len(fix_plan.files) - len(failed)
+    click.echo(
+        f"changed {_format_count(written_count, 'file')}, {_format_count(len(fix_plan.fixed), 'finding')} fixed",
+        err=True,
+    )
     return _INCOMPLETE if failed else 0
-
-
-def _these(count: int) -> str:
-    return "this " if count == 1 else "these "
 
 
 def _format_count(count: int, word: str) -> str:
     return f"{count} {word}{'' if count == 1 else 's'}"
 
 
-def _exit_code(planned: Plan, reported: ReportedFailures | None) -> int:
-    stale = reported.stale if reported else ()
-    for name in stale:
+def _exit_code(fix_plan: Plan, reported_failures: ReportedFailures | None) -> int:
+    changed_names = reported_failures.stale if reported_failures else ()
+    for name in changed_names:
         click.echo(f"not fixed: {visible(name)} has changed since the report was made", err=True)
-    unread = planned.assessment.unread
+    unread = fix_plan.assessment.unread
     for part in unread:
         click.echo(f"not read: {visible(str(part.location))}: {visible(part.message)}", err=True)
-    if unread or stale or not (planned.assessment.results or reported):
+    if unread or changed_names or not (fix_plan.assessment.results or reported_failures):
         return _INCOMPLETE
-    return _NOT_FIXED if any(finding.why is UnfixedCause.REFUSED for finding in planned.unfixed) else 0
+    return _NOT_FIXED if any(finding.why is UnfixedCause.REFUSED for finding in fix_plan.unfixed) else 0
 
 
-def _show(planned: Plan, output: Path | None) -> None:
+def _show(fix_plan: Plan, output: Path | None) -> None:
     """Write the changes as a patch into `output`, or to standard output with the purpose of each hunk."""
-    folder = _folder(planned.files)
+    folder = _folder(fix_plan.files)
     if output is None:
         terminal = sys.stdout.isatty()
-        lines = itertools.chain.from_iterable(_patch(change, folder, titles=terminal) for change in planned.files)
-        shown = map(_style_line if terminal else str, lines)
+        lines = itertools.chain.from_iterable(_patch(change, folder, titles=terminal) for change in fix_plan.files)
         sys.stdout.flush()
-        for line in shown:
+        for line in map(_style_line if terminal else str, lines):
             sys.stdout.buffer.write(f"{line}\n".encode("utf-8", "surrogateescape"))
         sys.stdout.buffer.flush()
         return
     with open_text(output) as stream:
-        stream.writelines(f"{line}\n" for change in planned.files for line in _patch(change, folder, titles=False))
+        stream.writelines(f"{line}\n" for change in fix_plan.files for line in _patch(change, folder, titles=False))
     click.echo(f"patch: {visible(str(output))}, to be applied in {visible(folder)}", err=True)
 
 
@@ -215,7 +216,7 @@ def _folder(files: Sequence[FileChange]) -> str:
 
 
 def _patch(change: FileChange, folder: str, *, titles: bool) -> Iterator[str]:
-    """Yield the lines of a file's patch; with `titles`, controls are above each hunk, else in its header."""
+    """Yield the lines of a file's patch. The controls are above each hunk with `titles`, else in its header."""
     name = os.path.relpath(change.name, folder).replace(os.sep, "/")
     notes = ["" if titles else " ".join(control.id for control in change.controls(hunk)) for hunk in change.hunks]
     lines = format_patch(name, change.hunks, notes)
@@ -237,30 +238,30 @@ def _style_line(line: str) -> str:
     return click.style(text, fg=colours.get(line[:1]))
 
 
-def _print_unfixed(planned: Plan, *, verbose: bool) -> None:
+def _print_unfixed(fix_plan: Plan, *, verbose: bool) -> None:
     """Print the findings that are not fixed, by reason and control."""
-    fixed, changes = _format_count(len(planned.fixed), "finding"), _format_count(planned.changes, "change")
-    click.echo(f"{fixed} can be fixed by {changes}" if planned.changes else "nothing can be fixed", err=True)
+    fixed, changes = _format_count(len(fix_plan.fixed), "finding"), _format_count(fix_plan.changes, "change")
+    click.echo(f"{fixed} can be fixed by {changes}" if fix_plan.changes else "nothing can be fixed", err=True)
     for why in (UnfixedCause.REFUSED, UnfixedCause.YOURS, UnfixedCause.UNKNOWN):
-        left = [finding for finding in planned.unfixed if finding.why is why]
-        if not left:
+        unfixed = [finding for finding in fix_plan.unfixed if finding.why is why]
+        if not unfixed:
             continue
         hint = "" if verbose or why is not UnfixedCause.UNKNOWN else "; --verbose names them"
-        click.echo(f"{why.value}: {_format_count(len(left), 'finding')}{hint}", err=True)
+        click.echo(f"{why.value}: {_format_count(len(unfixed), 'finding')}{hint}", err=True)
         if verbose or why is not UnfixedCause.UNKNOWN:
-            for line in _grouped(left, verbose=verbose):
+            for line in _group_by_reason(unfixed, verbose=verbose):
                 click.echo(f"  {line}", err=True)
 
 
-def _grouped(left: Iterable[UnfixedFinding], *, verbose: bool) -> Iterator[str]:
+def _group_by_reason(unfixed: Iterable[UnfixedFinding], *, verbose: bool) -> Iterator[str]:
     groups: dict[tuple[str, str], list[UnfixedFinding]] = {}
-    for finding in left:
+    for finding in unfixed:
         groups.setdefault((f"{finding.control.id} {finding.control.title}", finding.reason), []).append(finding)
     for (title, reason), findings in groups.items():
         yield f"{visible(title)}: {visible(reason)}"
-        shown = findings if verbose else findings[:_LISTED]
-        for finding in shown:
+        first_findings = findings if verbose else findings[:_MAX_LISTED]
+        for finding in first_findings:
             location = finding.evidence.location or finding.resource.locate(())
             yield f"    {visible(str(location))} {visible(finding.evidence.path)}".rstrip()
-        if len(findings) > len(shown):
-            yield f"    and {len(findings) - len(shown)} more"
+        if len(findings) > len(first_findings):
+            yield f"    and {len(findings) - len(first_findings)} more"

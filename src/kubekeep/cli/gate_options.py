@@ -28,13 +28,13 @@ def gate_options(function: Callable[..., None]) -> Callable[..., None]:
     """Add the options; they are passed on as two arguments: `gates` and `baseline`."""
 
     @functools.wraps(function)
-    def gathered(**values: Any) -> None:
+    def wrapper(**values: Any) -> None:
         baseline = _parse_baseline(values)
         function(baseline=baseline, gates=_gates(values), **values)
 
     for option in (*_baseline(), *_limits()):
-        gathered = option(gathered)
-    return gathered
+        wrapper = option(wrapper)
+    return wrapper
 
 
 def read_baseline(path: Path) -> ScanRecord:
@@ -112,7 +112,7 @@ def _limits() -> tuple[Callable[..., Any], ...]:
 
 
 def _parse_baseline(values: dict[str, Any]) -> BaselineOptions | None:
-    """Remove the baseline options from `values`; options that require one stay until `_gates`."""
+    """Remove the baseline file and granularity from `values`; `_gates` removes the limits for new findings."""
     path, granularity = values.pop("baseline"), values.pop("baseline_granularity")
     if path is None:
         for name, value in (

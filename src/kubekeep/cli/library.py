@@ -41,7 +41,7 @@ def _convert_errors(function: Callable[..., None]) -> Callable[..., None]:
     """Convert errors to messages and exit codes."""
 
     @functools.wraps(function)
-    def wrapped(*arguments: Any, **options: Any) -> None:
+    def wrapper(*arguments: Any, **options: Any) -> None:
         try:
             function(*arguments, **options)
         except KeyFileError as error:
@@ -55,7 +55,7 @@ def _convert_errors(function: Callable[..., None]) -> Callable[..., None]:
             click.echo(f"failed: {visible(str(error))}", err=True)
             sys.exit(_UNREACHABLE)
 
-    return wrapped
+    return wrapper
 
 
 def _usecase() -> ModuleType:
@@ -86,16 +86,18 @@ def push(folder: Path, reference: ArtifactReference, key: Path | None, *, plain_
     """
     if not reference.tag or reference.digest:
         raise click.UsageError(f"{reference}: push to a tag, such as {reference.name}:1.0")
-    known = registry_settings()
+    settings = registry_settings()
     usecase = _usecase()
     pushed = usecase.push(
         folder,
         reference,
-        usecase.RegistryAccess(config=known.docker_config, plain_http=plain_http),
+        usecase.RegistryAccess(config=settings.docker_config, plain_http=plain_http),
         key=key and key.read_bytes(),
-        password=functools.partial(_password, known),
+        password=functools.partial(_password, settings),
     )
-    click.echo(f"pushed {_counted(pushed)} to {reference}, {'signed' if pushed.signed_by else 'not signed'}", err=True)
+    click.echo(
+        f"pushed {_format_counts(pushed)} to {reference}, {'signed' if pushed.signed_by else 'not signed'}", err=True
+    )
     click.echo(pushed.digest)
 
 
@@ -113,23 +115,23 @@ def pull(reference: ArtifactReference, folder: Path, key: Path | None, *, plain_
     usecase = _usecase()
     access = usecase.RegistryAccess(config=registry_settings().docker_config, plain_http=plain_http)
     pulled = usecase.pull(reference, folder, access, key=key and key.read_bytes())
-    by = (
+    signature_text = (
         f"signed with the key {pulled.signed_by[:16]}" if pulled.signed_by else "its signature was not asked for: --key"
     )
-    click.echo(f"pulled {_counted(pulled)} into {visible(str(folder))}; {by}", err=True)
+    click.echo(f"pulled {_format_counts(pulled)} into {visible(str(folder))}; {signature_text}", err=True)
     click.echo(pulled.digest)
 
 
-def _password(known: RegistrySettings) -> bytes:
+def _password(settings: RegistrySettings) -> bytes:
     """Return the password of the key. Raises KeyFileError without a terminal to prompt on."""
-    if known.key_password is not None:
-        return known.key_password.encode()
+    if settings.key_password is not None:
+        return settings.key_password.encode()
     if not sys.stdin.isatty():
         raise KeyFileError("it has a password: set COSIGN_PASSWORD")
     password: str = click.prompt("Password of the key", hide_input=True, default="", show_default=False, err=True)
     return password.encode()
 
 
-def _counted(shared: Any) -> str:
+def _format_counts(shared: Any) -> str:
     numbers = {"control": shared.controls, "framework": shared.frameworks}
     return ", ".join(f"{number} {name}{'' if number == 1 else 's'}" for name, number in numbers.items() if number)

@@ -29,27 +29,29 @@ class NamedLimits(msgspec.Struct, frozen=True):
 
 
 class LimitsType(click.ParamType[NamedLimits]):
-    """Text such as `80` or `nsa=80,overall=70`, each name once, case-insensitive. `alone` names a number without a name."""
+    """Text such as `80` or `nsa=80,overall=70`, each name once, ignoring case. A number alone is for `default_name`."""
 
     name = "limits"
 
     min = 0
     """The lower bound."""
 
-    def __init__(self, alone: str, *, most: float | None, whole: bool, names: tuple[str, ...] = ()) -> None:
-        self.max = most
-        self._alone = alone
-        self._whole = whole
+    def __init__(
+        self, default_name: str, *, maximum: float | None, integer_only: bool, names: tuple[str, ...] = ()
+    ) -> None:
+        self.max = maximum
+        self._default_name = default_name
+        self._integer_only = integer_only
         self._names = names
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> NamedLimits:
-        """Return the limits in `value`; a click error for malformed text."""
+        """Return the limits in `value`. Raises a usage error for malformed text."""
         if isinstance(value, NamedLimits):
             return value
         limits: dict[str, float] = {}
         for part in str(value).split(","):
             name, equals, number = part.rpartition("=")
-            name = name.strip().casefold() if equals else self._alone
+            name = name.strip().casefold() if equals else self._default_name
             if (equals and not name) or name in limits:
                 self.fail(f"{part!r} is not NAME=NUMBER, each name once", param, ctx)
             if self._names and name not in self._names:
@@ -59,19 +61,21 @@ class LimitsType(click.ParamType[NamedLimits]):
 
     def _number(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
         try:
-            number = float(int(text)) if self._whole else float(text)
+            number = float(int(text)) if self._integer_only else float(text)
         except (ValueError, OverflowError):
             number = math.nan
         if not self.min <= number <= (math.inf if self.max is None else self.max):
-            kind = "a whole number" if self._whole else "a number"
+            kind = "a whole number" if self._integer_only else "a number"
             until = "" if self.max is None else f" to {self.max:g}"
             self.fail(f"{text!r} is not {kind} from 0{until}", param, ctx)
         return number
 
 
-PERCENTAGES = LimitsType(EVERY, most=100, whole=False)
+PERCENTAGES = LimitsType(EVERY, maximum=100, integer_only=False)
 """Percent by framework or `overall`; a number without a name applies to every one."""
-COUNTS = LimitsType(TOTAL, most=None, whole=True, names=(*(level.name.lower() for level in reversed(Severity)), TOTAL))
+COUNTS = LimitsType(
+    TOTAL, maximum=None, integer_only=True, names=(*(level.name.lower() for level in reversed(Severity)), TOTAL)
+)
 """Failures by severity or in `total`; a number without a name is the total."""
 
 

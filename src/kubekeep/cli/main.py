@@ -44,7 +44,7 @@ _INTERRUPTED: Final = 130
 """Exit code of shells for a program terminated by SIGINT."""
 
 
-class _Tasks(click.Group):
+class _CommandGroup(click.Group):
     """A group with one module per command."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
@@ -79,7 +79,7 @@ def _version(ctx: click.Context, _: click.Parameter, requested: bool) -> None:  
         ctx.exit()
 
 
-@click.group(cls=_Tasks, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_CommandGroup, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version and exit."
 )

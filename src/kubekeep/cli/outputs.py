@@ -30,55 +30,64 @@ class Output(msgspec.Struct, frozen=True):
 def plan(names: tuple[str, ...], output: Path | None, *, unnamed_files: bool = True) -> list[Output]:
     """Return the destinations of the formats in `names`; pretty without names.
 
-    `output` is the file; a format's extension is added if it is missing, and its name too if an earlier format
-    has the same extension (`report.json`, `report.gitlab-sast.json`). Without it, a format that is not
-    for terminals goes to `report` with its extension, if `unnamed_files` is set. Raises click.UsageError for
-    unknown formats, missing libraries, binary output on a terminal, and several reports for one
-    stream or file.
+    `output` is the file. A format's extension is added if it is missing, and its name too if an earlier format has the
+    same extension (`report.json`, `report.gitlab-sast.json`). Without `output`, a format that is not for terminals goes
+    to `report` with its extension; without `unnamed_files`, this is an error. Raises click.UsageError for unknown
+    formats, missing libraries, binary output on a terminal, and several reports for one stream or file.
     """
     formats = _load_formats(names or ("pretty",))
-    outputs = _separate([Output(entry, _path(output, entry)) for entry in formats])
-    if sum(planned.path is None for planned in outputs) > 1:
+    outputs = _separate([Output(report_format, _path(output, report_format)) for report_format in formats])
+    if sum(report_output.path is None for report_output in outputs) > 1:
         raise click.UsageError("several formats need --output: each goes to a file with its extension")
-    if len({planned.path for planned in outputs}) < len(outputs):
+    if len({report_output.path for report_output in outputs}) < len(outputs):
         raise click.UsageError("two formats would go to the same file: write them one at a time")
-    if output is None and not unnamed_files and any(planned.path for planned in outputs):
+    if output is None and not unnamed_files and any(report_output.path for report_output in outputs):
         raise click.BadParameter("it goes to a file: name one with --output", param_hint="--format")
-    for planned in outputs:
-        if planned.format.binary and (planned.path is None or _is_terminal(planned.path)):
-            raise click.UsageError(f"{planned.format.name} is no text for a terminal: name a file with --output")
+    for report_output in outputs:
+        if report_output.format.binary and (report_output.path is None or _is_terminal(report_output.path)):
+            raise click.UsageError(f"{report_output.format.name} is no text for a terminal: name a file with --output")
     return outputs
 
 
 def _separate(outputs: list[Output]) -> list[Output]:
     """Return `outputs` with distinct files; devices are not renamed."""
-    separate: list[Output] = []
-    for planned in outputs:
-        path = planned.path
-        if path in {other.path for other in separate} and path is not None and path.suffix == planned.format.extension:
-            path = path.with_name(f"{path.stem}.{planned.format.name}{path.suffix}")
-        separate.append(Output(planned.format, path))
-    return separate
+    distinct: list[Output] = []
+    for report_output in outputs:
+        path = report_output.path
+        if (
+            path in {other.path for other in distinct}
+            and path is not None
+            and path.suffix == report_output.format.extension
+        ):
+            path = path.with_name(f"{path.stem}.{report_output.format.name}{path.suffix}")
+        distinct.append(Output(report_output.format, path))
+    return distinct
 
 
 def _load_formats(names: tuple[str, ...]) -> list[ReportFormat]:
     """Return the formats in `names`, without duplicates."""
     try:
-        formats = list({entry.name: entry for entry in map(reports.load, names)}.values())
+        formats = list({report_format.name: report_format for report_format in map(reports.load, names)}.values())
     except LookupError as error:
         raise click.BadParameter(str(error).strip("'\""), param_hint="--format") from error
-    for entry in formats:
-        if entry.library and importlib.util.find_spec(entry.library) is None:
-            raise click.UsageError(f"{entry.library} is not installed: pip install 'kubekeep[{entry.name}]'")
+    for report_format in formats:
+        if report_format.library and importlib.util.find_spec(report_format.library) is None:
+            raise click.UsageError(
+                f"{report_format.library} is not installed: pip install 'kubekeep[{report_format.name}]'"
+            )
     return formats
 
 
-def _path(output: Path | None, entry: ReportFormat) -> Path | None:
-    """Return the file of a report in the format `entry`; None for standard output."""
+def _path(output: Path | None, report_format: ReportFormat) -> Path | None:
+    """Return the file of a report in the format `report_format`; None for standard output."""
     if output is None:
-        return Path(f"report{entry.extension}") if entry.to_file_by_default else None
+        return Path(f"report{report_format.extension}") if report_format.to_file_by_default else None
     device = output.exists() and not output.is_file()
-    return output if device or output.suffix == entry.extension else output.with_name(output.name + entry.extension)
+    return (
+        output
+        if device or output.suffix == report_format.extension
+        else output.with_name(output.name + report_format.extension)
+    )
 
 
 def _is_terminal(path: Path) -> bool:
@@ -97,7 +106,7 @@ def _is_terminal(path: Path) -> bool:
 
 def list_extras(outputs: list[Output]) -> frozenset[Extra]:
     """Return the optional parts of the assessment that the reports need."""
-    return frozenset[Extra]().union(*(planned.format.wants for planned in outputs))
+    return frozenset[Extra]().union(*(report_output.format.extras for report_output in outputs))
 
 
 def write(assessment: Assessment, outputs: list[Output], options: ReportOptions) -> None:
@@ -105,14 +114,16 @@ def write(assessment: Assessment, outputs: list[Output], options: ReportOptions)
 
     The terminal settings in `options` are replaced by those of standard output.
     """
-    for planned in outputs:
-        if planned.path is None:
-            planned.format.render(assessment, _utf8(sys.stdout), _for_terminal(sys.stdout, options))
+    for report_output in outputs:
+        if report_output.path is None:
+            report_output.format.render(assessment, _utf8(sys.stdout), _for_terminal(sys.stdout, options))
             sys.stdout.flush()
             continue
-        with open_binary(planned.path) if planned.format.binary else open_text(planned.path) as stream:
-            planned.format.render(assessment, stream, options)
-        click.echo(f"{planned.format.name}: {planned.path}", err=True)
+        with (
+            open_binary(report_output.path) if report_output.format.binary else open_text(report_output.path) as stream
+        ):
+            report_output.format.render(assessment, stream, options)
+        click.echo(f"{report_output.format.name}: {report_output.path}", err=True)
 
 
 def _utf8(stream: TextIO) -> TextIO:
@@ -123,10 +134,10 @@ def _utf8(stream: TextIO) -> TextIO:
 
 
 def _for_terminal(stream: TextIO, options: ReportOptions) -> ReportOptions:
-    terminal, wishes = stream.isatty(), settings()
+    terminal, preferences = stream.isatty(), settings()
     return msgspec.structs.replace(
         options,
-        colour=terminal and wishes.colour,
+        colour=terminal and preferences.colour,
         width=shutil.get_terminal_size((100, 24)).columns,
-        links=terminal and wishes.links,
+        links=terminal and preferences.links,
     )

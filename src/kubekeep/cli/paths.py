@@ -26,7 +26,7 @@ from kubekeep.usecases.request import NEWEST_KUBERNETES, ScanInput
 
 _PATH_FOUND: Final = 1
 _INCOMPLETE: Final = 3
-_LISTED: Final = 20
+_DEFAULT_MAX_PATHS: Final = 20
 
 
 @click.command(short_help="Show how an attacker could get on.")
@@ -49,7 +49,9 @@ _LISTED: Final = 20
     show_default="cluster-admin,node,secrets",
     help="What he wants, comma separated: those, or as secret/db or shop/deployment/web.",
 )
-@click.option("--max-paths", default=_LISTED, show_default=True, type=click.IntRange(1, 10_000), help="Paths to list.")
+@click.option(
+    "--max-paths", default=_DEFAULT_MAX_PATHS, show_default=True, type=click.IntRange(1, 10_000), help="Paths to list."
+)
 @click.option(
     "--fail-on-path",
     is_flag=True,
@@ -128,9 +130,9 @@ def command(  # noqa: PLR0913 - one argument an option
         exceptions=exception_settings.exceptions,
     )
     try:
-        with progress.counter() as note:
+        with progress.counter() as on_progress:
             assessment = convert_cluster_errors(
-                lambda: find_attack_paths(request, stdin=sys.stdin.buffer, on_progress=note)
+                lambda: find_attack_paths(request, stdin=sys.stdin.buffer, on_progress=on_progress)
             )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
@@ -180,11 +182,11 @@ _FORMATS: Final = {
 """Formats of attack paths. They are not formats of scans, which contain verdicts."""
 
 
-def _exit_code(assessment: Assessment, question: AttackQuery, *, fail_on_path: bool) -> int:
+def _exit_code(assessment: Assessment, query: AttackQuery, *, fail_on_path: bool) -> int:
     if fail_on_path:
         from kubekeep.attackpaths.find import fails_gate  # noqa: PLC0415
 
-        failed = fails_gate(_attacks(assessment), question)
+        failed = fails_gate(_attacks(assessment), query)
         result = "FAILED: there is an attack path" if failed else "passed: no attack path"
         click.echo(f"gate {result} that rests on no assumption", err=True)
         if failed:

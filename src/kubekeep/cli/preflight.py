@@ -21,15 +21,15 @@ def print_permissions(request: ScanRequest, *, watching: bool = False) -> int:
     if request.input.cluster is None:
         raise click.UsageError("--dry-run is for a cluster: name no path")
     try:
-        result = convert_cluster_errors(lambda: preflight(request, watching=watching))
+        preflight_result = convert_cluster_errors(lambda: preflight(request, watching=watching))
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    click.echo(yaml.safe_dump_all(create_roles(result.permissions), sort_keys=False), nl=False)
-    for permission in result.missing:
+    click.echo(yaml.safe_dump_all(create_roles(preflight_result.permissions), sort_keys=False), nl=False)
+    for permission in preflight_result.missing:
         click.echo(f"not allowed: {permission}", err=True)
-    for gap in result.unknown:
+    for gap in preflight_result.unknown:
         click.echo(f"not known: {gap.permission}: {gap.text}", err=True)
-    if result.missing or result.unknown:
+    if preflight_result.missing or preflight_result.unknown:
         return _INCOMPLETE
-    click.echo(f"all {len(result.permissions)} permissions are granted", err=True)
+    click.echo(f"all {len(preflight_result.permissions)} permissions are granted", err=True)
     return 0

@@ -54,7 +54,7 @@ class PrivacyOptions(msgspec.Struct, frozen=True):
 
         keys = master_keys()
         try:
-            key = parse_master_key(keys.words, keys.hexadecimal)
+            key = parse_master_key(keys.passphrase, keys.hexadecimal)
         except PrivacyError as error:
             raise click.UsageError(str(error)) from error
         if self.encrypt and key is None:
@@ -66,7 +66,7 @@ def privacy_options(function: Callable[..., None]) -> Callable[..., None]:
     """Add the options; they are passed on as one argument, `privacy`."""
 
     @functools.wraps(function)
-    def gathered(*, hide: bool, encrypt: bool, **others: Any) -> None:
+    def wrapper(*, hide: bool, encrypt: bool, **others: Any) -> None:
         function(privacy=PrivacyOptions(hide, encrypt), **others)
 
     for option in (
@@ -77,5 +77,5 @@ def privacy_options(function: Callable[..., None]) -> Callable[..., None]:
         ),
         click.option("--hide", is_flag=True, help="Write pseudonyms for names and values into the report."),
     ):
-        gathered = option(gathered)
-    return gathered
+        wrapper = option(wrapper)
+    return wrapper

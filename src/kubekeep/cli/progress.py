@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Final
 
-_EVERY: Final = 500
+_STEP: Final = 500
 
 
 @contextlib.contextmanager
@@ -17,13 +17,13 @@ def counter() -> Iterator[Callable[[int], None]]:
         yield lambda _: None
         return
 
-    def note(seen: int) -> None:
-        if seen % _EVERY == 0:
-            sys.stderr.write(f"\r{seen:,} resources ...")
+    def show_count(count: int) -> None:
+        if count % _STEP == 0:
+            sys.stderr.write(f"\r{count:,} resources ...")
             sys.stderr.flush()
 
     try:
-        yield note
+        yield show_count
     finally:
         sys.stderr.write("\r\x1b[K")
         sys.stderr.flush()

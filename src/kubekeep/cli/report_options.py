@@ -25,8 +25,8 @@ class OutputOptions(msgspec.Struct, frozen=True):
     output: Path | None
     verbose: bool
     by_resource: bool
-    lowest: Severity | None
-    highest: Severity | None
+    min_severity: Severity | None
+    max_severity: Severity | None
 
     def plan_outputs(self) -> list[outputs.Output]:
         """Return the reports with their destinations. Raises usage errors for unsuitable combinations."""
@@ -42,7 +42,7 @@ def report_options(function: Callable[..., None]) -> Callable[..., None]:
     """Add the options; they are passed on as one argument, `output_options`."""
 
     @functools.wraps(function)
-    def gathered(
+    def wrapper(
         *,
         formats: Names,
         output: Path | None,
@@ -91,5 +91,5 @@ def report_options(function: Callable[..., None]) -> Callable[..., None]:
             help=f"Formats of the report, comma separated: {', '.join(reports.names())}.",
         ),
     ):
-        gathered = option(gathered)
-    return gathered
+        wrapper = option(wrapper)
+    return wrapper

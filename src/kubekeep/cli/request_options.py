@@ -15,6 +15,7 @@ import click
 
 from kubekeep.api import scan_request
 from kubekeep.cli import arguments, progress
+from kubekeep.cli.arguments import Names
 from kubekeep.cli.cluster_options import cluster_options
 from kubekeep.cli.configured import is_from_file
 from kubekeep.cli.exception_options import exception_options
@@ -38,7 +39,6 @@ from kubekeep.usecases.request import (
     kubernetes_minor,
 )
 
-Names: TypeAlias = tuple[str, ...]
 Paths: TypeAlias = tuple[Path, ...]
 T = TypeVar("T")
 
@@ -52,20 +52,20 @@ def request_options(task: str, words: str = _WORDS) -> Callable[[Callable[..., N
     `task` is the command's name, `words` the description of its arguments.
     """
 
-    def decorated(function: Callable[..., None]) -> Callable[..., None]:
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(function)
-        def gathered(**values: Any) -> None:
+        def wrapper(**values: Any) -> None:
             request = _request(task, values)
             function(request=request, **values)
 
         command: Callable[..., None] = resource_selection_options(
-            _rules_options(source_options(exception_options(cluster_options(gathered))))
+            _rules_options(source_options(exception_options(cluster_options(wrapper))))
         )
         for option in reversed(_evaluation_options()):
             command = option(command)
         return click.argument("words", nargs=-1, metavar=words)(command)
 
-    return decorated
+    return decorate
 
 
 def _request(task: str, values: dict[str, Any]) -> ScanRequest:
@@ -116,7 +116,7 @@ def _resolve_cache_file(*, incremental: bool) -> str:
 
 
 def convert_cluster_errors(call: Callable[[], T]) -> T:
-    """Return the result of `ask`; a click error for an unreachable cluster."""
+    """Return the result of `call`. Raises a click error with exit code 3 for an unreachable cluster."""
     try:
         return call()
     except KubeError as error:
@@ -133,8 +133,8 @@ def run_scan(request: ScanRequest) -> Assessment:
     """Return the assessment of `request`. Raises click errors for an invalid request or an unreachable cluster."""
 
     def assess() -> Assessment:
-        with progress.counter() as note:
-            return scan_request(request, stdin=sys.stdin.buffer, on_progress=note)
+        with progress.counter() as on_progress:
+            return scan_request(request, stdin=sys.stdin.buffer, on_progress=on_progress)
 
     try:
         return convert_cluster_errors(assess)
@@ -212,7 +212,7 @@ def _rules_options(function: Callable[..., None]) -> Callable[..., None]:
     """Add the options for third-party and custom rules; they are passed on as one argument, `rules`."""
 
     @functools.wraps(function)
-    def gathered(*, custom_rules: Paths, use_from: Paths, artifacts: Paths, **others: Any) -> None:
+    def wrapper(*, custom_rules: Paths, use_from: Paths, artifacts: Paths, **others: Any) -> None:
         function(rules=_rules(custom_rules, (*use_from, *artifacts)), **others)
 
     path = click.Path(path_type=Path)
@@ -237,8 +237,8 @@ def _rules_options(function: Callable[..., None]) -> Callable[..., None]:
             help="Rules to add: a Rego file, or a folder of Rego files or of controls in our own form.",
         ),
     ):
-        gathered = option(gathered)
-    return gathered
+        wrapper = option(wrapper)
+    return wrapper
 
 
 def _rules(custom: Paths, bundles: Paths) -> ExtraRules:
@@ -269,7 +269,7 @@ def resource_selection_options(function: Callable[..., None]) -> Callable[..., N
     """Add the options; they are passed on as two arguments: `resource_selection`, and `excluded` for controls."""
 
     @functools.wraps(function)
-    def gathered(**values: Any) -> None:
+    def wrapper(**values: Any) -> None:
         excluded = values.pop("exclude_controls")
         resource_selection = ResourceSelection(
             include_namespaces=values.pop("include_namespaces"),
@@ -281,8 +281,8 @@ def resource_selection_options(function: Callable[..., None]) -> Callable[..., N
         function(resource_selection=resource_selection, excluded=excluded, **values)
 
     for option in _list_resource_selection_options():
-        gathered = option(gathered)
-    return gathered
+        wrapper = option(wrapper)
+    return wrapper
 
 
 def _list_resource_selection_options() -> tuple[Callable[..., Any], ...]:

@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from kubekeep.cli import arguments, outputs
-from kubekeep.cli.configured import Configured
+from kubekeep.cli.configured import ConfiguredCommand
 from kubekeep.cli.exception_options import ExceptionSettings
 from kubekeep.cli.gate_options import BaselineOptions, gate_options, read_baseline
 from kubekeep.cli.preflight import print_permissions
@@ -21,7 +21,7 @@ from kubekeep.cli.report_options import OutputOptions, report_options
 from kubekeep.cli.request_options import request_options, run_scan
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.text import visible
-from kubekeep.posture.gate import Gates, Outcome, UnknownLimitError, incomplete, judge
+from kubekeep.posture.gate import Gates, Outcome, UnknownLimitError, evaluate_gates, incomplete
 from kubekeep.posture.severity_filter import filter_by_severity
 from kubekeep.usecases.request import ReportNeeds, ScanRequest
 
@@ -29,7 +29,7 @@ _GATE_FAILED: Final = 1
 _INCOMPLETE: Final = 3
 
 
-@click.command(short_help="Assess manifests.", cls=Configured, target=arguments.find_first_path)
+@click.command(short_help="Assess manifests.", cls=ConfiguredCommand, target=arguments.find_first_path)
 @request_options("scan")
 @privacy_options
 @gate_options
@@ -63,23 +63,27 @@ def command(
     kubekeep scan workload shop/deployment/web deploy/
     kubectl get deployment -o yaml | kubekeep scan -
     """  # noqa: D301 - click takes the character itself
-    planned = output_options.plan_outputs()
-    request = msgspec.structs.replace(request, needs=ReportNeeds(extras=outputs.list_extras(planned)))
+    planned_outputs = output_options.plan_outputs()
+    request = msgspec.structs.replace(request, needs=ReportNeeds(extras=outputs.list_extras(planned_outputs)))
     if dry_run:
         sys.exit(print_permissions(request))
-    privacy.check(planned)
-    known = read_baseline(baseline.path) if baseline else None
+    privacy.check(planned_outputs)
+    base_record = read_baseline(baseline.path) if baseline else None
     assessment = run_scan(request)
-    if baseline and known:
+    if baseline and base_record:
         from kubekeep.usecases.compare import compare_with_baseline  # noqa: PLC0415 - loaded only with a baseline
 
-        assessment = compare_with_baseline(assessment, known, baseline.granularity)
+        assessment = compare_with_baseline(assessment, base_record, baseline.granularity)
     outcomes = _evaluate_gates(assessment, gates)
-    part = filter_by_severity(assessment, output_options.lowest, output_options.highest)
-    for text in part.notes:
+    reported_assessment = filter_by_severity(assessment, output_options.min_severity, output_options.max_severity)
+    for text in reported_assessment.notes:
         click.echo(visible(text), err=True)
     exception_settings.report(assessment)
-    outputs.write(privacy.protect(part), planned, output_options.create_report_options(audit=exception_settings.audit))
+    outputs.write(
+        privacy.protect(reported_assessment),
+        planned_outputs,
+        output_options.create_report_options(audit=exception_settings.audit),
+    )
     listener = click.get_current_context().obj
     if listener is not None:
         listener(assessment)
@@ -92,7 +96,7 @@ def command(
 
 def _evaluate_gates(assessment: Assessment, gates: Gates) -> list[Outcome]:
     try:
-        return judge(assessment, gates)
+        return evaluate_gates(assessment, gates)
     except UnknownLimitError as error:
         raise click.UsageError(str(error)) from error
 

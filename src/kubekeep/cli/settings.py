@@ -1,4 +1,4 @@
-"""Environment variables of the command line; no other module of it reads any."""
+"""Environment variables of the command line. No other module of `kubekeep.cli` reads any."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kubekeep.kube.settings import home_folder
 from kubekeep.model.cloud import AZURE_PUBLIC, AzureCloud, find_azure_cloud
 from kubekeep.sources.options import TOKEN_VARIABLES, Access
 
-_CONFIG: Final = 1 << 20
+_MAX_CONFIG: Final = 1 << 20
 """Maximum number of characters to read from a configuration file of another tool."""
 
 
@@ -36,9 +36,9 @@ def settings() -> Settings:
 
 def cache_folder() -> Path | None:
     """Return the folder for caches: below XDG_CACHE_HOME, or `.cache` at home; None without either."""
-    named, folder = os.environ.get("XDG_CACHE_HOME", ""), home_folder()
-    if os.path.isabs(named):  # noqa: PTH117 - the specification ignores relative paths
-        return Path(named) / "kubekeep"
+    cache_home, folder = os.environ.get("XDG_CACHE_HOME", ""), home_folder()
+    if os.path.isabs(cache_home):  # noqa: PTH117 - the specification ignores relative paths
+        return Path(cache_home) / "kubekeep"
     return Path(folder) / ".cache" / "kubekeep" if folder else None
 
 
@@ -62,10 +62,10 @@ def registry_settings() -> RegistrySettings:
     )
 
 
-class MasterKeys(msgspec.Struct, frozen=True):
+class MasterKeyVariables(msgspec.Struct, frozen=True):
     """The master key of reports in the environment: a passphrase, or hexadecimal digits."""
 
-    words: str | None
+    passphrase: str | None
     """KUBEKEEP_MASTER_KEY, or KUBESCAPE_MASTER_KEY."""
     hexadecimal: str | None
     """KUBEKEEP_MASTER_KEY_HEX, or KUBESCAPE_MASTER_KEY_HEX."""
@@ -74,11 +74,11 @@ class MasterKeys(msgspec.Struct, frozen=True):
         return "MasterKeys(...)"
 
 
-def master_keys() -> MasterKeys:
+def master_keys() -> MasterKeyVariables:
     """Return the master keys; empty variables count as unset."""
     get = os.environ.get
-    return MasterKeys(
-        words=get("KUBEKEEP_MASTER_KEY") or get("KUBESCAPE_MASTER_KEY") or None,
+    return MasterKeyVariables(
+        passphrase=get("KUBEKEEP_MASTER_KEY") or get("KUBESCAPE_MASTER_KEY") or None,
         hexadecimal=get("KUBEKEEP_MASTER_KEY_HEX") or get("KUBESCAPE_MASTER_KEY_HEX") or None,
     )
 
@@ -98,20 +98,20 @@ def azure_cloud() -> AzureCloud:
     get = os.environ.get
     authority = (get("AZURE_AUTHORITY_HOST") or "").removeprefix("https://").rstrip("/")
     for name in (get("AZURE_SDK_CLOUD_CONF"), authority, _read_az_cloud()):
-        if name and (known := find_azure_cloud(name)):
-            return known
+        if name and (cloud := find_azure_cloud(name)):
+            return cloud
     return AZURE_PUBLIC
 
 
 def _read_az_cloud() -> str:
     """Return the name written by `az cloud set`; empty without one."""
-    folder, own = os.environ.get("AZURE_CONFIG_DIR"), home_folder()
-    if not folder and not own:
+    folder, home = os.environ.get("AZURE_CONFIG_DIR"), home_folder()
+    if not folder and not home:
         return ""
-    written = configparser.ConfigParser(interpolation=None)
+    parser = configparser.ConfigParser(interpolation=None)
     try:
-        with Path(folder or f"{own}/.azure", "config").open(encoding="utf-8-sig") as file:
-            written.read_string(file.read(_CONFIG))
+        with Path(folder or f"{home}/.azure", "config").open(encoding="utf-8-sig") as file:
+            parser.read_string(file.read(_MAX_CONFIG))
     except (OSError, ValueError, configparser.Error):
         return ""
-    return written.get("cloud", "name", fallback="")
+    return parser.get("cloud", "name", fallback="")

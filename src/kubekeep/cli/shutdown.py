@@ -16,15 +16,15 @@ from typing import Final
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _END: Final = 0
 """End of the work; no signal has this number."""
-_KNOWN: Final = frozenset({_END, *_SIGNALS})
+_EVENTS: Final = frozenset({_END, *_SIGNALS})
 _GRACE: Final = 1.0
 """Seconds for the work to end by itself."""
 _PRINTING: Final = 0.2
-"""Seconds to wait for a line that is being printed: its reader may be stalled."""
+"""Maximum seconds to wait for a line that is being printed: the reader of the output may be blocked."""
 
 
 class ShutdownHandler:
-    """Interrupts and the end of the work, as one stream of events."""
+    """Handler of interrupts and of the end of the work, which arrive as one stream of events."""
 
     def __init__(self) -> None:
         self._receiver, self._sender = socket.socketpair()
@@ -42,24 +42,24 @@ class ShutdownHandler:
         output printed with `printing` locked is completed first.
         """
         stopped = threading.Event()
-        failed: list[BaseException] = []
+        errors: list[BaseException] = []
 
-        def working() -> None:
+        def run_work() -> None:
             try:
                 work(stopped)
             except BaseException as error:  # noqa: BLE001 - raised again in the main thread
-                failed.append(error)
+                errors.append(error)
             self._send(_END)
 
-        thread = threading.Thread(target=working, daemon=True)
+        thread = threading.Thread(target=run_work, daemon=True)
         thread.start()
         if self._next(None) != _END:
             stopped.set()
             if self._next(_GRACE) != _END:
                 _exit(printing)
         thread.join()
-        if failed:
-            raise failed[0]
+        if errors:
+            raise errors[0]
 
     @contextlib.contextmanager
     def receive_signals(self) -> Iterator[None]:
@@ -68,23 +68,23 @@ class ShutdownHandler:
         The handler in C writes to the socket for a signal in any thread. A Python handler would have to wait for the main
         thread, which may not wake for a signal in another thread or just before its wait.
         """
-        before = signal.set_wakeup_fd(self._sender.fileno(), warn_on_full_buffer=False)
+        previous = signal.set_wakeup_fd(self._sender.fileno(), warn_on_full_buffer=False)
         try:
             yield
         finally:
-            signal.set_wakeup_fd(before)
+            signal.set_wakeup_fd(previous)
 
-    def _send(self, what: int) -> None:
+    def _send(self, event: int) -> None:
         with contextlib.suppress(OSError):
-            self._sender.send(bytes([what]))
+            self._sender.send(bytes([event]))
 
-    def _next(self, most: float | None) -> int | None:
-        """Return the next event within `most` seconds: the number of a signal, or the end of the work."""
-        self._receiver.settimeout(most)
+    def _next(self, timeout: float | None) -> int | None:
+        """Return the next event: the number of a signal, or `_END`. None after `timeout` seconds."""
+        self._receiver.settimeout(timeout)
         with contextlib.suppress(TimeoutError):
-            while (what := self._receiver.recv(1)[0]) not in _KNOWN:
+            while (event := self._receiver.recv(1)[0]) not in _EVENTS:
                 pass
-            return what
+            return event
         return None
 
 
@@ -92,11 +92,11 @@ class ShutdownHandler:
 def handle_interrupts() -> Iterator[ShutdownHandler]:
     """Handle SIGINT and SIGTERM in the block; main thread only."""
     with contextlib.closing(ShutdownHandler()) as handler, handler.receive_signals():
-        before = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS}
+        previous_handlers = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS}
         try:
             yield handler
         finally:
-            for number, previous in before.items():
+            for number, previous in previous_handlers.items():
                 signal.signal(number, previous)
 
 

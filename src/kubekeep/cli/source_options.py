@@ -23,12 +23,12 @@ def source_options(function: Callable[..., None]) -> Callable[..., None]:
     """Add the options; they are passed on as one argument, `read`."""
 
     @functools.wraps(function)
-    def gathered(**arguments: Any) -> None:
+    def wrapper(**arguments: Any) -> None:
         function(read=_read_options(arguments), **arguments)
 
     for option in (*_paths(), *_repositories(), *_charts()):
-        gathered = option(gathered)
-    return gathered
+        wrapper = option(wrapper)
+    return wrapper
 
 
 def _charts() -> tuple[Callable[..., Any], ...]:

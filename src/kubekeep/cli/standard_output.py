@@ -1,7 +1,4 @@
-"""Reliable standard output: complete writes, and a quiet exit for a closed pipe.
-
-Never prints.
-"""
+"""Reliable standard output: complete writes, and an exit without a message for a closed pipe. Never prints."""
 
 from __future__ import annotations
 

@@ -126,6 +126,6 @@ def _serve(address: tuple[str, int] | None, *watched: Any) -> Iterator[None]:
     except OSError as error:
         raise click.UsageError(f"--metrics: cannot listen at {host}:{port}: {error.strerror}") from error
     with serving:
-        shown = f"[{host}]" if ":" in host else host
-        click.echo(f"metrics: http://{shown}:{serving.port}/metrics", err=True)
+        display_host = f"[{host}]" if ":" in host else host
+        click.echo(f"metrics: http://{display_host}:{serving.port}/metrics", err=True)
         yield

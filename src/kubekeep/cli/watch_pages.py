@@ -16,7 +16,7 @@ from kubekeep.sinks.serving import HttpResponse
 from kubekeep.usecases.request import ScanRequest
 from kubekeep.usecases.watch import Watch
 
-_FRESH: Final = 5.0
+_CACHE_SECONDS: Final = 5.0
 """Seconds for which metrics of the assessment are cached: for a large cluster, they take seconds to create."""
 
 
@@ -24,7 +24,7 @@ def create_pages(watch: Watch, request: ScanRequest) -> dict[str, Callable[[], H
     """Return the handlers of `watch` by path."""
     metrics = _MetricsPage(watch, request)
 
-    def ready() -> HttpResponse:
+    def check_readiness() -> HttpResponse:
         if watch.current is None:
             return HttpResponse(HTTPStatus.SERVICE_UNAVAILABLE, "not everything has been seen yet\n")
         if not watch.metrics.is_current:
@@ -34,7 +34,7 @@ def create_pages(watch: Watch, request: ScanRequest) -> dict[str, Callable[[], H
     return {
         "/metrics": lambda: HttpResponse(HTTPStatus.OK, metrics.text(), "text/plain; version=0.0.4; charset=utf-8"),
         "/healthz": lambda: HttpResponse(HTTPStatus.OK, "ok\n"),
-        "/readyz": ready,
+        "/readyz": check_readiness,
     }
 
 
@@ -46,16 +46,16 @@ class _MetricsPage:
         self._request = request
         self._lock = threading.Lock()
         self._text = ""
-        self._made = 0.0
+        self._created_at = 0.0
 
     def text(self) -> str:
         """Return the metrics of the watch, and those of the assessment from the cache if recent."""
         with self._lock:
             current = self._watch.current
-            if current is not None and time.monotonic() - self._made > _FRESH:
+            if current is not None and time.monotonic() - self._created_at > _CACHE_SECONDS:
                 stream = io.StringIO()
                 FORMAT.render(current.assessment(self._request), stream, ReportOptions())
-                self._text, self._made = stream.getvalue(), time.monotonic()
+                self._text, self._created_at = stream.getvalue(), time.monotonic()
             metrics = io.StringIO()
             write_metrics(self._watch.metrics, metrics)
             return metrics.getvalue() + self._text

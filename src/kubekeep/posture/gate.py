@@ -56,7 +56,7 @@ class Outcome(msgspec.Struct, frozen=True):
     text: str
 
 
-def judge(assessment: Assessment, gates: Gates) -> list[Outcome]:
+def evaluate_gates(assessment: Assessment, gates: Gates) -> list[Outcome]:
     """Return the outcome of each gate that is set. Raises UnknownLimitError for a framework that is not in the scan."""
     outcomes = [*_check_findings(assessment, gates)]
     if gates.compliance:

@@ -34,9 +34,9 @@ def load(name: str) -> ReportFormat:
     """
     if name in names():
         return _import_format(name)
-    for entry in formats().values():
-        if name in entry.aliases:
-            return entry
+    for report_format in formats().values():
+        if name in report_format.aliases:
+            return report_format
     raise LookupError(f"unknown format {name!r}: use one of {', '.join(names())}")
 
 
@@ -48,19 +48,19 @@ def formats() -> Mapping[str, ReportFormat]:
 def collect(formats: Iterable[ReportFormat]) -> Mapping[str, ReportFormat]:
     """Return the formats by name. Raises ValueError if a name or an alias is used twice."""
     by_name: dict[str, ReportFormat] = {}
-    taken: set[str] = set()
-    for entry in formats:
-        for name in (entry.name, *entry.aliases):
-            if name in taken:
+    used_names: set[str] = set()
+    for report_format in formats:
+        for name in (report_format.name, *report_format.aliases):
+            if name in used_names:
                 raise ValueError(f"two report formats are called {name!r}")
-            taken.add(name)
-        by_name[entry.name] = entry
+            used_names.add(name)
+        by_name[report_format.name] = report_format
     return MappingProxyType(by_name)
 
 
 def _import_format(name: str) -> ReportFormat:
     module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
-    entry = module.FORMAT
-    if not isinstance(entry, ReportFormat) or entry.name != name:
+    report_format = module.FORMAT
+    if not isinstance(report_format, ReportFormat) or report_format.name != name:
         raise TypeError(f"{module.__name__}.FORMAT must be a Format called {name!r}")
-    return entry
+    return report_format

@@ -38,7 +38,7 @@ HEADER: Final = (
     "Remediation",
     "Control URL",
     "Source Path",
-    # our own columns
+    # Columns that Kubescape does not have.
     "File",
     "Line",
     "Column",
@@ -71,7 +71,7 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
     writer = csv.writer(stream)
     writer.writerow(HEADER)
     controls = _controls(assessment)
-    for _, index in kubescape_v2.order(assessment):
+    for _, index in kubescape_v2.sort_resources(assessment):
         result = assessment.results[index]
         resource = _resource(result.resource)
         for slug, verdict in result.verdicts.items():
@@ -118,17 +118,17 @@ def _row(control: _ControlCells, status: Status, reason: Reason | None, resource
 
 def _finding(control: _ControlCells, verdict: Verdict, resource: Resource, cells: tuple[str, ...]) -> tuple[str, ...]:
     """Return the row of a failed or excepted control with its open evidence, or with all if none is open."""
-    shown = verdict if verdict.is_excepted else verdict.unexcepted
+    reported_verdict = verdict if verdict.is_excepted else verdict.unexcepted
     word, sub_status = kubescape_v2.status_words(verdict.status, verdict.reason)
     return (
         *control.head,
         word,
         *cells[:4],
-        *map(_cell, _paths(shown)),
+        *map(_cell, _paths(reported_verdict)),
         control.remediation,
         control.link,
         cells[4],
-        *_place(first_location(resource, shown.evidence)),
+        *_place(first_location(resource, reported_verdict.evidence)),
         control.frameworks,
         EXCEPTED if verdict.is_excepted else sub_status,
         _cell("; ".join(_messages(verdict))),
@@ -137,7 +137,7 @@ def _finding(control: _ControlCells, verdict: Verdict, resource: Resource, cells
 
 def _paths(verdict: Verdict) -> tuple[str, str]:
     """Return the failed paths, and the fix paths with their values, joined as in Kubescape."""
-    entries = [path for evidence in verdict.evidence for path in kubescape_v2.paths(evidence)]
+    entries = [path for evidence in verdict.evidence for path in kubescape_v2.list_paths(evidence)]
     failed = [str(entry["failedPath"]) for entry in entries if "failedPath" in entry]
     fixes = (entry["fixPath"] for entry in entries)
     return "; ".join(failed), "; ".join(f"{fix['path']}={fix['value']}" for fix in fixes if fix["path"])
@@ -167,10 +167,10 @@ def _place(location: Location | None) -> tuple[str, str, str]:
 
 
 def _cell(text: str) -> str:
-    shown = visible(text)
-    if _FORMULA.match(shown):
-        shown = f"'{shown}"
-    return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…"
+    cell = visible(text)
+    if _FORMULA.match(cell):
+        cell = f"'{cell}"
+    return cell if len(cell) <= LONGEST else f"{cell[: LONGEST - 1]}…"
 
 
 FORMAT: Final = ReportFormat(

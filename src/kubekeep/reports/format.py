@@ -60,7 +60,7 @@ class ReportFormat(msgspec.Struct, frozen=True, kw_only=True):
     description: str
     render: Callable[[Assessment, Any, ReportOptions], None]
     aliases: tuple[str, ...] = ()
-    wants: frozenset[Extra] = frozenset()
+    extras: frozenset[Extra] = frozenset()
     to_file_by_default: bool = False
     """Write to `report<extension>` unless a file name is given, because the output is useless on a terminal."""
     binary: bool = False

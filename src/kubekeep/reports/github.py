@@ -22,12 +22,12 @@ from kubekeep.model.text import visible
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 from kubekeep.reports.shared import wording
 
-_SHOWN: Final = 10
+_MAX_ANNOTATIONS: Final = 10
 """Annotations per level that GitHub shows for a step."""
 _ERROR, _WARNING, _NOTICE = "error", "warning", "notice"
 _LEVELS: Final = {"error": _ERROR, "warning": _WARNING, "note": _NOTICE}
 """GitHub levels by SARIF level."""
-_PLACES: Final = 5
+_MAX_LOCATIONS: Final = 5
 """Maximum number of locations of a resource in an annotation."""
 _LONGEST: Final = 1000
 """Maximum characters of one line of an annotation."""
@@ -44,25 +44,25 @@ class _Annotation(msgspec.Struct, frozen=True):
 
 def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
     """Write the annotations, the ones over GitHub's limit as a folded group, and the totals."""
-    shown = folded = 0
-    for annotation, fits in _fitting(assessment):
+    annotation_count = folded = 0
+    for annotation, fits in _mark_fitting(assessment):
         if fits:
             stream.write(_command(annotation, assessment))
-        shown += fits
+        annotation_count += fits
         folded += not fits
     if folded:
         stream.write("::group::Not shown as annotations\n")
-        stream.writelines(_line(annotation, assessment) for annotation, fits in _fitting(assessment) if not fits)
+        stream.writelines(_line(annotation, assessment) for annotation, fits in _mark_fitting(assessment) if not fits)
         stream.write("::endgroup::\n")
-    stream.writelines(f"{line}\n" for line in _closing(assessment, shown, folded))
+    stream.writelines(f"{line}\n" for line in _closing(assessment, annotation_count, folded))
 
 
-def _fitting(assessment: Assessment) -> Iterator[tuple[_Annotation, bool]]:
+def _mark_fitting(assessment: Assessment) -> Iterator[tuple[_Annotation, bool]]:
     """Yield all annotations, each with True if it is within GitHub's limit."""
-    seen: Counter[str] = Counter()
+    level_counts: Counter[str] = Counter()
     for annotation in _annotations(assessment):
-        seen[annotation.level] += 1
-        yield annotation, seen[annotation.level] <= _SHOWN
+        level_counts[annotation.level] += 1
+        yield annotation, level_counts[annotation.level] <= _MAX_ANNOTATIONS
 
 
 def _annotations(assessment: Assessment) -> Iterator[_Annotation]:
@@ -90,8 +90,8 @@ def _gaps(gaps: list[ControlSummary]) -> _Annotation:
 def _finding(finding: Finding) -> _Annotation:
     control = finding.control
     changes = [wording.describe_change(evidence) for evidence in finding.evidence]
-    if len(changes) > _PLACES:
-        changes[_PLACES:] = [f"and {wording.count_noun(len(changes) - _PLACES, 'more place')}"]
+    if len(changes) > _MAX_LOCATIONS:
+        changes[_MAX_LOCATIONS:] = [f"and {wording.count_noun(len(changes) - _MAX_LOCATIONS, 'more place')}"]
     link = (f"See {control.link}",) if control.link else ()
     return _Annotation(
         _LEVELS[sarif_level(control.severity)],
@@ -101,13 +101,13 @@ def _finding(finding: Finding) -> _Annotation:
     )
 
 
-def _closing(assessment: Assessment, shown: int, folded: int) -> Iterator[str]:
+def _closing(assessment: Assessment, annotation_count: int, folded: int) -> Iterator[str]:
     excepted = len(assessment.excepted_findings)
     failed = wording.count_noun(assessment.counts.failed, "failed resource")
-    yield f"Kubekeep: {failed}, {wording.count_noun(shown, 'annotation')} for GitHub."
+    yield f"Kubekeep: {failed}, {wording.count_noun(annotation_count, 'annotation')} for GitHub."
     if folded:
         yield (
-            f"{wording.count_noun(folded, 'result')} not shown as annotations, of which GitHub takes {_SHOWN} a level: "
+            f"{wording.count_noun(folded, 'result')} not shown as annotations, of which GitHub takes {_MAX_ANNOTATIONS} a level: "
             "they stand in the folded part of this log."
         )
     if excepted:
@@ -121,7 +121,7 @@ def _command(annotation: _Annotation, assessment: Assessment) -> str:
     if location is not None:
         properties = {"file": _in_repository(location.file, assessment), **_columns(location), **properties}
     parameters = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
-    message = "%0A".join(_data(_shown(line)) for line in annotation.lines)
+    message = "%0A".join(_data(_shorten(line)) for line in annotation.lines)
     return f"::{annotation.level} {parameters}::{message}\n"
 
 
@@ -148,14 +148,14 @@ def _in_repository(file: str, assessment: Assessment) -> str:
 def _line(annotation: _Annotation, assessment: Assessment) -> str:
     """Return a line of the log."""
     location = annotation.location
-    place = f" {Location(_in_repository(location.file, assessment), location.region)}" if location else ""
-    return _shown(f"{annotation.level}:{place} {annotation.title}: {annotation.lines[0]}") + "\n"
+    location_text = f" {Location(_in_repository(location.file, assessment), location.region)}" if location else ""
+    return _shorten(f"{annotation.level}:{location_text} {annotation.title}: {annotation.lines[0]}") + "\n"
 
 
-def _shown(text: str) -> str:
-    # the runner also accepts old-style commands (##[error]) in the middle of a line
-    shown = visible(text[: _LONGEST + 1]).replace("##[", "##\\x5b")
-    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
+def _shorten(text: str) -> str:
+    # The runner also accepts old-style commands (##[error]) in the middle of a line.
+    visible_text = visible(text[: _LONGEST + 1]).replace("##[", "##\\x5b")
+    return visible_text if len(visible_text) <= _LONGEST else f"{visible_text[:_LONGEST]}…"
 
 
 def _data(text: str) -> str:
@@ -163,7 +163,7 @@ def _data(text: str) -> str:
 
 
 def _property(text: str) -> str:
-    return _data(_shown(text)).replace(":", "%3A").replace(",", "%2C")
+    return _data(_shorten(text)).replace(":", "%3A").replace(",", "%2C")
 
 
 FORMAT: Final = ReportFormat(
@@ -173,5 +173,5 @@ FORMAT: Final = ReportFormat(
     description="annotations for GitHub Actions, the worst first, to standard output",
     render=render,
     aliases=("github-actions",),
-    wants=frozenset({Extra.REPOSITORY}),
+    extras=frozenset({Extra.REPOSITORY}),
 )

@@ -33,7 +33,7 @@ _SEVERITY: Final = {
     Severity.UNKNOWN: "info",
 }
 
-_NAMED: Final = 10
+_MAX_NAMED: Final = 10
 """Maximum number of unevaluated controls to name, because the text is shown on one line."""
 
 
@@ -52,34 +52,34 @@ def _issues(assessment: Assessment) -> Iterator[dict[str, Any]]:
             "kubekeep-input", text, "major", unread.location, unique_ids(digest("input", unread.location.file))
         )
     if skipped := [summary.control.id for summary in assessment.controls if summary.is_gap]:
-        text = f"Not evaluated, other reports say why: {join_names(skipped, _NAMED)}"
+        text = f"Not evaluated, other reports say why: {join_names(skipped, _MAX_NAMED)}"
         unique = unique_ids(digest("coverage", *sorted(skipped)))
         yield _issue("kubekeep-coverage", visible(text), "info", Location("."), unique)
     for finding, uid in identify(assessment.findings, UniqueIds()):
-        yield from _places(finding, uid, unique_ids)
+        yield from _finding_issues(finding, uid, unique_ids)
 
 
-def _places(finding: Finding, uid: str, unique_ids: UniqueIds) -> Iterator[dict[str, Any]]:
+def _finding_issues(finding: Finding, uid: str, unique_ids: UniqueIds) -> Iterator[dict[str, Any]]:
     control, resource = finding.control, finding.resource
     head = f"{control.title}: {resource_name(resource)}"
     severity = _SEVERITY[control.level]
-    whole = finding.location or Location("/".join(filter(None, (resource.namespace, resource.kind, resource.name))))
+    location = finding.location or Location("/".join(filter(None, (resource.namespace, resource.kind, resource.name))))
     if not finding.evidence:
-        yield _issue(control.id, visible(head), severity, whole, unique_ids(uid))
+        yield _issue(control.id, visible(head), severity, location, unique_ids(uid))
     for evidence in finding.evidence:
         unique = unique_ids(evidence_fingerprint(control.id, resource, evidence.path))
         text = visible(f"{head}: {describe_change(evidence)}")
-        yield _issue(control.id, text, severity, evidence.location or whole, unique)
+        yield _issue(control.id, text, severity, evidence.location or location, unique)
 
 
-def _issue(check: str, text: str, severity: str, place: Location, unique: str) -> dict[str, Any]:
-    line = place.region.start.line if place.region else 1
+def _issue(check: str, text: str, severity: str, location: Location, unique: str) -> dict[str, Any]:
+    line = location.region.start.line if location.region else 1
     return {
         "description": text,
         "check_name": check,
         "fingerprint": unique,
         "severity": severity,
-        "location": {"path": visible(place.file), "lines": {"begin": line}},
+        "location": {"path": visible(location.file), "lines": {"begin": line}},
     }
 
 

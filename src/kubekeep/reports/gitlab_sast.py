@@ -21,6 +21,7 @@ from kubekeep.reports.format import ReportFormat, ReportOptions
 from kubekeep.reports.shared.findings import (
     MOST,
     UniqueIds,
+    cut,
     exception_text,
     frameworks_by_control,
     group_gaps,
@@ -121,13 +122,13 @@ def _rule(control: Control, frameworks: Iterable[Framework]) -> tuple[dict[str, 
     text = "\n\n".join(part.strip() for part in (control.asks, control.why) if part.strip())
     head = {
         "category": "sast",
-        "name": _cut(visible(control.title), _NAME),
+        "name": cut(visible(control.title), _NAME),
         "severity": control.level.label,
         "description": text,
     }
     links = (control.link, *control.references)
     tail = {
-        "solution": _cut(control.fix.strip(), _SOLUTION),
+        "solution": cut(control.fix.strip(), _SOLUTION),
         "identifiers": list(_identifiers(control, frameworks))[:_IDENTIFIERS],
         "links": [{"url": link} for link in dict.fromkeys(links) if link.startswith(("https://", "http://"))],
     }
@@ -148,37 +149,33 @@ def _identifiers(control: Control, frameworks: Iterable[Framework]) -> Iterator[
 
 def _vulnerability(finding: Finding, uid: str, head: Mapping[str, Any], tail: Mapping[str, Any]) -> dict[str, Any]:
     resource = finding.resource
-    places = "\n".join(f"- {code(line)}" for line in list_changes(finding))
+    changes = "\n".join(f"- {code(line)}" for line in list_changes(finding))
     affected = f"Affected: {code(resource_name(resource))}"
-    text = "\n\n".join(filter(None, (head["description"], affected, places)))
+    text = "\n\n".join(filter(None, (head["description"], affected, changes)))
     return {
         "id": uid,
         **head,
-        "description": _cut(text, _DESCRIPTION),
+        "description": cut(text, _DESCRIPTION),
         **tail,
         "location": _location(finding),
-        "tracking": {"type": "source", "items": [_tracked(finding, uid)]},
+        "tracking": {"type": "source", "items": [_tracking_entry(finding, uid)]},
         "details": _details(finding),
     }
 
 
 def _location(finding: Finding) -> dict[str, Any]:
-    """Return the location. The name of a resource without a file is its file, so that GitLab does not merge them."""
-    place = finding.location
-    if place is None:
-        return {"file": "/".join(visible(part) for part in _logical(finding) if part)}
-    entry: dict[str, Any] = {"file": visible(place.file)}
-    if place.region is not None:
-        entry |= {"start_line": place.region.start.line, "end_line": place.region.end.line}
+    """Return the location. A resource without a file gets its name as file, so that GitLab does not merge findings."""
+    resource, location = finding.resource, finding.location
+    if location is None:
+        return {"file": "/".join(visible(part) for part in (resource.namespace, resource.kind, resource.name) if part)}
+    entry: dict[str, Any] = {"file": visible(location.file)}
+    if location.region is not None:
+        entry |= {"start_line": location.region.start.line, "end_line": location.region.end.line}
     return entry
 
 
-def _logical(finding: Finding) -> tuple[str, ...]:
-    return finding.resource.namespace, finding.resource.kind, finding.resource.name
-
-
-def _tracked(finding: Finding, uid: str) -> dict[str, Any]:
-    """Return the tracking signature: the fingerprint, which contains no line numbers and so survives moved lines."""
+def _tracking_entry(finding: Finding, uid: str) -> dict[str, Any]:
+    """Return the tracking signature: the fingerprint, which is independent of line numbers."""
     return {**_location(finding), "signatures": [{"algorithm": "scope_offset", "value": uid}]}
 
 
@@ -206,10 +203,6 @@ def _cell(location: Location | None) -> dict[str, Any]:
         return {"type": "text", "value": visible(str(location)) if location else "in no file"}
     start, end = location.region.start.line, location.region.end.line
     return {"type": "file-location", "file_name": visible(location.file), "line_start": start, "line_end": end}
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 FORMAT: Final = ReportFormat(

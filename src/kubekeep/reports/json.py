@@ -17,14 +17,14 @@ from kubekeep.reports.kubescape_v2 import write as kubescape_v2
 
 def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:
     """Write the report as one line of JSON with a final line feed."""
-    order = kubescape_v2.order(assessment)
-    stream.write(json_text(kubescape_v2.head(assessment))[:-1])
+    order = kubescape_v2.sort_resources(assessment)
+    stream.write(json_text(kubescape_v2.build_head(assessment))[:-1])
     if order:
         resources = (kubescape_v2.resource_entry(name, assessment.results[index].resource) for name, index in order)
         _write_list(stream, "resources", map(json_text, resources))
     stream.write(',"attributes":null')
-    _write_list(stream, "results", map(_result, kubescape_v2.results(assessment, order, _FORM)))
-    stream.write("," + json_text(kubescape_v2.tail(assessment, "json", audit=options.audit))[1:] + "\n")
+    _write_list(stream, "results", map(_result, kubescape_v2.encode_results(assessment, order, _ENCODER)))
+    stream.write("," + json_text(kubescape_v2.build_tail(assessment, "json", audit=options.audit))[1:] + "\n")
 
 
 def _write_list(stream: TextIO, key: str, texts: Iterable[str]) -> None:
@@ -46,12 +46,12 @@ def _append_evidence(text: str, more: dict[str, Any]) -> str:
     return f"{head},{json_text(more)[1:-1]}{mark}{tail}"
 
 
-_FORM: Final = kubescape_v2.Form(json_text, _append_evidence)
+_ENCODER: Final = kubescape_v2.EntryEncoder(json_text, _append_evidence)
 FORMAT: Final = ReportFormat(
     name="json",
     extension=".json",
     media_type="application/json",
     description="everything, in the layout of Kubescape's JSON v2",
     render=render,
-    wants=frozenset({Extra.PRIORITIES, Extra.REPOSITORY}),
+    extras=frozenset({Extra.PRIORITIES, Extra.REPOSITORY}),
 )

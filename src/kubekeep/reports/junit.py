@@ -17,7 +17,7 @@ from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.finding import Finding, Status
 from kubekeep.model.text import utc_text, visible, xml_safe
 from kubekeep.reports.format import ReportFormat, ReportOptions
-from kubekeep.reports.shared.wording import describe_change
+from kubekeep.reports.shared.wording import describe_change, shorten
 
 _LONGEST: Final = 2_000
 """Maximum characters of a line, because many XML readers reject texts over ten million characters."""
@@ -108,8 +108,8 @@ def _write_suite(
 def _write_case(stream: TextIO, summary: ControlSummary, prefix: str, failures: _Findings, excepted: _Findings) -> None:
     control = summary.control
     case = _attributes({"classname": f"{prefix}/{control.id}", "name": control.title})
-    accepted = excepted.get(control.slug, ())
-    if summary.status is Status.PASSED and not accepted:
+    excepted_findings = excepted.get(control.slug, ())
+    if summary.status is Status.PASSED and not excepted_findings:
         stream.write(f"    <testcase{case}/>\n")
         return
     stream.write(f"    <testcase{case}>\n")
@@ -119,9 +119,11 @@ def _write_case(stream: TextIO, summary: ControlSummary, prefix: str, failures: 
         stream.write(f"      <skipped{_attributes({'message': message})}/>\n")
     elif summary.status is Status.FAILED:
         _write_failure(stream, summary, failures.get(control.slug, []))
-    if accepted:
+    if excepted_findings:
         stream.write("      <system-out>")
-        stream.writelines(f"{_text(_shown(line))}\n" for finding in accepted for line in _excepted_lines(finding))
+        stream.writelines(
+            f"{_text(shorten(line, _LONGEST))}\n" for finding in excepted_findings for line in _excepted_lines(finding)
+        )
         stream.write("</system-out>\n")
     stream.write("    </testcase>\n")
 
@@ -134,7 +136,7 @@ def _write_failure(stream: TextIO, summary: ControlSummary, failures: Sequence[F
     if control.link:
         stream.write(_text(f"More details: {control.link}\n"))
     stream.write("\n")
-    stream.writelines(f"{_text(_shown(line))}\n" for finding in failures for line in _lines(finding))
+    stream.writelines(f"{_text(shorten(line, _LONGEST))}\n" for finding in failures for line in _lines(finding))
     stream.write("</failure>\n")
 
 
@@ -182,17 +184,12 @@ def _write_unread(stream: TextIO, assessment: Assessment, number: int, moment: s
     stream.write("  </testsuite>\n")
 
 
-def _shown(line: str) -> str:
-    shown = visible(line[: _LONGEST + 1])
-    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
-
-
 def _attributes(values: Mapping[str, object]) -> str:
     return "".join(f" {name}={_quoted(str(value))}" for name, value in values.items())
 
 
 def _quoted(value: str) -> str:
-    # parsers normalise unescaped line breaks in attributes to spaces (XML 1.0 §3.3.3)
+    # Parsers turn unescaped line breaks in attributes into spaces (XML 1.0 §3.3.3).
     return quoteattr(xml_safe(value), {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})
 
 

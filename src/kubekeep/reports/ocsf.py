@@ -91,20 +91,22 @@ def _events(assessment: Assessment) -> Iterator[dict[str, Any]]:
     )
     unique_ids = UniqueIds()
     for unread in assessment.unread:
-        yield _unread(scan, unread, unique_ids)
+        yield _unread_event(scan, unread, unique_ids)
     for finding, uid in identify(assessment.findings, unique_ids):
-        yield _failed(scan, finding, uid, _FindingState.NEW)
+        yield _finding_event(scan, finding, uid, _FindingState.NEW)
     for finding, uid in identify(assessment.excepted_findings, unique_ids):
-        yield _failed(scan, finding, uid, _FindingState.SUPPRESSED)
+        yield _finding_event(scan, finding, uid, _FindingState.SUPPRESSED)
     for summary, resource, reason in unevaluated_resources(assessment):
         uid = unique_ids(fingerprint(summary.control.id, Identity.of(resource)))
         event = _event(scan, summary.control, uid, _Outcome.WARNING, f"not evaluated: {reason_text(reason)}")
         yield event | {**_state(_FindingState.NEW), "resources": _resources(resource)}
     for summary in assessment.controls:
         if summary.is_gap or (summary.status is Status.PASSED and not summary.counts.excepted):
-            yield _whole(scan, summary)
+            yield _control_event(scan, summary)
     if all(summary.status is Status.NOT_EVALUATED and not summary.is_gap for summary in assessment.controls):
-        yield _input(scan, digest("nothing"), "nothing was assessed: no resource that a control applies to was read")
+        yield _input_event(
+            scan, digest("nothing"), "nothing was assessed: no resource that a control applies to was read"
+        )
 
 
 def _parts(control: Control, frameworks: list[Framework]) -> dict[str, Any]:
@@ -163,7 +165,7 @@ def _head(scan: _ScanContext, severity: tuple[int, str], message: str) -> dict[s
     }
 
 
-def _failed(scan: _ScanContext, finding: Finding, uid: str, state: _FindingState) -> dict[str, Any]:
+def _finding_event(scan: _ScanContext, finding: Finding, uid: str, state: _FindingState) -> dict[str, Any]:
     message = f"{finding.control.title}: {resource_name(finding.resource)}"
     event = _event(scan, finding.control, uid, _Outcome.FAIL, message)
     event |= {**_state(state), "resources": _resources(finding.resource)}
@@ -176,15 +178,15 @@ def _failed(scan: _ScanContext, finding: Finding, uid: str, state: _FindingState
 
 def _evidence(evidence: Evidence, finding: Finding) -> dict[str, Any]:
     location = evidence.location or finding.resource.locate(())
-    place = {} if location is None else _place(location)
-    return {"path": visible(evidence.path), "change": visible(describe_change(evidence)), **place}
+    lines = {} if location is None else _location(location)
+    return {"path": visible(evidence.path), "change": visible(describe_change(evidence)), **lines}
 
 
-def _place(location: Location) -> dict[str, Any]:
-    place: dict[str, Any] = {"file": visible(location.file)}
+def _location(location: Location) -> dict[str, Any]:
+    entry: dict[str, Any] = {"file": visible(location.file)}
     if location.region is not None:
-        place |= {"start_line": location.region.start.line, "end_line": location.region.end.line}
-    return place
+        entry |= {"start_line": location.region.start.line, "end_line": location.region.end.line}
+    return entry
 
 
 def _resources(resource: Resource) -> list[dict[str, Any]]:
@@ -203,27 +205,29 @@ def _resource(resource: Resource) -> dict[str, Any]:
     return {key: value for key, value in entry.items() if value}
 
 
-def _whole(scan: _ScanContext, summary: ControlSummary) -> dict[str, Any]:
+def _control_event(scan: _ScanContext, summary: ControlSummary) -> dict[str, Any]:
     """Return the event of a control that passed for all resources or was not evaluated."""
     uid = digest("control", summary.control.id)
     if summary.is_gap:
         event = _event(scan, summary.control, uid, _Outcome.WARNING, f"not evaluated: {reason_text(summary.reason)}")
         return event | _state(_FindingState.NEW)
-    many = summary.counts.passed
-    return _event(scan, summary.control, uid, _Outcome.PASS, f"passed for {many} resource{'' if many == 1 else 's'}")
+    passed = summary.counts.passed
+    return _event(
+        scan, summary.control, uid, _Outcome.PASS, f"passed for {passed} resource{'' if passed == 1 else 's'}"
+    )
 
 
 def _state(state: _FindingState) -> dict[str, Any]:
     return {"status_id": state, "status": state.name.capitalize()}
 
 
-def _unread(scan: _ScanContext, unread: Unread, unique_ids: UniqueIds) -> dict[str, Any]:
+def _unread_event(scan: _ScanContext, unread: Unread, unique_ids: UniqueIds) -> dict[str, Any]:
     uid = unique_ids(digest("unread", unread.location.file, unread.message))
-    event = _input(scan, uid, f"not read: {unread.location}: {unread.message}")
-    return event | {"evidences": [{"data": _place(unread.location)}]}
+    event = _input_event(scan, uid, f"not read: {unread.location}: {unread.message}")
+    return event | {"evidences": [{"data": _location(unread.location)}]}
 
 
-def _input(scan: _ScanContext, uid: str, text: str) -> dict[str, Any]:
+def _input_event(scan: _ScanContext, uid: str, text: str) -> dict[str, Any]:
     """Return an event about the input of the scan instead of a control."""
     return {
         **_head(scan, _INFORMATIONAL, text),

@@ -137,17 +137,17 @@ def _source(repository: GitRepository | None) -> Iterator[dict[str, str]]:
 def _selections(assessment: Assessment) -> Iterator[dict[str, Any]]:
     """Yield one selection per framework, or one for all controls, with unevaluated controls excluded."""
     by_slug = {summary.control.slug: summary for summary in assessment.controls}
-    groups = [(visible(each.framework.title), each.controls) for each in assessment.frameworks]
+    groups = [(visible(framework.framework.title), framework.controls) for framework in assessment.frameworks]
     for title, slugs in groups or [("Controls that were asked for", tuple(by_slug))]:
         members = [by_slug[slug] for slug in slugs]
         entry: dict[str, Any] = {"description": title}
         if members:
-            entry["include-controls"] = [{"control-id": _token(each.control.id)} for each in members]
+            entry["include-controls"] = [{"control-id": _token(member.control.id)} for member in members]
         else:
             entry["include-all"] = {}
-        skipped = [each for each in members if each.status is Status.NOT_EVALUATED]
+        skipped = [member for member in members if member.status is Status.NOT_EVALUATED]
         if skipped:
-            entry["exclude-controls"] = [{"control-id": _token(each.control.id)} for each in skipped]
+            entry["exclude-controls"] = [{"control-id": _token(member.control.id)} for member in skipped]
             entry["remarks"] = "Those excluded were not evaluated, or had nothing to look at."
         yield entry
 
@@ -155,7 +155,7 @@ def _selections(assessment: Assessment) -> Iterator[dict[str, Any]]:
 def _observations(
     assessment: Assessment, observations: Mapping[str, _ControlObservations], resources: dict[str, dict[str, Any]]
 ) -> Iterator[dict[str, Any]]:
-    """Yield all observations; fills `kept`, and `resources` with the inventory item of each named resource."""
+    """Yield all observations. Adds their UUIDs to `observations`, and each resource to `resources` (inventory items)."""
     unique_ids = UniqueIds()
     moment = utc_text(assessment.finished)
     for finding, uid in identify(assessment.findings, unique_ids):
@@ -164,14 +164,14 @@ def _observations(
         yield entry
     for finding, uid in identify(assessment.excepted_findings, unique_ids):
         entry = _observation(finding, uid, moment, resources)
-        observed = observations[finding.control.slug]
-        observed.excepted.append(entry["uuid"])
-        observed.exceptions.update(dict.fromkeys(map(exception_text, finding.suppressions)))
+        control_observations = observations[finding.control.slug]
+        control_observations.excepted.append(entry["uuid"])
+        control_observations.exceptions.update(dict.fromkeys(map(exception_text, finding.suppressions)))
         yield entry
-    seen = UniqueIds()
+    unique_gap_ids = UniqueIds()
     for summary, resource, reason in unevaluated_resources(assessment):
-        unique = _uuid("undecided", seen(json_text([summary.control.id, resource.id])))
-        yield _gap_observation(unique, summary.control.title, reason_text(reason), moment) | {
+        observation_id = _uuid("undecided", unique_gap_ids(json_text([summary.control.id, resource.id])))
+        yield _gap_observation(observation_id, summary.control.title, reason_text(reason), moment) | {
             "subjects": [_subject(resource, resources)]
         }
     for summary in assessment.controls:
@@ -179,10 +179,10 @@ def _observations(
             title = f"{summary.control.id}: {summary.control.title}"
             yield _gap_observation(_uuid("gap", summary.control.id), title, reason_text(summary.reason), moment)
     for unread in assessment.unread:
-        unique = _uuid("unread", seen(json_text([str(unread.location), unread.message])))
+        observation_id = _uuid("unread", unique_gap_ids(json_text([str(unread.location), unread.message])))
         evidence = {"href": _href(unread.location.file), "description": code(str(unread.location))}
         yield {
-            "uuid": unique,
+            "uuid": observation_id,
             "title": "Input that was not read",
             "description": code(unread.message),
             "methods": ["UNKNOWN"],
@@ -200,7 +200,7 @@ def _observation(finding: Finding, uid: str, moment: str, resources: dict[str, d
         "props": [_prop("control", control.id), _prop("fingerprint", uid)],
         "methods": ["TEST"],
         "types": ["finding"],
-        "subjects": [_subject(each, resources) for each in (resource, *resource.related)],
+        "subjects": [_subject(subject, resources) for subject in (resource, *resource.related)],
         "collected": moment,
     }
     if finding.evidence:
@@ -219,9 +219,9 @@ def _evidence(evidence: Evidence, resource: Resource) -> dict[str, Any]:
     return entry
 
 
-def _gap_observation(unique: str, title: str, reason: str, moment: str) -> dict[str, Any]:
+def _gap_observation(observation_id: str, title: str, reason: str, moment: str) -> dict[str, Any]:
     return {
-        "uuid": unique,
+        "uuid": observation_id,
         "title": _line(f"Not evaluated: {title}"),
         "description": visible(reason),
         "methods": ["UNKNOWN"],
@@ -253,12 +253,12 @@ def _subject(resource: Resource, resources: dict[str, dict[str, Any]]) -> dict[s
 
 def _risks(assessment: Assessment, observations: Mapping[str, _ControlObservations]) -> Iterator[dict[str, Any]]:
     for summary in assessment.controls:
-        observed = observations[summary.control.slug]
-        if observed.open:
-            yield _risk(summary.control, "open", observed.open)
-        if observed.excepted:
-            entry = _risk(summary.control, "deviation-approved", observed.excepted)
-            words = "\n".join(f"- {code(text)}" for text in observed.exceptions)
+        control_observations = observations[summary.control.slug]
+        if control_observations.open:
+            yield _risk(summary.control, "open", control_observations.open)
+        if control_observations.excepted:
+            entry = _risk(summary.control, "deviation-approved", control_observations.excepted)
+            words = "\n".join(f"- {code(text)}" for text in control_observations.exceptions)
             yield entry | {"description": f"{entry['description']}\n\nAccepted:\n\n{words}"}
 
 
@@ -277,7 +277,7 @@ def _risk(control: Control, status: str, observations: list[str]) -> dict[str, A
         "props": [_prop("severity", control.level.label), _prop("severity-score", f"{control.severity:g}")],
         "status": status,
         "remediations": [recommendation],
-        "related-observations": [{"observation-uuid": each} for each in observations],
+        "related-observations": [{"observation-uuid": observation} for observation in observations],
     }
 
 
@@ -288,12 +288,12 @@ def _findings(assessment: Assessment, observations: Mapping[str, _ControlObserva
             yield _finding(summary, observations[summary.control.slug])
 
 
-def _finding(summary: ControlSummary, observed: _ControlObservations) -> dict[str, Any]:
+def _finding(summary: ControlSummary, control_observations: _ControlObservations) -> dict[str, Any]:
     """Return the finding of a control; the reason is `other` if it is satisfied only because of exceptions."""
     control, counts = summary.control, summary.counts
     if summary.status is Status.FAILED:
         status = {"state": "not-satisfied", "reason": "fail"}
-    elif observed.excepted:
+    elif control_observations.excepted:
         status = {"state": "satisfied", "reason": "other", "remarks": "What failed is accepted by waivers."}
     else:
         status = {"state": "satisfied", "reason": "pass"}
@@ -310,9 +310,13 @@ def _finding(summary: ControlSummary, observed: _ControlObservations) -> dict[st
             "status": status,
         },
     }
-    if observations := [*observed.open, *observed.excepted]:
-        entry["related-observations"] = [{"observation-uuid": each} for each in observations]
-    risks = [name for name, uuids in (("open", observed.open), ("deviation-approved", observed.excepted)) if uuids]
+    if observations := [*control_observations.open, *control_observations.excepted]:
+        entry["related-observations"] = [{"observation-uuid": observation} for observation in observations]
+    risks = [
+        name
+        for name, uuids in (("open", control_observations.open), ("deviation-approved", control_observations.excepted))
+        if uuids
+    ]
     if risks:
         entry["related-risks"] = [{"risk-uuid": _uuid("risk", name, control.id)} for name in risks]
     return entry
@@ -347,5 +351,5 @@ FORMAT: Final = ReportFormat(
     media_type="application/oscal+json",
     description="OSCAL assessment results (NIST), for compliance tools",
     render=render,
-    wants=frozenset({Extra.REPOSITORY}),
+    extras=frozenset({Extra.REPOSITORY}),
 )

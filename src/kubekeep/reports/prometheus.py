@@ -16,6 +16,7 @@ from kubekeep.model.finding import Status
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
 from kubekeep.reports.format import ReportFormat, ReportOptions
+from kubekeep.reports.shared.wording import shorten
 
 _Series = Mapping[str, float]
 """Values of the series by label text including braces; empty text for a series without labels."""
@@ -23,7 +24,7 @@ _Family = tuple[str, str, _Series]
 """Name of a family, its help text, and its series."""
 
 _RESULTS: Final = {"failed": "failed", "skipped": "were not evaluated", "passed": "passed"}
-"""Kubescape's words for results, and ours."""
+"""Kubescape's word for each result, and its wording in help texts."""
 
 _LONGEST: Final = 500
 """Maximum characters of a label, since monitoring systems store each one. Kubernetes names have at most 253."""
@@ -31,7 +32,7 @@ _LONGEST: Final = 500
 
 def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
     """Write every family that has a series."""
-    for families in (_overall, _frameworks, _controls, _resources, _own):
+    for families in (_overall, _frameworks, _controls, _resources, _kubekeep_metrics):
         for name, text, series in families(assessment):
             if series:
                 stream.write(f"# HELP {name} {text}\n# TYPE {name} gauge\n")
@@ -45,7 +46,7 @@ def _overall(assessment: Assessment) -> Iterator[_Family]:
     compliance = {} if assessment.compliance is None else {"": assessment.compliance}
     yield "kubescape_score", "Compliance of all controls, 100 is best.", compliance
     yield "kubescape_cluster_complianceScore", "Compliance of all controls, 100 is best.", compliance
-    controls = _tally(assessment.controls)
+    controls = _count_statuses(assessment.controls)
     for word, result in _RESULTS.items():
         counts = {"": _count(assessment.counts, word)}
         yield f"kubescape_cluster_count_resources_{word}", f"Resources that {result}.", counts
@@ -58,7 +59,9 @@ def _overall(assessment: Assessment) -> Iterator[_Family]:
 def _frameworks(assessment: Assessment) -> Iterator[_Family]:
     by_slug = {summary.control.slug: summary for summary in assessment.controls}
     labelled = {_labels(name=framework.framework.name): framework for framework in assessment.frameworks}
-    tallies = {labels: _tally(by_slug[slug] for slug in framework.controls) for labels, framework in labelled.items()}
+    tallies = {
+        labels: _count_statuses(by_slug[slug] for slug in framework.controls) for labels, framework in labelled.items()
+    }
     compliance = {
         labels: framework.compliance for labels, framework in labelled.items() if framework.compliance is not None
     }
@@ -85,7 +88,7 @@ def _controls(assessment: Assessment) -> Iterator[_Family]:
             compliance[labels] = min(summary.compliance, compliance.get(labels, summary.compliance))
     yield "kubescape_control_complianceScore", "Compliance of the control, 100 is best.", compliance
     for word, result in _RESULTS.items():
-        counts = _summed((labels, _count(summary.counts, word)) for labels, summary in labelled)
+        counts = _sum_by_labels((labels, _count(summary.counts, word)) for labels, summary in labelled)
         yield f"kubescape_control_count_resources_{word}", f"Resources that {result} for the control.", counts
 
 
@@ -102,7 +105,7 @@ def _resources(assessment: Assessment) -> Iterator[_Family]:
     yield "kubescape_resource_count_controls_skipped", text, skipped
 
 
-def _own(assessment: Assessment) -> Iterator[_Family]:
+def _kubekeep_metrics(assessment: Assessment) -> Iterator[_Family]:
     info = _labels(
         version=assessment.version, kubernetes_version=assessment.kubernetes_version, **_platform(assessment)
     )
@@ -135,7 +138,7 @@ def _platform(assessment: Assessment) -> dict[str, str]:
     return {name: value for name, value in labels.items() if value}
 
 
-def _tally(summaries: Iterable[ControlSummary]) -> Counts:
+def _count_statuses(summaries: Iterable[ControlSummary]) -> Counts:
     statuses = [summary.status for summary in summaries]
     order = (Status.PASSED, Status.FAILED, Status.NOT_EVALUATED)
     return Counts(*(statuses.count(status) for status in order))
@@ -145,7 +148,7 @@ def _count(counts: Counts, word: str) -> int:
     return {"failed": counts.failed, "skipped": counts.not_evaluated, "passed": counts.passed}[word]
 
 
-def _summed(pairs: Iterable[tuple[str, int]]) -> _Series:
+def _sum_by_labels(pairs: Iterable[tuple[str, int]]) -> _Series:
     sums: dict[str, float] = {}
     for labels, value in pairs:
         sums[labels] = sums.get(labels, 0) + value
@@ -159,13 +162,11 @@ def _identity(resource: Resource) -> str:
 
 
 def _labels(**values: str) -> str:
-    return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in values.items()) + "}"
+    return "{" + ",".join(f'{name}="{_escape(value)}"' for name, value in values.items()) + "}"
 
 
-def _escaped(value: str) -> str:
-    shown = visible(value[: _LONGEST + 1])
-    cut = shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
-    return cut.replace("\\", "\\\\").replace('"', '\\"')
+def _escape(value: str) -> str:
+    return shorten(value, _LONGEST).replace("\\", "\\\\").replace('"', '\\"')
 
 
 FORMAT: Final = ReportFormat(

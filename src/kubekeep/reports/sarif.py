@@ -139,36 +139,38 @@ def _unread(unread: Unread) -> dict[str, Any]:
 
 def _results(assessment: Assessment) -> Iterator[dict[str, Any]]:
     failures, excepted = assessment.failures(), assessment.excepted()
-    seen: Counter[str] = Counter()
+    id_counts: Counter[str] = Counter()
     for index, summary in enumerate(assessment.controls):
         for finding in failures.get(summary.control.slug, ()):
-            yield _result(finding, index, seen)
+            yield _result(finding, index, id_counts)
         for finding in excepted.get(summary.control.slug, ()):
             suppressions = [_suppression(exception) for exception in finding.suppressions]
-            yield {**_result(finding, index, seen), "suppressions": suppressions}
-    yield from _absent(assessment)
+            yield {**_result(finding, index, id_counts), "suppressions": suppressions}
+    yield from _resolved_results(assessment)
 
 
-def _result(finding: Finding, index: int, seen: Counter[str]) -> dict[str, Any]:
+def _result(finding: Finding, index: int, id_counts: Counter[str]) -> dict[str, Any]:
     control, resource = finding.control, finding.resource
-    whole = resource.locate(())
-    places = [
-        (evidence, location) for evidence in finding.evidence if (location := evidence.location or whole) is not None
+    resource_location = resource.locate(())
+    locations = [
+        (evidence, location)
+        for evidence in finding.evidence
+        if (location := evidence.location or resource_location) is not None
     ]
-    primary = places[0][1] if places else whole
+    primary = locations[0][1] if locations else resource_location
     entry: dict[str, Any] = {
         "ruleId": control.id,
         "ruleIndex": index,
         "kind": "fail",
         "level": sarif_level(control.severity),
         "message": {"text": _message(finding)},
-        "locations": [_located(resource, primary)],
-        "partialFingerprints": {"kubekeepFinding/v2": _fingerprint(finding, seen)},
+        "locations": [_build_location(resource, primary)],
+        "partialFingerprints": {"kubekeepFinding/v2": _fingerprint(finding, id_counts)},
     }
-    if state := _state(finding):
+    if state := _baseline_state(finding):
         entry["baselineState"] = state
-    if related := list(_related(places)):
-        entry["relatedLocations"] = [{"id": number, **place} for number, place in enumerate(related, start=1)]
+    if related := list(_related(locations)):
+        entry["relatedLocations"] = [{"id": number, **location} for number, location in enumerate(related, start=1)]
     if fix := _fix(finding):
         entry["fixes"] = [fix]
     return entry
@@ -208,18 +210,18 @@ def _fix(finding: Finding) -> dict[str, Any] | None:
     return {"description": {"text": visible(text)}, "artifactChanges": changes}
 
 
-def _related(places: Sequence[tuple[Evidence, Location]]) -> Iterator[dict[str, Any]]:
-    """Yield the values that templates inserted, and all locations after the first."""
-    for number, (evidence, location) in enumerate(places):
+def _related(locations: Sequence[tuple[Evidence, Location]]) -> Iterator[dict[str, Any]]:
+    """Yield all locations after the first, and the locations of values that templates insert."""
+    for number, (evidence, location) in enumerate(locations):
         if number:
             yield {"physicalLocation": _physical(location), "message": {"text": visible(describe_change(evidence))}}
         if location.setting is not None and location.setting.region is not None:
             setting = location.setting
-            place = _physical(Location(setting.file, setting.region))
-            yield {"physicalLocation": place, "message": {"text": visible(f"set by {setting.key}")}}
+            inserted = _physical(Location(setting.file, setting.region))
+            yield {"physicalLocation": inserted, "message": {"text": visible(f"set by {setting.key}")}}
 
 
-def _located(resource: Resource, location: Location | None) -> dict[str, Any]:
+def _build_location(resource: Resource, location: Location | None) -> dict[str, Any]:
     logical = _logical(resource.name, _full_name(Identity.of(resource)))
     entry: dict[str, Any] = {} if location is None else {"physicalLocation": _physical(location)}
     return entry | {"logicalLocations": [logical]}
@@ -229,8 +231,8 @@ def _full_name(identity: Identity) -> str:
     return f"{f'{identity.namespace}/' if identity.namespace else ''}{identity.kind}/{identity.name}"
 
 
-def _logical(name: str, whole: str) -> dict[str, str]:
-    return {"name": name, "fullyQualifiedName": whole, "kind": "resource"}
+def _logical(name: str, full_name: str) -> dict[str, str]:
+    return {"name": name, "fullyQualifiedName": full_name, "kind": "resource"}
 
 
 def _physical(location: Location) -> dict[str, Any]:
@@ -268,17 +270,17 @@ def _message(finding: Finding) -> str:
     return "\n".join(map(visible, lines))
 
 
-def _fingerprint(finding: Finding, seen: Counter[str]) -> str:
+def _fingerprint(finding: Finding, id_counts: Counter[str]) -> str:
     """Return a fingerprint of control and resource that is independent of lines, files and other documents.
 
     Resources with the same identity, such as a base and its overlay, are numbered in input order.
     """
     identifier = finding.fingerprint
-    seen[identifier] += 1
-    return f"{identifier}:{seen[identifier]}"
+    id_counts[identifier] += 1
+    return f"{identifier}:{id_counts[identifier]}"
 
 
-def _state(finding: Finding) -> str:
+def _baseline_state(finding: Finding) -> str:
     """Return the `baselineState` (§3.27.24), or an empty text without a baseline or without a comparable finding."""
     changes = {evidence.change for evidence in finding.evidence}
     if changes == {FindingChange.NEW}:
@@ -288,21 +290,21 @@ def _state(finding: Finding) -> str:
     return "unchanged" if changes == {FindingChange.UNCHANGED} else ""
 
 
-def _absent(assessment: Assessment) -> Iterator[dict[str, Any]]:
+def _resolved_results(assessment: Assessment) -> Iterator[dict[str, Any]]:
     """Yield the resolved findings of the baseline."""
-    index = {summary.control.id: (place, summary.control) for place, summary in enumerate(assessment.controls)}
+    index_by_id = {summary.control.id: (index, summary.control) for index, summary in enumerate(assessment.controls)}
     resolved = assessment.baseline.resolved if assessment.baseline else ()
     findings = {
         (difference.finding.control, difference.finding.identity, difference.finding.file, difference.finding.copy)
         for difference in resolved
-        if difference.head != "failed" and difference.finding.control in index
+        if difference.head != "failed" and difference.finding.control in index_by_id
     }
     for number, identity, file, _ in sorted(findings):
-        place, control = index[number]
+        index, control = index_by_id[number]
         entry: dict[str, Any] = {} if not file else {"physicalLocation": _physical(Location(file))}
         yield {
             "ruleId": number,
-            "ruleIndex": place,
+            "ruleIndex": index,
             "kind": "pass",
             "level": "none",
             "baselineState": "absent",
@@ -317,5 +319,5 @@ FORMAT: Final = ReportFormat(
     media_type="application/sarif+json",
     description="SARIF 2.1.0, for code scanning and editors",
     render=render,
-    wants=frozenset({Extra.EDITS, Extra.REPOSITORY}),
+    extras=frozenset({Extra.EDITS, Extra.REPOSITORY}),
 )

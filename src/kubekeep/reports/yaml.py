@@ -22,14 +22,14 @@ _RULE: Final = STEP * 6
 
 def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:
     """Write the report as one YAML document."""
-    order = kubescape_v2.order(assessment)
-    stream.write(mapping_lines(kubescape_v2.head(assessment)))
+    order = kubescape_v2.sort_resources(assessment)
+    stream.write(mapping_lines(kubescape_v2.build_head(assessment)))
     if order:
         resources = (kubescape_v2.resource_entry(name, assessment.results[index].resource) for name, index in order)
         _write_list(stream, "resources", (sequence_entry(entry, STEP) for entry in resources))
     stream.write("attributes: null\n")
-    _write_list(stream, "results", map(_result, kubescape_v2.results(assessment, order, _FORM)))
-    stream.write(mapping_lines(kubescape_v2.tail(assessment, "yaml", audit=options.audit)))
+    _write_list(stream, "results", map(_result, kubescape_v2.encode_results(assessment, order, _ENCODER)))
+    stream.write(mapping_lines(kubescape_v2.build_tail(assessment, "yaml", audit=options.audit)))
 
 
 def _write_list(stream: TextIO, key: str, texts: Iterable[str]) -> None:
@@ -61,12 +61,12 @@ def _append_evidence(text: str, more: dict[str, Any]) -> str:
     return f"{head}\n{mapping_lines(more, _RULE)}{mark[1:]}{tail}"
 
 
-_FORM: Final = kubescape_v2.Form(_control, _append_evidence)
+_ENCODER: Final = kubescape_v2.EntryEncoder(_control, _append_evidence)
 FORMAT: Final = ReportFormat(
     name="yaml",
     extension=".yaml",
     media_type="application/yaml",
     description="everything, as the JSON report has it, in YAML",
     render=render,
-    wants=frozenset({Extra.PRIORITIES, Extra.REPOSITORY}),
+    extras=frozenset({Extra.PRIORITIES, Extra.REPOSITORY}),
 )

@@ -16,7 +16,7 @@ import click
 
 from kubekeep._native import VERSION
 from kubekeep.cli.kubescape import flags
-from kubekeep.cli.kubescape.flags import KubescapeFlag, Takes
+from kubekeep.cli.kubescape.flags import FlagValueType, KubescapeFlag
 from kubekeep.cli.kubescape.parse import FlagError, FlagValue, get_value, parse
 from kubekeep.cli.kubescape.translate import TranslatedCommand, scan, translate_options
 from kubekeep.cli.standard_output import standard_output
@@ -36,14 +36,12 @@ _UNSUPPORTED: Final = {
     "delete": "there is no service: nothing is kept anywhere",
 }
 """Unsupported commands of Kubescape, with the reason or an alternative."""
-
-
 _LAYOUTS: Final = {"pretty-print": "pretty", "csv": "csv", "json": "json", "yaml": "json"}
-"""Formats of lists, each with ours."""
+"""Kubescape's formats of lists, with the equivalent ones of `kubekeep list`."""
 
 
 class _ScorePrinter:
-    """Prints the line with the score for scripts, beside a report in another format."""
+    """Printer of Kubescape's line with the score, which scripts read; not beside a pretty report."""
 
     def __init__(self, values: Sequence[FlagValue]) -> None:
         self._silent = "pretty-printer" in (get_value(values, "format") or "pretty-printer")
@@ -84,7 +82,7 @@ def _list(positional: list[str], values: list[FlagValue]) -> int:
     layout = get_value(values, "format") or "pretty-print"
     if positional not in (["frameworks"], ["controls"], ["exceptions"]):
         raise FlagError("list: frameworks, controls or exceptions")
-    # JSON is YAML too.
+    # JSON is also valid YAML.
     if layout in {"json", "yaml"} and positional != ["exceptions"]:
         rows = _frameworks() if positional == ["frameworks"] else _controls()
         click.echo(json.dumps(rows, ensure_ascii=False, indent=2 if layout == "yaml" else None))
@@ -153,7 +151,7 @@ def _run(name: str, translated: TranslatedCommand, listener: Callable[[Assessmen
     return 0 if code in {0, None} else 1
 
 
-_TASKS: Final[dict[str, tuple[tuple[KubescapeFlag, ...], Callable[[list[str], list[FlagValue]], int]]]] = {
+_COMMANDS: Final[dict[str, tuple[tuple[KubescapeFlag, ...], Callable[[list[str], list[FlagValue]], int]]]] = {
     "scan": (flags.EVERY_SCAN, _scan),
     "list": (flags.LIST, _list),
     "fix": (flags.FIX, _fix),
@@ -166,11 +164,11 @@ _TASKS: Final[dict[str, tuple[tuple[KubescapeFlag, ...], Callable[[list[str], li
 
 def list_flags() -> dict[str, tuple[KubescapeFlag, ...]]:
     """Return the flags by command, for the documentation."""
-    known = {"every command": flags.ROOT} | {
-        f"kubescape {name}": command_flags for name, (command_flags, _) in _TASKS.items() if command_flags
+    flags_by_command = {"every command": flags.ROOT} | {
+        f"kubescape {name}": command_flags for name, (command_flags, _) in _COMMANDS.items() if command_flags
     }
-    own = {f"kubescape scan {name}": command_flags for name, command_flags in flags.SUBCOMMANDS.items()}
-    return known | {"kubescape scan": flags.SCAN} | own
+    scan_flags = {f"kubescape scan {name}": command_flags for name, command_flags in flags.SUBCOMMANDS.items()}
+    return flags_by_command | {"kubescape scan": flags.SCAN} | scan_flags
 
 
 def list_unsupported_commands() -> dict[str, str]:
@@ -208,10 +206,10 @@ def _task(name: str, rest: Sequence[str]) -> int:
     """Run the command `name`. Raises FlagError."""
     if name in _UNSUPPORTED:
         raise FlagError(f"kubescape {name} is not here: {_UNSUPPORTED[name]}")
-    if name not in _TASKS:
+    if name not in _COMMANDS:
         raise FlagError(f"unknown command {name!r} for kubescape")
-    known, task = _TASKS[name]
-    positional, values = parse(rest, (*flags.ROOT, flags.HELP, *known))
+    command_flags, task = _COMMANDS[name]
+    positional, values = parse(rest, (*flags.ROOT, flags.HELP, *command_flags))
     if name != "scan":
         values = [(flag, value) for flag, value in values if flag != flags.CONTEXT]
     if get_value(values, flags.HELP.name) == "true":
@@ -222,23 +220,23 @@ def _task(name: str, rest: Sequence[str]) -> int:
 
 def _find_command(words: Sequence[str]) -> int | None:
     """Return the index of the command: the first word that is neither a flag nor its value."""
-    valued = {
+    flags_with_value = {
         word
         for flag in (*flags.ROOT, *flags.SCAN)
-        if flag.takes is not Takes.SWITCH
+        if flag.value_type is not FlagValueType.SWITCH
         for word in (f"--{flag.name}", flag.short and f"-{flag.short}")
     }
     skip = False
     for index, word in enumerate(words):
         if not skip and not word.startswith("-"):
             return index
-        skip = not skip and word in valued
+        skip = not skip and word in flags_with_value
     return None
 
 
 def _help() -> str:
     lines = ["Takes Kubescape's command line for:", ""]
-    lines += [f"  {name}" for name in _TASKS]
+    lines += [f"  {name}" for name in _COMMANDS]
     lines += ["", "Not here:", ""]
     lines += [f"  {name:14} {why}" for name, why in _UNSUPPORTED.items()]
     return "\n".join([*lines, "", "Flags: https://kubekeep.io/docs/reference/kubescape/"])

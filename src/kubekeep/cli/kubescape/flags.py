@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 
-class Takes(enum.Enum):
+class FlagValueType(enum.Enum):
     """Types of values, as in pflag: a switch may be written as `--flag`, `--flag=true` or `--flag=false`."""
 
     SWITCH = "switch"
@@ -24,7 +24,7 @@ class Takes(enum.Enum):
     """One uninterpreted value per flag, accumulated."""
 
 
-class Fate(enum.Enum):
+class FlagEffect(enum.Enum):
     """Effects of a flag."""
 
     SAME = "same"
@@ -38,48 +38,57 @@ class Fate(enum.Enum):
 
 
 class KubescapeFlag(msgspec.Struct, frozen=True):
-    """One flag. `becomes` is the name of our option (for a switch, `no` the one for false); `why` is for users."""
+    """One flag. `option` is the name of our option (for a switch, `negative_option` the one for false); `why` is for users."""
 
     name: str
     short: str = ""
-    takes: Takes = Takes.VALUE
-    fate: Fate = Fate.SAME
-    becomes: str = ""
-    no: str = ""
+    value_type: FlagValueType = FlagValueType.VALUE
+    effect: FlagEffect = FlagEffect.SAME
+    option: str = ""
+    negative_option: str = ""
     why: str = ""
 
     def __str__(self) -> str:
         return f"--{self.name}"
 
 
-def _same(name: str, short: str = "", *, becomes: str = "", why: str = "") -> KubescapeFlag:
-    return KubescapeFlag(name, short, becomes=becomes or name, why=why)
+def _same(name: str, short: str = "", *, option: str = "", why: str = "") -> KubescapeFlag:
+    return KubescapeFlag(name, short, option=option or name, why=why)
 
 
 def _list(name: str) -> KubescapeFlag:
-    return KubescapeFlag(name, "", Takes.LIST, becomes=name)
+    return KubescapeFlag(name, "", FlagValueType.LIST, option=name)
 
 
 def _array(name: str) -> KubescapeFlag:
-    return KubescapeFlag(name, "", Takes.ARRAY, becomes=name)
+    return KubescapeFlag(name, "", FlagValueType.ARRAY, option=name)
 
 
-def _switch(name: str, short: str = "", *, becomes: str = "", no: str = "", why: str = "") -> KubescapeFlag:
-    return KubescapeFlag(name, short, Takes.SWITCH, becomes=becomes or name, no=no, why=why)
+def _switch(name: str, short: str = "", *, option: str = "", negative_option: str = "", why: str = "") -> KubescapeFlag:
+    return KubescapeFlag(
+        name, short, FlagValueType.SWITCH, option=option or name, negative_option=negative_option, why=why
+    )
 
 
 def _idle(
-    name: str, why: str, short: str = "", *, takes: Takes = Takes.SWITCH, fate: Fate = Fate.IDLE
+    name: str,
+    why: str,
+    short: str = "",
+    *,
+    value_type: FlagValueType = FlagValueType.SWITCH,
+    effect: FlagEffect = FlagEffect.IDLE,
 ) -> KubescapeFlag:
-    return KubescapeFlag(name, short, takes, fate, why=why)
+    return KubescapeFlag(name, short, value_type, effect, why=why)
 
 
-def _reported(name: str, why: str, short: str = "", *, takes: Takes = Takes.VALUE) -> KubescapeFlag:
-    return KubescapeFlag(name, short, takes, Fate.REPORTED, why=why)
+def _reported(
+    name: str, why: str, short: str = "", *, value_type: FlagValueType = FlagValueType.VALUE
+) -> KubescapeFlag:
+    return KubescapeFlag(name, short, value_type, FlagEffect.REPORTED, why=why)
 
 
-def _refused(name: str, why: str, short: str = "", *, takes: Takes = Takes.VALUE) -> KubescapeFlag:
-    return KubescapeFlag(name, short, takes, Fate.REFUSED, why=why)
+def _refused(name: str, why: str, short: str = "", *, value_type: FlagValueType = FlagValueType.VALUE) -> KubescapeFlag:
+    return KubescapeFlag(name, short, value_type, FlagEffect.REFUSED, why=why)
 
 
 _NO_ACCOUNT: Final = "there is no service and no account: nothing is sent anywhere"
@@ -96,12 +105,12 @@ CONTEXT: Final = _same("kube-context", why="for scans; the other commands reach 
 
 ROOT: Final = (
     _refused("server", _NO_ACCOUNT),
-    _idle("logger", "what there is to say goes to standard error", "l", takes=Takes.VALUE),
-    _idle("logger-name", "what there is to say goes to standard error", takes=Takes.VALUE),
-    _idle("cache-dir", "nothing is cached", takes=Takes.VALUE),
+    _idle("logger", "what there is to say goes to standard error", "l", value_type=FlagValueType.VALUE),
+    _idle("logger-name", "what there is to say goes to standard error", value_type=FlagValueType.VALUE),
+    _idle("cache-dir", "nothing is cached", value_type=FlagValueType.VALUE),
     CONTEXT,
-    _idle("environment", "Kubescape has no use for it either", takes=Takes.VALUE),
-    _idle("env", "Kubescape has no use for it either", takes=Takes.VALUE),
+    _idle("environment", "Kubescape has no use for it either", value_type=FlagValueType.VALUE),
+    _idle("env", "Kubescape has no use for it either", value_type=FlagValueType.VALUE),
 )
 """The flags of every command."""
 
@@ -109,14 +118,14 @@ _POLICIES: Final = (
     _same("controls-config"),
     _same("exceptions"),
     _switch("audit-exceptions"),
-    _switch("honor-inline-exceptions", no="no-honor-inline-exceptions"),
+    _switch("honor-inline-exceptions", negative_option="no-honor-inline-exceptions"),
     _same("use-artifacts-from"),
     _same("custom-rules"),
     _list("use-from"),
     _idle("use-default", _LIBRARY),
     _refused("controls-version", "the version of the library is that of the package: install another one"),
     _list("exclude-controls"),
-    _same("skip-controls", becomes="exclude-controls", why="it leaves out controls, not the rules that they share"),
+    _same("skip-controls", option="exclude-controls", why="it leaves out controls, not the rules that they share"),
     _same("include-controls", why="of what is scanned for, only these controls; if that leaves none, it is an error"),
 )
 
@@ -136,11 +145,15 @@ _INPUTS: Final = (
     _same("release-namespace"),
     _same("kubeconfig"),
     KubescapeFlag(
-        "host-scan", "", Takes.SWITCH, no="no-host-scan", why="what a node agent wrote is read unless it is false"
+        "host-scan",
+        "",
+        FlagValueType.SWITCH,
+        negative_option="no-host-scan",
+        why="what a node agent wrote is read unless it is false",
     ),
     _switch("dry-run"),
     _idle("enable-streaming", "resources go through one by one anyway"),
-    _reported("incremental", "there is no cache of verdicts", takes=Takes.SWITCH),
+    _reported("incremental", "there is no cache of verdicts", value_type=FlagValueType.SWITCH),
     _reported("scan-timeout", "the time of a scan is not limited"),
     _reported("control-timeout", "the time of a control is not limited"),
 )
@@ -150,10 +163,10 @@ _GATES: Final = (
     _same("compliance-threshold", why="of all controls, as the line about the score has it; 0 is no limit"),
     _same("fail-coverage-below", why="of all controls; 0 is no limit"),
     _idle("fail-on-degraded-config", "nothing falls back: what cannot be read ends the scan"),
-    _reported("only-fixable", _NO_IMAGES, takes=Takes.SWITCH),
+    _reported("only-fixable", _NO_IMAGES, value_type=FlagValueType.SWITCH),
     _reported("fail-threshold", "it has none in Kubescape either", "t"),
     _same("baseline"),
-    _switch("baseline-fail-on-new", becomes="fail-on-new"),
+    _switch("baseline-fail-on-new", option="fail-on-new"),
     _same("baseline-severity-threshold"),
     _same("baseline-granularity"),
 )
@@ -164,32 +177,32 @@ _OUTPUT: Final = (
     _switch("verbose", "v"),
     _same("min-severity"),
     _same("max-severity"),
-    KubescapeFlag("view", becomes="view", why="`security` is our own view by control"),
+    KubescapeFlag("view", option="view", why="`security` is our own view by control"),
     _switch("hide"),
     _switch("encrypt"),
     _idle("show-evidence", "evidence is always shown", "E"),
-    _refused("show-secrets", "no report shows a secret", takes=Takes.SWITCH),
+    _refused("show-secrets", "no report shows a secret", value_type=FlagValueType.SWITCH),
     KubescapeFlag("format-version", why="v2 only"),
-    _refused("omit-raw-resources", "reports hold the objects, without their secrets", takes=Takes.SWITCH),
-    _refused("labels-to-copy", "reports hold the objects with their labels", takes=Takes.LIST),
-    _reported("print-attack-tree", "`kubekeep paths` shows how an attacker gets on", takes=Takes.SWITCH),
-    _reported("enable-rego-prints", "rules do not print", takes=Takes.SWITCH),
+    _refused("omit-raw-resources", "reports hold the objects, without their secrets", value_type=FlagValueType.SWITCH),
+    _refused("labels-to-copy", "reports hold the objects with their labels", value_type=FlagValueType.LIST),
+    _reported("print-attack-tree", "`kubekeep paths` shows how an attacker gets on", value_type=FlagValueType.SWITCH),
+    _reported("enable-rego-prints", "rules do not print", value_type=FlagValueType.SWITCH),
     _reported("cluster-name", "reports name no cluster"),
 )
 
 _SERVICE: Final = (
     _refused("account", _NO_ACCOUNT),
     _refused("access-key", _NO_ACCOUNT),
-    _refused("submit", _NO_ACCOUNT, takes=Takes.SWITCH),
+    _refused("submit", _NO_ACCOUNT, value_type=FlagValueType.SWITCH),
     _idle("keep-local", _NO_ACCOUNT),
 )
 
 _IMAGES: Final = (
-    _refused("scan-images", _NO_IMAGES, takes=Takes.SWITCH),
+    _refused("scan-images", _NO_IMAGES, value_type=FlagValueType.SWITCH),
     _reported("image-scan-concurrency", _NO_IMAGES),
     _reported("image-platform", _NO_IMAGES),
-    _reported("use-default-matchers", _NO_IMAGES, takes=Takes.SWITCH),
-    _refused("registry-mapping", _NO_IMAGES, takes=Takes.LIST),
+    _reported("use-default-matchers", _NO_IMAGES, value_type=FlagValueType.SWITCH),
+    _refused("registry-mapping", _NO_IMAGES, value_type=FlagValueType.LIST),
     _refused("registry-username", _NO_IMAGES),
     _refused("registry-password", _NO_IMAGES),
     _refused("registry-token", _NO_IMAGES),
@@ -203,10 +216,10 @@ SCAN: Final = (*_POLICIES, *_INPUTS, *_GATES, *_OUTPUT, *_SERVICE, *_IMAGES)
 
 SUBCOMMANDS: Final = {
     "workload": (
-        KubescapeFlag("namespace", "n", becomes="workload", why="it goes before the kind and the name"),
-        KubescapeFlag("file-path", becomes="PATH"),
-        KubescapeFlag("chart-path", becomes="PATH", why="the chart is scanned for that workload"),
-        KubescapeFlag("api-version", becomes="workload", why="it goes behind the kind"),
+        KubescapeFlag("namespace", "n", option="workload", why="it goes before the kind and the name"),
+        KubescapeFlag("file-path", option="PATH"),
+        KubescapeFlag("chart-path", option="PATH", why="the chart is scanned for that workload"),
+        KubescapeFlag("api-version", option="workload", why="it goes behind the kind"),
     ),
     "image": (
         _refused("username", _NO_IMAGES, "u"),
@@ -220,7 +233,7 @@ EVERY_SCAN: Final = (*SCAN, *itertools.chain.from_iterable(SUBCOMMANDS.values())
 """The flags of all scans: the type of the scan is known only after parsing."""
 
 FIX: Final = (
-    _switch("no-confirm", becomes="yes"),
+    _switch("no-confirm", option="yes"),
     _switch("dry-run"),
     _idle("skip-user-values", _NO_VALUE),
     _refused("base-path", "reports name the folder that was scanned"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
-from kubekeep.cli.kubescape.flags import KubescapeFlag, Takes
+from kubekeep.cli.kubescape.flags import FlagValueType, KubescapeFlag
 
 FlagValue: TypeAlias = tuple[KubescapeFlag, str]
 """A flag with its value; a switch has `true` or `false`."""
@@ -46,9 +46,9 @@ def get_value(values: Sequence[FlagValue], name: str) -> str:
 def _reduce(values: Sequence[FlagValue]) -> Iterator[FlagValue]:
     last = {flag.name: index for index, (flag, _) in enumerate(values)}
     for index, (flag, value) in enumerate(values):
-        if flag.takes is Takes.LIST:
+        if flag.value_type is FlagValueType.LIST:
             yield from ((flag, part) for part in value.split(",") if part)
-        elif flag.takes is Takes.ARRAY or index == last[flag.name]:
+        elif flag.value_type is FlagValueType.ARRAY or index == last[flag.name]:
             yield flag, value
 
 
@@ -57,7 +57,7 @@ def _long(word: str, rest: Iterator[str], flags: Sequence[KubescapeFlag]) -> Fla
     flag = next((flag for flag in flags if flag.name == name), None)
     if flag is None:
         raise FlagError(f"unknown flag: --{name}")
-    if flag.takes is Takes.SWITCH:
+    if flag.value_type is FlagValueType.SWITCH:
         return flag, _parse_boolean(flag, value) if equals else "true"
     return flag, value if equals else _next(flag, rest)
 
@@ -70,7 +70,7 @@ def _short(word: str, rest: Iterator[str], flags: Sequence[KubescapeFlag]) -> It
         flag = next((flag for flag in flags if flag.short == letter), None)
         if flag is None:
             raise FlagError(f"unknown shorthand flag: {letter!r} in {word}")
-        if flag.takes is Takes.SWITCH:
+        if flag.value_type is FlagValueType.SWITCH:
             value, letters = (_parse_boolean(flag, letters[1:]), "") if letters.startswith("=") else ("true", letters)
             yield flag, value
             continue

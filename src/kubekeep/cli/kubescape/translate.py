@@ -1,7 +1,7 @@
 """Translation of Kubescape command lines to ours. Runs nothing.
 
-Reads the rules named in the command line. A flag without an equivalent is an error: a different scan without a
-message would be worse than none.
+Reads the rules named in the command line. A flag without an equivalent is an error, since the result would differ
+from the request.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.cli.kubescape.flags import SUBCOMMANDS, Fate, KubescapeFlag, Takes
+from kubekeep.cli.kubescape.flags import SUBCOMMANDS, FlagEffect, FlagValueType, KubescapeFlag
 from kubekeep.cli.kubescape.parse import FlagError, FlagValue, get_value
 from kubekeep.library.extra import CUSTOM_RULES, ExtraRules, gather
 from kubekeep.library.load import LibraryError
@@ -22,17 +22,17 @@ from kubekeep.model.control import Control
 from kubekeep.posture.gate import OVERALL
 from kubekeep.posture.select import UnknownNameError, find_controls, find_frameworks
 
-_WORDS: Final = frozenset({"framework", "control", "workload", "image"})
+_SCAN_TYPES: Final = frozenset({"framework", "control", "workload", "image"})
 _FORMATS: Final = {"pretty-printer": "pretty"}
 _THRESHOLDS: Final = frozenset({"compliance-threshold", "fail-coverage-below"})
-_MOST: Final = 100
+_MAX_PERCENT: Final = 100
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 """Decimal numbers in Go: Python also accepts others, such as with surrounding spaces."""
-_FILES: Final = ("workloadscan", "allcontrols")
+_FILE_FRAMEWORKS: Final = ("workloadscan", "allcontrols")
 """Default frameworks of Kubescape for files, and for a workload in any input."""
-_CLUSTER: Final = ("clusterscan", "mitre", "nsa")
+_CLUSTER_FRAMEWORKS: Final = ("clusterscan", "mitre", "nsa")
 """Default frameworks of Kubescape for a cluster."""
-_VIEW: Final = ("allcontrols", "nsa", "mitre")
+_VIEW_FRAMEWORKS: Final = ("allcontrols", "nsa", "mitre")
 """Default frameworks of Kubescape with `--view control` or `--view resource`."""
 
 
@@ -45,69 +45,73 @@ class TranslatedCommand(msgspec.Struct, frozen=True):
 
 def scan(positional: Sequence[str], values: Sequence[FlagValue]) -> TranslatedCommand:
     """Translate `kubescape scan` to our `scan`. Raises FlagError for unsupported flags."""
-    task, rest = (
-        (positional[0], list(positional[1:])) if positional and positional[0] in _WORDS else ("", list(positional))
+    scan_type, rest = (
+        (positional[0], list(positional[1:])) if positional and positional[0] in _SCAN_TYPES else ("", list(positional))
     )
-    if task == "image":
+    if scan_type == "image":
         raise FlagError("images are not scanned")
-    _check(task, values)
+    _check(scan_type, values)
     options, notes = translate_options(values)
-    head = _translate_words(task, rest, values)
-    return TranslatedCommand(("--no-config", *options, *_file(values), *head.words, "--", *rest), (*notes, *head.notes))
+    leading_words = _translate_words(scan_type, rest, values)
+    return TranslatedCommand(
+        ("--no-config", *options, *_file(values), *leading_words.words, "--", *rest), (*notes, *leading_words.notes)
+    )
 
 
 def _file(values: Sequence[FlagValue]) -> tuple[str, ...]:
     """Return the output option for a report that Kubescape writes to a file by default and we do not."""
-    unasked = get_value(values, "format").strip() == "markdown" and not get_value(values, "output")
-    return ("--output", "report.md") if unasked else ()
+    is_file_in_kubescape = get_value(values, "format").strip() == "markdown" and not get_value(values, "output")
+    return ("--output", "report.md") if is_file_in_kubescape else ()
 
 
-def _check(task: str, values: Sequence[FlagValue]) -> None:
-    """Raise FlagError for a flag of another kind of scan: it would have no effect on this one."""
+def _check(scan_type: str, values: Sequence[FlagValue]) -> None:
+    """Raise FlagError for a flag that only another type of scan has."""
     for flag, _ in values:
-        owner = next((name for name, own in SUBCOMMANDS.items() if flag in own), task)
-        if owner != task:
+        owner = next((name for name, subcommand_flags in SUBCOMMANDS.items() if flag in subcommand_flags), scan_type)
+        if owner != scan_type:
             raise FlagError(f"unknown flag: {flag}, which only `scan {owner}` has")
 
 
-def _translate_words(task: str, rest: list[str], values: Sequence[FlagValue]) -> TranslatedCommand:
+def _translate_words(scan_type: str, rest: list[str], values: Sequence[FlagValue]) -> TranslatedCommand:
     """Return the words before the paths; remove them from `rest`."""
-    only = _split_names(get_value(values, "include-controls"))
-    match task:
+    included = _split_names(get_value(values, "include-controls"))
+    match scan_type:
         case "framework" | "control":
             names = _split_names(rest.pop(0)) if rest else []
             if not names:
-                raise FlagError(f"scan {task}: name at least one {task}")
-            if task == "framework" and "all" in map(str.lower, names):
+                raise FlagError(f"scan {scan_type}: name at least one {scan_type}")
+            if scan_type == "framework" and "all" in map(str.lower, names):
                 names = list_all_frameworks(values)
-            return _narrow(task, names, only, values)
+            return _narrow(scan_type, names, included, values)
         case "workload":
             if not rest or not rest[0]:
                 raise FlagError("scan workload: name it as [namespace/]kind/name")
             name = _workload(rest.pop(0), values)
             rest.extend(filter(None, [get_value(values, "chart-path") or get_value(values, "file-path")]))
-            left_out = _words("--exclude-controls", ",".join(list_other_controls(only, values)) if only else "")
+            left_out = _words("--exclude-controls", ",".join(list_other_controls(included, values)) if included else "")
             return TranslatedCommand(
                 (
-                    *_words("--framework", list_default_frameworks(task, values, live=not rest)),
+                    *_words("--framework", list_default_frameworks(scan_type, values, live=not rest)),
                     *left_out,
                     "workload",
                     name,
                 )
             )
-        case _ if only:
-            return TranslatedCommand(("control", ",".join(only)))
+        case _ if included:
+            return TranslatedCommand(("control", ",".join(included)))
         case _:
-            return TranslatedCommand(_words("framework", list_default_frameworks(task, values, live=not rest)))
+            return TranslatedCommand(_words("framework", list_default_frameworks(scan_type, values, live=not rest)))
 
 
-def _narrow(task: str, names: Sequence[str], only: Sequence[str], values: Sequence[FlagValue]) -> TranslatedCommand:
+def _narrow(
+    scan_type: str, names: Sequence[str], included: Sequence[str], values: Sequence[FlagValue]
+) -> TranslatedCommand:
     """Return a scan for `names`, restricted to the included controls, if any."""
-    if not only:
-        return TranslatedCommand((task, ",".join(names)))
-    remaining = intersect(task, names, only, values)
-    left = [name for name in only if name not in remaining]
-    notes = tuple(f"{name} is left out: it is not in {task} {','.join(names)}" for name in left)
+    if not included:
+        return TranslatedCommand((scan_type, ",".join(names)))
+    remaining = intersect(scan_type, names, included, values)
+    unmatched = [name for name in included if name not in remaining]
+    notes = tuple(f"{name} is left out: it is not in {scan_type} {','.join(names)}" for name in unmatched)
     return TranslatedCommand(("control", ",".join(remaining)), notes)
 
 
@@ -135,12 +139,12 @@ def translate_options(values: Sequence[FlagValue]) -> tuple[tuple[str, ...], tup
     options: list[str] = []
     notes: list[str] = []
     for flag, value in values:
-        match flag.fate:
-            case Fate.REFUSED if not (flag.takes is Takes.SWITCH and value == "false"):
+        match flag.effect:
+            case FlagEffect.REFUSED if not (flag.value_type is FlagValueType.SWITCH and value == "false"):
                 raise FlagError(f"{flag} is not here: {flag.why}")
-            case Fate.REPORTED:
+            case FlagEffect.REPORTED:
                 notes.append(f"{flag} has no effect: {flag.why}")
-            case Fate.SAME:
+            case FlagEffect.SAME:
                 options += _options(flag, value)
             case _:
                 pass
@@ -148,17 +152,17 @@ def translate_options(values: Sequence[FlagValue]) -> tuple[tuple[str, ...], tup
 
 
 def _options(flag: KubescapeFlag, value: str) -> list[str]:
-    if flag.takes is Takes.SWITCH:
-        name = flag.becomes if value == "true" else flag.no
+    if flag.value_type is FlagValueType.SWITCH:
+        name = flag.option if value == "true" else flag.negative_option
         return [f"--{name}"] if name else []
     if flag.name == "format-version" and value not in {"", "v2"}:
         raise FlagError(f"{flag} {value} is not here: reports in JSON have the layout of v2")
     option_value = _translate_value(flag, value)
-    return [f"--{flag.becomes}", option_value] if option_value else []
+    return [f"--{flag.option}", option_value] if option_value else []
 
 
 def _translate_value(flag: KubescapeFlag, value: str) -> str:
-    """Return the value of our option; empty for none. Kubescape's defaults are empty, so scripts pass empty variables."""
+    """Return the value of our option; empty for none. Empty values are accepted: they are Kubescape's defaults."""
     match flag.name:
         case "include-controls" | "namespace" | "file-path" | "chart-path" | "api-version" | "format-version":
             return ""
@@ -175,8 +179,8 @@ def _translate_value(flag: KubescapeFlag, value: str) -> str:
 def _limit(flag: KubescapeFlag, value: str) -> str:
     """Return a limit for the score of all controls; zero means none in Kubescape."""
     number = float(value) if _NUMBER.fullmatch(value) else math.inf
-    if not 0 <= number <= _MOST:
-        raise FlagError(f"invalid argument {value!r} for {flag}: a number from 0 to {_MOST}")
+    if not 0 <= number <= _MAX_PERCENT:
+        raise FlagError(f"invalid argument {value!r} for {flag}: a number from 0 to {_MAX_PERCENT}")
     return f"{OVERALL}={number}" if number else ""
 
 
@@ -187,55 +191,57 @@ def list_all_frameworks(values: Sequence[FlagValue]) -> list[str]:
     return [framework.name for framework in frameworks]
 
 
-def list_default_frameworks(task: str, values: Sequence[FlagValue], *, live: bool) -> str:
+def list_default_frameworks(scan_type: str, values: Sequence[FlagValue], *, live: bool) -> str:
     """Return the default frameworks, comma separated; `live` is True for a cluster.
 
     Empty if bundles contain none of them: everything in the bundles is evaluated then.
     """
-    if task == "workload":
-        names: tuple[str, ...] = _FILES
+    if scan_type == "workload":
+        names: tuple[str, ...] = _FILE_FRAMEWORKS
     elif get_value(values, "view") in {"control", "resource"}:
-        names = _VIEW
+        names = _VIEW_FRAMEWORKS
     else:
-        names = _CLUSTER if live else _FILES
+        names = _CLUSTER_FRAMEWORKS if live else _FILE_FRAMEWORKS
     if _bundles(values):
         bundled = {framework.name.casefold() for framework in _rules(values).frameworks}
         names = tuple(name for name in names if name in bundled)
     return ",".join(names)
 
 
-def intersect(task: str, names: Sequence[str], only: Sequence[str], values: Sequence[FlagValue]) -> list[str]:
-    """Return the controls of `only` that are in `names`, frameworks or controls according to `task`.
+def intersect(scan_type: str, names: Sequence[str], included: Sequence[str], values: Sequence[FlagValue]) -> list[str]:
+    """Return the controls of `included` that are in `names`, frameworks or controls according to `scan_type`.
 
     Raises FlagError for an unknown name, and if no control remains.
     """
     rules = _rules(values)
     try:
-        if task == "framework":
+        if scan_type == "framework":
             custom = (CUSTOM_RULES,) if rules.custom else ()
             frameworks = (*find_frameworks(names, rules.library, (*rules.frameworks, *custom)), *custom)
-            within = [control for control in rules.known if any(framework.has(control) for framework in frameworks)]
+            requested_controls = [
+                control for control in rules.known if any(framework.has(control) for framework in frameworks)
+            ]
         else:
-            within = [*find_controls(names, rules.library, _list_third_party_controls(rules))]
-        slugs = {control.slug for control in within}
-        remaining = [name for name in only if {control.slug for control in _find_named([name], rules)} <= slugs]
+            requested_controls = [*find_controls(names, rules.library, _list_third_party_controls(rules))]
+        slugs = {control.slug for control in requested_controls}
+        remaining = [name for name in included if {control.slug for control in _find_named([name], rules)} <= slugs]
     except UnknownNameError as error:
         raise FlagError(str(error)) from error
     if not remaining:
         raise FlagError(
-            f"none of --include-controls {','.join(only)} is in {task} {','.join(names)}: nothing to scan for"
+            f"none of --include-controls {','.join(included)} is in {scan_type} {','.join(names)}: nothing to scan for"
         )
     return remaining
 
 
-def list_other_controls(only: Sequence[str], values: Sequence[FlagValue]) -> list[str]:
-    """Return every control except `only`. Raises FlagError for an unknown name."""
+def list_other_controls(included: Sequence[str], values: Sequence[FlagValue]) -> list[str]:
+    """Return every control except `included`. Raises FlagError for an unknown name."""
     rules = _rules(values)
     try:
-        kept = {control.slug for control in _find_named(only, rules)}
+        included_slugs = {control.slug for control in _find_named(included, rules)}
     except UnknownNameError as error:
         raise FlagError(str(error)) from error
-    return [control.slug for control in rules.known if control.slug not in kept]
+    return [control.slug for control in rules.known if control.slug not in included_slugs]
 
 
 def _find_named(names: Sequence[str], rules: ExtraRules) -> tuple[Control, ...]:

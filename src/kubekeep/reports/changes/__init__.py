@@ -56,10 +56,11 @@ def filter_severity(comparison: Comparison, level: Severity | None) -> Compariso
     """Return the comparison without findings below `level`; findings of unknown severity are kept."""
     if level is None:
         return comparison
-
     lists = ("new", "resolved", "unchanged", "incomparable", "accepted")
     return msgspec.structs.replace(comparison, **{name: _select(getattr(comparison, name), level) for name in lists})
 
 
 def _select(differences: tuple[Difference, ...], level: Severity) -> tuple[Difference, ...]:
-    return tuple(entry for entry in differences if entry.finding.level >= level or not entry.finding.level)
+    return tuple(
+        difference for difference in differences if difference.finding.level >= level or not difference.finding.level
+    )

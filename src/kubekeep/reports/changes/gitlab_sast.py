@@ -29,28 +29,30 @@ def render(comparison: Comparison, stream: TextIO, options: ReportOptions) -> No
         "messages": [{"level": "warn", "value": visible(text)} for text in comparison.warnings],
     }
     stream.write(json_text({"version": _VERSION, "scan": scan}).removesuffix("}") + ',"vulnerabilities":[')
-    seen: Counter[str] = Counter()
+    id_counts: Counter[str] = Counter()
     stream.writelines(
-        ("," if number else "") + json_text(_vulnerability(difference, seen))
+        ("," if number else "") + json_text(_vulnerability(difference, id_counts))
         for number, difference in enumerate(regressions(comparison))
     )
     stream.write("]}\n")
 
 
-def _vulnerability(difference: Difference, seen: Counter[str]) -> dict[str, Any]:
+def _vulnerability(difference: Difference, id_counts: Counter[str]) -> dict[str, Any]:
     finding = difference.finding
     identifier = fingerprint(finding.control, finding.identity, finding.path or None)
-    seen[identifier] += 1
+    id_counts[identifier] += 1
     number = visible(finding.control or "resource")
-    place = finding.place.location
-    location: dict[str, Any] = {"file": place.file if place else finding.file}
-    if place and place.region:
-        location |= {"start_line": place.region.start.line, "end_line": place.region.end.line}
+    location = finding.place.location
+    location_entry: dict[str, Any] = {"file": location.file if location else finding.file}
+    if location and location.region:
+        location_entry |= {"start_line": location.region.start.line, "end_line": location.region.end.line}
     return {
-        "id": identifier if seen[identifier] == 1 else fingerprint(identifier, finding.identity, str(seen[identifier])),
+        "id": identifier
+        if id_counts[identifier] == 1
+        else fingerprint(identifier, finding.identity, str(id_counts[identifier])),
         "name": visible(heading(finding) or "Resource that fails")[:255],
         "description": visible(describe_difference(difference)),
         "severity": finding.level.label,
-        "location": location,
+        "location": location_entry,
         "identifiers": [{"type": "kubescape_control_id", "name": number, "value": number}],
     }

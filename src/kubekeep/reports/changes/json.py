@@ -34,11 +34,11 @@ def render(comparison: Comparison, stream: TextIO, options: ReportOptions) -> No
 
 def _write_differences(stream: TextIO, differences: Iterable[Difference]) -> None:
     stream.writelines(
-        ("," if index else "") + json_text(entry(difference)) for index, difference in enumerate(differences)
+        ("," if index else "") + json_text(_entry(difference)) for index, difference in enumerate(differences)
     )
 
 
-def entry(difference: Difference) -> dict[str, Any]:
+def _entry(difference: Difference) -> dict[str, Any]:
     """Return the entry of a difference; empty keys are left out as in Kubescape."""
     finding = difference.finding
     keys = {

@@ -30,23 +30,23 @@ def render(comparison: Comparison, stream: TextIO, options: ReportOptions) -> No
         ("Cannot be compared", comparison.incomparable),
         ("Accepted by exceptions", comparison.accepted),
     )
-    room = _LIMIT
+    remaining = _LIMIT
     for title, differences in parts:
         if differences:
-            room = _write_table(stream, title, differences, room)
+            remaining = _write_table(stream, title, differences, remaining)
 
 
-def _write_table(stream: TextIO, title: str, differences: Sequence[Difference], room: int) -> int:
-    """Write the rows of a table that fit into `room` characters, and return the remaining room."""
+def _write_table(stream: TextIO, title: str, differences: Sequence[Difference], remaining: int) -> int:
+    """Write the rows of a table that fit into `remaining` characters, and return the remaining room."""
     stream.write(f"\n### {title}\n\n| Severity | Control | Resource | Place |\n| --- | --- | --- | --- |\n")
     for number, difference in enumerate(differences):
         row = _row(difference)
-        if len(row) > room:
+        if len(row) > remaining:
             stream.write(f"\n{len(differences) - number} more are left out: a comment holds no more.\n")
             return 0
         stream.write(row)
-        room -= len(row)
-    return room
+        remaining -= len(row)
+    return remaining
 
 
 def _row(difference: Difference) -> str:
@@ -58,6 +58,6 @@ def _row(difference: Difference) -> str:
 
 def _escaped(text: str) -> str:
     """Return text escaped for Markdown: each special character becomes a numeric character reference."""
-    shown = visible(text)
-    short = shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
-    return _SPECIAL.sub(lambda match: f"&#{ord(match.group())};", short)
+    visible_text = visible(text)
+    short_text = visible_text if len(visible_text) <= _LONGEST else f"{visible_text[:_LONGEST]}…"
+    return _SPECIAL.sub(lambda match: f"&#{ord(match.group())};", short_text)

@@ -12,7 +12,7 @@ from kubekeep.reports.changes.words import describe_location, field_path, headin
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.shared.terminal import Span, Terminal
 
-_SHOWN: Final = 10
+_MAX_FINDINGS: Final = 10
 """Maximum number of findings of one control to name; the others are counted."""
 
 
@@ -41,7 +41,7 @@ def render(comparison: Comparison, stream: TextIO, options: ReportOptions) -> No
 
 
 def _write_reasons(terminal: Terminal, differences: Sequence[Difference]) -> None:
-    for reason, count in Counter(difference.reason for difference in differences).most_common(_SHOWN):
+    for reason, count in Counter(difference.reason for difference in differences).most_common(_MAX_FINDINGS):
         terminal.line(Span(f"{count:4}  ", "dim"), reason, indent=2, hang=6)
     terminal.line(Span("(--verbose names them)", "dim"), indent=2)
 
@@ -53,11 +53,11 @@ def _write_part(terminal: Terminal, differences: Sequence[Difference], *, verbos
         if finding.control:
             level = Span(finding.level.label.upper(), finding.level.colour, whole=True)
             terminal.line(level, "  ", Span(heading(finding), "bold"), indent=2)
-        shown = members if verbose else members[:_SHOWN]
-        for difference in shown:
+        first_members = members if verbose else members[:_MAX_FINDINGS]
+        for difference in first_members:
             _write_difference(terminal, difference)
-        if len(members) > len(shown):
-            terminal.line(Span(f"… and {len(members) - len(shown)} more (use --verbose)", "dim"), indent=4)
+        if len(members) > len(first_members):
+            terminal.line(Span(f"… and {len(members) - len(first_members)} more (use --verbose)", "dim"), indent=4)
 
 
 def _write_difference(terminal: Terminal, difference: Difference) -> None:

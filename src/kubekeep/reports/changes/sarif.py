@@ -25,7 +25,7 @@ def render(comparison: Comparison, stream: TextIO, options: ReportOptions) -> No
     rules: dict[str, RecordedFinding] = {}
     for difference in regressions(comparison):
         rules.setdefault(_rule_id(difference.finding), difference.finding)
-    index = {number: place for place, number in enumerate(rules)}
+    index = {number: location for location, number in enumerate(rules)}
     driver = {"name": "kubekeep", "rules": [_rule(number, finding) for number, finding in rules.items()]}
     notes = [{"level": "warning", "message": {"text": visible(text)}} for text in comparison.warnings]
     invocation: dict[str, Any] = {"executionSuccessful": True}
@@ -34,10 +34,10 @@ def render(comparison: Comparison, stream: TextIO, options: ReportOptions) -> No
     run = {"tool": {"driver": driver}, "invocations": [invocation], "columnKind": "unicodeCodePoints"}
     head = json_text({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]})
     stream.write(head.removesuffix("}]}") + ',"results":[')
-    seen: Counter[str] = Counter()
+    id_counts: Counter[str] = Counter()
     for number, difference in enumerate(regressions(comparison)):
         stream.write(
-            ("," if number else "") + json_text(_result(difference, index[_rule_id(difference.finding)], seen))
+            ("," if number else "") + json_text(_result(difference, index[_rule_id(difference.finding)], id_counts))
         )
     stream.write("]}]}\n")
 
@@ -60,17 +60,17 @@ def _level(finding: RecordedFinding) -> str:
     return _LEVELS.get(finding.level, "note")
 
 
-def _result(difference: Difference, index: int, seen: Counter[str]) -> dict[str, Any]:
+def _result(difference: Difference, index: int, id_counts: Counter[str]) -> dict[str, Any]:
     finding = difference.finding
     identifier = fingerprint(finding.control, finding.identity, finding.path or None)
-    seen[identifier] += 1
+    id_counts[identifier] += 1
     entry: dict[str, Any] = {
         "ruleId": visible(_rule_id(finding)),
         "ruleIndex": index,
         "level": _level(finding),
         "message": {"text": visible(describe_difference(difference))},
         "locations": [_location(finding)],
-        "partialFingerprints": {"kubekeepPlace/v2": f"{identifier}:{seen[identifier]}"},
+        "partialFingerprints": {"kubekeepPlace/v2": f"{identifier}:{id_counts[identifier]}"},
     }
     if difference.change is FindingChange.NEW:
         entry["baselineState"] = "new"
@@ -79,13 +79,13 @@ def _result(difference: Difference, index: int, seen: Counter[str]) -> dict[str,
 
 def _location(finding: RecordedFinding) -> dict[str, Any]:
     logical = {"fullyQualifiedName": visible(str(finding.identity)), "kind": "resource"}
-    place = finding.place.location
-    file = place.file if place else finding.file
+    location = finding.place.location
+    file = location.file if location else finding.file
     entry: dict[str, Any] = {"logicalLocations": [logical]}
     if file:
         physical: dict[str, Any] = {"artifactLocation": {"uri": _uri(file)}}
-        if place and place.region:
-            start, end = place.region.start, place.region.end
+        if location and location.region:
+            start, end = location.region.start, location.region.end
             physical["region"] = {
                 "startLine": max(start.line, 1),
                 "startColumn": max(start.column, 1),

@@ -15,9 +15,9 @@ from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - the page has its own controls
     """Write the page piece by piece."""
     # Jinja is loaded for this format only.
-    from kubekeep.reports.html.page import pieces  # noqa: PLC0415
+    from kubekeep.reports.html.page import generate_page  # noqa: PLC0415
 
-    stream.writelines(pieces(assessment))
+    stream.writelines(generate_page(assessment))
 
 
 FORMAT: Final = ReportFormat(
@@ -26,6 +26,6 @@ FORMAT: Final = ReportFormat(
     media_type="text/html",
     description="one self-contained page for people: search, filter, sort, print",
     render=render,
-    wants=frozenset({Extra.EXCERPTS, Extra.ATTACK_PATHS, Extra.REPOSITORY}),
+    extras=frozenset({Extra.EXCERPTS, Extra.ATTACK_PATHS, Extra.REPOSITORY}),
     to_file_by_default=True,
 )

@@ -1,6 +1,6 @@
-"""The HTML page with everything that is readable without the script, from autoescaped templates.
+"""The HTML page, readable without its script, from autoescaped Jinja templates.
 
-Every value that a template writes is escaped and shortened by a filter that no template can bypass.
+Every value that a template writes is escaped and shortened by a filter that templates cannot bypass.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LONGEST: Final = 1000
 """Maximum characters of a text; longer ones are only found in malicious input."""
 
 
-def pieces(assessment: Assessment) -> Iterator[str]:
+def generate_page(assessment: Assessment) -> Iterator[str]:
     """Yield the page in pieces."""
     report = content.build_content(assessment)
     style, script = Markup(_style()), Markup(_script())  # noqa: S704 - our own files
@@ -58,7 +58,7 @@ def _picture(assessment: Assessment) -> str:
     """Return the attack paths as SVG, or an empty text if there are none."""
     if assessment.attacks is None or not assessment.attacks.paths:
         return ""
-    return Markup(attack_svg(assessment.attacks))  # noqa: S704 - it escapes what it shows itself
+    return Markup(attack_svg(assessment.attacks))  # noqa: S704 - attack_svg escapes all text
 
 
 def _policy(style: str, script: str) -> str:
@@ -94,7 +94,7 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_shown,
+        finalize=_shorten,
     )
     environment.globals |= {
         "percent": percent,
@@ -112,7 +112,8 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _shown(value: Any) -> Any:
+def _shorten(value: Any) -> Any:
+    """Return text that is not markup, escaped by `visible` and shortened; other values unchanged."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
     if len(value) > _LONGEST:

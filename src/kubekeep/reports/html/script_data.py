@@ -1,4 +1,4 @@
-"""Findings as JSON for the script of the page: tables of texts, resources and excerpts, and rows of numbers into them.
+"""Findings as JSON for the script of the page: numbered tables, and rows that refer to their entries.
 
 Builds no markup. A `<script>` element ends at `</script` and changes its meaning at `<!--` (HTML, "restrictions for
 contents of script elements"); therefore every `<` is escaped.
@@ -21,12 +21,13 @@ from kubekeep.reports.shared.wording import describe_fix
 
 _ESCAPES: Final = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 _TAB: Final = 4
-_KEY: Final = 12
-"""Digits of a fingerprint that are unique enough within one report."""
+"""Columns between tab stops."""
+_KEY_LENGTH: Final = 12
+"""Digits of a fingerprint in a link; unique enough within one report."""
 
 
 class _NumberedValues:
-    """Numbered values, each stored once under its key."""
+    """Table of values that are stored once per key and numbered from 0."""
 
     def __init__(self) -> None:
         self.values: list[Any] = []
@@ -99,7 +100,7 @@ class _Tables:
         """Yield each table with its name, without the identities."""
         yield "resources", [row[:-1] for row in self._resources.values]
         yield "excerpts", self._excerpts.values
-        yield "waivers", self._exceptions.values
+        yield "exceptions", self._exceptions.values
         yield "texts", self._texts.values or [""]
 
 
@@ -151,7 +152,7 @@ def _row(finding: Finding, control: str, number: int, tables: _Tables) -> list[A
     return [
         number,
         resource,
-        fingerprint(control, tables.identity(resource))[:_KEY],
+        fingerprint(control, tables.identity(resource))[:_KEY_LENGTH],
         *_place(finding.location, tables),
         *(_evidence(evidence, finding.resource, tables) for evidence in finding.evidence),
     ]

@@ -43,7 +43,7 @@ class ReportedResource(msgspec.Struct):
 
 
 class StatusInfo(msgspec.Struct):
-    """passed, failed or skipped, with details."""
+    """A status (passed, failed or skipped) with its details."""
 
     status: str = ""
     sub_status: str = msgspec.field(name="subStatus", default="")
@@ -165,8 +165,8 @@ class UnreadFile(msgspec.Struct):
     file: str = ""
 
 
-class Own(msgspec.Struct):
-    """Our additions to the report."""
+class KubekeepSection(msgspec.Struct):
+    """The `kubekeep` object: facts that Kubescape's keys do not cover."""
 
     version: str = ""
     kubernetes: str = msgspec.field(name="kubernetesVersion", default="")
@@ -186,7 +186,7 @@ class Report(msgspec.Struct):
     generated: dt.datetime | None = msgspec.field(name="generationTime", default=None)
     metadata: Metadata = msgspec.field(default_factory=Metadata)
     coverage: Coverage | None = msgspec.field(name="scanCoverage", default=None)
-    own: Own | None = msgspec.field(name="kubekeep", default=None)
+    kubekeep: KubekeepSection | None = msgspec.field(name="kubekeep", default=None)
 
 
 def read_report(path: Path) -> Report:
@@ -213,9 +213,9 @@ def read_bytes(path: Path) -> bytes:
     return content.removeprefix(b"\xef\xbb\xbf")
 
 
-def decode(path: Path, content: bytes, shape: type[T], what: str) -> T:
-    """Decode the bytes of a file as `shape`, called `what` in messages. Raises ReportError."""
+def decode(path: Path, content: bytes, document_type: type[T], description: str) -> T:
+    """Decode the bytes of a file as `document_type`, called `description` in messages. Raises ReportError."""
     try:
-        return msgspec.json.decode(content, type=shape)
+        return msgspec.json.decode(content, type=document_type)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ReportError(f"{visible(str(path))}: not {what}: {visible(str(error))}") from error
+        raise ReportError(f"{visible(str(path))}: not {description}: {visible(str(error))}") from error

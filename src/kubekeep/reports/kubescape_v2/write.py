@@ -57,13 +57,13 @@ _EXCEPTED: Final = "w/exceptions"
 """Kubescape's sub-status of a control that passed only because of exceptions."""
 _HOSTS: Final = ("github", "gitlab", "bitbucket", "azure")
 """Parts of host names that identify Kubescape's Git providers."""
-_MOST_TEXTS: Final = 1 << 14
+_MAX_CACHED: Final = 1 << 14
 _NO_FIX: Final = {"path": "", "value": ""}
 _FILE, _LOCAL_REPOSITORY, _DIRECTORY = ({"scanningTarget": number} for number in (1, 3, 4))
 """Kubescape's numbers for `scanningTarget`."""
 
 
-def head(assessment: Assessment) -> dict[str, Any]:
+def build_head(assessment: Assessment) -> dict[str, Any]:
     """Return the keys before `resources`."""
     cluster = assessment.target.cluster
     return {
@@ -77,7 +77,7 @@ def head(assessment: Assessment) -> dict[str, Any]:
     }
 
 
-def prioritised(assessment: Assessment) -> dict[str, dict[str, Any]]:
+def _list_priorities(assessment: Assessment) -> dict[str, dict[str, Any]]:
     """Return the value of `prioritizedResource` by resource ID."""
     entries = assessment.attacks.prioritised if assessment.attacks else ()
     return {
@@ -99,7 +99,7 @@ def _priority_vector(vector: PriorityVector) -> dict[str, Any]:
     return {"attackTrackName": vector.track, "type": "control", "vector": steps, **score}
 
 
-def order(assessment: Assessment) -> list[tuple[str, int]]:
+def sort_resources(assessment: Assessment) -> list[tuple[str, int]]:
     """Return the order of `resources` and `results`: the ID of each resource and its index in `assessment.results`."""
     return sorted((result.resource.id, index) for index, result in enumerate(assessment.results))
 
@@ -112,61 +112,65 @@ class ResultEntry(msgspec.Struct, frozen=True):
     priority: dict[str, Any] | None
 
 
-class Form(NamedTuple):
-    """Encoder of a format for control entries, and a function that appends evidence to the rule of an encoded entry."""
+class EntryEncoder(NamedTuple):
+    """Functions of a format that encode a control entry, and append evidence to the rule of an encoded entry."""
 
-    control: Callable[[dict[str, Any]], str]
+    encode_control: Callable[[dict[str, Any]], str]
     append_evidence: Callable[[str, dict[str, Any]], str]
 
 
-def results(assessment: Assessment, order: list[tuple[str, int]], form: Form) -> Iterator[ResultEntry]:
+def encode_results(
+    assessment: Assessment, order: list[tuple[str, int]], encoder: EntryEncoder
+) -> Iterator[ResultEntry]:
     """Yield the entries of `results`; the common part of equal verdicts of a control is encoded once."""
-    texts = _Texts(assessment, form)
-    priorities = prioritised(assessment)
+    texts = _ControlEntries(assessment, encoder)
+    priorities = _list_priorities(assessment)
     for name, index in order:
         result = assessment.results[index]
         controls = [texts.encode(slug, verdict, result.resource) for slug, verdict in result.verdicts.items()]
         yield ResultEntry(name, controls, priorities.get(name))
 
 
-class _Texts:
-    """Cache of encoded control entries. Verdicts of a control differ only in their evidence, if at all."""
+class _ControlEntries:
+    """Cache of encoded control entries: most verdicts of a control are equal or differ only in their evidence."""
 
-    def __init__(self, assessment: Assessment, form: Form) -> None:
+    def __init__(self, assessment: Assessment, encoder: EntryEncoder) -> None:
         self._assessment = assessment
-        self._form = form
+        self._encoder = encoder
         self._by_slug = {summary.control.slug: summary for summary in assessment.controls}
-        self._plain: dict[tuple[str, Status, Reason | None, bool], str] = {}
-        self._whole: dict[tuple[str, int], str] = {}
-        """Encoded entries by slug and the identity of the verdict, which the assessment keeps alive."""
+        self._without_evidence: dict[tuple[str, Status, Reason | None, bool], str] = {}
+        self._complete: dict[tuple[str, int], str] = {}
+        """Entries with evidence, by slug and id() of the verdict, which the assessment keeps alive."""
 
     def encode(self, slug: str, verdict: Verdict, resource: Resource) -> str:
         """Return the encoded entry of a control for a verdict on a resource."""
-        text = self._whole.get((slug, id(verdict)))
+        text = self._complete.get((slug, id(verdict)))
         if text is None:
             text = self._encode_uncached(slug, verdict, resource)
             is_placed = bool(resource.related) or any(evidence.location is not None for evidence in verdict.evidence)
-            if not is_placed and len(self._whole) < _MOST_TEXTS:
-                self._whole[slug, id(verdict)] = text
+            if not is_placed and len(self._complete) < _MAX_CACHED:
+                self._complete[slug, id(verdict)] = text
         return text
 
     def _encode_uncached(self, slug: str, verdict: Verdict, resource: Resource) -> str:
         key = (slug, verdict.status, verdict.reason, verdict.is_excepted)
-        text = self._plain.get(key)
+        text = self._without_evidence.get(key)
         if text is None:
-            text = self._plain[key] = self._form.control(control_entry(self._by_slug[slug], verdict, self._assessment))
-        return self._form.append_evidence(text, evidence_entry(verdict, resource)) if verdict.evidence else text
+            text = self._without_evidence[key] = self._encoder.encode_control(
+                control_entry(self._by_slug[slug], verdict, self._assessment)
+            )
+        return self._encoder.append_evidence(text, evidence_entry(verdict, resource)) if verdict.evidence else text
 
 
-def tail(assessment: Assessment, form: str, *, audit: bool = False) -> dict[str, Any]:
-    """Return the keys after `results`; `form` is the name of the format, `audit` adds the audit of exceptions."""
-    entries: dict[str, Any] = {"metadata": _metadata(assessment, form)}
+def build_tail(assessment: Assessment, format_name: str, *, audit: bool = False) -> dict[str, Any]:
+    """Return the keys after `results`; `audit` adds the audit of exceptions."""
+    entries: dict[str, Any] = {"metadata": _metadata(assessment, format_name)}
     gaps = [summary for summary in assessment.controls if summary.is_gap]
     if gaps or assessment.unread:
         entries["scanCoverage"] = _coverage(assessment, gaps)
     if audit:
         entries["exceptionAudit"] = _audit(assessment)
-    entries["kubekeep"] = _own(assessment)
+    entries["kubekeep"] = _kubekeep_section(assessment)
     return entries
 
 
@@ -226,7 +230,7 @@ def _control(summary: ControlSummary) -> dict[str, Any]:
     if summary.control.link:
         entry["documentation"] = summary.control.link
     if summary.enforcement:
-        # Kubescape's readers expect one; our own object lists all.
+        # Kubescape's readers expect one policy; the `kubekeep` object lists all.
         entry["vapEnforcement"] = _enforcement(summary.enforcement[0])
     return entry
 
@@ -324,38 +328,38 @@ def control_entry(summary: ControlSummary, verdict: Verdict, assessment: Assessm
 
 def evidence_entry(verdict: Verdict, resource: Resource) -> dict[str, Any]:
     """Return the keys at the end of the only rule of `associated` for a verdict with evidence."""
-    entry: dict[str, Any] = {"paths": [path for evidence in verdict.evidence for path in paths(evidence)]}
+    entry: dict[str, Any] = {"paths": [path for evidence in verdict.evidence for path in list_paths(evidence)]}
     exceptions = dict.fromkeys(evidence.exception for evidence in verdict.evidence if evidence.exception is not None)
     if exceptions:
-        entry["exception"] = [_policy(evidence) for evidence in exceptions]
+        entry["exception"] = [_policy(exception) for exception in exceptions]
     if resource.related:
-        entry["relatedResourcesIDs"] = [evidence.id for evidence in resource.related]
+        entry["relatedResourcesIDs"] = [related.id for related in resource.related]
     return entry
 
 
-def paths(evidence: Evidence) -> Iterator[dict[str, Any]]:
+def list_paths(evidence: Evidence) -> Iterator[dict[str, Any]]:
     """Yield the entries of `paths`: each has exactly one path key, and `fixPath` even if it is empty."""
-    place: dict[str, Any] = {} if evidence.location is None else {"location": _location(evidence.location)}
+    details: dict[str, Any] = {} if evidence.location is None else {"location": _location(evidence.location)}
     if evidence.message:
-        place["message"] = evidence.message
+        details["message"] = evidence.message
     if evidence.change is not None:
-        place["change"] = evidence.change
+        details["change"] = evidence.change
     if evidence.commit is not None:
-        place["lastCommit"] = _commit(evidence.commit)
+        details["lastCommit"] = _commit(evidence.commit)
     if evidence.exception is not None:
-        place["exception"] = _exception(evidence.exception)
+        details["exception"] = _exception(evidence.exception)
     has_no_fix = evidence.fix is None and not evidence.delete
     if not evidence.path:
-        yield {"fixPath": _NO_FIX, **place}
+        yield {"fixPath": _NO_FIX, **details}
         return
     if evidence.exists or has_no_fix:
-        yield {"failedPath": evidence.path, "fixPath": _NO_FIX, **place}
+        yield {"failedPath": evidence.path, "fixPath": _NO_FIX, **details}
     if has_no_fix:
-        yield {"reviewPath": evidence.path, "fixPath": _NO_FIX, **place}
+        yield {"reviewPath": evidence.path, "fixPath": _NO_FIX, **details}
     if evidence.delete:
-        yield {"deletePath": evidence.path, "fixPath": _NO_FIX, **place}
+        yield {"deletePath": evidence.path, "fixPath": _NO_FIX, **details}
     if evidence.fix is not None:
-        yield {"fixPath": {"path": evidence.path, "value": _plain_value(evidence.fix)}, **place}
+        yield {"fixPath": {"path": evidence.path, "value": _plain_value(evidence.fix)}, **details}
 
 
 def _plain_value(text: str) -> str:
@@ -374,7 +378,7 @@ def _commit(commit: Commit) -> dict[str, str]:
     }
 
 
-def _metadata(assessment: Assessment, form: str) -> dict[str, Any]:
+def _metadata(assessment: Assessment, format_name: str) -> dict[str, Any]:
     target = assessment.target
     one_file = len(target.paths) == 1 and target.paths[0].lower().endswith((".yaml", ".yml", ".json"))
     if target.cluster is not None:
@@ -394,8 +398,8 @@ def _metadata(assessment: Assessment, form: str) -> dict[str, Any]:
             "targetType": "Framework" if frameworks else "Control",
             "kubescapeVersion": assessment.version,
             "formatVersion": "v2",
-            "format": form,
-            "formats": [form],
+            "format": format_name,
+            "formats": [format_name],
             "targetNames": frameworks or [summary.control.id for summary in assessment.controls],
             **scanning_target,
         },
@@ -493,7 +497,7 @@ def _unread(unread: Unread) -> dict[str, Any]:
     }
 
 
-def _own(assessment: Assessment) -> dict[str, Any]:
+def _kubekeep_section(assessment: Assessment) -> dict[str, Any]:
     enforcement = {
         summary.control.id: [_enforcement(policy) for policy in summary.enforcement]
         for summary in assessment.controls

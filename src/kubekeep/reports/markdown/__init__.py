@@ -19,9 +19,9 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
     """Write the report; with `options.verbose` as many locations as fit, else a few per control."""
     page = MarkdownPage(stream)
     write_summary(page, assessment)
-    left = write_findings(page, assessment, options)
+    omitted_count = write_findings(page, assessment, options)
     write_excepted(page, assessment)
-    page.close(closing(assessment, left, options))
+    page.close(closing(assessment, omitted_count, options))
 
 
 FORMAT: Final = ReportFormat(

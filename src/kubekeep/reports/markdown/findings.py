@@ -1,4 +1,4 @@
-"""The findings in Markdown, folded by control, worst first, as many as fit."""
+"""The findings in Markdown, folded by control, the most severe first. Findings that do not fit are only counted."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from kubekeep.reports.shared.wording import count_noun
 
 _RESOURCES: Final = 10
 """Maximum number of resources of a control, unless verbose."""
-_PLACES: Final = 3
+_LOCATIONS: Final = 3
 """Maximum number of locations of a resource, unless verbose."""
-_LEAST: Final = 1_000
+_MIN_FREE: Final = 1_000
 """Minimum free characters to begin a control."""
 
 
 def write_findings(page: MarkdownPage, assessment: Assessment, options: ReportOptions) -> int:
     """Write the findings of every failed control and return the number of omitted findings."""
     failures = assessment.failures()
-    left = sum(map(len, failures.values()))
-    most = left if options.verbose else _RESOURCES
+    omitted_count = sum(map(len, failures.values()))
+    limit = omitted_count if options.verbose else _RESOURCES
     for summary in wording.sort_failed(assessment):
         failed = failures.get(summary.control.slug, [])
         title = f"{cell(summary.control.title)}: {count_noun(len(failed), 'resource')}"
         level = summary.control.level.label
-        if not failed or not page.fold(f"<b>{level}</b> {html_code(summary.control.id)} {title}", keep=_LEAST):
+        if not failed or not page.fold(f"<b>{level}</b> {html_code(summary.control.id)} {title}", keep=_MIN_FREE):
             continue
-        page.write(f"{_advice(summary)}\n\n", keep=_LEAST // 2)
+        page.write(f"{_advice(summary)}\n\n", keep=_MIN_FREE // 2)
         if summary.enforcement:
             enforcement = "; ".join(map(wording.describe_enforcement, summary.enforcement))
-            page.write(f"In the cluster: {words(enforcement)}.\n\n", keep=_LEAST // 2)
+            page.write(f"In the cluster: {words(enforcement)}.\n\n", keep=_MIN_FREE // 2)
         texts = (_resource(finding, options) for finding in failed)
-        left -= page.write_list(texts, len(failed), "resource", most=most)
+        omitted_count -= page.write_list(texts, len(failed), "resource", limit=limit)
         page.unfold()
-    return left
+    return omitted_count
 
 
 def write_excepted(page: MarkdownPage, assessment: Assessment) -> None:
@@ -48,20 +48,20 @@ def write_excepted(page: MarkdownPage, assessment: Assessment) -> None:
     excepted = assessment.excepted()
     total = sum(map(len, excepted.values()))
     if total and page.fold(f"{count_noun(total, 'finding')} waived"):
-        page.write_list(_excepted(assessment, excepted), total, "waived finding", most=_RESOURCES)
+        page.write_list(_excepted(assessment, excepted), total, "waived finding", limit=_RESOURCES)
         page.unfold()
 
 
-def closing(assessment: Assessment, left: int, options: ReportOptions) -> str:
+def closing(assessment: Assessment, omitted_count: int, options: ReportOptions) -> str:
     """Return the end of the report: omitted findings, and the versions of Kubekeep and Kubernetes."""
     text = f"\nKubekeep {code(assessment.version)} for Kubernetes {code(assessment.kubernetes_version)}.\n"
-    if not left:
+    if not omitted_count:
         return text
     limits = (
         f"{LIMIT:,} characters" if options.verbose else f"{_RESOURCES} resources of a control and {LIMIT:,} characters"
     )
-    verb = "is" if left == 1 else "are"
-    return f"\n**{count_noun(left, 'finding')} {verb} left out**: this report shows {limits} at most.\n{text}"
+    verb = "is" if omitted_count == 1 else "are"
+    return f"\n**{count_noun(omitted_count, 'finding')} {verb} left out**: this report shows {limits} at most.\n{text}"
 
 
 def _advice(summary: ControlSummary) -> str:
@@ -75,10 +75,10 @@ def _resource(finding: Finding, options: ReportOptions) -> str:
     changes = [_change(finding.resource, evidence) for evidence in finding.evidence]
     if len(changes) == 1:
         return f"- {name}, {changes[0]}\n"
-    shown = changes if options.verbose else changes[:_PLACES]
-    if more := len(changes) - len(shown):
-        shown.append(f"and {count_noun(more, 'more place')}")
-    return "".join((f"- {name}\n", *(f"  - {change}\n" for change in shown)))
+    listed_changes = changes if options.verbose else changes[:_LOCATIONS]
+    if more := len(changes) - len(listed_changes):
+        listed_changes.append(f"and {count_noun(more, 'more place')}")
+    return "".join((f"- {name}\n", *(f"  - {change}\n" for change in listed_changes)))
 
 
 def _change(resource: Resource, evidence: Evidence) -> str:

@@ -19,33 +19,33 @@ class MarkdownPage:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._room = LIMIT - CLOSING
+        self._remaining = LIMIT - CLOSING
 
     def write(self, text: str, *, keep: int = 0) -> bool:
         """Write text if it fits and leaves `keep` characters free. Return True if it was written."""
-        if len(text) + keep > self._room:
+        if len(text) + keep > self._remaining:
             return False
         self._stream.write(text)
-        self._room -= len(text)
+        self._remaining -= len(text)
         return True
 
     def close(self, text: str) -> None:
         """Write the end of the report, within the reserved characters."""
         self._stream.write(text)
 
-    def write_list(self, texts: Iterable[str], total: int, noun: str, *, most: int) -> int:
-        """Write at most `most` of `total` list lines while they fit, then the number of omitted ones.
+    def write_list(self, texts: Iterable[str], total: int, noun: str, *, limit: int) -> int:
+        """Write at most `limit` of `total` list lines while they fit, then the number of omitted ones.
 
         Return the number of written lines. `texts` is consumed lazily, only as far as it is written.
         """
-        shown = 0
-        for text in itertools.islice(texts, most):
+        written_count = 0
+        for text in itertools.islice(texts, limit):
             if not self.write(text, keep=_MORE):
                 break
-            shown += 1
-        if shown < total:
-            self.write(f"- and {total - shown:,} more {noun}{'' if total - shown == 1 else 's'}\n")
-        return shown
+            written_count += 1
+        if written_count < total:
+            self.write(f"- and {total - written_count:,} more {noun}{'' if total - written_count == 1 else 's'}\n")
+        return written_count
 
     def fold(self, summary: str, *, keep: int = 0) -> bool:
         """Begin a folded section titled with the HTML `summary` if it and `keep` more characters fit."""
@@ -54,7 +54,7 @@ class MarkdownPage:
     def unfold(self) -> None:
         """End the folded section."""
         self._stream.write(_END)
-        self._room -= len(_END)
+        self._remaining -= len(_END)
 
 
 _END: Final = "\n</details>\n"

@@ -11,9 +11,9 @@ from kubekeep.reports.markdown.text import cell, code, html_code, linked, prose,
 from kubekeep.reports.shared.content import LEVELS, count, risk
 from kubekeep.reports.shared.wording import count_noun, describe_origin, group_by_reason, percent, sort_failed
 
-_FEW: Final = 20
+_MAX_ENTRIES: Final = 20
 """Maximum number of entries in a list."""
-_FRAMEWORKS: Final = 50
+_MAX_FRAMEWORKS: Final = 50
 """Maximum rows in the table of frameworks; the table of controls has fewer since each has its own section below."""
 
 
@@ -27,7 +27,9 @@ def write_summary(page: MarkdownPage, assessment: Assessment) -> None:
     _write_controls(page, failed)
     _write_gaps(page, assessment)
     if assessment.notes and page.fold(count_noun(len(assessment.notes), "note")):
-        page.write_list((f"- {words(note)}\n" for note in assessment.notes), len(assessment.notes), "note", most=_FEW)
+        page.write_list(
+            (f"- {words(note)}\n" for note in assessment.notes), len(assessment.notes), "note", limit=_MAX_ENTRIES
+        )
         page.unfold()
 
 
@@ -69,7 +71,7 @@ def _write_unread(page: MarkdownPage, assessment: Assessment) -> None:
         return
     page.write("\n### Input that was not read\n\n")
     lines = (f"- {code(str(unread.location))}: {words(unread.message)}\n" for unread in assessment.unread)
-    page.write_list(lines, len(assessment.unread), "place", most=_FEW)
+    page.write_list(lines, len(assessment.unread), "place", limit=_MAX_ENTRIES)
 
 
 def _write_frameworks(page: MarkdownPage, assessment: Assessment) -> None:
@@ -81,7 +83,10 @@ def _write_frameworks(page: MarkdownPage, assessment: Assessment) -> None:
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n"
     )
     _write_rows(
-        page, [_framework(framework, by_slug) for framework in assessment.frameworks], "framework", most=_FRAMEWORKS
+        page,
+        [_framework(framework, by_slug) for framework in assessment.frameworks],
+        "framework",
+        limit=_MAX_FRAMEWORKS,
     )
 
 
@@ -96,7 +101,7 @@ def _write_controls(page: MarkdownPage, failed: list[ControlSummary]) -> None:
     if not failed:
         return
     page.write("\n| Severity | Control | | Resources |\n| --- | --- | --- | ---: |\n")
-    _write_rows(page, [_control(summary) for summary in failed], "control", most=_FEW)
+    _write_rows(page, [_control(summary) for summary in failed], "control", limit=_MAX_ENTRIES)
 
 
 def _control(summary: ControlSummary) -> str:
@@ -106,14 +111,14 @@ def _control(summary: ControlSummary) -> str:
     return f"| {control.level.label} | {name} | {cell(control.title)} | {of} |\n"
 
 
-def _write_rows(page: MarkdownPage, rows: list[str], noun: str, *, most: int) -> None:
-    shown = 0
-    for row in rows[:most]:
+def _write_rows(page: MarkdownPage, rows: list[str], noun: str, *, limit: int) -> None:
+    row_count = 0
+    for row in rows[:limit]:
         if not page.write(row, keep=100):
             break
-        shown += 1
-    if shown < len(rows):
-        page.write(f"\nand {count_noun(len(rows) - shown, f'more {noun}')}\n")
+        row_count += 1
+    if row_count < len(rows):
+        page.write(f"\nand {count_noun(len(rows) - row_count, f'more {noun}')}\n")
 
 
 def _write_gaps(page: MarkdownPage, assessment: Assessment) -> None:
@@ -121,12 +126,12 @@ def _write_gaps(page: MarkdownPage, assessment: Assessment) -> None:
     by_reason = group_by_reason(assessment.controls)
     total = sum(map(len, by_reason.values()))
     if by_reason and page.fold(f"{count_noun(total, 'control')} not evaluated"):
-        page.write_list(map(_reason, by_reason.items()), len(by_reason), "reason", most=_FEW)
+        page.write_list(map(_reason, by_reason.items()), len(by_reason), "reason", limit=_MAX_ENTRIES)
         page.unfold()
 
 
 def _reason(group: tuple[str, list[ControlSummary]]) -> str:
     text, summaries = group
-    ids = ", ".join(code(summary.control.id) for summary in summaries[:_FEW])
-    more = f" and {len(summaries) - _FEW:,} more" if len(summaries) > _FEW else ""
+    ids = ", ".join(code(summary.control.id) for summary in summaries[:_MAX_ENTRIES])
+    more = f" and {len(summaries) - _MAX_ENTRIES:,} more" if len(summaries) > _MAX_ENTRIES else ""
     return f"- {ids}{more}: {prose(text)}\n"

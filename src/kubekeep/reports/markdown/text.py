@@ -15,15 +15,15 @@ LONGEST: Final = 300
 """Maximum characters of a text."""
 PARAGRAPH: Final = 2_000
 """Maximum characters of a paragraph."""
-_INNER: Final = re.compile(
+_PLAIN_WORDS: Final = re.compile(
     r"(?!.*(?:www\.|\b[0-9a-fA-F]{7,64}\b|\b[A-Z]+-[0-9]))"  # links, hashes of commits, keys of issues
     r"(?:[^\W_]|[ ,.;()'\"/\u2013\u2014\u2018-\u201d\u2026-]|(?<=[^\W_])_(?=[^\W_])|[:%](?= |\Z))*"
 )
 """Words in any script with sentence punctuation, none of which is special inside a line of Markdown."""
-_FIRST: Final = re.compile(r"[^\W_](?!\d*[.)])")
+_PLAIN_START: Final = re.compile(r"[^\W_](?!\d*[.)])")
 """Start of a line that is not a list entry."""
 _BACKTICKS: Final = re.compile("`+")
-_SPECIAL: Final = re.compile(r"[^\w .-]|_|(?<=www)\.")
+_SPECIAL_CHARACTERS: Final = re.compile(r"[^\w .-]|_|(?<=www)\.")
 """Characters that are written as references in HTML."""
 _URL: Final = re.compile(
     r"https://[A-Za-z0-9.-]+(?:/[A-Za-z0-9._~/%+=-]*)?(?:\?[A-Za-z0-9._~/%+=&-]*)?(?:#[A-Za-z0-9._~/-]*)?"
@@ -32,8 +32,8 @@ _URL: Final = re.compile(
 
 def words(text: str) -> str:
     """Return text for a line: unchanged if it consists of plain words, else as code."""
-    shown = _cut(text)
-    return shown if _are_words(shown) else _code(shown)
+    short_text = _cut(text)
+    return short_text if _are_words(short_text) else _code(short_text)
 
 
 def code(text: str) -> str:
@@ -46,8 +46,8 @@ def cell(text: str) -> str:
 
     Special characters become references, because tables are split at bars before code spans are recognised.
     """
-    shown = _cut(text)
-    return shown if _are_words(shown) else _html_code(shown)
+    short_text = _cut(text)
+    return short_text if _are_words(short_text) else _html_code(short_text)
 
 
 def html_code(text: str) -> str:
@@ -71,19 +71,24 @@ def prose(text: str) -> str:
 
 
 def _piece(part: str, number: int) -> str:
-    shown = _cut(part)
+    """Return a part of a paragraph; parts with an odd number were in backticks."""
+    short_text = _cut(part)
     if number % 2:
-        return _code(shown)
-    return shown if (number or not shown or _FIRST.match(shown)) and _INNER.fullmatch(shown) else _code(shown)
+        return _code(short_text)
+    return (
+        short_text
+        if (number or not short_text or _PLAIN_START.match(short_text)) and _PLAIN_WORDS.fullmatch(short_text)
+        else _code(short_text)
+    )
 
 
 def _are_words(text: str) -> bool:
-    return bool(_FIRST.match(text) and _INNER.fullmatch(text))
+    return bool(_PLAIN_START.match(text) and _PLAIN_WORDS.fullmatch(text))
 
 
 def _reference(match: re.Match[str]) -> str:
     mark = match.group()
-    # GitHub detects email addresses in decoded text; the comment splits them
+    # GitHub detects email addresses in decoded text; the comment splits them.
     return "&#64;<!---->" if mark == "@" else f"&#{ord(mark)};"
 
 
@@ -95,10 +100,10 @@ def _code(text: str) -> str:
 
 
 def _html_code(text: str) -> str:
-    return f"<code>{_SPECIAL.sub(_reference, text) or '&#32;'}</code>"
+    return f"<code>{_SPECIAL_CHARACTERS.sub(_reference, text) or '&#32;'}</code>"
 
 
 def _cut(text: str) -> str:
     """Return text on one line, cut before escaping because the input may be very long."""
-    shown = visible(text[: LONGEST + 1])
-    return shown if len(shown) <= LONGEST and len(text) <= LONGEST else f"{shown[:LONGEST]}…"
+    short_text = visible(text[: LONGEST + 1])
+    return short_text if len(short_text) <= LONGEST and len(text) <= LONGEST else f"{short_text[:LONGEST]}…"

@@ -1,4 +1,4 @@
-"""Findings as data for print: by control, and in the tables of frameworks. Bounded; omissions are counted."""
+"""Findings as data for print: by control, and in the tables of frameworks. Limited in number; omissions are counted."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from kubekeep.reports.shared.content import (
 )
 from kubekeep.reports.shared.wording import describe_enforcement, describe_fix, percent
 
-ROOM: Final = 3000
+MAX_RESOURCES: Final = 3000
 """Maximum number of resources to print in all, divided fairly among the controls."""
-_PLACES: Final = 12
+_MAX_LOCATIONS: Final = 12
 """Maximum number of locations of a resource."""
-_EXCERPTS: Final = 2
+_MAX_EXCERPTS: Final = 2
 """Maximum number of resources of a control with excerpts, and of excerpts of each; further ones look similar."""
-_CITED: Final = 3
+_MAX_FAILING: Final = 3
 """Maximum number of resources in a row of a framework's table."""
 _LONGEST_URL: Final = 2000
 
@@ -39,26 +39,26 @@ class Bounds:
     def __init__(self, groups: Iterable[ControlFindings], *, whole: bool) -> None:
         sizes = [len(control_entry.findings) for control_entry in groups]
         self.whole = whole
-        self.resources = max(sizes, default=0) if whole else fair_share(sizes, ROOM)
+        self.resources = max(sizes, default=0) if whole else fair_share(sizes, MAX_RESOURCES)
 
     def places(self, evidence: Sequence[Evidence]) -> Sequence[Evidence]:
         """Return the printed locations of a resource."""
-        return evidence if self.whole else evidence[:_PLACES]
+        return evidence if self.whole else evidence[:_MAX_LOCATIONS]
 
     def excerpts(self, evidence: Iterable[Evidence], number: int) -> list[Excerpt]:
         """Return the printed excerpts of a control's resource with that number, without duplicates."""
         excerpts = list(dict.fromkeys(entry.excerpt for entry in evidence if entry.excerpt is not None))
-        return excerpts if self.whole else excerpts[:_EXCERPTS] if number < _EXCERPTS else []
+        return excerpts if self.whole else excerpts[:_MAX_EXCERPTS] if number < _MAX_EXCERPTS else []
 
 
-def fair_share(sizes: Iterable[int], room: int) -> int:
-    """Return the largest share per entry so that the sum stays within `room`; at least one."""
+def fair_share(sizes: Iterable[int], available: int) -> int:
+    """Return the largest limit per entry for which the sum of all entries stays within `available`; at least one."""
     ordered = sorted(sizes)
     for number, size in enumerate(ordered):
-        left = len(ordered) - number
-        if size * left > room:
-            return max(1, room // left)
-        room -= size
+        remaining = len(ordered) - number
+        if size * remaining > available:
+            return max(1, available // remaining)
+        available -= size
     return max([1, *ordered])
 
 
@@ -93,13 +93,13 @@ def _url(control: Control) -> str:
 def control_entry(findings: ControlFindings, bounds: Bounds) -> dict[str, Any]:
     """Return a control with its texts, its failed resources, and the number of omitted ones."""
     control = findings.summary.control
-    shown = findings.findings[: bounds.resources]
+    printed_findings = findings.findings[: bounds.resources]
     return {
         **control_head(findings.summary),
         "chapters": [{"title": title, "text": paragraphs(text)} for title, text in _chapters(findings.summary)],
         "references": [line(link) for link in control.references],
-        "findings": [_finding(finding, bounds, number) for number, finding in enumerate(shown)],
-        "more": len(findings.findings) - len(shown),
+        "findings": [_finding(finding, bounds, number) for number, finding in enumerate(printed_findings)],
+        "more": len(findings.findings) - len(printed_findings),
     }
 
 
@@ -110,14 +110,14 @@ def _chapters(summary: ControlSummary) -> Iterator[tuple[str, str]]:
 
 
 def _finding(finding: Finding, bounds: Bounds, number: int) -> dict[str, Any]:
-    shown = bounds.places(finding.evidence)
-    excerpts = bounds.excerpts(shown, number)
+    printed_evidence = bounds.places(finding.evidence)
+    excerpts = bounds.excerpts(printed_evidence, number)
     return {
         "place": line(str(finding.location)) if finding.location else "",
         "name": display_name(finding.resource),
         "made_by": line(describe_source(finding.resource)),
-        "evidence": [_evidence(evidence, finding, excerpts) for evidence in shown],
-        "more": len(finding.evidence) - len(shown),
+        "evidence": [_evidence(evidence, finding, excerpts) for evidence in printed_evidence],
+        "more": len(finding.evidence) - len(printed_evidence),
         "waivers": [exception_entry(exception) for exception in finding.suppressions],
     }
 
@@ -152,7 +152,7 @@ def _evidence(evidence: Evidence, finding: Finding, excerpts: list[Excerpt]) -> 
 
 
 def _elsewhere(location: Location | None, head: Location | None) -> str:
-    """Return a location if it differs from the one in the line of the resource."""
+    """Return the text of `location`, relative to `head`, the location printed beside the resource; empty if they are equal."""
     if location is None or str(location) == str(head):
         return ""
     if head is not None and location.file == head.file and location.region is not None:
@@ -173,7 +173,7 @@ def _excerpt(evidence: Evidence, excerpts: list[Excerpt]) -> list[dict[str, Any]
     ]
 
 
-def framework_entry(part: FrameworkPart, groups: Mapping[str, ControlFindings]) -> dict[str, Any]:
+def framework_entry(part: FrameworkPart, findings_by_control: Mapping[str, ControlFindings]) -> dict[str, Any]:
     """Return a framework with its sections as rows, each a control under its requirement."""
     summary, counts = part.summary, part.counts
     return {
@@ -193,19 +193,21 @@ def framework_entry(part: FrameworkPart, groups: Mapping[str, ControlFindings]) 
         "sections": [
             {
                 "title": line(" ".join(filter(None, (section.id, section.title)))),
-                "rows": [row for requirement in section.requirements for row in _rows(requirement, groups)],
+                "rows": [
+                    row for requirement in section.requirements for row in _rows(requirement, findings_by_control)
+                ],
             }
             for section in part.sections
         ],
     }
 
 
-def _rows(requirement: RequirementPart, groups: Mapping[str, ControlFindings]) -> Iterator[dict[str, Any]]:
+def _rows(requirement: RequirementPart, findings_by_control: Mapping[str, ControlFindings]) -> Iterator[dict[str, Any]]:
     requirement_text = line(" ".join(filter(None, (requirement.id, requirement.title))))
     if not requirement.controls:
         yield {"requirement": requirement_text, "control": None, "failing": [], "more": 0}
     for number, summary in enumerate(requirement.controls):
-        group = groups.get(summary.control.slug)
+        group = findings_by_control.get(summary.control.slug)
         findings = group.findings if group else ()
         yield {
             "requirement": "" if number else requirement_text,
@@ -215,7 +217,7 @@ def _rows(requirement: RequirementPart, groups: Mapping[str, ControlFindings]) -
                     "name": display_name(finding.resource),
                     "place": line(str(finding.location)) if finding.location else "",
                 }
-                for finding in findings[:_CITED]
+                for finding in findings[:_MAX_FAILING]
             ],
-            "more": max(0, len(findings) - _CITED),
+            "more": max(0, len(findings) - _MAX_FAILING),
         }

@@ -25,13 +25,13 @@ _WORST: Final = 7
 """Maximum number of failed controls in the summary."""
 _TARGETS: Final = 12
 """Maximum number of targets on the cover."""
-_RUNNING: Final = 60
+_MAX_RUNNING_TITLE: Final = 60
 """Maximum characters of the first target in the page header."""
 _UNREAD: Final = 500
 """Maximum number of unread inputs, and of notes."""
 _PATHS: Final = 20
 """Maximum number of attack paths."""
-_FEW, _NARROW = 2, 3
+_NARROW_PATHS, _NARROW_STEPS = 2, 3
 """Maximum paths, and steps of a path, for a picture on an upright page."""
 
 
@@ -53,10 +53,10 @@ def build_document(assessment: Assessment, *, whole: bool) -> dict[str, Any]:
 
 def _findings(report: ReportContent, *, whole: bool) -> dict[str, Any]:
     bounds, excepted = Bounds(report.findings, whole=whole), Bounds(report.excepted, whole=whole)
-    groups = {group.summary.control.slug: group for group in report.findings}
+    findings_by_control = {group.summary.control.slug: group for group in report.findings}
     evidence = (evidence for group in report.findings for finding in group.findings for evidence in finding.evidence)
     return {
-        "frameworks": [framework_entry(part, groups) for part in report.frameworks],
+        "frameworks": [framework_entry(part, findings_by_control) for part in report.frameworks],
         "findings": [control_entry(group, bounds) for group in report.findings],
         "per_control": bounds.resources,
         "excerpts": any(entry.excerpt for entry in evidence),
@@ -114,7 +114,7 @@ def _cover(report: ReportContent) -> dict[str, Any]:
         "day": {"year": finished.year, "month": finished.month, "day": finished.day},
         "date": finished.date().isoformat(),
         "version": line(assessment.version),
-        "running": line(report.title, _RUNNING),
+        "running": line(report.title, _MAX_RUNNING_TITLE),
         "targets": targets[:_TARGETS],
         "targets_more": max(0, len(targets) - _TARGETS),
         "facts": [[label, value] for label, value in facts if value],
@@ -132,8 +132,8 @@ def _cover(report: ReportContent) -> dict[str, Any]:
     }
 
 
-def _figure(label: str, value: str, note: str, mark: str) -> dict[str, str]:
-    return {"label": label, "value": value, "note": note, "grade": mark}
+def _figure(label: str, value: str, note: str, grade_name: str) -> dict[str, str]:
+    return {"label": label, "value": value, "note": note, "grade": grade_name}
 
 
 def _summary(report: ReportContent) -> dict[str, Any]:
@@ -179,7 +179,7 @@ def _attacks(attacks: Attacks) -> dict[str, Any]:
     return {
         "paths": [_path(path) for path in attacks.paths[:_PATHS]],
         "more": len(attacks.paths[_PATHS:]) + attacks.left_out,
-        "wide": len(attacks.paths) > _FEW and any(len(path.edges) > _NARROW for path in attacks.paths),
+        "wide": len(attacks.paths) > _NARROW_PATHS and any(len(path.edges) > _NARROW_STEPS for path in attacks.paths),
         "cuts": [
             {
                 "step": line(f"{cut.edge.source.label} → {cut.edge.target.label}"),

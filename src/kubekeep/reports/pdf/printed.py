@@ -1,6 +1,6 @@
 """Text for print: escaped, bounded, and with break marks in long words.
 
-Does not know the look of a mark or the characters of a font; both belong to the typesetting.
+Does not define the form of a mark or the characters of a font: `typesetting` does.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _LONG: Final = 16
 """Maximum length of a word that fits in every column and needs no marks."""
 _JOINT: Final = re.compile(r"(?<=[/._:=,@\[\]-])(?=[^/._:=,@\[\]-])|(?<=[a-z])(?=[A-Z])")
 _BLANKS: Final = re.compile(r"(\s+)")
-_SHAPELESS: Final = frozenset({"Cn", "Co", "Cs"})
-"""Character categories without a printable meaning (Unicode UAX #44): unassigned, private use, surrogates."""
+_NO_GLYPH_CATEGORIES: Final = frozenset({"Cn", "Co", "Cs"})
+"""Categories of characters without a glyph (Unicode UAX #44): unassigned, private use, surrogates."""
 
 
 def line(text: str, longest: int = LONGEST) -> str:
     """Return text on one line of at most `longest` characters, with break marks."""
     cut = text if len(text) <= longest else f"{text[:longest]}…"
-    return "".join(map(_breakable, _BLANKS.split(_assigned(visible(cut)))))
+    return "".join(map(_mark_breaks, _BLANKS.split(_escape_unassigned(visible(cut)))))
 
 
 def code_line(text: str) -> str:
@@ -55,18 +55,19 @@ def escape_missing(text: str, missing: Iterable[str]) -> str:
     return text.translate({ord(char): f"{BREAK}\\{escape(char)}" for char in missing})
 
 
-def _breakable(word: str) -> str:
-    """Return a long word with a mark at each joint, and within long parts without one."""
+def _mark_breaks(word: str) -> str:
+    """Return the word with a mark after separators and before capitals, and within longer parts."""
     if len(word) <= _LONG:
         return word
     parts = (part[at : at + _LONG] for part in _JOINT.split(word) for at in range(0, len(part), _LONG))
     return BREAK.join(parts)
 
 
-def _assigned(text: str) -> str:
+def _escape_unassigned(text: str) -> str:
+    """Return text in which characters without a glyph are escaped."""
     if text.isascii():
         return text
-    return "".join(escape(char) if unicodedata.category(char) in _SHAPELESS else char for char in text)
+    return "".join(escape(char) if unicodedata.category(char) in _NO_GLYPH_CATEGORIES else char for char in text)
 
 
 def _runs(paragraph: str) -> Iterator[list[str]]:

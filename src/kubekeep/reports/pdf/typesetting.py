@@ -1,4 +1,4 @@
-"""Typesetting of the document's data by typst. Has no influence on the content; uses no files, clock or network.
+"""Typesetting of the document's data by typst. Does not change the content; uses no files, clock or network.
 
 The data are passed as JSON, so that typst treats them as text and never as markup.
 """

@@ -16,7 +16,7 @@ from kubekeep.model.finding import Cause, Status
 from kubekeep.model.text import utc_text
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.pretty.findings import location_span
-from kubekeep.reports.shared.content import LEVELS, count
+from kubekeep.reports.shared.content import LEVELS, count, grade, is_idle
 from kubekeep.reports.shared.terminal import Span, Terminal, file_url
 from kubekeep.reports.shared.wording import (
     count_noun,
@@ -27,19 +27,18 @@ from kubekeep.reports.shared.wording import (
     sort_failed,
 )
 
-_GOOD, _FAIR = 80, 50
-"""Compliance percentages from which a score is green, and yellow."""
-_BAR: Final = 10
-_FEW: Final = 20
-"""Maximum number of unevaluated controls to name."""
-_SAME: Final = 2
-"""Maximum number of permissions missing for the same reason that get a line each."""
-_KINDS: Final = 12
+_GRADE_STYLES: Final = {"good": "green", "fair": "yellow", "poor": "red", "unknown": "dim"}
+_BAR_WIDTH: Final = 10
+_MAX_NAMED: Final = 20
+"""Maximum number of unevaluated controls to name, unless verbose."""
+_MAX_SINGLE_LINES: Final = 2
+"""Maximum number of missing permissions with the same reason that get a line each instead of a group."""
+_MAX_KINDS: Final = 12
 """Maximum number of hidden kinds to name for one reason."""
-_ROLES: Final = " prints the roles that it needs, and what of them lacks."
-_REASONS: Final = 3
+_ROLES_HINT: Final = " prints the roles that it needs, and what of them lacks."
+_MAX_REASONS: Final = 3
 """Maximum number of reasons for incomparable findings."""
-_WAITING: Final[dict[Cause | None, str]] = {
+_GAP_CAUSES: Final[dict[Cause | None, str]] = {
     Cause.NEEDS_HOST_DATA: "need data of the nodes: kubekeep host collect writes it",
     Cause.NEEDS_CLOUD_DATA: "need data of the cloud: add documents such as ClusterDescribe",
     Cause.NEEDS_IMAGE_DATA: "need reports on the images: add their ImageVulnerabilities",
@@ -49,7 +48,7 @@ _WAITING: Final[dict[Cause | None, str]] = {
     Cause.CONFIGURATION: "need a parameter in --controls-config",
     Cause.DECLINED: "do not find enough in the input to tell",
 }
-_WAITING_IN_CLUSTER: Final[dict[Cause | None, str]] = {
+_CLUSTER_GAP_CAUSES: Final[dict[Cause | None, str]] = {
     Cause.NEEDS_CLUSTER: "need data of the control plane: kubekeep host collect writes it there",
 }
 _USE_STYLES: Final = {ExceptionStatus.MATCHED: "green", ExceptionStatus.UNUSED: "dim"}
@@ -73,7 +72,7 @@ def write_closing(terminal: Terminal, assessment: Assessment, options: ReportOpt
 
 def _write_passed(terminal: Terminal, assessment: Assessment, options: ReportOptions) -> None:
     passed = [summary for summary in assessment.controls if summary.status is Status.PASSED]
-    idle = [summary for summary in assessment.controls if summary.status is Status.NOT_EVALUATED and not summary.is_gap]
+    idle = [summary for summary in assessment.controls if is_idle(summary)]
     if passed:
         terminal.line(Span(f"✔ {count_noun(len(passed), 'control')} passed", "green"))
     if options.verbose:
@@ -96,12 +95,12 @@ def _write_gaps(terminal: Terminal, assessment: Assessment, options: ReportOptio
     if not gaps:
         return
     title = Span(f"• {count_noun(len(gaps), 'control')} not evaluated", "bold yellow")
-    if len(gaps) > _FEW and not options.verbose:
+    if len(gaps) > _MAX_NAMED and not options.verbose:
         terminal.line(title, "  (--verbose names them)")
         counts = Counter(summary.reason.cause if summary.reason else None for summary in gaps)
-        waiting = _WAITING | (_WAITING_IN_CLUSTER if assessment.target.cluster else {})
+        texts_by_cause = _GAP_CAUSES | (_CLUSTER_GAP_CAUSES if assessment.target.cluster else {})
         for cause, amount in counts.most_common():
-            terminal.line(f"{amount:4} ", Span(waiting.get(cause, "could not be judged"), "dim"), indent=2)
+            terminal.line(f"{amount:4} ", Span(texts_by_cause.get(cause, "could not be judged"), "dim"), indent=2)
     else:
         terminal.line(title)
         _write_reasons(terminal, gaps)
@@ -123,17 +122,17 @@ def _write_unread(terminal: Terminal, assessment: Assessment, options: ReportOpt
         return
     gaps = assessment.target.cluster.gaps if assessment.target.cluster else ()
     hidden = {gap.permission for gap in gaps}
-    # Cloud data cannot be made readable by permissions in the cluster.
+    # Gaps in cloud data are not caused by permissions in the cluster.
     by_cluster = not all(gap.needs for gap in gaps)
     title = _incomplete(len(assessment.unread), len(hidden), "cluster" if by_cluster else "cloud")
     terminal.line(Span(f"✖ {title}: this scan is incomplete", "bold red"))
-    by_reason = {reason: group for reason, group in _group_by_reason(gaps).items() if len(group) > _SAME}
+    by_reason = {reason: group for reason, group in _group_by_reason(gaps).items() if len(group) > _MAX_SINGLE_LINES}
     for reason, group in by_reason.items():
         _write_hidden(terminal, reason, group, options)
     _write_places(terminal, assessment, hidden, {gap.permission for group in by_reason.values() for gap in group})
     if gaps and by_cluster:
         option = Span("--dry-run", "bold cyan", whole=True)
-        terminal.line(Span("The same command with ", "dim"), option, Span(_ROLES, "dim"), indent=2)
+        terminal.line(Span("The same command with ", "dim"), option, Span(_ROLES_HINT, "dim"), indent=2)
     terminal.line()
 
 
@@ -168,15 +167,18 @@ def _write_hidden(terminal: Terminal, reason: str, gaps: Iterable[CoverageGap], 
         place = "" if gap.name else gap.namespace
         places.setdefault((gap.verb, place), []).append(f"{kind}/{gap.name}" if gap.name else kind)
     for (verb, place), kinds in places.items():
-        most = len(kinds) if options.verbose else _KINDS
+        most = len(kinds) if options.verbose else _MAX_KINDS
         more = f" and {len(kinds) - most} more (--verbose names them)" if len(kinds) > most else ""
         where = f"in namespace {place}: " if place else ""
         terminal.line(f"{verb} {where}", Span(", ".join(kinds[:most]), "bold"), more, indent=4)
 
 
-def _incomplete(unread: int, hidden: int, who: str) -> str:
+def _incomplete(unread: int, hidden: int, platform: str) -> str:
+    """Return the title for `unread` parts of the input, `hidden` of which are permissions missing on the platform."""
     return (
-        f"Input not read in {count_noun(unread, 'place')}" if hidden < unread else f"The {who} did not show everything"
+        f"Input not read in {count_noun(unread, 'place')}"
+        if hidden < unread
+        else f"The {platform} did not show everything"
     )
 
 
@@ -187,12 +189,12 @@ def _write_baseline(terminal: Terminal, comparison: Comparison) -> None:
     more = f", {len(comparison.unchanged)} known, {len(comparison.resolved)} resolved{accepted} since {comparison.base}"
     terminal.line(Span("Baseline", "bold"), "  ", new, more)
     reasons = Counter(difference.reason for difference in comparison.incomparable)
-    shown = reasons.most_common(_REASONS)
-    for reason, amount in shown:
+    first_reasons = reasons.most_common(_MAX_REASONS)
+    for reason, amount in first_reasons:
         terminal.line(Span(f"{count_noun(amount, 'finding')} cannot be compared: {reason}", "yellow"), indent=2)
-    if len(reasons) > len(shown):
-        rest = count_noun(reasons.total() - sum(amount for _, amount in shown), "finding")
-        more = f"{rest} more cannot be compared, for {len(reasons) - len(shown)} other reasons"
+    if len(reasons) > len(first_reasons):
+        rest = count_noun(reasons.total() - sum(amount for _, amount in first_reasons), "finding")
+        more = f"{rest} more cannot be compared, for {len(reasons) - len(first_reasons)} other reasons"
         terminal.line(Span(more, "yellow"), indent=2)
     for warning in comparison.warnings:
         terminal.line(Span(f"the scans differ: {warning}", "yellow"), indent=2)
@@ -201,8 +203,8 @@ def _write_baseline(terminal: Terminal, comparison: Comparison) -> None:
 
 def _write_summary(terminal: Terminal, assessment: Assessment) -> None:
     by_slug = {summary.control.slug: summary for summary in assessment.controls}
-    heads = ("Framework", "Compliance", "", "Coverage", "Failed", "Passed", "Not evaluated")
-    rows = [[Span(head, "dim") for head in heads]]
+    headings = ("Framework", "Compliance", "", "Coverage", "Failed", "Passed", "Not evaluated")
+    rows = [[Span(head, "dim") for head in headings]]
     for framework in assessment.frameworks:
         members = [by_slug[slug] for slug in framework.controls]
         rows.append(_row(framework.framework.name, framework.compliance, framework.coverage, members))
@@ -215,7 +217,7 @@ def _write_summary(terminal: Terminal, assessment: Assessment) -> None:
 
 
 def _row(name: str, compliance: float | None, coverage: float, controls: list[ControlSummary]) -> list[Span]:
-    style = _style(compliance)
+    style = _GRADE_STYLES[grade(compliance)]
     counts = count(controls)
     return [
         Span(name, "bold"),
@@ -226,15 +228,9 @@ def _row(name: str, compliance: float | None, coverage: float, controls: list[Co
     ]
 
 
-def _style(compliance: float | None) -> str:
-    if compliance is None:
-        return "dim"
-    return "green" if compliance >= _GOOD else "yellow" if compliance >= _FAIR else "red"
-
-
 def _bar(value: float | None) -> str:
-    filled = math.floor((value or 0) * _BAR / 100)
-    return "█" * filled + "░" * (_BAR - filled)
+    filled = math.floor((value or 0) * _BAR_WIDTH / 100)
+    return "█" * filled + "░" * (_BAR_WIDTH - filled)
 
 
 def _write_severities(terminal: Terminal, assessment: Assessment) -> None:

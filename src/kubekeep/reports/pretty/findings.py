@@ -18,10 +18,10 @@ from kubekeep.reports.shared.content import file_order
 from kubekeep.reports.shared.terminal import Span, Terminal, file_url
 from kubekeep.reports.shared.wording import describe_enforcement, sort_failed
 
-_SHOWN: Final = 5
+_MAX_LISTED: Final = 5
 """Maximum number of resources of a control, and of locations of a resource, unless verbose."""
 _SWITCH: Final = ("true", "false")
-"""If one of these is the fix, the other is the present value."""
+"""A present value that is the opposite of the fix is not shown."""
 _RELATED: Final = re.compile(r"relatedObjects\[(\d+)\]\.?(.*)", re.DOTALL)
 _LONGEST: Final = 40
 """Maximum characters of a present value on the line."""
@@ -39,10 +39,10 @@ def write_findings(terminal: Terminal, assessment: Assessment, options: ReportOp
     for summary in sort_failed(assessment):
         failed = sorted(failures.get(summary.control.slug, []), key=lambda finding: not finding.has_new)
         _write_head(terminal, summary, sum(finding.has_new for finding in failed))
-        shown = failed if options.verbose else failed[:_SHOWN]
-        for finding in shown:
+        first_findings = failed if options.verbose else failed[:_MAX_LISTED]
+        for finding in first_findings:
             _write_resource(terminal, assessment.target.base, finding, options)
-        write_more(terminal, len(failed) - len(shown), "resource", indent=2)
+        write_more(terminal, len(failed) - len(first_findings), "resource", indent=2)
         advice = _advice(summary.control.fix, code_style=options.colour)
         terminal.line(Span("Fix: ", "bold green"), *advice, indent=2, hang=5)
         terminal.line()
@@ -84,22 +84,22 @@ def _write_resource(terminal: Terminal, base: str, finding: Finding, options: Re
     evidence = sorted(finding.evidence, key=lambda entry: (entry.change is not FindingChange.NEW, *file_order(entry)))
     head = evidence[0].location if evidence else None
     head = head or resource.locate(())
-    place: list[Span | str] = [location_span(str(head), head, base), "  "] if head else []
+    location_spans: list[Span | str] = [location_span(str(head), head, base), "  "] if head else []
     kustomization = kustomization_spans(resource)
-    terminal.line(*place, Span(resource.label, "bold", whole=True), *kustomization, indent=2)
-    shown = evidence if options.verbose else evidence[:_SHOWN]
-    safe = redact(resource) if any(entry.exists for entry in shown) else {}
-    for entry in shown:
+    terminal.line(*location_spans, Span(resource.label, "bold", whole=True), *kustomization, indent=2)
+    first_evidence = evidence if options.verbose else evidence[:_MAX_LISTED]
+    redacted = redact(resource) if any(entry.exists for entry in first_evidence) else {}
+    for entry in first_evidence:
         prefix = _elsewhere(entry.location, head, base)
         if entry.change is FindingChange.NEW:
             prefix.insert(0, Span("NEW ", "bold red"))
-        terminal.line(*prefix, *_change(entry, resource, safe), indent=4)
+        terminal.line(*prefix, *_change(entry, resource, redacted), indent=4)
         _write_setting(terminal, base, entry.location)
         if entry.commit is not None:
             commit = entry.commit
             commit_text = f"{commit.hash[:10]} {commit.date:%Y-%m-%d} {commit.author}: {commit.subject}"
             terminal.line(Span(f"last changed in {commit_text}", "dim"), indent=6)
-    write_more(terminal, len(evidence) - len(shown), "place", indent=4)
+    write_more(terminal, len(evidence) - len(first_evidence), "place", indent=4)
 
 
 def location_span(text: str, location: Location, base: str) -> Span:
@@ -108,7 +108,7 @@ def location_span(text: str, location: Location, base: str) -> Span:
 
 
 def _elsewhere(location: Location | None, head: Location | None, base: str) -> list[Span | str]:
-    """Return a location if it differs from the one in the line of the resource."""
+    """Return the spans of `location`, relative to `head`, the location beside the resource; empty if they are equal."""
     if location is None or str(location) == str(head):
         return []
     if head is not None and location.file == head.file and location.region is not None:
@@ -145,7 +145,7 @@ def _change(evidence: Evidence, resource: Resource, document: dict[str, Any]) ->
 
 
 def _path_spans(text: str, resource: Resource) -> Iterator[Span | str]:
-    """Yield the path; one into a related resource as `rules[0] of Role reader` instead of its index."""
+    """Yield the path. A path into a related resource names it: `rules[0] of Role reader`."""
     match = _RELATED.match(text)
     if match is None or int(match[1]) >= len(resource.related):
         yield Span(text, "cyan", whole=True) if text else "the whole resource"
@@ -193,15 +193,16 @@ def write_resources(terminal: Terminal, assessment: Assessment, options: ReportO
     for _, findings in failed:
         findings.sort(key=lambda finding: (not finding.has_new, -finding.score, finding.id))
     failed.sort(key=lambda pair: _weight(pair[1]), reverse=True)
-    shown = failed if options.verbose else failed[:_RESOURCES]
-    for resource, findings in shown:
+    first_resources = failed if options.verbose else failed[:_RESOURCES]
+    for resource, findings in first_resources:
         _write_resource_controls(terminal, assessment.target.base, resource, findings, options)
-    write_more(terminal, len(failed) - len(shown), "resource", indent=0)
-    if shown:
+    write_more(terminal, len(failed) - len(first_resources), "resource", indent=0)
+    if first_resources:
         terminal.line()
 
 
 def _weight(findings: list[Finding]) -> tuple[bool, float, int]:
+    """Return a sort key: new findings, the highest score, the number of findings."""
     new = any(finding.has_new for finding in findings)
     return new, max(finding.score for finding in findings), len(findings)
 
@@ -214,15 +215,17 @@ def _write_resource_controls(
     options: ReportOptions,
 ) -> None:
     head = resource.locate(())
-    place: list[Span | str] = ["  ", location_span(str(head), head, base)] if head else []
+    location_spans: list[Span | str] = ["  ", location_span(str(head), head, base)] if head else []
     count = f"  {len(findings)} control{'' if len(findings) == 1 else 's'} {'fails' if len(findings) == 1 else 'fail'}"
     name = Span(f"✖ {resource.label}", "bold", whole=True)
-    terminal.line(name, *place, *kustomization_spans(resource), Span(count, "dim"))
-    shown = findings if options.verbose else findings[:_RESOURCES]
-    for finding in shown:
+    terminal.line(name, *location_spans, *kustomization_spans(resource), Span(count, "dim"))
+    first_findings = findings if options.verbose else findings[:_RESOURCES]
+    for finding in first_findings:
         control = finding.control
         locations = _describe_locations(finding, head)
-        at: list[Span | str] = ["  ", Span(locations, "dim", whole=len(locations) < _UNBROKEN)] if locations else []
+        line_spans: list[Span | str] = (
+            ["  ", Span(locations, "dim", whole=len(locations) < _UNBROKEN)] if locations else []
+        )
         terminal.line(
             Span(f"{control.level.label.upper():8}", f"bold {control.level.colour}", whole=True),
             "  ",
@@ -230,24 +233,24 @@ def _write_resource_controls(
             "  ",
             *([Span("NEW ", "bold red")] if finding.has_new else []),
             control.title,
-            *at,
+            *line_spans,
             indent=2,
             hang=20,
         )
-    write_more(terminal, len(findings) - len(shown), "control", indent=2)
+    write_more(terminal, len(findings) - len(first_findings), "control", indent=2)
 
 
 def _describe_locations(finding: Finding, head: Location | None) -> str:
     """Return the lines in the resource's file and other locations: `lines 12, 15 and 3 more places`."""
-    places = list(dict.fromkeys(evidence.location for evidence in finding.evidence if evidence.location is not None))
+    locations = list(dict.fromkeys(evidence.location for evidence in finding.evidence if evidence.location is not None))
     lines = sorted(
         {
-            place.region.start.line
-            for place in places
-            if place.region is not None and head is not None and place.file == head.file
+            location.region.start.line
+            for location in locations
+            if location.region is not None and head is not None and location.file == head.file
         }
     )
-    others = list(dict.fromkeys(str(place) for place in places if head is None or place.file != head.file))
+    others = list(dict.fromkeys(str(location) for location in locations if head is None or location.file != head.file))
     parts = [f"line{'s' if len(lines) > 1 else ''} {', '.join(map(str, lines[:_LINES]))}"] if lines else []
     parts += others[: max(0, _LINES - len(lines))]
     more = len(lines) + len(others) - min(len(lines), _LINES) - len(others[: max(0, _LINES - len(lines))])

@@ -16,13 +16,15 @@ import msgspec
 
 from kubekeep.model.attack import AttackNode, AttackNodeKind, Attacks, Edge
 from kubekeep.model.text import visible, xml_safe
+from kubekeep.reports.shared.wording import count_noun
 
 DRAWN: Final = 12
 """Maximum number of paths in a picture."""
 _BOX_WIDTH, _BOX_HEIGHT = 188, 48
-_GAP, _ROW, _EDGE = 104, 68, 16
-_LETTERS: Final = 23
-"""Characters on one line of a box."""
+_GAP, _ROW, _MARGIN = 104, 68, 16
+"""Space between columns, height of a row, and margin of the picture, in pixels."""
+_LINE_CELLS: Final = 23
+"""Maximum width of a line in a box, in character cells."""
 _FONT: Final = "system-ui, 'Noto Sans', 'DejaVu Sans', 'Noto Sans CJK SC', Helvetica, Arial, sans-serif"
 _LINE: Final = "#7d8590"
 """A grey with enough contrast on both white and black."""
@@ -49,10 +51,10 @@ def attack_svg(attacks: Attacks, most: int = DRAWN) -> str:
     edges = {(edge.source.id, edge.target.id): edge for path in paths for edge in path.edges}
     nodes = {node.id: node for edge in edges.values() for node in (edge.source, edge.target)}
     places = layout(list(edges))
-    width = max(places.columns * (_BOX_WIDTH + _GAP) - _GAP, 360) + 2 * _EDGE
-    height = max(places.rows, 1) * _ROW + 2 * _EDGE + 22
+    width = max(places.columns * (_BOX_WIDTH + _GAP) - _GAP, 360) + 2 * _MARGIN
+    height = max(places.rows, 1) * _ROW + 2 * _MARGIN + 22
     left_out = len(attacks.paths) - len(paths) + attacks.left_out
-    title = f"{_count(len(paths), 'attack path')}{f' of {len(paths) + left_out}' if left_out else ''}"
+    title = f"{count_noun(len(paths), 'attack path')}{f' of {len(paths) + left_out}' if left_out else ''}"
     opening = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         f'role="img" font-family="{_FONT}" font-size="12">'
@@ -79,11 +81,13 @@ def _describe(attacks: Attacks, paths_shown: int) -> str:
 
 
 def _left(column: int) -> int:
-    return _EDGE + column * (_BOX_WIDTH + _GAP)
+    """Return the x coordinate of the left side of a column's boxes."""
+    return _MARGIN + column * (_BOX_WIDTH + _GAP)
 
 
 def _middle(row: float) -> float:
-    return _EDGE + row * _ROW + _ROW / 2
+    """Return the y coordinate of the middle of a row."""
+    return _MARGIN + row * _ROW + _ROW / 2
 
 
 def _box(node: AttackNode, column: int, row: float) -> str:
@@ -153,27 +157,27 @@ def _reasons(edge: Edge) -> Iterator[str]:
 
 def _legend(edges: Iterable[Edge], title: str, height: float) -> str:
     dashed = " · dashed: only if what the input does not tell is so" if any(edge.assumes for edge in edges) else ""
-    return f'<text x="{_EDGE}" y="{height - 10:g}" fill="currentColor">{_text(title + dashed)}</text>'
+    return f'<text x="{_MARGIN}" y="{height - 10:g}" fill="currentColor">{_text(title + dashed)}</text>'
 
 
 def _lines(label: str) -> list[str]:
     """Return a label on one line, or split into kind and name on two."""
-    if _cells(label) <= _LETTERS:
+    if _cells(label) <= _LINE_CELLS:
         return [label]
     kind, _, name = label.partition(" ")
-    if _cells(kind) > _LETTERS or not name:
+    if _cells(kind) > _LINE_CELLS or not name:
         return [label]
     words = label.split(" ")
     first = [words[0]]
     for word in words[1:]:
-        if _cells(" ".join((*first, word))) > _LETTERS:
+        if _cells(" ".join((*first, word))) > _LINE_CELLS:
             break
         first.append(word)
     return [" ".join(first), " ".join(words[len(first) :])]
 
 
-def _short(text: str, most: int = _LETTERS) -> str:
-    """Return text with its middle replaced by an ellipsis if it is too long."""
+def _short(text: str, most: int = _LINE_CELLS) -> str:
+    """Return text with at most `most` cells; an ellipsis replaces the middle of longer text."""
     if _cells(text) <= most:
         return text
     head, tail = text[: most // 2], text[-(most // 2 - 1) :]
@@ -186,10 +190,6 @@ def _cells(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def _text(text: str) -> str:
     return html.escape(xml_safe(text))
 
@@ -197,10 +197,11 @@ def _text(text: str) -> str:
 _Ends = tuple[str, str]
 
 _SWEEPS: Final = 8
+"""Number of passes over the columns that reduce crossings; more make hardly a difference."""
 
 
 class GraphLayout(msgspec.Struct, frozen=True):
-    """Positions in the grid: column and row of each node, and the rows at which each edge crosses the columns between.
+    """Positions in a grid: (column, row) of each node, and of each edge in the columns that it crosses (`bends`).
 
     Rows have equal height; half rows centre short columns. `rows` is the number of rows of the tallest column.
     """
@@ -219,20 +220,20 @@ def layout(edges: Sequence[_Ends]) -> GraphLayout:
     links = [link for chain in chains.values() for link in itertools.pairwise(name for name, _ in chain)]
     _untangle(layers, links)
     rows = max(map(len, layers), default=0)
-    at = {
+    positions = {
         name: (column, place + (rows - len(layer)) / 2)
         for column, layer in enumerate(layers)
         for place, name in enumerate(layer)
     }
-    bends = {edge: tuple(at[name] for name, _ in chain[1:-1]) for edge, chain in chains.items()}
-    return GraphLayout({name: at[name] for name in columns}, bends, len(layers), rows)
+    bends = {edge: tuple(positions[name] for name, _ in chain[1:-1]) for edge, chain in chains.items()}
+    return GraphLayout({name: positions[name] for name in columns}, bends, len(layers), rows)
 
 
 def _fill_columns(columns: Mapping[str, int], chains: Iterable[Sequence[tuple[str, int]]]) -> list[list[str]]:
-    """Return the members of each column: nodes, and passing edges."""
+    """Return the members of each column: nodes, and placeholders of edges that cross it."""
     layers: list[list[str]] = [[] for _ in range(max(columns.values(), default=-1) + 1)]
-    passing = (entry for chain in chains for entry in chain[1:-1])
-    for name, column in (*columns.items(), *passing):
+    placeholders = (entry for chain in chains for entry in chain[1:-1])
+    for name, column in (*columns.items(), *placeholders):
         layers[column].append(name)
     return layers
 
@@ -240,41 +241,41 @@ def _fill_columns(columns: Mapping[str, int], chains: Iterable[Sequence[tuple[st
 def _columns(edges: Sequence[_Ends]) -> dict[str, int]:
     """Return the column of each node: one more than the highest column of its predecessors."""
     names = list(dict.fromkeys(name for edge in edges for name in edge))
-    ahead = _break_cycles(names, edges)
-    waiting = dict.fromkeys(names, 0)
-    for near in ahead.values():
-        for name in near:
-            waiting[name] += 1
+    successors = _break_cycles(names, edges)
+    open_predecessors = dict.fromkeys(names, 0)
+    for targets in successors.values():
+        for name in targets:
+            open_predecessors[name] += 1
     columns: dict[str, int] = {}
-    ready = [name for name in names if not waiting[name]]
+    ready = [name for name in names if not open_predecessors[name]]
     for name in ready:
         columns.setdefault(name, 0)
-        for after in ahead[name]:
-            columns[after] = max(columns.get(after, 0), columns[name] + 1)
-            waiting[after] -= 1
-            if not waiting[after]:
-                ready.append(after)
+        for successor in successors[name]:
+            columns[successor] = max(columns.get(successor, 0), columns[name] + 1)
+            open_predecessors[successor] -= 1
+            if not open_predecessors[successor]:
+                ready.append(successor)
     return columns
 
 
 def _break_cycles(names: Sequence[str], edges: Sequence[_Ends]) -> dict[str, list[str]]:
     """Return the successors of each node without the edges that close a cycle."""
-    ahead: dict[str, list[str]] = {name: [] for name in names}
+    successors: dict[str, list[str]] = {name: [] for name in names}
     for source, target in dict.fromkeys(edges):
-        if source != target and not _is_reachable(ahead, target, source):
-            ahead[source].append(target)
-    return ahead
+        if source != target and not _is_reachable(successors, target, source):
+            successors[source].append(target)
+    return successors
 
 
-def _is_reachable(ahead: Mapping[str, Sequence[str]], source: str, target: str) -> bool:
-    todo, seen = [source], {source}
-    while todo:
-        name = todo.pop()
+def _is_reachable(successors: Mapping[str, Sequence[str]], source: str, target: str) -> bool:
+    pending, visited = [source], {source}
+    while pending:
+        name = pending.pop()
         if name == target:
             return True
-        fresh = [near for near in ahead[name] if near not in seen]
-        seen.update(fresh)
-        todo += fresh
+        unvisited = [successor for successor in successors[name] if successor not in visited]
+        visited.update(unvisited)
+        pending += unvisited
     return False
 
 
@@ -290,19 +291,21 @@ def _chain(edge: _Ends, columns: Mapping[str, int]) -> list[tuple[str, int]]:
 
 
 def _untangle(layers: Sequence[list[str]], links: Sequence[_Ends]) -> None:
-    """Sort each layer by the mean position of its linked nodes, alternating from left to right and back."""
-    before: dict[str, list[str]] = {}
-    after: dict[str, list[str]] = {}
+    """Sort each layer by the mean position of its linked nodes (barycentre heuristic), forward and backward in turn."""
+    predecessors: dict[str, list[str]] = {}
+    successors: dict[str, list[str]] = {}
     for source, target in links:
-        after.setdefault(source, []).append(target)
-        before.setdefault(target, []).append(source)
+        successors.setdefault(source, []).append(target)
+        predecessors.setdefault(target, []).append(source)
     for sweep in range(_SWEEPS):
         forward = sweep % 2 == 0
-        near = before if forward else after
+        neighbours = predecessors if forward else successors
         for layer in layers if forward else reversed(layers):
-            place = {name: number for other in layers for number, name in enumerate(other)}
+            position = {name: number for other in layers for number, name in enumerate(other)}
             middle = {
-                name: sum(place[other] for other in near[name]) / len(near[name]) if name in near else place[name]
+                name: sum(position[other] for other in neighbours[name]) / len(neighbours[name])
+                if name in neighbours
+                else position[name]
                 for name in layer
             }
-            layer.sort(key=lambda name: (middle[name], place[name]))
+            layer.sort(key=lambda name: (middle[name], position[name]))

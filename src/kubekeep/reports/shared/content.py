@@ -1,7 +1,6 @@
 """Content of the human-readable reports: figures, frameworks by section, and findings with the worst first.
 
-Plain values derived from an assessment, in reading order. Never formats, escapes or shortens text: the report that
-shows it does.
+Plain values derived from an assessment, in reading order. Does not format, escape or shorten text.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ from kubekeep.reports.shared.wording import count_noun, group_by_reason
 
 LEVELS: Final = tuple(sorted(Severity, reverse=True))
 """Severities, worst first."""
-GOOD: Final = 80
+_GOOD: Final = 80
 """Lowest compliance percentage that counts as good."""
-FAIR: Final = 50
+_FAIR: Final = 50
 """Lowest compliance percentage that counts as fair; lower is poor."""
 
 
@@ -92,7 +91,7 @@ class ReasonGroup(msgspec.Struct, frozen=True):
 
 
 class ReportContent(msgspec.Struct, frozen=True):
-    """Complete content of a report. `findings` and `excepted` list the worst control first.
+    """Complete content of a report. `findings` and `excepted` list the most severe control first.
 
     `gaps` lists the reasons that affect most controls first; `idle` the controls without a resource to evaluate.
     """
@@ -122,17 +121,19 @@ class ReportContent(msgspec.Struct, frozen=True):
 
     @property
     def cautions(self) -> tuple[str, ...]:
-        """Warnings to show before the figures, one sentence each; empty if nothing was left out."""
+        """Warnings to show before the figures, one sentence each; empty for a complete scan."""
         assessment, counts = self.assessment, self.counts
         sentences = []
         if assessment.unread:
-            where = count_noun(len(assessment.unread), "place")
-            sentences.append(f"Input was not read in {where}: nothing is known of what stands there.")
+            count_text = count_noun(len(assessment.unread), "place")
+            sentences.append(f"Input was not read in {count_text}: nothing is known of what stands there.")
         if counts.gaps:
-            apply = counts.total - counts.idle
-            share = f"of {count_noun(apply, 'control')} that {'applies' if apply == 1 else 'apply'}"
-            they = "it counts" if counts.gaps == 1 else "they count"
-            sentences.append(f"{counts.gaps} {share} could not be evaluated; {they} neither as passed nor as failed.")
+            relevant = counts.total - counts.idle
+            share = f"of {count_noun(relevant, 'control')} that {'applies' if relevant == 1 else 'apply'}"
+            subject = "it counts" if counts.gaps == 1 else "they count"
+            sentences.append(
+                f"{counts.gaps} {share} could not be evaluated; {subject} neither as passed nor as failed."
+            )
         if not assessment.results:
             sentences.append("Nothing was assessed: the input holds no resource that a control applies to.")
         return tuple(sentences)
@@ -142,14 +143,14 @@ def build_content(assessment: Assessment) -> ReportContent:
     """Return the content of a report on the assessment."""
     by_slug = {summary.control.slug: summary for summary in assessment.controls}
     ordered = sorted(assessment.controls, key=lambda summary: (-summary.control.severity, -summary.counts.failed))
-    findings = tuple(_grouped(ordered, assessment.failures()))
+    findings = tuple(_group_findings(ordered, assessment.failures()))
     return ReportContent(
         assessment=assessment,
         counts=count(assessment.controls),
         severities=tuple(_severities(findings)),
         frameworks=tuple(_framework(summary, by_slug) for summary in assessment.frameworks),
         findings=findings,
-        excepted=tuple(_grouped(ordered, assessment.excepted())),
+        excepted=tuple(_group_findings(ordered, assessment.excepted())),
         gaps=_gaps(assessment.controls),
         idle=tuple(summary for summary in assessment.controls if is_idle(summary)),
     )
@@ -168,7 +169,9 @@ def is_idle(summary: ControlSummary) -> bool:
     return summary.status is Status.NOT_EVALUATED and not summary.is_gap
 
 
-def _grouped(ordered: Iterable[ControlSummary], by_control: Mapping[str, list[Finding]]) -> Iterator[ControlFindings]:
+def _group_findings(
+    ordered: Iterable[ControlSummary], by_control: Mapping[str, list[Finding]]
+) -> Iterator[ControlFindings]:
     for summary in ordered:
         if findings := by_control.get(summary.control.slug):
             yield ControlFindings(summary, tuple(map(_sort_evidence, findings)))
@@ -213,23 +216,25 @@ def _sections(summary: FrameworkSummary, members: Sequence[ControlSummary]) -> I
     """Yield the sections in the framework's order, then the controls outside any requirement, sorted by result."""
     framework = summary.framework
     titles = {section.id: section.title for section in framework.sections}
-    cited: dict[str, list[ControlSummary]] = {}
+    by_requirement: dict[str, list[ControlSummary]] = {}
     for member in members:
         for text in member.control.satisfies.get(framework.slug, ()):
-            cited.setdefault(text, []).append(member)
-    loose = sorted((member for member in members if not member.control.satisfies.get(framework.slug)), key=_outcome)
-    uncovered = [section for section in titles if not any(is_in_section(text, section) for text in cited)]
+            by_requirement.setdefault(text, []).append(member)
+    unnumbered = sorted(
+        (member for member in members if not member.control.satisfies.get(framework.slug)), key=_result_order
+    )
+    uncovered = [section for section in titles if not any(is_in_section(text, section) for text in by_requirement)]
     parts: dict[str, list[RequirementPart]] = {}
-    for text in sorted((*cited, *uncovered), key=framework.sort_key):
-        part = RequirementPart(text, titles.get(text, ""), tuple(cited.get(text, ())))
+    for text in sorted((*by_requirement, *uncovered), key=framework.sort_key):
+        part = RequirementPart(text, titles.get(text, ""), tuple(by_requirement.get(text, ())))
         parts.setdefault(framework.find_section(text), []).append(part)
     for section, requirements in parts.items():
         yield SectionPart(section, titles.get(section, ""), tuple(requirements))
-    if loose:
-        yield SectionPart("", "", tuple(RequirementPart("", "", (member,)) for member in loose))
+    if unnumbered:
+        yield SectionPart("", "", tuple(RequirementPart("", "", (member,)) for member in unnumbered))
 
 
-def _outcome(summary: ControlSummary) -> tuple[int, float]:
+def _result_order(summary: ControlSummary) -> tuple[int, float]:
     """Return a sort key: failed first, controls without resources last, each group by descending severity."""
     if summary.status is Status.NOT_EVALUATED:
         return 3 if is_idle(summary) else 2, -summary.control.severity
@@ -251,7 +256,7 @@ def grade(compliance: float | None) -> str:
     """Return `good`, `fair`, `poor`, or `unknown` if nothing was evaluated."""
     if compliance is None:
         return "unknown"
-    return "good" if compliance >= GOOD else "fair" if compliance >= FAIR else "poor"
+    return "good" if compliance >= _GOOD else "fair" if compliance >= _FAIR else "poor"
 
 
 def risk(value: float) -> str:

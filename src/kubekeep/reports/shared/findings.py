@@ -120,14 +120,19 @@ def list_requirements(control: Control, frameworks: Iterable[Framework]) -> Iter
 
 def join_names(names: Iterable[str], most: int = MOST) -> str:
     """Return `a, b and 3 more` with at most `most` names."""
-    listed = list(names)
-    more = f" and {len(listed) - most} more" if len(listed) > most else ""
-    return ", ".join(listed[:most]) + more
+    all_names = list(names)
+    more = f" and {len(all_names) - most} more" if len(all_names) > most else ""
+    return ", ".join(all_names[:most]) + more
 
 
 def resource_name(resource: Resource) -> str:
     """Return the display name of a resource: `Deployment shop/web`."""
     return visible(resource.label)
+
+
+def cut(text: str, most: int) -> str:
+    """Return text with at most `most` characters; longer text ends with three dots."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def digest(*parts: str) -> str:

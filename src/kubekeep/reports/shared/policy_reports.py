@@ -23,6 +23,7 @@ from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text, visible, xml_safe
 from kubekeep.reports.shared.findings import (
     UniqueIds,
+    cut,
     digest,
     exception_text,
     frameworks_by_control,
@@ -35,7 +36,7 @@ from kubekeep.reports.shared.findings import (
 )
 from kubekeep.reports.shared.wording import reason_text
 
-MOST: Final = 128 * 1024
+_MAX_BYTES: Final = 128 * 1024
 """Maximum bytes of a report: `kubectl apply` keeps a copy in annotations, limited to 256 KiB; etcd takes 1.5 MiB."""
 _LONGEST: Final = 1024
 """Maximum characters of a text, longer than any Kubernetes name. A message may be four times as long."""
@@ -109,17 +110,17 @@ def _reports(assessment: Assessment) -> Iterator[_Report]:
     for namespace, result in _results(assessment):
         by_namespace.setdefault(namespace, []).append(result)
     passed: Counter[str] = Counter()
-    for entry in assessment.results:
-        namespace = _namespace(entry.resource)
+    for resource_result in assessment.results:
+        namespace = _namespace(resource_result.resource)
         by_namespace.setdefault(namespace, [])
         passed[namespace] += sum(
-            each.status is Status.PASSED and not each.is_excepted for each in entry.verdicts.values()
+            verdict.status is Status.PASSED and not verdict.is_excepted for verdict in resource_result.verdicts.values()
         )
     for namespace in sorted(by_namespace):
         report = _Report(namespace, counts=Counter({"pass": passed[namespace]}))
         for result in by_namespace[namespace]:
             size = _size(result)
-            if report.results and report.size + size > MOST:
+            if report.results and report.size + size > _MAX_BYTES:
                 yield report
                 report = _Report(namespace, part=report.part + 1)
             report.results.append(result)
@@ -141,15 +142,18 @@ def _size(result: Mapping[str, Any]) -> int:
 
 def _results(assessment: Assessment) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield all results with the namespace of their report."""
-    serves = {slug: [each.name for each in members] for slug, members in frameworks_by_control(assessment).items()}
+    names_by_slug = {
+        slug: [framework.name for framework in frameworks]
+        for slug, frameworks in frameworks_by_control(assessment).items()
+    }
     stamp = {"seconds": int(unix_time(assessment.finished)), "nanos": 0}
     unique_ids = UniqueIds()
     for unread in assessment.unread:
         yield "", _input(f"not read: {unread.location}: {unread.message}", stamp)
     for finding, uid in identify(assessment.findings, unique_ids):
-        yield _namespace(finding.resource), _finding_result(finding, uid, "fail", stamp, serves)
+        yield _namespace(finding.resource), _finding_result(finding, uid, "fail", stamp, names_by_slug)
     for finding, uid in identify(assessment.excepted_findings, unique_ids):
-        yield _namespace(finding.resource), _finding_result(finding, uid, "skip", stamp, serves)
+        yield _namespace(finding.resource), _finding_result(finding, uid, "skip", stamp, names_by_slug)
     for summary, resource, reason in unevaluated_resources(assessment):
         entry = _unevaluated_result(summary.control, reason, stamp)
         yield _namespace(resource), entry | {"resources": _references(resource)}
@@ -188,13 +192,13 @@ def _result(control: Control, outcome: str, message: str, stamp: dict[str, int])
 def _finding_result(
     finding: Finding, uid: str, outcome: str, stamp: dict[str, int], frameworks: Mapping[str, list[str]]
 ) -> dict[str, Any]:
-    control, place = finding.control, finding.location
+    control, location = finding.control, finding.location
     message = "\n".join((f"{control.title}: {resource_name(finding.resource)}", *list_changes(finding)))
     entry = _result(control, outcome, message, stamp)
     properties = entry["properties"]
     properties["fingerprint"] = uid
-    if place is not None:
-        properties["place"] = _text(str(place))
+    if location is not None:
+        properties["place"] = _text(str(location))
     if names := frameworks.get(control.slug):
         properties["frameworks"] = _text(", ".join(names))
     if control.link:
@@ -223,15 +227,11 @@ def _references(resource: Resource) -> list[dict[str, str]]:
 
 
 def _text(text: str) -> str:
-    return _cut(visible(text), _LONGEST)
+    return cut(visible(text), _LONGEST)
 
 
 def _message(text: str) -> str:
-    return _cut("\n".join(map(visible, text.split("\n"))), 4 * _LONGEST)
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 3]}..."
+    return cut("\n".join(map(visible, text.split("\n"))), 4 * _LONGEST)
 
 
 def _mapping_lines(value: Mapping[str, Any], depth: int) -> list[str]:
@@ -243,8 +243,8 @@ def _mapping_lines(value: Mapping[str, Any], depth: int) -> list[str]:
             lines += [f"{pad}{key}:\n", *_mapping_lines(child, depth + 1)]
         elif isinstance(child, list) and child:
             lines.append(f"{pad}{key}:\n")
-            for each in child:
-                lines += _sequence_entry(each, depth)
+            for entry in child:
+                lines += _sequence_entry(entry, depth)
         else:
             lines.append(f"{pad}{key}: {xml_safe(json_text(child))}\n")
     return lines
@@ -253,5 +253,5 @@ def _mapping_lines(value: Mapping[str, Any], depth: int) -> list[str]:
 def _sequence_entry(value: Mapping[str, Any], depth: int) -> list[str]:
     """Return the lines of a mapping as a sequence entry, with a dash on the first line."""
     first, *rest = _mapping_lines(value, depth + 1)
-    at = 2 * depth
-    return [f"{first[:at]}- {first[at + 2 :]}", *rest]
+    indent = 2 * depth
+    return [f"{first[:indent]}- {first[indent + 2 :]}", *rest]

@@ -34,7 +34,7 @@ _ASCII: Final = {"✔": "ok", "✖": "x", "…": "...", "·": "-", "─": "-", "
 class Span(msgspec.Struct, frozen=True):
     """A piece of a line in one style: names of `_CODES` separated by spaces, such as `bold red`.
 
-    A span wraps at its spaces unless `whole` is set. `url` is the target of the hyperlink.
+    A span wraps at its spaces unless `whole` is true. `url` is the target of the hyperlink.
     """
 
     text: str
@@ -69,7 +69,7 @@ class Terminal:
                 used += size
         for number, row in enumerate(rows):
             left = " " * (indent + (hang if number else 0)) if row else ""
-            self._write(left + "".join(self._styled(word) for word in _merged(row)) + "\n")
+            self._write(left + "".join(self._styled(word) for word in _merge_styles(row)) + "\n")
 
     def table(self, rows: Sequence[Sequence[Span]], indent: int = 0) -> None:
         """Write rows of cells in columns: the first column left-aligned, the others right-aligned."""
@@ -128,7 +128,7 @@ def _words(spans: Iterable[Span | str]) -> Iterator[Span]:
                 yield msgspec.structs.replace(entry, text=word)
 
 
-def _merged(row: list[Span]) -> Iterator[Span]:
+def _merge_styles(row: list[Span]) -> Iterator[Span]:
     """Yield the words of a row, joined where their styles are equal, to write each style code once per phrase."""
     end = len(row)
     while end and not row[end - 1].text.strip():

@@ -17,6 +17,7 @@ from kubekeep.model.watch import (
     WatchMetrics,
     WatchStarted,
 )
+from kubekeep.reports.shared.wording import count_noun
 
 _WORDS: Final = {
     VerdictChange.FAILED: "FAILED",
@@ -25,9 +26,7 @@ _WORDS: Final = {
     VerdictChange.GONE: "gone",
     VerdictChange.UNKNOWN: "unknown",
 }
-
-
-_NARROW: Final = 40
+_MIN_WIDTH: Final = 40
 """Minimum number of characters for text on a line."""
 
 
@@ -69,11 +68,11 @@ def _describe_changes(changes: Sequence[VerdictChanged], *, whole: bool) -> Iter
 
 def _wrapped(head: str, text: str, width: int | None) -> Iterator[str]:
     """Yield head and text on one line, or wrapped to the width of a terminal."""
-    shown = visible(text)
+    visible_text = visible(text)
     if width is None:
-        yield f"{head}{shown}"
+        yield f"{head}{visible_text}"
         return
-    pieces = textwrap.wrap(shown, max(width - len(head), _NARROW), break_on_hyphens=False)
+    pieces = textwrap.wrap(visible_text, max(width - len(head), _MIN_WIDTH), break_on_hyphens=False)
     for number, piece in enumerate(pieces or [""]):
         yield f"{head if number == 0 else ' ' * len(head)}{piece}"
 
@@ -85,8 +84,8 @@ def _clock(event: WatchEvent) -> str:
 def _describe(event: WatchStarted | CoverageChanged | ConnectionChanged | UnmatchedName) -> str:
     match event:
         case WatchStarted():
-            missing = f", {_number(event.gaps, 'kind')} not shown" if event.gaps else ""
-            objects, findings = _number(event.objects, "object"), _number(event.failed, "finding")
+            missing = f", {count_noun(event.gaps, 'kind')} not shown" if event.gaps else ""
+            objects, findings = count_noun(event.objects, "object"), count_noun(event.failed, "finding")
             return f"watching {event.cluster}: {objects}, {findings}{missing}"
         case ConnectionChanged():
             return f"the cluster cannot be followed: {event.why}" if event.why else "following the cluster again"
@@ -95,10 +94,6 @@ def _describe(event: WatchStarted | CoverageChanged | ConnectionChanged | Unmatc
             return f"{event.gap.permission}: {word}"
         case UnmatchedName():
             return event.text
-
-
-def _number(number: int, name: str) -> str:
-    return f"{number:,} {name}{'' if number == 1 else 's'}"
 
 
 def _explain(change: VerdictChanged, *, whole: bool) -> str:

@@ -1,4 +1,4 @@
-"""Wording of findings as one-line plain text, and CommonMark code spans for it. Otherwise nothing is escaped here."""
+"""Wording of findings as one-line plain text, and CommonMark code spans. Does not escape for any other format."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def describe_change(evidence: Evidence) -> str:
 def describe_fix(evidence: Evidence, resource: Resource) -> str:
     """Return the change to make without its message: `set spec.hostPID to false`, or `add ...` if the field is unset.
 
-    Paths into related resources name the resource.
+    A path into a related resource names that resource instead of its index.
     """
     path = _display_path(evidence.path, resource)
     if evidence.fix is not None:
@@ -39,7 +39,7 @@ def describe_fix(evidence: Evidence, resource: Resource) -> str:
 
 
 def _display_path(path: str, resource: Resource) -> str:
-    """Return `rules[0] of Role reader` for a path into a related resource, instead of its index."""
+    """Return `rules[0] of Role reader` for a path into a related resource (`relatedObjects[1].rules[0]`)."""
     head, mark, rest = path.partition("]")
     text = head.removeprefix("relatedObjects[")
     if not mark or text == head or not text.isdecimal() or int(text) >= len(resource.related):
@@ -96,6 +96,12 @@ def count_noun(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def shorten(text: str, longest: int) -> str:
+    """Return the first `longest` characters of text, escaped by `visible`, with an ellipsis if it is longer."""
+    visible_text = visible(text[: longest + 1])
+    return visible_text if len(visible_text) <= longest else f"{visible_text[:longest]}…"
+
+
 def percent(value: float | None) -> str:
     """Return `62 %`, rounded down so that only a full value shows as 100 %."""
     return "not known" if value is None else f"{math.floor(value)} %"
@@ -114,9 +120,9 @@ def describe_origin(assessment: Assessment) -> str:
 
 def code(text: str) -> str:
     """Return text as a one-line code span (CommonMark 0.31, 6.1) with a fence longer than its longest run of backticks."""
-    shown = visible(text)
-    if not shown.strip():
+    visible_text = visible(text)
+    if not visible_text.strip():
         return "(empty)"
-    fence = "`" * (max((len(run) for run in _TICKS.findall(shown)), default=0) + 1)
-    pad = " " if shown[0] in "` " or shown[-1] in "` " else ""
-    return f"{fence}{pad}{shown}{pad}{fence}"
+    fence = "`" * (max((len(run) for run in _TICKS.findall(visible_text)), default=0) + 1)
+    pad = " " if visible_text[0] in "` " or visible_text[-1] in "` " else ""
+    return f"{fence}{pad}{visible_text}{pad}{fence}"

@@ -20,8 +20,8 @@ STEP: Final = "  "
 """Indentation of one level."""
 _PLAIN: Final = re.compile(r"(?!(?i:y|n|yes|no|on|off|true|false|null)\Z)[A-Za-z][A-Za-z0-9_./-]*")
 """Keys that need no quotes: never a number, a date, or a word with a special meaning to a reader."""
-_COMMON: Final = 64
-"""Maximum length of keys to cache: the same few occur thousands of times."""
+_MAX_CACHED_KEY: Final = 64
+"""Maximum length of cached keys: a few short keys occur thousands of times."""
 _LONGEST: Final = 1000
 """Maximum characters of a quoted key followed by a colon; longer keys need a `?` (YAML 1.2.2 §7.4.2)."""
 _ESCAPED: Final = {0xFFFE: "\\ufffe", 0xFFFF: "\\uffff"}
@@ -68,7 +68,7 @@ def _append(value: dict[str, Any] | list[Any], first: str, indent: str, lines: l
 
 
 def _key(key: str, indent: str) -> str:
-    if len(key) <= _COMMON:
+    if len(key) <= _MAX_CACHED_KEY:
         return _short_key(key)
     quoted = _quoted(key)
     return f"{quoted}:" if len(quoted) <= _LONGEST else f"? {quoted}\n{indent}:"

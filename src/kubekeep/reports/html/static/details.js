@@ -1,9 +1,9 @@
-// Elements of the page: built one by one, with text as text; nothing from the data is ever read as markup.
+// Elements of the page. Text from the data is only set as text, never parsed as markup.
 
 const ARROW = "▸";
-/** Characters of a text in a cell, and in the details of a finding; what is longer is somebody's trick and no text. */
+/** Maximum characters of a text in a table cell, and in the details of a finding. Longer texts occur only in attacks. */
 const LONGEST = 300;
-const WHOLE = 2000;
+const LONGEST_DETAIL = 2000;
 
 /**
  * @param {string} tag @param {Object<string, string|boolean>} attributes @param {...(Node|string)} children
@@ -19,16 +19,16 @@ function element(tag, attributes = {}, ...children) {
   return node;
 }
 
-/** @param {string} text @param {number} most @returns {string} what of a text is shown */
+/** @param {string} text @param {number} most @returns {string} the text, shortened with an ellipsis */
 function cut(text, most = LONGEST) {
   return text.length > most ? `${text.slice(0, most)}…` : text;
 }
 
 /**
  * @param {string} text @param {number} most
- * @returns {(Node|string)[]} what of a path is shown, which may go on in a new line after each of its parts
+ * @returns {(Node|string)[]} the shortened path, with a line break opportunity after each of its parts
  */
-function parted(text, most = LONGEST) {
+function splitPath(text, most = LONGEST) {
   const parts = cut(text, most).match(/[^./]*[./]+|[^./]+$/g) ?? [];
   return parts.flatMap((part, at) => (at ? [element("wbr"), part] : [part]));
 }
@@ -39,73 +39,74 @@ function badge(level) {
 }
 
 /** @param {number} count @param {string} noun */
-function counted(count, noun) {
+function countNoun(count, noun) {
   return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
 }
 
-/** @param {Finding} finding @returns {HTMLElement} all there is to say of a finding */
-function detailsOf(finding) {
+/** @param {Finding} finding @returns {HTMLElement} the details below the row of a finding */
+function createDetails(finding) {
   const box = element("div", { class: "detail" });
-  box.append(...chaptersOf(finding.control));
+  box.append(...copyChapters(finding.control));
   const places = element("div", { class: "chapter" }, element("h3", {}, "Where, and what to change"));
   const list = element("ol", { class: "evidence" });
-  list.append(...finding.evidence.map((item, index) => element("li", {}, ...evidenceOf(item, finding.evidence[index - 1]))));
+  list.append(...finding.evidence.map((entry, index) => element("li", {}, ...createEvidence(entry, finding.evidence[index - 1]))));
   places.append(list);
-  box.append(places, factsOf(finding));
+  box.append(places, createFacts(finding));
   return box;
 }
 
-/** @param {Control} control the chapters that its row in the table of controls holds */
-function chaptersOf(control) {
+/** @param {Control} control @returns {Node[]} copies of two chapters from its row in the table of controls */
+function copyChapters(control) {
   const row = document.getElementById(`c${control.number}`);
-  const wanted = new Set(["Why it matters", "How to fix it"]);
+  const headings = new Set(["Why it matters", "How to fix it"]);
   return [...row.querySelectorAll(".chapter")]
-    .filter((chapter) => wanted.has(chapter.querySelector("h3").textContent))
+    .filter((chapter) => headings.has(chapter.querySelector("h3").textContent))
     .map((chapter) => chapter.cloneNode(true));
 }
 
-/** @param {Evidence} item @param {Evidence} [before] what stands above it: a place that both share is shown once */
-function evidenceOf(item, before) {
-  const parts = [element("p", {}, element("code", { class: "change" }, ...parted(item.change, WHOLE)))];
-  const place = placeOf(item);
-  const again = place !== "" && before !== undefined && placeOf(before) === place && before.excerpt === item.excerpt;
-  const says = (...children) => parts.push(element("p", { class: "says" }, ...children));
-  if (place && !again) says("at ", element("span", { class: "place" }, cut(place, WHOLE)));
-  if (item.setting) says("the value comes from ", element("span", { class: "place" }, cut(item.setting, WHOLE)));
-  const message = cut(item.message, WHOLE);
-  if (again) says(message ? `at the same place: ${message}` : "at the same place");
-  else if (message) says(message);
-  if (item.excerpt && !again) parts.push(excerptOf(item));
-  if (item.commit) says(`last changed in ${cut(item.commit, WHOLE)}`);
-  if (item.waiver) says(...waiverOf(item.waiver));
+/** @param {Evidence} evidence @param {Evidence} [previous] the entry above; a common location is shown only once */
+function createEvidence(evidence, previous) {
+  const parts = [element("p", {}, element("code", { class: "change" }, ...splitPath(evidence.change, LONGEST_DETAIL)))];
+  const location = formatLocation(evidence);
+  const isRepeated =
+    location !== "" && previous !== undefined && formatLocation(previous) === location && previous.excerpt === evidence.excerpt;
+  const addNote = (...children) => parts.push(element("p", { class: "note" }, ...children));
+  if (location && !isRepeated) addNote("at ", element("span", { class: "place" }, cut(location, LONGEST_DETAIL)));
+  if (evidence.setting) addNote("the value comes from ", element("span", { class: "place" }, cut(evidence.setting, LONGEST_DETAIL)));
+  const message = cut(evidence.message, LONGEST_DETAIL);
+  if (isRepeated) addNote(message ? `at the same place: ${message}` : "at the same place");
+  else if (message) addNote(message);
+  if (evidence.excerpt && !isRepeated) parts.push(createExcerpt(evidence));
+  if (evidence.commit) addNote(`last changed in ${cut(evidence.commit, LONGEST_DETAIL)}`);
+  if (evidence.exception) addNote(...createException(evidence.exception));
   return parts;
 }
 
-/** @param {Waiver} waiver */
-function waiverOf({ name, source, reason, expires, place }) {
+/** @param {AppliedException} exception */
+function createException({ name, source, reason, expires, place }) {
   const until = expires ? `until ${expires}` : "for good";
   return [
     element("span", { class: "status passed" }, `waived ${until}`),
-    cut(` by ${name} (${source}${place ? `, ${place}` : ""}): ${reason || "no reason is given"}`, WHOLE),
+    cut(` by ${name} (${source}${place ? `, ${place}` : ""}): ${reason || "no reason is given"}`, LONGEST_DETAIL),
   ];
 }
 
-/** @param {Evidence} item */
-function excerptOf({ excerpt, line, lastLine }) {
+/** @param {Evidence} evidence */
+function createExcerpt({ excerpt, line, lastLine }) {
   const code = element("code");
   excerpt.lines.forEach((text, index) => {
     const number = excerpt.first + index;
-    const hit = line <= number && number <= Math.max(line, lastLine);
-    const row = element("span", { class: hit ? "line hit" : "line", "data-line": String(number) }, text || " ");
+    const isHighlighted = line <= number && number <= Math.max(line, lastLine);
+    const row = element("span", { class: isHighlighted ? "line highlighted" : "line", "data-line": String(number) }, text || " ");
     code.append(row, "\n");
   });
   return element("pre", { class: "excerpt", tabindex: "0", "aria-label": `Lines from ${excerpt.first} on` }, code);
 }
 
 /** @param {Finding} finding */
-function factsOf({ control, resource, key }) {
-  const facts = element("p", { class: "says" }, `${cut(resource.api)} ${cut(nameOf(resource), WHOLE)}`);
-  if (resource.madeBy) facts.append(`, made from ${cut(resource.madeBy, WHOLE)}`);
+function createFacts({ control, resource, key }) {
+  const facts = element("p", { class: "note" }, `${cut(resource.api)} ${cut(formatResource(resource), LONGEST_DETAIL)}`);
+  if (resource.madeBy) facts.append(`, made from ${cut(resource.madeBy, LONGEST_DETAIL)}`);
   facts.append(
     " · ",
     element("a", { href: `#c${control.number}` }, `More about ${control.id}`),

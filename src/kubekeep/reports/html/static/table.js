@@ -1,74 +1,76 @@
-// The table of findings: rows and groups of a view, a page at a time, and the whole list for printing.
+// The table of findings: one page of rows and groups, and the complete list for printing.
 
+/** Rows of a page. */
 const PAGE = 100;
-/** Up to so many findings, every group is open. */
-const FEW = 25;
-const PRINTED = 2000;
+/** Maximum number of findings for which all groups are open at first. */
+const MAX_OPEN = 25;
+/** Maximum number of printed findings. */
+const MAX_PRINTED = 2000;
 const COLUMNS = 7;
 
-/** Groups and findings that somebody opened or closed; what is not named is as it comes. */
+/** Groups that the user opened (true) or closed (false), and findings with open details; others have their default. */
 const opened = { groups: new Map(), findings: new Set(), all: false };
 
-/** @param {string} view the grouping @param {{label: string}} group */
-function groupKey(view, group) {
-  return `${view}\n${group.label}`;
+/** @param {string} grouping @param {{label: string}} group */
+function groupKey(grouping, group) {
+  return `${grouping}\n${group.label}`;
 }
 
 /**
- * @param {Finding[]} found @param {View} view
+ * @param {Finding[]} matches @param {View} view
  * @returns {({group: Object, open: boolean, key: string}|{finding: Finding})[]} the rows of all pages
  */
-function rowsOf(found, view) {
-  if (view.group === "none") return found.map((finding) => ({ finding }));
-  const open = opened.all || found.length <= FEW;
-  return grouped(found, view.group).flatMap((group) => {
+function listRows(matches, view) {
+  if (view.group === "none") return matches.map((finding) => ({ finding }));
+  const isOpenByDefault = opened.all || matches.length <= MAX_OPEN;
+  return groupFindings(matches, view.group).flatMap((group) => {
     const key = groupKey(view.group, group);
-    const isOpen = opened.groups.get(key) ?? open;
+    const isOpen = opened.groups.get(key) ?? isOpenByDefault;
     const head = { group, open: isOpen, key };
-    return isOpen ? [head, ...group.items.map((finding) => ({ finding }))] : [head];
+    return isOpen ? [head, ...group.findings.map((finding) => ({ finding }))] : [head];
   });
 }
 
-/** @param {Object[]} rows @param {number} page from 1 @param {View} view @param {() => void} again draws anew */
-function drawTable(rows, page, view, again) {
+/** @param {Object[]} rows @param {number} page from 1 @param {View} view @param {() => void} redraw */
+function drawTable(rows, page, view, redraw) {
   const table = document.getElementById("list");
   table.className = `list by-${view.group}`;
   table.hidden = rows.length === 0;
-  const shown = rows.slice((page - 1) * PAGE, page * PAGE);
+  const pageRows = rows.slice((page - 1) * PAGE, page * PAGE);
   table.tBodies[0].replaceChildren(
-    ...shown.flatMap((row) => (row.group ? [groupRow(row, again)] : findingRows(row.finding))),
+    ...pageRows.flatMap((row) => (row.group ? [groupRow(row, redraw)] : findingRows(row.finding))),
   );
 }
 
-function groupRow({ group, open, key }, again) {
+function groupRow({ group, open, key }, redraw) {
   const button = element(
     "button",
     { type: "button", "aria-expanded": String(open), class: "opener", "data-group": key },
     element("span", { class: "arrow", "aria-hidden": "true" }, ARROW),
     badge(group.level),
     element("span", { class: "label" }, cut(group.label)),
-    element("span", { class: "many" }, counted(group.items.length, "finding")),
+    element("span", { class: "count" }, countNoun(group.findings.length, "finding")),
   );
   button.addEventListener("click", () => {
     opened.groups.set(key, !open);
-    again();
-    [...document.querySelectorAll("[data-group]")].find((item) => item.dataset.group === key)?.focus();
+    redraw();
+    [...document.querySelectorAll("[data-group]")].find((opener) => opener.dataset.group === key)?.focus();
   });
   return element("tr", { class: "group" }, element("th", { scope: "rowgroup", colspan: String(COLUMNS) }, button));
 }
 
-/** @param {Finding} finding @returns {HTMLElement[]} its row, and that of its details if they are open */
+/** @param {Finding} finding @returns {HTMLElement[]} the row of a finding, and the row with its details if they are open */
 function findingRows(finding) {
-  const { control, resource, evidence, key, waived } = finding;
+  const { control, resource, evidence, key, isExcepted } = finding;
   const open = opened.findings.has(key);
   const button = element(
     "button",
-    { type: "button", class: "opener", "aria-expanded": String(open), "aria-label": `Details: ${control.id}, ${cut(nameOf(resource))}` },
+    { type: "button", class: "opener", "aria-expanded": String(open), "aria-label": `Details: ${control.id}, ${cut(formatResource(resource))}` },
     element("span", { class: "arrow", "aria-hidden": "true" }, ARROW),
   );
-  const more = evidence.length > 1 ? [element("span", { class: "many" }, `and ${evidence.length - 1} more`)] : [];
-  const marks = waived ? [element("span", { class: "status passed" }, "waived")] : [];
-  const origin = resource.madeBy ? [element("div", { class: "says" }, cut(resource.madeBy))] : [];
+  const more = evidence.length > 1 ? [element("span", { class: "count" }, `and ${evidence.length - 1} more`)] : [];
+  const marks = isExcepted ? [element("span", { class: "status passed" }, "waived")] : [];
+  const origin = resource.madeBy ? [element("div", { class: "note" }, cut(resource.madeBy))] : [];
   const row = element(
     "tr",
     { id: `finding-${key}`, class: "finding" },
@@ -77,8 +79,8 @@ function findingRows(finding) {
     element("td", { class: "c-control" }, element("span", { class: "id" }, control.id), ` ${cut(control.title)} `),
     element("td", { class: "c-resource" }, `${cut(resource.kind)} ${cut(resource.name)} `, ...marks, ...origin),
     element("td", { class: "c-namespace" }, cut(resource.namespace)),
-    element("td", { class: "c-place place" }, ...parted(placeOf(finding))),
-    element("td", { class: "c-fix" }, element("code", {}, ...parted(evidence[0]?.change ?? "")), " ", ...more),
+    element("td", { class: "c-place place" }, ...splitPath(formatLocation(finding))),
+    element("td", { class: "c-fix" }, element("code", {}, ...splitPath(evidence[0]?.change ?? "")), " ", ...more),
   );
   row.addEventListener("click", (event) => {
     if (event.target.closest("a") || String(getSelection())) return;
@@ -89,7 +91,7 @@ function findingRows(finding) {
 
 /** @param {Finding} finding */
 function detailRow(finding) {
-  return element("tr", { class: "details" }, element("td", { colspan: String(COLUMNS) }, detailsOf(finding)));
+  return element("tr", { class: "details" }, element("td", { colspan: String(COLUMNS) }, createDetails(finding)));
 }
 
 /** @param {HTMLElement} row @param {Finding} finding @param {HTMLElement} button */
@@ -105,13 +107,13 @@ function toggle(row, finding, button) {
   }
 }
 
-/** @param {number} pages @param {number} page @param {(page: number) => void} go */
-function drawPages(pages, page, go) {
+/** @param {number} pages @param {number} page @param {(page: number) => void} openPage */
+function drawPages(pages, page, openPage) {
   const box = document.getElementById("pages");
   box.hidden = pages <= 1;
   const step = (text, target) => {
     const button = element("button", { type: "button", disabled: target < 1 || target > pages }, text);
-    button.addEventListener("click", () => go(target));
+    button.addEventListener("click", () => openPage(target));
     return button;
   };
   box.replaceChildren(
@@ -123,28 +125,28 @@ function drawPages(pages, page, go) {
   );
 }
 
-/** Put the findings of a view on paper, grouped by control. @param {Finding[]} found @param {boolean} filtered */
-function drawPrint(found, filtered) {
+/** Draw the findings of a view for printing, grouped by control. @param {Finding[]} matches @param {boolean} isFiltered */
+function drawPrint(matches, isFiltered) {
   const box = document.getElementById("print");
-  const shown = found.slice(0, PRINTED);
-  const said = [];
-  if (filtered) said.push(`Only what the filters of the page let through: ${counted(found.length, "finding")} of ${findings.length.toLocaleString("en")}.`);
-  if (shown.length < found.length) {
-    said.push(`The first ${PRINTED.toLocaleString("en")} of ${counted(found.length, "finding")} are printed; the file itself holds them all.`);
+  const printed = matches.slice(0, MAX_PRINTED);
+  const notes = [];
+  if (isFiltered) notes.push(`Only what the filters of the page let through: ${countNoun(matches.length, "finding")} of ${findings.length.toLocaleString("en")}.`);
+  if (printed.length < matches.length) {
+    notes.push(`The first ${MAX_PRINTED.toLocaleString("en")} of ${countNoun(matches.length, "finding")} are printed; the file itself holds them all.`);
   }
-  box.replaceChildren(...said.map((text) => element("p", {}, text)), ...grouped(shown, "control").flatMap(printedGroup));
+  box.replaceChildren(...notes.map((text) => element("p", {}, text)), ...groupFindings(printed, "control").flatMap(printedGroup));
 }
 
-function printedGroup({ label, level, items }) {
+function printedGroup({ label, level, findings: members }) {
   const head = element("h3", {}, badge(level), ` ${cut(label)}`);
   const names = ["Resource", "Place", "Change"].map((name) => element("th", { scope: "col" }, name));
-  const rows = items.map((item) =>
+  const rows = members.map((finding) =>
     element(
       "tr",
       {},
-      element("td", {}, cut(nameOf(item.resource)), item.waived ? " (waived)" : ""),
-      element("td", { class: "place" }, cut(placeOf(item))),
-      element("td", {}, ...item.evidence.map((evidence) => element("div", {}, cut(evidence.change)))),
+      element("td", {}, cut(formatResource(finding.resource)), finding.isExcepted ? " (waived)" : ""),
+      element("td", { class: "place" }, cut(formatLocation(finding))),
+      element("td", {}, ...finding.evidence.map((evidence) => element("div", {}, cut(evidence.change)))),
     ),
   );
   return [head, element("table", {}, element("thead", {}, element("tr", {}, ...names)), element("tbody", {}, ...rows))];
