@@ -132,7 +132,7 @@ def test_empty_scan_writes_no_baseline(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "says"),
+    ("words", "code", "message"),
     [
         ("scan shop --exclude-controls C-9999", 2, "no control is called 'C-9999'"),
         ("scan control C-0057 shop --exclude-controls c-0057", 2, "every control is excluded"),
@@ -179,12 +179,12 @@ def test_empty_scan_writes_no_baseline(tmp_path: Path) -> None:
         ("diff main.json branch.json -f words", 2, "unknown format 'words'"),
     ],
 )
-def test_invalid_combinations_are_rejected(words: str, code: int, says: str, reports: Path) -> None:
+def test_invalid_combinations_are_rejected(words: str, code: int, message: str, reports: Path) -> None:
     (reports / "empty").mkdir(exist_ok=True)
     (reports / "unreadable").mkdir(exist_ok=True)
     (reports / "unreadable" / "x.yaml").write_text("a: b: c\n")
-    more = ("--no-config",) if words.startswith("scan") else ()
-    assert says in " ".join(kubekeep(*words.split(), *more, cwd=reports, code=code).stderr.split())
+    extra_options = ("--no-config",) if words.startswith("scan") else ()
+    assert message in " ".join(kubekeep(*words.split(), *extra_options, cwd=reports, code=code).stderr.split())
 
 
 def test_unmatched_filter_and_unchanged_resources_have_different_messages(tmp_path: Path) -> None:

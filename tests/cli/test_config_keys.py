@@ -45,18 +45,18 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def parsed(*arguments: str) -> click.Context:
+def parse_arguments(*arguments: str) -> click.Context:
     """Return the parsed arguments of `kubekeep scan`, without running it."""
     return scan.make_context("scan", [*arguments, "."])
 
 
-def configured(text: str, *arguments: str) -> click.Context:
+def parse_configuration(text: str, *arguments: str) -> click.Context:
     """Return the parsed arguments with an explicit configuration file."""
     Path("kubekeep.yaml").write_text(text)
-    return parsed("--config", "kubekeep.yaml", *arguments)
+    return parse_arguments("--config", "kubekeep.yaml", *arguments)
 
 
-def example(name: str) -> Any:
+def create_example(name: str) -> Any:
     """Return a valid value of the option."""
     key = KEYS[name]
     if isinstance(key.option.type, click.Choice):
@@ -84,10 +84,10 @@ def test_every_option_has_a_key() -> None:
 
 @pytest.mark.parametrize("name", KEYS)
 def test_key_has_the_effect_of_its_option(name: str) -> None:
-    key, value = KEYS[name], example(name)
+    key, value = KEYS[name], create_example(name)
     parameter = key.option.name or ""
     flags = ["--no-config", f"--{name}"] if key.kind is KeyType.BOOLEAN else ["--no-config", f"--{name}", str(value)]
-    by_flag, by_file = parsed(*flags), configured(yaml.safe_dump({name: value}))
+    by_flag, by_file = parse_arguments(*flags), parse_configuration(yaml.safe_dump({name: value}))
     assert is_from_file(by_file, parameter)
     assert by_file.params[parameter] == by_flag.params[parameter]
     assert by_file.params == by_flag.params
@@ -95,10 +95,10 @@ def test_key_has_the_effect_of_its_option(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name, key in KEYS.items() if key.option.multiple])
 def test_list_equals_repeated_option(name: str) -> None:
-    value = str(example(name))
+    value = str(create_example(name))
     assert (
-        configured(yaml.safe_dump({name: [value, value]})).params
-        == parsed("--no-config", *[f"--{name}", value] * 2).params
+        parse_configuration(yaml.safe_dump({name: [value, value]})).params
+        == parse_arguments("--no-config", *[f"--{name}", value] * 2).params
     )
 
 
@@ -109,24 +109,24 @@ def test_value_of_wrong_type_is_rejected_with_location(name: str) -> None:
     wrong: tuple[Any, ...] = ({"a": 1}, None, "x" if number else True if key.kind is KeyType.LIMITS else 1.30)
     for value in (*wrong, *([] if key.option.multiple else [[]])):
         with pytest.raises(FileError, match=rf"^kubekeep\.yaml:2:1: {name}: {key.kind.description} expected, found "):
-            configured(f"# a comment\n{name}: {yaml.safe_dump(value, default_flow_style=True)}")
+            parse_configuration(f"# a comment\n{name}: {yaml.safe_dump(value, default_flow_style=True)}")
 
 
 def test_number_in_place_of_text_has_a_hint() -> None:
     with pytest.raises(FileError, match="kubernetes-version: text expected, found a number: put it in quotes"):
-        configured("kubernetes-version: 1.30")
+        parse_configuration("kubernetes-version: 1.30")
 
 
 @pytest.mark.parametrize(("text", "value"), [("yes", True), ("on", True), ("no", False), ("false", False)])
 def test_flag_accepts_yaml_booleans(text: str, *, value: bool) -> None:
-    assert configured(f"snapshot: {text}").params["snapshot"] is value
+    assert parse_configuration(f"snapshot: {text}").params["snapshot"] is value
 
 
 @pytest.mark.parametrize("name", sorted(NAMED_ONLY))
 def test_keys_that_write_or_run_require_an_explicit_file(name: str) -> None:
-    Path("kubekeep.yaml").write_text(yaml.safe_dump({name: example(name)}))
+    Path("kubekeep.yaml").write_text(yaml.safe_dump({name: create_example(name)}))
     with pytest.raises(FileError, match=rf"^kubekeep\.yaml:1:1: {name}: only a file given with --config may have this"):
-        parsed()
+        parse_arguments()
 
 
 def test_keys_for_discovered_files_are_listed() -> None:
@@ -144,7 +144,7 @@ def test_file_options_have_a_path_kind(name: str) -> None:
 def test_discovered_file_cannot_name_outside_paths(name: str) -> None:
     Path("kubekeep.yaml").write_text(yaml.safe_dump({name: "/etc/hosts"}))
     with pytest.raises(FileError, match=rf"^kubekeep\.yaml:1:1: {re.escape('/etc/hosts')} is outside of "):
-        parsed()
+        parse_arguments()
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_discovered_file_cannot_name_outside_paths(name: str) -> None:
 def test_discovered_helm_values_cannot_name_outside_files(assignment: str) -> None:
     Path("kubekeep.yaml").write_text(yaml.safe_dump({"set-file": [assignment]}))
     with pytest.raises(FileError, match=r"^kubekeep\.yaml:2:3: "):
-        parsed()
+        parse_arguments()
 
 
 @pytest.mark.parametrize("name", [name for name, key in KEYS.items() if key.kind is KeyType.TEXT])
@@ -161,7 +161,7 @@ def test_text_cannot_inject_program_arguments(name: str) -> None:
     with pytest.raises(
         FileError, match=rf"^kubekeep\.yaml:1:1: {name}: (no program takes text with a NUL|.* not one of)"
     ):
-        configured(f'{name}: "a=b\\0c"')
+        parse_configuration(f'{name}: "a=b\\0c"')
 
 
 SCALARS = st.one_of(
@@ -175,7 +175,7 @@ VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.di
 def test_random_file_is_accepted_or_rejected_with_a_location(content: dict[str, Any]) -> None:
     Path("kubekeep.yaml").write_text(json.dumps(content))
     try:
-        parsed()
+        parse_arguments()
         outcome = ""
     except FileError as error:
         outcome = str(error)
@@ -187,10 +187,10 @@ def test_schema_agrees_with_parser() -> None:
     jsonschema.Draft7Validator.check_schema(json_schema)
     validator = jsonschema.Draft7Validator(json_schema)
     for name, key in KEYS.items():
-        assert validator.is_valid({name: example(name)}), name
-        assert validator.is_valid({name: [example(name)]}) == key.option.multiple, name
+        assert validator.is_valid({name: create_example(name)}), name
+        assert validator.is_valid({name: [create_example(name)]}) == key.option.multiple, name
         assert not validator.is_valid({name: {"a": 1}}), name
-        assert not validator.is_valid({f"{name}x": example(name)}), name
+        assert not validator.is_valid({f"{name}x": create_example(name)}), name
     assert not validator.is_valid({"compliance-threshold": 101})
     assert not validator.is_valid({"severity-threshold": "terrible"})
     assert not validator.is_valid({"kubernetes-version": 1.30})
@@ -212,4 +212,4 @@ def test_examples_of_the_guide_are_valid(here: Path, text: str) -> None:
         (here / file).touch()
     assert not list(jsonschema.Draft7Validator(create_schema(KEYS)).iter_errors(yaml.safe_load(text)))
     Path("kubekeep.yaml").write_text(text)
-    assert parsed().params["severity"] is Severity.HIGH
+    assert parse_arguments().params["severity"] is Severity.HIGH

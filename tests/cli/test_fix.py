@@ -32,7 +32,7 @@ ASKED = ("fix", "control", "C-0057")
 
 
 def kubekeep(*arguments: str | Path, cwd: Path, limit: int | None = None) -> subprocess.CompletedProcess[str]:
-    def limited() -> None:
+    def limit_file_size() -> None:
         if limit is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
@@ -43,7 +43,7 @@ def kubekeep(*arguments: str | Path, cwd: Path, limit: int | None = None) -> sub
         check=False,
         cwd=cwd,
         timeout=120,
-        preexec_fn=limited,
+        preexec_fn=limit_file_size,
     )
     decoded = subprocess.CompletedProcess(
         result.args, result.returncode, result.stdout.decode(errors="surrogateescape"), result.stderr.decode()
@@ -95,22 +95,22 @@ def test_usage_errors(words: tuple[str, ...], pod: Path) -> None:
 
 @pytest.mark.parametrize(("answer", "code", "after"), [("y", 0, FIXED), ("n", 1, POD), ("", 1, POD)])
 def test_terminal_prompts_for_confirmation(answer: str, code: int, after: str, pod: Path) -> None:
-    ours, theirs = pty.openpty()
+    controller, terminal = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "kubekeep", *ASKED, "pod.yaml"],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
         cwd=pod.parent,
         env={**os.environ, "TERM": "xterm-256color", "NO_COLOR": ""},
     )
-    os.close(theirs)
+    os.close(terminal)
     output = b""
     while b"[y/N]" not in output:
-        output += os.read(ours, 4096)
-    os.write(ours, f"{answer}\n".encode())
+        output += os.read(controller, 4096)
+    os.write(controller, f"{answer}\n".encode())
     assert process.wait(60) == code
-    os.close(ours)
+    os.close(controller)
     shown = output.decode()
     assert "# C-0057 Containers do not run privileged" in shown
     assert "\x1b[32m+        privileged: false\x1b[0m" in shown

@@ -17,13 +17,13 @@ SHOP = str(Path(__file__).parents[2] / "examples" / "online-shop")
 
 def test_cache_is_in_the_cache_folder_and_changes_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put: list[bytes] = []
-    remember = OutcomeCache.put
+    put_outcome = OutcomeCache.put
 
-    def counted(self: OutcomeCache, key: bytes, outcome: Outcome) -> None:
+    def count_call(self: OutcomeCache, key: bytes, outcome: Outcome) -> None:
         put.append(key)
-        remember(self, key, outcome)
+        put_outcome(self, key, outcome)
 
-    monkeypatch.setattr(OutcomeCache, "put", counted)
+    monkeypatch.setattr(OutcomeCache, "put", count_call)
     environment = {"XDG_CACHE_HOME": str(tmp_path)}
     arguments = ["framework", "nsa", SHOP, "--format", "csv"]
     plain = CliRunner().invoke(command, arguments, env=environment)
@@ -48,6 +48,6 @@ def test_cache_folder_follows_xdg(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", "/elsewhere")
     assert cache_folder() == Path("/elsewhere/kubekeep")
-    for ignored in ("", "relative"):
-        monkeypatch.setenv("XDG_CACHE_HOME", ignored)
+    for relative_folder in ("", "relative"):
+        monkeypatch.setenv("XDG_CACHE_HOME", relative_folder)
         assert cache_folder() == tmp_path / ".cache" / "kubekeep"

@@ -74,18 +74,18 @@ def test_binary_output_is_written_to_a_pipe(tmp_path: Path) -> None:
 
 
 def test_binary_output_is_not_written_to_a_terminal(tmp_path: Path) -> None:
-    ours, theirs = pty.openpty()
+    controller, terminal = pty.openpty()
     try:
         run = subprocess.run(
-            [sys.executable, "-m", "kubekeep", *SCAN, "-f", "pdf", "-o", os.ttyname(theirs)],
+            [sys.executable, "-m", "kubekeep", *SCAN, "-f", "pdf", "-o", os.ttyname(terminal)],
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             check=False,
             cwd=tmp_path,
         )
     finally:
-        os.close(ours)
-        os.close(theirs)
+        os.close(controller)
+        os.close(terminal)
     assert run.returncode == 2
     assert b"pdf is no text for a terminal: name a file with --output" in run.stderr
 

@@ -18,14 +18,14 @@ NAMES = ("catalog", "online-shop")
 
 
 def kubekeep(*words: str, code: int = 0, variables: Mapping[str, str] = NOTHING) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if "MASTER_KEY" not in name}
+    variables_without_keys = {name: value for name, value in os.environ.items() if "MASTER_KEY" not in name}
     result = subprocess.run(
         [sys.executable, "-m", "kubekeep", *words],
         capture_output=True,
         text=True,
         check=False,
         encoding="utf-8",
-        env=clean | dict(variables),
+        env=variables_without_keys | dict(variables),
         stdin=subprocess.DEVNULL,
     )
     assert result.returncode == code, result.stderr
@@ -40,31 +40,33 @@ def test_hide_replaces_names_with_pseudonyms() -> None:
     for name in NAMES:
         assert name in plain
         assert name not in result.stdout
-    lasting = [kubekeep("scan", str(SHOP), "-f", "sarif", "--hide", variables=KEY) for _ in range(2)]
-    ends = [json.loads(process.stdout)["runs"][0]["results"] for process in lasting]
+    stable_process = [kubekeep("scan", str(SHOP), "-f", "sarif", "--hide", variables=KEY) for _ in range(2)]
+    ends = [json.loads(process.stdout)["runs"][0]["results"] for process in stable_process]
     assert ends[0] == ends[1]
-    assert "pseudonyms" not in lasting[0].stderr
+    assert "pseudonyms" not in stable_process[0].stderr
 
 
 def test_encryption_round_trip(tmp_path: Path) -> None:
-    sealed, opened = tmp_path / "sealed.json", tmp_path / "opened.json"
-    kubekeep("scan", str(SHOP), "-f", "json", "-o", str(sealed), "--encrypt", variables=KEY)
-    assert not any(name in sealed.read_text() for name in NAMES)
-    kubekeep("decrypt", str(sealed), "-o", str(opened), variables=KEY)
-    assert kubekeep("decrypt", str(sealed), variables=KEY).stdout == opened.read_text()
-    assert all(name in opened.read_text() for name in NAMES)
-    again = kubekeep("decrypt", str(opened), code=3, variables=KEY)
+    encrypted, decrypted = tmp_path / "sealed.json", tmp_path / "opened.json"
+    kubekeep("scan", str(SHOP), "-f", "json", "-o", str(encrypted), "--encrypt", variables=KEY)
+    assert not any(name in encrypted.read_text() for name in NAMES)
+    kubekeep("decrypt", str(encrypted), "-o", str(decrypted), variables=KEY)
+    assert kubekeep("decrypt", str(encrypted), variables=KEY).stdout == decrypted.read_text()
+    assert all(name in decrypted.read_text() for name in NAMES)
+    again = kubekeep("decrypt", str(decrypted), code=3, variables=KEY)
     assert "the report is not encrypted" in again.stderr
-    wrong = kubekeep("decrypt", str(sealed), code=3, variables={"KUBEKEEP_MASTER_KEY": "another sentence, also long"})
+    wrong = kubekeep(
+        "decrypt", str(encrypted), code=3, variables={"KUBEKEEP_MASTER_KEY": "another sentence, also long"}
+    )
     assert "does not open the report" in wrong.stderr
     assert KEY["KUBEKEEP_MASTER_KEY"] not in wrong.stderr
 
 
 @pytest.mark.parametrize("name", ["KUBEKEEP_MASTER_KEY_HEX", "KUBESCAPE_MASTER_KEY_HEX", "KUBESCAPE_MASTER_KEY"])
 def test_every_variable_of_the_key_is_accepted(name: str, tmp_path: Path) -> None:
-    sealed, key = tmp_path / "sealed.json", {name: "0f" * 32}
-    kubekeep("scan", str(SHOP), "-f", "json", "-o", str(sealed), "--encrypt", variables=key)
-    assert "catalog" in kubekeep("decrypt", str(sealed), variables=key).stdout
+    encrypted, key = tmp_path / "sealed.json", {name: "0f" * 32}
+    kubekeep("scan", str(SHOP), "-f", "json", "-o", str(encrypted), "--encrypt", variables=key)
+    assert "catalog" in kubekeep("decrypt", str(encrypted), variables=key).stdout
 
 
 @pytest.mark.parametrize(

@@ -120,9 +120,9 @@ def test_configuration_overrides_inputs_of_a_bundle(tmp_path: Path) -> None:
 
 
 def test_library_numbers_are_not_reused(tmp_path: Path) -> None:
-    house = json.loads((RULES / "bundle" / "house.json").read_text())
-    house["controls"][0]["controlID"] = "C-0057"
-    (tmp_path / "house.json").write_text(json.dumps(house))
+    bundle_file = json.loads((RULES / "bundle" / "house.json").read_text())
+    bundle_file["controls"][0]["controlID"] = "C-0057"
+    (tmp_path / "house.json").write_text(json.dumps(bundle_file))
     result = frameworks(report("framework", "house,nsa", POD, "--use-from", tmp_path))
     assert result["House"] == ["loaded-c-0057"]
     assert "C-0057" in result["NSA"]
@@ -149,10 +149,10 @@ def test_exceptions_beside_artifacts_are_used(tmp_path: Path) -> None:
 
 
 def test_cluster_control_is_set_aside(tmp_path: Path) -> None:
-    house = json.loads((RULES / "bundle" / "house.json").read_text())
-    house["controls"][0]["scanningScope"] = {"matches": ["cluster"]}
-    house["controls"].append({"controlID": "H-2", "name": "By hand", "manual_test": "look at it"})
-    (tmp_path / "house.json").write_text(json.dumps(house))
+    bundle_file = json.loads((RULES / "bundle" / "house.json").read_text())
+    bundle_file["controls"][0]["scanningScope"] = {"matches": ["cluster"]}
+    bundle_file["controls"].append({"controlID": "H-2", "name": "By hand", "manual_test": "look at it"})
+    (tmp_path / "house.json").write_text(json.dumps(bundle_file))
     config = ("--controls-config", RULES / "bundle" / "controls-inputs.json")
 
     def statuses(*words: str | Path) -> dict[str, str]:
@@ -165,12 +165,12 @@ def test_cluster_control_is_set_aside(tmp_path: Path) -> None:
 
 
 def test_broken_rule_does_not_affect_other_rules_of_a_bundle(tmp_path: Path) -> None:
-    house = json.loads((RULES / "bundle" / "house.json").read_text())
-    broken = json.loads(json.dumps(house["controls"][0]))
+    bundle_file = json.loads((RULES / "bundle" / "house.json").read_text())
+    broken = json.loads(json.dumps(bundle_file["controls"][0]))
     broken["controlID"] = "H-0002"
     broken["rules"][0] |= {"name": "broken", "rule": "package armo_builtins\n\ndeny contains\n"}
-    house["controls"].append(broken)
-    (tmp_path / "house.json").write_text(json.dumps(house))
+    bundle_file["controls"].append(broken)
+    (tmp_path / "house.json").write_text(json.dumps(bundle_file))
     result = kubekeep(
         "scan", POD, "--use-from", tmp_path, "--controls-config", RULES / "bundle" / "controls-inputs.json"
     )

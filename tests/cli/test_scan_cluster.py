@@ -24,8 +24,8 @@ SECRET = "do-not-tell-Zm9vYmFy"  # noqa: S105 - made up
 
 def environment(home: Path, **more: str) -> dict[str, str]:
     """Return the environment of this process without variables about clusters, and with another home."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("KUBE")}
-    return kept | {"HOME": str(home)} | more
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("KUBE")}
+    return variables | {"HOME": str(home)} | more
 
 
 def kubekeep(home: Path, *arguments: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
@@ -244,7 +244,7 @@ def test_proxy_of_the_environment_is_used(cluster: Cluster, namespace: str, tmp_
 @pytest.mark.parametrize("wait", ["pages", "definitions", "discovery", "permissions"])
 def test_interrupt_ends_scan_immediately(cluster: Cluster, tmp_path: Path, number: signal.Signals, wait: str) -> None:
     """Interrupt a scan of a silent API server, which would otherwise wait a minute for each list."""
-    silent, reached = threading.Event(), threading.Event()
+    silent_server, reached = threading.Event(), threading.Event()
     matches = {
         "pages": lambda request: "limit" in request.query and request.kind != "customresourcedefinitions",
         "definitions": page_of("customresourcedefinitions"),
@@ -254,7 +254,7 @@ def test_interrupt_ends_scan_immediately(cluster: Cluster, tmp_path: Path, numbe
 
     def hang(_: Exchange) -> None:
         reached.set()
-        silent.wait(100)
+        silent_server.wait(100)
 
     with front(cluster, always(matches, hang)) as result:
         file = kubeconfig(tmp_path / "config", result.url, {})
@@ -273,7 +273,7 @@ def test_interrupt_ends_scan_immediately(cluster: Cluster, tmp_path: Path, numbe
                 output, errors = process.communicate(timeout=20)
             finally:
                 process.kill()
-        silent.set()
+        silent_server.set()
     assert "Traceback" not in errors
     assert output == ""
     assert process.returncode in ({130} if number == signal.SIGINT else {143, -15})

@@ -48,7 +48,7 @@ HEARS = """
 
 
 @contextlib.contextmanager
-def begun(work: str, before: str = "") -> Iterator[subprocess.Popen[str]]:
+def start_process(work: str, before: str = "") -> Iterator[subprocess.Popen[str]]:
     """Start a process that runs `work`, and yield it after its start."""
     program = _PROGRAM.format(work=work, before=before)
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
@@ -62,14 +62,14 @@ def begun(work: str, before: str = "") -> Iterator[subprocess.Popen[str]]:
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_stalled_work_is_abandoned(ending: signal.Signals) -> None:
-    with begun(NEVER_ENDS) as process:
+    with start_process(NEVER_ENDS) as process:
         process.send_signal(ending)
         output, _ = process.communicate(timeout=60)
     assert (process.returncode, output) == (0, "")
 
 
 def test_ending_work_is_awaited() -> None:
-    with begun(ENDS) as process:
+    with start_process(ENDS) as process:
         process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=60)
     assert (process.returncode, output) == (0, "done\n")
@@ -77,13 +77,13 @@ def test_ending_work_is_awaited() -> None:
 
 def test_signal_may_arrive_in_any_thread() -> None:
     """Send the signal to another thread while the main thread is about to wait."""
-    with begun(HEARS) as process:
+    with start_process(HEARS) as process:
         output, _ = process.communicate(timeout=60)
     assert (process.returncode, output) == (0, "done\n")
 
 
 def test_second_interrupt_ends_immediately() -> None:
-    with begun(NEVER_ENDS, "shutdown._GRACE = 600") as process:
+    with start_process(NEVER_ENDS, "shutdown._GRACE = 600") as process:
         process.send_signal(signal.SIGINT)
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(1)
@@ -93,7 +93,7 @@ def test_second_interrupt_ends_immediately() -> None:
 
 
 def test_lines_are_printed_completely() -> None:
-    with begun(PRINTS, "shutdown._PRINTING = 60") as process:
+    with start_process(PRINTS, "shutdown._PRINTING = 60") as process:
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(signal.SIGTERM)
@@ -104,12 +104,12 @@ def test_lines_are_printed_completely() -> None:
 
 
 def test_stalled_reader_is_not_awaited() -> None:
-    with begun(PRINTS.replace("4096", "4096 * 4096")) as process:
+    with start_process(PRINTS.replace("4096", "4096 * 4096")) as process:
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
 
 
-def raising(_: threading.Event) -> None:
+def raise_error(_: threading.Event) -> None:
     raise LookupError("nobody there")
 
 
@@ -119,7 +119,7 @@ def test_exception_of_work_is_raised(*, early: bool) -> None:
         if early:
             signal.raise_signal(signal.SIGINT)
         with pytest.raises(LookupError, match="nobody there"):
-            handler.run(raising, threading.Lock())
+            handler.run(raise_error, threading.Lock())
 
 
 def test_early_interrupt_is_handled() -> None:

@@ -19,7 +19,7 @@ SHOP = Path(__file__).parents[2] / "examples" / "online-shop"
 SCAN = ("scan", str(SHOP), "--format", "json")
 
 
-def started(module: str, *arguments: str) -> subprocess.Popen[bytes]:
+def start_program(module: str, *arguments: str) -> subprocess.Popen[bytes]:
     """Start a program with unbuffered output to a pipe."""
     return subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
@@ -35,28 +35,28 @@ def fill(output: int) -> int:
     before = 0
     while time.monotonic() < until:
         time.sleep(0.2)
-        (waiting,) = struct.unpack("i", fcntl.ioctl(output, termios.FIONREAD, struct.pack("i", 0)))
-        if waiting and waiting == before:
+        (byte_count,) = struct.unpack("i", fcntl.ioctl(output, termios.FIONREAD, struct.pack("i", 0)))
+        if byte_count and byte_count == before:
             return before
-        before = waiting
+        before = byte_count
     raise TimeoutError("nothing was written")
 
 
 @pytest.mark.parametrize("program", [("kubekeep",), ("kubekeep", "kubescape")], ids=" ".join)
 def test_interrupted_write_loses_no_output(program: tuple[str, ...]) -> None:
-    with started(*program, *SCAN) as process:
+    with start_program(*program, *SCAN) as process:
         assert process.stdout is not None
-        waiting = fill(process.stdout.fileno())
+        byte_count = fill(process.stdout.fileno())
         for interrupt in (signal.SIGSTOP, signal.SIGCONT):
             process.send_signal(interrupt)
         text = process.stdout.read()
-    assert len(text) > waiting
+    assert len(text) > byte_count
     assert json.loads(text)["summaryDetails"]
 
 
 @pytest.mark.parametrize(("program", "code"), [(("kubekeep",), 141), (("kubekeep", "kubescape"), 1)], ids=str)
 def test_closed_pipe_is_a_quiet_exit(program: tuple[str, ...], code: int) -> None:
-    with started(*program, *SCAN) as process:
+    with start_program(*program, *SCAN) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         fill(process.stdout.fileno())

@@ -45,17 +45,17 @@ class Running:
         self.process = process
         self.lines: queue.Queue[str] = queue.Queue()
         self.errors: queue.Queue[str] = queue.Queue()
-        for stream, into in ((process.stdout, self.lines), (process.stderr, self.errors)):
-            threading.Thread(target=self._read, args=(stream, into), daemon=True).start()
+        for stream, lines in ((process.stdout, self.lines), (process.stderr, self.errors)):
+            threading.Thread(target=self._read, args=(stream, lines), daemon=True).start()
 
-    def _read(self, stream: Any, into: queue.Queue[str]) -> None:
+    def _read(self, stream: Any, lines: queue.Queue[str]) -> None:
         for text in stream:
-            into.put(text)
+            lines.put(text)
 
     def next(self) -> str:
         return self.lines.get(timeout=60)
 
-    def until(self, words: str) -> str:
+    def wait_for(self, words: str) -> str:
         """Return the next line that contains these words."""
         while words not in (text := self.next()):
             pass
@@ -154,9 +154,9 @@ def config(server: str) -> dict[str, Any]:
 
 
 def test_unreachable_cluster_is_an_error(cluster: Cluster, tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
+    with socket.socket() as used_port:
+        used_port.bind(("127.0.0.1", 0))
+        port = used_port.getsockname()[1]
     path = tmp_path / "config"
     path.write_text(json.dumps(config(f"https://name.invalid:{port}")))
     result = CliRunner().invoke(command, ["--kubeconfig", str(path)])
@@ -190,10 +190,10 @@ def test_unsupported_options_are_usage_errors(cluster: Cluster, arguments: list[
 
 
 def test_used_port_is_a_usage_error(cluster: Cluster) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        arguments = ["--kubeconfig", str(cluster.kubeconfig), "--metrics", str(taken.getsockname()[1])]
+    with socket.socket() as used_port:
+        used_port.bind(("127.0.0.1", 0))
+        used_port.listen()
+        arguments = ["--kubeconfig", str(cluster.kubeconfig), "--metrics", str(used_port.getsockname()[1])]
         result = CliRunner().invoke(command, arguments)
     assert result.exit_code == 2
     assert "cannot listen" in result.output
@@ -213,50 +213,50 @@ def test_default_address_is_loopback(text: str | None, address: tuple[str, int] 
     assert parse_listen_address(click.Context(command), click.Option(["--metrics"]), text) == address
 
 
-def verdict_change(name: str, number: int, turn: VerdictChange, message: str = "") -> VerdictChanged:
+def verdict_change(name: str, number: int, change: VerdictChange, message: str = "") -> VerdictChanged:
     """Return a changed verdict of a control on a Pod."""
     control = Control(slug=f"c{number}", title=f"Control {number}", severity=9.0 - number, asks="", why="", fix="")
     resource = Resource({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "shop"}})
     evidence = Evidence(path="", exists=False, message=message)
-    verdict = None if turn in (VerdictChange.GONE, VerdictChange.UNKNOWN) else Verdict(Status.FAILED, (evidence,))
-    return VerdictChanged(dt.datetime.now(dt.UTC), turn, control, resource, verdict)
+    verdict = None if change in (VerdictChange.GONE, VerdictChange.UNKNOWN) else Verdict(Status.FAILED, (evidence,))
+    return VerdictChanged(dt.datetime.now(dt.UTC), change, control, resource, verdict)
 
 
 def test_hostile_names_are_escaped_in_events() -> None:
     hostile = "a\x1b[31m\nFAILED b"
-    happened: list[WatchEvent] = [
+    events: list[WatchEvent] = [
         verdict_change(hostile, 1, VerdictChange.FAILED, hostile),
         ConnectionChanged(dt.datetime.now(dt.UTC), hostile),
     ]
-    for line in event_lines(happened):
+    for line in event_lines(events):
         assert line.isprintable()
-    documents = [json.loads(text) for text in json_lines(happened)]
+    documents = [json.loads(text) for text in json_lines(events)]
     assert documents[0]["resource"]["name"] == documents[1]["why"] == hostile
-    assert not any("\n" in text for text in json_lines(happened))
+    assert not any("\n" in text for text in json_lines(events))
 
 
 def test_findings_of_deleted_object_share_a_text_line() -> None:
     """Text output has one line per object, JSON output one line per finding."""
-    happened = [
+    events = [
         verdict_change("a", 1, VerdictChange.GONE),
         verdict_change("b", 1, VerdictChange.GONE),
         verdict_change("a", 2, VerdictChange.GONE),
     ]
-    happened.append(verdict_change("a", 3, VerdictChange.FIXED))
-    ids = [event.control.id for event in happened]
-    assert [text[9:] for text in event_lines(happened)] == [
+    events.append(verdict_change("a", 3, VerdictChange.FIXED))
+    ids = [event.control.id for event in events]
+    assert [text[9:] for text in event_lines(events)] == [
         f"gone     High     Pod shop/a: 2 findings: {ids[0]}, {ids[2]}",
         f"mended   Medium   Pod shop/a: Control 3 ({ids[3]})",
         f"gone     High     Pod shop/b: Control 1 ({ids[1]})",
     ]
-    assert [text if text.startswith(" ") else text[9:] for text in event_lines(happened, 60)] == [
+    assert [text if text.startswith(" ") else text[9:] for text in event_lines(events, 60)] == [
         "Pod shop/a",
         f"  gone     High     2 findings: {ids[0]}, {ids[2]}",
         f"  mended   Medium   Control 3 ({ids[3]})",
         "Pod shop/b",
         f"  gone     High     Control 1 ({ids[1]})",
     ]
-    assert [json.loads(text)["event"] for text in json_lines(happened)] == ["gone", "gone", "gone", "mended"]
+    assert [json.loads(text)["event"] for text in json_lines(events)] == ["gone", "gone", "gone", "mended"]
     hidden = [verdict_change("a", 1, VerdictChange.UNKNOWN), verdict_change("a", 2, VerdictChange.UNKNOWN)]
     assert [text[9:] for text in event_lines(hidden)] == [
         f"unknown  High     Pod shop/a: 2 findings: {ids[0]}, {ids[2]}"
@@ -265,9 +265,9 @@ def test_findings_of_deleted_object_share_a_text_line() -> None:
 
 @pytest.mark.parametrize("width", [20, 60, 100])
 def test_event_lines_fit_the_terminal_width(width: int) -> None:
-    happened: list[WatchEvent] = [verdict_change("n" * 250, 1, VerdictChange.FAILED, "there is no reason " * 20)]
-    happened.append(ConnectionChanged(dt.datetime.now(dt.UTC), "nobody is there " * 20))
-    lines = [*event_lines(happened, width)]
+    events: list[WatchEvent] = [verdict_change("n" * 250, 1, VerdictChange.FAILED, "there is no reason " * 20)]
+    events.append(ConnectionChanged(dt.datetime.now(dt.UTC), "nobody is there " * 20))
+    lines = [*event_lines(events, width)]
     assert max(map(len, lines)) <= max(width, 60)
     text = " ".join(" ".join(line.split()) for line in lines)
     assert text.count("there is no reason") == 20
@@ -276,26 +276,26 @@ def test_event_lines_fit_the_terminal_width(width: int) -> None:
 
 def test_singular_forms() -> None:
     now = dt.datetime.now(dt.UTC)
-    happened: list[WatchEvent] = [
+    events: list[WatchEvent] = [
         WatchStarted(now, "a", 1, 1, 1),
         WatchStarted(now, "a", 2000, 0, 0),
         ConnectionChanged(now, ""),
     ]
-    assert [text[9:] for text in event_lines(happened)] == [
+    assert [text[9:] for text in event_lines(events)] == [
         "watching a: 1 object, 1 finding, 1 kind not shown",
         "watching a: 2,000 objects, 0 findings",
         "following the cluster again",
     ]
-    assert [json.loads(text)["event"] for text in json_lines(happened)] == ["began", "began", "resumed"]
+    assert [json.loads(text)["event"] for text in json_lines(events)] == ["began", "began", "resumed"]
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
 def test_ends_during_a_pending_request(cluster: Cluster, tmp_path: Path, ending: signal.Signals) -> None:
     """End the watch during the first list requests."""
-    over = threading.Event()
+    end_time = threading.Event()
 
     def wait(exchange: Exchange) -> None:
-        over.wait(60)
+        end_time.wait(60)
         exchange.drop()
 
     with front(cluster, always(lambda request: "limit" in request.query, wait)) as before:
@@ -307,7 +307,7 @@ def test_ends_during_a_pending_request(cluster: Cluster, tmp_path: Path, ending:
             assert watch.process.wait(30) == 0
             assert watch.lines.empty()
             assert watch.errors.empty()
-        over.set()
+        end_time.set()
 
 
 def test_reloaded_kubeconfig_keeps_the_context(tmp_path: Path) -> None:

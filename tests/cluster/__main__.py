@@ -15,7 +15,7 @@ from tests.cluster.cluster import Cluster
 from tests.cluster.control_plane import KUBERNETES
 from tests.cluster.layout import Layout
 from tests.cluster.samples import SAMPLES, samples
-from tests.oracles.program import NoGoError, caches, locked
+from tests.oracles.program import NoGoError, find_cache_folder, lock_file
 
 _ROOT = Path(__file__).parent.parent.parent
 _HELP = f"""\
@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument(
             "--dir",
             type=Path,
-            default=caches() / "cluster",
+            default=find_cache_folder() / "cluster",
             help="the folder of the cluster: keys, data, logs and kubeconfig (default: %(default)s)",
         )
         if command == "up":
@@ -89,7 +89,7 @@ def _down(folder: Path) -> int:
     if not layout.pid.exists():
         print(f"there is no cluster in {folder}")
         return 0
-    with locked(layout.door):
+    with lock_file(layout.door):
         print("ended" if supervisor.stop(folder) else "it did not run any more; what it had left is removed")
         layout.remove()
     return 0

@@ -22,7 +22,7 @@ import msgspec
 from tests.cluster.authority import write_private, write_signing_keys
 from tests.cluster.client import Client, Refused
 from tests.cluster.layout import Layout
-from tests.oracles.program import built
+from tests.oracles.program import build_program
 
 KUBERNETES = "v1.34.4"
 LOOPBACK = "127.0.0.1"
@@ -47,8 +47,10 @@ def programs() -> Programs:
     stamps = {"gitVersion": KUBERNETES, "gitMajor": major, "gitMinor": minor}
     ldflags = " ".join(["-s -w", *(f"-X {version}.{name}={value}" for name, value in stamps.items())])
     return Programs(
-        built(_SOURCES / "etcd", "go.etcd.io/etcd/server/v3", ["-trimpath", "-ldflags=-s -w"]),
-        built(_SOURCES / "kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver", ["-trimpath", f"-ldflags={ldflags}"]),
+        build_program(_SOURCES / "etcd", "go.etcd.io/etcd/server/v3", ["-trimpath", "-ldflags=-s -w"]),
+        build_program(
+            _SOURCES / "kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver", ["-trimpath", f"-ldflags={ldflags}"]
+        ),
     )
 
 

@@ -27,7 +27,7 @@ from tests.cluster.cluster import Cluster, eventually
 from tests.cluster.control_plane import EndedError, end, programs, running
 from tests.cluster.layout import Layout
 from tests.cluster.people import ROBOT, furnish
-from tests.oracles.program import locked
+from tests.oracles.program import lock_file
 
 _LOOK = 0.2
 _HALT, _GO_ON = signal.SIGUSR1, signal.SIGUSR2
@@ -48,7 +48,7 @@ def start(folder: Path, port: int | None = None, *, while_used: bool = False) ->
     """
     layout = Layout(folder)
     layout.claim()
-    with locked(layout.door):
+    with lock_file(layout.door):
         _start(layout, port, while_used=while_used)
 
 
@@ -113,7 +113,7 @@ def used(folder: Path) -> Iterator[Cluster]:
     layout = Layout(folder)
     layout.claim()
     with layout.users.open("ab") as ours:
-        with locked(layout.door):
+        with lock_file(layout.door):
             fcntl.flock(ours, fcntl.LOCK_SH)
             if pid(folder) is None:
                 _start(layout, None, while_used=True)

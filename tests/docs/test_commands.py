@@ -34,7 +34,7 @@ def commands() -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
+def folder(tmp_path: Path) -> Path:
     """Return a folder as assumed by the pages: manifests in deploy/, the example, and the environment of this checkout."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     shutil.copytree(ROOT / "examples" / "online-shop", tmp_path / "deploy")
@@ -49,13 +49,13 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for cluster in started(tmp_path_factory.mktemp("production") / "cluster"):
         cluster.apply(samples())
         path = cluster.layout.kubeconfigs / "production"
-        people = [Person("production", cluster.layout.pair("admin"))]
-        write_kubeconfig(path, cluster.address, cluster.authority, people)
+        users = [Person("production", cluster.layout.pair("admin"))]
+        write_kubeconfig(path, cluster.address, cluster.authority, users)
         yield path
 
 
 @pytest.mark.parametrize(("page", "command"), commands())
-def test_documented_command_runs(page: str, command: str, place: Path, request: pytest.FixtureRequest) -> None:
+def test_documented_command_runs(page: str, command: str, folder: Path, request: pytest.FixtureRequest) -> None:
     if command.startswith("scripts/test"):
         # The command runs this test, so the test only checks that CI runs the same command.
         assert "\nscripts/test\n" in (ROOT / ".ci" / "run").read_text()
@@ -66,7 +66,7 @@ def test_documented_command_runs(page: str, command: str, place: Path, request: 
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     result = subprocess.run(
         ["bash", "-c", command],
-        cwd=ROOT if command.startswith("scripts/") else place,
+        cwd=ROOT if command.startswith("scripts/") else folder,
         capture_output=True,
         text=True,
         check=False,
@@ -90,7 +90,7 @@ def snippets() -> list[str]:
 
 
 @pytest.mark.parametrize("code", snippets())
-def test_python_code_of_the_guide_runs(code: str, place: Path) -> None:
-    result = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True, check=False)
+def test_python_code_of_the_guide_runs(code: str, folder: Path) -> None:
+    result = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stdout or "write_text" in code

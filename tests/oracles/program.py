@@ -26,13 +26,13 @@ def program(name: str, package: str = ".") -> Path:
     package: main package to build, from a module in the folder's go.mod.
     """
     try:
-        return built(Path(__file__).parent / name, package)
+        return build_program(Path(__file__).parent / name, package)
     except NoGoError as error:
         assert "CI" not in os.environ, "CI needs go: it builds the references"
         pytest.skip(str(error))
 
 
-def built(source: Path, package: str = ".", flags: Sequence[str] = ()) -> Path:
+def build_program(source: Path, package: str = ".", flags: Sequence[str] = ()) -> Path:
     """Return the program built by `go build FLAGS PACKAGE` in the folder `source`, named after the folder.
 
     One process builds, concurrent processes wait for it. Raises NoGoError without Go and
@@ -40,7 +40,7 @@ def built(source: Path, package: str = ".", flags: Sequence[str] = ()) -> Path:
     """
     files = [source / file for file in ("main.go", "go.mod", "go.sum") if (source / file).exists()]
     digest = hashlib.sha256(b"".join([*(file.read_bytes() for file in files), *map(str.encode, flags)]))
-    cache = caches() / "oracles"
+    cache = find_cache_folder() / "oracles"
     target = cache / f"{source.name}-{digest.hexdigest()[:16]}"
     if target.exists():
         return target
@@ -48,25 +48,27 @@ def built(source: Path, package: str = ".", flags: Sequence[str] = ()) -> Path:
     if go is None:
         raise NoGoError("go is not installed")
     cache.mkdir(parents=True, exist_ok=True)
-    with locked(cache / f"{source.name}.lock"):
+    with lock_file(cache / f"{source.name}.lock"):
         if not target.exists():
-            fresh = target.with_suffix(f".{os.getpid()}")
+            temporary = target.with_suffix(f".{os.getpid()}")
             try:
-                subprocess.run([go, "build", *flags, "-o", fresh, package], cwd=source, check=True, timeout=_SECONDS)
-                fresh.replace(target)
+                subprocess.run(
+                    [go, "build", *flags, "-o", temporary, package], cwd=source, check=True, timeout=_SECONDS
+                )
+                temporary.replace(target)
             finally:
-                fresh.unlink(missing_ok=True)
+                temporary.unlink(missing_ok=True)
     return target
 
 
-def caches() -> Path:
+def find_cache_folder() -> Path:
     """Return the cache folder of the project, outside its tree; the same as in `scripts/env`."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kubekeep"
 
 
 @contextlib.contextmanager
-def locked(file: Path) -> Iterator[None]:
+def lock_file(file: Path) -> Iterator[None]:
     """Hold an exclusive lock on `file`. The system releases it with the process, even after a crash."""
-    with file.open("a") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with file.open("a") as descriptor:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

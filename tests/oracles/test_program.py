@@ -9,11 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.oracles.program import NoGoError, built
+from tests.oracles.program import NoGoError, build_program
 
-_BUILD = (
-    "import sys; from pathlib import Path; from tests.oracles.program import built; print(built(Path(sys.argv[1])))"
-)
+_BUILD = "import sys; from pathlib import Path; from tests.oracles.program import build_program; print(build_program(Path(sys.argv[1])))"
 _ROOT = Path(__file__).parent.parent.parent
 
 
@@ -74,7 +72,7 @@ def test_build_flags_are_part_of_the_cache_key(
 ) -> None:
     for name in ("PATH", "XDG_CACHE_HOME", "GOCACHE"):
         monkeypatch.setenv(name, environment[name])
-    plain, stripped = built(source), built(source, flags=["-ldflags=-s -w"])
+    plain, stripped = build_program(source), build_program(source, flags=["-ldflags=-s -w"])
     assert plain.stat().st_size > stripped.stat().st_size
 
 
@@ -82,4 +80,4 @@ def test_missing_go_is_an_error(source: Path, monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with pytest.raises(NoGoError, match="go is not installed"):
-        built(source)
+        build_program(source)

@@ -17,7 +17,7 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.reports import Extra, ReportOptions
 from kubekeep.usecases.request import ReportNeeds, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan
-from tests.reports.rendering import rendered
+from tests.reports.rendering import render_text
 
 PLANTED = re.compile(r"planted-(\w+?)-Zq7")
 """Marker of secrets in the files below; every encoding of each is searched for."""
@@ -386,7 +386,7 @@ def test_secrets_are_planted_next_to_findings(assessments: list[Assessment]) -> 
 @pytest.mark.parametrize("options", [ReportOptions(), ReportOptions(colour=True, links=True, verbose=True, width=300)])
 def test_no_format_contains_a_secret(name: str, options: ReportOptions, assessments: list[Assessment]) -> None:
     for assessment in assessments:
-        text = rendered(name, assessment, options)
+        text = render_text(name, assessment, options)
         assert text
         assert leaks(text) == []
 

@@ -112,15 +112,15 @@ def scanned(tmp_path: Path) -> Assessment:
     )
 
 
-def rendered(name: str, assessment: Assessment) -> str:
-    return rendering.rendered(name, assessment, ReportOptions(verbose=True, audit=True))
+def render_text(name: str, assessment: Assessment) -> str:
+    return rendering.render_text(name, assessment, ReportOptions(verbose=True, audit=True))
 
 
 @pytest.mark.parametrize("name", names())
 def test_reports_contain_no_names(name: str, scanned: Assessment) -> None:
-    assert OURS.search(rendered(name, scanned)), "without hiding there are names to find"
+    assert OURS.search(render_text(name, scanned)), "without hiding there are names to find"
     for whole in (pseudonymise(scanned, None), encrypt(scanned, KEY)):
-        assert OURS.findall(rendered(name, whole)) == []
+        assert OURS.findall(render_text(name, whole)) == []
 
 
 def test_policies_of_the_cluster_have_pseudonyms(scanned: Assessment) -> None:
@@ -168,7 +168,7 @@ def test_comparison_contains_no_names(scanned: Assessment) -> None:
         )
         assert OURS.findall(repr(comparison)) == []
         for name in ("json", "pretty", "sarif"):
-            assert OURS.findall(rendered(name, whole)) == []
+            assert OURS.findall(render_text(name, whole)) == []
 
 
 def test_attack_paths_are_dropped_and_priorities_stay(tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_attack_paths_are_dropped_and_priorities_stay(tmp_path: Path) -> None:
             priority.score for priority in plain.attacks.prioritised
         ]
         for name in names():
-            assert OURS.findall(rendered(name, whole)) == []
+            assert OURS.findall(render_text(name, whole)) == []
 
 
 def test_verdicts_counts_and_scores_stay(scanned: Assessment) -> None:
@@ -206,7 +206,7 @@ def test_verdicts_counts_and_scores_stay(scanned: Assessment) -> None:
 
 
 def test_name_has_one_pseudonym_per_report(scanned: Assessment) -> None:
-    document = json.loads(rendered("json", pseudonymise(scanned, KEY)))
+    document = json.loads(render_text("json", pseudonymise(scanned, KEY)))
     assert {result["resourceID"] for result in document["resources"]} == {
         result["resourceID"] for result in document["results"]
     }
@@ -220,7 +220,7 @@ def test_name_has_one_pseudonym_per_report(scanned: Assessment) -> None:
 
 def test_pseudonyms_depend_on_the_key(scanned: Assessment) -> None:
     def once(key: MasterKey | None) -> str:
-        return rendered("sarif", pseudonymise(scanned, key))
+        return render_text("sarif", pseudonymise(scanned, key))
 
     assert once(KEY) == once(KEY)
     assert once(KEY) != once(MasterKey(words="another sentence that is long"))
@@ -242,8 +242,8 @@ def test_evidence_paths_match_the_object(scanned: Assessment) -> None:
 
 
 def test_encrypted_report_can_be_decrypted(scanned: Assessment) -> None:
-    plain = json.loads(rendered("json", scanned))
-    sealed = rendered("json", encrypt(scanned, KEY))
+    plain = json.loads(render_text("json", scanned))
+    sealed = render_text("json", encrypt(scanned, KEY))
     opened = json.loads(decrypt(sealed.encode(), KEY))
     assert "encryptionMetadata" not in opened["metadata"]
     assert opened["summaryDetails"] == plain["summaryDetails"]
@@ -270,13 +270,13 @@ def _kept(results: list[dict[str, Any]]) -> set[str]:
 
 
 def test_encrypted_reports_share_no_tokens(scanned: Assessment) -> None:
-    first, second = (set(re.findall(r"kk1e\d+z\w+", rendered("json", encrypt(scanned, KEY)))) for _ in range(2))
+    first, second = (set(re.findall(r"kk1e\d+z\w+", render_text("json", encrypt(scanned, KEY)))) for _ in range(2))
     assert first
     assert not first & second
 
 
 def test_wrong_key_is_an_error(scanned: Assessment) -> None:
-    sealed = rendered("json", encrypt(scanned, KEY)).encode()
+    sealed = render_text("json", encrypt(scanned, KEY)).encode()
     with pytest.raises(PrivacyError, match="does not open"):
         decrypt(sealed, MasterKey(words="another sentence that is long"))
     token = re.search(rb"kk1e\d+z[a-z2-7]+", sealed)
@@ -289,7 +289,7 @@ def test_wrong_key_is_an_error(scanned: Assessment) -> None:
 
 def test_key_of_bytes_decrypts_its_report(scanned: Assessment) -> None:
     key = MasterKey(raw=bytes(range(32)))
-    opened = json.loads(decrypt(rendered("json", encrypt(scanned, key)).encode(), key))
+    opened = json.loads(decrypt(render_text("json", encrypt(scanned, key)).encode(), key))
     assert OURS.search(json.dumps(opened["resources"]))
 
 

@@ -19,7 +19,7 @@ GATEWAY = AppliedException(
 LEGACY = AppliedException(name="legacy", source=ExceptionSource.ANNOTATION)
 
 
-def with_exceptions(assessment: Assessment) -> Assessment:
+def add_exceptions(assessment: Assessment) -> Assessment:
     """Except one location of `web-0`, all of `web-1`, and the only finding of the control `labels`."""
     results = tuple(map(_result, assessment.results))
     return msgspec.structs.replace(assessment, results=results, controls=tuple(map(_summary, assessment.controls)))
@@ -32,15 +32,15 @@ def _result(result: ResourceResult) -> ResourceResult:
             first, *rest = verdicts["privileged"].evidence
             verdicts["privileged"] = Verdict(Status.FAILED, (_except(first, GATEWAY), *rest))
         case "web-1":
-            verdicts["privileged"] = _all(verdicts["privileged"], GATEWAY)
+            verdicts["privileged"] = _except_all(verdicts["privileged"], GATEWAY)
         case "db":
-            verdicts["labels"] = _all(verdicts["labels"], LEGACY)
+            verdicts["labels"] = _except_all(verdicts["labels"], LEGACY)
         case _:
             pass
     return ResourceResult(result.resource, verdicts)
 
 
-def _all(verdict: Verdict, exception: AppliedException) -> Verdict:
+def _except_all(verdict: Verdict, exception: AppliedException) -> Verdict:
     return Verdict(Status.PASSED, tuple(_except(evidence, exception) for evidence in verdict.evidence))
 
 

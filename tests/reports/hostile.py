@@ -43,7 +43,7 @@ TEXTS = {
 """Attacks by target."""
 
 
-def tainted(assessment: Assessment, text: str, path: str) -> Assessment:
+def taint(assessment: Assessment, text: str, path: str) -> Assessment:
     """Return the assessment with `text` in every field that manifests, rules and custom controls fill.
 
     It has one resource with one failed control.
@@ -63,12 +63,12 @@ def tainted(assessment: Assessment, text: str, path: str) -> Assessment:
     )
 
 
-def brought(assessment: Assessment, text: str) -> Assessment:
-    """Return the `tainted` assessment with a custom framework, control and reason."""
+def taint_user_control(assessment: Assessment, text: str) -> Assessment:
+    """Return the `taint` assessment with a custom framework, control and reason."""
     first, *others = assessment.frameworks
     framework = msgspec.structs.replace(first.framework, name=text, title=text, description=text, version=text)
     return msgspec.structs.replace(
-        tainted(assessment, text, text),
+        taint(assessment, text, text),
         controls=tuple(_control(summary, text) for summary in assessment.controls),
         frameworks=(msgspec.structs.replace(first, framework=framework), *others),
     )

@@ -27,22 +27,22 @@ class Registration(NamedTuple):
     """`read` returns only the structure of a report, without texts of the input."""
     has_target: bool = True
     """False if a report has one entry per finding and does not name the scanned target."""
-    is_whole: str = ""
+    memory_reason: str = ""
     """Reason that the format holds a report in memory as a whole."""
-    keeps_findings: str = ""
+    findings_reason: str = ""
     """Reason that the format keeps data of every finding in memory."""
 
 
-def readable_by_people(text: str) -> None:
+def assert_readable(text: str) -> None:
     assert all(char == "\n" or char.isprintable() or char.isspace() or ord(char) > 0xFF for char in text)
 
 
-def table(text: str) -> list[int]:
+def count_cells(text: str) -> list[int]:
     """Return the number of cells of each row."""
     return [len(row) for row in csv.reader(io.StringIO(text), strict=True)]
 
 
-def tags(text: str) -> list[str]:
+def list_tags(text: str) -> list[str]:
     """Return the elements of a page except the paragraphs and code that render the chapters of a control."""
     page: Any = html.document_fromstring(text)
     json.loads(str(page.get_element_by_id("data").text))
@@ -51,19 +51,19 @@ def tags(text: str) -> list[str]:
     return [str(element.tag) for element in page.iter() if element.tag not in {"p", "code"}]
 
 
-def metrics(text: str) -> list[tuple[str, int]]:
+def count_series(text: str) -> list[tuple[str, int]]:
     """Return the families with the number of their series."""
     return [(family.name, len(family.samples)) for family in text_string_to_metric_families(text)]
 
 
-def workflow(text: str) -> list[str]:
+def list_actions(text: str) -> list[str]:
     """Return the runner's action for each line: a command with its property names, or an empty text."""
     assert "##[" not in text
     commands = [re.match(r"::([\w-]+)(?: ([^:]*))?::", line.strip()) for line in re.split(r"\r\n|\r|\n", text)]
     return [re.sub(r"=[^,]*", "", match.group()) if match else "" for match in commands]
 
 
-def markup(text: str) -> list[str]:
+def list_markup(text: str) -> list[str]:
     """Return the kinds of all parts of a document except code and words, which may replace each other."""
     parts: list[str] = []
     for token in MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text):
@@ -77,36 +77,36 @@ def markup(text: str) -> list[str]:
     return parts
 
 
-def json_lines(text: str) -> list[Any]:
+def read_json_lines(text: str) -> list[Any]:
     return [json.loads(line) for line in text.removesuffix("\n").split("\n")]
 
 
-def yaml_documents(text: str) -> list[Any]:
+def read_yaml_documents(text: str) -> list[Any]:
     documents = list(yaml.load_all(text, yaml.CSafeLoader))
     assert documents
     return documents
 
 
 REGISTRATIONS: Final = {
-    "csv": Registration(table, is_structure=True, has_target=False),
-    "github": Registration(workflow, is_structure=True, has_target=False),
+    "csv": Registration(count_cells, is_structure=True, has_target=False),
+    "github": Registration(list_actions, is_structure=True, has_target=False),
     "gitlab-codequality": Registration(json.loads, has_target=False),
     "gitlab-sast": Registration(json.loads, has_target=False),
-    "html": Registration(tags, is_structure=True, is_whole="the script data is one object with shared texts"),
+    "html": Registration(list_tags, is_structure=True, memory_reason="the script data is one object with shared texts"),
     "json": Registration(json.loads),
     "junit": Registration(lambda text: etree.fromstring(text.encode()), has_target=False),
-    "markdown": Registration(markup, is_structure=True),
-    "ocsf": Registration(json_lines, has_target=False),
+    "markdown": Registration(list_markup, is_structure=True),
+    "ocsf": Registration(read_json_lines, has_target=False),
     "openreports": Registration(
-        yaml_documents, has_target=False, keeps_findings="the results of a namespace are counted and split first"
+        read_yaml_documents, has_target=False, findings_reason="the results of a namespace are counted and split first"
     ),
-    "oscal": Registration(json.loads, keeps_findings="findings refer to their observations"),
-    "pdf": Registration(str, is_whole="pages are typeset as a whole"),
+    "oscal": Registration(json.loads, findings_reason="findings refer to their observations"),
+    "pdf": Registration(str, memory_reason="pages are typeset as a whole"),
     "policyreport": Registration(
-        yaml_documents, has_target=False, keeps_findings="the results of a namespace are counted and split first"
+        read_yaml_documents, has_target=False, findings_reason="the results of a namespace are counted and split first"
     ),
-    "pretty": Registration(readable_by_people),
-    "prometheus": Registration(metrics, is_structure=True),
+    "pretty": Registration(assert_readable),
+    "prometheus": Registration(count_series, is_structure=True),
     "sarif": Registration(json.loads, has_target=False),
-    "yaml": Registration(yaml_documents),
+    "yaml": Registration(read_yaml_documents),
 }

@@ -10,29 +10,29 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.reports import ReportOptions, load
 
 
-def written(name: str, assessment: Assessment, options: ReportOptions | None = None) -> bytes:
+def render_bytes(name: str, assessment: Assessment, options: ReportOptions | None = None) -> bytes:
     """Return the report as it is written to a file."""
-    entry, chosen = load(name), options or ReportOptions()
-    if entry.binary:
-        raw = io.BytesIO()
-        entry.render(assessment, raw, chosen)
-        return raw.getvalue()
+    report_format, report_options = load(name), options or ReportOptions()
+    if report_format.binary:
+        content = io.BytesIO()
+        report_format.render(assessment, content, report_options)
+        return content.getvalue()
     text = io.StringIO()
-    entry.render(assessment, text, chosen)
+    report_format.render(assessment, text, report_options)
     return text.getvalue().encode()  # no lone surrogates
 
 
-def rendered(name: str, assessment: Assessment, options: ReportOptions | None = None) -> str:
+def render_text(name: str, assessment: Assessment, options: ReportOptions | None = None) -> str:
     """Return the text of the report; of a PDF the text extracted from its pages."""
-    raw = written(name, assessment, options)
-    return printed(raw) if load(name).binary else raw.decode()
+    content = render_bytes(name, assessment, options)
+    return extract_pdf_text(content) if load(name).binary else content.decode()
 
 
-def printed(pdf: bytes) -> str:
+def extract_pdf_text(pdf: bytes) -> str:
     """Return the text on the pages of a PDF."""
     return "\n".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(pdf)).pages)
 
 
-def squeezed(text: str) -> str:
+def remove_whitespace(text: str) -> str:
     """Return text without whitespace, because the width of a page determines line breaks."""
     return "".join(text.split())

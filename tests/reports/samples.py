@@ -42,9 +42,9 @@ REPOSITORY: Final = GitRepository("/srv/shop", f"https://git.example.com/shop {H
 UNUSED: Final = AppliedException(name="gone", source=ExceptionSource.COMMENT, location=Location("deploy/old.yaml"))
 
 
-def full(assessment: Assessment) -> Assessment:
+def add_extras(assessment: Assessment) -> Assessment:
     """Return the assessment with excerpts, exceptions for web-6 and for one location of web-0, and attack paths."""
-    results = tuple(_excerpted(_excepted(result)) for result in assessment.results)
+    results = tuple(_add_excerpts(_add_exceptions(result)) for result in assessment.results)
     uses = (
         ExceptionUse(exception=EXCEPTION, status=ExceptionStatus.MATCHED),
         ExceptionUse(exception=UNUSED, status=ExceptionStatus.UNUSED, text="it covers no finding"),
@@ -54,7 +54,7 @@ def full(assessment: Assessment) -> Assessment:
     )
 
 
-def _excepted(result: ResourceResult) -> ResourceResult:
+def _add_exceptions(result: ResourceResult) -> ResourceResult:
     name, verdict = result.resource.name, result.verdicts.get("privileged")
     if verdict is None or name not in ("web-0", "web-6"):
         return result
@@ -66,7 +66,7 @@ def _excepted(result: ResourceResult) -> ResourceResult:
     return ResourceResult(result.resource, {**result.verdicts, "privileged": Verdict(status, evidence)})
 
 
-def _excerpted(result: ResourceResult) -> ResourceResult:
+def _add_excerpts(result: ResourceResult) -> ResourceResult:
     return ResourceResult(result.resource, {slug: _shown(verdict) for slug, verdict in result.verdicts.items()})
 
 
@@ -110,7 +110,7 @@ def attacks(assessment: Assessment) -> Attacks:
     )
 
 
-def many(assessment: Assessment, count: int) -> Assessment:
+def multiply_findings(assessment: Assessment, count: int) -> Assessment:
     """Return the assessment with `count` findings of two controls in a hundred namespaces."""
 
     def result(number: int) -> ResourceResult:
@@ -166,7 +166,7 @@ def empty(assessment: Assessment) -> Assessment:
 
 SAMPLES: Final[dict[str, Callable[[Assessment], Assessment]]] = {
     "as it is": lambda assessment: assessment,
-    "full": full,
+    "full": add_extras,
     "passed": passed,
     "empty": empty,
 }

@@ -62,7 +62,7 @@ def attacks(text: str = "web", assumes: str = "") -> Attacks:
     return Attacks(paths=paths, left_out=3, cuts=(Cut(second, (0,), 2),), notes=(text,))
 
 
-def written(assessment: Assessment, attacks: Attacks, **options: bool) -> str:
+def render_pretty(assessment: Assessment, attacks: Attacks, **options: bool) -> str:
     stream = io.StringIO()
     write_attacks(assessment, attacks, stream, ReportOptions(**options))
     return stream.getvalue()
@@ -157,7 +157,7 @@ def test_document_is_complete(assessment: Assessment) -> None:
 
 
 def test_pretty_shows_chains(assessment: Assessment, request: pytest.FixtureRequest) -> None:
-    text = written(assessment, attacks(HOSTILE, "the moon is full"))
+    text = render_pretty(assessment, attacks(HOSTILE, "the moon is full"))
     assert "\x1b" not in text
     file = GOLDEN / "attacks.txt"
     if request.config.getoption("--update-golden"):
@@ -166,7 +166,7 @@ def test_pretty_shows_chains(assessment: Assessment, request: pytest.FixtureRequ
 
 
 def test_pretty_without_paths(assessment: Assessment) -> None:
-    assert "No attack path was found." in written(assessment, Attacks(notes=("the input holds no bindings",)))
+    assert "No attack path was found." in render_pretty(assessment, Attacks(notes=("the input holds no bindings",)))
 
 
 def test_json_ranks_resources_like_kubescape(assessment: Assessment) -> None:
@@ -225,10 +225,10 @@ def test_picture_renders_under_strict_policy() -> None:
     assert not problems
     assert len(sizes) == 4
     assert all(size and size["width"] == 188 for size in sizes)
-    assert all(text and any(_holds(size, text) for size in sizes if size) for text in letters)
+    assert all(text and any(_contains(size, text) for size in sizes if size) for text in letters)
 
 
-def _holds(box: FloatRect, text: FloatRect) -> bool:
+def _contains(box: FloatRect, text: FloatRect) -> bool:
     return (
         box["x"] <= text["x"]
         and text["x"] + text["width"] <= box["x"] + box["width"]

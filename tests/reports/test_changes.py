@@ -52,7 +52,7 @@ def comparison(text: str = "x", many: int = 1) -> Comparison:
 EMPTY = Comparison(base="a", head="b", granularity=Granularity.CONTROL)
 
 
-def rendered(name: str, comparison: Comparison, *, verbose: bool = False) -> str:
+def render_comparison(name: str, comparison: Comparison, *, verbose: bool = False) -> str:
     stream = io.StringIO()
     changes.load(name).render(comparison, stream, ReportOptions(verbose=verbose))
     text = stream.getvalue()
@@ -123,18 +123,18 @@ def test_every_format_has_a_reader() -> None:
 @pytest.mark.parametrize("text", ["x", HOSTILE, "a" * 100_000])
 def test_new_findings_are_in_every_format(name: str, text: str) -> None:
     if name == "markdown" and len(text) > 1000:
-        assert len(rendered(name, comparison(text, 3))) < 65_536
+        assert len(render_comparison(name, comparison(text, 3))) < 65_536
         return
-    assert READERS[name](rendered(name, comparison(text, 3))) == ["C-0", "C-1", "C-2", "C-9"]
+    assert READERS[name](render_comparison(name, comparison(text, 3))) == ["C-0", "C-1", "C-2", "C-9"]
 
 
 @pytest.mark.parametrize("name", READERS)
 def test_equal_scans_have_no_findings(name: str) -> None:
-    assert READERS[name](rendered(name, EMPTY)) == []
+    assert READERS[name](render_comparison(name, EMPTY)) == []
 
 
 def test_json_has_kubescapes_layout() -> None:
-    document = json.loads(rendered("json", comparison()))
+    document = json.loads(render_comparison("json", comparison()))
     assert list(document) == ["new", "resolved", "unchanged", "incomparable", "accepted", "warnings"]
     assert document["new"] == [
         {
@@ -152,34 +152,34 @@ def test_json_has_kubescapes_layout() -> None:
     assert [(difference["controlID"], difference["reason"]) for difference in document["accepted"]] == [
         ("C-6", "accepted by x")
     ]
-    assert list(json.loads(rendered("json", EMPTY))) == ["new", "resolved", "unchanged"]
+    assert list(json.loads(render_comparison("json", EMPTY))) == ["new", "resolved", "unchanged"]
 
 
 @pytest.mark.parametrize("text", ["x", HOSTILE])
 def test_comment_lists_excepted_findings(text: str) -> None:
-    whole = rendered("markdown", comparison(text))
+    whole = render_comparison("markdown", comparison(text))
     _, title, table = whole.partition("### Accepted by exceptions\n")
     assert read_markdown(f"{title.replace('### Accepted by exceptions', '')}{table}") == ["C-6"]
     assert "accepted by" in table
-    assert "Accepted" not in rendered("markdown", EMPTY)
+    assert "Accepted" not in render_comparison("markdown", EMPTY)
 
 
 def test_long_comment_is_cut_and_counts_the_rest() -> None:
-    text = rendered("markdown", comparison(many=5000))
+    text = render_comparison("markdown", comparison(many=5000))
     assert len(text) < 65_536
-    shown = len(read_markdown(text))
-    assert f"\n{5000 - shown} more are left out" in text
+    short_text = len(read_markdown(text))
+    assert f"\n{5000 - short_text} more are left out" in text
 
 
 def test_pretty_shows_every_change_without_escape_codes() -> None:
-    text = rendered("pretty", comparison(HOSTILE))
+    text = render_comparison("pretty", comparison(HOSTILE))
     assert "\x1b" not in text
     titles = ("NEW  1", "CANNOT BE COMPARED  1", "ACCEPTED  1", "RESOLVED  1")
     for words in (*titles, "nobody looked", "accepted by", "the scans differ: tool"):
         assert words in text
     assert "1 new, 1 resolved, 1 unchanged, 1 that cannot be compared, 1 accepted" in " ".join(text.split())
     assert "UNCHANGED" not in text
-    assert "UNCHANGED" in rendered("pretty", comparison(), verbose=True)
+    assert "UNCHANGED" in render_comparison("pretty", comparison(), verbose=True)
 
 
 def test_severity_filter() -> None:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.reports.registration import REGISTRATIONS
-from tests.reports.rendering import printed, rendered, squeezed, written
+from tests.reports.rendering import extract_pdf_text, remove_whitespace, render_bytes, render_text
 from tests.reports.test_json_shape import SHAPE
 
 from kubekeep.model.assessment import Assessment, Counts, Target, Unread
@@ -52,7 +52,11 @@ def cluster_assessment(assessment: Assessment) -> Assessment:
 
 def read_text(name: str, assessment: Assessment) -> str:
     """Return the text of a report without whitespace if it is a PDF."""
-    return squeezed(printed(written(name, assessment))) if name == "pdf" else rendered(name, assessment)
+    return (
+        remove_whitespace(extract_pdf_text(render_bytes(name, assessment)))
+        if name == "pdf"
+        else render_text(name, assessment)
+    )
 
 
 @pytest.mark.parametrize("name", names())
@@ -68,7 +72,7 @@ def test_formats_name_the_distribution(name: str, cluster_assessment: Assessment
     assert "4.21.3" in text
     unknown = msgspec.structs.replace(FACTS, provider="", distribution="", distribution_version="")
     text = read_text(name, msgspec.structs.replace(cluster_assessment, target=Target((), "/srv/shop", unknown)))
-    assert "v1.34.4(" not in squeezed(text)
+    assert "v1.34.4(" not in remove_whitespace(text)
     assert "openshift" not in text.lower()
 
 
@@ -78,7 +82,7 @@ def test_cluster_has_no_folder_or_file_count(name: str, cluster_assessment: Asse
     assert "/srv/shop" in read_text("html", msgspec.structs.replace(whole, target=Target((), "/srv/shop")))
     text = read_text(name, whole)
     assert "/srv/shop" not in text
-    assert "0files" not in squeezed(text)
+    assert "0files" not in remove_whitespace(text)
 
 
 @pytest.mark.parametrize(
@@ -101,8 +105,8 @@ def test_kubernetes_version_text(version: str, distribution: str, own: str, expe
 def test_distribution_fields(cluster_assessment: Assessment) -> None:
     openshift = msgspec.structs.replace(cluster_assessment, target=Target((), "/srv/shop", OPENSHIFT))
     expected = {"distribution": "openshift", "distributionVersion": "4.21.3"}
-    assert json.loads(rendered("json", openshift))["kubekeep"]["cluster"] == expected
-    families = {family.name: family for family in text_string_to_metric_families(rendered("prometheus", openshift))}
+    assert json.loads(render_text("json", openshift))["kubekeep"]["cluster"] == expected
+    families = {family.name: family for family in text_string_to_metric_families(render_text("prometheus", openshift))}
     [info] = families["kubekeep_info"].samples
     assert info.labels == {
         "version": openshift.version,
@@ -110,7 +114,7 @@ def test_distribution_fields(cluster_assessment: Assessment) -> None:
         "distribution": "openshift",
         "distribution_version": "4.21.3",
     }
-    [result] = json.loads(rendered("oscal", openshift))["assessment-results"]["results"]
+    [result] = json.loads(render_text("oscal", openshift))["assessment-results"]["results"]
     props = {prop["name"]: prop["value"] for prop in result["props"]}
     assert (props["kubernetes-version"], props["distribution"], props["distribution-version"]) == (
         "v1.34.4",
@@ -121,17 +125,17 @@ def test_distribution_fields(cluster_assessment: Assessment) -> None:
 
 def test_commit_like_version_is_no_reference_in_markdown(cluster_assessment: Assessment) -> None:
     facts = msgspec.structs.replace(FACTS, info={"gitVersion": "v1.34.4-eks-113cf36"})
-    text = rendered("markdown", msgspec.structs.replace(cluster_assessment, target=Target((), "/srv/shop", facts)))
+    text = render_text("markdown", msgspec.structs.replace(cluster_assessment, target=Target((), "/srv/shop", facts)))
     assert "\n- `Kubernetes v1.34.4-eks-113cf36 (EKS v1.34.4)`, 12 resources: compliance" in text
 
 
 def test_scan_of_files_has_no_cluster(assessment: Assessment) -> None:
-    assert "cluster" not in json.loads(rendered("json", assessment))["kubekeep"]
-    assert "distribution" not in rendered("prometheus", assessment)
+    assert "cluster" not in json.loads(render_text("json", assessment))["kubekeep"]
+    assert "distribution" not in render_text("prometheus", assessment)
 
 
 def test_json_has_kubescapes_cluster_fields(cluster_assessment: Assessment) -> None:
-    document = json.loads(rendered("json", cluster_assessment))
+    document = json.loads(render_text("json", cluster_assessment))
     errors = jsonschema.Draft202012Validator(SHAPE).iter_errors(document)
     assert [f"{error.json_path}: {error.message}"[:300] for error in errors] == []
     assert document["clusterAPIServerInfo"] == FACTS.info
@@ -147,9 +151,9 @@ def test_json_has_kubescapes_cluster_fields(cluster_assessment: Assessment) -> N
 
 
 def test_pretty_suggests_dry_run(cluster_assessment: Assessment) -> None:
-    text = squeezed(rendered("pretty", cluster_assessment))
-    assert squeezed("list deployments.apps in namespace shop  forbidden for ann") in text
-    assert squeezed("The same command with --dry-run prints the roles that it needs") in text
+    text = remove_whitespace(render_text("pretty", cluster_assessment))
+    assert remove_whitespace("list deployments.apps in namespace shop  forbidden for ann") in text
+    assert remove_whitespace("The same command with --dry-run prints the roles that it needs") in text
 
 
 def test_pretty_groups_gaps_by_reason(assessment: Assessment) -> None:
@@ -166,9 +170,9 @@ def test_pretty_groups_gaps_by_reason(assessment: Assessment) -> None:
         target=Target((), "/srv/shop", msgspec.structs.replace(FACTS, gaps=gaps)),
         unread=tuple(Unread(Location(gap.permission), gap.text) for gap in gaps),
     )
-    lines = [line.strip() for line in rendered("pretty", seen).splitlines()]
+    lines = [line.strip() for line in render_text("pretty", seen).splitlines()]
     start = lines.index("✖ The cluster did not show everything: this scan is incomplete")
-    section = squeezed("".join(lines[start : lines.index("Summary")]))
+    section = remove_whitespace("".join(lines[start : lines.index("Summary")]))
     expected = """forbidden for ann
         list in namespace a: pods
         list in namespace b: pods
@@ -177,7 +181,7 @@ def test_pretty_groups_gaps_by_reason(assessment: Assessment) -> None:
         k10s.x.io, k11s.x.io and 2 more (--verbose names them)
         list roles  forbidden for ann, but for the namespaces that are scanned
         The same command with --dry-run"""
-    assert squeezed(expected) in section
+    assert remove_whitespace(expected) in section
 
 
 @pytest.mark.parametrize(
@@ -206,7 +210,7 @@ def test_pretty_without_resources_names_the_target(
         controls=controls,
         resource_selection=resource_selection,
     )
-    assert squeezed(words) in squeezed(rendered("pretty", nothing))
+    assert remove_whitespace(words) in remove_whitespace(render_text("pretty", nothing))
 
 
 @pytest.mark.parametrize("name", names())

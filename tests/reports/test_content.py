@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from tests.reports.samples import SAMPLES, full
+from tests.reports.samples import SAMPLES, add_extras
 
 from kubekeep.baseline.assessment_findings import record_assessment
 from kubekeep.model.assessment import Assessment
@@ -32,7 +32,7 @@ def test_totals_are_consistent(assessment: Assessment) -> None:
 
 
 def test_excepted_evidence_is_separate(assessment: Assessment) -> None:
-    report = build_content(full(assessment))
+    report = build_content(add_extras(assessment))
     assert report.total == 12
     (group,) = report.excepted
     assert [finding.resource.name for finding in group.findings] == ["web-0", "web-6"]

@@ -33,7 +33,7 @@ def rows(assessment: Assessment) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text(assessment)), strict=True))
 
 
-def only(assessment: Assessment, *evidence: Evidence, status: Status = Status.FAILED) -> list[dict[str, str]]:
+def select_verdict(assessment: Assessment, *evidence: Evidence, status: Status = Status.FAILED) -> list[dict[str, str]]:
     """Return the rows of one resource with one verdict."""
     result = ResourceResult(assessment.results[2].resource, {"privileged": Verdict(status, evidence)})
     all_rows = rows(msgspec.structs.replace(assessment, results=(result,)))
@@ -114,13 +114,13 @@ def test_gaps_have_rows(assessment: Assessment) -> None:
 
 
 def test_excepted_findings_pass(assessment: Assessment) -> None:
-    (row,) = only(assessment, Evidence("spec.a", exists=True, exception=EXCEPTION), status=Status.PASSED)
+    (row,) = select_verdict(assessment, Evidence("spec.a", exists=True, exception=EXCEPTION), status=Status.PASSED)
     assert (row["Status"], row["Sub Status"], row["Failed Paths"]) == ("passed", "w/exceptions", "spec.a")
     assert row["Message"] == "waived by legacy: moves in June (until 2027-06-30)"
 
 
 def test_partly_excepted_finding_fails(assessment: Assessment) -> None:
-    (row,) = only(
+    (row,) = select_verdict(
         assessment,
         Evidence("spec.a", exists=True, exception=EXCEPTION),
         Evidence("spec.b", exists=True, message="too wide"),
@@ -130,7 +130,7 @@ def test_partly_excepted_finding_fails(assessment: Assessment) -> None:
 
 
 def test_failure_without_evidence_has_remediation(assessment: Assessment) -> None:
-    (row,) = only(assessment)
+    (row,) = select_verdict(assessment)
     assert (row["Status"], row["Failed Paths"]) == ("failed", "")
     assert row["Remediation"].startswith("Set what is named")
 

@@ -87,13 +87,13 @@ def excepted_assessment(assessment: Assessment) -> Assessment:
     return except_findings(assessment)
 
 
-def rendered(name: str, assessment: Assessment, **options: Any) -> str:
-    return rendering.rendered(name, assessment, ReportOptions(**options))
+def render_text(name: str, assessment: Assessment, **options: Any) -> str:
+    return rendering.render_text(name, assessment, ReportOptions(**options))
 
 
 @pytest.mark.parametrize("name", sorted({"json", "junit", "pretty", "sarif"} & set(names())))
 def test_reasons_are_shown_and_escaped(name: str, excepted_assessment: Assessment) -> None:
-    text = rendered(name, excepted_assessment, verbose=True, audit=True)
+    text = render_text(name, excepted_assessment, verbose=True, audit=True)
     assert "the vendor decides" in text
     assert "web-5" in text
     text.encode()
@@ -106,13 +106,13 @@ def test_reasons_are_shown_and_escaped(name: str, excepted_assessment: Assessmen
 def test_exceptions_hide_no_open_finding(name: str, assessment: Assessment, excepted_assessment: Assessment) -> None:
     """Check that all other failures are still in the report."""
     for resource in ("web-1", "web-2"):
-        assert rendered(name, assessment, verbose=True).count(resource) <= rendered(
+        assert render_text(name, assessment, verbose=True).count(resource) <= render_text(
             name, excepted_assessment, verbose=True
         ).count(resource)
 
 
 def test_json_has_kubescapes_layout(excepted_assessment: Assessment) -> None:
-    report = json.loads(rendered("json", excepted_assessment))
+    report = json.loads(render_text("json", excepted_assessment))
     control = report["summaryDetails"]["controls"]["C-0057"]
     assert control["subStatusCounters"] == {"ignoredResources": 2}
     assert "exceptionAudit" not in report
@@ -142,13 +142,13 @@ def test_control_passed_by_exceptions_has_sub_status(excepted_assessment: Assess
         else summary
         for summary in excepted_assessment.controls
     )
-    report = json.loads(rendered("json", msgspec.structs.replace(excepted_assessment, controls=controls)))
+    report = json.loads(render_text("json", msgspec.structs.replace(excepted_assessment, controls=controls)))
     info = report["summaryDetails"]["controls"]["C-0057"]["statusInfo"]
     assert info == {"status": "passed", "subStatus": "w/exceptions"}
 
 
 def test_json_audit(excepted_assessment: Assessment) -> None:
-    audit = json.loads(rendered("json", excepted_assessment, audit=True))["exceptionAudit"]
+    audit = json.loads(render_text("json", excepted_assessment, audit=True))["exceptionAudit"]
     counts = {"total": 5, "active": 4, "expired": 1, "matched": 2, "unused": 1, "invalidControl": 1}
     assert audit["summary"] == {**counts, "tooBroad": 0, "invalid": 0}
     assert [use["status"] for use in audit["items"]] == ["matched", "matched", "invalid-control", "expired", "unused"]
@@ -171,13 +171,15 @@ def test_json_audit(excepted_assessment: Assessment) -> None:
 
 
 def test_yaml_audit(excepted_assessment: Assessment) -> None:
-    report = yaml.safe_load(rendered("yaml", excepted_assessment, audit=True))
-    assert report["exceptionAudit"] == json.loads(rendered("json", excepted_assessment, audit=True))["exceptionAudit"]
-    assert "exceptionAudit" not in yaml.safe_load(rendered("yaml", excepted_assessment))
+    report = yaml.safe_load(render_text("yaml", excepted_assessment, audit=True))
+    assert (
+        report["exceptionAudit"] == json.loads(render_text("json", excepted_assessment, audit=True))["exceptionAudit"]
+    )
+    assert "exceptionAudit" not in yaml.safe_load(render_text("yaml", excepted_assessment))
 
 
 def test_sarif_suppressions(assessment: Assessment, excepted_assessment: Assessment) -> None:
-    log = json.loads(rendered("sarif", excepted_assessment))
+    log = json.loads(render_text("sarif", excepted_assessment))
     schema = json.loads((ASSETS / "sarif-2.1.0.json").read_text())
     jsonschema.Draft4Validator(schema).validate(log)
     results = log["runs"][0]["results"]
@@ -188,7 +190,7 @@ def test_sarif_suppressions(assessment: Assessment, excepted_assessment: Assessm
     place = suppressed[0]["suppressions"][0]["location"]["physicalLocation"]
     assert place["artifactLocation"]["uri"] == "exceptions.json"
     assert "until 2027-01-31T23:59:59Z" in suppressed[0]["suppressions"][0]["justification"]
-    before = json.loads(rendered("sarif", assessment))["runs"][0]["results"]
+    before = json.loads(render_text("sarif", assessment))["runs"][0]["results"]
     known = {result["partialFingerprints"]["kubekeepFinding/v2"] for result in before}
     now = [result["partialFingerprints"]["kubekeepFinding/v2"] for result in results]
     assert known <= set(now), "a finding that is accepted is still the same"
@@ -196,7 +198,7 @@ def test_sarif_suppressions(assessment: Assessment, excepted_assessment: Assessm
 
 
 def test_junit_lists_them_in_test_case_output(excepted_assessment: Assessment) -> None:
-    root = etree.fromstring(rendered("junit", excepted_assessment).encode())
+    root = etree.fromstring(render_text("junit", excepted_assessment).encode())
     etree.XMLSchema(etree.parse(ASSETS / "junit-10.xsd")).assertValid(root)
     (case,) = root.findall("testsuite/testcase[@classname='NSA/C-0057']")
     text = case.findtext("system-out") or ""
@@ -209,10 +211,10 @@ def test_junit_lists_them_in_test_case_output(excepted_assessment: Assessment) -
 
 
 def test_pretty_counts_and_explains_them_with_verbose(excepted_assessment: Assessment) -> None:
-    short = rendered("pretty", excepted_assessment)
+    short = render_text("pretty", excepted_assessment)
     assert "3 findings accepted" in short
     assert "the vendor decides" not in short
-    long = rendered("pretty", excepted_assessment, verbose=True)
+    long = render_text("pretty", excepted_assessment, verbose=True)
     assert "until 2027-01-31" in long
     assert "exceptions.json:3" in long
     assert "no reason is given" in long
@@ -220,7 +222,7 @@ def test_pretty_counts_and_explains_them_with_verbose(excepted_assessment: Asses
 
 
 def test_pretty_audit(assessment: Assessment, excepted_assessment: Assessment) -> None:
-    text = rendered("pretty", excepted_assessment, audit=True)
+    text = render_text("pretty", excepted_assessment, audit=True)
     order = [text.index(f"  {status} ") for status in ("invalid-control", "expired", "unused", "matched")]
     assert order == sorted(order), "what needs somebody comes first"
-    assert "No exception is given" in rendered("pretty", assessment, audit=True)
+    assert "No exception is given" in render_text("pretty", assessment, audit=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.reports.registration import REGISTRATIONS
-from tests.reports.rendering import rendered, squeezed, written
+from tests.reports.rendering import remove_whitespace, render_bytes, render_text
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.reports import ReportOptions, collect, formats, load, names
@@ -22,7 +22,7 @@ TEXTS = tuple(name for name in names() if not load(name).binary)
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_golden(name: str, assessment: Assessment, pytestconfig: pytest.Config) -> None:
-    text = written(name, assessment)
+    text = render_bytes(name, assessment)
     path = GOLDEN / f"{name}{load(name).extension}"
     if pytestconfig.getoption("--update-golden", default=False):
         path.write_bytes(text)
@@ -32,7 +32,7 @@ def test_golden(name: str, assessment: Assessment, pytestconfig: pytest.Config) 
 @pytest.mark.parametrize("name", names())
 @pytest.mark.parametrize("options", [ReportOptions(), ReportOptions(colour=True, links=True, verbose=True, width=60)])
 def test_no_secrets_or_control_characters(name: str, options: ReportOptions, assessment: Assessment) -> None:
-    text = rendered(name, assessment, options)
+    text = render_text(name, assessment, options)
     assert PLANTED not in text
     assert "\x00" not in text
     assert "\x1b[31mred" not in text
@@ -41,8 +41,8 @@ def test_no_secrets_or_control_characters(name: str, options: ReportOptions, ass
 
 @pytest.mark.parametrize("name", names())
 def test_unread_input_is_reported(name: str, assessment: Assessment) -> None:
-    text = squeezed(rendered(name, assessment))
-    assert squeezed("mapping values are not allowed here") in text
+    text = remove_whitespace(render_text(name, assessment))
+    assert remove_whitespace("mapping values are not allowed here") in text
     assert "charts/broken.yaml" in text
 
 
@@ -51,7 +51,7 @@ def test_empty_scan_renders(name: str, assessment: Assessment) -> None:
     empty = msgspec.structs.replace(
         assessment, results=(), controls=(), frameworks=(), unread=(), compliance=None, files=0
     )
-    assert rendered(name, empty)
+    assert render_text(name, empty)
 
 
 @pytest.mark.parametrize("name", names())
@@ -60,7 +60,7 @@ def test_output_grows_linearly(name: str, assessment: Assessment) -> None:
     sizes = []
     for times in (1, 100, 200):
         many = msgspec.structs.replace(assessment, results=assessment.results * times)
-        sizes.append(len(written(name, many, ReportOptions(verbose=True))))
+        sizes.append(len(render_bytes(name, many, ReportOptions(verbose=True))))
     assert sizes[2] - sizes[1] <= 1.02 * (sizes[1] - sizes[0]) * 100 / 99
 
 

@@ -35,7 +35,7 @@ def text(assessment: Assessment) -> str:
     return stream.getvalue()
 
 
-def unescaped(text: str) -> str:
+def unescape(text: str) -> str:
     for escape, char in (("%0D", "\r"), ("%0A", "\n"), ("%3A", ":"), ("%2C", ","), ("%25", "%")):
         text = text.replace(escape, char)
     return text
@@ -48,21 +48,21 @@ def commands(text: str) -> list[Annotation]:
         if match := COMMAND.fullmatch(line.strip()):
             level, parameters, message = match.groups(default="")
             pairs = (pair.partition("=") for pair in parameters.split(",") if pair)
-            properties = {name: unescaped(value) for name, _, value in pairs}
-            parsed.append(Annotation(level, properties, unescaped(message)))
+            properties = {name: unescape(value) for name, _, value in pairs}
+            parsed.append(Annotation(level, properties, unescape(message)))
         else:
             assert not line.strip().startswith("::")
             assert "##[" not in line
     return parsed
 
 
-def marks(assessment: Assessment) -> list[Annotation]:
+def list_annotations(assessment: Assessment) -> list[Annotation]:
     return [
         annotation for annotation in commands(text(assessment)) if annotation.level in {"error", "warning", "notice"}
     ]
 
 
-def failing(assessment: Assessment, name: str, *evidence: Evidence) -> Assessment:
+def select_finding(assessment: Assessment, name: str, *evidence: Evidence) -> Assessment:
     """Return the assessment with one finding of one resource and nothing else."""
     resource = Resource({"kind": "Pod", "metadata": {"name": name}})
     result = ResourceResult(resource, {"privileged": Verdict(Status.FAILED, evidence)})
@@ -70,7 +70,7 @@ def failing(assessment: Assessment, name: str, *evidence: Evidence) -> Assessmen
 
 
 def test_finding_marks_its_line(assessment: Assessment) -> None:
-    by_file = {annotation.properties.get("file"): annotation for annotation in marks(assessment)}
+    by_file = {annotation.properties.get("file"): annotation for annotation in list_annotations(assessment)}
     assert by_file["deploy/web-1.yaml"] == Annotation(
         "warning",
         {
@@ -88,20 +88,25 @@ def test_finding_marks_its_line(assessment: Assessment) -> None:
 
 
 def test_levels_match_sarif(assessment: Assessment) -> None:
-    levels = {annotation.properties["title"].partition(":")[0]: annotation.level for annotation in marks(assessment)}
+    levels = {
+        annotation.properties["title"].partition(":")[0]: annotation.level
+        for annotation in list_annotations(assessment)
+    }
     assert {"Critical": "error", "High": "warning", "Low": "notice"}.items() <= levels.items()
 
 
 def test_multiline_range_has_no_columns(assessment: Assessment) -> None:
     region = Region(Position(3, 5), Position(5, 2))
-    (_, annotation) = marks(failing(assessment, "a", Evidence("spec", exists=True, location=Location("a", region))))
+    (_, annotation) = list_annotations(
+        select_finding(assessment, "a", Evidence("spec", exists=True, location=Location("a", region)))
+    )
     assert annotation.properties["line"] == "3"
     assert annotation.properties["endLine"] == "5"
     assert "col" not in annotation.properties
 
 
 def test_unread_input_is_an_error(assessment: Assessment) -> None:
-    first, second, *_ = marks(assessment)
+    first, second, *_ = list_annotations(assessment)
     assert (first.level, first.properties["file"], first.properties["line"]) == ("error", "charts/broken.yaml", "12")
     assert first.message == "mapping values are not allowed here"
     assert second.level == "error"
@@ -109,14 +114,16 @@ def test_unread_input_is_an_error(assessment: Assessment) -> None:
 
 
 def test_unevaluated_controls_are_one_notice(assessment: Assessment) -> None:
-    (gaps,) = [annotation for annotation in marks(assessment) if "not evaluated" in annotation.properties["title"]]
+    (gaps,) = [
+        annotation for annotation in list_annotations(assessment) if "not evaluated" in annotation.properties["title"]
+    ]
     assert gaps.level == "notice"
     assert gaps.message == "configuration: C-0001\nneeds-host-data: C-0069, C-0070"
 
 
 def test_ten_per_level_and_the_rest_counted(assessment: Assessment) -> None:
-    many = msgspec.structs.replace(assessment, results=assessment.results * 40)
-    written = text(many)
+    multiply_findings = msgspec.structs.replace(assessment, results=assessment.results * 40)
+    written = text(multiply_findings)
     levels = [command.level for command in commands(written)]
     assert {level: levels.count(level) for level in ("error", "warning", "notice")} == {
         "error": 10,
@@ -133,7 +140,7 @@ def test_ten_per_level_and_the_rest_counted(assessment: Assessment) -> None:
 
 
 def test_few_findings_are_not_folded(assessment: Assessment) -> None:
-    written = text(failing(assessment, "a", Evidence("spec", exists=True)))
+    written = text(select_finding(assessment, "a", Evidence("spec", exists=True)))
     assert "::group::" not in written
     assert "not shown" not in written
 
@@ -169,22 +176,24 @@ def test_hostile_text_starts_no_command(hostile: str, assessment: Assessment) ->
     evidence = Evidence(hostile, exists=True, location=location, fix='"x"', message=hostile)
     tame = msgspec.structs.replace(evidence, path="a", location=Location("a", location.region), message="a")
     one, other = (
-        [(command.level, tuple(command.properties)) for command in commands(text(many(assessment, *case)))]
+        [(command.level, tuple(command.properties)) for command in commands(text(multiply_findings(assessment, *case)))]
         for case in ((hostile, evidence), ("a", tame))
     )
     assert one == other
 
 
-def many(assessment: Assessment, name: str, evidence: Evidence) -> Assessment:
+def multiply_findings(assessment: Assessment, name: str, evidence: Evidence) -> Assessment:
     """Return an assessment with more findings than annotations, so that the folded group is present."""
-    one = failing(assessment, name, evidence)
+    one = select_finding(assessment, name, evidence)
     return msgspec.structs.replace(one, results=one.results * 15)
 
 
 def test_escaped_path_reads_back(assessment: Assessment) -> None:
     region = Region(Position(1, 1), Position(1, 2))
     name = "100%0A, and: more.yaml"
-    (_, annotation) = marks(failing(assessment, "a", Evidence("b", exists=True, location=Location(name, region))))
+    (_, annotation) = list_annotations(
+        select_finding(assessment, "a", Evidence("b", exists=True, location=Location(name, region)))
+    )
     assert annotation.properties["file"] == name
 
 
@@ -202,10 +211,12 @@ def test_escaped_path_reads_back(assessment: Assessment) -> None:
 )
 def test_paths_are_relative_to_the_repository(base: str, file: str, shown: str, assessment: Assessment) -> None:
     location = Location(file, Region(Position(1, 1), Position(1, 2)))
-    one = failing(assessment, "a", Evidence("b", exists=True, location=location))
+    one = select_finding(assessment, "a", Evidence("b", exists=True, location=location))
     cloned = msgspec.structs.replace(
         one, target=Target((".",), base), repository=GitRepository("/srv/repo"), results=one.results * 11
     )
-    files = [annotation.properties["file"] for annotation in marks(cloned) if "file" in annotation.properties]
+    files = [
+        annotation.properties["file"] for annotation in list_annotations(cloned) if "file" in annotation.properties
+    ]
     assert files == [shown] * 10
     assert f"\nwarning: {shown}:1 " in text(cloned)

@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import msgspec
 import pytest
-from tests.reports.excepted import with_exceptions
+from tests.reports.excepted import add_exceptions
 
 from kubekeep.model.assessment import Assessment, ResourceResult
 from kubekeep.model.control import Control
@@ -43,26 +43,26 @@ ISSUE = {
 """Required keys of an issue in GitLab's documentation of code quality reports."""
 
 
-def rendered(name: str, assessment: Assessment) -> Any:
+def render_report(name: str, assessment: Assessment) -> Any:
     stream = io.StringIO()
     load(name).render(assessment, stream, ReportOptions())
     return json.loads(stream.getvalue())
 
 
-def sast(assessment: Assessment) -> dict[str, Any]:
-    document: dict[str, Any] = rendered("gitlab-sast", assessment)
+def render_sast(assessment: Assessment) -> dict[str, Any]:
+    document: dict[str, Any] = render_report("gitlab-sast", assessment)
     jsonschema.Draft7Validator(SCHEMA).validate(document)
     return document
 
 
-def issues(assessment: Assessment) -> list[dict[str, Any]]:
-    entries: list[dict[str, Any]] = rendered("gitlab-codequality", assessment)
+def render_issues(assessment: Assessment) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = render_report("gitlab-codequality", assessment)
     for issue in entries:
         jsonschema.Draft202012Validator(ISSUE).validate(issue)
     return entries
 
 
-def shifted(assessment: Assessment) -> Assessment:
+def shift_lines(assessment: Assessment) -> Assessment:
     """Return the assessment with all locations on other lines."""
     far = Region(Position(900, 1), Position(900, 5))
     results = []
@@ -85,7 +85,7 @@ def test_schema_rejects_invalid_reports() -> None:
 
 
 def test_vulnerability_fields(assessment: Assessment) -> None:
-    vulnerabilities = sast(assessment)["vulnerabilities"]
+    vulnerabilities = render_sast(assessment)["vulnerabilities"]
     assert len(vulnerabilities) == 13
     web = next(vulnerability for vulnerability in vulnerabilities if "default/web-0" in vulnerability["description"])
     assert (web["name"], web["severity"], web["category"]) == ("Privileged container", "High", "sast")
@@ -126,7 +126,7 @@ def test_requirements_are_identifiers(assessment: Assessment) -> None:
     )
     results = assessment.results[:1]
     some = msgspec.structs.replace(assessment, controls=controls, frameworks=(framework,), results=results)
-    (vulnerability,) = sast(some)["vulnerabilities"]
+    (vulnerability,) = render_sast(some)["vulnerabilities"]
     assert vulnerability["identifiers"][-1] == {
         "type": "nsa",
         "name": "NSA pod-security",
@@ -146,12 +146,12 @@ def test_identifiers_of_other_frameworks(assessment: Assessment) -> None:
         frameworks=(framework,),
         results=assessment.results[:1],
     )
-    (vulnerability,) = sast(some)["vulnerabilities"]
+    (vulnerability,) = render_sast(some)["vulnerabilities"]
     assert vulnerability["identifiers"][2:] == [{"type": "cis-v2.0.1", "name": "cis-v2.0.1 5.2.2", "value": "5.2.2"}]
 
 
 def test_hostile_names_are_code_spans(assessment: Assessment) -> None:
-    vulnerabilities = sast(assessment)["vulnerabilities"]
+    vulnerabilities = render_sast(assessment)["vulnerabilities"]
     text = next(
         vulnerability["description"]
         for vulnerability in vulnerabilities
@@ -167,7 +167,9 @@ def test_schema_limits(assessment: Assessment) -> None:
     summary = assessment.controls[1]
     control = msgspec.structs.replace(summary.control, title="t" * 400, fix="f" * 9000, asks="a" * 2_000_000)
     controls = (msgspec.structs.replace(summary, control=control),)
-    long = sast(msgspec.structs.replace(assessment, controls=controls, frameworks=(), results=assessment.results[:1]))
+    long = render_sast(
+        msgspec.structs.replace(assessment, controls=controls, frameworks=(), results=assessment.results[:1])
+    )
     (vulnerability,) = long["vulnerabilities"]
     assert (len(vulnerability["name"]), len(vulnerability["solution"]), len(vulnerability["description"])) == (
         255,
@@ -176,7 +178,7 @@ def test_schema_limits(assessment: Assessment) -> None:
     )
 
 
-@pytest.mark.parametrize("render", [sast, issues])
+@pytest.mark.parametrize("render", [render_sast, render_issues])
 def test_identifiers_are_unique_and_stable(render: Any, assessment: Assessment) -> None:
     def marks(of: Assessment) -> list[str]:
         document = render(of)
@@ -185,20 +187,20 @@ def test_identifiers_are_unique_and_stable(render: Any, assessment: Assessment) 
 
     first = marks(assessment)
     assert len(set(first)) == len(first)
-    assert marks(shifted(assessment)) == first
+    assert marks(shift_lines(assessment)) == first
     twice = marks(msgspec.structs.replace(assessment, results=assessment.results * 2))
     assert len(set(twice)) == len(twice)
     assert set(first) <= set(twice)
 
 
 def test_tracking_is_independent_of_lines(assessment: Assessment) -> None:
-    for vulnerability in sast(assessment)["vulnerabilities"]:
+    for vulnerability in render_sast(assessment)["vulnerabilities"]:
         (tracked,) = vulnerability["tracking"]["items"]
         assert tracked["signatures"] == [{"algorithm": "scope_offset", "value": vulnerability["id"]}]
 
 
 def test_gaps_are_scan_messages(assessment: Assessment) -> None:
-    scan = sast(assessment)["scan"]
+    scan = render_sast(assessment)["scan"]
     assert scan["status"] == "success"
     assert (scan["start_time"], scan["end_time"]) == ("2026-11-24T10:00:00", "2026-11-24T10:00:01")
     messages = [(message["level"], message["value"].partition(": ")[0]) for message in scan["messages"]]
@@ -211,14 +213,14 @@ def test_gaps_are_scan_messages(assessment: Assessment) -> None:
     assert "C-0069, C-0070: It reads files of the nodes" in scan["messages"][3]["value"]
     whole = msgspec.structs.replace(assessment, unread=(), controls=assessment.controls[:6])
     kept = tuple(result for result in whole.results if "registries" not in result.verdicts)
-    assert "messages" not in sast(msgspec.structs.replace(whole, results=kept))["scan"]
+    assert "messages" not in render_sast(msgspec.structs.replace(whole, results=kept))["scan"]
 
 
 def test_unevaluated_resources_are_messages(assessment: Assessment) -> None:
     broken = Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, "The rule failed."))
     last = assessment.results[-1]
     results = (*assessment.results[:-1], ResourceResult(last.resource, {**last.verdicts, "limits": broken}))
-    messages = sast(msgspec.structs.replace(assessment, results=results))["scan"]["messages"]
+    messages = render_sast(msgspec.structs.replace(assessment, results=results))["scan"]["messages"]
     text = "not evaluated: C-0271 for ServiceAccount default/robot: The rule failed."
     assert messages[-1] == {"level": "warn", "value": text}
 
@@ -230,7 +232,7 @@ def test_manual_controls_are_one_message(assessment: Assessment) -> None:
         else summary
         for summary in assessment.controls
     )
-    messages = sast(msgspec.structs.replace(assessment, controls=controls, unread=()))["scan"]["messages"]
+    messages = render_sast(msgspec.structs.replace(assessment, controls=controls, unread=()))["scan"]["messages"]
     text = "not evaluated: C-0001, C-0069, C-0070, C-0026: a person has to check it"
     assert messages == [{"level": "info", "value": text}]
 
@@ -241,15 +243,15 @@ def test_resources_without_files_are_distinct(assessment: Assessment) -> None:
         return ResourceResult(resource, {"privileged": Verdict(Status.FAILED, (Evidence("spec.x", exists=True),))})
 
     some = msgspec.structs.replace(assessment, results=(live("a"), live("b")))
-    assert [vulnerability["location"] for vulnerability in sast(some)["vulnerabilities"]] == [
+    assert [vulnerability["location"] for vulnerability in render_sast(some)["vulnerabilities"]] == [
         {"file": "n/Pod/a"},
         {"file": "n/Pod/b"},
     ]
-    assert [issue["location"]["path"] for issue in issues(some)][-2:] == ["n/Pod/a", "n/Pod/b"]
+    assert [issue["location"]["path"] for issue in render_issues(some)][-2:] == ["n/Pod/a", "n/Pod/b"]
 
 
 def test_excepted_findings_are_messages(assessment: Assessment) -> None:
-    document = sast(with_exceptions(assessment))
+    document = render_sast(add_exceptions(assessment))
     vulnerabilities = document["vulnerabilities"]
     assert len(vulnerabilities) == 11
     assert not any(
@@ -265,7 +267,7 @@ def test_excepted_findings_are_messages(assessment: Assessment) -> None:
 
 
 def test_each_location_is_an_issue(assessment: Assessment) -> None:
-    all_issues = issues(assessment)
+    all_issues = render_issues(assessment)
     web = [issue for issue in all_issues if "default/web-0" in issue["description"]]
     assert [issue["location"]["lines"]["begin"] for issue in web] == [21, 44, 62, 63, 64, 65, 66, 24]
     assert {issue["check_name"] for issue in web} == {"C-0057"}
@@ -277,7 +279,7 @@ def test_each_location_is_an_issue(assessment: Assessment) -> None:
 
 
 def test_gaps_are_issues(assessment: Assessment) -> None:
-    all_issues = issues(assessment)
+    all_issues = render_issues(assessment)
     assert [(issue["check_name"], issue["severity"]) for issue in all_issues[:3]] == [
         ("kubekeep-input", "major"),
         ("kubekeep-input", "major"),
@@ -288,7 +290,7 @@ def test_gaps_are_issues(assessment: Assessment) -> None:
 
 
 def test_excepted_locations_are_no_issues(assessment: Assessment) -> None:
-    before, after = issues(assessment), issues(with_exceptions(assessment))
+    before, after = render_issues(assessment), render_issues(add_exceptions(assessment))
     gone = {issue["fingerprint"] for issue in before} - {issue["fingerprint"] for issue in after}
     assert sorted(issue["location"]["path"] for issue in before if issue["fingerprint"] in gone) == [
         "deploy/secret.yaml",
@@ -301,7 +303,7 @@ def test_excepted_locations_are_no_issues(assessment: Assessment) -> None:
 def test_control_without_evidence_is_one_issue(assessment: Assessment) -> None:
     first = assessment.results[0]
     bare = ResourceResult(first.resource, {"privileged": Verdict(Status.FAILED)})
-    all_issues = issues(
+    all_issues = render_issues(
         msgspec.structs.replace(assessment, results=(bare,), unread=(), controls=assessment.controls[:2])
     )
     assert [issue["description"] for issue in all_issues] == ["Privileged container: Deployment default/cache"]
@@ -311,7 +313,7 @@ def test_control_without_id_uses_slug(assessment: Assessment) -> None:
     control: Control = assessment.controls[0].control
     assert not control.ids
     vulnerability = next(
-        candidate for candidate in sast(assessment)["vulnerabilities"] if candidate["severity"] == "Critical"
+        candidate for candidate in render_sast(assessment)["vulnerabilities"] if candidate["severity"] == "Critical"
     )
     assert vulnerability["identifiers"][0]["type"] == "kubekeep_control"
     assert vulnerability["identifiers"][0]["value"] == "host-pid"

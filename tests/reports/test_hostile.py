@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lxml import etree
-from tests.reports.hostile import TAME, TEXTS, brought, taint_cluster, tainted
+from tests.reports.hostile import TAME, TEXTS, taint, taint_cluster, taint_user_control
 from tests.reports.registration import REGISTRATIONS
-from tests.reports.rendering import rendered
+from tests.reports.rendering import render_text
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.reports import load, names
@@ -23,7 +23,7 @@ def test_any_text_is_readable(name: str, assessment: Assessment) -> None:
     @example(text='"\\</failure>]]>&#0;\x1b\r\n\t\ud83d', path="a[0]")
     @given(text=st.text(st.characters()), path=st.text(st.characters(), max_size=20))
     def stays_readable(text: str, path: str) -> None:
-        REGISTRATIONS[name].read(rendered(name, tainted(assessment, text, path)))
+        REGISTRATIONS[name].read(render_text(name, taint(assessment, text, path)))
 
     stays_readable()
 
@@ -31,7 +31,9 @@ def test_any_text_is_readable(name: str, assessment: Assessment) -> None:
 @pytest.mark.parametrize("aim", TEXTS)
 @pytest.mark.parametrize("name", names())
 def test_hostile_text_keeps_structure(name: str, aim: str, assessment: Assessment) -> None:
-    actual, tame = (structure(name, rendered(name, brought(assessment, text))) for text in (TEXTS[aim], TAME))
+    actual, tame = (
+        structure(name, render_text(name, taint_user_control(assessment, text))) for text in (TEXTS[aim], TAME)
+    )
     assert actual == tame or not TEXTS[aim].strip(), "only without a text may there be no entry for it"
 
 
@@ -39,7 +41,9 @@ def test_hostile_text_keeps_structure(name: str, aim: str, assessment: Assessmen
 def test_hostile_cluster_keeps_structure(name: str, assessment: Assessment) -> None:
     # Typesetting is slow; the test above covers every text.
     for aim in ["typst", "controls"] if load(name).binary else TEXTS:
-        actual, tame = (structure(name, rendered(name, taint_cluster(assessment, text))) for text in (TEXTS[aim], TAME))
+        actual, tame = (
+            structure(name, render_text(name, taint_cluster(assessment, text))) for text in (TEXTS[aim], TAME)
+        )
         assert actual == tame or not TEXTS[aim].strip(), f"{aim}: only without a text may there be no entry for it"
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 from lxml import html
-from tests.reports.samples import SAMPLES, full, many
+from tests.reports.samples import SAMPLES, add_extras, multiply_findings
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.finding import Status
@@ -22,14 +22,14 @@ from kubekeep.model.framework import Section
 from kubekeep.reports import ReportOptions, load
 
 
-def source(assessment: Assessment) -> str:
+def render_page(assessment: Assessment) -> str:
     stream = io.StringIO()
     load("html").render(assessment, stream, ReportOptions())
     return stream.getvalue()
 
 
-def parsed(assessment: Assessment) -> Any:
-    return html.document_fromstring(source(assessment))
+def parse_page(assessment: Assessment) -> Any:
+    return html.document_fromstring(render_page(assessment))
 
 
 def read_data(page: Any) -> Any:
@@ -47,7 +47,7 @@ def read_text(node: Any) -> str:
 
 @pytest.fixture(params=sorted(SAMPLES))
 def page(request: pytest.FixtureRequest, assessment: Assessment) -> Any:
-    return parsed(SAMPLES[request.param](assessment))
+    return parse_page(SAMPLES[request.param](assessment))
 
 
 def test_policy_allows_only_own_style_and_script(page: Any) -> None:
@@ -99,7 +99,7 @@ def test_page_is_accessible(page: Any) -> None:
 
 
 def test_figures_and_controls_without_script(assessment: Assessment) -> None:
-    page = parsed(assessment)
+    page = parse_page(assessment)
     overview = read_element(page, "overview")
     for figure in ("62 %", "41.5", "70 %", "12 of 12", "13 findings of 5 controls", "Critical 1 1", "High 2 10"):
         assert figure in overview
@@ -113,19 +113,19 @@ def test_figures_and_controls_without_script(assessment: Assessment) -> None:
 
 
 def test_omissions_come_first(assessment: Assessment) -> None:
-    page = parsed(assessment)
+    page = parse_page(assessment)
     first = page.get_element_by_id("main")[0]
     assert first.get("class") == "caution"
     assert "Input was not read in 2 places" in first.text_content()
     assert "3 of 9 controls that apply could not be evaluated" in first.text_content()
     assert "charts/broken.yaml:12 mapping values are not allowed here" in read_element(page, "left-out")
     assert "2 controls: It reads files of the nodes" in read_element(page, "left-out")
-    assert not parsed(SAMPLES["passed"](assessment)).find_class("caution")
-    assert "Nothing was assessed" in parsed(SAMPLES["empty"](assessment)).find_class("caution")[0].text_content()
+    assert not parse_page(SAMPLES["passed"](assessment)).find_class("caution")
+    assert "Nothing was assessed" in parse_page(SAMPLES["empty"](assessment)).find_class("caution")[0].text_content()
 
 
 def test_findings_in_script_data(assessment: Assessment) -> None:
-    tables = read_data(parsed(full(assessment)))
+    tables = read_data(parse_page(add_extras(assessment)))
     texts = tables["texts"]
 
     def find_rows(name: str) -> list[list[Any]]:
@@ -152,7 +152,7 @@ def test_findings_in_script_data(assessment: Assessment) -> None:
 
 
 def test_exceptions_and_attack_paths(assessment: Assessment) -> None:
-    page = parsed(full(assessment))
+    page = parse_page(add_extras(assessment))
     assert "legacy-web moves in spring" in read_element(page, "waivers")
     assert "2027-03-01 exceptions file exceptions.json matched 2" in read_element(page, "waivers")
     assert "gone none is given for good comment deploy/old.yaml unused it covers no finding 0" in read_element(
@@ -164,7 +164,7 @@ def test_exceptions_and_attack_paths(assessment: Assessment) -> None:
     assert "1 path, and 3 more that are not shown Critical internet → Deployment default/web-0" in attacks
     assert "Provided that the pod runs." in attacks
     assert "High Deployment default/web-0 workload-external-track 1,250" in attacks
-    without = parsed(assessment)
+    without = parse_page(assessment)
     assert not without.xpath("//*[@id='attacks' or @id='waivers']")
 
 
@@ -182,7 +182,7 @@ def test_framework_sections_are_in_order(assessment: Assessment) -> None:
     changed = msgspec.structs.replace(
         framework, framework=msgspec.structs.replace(framework.framework, sections=sections)
     )
-    page = parsed(msgspec.structs.replace(assessment, controls=summaries, frameworks=(changed,)))
+    page = parse_page(msgspec.structs.replace(assessment, controls=summaries, frameworks=(changed,)))
     text = read_element(page, "f0")
     order = [text.index(part) for part in ("1 Pods", "1.1", "2 Nodes", "2.2", "2.10", "3 People", "C-0271")]
     assert order == sorted(order)
@@ -190,7 +190,7 @@ def test_framework_sections_are_in_order(assessment: Assessment) -> None:
 
 
 def test_repeated_text_is_written_once(assessment: Assessment) -> None:
-    text = source(many(assessment, 300))
+    text = render_page(multiply_findings(assessment, 300))
     assert text.count("teams/team-7/app-7.yaml") == 1
     assert text.count("StatefulSet") == 1
 
@@ -201,7 +201,7 @@ def test_control_texts_keep_paragraphs(assessment: Assessment) -> None:
     control = msgspec.structs.replace(
         first.control, fix=fix, references=("javascript:alert(1)", "https://example.com/x")
     )
-    page = parsed(
+    page = parse_page(
         msgspec.structs.replace(assessment, controls=(msgspec.structs.replace(first, control=control),), frameworks=())
     )
     paragraphs = [node.text_content().strip() for node in page.xpath("//tr[@id='c0']//p")]
@@ -212,7 +212,7 @@ def test_control_texts_keep_paragraphs(assessment: Assessment) -> None:
 
 def test_long_text_is_cut_outside_script_data(assessment: Assessment) -> None:
     unread = msgspec.structs.replace(assessment.unread[0], message="x" * 1_000_000)
-    text = source(msgspec.structs.replace(assessment, unread=(unread,), notes=("y" * 1_000_000,)))
+    text = render_page(msgspec.structs.replace(assessment, unread=(unread,), notes=("y" * 1_000_000,)))
     assert len(text) < 200_000
     assert "… (1,000,000 characters)" in text
 
@@ -221,5 +221,5 @@ def test_finding_without_evidence(assessment: Assessment) -> None:
     result = assessment.results[1]
     bare = msgspec.structs.replace(result.verdicts["privileged"], evidence=(), status=Status.FAILED)
     changed = msgspec.structs.replace(result, verdicts={"privileged": bare})
-    tables = read_data(parsed(msgspec.structs.replace(assessment, results=(changed,))))
+    tables = read_data(parse_page(msgspec.structs.replace(assessment, results=(changed,))))
     assert len(tables["findings"]) == 1

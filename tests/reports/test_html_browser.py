@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from pypdf import PdfReader
 from tests.reports.browsers import chromium, needs_chromium
-from tests.reports.samples import SAMPLES, full, many
+from tests.reports.samples import SAMPLES, add_extras, multiply_findings
 
 from kubekeep.model.assessment import Assessment, ResourceResult
 from kubekeep.reports import ReportOptions, load
@@ -83,7 +83,7 @@ def test_search_matches_all_words(opened: Open, assessment: Assessment) -> None:
 
 
 def test_filters_combine(opened: Open, assessment: Assessment) -> None:
-    page = opened(full(assessment))
+    page = opened(add_extras(assessment))
     page.get_by_label("High").check()
     expect(page.locator("#count")).to_have_text("9 of 12 findings")
     page.locator("#framework").select_option("MITRE")
@@ -98,7 +98,7 @@ def test_filters_combine(opened: Open, assessment: Assessment) -> None:
 
 
 def test_excepted_findings_can_be_shown(opened: Open, assessment: Assessment) -> None:
-    page = opened(full(assessment))
+    page = opened(add_extras(assessment))
     assert not any("waived" in row for row in rows(page))
     page.locator("#show").select_option("waived")
     expect(page.locator("#count")).to_have_text("2 waived findings")
@@ -136,7 +136,7 @@ def test_groups(by: str, groups: int, opened: Open, assessment: Assessment) -> N
 
 
 def test_details_show_evidence(opened: Open, assessment: Assessment) -> None:
-    page = opened(full(assessment), "#q=cache")
+    page = opened(add_extras(assessment), "#q=cache")
     opener = page.locator(".finding .opener")
     opener.press("Enter")
     expect(opener).to_have_attribute("aria-expanded", "true")
@@ -181,15 +181,15 @@ def test_keyboard_navigation(opened: Open, assessment: Assessment) -> None:
 
 
 def test_link_opens_finding_on_its_page(opened: Open, assessment: Assessment) -> None:
-    page = opened(many(assessment, 700))
+    page = opened(multiply_findings(assessment, 700))
     key = page.evaluate("findings.find((finding) => finding.resource.name === 'app-623').key")
-    link = opened(many(assessment, 700), f"#finding={key}")
+    link = opened(multiply_findings(assessment, 700), f"#finding={key}")
     expect(link.locator(".details")).to_be_in_viewport()
     expect(link.locator(".finding", has_text="app-623")).to_be_in_viewport()
     assert int(link.evaluate("view.page")) > 1
     link.get_by_role("link", name="Link to this finding").click()
     assert link.evaluate("location.hash") == f"#finding={key}"
-    excepted = opened(full(assessment))
+    excepted = opened(add_extras(assessment))
     key = excepted.evaluate("findings.find((finding) => finding.isExcepted && finding.resource.name === 'web-6').key")
     excepted.evaluate(f"location.hash = 'finding={key}'")
     expect(excepted.locator("#count")).to_have_text("2 waived findings")
@@ -229,7 +229,7 @@ def test_controls_link_to_findings_and_back(opened: Open, assessment: Assessment
 
 
 def test_long_list_has_pages(opened: Open, assessment: Assessment) -> None:
-    page = opened(many(assessment, 5000), "#group=none")
+    page = opened(multiply_findings(assessment, 5000), "#group=none")
     expect(page.locator("tr.finding")).to_have_count(100)
     expect(page.locator("#pages")).to_contain_text("Page 1 of 50")
     page.get_by_role("button", name="Next").click()
@@ -242,25 +242,25 @@ def test_long_list_has_pages(opened: Open, assessment: Assessment) -> None:
     expect(page.locator("#pages")).to_be_hidden()
 
 
-def printed(paper: Path) -> str:
+def read_first_pages(paper: Path) -> str:
     """Return the text of the first pages on one line, without ligatures."""
     pages = PdfReader(paper).pages[:10]
-    return " ".join(unicodedata.normalize("NFKC", " ".join(rule_plan.extract_text() for rule_plan in pages)).split())
+    return " ".join(unicodedata.normalize("NFKC", " ".join(page.extract_text() for page in pages)).split())
 
 
 def test_print_has_every_finding_and_no_controls(opened: Open, assessment: Assessment, tmp_path: Path) -> None:
-    page = opened(full(assessment))
+    page = opened(add_extras(assessment))
     paper = tmp_path / "paper.pdf"
     page.pdf(path=paper, format="A4")
-    text = printed(paper)
+    text = read_first_pages(paper)
     for part in ("62 %", "Deployment default/web-5", "mapping values are not allowed", "moves in spring"):
         assert part in text
     assert "a load balancer leads to it" in text, "what is folded on the screen is not on paper"
     assert "Clear filters" not in text
     assert page.locator("#print").inner_html() == ""
-    many_pages = opened(many(assessment, 2500), "#severity=High,Medium")
+    many_pages = opened(multiply_findings(assessment, 2500), "#severity=High,Medium")
     many_pages.pdf(path=paper, format="A4")
-    first = printed(paper)
+    first = read_first_pages(paper)
     assert "Only what the filters of the page let through: 2,500 findings of 2,500." in first
     assert "The first 2,000 of 2,500 findings are printed" in first
 
@@ -282,12 +282,12 @@ def test_readable_without_script(opened: Open, assessment: Assessment) -> None:
 
 
 def test_page_fits_a_phone(opened: Open, assessment: Assessment) -> None:
-    page = opened(full(assessment), viewport={"width": 390, "height": 844})
+    page = opened(add_extras(assessment), viewport={"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_details_fit_a_phone(opened: Open, assessment: Assessment) -> None:
-    page = opened(full(assessment), "#group=none", viewport={"width": 390, "height": 844})
+    page = opened(add_extras(assessment), "#group=none", viewport={"width": 390, "height": 844})
     page.locator(".finding").nth(2).click()
     for part in ("#controls", "#frameworks", "#left-out"):
         page.locator(f"{part} details > summary").first.click()
@@ -301,7 +301,7 @@ def test_details_fit_a_phone(opened: Open, assessment: Assessment) -> None:
 
 def test_groups_are_aligned_on_a_phone(opened: Open, assessment: Assessment) -> None:
     """Check that a control's name is beside its severity for every length of the severity's word."""
-    page = opened(many(assessment, 60), "#group=control", viewport={"width": 390, "height": 844})
+    page = opened(multiply_findings(assessment, 60), "#group=control", viewport={"width": 390, "height": 844})
     heads = page.locator(".group .opener")
     assert heads.count() == 2
     for head in heads.all():
@@ -316,7 +316,7 @@ def test_groups_are_aligned_on_a_phone(opened: Open, assessment: Assessment) -> 
 @pytest.mark.parametrize("width", [390, 1280])
 def test_attack_picture_is_readable(width: int, opened: Open, assessment: Assessment) -> None:
     """Check that the picture has its drawn size and scrolls in a frame that is too narrow."""
-    page = opened(full(assessment), viewport={"width": width, "height": 844})
+    page = opened(add_extras(assessment), viewport={"width": width, "height": 844})
     drawn, shown = page.evaluate(
         "(() => { const svg = document.querySelector('.picture svg');"
         " return [svg.getAttribute('width'), svg.getBoundingClientRect().width]; })()"
@@ -325,7 +325,7 @@ def test_attack_picture_is_readable(width: int, opened: Open, assessment: Assess
 
 
 def test_paths_wrap_between_parts(opened: Open, assessment: Assessment) -> None:
-    page = opened(many(assessment, 10), "#group=none")
+    page = opened(multiply_findings(assessment, 10), "#group=none")
     cell = page.locator(".finding .c-fix code").first
     text = cell.text_content()
     assert text is not None

@@ -69,11 +69,11 @@ def test_top_level_keys_in_order(document: dict[str, Any], assessment: Assessmen
         "clusterName",
         "reportGUID",
     ]
-    body = ["summaryDetails", "resources", "attributes", "results", "metadata"]
-    assert list(document) == [*head, *body, "scanCoverage", "kubekeep"]
+    content = ["summaryDetails", "resources", "attributes", "results", "metadata"]
+    assert list(document) == [*head, *content, "scanCoverage", "kubekeep"]
     assert document["generationTime"] == "2026-11-24T10:00:01Z"
     whole = msgspec.structs.replace(assessment, controls=(), frameworks=(), results=(), unread=())
-    assert list(report(whole)) == [*head, *body[:1], *body[2:], "kubekeep"], (
+    assert list(report(whole)) == [*head, *content[:1], *content[2:], "kubekeep"], (
         "no gap, no coverage; no result, no resources"
     )
 
@@ -186,11 +186,11 @@ def test_passed_verdicts_are_encoded_once(assessment: Assessment, monkeypatch: p
     """Count the encodings: most of a report are passed controls, which are equal."""
     calls: list[object] = []
 
-    def counted(value: object) -> str:
+    def count_call(value: object) -> str:
         calls.append(value)
         return json_text(value)
 
-    monkeypatch.setattr("kubekeep.reports.json.json_text", counted)
+    monkeypatch.setattr("kubekeep.reports.json.json_text", count_call)
     passed = assessment.results[1]
     many = msgspec.structs.replace(assessment, results=(passed,) * 1000)
     report(many)

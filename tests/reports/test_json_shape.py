@@ -73,7 +73,7 @@ def test_fields_match_the_schema(assessment: Assessment) -> None:
 def test_every_schema_field_occurs_or_has_a_reason(assessment: Assessment) -> None:
     seen: set[str] = set()
     for document in documents(assessment):
-        _see(document, SHAPE, "$", seen)
+        _collect_fields(document, SHAPE, "$", seen)
     expected = {
         f"{name}/{key}"
         for name, shape in {"$": SHAPE, **SHAPE["$defs"]}.items()
@@ -84,20 +84,20 @@ def test_every_schema_field_occurs_or_has_a_reason(assessment: Assessment) -> No
     assert not seen & ABSENT.keys()
 
 
-def _see(value: Any, shape: Any, name: str, seen: set[str]) -> None:
+def _collect_fields(value: Any, shape: Any, name: str, seen: set[str]) -> None:
     """Collect each field of `shape` that `value` has."""
     if isinstance(shape, dict) and "$ref" in shape:
         name = shape["$ref"].rpartition("/")[2]
         shape = SHAPE["$defs"][name]
     if isinstance(value, dict) and isinstance(shape, dict):
         for key, child in value.items():
-            below = shape.get("properties", {}).get(key, shape.get("additionalProperties"))
+            children = shape.get("properties", {}).get(key, shape.get("additionalProperties"))
             if key in shape.get("properties", {}):
                 seen.add(f"{name}/{key}")
-            _see(child, below, f"{name}/{key}", seen)
+            _collect_fields(child, children, f"{name}/{key}", seen)
     elif isinstance(value, list) and isinstance(shape, dict):
         for child in value:
-            _see(child, shape.get("items"), name, seen)
+            _collect_fields(child, shape.get("items"), name, seen)
 
 
 def test_schema_rejects_wrong_documents(assessment: Assessment) -> None:

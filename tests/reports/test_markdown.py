@@ -148,7 +148,7 @@ def taint_names(assessment: Assessment, hostile: str) -> Assessment:
 
 def assert_harmless(reader: Reader, tags: list[str]) -> None:
     """Check that the report has only its usual tags, and no text outside of code that a forge interprets."""
-    code_apart = [[tag for tag in each if tag not in {"code", "/code"}] for each in (reader.tags, tags)]
+    code_apart = [[tag for tag in code_part if tag not in {"code", "/code"}] for code_part in (reader.tags, tags)]
     assert code_apart[0] == code_apart[1]
     assert not reader.links
     plain = "\n".join(reader.texts)
@@ -172,11 +172,11 @@ def test_any_text_is_no_markup(assessment: Assessment) -> None:
 
     @settings(deadline=None, max_examples=60, database=None)
     @given(st.text(st.characters() | st.sampled_from("`|<>&@#[]()!*_\\~$%:-. \n\t"), max_size=40))
-    def stays_harmless(hostile: str) -> None:
+    def check_harmless(hostile: str) -> None:
         reader = read(text(taint_names(assessment, f"_{hostile}")))
         assert_harmless(reader, tame.tags)
 
-    stays_harmless()
+    check_harmless()
 
 
 @pytest.mark.parametrize(

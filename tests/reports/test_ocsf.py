@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import msgspec
 from py_ocsf_models.events.findings.compliance_finding import ComplianceFinding  # type: ignore[import-untyped]
-from tests.reports.excepted import with_exceptions
+from tests.reports.excepted import add_exceptions
 
 from kubekeep.model.assessment import Assessment, ResourceResult
 from kubekeep.model.finding import Cause, Reason, Status, Verdict
@@ -103,13 +103,13 @@ def test_unevaluated_resource(assessment: Assessment) -> None:
 
 
 def test_excepted_findings_are_suppressed(assessment: Assessment) -> None:
-    failures = [event for event in events(with_exceptions(assessment)) if event["compliance"]["status_id"] == FAIL]
+    failures = [event for event in events(add_exceptions(assessment)) if event["compliance"]["status_id"] == FAIL]
     assert Counter(event["status_id"] for event in failures) == {NEW: 11, SUPPRESSED: 3}
     excepted = {event["resources"][0]["name"]: event for event in failures if event["status_id"] == SUPPRESSED}
     assert set(excepted) == {"web-0", "web-1", "db"}
     assert excepted["db"]["status_detail"] == "accepted by the waiver legacy"
     assert len(excepted["web-0"]["evidences"]) == 1
-    states = [event for event in events(with_exceptions(assessment)) if event["compliance"]["control"] == "C-0076"]
+    states = [event for event in events(add_exceptions(assessment)) if event["compliance"]["control"] == "C-0076"]
     assert [event["status"] for event in states] == ["Suppressed"], "what passed by waivers alone did not pass for all"
     before = {event["resources"][0]["name"]: event["finding_info"]["uid"] for event in _failures(assessment)}
     assert excepted["web-1"]["finding_info"]["uid"] == before["web-1"], "the same finding, suppressed"
@@ -119,7 +119,7 @@ def test_excepted_findings_are_suppressed(assessment: Assessment) -> None:
 def test_event_ids_are_unique(assessment: Assessment) -> None:
     for some in (
         assessment,
-        with_exceptions(assessment),
+        add_exceptions(assessment),
         msgspec.structs.replace(assessment, results=assessment.results * 2),
     ):
         uids = [event["finding_info"]["uid"] for event in events(some)]

@@ -13,7 +13,7 @@ from typing import Any
 import jsonschema
 import msgspec
 import pytest
-from tests.reports.excepted import with_exceptions
+from tests.reports.excepted import add_exceptions
 
 from kubekeep.model.assessment import Assessment, ResourceResult
 from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
@@ -168,7 +168,7 @@ def test_unevaluated_resource(assessment: Assessment) -> None:
 
 
 def test_excepted_findings_are_approved_deviations(assessment: Assessment) -> None:
-    result = read_result(with_exceptions(assessment))
+    result = read_result(add_exceptions(assessment))
     status = {finding["target"]["target-id"]: finding["target"]["status"] for finding in result["findings"]}
     assert status["C-0057"]["state"] == "not-satisfied"
     assert status["C-0076"] == {

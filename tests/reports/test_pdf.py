@@ -18,8 +18,8 @@ import pytest
 import typst
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.reports.rendering import printed, rendered, squeezed, written
-from tests.reports.samples import EXCEPTION, SAMPLES, full, many, passed
+from tests.reports.rendering import extract_pdf_text, remove_whitespace, render_bytes, render_text
+from tests.reports.samples import EXCEPTION, SAMPLES, add_extras, multiply_findings, passed
 
 from kubekeep.model.assessment import Assessment, ResourceResult
 from kubekeep.model.finding import Status
@@ -51,7 +51,7 @@ def renamed(assessment: Assessment, name: str) -> Assessment:
 
 
 def test_document_data(assessment: Assessment, pytestconfig: pytest.Config) -> None:
-    document = json.dumps(build_document(full(assessment), whole=False), indent=1, ensure_ascii=False) + "\n"
+    document = json.dumps(build_document(add_extras(assessment), whole=False), indent=1, ensure_ascii=False) + "\n"
     if pytestconfig.getoption("--update-golden", default=False):
         GOLDEN.write_text(document, encoding="utf-8")
     assert document == GOLDEN.read_text(encoding="utf-8"), "if it is meant to be so, run pytest with --update-golden"
@@ -59,7 +59,7 @@ def test_document_data(assessment: Assessment, pytestconfig: pytest.Config) -> N
 
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_archive_and_accessibility_standards(sample: str, assessment: Assessment) -> None:
-    reader = pypdf.PdfReader(io.BytesIO(written("pdf", SAMPLES[sample](assessment))))
+    reader = pypdf.PdfReader(io.BytesIO(render_bytes("pdf", SAMPLES[sample](assessment))))
     metadata = reader.root_object["/Metadata"]
     assert isinstance(metadata, pypdf.generic.StreamObject)
     claims = metadata.get_data().decode()
@@ -69,7 +69,7 @@ def test_archive_and_accessibility_standards(sample: str, assessment: Assessment
 
 
 def test_metadata(assessment: Assessment) -> None:
-    metadata = pypdf.PdfReader(io.BytesIO(written("pdf", assessment))).metadata
+    metadata = pypdf.PdfReader(io.BytesIO(render_bytes("pdf", assessment))).metadata
     assert metadata is not None
     assert metadata.title == "Kubernetes security assessment: shop"
     assert metadata.author == "Kubekeep 0.1.0"
@@ -78,7 +78,7 @@ def test_metadata(assessment: Assessment) -> None:
 
 
 def test_output_is_reproducible(assessment: Assessment, tmp_path: Path) -> None:
-    here = written("pdf", passed(assessment))
+    here = render_bytes("pdf", passed(assessment))
     script = (
         "import sys\n"
         "from kubekeep.reports.pdf.typesetting import typeset\n"
@@ -98,25 +98,25 @@ def test_output_is_reproducible(assessment: Assessment, tmp_path: Path) -> None:
 
 
 def test_every_finding_is_printed(assessment: Assessment) -> None:
-    text = squeezed(rendered("pdf", assessment))
+    text = remove_whitespace(render_text("pdf", assessment))
     for slug, failures in assessment.failures().items():
         control = next(summary.control for summary in assessment.controls if summary.control.slug == slug)
-        assert squeezed(control.title) in text
+        assert remove_whitespace(control.title) in text
         for finding in failures:
             resource = finding.resource
             if "\x1b" not in resource.name:
-                assert squeezed(f"{resource.kind} {resource.namespace}/{resource.name}") in text
+                assert remove_whitespace(f"{resource.kind} {resource.namespace}/{resource.name}") in text
             for evidence in finding.evidence:
                 if evidence.location and evidence.location.region and "deploy" in evidence.location.file:
                     assert evidence.location.file in text
                     assert f"{evidence.location.region.start.line}" in text
     for summary in assessment.controls:
-        assert squeezed(summary.control.title) in text
-        assert not summary.is_gap or summary.reason is None or squeezed(summary.reason.text) in text
+        assert remove_whitespace(summary.control.title) in text
+        assert not summary.is_gap or summary.reason is None or remove_whitespace(summary.reason.text) in text
 
 
 def test_bookmarks(assessment: Assessment) -> None:
-    bookmarks = outline(written("pdf", full(assessment)))
+    bookmarks = outline(render_bytes("pdf", add_extras(assessment)))
     chapters = [bookmark for bookmark in bookmarks if isinstance(bookmark, str)]
     assert chapters == [
         "Summary",
@@ -133,22 +133,22 @@ def test_bookmarks(assessment: Assessment) -> None:
 
 
 def test_exceptions_excerpts_and_attack_paths(assessment: Assessment) -> None:
-    raw = written("pdf", full(assessment))
-    text = squeezed(printed(raw))
-    assert squeezed("Accepted until 2027-03-01: moves in spring </script>") in text
-    assert squeezed("it covers no finding") in text
-    assert squeezed("21 privileged: true # </script>") in text
-    assert squeezed("container app is privileged </script>") in text
-    assert squeezed("Assumes: the pod runs") in text
-    assert squeezed("1 attack path of 4") in text, "the picture, whose texts are texts"
+    raw = render_bytes("pdf", add_extras(assessment))
+    text = remove_whitespace(extract_pdf_text(raw))
+    assert remove_whitespace("Accepted until 2027-03-01: moves in spring </script>") in text
+    assert remove_whitespace("it covers no finding") in text
+    assert remove_whitespace("21 privileged: true # </script>") in text
+    assert remove_whitespace("container app is privileged </script>") in text
+    assert remove_whitespace("Assumes: the pod runs") in text
+    assert remove_whitespace("1 attack path of 4") in text, "the picture, whose texts are texts"
 
 
 def test_wide_picture_has_its_own_page(assessment: Assessment) -> None:
-    attacks = full(assessment).attacks
+    attacks = add_extras(assessment).attacks
     assert attacks is not None
     first = attacks.paths[0]
     long = msgspec.structs.replace(first, edges=first.edges * 3)
-    raw = written(
+    raw = render_bytes(
         "pdf", msgspec.structs.replace(assessment, attacks=msgspec.structs.replace(attacks, paths=(long,) * 3))
     )
     wide = [page for page in pypdf.PdfReader(io.BytesIO(raw)).pages if page.mediabox.width > page.mediabox.height]
@@ -158,10 +158,10 @@ def test_wide_picture_has_its_own_page(assessment: Assessment) -> None:
 
 
 def test_attack_path_is_not_split(assessment: Assessment) -> None:
-    sample = full(assessment)
+    sample = add_extras(assessment)
     assert sample.attacks is not None
     attacks = msgspec.structs.replace(sample.attacks, paths=sample.attacks.paths * 20)
-    pages = pypdf.PdfReader(io.BytesIO(written("pdf", msgspec.structs.replace(sample, attacks=attacks)))).pages
+    pages = pypdf.PdfReader(io.BytesIO(render_bytes("pdf", msgspec.structs.replace(sample, attacks=attacks)))).pages
     texts = [page.extract_text() for page in pages]
     ends = [(text.count("internet → a node"), text.count("Assumes: the pod runs")) for text in texts]
     assert sum(first for first, _ in ends) == 20
@@ -170,43 +170,43 @@ def test_attack_path_is_not_split(assessment: Assessment) -> None:
 
 
 def test_omissions_are_stated(assessment: Assessment) -> None:
-    text = squeezed(rendered("pdf", assessment))
-    assert squeezed("Input was not read in 2 places: nothing is known of what stands there.") in text
-    assert squeezed("3 of 9 controls that apply could not be evaluated") in text
-    empty = squeezed(rendered("pdf", SAMPLES["empty"](assessment)))
-    assert squeezed("Nothing was assessed") in empty
-    assert squeezed("All input was read") not in empty
-    assert squeezed("All input was read, and every control that applies to it was evaluated.") in squeezed(
-        rendered("pdf", passed(assessment))
-    )
+    text = remove_whitespace(render_text("pdf", assessment))
+    assert remove_whitespace("Input was not read in 2 places: nothing is known of what stands there.") in text
+    assert remove_whitespace("3 of 9 controls that apply could not be evaluated") in text
+    empty = remove_whitespace(render_text("pdf", SAMPLES["empty"](assessment)))
+    assert remove_whitespace("Nothing was assessed") in empty
+    assert remove_whitespace("All input was read") not in empty
+    assert remove_whitespace(
+        "All input was read, and every control that applies to it was evaluated."
+    ) in remove_whitespace(render_text("pdf", passed(assessment)))
 
 
 MARKUP = r"""#panic("x") *bold* _it_ [b] $x^2$ \u{41} @ref <label> `raw` // c /* d */ = H ~ -- "q" #import "@preview/a:1" {"""
 
 
 def test_markup_in_names_is_text(assessment: Assessment) -> None:
-    assert squeezed(MARKUP) in squeezed(rendered("pdf", renamed(assessment, MARKUP)))
+    assert remove_whitespace(MARKUP) in remove_whitespace(render_text("pdf", renamed(assessment, MARKUP)))
 
 
 def test_copied_paths_are_exact(assessment: Assessment) -> None:
     name = "spec.template.spec.containers[0]/" + "x" * 120 + "-" + "y.z_" * 20
-    assert name in squeezed(rendered("pdf", renamed(assessment, name)))
+    assert name in remove_whitespace(render_text("pdf", renamed(assessment, name)))
 
 
 def test_long_names_break_within_the_page(assessment: Assessment) -> None:
     """Check the page margins, because paper cannot be scrolled."""
-    lines = rendered("pdf", renamed(assessment, "w" * 350)).splitlines()
+    lines = render_text("pdf", renamed(assessment, "w" * 350)).splitlines()
     assert 10 < max(len(line) for line in lines if "wwww" in line) < 100
 
 
 def test_huge_name_is_cut(assessment: Assessment) -> None:
-    raw = written("pdf", renamed(assessment, "n" * 1_000_000))
+    raw = render_bytes("pdf", renamed(assessment, "n" * 1_000_000))
     assert len(raw) < 1_000_000
-    assert "nn…" in squeezed(printed(raw))
+    assert "nn…" in remove_whitespace(extract_pdf_text(raw))
 
 
 def test_other_scripts_are_readable(assessment: Assessment) -> None:
-    text = squeezed(rendered("pdf", renamed(assessment, "приложение-εφαρμογή-数据库")))
+    text = remove_whitespace(render_text("pdf", renamed(assessment, "приложение-εφαρμογή-数据库")))
     assert "приложение-εφαρμογή" in text
     has_font = any("CJK" in family for family in typst.Fonts().families())
     assert has_font or not os.environ.get("CI"), "install fonts-noto-cjk"
@@ -214,28 +214,32 @@ def test_other_scripts_are_readable(assessment: Assessment) -> None:
 
 
 def test_missing_glyphs_are_printed_as_codes_and_counted(assessment: Assessment) -> None:
-    raw = written("pdf", renamed(assessment, f"a{RARE}b"))
-    text = squeezed(printed(raw))
+    raw = render_bytes("pdf", renamed(assessment, f"a{RARE}b"))
+    text = remove_whitespace(extract_pdf_text(raw))
     assert r"a\U00030010b" in text
-    assert squeezed("No font on the machine that made this report has one of its characters: codes such as") in text
+    assert (
+        remove_whitespace("No font on the machine that made this report has one of its characters: codes such as")
+        in text
+    )
     assert b"<pdfaid:part>2" in raw
-    assert squeezed("No font on the machine") not in squeezed(rendered("pdf", passed(assessment)))
+    assert remove_whitespace("No font on the machine") not in remove_whitespace(render_text("pdf", passed(assessment)))
 
 
 def test_private_and_joining_characters(assessment: Assessment) -> None:
-    raw = written("pdf", renamed(assessment, "a\ue000b \u200d\u0301 \U000e0041 \u0600 क्ष"))
+    raw = render_bytes("pdf", renamed(assessment, "a\ue000b \u200d\u0301 \U000e0041 \u0600 क्ष"))
     assert b"<pdfaid:part>2" in raw
-    assert r"a\ue000b" in squeezed(printed(raw))
+    assert r"a\ue000b" in remove_whitespace(extract_pdf_text(raw))
 
 
 def test_many_findings_are_bounded(assessment: Assessment) -> None:
-    reader = pypdf.PdfReader(io.BytesIO(written("pdf", many(assessment, 2 * MAX_RESOURCES))))
+    reader = pypdf.PdfReader(io.BytesIO(render_bytes("pdf", multiply_findings(assessment, 2 * MAX_RESOURCES))))
     assert len(reader.pages) < 150
-    text = squeezed("".join(page.extract_text() for page in reader.pages[:8]))
-    assert squeezed("6,000 findings in all") in text
-    assert squeezed("Of each control the first 1,500 resources are printed; the figures count all.") in text
+    text = remove_whitespace("".join(page.extract_text() for page in reader.pages[:8]))
+    assert remove_whitespace("6,000 findings in all") in text
+    assert remove_whitespace("Of each control the first 1,500 resources are printed; the figures count all.") in text
     assert [
-        group["more"] for group in build_document(many(assessment, 2 * MAX_RESOURCES), whole=False)["findings"]
+        group["more"]
+        for group in build_document(multiply_findings(assessment, 2 * MAX_RESOURCES), whole=False)["findings"]
     ] == [
         1500,
         1500,
@@ -243,7 +247,7 @@ def test_many_findings_are_bounded(assessment: Assessment) -> None:
 
 
 def test_verbose_prints_all_findings(assessment: Assessment) -> None:
-    groups = build_document(many(assessment, 2 * MAX_RESOURCES), whole=True)["findings"]
+    groups = build_document(multiply_findings(assessment, 2 * MAX_RESOURCES), whole=True)["findings"]
     assert [(group["more"], len(group["findings"])) for group in groups] == [(0, 3000), (0, 3000)]
 
 
@@ -275,8 +279,8 @@ def test_many_locations_show_the_first(assessment: Assessment) -> None:
     )
     result = ResourceResult(first.resource, {"privileged": msgspec.structs.replace(verdict, evidence=many_places)})
     crowded = msgspec.structs.replace(assessment, results=(result,))
-    assert squeezed("and 488 more places") in squeezed(rendered("pdf", crowded))
-    assert "f499.yaml" in squeezed(rendered("pdf", crowded, ReportOptions(verbose=True)))
+    assert remove_whitespace("and 488 more places") in remove_whitespace(render_text("pdf", crowded))
+    assert "f499.yaml" in remove_whitespace(render_text("pdf", crowded, ReportOptions(verbose=True)))
 
 
 @given(sizes=st.lists(st.integers(0, 5000), max_size=50), room=st.integers(1, 3000))

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 import yaml
 from tests.oracles.program import program
-from tests.reports.excepted import with_exceptions
+from tests.reports.excepted import add_exceptions
 
 from kubekeep.model.assessment import Assessment, ResourceResult, Target
 from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
@@ -29,10 +29,10 @@ ANNOTATIONS = 256 * 1024
 NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
-def closed(schema: Any) -> Any:
+def close_schema(schema: Any) -> Any:
     """Return the schema without unknown fields, which an API server would drop."""
     if isinstance(schema, dict):
-        closed_schema = {key: closed(value) for key, value in schema.items()}
+        closed_schema = {key: close_schema(value) for key, value in schema.items()}
         if schema.get("properties"):
             closed_schema["additionalProperties"] = False
         return closed_schema
@@ -44,7 +44,7 @@ def definitions() -> dict[tuple[str, str], Any]:
     for path in ASSETS.glob("crd-*.json"):
         spec = json.loads(path.read_text())["spec"]
         (version,) = spec["versions"]
-        schema = closed(version["schema"]["openAPIV3Schema"])
+        schema = close_schema(version["schema"]["openAPIV3Schema"])
         schemas[f"{spec['group']}/{version['name']}", spec["names"]["kind"]] = schema
     return schemas
 
@@ -131,7 +131,7 @@ def test_unevaluated_resources(name: str, cause: Cause, outcome: str, assessment
 
 @BOTH
 def test_excepted_findings_are_skipped(name: str, assessment: Assessment) -> None:
-    _, default = documents(name, with_exceptions(assessment))
+    _, default = documents(name, add_exceptions(assessment))
     by_outcome = {(result["result"], result["resources"][0]["name"]): result for result in default["results"]}
     assert ("fail", "web-1") not in by_outcome
     assert ("fail", "db") not in by_outcome
@@ -201,12 +201,12 @@ def test_report_name(name: str, base: str, paths: tuple[str, ...], expected: str
 
 @BOTH
 def test_report_names_differ_by_path(name: str, assessment: Assessment) -> None:
-    def called(path: str) -> str:
+    def render_names(path: str) -> str:
         target = Target((path,), "/srv/shop")
         reports = documents(name, msgspec.structs.replace(assessment, target=target))
         return str(reports[0]["metadata"]["name"])
 
-    assert called(f"{'x' * 99}/a") != called(f"{'x' * 99}/b")
+    assert render_names(f"{'x' * 99}/a") != render_names(f"{'x' * 99}/b")
 
 
 @BOTH

@@ -17,7 +17,7 @@ OURS = re.compile(r"\x1b\[[0-9;]+m|\x1b\]8;;(?:(?:file:///|https://)[!-~]*)?\x1b
 """All escape codes that Kubekeep writes: colours, and links to files and to the documentation."""
 
 
-def shown(assessment: Assessment, options: ReportOptions | None = None) -> str:
+def render_pretty(assessment: Assessment, options: ReportOptions | None = None) -> str:
     stream = io.StringIO()
     load("pretty").render(assessment, stream, options or ReportOptions())
     return stream.getvalue()
@@ -25,29 +25,29 @@ def shown(assessment: Assessment, options: ReportOptions | None = None) -> str:
 
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_control_characters_are_escaped(width: int, assessment: Assessment) -> None:
-    plain = shown(assessment, ReportOptions(width=width))
-    assert all(char == "\n" or char.isprintable() for char in plain)
-    dressed = shown(assessment, ReportOptions(width=width, colour=True, links=True))
-    assert OURS.sub("", dressed) == plain
+    plain_text = render_pretty(assessment, ReportOptions(width=width))
+    assert all(char == "\n" or char.isprintable() for char in plain_text)
+    styled_text = render_pretty(assessment, ReportOptions(width=width, colour=True, links=True))
+    assert OURS.sub("", styled_text) == plain_text
 
 
 @pytest.mark.parametrize("width", [80, 200])
 def test_lines_wrap_at_the_width(width: int, assessment: Assessment) -> None:
-    for line in shown(assessment, ReportOptions(width=width, verbose=True)).splitlines():
+    for line in render_pretty(assessment, ReportOptions(width=width, verbose=True)).splitlines():
         assert line == line.rstrip()
         if "very long folder" not in line and "<script>" not in line:
             assert cells(line) <= width
 
 
 def test_worst_first(assessment: Assessment) -> None:
-    text = shown(assessment)
+    text = render_pretty(assessment)
     order = [text.index(f"✖ {word}") for word in ("CRITICAL", "HIGH", "MEDIUM", "LOW")]
     assert order == sorted(order)
     assert text.index("C-0057") < text.index("C-0012"), "of the same severity, what fails most often"
 
 
 def test_locations_values_and_fixes(assessment: Assessment) -> None:
-    text = shown(assessment)
+    text = render_pretty(assessment)
     assert "  deploy/web-0.yaml:21  Deployment default/web-0\n" in text
     assert "    set spec.template.spec.containers[0].securityContext.privileged to false\n" in text
     assert "    line 44: set spec.template.spec.containers[1]" in text
@@ -58,7 +58,7 @@ def test_locations_values_and_fixes(assessment: Assessment) -> None:
 
 
 def test_possible_secrets_are_hidden(assessment: Assessment) -> None:
-    assert "    review spec.containers[0].env[0].value\n" in shown(assessment)
+    assert "    review spec.containers[0].env[0].value\n" in render_pretty(assessment)
 
 
 def test_code_is_coloured_or_keeps_backticks(assessment: Assessment) -> None:
@@ -66,18 +66,18 @@ def test_code_is_coloured_or_keeps_backticks(assessment: Assessment) -> None:
     fix = "Set `hostPID: false`.\n\nMore."
     summary = msgspec.structs.replace(first, control=msgspec.structs.replace(first.control, fix=fix))
     coded = msgspec.structs.replace(assessment, controls=(summary,), frameworks=())
-    assert "Fix: Set `hostPID: false`.\n" in shown(coded)
-    assert "Set \x1b[36mhostPID: false\x1b[0m.\n" in shown(coded, ReportOptions(colour=True))
+    assert "Fix: Set `hostPID: false`.\n" in render_pretty(coded)
+    assert "Set \x1b[36mhostPID: false\x1b[0m.\n" in render_pretty(coded, ReportOptions(colour=True))
 
 
 def test_locations_are_in_file_order(assessment: Assessment) -> None:
-    lines = re.findall(r"web-0.yaml:(\d+)|line (\d+): ", shown(assessment, ReportOptions(verbose=True)))
+    lines = re.findall(r"web-0.yaml:(\d+)|line (\d+): ", render_pretty(assessment, ReportOptions(verbose=True)))
     numbers = [int(head or line) for head, line in lines][:8]
     assert numbers == sorted(numbers)
 
 
 def test_settings_and_kustomizations(assessment: Assessment) -> None:
-    text = shown(assessment)
+    text = render_pretty(assessment)
     assert (
         "  chart/charts/cache/templates/deploy.yaml:31  Deployment default/cache\n"
         "    set spec.template.spec.containers[0].securityContext.privileged to false\n"
@@ -88,18 +88,18 @@ def test_settings_and_kustomizations(assessment: Assessment) -> None:
 
 
 def test_long_lists_are_cut_unless_verbose(assessment: Assessment) -> None:
-    text = shown(assessment)
+    text = render_pretty(assessment)
     assert "… and 4 more resources (use --verbose)" in text
     assert "… and 3 more places (use --verbose)" in text
     assert "web-6" not in text
-    verbose = shown(assessment, ReportOptions(verbose=True))
+    verbose = render_pretty(assessment, ReportOptions(verbose=True))
     assert "web-6" in verbose
     assert "--verbose" not in verbose
     assert "C-0271  Memory limits" in verbose
 
 
 def test_gaps_and_idle_controls(assessment: Assessment) -> None:
-    text = shown(assessment)
+    text = render_pretty(assessment)
     assert "• 3 controls not evaluated" in text
     assert "  C-0069, C-0070\n    It reads files of the nodes: scan with a host agent.\n" in text
     assert "  charts/broken.yaml:12  mapping values are not allowed here\n" in text
@@ -107,31 +107,31 @@ def test_gaps_and_idle_controls(assessment: Assessment) -> None:
 
 
 def test_percentages_are_rounded_down(assessment: Assessment) -> None:
-    rows = [line.split() for line in shown(assessment).splitlines() if line.startswith("  MITRE")]
+    rows = [line.split() for line in render_pretty(assessment).splitlines() if line.startswith("  MITRE")]
     assert rows == [["MITRE", "99", "%", "█████████░", "66", "%", "2", "0", "1"]]
-    assert "1 critical · 2 high · 1 medium · 1 low" in shown(assessment)
+    assert "1 critical · 2 high · 1 medium · 1 low" in render_pretty(assessment)
 
 
 def test_last_line_is_the_next_step(assessment: Assessment) -> None:
-    assert shown(assessment).endswith(
+    assert render_pretty(assessment).endswith(
         "→ Next: start with host-pid (Host process namespace): kubekeep explain host-pid\n"
     )
     good = tuple(summary for summary in assessment.controls if summary.status is Status.PASSED)
     gaps = tuple(summary for summary in assessment.controls if summary.is_gap)
     clean = msgspec.structs.replace(assessment, controls=good, results=(), frameworks=(), unread=())
-    assert shown(clean).endswith("✔ Nothing failed and nothing was left out.\n")
-    assert "mend what was not read" in shown(msgspec.structs.replace(clean, unread=assessment.unread))
-    assert "wait for" in shown(msgspec.structs.replace(clean, controls=gaps))
+    assert render_pretty(clean).endswith("✔ Nothing failed and nothing was left out.\n")
+    assert "mend what was not read" in render_pretty(msgspec.structs.replace(clean, unread=assessment.unread))
+    assert "wait for" in render_pretty(msgspec.structs.replace(clean, controls=gaps))
     empty = msgspec.structs.replace(clean, controls=(), counts=msgspec.structs.replace(clean.counts, failed=0))
-    assert "nothing was found to scan" in shown(empty)
+    assert "nothing was found to scan" in render_pretty(empty)
 
 
 def test_all_controls_row_is_unique(assessment: Assessment) -> None:
-    assert "All controls" in shown(assessment)
+    assert "All controls" in render_pretty(assessment)
     whole = msgspec.structs.replace(
         assessment.frameworks[0], controls=tuple(summary.control.slug for summary in assessment.controls)
     )
-    assert "All controls" not in shown(
+    assert "All controls" not in render_pretty(
         msgspec.structs.replace(assessment, frameworks=(whole, assessment.frameworks[1]))
     )
 
@@ -154,12 +154,12 @@ def test_wide_characters_take_two_columns() -> None:
 
 
 def test_last_commit_of_a_line(assessment: Assessment) -> None:
-    text = " ".join(shown(assessment).split())
+    text = " ".join(render_pretty(assessment).split())
     assert "last changed in 4f2a4f2a4f 2026-03-01 Ann \\x1b[31mred" in text
 
 
 def test_by_resource(assessment: Assessment) -> None:
-    text = shown(assessment, ReportOptions(by_resource=True))
+    text = render_pretty(assessment, ReportOptions(by_resource=True))
     assert text.count("control fails") + text.count("controls fail") == 10, "the others only on request"
     assert "… and 2 more resources (use --verbose)" in text
     assert text.startswith("✖ Pod "), "the worst first"
@@ -167,6 +167,6 @@ def test_by_resource(assessment: Assessment) -> None:
     assert web[0].endswith("1 control fails")
     assert web[1].split()[:2] == ["HIGH", "C-0057"]
     assert "lines 21, 24, 44 and 5 more places" in " ".join(" ".join(web[1:3]).split())
-    everything = shown(assessment, ReportOptions(by_resource=True, verbose=True))
+    everything = render_pretty(assessment, ReportOptions(by_resource=True, verbose=True))
     assert everything.count("control fails") + everything.count("controls fail") == 12
     assert "\x1b[31mred" not in everything

@@ -24,7 +24,7 @@ import pypdf
 import pytest
 import yaml
 from lxml import etree, html
-from tests.reports.rendering import squeezed
+from tests.reports.rendering import remove_whitespace
 
 from kubekeep.reports import formats, names
 
@@ -85,8 +85,8 @@ class Reports:
         """Count the resources by their worst verdict; a parameter without a value does not make one worse."""
         selected, worst = {*numbers}, Counter[str]()
         for result in self.json["results"]:
-            mine = [entry["status"] for entry in result["controls"] if entry["controlID"] in selected]
-            statuses = {entry["status"] for entry in mine if entry.get("subStatus") != "configuration"}
+            statuses_of_resource = [entry["status"] for entry in result["controls"] if entry["controlID"] in selected]
+            statuses = {entry["status"] for entry in statuses_of_resource if entry.get("subStatus") != "configuration"}
             worst.update([next((word for word in ("failed", "skipped", "passed") if word in statuses), "none")])
         return Tally(worst["failed"], worst["passed"], worst["skipped"])
 
@@ -155,8 +155,8 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Reports:
     shutil.copytree(HERE / "varied", folder / "varied")
     (folder / "varied" / "broken.yaml").write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: broken\n")
     more = HERE / "varied_more"
-    beside = ("--exceptions", str(more / "exceptions.yaml"), "--custom-rules", str(more))
-    arguments = ("framework", ",".join(FRAMEWORKS), "varied", *beside)
+    outside_folder = ("--exceptions", str(more / "exceptions.yaml"), "--custom-rules", str(more))
+    arguments = ("framework", ",".join(FRAMEWORKS), "varied", *outside_folder)
     run = subprocess.run(
         [sys.executable, "-m", "kubekeep", "scan", *arguments, "-f", ",".join(names()), "-o", "out", "--verbose"],
         cwd=folder,
@@ -300,7 +300,7 @@ def test_html(reports: Reports) -> None:
 
 def test_pdf(reports: Reports) -> None:
     pages = pypdf.PdfReader(reports.folder / reports.files["pdf"]).pages
-    text = squeezed(" ".join(page.extract_text() for page in pages[:4]))
+    text = remove_whitespace(" ".join(page.extract_text() for page in pages[:4]))
     all_of, tally = reports.statuses(reports.known), reports.resources(reports.known)
     for expected in (
         f"{math.floor(reports.compliance(reports.known))}%",
@@ -311,7 +311,7 @@ def test_pdf(reports: Reports) -> None:
     ):
         assert expected in text
     assert re.search(rf"(?<!\d){reports.failing.total()}(?!\d)", text)
-    whole = squeezed(" ".join(page.extract_text() for page in pages))
+    whole = remove_whitespace(" ".join(page.extract_text() for page in pages))
     for label, kind in (
         ("failed", "failed"),
         ("passed", "passed"),
@@ -361,18 +361,18 @@ def test_csv(reports: Reports) -> None:
     rows = [*csv.DictReader(io.StringIO(reports.text("csv")))]
     assert sum(row["Status"] == "unread" for row in rows) == reports.unread
     by_control: dict[str, Counter[str]] = {number: Counter() for number in reports.known}
-    holes = Counter[str]()
+    unread_rows = Counter[str]()
     for row in rows:
         if row["Resource Kind"]:
             words = [row["Status"], *(["waived"] if row["Sub Status"] == "w/exceptions" else [])]
             by_control[row["Control ID"]].update(words)
         elif row["Status"] != "unread":
-            holes[row["Control ID"]] += 1
+            unread_rows[row["Control ID"]] += 1
     assert {
         number: Tally(*(count[word] for word in ("failed", "passed", "skipped", "waived")))
         for number, count in by_control.items()
     } == (reports.controls)
-    assert holes == Counter(number for number in reports.known if reports.status(number) == "gap")
+    assert unread_rows == Counter(number for number in reports.known if reports.status(number) == "gap")
 
 
 def test_prometheus(reports: Reports) -> None:

@@ -117,7 +117,7 @@ def test_resource_without_file_has_a_logical_location(assessment: Assessment) ->
     assert entry["locations"] == [{"logicalLocations": [logical]}]
 
 
-def moved(result: ResourceResult) -> ResourceResult:
+def move_lines(result: ResourceResult) -> ResourceResult:
     far = Region(Position(900, 1), Position(900, 5))
     verdicts = {
         slug: msgspec.structs.replace(
@@ -133,12 +133,12 @@ def moved(result: ResourceResult) -> ResourceResult:
 
 
 def test_fingerprints_are_unique_and_stable(run: dict[str, Any], assessment: Assessment) -> None:
-    prints = [result["partialFingerprints"]["kubekeepFinding/v2"] for result in run["results"]]
-    assert len(set(prints)) == len(prints)
-    later = read_run(msgspec.structs.replace(assessment, results=tuple(map(moved, assessment.results))))
-    assert [result["partialFingerprints"]["kubekeepFinding/v2"] for result in later["results"]] == prints
-    twice = read_run(msgspec.structs.replace(assessment, results=assessment.results * 2))
-    assert len({result["partialFingerprints"]["kubekeepFinding/v2"] for result in twice["results"]}) == 26
+    fingerprints = [result["partialFingerprints"]["kubekeepFinding/v2"] for result in run["results"]]
+    assert len(set(fingerprints)) == len(fingerprints)
+    later = read_run(msgspec.structs.replace(assessment, results=tuple(map(move_lines, assessment.results))))
+    assert [result["partialFingerprints"]["kubekeepFinding/v2"] for result in later["results"]] == fingerprints
+    duplicate = read_run(msgspec.structs.replace(assessment, results=assessment.results * 2))
+    assert len({result["partialFingerprints"]["kubekeepFinding/v2"] for result in duplicate["results"]}) == 26
 
 
 def test_gaps_are_notifications(run: dict[str, Any], assessment: Assessment) -> None:

@@ -86,7 +86,7 @@ VALUES = st.recursive(
 )
 
 
-def rendered(name: str, assessment: Assessment) -> str:
+def render_yaml(name: str, assessment: Assessment) -> str:
     stream = io.StringIO()
     load(name).render(assessment, stream, ReportOptions())
     return stream.getvalue()
@@ -111,13 +111,13 @@ def go_yaml(documents: list[str]) -> list[Any]:
 
 
 def test_pyyaml_reads_the_json_report(assessment: Assessment) -> None:
-    document = yaml.safe_load(rendered("yaml", assessment))
-    assert as_json(document) == json.loads(rendered("json", assessment))
+    document = yaml.safe_load(render_yaml("yaml", assessment))
+    assert as_json(document) == json.loads(render_yaml("json", assessment))
 
 
 def test_kubectl_reads_the_json_report(assessment: Assessment) -> None:
-    (document,) = go_yaml([rendered("yaml", assessment)])
-    assert as_json(document) == json.loads(rendered("json", assessment))
+    (document,) = go_yaml([render_yaml("yaml", assessment)])
+    assert as_json(document) == json.loads(render_yaml("json", assessment))
 
 
 @pytest.mark.parametrize("text", AMBIGUOUS, ids=lambda text: ascii(text[:20]))

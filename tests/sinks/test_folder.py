@@ -16,8 +16,8 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def test_new_folder_appears_when_complete(tmp_path: Path) -> None:
-    with atomic_folder(tmp_path / "new", FILES) as fresh:
-        assert tree(fresh) == FILES
+    with atomic_folder(tmp_path / "new", FILES) as new_folder:
+        assert tree(new_folder) == FILES
         assert not (tmp_path / "new").exists()
     assert tree(tmp_path) == {f"new/{name}": content for name, content in FILES.items()}
 

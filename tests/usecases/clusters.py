@@ -29,14 +29,14 @@ def access(kubeconfig: Path, context: str = "") -> ClusterRequest:
     return ClusterRequest(access=Kubeconfig([str(kubeconfig)]).access(context))
 
 
-def through(kubeconfig: Path, address: str) -> ClusterRequest:
+def redirect_access(kubeconfig: Path, address: str) -> ClusterRequest:
     """Return the same request through a proxy, which forwards every call as the administrator."""
     request = access(kubeconfig)
     redirected = msgspec.structs.replace(request.access, server=address)
     return msgspec.structs.replace(request, access=redirected, retry_policy=_HURRIED)
 
 
-def scanned(cluster: ClusterRequest, **request: Any) -> Assessment:
+def scan_cluster(cluster: ClusterRequest, **request: Any) -> Assessment:
     """Return the assessment of a cluster."""
     return scan(scan_request(cluster=cluster, **request))
 
@@ -54,7 +54,7 @@ def verdicts(assessment: Assessment) -> dict[tuple[str, str], Verdict]:
     return verdicts_by_key
 
 
-def furnished(cluster: Cluster) -> None:
+def apply_shop(cluster: Cluster) -> None:
     """Apply the example shop to a cluster, and resources that relate to its workloads and to subjects."""
     files = sorted(_SHOP.rglob("*.yaml"))
     shop = [resource for file in files for resource in yaml.safe_load_all(file.read_text(encoding="utf-8")) if resource]
@@ -62,12 +62,14 @@ def furnished(cluster: Cluster) -> None:
     cluster.apply(objects.namespace(name) for name in sorted(names))
     rank = {"Namespace": 0, "ServiceAccount": 1}
     cluster.apply(sorted(shop, key=lambda resource: rank.get(resource["kind"], 2)))
-    (web, *_) = (resource for resource in cluster.apply(_more()) if resource["kind"] == "Deployment")
-    (replicas,) = cluster.apply([objects.set_owner(objects.replicated("ReplicaSet", "team", "web-1", _web()), web)])
-    cluster.apply([objects.set_owner(objects.pod("team", "web-1-a", _web()), replicas)])
+    (web, *_) = (resource for resource in cluster.apply(_list_related_resources()) if resource["kind"] == "Deployment")
+    (replicas,) = cluster.apply(
+        [objects.set_owner(objects.replicated("ReplicaSet", "team", "web-1", _create_web()), web)]
+    )
+    cluster.apply([objects.set_owner(objects.pod("team", "web-1-a", _create_web()), replicas)])
 
 
-def _more() -> Iterable[dict[str, Any]]:
+def _list_related_resources() -> Iterable[dict[str, Any]]:
     """Yield one resource of each kind that controls relate to."""
     namespace = "team"
     yield objects.namespace(namespace, **{"pod-security.kubernetes.io/enforce": "privileged"})
@@ -94,19 +96,19 @@ def _more() -> Iterable[dict[str, Any]]:
         "metadata": meta | {"name": "web"},
         "spec": {"defaultBackend": {"service": {"name": "web", "port": {"number": 80}}}},
     }
-    yield objects.replicated("Deployment", namespace, "web", _web())
+    yield objects.replicated("Deployment", namespace, "web", _create_web())
     yield objects.replicated("StatefulSet", namespace, "db")
     yield objects.replicated("DaemonSet", namespace, "log")
     yield objects.cron_job(namespace, "nightly")
     yield objects.pod(namespace, "naked")
     yield {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "one"}, "spec": {"providerID": "aws:///a/i-1"}}
     rules = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]
-    for kind, inside in (("Role", {"namespace": namespace}), ("ClusterRole", {})):
-        yield {"apiVersion": f"{_RBAC}/v1", "kind": kind, "metadata": inside | {"name": "all"}, "rules": rules}
+    for kind, scope in (("Role", {"namespace": namespace}), ("ClusterRole", {})):
+        yield {"apiVersion": f"{_RBAC}/v1", "kind": kind, "metadata": scope | {"name": "all"}, "rules": rules}
         yield {
             "apiVersion": f"{_RBAC}/v1",
             "kind": f"{kind}Binding",
-            "metadata": inside | {"name": "all"},
+            "metadata": scope | {"name": "all"},
             "subjects": [{"kind": "ServiceAccount", "name": "robot", "namespace": namespace}],
             "roleRef": {"apiGroup": _RBAC, "kind": kind, "name": "all"},
         }
@@ -129,7 +131,7 @@ OWNED = frozenset({"ReplicaSet team/web-1", "Pod team/web-1-a"})
 """Resources owned by the Deployment `team/web`."""
 
 
-def _web() -> dict[str, Any]:
+def _create_web() -> dict[str, Any]:
     pod = objects.template()
     pod["spec"] |= {"serviceAccountName": "robot", "volumes": [{"name": "p", "secret": {"secretName": "password"}}]}
     pod["spec"]["containers"][0]["volumeMounts"] = [{"name": "p", "mountPath": "/p"}]
@@ -137,7 +139,7 @@ def _web() -> dict[str, Any]:
     return pod
 
 
-def rules_without(cluster: Cluster, *hidden: str) -> list[dict[str, Any]]:
+def create_rules_without(cluster: Cluster, *hidden: str) -> list[dict[str, Any]]:
     """Return rules that grant list on everything the cluster serves except the resources `hidden`."""
     paths: Mapping[str, str] = {"": "/api/v1"} | {
         group["name"]: f"/apis/{group['preferredVersion']['groupVersion']}"
@@ -153,12 +155,12 @@ def rules_without(cluster: Cluster, *hidden: str) -> list[dict[str, Any]]:
     return [rule for rule in rules if rule["resources"]]
 
 
-def only(*namespaces: str) -> ResourceSelection:
+def select_namespaces(*namespaces: str) -> ResourceSelection:
     """Return the selection of the resources in some namespaces."""
     return ResourceSelection(include_namespaces=namespaces)
 
 
-def role_in(namespace: str, user: str) -> list[dict[str, Any]]:
+def create_namespaced_role(namespace: str, user: str) -> list[dict[str, Any]]:
     """Return a Role and its binding that let a user list everything in one namespace, and nothing elsewhere."""
     metadata = {"name": f"user:{user}", "namespace": namespace}
     role = {"apiVersion": f"{_RBAC}/v1", "kind": "Role", "metadata": metadata}

@@ -26,7 +26,7 @@ from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan
 from tests.cluster.access import Person, write_kubeconfig
 from tests.cluster.cluster import Cluster
-from tests.reports.rendering import rendered
+from tests.reports.rendering import render_text
 from tests.sources.cloud import amazon, azure, google
 from tests.sources.cloud.service import Cloud, CloudResponse, clouds, everywhere, log_in
 
@@ -70,20 +70,22 @@ def test_every_control_of_a_platform_is_evaluated(cluster: CloudCluster, cloud: 
     documents = list(describe_cluster(CloudRequest(cluster=cluster, endpoints=cloud.endpoints), mapped=()))
     assert not [document for document in documents if isinstance(document, CoverageGap)]
     (tmp_path / "cloud.yaml").write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": documents}))
-    concerned = {control.slug for control in builtin().controls.values() if about(control.targets, cluster.provider)}
-    assert len(concerned) > 8
+    concerned_controls = {
+        control.slug for control in builtin().controls.values() if list_kinds(control.targets, cluster.provider)
+    }
+    assert len(concerned_controls) > 8
     assessment = scan(
         ScanRequest(ScanInput(paths=(str(tmp_path / "cloud.yaml"),)), rules=RuleOptions(provider=cluster.provider))
     )
     reasons = {
         entry.control.slug: entry.reason
         for entry in assessment.controls
-        if entry.control.slug in concerned and entry.status is Status.NOT_EVALUATED
+        if entry.control.slug in concerned_controls and entry.status is Status.NOT_EVALUATED
     }
     assert reasons == {}
 
 
-def about(targets: tuple[str, ...], provider: Provider) -> bool:
+def list_kinds(targets: tuple[str, ...], provider: Provider) -> bool:
     return any(target.partition("/")[0] == GROUPS[provider] for target in targets)
 
 
@@ -200,7 +202,7 @@ def test_azure_and_google_controls_are_evaluated_with_cloud_data(
     assert reason.text.endswith("everything of the cluster: allow Microsoft.ContainerService/managedClusters/read")
     (unread,) = refused.unread
     assert unread.message == "403 AuthorizationFailed: no"
-    text = rendered("pretty", refused)
+    text = render_text("pretty", refused)
     assert "The cloud did not show everything: this scan is incomplete" in text
     assert "--dry-run" not in text, "cluster permissions are irrelevant here"
 

@@ -45,7 +45,7 @@ def test_only_required_kinds_are_listed(cluster: Cluster, control: str, kinds: s
         *("daemonsets", "jobs", "cronjobs", "customresourcedefinitions"),
     }
     with front(cluster) as proxy:
-        assessment = clusters.scanned(clusters.through(cluster.kubeconfig, proxy.url), controls=(control,))
+        assessment = clusters.scan_cluster(clusters.redirect_access(cluster.kubeconfig, proxy.url), controls=(control,))
         listed = {request.kind for request in proxy.lists()}
         others = [request.path for request in proxy.requests if "limit" not in request.query]
     expected = (kinds - {"workloads"}) | (pods if "workloads" in kinds else set())
@@ -88,8 +88,8 @@ def test_no_value_of_a_secret_reaches_this_process(cluster: Cluster, namespace: 
         ]
     )
     with front(cluster) as proxy:
-        cluster_request = clusters.through(cluster.kubeconfig, proxy.url)
-        clusters.scanned(cluster_request, extras=frozenset(Extra), attack_query=ALL_PATHS)
+        cluster_request = clusters.redirect_access(cluster.kubeconfig, proxy.url)
+        clusters.scan_cluster(cluster_request, extras=frozenset(Extra), attack_query=ALL_PATHS)
         received = b"".join(proxy.sent)
         secret_requests = [request for request in proxy.requests if request.kind == "secrets"]
     assert [request.headers["accept"] for request in secret_requests] == [
@@ -102,7 +102,7 @@ def test_no_value_of_a_secret_reaches_this_process(cluster: Cluster, namespace: 
 
 def test_only_reads_are_sent(cluster: Cluster) -> None:
     with front(cluster) as proxy:
-        clusters.scanned(clusters.through(cluster.kubeconfig, proxy.url), frameworks=("nsa",))
+        clusters.scan_cluster(clusters.redirect_access(cluster.kubeconfig, proxy.url), frameworks=("nsa",))
     assert {request.method for request in proxy.requests} == {"GET"}
 
 
@@ -113,7 +113,9 @@ def scan_with_version(cluster: Cluster, **changes: str) -> tuple[Any, Any]:
         exchange.answer(200, exchange.real().document | changes)
 
     with front(cluster, always(lambda request: request.path == "/version", answer_version)) as proxy:
-        assessment = clusters.scanned(clusters.through(cluster.kubeconfig, proxy.url), controls=("C-0026",))
+        assessment = clusters.scan_cluster(
+            clusters.redirect_access(cluster.kubeconfig, proxy.url), controls=("C-0026",)
+        )
     return assessment, incomplete(assessment)
 
 
@@ -154,7 +156,9 @@ def test_scan_without_permission_for_the_version(cluster: Cluster, namespace: st
         lambda request: request.path == "/version", lambda exchange: exchange.refuse(403, "Forbidden", "not you")
     )
     with front(cluster, forbidden) as proxy:
-        assessment = clusters.scanned(clusters.through(cluster.kubeconfig, proxy.url), controls=("C-0026",))
+        assessment = clusters.scan_cluster(
+            clusters.redirect_access(cluster.kubeconfig, proxy.url), controls=("C-0026",)
+        )
     assert clusters.verdicts(assessment)[f"CronJob {namespace}/nightly", "cron-job"].status is Status.FAILED
     assert assessment.kubernetes_version == f"1.{NEWEST_KUBERNETES}"
     assert assessment.notes[0].startswith("the version of the cluster is not told")
@@ -165,8 +169,8 @@ def test_one_workload_gets_the_verdicts_of_a_full_scan(cluster: Cluster, namespa
         [objects.replicated("Deployment", namespace, "web"), objects.replicated("Deployment", namespace, "db")]
     )
     request = clusters.access(cluster.kubeconfig)
-    one = clusters.scanned(request, workload=f"{namespace}/deployment/web")
-    whole = clusters.scanned(request, resource_selection=clusters.only(namespace))
+    one = clusters.scan_cluster(request, workload=f"{namespace}/deployment/web")
+    whole = clusters.scan_cluster(request, resource_selection=clusters.select_namespaces(namespace))
     verdicts = clusters.verdicts(one)
     assert f"Deployment {namespace}/db" not in {name for name, _ in verdicts}
     ours = {key: verdict.status for key, verdict in verdicts.items() if key[0] == f"Deployment {namespace}/web"}
@@ -202,7 +206,7 @@ def test_selected_pod_of_an_unselected_owner_is_evaluated(
     selection = {
         key: value.format(namespace=namespace) if isinstance(value, str) else value for key, value in selection.items()
     }
-    assessment = clusters.scanned(clusters.access(cluster.kubeconfig), controls=("C-0013",), **selection)
+    assessment = clusters.scan_cluster(clusters.access(cluster.kubeconfig), controls=("C-0013",), **selection)
     ours = [result for result in assessment.results if result.resource.namespace == namespace]
     assert [result.resource.kind for result in ours] == sorted(kinds)
     assert {verdict.status for result in ours for verdict in result.verdicts.values()} == {Status.FAILED}
@@ -215,4 +219,6 @@ def test_unlisted_workload_is_not_reported_as_absent(cluster: Cluster, namespace
         front(cluster, hidden) as proxy,
         pytest.raises(UnknownNameError, match=r"did not show everything: list deployments\.apps$"),
     ):
-        clusters.scanned(clusters.through(cluster.kubeconfig, proxy.url), workload=f"{namespace}/deployment/web")
+        clusters.scan_cluster(
+            clusters.redirect_access(cluster.kubeconfig, proxy.url), workload=f"{namespace}/deployment/web"
+        )

@@ -51,7 +51,7 @@ def bind_user(cluster: Cluster, user: str, role: str) -> None:
 @pytest.fixture(scope="module")
 def shop(module_cluster: Cluster) -> Cluster:
     """Cluster with the example shop, a custom kind without pods, and users restricted to the team's namespace."""
-    clusters.furnished(module_cluster)
+    clusters.apply_shop(module_cluster)
     meta = {"name": "hpa", "namespace": TEAM}
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "gone"}
     scaler = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": meta}
@@ -67,17 +67,17 @@ def shop(module_cluster: Cluster) -> Cluster:
     for user, role in (("viewing", "view"), ("administering", "admin")):
         bind_user(module_cluster, user, role)
     module_cluster.user("listing", [])
-    module_cluster.apply(clusters.role_in(TEAM, "listing"))
+    module_cluster.apply(clusters.create_namespaced_role(TEAM, "listing"))
     one = {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": [TEAM], "verbs": ["get"]}
     module_cluster.user("getting", [one])
-    module_cluster.apply(clusters.role_in(TEAM, "getting"))
+    module_cluster.apply(clusters.create_namespaced_role(TEAM, "getting"))
     return module_cluster
 
 
 def scanned(cluster: Cluster, user: str, *namespaces: str, **request: Any) -> Assessment:
     kubeconfig = cluster.kubeconfig if user == "admin" else cluster.layout.kubeconfigs / user
-    return clusters.scanned(
-        clusters.access(kubeconfig), resource_selection=clusters.only(*(namespaces or (TEAM,))), **request
+    return clusters.scan_cluster(
+        clusters.access(kubeconfig), resource_selection=clusters.select_namespaces(*(namespaces or (TEAM,))), **request
     )
 
 
@@ -212,7 +212,7 @@ def test_missing_namespace_is_reported(shop: Cluster) -> None:
 def test_dry_run_permissions_are_enough(shop: Cluster) -> None:
     request = ScanRequest(
         ScanInput(paths=(), cluster=clusters.access(shop.kubeconfig)),
-        evaluation=EvaluationOptions(resource_selection=clusters.only(TEAM)),
+        evaluation=EvaluationOptions(resource_selection=clusters.select_namespaces(TEAM)),
     )
     shop.user("printed", [])
     for role in create_roles(preflight(request).permissions, "printed"):
@@ -228,7 +228,10 @@ def test_dry_run_permissions_are_enough(shop: Cluster) -> None:
 @pytest.mark.parametrize("namespaces", [(TEAM,), (TEAM, "default")])
 def test_selected_namespace_is_requested_by_name(shop: Cluster, namespaces: tuple[str, ...]) -> None:
     with front(shop) as proxy:
-        clusters.scanned(clusters.through(shop.kubeconfig, proxy.url), resource_selection=clusters.only(*namespaces))
+        clusters.scan_cluster(
+            clusters.redirect_access(shop.kubeconfig, proxy.url),
+            resource_selection=clusters.select_namespaces(*namespaces),
+        )
         paths = {request.path for request in proxy.requests}
     assert {f"/api/v1/namespaces/{name}" for name in namespaces} <= paths
     assert not {"/api/v1/namespaces", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"} & paths
@@ -238,7 +241,9 @@ def run_watch(cluster: Cluster, user: str, during: Callable[[Watch], None], **op
     """Return the events of a user's watch of the namespace, with `during` called after its start."""
     events: list[WatchEvent] = []
     kubeconfig = cluster.kubeconfig if user == "admin" else cluster.layout.kubeconfigs / user
-    request = scan_request(cluster=clusters.access(kubeconfig), **{"resource_selection": clusters.only(TEAM)} | options)
+    request = scan_request(
+        cluster=clusters.access(kubeconfig), **{"resource_selection": clusters.select_namespaces(TEAM)} | options
+    )
     watch = Watch(WatchRequest(scan=request), events.extend)
     stopped = threading.Event()
     thread = threading.Thread(target=watch.run, args=(stopped,))
@@ -269,12 +274,18 @@ def test_watch_equals_scan(shop: Cluster, user: str) -> None:
 
 def test_watch_reports_missing_namespace(shop: Cluster) -> None:
     events = run_watch(
-        shop, "getting", lambda _: None, controls=("C-0057",), resource_selection=clusters.only(TEAM, "taem")
+        shop,
+        "getting",
+        lambda _: None,
+        controls=("C-0057",),
+        resource_selection=clusters.select_namespaces(TEAM, "taem"),
     )
     assert [event.text for event in events if isinstance(event, UnmatchedName)] == [
         "no resource that was read is in namespace taem"
     ]
-    events = run_watch(shop, "admin", lambda _: None, controls=("C-0057",), resource_selection=clusters.only("taem"))
+    events = run_watch(
+        shop, "admin", lambda _: None, controls=("C-0057",), resource_selection=clusters.select_namespaces("taem")
+    )
     assert [event.text for event in events if isinstance(event, UnmatchedName)] == ["the cluster has no namespace taem"]
 
 
@@ -311,13 +322,13 @@ def test_watch_follows_roles_of_one_namespace(shop: Cluster) -> None:
 
 def test_listing_namespaces_needs_no_get(shop: Cluster) -> None:
     """The role shipped with Kubekeep grants list on namespaces, but not get."""
-    kubeconfig = shop.user("lister", clusters.rules_without(shop))
+    kubeconfig = shop.user("lister", clusters.create_rules_without(shop))
     part = scanned(shop, "lister")
     assert part.unread == ()
     assert compare(scanned(shop, "admin"), part)["unknown"] == 0
     request = ScanRequest(
         ScanInput(paths=(), cluster=clusters.access(kubeconfig)),
-        evaluation=EvaluationOptions(resource_selection=clusters.only(TEAM)),
+        evaluation=EvaluationOptions(resource_selection=clusters.select_namespaces(TEAM)),
     )
     assert preflight(request).missing == []
     assert scanned(shop, "lister", "taem", controls=("C-0057",)).notes == ("the cluster has no namespace taem",)

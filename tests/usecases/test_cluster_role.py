@@ -41,16 +41,18 @@ OF_CLUSTER = frozenset(
 )
 
 
-def granted(document: dict[str, Any]) -> set[tuple[str, str]]:
+def list_granted(document: dict[str, Any]) -> set[tuple[str, str]]:
     """Return (group, resource) of all list permissions of a role, and assert that it has no other but for named objects."""
-    lists = [rule for rule in document["rules"] if "resourceNames" not in rule]
-    assert {verb for rule in lists for verb in rule["verbs"]} == {"list"}
-    pairs = [(group, resource) for rule in lists for group in rule["apiGroups"] for resource in rule["resources"]]
+    list_requests = [rule for rule in document["rules"] if "resourceNames" not in rule]
+    assert {verb for rule in list_requests for verb in rule["verbs"]} == {"list"}
+    pairs = [
+        (group, resource) for rule in list_requests for group in rule["apiGroups"] for resource in rule["resources"]
+    ]
     assert len(pairs) == len(set(pairs))
     return set(pairs)
 
 
-def stored(command: str = "scan") -> dict[str, Any]:
+def read_role(command: str = "scan") -> dict[str, Any]:
     document: dict[str, Any] = yaml.safe_load(role.role_file(command).read_text(encoding="utf-8"))
     return document
 
@@ -61,8 +63,8 @@ def test_role_matches_the_library(command: str) -> None:
 
 
 def test_role_grants_no_wildcard() -> None:
-    assert not {"*"} & {part for pair in granted(stored()) for part in pair}
-    assert ("", "secrets") in granted(stored())
+    assert not {"*"} & {part for pair in list_granted(read_role()) for part in pair}
+    assert ("", "secrets") in list_granted(read_role())
 
 
 def definition(group: str, kind: str) -> dict[str, Any]:
@@ -84,7 +86,7 @@ def definition(group: str, kind: str) -> dict[str, Any]:
 def complete(module_cluster: Cluster) -> Cluster:
     """Cluster that serves every custom kind that a control names, and the ClusterVersion of OpenShift."""
     plurals = {(kind[0], role.find_plural(kind)): kind for kind in CUSTOM}
-    clusters.furnished(module_cluster)
+    clusters.apply_shop(module_cluster)
     module_cluster.apply(definition(*kind) for kind in (*plurals.values(), (VERSIONS[0], "ClusterVersion")))
     return module_cluster
 
@@ -93,16 +95,16 @@ def complete(module_cluster: Cluster) -> Cluster:
 def scanner(complete: Cluster) -> Any:
     """Return the kubeconfig of a user with that role only."""
     kubeconfig = complete.user("scanner", [])
-    complete.apply([stored()])
+    complete.apply([read_role()])
     complete.bind("scanner", NAME)
     return kubeconfig
 
 
 def test_role_is_sufficient(complete: Cluster, scanner: Any) -> None:
-    assessment = clusters.scanned(clusters.access(scanner), extras=frozenset({Extra.ATTACK_PATHS}))
+    assessment = clusters.scan_cluster(clusters.access(scanner), extras=frozenset({Extra.ATTACK_PATHS}))
     assert assessment.unread == ()
     assert assessment.results
-    whole = clusters.scanned(clusters.access(complete.kubeconfig))
+    whole = clusters.scan_cluster(clusters.access(complete.kubeconfig))
     statuses = {summary.control.slug: summary.status for summary in whole.controls}
     assert {summary.control.slug: summary.status for summary in assessment.controls} == statuses
 
@@ -111,17 +113,17 @@ def test_role_equals_the_lists_of_a_scan(complete: Cluster) -> None:
     """A scan of all controls with attack paths lists each of its resources."""
     with front(complete) as proxy:
         extras = frozenset({Extra.ATTACK_PATHS})
-        clusters.scanned(clusters.through(complete.kubeconfig, proxy.url), extras=extras)
-        listed = lists(proxy)
-    assert listed == granted(stored())
+        clusters.scan_cluster(clusters.redirect_access(complete.kubeconfig, proxy.url), extras=extras)
+        listed = list_requests(proxy)
+    assert listed == list_granted(read_role())
 
 
-def one_role(checked: Preflight) -> dict[str, Any]:
+def assert_one_role(checked: Preflight) -> dict[str, Any]:
     (whole,) = create_roles(checked.permissions)
     return whole
 
 
-def lists(proxy: Front) -> set[tuple[str, str]]:
+def list_requests(proxy: Front) -> set[tuple[str, str]]:
     return {_resource(request) for request in proxy.lists()}
 
 
@@ -135,16 +137,16 @@ def test_dry_run_prints_the_lists_of_a_scan(complete: Cluster) -> None:
     for controls in (("C-0057",), ("C-0012", "C-0088"), ()):
         with front(complete) as proxy:
             request = ScanRequest(
-                ScanInput(paths=(), cluster=clusters.through(complete.kubeconfig, proxy.url)),
+                ScanInput(paths=(), cluster=clusters.redirect_access(complete.kubeconfig, proxy.url)),
                 rules=RuleOptions(controls=controls),
             )
             checked = preflight(request)
-            before = lists(proxy)
+            before = list_requests(proxy)
             proxy.requests.clear()
-            clusters.scanned(clusters.through(complete.kubeconfig, proxy.url), controls=controls)
-            listed = lists(proxy)
+            clusters.scan_cluster(clusters.redirect_access(complete.kubeconfig, proxy.url), controls=controls)
+            listed = list_requests(proxy)
         assert (checked.missing, checked.unknown) == ([], [])
-        assert granted(one_role(checked)) == listed
+        assert list_granted(assert_one_role(checked)) == listed
         assert before <= {("apiextensions.k8s.io", "customresourcedefinitions"), VERSIONS}
     assert ("kubescape.io", "controlinputs") in listed
 
@@ -155,10 +157,10 @@ def test_dry_run_prints_the_lists_of_a_scan(complete: Cluster) -> None:
 def test_missing_permission_is_reported(complete: Cluster, group: str, resource: str) -> None:
     rules = [
         rule | {"resources": [name for name in rule["resources"] if (rule["apiGroups"], name) != ([group], resource)]}
-        for rule in stored()["rules"]
+        for rule in read_role()["rules"]
     ]
     kubeconfig = complete.user(f"without-{resource}", [rule for rule in rules if rule["resources"]])
-    assessment = clusters.scanned(clusters.access(kubeconfig))
+    assessment = clusters.scan_cluster(clusters.access(kubeconfig))
     full = f"{resource}.{group}" if group else resource
     assert [str(unread.location) for unread in assessment.unread] == [f"list {full}"]
     checked = preflight(ScanRequest(ScanInput(paths=(), cluster=clusters.access(kubeconfig))))
@@ -181,7 +183,7 @@ def test_namespaced_permissions_are_granted_in_the_namespace(complete: Cluster) 
     )
     whole, inside, central = create_roles(preflight(request).permissions, "narrow")
     assert (whole["kind"], inside["kind"], inside["metadata"]["namespace"]) == ("ClusterRole", "Role", "default")
-    assert ("", "secrets") in granted(inside)
+    assert ("", "secrets") in list_granted(inside)
     one = {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": ["default"], "verbs": ["get"]}
     assert [rule for document in (whole, inside) for rule in document["rules"] if "resourceNames" in rule] == [one]
     assert one in inside["rules"]
@@ -189,15 +191,15 @@ def test_namespaced_permissions_are_granted_in_the_namespace(complete: Cluster) 
     settings = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["cilium-config"], "verbs": ["get"]}
     assert (central["metadata"]["namespace"], central["rules"]) == ("kube-system", [settings])
     nowhere = {"secrets", "pods", "ingresses", "horizontalpodautoscalers", "customresourcedefinitions", "namespaces"}
-    assert not nowhere & {resource for _, resource in granted(whole)}
+    assert not nowhere & {resource for _, resource in list_granted(whole)}
     kubeconfig = complete.user("narrow-user", [])
     complete.apply([whole, inside, central])
     complete.bind("narrow-user", "narrow")
     complete.bind("narrow-user", "narrow", namespace="default")
     complete.bind("narrow-user", "narrow", namespace="kube-system")
-    assessment = clusters.scanned(clusters.access(kubeconfig), resource_selection=resource_selection)
+    assessment = clusters.scan_cluster(clusters.access(kubeconfig), resource_selection=resource_selection)
     assert assessment.unread == ()
-    admin = clusters.scanned(clusters.access(complete.kubeconfig), resource_selection=resource_selection)
+    admin = clusters.scan_cluster(clusters.access(complete.kubeconfig), resource_selection=resource_selection)
     assert {result.resource.id: result.verdicts for result in assessment.results} == {
         result.resource.id: result.verdicts for result in admin.results
     }
@@ -205,15 +207,17 @@ def test_namespaced_permissions_are_granted_in_the_namespace(complete: Cluster) 
 
 def test_watch_role_grants_watch() -> None:
     verbs = {
-        (rule["apiGroups"][0], name): rule["verbs"] for rule in stored("watch")["rules"] for name in rule["resources"]
+        (rule["apiGroups"][0], name): rule["verbs"]
+        for rule in read_role("watch")["rules"]
+        for name in rule["resources"]
     }
     assert verbs.pop(VERSIONS) == ["list"]
     assert {tuple(granted_verbs) for granted_verbs in verbs.values()} == {("list", "watch")}
     # A watch searches no attack paths.
-    assert granted(stored()) - verbs.keys() - {VERSIONS} == {
+    assert list_granted(read_role()) - verbs.keys() - {VERSIONS} == {
         (group, role.find_plural((group, kind))) for group, kind in role.list_kinds() - role.list_kinds("watch")
     }
-    assert ("gateway.networking.k8s.io", "referencegrants") in granted(stored()) - verbs.keys()
+    assert ("gateway.networking.k8s.io", "referencegrants") in list_granted(read_role()) - verbs.keys()
 
 
 def run_watch(request: ScanRequest) -> WatchStarted:
@@ -233,14 +237,14 @@ def run_watch(request: ScanRequest) -> WatchStarted:
 def test_dry_run_prints_the_requests_of_a_watch(complete: Cluster) -> None:
     with front(complete) as proxy:
         request = ScanRequest(
-            ScanInput(paths=(), cluster=clusters.through(complete.kubeconfig, proxy.url)),
+            ScanInput(paths=(), cluster=clusters.redirect_access(complete.kubeconfig, proxy.url)),
             rules=RuleOptions(controls=("C-0057",)),
         )
         checked = preflight(request, watching=True)
         assert checked.missing == []
         proxy.requests.clear()
         run_watch(request)
-        listed = lists(proxy)
+        listed = list_requests(proxy)
         streamed = {_resource(received) for received in proxy.requests if "watch" in received.query}
     verbs = {
         verb: {(permission.group, permission.resource) for permission in checked.permissions if permission.verb == verb}
@@ -254,7 +258,7 @@ def test_watch_without_watching_definitions_has_no_gap(complete: Cluster) -> Non
     """The only effect is that new kinds are noticed later."""
     rules = [
         rule | {"verbs": ["list"] if rule["apiGroups"] == ["apiextensions.k8s.io"] else rule["verbs"]}
-        for rule in stored("watch")["rules"]
+        for rule in read_role("watch")["rules"]
         if rule["apiGroups"] != ["apiregistration.k8s.io"]
     ]
     access = clusters.access(complete.user("unnoticed", rules))

@@ -46,11 +46,11 @@ OWNING = {BUILTIN_TYPES[kind].plural for kind in POD_KINDS} - {"pods"}
 @pytest.fixture(scope="module")
 def shop(module_cluster: Cluster) -> Cluster:
     """Cluster with the example shop and the users of all tests: compared resources must not change between scans."""
-    clusters.furnished(module_cluster)
+    clusters.apply_shop(module_cluster)
     for hidden in (*HIDDEN, OWNERS):
-        module_cluster.user(user_without(hidden), clusters.rules_without(module_cluster, *hidden))
+        module_cluster.user(user_without(hidden), clusters.create_rules_without(module_cluster, *hidden))
     module_cluster.user("team", [])
-    module_cluster.apply(clusters.role_in("team", "team"))
+    module_cluster.apply(clusters.create_namespaced_role("team", "team"))
     return module_cluster
 
 
@@ -65,7 +65,7 @@ def kubeconfig(cluster: Cluster, user: str) -> Path:
 @pytest.fixture(scope="module")
 def whole(shop: Cluster) -> Assessment:
     """Assessment by the administrator."""
-    assessment = clusters.scanned(clusters.access(shop.kubeconfig))
+    assessment = clusters.scan_cluster(clusters.access(shop.kubeconfig))
     assert (assessment.unread, incomplete(assessment)) == ((), False)
     statuses = {verdict.status for verdict in clusters.verdicts(assessment).values()}
     assert statuses == {Status.PASSED, Status.FAILED, Status.NOT_EVALUATED}
@@ -84,7 +84,7 @@ def test_hidden_resources_are_never_treated_as_absent(
     shop: Cluster, whole: Assessment, hidden: tuple[str, ...]
 ) -> None:
     user = user_without(hidden)
-    part = clusters.scanned(clusters.access(kubeconfig(shop, user)))
+    part = clusters.scan_cluster(clusters.access(kubeconfig(shop, user)))
     plurals = {str(unread.location).split()[1].partition(".")[0] for unread in part.unread}
     assert plurals == {*hidden}, part.unread
     assert all(user in unread.message for unread in part.unread)
@@ -160,7 +160,7 @@ def reads_hidden_kind(summary: ControlSummary, hidden: set[str]) -> bool:
 
 
 def test_user_without_permissions_gets_no_verdicts(shop: Cluster, whole: Assessment) -> None:
-    assessment = clusters.scanned(clusters.access(shop.kubeconfig, "nobody"))
+    assessment = clusters.scan_cluster(clusters.access(shop.kubeconfig, "nobody"))
     assert assessment.results == ()
     assert {summary.status for summary in assessment.controls} == {Status.NOT_EVALUATED}
     answered = [summary for summary in whole.controls if summary.status is not Status.NOT_EVALUATED]
@@ -176,7 +176,7 @@ def test_server_errors_count_as_missing_permissions(shop: Cluster, whole: Assess
         exchange.refuse(500, "InternalError", "etcd is gone")
 
     with front(shop, always(page_of("networkpolicies"), fail)) as proxy:
-        part = clusters.scanned(clusters.through(shop.kubeconfig, proxy.url))
+        part = clusters.scan_cluster(clusters.redirect_access(shop.kubeconfig, proxy.url))
     assert [(str(unread.location), unread.message) for unread in part.unread] == [
         ("list networkpolicies.networking.k8s.io", "etcd is gone")
     ]
@@ -225,8 +225,12 @@ def test_snapshot_equals_cluster(shop: Cluster, whole: Assessment, tmp_path: Pat
 
 def test_user_of_one_namespace_gets_its_verdicts(shop: Cluster) -> None:
     """With a Role in one namespace, its resources are evaluated, but not controls that need other namespaces."""
-    admin = clusters.scanned(clusters.access(shop.kubeconfig), resource_selection=clusters.only("team"))
-    part = clusters.scanned(clusters.access(kubeconfig(shop, "team")), resource_selection=clusters.only("team"))
+    admin = clusters.scan_cluster(
+        clusters.access(shop.kubeconfig), resource_selection=clusters.select_namespaces("team")
+    )
+    part = clusters.scan_cluster(
+        clusters.access(kubeconfig(shop, "team")), resource_selection=clusters.select_namespaces("team")
+    )
     evaluated = {name for name, _ in clusters.verdicts(part)}
     assert evaluated >= {
         "Deployment team/web",
@@ -245,7 +249,7 @@ def test_user_of_one_namespace_gets_its_verdicts(shop: Cluster) -> None:
 
 def test_order_of_results_is_independent_of_response_times(shop: Cluster, whole: Assessment) -> None:
     with front(shop, always(page_of("configmaps"), _late)) as proxy:
-        again = clusters.scanned(clusters.through(shop.kubeconfig, proxy.url))
+        again = clusters.scan_cluster(clusters.redirect_access(shop.kubeconfig, proxy.url))
     assert [result.resource.id for result in again.results] == [result.resource.id for result in whole.results]
 
 
@@ -259,8 +263,8 @@ def test_resources_of_a_hidden_owner_are_evaluated(shop: Cluster) -> None:
     (deployment,) = shop.apply([objects.replicated("Deployment", "team", "owner")])
     (replicas,) = shop.apply([objects.set_owner(objects.replicated("ReplicaSet", "team", "owned"), deployment)])
     try:
-        part = clusters.scanned(clusters.access(kubeconfig(shop, user_without(OWNERS))), controls=("C-0057",))
-        full = clusters.scanned(clusters.access(shop.kubeconfig), controls=("C-0057",))
+        part = clusters.scan_cluster(clusters.access(kubeconfig(shop, user_without(OWNERS))), controls=("C-0057",))
+        full = clusters.scan_cluster(clusters.access(shop.kubeconfig), controls=("C-0057",))
     finally:
         shop.delete(replicas)
         shop.delete(deployment)

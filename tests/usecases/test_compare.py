@@ -49,7 +49,7 @@ def scan_folder(folder: Path, controls: tuple[str, ...] = ("C-0057",), **more: A
     return scan(scan_request(paths=(str(folder),), controls=controls, **more))
 
 
-def since(folder: Path, base: Path, **more: Any) -> Comparison:
+def compare_with(folder: Path, base: Path, **more: Any) -> Comparison:
     comparison = compare_with_baseline(scan_folder(folder, **more), read_baseline_or_report(base)).baseline
     assert comparison is not None
     return comparison
@@ -87,11 +87,11 @@ def test_failing_copy_is_new_if_the_known_one_is_deleted(files: Path, tmp_path: 
     write(files, a=BAD, b=GOOD)
     base = baseline(files, tmp_path / "base.json")
     earlier = report(scan_folder(files), tmp_path / "report.json")
-    assert list_files(since(files, base)) == {"unchanged": ["a.yaml"]}
+    assert list_files(compare_with(files, base)) == {"unchanged": ["a.yaml"]}
     (files / "a.yaml").unlink()
     write(files, b=BAD)
     for known in (base, earlier):
-        comparison = since(files, known)
+        comparison = compare_with(files, known)
         assert list_files(comparison) == {"new": ["b.yaml"], "resolved": ["a.yaml"]}
         assert not new_findings(comparison).passed
 
@@ -101,7 +101,7 @@ def test_renamed_file_beside_a_passing_copy_is_unchanged(files: Path, tmp_path: 
     base = baseline(files, tmp_path / "base.json")
     (files / "a.yaml").unlink()
     write(files, c=f"# moved\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c}}\n---\n{BAD}")
-    assert list_files(since(files, base)) == {"unchanged": ["c.yaml"]}
+    assert list_files(compare_with(files, base)) == {"unchanged": ["c.yaml"]}
 
 
 def test_copies_in_one_file_are_matched_by_number(files: Path, tmp_path: Path) -> None:
@@ -109,15 +109,15 @@ def test_copies_in_one_file_are_matched_by_number(files: Path, tmp_path: Path) -
     write(files, a=f"{GOOD}---\n{GOOD}")
     base = baseline(files, tmp_path / "good.json")
     write(files, a=BAD)
-    assert list_files(since(files, base)) == {"new": ["a.yaml"]}
+    assert list_files(compare_with(files, base)) == {"new": ["a.yaml"]}
     write(files, a=f"{BAD}---\n{GOOD}")
     base = baseline(files, tmp_path / "mixed.json")
     write(files, a=f"{GOOD}---\n{BAD}")
-    assert list_files(since(files, base)) == {"unchanged": ["a.yaml"]}
+    assert list_files(compare_with(files, base)) == {"unchanged": ["a.yaml"]}
     write(files, a=f"{BAD}---\n{BAD}")
-    assert list_files(since(files, base)) == {"new": ["a.yaml"], "unchanged": ["a.yaml"]}
+    assert list_files(compare_with(files, base)) == {"new": ["a.yaml"], "unchanged": ["a.yaml"]}
     write(files, a=BAD)
-    assert list_files(since(files, base)) == {"unchanged": ["a.yaml"]}
+    assert list_files(compare_with(files, base)) == {"unchanged": ["a.yaml"]}
 
 
 def test_finding_with_a_later_exception_is_accepted(files: Path, tmp_path: Path) -> None:
@@ -126,27 +126,31 @@ def test_finding_with_a_later_exception_is_accepted(files: Path, tmp_path: Path)
     file.write_text(EXCEPTION)
     exceptions = ExceptionOptions(files=(str(file),))
     base = baseline(files, tmp_path / "base.json")
-    plain = report(scan_folder(files), tmp_path / "plain.json")
+    plain_report = report(scan_folder(files), tmp_path / "plain.json")
     covered = report(scan_folder(files, exceptions=exceptions), tmp_path / "covered.json")
-    for comparison in (since(files, base, exceptions=exceptions), diff(plain, covered), diff(base, covered)):
+    for comparison in (
+        compare_with(files, base, exceptions=exceptions),
+        diff(plain_report, covered),
+        diff(base, covered),
+    ):
         assert list_files(comparison) == {"accepted": ["a.yaml"]}
         assert comparison.accepted[0].reason == "accepted by debug pods"
         assert new_findings(comparison).passed
     assert list_files(diff(covered, covered)) == {}
-    assert list_files(diff(covered, plain)) == {"new": ["a.yaml"]}
+    assert list_files(diff(covered, plain_report)) == {"new": ["a.yaml"]}
     without = baseline(files, tmp_path / "without.json", exceptions=exceptions)
-    assert list_files(since(files, without)) == {"new": ["a.yaml"]}
+    assert list_files(compare_with(files, without)) == {"new": ["a.yaml"]}
 
 
 def test_unevaluated_findings_are_neither_resolved_nor_known(files: Path, tmp_path: Path) -> None:
     write(files, a=BAD)
     base = baseline(files, tmp_path / "base.json")
     write(files, a="a: b: c\n")
-    comparison = since(files, base)
+    comparison = compare_with(files, base)
     assert list_files(comparison) == {"incomparable": ["a.yaml"]}
     blind = baseline(files, tmp_path / "blind.json")
     write(files, a=BAD)
-    comparison = since(files, blind)
+    comparison = compare_with(files, blind)
     assert list_files(comparison) == {"incomparable": ["a.yaml"]}
     assert comparison.incomparable[0].reason == f"{blind} could not read {comparison.incomparable[0].finding.file}"
     assert not new_findings(comparison).passed
@@ -159,14 +163,14 @@ def test_control_without_its_parameter_is_incomparable(files: Path, tmp_path: Pa
     base = baseline(files, tmp_path / "base.json", controls=control)
     earlier = report(scan_folder(files, control), tmp_path / "report.json")
     for known in (base, earlier):
-        comparison = since(files, known, controls=control, params=params)
+        comparison = compare_with(files, known, controls=control, params=params)
         assert {*list_files(comparison)} == {"incomparable"}
         assert {change.reason for change in comparison.incomparable} == {
             f"{known} could not evaluate C-0078 on this resource"
         }
         assert not new_findings(comparison).passed
     with_it = baseline(files, tmp_path / "with.json", controls=control, params=params)
-    assert {*list_files(since(files, with_it, controls=control))} == {"incomparable"}
+    assert {*list_files(compare_with(files, with_it, controls=control))} == {"incomparable"}
 
 
 def test_pseudonyms_of_one_key_are_comparable(files: Path, tmp_path: Path) -> None:
@@ -184,10 +188,10 @@ def test_pseudonyms_of_one_key_are_comparable(files: Path, tmp_path: Path) -> No
 
 def test_mismatched_pseudonyms_are_rejected(files: Path, tmp_path: Path) -> None:
     write(files, a=BAD)
-    plain = scan_folder(files)
-    path = report(plain, tmp_path / "plain.json")
-    hidden = [report(pseudonymise(plain, key), tmp_path / f"{n}.json") for n, key in enumerate((KEY, OTHER))]
-    alone = [report(pseudonymise(plain, None), tmp_path / f"alone{n}.json") for n in range(2)]
+    plain_report = scan_folder(files)
+    path = report(plain_report, tmp_path / "plain.json")
+    hidden = [report(pseudonymise(plain_report, key), tmp_path / f"{n}.json") for n, key in enumerate((KEY, OTHER))]
+    alone = [report(pseudonymise(plain_report, None), tmp_path / f"alone{n}.json") for n in range(2)]
     for base, head in (hidden, alone, (hidden[0], alone[0])):
         with pytest.raises(ReportError, match=f"^{base}: names are hidden under another key than in {head}: "):
             diff(base, head)
@@ -195,7 +199,7 @@ def test_mismatched_pseudonyms_are_rejected(files: Path, tmp_path: Path) -> None
         with pytest.raises(ReportError, match=f"^{hidden[0]}: names are hidden, and in {path} they are not: "):
             diff(base, head)
     with pytest.raises(ReportError, match="and in this scan they are not"):
-        compare_with_baseline(plain, read_baseline_or_report(hidden[0]))
+        compare_with_baseline(plain_report, read_baseline_or_report(hidden[0]))
 
 
 def test_key_identifier_is_no_pseudonym(files: Path) -> None:
@@ -209,13 +213,19 @@ def test_key_identifier_is_no_pseudonym(files: Path) -> None:
 def test_encrypted_report_is_compared_after_decryption(files: Path, tmp_path: Path) -> None:
     assert KEY is not None
     write(files, a=BAD)
-    plain = report(scan_folder(files), tmp_path / "plain.json")
-    sealed = report(encrypt(scan_folder(files), KEY), tmp_path / "sealed.json")
-    for base, head in ((sealed, plain), (plain, sealed), (sealed, sealed)):
-        with pytest.raises(ReportError, match=f"^{sealed}: the report is encrypted: open it by `kubekeep decrypt`"):
+    plain_report = report(scan_folder(files), tmp_path / "plain.json")
+    encrypted_report = report(encrypt(scan_folder(files), KEY), tmp_path / "sealed.json")
+    for base, head in (
+        (encrypted_report, plain_report),
+        (plain_report, encrypted_report),
+        (encrypted_report, encrypted_report),
+    ):
+        with pytest.raises(
+            ReportError, match=f"^{encrypted_report}: the report is encrypted: open it by `kubekeep decrypt`"
+        ):
             diff(base, head)
-    opened = tmp_path / "opened.json"
-    opened.write_text(decrypt(sealed.read_bytes(), KEY))
-    comparison = diff(plain, opened)
+    decrypted_report = tmp_path / "opened.json"
+    decrypted_report.write_text(decrypt(encrypted_report.read_bytes(), KEY))
+    comparison = diff(plain_report, decrypted_report)
     assert list_files(comparison) == {"unchanged": ["a.yaml"]}
     assert comparison.warnings == ()

@@ -84,8 +84,8 @@ def test_charts_and_overlays_show_source_lines(here: Path) -> None:
 
 
 def test_long_lines_and_regions_are_cut(here: Path) -> None:
-    long = POD.replace("    securityContext:", f"    x: '{'a b ' * 500}'\n    securityContext:")
-    (here / "pod.yaml").write_text(long)
+    long_entry = POD.replace("    securityContext:", f"    x: '{'a b ' * 500}'\n    securityContext:")
+    (here / "pod.yaml").write_text(long_entry)
     (entry,) = evidence(scanned("pod.yaml"))
     assert entry.excerpt is not None
     assert len(entry.excerpt.lines) <= 8

@@ -71,7 +71,7 @@ def test_changed_files_are_not_written(change: Callable[[Path], object], reason:
     answers: list[str] = []
     # A pipe without a writer would block a simple read.
     thread = threading.Thread(
-        target=lambda: answers.extend(f"{i.name}: {i.reason}" for i in write_files(planned)), daemon=True
+        target=lambda: answers.extend(f"{index.name}: {index.reason}" for index in write_files(planned)), daemon=True
     )
     thread.start()
     thread.join(20)
@@ -82,10 +82,10 @@ def test_changed_files_are_not_written(change: Callable[[Path], object], reason:
 def test_change_between_scan_and_plan_is_reported(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from kubekeep.usecases import fix  # noqa: PLC0415 - patched below
 
-    real = scan
+    original_scan = scan
 
     def scan_then_edit(*arguments: object, **options: object) -> object:
-        assessment = real(*arguments, **options)  # type: ignore[arg-type]
+        assessment = original_scan(*arguments, **options)  # type: ignore[arg-type]
         (here / "a.yaml").write_text("# other\n" + POD.format("z"))
         return assessment
 

@@ -48,12 +48,12 @@ INSIDE = {
 Verdicts = dict[tuple[str, str], Verdict]
 
 
-def everything(framework: str = "allcontrols") -> Selection:
+def select_everything(framework: str = "allcontrols") -> Selection:
     return select(find_frameworks([framework]), whole_cluster=True)
 
 
-def planned(framework: str = "allcontrols") -> list[ListTask]:
-    needed = plan_scope(everything(framework), ONLY, everything=False, is_namespaced=INSIDE.__contains__)
+def plan_lists(framework: str = "allcontrols") -> list[ListTask]:
+    needed = plan_scope(select_everything(framework), ONLY, everything=False, is_namespaced=INSIDE.__contains__)
     return [*plan_tasks(needed, CATALOGUE, (), needed.namespaces)]
 
 
@@ -79,7 +79,7 @@ def verdicts(
 ) -> Verdicts:
     results = evaluate(
         resources,
-        everything(framework),
+        select_everything(framework),
         RegoPolicySet,
         kubernetes_minor=34,
         in_scope=ResourceFilter(ONLY),
@@ -88,9 +88,9 @@ def verdicts(
     )
     verdicts_by_key: dict[tuple[str, str], Verdict] = {}
     for number, result in enumerate(results):
-        same = sum(earlier.resource.id == result.resource.id for earlier in results[:number])
+        equal_verdicts = sum(earlier.resource.id == result.resource.id for earlier in results[:number])
         verdicts_by_key |= {
-            (f"{result.resource.id} {same}", slug): verdict for slug, verdict in result.verdicts.items()
+            (f"{result.resource.id} {equal_verdicts}", slug): verdict for slug, verdict in result.verdicts.items()
         }
     return verdicts_by_key
 
@@ -105,7 +105,7 @@ def is_doubt(verdict: Verdict) -> bool:
 def test_omitted_lists_change_no_verdict(seed: int, framework: str) -> None:
     """Fewer controls require fewer lists."""
     whole = generate_cluster(seed)
-    plan = planned(framework)
+    plan = plan_lists(framework)
     part = [resource for resource in whole if any(covers(task, resource) for task in plan)]
     assert len(part) < len(whole)
     partial, expected = (verdicts(resources, framework=framework) for resources in (part, whole))
@@ -119,13 +119,15 @@ def test_omitted_lists_change_no_verdict(seed: int, framework: str) -> None:
 def test_resources_listed_in_one_namespace_are_evaluated_there(seed: int) -> None:
     """Cluster-wide lists are refused, except in the namespace."""
     whole = generate_cluster(seed)
-    plan = planned()
-    wide = [task for task in plan if task.query.served.namespaced and not task.query.namespace]
-    gaps = tuple(task.create_gap("forbidden", inside=True) for task in wide)
+    plan = plan_lists()
+    cluster_wide_plan = [task for task in plan if task.query.served.namespaced and not task.query.namespace]
+    gaps = tuple(task.create_gap("forbidden", inside=True) for task in cluster_wide_plan)
     part = [
         resource
         for resource in whole
-        if any(covers(task, resource) and (task not in wide or resource.namespace == "shop") for task in plan)
+        if any(
+            covers(task, resource) and (task not in cluster_wide_plan or resource.namespace == "shop") for task in plan
+        )
     ]
     partial, expected = verdicts(part, gaps), verdicts(whole)
     assert partial.keys() == expected.keys()
@@ -138,7 +140,7 @@ def test_resources_listed_in_one_namespace_are_evaluated_there(seed: int) -> Non
 
 
 def controls() -> dict[str, Any]:
-    return {control.slug: control for control in everything().controls}
+    return {control.slug: control for control in select_everything().controls}
 
 
 def list_grant_controls() -> set[str]:
@@ -146,7 +148,7 @@ def list_grant_controls() -> set[str]:
 
 
 def test_plan_of_one_namespace_lists_related_kinds_cluster_wide() -> None:
-    plan = planned()
+    plan = plan_lists()
     everywhere = {task.query.served.kind for task in plan if not task.query.namespace}
     inside = {task.query.served.kind for task in plan if task.query.namespace == "shop"}
     assert inside >= {"Ingress", "HorizontalPodAutoscaler", "NetworkPolicy", "Deployment", "Secret", "Namespace"}
@@ -156,7 +158,7 @@ def test_plan_of_one_namespace_lists_related_kinds_cluster_wide() -> None:
 
 
 def test_cilium_settings_are_read_from_both_namespaces() -> None:
-    task, other = (task for task in planned() if task.query.served.kind == "ConfigMap" and task.query.name)
+    task, other = (task for task in plan_lists() if task.query.served.kind == "ConfigMap" and task.query.name)
     assert (task.query.namespace, task.query.name, task.is_optional) == ("kube-system", "cilium-config", False)
     # Few clusters have this namespace, so its absence is no gap.
     assert (other.query.namespace, other.query.name, other.is_optional) == ("cilium", "cilium-config", True)

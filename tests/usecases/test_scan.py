@@ -79,8 +79,8 @@ def test_evidence_line_contains_its_field(shop: Assessment) -> None:
             continue
         last = next((step for step in reversed(parse_path(entry.path)) if isinstance(step, str)), "")
         lines = Path(entry.location.file).read_text(encoding="utf-8").splitlines()
-        near = "\n".join(lines[max(0, entry.location.region.start.line - 4) : entry.location.region.start.line])
-        assert last in near, entry
+        nearby_lines = "\n".join(lines[max(0, entry.location.region.start.line - 4) : entry.location.region.start.line])
+        assert last in nearby_lines, entry
         checked += 1
     assert checked > 20
 

@@ -31,7 +31,9 @@ CART = "Deployment shop/cart"
 EXEC = "client.authentication.k8s.io/v1"
 
 
-def config(server: str, trust: dict[str, Any] | None = None, user: dict[str, Any] | None = None) -> dict[str, Any]:
+def create_config(
+    server: str, trust: dict[str, Any] | None = None, user: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Return a kubeconfig with one context."""
     return {
         "apiVersion": "v1",
@@ -58,7 +60,7 @@ def shop(module_cluster: Cluster) -> Cluster:
     return module_cluster
 
 
-def fails(live: Live) -> bool:
+def is_failing(live: Live) -> bool:
     """Return True if the cart fails as privileged."""
     current = live.watch.current
     assert current is not None
@@ -81,10 +83,10 @@ def test_watch_survives_a_server_restart(shop: Cluster) -> None:
         """Restart the server, and apply the cart with `privileged` afterwards."""
         with supervisor.without_server(shop.layout.folder):
             eventually(lambda: is_lost(live))
-            assert fails(live) is not privileged
+            assert is_failing(live) is not privileged
         eventually(lambda: is_back(live))
         shop.apply([deployment("shop", privileged=privileged)])
-        eventually(lambda: fails(live) is privileged)
+        eventually(lambda: is_failing(live) is privileged)
 
     with live.running():
         eventually(live.is_ready)
@@ -126,7 +128,7 @@ def test_upgraded_server_is_recognised(shop: Cluster, tmp_path: Path) -> None:
     """The address stays the same, as in an upgrade."""
     server = {"minor": "30"}
 
-    def spoil(exchange: Exchange) -> bool:
+    def corrupt_token(exchange: Exchange) -> bool:
         if not server:
             exchange.drop()
         elif exchange.request.path == "/version":
@@ -140,9 +142,9 @@ def test_upgraded_server_is_recognised(shop: Cluster, tmp_path: Path) -> None:
     def is_of(number: int) -> bool:
         return live.watch.current is not None and live.watch.current.minor == number
 
-    with front(shop, spoil) as proxy:
+    with front(shop, corrupt_token) as proxy:
         kubeconfig = tmp_path / "config"
-        kubeconfig.write_text(json.dumps(config(proxy.url)))
+        kubeconfig.write_text(json.dumps(create_config(proxy.url)))
         live = Live(kubeconfig, ("shop",))
         with live.running():
             eventually(lambda: live.is_ready() and is_of(30))
@@ -162,7 +164,7 @@ def test_watch_waits_for_a_server_that_refuses_lists(shop: Cluster, tmp_path: Pa
                 lambda exchange: is_watch(exchange.request) and not relay_stream(shop, unchanged)(exchange)
             )
 
-        def drop(exchange: Exchange) -> bool:
+        def drop_connection(exchange: Exchange) -> bool:
             if is_down["first"]:
                 exchange.drop()
             return is_down["first"]
@@ -174,16 +176,16 @@ def test_watch_waits_for_a_server_that_refuses_lists(shop: Cluster, tmp_path: Pa
                 exchange.refuse(503, "Busy", "later")
             return is_refused
 
-        first.faults.insert(0, drop)
+        first.faults.insert(0, drop_connection)
         second.faults.insert(0, refuse)
         kubeconfig = tmp_path / "config"
-        kubeconfig.write_text(json.dumps(config(first.url)))
+        kubeconfig.write_text(json.dumps(create_config(first.url)))
         live = Live(kubeconfig, ("shop",))
         with live.running():
             eventually(live.is_ready)
             is_down["first"] = True
             eventually(lambda: is_lost(live))
-            kubeconfig.write_text(json.dumps(config(second.url)))
+            kubeconfig.write_text(json.dumps(create_config(second.url)))
             eventually(second.lists)
             tries = len(second.requests)
             eventually(lambda: len(second.requests) > 10 * tries)
@@ -198,22 +200,22 @@ def is_access_review(request: ReceivedRequest) -> bool:
     return request.kind == "selfsubjectaccessreviews"
 
 
-def through(cluster: Cluster, folder: Path, proxy: Front) -> Live:
+def watch_through_proxy(cluster: Cluster, folder: Path, proxy: Front) -> Live:
     """Return a watch of the shop through a proxy."""
     proxy.faults.append(lambda exchange: is_watch(exchange.request) and not relay_stream(cluster, unchanged)(exchange))
     kubeconfig = folder / "config"
-    kubeconfig.write_text(json.dumps(config(proxy.url)))
+    kubeconfig.write_text(json.dumps(create_config(proxy.url)))
     return Live(kubeconfig, ("shop",))
 
 
 def test_watch_without_permission_for_access_reviews(shop: Cluster, tmp_path: Path) -> None:
     refuse = always(is_access_review, lambda exchange: exchange.refuse(403, "Forbidden", "not you"))
     with front(shop, refuse) as proxy:
-        live = through(shop, tmp_path, proxy)
+        live = watch_through_proxy(shop, tmp_path, proxy)
         with live.running():
             eventually(live.is_ready)
             shop.apply([deployment("shop", privileged=True)])
-            eventually(lambda: fails(live))
+            eventually(lambda: is_failing(live))
             assert [request for request in proxy.requests if is_access_review(request)]
 
 
@@ -225,7 +227,7 @@ def check_repeated_discovery(shop: Cluster, proxy: Front, live: Live) -> None:
     try:
         eventually(lambda: [request.path for request in proxy.requests[started:]].count("/apis") == 2)
         shop.apply([deployment("shop", privileged=True)])
-        eventually(lambda: fails(live))
+        eventually(lambda: is_failing(live))
     finally:
         shop.delete(definition)
 
@@ -233,7 +235,7 @@ def check_repeated_discovery(shop: Cluster, proxy: Front, live: Live) -> None:
 def test_failed_discovery_poll_is_ignored(shop: Cluster, tmp_path: Path) -> None:
     """New kinds are not discovered; followed resources are still evaluated."""
     with front(shop) as proxy:
-        live = through(shop, tmp_path, proxy)
+        live = watch_through_proxy(shop, tmp_path, proxy)
         with live.running():
             eventually(live.is_ready)
             proxy.faults.insert(0, always(is_access_review, Exchange.drop))
@@ -253,7 +255,7 @@ def answer_namespaced_reviews(exchange: Exchange) -> bool:
 
 def test_failed_access_review_keeps_permissions(shop: Cluster, tmp_path: Path) -> None:
     with front(shop, answer_namespaced_reviews) as proxy:
-        live = through(shop, tmp_path, proxy)
+        live = watch_through_proxy(shop, tmp_path, proxy)
         with live.running():
             eventually(live.is_ready)
             busy = always(is_access_review, lambda exchange: exchange.refuse(503, "Busy", "later"))
@@ -276,12 +278,12 @@ def test_closed_connection_is_reopened(shop: Cluster, monkeypatch: pytest.Monkey
         eventually(live.is_ready)
         connections[0].close()
         shop.apply([deployment("shop", privileged=True)])
-        eventually(lambda: fails(live))
+        eventually(lambda: is_failing(live))
         eventually(live.is_ready)
     assert len(connections) == 2
 
 
-def login(folder: Path, cluster: Cluster) -> Path:
+def create_login(folder: Path, cluster: Cluster) -> Path:
     """Return a kubeconfig whose user has the credential in the file `credential` beside it."""
     program = folder / "login"
     program.write_text(f"#!/bin/sh\nexec cat {folder}/credential\n")
@@ -289,11 +291,11 @@ def login(folder: Path, cluster: Cluster) -> Path:
     authority = base64.b64encode(cluster.authority.read_bytes()).decode()
     kubeconfig = folder / "config"
     user = {"exec": {"apiVersion": EXEC, "command": str(program)}}
-    kubeconfig.write_text(json.dumps(config(cluster.address, {"certificate-authority-data": authority}, user)))
+    kubeconfig.write_text(json.dumps(create_config(cluster.address, {"certificate-authority-data": authority}, user)))
     return kubeconfig
 
 
-def account(cluster: Cluster, name: str) -> dict[str, Any]:
+def create_account(cluster: Cluster, name: str) -> dict[str, Any]:
     """Create a service account that may read everything."""
     binding = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -309,8 +311,8 @@ def account(cluster: Cluster, name: str) -> dict[str, Any]:
 
 def test_expired_token_is_replaced(shop: Cluster, tmp_path: Path) -> None:
     """The login program returns a new token, then an invalid one for a while, then a new one."""
-    first, second = account(shop, "first"), account(shop, "second")
-    account(shop, "third")
+    first, second = create_account(shop, "first"), create_account(shop, "second")
+    create_account(shop, "third")
     tokens = {name: shop.service_account_token("shop", name) for name in ("first", "second", "third")}
 
     def write_token(name: str) -> None:
@@ -319,19 +321,19 @@ def test_expired_token_is_replaced(shop: Cluster, tmp_path: Path) -> None:
         (tmp_path / "fresh").replace(tmp_path / "credential")
 
     write_token("first")
-    live = Live(login(tmp_path, shop), ("shop",))
+    live = Live(create_login(tmp_path, shop), ("shop",))
     with live.running():
         eventually(live.is_ready)
         write_token("second")
         shop.delete(first)
         shop.apply([deployment("shop", privileged=True)])
-        eventually(lambda: fails(live))
+        eventually(lambda: is_failing(live))
         streams = live.watch.metrics.lists
         assert live.losses() == []
         shop.delete(second)
         # The API server caches authenticated tokens for some seconds.
         eventually(lambda: is_lost(live))
-        assert fails(live)
+        assert is_failing(live)
         write_token("third")
         eventually(lambda: is_back(live))
         shop.apply([deployment("shop", privileged=False)])

@@ -30,16 +30,16 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def simulate_polls(
-    clock: Clock, plan: DiscoverySchedule, seconds: float, changes: list[float], took: float = 0.0
+    clock: Clock, plan: DiscoverySchedule, seconds: float, changes: list[float], duration: float = 0.0
 ) -> list[float]:
     """Return the times of polls within `seconds`, with changes at `changes`; relative to now."""
-    began, polls = clock.now, []
-    while clock.now < began + seconds:
-        news = [began + moment for moment in changes if began + moment <= clock.now]
-        if plan.is_due(max(news, default=0.0)):
-            polls.append(round(clock.now - began, 1))
-            clock.now += took
-            plan.record_poll(took)
+    start, polls = clock.now, []
+    while clock.now < start + seconds:
+        change_times = [start + moment for moment in changes if start + moment <= clock.now]
+        if plan.is_due(max(change_times, default=0.0)):
+            polls.append(round(clock.now - start, 1))
+            clock.now += duration
+            plan.record_poll(duration)
         clock.now = round(clock.now + 0.1, 1)
     return polls
 
@@ -68,7 +68,7 @@ def test_many_changes_are_rate_limited(clock: Clock) -> None:
 
 
 def test_slow_polls_are_less_frequent(clock: Clock) -> None:
-    assert simulate_polls(clock, DiscoverySchedule(600), 100, [10, 14], took=3) == [10.5, 43.5, 76.5]
+    assert simulate_polls(clock, DiscoverySchedule(600), 100, [10, 14], duration=3) == [10.5, 43.5, 76.5]
 
 
 def test_sleep_is_detected_once(clock: Clock) -> None:

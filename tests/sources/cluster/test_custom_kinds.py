@@ -215,8 +215,10 @@ def test_deeply_nested_object_is_only_a_gap(custom: Cluster, where: str, depth: 
         exchange.answer(200, f'{head},"items":[{json.dumps(rollout)[:-1]},"spec":{text}}}]}}'.encode())
 
     with front(custom, always(page_of("rollouts"), deep)) as proxy:
-        request = clusters.through(custom.kubeconfig, proxy.url)
-        assessment = clusters.scanned(request, controls=("C-0057",), resource_selection=clusters.only(where))
+        request = clusters.redirect_access(custom.kubeconfig, proxy.url)
+        assessment = clusters.scan_cluster(
+            request, controls=("C-0057",), resource_selection=clusters.select_namespaces(where)
+        )
     judged = {part.resource.label for part in assessment.results}
     assert f"Deployment {where}/web" in judged
     assert (f"Rollout {where}/deep" in judged) == (depth == 400)
