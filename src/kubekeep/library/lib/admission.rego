@@ -1,14 +1,14 @@
-# What holds the pods of a namespace to a policy: Pod Security Admission by its label, or a policy engine that the
-# API server asks (Kubernetes docs, Pod Security Admission; Dynamic Admission Control).
+# Enforcement of pod policies in a namespace: Pod Security Admission by its label, or an admission webhook or policy of
+# the API server (Kubernetes docs, Pod Security Admission; Dynamic Admission Control).
 package kubekeep.lib.admission
 
 import data.kubekeep.lib.selectors
 
-# Namespaces of Kubernetes itself. The benchmark asks for policies where user workloads run (CIS 5.2.1).
+# System namespaces. The benchmark requires policies for user workloads (CIS 5.2.1).
 system(name) if name in {"kube-system", "kube-public", "kube-node-lease"}
 
-# The violation of a namespace whose pods nothing holds to one of `levels`, the mildest of which comes first;
-# undefined when something does.
+# Violation of a namespace without enforcement of one of `levels`, ordered from the mildest;
+# undefined if a policy is enforced.
 loose(namespace, levels) := {
 	"path": `metadata.labels["pod-security.kubernetes.io/enforce"]`,
 	"fix": levels[0],
@@ -29,13 +29,13 @@ written(namespace) := sprintf("pod-security.kubernetes.io/enforce is %s", [level
 	is_string(level)
 } else := "pod-security.kubernetes.io/enforce is not set"
 
-# A validating webhook that is asked about new pods counts whoever runs it: what it is for stands nowhere.
+# Any validating webhook for new pods counts, because its purpose is not visible.
 guarded(namespace) if {
 	webhook := input.cluster.objects.ValidatingWebhookConfiguration[_][_].webhooks[_]
 	asked(webhook.rules, webhook, namespace)
 }
 
-# Most mutating webhooks only add something to pods; those of policy engines may also change or refuse them.
+# Most mutating webhooks only add to pods; those of policy engines may also change or reject them.
 guarded(namespace) if {
 	configuration := input.cluster.objects.MutatingWebhookConfiguration[_][_]
 	webhook := configuration.webhooks[_]
@@ -43,7 +43,7 @@ guarded(namespace) if {
 	asked(webhook.rules, webhook, namespace)
 }
 
-# A ValidatingAdmissionPolicy decides through its bindings, and refuses only if one of them says Deny.
+# A ValidatingAdmissionPolicy takes effect through bindings, and rejects only with the action Deny.
 guarded(namespace) if {
 	binding := input.cluster.objects.ValidatingAdmissionPolicyBinding[_][_]
 	"Deny" == binding.spec.validationActions[_]
@@ -63,7 +63,7 @@ engine(configuration, webhook) if {
 	regex.match(`(?i)kyverno|gatekeeper|kubewarden|jspolicy|polaris|datree|neuvector`, names)
 }
 
-# Whether one of `rules` is about new pods, and the selector of their owner chooses the namespace.
+# True if one of `rules` matches new pods, and the selectors of `owner` select the namespace.
 asked(rules, owner, namespace) if {
 	rule := rules[_]
 	rule.apiGroups[_] in {"", "*"}
@@ -77,7 +77,7 @@ chosen(owner, namespace) if not owner.namespaceSelector
 
 chosen(owner, namespace) if {
 	selector := owner.namespaceSelector
-	# The API server gives every namespace its name as a label.
+	# The API server labels every namespace with its name.
 	own := object.union(
 		{"kubernetes.io/metadata.name": namespace.metadata.name},
 		{key: value | value := namespace.metadata.labels[key]},

@@ -1,12 +1,12 @@
-# The kube-apiserver: its command lines, from static pods or from what the node agent reports, and what is wrong
-# with a flag there. Functions on a flag give a list of violations, empty when all is well.
+# Command lines of the kube-apiserver, from static pods or reports of the node agent, and violations by flags.
+# Functions for a flag return a list of violations, empty if there are none.
 package kubekeep.lib.apiserver
 
 import data.kubekeep.lib.flags
 import data.kubekeep.lib.hostfile
 
-# The API servers that an object tells of, each with the `words` of its command line, the `end` where another word
-# goes and the `next` after that, and whether it is `plain`: a list to which one can be added.
+# API servers of an object: the `words` of the command line, the path `end` for an additional word and `next` for a
+# second one, and `plain`: true if words can be added to the list.
 servers(object) := [server |
 	some container in flags.servers("kube-apiserver")
 	server := {
@@ -33,13 +33,13 @@ plain(container) if {
 	flags.plain(container)
 } else := false
 
-# Why nobody knows how the API server of a node is started; nothing where its static pod is judged.
+# Reason that the command line of a node is unknown; undefined if its static pod is evaluated instead.
 unread_line(object) := hostfile.unread_line(object, "kube-apiserver", "APIServerInfo.cmdLine") if {
 	object.kind == "ControlPlaneInfo"
 	not flags.judged("kube-apiserver", object.metadata.name)
 } else := set()
 
-# An item that holds several flags was meant as several.
+# A list entry with several flags is split, as its author meant several.
 words(container) := [word |
 	some item in flags.words(container)
 	some word in apart(item)
@@ -55,8 +55,8 @@ setting(server, flag) := flags.last(server.words, flag)
 
 has(server, flag) if setting(server, flag).value != ""
 
-# Whether a server reaches its store through a socket of the machine alone, where nobody shows a certificate: K3s has
-# its database behind one.
+# True if the server connects to its store through a Unix socket, which uses no certificates: K3s has its database
+# behind one.
 by_socket(server) if {
 	addresses := listed(server, "etcd-servers")
 	count(addresses) > 0
@@ -65,7 +65,7 @@ by_socket(server) if {
 	}
 }
 
-# A flag of true or false that is not `wanted`; `otherwise` is what it is when it is not given.
+# A boolean flag that is not `wanted`; `otherwise` is its default.
 boolean(server, flag, wanted, otherwise) := [object.union(flags.replaced(given, wanted), {"message": message})] if {
 	given := setting(server, flag)
 	truth(given.value) != wanted
@@ -81,7 +81,7 @@ truth(value) := "true" if {
 	lower(value) in {"false", "f", "0"}
 } else := value
 
-# A flag that is missing or empty; only who runs the cluster knows its value. `so` says what follows.
+# A flag that is missing or empty and whose value depends on the cluster. `so` is the consequence.
 required(server, flag, so) := [{"path": given.path, "message": sprintf("--%s is empty: %s", [flag, so])}] if {
 	given := setting(server, flag)
 	given.value == ""
@@ -89,7 +89,7 @@ required(server, flag, so) := [{"path": given.path, "message": sprintf("--%s is 
 	not setting(server, flag)
 } else := []
 
-# The server as the second flag of a pair sees it, so that each has a place of its own where both are missing.
+# The server with the next free path, so that two missing flags of a pair have different locations.
 after(server) := object.union(server, {"end": server.next})
 
 # A flag whose number is below `least`, or that is missing.
@@ -107,13 +107,13 @@ reaches(value, least) if {
 	to_number(value) >= least
 }
 
-# A flag that is missing and needs `value`.
+# Violation for a missing flag that requires `value`.
 added(server, flag, value, so) := object.union(place, {"message": sprintf("--%s is missing: %s", [flag, so])}) if {
 	server.plain
 	place := {"path": server.end, "fix": sprintf("--%s=%s", [flag, value])}
 } else := {"path": server.end, "message": sprintf("--%s is missing: %s", [flag, so])}
 
-# The length of a duration as Go writes them, such as 1m30s; undefined for what is none.
+# Seconds of a Go duration such as 1m30s; undefined for other text.
 seconds(text) := sum([length |
 	some part in regex.find_all_string_submatch_n(`([0-9.]+)(ms|us|ns|h|m|s)`, text, -1)
 	length := to_number(part[1]) * unit[part[2]]
@@ -123,7 +123,7 @@ seconds(text) := sum([length |
 
 unit := {"h": 3600, "m": 60, "s": 1, "ms": 0.001, "us": 0.000001, "ns": 0.000000001}
 
-# Flags that take a list; each time one is given adds to it.
+# Flags with lists; repeated flags are combined.
 
 items(value) := [item |
 	some text in split(value, ",")
@@ -136,7 +136,7 @@ listed(server, flag) := {item |
 	some item in items(given.value)
 }
 
-# A list without `name`.
+# A list that must contain `name`.
 includes(server, flag, name, so) := [object.union(flags.replaced(given, value), {"message": message})] if {
 	given := setting(server, flag)
 	not name in listed(server, flag)
@@ -146,7 +146,7 @@ includes(server, flag, name, so) := [object.union(flags.replaced(given, value), 
 	not setting(server, flag)
 } else := []
 
-# A list with `name`.
+# A list that must not contain `name`.
 excludes(server, flag, name, so) := [object.union(without(given, name), {"message": message}) |
 	some given in flags.settings(server.words, flag)
 	name in items(given.value)
@@ -158,7 +158,7 @@ without(given, name) := flags.replaced(given, concat(",", kept)) if {
 	count(kept) > 0
 } else := removed(given)
 
-# The violation of a word that had better not be there; a flag and its value in two words are two fixes.
+# Violation for a word to remove; no deletion is proposed if flag and value are two words.
 removed(given) := {"path": given.path, "delete": true} if {
 	given.whole
 	given.text != "%s"
@@ -166,13 +166,13 @@ removed(given) := {"path": given.path, "delete": true} if {
 
 # Admission plugins
 
-# A plugin that is off unless it is enabled.
+# A plugin that is disabled by default.
 enabled(server, plugin, so) := array.concat(
 	includes(server, "enable-admission-plugins", plugin, so),
 	not_disabled(server, plugin, so),
 )
 
-# A plugin that is on unless it is disabled.
+# A plugin that is enabled by default.
 not_disabled(server, plugin, so) := excludes(server, "disable-admission-plugins", plugin, so)
 
 not_enabled(server, plugin, so) := excludes(server, "enable-admission-plugins", plugin, so)
@@ -181,7 +181,7 @@ not_enabled(server, plugin, so) := excludes(server, "enable-admission-plugins", 
 
 modes(server) := listed(server, "authorization-mode")
 
-# A mode that requests are to be authorized by; where it is missing, AlwaysAllow goes as it comes.
+# A required authorization mode; the default is AlwaysAllow.
 mode(server, name, so) := [object.union(flags.replaced(given, value), {"message": message})] if {
 	given := setting(server, "authorization-mode")
 	not name in modes(server)
@@ -195,7 +195,7 @@ missing_modes(server) := [added(server, "authorization-mode", "Node,RBAC", "all 
 	not authorized_by_file(server)
 } else := []
 
-# An AuthorizationConfiguration takes the place of the flags (Kubernetes docs, Authorization).
+# An AuthorizationConfiguration replaces the flags (Kubernetes docs, Authorization).
 authorized_by_file(server) if {
 	has(server, "authorization-config")
 	not setting(server, "authorization-mode")
@@ -206,7 +206,7 @@ unread_modes(servers) := {"the modes are in the file of --authorization-config, 
 	authorized_by_file(server)
 }
 
-# Cipher suites of `--tls-cipher-suites` that are not among the strong ones. TLS 1.3 lets no one choose.
+# Suites of `--tls-cipher-suites` that are not among the strong ones. TLS 1.3 suites cannot be selected.
 ciphers(server, strong) := [] if {
 	setting(server, "tls-min-version").value == "VersionTLS13"
 } else := [added(server, "tls-cipher-suites", concat(",", recommended), "weaker suites are offered by default")] if {
@@ -227,7 +227,7 @@ better(kept) := kept if {
 	count(kept) > 0
 } else := recommended
 
-# Forward secret and authenticated; HTTP/2 needs the first two.
+# Suites with forward secrecy and authenticated encryption; HTTP/2 requires the first two.
 recommended := [
 	"TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
 	"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
@@ -237,7 +237,7 @@ recommended := [
 	"TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
 ]
 
-# Files of the node that host data carries as text, plain or in base64.
+# Content of a node file in host data, as plain text or base64.
 parsed(content) := document if {
 	document := yaml.unmarshal(base64.decode(content))
 	is_object(document)

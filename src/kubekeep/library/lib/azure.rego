@@ -1,9 +1,9 @@
-# Role assignments and role definitions of Azure RBAC, as its API or the command line tool tells them.
+# Role assignments and role definitions of Azure RBAC, as printed by its API or command line.
 package kubekeep.lib.azure
 
 import data.kubekeep.lib.description
 
-# The places of what each item of a list says; the API wraps that in `properties`.
+# Properties of each entry of a list; the API wraps them in `properties`.
 listed(document, name) := [unwrapped(item) | some item in description.items(description.at(document, name))]
 
 unwrapped(item) := inner if {
@@ -11,13 +11,13 @@ unwrapped(item) := inner if {
 	is_object(inner.value)
 } else := item
 
-# Whom an assignment is for: `user`, `group`, `serviceprincipal`.
+# Type of the principal: `user`, `group`, `serviceprincipal`.
 principal(assignment) := lower(type) if {
 	type := description.at(assignment, "principalType").value
 	is_string(type)
 }
 
-# Which role it assigns: the last part of the definition's ID, which is the same in every subscription.
+# ID of the assigned role: the last segment of the definition ID, which is equal in all subscriptions.
 role(assignment) := last(description.at(assignment, "roleDefinitionId").value)
 
 last(id) := parts[count(parts) - 1] if {
@@ -25,7 +25,7 @@ last(id) := parts[count(parts) - 1] if {
 	parts := split(lower(id), "/")
 }
 
-# Roles of Azure's own that let their holder change images in registries, wherever they are assigned.
+# Built-in roles that permit changes of images in registries, at any scope.
 changing_images(role) := {
 	"8311e382-0749-4cb8-b61a-304f252e45ec": "AcrPush",
 	"c2f4ef07-c644-48eb-af81-4b1b4947fb11": "AcrDelete",
@@ -34,13 +34,13 @@ changing_images(role) := {
 	"2efddaa5-3f1f-4df3-97df-af3f13818f4c": "Container Registry Repository Contributor",
 }[role]
 
-# Those that let their holder change everything.
+# Built-in roles that permit changes of everything.
 changing_all(role) := {
 	"8e3af657-a8ff-443c-a75c-2fe8c4bcb635": "Owner",
 	"b24988ac-6180-42a0-ab88-20f7382dd24c": "Contributor",
 }[role]
 
-# Those that let their holder read images and nothing more of them.
+# Built-in roles that only permit reading images.
 reading(role) if role in {
 	"7f951dda-4ed3-4680-a7ca-43fe172d538d", # AcrPull
 	"acdd72a7-3385-48ef-bd42-f606fba81ae7", # Reader

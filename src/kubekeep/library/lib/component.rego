@@ -1,12 +1,12 @@
-# The programs of the control plane as Pods of kube-system and the node agent show them, and what is wrong with
-# their flags.
+# Processes of the control plane, from Pods of kube-system or reports of the node agent, and violations by their
+# flags.
 package kubekeep.lib.component
 
 import data.kubekeep.lib.flags
 import data.kubekeep.lib.hostfile
 
-# Each process of a program, such as kube-scheduler, that the object tells of: the `words` of its command line, the
-# `variables` of its environment that stand for flags, and the `list` with `count` items that takes more words.
+# Processes of a program such as kube-scheduler: the `words` of the command line, the environment `variables` that set
+# flags, and the `list` of `count` entries to which words can be added.
 processes(program) := [process_of(container, program) |
 	some container in input.workload.containers
 	container.type == "container"
@@ -24,16 +24,16 @@ processes(program) := [process_of(container, program) |
 	path := sprintf("%s.%s.cmdLine", [section, info])
 } else := []
 
-# Why nobody knows how a program is started on a node of the control plane; nothing where its static pod is judged.
+# Reason that the command line on a control plane node is unknown; undefined if its static pod is evaluated instead.
 unread_line(program) := hostfile.unread_line(input.object, program, sprintf("%s.cmdLine", [reported[program]])) if {
 	input.object.kind == "ControlPlaneInfo"
 	not flags.judged(program, input.object.metadata.name)
 } else := set()
 
-# What the node agent calls a program in its report on a node of the control plane.
+# Field of a program in the report of the node agent.
 reported := {"kube-controller-manager": "controllerManagerInfo", "kube-scheduler": "schedulerInfo"}
 
-# The words of a command line that is one text.
+# Words of a command line that is one text.
 spoken(line, path) := [{"text": trim(word, "\"'"), "path": path, "whole": false} |
 	some word in regex.split(`[\s\x00]+`, trim_space(line))
 ]
@@ -46,7 +46,7 @@ process_of(container, program) := {
 	"plain": count([word | some word in flags.words(container); not word.whole]) == 0,
 }
 
-# Arguments come after the command; a container with neither runs what its image says.
+# `args` follow `command`; without both, the image determines the program.
 list(container) := "args" if {
 	is_array(container.args)
 	count(container.args) > 0
@@ -55,7 +55,7 @@ list(container) := "args" if {
 	count(container.command) > 0
 } else := "args"
 
-# etcd takes flags with one dash as well.
+# etcd also accepts flags with one dash.
 words(container, program) := [doubled(word) | some word in flags.words(container)] if {
 	program == "etcd"
 } else := flags.words(container)
@@ -64,7 +64,7 @@ doubled(word) := object.union(word, {"text": sprintf("-%s", [word.text])}) if {
 	regex.match(`^-[a-z]`, word.text)
 } else := word
 
-# etcd reads a flag that is not given from the environment: --cert-file from ETCD_CERT_FILE (etcd docs,
+# etcd reads missing flags from the environment: --cert-file from ETCD_CERT_FILE (etcd docs,
 # Configuration options).
 variables(container, program) := [stated |
 	program == "etcd"
@@ -81,8 +81,8 @@ variables(container, program) := [stated |
 	}
 ]
 
-# Whether a container runs the program: by its name, by what its command line begins with or, where that leaves the
-# program out, by its image.
+# True if a container runs the program, by its name, by the start of its command line, or, if that has no program, by
+# its image.
 runs(container, program) if container.name == program
 
 runs(container, program) if {
@@ -102,7 +102,7 @@ leading(container) := [word.text |
 	index < min(array.concat(flagged, [count(found)]))
 ]
 
-# The setting of a flag that holds; undefined without one.
+# Effective setting of a flag; undefined if it is not set.
 setting(process, flag) := object.union({"name": sprintf("--%s", [flag])}, found) if {
 	found := flags.last(process.words, flag)
 } else := found[count(found) - 1] if {
@@ -110,22 +110,22 @@ setting(process, flag) := object.union({"name": sprintf("--%s", [flag])}, found)
 	count(found) > 0
 }
 
-# The value of a flag, and null without one.
+# Value of a flag, or null.
 value(process, flag) := text if {
 	text := trim_space(setting(process, flag).value)
 } else := null
 
-# The value of a flag that is true or false, and null without one.
+# Value of a boolean flag, or null.
 truth(process, flag) := boolean(value(process, flag))
 
-# What Go's programs take for true and false; anything else as it is.
+# Boolean values as Go parses them; other values unchanged.
 boolean(text) := true if {
 	lower(text) in {"1", "t", "true"}
 } else := false if {
 	lower(text) in {"0", "f", "false"}
 } else := text
 
-# The violation of a flag that has another value than `wanted`, or none, with why that matters.
+# Violation of a flag that is not set to `wanted`, with the reason.
 finding(process, flag, wanted, reason) := object.union(flags.replaced(found, wanted), {"message": message}) if {
 	found := setting(process, flag)
 	message := sprintf("%s is %s: %s", [found.name, shown(found.value), reason])
@@ -133,8 +133,8 @@ finding(process, flag, wanted, reason) := object.union(flags.replaced(found, wan
 	message := sprintf("--%s is not set: %s", [flag, reason])
 }
 
-# The violation of a flag that names nothing; undefined if it names something. What it should name only the
-# operator knows. `ahead` is the number of words that go before it, so that each flag of a pair has its own place.
+# Violation of a flag that is missing or empty; undefined otherwise. The correct value depends on the cluster.
+# `ahead` is the number of words added before, so that missing flags of a pair have different paths.
 lacking(process, flag, ahead, reason) := {"path": found.path, "message": message} if {
 	found := setting(process, flag)
 	trim_space(found.value) == ""
@@ -152,15 +152,15 @@ added(process, word) := {"path": place(process, 0), "fix": word} if {
 	process.plain
 } else := {"path": place(process, 0)}
 
-# Where the command line takes another word.
+# Path of an additional word in the command line.
 place(process, ahead) := sprintf("%s[%d]", [process.list, process.count + ahead]) if {
 	process.count >= 0
 } else := process.list
 
-# Whether only the machine itself reaches the address.
+# True for a loopback address.
 loopback(address) if regex.match(`^(127(\.[0-9]+){3}|\[?::1\]?)$`, address)
 
-# What `--feature-gates` says of a gate; undefined if nothing. Every turn of the flag counts, the last word holds.
+# Value of a gate in `--feature-gates`; undefined if not set. Repeated flags are combined, and the last value applies.
 gate(words, name) := said[count(said) - 1] if {
 	said := [boolean(trim_space(worth)) |
 		some stated in flags.settings(words, "feature-gates")
@@ -171,7 +171,7 @@ gate(words, name) := said[count(said) - 1] if {
 	count(said) > 0
 }
 
-# Why the object does not tell how etcd is set up; undefined where it does.
+# Reason that the flags of etcd are not effective; undefined if they are.
 unread(process) := sprintf("etcd reads %s, which makes it ignore flags and variables", [file]) if {
 	file := value(process, "config-file")
 	file != null

@@ -1,17 +1,17 @@
-# The files that set up a kubelet, by their modes and owners: the one of --config, and those of the folder of
-# --config-dir as far as they were collected.
+# Configuration files of a kubelet, with mode and owner: the file of --config, and the collected files in the folder
+# of --config-dir.
 package kubekeep.lib.configfiles
 
 import data.kubekeep.lib.hostfile
 
 files := array.concat(named, hostfile.at(input.object, ["dropInFiles"]))
 
-# Of a kubelet with a folder alone the entry is no file: it has the folder's path, and the content of all in it.
+# With --config-dir only, the entry is not a file: it has the path of the folder and the merged content.
 named := [] if {
 	folder_alone
 } else := hostfile.at(input.object, ["configFile"])
 
-# Without these flags the kubelet reads no file: its flags and their defaults hold.
+# Without these flags, the kubelet reads no file.
 expected if count(files) > 0
 
 expected if names_file
@@ -20,7 +20,7 @@ expected if folder_alone
 
 expected if not hostfile.line(input.object)
 
-# Why the files of the folder are not all of them.
+# Reason that the list of files is incomplete.
 unlisted := hostfile.unlisted(input.object, "dropInFiles")
 
 folder_alone if {

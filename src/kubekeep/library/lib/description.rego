@@ -1,16 +1,16 @@
-# Walking what cloud providers tell of a cluster, its registries and its policies, place by place.
+# Navigation in the description of a cluster, its registries and its policies by a cloud provider.
 #
-# A place is a path with the value there. Keys count in any spelling, so that what Go's client library writes
-# (`EndpointPrivateAccess`), the APIs (`endpointPrivateAccess`) and protocol buffers (`endpoint_private_access`) are
-# one; paths keep the spelling of the document. What is missing has the value null.
+# A place is an object with a path and the value at it. Keys match in any spelling: Go's client library writes
+# `EndpointPrivateAccess`, the APIs `endpointPrivateAccess`, and protocol buffers `endpoint_private_access`.
+# Paths keep the spelling of the document. A missing field has the value null.
 package kubekeep.lib.description
 
 import data.kubekeep.lib.cloud
 
 whole := {"path": "data", "value": object.get(input.object, "data", null)}
 
-# The description of the cluster itself: what EKS wraps in `cluster` and Azure's API in `properties`, or the same
-# without that, as command line tools can print it.
+# The cluster object: EKS wraps it in `cluster` and the Azure API in `properties`; command line tools may print it
+# without the wrapper.
 cluster := place if {
 	place := at(whole, object.get({"eks": "cluster", "aks": "properties"}, cloud.provider, ""))
 	is_object(place.value)
@@ -20,13 +20,13 @@ cluster := place if {
 	at(whole, "resourcesVpcConfig").value != null
 } else := {"path": "data.cluster", "value": null}
 
-# There is something to judge. What a description does not mention has the platform's default.
+# True if the description has content. Missing fields have the default of the platform.
 described if {
 	is_object(cluster.value)
 	cluster.value[_] != null
 }
 
-# The minor version of Kubernetes that the cluster runs; undefined where the description does not tell.
+# Minor version of Kubernetes of the cluster; undefined if the description does not contain it.
 minor := to_number(found[0][1]) if {
 	field := {"eks": "version", "gke": "currentMasterVersion", "aks": "kubernetesVersion"}[cloud.provider]
 	found := regex.find_all_string_submatch_n(`^1\.([0-9]+)`, at(cluster, field).value, 1)
@@ -39,14 +39,14 @@ at(place, name) := {"path": sprintf("%s.%s", [place.path, key]), "value": place.
 	key := found[0]
 } else := {"path": sprintf("%s.%s", [place.path, spelled(place, name)]), "value": null}
 
-# The name of a field without a value, as the document spells it where it has it.
+# Name of a field without a value, in the spelling of the document if it occurs there.
 spelled(place, name) := found[0] if {
 	is_object(place.value)
 	found := [key | some key in object.keys(place.value); plain(key) == plain(name)]
 	count(found) > 0
 } else := name
 
-# The places of the items of a list; none if it is not a list.
+# Places of the entries of a list; empty for other values.
 items(place) := [{"path": sprintf("%s[%d]", [place.path, index]), "value": item} |
 	is_array(place.value)
 	some index, item in place.value
@@ -61,14 +61,14 @@ yes(value) if {
 	lower(value) == "true"
 }
 
-# What may be written as one item or as a list of them.
+# Value that may be a single entry or a list, as a list.
 list(value) := value if {
 	is_array(value)
 } else := [] if {
 	value == null
 } else := [value]
 
-# Whether a pattern of IAM or Azure RBAC, in which `*` stands for anything, names an action. Case does not count.
+# True if a pattern of IAM or Azure RBAC matches an action. `*` matches any text; case is ignored.
 matches(pattern, action) if regex.match(sprintf("^%s$", [wildcards(pattern)]), lower(action))
 
 wildcards(pattern) := replace(replace(replace(lower(pattern), ".", `\.`), "*", ".*"), "?", ".")

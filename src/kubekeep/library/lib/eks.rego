@@ -1,4 +1,4 @@
-# A cluster of EKS as its API describes it (DescribeCluster).
+# EKS cluster as described by its API (DescribeCluster).
 package kubekeep.lib.eks
 
 import data.kubekeep.lib.cloud
@@ -13,7 +13,7 @@ whole := description.cluster
 
 network(name) := description.at(description.at(whole, "resourcesVpcConfig"), name)
 
-# What lets the internet at the endpoint, or keeps nodes from the private one.
+# Problems of endpoint access: from the internet, or no private access for nodes.
 exposed(private) := array.concat(without_private(private), open_networks)
 
 without_private(private) := [{"path": private.path, "message": message}] if {
@@ -21,7 +21,7 @@ without_private(private) := [{"path": private.path, "message": message}] if {
 	message := "the private endpoint is off: nodes reach the API server by its public address"
 } else := []
 
-# EKS always tells the networks of a public endpoint, so that a description without them says nothing of them.
+# EKS always returns the networks of a public endpoint: a description without them is incomplete.
 open_networks := [{"path": cidr.path, "message": message} |
 	network("endpointPublicAccess").value != false
 	some cidr in description.items(network("publicAccessCidrs"))

@@ -1,13 +1,13 @@
 # Exposure of workloads: Services that select their pods, and entry points of the cluster.
 package kubekeep.lib.exposure
 
-# The namespace that an object goes to when it names none is `default`.
+# An object without a namespace is applied to `default`.
 namespace(item) := item.metadata.namespace if {
 	is_string(item.metadata.namespace)
 	item.metadata.namespace != ""
 } else := "default"
 
-# The Services that select pods with these labels, each of which is indexed by the rarest label it asks for.
+# Services that select pods with these labels; each Service is indexed by its rarest label.
 services(place, labels) := [service |
 	found := input.cluster.selecting[place]
 	some key, value in labels
@@ -17,12 +17,12 @@ services(place, labels) := [service |
 	}
 ]
 
-# A port of every node, or an address of the cloud.
+# Service types with a port on every node or a cloud address.
 outward(service) if service.spec.type == "NodePort"
 
 outward(service) if service.spec.type == "LoadBalancer"
 
-# The Ingresses or routes of these kinds that send traffic from outside the cluster to a Service.
+# Ingresses or routes of these kinds that send external traffic to a Service.
 routes(service, kinds) := [route |
 	route := input.cluster.routed[namespace(service)][service.metadata.name][_]
 	route.kind in kinds

@@ -1,7 +1,7 @@
 # Command lines of Kubernetes components, and identification of their pods.
 package kubekeep.lib.flags
 
-# The containers of a pod of kube-system that run `component`, such as kube-apiserver.
+# Containers of a kube-system pod that run `component`, such as kube-apiserver.
 servers(component) := [container |
 	input.object.metadata.namespace == "kube-system"
 	some container in input.workload.containers
@@ -18,12 +18,12 @@ runs(container, component) if {
 	regex.match(sprintf(`(^|/)%s$`, [component]), word.text)
 }
 
-# Whether a Pod in the input is the static pod that runs the program on the node: it has the name of the node in its own
-# (Kubernetes docs, Static Pods). Its verdict is the one to read.
+# True if the input has the static pod of the program on the node: its name ends with the name of the node
+# (Kubernetes docs, Static Pods). The pod is evaluated instead of the report of the agent.
 judged(component, node) if input.cluster.pods["kube-system"].named[sprintf("Pod/%s-%s", [component, node])]
 
-# The words of a container's command line, each with its path. A script (`sh -c "exec kube-apiserver ..."`) is
-# taken apart; `whole` says that a word is an item of the list on its own, so that it can be replaced.
+# Words of the command line of a container, with their paths. A script (`sh -c "exec kube-apiserver ..."`) is split;
+# `whole` is true for a word that is a list entry of its own and can be replaced.
 words(container) := [word |
 	some field in ["command", "args"]
 	some index
@@ -40,8 +40,8 @@ script(text) if {
 	not startswith(text, "--")
 }
 
-# What a command line sets a flag to, in its order: the last one holds. `path` leads to the word with the value,
-# `text` is that word with another value in place of `%s`. The programs read `_` in a name as `-`.
+# Settings of a flag in order; the last one is effective. `path` is the path of the word with the value, and `text`
+# that word with `%s` in place of the value. The programs accept `_` for `-` in names.
 settings(words, flag) := [setting |
 	some index, word in words
 	startswith(word.text, "--")
@@ -72,7 +72,7 @@ read(words, index, flag, rest) := {
 	"text": sprintf("--%s=%%s", [flag]),
 }
 
-# The effective setting; undefined without one.
+# Effective setting; undefined if the flag is not set.
 last(words, flag) := found[count(found) - 1] if {
 	found := settings(words, flag)
 	count(found) > 0
@@ -80,7 +80,7 @@ last(words, flag) := found[count(found) - 1] if {
 
 value(container, flag) := last(words(container), flag).value
 
-# The violation of a flag that has a wrong value.
+# Violation of a flag with a wrong value.
 replaced(setting, text) := {"path": setting.path, "fix": sprintf(setting.text, [text])} if {
 	setting.whole
 } else := {"path": setting.path}
@@ -88,7 +88,7 @@ replaced(setting, text) := {"path": setting.path, "fix": sprintf(setting.text, [
 # Path for an additional word in the command line of a container.
 end(container) := place(container, 0)
 
-# Where it takes the word after `ahead` others.
+# Path for an additional word after `ahead` others.
 place(container, ahead) := sprintf("%s.args[%d]", [container.path, count(container.args) + ahead]) if {
 	count(container.args) > 0
 } else := sprintf("%s.command[%d]", [container.path, count(container.command) + ahead]) if {
@@ -102,7 +102,7 @@ plain(container) if {
 	}
 }
 
-# The minor version of Kubernetes that a container runs, by its image's tag if that tells.
+# Minor version of Kubernetes of a container, from the tag of its image or else of the scan.
 minor(container) := to_number(found[0][1]) if {
 	found := regex.find_all_string_submatch_n(`:v1\.([0-9]+)\b`, container.image, 1)
 	count(found) > 0

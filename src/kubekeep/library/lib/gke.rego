@@ -1,5 +1,5 @@
-# A cluster of GKE as its API describes it (Kubernetes Engine API, projects.locations.clusters). What is false, the API
-# leaves out.
+# GKE cluster as described by its API (Kubernetes Engine API, projects.locations.clusters), which omits false
+# values.
 package kubekeep.lib.gke
 
 import data.kubekeep.lib.cloud
@@ -16,11 +16,11 @@ cluster(name) := description.at(whole, name)
 
 field(name, inner) := description.at(cluster(name), inner)
 
-# Google looks after the nodes, which makes some settings of them fixed.
+# Google manages the nodes, so that some of their settings are fixed.
 autopilot if description.yes(field("autopilot", "enabled").value)
 
-# The node pools, each with its `place`, `name` and `config`; a description that lists none may still tell of the
-# nodes that the cluster began with.
+# Node pools with `place`, `name` and `config`; a description without a list of pools may still contain the
+# configuration of the initial nodes.
 pools := [{"place": place, "name": name, "config": config} |
 	some place in description.items(cluster("nodePools"))
 	name := called(description.at(place, "name").value)
@@ -36,11 +36,11 @@ called(name) := name if {
 	is_string(name)
 } else := "without a name"
 
-# The control plane's addresses: `controlPlaneEndpointsConfig` says what `privateClusterConfig` and
-# `masterAuthorizedNetworksConfig` said before, and clusters may have both.
+# Addresses of the control plane: `controlPlaneEndpointsConfig` replaces `privateClusterConfig` and
+# `masterAuthorizedNetworksConfig`; a cluster may have both.
 addresses := description.at(cluster("controlPlaneEndpointsConfig"), "ipEndpointsConfig")
 
-# Where it says that the control plane has a public address; undefined if it has none.
+# Place of the setting that makes the control plane public; undefined if it is not.
 public := place if {
 	place := description.at(addresses, "enablePublicEndpoint")
 	is_boolean(place.value)
@@ -53,10 +53,10 @@ public := place if {
 	not without_addresses
 }
 
-# It is reached by its DNS name alone, where IAM decides.
+# The control plane is reachable only by its DNS name, with access controlled by IAM.
 without_addresses if description.at(addresses, "enabled").value == false
 
-# The networks that may reach the control plane.
+# Networks that may access the control plane.
 networks := place if {
 	place := description.at(addresses, "authorizedNetworksConfig")
 	is_object(place.value)

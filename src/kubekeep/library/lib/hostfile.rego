@@ -1,17 +1,17 @@
-# Files of a node, as the node agent reports them: what their mode lets whom do, and whose they are.
-# A file is here its place in the document (`path`), its `name` on the node, and the `entry` that says so.
+# Files of a node in reports of the node agent: permissions and owners.
+# A file has the `path` in the document, the `name` on the node, and the `entry` in the document.
 package kubekeep.lib.hostfile
 
 import data.kubekeep.lib.flags
 
-# Where a document of the agent keeps what it tells: `spec` where it is a custom resource of the cluster.
+# Field with the content of an agent document: `spec` for a custom resource of the cluster.
 section(document) := "data" if {
 	document.data
 } else := "spec" if {
 	document.spec
 } else := "data"
 
-# The file, or the files of the list, that a document has under `steps`; none where nothing was collected.
+# File or files of a document at `steps`; empty if nothing was collected.
 at(document, steps) := listed(concat(".", array.concat([section(document)], steps)), value) if {
 	value := reached(document[section(document)], steps)
 } else := []
@@ -37,14 +37,14 @@ called(path, entry) := entry.path if {
 	entry.path != ""
 } else := path
 
-# Those of `files` whose name ends in one of `endings`.
+# Files whose name ends with one of `endings`.
 with_ending(files, endings) := [file |
 	some file in files
 	some ending in endings
 	endswith(lower(file.name), ending)
 ]
 
-# What keeps a list of files from being all of them, if the document says so (`kubekeep host collect`).
+# Reasons in the document that a list of files is incomplete (`kubekeep host collect`).
 unlisted(document, field) := {sprintf("%s was not read: %s", [entry.path, entry.why]) |
 	some entry in document.notRead
 	entry.field == field
@@ -52,24 +52,24 @@ unlisted(document, field) := {sprintf("%s was not read: %s", [entry.path, entry.
 	is_string(entry.why)
 }
 
-# Why the command line of a program, which would stand in `field`, was not read, if the document says so
+# Reasons in the document that the command line of a program, in `field`, was not read
 # (`kubekeep host collect`).
 unread_line(document, program, field) := {reason |
 	some why in refusals(document, field)
 	reason := sprintf("the command line of %s was not read: %s", [program, why])
 }
 
-# Why a field was not read, if the document says so.
+# Reasons in the document that a field was not read.
 refusals(document, field) := {why |
 	some entry in document.notRead
 	entry.field == field
 	why := object.get(entry, "why", "nobody says why")
 }
 
-# What a command line that came with a document sets a flag to; undefined without.
+# Value of a flag in the command line of the document; undefined without one.
 flag(document, name) := flags.last(flags.pieces(line(document), "cmdLine"), name).value
 
-# The command line; undefined if it was not collected.
+# Command line; undefined if it was not collected.
 line(document) := text if {
 	text := trim_space(document[section(document)].cmdLine)
 	text != ""
@@ -77,7 +77,7 @@ line(document) := text if {
 
 # Modes
 
-# The violations of the files with a mode that allows something that `limit`, in octal, does not.
+# Violations of files whose mode permits more than `limit` (octal).
 looser(files, limit) := {violation |
 	some file in files
 	mode := known_mode(file)
@@ -88,7 +88,7 @@ looser(files, limit) := {violation |
 	}
 }
 
-# The nine bits that say who may read, write and execute; what else a mode may hold gives nobody access.
+# The nine permission bits; the other bits of a mode grant no access.
 known_mode(file) := bits.and(mode, 511) if {
 	mode := file.entry.permissions
 	is_number(mode)
@@ -99,7 +99,7 @@ octal(mode) := sprintf("%d%d%d", [bits.rsh(mode, 6), bits.and(bits.rsh(mode, 3),
 number(text) := (to_number(substring(text, 0, 1)) * 64) + (to_number(substring(text, 1, 1)) * 8) +
 	to_number(substring(text, 2, 1))
 
-# Why nothing can be said about modes; `what` names the files for those who read it.
+# Reason that modes are unknown; `what` describes the files in the message.
 unknown_modes(files, what) := {sprintf("%s was not collected", [what])} if {
 	count(files) == 0
 } else := {sprintf("the mode of %s was not collected", [file.name]) |
@@ -109,7 +109,7 @@ unknown_modes(files, what) := {sprintf("%s was not collected", [what])} if {
 
 # Owners
 
-# The violations of the files whose user or group is not one of `names`.
+# Violations of files whose user or group is not in `names`.
 foreign(files, names) := {violation |
 	some file in files
 	user := known_owner(file, "username", "uid", names)
@@ -128,8 +128,8 @@ both(user, group, names) if {
 
 wanted(names) := concat(" or ", [sprintf("%s:%s", [name, name]) | some name in sort(names)])
 
-# The name of the user or group. Where the node could not tell it, 0 is root's number, and any other is not;
-# whether it is that of another of `names` nobody can tell.
+# Name of the user or group. If the node did not resolve it, ID 0 is root, and any other ID is not root;
+# it is unknown whether the ID belongs to another of `names`.
 known_owner(file, name, id, names) := found if {
 	found := file.entry.ownership[name]
 	is_string(found)
@@ -144,7 +144,7 @@ known_owner(file, name, id, names) := found if {
 	found > 0
 }
 
-# The agent could not ask for the owner: the numbers beside are nobody's.
+# The agent could not read the owner, so the IDs are invalid.
 failed(file) if {
 	problem := file.entry.ownership.err
 	problem != null

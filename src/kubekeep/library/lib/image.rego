@@ -12,7 +12,7 @@ tag(reference) := regex.find_all_string_submatch_n(`:([^/:@]+)(@.*)?$`, referenc
 # Registry and path without tag and digest, written out: `nginx:1.29` is `docker.io/library/nginx`.
 repository(reference) := complete(regex.replace(trim_space(reference), `(:[^/:@]*)?(@.*)?$`, ""))
 
-# A name with the registry and the library that it leaves out.
+# Name with the default registry and the default library.
 complete(path) := path if {
 	host_like(path)
 	not startswith(path, "docker.io/")
@@ -22,7 +22,7 @@ complete(path) := path if {
 	contains(short, "/")
 } else := sprintf("docker.io/library/%s", [on_hub(path)])
 
-# True if a name begins with a registry rather than an account of Docker Hub.
+# True if the name starts with a registry instead of an account of Docker Hub.
 host_like(path) if regex.match(`^([^/]*[.:][^/]*|localhost)/`, path)
 
 on_hub(path) := trim_prefix(trim_prefix(path, "index."), "docker.io/")

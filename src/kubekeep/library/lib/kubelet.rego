@@ -1,5 +1,5 @@
-# How a kubelet is set up: by its command line and its configuration file, as the node agent reports them
-# (KubeletInfo), or by a file of its own (KubeletConfiguration).
+# Configuration of a kubelet: its command line and configuration file in reports of the node agent (KubeletInfo), or
+# a separate configuration file (KubeletConfiguration).
 package kubekeep.lib.kubelet
 
 import data.kubekeep.lib.component
@@ -12,11 +12,11 @@ info := input.object[section] if is_object(input.object[section])
 
 content := sprintf("%s.configFile.content", [section])
 
-# What a kubelet is told about a setting: the flag wins over the field of the file (Kubernetes docs, kubelet
-# configuration file). `otherwise` says what holds without both, for a kubelet with a file (`file`) and for one
-# without (`flag`), which can differ; `folder`, for one that reads a folder of files alone, is that of files if it is
-# left out. The answer has the `value`, its name and what it is in words (`said`), and the place for it (`at`).
-# Undefined where only a file that was not read could tell, or nothing was collected.
+# Effective setting of a kubelet: the flag overrides the field of the file (Kubernetes docs, kubelet configuration
+# file). `otherwise` has the defaults, which differ for a kubelet with a file (`file`), without one (`flag`), and with
+# a folder only (`folder`; same as `file` if omitted). The result has the `value`, its name, a description (`said`)
+# and the location (`at`).
+# Undefined if the setting depends on a file that was not read, or if nothing was collected.
 setting(flag, field, otherwise) := answer if {
 	given := flags.last(words, flag)
 	name := sprintf("--%s", [flag])
@@ -30,7 +30,7 @@ setting(flag, field, otherwise) := answer if {
 	answer := {"name": name, "value": otherwise.flag, "said": unset(name, otherwise.flag), "at": line_path}
 }
 
-# What the file tells of a setting; undefined for a kubelet that reads none, and where it was not read.
+# Setting in the file; undefined if the kubelet reads no file or the file was not read.
 filed(field, otherwise) := answer if {
 	value := named(field)
 	answer := {"name": field, "value": value, "said": told(field, value), "at": within(field)}
@@ -39,20 +39,20 @@ filed(field, otherwise) := answer if {
 	answer := {"name": field, "value": otherwise, "said": unset(field, otherwise), "at": within(field)}
 }
 
-# What holds without the field of a file: a folder is merged over the defaults of flags, unless --config names a file,
-# which brings its own (KEP-3983; Kubernetes, cmd/kubelet/app/server.go).
+# Default of a field: a folder is merged with the defaults of the flags, but a file of --config has its own defaults
+# (KEP-3983; Kubernetes, cmd/kubelet/app/server.go).
 unfiled(otherwise) := otherwise.folder if {
 	line != ""
 	not names_file
 } else := otherwise.file
 
-# The kubelet reads a file, and nobody knows what is in it.
+# True if the kubelet reads a file with unknown content.
 unread if {
 	reads_file
 	not is_object(parsed)
 }
 
-# Why whoever collected the document could not read the configuration, if it says so (`kubekeep host collect`).
+# Reasons in the document that the configuration was not read (`kubekeep host collect`).
 refusals := [entry.why |
 	some entry in input.object.notRead
 	startswith(entry.field, "configFile")
@@ -69,24 +69,24 @@ unset(name, value) := sprintf("%s is not set, which means %s", [name, plain(valu
 	plain(value) != ""
 } else := sprintf("%s is not set", [name])
 
-# The text of a value, of which numbers and truths may be written either way.
+# Value as text; numbers and booleans may also be written as text.
 plain(value) := trim_space(value) if {
 	is_string(value)
 } else := sprintf("%v", [value])
 
-# The text of a setting's value.
+# Value of a setting as text.
 text(found) := plain(found.value)
 
 truth(found) := component.boolean(text(found))
 
-# The violation of a setting, with why it matters. `mend` holds the fix, which goes into a file that is an object of
-# its own; files that are carried as text are not edited.
+# Violation of a setting, with the reason. `mend` is the fix, applied only to a KubeletConfiguration; files
+# that are embedded as text are not edited.
 finding(found, mend, reason) := object.union(object.union(found.at, mend), {"message": message}) if {
 	input.object.kind == "KubeletConfiguration"
 	message := sprintf("%s: %s", [found.said, reason])
 } else := object.union(found.at, {"message": sprintf("%s: %s", [found.said, reason])})
 
-# Why nothing can be said of a setting that is undefined.
+# Reason that a setting is undefined.
 uncollected := sprintf("the configuration file of the kubelet was not read: %s", [refusals[0]]) if {
 	unread
 } else := "the configuration file of the kubelet was not collected, or cannot be read" if {
@@ -97,7 +97,7 @@ within(field) := {"path": field} if {
 	input.object.kind == "KubeletConfiguration"
 } else := {"path": field, "inside": content}
 
-# The value of a field of the file that is not null.
+# Value of a field of the file, unless null.
 named(field) := value if {
 	value := inner(split(field, "."))
 	value != null
@@ -116,8 +116,8 @@ line := trim_space(info.cmdLine) if {
 
 words := component.spoken(line, line_path.path)
 
-# A kubelet reads a file only when it is told to; a folder of more files stands in `content` too. Where its command line
-# was not collected, the file that was is taken for the one that it reads.
+# True if the kubelet is started with a file; `content` also covers a folder of files. If the command line was not
+# collected, a collected file is assumed to be the one in use.
 reads_file if names_file
 
 reads_file if flags.last(words, "config-dir").value != ""
@@ -136,7 +136,7 @@ config := input.object if {
 	is_object(parsed)
 }
 
-# The file comes as it is or in base64.
+# The content is plain text or base64.
 parsed := found if {
 	found := yaml.unmarshal(base64.decode(replace(info.configFile.content, "\n", "")))
 	is_object(found)

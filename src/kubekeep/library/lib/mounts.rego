@@ -12,8 +12,8 @@ places(volume) := [{"container": workload.called(container), "path": path} |
 	path := sprintf("%s.%s[%d]", [container.path, field, index])
 ]
 
-# Volumes that are made from another object, alone or as one source of a projected volume: the names of volume
-# and object. `field` is how a volume says what it is, `key` where the object's name is in it.
+# Volumes with another object as their source, also in projected volumes: names of the volume and of the object.
+# `field` is the type of the volume source, `key` its field with the name of the object.
 sources(field, key) := array.concat(
 	[[from, name] |
 		volume := input.workload.spec.volumes[_]

@@ -1,4 +1,4 @@
-# Network policies of Kubernetes and Cilium, looked up by the labels of what they select.
+# Network policies of Kubernetes and Cilium, indexed by the labels that they select.
 package kubekeep.lib.network
 
 import data.kubekeep.lib.selectors
@@ -14,20 +14,20 @@ namespace_labels(namespace) := object.union(
 	},
 )
 
-# The labels of a namespace. Files may define it several times; the last one holds, as it does for `kubectl apply`.
+# Labels of a namespace. Files may define it several times; the last definition applies, as with `kubectl apply`.
 labels_of(namespace) := labels if {
 	defined := input.cluster.named.Namespace["default"][namespace]
 	labels := defined[count(defined) - 1].metadata.labels
 	is_object(labels)
 } else := {}
 
-# True if a label is one of those: it describes the namespace, not the pod.
+# True if a label is one of these: it describes the namespace, not the pod.
 of_namespace(key) if startswith(key, "io.kubernetes.pod.namespace")
 
 of_namespace(key) if startswith(key, "io.cilium.k8s.namespace.labels.")
 
-# The labels by which policies know the pods of the workload. What only Cilium's selectors ask for is looked up
-# only where there are any.
+# Labels by which policies select the pods of the workload. Labels that only Cilium supports are looked up
+# only if there are Cilium policies.
 pod_labels(namespace, account) := object.union(
 	own_labels,
 	object.union(namespace_labels(namespace), {"io.cilium.k8s.policy.serviceaccount": account}),
@@ -40,8 +40,8 @@ default own_labels := {}
 
 own_labels := input.workload.metadata.labels if is_object(input.workload.metadata.labels)
 
-# The directions, `egress` and `ingress`, in which policies isolate a pod with these labels. Namespaced
-# policies count in their own namespace only; those of the whole cluster are under "".
+# Directions, `egress` and `ingress`, in which policies isolate a pod with these labels. Namespaced
+# policies apply in their namespace only; cluster-wide policies are under "".
 isolated(namespace, labels) := {direction |
 	some scope in [namespace, ""]
 	some direction in input.cluster.isolation[scope].all

@@ -1,4 +1,4 @@
-# Where an object lives and as whom its pods run, with what Kubernetes fills in.
+# Namespace of an object and service account of its pods, with the defaults of Kubernetes.
 package kubekeep.lib.place
 
 default namespace := "default"
@@ -7,7 +7,7 @@ namespace := said(input.object.metadata.namespace)
 
 default account := "default"
 
-# `serviceAccount` is the old name of the field, which still counts.
+# `serviceAccount` is the deprecated name of the field, which is still effective.
 account := said(input.workload.spec.serviceAccountName)
 
 account := said(input.workload.spec.serviceAccount) if not said(input.workload.spec.serviceAccountName)
@@ -17,8 +17,8 @@ said(name) := name if {
 	name != ""
 }
 
-# The same as functions, for rules that seldom need more: naming a rule of a package makes the engine evaluate all of
-# its rules.
+# Functions with the same results, for rules that seldom need them: a reference to a rule of a package makes the engine
+# evaluate all rules of the package.
 namespace_of(object) := name if {
 	name := said(object.metadata.namespace)
 } else := "default"

@@ -1,5 +1,5 @@
-# What the Pod Security Standards refuse of a workload, by the rules of their controls, and which of them its namespace
-# names by its labels (Kubernetes docs, Pod Security Admission).
+# Violations of the Pod Security Standards by a workload, and the levels in the labels of its namespace (Kubernetes
+# docs, Pod Security Admission).
 package kubekeep.lib.podsecurity
 
 import data.kubekeep.controls.pss_apparmor
@@ -22,14 +22,14 @@ import data.kubekeep.controls.pss_sysctls
 import data.kubekeep.controls.pss_volume_types
 import data.kubekeep.controls.pss_windows_host_process
 
-# The oldest version that the rules know.
+# Oldest version that the rules support.
 oldest := 25
 
 namespace := object.get(object.get(input.object, "metadata", {}), "namespace", "default")
 
-# The level and the minor version that the namespace names for a mode (`enforce`, `audit`, `warn`); undefined where it is
-# not in the input or names no level but `privileged`. Files may hold several of its name, and then nobody knows which
-# one is meant.
+# Level and minor version for a mode (`enforce`, `audit`, `warn`) in the labels of the namespace; undefined if it is not in
+# the input or the level is `privileged`. Also undefined if files define the namespace several times with different
+# labels.
 policy(mode) := {"level": level, "minor": minor(version)} if {
 	said := {named(labels, mode) |
 		some item in input.cluster.named.Namespace["default"][namespace]
@@ -40,7 +40,7 @@ policy(mode) := {"level": level, "minor": minor(version)} if {
 	level in {"baseline", "restricted"}
 }
 
-# Where nothing is named to warn of, the API server warns of what it refuses (PolicyToEvaluate of its module
+# Without a warn label, the API server warns about violations of the enforced level (PolicyToEvaluate in its module
 # pod-security-admission).
 named(labels, mode) := [level, version] if {
 	mode == "warn"
@@ -54,12 +54,12 @@ written(labels, mode) := [
 	object.get(labels, sprintf("pod-security.kubernetes.io/%s-version", [mode]), "latest"),
 ]
 
-# The API server takes what is no version for its own, and knows none after that.
+# The API server evaluates invalid and later versions as its own version.
 minor(version) := min([to_number(substring(version, 3, -1)), input.kubernetes.minor]) if {
 	regex.match(`^v1\.(0|[1-9][0-9]*)$`, version)
 } else := input.kubernetes.minor
 
-# What a policy refuses: violations of the rules of its standard, in its version.
+# Violations of the rules of a policy, in its version.
 refused(policy) := {found | some found in baseline with input.kubernetes.minor as policy.minor} if {
 	policy.level == "baseline"
 } else := {found | some found in restricted with input.kubernetes.minor as policy.minor}

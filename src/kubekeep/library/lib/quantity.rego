@@ -1,6 +1,6 @@
-# Quantities as the API server reads them (Kubernetes docs, Quantity), and what limits and requests come to.
-# Rules of other packages call functions only: naming a rule of a package makes the engine evaluate all of them.
-# Nearly every workload has quantities, so the first look at one is a cheap one.
+# Quantities as parsed by the API server (Kubernetes docs, Quantity), and effective limits and requests.
+# Rules of other packages only call functions: a reference to a rule of a package makes the engine evaluate all of them.
+# Nearly every workload has quantities, so the first test is a cheap one.
 package kubekeep.lib.quantity
 
 factors := {
@@ -22,9 +22,8 @@ factors := {
 	"Ei": 1152921504606846976000000000,
 }
 
-# What the API server takes for a quantity of a resource, which is never negative; null is none at all. Most are
-# digits and a common suffix, which takes no regular expression to see: only strings lie between "0" and ":", those
-# that begin with a digit.
+# True for a valid quantity of a resource, which is never negative, and for null. Most are digits with a common
+# suffix, which needs no regular expression: only strings that start with a digit are between "0" and ":".
 readable(quantity) if {
 	quantity >= "0"
 	quantity < ":"
@@ -35,7 +34,7 @@ readable(quantity) if {
 	is_number(quantity)
 } else := quantity == null
 
-# More than nothing, as all is that begins with another digit than zero (or is no quantity).
+# True for a quantity above zero: all text that starts with a non-zero digit (or is not a quantity).
 positive(quantity) if {
 	quantity >= "1"
 } else if {
@@ -49,8 +48,8 @@ zero(quantity) if {
 	regex.match(`^[+-]?[0.]*0[0.]*([a-zA-Z]|$)`, quantity)
 } else := quantity == 0
 
-# The amount in billionths, the finest step there is, so that 0.7 and 700m are equal. Undefined for what is
-# not a quantity. Costly: compare with it only where there is something to compare.
+# Amount in billionths, the smallest unit, so that 0.7 and 700m are equal. Undefined for invalid quantities.
+# Expensive: call it only to compare two quantities.
 nano(quantity) := round(quantity * 1000000000) if is_number(quantity)
 
 nano(quantity) := round(number(trim_suffix(quantity, suffix)) * factors[suffix]) if {
@@ -63,7 +62,7 @@ nano(quantity) := round(to_number(trim_left(quantity, "+")) * 1000000000) if {
 	regex.match(`^[+]?[0-9]+([.][0-9]+)?[eE][+-]?[0-9]+$`, quantity)
 }
 
-# Go's numbers may begin or end with the point, or with zeros, and carry a plus; JSON's may not.
+# Numbers in Go may start or end with the point, start with zeros, and have a plus sign; JSON numbers may not.
 number(text) := to_number(text) if {
 	regex.match(`^-?(0|[1-9][0-9]*)([.][0-9]+)?$`, text)
 } else := to_number(sprintf("%s.%s0", [whole(groups[1]), trim_left(groups[2], ".")])) if {
@@ -73,9 +72,9 @@ number(text) := to_number(text) if {
 
 whole(digits) := object.get({"": "0"}, trim_left(digits, "0"), trim_left(digits, "0"))
 
-# What a container is limited to, or has set aside for it, if that is more than nothing: `section` is `limits` or
-# `requests`. Its own word, or that of the pod as a whole (from 1.34 on, KEP-2837). The API server would take the limit
-# where no request is written; who reads the manifest sees only what it says.
+# Limit or request of a container (`section` is `limits` or `requests`) if it is above zero: its own value, or the one
+# of the pod (from 1.34 on, KEP-2837). The API server would use the limit as the request; here, only explicit requests
+# count.
 amount(container, section, resource) := own if {
 	own := container.resources[section][resource]
 	positive(own)

@@ -1,23 +1,23 @@
 # RBAC as a subject joined with one of its bindings and the role that it grants.
 package kubekeep.lib.rbac
 
-# Lists are walked by index throughout: in files they may be null, which `some ... in` takes for an error.
+# Lists are iterated by index, because lists in files may be null, for which `some ... in` raises an error.
 
 binding := input.object.relatedObjects[0]
 
 role := input.object.relatedObjects[1]
 
-# Where a role allows some of `verbs` on some of `resources` of the core group: the entries of its rules that
-# say so, the subject and the reference in the binding. Empty if no rule allows it.
+# Rule entries that grant some of `verbs` on some of `resources` of the core group, with the subject and the role
+# reference in the binding. Empty if no rule grants them.
 evidence(resources, verbs) := evidence_in({"": resources}, verbs)
 
 # The same for resources of several API groups, given by group.
 evidence_in(wanted, verbs) := located(granting(role.rules, wanted, verbs))
 
-# The same without rules that are limited to objects of some names: what is asked about goes beyond those.
+# The same without rules that are restricted by resourceNames.
 evidence_unnamed(wanted, verbs) := located(granting(unnamed(role), wanted, verbs))
 
-# Entries of a role's rules, with the subject and the reference that give them to it.
+# Entries of the rules of a role, with the paths of the subject and the reference in the binding.
 located(entries) := entries | bound(input.object) if {
 	count(entries) > 0
 } else := set()
@@ -30,7 +30,7 @@ bound(joined) := {path |
 	path := sprintf("relatedObjects[0].subjects[%d]", [at])
 } | {"relatedObjects[0].roleRef.name"}
 
-# The entries of `rules`, by their place in the role, that allow some of `verbs` on some of `wanted`.
+# Entries of `rules`, by index in the role, that grant some of `verbs` on some of `wanted`.
 granting(rules, wanted, verbs) := {path |
 	rule := rules[index]
 	allowed := {at | rule.verbs[at] in verbs}
@@ -48,7 +48,7 @@ granting(rules, wanted, verbs) := {path |
 
 entries(index, field, places) := {sprintf("relatedObjects[1].rules[%d].%s[%d]", [index, field, at]) | some at in places}
 
-# The rules of a role, by place, that hold for objects of any name.
+# Rules of a role without resourceNames, by index.
 unnamed(item) := {index: rule |
 	rule := item.rules[index]
 	not names(rule)
@@ -57,7 +57,7 @@ unnamed(item) := {index: rule |
 # True if a rule is limited by resourceNames; an empty list does not limit.
 names(rule) if count(rule.resourceNames) > 0
 
-# What to look for of cluster-scoped resources: a wildcard in a namespace does not reach them.
+# Names to look for among cluster-scoped resources: a wildcard in a namespace does not grant them.
 cluster_scoped(named, wildcards) := named | wildcards if {
 	binding.kind == "ClusterRoleBinding"
 } else := named
@@ -73,7 +73,7 @@ message(what) := sprintf("%s %s may %s: %s %s is bound to it by %s %s", [
 	binding.metadata.name,
 ])
 
-# A service account of a RoleBinding that names no namespace is in that of the binding.
+# A service account without a namespace in a RoleBinding is in the namespace of the binding.
 subject_name(subject) := sprintf("%s/%s", [subject.namespace, subject.name]) if {
 	is_string(subject.namespace)
 } else := sprintf("%s/%s", [binding.metadata.namespace, subject.name]) if {
@@ -81,7 +81,7 @@ subject_name(subject) := sprintf("%s/%s", [subject.namespace, subject.name]) if 
 	is_string(binding.metadata.namespace)
 } else := subject.name
 
-# What can be impersonated, with the extra fields that rules of the role name (`userextras/scopes`).
+# Resources that can be impersonated, with the extra fields in the rules of the role (`userextras/scopes`).
 identities(joined) := {
 	"": {"*", "groups", "serviceaccounts", "users"},
 	"authentication.k8s.io": {"uids"} | {resource |

@@ -3,7 +3,7 @@ package kubekeep.lib.registries
 
 import data.kubekeep.lib.image
 
-# The entries of a list as they match repositories that are written out (`image.repository`).
+# Entries of a list in the form that matches complete repository names (`image.repository`).
 entries(list) := {name |
 	some entry in list
 	short := trim_right(trim_suffix(lower(trim_space(entry)), "/*"), "/")

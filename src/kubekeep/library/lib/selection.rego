@@ -3,7 +3,7 @@ package kubekeep.lib.selection
 
 import data.kubekeep.lib.selectors
 
-# Labels that no template has: controllers add them to each pod (Kubernetes docs, Well-Known Labels).
+# Labels that controllers add to pods and templates do not have (Kubernetes docs, Well-Known Labels).
 added := {
 	"apps.kubernetes.io/pod-index",
 	"batch.kubernetes.io/controller-uid",
@@ -26,7 +26,7 @@ selected(namespace, labels, expressions) if {
 	})
 }
 
-# What only excludes pods selects some if it excludes fewer than there are, which spares looking at each.
+# A selector with exclusions only selects some pods if it excludes fewer than all, without a test of each pod.
 found(pods, selection) if {
 	count(selection.labels) == 0
 	every item in selection.expressions {

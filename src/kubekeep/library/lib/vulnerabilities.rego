@@ -1,13 +1,14 @@
-# What ImageVulnerabilities documents say of the images that a workload runs, by the image's name as written.
+# ImageVulnerabilities documents of the images of a workload, by image name as written.
 package kubekeep.lib.vulnerabilities
 
-# The reports on an image: `severities` to how many, and names of those that let run code remotely (`rce`).
+# Reports on an image: numbers of vulnerabilities by severity (`severities`), and the names of those that allow remote
+# code execution (`rce`).
 reports(image) := [report |
 	some kind in ["armo.vuln.images/ImageVulnerabilities", "image.vulnscan.com/ImageVulnerabilities"]
 	report := input.cluster.named[kind][_][image][_]
 ]
 
-# Containers that are there while the pod serves: sidecars among the init containers too.
+# Containers that run while the pod serves, including sidecars among the init containers.
 serving(container) if container.type == "container"
 
 serving(container) if {
@@ -15,7 +16,7 @@ serving(container) if {
 	container.restartPolicy == "Always"
 }
 
-# What runs in a Pod, its status tells; what a template will run, its image.
+# Path of the image: from the status for a Pod, from the template for other kinds.
 evidence(container) := sprintf("%s.imageID", [status]) if {
 	input.object.kind == "Pod"
 	status := replace(

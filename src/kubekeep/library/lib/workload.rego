@@ -1,19 +1,19 @@
 # Workload view of rules: effective security context of containers.
 package kubekeep.lib.workload
 
-# Where the value of a field that pod and container share was set: in the container if it says anything,
-# else in the pod.
+# Path of the effective value of a field that pod and container share: in the container if set there, else in the
+# pod.
 origin(container, field) := sprintf("%s.securityContext.%s", [container.path, field]) if {
 	not inherited(container, field)
 } else := sprintf("%s.securityContext.%s", [input.workload.path, field])
 
-# Set in the pod and not in the container.
+# True if the field is set in the pod and not in the container.
 inherited(container, field) if {
 	object.get(container, ["securityContext", field], null) == null
 	object.get(input.workload.spec, ["securityContext", field], null) != null
 }
 
-# Pods that ask for Windows nodes (Kubernetes docs, PodOS), or that can only land on them.
+# True for pods that require Windows nodes, by `os` (Kubernetes docs, PodOS) or by node selector.
 windows if input.workload.spec.os.name == "windows"
 
 windows if input.workload.spec.nodeSelector["kubernetes.io/os"] == "windows"
@@ -21,7 +21,7 @@ windows if input.workload.spec.nodeSelector["kubernetes.io/os"] == "windows"
 # Capabilities as runtimes read them: in any case, with or without the prefix.
 capability(name) := trim_prefix(upper(name), "CAP_")
 
-# What adds `SYS_ADMIN`, which Kubernetes treats like privileged (API, allowPrivilegeEscalation).
+# Capabilities that include `SYS_ADMIN`, which Kubernetes treats like privileged (API, allowPrivilegeEscalation).
 administrates(name) if capability(name) in {"SYS_ADMIN", "ALL"}
 
 # True if the volume is a directory, file or socket of the node.
@@ -36,7 +36,7 @@ called(container) := name if {
 	name := container.name
 } else := container.path
 
-# Of whom messages say what is at the `origin` of a field.
+# Subject of messages about the `origin` of a field.
 bearer(container, field) := sprintf("container %v", [called(container)]) if {
 	not inherited(container, field)
 } else := "the pod"

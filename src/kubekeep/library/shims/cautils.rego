@@ -1,16 +1,16 @@
-# What rules written for Kubescape expect under the name `cautils`: small questions on lists and objects.
+# Package `cautils` of rules written for Kubescape: helper functions for lists and objects.
 package cautils
 
 import rego.v1
 
-# Whether `element` is one of `list`.
+# True if `element` is in `list`.
 list_contains(list, element) if element in list
 
-# The entries that both objects have, with equal values.
+# Entries that both objects have with equal values.
 object_intersection(one, other) := {key: value |
 	some key, value in one
 	other[key] == value
 }
 
-# Whether each entry of `sub` is one of `parent`.
+# True if `parent` contains each entry of `sub`.
 is_subobject(sub, parent) if object_intersection(sub, parent) == sub

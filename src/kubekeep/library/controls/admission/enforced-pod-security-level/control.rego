@@ -1,4 +1,4 @@
-# What Pod Security Admission would refuse of the pods of a workload, by the labels of their namespace.
+# Violations of the Pod Security Standard that the namespace of the workload enforces by its labels.
 package kubekeep.controls.enforced_pod_security_level
 
 import data.kubekeep.lib.podsecurity

@@ -1,6 +1,6 @@
 package kubekeep.controls.mutating_webhook_review
 
-# Only a person knows which webhooks belong here, so each configuration is listed.
+# Whether a webhook belongs here needs a manual review, so each configuration is reported.
 violation contains {"path": "", "message": message} if {
 	names := [sprintf("%v", [object.get(webhook, "name", "one without a name")]) |
 		webhook := input.object.webhooks[_]

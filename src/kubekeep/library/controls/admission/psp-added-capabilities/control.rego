@@ -1,6 +1,6 @@
 package kubekeep.controls.psp_added_capabilities
 
-# One policy that allows none is enough: users can be given that one.
+# One policy that allows none is enough, because users can be granted that policy.
 violation contains {"path": "spec.allowedCapabilities", "delete": true, "message": message} if {
 	allowed := input.object.spec.allowedCapabilities
 	count(allowed) > 0

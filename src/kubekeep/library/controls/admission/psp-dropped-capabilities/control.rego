@@ -1,6 +1,6 @@
 package kubekeep.controls.psp_dropped_capabilities
 
-# One policy that drops all is enough: users can be given that one.
+# One policy that drops all is enough, because users can be granted that policy.
 violation contains {"path": path, "fix": "ALL", "message": "no policy makes containers drop all capabilities"} if {
 	not drops_all(object.get(input.object.spec, "requiredDropCapabilities", null))
 	every value in object.get(input.cluster.values.PodSecurityPolicy, "requiredDropCapabilities", []) {

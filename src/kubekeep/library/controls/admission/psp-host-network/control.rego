@@ -1,6 +1,6 @@
 package kubekeep.controls.psp_host_network
 
-# One policy that forbids it is enough: users can be given that one.
+# One policy that forbids it is enough, because users can be granted that policy.
 violation contains {"path": "spec.hostNetwork", "delete": true, "message": message} if {
 	input.object.spec.hostNetwork == true
 	every value in input.cluster.values.PodSecurityPolicy.hostNetwork {

@@ -1,6 +1,6 @@
 package kubekeep.controls.psp_privilege_escalation
 
-# Left out it is true (Kubernetes API, PodSecurityPolicySpec). One policy that forbids it is enough.
+# The default is true (Kubernetes API, PodSecurityPolicySpec). One policy that forbids it is enough.
 violation contains {"path": "spec.allowPrivilegeEscalation", "fix": false, "message": message} if {
 	object.get(input.object.spec, "allowPrivilegeEscalation", null) != false
 	not false in object.get(input.cluster.values.PodSecurityPolicy, "allowPrivilegeEscalation", [])

@@ -1,6 +1,6 @@
 package kubekeep.controls.psp_root_user
 
-# One policy that forbids it is enough: users can be given that one.
+# One policy that forbids it is enough, because users can be granted that policy.
 violation contains {"path": "spec.runAsUser.rule", "fix": "MustRunAsNonRoot", "message": message} if {
 	not forbids(object.get(input.object.spec, "runAsUser", null))
 	every value in object.get(input.cluster.values.PodSecurityPolicy, "runAsUser", []) {

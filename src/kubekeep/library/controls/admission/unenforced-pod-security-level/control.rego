@@ -1,4 +1,4 @@
-# What Pod Security Admission would refuse of the pods of a workload if it enforced what their namespace audits or warns of.
+# Violations of the Pod Security Standards that the namespace of the workload audits or warns about without enforcing them.
 package kubekeep.controls.unenforced_pod_security_level
 
 import data.kubekeep.lib.podsecurity
@@ -7,7 +7,7 @@ default enforced := {}
 
 enforced := podsecurity.policy("enforce")
 
-# What the namespace names beside what it enforces, by mode.
+# Policies by mode that differ from the enforced one.
 tried[mode] := policy if {
 	some mode in ["audit", "warn"]
 	policy := podsecurity.policy(mode)
@@ -27,7 +27,7 @@ declined contains sentence if {
 	])
 }
 
-# Each policy once, as the modes mostly name the same.
+# Each distinct policy once, because audit and warn usually have the same.
 refused[policy] := podsecurity.refused(policy) if {
 	some policy in {item | some item in tried}
 	policy.minor >= podsecurity.oldest
@@ -39,7 +39,7 @@ violation contains object.union(found, {"message": message}) if {
 	message := sprintf("%s: namespace %s %s", [found.message, podsecurity.namespace, concat(" and ", told(found))])
 }
 
-# How the namespace tells of a violation: `audits at the level baseline`, `warns at the level restricted`.
+# Effect of the namespace on a violation: `audits at the level baseline`, `warns at the level restricted`.
 told(found) := [sentence |
 	some level in ["baseline", "restricted"]
 	verbs := [verb |

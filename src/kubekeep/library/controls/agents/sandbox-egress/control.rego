@@ -31,7 +31,7 @@ violation contains {
 
 management := object.get(input.object.spec, "networkPolicyManagement", "")
 
-# Managed is the default.
+# The default is Managed.
 managed if management in {"Managed", "", null}
 
 egress := input.object.spec.networkPolicy.egress
@@ -48,6 +48,6 @@ destination(peer) if {
 	some requirement in ["matchLabels", "matchExpressions"]
 	count(peer[field][requirement]) > 0
 } else if {
-	# What leaves out a part of the internet is still open to the rest.
+	# `except` is ignored: the rest of the internet stays reachable.
 	regex.match(`/0*([2-9]|[1-9][0-9]+)$`, trim_space(peer.ipBlock.cidr))
 }

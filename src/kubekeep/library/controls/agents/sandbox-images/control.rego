@@ -37,7 +37,7 @@ moving := {"latest"} | {name | some name in input.params.floatingImageTags}
 
 allowed := registries.entries(input.params.imageRepositoryAllowList)
 
-# No tag is the tag `latest`.
+# An image without a tag has the tag `latest`.
 tag(reference) := image.tag(reference) if {
 	image.tag(reference)
 } else := "latest"

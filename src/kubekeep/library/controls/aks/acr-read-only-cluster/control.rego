@@ -13,7 +13,7 @@ changing := {
 	"microsoft.containerregistry/registries/repositories/content/delete",
 }
 
-# The roles of the service principals, each by the place that assigns it.
+# Roles of the service principals, by the path of the assignment.
 assigned[place.path] := role if {
 	some assignment in azure.listed(description.whole, "roleAssignments")
 	azure.principal(assignment) == "serviceprincipal"
@@ -21,7 +21,7 @@ assigned[place.path] := role if {
 	role := azure.role(assignment)
 }
 
-# Role definitions by ID, of whichever cluster. Where files define one differently, all count.
+# Role definitions by ID, from all clusters in the input. If files define a role differently, all definitions count.
 definitions[role] contains definition if {
 	version := input.cluster.objects["management.azure.com/PolicyVersion"][_][_]
 	document := {"path": "data", "value": object.get(version, "data", null)}
@@ -48,7 +48,7 @@ well_known(role) := azure.changing_images(role)
 
 well_known(role) := azure.changing_all(role)
 
-# The actions of a definition, as it writes them, that change something in registries.
+# Actions of a definition that change registries, as written there.
 allowed(definition) := sort({action.value |
 	some permission in description.items(description.at(definition, "permissions"))
 	some [allowing, denying] in [["actions", "notActions"], ["dataActions", "notDataActions"]]
@@ -60,7 +60,7 @@ allowed(definition) := sort({action.value |
 	}
 })
 
-# What an action comes to: itself, or what its pattern matches.
+# The action itself, or the actions that its pattern matches.
 meant(action) := {each | some each in changing; description.matches(action, each)} if {
 	contains(action, "*")
 } else := {action} if {

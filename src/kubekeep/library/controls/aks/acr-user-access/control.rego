@@ -19,7 +19,7 @@ violation contains {"path": place.path, "message": message} if {
 
 changing(assignment) := azure.changing_images(azure.role(assignment))
 
-# Further up these roles are about a resource group or a subscription as a whole, not about its registries.
+# At higher scopes, these roles apply to a resource group or a subscription, not specifically to its registries.
 changing(assignment) := azure.changing_all(azure.role(assignment)) if {
 	scope := description.at(assignment, "scope").value
 	contains(lower(scope), "/microsoft.containerregistry/registries/")

@@ -17,7 +17,7 @@ engine(name) if {
 	lower(name) in {"azure", "calico", "cilium"}
 }
 
-# With `none` the cluster has a network plugin of the user's, which may enforce policies unseen by Azure.
+# With `none`, the user installs a network plugin, which may enforce policies without being visible in the Azure API.
 own_plugin if {
 	plugin := description.at(profile, "networkPlugin").value
 	is_string(plugin)

@@ -2,7 +2,7 @@ package kubekeep.controls.aks_private_endpoint_only
 
 import data.kubekeep.lib.description
 
-# `publicNetworkAccess` does not count: it adds nothing to a private cluster, where it stays Enabled.
+# `publicNetworkAccess` is ignored: it has no effect on a private cluster, where it stays Enabled.
 violation contains {"path": private.path, "message": "the API server has a public endpoint"} if {
 	description.described
 	access := description.at(description.cluster, "apiServerAccessProfile")

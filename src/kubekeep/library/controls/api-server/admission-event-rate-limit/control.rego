@@ -13,7 +13,7 @@ violation contains found if {
 	some found in without_fix(server)
 }
 
-# Without a configuration the plugin keeps the API server from starting, so the flag alone is no fix.
+# Without a configuration file the plugin prevents the start of the API server, so the flag alone is no fix.
 without_fix(server) := [object.remove(found, ["fix"]) |
 	some found in apiserver.enabled(server, "EventRateLimit", "Events may come in any number")
 ]

@@ -18,7 +18,7 @@ violation contains found if {
 	found := possible(proposed, server.minor)
 }
 
-# From 1.30 on an API server that is told to enable it does not start.
+# From 1.30 on, an API server with this plugin enabled does not start.
 possible(proposed, minor) := proposed if {
 	minor < 30
 } else := object.remove(proposed, ["fix", "delete"])

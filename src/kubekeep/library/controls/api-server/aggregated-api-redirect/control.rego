@@ -5,7 +5,7 @@ import data.kubekeep.lib.version
 
 service := input.object.spec.service
 
-# Without its Service an aggregated API cannot answer anything.
+# Without its Service, an aggregated API cannot respond.
 served if count(input.cluster.named.Service[service.namespace][service.name]) > 0
 
 versions := [text |

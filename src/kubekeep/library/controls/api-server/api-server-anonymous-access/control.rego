@@ -15,7 +15,7 @@ violation contains found if {
 
 unruly(server) := apiserver.boolean(server, "anonymous-auth", "false", "true") if not by_file(server)
 
-# An AuthenticationConfiguration may say who is anonymous where; the flag and it exclude each other.
+# An AuthenticationConfiguration may set the conditions for anonymous requests; it cannot be combined with the flag.
 by_file(server) if {
 	apiserver.has(server, "authentication-config")
 	not apiserver.setting(server, "anonymous-auth")

@@ -10,7 +10,7 @@ applies if count(servers) > 0
 
 applies if input.object.kind == "ClusterDescribe"
 
-# Without a policy no event is logged (Kubernetes docs, Auditing).
+# Without a policy, no events are logged (Kubernetes docs, Auditing).
 violation contains {"path": flags.end(server), "message": "--audit-policy-file is missing: no event is logged"} if {
 	some server in servers
 	not given(server, "audit-policy-file")

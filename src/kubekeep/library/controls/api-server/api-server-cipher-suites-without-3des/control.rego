@@ -13,7 +13,7 @@ violation contains found if {
 	some found in apiserver.ciphers(server, strong)
 }
 
-# As the reference of kube-apiserver lists them since it calls 3DES insecure.
+# Secure suites in the reference of kube-apiserver since it lists 3DES as insecure.
 strong := {
 	"TLS_AES_128_GCM_SHA256",
 	"TLS_AES_256_GCM_SHA384",

@@ -13,7 +13,7 @@ violation contains found if {
 	some found in apiserver.ciphers(server, strong)
 }
 
-# As the CIS benchmarks for Kubernetes 1.20 to 1.23 list them, 3DES included.
+# Suites of the CIS benchmarks for Kubernetes 1.20 to 1.23, which include 3DES.
 strong := {
 	"TLS_AES_128_GCM_SHA256",
 	"TLS_AES_256_GCM_SHA384",

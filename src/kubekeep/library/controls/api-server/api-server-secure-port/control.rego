@@ -9,7 +9,7 @@ applies if count(servers) > 0
 
 applies if count(declined) > 0
 
-# One 0 is a mistake even where a later flag overrides it.
+# Any 0 is reported, even if a later flag overrides it.
 violation contains object.union(apiserver.removed(given), {"message": message}) if {
 	some server in servers
 	some given in flags.settings(server.words, "secure-port")

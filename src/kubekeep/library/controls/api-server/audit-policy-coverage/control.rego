@@ -57,7 +57,7 @@ violation contains {"path": path, "message": "--audit-policy-file is missing: no
 	path := sprintf("%s.cmdLine", [place])
 }
 
-# What has to be logged (CIS Kubernetes Benchmark, audit policy). The bodies of some hold secrets.
+# Required events (CIS Kubernetes Benchmark, audit policy). The bodies of some requests contain secrets.
 needs := [
 	{"group": "", "resource": "secrets", "verbs": every_verb, "private": true},
 	{"group": "", "resource": "configmaps", "verbs": every_verb, "private": true},
@@ -74,7 +74,7 @@ changes := {"create", "update", "patch", "delete"}
 
 every_verb := changes | {"get", "list", "watch"}
 
-# The first rule that matches decides (Kubernetes docs, Auditing).
+# The first matching rule applies (Kubernetes docs, Auditing).
 gaps := {gap |
 	some need in needs
 	some verb in need.verbs
@@ -102,7 +102,7 @@ violation contains {"inside": inside, "path": path, "message": message} if {
 	inside := sprintf("%s.auditPolicyFile.content", [place])
 }
 
-# Rules for some users or namespaces leave the rest to those that follow.
+# Rules for some users or namespaces leave other requests to later rules.
 matches(rule, need, verb) if {
 	for_everyone(rule)
 	not rule.users[0]

@@ -34,7 +34,7 @@ declined contains reason if {
 	some reason in unread
 }
 
-# Which file it is, and whether there is one, says the command line.
+# The path of the file is in the command line only.
 unread := hostfile.unread_line(input.object, "kube-apiserver", "APIServerInfo.cmdLine")
 
 violation contains {"inside": inside, "path": path, "message": message} if {
@@ -46,7 +46,7 @@ violation contains {"inside": inside, "path": path, "message": message} if {
 	message := sprintf("resources[%d] is written with %s", [index, writer(kinds)])
 }
 
-# What each provider of an entry is, in their order.
+# Kinds of the providers of an entry, in order.
 kinds_of(entry) := [kind |
 	provider := entry.providers[_]
 	kind := concat(",", object.keys(provider))
@@ -54,7 +54,7 @@ kinds_of(entry) := [kind |
 
 protects(kind) if kind in {"aescbc", "kms", "secretbox"}
 
-# Where a provider is to be added, or the one that comes before the right one.
+# Index at which to add a provider, or of the wrong first provider if a right one follows.
 place(kinds) := 0 if {
 	some kind in kinds
 	protects(kind)
@@ -64,7 +64,7 @@ writer(kinds) := kinds[0] if {
 	count(kinds) > 0
 } else := "no provider"
 
-# An entry before a wildcard leaves out what need not be encrypted (Kubernetes docs, Encrypting Confidential Data).
+# An entry before a wildcard may exclude resources that need no encryption (Kubernetes docs, Encrypting Confidential Data).
 left_out(index, ["identity"]) if {
 	names := {name | name := entries[index].resources[_]}
 	count(names & {"secrets", "secrets.", "*.", "*.*"}) == 0

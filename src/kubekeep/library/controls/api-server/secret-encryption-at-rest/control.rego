@@ -37,7 +37,7 @@ eks_encrypted if {
 	not description.at(description.at(item, "provider"), "keyArn").value in {null, ""}
 }
 
-# Since 1.28 EKS encrypts all data of the API with a key of its own.
+# Since 1.28, EKS encrypts all API data with its own key.
 eks_encrypted if description.minor >= 28
 
 # GKE

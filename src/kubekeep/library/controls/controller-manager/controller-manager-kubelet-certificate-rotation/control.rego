@@ -17,7 +17,7 @@ violation contains finding if {
 	finding := component.finding(process, "feature-gates", concat(",", wanted(process)), reason)
 }
 
-# Later gates win, so that it does among those of the last flag.
+# Later gates take precedence, so a gate added to the last flag is effective.
 wanted(process) := array.concat(others(process), [sprintf("%s=true", [name])])
 
 others(process) := [pair |

@@ -9,7 +9,7 @@ violation contains {"path": sprintf("%s.image", [container.path]), "message": me
 	message := sprintf("%s is a release of Argo CD that CVE-2022-24348 affects", [container.image])
 }
 
-# Init containers only copy the program out of the image.
+# Init containers only copy the program from the image.
 argo_cd(container) if {
 	container.type == "container"
 	contains(container.image, "argo")

@@ -22,7 +22,7 @@ changing := {
 
 attached := description.at(description.whole, "rolesPolicies")
 
-# The names of a policy's roles, by the policy's ARN.
+# Names of the roles that have a policy, by ARN of the policy.
 roles[arn] := names if {
 	is_object(attached.value)
 	some arn, entities in attached.value
@@ -46,7 +46,7 @@ nodes contains item.value if {
 	is_string(item.value)
 }
 
-# Policies by ARN, of the same cluster if that can be told.
+# Policy documents by ARN, from the same cluster if the input identifies it.
 documents := named if {
 	named := collected({input.object.metadata.name})
 	count(named) > 0
@@ -74,7 +74,7 @@ allowed(role, action) if {
 	not covered([rule | some rule in statements(role, "Deny"); whole(rule, action)], action)
 }
 
-# A statement that holds whatever the repository and the request are: a Deny for some leaves the others allowed.
+# True if a statement applies to every repository and request. A Deny for some of them leaves the others allowed.
 whole(rule, action) if {
 	not count(rule.Condition) > 0
 	not rule.NotResource
@@ -84,7 +84,7 @@ whole(rule, action) if {
 
 everything(resource, _) if regex.match(`^\*+$`, resource)
 
-# Tokens are not of a repository (AWS docs, actions, resources and condition keys of ECR).
+# Authorization tokens are not specific to a repository (AWS docs, actions, resources and condition keys of ECR).
 everything(resource, action) if {
 	action != "ecr:GetAuthorizationToken"
 	regex.match(`^arn:(\*|aws[a-z-]*):ecr:\*:\*:(\*|repository/\*)$`, resource)
@@ -141,7 +141,7 @@ declined contains reason if {
 
 # GKE
 
-# The service accounts of the nodes, each with the place that names it and what its tokens are limited to.
+# Service accounts of the nodes, with the location of the name and the scopes of their tokens.
 accounts := [{"place": place, "name": name, "pool": pool.name, "scopes": scopes} |
 	gke.described
 	some pool in gke.pools
@@ -150,7 +150,7 @@ accounts := [{"place": place, "name": name, "pool": pool.name, "scopes": scopes}
 	scopes := {scope.value | some scope in description.items(description.at(pool.config, "oauthScopes"))}
 ]
 
-# What may write at all: a token without such a scope reads, whatever its account may do.
+# Scopes that permit writes: without them a token is read-only, whatever the roles of its account.
 writing_scopes := {
 	"https://www.googleapis.com/auth/cloud-platform",
 	"https://www.googleapis.com/auth/devstorage.read_write",
@@ -194,7 +194,7 @@ violation contains {"path": account.place.path, "message": message} if {
 
 is_account(member, name) if member == sprintf("serviceAccount:%s", [name])
 
-# The default account of Compute Engine has the number of the project in its name.
+# The name of the default Compute Engine account contains the number of the project.
 is_account(member, "default") if {
 	startswith(member, "serviceAccount:")
 	endswith(member, "-compute@developer.gserviceaccount.com")

@@ -11,7 +11,7 @@ violation contains found if {
 
 # GKE
 
-# What node pools that do not say it themselves have.
+# Settings that apply to node pools without their own.
 default_private if description.yes(gke.field("privateClusterConfig", "enablePrivateNodes").value)
 
 default_private if description.yes(gke.field("networkConfig", "defaultEnablePrivateNodes").value)

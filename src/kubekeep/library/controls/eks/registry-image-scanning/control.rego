@@ -31,11 +31,11 @@ violation contains {"path": scanning.path, "message": message} if {
 	message := sprintf("repository %v does not scan images", [name(repository, "name")])
 }
 
-# Scanning is for images, whatever else the registry keeps.
+# Only repositories for images can be scanned.
 docker(format) if format in {null, "DOCKER", 1}
 
-# What is true now (`enablementState`) tells more than what is asked for (`enablementConfig`), which depends on
-# whether the project has enabled the API.
+# The current state (`enablementState`) is more reliable than the requested one (`enablementConfig`), which depends on
+# whether the API is enabled in the project.
 scanned(scanning) := description.yes(flag) if {
 	flag := description.at(scanning, "enableVulnerabilityScanning").value
 	flag != null

@@ -13,7 +13,7 @@ violation contains finding if {
 	finding := component.lacking(process, flag, ahead, "peers of etcd are answered in the clear")
 }
 
-# The command line as a whole is what leaves them out.
+# A missing flag is located at the command line as a whole.
 violation contains {"path": process.list, "message": message} if {
 	some process in processes
 	some flag in ["peer-cert-file", "peer-key-file"]

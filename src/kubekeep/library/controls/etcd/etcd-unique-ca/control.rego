@@ -29,7 +29,7 @@ violation contains {"path": setting.path, "message": message} if {
 	message := sprintf("clients of the API server are let in by etcd: it trusts %s too", [setting.value])
 }
 
-# The setting of a process that names the same file as that of another.
+# Setting of `process` with the same file as the setting of `other`.
 shared(process, flag, other, other_flag) := setting if {
 	setting := component.setting(process, flag)
 	file(setting) == file(component.setting(other, other_flag))
@@ -42,7 +42,7 @@ all_members := peers("etcd")
 
 all_servers := peers("kube-apiserver")
 
-# The processes of a program in all Pods of kube-system. Large clusters have thousands, so most are told by a look.
+# Processes of a program in all Pods of kube-system. Large clusters have thousands of Pods: `mentions` is a cheap filter.
 peers(program) := [component.process_of(named, program) |
 	pod := input.cluster.objects.Pod["kube-system"][_]
 	container := pod.spec.containers[_]

@@ -36,7 +36,7 @@ too_much(role, member) if {
 	}
 }
 
-# The document says something, in words that this rule does not know.
+# The document has content, but none of the fields that this rule reads.
 described_otherwise if {
 	bindings.value == null
 	description.whole.value[_] != null

@@ -4,7 +4,7 @@ import data.kubekeep.lib.hostfile
 
 files := hostfile.at(input.object, ["kubeConfigFile"])
 
-# In a Pod kube-proxy mostly authenticates with the token of its service account: then there is no such file.
+# In a Pod, kube-proxy usually authenticates with the token of its service account and has no such file.
 applies if count(files) > 0
 
 applies if hostfile.flag(input.object, "kubeconfig") != ""

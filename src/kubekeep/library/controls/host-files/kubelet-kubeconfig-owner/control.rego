@@ -4,7 +4,7 @@ import data.kubekeep.lib.hostfile
 
 files := hostfile.at(input.object, ["kubeConfigFile"])
 
-# Without the flag the kubelet runs alone and talks to no API server (Kubernetes docs, kubelet).
+# Without the flag, the kubelet runs standalone, without an API server (Kubernetes docs, kubelet).
 applies if count(files) > 0
 
 applies if hostfile.flag(input.object, "kubeconfig") != ""

@@ -2,7 +2,7 @@ package kubekeep.controls.pki_owner
 
 import data.kubekeep.lib.hostfile
 
-# Some releases of the agent spell the directory's field with another I.
+# Some releases of the agent spell the field of the directory with a capital I.
 files := array.concat(
 	array.concat(hostfile.at(input.object, ["PKIDir"]), hostfile.at(input.object, ["PKIDIr"])),
 	hostfile.at(input.object, ["PKIFiles"]),

@@ -26,7 +26,7 @@ pinned(reference) if {
 	regex.match(object.get(registered, algorithm, `^[A-Za-z0-9=_-]+$`), hash)
 }
 
-# The algorithms whose digests have a length that is known (OCI image specification, Digests).
+# Digest algorithms with a known length (OCI image specification, Digests).
 registered := {
 	"blake3": `^[0-9a-f]{64}$`,
 	"sha256": `^[0-9a-f]{64}$`,

@@ -3,7 +3,7 @@ package kubekeep.controls.image_pull_policy
 import data.kubekeep.lib.image
 import data.kubekeep.lib.workload
 
-# The tag is what moves, and the policy what does not keep up with it.
+# Both values cause the violation: a tag that may move, and a policy that does not pull the new image.
 violation contains {"path": sprintf("%s.image", [container.path]), "message": message(container)} if {
 	some container in stale
 }
@@ -24,7 +24,7 @@ message(container) := sprintf("container %v runs %s, which may be another image 
 	policy := object.get(container, "imagePullPolicy", "not set")
 }
 
-# The policy first: it is seldom wrong, and the image costs more to read.
+# The policy first: it is seldom wrong, and parsing the image is slower.
 stale contains container if {
 	some container in input.workload.containers
 	written(container)
@@ -33,7 +33,7 @@ stale contains container if {
 	tag(container.image) in moving
 }
 
-# What the API server fills in is Always for `latest` only (Kubernetes docs, image pull policy).
+# The API server defaults to Always only for `latest` (Kubernetes docs, image pull policy).
 stale contains container if {
 	count(input.params.floatingImageTags) > 0
 	some container in input.workload.containers
@@ -51,7 +51,7 @@ declined contains sprintf("%s names no image", [container.path]) if {
 
 moving := {"latest"} | {name | some name in input.params.floatingImageTags}
 
-# No tag is the tag `latest`.
+# An image without a tag has the tag `latest`.
 tag(reference) := image.tag(reference) if {
 	image.tag(reference)
 } else := "latest"

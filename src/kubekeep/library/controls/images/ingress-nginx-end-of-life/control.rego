@@ -10,8 +10,8 @@ violation contains {
 	retired(container)
 }
 
-# The names that the project published its controller under, behind any mirror. F5's controller, which is
-# maintained, is `nginx/nginx-ingress`.
+# Names of the images of the ingress-nginx project, in any registry. The controller of F5, which is maintained, is
+# `nginx/nginx-ingress`.
 names := ["/ingress-nginx/controller", "/ingress-nginx-controller", "/nginx-ingress-controller"]
 
 retired(container) if {
@@ -19,7 +19,7 @@ retired(container) if {
 	contains(container.image, name)
 }
 
-# The program gives away an image of another name.
+# The program identifies an image with another name.
 retired(container) if {
 	some field in ["command", "args"]
 	word := container[field][_]

@@ -4,7 +4,7 @@ import data.kubekeep.lib.component
 import data.kubekeep.lib.flags
 import data.kubekeep.lib.hostfile
 
-# kubeadm names the ConfigMap kube-proxy, EKS kube-proxy-config.
+# The ConfigMap is called kube-proxy by kubeadm and kube-proxy-config by EKS.
 config_map if {
 	input.object.kind == "ConfigMap"
 	input.object.metadata.namespace == "kube-system"
@@ -15,7 +15,7 @@ applies if config_map
 
 applies if input.object.kind == "KubeProxyConfiguration"
 
-# With --config kube-proxy reads the address from the file alone, which the ConfigMap holds.
+# With --config, kube-proxy reads the address only from the file, which is in the ConfigMap.
 applies if count(line) > 0
 
 applies if count(unread) > 0
@@ -49,7 +49,7 @@ unread contains reason if {
 	reason := sprintf("the configuration file of kube-proxy was not read: %s", [why])
 }
 
-# A refusal that names no path is about all files that the process sees.
+# An entry without a path applies to all files of the process.
 closed := {entry.why |
 	some entry in input.object.notRead
 	entry.field == "kubeConfigFile"
@@ -58,7 +58,7 @@ closed := {entry.why |
 
 declined contains reason if some reason in unread
 
-# The texts of the ConfigMap that are a configuration of kube-proxy, by key.
+# Configurations of kube-proxy in the ConfigMap, by key.
 configurations := {key: parsed |
 	config_map
 	some key
@@ -91,7 +91,7 @@ violation contains {"path": line_path, "message": message} if {
 	message := complaint("--metrics-bind-address", flags.last(line, "metrics-bind-address").value)
 }
 
-# Nothing means the loopback address.
+# The default is the loopback address.
 complaint(name, address) := sprintf("%s is %s: other machines can read the metrics", [name, address]) if {
 	is_string(address)
 	trim_space(address) != ""

@@ -2,7 +2,8 @@ package kubekeep.controls.kubelet_anonymous_access
 
 import data.kubekeep.lib.kubelet
 
-# Files turn off what flags leave on (Kubernetes docs, kubelet authentication).
+# The default is true for a kubelet without a configuration file and false with one (Kubernetes docs, kubelet
+# authentication).
 setting := kubelet.setting(
 	"anonymous-auth", "authentication.anonymous.enabled",
 	{"flag": true, "file": false, "folder": true},

@@ -3,7 +3,7 @@ package kubekeep.controls.kubelet_cipher_suites
 import data.kubekeep.lib.flags
 import data.kubekeep.lib.kubelet
 
-# Each time that the flag is given adds to the list.
+# Repeated flags are combined.
 setting := object.union(last, {"value": joined, "said": kubelet.told(last.name, joined)}) if {
 	count(given) > 1
 	joined := concat(",", [text | some text in given; text != ""])
@@ -13,12 +13,12 @@ given := [trim_space(stated.value) | some stated in flags.settings(kubelet.words
 
 last := kubelet.setting("tls-cipher-suites", field, {"flag": "", "file": preferred})
 
-# The CIS benchmark spells the field in its own way.
+# The CIS benchmark spells the field differently.
 field := "TLSCipherSuites" if {
 	kubelet.named("TLSCipherSuites")
 } else := "tlsCipherSuites"
 
-# TLS 1.3 lets no one choose. Where nobody knows the least version, nobody knows whether suites count.
+# TLS 1.3 suites cannot be selected. If the minimum version is unknown, it is unknown whether the suites have an effect.
 minimum := kubelet.setting("tls-min-version", "tlsMinVersion", {"flag": "", "file": ""})
 
 chosen if kubelet.text(minimum) != "VersionTLS13"
@@ -34,7 +34,7 @@ preferred := [
 	"TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
 ]
 
-# Suites of TLS 1.3 name no key exchange.
+# The names of TLS 1.3 suites contain no key exchange.
 strong := concat("", [
 	`^TLS_((ECDHE_ECDSA|ECDHE_RSA|RSA)_WITH_)?`,
 	`(AES_128_GCM|AES_256_GCM|CHACHA20_POLY1305)(_SHA256|_SHA384)?$`,

@@ -2,7 +2,7 @@ package kubekeep.controls.kubelet_client_certificate_rotation
 
 import data.kubekeep.lib.kubelet
 
-# What nobody turned off is left alone: kubelets get certificates in other ways too.
+# Only an explicit false is a violation: kubelets can get certificates in other ways.
 setting := kubelet.setting("rotate-certificates", "rotateCertificates", {"flag": true, "file": true})
 
 violation contains kubelet.finding(setting, {"fix": true}, reason) if {

@@ -10,7 +10,7 @@ violation contains kubelet.finding(setting, {"fix": 50}, reason) if {
 	reason := "events beyond that rate are dropped"
 }
 
-# 0 sets no limit; 5 was the default before 1.27.
+# 0 means no limit; 5 was the default before 1.27.
 recorded if regex.match(`^(0+|0*([5-9]|[1-9][0-9]+))$`, kubelet.text(setting))
 
 declined contains kubelet.uncollected if not setting

@@ -10,7 +10,7 @@ violation contains kubelet.finding(setting, {"fix": 0}, reason) if {
 	reason := "everyone reads the pods and metrics of the node without a credential"
 }
 
-# Who asked the port itself got an answer (`kubekeep scan --host-scan`).
+# The port responded to a request (`kubekeep scan --host-scan`).
 violation contains {"path": sprintf("%s.readOnlyPort", [kubelet.section]), "message": message} if {
 	kubelet.info.readOnlyPort.answers == true
 	message := "the read-only port answers: everyone reads the pods and metrics of the node without a credential"

@@ -7,7 +7,7 @@ name := "RotateKubeletServerCertificate"
 
 bootstrap := kubelet.setting("rotate-server-certificates", "serverTLSBootstrap", {"flag": false, "file": false})
 
-# A gate on the command line wins over the same one in the file.
+# A feature gate on the command line overrides the one in the file.
 gate := {"said": sprintf("--feature-gates has %s=%v", [name, given]), "value": given, "at": kubelet.line_path} if {
 	given := component.gate(kubelet.words, name)
 } else := found if {

@@ -11,7 +11,7 @@ message := "lies in the namespace default" if {
 	input.object.metadata.namespace == "default"
 } else := "names no namespace, so it goes to default"
 
-# What the API server and the controller manager make in every cluster.
+# Objects that the API server and the controller manager create in every cluster.
 of_kubernetes if input.object.metadata.name in made[input.object.kind]
 
 made := {

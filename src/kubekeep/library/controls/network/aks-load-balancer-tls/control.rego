@@ -11,7 +11,7 @@ violation contains {"path": "spec.tls", "message": "neither spec.tls nor an anno
 	not exposure.tls(input.object)
 }
 
-# A balancer of Azure does not end TLS: its ports are as secure as what the pods speak there.
+# Azure load balancers do not terminate TLS: the protocol of the pods determines the security of a port.
 violation contains {"path": sprintf("spec.ports[%d]", [index]), "message": message} if {
 	input.object.spec.type == "LoadBalancer"
 	not secure

@@ -10,7 +10,7 @@ names := [name |
 	trim_space(name) != ""
 ]
 
-# Names as people and the agent write them: `WeaveNet`, `weave-net`, `kube-router`.
+# Normalises spellings by people and by the agent: `WeaveNet`, `weave-net`, `kube-router`.
 plain(name) := regex.replace(lower(name), `[^a-z]`, "")
 
 # Plugins that enforce policies in every installation (Kubernetes docs, addons).
@@ -18,10 +18,10 @@ enforcing := [
 	"antrea", "calico", "canal", "cilium", "contiv", "kuberouter", "nuage", "ovn", "romana", "trireme", "weave",
 ]
 
-# Plugins that do not, or not unless more is installed or turned on, which the name does not tell.
+# Plugins that do not enforce policies, or only with additional components or settings, which the name does not show.
 silent := {"aws", "awscni", "awsvpccni", "amazonvpccni", "vpccni", "bridge", "flannel", "kubenet", "ptp"}
 
-# Plugins that only call others.
+# Plugins that only delegate to others.
 meta := {"multus", "genie", "danm"}
 
 enforced if {

@@ -6,7 +6,7 @@ applies if balanced
 
 applies if google_ingress
 
-# What GKE makes for a Service passes on what it gets.
+# The load balancer that GKE creates for a Service forwards traffic unchanged.
 balanced if {
 	input.object.spec.type == "LoadBalancer"
 	not input.cluster.provider == "gke"
@@ -29,7 +29,7 @@ annotation(name) := input.object.metadata.annotations[key] if {
 	key := sprintf("service.beta.kubernetes.io/aws-load-balancer-%s", [name])
 }
 
-# The pods end TLS themselves, unless the balancer is told to speak HTTP with them.
+# The pods terminate TLS, unless the backend protocol of the load balancer is HTTP.
 passed_on(port) if {
 	not annotation("backend-protocol") == "http"
 	encrypted(object.get(port, "targetPort", port.port))
@@ -43,7 +43,7 @@ encrypted(target) if startswith(lower(target), "https")
 
 google_ingress if input.object.metadata.annotations["kubernetes.io/ingress.class"] in {"gce", "gce-internal"}
 
-# Where neither field nor annotation names a class, the load balancers of Google are the default.
+# Without a class in a field or annotation, the load balancers of Google are the default.
 google_ingress if {
 	input.object.kind == "Ingress"
 	input.cluster.provider == "gke"

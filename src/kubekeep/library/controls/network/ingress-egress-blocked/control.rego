@@ -10,7 +10,7 @@ violation contains {"path": "", "message": message} if {
 	message := sprintf("no network policy of namespace %s isolates its pods for %s", [place.namespace, concat(" and ", open)])
 }
 
-# Plugins do not apply policies to pods that use the node's own network (Kubernetes docs, Network Policies).
+# Plugins do not apply policies to pods with host networking (Kubernetes docs, Network Policies).
 violation contains {"path": sprintf("%s.hostNetwork", [input.workload.path]), "message": message} if {
 	input.workload.spec.hostNetwork == true
 	message := "network policies do not reach pods on the host network"

@@ -69,33 +69,33 @@ version(container) := [to_number(found[0][1]), to_number(found[0][2]), to_number
 	count(found) > 0
 }
 
-# The namespace and name that --configmap gives.
+# Namespace and name in --configmap.
 reference(container) := parts if {
 	value := flags.value(container, "configmap")
 	parts := split(replace(value, "$(POD_NAMESPACE)", place.namespace), "/")
 	count(parts) == 2
 }
 
-# The other namespace that --configmap names, of which the input has nothing to look at.
+# Namespace in --configmap, if it is another one and the input has no relevant ConfigMap of it.
 elsewhere(container) := namespace if {
 	[namespace, _] := reference(container)
 	namespace != place.namespace
 	not held(namespace)
 }
 
-# A scan of other namespaces asks for the settings of Cilium by their name: those alone tell nothing of their namespace.
+# A scan of other namespaces also lists `cilium-config` by name: it does not show that the namespace was read.
 held(namespace) if {
 	some name, _ in input.cluster.named.ConfigMap[namespace]
 	name != "cilium-config"
 }
 
-# What the ConfigMap says, in every file that defines it.
+# Values of the setting in all definitions of the ConfigMap.
 said(container) := {lower(sprintf("%v", [value])) |
 	[place_of, name] := reference(container)
 	some item in input.cluster.named.ConfigMap[place_of][name]
 	value := item.data["allow-snippet-annotations"]
 } | {lower(sprintf("%v", [value])) |
-	# A manifest without arguments is a fragment: any ConfigMap beside it may be the one.
+	# A manifest without arguments is incomplete: any ConfigMap in its namespace may be the one.
 	count(object.get(container, "args", [])) == 0
 	some item in input.cluster.objects.ConfigMap[place.namespace]
 	value := item.data["allow-snippet-annotations"]

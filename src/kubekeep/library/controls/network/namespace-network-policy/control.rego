@@ -15,7 +15,7 @@ labels := network.namespace_labels(name)
 
 covered if count(input.cluster.isolation[""].all) > 0
 
-# A policy of the whole cluster that asks only for labels of the namespace selects all its pods.
+# A cluster-wide policy that selects only by labels of the namespace selects all its pods.
 covered if {
 	some selection in network.candidates(name, labels)
 	every key, _ in selection.labels {

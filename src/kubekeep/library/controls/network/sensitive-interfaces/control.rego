@@ -14,7 +14,7 @@ violation contains {"path": "", "message": message} if {
 	])
 }
 
-# `jenkins` is in `ci-jenkins-0`, and not in `jenkinsfile-runner`.
+# `jenkins` matches `ci-jenkins-0`, but not `jenkinsfile-runner`.
 sensitive := [interface |
 	name := replace(lower(input.object.metadata.name), ".", "-")
 	some interface in input.params.sensitiveInterfaces

@@ -2,7 +2,7 @@ package kubekeep.controls.unauthenticated_service
 
 import data.kubekeep.lib.exposure
 
-# The operator that scans Services has called its results by several names.
+# The operator that scans Services has used several kinds for its results.
 kinds := [sprintf("%s/%s", [group, kind]) |
 	some group in ["kubescape.io", "servicesscanresult.kubescape.io"]
 	some kind in ["ServiceScanResult", "ServicesScanResult", "servicesscanresults"]

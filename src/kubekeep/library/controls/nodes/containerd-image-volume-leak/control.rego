@@ -19,7 +19,7 @@ affected if {
 	release < first_fixed
 }
 
-# 1.4 and 1.5 were maintained at the time; what is older has no fix.
+# 1.4 and 1.5 were maintained at the time; older series have no fix.
 first_fixed := [1, 5, 10] if {
 	release >= [1, 5, 0]
 	release < [1, 6, 0]
@@ -27,7 +27,7 @@ first_fixed := [1, 5, 10] if {
 	release < [1, 5, 0]
 } else := [1, 6, 1]
 
-# Debian and Ubuntu mend a release without changing its number.
+# Debian and Ubuntu backport fixes without changing the version.
 packaged if regex.match(`~|[0-9](ubuntu|ds|deb)`, runtime)
 
 declined contains reason if {

@@ -16,10 +16,10 @@ apart(item) if node.fargate(item)
 
 apart(item) if item.metadata.labels["sandbox.gke.io/runtime"] == "gvisor"
 
-# Autopilot makes sandboxed nodes when a pod asks for one.
+# Autopilot creates sandboxed nodes on demand.
 apart(item) if startswith(item.metadata.name, "gk3-")
 
-# Large clusters have thousands of nodes, so they are not asked one by one.
+# Large clusters have thousands of nodes: this avoids a loop over all of them.
 elsewhere if input.cluster.nodes.labels["eks.amazonaws.com/compute-type=fargate"]
 
 elsewhere if input.cluster.nodes.labels["sandbox.gke.io/runtime=gvisor"]

@@ -32,11 +32,11 @@ affected if {
 	not fixed
 }
 
-# The first fixed release of each series that was maintained at the time. The others ended without one.
+# First fixed release of each series that was maintained at the time. Other series ended without a fix.
 fixed if release[2] >= {"5.4": 173, "5.10": 93, "5.15": 16}[series]
 
-# Debian and Ubuntu leave the third number at 0 and count builds: the first with the fix, by kernel flavour
-# (DSA-5050-1, USN-5240-1). Their flavours for single clouds have numbers of their own.
+# Debian and Ubuntu keep the third number at 0 and count builds: first build with the fix, by kernel flavour
+# (DSA-5050-1, USN-5240-1). Flavours for single clouds have other numbers.
 builds := {
 	"5.4": {"generic": 96, "lowlatency": 96},
 	"5.10": {"amd64": 11, "arm64": 11, "cloud-amd64": 11, "cloud-arm64": 11},
@@ -51,7 +51,7 @@ build := {"number": to_number(found[0][1]), "flavour": found[0][2]} if {
 
 fixed_by_vendor if build.number >= builds[series][build.flavour]
 
-# These came out after the fix: 5.15 of Ubuntu 22.04 and of Oracle, 5.14 of Red Hat 9 and of SUSE 15 SP4.
+# Released after the fix: 5.15 of Ubuntu 22.04 and of Oracle, 5.14 of Red Hat 9 and of SUSE 15 SP4.
 fixed_by_vendor if {
 	series == "5.15"
 	build.number > 0
@@ -64,10 +64,10 @@ vendor_unknown if {
 	not build.flavour in {"generic", "lowlatency", "amd64", "arm64", "cloud-amd64", "cloud-arm64"}
 }
 
-# Backports of Debian, Oracle, Proxmox and SUSE.
+# Kernels with backports by Debian, Oracle, Proxmox and SUSE, whose version does not show the fix.
 vendor_unknown if regex.match(`bpo|uek|-pve$|-default$`, kernel)
 
-# The bug is open to those with CAP_SYS_ADMIN in some user namespace.
+# The exploit requires CAP_SYS_ADMIN in a user namespace.
 closed if {
 	document := input.cluster.objects["hostdata.kubescape.cloud/LinuxKernelVariables"][_][_]
 	document.metadata.name == input.object.metadata.name

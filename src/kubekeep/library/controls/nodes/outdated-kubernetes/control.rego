@@ -2,7 +2,7 @@ package kubekeep.controls.outdated_kubernetes
 
 kubelet := input.object.status.nodeInfo.kubeletVersion
 
-# The newest minor release that is known, whichever one the scan is for.
+# Newest known minor release, independent of the version that the scan evaluates for.
 newest := max([37, input.kubernetes.minor])
 
 minor := to_number(found[0][1]) if {

@@ -23,7 +23,7 @@ violation contains {
 	not profile.type in {"RuntimeDefault", "Localhost"}
 }
 
-# The annotation that came before the field counts in every version, even for a container that the pod lacks.
+# The annotation that preceded the field is checked in every version, even for a container that does not exist.
 violation contains {
 	"path": sprintf("%s.annotations[%s]", [input.workload.metadata_path, json.marshal(key)]),
 	"delete": true,

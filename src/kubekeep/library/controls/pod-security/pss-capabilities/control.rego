@@ -2,7 +2,7 @@ package kubekeep.controls.pss_capabilities
 
 import data.kubekeep.lib.workload
 
-# The names are compared as written: the API keeps CAP_ prefixes and lower case, and neither is known to it.
+# Names are compared as written: the API accepts a CAP_ prefix and lower case, but the standard allows neither.
 defaults := {
 	"AUDIT_WRITE",
 	"CHOWN",

@@ -14,5 +14,5 @@ violation contains {
 	not windows
 }
 
-# Only `os` exempts a pod of Windows (since 1.25): upstream takes no node selector for it.
+# Only `os` exempts a Windows pod (since 1.25): upstream ignores node selectors here.
 windows if input.workload.spec.os.name == "windows"

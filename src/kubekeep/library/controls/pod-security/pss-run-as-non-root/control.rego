@@ -2,7 +2,7 @@ package kubekeep.controls.pss_run_as_non_root
 
 import data.kubekeep.lib.workload
 
-# Said nowhere for some container: once for the whole pod mends them all.
+# Not set for some container: one setting for the pod fixes all containers.
 violation contains {
 	"path": sprintf("%s.securityContext.runAsNonRoot", [input.workload.path]),
 	"fix": true,
@@ -13,7 +13,7 @@ violation contains {
 	not exempt
 }
 
-# Said to be false: refused wherever it stands, even in a pod all of whose containers say true.
+# Explicitly false: rejected anywhere, even in a pod whose containers all set true.
 violation contains {
 	"path": sprintf("%s.securityContext.runAsNonRoot", [input.workload.path]),
 	"fix": true,
@@ -33,7 +33,7 @@ violation contains {
 	not exempt
 }
 
-# Root in a user namespace of the pod's own is nobody on the node (KEP-127).
+# UID 0 in a user namespace of the pod is unprivileged on the node (KEP-127).
 exempt if {
 	input.workload.spec.hostUsers == false
 	input.kubernetes.minor >= 35

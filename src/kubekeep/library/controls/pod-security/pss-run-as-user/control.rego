@@ -21,7 +21,7 @@ violation contains {
 	not exempt
 }
 
-# Root in a user namespace of the pod's own is nobody on the node (KEP-127).
+# UID 0 in a user namespace of the pod is unprivileged on the node (KEP-127).
 exempt if {
 	input.workload.spec.hostUsers == false
 	input.kubernetes.minor >= 35

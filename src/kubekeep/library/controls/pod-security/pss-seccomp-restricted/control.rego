@@ -25,7 +25,7 @@ violation contains {
 	not windows
 }
 
-# One profile for the whole pod mends every container that has none.
+# One profile for the pod fixes every container without one.
 violation contains {
 	"path": sprintf("%s.securityContext.seccompProfile.type", [input.workload.path]),
 	"fix": "RuntimeDefault",
@@ -36,5 +36,5 @@ violation contains {
 	not windows
 }
 
-# Only `os` exempts a pod of Windows (since 1.25): upstream takes no node selector for it.
+# Only `os` exempts a Windows pod (since 1.25): upstream ignores node selectors here.
 windows if input.workload.spec.os.name == "windows"

@@ -1,6 +1,6 @@
 package kubekeep.controls.pss_sysctls
 
-# Each with the first minor version of Kubernetes that counts it as safe.
+# Safe sysctls, with the first minor version of Kubernetes that allows them.
 safe := {
 	"kernel.shm_rmid_forced": 0,
 	"net.ipv4.ip_local_port_range": 0,

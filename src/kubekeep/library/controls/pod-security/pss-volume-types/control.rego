@@ -23,7 +23,7 @@ violation contains {
 	value != null
 }
 
-# The API server makes an emptyDir of a volume without a source, but the policy reads what is written.
+# The API server turns a volume without a source into an emptyDir, but the policy evaluates the object as written.
 violation contains {
 	"path": sprintf("%s.volumes[%d].emptyDir", [input.workload.path, i]),
 	"fix": {},

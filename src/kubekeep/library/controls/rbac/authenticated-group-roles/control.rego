@@ -15,7 +15,7 @@ violation contains {"path": path, "message": rbac.message("change things or read
 
 changing := {"*", "bind", "create", "delete", "deletecollection", "escalate", "impersonate", "patch", "update"}
 
-# All that rules of the role name, by group.
+# Permissions in the rules of the role, by API group.
 changeable[group] contains resource if {
 	rule := input.object.relatedObjects[1].rules[_]
 	group := rule.apiGroups[_]
@@ -23,7 +23,7 @@ changeable[group] contains resource if {
 	not resource in reviews
 }
 
-# They change nothing, they only answer.
+# Review APIs: `create` on them returns a result and changes nothing.
 reviews := {
 	"localsubjectaccessreviews",
 	"selfsubjectaccessreviews",

@@ -2,7 +2,7 @@ package kubekeep.controls.certificate_approval
 
 import data.kubekeep.lib.rbac
 
-# `certificatesigningrequests/*` is no wildcard to Kubernetes, but whoever wrote it meant all subresources.
+# `certificatesigningrequests/*` is no wildcard in Kubernetes, but the author presumably meant all subresources.
 approval := {"certificatesigningrequests/approval", "certificatesigningrequests/*"}
 
 violation contains {"path": path, "message": rbac.message("approve certificate signing requests")} if {

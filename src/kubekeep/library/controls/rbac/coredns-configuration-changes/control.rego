@@ -12,7 +12,7 @@ reaches_dns if input.object.relatedObjects[0].kind == "ClusterRoleBinding"
 
 reaches_dns if input.object.relatedObjects[0].metadata.namespace == "kube-system"
 
-# Rules that hold for the ConfigMap, by their place in the role.
+# Rules that apply to the ConfigMap, by index in the role.
 rules[index] := rule if {
 	rule := input.object.relatedObjects[1].rules[index]
 	not of_others(rule)

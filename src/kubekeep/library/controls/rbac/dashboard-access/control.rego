@@ -4,7 +4,7 @@ import data.kubekeep.lib.accounts
 import data.kubekeep.lib.place
 import data.kubekeep.lib.rbac
 
-# Accounts and roles of the Dashboard's manifests and of its chart; a role is named like the account that has it.
+# Accounts and roles in the manifests and the chart of the Dashboard; a role has the name of its account.
 names := {
 	"kubernetes-dashboard",
 	"kubernetes-dashboard-api",

@@ -3,7 +3,7 @@ package kubekeep.controls.eks_iam_users
 import data.kubekeep.lib.description
 import data.kubekeep.lib.gke
 
-# How people sign in stands nowhere in the cluster, so each Role that grants something is listed.
+# The cluster does not show how users are authenticated, so each Role with permissions is reported.
 violation contains {"path": "", "message": "review whether the users and groups that hold this Role sign in through IAM"} if {
 	input.object.kind == "Role"
 	count(input.object.rules) > 0

@@ -2,7 +2,7 @@ package kubekeep.controls.exec_into_containers
 
 import data.kubekeep.lib.rbac
 
-# `pods/*` is no wildcard to Kubernetes, but whoever wrote it meant all subresources.
+# `pods/*` is no wildcard in Kubernetes, but the author presumably meant all subresources.
 resources := {"*", "pods/exec", "*/exec", "pods/*"}
 
 violation contains {"path": path, "message": rbac.message("run commands in containers")} if {
@@ -13,5 +13,5 @@ verbs contains "create"
 
 verbs contains "*"
 
-# Older API servers let a WebSocket upgrade through that is a GET.
+# Older API servers permit a WebSocket upgrade with `get`.
 verbs contains "get" if input.kubernetes.minor < 35

@@ -2,7 +2,7 @@ package kubekeep.controls.node_proxy
 
 import data.kubekeep.lib.rbac
 
-# `nodes/*` is no wildcard to Kubernetes, but whoever wrote it meant all subresources.
+# `nodes/*` is no wildcard in Kubernetes, but the author presumably meant all subresources.
 violation contains {"path": path, "message": rbac.message("use the kubelet of nodes")} if {
 	resources := rbac.cluster_scoped({"nodes/proxy", "nodes/*"}, {"*", "*/proxy"})
 	some path in rbac.evidence(resources, {"*", "create", "delete", "get", "patch", "update"})

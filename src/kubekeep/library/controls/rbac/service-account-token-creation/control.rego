@@ -2,7 +2,7 @@ package kubekeep.controls.service_account_token_creation
 
 import data.kubekeep.lib.rbac
 
-# `serviceaccounts/*` is no wildcard to Kubernetes, but whoever wrote it meant all subresources.
+# `serviceaccounts/*` is no wildcard in Kubernetes, but the author presumably meant all subresources.
 resources := {"*", "serviceaccounts/token", "*/token", "serviceaccounts/*"}
 
 violation contains {"path": path, "message": rbac.message("issue tokens of service accounts")} if {

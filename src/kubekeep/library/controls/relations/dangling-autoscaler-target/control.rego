@@ -4,7 +4,7 @@ import data.kubekeep.lib.exposure
 
 target := input.object.spec.scaleTargetRef
 
-# Custom kinds may have a `scale` subresource and carry no pods that could be seen.
+# Custom kinds may have a `scale` subresource without a visible pod template.
 applies if {
 	target.kind in {"Deployment", "ReplicaSet", "ReplicationController", "StatefulSet"}
 	split(object.get(target, "apiVersion", "apps/v1"), "/")[0] in {"apps", "extensions", "v1"}

@@ -26,7 +26,7 @@ known(namespace) if input.cluster.named.Service[namespace]
 
 own := exposure.namespace(input.object)
 
-# Group and kind may be left out (Gateway API reference, BackendObjectReference).
+# Group and kind have defaults (Gateway API reference, BackendObjectReference).
 is_service(backend) if {
 	said(backend, "kind", "Service") == "Service"
 	said(backend, "group", "") == ""

@@ -21,7 +21,7 @@ backends contains {"path": sprintf("spec.rules[%d].http.paths[%d].backend", [rul
 	value := input.object.spec.rules[rule].http.paths[at].backend
 }
 
-# The AWS controller takes the name for that of an annotation if the port says so.
+# With this port, the AWS controller reads the name as the name of an annotation.
 service(backend) := {"field": "service.name", "value": backend.service.name} if {
 	backend.service.name != ""
 	not backend.service.port.name == "use-annotation"

@@ -2,7 +2,7 @@ package kubekeep.controls.mismatching_selector
 
 import data.kubekeep.lib.selectors
 
-# The selector stands beside the pod template.
+# The selector and the pod template are in the same object.
 owner := trim_suffix(input.workload.path, ".template.spec")
 
 selector := input.object.spec.jobTemplate.spec.selector if {

@@ -10,7 +10,7 @@ violation contains {"path": sprintf("%s.%s", [input.workload.path, field]), "mes
 	message := sprintf("there is no ServiceAccount %s in namespace %s", [name, namespace])
 }
 
-# `serviceAccount` is the old name, which counts where the new one is not there.
+# `serviceAccount` is the deprecated name, used if the current field is missing.
 field := "serviceAccountName" if {
 	object.get(input.workload.spec, "serviceAccountName", "") != ""
 } else := "serviceAccount"

@@ -3,7 +3,7 @@ package kubekeep.controls.service_without_workload
 import data.kubekeep.lib.exposure
 import data.kubekeep.lib.selection
 
-# Without one, its endpoints are written by hand (Kubernetes docs, Services without selectors).
+# Without a selector, endpoints are managed manually (Kubernetes docs, Services without selectors).
 applies if {
 	is_object(selector)
 	count(selector) > 0

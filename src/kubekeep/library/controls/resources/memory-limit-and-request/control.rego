@@ -10,7 +10,7 @@ violation contains {
 	some container in input.workload.containers
 	container.type != "ephemeral"
 	some section, word in {"limits": "limit", "requests": "request"}
-	# A first look, which spares most calls.
+	# Cheap test that avoids most function calls.
 	not container.resources[section].memory >= "1"
 	not quantity.amount(container, section, "memory")
 }

@@ -9,7 +9,7 @@ violation contains {
 } if {
 	some container in input.workload.containers
 	container.type != "ephemeral"
-	# A first look, which spares most calls.
+	# Cheap test that avoids most function calls.
 	not container.resources.limits.memory >= "1"
 	not quantity.amount(container, "limits", "memory")
 }

@@ -11,7 +11,7 @@ violation contains {
 	some container in input.workload.containers
 	container.type != "ephemeral"
 	some resource, word in {"cpu": "CPU", "memory": "memory"}
-	# A first look, which spares most calls.
+	# Cheap test that avoids most function calls.
 	not container.resources.limits[resource] >= "1"
 	not quantity.amount(container, "limits", resource)
 	not defaulted[resource]
@@ -32,7 +32,7 @@ declined contains sprintf("%s.resources.%s.%s is not a quantity", [input.workloa
 	not quantity.readable(amount)
 }
 
-# What a LimitRange gives containers that say nothing: its default, or its maximum where it has none.
+# Limit that a LimitRange sets for containers without one: its default, or else its maximum.
 defaulted contains resource if {
 	ranges := input.cluster.objects.LimitRange
 	item := ranges[place.namespace_of(input.object)][_].spec.limits[_]

@@ -12,7 +12,7 @@ violation contains {
 	accounts.mounts(input.workload.spec)
 }
 
-# Where workloads use the account, the verdict is theirs.
+# If workloads use the account, they are evaluated instead.
 violation contains {
 	"path": "automountServiceAccountToken",
 	"fix": false,

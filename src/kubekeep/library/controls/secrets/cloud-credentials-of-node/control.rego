@@ -17,7 +17,7 @@ credential(path) if {
 } else if {
 	regex.match(`/(?:\.azure|\.aws|\.config/gcloud)(?:/|$)|^/gcloud(?:/|$)`, path)
 } else if {
-	# Every node of AKS has the file.
+	# Every AKS node has this file.
 	path in {"", "/etc", "/etc/kubernetes"}
 	startswith(input.cluster.objects.Node["default"][0].spec.providerID, "azure:")
 }

@@ -1,6 +1,6 @@
 package kubekeep.controls.credentials_in_configuration
 
-# Both halves of a variable give it away, and both go.
+# Name and value are evidence, and both are to be removed.
 violation contains {"path": sprintf("%s.env[%d].%s", [container.path, index, half]), "message": message} if {
 	suspect
 	some container in input.workload.containers
@@ -27,7 +27,7 @@ maps["binaryData"] := {key: base64.decode(value) | some key, value in input.obje
 	is_object(input.object.binaryData)
 }
 
-# Most objects hold nothing of interest, which one look at all their names and one at all their values tells.
+# Cheap filter over all names and all values at once: most objects contain no credentials.
 suspect if count(words) > 0
 
 suspect if hinted
@@ -43,7 +43,7 @@ hints := [sprintf("(?m:%s)", [lines]), "://", `(?m:^\s*[0-9A-Za-z+/=_-]{20})`] i
 	lines := replace(replace(looks, `\A`, "^"), `\z`, "$")
 }
 
-# Of the variables those that hold a value, which others have from elsewhere.
+# Only variables with a literal value, not those with `valueFrom`.
 names := lower(concat("\n", array.concat(
 	[variable.name |
 		variable := input.workload.containers[_].env[_]
@@ -58,7 +58,7 @@ values := concat("\n", array.concat(
 	[value | value := maps[_][_]; is_string(value)],
 ))
 
-# Files may hold numbers where the API wants text. Yes and no are no credentials.
+# Files may contain numbers in place of text. Booleans are no credentials.
 text(value) := value if {
 	is_string(value)
 	trim_space(value) != ""
@@ -77,7 +77,7 @@ problem(name, value) := sprintf("%s is in plain text, and its name says that it 
 	not harmless(value)
 }
 
-# The words that are in some name at all.
+# Sensitive words that occur in any name.
 words := {lowered |
 	some word in input.params.sensitiveKeyNames
 	lowered := lower(word)
@@ -97,7 +97,7 @@ allowed_name(name) if {
 	regex.match(sprintf("(?i)%s", [pattern]), name)
 }
 
-# The name says where a credential is or what it is like, not what it is: TOKEN_PATH, SECRET_NAME, keyFile.
+# True if the name describes the location or a property of a credential: TOKEN_PATH, SECRET_NAME, keyFile.
 about(name) if regex.match(
 	concat("", [
 		`(?i:path|file|filename|dir|directory|folder|url|uri|endpoint)$|(?:[_.-](?i:name|type|ttl|timeout|expiry|`,
@@ -113,7 +113,7 @@ speaking(name, value) if {
 	not location(name, value)
 }
 
-# A value may be encoded once more.
+# The value may be base64-encoded.
 speaking(_, value) if {
 	count(value) >= 20
 	not contains(value, " ")
@@ -121,7 +121,7 @@ speaking(_, value) if {
 	regex.match(looks, base64.decode(value))
 }
 
-# All patterns as one; without any, one that nothing matches.
+# All patterns combined; without patterns, one that matches nothing.
 looks := joined if {
 	joined := any_of(input.params.sensitiveValues)
 	regex.is_valid(joined)
@@ -131,7 +131,7 @@ any_of(patterns) := sprintf("(?:%s)", [concat(")|(?:", patterns)]) if {
 	count(patterns) > 0
 } else := `[^\s\S]`
 
-# A URL that carries a password, unless a variable stands for it.
+# A URL that contains a literal password, not a variable.
 with_password(value) if {
 	contains(value, "://")
 	regex.match(`^[A-Za-z][A-Za-z0-9+.-]*://[^/\s:@]*:[^/\s@$<{*][^/\s@]*@[^\s]+$`, value)
@@ -147,16 +147,16 @@ harmless(value) if {
 	regex.match(pattern, value)
 }
 
-# Another variable, a placeholder that a template fills in, or a reference into a store of secrets.
+# A reference to a variable, a template placeholder, or a reference to a secret store.
 harmless(value) if regex.match(`^\s*(?:\$\([A-Za-z_]\w*\)|\$\{[^}]*\}|\{\{.*\}\}|(?:vault:|op://|arn:aws)\S+)\s*$`, value)
 
-# The path of a file in a place where containers have them.
+# A file path in a usual directory of containers.
 harmless(value) if regex.match(
 	`^\s*(?:file://)?/(?:etc|var|run|mnt|opt|usr|home|tmp|root|srv|secrets?|vault|app|certs?|ssl|tls|config)/\S*$`,
 	value,
 )
 
-# Certificates and public keys are meant to be seen.
+# Certificates and public keys are not secret.
 harmless(value) if {
 	regex.match(`^\s*(?:-----BEGIN (?:TRUSTED )?CERTIFICATE-----|-----BEGIN (?:RSA )?PUBLIC KEY-----|ssh-(?:rsa|ed25519) )`, value)
 	not contains(value, "PRIVATE KEY")

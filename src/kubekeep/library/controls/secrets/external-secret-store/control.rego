@@ -29,7 +29,7 @@ configuration := parsed if {
 	is_object(parsed)
 }
 
-# The places of another entry for Secrets at the end. The provider's settings are the plugin's.
+# Paths of an additional entry for Secrets at the end. The settings of the provider depend on its plugin.
 violation contains {
 	"inside": inside,
 	"path": sprintf("resources[%d].resources[0]", [count(entries)]),
@@ -89,7 +89,7 @@ stored_outside if {
 	regex.match(stores, lower(word))
 }
 
-# What plugins for such stores are called. A plugin with another name may keep its key on the node.
+# Names of plugins for external stores. A plugin with another name may keep its key on the node.
 stores := concat("|", [
 	"akeyless", "alibaba", "aliyun", "aws", "azure", "key-?vault", "barbican", "ciphertrust", "cloud-?kms",
 	"conjur", "cyberark", "doppler", "fortanix", "gcp", "google", "hashicorp", "ibm", "infisical", "key-?protect",

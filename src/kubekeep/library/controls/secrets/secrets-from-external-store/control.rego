@@ -2,7 +2,7 @@ package kubekeep.controls.secrets_from_external_store
 
 import data.kubekeep.lib.place
 
-# Without secrets there is nothing to keep elsewhere.
+# Not applicable without Secrets.
 applies if count(uses) > 0
 
 applies if mounts_store
@@ -51,7 +51,7 @@ mounts_store if {
 
 injected if input.workload.metadata.annotations["vault.hashicorp.com/agent-inject"] == "true"
 
-# An ExternalSecret makes a Secret of its own name unless it says another.
+# An ExternalSecret creates a Secret with its own name by default.
 delivered(secret) if {
 	made := input.cluster.objects["external-secrets.io/ExternalSecret"][place.namespace][_]
 	object.get(object.get(made.spec, "target", {}), "name", made.metadata.name) == secret

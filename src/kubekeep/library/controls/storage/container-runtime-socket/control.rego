@@ -26,13 +26,13 @@ violation contains {
 	exposing[mount.name]
 }
 
-# Volumes that are a runtime's socket.
+# Volumes that are the socket of a container runtime.
 exposing contains volume.name if {
 	volume := input.workload.spec.volumes[_]
 	sockets[socket_name(volume.hostPath.path)]
 }
 
-# Volumes that hold the socket, mounted so that it can be reached.
+# Volumes of a folder that contains the socket, with a mount that exposes it.
 exposing contains volume.name if {
 	volume := input.workload.spec.volumes[_]
 	workload.host_volume(volume.name)
@@ -55,13 +55,13 @@ reaches(path) if sockets[socket_name(path)]
 
 reaches(path) if directories[plain(path)]
 
-# The last step of a path, of a Windows named pipe too.
+# Last segment of a path or of a Windows named pipe.
 socket_name(path) := name if {
 	parts := split(plain(replace(path, `\`, "/")), "/")
 	name := parts[count(parts) - 1]
 }
 
-# /var/run is a link to /run on every node.
+# /var/run is a link to /run.
 plain(path) := trim_prefix(trimmed, "/var") if {
 	trimmed := trim_right(replace(path, "//", "/"), "/")
 	startswith(sprintf("%s/", [trimmed]), "/var/run/")

@@ -30,7 +30,7 @@ uses(mount, field) if {
 	not path in {"", null}
 }
 
-# Nodes are many, their versions few.
+# Evaluated per version: nodes are many, their versions are few.
 versions contains version if {
 	some node in object.get(input.cluster.objects, ["Node", "default"], [])
 	version := node.status.nodeInfo.kubeletVersion
@@ -53,7 +53,7 @@ vulnerable if {
 	to_number(minor) < 19
 }
 
-# The first patch release of each minor with the fix.
+# First patch release with the fix, by minor version.
 fixed := {"19": 15, "20": 11, "21": 5, "22": 2}
 
 release(version) := [numbers[1], to_number(numbers[2])] if {

@@ -37,7 +37,7 @@ name := input.object.spec.storageClassName if is_string(input.object.spec.storag
 # Files may define a class several times.
 classes := object.get(input.cluster, ["named", "StorageClass", "default", name], [])
 
-# Azure and Google Cloud encrypt all disks with keys of their own where none is given.
+# Azure and Google Cloud encrypt all disks with platform keys by default.
 clouds := {
 	"disk.csi.azure.com",
 	"file.csi.azure.com",
@@ -71,7 +71,7 @@ clear(class) if {
 	not class.provisioner in clouds
 }
 
-# Drivers that encrypt only if they are told to.
+# Drivers that encrypt only on request.
 clear(class) if {
 	said(class) == ""
 	class.provisioner in {

@@ -2,7 +2,7 @@ package kubekeep.controls.host_port
 
 import data.kubekeep.lib.workload
 
-# Zero is how the API spells none.
+# 0 means that no host port is set.
 violation contains {
 	"path": sprintf("%s.ports[%d].hostPort", [container.path, index]),
 	"delete": true,

@@ -21,7 +21,7 @@ hardened(container) if container.effective.appArmorProfile.type in confining
 
 hardened(container) if count(container.effective.seLinuxOptions) > 0
 
-# How AppArmor profiles were named before 1.30.
+# AppArmor annotations, used before 1.30.
 hardened(container) if {
 	not container.effective.appArmorProfile
 	key := sprintf("container.apparmor.security.beta.kubernetes.io/%s", [container.name])
@@ -29,7 +29,7 @@ hardened(container) if {
 	not profile in {"unconfined", ""}
 }
 
-# How seccomp profiles were named before 1.27, which ignores it.
+# Seccomp annotations, used before 1.27, which ignores them.
 hardened(container) if {
 	input.kubernetes.minor < 27
 	not container.effective.seccompProfile

@@ -2,7 +2,7 @@ package kubekeep.controls.liveness_probe
 
 import data.kubekeep.lib.workload
 
-# Only the main containers: init containers end before the pod is ready, ephemeral ones may have no probes.
+# Only main containers: init containers end before the pod is ready, and ephemeral containers must not have probes.
 violation contains {
 	"path": sprintf("%s.livenessProbe", [container.path]),
 	"message": sprintf("container %v has no liveness probe", [workload.called(container)]),

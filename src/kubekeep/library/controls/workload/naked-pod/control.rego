@@ -4,5 +4,5 @@ violation contains {"path": "", "message": "nothing recreates this pod"} if not 
 
 owned if input.object.metadata.ownerReferences[_]
 
-# The kubelet restarts static pods; the API server only shows them.
+# The kubelet restarts static pods; the API server only mirrors them.
 owned if input.object.metadata.annotations["kubernetes.io/config.mirror"]

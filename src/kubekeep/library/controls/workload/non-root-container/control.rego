@@ -21,7 +21,7 @@ violation contains {
 	not names_user(container)
 }
 
-# Without a group the program keeps root's, unless the image says otherwise.
+# Without a group, the process has root's group, unless the image sets another.
 violation contains {
 	"path": workload.origin(container, "runAsGroup"),
 	"fix": 1000,
@@ -44,7 +44,7 @@ violation contains {
 
 administrators := {"containeradministrator", `nt authority\system`}
 
-# Whether the manifest says who runs the program; that this is not root is another violation's question.
+# True if the manifest sets the user; another violation checks that it is not root.
 names_user(container) if {
 	not workload.windows
 	is_number(container.effective.runAsUser)

@@ -2,11 +2,11 @@ package kubekeep.controls.privilege_escalation
 
 import data.kubekeep.lib.workload
 
-# Windows has no such bit.
+# Does not apply to Windows.
 applies if not workload.windows
 
-# Privileged containers always may, and the API server refuses `allowPrivilegeEscalation: false` for them: where
-# neither is said, both have to be.
+# Privileged containers always allow it, and the API server rejects `allowPrivilegeEscalation: false` for them: if
+# neither is set, both must be.
 violation contains {
 	"path": sprintf("%s.securityContext.%s", [container.path, field]),
 	"fix": false,
@@ -28,7 +28,7 @@ violation contains {
 	container.securityContext.privileged == true
 }
 
-# The same holds for this capability.
+# The API server also rejects it for this capability.
 
 violation contains {
 	"path": sprintf("%s.securityContext.capabilities.add[%d]", [container.path, index]),

@@ -22,7 +22,7 @@ violation contains {
 	workload.administrates(name)
 }
 
-# What privileged is on Windows (Kubernetes docs, HostProcess containers).
+# Equivalent of privileged on Windows (Kubernetes docs, HostProcess containers).
 violation contains {
 	"path": sprintf("%s.securityContext.windowsOptions.hostProcess", [container.path]),
 	"fix": false,

@@ -2,7 +2,7 @@ package kubekeep.controls.read_only_root_filesystem
 
 import data.kubekeep.lib.workload
 
-# Windows containers cannot have one.
+# Not supported for Windows containers.
 applies if not workload.windows
 
 violation contains {

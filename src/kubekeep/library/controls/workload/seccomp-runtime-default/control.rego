@@ -13,7 +13,7 @@ violation contains {
 	object.get(container.effective, ["seccompProfile", "type"], "") in {"", null}
 }
 
-# A profile of the node's own may be as good, which its name does not tell; so no fix.
+# A profile of the node may be as strict, which its name does not show: no fix is proposed.
 violation contains {
 	"path": sprintf("%s.type", [workload.origin(container, "seccompProfile")]),
 	"message": sprintf("%s has the seccomp profile %s", [workload.bearer(container, "seccompProfile"), type]),

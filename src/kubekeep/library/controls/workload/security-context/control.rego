@@ -15,7 +15,7 @@ violation contains {
 	not container.effective[field] == false
 }
 
-# The API server refuses it beside `allowPrivilegeEscalation: false`.
+# The API server rejects it together with `allowPrivilegeEscalation: false`.
 violation contains {
 	"path": sprintf("%s.securityContext.privileged", [container.path]),
 	"fix": false,
@@ -54,7 +54,7 @@ violation contains {
 	not is_number(container.effective.runAsUser)
 }
 
-# Without a group the program keeps root's, unless the image says otherwise.
+# Without a group, the process has root's group, unless the image sets another.
 violation contains {
 	"path": workload.origin(container, "runAsGroup"),
 	"fix": 1000,
@@ -91,7 +91,7 @@ violation contains {
 	not confined(container)
 }
 
-# Where the pod has a context of its own, that is where the group of its volumes belongs, which containers cannot say.
+# fsGroup exists only in the security context of the pod: it is required if the pod has one.
 violation contains {
 	"path": sprintf("%s.securityContext.%s", [input.workload.path, field]),
 	"fix": group.value,
@@ -124,7 +124,7 @@ confined(container) if {
 } else if {
 	container.effective.appArmorProfile.type in {"RuntimeDefault", "Localhost"}
 } else if {
-	# How AppArmor profiles were named before 1.30.
+	# AppArmor annotations, used before 1.30.
 	not container.effective.appArmorProfile
 	key := sprintf("container.apparmor.security.beta.kubernetes.io/%s", [container.name])
 	profile := input.workload.metadata.annotations[key]

@@ -10,7 +10,7 @@ violation contains {
 	some name in services
 }
 
-# Where no Service of the input leads to the port, the containers tell of it.
+# Without a Service for the port in the input, the ports of the containers are checked.
 violation contains {
 	"path": sprintf("%s.ports[%d].containerPort", [container.path, index]),
 	"message": sprintf("container %v listens on %d, the port of SSH", [workload.called(container), port.containerPort]),

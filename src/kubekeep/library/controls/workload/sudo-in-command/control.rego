@@ -22,15 +22,15 @@ calls(container, field, index, text) if {
 	starts(container, field, index)
 }
 
-# Where a shell takes the next word for a program: at the beginning, after what separates commands, after words
-# that run others, and after variables that are set for it. `sudo` alone does nothing.
+# Positions at which a shell expects a program: the start, after separators, after commands that run other commands,
+# and after variable assignments. `sudo` without arguments has no effect.
 script := concat("", [
 	"(?m)(?:^|[;&|({!`]",
 	`|\b(?:then|do|else|exec|env|time|nohup|xargs)\s+|\s(?:-c|--)\s+["']?)\s*`,
 	`(?:[A-Za-z_]\w*=\S*\s+)*(?:/[^\s;&|]*/)?sudo\s+\S`,
 ])
 
-# The first word is the program, and so is one after a word that runs others.
+# The first word is the program, and so is a word after a command that runs other commands.
 starts(container, field, index) if {
 	index == 0
 	first(container, field)
