@@ -22,7 +22,7 @@ import charts
 from kubekeep.model.resource import Resource
 from kubekeep.sources.helm import rendering
 from kubekeep.sources.helm.reader import ChartReader
-from kubekeep.sources.helm.trace import ChartTexts, Instrumentation, instrument
+from kubekeep.sources.helm.trace import ChartTexts, Instrumentation
 from kubekeep.sources.options import HelmOptions
 from kubekeep.sources.source import Root
 
@@ -42,7 +42,7 @@ def time_rendering(folder: Path, helm: str | None, *, traced: bool) -> float:
     roots = [Root("helm", str(chart), chart.name, str(folder)) for chart in sorted(folder.iterdir())]
     started = time.perf_counter()
     with (
-        mock.patch.object(rendering, "instrument", instrument if traced else skip_instrumentation),
+        mock.patch.object(rendering, "Instrumentation", Instrumentation if traced else skip_instrumentation),
         ChartReader(HelmOptions(), helm=helm) as reader,
     ):
         for resource in reader.read(roots):
@@ -54,7 +54,7 @@ def time_rendering(folder: Path, helm: str | None, *, traced: bool) -> float:
 
 def skip_instrumentation(texts: ChartTexts) -> Instrumentation:
     """Return no instrumented copies, to exclude the cost of tracing."""
-    return instrument(ChartTexts({}, texts.values, texts.shown))
+    return Instrumentation(ChartTexts({}, texts.values, texts.shown_paths))
 
 
 def main() -> None:

@@ -514,11 +514,12 @@ def test_terraform_variables(here: Path) -> None:
     (here / "terraform.tfvars").write_text(
         'note = "x # kubekeep:ignore C-0057"\nprivileged = true // kubekeep:ignore C-0057\n'
     )
-    assessment = scan(ScanRequest(ScanInput(paths=(".",)), rules=RuleOptions(controls=("C-0057",))))
-    assert statuses(assessment) == {Status.PASSED}
-    assert {use.exception.name: use.status for use in assessment.exceptions} == {
-        "terraform.tfvars:2": ExceptionStatus.MATCHED
-    }
+    for paths in ((".",), ("terraform.tfvars",), ("terraform.tfvars", "main.tf")):
+        assessment = scan(ScanRequest(ScanInput(paths=paths), rules=RuleOptions(controls=("C-0057",))))
+        assert statuses(assessment) == {Status.PASSED}
+        assert {use.exception.name: use.status for use in assessment.exceptions} == {
+            "terraform.tfvars:2": ExceptionStatus.MATCHED
+        }
 
 
 def test_comment_in_a_file_without_findings_is_reported(here: Path) -> None:

@@ -45,7 +45,7 @@ class ToySource(SourceType):
             with open(root.path) as file:
                 for number, name in enumerate(file.read().split()):
                     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}}
-                    yield Resource(pod, Source(root.shown, root.base, TOY, number, origin=RenderOrigin("toys")))
+                    yield Resource(pod, Source(root.shown_path, root.base, TOY, number, origin=RenderOrigin("toys")))
 
 
 SOURCE = ToySource()

@@ -107,9 +107,9 @@ class Inputs(ReadContext):
         base = next((source.base for source in sources if source is not None), "")
         if (base, file) in self.manifests:
             return self.manifests[base, file]
-        for folder, shown in self.temporary.items():
-            if shown and file.startswith(shown + os.sep):
-                return os.path.join(folder, file[len(shown) + 1 :])
+        for folder, shown_path in self.temporary.items():
+            if shown_path and file.startswith(shown_path + os.sep):
+                return os.path.join(folder, file[len(shown_path) + 1 :])
         return os.path.join(self.homes.get(base, os.getcwd()), file)
 
     def content(self, path: str) -> bytes | None:
@@ -123,9 +123,9 @@ class Inputs(ReadContext):
             return None
         return data if len(data) <= self.limits.bytes else None
 
-    def find(self, path: str, shown: str | None = None) -> Iterator[Root | Unread]:
+    def find(self, path: str, shown_path: str | None = None) -> Iterator[Root | Unread]:
         """Yield the inputs at and below a path; users see `shown_path`, if any, in place of `path`."""
-        for root in self._walk.find(path, shown):
+        for root in self._walk.find(path, shown_path):
             if isinstance(root, Unread):
                 yield root
             else:
@@ -141,7 +141,7 @@ class Inputs(ReadContext):
 
     def add_manifest(self, root: Root, path: str, data: bytes | None = None) -> None:
         """Record the path of a manifest, and its content if it cannot be read a second time, like standard input."""
-        self.manifests[root.base, root.shown] = path
+        self.manifests[root.base, root.shown_path] = path
         if data is not None:
             self._contents[path] = data
 

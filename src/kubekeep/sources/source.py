@@ -30,7 +30,7 @@ class Root(msgspec.Struct, frozen=True):
 
     source: str
     path: str
-    shown: str
+    shown_path: str
     base: str
     part: str = ""
     helm: HelmOptions | None = None
@@ -58,7 +58,7 @@ class ReadContext(Protocol):
     read_paths: set[str]
     followed: dict[str, list[Resource]]
 
-    def find(self, path: str, shown: str | None = None) -> Iterator[Root | Unread]:
+    def find(self, path: str, shown_path: str | None = None) -> Iterator[Root | Unread]:
         """Yield the inputs at and below a path; users see `shown_path`, if any, in place of `path`."""
 
     def read_root(self, root: Root) -> Iterator[Resource | Unread]:

@@ -41,7 +41,7 @@ class Walk:
         self._sources = tuple(load_sources().values())
         self._fallback = next(source for source in self._sources if source.is_fallback)
 
-    def find(self, path: str, shown: str | None = None) -> Iterator[Root | Unread]:
+    def find(self, path: str, shown_path: str | None = None) -> Iterator[Root | Unread]:
         """Yield the input at one named path: a file of any extension, or everything below a folder.
 
         The shown path is the named one, joined with the names below it; the base is the folder itself, or the working
@@ -49,12 +49,12 @@ class Walk:
         selects the chart or kustomization. `shown_path` replaces `path` in shown paths, for temporary folders.
         """
         for root in self._find(path):
-            if shown is None:
+            if shown_path is None:
                 yield root
             elif isinstance(root, Root):
-                yield msgspec.structs.replace(root, shown=_replace_prefix(root.shown, path, shown))
+                yield msgspec.structs.replace(root, shown_path=_replace_prefix(root.shown_path, path, shown_path))
             else:
-                yield Unread(Location(_replace_prefix(root.location.file, path, shown)), root.message)
+                yield Unread(Location(_replace_prefix(root.location.file, path, shown_path)), root.message)
 
     def _find(self, path: str) -> Iterator[Root | Unread]:
         named = os.path.normpath(path)
@@ -66,9 +66,9 @@ class Walk:
         absolute = os.path.abspath(path)
         for source in self._sources:
             if whole := source.find_root(absolute):
-                shown = whole if os.path.isabs(path) else os.path.relpath(whole)
+                shown_path = whole if os.path.isabs(path) else os.path.relpath(whole)
                 part = PurePath(absolute).relative_to(whole).as_posix()
-                yield from self._yield_once(source, whole, shown, os.getcwd(), part)
+                yield from self._yield_once(source, whole, shown_path, os.getcwd(), part)
                 return
         if stat.S_ISDIR(mode):
             yield from self._folder(named, absolute)
@@ -85,11 +85,11 @@ class Walk:
         else:
             yield from self._yield_once(source, path, named, os.getcwd())
 
-    def _yield_once(self, source: SourceType, path: str, shown: str, base: str, part: str = "") -> Iterator[Root]:
+    def _yield_once(self, source: SourceType, path: str, shown_path: str, base: str, part: str = "") -> Iterator[Root]:
         key = (source.name, os.path.realpath(path), part)
         if key not in self._seen and (*key[:2], "") not in self._seen:
             self._seen.add(key)
-            yield Root(source.name, path, display_path(shown), base, part)
+            yield Root(source.name, path, display_path(shown_path), base, part)
 
     def _folder(self, named: str, base: str) -> Iterator[Root | Unread]:
         top = os.path.realpath(base)
@@ -155,9 +155,9 @@ def _skip(path: str, message: str) -> Unread:
     return Unread(Location(display_path(path)), message)
 
 
-def _replace_prefix(shown: str, path: str, prefix: str) -> str:
-    """Return `shown`, which begins with `path`, beginning with `prefix` instead."""
-    rest = shown[len(display_path(os.path.normpath(path))) :].lstrip(os.sep)
+def _replace_prefix(shown_path: str, path: str, prefix: str) -> str:
+    """Replace `path`, the beginning of `shown_path`, by `prefix`."""
+    rest = shown_path[len(display_path(os.path.normpath(path))) :].lstrip(os.sep)
     return os.path.join(prefix, rest) if rest and prefix else rest or prefix or os.curdir
 
 

@@ -30,7 +30,7 @@ def child(code: str, folder: Path, *arguments: str) -> ChildProcess:
 def test_output_and_status(tmp_path: Path) -> None:
     with child("import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)", tmp_path) as running:
         assert running.receive(None) == b"out\n"
-        assert running.status() == 3
+        assert running.wait() == 3
         assert running.errors == "err\n"
 
 
@@ -63,21 +63,21 @@ def test_limits_kill_child(code: str, message: str, tmp_path: Path) -> None:
 
 def _to_its_end(running: ChildProcess) -> None:
     running.receive(None)
-    running.status()
+    running.wait()
 
 
 @LINUX
 def test_memory_limit(tmp_path: Path) -> None:
     with child("x = bytearray(400 * 2**20); print(len(x))", tmp_path) as running:
         assert running.receive(None) == b""
-        assert running.status() != 0
+        assert running.wait() != 0
 
 
 @LINUX
 def test_file_size_limit(tmp_path: Path) -> None:
     with child("open('large', 'wb').write(b'x' * 10**6)", tmp_path) as running:
         running.receive(None)
-        assert running.status() != 0
+        assert running.wait() != 0
 
     assert (tmp_path / "large").stat().st_size <= 65536
 

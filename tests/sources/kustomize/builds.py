@@ -12,7 +12,7 @@ from kubekeep.model.location import Location, line_starts, parse_path
 from kubekeep.model.resource import Resource
 from kubekeep.sources import yaml_text
 from kubekeep.sources.kustomize.build import Kustomizations
-from kubekeep.sources.kustomize.documents import FILES
+from kubekeep.sources.kustomize.source import KUSTOMIZATIONS
 from kubekeep.sources.kustomize.tool import KustomizeTool, find_tool
 from kubekeep.sources.source import Root
 from kubekeep.sources.tree import DEFAULT_LIMITS, Document
@@ -38,7 +38,7 @@ def write_tree(root: Path, files: Mapping[str, str]) -> Path:
 
 def list_folders(root: Path) -> list[Root]:
     """Return all kustomizations of a tree, sorted by path."""
-    kustomizations = sorted({path.parent for name in FILES for path in root.rglob(name)})
+    kustomizations = sorted({path.parent for name in KUSTOMIZATIONS for path in root.rglob(name)})
     return [Root("kustomize", str(path), path.relative_to(root).as_posix(), str(root)) for path in kustomizations]
 
 

@@ -61,7 +61,7 @@ def test_files_of_a_build_are_reached(tmp_path: Path) -> None:
     root = write_tree(tmp_path, {**TREES["generators"], "other.yaml": POD})
     reader = Kustomizations()
     build(root, "prod", reader)
-    reached = {Path(path).relative_to(root.resolve()).as_posix() for path in reader.reached}
+    reached = {Path(path).relative_to(root.resolve()).as_posix() for path in reader.included_files}
     assert reached == set(TREES["generators"])
 
 
@@ -83,7 +83,7 @@ def test_component_without_base_is_no_error(tmp_path: Path) -> None:
         (result.source.path, result.name) for result in results if isinstance(result, Resource) and result.source
     ] == [("whole", "one")]
     assert len(results) == 1
-    reached = {Path(path).relative_to(root.resolve()).as_posix() for path in reader.reached}
+    reached = {Path(path).relative_to(root.resolve()).as_posix() for path in reader.included_files}
     # The manifest of the part is left to the reader of plain manifests; its patch is not.
     assert reached == {"whole/kustomization.yaml", "whole/pod.yaml", "part/kustomization.yaml", "part/p.yaml"}
 
@@ -97,7 +97,7 @@ def test_failed_kustomization_is_unread_and_its_manifests_are_not_reached(tmp_pa
     assert str(unread.location) == "k/kustomization.yaml:3"
     assert "missing.yaml" in unread.message
     assert str(tmp_path) not in unread.message
-    assert {Path(path).name for path in reader.reached} == {"kustomization.yaml", "p.yaml"}
+    assert {Path(path).name for path in reader.included_files} == {"kustomization.yaml", "p.yaml"}
 
 
 def test_broken_component_is_unread(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_flux_object_is_no_kustomization(tmp_path: Path) -> None:
     text = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: apps}\n"
     reader = Kustomizations()
     assert build(write_tree(tmp_path, {"k/kustomization.yaml": text}), "k", reader) == []
-    assert reader.reached == set()
+    assert reader.included_files == set()
 
 
 def test_missing_kustomize_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

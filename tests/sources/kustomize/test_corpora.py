@@ -32,7 +32,7 @@ def test_objects_match_kustomize_and_kubescape() -> None:
     for folder, resources in ours.items():
         assert [resource.object for resource in resources] == build_with_kustomize(CORPUS / folder), folder
     # A component that needs a base: its manifest is read as a plain file.
-    assert str((CORPUS / ASSISTANT).resolve()) not in reader.reached
+    assert str((CORPUS / ASSISTANT).resolve()) not in reader.included_files
     names = Counter((path, resource.kind, resource.name) for path, resources in ours.items() for resource in resources)
     names += Counter(
         (ASSISTANT, resource.kind, resource.name)

@@ -327,7 +327,7 @@ def test_child_is_killed_at_its_time_limit(script: str, tmp_path: Path) -> None:
         folder=str(tmp_path),
         limits=ProcessLimits(seconds=0.5),
     )
-    assert result.exceeded == "more than 0.5 seconds"
+    assert result.exceeded_limit == "more than 0.5 seconds"
     assert time.monotonic() - started < 5
 
 
@@ -337,4 +337,4 @@ def test_child_and_its_children_are_killed_at_the_memory_limit(script: str, tmp_
     hungry = script.format("import time; x = b'x' * (300 << 20); time.sleep(60)")
     limits = ProcessLimits(seconds=30, memory=200 << 20)
     result = run([sys.executable, "-c", hungry], environment={}, folder=str(tmp_path), limits=limits)
-    assert result.exceeded == "more than 200 MiB of memory"
+    assert result.exceeded_limit == "more than 200 MiB of memory"

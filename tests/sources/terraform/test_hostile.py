@@ -10,8 +10,9 @@ import pytest
 
 from kubekeep.model.assessment import Unread
 from kubekeep.model.resource import Resource
+from kubekeep.sources.source import Root
 from kubekeep.sources.terraform import files
-from kubekeep.sources.terraform.read import read_module
+from kubekeep.sources.terraform.read import read_modules
 
 VALID = 'resource "kubernetes_namespace" "sound" {\n  metadata {\n    name = "sound"\n  }\n}\n'
 CONFIG = 'resource "kubernetes_config_map" "c" {{\n  metadata {{\n    name = "c"\n  }}\n  data = {{ v = {} }}\n}}\n'
@@ -29,7 +30,7 @@ def module_folder(tmp_path: Path) -> Path:
 
 def read_results(folder: Path) -> list[str]:
     """Return all results of the folder except the valid object, which must be there."""
-    results = list(read_module(str(folder), ".", str(folder)))
+    results = list(read_modules([Root("terraform", str(folder), ".", str(folder))]))
     shown = [
         f"{result.location} {result.message}"
         if isinstance(result, Unread)
@@ -240,6 +241,13 @@ def test_invalid_json_is_reported(module_folder: Path, text: str) -> None:
     assert message.startswith("a.tf.json:1 not ")
 
 
+def test_invalid_type_in_json_is_reported_at_its_line(module_folder: Path) -> None:
+    text = '{\n  "variable": {\n    "a": {\n      "default": 1,\n      "type": "list("\n    }\n  }\n}\n'
+    (module_folder / "a.tf.json").write_text(text)
+    (message,) = read_results(module_folder)
+    assert message.startswith("a.tf.json:5 not Terraform: unexpected ")
+
+
 def test_json_of_another_shape_is_ignored(module_folder: Path) -> None:
     (module_folder / "a.tf.json").write_text(
         '{"resource": [1, {"kubernetes_pod": 3}], "locals": [[]], "module": {"x": 1}}'
@@ -261,7 +269,11 @@ def test_total_number_of_tokens_is_limited(module_folder: Path, monkeypatch: pyt
 
 def read_messages(folder: Path) -> list[str]:
     """Return the messages of the folder, without requiring the valid object."""
-    return [result.message for result in read_module(str(folder), ".", str(folder)) if isinstance(result, Unread)]
+    return [
+        result.message
+        for result in read_modules([Root("terraform", str(folder), ".", str(folder))])
+        if isinstance(result, Unread)
+    ]
 
 
 def test_missing_extra_is_reported(module_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,8 @@ from typing import Any, Final
 from kubekeep.model.assessment import Unread
 from kubekeep.model.location import Path as Steps
 from kubekeep.model.location import format_path
-from kubekeep.sources.terraform.read import read_module
+from kubekeep.sources.source import Root
+from kubekeep.sources.terraform.read import read_modules
 
 HERE: Final = Path(__file__).parent / "provider"
 DEFAULTS: Final = {
@@ -42,7 +43,7 @@ def differences(ours: Any, sent: Any, path: Steps = ()) -> Iterator[str]:
 
 
 def test_objects_match_the_provider() -> None:
-    results = list(read_module(str(HERE), ".", str(HERE)))
+    results = list(read_modules([Root("terraform", str(HERE), ".", str(HERE))]))
     requests = json.loads((HERE / "requests.json").read_text())
     assert len(results) == len(requests) == 15
     problems: list[str] = []

@@ -12,7 +12,7 @@ from kubekeep.model.assessment import Unread
 from kubekeep.model.location import parse_path
 from kubekeep.model.resource import Resource
 from kubekeep.sources.source import Root
-from kubekeep.sources.terraform.read import read_module, read_modules
+from kubekeep.sources.terraform.read import read_modules
 from kubekeep.sources.terraform.source import TERRAFORM
 
 WEB = """\
@@ -97,7 +97,7 @@ def modules(folder: Path, **files: str) -> list[Resource | Unread]:
         path = folder / name.replace("__", "/").replace("_tfvars", ".tfvars").replace("_tf", ".tf")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    return list(read_module(str(folder), ".", str(folder)))
+    return list(read_modules([Root("terraform", str(folder), ".", str(folder))]))
 
 
 def objects(results: list[Resource | Unread]) -> list[dict[str, Any]]:

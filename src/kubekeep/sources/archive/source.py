@@ -42,12 +42,12 @@ class ArchiveSource(SourceType):
                     return
             archive = context.stack.enter_context(unpack(root.path))
         except (ArchiveError, OSError) as error:
-            yield Unread(Location(root.shown), error_reason(error) if isinstance(error, OSError) else str(error))
+            yield Unread(Location(root.shown_path), error_reason(error) if isinstance(error, OSError) else str(error))
             return
-        context.temporary[os.path.realpath(archive.folder)] = root.shown
+        context.temporary[os.path.realpath(archive.folder)] = root.shown_path
         for skipped in archive.skipped:
-            yield Unread(Location(os.path.join(root.shown, skipped.location.file)), skipped.message)
-        yield from context.find(archive.folder, root.shown)
+            yield Unread(Location(os.path.join(root.shown_path, skipped.location.file)), skipped.message)
+        yield from context.find(archive.folder, root.shown_path)
 
 
 SOURCE: Final = ArchiveSource()

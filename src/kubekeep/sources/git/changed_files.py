@@ -33,10 +33,10 @@ class ChangedFiles:
         self._repositories: dict[str, Changes] = {}
         self._changed: set[str] = set()
 
-    def record_changes(self, shown: str, paths: Iterable[str]) -> None:
-        """Record `shown` as changed if one of `paths`, or a file below one, changed. Raises RevisionError."""
+    def record_changes(self, shown_path: str, paths: Iterable[str]) -> None:
+        """Record `shown_path` as changed if one of `paths`, or a file below one, changed. Raises RevisionError."""
         if self._revision and any(map(self._is_changed, paths)):
-            self._changed.add(shown)
+            self._changed.add(shown_path)
 
     def has_changed(self, resource: Resource) -> bool:
         """Return True if a file of the resource changed."""

@@ -56,7 +56,7 @@ def find_deployed_roots(
 
 
 def _find_files(folder: Root, *, is_recursive: bool) -> Iterator[Root]:
-    for file in Walk().find(folder.path, folder.shown):
+    for file in Walk().find(folder.path, folder.shown_path):
         if not isinstance(file, Root) or file.source != folder.source:
             continue
         if is_recursive or os.path.dirname(file.path) == folder.path:

@@ -28,9 +28,14 @@ METADATA: Final = "Chart.yaml"
 REQUIREMENTS: Final = "requirements.yaml"
 VALUES: Final = "values.yaml"
 SCHEMA: Final = "values.schema.json"
-_STANDARD: Final = ("http://json-schema.org/", "https://json-schema.org/")
-_WITHIN: Final = ("#", *_STANDARD)
-_REFERENCES: Final = {"$ref": _WITHIN, "$dynamicRef": _WITHIN, "$recursiveRef": _WITHIN, "$schema": _STANDARD}
+_SCHEMA_STANDARDS: Final = ("http://json-schema.org/", "https://json-schema.org/")
+_ALLOWED_TARGETS: Final = ("#", *_SCHEMA_STANDARDS)
+_REFERENCES: Final = {
+    "$ref": _ALLOWED_TARGETS,
+    "$dynamicRef": _ALLOWED_TARGETS,
+    "$recursiveRef": _ALLOWED_TARGETS,
+    "$schema": _SCHEMA_STANDARDS,
+}
 _TOO_DEEP: Final = "more levels than can be read"
 TEMPLATES: Final = "templates/"
 LIBRARY: Final = "library"
@@ -57,16 +62,16 @@ class Dependency(msgspec.Struct, frozen=True):
 class Chart(msgspec.Struct, frozen=True):
     """One chart, without the files of its sub-charts.
 
-    `shown` is the path of its folder or archive in reports. `archive_folder` is its folder in the archive passed to
+    `shown_path` is the path of its folder or archive in reports. `archive_folder` is its folder in the archive passed to
     Helm ("" for the root). `files` maps paths within the chart to contents. `local_dependencies` are the dependencies
-    loaded from a folder outside `charts/`, each with the version of the chart in that folder. `unread` lists files left
-    out.
+    loaded from a folder outside `charts/`, each with the version of the chart in that folder. `unread` lists omitted
+    files.
     """
 
     name: str
     version: str
     type: str
-    shown: str
+    shown_path: str
     archive_folder: str
     files: Mapping[str, bytes]
     dependencies: tuple[Dependency, ...]
@@ -76,36 +81,33 @@ class Chart(msgspec.Struct, frozen=True):
 
     @property
     def is_library(self) -> bool:
-        """Return True if it is a library chart.
-
-        Type is compared without case, as Helm does for sub-charts.
-        """
+        """True for a library chart; the type is compared without case, as Helm does for sub-charts."""
         return self.type.lower() == LIBRARY
 
-    def shown_file(self, name: str) -> str:
+    def get_shown_path(self, name: str) -> str:
         """Return the path of one of its files for reports."""
-        return display_path(posixpath.join(self.shown, name))
+        return display_path(posixpath.join(self.shown_path, name))
 
-    def templates(self) -> Iterator[str]:
+    def list_templates(self) -> Iterator[str]:
         """Return the paths of its templates, including partials and notes; a library chart has only partials."""
         names = (name for name in self.files if name.startswith(TEMPLATES))
         return (name for name in names if posixpath.basename(name).startswith("_")) if self.is_library else names
 
-    def crds(self) -> list[str]:
+    def list_crds(self) -> list[str]:
         """Return the paths of its custom resource definitions, sorted."""
-        endings = (".yaml", ".yml", ".json")
-        return sorted(name for name in self.files if name.startswith(_CRDS) and name.endswith(endings))
+        extensions = (".yaml", ".yml", ".json")
+        return sorted(name for name in self.files if name.startswith(_CRDS) and name.endswith(extensions))
 
 
 class ChartInstance(msgspec.Struct, frozen=True):
     """A chart at one position of a release.
 
-    `full` is Helm's prefix of its template names. `scope` is the path of its values: the names of the sub-charts from
-    the root, aliases included.
+    `template_prefix` is Helm's prefix of its template names. `scope` is the path of its values: the names (or aliases)
+    of the sub-charts from the root.
     """
 
     chart: Chart
-    full: str
+    template_prefix: str
     scope: tuple[str, ...] = ()
 
 
@@ -113,33 +115,37 @@ def list_instances(chart: Chart, limits: ChartLimits) -> list[ChartInstance]:
     """List the chart and its sub-charts, parents first, a sub-chart once for each alias. Raises ChartError."""
     all_instances = [ChartInstance(chart, chart.name)]
     for instance in all_instances:
-        for sub in instance.chart.subcharts:
-            names = [entry.alias or entry.name for entry in instance.chart.dependencies if entry.name == sub.name]
-            for name in dict.fromkeys(names or [sub.name]):
-                all_instances.append(ChartInstance(sub, f"{instance.full}/charts/{name}", (*instance.scope, name)))
+        for subchart in instance.chart.subcharts:
+            names = [entry.alias or entry.name for entry in instance.chart.dependencies if entry.name == subchart.name]
+            for name in dict.fromkeys(names or [subchart.name]):
+                all_instances.append(
+                    ChartInstance(subchart, f"{instance.template_prefix}/charts/{name}", (*instance.scope, name))
+                )
                 if len(all_instances) > limits.instances:
-                    raise ChartError(chart.shown_file(METADATA), f"more than {limits.instances} sub-charts: not read")
+                    raise ChartError(
+                        chart.get_shown_path(METADATA), f"more than {limits.instances} sub-charts: not read"
+                    )
     return all_instances
 
 
-def load_chart(path: str, shown: str, root: str, limits: ChartLimits, yaml_limits: Limits) -> Chart:
+def load_chart(path: str, shown_path: str, root: str, limits: ChartLimits, yaml_limits: Limits) -> Chart:
     """Load the chart from a folder or a packed chart.
 
     root: absolute folder of the scan; links and `file://` dependencies must stay within it. Raises ChartError.
     """
-    return _ChartLoader(os.path.realpath(root), limits, yaml_limits).top(path, shown)
+    return _ChartLoader(os.path.realpath(root), limits, yaml_limits).load_top(path, shown_path)
 
 
 class _ChartLocation(msgspec.Struct, frozen=True):
     """Location of a chart during loading: path in reports, folder in Helm's archive, and source folder if there is one.
 
-    `above` are the real paths of the folders of its ancestors, used to detect cycles.
+    `ancestors` are the real paths of the folders of the charts that contain it, used to detect cycles.
     """
 
-    shown: str
+    shown_path: str
     archive_folder: str
     folder: str = ""
-    above: tuple[str, ...] = ()
+    ancestors: tuple[str, ...] = ()
     depth: int = 0
 
 
@@ -150,97 +156,105 @@ class _ChartLoader:
         self._yaml_limits = yaml_limits
         self._budget = ChartBudget(limits)
 
-    def top(self, path: str, shown: str) -> Chart:
+    def load_top(self, path: str, shown_path: str) -> Chart:
         if os.path.isdir(path):
             real = os.path.realpath(path)
-            return self._load_chart(self._folder(path, shown), _ChartLocation(shown, "", real, (real,)))
-        return self._load_chart(self._archive(read_file(path, shown, self._budget), shown), _ChartLocation(shown, ""))
+            return self._load_chart(self._folder(path, shown_path), _ChartLocation(shown_path, "", real, (real,)))
+        return self._load_chart(
+            self._archive(read_file(path, shown_path, self._budget), shown_path), _ChartLocation(shown_path, "")
+        )
 
-    def _folder(self, path: str, shown: str) -> dict[str, bytes]:
-        return read_folder(path, shown, self._root, self._budget)
+    def _folder(self, path: str, shown_path: str) -> dict[str, bytes]:
+        return read_folder(path, shown_path, self._root, self._budget)
 
-    def _archive(self, data: bytes, shown: str) -> dict[str, bytes]:
-        return read_archive(data, shown, self._budget)
+    def _archive(self, data: bytes, shown_path: str) -> dict[str, bytes]:
+        return read_archive(data, shown_path, self._budget)
 
     def _load_chart(self, files: dict[str, bytes], location: _ChartLocation) -> Chart:
         if location.depth > self._limits.depth:
-            raise ChartError(location.shown, f"charts within charts deeper than {self._limits.depth}: not read")
-        own, below = _split_subcharts(files)
-        shown = posixpath.join(location.shown, METADATA)
-        if METADATA not in own:
-            raise ChartError(location.shown, f"{METADATA} file is missing")
-        metadata = self._parse_mapping(own[METADATA], shown)
-        name = _read_name(metadata.value, shown)
-        dependencies = _read_dependencies(metadata, shown)
-        if REQUIREMENTS in own:
-            shown = posixpath.join(location.shown, REQUIREMENTS)
-            dependencies = _read_dependencies(self._parse_mapping(own[REQUIREMENTS], shown), shown)
-        unread = tuple(_drop_schema(own, location))
-        subcharts = list(self._load_vendored(own, below, location))
+            raise ChartError(location.shown_path, f"charts within charts deeper than {self._limits.depth}: not read")
+        own_files, subchart_files = _split_subcharts(files)
+        shown_path = posixpath.join(location.shown_path, METADATA)
+        if METADATA not in own_files:
+            raise ChartError(location.shown_path, f"{METADATA} file is missing")
+        metadata = self._parse_mapping(own_files[METADATA], shown_path)
+        name = _read_name(metadata.value, shown_path)
+        dependencies = _read_dependencies(metadata, shown_path)
+        if REQUIREMENTS in own_files:
+            shown_path = posixpath.join(location.shown_path, REQUIREMENTS)
+            dependencies = _read_dependencies(self._parse_mapping(own_files[REQUIREMENTS], shown_path), shown_path)
+        unread = tuple(_drop_schema(own_files, location))
+        subcharts = list(self._load_vendored(own_files, subchart_files, location))
         local_dependencies = list(self._load_local_dependencies(dependencies, subcharts, location))
         return Chart(
             name,
             _read_text(metadata.value, "version"),
             _read_text(metadata.value, "type"),
-            location.shown,
+            location.shown_path,
             location.archive_folder,
-            own,
+            own_files,
             dependencies,
             (*subcharts, *(chart for _, chart in local_dependencies)),
             tuple((entry, chart.version) for entry, chart in local_dependencies),
             unread,
         )
 
-    def _parse_mapping(self, data: bytes, shown: str) -> YamlMapping:
+    def _parse_mapping(self, data: bytes, shown_path: str) -> YamlMapping:
         try:
             return read_mapping(data, self._yaml_limits)
         except MappingError as error:
-            raise ChartError(shown, f"cannot load {posixpath.basename(shown)}: {error}", error.region) from error
+            raise ChartError(
+                shown_path, f"cannot load {posixpath.basename(shown_path)}: {error}", error.region
+            ) from error
 
     def _load_vendored(
-        self, own: dict[str, bytes], below: dict[str, dict[str, bytes]], location: _ChartLocation
+        self, own_files: dict[str, bytes], subchart_files: dict[str, dict[str, bytes]], location: _ChartLocation
     ) -> Iterator[Chart]:
-        """Load the charts in `charts/`. Other entries stay in `own`, so that Helm reports its own error for them."""
-        for entry, files in sorted(below.items()):
-            shown = posixpath.join(location.shown, _CHARTS, entry)
+        """Load the charts in `charts/`. Other entries are added to `own_files`, so that Helm reports errors in them."""
+        for entry, files in sorted(subchart_files.items()):
+            shown_path = posixpath.join(location.shown_path, _CHARTS, entry)
             if entry.endswith(_PACKED) and files.keys() == {""}:
                 archive_folder = posixpath.join(
                     location.archive_folder, _CHARTS, entry.removesuffix(_PACKED) + ".packed"
                 )
-                sub_location = _ChartLocation(shown, archive_folder, depth=location.depth + 1)
-                yield self._load_chart(self._archive(files[""], shown), sub_location)
+                sub_location = _ChartLocation(shown_path, archive_folder, depth=location.depth + 1)
+                yield self._load_chart(self._archive(files[""], shown_path), sub_location)
             elif METADATA in files and not entry.endswith(_PACKED):
                 folder = os.path.join(location.folder, _CHARTS, entry) if location.folder else ""
                 archive_folder = posixpath.join(location.archive_folder, _CHARTS, entry)
                 yield self._load_chart(
-                    files, _ChartLocation(shown, archive_folder, folder, location.above, location.depth + 1)
+                    files, _ChartLocation(shown_path, archive_folder, folder, location.ancestors, location.depth + 1)
                 )
             else:
-                own.update((posixpath.join(_CHARTS, entry, name).rstrip("/"), data) for name, data in files.items())
+                own_files.update(
+                    (posixpath.join(_CHARTS, entry, name).rstrip("/"), data) for name, data in files.items()
+                )
 
     def _load_local_dependencies(
         self, dependencies: tuple[Dependency, ...], vendored: list[Chart], location: _ChartLocation
     ) -> Iterator[tuple[Dependency, Chart]]:
         """Load the `file://` dependencies that are not in `charts/`."""
-        have = {chart.name for chart in vendored}
+        loaded_names = {chart.name for chart in vendored}
         for number, entry in enumerate(dependencies):
-            if not (location.folder and entry.repository.startswith(_LOCAL)) or entry.name in have:
+            if not (location.folder and entry.repository.startswith(_LOCAL)) or entry.name in loaded_names:
                 continue
-            have.add(entry.name)
+            loaded_names.add(entry.name)
             path = os.path.join(location.folder, entry.repository.removeprefix(_LOCAL))
             real = os.path.realpath(path)
             if os.path.commonpath((self._root, real)) != self._root:
                 message = f"dependency {entry.name!r} is in {entry.repository}, outside of the scanned folder: not read"
                 raise ChartError(entry.file, f"{message}; scan a folder that holds both", entry.region)
-            if real in location.above:
+            if real in location.ancestors:
                 raise ChartError(entry.file, f"dependency {entry.name!r} leads back to this chart", entry.region)
             if not os.path.isfile(os.path.join(real, METADATA)):
                 message = f"dependency {entry.name!r}: there is no chart in {entry.repository}"
                 raise ChartError(entry.file, message, entry.region)
-            shown = posixpath.normpath(posixpath.join(location.shown, os.path.relpath(real, location.folder)))
+            shown_path = posixpath.normpath(posixpath.join(location.shown_path, os.path.relpath(real, location.folder)))
             archive_folder = posixpath.join(location.archive_folder, _CHARTS, f"{number}.fetched")
-            sub_location = _ChartLocation(shown, archive_folder, real, (*location.above, real), location.depth + 1)
-            chart = self._load_chart(self._folder(real, shown), sub_location)
+            sub_location = _ChartLocation(
+                shown_path, archive_folder, real, (*location.ancestors, real), location.depth + 1
+            )
+            chart = self._load_chart(self._folder(real, shown_path), sub_location)
             if chart.name != entry.name:
                 message = f"dependency {entry.name!r}: the chart in {entry.repository} is called {chart.name!r}"
                 raise ChartError(entry.file, message, entry.region)
@@ -249,34 +263,34 @@ class _ChartLoader:
 
 def _split_subcharts(files: dict[str, bytes]) -> tuple[dict[str, bytes], dict[str, dict[str, bytes]]]:
     """Split the files into the chart's own and those below `charts/`, grouped by entry, by Helm's rules."""
-    own: dict[str, bytes] = {}
-    below: dict[str, dict[str, bytes]] = {}
+    own_files: dict[str, bytes] = {}
+    subchart_files: dict[str, dict[str, bytes]] = {}
     for name, data in files.items():
         entry, _, rest = name.removeprefix(_CHARTS).partition("/")
         if not name.startswith(_CHARTS) or name.endswith(".prov"):
-            own[name] = data
+            own_files[name] = data
         elif not entry.startswith(("_", ".")):
-            below.setdefault(entry, {})[rest] = data
-    return own, below
+            subchart_files.setdefault(entry, {})[rest] = data
+    return own_files, subchart_files
 
 
-def _drop_schema(own: dict[str, bytes], location: _ChartLocation) -> Iterator[Unread]:
-    """Remove a schema that refers to another file or address, and report that. The rendered output is the same."""
-    target = find_outside_reference(own.get(SCHEMA, b""))
+def _drop_schema(own_files: dict[str, bytes], location: _ChartLocation) -> Iterator[Unread]:
+    """Remove a schema that refers to another file or address, and yield an Unread. The rendered output is the same."""
+    target = find_outside_reference(own_files.get(SCHEMA, b""))
     if target is not None:
-        del own[SCHEMA]
+        del own_files[SCHEMA]
         message = (
             f"refers to {display_path(target)[:200]!r}, which is not read: the values were not held against this schema"
         )
-        yield Unread(Location(display_path(posixpath.join(location.shown, SCHEMA))), message)
+        yield Unread(Location(display_path(posixpath.join(location.shown_path, SCHEMA))), message)
 
 
-def _read_name(metadata: dict[str, Any], shown: str) -> str:
+def _read_name(metadata: dict[str, Any], shown_path: str) -> str:
     name = metadata.get("name")
     if not isinstance(name, str) or not name:
-        raise ChartError(shown, "chart.metadata.name is required")
+        raise ChartError(shown_path, "chart.metadata.name is required")
     if "/" in name or "\\" in name or name in (".", "..") or not name.isprintable():
-        raise ChartError(shown, f"chart.metadata.name {display_path(name)[:100]!r} is invalid")
+        raise ChartError(shown_path, f"chart.metadata.name {display_path(name)[:100]!r} is invalid")
     return name
 
 
@@ -324,9 +338,9 @@ def find_outside_reference(data: bytes) -> str | None:
     while todo:
         value = todo.pop()
         if isinstance(value, dict):
-            for key, known in _REFERENCES.items():
+            for key, allowed in _REFERENCES.items():
                 target = value.get(key)
-                if isinstance(target, str) and not target.startswith(known):
+                if isinstance(target, str) and not target.startswith(allowed):
                     return target
             todo.extend(value.values())
         elif isinstance(value, list):

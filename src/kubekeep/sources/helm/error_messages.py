@@ -29,10 +29,10 @@ _EDGE_LENGTH: Final = 8 * 1024
 _MIN_SECRET_LENGTH: Final = 4
 """Minimum length of a value that is masked in messages; shorter values would match unrelated text."""
 _LINE: Final = re.compile(r":(?P<line>\d{1,9})(?::(?P<column>\d{1,9}))?")
-_EXECUTING: Final = re.compile(r"\A.*\bexecuting \"[^\"]*\" at (?=<)", re.DOTALL)
-_AT: Final = re.compile(r"\A(?:execution|parse) error at \([^)]*\): ")
-_TRACE: Final = re.compile(r"\A(?:template: )?[^\s:]+:\d+(?::\d+)?: ")
-_YAML_OF: Final = re.compile(rf"{INVALID_YAML}(?P<name>.+?): ")
+_EXECUTION_PREFIX: Final = re.compile(r"\A.*\bexecuting \"[^\"]*\" at (?=<)", re.DOTALL)
+_POSITION_PREFIX: Final = re.compile(r"\A(?:execution|parse) error at \([^)]*\): ")
+_TRACE_PREFIX: Final = re.compile(r"\A(?:template: )?[^\s:]+:\d+(?::\d+)?: ")
+_INVALID_FILE: Final = re.compile(rf"{INVALID_YAML}(?P<name>.+?): ")
 _YAML_LINE: Final = re.compile(r"yaml: line \d+: ")
 _POINTER: Final = re.compile(r"at '(?P<pointer>/[^']*)'")
 _SCHEMA: Final = "values don't meet the specifications of the schema"
@@ -40,7 +40,7 @@ _MISSING: Final = "missing in charts/ directory: "
 _FETCHES: Final = "helm dependency build"
 
 
-class Explainer:
+class RenderErrorConverter:
     """Converts rendering errors of one chart."""
 
     def __init__(
@@ -53,13 +53,13 @@ class Explainer:
         self._limits = limits
         self._lengths = sorted({len(name) for name in texts.templates}, reverse=True)
 
-    def explain(self, error: NotRenderedError) -> Unread:
+    def convert(self, error: NotRenderedError) -> Unread:
         """Return the error at the file and line that it names, or at the chart."""
         message = str(error)
         if len(message) > 2 * _EDGE_LENGTH:
             message = f"{message[:_EDGE_LENGTH]} ... {message[-_EDGE_LENGTH:]}"
         locations = itertools.chain(self._find_unparsed(error), self._find_locations(message))
-        location = next(locations, Location(self._chart.shown_file(METADATA)))
+        location = next(locations, Location(self._chart.get_shown_path(METADATA)))
         if location.region is not None:
             # The line number refers to the printed text, not to the location shown.
             message = _YAML_LINE.sub("yaml: ", message)
@@ -68,35 +68,39 @@ class Explainer:
     def _find_locations(self, message: str) -> Iterator[Location]:
         """Yield the locations that the message names, best first."""
         for match in reversed(list(_LINE.finditer(message))):
-            for name in self._names_before(message, match.start()):
-                yield Location(self._texts.shown[name], self._region(name, match["line"], match["column"]))
-        named = _YAML_OF.search(message)
-        if named is not None and named["name"] in self._texts.shown:
-            yield Location(self._texts.shown[named["name"]])
+            for name in self._find_names_before(message, match.start()):
+                yield Location(
+                    self._texts.shown_paths[name], self._convert_position(name, match["line"], match["column"])
+                )
+        invalid_file = _INVALID_FILE.search(message)
+        if invalid_file is not None and invalid_file["name"] in self._texts.shown_paths:
+            yield Location(self._texts.shown_paths[invalid_file["name"]])
         if _SCHEMA in message:
             yield from self._find_values(message)
         if _MISSING in message:
             yield from self._find_dependencies(message)
         if VALUES in message:
             yield from self._find_unreadable_values()
-        yield from (Location(shown) for name, shown in self._user_values.shown.items() if name in message)
+        yield from (
+            Location(shown_path) for name, shown_path in self._user_values.shown_paths.items() if name in message
+        )
 
     def _find_unparsed(self, error: NotRenderedError) -> Iterator[Location]:
         """Yield the locations of invalid YAML in the templates' output."""
-        named = _YAML_OF.search(str(error))
-        name = named["name"] if named else ""
+        invalid_file = _INVALID_FILE.search(str(error))
+        name = invalid_file["name"] if invalid_file else ""
         pairs = zip(error.documents.get(name, ()), error.traces.get(name, ()), strict=False)
         for text, trace in pairs:
             for document in yaml_text.parse_documents(text, line_starts(text), self._limits):
                 if isinstance(document, Problem):
-                    yield trace.location(document.at, document.at + 1, None)
+                    yield trace.locate_span(document.at, document.at + 1, None)
 
-    def _names_before(self, message: str, end: int) -> list[str]:
+    def _find_names_before(self, message: str, end: int) -> list[str]:
         """List the template names that end at an index of the message, longest first."""
-        pieces = (message[max(0, end - length) : end] for length in self._lengths)
-        return [piece for piece in pieces if piece in self._texts.templates]
+        candidates = (message[max(0, end - length) : end] for length in self._lengths)
+        return [candidate for candidate in candidates if candidate in self._texts.templates]
 
-    def _region(self, name: str, line: str, column: str | None) -> Region:
+    def _convert_position(self, name: str, line: str, column: str | None) -> Region:
         """Convert Helm's position (lines from 1, columns from 0 in bytes) to a region."""
         lines = self._texts.templates[name].split("\n")
         number = min(int(line), len(lines))
@@ -118,9 +122,9 @@ class Explainer:
 
     def _find_settings(self, path: Path) -> Iterator[Location]:
         for layer in reversed(self._texts.values):
-            below = _within(layer, path)
-            if below is not None and has_path(layer.value, below):
-                region = layer.source_map.region(layer.value, below) if layer.source_map is not None else None
+            layer_path = _convert_path(layer, path)
+            if layer_path is not None and has_path(layer.value, layer_path):
+                region = layer.source_map.region(layer.value, layer_path) if layer.source_map is not None else None
                 yield Location(layer.file, region)
 
     def _find_dependencies(self, message: str) -> Iterator[Location]:
@@ -132,15 +136,15 @@ class Explainer:
             try:
                 read_mapping(instance.chart.files.get(VALUES, b""), self._limits)
             except MappingError as error:
-                yield Location(instance.chart.shown_file(VALUES), error.region)
+                yield Location(instance.chart.get_shown_path(VALUES), error.region)
 
     def _shorten(self, message: str) -> str:
         """Shorten a message to its reason, on one line, with the user's file names and without secrets."""
         text = message
-        for shorten in (_EXECUTING, _TRACE, _AT):
+        for shorten in (_EXECUTION_PREFIX, _TRACE_PREFIX, _POSITION_PREFIX):
             text = shorten.sub("", text, count=1)
-        for name, shown in self._user_values.shown.items():
-            text = text.replace(name, shown)
+        for name, shown_path in self._user_values.shown_paths.items():
+            text = text.replace(name, shown_path)
         for layer in self._texts.values:
             # Template functions quote values that they cannot use in their errors.
             for secret in find_secret_values(layer.value):
@@ -151,7 +155,7 @@ class Explainer:
         return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}..."
 
 
-def _within(layer: ValuesLayer, path: Path) -> Path | None:
+def _convert_path(layer: ValuesLayer, path: Path) -> Path | None:
     """Convert a path in the release's values to a path in the layer's document; None if it is outside the layer."""
     depth = len(layer.scope)
     return (*layer.root, *path[depth:]) if path[:depth] == layer.scope else None

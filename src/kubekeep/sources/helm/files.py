@@ -2,8 +2,8 @@
 
 Also the rules of `.helmignore` (helm.sh/docs/chart_template_guide/helm_ignore_file). They differ from gitignore: a
 pattern without a slash matches the file name only, one with a slash the whole path, `**` is an error, and a negated
-pattern leaves out every path that does not match it. Links are followed only within the scanned folder; packed charts
-may contain regular files only. Never writes.
+pattern excludes every path that does not match it. Links are followed only within the scanned folder; packed charts may
+contain regular files only. Never writes.
 """
 
 # os.path instead of pathlib, because paths stay as the user typed them:
@@ -39,141 +39,145 @@ _RANGE: Final = re.compile(rf"({_CHAR})(?:-({_CHAR}))?", re.DOTALL)
 _CLASS: Final = re.compile(rf"\[\^?+(?:{_RANGE.pattern})+\]", re.DOTALL)
 
 
-def read_file(path: str, shown: str, budget: ChartBudget) -> bytes:
+def read_file(path: str, shown_path: str, budget: ChartBudget) -> bytes:
     """Read a regular file and count it in the budget. Raises ChartError for any other kind; never blocks on a pipe."""
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with os.fdopen(descriptor, "rb") as stream:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise ChartError(shown, "not a regular file")
+                raise ChartError(shown_path, "not a regular file")
             data = stream.read(min(budget.limits.file_bytes, budget.bytes_left) + 1)
     except (OSError, ValueError) as error:
-        raise ChartError(shown, error_reason(error)) from error
-    budget.count_bytes(len(data), shown)
+        raise ChartError(shown_path, error_reason(error)) from error
+    budget.count_bytes(len(data), shown_path)
     return data
 
 
-def read_folder(path: str, shown: str, root: str, budget: ChartBudget) -> dict[str, bytes]:
-    """Read the files of a chart's folder by path, without those that `.helmignore` leaves out.
+def read_folder(path: str, shown_path: str, root: str, budget: ChartBudget) -> dict[str, bytes]:
+    """Read the files of a chart's folder by path, except files that `.helmignore` excludes.
 
     root: real path of the folder that links must stay in. Raises ChartError.
     """
-    return dict(_ChartFolder(path, shown, root, budget).files())
+    return dict(_ChartFolder(path, shown_path, root, budget).iterate_files())
 
 
 class _ChartFolder:
-    def __init__(self, path: str, shown: str, root: str, budget: ChartBudget) -> None:
+    def __init__(self, path: str, shown_path: str, root: str, budget: ChartBudget) -> None:
         self._path = path
-        self._shown = shown
+        self._shown_path = shown_path
         self._root = root
         self._budget = budget
-        self._ignore = self._rules()
+        self._ignore = self._read_rules()
 
-    def files(self) -> Iterator[tuple[str, bytes]]:
+    def iterate_files(self) -> Iterator[tuple[str, bytes]]:
         """Yield files depth first in the order of names, as Helm does."""
         todo: list[tuple[str, tuple[str, ...]]] = [("", (os.path.realpath(self._path),))]
         while todo:
-            name, within = todo.pop()
-            if within:
-                todo.extend(self._entries(name, within))
+            name, ancestors = todo.pop()
+            if ancestors:
+                todo.extend(self._list_entries(name, ancestors))
             else:
-                shown = self._shown_path(name)
-                yield name, read_file(os.path.join(self._path, name), shown, self._budget)
+                shown_path = self._get_shown_path(name)
+                yield name, read_file(os.path.join(self._path, name), shown_path, self._budget)
 
-    def _rules(self) -> HelmIgnore:
+    def _read_rules(self) -> HelmIgnore:
         path = os.path.join(self._path, IGNORE_FILE)
         if not os.path.lexists(path):
             return HelmIgnore("")
-        shown = self._shown_path(IGNORE_FILE)
-        self._check_link(path, shown)
+        shown_path = self._get_shown_path(IGNORE_FILE)
+        self._check_link(path, shown_path)
         try:
-            return HelmIgnore(read_file(path, shown, self._budget).decode("utf-8", "surrogateescape"))
+            return HelmIgnore(read_file(path, shown_path, self._budget).decode("utf-8", "surrogateescape"))
         except ValueError as error:
-            raise ChartError(shown, str(error)) from error
+            raise ChartError(shown_path, str(error)) from error
 
-    def _shown_path(self, name: str) -> str:
-        return display_path(os.path.join(self._shown, name))
+    def _get_shown_path(self, name: str) -> str:
+        return display_path(os.path.join(self._shown_path, name))
 
-    def _check_link(self, path: str, shown: str) -> str:
+    def _check_link(self, path: str, shown_path: str) -> str:
         """Return the real path. Raises ChartError for a link that leaves the root or has no target."""
         real = os.path.realpath(path)
         if os.path.islink(path):
             if os.path.commonpath((self._root, real)) != self._root:
-                raise ChartError(shown, "symbolic link out of the scanned folder: not followed, the chart not read")
+                raise ChartError(
+                    shown_path, "symbolic link out of the scanned folder: not followed, the chart not read"
+                )
             if not os.path.exists(real):
-                raise ChartError(shown, "symbolic link that leads nowhere or in a circle")
+                raise ChartError(shown_path, "symbolic link that leads nowhere or in a circle")
         return real
 
-    def _entries(self, name: str, within: tuple[str, ...]) -> list[tuple[str, tuple[str, ...]]]:
-        """List a folder's entries in reverse order; `within` are the real paths of the folder and its ancestors."""
-        shown = self._shown_path(name)
+    def _list_entries(self, name: str, ancestors: tuple[str, ...]) -> list[tuple[str, tuple[str, ...]]]:
+        """List a folder's entries in reverse order; `ancestors` are the real paths of the folder and its parents."""
+        shown_path = self._get_shown_path(name)
         try:
-            names = sorted(os.listdir(within[-1]), reverse=True)
+            names = sorted(os.listdir(ancestors[-1]), reverse=True)
         except OSError as error:
-            raise ChartError(shown, error_reason(error)) from error
+            raise ChartError(shown_path, error_reason(error)) from error
         entries: list[tuple[str, tuple[str, ...]]] = []
         for entry in names:
-            below = f"{name}/{entry}" if name else entry
+            path_in_chart = f"{name}/{entry}" if name else entry
             if _FORBIDDEN.search(entry):
-                raise ChartError(shown, f"{display_path(entry)[:200]!r} is no name for a file of a chart: not read")
-            path = os.path.join(self._path, below)
-            self._budget.count_entry(shown)
+                raise ChartError(
+                    shown_path, f"{display_path(entry)[:200]!r} is no name for a file of a chart: not read"
+                )
+            path = os.path.join(self._path, path_in_chart)
+            self._budget.count_entry(shown_path)
             is_folder = os.path.isdir(path)
-            if self._ignore.is_ignored(below, folder=is_folder):
+            if self._ignore.is_ignored(path_in_chart, is_folder=is_folder):
                 continue
-            real = self._check_link(path, self._shown_path(below))
-            if is_folder and real in within:
-                raise ChartError(self._shown_path(below), "symbolic link to a folder it is in: a circle")
-            entries.append((below, (*within, real) if is_folder else ()))
+            real = self._check_link(path, self._get_shown_path(path_in_chart))
+            if is_folder and real in ancestors:
+                raise ChartError(self._get_shown_path(path_in_chart), "symbolic link to a folder it is in: a circle")
+            entries.append((path_in_chart, (*ancestors, real) if is_folder else ()))
         return entries
 
 
-def read_archive(data: bytes, shown: str, budget: ChartBudget) -> dict[str, bytes]:
+def read_archive(data: bytes, shown_path: str, budget: ChartBudget) -> dict[str, bytes]:
     """Read the files of a packed chart by path. Raises ChartError for archives that `helm package` would not create."""
     files: dict[str, bytes] = {}
     try:
-        with tarfile.open(fileobj=_GzipStream(data, shown, budget), mode="r|", errorlevel=2) as tar:
+        with tarfile.open(fileobj=_GzipStream(data, shown_path, budget), mode="r|", errorlevel=2) as tar:
             for member in tar:
-                budget.count_entry(shown)
+                budget.count_entry(shown_path)
                 if member.isdir():
                     continue
-                name = _member_name(member, shown)
-                budget.count_bytes(member.size, f"{shown}/{name}")
+                name = _check_member(member, shown_path)
+                budget.count_bytes(member.size, f"{shown_path}/{name}")
                 stream = tar.extractfile(member)
                 content = b"" if stream is None else stream.read()
                 if len(content) != member.size:
-                    raise ChartError(shown, "not a packed chart: it ends in the middle of a file")
+                    raise ChartError(shown_path, "not a packed chart: it ends in the middle of a file")
                 files[name] = content
     except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
-        raise ChartError(shown, f"not a packed chart: {error_reason(ValueError(str(error)))}") from error
+        raise ChartError(shown_path, f"not a packed chart: {error_reason(ValueError(str(error)))}") from error
     if not files:
-        raise ChartError(shown, "not a packed chart: there are no files in it")
+        raise ChartError(shown_path, "not a packed chart: there are no files in it")
     return files
 
 
-def _member_name(member: tarfile.TarInfo, shown: str) -> str:
+def _check_member(member: tarfile.TarInfo, shown_path: str) -> str:
     """Return the member's path in the chart. Raises ChartError for links, special files and paths outside the chart."""
     quoted = display_path(member.name)[:200]
     if not member.isreg() or member.issparse():
-        what = "link" if member.issym() or member.islnk() else "special file"
-        raise ChartError(shown, f"{quoted!r} in this packed chart is a {what}: not read")
-    full = member.name.replace("\\", "/")
-    top, _, name = full.partition("/")
-    clean = posixpath.normpath(name) if name else ""
-    leads_out = full.startswith("/") or top in ("", "..") or clean in ("", ".") or ".." in name.split("/")
-    if leads_out or clean.startswith("/") or _DRIVE.match(clean) or _FORBIDDEN.search(clean):
-        raise ChartError(shown, f"{quoted!r} in this packed chart is no path below the chart's folder: not read")
-    return clean
+        kind = "link" if member.issym() or member.islnk() else "special file"
+        raise ChartError(shown_path, f"{quoted!r} in this packed chart is a {kind}: not read")
+    member_path = member.name.replace("\\", "/")
+    top, _, name = member_path.partition("/")
+    clean_path = posixpath.normpath(name) if name else ""
+    is_outside = member_path.startswith("/") or top in ("", "..") or clean_path in ("", ".") or ".." in name.split("/")
+    if is_outside or clean_path.startswith("/") or _DRIVE.match(clean_path) or _FORBIDDEN.search(clean_path):
+        raise ChartError(shown_path, f"{quoted!r} in this packed chart is no path below the chart's folder: not read")
+    return clean_path
 
 
 class _GzipStream(io.RawIOBase):
     """The tar stream of a packed chart, decompressed while it is read, within the limits."""
 
-    def __init__(self, data: bytes, shown: str, budget: ChartBudget) -> None:
+    def __init__(self, data: bytes, shown_path: str, budget: ChartBudget) -> None:
         super().__init__()
         self._stream = gzip.GzipFile(fileobj=io.BytesIO(data))
-        self._shown = shown
-        self._left = budget.bytes_left * _TAR_OVERHEAD + 1024 * budget.limits.entries
+        self._shown_path = shown_path
+        self._remaining = budget.bytes_left * _TAR_OVERHEAD + 1024 * budget.limits.entries
         self._limit = budget.limits.bytes
 
     def readable(self) -> bool:
@@ -181,20 +185,20 @@ class _GzipStream(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         data = self._stream.read(size)
-        self._left -= len(data)
-        if self._left < 0:
-            raise ChartError(self._shown, f"this packed chart unpacks to more than {self._limit} bytes: not read")
+        self._remaining -= len(data)
+        if self._remaining < 0:
+            raise ChartError(self._shown_path, f"this packed chart unpacks to more than {self._limit} bytes: not read")
         return data
 
 
 class _IgnoreRule(msgspec.Struct, frozen=True):
     pattern: re.Pattern[str]
-    whole: bool
-    negated: bool
-    folder: bool
+    is_whole_path: bool
+    is_negated: bool
+    is_folder: bool
 
     def matches(self, path: str) -> bool:
-        return self.pattern.fullmatch(path if self.whole else posixpath.basename(path)) is not None
+        return self.pattern.fullmatch(path if self.is_whole_path else posixpath.basename(path)) is not None
 
 
 class HelmIgnore:
@@ -207,13 +211,13 @@ class HelmIgnore:
         lines = [line.strip() for line in text.removeprefix("\ufeff").split("\n")]
         self._rules = [_parse_rule(line) for line in (*lines, _DEFAULT) if line and not line.startswith("#")]
 
-    def is_ignored(self, path: str, *, folder: bool) -> bool:
-        """Return True if a file, or a folder with its content, is left out. path: relative to the chart."""
+    def is_ignored(self, path: str, *, is_folder: bool) -> bool:
+        """Return True if a file, or a folder with its content, is excluded. path: relative to the chart."""
         for rule in self._rules:
-            if rule.negated:
-                if (rule.folder and not folder) or not rule.matches(path):
+            if rule.is_negated:
+                if (rule.is_folder and not is_folder) or not rule.matches(path):
                     return True
-            elif (folder or not rule.folder) and rule.matches(path):
+            elif (is_folder or not rule.is_folder) and rule.matches(path):
                 return True
         return False
 
@@ -221,11 +225,11 @@ class HelmIgnore:
 def _parse_rule(line: str) -> _IgnoreRule:
     if "**" in line:
         raise ValueError("double-star (**) syntax is not supported")
-    negated = line.startswith("!")
-    text = line[1:] if negated else line
-    folder = text.endswith("/")
+    is_negated = line.startswith("!")
+    text = line[1:] if is_negated else line
+    is_folder = text.endswith("/")
     text = text.removesuffix("/")
-    return _IgnoreRule(_compile_glob(text.removeprefix("/")), "/" in text, negated, folder)
+    return _IgnoreRule(_compile_glob(text.removeprefix("/")), "/" in text, is_negated, is_folder)
 
 
 def _compile_glob(glob: str) -> re.Pattern[str]:
@@ -258,12 +262,12 @@ def _compile_glob(glob: str) -> re.Pattern[str]:
 
 def _compile_class(text: str) -> str:
     """Translate a character class; a range in reverse order matches no character."""
-    negated = text.startswith("[^")
+    is_negated = text.startswith("[^")
     parts: list[str] = []
-    for match in _RANGE.finditer(text, 2 if negated else 1, len(text) - 1):
+    for match in _RANGE.finditer(text, 2 if is_negated else 1, len(text) - 1):
         first, last = (piece[-1:] for piece in match.groups(default=match[1]))
         if first <= last:
             parts.append(f"{re.escape(first)}-{re.escape(last)}")
     if not parts:
-        return "." if negated else "(?!)"
-    return f"[{'^' if negated else ''}{''.join(parts)}]"
+        return "." if is_negated else "(?!)"
+    return f"[{'^' if is_negated else ''}{''.join(parts)}]"

@@ -54,16 +54,18 @@ class ChartBudget:
         """Number of bytes that may still be read."""
         return self._bytes
 
-    def count_entry(self, shown: str) -> None:
+    def count_entry(self, shown_path: str) -> None:
         """Count a file or folder. Raises ChartError beyond the limit."""
         self._entries -= 1
         if self._entries < 0:
-            raise ChartError(shown, f"the chart has more than {self.limits.entries} files and folders: not read")
+            raise ChartError(shown_path, f"the chart has more than {self.limits.entries} files and folders: not read")
 
-    def count_bytes(self, count: int, shown: str) -> None:
-        """Count the bytes of the file `shown`. Raises ChartError beyond the limit."""
+    def count_bytes(self, count: int, shown_path: str) -> None:
+        """Count the bytes of the file `shown_path`. Raises ChartError beyond the limit."""
         if count > self.limits.file_bytes:
-            raise ChartError(shown, f"larger than {self.limits.file_bytes} bytes, the most that Helm loads: not read")
+            raise ChartError(
+                shown_path, f"larger than {self.limits.file_bytes} bytes, the most that Helm loads: not read"
+            )
         self._bytes -= count
         if self._bytes < 0:
-            raise ChartError(shown, f"the chart is larger than {self.limits.bytes} bytes: not read")
+            raise ChartError(shown_path, f"the chart is larger than {self.limits.bytes} bytes: not read")

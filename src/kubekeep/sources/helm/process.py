@@ -24,7 +24,7 @@ from typing import IO, Final, Self
 
 from kubekeep.sources.helm.limits import ChartLimits
 
-_KEPT_ERRORS: Final = 32 * 1024
+_KEPT_ERROR_BYTES: Final = 32 * 1024
 """Bytes kept of the beginning and of the end of standard error: Go prints the reason first, Helm last."""
 _CHUNK: Final = 256 * 1024
 _CPU_SECONDS: Final = 2
@@ -39,7 +39,7 @@ class LimitError(Exception):
 
 
 class EndedError(Exception):
-    """A child that ended before it sent a complete answer."""
+    """A child that ended before it sent a complete response."""
 
 
 class ChildProcess:
@@ -49,7 +49,7 @@ class ChildProcess:
         self,
         argv: Sequence[str],
         folder: str,
-        build_environment: Mapping[str, str],
+        environment: Mapping[str, str],
         limits: ChartLimits,
         cpu_seconds: float,
     ) -> None:
@@ -58,7 +58,7 @@ class ChildProcess:
         self._process = subprocess.Popen(
             [*_network_namespace_command(), *argv],
             cwd=folder,
-            env=dict(build_environment),
+            env=dict(environment),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -128,10 +128,10 @@ class ChildProcess:
             if len(received) > self._limits.output:
                 raise LimitError(f"printed more than {self._limits.output} bytes")
         if size is not None and len(received) < size:
-            raise self._end()
+            raise self._create_end_error()
         return bytes(received)
 
-    def status(self) -> int:
+    def wait(self) -> int:
         """Wait for the exit status after the end of output. Raises LimitError on timeout or another limit."""
         try:
             code = self._process.wait(self._limits.seconds)
@@ -143,7 +143,7 @@ class ChildProcess:
             raise self._time_limit_error()
         return code
 
-    def _read_chunk(self, deadline: float, most: int) -> bytes:
+    def _read_chunk(self, deadline: float, limit: int) -> bytes:
         """Read some of its output; empty at the end."""
         while True:
             ready = self._selector.select(max(0.0, deadline - time.monotonic()))
@@ -153,11 +153,11 @@ class ChildProcess:
             if self._stderr in streams:
                 errors = os.read(self._stderr.fileno(), _CHUNK)
                 self._errors += errors
-                del self._errors[_KEPT_ERRORS:-_KEPT_ERRORS]
+                del self._errors[_KEPT_ERROR_BYTES:-_KEPT_ERROR_BYTES]
                 if not errors:
                     self._selector.unregister(self._stderr)
             if self._stdout in streams:
-                return os.read(self._stdout.fileno(), most)
+                return os.read(self._stdout.fileno(), limit)
 
     def _time_limit_error(self) -> LimitError:
         return LimitError(f"took longer than {self._limits.seconds:g} seconds")
@@ -165,9 +165,9 @@ class ChildProcess:
     def _memory_limit_error(self) -> LimitError:
         return LimitError(f"needed more than {self._limits.memory // 2**20} MiB of memory")
 
-    def _end(self) -> LimitError | EndedError:
+    def _create_end_error(self) -> LimitError | EndedError:
         try:
-            self.status()
+            self.wait()
         except LimitError as error:
             return error
         return EndedError(self.errors)
@@ -187,12 +187,12 @@ def _network_namespace_command() -> tuple[str, ...]:
         return ()
     command = (unshare, "--map-root-user", "--net", "--")
     try:
-        tried = subprocess.run(
+        result = subprocess.run(
             [*command, sys.executable, "-ISc", ""], capture_output=True, timeout=10, env={}, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return ()
-    return command if tried.returncode == 0 else ()
+    return command if result.returncode == 0 else ()
 
 
 def _set_limits(pid: int, memory: int, cpu_seconds: int) -> None:
@@ -207,6 +207,6 @@ def _set_limits(pid: int, memory: int, cpu_seconds: int) -> None:
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, _MAX_FILE_SIZE),
     )
-    for kind, most in limits:
+    for kind, limit in limits:
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            resource.prlimit(pid, kind, (most, most))
+            resource.prlimit(pid, kind, (limit, limit))

@@ -23,7 +23,7 @@ from kubekeep.model.location import Location
 from kubekeep.model.paths import error_reason
 from kubekeep.model.resource import Resource
 from kubekeep.sources.helm.chart import LIBRARY, METADATA, Chart, list_instances, load_chart
-from kubekeep.sources.helm.error_messages import Explainer
+from kubekeep.sources.helm.error_messages import RenderErrorConverter
 from kubekeep.sources.helm.limits import DEFAULT_CHART_LIMITS, ChartError, ChartLimits
 from kubekeep.sources.helm.process import LimitError
 from kubekeep.sources.helm.release import UserValues, collect_chart_texts, list_templates, read_user_values
@@ -45,9 +45,9 @@ _INSTALL_HINT: Final = "install Helm 3 or 4 (https://helm.sh), or pip install 'k
 class ChartReader:
     """Renders charts with the same options, two at a time.
 
-    helm: path of the program helm, or None; the Helm SDK is used if the program is missing or does not work. fence:
-    returns the folder that links and dependencies of a chart must stay in, for the base of its root. Use it as a
-    context manager: it owns a temporary folder and, with the SDK, a child process that serves all charts.
+    helm: path of the program helm, or None; the Helm SDK is used if the program is missing or does not work.
+    find_boundary: returns, for the base of a root, the folder that links and dependencies of its charts must stay in.
+    Use it as a context manager: it owns a temporary folder and, with the SDK, a child process that serves all charts.
     """
 
     def __init__(
@@ -55,19 +55,19 @@ class ChartReader:
         options: HelmOptions,
         *,
         helm: str | None,
-        fence: Callable[[str], str] = lambda base: base,
+        find_boundary: Callable[[str], str] = lambda base: base,
         limits: ChartLimits = DEFAULT_CHART_LIMITS,
         yaml_limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self._options = options
         self._helm = helm
-        self._fence = fence
+        self._find_boundary = find_boundary
         self._limits = limits
         self._yaml_limits = yaml_limits
         self._lock = threading.Lock()
         self._renderer: Renderer | None = None
-        self._rendering: ReleaseRenderer | None = None
-        self._faults: list[str] = []
+        self._release_renderer: ReleaseRenderer | None = None
+        self._problems: list[str] = []
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -93,82 +93,82 @@ class ChartReader:
         Rendered documents come in Helm's order, hooks last, then the custom resource definitions of `crds/`. A library
         chart yields nothing. Input that cannot be read or rendered is yielded as an Unread.
         """
-        waiting: deque[Future[list[Resource | Unread]]] = deque()
+        futures: deque[Future[list[Resource | Unread]]] = deque()
         for root in roots:
-            waiting.append(self._pool.submit(self._read_chart, root))
-            if len(waiting) > _MAX_WAITING:
-                yield from wait_for_result(waiting.popleft())
-        while waiting:
-            yield from wait_for_result(waiting.popleft())
+            futures.append(self._pool.submit(self._read_chart, root))
+            if len(futures) > _MAX_WAITING:
+                yield from wait_for_result(futures.popleft())
+        while futures:
+            yield from wait_for_result(futures.popleft())
 
     def _read_chart(self, root: Root) -> list[Resource | Unread]:
-        shown = "" if root.shown == os.curdir else root.shown
+        shown_path = "" if root.shown_path == os.curdir else root.shown_path
         try:
-            chart = load_chart(root.path, shown, self._fence(root.base), self._limits, self._yaml_limits)
+            chart = load_chart(root.path, shown_path, self._find_boundary(root.base), self._limits, self._yaml_limits)
             if chart.type == LIBRARY:
                 return []
             return self._render_chart(chart, root)
         except ChartError as error:
             return [error.unread]
         except OSError as error:
-            return [Unread(Location(root.shown), f"the chart was not rendered: {error_reason(error)}")]
+            return [Unread(Location(root.shown_path), f"the chart was not rendered: {error_reason(error)}")]
 
     def _render_chart(self, chart: Chart, root: Root) -> list[Resource | Unread]:
-        rendering = self._get_renderer()
-        metadata_file = chart.shown_file(METADATA)
-        if rendering is None:
-            raise ChartError(metadata_file, f"the chart was not rendered: {'; '.join(self._faults)}; {_INSTALL_HINT}")
+        renderer = self._get_renderer()
+        metadata_file = chart.get_shown_path(METADATA)
+        if renderer is None:
+            raise ChartError(metadata_file, f"the chart was not rendered: {'; '.join(self._problems)}; {_INSTALL_HINT}")
         instances = list_instances(chart, self._limits)
-        values = self._user_values(root)
+        values = self._read_values(root)
         texts = collect_chart_texts(instances, values.layers, self._yaml_limits)
         try:
-            rendered = rendering.render(instances, texts, values)
+            rendered = renderer.render(instances, texts, values)
         except LimitError as error:
             raise ChartError(metadata_file, f"the chart was not rendered: it {error}") from error
         except NotRenderedError as error:
-            return [Explainer(instances, texts, values, self._yaml_limits).explain(error)]
-        shown = {texts.shown[name]: text for name, text in texts.templates.items()}
-        namespace = ReleaseNamespace(bool(self._options.namespace), shown)
-        files = tuple(values.shown[name] for name in values.files)
+            return [RenderErrorConverter(instances, texts, values, self._yaml_limits).convert(error)]
+        template_sources = {texts.shown_paths[name]: text for name, text in texts.templates.items()}
+        namespace = ReleaseNamespace(bool(self._options.namespace), template_sources)
+        files = tuple(values.shown_paths[name] for name in values.files)
         context = ReleaseContext(
             chart, root.base, files, list_templates(instances), namespace, self._options.application
         )
-        left_out = dict.fromkeys(unread for instance in instances for unread in instance.chart.unread)
-        return [*left_out, *list_resources(context, rendered, self._yaml_limits)]
+        unread = dict.fromkeys(unread for instance in instances for unread in instance.chart.unread)
+        return [*unread, *list_resources(context, rendered, self._yaml_limits)]
 
-    def _user_values(self, root: Root) -> UserValues:
+    def _read_values(self, root: Root) -> UserValues:
         """Read the user's values for one chart."""
-        mine = self._options.per_chart.get(os.path.abspath(root.path), ChartValues())  # noqa: PTH100
-        sources = (self._options.application_values, mine, self._options.values)
+        chart_values = self._options.per_chart.get(os.path.abspath(root.path), ChartValues())  # noqa: PTH100
+        sources = (self._options.application_values, chart_values, self._options.values)
         return read_user_values(sources, self._limits, self._yaml_limits)
 
     def _get_renderer(self) -> ReleaseRenderer | None:
         """Return the release renderer, created on first use; None if Helm is not available."""
         with self._lock:
-            if self._rendering is None and not self._faults and not self._closed:
+            if self._release_renderer is None and not self._problems and not self._closed:
                 self._renderer = self._find_renderer()
                 if self._renderer is not None:
-                    self._rendering = ReleaseRenderer(self._renderer, self._folder, self._options)
-            return self._rendering
+                    self._release_renderer = ReleaseRenderer(self._renderer, self._folder, self._options)
+            return self._release_renderer
 
     def _find_renderer(self) -> Renderer | None:
         home = os.path.join(self._folder, "home")
         os.mkdir(home, 0o700)
         if self._helm is not None:
             program = HelmProgram(self._helm, home, self._limits)
-            fault = _fault(program)
-            if not fault:
+            problem = _find_problem(program)
+            if not problem:
                 return program
-            self._faults.append(f"the program helm does not work: {fault}")
+            self._problems.append(f"the program helm does not work: {problem}")
         if HelmSdk.folder() is not None:
             return HelmSdk(home, self._limits)
-        self._faults.append(_NO_RENDERER)
+        self._problems.append(_NO_RENDERER)
         return None
 
 
-def _fault(program: HelmProgram) -> str:
+def _find_problem(program: HelmProgram) -> str:
     try:
-        return program.fault
+        return program.problem
     except OSError as error:
         return error_reason(error)
     except LimitError as error:

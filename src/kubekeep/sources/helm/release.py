@@ -35,15 +35,15 @@ _SCHEME: Final = "://"
 
 
 class UserValues(msgspec.Struct, frozen=True):
-    """The user's values for a chart, weakest first.
+    """The user's values for a chart; later ones have precedence.
 
-    `files` are the names of values files as passed to Helm, `contents` the files to write under these names, `shown`
+    `files` are the names of values files as passed to Helm, `contents` the files to write under these names, `shown_paths`
     the names for reports. `assignments` are Helm's options with their arguments, in Helm's order.
     """
 
     files: tuple[str, ...]
     contents: dict[str, bytes]
-    shown: dict[str, str]
+    shown_paths: dict[str, str]
     assignments: tuple[tuple[str, str], ...]
     layers: tuple[ValuesLayer, ...]
 
@@ -65,7 +65,7 @@ class RenderJob(msgspec.Struct, frozen=True):
 
 def read_user_values(sources: tuple[ChartValues, ...], limits: ChartLimits, yaml_limits: Limits) -> UserValues:
     """Read the values of `sources`, strongest last. Raises ChartError for unreadable input."""
-    return _UserValuesReader(limits, yaml_limits).read(sources)
+    return _UserValuesReader(limits, yaml_limits).mapping(sources)
 
 
 class _UserValuesReader:
@@ -74,10 +74,10 @@ class _UserValuesReader:
         self._budget = ChartBudget(limits)
         self._names: dict[str, str] = {}
         self._contents: dict[str, bytes] = {}
-        self._shown: dict[str, str] = {}
-        self._layers: list[ValuesLayer] = []
+        self._shown_paths: dict[str, str] = {}
+        self._list_chart_layers: list[ValuesLayer] = []
 
-    def read(self, sources: tuple[ChartValues, ...]) -> UserValues:
+    def mapping(self, sources: tuple[ChartValues, ...]) -> UserValues:
         files: list[str] = []
         for source in sources:
             self._names.update(source.names)
@@ -89,46 +89,48 @@ class _UserValuesReader:
             for source in sources:
                 texts: tuple[str, ...] = getattr(source, option)
                 assignments.extend((name, self._read_assignment(name, text)) for text in texts)
-        return UserValues(tuple(files), self._contents, self._shown, tuple(assignments), tuple(self._layers))
+        return UserValues(
+            tuple(files), self._contents, self._shown_paths, tuple(assignments), tuple(self._list_chart_layers)
+        )
 
     def _read_values_file(self, path: str) -> str:
         name = self._copy_file(path, "values", "values file")
-        shown = self._shown[name]
+        shown_path = self._shown_paths[name]
         try:
-            read = read_mapping(self._contents[name], self._limits)
+            mapping = read_mapping(self._contents[name], self._limits)
         except MappingError as error:
-            raise ChartError(shown, f"values file cannot be read: {error}", error.region) from error
+            raise ChartError(shown_path, f"values file cannot be read: {error}", error.region) from error
         # The Helm SDK accepts only UTF-8.
         self._contents[name] = decode_text(self._contents[name]).encode()
-        if read.source_map is not None:
-            self._layers.append(ValuesLayer((), shown, read.value, read.source_map))
+        if mapping.source_map is not None:
+            self._list_chart_layers.append(ValuesLayer((), shown_path, mapping.value, mapping.source_map))
         return name
 
     def _write_inline(self, values: InlineValues) -> str:
         """Write values from another document to a file; JSON is valid YAML."""
         name = f"values-{len(self._contents)}"
         self._contents[name] = msgspec.json.encode(values.value)
-        self._shown[name] = values.file
-        self._layers.append(ValuesLayer((), values.file, values.value, values.source_map))
+        self._shown_paths[name] = values.file
+        self._list_chart_layers.append(ValuesLayer((), values.file, values.value, values.source_map))
         return name
 
-    def _copy_file(self, path: str, prefix: str, what: str) -> str:
+    def _copy_file(self, path: str, prefix: str, description: str) -> str:
         """Copy the user's file and return the name of the copy."""
-        shown = display_path(self._names.get(path, path))
+        shown_path = display_path(self._names.get(path, path))
         if path == "-" or _SCHEME in path:
-            raise ChartError(shown, f"{what}: only files are read")
+            raise ChartError(shown_path, f"{description}: only files are read")
         name = f"{prefix}-{len(self._contents)}"
-        self._contents[name] = read_file(path, shown, self._budget)
-        self._shown[name] = shown
+        self._contents[name] = read_file(path, shown_path, self._budget)
+        self._shown_paths[name] = shown_path
         return name
 
     def _read_assignment(self, option: str, text: str) -> str:
         """Return the option's argument as passed to Helm."""
         try:
             value: dict[str, Any] = {}
-            for path, assigned in _set(option, text):
+            for path, assigned in _parse_option(option, text):
                 set_value(value, path, assigned)
-            self._layers.append(ValuesLayer((), option, value))
+            self._list_chart_layers.append(ValuesLayer((), option, value))
             if option != "--set-file":
                 return text
             return rename_files(text, lambda path: self._copy_file(path, "set-file", option))
@@ -136,7 +138,7 @@ class _UserValuesReader:
             raise ChartError(option, f"failed parsing {option} data: {error}") from error
 
 
-def _set(option: str, text: str) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+def _parse_option(option: str, text: str) -> Iterator[tuple[tuple[str | int, ...], Any]]:
     if option == "--set-json":
         yield from parse_json_assignments(text)
         return
@@ -148,7 +150,7 @@ def _set(option: str, text: str) -> Iterator[tuple[tuple[str | int, ...], Any]]:
 class ReleaseTemplate(msgspec.Struct, frozen=True):
     """A template: path in reports, and name of its sub-chart ("" for the root chart)."""
 
-    shown: str
+    shown_path: str
     subchart: str
 
 
@@ -157,8 +159,10 @@ def list_templates(instances: Sequence[ChartInstance]) -> dict[str, ReleaseTempl
     templates: dict[str, ReleaseTemplate] = {}
     for instance in instances:
         subchart = instance.scope[-1] if instance.scope else ""
-        for name in instance.chart.templates():
-            templates[posixpath.join(instance.full, name)] = ReleaseTemplate(instance.chart.shown_file(name), subchart)
+        for name in instance.chart.list_templates():
+            templates[posixpath.join(instance.template_prefix, name)] = ReleaseTemplate(
+                instance.chart.get_shown_path(name), subchart
+            )
     return templates
 
 
@@ -167,34 +171,38 @@ def collect_chart_texts(
 ) -> ChartTexts:
     """Collect the templates and values of a release; `user_layers` are the strongest."""
     texts: dict[str, str] = {}
-    shown: dict[str, str] = {}
+    shown_paths: dict[str, str] = {}
     for instance in instances:
-        for name in instance.chart.templates():
-            template_name = posixpath.join(instance.full, name)
+        for name in instance.chart.list_templates():
+            template_name = posixpath.join(instance.template_prefix, name)
             texts[template_name] = instance.chart.files[name].decode("utf-8", "replace")
-            shown[template_name] = instance.chart.shown_file(name)
-    return ChartTexts(texts, (*_layers(instances, limits), *user_layers), shown)
+            shown_paths[template_name] = instance.chart.get_shown_path(name)
+    return ChartTexts(texts, (*_list_chart_layers(instances, limits), *user_layers), shown_paths)
 
 
-def _layers(instances: Sequence[ChartInstance], limits: Limits) -> Iterator[ValuesLayer]:
+def _list_chart_layers(instances: Sequence[ChartInstance], limits: Limits) -> Iterator[ValuesLayer]:
     """Yield the charts' values, weakest first: of a sub-chart, imported by its parent, of the parent."""
-    parsed = {id(instance.chart): _read_values(instance.chart, limits) for instance in instances}
+    values_by_chart = {id(instance.chart): _read_values(instance.chart, limits) for instance in instances}
     for instance in reversed(instances):
         for sub_instance in instances:
             if sub_instance.scope[:-1] == instance.scope and len(sub_instance.scope) == len(instance.scope) + 1:
-                yield from _list_imported_layers(instance, sub_instance, parsed[id(sub_instance.chart)])
-        values = parsed[id(instance.chart)]
+                yield from _list_imported_layers(instance, sub_instance, values_by_chart[id(sub_instance.chart)])
+        values = values_by_chart[id(instance.chart)]
         if values.source_map is not None:
-            yield ValuesLayer(instance.scope, instance.chart.shown_file(VALUES), values.value, values.source_map)
+            yield ValuesLayer(instance.scope, instance.chart.get_shown_path(VALUES), values.value, values.source_map)
 
 
-def _list_imported_layers(parent: ChartInstance, below: ChartInstance, values: YamlMapping) -> Iterator[ValuesLayer]:
+def _list_imported_layers(
+    parent: ChartInstance, subchart_instance: ChartInstance, values: YamlMapping
+) -> Iterator[ValuesLayer]:
     for entry in parent.chart.dependencies:
-        if (entry.alias or entry.name) != below.scope[-1] or values.source_map is None:
+        if (entry.alias or entry.name) != subchart_instance.scope[-1] or values.source_map is None:
             continue
         for child, target in entry.imports:
             scope = (*parent.scope, *map(str, target))
-            yield ValuesLayer(scope, below.chart.shown_file(VALUES), values.value, values.source_map, child)
+            yield ValuesLayer(
+                scope, subchart_instance.chart.get_shown_path(VALUES), values.value, values.source_map, child
+            )
 
 
 def _read_values(chart: Chart, limits: Limits) -> YamlMapping:

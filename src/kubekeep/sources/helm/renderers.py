@@ -64,10 +64,10 @@ class Renderer(Protocol):
 def build_environment(home: str) -> dict[str, str]:
     """Return the environment of a renderer: all folders in a private one."""
     folders = {f"HELM_{name}": home for name in ("CACHE_HOME", "CONFIG_HOME", "DATA_HOME")}
-    nothing = dict.fromkeys(("KUBECONFIG", "HELM_REGISTRY_CONFIG", "HELM_REPOSITORY_CONFIG"), os.devnull)
-    private = dict.fromkeys(("HOME", "TMPDIR", "HELM_REPOSITORY_CACHE"), home)
+    empty_files = dict.fromkeys(("KUBECONFIG", "HELM_REGISTRY_CONFIG", "HELM_REPOSITORY_CONFIG"), os.devnull)
+    private_folders = dict.fromkeys(("HOME", "TMPDIR", "HELM_REPOSITORY_CACHE"), home)
     plugins = {"HELM_NO_PLUGINS": "1", "HELM_PLUGINS": os.path.join(home, "plugins")}
-    return {"PATH": os.defpath, "LANG": "C.UTF-8"} | folders | nothing | private | plugins
+    return {"PATH": os.defpath, "LANG": "C.UTF-8"} | folders | empty_files | private_folders | plugins
 
 
 class HelmProgram:
@@ -81,10 +81,10 @@ class HelmProgram:
         self._closed = False
 
     @property
-    def fault(self) -> str:
+    def problem(self) -> str:
         """Reason for not using this program; empty if it is a working Helm."""
         home = self._environment["HOME"]
-        status, text, errors = self._output((self._path, "version", "--short"), home)
+        status, text, errors = self._run((self._path, "version", "--short"), home)
         if status == 0 and _VERSION.match(text.strip()):
             return ""
         return (errors.strip() or f"it says {text.strip()!r}").splitlines()[0][:200]
@@ -92,14 +92,14 @@ class HelmProgram:
     def render(self, job: RenderJob, names: Iterable[str]) -> dict[str, list[str]]:
         """See Renderer."""
         argv = (self._path, "template", *_build_flags(job), "--", job.options.release, f"./{job.chart}")
-        status, text, errors = self._output(argv, job.folder)
+        status, text, errors = self._run(argv, job.folder)
         if status == 0:
             return split_output(text, names)
         message = _extract_message(errors)
         if INVALID_YAML not in message:
             raise RenderError(message)
         argv = (*argv[:2], "--debug", *argv[2:])
-        _, text, _ = self._output(argv, job.folder)
+        _, text, _ = self._run(argv, job.folder)
         raise RenderError(
             message, {name: split_manifests("\n---\n".join(texts)) for name, texts in split_output(text, names).items()}
         )
@@ -107,21 +107,21 @@ class HelmProgram:
     def close(self) -> None:
         """See Renderer."""
         self._closed = True
-        for running in list(self._children):
-            running.kill()
+        for child in list(self._children):
+            child.kill()
 
-    def _output(self, argv: Sequence[str], folder: str) -> tuple[int, str, str]:
+    def _run(self, argv: Sequence[str], folder: str) -> tuple[int, str, str]:
         """Run a command and return its status, standard output and standard error."""
-        with ChildProcess(argv, folder, self._environment, self._limits, self._limits.seconds) as running:
-            self._children.add(running)
+        with ChildProcess(argv, folder, self._environment, self._limits, self._limits.seconds) as child:
+            self._children.add(child)
             try:
                 if self._closed:
                     raise RenderError(_CLOSED)
-                running.end_input()
-                text = running.receive(None).decode("utf-8", "replace")
-                return running.status(), text, running.errors
+                child.end_input()
+                text = child.receive(None).decode("utf-8", "replace")
+                return child.wait(), text, child.errors
             finally:
-                self._children.discard(running)
+                self._children.discard(child)
 
 
 def _build_flags(job: RenderJob) -> Sequence[str]:
@@ -171,50 +171,50 @@ class HelmSdk:
             "api_versions": job.options.api_versions,
         }
         with self._lock:
-            answer = self._answer(json.dumps(request).encode())
-        if answer.get("refused"):
-            raise RenderError(f"{answer['error']} needs the program helm (https://helm.sh), which is not there")
-        templates: Mapping[str, str] = answer.get("templates", {})
-        known = set(names)
-        outputs = {name: split_manifests(text) for name, text in templates.items() if name in known}
-        if "error" in answer:
-            raise RenderError(str(answer["error"]), outputs)
+            response = self._send_request(json.dumps(request).encode())
+        if response.get("refused"):
+            raise RenderError(f"{response['error']} needs the program helm (https://helm.sh), which is not there")
+        templates: Mapping[str, str] = response.get("templates", {})
+        known_names = set(names)
+        outputs = {name: split_manifests(text) for name, text in templates.items() if name in known_names}
+        if "error" in response:
+            raise RenderError(str(response["error"]), outputs)
         return {name: texts for name, texts in outputs.items() if texts and not name.endswith(_NOTES)}
 
     def close(self) -> None:
         """See Renderer."""
         self._closed = True
-        running = self._child
-        if running is not None:
+        child = self._child
+        if child is not None:
             # Ends the wait of a thread that holds the lock.
-            running.kill()
+            child.kill()
         with self._lock:
-            self._end()
+            self._close_child()
 
-    def _end(self) -> None:
+    def _close_child(self) -> None:
         if self._child is not None:
             self._child.close()
             self._child = None
 
-    def _answer(self, request: bytes) -> dict[str, Any]:
-        answered = False
+    def _send_request(self, request: bytes) -> dict[str, Any]:
+        is_complete = False
         try:
-            running = self._running()
-            running.send(len(request).to_bytes(_LENGTH, "big") + request)
-            size = int.from_bytes(running.receive(_LENGTH), "big")
-            answer: dict[str, Any] = json.loads(running.receive(size))
-            answered = True
+            child = self._get_child()
+            child.send(len(request).to_bytes(_LENGTH, "big") + request)
+            size = int.from_bytes(child.receive(_LENGTH), "big")
+            response: dict[str, Any] = json.loads(child.receive(size))
+            is_complete = True
         except EndedError as error:
             lines = str(error).strip().splitlines() or [""]
             # Python prints the reason last, Go first.
             reason = lines[-1 if lines[0].startswith("Traceback") else 0]
             raise RenderError(f"the Helm SDK ended: {reason}") from error
         finally:
-            if not answered:
-                self._end()
-        return answer
+            if not is_complete:
+                self._close_child()
+        return response
 
-    def _running(self) -> ChildProcess:
+    def _get_child(self) -> ChildProcess:
         if self._closed:
             raise RenderError(_CLOSED)
         if self._child is None:
@@ -233,10 +233,10 @@ def split_output(text: str, names: Iterable[str]) -> dict[str, list[str]]:
     left over from a longer one; no document is empty. A source comment right after another one was printed by a
     template.
     """
-    known = set(names)
+    known_names = set(names)
     starts: list[re.Match[str]] = []
     for match in _SOURCE.finditer(text):
-        if match[1] in known and not (starts and starts[-1].end() == match.start()):
+        if match[1] in known_names and not (starts and starts[-1].end() == match.start()):
             starts.append(match)
     ends = [*(match.start() for match in starts[1:]), len(text)]
     outputs: dict[str, list[str]] = {}
@@ -247,9 +247,9 @@ def split_output(text: str, names: Iterable[str]) -> dict[str, list[str]]:
 
 def split_manifests(text: str) -> list[str]:
     """Split the output of one template into documents as Helm does (`SplitManifests` of its releaseutil)."""
-    return [_finish_document(piece) for piece in _SEPARATOR.split(text.strip()) if piece]
+    return [_finish_document(document) for document in _SEPARATOR.split(text.strip()) if document]
 
 
-def _finish_document(piece: str) -> str:
+def _finish_document(document: str) -> str:
     """Format a document as Helm prints it: trimmed, with a final newline."""
-    return f"{piece.strip()}\n"
+    return f"{document.strip()}\n"

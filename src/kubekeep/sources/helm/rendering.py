@@ -1,7 +1,7 @@
 """Render one loaded chart through Helm: pack it with instrumentation, run Helm, and split the output by template.
 
 The added templates print only comments: they report the enabled sub-charts and record source lines. If Helm fails on
-them, the chart is rendered without. Never changes a template of the chart.
+them, the chart is rendered without them. Never changes a template of the chart.
 """
 
 # ruff: noqa: PTH102, PTH118, PTH123 - paths stay as the user typed them
@@ -25,7 +25,7 @@ from kubekeep.sources.helm.limits import ChartError
 from kubekeep.sources.helm.process import LimitError
 from kubekeep.sources.helm.release import RenderJob, UserValues
 from kubekeep.sources.helm.renderers import Renderer, RenderError
-from kubekeep.sources.helm.trace import ChartTexts, DocumentTrace, Instrumentation, instrument
+from kubekeep.sources.helm.trace import ChartTexts, DocumentTrace, Instrumentation
 from kubekeep.sources.options import HelmOptions
 
 _ARCHIVE: Final = "chart.tgz"
@@ -69,19 +69,21 @@ class ReleaseRenderer:
         """Render a chart and its sub-charts with the user's values."""
         self._check_versions(instances[0].chart)
         probes = dict(_list_probes(instances, texts))
-        instrumentation = instrument(texts)
+        instrumentation = Instrumentation(texts)
         try:
             outputs = self._render_instrumented(instances, values, dict.fromkeys(probes, _PROBE_TEXT), instrumentation)
         except RenderError as error:
-            traced = {name: documents for name, documents in error.outputs.items() if name not in probes}
-            raise NotRenderedError(str(error), traced, instrumentation.traces(traced)) from error
+            traced_documents = {name: documents for name, documents in error.outputs.items() if name not in probes}
+            raise NotRenderedError(
+                str(error), traced_documents, instrumentation.build_traces(traced_documents)
+            ) from error
         template_documents = {name: documents for name, documents in outputs.items() if name in texts.templates}
-        traced = {name: documents for name, documents in outputs.items() if name not in probes}
-        absent = {scope for name, scope in probes.items() if name not in outputs}
+        traced_documents = {name: documents for name, documents in outputs.items() if name not in probes}
+        disabled_scopes = {scope for name, scope in probes.items() if name not in outputs}
         return RenderedRelease(
             template_documents,
-            instrumentation.traces(traced),
-            [instance for instance in instances if instance.scope not in absent],
+            instrumentation.build_traces(traced_documents),
+            [instance for instance in instances if instance.scope not in disabled_scopes],
         )
 
     def _render_instrumented(
@@ -92,7 +94,7 @@ class ReleaseRenderer:
         instrumentation: Instrumentation,
     ) -> dict[str, list[str]]:
         try:
-            return self._render_with(instances, values, {**probes, **instrumentation.files})
+            return self._render_chart(instances, values, {**probes, **instrumentation.files})
         except LimitError:
             if not instrumentation.files:
                 raise
@@ -100,15 +102,15 @@ class ReleaseRenderer:
             # Added templates are rendered last, so a message that does not name one is about the chart.
             if not any(name in str(error) for name in instrumentation.files):
                 raise
-        return self._render_with(instances, values, probes)
+        return self._render_chart(instances, values, probes)
 
-    def _render_with(
-        self, instances: Sequence[ChartInstance], values: UserValues, added: Mapping[str, str]
+    def _render_chart(
+        self, instances: Sequence[ChartInstance], values: UserValues, extra_files: Mapping[str, str]
     ) -> dict[str, list[str]]:
         """Render the chart with added templates, each in its chart's folder; returns documents by template name."""
-        archive_folders = {instance.full: instance.chart.archive_folder for instance in instances}
+        archive_folders = {instance.template_prefix: instance.chart.archive_folder for instance in instances}
         files = {}
-        for name, text in added.items():
+        for name, text in extra_files.items():
             instance_name, _, base = name.rpartition(f"/{TEMPLATES}")
             files[posixpath.join(archive_folders[instance_name], TEMPLATES, base)] = text.encode()
         folder = os.path.join(self._folder, str(next(self._numbers)))
@@ -118,8 +120,12 @@ class ReleaseRenderer:
                 stream.write(pack_chart(instances[0].chart, files))
             values.write(folder)
             names = {
-                *added,
-                *(posixpath.join(instance.full, name) for instance in instances for name in instance.chart.templates()),
+                *extra_files,
+                *(
+                    posixpath.join(instance.template_prefix, name)
+                    for instance in instances
+                    for name in instance.chart.list_templates()
+                ),
             }
             return self._renderer.render(RenderJob(folder, _ARCHIVE, values, self._options), names)
         finally:
@@ -136,8 +142,8 @@ class ReleaseRenderer:
             todo.extend(current.subcharts)
             for entry, version in current.local_dependencies:
                 if entry.version not in ("", version) and not self._satisfies(entry, version):
-                    there = f"{entry.repository} has {version}"
-                    message = f"dependency {entry.name!r} asks for version {entry.version}, {there}"
+                    actual = f"{entry.repository} has {version}"
+                    message = f"dependency {entry.name!r} asks for version {entry.version}, {actual}"
                     raise ChartError(entry.file, message, entry.region)
 
     def _satisfies(self, entry: Dependency, version: str) -> bool:
@@ -147,7 +153,7 @@ class ReleaseRenderer:
         files = {METADATA: metadata, "templates/versions.yaml": template.encode()}
         instance = ChartInstance(Chart("compare", "1.0.0", "", "", "", files, (), (), ()), "compare")
         try:
-            outputs = self._render_with([instance], UserValues((), {}, {}, (), ()), {})
+            outputs = self._render_chart([instance], UserValues((), {}, {}, (), ()), {})
         except RenderError:
             return False
         return outputs.get(name) == ["same: true\n"]
@@ -161,17 +167,17 @@ def _quote(text: str) -> str:
 def _list_probes(instances: Sequence[ChartInstance], texts: ChartTexts) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield a probe template for each sub-chart with CRDs; Helm renders it if the sub-chart is enabled."""
     for instance in instances:
-        if instance.scope and instance.chart.crds() and not instance.chart.is_library:
-            name = posixpath.join(instance.full, TEMPLATES, _PROBE)
+        if instance.scope and instance.chart.list_crds() and not instance.chart.is_library:
+            name = posixpath.join(instance.template_prefix, TEMPLATES, _PROBE)
             if name not in texts.templates:
                 yield name, instance.scope
 
 
-def pack_chart(chart: Chart, added: Mapping[str, bytes]) -> bytes:
-    """Pack the chart with all its sub-charts and the files `added` by path, without compression."""
+def pack_chart(chart: Chart, extra_files: Mapping[str, bytes]) -> bytes:
+    """Pack the chart with all its sub-charts and `extra_files` by path, without compression."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for name, data in (*_list_files(chart), *added.items()):
+        for name, data in (*_list_files(chart), *extra_files.items()):
             member = tarfile.TarInfo(posixpath.join(_TOP, name))
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))

@@ -23,13 +23,15 @@ from kubekeep.sources.helm.yaml_mapping import decode_text
 from kubekeep.sources.objects import IncompleteObject, find_objects
 from kubekeep.sources.tree import Document, Limits, Problem
 
-_SHOWN_PROBLEMS: Final = 10
-_WHEN: Final = frozenset({"install", "delete", "upgrade", "rollback"})
-_HOOKS: Final = frozenset({"test", "test-success", *(f"{at}-{when}" for at in ("pre", "post") for when in _WHEN)})
+_MOST_PROBLEMS: Final = 10
+_HOOK_EVENTS: Final = frozenset({"install", "delete", "upgrade", "rollback"})
+_HOOKS: Final = frozenset(
+    {"test", "test-success", *(f"{moment}-{event}" for moment in ("pre", "post") for event in _HOOK_EVENTS)}
+)
 
 
 class ReleaseContext(msgspec.Struct, frozen=True):
-    """The rendered chart: absolute folder of the scan, values files as shown, templates by name, release namespace."""
+    """The rendered chart: absolute folder of the scan, shown paths of values files, templates by name, namespace."""
 
     chart: Chart
     base: str
@@ -40,7 +42,7 @@ class ReleaseContext(msgspec.Struct, frozen=True):
 
     def origin(self, subchart: str) -> RenderOrigin:
         """Return the origin of resources of the chart or of one of its sub-charts."""
-        return RenderOrigin(self.chart.shown or ".", self.chart.name, subchart, self.values, self.application)
+        return RenderOrigin(self.chart.shown_path or ".", self.chart.name, subchart, self.values, self.application)
 
 
 def list_resources(context: ReleaseContext, rendered: RenderedRelease, limits: Limits) -> Iterator[Resource | Unread]:
@@ -49,7 +51,7 @@ def list_resources(context: ReleaseContext, rendered: RenderedRelease, limits: L
         template = context.templates[name]
         number = 0
         for text, trace in zip(texts, rendered.traces[name], strict=True):
-            source = Source(template.shown, context.base, HELM, 0, origin=context.origin(template.subchart))
+            source = Source(template.shown_path, context.base, HELM, 0, origin=context.origin(template.subchart))
             for document in yaml_text.parse_documents(text, line_starts(text), limits):
                 lazy_source_map = (
                     trace.build_source_map(document.source_map) if isinstance(document, Document) else None
@@ -59,13 +61,13 @@ def list_resources(context: ReleaseContext, rendered: RenderedRelease, limits: L
                 number += 1
     seen: set[str] = set()
     for instance in rendered.enabled:
-        for name in instance.chart.crds():
-            shown = instance.chart.shown_file(name)
-            if shown not in seen:
-                seen.add(shown)
+        for name in instance.chart.list_crds():
+            shown_path = instance.chart.get_shown_path(name)
+            if shown_path not in seen:
+                seen.add(shown_path)
                 origin = context.origin(instance.scope[-1] if instance.scope else "")
                 yield from _read_definitions(
-                    instance.chart.files[name], Source(shown, context.base, HELM, 0, origin=origin), limits
+                    instance.chart.files[name], Source(shown_path, context.base, HELM, 0, origin=origin), limits
                 )
 
 
@@ -87,15 +89,17 @@ def _list_objects(
             yield Unread(source.locate(document.value, match.path), match.message)
             continue
         is_kubernetes = True
-        later = namespace.find_open_paths(document.value, source, match.path) if namespace is not None else None
+        namespace_paths = (
+            namespace.find_open_paths(document.value, source, match.path) if namespace is not None else None
+        )
         if not match.path:
             if not _is_unknown_hook(match.object):
-                yield Resource(match.object, source, release_namespace_paths=later)
+                yield Resource(match.object, source, release_namespace_paths=namespace_paths)
         else:
             list_source = msgspec.structs.replace(source, root=match.path)
-            yield Resource(match.object, list_source, document.value, release_namespace_paths=later)
+            yield Resource(match.object, list_source, document.value, release_namespace_paths=namespace_paths)
     if is_kubernetes:
-        for problem in document.problems[:_SHOWN_PROBLEMS]:
+        for problem in document.problems[:_MOST_PROBLEMS]:
             yield Unread(Location(source.path), f"in what this template prints: {problem.message}")
 
 
@@ -125,20 +129,20 @@ def _read_definitions(data: bytes, source: Source, limits: Limits) -> Iterator[R
 
 
 class ReleaseNamespace(msgspec.Struct, frozen=True):
-    """Namespace of a release; `texts` are the template sources by path as shown.
+    """Namespace of a release; `texts` are the template sources by shown path.
 
-    chosen: True if the user named a namespace; otherwise templates are rendered with Helm's default, `default`.
+    is_explicit: True if the user named a namespace; otherwise templates are rendered with Helm's default, `default`.
     """
 
-    chosen: bool
+    is_explicit: bool
     texts: Mapping[str, str]
 
     def find_open_paths(self, document: Any, source: Source, root: Path) -> tuple[Path, ...] | None:
-        """Return the paths of namespaces below `root` taken from the release; None if the user chose the namespace.
+        """Return the paths of namespaces below `root` taken from the release; None if the user named a namespace.
 
-        A namespace that is literal in the template or set by values counts as chosen.
+        A namespace that is literal in the template or set by values is not taken from the release.
         """
-        if self.chosen:
+        if self.is_explicit:
             return None
         paths = (path for path, value in _list_namespaces(document, root) if value == DEFAULT_NAMESPACE)
         return tuple(path[len(root) :] for path in paths if self._is_from_release(document, source, path))

@@ -1,8 +1,8 @@
 """Child process that renders charts with the Helm SDK (helm-python-sdk) for `renderers.HelmSdk`.
 
-Reads requests from standard input and writes each answer to standard output: eight bytes of length, then JSON. It is
+Reads requests from standard input and writes each response to standard output: eight bytes of length, then JSON. It is
 started by file path with the SDK's folder as argument, so it needs neither an environment nor the kubekeep package.
-Reads and writes only files named in a request.
+Opens only files named in a request.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ def main(source: BinaryIO, target: BinaryIO) -> None:
     """Answer requests until the input ends."""
     while len(head := source.read(_LENGTH)) == _LENGTH:
         request = json.loads(source.read(int.from_bytes(head, "big")))
-        answer = json.dumps(_answer(request)).encode()
-        target.write(len(answer).to_bytes(_LENGTH, "big") + answer)
+        response = json.dumps(_handle_request(request)).encode()
+        target.write(len(response).to_bytes(_LENGTH, "big") + response)
         target.flush()
 
 
-def _answer(request: dict[str, Any]) -> dict[str, Any]:
+def _handle_request(request: dict[str, Any]) -> dict[str, Any]:
     from helm_python import HelmError  # noqa: PLC0415 - loads 80 MB; there after the arguments are
 
     os.chdir(request["folder"])
     try:
-        values = _values(request)
+        values = _merge_values(request)
         error = _check_installation(request, values)
-        templates = _templates(request, values) if not error or _INVALID_YAML in error else {}
-    except HelmError as failure:
-        return {"error": str(failure)}
-    except _NeedsProgramError as failure:
-        return {"error": str(failure), "refused": True}
+        templates = _render_templates(request, values) if not error or _INVALID_YAML in error else {}
+    except HelmError as helm_error:
+        return {"error": str(helm_error)}
+    except _NeedsProgramError as helm_error:
+        return {"error": str(helm_error), "refused": True}
     return {"templates": templates, "error": error} if error else {"templates": templates}
 
 
@@ -56,7 +56,7 @@ def _check_installation(request: dict[str, Any], values: dict[str, Any]) -> str:
     # The chart is loaded twice because both calls modify it.
     with (
         Config(storage_driver="memory", kubeconfig_content="") as config,
-        Chart.load_archive(_archive(request)) as chart,
+        Chart.load_archive(_read_archive(request)) as chart,
     ):
         try:
             _call("helm_install", config, chart, request, values)
@@ -65,16 +65,16 @@ def _check_installation(request: dict[str, Any], values: dict[str, Any]) -> str:
     return ""
 
 
-def _templates(request: dict[str, Any], values: dict[str, Any]) -> dict[str, str]:
+def _render_templates(request: dict[str, Any], values: dict[str, Any]) -> dict[str, str]:
     """Render the templates; returns their output by template name."""
     from helm_python import Chart  # noqa: PLC0415 - as above
 
-    with Chart.load_archive(_archive(request)) as chart:
+    with Chart.load_archive(_read_archive(request)) as chart:
         rendered: dict[str, str] = json.loads(_call("helm_render", None, chart, request, values))
         return rendered
 
 
-def _archive(request: dict[str, Any]) -> bytes:
+def _read_archive(request: dict[str, Any]) -> bytes:
     return Path(request["chart"]).read_bytes()
 
 
@@ -100,7 +100,7 @@ _LARGEST_PLAIN = 999_999
 """Largest integer printed without an exponent: JSON turns numbers into floats; Helm's own `--set` does not."""
 
 
-def _values(request: dict[str, Any]) -> dict[str, Any]:
+def _merge_values(request: dict[str, Any]) -> dict[str, Any]:
     """Merge the values of files and options as `helm` does."""
     import helm_python as helm  # noqa: PLC0415 - as above
 
@@ -127,10 +127,10 @@ def _values(request: dict[str, Any]) -> dict[str, Any]:
 
 def _merge(values: dict[str, Any], stronger: dict[str, Any], assignment: str) -> None:
     for key, value in stronger.items():
-        known = values.get(key)
-        if isinstance(known, dict) and isinstance(value, dict):
-            _merge(known, value, assignment)
-        elif isinstance(known, list) and isinstance(value, list) and "[" in assignment:
+        previous = values.get(key)
+        if isinstance(previous, dict) and isinstance(value, dict):
+            _merge(previous, value, assignment)
+        elif isinstance(previous, list) and isinstance(value, list) and "[" in assignment:
             raise _NeedsProgramError(f"an assignment to an item of a list that a values file gave ({key})")
         else:
             values[key] = value

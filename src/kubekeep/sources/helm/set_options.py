@@ -39,9 +39,9 @@ def parse_assignments(text: str) -> Iterator[Assignment]:
         key, at = text[at:equal], equal + 1
         if text.startswith("{", at):
             end = _find_unescaped(text, at, "}")
-            items = tuple(_split(text[at + 1 : end], ","))
+            elements = tuple(_split_values(text[at + 1 : end], ","))
             at = end + 1
-            yield Assignment(key, _parse_path(key), items, is_list=True)
+            yield Assignment(key, _parse_path(key), elements, is_list=True)
             at += text.startswith(",", at)
         else:
             end = _find_unescaped(text, at, ",")
@@ -83,19 +83,19 @@ def set_value(values: dict[str, Any], path: Path, value: Any) -> None:
             for key, entry in value.items():
                 set_value(values, (key,), entry)
         return
-    at: Any = values
+    container: Any = values
     for step, following in zip(path, (*path[1:], None), strict=True):
-        fresh: Any = value if following is None else ([] if isinstance(following, int) else {})
+        new_value: Any = value if following is None else ([] if isinstance(following, int) else {})
         if isinstance(step, int):
             if step >= _MAX_INDEX:
                 raise ValueError(f"index of {step} is greater than {_MAX_INDEX}")
-            at.extend([None] * (step + 1 - len(at)))
-            known = at[step]
+            container.extend([None] * (step + 1 - len(container)))
+            existing = container[step]
         else:
-            known = at.get(step)
-        keep = following is not None and isinstance(known, type(fresh))
-        at[step] = known if keep else fresh
-        at = at[step]
+            existing = container.get(step)
+        is_reused = following is not None and isinstance(existing, type(new_value))
+        container[step] = existing if is_reused else new_value
+        container = container[step]
 
 
 def rename_files(text: str, rename: Callable[[str], str]) -> str:
@@ -116,7 +116,7 @@ def _find_unescaped(text: str, at: int, stop: str) -> int:
     return min(at, len(text))
 
 
-def _split(text: str, stop: str) -> Iterator[str]:
+def _split_values(text: str, stop: str) -> Iterator[str]:
     at = 0
     while True:
         end = _find_unescaped(text, at, stop)
@@ -136,10 +136,10 @@ def _parse_path(key: str) -> Path:
     at = 0
     while at <= len(key):
         end = _find_unescaped(key, at, ".")
-        piece = key[at:end]
-        name = _find_unescaped(piece, 0, "[")
-        if piece[:name] or name == len(piece):
-            steps.append(_unescape(piece[:name]))
-        steps.extend(int(index) for index in _INDEX.findall(piece[name:]))
+        part = key[at:end]
+        name = _find_unescaped(part, 0, "[")
+        if part[:name] or name == len(part):
+            steps.append(_unescape(part[:name]))
+        steps.extend(int(index) for index in _INDEX.findall(part[name:]))
         at = end + 1
     return tuple(steps)

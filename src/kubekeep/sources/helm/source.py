@@ -54,7 +54,7 @@ class HelmSource(SourceType):
         return CHART in names
 
     def owns_entry(self, name: str, *, is_folder: bool) -> bool:
-        """Return True for the templates, subcharts and definitions of a chart, and for its own files."""
+        """Return True for the templates, sub-charts and definitions of a chart, and for Chart.yaml and values files."""
         return name in (_FOLDERS if is_folder else _FILES)
 
     def find_root(self, path: str) -> str:
@@ -72,9 +72,9 @@ class HelmSource(SourceType):
 
     def read(self, roots: Sequence[Root], context: ReadContext) -> Iterator[Resource | Unread]:
         """Yield the objects that the templates of charts print."""
-        plain = [root for root in roots if root.helm is None and not context.has_read(root.path, CHART)]
-        if plain:
-            yield from _read_charts(plain, context.options.helm, context)
+        independent_roots = [root for root in roots if root.helm is None and not context.has_read(root.path, CHART)]
+        if independent_roots:
+            yield from _read_charts(independent_roots, context.options.helm, context)
         for root in roots:
             if root.helm is not None:
                 context.read_paths.add(os.path.realpath(os.path.join(root.path, CHART)))
@@ -82,18 +82,18 @@ class HelmSource(SourceType):
 
 
 def _read_charts(roots: Sequence[Root], options: HelmOptions, context: ReadContext) -> Iterator[Resource | Unread]:
-    # Only a scan with charts pays for loading what renders them.
+    # The renderer is loaded only for scans with charts.
     import shutil  # noqa: PLC0415
 
     from kubekeep.sources.git.worktree import find_repository_root  # noqa: PLC0415
     from kubekeep.sources.helm.reader import ChartReader  # noqa: PLC0415
 
     for root in roots:
-        own = options.per_chart.get(os.path.abspath(root.path), ChartValues())
-        context.changed_files.record_changes(root.shown, (root.path, *own.files, *options.values.files))
+        chart_values = options.per_chart.get(os.path.abspath(root.path), ChartValues())
+        context.changed_files.record_changes(root.shown_path, (root.path, *chart_values.files, *options.values.files))
     # A chart may include another of its repository, by a dependency or a link.
-    helm, fence = shutil.which("helm"), lambda base: find_repository_root(base) or base
-    with ChartReader(options, helm=helm, fence=fence, yaml_limits=context.limits) as charts:
+    helm, find_boundary = shutil.which("helm"), lambda base: find_repository_root(base) or base
+    with ChartReader(options, helm=helm, find_boundary=find_boundary, yaml_limits=context.limits) as charts:
         templates: set[str] = set()
         for resource in charts.read(root for root in roots if not root.part):
             if isinstance(resource, Resource) and resource.source is not None:
@@ -110,7 +110,7 @@ def _is_selected(resource: Resource | Unread, root: Root) -> bool:
     """Return True if a resource comes from the selected part of a chart; always for an Unread."""
     if isinstance(resource, Unread) or resource.source is None:
         return True
-    part = os.path.normpath(os.path.join(root.shown, root.part))
+    part = os.path.normpath(os.path.join(root.shown_path, root.part))
     return resource.source.path == part or resource.source.path.startswith(part + os.sep)
 
 

@@ -1,1 +1,4 @@
-"""Kustomizations: built by the kustomize program; each value has the location in the base, patch or entry that set it."""
+"""Kustomizations, built by the kustomize program; each value has the location in the base, patch or entry that set it.
+
+Never fetches a remote base.
+"""

@@ -1,7 +1,7 @@
 """Resources of kustomizations: each is built by the kustomize program, and every value has a source map.
 
-A kustomization that fails or is refused becomes an `Unread`; its manifests are then left to the reader of plain
-manifests, its patches are not. Never fetches, never writes into the tree, never enables plugins or functions.
+A kustomization that fails or is refused becomes an `Unread`; its manifests are then read as plain manifests, its patches
+are not. Never fetches, never writes into the tree, never enables plugins or functions.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _MAX_WAITING: Final = 4
 class Kustomizations:
     """Builds kustomizations, two at a time.
 
-    A component that cannot be built alone gives no resource and no error. A file that only has the name of a
+    A component that cannot be built alone yields no resource and no error. A file that only has the name of a
     kustomization is ignored.
     """
 
@@ -49,32 +49,32 @@ class Kustomizations:
         allow_helm: bool = False,
         process_limits: ProcessLimits = ProcessLimits(),  # noqa: B008 - frozen
     ) -> None:
-        self.reached: set[str] = set()
+        self.included_files: set[str] = set()
         """Real paths of files not to read as plain manifests; complete when `read` has ended.
 
-        All files of successful builds; of other builds the patches, data files and kustomizations.
+        Contains all files of successful builds, and the patches, data files and kustomizations of other builds.
         """
-        self.files_of: dict[str, set[str]] = {}
-        """Real paths of all files of a kustomization, by the folder shown to users."""
+        self.files_by_folder: dict[str, set[str]] = {}
+        """Real paths of all files of a kustomization, by the shown path of its folder."""
         self._limits = limits
         self._allow_helm = allow_helm
         self._process_limits = process_limits
         self._files = SourceFiles(limits)
         self._tool: KustomizeTool | None = None
-        self._searched = False
+        self._has_searched = False
 
     def read(self, folders: Sequence[Root]) -> Iterator[Resource | Unread]:
         """Yield the objects of kustomizations, in the order of folders and of kustomize's output."""
-        waiting: deque[tuple[Root, KustomizationGraph, Future[ProcessResult] | None]] = deque()
+        started: deque[tuple[Root, KustomizationGraph, Future[ProcessResult] | None]] = deque()
         pending = deque(folders)
         with ThreadPoolExecutor(_WORKERS) as pool:
-            while pending or waiting:
-                while pending and len(waiting) < _MAX_WAITING:
+            while pending or started:
+                while pending and len(started) < _MAX_WAITING:
                     folder = pending.popleft()
                     real = os.path.realpath(folder.path)
                     graph = build_graph(real, self._files, max_bytes=self._limits.bytes, allow_helm=self._allow_helm)
-                    waiting.append((folder, graph, self._start(real, graph, pool)))
-                folder, graph, future = waiting.popleft()
+                    started.append((folder, graph, self._start(real, graph, pool)))
+                folder, graph, future = started.popleft()
                 yield from self._finish(folder, graph, future)
 
     def _start(self, real: str, graph: KustomizationGraph, pool: ThreadPoolExecutor) -> Future[ProcessResult] | None:
@@ -82,8 +82,8 @@ class Kustomizations:
         root = graph.nodes.get(real)
         if graph.refusals or root is None or root.is_custom_resource:
             return None
-        if not self._searched:
-            self._searched = True
+        if not self._has_searched:
+            self._has_searched = True
             self._tool = find_tool(allow_helm=self._allow_helm)
         if self._tool is None:
             return None
@@ -95,18 +95,20 @@ class Kustomizations:
         real = os.path.realpath(folder.path)
         if real in graph.nodes and graph.nodes[real].is_custom_resource:
             return
-        self.reached |= graph.files
-        self.files_of[folder.shown] = {*graph.files, *graph.resources}
+        self.included_files |= graph.files
+        self.files_by_folder[folder.shown_path] = {*graph.files, *graph.resources}
         if real not in graph.nodes:
             file = find_kustomization_file(real)
             message = "there is no kustomization file" if file is None else "the kustomization cannot be read"
-            yield Unread(Location(folder.shown), message)
+            yield Unread(Location(folder.shown_path), message)
             return
-        build = Build(real, folder.shown, graph, self._files)
+        build = Build(real, folder.shown_path, graph, self._files)
         if graph.refusals:
             refusal = graph.refusals[0]
             location = build.locate(refusal.origin) if refusal.origin else Location(build.display_path(refusal.file))
-            yield Unread(location, f"{refusal.message}; the kustomization {display_path(folder.shown)} was not built")
+            yield Unread(
+                location, f"{refusal.message}; the kustomization {display_path(folder.shown_path)} was not built"
+            )
             return
         location = Location(build.display_path(build.node.file))
         if future is None:
@@ -117,16 +119,16 @@ class Kustomizations:
         except OSError as error:
             yield Unread(location, f"kustomize could not be started: {error.strerror}")
             return
-        if result.exceeded or result.code != 0:
+        if result.exceeded_limit or result.code != 0:
             # The patches of a component are for objects of the kustomizations that include it.
             if not (build.node.is_component and is_base_missing(result)):
                 yield Unread(*describe_failure(result, build))
             return
-        self.reached |= graph.resources
+        self.included_files |= graph.resources
         yield from self._read_output(result.output, folder, build)
 
     def _read_output(self, output: bytes, folder: Root, build: Build) -> Iterator[Resource | Unread]:
-        shown = display_path(folder.shown)
+        shown_path = display_path(folder.shown_path)
         text = output.decode("utf-8", "replace")
         limits = msgspec.structs.replace(self._limits, bytes=max(self._limits.bytes, len(output)))
         number = 0
@@ -137,11 +139,11 @@ class Kustomizations:
             if document is None or isinstance(document, Problem):
                 continue
             source = Source(
-                shown,
+                shown_path,
                 folder.base,
                 KUSTOMIZE,
                 number,
-                origin=RenderOrigin(shown),
+                origin=RenderOrigin(shown_path),
                 lazy_source_map=ObjectSourceMap(build, number),
             )
             for match in find_objects(document.value):

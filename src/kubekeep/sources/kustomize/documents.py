@@ -18,11 +18,7 @@ import msgspec
 
 from kubekeep.model.location import Location, Path, Position, Region, SourceMap, line_starts, value_at
 from kubekeep.sources import yaml_text
-from kubekeep.sources.kustomize.source import KUSTOMIZATIONS
 from kubekeep.sources.tree import Document, Limits
-
-FILES: Final = KUSTOMIZATIONS
-"""Names of the file that makes a folder a kustomization, in kustomize's order of precedence."""
 
 _MAX_DEPTH: Final = 100
 """Nested collections in a document: source maps are read by recursive functions."""
@@ -39,11 +35,11 @@ _REVISION: Final = re.compile(r"[^?]+/[^?]+\?(?:.*&)?(?:ref|version)=")
 class SourceDocument:
     """One parsed document of a file, with the regions of its values in that file.
 
-    shift: lines and columns to add to every position (for YAML inside a text value). whole: one region for all values,
-    where a text value does not keep its lines or is not YAML.
+    shift: lines and columns to add to every position (for YAML inside a text value). fixed_region: one region for all
+    values, if a text value does not keep its lines or is not YAML.
     """
 
-    __slots__ = ("_shift", "_source_map", "_whole", "file", "value")
+    __slots__ = ("_fixed_region", "_shift", "_source_map", "file", "value")
 
     def __init__(
         self,
@@ -52,22 +48,26 @@ class SourceDocument:
         source_map: SourceMap | None = None,
         *,
         shift: tuple[int, int] = (0, 0),
-        whole: Region | None = None,
+        fixed_region: Region | None = None,
     ) -> None:
         self.file = file
         self.value = value
         self._source_map = source_map
         self._shift = shift
-        self._whole = whole
+        self._fixed_region = fixed_region
 
     def region(self, path: Path) -> Region | None:
         """Return the region of path or of its nearest existing ancestor; None if the file has no lines."""
-        if self._whole is not None or self._source_map is None:
-            return self._whole
+        if self._fixed_region is not None or self._source_map is None:
+            return self._fixed_region
         region = self._source_map.region(self.value, path)
-        return region if self._shift == (0, 0) else Region(self._shifted(region.start), self._shifted(region.end))
+        return (
+            region
+            if self._shift == (0, 0)
+            else Region(self._shift_position(region.start), self._shift_position(region.end))
+        )
 
-    def _shifted(self, position: Position) -> Position:
+    def _shift_position(self, position: Position) -> Position:
         lines, columns = self._shift
         return Position(position.line + lines, position.column + columns)
 
@@ -98,7 +98,7 @@ class SourcePath(msgspec.Struct, frozen=True, gc=False):
                 yield self.child(index)
 
     def location(self, display_file: str) -> Location:
-        """Return the location in the file, reported under the path display_file."""
+        """Return the location in the file, with the path `display_file`."""
         return Location(display_file, self.document.region(self.path))
 
 
@@ -129,15 +129,15 @@ class SourceFiles:
         text = origin.value
         if not isinstance(text, str):
             return ()
-        shift = self._block_shift(origin, text)
-        whole = origin.document.region(origin.path) if shift is None else None
-        return self._parse(origin.document.file, text, shift=shift or (0, 0), whole=whole)
+        shift = self._find_block_shift(origin, text)
+        fixed_region = origin.document.region(origin.path) if shift is None else None
+        return self._parse(origin.document.file, text, shift=shift or (0, 0), fixed_region=fixed_region)
 
     def lines(self, path: str) -> Iterator[tuple[str, SourcePath]]:
         """Yield the lines of a file that is not YAML, each with its origin."""
         for number, line in enumerate(_LINE_END.split(self.read(path).text), 1):
             region = Region(Position(number, 1), Position(number, len(line) + 1))
-            yield line, SourcePath(SourceDocument(path, line, whole=region))
+            yield line, SourcePath(SourceDocument(path, line, fixed_region=region))
 
     def _read_text(self, path: str) -> str:
         try:
@@ -148,15 +148,15 @@ class SourceFiles:
             return ""
 
     def _parse(
-        self, path: str, text: str, *, shift: tuple[int, int] = (0, 0), whole: Region | None = None
+        self, path: str, text: str, *, shift: tuple[int, int] = (0, 0), fixed_region: Region | None = None
     ) -> tuple[SourceDocument, ...]:
         return tuple(
-            SourceDocument(path, document.value, document.source_map, shift=shift, whole=whole)
+            SourceDocument(path, document.value, document.source_map, shift=shift, fixed_region=fixed_region)
             for document in yaml_text.parse_documents(text, line_starts(text), self._limits)
             if isinstance(document, Document)
         )
 
-    def _block_shift(self, origin: SourcePath, text: str) -> tuple[int, int] | None:
+    def _find_block_shift(self, origin: SourcePath, text: str) -> tuple[int, int] | None:
         """Return the offset in lines and columns of a block scalar's text; None for other scalar styles."""
         region = origin.document.region(origin.path)
         lines = _LINE_END.split(self.read(origin.document.file).text)
@@ -170,15 +170,15 @@ class SourceFiles:
             return None
         content_line, file_line = content[first], lines[region.start.line + first]
         # A folded scalar joins lines: positions are exact only if no line was joined.
-        folded = head[match.start()] == ">" and text.rstrip("\n").count("\n") > 0
-        if folded or not file_line.endswith(content_line):
+        is_folded = head[match.start()] == ">" and text.rstrip("\n").count("\n") > 0
+        if is_folded or not file_line.endswith(content_line):
             return None
         return region.start.line, len(file_line) - len(content_line)
 
 
-def start_of_file(path: str) -> SourcePath:
+def create_file_origin(path: str) -> SourcePath:
     """Return the origin of a value that is the whole content of a file: its first line."""
-    return SourcePath(SourceDocument(path, None, whole=Region(_START, _START)))
+    return SourcePath(SourceDocument(path, None, fixed_region=Region(_START, _START)))
 
 
 class ReferenceRole(enum.Enum):

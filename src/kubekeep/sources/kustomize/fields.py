@@ -1,7 +1,7 @@
 """Field trees: objects during a replayed build, each field with the origin that set it last.
 
 Replays strategic merge as kustomize does it (kyaml: lists by merge key, additions first) and JSON patch (RFC 6902).
-Values are only as good as the replay; the real build decides. Never raises: operations that do not fit are skipped.
+The real build decides on values; the replay only finds origins. Never raises: operations that do not fit are skipped.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Field:
             return child
         return None
 
-    def descendant(self, *steps: str) -> Field | None:
+    def find_descendant(self, *steps: str) -> Field | None:
         """Return the field several steps down, None if there is none."""
         field: Field | None = self
         for step in steps:
@@ -78,7 +78,7 @@ class Field:
 
     def text(self, *steps: str) -> str:
         """Return the text several steps down, "" if there is none."""
-        field = self.descendant(*steps)
+        field = self.find_descendant(*steps)
         return field.value if field is not None and isinstance(field.value, str) else ""
 
     def copy(self, origin: SourcePath, time: int) -> Field:
@@ -92,7 +92,7 @@ class Field:
 
 
 def build_field(value: Any, origin: SourcePath, time: int, *, fixed: bool = False) -> Field:
-    """Build the field tree of a value at origin, without patch directives. fixed: origin is that of all descendants."""
+    """Build the field tree of a value at origin, without patch directives. fixed: all descendants have this origin."""
     if isinstance(value, dict):
         return Field(
             {
@@ -158,7 +158,7 @@ def _merge_list(
     kind, name = context
     if kind is not None and name in _MERGED_AS_SETS:
         return _prepend(existing, build_field(value, origin, time).value)
-    keys = merge_keys(kind, name, value)
+    keys = find_merge_keys(kind, name, value)
     if keys is None or _REPLACE in directives:
         return build_field(value, origin, time)
     front: list[Field] = []
@@ -177,17 +177,17 @@ def _merge_list(
     return existing
 
 
-def _prepend(existing: Field, added: list[Field]) -> Field:
+def _prepend(existing: Field, new_fields: list[Field]) -> Field:
     """Put scalars in front of a list of scalars, each once."""
-    added_values = {field.value for field in added if not isinstance(field.value, dict | list)}
+    new_values = {field.value for field in new_fields if not isinstance(field.value, dict | list)}
     remaining = [
-        field for field in existing.value if isinstance(field.value, dict | list) or field.value not in added_values
+        field for field in existing.value if isinstance(field.value, dict | list) or field.value not in new_values
     ]
-    existing.value = [*added, *remaining]
+    existing.value = [*new_fields, *remaining]
     return existing
 
 
-def merge_keys(kind: str | None, name: str, entries: Sequence[Any]) -> tuple[str, ...] | None:
+def find_merge_keys(kind: str | None, name: str, entries: Sequence[Any]) -> tuple[str, ...] | None:
     """Return the keys by which entries of the list called name are merged; None if the list is replaced."""
     for keys in MERGE_KEYS.get(name, ()) if kind is not None else ():
         if entries and all(keys[0] in as_mapping(entry) for entry in entries):

@@ -17,7 +17,6 @@ import msgspec
 
 from kubekeep.model.json_values import as_mapping
 from kubekeep.sources.kustomize.documents import (
-    FILES,
     FileReference,
     ReferenceRole,
     SourceDocument,
@@ -26,6 +25,7 @@ from kubekeep.sources.kustomize.documents import (
     list_charts,
     list_references,
 )
+from kubekeep.sources.kustomize.source import KUSTOMIZATIONS
 
 _MAX_KUSTOMIZATIONS: Final = 1_000
 _MAX_DEPTH: Final = 64
@@ -81,7 +81,7 @@ class KustomizationGraph(msgspec.Struct, frozen=True):
 
 def find_kustomization_file(folder: str) -> str | None:
     """Return the real path of the file that makes folder a kustomization, None if there is none."""
-    for name in FILES:
+    for name in KUSTOMIZATIONS:
         path = os.path.join(folder, name)
         if os.path.isfile(path):
             return os.path.realpath(path)
@@ -109,7 +109,7 @@ class _GraphBuilder:
             self._visit(*self._pending.pop())
         return self._graph
 
-    def _visit(self, folder: str, depth: int, plugins: bool) -> None:  # noqa: FBT001 - from `_pending`
+    def _visit(self, folder: str, depth: int, is_plugin: bool) -> None:  # noqa: FBT001 - from `_pending`
         """Add one kustomization; plugins: its objects are configurations of plugins."""
         file = find_kustomization_file(folder)
         if folder in self._graph.nodes or file is None:
@@ -129,11 +129,11 @@ class _GraphBuilder:
                 self._refuse(reference.origin, f"more than {_MAX_REFERENCES} references: not built")
             if self._graph.refusals:
                 return
-            if plugins and reference.role is ReferenceRole.RESOURCE:
+            if is_plugin and reference.role is ReferenceRole.RESOURCE:
                 reference = msgspec.structs.replace(reference, role=ReferenceRole.PLUGIN)  # noqa: PLW2901
-            self._follow(node, reference, depth, plugins=plugins)
+            self._follow(node, reference, depth, is_plugin=is_plugin)
 
-    def _follow(self, node: Kustomization, reference: FileReference, depth: int, *, plugins: bool) -> None:
+    def _follow(self, node: Kustomization, reference: FileReference, depth: int, *, is_plugin: bool) -> None:
         inline = reference.role in (ReferenceRole.PLUGIN, ReferenceRole.PATCH) and "\n" in reference.text
         path = "" if inline else node.resolve(reference.text)
         if reference.is_remote and not (os.path.isfile(path) and reference.role is ReferenceRole.RESOURCE):
@@ -146,7 +146,7 @@ class _GraphBuilder:
         elif reference.role is ReferenceRole.PLUGIN:
             self._check_plugin(reference, path, depth)
         elif path and os.path.isdir(path):
-            self._pending.append((path, depth + 1, plugins))
+            self._pending.append((path, depth + 1, is_plugin))
         elif path and os.path.isfile(path):
             self._add_file(reference, path)
 
@@ -175,7 +175,7 @@ class _GraphBuilder:
                 self._refuse(reference.origin, f"{name} runs a program or a container: not allowed")
             elif value.get("kind") == "HelmChartInflationGenerator":
                 self._refuse(reference.origin, "charts are inflated from the field helmCharts only: not built")
-            elif any(inner.is_remote for inner in list_references(_as_kustomization(document))):
+            elif any(reference.is_remote for reference in list_references(_as_kustomization(document))):
                 self._refuse(reference.origin, f"{name} names a remote file: nothing is fetched")
 
     def _check_charts(self, node: Kustomization) -> None:
@@ -208,16 +208,16 @@ def _find_chart_problem(node: Kustomization, entry: SourcePath) -> str | None:
     kustomize puts names on the command line of helm, where a leading dash would make an option.
     """
     chart = as_mapping(entry.value)
-    shared = as_mapping(as_mapping(node.document.value).get("helmGlobals"))
+    global_settings = as_mapping(as_mapping(node.document.value).get("helmGlobals"))
     texts = [text for text in _list_values(chart) if isinstance(text, str)]
     if any(text.startswith("-") or "\0" in text for text in texts):
         return "helmCharts: a value that begins with a dash would be an option of helm: not allowed"
-    if shared.get("configHome") or chart.get("configHome"):
+    if global_settings.get("configHome") or chart.get("configHome"):
         return "helmCharts: a configuration of helm in the repository may run programs: not allowed"
     name, version = str(chart.get("name") or chart.get("chartName") or ""), chart.get("version")
-    home = str(shared.get("chartHome") or chart.get("chartHome") or "charts")
-    versioned = f"{name}-{version}" if version and chart.get("repo") else ""
-    folder = os.path.realpath(os.path.join(node.folder, home, versioned, name))
+    home = str(global_settings.get("chartHome") or chart.get("chartHome") or "charts")
+    version_folder = f"{name}-{version}" if version and chart.get("repo") else ""
+    folder = os.path.realpath(os.path.join(node.folder, home, version_folder, name))
     if not folder.startswith(node.folder + os.sep):
         return f"helmCharts: the chart {name[:80]!r} is not below the kustomization: not allowed"
     if not os.path.isdir(folder):

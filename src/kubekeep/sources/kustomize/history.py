@@ -16,7 +16,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from kubekeep.model.json_values import as_mapping
-from kubekeep.sources.kustomize.documents import SourceDocument, SourceFiles, SourcePath, list_charts, start_of_file
+from kubekeep.sources.kustomize.documents import (
+    SourceDocument,
+    SourceFiles,
+    SourcePath,
+    create_file_origin,
+    list_charts,
+)
 from kubekeep.sources.kustomize.fields import Field, build_field
 from kubekeep.sources.kustomize.graph import Kustomization, KustomizationGraph
 from kubekeep.sources.kustomize.selector import ResourceId
@@ -37,7 +43,7 @@ UNKNOWN: Final = object()
 class ObjectHistory:
     """Start and transformers of one object.
 
-    start: builds its fields (the replay modifies them); None if only the built object shows its content.
+    start: builds its fields, which the replay modifies; None if its content is known from the built object only.
     """
 
     __slots__ = ("identity", "origin", "start", "transformers")
@@ -71,10 +77,10 @@ class BuildHistory:
         self._has_schema = any(as_mapping(node.document.value).get("openapi") for node in graph.nodes.values())
         self._transformers: dict[str, tuple[Transformer, ...]] = {}
         self._count = 0
-        self._all: list[ObjectHistory] = []
-        self._accumulate(root, self._all, 0)
+        self._histories: list[ObjectHistory] = []
+        self._accumulate(root, self._histories, 0)
         self._by_name: dict[tuple[str, str, str], list[tuple[ResourceId, ObjectHistory]]] = defaultdict(list)
-        for history in self._all:
+        for history in self._histories:
             last = self.replay(history, {}).ids[-1]
             self._by_name[last.group, last.kind, last.name].append((last, history))
 
@@ -86,9 +92,9 @@ class BuildHistory:
             matches = [history for candidate, history in candidates if candidate.matches(identity)]
             if len(matches) == 1 or len(candidates) == 1:
                 return matches[0] if matches else candidates[0][1]
-        unknown = [history for history in self._all if history.start is None]
+        unknown = [history for history in self._histories if history.start is None]
         if len(unknown) > 1:
-            unknown = [history for history in unknown if _release_name(history.origin) in identity.name]
+            unknown = [history for history in unknown if _get_release_name(history.origin) in identity.name]
         return unknown[0] if len(unknown) == 1 else None
 
     def replay(self, history: ObjectHistory, document: Any) -> ReplayState:
@@ -122,7 +128,7 @@ class BuildHistory:
                 if isinstance(match, DocumentObject):
                     self._count += 1
                     identity, origin = ResourceId.from_object(match.object), SourcePath(document, match.path)
-                    yield ObjectHistory(identity, origin, _field_builder(match.object, document, match))
+                    yield ObjectHistory(identity, origin, _create_field_builder(match.object, document, match))
 
     def _generate(self, node: Kustomization, existing: Sequence[ObjectHistory]) -> list[ObjectHistory]:
         created = []
@@ -136,19 +142,19 @@ class BuildHistory:
             else:
                 created.append(ObjectHistory(identity, origin, start))
         unknown = ResourceId("", "", "", "", "")
-        opaque = (*list_charts(node.document), *_list_texts(node, "generators"))
-        created += [ObjectHistory(unknown, origin, None) for origin in opaque]
+        unknown_sources = (*list_charts(node.document), *_list_texts(node, "generators"))
+        created += [ObjectHistory(unknown, origin, None) for origin in unknown_sources]
         self._count += len(created)
         return created
 
 
-def _release_name(chart: SourcePath) -> str:
+def _get_release_name(chart: SourcePath) -> str:
     """Return the release name, which charts commonly put into object names."""
     entry = as_mapping(chart.value)
     return str(entry.get("releaseName") or entry.get("name") or "\0")
 
 
-def _field_builder(value: Any, document: SourceDocument, match: DocumentObject) -> Callable[[], Field]:
+def _create_field_builder(value: Any, document: SourceDocument, match: DocumentObject) -> Callable[[], Field]:
     return lambda: build_field(value, SourcePath(document, match.path), 0)
 
 
@@ -179,7 +185,7 @@ def _build_generated(origin: SourcePath, kind: str, node: Kustomization, files: 
     entries = {key: Field(UNKNOWN, entry, 0) for key, entry in _list_data(origin, node, files)}
     options = origin.child("options")
     shared = SourcePath(node.document, ("generatorOptions",))
-    metadata: dict[str, Any] = {"name": _child_field(origin, "name")}
+    metadata: dict[str, Any] = {"name": _create_child_field(origin, "name")}
     for name in ("labels", "annotations"):
         pairs = {
             key: build_field(value, source.child(name, key), 0)
@@ -190,7 +196,7 @@ def _build_generated(origin: SourcePath, kind: str, node: Kustomization, files: 
             source = options.child(name) if options.child(name).value else shared.child(name)
             metadata[name] = Field(pairs, source, 0)
     if as_mapping(origin.value).get("namespace"):
-        metadata["namespace"] = _child_field(origin, "namespace")
+        metadata["namespace"] = _create_child_field(origin, "namespace")
     root = {
         "apiVersion": Field("v1", origin, 0),
         "kind": Field(kind, origin, 0),
@@ -199,14 +205,14 @@ def _build_generated(origin: SourcePath, kind: str, node: Kustomization, files: 
         "binaryData": Field(entries, origin, 0),
     }
     if as_mapping(origin.value).get("type"):
-        root["type"] = _child_field(origin, "type")
+        root["type"] = _create_child_field(origin, "type")
     for source in (shared, options):
         if source.child("immutable").value is not None:
-            root["immutable"] = _child_field(source, "immutable")
+            root["immutable"] = _create_child_field(source, "immutable")
     return Field(root, origin, 0)
 
 
-def _child_field(origin: SourcePath, name: str) -> Field:
+def _create_child_field(origin: SourcePath, name: str) -> Field:
     return Field(origin.child(name).value, origin.child(name), 0)
 
 
@@ -217,7 +223,7 @@ def _list_data(generator: SourcePath, node: Kustomization, files: SourceFiles) -
     for entry in generator.child("files").entries():
         if isinstance(entry.value, str):
             key, equals, path = entry.value.partition("=")
-            yield (key if equals else os.path.basename(entry.value)), start_of_file(node.resolve(path or key))  # noqa: PTH119
+            yield (key if equals else os.path.basename(entry.value)), create_file_origin(node.resolve(path or key))  # noqa: PTH119
     for entry in (*generator.child("envs").entries(), generator.child("env")):
         if isinstance(entry.value, str):
             for line, origin in files.lines(node.resolve(entry.value)):

@@ -23,7 +23,7 @@ _NOISE: Final = re.compile(r"^#.*$", re.MULTILINE)
 _ROOT: Final = re.compile(r"(?:accumulation of path|target for path|files under:|under) '?(?P<folder>/[^\n:']*)")
 _LINE: Final = re.compile(r"\bline (?P<line>\d{1,7})\b")
 _NO_FOLDER: Final = re.compile(r"^accumulation err='(.*)': must build at directory: .*$", re.DOTALL)
-"""An unreadable file is tried as a folder too; the second error is of no use."""
+"""Kustomize tries an unreadable file as a folder too; this part of the error is removed."""
 _NO_OBJECT: Final = re.compile(
     r"no matches for Id|no resource matches|unable to find patch target|nothing selected by|cannot merge or replace"
     r"|does not match a config with the following GVK"
@@ -41,20 +41,20 @@ _PATCH: Final = re.compile(
 
 def describe_failure(result: ProcessResult, build: Build) -> tuple[Location, str]:
     """Return location and message of a failed build."""
-    if result.exceeded:
+    if result.exceeded_limit:
         file = build.display_path(build.node.file)
-        return Location(file), f"kustomize was stopped: it took {result.exceeded}; nothing of it was assessed"
-    text = _error_text(result)
+        return Location(file), f"kustomize was stopped: it took {result.exceeded_limit}; nothing of it was assessed"
+    text = _extract_error(result)
     location = _find_location(text, build)
     return location, f"kustomize could not build it: {_shorten(text, build) or f'exit code {result.code}'}"
 
 
 def is_base_missing(result: ProcessResult) -> bool:
     """Return True if a build failed only because the objects it changes are missing."""
-    return not result.exceeded and _NO_OBJECT.search(_error_text(result)) is not None
+    return not result.exceeded_limit and _NO_OBJECT.search(_extract_error(result)) is not None
 
 
-def _error_text(result: ProcessResult) -> str:
+def _extract_error(result: ProcessResult) -> str:
     text = _NOISE.sub("", result.messages.decode("utf-8", "replace")).strip()
     match = _LOG_LINE.search(text)
     if match is not None and match["lines"] is not None:
@@ -70,8 +70,8 @@ def _shorten(text: str, build: Build) -> str:
     while (step := _STEPS.match(text)) is not None:
         text = text[step.end() :]
     text = _PATCH.sub(lambda match: " patch" if match[0].startswith(" ") else "", _NO_FOLDER.sub(r"\1", text))
-    for folder, shown in _list_folders(build):
-        text = text.replace(folder, shown)
+    for folder, shown_path in _list_folders(build):
+        text = text.replace(folder, shown_path)
     text = _PRIVATE.sub("<private folder>", " ".join(text.split()))
     return display_path(text if len(text) <= _MAX_LENGTH else text[:_MAX_LENGTH] + " ...")
 
@@ -86,8 +86,8 @@ def _list_folders(build: Build) -> Iterator[tuple[str, str]]:
 
 def _find_location(text: str, build: Build) -> Location:
     nodes = {node.folder: node for node in build.nodes}
-    named = [nodes[match["folder"]] for match in _ROOT.finditer(text) if match["folder"] in nodes]
-    node = named[-1] if named else build.node
+    named_nodes = [nodes[match["folder"]] for match in _ROOT.finditer(text) if match["folder"] in nodes]
+    node = named_nodes[-1] if named_nodes else build.node
     match = _LINE.search(text)
     region = None
     if match is not None:

@@ -47,19 +47,25 @@ class KustomizeSource(SourceType):
         roots = [root for root in roots if not context.has_read(root.path)]
         if not roots:
             return
-        # Only a scan with kustomizations pays for loading what builds them.
+        # The builder is loaded only for scans with kustomizations.
         from kubekeep.sources.kustomize.build import Kustomizations  # noqa: PLC0415
 
         builder = Kustomizations(context.limits, allow_helm=context.options.kustomize_helm)
-        shown: set[str] = set()
+        shown_path: set[str] = set()
         for resource in builder.read(roots):
-            if isinstance(resource, Resource) and resource.source is not None and resource.source.path not in shown:
-                shown.add(resource.source.path)
-                context.changed_files.record_changes(resource.source.path, builder.files_of[resource.source.path])
+            if (
+                isinstance(resource, Resource)
+                and resource.source is not None
+                and resource.source.path not in shown_path
+            ):
+                shown_path.add(resource.source.path)
+                context.changed_files.record_changes(
+                    resource.source.path, builder.files_by_folder[resource.source.path]
+                )
             yield resource
         context.read_paths.update(os.path.realpath(root.path) for root in roots)
-        context.read_paths |= builder.reached
-        context.files += len(builder.reached)
+        context.read_paths |= builder.included_files
+        context.files += len(builder.included_files)
 
 
 SOURCE: Final = KustomizeSource()

@@ -39,12 +39,12 @@ class Build:
 
     def display_path(self, path: str) -> str:
         """Return the path shown to users for a real path."""
-        shown = self._display_paths.get(path)
-        if shown is None:
+        shown_path = self._display_paths.get(path)
+        if shown_path is None:
             relative = os.path.relpath(path, self._folder)
-            shown = display_path(os.path.normpath(os.path.join(self._display_folder, relative)))
-            self._display_paths[path] = shown
-        return shown
+            shown_path = display_path(os.path.normpath(os.path.join(self._display_folder, relative)))
+            self._display_paths[path] = shown_path
+        return shown_path
 
     @property
     def node(self) -> Kustomization:
@@ -91,11 +91,11 @@ class ObjectSourceMap:
         history, state = self._build.replay(self._number, document)
         if history is None or state is None:
             return Location(self._build.display_path(self._build.node.file))
-        query, nearest = _query(document, path, state.root)
+        query, nearest = _build_query(document, path, state.root)
         return self._build.locate(_find_origin(query, state) or (nearest or history).origin)
 
 
-def _query(document: Any, path: Path, root: Field | None) -> tuple[ValueQuery, Field | None]:
+def _build_query(document: Any, path: Path, root: Field | None) -> tuple[ValueQuery, Field | None]:
     """Return the value at path or at its nearest existing ancestor, and the nearest field of the replay."""
     value, field, nearest = document, root, root
     steps: list[str | int] = []

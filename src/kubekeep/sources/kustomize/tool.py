@@ -55,7 +55,7 @@ class ProcessResult(msgspec.Struct, frozen=True):
     code: int
     output: bytes
     messages: bytes
-    exceeded: str = ""
+    exceeded_limit: str = ""
 
 
 class KustomizeTool(msgspec.Struct, frozen=True):
@@ -67,17 +67,22 @@ class KustomizeTool(msgspec.Struct, frozen=True):
     def build(self, folder: str, limits: ProcessLimits) -> ProcessResult:
         """Build the kustomization in folder; inflate the charts beside it if helm is set."""
         helm = ("--enable-helm", "--helm-command", self.helm) if self.helm else ()
-        with tempfile.TemporaryDirectory(prefix="kubekeep-") as private:
+        with tempfile.TemporaryDirectory(prefix="kubekeep-") as private_folder:
             # Not in the folder: programs look for configuration in their working directory.
-            return run((*self.command, *helm, folder), environment=_environment(private), folder=private, limits=limits)
+            return run(
+                (*self.command, *helm, folder),
+                environment=_build_environment(private_folder),
+                folder=private_folder,
+                limits=limits,
+            )
 
 
 def find_tool(*, allow_helm: bool) -> KustomizeTool | None:
     """Return the first kustomize 4.3 or later on this system, None if there is none."""
     helm = (shutil.which("helm") or "") if allow_helm else ""
-    for command in _candidates():
-        for prefix in dict.fromkeys((_network_isolation(), ())):
-            if _works(KustomizeTool((*prefix, *command))):
+    for command in _list_candidates():
+        for prefix in dict.fromkeys((_build_isolation_command(), ())):
+            if _is_working(KustomizeTool((*prefix, *command))):
                 return KustomizeTool((*prefix, *command), os.path.abspath(helm) if helm else "")  # noqa: PTH100
     return None
 
@@ -104,7 +109,7 @@ def run(argv: Sequence[str], *, environment: Mapping[str, str], folder: str, lim
         return _wait(process, limits)
 
 
-def _network_isolation() -> tuple[str, ...]:
+def _build_isolation_command() -> tuple[str, ...]:
     """Return the command that starts a program in its own network namespace; () where the system has none.
 
     Root stays root: another user could not read files that only root may read.
@@ -115,20 +120,20 @@ def _network_isolation() -> tuple[str, ...]:
     return (unshare, "--net", "--") if os.geteuid() == 0 else (unshare, "--user", "--net", "--")
 
 
-def _candidates() -> Iterator[tuple[str, ...]]:
+def _list_candidates() -> Iterator[tuple[str, ...]]:
     kustomize, kubectl = shutil.which("kustomize"), shutil.which("kubectl")
     if kustomize:
         yield os.path.abspath(kustomize), "build"  # noqa: PTH100
     if kubectl:
         yield os.path.abspath(kubectl), "kustomize"  # noqa: PTH100
     # Installed with this Python, whose environment need not be activated.
-    packaged = shutil.which("kubectl", path=sysconfig.get_path("scripts"))
-    if packaged and packaged != kubectl:
-        yield packaged, "kustomize"
+    installed_kubectl = shutil.which("kubectl", path=sysconfig.get_path("scripts"))
+    if installed_kubectl and installed_kubectl != kubectl:
+        yield installed_kubectl, "kustomize"
 
 
 @lru_cache(maxsize=16)
-def _works(tool: KustomizeTool) -> bool:
+def _is_working(tool: KustomizeTool) -> bool:
     """Return True if the tool builds a kustomization that requires kustomize 4.3."""
     with tempfile.TemporaryDirectory(prefix="kubekeep-") as folder:
         for name, text in (("kustomization.yaml", _PROBE), ("probe.yaml", _PROBE_OBJECT)):
@@ -141,12 +146,14 @@ def _works(tool: KustomizeTool) -> bool:
     return result.code == 0 and _PROBE_ANSWER in result.output
 
 
-def _environment(private: str) -> dict[str, str]:
-    homes = {name: os.path.join(private, "home") for name in ("HOME", "USERPROFILE", "XDG_CONFIG_HOME", "TMPDIR")}
+def _build_environment(private_folder: str) -> dict[str, str]:
+    homes = {
+        name: os.path.join(private_folder, "home") for name in ("HOME", "USERPROFILE", "XDG_CONFIG_HOME", "TMPDIR")
+    }
     os.makedirs(homes["HOME"])
     return {
         **homes,
-        "PATH": os.path.join(private, "no-programs"),
+        "PATH": os.path.join(private_folder, "no-programs"),
         "KUBECONFIG": os.devnull,
         "GIT_ALLOW_PROTOCOL": "none",
         "GIT_TERMINAL_PROMPT": "0",
@@ -180,8 +187,8 @@ class _StreamReader(threading.Thread):
 def _wait(process: subprocess.Popen[bytes], limits: ProcessLimits) -> ProcessResult:
     output, messages = _StreamReader(process.stdout, limits.output), _StreamReader(process.stderr, _MESSAGE_BYTES)
     deadline = time.monotonic() + limits.seconds
-    exceeded = ""
-    while not exceeded and (output.is_alive() or messages.is_alive() or process.poll() is None):
+    exceeded_limit = ""
+    while not exceeded_limit and (output.is_alive() or messages.is_alive() or process.poll() is None):
         # Wait for an open stream first; a process may close its streams and keep running.
         if output.is_alive():
             output.join(_POLL_SECONDS)
@@ -190,25 +197,25 @@ def _wait(process: subprocess.Popen[bytes], limits: ProcessLimits) -> ProcessRes
         else:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_POLL_SECONDS)
-        exceeded = _exceeded_limit(process.pid, len(output.content), deadline, limits)
+        exceeded_limit = _find_exceeded_limit(process.pid, len(output.content), deadline, limits)
     _kill(process)
     code = process.wait()
     output.join()
     messages.join()
-    return ProcessResult(code, bytes(output.content), bytes(messages.content), exceeded)
+    return ProcessResult(code, bytes(output.content), bytes(messages.content), exceeded_limit)
 
 
-def _exceeded_limit(pid: int, output: int, deadline: float, limits: ProcessLimits) -> str:
+def _find_exceeded_limit(pid: int, output: int, deadline: float, limits: ProcessLimits) -> str:
     if output > limits.output:
         return f"more than {limits.output // _MIB} MiB of output"
     if time.monotonic() > deadline:
         return f"more than {limits.seconds:g} seconds"
-    if _resident_bytes(pid) > limits.memory:
+    if _measure_resident_bytes(pid) > limits.memory:
         return f"more than {limits.memory // _MIB} MiB of memory"
     return ""
 
 
-def _resident_bytes(pid: int) -> int:
+def _measure_resident_bytes(pid: int) -> int:
     """Return the resident bytes of a process and its descendants; 0 on systems without /proc."""
     total = 0
     with contextlib.suppress(OSError, ValueError, IndexError):
@@ -216,7 +223,7 @@ def _resident_bytes(pid: int) -> int:
             total = int(file.read().split()[1]) * _PAGE
         for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208
             with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as file:
-                total += sum(_resident_bytes(int(child)) for child in file.read().split())
+                total += sum(_measure_resident_bytes(int(child)) for child in file.read().split())
     return total
 
 

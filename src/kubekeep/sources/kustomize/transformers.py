@@ -74,7 +74,7 @@ class ReplayState:
 
     @property
     def merge_kind(self) -> str | None:
-        """The kind if its lists have merge keys, as those of built-in kinds do, else None."""
+        """The kind if its lists have merge keys, like lists of built-in kinds, else None."""
         group = self.ids[-1].group
         has_merge_keys = self._has_schema or "." not in group or group.endswith(_BUILTIN_GROUP)
         return self.ids[-1].kind if has_merge_keys else None
@@ -91,7 +91,7 @@ class ReplayState:
 
     def read_metadata(self, name: str) -> dict[str, str]:
         """Return the current `labels` or `annotations`."""
-        field = self.root.descendant("metadata", name) if self.root is not None else None
+        field = self.root.find_descendant("metadata", name) if self.root is not None else None
         fields = as_mapping(field.value) if field is not None else {}
         pairs = {key: child.value for key, child in fields.items() if isinstance(child.value, str)}
         return pairs | self.labels if name == "labels" else pairs
@@ -124,15 +124,15 @@ class PatchTransformer:
         if isinstance(value, list):
             apply_operations(state.root, self._patch, state.time)
             return
-        before = state.root.text("kind"), state.root.text("metadata", "name")
-        protected = self._protected_fields(state.root)
+        old_names = state.root.text("kind"), state.root.text("metadata", "name")
+        protected = self._find_protected_fields(state.root)
         state.root = merge(state.root, value, self._patch, state.time, state.merge_kind)
         if state.root is not None:
             for path, field in protected.items():
                 _set_field(state.root, path, field)
-            after = state.root.text("kind"), state.root.text("metadata", "name")
-            if after != before:
-                state.rename(kind=after[0], name=after[1])
+            kind, name = state.root.text("kind"), state.root.text("metadata", "name")
+            if (kind, name) != old_names:
+                state.rename(kind=kind, name=name)
 
     def _selects(self, state: ReplayState) -> bool:
         value = self._patch.value
@@ -140,7 +140,7 @@ class PatchTransformer:
             return isinstance(value, list | dict) and selects(self._target, state.ids, state.read_metadata)
         return isinstance(value, dict) and any(self._identity.matches(identity) for identity in state.ids)
 
-    def _protected_fields(self, root: Field) -> dict[tuple[str, ...], Field | None]:
+    def _find_protected_fields(self, root: Field) -> dict[tuple[str, ...], Field | None]:
         """Return the identity fields that a strategic merge patch only uses as address, or may not change."""
         version = as_mapping(self._patch.value).get("apiVersion")
         changeable = {
@@ -148,11 +148,11 @@ class PatchTransformer:
             ("kind",): self._allow_kind_change,
             ("metadata", "name"): self._allow_name_change,
         }
-        return {path: root.descendant(*path) for path in _IDENTITY_PATHS if not changeable.get(path)}
+        return {path: root.find_descendant(*path) for path in _IDENTITY_PATHS if not changeable.get(path)}
 
 
 def _set_field(root: Field, path: tuple[str, ...], field: Field | None) -> None:
-    parent = root.descendant(*path[:-1])
+    parent = root.find_descendant(*path[:-1])
     if parent is None or not isinstance(parent.value, dict):
         return
     if field is None:
@@ -162,7 +162,7 @@ def _set_field(root: Field, path: tuple[str, ...], field: Field | None) -> None:
 
 
 class AffixTransformer:
-    """A prefix or suffix of names. The origin of a name stays the place of the original name."""
+    """A prefix or suffix of names. The origin of a name stays the location of the original name."""
 
     def __init__(self, prefix: str = "", suffix: str = "") -> None:
         self._prefix = prefix
@@ -191,12 +191,12 @@ class GeneratedDataTransformer:
             generated, old = self._root.child(name), state.root.child(name)
             if generated is None:
                 continue
-            before = {} if self._replace or old is None else as_mapping(old.value)
-            added = {
+            previous = {} if self._replace or old is None else as_mapping(old.value)
+            new_fields = {
                 key: Field(field.value, field.origin, state.time) for key, field in as_mapping(generated.value).items()
             }
-            owner = generated if old is None or self._replace else old
-            state.root.value[name] = Field({**before, **added}, owner.origin, owner.time)
+            mapping = generated if old is None or self._replace else old
+            state.root.value[name] = Field({**previous, **new_fields}, mapping.origin, mapping.time)
 
 
 class PairsTransformer:
@@ -222,16 +222,16 @@ class PairsTransformer:
         if not query.path:
             return None
         if isinstance(query.value, dict):
-            created = (
+            is_created = (
                 query.field is None and query.path[-1] in self._parents and self._pairs.keys() & query.value.keys()
             )
-            return self._origin if created else None
+            return self._origin if is_created else None
         key = str(query.path[-1])
         if key not in self._pairs or self._pairs[key] != query.value:
             return None
-        return self._origin.child(key) if self._covers(query.path) or query.is_changed else None
+        return self._origin.child(key) if self._is_covered(query.path) or query.is_changed else None
 
-    def _covers(self, path: Path) -> bool:
+    def _is_covered(self, path: Path) -> bool:
         parent = path[-2:-1]
         if not parent or parent[0] not in self._parents:
             return False
@@ -239,12 +239,12 @@ class PairsTransformer:
         return self._selectors or path[:1] == ("metadata",) or (self._templates and in_template)
 
 
-def label_transformer(pairs: SourcePath, *, templates: bool, selectors: bool) -> PairsTransformer:
+def create_label_transformer(pairs: SourcePath, *, templates: bool, selectors: bool) -> PairsTransformer:
     """Return a transformer for labels; selectors and pod templates are covered only if requested."""
     return PairsTransformer(pairs, _LABEL_PARENTS, templates=templates, selectors=selectors)
 
 
-def annotation_transformer(pairs: SourcePath) -> PairsTransformer:
+def create_annotation_transformer(pairs: SourcePath) -> PairsTransformer:
     """Return a transformer for annotations, which covers pod templates."""
     return PairsTransformer(pairs, ("annotations",), templates=True, selectors=False)
 
@@ -312,8 +312,8 @@ class ImageTransformer:
         if not isinstance(query.value, str) or not (query.path[-1:] == ("image",) or query.is_changed):
             return None
         built = _IMAGE.fullmatch(query.value)
-        before = _IMAGE.fullmatch(query.field.value) if query.field and isinstance(query.field.value, str) else None
-        if built is None or not self._selects(before["name"] if before else None, state):
+        previous = _IMAGE.fullmatch(query.field.value) if query.field and isinstance(query.field.value, str) else None
+        if built is None or not self._selects(previous["name"] if previous else None, state):
             return None
         if built["name"] != self._entry.get("newName", built["name"]):
             return None
@@ -353,12 +353,12 @@ class ReplacementTarget:
     def find_origin(self, query: ValueQuery, state: ReplayState) -> SourcePath | None:  # noqa: ARG002 - the protocol's
         """Return the field path that addresses the value."""
         for path in self._target.child("fieldPaths").entries():
-            if isinstance(path.value, str) and _addresses(path.value, query):
+            if isinstance(path.value, str) and _is_addressed(path.value, query):
                 return path
         return None
 
 
-def _addresses(text: str, query: ValueQuery) -> bool:
+def _is_addressed(text: str, query: ValueQuery) -> bool:
     """Return True if a field path (`spec.containers.[name=web].image`) addresses the value or an ancestor."""
     value = query.document
     tokens = list(_TOKEN.finditer(text))
@@ -401,7 +401,7 @@ class _TransformerReader:
         """Yield the transformers in the order of kustomize."""
         root = SourcePath(self._node.document)
         for entry in root.child("patchesStrategicMerge").entries():
-            yield from map(PatchTransformer, self._documents(entry))
+            yield from map(PatchTransformer, self._read_documents(entry))
         for entry in root.child("patches").entries():
             yield from self._patch(entry)
         yield from _read_names(root)
@@ -411,12 +411,12 @@ class _TransformerReader:
         yield from map(ReplicasTransformer, root.child("replicas").entries())
         yield from map(ImageTransformer, (*root.child("images").entries(), *root.child("imageTags").entries()))
         for entry in root.child("replacements").entries():
-            yield from self._replacement(entry)
+            yield from self._read_replacements(entry)
         for entry in root.child("transformers").entries():
-            for document in self._documents(entry):
-                yield from self._configured(document)
+            for document in self._read_documents(entry):
+                yield from self._read_configured(document)
 
-    def _documents(self, entry: SourcePath) -> tuple[SourceDocument, ...]:
+    def _read_documents(self, entry: SourcePath) -> tuple[SourceDocument, ...]:
         """Return the documents of a value that is a file name or inline YAML."""
         text = entry.value
         if not isinstance(text, str) or not text:
@@ -429,20 +429,20 @@ class _TransformerReader:
         target = fields.get("target")
         for name in ("path", "patch", "jsonOp"):
             value = entry.child(name)
-            for document in self._documents(value) if name == "path" else self._files.parse_inline(value):
+            for document in self._read_documents(value) if name == "path" else self._files.parse_inline(value):
                 yield PatchTransformer(
                     document, as_mapping(target) if target is not None else None, as_mapping(fields.get("options"))
                 )
 
-    def _replacement(self, entry: SourcePath) -> Iterator[Transformer]:
+    def _read_replacements(self, entry: SourcePath) -> Iterator[Transformer]:
         if isinstance(as_mapping(entry.value).get("path"), str):
-            for document in self._documents(entry.child("path")):
+            for document in self._read_documents(entry.child("path")):
                 inner = SourcePath(document)
                 for replacement in inner.entries() if isinstance(document.value, list) else (inner,):
                     yield from map(ReplacementTarget, replacement.child("targets").entries())
         yield from map(ReplacementTarget, entry.child("targets").entries())
 
-    def _configured(self, document: SourceDocument) -> Iterator[Transformer]:
+    def _read_configured(self, document: SourceDocument) -> Iterator[Transformer]:
         """Read a transformer configured in its own document instead of a field of the kustomization."""
         root = SourcePath(document)
         kind = as_mapping(document.value).get("kind")
@@ -450,13 +450,13 @@ class _TransformerReader:
             yield from self._patch(root)
         elif kind == "PatchStrategicMergeTransformer":
             for entry in root.child("paths").entries():
-                yield from map(PatchTransformer, self._documents(entry))
+                yield from map(PatchTransformer, self._read_documents(entry))
             yield from map(PatchTransformer, self._files.parse_inline(root.child("patches")))
         elif kind == "ReplacementTransformer":
             for entry in root.child("replacements").entries():
-                yield from self._replacement(entry)
-        elif isinstance(kind, str) and (make := _CONFIGURED.get(kind)) is not None:
-            yield make(root)
+                yield from self._read_replacements(entry)
+        elif isinstance(kind, str) and (create := _CONFIGURED_TRANSFORMERS.get(kind)) is not None:
+            yield create(root)
 
 
 def _read_names(root: SourcePath) -> Iterator[Transformer]:
@@ -473,25 +473,25 @@ def _read_pairs(root: SourcePath) -> Iterator[Transformer]:
     for entry in root.child("labels").entries():
         fields = as_mapping(entry.value)
         selectors, templates = bool(fields.get("includeSelectors")), bool(fields.get("includeTemplates"))
-        yield label_transformer(entry.child("pairs"), templates=templates, selectors=selectors)
+        yield create_label_transformer(entry.child("pairs"), templates=templates, selectors=selectors)
     if root.child("commonLabels").value:
-        yield label_transformer(root.child("commonLabels"), templates=True, selectors=True)
+        yield create_label_transformer(root.child("commonLabels"), templates=True, selectors=True)
     if root.child("commonAnnotations").value:
-        yield annotation_transformer(root.child("commonAnnotations"))
+        yield create_annotation_transformer(root.child("commonAnnotations"))
 
 
-def _text(root: SourcePath, field: str) -> str:
+def _read_text(root: SourcePath, field: str) -> str:
     value: Any = root.child(field).value
     return value if isinstance(value, str) else ""
 
 
-_CONFIGURED: Final[dict[str, Callable[[SourcePath], Transformer]]] = {
+_CONFIGURED_TRANSFORMERS: Final[dict[str, Callable[[SourcePath], Transformer]]] = {
     "NamespaceTransformer": lambda root: NamespaceTransformer(root.child("metadata", "namespace")),
-    "PrefixTransformer": lambda root: AffixTransformer(prefix=_text(root, "prefix")),
-    "SuffixTransformer": lambda root: AffixTransformer(suffix=_text(root, "suffix")),
-    "PrefixSuffixTransformer": lambda root: AffixTransformer(_text(root, "prefix"), _text(root, "suffix")),
-    "LabelTransformer": lambda root: label_transformer(root.child("labels"), templates=True, selectors=True),
-    "AnnotationsTransformer": lambda root: annotation_transformer(root.child("annotations")),
+    "PrefixTransformer": lambda root: AffixTransformer(prefix=_read_text(root, "prefix")),
+    "SuffixTransformer": lambda root: AffixTransformer(suffix=_read_text(root, "suffix")),
+    "PrefixSuffixTransformer": lambda root: AffixTransformer(_read_text(root, "prefix"), _read_text(root, "suffix")),
+    "LabelTransformer": lambda root: create_label_transformer(root.child("labels"), templates=True, selectors=True),
+    "AnnotationsTransformer": lambda root: create_annotation_transformer(root.child("annotations")),
     "ReplicaCountTransformer": lambda root: ReplicasTransformer(root.child("replica")),
     "ImageTagTransformer": lambda root: ImageTransformer(root.child("imageTag")),
 }

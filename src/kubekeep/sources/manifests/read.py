@@ -42,14 +42,14 @@ def read_file(root: Root, limits: Limits) -> Iterator[Resource | Unread]:
         with open_file(root.path) as stream:
             yield from read_stream(stream, root, limits)
     except OSError as error:
-        yield Unread(Location(root.shown), error_reason(error))
+        yield Unread(Location(root.shown_path), error_reason(error))
 
 
 def read_stream(stream: BinaryIO, root: Root, limits: Limits) -> Iterator[Resource | Unread]:
     """Yield the objects of an open stream, as `read_file` does for a file."""
     data = stream.read(limits.bytes + 1)
     if len(data) > limits.bytes:
-        yield Unread(Location(root.shown), f"larger than {limits.bytes} bytes: not read")
+        yield Unread(Location(root.shown_path), f"larger than {limits.bytes} bytes: not read")
         return
     yield from _read_documents(data, root, limits)
 
@@ -104,7 +104,7 @@ def _read_documents(data: bytes, file: Root, limits: Limits) -> Iterator[Resourc
         if isinstance(document, Problem):
             yield _report_problem(file, document, lines)
         elif document is not None:
-            source = Source(file.shown, file.base, file_type, number, document.source_map)
+            source = Source(file.shown_path, file.base, file_type, number, document.source_map)
             yield from _find_resources(document, source, file, lines)
 
 
@@ -128,7 +128,9 @@ def _find_resources(document: Document, source: Source, file: Root, lines: array
     is_kubernetes = False
     for match in find_objects(document.value):
         if isinstance(match, IncompleteObject):
-            yield Unread(Location(file.shown, document.source_map.region(document.value, match.path)), match.message)
+            yield Unread(
+                Location(file.shown_path, document.source_map.region(document.value, match.path)), match.message
+            )
         elif not match.path:
             is_kubernetes = True
             yield Resource(match.object, source)
@@ -147,4 +149,4 @@ def _find_resources(document: Document, source: Source, file: Root, lines: array
 def _report_problem(file: Root, problem: Problem, lines: array[int]) -> Unread:
     line = bisect_right(lines, problem.at)
     position = Position(line, problem.at - lines[line - 1] + 1)
-    return Unread(Location(file.shown, Region(position, position)), problem.message)
+    return Unread(Location(file.shown_path, Region(position, position)), problem.message)

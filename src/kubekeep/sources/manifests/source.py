@@ -50,7 +50,7 @@ class ManifestSource(SourceType):
         for root in roots:
             if root.path == _STDIN:
                 if context.stdin is None:
-                    yield Unread(Location(root.shown), "there is no standard input")
+                    yield Unread(Location(root.shown_path), "there is no standard input")
                     continue
                 context.files += 1
                 yield from _read_once(context.stdin, root, root.path, context)
@@ -58,7 +58,7 @@ class ManifestSource(SourceType):
                 path = os.path.abspath(root.path)
                 context.read_paths.add(os.path.realpath(path))
                 context.files += 1
-                context.changed_files.record_changes(root.shown, (root.path,))
+                context.changed_files.record_changes(root.shown_path, (root.path,))
                 context.add_manifest(root, path)
                 if not is_pipe(root.path):
                     yield from read_file(root, context.limits)
@@ -67,7 +67,7 @@ class ManifestSource(SourceType):
                     with open_file(root.path) as stream:
                         yield from _read_once(stream, root, path, context)
                 except OSError as error:
-                    yield Unread(Location(root.shown), error_reason(error))
+                    yield Unread(Location(root.shown_path), error_reason(error))
 
 
 def _read_once(stream: BinaryIO, root: Root, path: str, context: ReadContext) -> Iterator[Resource | Unread]:

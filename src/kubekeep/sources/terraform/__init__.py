@@ -1,1 +1,1 @@
-"""Terraform modules as Kubernetes objects. Never runs Terraform or a provider, and downloads nothing."""
+"""Kubernetes objects of Terraform modules. Never runs Terraform or a provider, and downloads nothing."""

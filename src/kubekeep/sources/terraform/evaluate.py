@@ -17,9 +17,9 @@ from kubekeep.sources.terraform.syntax import (
     Expression,
     HclSyntaxError,
     JsonExpression,
-    children,
-    entry_location,
-    expression_location,
+    list_children,
+    locate_entry,
+    locate_expression,
     read_heredoc,
     read_word,
     split_template,
@@ -106,22 +106,22 @@ class ExpressionEvaluator:
             "int_lit": lambda node, _: to_number(read_word(node)),
             "float_lit": lambda node, _: to_number(read_word(node)),
             "literal_value": lambda node, _: {"true": True, "false": False}.get(read_word(node)),
-            "string": self._string,
-            "heredoc_template": self._heredoc,
-            "heredoc_template_trim": self._heredoc,
-            "tuple": self._tuple,
-            "object": self._object,
-            "identifier": self._reference,
-            "get_attr_expr_term": self._reference,
-            "index_expr_term": self._reference,
-            "full_splat_expr_term": self._splat,
-            "attr_splat_expr_term": self._splat,
-            "function_call": self._call,
-            "conditional": self._conditional,
-            "binary_op": self._binary,
-            "unary_op": self._unary,
-            "for_tuple_expr": self._for,
-            "for_object_expr": self._for,
+            "string": self._evaluate_string,
+            "heredoc_template": self._evaluate_heredoc,
+            "heredoc_template_trim": self._evaluate_heredoc,
+            "tuple": self._evaluate_tuple,
+            "object": self._evaluate_object,
+            "identifier": self._evaluate_reference,
+            "get_attr_expr_term": self._evaluate_reference,
+            "index_expr_term": self._evaluate_reference,
+            "full_splat_expr_term": self._evaluate_splat,
+            "attr_splat_expr_term": self._evaluate_splat,
+            "function_call": self._evaluate_call,
+            "conditional": self._evaluate_conditional,
+            "binary_op": self._evaluate_binary,
+            "unary_op": self._evaluate_unary,
+            "for_tuple_expr": self._evaluate_for,
+            "for_object_expr": self._evaluate_for,
         }
 
     @property
@@ -139,7 +139,7 @@ class ExpressionEvaluator:
         """Evaluate an expression to a value, an `UnknownValue`, or a collection with unknown entries. Raises CostError."""
         self.spend()
         if isinstance(expression, JsonExpression):
-            return self._json(expression, scope)
+            return self._evaluate_json(expression, scope)
         node = unwrap(expression)
         if self._depth >= _MAX_DEPTH:
             raise CostError(
@@ -173,7 +173,7 @@ class ExpressionEvaluator:
             Setting(f"{read_word(root)}.{steps[0]}", set_location.file, set_location.region),
         )
 
-    def _string(self, node: Any, scope: ExpressionScope) -> Any:
+    def _evaluate_string(self, node: Any, scope: ExpressionScope) -> Any:
         pieces = []
         for part in node.children[1:-1]:
             inner = part.children[0]
@@ -205,11 +205,11 @@ class ExpressionEvaluator:
         self.spend(size // 256)
         return "".join(texts)
 
-    def _heredoc(self, node: Any, scope: ExpressionScope) -> Any:
+    def _evaluate_heredoc(self, node: Any, scope: ExpressionScope) -> Any:
         template, indent = read_heredoc(str(node.children[0]))
-        return self.template(template, scope, node.meta.line + 1, indent)
+        return self.evaluate_template(template, scope, node.meta.line + 1, indent)
 
-    def template(self, template: str, scope: ExpressionScope, line: int, indent: int = 0) -> Any:
+    def evaluate_template(self, template: str, scope: ExpressionScope, line: int, indent: int = 0) -> Any:
         """Evaluate a template that begins on a line of the scope's file; `UnknownValue` if any part of it is."""
         try:
             template_parts = split_template(template)
@@ -234,18 +234,18 @@ class ExpressionEvaluator:
             line += part.lines
         return LocatedText.from_lines(self._concatenate(pieces), scope.file, lines, indent)
 
-    def _tuple(self, node: Any, scope: ExpressionScope) -> Any:
+    def _evaluate_tuple(self, node: Any, scope: ExpressionScope) -> Any:
         elements = LocatedList()
-        for element in children(node):
+        for element in list_children(node):
             if hasattr(element, "data"):
                 elements.add(
-                    self.evaluate(element, scope), self.locate(expression_location(element, scope.file), element, scope)
+                    self.evaluate(element, scope), self.locate(locate_expression(element, scope.file), element, scope)
                 )
         return elements
 
-    def _object(self, node: Any, scope: ExpressionScope) -> Any:
+    def _evaluate_object(self, node: Any, scope: ExpressionScope) -> Any:
         mapping = LocatedMapping()
-        for element in children(node):
+        for element in list_children(node):
             if getattr(element, "data", "") != "object_elem":
                 continue
             key = self._evaluate_key(element.children[0].children[0], scope)
@@ -253,7 +253,7 @@ class ExpressionEvaluator:
             if isinstance(key, UnknownValue):
                 # An unknown key could be any field.
                 return key
-            location = entry_location(element, element.children[0], scope.file)
+            location = locate_entry(element, element.children[0], scope.file)
             mapping.put(to_text(key), value, self.locate(location, element.children[-1], scope))
         return mapping
 
@@ -261,30 +261,30 @@ class ExpressionEvaluator:
         if key.data == "keyword":
             return read_word(key)
         if key.data == "expr_term" and len(key.children) == 1:
-            only = key.children[0]
-            if only.data in ("identifier", "literal_value"):
-                return read_word(only)
+            child = key.children[0]
+            if child.data in ("identifier", "literal_value"):
+                return read_word(child)
         return self.evaluate(key, scope)
 
-    def _reference(self, node: Any, scope: ExpressionScope) -> Any:
+    def _evaluate_reference(self, node: Any, scope: ExpressionScope) -> Any:
         root, steps = _split_traversal(node)
-        known: list[str | int] = []
+        evaluated_steps: list[str | int] = []
         for step in steps:
             value = step if isinstance(step, str | int) else self.evaluate(step, scope)
             if isinstance(value, UnknownValue):
                 return value
-            known.append(int(value) if isinstance(value, float) else value)
+            evaluated_steps.append(int(value) if isinstance(value, float) else value)
         if getattr(root, "data", "") != "identifier":
-            return _follow_steps(self.evaluate(root, scope), known)
+            return _follow_steps(self.evaluate(root, scope), evaluated_steps)
         name = read_word(root)
         if name in scope.bound_names:
-            return _follow_steps(scope.bound_names[name], known)
-        resolved = scope.names.resolve(name, known)
+            return _follow_steps(scope.bound_names[name], evaluated_steps)
+        resolved = scope.names.resolve(name, evaluated_steps)
         if resolved is None:
-            return UnknownValue(f"{'.'.join([name, *map(str, known)])[:80]} is known only to Terraform")
-        return _follow_steps(resolved[0], known[resolved[1] :])
+            return UnknownValue(f"{'.'.join([name, *map(str, evaluated_steps)])[:80]} is known only to Terraform")
+        return _follow_steps(resolved[0], evaluated_steps[resolved[1] :])
 
-    def _splat(self, node: Any, scope: ExpressionScope) -> Any:
+    def _evaluate_splat(self, node: Any, scope: ExpressionScope) -> Any:
         base = self.evaluate(node.children[0], scope)
         if isinstance(base, UnknownValue):
             return base
@@ -301,10 +301,10 @@ class ExpressionEvaluator:
             base = LocatedList() if base is None else LocatedList([base])
         return LocatedList(_follow_steps(element, steps) for element in base)
 
-    def _call(self, node: Any, scope: ExpressionScope) -> Any:
-        name = "::".join(read_word(part) for part in children(node) if getattr(part, "data", "") == "identifier")
-        arguments = next((part for part in children(node) if getattr(part, "data", "") == "arguments"), None)
-        argument_nodes = [] if arguments is None else list(children(arguments))
+    def _evaluate_call(self, node: Any, scope: ExpressionScope) -> Any:
+        name = "::".join(read_word(part) for part in list_children(node) if getattr(part, "data", "") == "identifier")
+        arguments = next((part for part in list_children(node) if getattr(part, "data", "") == "arguments"), None)
+        argument_nodes = [] if arguments is None else list(list_children(arguments))
         expressions = [part for part in argument_nodes if hasattr(part, "data")]
         if name in ("try", "can"):
             return self._try(name, expressions, scope)
@@ -323,7 +323,7 @@ class ExpressionEvaluator:
             if name == "file":
                 return text
             template_scope = ExpressionScope(_TemplateNames(scope.names), text.file, dict(values[1]))
-            return self.template(text, template_scope, 1)
+            return self.evaluate_template(text, template_scope, 1)
         function = FUNCTIONS.get(name)
         if function is None:
             return UnknownValue(f"the function {name[:40]} is not evaluated here")
@@ -350,19 +350,19 @@ class ExpressionEvaluator:
             return value
         return not isinstance(value, UnknownValue)
 
-    def _conditional(self, node: Any, scope: ExpressionScope) -> Any:
-        condition, yes, no = (part for part in children(node) if hasattr(part, "data"))
+    def _evaluate_conditional(self, node: Any, scope: ExpressionScope) -> Any:
+        condition, yes, no = (part for part in list_children(node) if hasattr(part, "data"))
         condition_value = self.evaluate(condition, scope)
         if isinstance(condition_value, UnknownValue):
             return condition_value
         return self.evaluate(yes if to_bool(condition_value) else no, scope)
 
-    def _binary(self, node: Any, scope: ExpressionScope) -> Any:
-        left_part, term = (part for part in children(node) if hasattr(part, "data"))
+    def _evaluate_binary(self, node: Any, scope: ExpressionScope) -> Any:
+        left_part, term = (part for part in list_children(node) if hasattr(part, "data"))
         symbol = read_word(term.children[0]).strip()
         symbol = symbol.split()[-1]
         left = self.evaluate(left_part, scope)
-        right = self.evaluate(list(children(term))[-1], scope)
+        right = self.evaluate(list(list_children(term))[-1], scope)
         for side in (left, right):
             # `false && x` is false for any x.
             if symbol in _SHORT_CIRCUIT and side is _SHORT_CIRCUIT[symbol]:
@@ -375,18 +375,18 @@ class ExpressionEvaluator:
             return symbol == "!="
         return _BINARY[symbol](left, right)
 
-    def _unary(self, node: Any, scope: ExpressionScope) -> Any:
+    def _evaluate_unary(self, node: Any, scope: ExpressionScope) -> Any:
         value = self.evaluate(node.children[-1], scope)
         if isinstance(value, UnknownValue):
             return value
         return not to_bool(value) if str(node.children[0]) == "!" else -to_number(value)
 
-    def _for(self, node: Any, scope: ExpressionScope) -> Any:
-        intro, *results = (part for part in children(node) if hasattr(part, "data"))
+    def _evaluate_for(self, node: Any, scope: ExpressionScope) -> Any:
+        intro, *results = (part for part in list_children(node) if hasattr(part, "data"))
         if _has_token(node.children, "..."):
             return UnknownValue("a for expression that groups is not evaluated here")
-        condition = list(children(results.pop()))[-1] if results[-1].data == "for_cond" else None
-        *names, source_node = (part for part in children(intro) if hasattr(part, "data"))
+        condition = list(list_children(results.pop()))[-1] if results[-1].data == "for_cond" else None
+        *names, source_node = (part for part in list_children(intro) if hasattr(part, "data"))
         source = self.evaluate(source_node, scope)
         if isinstance(source, UnknownValue):
             return source
@@ -414,7 +414,7 @@ class ExpressionEvaluator:
         first = values[0]
         return first if len(values) > 1 and isinstance(first, UnknownValue) else values
 
-    def _json(self, expression: JsonExpression, scope: ExpressionScope) -> Any:
+    def _evaluate_json(self, expression: JsonExpression, scope: ExpressionScope) -> Any:
         value = expression.value
         if isinstance(value, str):
             try:
@@ -423,13 +423,13 @@ class ExpressionEvaluator:
                 return UnknownValue(str(error), is_error=True)
             if len(template_parts) == 1 and template_parts[0].expression is not None:
                 return self.evaluate(template_parts[0].expression, scope)
-            text = self.template(value, scope, 1)
+            text = self.evaluate_template(value, scope, 1)
             return str(text) if isinstance(text, str) else text
         if isinstance(value, LocatedMapping | LocatedList):
-            return self._json_collection(value, scope)
+            return self._evaluate_json_collection(value, scope)
         return value
 
-    def _json_collection(self, value: LocatedMapping | LocatedList, scope: ExpressionScope) -> Any:
+    def _evaluate_json_collection(self, value: LocatedMapping | LocatedList, scope: ExpressionScope) -> Any:
         if isinstance(value, LocatedList):
             elements = LocatedList()
             for _, child, location in list_entries(value):
@@ -448,12 +448,12 @@ class _TemplateNames:
         self._names = names
 
     def resolve(self, root: str, steps: list[str | int]) -> tuple[Any, int] | None:
-        """Return None."""
+        """Return None: no name of the module is visible."""
         del root, steps
         return None
 
     def locate_name(self, root: str, name: str) -> Location | None:
-        """Return None."""
+        """Return None: no name of the module is visible."""
         del root, name
         return None
 
@@ -487,7 +487,7 @@ def _read_step(node: Any) -> Any:
         return read_word(node.children[1])
     if node.data == "short_index":
         return int(node.children[1])
-    return next(part for part in children(node) if hasattr(part, "data"))
+    return next(part for part in list_children(node) if hasattr(part, "data"))
 
 
 def _follow_steps(value: Any, steps: list[str | int]) -> Any:

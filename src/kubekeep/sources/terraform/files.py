@@ -30,7 +30,7 @@ _WORDS: Final = ("kubernetes_", "kubectl_manifest", "helm_release")
 
 
 class ModuleContent(msgspec.Struct, frozen=True):
-    """Parsed files of one module folder, and the problems of those that could not be read."""
+    """Parsed files of one module folder, and the problems of unreadable ones."""
 
     blocks: tuple[HclBlock, ...]
     values: tuple[HclBody, ...]
@@ -46,11 +46,11 @@ class ModuleFiles:
         self._remaining_bytes = _MAX_TOTAL_BYTES
         self._remaining_tokens = MAX_TOTAL_TOKENS
 
-    def read_module(self, folder: str, shown: str) -> ModuleContent:
+    def read_module(self, folder: str, shown_path: str) -> ModuleContent:
         """Return the blocks and values files of a module folder. shown: its path for locations."""
         real = os.path.realpath(folder)
         if real not in self._contents:
-            self._contents[real] = self._read(folder, shown)
+            self._contents[real] = self._read(folder, shown_path)
         return self._contents[real]
 
     def is_inside(self, path: str) -> bool:
@@ -79,17 +79,17 @@ class ModuleFiles:
         except UnicodeDecodeError as error:
             raise ValueError(f"not UTF-8 text: {error.reason}") from None
 
-    def read_lines(self, path: str, shown: str) -> LocatedText:
+    def read_lines(self, path: str, shown_path: str) -> LocatedText:
         """Return the text of a file with its line numbers; raises ValueError as `read_text` does."""
         text = self.read_text(path)
-        return LocatedText.from_lines(text, shown, list(range(1, text.count("\n") + 2)))
+        return LocatedText.from_lines(text, shown_path, list(range(1, text.count("\n") + 2)))
 
-    def _read(self, folder: str, shown: str) -> ModuleContent:
+    def _read(self, folder: str, shown_path: str) -> ModuleContent:
         blocks: list[HclBlock] = []
         values: list[HclBody] = []
         unread: list[Unread] = []
         for name in list_module_files(folder):
-            file = display_path(os.path.join(shown, name) if shown != os.curdir else name)
+            file = display_path(os.path.join(shown_path, name) if shown_path != os.curdir else name)
             try:
                 body = self._parse(self.read_text(os.path.join(folder, name)), file, name)
             except ValueError as error:
@@ -142,7 +142,7 @@ def preview_module(folder: str) -> tuple[bool, list[str]]:
     Parses nothing: most modules have nothing to do with Kubernetes.
     """
     mentions_kubernetes = False
-    called: list[str] = []
+    called_folders: list[str] = []
     for name in list_module_files(folder):
         path = os.path.join(folder, name)
         try:
@@ -154,6 +154,6 @@ def preview_module(folder: str) -> tuple[bool, list[str]]:
             # `ModuleFiles` reports the problem.
             mentions_kubernetes = True
             continue
-        mentions_kubernetes = mentions_kubernetes or any(read_word in text for read_word in _WORDS)
-        called.extend(os.path.realpath(os.path.join(folder, source)) for source in _LOCAL_SOURCE.findall(text))
-    return mentions_kubernetes, called
+        mentions_kubernetes = mentions_kubernetes or any(word in text for word in _WORDS)
+        called_folders.extend(os.path.realpath(os.path.join(folder, source)) for source in _LOCAL_SOURCE.findall(text))
+    return mentions_kubernetes, called_folders

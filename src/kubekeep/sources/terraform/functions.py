@@ -160,17 +160,17 @@ def _range(*limits: Any) -> LocatedList:
 
 
 def _format(template: Any, *values: Any) -> str:
-    left = iter(values)
+    remaining_values = iter(values)
 
-    def verb(match: re.Match[str]) -> str:
+    def format_verb(match: re.Match[str]) -> str:
         if match[1]:
             return "%"
         width, digits = int(match[3] or 0), int(match[4] or 0)
         if max(width, digits) > _MAX_WIDTH:
             raise ValueError("too wide a format")
-        return _format_value(match, next(left))
+        return _format_value(match, next(remaining_values))
 
-    return _VERB.sub(verb, to_text(template))
+    return _VERB.sub(format_verb, to_text(template))
 
 
 def _format_value(match: re.Match[str], value: Any) -> str:

@@ -12,6 +12,7 @@ from kubekeep.model.location import Location, line_starts
 from kubekeep.sources import json_text
 from kubekeep.sources.terraform.kinds import MAPS
 from kubekeep.sources.terraform.syntax import (
+    Expression,
     HclAttribute,
     HclBlock,
     HclBody,
@@ -34,14 +35,14 @@ def parse(text: str, file: str) -> HclBody:
         block
         for kind, value, location in list_entries(_decode(text, file))
         if kind in _LABEL_COUNTS
-        for block in _labelled_blocks(kind, (), value, location or Location(file), _LABEL_COUNTS[kind])
+        for block in _list_labelled_blocks(kind, (), value, location or Location(file), _LABEL_COUNTS[kind])
     ]
     return HclBody({}, tuple(blocks))
 
 
 def parse_values(text: str, file: str) -> HclBody:
     """Parse a `.tfvars.json` file. Raises HclSyntaxError."""
-    return _plain_body(_decode(text, file), Location(file))
+    return _create_plain_body(_decode(text, file), Location(file))
 
 
 def _decode(text: str, file: str) -> LocatedMapping:
@@ -53,43 +54,58 @@ def _decode(text: str, file: str) -> LocatedMapping:
         document = result
     if document is None or not isinstance(document.value, dict):
         raise HclSyntaxError("not Terraform: a file in JSON is one object")
-    numbered = LocatedText.from_lines(text, file, list(range(1, len(lines) + 1)))
-    value: LocatedMapping = DecodedDocument(document.value, document.source_map, numbered).value()
+    located_text = LocatedText.from_lines(text, file, list(range(1, len(lines) + 1)))
+    value: LocatedMapping = DecodedDocument(document.value, document.source_map, located_text).value()
     return value
 
 
-def _labelled_blocks(
-    kind: str, labels: tuple[str, ...], value: Any, location: Location, missing: int
+def _list_labelled_blocks(
+    kind: str, labels: tuple[str, ...], value: Any, location: Location, missing_labels: int
 ) -> Iterator[HclBlock]:
     for entry in value if isinstance(value, list) else (value,):
         if not isinstance(entry, LocatedMapping):
             continue
-        if missing:
+        if missing_labels:
             for key, child, entry_location in list_entries(entry):
-                yield from _labelled_blocks(kind, (*labels, key), child, entry_location or location, missing - 1)
+                yield from _list_labelled_blocks(
+                    kind, (*labels, key), child, entry_location or location, missing_labels - 1
+                )
         else:
-            body = _resource_body(entry, location) if kind == "resource" else _plain_body(entry, location)
+            body = _create_resource_body(entry, location) if kind == "resource" else _create_plain_body(entry, location)
             yield HclBlock(kind, labels, body, location)
 
 
-def _plain_body(value: LocatedMapping, location: Location) -> HclBody:
+def _create_plain_body(value: LocatedMapping, location: Location) -> HclBody:
     """Return a body without blocks."""
     attributes = {}
     for key, child, entry_location in list_entries(value):
-        expression = parse_expression(child) if key == "type" and isinstance(child, str) else JsonExpression(child)
-        attributes[key] = HclAttribute(key, expression, entry_location or location)
+        child_location = entry_location or location
+        is_type = key == "type" and isinstance(child, str)
+        expression = _parse_type(child, child_location) if is_type else JsonExpression(child)
+        attributes[key] = HclAttribute(key, expression, child_location)
     return HclBody(attributes, ())
 
 
-def _resource_body(value: LocatedMapping, location: Location) -> HclBody:
+def _parse_type(text: str, location: Location) -> Expression:
+    """Parse a type constraint at a location. Raises HclSyntaxError with its line in the file."""
+    try:
+        return parse_expression(text)
+    except HclSyntaxError as error:
+        start = location.region.start if location.region is not None else error.position
+        raise HclSyntaxError(str(error), start.line, start.column) from None
+
+
+def _create_resource_body(value: LocatedMapping, location: Location) -> HclBody:
     attributes: dict[str, HclAttribute] = {}
     blocks: list[HclBlock] = []
     for key, child, entry_location in list_entries(value):
         if key == "dynamic":
-            blocks.extend(_dynamic_blocks(child, entry_location or location))
+            blocks.extend(_list_dynamic_blocks(child, entry_location or location))
         elif mappings := _list_block_values(key, child):
             blocks.extend(
-                HclBlock(key, (), _resource_body(mapping, entry_location or location), entry_location or location)
+                HclBlock(
+                    key, (), _create_resource_body(mapping, entry_location or location), entry_location or location
+                )
                 for mapping in mappings
             )
         elif key != "//":
@@ -110,7 +126,7 @@ def _is_label_selector(value: Any) -> bool:
     return isinstance(value, LocatedMapping) and value.keys() <= _SELECTOR
 
 
-def _dynamic_blocks(value: Any, location: Location) -> Iterator[HclBlock]:
+def _list_dynamic_blocks(value: Any, location: Location) -> Iterator[HclBlock]:
     for mapping in value if isinstance(value, list) else (value,):
         if isinstance(mapping, LocatedMapping):
             for name, child, entry_location in list_entries(mapping):
@@ -119,6 +135,6 @@ def _dynamic_blocks(value: Any, location: Location) -> Iterator[HclBlock]:
                         yield HclBlock(
                             "dynamic",
                             (name,),
-                            _resource_body(body, entry_location or location),
+                            _create_resource_body(body, entry_location or location),
                             entry_location or location,
                         )

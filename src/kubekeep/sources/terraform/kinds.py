@@ -258,9 +258,9 @@ def is_for_terraform(name: str) -> bool:
     return name in META_ARGUMENTS or name.startswith("wait_")
 
 
-def field_name(parent: str, name: str) -> str:
+def get_field_name(parent: str, name: str) -> str:
     """Return the Kubernetes name of a field inside the block parent."""
-    return NESTED_NAMES.get((parent, name)) or NAMES.get(name) or _camel(name)
+    return NESTED_NAMES.get((parent, name)) or NAMES.get(name) or _to_camel_case(name)
 
 
 def find_list_field(parent: str, name: str) -> str | None:
@@ -270,6 +270,6 @@ def find_list_field(parent: str, name: str) -> str | None:
     return NESTED_LISTS.get((parent, name)) or LISTS.get(name)
 
 
-def _camel(name: str) -> str:
+def _to_camel_case(name: str) -> str:
     head, *rest = name.split("_")
     return head + "".join(part[:1].upper() + part[1:] for part in rest)

@@ -15,7 +15,15 @@ from kubekeep.model.location import Location
 from kubekeep.model.paths import display_path
 from kubekeep.sources.terraform.evaluate import ExpressionEvaluator, ExpressionScope
 from kubekeep.sources.terraform.files import ModuleContent, ModuleFiles
-from kubekeep.sources.terraform.syntax import Expression, HclAttribute, HclBlock, HclBody, children, read_word, unwrap
+from kubekeep.sources.terraform.syntax import (
+    Expression,
+    HclAttribute,
+    HclBlock,
+    HclBody,
+    list_children,
+    read_word,
+    unwrap,
+)
 from kubekeep.sources.terraform.values import (
     LocatedList,
     LocatedMapping,
@@ -42,7 +50,7 @@ class ModulePaths(msgspec.Struct, frozen=True):
     """Folder of a module, its path for locations, and the same of the root module, the base of relative paths."""
 
     folder: str
-    shown: str
+    shown_path: str
     root: str
     root_shown: str
 
@@ -60,7 +68,7 @@ class TerraformModule:
     ) -> None:
         self.paths = paths
         self.depth = depth
-        self.content: ModuleContent = files.read_module(paths.folder, paths.shown)
+        self.content: ModuleContent = files.read_module(paths.folder, paths.shown_path)
         self._files = files
         self._evaluator = evaluator
         self._arguments = arguments
@@ -93,7 +101,7 @@ class TerraformModule:
         if root == "module" and len(names) > 1:
             return self._evaluate_output(names[0], names[1])
         if len(names) > 1 and ("resource", root, names[0]) in self._blocks:
-            return self._resource_argument(self._blocks["resource", root, names[0]], steps[1:])
+            return self._evaluate_argument(self._blocks["resource", root, names[0]], steps[1:])
         return None
 
     def locate_name(self, root: str, name: str) -> Location | None:
@@ -113,9 +121,9 @@ class TerraformModule:
 
     def read_file(self, path: str) -> LocatedText:
         """Return the text of a file by its path from the root module; raises ValueError."""
-        shown = os.path.normpath(os.path.join(self.paths.root_shown, path))
+        shown_path = os.path.normpath(os.path.join(self.paths.root_shown, path))
         try:
-            return self._files.read_lines(os.path.join(self.paths.root, path), display_path(shown))
+            return self._files.read_lines(os.path.join(self.paths.root, path), display_path(shown_path))
         except ValueError as error:
             raise ValueError(f"{path[:200]!r} cannot be read: {error}") from None
 
@@ -154,18 +162,18 @@ class TerraformModule:
             for name, attribute in block.body.attributes.items()
             if name not in ("source", "version", "count", "for_each", "providers", "depends_on")
         }
-        shown = os.path.normpath(os.path.join(self.paths.shown, path))
-        paths = ModulePaths(folder, shown, self.paths.root, self.paths.root_shown)
+        shown_path = os.path.normpath(os.path.join(self.paths.shown_path, path))
+        paths = ModulePaths(folder, shown_path, self.paths.root, self.paths.root_shown)
         return TerraformModule(paths, self._files, self._evaluator, arguments, self.depth + 1)
 
-    def _evaluate_once(self, name: tuple[str, ...], make: Callable[[], Any]) -> Any:
+    def _evaluate_once(self, name: tuple[str, ...], evaluate: Callable[[], Any]) -> Any:
         if name in self._values:
             return self._values[name]
         if name in self._pending:
             return UnknownValue(f"{'.'.join(name)[:80]} refers to itself", is_error=True)
         self._pending.add(name)
         try:
-            value = self._values[name] = make()
+            value = self._values[name] = evaluate()
         finally:
             self._pending.discard(name)
         return value
@@ -199,8 +207,8 @@ class TerraformModule:
 
     def _evaluate_output(self, name: str, output: str) -> tuple[Any, int]:
         block = self._blocks.get(("module", name))
-        repeated = block is not None and block.body.attributes.keys() & {"count", "for_each"}
-        child = None if block is None or repeated else self.child(block, {})
+        is_repeated = block is not None and block.body.attributes.keys() & {"count", "for_each"}
+        child = None if block is None or is_repeated else self.child(block, {})
         if isinstance(child, TerraformModule):
             output_block = child.content.blocks and child._blocks.get(("output", output))  # noqa: SLF001 - of the same class
             if isinstance(output_block, HclBlock) and "value" in output_block.body.attributes:
@@ -208,13 +216,13 @@ class TerraformModule:
                 return child._evaluate_once(("output", output), lambda: child._evaluate_attribute(attribute)), 2  # noqa: SLF001
         return UnknownValue(f"module.{name}.{output} is known only to Terraform"), 2
 
-    def _resource_argument(self, block: HclBlock, steps: list[str | int]) -> tuple[Any, int] | None:
+    def _evaluate_argument(self, block: HclBlock, steps: list[str | int]) -> tuple[Any, int] | None:
         """Return the value of an argument set in another resource; None for values computed by the provider."""
-        bound_names, used = self._bind_instance(block, steps[0])
-        if bound_names is None or len(steps) <= used:
+        bound_names, used_steps = self._bind_instance(block, steps[0])
+        if bound_names is None or len(steps) <= used_steps:
             return None
-        name, scope = str(steps[used]), ExpressionScope(self, block.location.file, bound_names)
-        key = (*block.labels, *map(str, steps[:used]), name)
+        name, scope = str(steps[used_steps]), ExpressionScope(self, block.location.file, bound_names)
+        key = (*block.labels, *map(str, steps[:used_steps]), name)
         bodies = [inner.body for inner in block.body.blocks if inner.type == name]
         if name in block.body.attributes:
             attribute = block.body.attributes[name]
@@ -223,7 +231,7 @@ class TerraformModule:
             value = self._evaluate_once(key, lambda: self._evaluate_blocks(bodies, scope))
         else:
             return None
-        return value, len(("name", "argument")) + used
+        return value, len(("name", "argument")) + used_steps
 
     def _bind_instance(self, block: HclBlock, step: str | int) -> tuple[dict[str, Any] | None, int]:
         """Return the values of `count` and `each` in the instance a step selects, and the number of steps used."""
@@ -273,8 +281,10 @@ def conform(value: Any, constraint: Expression, evaluate: Evaluate) -> Any:
             return value
     if node_type != "function_call":
         return value
-    arguments = _arguments(node)
-    return _convert_collection(value, read_word(next(children(node))), arguments[0], evaluate) if arguments else value
+    arguments = _list_arguments(node)
+    return (
+        _convert_collection(value, read_word(next(list_children(node))), arguments[0], evaluate) if arguments else value
+    )
 
 
 def _convert_collection(value: Any, name: str, inner: Expression, evaluate: Evaluate) -> Any:
@@ -302,11 +312,12 @@ def _convert_object(value: LocatedMapping, members: Any, evaluate: Evaluate) -> 
             continue
         name = read_word(unwrap(member.children[0].children[0]))
         constraint = unwrap(member.children[-1])
-        optional = (
-            getattr(constraint, "data", "") == "function_call" and read_word(next(children(constraint))) == "optional"
+        is_optional = (
+            getattr(constraint, "data", "") == "function_call"
+            and read_word(next(list_children(constraint))) == "optional"
         )
-        arguments = _arguments(constraint) if optional else []
-        if optional and mapping.get(name) is None:
+        arguments = _list_arguments(constraint) if is_optional else []
+        if is_optional and mapping.get(name) is None:
             mapping.put(name, evaluate(arguments[1]) if len(arguments) > 1 else None, None)
         if name in mapping:
             inner = arguments[0] if arguments else constraint
@@ -314,6 +325,6 @@ def _convert_object(value: LocatedMapping, members: Any, evaluate: Evaluate) -> 
     return mapping
 
 
-def _arguments(node: Any) -> list[Any]:
-    arguments = next((part for part in children(node) if getattr(part, "data", "") == "arguments"), None)
-    return [] if arguments is None else [part for part in children(arguments) if hasattr(part, "data")]
+def _list_arguments(node: Any) -> list[Any]:
+    arguments = next((part for part in list_children(node) if getattr(part, "data", "") == "arguments"), None)
+    return [] if arguments is None else [part for part in list_children(arguments) if hasattr(part, "data")]

@@ -64,7 +64,9 @@ class ObjectBuilder:
             # null leaves an argument unset.
             return
         location = self._evaluator.locate(attribute.location, attribute.expression, scope)
-        mapping.put(kinds.field_name(parent, attribute.name), convert_value(parent, attribute.name, value), location)
+        mapping.put(
+            kinds.get_field_name(parent, attribute.name), convert_value(parent, attribute.name, value), location
+        )
 
     def _set_block(
         self,
@@ -81,7 +83,7 @@ class ObjectBuilder:
             self._fill(value, inner, scope, name)
         list_name = kinds.find_list_field(parent, name)
         if list_name is None:
-            self._set_single(mapping, kinds.field_name(parent, name), value, location)
+            self._set_single(mapping, kinds.get_field_name(parent, name), value, location)
         elif isinstance(value, UnknownValue) or isinstance(mapping.get(list_name), UnknownValue):
             mapping.put(list_name, value if isinstance(value, UnknownValue) else mapping[list_name], location)
         else:
@@ -92,16 +94,16 @@ class ObjectBuilder:
 
     def _set_single(self, mapping: LocatedMapping, field_name: str, value: Any, location: Location) -> None:
         """Set a block that is one object; repeated, it forms a list missing in the tables."""
-        before = mapping.get(field_name)
-        if before is None or isinstance(value, UnknownValue):
+        existing = mapping.get(field_name)
+        if existing is None or isinstance(value, UnknownValue):
             mapping.put(field_name, value, location)
-        elif isinstance(before, LocatedList):
-            before.add(value, location)
-        elif isinstance(before, LocatedMapping):
-            both = LocatedList()
-            both.add(before, mapping.location(field_name))
-            both.add(value, location)
-            mapping.put(field_name, both, mapping.location(field_name))
+        elif isinstance(existing, LocatedList):
+            existing.add(value, location)
+        elif isinstance(existing, LocatedMapping):
+            values = LocatedList()
+            values.add(existing, mapping.location(field_name))
+            values.add(value, location)
+            mapping.put(field_name, values, mapping.location(field_name))
 
     def _list_blocks(
         self, body: HclBody, scope: ExpressionScope
@@ -135,8 +137,8 @@ class ObjectBuilder:
             )
             return
         iterator = name
-        if named := block.body.attributes.get("iterator"):
-            root = getattr(named.expression, "children", [""])[0]
+        if iterator_attribute := block.body.attributes.get("iterator"):
+            root = getattr(iterator_attribute.expression, "children", [""])[0]
             iterator = str(root.children[0]) if hasattr(root, "children") else name
         for key, value, _ in list_entries(collection):
             bound_names = LocatedMapping([("key", key), ("value", value)])
@@ -151,32 +153,32 @@ def convert_value(parent: str, name: str, value: Any) -> Any:
         texts = LocatedMapping()
         for key, child, location in list_entries(value):
             if child is not None:
-                texts.put(key, _text(child), location)
+                texts.put(key, _convert_text(child), location)
         return texts
     if isinstance(value, LocatedList):
         elements = LocatedList()
         for _, child, location in list_entries(value):
-            elements.add(_scalar(parent, name, child, in_list=True), location)
+            elements.add(_convert_scalar(parent, name, child, in_list=True), location)
         return elements
-    return _scalar(parent, name, value)
+    return _convert_scalar(parent, name, value)
 
 
-def _scalar(parent: str, name: str, value: Any, *, in_list: bool = False) -> Any:
+def _convert_scalar(parent: str, name: str, value: Any, *, in_list: bool = False) -> Any:
     if isinstance(value, UnknownValue | dict | list) or value is None:
         return value
     if name in kinds.BOOLEANS:
         return value == "true" if value in ("true", "false") else value
-    integers = name in kinds.INTEGERS or (parent, name) in kinds.NESTED_INTEGERS or name.endswith("_seconds")
-    if integers or name in kinds.NUMBER_OR_NAME:
+    is_integer = name in kinds.INTEGERS or (parent, name) in kinds.NESTED_INTEGERS or name.endswith("_seconds")
+    if is_integer or name in kinds.NUMBER_OR_NAME:
         return int(value) if isinstance(value, str) and _INTEGER.fullmatch(value) else value
     if name in kinds.MODES:
         return int(str(value), 8) if _OCTAL.fullmatch(str(value)) else value
     if name in kinds.BYTES:
-        return _encode_base64(_text(value))
-    return value if name in kinds.UNCONVERTED and not in_list else _text(value)
+        return _encode_base64(_convert_text(value))
+    return value if name in kinds.UNCONVERTED and not in_list else _convert_text(value)
 
 
-def _text(value: Any) -> Any:
+def _convert_text(value: Any) -> Any:
     return value if isinstance(value, UnknownValue | dict | list) or value is None else to_text(value)
 
 

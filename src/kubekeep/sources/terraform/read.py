@@ -32,32 +32,25 @@ _MANIFESTS: Final = {"kubernetes_manifest": "manifest", "kubectl_manifest": "yam
 
 
 def read_modules(folders: Sequence[Root]) -> Iterator[Resource | Unread]:
-    """Yield the resources of all root modules among folders: modules that no other module calls.
+    """Yield the resources of all root modules among `folders`, modules that no other module calls.
 
-    A child module is read with the arguments of each call. Modules that only call each other are read alone.
+    A child module is read with the arguments of each call. Modules that only call each other are read alone. Nothing
+    outside the base of a root is read. Problems and unknown values are `Unread`; a module without Kubernetes yields
+    nothing.
     """
     previews = {os.path.realpath(folder.path): preview_module(folder.path) for folder in folders}
     by_path = {os.path.realpath(folder.path): folder for folder in folders}
-    called = {target for path, (_, targets) in previews.items() for target in targets if target != path}
-    reached: set[str] = set()
-    roots = [path for path in previews if path not in called]
-    for path in [*roots, *(path for path in previews if path in called)]:
-        if path in reached:
+    called_paths = {target for path, (_, targets) in previews.items() for target in targets if target != path}
+    read_paths: set[str] = set()
+    roots = [path for path in previews if path not in called_paths]
+    for path in [*roots, *(path for path in previews if path in called_paths)]:
+        if path in read_paths:
             continue
         tree = _reachable_modules(path, previews)
-        reached |= tree
+        read_paths |= tree
         if any(previews[module][0] for module in tree if module in previews) or not tree <= previews.keys():
             folder = by_path[path]
             yield from _read_root(folder)
-
-
-def read_module(folder: str, shown: str, base: str) -> Iterator[Resource | Unread]:
-    """Yield the resources of one root module and the local modules it calls.
-
-    folder: its path. shown: its path for locations. base: absolute path of the scanned folder; nothing outside is read.
-    Problems and unknown values are `Unread`; a module without Kubernetes gives nothing.
-    """
-    yield from read_modules([Root("terraform", folder, shown, base)])
 
 
 def _reachable_modules(path: str, previews: dict[str, tuple[bool, list[str]]]) -> set[str]:
@@ -74,14 +67,14 @@ def _reachable_modules(path: str, previews: dict[str, tuple[bool, list[str]]]) -
 
 def _read_root(folder: Root) -> Iterator[Resource | Unread]:
     files = ModuleFiles(folder.base)
-    paths = ModulePaths(folder.path, folder.shown, folder.path, folder.shown)
+    paths = ModulePaths(folder.path, folder.shown_path, folder.path, folder.shown_path)
     reader = _ModuleReader(folder.base, ExpressionEvaluator())
     try:
         module = TerraformModule(paths, files, reader.evaluator)
         yield from reader.read(module)
     except (CostError, RecursionError) as error:
         message = str(error) if isinstance(error, CostError) else "its values are nested too deep"
-        yield Unread(Location(folder.shown), f"not evaluated further: {message}")
+        yield Unread(Location(folder.shown_path), f"not evaluated further: {message}")
 
 
 class _ModuleReader:
@@ -249,11 +242,11 @@ class TerraformSourceMap(msgspec.Struct, frozen=True):
             if not isinstance(value, LocatedMapping | LocatedList):
                 break
             location = value.location(step) or location
-            value = _entry(value, step)
+            value = _get_entry(value, step)
         return location
 
 
-def _entry(value: Any, step: str | int) -> Any:
+def _get_entry(value: Any, step: str | int) -> Any:
     """Return the entry of a collection at a step, None if there is none."""
     if isinstance(value, LocatedMapping):
         return value.get(str(step))

@@ -16,6 +16,7 @@ TERRAFORM: Final = FileType(
     comments=((".tf", CommentSyntax.TERRAFORM), (".tfvars", CommentSyntax.TERRAFORM)),
 )
 _EXTENSIONS: Final = (".tf", ".tf.json")
+_VALUES_EXTENSIONS: Final = (".tfvars", ".tfvars.json")
 
 
 class TerraformSource(SourceType):
@@ -26,8 +27,8 @@ class TerraformSource(SourceType):
     is_folder = True
 
     def matches_file(self, name: str) -> bool:
-        """Return True for Terraform files."""
-        return name.endswith(_EXTENSIONS)
+        """Return True for Terraform files and values files."""
+        return name.endswith((*_EXTENSIONS, *_VALUES_EXTENSIONS))
 
     def matches_folder(self, names: AbstractSet[str]) -> bool:
         """Return True for folders with Terraform files."""
@@ -45,7 +46,7 @@ class TerraformSource(SourceType):
         """Yield the objects that modules create."""
         if not roots:
             return
-        # Only a scan with Terraform pays for loading what reads it.
+        # The reader is loaded only for scans with Terraform.
         from kubekeep.sources.terraform.read import read_modules  # noqa: PLC0415
 
         for resource in read_modules(roots):

@@ -129,7 +129,7 @@ def _read_body(tree: Any, file: str) -> HclBody:
             name = read_word(child.children[0])
             if name in attributes:
                 raise HclSyntaxError(f"{name} is set twice in one block", child.meta.line, child.meta.column)
-            attributes[name] = HclAttribute(name, child.children[-1], entry_location(child, child.children[0], file))
+            attributes[name] = HclAttribute(name, child.children[-1], locate_entry(child, child.children[0], file))
         elif child.data == "block":
             blocks.append(_read_block(child, file))
     return HclBody(attributes, tuple(blocks))
@@ -151,7 +151,7 @@ def read_word(tree: Any) -> str:
     return "".join(str(child) if not hasattr(child, "children") else read_word(child) for child in tree.children)
 
 
-def entry_location(entry: Any, key: Any, file: str) -> Location:
+def locate_entry(entry: Any, key: Any, file: str) -> Location:
     """Return the location of `key = value`; of the key alone if the value is a collection."""
     meta, end = entry.meta, entry.meta
     value = unwrap(entry.children[-1])
@@ -173,23 +173,23 @@ _COLLECTIONS: Final = frozenset(
 )
 
 
-def expression_location(tree: Any, file: str) -> Location:
+def locate_expression(tree: Any, file: str) -> Location:
     """Return the location of an expression; only its first character if it is a collection."""
     meta = tree.meta
     start = Position(meta.line, meta.column)
-    large = getattr(unwrap(tree), "data", "") in _COLLECTIONS
-    end = Position(meta.line, meta.column + 1) if large else Position(meta.end_line, meta.end_column)
+    is_collection = getattr(unwrap(tree), "data", "") in _COLLECTIONS
+    end = Position(meta.line, meta.column + 1) if is_collection else Position(meta.end_line, meta.end_column)
     return Location(file, Region(start, end))
 
 
 def unwrap(tree: Expression) -> Expression:
     """Return the expression inside parentheses and terms."""
     while getattr(tree, "data", "") == "expr_term":
-        tree = next(child for child in children(tree) if hasattr(child, "children"))
+        tree = next(child for child in list_children(tree) if hasattr(child, "children"))
     return tree
 
 
-def children(tree: Any) -> Iterator[Any]:
+def list_children(tree: Any) -> Iterator[Any]:
     """Return the children of an expression without line ends and comments."""
     return (child for child in tree.children if getattr(child, "data", "") != "new_line_or_comment")
 

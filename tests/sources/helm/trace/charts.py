@@ -14,7 +14,7 @@ import yaml
 from kubekeep.model.location import Location, SourceMap, line_starts
 from kubekeep.model.location import Path as Steps
 from kubekeep.sources import yaml_text
-from kubekeep.sources.helm.trace import ChartTexts, DocumentTrace, Instrumentation, ValuesLayer, instrument
+from kubekeep.sources.helm.trace import ChartTexts, DocumentTrace, Instrumentation, ValuesLayer
 from kubekeep.sources.tree import DEFAULT_LIMITS, Document
 from tests.sources.helm.reading import helm_program
 
@@ -108,7 +108,7 @@ def render_instrumented(
     folder: Path, copy: Path, *options: str, values: Sequence[Path] = (), sets: dict[str, Any] | None = None
 ) -> tuple[Instrumentation, dict[str, list[str]]]:
     """Render an instrumented copy of a chart; returns the instrumentation and the output."""
-    instrumentation = instrument(load_texts(folder, values=values, sets=sets))
+    instrumentation = Instrumentation(load_texts(folder, values=values, sets=sets))
     shutil.copytree(folder, copy)
     for name, text in instrumentation.files.items():
         file = copy / name.partition("/")[2]
@@ -123,7 +123,7 @@ def trace_chart(
 ) -> list[TracedDocument]:
     """Return the documents of a chart that contain an object, traced."""
     instrumentation, outputs = render_instrumented(folder, copy, *options, values=values, sets=sets)
-    traces = instrumentation.traces(outputs)
+    traces = instrumentation.build_traces(outputs)
     return [
         TracedDocument(name, text, trace)
         for name, documents in outputs.items()

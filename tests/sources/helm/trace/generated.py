@@ -59,7 +59,7 @@ class ChartMaker:
             return 100_000 + self.count * 10 + (5 if self.prefix else 0)
         return self.new("v")
 
-    def put(self, value: Any, over: Any = None) -> list[str]:
+    def set_entry(self, value: Any, over: Any = None) -> list[str]:
         """Add a path with `value` to the values; `over` is the override of the command line."""
         path = [self.random.choice("abcde") for _ in range(self.random.choice((0, 0, 1, 2)))] + [self.new("p")]
         for tree, what in ((self.values, value), (self.over, over)):
@@ -79,7 +79,7 @@ class ChartMaker:
         over = self.scalar() if self.random.random() < 0.25 else None
         if self.random.random() < 0.1:
             return self.everywhere(over, scope)
-        return self.ref(self.put(self.scalar(), over), scope)
+        return self.ref(self.set_entry(self.scalar(), over), scope)
 
     def everywhere(self, over: Any, scope: TemplateScope) -> str:
         """Add a global value; `over` is the override of the parent chart."""
@@ -148,7 +148,7 @@ class ChartMaker:
     def to_yaml(self, scope: TemplateScope) -> list[str]:
         value: Any = self.mapping()
         over = self.mapping() if self.random.random() < 0.2 else None
-        ref = self.ref(self.put(value, over), scope)
+        ref = self.ref(self.set_entry(value, over), scope)
         pad, indent, key = " " * scope.indent, scope.indent + 2, self.new("k")
         tag = self.tagged(value) + (self.tagged(over) if over else "")
         rendered = f'include "{self.prefix}common.render" (dict "value" {ref} "context" {scope.root})'
@@ -166,7 +166,7 @@ class ChartMaker:
         )  # fmt: skip
 
     def scalars(self, scope: TemplateScope) -> list[str]:
-        ref, pad = self.ref(self.put([self.scalar() for _ in range(3)]), scope), " " * scope.indent
+        ref, pad = self.ref(self.set_entry([self.scalar() for _ in range(3)]), scope), " " * scope.indent
         element = self.random.choice(("{{ . }}", "{{ . | quote }}", '"{{ . }}"'))
         loop, shown = self.random.choice(
             ((ref, element), (f"$one := {ref}", "{{ $one }}"), (f"$i, $one := {ref}", "{{ $one }}"))
@@ -176,7 +176,7 @@ class ChartMaker:
     def maps(self, scope: TemplateScope) -> list[str]:
         name, other = self.new("q"), self.new("q")
         value = [{name: self.scalar(), other: self.mapping(1)} for _ in range(2)]
-        ref, pad, inner = self.ref(self.put(value), scope), " " * scope.indent, scope.rebind()
+        ref, pad, inner = self.ref(self.set_entry(value), scope), " " * scope.indent, scope.rebind()
         loop, dot = self.random.choice(
             ((ref, ""), (f"$one := {ref}", "$one"), (f"$i, $one := {ref}", "$one"), (f"$_, $one := {ref}", ""))
         )
@@ -195,7 +195,7 @@ class ChartMaker:
 
     def entries(self, scope: TemplateScope) -> list[str]:
         value = {self.new("y"): self.scalar() for _ in range(3)}
-        ref, pad = self.ref(self.put(value), scope), " " * scope.indent
+        ref, pad = self.ref(self.set_entry(value), scope), " " * scope.indent
         key, shown = self.random.choice(
             (("$name, $value", "{{ $name }}: {{ $value | quote }}"), ("$k, $v", "{{ $k }}: {{ tpl (toString $v) $ }}"))
         )
@@ -206,7 +206,7 @@ class ChartMaker:
     def variable(self, scope: TemplateScope) -> list[str]:
         pad, name, key = " " * scope.indent, self.new("var"), self.new("k")
         one, two, field = self.leaf(scope), self.leaf(scope), self.new("q")
-        table = self.ref(self.put({field: self.scalar()}), scope)
+        table = self.ref(self.set_entry({field: self.scalar()}), scope)
         return self.random.choice(
             (
                 [f"{pad}{{{{- ${name} := {one} }}}}", f"{pad}{key}: {{{{ ${name} }}}}"],
@@ -239,7 +239,7 @@ class ChartMaker:
 
     def merged(self, scope: TemplateScope) -> list[str]:
         one, two, pad, key, lit = self.mapping(1), self.mapping(1), " " * scope.indent, self.new("y"), self.new("lit")
-        first, second = self.ref(self.put(one), scope), self.ref(self.put(two), scope)
+        first, second = self.ref(self.set_entry(one), scope), self.ref(self.set_entry(two), scope)
         expression = self.random.choice(
             (
                 f"merge (deepCopy {first}) {second}",
@@ -252,7 +252,7 @@ class ChartMaker:
 
     def mixed(self, scope: TemplateScope) -> list[str]:
         pad, value = " " * scope.indent, [self.mapping(1), self.mapping(1)]
-        ref = self.ref(self.put(value), scope)
+        ref = self.ref(self.set_entry(value), scope)
         tag = self.tagged(value[0]) + self.tagged(value[1])
         return [
             f"{pad}{self.new('k')}:",
@@ -295,7 +295,7 @@ class ChartMaker:
 
     def with_map(self, scope: TemplateScope) -> list[str]:
         name, pad = self.new("q"), " " * scope.indent
-        ref = self.ref(self.put({name: self.scalar()}), scope)
+        ref = self.ref(self.set_entry({name: self.scalar()}), scope)
         return [
             f"{pad}{{{{- with {ref} }}}}",
             f"{pad}{self.new('k')}: {{{{ .{name} }}}}",
@@ -305,7 +305,7 @@ class ChartMaker:
 
     def helper(self, scope: TemplateScope) -> list[str]:
         name, pad, field = self.new("name"), " " * scope.indent, self.new("q")
-        ref = self.ref(self.put({field: self.scalar()}), scope)
+        ref = self.ref(self.set_entry({field: self.scalar()}), scope)
         with_dict = self.random.random() < 0.5
         inner = TemplateScope("$.root.Values", "$.root", 0) if with_dict else TemplateScope(".Values", ".", 0)
         own = [f"{self.new('k')}: {{{{ .cfg.{field} }}}}"] if with_dict else self.literal(inner)
@@ -359,7 +359,7 @@ class ChartMaker:
         ]
 
     def empty(self, scope: TemplateScope) -> list[str]:
-        ref, pad = self.ref(self.put({}), scope), " " * scope.indent
+        ref, pad = self.ref(self.set_entry({}), scope), " " * scope.indent
         return [
             f"{pad}{self.new('k')}: {{{{ toYaml {ref} }}}}",
             f"{pad}{self.new('k')}:",

@@ -14,7 +14,7 @@ _PARTS = st.lists(st.sampled_from(["a: 1\n", "---\n", "\n", "  ", "--- # x\n", "
 def test_positions_of_pieces(parts: list[str]) -> None:
     text = "".join(parts)
     for piece in split_pieces(text):
-        assert text[piece.at : piece.at + len(piece.text)] == piece.text
+        assert text[piece.start : piece.start + len(piece.text)] == piece.text
         assert piece.text == piece.text.strip() != ""
 
 
@@ -25,18 +25,18 @@ def test_documents_match_in_any_order_and_with_other_values() -> None:
     )
     assert first is not None
     assert third is not None
-    assert sorted([first[0].at, third[0].at]) == [23, 35]
+    assert sorted([first[0].start, third[0].start]) == [23, 35]
     assert second is not None
     piece, alignment = second
-    assert piece.at == 0
+    assert piece.start == 0
     assert alignment is not None
-    assert alignment.index(8) == 8
+    assert alignment.map_index(8) == 8
     assert lost is None
 
 
 def test_new_line_has_no_counterpart() -> None:
     alignment = Alignment("a: 1\nnew: 2\nb: 3\n", "a: 1\nb: 4\n")
-    assert [alignment.index(index) for index in (0, 5, 12, 15)] == [0, None, 5, 8]
+    assert [alignment.map_index(index) for index in (0, 5, 12, 15)] == [0, None, 5, 8]
 
 
 def test_many_empty_lines_are_split_quickly() -> None:

@@ -57,7 +57,7 @@ def test_instrumented_copy_prints_same_text(tmp_path: Path, seed: int) -> None:
     (added,) = instrumentation.files
     lines = [text.partition(OUTPUT_LINE)[2] for text in outputs[added] if OUTPUT_LINE in text]
     printed = {int(number): json.loads(text) for number, _, text in (line.partition(" ") for line in lines)}
-    for number, file in enumerate(template_set.all):
+    for number, file in enumerate(template_set.files):
         if number not in printed:
             continue
         texts = plain.get(file.name, [])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kubekeep.model.location import Location, parse_path
-from kubekeep.sources.helm.trace import ChartTexts, instrument
+from kubekeep.sources.helm.trace import ChartTexts, Instrumentation
 from tests.sources.helm.trace.charts import (
     helm_template,
     load_texts,
@@ -24,22 +24,22 @@ def test_without_instrumentation_only_file_is_known() -> None:
     chart = ChartTexts(
         {"shop/templates/a.yaml": "{{ toYaml .Values }}\n"}, [], {"shop/templates/a.yaml": "templates/a.yaml"}
     )
-    ((trace,),) = instrument(chart).traces({"shop/templates/a.yaml": ["a: 1\n"]}).values()
+    ((trace,),) = Instrumentation(chart).build_traces({"shop/templates/a.yaml": ["a: 1\n"]}).values()
     value, source_map = parse_document("a: 1\n")
     assert trace.build_source_map(source_map).locate(value, ("a",)) == Location("templates/a.yaml")
 
 
 def test_unknown_template_is_located_in_its_file() -> None:
-    ((trace,),) = instrument(ChartTexts({}, [], {})).traces({"shop/templates/b.yaml": ["a: 1\n"]}).values()
+    ((trace,),) = Instrumentation(ChartTexts({}, [], {})).build_traces({"shop/templates/b.yaml": ["a: 1\n"]}).values()
     value, source_map = parse_document("a: 1\n")
     assert trace.build_source_map(source_map).locate(value, ("a",)) == Location("shop/templates/b.yaml")
 
 
 def test_template_without_actions_is_not_instrumented() -> None:
     text = "# head\n---\na: 1\n---\nb:\n  - c: 2\n"
-    instrumentation = instrument(ChartTexts({"shop/templates/a.yaml": text}, [], {}))
+    instrumentation = Instrumentation(ChartTexts({"shop/templates/a.yaml": text}, [], {}))
     assert instrumentation.files == {}
-    first, second = instrumentation.traces({"shop/templates/a.yaml": ["b:\n  - c: 2\n", "a: 1\n"]})[
+    first, second = instrumentation.build_traces({"shop/templates/a.yaml": ["b:\n  - c: 2\n", "a: 1\n"]})[
         "shop/templates/a.yaml"
     ]
     value, source_map = parse_document("b:\n  - c: 2\n")
@@ -50,7 +50,7 @@ def test_template_without_actions_is_not_instrumented() -> None:
 
 def test_invalid_template_is_not_instrumented() -> None:
     chart = ChartTexts({"shop/templates/a.yaml": "a: {{ .Values.a", "shop/templates/b.yaml": "b: {{ 1 }}"}, [], {})
-    (added,) = instrument(chart).files.values()
+    (added,) = Instrumentation(chart).files.values()
     assert ".Values.a" not in added
 
 
@@ -186,7 +186,7 @@ def test_without_instrumentation_literal_lines_are_located(tmp_path: Path) -> No
         },
     )
     outputs = helm_template(folder)
-    ((trace,),) = instrument(load_texts(folder)).traces(outputs).values()
+    ((trace,),) = Instrumentation(load_texts(folder)).build_traces(outputs).values()
     value, source_map = parse_document(outputs["shop/templates/a.yaml"][0])
     locations = {path: trace.build_source_map(source_map).locate(value, parse_path(path)) for path in _LINES}
     assert {

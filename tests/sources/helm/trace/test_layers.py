@@ -54,6 +54,6 @@ def test_strongest_layer_sets_value(
     scope: tuple[str, ...], path: tuple[str | int, ...], value: Any, setting: str | None
 ) -> None:
     ref = ValueRef(scope, path)
-    assert LAYERS.value(ref) == value
-    actual = LAYERS.setting(ref)
+    assert LAYERS.get_value(ref) == value
+    actual = LAYERS.find_setting(ref)
     assert (str(actual) if actual else None) == setting

@@ -16,7 +16,7 @@ def marked(alphabet: MarkerAlphabet, *parts: str | tuple[MarkerKind, int] | tupl
             whole += part
         else:
             kind, number, *key = part
-            whole += alphabet.mark(kind, alphabet.digits(number))
+            whole += alphabet.create_marker(kind, alphabet.encode_number(number))
             whole += f"{key[0]}{alphabet.key_end}" if key else ""
     return whole
 
@@ -60,16 +60,16 @@ def test_origin_of_each_character() -> None:
         100,
     )  # fmt: skip
     assert text.plain == "a: xy\n  b: \n"
-    assert text.at(0) == CharacterOrigin(1, 0, -1)
-    assert text.at(1) == CharacterOrigin(1, 1, -1)
-    assert text.at(4) == CharacterOrigin(2, -1, 1)
-    assert text.at(5) == CharacterOrigin(-1, -1, -1)
-    assert text.at(9) == CharacterOrigin(6, 1, 3)
+    assert text.find_origin(0) == CharacterOrigin(1, 0, -1)
+    assert text.find_origin(1) == CharacterOrigin(1, 1, -1)
+    assert text.find_origin(4) == CharacterOrigin(2, -1, 1)
+    assert text.find_origin(5) == CharacterOrigin(-1, -1, -1)
+    assert text.find_origin(9) == CharacterOrigin(6, 1, 3)
     assert text.events.keys == {5: "key"}
-    assert text.actions(3, 5) == [1]
-    assert text.actions(11, 11) == [7]
-    assert text.outer(7) == 3
-    assert text.outer(3) == -1
+    assert text.list_actions(3, 5) == [1]
+    assert text.list_actions(11, 11) == [7]
+    assert text.get_outer(7) == 3
+    assert text.get_outer(3) == -1
 
 
 def test_caller_with_same_output() -> None:
@@ -84,9 +84,9 @@ def test_caller_with_same_output() -> None:
         (MarkerKind.END, 1),
     ]
     whole = alphabet.read(marked(alphabet, *parts), 100)
-    assert whole.caller(1) == 0
+    assert whole.find_caller(1) == 0
     partly = alphabet.read(marked(alphabet, *parts[:-1], "y", (MarkerKind.END, 1)), 100)
-    assert partly.caller(1) == 1
+    assert partly.find_caller(1) == 1
 
 
 def test_marker_with_unknown_number_is_text() -> None:

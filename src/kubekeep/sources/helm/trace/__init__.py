@@ -4,7 +4,7 @@ Texts in, locations out: never runs Helm, no I/O. See docs/decisions/0007-line-t
 """
 
 from kubekeep.sources.helm.trace.document_trace import DocumentTrace
-from kubekeep.sources.helm.trace.instrumentation import Instrumentation, instrument
+from kubekeep.sources.helm.trace.instrumentation import Instrumentation
 from kubekeep.sources.helm.trace.values_layers import ChartTexts, ValuesLayer
 
-__all__ = ["ChartTexts", "DocumentTrace", "Instrumentation", "ValuesLayer", "instrument"]
+__all__ = ["ChartTexts", "DocumentTrace", "Instrumentation", "ValuesLayer"]

@@ -33,23 +33,23 @@ _MIN_MATCHED: Final = 0.3
 class Piece(msgspec.Struct, frozen=True, gc=False):
     """One document: its trimmed text, and the index of that text in the output."""
 
-    at: int
+    start: int
     text: str
 
 
 def split_pieces(text: str) -> list[Piece]:
     """Split a template's output into its documents."""
-    split: list[Piece] = []
-    whole = text.strip()
-    start = text.index(whole)
+    pieces: list[Piece] = []
+    trimmed = text.strip()
+    start = text.index(trimmed)
     last = 0
-    for match in (*_SEPARATOR.finditer(whole), None):
-        piece = whole[last : match.start() if match else len(whole)]
-        own = piece.strip()
-        if own:
-            split.append(Piece(start + last + piece.index(own), own))
+    for match in (*_SEPARATOR.finditer(trimmed), None):
+        piece = trimmed[last : match.start() if match else len(trimmed)]
+        stripped = piece.strip()
+        if stripped:
+            pieces.append(Piece(start + last + piece.index(stripped), stripped))
         last = match.end() if match else last
-    return split
+    return pieces
 
 
 class Alignment:
@@ -60,31 +60,31 @@ class Alignment:
     """
 
     def __init__(self, text: str, other: str) -> None:
-        ours, theirs = text.splitlines(keepends=True), other.splitlines(keepends=True)
-        self._starts = list(accumulate(map(len, ours[:-1]), initial=0))
-        others = list(accumulate(map(len, theirs[:-1]), initial=0))
+        lines, other_lines = text.splitlines(keepends=True), other.splitlines(keepends=True)
+        self._starts = list(accumulate(map(len, lines[:-1]), initial=0))
+        other_starts = list(accumulate(map(len, other_lines[:-1]), initial=0))
         self._other = [-1] * len(self._starts)
-        for number, partner in _pair_lines(ours, theirs):
-            self._other[number] = others[partner]
-        self.likeness = sum(partner >= 0 for partner in self._other) / len(self._starts)
+        for number, other_line in _pair_lines(lines, other_lines):
+            self._other[number] = other_starts[other_line]
+        self.likeness = sum(other_line >= 0 for other_line in self._other) / len(self._starts)
 
-    def index(self, index: int) -> int | None:
+    def map_index(self, index: int) -> int | None:
         """Return the index in the other text; None if the line has no counterpart."""
         line = bisect_right(self._starts, index) - 1
-        partner = self._other[line]
-        return None if partner < 0 else partner + index - self._starts[line]
+        other_line = self._other[line]
+        return None if other_line < 0 else other_line + index - self._starts[line]
 
 
-def _pair_lines(ours: list[str], theirs: list[str]) -> Iterator[tuple[int, int]]:
-    mine, others = [_line_key(line) for line in ours], [_line_key(line) for line in theirs]
-    if len(ours) == len(theirs):
-        same = [(number, number) for number, key in enumerate(mine) if key == others[number]]
-        if len(same) > _MIN_LIKENESS * len(ours):
+def _pair_lines(lines: list[str], other_lines: list[str]) -> Iterator[tuple[int, int]]:
+    keys, other_keys = [_line_key(line) for line in lines], [_line_key(line) for line in other_lines]
+    if len(lines) == len(other_lines):
+        same = [(number, number) for number, key in enumerate(keys) if key == other_keys[number]]
+        if len(same) > _MIN_LIKENESS * len(lines):
             yield from same
             return
-    if max(len(ours), len(theirs)) > _MAX_COMPARED:
+    if max(len(lines), len(other_lines)) > _MAX_COMPARED:
         return
-    for first, begin, size in SequenceMatcher(None, mine, others, autojunk=False).get_matching_blocks():
+    for first, begin, size in SequenceMatcher(None, keys, other_keys, autojunk=False).get_matching_blocks():
         yield from ((first + number, begin + number) for number in range(size))
 
 
@@ -97,15 +97,15 @@ def match_documents(
     documents: Sequence[str], candidates: Sequence[Piece]
 ) -> list[tuple[Piece, Alignment | None] | None]:
     """Find for each document the same piece of another rendering, or a similar one with its alignment."""
-    free: dict[str, list[Piece]] = {}
+    unmatched: dict[str, list[Piece]] = {}
     for piece in candidates:
-        free.setdefault(piece.text, []).append(piece)
+        unmatched.setdefault(piece.text, []).append(piece)
     result: list[tuple[Piece, Alignment | None] | None] = []
     for document in documents:
-        own = document.strip()
-        result.append((free[own].pop(0), None) if free.get(own) else None)
+        stripped = document.strip()
+        result.append((unmatched[stripped].pop(0), None) if unmatched.get(stripped) else None)
     rest: dict[str, list[Piece]] = {}
-    for piece in (piece for unused in free.values() for piece in unused):
+    for piece in (piece for unused in unmatched.values() for piece in unused):
         rest.setdefault(_signature(piece.text), []).append(piece)
     for number, document in enumerate(documents):
         similar = rest.get(_signature(document)) if result[number] is None else None
@@ -163,9 +163,9 @@ def _list_literal_lines(file: TemplateFile) -> list[list[_Line]]:
             if line.startswith("---"):
                 parts.append([])
                 continue
-            at = node.at + match.start() + len(line) - len(line.lstrip())
+            start = node.at + match.start() + len(line) - len(line.lstrip())
             ends = match.end() < len(node.text) or file.source.startswith("\n", node.at + match.end())
-            parts[-1].append((line if ends else _literal_key(line), at, node.at + match.end()))
+            parts[-1].append((line if ends else _literal_key(line), start, node.at + match.end()))
     return parts
 
 
@@ -177,13 +177,13 @@ def _literal_key(line: str) -> str:
 def _match_lines(lines: list[str], part: list[_Line]) -> dict[int, _Line]:
     """Match lines in order, and lines that occur once in the template anywhere (for loops)."""
     counted = Counter(text for text, _, _ in part)
-    ours = [line if line in counted else _literal_key(line) for line in map(str.rstrip, lines)]
-    theirs = [text for text, _, _ in part]
+    compared_lines = [line if line in counted else _literal_key(line) for line in map(str.rstrip, lines)]
+    other_lines = [text for text, _, _ in part]
     matches: dict[int, _Line] = {}
-    for first, begin, size in SequenceMatcher(None, ours, theirs, autojunk=False).get_matching_blocks():
+    for first, begin, size in SequenceMatcher(None, compared_lines, other_lines, autojunk=False).get_matching_blocks():
         matches.update((first + number, part[begin + number]) for number in range(size))
-    once = {line[0]: line for line in part if counted[line[0]] == 1}
-    for number, text in enumerate(ours):
-        if number not in matches and text in once:
-            matches[number] = once[text]
+    unique_lines = {line[0]: line for line in part if counted[line[0]] == 1}
+    for number, text in enumerate(compared_lines):
+        if number not in matches and text in unique_lines:
+            matches[number] = unique_lines[text]
     return matches

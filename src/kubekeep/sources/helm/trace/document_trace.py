@@ -24,23 +24,24 @@ _FLOW: Final = frozenset(("", "{", "*"))
 class DocumentTrace:
     """Source of the text of one document.
 
-    shown: paths of templates in reports. output: the instrumented output, the outline if there is none, or None. at:
-    index of the document in the output. alignment: maps the document's lines to those of the output, if they differ.
+    shown_paths: paths of templates in reports. output: the instrumented output, or an outline without one, or None. at:
+    index of the document in the output. alignment: maps the document's lines to lines of the output, if they differ.
     """
 
     def __init__(
         self,
-        shown: Mapping[str, str],
+        shown_paths: Mapping[str, str],
         template: str,
         text: str,
         output: TemplateOutput | Outline | None = None,
         at: int = 0,
         alignment: Alignment | None = None,
     ) -> None:
-        self.file = shown.get(template, template)
-        self._shown = shown
-        self._text = text
-        self._output = output if isinstance(output, TemplateOutput) else None
+        self.file = shown_paths.get(template, template)
+        self._shown_paths = shown_paths
+        self.text = text
+        self.output = output if isinstance(output, TemplateOutput) else None
+        """The instrumented output, None if there is none."""
         self._outline = output if isinstance(output, Outline) else None
         self._start = at
         self._alignment = alignment
@@ -49,38 +50,28 @@ class DocumentTrace:
         """Build the lazy source map of the document from the positions of its nodes."""
         return _TracedSourceMap(self, source_map)
 
-    def index(self, index: int) -> int | None:
+    def map_index(self, index: int) -> int | None:
         """Return the index in the output of a character of the document; None if unknown."""
         if self._alignment is None:
             return self._start + index
-        aligned = self._alignment.index(index)
+        aligned = self._alignment.map_index(index)
         return None if aligned is None else self._start + aligned
 
-    def location(self, start: int, end: int, setting: Setting | None) -> Location:
+    def locate_span(self, start: int, end: int, setting: Setting | None) -> Location:
         """Return the location of a span of the document."""
         if self._outline is not None:
             return Location(self.file, self._outline.region(start), setting)
-        first, last = self.index(start), self.index(max(end - 1, start))
-        if self._output is None or first is None:
+        first, last = self.map_index(start), self.map_index(max(end - 1, start))
+        if self.output is None or first is None:
             return Location(self.file, None, setting)
-        region = self._output.region(first, max(last if last is not None else first, first) + 1)
+        region = self.output.region(first, max(last if last is not None else first, first) + 1)
         if region is None:
             return Location(self.file, None, setting)
-        return self.template_location(*region, setting)
+        return self.locate_region(*region, setting)
 
-    def template_location(self, file: TemplateFile, region: Region, setting: Setting | None) -> Location:
+    def locate_region(self, file: TemplateFile, region: Region, setting: Setting | None) -> Location:
         """Return the location of a region of a template."""
-        return Location(self._shown.get(file.name, file.name), region, setting)
-
-    @property
-    def output(self) -> TemplateOutput | None:
-        """The instrumented output, None if there is none."""
-        return self._output
-
-    @property
-    def text(self) -> str:
-        """Text of the document."""
-        return self._text
+        return Location(self._shown_paths.get(file.name, file.name), region, setting)
 
 
 class _TracedSourceMap:
@@ -89,14 +80,14 @@ class _TracedSourceMap:
     def __init__(self, document: DocumentTrace, source_map: SourceMap) -> None:
         self._document = document
         self._source_map = source_map
-        self._known: dict[Path, Location] = {}
-        self._known_extents: dict[Path, tuple[int, int, int, int]] = {}
+        self._locations: dict[Path, Location] = {}
+        self._extents: dict[Path, tuple[int, int, int, int]] = {}
 
     def locate(self, document: Any, path: Path) -> Location:
         """See `model.location.LazySourceMap`."""
-        location = self._known.get(path)
+        location = self._locations.get(path)
         if location is None:
-            location = self._known[path] = self._locate(document, path)
+            location = self._locations[path] = self._locate(document, path)
         return location
 
     def _locate(self, document: Any, path: Path) -> Location:
@@ -108,62 +99,64 @@ class _TracedSourceMap:
             else:
                 setting = self._find_scalar_setting(self._document.output, document, nearest)
         if setting is None and nearest != path and isinstance(value, dict):
-            location = self._missing(document, nearest, path[len(nearest) :])
+            location = self._locate_missing(document, nearest, path[len(nearest) :])
             if location is not None:
                 return location
         start, end, *_ = self._extents_at(document, nearest)
-        return self._document.location(start, end, setting)
+        return self._document.locate_span(start, end, setting)
 
-    def _missing(self, document: Any, nearest: Path, steps: Path) -> Location | None:
+    def _locate_missing(self, document: Any, nearest: Path, steps: Path) -> Location | None:
         """Return the line of an untaken branch that would have written a missing key; None if not exactly one."""
         output, text = self._document.output, self._document.text
         _, _, start, end = self._extents_at(document, nearest)
         if output is None or text[start : start + 1] in _FLOW:
             return None
         last = text.rfind("\n", 0, start + len(text[start:end].rstrip())) + 1
-        first, last_line = self._document.index(start), self._document.index(max(last, start))
+        first, last_line = self._document.map_index(start), self._document.map_index(max(last, start))
         if first is None or last_line is None:
             return None
-        missing_line = output.missing(MappingBlock(first, last_line, start - text.rfind("\n", 0, start) - 1), steps)
+        missing_line = output.find_missing_line(
+            MappingBlock(first, last_line, start - text.rfind("\n", 0, start) - 1), steps
+        )
         if missing_line is None:
             return None
         file, region, setting = missing_line
-        return self._document.template_location(file, region, setting)
+        return self._document.locate_region(file, region, setting)
 
     def _extents_at(self, document: Any, path: Path) -> tuple[int, int, int, int]:
         """Return the extents of a path; cached, because those of surrounding entries are needed repeatedly."""
-        extents = self._known_extents.get(path)
+        extents = self._extents.get(path)
         if extents is None:
-            extents = self._known_extents[path] = self._source_map.extents(document, path)
+            extents = self._extents[path] = self._source_map.extents(document, path)
         return extents
 
     def _find_scalar_setting(self, output: TemplateOutput, document: Any, path: Path) -> Setting | None:
         """Find the value that a scalar or an empty collection was taken from."""
         _, _, value_at, value_end = self._extents_at(document, path)
-        start, end = self._document.index(value_at), self._document.index(max(value_end - 1, value_at))
+        start, end = self._document.map_index(value_at), self._document.map_index(max(value_end - 1, value_at))
         if start is None or end is None:
             return None
         text = self._document.text[value_at:value_end]
         if not text:
             end += len(self._document.text[value_at:].partition("\n")[0]) + 1
         candidates: list[tuple[ValueRef, Setting]] = []
-        for action in output.actions(start, end + bool(text)):
+        for action in output.list_actions(start, end + bool(text)):
             # An empty value may also be printed by an action further on.
-            if not text and not output.shares_line(action, start - 1):
+            if not text and not output.is_on_same_line(action, start - 1):
                 continue
-            below = self._relative_path(document, path, action)
-            symbol = output.printed(action, below)
-            settings = output.settings(symbol) if symbol is not None else []
-            if below and isinstance(symbol, Computed):
+            relative_path = self._relative_path(document, path, action)
+            symbol = output.find_symbol(action, relative_path)
+            settings = output.list_settings(symbol) if symbol is not None else []
+            if relative_path and isinstance(symbol, Computed):
                 # The action printed more than this value, and its parts cannot be told apart.
                 settings = [
                     (ref, setting)
                     for ref, setting in settings
-                    if _is_printed(output.value(ref), text) or _is_printed(ref.path[-1] if ref.path else "", text)
+                    if _is_printed(output.get_value(ref), text) or _is_printed(ref.path[-1] if ref.path else "", text)
                 ]
             candidates += settings
-        shown = [setting for ref, setting in candidates if _is_printed(output.value(ref), text)]
-        return next(iter(shown), candidates[0][1] if candidates else None)
+        printed_settings = [setting for ref, setting in candidates if _is_printed(output.get_value(ref), text)]
+        return next(iter(printed_settings), candidates[0][1] if candidates else None)
 
     def _find_collection_setting(self, output: TemplateOutput, document: Any, path: Path, value: Any) -> Setting | None:
         """Find the value that a whole collection was taken from: all its entries come from the same action."""
@@ -171,11 +164,11 @@ class _TracedSourceMap:
         action = self._find_action(document, (*path, first))
         if action < 0 or any(self._find_action(document, (*path, step)) != action for step in others):
             return None
-        below = self._relative_path(document, (*path, first), action)
-        if not below:
+        relative_path = self._relative_path(document, (*path, first), action)
+        if not relative_path:
             return None
-        symbol = output.printed(action, below[:-1])
-        settings = output.settings(symbol, whole=True) if symbol is not None else []
+        symbol = output.find_symbol(action, relative_path[:-1])
+        settings = output.list_settings(symbol, whole=True) if symbol is not None else []
         return next((setting for _, setting in settings), None)
 
     def _find_action(self, document: Any, path: Path, *, of_value: bool = False) -> int:
@@ -187,8 +180,8 @@ class _TracedSourceMap:
         elif isinstance(path[-1], int):
             # The dash, or the bracket or comma of a flow sequence.
             at = max(len(self._document.text[:at].rstrip()) - 1, 0)
-        index = self._document.index(at)
-        return output.action_at(index) if output is not None and index is not None else -1
+        index = self._document.map_index(at)
+        return output.find_action(index) if output is not None and index is not None else -1
 
     def _relative_path(self, document: Any, path: Path, action: int) -> Path:
         """Return the path relative to the action's output; () if the action printed only the value."""
@@ -201,9 +194,9 @@ class _TracedSourceMap:
             step = path[length - 1]
             if isinstance(step, int):
                 # Items printed by one action are contiguous and include this one.
-                own = path[: length - 1]
+                list_path = path[: length - 1]
                 first = bisect_left(
-                    range(step), True, key=lambda number: self._find_action(document, (*own, number)) == action
+                    range(step), True, key=lambda number: self._find_action(document, (*list_path, number)) == action
                 )
                 return (step - first, *path[length:])
             return path[length - 1 :]

@@ -112,7 +112,7 @@ class SymbolicEvaluator:
             arguments.append(last)
         match first.name:
             case "include" if len(arguments) == 2:
-                name = self.symbols.value(arguments[0])
+                name = self.symbols.get_value(arguments[0])
                 return self.evaluate_include(name if isinstance(name, str) else "", arguments[1], frame)
             case "tpl" if arguments:
                 return self._evaluate_tpl(arguments, frame)
@@ -142,10 +142,10 @@ class SymbolicEvaluator:
         key = (name, dot.scope) if isinstance(dot, ChartDot) else None
         if key in self._includes:
             return self._includes[key]
-        printed = self._evaluate_output(definition.body, Frame(definition.file, dot, dot, {}, set(), frame.depth + 1))
+        output = self._evaluate_output(definition.body, Frame(definition.file, dot, dot, {}, set(), frame.depth + 1))
         if key is not None:
-            self._includes[key] = printed
-        return printed
+            self._includes[key] = output
+        return output
 
     def _evaluate_tpl(self, arguments: Sequence[Symbol], frame: Frame) -> Symbol:
         """Evaluate `tpl`: a template from values is that value, a constant template is parsed."""
@@ -161,9 +161,9 @@ class SymbolicEvaluator:
         return text
 
     def _evaluate_output(self, body: Sequence[Node], frame: Frame) -> Symbol:
-        reading = PossibleOutput(self)
-        reading.walk_block(body, frame)
-        return Computed(tuple(reading.parts), UNKNOWN)
+        output = PossibleOutput(self)
+        output.walk_block(body, frame)
+        return Computed(tuple(output.parts), UNKNOWN)
 
 
 class LoopJump(Exception):  # noqa: N818 - control flow of the template
@@ -242,9 +242,9 @@ class TemplateWalk:
         value = self.evaluator.evaluate_pipe(pipe, frame)
         name = pipe.names[0]
         frame.names = {**frame.names, name: value, text_key(name): self._find_text_source(pipe, frame)}
-        into = find_merge_target(pipe)
-        if into in frame.names:
-            frame.names[into] = value
+        merge_target = find_merge_target(pipe)
+        if merge_target in frame.names:
+            frame.names[merge_target] = value
         if not pipe.assigns:
             frame.local.update((name, text_key(name)))
 
@@ -258,12 +258,12 @@ class TemplateWalk:
         )
 
     def _walk_branch(self, node: BranchNode, frame: Frame) -> None:
-        select_cases = self.select_cases(node, frame)
-        if not select_cases:
+        selected = self.select_cases(node, frame)
+        if not selected:
             return
-        last = max(select_cases)
+        last = max(selected)
         declared: dict[str, Symbol] = {}
-        before, results = frame.names, []
+        outer_names, results = frame.names, []
         for number, case in enumerate(node.cases[: last + 1]):
             dot = frame.dot
             if case.source is not None:
@@ -272,8 +272,8 @@ class TemplateWalk:
                     if node.rebinds or ":=" in case.source
                     else dot
                 )
-            if number in select_cases:
-                frame.names, outer = before, frame.dot
+            if number in selected:
+                frame.names, outer = outer_names, frame.dot
                 scope = declared
                 if node.rebinds and case.source is not None:
                     frame.dot = dot
@@ -285,7 +285,7 @@ class TemplateWalk:
                     frame.dot = outer
                 results.append(frame.names)
         if len(results) > 1:
-            frame.names = {name: merge_alternatives([result[name] for result in results]) for name in before}
+            frame.names = {name: merge_alternatives([result[name] for result in results]) for name in outer_names}
 
     def _evaluate_condition(self, source: str, frame: Frame, declared: dict[str, Symbol]) -> Symbol:
         try:
@@ -304,21 +304,21 @@ class TemplateWalk:
         except TemplateError:
             pipe = Pipeline((), False, ())
         collection = self.evaluator.evaluate_pipe(pipe, frame)
-        ran = False
+        has_iterated = False
         for key, element in self.list_iterations(node, collection, frame):
-            ran = True
+            has_iterated = True
             pair = (key, element) if len(pipe.names) > 1 else (element,)
             declared = {**dict(zip(pipe.names, pair, strict=False)), text_key("."): functions.NIL}
             outer = frame.dot
             frame.dot = element
             try:
                 self.walk_block(node.body, frame, declared)
-            except LoopJump as jumped:
-                if jumped.word == "break":
+            except LoopJump as jump:
+                if jump.word == "break":
                     break
             finally:
                 frame.dot = outer
-        if not ran and node.otherwise:
+        if not has_iterated and node.otherwise:
             self.walk_block(node.otherwise, frame)
 
 
@@ -350,21 +350,21 @@ class PossibleOutput(TemplateWalk):
         return possible
 
     def _evaluate_truth(self, source: str, frame: Frame) -> bool | None:
-        return self.evaluator.symbols.truth(self.evaluator.evaluate_source(source, frame))
+        return self.evaluator.symbols.get_truth(self.evaluator.evaluate_source(source, frame))
 
     def list_iterations(self, loop: RangeNode, collection: Symbol, frame: Frame) -> Iterator[tuple[Symbol, Symbol]]:  # noqa: ARG002 - only replays need them
         """Yield the first iterations; one if their number is unknown."""
         symbols = self.evaluator.symbols
-        value = collection.entries if isinstance(collection, MappingSymbol) else symbols.value(collection)
+        value = collection.entries if isinstance(collection, MappingSymbol) else symbols.get_value(collection)
         if isinstance(value, dict):
             for name in sorted(value)[:_MOST_ITERATIONS]:
-                element = symbols.child(collection, name) or NOTHING
+                element = symbols.get_child(collection, name) or NOTHING
                 yield Computed((element,), name), element
             return
-        some = functions.list_elements(symbols, collection)
-        if some is None:
-            some = [Computed((collection,))]
-        for number, element in enumerate(some[:_MOST_ITERATIONS]):
+        elements = functions.list_elements(symbols, collection)
+        if elements is None:
+            elements = [Computed((collection,))]
+        for number, element in enumerate(elements[:_MOST_ITERATIONS]):
             yield Computed((), number), element
 
     def visit_action(self, node: ActionNode, pipe: Pipeline, frame: Frame) -> None:  # noqa: ARG002 - only replays need it

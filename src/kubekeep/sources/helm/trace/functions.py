@@ -60,7 +60,7 @@ _SAME: Final = frozenset(
 
 def _default(symbols: Symbols, arguments: Arguments) -> Symbol:
     fallback, value = arguments if len(arguments) == 2 else (arguments[0], NIL)
-    truth = symbols.truth(value)
+    truth = symbols.get_truth(value)
     if truth is None:
         return Alternatives((value, fallback))
     return value if truth else fallback
@@ -69,7 +69,7 @@ def _default(symbols: Symbols, arguments: Arguments) -> Symbol:
 def _first_true(symbols: Symbols, arguments: Arguments) -> Symbol:
     possible: list[Symbol] = []
     for argument in arguments:
-        truth = symbols.truth(argument)
+        truth = symbols.get_truth(argument)
         if truth is not False:
             possible.append(argument)
         if truth:
@@ -79,7 +79,7 @@ def _first_true(symbols: Symbols, arguments: Arguments) -> Symbol:
 
 def _and(symbols: Symbols, arguments: Arguments) -> Symbol:
     for argument in arguments:
-        truth = symbols.truth(argument)
+        truth = symbols.get_truth(argument)
         if truth is None:
             return Computed(tuple(arguments))
         if not truth:
@@ -89,33 +89,33 @@ def _and(symbols: Symbols, arguments: Arguments) -> Symbol:
 
 def _ternary(symbols: Symbols, arguments: Arguments) -> Symbol:
     yes, no, condition = arguments
-    truth = symbols.truth(condition)
-    chosen = Alternatives((yes, no)) if truth is None else yes if truth else no
-    if next(symbols.refs(chosen), None) is not None or isinstance(chosen, MappingSymbol | ListSymbol):
-        return chosen
+    truth = symbols.get_truth(condition)
+    result = Alternatives((yes, no)) if truth is None else yes if truth else no
+    if next(symbols.list_refs(result), None) is not None or isinstance(result, MappingSymbol | ListSymbol):
+        return result
     # To change a constant, the user changes the condition that selects it.
-    return Computed((chosen, condition), symbols.value(chosen))
+    return Computed((result, condition), symbols.get_value(result))
 
 
 def _dict(symbols: Symbols, arguments: Arguments) -> Symbol:
     pairs = zip(arguments[::2], arguments[1::2], strict=False)
-    return MappingSymbol({str(symbols.value(key)): value for key, value in pairs})
+    return MappingSymbol({str(symbols.get_value(key)): value for key, value in pairs})
 
 
 def _index(symbols: Symbols, arguments: Arguments) -> Symbol:
     symbol: Symbol | None = arguments[0]
     for argument in arguments[1:]:
-        step = symbols.value(argument)
+        step = symbols.get_value(argument)
         if not isinstance(step, str | int):
             return Computed((arguments[0],))
-        symbol = symbols.child(symbol, step) if symbol is not None else None
+        symbol = symbols.get_child(symbol, step) if symbol is not None else None
     return symbol or NIL
 
 
 def _dig(symbols: Symbols, arguments: Arguments) -> Symbol:
     *steps, fallback, mapping = arguments
     symbol = _index(symbols, (mapping, *steps))
-    value = symbols.value(symbol)
+    value = symbols.get_value(symbol)
     if value is UNKNOWN:
         return Alternatives((symbol, fallback))
     return fallback if value is None else symbol
@@ -141,7 +141,7 @@ def _overwrite(_symbols: Symbols, arguments: Arguments) -> Symbol:
 
 def _set(symbols: Symbols, arguments: Arguments) -> Symbol:
     mapping, key, value = arguments
-    symbols.put(mapping, str(symbols.value(key)), value)
+    symbols.set_entry(mapping, str(symbols.get_value(key)), value)
     return mapping
 
 
@@ -154,12 +154,12 @@ def list_elements(symbols: Symbols, symbol: Symbol) -> list[Symbol] | None:
     """Return the elements of a list; None if their number is unknown."""
     if isinstance(symbol, ListSymbol):
         return list(symbol.items)
-    value = symbols.value(symbol)
+    value = symbols.get_value(symbol)
     if value is None:
         return []
     if not isinstance(value, list):
         return None
-    return [symbols.child(symbol, number) or NIL for number in range(len(value))]
+    return [symbols.get_child(symbol, number) or NIL for number in range(len(value))]
 
 
 def _concat(symbols: Symbols, arguments: Arguments) -> Symbol:
@@ -183,31 +183,31 @@ def _prepend(symbols: Symbols, arguments: Arguments) -> Symbol:
 
 
 def _first(symbols: Symbols, arguments: Arguments) -> Symbol:
-    return symbols.child(arguments[0], 0) or NIL
+    return symbols.get_child(arguments[0], 0) or NIL
 
 
 def _last(symbols: Symbols, arguments: Arguments) -> Symbol:
-    some = list_elements(symbols, arguments[0])
-    return some[-1] if some else Computed(tuple(arguments))
+    elements = list_elements(symbols, arguments[0])
+    return elements[-1] if elements else Computed(tuple(arguments))
 
 
 def _keys(symbols: Symbols, arguments: Arguments) -> Symbol:
-    value = symbols.value(arguments[0])
+    value = symbols.get_value(arguments[0])
     names: Any = arguments[0].entries if isinstance(arguments[0], MappingSymbol) else value
     if not isinstance(names, dict):
         return Computed(tuple(arguments))
-    return ListSymbol(tuple(Computed((symbols.child(arguments[0], name) or NIL,), name) for name in sorted(names)))
+    return ListSymbol(tuple(Computed((symbols.get_child(arguments[0], name) or NIL,), name) for name in sorted(names)))
 
 
 def _until(symbols: Symbols, arguments: Arguments) -> Symbol:
-    count = symbols.value(arguments[0])
+    count = symbols.get_value(arguments[0])
     return Constant(list(range(count))) if isinstance(count, int) and 0 <= count <= _MAX_LENGTH else NOTHING
 
 
 def _pluck(symbols: Symbols, arguments: Arguments) -> Symbol:
-    name = str(symbols.value(arguments[0]))
-    children = (symbols.child(mapping, name) for mapping in arguments[1:])
-    return ListSymbol(tuple(child for child in children if child is not None and symbols.value(child) is not None))
+    name = str(symbols.get_value(arguments[0]))
+    children = (symbols.get_child(mapping, name) for mapping in arguments[1:])
+    return ListSymbol(tuple(child for child in children if child is not None and symbols.get_value(child) is not None))
 
 
 def _parse(_symbols: Symbols, arguments: Arguments) -> Symbol:
@@ -226,13 +226,13 @@ def _is_short(value: Any) -> bool:
 
 
 def _print(symbols: Symbols, arguments: Arguments) -> Symbol:
-    values = [symbols.value(argument) for argument in arguments]
+    values = [symbols.get_value(argument) for argument in arguments]
     are_known = all(_is_short(value) for value in values)
     return Computed(tuple(arguments), "".join(map(str, values)) if are_known else UNKNOWN)
 
 
 def _printf(symbols: Symbols, arguments: Arguments) -> Symbol:
-    layout, *values = (symbols.value(argument) for argument in arguments)
+    layout, *values = (symbols.get_value(argument) for argument in arguments)
     if isinstance(layout, str) and all(_is_short(value) for value in values):
         parts = re.split(r"%[svd]", layout)
         if len(parts) == len(values) + 1 and "%" not in "".join(parts):
@@ -248,7 +248,7 @@ def _predicate(test: _Test) -> SymbolFunction:
     """Make a function of plain values that returns a boolean."""
 
     def function(symbols: Symbols, arguments: Arguments) -> Symbol:
-        values = [symbols.value(argument) for argument in arguments]
+        values = [symbols.get_value(argument) for argument in arguments]
         try:
             result = UNKNOWN if any(value is UNKNOWN for value in values) else test(values)
         except TypeError:
@@ -260,7 +260,7 @@ def _predicate(test: _Test) -> SymbolFunction:
 
 def _truth_test(expected: bool) -> SymbolFunction:  # noqa: FBT001 - one of two functions
     def function(symbols: Symbols, arguments: Arguments) -> Symbol:
-        truth = symbols.truth(arguments[0])
+        truth = symbols.get_truth(arguments[0])
         return Computed(tuple(arguments), UNKNOWN if truth is None else truth is expected)
 
     return function
@@ -274,9 +274,9 @@ def _kind(value: Any) -> str:
 
 def _has_key(symbols: Symbols, arguments: Arguments) -> Symbol:
     mapping, key = arguments
-    value = symbols.value(mapping)
+    value = symbols.get_value(mapping)
     names = mapping.entries if isinstance(mapping, MappingSymbol) else value
-    result = symbols.value(key) in names if isinstance(names, dict) else UNKNOWN
+    result = symbols.get_value(key) in names if isinstance(names, dict) else UNKNOWN
     return Computed((_index(symbols, arguments),), result)
 
 

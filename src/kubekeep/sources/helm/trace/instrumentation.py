@@ -1,4 +1,7 @@
-"""Add instrumented copies of a chart's templates to a rendering, and build traces from their output. See ADR 7."""
+"""Add instrumented copies of a chart's templates to a rendering, and build traces from their output (ADR 7).
+
+Never runs Helm.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,6 @@ _NO_VALUE: Final = "<no value>"
 """Text that Go prints for a missing value; Helm removes it from the output."""
 
 
-def instrument(chart: ChartTexts) -> Instrumentation:
-    """Build the instrumentation of a chart."""
-    return Instrumentation(chart)
-
-
 class Instrumentation:
     """Templates to add to the copy of a chart, and the traces from their output.
 
@@ -38,7 +36,7 @@ class Instrumentation:
         self._file_name = _choose_name(chart.templates)
         self.files: dict[str, str] = {self._file_name: self._copies.text} if self._copies.text else {}
 
-    def traces(self, outputs: Mapping[str, Sequence[str]]) -> dict[str, list[DocumentTrace]]:
+    def build_traces(self, outputs: Mapping[str, Sequence[str]]) -> dict[str, list[DocumentTrace]]:
         """Build the traces of the rendered documents, by template and parallel to `outputs`.
 
         outputs: texts of documents by template name, including those of `files` if Helm rendered them.
@@ -50,7 +48,7 @@ class Instrumentation:
             self._copies.positions,
             self._find_replaced_files(enabled),
         )
-        numbers = {file.name: number for number, file in enumerate(self._template_set.all)}
+        numbers = {file.name: number for number, file in enumerate(self._template_set.files)}
         result: dict[str, list[DocumentTrace]] = {}
         for name, documents in outputs.items():
             if name == self._file_name:
@@ -58,7 +56,7 @@ class Instrumentation:
             number = numbers.get(name)
             text = marked.get(number) if number is not None else None
             if number is None:
-                result[name] = [DocumentTrace(self._chart.shown, name, document) for document in documents]
+                result[name] = [DocumentTrace(self._chart.shown_paths, name, document) for document in documents]
             elif text is None:
                 result[name] = [self._outline_document(number, document) for document in documents]
             else:
@@ -66,21 +64,21 @@ class Instrumentation:
         return result
 
     def _outline_document(self, number: int, document: str) -> DocumentTrace:
-        file = self._template_set.all[number]
-        return DocumentTrace(self._chart.shown, file.name, document, Outline(file, document))
+        file = self._template_set.files[number]
+        return DocumentTrace(self._chart.shown_paths, file.name, document, Outline(file, document))
 
     def _trace_pieces(
         self, documents: Sequence[str], text: MarkedText, rendered: TemplateOutput, number: int
     ) -> Iterator[DocumentTrace]:
-        shown, name = self._chart.shown, self._template_set.all[number].name
+        shown_paths, name = self._chart.shown_paths, self._template_set.files[number].name
         for document, match in zip(documents, match_documents(documents, split_pieces(text.plain)), strict=True):
             if match is None:
                 yield self._outline_document(number, document)
                 continue
             piece, alignment = match
             # Helm trims its output; the instrumented output may have surrounding space.
-            at = piece.at if alignment else piece.at - document.find(document.strip())
-            yield DocumentTrace(shown, name, document, rendered, at, alignment)
+            at = piece.start if alignment else piece.start - document.find(document.strip())
+            yield DocumentTrace(shown_paths, name, document, rendered, at, alignment)
 
     def _parse_output(self, documents: Sequence[str]) -> tuple[dict[int, MarkedText], set[tuple[str, ...]]]:
         """Parse the instrumented output: marked texts by file number, and the scopes of enabled sub-charts."""
@@ -100,7 +98,7 @@ class Instrumentation:
 
         None if that file has another text.
         """
-        files = self._template_set.all
+        files = self._template_set.files
         replacements: dict[int, int | None] = {}
         for definition in self._template_set.defines.values():
             if files[definition.file].scope in enabled:

@@ -58,13 +58,13 @@ class InstrumentedTemplates:
 
     def __init__(self, template_set: TemplateSet) -> None:
         self._template_set = template_set
-        self._prefix = _prefix(template_set)
+        self._prefix = _choose_prefix(template_set)
         self.positions: list[tuple[int, int]] = []
         self._digits: dict[tuple[int, int], str] = {}
-        sources = [file.source for file in template_set.all]
+        sources = [file.source for file in template_set.files]
         # Upper bound: each marker belongs to a line or a delimiter.
-        most = sum(source.count("\n") + 2 * source.count("{{") + 2 for source in sources)
-        self.alphabet = MarkerAlphabet(sources, most)
+        marker_count = sum(source.count("\n") + 2 * source.count("{{") + 2 for source in sources)
+        self.alphabet = MarkerAlphabet(sources, marker_count)
         self._pending: list[str] = []
         self._written: set[str] = set()
         self._text_variables: set[str] = set()
@@ -77,7 +77,7 @@ class InstrumentedTemplates:
         return self.alphabet.read(printed, len(self.positions))
 
     def _write_file(self) -> str:
-        files = self._template_set.all
+        files = self._template_set.files
         prints = [number for number, file in enumerate(files) if file.prints]
         printed = [number for number in prints if "{{" in files[number].source]
         self.literal_outputs = {
@@ -102,16 +102,16 @@ class InstrumentedTemplates:
         events = ExecutionEvents()
         events.add(0, MarkerKind.TEXT, len(self.positions), "")
         self.positions.append((number, 0))
-        return MarkedText(self._template_set.all[number].source, events)
+        return MarkedText(self._template_set.files[number].source, events)
 
     def _list_scopes(self) -> list[tuple[str, ...]]:
-        scopes = {file.scope[:length] for file in self._template_set.all for length in range(1, len(file.scope) + 1)}
+        scopes = {file.scope[:length] for file in self._template_set.files for length in range(1, len(file.scope) + 1)}
         return sorted(scopes)
 
     def _print(self, number: int) -> str:
-        file = self._template_set.all[number]
-        called = _quote(f"{self._prefix}file {number}")
-        output = f"{OUTPUT_LINE}{number} {{{{ include {called} . | toRawJson }}}}"
+        file = self._template_set.files[number]
+        template_name = _quote(f"{self._prefix}file {number}")
+        output = f"{OUTPUT_LINE}{number} {{{{ include {template_name} . | toRawJson }}}}"
         body = f"{_set_template_name(file.name, file.chart)}\n---\n{output}"
         return self._wrap_in_scope(file.scope, body)
 
@@ -139,9 +139,9 @@ class InstrumentedTemplates:
     def _create_marker(self, kind: MarkerKind, file: int, at: int) -> str:
         digits = self._digits.get((file, at))
         if digits is None:
-            digits = self._digits[file, at] = self.alphabet.digits(len(self.positions))
+            digits = self._digits[file, at] = self.alphabet.encode_number(len(self.positions))
             self.positions.append((file, at))
-        return self.alphabet.mark(kind, digits)
+        return self.alphabet.create_marker(kind, digits)
 
     def _write_body(self, nodes: Sequence[Node], file: int, parts: list[str]) -> None:
         for node in nodes:
@@ -199,9 +199,9 @@ class InstrumentedTemplates:
     def _write_branch(self, node: BranchNode, file: int, parts: list[str]) -> None:
         word = "with" if node.rebinds else "if"
         outer = self._dot
-        kept_dot = self._keep_dot(node, parts) if node.rebinds else outer
+        stored_dot = self._store_dot(node, parts) if node.rebinds else outer
         for number, case in enumerate(node.cases):
-            self._dot = outer if case.source is None else kept_dot if number == 0 or not node.rebinds else ""
+            self._dot = outer if case.source is None else stored_dot if number == 0 or not node.rebinds else ""
             condition = "" if case.source is None else f"{word} {case.source}"
             parts.append(f"{{{{{'else ' if number else ''}{condition}}}}}")
             parts.append(self._create_marker(MarkerKind.CASE, file, case.at))
@@ -209,8 +209,8 @@ class InstrumentedTemplates:
         self._dot = outer
         parts.append("{{end}}")
 
-    def _keep_dot(self, node: BranchNode, parts: list[str]) -> str:
-        """Assign the marked text that a `with` makes the dot to a variable before it; return its name, "" for none."""
+    def _store_dot(self, node: BranchNode, parts: list[str]) -> str:
+        """Assign the marked text of the value of a `with` to a variable before it; return its name, "" for none."""
         source = node.cases[0].source or ""
         pipe = _parse(source)
         marked = source if pipe is None or pipe.names else self._add_markers(source, pipe)
@@ -222,11 +222,11 @@ class InstrumentedTemplates:
 
     def _write_range(self, node: RangeNode, file: int, parts: list[str]) -> None:
         declared, key = _build_range_head(node.source)
-        shown = f"{{{{{key}}}}}" if key else ""
+        key_output = f"{{{{{key}}}}}" if key else ""
         parts += (
             f"{{{{range {declared}}}}}",
             self._create_marker(MarkerKind.ITERATION, file, node.at),
-            shown,
+            key_output,
             self.alphabet.key_end,
         )
         outer, self._dot = self._dot, ""
@@ -251,9 +251,9 @@ class InstrumentedTemplates:
                     if pipe is not None and pipe.names and find_include(pipe) is not None:
                         variables.add(pipe.names[0])
                 case RangeNode(source=source):
-                    others.update(_declared_names(source))
+                    others.update(_list_declared_names(source))
                 case BranchNode(cases=cases):
-                    others.update(name for case in cases for name in _declared_names(case.source or ""))
+                    others.update(name for case in cases for name in _list_declared_names(case.source or ""))
                 case _:
                     continue
         return variables - others
@@ -344,15 +344,15 @@ def _parse(source: str) -> Pipeline | None:
         return None
 
 
-def _declared_names(source: str) -> tuple[str, ...]:
+def _list_declared_names(source: str) -> tuple[str, ...]:
     pipe = _parse(source) if source.startswith("$") else None
     return pipe.names if pipe else ()
 
 
-def _prefix(template_set: TemplateSet) -> str:
+def _choose_prefix(template_set: TemplateSet) -> str:
     """Choose a prefix for names of instrumented copies that does not occur in the chart."""
     prefix = "kubekeep "
-    while any(prefix in file.source for file in template_set.all):
+    while any(prefix in file.source for file in template_set.files):
         prefix = f"kubekeep.{prefix}"
     return prefix
 

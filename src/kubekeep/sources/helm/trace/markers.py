@@ -39,23 +39,23 @@ class MarkerAlphabet:
     """Markers of one chart, in characters that do not occur in its texts; numbers are below `count`."""
 
     def __init__(self, texts: Iterable[str], count: int) -> None:
-        self.first = _unused(texts)
+        self.first = _find_unused_block(texts)
         self._digits = [chr(self.first + _FIRST_DIGIT + digit) for digit in range(_BASE)]
         self._width = 1
         while _BASE**self._width < count:
             self._width += 1
         kinds = f"[{chr(self.first + MarkerKind.TEXT)}-{chr(self.first + MarkerKind.CASE)}]"
         digits = f"([{chr(self.first + _FIRST_DIGIT)}-{chr(self.first + 255)}]{{{self._width}}})"
-        turn, end = chr(self.first + MarkerKind.ITERATION), chr(self.first + _KEY_END)
-        self._pattern = re.compile(f"({kinds}){digits}|{turn}{digits}([^{end}]*){end}")
+        iteration, end = chr(self.first + MarkerKind.ITERATION), chr(self.first + _KEY_END)
+        self._pattern = re.compile(f"({kinds}){digits}|{iteration}{digits}([^{end}]*){end}")
 
     @property
     def pattern(self) -> str:
         """One marker, or a part of one, as a Go regular expression without groups."""
-        turn, end = chr(self.first + MarkerKind.ITERATION), chr(self.first + _KEY_END)
-        return f"{turn}[^{end}]*{end}|[{chr(self.first)}-{chr(self.first + 255)}]"
+        iteration, end = chr(self.first + MarkerKind.ITERATION), chr(self.first + _KEY_END)
+        return f"{iteration}[^{end}]*{end}|[{chr(self.first)}-{chr(self.first + 255)}]"
 
-    def digits(self, number: int) -> str:
+    def encode_number(self, number: int) -> str:
         """Encode a number for use in markers."""
         digits = ""
         for _ in range(self._width):
@@ -63,7 +63,7 @@ class MarkerAlphabet:
             digits += self._digits[digit]
         return digits
 
-    def mark(self, kind: MarkerKind, digits: str) -> str:
+    def create_marker(self, kind: MarkerKind, digits: str) -> str:
         """Return a marker; for an iteration, the key and `key_end` follow it."""
         return chr(self.first + kind) + digits
 
@@ -78,7 +78,7 @@ class MarkerAlphabet:
         events = ExecutionEvents()
         at = length = 0
         for match in self._pattern.finditer(marked):
-            number = self._number(match[2] or match[3])
+            number = self._decode_number(match[2] or match[3])
             if number >= count:
                 continue
             piece = marked[at : match.start()]
@@ -92,19 +92,19 @@ class MarkerAlphabet:
         parts.append(marked[at:])
         return MarkedText("".join(parts), events)
 
-    def _number(self, digits: str) -> int:
+    def _decode_number(self, digits: str) -> int:
         number = 0
         for digit in reversed(digits):
             number = number * _BASE + ord(digit) - self.first - _FIRST_DIGIT
         return number
 
 
-def _unused(texts: Iterable[str]) -> int:
+def _find_unused_block(texts: Iterable[str]) -> int:
     """Return the first character of a block that no text uses; the last block if all are used, which never matches."""
-    held = [text for text in texts if not text.isascii()]
+    non_ascii_texts = [text for text in texts if not text.isascii()]
     for first in _BLOCKS[:-1]:
         pattern = re.compile(f"[{chr(first)}-{chr(first + 255)}]")
-        if not any(pattern.search(text) for text in held):
+        if not any(pattern.search(text) for text in non_ascii_texts):
             return first
     return _BLOCKS[-1]
 
@@ -136,12 +136,12 @@ class CharacterOrigin(msgspec.Struct, frozen=True, gc=False):
     """Origin of a character of a marked text.
 
     `number` is the number of the literal text or of the action that printed it, -1 for white space between markers.
-    `within` is the offset from the marker for literal text, else -1. `event` is the index of the marker that began the
+    `offset` is the offset from the marker for literal text, else -1. `event` is the index of the marker that began the
     innermost surrounding action (for literal text, the call that printed it), -1 for none.
     """
 
     number: int
-    within: int
+    offset: int
     event: int
 
 
@@ -151,7 +151,7 @@ class MarkedText:
     def __init__(self, plain: str, events: ExecutionEvents) -> None:
         self.plain = plain
         self.events = events
-        self._around = array("l")
+        self._enclosing = array("l")
         self._outer: dict[int, int] = {}
         self._ends: dict[int, int] = {}
         stack: list[int] = []
@@ -161,13 +161,13 @@ class MarkedText:
                 stack.append(index)
             elif kind == MarkerKind.END and stack:
                 self._ends[stack.pop()] = events.offsets[index]
-            self._around.append(stack[-1] if stack else -1)
+            self._enclosing.append(stack[-1] if stack else -1)
 
-    def at(self, offset: int) -> CharacterOrigin:
+    def find_origin(self, offset: int) -> CharacterOrigin:
         """Return the origin of the character at an index of `plain`."""
-        return self._printed(bisect_right(self.events.offsets, offset) - 1, offset)
+        return self._find_origin(bisect_right(self.events.offsets, offset) - 1, offset)
 
-    def actions(self, start: int, end: int) -> list[int]:
+    def list_actions(self, start: int, end: int) -> list[int]:
         """List the events of the innermost actions that printed text, or nothing, between two offsets."""
         offsets, kinds = self.events.offsets, self.events.kinds
         index = max(bisect_right(offsets, start) - 1, 0)
@@ -183,11 +183,11 @@ class MarkedText:
             index += 1
         return list(actions)
 
-    def outer(self, event: int) -> int:
+    def get_outer(self, event: int) -> int:
         """Return the event of the surrounding action, or -1."""
         return self._outer.get(event, -1)
 
-    def caller(self, event: int) -> int:
+    def find_caller(self, event: int) -> int:
         """Return the outermost action with the same output as an event's action; the event itself if there is none."""
         offsets, plain = self.events.offsets, self.plain
         start, end = offsets[event], self._ends.get(event, offsets[event])
@@ -199,14 +199,14 @@ class MarkedText:
             event, outer = outer, self._outer.get(outer, -1)
         return event
 
-    def _printed(self, index: int, offset: int) -> CharacterOrigin:
+    def _find_origin(self, index: int, offset: int) -> CharacterOrigin:
         """Find the origin; markers of cases and iterations are skipped, since they are no text."""
         kinds = self.events.kinds
         while index >= 0 and kinds[index] in (MarkerKind.CASE, MarkerKind.ITERATION):
             index -= 1
         if index < 0:
             return CharacterOrigin(-1, -1, -1)
-        number, around = self.events.numbers[index], self._around[index]
+        number, around = self.events.numbers[index], self._enclosing[index]
         match kinds[index]:
             case MarkerKind.TEXT:
                 return CharacterOrigin(number, offset - self.events.offsets[index], around)

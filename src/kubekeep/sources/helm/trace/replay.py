@@ -55,7 +55,7 @@ class Replay(TemplateWalk):
 
     def run(self, file: int) -> None:
         """Replay the template of a file; stops at the first inconsistent marker and keeps the results so far."""
-        template = self.evaluator.template_set.all[file]
+        template = self.evaluator.template_set.files[file]
         dot = ChartDot(template.scope)
         try:
             self.walk_block(template.body, Frame(file, dot, dot, {}, set(), 0))
@@ -72,7 +72,7 @@ class Replay(TemplateWalk):
         marker_file, at = self._positions[self._events.numbers[self._next]]
         return at if marker_file == file else None
 
-    def _take(self, kind: MarkerKind, file: int, at: int) -> int:
+    def _consume(self, kind: MarkerKind, file: int, at: int) -> int:
         if self._peek(kind, file) != at:
             raise ReplayError
         self._next += 1
@@ -90,13 +90,13 @@ class Replay(TemplateWalk):
     def list_iterations(self, loop: RangeNode, collection: Symbol, frame: Frame) -> Iterator[tuple[Symbol, Symbol]]:
         """Yield an iteration for each marker."""
         symbols = self.evaluator.symbols
-        is_list = isinstance(collection, ListSymbol) or isinstance(symbols.value(collection), list)
-        is_mapping = isinstance(collection, MappingSymbol) or isinstance(symbols.value(collection), dict)
+        is_list = isinstance(collection, ListSymbol) or isinstance(symbols.get_value(collection), list)
+        is_mapping = isinstance(collection, MappingSymbol) or isinstance(symbols.get_value(collection), dict)
         while self._peek(MarkerKind.ITERATION, frame.file) == loop.at:
             key = self._events.keys[self._next]
             self._next += 1
             step = int(key) if key.isdigit() and not is_mapping else key
-            element = symbols.child(collection, step) or NOTHING
+            element = symbols.get_child(collection, step) or NOTHING
             yield Computed((), step) if is_list else Computed((element,), step), element
 
     def visit_action(self, node: ActionNode, pipe: Pipeline, frame: Frame) -> None:
@@ -105,7 +105,7 @@ class Replay(TemplateWalk):
         if self._peek(MarkerKind.END, frame.file) != node.at:
             name, dot = self._find_call(pipe, frame)
             self._walk_named(name, dot, frame)
-        self._take(MarkerKind.END, frame.file, node.at)
+        self._consume(MarkerKind.END, frame.file, node.at)
 
     def _find_call(self, pipe: Pipeline, frame: Frame) -> tuple[str, Symbol]:
         """Return the named template whose text an action prints, and the dot of that call."""
@@ -124,10 +124,10 @@ class Replay(TemplateWalk):
         self._begin(node, Pipeline((), False, (call,)), frame)
         if self._peek(MarkerKind.END, frame.file) != node.at:
             self._walk_named(node.name, dot, frame)
-        self._take(MarkerKind.END, frame.file, node.at)
+        self._consume(MarkerKind.END, frame.file, node.at)
 
     def _begin(self, node: ActionNode | TemplateCallNode, pipe: Pipeline, frame: Frame) -> None:
-        event = self._take(MarkerKind.BEGIN, frame.file, node.at)
+        event = self._consume(MarkerKind.BEGIN, frame.file, node.at)
         self.frames[event] = (pipe, frame.snapshot())
 
     def _walk_named(self, name: str, dot: Symbol, frame: Frame) -> None:
@@ -163,14 +163,14 @@ class UntakenBranchReplay(Replay):
 
     def select_cases(self, branch: BranchNode, frame: Frame) -> list[int]:
         """Return the case of the next marker, and record the others."""
-        taken = super().select_cases(branch, frame)
-        others = tuple(number for number in range(len(branch.cases)) if number not in taken)
+        selected = super().select_cases(branch, frame)
+        others = tuple(number for number in range(len(branch.cases)) if number not in selected)
         if others and self._shift is not None:
-            event = self._first_after(branch, self._next - len(taken))
+            event = self._find_first_after(branch, self._next - len(selected))
             self.skipped.append(UntakenBranch(event, branch, others, frame.snapshot(), self._shift))
-        return taken
+        return selected
 
-    def _first_after(self, branch: BranchNode, event: int) -> int:
+    def _find_first_after(self, branch: BranchNode, event: int) -> int:
         """Return the first marker after a branch; markers of text before an event may precede or follow it."""
         while event and self._events.kinds[event - 1] == MarkerKind.TEXT:
             _, at = self._positions[self._events.numbers[event - 1]]
@@ -181,8 +181,8 @@ class UntakenBranchReplay(Replay):
 
     def visit_action(self, node: ActionNode, pipe: Pipeline, frame: Frame) -> None:
         """Replay an action, and the named template that it includes, even if that ran no action."""
-        outer, more = self._shift, find_indentation(pipe)
-        self._shift = None if outer is None or more is None else outer + more
+        outer, columns = self._shift, find_indentation(pipe)
+        self._shift = None if outer is None or columns is None else outer + columns
         super().visit_action(node, pipe, frame)
         include = find_include(pipe)
         if include is not None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.model.location import Path
-from kubekeep.sources.helm.trace.values_layers import Absent, ValueRef, ValuesLayers
+from kubekeep.sources.helm.trace.values_layers import AbsentValue, ValueRef, ValuesLayers
 
 
 class HelmUnknown:
@@ -104,7 +104,7 @@ class Symbols:
         self.budget = budget
         self.overrides: dict[tuple[tuple[str, ...], Path], Symbol] = {}
 
-    def child(self, symbol: Symbol, step: str | int) -> Symbol | None:  # noqa: PLR0911 - one for each kind
+    def get_child(self, symbol: Symbol, step: str | int) -> Symbol | None:  # noqa: PLR0911 - one for each kind
         """Return the child of a symbol; None if it surely does not exist."""
         self.budget.step()
         match symbol:
@@ -124,7 +124,7 @@ class Symbols:
                 return element
             case Alternatives():
                 return create_alternatives(
-                    [below for option in symbol.options if (below := self.child(option, step)) is not None]
+                    [child for option in symbol.options if (child := self.get_child(option, step)) is not None]
                 )
             case ParsedOutput():
                 return self._parsed_child(symbol, step)
@@ -136,16 +136,16 @@ class Symbols:
         for step in path:
             if current is None:
                 return None
-            current = self.child(current, step)
+            current = self.get_child(current, step)
         return current
 
-    def value(self, symbol: Symbol) -> Any:  # noqa: PLR0911 - one for each kind
+    def get_value(self, symbol: Symbol) -> Any:  # noqa: PLR0911 - one for each kind
         """Return the value of a symbol: None if it is unset, UNKNOWN if only Helm knows it."""
         self.budget.step()
         match symbol:
             case ValueRef():
-                value = self.layers.value(symbol)
-                return None if isinstance(value, Absent) else value
+                value = self.layers.get_value(symbol)
+                return None if isinstance(value, AbsentValue) else value
             case Constant() | Computed():
                 return symbol.value
             case MappingSymbol() if not symbol.entries:
@@ -154,13 +154,13 @@ class Symbols:
                 return []
             case Alternatives():
                 for option in symbol.options:
-                    value = self.value(option)
+                    value = self.get_value(option)
                     if value is not None:
                         return value
                 return None
         return UNKNOWN
 
-    def truth(self, symbol: Symbol) -> bool | None:
+    def get_truth(self, symbol: Symbol) -> bool | None:
         """Return the truth value of a symbol in Go; None if only Helm knows it."""
         match symbol:
             case MappingSymbol():
@@ -169,48 +169,48 @@ class Symbols:
                 return bool(symbol.items)
             case ChartDot():
                 return True
-        value = self.value(symbol)
+        value = self.get_value(symbol)
         return None if value is UNKNOWN else bool(value)
 
-    def refs(self, symbol: Symbol, *, whole: bool = False) -> Iterator[ValueRef]:
+    def list_refs(self, symbol: Symbol, *, whole: bool = False) -> Iterator[ValueRef]:
         """Yield the values that a symbol is made of, most relevant first, limited to a few dozen.
 
         whole: leave out values that only contribute entries.
         """
-        waiting: list[Symbol] = [symbol]
+        pending: list[Symbol] = [symbol]
         for _ in range(_MAX_REFS):
-            if not waiting:
+            if not pending:
                 return
-            match waiting.pop():
+            match pending.pop():
                 case ValueRef() as ref:
                     yield ref
                 case Alternatives(options=inner) | ParsedOutput(parts=inner) | Computed(parts=(_,) as inner):
-                    waiting.extend(reversed(inner))
+                    pending.extend(reversed(inner))
                 case Computed(parts=inner) | ListSymbol(items=inner) if not whole:
-                    waiting.extend(reversed(inner))
+                    pending.extend(reversed(inner))
                 case MappingSymbol(entries=entries) if not whole:
-                    waiting.extend(reversed(entries.values()))
+                    pending.extend(reversed(entries.values()))
                 case _:
                     continue
 
     def _ref_child(self, ref: ValueRef, step: str | int) -> Symbol:
         if len(ref.path) >= _MAX_PATH:
             return NOTHING
-        below = ref.child(step)
-        return self.overrides.get((below.scope, below.path), below) if self.overrides else below
+        child = ref.get_child(step)
+        return self.overrides.get((child.scope, child.path), child) if self.overrides else child
 
     def _parsed_child(self, parsed: ParsedOutput, step: str | int) -> Symbol | None:
-        below: list[Symbol] = []
+        children: list[Symbol] = []
         scalars: list[Symbol] = []
         for part in parsed.parts:
-            value = self.value(part)
+            value = self.get_value(part)
             if isinstance(part, MappingSymbol) or isinstance(value, dict | list):
-                child = self.child(part, step)
-                if child is not None and self.value(child) is not None:
-                    below.append(child)
+                child = self.get_child(part, step)
+                if child is not None and self.get_value(child) is not None:
+                    children.append(child)
             elif value is not None:
                 scalars.append(part)
-        return create_alternatives(below) or (Computed(tuple(scalars)) if scalars else None)
+        return create_alternatives(children) or (Computed(tuple(scalars)) if scalars else None)
 
     def _chart_child(self, chart: ChartDot, step: str | int) -> Symbol:
         override = self.overrides.get((chart.scope, ("", step)))
@@ -223,7 +223,7 @@ class Symbols:
                 return SubchartDots(chart.scope)
         return NOTHING
 
-    def put(self, symbol: Symbol, step: str, value: Symbol) -> None:
+    def set_entry(self, symbol: Symbol, step: str, value: Symbol) -> None:
         """Set an entry of a mapping, as `set` does."""
         match symbol:
             case MappingSymbol():
@@ -233,7 +233,7 @@ class Symbols:
             case ChartDot():
                 self.overrides[symbol.scope, ("", step)] = value
             case Alternatives() if symbol.options:
-                self.put(symbol.options[0], step, value)
+                self.set_entry(symbol.options[0], step, value)
 
 
 def _constant_child(value: Any, step: str | int) -> Any | None:

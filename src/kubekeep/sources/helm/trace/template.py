@@ -309,12 +309,12 @@ class TemplateSet:
 
     def __init__(self, templates: Mapping[str, str]) -> None:
         names = sorted(templates, key=lambda name: (name.count("/"), name), reverse=True)
-        self.all = [TemplateFile(name, templates[name], _parse_or_none(templates[name])) for name in names]
+        self.files = [TemplateFile(name, templates[name], _parse_or_none(templates[name])) for name in names]
         self.defines: dict[str, NamedTemplate] = {}
-        for number, file in enumerate(self.all):
+        for number, file in enumerate(self.files):
             for name, body in (file.tree.defines if file.tree else {}).items():
-                before = self.defines.get(name)
-                others = (*before.others, before.file) if before else ()
+                previous = self.defines.get(name)
+                others = (*previous.others, previous.file) if previous else ()
                 self.defines[name] = NamedTemplate(number, body, others)
 
 

@@ -154,8 +154,8 @@ class BranchEntries(TemplateWalk):
         if line.case.source is None:
             return None
         symbol = line.frame.dot if line.rebinds else self.evaluator.evaluate_source(line.case.source, line.frame)
-        named = isinstance(symbol, ValueRef) and symbol.path[-1:] == (key,)
-        return symbol if named and self.evaluator.symbols.truth(symbol) is False else None
+        has_key_name = isinstance(symbol, ValueRef) and symbol.path[-1:] == (key,)
+        return symbol if has_key_name and self.evaluator.symbols.get_truth(symbol) is False else None
 
     def select_cases(self, branch: BranchNode, frame: Frame) -> list[int]:  # noqa: ARG002 - all are, one by one
         """Return the current case."""
@@ -170,17 +170,17 @@ class BranchEntries(TemplateWalk):
         at = node.at
         for number, line in enumerate(node.text.split("\n")):
             self._at_line_start = self._at_line_start or number > 0
-            own = line.strip()
-            if self._at_line_start and own and own[0] != "#" and len(self._entries) < _MAX_ENTRIES:
+            stripped = line.strip()
+            if self._at_line_start and stripped and stripped[0] != "#" and len(self._entries) < _MAX_ENTRIES:
                 indent = len(line) - len(line.lstrip(" "))
-                before = 0 if number else self._indentation_before(frame.file, at)
-                self._entries.append(self._read_line(own, at + indent, before + indent + self._shift, frame))
-            self._at_line_start = self._at_line_start and not own
+                before = 0 if number else self._find_indentation(frame.file, at)
+                self._entries.append(self._read_line(stripped, at + indent, before + indent + self._shift, frame))
+            self._at_line_start = self._at_line_start and not stripped
             at += len(line) + 1
 
-    def _indentation_before(self, file: int, at: int) -> int:
+    def _find_indentation(self, file: int, at: int) -> int:
         """Return the indentation of the line on which the first text of a branch is."""
-        source = self.evaluator.template_set.all[file].source
+        source = self.evaluator.template_set.files[file].source
         before = source[source.rfind("\n", 0, at) + 1 : at]
         return len(before) - len(before.lstrip(" "))
 
@@ -193,16 +193,16 @@ class BranchEntries(TemplateWalk):
 
     def visit_action(self, node: ActionNode, pipe: Pipeline, frame: Frame) -> None:
         """Record the action, and the lines of the named template that it includes."""
-        include, more, index = find_include(pipe), find_indentation(pipe), len(self._entries)
+        include, columns, index = find_include(pipe), find_indentation(pipe), len(self._entries)
         column = None
         match pipe.commands[-1:]:
             case ((FunctionName(name="indent" | "nindent"), LiteralOperand(value=int() as spaces)),):
                 column, self._at_line_start = spaces + self._shift, True
-        own = PrintedAction(node.end, column, pipe, frame.snapshot(), index + 1)
-        self._entries.append(own)
-        if include is not None and more is not None:
-            self._record_named(include[0], self.evaluator.evaluate_operand(include[1], frame), frame, more)
-            self._entries[index] = msgspec.structs.replace(own, until=len(self._entries))
+        action = PrintedAction(node.end, column, pipe, frame.snapshot(), index + 1)
+        self._entries.append(action)
+        if include is not None and columns is not None:
+            self._record_named(include[0], self.evaluator.evaluate_operand(include[1], frame), frame, columns)
+            self._entries[index] = msgspec.structs.replace(action, until=len(self._entries))
         self._at_line_start = False
 
     def visit_call(self, node: TemplateCallNode, frame: Frame) -> None:
@@ -211,31 +211,31 @@ class BranchEntries(TemplateWalk):
             node.name, self.evaluator.evaluate_source(node.source, frame) if node.source.strip() else NIL, frame, 0
         )
 
-    def _record_named(self, name: str, dot: Symbol, frame: Frame, more: int) -> None:
+    def _record_named(self, name: str, dot: Symbol, frame: Frame, columns: int) -> None:
         definition = self.evaluator.template_set.defines.get(name)
         if definition is None or frame.depth >= MAX_DEPTH or len(self._entries) >= _MAX_ENTRIES:
             return
-        self._shift += more
+        self._shift += columns
         self.walk_block(definition.body, Frame(definition.file, dot, dot, {}, set(), frame.depth + 1))
-        self._shift -= more
+        self._shift -= columns
 
     def _walk_branch(self, node: BranchNode, frame: Frame) -> None:
         self._walk_cases(node, range(len(node.cases)), frame)
 
     def _walk_cases(self, branch: BranchNode, numbers: Sequence[int], frame: Frame) -> None:
         """Walk the cases one by one, each as if it were taken."""
-        before, results = frame.names, []
-        around, fresh, after = (self._case, self._rebinds), self._at_line_start, True
+        names, results = frame.names, []
+        outer_case, at_line_start, ends_line = (self._case, self._rebinds), self._at_line_start, True
         for number in numbers:
-            frame.names, self._at_line_start, self._current_case = before, fresh, number
+            frame.names, self._at_line_start, self._current_case = names, at_line_start, number
             self._case = branch.cases[number]
             self._rebinds = branch.rebinds and self._case.source is not None
             with suppress(LoopJump):
                 super()._walk_branch(branch, frame)
             results.append(frame.names)
-            after = after and self._at_line_start
-        frame.names = {name: merge_alternatives([result[name] for result in results]) for name in before}
-        (self._case, self._rebinds), self._at_line_start = around, after
+            ends_line = ends_line and self._at_line_start
+        frame.names = {name: merge_alternatives([result[name] for result in results]) for name in names}
+        (self._case, self._rebinds), self._at_line_start = outer_case, ends_line
 
 
 class MappingBlock(msgspec.Struct, frozen=True, gc=False):
@@ -254,7 +254,7 @@ class UntakenBranches:
         self._skipped = skipped
         self._events = [branch.event for branch in skipped]
         self._evaluator = evaluator
-        self._entries_read: dict[int, BranchEntries] = {}
+        self._entries_by_branch: dict[int, BranchEntries] = {}
 
     def find_lines(self, block: MappingBlock, steps: Path) -> list[MissingLine]:
         """List the lines that would have written a path into a block. Raises StepLimitError beyond the budget."""
@@ -279,7 +279,7 @@ class UntakenBranches:
         return lines
 
     def _read_entries(self, number: int) -> BranchEntries:
-        read = self._entries_read.get(number)
-        if read is None:
-            read = self._entries_read[number] = BranchEntries(self._evaluator, self._skipped[number])
-        return read
+        entries = self._entries_by_branch.get(number)
+        if entries is None:
+            entries = self._entries_by_branch[number] = BranchEntries(self._evaluator, self._skipped[number])
+        return entries

@@ -17,17 +17,17 @@ class ValueRef(msgspec.Struct, frozen=True):
     scope: tuple[str, ...]
     path: Path
 
-    def child(self, step: str | int) -> ValueRef:
+    def get_child(self, step: str | int) -> ValueRef:
         """Return the reference to a child."""
         return ValueRef(self.scope, (*self.path, step))
 
 
-class Absent:
+class AbsentValue:
     """Type of the placeholders for unset values."""
 
 
-ABSENT: Final = Absent()
-_HIDDEN: Final = Absent()
+ABSENT: Final = AbsentValue()
+_HIDDEN: Final = AbsentValue()
 """Value below a path that a stronger layer replaced with something else."""
 
 
@@ -38,54 +38,54 @@ class ValuesLayers:
         self._layers = layers
         self._settings: dict[ValueRef, Setting | None] = {}
 
-    def setting(self, ref: ValueRef) -> Setting | None:
+    def find_setting(self, ref: ValueRef) -> Setting | None:
         """Return the key of a value in the strongest layer that has it; None if no layer has it.
 
         A path inside a text, such as a manifest in a block scalar, has the key of the text.
         """
         if ref not in self._settings:
-            setting = self._setting(ref)
+            setting = self._find_own_setting(ref)
             for length in range(len(ref.path) - 1, 0, -1) if setting is None else ():
-                above = ValueRef(ref.scope, ref.path[:length])
-                value = self.value(above)
-                if not isinstance(value, Absent):
-                    setting = self._setting(above) if isinstance(value, str) else None
+                ancestor = ValueRef(ref.scope, ref.path[:length])
+                value = self.get_value(ancestor)
+                if not isinstance(value, AbsentValue):
+                    setting = self._find_own_setting(ancestor) if isinstance(value, str) else None
                     break
             self._settings[ref] = setting
         return self._settings[ref]
 
-    def value(self, ref: ValueRef) -> Any:
+    def get_value(self, ref: ValueRef) -> Any:
         """Return the merged value, or ABSENT."""
         for path in _list_paths(ref):
             value = _descend(self._merged, path)
-            if not isinstance(value, Absent):
+            if not isinstance(value, AbsentValue):
                 return value
         return ABSENT
 
-    def _setting(self, ref: ValueRef) -> Setting | None:
+    def _find_own_setting(self, ref: ValueRef) -> Setting | None:
         for path in _list_paths(ref):
             for layer in reversed(self._layers):
                 depth = len(layer.scope)
                 if path[:depth] != layer.scope:
                     continue
-                own = layer.root + path[depth:]
-                value = _descend(layer.value, own)
+                layer_path = layer.root + path[depth:]
+                value = _descend(layer.value, layer_path)
                 if value is _HIDDEN:
                     break
-                if value is not ABSENT and own:
-                    region = layer.source_map.region(layer.value, own) if layer.source_map else None
-                    return Setting(format_path(own), layer.file, region)
+                if value is not ABSENT and layer_path:
+                    region = layer.source_map.region(layer.value, layer_path) if layer.source_map else None
+                    return Setting(format_path(layer_path), layer.file, region)
         return None
 
     @cached_property
     def _merged(self) -> dict[str, Any]:
         merged: dict[str, Any] = {}
         for layer in self._layers:
-            own = _descend(layer.value, layer.root)
+            values = _descend(layer.value, layer.root)
             for name in reversed(layer.scope):
-                own = {name: own}
-            if isinstance(own, dict):
-                _merge(merged, own)
+                values = {name: values}
+            if isinstance(values, dict):
+                _merge(merged, values)
         return merged
 
 
@@ -119,9 +119,9 @@ def _merge(weak: dict[str, Any], strong: dict[str, Any]) -> None:
         if value is None:
             weak.pop(key, None)
         elif isinstance(value, dict):
-            below = weak.get(key)
-            weak[key] = below = dict(below) if isinstance(below, dict) else {}
-            _merge(below, value)
+            entries = weak.get(key)
+            weak[key] = entries = dict(entries) if isinstance(entries, dict) else {}
+            _merge(entries, value)
         else:
             weak[key] = value
 
@@ -146,9 +146,9 @@ class ChartTexts(msgspec.Struct, frozen=True):
     """Templates and values of a chart and its sub-charts.
 
     `templates` has every template by Helm's name (`web/charts/redis/templates/_helpers.tpl`), including files with only
-    definitions. `values` are ordered from weakest to strongest. `shown` has the paths of templates in reports.
+    definitions. `values` are ordered from weakest to strongest. `shown_paths` has the paths of templates in reports.
     """
 
     templates: Mapping[str, str]
     values: Sequence[ValuesLayer]
-    shown: Mapping[str, str]
+    shown_paths: Mapping[str, str]
