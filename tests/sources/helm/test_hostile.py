@@ -11,12 +11,12 @@ import socket
 import tarfile
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import pytest
 
 from kubekeep.model.assessment import Unread
@@ -30,8 +30,9 @@ from tests.cluster.cluster import eventually
 from tests.sources.helm.reading import KUBERNETES, OPTIONS, build_options, read_chart, write_chart
 
 SMALL: Final = ChartLimits(
-    entries=200, bytes=4 * 2**20, file_bytes=2**20, seconds=3, memory=400 * 2**20, output=2 * 2**20
+    entries=200, bytes=4 * 2**20, file_bytes=2**20, seconds=60, memory=400 * 2**20, output=2 * 2**20
 )
+BRIEF: Final = msgspec.structs.replace(SMALL, seconds=3)
 POD: Final = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: p\n"
 METADATA: Final = "apiVersion: v2\nname: c\nversion: 1.0.0\n"
 HIDDEN: Final = "the-secret-of-another-file"
@@ -72,17 +73,19 @@ TEMPLATES: Final = {
 }  # fmt: skip
 
 
+ENDLESS: Final = frozenset({"endless loop", "many includes"})
+"""Templates that only the time limit stops."""
+
+
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_hostile_template_is_stopped(name: str, renderer: str | None, tmp_path: Path) -> None:
     template, message = TEMPLATES[name]
     folder = write_chart(tmp_path / "c", {"templates/t.yaml": template})
-    started = time.monotonic()
 
-    unread = only(read_chart(folder, renderer, limits=SMALL))
+    unread = only(read_chart(folder, renderer, limits=BRIEF if name in ENDLESS else SMALL))
 
     assert message in f"{unread.location} {unread.message}"
     assert unread.location.file.startswith("c/")
-    assert time.monotonic() - started < 8 * SMALL.seconds
 
 
 def test_next_chart_is_rendered_after_kill(renderer: str | None, tmp_path: Path) -> None:
@@ -92,7 +95,8 @@ def test_next_chart_is_rendered_after_kill(renderer: str | None, tmp_path: Path)
         folder = write_chart(tmp_path / name.replace(" ", "-"), {"templates/t.yaml": template})
         roots.append(Root("helm", str(folder), folder.name, str(tmp_path)))
 
-    with ChartReader(OPTIONS, helm=renderer, limits=SMALL) as charts:
+    limits = msgspec.structs.replace(SMALL, seconds=15)
+    with ChartReader(OPTIONS, helm=renderer, limits=limits) as charts:
         results = list(charts.read(roots))
 
     assert [type(result) for result in results] == [Unread, Unread, Resource]
@@ -528,12 +532,16 @@ def test_closing_reader_does_not_wait(renderer: str | None, tmp_path: Path, monk
         endless.append(Root("helm", str(folder), folder.name, str(tmp_path)))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
+    def is_rendering(working_folder: str) -> bool:
+        # The SDK's child stays in the removed folder of the last chart.
+        return working_folder.startswith(str(tmp_path)) and Path(working_folder).name.isdecimal()
+
     with ThreadPoolExecutor(1) as reader:
         with ChartReader(OPTIONS, helm=renderer, limits=ChartLimits(seconds=3000)) as charts:
             # Read alone, because the SDK's single child could render an endless chart first.
             first = next(charts.read([good]))
             second = reader.submit(lambda: next(charts.read(endless)))
-            eventually(lambda: any(place.startswith(str(tmp_path)) for place in working_folders()))
+            eventually(lambda: any(map(is_rendering, working_folders())))
         left = second.result()
 
     assert isinstance(first, Resource)
@@ -546,9 +554,9 @@ def test_killed_chart_leaves_no_child(renderer: str | None, tmp_path: Path, monk
     # All working folders of child processes are below this folder.
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
-    only(read_chart(folder, renderer, limits=SMALL))
+    only(read_chart(folder, renderer, limits=BRIEF))
 
-    assert [place for place in working_folders() if place.startswith(str(tmp_path))] == []
+    assert [folder for folder in working_folders() if folder.startswith(str(tmp_path))] == []
 
 
 def working_folders() -> list[str]:

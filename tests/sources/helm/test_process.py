@@ -47,9 +47,9 @@ def test_child_folder_and_environment(tmp_path: Path) -> None:
     ("code", "message"),
     [
         ("while True: pass", "took longer than 3 seconds"),
-        ("import time; time.sleep(60)", "took longer than 3 seconds"),
+        ("import time; time.sleep(600)", "took longer than 3 seconds"),
         ("while True: print('x' * 1000)", "printed more than 100000 bytes"),
-        ("import os, time; os.close(1); time.sleep(60)", "took longer than 3 seconds"),
+        ("import os, time; os.close(1); time.sleep(600)", "took longer than 3 seconds"),
     ],
 )
 def test_limits_kill_child(code: str, message: str, tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_limits_kill_child(code: str, message: str, tmp_path: Path) -> None:
     with child(code, tmp_path) as running, pytest.raises(LimitError, match=message):
         _to_its_end(running)
 
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 300, "the child is killed"
 
 
 def _to_its_end(running: ChildProcess) -> None:
