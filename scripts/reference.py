@@ -76,7 +76,7 @@ def render_controls() -> str:
     """Return the page of all controls, in the order of their numbers."""
     controls = sorted(builtin().controls.values(), key=lambda control: control.id)
     rows = [
-        f"| {control.id} | [{control.title}](controls/{control.slug}.md) | {control.level.label} | {control.answer.value} |"
+        f"| {control.id} | [{control.title}](controls/{control.slug}.md) | {control.level.label} | {control.required_data.value} |"
         for control in controls
     ]
     return "\n".join(
@@ -89,7 +89,7 @@ def render_control(control: Control) -> str:
     heading_line = (
         f"{', '.join(control.ids) or 'no number'} · `{control.slug}` · {control.level.label} ({control.severity:g})"
     )
-    lines = [f"# {control.title}", "", f"{heading_line} · {control.answer.value}"]
+    lines = [f"# {control.title}", "", f"{heading_line} · {control.required_data.value}"]
     for heading, text in control.chapters:
         lines += ["", f"## {heading}", "", text]
     if control.params:

@@ -15,7 +15,7 @@ import yaml
 from kubekeep.kube.review import Permission
 from kubekeep.library.load import builtin
 from kubekeep.model.cluster import RBAC, RBAC_KINDS
-from kubekeep.model.control import HOST_DATA, SUBJECT, WORKLOAD, Answer, Control
+from kubekeep.model.control import HOST_DATA, SUBJECT, WORKLOAD, Control, RequiredData
 from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.model.resource_types import BUILTIN_TYPES, guess_plural
 from kubekeep.model.workload import POD_KINDS
@@ -74,12 +74,12 @@ def _list_served_kinds(name: str) -> Iterator[tuple[str, str]]:
     elif name == SUBJECT:
         yield from ((RBAC, kind) for kind in RBAC_KINDS)
     elif slash:
-        served = group == HOST_DATA or Control._answer(name) is Answer.AUTOMATED  # noqa: SLF001
+        served = group == HOST_DATA or Control._classify_kind(name) is RequiredData.AUTOMATED  # noqa: SLF001
         if served and group not in DOCUMENTS and kind[:1].isupper():
             yield group, kind
     elif name in GROUPS:
         yield GROUPS[name], name
-    elif name not in FILE_KINDS and Control._answer(name) is Answer.AUTOMATED:  # noqa: SLF001
+    elif name not in FILE_KINDS and Control._classify_kind(name) is RequiredData.AUTOMATED:  # noqa: SLF001
         pairs = [pair for pair in BUILTIN_TYPES if pair[1] == name]
         if not pairs:
             raise LookupError(f"no API group is known of {name}, which a control names")

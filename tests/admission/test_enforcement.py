@@ -47,7 +47,7 @@ def is_partial(control: str, *rules: Any) -> bool:
     enforcers = EnforcementCollector()
     assert len([*enforcers.collect(map(Resource, (policy, binding)))]) == 2
     (enforcement,) = enforcers.list_enforcement([builtin().controls[control]])[control]
-    return enforcement.partial
+    return enforcement.is_partial
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def query_reference(
         requests.append(
             {
                 "object": add_name_label(entry) if is_namespace else entry,
-                "resource": kinds.of(Resource(entry)).plural,
+                "resource": kinds.get_type(Resource(entry)).plural,
                 "namespace": None if is_namespace else known.get(name),
             }
         )

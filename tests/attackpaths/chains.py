@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import yaml
 
-from kubekeep.attackpaths.find import find_attack_paths
+from kubekeep.attackpaths.find import compute_attack_paths
 from kubekeep.model.attack import AttackPath, AttackQuery, Attacks
 from kubekeep.model.resource import Resource
 
@@ -12,7 +12,7 @@ from kubekeep.model.resource import Resource
 def find_paths(text: str, *sources: str, to: str = "", most: int = 1000) -> Attacks:
     """Find the attack paths in the documents of `text`, without any evaluated control."""
     resources = [Resource(document) for document in yaml.safe_load_all(text) if document]
-    return find_attack_paths(resources, [], {}, AttackQuery(sources, (to,) if to else (), most))
+    return compute_attack_paths(resources, [], {}, AttackQuery(sources, (to,) if to else (), most))
 
 
 def chain(path: AttackPath) -> str:

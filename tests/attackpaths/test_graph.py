@@ -51,14 +51,14 @@ def test_failure_of_joined_subject_counts_for_its_binding_and_role() -> None:
 
 def test_openings_without_assumption_come_first() -> None:
     graph = Graph(FailedControls((), {}))
-    a, b = (graph.node(name, AttackNodeKind.WORKLOAD, name) for name in "ab")
+    a, b = (graph.ensure_node(name, AttackNodeKind.WORKLOAD, name) for name in "ab")
     graph.add(a, b, EdgeKind.ESCAPE, Draft("perhaps", assumes="it rains"))
-    assert [*graph.steps()] == [("a", "b", True)]
-    assert graph.edge("a", "b").assumes == "it rains"
+    assert [*graph.iterate_edges()] == [("a", "b", True)]
+    assert graph.build_edge("a", "b").assumes == "it rains"
     graph.add(a, b, EdgeKind.ESCAPE, Draft("surely"))
     graph.add(a, b, EdgeKind.ESCAPE, Draft("surely"))
     graph.add(a, a, EdgeKind.ESCAPE, Draft("nowhere"))
-    assert [*graph.steps()] == [("a", "b", False)]
-    edge = graph.edge("a", "b")
+    assert [*graph.iterate_edges()] == [("a", "b", False)]
+    edge = graph.build_edge("a", "b")
     assert [opening.text for opening in edge.openings] == ["surely", "perhaps"]
     assert edge.assumes == ""

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from kubekeep.attackpaths.priorities import MOST_VECTORS, prioritise_resources
+from kubekeep.attackpaths.priorities import MAX_VECTORS, prioritise_resources
 from kubekeep.attackpaths.tracks import Step, Track, TrackMembership, Tracks, load_tracks
 from kubekeep.library.load import builtin
 from kubekeep.model.assessment import ResourceResult
@@ -60,7 +60,7 @@ def test_score_is_sum_of_products() -> None:
     assert len(entry.vectors) == 4
     assert all(vector.score == pytest.approx(7 * 8 * 1.3) for vector in entry.vectors)
     assert entry.score == pytest.approx(4 * 7 * 8 * 1.3)
-    assert (entry.severity, entry.left_out) == (Severity.HIGH, 0)
+    assert (entry.severity, entry.unlisted_vector_count) == (Severity.HIGH, 0)
 
 
 @pytest.mark.parametrize(("replicas", "factor"), [(None, 1.1), (0, 1.0), (10, 2.0), ("many", 1.1), (True, 1.1)])
@@ -89,7 +89,7 @@ def test_paths_of_impact_controls_alone_do_not_count() -> None:
     only = ResourceResult(ranking.resource, {"s": FAILED})
     assert prioritise_resources([only], {"s": control}, known) == ()
     both = {"C-1": TrackMembership(("security-impact", "security"), {"t": ("a",)})}
-    assert len(prioritise_resources([only], {"s": control}, msgspec.structs.replace(known, members=both))) == 1
+    assert len(prioritise_resources([only], {"s": control}, msgspec.structs.replace(known, memberships=both))) == 1
 
 
 def test_excess_paths_are_counted_and_not_listed() -> None:
@@ -105,6 +105,6 @@ def test_excess_paths_are_counted_and_not_listed() -> None:
     (entry,) = prioritise_resources(
         [ResourceResult(result().resource, verdicts)], ranking, Tracks((Track("t", steps),), members)
     )
-    assert len(entry.vectors) == MOST_VECTORS
-    assert entry.left_out == 10**4 - MOST_VECTORS
+    assert len(entry.vectors) == MAX_VECTORS
+    assert entry.unlisted_vector_count == 10**4 - MAX_VECTORS
     assert math.isfinite(entry.score)

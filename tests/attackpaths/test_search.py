@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from kubekeep.attackpaths.find import find_attack_paths
+from kubekeep.attackpaths.find import compute_attack_paths
 from kubekeep.attackpaths.search import CandidatePath, choose_cuts
 from kubekeep.model.attack import AttackQuery
 from kubekeep.model.resource import Resource
@@ -40,7 +40,7 @@ def test_path_without_assumptions_is_preferred_and_lesser_target_is_implied() ->
 def test_each_requested_target_has_its_own_path() -> None:
     text = pod("", f"{PRIVILEGED}, envFrom: [{{secretRef: {{name: db}}}}]")
     resources = [Resource(document) for document in yaml.safe_load_all(text) if document]
-    paths = find_attack_paths(resources, [], {}, AttackQuery(("pod/web",), ("secret/db", "node"))).paths
+    paths = compute_attack_paths(resources, [], {}, AttackQuery(("pod/web",), ("secret/db", "node"))).paths
     assert [path.target.label for path in paths] == ["a node of the cluster", "Secret shop/db"]
 
 
@@ -63,7 +63,7 @@ def test_cycles_are_followed_once() -> None:
 def test_unlisted_paths_are_counted() -> None:
     text = "".join(pod("", PRIVILEGED, name=f"w{number}") + service(name=f"w{number}") for number in range(5))
     attacks = find_paths(text, to="node", most=2)
-    assert (len(attacks.paths), attacks.left_out) == (2, 3)
+    assert (len(attacks.paths), attacks.unlisted_path_count) == (2, 3)
     assert sum(cut.count for cut in attacks.cuts) == 5
     assert all(place < 2 for cut in attacks.cuts for place in cut.paths)
 
@@ -157,7 +157,7 @@ def test_search_time_grows_linearly_with_input() -> None:
     shared = "".join(pod("", PRIVILEGED, name=f"w{number}") + service(name=f"w{number}") for number in range(5_000))
     attacks = find_paths(shared + roles, most=10)
     assert len(attacks.paths) == 10
-    assert attacks.left_out == 14_990
+    assert attacks.unlisted_path_count == 14_990
     assert attacks.cuts[0].count == 10_000
 
 

@@ -63,7 +63,9 @@ def test_record_of_a_report_equals_its_scan(assessment: Assessment, report: Path
     assert read.controls == live.controls
     assert (read.gaps, read.resources, read.unread) == (live.gaps, live.resources, live.unread)
     assert read.settings == live.settings
-    places, record = ({str(finding.place.location) for finding in findings.findings} for findings in (live, read))
+    places, record = (
+        {str(finding.report_location.location) for finding in findings.findings} for findings in (live, read)
+    )
     assert len(record) > 100
     assert record - {"None"} <= places
 
@@ -153,32 +155,34 @@ def test_kubescape_report_with_a_place_twice(tmp_path: Path) -> None:
     (record,) = read(report, tmp_path).findings
     assert record.path == "spec.template.spec.containers[name=app].securityContext.privileged"
     assert (record.identity, record.level) == (Identity("apps", "Deployment", "shop", "web"), Severity.HIGH)
-    assert (record.place.entry, record.place.path) == ("fixPath", PRIVILEGED)
+    assert (record.report_location.entry, record.report_location.path) == ("fixPath", PRIVILEGED)
 
 
 def test_failed_paths_without_remediation_are_places(tmp_path: Path) -> None:
     record = read(kubescape({"failedPath": PRIVILEGED}, {"failedPath": "spec.replicas"}), tmp_path)
-    assert [finding.place.entry for finding in record.findings] == ["failedPath", "failedPath"]
+    assert [finding.report_location.entry for finding in record.findings] == ["failedPath", "failedPath"]
     assert len(describe(record)) == 2
 
 
 def test_excepted_place_is_no_finding(tmp_path: Path) -> None:
     accepted = {"failedPath": "spec.replicas", "exception": {"name": "x"}}
     (record,) = read(kubescape(accepted, {"failedPath": PRIVILEGED}), tmp_path).findings
-    assert record.place.path == PRIVILEGED
+    assert record.report_location.path == PRIVILEGED
 
 
 def test_accepted_findings_name_their_exception(tmp_path: Path) -> None:
     ours = {"failedPath": "spec.replicas", "exception": {"name": "ours", "reason": "x"}}
     record = read(kubescape(ours, {"failedPath": PRIVILEGED}), tmp_path)
-    assert [(finding.place.path, finding.exception) for finding in record.accepted] == [("spec.replicas", "ours")]
+    assert [(finding.report_location.path, finding.exception) for finding in record.accepted] == [
+        ("spec.replicas", "ours")
+    ]
     theirs = kubescape({"failedPath": PRIVILEGED}, {"fixPath": {"path": PRIVILEGED, "value": "false"}}, status="passed")
     (outcome,) = theirs["results"][0]["controls"]
     outcome["status"]["subStatus"] = "w/exceptions"
     outcome["rules"][0] |= {"subStatus": "w/exceptions", "exception": [{"name": "theirs"}]}
     record = read(theirs, tmp_path)
     assert record.findings == ()
-    assert [(finding.control, finding.place.entry, finding.exception) for finding in record.accepted] == [
+    assert [(finding.control, finding.report_location.entry, finding.exception) for finding in record.accepted] == [
         ("C-0057", "fixPath", "theirs")
     ]
     outcome["rules"] = None

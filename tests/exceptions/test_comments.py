@@ -98,7 +98,9 @@ def read(text: str, syntax: CommentSyntax = CommentSyntax.YAML) -> tuple[Suppres
     documents = (
         yaml_text.parse_documents(text, line_starts(text), DEFAULT_LIMITS) if syntax is CommentSyntax.YAML else ()
     )
-    scalars = [span for comment in documents if isinstance(comment, Document) for span in comment.source_map.scalars()]
+    scalars = [
+        span for comment in documents if isinstance(comment, Document) for span in comment.source_map.list_scalars()
+    ]
     return find_comments(text, syntax, sorted(scalars))
 
 

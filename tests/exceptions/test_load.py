@@ -65,11 +65,11 @@ def scanned(exceptions: ExceptionOptions = ExceptionOptions(), **request: Any) -
 
 def covered(assessment: Assessment) -> set[str]:
     """Return the names of the resources with an excepted finding."""
-    return {finding.resource.name for findings in assessment.excepted().values() for finding in findings}
+    return {finding.resource.name for findings in assessment.group_excepted_findings().values() for finding in findings}
 
 
 def standing(assessment: Assessment) -> set[str]:
-    return {finding.resource.name for findings in assessment.failures().values() for finding in findings}
+    return {finding.resource.name for findings in assessment.group_findings().values() for finding in findings}
 
 
 def exception(*controls: str, resources: Sequence[dict[str, str]] = (), **more: Any) -> dict[str, Any]:
@@ -167,8 +167,8 @@ def test_container_is_a_part_of_the_finding(folder: Path) -> None:  # noqa: ARG0
     one = exception(PRIVILEGED, resources=[{"containerName": "sidecar"}])
     assessment = scanned(excepted(one))
     assert assessment.controls[0].status is Status.FAILED
-    (covered_part,) = assessment.excepted()["privileged-container"]
-    (stands,) = assessment.failures()["privileged-container"]
+    (covered_part,) = assessment.group_excepted_findings()["privileged-container"]
+    (stands,) = assessment.group_findings()["privileged-container"]
     assert {evidence.path for evidence in covered_part.evidence} == {
         "spec.template.spec.containers[1].securityContext.privileged"
     }
@@ -281,7 +281,7 @@ def test_unknown_control_does_not_affect_others(folder: Path) -> None:  # noqa: 
     assessment = scanned(excepted(exception(PRIVILEGED, "C-9999")))
     assert covered(assessment) == {"web"}
     assert assessment.exceptions[0].status is ExceptionStatus.INVALID_CONTROL
-    assert assessment.exceptions[0].unknown == ("C-9999",)
+    assert assessment.exceptions[0].unknown_controls == ("C-9999",)
 
 
 def test_whole_namespace_is_not_too_broad(folder: Path) -> None:  # noqa: ARG001
@@ -314,7 +314,7 @@ def test_exception_for_every_scanned_resource_is_doubted(folder: Path) -> None: 
     write(*few, deployment("api"))
     assessment = scanned(excepted(everything))
     assert statuses(assessment) == [(ExceptionStatus.MATCHED, doubt)]
-    assert assessment.exceptions[0].doubts == (doubt,)
+    assert assessment.exceptions[0].scope_warnings == (doubt,)
     assert len(covered(assessment)) == 6, "how much else is scanned does not change what is covered"
     one_control = exception(PRIVILEGED, resources=[{"kind": "Deployment"}])
     assert statuses(scanned(excepted(one_control))) == [(ExceptionStatus.MATCHED, "")]
@@ -327,9 +327,9 @@ def test_unknown_names_are_reported_as_written(folder: Path) -> None:  # noqa: A
     write(deployment(annotations={"kubescape.io/skip-controls": "a.b+c"}))
     Path("e.yaml").write_text(yaml.safe_dump(security({"posture": posture})))
     one, two = scanned(ExceptionOptions(files=("e.yaml",))).exceptions
-    assert one.unknown == ("C-0057 (old)", "framework cis-v1.99", "C-00.*")
+    assert one.unknown_controls == ("C-0057 (old)", "framework cis-v1.99", "C-00.*")
     assert one.controls == ("C-0057 (old)", "C-00.*")
-    assert two.unknown == ("a.b+c",)
+    assert two.unknown_controls == ("a.b+c",)
     assert two.text == "nobody knows a.b+c"
 
 
@@ -366,7 +366,7 @@ def test_framework_limits_the_scope(
     write(deployment())
     policies = [{"controlID": PRIVILEGED, "frameworkName": name} for name in named]
     assessment = scanned(excepted({"name": "e", "posturePolicies": policies}), **rules)
-    names = {finding.resource.name for finding in assessment.excepted().get("privileged-container", ())}
+    names = {finding.resource.name for finding in assessment.group_excepted_findings().get("privileged-container", ())}
     assert names == expected
 
 
@@ -384,7 +384,7 @@ def test_shared_control_of_another_framework_is_reported(folder: Path) -> None: 
 def test_first_exception_is_named_and_all_covering_ones_count(folder: Path) -> None:  # noqa: ARG001
     write(deployment())
     assessment = scanned(excepted(exception(PRIVILEGED, name="first"), exception(PRIVILEGED, name="second")))
-    (verdict,) = assessment.excepted()["privileged-container"]
+    (verdict,) = assessment.group_excepted_findings()["privileged-container"]
     assert {evidence.exception.name for evidence in verdict.evidence if evidence.exception} == {"first"}
     assert [use.status for use in assessment.exceptions] == [ExceptionStatus.MATCHED] * 2
 
@@ -401,9 +401,13 @@ def test_annotations_of_the_resource(folder: Path, prefix: str, *, template: boo
     write(workload, deployment("api"))
     assessment = scanned(controls=(PRIVILEGED, IMMUTABLE))
     assert covered(assessment) == {"web"}
-    assert assessment.excepted().keys() == {"privileged-container"}
+    assert assessment.group_excepted_findings().keys() == {"privileged-container"}
     (use,) = assessment.exceptions
-    assert (use.status, use.exception.reason, use.unknown) == (ExceptionStatus.INVALID_CONTROL, "known", ("Nobody",))
+    assert (use.status, use.exception.reason, use.unknown_controls) == (
+        ExceptionStatus.INVALID_CONTROL,
+        "known",
+        ("Nobody",),
+    )
     assert str(use.exception.location).startswith("deploy/all.yaml:")
     assert covered(scanned(ExceptionOptions(inline=False))) == set()
     assert covered(scanned(snapshot=True)) == set(), "in a cluster whoever may deploy could excuse themselves"

@@ -11,7 +11,7 @@ from kubekeep.usecases.control import find_problems
 from tests.library.checks import check_cases, check_consistency, check_messages
 
 CASES = cases_of(builtin(), builtin().controls.values())
-AUTOMATED = [control for control in builtin().controls.values() if not control.manual]
+AUTOMATED = [control for control in builtin().controls.values() if not control.is_manual]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

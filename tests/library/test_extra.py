@@ -90,7 +90,7 @@ def test_fields_of_controls_are_read(tmp_path: Path) -> None:
     assert causes == [None, Cause.RULE_ERROR, Cause.RULE_ERROR, Cause.NEEDS_NETWORK]
     assert (first.needs_parameters, first.fixed, first.control.scope) == (True, {"fixed": ("1",)}, "cluster")
     assert list(first.control.params) == ["names"]
-    assert (second.control.manual, second.control.audit) == (True, "look at it")
+    assert (second.control.is_manual, second.control.audit) == (True, "look at it")
     assert second.review is not None
 
 

@@ -37,7 +37,7 @@ def by_number() -> dict[str, Control]:
 def test_control(fact: dict[str, Any]) -> None:
     control = by_number()[fact["id"]]
     assert control.severity == fact["baseScore"]
-    assert (control.scope == "file") == ("file" in fact["scope"]) or control.manual
+    assert (control.scope == "file") == ("file" in fact["scope"]) or control.is_manual
     assert {name: list(parameter.default) for name, parameter in control.params.items()} == (
         fact.get("configInputs") or {}
     )

@@ -19,7 +19,7 @@ from kubekeep.library.load import builtin
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
 from kubekeep.posture.select import select
-from kubekeep.posture.summary import Totals, summarize
+from kubekeep.posture.summary import Totals, summarise
 from tests.library.kubescape import FACTS
 from tests.library.test_corpora import CORPORA, VERDICTS, Key, ours, theirs
 
@@ -74,7 +74,7 @@ def totals(corpus: str, numbers: tuple[str, ...]) -> Totals:
         ResourceResult(result.resource, {slug: verdict for slug, verdict in result.verdicts.items() if slug in slugs})
         for result in known(corpus).values()
     ]
-    return summarize(results, select(named=chosen))
+    return summarise(results, select(named=chosen))
 
 
 def facts() -> dict[str, Any]:

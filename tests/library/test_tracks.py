@@ -18,7 +18,7 @@ def test_controls_and_steps_exist() -> None:
     steps = {
         track.name: {step.name for way in track.root.list_paths() for step in way} for track in load_tracks().tracks
     }
-    for number, member in load_tracks().members.items():
+    for number, member in load_tracks().memberships.items():
         assert number in numbers
         for track, names in member.tracks.items():
             assert set(names) <= steps[track]
@@ -26,16 +26,16 @@ def test_controls_and_steps_exist() -> None:
 
 def test_control_is_found_by_any_of_its_numbers() -> None:
     members = [control.id for control in builtin().controls.values() if load_tracks().find_membership(control)]
-    assert len(members) == len(load_tracks().members)
+    assert len(members) == len(load_tracks().memberships)
 
 
 @pytest.mark.skipif(not CONTROLS.is_file(), reason=f"no facts at {FACTS}")
 def test_tracks_equal_kubescapes() -> None:
     facts = {fact["id"]: fact for fact in json.loads(CONTROLS.read_text(encoding="utf-8"))["controls"]}
     joined = {number: fact for number, fact in facts.items() if fact.get("attackTracks")}
-    assert set(joined) == set(load_tracks().members)
+    assert set(joined) == set(load_tracks().memberships)
     for number, fact in joined.items():
-        member = load_tracks().members[number]
+        member = load_tracks().memberships[number]
         assert list(member.tags) == fact["tags"]
         assert {name: list(steps) for name, steps in member.tracks.items()} == {
             track["attackTrack"]: track["categories"] for track in fact["attackTracks"]

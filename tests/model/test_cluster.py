@@ -6,7 +6,7 @@ import pytest
 
 from kubekeep.model.cluster import CoverageGap
 
-PODS = CoverageGap(group="", kind="Pod", resource="pods", why="forbidden")
+PODS = CoverageGap(group="", kind="Pod", resource="pods", reason="forbidden")
 
 
 @pytest.mark.parametrize(
@@ -15,18 +15,30 @@ PODS = CoverageGap(group="", kind="Pod", resource="pods", why="forbidden")
         (PODS, ("", "Pod", "shop", "a"), True),
         (PODS, ("apps", "Pod", "shop", "a"), False),
         (PODS, ("", "Service", "shop", "a"), False),
-        (CoverageGap(group="", kind="Pod", resource="pods", why="", namespace="shop"), ("", "Pod", "shop", "a"), True),
-        (CoverageGap(group="", kind="Pod", resource="pods", why="", namespace="shop"), ("", "Pod", "bank", "a"), False),
-        (CoverageGap(group="", kind="Pod", resource="pods", why="", inside=True), ("", "Pod", "shop", "a"), False),
-        (CoverageGap(group="", kind="Pod", resource="pods", why="", name="b"), ("", "Pod", "shop", "a"), False),
-        (CoverageGap(group="x.io", kind="*", resource="*", why="down"), ("x.io", "Boat", "shop", "a"), True),
         (
-            CoverageGap(group="", kind="Namespace", resource="namespaces", why="", namespace="shop", name="shop"),
+            CoverageGap(group="", kind="Pod", resource="pods", reason="", namespace="shop"),
+            ("", "Pod", "shop", "a"),
+            True,
+        ),
+        (
+            CoverageGap(group="", kind="Pod", resource="pods", reason="", namespace="shop"),
+            ("", "Pod", "bank", "a"),
+            False,
+        ),
+        (
+            CoverageGap(group="", kind="Pod", resource="pods", reason="", is_outside_selection=True),
+            ("", "Pod", "shop", "a"),
+            False,
+        ),
+        (CoverageGap(group="", kind="Pod", resource="pods", reason="", name="b"), ("", "Pod", "shop", "a"), False),
+        (CoverageGap(group="x.io", kind="*", resource="*", reason="down"), ("x.io", "Boat", "shop", "a"), True),
+        (
+            CoverageGap(group="", kind="Namespace", resource="namespaces", reason="", namespace="shop", name="shop"),
             ("", "Namespace", "", "shop"),
             True,
         ),
         (
-            CoverageGap(group="", kind="Namespace", resource="namespaces", why="", namespace="shop", name="shop"),
+            CoverageGap(group="", kind="Namespace", resource="namespaces", reason="", namespace="shop", name="shop"),
             ("", "Namespace", "", "bank"),
             False,
         ),
@@ -35,4 +47,4 @@ PODS = CoverageGap(group="", kind="Pod", resource="pods", why="forbidden")
 def test_gap_hides_objects_of_its_kind_and_namespace(
     gap: CoverageGap, identity: tuple[str, str, str, str], *, hidden: bool
 ) -> None:
-    assert gap.hides(*identity) is hidden
+    assert gap.may_hide(*identity) is hidden

@@ -13,7 +13,7 @@ import pytest
 
 from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.finding import Container, Evidence, Finding, FindingKind, Host, Image, Package, Process, Subject
-from kubekeep.model.finding_document import FindingDocument, finding_document
+from kubekeep.model.finding_document import FindingDocument, build_finding_document
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
@@ -46,7 +46,7 @@ def test_every_subject_matches_the_published_schema(subject: Subject) -> None:
     location = Location("deploy/web.yaml", Region(Position(3, 5), Position(3, 9)))
     exception = AppliedException(name="reviewed", source=ExceptionSource.FILE, reason="behind a gateway")
     evidence = Evidence("spec.x", exists=False, location=location, fix="true", exception=exception)
-    document = json.loads(msgspec.json.encode(finding_document(finding(subject, evidence=(evidence,)))))
+    document = json.loads(msgspec.json.encode(build_finding_document(finding(subject, evidence=(evidence,)))))
     jsonschema.validate(document, SCHEMA)
     assert document["suppression"]["reason"] == "behind a gateway"
     assert document["evidence"][0]["location"] == {

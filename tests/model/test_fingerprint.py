@@ -109,9 +109,9 @@ def test_file_version_and_other_containers_are_irrelevant() -> None:
 
 def test_identity_of_joined_subject_includes_its_parts() -> None:
     here, newer = subject([], []), subject([], [], version="v1beta1")
-    assert Identity.of(here) == Identity.of(newer)
+    assert Identity.from_resource(here) == Identity.from_resource(newer)
     alone = Resource({"kind": "ServiceAccount", "name": "s", "namespace": "n"})
-    assert Identity.of(alone) != Identity.of(here)
+    assert Identity.from_resource(alone) != Identity.from_resource(here)
 
 
 def test_parts_are_separated() -> None:

@@ -22,7 +22,7 @@ def test_object_and_derived_text_are_separated(derived: bytes) -> None:
     packed = pack_object(POD, derived=derived)
     assert packed.texts == (msgspec.json.encode(POD), derived)
     assert packed.text == msgspec.json.encode(POD)
-    assert packed.unpacked() == POD
+    assert packed.decode() == POD
 
 
 def test_known_text_is_reused() -> None:
@@ -32,9 +32,9 @@ def test_known_text_is_reused() -> None:
 
 def test_identity_needs_no_unpacking() -> None:
     whole = Resource(POD)
-    packed = whole.packed()
+    packed = whole.pack()
     assert isinstance(packed.content, PackedObject)
-    assert packed.packed() is packed
+    assert packed.pack() is packed
     assert (packed.id, packed.label, packed.replicas) == (whole.id, whole.label, whole.replicas)
     assert packed.object == whole.object
     assert len(packed.content.data) < len(msgspec.json.encode(POD)) / 2

@@ -15,14 +15,14 @@ from kubekeep.model.severity import Severity, sarif_level
     ],
 )  # fmt: skip
 def test_bands(score: float, severity: str, level: str) -> None:
-    assert Severity.of(score).label == severity
+    assert Severity.from_score(score).label == severity
     assert sarif_level(score) == level
 
 
 def test_names() -> None:
-    assert Severity.named(" hIGh ") is Severity.HIGH
+    assert Severity.parse(" hIGh ") is Severity.HIGH
     with pytest.raises(ValueError, match="critical, high, medium, low"):
-        Severity.named("severe")
+        Severity.parse("severe")
 
 
 def test_every_severity_has_a_colour() -> None:
@@ -32,7 +32,7 @@ def test_every_severity_has_a_colour() -> None:
 def test_white_text_is_readable_on_every_ink() -> None:
     """Contrast of at least 4.5:1 (WCAG 2.2, 1.4.3)."""
     for severity in Severity:
-        channels = (int(severity.ink[at : at + 2], 16) / 255 for at in (1, 3, 5))
+        channels = (int(severity.print_colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
         red, green, blue = (
             value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels
         )

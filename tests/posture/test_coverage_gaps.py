@@ -16,8 +16,10 @@ from kubekeep.posture.incremental import IncrementalEvaluator
 from kubekeep.posture.select import Selection, select
 
 SLUG = "automatic-service-account-token"
-DEPLOYMENTS = CoverageGap(group="apps", kind="Deployment", resource="deployments", why="forbidden", carries_pods=True)
-ACCOUNTS = CoverageGap(group="", kind="ServiceAccount", resource="serviceaccounts", why="forbidden")
+DEPLOYMENTS = CoverageGap(
+    group="apps", kind="Deployment", resource="deployments", reason="forbidden", carries_pods=True
+)
+ACCOUNTS = CoverageGap(group="", kind="ServiceAccount", resource="serviceaccounts", reason="forbidden")
 
 
 def selection() -> Selection:
@@ -52,8 +54,8 @@ def evaluate_incrementally(gap: CoverageGap) -> dict[str, Verdict]:
     evaluator = IncrementalEvaluator(selection(), RegoPolicySet, kubernetes_minor=34)
     for number, resource in enumerate(RESOURCES):
         evaluator.put(str(number), resource)
-    evaluator.settle()
-    evaluator.settle([gap])
+    evaluator.update()
+    evaluator.update([gap])
     return {result.resource.name: result.verdicts[SLUG] for result in evaluator.results.values()}
 
 

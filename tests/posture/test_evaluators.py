@@ -11,7 +11,7 @@ from kubekeep.model.finding import PASSED, Evidence, Status, Verdict
 from kubekeep.model.resource import Resource
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.select import Selection, find_controls, select
-from kubekeep.posture.summary import summarize
+from kubekeep.posture.summary import summarise
 
 NAMED_WELL = Control(
     slug="named-well", title="Named well", severity=5, asks="x", why="x", fix="x", targets=("ConfigMap",)
@@ -53,5 +53,5 @@ def test_verdicts_of_evaluators_and_library_are_joined() -> None:
 
 def test_controls_of_evaluators_are_summarised() -> None:
     selection, results = evaluate_all(named("ConfigMap", "bad"), named("ConfigMap", "good"))
-    (summary,) = [entry for entry in summarize(results, selection).controls if entry.control is NAMED_WELL]
+    (summary,) = [entry for entry in summarise(results, selection).controls if entry.control is NAMED_WELL]
     assert (summary.counts.passed, summary.counts.failed, summary.compliance) == (1, 1, 50)

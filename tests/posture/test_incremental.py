@@ -52,7 +52,7 @@ def test_incremental_verdicts_equal_full_evaluation(seed: int) -> None:
                 evaluator.put(key, Resource(cluster.objects[key]))
             else:
                 evaluator.remove(key)
-        changes = evaluator.settle()
+        changes = evaluator.update()
         expected = evaluate_fully(cluster)
         for mine, theirs in zip(list_verdicts(evaluator.results.values()), expected, strict=True):
             assert mine == theirs, f"step {step}"
@@ -73,32 +73,32 @@ def test_unchanged_objects_are_not_evaluated_again() -> None:
         cluster.change()
     for key, content in cluster.objects.items():
         evaluator.put(key, Resource(content))
-    evaluator.settle()
+    evaluator.update()
     first, counting.documents = counting.documents, 0
     for content in cluster.objects.values():
         content["metadata"]["resourceVersion"] = "another"
     workload = next(key for key, content in cluster.objects.items() if content["kind"] == "Deployment")
     evaluator.put(workload, Resource(cluster.objects[workload]))
-    assert evaluator.settle()
+    assert evaluator.update()
     # Only the changed object and its joined document are evaluated again, not its pods.
     assert counting.documents == 2
     assert first > 20
-    assert evaluator.settle() == {}
+    assert evaluator.update() == {}
 
 
 def test_verdicts_follow_coverage_gaps() -> None:
     cluster = RandomCluster(3)
     for _ in range(80):
         cluster.change()
-    hidden = CoverageGap(group="", kind="Service", resource="services", why="forbidden")
+    hidden = CoverageGap(group="", kind="Service", resource="services", reason="forbidden")
     evaluator = IncrementalEvaluator(select_controls(), RegoPolicySet, kubernetes_minor=34)
     for key, content in cluster.objects.items():
         evaluator.put(key, Resource(content))
-    evaluator.settle()
+    evaluator.update()
     assert list_verdicts(evaluator.results.values()) == evaluate_fully(cluster)
-    evaluator.settle((hidden,))
+    evaluator.update((hidden,))
     assert list_verdicts(evaluator.results.values()) == evaluate_fully(cluster, (hidden,)) != evaluate_fully(cluster)
-    evaluator.settle()
+    evaluator.update()
     assert list_verdicts(evaluator.results.values()) == evaluate_fully(cluster)
 
 
@@ -116,7 +116,7 @@ def test_out_of_scope_resources_affect_incremental_verdicts() -> None:
                 evaluator.put(key, Resource(cluster.objects[key]))
             else:
                 evaluator.remove(key)
-        evaluator.settle()
+        evaluator.update()
         resources = map(Resource, cluster.list_objects())
         assert list_verdicts(evaluator.results.values()) == list_verdicts(
             evaluate(resources, select_controls(), RegoPolicySet, kubernetes_minor=34, in_scope=is_in_scope)
@@ -130,12 +130,12 @@ def test_removed_objects_leave_no_state() -> None:
         cluster.change()
     for key, content in cluster.objects.items():
         evaluator.put(key, Resource(content))
-    evaluator.settle()
+    evaluator.update()
     for key in cluster.objects:
         evaluator.remove(key)
-    assert all(after is None for _, after in evaluator.settle().values())
+    assert all(after is None for _, after in evaluator.update().values())
     assert evaluator.results == {}
     state = {name: value for name, value in vars(evaluator).items() if isinstance(value, dict)}
-    assert [name for name in ("_evaluated", "_joined", "_changed") if state[name]] == []
+    assert [name for name in ("_entries", "_joined", "_changed") if state[name]] == []
     slices = vars(vars(evaluator)["_slices"])
     assert [name for name in ("_parts", "_contributions", "_dirty", "subjects") if slices[name]] == []

@@ -38,7 +38,7 @@ def binding(kind: str, of: tuple[str, str], namespace: str = "", users: int = 1)
 
 
 def list_subjects(*objects: dict[str, Any]) -> list[tuple[str, str, str]]:
-    subjects = indexed(*objects, join=True).subjects()
+    subjects = indexed(*objects, join=True).iterate_subjects()
     return [(subject.name, subject.related[1].kind, subject.related[1].namespace) for subject in subjects]
 
 
@@ -177,9 +177,9 @@ def test_accounts_are_bound_to_unknown_roles() -> None:
 
 def test_cluster_admin_needs_no_definition() -> None:
     bound = binding("ClusterRoleBinding", ("ClusterRole", "cluster-admin"))
-    (subject,) = indexed(bound, join=True).subjects()
+    (subject,) = indexed(bound, join=True).iterate_subjects()
     assert subject.related[1].object["rules"][0]["verbs"] == ["*"]
-    (subject,) = indexed(bound, role("ClusterRole", "cluster-admin"), join=True).subjects()
+    (subject,) = indexed(bound, role("ClusterRole", "cluster-admin"), join=True).iterate_subjects()
     assert subject.related[1].object["rules"][0]["verbs"] == ["get"]
 
 

@@ -98,7 +98,7 @@ def test_unmatched_names_are_reported() -> None:
         )
     )
     assert not resource_filter(resource("Pod", "kube-system"))
-    assert list(resource_filter.unmatched()) == [
+    assert list(resource_filter.explain_unmatched()) == [
         "no resource that was read is in kind Secret",
         "no resource that was read is in kind Podd, nor does Kubernetes have one; did you mean Pod?",
         "no resource that was read is in kind widgets, nor does Kubernetes have one",
@@ -107,7 +107,10 @@ def test_unmatched_names_are_reported() -> None:
         "no resource that was read is in namespace shpo",
         "no resource that was read is in namespace blog",
     ]
-    assert [text.rpartition(" is in ")[2].split(",")[0] for text in resource_filter.unmatched(all_read=False)] == [
+    assert [
+        text.rpartition(" is in ")[2].split(",")[0]
+        for text in resource_filter.explain_unmatched(has_all_resources=False)
+    ] == [
         "kind Secret",
         "kind Podd",
         "kind widgets",
@@ -125,7 +128,7 @@ def test_matched_names_are_not_reported_as_unmatched() -> None:
     resource_filter = ResourceFilter(selection)
     for candidate in (resource("Widget", "blog"), resource("Pod", "shop")):
         assert not resource_filter(candidate)
-    assert list(resource_filter.unmatched()) == [
+    assert list(resource_filter.explain_unmatched()) == [
         "no resource that was read is in kind shop, nor does Kubernetes have one"
     ]
     assert not resource_filter.has_matches

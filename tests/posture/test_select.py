@@ -32,33 +32,36 @@ def test_every_member_is_selected_once() -> None:
 def test_cluster_control_is_set_aside_unless_named() -> None:
     framework = select(find_frameworks(["nsa"]))
     (control,) = find_controls(["C-0058"])
-    assert framework.set_aside[control.slug].cause is Cause.NEEDS_CLUSTER
-    assert control.slug not in select(named=[control]).set_aside
-    assert control.slug not in select(find_frameworks(["nsa"]), whole_cluster=True).set_aside
+    assert framework.skip_reasons[control.slug].cause is Cause.NEEDS_CLUSTER
+    assert control.slug not in select(named=[control]).skip_reasons
+    assert control.slug not in select(find_frameworks(["nsa"]), whole_cluster=True).skip_reasons
 
 
 def test_mixed_controls_are_selected_for_their_platform() -> None:
     mixed = {control.slug for control in find_controls(["C-0225", "C-0226", "C-0232", "C-0233"])}
-    assert mixed.isdisjoint(select(find_frameworks(["cis-gke-v1.9.0"])).set_aside)
-    assert mixed <= set(select(find_frameworks(["cis-eks-t1.8.0"])).set_aside) | {"container-optimized-os", "fargate"}
-    assert mixed <= set(select(find_frameworks(["allcontrols"])).set_aside)
+    assert mixed.isdisjoint(select(find_frameworks(["cis-gke-v1.9.0"])).skip_reasons)
+    assert mixed <= set(select(find_frameworks(["cis-eks-t1.8.0"])).skip_reasons) | {
+        "container-optimized-os",
+        "fargate",
+    }
+    assert mixed <= set(select(find_frameworks(["allcontrols"])).skip_reasons)
 
 
 def test_missing_required_parameter_sets_control_aside() -> None:
     (control,) = find_controls(["C-0078"])
-    reason = select(named=[control]).set_aside[control.slug]
+    reason = select(named=[control]).skip_reasons[control.slug]
     assert reason.cause is Cause.CONFIGURATION
     assert "imageRepositoryAllowList" in reason.text
     configured = select(named=[control], params={"imageRepositoryAllowList": ["quay.io/"]})
-    assert not configured.set_aside
+    assert not configured.skip_reasons
     assert configured.params["imageRepositoryAllowList"] == ("quay.io/",)
 
 
 def test_manual_control_is_never_evaluated() -> None:
     (control,) = find_controls(["C-0286"])
     for selection in (select(named=[control]), select(named=[control], whole_cluster=True)):
-        assert selection.set_aside[control.slug].cause is Cause.MANUAL
-        assert "kubekeep explain C-0286" in selection.set_aside[control.slug].text
+        assert selection.skip_reasons[control.slug].cause is Cause.MANUAL
+        assert "kubekeep explain C-0286" in selection.skip_reasons[control.slug].text
 
 
 @pytest.mark.parametrize(

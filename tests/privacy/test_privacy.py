@@ -363,7 +363,7 @@ def test_secrets_are_planted_next_to_findings(assessments: list[Assessment]) -> 
     assert len({match[0] for text in FILES.values() for match in PLANTED.finditer(text)}) >= 60
     files = {
         evidence.location.file
-        for rows in assessments[0].failures().values()
+        for rows in assessments[0].group_findings().values()
         for finding in rows
         for evidence in finding.evidence
         if evidence.location

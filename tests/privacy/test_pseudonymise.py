@@ -335,10 +335,10 @@ def test_missing_key_and_repr_of_a_key() -> None:
 class _Marked:
     """A pseudonymiser that marks all names it replaces."""
 
-    def word(self, text: str) -> str:
+    def replace_name(self, text: str) -> str:
         return f"<{text}>"
 
-    def text(self, text: str) -> str:
+    def replace_text(self, text: str) -> str:
         return f"<<{text}>>"
 
 

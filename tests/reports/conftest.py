@@ -15,7 +15,7 @@ from kubekeep.model.assessment import (
     FrameworkSummary,
     ResourceResult,
     Target,
-    Unread,
+    UnreadInput,
 )
 from kubekeep.model.control import Control, Parameter
 from kubekeep.model.enforcement import Enforcement
@@ -103,8 +103,8 @@ WHERE = {
 
 ENFORCEMENT = {
     "privileged": (
-        Enforcement(policy="no-privileged", bound=True, actions=("Deny", "Audit"), partial=True),
-        Enforcement(policy=f"told {HOSTILE}", bound=True, actions=("Warn",)),
+        Enforcement(policy="no-privileged", is_bound=True, actions=("Deny", "Audit"), is_partial=True),
+        Enforcement(policy=f"told {HOSTILE}", is_bound=True, actions=("Warn",)),
     ),
     "limits": (Enforcement(policy="limits"),),
 }
@@ -247,8 +247,8 @@ def assessment() -> Assessment:
             for name, controls, status, compliance, coverage in frameworks
         ),
         unread=(
-            Unread(Location("charts/broken.yaml", region(12, 3, 4)), "mapping values are not allowed here"),
-            Unread(Location(f"{HOSTILE}.yaml"), f"not UTF-8: {HOSTILE}"),
+            UnreadInput(Location("charts/broken.yaml", region(12, 3, 4)), "mapping values are not allowed here"),
+            UnreadInput(Location(f"{HOSTILE}.yaml"), f"not UTF-8: {HOSTILE}"),
         ),
         files=12,
         notes=("left out as told: 1 file and 2 folders", HOSTILE),

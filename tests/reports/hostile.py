@@ -6,7 +6,7 @@ import json
 
 import msgspec
 
-from kubekeep.model.assessment import Assessment, ControlSummary, ResourceResult, Target, Unread
+from kubekeep.model.assessment import Assessment, ControlSummary, ResourceResult, Target, UnreadInput
 from kubekeep.model.cluster import ClusterFacts
 from kubekeep.model.finding import Evidence, Reason, Status, Verdict
 from kubekeep.model.location import Location
@@ -58,7 +58,7 @@ def taint(assessment: Assessment, text: str, path: str) -> Assessment:
     return msgspec.structs.replace(
         assessment,
         results=(ResourceResult(resource, {"privileged": Verdict(Status.FAILED, evidence)}),),
-        unread=(Unread(Location(text), text),),
+        unread=(UnreadInput(Location(text), text),),
         notes=(text,),
     )
 

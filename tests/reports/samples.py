@@ -104,8 +104,8 @@ def attacks(assessment: Assessment) -> Attacks:
     return Attacks(
         prioritised=(PrioritisedResource(assessment.results[2].resource, (vector,), 1250.4, Severity.HIGH),),
         paths=(AttackPath((exposed, escape), Severity.CRITICAL),),
-        left_out=3,
-        cuts=(Cut(escape, (0,), further=2, detours=1),),
+        unlisted_path_count=3,
+        cuts=(Cut(escape, (0,), unlisted_path_count=2, detours=1),),
         notes=(f"RBAC is not in the input {HOSTILE}",),
     )
 

@@ -59,7 +59,7 @@ def attacks(text: str = "web", assumes: str = "") -> Attacks:
         AttackPath((first, second, third), Severity.CRITICAL),
         AttackPath((edge(workload, admin),), Severity.HIGH),
     )
-    return Attacks(paths=paths, left_out=3, cuts=(Cut(second, (0,), 2),), notes=(text,))
+    return Attacks(paths=paths, unlisted_path_count=3, cuts=(Cut(second, (0,), 2),), notes=(text,))
 
 
 def render_pretty(assessment: Assessment, attacks: Attacks, **options: bool) -> str:

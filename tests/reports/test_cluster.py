@@ -12,7 +12,7 @@ from tests.reports.registration import REGISTRATIONS
 from tests.reports.rendering import extract_pdf_text, remove_whitespace, render_bytes, render_text
 from tests.reports.test_json_shape import SHAPE
 
-from kubekeep.model.assessment import Assessment, Counts, Target, Unread
+from kubekeep.model.assessment import Assessment, Counts, Target, UnreadInput
 from kubekeep.model.cluster import ClusterFacts, CoverageGap
 from kubekeep.model.finding import Status
 from kubekeep.model.location import Location
@@ -22,10 +22,20 @@ from kubekeep.reports import names
 
 GAPS = (
     CoverageGap(
-        group="apps", version="v1", kind="Deployment", resource="deployments", why="forbidden for ann", namespace="shop"
+        group="apps",
+        version="v1",
+        kind="Deployment",
+        resource="deployments",
+        reason="forbidden for ann",
+        namespace="shop",
     ),
     CoverageGap(
-        group="", version="v1", kind="Secret", resource="secrets", why="the API server answers 503", partial=True
+        group="",
+        version="v1",
+        kind="Secret",
+        resource="secrets",
+        reason="the API server answers 503",
+        is_truncated=True,
     ),
 )
 FACTS = ClusterFacts(
@@ -46,7 +56,7 @@ def cluster_assessment(assessment: Assessment) -> Assessment:
     return msgspec.structs.replace(
         assessment,
         target=Target((), "/srv/shop", FACTS),
-        unread=tuple(Unread(Location(gap.permission), gap.text) for gap in GAPS),
+        unread=tuple(UnreadInput(Location(gap.permission), gap.text) for gap in GAPS),
     )
 
 
@@ -158,17 +168,21 @@ def test_pretty_suggests_dry_run(cluster_assessment: Assessment) -> None:
 
 def test_pretty_groups_gaps_by_reason(assessment: Assessment) -> None:
     pods = [
-        CoverageGap(group="", kind="Pod", resource="pods", why="forbidden for ann", namespace=name)
+        CoverageGap(group="", kind="Pod", resource="pods", reason="forbidden for ann", namespace=name)
         for name in ("a", "b")
     ]
-    one = CoverageGap(group="", kind="Namespace", resource="namespaces", verb="get", why="forbidden for ann", name="a")
-    many = [CoverageGap(group="x.io", kind=f"K{at}", resource=f"k{at}s", why="forbidden for ann") for at in range(14)]
-    inside = CoverageGap(group="", kind="Role", resource="roles", why="forbidden for ann", inside=True)
+    one = CoverageGap(
+        group="", kind="Namespace", resource="namespaces", verb="get", reason="forbidden for ann", name="a"
+    )
+    many = [
+        CoverageGap(group="x.io", kind=f"K{at}", resource=f"k{at}s", reason="forbidden for ann") for at in range(14)
+    ]
+    inside = CoverageGap(group="", kind="Role", resource="roles", reason="forbidden for ann", is_outside_selection=True)
     gaps = (*pods, one, *many, inside)
     seen = msgspec.structs.replace(
         assessment,
         target=Target((), "/srv/shop", msgspec.structs.replace(FACTS, gaps=gaps)),
-        unread=tuple(Unread(Location(gap.permission), gap.text) for gap in gaps),
+        unread=tuple(UnreadInput(Location(gap.permission), gap.text) for gap in gaps),
     )
     lines = [line.strip() for line in render_text("pretty", seen).splitlines()]
     start = lines.index("✖ The cluster did not show everything: this scan is incomplete")

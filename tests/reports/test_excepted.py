@@ -54,7 +54,7 @@ def except_findings(assessment: Assessment) -> Assessment:
             exception=msgspec.structs.replace(KNOWN, name=f"typo {HOSTILE}"),
             status=ExceptionStatus.INVALID_CONTROL,
             text=f"nobody knows C-9 {HOSTILE}",
-            unknown=("C-9",),
+            unknown_controls=("C-9",),
         ),
         ExceptionUse(exception=msgspec.structs.replace(KNOWN, name="old"), status=ExceptionStatus.EXPIRED),
         ExceptionUse(exception=msgspec.structs.replace(KNOWN, name="idle"), status=ExceptionStatus.UNUSED),

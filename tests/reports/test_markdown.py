@@ -289,7 +289,7 @@ def test_report_fits_a_comment_and_counts_omissions(times: int, assessment: Asse
     assert len(written) <= GITHUB_COMMENT - 5_000
     match = re.search(r"\*\*([\d,]+) findings are left out\*\*", written)
     assert match is not None
-    findings = sum(len(failures) for failures in many.failures().values())
+    findings = sum(len(failures) for failures in many.group_findings().values())
     shown = len(re.findall(r"^- `(?!charts|\\x1b)(?=\w+ \S+/\S+|Pod)", written, re.MULTILINE))
     assert int(match[1].replace(",", "")) == findings - shown
     assert read(written).tags.count("details") == read(written).tags.count("/details")

@@ -99,7 +99,7 @@ def test_output_is_reproducible(assessment: Assessment, tmp_path: Path) -> None:
 
 def test_every_finding_is_printed(assessment: Assessment) -> None:
     text = remove_whitespace(render_text("pdf", assessment))
-    for slug, failures in assessment.failures().items():
+    for slug, failures in assessment.group_findings().items():
         control = next(summary.control for summary in assessment.controls if summary.control.slug == slug)
         assert remove_whitespace(control.title) in text
         for finding in failures:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location
 from kubekeep.sources.archive.unpack import ArchiveError, ArchiveLimits, is_archive, is_chart, unpack
 from tests.sources.packing import POD, entry, pack_zip, tar
@@ -117,9 +117,9 @@ def test_omitted_files_are_reported(tmp_path: Path) -> None:
         with unpack(str(file), ArchiveLimits(file=1000)) as unpacked_archive:
             assert set(content(Path(unpacked_archive.folder))) == {"in.zip", "b.tgz", "c.tgz", "d"}
             assert unpacked_archive.skipped == (
-                Unread(Location("big.yaml"), "larger than 1000 bytes: not read"),
-                Unread(Location("in.zip"), "an archive in an archive: not opened"),
-                Unread(Location("c.tgz"), "an archive in an archive: not opened"),
+                UnreadInput(Location("big.yaml"), "larger than 1000 bytes: not read"),
+                UnreadInput(Location("in.zip"), "an archive in an archive: not opened"),
+                UnreadInput(Location("c.tgz"), "an archive in an archive: not opened"),
             )
 
 

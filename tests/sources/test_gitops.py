@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.sources.gitops.applications import (
@@ -124,7 +124,7 @@ def test_inline_values_keep_their_lines(here: Path) -> None:
 @pytest.mark.parametrize("name", ["../../../outside.yaml", "missing.yaml", "https://x/y.yaml", "/../outside.yaml"])
 def test_missing_values_files_are_reported(here: Path, name: str) -> None:
     problem, results = followed(here, APPLICATION.replace("values-prod.yaml", name))
-    assert isinstance(problem, Unread)
+    assert isinstance(problem, UnreadInput)
     assert isinstance(results, Deployment)
     assert messages([problem]) == [f"app.yaml:14 {name} is not a file of the scanned repository"]
     assert results.value_files == (str(here / "common.yaml"),)
@@ -162,7 +162,7 @@ spec:
 def test_path_outside_the_repository_is_reported(here: Path, path: str) -> None:
     (here / "link").symlink_to("..")
     (results,) = followed(here, APPLICATION.replace("path: charts/shop", f"path: {path}"))
-    assert isinstance(results, Unread)
+    assert isinstance(results, UnreadInput)
     assert "there is no such folder in the scanned repository" in results.message
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import Resource
 from kubekeep.sources.inputs import read
 from kubekeep.sources.tree import Limits
@@ -27,14 +27,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def outcome(limits: Limits | None = None) -> list[str]:
-    """Return the names of objects, and location and message of each Unread, in the working folder."""
+    """Return the names of objects, and location and message of each UnreadInput, in the working folder."""
     results = [_shown(result) for result in (read(["."], limits=limits) if limits else read(["."]))]
     assert results[-1] == "zz.yaml last"
     return results[:-1]
 
 
-def _shown(result: Resource | Unread) -> str:
-    if isinstance(result, Unread):
+def _shown(result: Resource | UnreadInput) -> str:
+    if isinstance(result, UnreadInput):
         return f"{result.location} {result.message}"
     assert result.source is not None
     return f"{result.source.path} {result.name}"
@@ -306,7 +306,7 @@ def test_any_bytes_give_objects_or_messages(fresh: bytes, start: int, length: in
     for data in (fresh, mutated):
         results = list(read(["-"], stdin=io.BytesIO(data), limits=Limits(depth=8, aliased=20, documents=5, nodes=60)))
         for result in results:
-            location = result.location if isinstance(result, Unread) else result.locate(())
+            location = result.location if isinstance(result, UnreadInput) else result.locate(())
             assert location is not None
             assert location.region is not None
 

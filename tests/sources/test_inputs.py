@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import Resource
 from kubekeep.sources.inputs import Inputs, read
 from kubekeep.sources.options import Access, ChartValues, HelmOptions, ReadOptions
@@ -52,8 +52,8 @@ def shown(inputs: Inputs) -> list[str]:
         return sorted(map(_shown, inputs))
 
 
-def _shown(result: Resource | Unread) -> str:
-    if isinstance(result, Unread):
+def _shown(result: Resource | UnreadInput) -> str:
+    if isinstance(result, UnreadInput):
         return f"{result.location} {result.message}"
     assert result.source is not None
     return f"{result.source.path} {result.name}"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import Resource
 from kubekeep.sources.inputs import read
 from kubekeep.sources.manifests.source import JSON, YAML
@@ -32,8 +32,8 @@ def names(*paths: str) -> list[str]:
     return [_shown(result) for result in read(paths)]
 
 
-def _shown(result: Resource | Unread) -> str:
-    if isinstance(result, Unread):
+def _shown(result: Resource | UnreadInput) -> str:
+    if isinstance(result, UnreadInput):
         return f"{result.location} {result.message}"
     assert result.source is not None
     return f"{result.source.path}:{result.source.document} {result.name}"

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from kubekeep.attackpaths.find import find_attack_paths
+from kubekeep.attackpaths.find import compute_attack_paths
 from kubekeep.attackpaths.objects import Objects
 from kubekeep.library.load import builtin
 from kubekeep.model.attack import ALL_PATHS
 from kubekeep.model.finding import Status
 from kubekeep.model.resource import Resource
 from kubekeep.model.resource_selection import ResourceSelection
-from kubekeep.posture.gate import incomplete
+from kubekeep.posture.gate import is_incomplete
 from kubekeep.posture.select import UnknownNameError, select
 from kubekeep.reports.format import Extra
 from kubekeep.usecases.cluster import plan_scope
@@ -69,7 +69,7 @@ def test_kinds_of_attack_paths_are_listed(monkeypatch: pytest.MonkeyPatch) -> No
         "metadata": {"name": "web", "namespace": "edge"},
         "spec": {"rules": [{"backendRefs": [{"name": "web", "namespace": "shop", "port": 80}]}]},
     }
-    find_attack_paths(map(Resource, (route, objects.replicated("Deployment", "shop", "web"))), (), {})
+    compute_attack_paths(map(Resource, (route, objects.replicated("Deployment", "shop", "web"))), (), {})
     assert queried >= {"ReferenceGrant", "route.openshift.io/Route", "UDPRoute"}
     selection = select([], [builtin().controls["naked-pod"]])
     assert queried <= plan_scope(selection, ResourceSelection(), everything=True).kinds
@@ -116,7 +116,7 @@ def scan_with_version(cluster: Cluster, **changes: str) -> tuple[Any, Any]:
         assessment = clusters.scan_cluster(
             clusters.redirect_access(cluster.kubeconfig, proxy.url), controls=("C-0026",)
         )
-    return assessment, incomplete(assessment)
+    return assessment, is_incomplete(assessment)
 
 
 def test_cluster_version_is_used(cluster: Cluster) -> None:

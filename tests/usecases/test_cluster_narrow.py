@@ -13,7 +13,7 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import SUBJECT
 from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.model.watch import UnmatchedName, WatchEvent, WatchStarted
-from kubekeep.posture.gate import incomplete
+from kubekeep.posture.gate import is_incomplete
 from kubekeep.usecases.permissions import create_roles, preflight
 from kubekeep.usecases.request import EvaluationOptions, ScanInput, ScanRequest
 from kubekeep.usecases.watch import Watch, WatchRequest
@@ -142,11 +142,11 @@ UNSEEN = {
 def test_every_verdict_is_the_administrators_or_unknown(shop: Cluster, whole: Assessment, user: str) -> None:
     part = scanned(shop, user)
     counts = compare(whole, part)
-    assert incomplete(part)
+    assert is_incomplete(part)
     assert counts["equal"] > 6 * counts["unknown"], (counts, part.unread)
     assert part.target.cluster is not None
     hidden = set[str]().union(
-        *((gap.names & {SUBJECT}) if gap.inside else gap.names for gap in part.target.cluster.gaps)
+        *((gap.names & {SUBJECT}) if gap.is_outside_selection else gap.names for gap in part.target.cluster.gaps)
     )
     expected, partial = clusters.verdicts(whole), clusters.verdicts(part)
     controls = {summary.control.slug: summary.control for summary in whole.controls}
@@ -195,7 +195,7 @@ def test_namespaced_roles_are_evaluated_without_other_grants(shop: Cluster, whol
 @pytest.mark.parametrize("user", ["viewing", "administering"])
 def test_namespaced_controls_are_complete(shop: Cluster, user: str) -> None:
     part = scanned(shop, user, frameworks=STANDARDS)
-    assert (part.unread, incomplete(part)) == ((), False)
+    assert (part.unread, is_incomplete(part)) == ((), False)
     admin = scanned(shop, "admin", frameworks=STANDARDS)
     assert [(summary.status, summary.counts) for summary in part.controls] == [
         (summary.status, summary.counts) for summary in admin.controls

@@ -184,11 +184,11 @@ def test_policies_are_reported_with_their_binding_actions(cluster: Cluster, appl
     assert summary(assessment).enforcement == (
         Enforcement(
             policy="kubescape-c-0057-privileged-container-denied",
-            bound=True,
+            is_bound=True,
             actions=("Deny", "Audit"),
-            partial=True,
+            is_partial=True,
         ),
-        Enforcement(policy="house-rule", bound=True, actions=("Warn", "Audit")),
+        Enforcement(policy="house-rule", is_bound=True, actions=("Warn", "Audit")),
         Enforcement(policy="ours"),
     )
 
@@ -221,7 +221,7 @@ def test_binding_with_selectors_enforces_partially(
 ) -> None:
     apply(cluster, applied, policy("kubescape-c-0057-a"), binding("kubescape-c-0057-a", "Deny", **match))
     (enforcement,) = summary(scan(request_as(cluster))).enforcement
-    assert enforcement == Enforcement(policy="kubescape-c-0057-a", bound=True, actions=("Deny",), partial=partial)
+    assert enforcement == Enforcement(policy="kubescape-c-0057-a", is_bound=True, actions=("Deny",), is_partial=partial)
 
 
 def test_policy_with_restrictions_enforces_partially(cluster: Cluster, applied: list[dict[str, Any]]) -> None:
@@ -230,7 +230,11 @@ def test_policy_with_restrictions_enforces_partially(cluster: Cluster, applied: 
     two["spec"]["matchConditions"] = [{"name": "users", "expression": "request.userInfo.username != 'admin'"}]
     three["spec"]["matchConstraints"]["resourceRules"][0]["operations"] = ["UPDATE", "DELETE"]
     apply(cluster, applied, one, two, three, *(binding(f"kubescape-c-0057-{name}", "Deny") for name in "abc"))
-    assert [enforcement.partial for enforcement in summary(scan(request_as(cluster))).enforcement] == [True, True, True]
+    assert [enforcement.is_partial for enforcement in summary(scan(request_as(cluster))).enforcement] == [
+        True,
+        True,
+        True,
+    ]
 
 
 @pytest.mark.parametrize(("missing", "partial"), [("Allow", True), ("Deny", False)])
@@ -243,7 +247,7 @@ def test_binding_that_allows_missing_parameters_enforces_partially(
     bound["spec"]["paramRef"] = {"name": "nobody", "namespace": "default", "parameterNotFoundAction": missing}
     apply(cluster, applied, one, bound)
     (enforcement,) = summary(scan(request_as(cluster))).enforcement
-    assert enforcement.partial is partial
+    assert enforcement.is_partial is partial
 
 
 def test_reports_name_the_enforcing_policy(cluster: Cluster, namespace: str, applied: list[dict[str, Any]]) -> None:
@@ -323,7 +327,7 @@ def test_resources_are_evaluated_by_policies_in_force(
     ]
     assert verdict(assessment, namespace, "g", "custom").status is Status.FAILED
     assert summary(assessment, "named").enforcement == (
-        Enforcement(policy="named", bound=True, actions=("Deny",), partial=True),
+        Enforcement(policy="named", is_bound=True, actions=("Deny",), is_partial=True),
     )
     assert {entry.control.slug for entry in scan(request_as(cluster)).controls} == {PRIVILEGED}
     words = ("scan", "control", "C-0057", "--kubeconfig", cluster.kubeconfig, "--cluster-policies")

@@ -13,7 +13,7 @@ from kubekeep.model.control import SUBJECT, WORKLOAD
 from kubekeep.model.finding import Cause, Reason, Status
 from kubekeep.model.resource_types import BUILTIN_TYPES
 from kubekeep.model.workload import POD_KINDS
-from kubekeep.posture.gate import incomplete
+from kubekeep.posture.gate import is_incomplete
 from kubekeep.usecases.request import EvaluationOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan
 from tests.cluster.cluster import Cluster
@@ -66,7 +66,7 @@ def kubeconfig(cluster: Cluster, user: str) -> Path:
 def whole(shop: Cluster) -> Assessment:
     """Assessment by the administrator."""
     assessment = clusters.scan_cluster(clusters.access(shop.kubeconfig))
-    assert (assessment.unread, incomplete(assessment)) == ((), False)
+    assert (assessment.unread, is_incomplete(assessment)) == ((), False)
     statuses = {verdict.status for verdict in clusters.verdicts(assessment).values()}
     assert statuses == {Status.PASSED, Status.FAILED, Status.NOT_EVALUATED}
     return assessment
@@ -88,7 +88,7 @@ def test_hidden_resources_are_never_treated_as_absent(
     plurals = {str(unread.location).split()[1].partition(".")[0] for unread in part.unread}
     assert plurals == {*hidden}, part.unread
     assert all(user in unread.message for unread in part.unread)
-    assert incomplete(part)
+    assert is_incomplete(part)
     compare(whole, part, {*hidden})
 
 
@@ -239,7 +239,7 @@ def test_user_of_one_namespace_gets_its_verdicts(shop: Cluster) -> None:
         "Ingress team/web",
         "Role team/all",
     }
-    assert incomplete(part)
+    assert is_incomplete(part)
     hidden = {str(unread.location).split()[1].partition(".")[0] for unread in part.unread}
     assert {"deployments", "pods", "services", "secrets", "configmaps", "networkpolicies"}.isdisjoint(hidden)
     assert {"ingresses", "horizontalpodautoscalers", "customresourcedefinitions"}.isdisjoint(hidden)

@@ -51,7 +51,7 @@ def scanned(*paths: str, stdin: bytes = b"") -> Assessment:
 
 
 def evidence(assessment: Assessment) -> list[Evidence]:
-    return [entry for rows in assessment.failures().values() for finding in rows for entry in finding.evidence]
+    return [entry for rows in assessment.group_findings().values() for finding in rows for entry in finding.evidence]
 
 
 def test_excerpts_are_optional(here: Path) -> None:

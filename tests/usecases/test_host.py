@@ -10,7 +10,7 @@ import yaml
 
 from kubekeep.library.load import builtin
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.control import Answer, Control
+from kubekeep.model.control import Control, RequiredData
 from kubekeep.model.finding import Status
 from kubekeep.usecases.host import CollectedNode, collect, format_documents
 from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest
@@ -75,7 +75,7 @@ def test_host_controls_are_evaluated_with_node_data(assessment: Assessment, cont
 
 
 def test_all_host_controls_are_covered() -> None:
-    only = {control.slug for control in builtin().controls.values() if control.answer is Answer.HOST}
+    only = {control.slug for control in builtin().controls.values() if control.required_data is RequiredData.HOST}
     assert only <= {control.slug for control in HOST_CONTROLS}
     assert len(HOST_CONTROLS) > 90
 

@@ -29,7 +29,7 @@ MORE = {
     ("gateway.networking.k8s.io", "HTTPRoute"): True,
     ("gateway.networking.k8s.io", "GRPCRoute"): True,
 }
-SERVED = {pair: kind.namespaced for pair, kind in BUILTIN_TYPES.items()} | MORE
+SERVED = {pair: kind.is_namespaced for pair, kind in BUILTIN_TYPES.items()} | MORE
 CATALOGUE = Catalogue(
     tuple(
         ApiResource(
@@ -121,7 +121,7 @@ def test_resources_listed_in_one_namespace_are_evaluated_there(seed: int) -> Non
     whole = generate_cluster(seed)
     plan = plan_lists()
     cluster_wide_plan = [task for task in plan if task.query.served.namespaced and not task.query.namespace]
-    gaps = tuple(task.create_gap("forbidden", inside=True) for task in cluster_wide_plan)
+    gaps = tuple(task.create_gap("forbidden", is_outside_selection=True) for task in cluster_wide_plan)
     part = [
         resource
         for resource in whole

@@ -10,7 +10,7 @@ import pytest
 from kubekeep.attackpaths.control_slugs import EVIDENCE_CONTROLS
 from kubekeep.library.load import builtin
 from kubekeep.model.attack import AttackQuery, Attacks
-from kubekeep.usecases.paths import PathsRequest, find_attack_paths
+from kubekeep.usecases.paths import PathsRequest, scan_attack_paths
 from kubekeep.usecases.request import ScanInput
 from tests.attackpaths.chains import chain, pod, role, service
 from tests.library.kubescape import SHARED
@@ -22,7 +22,7 @@ def find_paths(folder: Path, text: str, sources: Iterable[str] = (), targets: It
     (folder / "all.yaml").write_text(text, encoding="utf-8")
     query = AttackQuery(tuple(sources), tuple(targets))
     request = PathsRequest(input=ScanInput(paths=(str(folder),)), query=query, kubernetes_version="1.34")
-    attacks = find_attack_paths(request).attacks
+    attacks = scan_attack_paths(request).attacks
     assert attacks is not None
     return attacks
 
@@ -176,7 +176,7 @@ def test_passing_control_is_not_named(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not GOAT.is_dir(), reason=f"no corpus at {GOAT}")
 def test_kubernetes_goat_has_one_path() -> None:
-    attacks = find_attack_paths(PathsRequest(input=ScanInput(paths=(str(GOAT),)), kubernetes_version="1.34")).attacks
+    attacks = scan_attack_paths(PathsRequest(input=ScanInput(paths=(str(GOAT),)), kubernetes_version="1.34")).attacks
     assert attacks is not None
     assert [chain(path) for path in attacks.paths] == [
         (
@@ -208,7 +208,7 @@ spec:
         query=AttackQuery(("pod/release-name-web",), ("node",)),
         kubernetes_version="1.34",
     )
-    attacks = find_attack_paths(request).attacks
+    attacks = scan_attack_paths(request).attacks
     assert attacks is not None
     ((step,),) = [path.edges for path in attacks.paths]
     assert step.source.label == "Pod release-name-web"

@@ -91,7 +91,7 @@ class Live:
 
     def losses(self) -> list[bool]:
         """Return one value per connection event: True if the cluster is followed, False if it is lost."""
-        return [not event.why for event in self.events if isinstance(event, ConnectionChanged)]
+        return [not event.reason for event in self.events if isinstance(event, ConnectionChanged)]
 
     def changes(self, change: VerdictChange) -> set[tuple[str, str]]:
         """Return (control, resource) of the verdicts with this change."""
@@ -328,7 +328,7 @@ def test_cluster_exceptions_and_parameters_apply_at_once(own_cluster: Cluster) -
         own_cluster.apply([settings | {"spec": {"controls": {"sensitiveInterface": ["cart"]}}}])
         eventually(lambda: ("sensitive-interfaces", cart) in live.changes(VerdictChange.UNKNOWN))
         (gap,) = (event.gap for event in live.events if isinstance(event, CoverageChanged))
-        assert gap.why == f"{group}/ControlInput default: no control has a parameter sensitiveInterface"
+        assert gap.reason == f"{group}/ControlInput default: no control has a parameter sensitiveInterface"
         own_cluster.apply([settings])
         eventually(live.agrees)
 

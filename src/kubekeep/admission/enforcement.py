@@ -105,9 +105,9 @@ def _enforcement(control: Control, name: str, spec: PolicySpec, bindings: Sequen
     excludes = bool(spec.match_conditions) or _excludes(match) or not _covers_all(control, match.resource_rules)
     return Enforcement(
         policy=name,
-        bound=bool(bindings),
+        is_bound=bool(bindings),
         actions=tuple(sorted(actions, key=_order)),
-        partial=bool(bindings) and (excludes or everywhere != actions),
+        is_partial=bool(bindings) and (excludes or everywhere != actions),
     )
 
 
@@ -153,7 +153,7 @@ def _list_types(control: Control) -> Iterator[Sequence[ResourceType]]:
 
 def _covers(rule: ResourceRule, served: ResourceType) -> bool:
     """Return True if a rule includes the resource itself, not only subresources (Kubernetes API, RuleWithOperations)."""
-    if rule.scope == ("Cluster" if served.namespaced else "Namespaced"):
+    if rule.scope == ("Cluster" if served.is_namespaced else "Namespaced"):
         return False
     if {EVERYTHING, served.group}.isdisjoint(rule.api_groups):
         return False
@@ -172,4 +172,4 @@ def _excludes(match: MatchResources) -> bool:
 
 
 def _rank(enforcement: Enforcement) -> tuple[bool, bool, bool, str]:
-    return not enforcement.denies, not enforcement.bound, enforcement.partial, enforcement.policy
+    return not enforcement.denies, not enforcement.is_bound, enforcement.is_partial, enforcement.policy

@@ -216,7 +216,7 @@ def _build_names(request: AdmissionRequest, namespace: Resource | None, operatio
         "object": _object(request, resource.object),
         "oldObject": None if creates else _UNKNOWN_OLD,
         "request": partial_map("request", fields, frozenset({"userInfo", "options"})),
-        "namespaceObject": _namespace(request, namespace) if served.namespaced else None,
+        "namespaceObject": _namespace(request, namespace) if served.is_namespaced else None,
         "authorizer": _UNKNOWN_AUTHORIZER,
         "authorizer.requestResource": _UNKNOWN_AUTHORIZER,
     }
@@ -231,7 +231,7 @@ def _redact_names(names: Mapping[str, Any], request: AdmissionRequest, param: Re
 def _object(request: AdmissionRequest, content: dict[str, Any]) -> dict[str, Any]:
     """Return the object with the namespace that the API server sets by default."""
     metadata = content.get("metadata")
-    if not request.served.namespaced or not isinstance(metadata, dict) or metadata.get("namespace"):
+    if not request.served.is_namespaced or not isinstance(metadata, dict) or metadata.get("namespace"):
         return content
     return {**content, "metadata": {**metadata, "namespace": DEFAULT_NAMESPACE}}
 

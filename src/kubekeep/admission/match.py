@@ -44,9 +44,9 @@ class Requests:
 
     def build(self, resource: Resource) -> AdmissionRequest:
         """Return the request for `resource`; the default namespace is `default`, as with kubectl."""
-        served = self.kinds.of(resource)
+        served = self.kinds.get_type(resource)
         is_namespace = resource.kind == "Namespace" and not resource.group
-        namespace = (resource.namespace or DEFAULT_NAMESPACE) if served.namespaced else ""
+        namespace = (resource.namespace or DEFAULT_NAMESPACE) if served.is_namespaced else ""
         name = resource.name if is_namespace else namespace
         known = resource if is_namespace else self.namespaces.get(name)
         labels = get_labels(known.object) if known else {}
@@ -110,7 +110,7 @@ def _matches_rule(rule: ResourceRule, request: AdmissionRequest, match: MatchRes
             _includes(rule.api_groups, group) and _has_resource(rule.resources, plural) for group, plural in equivalents
         )
         and (not rule.resource_names or request.resource.name in rule.resource_names)
-        and rule.scope in ("*", "Namespaced" if served.namespaced else "Cluster")
+        and rule.scope in ("*", "Namespaced" if served.is_namespaced else "Cluster")
     )
 
 

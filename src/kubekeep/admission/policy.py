@@ -14,7 +14,7 @@ from kubekeep.model.errors import KubekeepError
 from kubekeep.model.json_values import as_mapping
 from kubekeep.model.label_selector import LabelSelector
 from kubekeep.model.resource import Resource
-from kubekeep.model.severity import read_score
+from kubekeep.model.severity import parse_score
 
 T = TypeVar("T")
 
@@ -227,6 +227,6 @@ def _texts(resource: Resource, field: str) -> Mapping[str, str]:
 
 def _severity(text: str, where: str) -> float:
     try:
-        return read_score(text)
+        return parse_score(text)
     except ValueError as error:
         raise AdmissionError(f"{where}: {SEVERITY} is {text!r}, not a number from 0 to 10") from error

@@ -1,7 +1,7 @@
 """Settings of containers that give access to the node.
 
-Only settings that are sufficient alone. All containers of a pod count except init containers, which have ended before
-the pod can be reached.
+Reports only settings that are sufficient alone. All containers of a pod count except init containers, which have ended
+before the pod can be reached.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SOCKETS: Final = (
     "/run/k3s/containerd/containerd.sock",
     "/run/podman/podman.sock",
 )
-_EXECUTED: Final = (
+_EXECUTION_PATHS: Final = (
     "/bin",
     "/boot",
     "/etc/cron.d",
@@ -61,7 +61,7 @@ _EXECUTED: Final = (
     "/var/spool/cron",
 )
 """Files and folders of a node that allow code execution on the node to a process with write access."""
-_CREDENTIALS: Final = (
+_CREDENTIAL_PATHS: Final = (
     "/etc/kubernetes/admin.conf",
     "/etc/kubernetes/kubelet.conf",
     "/etc/kubernetes/pki",
@@ -73,7 +73,7 @@ _CREDENTIALS: Final = (
     "/var/lib/rancher/k3s/server",
 )
 """Files and folders of a node with the credentials of its kubelet, of its pods or of an administrator."""
-_HARMLESS: Final = (
+_HARMLESS_FOLDERS: Final = (
     "/var/lib/docker/containers",
     "/var/lib/kubelet/device-plugins",
     "/var/lib/kubelet/plugins",
@@ -81,19 +81,19 @@ _HARMLESS: Final = (
     "/var/lib/kubelet/pod-resources",
     "/var/lib/kubelet/seccomp",
 )
-"""Folders below the ones above that are not sufficient, and that node agents mount."""
+"""Folders inside `_EXECUTION_PATHS` that node agents mount and that give no access to the node."""
 
 
 def find_escapes(workload: Workload) -> Iterator[Draft]:
     """Yield the settings of `workload` that give its containers access to the node."""
     windows = as_mapping(as_mapping(workload.spec.get("securityContext")).get("windowsOptions"))
     # In a user namespace, root in the container has no rights on the node (Kubernetes docs, User Namespaces).
-    own_users = workload.spec.get("hostUsers") is False
+    has_user_namespace = workload.spec.get("hostUsers") is False
     for container in workload.containers:
         if as_mapping(container.context.get("windowsOptions")).get("hostProcess", windows.get("hostProcess")) is True:
             text = f"container {container.name} runs as a process of its node"
             yield Draft(text, workload.resource, container.path, control_slugs.HOST_PROCESS)
-        if not own_users:
+        if not has_user_namespace:
             yield from _find_by_context(workload, container)
             yield from _find_by_volumes(workload, container)
 
@@ -124,31 +124,31 @@ def _find_by_volumes(workload: Workload, container: PodContainer) -> Iterator[Dr
         if volume.get("hostPath")
     }
     if not folders or not container.may_be_root:
-        # On a sound node only root can use these files.
+        # With the default file permissions of a node, only root can use these files.
         return
     for mount in map(as_mapping, as_list(container.fields.get("volumeMounts"))):
         number, folder = folders.get(str(mount.get("name")), (-1, ""))
         if number < 0:
             continue
         path = (*workload.path, "volumes", number, "hostPath", "path")
-        mounted = _normalise(f"{folder}/{mount.get('subPath') or ''}")
-        reason, slugs = _explain_mount(mounted, can_write=mount.get("readOnly") is not True)
+        host_path = _normalise(f"{folder}/{mount.get('subPath') or ''}")
+        reason, slugs = _explain_mount(host_path, can_write=mount.get("readOnly") is not True)
         if reason:
             yield Draft(f"container {container.name} {reason}", workload.resource, path, slugs)
 
 
 def _explain_mount(folder: str, *, can_write: bool) -> tuple[str, tuple[str, ...]]:
-    """Return the access that mounting `folder` of a node gives, and slugs of controls for it; empty if harmless."""
+    """Return the access that a mount of a node's `folder` gives, and the slugs of its controls; empty if harmless."""
     for socket in _SOCKETS:
         # A socket accepts commands also in a read-only mount.
         if _contains(folder, socket):
             return f"reaches the container runtime by {folder}", control_slugs.RUNTIME_SOCKET
-    if any(_contains(harmless, folder) for harmless in _HARMLESS):
+    if any(_contains(harmless, folder) for harmless in _HARMLESS_FOLDERS):
         return "", ()
-    if can_write and _overlaps(folder, _EXECUTED):
-        return f"writes to {folder} of its node", control_slugs.HOST_PATH_WRITTEN
-    if _overlaps(folder, _CREDENTIALS):
-        return f"reads credentials below {folder} of its node", control_slugs.HOST_PATH_READ
+    if can_write and _overlaps(folder, _EXECUTION_PATHS):
+        return f"writes to {folder} of its node", control_slugs.HOST_PATH_WRITES
+    if _overlaps(folder, _CREDENTIAL_PATHS):
+        return f"reads credentials below {folder} of its node", control_slugs.HOST_PATH_READS
     return "", ()
 
 

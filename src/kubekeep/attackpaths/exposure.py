@@ -15,7 +15,7 @@ from kubekeep.attackpaths.internal_network import (
     has_public_addresses,
     is_internal_balancer,
     is_internal_ingress,
-    source_ranges,
+    list_source_ranges,
 )
 from kubekeep.attackpaths.network_policies import Approach, NetworkPolicies, Ports
 from kubekeep.attackpaths.objects import Objects, PlacedResource, Workload, join_labels
@@ -30,9 +30,9 @@ NODES_REACHABLE: Final = "the nodes can be reached from outside"
 _LOOPBACK: Final = ("127.", "::1")
 
 
-def workload_node(graph: Graph, workload: Workload) -> AttackNode:
+def get_workload_node(graph: Graph, workload: Workload) -> AttackNode:
     """Return the graph node of a workload."""
-    return graph.nodes.get(workload.id) or graph.node(
+    return graph.nodes.get(workload.id) or graph.ensure_node(
         workload.id, AttackNodeKind.WORKLOAD, workload.resource.label, workload.resource
     )
 
@@ -45,7 +45,7 @@ class Exposure:
         self._graph = graph
         self._policies = NetworkPolicies(objects)
         self._gateways = Gateways(objects)
-        self._internet = graph.node(INTERNET, AttackNodeKind.INTERNET, "internet")
+        self._internet = graph.ensure_node(INTERNET, AttackNodeKind.INTERNET, "internet")
         self._by_label: dict[tuple[str, str, str], list[Workload]] = {}
         for workload in objects.workloads:
             for key, value in workload.labels.items():
@@ -81,7 +81,7 @@ class Exposure:
                 self._graph.notes.append(f"{text} {join_labels(labels)}")
 
     def _service_node(self, service: PlacedResource) -> AttackNode:
-        return self._graph.node(
+        return self._graph.ensure_node(
             f"service:{service.namespace}/{service.name}", AttackNodeKind.ENTRY, service.label, service
         )
 
@@ -90,11 +90,11 @@ class Exposure:
         spec = service.spec
         path = ("spec", "type")
         if spec.get("type") == "LoadBalancer" and not is_internal_balancer(service):
-            ranges = source_ranges(service)
+            ranges = list_source_ranges(service)
             if ranges and not any(map(has_public_addresses, ranges)):
                 return
-            narrow = ranges and not any(cidr.endswith("/0") for cidr in ranges)
-            assumes = "the attacker comes from one of its loadBalancerSourceRanges" if narrow else ""
+            is_restricted = ranges and not any(cidr.endswith("/0") for cidr in ranges)
+            assumes = "the attacker comes from one of its loadBalancerSourceRanges" if is_restricted else ""
             yield Draft("a load balancer sends traffic from outside", service, path, assumes=assumes)
         elif spec.get("type") == "NodePort":
             yield Draft("every node listens for it", service, path, assumes=NODES_REACHABLE)
@@ -111,7 +111,7 @@ class Exposure:
         for workload in selected:
             if self._graph.is_full:
                 break
-            ports = _target_ports(service, workload, port)
+            ports = _find_target_ports(service, workload, port)
             if ports is None:
                 self._without_port.add(service.label)
                 continue
@@ -119,8 +119,8 @@ class Exposure:
                 self._blocked_by_policy.add(workload.resource.label)
                 continue
             text, path = "its selector takes these pods", ("spec", "selector")
-            draft = Draft(text, service, path, control_slugs.EXPOSED, also_evaluated=(workload.resource,))
-            self._graph.add(entry, workload_node(self._graph, workload), EdgeKind.EXPOSURE, draft)
+            draft = Draft(text, service, path, control_slugs.EXPOSURE, also_evaluated=(workload.resource,))
+            self._graph.add(entry, get_workload_node(self._graph, workload), EdgeKind.EXPOSURE, draft)
             has_workload = True
         if not selected:
             self._without_workload.add(service.label)
@@ -152,7 +152,10 @@ class Exposure:
             self._graph.notes.append(f"a Service that is not in the input is behind {join_labels(missing)}")
 
     def _find_assumption(self, kind: str, resource: PlacedResource) -> str | None:
-        """Return the assumption under which a route is reachable from outside: empty if none, None if it is unreachable."""
+        """Return the assumption under which a route is reachable from outside.
+
+        Empty if it is reachable without one, None if it is not reachable.
+        """
         if kind == INGRESS:
             return None if is_internal_ingress(resource) else ""
         if kind not in GATEWAY_ROUTES:
@@ -172,7 +175,7 @@ class Exposure:
         self, resource: PlacedResource, service: PlacedResource, port: int | str | None, assumes: str
     ) -> None:
         has_gateway = resource.kind in GATEWAY_ROUTES or resource.kind == "VirtualService"
-        entry = self._graph.node(
+        entry = self._graph.ensure_node(
             f"{resource.kind}:{resource.namespace}/{resource.name}", AttackNodeKind.ENTRY, resource.label, resource
         )
         if self._connect_workloads(service, Approach.GATEWAY if has_gateway else Approach.INGRESS, port):
@@ -185,12 +188,12 @@ class Exposure:
         """Add the edges to ports that containers open on their node: by `hostPort`, or in the host network."""
         if workload.is_mirror:
             return
-        in_network = workload.spec.get("hostNetwork") is True
-        slugs = control_slugs.HOST_NETWORK if in_network else control_slugs.HOST_PORT
+        has_host_network = workload.spec.get("hostNetwork") is True
+        slugs = control_slugs.HOST_NETWORK if has_host_network else control_slugs.HOST_PORT
         for container in workload.containers:
             for number, port in enumerate(map(as_mapping, as_list(container.fields.get("ports")))):
-                outer = port.get("containerPort") if in_network else port.get("hostPort")
-                if not outer or str(port.get("hostIP") or "").startswith(_LOOPBACK):
+                node_port = port.get("containerPort") if has_host_network else port.get("hostPort")
+                if not node_port or str(port.get("hostIP") or "").startswith(_LOOPBACK):
                     continue
                 ports = (
                     frozenset([port["containerPort"]]) if isinstance(port.get("containerPort"), int) else frozenset()
@@ -198,25 +201,28 @@ class Exposure:
                 if not self._policies.allows(workload, Approach.DIRECT, ports):
                     self._blocked_by_policy.add(workload.resource.label)
                     continue
-                text = f"container {container.name} listens on port {outer} of its node"
+                text = f"container {container.name} listens on port {node_port} of its node"
                 path = (*container.path, "ports", number)
                 draft = Draft(text, workload.resource, path, slugs, NODES_REACHABLE)
-                self._graph.add(self._internet, workload_node(self._graph, workload), EdgeKind.EXPOSURE, draft)
+                self._graph.add(self._internet, get_workload_node(self._graph, workload), EdgeKind.EXPOSURE, draft)
 
 
-def _target_ports(service: PlacedResource, workload: Workload, service_port: int | str | None) -> Ports | None:
-    """Return the workload's ports behind a port of a Service, or behind all; None if there are none."""
-    listed = [as_mapping(port) for port in as_list(service.spec.get("ports"))]
-    chosen = [port for port in listed if service_port is None or str(service_port) in _port_names(port)]
-    targets = [port.get("targetPort") or port.get("port") for port in chosen]
+def _find_target_ports(service: PlacedResource, workload: Workload, service_port: int | str | None) -> Ports | None:
+    """Return the workload's ports behind a port of a Service, or behind all ports; None if there are none.
+
+    Empty if a port has no target, so that the ports are unknown.
+    """
+    ports = [as_mapping(port) for port in as_list(service.spec.get("ports"))]
+    matching = [port for port in ports if service_port is None or str(service_port) in _list_port_names(port)]
+    targets = [port.get("targetPort") or port.get("port") for port in matching]
     if None in targets:
         return frozenset()
     numbers = frozenset(number for target in targets if (number := _resolve_port(target, workload)) is not None)
-    return numbers if numbers or not listed else None
+    return numbers if numbers or not ports else None
 
 
-def _port_names(port: Mapping[str, Any]) -> set[str]:
-    """Return the names by which routes may refer to a Service port."""
+def _list_port_names(port: Mapping[str, Any]) -> set[str]:
+    """Return the name, port and target port of a Service port; routes may refer to it by any of them."""
     return {str(port[key]) for key in ("name", "port", "targetPort") if key in port}
 
 

@@ -1,4 +1,4 @@
-"""Find attack paths: build the graph, select sources and targets, and report gaps of the input."""
+"""Compute attack paths: build the graph, select sources and targets, and report gaps of the input. Never reads input."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from kubekeep.attackpaths.escape import find_escapes
-from kubekeep.attackpaths.exposure import INTERNET, Exposure, workload_node
+from kubekeep.attackpaths.exposure import INTERNET, Exposure, get_workload_node
 from kubekeep.attackpaths.grants import RoleGrants
 from kubekeep.attackpaths.graph import FailedControls, Graph
 from kubekeep.attackpaths.identity import add_identities
 from kubekeep.attackpaths.objects import Objects, join_labels
-from kubekeep.attackpaths.search import CandidatePath, PathSearch, Step, choose_cuts
+from kubekeep.attackpaths.search import CandidatePath, EdgeKey, PathSearch, choose_cuts
 from kubekeep.attackpaths.shared_nodes import ANONYMOUS, AUTHENTICATED, SharedNodes
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.attack import ALL_PATHS, AttackNode, AttackNodeKind, AttackPath, AttackQuery, Attacks, Cut, EdgeKind
@@ -21,7 +21,7 @@ from kubekeep.model.resource import Resource
 from kubekeep.posture.isolation import CILIUM_CLUSTERWIDE, CILIUM_POLICY, NETWORK_POLICY, OTHER_POLICIES
 from kubekeep.posture.select import UnknownNameError
 
-_CUTS: Final = 5
+_MAX_CUTS: Final = 5
 _BREAKABLE: Final = frozenset({EdgeKind.ESCAPE, EdgeKind.IDENTITY, EdgeKind.BINDING, EdgeKind.PERMISSION})
 """Kinds of edges that can be removed without removing the purpose of the workload."""
 _SOURCES: Final = {"internet": INTERNET, "anonymous": ANONYMOUS, "authenticated": AUTHENTICATED}
@@ -39,26 +39,26 @@ _DEFAULT_TARGETS: Final = (
 """Targets if the query names none, one path each."""
 
 
-def find_attack_paths(
+def compute_attack_paths(
     resources: Iterable[Resource],
     results: Sequence[ResourceResult],
     controls: Mapping[str, Control],
     query: AttackQuery = ALL_PATHS,
 ) -> Attacks:
-    """Return the attack paths through `resources`, with the failed controls along them (`controls` are by slug).
+    """Compute the attack paths through `resources`, with the failed controls along them (`controls` are by slug).
 
     Raises UnknownNameError if a source or target of the query matches no node.
     """
     objects = Objects(resources)
-    refused = _leave_out_refused(objects)
-    graph = _build(objects, FailedControls(results, controls))
-    search = PathSearch(graph, _targets(query.targets, graph))
-    paths = search.find_paths(_sources(query.sources, graph))
+    refused = _remove_refused_workloads(objects)
+    graph = _build_graph(objects, FailedControls(results, controls))
+    search = PathSearch(graph, _find_targets(query.targets, graph))
+    paths = search.find_paths(_find_sources(query.sources, graph))
     listed = paths[: query.limit]
-    edges = {step: graph.edge(*step) for path in listed for step in path.steps}
+    edges = {step: graph.build_edge(*step) for path in listed for step in path.steps}
     return Attacks(
         paths=tuple(AttackPath(tuple(edges[step] for step in path.steps), path.severity) for path in listed),
-        left_out=len(paths) - len(listed),
+        unlisted_path_count=len(paths) - len(listed),
         cuts=tuple(_list_cuts(graph, search, paths, len(listed))),
         notes=(*graph.notes, *refused, *_list_gaps(objects)),
     )
@@ -69,16 +69,17 @@ def fails_gate(attacks: Attacks, query: AttackQuery) -> bool:
 
     If the query names sources or targets, any path without assumptions counts.
     """
-    sure = [path for path in attacks.paths if not path.assumptions]
+    certain_paths = [path for path in attacks.paths if not path.assumptions]
     if query.sources or query.targets:
-        return bool(sure)
+        return bool(certain_paths)
     return any(
-        path.source.id in (INTERNET, ANONYMOUS) and path.target.kind is AttackNodeKind.CLUSTER_ADMIN for path in sure
+        path.source.id in (INTERNET, ANONYMOUS) and path.target.kind is AttackNodeKind.CLUSTER_ADMIN
+        for path in certain_paths
     )
 
 
-def _leave_out_refused(objects: Objects) -> list[str]:
-    """Leave out workloads with pods that Pod Security refuses, so that none ever runs; return notes about them."""
+def _remove_refused_workloads(objects: Objects) -> list[str]:
+    """Remove workloads with pods that Pod Security refuses, which never run; return notes about them."""
     refused = [
         workload
         for workload in objects.workloads
@@ -86,17 +87,17 @@ def _leave_out_refused(objects: Objects) -> list[str]:
         and not workload.is_running
         and any(True for _ in find_escapes(workload))
     ]
-    objects.leave_out(refused)
+    objects.remove_workloads(refused)
     if not refused:
         return []
     return [f"Pod Security refuses the pods of {join_labels(workload.resource.label for workload in refused)}"]
 
 
-def _build(objects: Objects, failing: FailedControls) -> Graph:
-    graph = Graph(failing)
+def _build_graph(objects: Objects, failed_controls: FailedControls) -> Graph:
+    graph = Graph(failed_controls)
     nodes = SharedNodes(objects, graph)
     for workload in objects.workloads:
-        node = workload_node(graph, workload)
+        node = get_workload_node(graph, workload)
         add_identities(graph, objects, workload, node)
         for draft in find_escapes(workload):
             graph.add(node, nodes.host, EdgeKind.ESCAPE, draft)
@@ -107,31 +108,31 @@ def _build(objects: Objects, failing: FailedControls) -> Graph:
     return graph
 
 
-def _sources(words: Sequence[str], graph: Graph) -> list[str]:
+def _find_sources(words: Sequence[str], graph: Graph) -> list[str]:
     if words:
         return [name for word in words for name in _match_nodes(word, graph, _SOURCES)]
     return [name for name in _SOURCES.values() if name in graph.nodes]
 
 
-def _targets(words: Sequence[str], graph: Graph) -> list[set[str]]:
+def _find_targets(words: Sequence[str], graph: Graph) -> list[set[str]]:
     if words:
         return [{*_match_nodes(word, graph, {})} for word in words]
     return [{name for name, node in graph.nodes.items() if node.kind in kinds} for kinds in _DEFAULT_TARGETS]
 
 
-def _match_nodes(word: str, graph: Graph, known: Mapping[str, str]) -> list[str]:
-    """Return the nodes that `word` names, as in `AttackQuery`. Keywords are those in `known` for sources, or of targets.
+def _match_nodes(word: str, graph: Graph, keywords: Mapping[str, str]) -> list[str]:
+    """Return the ids of the nodes that `word` names, as in `AttackQuery`. Raises UnknownNameError.
 
-    Raises UnknownNameError.
+    `keywords` are the keywords of sources; if empty, `word` is a target with the keywords of `_TARGETS`.
     """
     text = word.strip().lower()
-    if text in known:
-        return [known[text]] if known[text] in graph.nodes else []
-    if not known and text in _TARGETS:
+    if text in keywords:
+        return [keywords[text]] if keywords[text] in graph.nodes else []
+    if not keywords and text in _TARGETS:
         return [name for name, node in graph.nodes.items() if node.kind in _TARGETS[text]]
     matches = [name for name, node in graph.nodes.items() if text in _list_names(node)]
     if not matches:
-        words = [*(known or _TARGETS), *(name for node in graph.nodes.values() for name in _list_names(node))]
+        words = [*(keywords or _TARGETS), *(name for node in graph.nodes.values() for name in _list_names(node))]
         similar = difflib.get_close_matches(text, dict.fromkeys(words), n=1, cutoff=0.5)
         hint = f"; did you mean {similar[0]}?" if similar else ""
         raise UnknownNameError(f"nothing on the ways of an attacker is called {word!r}{hint}")
@@ -156,17 +157,17 @@ def _list_names(node: AttackNode) -> tuple[str, ...]:
 def _list_cuts(graph: Graph, search: PathSearch, paths: Sequence[CandidatePath], listed: int) -> Iterable[Cut]:
     steps = dict.fromkeys(step for path in paths for step in path.steps)
     breakable = {step for step in steps if _is_breakable(graph, *step)}
-    removed: set[Step] = set()
-    for step, ended in choose_cuts(paths, breakable, _CUTS):
+    removed: set[EdgeKey] = set()
+    for step, broken in choose_cuts(paths, breakable, _MAX_CUTS):
         removed.add(step)
-        shown = tuple(position for position in ended if position < listed)
-        detours = search.count_detours([paths[position] for position in ended], removed)
-        yield Cut(graph.edge(*step), shown, len(ended) - len(shown), detours)
+        listed_positions = tuple(position for position in broken if position < listed)
+        detours = search.count_detours([paths[position] for position in broken], removed)
+        yield Cut(graph.build_edge(*step), listed_positions, len(broken) - len(listed_positions), detours)
 
 
 def _is_breakable(graph: Graph, source: str, target: str) -> bool:
     """Return True if the edge can be removed; permissions of built-in roles cannot."""
-    kind = graph.kind(source, target)
+    kind = graph.get_kind(source, target)
     return kind in _BREAKABLE and (kind is not EdgeKind.PERMISSION or source in graph.resources)
 
 
@@ -182,14 +183,14 @@ def _list_gaps(objects: Objects) -> Iterable[str]:
         yield "the input holds no network policies: those that it leaves out may end paths"
     if any(map(objects.list_kind, OTHER_POLICIES)):
         yield "network policies of Calico and of administrators are not looked at: they may end paths"
-    if objects.malformed:
-        yield f"left out, as no API server takes what they say of pods: {join_labels(resource.label for resource in objects.malformed)}"
+    if objects.malformed_resources:
+        yield f"left out, as no API server takes what they say of pods: {join_labels(resource.label for resource in objects.malformed_resources)}"
     if objects.unplaced_count:
-        yield f"taken to go to one namespace, as they name none: {_count_objects(objects.unplaced_count)}"
-    if objects.repeated:
-        names = join_labels(objects.repeated)
+        yield f"taken to go to one namespace, as they name none: {_format_object_count(objects.unplaced_count)}"
+    if objects.repeated_labels:
+        names = join_labels(objects.repeated_labels)
         yield f"several times in the input, so that paths may mix what is never installed together: {names}"
 
 
-def _count_objects(count: int) -> str:
+def _format_object_count(count: int) -> str:
     return f"{count} object{'' if count == 1 else 's'}"

@@ -14,10 +14,10 @@ from kubekeep.attackpaths.objects import Objects, PlacedResource
 from kubekeep.model.json_values import as_list, as_mapping
 
 _GROUP: Final = "gateway.networking.k8s.io"
-_WEB: Final = ("GRPCRoute", "HTTPRoute")
-_KINDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "HTTP": _WEB,
-    "HTTPS": _WEB,
+_HTTP_ROUTES: Final = ("GRPCRoute", "HTTPRoute")
+_KINDS_BY_PROTOCOL: Final[Mapping[str, tuple[str, ...]]] = {
+    "HTTP": _HTTP_ROUTES,
+    "HTTPS": _HTTP_ROUTES,
     "TCP": ("TCPRoute",),
     "TLS": ("TCPRoute", "TLSRoute"),
     "UDP": ("UDPRoute",),
@@ -34,7 +34,7 @@ class Gateways:
     def find_assumption(self, route: PlacedResource) -> str | None:
         """Return the assumption under which `route` is reachable: empty if none, None if no Gateway accepts it.
 
-        A route without a Gateway among its parents counts as unfinished, and reachable.
+        A route without a Gateway among its parents counts as reachable, as its manifest may be incomplete.
         """
         parents = [parent for parent in map(as_mapping, as_list(route.spec.get("parentRefs"))) if _is_gateway(parent)]
         if not parents:
@@ -64,7 +64,11 @@ class Gateways:
             if not listeners:
                 yield ""
             for listener in listeners:
-                if _is_named(listener, parent) and _accepts_kind(listener, route) and _shares_host(listener, route):
+                if (
+                    _includes_listener(listener, parent)
+                    and _accepts_kind(listener, route)
+                    and _shares_host(listener, route)
+                ):
                     yield from self._check_namespace(listener, gateway, route)
 
     def _check_namespace(
@@ -86,22 +90,22 @@ def _is_gateway(parent: Mapping[str, Any]) -> bool:
     return (parent.get("kind") or "Gateway") == "Gateway" and parent.get("group", _GROUP) == _GROUP
 
 
-def _is_named(listener: Mapping[str, Any], parent: Mapping[str, Any]) -> bool:
+def _includes_listener(listener: Mapping[str, Any], parent: Mapping[str, Any]) -> bool:
     """Return True if the parent reference of a route includes `listener`."""
     pairs = ((parent.get("sectionName"), listener.get("name")), (parent.get("port"), listener.get("port")))
     return all(expected is None or expected == actual for expected, actual in pairs)
 
 
 def _accepts_kind(listener: Mapping[str, Any], route: PlacedResource) -> bool:
-    """Return True if a listener accepts routes of that kind."""
-    listed = [as_mapping(kind) for kind in as_list(as_mapping(listener.get("allowedRoutes")).get("kinds"))]
-    if listed:
-        return any(kind.get("kind") == route.kind and kind.get("group", _GROUP) == _GROUP for kind in listed)
-    return route.kind in _KINDS.get(str(listener.get("protocol")), (route.kind,))
+    """Return True if a listener accepts routes of the kind of `route`."""
+    kinds = [as_mapping(kind) for kind in as_list(as_mapping(listener.get("allowedRoutes")).get("kinds"))]
+    if kinds:
+        return any(kind.get("kind") == route.kind and kind.get("group", _GROUP) == _GROUP for kind in kinds)
+    return route.kind in _KINDS_BY_PROTOCOL.get(str(listener.get("protocol")), (route.kind,))
 
 
 def _shares_host(listener: Mapping[str, Any], route: PlacedResource) -> bool:
-    """Return True if listener and route have a host in common; without host names, each has all."""
+    """Return True if listener and route have a host in common; one without host names is for all hosts."""
     host, hosts = listener.get("hostname"), [str(name) for name in as_list(route.spec.get("hostnames"))]
     return not host or not hosts or any(_intersect(str(host).lower(), name.lower()) for name in hosts)
 

@@ -16,29 +16,30 @@ from kubekeep.attackpaths.objects import (
     Objects,
     PlacedResource,
     describe_namespace,
+    format_missing_label,
     join_labels,
-    missing_label,
-    read_selector,
+    parse_selector,
 )
-from kubekeep.attackpaths.rights import BUILT_IN, RBAC, RoleRules, list_permissions
+from kubekeep.attackpaths.rights import BUILTIN_RULES, RBAC, RoleRules, list_permissions
 from kubekeep.attackpaths.shared_nodes import SharedNodes
 from kubekeep.model.attack import AttackNode, AttackNodeKind, EdgeKind
 from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.label_selector import get_labels, selects
 from kubekeep.posture.joins import find_account
 
-_SAME: Final = {"edit": "admin"}
-_PARTS: Final = {"admin": ("admin", "edit", "view"), "edit": ("edit", "view"), "view": ("view",)}
-"""Suffixes of the aggregation label of roles that extend these (Kubernetes docs, RBAC, user-facing roles)."""
+_EQUIVALENT_ROLES: Final = {"edit": "admin"}
+_AGGREGATED_ROLES: Final = {"admin": ("admin", "edit", "view"), "edit": ("edit", "view"), "view": ("view",)}
+"""Suffixes of the aggregation labels with which roles extend a built-in role (Kubernetes docs, RBAC, user-facing roles).
+"""
 _AGGREGATE: Final = "rbac.authorization.k8s.io/aggregate-to-"
-_HARMLESS: Final = frozenset({"view"})
+_HARMLESS_ROLES: Final = frozenset({"view"})
 
 
 class _Role(msgspec.Struct, frozen=True, eq=False):
     """A role that bindings refer to, with its rules.
 
-    `item` is the resource; None for a built-in role. `origins` are, for each rule, the resource that contains it and its
-    position there.
+    `resource` is None for a built-in role. `origins` are, for each rule, the resource that contains it and its position
+    there.
     """
 
     label: str
@@ -50,87 +51,89 @@ class _Role(msgspec.Struct, frozen=True, eq=False):
 class RoleGrants:
     """Adds the edges of bindings and role permissions to a graph."""
 
-    def __init__(self, objects: Objects, graph: Graph, places: SharedNodes) -> None:
+    def __init__(self, objects: Objects, graph: Graph, shared_nodes: SharedNodes) -> None:
         self._objects = objects
         self._graph = graph
-        self._shared = places
+        self._shared_nodes = shared_nodes
         self._roles: dict[tuple[str, str, str], list[PlacedResource]] = {}
         for kind in ("Role", "ClusterRole"):
             for role in objects.list_kind(kind):
                 self._roles.setdefault((kind, role.namespace, role.name), []).append(role)
-        self._read_roles: dict[int, _Role] = {}
+        self._roles_by_resource: dict[int, _Role] = {}
         self._has_permissions: dict[str, bool] = {}
-        self._unknown: set[str] = set()
+        self._unknown_roles: set[str] = set()
 
     def add(self) -> None:
         """Add all edges, and a note about unknown roles."""
         for binding in (*self._objects.list_kind("RoleBinding"), *self._objects.list_kind("ClusterRoleBinding")):
             if binding.original.group == RBAC:
                 self._add_binding(binding)
-        if self._unknown:
-            names = join_labels(self._unknown)
+        if self._unknown_roles:
+            names = join_labels(self._unknown_roles)
             self._graph.notes.append(f"not in the input, so that what they allow is not known: {names}")
 
     def _add_binding(self, binding: PlacedResource) -> None:
         reference = as_mapping(binding.object.get("roleRef"))
         kind, name = str(reference.get("kind")), str(reference.get("name"))
-        whole = binding.kind == "ClusterRoleBinding"
-        if whole and kind != "ClusterRole":
+        is_cluster_wide = binding.kind == "ClusterRoleBinding"
+        if is_cluster_wide and kind != "ClusterRole":
             return
-        scope = EVERYWHERE if whole else binding.namespace
+        scope = EVERYWHERE if is_cluster_wide else binding.namespace
         for role in self._find_roles(kind, binding.namespace if kind == "Role" else "", name):
-            target = self._role_node(role, scope)
+            target = self._find_role_node(role, scope)
             if target is None:
                 continue
             for number, subject in enumerate(as_list(binding.object.get("subjects"))):
-                source = self._subject(as_mapping(subject), binding)
+                source = self._find_subject_node(as_mapping(subject), binding)
                 if source is not None:
                     also_evaluated = (binding, role.resource) if role.resource else (binding,)
                     text = f"{binding.label} grants {'it' if target.kind is AttackNodeKind.ROLE else role.label}"
                     slugs = (
-                        *control_slugs.GRANTED,
-                        *(control_slugs.WILD if target.kind is AttackNodeKind.CLUSTER_ADMIN else ()),
+                        *control_slugs.GRANTED_ROLES,
+                        *(control_slugs.WILDCARDS if target.kind is AttackNodeKind.CLUSTER_ADMIN else ()),
                     )
                     draft = Draft(text, binding, ("subjects", number), slugs, also_evaluated=also_evaluated)
                     self._graph.add(source, target, EdgeKind.BINDING, draft)
 
-    def _subject(self, subject: Mapping[str, Any], binding: PlacedResource) -> AttackNode | None:
+    def _find_subject_node(self, subject: Mapping[str, Any], binding: PlacedResource) -> AttackNode | None:
         account = find_account(subject, msgspec.structs.replace(binding.original, content=binding.object))
         if account is not None:
-            return self._shared.account(*account)
+            return self._shared_nodes.account(*account)
         kind, name = subject.get("kind"), subject.get("name")
-        return self._shared.subject(str(kind), str(name)) if kind in ("User", "Group") and name else None
+        return self._shared_nodes.subject(str(kind), str(name)) if kind in ("User", "Group") and name else None
 
     def _find_roles(self, kind: str, namespace: str, name: str) -> list[_Role]:
-        """Return the roles of that name; files may define several. Built-in roles need not be in the input."""
+        """Return the roles called `name`; files may define several. Built-in roles need not be in the input."""
         roles = self._roles.get((kind, namespace, name), [])
         if roles:
-            return [self._read(role) for role in roles]
-        known = BUILT_IN.get(_SAME.get(name, name), ()) if kind == "ClusterRole" else ()
+            return [self._get_role(role) for role in roles]
+        builtin_rules = BUILTIN_RULES.get(_EQUIVALENT_ROLES.get(name, name), ()) if kind == "ClusterRole" else ()
         added = [*self._list_added_rules(name)] if kind == "ClusterRole" else []
-        if known or added:
-            origins = (*((None, 0) for _ in known), *((role, position) for _, role, position in added))
-            return [_Role(f"{kind} {name}", RoleRules([*known, *(rule for rule, _, _ in added)]), origins=origins)]
-        if kind != "ClusterRole" or name not in _HARMLESS:
-            self._unknown.add(missing_label(kind, namespace, name))
+        if builtin_rules or added:
+            origins = (*((None, 0) for _ in builtin_rules), *((role, position) for _, role, position in added))
+            return [
+                _Role(f"{kind} {name}", RoleRules([*builtin_rules, *(rule for rule, _, _ in added)]), origins=origins)
+            ]
+        if kind != "ClusterRole" or name not in _HARMLESS_ROLES:
+            self._unknown_roles.add(format_missing_label(kind, namespace, name))
         return []
 
     def _list_added_rules(self, name: str) -> Iterator[tuple[Any, PlacedResource, int]]:
         """Yield the rules that other roles of the input add to a built-in role by their labels."""
-        labels = {f"{_AGGREGATE}{part}" for part in _PARTS.get(name, ())}
+        labels = {f"{_AGGREGATE}{part}" for part in _AGGREGATED_ROLES.get(name, ())}
         for role in self._objects.list_kind("ClusterRole"):
             if any(get_labels(role.object).get(label) == "true" for label in labels):
                 rules = as_list(role.object.get("rules"))
                 yield from ((rule, role, position) for position, rule in enumerate(rules))
 
-    def _read(self, resource: PlacedResource) -> _Role:
-        known = self._read_roles.get(id(resource))
-        if known is None:
-            known = self._read_roles[id(resource)] = self._as_role(resource)
-        return known
+    def _get_role(self, resource: PlacedResource) -> _Role:
+        role = self._roles_by_resource.get(id(resource))
+        if role is None:
+            role = self._roles_by_resource[id(resource)] = self._build_role(resource)
+        return role
 
-    def _as_role(self, resource: PlacedResource) -> _Role:
-        # A cluster has filled in the rules already; files have not.
+    def _build_role(self, resource: PlacedResource) -> _Role:
+        # The controller of a cluster fills in the rules; in files they are empty.
         is_empty = resource.object.get("aggregationRule") and not as_list(resource.object.get("rules"))
         owners = self._list_aggregated(resource) if is_empty else (resource,)
         rules = [
@@ -144,15 +147,15 @@ class RoleGrants:
     def _list_aggregated(self, resource: PlacedResource) -> Iterable[PlacedResource]:
         """Yield the roles aggregated into a ClusterRole (Kubernetes docs, RBAC, Aggregated ClusterRoles)."""
         listed = as_list(as_mapping(resource.object.get("aggregationRule")).get("clusterRoleSelectors"))
-        selectors = [read_selector(as_mapping(selector)) for selector in listed]
+        selectors = [parse_selector(as_mapping(selector)) for selector in listed]
         for part in self._objects.list_kind("ClusterRole"):
             if any(selector and selects(selector, get_labels(part.object)) for selector in selectors):
                 yield part
 
-    def _role_node(self, role: _Role, scope: str) -> AttackNode | None:
+    def _find_role_node(self, role: _Role, scope: str) -> AttackNode | None:
         """Return the node of a role in a scope, cluster-admin if it allows everything; None if it leads nowhere."""
-        if role.rules.allow_everything and scope == EVERYWHERE:
-            return self._shared.admin
+        if role.rules.allows_everything and scope == EVERYWHERE:
+            return self._shared_nodes.admin
         identity = f"role:{role.resource.original.id if role.resource else role.label}@{scope}"
         if identity not in self._has_permissions:
             self._has_permissions[identity] = self._add_permissions(role, scope, identity)
@@ -160,16 +163,16 @@ class RoleGrants:
 
     def _add_permissions(self, role: _Role, scope: str, identity: str) -> bool:
         """Add the edges of the role's permissions; return True if there are any."""
-        permissions = [*list_permissions(role.rules, scope, self._shared)]
+        permissions = [*list_permissions(role.rules, scope, self._shared_nodes)]
         if not permissions:
             return False
         suffix = " in the cluster" if scope == EVERYWHERE else f" {describe_namespace(scope)}"
         label = role.label if role.resource and role.resource.kind == "Role" else f"{role.label}{suffix}"
-        node = self._graph.node(identity, AttackNodeKind.ROLE, label, role.resource)
+        node = self._graph.ensure_node(identity, AttackNodeKind.ROLE, label, role.resource)
         for permission in permissions:
             resource, position = role.origins[permission.rule] if role.origins else (None, 0)
             # Without the wildcard the permission would have to be listed explicitly.
-            slugs = (*permission.slugs, *(control_slugs.WILD if role.rules.has_wildcard(permission.rule) else ()))
+            slugs = (*permission.slugs, *(control_slugs.WILDCARDS if role.rules.has_wildcard(permission.rule) else ()))
             also_evaluated = (role.resource,) if role.resource else ()
             draft = Draft(permission.text, resource, ("rules", position), slugs, permission.assumes, also_evaluated)
             self._graph.add(node, permission.target, EdgeKind.PERMISSION, draft)

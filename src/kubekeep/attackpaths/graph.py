@@ -1,6 +1,6 @@
 """The attack graph under construction: nodes by id, edges by their ends, and the openings of each edge.
 
-Knows no kinds of resources. Locations and failed controls are looked up only for the edges of reported paths.
+Independent of kinds of resources. Locations and failed controls are looked up only for the edges of reported paths.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from kubekeep.model.control import Control
 from kubekeep.model.finding import Status
 from kubekeep.model.location import Path
 
-MOST_EDGES: Final = 500_000
+MAX_EDGES: Final = 500_000
 """The limit of edges; a note reports that it was reached."""
 EVERYWHERE: Final = "*"
 """The scope of the whole cluster, in place of a namespace."""
 
 
 class Draft(msgspec.Struct, frozen=True, eq=False):
-    """An opening of an edge: the resource, the path in it, and the slugs of controls that check this path.
+    """An opening before its location and failed controls are looked up.
 
-    `also_evaluated` are other resources; a control that fails on all of them counts too, for example on a binding and
-    its role.
+    `path` is the path in `resource`, `slugs` are the controls that check this path. A control counts as failed too if it
+    fails on all resources in `also_evaluated`, for example on a binding and its role.
     """
 
     text: str
@@ -43,9 +43,9 @@ class FailedControls:
 
     def __init__(self, results: Iterable[ResourceResult], controls: Mapping[str, Control]) -> None:
         self._controls = controls
-        self._own: dict[int, set[str]] = {}
-        self._joined: dict[int, set[str]] = {}
-        """The same for resources as parts of an RBAC subject with its binding and role."""
+        self._slugs_by_resource: dict[int, set[str]] = {}
+        self._slugs_by_part: dict[int, set[str]] = {}
+        """Failed controls of joined RBAC subjects, by binding and by role."""
         for result in results:
             failed = {
                 slug
@@ -53,23 +53,23 @@ class FailedControls:
                 if verdict.status is Status.FAILED and verdict.unexcepted.evidence
             }
             if failed:
-                self._own.setdefault(id(result.resource), set()).update(failed)
+                self._slugs_by_resource.setdefault(id(result.resource), set()).update(failed)
                 for part in result.resource.related:
-                    self._joined.setdefault(id(part), set()).update(failed)
+                    self._slugs_by_part.setdefault(id(part), set()).update(failed)
 
     def list_failed(self, draft: Draft) -> tuple[Control, ...]:
         """Return the controls of `draft` that fail on its resource, or on all of the `also_evaluated` ones."""
-        own = self._own.get(id(draft.resource.original), set[str]()) if draft.resource else set[str]()
-        parts = [self._list_slugs(resource) for resource in draft.also_evaluated]
+        failed = self._slugs_by_resource.get(id(draft.resource.original), set[str]()) if draft.resource else set[str]()
+        failed_by_resource = [self._list_slugs(resource) for resource in draft.also_evaluated]
         return tuple(
             self._controls[slug]
             for slug in draft.slugs
-            if slug in own or (parts and all(slug in part for part in parts))
+            if slug in failed or (failed_by_resource and all(slug in part for part in failed_by_resource))
         )
 
     def _list_slugs(self, resource: PlacedResource) -> set[str]:
         key = id(resource.original)
-        return self._own.get(key, set()) | self._joined.get(key, set())
+        return self._slugs_by_resource.get(key, set()) | self._slugs_by_part.get(key, set())
 
 
 class Graph:
@@ -85,10 +85,10 @@ class Graph:
         self.is_full = False
         """True if edges were left out."""
 
-    def node(
+    def ensure_node(
         self, identity: str, kind: AttackNodeKind, label: str, resource: PlacedResource | None = None
     ) -> AttackNode:
-        """Return the node with that id; creates it if missing."""
+        """Return the node with the id `identity`, created if missing."""
         node = self.nodes.get(identity)
         if node is None:
             node = self.nodes[identity] = AttackNode(identity, kind, label)
@@ -97,34 +97,37 @@ class Graph:
         return node
 
     def add(self, source: AttackNode, target: AttackNode, kind: EdgeKind, draft: Draft) -> None:
-        """Add an opening to the edge from `source` to `target`; creates the edge if missing."""
+        """Add an opening to the edge from `source` to `target`; creates the edge if missing.
+
+        Does nothing for an edge from a node to itself, or a new edge beyond MAX_EDGES.
+        """
         if source.id == target.id:
             return
         key = (source.id, target.id)
-        if key not in self._edges and len(self._edges) >= MOST_EDGES:
+        if key not in self._edges and len(self._edges) >= MAX_EDGES:
             if not self.is_full:
-                self.notes.append(f"the graph has more than {MOST_EDGES} edges: what lies beyond was not looked at")
+                self.notes.append(f"the graph has more than {MAX_EDGES} edges: what lies beyond was not looked at")
             self.is_full = True
             return
         self._edges.setdefault(key, (kind, []))[1].append(draft)
 
-    def steps(self) -> Iterator[tuple[str, str, bool]]:
+    def iterate_edges(self) -> Iterator[tuple[str, str, bool]]:
         """Yield every edge: the ids of its ends, and True if it rests on an assumption."""
         for (source, target), (_, drafts) in self._edges.items():
             yield source, target, all(draft.assumes for draft in drafts)
 
-    def kind(self, source: str, target: str) -> EdgeKind:
+    def get_kind(self, source: str, target: str) -> EdgeKind:
         """Return the kind of the edge between two nodes."""
         return self._edges[source, target][0]
 
-    def edge(self, source: str, target: str) -> Edge:
+    def build_edge(self, source: str, target: str) -> Edge:
         """Return the edge between two nodes for reports, with locations and failed controls."""
         kind, drafts = self._edges[source, target]
         ordered = sorted(drafts, key=lambda draft: bool(draft.assumes))
-        openings = dict.fromkeys(map(self._opening, ordered))
+        openings = dict.fromkeys(map(self._build_opening, ordered))
         return Edge(self._locate(source), self._locate(target), kind, tuple(openings))
 
-    def _opening(self, draft: Draft) -> Opening:
+    def _build_opening(self, draft: Draft) -> Opening:
         resource = draft.resource
         return Opening(
             text=draft.text,

@@ -1,4 +1,7 @@
-"""Service account tokens in containers, and the Secrets, ConfigMaps and volumes that containers read."""
+"""Service account tokens in containers, and the Secrets, ConfigMaps and volumes that containers read.
+
+Uses only references in resources; never reads the content of a Secret.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Any, Final
 
 from kubekeep.attackpaths import control_slugs
 from kubekeep.attackpaths.graph import Draft, Graph
-from kubekeep.attackpaths.objects import Objects, PlacedResource, PodContainer, Workload, missing_label
+from kubekeep.attackpaths.objects import Objects, PlacedResource, PodContainer, Workload, format_missing_label
 from kubekeep.model.attack import AttackNode, AttackNodeKind, EdgeKind
 from kubekeep.model.json_values import as_list, as_mapping
 
@@ -16,24 +19,24 @@ _TOKEN_ACCOUNT: Final = "kubernetes.io/service-account.name"  # noqa: S105 - an 
 _SECRET, _DATA = AttackNodeKind.SECRET, AttackNodeKind.DATA
 
 
-def account_node(graph: Graph, objects: Objects, namespace: str, name: str) -> AttackNode:
+def get_account_node(graph: Graph, objects: Objects, namespace: str, name: str) -> AttackNode:
     """Return the node of a service account, in the input or not."""
-    known = objects.accounts.get((namespace, name))
-    resource = known[0] if known else None
-    label = resource.label if resource else missing_label("ServiceAccount", namespace, name)
-    return graph.node(f"account:{namespace}/{name}", AttackNodeKind.ACCOUNT, label, resource)
+    definitions = objects.accounts.get((namespace, name))
+    resource = definitions[0] if definitions else None
+    label = resource.label if resource else format_missing_label("ServiceAccount", namespace, name)
+    return graph.ensure_node(f"account:{namespace}/{name}", AttackNodeKind.ACCOUNT, label, resource)
 
 
-def data_node(graph: Graph, objects: Objects, kind: str, namespace: str, name: str) -> AttackNode:
+def get_data_node(graph: Graph, objects: Objects, kind: str, namespace: str, name: str) -> AttackNode:
     """Return the node of a Secret, a ConfigMap or a PersistentVolumeClaim, in the input or not."""
-    known = objects.secrets.get((namespace, name)) if kind == "Secret" else None
-    resource = known[0] if known else None
-    label = resource.label if resource else missing_label(kind, namespace, name)
-    return graph.node(f"{kind}:{namespace}/{name}", _SECRET if kind == "Secret" else _DATA, label, resource)
+    definitions = objects.secrets.get((namespace, name)) if kind == "Secret" else None
+    resource = definitions[0] if definitions else None
+    label = resource.label if resource else format_missing_label(kind, namespace, name)
+    return graph.ensure_node(f"{kind}:{namespace}/{name}", _SECRET if kind == "Secret" else _DATA, label, resource)
 
 
 def find_token(objects: Objects, workload: Workload) -> Draft | None:
-    """Return the opening that puts a token of its service account into containers of `workload`; None if there is none."""
+    """Return the opening by which containers of `workload` get a token of its service account; None without a token."""
     if workload.is_mirror:
         return None
     automount = workload.spec.get("automountServiceAccountToken")
@@ -68,40 +71,40 @@ def _mounts(workload: Workload, volume: Mapping[str, Any]) -> bool:
 def list_reads(workload: Workload) -> Iterator[tuple[str, str, Draft]]:
     """Yield kind and name of each object that containers of `workload` read, with the opening."""
     for container in workload.containers:
-        for field, number, entry in _variables(container):
+        for field, number, entry in _list_variables(container):
             for kind, key in _IN_VARIABLES[field]:
                 name = as_mapping(entry.get(key)).get("name")
                 if name:
                     text = f"variables of container {container.name} hold it"
-                    slugs = _slugs(kind, control_slugs.IN_VARIABLES)
+                    slugs = _select_slugs(kind, control_slugs.SECRET_VARIABLES)
                     yield kind, str(name), Draft(text, workload.resource, (*container.path, field, number), slugs)
     for number, volume in enumerate(map(as_mapping, as_list(workload.spec.get("volumes")))):
         if _mounts(workload, volume):
             path = (*workload.path, "volumes", number)
-            for kind, name in _volume(volume):
+            for kind, name in _list_volume_objects(volume):
                 text = "a container mounts it"
-                yield kind, name, Draft(text, workload.resource, path, _slugs(kind, control_slugs.MOUNTED))
+                yield kind, name, Draft(text, workload.resource, path, _select_slugs(kind, control_slugs.SECRET_MOUNTS))
 
 
 _IN_VARIABLES: Final = {
     "env": (("Secret", "secretKeyRef"), ("ConfigMap", "configMapKeyRef")),
     "envFrom": (("Secret", "secretRef"), ("ConfigMap", "configMapRef")),
 }
-"""References to objects in the two fields for variables."""
+"""Kinds and keys of the references in the two fields for environment variables."""
 
 
-def _variables(container: PodContainer) -> Iterator[tuple[str, int, dict[str, Any]]]:
-    """Yield the entries of both fields for variables, with field and position."""
+def _list_variables(container: PodContainer) -> Iterator[tuple[str, int, dict[str, Any]]]:
+    """Yield field, position and reference of each entry of `env` and `envFrom`."""
     for field in _IN_VARIABLES:
         for number, entry in enumerate(map(as_mapping, as_list(container.fields.get(field)))):
             yield field, number, as_mapping(entry.get("valueFrom")) if field == "env" else entry
 
 
-def _slugs(kind: str, slugs: tuple[str, ...]) -> tuple[str, ...]:
+def _select_slugs(kind: str, slugs: tuple[str, ...]) -> tuple[str, ...]:
     return slugs if kind == "Secret" else ()
 
 
-def _volume(volume: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _list_volume_objects(volume: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield kind and name of the objects that a volume contains."""
     for kind, field, key in (
         ("Secret", "secret", "secretName"),
@@ -118,8 +121,8 @@ def _volume(volume: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def list_token_secrets(objects: Objects) -> Iterator[tuple[PlacedResource, str]]:
     """Yield the Secrets with non-expiring service account tokens, each with the account's name."""
-    for items in objects.secrets.values():
-        for resource in items:
+    for secrets in objects.secrets.values():
+        for resource in secrets:
             name = resource.annotations.get(_TOKEN_ACCOUNT)
             if resource.object.get("type") == _TOKEN_TYPE and name:
                 yield resource, str(name)
@@ -130,6 +133,6 @@ def add_identities(graph: Graph, objects: Objects, workload: Workload, node: Att
     namespace = workload.resource.namespace
     draft = find_token(objects, workload)
     if draft is not None:
-        graph.add(node, account_node(graph, objects, namespace, workload.account), EdgeKind.IDENTITY, draft)
+        graph.add(node, get_account_node(graph, objects, namespace, workload.account), EdgeKind.IDENTITY, draft)
     for kind, name, opening in list_reads(workload):
-        graph.add(node, data_node(graph, objects, kind, namespace, name), EdgeKind.DATA, opening)
+        graph.add(node, get_data_node(graph, objects, kind, namespace, name), EdgeKind.DATA, opening)

@@ -1,7 +1,7 @@
-"""Network policies that let traffic from outside the cluster in to the pods of a workload.
+"""Network policies that allow traffic from outside the cluster to the pods of a workload.
 
-Reads NetworkPolicies and Cilium's policies, no other kinds. If a policy does not limit the sources, the carrier of the
-traffic (an ingress controller, a gateway) is assumed to be allowed.
+Reads NetworkPolicies and Cilium's policies, no other kinds. A policy that does not limit the sources is assumed to allow
+the ingress controller or gateway that carries the traffic.
 """
 
 from __future__ import annotations
@@ -13,13 +13,20 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.attackpaths.internal_network import has_public_addresses
-from kubekeep.attackpaths.objects import Objects, PlacedResource, Workload, read_selector
+from kubekeep.attackpaths.objects import Objects, PlacedResource, Workload, parse_selector
 from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.label_selector import NAME_LABEL, LabelSelector, selects
-from kubekeep.posture.isolation import CILIUM_CLUSTERWIDE, CILIUM_POLICY, EVERYWHERE, NETWORK_POLICY
+from kubekeep.posture.isolation import (
+    CILIUM_CLUSTERWIDE,
+    CILIUM_POLICY,
+    EVERYWHERE,
+    NETWORK_POLICY,
+    strip_label_source,
+)
 
-_NAMESPACES: Final = ("io.kubernetes.pod.namespace", "io.cilium.k8s.namespace.labels.")
-"""Prefixes of the labels by which Cilium's selectors name namespaces; a selector without them is for its own namespace."""
+_NAMESPACE_LABELS: Final = ("io.kubernetes.pod.namespace", "io.cilium.k8s.namespace.labels.")
+"""Prefixes of the labels that select namespaces in Cilium's selectors; a selector without them is for the namespace of
+its policy."""
 _WORLD: Final = frozenset({"all", "world", "world-ipv4", "world-ipv6"})
 _CARRIERS: Final = frozenset({"all", "cluster", "host", "ingress", "remote-node", "world"})
 """Cilium's entities that can include an ingress controller (Cilium docs, Entities Based)."""
@@ -29,7 +36,7 @@ Ports = frozenset[int]
 
 
 class Approach(enum.Enum):
-    """The way traffic from outside takes to a pod."""
+    """Route of traffic from outside to a pod."""
 
     DIRECT = "direct"
     """From an external address, through a node port or a load balancer."""
@@ -50,7 +57,7 @@ class _Policy(msgspec.Struct, frozen=True, eq=False):
     rules: tuple[dict[str, Any], ...]
     denials: tuple[dict[str, Any], ...] = ()
     isolates: bool = True
-    cilium: bool = False
+    is_cilium: bool = False
 
 
 class NetworkPolicies:
@@ -64,7 +71,7 @@ class NetworkPolicies:
             self._add_cilium_policy(resource, resource.namespace)
         for resource in objects.list_kind(CILIUM_CLUSTERWIDE):
             self._add_cilium_policy(resource, EVERYWHERE)
-        self._known: dict[tuple[object, ...], bool] = {}
+        self._cached_results: dict[tuple[object, ...], bool] = {}
 
     def allows(self, workload: Workload, approach: Approach, ports: Ports) -> bool:
         """Return True if traffic by `approach` reaches one of these ports of the workload's pods."""
@@ -78,10 +85,10 @@ class NetworkPolicies:
             ports,
             *workload.ports.items(),
         )
-        known = self._known.get(key)
-        if known is None:
-            known = self._known[key] = self._evaluate(workload, approach, ports)
-        return known
+        is_allowed = self._cached_results.get(key)
+        if is_allowed is None:
+            is_allowed = self._cached_results[key] = self._evaluate(workload, approach, ports)
+        return is_allowed
 
     def _evaluate(self, workload: Workload, approach: Approach, ports: Ports) -> bool:
         candidates = [*self._policies.get(workload.resource.namespace, ()), *self._policies.get(EVERYWHERE, ())]
@@ -90,8 +97,8 @@ class NetworkPolicies:
             return False
         isolating = [policy for policy in selecting if policy.isolates]
         return not isolating or any(
-            _cilium_allows(rule, approach, policy.scope) and _has_port(_cilium_ports(rule), ports, workload)
-            if policy.cilium
+            _cilium_allows(rule, approach, policy.scope) and _has_port(_list_cilium_ports(rule), ports, workload)
+            if policy.is_cilium
             else _allows(rule, approach, policy.scope) and _has_port(as_list(rule.get("ports")), ports, workload)
             for policy in isolating
             for rule in policy.rules
@@ -101,41 +108,37 @@ class NetworkPolicies:
         """Add a policy if it isolates for ingress; policies without `policyTypes` do."""
         types = as_list(resource.spec.get("policyTypes"))
         if not types or "Ingress" in types:
-            selector = read_selector(as_mapping(resource.spec.get("podSelector")))
+            selector = parse_selector(as_mapping(resource.spec.get("podSelector")))
             if selector is not None:
-                self._add(_Policy(resource.namespace, selector, _rules(resource.spec, "ingress")))
+                self._add(_Policy(resource.namespace, selector, _list_rules(resource.spec, "ingress")))
 
     def _add_cilium_policy(self, resource: PlacedResource, scope: str) -> None:
         for spec in (resource.object.get("spec"), *as_list(resource.object.get("specs"))):
-            rules, denials = _rules(as_mapping(spec), "ingress"), _rules(as_mapping(spec), "ingressDeny")
+            rules, denials = _list_rules(as_mapping(spec), "ingress"), _list_rules(as_mapping(spec), "ingressDeny")
             default_deny = as_mapping(as_mapping(spec).get("enableDefaultDeny")).get("ingress")
             isolates = default_deny if isinstance(default_deny, bool) else bool(rules or denials)
             endpoints = as_mapping(spec).get("endpointSelector")
-            selector = read_selector(_without_sources(endpoints)) if isinstance(endpoints, dict) else None
+            selector = parse_selector(_strip_sources(endpoints)) if isinstance(endpoints, dict) else None
             if selector is not None and (isolates or denials):
-                self._add(_Policy(scope, selector, rules, denials, isolates, cilium=True))
+                self._add(_Policy(scope, selector, rules, denials, isolates, is_cilium=True))
 
     def _add(self, policy: _Policy) -> None:
         self._policies.setdefault(policy.scope, []).append(policy)
 
 
-def _rules(spec: Mapping[str, Any], field: str) -> tuple[dict[str, Any], ...]:
+def _list_rules(spec: Mapping[str, Any], field: str) -> tuple[dict[str, Any], ...]:
     return tuple(rule for rule in as_list(spec.get(field)) if isinstance(rule, dict))
 
 
-def _without_sources(selector: Mapping[str, Any]) -> dict[str, Any]:
+def _strip_sources(selector: Mapping[str, Any]) -> dict[str, Any]:
     """Return a Cilium selector with plain labels: `k8s:app` and `any:app` become `app`."""
-    labels = {_strip_source(key): value for key, value in as_mapping(selector.get("matchLabels")).items()}
+    labels = {strip_label_source(key): value for key, value in as_mapping(selector.get("matchLabels")).items()}
     expressions = [
-        {**expression, "key": _strip_source(expression.get("key"))}
+        {**expression, "key": strip_label_source(str(expression.get("key")))}
         for expression in as_list(selector.get("matchExpressions"))
         if isinstance(expression, dict)
     ]
     return {"matchLabels": labels, "matchExpressions": expressions}
-
-
-def _strip_source(key: object) -> str:
-    return str(key).removeprefix("k8s:").removeprefix("any:")
 
 
 def _allows(rule: Mapping[str, Any], approach: Approach, namespace: str) -> bool:
@@ -156,17 +159,17 @@ def _is_peer(peer: Mapping[str, Any], approach: Approach, namespace: str) -> boo
 
 
 def _selects_others(selector: Mapping[str, Any], namespace: str) -> bool:
-    """Return True if the selector can match other namespaces; label selectors other than by name can."""
-    parsed = read_selector(selector)
-    return parsed is not None and not any(
+    """Return True if the selector can match other namespaces: all except one that requires the name `namespace`."""
+    label_selector = parse_selector(selector)
+    return label_selector is not None and not any(
         requirement.key == NAME_LABEL and requirement.operator == "In" and {*requirement.values} <= {namespace}
-        for requirement in parsed.requirements
+        for requirement in label_selector.requirements
     )
 
 
-def _has_port(listed: Iterable[Any], ports: Ports, workload: Workload) -> bool:
+def _has_port(rule_ports: Iterable[Any], ports: Ports, workload: Workload) -> bool:
     """Return True if a rule with these ports includes one of `ports`; a rule without ports includes all."""
-    allowed = [as_mapping(port) for port in listed]
+    allowed = [as_mapping(port) for port in rule_ports]
     return not allowed or not ports or any(_is_port(port, ports, workload.ports) for port in allowed)
 
 
@@ -180,13 +183,13 @@ def _is_port(allowed: Mapping[str, Any], ports: Iterable[int], named: Mapping[st
     return isinstance(number, int) and number in ports
 
 
-def _cilium_ports(rule: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _list_cilium_ports(rule: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the ports of a Cilium rule in Kubernetes' form; none if an entry is for all ports."""
     entries = [as_list(as_mapping(entry).get("ports")) for entry in as_list(rule.get("toPorts"))]
     if not all(entries):
         return []
-    listed = [as_mapping(port) for entry in entries for port in entry]
-    return [{**port, "port": _parse_port(port.get("port"))} for port in listed]
+    ports = [as_mapping(port) for entry in entries for port in entry]
+    return [{**port, "port": _parse_port(port.get("port"))} for port in ports]
 
 
 def _parse_port(port: object) -> object:
@@ -196,8 +199,8 @@ def _parse_port(port: object) -> object:
 
 def _denies(rule: Mapping[str, Any], approach: Approach, ports: Ports, workload: Workload) -> bool:
     """Return True if a Cilium deny rule blocks the approach on all of these ports."""
-    listed = _cilium_ports(rule)
-    if listed and not (ports and all(_has_port(listed, frozenset([port]), workload) for port in ports)):
+    denied_ports = _list_cilium_ports(rule)
+    if denied_ports and not (ports and all(_has_port(denied_ports, frozenset([port]), workload) for port in ports)):
         return False
     if not any(key.startswith("from") for key in rule):
         return True
@@ -225,6 +228,6 @@ def _cilium_allows(rule: Mapping[str, Any], approach: Approach, scope: str) -> b
 
 
 def _names_namespaces(selector: Mapping[str, Any]) -> bool:
-    plain = _without_sources(selector)
+    plain = _strip_sources(selector)
     keys = [*plain["matchLabels"], *(str(expression["key"]) for expression in plain["matchExpressions"])]
-    return any(key.startswith(_NAMESPACES) for key in keys)
+    return any(key.startswith(_NAMESPACE_LABELS) for key in keys)

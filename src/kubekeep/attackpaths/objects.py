@@ -1,7 +1,7 @@
-"""Resources of an input for the attack graph: workloads, and the others by kind, namespace and name.
+"""Resources of an input for the attack graph: workloads, and all resources by kind, namespace and name.
 
-Only looks resources up; never evaluates them. Resources with a namespace that is chosen at installation are assumed to
-be installed together, as for controls.
+Never evaluates resources. Resources with a namespace that is chosen at installation are assumed to be installed
+together, as for controls.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from kubekeep.posture.release_namespace import RELEASE_NAMESPACE, InstalledResou
 
 _MIRROR: Final = "kubernetes.io/config.mirror"
 """The annotation of the mirror pod of a static pod."""
-_ENFORCED: Final = "pod-security.kubernetes.io/enforce"
-_READY: Final = ("numberReady", "ready", "readyReplicas")
+_ENFORCE_LABEL: Final = "pod-security.kubernetes.io/enforce"
+_RUNNING_FIELDS: Final = ("numberReady", "ready", "readyReplicas")
 """Status fields of workloads with the number of running pods."""
-_LISTED: Final = 3
+_MAX_LABELS: Final = 3
 _UNPRIVILEGED: Final = frozenset({"baseline", "restricted"})
 """Pod Security levels that prevent access to the node (Kubernetes docs, Pod Security Standards)."""
 
@@ -104,14 +104,14 @@ class Workload(msgspec.Struct, frozen=True, eq=False):
 
     @property
     def is_mirror(self) -> bool:
-        """True for the mirror of a static pod, which gets no token."""
+        """True for the mirror pod of a static pod, which gets no service account token."""
         return _MIRROR in self.resource.annotations
 
     @property
     def is_running(self) -> bool:
         """True if its status in the cluster reports running pods."""
         status = as_mapping(self.resource.object.get("status"))
-        return status.get("phase") == "Running" or any(status.get(key) for key in _READY)
+        return status.get("phase") == "Running" or any(status.get(key) for key in _RUNNING_FIELDS)
 
     @property
     def ports(self) -> dict[str, int]:
@@ -129,7 +129,7 @@ class Objects:
 
     def __init__(self, resources: Iterable[Resource]) -> None:
         self.workloads: list[Workload] = []
-        self.malformed: list[PlacedResource] = []
+        self.malformed_resources: list[PlacedResource] = []
         """Resources with an invalid pod spec."""
         self._kinds: dict[str, list[PlacedResource]] = {}
         for original in resources:
@@ -143,14 +143,14 @@ class Objects:
         """Return the resources of a kind: `Kind` for built-in groups, else `group/Kind`."""
         return self._kinds.get(kind, [])
 
-    def leave_out(self, workloads: Sequence[Workload]) -> None:
+    def remove_workloads(self, workloads: Sequence[Workload]) -> None:
         """Remove `workloads` from the input."""
-        left = {workload.id for workload in workloads}
-        self.workloads = [workload for workload in self.workloads if workload.id not in left]
+        removed = {workload.id for workload in workloads}
+        self.workloads = [workload for workload in self.workloads if workload.id not in removed]
 
     @functools.cached_property
     def unplaced_count(self) -> int:
-        """The number of resources on possible paths that have no namespace although they are namespaced."""
+        """The number of namespaced resources without a namespace, among kinds that paths can lead through."""
         kinds = ("Service", "ServiceAccount", "Role", "RoleBinding", "NetworkPolicy")
         others = (resource for kind in kinds for resource in self.list_kind(kind))
         return sum(
@@ -159,13 +159,13 @@ class Objects:
         )
 
     @functools.cached_property
-    def repeated(self) -> list[str]:
+    def repeated_labels(self) -> list[str]:
         """Labels of workloads that occur several times in the input, for example in bases and overlays."""
         seen = Counter(
             (resource.kind, resource.namespace, resource.name)
             for resource in (workload.resource for workload in self.workloads)
         )
-        return [missing_label(*key) for key, count in seen.items() if count > 1]
+        return [format_missing_label(*key) for key, count in seen.items() if count > 1]
 
     @functools.cached_property
     def services(self) -> Mapping[tuple[str, str], list[PlacedResource]]:
@@ -192,24 +192,26 @@ class Objects:
         return {name: namespaces for (_, name), namespaces in _group_by_name(self.list_kind("Namespace")).items()}
 
     def blocks_privileged_pods(self, namespace: str) -> bool | None:
-        """Return True if Pod Security blocks pods with access to their node; None if the Namespace is not in the input."""
-        known = self._namespaces.get(namespace)
-        if known is None:
+        """Return True if Pod Security blocks pods with access to their node; None without the Namespace in the input."""
+        definitions = self._namespaces.get(namespace)
+        if definitions is None:
             return None
-        return all(get_labels(resource.object).get(_ENFORCED) in _UNPRIVILEGED for resource in known)
+        return all(get_labels(resource.object).get(_ENFORCE_LABEL) in _UNPRIVILEGED for resource in definitions)
 
     def is_selected(self, selector: Mapping[str, Any], namespace: str) -> bool | None:
         """Return True if a namespace selector matches `namespace`; None if that depends on unknown labels."""
-        parsed = read_selector(selector)
-        if parsed is None:
+        label_selector = parse_selector(selector)
+        if label_selector is None:
             return False
         name = {NAME_LABEL: namespace}
-        if known := self._namespaces.get(namespace):
-            return any(selects(parsed, get_labels(resource.object) | name) for resource in known)
-        sure = tuple(requirement for requirement in parsed.requirements if requirement.key == NAME_LABEL)
-        if not selects(LabelSelector(match_expressions=sure), name):
+        if definitions := self._namespaces.get(namespace):
+            return any(selects(label_selector, get_labels(resource.object) | name) for resource in definitions)
+        name_requirements = tuple(
+            requirement for requirement in label_selector.requirements if requirement.key == NAME_LABEL
+        )
+        if not selects(LabelSelector(match_expressions=name_requirements), name):
             return False
-        return True if len(sure) == len(parsed.requirements) else None
+        return True if len(name_requirements) == len(label_selector.requirements) else None
 
     def _add_workload(self, resource: PlacedResource) -> None:
         if pod_path(resource.original) is None or self._is_owned(resource):
@@ -217,7 +219,7 @@ class Objects:
         try:
             view = build_pod_view(msgspec.structs.replace(resource.original, content=resource.object))
         except MalformedWorkloadError:
-            self.malformed.append(resource)
+            self.malformed_resources.append(resource)
             return
         if view is None or resource.kind == "PodTemplate" or resource.spec.get("replicas") == 0 or _has_ended(resource):
             return
@@ -251,20 +253,20 @@ class Objects:
 def join_labels(labels: Iterable[str]) -> str:
     """Return the first labels in alphabetical order, and the number of the others."""
     ordered = sorted(labels)
-    more = len(ordered) - _LISTED
-    return ", ".join(ordered[:_LISTED]) + (f" and {more} more" if more > 0 else "")
+    more = len(ordered) - _MAX_LABELS
+    return ", ".join(ordered[:_MAX_LABELS]) + (f" and {more} more" if more > 0 else "")
 
 
-def missing_label(kind: str, namespace: str, name: str) -> str:
-    """Return the label of a resource that is not in the input; without a namespace that is chosen at installation."""
+def format_missing_label(kind: str, namespace: str, name: str) -> str:
+    """Format the label of a resource that is not in the input, without a namespace that is chosen at installation."""
     return format_name(kind, "" if namespace == RELEASE_NAMESPACE else namespace, name)
 
 
-def read_selector(selector: Mapping[str, Any]) -> LabelSelector | None:
+def parse_selector(selector: Mapping[str, Any]) -> LabelSelector | None:
     """Return the label selector; None if it is invalid."""
-    stated = {key: value for key, value in selector.items() if value is not None}
+    fields = {key: value for key, value in selector.items() if value is not None}
     try:
-        return msgspec.convert(stated, LabelSelector)
+        return msgspec.convert(fields, LabelSelector)
     except msgspec.ValidationError:
         return None
 
@@ -276,14 +278,14 @@ def describe_namespace(namespace: str) -> str:
 
 def _install(original: Resource) -> PlacedResource:
     installed = InstalledResource.install(original).evaluated
-    served = BUILTIN_TYPES.get((original.group, original.kind))
-    namespaced = served.namespaced if served else True
-    namespace = (installed.namespace or DEFAULT_NAMESPACE) if namespaced else ""
+    resource_type = BUILTIN_TYPES.get((original.group, original.kind))
+    is_namespaced = resource_type.is_namespaced if resource_type else True
+    namespace = (installed.namespace or DEFAULT_NAMESPACE) if is_namespaced else ""
     return PlacedResource(original, installed.object, namespace, original.name)
 
 
 def _has_ended(resource: PlacedResource) -> bool:
-    """Return True if it has finished or is suspended, so that no pod of it runs."""
+    """Return True if a Pod, Job or CronJob has finished or is suspended, so that none of its pods runs."""
     status = as_mapping(resource.object.get("status"))
     if resource.kind == "Pod":
         return status.get("phase") in ("Failed", "Succeeded")

@@ -1,7 +1,7 @@
 """Priorities of resources by their paths through attack tracks: number and severity.
 
 The formulas are Kubescape's. A path is complete only if a control fails at each of its steps; steps about image
-vulnerabilities are skipped because controls do not see those. Excepted findings do not count.
+vulnerabilities are skipped because no control detects them. Excepted findings do not count.
 """
 
 from __future__ import annotations
@@ -20,41 +20,41 @@ from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
 from kubekeep.model.workload import pod_path
 
-MOST_VECTORS: Final = 1_000
+MAX_VECTORS: Final = 1_000
 """The limit of listed and counted paths per resource."""
 _IMPACT: Final = "security-impact"
-"""The tag of controls that alone do not make a path relevant."""
+"""A tag of controls; a path with no other tag is not relevant."""
 
 FailedSteps = Mapping[tuple[str, str], Sequence[TrackStep]]
 """Failed controls at each step, by track and step name."""
 
 
 def prioritise_resources(
-    results: Iterable[ResourceResult], controls: Mapping[str, Control], known: Tracks
+    results: Iterable[ResourceResult], controls: Mapping[str, Control], tracks: Tracks
 ) -> tuple[PrioritisedResource, ...]:
     """Return the resources on some path, highest score first; `controls` are by slug."""
-    rating = _Rating(controls, known)
-    rated = [entry for result in results if (entry := rating.rate(result)) is not None]
-    return tuple(sorted(rated, key=lambda entry: (-entry.score, entry.resource.id)))
+    rater = _Rater(controls, tracks)
+    resources = [entry for result in results if (entry := rater.rate(result)) is not None]
+    return tuple(sorted(resources, key=lambda entry: (-entry.score, entry.resource.id)))
 
 
-class _Rated(NamedTuple):
-    """The rating of resources with the same replicas and failed controls."""
+class _CombinationRating(NamedTuple):
+    """Rating of a combination of replicas and failed controls."""
 
     vectors: tuple[PriorityVector, ...]
     score: float
     severity: Severity
-    left_out: int
+    unlisted_vector_count: int
 
 
-class _Rating:
+class _Rater:
     """Rates resources, each combination of failed controls once, because many workloads share one."""
 
-    def __init__(self, controls: Mapping[str, Control], known: Tracks) -> None:
-        self._known = known
-        members = ((control, known.find_membership(control)) for control in controls.values())
+    def __init__(self, controls: Mapping[str, Control], tracks: Tracks) -> None:
+        self._tracks = tracks
+        members = ((control, tracks.find_membership(control)) for control in controls.values())
         self._members = {control.slug: (control, member) for control, member in members if member is not None}
-        self._rated: dict[tuple[int, tuple[str, ...]], _Rated | None] = {}
+        self._ratings: dict[tuple[int, tuple[str, ...]], _CombinationRating | None] = {}
 
     def rate(self, result: ResourceResult) -> PrioritisedResource | None:
         """Return the rating of a resource; None if it is on no path."""
@@ -68,29 +68,29 @@ class _Rating:
             for slug, verdict in result.verdicts.items()
             if verdict.status is Status.FAILED and slug in self._members and verdict.unexcepted.evidence
         )
-        key = _replicas(resource), failed
-        if key not in self._rated:
-            self._rated[key] = self._rate_combination(*key)
-        rated = self._rated[key]
-        return None if rated is None else PrioritisedResource(resource, *rated)
+        key = _count_replicas(resource), failed
+        if key not in self._ratings:
+            self._ratings[key] = self._rate_combination(*key)
+        rating = self._ratings[key]
+        return None if rating is None else PrioritisedResource(resource, *rating)
 
-    def _rate_combination(self, replicas: int, slugs: Sequence[str]) -> _Rated | None:
+    def _rate_combination(self, replicas: int, slugs: Sequence[str]) -> _CombinationRating | None:
         failed: dict[tuple[str, str], list[TrackStep]] = {}
         for control, member in map(self._members.__getitem__, slugs):
             for track, names in member.tracks.items():
                 for name in names:
                     failed.setdefault((track, name), []).append(TrackStep(control, name, member.tags))
-        paths = [(track.name, steps) for track in self._known.tracks for steps in _list_paths(track, failed)]
-        chosen = itertools.islice(_combine(paths), MOST_VECTORS)
-        vectors = tuple(_vector(name, steps, replicas) for name, steps in chosen)
+        paths = [(track.name, steps) for track in self._tracks.tracks for steps in _list_paths(track, failed)]
+        combinations = itertools.islice(_combine(paths), MAX_VECTORS)
+        vectors = tuple(_build_vector(name, steps, replicas) for name, steps in combinations)
         if not vectors:
             return None
         total = sum(math.prod(map(len, steps)) for _, steps in paths)
-        return _Rated(
+        return _CombinationRating(
             vectors,
             score=math.fsum(vector.score for vector in vectors),
             severity=max(vector.severity for vector in vectors),
-            left_out=max(0, total - MOST_VECTORS),
+            unlisted_vector_count=max(0, total - MAX_VECTORS),
         )
 
 
@@ -111,11 +111,11 @@ def _combine(paths: Iterable[tuple[str, list[Sequence[TrackStep]]]]) -> Iterator
                 yield name, combination
 
 
-def _vector(track: str, steps: tuple[TrackStep, ...], replicas: int) -> PriorityVector:
+def _build_vector(track: str, steps: tuple[TrackStep, ...], replicas: int) -> PriorityVector:
     score = math.prod(step.control.severity for step in steps) * (1 + replicas / 10)
     return PriorityVector(track, steps, score, max(step.control.level for step in steps))
 
 
-def _replicas(resource: Resource) -> int:
+def _count_replicas(resource: Resource) -> int:
     replicas = resource.replicas
     return replicas if replicas is not None and replicas >= 0 else 1

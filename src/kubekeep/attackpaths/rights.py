@@ -31,8 +31,8 @@ _CONTROLLERS: Final = (
 """Resources that create pods from a template."""
 _IMMUTABLE: Final = frozenset({"jobs", "pods"})
 """Resources with an immutable pod template."""
-_CHANGES: Final = ("update", "patch")
-_WRITES: Final = ("create", *_CHANGES)
+_CHANGE_VERBS: Final = ("update", "patch")
+_WRITE_VERBS: Final = ("create", *_CHANGE_VERBS)
 _ADMISSION: Final = "admissionregistration.k8s.io"
 _CLIENT_SIGNER: Final = "kubernetes.io/kube-apiserver-client"
 _MASTERS: Final = "system:masters"
@@ -92,11 +92,11 @@ class RoleRules:
                 yield _Grant(rule.position, rule.names)
 
     def allows(self, group: str, resource: str, verbs: Iterable[str]) -> bool:
-        """Return True if a rule allows it, also only for objects of some names."""
+        """Return True if a rule allows one of `verbs`, at least for objects of some names."""
         return any(True for _ in self.find_grants(group, resource, verbs))
 
     def find_unrestricted(self, group: str, resource: str, verbs: Iterable[str]) -> int | None:
-        """Return the position of the first rule that allows it for objects of all names; None if there is none."""
+        """Return the position of the first rule that allows one of `verbs` for objects of all names, else None."""
         return next((grant.rule for grant in self.find_grants(group, resource, verbs) if not grant.names), None)
 
     def has_wildcard(self, position: int) -> bool:
@@ -109,7 +109,7 @@ class RoleRules:
         return "*" in self._rules[position].resources
 
     @property
-    def allow_everything(self) -> bool:
+    def allows_everything(self) -> bool:
         """True if one rule allows everything."""
         return any(
             "*" in rule.groups and "*" in rule.resources and "*" in rule.verbs and not rule.names
@@ -119,29 +119,36 @@ class RoleRules:
 
 def list_permissions(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[RbacPermission]:
     """Yield the permissions of `rules` in a namespace or the cluster that lead further, except `allow_everything`."""
-    for list_some in (_secrets, _pods, _containers, _tokens, _impersonation, _granting):
-        yield from list_some(rules, scope, nodes)
+    for list_category in (
+        _list_secret_permissions,
+        _list_pod_permissions,
+        _list_container_permissions,
+        _list_token_permissions,
+        _list_impersonation,
+        _list_role_granting,
+    ):
+        yield from list_category(rules, scope, nodes)
     if scope == EVERYWHERE:
-        yield from _cluster(rules, nodes)
+        yield from _list_cluster_permissions(rules, nodes)
 
 
-def _secrets(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[RbacPermission]:
+def _list_secret_permissions(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[RbacPermission]:
     position = rules.find_unrestricted("", "secrets", ("get", "list", "watch"))
     if position is not None:
-        yield RbacPermission(nodes.secrets(scope), "it allows to read Secrets", position, control_slugs.READING)
-        written = rules.find_unrestricted("", "secrets", ("create",))
-        if written is not None:
+        yield RbacPermission(nodes.secrets(scope), "it allows to read Secrets", position, control_slugs.SECRET_READING)
+        creation = rules.find_unrestricted("", "secrets", ("create",))
+        if creation is not None:
             text = "it allows to have tokens written into Secrets, and to read them"
-            yield RbacPermission(nodes.accounts(scope), text, written, control_slugs.READING)
+            yield RbacPermission(nodes.accounts(scope), text, creation, control_slugs.SECRET_READING)
     else:
         for grant in rules.find_grants("", "secrets", ("get", "list", "watch")):
             for name in grant.names:
                 secrets = nodes.find_secrets(name) if scope == EVERYWHERE else [nodes.secret(scope, name)]
                 for secret in secrets:
-                    yield RbacPermission(secret, "it allows to read it", grant.rule, control_slugs.READING_NAMED)
+                    yield RbacPermission(secret, "it allows to read it", grant.rule, control_slugs.NAMED_SECRET_READING)
 
 
-def _pods(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[RbacPermission]:
+def _list_pod_permissions(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[RbacPermission]:
     """Yield permissions to create pods, which include the choice of service account, mounted Secrets and node."""
     by_rule: dict[int, list[str]] = {}
     for group, resource in (("", "pods"), *_CONTROLLERS):
@@ -149,12 +156,12 @@ def _pods(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[RbacPerm
         if position is not None:
             by_rule.setdefault(position, []).append(resource)
     for rule, resources in by_rule.items():
-        # That control checks pods only; a wildcard resource includes pods.
+        # The control for creating pods checks the resource `pods` only; a wildcard resource includes pods.
         slugs = control_slugs.CREATING_PODS if resources == ["pods"] or rules.is_for_all_resources(rule) else ()
         text = f"it allows to create {'pods' if slugs else ', '.join(resources)}"
         yield RbacPermission(nodes.accounts(scope), text, rule, slugs)
         yield RbacPermission(nodes.secrets(scope), text, rule, slugs)
-        yield from _privileged_pods(RbacPermission(nodes.hosts, text, rule, slugs), scope, nodes)
+        yield from _list_privileged_pods(RbacPermission(nodes.hosts, text, rule, slugs), scope, nodes)
 
 
 def _find_pod_creation(rules: RoleRules, group: str, resource: str, scope: str) -> int | None:
@@ -162,48 +169,48 @@ def _find_pod_creation(rules: RoleRules, group: str, resource: str, scope: str) 
     position = rules.find_unrestricted(group, resource, ("create",))
     if position is not None or resource in _IMMUTABLE:
         return position
-    position = rules.find_unrestricted(group, resource, _CHANGES)
+    position = rules.find_unrestricted(group, resource, _CHANGE_VERBS)
     if position is None and scope != EVERYWHERE:
         # Permission for one name suffices to change a template, but not to create one.
-        position = next((grant.rule for grant in rules.find_grants(group, resource, _CHANGES)), None)
+        position = next((grant.rule for grant in rules.find_grants(group, resource, _CHANGE_VERBS)), None)
     return position
 
 
-def _privileged_pods(permission: RbacPermission, scope: str, nodes: SharedNodes) -> Iterator[RbacPermission]:
-    kept_out = False if scope == EVERYWHERE else nodes.blocks_privileged_pods(scope)
-    if kept_out is None:
+def _list_privileged_pods(permission: RbacPermission, scope: str, nodes: SharedNodes) -> Iterator[RbacPermission]:
+    is_blocked = False if scope == EVERYWHERE else nodes.blocks_privileged_pods(scope)
+    if is_blocked is None:
         yield msgspec.structs.replace(
             permission, assumes=f"Pod Security lets privileged pods run {describe_namespace(scope)}"
         )
-    elif not kept_out:
+    elif not is_blocked:
         yield permission
 
 
-def _containers(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[RbacPermission]:
+def _list_container_permissions(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[RbacPermission]:
     for resource, verbs, text in (
         ("pods/exec", ("create",), "it allows to run commands in containers"),
         ("pods/attach", ("create",), "it allows to attach to containers"),
-        ("pods/ephemeralcontainers", _CHANGES, "it allows to add containers to pods"),
+        ("pods/ephemeralcontainers", _CHANGE_VERBS, "it allows to add containers to pods"),
     ):
         position = rules.find_unrestricted("", resource, verbs)
         if position is not None:
             yield RbacPermission(nodes.pods(scope), text, position, control_slugs.EXEC)
 
 
-def _tokens(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[RbacPermission]:
+def _list_token_permissions(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[RbacPermission]:
     for grant in rules.find_grants("", "serviceaccounts/token", ("create",)):
         if not grant.names:
             yield RbacPermission(nodes.accounts(scope), "it allows to make tokens", grant.rule, control_slugs.TOKENS)
-        for account in _accounts_named(grant, scope, nodes):
+        for account in _find_named_accounts(grant, scope, nodes):
             yield RbacPermission(account, "it allows to make its tokens", grant.rule, control_slugs.TOKENS)
 
 
-def _accounts_named(grant: _Grant, scope: str, nodes: SharedNodes) -> Iterator[AttackNode]:
+def _find_named_accounts(grant: _Grant, scope: str, nodes: SharedNodes) -> Iterator[AttackNode]:
     for name in grant.names:
         yield from nodes.find_accounts(name) if scope == EVERYWHERE else [nodes.account(scope, name)]
 
 
-def _impersonation(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[RbacPermission]:
+def _list_impersonation(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[RbacPermission]:
     """Yield impersonation of service accounts in the scope, and of users and groups cluster-wide."""
     accounts = [*rules.find_grants("", "serviceaccounts", ("impersonate",))]
     for grant in accounts:
@@ -211,7 +218,7 @@ def _impersonation(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator
             yield RbacPermission(
                 nodes.accounts(scope), "it allows to act as them", grant.rule, control_slugs.IMPERSONATION
             )
-        for account in _accounts_named(grant, scope, nodes):
+        for account in _find_named_accounts(grant, scope, nodes):
             yield RbacPermission(account, "it allows to act as it", grant.rule, control_slugs.IMPERSONATION)
     if scope != EVERYWHERE:
         return
@@ -225,10 +232,10 @@ def _impersonation(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator
             )
     # Impersonating a group requires impersonating a user too.
     if users or accounts:
-        yield from _impersonate_groups(rules, nodes)
+        yield from _list_group_impersonation(rules, nodes)
 
 
-def _impersonate_groups(rules: RoleRules, nodes: SharedNodes) -> Iterator[RbacPermission]:
+def _list_group_impersonation(rules: RoleRules, nodes: SharedNodes) -> Iterator[RbacPermission]:
     for grant in rules.find_grants("", "groups", ("impersonate",)):
         if not grant.names or _MASTERS in grant.names:
             text = f"it allows to act as a member of {_MASTERS}"
@@ -239,38 +246,40 @@ def _impersonate_groups(rules: RoleRules, nodes: SharedNodes) -> Iterator[RbacPe
             )
 
 
-def _granting(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[RbacPermission]:
+def _list_role_granting(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[RbacPermission]:
     """Yield permissions to grant more than one's own permissions, by `escalate` or `bind`."""
-    everywhere = scope == EVERYWHERE
-    roles = "clusterroles" if everywhere else "roles"
-    raised = rules.find_unrestricted(RBAC, roles, ("escalate",))
-    if raised is not None and rules.find_unrestricted(RBAC, roles, _CHANGES) is not None:
-        for target in _full_access(scope, nodes):
-            yield RbacPermission(target, "it allows to write any right into a role", raised, control_slugs.GRANTING)
+    is_cluster_wide = scope == EVERYWHERE
+    roles = "clusterroles" if is_cluster_wide else "roles"
+    escalation = rules.find_unrestricted(RBAC, roles, ("escalate",))
+    if escalation is not None and rules.find_unrestricted(RBAC, roles, _CHANGE_VERBS) is not None:
+        for target in _list_full_access(scope, nodes):
+            yield RbacPermission(
+                target, "it allows to write any right into a role", escalation, control_slugs.ROLE_GRANTING
+            )
     targets: tuple[AttackNode, ...] = ()
-    if everywhere and rules.allows(RBAC, "clusterrolebindings", _WRITES):
+    if is_cluster_wide and rules.allows(RBAC, "clusterrolebindings", _WRITE_VERBS):
         targets = (nodes.admin,)
-    elif rules.allows(RBAC, "rolebindings", _WRITES):
-        targets = _namespace_access(scope, nodes)
+    elif rules.allows(RBAC, "rolebindings", _WRITE_VERBS):
+        targets = _list_namespace_access(scope, nodes)
     for grant in rules.find_grants(RBAC, "clusterroles", ("bind",)):
         if not grant.names or "cluster-admin" in grant.names:
             for target in targets:
                 yield RbacPermission(
-                    target, "it allows to grant cluster-admin by a binding", grant.rule, control_slugs.GRANTING
+                    target, "it allows to grant cluster-admin by a binding", grant.rule, control_slugs.ROLE_GRANTING
                 )
 
 
-def _full_access(scope: str, nodes: SharedNodes) -> tuple[AttackNode, ...]:
+def _list_full_access(scope: str, nodes: SharedNodes) -> tuple[AttackNode, ...]:
     """Return the nodes that full permissions in a namespace, or in the cluster, give access to."""
-    return (nodes.admin,) if scope == EVERYWHERE else _namespace_access(scope, nodes)
+    return (nodes.admin,) if scope == EVERYWHERE else _list_namespace_access(scope, nodes)
 
 
-def _namespace_access(scope: str, nodes: SharedNodes) -> tuple[AttackNode, ...]:
+def _list_namespace_access(scope: str, nodes: SharedNodes) -> tuple[AttackNode, ...]:
     """Return the nodes that full permissions in one or all namespaces give access to."""
     return nodes.accounts(scope), nodes.secrets(scope), nodes.pods(scope)
 
 
-def _cluster(rules: RoleRules, nodes: SharedNodes) -> Iterator[RbacPermission]:
+def _list_cluster_permissions(rules: RoleRules, nodes: SharedNodes) -> Iterator[RbacPermission]:
     """Yield permissions that only a cluster-wide role gives."""
     position = rules.find_unrestricted("", "nodes/proxy", ("create", "get"))
     if position is not None:
@@ -280,23 +289,23 @@ def _cluster(rules: RoleRules, nodes: SharedNodes) -> Iterator[RbacPermission]:
         ("mutatingwebhookconfigurations", nodes.admin, "it allows to change all that is sent to the API server"),
         ("validatingwebhookconfigurations", nodes.secrets(EVERYWHERE), "it allows to read all that is written"),
     ):
-        position = rules.find_unrestricted(_ADMISSION, resource, ("create", *_CHANGES))
+        position = rules.find_unrestricted(_ADMISSION, resource, ("create", *_CHANGE_VERBS))
         if position is not None:
             yield RbacPermission(target, text, position, control_slugs.WEBHOOKS)
     group = "certificates.k8s.io"
-    approved = rules.find_unrestricted(group, "certificatesigningrequests/approval", _CHANGES)
-    requested = rules.find_unrestricted(group, "certificatesigningrequests", ("create",))
+    approval = rules.find_unrestricted(group, "certificatesigningrequests/approval", _CHANGE_VERBS)
+    request = rules.find_unrestricted(group, "certificatesigningrequests", ("create",))
     signers = [
         grant
         for grant in rules.find_grants(group, "signers", ("approve",))
         if not grant.names or {_CLIENT_SIGNER, "kubernetes.io/*"} & {*grant.names}
     ]
-    if approved is not None and requested is not None and signers:
+    if approval is not None and request is not None and signers:
         text = "it allows to make oneself the certificate of another user"
-        yield RbacPermission(nodes.admin, text, approved, control_slugs.CERTIFICATES)
+        yield RbacPermission(nodes.admin, text, approval, control_slugs.CERTIFICATES)
 
 
-BUILT_IN: Final[Mapping[str, Sequence[dict[str, Any]]]] = {
+BUILTIN_RULES: Final[Mapping[str, Sequence[dict[str, Any]]]] = {
     "cluster-admin": ({"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},),
     "admin": (
         {"apiGroups": [""], "resources": ["secrets", "pods", "replicationcontrollers"], "verbs": ["*"]},
@@ -306,6 +315,6 @@ BUILT_IN: Final[Mapping[str, Sequence[dict[str, Any]]]] = {
         {"apiGroups": ["batch"], "resources": ["cronjobs", "jobs"], "verbs": ["create"]},
     ),
 }
-"""Rules of built-in roles that matter here, for bindings to roles outside the input (Kubernetes docs, RBAC, user-facing
-roles); `edit` counts as `admin`, and `view` has none.
+"""Rules of built-in roles that lead further, for bindings to roles outside the input (Kubernetes docs, RBAC, user-facing
+roles). `edit` is treated as `admin`; `view` has no such rules.
 """

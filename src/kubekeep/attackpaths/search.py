@@ -31,7 +31,7 @@ SEVERITIES: Final[Mapping[AttackNodeKind, Severity]] = {
 _ASSUMPTION: Final = 1_000_000
 """The cost of an edge with an assumption, in steps."""
 
-Step = tuple[str, str]
+EdgeKey = tuple[str, str]
 """An edge, by the ids of its ends."""
 Adjacency = Mapping[str, Sequence[tuple[str, int]]]
 """Adjacent nodes with the cost of the step, by node."""
@@ -50,14 +50,14 @@ class CandidatePath(msgspec.Struct, frozen=True):
     group: int
 
     @property
-    def steps(self) -> tuple[Step, ...]:
+    def steps(self) -> tuple[EdgeKey, ...]:
         """The edges of the path."""
         return tuple(itertools.pairwise(self.nodes))
 
     def implies(self, other: CandidatePath) -> bool:
         """Return True if its target includes the target of `other`, a path from the same start."""
-        sure = self.cost // _ASSUMPTION <= other.cost // _ASSUMPTION
-        return sure and self.severity is Severity.CRITICAL and other.severity < self.severity
+        is_as_certain = self.cost // _ASSUMPTION <= other.cost // _ASSUMPTION
+        return is_as_certain and self.severity is Severity.CRITICAL and other.severity < self.severity
 
 
 class PathSearch:
@@ -68,63 +68,63 @@ class PathSearch:
         self._targets = targets
         self._forward: dict[str, list[tuple[str, int]]] = {}
         self._backward: dict[str, list[tuple[str, int]]] = {}
-        for source, target, assumed in graph.steps():
-            cost = _ASSUMPTION if assumed else 1
+        for source, target, has_assumption in graph.iterate_edges():
+            cost = _ASSUMPTION if has_assumption else 1
             self._forward.setdefault(source, []).append((target, cost))
             self._backward.setdefault(target, []).append((source, cost))
 
     def find_paths(self, sources: Iterable[str]) -> list[CandidatePath]:
-        """Return the best path from each start to each group of targets, the worst first.
+        """Return the best path from each start to each group of targets, the most severe first.
 
         Each workload reachable from the internet is a start. A path that is the beginning of another is left out, and
-        so is a path to a lesser target if a path as certain leads from its start to cluster-admin.
+        so is a path to a less severe target if a path with no more assumptions leads from its start to cluster-admin.
         """
-        starts = [start for source in sources for start in _starts(self._graph, source, self._forward)]
+        starts = [start for source in sources for start in _find_starts(self._graph, source, self._forward)]
         by_start: dict[str, list[CandidatePath]] = {}
         for group, ends in enumerate(self._targets):
-            after = _search(ends, self._backward)
+            reached = _search(ends, self._backward)
             for start, cost in starts:
-                path = _complete(self._graph, start, cost, after, group)
-                if path is not None and not any(known.implies(path) for known in by_start.get(start[-1], ())):
+                path = _complete_path(self._graph, start, cost, reached, group)
+                if path is not None and not any(other.implies(path) for other in by_start.get(start[-1], ())):
                     by_start.setdefault(start[-1], []).append(path)
-        longest = _drop_beginnings([path for paths in by_start.values() for path in paths])
+        longest = _drop_prefixes([path for paths in by_start.values() for path in paths])
         return sorted(longest, key=_rank)
 
-    def count_detours(self, ended: Sequence[CandidatePath], removed: AbstractSet[Step]) -> int:
-        """Return the number of paths in `ended`, all through `removed` edges, that have a detour."""
+    def count_detours(self, broken: Sequence[CandidatePath], removed: AbstractSet[EdgeKey]) -> int:
+        """Return the number of paths in `broken` whose start still reaches the target group without `removed` edges."""
         return sum(
-            len([path for path in ended if path.group == group and path.start in after])
-            for group in {path.group for path in ended}
-            for after in (_search(self._targets[group], self._backward, removed),)
+            len([path for path in broken if path.group == group and path.start in reached])
+            for group in {path.group for path in broken}
+            for reached in (_search(self._targets[group], self._backward, removed),)
         )
 
 
 def _rank(path: CandidatePath) -> tuple[object, ...]:
-    """Sort key: severity, number of assumptions, paths from the internet first, length."""
+    """Return the sort key: severity, number of assumptions, paths from the internet first, length."""
     return -path.severity, path.cost // _ASSUMPTION, path.nodes[0] != INTERNET, path.cost, path.nodes
 
 
-def _starts(graph: Graph, source: str, forward: Adjacency) -> Iterator[tuple[tuple[str, ...], int]]:
+def _find_starts(graph: Graph, source: str, forward: Adjacency) -> Iterator[tuple[tuple[str, ...], int]]:
     """Yield the nodes from `source` to each first node with code execution by the attacker, with the cost."""
     if source != INTERNET:
         yield (source,), 0
         return
-    inside = {
+    entry_nodes = {
         name for name, node in graph.nodes.items() if node.kind in (AttackNodeKind.INTERNET, AttackNodeKind.ENTRY)
     }
-    before = _search({source}, {name: adjacent for name, adjacent in forward.items() if name in inside})
-    for name, (cost, _) in before.items():
-        if name not in inside:
-            yield tuple(reversed(_trail(name, before))), cost
+    reached = _search({source}, {name: adjacent for name, adjacent in forward.items() if name in entry_nodes})
+    for name, (cost, _) in reached.items():
+        if name not in entry_nodes:
+            yield tuple(reversed(_trail(name, reached))), cost
 
 
-Reached = dict[str, tuple[int, str]]
+ReachedNodes = dict[str, tuple[int, str]]
 """For each reached node, the cost and the previous node; the node itself if the search began there."""
 
 
-def _search(begins: Iterable[str], adjacency: Adjacency, removed: AbstractSet[Step] = frozenset()) -> Reached:
+def _search(begins: Iterable[str], adjacency: Adjacency, removed: AbstractSet[EdgeKey] = frozenset()) -> ReachedNodes:
     """Return the nodes reached on shortest paths; `removed` edges are in the direction opposite to `adjacency`."""
-    reached: Reached = {}
+    reached: ReachedNodes = {}
     queue = [(0, name, name) for name in sorted(begins)]
     while queue:
         cost, name, previous = heapq.heappop(queue)
@@ -137,7 +137,7 @@ def _search(begins: Iterable[str], adjacency: Adjacency, removed: AbstractSet[St
     return reached
 
 
-def _trail(name: str, reached: Reached) -> list[str]:
+def _trail(name: str, reached: ReachedNodes) -> list[str]:
     """Return the nodes from `name` back to the beginning of the search."""
     trail = [name]
     while reached[trail[-1]][1] != trail[-1]:
@@ -145,45 +145,47 @@ def _trail(name: str, reached: Reached) -> list[str]:
     return trail
 
 
-def _complete(graph: Graph, start: tuple[str, ...], cost: int, after: Reached, group: int) -> CandidatePath | None:
-    if start[-1] not in after:
+def _complete_path(
+    graph: Graph, start: tuple[str, ...], cost: int, reached: ReachedNodes, group: int
+) -> CandidatePath | None:
+    if start[-1] not in reached:
         return None
-    nodes = (*start[:-1], *_trail(start[-1], after))
+    nodes = (*start[:-1], *_trail(start[-1], reached))
     if len(nodes) < 2 or len({*nodes}) < len(nodes):
         return None
     severity = SEVERITIES.get(graph.nodes[nodes[-1]].kind, Severity.LOW)
-    return CandidatePath(nodes, cost + after[start[-1]][0], severity, start[-1], group)
+    return CandidatePath(nodes, cost + reached[start[-1]][0], severity, start[-1], group)
 
 
-def _drop_beginnings(paths: Sequence[CandidatePath]) -> list[CandidatePath]:
-    """Return the distinct paths that are not the beginning of another."""
+def _drop_prefixes(paths: Sequence[CandidatePath]) -> list[CandidatePath]:
+    """Return the distinct paths that are not the beginning of another path."""
     distinct = {path.nodes: path for path in paths}
-    beginnings = {nodes[:length] for nodes in distinct for length in range(2, len(nodes))}
-    return [path for nodes, path in distinct.items() if nodes not in beginnings]
+    prefixes = {nodes[:length] for nodes in distinct for length in range(2, len(nodes))}
+    return [path for nodes, path in distinct.items() if nodes not in prefixes]
 
 
 def choose_cuts(
-    paths: Sequence[CandidatePath], breakable: AbstractSet[Step], most: int
-) -> list[tuple[Step, tuple[int, ...]]]:
-    """Return up to `most` edges to remove, the best first, each with the positions of the paths that it ends.
+    paths: Sequence[CandidatePath], breakable: AbstractSet[EdgeKey], limit: int
+) -> list[tuple[EdgeKey, tuple[int, ...]]]:
+    """Return up to `limit` edges to remove, the best first, each with the positions of the paths that it breaks.
 
-    Greedy: each time the `breakable` edge on most of the remaining paths, among equals the nearest to the target.
+    Greedy: each time the `breakable` edge on most of the remaining paths; of several, the nearest to the target.
     """
-    left = {position: [step for step in path.steps if step in breakable] for position, path in enumerate(paths)}
-    using: dict[Step, set[int]] = {}
-    depth: dict[Step, int] = {}
-    for position, steps in left.items():
+    remaining = {position: [step for step in path.steps if step in breakable] for position, path in enumerate(paths)}
+    paths_by_edge: dict[EdgeKey, set[int]] = {}
+    depth: dict[EdgeKey, int] = {}
+    for position, steps in remaining.items():
         for number, step in enumerate(steps):
-            using.setdefault(step, set()).add(position)
+            paths_by_edge.setdefault(step, set()).add(position)
             depth[step] = max(depth.get(step, 0), number)
-    chosen: list[tuple[Step, tuple[int, ...]]] = []
-    while using and len(chosen) < most:
-        best = max(using, key=lambda step: (len(using[step]), depth[step], step))
-        ended = tuple(sorted(using[best]))
-        if not ended:
+    cuts: list[tuple[EdgeKey, tuple[int, ...]]] = []
+    while paths_by_edge and len(cuts) < limit:
+        best = max(paths_by_edge, key=lambda step: (len(paths_by_edge[step]), depth[step], step))
+        broken = tuple(sorted(paths_by_edge[best]))
+        if not broken:
             break
-        chosen.append((best, ended))
-        for position in ended:
-            for step in left[position]:
-                using[step].discard(position)
-    return chosen
+        cuts.append((best, broken))
+        for position in broken:
+            for step in remaining[position]:
+                paths_by_edge[step].discard(position)
+    return cuts

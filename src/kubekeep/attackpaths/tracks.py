@@ -15,12 +15,12 @@ import msgspec
 from kubekeep.library.load import ROOT, LibraryError, document
 from kubekeep.model.control import Control
 
-_FOLDER: Final = "attack-tracks"
-_MEMBERS: Final = "controls.yaml"
+_TRACK_FOLDER: Final = "attack-tracks"
+_MEMBERSHIP_FILE: Final = "controls.yaml"
 
 
 class Step(msgspec.Struct, frozen=True, rename="camel"):
-    """A step of a track. Steps with `checks_vulnerabilities` are about image vulnerabilities, unknown to controls."""
+    """A step of a track. With `checks_vulnerabilities` it is about image vulnerabilities, which no control detects."""
 
     name: str
     description: str = ""
@@ -54,11 +54,11 @@ class Tracks(msgspec.Struct, frozen=True):
     """All tracks in the order of their names, and the memberships of controls by number."""
 
     tracks: tuple[Track, ...]
-    members: Mapping[str, TrackMembership]
+    memberships: Mapping[str, TrackMembership]
 
     def find_membership(self, control: Control) -> TrackMembership | None:
         """Return the membership of `control` by any of its numbers; None if it has none."""
-        return next((self.members[number] for number in control.ids if number in self.members), None)
+        return next((self.memberships[number] for number in control.ids if number in self.memberships), None)
 
 
 class _Spec(msgspec.Struct, frozen=True):
@@ -77,11 +77,11 @@ class _Object(msgspec.Struct, frozen=True, tag_field="kind", tag="AttackTrack"):
 @functools.cache
 def load_tracks() -> Tracks:
     """Return the tracks of the library. Raises LibraryError."""
-    folder = ROOT / _FOLDER
-    contents = [_read(file, _Object) for file in sorted(folder.glob("*.yaml")) if file.name != _MEMBERS]
+    folder = ROOT / _TRACK_FOLDER
+    contents = [_read(file, _Object) for file in sorted(folder.glob("*.yaml")) if file.name != _MEMBERSHIP_FILE]
     return Tracks(
         tuple(Track(content.metadata.name, content.spec.data) for content in contents),
-        _read(folder / _MEMBERS, dict[str, TrackMembership]),
+        _read(folder / _MEMBERSHIP_FILE, dict[str, TrackMembership]),
     )
 
 

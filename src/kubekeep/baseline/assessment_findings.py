@@ -27,9 +27,13 @@ def record_assessment(assessment: Assessment, name: str = "this scan") -> ScanRe
             if verdict.status is Status.NOT_EVALUATED:
                 gaps.setdefault(identity, set()).add(control.id)
             if verdict.status is Status.FAILED:
-                findings += _record(Finding.of(control, resource, verdict.unexcepted.evidence), identity, file, copy)
+                findings += _record(
+                    Finding.from_failure(control, resource, verdict.unexcepted.evidence), identity, file, copy
+                )
             if verdict.excepted.evidence:
-                accepted += _record(Finding.of(control, resource, verdict.excepted.evidence), identity, file, copy)
+                accepted += _record(
+                    Finding.from_failure(control, resource, verdict.excepted.evidence), identity, file, copy
+                )
     return ScanRecord(
         name=name,
         findings=tuple(findings),
@@ -47,7 +51,7 @@ def number_results(results: Iterable[ResourceResult]) -> Iterator[tuple[Resource
     """Yield each result with the identity of its resource and the number of that identity in its file, from 0."""
     seen: Counter[tuple[Identity, str]] = Counter()
     for result in results:
-        identity = Identity.of(result.resource)
+        identity = Identity.from_resource(result.resource)
         key = identity, result.resource.source.path if result.resource.source else ""
         yield result, identity, seen[key]
         seen[key] += 1
@@ -65,7 +69,7 @@ def _record(finding: Finding, identity: Identity, file: str, copy: int) -> Itera
             copy=copy,
             title=finding.title,
             level=finding.severity,
-            place=ReportLocation(
+            report_location=ReportLocation(
                 path=evidence.path,
                 entry=_get_report_key(evidence),
                 resource=resource.id,

@@ -189,7 +189,10 @@ def _merge(differences: Sequence[Difference]) -> Difference:
     )
     worst = max(differences, key=lambda difference: difference.finding.level)
     finding = msgspec.structs.replace(
-        worst.finding, control="", title="", place=ReportLocation(resource=worst.finding.place.resource)
+        worst.finding,
+        control="",
+        title="",
+        report_location=ReportLocation(resource=worst.finding.report_location.resource),
     )
     incomparable = [difference for difference in differences if difference.change is FindingChange.INCOMPARABLE]
     base, head = FAILED if before else worst.base, FAILED if after else worst.head

@@ -138,7 +138,7 @@ def _make_finding(record: _FindingRecord, titles: dict[str, str]) -> RecordedFin
         file=record.file,
         copy=record.copy,
         title=titles.get(number, ""),
-        level=Severity.named(record.severity) if record.severity != Severity.UNKNOWN.label else Severity.UNKNOWN,
+        level=Severity.parse(record.severity) if record.severity != Severity.UNKNOWN.label else Severity.UNKNOWN,
     )
 
 

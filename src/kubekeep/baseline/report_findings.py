@@ -50,7 +50,7 @@ def record_report(path: Path) -> ScanRecord:
     for result in report.results or ():
         entry = known.get(result.id) or ReportedResource(result.id)
         resource = _parse_object(path, entry)
-        identity = Identity.of(resource) if resource else _parse_identity(result.id)
+        identity = Identity.from_resource(resource) if resource else _parse_identity(result.id)
         file = entry.source.relative_path if entry.source else ""
         resources.setdefault(identity, set()).add(file)
         copy = seen[identity, file]
@@ -174,12 +174,12 @@ def _place(
     """Yield the finding at each place, with the name of the exception there."""
     for place, exception in places:
         path = format_stable_path(resource, place.path) if resource else place.path
-        yield msgspec.structs.replace(finding, path=path, place=place, exception=exception)
+        yield msgspec.structs.replace(finding, path=path, report_location=place, exception=exception)
 
 
 def _parse_severity(text: str) -> Severity:
     try:
-        return Severity.named(text)
+        return Severity.parse(text)
     except ValueError:
         return Severity.UNKNOWN
 

@@ -37,7 +37,7 @@ SEVERITIES: Final = click.Choice([level.name.lower() for level in Severity if le
 
 def parse_severity(ctx: click.Context, param: click.Parameter, value: str | None) -> Severity | None:  # noqa: ARG001
     """Click callback: return the severity with this name, one of SEVERITIES."""
-    return None if value is None else Severity.named(value)
+    return None if value is None else Severity.parse(value)
 
 
 def find_first_path(words: Names) -> str:

@@ -19,7 +19,7 @@ from kubekeep.cli.request_options import request_options, run_scan
 from kubekeep.cli.scan import command as scan
 from kubekeep.model.comparison import ScanRecord
 from kubekeep.model.text import visible
-from kubekeep.posture.gate import incomplete
+from kubekeep.posture.gate import is_incomplete
 from kubekeep.reports.kubescape_v2.read import ReportError
 from kubekeep.usecases.request import ScanRequest
 
@@ -63,7 +63,7 @@ def create(request: ScanRequest, exception_settings: ExceptionSettings, to: Path
         click.echo("nothing was assessed: no baseline is written", err=True)
         sys.exit(_INCOMPLETE)
     _write(record_assessment(assessment), to)
-    sys.exit(_INCOMPLETE if incomplete(assessment) else 0)
+    sys.exit(_INCOMPLETE if is_incomplete(assessment) else 0)
 
 
 @command.command("from-report", short_help="Write a baseline of a report.")

@@ -59,8 +59,8 @@ def describe(cluster: CloudCluster, output: Path | None) -> None:
             gaps.append(document)
         else:
             documents.append(document)
-    for why in dict.fromkeys((gap.text, gap.needs) for gap in gaps):
-        kinds = ", ".join(gap.kind for gap in gaps if (gap.text, gap.needs) == why)
+    for why in dict.fromkeys((gap.text, gap.next_step) for gap in gaps):
+        kinds = ", ".join(gap.kind for gap in gaps if (gap.text, gap.next_step) == why)
         click.echo(f"no {kinds} of {cluster}: {why[0]}\n  {why[1]}", err=True)
     if documents:
         _write(documents, output)

@@ -16,7 +16,7 @@ from kubekeep.cli.settings import settings
 from kubekeep.model.comparison import Comparison
 from kubekeep.model.fingerprint import Granularity
 from kubekeep.model.severity import Severity
-from kubekeep.posture.gate import new_findings
+from kubekeep.posture.gate import check_new_findings
 from kubekeep.reports import ReportOptions, changes
 from kubekeep.reports.kubescape_v2.read import ReportError
 from kubekeep.usecases.compare import diff
@@ -83,9 +83,9 @@ def command(
         verbose=verbose,
     )
     if fail_on_new:
-        outcome = new_findings(comparison, severity)
-        click.echo(f"gate {'passed' if outcome.passed else 'FAILED'}: {outcome.text}", err=True)
-        sys.exit(0 if outcome.passed else _GATE_FAILED)
+        outcome = check_new_findings(comparison, severity)
+        click.echo(f"gate {'passed' if outcome.is_passed else 'FAILED'}: {outcome.text}", err=True)
+        sys.exit(0 if outcome.is_passed else _GATE_FAILED)
 
 
 def _write(comparison: Comparison, change_format: changes.ChangeFormat, output: Path | None, *, verbose: bool) -> None:

@@ -90,7 +90,7 @@ def _summarize(assessment: Assessment, *, audit: bool) -> str:
     total = len(assessment.exceptions)
     parts = [f"{total} exception{'' if total == 1 else 's'}: {covered} finding{'' if covered == 1 else 's'} accepted"]
     parts += [text.format(counts[status]) for status, text in _PROBLEMS.items() if counts[status]]
-    if doubtful := sum(1 for use in reported if use.doubts):
+    if doubtful := sum(1 for use in reported if use.scope_warnings):
         parts.append(f"{doubtful} doubtful")
     hint = "" if audit or len(parts) == 1 else "; --audit-exceptions shows them"
     return ", ".join(parts) + hint

@@ -107,7 +107,7 @@ def add_entry(  # noqa: PLR0913, PLR0917 - one argument an option
     except ExceptionsError as error:
         raise click.UsageError(str(error)) from error
     click.echo(f"{visible(file)}: added {visible(added.exception.name)}", err=True)
-    for doubt in added.doubts:
+    for doubt in added.scope_warnings:
         click.echo(f"{visible(file)}: warning: {visible(doubt)}", err=True)
 
 
@@ -145,7 +145,7 @@ def check(files: Names, sets: Names) -> None:
     except ExceptionsError as error:
         click.echo(str(error))
         sys.exit(_UNREADABLE)
-    problems = [use for use in uses if use.status in ERROR_STATUSES or use.doubts]
+    problems = [use for use in uses if use.status in ERROR_STATUSES or use.scope_warnings]
     for use in problems:
         status = use.status if use.status in ERROR_STATUSES else "warning"
         click.echo(f"{_format_location(use)}: {status}: {visible(use.exception.name)}{_text(use)}")

@@ -34,7 +34,10 @@ def command(name: str) -> None:
 def _control(control: Control) -> list[str]:
     numbers = f"{', '.join(control.ids)} · " if control.ids else ""
     level = click.style(f"{control.level.label} ({control.severity:g})", fg=control.level.colour)
-    lines = [click.style(control.title, bold=True), f"{numbers}{control.slug} · {level} · {control.answer.value}"]
+    lines = [
+        click.style(control.title, bold=True),
+        f"{numbers}{control.slug} · {level} · {control.required_data.value}",
+    ]
     for heading, text in control.chapters:
         lines += [*_heading(heading), *map(_wrap, _join_lines(text))]
     if control.targets:
@@ -98,7 +101,7 @@ _NONE = click.style("  not covered", dim=True)
 
 def _line(name: str, control: Control) -> str:
     number = "" if name == control.id else f" ({control.id})"
-    return f"  {name:10} {control.title}{number} {click.style(control.answer.value, dim=True)}"
+    return f"  {name:10} {control.title}{number} {click.style(control.required_data.value, dim=True)}"
 
 
 def _heading(text: str) -> list[str]:

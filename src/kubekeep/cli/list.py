@@ -50,7 +50,7 @@ def controls(layout: str) -> None:
         _write(layout, [_control(control) for control in ordered])
         return
     for control in ordered:
-        click.echo(f"{control.id:31} {control.level.label:9} {control.answer.value:11} {control.title}")
+        click.echo(f"{control.id:31} {control.level.label:9} {control.required_data.value:11} {control.title}")
 
 
 @command.command()
@@ -83,7 +83,7 @@ def _control(control: Control) -> dict[str, Any]:
         "area": control.area,
         "severity": control.level.label,
         "score": control.severity,
-        "answer": control.answer.value,
+        "answer": control.required_data.value,
         "frameworks": [framework.slug for framework in builtin().frameworks.values() if framework.has(control)],
     }
 

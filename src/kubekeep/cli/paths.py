@@ -116,7 +116,7 @@ def command(  # noqa: PLR0913 - one argument an option
       2  the command line is wrong
       3  something could not be read
     """  # noqa: D301 - click takes the character itself
-    from kubekeep.usecases.paths import PathsRequest, find_attack_paths  # noqa: PLC0415 - not for `--help`
+    from kubekeep.usecases.paths import PathsRequest, scan_attack_paths  # noqa: PLC0415 - not for `--help`
 
     if words:
         cluster.check_unused("paths")
@@ -132,7 +132,7 @@ def command(  # noqa: PLR0913 - one argument an option
     try:
         with progress.counter() as on_progress:
             assessment = convert_cluster_errors(
-                lambda: find_attack_paths(request, stdin=sys.stdin.buffer, on_progress=on_progress)
+                lambda: scan_attack_paths(request, stdin=sys.stdin.buffer, on_progress=on_progress)
             )
     except ValueError as error:
         raise click.UsageError(str(error)) from error

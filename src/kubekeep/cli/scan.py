@@ -21,7 +21,7 @@ from kubekeep.cli.report_options import OutputOptions, report_options
 from kubekeep.cli.request_options import request_options, run_scan
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.text import visible
-from kubekeep.posture.gate import Gates, Outcome, UnknownLimitError, evaluate_gates, incomplete
+from kubekeep.posture.gate import GateResult, Gates, UnknownLimitError, evaluate_gates, is_incomplete
 from kubekeep.posture.severity_filter import filter_by_severity
 from kubekeep.usecases.request import ReportNeeds, ScanRequest
 
@@ -94,23 +94,23 @@ def command(
     sys.exit(_exit_code(assessment, outcomes))
 
 
-def _evaluate_gates(assessment: Assessment, gates: Gates) -> list[Outcome]:
+def _evaluate_gates(assessment: Assessment, gates: Gates) -> list[GateResult]:
     try:
         return evaluate_gates(assessment, gates)
     except UnknownLimitError as error:
         raise click.UsageError(str(error)) from error
 
 
-def _exit_code(assessment: Assessment, outcomes: list[Outcome]) -> int:
+def _exit_code(assessment: Assessment, outcomes: list[GateResult]) -> int:
     for outcome in outcomes:
-        click.echo(f"gate {'passed' if outcome.passed else 'FAILED'}: {outcome.text}", err=True)
-    if not all(outcome.passed for outcome in outcomes):
+        click.echo(f"gate {'passed' if outcome.is_passed else 'FAILED'}: {outcome.text}", err=True)
+    if not all(outcome.is_passed for outcome in outcomes):
         return _GATE_FAILED
     if not assessment.results:
         why = _unread(assessment) or "no Kubernetes object that a control applies to was found"
         click.echo(f"nothing was assessed: {why}", err=True)
         return _INCOMPLETE
-    if incomplete(assessment):
+    if is_incomplete(assessment):
         click.echo(f"incomplete: {_unread(assessment) or 'see the report'}", err=True)
         return _INCOMPLETE
     return 0
@@ -119,7 +119,7 @@ def _exit_code(assessment: Assessment, outcomes: list[Outcome]) -> int:
 def _unread(assessment: Assessment) -> str:
     """Return the number of unread parts and a hint; empty if everything was read."""
     gaps = assessment.target.cluster.gaps if assessment.target.cluster else ()
-    hidden = {gap.permission for gap in gaps if not gap.needs}
+    hidden = {gap.permission for gap in gaps if not gap.next_step}
     if hidden and all(unread.location.file in hidden for unread in assessment.unread):
         return "the cluster did not show everything; --dry-run tells what lacks"
     return f"{len(assessment.unread)} unread, see the report" if assessment.unread else ""

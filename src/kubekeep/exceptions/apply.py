@@ -129,9 +129,9 @@ class _TrackedException:
             status=status,
             text="; ".join(filter(None, (text, *doubts))),
             controls=_list_names(self.policy_exception),
-            unknown=scope.unknown,
+            unknown_controls=scope.unknown,
             findings=tuple(map(record_excepted, self.findings)),
-            doubts=doubts,
+            scope_warnings=doubts,
         )
 
 
@@ -215,7 +215,7 @@ class _ExceptionApplier:
         for slug, verdict in failed.items():
             applicable = [(exception, part) for exception, part in covering if slug in exception.scope.slugs]
             if applicable:
-                finding = Finding.of(self._selected[slug], resource, verdict.evidence)
+                finding = Finding.from_failure(self._selected[slug], resource, verdict.evidence)
                 changed[slug] = cover_verdict(verdict, _cover(finding, applicable))
         return msgspec.structs.replace(result, verdicts={**result.verdicts, **changed}) if changed else result
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from kubekeep.fixes.wanted_changes import ControlFinding, WantedChange, format_key
-from kubekeep.model.assessment import Assessment, ResourceResult, Unread
+from kubekeep.model.assessment import Assessment, ResourceResult, UnreadInput
 from kubekeep.model.finding import Status, Verdict
 from kubekeep.model.location import Path, parse_path
 from kubekeep.model.resource import Resource
@@ -74,7 +74,7 @@ class Proof:
     def _key(self, resource: Resource) -> str:
         return format_key(resource, self._name)
 
-    def _check_unread(self, before: Iterable[Unread], after: Iterable[Unread]) -> None:
+    def _check_unread(self, before: Iterable[UnreadInput], after: Iterable[UnreadInput]) -> None:
         known = {(self._name(file.location.file), file.message) for file in before}
         for file in after:
             name = self._name(file.location.file)

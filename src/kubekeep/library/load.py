@@ -108,7 +108,7 @@ class Library:
 
     def members(self, framework: Framework) -> tuple[Control, ...]:
         """Return the controls of `framework`, in the order of the library."""
-        return framework.members(self.controls.values())
+        return framework.select_members(self.controls.values())
 
     def folder(self, control: Control) -> Path:
         """Return the folder of `control`. Raises LibraryError if it is not in this library."""
@@ -160,7 +160,7 @@ class Library:
         """Return the rule in the package `name`, imported by the rule at the path `importer`. Raises LibraryError."""
         package = f"kubekeep.controls.{name}"
         controls = self.controls.values()
-        owner = next((control for control in controls if control.package == package and not control.manual), None)
+        owner = next((control for control in controls if control.package == package and not control.is_manual), None)
         if owner is None:
             raise LibraryError(f"{importer}: it imports the rule {name}, which no control has")
         if _RULE_IMPORT.search(self._add_modules(self._read_source(owner)[1])):

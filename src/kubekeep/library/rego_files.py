@@ -16,7 +16,7 @@ from kubekeep.library.bundles import read_limited
 from kubekeep.library.kubescape_rules import KubescapeControl, KubescapeRule
 from kubekeep.library.load import CONTROL_FILE, RULE_FILE, LibraryError
 from kubekeep.model.control import Control, Parameter
-from kubekeep.model.severity import read_score
+from kubekeep.model.severity import parse_score
 
 _MOST_BYTES: Final = 1 << 20
 _MOST_FILES: Final = 10_000
@@ -89,7 +89,7 @@ def _control(file: Path, framework: str) -> KubescapeControl:
 def _severity(annotations: Mapping[str, str], file: Path) -> float:
     text = annotations.get("baseScore", str(kubescape_rules.DEFAULT_SEVERITY))
     try:
-        return read_score(text)
+        return parse_score(text)
     except ValueError as error:
         raise LibraryError(f"{file}: @baseScore {text} is no number from 0 to 10") from error
 

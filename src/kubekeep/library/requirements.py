@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import msgspec
 
 from kubekeep.library.load import Library
-from kubekeep.model.control import Answer, Control
+from kubekeep.model.control import Control, RequiredData
 from kubekeep.model.framework import Framework, is_in_section
 
 
@@ -20,9 +20,9 @@ class Requirement(msgspec.Struct, frozen=True):
     controls: tuple[Control, ...]
 
     @property
-    def answer(self) -> Answer | None:
+    def answer(self) -> RequiredData | None:
         """Least demanding kind of input that evaluates one of the controls; None without controls."""
-        return min((control.answer for control in self.controls), key=list(Answer).index, default=None)
+        return min((control.required_data for control in self.controls), key=list(RequiredData).index, default=None)
 
 
 def requirements(library: Library, framework: Framework) -> tuple[Requirement, ...]:
@@ -48,5 +48,5 @@ def requirements(library: Library, framework: Framework) -> tuple[Requirement, .
 def answers(requirements: tuple[Requirement, ...]) -> Mapping[str, int]:
     """Return the number of requirements by answer: automated, host data, ... in that order, `not covered` last."""
     counts = Counter(requirement.answer for requirement in requirements)
-    known = {answer.value: counts[answer] for answer in Answer if counts[answer]}
+    known = {answer.value: counts[answer] for answer in RequiredData if counts[answer]}
     return known | ({"not covered": counts[None]} if counts[None] else {})

@@ -26,7 +26,7 @@ from kubekeep.model.resource import Resource
 from kubekeep.model.resource_selection import ResourceSelection
 
 
-class Unread(msgspec.Struct, frozen=True):
+class UnreadInput(msgspec.Struct, frozen=True):
     """A part of the input that could not be read, or not completely."""
 
     location: Location
@@ -121,7 +121,7 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     results: tuple[ResourceResult, ...]
     controls: tuple[ControlSummary, ...]
     frameworks: tuple[FrameworkSummary, ...]
-    unread: tuple[Unread, ...]
+    unread: tuple[UnreadInput, ...]
     files: int
     notes: tuple[str, ...] = ()
     exceptions: tuple[ExceptionUse, ...] = ()
@@ -154,19 +154,19 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def findings(self) -> tuple[Finding, ...]:
         """Findings without an exception, by control (highest severity first), then by resource; computed each time."""
-        return tuple(itertools.chain.from_iterable(self.failures().values()))
+        return tuple(itertools.chain.from_iterable(self.group_findings().values()))
 
     @property
     def excepted_findings(self) -> tuple[Finding, ...]:
         """Findings that exceptions cover, in the order of `findings`; a partly covered one is in both."""
-        return tuple(itertools.chain.from_iterable(self.excepted().values()))
+        return tuple(itertools.chain.from_iterable(self.group_excepted_findings().values()))
 
-    def failures(self) -> dict[str, list[Finding]]:
-        """Return the findings by slug of the control; controls without findings are absent."""
+    def group_findings(self) -> dict[str, list[Finding]]:
+        """Group the findings by slug of the control; controls without findings are absent."""
         return self._group(lambda verdict: verdict.unexcepted.evidence if verdict.status is Status.FAILED else None)
 
-    def excepted(self) -> dict[str, list[Finding]]:
-        """Return the excepted findings by slug of the control."""
+    def group_excepted_findings(self) -> dict[str, list[Finding]]:
+        """Group the excepted findings by slug of the control."""
         return self._group(lambda verdict: verdict.excepted.evidence or None)
 
     def _group(self, select: Callable[[Verdict], tuple[Evidence, ...] | None]) -> dict[str, list[Finding]]:
@@ -177,5 +177,5 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
                 evidence = select(verdict)
                 # A partial assessment keeps verdicts of controls that it no longer lists.
                 if evidence is not None and slug in controls:
-                    by_control[slug].append(Finding.of(controls[slug], result.resource, evidence))
+                    by_control[slug].append(Finding.from_failure(controls[slug], result.resource, evidence))
         return {slug: findings for slug, findings in by_control.items() if findings}

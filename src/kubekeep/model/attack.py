@@ -135,20 +135,20 @@ class AttackPath(msgspec.Struct, frozen=True):
 class Cut(msgspec.Struct, frozen=True):
     """An edge worth removing. `paths` are the indexes in `Attacks.paths` of the paths that this breaks.
 
-    `further` is the number of broken paths that are not listed. `detours` is the number of all these paths that have an
-    alternative to the same target, longer or less certain. Each cut in a list counts only the paths left by those
-    before it.
+    `unlisted_path_count` is the number of broken paths that are not listed. `detours` is the number of all these paths that have an
+    alternative to the same target, longer or less certain. Each cut in a list counts only the paths that the cuts
+    before it do not break.
     """
 
     edge: Edge
     paths: tuple[int, ...]
-    further: int = 0
+    unlisted_path_count: int = 0
     detours: int = 0
 
     @property
     def count(self) -> int:
         """The number of paths it breaks."""
-        return len(self.paths) + self.further
+        return len(self.paths) + self.unlisted_path_count
 
 
 class TrackStep(msgspec.Struct, frozen=True):
@@ -171,14 +171,14 @@ class PriorityVector(msgspec.Struct, frozen=True):
 class PrioritisedResource(msgspec.Struct, frozen=True):
     """A resource with its vectors through attack tracks; `score` is their sum, `severity` the highest of them.
 
-    `left_out` is the number of further vectors, neither listed nor counted.
+    `unlisted_vector_count` is the number of further vectors, neither listed nor counted.
     """
 
     resource: Resource
     vectors: tuple[PriorityVector, ...]
     score: float
     severity: Severity
-    left_out: int = 0
+    unlisted_vector_count: int = 0
 
 
 class AttackQuery(msgspec.Struct, frozen=True):
@@ -201,13 +201,13 @@ ALL_PATHS = AttackQuery()
 class Attacks(msgspec.Struct, frozen=True):
     """Result of the attack path analysis: resources by descending priority score, and paths, highest severity first.
 
-    `left_out` is the number of further paths. `cuts` are the edges that break most paths, chosen one after the other,
+    `unlisted_path_count` is the number of further paths. `cuts` are the edges that break most paths, chosen one after the other,
     best first. `notes` list missing input, so that paths through it cannot be detected.
     """
 
     prioritised: tuple[PrioritisedResource, ...] = ()
     paths: tuple[AttackPath, ...] = ()
-    left_out: int = 0
+    unlisted_path_count: int = 0
     cuts: tuple[Cut, ...] = ()
     notes: tuple[str, ...] = ()
 

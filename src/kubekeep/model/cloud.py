@@ -69,21 +69,21 @@ class AzureCloud(msgspec.Struct, frozen=True, kw_only=True):
 
     `manager` is the URL of Azure Resource Manager, `audience` the resource for its tokens (`manager` if empty),
     `authority` the issuer of tokens (chosen by the SDK if empty). The cloud is recognised by `names`, its names in
-    Azure's tools, by the suffix of its API servers and by the prefixes of its regions.
+    Azure's tools, by `server_suffix` of its API servers and by `region_prefixes`.
     """
 
     manager: str
     audience: str = ""
     authority: str = ""
     names: tuple[str, ...] = ()
-    servers: str = ""
-    regions: tuple[str, ...] = ()
+    server_suffix: str = ""
+    region_prefixes: tuple[str, ...] = ()
 
 
 AZURE_PUBLIC: Final = AzureCloud(
     manager="https://management.azure.com",
     names=("AzureCloud", "AzurePublicCloud", "AZURE_PUBLIC_CLOUD", "login.microsoftonline.com"),
-    servers=".azmk8s.io",
+    server_suffix=".azmk8s.io",
 )
 AZURE_CLOUDS: Final = (
     AZURE_PUBLIC,
@@ -92,15 +92,15 @@ AZURE_CLOUDS: Final = (
         audience="https://management.core.usgovcloudapi.net",
         authority="https://login.microsoftonline.us",
         names=("AzureUSGovernment", "AzureUSGovernmentCloud", "AZURE_US_GOVERNMENT", "login.microsoftonline.us"),
-        servers=".cx.aks.containerservice.azure.us",
-        regions=("usgov", "usdod"),
+        server_suffix=".cx.aks.containerservice.azure.us",
+        region_prefixes=("usgov", "usdod"),
     ),
     AzureCloud(
         manager="https://management.chinacloudapi.cn",
         authority="https://login.chinacloudapi.cn",
         names=("AzureChinaCloud", "AZURE_CHINA_CLOUD", "login.chinacloudapi.cn"),
-        servers=".cx.prod.service.azk8s.cn",
-        regions=("china",),
+        server_suffix=".cx.prod.service.azk8s.cn",
+        region_prefixes=("china",),
     ),
 )
 """Values from Azure's SDK and command line (azure-core, AzureClouds; `az cloud list`)."""
@@ -109,8 +109,7 @@ AZURE_CLOUDS: Final = (
 class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
     """Endpoints of Azure and Google Cloud, URLs without a slash at the end. AWS's SDK has its own.
 
-    The defaults for Google are those of its public cloud; other Google universes offer the same services under their
-    domain.
+    The defaults are Google's public cloud; other Google universes offer the same services under their own domain.
     """
 
     azure: AzureCloud = AZURE_PUBLIC
@@ -120,7 +119,7 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CloudRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A request to query the cloud about `cluster`, or else about the cluster that the live cluster identifies.
+    """A request to query the cloud about `cluster`; if None, about the live cluster, identified from its Nodes.
 
     `profile` is a profile of the AWS command line; empty for the default.
     """

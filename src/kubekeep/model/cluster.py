@@ -13,16 +13,16 @@ from kubekeep.model.workload import POD_KINDS, POD_TEMPLATE
 
 RBAC: Final = "rbac.authorization.k8s.io"
 RBAC_KINDS: Final = ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
-"""Kinds that RBAC subjects are joined from."""
+"""Kinds that joined RBAC subjects are built from."""
 CILIUM_GROUP: Final = "cilium.io"
 CILIUM_NAMESPACES: Final = ("kube-system", "cilium")
 """Namespaces with Cilium (Cilium docs, Installation using Helm; OpenShift)."""
 CILIUM_SETTINGS: Final = "cilium-config"
-"""Name of the ConfigMap in them with the settings for all namespaces."""
+"""Name of the ConfigMap in one of `CILIUM_NAMESPACES` with the cluster-wide settings of Cilium."""
 
 
 def kind_patterns(group: str, kind: str) -> tuple[str, ...]:
-    """Return the patterns of controls that match a kind without its exact name: all kinds, its group, its name."""
+    """Return the patterns of targets that match a kind: all kinds, all kinds of its group, its name in any group."""
     return EVERYTHING, "*/*", f"{group}/*", f"*/{kind}"
 
 
@@ -51,39 +51,39 @@ def format_permission(verb: str, group: str, resource: str, namespace: str = "",
 class CoverageGap(msgspec.Struct, frozen=True, kw_only=True):
     """Objects of one kind that could not be listed: all, those of a `namespace` or one `name`, and the reason.
 
-    `resource` is the plural in the API. `partial` is true if some objects were listed, `inside` if all those in the
-    evaluated namespaces were. `carries_pods` is true for custom kinds with a pod template. Documents that a cloud did
-    not provide are gaps too; `needs` names the missing permission.
+    `resource` is the plural in the API. `is_truncated` is true if some objects were listed, `is_outside_selection` if
+    all objects in the evaluated namespaces were listed. `carries_pods` is true for custom kinds with a pod template.
+    Documents that a cloud did not provide are gaps too.
     """
 
     group: str
     kind: str
     resource: str
-    why: str
+    reason: str
     version: str = ""
     verb: str = "list"
     namespace: str = ""
     name: str = ""
-    partial: bool = False
-    inside: bool = False
+    is_truncated: bool = False
+    is_outside_selection: bool = False
     carries_pods: bool = False
-    needs: str = ""
-    """Next step if the cluster cannot grant it, in the imperative: `allow ecr:DescribeRepositories`."""
+    next_step: str = ""
+    """Instruction for a permission that the cluster cannot grant: `allow ecr:DescribeRepositories`."""
 
     @property
     def names(self) -> frozenset[str]:
-        """Names that controls may use for the kind, without `workload` for PodTemplates, which never run."""
+        """Names that controls may use for the kind; no `workload` for PodTemplate, which never runs."""
         names = expand_kind_names(self.group, self.kind, carries_pods=self.carries_pods)
         return names - {WORKLOAD} if (self.group, self.kind) == POD_TEMPLATE else names
 
     @property
     def permission(self) -> str:
         """The missing permission, `list deployments.apps in namespace shop`, or `needs`."""
-        return self.needs or format_permission(self.verb, self.group, self.resource, self.namespace, self.name)
+        return self.next_step or format_permission(self.verb, self.group, self.resource, self.namespace, self.name)
 
     @property
     def gvr(self) -> str:
-        """`apps/v1/deployments`, the identifier of listed resources in Kubescape."""
+        """Group, version and plural, `apps/v1/deployments`: Kubescape's identifier of a resource type."""
         return "/".join(filter(None, (self.group, self.version, self.resource)))
 
     @property
@@ -95,30 +95,36 @@ class CoverageGap(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_partial(self) -> bool:
         """True if some objects were listed."""
-        return self.partial or self.inside
+        return self.is_truncated or self.is_outside_selection
 
-    def hides(self, group: str, kind: str, namespace: str, name: str) -> bool:
-        """Return True if the gap may be the reason that an evaluated object was not listed; never for `inside`."""
+    def may_hide(self, group: str, kind: str, namespace: str, name: str) -> bool:
+        """Return True if the gap may be the reason that an evaluated object was not listed.
+
+        Always False for a gap outside the evaluated namespaces.
+        """
         own_namespace = name if (group, kind) == ("", "Namespace") else namespace
         return (
-            not self.inside
+            not self.is_outside_selection
             and self.group == group
             and self.kind in (EVERYTHING, kind)
             and self.namespace in ("", own_namespace)
             and self.name in ("", name)
         )
 
-    def matters_to(self, control: Control) -> bool:
-        """Return True if `control` evaluates the kind, or compares with it."""
-        needed = control.relates if self.inside else (*control.targets, *control.relates)
+    def affects(self, control: Control) -> bool:
+        """Return True if the kind is a target of `control`, or related to one.
+
+        A gap outside the evaluated namespaces affects only controls with the kind in `relates`.
+        """
+        needed = control.relates if self.is_outside_selection else (*control.targets, *control.relates)
         return not self.names.isdisjoint(needed)
 
     @property
     def text(self) -> str:
         """The reason, with a note if some objects were listed."""
-        if self.inside:
-            return f"{self.why}, but for the namespaces that are scanned"
-        return f"cut off: {self.why}" if self.partial else self.why
+        if self.is_outside_selection:
+            return f"{self.reason}, but for the namespaces that are scanned"
+        return f"cut off: {self.reason}" if self.is_truncated else self.reason
 
 
 class ClusterFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,7 +29,7 @@ class FindingChange(enum.StrEnum):
 
 
 class ReportLocation(msgspec.Struct, frozen=True, gc=False):
-    """Location of a finding in a report: its path as shown, its file and, if known, its lines.
+    """Location of a finding in a report: the displayed field path and, if known, the file with lines.
 
     `entry` is the key of a JSON v2 report that holds the path; `resource` the id of the resource in it.
     """
@@ -54,7 +54,7 @@ class RecordedFinding(msgspec.Struct, frozen=True, gc=False):
     copy: int = 0
     title: str = ""
     level: Severity = Severity.UNKNOWN
-    place: ReportLocation = ReportLocation()
+    report_location: ReportLocation = ReportLocation()
     exception: str = ""
 
 

@@ -25,11 +25,11 @@ LOADED = "loaded-"
 """The prefix of the slugs of controls from bundles."""
 
 Provider = Literal["eks", "aks", "gke"]
-"""The managed platforms that some controls are about."""
+"""A managed platform with controls of its own."""
 
 
-class Answer(enum.StrEnum):
-    """Data required to evaluate a control, with the terms of reports."""
+class RequiredData(enum.StrEnum):
+    """Data required to evaluate a control; the values are the terms in reports."""
 
     AUTOMATED = "automated"
     """Objects of the cluster, or their manifests."""
@@ -42,15 +42,15 @@ class Answer(enum.StrEnum):
 HOST_DATA: Final = "hostdata.kubescape.cloud"
 """The API group of documents collected on nodes."""
 _DOCUMENTS: Final = {
-    "KubeletConfiguration": Answer.HOST,
-    "armo.vuln.images": Answer.IMAGE,
-    "container.googleapis.com": Answer.CLOUD,
-    "eks.amazonaws.com": Answer.CLOUD,
-    HOST_DATA: Answer.HOST,
-    "image.vulnscan.com": Answer.IMAGE,
-    "management.azure.com": Answer.CLOUD,
+    "KubeletConfiguration": RequiredData.HOST,
+    "armo.vuln.images": RequiredData.IMAGE,
+    "container.googleapis.com": RequiredData.CLOUD,
+    "eks.amazonaws.com": RequiredData.CLOUD,
+    HOST_DATA: RequiredData.HOST,
+    "image.vulnscan.com": RequiredData.IMAGE,
+    "management.azure.com": RequiredData.CLOUD,
 }
-"""API groups of documents that are not objects of a cluster, but are collected and added to the input."""
+"""Collected documents, which are no objects of a cluster, by API group (or kind, for kubelet configurations)."""
 
 
 PLATFORMS: Final[dict[str, Provider]] = {
@@ -58,7 +58,7 @@ PLATFORMS: Final[dict[str, Provider]] = {
     "eks.amazonaws.com": "eks",
     "management.azure.com": "aks",
 }
-"""The managed platforms that some of these documents are about, by API group."""
+"""Managed platform that a document of the cloud describes, by API group of the document."""
 
 
 class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -125,11 +125,11 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     @property
     def level(self) -> Severity:
         """The severity band of the score."""
-        return Severity.of(self.severity)
+        return Severity.from_score(self.severity)
 
     @property
     def chapters(self) -> tuple[tuple[str, str], ...]:
-        """Headings and texts of its description; empty ones are left out."""
+        """Headings and texts of the description, without empty texts."""
         chapters = (
             ("What it asks", self.asks),
             ("Why it matters", self.why),
@@ -146,33 +146,33 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         return self.page or next((link for link in self.references if link.startswith("https://")), "")
 
     @property
-    def answer(self) -> Answer:
-        """The data it needs at least."""
-        kinds = {self._answer(target) for target in (*self.targets, *self.relates)}
-        if self.manual:
-            return Answer.MANUAL
-        if Answer.IMAGE in kinds:
-            return Answer.IMAGE
-        return min(kinds, key=list(Answer).index)
+    def required_data(self) -> RequiredData:
+        """The data required for at least one verdict."""
+        kinds = {self._classify_kind(target) for target in (*self.targets, *self.relates)}
+        if self.is_manual:
+            return RequiredData.MANUAL
+        if RequiredData.IMAGE in kinds:
+            return RequiredData.IMAGE
+        return min(kinds, key=list(RequiredData).index)
 
-    def answered_by_documents(self, provider: Provider | None = None) -> bool:
-        """Return True if collected documents are enough to evaluate it for a cluster of `provider`.
+    def uses_only_documents(self, provider: Provider | None = None) -> bool:
+        """Return True if collected documents are enough to evaluate the control on a cluster of `provider`.
 
-        A control of managed platforms that also targets objects of the cluster has documents for some platforms only.
+        A control of managed platforms with cluster objects among its targets uses documents on some platforms only.
         """
-        answers = {self._answer(target) for target in self.targets}
-        if self.providers and Answer.AUTOMATED in answers:
+        required = {self._classify_kind(target) for target in self.targets}
+        if self.providers and RequiredData.AUTOMATED in required:
             return provider is not None and provider in {
                 PLATFORMS.get(target.partition("/")[0]) for target in self.targets
             }
-        return bool(answers - {Answer.AUTOMATED})
+        return bool(required - {RequiredData.AUTOMATED})
 
     @staticmethod
-    def _answer(target: str) -> Answer:
-        return _DOCUMENTS.get(target.partition("/")[0], Answer.AUTOMATED)
+    def _classify_kind(target: str) -> RequiredData:
+        return _DOCUMENTS.get(target.partition("/")[0], RequiredData.AUTOMATED)
 
     @property
-    def manual(self) -> bool:
+    def is_manual(self) -> bool:
         """True if the control needs a manual review."""
         return bool(self.audit)
 

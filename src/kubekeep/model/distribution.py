@@ -1,7 +1,7 @@
 """Kubernetes distribution of a cluster, detected from its version, its API groups and its Nodes. Queries nothing.
 
-Managed platforms are detected by the labels they put on Nodes, or by the cloud of a Node's machine. A different
-distribution on machines of a cloud has labels of its own.
+Managed platforms are detected by the labels they put on Nodes, or by the cloud of a Node's machine. Other distributions
+on machines of a cloud are recognised by their own labels.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ DISTRIBUTION_NAMES: Final[Mapping[str, str]] = {
 }
 """Display names of the distributions that `detect_distribution` knows."""
 
-OPENSHIFT: Final = "config.openshift.io"
+OPENSHIFT_CONFIG_GROUP: Final = "config.openshift.io"
 """The API group with the configuration of an OpenShift cluster."""
-_OPENSHIFT: Final = frozenset({OPENSHIFT, "security.openshift.io"})
-"""API groups that only OpenShift has; its small form, MicroShift, has the second alone."""
+_OPENSHIFT_GROUPS: Final = frozenset({OPENSHIFT_CONFIG_GROUP, "security.openshift.io"})
+"""API groups that only OpenShift has; MicroShift, its edition for small devices, has only the second."""
 
-_MACHINES: Final[Mapping[str, Provider]] = {"aws": "eks", "azure": "aks", "gce": "gke"}
+_PROVIDER_ID_SCHEMES: Final[Mapping[str, Provider]] = {"aws": "eks", "azure": "aks", "gce": "gke"}
 """Managed platforms by the scheme that each cloud uses in `spec.providerID`."""
-_LABELS: Final[Mapping[str, Provider]] = {
+_LABEL_PREFIXES: Final[Mapping[str, Provider]] = {
     "eks.amazonaws.com/": "eks",
     "kubernetes.azure.com/": "aks",
     "cloud.google.com/gke-": "gke",
@@ -41,15 +41,15 @@ _OTHER_DISTRIBUTIONS: Final = (
     *("kops.k8s.io/", "node.openshift.io/", "rke.cattle.io/"),
     *("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"),
 )
-"""Prefixes of the labels that other distributions put on Nodes in any cloud; managed platforms show no control-plane
-Nodes."""
+"""Prefixes of the labels that other distributions put on Nodes in any cloud. The labels of control-plane Nodes are
+included, because managed platforms have no such Nodes."""
 _CLUSTER_API: Final = "cluster.x-k8s.io/"
 """Prefix of the annotations of Cluster API (its book, labels and annotations). Cluster API also creates Nodes of
 managed platforms, which have labels of the platform."""
-_PLAIN: Final = re.compile(r"(?:v?\d+\.\d+\.\d+)?")
-"""A version without the suffix of a distribution, or no version."""
+_PLAIN_VERSION: Final = re.compile(r"(?:v?\d+\.\d+\.\d+)?")
+"""A version without a distribution's suffix, or an empty text."""
 _VERSIONS: Final = re.compile(r"^v?\d+\.\d+\.\d+\S*?(?:(-eks-)|(-gke\.)|(\+k3s)|(\+rke2))")
-_NAMES: Final = ("eks", "gke", "k3s", "rke2")
+_VERSION_DISTRIBUTIONS: Final = ("eks", "gke", "k3s", "rke2")
 _KUBEADM: Final = "kubeadm.alpha.kubernetes.io/cri-socket"
 """The annotation that kubeadm up to 1.33 puts on Nodes that join (kubeadm's constants, AnnotationKubeadmCRISocket). No
 managed platform joins its Nodes that way."""
@@ -57,17 +57,17 @@ managed platform joins its Nodes that way."""
 
 def detect_provider(node: Mapping[str, Any]) -> Provider | None:
     """Return the managed platform of a Node, or None if unknown."""
-    if _KUBEADM in _names(node, "annotations"):
+    if _KUBEADM in _list_metadata_keys(node, "annotations"):
         return None
-    labels = _names(node, "labels")
-    for prefix, provider in _LABELS.items():
+    labels = _list_metadata_keys(node, "labels")
+    for prefix, provider in _LABEL_PREFIXES.items():
         if any(label.startswith(prefix) for label in labels):
             return provider
     version = str(as_mapping(as_mapping(node.get("status")).get("nodeInfo")).get("kubeletVersion") or "")
     distribution = _parse_distribution(version)
     if distribution in ("eks", "gke"):
         return "eks" if distribution == "eks" else "gke"
-    cloud = _MACHINES.get(get_provider_id(node).partition(":")[0])
+    cloud = _PROVIDER_ID_SCHEMES.get(get_provider_id(node).partition(":")[0])
     # Third-party images for EKS have kubelets without a version suffix; all Nodes of AKS and GKE have labels.
     if _is_other_distribution(node, version) or (version and cloud != "eks"):
         return None
@@ -77,9 +77,9 @@ def detect_provider(node: Mapping[str, Any]) -> Provider | None:
 def _is_other_distribution(node: Mapping[str, Any], version: str) -> bool:
     """Return True if a Node, with a kubelet of `version`, belongs to another distribution."""
     return (
-        _PLAIN.fullmatch(version) is None
-        or any(label.startswith(_OTHER_DISTRIBUTIONS) for label in _names(node, "labels"))
-        or any(annotation.startswith(_CLUSTER_API) for annotation in _names(node, "annotations"))
+        _PLAIN_VERSION.fullmatch(version) is None
+        or any(label.startswith(_OTHER_DISTRIBUTIONS) for label in _list_metadata_keys(node, "labels"))
+        or any(annotation.startswith(_CLUSTER_API) for annotation in _list_metadata_keys(node, "annotations"))
     )
 
 
@@ -93,12 +93,12 @@ def detect_distribution(version: str, groups: Iterable[str], nodes: Iterable[Map
 
     `version` is the version of the API server (`v1.34.1+k3s1`), `groups` are the API groups it serves.
     """
-    if not _OPENSHIFT.isdisjoint(groups):
+    if not _OPENSHIFT_GROUPS.isdisjoint(groups):
         return "openshift"
     if distribution := _parse_distribution(version):
         return distribution
     for node in nodes:
-        if _KUBEADM in _names(node, "annotations"):
+        if _KUBEADM in _list_metadata_keys(node, "annotations"):
             return "kubeadm"
         if platform := detect_provider(node):
             return platform
@@ -107,8 +107,8 @@ def detect_distribution(version: str, groups: Iterable[str], nodes: Iterable[Map
 
 def _parse_distribution(version: str) -> str:
     match = _VERSIONS.match(version)
-    return _NAMES[match.lastindex - 1] if match and match.lastindex else ""
+    return _VERSION_DISTRIBUTIONS[match.lastindex - 1] if match and match.lastindex else ""
 
 
-def _names(node: Mapping[str, Any], field: str) -> list[str]:
+def _list_metadata_keys(node: Mapping[str, Any], field: str) -> list[str]:
     return [str(name) for name in as_mapping(as_mapping(node.get("metadata")).get(field))]

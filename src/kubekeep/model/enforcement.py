@@ -13,16 +13,16 @@ DENY: Final = "Deny"
 class Enforcement(msgspec.Struct, frozen=True, kw_only=True):
     """A ValidatingAdmissionPolicy that checks the same as a control.
 
-    `bound` is true if a binding refers to the policy; without one it has no effect. `actions` are the actions of all
-    its bindings. `partial` is true if the policy, or the bindings for one of the actions, exclude some objects.
+    `is_bound` is true if a binding refers to the policy; without one it has no effect. `actions` are the actions of all
+    its bindings. `is_partial` is true if the policy, or the bindings for one of the actions, exclude some objects.
     """
 
     policy: str
-    bound: bool = False
+    is_bound: bool = False
     actions: tuple[str, ...] = ()
-    partial: bool = False
+    is_partial: bool = False
 
     @property
     def denies(self) -> bool:
-        """Return True if the policy rejects objects."""
+        """True if the policy rejects objects."""
         return DENY in self.actions

@@ -12,7 +12,7 @@ from kubekeep.model.resource import format_name
 
 
 class ExceptionSource(enum.StrEnum):
-    """Kinds of places in which exceptions are written."""
+    """Kind of source in which an exception is written."""
 
     FILE = "exceptions file"
     OBJECT = "object"
@@ -22,9 +22,9 @@ class ExceptionSource(enum.StrEnum):
 
 
 class AppliedException(msgspec.Struct, frozen=True, kw_only=True):
-    """An exception as reports name it.
+    """An exception as reports identify it.
 
-    `text` is the whole exception as JSON text in Kubescape's form, for the formats that show it.
+    `text` is the whole exception as JSON text in Kubescape's form, for report formats that include it.
     """
 
     name: str
@@ -66,15 +66,15 @@ class ExceptedFinding(msgspec.Struct, frozen=True, gc=False):
 
 
 class ExceptionUse(msgspec.Struct, frozen=True, kw_only=True):
-    """An exception with its status. `controls` are the names it lists, `unknown` the unknown ones among them.
+    """An exception with its status. `controls` are the names it lists, `unknown_controls` the unknown ones among them.
 
-    `doubts` are the sentences of `text` on a scope that may be broader or narrower than intended.
+    `scope_warnings` are the sentences of `text` about a scope that may be broader or narrower than intended.
     """
 
     exception: AppliedException
     status: ExceptionStatus
     text: str = ""
     controls: tuple[str, ...] = ()
-    unknown: tuple[str, ...] = ()
+    unknown_controls: tuple[str, ...] = ()
     findings: tuple[ExceptedFinding, ...] = ()
-    doubts: tuple[str, ...] = ()
+    scope_warnings: tuple[str, ...] = ()

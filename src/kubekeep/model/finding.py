@@ -76,13 +76,13 @@ class Edit(msgspec.Struct, frozen=True, gc=False):
 
 
 class Evidence(msgspec.Struct, frozen=True, gc=False):
-    """One place that proves a problem, and the change that fixes it.
+    """A field or file that proves a problem, and the change that fixes it.
 
     `path` is the path of a field in a resource, or of a file in an image or on a host; empty for the subject as a
     whole. `exists` is False if the field is missing. `fix` is the value to set there, as JSON text; with `delete`,
     removing the field is the fix. `exception` covers this evidence, `change` is its change since the baseline. On
     request: `commit` is the last change of the line at `location`, `excerpt` the text there, and `edits` are changes of
-    files; the edits of all evidence of a verdict together fix it, and evidence that needs the same change has it once.
+    files: the edits of all evidence of a verdict together fix it; an edit that several pieces share is listed once.
     """
 
     path: str
@@ -107,7 +107,7 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
 class Verdict(msgspec.Struct, frozen=True, gc=False):
     """Result of one control on one resource: evidence if failed, a reason if not evaluated.
 
-    A failure with exceptions for all of its evidence has passed, and keeps that evidence.
+    If exceptions cover all evidence of a failure, the status is "passed" and the evidence is kept.
     """
 
     status: Status
@@ -122,14 +122,14 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     @property
     def unexcepted(self) -> Verdict:
         """The verdict with the evidence that no exception covers."""
-        return self._with(tuple([evidence for evidence in self.evidence if evidence.exception is None]))
+        return self._replace_evidence(tuple([evidence for evidence in self.evidence if evidence.exception is None]))
 
     @property
     def excepted(self) -> Verdict:
         """The verdict with the evidence that exceptions cover."""
-        return self._with(tuple([evidence for evidence in self.evidence if evidence.exception is not None]))
+        return self._replace_evidence(tuple([evidence for evidence in self.evidence if evidence.exception is not None]))
 
-    def _with(self, evidence: tuple[Evidence, ...]) -> Verdict:
+    def _replace_evidence(self, evidence: tuple[Evidence, ...]) -> Verdict:
         return self if len(evidence) == len(self.evidence) else msgspec.structs.replace(self, evidence=evidence)
 
 
@@ -220,7 +220,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     definition: Control | None = None
 
     @classmethod
-    def of(cls, control: Control, resource: Resource, evidence: tuple[Evidence, ...]) -> Finding:
+    def from_failure(cls, control: Control, resource: Resource, evidence: tuple[Evidence, ...]) -> Finding:
         """Return the misconfiguration of `resource` that makes `control` fail."""
         return cls(
             kind=FindingKind.MISCONFIGURATION,
@@ -279,15 +279,15 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     def fingerprint(self) -> str:
         """64 hexadecimal digits that identify the finding across scans; see `model.fingerprint`."""
         if isinstance(self.subject, Resource):
-            return fingerprint(self.id, Identity.of(self.subject))
+            return fingerprint(self.id, Identity.from_resource(self.subject))
         identity = json_text([VERSION, self.kind, self.id, *_identify(self.subject)])
         return hashlib.sha256(identity.encode()).hexdigest()
 
 
 def first_location(subject: Subject, evidence: Iterable[Evidence]) -> Location | None:
     """Return the first location of the evidence, else that of the subject; None if neither is in a file."""
-    located = next((entry.location for entry in evidence if entry.location is not None), None)
-    return located or (subject.locate(()) if isinstance(subject, Resource) else None)
+    location = next((entry.location for entry in evidence if entry.location is not None), None)
+    return location or (subject.locate(()) if isinstance(subject, Resource) else None)
 
 
 def _identify(subject: Image | Host | Process) -> Iterator[str]:
@@ -301,5 +301,6 @@ def _identify(subject: Image | Host | Process) -> Iterator[str]:
         case Process():
             container = subject.container
             parts = ("", "", "") if container is None else (container.namespace, container.workload, container.name)
-            place = subject.host.name if container is None else ""
-            yield from ("process", subject.host.cluster, place, *parts, subject.executable)
+            # A container may be rescheduled to another host.
+            host = subject.host.name if container is None else ""
+            yield from ("process", subject.host.cluster, host, *parts, subject.executable)

@@ -19,7 +19,7 @@ VERSION: Final = "kubekeep.io/finding/v1"
 
 
 class _Document(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
-    """Encoding of all parts: camelCase names, no fields with default values."""
+    """Base of all parts of the document: camelCase names; fields with default values are omitted."""
 
 
 class ResourceSubject(_Document, frozen=True, tag="resource", tag_field="type"):
@@ -75,7 +75,7 @@ class EvidenceLocation(_Document, frozen=True):
 
 
 class EvidenceDocument(_Document, frozen=True):
-    """One place that proves the finding: a field or file `path`, its location, and the fix as JSON text."""
+    """One piece of evidence: the `path` of a field or file, its location, and the fix as JSON text."""
 
     path: str = ""
     exists: bool = True
@@ -111,28 +111,28 @@ class FindingDocument(_Document, frozen=True):
     suppression: Suppression | None = None
 
 
-def finding_document(finding: Finding) -> FindingDocument:
-    """Return the JSON form of `finding`; `msgspec.json.encode` makes it text."""
+def build_finding_document(finding: Finding) -> FindingDocument:
+    """Build the JSON form of `finding`, for `msgspec.json.encode`."""
     return FindingDocument(
         schema=VERSION,
         kind=finding.kind,
-        subject=_subject(finding.subject),
+        subject=_build_subject(finding.subject),
         id=finding.id,
         title=finding.title,
         severity=finding.severity.name.lower(),
         score=finding.score,
         fingerprint=finding.fingerprint,
-        evidence=tuple([_evidence(evidence) for evidence in finding.evidence]),
+        evidence=tuple([_build_evidence(evidence) for evidence in finding.evidence]),
         remediation=finding.remediation.strip(),
         references=finding.references,
-        suppression=_suppression(finding.suppression),
+        suppression=_build_suppression(finding.suppression),
     )
 
 
-def _subject(subject: Subject) -> ResourceSubject | ImageSubject | HostSubject | ProcessSubject:
+def _build_subject(subject: Subject) -> ResourceSubject | ImageSubject | HostSubject | ProcessSubject:
     match subject:
         case Resource():
-            return _resource(subject)
+            return _build_resource(subject)
         case Image(reference, digest, platform, layer, package):
             purl, file = (package.purl, package.file) if package else ("", "")
             return ImageSubject(
@@ -141,41 +141,41 @@ def _subject(subject: Subject) -> ResourceSubject | ImageSubject | HostSubject |
         case Host(name, cluster):
             return HostSubject(name=name, cluster=cluster)
         case Process(host, executable, pid, container):
-            inside = container or Container("", "", "")
+            container = container or Container("", "", "")
             return ProcessSubject(
                 host=host.name,
                 cluster=host.cluster,
                 executable=executable,
                 pid=pid,
-                namespace=inside.namespace,
-                workload=inside.workload,
-                container=inside.name,
-                image=inside.image,
+                namespace=container.namespace,
+                workload=container.workload,
+                container=container.name,
+                image=container.image,
             )
 
 
-def _resource(resource: Resource) -> ResourceSubject:
+def _build_resource(resource: Resource) -> ResourceSubject:
     return ResourceSubject(
         api_version=resource.api_version,
         kind=resource.kind,
         name=resource.name,
         namespace=resource.namespace,
-        related=tuple([_resource(related) for related in resource.related]),
+        related=tuple([_build_resource(related) for related in resource.related]),
     )
 
 
-def _evidence(evidence: Evidence) -> EvidenceDocument:
+def _build_evidence(evidence: Evidence) -> EvidenceDocument:
     return EvidenceDocument(
         path=evidence.path,
         exists=evidence.exists,
         message=evidence.message,
-        location=_location(evidence.location),
+        location=_build_location(evidence.location),
         fix=evidence.fix,
         delete=evidence.delete,
     )
 
 
-def _location(location: Location | None) -> EvidenceLocation | None:
+def _build_location(location: Location | None) -> EvidenceLocation | None:
     if location is None:
         return None
     if location.region is None:
@@ -186,7 +186,7 @@ def _location(location: Location | None) -> EvidenceLocation | None:
     )
 
 
-def _suppression(exception: AppliedException | None) -> Suppression | None:
+def _build_suppression(exception: AppliedException | None) -> Suppression | None:
     if exception is None:
         return None
     return Suppression(

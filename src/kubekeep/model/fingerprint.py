@@ -20,7 +20,7 @@ from kubekeep.model.resource import Resource, format_name
 from kubekeep.model.text import json_text
 
 VERSION: Final = "v2"
-"""Changes with the hashed data: files with other versions cannot be compared."""
+"""Version of the hashed data: files with another version cannot be compared."""
 
 _parse = functools.lru_cache(maxsize=4096)(parse_path)
 _KEYS: Final = (
@@ -35,10 +35,10 @@ _KEYS: Final = (
 )
 """Fields that identify list elements, in order of preference."""
 _OPAQUE: Final = frozenset({"env", "httpHeaders", "data", "binaryData", "stringData"})
-"""Fields below which, as in custom kinds, any value except a name may be a secret."""
+"""Fields whose content, as all of a custom kind, may be secret except for names."""
 _REMOVED: Final = frozenset({"envFrom", "status"})
-"""Fields that reports omit: their list elements keep their numbers."""
-_WORDS: Final = frozenset({"command", "args"})
+"""Fields that reports omit: list elements below them are identified by index."""
+_COMMAND_FIELDS: Final = frozenset({"command", "args"})
 _FLAG: Final = re.compile(r"--[a-z][a-z0-9-]*(?==|\Z)")
 
 
@@ -63,9 +63,9 @@ class Identity(msgspec.Struct, frozen=True, order=True):
     related: tuple[Identity, ...] = ()
 
     @classmethod
-    def of(cls, resource: Resource) -> Identity:
+    def from_resource(cls, resource: Resource) -> Identity:
         """Return the identity of `resource`."""
-        related = tuple(map(cls.of, resource.related))
+        related = tuple(map(cls.from_resource, resource.related))
         return cls(resource.group, resource.kind, resource.namespace, resource.name, related)
 
     def __str__(self) -> str:
@@ -74,13 +74,14 @@ class Identity(msgspec.Struct, frozen=True, order=True):
 
 def evidence_fingerprint(control: str, resource: Resource, path: str) -> str:
     """Return the fingerprint of a failure of `control` (its id) at `path`: 64 hexadecimal digits."""
-    return fingerprint(control, Identity.of(resource), format_stable_path(resource, path))
+    return fingerprint(control, Identity.from_resource(resource), format_stable_path(resource, path))
 
 
 def fingerprint(control: str, identity: Identity, path: str | None = None) -> str:
-    """Return the fingerprint of a path from `format_stable_path`; without a path, of the control on the resource.
+    """Return the fingerprint of a failure: 64 hexadecimal digits.
 
-    If the control is empty too, of the resource.
+    `path` comes from `format_stable_path`. Without a path the result identifies the control on the resource; if
+    `control` is empty too, the resource.
     """
     text = json_text([VERSION, control, msgspec.to_builtins(identity), path])
     return hashlib.sha256(text.encode()).hexdigest()
@@ -110,14 +111,14 @@ def _format_steps(document: Any, path: Path, *, scalars: bool) -> str:
     """Format the stable path; elements without a name are identified by their value if `scalars` cannot be secrets."""
     parts: list[str] = []
     value, key = document, ""
-    hidden = False
+    is_removed = False
     for step in path:
         if isinstance(step, str):
             key = step
-            hidden = hidden or key in _REMOVED
+            is_removed = is_removed or key in _REMOVED
             scalars = scalars and key not in _OPAQUE
             parts.append(f".{key}" if parts else key)
-        elif hidden:
+        elif is_removed:
             parts.append(f"[{step}]")
         else:
             parts.append(f"[{_format_element(value, step, key, scalars=scalars)}]")
@@ -139,7 +140,7 @@ def _format_element(elements: Any, index: int, key: str, *, scalars: bool) -> st
     element = elements[index]
     if isinstance(element, dict):
         return _format_key(element, _KEYS if scalars else _KEYS[:1]) or str(index)
-    if key in _WORDS:
+    if key in _COMMAND_FIELDS:
         flag = _FLAG.match(element) if isinstance(element, str) else None
         return flag.group() if flag else str(index)
     return f"={element}" if scalars and isinstance(element, str | int) else str(index)

@@ -30,15 +30,15 @@ class Framework(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     provider: Provider | None = None
     """The managed platform of the framework: selecting it asserts that the cluster is on that platform."""
     all_controls: bool = False
-    """True if all controls with a number belong to it; the others repeat one for another standard."""
+    """True if all controls with a number belong to it; controls without one repeat a check for another standard."""
     sections: tuple[Section, ...] = ()
 
     def has(self, control: Control) -> bool:
         """Return True if `control` belongs to the framework."""
         return bool(control.ids) if self.all_controls else self.slug in control.satisfies
 
-    def members(self, controls: Iterable[Control]) -> tuple[Control, ...]:
-        """Return those of `controls` that belong to the framework, in their order."""
+    def select_members(self, controls: Iterable[Control]) -> tuple[Control, ...]:
+        """Return the controls that belong to the framework, in the order of `controls`."""
         return tuple([control for control in controls if self.has(control)])
 
     def find_section(self, number: str) -> str:

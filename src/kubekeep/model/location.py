@@ -102,7 +102,7 @@ class Setting(msgspec.Struct, frozen=True, gc=False):
     region: Region | None = None
 
     def __str__(self) -> str:
-        return f"{_shown(self.file, self.region)} {self.key}"
+        return f"{_format_location(self.file, self.region)} {self.key}"
 
 
 class Location(msgspec.Struct, frozen=True, gc=False):
@@ -116,10 +116,10 @@ class Location(msgspec.Struct, frozen=True, gc=False):
     setting: Setting | None = None
 
     def __str__(self) -> str:
-        return _shown(self.file, self.region)
+        return _format_location(self.file, self.region)
 
 
-def _shown(file: str, region: Region | None) -> str:
+def _format_location(file: str, region: Region | None) -> str:
     return f"{file}:{region.start.line}" if region else file
 
 
@@ -161,12 +161,12 @@ class SourceMap:
     entries as they are stored. `lines` are the `line_starts` of the file, shared by its documents.
     """
 
-    __slots__ = ("_lines", "_numbers", "_regions", "_rows_by_node")
+    __slots__ = ("_lines", "_nodes_by_sequence", "_numbers", "_regions")
 
     def __init__(self, numbers: array[int], lines: array[int]) -> None:
         self._numbers = numbers
         self._lines = lines
-        self._rows_by_node: dict[int, list[int]] = {}
+        self._nodes_by_sequence: dict[int, list[int]] = {}
         self._regions: dict[tuple[int, int], Region] = {}
 
     def __len__(self) -> int:
@@ -184,24 +184,24 @@ class SourceMap:
         """
         node, owner, value = 0, -1, document
         for step in path:
-            child = self._child(value, node, step)
+            child = self._find_child(value, node, step)
             if child is None:
                 break
             owner, node, value = child
-        return self._region(*self._shown(node, owner, value))
+        return self._region(*self._display_span(node, owner, value))
 
-    def extents(self, document: Any, path: Path) -> tuple[int, int, int, int]:
+    def find_extents(self, document: Any, path: Path) -> tuple[int, int, int, int]:
         """Return the start and end index of the region of `path`, and the start and end index of the value itself.
 
         A block collection begins at its first key or dash. Raises LookupError if the document has no such path.
         """
         node, owner, value = 0, -1, document
         for step in path:
-            child = self._child(value, node, step)
+            child = self._find_child(value, node, step)
             if child is None:
                 raise LookupError(format_path(path))
             owner, node, value = child
-        return *self._shown(node, owner, value), *self._span(node)
+        return *self._display_span(node, owner, value), *self.span(node)
 
     def find_alias_lines(self, document: Any, path: Path) -> tuple[int, ...]:
         """Return the 1-based lines of the alias or merge key through which the value at `path` is inserted.
@@ -212,25 +212,25 @@ class SourceMap:
         """
         node, owner, value = 0, -1, document
         for step in path:
-            child = self._child(value, node, step)
+            child = self._find_child(value, node, step)
             if child is None:
                 break
-            if child[1] not in self._direct(value, node, child[1]):
-                return self._own_lines(value, node, owner)
+            if child[1] not in self._find_direct_children(value, node, child[1]):
+                return self._list_own_lines(value, node, owner)
             owner, node, value = child
         return ()
 
-    def _direct(self, value: Any, node: int, only: int = -1) -> dict[int, tuple[int, int]]:
+    def _find_direct_children(self, value: Any, node: int, only: int = -1) -> dict[int, tuple[int, int]]:
         """Return the spans of children written inside their collection, and not inside the text of another child.
 
         In a sequence, which has no merge keys, only the child `only` needs to be checked.
         """
-        first, last = self._span(node)
+        first, last = self.span(node)
         if isinstance(value, list):
-            nodes = [only] if only >= 0 else self._rows(node, len(value))
-            spans = [(*self._span(at), at) for at in nodes]
+            nodes = [only] if only >= 0 else self._element_nodes(node, len(value))
+            spans = [(*self.span(at), at) for at in nodes]
         else:
-            spans = [(self._span(at - 1)[0], self._span(at)[1], at) for _, _, at in self.entries(value, node)]
+            spans = [(self.span(at - 1)[0], self.span(at)[1], at) for _, _, at in self.iterate_children(value, node)]
         spans_by_node: dict[int, tuple[int, int]] = {}
         next_free = first
         for start, end, at in sorted(spans):
@@ -239,37 +239,37 @@ class SourceMap:
                 next_free = max(end, next_free)
         return spans_by_node
 
-    def _own_lines(self, value: Any, node: int, owner: int) -> tuple[int, ...]:
-        start, end = self._span(node)
+    def _list_own_lines(self, value: Any, node: int, owner: int) -> tuple[int, ...]:
+        start, end = self.span(node)
         lines = self._line_range(start, end)
-        for stretch in self._direct(value, node).values():
-            lines -= self._line_range(*stretch)
+        for span in self._find_direct_children(value, node).values():
+            lines -= self._line_range(*span)
         if node:
-            lines.add(self._position(start if owner < 0 else self._span(owner)[0]).line)
+            lines.add(self._position(start if owner < 0 else self.span(owner)[0]).line)
         return tuple(sorted(lines))
 
     def _line_range(self, start: int, end: int) -> set[int]:
         return set(range(self._position(start).line, self._position(max(end - 1, start)).line + 1))
 
-    def _shown(self, node: int, owner: int, value: Any) -> tuple[int, int]:
+    def _display_span(self, node: int, owner: int, value: Any) -> tuple[int, int]:
         """Return the span of a node together with its key, if it has one."""
-        start, end = self._span(node if owner < 0 else owner)
+        start, end = self.span(node if owner < 0 else owner)
         if owner >= 0:
             if not isinstance(value, dict | list):
-                end = max(end, self._span(node)[1])
+                end = max(end, self.span(node)[1])
         elif isinstance(value, dict | list) and value:
-            head, head_end = self._span(node + 1)
+            head, head_end = self.span(node + 1)
             if start <= head < end:
                 end = head_end
         return start, end
 
-    def scalars(self) -> list[tuple[int, int]]:
+    def list_scalars(self) -> list[tuple[int, int]]:
         """Return the sorted start and end indexes of scalars, aliases and empty collections."""
         numbers = self._numbers
         spans = {(numbers[at], numbers[at + 1]) for at in range(0, len(numbers), NUMBERS) if numbers[at + 2] == 1}
         return sorted(spans)
 
-    def entries(self, value: Any, node: int = 0) -> Iterator[tuple[str | int, Any, int]]:
+    def iterate_children(self, value: Any, node: int = 0) -> Iterator[tuple[str | int, Any, int]]:
         """Yield step, value and node of each child of `node`; nothing for a scalar. The root is node 0."""
         if isinstance(value, dict):
             at = node + 1
@@ -283,14 +283,14 @@ class SourceMap:
                 at += self._size(at)
 
     def span(self, node: int) -> tuple[int, int]:
-        """Return the start and end index of a node that `entries` yielded."""
-        return self._span(node)
+        """Return the start and end index of a node that `iterate_children` yielded."""
+        return self._numbers[node * NUMBERS], self._numbers[node * NUMBERS + 1]
 
     def extract(self, document: Any, path: Path) -> SourceMap | None:
         """Return the source map of the value at `path`, in the same file; None if the document has no such value."""
         node, value = 0, document
         for step in path:
-            child = self._child(value, node, step)
+            child = self._find_child(value, node, step)
             if child is None:
                 return None
             _, node, value = child
@@ -307,7 +307,7 @@ class SourceMap:
             region = self._regions[start, end] = Region(self._position(start), self._position(end))
         return region
 
-    def _child(self, value: Any, node: int, step: str | int) -> tuple[int, int, Any] | None:
+    def _find_child(self, value: Any, node: int, step: str | int) -> tuple[int, int, Any] | None:
         """Return (key node or -1, node, value) of the child at `step`, or None."""
         if isinstance(value, dict):
             at = node + 1
@@ -316,25 +316,22 @@ class SourceMap:
                     return at, at + 1, child
                 at += 1 + self._size(at + 1)
         elif isinstance(value, list) and isinstance(step, int) and 0 <= step < len(value):
-            return -1, self._rows(node, len(value))[step], value[step]
+            return -1, self._element_nodes(node, len(value))[step], value[step]
         return None
 
-    def _rows(self, node: int, count: int) -> list[int]:
+    def _element_nodes(self, node: int, count: int) -> list[int]:
         """Return the nodes of the elements of a sequence; cached, as every finding in a long List needs them."""
-        rows = self._rows_by_node.get(node)
+        rows = self._nodes_by_sequence.get(node)
         if rows is None:
             rows, at = [], node + 1
             for _ in range(count):
                 rows.append(at)
                 at += self._size(at)
-            self._rows_by_node[node] = rows
+            self._nodes_by_sequence[node] = rows
         return rows
 
     def _size(self, node: int) -> int:
         return self._numbers[node * NUMBERS + 2]
-
-    def _span(self, node: int) -> tuple[int, int]:
-        return self._numbers[node * NUMBERS], self._numbers[node * NUMBERS + 1]
 
     def _position(self, index: int) -> Position:
         line = bisect_right(self._lines, index)

@@ -13,10 +13,10 @@ import msgspec
 class Pseudonymiser(Protocol):
     """Replaces names by pseudonyms. Equal text gets equal pseudonyms within an assessment, so references match."""
 
-    def word(self, text: str) -> str:
+    def replace_name(self, text: str) -> str:
         """Return the replacement for a name, a value or a path step."""
 
-    def text(self, text: str) -> str:
+    def replace_text(self, text: str) -> str:
         """Return the replacement for a sentence that may contain names; empty if the text has to be dropped."""
 
 

@@ -1,10 +1,9 @@
 """Redaction of secrets in objects, before they are embedded in a report, a log or a database.
 
-The only module with this knowledge. Never changes an object: the redacted fields are copied first. Redaction is based
-on the fields in which Kubernetes keeps secrets, not on the look of values, with one exception: `command` and `args`,
-annotations and URLs stay, because controls evaluate them (flags of the control plane) and reports quote their paths.
-There only passwords in URLs, values of flags and variables named password, token or similar, and tokens of well-known
-formats are masked.
+Never changes an object: the redacted fields are copied first. Redaction is based on the fields in which Kubernetes keeps
+secrets, not on the look of values, with one exception: `command`, `args`, annotations and URLs stay, because controls
+evaluate them (flags of the control plane) and reports quote their paths. In these fields only passwords in URLs, values
+of flags and variables named password, token or similar, and tokens of well-known formats are masked.
 """
 
 from __future__ import annotations
@@ -21,10 +20,12 @@ MASK: Final = "XXXXXX"
 
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 _PAYLOADS: Final = {"Secret": ("data", "stringData"), "ConfigMap": ("data", "binaryData")}
-_WORDS: Final = frozenset({"command", "args"})
-_NAMED: Final = r"(?i:[\w.-]*(?:password|passwd|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|credentials))"
-_SECRET: Final = re.compile(_NAMED)
-SECRET_FLAG: Final = re.compile(rf"--?{_NAMED}")
+_COMMAND_FIELDS: Final = frozenset({"command", "args"})
+_SENSITIVE_NAME: Final = (
+    r"(?i:[\w.-]*(?:password|passwd|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|credentials))"
+)
+_SENSITIVE_NAME_PATTERN: Final = re.compile(_SENSITIVE_NAME)
+SECRET_FLAG: Final = re.compile(rf"--?{_SENSITIVE_NAME}")
 """A command-line flag whose value is a secret."""
 TOKEN_PATTERN: Final = re.compile(
     r"(?:(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"  # user:password of a URL
@@ -40,7 +41,7 @@ TOKEN_PATTERN: Final = re.compile(
 )
 """Formats of well-known tokens, anywhere in a text."""
 ASSIGNMENT_PATTERN: Final = re.compile(
-    rf"(?<![\w.-])(--?{_NAMED}[= ]|{_NAMED}=|(?:-u|--user)[= ][\w.@-]+:)(?!-)(?:'[^']*'|\"[^\"]*\"|[^\s'\";|&]+)"
+    rf"(?<![\w.-])(--?{_SENSITIVE_NAME}[= ]|{_SENSITIVE_NAME}=|(?:-u|--user)[= ][\w.@-]+:)(?!-)(?:'[^']*'|\"[^\"]*\"|[^\s'\";|&]+)"
 )
 """A secret assigned to a flag or a variable in a command line; the first group is not a secret."""
 
@@ -90,8 +91,9 @@ def _redact_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
     result = {key: value for key, value in metadata.items() if key != "managedFields"}
     annotations = result.get("annotations")
     if isinstance(annotations, dict):
-        kept = {key: value for key, value in annotations.items() if key != LAST_APPLIED}
-        result["annotations"] = {key: _redact_annotation(key, value) for key, value in kept.items()}
+        result["annotations"] = {
+            key: _redact_annotation(key, value) for key, value in annotations.items() if key != LAST_APPLIED
+        }
     return result
 
 
@@ -99,7 +101,7 @@ def _redact_annotation(key: Any, value: Any) -> Any:
     """Mask secrets in the value of an annotation; the whole value if the key names a secret."""
     if not isinstance(value, str):
         return value
-    return MASK if _SECRET.fullmatch(str(key).rpartition("/")[2]) else mask_tokens(value)
+    return MASK if _SENSITIVE_NAME_PATTERN.fullmatch(str(key).rpartition("/")[2]) else mask_tokens(value)
 
 
 def _mask_payload(payload: Any) -> Any:
@@ -131,7 +133,7 @@ def _redact_tree(value: Any) -> Any:
                     owner[key] = mask_tokens(child)
                 continue
             if isinstance(child, dict):
-                copy: Any = dict(child) if _MARKED.isdisjoint(child) else _redact_mapping(child)
+                copy: Any = dict(child) if _FIELDS_TO_REDACT.isdisjoint(child) else _redact_mapping(child)
             elif isinstance(child, list):
                 copy = list(child)
             else:
@@ -155,9 +157,9 @@ def _redact_mapping(mapping: dict[Any, Any]) -> dict[Any, Any]:
 
 
 _REFERENCES: Final = frozenset({"envFrom", "valueFrom"})
-_FIELDS: Final = _WORDS | {"env", "httpHeaders", "stringData"}
+_FIELDS: Final = _COMMAND_FIELDS | {"env", "httpHeaders", "stringData"}
 """Fields that may hold secrets of any format."""
-_MARKED: Final = _FIELDS | _REFERENCES | {"kind", "metadata"}
+_FIELDS_TO_REDACT: Final = _FIELDS | _REFERENCES | {"kind", "metadata"}
 """Fields of mappings that need more than a copy."""
 
 

@@ -72,9 +72,9 @@ class FileType(msgspec.Struct, frozen=True):
 class RenderOrigin(msgspec.Struct, frozen=True):
     """Chart or kustomization that generated an object.
 
-    `folder` is the display path of the chart or kustomization. For a chart there are its name, the values files given
-    in addition to its own, and the name of the innermost sub-chart with the template. `application` is the file and
-    line of the Argo CD or Flux object that configured the rendering, if any.
+    `folder` is the display path of the chart or kustomization. `chart` is the name of the chart, `values` the values
+    files used in addition to its own, `subchart` the innermost sub-chart with the template. `application` is the file
+    and line of the Argo CD or Flux object that configured the rendering, if any.
     """
 
     folder: str
@@ -88,8 +88,8 @@ class Source(msgspec.Struct, frozen=True):
     """File and document of an object, or the template or kustomization that generated it.
 
     `path` is the display path (relative to `base` if below it); `base` is the absolute folder of the scan; `document`
-    is the 0-based number of the document in the file, the same for all items of a List. A generated object has an
-    `origin`, and a `lazy_source_map` to the original files.
+    is the 0-based number of the document in the file, the same for all items of a List; `root` is the path of the
+    object in that document. A generated object has an `origin`, and a `lazy_source_map` to the original files.
     """
 
     path: str
@@ -133,7 +133,7 @@ class PackedObject(msgspec.Struct, frozen=True, gc=False):
         whole = _native.unpack(self.data)
         return whole[: self.size], whole[self.size :]
 
-    def unpacked(self) -> dict[str, Any]:
+    def decode(self) -> dict[str, Any]:
         """Decode the object; every call returns a new copy."""
         return _decode(self.text)
 
@@ -141,8 +141,8 @@ class PackedObject(msgspec.Struct, frozen=True, gc=False):
 def pack_object(content: dict[str, Any], text: bytes | None = None, derived: bytes = b"") -> PackedObject:
     """Compress `content`, an object as decoded JSON.
 
-    `text` is its JSON, if already known; `derived` is further text, mostly a repetition of it and so small when
-    compressed.
+    `text` is its JSON, if the caller has it; `derived` is text made from it, compressed with it because the two repeat
+    each other.
     """
     text = _encode(content) if text is None else text
     metadata, spec = as_mapping(content.get("metadata")), content.get("spec")
@@ -184,16 +184,16 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
     def object(self) -> dict[str, Any]:
         """The object itself."""
         content = self.content
-        return content if isinstance(content, dict) else content.unpacked()
+        return content if isinstance(content, dict) else content.decode()
 
-    def packed(self, text: bytes | None = None, derived: bytes = b"") -> Resource:
+    def pack(self, text: bytes | None = None, derived: bytes = b"") -> Resource:
         """Return a packed copy; `text` and `derived` are passed to `pack_object`."""
         content = self.content
         if not isinstance(content, dict):
             return self
         return msgspec.structs.replace(self, content=pack_object(content, text, derived))
 
-    def unpacked(self) -> Resource:
+    def unpack(self) -> Resource:
         """Return a copy for frequent access to `object`."""
         return self if isinstance(self.content, dict) else msgspec.structs.replace(self, content=self.object)
 
@@ -232,14 +232,14 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
     @property
     def name(self) -> str:
         """`metadata.name`, or `generateName` with a star; the subject's name for a joined resource."""
-        metadata = self._metadata()
+        metadata = self._get_metadata()
         generated = metadata.get("generateName")
-        return str(metadata.get("name") or (f"{generated}*" if generated else self._subject("name")))
+        return str(metadata.get("name") or (f"{generated}*" if generated else self._get_subject_field("name")))
 
     @property
     def namespace(self) -> str:
         """`metadata.namespace`; empty if it is not set."""
-        return str(self._metadata().get("namespace") or self._subject("namespace"))
+        return str(self._get_metadata().get("namespace") or self._get_subject_field("namespace"))
 
     @property
     def label(self) -> str:
@@ -256,12 +256,12 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
         replicas = spec.get("replicas") if isinstance(spec, dict) else None
         return replicas if isinstance(replicas, int) and not isinstance(replicas, bool) else None
 
-    def _metadata(self) -> dict[str, Any]:
+    def _get_metadata(self) -> dict[str, Any]:
         content = self.content
         metadata = content.get("metadata") if isinstance(content, dict) else content.metadata
         return metadata if isinstance(metadata, dict) else {}
 
-    def _subject(self, key: str) -> str:
+    def _get_subject_field(self, key: str) -> str:
         """Return a field of a joined subject, which has no metadata."""
         content = self.content
         return str(content.get(key) or "") if isinstance(content, dict) else ""

@@ -1,4 +1,4 @@
-"""Resources of the input that a scan evaluates. All other resources are still read, as related objects."""
+"""Selection of the resources that a scan evaluates. All other resources are still read, as related objects."""
 
 from __future__ import annotations
 

@@ -44,8 +44,8 @@ _CLUSTER: Final[Mapping[str, str]] = {
     "scheduling.k8s.io": "PriorityClass",
     "storage.k8s.io": "CSIDriver CSINode StorageClass VolumeAttachment VolumeAttributesClass",
 }
-_UNUSUAL: Final = {"Endpoints": "endpoints", "NetworkPolicy": "networkpolicies"}
-_MOVED: Final = {
+_IRREGULAR_PLURALS: Final = {"Endpoints": "endpoints", "NetworkPolicy": "networkpolicies"}
+_CURRENT_GROUPS: Final = {
     ("extensions", "daemonsets"): "apps",
     ("extensions", "deployments"): "apps",
     ("extensions", "replicasets"): "apps",
@@ -60,32 +60,32 @@ class ResourceType(msgspec.Struct, frozen=True):
 
     group: str
     plural: str
-    namespaced: bool
+    is_namespaced: bool
 
     @property
     def equivalents(self) -> tuple[tuple[str, str], ...]:
         """(group, plural) of every group that serves the same resource, this one first."""
-        own = (self.group, self.plural)
+        current = (self.group, self.plural)
         legacy = [
             (group, plural)
-            for (group, plural), target in _MOVED.items()
+            for (group, plural), target in _CURRENT_GROUPS.items()
             if target == self.group and plural == self.plural
         ]
-        current = [(_MOVED[own], self.plural)] if own in _MOVED else []
-        return (own, *current, *legacy)
+        successor = [(_CURRENT_GROUPS[current], self.plural)] if current in _CURRENT_GROUPS else []
+        return (current, *successor, *legacy)
 
 
 def guess_plural(kind: str) -> str:
     """Guess the plural of a kind with the rule of Kubernetes' clients."""
     word = kind.lower()
-    if kind in _UNUSUAL:
-        return _UNUSUAL[kind]
+    if kind in _IRREGULAR_PLURALS:
+        return _IRREGULAR_PLURALS[kind]
     if word.endswith("s"):
         return f"{word}es"
     return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
 
 
-def _builtin() -> dict[tuple[str, str], ResourceType]:
+def _list_builtin_types() -> dict[tuple[str, str], ResourceType]:
     return {
         (group, kind): ResourceType(group, guess_plural(kind), namespaced)
         for table, namespaced in ((_NAMESPACED, True), (_CLUSTER, False))
@@ -94,14 +94,14 @@ def _builtin() -> dict[tuple[str, str], ResourceType]:
     }
 
 
-BUILTIN_TYPES: Final = _builtin()
+BUILTIN_TYPES: Final = _list_builtin_types()
 
 
 class ResourceTypes:
     """Resource types by kind: built-in ones and those defined by CustomResourceDefinitions among the resources."""
 
     def __init__(self, resources: Iterable[Resource]) -> None:
-        self._known = dict(BUILTIN_TYPES)
+        self._types = dict(BUILTIN_TYPES)
         for resource in resources:
             if resource.kind == "CustomResourceDefinition" and resource.group == "apiextensions.k8s.io":
                 self._define(resource.object.get("spec"))
@@ -109,11 +109,11 @@ class ResourceTypes:
     def _define(self, spec: Any) -> None:
         match spec:
             case {"group": str(group), "names": {"kind": str(kind), "plural": str(plural)}, "scope": str(scope)}:
-                self._known.setdefault((group, kind), ResourceType(group, plural, scope == "Namespaced"))
+                self._types.setdefault((group, kind), ResourceType(group, plural, scope == "Namespaced"))
             case _:
                 pass
 
-    def of(self, resource: Resource) -> ResourceType:
+    def get_type(self, resource: Resource) -> ResourceType:
         """Return the resource type of `resource`; an undefined kind is namespaced if the object has a namespace."""
-        resource_type = self._known.get((resource.group, resource.kind))
+        resource_type = self._types.get((resource.group, resource.kind))
         return resource_type or ResourceType(resource.group, guess_plural(resource.kind), bool(resource.namespace))

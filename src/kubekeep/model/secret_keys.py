@@ -1,7 +1,7 @@
 """Keys of documents that hold secrets, and the positions of those secrets in a text with a source map.
 
-The only list of such names; see `model.redaction` for fields of Kubernetes objects and formats of tokens. Prefers false
-positives to missed secrets: it serves texts shown to people, not the input of rules.
+See `model.redaction` for fields of Kubernetes objects and formats of tokens. Prefers false positives to missed secrets:
+the functions serve texts shown to people, not the input of rules.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _REFERENCES: Final = frozenset(
     }
 )
 """Keys that resemble secrets and hold only their names."""
-_SEEN_IN_REFERENCES: Final = frozenset(
+_PUBLIC_IN_REFERENCES: Final = frozenset(
     {
         *("name", "key", "items", "path", "mode", "optional", "defaultMode", "namespace", "audience", "apiVersion"),
         *("expirationSeconds", "kind", "fieldPath", "secret_name", "default_mode", "expiration_seconds", "prefix"),
@@ -56,16 +56,16 @@ _SENSITIVE_POINTER: Final = re.compile(
 )
 
 
-def classify_key(key: str, above: KeyContent = KeyContent.NOTHING) -> KeyContent:
-    """Return the content below a key, which itself is below a key with content `above`."""
-    if above is KeyContent.ALL:
+def classify_key(key: str, parent_content: KeyContent = KeyContent.NOTHING) -> KeyContent:
+    """Return the content below a key, which itself is below a key with content `parent_content`."""
+    if parent_content is KeyContent.ALL:
         return KeyContent.ALL
     if key in _REFERENCES:
         return KeyContent.REFERENCE
-    if above is KeyContent.ENV:
+    if parent_content is KeyContent.ENV:
         return KeyContent.NOTHING if key == "name" else KeyContent.ALL
-    if above is KeyContent.REFERENCE:
-        return KeyContent.REFERENCE if key in _SEEN_IN_REFERENCES else KeyContent.ALL
+    if parent_content is KeyContent.REFERENCE:
+        return KeyContent.REFERENCE if key in _PUBLIC_IN_REFERENCES else KeyContent.ALL
     return _classify_name(key)
 
 
@@ -79,14 +79,14 @@ def _classify_name(key: str) -> KeyContent:
     return KeyContent.ALL if key in _PAYLOAD or _SECRET.fullmatch(key[-200:]) else KeyContent.NOTHING
 
 
-def is_secret_value(key: str, above: KeyContent = KeyContent.NOTHING) -> bool:
-    """Return True if a scalar is a secret.
+def is_secret_value(key: str, parent_content: KeyContent = KeyContent.NOTHING) -> bool:
+    """Return True if a scalar below `key` is a secret.
 
-    A label `env` and a command of one word are not, nor are the names in references.
+    Names in references, a scalar below `env` and a command of one word are not secrets.
     """
-    kind = classify_key(key, above)
+    kind = classify_key(key, parent_content)
     if kind is KeyContent.REFERENCE:
-        return not (key in _SEEN_IN_REFERENCES or key.lower().endswith("name"))
+        return not (key in _PUBLIC_IN_REFERENCES or key.lower().endswith("name"))
     return kind is KeyContent.ALL
 
 
@@ -100,7 +100,7 @@ def find_secret_spans(document: Any, source_map: SourceMap) -> Iterator[tuple[in
     todo: list[tuple[Any, int, KeyContent]] = [(document, 0, KeyContent.NOTHING)]
     while todo:
         value, node, kind = todo.pop()
-        for step, child, at in source_map.entries(value, node):
+        for step, child, at in source_map.iterate_children(value, node):
             below = _classify_child(value, step, child, kind)
             if isinstance(child, dict | list):
                 todo.append((child, at, below))
@@ -131,12 +131,12 @@ def _classify_child(value: Any, step: str | int, child: Any, kind: KeyContent) -
     return _classify_word(value, step, child) if kind is KeyContent.WORDS else KeyContent.ALL
 
 
-def _classify_entry(mapping: dict[Any, Any], key: str, child: Any, above: KeyContent) -> KeyContent:
+def _classify_entry(mapping: dict[Any, Any], key: str, child: Any, parent_content: KeyContent) -> KeyContent:
     if key == "value" and is_secret_pointer(mapping.get("path")):
         return KeyContent.ENV if isinstance(child, dict) and "name" in child else KeyContent.ALL
     if isinstance(child, dict | list):
-        return classify_key(key, above)
-    return KeyContent.ALL if is_secret_value(key, above) else KeyContent.NOTHING
+        return classify_key(key, parent_content)
+    return KeyContent.ALL if is_secret_value(key, parent_content) else KeyContent.NOTHING
 
 
 def _classify_word(words: list[Any], step: str | int, word: Any) -> KeyContent:

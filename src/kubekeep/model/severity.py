@@ -25,23 +25,23 @@ class Severity(enum.IntEnum):
         return _COLOURS[self]
 
     @property
-    def ink(self) -> str:
-        """Colour on screens and paper, `#rrggbb`, with a contrast of 4.5:1 to white text (WCAG 2.2 AA)."""
-        return _INKS[self]
+    def print_colour(self) -> str:
+        """Colour in HTML and PDF, `#rrggbb`, with a contrast of 4.5:1 to white text (WCAG 2.2 AA)."""
+        return _PRINT_COLOURS[self]
 
     @classmethod
-    def of(cls, score: float) -> Severity:
+    def from_score(cls, score: float) -> Severity:
         """Return the level of a severity score from 0 to 10."""
         return next((level for floor, level in _FLOORS if score >= floor), cls.UNKNOWN)
 
     @classmethod
-    def named(cls, text: str) -> Severity:
+    def parse(cls, text: str) -> Severity:
         """Parse the name of a level, ignoring case. Raises ValueError for other words."""
         try:
             return cls[text.strip().upper()]
         except KeyError:
-            known = ", ".join(level.name.lower() for level in reversed(cls) if level)
-            raise ValueError(f"unknown severity {text!r}: use one of {known}") from None
+            names = ", ".join(level.name.lower() for level in reversed(cls) if level)
+            raise ValueError(f"unknown severity {text!r}: use one of {names}") from None
 
 
 _FLOORS = ((9.0, Severity.CRITICAL), (7.0, Severity.HIGH), (4.0, Severity.MEDIUM), (1.0, Severity.LOW))
@@ -52,7 +52,7 @@ _COLOURS = {
     Severity.LOW: "cyan",
     Severity.UNKNOWN: "white",
 }
-_INKS = {
+_PRINT_COLOURS = {
     Severity.CRITICAL: "#d01747",
     Severity.HIGH: "#b85000",
     Severity.MEDIUM: "#8f6b00",
@@ -61,7 +61,7 @@ _INKS = {
 }
 
 
-def read_score(text: str) -> float:
+def parse_score(text: str) -> float:
     """Parse a severity score. Raises ValueError unless it is a number from 0 to 10."""
     score = float(text)
     if not 0 <= score <= 10:

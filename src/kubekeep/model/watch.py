@@ -54,7 +54,7 @@ class ConnectionChanged(msgspec.Struct, frozen=True):
     """
 
     at: dt.datetime
-    why: str
+    reason: str
     """Reason of the loss; empty if the connection is restored."""
 
 

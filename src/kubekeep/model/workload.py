@@ -31,8 +31,8 @@ _POD_PATHS: Final[dict[tuple[str, str], Path]] = {
 POD_KINDS: Final = frozenset(_POD_PATHS)
 """Group and kind of all built-in kinds that contain a pod."""
 POD_TEMPLATE: Final = ("", "PodTemplate")
-"""The only one of those kinds that never runs: no controller creates pods from it. Few users can list it, as the roles
-`view` and `admin` do not include it."""
+"""The only kind of `POD_KINDS` that never runs: no controller creates pods from it. The default roles `view` and `admin`
+do not include it, so few users can list it."""
 CUSTOM_PATHS: Final[tuple[Path, ...]] = (
     _TEMPLATE,
     ("spec", "podTemplate"),
@@ -46,7 +46,7 @@ _CONTAINER_LISTS: Final = (
     ("initContainers", "init"),
     ("ephemeralContainers", "ephemeral"),
 )
-_SHARED: Final = (
+_INHERITED_FIELDS: Final = (
     "runAsUser",
     "runAsGroup",
     "runAsNonRoot",
@@ -65,11 +65,11 @@ class MalformedWorkloadError(ValueError):
 def pod_path(resource: Resource) -> Path | None:
     """Return the path of the pod (metadata and spec) inside `resource`; None if it contains none.
 
-    Built-in kinds are listed here; other kinds count if they have a template with containers.
+    Built-in kinds have fixed paths; a custom kind has a pod if one of `CUSTOM_PATHS` leads to a list of containers.
     """
-    known = _POD_PATHS.get((resource.group, resource.kind))
-    if known is not None:
-        return known
+    builtin_path = _POD_PATHS.get((resource.group, resource.kind))
+    if builtin_path is not None:
+        return builtin_path
     if resource.related or resource.is_builtin:
         return None
     for path in CUSTOM_PATHS:
@@ -101,9 +101,9 @@ def build_pod_view(resource: Resource) -> dict[str, Any] | None:
     if problem := _find_schema_error(spec):
         raise MalformedWorkloadError(f"{spec_path}{problem}")
     context = spec.get("securityContext") or {}
-    inherited = {field: context[field] for field in _SHARED if context.get(field) is not None}
+    inherited = {field: context[field] for field in _INHERITED_FIELDS if context.get(field) is not None}
     containers = [
-        _container(container, f"{spec_path}.{field}[{index}]", kind, inherited)
+        _build_container_view(container, f"{spec_path}.{field}[{index}]", kind, inherited)
         for field, kind in _CONTAINER_LISTS
         for index, container in enumerate(spec.get(field) or ())
     ]
@@ -136,10 +136,10 @@ def value_at_or(document: Any, path: Path, default: Any) -> Any:
         return default
 
 
-def _container(container: dict[str, Any], path: str, kind: str, inherited: dict[str, Any]) -> dict[str, Any]:
-    stated = _drop_nulls(container)
-    own = _drop_nulls(container.get("securityContext") or {})
-    return {**stated, "type": kind, "path": path, "effective": {**inherited, **own} if own else inherited}
+def _build_container_view(container: dict[str, Any], path: str, kind: str, inherited: dict[str, Any]) -> dict[str, Any]:
+    context = _drop_nulls(container.get("securityContext") or {})
+    effective = {**inherited, **context} if context else inherited
+    return {**_drop_nulls(container), "type": kind, "path": path, "effective": effective}
 
 
 def _drop_nulls(fields: dict[str, Any]) -> dict[str, Any]:

@@ -24,8 +24,9 @@ _SETTINGS: Final = frozenset({CONTROL_INPUT})
 class AffectedControls(msgspec.Struct, frozen=True):
     """Reasons to withhold verdicts because of coverage gaps, by slug.
 
-    Controls in `unreliable` compare with missing resources: none of their verdicts counts. Those in `unreliable_for`
-    have no reliable verdict on the targets there. Those in `incomplete` have true verdicts, but not on all resources.
+    Controls in `unreliable` compare with missing resources, so none of their verdicts is reliable; `unreliable_for`
+    lists controls with unreliable verdicts on some targets, by slug and target. Controls in `incomplete` have reliable
+    verdicts, but not on all resources.
     """
 
     unreliable: Mapping[str, Reason] = {}
@@ -36,7 +37,9 @@ class AffectedControls(msgspec.Struct, frozen=True):
 NO_GAPS: Final = AffectedControls()
 
 
-def affected_controls(gaps: Sequence[CoverageGap], selection: Selection, provider: Provider | None) -> AffectedControls:
+def find_affected_controls(
+    gaps: Sequence[CoverageGap], selection: Selection, provider: Provider | None
+) -> AffectedControls:
     """Map coverage gaps to the controls of `selection` they affect. provider: detected platform, or None if unknown."""
     if not gaps:
         return NO_GAPS
@@ -46,68 +49,79 @@ def affected_controls(gaps: Sequence[CoverageGap], selection: Selection, provide
     incomplete: dict[str, Reason] = {}
     for control in selection.controls:
         targets = frozenset(control.targets)
-        compares = _compared_kinds(control, selection, provider)
+        compared = _compared_kinds(control, selection, provider)
         # A gap in another namespace affects only controls with cluster-wide scope.
-        beyond = compares - (frozenset(control.relates) - cluster_wide_kinds(control))
+        cluster_wide = compared - (frozenset(control.relates) - cluster_wide_kinds(control))
         partial = _partial_kinds(control)
-        always = compares - partial.keys()
-        missing = [gap for gap, names in names_by_gap if names & _scope(gap, control, always, beyond - partial.keys())]
+        always = compared - partial.keys()
+        missing = [
+            gap
+            for gap, names in names_by_gap
+            if names & _list_relevant_kinds(gap, control, always, cluster_wide - partial.keys())
+        ]
         if missing:
-            unreliable[control.slug] = _reason(missing)
-        if by_target := _by_target(control, names_by_gap, beyond):
+            unreliable[control.slug] = _build_reason(missing)
+        if by_target := _explain_by_target(control, names_by_gap, cluster_wide):
             unreliable_for[control.slug] = by_target
-        missing = [gap for gap, names in names_by_gap if names & _scope(gap, control, targets | compares, beyond)]
+        missing = [
+            gap
+            for gap, names in names_by_gap
+            if names & _list_relevant_kinds(gap, control, targets | compared, cluster_wide)
+        ]
         if missing:
-            incomplete[control.slug] = _reason(missing)
+            incomplete[control.slug] = _build_reason(missing)
     return AffectedControls(unreliable, unreliable_for, incomplete)
 
 
 def _partial_kinds(control: Control) -> Mapping[str, tuple[str, ...]]:
-    """Return the kinds that `control` compares with for some of its targets only, with these targets."""
+    """Return the kinds that `control` compares with for some of its targets only, with the targets."""
     return control.only_for if is_scope_verified(control) else {}
 
 
-def _by_target(
-    control: Control, names_by_gap: Iterable[tuple[CoverageGap, frozenset[str]]], beyond: frozenset[str]
+def _explain_by_target(
+    control: Control, names_by_gap: Iterable[tuple[CoverageGap, frozenset[str]]], cluster_wide: frozenset[str]
 ) -> dict[str, Reason]:
     """Return the reasons to withhold verdicts of `control` on some targets, by target."""
     gaps: dict[str, list[CoverageGap]] = {}
     for gap, names in names_by_gap:
         for kind, targets in _partial_kinds(control).items():
-            if names & _scope(gap, control, frozenset({kind}), beyond & {kind}):
+            if names & _list_relevant_kinds(gap, control, frozenset({kind}), cluster_wide & {kind}):
                 for target in targets:
                     gaps.setdefault(target, []).append(gap)
-    return {target: _reason(dict.fromkeys(missing)) for target, missing in gaps.items()}
+    return {target: _build_reason(dict.fromkeys(missing)) for target, missing in gaps.items()}
 
 
-def _scope(gap: CoverageGap, control: Control, anywhere: frozenset[str], beyond: frozenset[str]) -> frozenset[str]:
+def _list_relevant_kinds(
+    gap: CoverageGap, control: Control, compared: frozenset[str], cluster_wide: frozenset[str]
+) -> frozenset[str]:
     """Return the kinds through which `gap` can affect `control`.
 
-    `anywhere` are the kinds that the control reads in evaluated namespaces, `beyond` those it reads in others too.
+    `compared` are the kinds that the control reads in evaluated namespaces; `cluster_wide` the kinds that it reads in
+    other namespaces too.
     """
     if gap.name and gap.kind != "Namespace":
         # The gap is one object outside the evaluated namespaces.
-        return frozenset({gap.kind}) if control.within.get(gap.kind) == _CONTROL_PLANE else beyond
-    return beyond if gap.inside else anywhere
+        return frozenset({gap.kind}) if control.within.get(gap.kind) == _CONTROL_PLANE else cluster_wide
+    return cluster_wide if gap.is_outside_selection else compared
 
 
 def _compared_kinds(control: Control, selection: Selection, provider: Provider | None) -> frozenset[str]:
     """Return the kinds without which no verdict of `control` is reliable."""
     kinds = frozenset(control.relates)
-    if control in selection.third_party:
+    if control in selection.third_party_controls:
         # A rule that gets all objects of its kinds at once may compare any of them.
         kinds |= frozenset(control.targets)
-    if control.providers and provider is None and control.slug not in selection.named:
+    if control.providers and provider is None and control.slug not in selection.requested_controls:
         kinds |= _NODES
     if control.params.keys() - selection.requested_params:
         kinds |= _SETTINGS
     return kinds
 
 
-def _reason(gaps: Iterable[CoverageGap]) -> Reason:
+def _build_reason(gaps: Iterable[CoverageGap]) -> Reason:
     gaps = list(gaps)
     missing = list(dict.fromkeys(gap.permission for gap in gaps))
     text = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
-    if all(gap.needs for gap in gaps):
+    if all(gap.next_step for gap in gaps):
         return Reason(Cause.NEEDS_CLOUD_DATA, f"the cloud did not tell everything of the cluster: {text}")
     return Reason(Cause.NEEDS_ACCESS, f"the cluster did not show everything: {text}")

@@ -22,27 +22,32 @@ from kubekeep.model.control import SUBJECT, Provider
 from kubekeep.model.finding import Cause, Reason, Status, Verdict
 from kubekeep.model.resource import PackedObject, Resource
 from kubekeep.model.workload import MalformedWorkloadError, build_pod_view
-from kubekeep.posture.coverage_gaps import AffectedControls, affected_controls
+from kubekeep.posture.coverage_gaps import AffectedControls, find_affected_controls
 from kubekeep.posture.index import Index, kinds_to_index
 from kubekeep.posture.release_namespace import InstalledResource, OriginalResources
 from kubekeep.posture.rulebook import Rulebook, RulePlan, Stage
 from kubekeep.posture.select import Selection
-from kubekeep.posture.verdicts import EvaluationContext, as_far_as_known, not_evaluated, verdicts_of
+from kubekeep.posture.verdicts import (
+    EvaluationContext,
+    build_not_evaluated_verdicts,
+    build_verdicts,
+    withhold_unknown_values,
+)
 
 BATCH: Final = 256
 """Documents per call of the engine: enough to keep all cores busy, few enough to keep memory flat."""
-_AHEAD: Final = 3
-"""Batches in flight: some take longer to evaluate than the next takes to fill, others less."""
+_MAX_RUNNING: Final = 3
+"""Maximum number of batches in evaluation; a queue absorbs differences between the times to evaluate and to fill one."""
 _encode = msgspec.json.Encoder().encode
 
 
-class Prepared(NamedTuple):
+class RuleInput(NamedTuple):
     """The input of the rules for one resource: its rule plan and its workload view as JSON (empty for none).
 
     `problem` is the reason why no rule can read the resource; empty if there is none.
     """
 
-    rule_plan: RulePlan
+    plan: RulePlan
     workload: bytes
     problem: str
 
@@ -57,20 +62,20 @@ class Evaluator:
 
         With `separate_related`, each rule that relates resources is a group by itself.
         """
-        unconfigured = {slug for slug, reason in selection.set_aside.items() if reason.cause is Cause.CONFIGURATION}
+        unconfigured = {slug for slug, reason in selection.skip_reasons.items() if reason.cause is Cause.CONFIGURATION}
         self.selection = selection
-        self.active = [control for control in selection.own if control.slug not in selection.set_aside]
-        silent = [control for control in selection.own if control.slug in unconfigured]
+        self.active = [control for control in selection.library_controls if control.slug not in selection.skip_reasons]
+        silent = [control for control in selection.library_controls if control.slug in unconfigured]
         self.rulebook = Rulebook(selection.library, self.active, silent, separate_related=separate_related)
-        # Third-party rules may target joined subjects too: then every subject is kept.
-        self.keeps_subjects = any(SUBJECT in control.targets for control in selection.third_party)
+        # Third-party rules that target joined subjects need all of them.
+        self.keeps_subjects = any(SUBJECT in control.targets for control in selection.third_party_controls)
         self.joins_subjects = self.keeps_subjects or any(SUBJECT in control.targets for control in self.active)
         self.kinds = kinds_to_index(self.active)
-        self._unconfigured = {slug: selection.set_aside[slug] for slug in unconfigured}
+        self._unconfigured = {slug: selection.skip_reasons[slug] for slug in unconfigured}
         self._parameters = {"params": selection.params, "kubernetes": {"minor": kubernetes_minor}}
         self.policies = compile_rules(self.rulebook.shards, self.rulebook.groups, self._parameters)
 
-    def prepare(self, resource: Resource) -> Prepared:
+    def prepare(self, resource: Resource) -> RuleInput:
         """Return the rule plan and the workload view of an unpacked `resource`."""
         problem, workload = "", None
         try:
@@ -78,22 +83,28 @@ class Evaluator:
         except MalformedWorkloadError as error:
             problem = str(error)
         plan = self.rulebook.plan(resource, has_pod=workload is not None or bool(problem))
-        return Prepared(plan, b"" if workload is None else _encode(workload), problem)
+        return RuleInput(plan, b"" if workload is None else _encode(workload), problem)
 
-    def related_policies(self, cluster: Mapping[str, Any], provider: Provider | None) -> PolicySet:
-        """Return the rules with the index of the input as `input.cluster`."""
+    def build_related_policies(self, cluster: Mapping[str, Any], provider: Provider | None) -> PolicySet:
+        """Return the rules with the index `cluster` as `input.cluster`."""
         return self.policies.with_context({**self._parameters, "cluster": {**cluster, "provider": provider}})
 
-    def context(self, affected: AffectedControls, provider: Provider | None) -> EvaluationContext:
-        """Return the conditions of all verdicts on a cluster of `provider` with `affected` controls."""
+    def build_context(self, affected: AffectedControls, provider: Provider | None) -> EvaluationContext:
+        """Build the context of all verdicts on a cluster of `provider` with `affected` controls."""
         reasons: dict[str, Reason] = {**affected.unreliable, **self._unconfigured}
         other_platforms = frozenset(
             control.slug
             for control in self.active
-            if control.providers and provider not in control.providers and control.slug not in self.selection.named
+            if control.providers
+            and provider not in control.providers
+            and control.slug not in self.selection.requested_controls
         )
-        partly = {slug: not_evaluated(by_target) for slug, by_target in affected.unreliable_for.items()}
-        return EvaluationContext(not_evaluated(reasons), self.rulebook.conditional, other_platforms, partly)
+        by_target = {
+            slug: build_not_evaluated_verdicts(by_target) for slug, by_target in affected.unreliable_for.items()
+        }
+        return EvaluationContext(
+            build_not_evaluated_verdicts(reasons), self.rulebook.conditional, other_platforms, by_target
+        )
 
 
 def evaluate(
@@ -110,10 +121,10 @@ def evaluate(
     """Return the verdicts on every resource that a control of `selection` applies to, in the order of `resources`.
 
     Joined RBAC subjects follow the resources. `on_progress` receives the number of resources read so far. With
-    `in_scope`, only resources it accepts, and subjects with such a binding or role, get verdicts; rules still see the
-    others. `gaps` is complete once `resources` is exhausted; rules that compare with a gap are not evaluated. With
-    `pack`, resources are compressed while they wait and in the results. Raises ValueError for a library rule that does
-    not compile.
+    `in_scope`, only the resources that it accepts, and subjects with an accepted binding or role, get verdicts; rules
+    can still look up the others. `gaps` is complete once `resources` is exhausted; rules that compare with a gap are not
+    evaluated. With `pack`, resources are compressed while they wait and in the results. Raises ValueError for a library
+    rule that does not compile.
     """
     evaluator = Evaluator(selection, compile_rules, kubernetes_minor=kubernetes_minor)
     index = Index(evaluator.kinds, join_subjects=evaluator.joins_subjects)
@@ -126,9 +137,9 @@ def evaluate(
         collector.add_subjects()
         batcher.finish()
         provider = selection.provider or index.provider
-        affected = affected_controls(gaps, selection, provider)
-        related = _Batcher(evaluator.related_policies(index.build(), provider), pool)
-        results = _evaluate_related(collector.entries, related, evaluator.context(affected, provider))
+        affected = find_affected_controls(gaps, selection, provider)
+        related = _Batcher(evaluator.build_related_policies(index.build(), provider), pool)
+        results = _evaluate_related(collector.entries, related, evaluator.build_context(affected, provider))
     return _add_third_party(results, collector.others, selection, affected) if selection.evaluators else results
 
 
@@ -143,9 +154,9 @@ def _evaluate_related(entries: list[_Entry], batcher: _Batcher, context: Evaluat
         entry.send_related(batcher)
         pending.append((batcher.sent, entry))
         while pending and pending[0][0] <= batcher.completed:
-            results.append(pending.popleft()[1].result(context, equal_verdicts))
+            results.append(pending.popleft()[1].build_result(context, equal_verdicts))
     batcher.finish()
-    results += [entry.result(context, equal_verdicts) for _, entry in pending]
+    results += [entry.build_result(context, equal_verdicts) for _, entry in pending]
     return results
 
 
@@ -154,16 +165,17 @@ def _add_third_party(
 ) -> list[ResourceResult]:
     """Add the verdicts of third-party rules and drop resources without any verdict.
 
-    Third-party rules see `others` too, but get no verdicts on them. A pass is withheld where a coverage gap matters.
+    Third-party rules can compare with `others`, which get no verdicts. A pass becomes "not evaluated" if a coverage gap
+    affects the control.
     """
     verdicts = [dict(result.verdicts) for result in results]
     resources = [result.resource for result in results]
     for evaluator in selection.evaluators:
         for position, slug, verdict in evaluator.evaluate([*resources, *others]):
-            if slug not in selection.set_aside and position < len(verdicts):
-                known = as_far_as_known(verdict, resources[position])
-                reason = affected.unreliable.get(slug) if known.status is Status.PASSED else None
-                verdicts[position][slug] = known if reason is None else Verdict(Status.NOT_EVALUATED, reason=reason)
+            if slug not in selection.skip_reasons and position < len(verdicts):
+                certain = withhold_unknown_values(verdict, resources[position])
+                reason = affected.unreliable.get(slug) if certain.status is Status.PASSED else None
+                verdicts[position][slug] = certain if reason is None else Verdict(Status.NOT_EVALUATED, reason=reason)
     return [ResourceResult(*pair) for pair in zip(resources, verdicts, strict=True) if pair[1]]
 
 
@@ -191,7 +203,7 @@ class _Collector:
         self._keeps_all = bool(evaluator.selection.evaluators)
 
     def add(self, resource: Resource) -> None:
-        """Add one resource; third-party rules get it even if no control of the library applies."""
+        """Add one resource; it is kept for third-party rules even if no control of the library applies."""
         installed = InstalledResource.install(resource)
         self._originals.add(installed)
         self._index.add(installed.evaluated)
@@ -202,7 +214,7 @@ class _Collector:
 
     def add_subjects(self) -> None:
         """Add the RBAC subjects of all resources so far, joined with their bindings and roles."""
-        for subject in self._index.subjects():
+        for subject in self._index.iterate_subjects():
             installed = self._originals.restore(subject)
             if self._in_scope is None or any(map(self._in_scope, installed.resource.related)):
                 self._send(installed, keep=self._evaluator.keeps_subjects)
@@ -211,33 +223,35 @@ class _Collector:
         plan, workload, problem = self._evaluator.prepare(installed.evaluated)
         if not plan.controls and not keep:
             return
-        # Most large objects are read by no rule as a whole.
+        # Most large objects have no rule that reads the whole object, so their JSON is not needed.
         text = _encode(installed.evaluated.object) if self._pack or plan.groups[Stage.OBJECT] else b""
-        entry = _Entry(installed.packed(text, workload) if self._pack else installed, plan, problem)
+        entry = _Entry(installed.pack(text, workload) if self._pack else installed, plan, problem)
         self.entries.append(entry)
         if not problem:
-            self._batcher.send(local_document(workload), plan.groups[Stage.LOCAL], entry.outcome, deduplicate=True)
-            self._batcher.send(document(text, workload), plan.groups[Stage.OBJECT], entry.outcome)
+            self._batcher.send(
+                build_local_document(workload), plan.groups[Stage.LOCAL], entry.outcome, deduplicate=True
+            )
+            self._batcher.send(build_document(text, workload), plan.groups[Stage.OBJECT], entry.outcome)
 
 
-def document(text: bytes, workload: bytes) -> bytes:
+def build_document(text: bytes, workload: bytes) -> bytes:
     """Return the rule input of a resource from its JSON and its workload view (empty for none)."""
     return b'{"object":%b,"workload":%b}' % (text, workload) if workload else b'{"object":%b}' % text
 
 
-def document_of(resource: Resource) -> bytes:
+def encode_document(resource: Resource) -> bytes:
     """Return the rule input of a resource, computing its workload view."""
-    workload = build_pod_view(resource.unpacked())
-    return document(text_of(resource), b"" if workload is None else _encode(workload))
+    workload = build_pod_view(resource.unpack())
+    return build_document(encode_object(resource), b"" if workload is None else _encode(workload))
 
 
-def text_of(resource: Resource) -> bytes:
+def encode_object(resource: Resource) -> bytes:
     """Return the object of a resource as JSON."""
     content = resource.content
     return content.text if isinstance(content, PackedObject) else _encode(content)
 
 
-def local_document(workload: bytes) -> bytes:
+def build_local_document(workload: bytes) -> bytes:
     """Return the input of rules that read only the workload view."""
     return b'{"workload":%b}' % workload
 
@@ -259,19 +273,23 @@ class _Entry:
         if groups and not self.problem:
             content = self.installed.evaluated.content
             text = (
-                document(*content.texts) if isinstance(content, PackedObject) else document_of(self.installed.evaluated)
+                build_document(*content.texts)
+                if isinstance(content, PackedObject)
+                else encode_document(self.installed.evaluated)
             )
             batcher.send(text, groups, self.outcome)
 
-    def result(self, context: EvaluationContext, equal_verdicts: dict[bytes, dict[str, Verdict]]) -> ResourceResult:
+    def build_result(
+        self, context: EvaluationContext, equal_verdicts: dict[bytes, dict[str, Verdict]]
+    ) -> ResourceResult:
         """Return the verdicts; equal mappings of verdicts are shared to save memory."""
-        verdicts = verdicts_of(self.resource, self.plan, self.outcome, context, self.problem)
+        verdicts = build_verdicts(self.resource, self.plan, self.outcome, context, self.problem)
         key = array("Q", (id(self.plan), *map(id, verdicts.values()))).tobytes()
         return ResourceResult(self.resource, equal_verdicts.setdefault(key, verdicts))
 
 
 class _PendingResults:
-    """The entries that receive the outcome of one document, and the outcome once it is known."""
+    """The entries that receive the outcome of one document, and the outcome after the evaluation."""
 
     __slots__ = ("outcome", "receivers")
 
@@ -332,7 +350,7 @@ class _Batcher:
         self._documents, self._waiting = [], []
         if documents:
             self._running.append((self._pool.submit(self._policies.evaluate, documents), waiting))
-        while len(self._running) > _AHEAD or (self._running and self._running[0][0].done()):
+        while len(self._running) > _MAX_RUNNING or (self._running and self._running[0][0].done()):
             self._deliver()
 
     def _deliver(self) -> None:

@@ -49,30 +49,30 @@ class Gates(msgspec.Struct, frozen=True, kw_only=True):
     """Count only findings with a fix, in the limits on severity and on failures."""
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class GateResult(msgspec.Struct, frozen=True):
     """The result of one gate, with a sentence that states the figure."""
 
-    passed: bool
+    is_passed: bool
     text: str
 
 
-def evaluate_gates(assessment: Assessment, gates: Gates) -> list[Outcome]:
+def evaluate_gates(assessment: Assessment, gates: Gates) -> list[GateResult]:
     """Return the outcome of each gate that is set. Raises UnknownLimitError for a framework that is not in the scan."""
-    outcomes = [*_check_findings(assessment, gates)]
+    results = [*_check_findings(assessment, gates)]
     if gates.compliance:
         figures = {summary.framework.name: summary.compliance for summary in assessment.frameworks}
-        outcomes += _check_minimum(
+        results += _check_minimum(
             "compliance", assessment, figures | {OVERALL: assessment.compliance}, gates.compliance
         )
     if gates.coverage:
-        covered = {summary.framework.name: summary.coverage for summary in assessment.frameworks}
-        outcomes += _check_minimum("coverage", assessment, covered | {OVERALL: assessment.coverage}, gates.coverage)
+        coverages = {summary.framework.name: summary.coverage for summary in assessment.frameworks}
+        results += _check_minimum("coverage", assessment, coverages | {OVERALL: assessment.coverage}, gates.coverage)
     if gates.new and assessment.baseline is not None:
-        outcomes.append(new_findings(_evaluated_only(assessment.baseline), gates.new_severity))
-    return outcomes
+        results.append(check_new_findings(_evaluated_only(assessment.baseline), gates.new_severity))
+    return results
 
 
-def incomplete(assessment: Assessment) -> bool:
+def is_incomplete(assessment: Assessment) -> bool:
     """Return True if part of the input was not read, or a rule failed on a resource."""
     errors = (Cause.RULE_ERROR, Cause.MALFORMED)
     return bool(assessment.unread) or any(
@@ -82,13 +82,13 @@ def incomplete(assessment: Assessment) -> bool:
     )
 
 
-def new_findings(comparison: Comparison, level: Severity | None = None) -> Outcome:
+def check_new_findings(comparison: Comparison, level: Severity | None = None) -> GateResult:
     """Return the outcome of the gate on new findings; incomparable ones and those of unknown severity count as new."""
     new, unclear = (_count_severe(differences, level) for differences in (comparison.new, comparison.incomparable))
     above = f" of {level.label} or above" if level else ""
-    holes = f", {unclear} that cannot be compared" if unclear else ""
-    text = f"new findings: {new}{above}{holes}, limit 0 (baseline {comparison.base})"
-    return Outcome(not (new or unclear), text)
+    incomparable = f", {unclear} that cannot be compared" if unclear else ""
+    text = f"new findings: {new}{above}{incomparable}, limit 0 (baseline {comparison.base})"
+    return GateResult(not (new or unclear), text)
 
 
 def _count_severe(differences: Iterable[Difference], level: Severity | None) -> int:
@@ -106,7 +106,7 @@ def _evaluated_only(comparison: Comparison) -> Comparison:
     return msgspec.structs.replace(comparison, incomparable=evaluated)
 
 
-def _check_findings(assessment: Assessment, gates: Gates) -> Iterator[Outcome]:
+def _check_findings(assessment: Assessment, gates: Gates) -> Iterator[GateResult]:
     """Check the limits on severity and on failures."""
     if gates.severity is None and not gates.failures:
         return
@@ -118,43 +118,45 @@ def _check_findings(assessment: Assessment, gates: Gates) -> Iterator[Outcome]:
     yield from (_check_failures(name, by_severity, gates) for name in gates.failures)
 
 
-def _check_severity(levels: list[Severity], limit: Severity, gates: Gates) -> Outcome:
+def _check_severity(levels: list[Severity], limit: Severity, gates: Gates) -> GateResult:
     """Check the severities of failed controls."""
     count = sum(_reaches(level, limit) for level in levels)
     unknown = levels.count(Severity.UNKNOWN)
     above = f" or above ({unknown} of unknown severity)" if unknown else " or above"
     with_fix = " with a fix" if gates.only_fixable else ""
-    return Outcome(not count, f"severity: {count} failed controls of {limit.label}{above}{with_fix}, limit 0")
+    return GateResult(not count, f"severity: {count} failed controls of {limit.label}{above}{with_fix}, limit 0")
 
 
-def _check_failures(name: str, findings: Counter[Severity], gates: Gates) -> Outcome:
+def _check_failures(name: str, findings: Counter[Severity], gates: Gates) -> GateResult:
     """Check the number of findings of one severity, or in total."""
     limit = gates.failures[name]
-    levels = list(Severity) if name == TOTAL else [Severity.named(name), Severity.UNKNOWN]
+    levels = list(Severity) if name == TOTAL else [Severity.parse(name), Severity.UNKNOWN]
     count = sum(findings[level] for level in dict.fromkeys(levels))
     with_fix = " with a fix" if gates.only_fixable else ""
-    return Outcome(count <= limit, f"failures: {count} {name}{with_fix}, limit {limit}")
+    return GateResult(count <= limit, f"failures: {count} {name}{with_fix}, limit {limit}")
 
 
 def _check_minimum(
-    what: str, assessment: Assessment, figures: Mapping[str, float | None], limits: Mapping[str, float]
-) -> Iterator[Outcome]:
+    measure: str, assessment: Assessment, figures: Mapping[str, float | None], limits: Mapping[str, float]
+) -> Iterator[GateResult]:
     """Check figures against minimums; a missing figure counts as 0."""
     for name, limit in limits.items():
         framework = _resolve_name(name, assessment) if name != EVERY else ""
         checked = {framework: figures[framework]} if framework else figures
         lowest, value = min(((key, value or 0.0) for key, value in checked.items()), key=lambda pair: pair[1])
-        yield Outcome(value >= limit, f"{what}: {value:.2f} % ({lowest}), limit {limit:g} %")
+        yield GateResult(value >= limit, f"{measure}: {value:.2f} % ({lowest}), limit {limit:g} %")
 
 
 def _resolve_name(name: str, assessment: Assessment) -> str:
     """Return the name of the framework of the scan called `name`, or OVERALL. Raises UnknownLimitError."""
-    known = {OVERALL: OVERALL}
+    names_by_word = {OVERALL: OVERALL}
     for framework in (summary.framework for summary in assessment.frameworks):
-        known |= {word.casefold(): framework.name for word in (framework.slug, framework.name, *framework.aliases)}
-    if name.casefold() not in known:
-        near = difflib.get_close_matches(name.casefold(), known, n=1)
+        names_by_word |= {
+            word.casefold(): framework.name for word in (framework.slug, framework.name, *framework.aliases)
+        }
+    if name.casefold() not in names_by_word:
+        similar = difflib.get_close_matches(name.casefold(), names_by_word, n=1)
         names = ", ".join((*(summary.framework.slug for summary in assessment.frameworks), OVERALL))
-        hint = f"did you mean {near[0]}?" if near else f"in it are {names}"
+        hint = f"did you mean {similar[0]}?" if similar else f"in it are {names}"
         raise UnknownLimitError(f"a limit for {name}, which is not in this scan: {hint}")
-    return known[name.casefold()]
+    return names_by_word[name.casefold()]

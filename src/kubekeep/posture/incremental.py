@@ -1,7 +1,7 @@
-"""An assessment kept current: after each change, only what the change can affect is evaluated again.
+"""Incremental evaluation: after a change, only the verdicts that the change can affect are evaluated again.
 
 Rules that read one object run again after that object changes; rules that relate objects run again after an index
-slice they read changes. The verdicts always equal those of `evaluate` over all resources. Never sums up.
+slice they read changes. The verdicts always equal those of `evaluate` over all resources. Never computes scores.
 """
 
 from __future__ import annotations
@@ -19,22 +19,29 @@ from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import Control, Provider
 from kubekeep.model.finding import Verdict
 from kubekeep.model.resource import Resource
-from kubekeep.posture.coverage_gaps import AffectedControls, affected_controls
-from kubekeep.posture.evaluate import BATCH, Evaluator, document, document_of, local_document, text_of
+from kubekeep.posture.coverage_gaps import AffectedControls, find_affected_controls
+from kubekeep.posture.evaluate import (
+    BATCH,
+    Evaluator,
+    build_document,
+    build_local_document,
+    encode_document,
+    encode_object,
+)
 from kubekeep.posture.index_slices import IndexSlices, SliceChange, SliceQuery, find_home_namespace
 from kubekeep.posture.rule_scope import is_scope_verified
 from kubekeep.posture.rulebook import RulePlan, Stage
 from kubekeep.posture.select import Selection
-from kubekeep.posture.verdicts import verdicts_of
+from kubekeep.posture.verdicts import build_verdicts
 
 _CONTROL_PLANE: Final = "kube-system"
 _encode: Final = msgspec.json.Encoder().encode
 
 Change = tuple[ResourceResult | None, ResourceResult | None]
-"""The results of a resource before and after; None where the resource does not exist."""
+"""The results of a resource before and after a change; None where the resource does not exist."""
 
 
-class _Evaluated:
+class _EvaluatedResource:
     """A resource with verdicts, and the outcomes of the rules by stage."""
 
     __slots__ = (
@@ -56,7 +63,7 @@ class _Evaluated:
         self.stale: AbstractSet[str] = frozenset()
         """Names of the rules with a new outcome since `result`."""
         self.namespaces: tuple[str, ...] | None = None
-        """Namespaces with slices that the text of the object names; None if not yet searched."""
+        """Namespaces with slices that the text of the object mentions; None if not yet searched."""
 
     def set_related(self, names: AbstractSet[str], outcome: Outcome) -> bool:
         """Store the outcome of the rules called `names`; return True if it differs from the previous one."""
@@ -74,18 +81,18 @@ class _Evaluated:
 
     def mentions(self, names: Iterable[bytes]) -> bool:
         """Return True if the text of the object contains one of `names`."""
-        text = text_of(self.resource)
+        text = encode_object(self.resource)
         return any(name in text for name in names)
 
-    def mentioned_namespaces(self, namespaces: Mapping[str, bytes]) -> tuple[str, ...]:
+    def find_mentioned_namespaces(self, namespaces: Mapping[str, bytes]) -> tuple[str, ...]:
         """Return the keys of `namespaces` that the text of the object contains; cached for one set of namespaces."""
         if self.namespaces is None:
-            text = text_of(self.resource)
+            text = encode_object(self.resource)
             self.namespaces = tuple(name for name, encoded in namespaces.items() if encoded in text)
         return self.namespaces
 
 
-_RelatedQuery = tuple[str, _Evaluated, tuple[int, ...]]
+_RelatedQuery = tuple[str, _EvaluatedResource, tuple[int, ...]]
 """A resource by its key, and the groups of rules that relate it to others."""
 
 
@@ -122,21 +129,21 @@ class IncrementalEvaluator:
         self._names = [frozenset(query.name for query in group) for group in rulebook.groups]
         self._scopes = [_RuleScope(controls) for controls in rulebook.controls_by_group]
         self._slices = IndexSlices(self._evaluator.kinds, join_subjects=self._evaluator.joins_subjects)
-        self._evaluated: dict[str, _Evaluated] = {}
-        self._by_namespace: dict[str, dict[str, _Evaluated]] = {}
+        self._entries: dict[str, _EvaluatedResource] = {}
+        self._by_namespace: dict[str, dict[str, _EvaluatedResource]] = {}
         self._namespaces: dict[str, bytes] = {}
         """Namespaces with slices, and their names as bytes."""
         self._joined: dict[str, bytes] = {}
         """Digests of the joined subjects, by key."""
         self._changed: dict[str, Resource | None] = {}
         self._provider: Provider | None = selection.provider
-        self.affected: AffectedControls = affected_controls((), selection, self._provider)
+        self.affected: AffectedControls = find_affected_controls((), selection, self._provider)
         """Controls affected by coverage gaps at the last `settle`."""
-        self._context = self._evaluator.context(self.affected, self._provider)
+        self._context = self._evaluator.build_context(self.affected, self._provider)
 
     def put(self, key: str, resource: Resource) -> None:
         """Add `resource` under `key`, or replace the resource there; takes effect at `settle`."""
-        self._changed[key] = resource.packed()
+        self._changed[key] = resource.pack()
 
     def remove(self, key: str) -> None:
         """Remove the resource under `key`; takes effect at `settle`."""
@@ -145,14 +152,14 @@ class IncrementalEvaluator:
     @property
     def results(self) -> dict[str, ResourceResult]:
         """The verdicts on all resources by key, as of the last `settle`. RBAC subjects have keys of their own."""
-        return {key: entry.result for key, entry in self._evaluated.items() if entry.result is not None}
+        return {key: entry.result for key, entry in self._entries.items() if entry.result is not None}
 
     @property
     def provider(self) -> Provider | None:
         """The managed platform; None if unknown."""
         return self._provider
 
-    def settle(self, gaps: Sequence[CoverageGap] = ()) -> dict[str, Change]:
+    def update(self, gaps: Sequence[CoverageGap] = ()) -> dict[str, Change]:
         """Evaluate all changes, with the present coverage `gaps`, and return the resources with new verdicts."""
         before: dict[str, ResourceResult | None] = {}
         queries: list[_Query] = []
@@ -166,52 +173,52 @@ class IncrementalEvaluator:
             else:
                 self._drop(key, before)
         self._changed.clear()
-        changes = self._slices.settle()
+        changes = self._slices.update()
         if self._slices.has_new_subjects:
             self._join_subjects(before, queries)
         self._run(queries)
         provider, self._provider = self._provider, self._selection.provider or self._slices.provider
         self._run_related(before, changes, everything=provider != self._provider)
-        self.affected = affected_controls(gaps, self._selection, self._provider)
-        context = self._evaluator.context(self.affected, self._provider)
+        self.affected = find_affected_controls(gaps, self._selection, self._provider)
+        context = self._evaluator.build_context(self.affected, self._provider)
         if context != self._context:
             self._context = context
-            for entry in self._evaluated.values():
+            for entry in self._entries.values():
                 entry.stale = {control.rule_name for control in entry.plan.controls}
-            before = {key: before.get(key, entry.result) for key, entry in self._evaluated.items()} | before
+            before = {key: before.get(key, entry.result) for key, entry in self._entries.items()} | before
         return dict(self._update_results(before))
 
     def _add(
         self, key: str, resource: Resource, before: dict[str, ResourceResult | None], queries: list[_Query]
     ) -> None:
         """Add `resource` under `key` and queue the queries it needs."""
-        plan, workload, problem = self._evaluator.prepare(resource.unpacked())
-        previous = self._evaluated.get(key)
+        plan, workload, problem = self._evaluator.prepare(resource.unpack())
+        previous = self._entries.get(key)
         before.setdefault(key, previous.result if previous else None)
         self._remove_entry(key)
         if not plan.controls:
             return
-        entry = self._evaluated[key] = _Evaluated(resource, plan, problem)
+        entry = self._entries[key] = _EvaluatedResource(resource, plan, problem)
         self._by_namespace.setdefault(entry.home, {})[key] = entry
         if problem:
             return
         if groups := plan.groups[Stage.LOCAL]:
-            text = local_document(workload)
+            text = build_local_document(workload)
             entry.digest = hashlib.blake2b(text, digest_size=16).digest()
             if previous is not None and previous.digest == entry.digest and previous.plan is plan:
                 entry.local = previous.local
             else:
                 queries.append(_Query(text, groups, entry.set_local))
         if groups := plan.groups[Stage.OBJECT]:
-            queries.append(_Query(document(text_of(resource), workload), groups, entry.set_object))
+            queries.append(_Query(build_document(encode_object(resource), workload), groups, entry.set_object))
 
     def _drop(self, key: str, before: dict[str, ResourceResult | None]) -> None:
         entry = self._remove_entry(key)
         if entry is not None:
             before.setdefault(key, entry.result)
 
-    def _remove_entry(self, key: str) -> _Evaluated | None:
-        entry = self._evaluated.pop(key, None)
+    def _remove_entry(self, key: str) -> _EvaluatedResource | None:
+        entry = self._entries.pop(key, None)
         if entry is not None:
             entries = self._by_namespace[entry.home]
             del entries[key]
@@ -220,7 +227,7 @@ class IncrementalEvaluator:
         return entry
 
     def _join_subjects(self, before: dict[str, ResourceResult | None], queries: list[_Query]) -> None:
-        """Add the RBAC subjects as they are joined now, and drop those that are gone."""
+        """Add the new and changed RBAC subjects, and drop the deleted ones."""
         digests: dict[str, bytes] = {}
         for subject in self._slices.subjects:
             related = [resource.id for resource in subject.related]
@@ -243,25 +250,27 @@ class IncrementalEvaluator:
         self, before: dict[str, ResourceResult | None], changes: Sequence[SliceChange], *, everything: bool
     ) -> None:
         """Run the rules that relate objects wherever `changes` may alter their outcome."""
-        queries = self._related_queries(before, changes, everything=everything)
+        queries = self._list_related_queries(before, changes, everything=everything)
         self._update_namespaces()
         for start in range(0, len(queries), BATCH):
             batch = queries[start : start + BATCH]
-            documents = [(document_of(entry.resource), groups) for _, entry, groups in batch]
-            policies = self._evaluator.related_policies(self._slices.build(self._needed_slices(batch)), self._provider)
+            documents = [(encode_document(entry.resource), groups) for _, entry, groups in batch]
+            policies = self._evaluator.build_related_policies(
+                self._slices.build(self._query_slices(batch)), self._provider
+            )
             for (key, entry, groups), outcome in zip(batch, policies.evaluate(documents), strict=True):
                 names = frozenset[str]().union(*(self._names[number] for number in groups))
                 if entry.set_related(names, outcome):
                     before.setdefault(key, entry.result)
 
-    def _related_queries(
+    def _list_related_queries(
         self, before: Mapping[str, ResourceResult | None], changes: Sequence[SliceChange], *, everything: bool
     ) -> list[_RelatedQuery]:
         """Return the rules to run again by resource, those of a namespace together."""
-        reaches = {number: scope.reach(changes) for number, scope in enumerate(self._scopes)} if changes else {}
-        affected_groups = _affected_groups(reaches)
+        reaches = {number: scope.find_reach(changes) for number, scope in enumerate(self._scopes)} if changes else {}
+        affected_groups = _build_group_filter(reaches)
         queries: list[_RelatedQuery] = []
-        for key, entry in self._reached(before, reaches.values(), everything=everything):
+        for key, entry in self._list_reached(before, reaches.values(), everything=everything):
             if entry.problem:
                 continue
             # An entry that was just added has no result yet.
@@ -271,63 +280,67 @@ class IncrementalEvaluator:
                 queries.append((key, entry, groups))
         return sorted(queries, key=lambda query: query[1].home)
 
-    def _reached(
+    def _list_reached(
         self, before: Iterable[str], reaches: Iterable[_Reach], *, everything: bool
-    ) -> Iterable[tuple[str, _Evaluated]]:
-        """Return the entries whose rules may have another outcome, and those just added."""
-        namespaces = [reach.namespaces() for reach in reaches]
+    ) -> Iterable[tuple[str, _EvaluatedResource]]:
+        """Return the entries with rules that may have another outcome, and the entries just added."""
+        namespaces = [reach.list_namespaces() for reach in reaches]
         if everything or None in namespaces:
-            return self._evaluated.items()
+            return self._entries.items()
         homes = sorted({home for names in namespaces for home in names or ()} & self._by_namespace.keys())
         near = (self._by_namespace[home].items() for home in homes)
-        added = ((key, self._evaluated[key]) for key in before if key in self._evaluated)
+        added = ((key, self._entries[key]) for key in before if key in self._entries)
         return {key: entry for entries in (*near, added) for key, entry in entries}.items()
 
     def _update_namespaces(self) -> None:
-        """Forget the mentioned namespaces of all entries if other namespaces have slices now."""
-        names = self._slices.homes
+        """Clear the mentioned namespaces of all entries if the namespaces with slices have changed."""
+        names = self._slices.namespaces
         if self._namespaces.keys() != {*names}:
             self._namespaces = {name: name.encode() for name in names}
-            for entry in self._evaluated.values():
+            for entry in self._entries.values():
                 entry.namespaces = None
 
-    def _needed_slices(self, batch: Sequence[_RelatedQuery]) -> SliceQuery:
+    def _query_slices(self, batch: Sequence[_RelatedQuery]) -> SliceQuery:
         """Return the slices that the rules of a batch read."""
         whole: set[str] = set()
         near: set[str] = set()
         homes = {_CONTROL_PLANE, *(entry.home for _, entry, _ in batch)}
         scopes = {number: self._scopes[number] for number in {number for *_, groups in batch for number in groups}}
         for scope in scopes.values():
-            if scope.whole is None:
+            if scope.cluster_wide is None:
                 return SliceQuery(None, frozenset(), frozenset())
-            whole |= scope.whole
-            near |= scope.own | scope.control_plane | scope.mentioned | scope.named
+            whole |= scope.cluster_wide
+            near |= scope.same_namespace | scope.control_plane | scope.mentioned | scope.named
         wide = {number for number, scope in scopes.items() if scope.mentioned}
         homes.update(
-            *(entry.mentioned_namespaces(self._namespaces) for _, entry, groups in batch if not wide.isdisjoint(groups))
+            *(
+                entry.find_mentioned_namespaces(self._namespaces)
+                for _, entry, groups in batch
+                if not wide.isdisjoint(groups)
+            )
         )
         return SliceQuery(whole, near, homes)
 
     def _update_results(self, before: Mapping[str, ResourceResult | None]) -> Iterator[tuple[str, Change]]:
         for key, previous in before.items():
-            entry = self._evaluated.get(key)
+            entry = self._entries.get(key)
             if entry is None:
                 yield key, (previous, None)
                 continue
-            entry.result = ResourceResult(entry.resource, self._verdicts(entry))
+            entry.result = ResourceResult(entry.resource, self._build_verdicts(entry))
             entry.stale = frozenset()
             yield key, (previous, entry.result)
 
-    def _verdicts(self, entry: _Evaluated) -> dict[str, Verdict]:
-        """Return the verdicts on a resource, computing only stale ones if there is a result already."""
+    def _build_verdicts(self, entry: _EvaluatedResource) -> dict[str, Verdict]:
+        """Build the verdicts on a resource; with a previous result, only the stale ones are computed."""
         outcome = {**entry.local, **entry.object, **entry.related}
         if entry.result is None:
-            return verdicts_of(entry.resource, entry.plan, outcome, self._context, entry.problem)
+            return build_verdicts(entry.resource, entry.plan, outcome, self._context, entry.problem)
         stale = tuple(control for control in entry.plan.controls if control.rule_name in entry.stale)
-        fresh = verdicts_of(entry.resource, RulePlan(stale, {}), outcome, self._context, entry.problem)
+        fresh = build_verdicts(entry.resource, RulePlan(stale, {}), outcome, self._context, entry.problem)
         slugs = {control.slug for control in stale}
-        kept = {slug: verdict for slug, verdict in entry.result.verdicts.items() if slug not in slugs}
-        verdicts = kept | fresh
+        unchanged = {slug: verdict for slug, verdict in entry.result.verdicts.items() if slug not in slugs}
+        verdicts = unchanged | fresh
         return {control.slug: verdicts[control.slug] for control in entry.plan.controls if control.slug in verdicts}
 
     def _run(self, queries: Sequence[_Query]) -> None:
@@ -338,18 +351,21 @@ class IncrementalEvaluator:
                 query.deliver(outcome)
 
 
-def _affected_groups(reaches: Mapping[int, _Reach]) -> Callable[[_Evaluated], tuple[int, ...]]:
-    """Return a function from an entry to the groups whose outcome the changes may alter, given the reach of each."""
+def _build_group_filter(reaches: Mapping[int, _Reach]) -> Callable[[_EvaluatedResource], tuple[int, ...]]:
+    """Build a function that returns the groups with an outcome for an entry that the changes may alter.
+
+    `reaches` holds the reach of the changes by group.
+    """
     cache: dict[tuple[int, str], tuple[tuple[int, ...], dict[frozenset[bytes], list[int]]]] = {}
 
-    def affected(entry: _Evaluated) -> tuple[int, ...]:
+    def affected(entry: _EvaluatedResource) -> tuple[int, ...]:
         key = (id(entry.plan), entry.home)
         if key not in cache:
             related = {number: reaches[number] for number in entry.plan.groups[Stage.RELATED] if number in reaches}
             certain = tuple(number for number, reach in related.items() if reach.includes(entry.home))
             by_names: dict[frozenset[bytes], list[int]] = {}
             for number, reach in related.items():
-                if number not in certain and (names := reach.names(entry.home)):
+                if number not in certain and (names := reach.find_names(entry.home)):
                     by_names.setdefault(names, []).append(number)
             cache[key] = certain, by_names
         certain, by_names = cache[key]
@@ -364,61 +380,65 @@ class _RuleScope:
 
     def __init__(self, controls: Iterable[Control]) -> None:
         scopes = [(kind, control.within.get(kind, "")) for control in controls for kind in control.relates]
-        self.whole: AbstractSet[str] | None = {kind for kind, scope in scopes if not scope}
-        self.own = {kind for kind, scope in scopes if scope == "own"}
+        self.cluster_wide: AbstractSet[str] | None = {kind for kind, scope in scopes if not scope}
+        self.same_namespace = {kind for kind, scope in scopes if scope == "own"}
         self.control_plane = {kind for kind, scope in scopes if scope == _CONTROL_PLANE}
         self.mentioned = {kind for kind, scope in scopes if scope == "mentioned"}
         self.named = {kind for kind, scope in scopes if scope == "named"}
         if not all(map(is_scope_verified, controls)):
-            self.whole = None
+            self.cluster_wide = None
 
-    def reach(self, changes: Iterable[SliceChange]) -> _Reach:
+    def find_reach(self, changes: Iterable[SliceChange]) -> _Reach:
         """Return the objects for which these rules read a changed slice."""
         reach = _Reach()
         for change in changes:
-            if self.whole is None or not change.kinds.isdisjoint(self.whole):
-                reach.everywhere = True
+            if self.cluster_wide is None or not change.kinds.isdisjoint(self.cluster_wide):
+                reach.has_all = True
                 break
-            beside = not change.kinds.isdisjoint(self.own | self.mentioned)
-            central = not change.kinds.isdisjoint(self.control_plane)
+            reads_namespace = not change.kinds.isdisjoint(self.same_namespace | self.mentioned)
+            reads_control_plane = not change.kinds.isdisjoint(self.control_plane)
             if not change.kinds.isdisjoint(self.named):
-                beside |= change.names is None
-                reach.looking_up.setdefault(change.home, set()).update(change.names or ())
-            if (change.home is None and (beside or central)) or (central and change.home == _CONTROL_PLANE):
-                reach.everywhere = True
+                reads_namespace |= change.names is None
+                reach.names_by_namespace.setdefault(change.home, set()).update(change.names or ())
+            if (change.home is None and (reads_namespace or reads_control_plane)) or (
+                reads_control_plane and change.home == _CONTROL_PLANE
+            ):
+                reach.has_all = True
                 break
-            if beside and change.home is not None:
-                reach.homes.add(change.home)
+            if reads_namespace and change.home is not None:
+                reach.whole_namespaces.add(change.home)
                 if not change.kinds.isdisjoint(self.mentioned):
-                    reach.naming.add(change.home)
+                    reach.names_anywhere.add(change.home)
         return reach
 
 
 class _Reach:
     """A set of objects, described by their namespace and by names in their text."""
 
-    __slots__ = ("everywhere", "homes", "looking_up", "naming")
+    __slots__ = ("has_all", "names_anywhere", "names_by_namespace", "whole_namespaces")
 
     def __init__(self) -> None:
-        self.everywhere = False
-        self.homes: set[str] = set()
+        self.has_all = False
+        self.whole_namespaces: set[str] = set()
         """Namespaces included as a whole."""
-        self.naming: set[str] = set()
-        """Names; an object in any namespace is included if it mentions one."""
-        self.looking_up: dict[str | None, set[str]] = {}
-        """Names by namespace (None: all); an object there is included if it mentions one."""
+        self.names_anywhere: set[str] = set()
+        """Names that include an object of any namespace if it mentions one of them."""
+        self.names_by_namespace: dict[str | None, set[str]] = {}
+        """Names that include an object of a namespace (None: any) if it mentions one of them."""
 
     def includes(self, home: str) -> bool:
         """Return True if all objects in the namespace `home` are included."""
-        return self.everywhere or home in self.homes
+        return self.has_all or home in self.whole_namespaces
 
-    def names(self, home: str) -> frozenset[bytes]:
+    def find_names(self, home: str) -> frozenset[bytes]:
         """Return the names that include an object of the namespace `home` if it mentions one."""
-        names = self.naming.union(*(self.looking_up.get(place, ()) for place in (home, None)))
+        names = self.names_anywhere.union(*(self.names_by_namespace.get(namespace, ()) for namespace in (home, None)))
         return frozenset(name.encode() for name in names)
 
-    def namespaces(self) -> AbstractSet[str] | None:
+    def list_namespaces(self) -> AbstractSet[str] | None:
         """Return the namespaces of the included objects; None for all."""
-        if self.everywhere or self.naming or self.looking_up.get(None):
+        if self.has_all or self.names_anywhere or self.names_by_namespace.get(None):
             return None
-        return self.homes | {place for place, names in self.looking_up.items() if place and names}
+        return self.whole_namespaces | {
+            namespace for namespace, names in self.names_by_namespace.items() if namespace and names
+        }

@@ -21,7 +21,7 @@ from kubekeep.posture.joins import Grants, IndexedPod, index_nodes, index_pods, 
 from kubekeep.posture.routes import index_routes
 
 MAX_CONFIG_VALUE: Final = 256
-"""The longest value of a ConfigMap that is kept, in characters: settings, not whole files."""
+"""Maximum length of a ConfigMap value in the index, in characters: settings are shorter, embedded files longer."""
 
 _CLUSTER_ADMIN: Final = Resource(
     {
@@ -38,9 +38,9 @@ _CLUSTER_ADMIN: Final = Resource(
 
 
 def kinds_to_index(controls: Iterable[Control]) -> set[str]:
-    """Return the kinds that the index keeps for `controls`: all that they relate.
+    """Return the kinds that the index keeps for `controls`: all kinds in `relates`.
 
-    Workloads are left out if they matter only to verdicts on service accounts: `account_users` is enough for those.
+    Workloads are left out if a control needs them only for service accounts: `account_users` is enough for these.
     """
     accounts = ("ServiceAccount",)
     return {
@@ -57,9 +57,9 @@ class Index:
     def __init__(self, kinds: Iterable[str], *, join_subjects: bool) -> None:
         """Keep the objects of `kinds` (see `kinds_to_index`), and RBAC if subjects are to be joined."""
         self._kinds = frozenset(kinds)
-        self._join = join_subjects or SUBJECT in self._kinds
+        self._joins_subjects = join_subjects or SUBJECT in self._kinds
         self._objects: dict[str, dict[str, list[dict[str, Any]]]] = {}
-        self._users: dict[str, dict[str, bool]] = {}
+        self._account_users: dict[str, dict[str, bool]] = {}
         self._pods: dict[str, list[IndexedPod]] = {}
         self.provider: Provider | None = None
         """The managed platform, detected from a Node or a cloud provider's document."""
@@ -69,14 +69,14 @@ class Index:
     def add(self, resource: Resource) -> None:
         """Add `resource` to the index."""
         self.provider = self.provider or find_provider(resource)
-        if not self._kinds.isdisjoint(resource.kind_names) and not _ordinary_pod(resource):
+        if not self._kinds.isdisjoint(resource.kind_names) and not _is_ordinary_pod(resource):
             kind = resource.kind if resource.is_builtin else f"{resource.group}/{resource.kind}"
-            self._objects.setdefault(kind, {}).setdefault(_namespace(resource), []).append(
+            self._objects.setdefault(kind, {}).setdefault(_get_namespace(resource), []).append(
                 _reduce(kind, resource.object)
             )
         if "ServiceAccount" in self._kinds or WORKLOAD in self._kinds:
             self._add_pod(resource)
-        if self._join and resource.group == "rbac.authorization.k8s.io":
+        if self._joins_subjects and resource.group == "rbac.authorization.k8s.io":
             if resource.kind in ("Role", "ClusterRole"):
                 # Equal copies of a role, for example from overlays, count once; different ones are all kept.
                 rules = msgspec.json.encode(resource.object.get("rules"))
@@ -93,12 +93,12 @@ class Index:
         spec = pod.get("spec") if isinstance(pod, dict) else None
         if not isinstance(pod, dict) or not isinstance(spec, dict):
             return
-        namespace = _namespace(resource)
+        namespace = _get_namespace(resource)
         name = spec.get("serviceAccountName") or spec.get("serviceAccount") or "default"
-        self._users.setdefault(namespace, {})[str(name)] = True
+        self._account_users.setdefault(namespace, {})[str(name)] = True
         if WORKLOAD in self._kinds:
             self._pods.setdefault(namespace, []).append(
-                IndexedPod(resource.kind, resource.api_version, resource.name, _labels(pod), _ports(spec))
+                IndexedPod(resource.kind, resource.api_version, resource.name, _get_labels(pod), _list_ports(spec))
             )
 
     def build(self) -> dict[str, Any]:
@@ -120,16 +120,16 @@ class Index:
             bindings = sorted(self._bindings, key=lambda binding: (binding.kind, binding.namespace, binding.name))
             for binding in bindings:
                 grants.bind(binding)
-            for subject in self._joined(bindings):
+            for subject in self._join(bindings):
                 grants.add(subject.object, *subject.related)
         return {
             "objects": self._objects,
             "named": {
-                kind: {namespace: _by_name(objects) for namespace, objects in namespaces.items()}
+                kind: {namespace: _group_by_name(objects) for namespace, objects in namespaces.items()}
                 for kind, namespaces in self._objects.items()
-                if kind in _NAMED or "/" in kind
+                if kind in _KINDS_BY_NAME or "/" in kind
             },
-            "account_users": self._users,
+            "account_users": self._account_users,
             "pods": index_pods(self._pods),
             "selecting": index_selectors(self._objects.get("Service", {})),
             "values": {kind: index_values(self._list_objects(kind)) for kind in _ALTERNATIVES if kind in self._objects},
@@ -143,15 +143,15 @@ class Index:
     def _list_objects(self, kind: str) -> list[dict[str, Any]]:
         return [content for objects in self._objects.get(kind, {}).values() for content in objects]
 
-    def subjects(self) -> Iterator[Resource]:
+    def iterate_subjects(self) -> Iterator[Resource]:
         """Yield each subject of each binding with a known role, joined with both, in the order of the bindings.
 
         A RoleBinding refers to a Role in its own namespace only; a ClusterRoleBinding cannot name a Role (Kubernetes docs,
         RBAC, roleRef).
         """
-        yield from self._joined(self._bindings)
+        yield from self._join(self._bindings)
 
-    def _joined(self, bindings: Iterable[Resource]) -> Iterator[Resource]:
+    def _join(self, bindings: Iterable[Resource]) -> Iterator[Resource]:
         for binding in bindings:
             reference = binding.object.get("roleRef")
             subjects = binding.object.get("subjects")
@@ -160,20 +160,20 @@ class Index:
             kind, name = str(reference.get("kind")), str(reference.get("name"))
             if binding.kind == "ClusterRoleBinding" and kind != "ClusterRole":
                 continue
-            for role in self._known_roles(_role_key(kind, binding.namespace, name)):
+            for role in self._find_roles(_role_key(kind, binding.namespace, name)):
                 for subject in subjects:
                     if isinstance(subject, dict):
                         joined = {**subject, "relatedObjects": [binding.object, role.object]}
                         yield Resource(joined, related=(binding, role))
 
-    def _known_roles(self, key: tuple[str, str, str]) -> Iterable[Resource]:
-        known = self._roles.get(key)
-        if known is not None:
-            return known.values()
+    def _find_roles(self, key: tuple[str, str, str]) -> Iterable[Resource]:
+        roles = self._roles.get(key)
+        if roles is not None:
+            return roles.values()
         return (_CLUSTER_ADMIN,) if key == ("ClusterRole", "", "cluster-admin") else ()
 
 
-_NAMED: Final = frozenset(
+_KINDS_BY_NAME: Final = frozenset(
     {
         "ConfigMap",
         "Namespace",
@@ -186,15 +186,15 @@ _NAMED: Final = frozenset(
 )
 """Kinds that other objects refer to by name, so that rules look them up by name."""
 _ALTERNATIVES: Final = frozenset({"PodSecurityPolicy"})
-"""Kinds of which one restrictive object is enough, so that rules read the values of all of them together."""
+"""Kinds of which one restrictive object is enough; rules read the values of all objects together."""
 
 
-def _ordinary_pod(resource: Resource) -> bool:
-    """Return True for a Pod that no rule looks up by itself: `pods` has the needed fields of those."""
+def _is_ordinary_pod(resource: Resource) -> bool:
+    """Return True for a Pod outside kube-system: rules read only the fields of it in `pods`."""
     return resource.kind == "Pod" and resource.is_builtin and resource.namespace != "kube-system"
 
 
-def _namespace(resource: Resource) -> str:
+def _get_namespace(resource: Resource) -> str:
     return resource.namespace or DEFAULT_NAMESPACE
 
 
@@ -202,11 +202,11 @@ def _role_key(kind: str, namespace: str, name: str) -> tuple[str, str, str]:
     return kind, (namespace or DEFAULT_NAMESPACE) if kind == "Role" else "", name
 
 
-def _by_name(objects: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    named: dict[str, list[dict[str, Any]]] = {}
+def _group_by_name(objects: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    by_name: dict[str, list[dict[str, Any]]] = {}
     for content in objects:
-        named.setdefault(Resource(content).name, []).append(content)
-    return named
+        by_name.setdefault(Resource(content).name, []).append(content)
+    return by_name
 
 
 def find_provider(resource: Resource) -> Provider | None:
@@ -216,12 +216,12 @@ def find_provider(resource: Resource) -> Provider | None:
     return PLATFORMS.get(resource.group)
 
 
-def _reduce(kind: str, whole: dict[str, Any]) -> dict[str, Any]:
+def _reduce(kind: str, resource_object: dict[str, Any]) -> dict[str, Any]:
     """Return an object without values of Secrets, long values of ConfigMaps, lists of CVEs and volatile fields.
 
-    Without volatile fields, a live cluster does not look changed by its own status updates.
+    Volatile fields are removed so that status updates of a live cluster do not count as changes.
     """
-    content = _drop_volatile(kind, whole)
+    content = _drop_volatile(kind, resource_object)
     if kind == "Secret":
         return {key: value for key, value in content.items() if key not in ("data", "stringData")}
     if kind.endswith("/ImageVulnerabilities"):
@@ -241,11 +241,11 @@ def _drop_volatile(kind: str, content: dict[str, Any]) -> dict[str, Any]:
     return content
 
 
-def _labels(pod: dict[str, Any]) -> dict[str, Any]:
+def _get_labels(pod: dict[str, Any]) -> dict[str, Any]:
     return as_mapping(as_mapping(pod.get("metadata")).get("labels"))
 
 
-def _ports(spec: dict[str, Any]) -> list[Any]:
+def _list_ports(spec: dict[str, Any]) -> list[Any]:
     containers = spec.get("containers")
     ports = [
         port

@@ -1,7 +1,7 @@
 """The index that relational rules read in `input.cluster`, in slices that are updated one by one.
 
-Each slice is built by `kubekeep.posture.index` from the objects of one namespace, so it equals that part of an index of
-the whole input. Changed slices identify the verdicts to recompute. Never evaluates a rule.
+`kubekeep.posture.index` builds each slice from the objects of one namespace; a slice equals the same part of an index
+of the whole input. Changed slices identify the verdicts to recompute. Never evaluates a rule.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from kubekeep.model.cluster import RBAC
 from kubekeep.model.control import SUBJECT, WORKLOAD, Provider
 from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource
 from kubekeep.model.workload import pod_path
-from kubekeep.posture import routes
 from kubekeep.posture.index import Index
 from kubekeep.posture.isolation import CILIUM_CLUSTERWIDE, CILIUM_POLICY, NETWORK_POLICY
+from kubekeep.posture.routes import ROUTES
 
-_ROUTES: Final = frozenset({routes.INGRESS, *routes.GATEWAY_ROUTES, routes.VIRTUAL_SERVICE, routes.OPENSHIFT_ROUTE})
+_ROUTES: Final = frozenset(ROUTES)
 _POLICIES: Final = frozenset({NETWORK_POLICY, CILIUM_POLICY, CILIUM_CLUSTERWIDE})
 _GRANTS: Final = ("grants", "")
 _ROUTED: Final = ("routed", "")
@@ -32,7 +32,7 @@ _SOURCES: Final[Mapping[str, frozenset[str]]] = {
     "account_users": frozenset({"ServiceAccount", WORKLOAD}),
     "grants": frozenset({SUBJECT}),
     "enforcement": frozenset({"ConfigMap"}),
-    # Controls that read `isolation` relate the other policy kinds too, which may matter everywhere.
+    # Controls that read `isolation` relate the other kinds of policies too.
     "isolation": frozenset({NETWORK_POLICY}),
     "nodes": frozenset({"Node"}),
     "pods": frozenset({WORKLOAD}),
@@ -40,12 +40,12 @@ _SOURCES: Final[Mapping[str, frozenset[str]]] = {
     "selecting": frozenset({"Service"}),
 }
 """The kinds that controls relate to read a slice; for slices not listed here, the slice's own kind."""
-_LOOKED_UP: Final = frozenset({"grants", "named", "selecting"})
-"""Slices in which rules look up names that their objects mention."""
-_IMPLICIT: Final = "default"
+_SEARCHED_BY_NAME: Final = frozenset({"grants", "named", "selecting"})
+"""Slices in which rules look up names that the evaluated object mentions."""
+_IMPLICIT_NAME: Final = "default"
 """A name that objects refer to by leaving the field out."""
 _encode: Final = msgspec.json.Encoder().encode
-_pieces: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_entries: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 _PartName = tuple[str, str]
 """A part: its family of kinds, and the namespace; empty for cluster-scoped objects."""
@@ -66,20 +66,22 @@ class SliceChange(msgspec.Struct, frozen=True):
 
 
 class SliceQuery(msgspec.Struct, frozen=True):
-    """The slices that some rules read: kinds in `whole` from all namespaces, kinds in `near` from namespaces `homes`.
+    """The slices that some rules read.
 
-    If `whole` is None, all slices.
+    `cluster_wide_kinds` are read in all namespaces (None: all slices are read), `namespaced_kinds` in `namespaces`.
     """
 
-    whole: AbstractSet[str] | None
-    near: AbstractSet[str]
-    homes: AbstractSet[str]
+    cluster_wide_kinds: AbstractSet[str] | None
+    namespaced_kinds: AbstractSet[str]
+    namespaces: AbstractSet[str]
 
-    def has(self, change: SliceChange) -> bool:
-        """Return True if the changed slice is among these."""
-        if self.whole is None or not change.kinds.isdisjoint(self.whole):
+    def includes(self, change: SliceChange) -> bool:
+        """Return True if the rules read the changed slice."""
+        if self.cluster_wide_kinds is None or not change.kinds.isdisjoint(self.cluster_wide_kinds):
             return True
-        return (change.home is None or change.home in self.homes) and not change.kinds.isdisjoint(self.near)
+        return (change.home is None or change.home in self.namespaces) and not change.kinds.isdisjoint(
+            self.namespaced_kinds
+        )
 
 
 class _Part:
@@ -100,11 +102,11 @@ class IndexSlices:
         """Keep the objects of `kinds` (see `kinds_to_index`), and RBAC if subjects are to be joined."""
         kinds = frozenset(kinds)
         self._kinds = kinds - {SUBJECT}
-        self._joins = join_subjects or SUBJECT in kinds
-        self._granted = frozenset({SUBJECT}) & kinds
+        self._joins_subjects = join_subjects or SUBJECT in kinds
+        self._grant_kinds = frozenset({SUBJECT}) & kinds
         self._parts: dict[_PartName, _Part] = {}
         self._contributions: dict[str, tuple[bytes, tuple[_PartName, ...]]] = {}
-        """Digest of each object's contribution and the parts it is in, by key; objects without a contribution are absent."""
+        """Digest of each object's contribution and the parts it belongs to, by key; absent without a contribution."""
         self._dirty: dict[_PartName, None] = {}
         self.subjects: list[Resource] = []
         """The RBAC subjects of all bindings, joined with binding and role."""
@@ -118,14 +120,14 @@ class IndexSlices:
         return providers.get(False) or providers.get(True)
 
     @property
-    def homes(self) -> list[str]:
+    def namespaces(self) -> list[str]:
         """The namespaces that have slices."""
         return [*dict.fromkeys(namespace for _, namespace in self._parts if namespace)]
 
     def put(self, key: str, resource: Resource) -> None:
         """Add `resource`, replacing the object under `key`."""
-        unpacked = resource.unpacked()
-        digest = self._contribution(unpacked)
+        unpacked = resource.unpack()
+        digest = self._hash_contribution(unpacked)
         before = self._contributions.get(key)
         parts = self._list_parts(unpacked) if digest else ()
         if before is not None and before != (digest, parts):
@@ -133,7 +135,7 @@ class IndexSlices:
         if not digest:
             return
         for name in parts:
-            self._parts.setdefault(name, _Part()).members[key] = resource.packed()
+            self._parts.setdefault(name, _Part()).members[key] = resource.pack()
             if before != (digest, parts):
                 self._dirty[name] = None
         self._contributions[key] = (digest, parts)
@@ -145,7 +147,7 @@ class IndexSlices:
             self._parts[name].members.pop(key, None)
             self._dirty[name] = None
 
-    def settle(self) -> list[SliceChange]:
+    def update(self) -> list[SliceChange]:
         """Update the slices and return the changes."""
         changes: dict[SliceChange, None] = {}
         self.has_new_subjects = _GRANTS in self._dirty
@@ -155,7 +157,7 @@ class IndexSlices:
             for path in before.keys() | part.slices.keys():
                 old, new = before.get(path), part.slices.get(path)
                 if old != new:
-                    changes[_change(name, path, _changed_names(path, old, new))] = None
+                    changes[_build_change(name, path, _find_changed_names(path, old, new))] = None
             if not part.members:
                 del self._parts[name]
         self._dirty.clear()
@@ -166,39 +168,39 @@ class IndexSlices:
         index: dict[str, Any] = Index((), join_subjects=False).build()
         for name, part in self._parts.items():
             for path, text in part.slices.items():
-                if query.has(_change(name, path)):
-                    _set(index, path, msgspec.Raw(text))
+                if query.includes(_build_change(name, path)):
+                    _insert_slice(index, path, msgspec.Raw(text))
         return index
 
-    def _contribution(self, resource: Resource) -> bytes:
+    def _hash_contribution(self, resource: Resource) -> bytes:
         """Return the digest of the resource's contribution to the slices; empty if it has none."""
         index = Index(self._kinds, join_subjects=False)
         index.add(resource)
         content = index.build()
-        rbac = self._joins and resource.group == RBAC
-        if content == _NOTHING and not rbac and index.provider is None:
+        rbac = self._joins_subjects and resource.group == RBAC
+        if content == _EMPTY_INDEX and not rbac and index.provider is None:
             return b""
         text = _encode([content, index.provider, resource.object if rbac else None])
         return hashlib.blake2b(text, digest_size=16).digest()
 
     def _list_parts(self, resource: Resource) -> tuple[_PartName, ...]:
-        names = [(_find_family(resource), _namespace(resource))]
-        if self._joins and resource.group == RBAC:
+        names = [(_find_family(resource), _find_part_namespace(resource))]
+        if self._joins_subjects and resource.group == RBAC:
             names.append(_GRANTS)
         if not resource.kind_names.isdisjoint(_ROUTES & self._kinds):
             names.append(_ROUTED)
         return tuple(names)
 
     def _build_slices(self, name: _PartName, part: _Part) -> dict[Path, bytes]:
-        kinds = {_GRANTS: self._granted, _ROUTED: self._kinds & _ROUTES}.get(name, self._kinds)
+        kinds = {_GRANTS: self._grant_kinds, _ROUTED: self._kinds & _ROUTES}.get(name, self._kinds)
         index = Index(kinds, join_subjects=name == _GRANTS)
         # The API lists by name, and some rules read the first object of a kind. The sort is stable.
-        for resource in sorted(part.members.values(), key=_order):
-            index.add(resource.unpacked())
+        for resource in sorted(part.members.values(), key=_sort_key):
+            index.add(resource.unpack())
         content = index.build()
         part.provider = index.provider
         if name == _GRANTS:
-            self.subjects = list(index.subjects())
+            self.subjects = list(index.iterate_subjects())
             content = {"grants": content["grants"]}
         elif name == _ROUTED:
             content = {"routed": content["routed"]}
@@ -206,10 +208,10 @@ class IndexSlices:
             del content["grants"], content["routed"]
             if name != _NODES:
                 del content["nodes"]
-        return {path: _encode(value) for path, value in _split(content)}
+        return {path: _encode(value) for path, value in _split_index(content)}
 
 
-_NOTHING: Final = Index((), join_subjects=False).build()
+_EMPTY_INDEX: Final = Index((), join_subjects=False).build()
 
 
 def find_home_namespace(resource: Resource) -> str:
@@ -219,14 +221,14 @@ def find_home_namespace(resource: Resource) -> str:
     return resource.namespace or DEFAULT_NAMESPACE
 
 
-def _namespace(resource: Resource) -> str:
+def _find_part_namespace(resource: Resource) -> str:
     """Return the namespace of the resource's part; empty for cluster-scoped resources.
 
     The index has pods of objects without a namespace among those of the default namespace.
     """
     is_namespace = resource.kind == "Namespace" and not resource.group
-    inside = bool(resource.namespace) or is_namespace or pod_path(resource) is not None
-    return find_home_namespace(resource) if inside else ""
+    is_namespaced = bool(resource.namespace) or is_namespace or pod_path(resource) is not None
+    return find_home_namespace(resource) if is_namespaced else ""
 
 
 def _find_family(resource: Resource) -> str:
@@ -238,12 +240,12 @@ def _find_family(resource: Resource) -> str:
     return f"{resource.group}/{resource.kind}"
 
 
-def _order(resource: Resource) -> tuple[str, str, str]:
-    """Sort key: the order of an API server's lists."""
+def _sort_key(resource: Resource) -> tuple[str, str, str]:
+    """Return the sort key for the order in which an API server lists objects."""
     return resource.group, resource.kind, f"{resource.namespace}/{resource.name}"
 
 
-def _split(content: Mapping[str, Any]) -> Iterator[tuple[Path, Any]]:
+def _split_index(content: Mapping[str, Any]) -> Iterator[tuple[Path, Any]]:
     """Yield the slices of an index with their paths."""
     for family, value in content.items():
         if family in ("objects", "named"):
@@ -263,12 +265,12 @@ def _split_kinds(family: str, kinds: Mapping[str, Any]) -> Iterator[tuple[Path, 
             if kind != "Namespace":
                 yield (family, kind, namespace), objects
             elif family == "named":
-                yield from (((family, kind, namespace, name), homonyms) for name, homonyms in objects.items())
+                yield from (((family, kind, namespace, name), same_name) for name, same_name in objects.items())
             else:
                 yield from (((family, kind, namespace, Resource(content).name), content) for content in objects)
 
 
-def _set(content: dict[str, Any], path: Path, value: msgspec.Raw) -> None:
+def _insert_slice(content: dict[str, Any], path: Path, value: msgspec.Raw) -> None:
     *owners, last = path
     if len(path) == 4 and path[0] == "objects":
         last = owners.pop()
@@ -280,26 +282,26 @@ def _set(content: dict[str, Any], path: Path, value: msgspec.Raw) -> None:
     parent[last] = value
 
 
-def _change(part: _PartName, path: Path, names: frozenset[str] | None = None) -> SliceChange:
-    """Return the change of the slice at `path` of `part`."""
+def _build_change(part: _PartName, path: Path, names: frozenset[str] | None = None) -> SliceChange:
+    """Build the change of the slice at `path` of `part`."""
     kinds = _SOURCES.get(path[0]) or frozenset({path[1]})
     if part in (_GRANTS, _ROUTED):
         return SliceChange(kinds, None if path == ("grants", "all") else path[-1], names)
     return SliceChange(kinds, None if path[0] == "enforcement" else part[1] or None, names)
 
 
-def _changed_names(path: Path, before: bytes | None, after: bytes | None) -> frozenset[str] | None:
+def _find_changed_names(path: Path, before: bytes | None, after: bytes | None) -> frozenset[str] | None:
     """Return the changed names and label values (`key=value`) by which rules look up the slice; see `SliceChange`."""
     family, *keys = path
-    if family not in _LOOKED_UP:
+    if family not in _SEARCHED_BY_NAME:
         return frozenset()
     if family == "grants" and keys[0] not in ("accounts", "bound"):
         return None
     if len(keys) == len(("kind", "namespace", "name")):
         changed = {keys[-1]}
     else:
-        old, new = (_pieces(text) if text else {} for text in (before, after))
+        old, new = (_decode_entries(text) if text else {} for text in (before, after))
         changed = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
     if family == "selecting":
         return frozenset(name.partition("=")[2] for name in changed)
-    return None if _IMPLICIT in changed else frozenset(changed)
+    return None if _IMPLICIT_NAME in changed else frozenset(changed)

@@ -45,9 +45,9 @@ class PodSelection(msgspec.Struct, frozen=True):
 def index_isolation(objects: Mapping[str, Mapping[str, Sequence[dict[str, Any]]]]) -> dict[str, Any]:
     """Return the pod selections of all policies in `objects` (kind to namespace to objects), by namespace.
 
-    Cluster-wide policies are under EVERYWHERE. A namespace has `all`, the directions in which some policy isolates
-    every pod, and selections `by_label` (`key=value`), `by_key` (the key must exist) and `other`. Each selection is
-    under the rarest of its labels, so that a lookup by a pod's labels yields few candidates.
+    Cluster-wide policies are under EVERYWHERE. A namespace has `all`, the directions in which a policy isolates every
+    pod, and selections `by_label` (`key=value`), `by_key` (the key must exist) and `other`. Each selection is under the
+    rarest of its labels, so that a lookup by a pod's labels yields few candidates.
     """
     by_scope: dict[str, list[PodSelection]] = {}
     for kind, read in (
@@ -58,7 +58,7 @@ def index_isolation(objects: Mapping[str, Mapping[str, Sequence[dict[str, Any]]]
         for namespace, policies in objects.get(kind, {}).items():
             scope = EVERYWHERE if kind == CILIUM_CLUSTERWIDE else namespace
             by_scope.setdefault(scope, []).extend(selection for policy in policies for selection in read(policy))
-    return {namespace: _arrange(selections) for namespace, selections in by_scope.items() if selections}
+    return {namespace: _index_selections(selections) for namespace, selections in by_scope.items() if selections}
 
 
 def index_enforcement(objects: Mapping[str, Mapping[str, Sequence[dict[str, Any]]]]) -> dict[str, bool]:
@@ -83,7 +83,7 @@ def _read_network_policy(policy: Mapping[str, Any]) -> Iterator[PodSelection]:
     types = as_list(spec.get("policyTypes")) or ["Ingress", *(["Egress"] if spec.get("egress") else [])]
     directions = sorted({str(direction).lower() for direction in types} & {"egress", "ingress"})
     selector = as_mapping(spec.get("podSelector"))
-    yield PodSelection(as_mapping(selector.get("matchLabels")), _expressions(selector), directions)
+    yield PodSelection(as_mapping(selector.get("matchLabels")), _list_expressions(selector), directions)
 
 
 def _read_cilium_policy(policy: Mapping[str, Any]) -> Iterator[PodSelection]:
@@ -94,50 +94,56 @@ def _read_cilium_policy(policy: Mapping[str, Any]) -> Iterator[PodSelection]:
         directions = [direction for direction in ("egress", "ingress") if _denies_by_default(spec, direction)]
         if directions:
             selector = spec["endpointSelector"]
-            labels = {_strip_source(key): value for key, value in as_mapping(selector.get("matchLabels")).items()}
-            expressions = [{**entry, "key": _strip_source(str(entry.get("key")))} for entry in _expressions(selector)]
+            labels = {strip_label_source(key): value for key, value in as_mapping(selector.get("matchLabels")).items()}
+            expressions = [
+                {**entry, "key": strip_label_source(str(entry.get("key")))} for entry in _list_expressions(selector)
+            ]
             yield PodSelection(labels, expressions, directions)
 
 
 def _denies_by_default(spec: Mapping[str, Any], direction: str) -> bool:
-    """Return True if the rules for a direction isolate: if any, unless `enableDefaultDeny` is set (Cilium docs, Policy)."""
+    """Return True if a Cilium rule isolates its endpoints in `direction`.
+
+    `enableDefaultDeny` decides if it is set; else any rule for the direction isolates (Cilium docs, Policy).
+    """
     explicit = as_mapping(spec.get("enableDefaultDeny")).get(direction)
     return explicit if isinstance(explicit, bool) else bool(spec.get(direction) or spec.get(f"{direction}Deny"))
 
 
-def _strip_source(key: str) -> str:
+def strip_label_source(key: str) -> str:
+    """Return a Cilium label key without the source of Kubernetes labels: `k8s:app` and `any:app` become `app`."""
     for source in _CILIUM_SOURCES:
         key = key.removeprefix(source)
     return key
 
 
-def _arrange(selections: Sequence[PodSelection]) -> dict[str, Any]:
-    everything: set[str] = set()
+def _index_selections(selections: Sequence[PodSelection]) -> dict[str, Any]:
+    isolated_directions: set[str] = set()
     by_label: dict[str, list[PodSelection]] = {}
     by_key: dict[str, list[PodSelection]] = {}
     other: list[PodSelection] = []
     distinct = {msgspec.json.encode(selection): selection for selection in selections}.values()
-    frequency = Counter(label for selection in distinct for label in _labels(selection))
+    frequency = Counter(label for selection in distinct for label in _format_labels(selection))
     for selection in distinct:
-        labels = _labels(selection)
-        chosen = [min(labels, key=lambda label: frequency[label])] if labels else _alternatives(selection)
-        if chosen:
-            for label in chosen:
+        labels = _format_labels(selection)
+        keys = [min(labels, key=lambda label: frequency[label])] if labels else _format_alternatives(selection)
+        if keys:
+            for label in keys:
                 by_label.setdefault(label, []).append(selection)
         elif key := next((entry["key"] for entry in selection.expressions if entry.get("operator") == "Exists"), None):
             by_key.setdefault(str(key), []).append(selection)
         elif selection.labels or selection.expressions:
             other.append(selection)
         else:
-            everything.update(selection.directions)
-    return {"all": sorted(everything), "by_label": by_label, "by_key": by_key, "other": other}
+            isolated_directions.update(selection.directions)
+    return {"all": sorted(isolated_directions), "by_label": by_label, "by_key": by_key, "other": other}
 
 
-def _labels(selection: PodSelection) -> list[str]:
+def _format_labels(selection: PodSelection) -> list[str]:
     return [f"{key}={value}" for key, value in selection.labels.items() if isinstance(value, str)]
 
 
-def _alternatives(selection: PodSelection) -> list[str]:
+def _format_alternatives(selection: PodSelection) -> list[str]:
     """Return the labels of the first `In` expression; a selected pod has one of them."""
     for entry in selection.expressions:
         if entry.get("operator") == "In":
@@ -145,5 +151,5 @@ def _alternatives(selection: PodSelection) -> list[str]:
     return []
 
 
-def _expressions(selector: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _list_expressions(selector: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [entry for entry in as_list(selector.get("matchExpressions")) if isinstance(entry, dict)]

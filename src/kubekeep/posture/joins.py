@@ -1,4 +1,4 @@
-"""Indexes of pods by label, Services by selector and roles by service account. They keep relational rules linear.
+"""Indexes of pods by label, Services by selector and roles by service account, for rules with linear run time.
 
 Never evaluates a rule.
 """
@@ -42,7 +42,7 @@ class Grants:
         self._bound: dict[str, dict[str, list[str]]] = {}
 
     def bind(self, binding: Resource) -> None:
-        """Record the service accounts that `binding` names; its role need not be known."""
+        """Record the service accounts that `binding` names, even if its role is missing."""
         subjects = binding.object.get("subjects")
         for subject in subjects if isinstance(subjects, list) else ():
             account = find_account(subject, binding) if isinstance(subject, dict) else None
@@ -54,7 +54,7 @@ class Grants:
     def add(self, subject: Mapping[str, Any], binding: Resource, role: Resource) -> None:
         """Record that `binding` grants `role` to `subject`."""
         kind, name = subject.get("kind"), str(subject.get("name"))
-        grant = {"binding": _without_subjects(binding), "role": role.object}
+        grant = {"binding": _drop_subjects(binding), "role": role.object}
         account = find_account(subject, binding)
         if account is not None:
             self._accounts.setdefault(account[0], {}).setdefault(account[1], []).append(grant)
@@ -78,13 +78,13 @@ class Grants:
         }
 
 
-def _without_subjects(binding: Resource) -> dict[str, Any]:
+def _drop_subjects(binding: Resource) -> dict[str, Any]:
     """Return a binding without subjects: repeated in each subject's grant, they would need quadratic space."""
     return {key: value for key, value in binding.object.items() if key != "subjects"}
 
 
 def find_account(subject: Mapping[str, Any], binding: Resource) -> tuple[str, str] | None:
-    """Return namespace and name of the service account that `subject` names as account or user; None if it names none."""
+    """Return namespace and name of the service account that `subject` names as account or user, else None."""
     kind, name = subject.get("kind"), str(subject.get("name"))
     if kind == "ServiceAccount":
         return str(subject.get("namespace") or binding.namespace or "default"), name
@@ -95,15 +95,16 @@ def find_account(subject: Mapping[str, Any], binding: Resource) -> tuple[str, st
 
 
 def index_pods(workloads: Mapping[str, Sequence[IndexedPod]]) -> dict[str, Any]:
-    """Return the workloads of each namespace.
+    """Index the workloads of each namespace.
 
-    `all`; positions in `all` `by_label` (`key=value`) and `by_key`, in ascending order; and `named` (`Kind/name`).
+    A namespace has `all` workloads; their positions in `all` `by_label` (`key=value`) and `by_key`, in ascending order;
+    and `named`, the keys `Kind/name`.
     """
     return {
         namespace: {
             "all": pods,
-            "by_label": _positions({*_pairs(pod.labels)} for pod in pods),
-            "by_key": _positions(pod.labels for pod in pods),
+            "by_label": _index_positions({*_format_pairs(pod.labels)} for pod in pods),
+            "by_key": _index_positions(pod.labels for pod in pods),
             "named": {f"{pod.kind}/{pod.name}": True for pod in pods},
         }
         for namespace, pods in workloads.items()
@@ -111,9 +112,9 @@ def index_pods(workloads: Mapping[str, Sequence[IndexedPod]]) -> dict[str, Any]:
 
 
 def index_selectors(services: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
-    """Return Services by selector: namespace to `key=value` to Services.
+    """Index Services by selector: namespace to `key=value` to Services.
 
-    Each Service is under the rarest label of its selector; a pod with all labels of the selector has that one too.
+    Each Service is under the rarest label of its selector; a pod that the selector matches has this label.
     """
     return {namespace: _group_by_rarest_label(group) for namespace, group in services.items()}
 
@@ -122,7 +123,9 @@ def index_nodes(objects: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, boo
     """Return `labels` (`key=value`) of all Nodes, and `prefixes` of their names up to the first `-`."""
     all_metadata = [node["metadata"] for node in objects if isinstance(node.get("metadata"), dict)]
     return {
-        "labels": {pair: True for metadata in all_metadata for pair in _pairs(as_mapping(metadata.get("labels")))},
+        "labels": {
+            pair: True for metadata in all_metadata for pair in _format_pairs(as_mapping(metadata.get("labels")))
+        },
         "prefixes": {str(metadata.get("name")).partition("-")[0]: True for metadata in all_metadata},
     }
 
@@ -137,7 +140,7 @@ def index_values(objects: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
 
 
 def _group_by_rarest_label(services: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    selectors = [(service, _pairs(_selector(service))) for service in services]
+    selectors = [(service, _format_pairs(_get_selector(service))) for service in services]
     frequency = Counter(pair for _, pairs in selectors for pair in pairs)
     by_label: dict[str, list[Any]] = {}
     for service, pairs in selectors:
@@ -146,15 +149,15 @@ def _group_by_rarest_label(services: Iterable[Mapping[str, Any]]) -> dict[str, l
     return by_label
 
 
-def _selector(service: Mapping[str, Any]) -> Mapping[str, Any]:
+def _get_selector(service: Mapping[str, Any]) -> Mapping[str, Any]:
     return as_mapping(as_mapping(service.get("spec")).get("selector"))
 
 
-def _pairs(labels: Mapping[str, Any]) -> list[str]:
+def _format_pairs(labels: Mapping[str, Any]) -> list[str]:
     return [f"{key}={value}" for key, value in labels.items()]
 
 
-def _positions(groups: Iterable[Iterable[str]]) -> dict[str, list[int]]:
+def _index_positions(groups: Iterable[Iterable[str]]) -> dict[str, list[int]]:
     positions: dict[str, list[int]] = {}
     for position, keys in enumerate(groups):
         for key in keys:

@@ -31,13 +31,13 @@ from kubekeep.posture.third_party import ThirdPartyEvaluator
 TIME_LIMIT: Final = 30.0
 """Seconds, for one rule over the whole input."""
 
-_COMPILING: Final = frozenset(
+_COMPILE_ERRORS: Final = frozenset(
     ("rego_parse_error", "rego_compile_error", "rego_type_error", "rego_unsafe_var_error", "rego_recursion_error")
 )
 _Params = Mapping[str, Sequence[str]]
 _API_SERVERS: Final = ("apiserver", "api-server")
-_GATHERING: Final = frozenset(("deny", "violation", "warn"))
-"""Names of rules that hold only responses; any other value in them is an error of the author."""
+_RESPONSE_RULES: Final = frozenset(("deny", "violation", "warn"))
+"""Names of rules that may hold only responses; any other value is an error in the rule."""
 _SCALAR: Final = re.compile(r"true|false|-?(?:0|[1-9]\d*)")
 _TEXT_FIELDS: Final = ("annotations", "labels")
 """Fields whose values are text even if they look like numbers or booleans."""
@@ -73,14 +73,14 @@ class KubescapeEvaluator(ThirdPartyEvaluator):
 
     @property
     def controls(self) -> tuple[Control, ...]:
-        """The controls, with the values of their parameters that are in force."""
+        """The controls, with the effective values of their parameters."""
         return self._controls
 
     def evaluate(self, resources: Sequence[Resource]) -> Iterator[tuple[int, str, Verdict]]:
         """Yield the verdicts on `resources`; each rule is compiled and evaluated once for all of them."""
         scope = KubescapeScope(resources)
-        detected = (provider for resource in resources if (provider := find_provider(resource)))
-        provider = self._provider or next(detected, None)
+        providers = (provider for resource in resources if (provider := find_provider(resource)))
+        provider = self._provider or next(providers, None)
         # A rule that several controls share with the same parameters is evaluated once.
         by_rule: dict[tuple[KubescapeRule, str, Reason | None], Future[_RuleResult]] = {}
         pending: list[list[Future[_RuleResult]]] = []
@@ -95,7 +95,7 @@ class KubescapeEvaluator(ThirdPartyEvaluator):
                         by_rule[key] = pool.submit(_evaluate_rule, rule, document, scope, reason, self._limit)
                     pending[-1].append(by_rule[key])
             for control, futures in zip(self._kubescape_controls, pending, strict=True):
-                for position, verdict in _verdicts(control, [future.result() for future in futures]):
+                for position, verdict in _combine_verdicts(control, [future.result() for future in futures]):
                     yield position, control.control.slug, verdict
 
     def _encode_data(self, rule: KubescapeRule, control: KubescapeControl, provider: Provider | None) -> str:
@@ -120,7 +120,7 @@ class _RuleResult(msgspec.Struct, frozen=True):
 
 
 def _set_parameters(control: KubescapeControl, params: _Params) -> Control:
-    """Return the control as reports show it, with the values of its parameters that are in force."""
+    """Return the control with the effective values of its parameters, for reports."""
     values = {
         name: Parameter(parameter.description, tuple(params.get(name, ())))
         for name, parameter in control.control.params.items()
@@ -129,7 +129,7 @@ def _set_parameters(control: KubescapeControl, params: _Params) -> Control:
 
 
 def _explain_unset(control: KubescapeControl, params: _Params) -> Reason | None:
-    """Return the reason "parameters are not set"; None if the control has all that it needs."""
+    """Return the reason "parameters are not set"; None if all required parameters are set."""
     names = dict.fromkeys(name for rule in control.rules for name in rule.inputs if name not in control.fixed)
     missing = [name for name in names if name not in params]
     if not missing and control.needs_parameters and names and not any(params[name] for name in names):
@@ -137,13 +137,13 @@ def _explain_unset(control: KubescapeControl, params: _Params) -> Reason | None:
     return Reason(Cause.CONFIGURATION, f"set {', '.join(missing)} in --controls-config") if missing else None
 
 
-def _verdicts(control: KubescapeControl, results: Sequence[_RuleResult]) -> Iterator[tuple[int, Verdict]]:
+def _combine_verdicts(control: KubescapeControl, results: Sequence[_RuleResult]) -> Iterator[tuple[int, Verdict]]:
     """Yield one verdict for each evaluated resource: failed over not evaluated over passed."""
     positions = dict.fromkeys(position for result in results for position in (*result.positions, *result.failed))
     for position in positions:
         evidence = [piece for result in results for piece in result.failed.get(position, ())]
-        unsure = next((result.reason for result in results if result.reason and position in result.positions), None)
-        reason = control.review if evidence and control.review else unsure
+        rule_error = next((result.reason for result in results if result.reason and position in result.positions), None)
+        reason = control.review if evidence and control.review else rule_error
         if evidence and not control.review:
             yield position, Verdict(Status.FAILED, tuple(dict.fromkeys(evidence)))
         elif reason:
@@ -159,8 +159,8 @@ def _evaluate_rule(
     if obstacle or not positions:
         return _RuleResult(positions, reason=obstacle)
     try:
-        evaluated = _enumerate(rule, document, scope, positions, limit)
-        responses = read_responses(_values(rule, rule.source, document, scope.encode(positions), limit))
+        evaluated = _find_evaluated(rule, document, scope, positions, limit)
+        responses = read_responses(_evaluate_package(rule, rule.source, document, scope.encode(positions), limit))
         failed, unknown = _collect_failures(responses, frozenset(positions), scope)
     except (RegoError, ResponseError) as error:
         return _RuleResult(positions, reason=Reason(Cause.RULE_ERROR, f"{rule.name}: {error}"))
@@ -170,13 +170,13 @@ def _evaluate_rule(
     return _RuleResult(evaluated, failed)
 
 
-def _enumerate(
+def _find_evaluated(
     rule: KubescapeRule, document: str, scope: KubescapeScope, positions: tuple[int, ...], limit: float
 ) -> tuple[int, ...]:
-    """Return the positions of the resources that the rule evaluates: those its enumerator returns, or all."""
+    """Return the positions of the resources that the rule evaluates: the result of its enumerator, or all."""
     if not rule.enumerator:
         return positions
-    responses = read_responses(_values(rule, rule.enumerator, document, scope.encode(positions), limit))
+    responses = read_responses(_evaluate_package(rule, rule.enumerator, document, scope.encode(positions), limit))
     candidates, evaluated = frozenset(positions), set[int]()
     for content in (content for response in responses for content in response.objects):
         matches = scope.find(content, candidates)
@@ -215,15 +215,17 @@ def _compile(rule: KubescapeRule) -> None:
     if rule.obstacle:
         return
     try:
-        _values(rule, rule.source, "{}", msgspec.Raw(b"[]"), TIME_LIMIT)
+        _evaluate_package(rule, rule.source, "{}", msgspec.Raw(b"[]"), TIME_LIMIT)
     except RegoError as error:
-        if error.code in _COMPILING:
+        if error.code in _COMPILE_ERRORS:
             raise KubescapeRuleError(str(error) if error.line else f"{rule.file}: {error}") from error
     except ResponseError as error:
         raise KubescapeRuleError(f"{rule.file}: {error}") from error
 
 
-def _values(rule: KubescapeRule, source: str, document: str, objects: msgspec.Raw, limit: float) -> dict[str, Any]:
+def _evaluate_package(
+    rule: KubescapeRule, source: str, document: str, objects: msgspec.Raw, limit: float
+) -> dict[str, Any]:
     """Return the values of the rules in the package of `source`, by name."""
     package = kubescape_rules.package(source)
     if package is None:
@@ -241,34 +243,36 @@ def _query(rule: KubescapeRule, source: str, query: str, options: dict[str, Any]
         try:
             return evaluate(modules, query, rego_version=version, **options)
         except RegoError as error:
-            if error.code not in _COMPILING:
+            if error.code not in _COMPILE_ERRORS:
                 raise
     return evaluate(modules, query, rego_version=versions[-1], **options)
 
 
 class KubescapeScope:
-    """The resources of a scan as rules over arrays of objects read them, by position in the input."""
+    """Resources of a scan by position in the input, for rules that read arrays of objects."""
 
     def __init__(self, resources: Sequence[Resource]) -> None:
         """Index `resources` by kind; joined RBAC subjects are kept apart."""
         self.resources = resources
-        self._kinds: dict[tuple[str, str, str], list[int]] = {}
-        self._joined: list[int] = []
-        self._named: dict[tuple[str, str], list[int]] = {}
+        self._positions_by_kind: dict[tuple[str, str, str], list[int]] = {}
+        self._joined_positions: list[int] = []
+        self._positions_by_name: dict[tuple[str, str], list[int]] = {}
         self._texts: dict[int, str] = {}
         for position, resource in enumerate(resources):
             if resource.related:
-                self._joined.append(position)
+                self._joined_positions.append(position)
             else:
                 kind = (resource.group.casefold(), resource.version.casefold(), resource.kind.casefold())
-                self._kinds.setdefault(kind, []).append(position)
-            self._named.setdefault((resource.kind, resource.name), []).append(position)
+                self._positions_by_kind.setdefault(kind, []).append(position)
+            self._positions_by_name.setdefault((resource.kind, resource.name), []).append(position)
 
     def select(self, rule: KubescapeRule) -> tuple[int, ...]:
         """Return the positions of the resources that `rule` matches, in the order of its matches."""
         if rule.aggregator == SUBJECTS:
-            return tuple(position for position in self._joined if self._has_parts(rule, self.resources[position]))
-        matching = (position for match in rule.matches for position in self._matching(match))
+            return tuple(
+                position for position in self._joined_positions if self._has_parts(rule, self.resources[position])
+            )
+        matching = (position for match in rule.matches for position in self._find_matching(match))
         positions = tuple(dict.fromkeys(matching))
         if rule.aggregator == API_SERVER:
             return tuple(position for position in positions if _is_api_server(self.resources[position]))
@@ -277,9 +281,12 @@ class KubescapeScope:
     def _has_parts(self, rule: KubescapeRule, joined: Resource) -> bool:
         return all(any(_matches(match, part) for match in rule.matches) for part in joined.related)
 
-    def _matching(self, match: RuleMatch) -> list[int]:
+    def _find_matching(self, match: RuleMatch) -> list[int]:
         positions = sorted(
-            position for kind, same_kind in self._kinds.items() if _matches_kind(match, *kind) for position in same_kind
+            position
+            for kind, same_kind in self._positions_by_kind.items()
+            if _matches_kind(match, *kind)
+            for position in same_kind
         )
         if not match.fields:
             return positions
@@ -287,9 +294,9 @@ class KubescapeScope:
 
     def encode(self, positions: Iterable[int]) -> msgspec.Raw:
         """Return the JSON array of the objects at `positions`; each object is encoded once."""
-        return msgspec.Raw(f"[{','.join(map(self._text, positions))}]".encode())
+        return msgspec.Raw(f"[{','.join(map(self._encode_object, positions))}]".encode())
 
-    def _text(self, position: int) -> str:
+    def _encode_object(self, position: int) -> str:
         text = self._texts.get(position)
         if text is None:
             text = self._texts[position] = json_text(self.resources[position].object)
@@ -302,21 +309,25 @@ class KubescapeScope:
         name: equal objects match before the others, and if none is equal, all match.
         """
         target = Resource(content)
-        same_name = [position for position in self._named.get((target.kind, target.name), ()) if position in candidates]
+        same_name = [
+            position
+            for position in self._positions_by_name.get((target.kind, target.name), ())
+            if position in candidates
+        ]
         matches = [position for position in same_name if _is_compatible(target, self.resources[position])]
         related = [part for part in as_list(content.get("relatedObjects")) if isinstance(part, dict)]
         if related and not matches:
             return [position for part in related for position in self._find_all(part)]
         if related:
             parts = sorted(Resource(part).identity for part in related)
-            same_parts = [position for position in matches if _parts(self.resources[position]) == parts]
+            same_parts = [position for position in matches if _list_part_identities(self.resources[position]) == parts]
             matches = same_parts or matches
         equal = [position for position in matches if self.resources[position].object == content]
         return equal or matches
 
     def _find_all(self, content: dict[str, Any]) -> list[int]:
         target = Resource(content)
-        positions = self._named.get((target.kind, target.name), ())
+        positions = self._positions_by_name.get((target.kind, target.name), ())
         return [position for position in positions if self.resources[position].identity == target.identity]
 
     def find_related(self, content: dict[str, Any]) -> Resource | None:
@@ -329,7 +340,7 @@ def _is_compatible(target: Resource, resource: Resource) -> bool:
     return target.api_version in ("", resource.api_version) and target.namespace in ("", resource.namespace)
 
 
-def _parts(resource: Resource) -> list[str]:
+def _list_part_identities(resource: Resource) -> list[str]:
     return sorted(part.identity for part in resource.related)
 
 
@@ -343,7 +354,7 @@ def _matches_kind(match: RuleMatch, group: str, version: str, kind: str) -> bool
     return (
         _has_word(match.groups, {group})
         and _has_word(match.versions, {version})
-        and _has_word(match.kinds, _spellings(kind))
+        and _has_word(match.kinds, _list_spellings(kind))
     )
 
 
@@ -351,8 +362,8 @@ def _has_word(words: Iterable[str], values: AbstractSet[str]) -> bool:
     return any(word == ANY or word.casefold() in values for word in words)
 
 
-def _spellings(kind: str) -> frozenset[str]:
-    """Return a kind with the possible spellings of its plural, by which the API names resources."""
+def _list_spellings(kind: str) -> frozenset[str]:
+    """Return a kind in lower case with the possible spellings of its plural, the resource name in the API."""
     plurals = [f"{kind}s", f"{kind}es"]
     if kind.endswith("y"):
         plurals.append(f"{kind[:-1]}ies")
@@ -420,17 +431,17 @@ class Response(_Paths, rename="camel"):
 def read_responses(values: Mapping[str, Any]) -> list[Response]:
     """Return the responses in the values of a package. Raises ResponseError for an invalid response.
 
-    Sets with elements without `alertObject` are intermediate results, unless their name is one of `_GATHERING`.
+    Sets with elements without `alertObject` are intermediate results, unless their name is one of `_RESPONSE_RULES`.
     """
     responses = []
     for name, value in values.items():
-        is_gathering = name in _GATHERING
-        if is_gathering and not isinstance(value, list):
+        holds_responses = name in _RESPONSE_RULES
+        if holds_responses and not isinstance(value, list):
             raise ResponseError(f"{name} is no set of responses; `{name} contains response if {{ ... }}` makes one")
         for element in value if isinstance(value, list) else ():
             if isinstance(element, dict) and "alertObject" in element:
                 responses.append(_read_response(name, element))
-            elif is_gathering:
+            elif holds_responses:
                 raise ResponseError(f"{name} holds what is no response: an object with alertObject is due")
     return responses
 
@@ -450,11 +461,11 @@ def list_evidence(
 ) -> Iterator[Evidence]:
     """Yield the evidence of `response` in `resource`.
 
-    `others` fail in the same response; a path that exists only in one of them belongs to it.
+    `others` are further resources in the same response; a path that exists only in one of them is no evidence here.
     """
     message, has_evidence = response.alert_message, False
     for piece in _read_paths(response, message):
-        path = _path(piece.path)
+        path = _parse_path(piece.path)
         exists = bool(path) and has_path(resource.object, path)
         if piece.fix is None and not exists and any(path and has_path(other.object, path) for other in others):
             continue
@@ -466,7 +477,7 @@ def list_evidence(
             continue
         for piece in _read_paths(related, f"{message} ({part.kind} {part.name})"):
             has_evidence = True
-            yield msgspec.structs.replace(piece, path="", location=part.locate(_path(piece.path)), fix=None)
+            yield msgspec.structs.replace(piece, path="", location=part.locate(_parse_path(piece.path)), fix=None)
     if not has_evidence:
         yield Evidence(path="", exists=False, location=resource.locate(()), message=message)
 
@@ -474,27 +485,27 @@ def list_evidence(
 def _read_paths(source: _Paths, message: str) -> Iterator[Evidence]:
     """Yield one piece of evidence for each path, with its fix if there is one."""
     fixes = source.fix_paths if isinstance(source.fix_paths, list) else []
-    values = {fix.path: _json(fix) for fix in fixes if fix.path}
-    deleted = _texts(source.delete_paths)
-    paths = dict.fromkeys((*_texts(source.failed_paths), *_texts(source.review_paths), *deleted, *values))
+    values = {fix.path: _encode_fix(fix) for fix in fixes if fix.path}
+    deleted = _list_texts(source.delete_paths)
+    paths = dict.fromkeys((*_list_texts(source.failed_paths), *_list_texts(source.review_paths), *deleted, *values))
     for path in paths:
         fix = values.get(path)
         yield Evidence(path, exists=False, fix=fix, delete=path in deleted and fix is None, message=message)
 
 
-def _texts(value: list[str] | str | None) -> list[str]:
+def _list_texts(value: list[str] | str | None) -> list[str]:
     return [text for text in ([value] if isinstance(value, str) else value or ()) if text]
 
 
-def _json(fix: _Fix) -> str:
-    """Return the value as JSON; rules write values as text, but fields of objects have types."""
+def _encode_fix(fix: _Fix) -> str:
+    """Return the value as JSON. Rules write values as text; text that looks like a number or boolean becomes one."""
     if not isinstance(fix.value, str):
         return msgspec.json.encode(fix.value).decode()
-    typed = _SCALAR.fullmatch(fix.value) and not any(step in _TEXT_FIELDS for step in _path(fix.path))
+    typed = _SCALAR.fullmatch(fix.value) and not any(step in _TEXT_FIELDS for step in _parse_path(fix.path))
     return fix.value if typed else msgspec.json.encode(fix.value).decode()
 
 
-def _path(text: str) -> Path:
+def _parse_path(text: str) -> Path:
     """Return the steps of a path in a response; none for invalid text, so that it refers to the whole object."""
     try:
         return parse_path(text)

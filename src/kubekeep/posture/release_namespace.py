@@ -1,7 +1,7 @@
 """Resources in the namespace of a release that is chosen at installation. Never evaluates a rule.
 
-A chart is rendered for some namespace before one is chosen. Relations between objects must not depend on it: policies
-and accounts of other files in `default` do not belong to the chart.
+A chart is rendered before the namespace of its release is chosen. Relations between objects must not depend on the
+namespace used for rendering: policies and accounts of other files in `default` do not belong to the chart.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ class InstalledResource(msgspec.Struct, frozen=True, gc=False):
         """Return `resource` with the form that rules evaluate."""
         return InstalledResource(resource, resource if resource.release_namespace_paths is None else _install(resource))
 
-    def packed(self, text: bytes, derived: bytes) -> InstalledResource:
-        """Return the same in less memory; joined subjects share the memory of their parts.
+    def pack(self, text: bytes, derived: bytes) -> InstalledResource:
+        """Return a copy with packed resources; a joined subject is returned as it is, as its parts are packed already.
 
-        `text` is the JSON of the evaluated form, `derived` is kept with it.
+        `text` is the JSON of the evaluated form; `derived` is stored with it (see `pack_object`).
         """
         if self.resource.related:
             return self
-        evaluated = self.evaluated.packed(text, derived)
-        return InstalledResource(evaluated if self.evaluated is self.resource else self.resource.packed(), evaluated)
+        evaluated = self.evaluated.pack(text, derived)
+        return InstalledResource(evaluated if self.evaluated is self.resource else self.resource.pack(), evaluated)
 
 
 class OriginalResources:
-    """The resources as written, by the identity of their evaluated form."""
+    """Index from the evaluated forms of resources to the resources as written."""
 
     def __init__(self) -> None:
         self._installed: dict[int, InstalledResource] = {}
@@ -54,11 +54,11 @@ class OriginalResources:
             self._installed[id(installed.evaluated)] = installed
 
     def restore(self, subject: Resource) -> InstalledResource:
-        """Return both forms of an RBAC subject that was joined with evaluated forms."""
-        known = (self._installed.get(id(part)) for part in subject.related)
+        """Return both forms of a joined RBAC subject; its parts are evaluated forms that `add` recorded."""
+        installed_parts = (self._installed.get(id(part)) for part in subject.related)
         related = tuple(
             part if installed is None else installed.resource
-            for part, installed in zip(subject.related, known, strict=True)
+            for part, installed in zip(subject.related, installed_parts, strict=True)
         )
         if all(map(operator.is_, related, subject.related)):
             return InstalledResource(subject, subject)
@@ -68,17 +68,17 @@ class OriginalResources:
 
 def _install(resource: Resource) -> Resource:
     """Return `resource` with RELEASE_NAMESPACE at each path with a namespace that is chosen at installation."""
-    served = BUILTIN_TYPES.get((resource.group, resource.kind))
+    resource_type = BUILTIN_TYPES.get((resource.group, resource.kind))
     paths = [*(resource.release_namespace_paths or ())]
-    if not resource.namespace and served is not None and served.namespaced:
+    if not resource.namespace and resource_type is not None and resource_type.is_namespaced:
         paths.append(("metadata", "namespace"))
     changed = copy.deepcopy(resource.object) if paths else resource.object
     for path in paths:
-        _set(changed, path)
+        _set_release_namespace(changed, path)
     return msgspec.structs.replace(resource, content=changed)
 
 
-def _set(document: dict[str, Any], path: Path) -> None:
+def _set_release_namespace(document: dict[str, Any], path: Path) -> None:
     try:
         owner = value_at(document, path[:-1])
     except LookupError:

@@ -18,13 +18,15 @@ from kubekeep.model.resource_types import BUILTIN_TYPES, ResourceTypes, guess_pl
 
 _KEY: Final = r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?"
 _VALUE: Final = r"(?:[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)?"
-_SET: Final = re.compile(rf"({_KEY})\s+(in|notin)\s+\(([^()]*)\)")
-_EQUAL: Final = re.compile(rf"({_KEY})\s*(==|=|!=)\s*({_VALUE})")
-_BARE: Final = re.compile(rf"(!?)\s*({_KEY})")
-_SPLIT: Final = re.compile(r",(?![^()]*\))")
+_SET_BASED: Final = re.compile(rf"({_KEY})\s+(in|notin)\s+\(([^()]*)\)")
+_EQUALITY: Final = re.compile(rf"({_KEY})\s*(==|=|!=)\s*({_VALUE})")
+_EXISTENCE: Final = re.compile(rf"(!?)\s*({_KEY})")
+_SEPARATOR: Final = re.compile(r",(?![^()]*\))")
 _KIND: Final = "kind"
 _NAMESPACE: Final = "namespace"
-_BUILTIN: Final = {word: kind for (_, kind), served in BUILTIN_TYPES.items() for word in (kind.lower(), served.plural)}
+_BUILTIN_KINDS: Final = {
+    word: kind for (_, kind), served in BUILTIN_TYPES.items() for word in (kind.lower(), served.plural)
+}
 """Kind by lower-case kind and plural, for all kinds of Kubernetes."""
 
 
@@ -33,18 +35,20 @@ def parse_labels(text: str) -> LabelSelector:
 
     Raises ValueError if `text` is not a label selector.
     """
-    return LabelSelector(match_expressions=tuple(_parse_requirement(part.strip(), text) for part in _SPLIT.split(text)))
+    return LabelSelector(
+        match_expressions=tuple(_parse_requirement(part.strip(), text) for part in _SEPARATOR.split(text))
+    )
 
 
 def _parse_requirement(part: str, text: str) -> SelectorRequirement:
-    if match := _SET.fullmatch(part):
+    if match := _SET_BASED.fullmatch(part):
         values = tuple(value.strip() for value in match[3].split(","))
         if any(re.fullmatch(_VALUE, value) is None for value in values):
             raise ValueError(f"not a label selector: {text!r}")
         return SelectorRequirement(match[1], "In" if match[2] == "in" else "NotIn", values)
-    if match := _EQUAL.fullmatch(part):
+    if match := _EQUALITY.fullmatch(part):
         return SelectorRequirement(match[1], "NotIn" if match[2] == "!=" else "In", (match[3],))
-    if match := _BARE.fullmatch(part):
+    if match := _EXISTENCE.fullmatch(part):
         return SelectorRequirement(match[2], "DoesNotExist" if match[1] else "Exists")
     raise ValueError(f"not a label selector: {text!r}")
 
@@ -52,15 +56,15 @@ def _parse_requirement(part: str, text: str) -> SelectorRequirement:
 class ResourceFilter:
     """Predicate for the resources of a selection. A namespace may be a pattern: `team-*`.
 
-    A namespaced resource without a namespace is in `default`, as with kubectl. A Namespace is in itself; including
-    namespaces excludes cluster-scoped resources. Raises ValueError for invalid labels.
+    A namespaced resource without a namespace is in `default`, as with kubectl. A Namespace object belongs to the
+    namespace of its name. Including namespaces excludes cluster-scoped resources. Raises ValueError for invalid labels.
     """
 
     def __init__(self, selection: ResourceSelection) -> None:
         self._selection = selection
-        self._selector = parse_labels(selection.labels) if selection.labels else LabelSelector()
-        self._kinds = ResourceTypes(())
-        self._seen: set[tuple[str, str]] = set()
+        self._label_selector = parse_labels(selection.labels) if selection.labels else LabelSelector()
+        self._types = ResourceTypes(())
+        self._matched_names: set[tuple[str, str]] = set()
         self.has_matches = False
         """True once a resource has matched."""
 
@@ -68,63 +72,65 @@ class ResourceFilter:
         """Return True if `resource` is to be evaluated."""
         selection = self._selection
         kinds = {resource.kind.lower(), guess_plural(resource.kind)}
-        namespaces = {self._namespace(resource)} - {""}
+        namespaces = {self._get_namespace(resource)} - {""}
         # No short circuit: each condition records the names that match, so that they are not reported as unmatched.
         conditions = (
-            not selection.include_kinds or self._has(_KIND, selection.include_kinds, kinds),
-            not self._has(_KIND, selection.exclude_kinds, kinds),
-            not selection.include_namespaces or self._has(_NAMESPACE, selection.include_namespaces, namespaces),
-            not self._has(_NAMESPACE, selection.exclude_namespaces, namespaces),
-            selects(self._selector, get_labels(resource.object)),
+            not selection.include_kinds or self._matches_any(_KIND, selection.include_kinds, kinds),
+            not self._matches_any(_KIND, selection.exclude_kinds, kinds),
+            not selection.include_namespaces or self._matches_any(_NAMESPACE, selection.include_namespaces, namespaces),
+            not self._matches_any(_NAMESPACE, selection.exclude_namespaces, namespaces),
+            selects(self._label_selector, get_labels(resource.object)),
         )
         is_match = all(conditions)
         self.has_matches = self.has_matches or is_match
         return is_match
 
-    def unmatched(self, *, all_read: bool = True, absent: Collection[str] = ()) -> Iterator[str]:
+    def explain_unmatched(
+        self, *, has_all_resources: bool = True, missing_namespaces: Collection[str] = ()
+    ) -> Iterator[str]:
         """Yield a message for each name that matches no resource.
 
-        Excluded kinds are reported only if Kubernetes does not have them either: a cluster may have no Secrets. Without
-        `all_read` (a cluster is not queried for excluded resources) exclusions are not reported. `absent` are namespaces
-        known to be missing from the cluster.
+        Excluded kinds are reported only if Kubernetes does not have them either: a cluster may have no Secrets.
+        Exclusions are reported only with `has_all_resources`, because a cluster is not queried for excluded resources.
+        `missing_namespaces` are namespaces that the cluster does not have.
         """
         selection = self._selection
         kinds, namespaces = selection.include_kinds, selection.include_namespaces
-        if all_read:
+        if has_all_resources:
             kinds = (*kinds, *(name for name in selection.exclude_kinds if not _is_builtin(name)))
             namespaces = (*namespaces, *selection.exclude_namespaces)
         for field, names in ((_KIND, kinds), (_NAMESPACE, namespaces)):
             for name in dict.fromkeys(names):
-                if field == _NAMESPACE and name in absent:
+                if field == _NAMESPACE and name in missing_namespaces:
                     yield f"the cluster has no namespace {name}"
-                elif (field, name) not in self._seen:
-                    yield f"no resource that was read is in {field} {name}{_hint(name) if field == _KIND else ''}"
+                elif (field, name) not in self._matched_names:
+                    yield f"no resource that was read is in {field} {name}{_suggest_kind(name) if field == _KIND else ''}"
 
-    def _has(self, field: str, names: tuple[str, ...], values: set[str]) -> bool:
+    def _matches_any(self, field: str, names: tuple[str, ...], values: set[str]) -> bool:
         """Return True if a name or pattern matches one of the resource's `values`."""
         matches = {(field, name) for name in names for value in values if _matches(value, name)}
-        self._seen |= matches
+        self._matched_names |= matches
         return bool(matches)
 
-    def _namespace(self, resource: Resource) -> str:
+    def _get_namespace(self, resource: Resource) -> str:
         if resource.kind == "Namespace" and not resource.group:
             return resource.name
-        return resource.namespace or (DEFAULT_NAMESPACE if self._kinds.of(resource).namespaced else "")
+        return resource.namespace or (DEFAULT_NAMESPACE if self._types.get_type(resource).is_namespaced else "")
 
 
 def _matches(value: str, name: str) -> bool:
-    """Return True if the pattern matches; kinds come in lower case, and namespaces have no other letters."""
+    """Return True if the pattern `name` matches `value`, a kind or namespace in lower case."""
     return fnmatchcase(value, name.lower())
 
 
 def _is_builtin(name: str) -> bool:
     """Return True if Kubernetes has a kind of this name, or one that matches this pattern."""
-    return any(_matches(word, name) for word in _BUILTIN)
+    return any(_matches(word, name) for word in _BUILTIN_KINDS)
 
 
-def _hint(name: str) -> str:
-    """Return a hint for a kind that Kubernetes does not have; empty for one that it has."""
+def _suggest_kind(name: str) -> str:
+    """Return a hint for the name of an unknown kind, with a similar one; empty for a kind of Kubernetes."""
     if _is_builtin(name):
         return ""
-    similar = difflib.get_close_matches(name.lower(), _BUILTIN, n=1)
-    return ", nor does Kubernetes have one" + (f"; did you mean {_BUILTIN[similar[0]]}?" if similar else "")
+    similar = difflib.get_close_matches(name.lower(), _BUILTIN_KINDS, n=1)
+    return ", nor does Kubernetes have one" + (f"; did you mean {_BUILTIN_KINDS[similar[0]]}?" if similar else "")

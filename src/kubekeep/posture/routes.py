@@ -46,8 +46,8 @@ class Backend(msgspec.Struct, frozen=True):
 def index_routes(objects: Mapping[str, Mapping[str, Sequence[dict[str, Any]]]]) -> dict[str, dict[str, list[Route]]]:
     """Return the routes to each Service, by namespace and Service; `objects` are by kind and namespace.
 
-    Routes used only by pods of the cluster are left out: VirtualServices of the mesh, and Gateway API routes without a
-    Gateway among their parents. A route without any parent counts as unfinished and is kept.
+    Routes used only by pods of the cluster are left out: VirtualServices of the mesh, and Gateway API routes with
+    parents of which none is a Gateway. A route without any parent is kept, as its manifest may be incomplete.
     """
     by_service: dict[str, dict[str, dict[Route, None]]] = {}
     for kind in ROUTES:
@@ -64,10 +64,12 @@ def list_backends(kind: str, content: Mapping[str, Any], namespace: str) -> Iter
     return _READERS[kind](as_mapping(content.get("spec")), namespace)
 
 
-def _ingress(spec: Mapping[str, Any], namespace: str) -> Iterator[Backend]:
+def _read_ingress(spec: Mapping[str, Any], namespace: str) -> Iterator[Backend]:
     """Yield the backends, also in the form of `extensions/v1beta1`; backends other than Services have no `service`."""
     paths = [
-        path for rule in _mappings(spec.get("rules")) for path in _mappings(as_mapping(rule.get("http")).get("paths"))
+        path
+        for rule in _list_mappings(spec.get("rules"))
+        for path in _list_mappings(as_mapping(rule.get("http")).get("paths"))
     ]
     for backend in (spec.get("defaultBackend"), spec.get("backend"), *(path.get("backend") for path in paths)):
         service = as_mapping(as_mapping(backend).get("service"))
@@ -75,42 +77,44 @@ def _ingress(spec: Mapping[str, Any], namespace: str) -> Iterator[Backend]:
         name = service.get("name") or as_mapping(backend).get("serviceName")
         if name:
             value = port.get("number") or port.get("name") or as_mapping(backend).get("servicePort")
-            yield Backend(namespace, str(name), _port(value))
+            yield Backend(namespace, str(name), _read_port(value))
 
 
-def _gateway_route(spec: Mapping[str, Any], namespace: str) -> Iterator[Backend]:
-    parents = _mappings(spec.get("parentRefs"))
+def _read_gateway_route(spec: Mapping[str, Any], namespace: str) -> Iterator[Backend]:
+    parents = _list_mappings(spec.get("parentRefs"))
     if parents and all((parent.get("kind") or "Gateway") != "Gateway" for parent in parents):
         return
-    for rule in _mappings(spec.get("rules")):
-        for backend in _mappings(rule.get("backendRefs")):
+    for rule in _list_mappings(spec.get("rules")):
+        for backend in _list_mappings(rule.get("backendRefs")):
             if not backend.get("group") and (backend.get("kind") or "Service") == "Service":
-                where = str(backend.get("namespace") or namespace)
-                yield Backend(where, str(backend.get("name")), _port(backend.get("port")), _weight(backend))
+                backend_namespace = str(backend.get("namespace") or namespace)
+                yield Backend(
+                    backend_namespace, str(backend.get("name")), _read_port(backend.get("port")), _read_weight(backend)
+                )
 
 
-def _virtual_service(spec: Mapping[str, Any], namespace: str) -> Iterator[Backend]:
+def _read_virtual_service(spec: Mapping[str, Any], namespace: str) -> Iterator[Backend]:
     gateways = spec.get("gateways")
-    for rule in (rule for protocol in ("http", "tls", "tcp") for rule in _mappings(spec.get(protocol))):
-        matches = _mappings(rule.get("match")) or [{}]
+    for rule in (rule for protocol in ("http", "tls", "tcp") for rule in _list_mappings(spec.get(protocol))):
+        matches = _list_mappings(rule.get("match")) or [{}]
         if any(_has_gateway(match.get("gateways") or gateways) for match in matches):
-            for route in _mappings(rule.get("route")):
+            for route in _list_mappings(rule.get("route")):
                 destination = as_mapping(route.get("destination"))
-                port = _port(as_mapping(destination.get("port")).get("number"))
-                yield from _host(str(destination.get("host") or ""), namespace, port)
+                port = _read_port(as_mapping(destination.get("port")).get("number"))
+                yield from _resolve_host(str(destination.get("host") or ""), namespace, port)
 
 
-def _openshift_route(spec: Mapping[str, Any], namespace: str) -> Iterator[Backend]:
-    for backend in (as_mapping(spec.get("to")), *_mappings(spec.get("alternateBackends"))):
+def _read_openshift_route(spec: Mapping[str, Any], namespace: str) -> Iterator[Backend]:
+    for backend in (as_mapping(spec.get("to")), *_list_mappings(spec.get("alternateBackends"))):
         if backend.get("name") and (backend.get("kind") or "Service") == "Service":
-            yield Backend(namespace, str(backend["name"]), weight=_weight(backend))
+            yield Backend(namespace, str(backend["name"]), weight=_read_weight(backend))
 
 
 def _has_gateway(gateways: Any) -> bool:
     return isinstance(gateways, list) and any(gateway != _MESH for gateway in gateways)
 
 
-def _host(host: str, namespace: str, port: int | str | None) -> Iterator[Backend]:
+def _resolve_host(host: str, namespace: str, port: int | str | None) -> Iterator[Backend]:
     """Yield the Service of a host: `web`, `web.shop` or `web.shop.svc.cluster.local`."""
     match host.split("."):
         case [name] if name:
@@ -119,25 +123,25 @@ def _host(host: str, namespace: str, port: int | str | None) -> Iterator[Backend
             yield Backend(where, name, port)
 
 
-def _port(value: Any) -> int | str | None:
+def _read_port(value: Any) -> int | str | None:
     return value if isinstance(value, int | str) else None
 
 
-def _weight(backend: Mapping[str, Any]) -> int:
+def _read_weight(backend: Mapping[str, Any]) -> int:
     """Return the weight, 1 by default (API references of the Gateway API and of OpenShift's Routes)."""
     weight = backend.get("weight")
     return weight if isinstance(weight, int) else 1
 
 
-def _mappings(value: Any) -> list[dict[str, Any]]:
+def _list_mappings(value: Any) -> list[dict[str, Any]]:
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
 _READERS: Final[Mapping[str, Callable[[Mapping[str, Any], str], Iterator[Backend]]]] = {
-    INGRESS: _ingress,
-    **dict.fromkeys(GATEWAY_ROUTES, _gateway_route),
-    VIRTUAL_SERVICE: _virtual_service,
-    OPENSHIFT_ROUTE: _openshift_route,
+    INGRESS: _read_ingress,
+    **dict.fromkeys(GATEWAY_ROUTES, _read_gateway_route),
+    VIRTUAL_SERVICE: _read_virtual_service,
+    OPENSHIFT_ROUTE: _read_openshift_route,
 }
 ROUTES: Final = tuple(_READERS)
 """The kinds of routes."""

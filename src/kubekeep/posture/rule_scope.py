@@ -12,7 +12,7 @@ from kubekeep.model.control import SUBJECT, Control
 from kubekeep.posture.routes import GATEWAY_ROUTES, VIRTUAL_SERVICE
 
 _LEADING: Final = frozenset({SUBJECT, VIRTUAL_SERVICE, *GATEWAY_ROUTES})
-"""Kinds looked up by what they refer to: a RoleBinding or route may be in another namespace than its target."""
+"""Kinds that refer to objects in other namespaces: a RoleBinding or route may be in another namespace than its target."""
 _ROLES: Final = "ClusterRole"
 """The cluster-scoped kind that bindings of all namespaces refer to."""
 
@@ -25,9 +25,9 @@ def is_scope_verified(control: Control) -> bool:
 def cluster_wide_kinds(control: Control) -> frozenset[str]:
     """Return the kinds that `control` reads cluster-wide even if only some namespaces are evaluated.
 
-    It reads its other related kinds only in the namespace of the evaluated resource. `mentioned` and `kube-system` do
-    not count as cluster-wide: rules report themselves if they lack a namespace that the objects name, and lookups in
-    kube-system concern only objects there, except for settings of Cilium.
+    The control reads its other related kinds only in the namespace of the evaluated resource. The scopes `mentioned` and
+    `kube-system` do not count as cluster-wide: a rule returns "not evaluated" if a mentioned namespace is missing, and
+    lookups in kube-system concern only objects there, except for settings of Cilium.
     """
     if not is_scope_verified(control):
         return frozenset((*control.targets, *control.relates))
@@ -37,8 +37,8 @@ def cluster_wide_kinds(control: Control) -> frozenset[str]:
     return frozenset(kind for kind in control.relates if kind in _LEADING or kind not in control.within)
 
 
-def has_no_targets(control: Control, is_inside: Callable[[str], bool]) -> bool:
-    """Return True if `control` has no target in the evaluated namespaces; `is_inside` decides that by target."""
+def has_no_targets(control: Control, is_evaluated: Callable[[str], bool]) -> bool:
+    """Return True if `control` has no target for which `is_evaluated` is true. False for controls of documents."""
     return (
-        is_scope_verified(control) and not control.answered_by_documents() and not any(map(is_inside, control.targets))
+        is_scope_verified(control) and not control.uses_only_documents() and not any(map(is_evaluated, control.targets))
     )

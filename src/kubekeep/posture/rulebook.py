@@ -15,23 +15,24 @@ from kubekeep.model.resource import Resource
 
 
 class Stage(enum.Enum):
-    """The moment at which a rule can run, and its input."""
+    """Stage of an evaluation, with the input that rules read in it."""
 
     LOCAL = enum.auto()
-    """On the workload view alone: equal workloads get equal verdicts."""
+    """The workload view only: equal workloads get equal verdicts."""
     OBJECT = enum.auto()
-    """On the object, as it arrives."""
+    """The object, as soon as it is read."""
     RELATED = enum.auto()
-    """On the object and `input.cluster`, once all resources have been read."""
+    """The object and `input.cluster`, after all resources have been read."""
 
 
 APPLIES: Final = "applies"
 DECLINED: Final = "declined"
 VIOLATION: Final = "violation"
-_SHARD: Final = 40
-"""Controls per shard: fewer compile the shared modules more often, more make each evaluation slower."""
+_SHARD_SIZE: Final = 40
+"""Controls per shard: smaller shards compile the shared modules more often, larger ones make each evaluation slower."""
 _OUTCOME: Final = "kubekeep_outcome"
-"""The rule that gathers the outcomes of a control, in the control's package: the engine finds it at once there."""
+"""Name of the rule that gathers the outcomes of a control. It is in the control's package, where the engine finds it
+fastest."""
 
 
 class RulePlan(msgspec.Struct, frozen=True):
@@ -48,33 +49,33 @@ class Rulebook:
         self,
         library: Library,
         controls: Sequence[Control],
-        silent: Sequence[Control] = (),
+        unconfigured: Sequence[Control] = (),
         *,
         separate_related: bool = False,
     ) -> None:
-        """Group the rules of `controls`; `silent` controls are in plans, but have no rules to run.
+        """Group the rules of `controls`; `unconfigured` controls are in plans, but their rules do not run.
 
         With `separate_related`, each rule that relates resources is a group by itself.
         """
         rules = {control.slug: library.rule(control) for control in controls}
-        shards = [controls[at : at + _SHARD] for at in range(0, len(controls), _SHARD)]
-        self.shards = [_modules(library, shard) for shard in shards]
-        """The modules of a few controls each: an engine is slower the more it holds."""
+        shards = [controls[at : at + _SHARD_SIZE] for at in range(0, len(controls), _SHARD_SIZE)]
+        self.shards = [_collect_modules(library, shard) for shard in shards]
+        """The modules of a few controls each, because an engine is slower the more modules it holds."""
         self.conditional = frozenset(slug for slug, rule in rules.items() if APPLIES in rule.outcomes)
-        """Slugs of the controls with a rule that decides on its own if it applies."""
+        """Slugs of the controls with a rule that decides if it applies to a resource."""
         self.groups: list[list[RuleQuery]] = []
         self.controls_by_group: list[list[Control]] = []
-        self._controls = (*controls, *silent)
+        self._controls = (*controls, *unconfigured)
         self._numbers: dict[tuple[str, Stage, str], int] = {}
         self._plans: dict[tuple[str, str, bool, bool], RulePlan] = {}
         for shard_number, shard in enumerate(shards):
             for control in shard:
-                stage = stage_of(control, rules[control.slug])
+                stage = find_stage(control, rules[control.slug])
                 name = control.rule_name
-                alone = name if separate_related and stage is Stage.RELATED else ""
+                separate_name = name if separate_related and stage is Stage.RELATED else ""
                 query = RuleQuery(name, f"data.{control.package}.{_OUTCOME}", shard_number)
                 for target in control.targets:
-                    self._add(control, query, (target, stage, alone))
+                    self._add(control, query, (target, stage, separate_name))
 
     def _add(self, control: Control, query: RuleQuery, key: tuple[str, Stage, str]) -> None:
         """Add the rule of `control` to a group, once if several controls share it."""
@@ -85,15 +86,15 @@ class Rulebook:
             self.controls_by_group.append([control])
             return
         self.controls_by_group[number].append(control)
-        if query.name not in [other.name for other in self.groups[number]]:
+        if query.name not in [added.name for added in self.groups[number]]:
             self.groups[number].append(query)
 
     def plan(self, resource: Resource, *, has_pod: bool) -> RulePlan:
-        """Return the plan for `resource`, which has a pod spec or not."""
+        """Return the plan for `resource`; `has_pod` is true if it contains a pod spec."""
         key = (resource.group, resource.kind, has_pod, bool(resource.related))
         plan = self._plans.get(key)
         if plan is None:
-            targets = _targets(resource, has_pod=has_pod)
+            targets = _list_targets(resource, has_pod=has_pod)
             groups = {stage: list[int]() for stage in Stage}
             for (target, stage, _), number in self._numbers.items():
                 if target in targets:
@@ -104,7 +105,7 @@ class Rulebook:
         return plan
 
 
-def stage_of(control: Control, rule: Rule) -> Stage:
+def find_stage(control: Control, rule: Rule) -> Stage:
     """Return the earliest stage at which the rule of `control` can run."""
     if control.relates:
         return Stage.RELATED
@@ -113,20 +114,20 @@ def stage_of(control: Control, rule: Rule) -> Stage:
     return Stage.OBJECT
 
 
-def _targets(resource: Resource, *, has_pod: bool) -> frozenset[str]:
+def _list_targets(resource: Resource, *, has_pod: bool) -> frozenset[str]:
     if resource.related:
         return frozenset({SUBJECT})
     return resource.kind_names | {WORKLOAD} if has_pod else resource.kind_names
 
 
-def _modules(library: Library, controls: Sequence[Control]) -> dict[str, str]:
-    """Return the modules of `controls`, each rule with the text that gathers its outcomes."""
-    endings = {rule.path: _gather_outcomes(rule) for rule in map(library.rule, controls)}
-    return {path: text + endings.get(path, "") for path, text in library.modules(controls).items()}
+def _collect_modules(library: Library, controls: Sequence[Control]) -> dict[str, str]:
+    """Return the Rego modules of `controls` by path, each rule with a rule that gathers its outcomes."""
+    collectors = {rule.path: _gather_outcomes(rule) for rule in map(library.rule, controls)}
+    return {path: text + collectors.get(path, "") for path, text in library.modules(controls).items()}
 
 
 def _gather_outcomes(rule: Rule) -> str:
-    """Return Rego that gathers the outcomes of `rule`; it evaluates nothing else where the rule does not apply."""
+    """Return Rego that gathers the outcomes of `rule`; where the rule does not apply, nothing else is evaluated."""
     condition = f"{APPLIES}; " if APPLIES in rule.outcomes else ""
     return "".join(
         f'\n{_OUTCOME}[name] := {word} if {{ {condition}name := "{word}" }}\n' for word in sorted(rule.outcomes)

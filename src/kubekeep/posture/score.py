@@ -1,8 +1,8 @@
 """Formulas of scores and coverage. Never rounds, and never counts missing data as success.
 
-The formulas are Kubescape's (risk and compliance, by control, framework and overall) without three of its defects: a
-framework without resources does not abort the rest, "not evaluated" never counts as passed, and the mean covers only
-evaluated controls.
+The formulas are Kubescape's (risk and compliance, by control, framework and overall) with three differences: a framework
+without resources does not abort the rest, "not evaluated" never counts as passed, and means cover only evaluated
+controls. Scores and coverage are percentages from 0 to 100.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ def compliance(counts: Counts) -> float | None:
 
 
 def mean_compliance(controls: Iterable[ControlSummary]) -> float | None:
-    """Return the mean over the evaluated controls; None if there are none."""
-    values = [summary.compliance for summary in controls if summary.status is not Status.NOT_EVALUATED]
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
+    """Return the mean compliance of the evaluated controls in percent; None if there are none."""
+    percentages = [summary.compliance for summary in controls if summary.status is not Status.NOT_EVALUATED]
+    defined = [value for value in percentages if value is not None]
+    return sum(defined) / len(defined) if defined else None
 
 
 def coverage(controls: Sequence[ControlSummary]) -> float:

@@ -1,6 +1,6 @@
-"""Selection of controls and frameworks by name, and of those that this input can answer.
+"""Selection of controls and frameworks by name, with the reasons why some controls cannot be evaluated on this input.
 
-An unknown name is an error that suggests the nearest known one; never a smaller scan.
+An unknown name is an error that suggests a similar name; it never makes a scan smaller.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ class UnknownNameError(KubekeepError, ValueError):
 class Selection(msgspec.Struct, frozen=True):
     """The controls and frameworks of a scan.
 
-    `controls` are in the library's order, those of third-party `evaluators` at the end. `set_aside` holds, by slug,
+    `controls` are in the library's order, followed by those of third-party `evaluators`. `skip_reasons` holds, by slug,
     the reasons why selected controls are not evaluated on any resource.
     """
 
     controls: tuple[Control, ...]
     frameworks: tuple[Framework, ...]
     params: dict[str, tuple[str, ...]]
-    set_aside: dict[str, Reason]
+    skip_reasons: dict[str, Reason]
     library: Library
-    named: frozenset[str] = frozenset()
+    requested_controls: frozenset[str] = frozenset()
     """Slugs of the controls that were requested one by one."""
     provider: Provider | None = None
     """The managed platform, if the request or the frameworks name one."""
@@ -47,40 +47,44 @@ class Selection(msgspec.Struct, frozen=True):
     """Names of the parameters that the request itself sets, regardless of the cluster."""
 
     @property
-    def third_party(self) -> tuple[Control, ...]:
+    def third_party_controls(self) -> tuple[Control, ...]:
         """The controls of the third-party evaluators."""
         return tuple(control for evaluator in self.evaluators for control in evaluator.controls)
 
     @property
-    def own(self) -> tuple[Control, ...]:
+    def library_controls(self) -> tuple[Control, ...]:
         """The controls of the library."""
-        return self.controls[: len(self.controls) - len(self.third_party)] if self.evaluators else self.controls
+        return (
+            self.controls[: len(self.controls) - len(self.third_party_controls)] if self.evaluators else self.controls
+        )
 
-    def members(self, framework: Framework) -> tuple[Control, ...]:
-        """Return the selected controls that serve `framework`; "all controls" excludes third-party ones."""
-        return framework.members(self.own if framework.all_controls else self.controls)
+    def select_members(self, framework: Framework) -> tuple[Control, ...]:
+        """Return the selected controls of `framework`; a framework of all controls has no third-party controls."""
+        return framework.select_members(self.library_controls if framework.all_controls else self.controls)
 
 
 def find_frameworks(
-    names: Iterable[str], library: Library | None = None, first: Iterable[Framework] = ()
+    names: Iterable[str], library: Library | None = None, preferred: Iterable[Framework] = ()
 ) -> tuple[Framework, ...]:
     """Return the frameworks called `names`: slug, name or alias, in any case. Raises UnknownNameError.
 
-    A framework of `first` takes precedence over one of the library with the same name.
+    A framework of `preferred` takes precedence over one of the library with the same name.
     """
-    known = (*(library or builtin()).frameworks.values(), *first)
-    return _find(names, known, lambda framework: (framework.slug, framework.name, *framework.aliases), "framework")
+    candidates = (*(library or builtin()).frameworks.values(), *preferred)
+    return _find_by_name(
+        names, candidates, lambda framework: (framework.slug, framework.name, *framework.aliases), "framework"
+    )
 
 
 def find_controls(
-    names: Iterable[str], library: Library | None = None, first: Iterable[Control] = ()
+    names: Iterable[str], library: Library | None = None, preferred: Iterable[Control] = ()
 ) -> tuple[Control, ...]:
     """Return the controls called `names`: number, slug or title, in any case. Raises UnknownNameError.
 
-    A control of `first` takes precedence over one of the library with the same name.
+    A control of `preferred` takes precedence over one of the library with the same name.
     """
-    known = (*(library or builtin()).controls.values(), *first)
-    return _find(names, known, lambda control: (control.slug, control.title, *control.ids), "control")
+    candidates = (*(library or builtin()).controls.values(), *preferred)
+    return _find_by_name(names, candidates, lambda control: (control.slug, control.title, *control.ids), "control")
 
 
 def select(
@@ -96,37 +100,37 @@ def select(
 ) -> Selection:
     """Select the controls of `frameworks` and those `named` one by one.
 
-    A control that only a cluster can answer is set aside unless it is named or the input is a `whole_cluster`; one
-    without a value for a required parameter is set aside too. `params` replace defaults by name. The default provider
-    is that of the frameworks if they share one. Controls of `evaluators` are always selected; library controls in
-    `excluded` (slugs) never.
+    A control is skipped if it is manual, if a required parameter has no value, or if it needs a cluster and the input is
+    no `whole_cluster`, unless the control is named. `params` replace defaults by name. The default of `provider` is the
+    one that all frameworks share. Controls of `evaluators` are always selected, library controls in `excluded` (slugs)
+    never.
     """
     library = library or builtin()
     named_slugs = {control.slug for control in named}
     slugs = named_slugs.union(*([control.slug for control in library.members(framework)] for framework in frameworks))
     controls = tuple([control for slug, control in library.controls.items() if slug in slugs and slug not in excluded])
-    values = _values(controls, params or {})
-    provider = provider or _common({framework.provider for framework in frameworks})
+    values = _resolve_params(controls, params or {})
+    provider = provider or _find_common_provider({framework.provider for framework in frameworks})
     third_party = tuple(control for evaluator in evaluators for control in evaluator.controls)
-    set_aside: dict[str, Reason] = {}
+    skip_reasons: dict[str, Reason] = {}
     for control in (*controls, *third_party):
-        reason = _set_aside(control, values, named_slugs, provider, whole_cluster=whole_cluster)
+        reason = _find_skip_reason(control, values, named_slugs, provider, is_whole_cluster=whole_cluster)
         if reason is not None:
-            set_aside[control.slug] = reason
+            skip_reasons[control.slug] = reason
     return Selection(
         controls=(*controls, *third_party),
         frameworks=tuple(frameworks),
         params=values,
-        set_aside=set_aside,
+        skip_reasons=skip_reasons,
         library=library,
-        named=frozenset(named_slugs),
+        requested_controls=frozenset(named_slugs),
         provider=provider,
         evaluators=tuple(evaluators),
     )
 
 
-def _values(controls: Iterable[Control], params: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
-    """Return the value of each parameter of `controls` by name: of `params`, else its default."""
+def _resolve_params(controls: Iterable[Control], params: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Return the value of each parameter of `controls` by name: from `params`, else its default."""
     return {
         name: tuple(params.get(name, parameter.default))
         for control in controls
@@ -134,42 +138,44 @@ def _values(controls: Iterable[Control], params: Mapping[str, Sequence[str]]) ->
     }
 
 
-def _common(providers: AbstractSet[Provider | None]) -> Provider | None:
+def _find_common_provider(providers: AbstractSet[Provider | None]) -> Provider | None:
     return next(iter(providers)) if len(providers) == 1 else None
 
 
-def _set_aside(
+def _find_skip_reason(
     control: Control,
     values: Mapping[str, tuple[str, ...]],
-    named: AbstractSet[str],
+    requested: AbstractSet[str],
     provider: Provider | None,
     *,
-    whole_cluster: bool,
+    is_whole_cluster: bool,
 ) -> Reason | None:
-    if control.manual:
+    if control.is_manual:
         return Reason(Cause.MANUAL, f"a person has to check it: `kubekeep explain {control.id}` says how")
     missing = [name for name, parameter in control.params.items() if parameter.required and not values[name]]
     if missing:
         return Reason(Cause.CONFIGURATION, f"set {', '.join(missing)} in --controls-config")
-    needs_cluster = control.scope == "cluster" and not whole_cluster and control.slug not in named
-    if needs_cluster and not control.answered_by_documents(provider):
+    needs_cluster = control.scope == "cluster" and not is_whole_cluster and control.slug not in requested
+    if needs_cluster and not control.uses_only_documents(provider):
         return Reason(Cause.NEEDS_CLUSTER, "files cannot answer it; name the control to evaluate it on them anyway")
     return None
 
 
-def _key(word: str) -> str:
+def _normalise(word: str) -> str:
     return " ".join(word.casefold().replace("_", " ").split())
 
 
-def _find(names: Iterable[str], known: Iterable[T], words: Callable[[T], tuple[str, ...]], noun: str) -> tuple[T, ...]:
+def _find_by_name(
+    names: Iterable[str], candidates: Iterable[T], list_words: Callable[[T], tuple[str, ...]], noun: str
+) -> tuple[T, ...]:
     by_word: dict[str, T] = {}
     matches: dict[T, None] = {}
     for name in names:
-        by_word = by_word or {_key(word): value for value in known for word in words(value)}
-        match = by_word.get(_key(name))
+        by_word = by_word or {_normalise(word): value for value in candidates for word in list_words(value)}
+        match = by_word.get(_normalise(name))
         if match is None:
-            near = difflib.get_close_matches(_key(name), by_word, n=1, cutoff=0.5)
-            hint = f"; did you mean {near[0]}?" if near else f"; `kubekeep list {noun}s` shows them"
+            similar = difflib.get_close_matches(_normalise(name), by_word, n=1, cutoff=0.5)
+            hint = f"; did you mean {similar[0]}?" if similar else f"; `kubekeep list {noun}s` shows them"
             raise UnknownNameError(f"no {noun} is called {name!r}{hint}")
         matches[match] = None
     return tuple(matches)

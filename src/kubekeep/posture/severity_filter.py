@@ -9,20 +9,23 @@ from kubekeep.model.severity import Severity
 
 
 def filter_by_severity(assessment: Assessment, lowest: Severity | None, highest: Severity | None) -> Assessment:
-    """Return `assessment` with only the controls from `lowest` to `highest` severity, and a note about the restriction."""
+    """Return `assessment` with only the controls from `lowest` to `highest` severity, and a note about the filter.
+
+    None means no limit.
+    """
     if lowest is None and highest is None:
         return assessment
     low, high = lowest or Severity.UNKNOWN, highest or Severity.CRITICAL
     controls = tuple(summary for summary in assessment.controls if low <= summary.control.level <= high)
-    kept = {summary.control.slug for summary in controls}
+    slugs = {summary.control.slug for summary in controls}
     results = tuple(
         msgspec.structs.replace(
-            result, verdicts={slug: verdict for slug, verdict in result.verdicts.items() if slug in kept}
+            result, verdicts={slug: verdict for slug, verdict in result.verdicts.items() if slug in slugs}
         )
         for result in assessment.results
     )
     frameworks = tuple(
-        msgspec.structs.replace(summary, controls=tuple(slug for slug in summary.controls if slug in kept))
+        msgspec.structs.replace(summary, controls=tuple(slug for slug in summary.controls if slug in slugs))
         for summary in assessment.frameworks
     )
     return msgspec.structs.replace(
@@ -30,10 +33,10 @@ def filter_by_severity(assessment: Assessment, lowest: Severity | None, highest:
         controls=controls,
         frameworks=frameworks,
         results=tuple(result for result in results if result.verdicts),
-        notes=(*assessment.notes, _note(lowest, highest)),
+        notes=(*assessment.notes, _describe_restriction(lowest, highest)),
     )
 
 
-def _note(lowest: Severity | None, highest: Severity | None) -> str:
-    bounds = [f"{level.label} or {way}" for level, way in ((lowest, "above"), (highest, "below")) if level]
+def _describe_restriction(lowest: Severity | None, highest: Severity | None) -> str:
+    bounds = [f"{level.label} or {direction}" for level, direction in ((lowest, "above"), (highest, "below")) if level]
     return f"shown are only controls of severity {' and '.join(bounds)}; figures and gates are of the whole scan"

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from kubekeep.model.assessment import ControlSummary, Counts, FrameworkSummary, ResourceResult
-from kubekeep.model.control import HOST_DATA, PLATFORMS, SUBJECT, WORKLOAD, Answer, Control
+from kubekeep.model.control import HOST_DATA, PLATFORMS, SUBJECT, WORKLOAD, Control, RequiredData
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.finding import Cause, Reason, Status
 from kubekeep.model.framework import Framework
@@ -43,22 +43,22 @@ class _Tally:
         self.reason: Reason | None = None
 
 
-def summarize(
+def summarise(
     results: Sequence[ResourceResult],
     selection: Selection,
     affected: AffectedControls = NO_GAPS,
     enforcement: Mapping[str, tuple[Enforcement, ...]] = NO_ENFORCEMENT,
 ) -> Totals:
-    """Return the sums of `results` over the controls and frameworks of `selection`.
+    """Sum up `results` by the controls and frameworks of `selection`.
 
-    A control in `affected` has not passed: some of its targets are missing from the input. `enforcement` lists the
-    admission policies that enforce each control, by slug.
+    A control in `affected.incomplete` does not pass, as some of its targets are missing from the input. `enforcement`
+    lists the admission policies that enforce each control, by slug.
     """
-    tallies = _count(results, selection.controls)
+    tallies = _tally_verdicts(results, selection.controls)
     controls = sorted(
         (
             msgspec.structs.replace(
-                _control(control, tallies[control.slug], selection.set_aside.get(control.slug), affected),
+                _summarise_control(control, tallies[control.slug], selection.skip_reasons.get(control.slug), affected),
                 enforcement=enforcement.get(control.slug, ()),
             )
             for control in selection.controls
@@ -67,22 +67,22 @@ def summarize(
     )
     by_slug = {summary.control.slug: summary for summary in controls}
     frameworks = tuple(
-        _framework(framework, selection.members(framework), by_slug, results, tallies)
+        _summarise_framework(framework, selection.select_members(framework), by_slug, results, tallies)
         for framework in selection.frameworks
     )
-    counts = _resource_counts(results, by_slug)
+    counts = _count_resources(results, by_slug)
     return Totals(
         controls=tuple(controls),
         frameworks=frameworks,
-        status=score.status(_as_counts(controls)),
+        status=score.status(_count_controls(controls)),
         counts=counts,
-        score=_risk(controls, tallies),
+        score=_compute_risk(controls, tallies),
         compliance=score.mean_compliance(controls),
         coverage=score.coverage(controls),
     )
 
 
-def _count(results: Iterable[ResourceResult], controls: Iterable[Control]) -> dict[str, _Tally]:
+def _tally_verdicts(results: Iterable[ResourceResult], controls: Iterable[Control]) -> dict[str, _Tally]:
     tallies = {control.slug: _Tally() for control in controls}
     for result in results:
         weight = score.weight(result.resource)
@@ -101,13 +101,15 @@ def _count(results: Iterable[ResourceResult], controls: Iterable[Control]) -> di
     return tallies
 
 
-def _control(control: Control, tally: _Tally, set_aside: Reason | None, affected: AffectedControls) -> ControlSummary:
+def _summarise_control(
+    control: Control, tally: _Tally, skip_reason: Reason | None, affected: AffectedControls
+) -> ControlSummary:
     counts = Counts(tally.passed, tally.failed, tally.not_evaluated, tally.excepted)
     status = score.status(counts)
-    doubt = affected.incomplete.get(control.slug)
-    if doubt is not None and status is Status.PASSED:
+    gap_reason = affected.incomplete.get(control.slug)
+    if gap_reason is not None and status is Status.PASSED:
         status = Status.NOT_EVALUATED
-    reason = set_aside or doubt or tally.reason
+    reason = skip_reason or gap_reason or tally.reason
     if reason is None and not counts.total:
         reason = _explain_missing_data(control)
     return ControlSummary(
@@ -116,7 +118,7 @@ def _control(control: Control, tally: _Tally, set_aside: Reason | None, affected
         counts=counts,
         score=score.risk(tally.weight_failed, tally.weight),
         # The listed resources say nothing about a control that needs the missing ones too.
-        compliance=None if doubt is not None and status is Status.NOT_EVALUATED else score.compliance(counts),
+        compliance=None if gap_reason is not None and status is Status.NOT_EVALUATED else score.compliance(counts),
         reason=reason if status is Status.NOT_EVALUATED else None,
     )
 
@@ -124,8 +126,8 @@ def _control(control: Control, tally: _Tally, set_aside: Reason | None, affected
 def _explain_missing_data(control: Control) -> Reason:
     names = {WORKLOAD: "workload", SUBJECT: "bound RBAC subject"}
     kinds = list(dict.fromkeys(names.get(target, target.rpartition("/")[2]) for target in control.targets))
-    if control.answered_by_documents():
-        cause = _COLLECTED.get(control.answer, Cause.NEEDS_CLUSTER)
+    if control.uses_only_documents():
+        cause = _MISSING_DATA_CAUSES.get(control.required_data, Cause.NEEDS_CLUSTER)
         return Reason(cause, f"nothing in the input tells: add {' or '.join(kinds)}{_other_sources(control)}")
     platforms = f" of {' or '.join(name.upper() for name in control.providers)}" if control.providers else ""
     return Reason(Cause.IRRELEVANT, f"nothing{platforms} that it applies to in the input ({', '.join(kinds)})")
@@ -138,45 +140,45 @@ def _other_sources(control: Control) -> str:
     return by_hosts + (", or scan the cluster with --cloud" if not groups.isdisjoint(PLATFORMS) else "")
 
 
-_COLLECTED: Final = {
-    Answer.HOST: Cause.NEEDS_HOST_DATA,
-    Answer.CLOUD: Cause.NEEDS_CLOUD_DATA,
-    Answer.IMAGE: Cause.NEEDS_IMAGE_DATA,
+_MISSING_DATA_CAUSES: Final = {
+    RequiredData.HOST: Cause.NEEDS_HOST_DATA,
+    RequiredData.CLOUD: Cause.NEEDS_CLOUD_DATA,
+    RequiredData.IMAGE: Cause.NEEDS_IMAGE_DATA,
 }
 
 
-def _framework(
+def _summarise_framework(
     framework: Framework,
-    serving: Iterable[Control],
+    controls: Sequence[Control],
     by_slug: Mapping[str, ControlSummary],
     results: Iterable[ResourceResult],
     tallies: Mapping[str, _Tally],
 ) -> FrameworkSummary:
-    members = {control.slug: by_slug[control.slug] for control in serving}
-    controls = tuple(members.values())
+    members = {control.slug: by_slug[control.slug] for control in controls}
+    summaries = tuple(members.values())
     return FrameworkSummary(
         framework=framework,
         controls=tuple(members),
-        status=score.status(_as_counts(controls)),
-        counts=_resource_counts(results, members),
-        score=_risk(controls, tallies),
-        compliance=score.mean_compliance(controls),
-        coverage=score.coverage(controls),
+        status=score.status(_count_controls(summaries)),
+        counts=_count_resources(results, members),
+        score=_compute_risk(summaries, tallies),
+        compliance=score.mean_compliance(summaries),
+        coverage=score.coverage(summaries),
     )
 
 
-def _as_counts(controls: Iterable[ControlSummary]) -> Counts:
-    """Return the controls by status, counted like resources; irrelevant controls are left out."""
+def _count_controls(controls: Iterable[ControlSummary]) -> Counts:
+    """Count the controls by status, without irrelevant ones."""
     statuses = [
         summary.status for summary in controls if summary.reason is None or summary.reason.cause is not Cause.IRRELEVANT
     ]
     return Counts(*(statuses.count(status) for status in (Status.PASSED, Status.FAILED, Status.NOT_EVALUATED)))
 
 
-def _resource_counts(results: Iterable[ResourceResult], slugs: Mapping[str, object]) -> Counts:
-    """Return the resources by their worst verdict among `slugs`; resources without any are not counted.
+def _count_resources(results: Iterable[ResourceResult], slugs: Mapping[str, object]) -> Counts:
+    """Count the resources by their worst verdict among `slugs`; a resource without verdicts is not counted.
 
-    An unset parameter of a control is not a property of the resource, so it does not count.
+    Verdicts with the cause "configuration" are ignored: an unset parameter is not a property of the resource.
     """
     passed = failed = not_evaluated = excepted = 0
     for result in results:
@@ -196,7 +198,7 @@ def _resource_counts(results: Iterable[ResourceResult], slugs: Mapping[str, obje
     return Counts(passed, failed, not_evaluated, excepted)
 
 
-def _risk(controls: Iterable[ControlSummary], tallies: Mapping[str, _Tally]) -> float:
+def _compute_risk(controls: Iterable[ControlSummary], tallies: Mapping[str, _Tally]) -> float:
     pairs = [(summary.control.severity, tallies[summary.control.slug]) for summary in controls]
     return score.risk(
         sum(severity * tally.weight_failed for severity, tally in pairs),

@@ -1,4 +1,4 @@
-"""The contract of rules that are not part of the library: Kubescape rules and admission policies. No implementation."""
+"""Protocol of evaluators for rules outside the library: Kubescape rules and admission policies. No implementation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kubekeep.model.resource import Resource
 
 
 class ThirdPartyEvaluator(Protocol):
-    """Controls decided by something other than a rule of the library."""
+    """Evaluator of controls that have no rule in the library."""
 
     @property
     def controls(self) -> tuple[Control, ...]:

@@ -18,7 +18,7 @@ from kubekeep.model.resource import Resource
 from kubekeep.posture.rulebook import APPLIES, DECLINED, VIOLATION, RulePlan
 
 _parse = functools.lru_cache(maxsize=4096)(parse_path)
-_fix_text: Final = msgspec.json.Encoder().encode
+_encode_fix: Final = msgspec.json.Encoder().encode
 
 
 class Violation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,55 +38,54 @@ class Violation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class EvaluationContext(msgspec.Struct, frozen=True):
     """Conditions that apply to the verdicts on all resources.
 
-    `unanswerable` holds the verdicts of controls that cannot be evaluated on any resource, by slug; `unanswerable_for`
+    `not_evaluable` holds the verdicts of controls that cannot be evaluated on any resource, by slug; `not_evaluable_for`
     those of controls that cannot be evaluated on some targets, by slug and target. `conditional` are the slugs of
     controls with a rule that decides if it applies, `other_platforms` those of controls about other platforms.
     """
 
-    unanswerable: Mapping[str, Verdict]
+    not_evaluable: Mapping[str, Verdict]
     conditional: AbstractSet[str]
     other_platforms: AbstractSet[str]
-    unanswerable_for: Mapping[str, Mapping[str, Verdict]] = {}
+    not_evaluable_for: Mapping[str, Mapping[str, Verdict]] = {}
 
-    def unanswered(self, slug: str, resource: Resource) -> Verdict | None:
-        """Return the verdict of a control that cannot be evaluated on `resource`; None if it can."""
-        verdict = self.unanswerable.get(slug)
-        if verdict is not None or slug not in self.unanswerable_for:
+    def find_fixed_verdict(self, slug: str, resource: Resource) -> Verdict | None:
+        """Return the "not evaluated" verdict of a control that cannot be evaluated on `resource`, else None."""
+        verdict = self.not_evaluable.get(slug)
+        if verdict is not None or slug not in self.not_evaluable_for:
             return verdict
-        targets = self.unanswerable_for[slug]
+        targets = self.not_evaluable_for[slug]
         return next((targets[name] for name in resource.kind_names if name in targets), None)
 
 
-def not_evaluated(reasons: Mapping[str, Reason]) -> dict[str, Verdict]:
+def build_not_evaluated_verdicts(reasons: Mapping[str, Reason]) -> dict[str, Verdict]:
     """Return the "not evaluated" verdict for each reason, by the same key."""
     return {key: Verdict(Status.NOT_EVALUATED, reason=reason) for key, reason in reasons.items()}
 
 
-def verdicts_of(
+def build_verdicts(
     resource: Resource, plan: RulePlan, outcome: Outcome, context: EvaluationContext, problem: str = ""
 ) -> dict[str, Verdict]:
-    """Return the verdicts on a resource by slug; `problem` is the reason why no rule could read it."""
+    """Build the verdicts on a resource, by slug. `problem` is the reason if rules cannot read it, else empty."""
     controls = [control for control in plan.controls if control.slug not in context.other_platforms]
     if problem:
-        whole = malformed(problem)
-        return {control.slug: whole for control in controls}
-    unpacked = resource.unpacked()
-    is_partly_known = bool(resource.unknown or resource.related)
+        return dict.fromkeys([control.slug for control in controls], build_malformed_verdict(problem))
+    unpacked = resource.unpack()
+    has_unknown_values = bool(resource.unknown or resource.related)
     verdicts: dict[str, Verdict] = {}
     for control in controls:
         slug = control.slug
-        verdict = context.unanswered(slug, unpacked)
+        verdict = context.find_fixed_verdict(slug, unpacked)
         if verdict is None:
-            verdict = _verdict(control, outcome, unpacked, conditional=slug in context.conditional)
+            verdict = _build_verdict(control, outcome, unpacked, conditional=slug in context.conditional)
             if verdict is None:
                 continue
-            if is_partly_known:
-                verdict = as_far_as_known(verdict, resource)
+            if has_unknown_values:
+                verdict = withhold_unknown_values(verdict, resource)
         verdicts[slug] = verdict
     return verdicts
 
 
-def as_far_as_known(verdict: Verdict, resource: Resource) -> Verdict:
+def withhold_unknown_values(verdict: Verdict, resource: Resource) -> Verdict:
     """Return `verdict` without evidence at values that are unknown before apply; a pass becomes "not evaluated"."""
     if not (resource.unknown or resource.related):
         return verdict
@@ -96,10 +95,10 @@ def as_far_as_known(verdict: Verdict, resource: Resource) -> Verdict:
         for path in related_resource.unknown
     )
     unknown = (*resource.unknown, *related)
-    return _restrict_to_known(verdict, unknown) if unknown else verdict
+    return _drop_unknown_evidence(verdict, unknown) if unknown else verdict
 
 
-def _verdict(control: Control, outcome: Outcome, resource: Resource, *, conditional: bool) -> Verdict | None:
+def _build_verdict(control: Control, outcome: Outcome, resource: Resource, *, conditional: bool) -> Verdict | None:
     """Return the verdict of `control`; None if its rule is `conditional` and does not apply."""
     values = outcome.get(control.rule_name)
     if not values:
@@ -109,19 +108,19 @@ def _verdict(control: Control, outcome: Outcome, resource: Resource, *, conditio
     if conditional and not values.get(APPLIES):
         return None
     if violations := values.get(VIOLATION):
-        return _failed(control, violations, resource)
+        return _build_failure(control, violations, resource)
     if declined := values.get(DECLINED):
         return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.DECLINED, "; ".join(map(str, declined))))
     return PASSED
 
 
-def _restrict_to_known(verdict: Verdict, unknown: tuple[Path, ...]) -> Verdict:
-    """Return the verdict for a resource with unknown values at `unknown`: no pass, and no failure at these paths."""
+def _drop_unknown_evidence(verdict: Verdict, unknown: tuple[Path, ...]) -> Verdict:
+    """Return `verdict` without evidence at the paths `unknown`; "not evaluated" if no evidence is left."""
     if verdict.status is Status.NOT_EVALUATED:
         return verdict
-    certain = tuple(evidence for evidence in verdict.evidence if not _is_below(_parse(evidence.path), unknown))
-    if certain:
-        return Verdict(Status.FAILED, certain)
+    known_evidence = tuple(evidence for evidence in verdict.evidence if not _is_below(_parse(evidence.path), unknown))
+    if known_evidence:
+        return Verdict(Status.FAILED, known_evidence)
     fields = ", ".join(map(format_path, unknown[:3])) + (", ..." if len(unknown) > 3 else "")
     return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.DECLINED, f"not known before it is applied: {fields}"))
 
@@ -130,8 +129,8 @@ def _is_below(path: Path, parents: tuple[Path, ...]) -> bool:
     return any(path[: len(parent)] == parent for parent in parents)
 
 
-def malformed(message: str) -> Verdict:
-    """Return the verdict on a workload with a shape that no rule can read."""
+def build_malformed_verdict(message: str) -> Verdict:
+    """Build the verdict on a workload that does not match the schema of the API."""
     return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.MALFORMED, message))
 
 
@@ -148,15 +147,16 @@ class _Violations:
             key=lambda pair: _sort_key(pair[0]),
         )
         self.verdicts: dict[tuple[bool, ...], Verdict] = {}
-        """By the existence of each path in the resource."""
+        """Verdicts by the existence of each path in the resource."""
 
 
 _CACHE_LIMIT: Final = 1 << 14
 _cache: Final[dict[int, _Violations]] = {}
-"""By the identity of the value: engines return the same value for many objects. Holding it keeps the identity valid."""
+"""Violations by `id` of the value: engines return one value for many objects. The entry keeps the value alive, so that
+its id is not reused."""
 
 
-def _parsed(value: Any) -> _Violations:
+def _parse_violations(value: Any) -> _Violations:
     violations = _cache.get(id(value))
     if violations is None:
         if len(_cache) >= _CACHE_LIMIT:
@@ -165,24 +165,28 @@ def _parsed(value: Any) -> _Violations:
     return violations
 
 
-def _failed(control: Control, value: Any, resource: Resource) -> Verdict:
+def _build_failure(control: Control, value: Any, resource: Resource) -> Verdict:
     try:
-        parsed = _parsed(value)
+        violations = _parse_violations(value)
     except ValueError as error:
         return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, f"{control.slug}: {error}"))
     content = resource.object
-    exist = tuple(
-        [bool(path) and not violation.inside and has_path(content, path) for path, violation in parsed.violations]
+    exists_by_path = tuple(
+        [bool(path) and not violation.inside and has_path(content, path) for path, violation in violations.violations]
     )
     if resource.source is None and not resource.related:
-        verdict = parsed.verdicts.get(exist)
+        verdict = violations.verdicts.get(exists_by_path)
         if verdict is None:
-            verdict = parsed.verdicts[exist] = _failure(_evidence(parsed, exist, resource))
+            verdict = violations.verdicts[exists_by_path] = _share_failure(
+                _build_evidence(violations, exists_by_path, resource)
+            )
         return verdict
-    return Verdict(Status.FAILED, _evidence(parsed, exist, resource))
+    return Verdict(Status.FAILED, _build_evidence(violations, exists_by_path, resource))
 
 
-def _evidence(parsed: _Violations, exist: tuple[bool, ...], resource: Resource) -> tuple[Evidence, ...]:
+def _build_evidence(
+    violations: _Violations, exists_by_path: tuple[bool, ...], resource: Resource
+) -> tuple[Evidence, ...]:
     """Return the evidence with interned texts: many resources miss the same field for the same reason."""
     return tuple(
         [
@@ -190,17 +194,17 @@ def _evidence(parsed: _Violations, exist: tuple[bool, ...], resource: Resource) 
                 path=sys.intern(violation.path),
                 exists=exists,
                 location=resource.locate(_parse(violation.inside) if violation.inside else path),
-                fix=None if violation.fix is msgspec.UNSET else sys.intern(_fix_text(violation.fix).decode()),
+                fix=None if violation.fix is msgspec.UNSET else sys.intern(_encode_fix(violation.fix).decode()),
                 delete=violation.delete,
                 message=sys.intern(violation.message),
             )
-            for (path, violation), exists in zip(parsed.violations, exist, strict=True)
+            for (path, violation), exists in zip(violations.violations, exists_by_path, strict=True)
         ]
     )
 
 
 @functools.lru_cache(maxsize=4096)
-def _failure(evidence: tuple[Evidence, ...]) -> Verdict:
+def _share_failure(evidence: tuple[Evidence, ...]) -> Verdict:
     """Return one shared verdict for equal evidence."""
     return Verdict(Status.FAILED, evidence)
 

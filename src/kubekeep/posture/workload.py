@@ -20,7 +20,7 @@ from kubekeep.model.workload import pod_path, value_at_or
 from kubekeep.posture.joins import find_account
 from kubekeep.posture.select import UnknownNameError
 
-_SHORT: Final = {
+_SHORT_NAMES: Final = {
     "cj": "CronJob",
     "deploy": "Deployment",
     "ds": "DaemonSet",
@@ -33,7 +33,7 @@ _SHORT: Final = {
 
 
 class WorkloadName(msgspec.Struct, frozen=True):
-    """A workload as users name it: the kind in any spelling of kubectl; empty parts match anything."""
+    """Name of a workload as users write it: the kind in any spelling of kubectl; empty parts match anything."""
 
     kind: str
     name: str
@@ -46,13 +46,13 @@ class WorkloadName(msgspec.Struct, frozen=True):
 
     def matches(self, resource: Resource) -> bool:
         """Return True if the name matches `resource`."""
-        kind = _SHORT.get(self.kind.lower(), self.kind).lower()
+        kind = _SHORT_NAMES.get(self.kind.lower(), self.kind).lower()
         return (
             resource.name == self.name
             and kind in (resource.kind.lower(), guess_plural(resource.kind))
             and self.group in ("", resource.group)
             and self.version in ("", resource.version)
-            and self.namespace in ("", _namespace(resource))
+            and self.namespace in ("", _get_namespace(resource))
         )
 
 
@@ -77,30 +77,30 @@ def _is_version(text: str) -> bool:
 
 
 def select_workload(name: WorkloadName, resources: Sequence[Resource]) -> list[Resource]:
-    """Return the workloads that match `name` and the resources each depends on, in the order of `resources`.
+    """Return the workloads that match `name` and their dependencies, in the order of `resources`.
 
     Raises UnknownNameError if no workload matches.
     """
     targets = [resource for resource in resources if name.matches(resource) and pod_path(resource) is not None]
     if not targets:
         raise UnknownNameError(_describe_missing(name, resources))
-    kept = {id(resource) for target in targets for resource in (target, *_list_dependencies(target, resources))}
-    return [resource for resource in resources if id(resource) in kept]
+    selected_ids = {id(resource) for target in targets for resource in (target, *_list_dependencies(target, resources))}
+    return [resource for resource in resources if id(resource) in selected_ids]
 
 
 def _describe_missing(name: WorkloadName, resources: Iterable[Resource]) -> str:
-    known = {f"{resource.kind.lower()}/{resource.name}" for resource in resources if pod_path(resource) is not None}
-    similar = difflib.get_close_matches(f"{name.kind.lower()}/{name.name}", sorted(known), n=1, cutoff=0.5)
+    names = {f"{resource.kind.lower()}/{resource.name}" for resource in resources if pod_path(resource) is not None}
+    similar = difflib.get_close_matches(f"{name.kind.lower()}/{name.name}", sorted(names), n=1, cutoff=0.5)
     hint = (
         f"; did you mean {visible(similar[0])}?"
         if similar
-        else f"; the input has {len(known)} workload{'' if len(known) == 1 else 's'}"
+        else f"; the input has {len(names)} workload{'' if len(names) == 1 else 's'}"
     )
     return f"no workload is called {str(name)!r}{hint}"
 
 
 def _list_dependencies(target: Resource, resources: Sequence[Resource]) -> Iterator[Resource]:
-    namespace = _namespace(target)
+    namespace = _get_namespace(target)
     pod = as_mapping(value_at_or(target.object, pod_path(target) or (), None))
     spec = as_mapping(pod.get("spec"))
     account = str(spec.get("serviceAccountName") or spec.get("serviceAccount") or "default")
@@ -109,14 +109,14 @@ def _list_dependencies(target: Resource, resources: Sequence[Resource]) -> Itera
         if resource.kind in ("RoleBinding", "ClusterRoleBinding") and _binds(resource, namespace, account):
             role = as_mapping(resource.object.get("roleRef"))
             kind = str(role.get("kind"))
-            roles.add((kind, _namespace(resource) if kind == "Role" else "", str(role.get("name"))))
+            roles.add((kind, _get_namespace(resource) if kind == "Role" else "", str(role.get("name"))))
             yield resource
     labels = get_labels(pod)
     for resource in resources:
         if (
-            (resource.kind == "ServiceAccount" and (_namespace(resource), resource.name) == (namespace, account))
-            or (resource.kind, _namespace(resource) if resource.kind == "Role" else "", resource.name) in roles
-            or (_namespace(resource) == namespace and _selects(resource, labels))
+            (resource.kind == "ServiceAccount" and (_get_namespace(resource), resource.name) == (namespace, account))
+            or (resource.kind, _get_namespace(resource) if resource.kind == "Role" else "", resource.name) in roles
+            or (_get_namespace(resource) == namespace and _selects_pods(resource, labels))
         ):
             yield resource
     yield from _list_owners(target, resources)
@@ -127,7 +127,7 @@ def _binds(binding: Resource, namespace: str, account: str) -> bool:
     return any(find_account(subject, binding) == (namespace, account) for subject in subjects)
 
 
-def _selects(resource: Resource, labels: dict[str, str]) -> bool:
+def _selects_pods(resource: Resource, labels: dict[str, str]) -> bool:
     """Return True if a Service or NetworkPolicy selects pods with these labels."""
     spec = as_mapping(resource.object.get("spec"))
     if resource.kind == "Service" and not resource.group:
@@ -148,15 +148,17 @@ def _list_owners(target: Resource, resources: Sequence[Resource]) -> Iterator[Re
         owned = pending.pop()
         for reference in as_list(as_mapping(owned.object.get("metadata")).get("ownerReferences")):
             for owner in resources:
-                if id(owner) not in seen and _is_owner(owner, as_mapping(reference), _namespace(owned)):
+                if id(owner) not in seen and _is_owner(owner, as_mapping(reference), _get_namespace(owned)):
                     seen.add(id(owner))
                     pending.append(owner)
                     yield owner
 
 
 def _is_owner(owner: Resource, reference: dict[str, Any], namespace: str) -> bool:
-    return (owner.kind, owner.name) == (reference.get("kind"), reference.get("name")) and _namespace(owner) == namespace
+    return (owner.kind, owner.name) == (reference.get("kind"), reference.get("name")) and _get_namespace(
+        owner
+    ) == namespace
 
 
-def _namespace(resource: Resource) -> str:
+def _get_namespace(resource: Resource) -> str:
     return resource.namespace or DEFAULT_NAMESPACE

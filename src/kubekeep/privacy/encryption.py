@@ -96,7 +96,7 @@ class _HmacPseudonyms:
         self._key = key
         self._known: dict[str, str] = {}
 
-    def word(self, text: str) -> str:
+    def replace_name(self, text: str) -> str:
         pseudonym = self._known.get(text)
         if pseudonym is None:
             digest = hmac.digest(self._key, text.encode("utf-8", "surrogatepass"), "sha256")
@@ -104,7 +104,7 @@ class _HmacPseudonyms:
             pseudonym = self._known[text] = f"h{_encode_base32(digest[:10])}"
         return pseudonym
 
-    def text(self, text: str) -> str:  # noqa: ARG002 - sentences are dropped
+    def replace_text(self, text: str) -> str:  # noqa: ARG002 - sentences are dropped
         return ""
 
 
@@ -124,7 +124,7 @@ class _NameCipher:
         self._aead = _import_cryptography("hazmat.primitives.ciphers.aead").AESGCM(key)
         self._known: dict[str, str] = {}
 
-    def word(self, text: str) -> str:
+    def replace_name(self, text: str) -> str:
         token = self._known.get(text)
         if token is None:
             nonce = os.urandom(_NONCE_BYTES)
@@ -134,8 +134,8 @@ class _NameCipher:
             token = self._known[text] = f"kk1e{len(letters)}z{letters}"
         return token
 
-    def text(self, text: str) -> str:
-        return text and self.word(text)
+    def replace_text(self, text: str) -> str:
+        return text and self.replace_name(text)
 
 
 def decrypt(report: bytes, key: MasterKey) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.model.assessment import Assessment, ControlSummary, ResourceResult, Target, Unread
+from kubekeep.model.assessment import Assessment, ControlSummary, ResourceResult, Target, UnreadInput
 from kubekeep.model.attack import Attacks
 from kubekeep.model.cluster import ClusterFacts, CoverageGap
 from kubekeep.model.comparison import Comparison, Difference, ReportLocation
@@ -99,21 +99,21 @@ class _NameReplacer:
         gaps = target.cluster.gaps if target.cluster else ()
         return {gap.permission: self._gap(gap).permission for gap in gaps}
 
-    def _unread(self, permissions: Mapping[str, str], unread: Unread) -> Unread:
+    def _unread(self, permissions: Mapping[str, str], unread: UnreadInput) -> UnreadInput:
         known = permissions.get(unread.location.file)
         place = self._location(unread.location) if known is None else Location(known)
-        return Unread(place, self._sentence(unread.message))
+        return UnreadInput(place, self._sentence(unread.message))
 
     def _gap(self, gap: CoverageGap) -> CoverageGap:
-        word = self._pseudonymiser.word
+        word = self._pseudonymiser.replace_name
         names = {"namespace": gap.namespace and word(gap.namespace), "name": gap.name and word(gap.name)}
-        return msgspec.structs.replace(gap, why=self._sentence(gap.why), **names)
+        return msgspec.structs.replace(gap, reason=self._sentence(gap.reason), **names)
 
     def _cluster(self, facts: ClusterFacts) -> ClusterFacts:
         """Replace the names of a cluster; answers of the API server contain the user."""
         return msgspec.structs.replace(
             facts,
-            name=self._pseudonymiser.word(facts.name),
+            name=self._pseudonymiser.replace_name(facts.name),
             gaps=tuple(map(self._gap, facts.gaps)),
         )
 
@@ -126,7 +126,7 @@ class _NameReplacer:
         return Attacks(prioritised=priorities, notes=("attack paths are left out where names are hidden",))
 
     def _resource_selection(self, selection: ResourceSelection) -> ResourceSelection:
-        word = self._pseudonymiser.word
+        word = self._pseudonymiser.replace_name
         return msgspec.structs.replace(
             selection,
             include_namespaces=tuple(map(word, selection.include_namespaces)),
@@ -153,25 +153,28 @@ class _NameReplacer:
 
     def _difference(self, difference: Difference) -> Difference:
         finding = difference.finding
-        location = finding.place.location
+        location = finding.report_location.location
         place = ReportLocation(
-            path=finding.place.path and self._steps(finding.place.path),
-            entry=finding.place.entry,
-            resource=finding.place.resource and self._pseudonymiser.word(finding.place.resource),
+            path=finding.report_location.path and self._steps(finding.report_location.path),
+            entry=finding.report_location.entry,
+            resource=finding.report_location.resource
+            and self._pseudonymiser.replace_name(finding.report_location.resource),
             location=None if location is None else self._location(location),
         )
         seen = msgspec.structs.replace(
             finding,
             identity=self._identity(finding.identity),
-            path=finding.path and self._pseudonymiser.word(finding.path),
+            path=finding.path and self._pseudonymiser.replace_name(finding.path),
             file=finding.file and self._path(finding.file),
-            place=place,
-            exception=finding.exception and self._pseudonymiser.word(finding.exception),
+            report_location=place,
+            exception=finding.exception and self._pseudonymiser.replace_name(finding.exception),
         )
-        return msgspec.structs.replace(difference, finding=seen, reason=self._pseudonymiser.text(difference.reason))
+        return msgspec.structs.replace(
+            difference, finding=seen, reason=self._pseudonymiser.replace_text(difference.reason)
+        )
 
     def _identity(self, identity: Identity) -> Identity:
-        word = self._pseudonymiser.word
+        word = self._pseudonymiser.replace_name
         builtin = is_builtin(identity.group)
         return Identity(
             group=identity.group if builtin else word(identity.group),
@@ -182,7 +185,7 @@ class _NameReplacer:
         )
 
     def _sentence(self, text: str) -> str:
-        return self._pseudonymiser.text(text) or _HIDDEN
+        return self._pseudonymiser.replace_text(text) or _HIDDEN
 
     def _path(self, path: str) -> str:
         """Replace each step of a path; the file extension stays."""
@@ -193,18 +196,18 @@ class _NameReplacer:
             return name
         stem, dot, ending = name.rpartition(".")
         known = dot and stem and ending in {"yaml", "yml", "json", "tf", "tpl", "tgz", "gz", "zip"}
-        return f"{self._pseudonymiser.word(stem)}.{ending}" if known else self._pseudonymiser.word(name)
+        return f"{self._pseudonymiser.replace_name(stem)}.{ending}" if known else self._pseudonymiser.replace_name(name)
 
     def _values(self, name: str, values: tuple[str, ...], controls: Mapping[str, Control]) -> tuple[str, ...]:
         """Replace the values of a parameter, unless they are the library's defaults."""
         parameters = (control.params[name] for control in controls.values() if name in control.params)
         if any(parameter.default == values for parameter in parameters):
             return values
-        return tuple(map(self._pseudonymiser.word, values))
+        return tuple(map(self._pseudonymiser.replace_name, values))
 
     def _summary(self, summary: ControlSummary) -> ControlSummary:
         policies = tuple(
-            msgspec.structs.replace(enforcement, policy=self._pseudonymiser.word(enforcement.policy))
+            msgspec.structs.replace(enforcement, policy=self._pseudonymiser.replace_name(enforcement.policy))
             for enforcement in summary.enforcement
         )
         return msgspec.structs.replace(summary, reason=self._reason(summary.reason), enforcement=policies)
@@ -230,7 +233,7 @@ class _NameReplacer:
             location=None if evidence.location is None else self._location(evidence.location),
             fix=None if evidence.fix is None else self._fix(evidence.fix),
             delete=evidence.delete,
-            message=self._pseudonymiser.text(evidence.message),
+            message=self._pseudonymiser.replace_text(evidence.message),
             change=evidence.change,
             exception=None if evidence.exception is None else self._exception(evidence.exception),
         )
@@ -243,7 +246,7 @@ class _NameReplacer:
             if isinstance(step, int) or self._is_field(step, before):
                 shown += format_path((step,)) if not shown or isinstance(step, int) else f".{step}"
             else:
-                shown += f'["{self._pseudonymiser.word(_escape(step))}"]'
+                shown += f'["{self._pseudonymiser.replace_name(_escape(step))}"]'
             before = step
         return shown
 
@@ -253,7 +256,7 @@ class _NameReplacer:
 
     def _key(self, key: Any, owner: str | int) -> str:
         text = str(key)
-        return text if self._is_field(text, owner) else self._pseudonymiser.word(text)
+        return text if self._is_field(text, owner) else self._pseudonymiser.replace_name(text)
 
     def _fix(self, text: str) -> str:
         """Replace texts in the value of a fix, which may come from the object."""
@@ -263,7 +266,7 @@ class _NameReplacer:
         setting = location.setting
         if setting is not None:
             setting = msgspec.structs.replace(
-                setting, key=self._pseudonymiser.word(setting.key), file=self._file(setting.file)
+                setting, key=self._pseudonymiser.replace_name(setting.key), file=self._file(setting.file)
             )
         return Location(self._path(location.file), location.region, setting)
 
@@ -274,8 +277,8 @@ class _NameReplacer:
     def _exception(self, exception: AppliedException) -> AppliedException:
         return msgspec.structs.replace(
             exception,
-            name=self._pseudonymiser.word(exception.name),
-            reason=self._pseudonymiser.text(exception.reason),
+            name=self._pseudonymiser.replace_name(exception.name),
+            reason=self._pseudonymiser.replace_text(exception.reason),
             location=None if exception.location is None else self._location(exception.location),
             text="",
         )
@@ -284,14 +287,17 @@ class _NameReplacer:
         return msgspec.structs.replace(
             use,
             exception=self._exception(use.exception),
-            text=self._pseudonymiser.text(use.text),
-            controls=tuple(self._pseudonymiser.word(name) if name in use.unknown else name for name in use.controls),
-            unknown=tuple(map(self._pseudonymiser.word, use.unknown)),
+            text=self._pseudonymiser.replace_text(use.text),
+            controls=tuple(
+                self._pseudonymiser.replace_name(name) if name in use.unknown_controls else name
+                for name in use.controls
+            ),
+            unknown_controls=tuple(map(self._pseudonymiser.replace_name, use.unknown_controls)),
             findings=tuple(map(self._excepted, use.findings)),
         )
 
     def _excepted(self, finding: ExceptedFinding) -> ExceptedFinding:
-        word = self._pseudonymiser.word
+        word = self._pseudonymiser.replace_name
         return ExceptedFinding(
             resource=word(finding.resource),
             kind=finding.kind,
@@ -317,9 +323,11 @@ class _NameReplacer:
         version = str(document.get("apiVersion") or "")
         group, slash, number = version.rpartition("/")
         if "apiVersion" in document:
-            replaced["apiVersion"] = version if builtin else f"{self._pseudonymiser.word(group)}{slash}{number}"
+            replaced["apiVersion"] = version if builtin else f"{self._pseudonymiser.replace_name(group)}{slash}{number}"
         if "kind" in document:
-            replaced["kind"] = str(document["kind"]) if builtin else self._pseudonymiser.word(str(document["kind"]))
+            replaced["kind"] = (
+                str(document["kind"]) if builtin else self._pseudonymiser.replace_name(str(document["kind"]))
+            )
         return replaced
 
     def _value(self, value: Any, owner: str) -> Any:
@@ -335,7 +343,9 @@ class _NameReplacer:
                 sequence.append(self._value(element, owner))  # noqa: PERF401
             return sequence
         return (
-            self._pseudonymiser.word(value) if isinstance(value, str) and value and value not in _API_VALUES else value
+            self._pseudonymiser.replace_name(value)
+            if isinstance(value, str) and value and value not in _API_VALUES
+            else value
         )
 
     def _source(self, source: Source) -> Source:
@@ -344,10 +354,10 @@ class _NameReplacer:
         if origin is not None:
             origin = RenderOrigin(
                 folder=self._path(origin.folder),
-                chart=origin.chart and self._pseudonymiser.word(origin.chart),
-                subchart=origin.subchart and self._pseudonymiser.word(origin.subchart),
+                chart=origin.chart and self._pseudonymiser.replace_name(origin.chart),
+                subchart=origin.subchart and self._pseudonymiser.replace_name(origin.subchart),
                 values=tuple(map(self._path, origin.values)),
-                application=origin.application and self._pseudonymiser.word(origin.application),
+                application=origin.application and self._pseudonymiser.replace_name(origin.application),
             )
         return Source(
             path=self._path(source.path), base="", file_type=source.file_type, document=source.document, origin=origin

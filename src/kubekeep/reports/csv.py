@@ -15,7 +15,7 @@ from typing import Final, TextIO
 
 import msgspec
 
-from kubekeep.model.assessment import Assessment, Unread
+from kubekeep.model.assessment import Assessment, UnreadInput
 from kubekeep.model.finding import Reason, Status, Verdict, first_location
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
@@ -153,7 +153,7 @@ def _messages(verdict: Verdict) -> Iterator[str]:
     )
 
 
-def _unread(unread: Unread) -> tuple[str, ...]:
+def _unread(unread: UnreadInput) -> tuple[str, ...]:
     place = _place(unread.location)
     return ("", "", "", UNREAD, *_NO_RESOURCE[:4], "", "", "", "", place[0], *place, "", "", _cell(unread.message))
 

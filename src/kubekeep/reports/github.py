@@ -14,7 +14,7 @@ from typing import Final, TextIO
 
 import msgspec
 
-from kubekeep.model.assessment import Assessment, ControlSummary, Unread
+from kubekeep.model.assessment import Assessment, ControlSummary, UnreadInput
 from kubekeep.model.finding import Cause, Finding
 from kubekeep.model.location import Location
 from kubekeep.model.severity import sarif_level
@@ -70,12 +70,12 @@ def _annotations(assessment: Assessment) -> Iterator[_Annotation]:
     yield from map(_unread, assessment.unread)
     if gaps := [summary for summary in assessment.controls if summary.is_gap]:
         yield _gaps(gaps)
-    failures = assessment.failures()
+    failures = assessment.group_findings()
     for summary in wording.sort_failed(assessment):
         yield from map(_finding, failures.get(summary.control.slug, ()))
 
 
-def _unread(unread: Unread) -> _Annotation:
+def _unread(unread: UnreadInput) -> _Annotation:
     return _Annotation(_ERROR, "Input not read: the scan is incomplete", (unread.message,), unread.location)
 
 

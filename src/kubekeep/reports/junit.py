@@ -42,7 +42,7 @@ class _Suite(msgspec.Struct, frozen=True):
 def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
     """Write the document. Unread input is a separate suite of failures."""
     suites = _suites(assessment)
-    failures, excepted = assessment.failures(), assessment.excepted()
+    failures, excepted = assessment.group_findings(), assessment.group_excepted_findings()
     unread = len(assessment.unread)
     stream.write('<?xml version="1.0" encoding="UTF-8"?>\n')
     totals = {

@@ -13,7 +13,7 @@ from typing import Any, Final, TextIO
 
 import msgspec
 
-from kubekeep.model.assessment import Assessment, ControlSummary, Unread
+from kubekeep.model.assessment import Assessment, ControlSummary, UnreadInput
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Evidence, Finding, Status
 from kubekeep.model.fingerprint import Identity, fingerprint
@@ -97,7 +97,7 @@ def _events(assessment: Assessment) -> Iterator[dict[str, Any]]:
     for finding, uid in identify(assessment.excepted_findings, unique_ids):
         yield _finding_event(scan, finding, uid, _FindingState.SUPPRESSED)
     for summary, resource, reason in unevaluated_resources(assessment):
-        uid = unique_ids(fingerprint(summary.control.id, Identity.of(resource)))
+        uid = unique_ids(fingerprint(summary.control.id, Identity.from_resource(resource)))
         event = _event(scan, summary.control, uid, _Outcome.WARNING, f"not evaluated: {reason_text(reason)}")
         yield event | {**_state(_FindingState.NEW), "resources": _resources(resource)}
     for summary in assessment.controls:
@@ -221,7 +221,7 @@ def _state(state: _FindingState) -> dict[str, Any]:
     return {"status_id": state, "status": state.name.capitalize()}
 
 
-def _unread_event(scan: _ScanContext, unread: Unread, unique_ids: UniqueIds) -> dict[str, Any]:
+def _unread_event(scan: _ScanContext, unread: UnreadInput, unique_ids: UniqueIds) -> dict[str, Any]:
     uid = unique_ids(digest("unread", unread.location.file, unread.message))
     event = _input_event(scan, uid, f"not read: {unread.location}: {unread.message}")
     return event | {"evidences": [{"data": _location(unread.location)}]}

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, TextIO
 from urllib.parse import quote, quote_from_bytes
 
-from kubekeep.model.assessment import Assessment, Unread
+from kubekeep.model.assessment import Assessment, UnreadInput
 from kubekeep.model.comparison import FindingChange
 from kubekeep.model.control import Control
 from kubekeep.model.exception import AppliedException, ExceptionSource
@@ -129,7 +129,7 @@ def _invocation(assessment: Assessment) -> dict[str, Any]:
     return entry
 
 
-def _unread(unread: Unread) -> dict[str, Any]:
+def _unread(unread: UnreadInput) -> dict[str, Any]:
     return {
         "level": "error",
         "message": {"text": visible(unread.message)},
@@ -138,7 +138,7 @@ def _unread(unread: Unread) -> dict[str, Any]:
 
 
 def _results(assessment: Assessment) -> Iterator[dict[str, Any]]:
-    failures, excepted = assessment.failures(), assessment.excepted()
+    failures, excepted = assessment.group_findings(), assessment.group_excepted_findings()
     id_counts: Counter[str] = Counter()
     for index, summary in enumerate(assessment.controls):
         for finding in failures.get(summary.control.slug, ()):
@@ -222,7 +222,7 @@ def _related(locations: Sequence[tuple[Evidence, Location]]) -> Iterator[dict[st
 
 
 def _build_location(resource: Resource, location: Location | None) -> dict[str, Any]:
-    logical = _logical(resource.name, _full_name(Identity.of(resource)))
+    logical = _logical(resource.name, _full_name(Identity.from_resource(resource)))
     entry: dict[str, Any] = {} if location is None else {"physicalLocation": _physical(location)}
     return entry | {"logicalLocations": [logical]}
 

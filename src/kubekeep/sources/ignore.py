@@ -19,7 +19,7 @@ from typing import BinaryIO, Final
 import msgspec
 
 from kubekeep._native import IgnorePatterns
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.paths import display_path, error_reason
 
@@ -63,7 +63,7 @@ class Ignores:
     """
 
     def __init__(self, root: str, patterns: Sequence[str] = (), *, files: bool = True) -> None:
-        self.problems: list[Unread] = []
+        self.problems: list[UnreadInput] = []
         self.counts = IgnoredCounts()
         self._root = os.path.normpath(root)
         self._below = len("" if self._root == os.curdir else os.path.join(self._root, ""))
@@ -126,7 +126,7 @@ class Ignores:
             except FileNotFoundError:
                 continue
             except OSError as error:
-                self.problems.append(Unread(place, f"ignores nothing: {error_reason(error)}"))
+                self.problems.append(UnreadInput(place, f"ignores nothing: {error_reason(error)}"))
             else:
                 layers = (*self._layer(place, lines, len(folder) + 1 if folder else 0), *layers)
         return layers
@@ -144,7 +144,7 @@ class Ignores:
             if self._patterns_left < 0 or self._wildcards_left < 0:
                 limit = f"{MOST_PATTERNS} patterns" if self._patterns_left < 0 else f"{MOST_WILDCARDS} wildcards"
                 message = f"more than {limit}: the rest of them ignores nothing"
-                self.problems.append(Unread(_on_line(place, index), message))
+                self.problems.append(UnreadInput(_on_line(place, index), message))
                 break
             if len(line) > MOST_PATTERN:
                 reasons[index] = f"longer than {MOST_PATTERN} characters"
@@ -154,15 +154,15 @@ class Ignores:
         try:
             patterns, invalid = IgnorePatterns.parse(accepted)
         except ValueError as error:
-            self.problems.append(Unread(place, f"ignores nothing: its patterns are too large: {error}"))
+            self.problems.append(UnreadInput(place, f"ignores nothing: its patterns are too large: {error}"))
             return ()
         reasons |= dict(invalid)
         for index in sorted(reasons)[:_MOST_REPORTED]:
             message = f"this pattern ignores nothing: {display_path(lines[index][:80])}: {reasons[index]}"
-            self.problems.append(Unread(_on_line(place, index), message))
+            self.problems.append(UnreadInput(_on_line(place, index), message))
         if len(reasons) > _MOST_REPORTED:
             message = f"{len(reasons) - _MOST_REPORTED} more patterns that ignore nothing"
-            self.problems.append(Unread(place, message))
+            self.problems.append(UnreadInput(place, message))
         return (_Layer(start, patterns),)
 
 

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
@@ -45,7 +45,7 @@ class Inputs(ReadContext):
     """The resources at some paths, read by iterating: first kustomizations, then files, Terraform, applications, charts.
 
     Resources of a source come in the order of the paths, of names in a folder and of documents in a file. Input that
-    could not be read, or only in part, is an Unread among the resources. A file that a kustomization includes is read
+    could not be read, or only in part, is an UnreadInput among the resources. A file that a kustomization includes is read
     only as part of it. `files` counts the files read so far, including those without an object; `notes` are messages
     for the user that are no errors; `manifests` are the paths of files that were read directly, by the folder of the
     scan and the shown path.
@@ -83,12 +83,12 @@ class Inputs(ReadContext):
     ) -> None:
         self.stack.close()
 
-    def __iter__(self) -> Iterator[Resource | Unread]:
+    def __iter__(self) -> Iterator[Resource | UnreadInput]:
         self._reset()
         roots: list[Root] = []
         for path in self._paths:
             for root in self._open(path):
-                if isinstance(root, Unread):
+                if isinstance(root, UnreadInput):
                     yield root
                 else:
                     roots.append(root)
@@ -123,15 +123,15 @@ class Inputs(ReadContext):
             return None
         return data if len(data) <= self.limits.bytes else None
 
-    def find(self, path: str, shown_path: str | None = None) -> Iterator[Root | Unread]:
+    def find(self, path: str, shown_path: str | None = None) -> Iterator[Root | UnreadInput]:
         """Yield the inputs at and below a path; users see `shown_path`, if any, in place of `path`."""
         for root in self._walk.find(path, shown_path):
-            if isinstance(root, Unread):
+            if isinstance(root, UnreadInput):
                 yield root
             else:
                 yield from load_sources()[root.source].open_root(root, self)
 
-    def read_root(self, root: Root) -> Iterator[Resource | Unread]:
+    def read_root(self, root: Root) -> Iterator[Resource | UnreadInput]:
         """Yield the resources of a root, read by its source."""
         return load_sources()[root.source].read([root], self)
 
@@ -145,7 +145,7 @@ class Inputs(ReadContext):
         if data is not None:
             self._contents[path] = data
 
-    def _open(self, name: str) -> Iterator[Root | Unread]:
+    def _open(self, name: str) -> Iterator[Root | UnreadInput]:
         """Yield the inputs at a name of the command line: an address, a path or a pattern."""
         for source in load_sources().values():
             if source.matches_address(name):
@@ -153,7 +153,7 @@ class Inputs(ReadContext):
                 return
         paths = expand(name)
         if paths == []:
-            yield Unread(Location(visible(name)), "no file matches this pattern")
+            yield UnreadInput(Location(visible(name)), "no file matches this pattern")
         for path in [name] if paths is None else paths:
             yield from self.find(path)
 
@@ -161,7 +161,7 @@ class Inputs(ReadContext):
         self._exclusions.append(Ignores(folder, self.options.exclude, files=self.options.ignore_files))
         return self._exclusions[-1]
 
-    def _report_exclusions(self) -> Iterator[Unread]:
+    def _report_exclusions(self) -> Iterator[UnreadInput]:
         """Yield the problems of ignore files after all folders were walked; add a note with the excluded numbers."""
         files = folders = 0
         for exclusions in self._exclusions:
@@ -170,7 +170,7 @@ class Inputs(ReadContext):
         if files or folders:
             self.notes.append(f"left out as told: {_count(files, 'file')} and {_count(folders, 'folder')}")
 
-    def _collect_followed(self, resources: Iterable[Resource | Unread]) -> Iterator[Resource | Unread]:
+    def _collect_followed(self, resources: Iterable[Resource | UnreadInput]) -> Iterator[Resource | UnreadInput]:
         """Yield the same resources, and pass those that lead to more inputs to the source that follows them."""
         by_group = {group: source.name for source in load_sources().values() for group in source.followed_groups}
         for resource in resources:

@@ -13,7 +13,7 @@ from typing import BinaryIO, ClassVar, Protocol
 
 import msgspec
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import Resource
 from kubekeep.sources.git.changed_files import ChangedFiles
 from kubekeep.sources.options import HelmOptions, ReadOptions
@@ -58,10 +58,10 @@ class ReadContext(Protocol):
     read_paths: set[str]
     followed: dict[str, list[Resource]]
 
-    def find(self, path: str, shown_path: str | None = None) -> Iterator[Root | Unread]:
+    def find(self, path: str, shown_path: str | None = None) -> Iterator[Root | UnreadInput]:
         """Yield the inputs at and below a path; users see `shown_path`, if any, in place of `path`."""
 
-    def read_root(self, root: Root) -> Iterator[Resource | Unread]:
+    def read_root(self, root: Root) -> Iterator[Resource | UnreadInput]:
         """Yield the resources of a root, read by its source."""
 
     def has_read(self, *parts: str) -> bool:
@@ -130,17 +130,17 @@ class SourceType:
         del path
         return False
 
-    def open_address(self, address: str, context: ReadContext) -> Iterator[Root | Unread]:
+    def open_address(self, address: str, context: ReadContext) -> Iterator[Root | UnreadInput]:
         """Yield the inputs at an address."""
         del address, context
         yield from ()
 
-    def open_root(self, root: Root, context: ReadContext) -> Iterator[Root | Unread]:
+    def open_root(self, root: Root, context: ReadContext) -> Iterator[Root | UnreadInput]:
         """Yield the inputs in a root: itself, or the content of a container such as an archive."""
         del context
         yield root
 
-    def read(self, roots: Sequence[Root], context: ReadContext) -> Iterator[Resource | Unread]:
-        """Yield the resources of the roots of this source in their order, and of `followed`; errors as Unread."""
+    def read(self, roots: Sequence[Root], context: ReadContext) -> Iterator[Resource | UnreadInput]:
+        """Yield the resources of the roots of this source in their order, and of `followed`; errors as UnreadInput."""
         del roots, context
         yield from ()

@@ -17,7 +17,7 @@ from typing import Protocol
 
 import msgspec
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location
 from kubekeep.model.paths import display_path, error_reason
 from kubekeep.sources.registry import load_sources
@@ -41,7 +41,7 @@ class Walk:
         self._sources = tuple(load_sources().values())
         self._fallback = next(source for source in self._sources if source.is_fallback)
 
-    def find(self, path: str, shown_path: str | None = None) -> Iterator[Root | Unread]:
+    def find(self, path: str, shown_path: str | None = None) -> Iterator[Root | UnreadInput]:
         """Yield the input at one named path: a file of any extension, or everything below a folder.
 
         The shown path is the named one, joined with the names below it; the base is the folder itself, or the working
@@ -54,9 +54,9 @@ class Walk:
             elif isinstance(root, Root):
                 yield msgspec.structs.replace(root, shown_path=_replace_prefix(root.shown_path, path, shown_path))
             else:
-                yield Unread(Location(_replace_prefix(root.location.file, path, shown_path)), root.message)
+                yield UnreadInput(Location(_replace_prefix(root.location.file, path, shown_path)), root.message)
 
-    def _find(self, path: str) -> Iterator[Root | Unread]:
+    def _find(self, path: str) -> Iterator[Root | UnreadInput]:
         named = os.path.normpath(path)
         try:
             mode = os.stat(path).st_mode
@@ -91,7 +91,7 @@ class Walk:
             self._seen.add(key)
             yield Root(source.name, path, display_path(shown_path), base, part)
 
-    def _folder(self, named: str, base: str) -> Iterator[Root | Unread]:
+    def _folder(self, named: str, base: str) -> Iterator[Root | UnreadInput]:
         top = os.path.realpath(base)
         exclusions = self._exclusions(named)
         todo = [named]
@@ -114,7 +114,7 @@ class Walk:
                 yield from self._yield_once(source, path, path, base)
                 return
 
-    def _entries(self, folder: str, base: str, todo: list[str]) -> Iterator[Root | Unread]:
+    def _entries(self, folder: str, base: str, todo: list[str]) -> Iterator[Root | UnreadInput]:
         """Yield the roots that `folder` is; add the entries to visit to `todo`, the first name last."""
         try:
             with os.scandir(folder) as scan:
@@ -136,7 +136,7 @@ class Walk:
     def _matches_entry(self, name: str) -> bool:
         return any(source.matches_entry(name) for source in self._sources)
 
-    def _link(self, path: str, top: str, base: str) -> Iterator[Root | Unread]:
+    def _link(self, path: str, top: str, base: str) -> Iterator[Root | UnreadInput]:
         real = os.path.realpath(path)
         try:
             mode = os.stat(path).st_mode
@@ -151,8 +151,8 @@ class Walk:
             yield _skip(path, "symbolic link to a hidden folder: not followed")
 
 
-def _skip(path: str, message: str) -> Unread:
-    return Unread(Location(display_path(path)), message)
+def _skip(path: str, message: str) -> UnreadInput:
+    return UnreadInput(Location(display_path(path)), message)
 
 
 def _replace_prefix(shown_path: str, path: str, prefix: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from kubekeep import _native
-from kubekeep.model.assessment import Assessment, ResourceResult, Target, Unread
+from kubekeep.model.assessment import Assessment, ResourceResult, Target, UnreadInput
 from kubekeep.model.attack import Attacks
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.enforcement import Enforcement
@@ -16,9 +16,9 @@ from kubekeep.model.exception import ExceptionUse
 from kubekeep.model.git import GitRepository
 from kubekeep.model.location import Location
 from kubekeep.model.resource_selection import ResourceSelection
-from kubekeep.posture.coverage_gaps import affected_controls
+from kubekeep.posture.coverage_gaps import find_affected_controls
 from kubekeep.posture.select import Selection
-from kubekeep.posture.summary import summarize
+from kubekeep.posture.summary import summarise
 
 
 class EvaluationFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,24 +38,24 @@ class EvaluationFacts(msgspec.Struct, frozen=True, kw_only=True):
     """True if `resource_selection` matches some resource."""
 
 
-def unread_gaps(gaps: Sequence[CoverageGap]) -> tuple[Unread, ...]:
+def unread_gaps(gaps: Sequence[CoverageGap]) -> tuple[UnreadInput, ...]:
     """Return coverage gaps as parts of the input that were not read, each once."""
-    return tuple(dict.fromkeys(Unread(Location(gap.permission), gap.text) for gap in gaps))
+    return tuple(dict.fromkeys(UnreadInput(Location(gap.permission), gap.text) for gap in gaps))
 
 
 def assemble(
     facts: EvaluationFacts,
     results: Sequence[ResourceResult],
     *,
-    unread: Sequence[Unread] = (),
+    unread: Sequence[UnreadInput] = (),
     exceptions: tuple[ExceptionUse, ...] = (),
     attacks: Attacks | None = None,
     repository: GitRepository | None = None,
 ) -> Assessment:
     """Return the assessment of `results`, with sums by control and framework."""
     selection = facts.selection
-    affected = affected_controls(facts.gaps, selection, selection.provider)
-    totals = summarize(results, selection, affected, facts.enforcement)
+    affected = find_affected_controls(facts.gaps, selection, selection.provider)
+    totals = summarise(results, selection, affected, facts.enforcement)
     return Assessment(
         target=facts.target,
         started=facts.started,

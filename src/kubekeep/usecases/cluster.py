@@ -19,7 +19,7 @@ from kubekeep.library.params import CONTROL_INPUT
 from kubekeep.model.cloud import CloudRequest
 from kubekeep.model.cluster import RBAC_KINDS, ClusterFacts, CoverageGap, expand_kind_names
 from kubekeep.model.control import HOST_DATA, SUBJECT, WORKLOAD, Control, Provider
-from kubekeep.model.distribution import OPENSHIFT, detect_distribution, detect_provider
+from kubekeep.model.distribution import OPENSHIFT_CONFIG_GROUP, detect_distribution, detect_provider
 from kubekeep.model.resource import Resource
 from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.posture.index import find_provider
@@ -79,7 +79,7 @@ RELATED: Final = frozenset(
     }
 )
 """Kinds that connect workloads with each other and with permissions."""
-VERSIONS: Final = Permission("list", OPENSHIFT, "clusterversions")
+VERSIONS: Final = Permission("list", OPENSHIFT_CONFIG_GROUP, "clusterversions")
 """Permission to read the OpenShift version; without it, only the version is missing from reports."""
 
 
@@ -117,7 +117,7 @@ class LiveCluster:
         self._version: ServerVersion = get_server_version(connection)
         self._record_catalogue(discover(connection))
         # Read now: `facts` is called after the connection is closed.
-        self._openshift = read_openshift_version(connection) if OPENSHIFT in self._groups else ""
+        self._openshift = read_openshift_version(connection) if OPENSHIFT_CONFIG_GROUP in self._groups else ""
         self.gaps: list[CoverageGap] = []
         self.absent: list[str] = []
         self._nodes = 0
@@ -277,7 +277,7 @@ class LiveCluster:
         `verbs` apply to each kind: `list`, and `watch` for following, which includes the definitions of kinds.
         """
         collection = self._plan_collection(selection, resource_selection, everything=everything)
-        required = [VERSIONS] if OPENSHIFT in self._groups else []
+        required = [VERSIONS] if OPENSHIFT_CONFIG_GROUP in self._groups else []
         required += [derive_permission(query) for query in collection.list_definition_queries()]
         required += [
             permission
@@ -328,7 +328,7 @@ class LiveCluster:
         self.absent += collection.missing_namespaces
         # A kind may be listed twice (settings, objects): keep its latest gap.
         latest = sorted(collection.gaps, key=lambda gap: gap.permission)
-        self.gaps[:] = {(gap.permission, gap.why): gap for gap in (*self.gaps, *latest)}.values()
+        self.gaps[:] = {(gap.permission, gap.reason): gap for gap in (*self.gaps, *latest)}.values()
 
     def facts(self) -> ClusterFacts:
         """Return the facts that a report shows."""
@@ -375,7 +375,7 @@ def plan_scope(
 
     `is_namespaced` returns True for names of kinds (as in `Control.targets`) that may be namespaced.
     """
-    active = [control for control in selection.controls if control.slug not in selection.set_aside]
+    active = [control for control in selection.controls if control.slug not in selection.skip_reasons]
     if resource_selection.include_namespaces:
         active = [control for control in active if not has_no_targets(control, is_namespaced)]
     evaluated_or_related = {kind for control in active for kind in (*control.targets, *control.relates)}
@@ -396,7 +396,7 @@ def plan_scope(
 
 def _list_cluster_wide_kinds(active: Sequence[Control], selection: Selection) -> frozenset[str]:
     """Return the kinds that are needed cluster-wide."""
-    by_platform = any(control.providers and control.slug not in selection.named for control in active)
+    by_platform = any(control.providers and control.slug not in selection.requested_controls for control in active)
     return frozenset({"Node"} if by_platform else ()).union(*map(cluster_wide_kinds, active))
 
 
@@ -429,7 +429,11 @@ def _narrow_to_namespaces(
             continue
         tasks += narrow_tasks
         if not task.is_local and not task.is_optional:
-            gaps.append(msgspec.structs.replace(task.create_gap("forbidden", inside=True), verb=missing[task][0].verb))
+            gaps.append(
+                msgspec.structs.replace(
+                    task.create_gap("forbidden", is_outside_selection=True), verb=missing[task][0].verb
+                )
+            )
     return tasks, gaps
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from kubekeep.model.assessment import ResourceResult, Unread
+from kubekeep.model.assessment import ResourceResult, UnreadInput
 from kubekeep.model.finding import Evidence, Verdict
 from kubekeep.model.git import GitRepository
 from kubekeep.model.resource import Resource
@@ -15,7 +15,7 @@ from kubekeep.sources.inputs import Inputs
 
 
 def add_commits(
-    results: Sequence[ResourceResult], source: Inputs, environment: Mapping[str, str], unread: list[Unread]
+    results: Sequence[ResourceResult], source: Inputs, environment: Mapping[str, str], unread: list[UnreadInput]
 ) -> list[ResourceResult]:
     """Return `results` with the commit of the failing line in all evidence that has one.
 
@@ -62,7 +62,7 @@ class _CommitFinder:
             verdict, evidence=tuple(self._add_commit(evidence, resource) for evidence in verdict.evidence)
         )
 
-    def list_failures(self) -> Iterator[Unread]:
+    def list_failures(self) -> Iterator[UnreadInput]:
         """Yield the failures of git, per repository."""
         for blame in self._roots.values():
             if blame is not None:

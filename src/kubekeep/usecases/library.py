@@ -116,7 +116,7 @@ def pull(
 def _validate(root: Path) -> dict[str, bytes]:
     """Load the library in `root`, compile its rules and return its files. Raises LibraryError."""
     library = Library(root, beneath=builtin())
-    rules = [control for control in library.own_controls if not control.manual]
+    rules = [control for control in library.own_controls if not control.is_manual]
     dict(library.frameworks)
     try:
         RegoPolicySet([library.modules(rules)], [], {})

@@ -26,17 +26,17 @@ class PathsRequest(msgspec.Struct, frozen=True, kw_only=True):
     exceptions: ExceptionOptions = ExceptionOptions()
 
 
-def find_attack_paths(
+def scan_attack_paths(
     request: PathsRequest, *, stdin: BinaryIO | None = None, on_progress: Callable[[int], None] = lambda _: None
 ) -> Assessment:
-    """Return an assessment of the controls that break paths, with the paths in `attacks`.
+    """Scan the input and return an assessment of the controls that break paths, with the paths in `attacks`.
 
     Raises the errors of `scan`, and UnknownNameError for an unknown source or target.
     """
     scan_request = ScanRequest(
         request.input,
         # Controls that are named one by one are evaluated on files even if they need a cluster.
-        RuleOptions(controls=(*EVIDENCE_CONTROLS, *load_tracks().members)),
+        RuleOptions(controls=(*EVIDENCE_CONTROLS, *load_tracks().memberships)),
         EvaluationOptions(kubernetes_version=request.kubernetes_version, exceptions=request.exceptions),
         ReportNeeds(extras=frozenset({Extra.ATTACK_PATHS}), attack_query=request.query),
     )

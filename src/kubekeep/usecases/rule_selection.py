@@ -12,7 +12,7 @@ from kubekeep.admission.policy import AdmissionError, AdmissionPolicies, collect
 from kubekeep.library.extra import CUSTOM_RULES, gather
 from kubekeep.library.kubescape_rules import KubescapeControl
 from kubekeep.library.params import params_of
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.errors import RequestError
 from kubekeep.model.framework import Framework
 from kubekeep.model.redaction import mask_tokens
@@ -142,7 +142,7 @@ def read_policies(paths: Sequence[str]) -> AdmissionPolicies:
     resources: list[Resource] = []
     with read(paths) as source:
         for resource in source:
-            if isinstance(resource, Unread):
+            if isinstance(resource, UnreadInput):
                 raise AdmissionError(f"{resource.location}: {mask_tokens(resource.message)}")
             resources.append(resource)
     return collect_policies(resources)

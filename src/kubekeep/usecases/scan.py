@@ -21,7 +21,7 @@ from kubekeep.engine.policy_set import Compile
 from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.exceptions.inline.suppressions import apply_suppressions
 from kubekeep.exceptions.load import ScanExceptions
-from kubekeep.model.assessment import Assessment, ResourceResult, Target, Unread
+from kubekeep.model.assessment import Assessment, ResourceResult, Target, UnreadInput
 from kubekeep.model.attack import Attacks
 from kubekeep.model.cluster import ClusterFacts, CoverageGap
 from kubekeep.model.control import WORKLOAD
@@ -117,7 +117,7 @@ class _Scan:
         self._rules = rules
         self._source = source
         self._cluster = cluster
-        self._unread: list[Unread] = []
+        self._unread: list[UnreadInput] = []
         self._notes: list[str] = []
         self._exceptions = load_exceptions(request, rules)
         self._enforcers = EnforcementCollector()
@@ -187,7 +187,7 @@ class _Scan:
 
     def _read(self) -> Iterator[Resource]:
         for resource in self._source:
-            if isinstance(resource, Unread):
+            if isinstance(resource, UnreadInput):
                 # Messages of other programs may quote the text that they cannot parse, with tokens in it.
                 self._unread.append(msgspec.structs.replace(resource, message=mask_tokens(resource.message)))
             else:
@@ -236,9 +236,11 @@ class _Scan:
     def _context(self, selection: Selection, minor: int) -> EvaluationFacts:
         request, cluster = self._request, self._cluster
         if cluster is None:
-            unmatched, facts, paths = self._resource_filter.unmatched(), None, request.input.paths
+            unmatched, facts, paths = self._resource_filter.explain_unmatched(), None, request.input.paths
         else:
-            unmatched = self._resource_filter.unmatched(all_read=False, absent=cluster.absent)
+            unmatched = self._resource_filter.explain_unmatched(
+                has_all_resources=False, missing_namespaces=cluster.absent
+            )
             facts, paths = cluster.facts(), ()
         resource_selection = request.evaluation.resource_selection
         return EvaluationFacts(
@@ -319,9 +321,9 @@ def _attacks(
     priorities = prioritise_resources(results, controls, load_tracks())
     if Extra.ATTACK_PATHS not in needs.extras:
         return Attacks(prioritised=priorities)
-    from kubekeep.attackpaths.find import find_attack_paths  # noqa: PLC0415
+    from kubekeep.attackpaths.find import compute_attack_paths  # noqa: PLC0415
 
-    attacks = find_attack_paths(resources, results, controls, needs.attack_query)
+    attacks = compute_attack_paths(resources, results, controls, needs.attack_query)
     return msgspec.structs.replace(attacks, prioritised=priorities)
 
 

@@ -61,7 +61,7 @@ _RECOVERY: Final = 5.0
 _PATIENCE: Final = 5.0
 """Seconds before a lost connection is reported: most interrupted streams resume at once."""
 
-_PARAMS_GAP: Final = CoverageGap(group="kubescape.io", kind="ControlInput", resource="controlinputs", why="")
+_PARAMS_GAP: Final = CoverageGap(group="kubescape.io", kind="ControlInput", resource="controlinputs", reason="")
 """Gap for malformed parameters."""
 
 _UNWATCHABLE_RULES: Final = (
@@ -197,7 +197,7 @@ class Watch:
         """Evaluate changed objects and send events."""
         started = time.monotonic()
         gaps = session.gaps
-        session.evaluator.settle(gaps)
+        session.evaluator.update(gaps)
         now = dt.datetime.now(dt.UTC)
         results: dict[str, ResourceResult] = session.evaluator.results
         uses: tuple[ExceptionUse, ...] = ()
@@ -224,7 +224,9 @@ class Watch:
                 verdict.status is Status.FAILED for result in results.values() for verdict in result.verdicts.values()
             )
             events.append(WatchStarted(now, facts.name, session.objects, failed, len(gaps)))
-            unmatched = session.resource_filter.unmatched(all_read=False, absent=session.following.missing_namespaces)
+            unmatched = session.resource_filter.explain_unmatched(
+                has_all_resources=False, missing_namespaces=session.following.missing_namespaces
+            )
             events += [UnmatchedName(now, text) for text in unmatched]
         changed_gaps = (gap for gap in (*gaps, *self._gaps) if (gap in gaps) != (gap in self._gaps))
         events += [CoverageChanged(now, gap, is_restored=gap not in gaps) for gap in changed_gaps]
@@ -349,7 +351,7 @@ class _Session:
         try:
             params_of(self._settings.values())
         except ParamsError as error:
-            return (*self.following.gaps, msgspec.structs.replace(_PARAMS_GAP, why=visible(str(error))))
+            return (*self.following.gaps, msgspec.structs.replace(_PARAMS_GAP, reason=visible(str(error))))
         return self.following.gaps
 
     def enforcement(self) -> Mapping[str, tuple[Enforcement, ...]]:
@@ -480,7 +482,7 @@ class _Session:
 def _is_hidden(resource: Resource, gaps: Sequence[CoverageGap]) -> bool:
     """Return True if one of `gaps` hides `resource` or one of its related objects."""
     parts = resource.related or (resource,)
-    return any(gap.hides(part.group, part.kind, part.namespace, part.name) for part in parts for gap in gaps)
+    return any(gap.may_hide(part.group, part.kind, part.namespace, part.name) for part in parts for gap in gaps)
 
 
 def _compare_verdicts(before: Verdict | None, after: Verdict | None, gone: VerdictChange) -> VerdictChange | None:

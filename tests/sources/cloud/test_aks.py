@@ -75,7 +75,7 @@ def test_cluster_by_node_resource_group(cloud: Cloud) -> None:
     nowhere = CloudCluster(provider="aks", account=azure.SUBSCRIPTION, node_group="mc_other")
     documents, gaps = describe_shop(cloud, nowhere)
     assert not documents
-    assert {gap.why for gap in gaps} == {"no cluster has its nodes in mc_other"}
+    assert {gap.reason for gap in gaps} == {"no cluster has its nodes in mc_other"}
 
 
 def test_documents_have_no_secrets(cloud: Cloud) -> None:
@@ -94,7 +94,7 @@ def test_refusal_becomes_gap_with_permission(cloud: Cloud) -> None:
     assert set(documents) == {"ClusterDescribe", "ListEntitiesForPolicies"}
     (gap,) = gaps
     assert (gap.kind, gap.permission) == ("PolicyVersion", "allow Microsoft.Authorization/roleDefinitions/read")
-    assert gap.why == "403 AuthorizationFailed: The client may not."
+    assert gap.reason == "403 AuthorizationFailed: The client may not."
     cloud.respond(f"{azure.AUTHORIZATION}/roleAssignments", refusal)
     documents, gaps = describe_shop(cloud)
     assert set(documents) == {"ClusterDescribe"}
@@ -116,7 +116,7 @@ def test_temporary_errors_are_retried_twice(cloud: Cloud) -> None:
     assert cloud.count_requests(azure.CLUSTER) == 2
     cloud.respond(azure.CLUSTER, busy)
     documents, gaps = describe_shop(cloud, kinds=frozenset({"ClusterDescribe"}))
-    assert (documents, [gap.why for gap in gaps]) == ({}, ["503 ServerBusy: later"])
+    assert (documents, [gap.reason for gap in gaps]) == ({}, ["503 ServerBusy: later"])
     assert cloud.count_requests(azure.CLUSTER) == 5
 
 
@@ -125,7 +125,7 @@ def test_token_is_not_sent_to_other_hosts(cloud: Cloud) -> None:
     elsewhere = {"value": [], "nextLink": f"{cloud.address.replace('127.0.0.1', 'localhost')}/elsewhere"}
     cloud.respond(f"{azure.AUTHORIZATION}/roleAssignments", elsewhere)
     _, gaps = describe_shop(cloud)
-    assert {gap.why for gap in gaps} == {"a list goes on at another address"}
+    assert {gap.reason for gap in gaps} == {"a list goes on at another address"}
     assert cloud.count_requests("/elsewhere") == 0
 
 
@@ -134,7 +134,7 @@ def test_endless_list(cloud: Cloud) -> None:
     path = f"{azure.AUTHORIZATION}/roleAssignments"
     cloud.respond(path, {"value": [], "nextLink": f"{cloud.address}{path}"})
     _, gaps = describe_shop(cloud)
-    assert {gap.why for gap in gaps} == {"a list has more than 100 pages"}
+    assert {gap.reason for gap in gaps} == {"a list has more than 100 pages"}
 
 
 def test_missing_login(cloud: Cloud) -> None:
@@ -157,7 +157,7 @@ def test_response_is_not_an_object(cloud: Cloud) -> None:
     cloud.respond(azure.CLUSTER, CloudResponse(["no", "cluster"]))
     (gap,) = describe(SHOP, {"ClusterDescribe"}, cloud.azure)
     assert isinstance(gap, CoverageGap)
-    assert gap.why == "the answer is no JSON object"
+    assert gap.reason == "the answer is no JSON object"
 
 
 @pytest.mark.parametrize("sovereign", AZURE_CLOUDS[1:], ids=lambda azure_cloud: azure_cloud.names[0])

@@ -128,14 +128,14 @@ def test_missing_cluster() -> None:
     assert not documents
     assert {gap.kind for gap in gaps} == ALL
     assert {gap.permission for gap in gaps} == {"name the cluster with --cloud-cluster"}
-    assert gaps[0].why == "ResourceNotFoundException: No cluster found for name: shop."
+    assert gaps[0].reason == "ResourceNotFoundException: No cluster found for name: shop."
 
 
 def test_unknown_node_role() -> None:
     make_cluster()
     documents, gaps = describe_shop()
     assert set(documents) == {"ClusterDescribe", "DescribeRepositories"}
-    assert {(gap.kind, gap.why) for gap in gaps} == {
+    assert {(gap.kind, gap.reason) for gap in gaps} == {
         ("ListEntitiesForPolicies", "nothing tells the role of its nodes"),
         ("PolicyVersion", "nothing tells the role of its nodes"),
     }
@@ -164,7 +164,7 @@ def test_refusal_becomes_gap_with_action(cloud: Cloud, monkeypatch: pytest.Monke
         ("ListEntitiesForPolicies", "allow iam:GetPolicy"),
         ("PolicyVersion", "allow iam:GetPolicy"),
     }
-    assert "is not authorized to perform" in gaps[0].why
+    assert "is not authorized to perform" in gaps[0].reason
 
 
 def test_refusal_by_eks(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,7 +174,7 @@ def test_refusal_by_eks(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     with mock_other_services(cloud):
         documents, gaps = describe_shop()
     assert not documents
-    assert {(gap.permission, gap.why) for gap in gaps} == {
+    assert {(gap.permission, gap.reason) for gap in gaps} == {
         ("allow eks:DescribeCluster", "AccessDeniedException: scanner may not")
     }
     assert cloud.count_requests("/clusters/shop") == 1
@@ -187,20 +187,20 @@ def test_missing_login(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
     documents, gaps = describe_shop()
     assert not documents
-    assert {(gap.permission, gap.why) for gap in gaps} == {("log in to AWS", "Unable to locate credentials")}
+    assert {(gap.permission, gap.reason) for gap in gaps} == {("log in to AWS", "Unable to locate credentials")}
 
 
 def test_missing_profile() -> None:
     (gap,) = describe(SHOP, {"ClusterDescribe"}, "nobody")
     assert isinstance(gap, CoverageGap)
-    assert gap.why == "The config profile (nobody) could not be found"
+    assert gap.reason == "The config profile (nobody) could not be found"
 
 
 def test_without_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "boto3", None)
     documents, gaps = describe_shop()
     assert not documents
-    assert {(gap.permission, gap.why) for gap in gaps} == {("pip install 'kubekeep[aws]'", "boto3 is not installed")}
+    assert {(gap.permission, gap.reason) for gap in gaps} == {("pip install 'kubekeep[aws]'", "boto3 is not installed")}
 
 
 def test_node_roles_from_access_entries(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,7 +60,7 @@ def test_cluster_by_endpoint(cloud: Cloud) -> None:
     nowhere = CloudCluster(provider="gke", account=google.PROJECT, endpoint="10.96.0.1")
     documents, gaps = describe_shop(cloud, nowhere)
     assert not documents
-    assert {gap.why for gap in gaps} == {"no cluster of project shop-prod has the endpoint 10.96.0.1"}
+    assert {gap.reason for gap in gaps} == {"no cluster of project shop-prod has the endpoint 10.96.0.1"}
 
 
 def test_cluster_endpoints() -> None:
@@ -91,7 +91,7 @@ def test_refusal_becomes_gap_with_permission(cloud: Cloud) -> None:
         ("DescribeRepositories", "allow artifactregistry.locations.list"),
         ("ListEntitiesForPolicies", "allow resourcemanager.projects.getIamPolicy"),
     }
-    assert {gap.why for gap in gaps} == {"403 PERMISSION_DENIED: scanner may not"}
+    assert {gap.reason for gap in gaps} == {"403 PERMISSION_DENIED: scanner may not"}
 
 
 def test_missing_cluster(cloud: Cloud) -> None:
@@ -109,7 +109,7 @@ def test_temporary_errors_are_retried_twice(cloud: Cloud) -> None:
     assert cloud.count_requests(google.CLUSTER) == 2
     cloud.respond(google.CLUSTER, busy)
     documents, gaps = describe_shop(cloud, kinds=frozenset({"ClusterDescribe"}))
-    assert (documents, [gap.why for gap in gaps]) == ({}, ["503 UNAVAILABLE: later"])
+    assert (documents, [gap.reason for gap in gaps]) == ({}, ["503 UNAVAILABLE: later"])
     assert cloud.count_requests(google.CLUSTER) == 5
 
 
@@ -117,7 +117,7 @@ def test_endless_list(cloud: Cloud) -> None:
     google.answer_all(cloud)
     cloud.respond(f"{google.REPOSITORIES}?pageToken=2", {"nextPageToken": "2"})
     _, gaps = describe_shop(cloud)
-    assert [(gap.kind, gap.why) for gap in gaps] == [("DescribeRepositories", "a list has more than 100 pages")]
+    assert [(gap.kind, gap.reason) for gap in gaps] == [("DescribeRepositories", "a list has more than 100 pages")]
 
 
 def test_rejected_key(cloud: Cloud) -> None:
@@ -139,7 +139,7 @@ def test_response_is_not_an_object(cloud: Cloud) -> None:
     cloud.respond(google.CLUSTER, CloudResponse(["no", "cluster"]))
     (gap,) = describe(SHOP, {"ClusterDescribe"}, cloud.endpoints)
     assert isinstance(gap, CoverageGap)
-    assert gap.why == "the answer is no JSON object"
+    assert gap.reason == "the answer is no JSON object"
 
 
 def set_universe(folder: Path, domain: str) -> None:
@@ -163,7 +163,7 @@ def test_invalid_universe_gets_no_request(cloud: Cloud, tmp_path: Path, monkeypa
     set_universe(tmp_path, f"{UNIVERSE}/path?")
     with everywhere(cloud, monkeypatch) as hosts:
         _, gaps = split_gaps(describe(SHOP, ALL, Endpoints()))
-    assert {gap.why for gap in gaps} == {"the universe of the credentials is no domain"}
+    assert {gap.reason for gap in gaps} == {"the universe of the credentials is no domain"}
     assert hosts == []
 
 

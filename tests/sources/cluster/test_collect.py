@@ -104,7 +104,7 @@ def test_full_objects_instead_of_metadata_are_rejected(cluster: Cluster, namespa
     with front(cluster, always(page_of("secrets"), send_full_objects)) as proxy:
         labels, gaps = collected(proxy, "Secret", include=(namespace,))
     assert labels == []
-    assert [(gap.permission, gap.why) for gap in gaps] == [
+    assert [(gap.permission, gap.reason) for gap in gaps] == [
         (
             f"list secrets in namespace {namespace}",
             "the API server answers a SecretList where a PartialObjectMetadataList was asked for",
@@ -220,7 +220,7 @@ def test_everything_is_listed_without_namespace_names(cluster: Cluster, three: T
     with front(cluster, forbidden) as proxy:
         labels, gaps = collected(proxy, "Deployment", include=(three.team,))
     assert three.own(labels) == three.all
-    assert [(gap.permission, gap.why) for gap in gaps] == [("list namespaces", "not you")]
+    assert [(gap.permission, gap.reason) for gap in gaps] == [("list namespaces", "not you")]
 
 
 def test_namespace_without_a_name_is_ignored(cluster: Cluster, three: Three) -> None:
@@ -446,7 +446,7 @@ def test_truncated_list_is_a_gap(cluster: Cluster, namespace: str) -> None:
         labels, gaps = collected(proxy, "Pod", include=(namespace,))
     assert labels == [f"Pod {namespace}/number-{number:02}" for number in range(3)]
     (gap,) = gaps
-    assert (gap.kind, gap.namespace, gap.partial) == ("Pod", namespace, True)
+    assert (gap.kind, gap.namespace, gap.is_truncated) == ("Pod", namespace, True)
     assert gap.text == "cut off: etcd is gone"
 
 
@@ -475,7 +475,7 @@ def test_unavailable_api_is_a_gap_if_needed(cluster: Cluster) -> None:
     with front(cluster) as proxy:
         assert collected(proxy, "Service")[1] == []
         _, gaps = collected(proxy, "Service", "metrics.k8s.io/NodeMetrics", "metrics.k8s.io/PodMetrics")
-    assert [(gap.permission, gap.why) for gap in gaps] == [
+    assert [(gap.permission, gap.reason) for gap in gaps] == [
         ("list nodemetricses.metrics.k8s.io", "its API server does not answer"),
         ("list podmetricses.metrics.k8s.io", "its API server does not answer"),
     ]
@@ -510,6 +510,6 @@ def test_threads_end_with_the_connection(cluster: Cluster) -> None:
             eventually(lambda: len([request for request in proxy.lists() if request.kind == "pods"]) >= 6)
             assert collection.gaps == []
         eventually(lambda: bool(collection.gaps))
-    assert [(gap.kind, gap.partial) for gap in collection.gaps] == [("Pod", True)]
+    assert [(gap.kind, gap.is_truncated) for gap in collection.gaps] == [("Pod", True)]
     # Keep a reference, as the frames of an error do.
     assert iterator is not None

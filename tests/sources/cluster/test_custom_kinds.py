@@ -301,7 +301,7 @@ def test_definitions_are_optional_without_custom_kinds(cluster: Cluster) -> None
 def test_forbidden_custom_kind_is_a_gap_of_workloads(custom: Cluster) -> None:
     with front(custom, always(page_of("rollouts"), forbidden)) as proxy:
         _, gaps = collected(proxy.url, "default")
-    assert [(gap.permission, gap.why) for gap in gaps] == [(f"list rollouts.{GROUP}", "not you")]
+    assert [(gap.permission, gap.reason) for gap in gaps] == [(f"list rollouts.{GROUP}", "not you")]
     assert WORKLOAD in gaps[0].names
 
 
@@ -320,7 +320,7 @@ def test_kinds_of_an_unavailable_group_are_gaps_of_workloads(custom: Cluster, sc
         collection.plan_tasks()
     labels = {gap.permission: gap for gap in collection.gaps}
     rollouts = labels[f"list rollouts.{GROUP}"]
-    assert (rollouts.why, WORKLOAD in rollouts.names) == ("not now", True)
+    assert (rollouts.reason, WORKLOAD in rollouts.names) == ("not now", True)
     assert f"list operators.{GROUP}" in labels
     assert f"list boats.{GROUP}" not in labels
 
@@ -329,7 +329,7 @@ def test_unavailable_definitions_are_a_gap(custom: Cluster) -> None:
     with front(custom, older(custom), broken("/apis/apiextensions.k8s.io/v1")) as proxy:
         _, gaps = collected(proxy.url, "default")
     (gap,) = gaps
-    assert (gap.permission, gap.why) == ("list customresourcedefinitions.apiextensions.k8s.io", "not now")
+    assert (gap.permission, gap.reason) == ("list customresourcedefinitions.apiextensions.k8s.io", "not now")
     assert WORKLOAD in gap.names
 
 
@@ -342,7 +342,7 @@ def test_pattern_for_an_unavailable_group_is_a_gap(custom: Cluster, name: str) -
         collection = Collection(connection, discover(connection), ClusterScope(kinds=frozenset({name})))
         collection.plan_tasks()
     (gap,) = (gap for gap in collection.gaps if gap.group == GROUP)
-    assert gap.why == "not now"
+    assert gap.reason == "not now"
     assert name in gap.names
 
 

@@ -220,7 +220,7 @@ def test_revoked_permission_is_a_gap(cluster: Cluster, namespace: str) -> None:
             eventually(
                 lambda: world.look() and "ConfigMap" not in {resource.kind for resource in world.objects.values()}
             )
-            assert {(gap.kind, gap.why) for gap in world.following.gaps} == {("ConfigMap", "not any more")}
+            assert {(gap.kind, gap.reason) for gap in world.following.gaps} == {("ConfigMap", "not any more")}
             may[0] = True
             eventually(lambda: world.look() and not world.following.gaps)
             assert {"one", "two"} <= {resource.name for resource in world.objects.values()}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
 from kubekeep.sources.git import listing
@@ -130,7 +130,7 @@ def test_links_in_a_checkout_are_not_followed_out_of_it(
     with checkout(f"file://{repo.root}", environment=environment, tokens={}) as result:
         results = list(read([result.path]))
     assert [entry.name for entry in results if isinstance(entry, Resource)] == ["a"]
-    messages = [entry.message for entry in results if isinstance(entry, Unread)]
+    messages = [entry.message for entry in results if isinstance(entry, UnreadInput)]
     assert len(messages) == 3
     assert all(message.startswith("symbolic link") for message in messages)
 

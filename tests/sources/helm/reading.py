@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, Final
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import line_starts
 from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource
 from kubekeep.sources import yaml_text
@@ -35,13 +35,13 @@ def read_chart(
     options: HelmOptions = OPTIONS,
     limits: ChartLimits = DEFAULT_CHART_LIMITS,
     base: Path | None = None,
-) -> tuple[list[Resource], list[Unread]]:
+) -> tuple[list[Resource], list[UnreadInput]]:
     """Read a chart: its resources and unread inputs, with paths relative to `base`, the folder of the scan."""
     base = base or chart.parent
     with ChartReader(options, helm=helm, limits=limits) as charts:
         results = list(charts.read([Root("helm", str(chart), str(chart.relative_to(base)), str(base))]))
     return [result for result in results if isinstance(result, Resource)], [
-        result for result in results if isinstance(result, Unread)
+        result for result in results if isinstance(result, UnreadInput)
     ]
 
 

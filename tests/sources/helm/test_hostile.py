@@ -19,7 +19,7 @@ from typing import Final
 import msgspec
 import pytest
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import Resource
 from kubekeep.sources.helm.limits import ChartLimits
 from kubekeep.sources.helm.reader import ChartReader
@@ -38,7 +38,7 @@ METADATA: Final = "apiVersion: v2\nname: c\nversion: 1.0.0\n"
 HIDDEN: Final = "the-secret-of-another-file"
 
 
-def only(results: tuple[list[Resource], list[Unread]]) -> Unread:
+def only(results: tuple[list[Resource], list[UnreadInput]]) -> UnreadInput:
     """Return the only unread input, if there is no resource and the message is short and printable."""
     resources, unread = results
     assert resources == []
@@ -99,7 +99,7 @@ def test_next_chart_is_rendered_after_kill(renderer: str | None, tmp_path: Path)
     with ChartReader(OPTIONS, helm=renderer, limits=limits) as charts:
         results = list(charts.read(roots))
 
-    assert [type(result) for result in results] == [Unread, Unread, Resource]
+    assert [type(result) for result in results] == [UnreadInput, UnreadInput, Resource]
 
 
 def test_large_output_is_rendered_without_instrumentation(renderer: str | None, tmp_path: Path) -> None:
@@ -545,7 +545,7 @@ def test_closing_reader_does_not_wait(renderer: str | None, tmp_path: Path, monk
         left = second.result()
 
     assert isinstance(first, Resource)
-    assert isinstance(left, Unread)
+    assert isinstance(left, UnreadInput)
     assert "3000 seconds" not in left.message
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location, line_starts, parse_path
 from kubekeep.model.resource import Resource
 from kubekeep.sources import yaml_text
@@ -42,7 +42,7 @@ def list_folders(root: Path) -> list[Root]:
     return [Root("kustomize", str(path), path.relative_to(root).as_posix(), str(root)) for path in kustomizations]
 
 
-def build(root: Path, folder: str, reader: Kustomizations | None = None) -> list[Resource | Unread]:
+def build(root: Path, folder: str, reader: Kustomizations | None = None) -> list[Resource | UnreadInput]:
     """Return the resources and problems of one kustomization."""
     reader = reader or Kustomizations()
     return list(reader.read([Root("kustomize", str(root / folder), folder, str(root))]))
@@ -51,7 +51,7 @@ def build(root: Path, folder: str, reader: Kustomizations | None = None) -> list
 def resources(root: Path, folder: str, reader: Kustomizations | None = None) -> dict[str, Resource]:
     """Return the objects of a kustomization by `Kind/name`; raises ValueError if it does not build."""
     results = build(root, folder, reader)
-    problems = [f"{result.location} {result.message}" for result in results if isinstance(result, Unread)]
+    problems = [f"{result.location} {result.message}" for result in results if isinstance(result, UnreadInput)]
     if problems:
         raise ValueError("; ".join(problems))
     return {f"{result.kind}/{result.name}": result for result in results if isinstance(result, Resource)}

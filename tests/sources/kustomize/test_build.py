@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import RenderOrigin, Resource
 from kubekeep.sources.kustomize.build import Kustomizations
 from kubekeep.sources.kustomize.source import KUSTOMIZE
@@ -93,7 +93,7 @@ def test_failed_kustomization_is_unread_and_its_manifests_are_not_reached(tmp_pa
     root = write_tree(tmp_path, {**files, "k/pod.yaml": POD, "k/p.yaml": POD})
     reader = Kustomizations()
     (unread,) = build(root, "k", reader)
-    assert isinstance(unread, Unread)
+    assert isinstance(unread, UnreadInput)
     assert str(unread.location) == "k/kustomization.yaml:3"
     assert "missing.yaml" in unread.message
     assert str(tmp_path) not in unread.message
@@ -103,7 +103,7 @@ def test_failed_kustomization_is_unread_and_its_manifests_are_not_reached(tmp_pa
 def test_broken_component_is_unread(tmp_path: Path) -> None:
     root = write_tree(tmp_path, {"part/kustomization.yaml": f"{COMPONENT}resources: [missing.yaml]\n"})
     (unread,) = build(root, "part")
-    assert isinstance(unread, Unread)
+    assert isinstance(unread, UnreadInput)
     assert str(unread.location) == "part/kustomization.yaml:3"
 
 
@@ -119,7 +119,7 @@ def test_missing_kustomize_is_explained(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path))
     (unread,) = build(root, "prod")
-    assert isinstance(unread, Unread)
+    assert isinstance(unread, UnreadInput)
     assert str(unread.location) == "prod/kustomization.yml"
     assert "kubekeep[kustomize]" in unread.message
 

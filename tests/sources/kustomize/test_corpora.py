@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import Resource
 from kubekeep.sources.inputs import read
 from kubekeep.sources.kustomize.build import Kustomizations
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(not CORPUS.is_dir(), reason="no corpora beside t
 def test_objects_match_kustomize_and_kubescape() -> None:
     reader = Kustomizations()
     results = list(reader.read(list_folders(CORPUS)))
-    assert not [resource for resource in results if isinstance(resource, Unread)]
+    assert not [resource for resource in results if isinstance(resource, UnreadInput)]
     ours: dict[str, list[Resource]] = {}
     for resource in results:
         assert isinstance(resource, Resource)

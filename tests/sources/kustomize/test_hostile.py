@@ -1,4 +1,4 @@
-"""Broken, endless and malicious kustomizations: each is an `Unread` with a location, within the limits."""
+"""Broken, endless and malicious kustomizations: each is an `UnreadInput` with a location, within the limits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import Resource
 from kubekeep.sources.kustomize.build import Kustomizations
 from kubekeep.sources.kustomize.tool import ProcessLimits, run
@@ -28,9 +28,9 @@ def unread(root: Path, reader: Kustomizations | None = None) -> str:
     before = _state(root)
     built = build(root, "k", reader)
     assert _state(root) == before
-    assert [type(result) for result in built] == [Unread], built
+    assert [type(result) for result in built] == [UnreadInput], built
     (result,) = built
-    assert isinstance(result, Unread)
+    assert isinstance(result, UnreadInput)
     message = f"{result.location} {result.message}"
     assert str(root) not in message
     assert "/tmp" not in message  # noqa: S108 - of the private folder
@@ -305,7 +305,11 @@ def test_failure_does_not_affect_other_kustomizations(tmp_path: Path) -> None:
         tmp_path, {"a/kustomization.yaml": "resources: [x]\n", "b/kustomization.yaml": "resources: [pod.yaml]\n"}
     )
     write_tree(root, {"b/pod.yaml": POD, "c/kustomization.yaml": "resources: [https://host.test/x]\n"})
-    assert [type(result) for result in Kustomizations().read(list_folders(root))] == [Unread, Resource, Unread]
+    assert [type(result) for result in Kustomizations().read(list_folders(root))] == [
+        UnreadInput,
+        Resource,
+        UnreadInput,
+    ]
 
 
 def test_deep_object_is_located_at_its_kustomization(tmp_path: Path) -> None:

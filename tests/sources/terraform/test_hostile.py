@@ -1,4 +1,4 @@
-"""Malicious Terraform: each file gives an `Unread` or an unknown field within the limits, and valid files are read."""
+"""Malicious Terraform: each file gives an `UnreadInput` or an unknown field within the limits, and valid files are read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import Resource
 from kubekeep.sources.source import Root
 from kubekeep.sources.terraform import files
@@ -33,7 +33,7 @@ def read_results(folder: Path) -> list[str]:
     results = list(read_modules([Root("terraform", str(folder), ".", str(folder))]))
     shown = [
         f"{result.location} {result.message}"
-        if isinstance(result, Unread)
+        if isinstance(result, UnreadInput)
         else f"{result.name} {result.object.get('data')}"
         for result in results
     ]
@@ -272,7 +272,7 @@ def read_messages(folder: Path) -> list[str]:
     return [
         result.message
         for result in read_modules([Root("terraform", str(folder), ".", str(folder))])
-        if isinstance(result, Unread)
+        if isinstance(result, UnreadInput)
     ]
 
 

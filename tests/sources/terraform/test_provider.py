@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Path as Steps
 from kubekeep.model.location import format_path
 from kubekeep.sources.source import Root
@@ -48,7 +48,7 @@ def test_objects_match_the_provider() -> None:
     assert len(results) == len(requests) == 15
     problems: list[str] = []
     for ours, sent in zip(results, requests, strict=True):
-        assert not isinstance(ours, Unread)
+        assert not isinstance(ours, UnreadInput)
         problems.extend(f"{ours.kind}.{line}" for line in differences(ours.object, sent))
     # Since 2.0, this resource has the API group to which ingresses moved.
     assert problems == ["Ingress.apiVersion: 'networking.k8s.io/v1beta1' is not 'extensions/v1beta1'"]

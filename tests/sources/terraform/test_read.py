@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import parse_path
 from kubekeep.model.resource import Resource
 from kubekeep.sources.source import Root
@@ -91,7 +91,7 @@ resource "kubernetes_deployment_v1" "web" {
 """
 
 
-def modules(folder: Path, **files: str) -> list[Resource | Unread]:
+def modules(folder: Path, **files: str) -> list[Resource | UnreadInput]:
     """Write files into folder and read the module in it. In names, `__` is a slash and `_tf` the file extension."""
     for name, text in files.items():
         path = folder / name.replace("__", "/").replace("_tfvars", ".tfvars").replace("_tf", ".tf")
@@ -100,14 +100,14 @@ def modules(folder: Path, **files: str) -> list[Resource | Unread]:
     return list(read_modules([Root("terraform", str(folder), ".", str(folder))]))
 
 
-def objects(results: list[Resource | Unread]) -> list[dict[str, Any]]:
+def objects(results: list[Resource | UnreadInput]) -> list[dict[str, Any]]:
     """Return the objects among results."""
     return [result.object for result in results if isinstance(result, Resource)]
 
 
-def unread(results: list[Resource | Unread]) -> list[str]:
+def unread(results: list[Resource | UnreadInput]) -> list[str]:
     """Return location and message of each problem among results."""
-    return [f"{result.location} {result.message}" for result in results if isinstance(result, Unread)]
+    return [f"{result.location} {result.message}" for result in results if isinstance(result, UnreadInput)]
 
 
 def locate(resource: Resource, path: str) -> str:

@@ -105,7 +105,7 @@ def _read_file(file: str, path: str, source: Inputs, file_type: FileType | None 
     if syntax is CommentSyntax.TEMPLATE and "{{" in text and not is_whole:
         return CommentedFile(file, find_comments(text, syntax), has_aliases=has_aliases(text))
     readable = [document for document in documents if isinstance(document, Document)]
-    scalars = [span for document in readable for span in document.source_map.scalars()]
+    scalars = [span for document in readable for span in document.source_map.list_scalars()]
     return CommentedFile(
         file,
         find_comments(text, CommentSyntax.YAML, sorted(scalars)),
@@ -188,7 +188,7 @@ class _TrackedComment:
             status=status,
             text=text,
             controls=self.comment.names,
-            unknown=self.unknown,
+            unknown_controls=self.unknown,
             findings=tuple(map(record_excepted, self.findings.values())),
         )
 
@@ -231,7 +231,7 @@ class _CommentMatcher:
         """Return the result with suppressed evidence; the same result if no comment names a failed control of it."""
         changed = {
             slug: cover_verdict(
-                verdict, self._cover(Finding.of(self._controls[slug], result.resource, verdict.evidence))
+                verdict, self._cover(Finding.from_failure(self._controls[slug], result.resource, verdict.evidence))
             )
             for slug, verdict in result.verdicts.items()
             if slug in self._controls and verdict.evidence

@@ -42,7 +42,7 @@ def _vulnerability(difference: Difference, id_counts: Counter[str]) -> dict[str,
     identifier = fingerprint(finding.control, finding.identity, finding.path or None)
     id_counts[identifier] += 1
     number = visible(finding.control or "resource")
-    location = finding.place.location
+    location = finding.report_location.location
     location_entry: dict[str, Any] = {"file": location.file if location else finding.file}
     if location and location.region:
         location_entry |= {"start_line": location.region.start.line, "end_line": location.region.end.line}

@@ -51,5 +51,9 @@ def _entry(difference: Difference) -> dict[str, Any]:
     }
     optional = {"reason": difference.reason}
     if finding.path:
-        optional = {"evidenceType": finding.place.entry, "path": finding.place.path or finding.path, **optional}
+        optional = {
+            "evidenceType": finding.report_location.entry,
+            "path": finding.report_location.path or finding.path,
+            **optional,
+        }
     return keys | {key: text for key, text in optional.items() if text}

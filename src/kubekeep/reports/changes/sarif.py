@@ -79,7 +79,7 @@ def _result(difference: Difference, index: int, id_counts: Counter[str]) -> dict
 
 def _location(finding: RecordedFinding) -> dict[str, Any]:
     logical = {"fullyQualifiedName": visible(str(finding.identity)), "kind": "resource"}
-    location = finding.place.location
+    location = finding.report_location.location
     file = location.file if location else finding.file
     entry: dict[str, Any] = {"logicalLocations": [logical]}
     if file:

@@ -11,17 +11,17 @@ from kubekeep.model.comparison import Comparison, Difference, RecordedFinding
 def resource_id(finding: RecordedFinding) -> str:
     """Return the ID of the resource in its report, or one built from the identity that a baseline keeps."""
     identity = finding.identity
-    return finding.place.resource or f"{identity.group}//{identity.namespace}/{identity.kind}/{identity.name}"
+    return finding.report_location.resource or f"{identity.group}//{identity.namespace}/{identity.kind}/{identity.name}"
 
 
 def describe_location(finding: RecordedFinding) -> str:
     """Return `deploy/web.yaml:12:9`, the file alone, or an empty text."""
-    return str(finding.place.location) if finding.place.location else finding.file
+    return str(finding.report_location.location) if finding.report_location.location else finding.file
 
 
 def field_path(finding: RecordedFinding) -> str:
     """Return the path of the field, for display."""
-    return finding.place.path or finding.path
+    return finding.report_location.path or finding.path
 
 
 def heading(finding: RecordedFinding) -> str:

@@ -78,7 +78,7 @@ def _static(name: str) -> str:
 
 
 def _style() -> str:
-    inks = "".join(f"  --{level.label.lower()}: {level.ink};\n" for level in Severity)
+    inks = "".join(f"  --{level.label.lower()}: {level.print_colour};\n" for level in Severity)
     return f":root {{\n{inks}}}\n{_static('report.css')}"
 
 

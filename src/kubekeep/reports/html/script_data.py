@@ -69,7 +69,7 @@ class _Tables:
         if key in self._resources:
             return self._resources.number(key)
         texts = (resource.kind, resource.namespace, resource.name, resource.api_version, describe_source(resource))
-        return self._resources.add(key, [*map(self.text, texts), Identity.of(resource)])
+        return self._resources.add(key, [*map(self.text, texts), Identity.from_resource(resource)])
 
     def identity(self, number: int) -> Identity:
         """Return the identity of a resource by its number."""

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from kubekeep.model.assessment import Assessment, ControlSummary, Counts, FrameworkSummary, Unread
+from kubekeep.model.assessment import Assessment, ControlSummary, Counts, FrameworkSummary, UnreadInput
 from kubekeep.model.attack import PriorityVector
 from kubekeep.model.cluster import ClusterFacts
 from kubekeep.model.comparison import Comparison
@@ -238,9 +238,9 @@ def _control(summary: ControlSummary) -> dict[str, Any]:
 def _enforcement(enforcement: Enforcement) -> dict[str, Any]:
     return {
         "policyName": enforcement.policy,
-        "bound": enforcement.bound,
+        "bound": enforcement.is_bound,
         "actions": list(enforcement.actions),
-        "partial": enforcement.partial,
+        "partial": enforcement.is_partial,
     }
 
 
@@ -453,17 +453,17 @@ def _coverage(assessment: Assessment, gaps: list[ControlSummary]) -> dict[str, A
     evaluated = sum(summary.status is not Status.NOT_EVALUATED for summary in assessment.controls)
     hidden = assessment.target.cluster.gaps if assessment.target.cluster else ()
     return {
-        "failedGVRPulls": [{"gvr": gap.gvr, "error": gap.why} for gap in hidden if not gap.is_partial],
+        "failedGVRPulls": [{"gvr": gap.gvr, "error": gap.reason} for gap in hidden if not gap.is_partial],
         "notEvaluatedControls": [
             {
                 "controlID": summary.control.id,
-                "missingGVRs": [gap.gvr for gap in hidden if gap.matters_to(summary.control)],
+                "missingGVRs": [gap.gvr for gap in hidden if gap.affects(summary.control)],
                 "reason": summary.reason.text if summary.reason else "",
             }
             for summary in gaps
         ],
         "partialGVRPulls": [
-            {"gvr": gap.gvr, "selector": gap.selector, "error": gap.why} for gap in hidden if gap.is_partial
+            {"gvr": gap.gvr, "selector": gap.selector, "error": gap.reason} for gap in hidden if gap.is_partial
         ],
         "policyDegradations": [],
         "coverageScore": assessment.coverage,
@@ -487,7 +487,7 @@ def _baseline(comparison: Comparison) -> dict[str, Any]:
     return {"file": comparison.base, "granularity": comparison.granularity, **counts, "warnings": comparison.warnings}
 
 
-def _unread(unread: Unread) -> dict[str, Any]:
+def _unread(unread: UnreadInput) -> dict[str, Any]:
     start = unread.location.region.start if unread.location.region else None
     return {
         "file": unread.location.file,
@@ -564,7 +564,7 @@ def _use(use: ExceptionUse) -> dict[str, Any]:
     entry: dict[str, Any] = {**_exception(use.exception), "status": use.status, "matchCount": len(use.findings)}
     optional = {
         "expired": use.status is ExceptionStatus.EXPIRED,
-        "invalidControls": list(use.unknown),
+        "invalidControls": list(use.unknown_controls),
         "controlIDs": list(use.controls),
         "message": use.text,
     }

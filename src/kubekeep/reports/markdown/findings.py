@@ -24,7 +24,7 @@ _MIN_FREE: Final = 1_000
 
 def write_findings(page: MarkdownPage, assessment: Assessment, options: ReportOptions) -> int:
     """Write the findings of every failed control and return the number of omitted findings."""
-    failures = assessment.failures()
+    failures = assessment.group_findings()
     omitted_count = sum(map(len, failures.values()))
     limit = omitted_count if options.verbose else _RESOURCES
     for summary in wording.sort_failed(assessment):
@@ -45,7 +45,7 @@ def write_findings(page: MarkdownPage, assessment: Assessment, options: ReportOp
 
 def write_excepted(page: MarkdownPage, assessment: Assessment) -> None:
     """Write the excepted findings with reason and end date."""
-    excepted = assessment.excepted()
+    excepted = assessment.group_excepted_findings()
     total = sum(map(len, excepted.values()))
     if total and page.fold(f"{count_noun(total, 'finding')} waived"):
         page.write_list(_excepted(assessment, excepted), total, "waived finding", limit=_RESOURCES)

@@ -70,7 +70,7 @@ def control_head(summary: ControlSummary) -> dict[str, Any]:
         "title": line(control.title),
         "link": _url(control),
         "level": control.level.label,
-        "ink": control.level.ink,
+        "ink": control.level.print_colour,
         "status": status(summary),
         "failed": counts.failed,
         "evaluated": counts.passed + counts.failed,

@@ -143,7 +143,7 @@ def _summary(report: ReportContent) -> dict[str, Any]:
         "severities": [
             {
                 "label": severity.level.label,
-                "ink": severity.level.ink,
+                "ink": severity.level.print_colour,
                 "controls": severity.controls,
                 "findings": severity.findings,
                 "share": 100 * severity.findings / most,
@@ -178,7 +178,7 @@ def _use(use: ExceptionUse) -> dict[str, Any]:
 def _attacks(attacks: Attacks) -> dict[str, Any]:
     return {
         "paths": [_path(path) for path in attacks.paths[:_PATHS]],
-        "more": len(attacks.paths[_PATHS:]) + attacks.left_out,
+        "more": len(attacks.paths[_PATHS:]) + attacks.unlisted_path_count,
         "wide": len(attacks.paths) > _NARROW_PATHS and any(len(path.edges) > _NARROW_STEPS for path in attacks.paths),
         "cuts": [
             {
@@ -195,7 +195,7 @@ def _attacks(attacks: Attacks) -> dict[str, Any]:
 def _path(path: AttackPath) -> dict[str, Any]:
     return {
         "level": path.severity.label,
-        "ink": path.severity.ink,
+        "ink": path.severity.print_colour,
         "title": line(f"{path.source.label} → {path.target.label}"),
         "steps": [
             {

@@ -26,8 +26,8 @@ def write_attacks(assessment: Assessment, attacks: Attacks, stream: TextIO, opti
     terminal.line()
     for path in attacks.paths:
         _write_path(terminal, path, base)
-    if attacks.left_out:
-        terminal.line(Span(f"… and {_count_noun(attacks.left_out, 'more path')} (use --max-paths)", "dim"))
+    if attacks.unlisted_path_count:
+        terminal.line(Span(f"… and {_count_noun(attacks.unlisted_path_count, 'more path')} (use --max-paths)", "dim"))
         terminal.line()
     _write_cuts(terminal, attacks, base)
     _write_priorities(terminal, attacks.prioritised, base)
@@ -119,8 +119,8 @@ def _write_summary(terminal: Terminal, attacks: Attacks) -> None:
     counts = ", ".join(
         f"{levels.count(level)} {level.label.lower()}" for level in reversed(Severity) if level in levels
     )
-    total = len(attacks.paths) + attacks.left_out
-    listed = f" of {total}" if attacks.left_out else ""
+    total = len(attacks.paths) + attacks.unlisted_path_count
+    listed = f" of {total}" if attacks.unlisted_path_count else ""
     outside = sum(path.source.kind is AttackNodeKind.INTERNET for path in attacks.paths)
     terminal.line(
         Span(f"{len(attacks.paths)}{listed} {_noun(total, 'attack path')}", "bold"),

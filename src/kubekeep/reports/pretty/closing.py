@@ -123,7 +123,7 @@ def _write_unread(terminal: Terminal, assessment: Assessment, options: ReportOpt
     gaps = assessment.target.cluster.gaps if assessment.target.cluster else ()
     hidden = {gap.permission for gap in gaps}
     # Gaps in cloud data are not caused by permissions in the cluster.
-    by_cluster = not all(gap.needs for gap in gaps)
+    by_cluster = not all(gap.next_step for gap in gaps)
     title = _incomplete(len(assessment.unread), len(hidden), "cluster" if by_cluster else "cloud")
     terminal.line(Span(f"✖ {title}: this scan is incomplete", "bold red"))
     by_reason = {reason: group for reason, group in _group_by_reason(gaps).items() if len(group) > _MAX_SINGLE_LINES}
@@ -153,7 +153,7 @@ def _group_by_reason(gaps: Iterable[CoverageGap]) -> dict[str, list[CoverageGap]
     """Group the coverage gaps of a cluster by reason."""
     groups: dict[str, list[CoverageGap]] = {}
     for gap in gaps:
-        if not gap.needs:
+        if not gap.next_step:
             groups.setdefault(gap.text, []).append(gap)
     return groups
 
@@ -261,7 +261,7 @@ def _write_next(terminal: Terminal, assessment: Assessment) -> None:
         terminal.line(Span("→ Next: ", "bold"), _suggest_target(assessment))
     elif any(summary.is_gap for summary in assessment.controls):
         terminal.line(Span("→ Next: ", "bold"), "nothing failed; give the scan what the controls above wait for.")
-    elif assessment.excepted():
+    elif assessment.group_excepted_findings():
         terminal.line(Span("✔ Nothing failed but what is accepted.", "bold green"))
     else:
         terminal.line(Span("✔ Nothing failed and nothing was left out.", "bold green"))
@@ -271,7 +271,7 @@ def _suggest_reading(assessment: Assessment) -> str:
     gaps = assessment.target.cluster.gaps if assessment.target.cluster else ()
     hidden = {gap.permission for gap in gaps}
     is_hidden = all(unread.location.file in hidden for unread in assessment.unread) and not any(
-        gap.needs for gap in gaps
+        gap.next_step for gap in gaps
     )
     return "ask for what was not shown" if is_hidden else "mend what was not read"
 
@@ -287,7 +287,7 @@ def _suggest_target(assessment: Assessment) -> str:
 
 def write_excepted(terminal: Terminal, assessment: Assessment, options: ReportOptions) -> None:
     """Write the number of excepted findings; with `verbose` each one with its reason."""
-    excepted = assessment.excepted()
+    excepted = assessment.group_excepted_findings()
     if not excepted:
         return
     count = sum(map(len, excepted.values()))

@@ -35,7 +35,7 @@ _UNBROKEN: Final = 40
 
 def write_findings(terminal: Terminal, assessment: Assessment, options: ReportOptions) -> None:
     """Write every failed control with its resources."""
-    failures = assessment.failures()
+    failures = assessment.group_findings()
     for summary in sort_failed(assessment):
         failed = sorted(failures.get(summary.control.slug, []), key=lambda finding: not finding.has_new)
         _write_head(terminal, summary, sum(finding.has_new for finding in failed))

@@ -30,7 +30,7 @@ def attack_document(assessment: Assessment, attacks: Attacks) -> dict[str, Any]:
             }
             for path in attacks.paths
         ],
-        "pathsLeftOut": attacks.left_out,
+        "pathsLeftOut": attacks.unlisted_path_count,
         "nodes": [_node(node) for node in attacks.nodes],
         "edges": [_edge(edge) for edge in attacks.edges],
         "cuts": [

@@ -53,7 +53,7 @@ def attack_svg(attacks: Attacks, most: int = DRAWN) -> str:
     places = layout(list(edges))
     width = max(places.columns * (_BOX_WIDTH + _GAP) - _GAP, 360) + 2 * _MARGIN
     height = max(places.rows, 1) * _ROW + 2 * _MARGIN + 22
-    left_out = len(attacks.paths) - len(paths) + attacks.left_out
+    left_out = len(attacks.paths) - len(paths) + attacks.unlisted_path_count
     title = f"{count_noun(len(paths), 'attack path')}{f' of {len(paths) + left_out}' if left_out else ''}"
     opening = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '

@@ -143,14 +143,14 @@ def build_content(assessment: Assessment) -> ReportContent:
     """Return the content of a report on the assessment."""
     by_slug = {summary.control.slug: summary for summary in assessment.controls}
     ordered = sorted(assessment.controls, key=lambda summary: (-summary.control.severity, -summary.counts.failed))
-    findings = tuple(_group_findings(ordered, assessment.failures()))
+    findings = tuple(_group_findings(ordered, assessment.group_findings()))
     return ReportContent(
         assessment=assessment,
         counts=count(assessment.controls),
         severities=tuple(_severities(findings)),
         frameworks=tuple(_framework(summary, by_slug) for summary in assessment.frameworks),
         findings=findings,
-        excepted=tuple(_group_findings(ordered, assessment.excepted())),
+        excepted=tuple(_group_findings(ordered, assessment.group_excepted_findings())),
         gaps=_gaps(assessment.controls),
         idle=tuple(summary for summary in assessment.controls if is_idle(summary)),
     )

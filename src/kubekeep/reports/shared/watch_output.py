@@ -88,7 +88,7 @@ def _describe(event: WatchStarted | CoverageChanged | ConnectionChanged | Unmatc
             objects, findings = count_noun(event.objects, "object"), count_noun(event.failed, "finding")
             return f"watching {event.cluster}: {objects}, {findings}{missing}"
         case ConnectionChanged():
-            return f"the cluster cannot be followed: {event.why}" if event.why else "following the cluster again"
+            return f"the cluster cannot be followed: {event.reason}" if event.reason else "following the cluster again"
         case CoverageChanged():
             word = "shown again" if event.is_restored else f"not shown: {event.gap.text}"
             return f"{event.gap.permission}: {word}"
@@ -121,13 +121,13 @@ def _document(event: WatchEvent) -> str:
             document |= {"event": "began", "cluster": event.cluster, "objects": event.objects}
             document |= {"findings": event.failed, "notShown": event.gaps}
         case ConnectionChanged():
-            document |= {"event": "lost", "why": event.why} if event.why else {"event": "resumed"}
+            document |= {"event": "lost", "why": event.reason} if event.reason else {"event": "resumed"}
         case CoverageChanged():
             gap = event.gap
             document |= {
                 "event": "shown" if event.is_restored else "notShown",
                 "permission": gap.permission,
-                "why": gap.why,
+                "why": gap.reason,
             }
         case UnmatchedName():
             document |= {"event": "unmatched", "message": event.text}

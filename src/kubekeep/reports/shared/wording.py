@@ -58,10 +58,10 @@ def describe_exception(exception: AppliedException) -> str:
 
 def describe_enforcement(enforcement: Enforcement) -> str:
     """Return the effect of a cluster policy: `enforced by policy no-root (Deny, Audit)`, or the reason for none."""
-    if not enforcement.bound:
+    if not enforcement.is_bound:
         return f"policy {enforcement.policy} is not bound, so that it enforces nothing"
     actions = f" ({', '.join(enforcement.actions)})" if enforcement.actions else ""
-    extent = " in part" if enforcement.partial else ""
+    extent = " in part" if enforcement.is_partial else ""
     if enforcement.denies:
         return f"enforced{extent} by policy {enforcement.policy}{actions}"
     return f"told of{extent}, not refused, by policy {enforcement.policy}{actions}"

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location
 from kubekeep.model.paths import error_reason
 from kubekeep.sources.registry import load_sources
@@ -31,7 +31,7 @@ class ArchiveSource(SourceType):
         """Return True for the extensions of archives."""
         return name.lower().endswith(ARCHIVES)
 
-    def open_root(self, root: Root, context: ReadContext) -> Iterator[Root | Unread]:
+    def open_root(self, root: Root, context: ReadContext) -> Iterator[Root | UnreadInput]:
         """Yield the inputs in an archive, which is unpacked until the scan ends, or a packed chart as it is."""
         from kubekeep.sources.archive.unpack import ArchiveError, unpack  # noqa: PLC0415 - most scans have none
 
@@ -42,11 +42,13 @@ class ArchiveSource(SourceType):
                     return
             archive = context.stack.enter_context(unpack(root.path))
         except (ArchiveError, OSError) as error:
-            yield Unread(Location(root.shown_path), error_reason(error) if isinstance(error, OSError) else str(error))
+            yield UnreadInput(
+                Location(root.shown_path), error_reason(error) if isinstance(error, OSError) else str(error)
+            )
             return
         context.temporary[os.path.realpath(archive.folder)] = root.shown_path
         for skipped in archive.skipped:
-            yield Unread(Location(os.path.join(root.shown_path, skipped.location.file)), skipped.message)
+            yield UnreadInput(Location(os.path.join(root.shown_path, skipped.location.file)), skipped.message)
         yield from context.find(archive.folder, root.shown_path)
 
 

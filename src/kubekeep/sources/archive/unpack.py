@@ -19,7 +19,7 @@ from typing import BinaryIO, Final
 
 import msgspec
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location
 from kubekeep.model.paths import display_path, error_reason
 from kubekeep.sources.archive import tar
@@ -48,7 +48,7 @@ class Unpacked(msgspec.Struct, frozen=True):
     """The folder with the content of an archive, and the omitted files by their path in the archive."""
 
     folder: str
-    skipped: tuple[Unread, ...]
+    skipped: tuple[UnreadInput, ...]
 
 
 def is_archive(path: str) -> bool:
@@ -95,7 +95,7 @@ def unpack(path: str, limits: ArchiveLimits = DEFAULT_LIMITS) -> Iterator[Unpack
         yield Unpacked(folder, skipped)
 
 
-def _unpack(file: BinaryIO, folder: str, limits: ArchiveLimits) -> Iterator[Unread]:
+def _unpack(file: BinaryIO, folder: str, limits: ArchiveLimits) -> Iterator[UnreadInput]:
     packed = os.fstat(file.fileno()).st_size
     if packed > limits.bytes:
         raise ArchiveError(f"an archive of more than {limits.bytes} bytes")
@@ -113,11 +113,11 @@ def _unpack(file: BinaryIO, folder: str, limits: ArchiveLimits) -> Iterator[Unre
         shown_path, target = display_path("/".join(parts)), os.path.join(folder, *parts)
         if member.size > limits.file:
             if parts[-1].lower().endswith(_REPORTED_EXTENSIONS):
-                yield Unread(Location(shown_path), f"larger than {limits.file} bytes: not read")
+                yield UnreadInput(Location(shown_path), f"larger than {limits.file} bytes: not read")
             continue
         _write(member, target)
         if is_archive(parts[-1]) and not member.is_folder and not is_chart(target):
-            yield Unread(Location(shown_path), "an archive in an archive: not opened")
+            yield UnreadInput(Location(shown_path), "an archive in an archive: not opened")
 
 
 def _write(member: Member, target: str) -> None:

@@ -39,7 +39,7 @@ def create_document(provider: Provider, kind: str, name: str, response: Any) -> 
 def create_gaps(provider: Provider, kinds: Iterable[str], needs: str, why: str) -> list[CoverageGap]:
     """Return the coverage gaps of documents of `kinds` that cannot be read; `needs` is the action to take."""
     return [
-        CoverageGap(group=GROUPS[provider], version="v1", kind=kind, resource=kind, why=why, needs=needs)
+        CoverageGap(group=GROUPS[provider], version="v1", kind=kind, resource=kind, reason=why, next_step=needs)
         for kind in DOCUMENTS[provider]
         if kind in kinds
     ]

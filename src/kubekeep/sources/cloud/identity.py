@@ -74,8 +74,8 @@ def detect_azure_cloud(hints: ClusterHints) -> AzureCloud | None:
     plugin = hints.access.login.plugin
     by_flag = find_azure_cloud("" if plugin is None else _find_flag(plugin.args, _AZURE_FLAGS))
     region = str(_get_labels(hints.node or {}).get(_REGION_LABEL) or "")
-    by_host = (cloud for cloud in AZURE_CLOUDS if host.endswith(cloud.servers))
-    by_region = (cloud for cloud in AZURE_CLOUDS if cloud.regions and region.startswith(cloud.regions))
+    by_host = (cloud for cloud in AZURE_CLOUDS if host.endswith(cloud.server_suffix))
+    by_region = (cloud for cloud in AZURE_CLOUDS if cloud.region_prefixes and region.startswith(cloud.region_prefixes))
     return next(by_host, None) or by_flag or next(by_region, None)
 
 

@@ -154,7 +154,7 @@ class Collection:
             if isinstance(error, ApiError) and error.status == FORBIDDEN and not has_pages:
                 self.gaps += self._list_by_namespace(task, summarise_error(error), arrivals)
             elif not task.is_optional:
-                self.gaps.append(task.create_gap(summarise_error(error), partial=has_pages))
+                self.gaps.append(task.create_gap(summarise_error(error), is_truncated=has_pages))
         finally:
             self._enqueue(_ArrivedPage(task), arrivals)
 
@@ -171,7 +171,7 @@ class Collection:
                     has_pages = True
                     self._enqueue(_ArrivedPage(task, page), arrivals)
             except KubeError as error:
-                namespace_gaps.append(namespace_task.create_gap(summarise_error(error), partial=has_pages))
+                namespace_gaps.append(namespace_task.create_gap(summarise_error(error), is_truncated=has_pages))
         if not task.is_optional:
             yield from report_refused(task, why, namespace_tasks, namespace_gaps)
 
@@ -216,7 +216,7 @@ class Collection:
             if group in failed:
                 resource = guess_plural(kind)
                 self.gaps.append(
-                    CoverageGap(group=group, kind=kind, resource=resource, why=failed[group], carries_pods=may_carry)
+                    CoverageGap(group=group, kind=kind, resource=resource, reason=failed[group], carries_pods=may_carry)
                 )
             return []
         kinds: list[ApiResource] = []
@@ -225,7 +225,7 @@ class Collection:
                 kinds += filter(None, map(self._find_pod_kind, page))
         except KubeError as error:
             self.gaps.append(
-                ListTask(query, carries_pods=may_carry).create_gap(summarise_error(error), partial=bool(kinds))
+                ListTask(query, carries_pods=may_carry).create_gap(summarise_error(error), is_truncated=bool(kinds))
             )
         return kinds
 
@@ -252,7 +252,7 @@ class Collection:
         why = self._catalogue.failed.get(group)
         if why is not None and any(has_pod_template(definition, version) for version in _list_versions(spec)):
             resource = str(names.get("plural"))
-            self.gaps.append(CoverageGap(group=group, kind=kind, resource=resource, why=why, carries_pods=True))
+            self.gaps.append(CoverageGap(group=group, kind=kind, resource=resource, reason=why, carries_pods=True))
         return None
 
     def _resolve_namespaces(self) -> NamespaceSelection:

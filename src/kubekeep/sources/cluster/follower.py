@@ -326,7 +326,7 @@ class ClusterFollower:
         followed.is_current = False
         followed.lost = why
         if not followed.is_known:
-            gap = followed.task.create_gap(why, partial=bool(followed.keys))
+            gap = followed.task.create_gap(why, is_truncated=bool(followed.keys))
             followed.gap = None if followed.task.is_optional else gap
             followed.is_known = True
 
@@ -411,10 +411,10 @@ def _pack_event(event: ObjectEvent) -> _Arrival:
     match event:
         case PageListed(items, first):
             return _ListedObjects(
-                [(build_key(resource_object), Resource(resource_object).packed()) for resource_object in items], first
+                [(build_key(resource_object), Resource(resource_object).pack()) for resource_object in items], first
             )
         case ObjectChanged(resource_object):
-            return _ObjectUpdated(build_key(resource_object), Resource(resource_object).packed())
+            return _ObjectUpdated(build_key(resource_object), Resource(resource_object).pack())
         case ObjectDeleted(resource_object):
             return _ObjectRemoved(build_key(resource_object))
         case _:

@@ -78,7 +78,9 @@ def list_unqueried(gaps: Iterable[CoverageGap]) -> Iterator[CoverageGap]:
     """Yield gaps for kubelets of unknown nodes, if Nodes are among `gaps`."""
     for gap in gaps:
         if (gap.group, gap.kind) == ("", "Node"):
-            yield msgspec.structs.replace(gap, kind=KIND, why=f"the nodes are not all known: {gap.text}", partial=False)
+            yield msgspec.structs.replace(
+                gap, kind=KIND, reason=f"the nodes are not all known: {gap.text}", is_truncated=False
+            )
 
 
 def _query_kubelet(connection: KubeConnection, node: str) -> _KubeletResponse:
@@ -129,4 +131,4 @@ def _create_gaps(errors: Sequence[tuple[str, KubeError]], nodes: int) -> Iterato
 
 
 def _create_gap(why: str) -> CoverageGap:
-    return CoverageGap(group="", kind=KIND, resource=RESOURCE, verb=VERB, why=why)
+    return CoverageGap(group="", kind=KIND, resource=RESOURCE, verb=VERB, reason=why)

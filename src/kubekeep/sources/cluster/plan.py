@@ -62,7 +62,7 @@ class ListTask(msgspec.Struct, frozen=True):
         """Names that controls may use for the kind."""
         return expand_kind_names(self.query.served.group, self.query.served.kind, carries_pods=self.carries_pods)
 
-    def create_gap(self, why: str, *, partial: bool = False, inside: bool = False) -> CoverageGap:
+    def create_gap(self, reason: str, *, is_truncated: bool = False, is_outside_selection: bool = False) -> CoverageGap:
         """Return the coverage gap for a failure of the query."""
         served = self.query.served
         return CoverageGap(
@@ -71,11 +71,11 @@ class ListTask(msgspec.Struct, frozen=True):
             kind=served.kind,
             resource=served.plural,
             version=served.version,
-            why=why,
+            reason=reason,
             namespace=self.query.namespace,
             name=self.query.name,
-            partial=partial,
-            inside=inside,
+            is_truncated=is_truncated,
+            is_outside_selection=is_outside_selection,
             carries_pods=self.carries_pods,
         )
 
@@ -180,7 +180,7 @@ def report_refused(
         yield task.create_gap(why)
         return
     if not task.is_local:
-        yield task.create_gap(why, inside=True)
+        yield task.create_gap(why, is_outside_selection=True)
     yield from namespace_gaps
 
 
@@ -191,7 +191,7 @@ def find_unknown_kinds(scope: ClusterScope, catalogue: Catalogue) -> Iterator[Co
         if group in catalogue.failed and (group, kind) not in served:
             resource_type = BUILTIN_TYPES.get((group, kind))
             plural = resource_type.plural if resource_type else EVERYTHING if kind == EVERYTHING else guess_plural(kind)
-            yield CoverageGap(group=group, kind=kind, resource=plural, why=catalogue.failed[group])
+            yield CoverageGap(group=group, kind=kind, resource=plural, reason=catalogue.failed[group])
 
 
 def _expand_names(scope: ClusterScope, groups: Iterable[str]) -> set[tuple[str, str]]:

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.git import Commit
 from kubekeep.model.location import Location
 from kubekeep.model.text import visible
@@ -46,11 +46,11 @@ class Blame:
         self._shallow: frozenset[str] = frozenset()
         self._line_numbers: dict[str, set[int]] = {}
         self._lines: dict[str, dict[int, Commit]] = {}
-        self._problems: dict[str, Unread] = {}
+        self._problems: dict[str, UnreadInput] = {}
         self._is_disabled = False
 
     @property
-    def unread(self) -> tuple[Unread, ...]:
+    def unread(self) -> tuple[UnreadInput, ...]:
         """Errors that prevented queries; untracked files are no errors."""
         return tuple(self._problems.values())
 
@@ -106,7 +106,7 @@ class Blame:
     def _report_error(self, file: str, error: GitError) -> None:
         shown_path = self._root if self._is_disabled else os.path.relpath(file, os.path.realpath(self._root))
         self._problems.setdefault(
-            str(error), Unread(Location(visible(shown_path)), f"who changed it is unknown: {error}")
+            str(error), UnreadInput(Location(visible(shown_path)), f"who changed it is unknown: {error}")
         )
 
 

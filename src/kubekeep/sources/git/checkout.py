@@ -21,7 +21,7 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.text import visible
 from kubekeep.sources.git import content, listing
 from kubekeep.sources.git.address import Address, parse_address
@@ -66,7 +66,7 @@ class Checkout(msgspec.Struct, frozen=True, kw_only=True):
     branch: str
     commit: str
     subpath: str
-    unread: tuple[Unread, ...] = ()
+    unread: tuple[UnreadInput, ...] = ()
 
 
 @contextlib.contextmanager

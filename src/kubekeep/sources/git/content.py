@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location
 from kubekeep.model.text import visible
 
@@ -48,8 +48,8 @@ def refers_outside(path: str) -> bool:
     )
 
 
-def find_lfs_pointers(path: str, root: str) -> Iterator[Unread]:
-    """Yield an Unread for each manifest stored in Git LFS."""
+def find_lfs_pointers(path: str, root: str) -> Iterator[UnreadInput]:
+    """Yield an UnreadInput for each manifest stored in Git LFS."""
     for file in _list_files(path):
         name = os.fspath(file)
         if (
@@ -57,7 +57,7 @@ def find_lfs_pointers(path: str, root: str) -> Iterator[Unread]:
             and not os.path.islink(name)
             and _read_head(file, _LFS_POINTER_BYTES).startswith(_LFS)
         ):
-            yield Unread(
+            yield UnreadInput(
                 Location(visible(os.path.relpath(name, root))), "kept in Git LFS, which is not asked: not read"
             )
 

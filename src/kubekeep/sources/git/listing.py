@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location
 from kubekeep.model.text import visible
 from kubekeep.sources.git.program import GitError, GitLimitError
@@ -29,7 +29,7 @@ def check(listing: bytes, files: int) -> None:
             raise GitError(f"the repository has folders nested deeper than {_DEEPEST} levels")
 
 
-def find_missing(listing: bytes, root: str, prefix: str) -> Iterator[Unread]:
+def find_missing(listing: bytes, root: str, prefix: str) -> Iterator[UnreadInput]:
     """Yield the entries missing in a checkout below `root`: submodules, and files with names that differ in case only.
 
     Such names matter only on file systems that ignore case. prefix: the folder of the listing.
@@ -39,11 +39,11 @@ def find_missing(listing: bytes, root: str, prefix: str) -> Iterator[Unread]:
         name = os.fsdecode(path)
         shown_path = f"{prefix}/{name}" if prefix else name
         if mode == _SUBMODULE:
-            yield Unread(Location(visible(shown_path)), "submodule: not fetched, nothing in it was assessed")
+            yield UnreadInput(Location(visible(shown_path)), "submodule: not fetched, nothing in it was assessed")
             continue
         other = folded.setdefault(name.casefold(), name)
         if other != name and _is_same_file(root, shown_path, f"{prefix}/{other}" if prefix else other):
-            yield Unread(
+            yield UnreadInput(
                 Location(visible(shown_path)), f"{visible(other)} has the same name on this file system: not read"
             )
 

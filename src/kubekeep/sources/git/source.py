@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location
 from kubekeep.model.text import visible
 from kubekeep.sources.source import ReadContext, Root, SourceType
@@ -27,7 +27,7 @@ class GitSource(SourceType):
 
         return is_repository(address)
 
-    def open_address(self, address: str, context: ReadContext) -> Iterator[Root | Unread]:
+    def open_address(self, address: str, context: ReadContext) -> Iterator[Root | UnreadInput]:
         """Yield the inputs in a repository."""
         from kubekeep.sources.git.checkout import checkout  # noqa: PLC0415
         from kubekeep.sources.git.program import GitError  # noqa: PLC0415
@@ -45,7 +45,7 @@ class GitSource(SourceType):
                 )
             )
         except GitError as error:
-            yield Unread(Location(visible(remove_credentials(address))), str(error))
+            yield UnreadInput(Location(visible(remove_credentials(address))), str(error))
             return
         yield from working_tree.unread
         context.temporary[os.path.realpath(working_tree.root)] = ""

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.location import Location, Path, line_starts
 from kubekeep.model.resource import Resource
@@ -73,13 +73,13 @@ class ExternalSource(msgspec.Struct, frozen=True):
     message: str
 
 
-DeploymentResult = Deployment | Unread | ExternalSource
+DeploymentResult = Deployment | UnreadInput | ExternalSource
 
 
 def find_deployments(resources: Iterable[Resource], roots: Sequence[ScannedRepository]) -> Iterator[DeploymentResult]:
     """Yield the deployments of the applications among `resources` from the repositories `roots`, in order.
 
-    Yields an Unread for settings that are not supported (a missing values file, patches, values of the cluster), and an
+    Yields an UnreadInput for settings that are not supported (a missing values file, patches, values of the cluster), and an
     ExternalSource for each source outside of the repositories.
     """
     applications = tuple(resources)
@@ -154,13 +154,13 @@ def _follow_argo_source(reader: _SourceReader, references: Mapping[str, str]) ->
     kind = _detect_kind(path)
     for name, why in (("plugin", "the plugin is not run"), ("kustomize", "its changes are not made")):
         if source.get(name):
-            yield Unread(reader.locate(name), f"{name} of this application: {why}")
+            yield UnreadInput(reader.locate(name), f"{name} of this application: {why}")
     helm = as_mapping(source.get("helm"))
     if kind is not DeploymentKind.CHART:
         is_recursive = bool(as_mapping(source.get("directory")).get("recurse"))
         yield Deployment(path, kind, application, namespace=_get_namespace(application), is_recursive=is_recursive)
         return
-    problems: list[Unread] = []
+    problems: list[UnreadInput] = []
     deployment = Deployment(
         path,
         kind,
@@ -182,7 +182,7 @@ def _get_namespace(application: Resource) -> str:
 
 
 def _list_inline_values(
-    reader: _SourceReader, helm: Mapping[str, Any], problems: list[Unread]
+    reader: _SourceReader, helm: Mapping[str, Any], problems: list[UnreadInput]
 ) -> Iterator[InlineValues]:
     """Yield the values in `valuesObject`, or else in the text `values`."""
     if isinstance(helm.get("valuesObject"), dict):
@@ -226,12 +226,12 @@ def _follow_helm_release(
         yield reader.report_outside("chart", url or "")
         return
     spec = application.object["spec"]
-    problems: list[Unread] = []
+    problems: list[UnreadInput] = []
     if spec.get("valuesFrom"):
         location = _locate(application, ("spec", "valuesFrom"))
-        problems.append(Unread(location, "values that come from the cluster (valuesFrom) are not known"))
+        problems.append(UnreadInput(location, "values that come from the cluster (valuesFrom) are not known"))
     if spec.get("postRenderers"):
-        problems.append(Unread(_locate(application, ("spec", "postRenderers")), "post-renderers are not run"))
+        problems.append(UnreadInput(_locate(application, ("spec", "postRenderers")), "post-renderers are not run"))
     namespace = _to_text(spec.get("targetNamespace"))
     release_reader = _SourceReader(application, roots, ("spec",), spec)
     inline = (release_reader.get_values(spec["values"], ("values",)),) if isinstance(spec.get("values"), dict) else ()
@@ -265,7 +265,7 @@ def _follow_kustomization(
     changes = ("patches", "patchesStrategicMerge", "patchesJson6902", "images", "components", "postBuild")
     for name in changes:
         if spec.get(name):
-            yield Unread(reader.locate(name), f"{name} of this Kustomization: its changes are not made")
+            yield UnreadInput(reader.locate(name), f"{name} of this Kustomization: its changes are not made")
     yield Deployment(path, _detect_kind(path), application, namespace=_to_text(spec.get("targetNamespace")))
 
 
@@ -290,11 +290,11 @@ class _SourceReader(msgspec.Struct, frozen=True):
         """Return the location of a value of the source."""
         return _locate(self.application, self.path + steps)
 
-    def report_outside(self, name: str, url: str) -> ExternalSource | Unread:
-        """Return the result for a missing path: an Unread if its repository was scanned, else an ExternalSource."""
+    def report_outside(self, name: str, url: str) -> ExternalSource | UnreadInput:
+        """Return the result for a missing path: an UnreadInput if its repository was scanned, else an ExternalSource."""
         source_text = f"{_to_text(self.spec.get(name))[:200]} of {_remove_credentials(url)}"
         if any(url and root.remote and is_same_repository(url, root.remote) for root in self.roots):
-            return Unread(self.locate(name), f"{source_text}: there is no such folder in the scanned repository")
+            return UnreadInput(self.locate(name), f"{source_text}: there is no such folder in the scanned repository")
         return ExternalSource(self.locate(name), f"{source_text} is not in the scanned repository")
 
     def find_target(self, path: str, url: str) -> tuple[ScannedRepository, str] | tuple[None, None]:
@@ -313,7 +313,7 @@ class _SourceReader(msgspec.Struct, frozen=True):
         root: ScannedRepository,
         chart: str,
         references: Mapping[str, str],
-        problems: list[Unread],
+        problems: list[UnreadInput],
     ) -> Iterator[str]:
         """Yield the values files of an Argo CD source; add unsupported ones to `problems`."""
         ignore = bool(helm.get("ignoreMissingValueFiles"))
@@ -326,7 +326,7 @@ class _SourceReader(msgspec.Struct, frozen=True):
                 url = references.get(reference, "")
                 if url and root.remote and not is_same_repository(url, root.remote):
                     problems.append(
-                        Unread(self.locate("helm", "valueFiles", index), f"{name[:200]} is in another repository")
+                        UnreadInput(self.locate("helm", "valueFiles", index), f"{name[:200]} is in another repository")
                     )
                     continue
                 folder = root.path
@@ -339,7 +339,7 @@ class _SourceReader(msgspec.Struct, frozen=True):
                 problems.append(self._report_missing(name, "helm", "valueFiles", index))
 
     def filter_existing(
-        self, names: Iterable[str], folder: str, root: ScannedRepository, key: str, problems: list[Unread]
+        self, names: Iterable[str], folder: str, root: ScannedRepository, key: str, problems: list[UnreadInput]
     ) -> Iterator[str]:
         """Yield the existing files of a list; add others to `problems`."""
         for index, name in enumerate(names):
@@ -350,7 +350,7 @@ class _SourceReader(msgspec.Struct, frozen=True):
                 problems.append(self._report_missing(name, key, index))
 
     def list_file_parameters(
-        self, helm: Mapping[str, Any], root: ScannedRepository, chart: str, problems: list[Unread]
+        self, helm: Mapping[str, Any], root: ScannedRepository, chart: str, problems: list[UnreadInput]
     ) -> Iterator[str]:
         """Yield the file parameters of Argo CD in the syntax of Helm's `--set-file`."""
         for index, parameter in enumerate(as_list(helm.get("fileParameters"))):
@@ -373,22 +373,22 @@ class _SourceReader(msgspec.Struct, frozen=True):
             source_map = source_map.extract(document, source.root + self.path + path)
         return InlineValues(values, source.path, source_map)
 
-    def parse_values(self, text: str, path: Path) -> InlineValues | Unread:
+    def parse_values(self, text: str, path: Path) -> InlineValues | UnreadInput:
         """Return values in a YAML text of the object: a block (`values: |`) begins on the line after its key."""
         document = next(iter(yaml_text.parse_documents(text, line_starts(text), _INLINE_LIMITS)), None)
         location = self.locate(*path)
         if isinstance(document, Problem):
-            return Unread(location, f"the values are no YAML: {document.message}")
+            return UnreadInput(location, f"the values are no YAML: {document.message}")
         values = {} if document is None else document.value
         if not isinstance(values, dict):
-            return Unread(location, "the values are no mapping")
+            return UnreadInput(location, "the values are no mapping")
         if document is None or location.region is None:
             return InlineValues(values, location.file)
         first_line = location.region.start.line + ("\n" in text)
         return InlineValues(values, location.file, document.source_map.shift(first_line - 1))
 
-    def _report_missing(self, name: str, *steps: str | int) -> Unread:
-        return Unread(self.locate(*steps), f"{name[:200]} is not a file of the scanned repository")
+    def _report_missing(self, name: str, *steps: str | int) -> UnreadInput:
+        return UnreadInput(self.locate(*steps), f"{name[:200]} is not a file of the scanned repository")
 
 
 def _resolve_path(root: str, folder: str, path: str) -> str | None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.paths import display_path
 from kubekeep.model.resource import Resource
 from kubekeep.sources.git.program import GitError
@@ -35,7 +35,7 @@ def find_deployed_roots(
     options: HelmOptions,
     environment: Mapping[str, str],
     shown_folders: Mapping[str, str],
-) -> Iterator[Root | Unread | ExternalSource]:
+) -> Iterator[Root | UnreadInput | ExternalSource]:
     """Yield the charts, kustomizations and files that applications deploy.
 
     options: options of the user, with precedence over the application. shown_folders: shown paths of temporary folders

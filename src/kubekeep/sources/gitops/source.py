@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import Resource
 from kubekeep.sources.source import ReadContext, Root, SourceType
 
@@ -25,7 +25,7 @@ class GitopsSource(SourceType):
     order = 70
     followed_groups = frozenset({ARGO, FLUX_HELM, FLUX_KUSTOMIZE, FLUX_SOURCE})
 
-    def read(self, roots: Sequence[Root], context: ReadContext) -> Iterator[Resource | Unread]:
+    def read(self, roots: Sequence[Root], context: ReadContext) -> Iterator[Resource | UnreadInput]:
         """Yield the resources of kustomizations and folders that applications deploy, then of their charts."""
         del roots
         applications = context.followed.get(self.name)
@@ -37,7 +37,7 @@ class GitopsSource(SourceType):
         environment = context.options.access.environment
         charts: list[Root] = []
         for root in find_deployed_roots(applications, context.options.helm, environment, context.temporary):
-            if isinstance(root, Unread):
+            if isinstance(root, UnreadInput):
                 yield root
             elif isinstance(root, ExternalSource):
                 context.notes.append(f"{root.location}: {root.message}")

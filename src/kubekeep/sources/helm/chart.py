@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location, Path, Region
 from kubekeep.model.paths import display_path
 from kubekeep.sources.helm.files import read_archive, read_file, read_folder
@@ -77,7 +77,7 @@ class Chart(msgspec.Struct, frozen=True):
     dependencies: tuple[Dependency, ...]
     subcharts: tuple[Chart, ...]
     local_dependencies: tuple[tuple[Dependency, str], ...]
-    unread: tuple[Unread, ...] = ()
+    unread: tuple[UnreadInput, ...] = ()
 
     @property
     def is_library(self) -> bool:
@@ -274,15 +274,15 @@ def _split_subcharts(files: dict[str, bytes]) -> tuple[dict[str, bytes], dict[st
     return own_files, subchart_files
 
 
-def _drop_schema(own_files: dict[str, bytes], location: _ChartLocation) -> Iterator[Unread]:
-    """Remove a schema that refers to another file or address, and yield an Unread. The rendered output is the same."""
+def _drop_schema(own_files: dict[str, bytes], location: _ChartLocation) -> Iterator[UnreadInput]:
+    """Remove a schema that refers to another file or address, and yield an UnreadInput. The rendered output is the same."""
     target = find_outside_reference(own_files.get(SCHEMA, b""))
     if target is not None:
         del own_files[SCHEMA]
         message = (
             f"refers to {display_path(target)[:200]!r}, which is not read: the values were not held against this schema"
         )
-        yield Unread(Location(display_path(posixpath.join(location.shown_path, SCHEMA))), message)
+        yield UnreadInput(Location(display_path(posixpath.join(location.shown_path, SCHEMA))), message)
 
 
 def _read_name(metadata: dict[str, Any], shown_path: str) -> str:

@@ -1,4 +1,4 @@
-"""Convert Helm's rendering errors to `Unread` entries: the location that the error names, and a shortened message.
+"""Convert Helm's rendering errors to `UnreadInput` entries: the location that the error names, and a shortened message.
 
 Never runs Helm.
 """
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location, Path, Position, Region, has_path, line_starts
 from kubekeep.model.redaction import MASK
 from kubekeep.model.secret_keys import find_secret_values
@@ -53,7 +53,7 @@ class RenderErrorConverter:
         self._limits = limits
         self._lengths = sorted({len(name) for name in texts.templates}, reverse=True)
 
-    def convert(self, error: NotRenderedError) -> Unread:
+    def convert(self, error: NotRenderedError) -> UnreadInput:
         """Return the error at the file and line that it names, or at the chart."""
         message = str(error)
         if len(message) > 2 * _EDGE_LENGTH:
@@ -63,7 +63,7 @@ class RenderErrorConverter:
         if location.region is not None:
             # The line number refers to the printed text, not to the location shown.
             message = _YAML_LINE.sub("yaml: ", message)
-        return Unread(location, f"the chart does not render: {self._shorten(message)}")
+        return UnreadInput(location, f"the chart does not render: {self._shorten(message)}")
 
     def _find_locations(self, message: str) -> Iterator[Location]:
         """Yield the locations that the message names, best first."""

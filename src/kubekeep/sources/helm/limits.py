@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location, Region
 
 _MIB: Final = 1024 * 1024
@@ -38,7 +38,7 @@ class ChartError(Exception):
 
     def __init__(self, file: str, message: str, region: Region | None = None) -> None:
         super().__init__(message)
-        self.unread = Unread(Location(file or ".", region), message)
+        self.unread = UnreadInput(Location(file or ".", region), message)
 
 
 class ChartBudget:

@@ -1,6 +1,6 @@
 """Read Helm charts as resources: each chart is loaded, rendered by Helm in a confined child process, and parsed.
 
-A chart that cannot be loaded or rendered becomes an `Unread` with Helm's message at the line that the message names;
+A chart that cannot be loaded or rendered becomes an `UnreadInput` with Helm's message at the line that the message names;
 templates are never parsed as manifests. Writes only to its own temporary folder.
 """
 
@@ -18,7 +18,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Final, Self
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location
 from kubekeep.model.paths import error_reason
 from kubekeep.model.resource import Resource
@@ -87,13 +87,13 @@ class ChartReader:
         self._pool.shutdown()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def read(self, roots: Iterable[Root]) -> Iterator[Resource | Unread]:
+    def read(self, roots: Iterable[Root]) -> Iterator[Resource | UnreadInput]:
         """Yield the resources of charts (folders with a Chart.yaml, and packed charts) in the order of `roots`.
 
         Rendered documents come in Helm's order, hooks last, then the custom resource definitions of `crds/`. A library
-        chart yields nothing. Input that cannot be read or rendered is yielded as an Unread.
+        chart yields nothing. Input that cannot be read or rendered is yielded as an UnreadInput.
         """
-        futures: deque[Future[list[Resource | Unread]]] = deque()
+        futures: deque[Future[list[Resource | UnreadInput]]] = deque()
         for root in roots:
             futures.append(self._pool.submit(self._read_chart, root))
             if len(futures) > _MAX_WAITING:
@@ -101,7 +101,7 @@ class ChartReader:
         while futures:
             yield from wait_for_result(futures.popleft())
 
-    def _read_chart(self, root: Root) -> list[Resource | Unread]:
+    def _read_chart(self, root: Root) -> list[Resource | UnreadInput]:
         shown_path = "" if root.shown_path == os.curdir else root.shown_path
         try:
             chart = load_chart(root.path, shown_path, self._find_boundary(root.base), self._limits, self._yaml_limits)
@@ -111,9 +111,9 @@ class ChartReader:
         except ChartError as error:
             return [error.unread]
         except OSError as error:
-            return [Unread(Location(root.shown_path), f"the chart was not rendered: {error_reason(error)}")]
+            return [UnreadInput(Location(root.shown_path), f"the chart was not rendered: {error_reason(error)}")]
 
-    def _render_chart(self, chart: Chart, root: Root) -> list[Resource | Unread]:
+    def _render_chart(self, chart: Chart, root: Root) -> list[Resource | UnreadInput]:
         renderer = self._get_renderer()
         metadata_file = chart.get_shown_path(METADATA)
         if renderer is None:

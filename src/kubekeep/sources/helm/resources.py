@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location, Path, line_starts
 from kubekeep.model.resource import DEFAULT_NAMESPACE, RenderOrigin, Resource, Source
 from kubekeep.sources import yaml_text
@@ -45,7 +45,9 @@ class ReleaseContext(msgspec.Struct, frozen=True):
         return RenderOrigin(self.chart.shown_path or ".", self.chart.name, subchart, self.values, self.application)
 
 
-def list_resources(context: ReleaseContext, rendered: RenderedRelease, limits: Limits) -> Iterator[Resource | Unread]:
+def list_resources(
+    context: ReleaseContext, rendered: RenderedRelease, limits: Limits
+) -> Iterator[Resource | UnreadInput]:
     """Yield the resources of all documents, by template in Helm's order, then the definitions of the enabled charts."""
     for name, texts in rendered.documents.items():
         template = context.templates[name]
@@ -73,20 +75,20 @@ def list_resources(context: ReleaseContext, rendered: RenderedRelease, limits: L
 
 def _read_document(
     document: Document | Problem | None, source: Source, namespace: ReleaseNamespace
-) -> Iterator[Resource | Unread]:
+) -> Iterator[Resource | UnreadInput]:
     if isinstance(document, Problem):
-        yield Unread(Location(source.path), f"what this template prints cannot be read: {document.message}")
+        yield UnreadInput(Location(source.path), f"what this template prints cannot be read: {document.message}")
     elif document is not None:
         yield from _list_objects(document, source, namespace)
 
 
 def _list_objects(
     document: Document, source: Source, namespace: ReleaseNamespace | None = None
-) -> Iterator[Resource | Unread]:
+) -> Iterator[Resource | UnreadInput]:
     is_kubernetes = False
     for match in find_objects(document.value):
         if isinstance(match, IncompleteObject):
-            yield Unread(source.locate(document.value, match.path), match.message)
+            yield UnreadInput(source.locate(document.value, match.path), match.message)
             continue
         is_kubernetes = True
         namespace_paths = (
@@ -100,7 +102,7 @@ def _list_objects(
             yield Resource(match.object, list_source, document.value, release_namespace_paths=namespace_paths)
     if is_kubernetes:
         for problem in document.problems[:_MOST_PROBLEMS]:
-            yield Unread(Location(source.path), f"in what this template prints: {problem.message}")
+            yield UnreadInput(Location(source.path), f"in what this template prints: {problem.message}")
 
 
 def _is_unknown_hook(value: object) -> bool:
@@ -112,16 +114,16 @@ def _is_unknown_hook(value: object) -> bool:
             return False
 
 
-def _read_definitions(data: bytes, source: Source, limits: Limits) -> Iterator[Resource | Unread]:
+def _read_definitions(data: bytes, source: Source, limits: Limits) -> Iterator[Resource | UnreadInput]:
     try:
         text = decode_text(data)
     except UnicodeDecodeError as error:
-        yield Unread(Location(source.path), f"not {error.encoding} text: {error.reason}")
+        yield UnreadInput(Location(source.path), f"not {error.encoding} text: {error.reason}")
         return
     lines = line_starts(text)
     for number, document in enumerate(yaml_text.parse_documents(text, lines, limits)):
         if isinstance(document, Problem):
-            yield Unread(Location(source.path), document.message)
+            yield UnreadInput(Location(source.path), document.message)
         elif document is not None:
             yield from _list_objects(
                 document, msgspec.structs.replace(source, document=number, source_map=document.source_map)

@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from pathlib import PurePath
 from typing import Final
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import CommentSyntax, FileType, Resource
 from kubekeep.sources.options import ChartValues, HelmOptions
 from kubekeep.sources.source import ReadContext, Root, SourceType
@@ -70,7 +70,7 @@ class HelmSource(SourceType):
 
         return is_chart(path)
 
-    def read(self, roots: Sequence[Root], context: ReadContext) -> Iterator[Resource | Unread]:
+    def read(self, roots: Sequence[Root], context: ReadContext) -> Iterator[Resource | UnreadInput]:
         """Yield the objects that the templates of charts print."""
         independent_roots = [root for root in roots if root.helm is None and not context.has_read(root.path, CHART)]
         if independent_roots:
@@ -81,7 +81,7 @@ class HelmSource(SourceType):
                 yield from _read_charts([root], root.helm, context)
 
 
-def _read_charts(roots: Sequence[Root], options: HelmOptions, context: ReadContext) -> Iterator[Resource | Unread]:
+def _read_charts(roots: Sequence[Root], options: HelmOptions, context: ReadContext) -> Iterator[Resource | UnreadInput]:
     # The renderer is loaded only for scans with charts.
     import shutil  # noqa: PLC0415
 
@@ -106,9 +106,9 @@ def _read_charts(roots: Sequence[Root], options: HelmOptions, context: ReadConte
         context.files += len(templates)
 
 
-def _is_selected(resource: Resource | Unread, root: Root) -> bool:
-    """Return True if a resource comes from the selected part of a chart; always for an Unread."""
-    if isinstance(resource, Unread) or resource.source is None:
+def _is_selected(resource: Resource | UnreadInput, root: Root) -> bool:
+    """Return True if a resource comes from the selected part of a chart; always for an UnreadInput."""
+    if isinstance(resource, UnreadInput) or resource.source is None:
         return True
     part = os.path.normpath(os.path.join(root.shown_path, root.part))
     return resource.source.path == part or resource.source.path.startswith(part + os.sep)

@@ -1,6 +1,6 @@
 """Resources of kustomizations: each is built by the kustomize program, and every value has a source map.
 
-A kustomization that fails or is refused becomes an `Unread`; its manifests are then read as plain manifests, its patches
+A kustomization that fails or is refused becomes an `UnreadInput`; its manifests are then read as plain manifests, its patches
 are not. Never fetches, never writes into the tree, never enables plugins or functions.
 """
 
@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location, line_starts
 from kubekeep.model.paths import display_path
 from kubekeep.model.resource import RenderOrigin, Resource, Source
@@ -63,7 +63,7 @@ class Kustomizations:
         self._tool: KustomizeTool | None = None
         self._has_searched = False
 
-    def read(self, folders: Sequence[Root]) -> Iterator[Resource | Unread]:
+    def read(self, folders: Sequence[Root]) -> Iterator[Resource | UnreadInput]:
         """Yield the objects of kustomizations, in the order of folders and of kustomize's output."""
         started: deque[tuple[Root, KustomizationGraph, Future[ProcessResult] | None]] = deque()
         pending = deque(folders)
@@ -91,7 +91,7 @@ class Kustomizations:
 
     def _finish(
         self, folder: Root, graph: KustomizationGraph, future: Future[ProcessResult] | None
-    ) -> Iterator[Resource | Unread]:
+    ) -> Iterator[Resource | UnreadInput]:
         real = os.path.realpath(folder.path)
         if real in graph.nodes and graph.nodes[real].is_custom_resource:
             return
@@ -100,34 +100,34 @@ class Kustomizations:
         if real not in graph.nodes:
             file = find_kustomization_file(real)
             message = "there is no kustomization file" if file is None else "the kustomization cannot be read"
-            yield Unread(Location(folder.shown_path), message)
+            yield UnreadInput(Location(folder.shown_path), message)
             return
         build = Build(real, folder.shown_path, graph, self._files)
         if graph.refusals:
             refusal = graph.refusals[0]
             location = build.locate(refusal.origin) if refusal.origin else Location(build.display_path(refusal.file))
-            yield Unread(
+            yield UnreadInput(
                 location, f"{refusal.message}; the kustomization {display_path(folder.shown_path)} was not built"
             )
             return
         location = Location(build.display_path(build.node.file))
         if future is None:
-            yield Unread(location, MISSING_TOOL)
+            yield UnreadInput(location, MISSING_TOOL)
             return
         try:
             result = wait_for_result(future)
         except OSError as error:
-            yield Unread(location, f"kustomize could not be started: {error.strerror}")
+            yield UnreadInput(location, f"kustomize could not be started: {error.strerror}")
             return
         if result.exceeded_limit or result.code != 0:
             # The patches of a component are for objects of the kustomizations that include it.
             if not (build.node.is_component and is_base_missing(result)):
-                yield Unread(*describe_failure(result, build))
+                yield UnreadInput(*describe_failure(result, build))
             return
         self.included_files |= graph.resources
         yield from self._read_output(result.output, folder, build)
 
-    def _read_output(self, output: bytes, folder: Root, build: Build) -> Iterator[Resource | Unread]:
+    def _read_output(self, output: bytes, folder: Root, build: Build) -> Iterator[Resource | UnreadInput]:
         shown_path = display_path(folder.shown_path)
         text = output.decode("utf-8", "replace")
         limits = msgspec.structs.replace(self._limits, bytes=max(self._limits.bytes, len(output)))
@@ -135,7 +135,7 @@ class Kustomizations:
         for document in yaml_text.parse_documents(text, line_starts(text), limits):
             if isinstance(document, Problem):
                 file = build.display_path(build.node.file)
-                yield Unread(Location(file), f"what kustomize built: {document.message}")
+                yield UnreadInput(Location(file), f"what kustomize built: {document.message}")
             if document is None or isinstance(document, Problem):
                 continue
             source = Source(
@@ -148,7 +148,7 @@ class Kustomizations:
             )
             for match in find_objects(document.value):
                 if isinstance(match, IncompleteObject):
-                    yield Unread(source.locate(document.value, match.path), match.message)
+                    yield UnreadInput(source.locate(document.value, match.path), match.message)
                 elif match.path:
                     yield Resource(match.object, msgspec.structs.replace(source, root=match.path), document.value)
                 else:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import FileType, Resource
 from kubekeep.sources.source import ReadContext, Root, SourceType
 
@@ -42,7 +42,7 @@ class KustomizeSource(SourceType):
         """Return True for kustomization files."""
         return not is_folder and name in KUSTOMIZATIONS
 
-    def read(self, roots: Sequence[Root], context: ReadContext) -> Iterator[Resource | Unread]:
+    def read(self, roots: Sequence[Root], context: ReadContext) -> Iterator[Resource | UnreadInput]:
         """Yield the objects of kustomizations that have not been built yet."""
         roots = [root for root in roots if not context.has_read(root.path)]
         if not roots:

@@ -19,7 +19,7 @@ from typing import BinaryIO, Final
 
 import msgspec
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location, Position, Region, line_starts
 from kubekeep.model.paths import error_reason
 from kubekeep.model.resource import FileType, Resource, Source
@@ -32,24 +32,24 @@ from kubekeep.sources.tree import Document, Limits, Problem
 _MOST_PROBLEMS: Final = 10
 
 
-def read_file(root: Root, limits: Limits) -> Iterator[Resource | Unread]:
+def read_file(root: Root, limits: Limits) -> Iterator[Resource | UnreadInput]:
     """Yield the objects of a file in the order of its documents.
 
-    Yields an Unread for a syntax error (after the documents before it), an object without kind, and a duplicate key. The
+    Yields an UnreadInput for a syntax error (after the documents before it), an object without kind, and a duplicate key. The
     last value of a duplicate key is used, as in kubectl, although strict validation of the API server rejects the object.
     """
     try:
         with open_file(root.path) as stream:
             yield from read_stream(stream, root, limits)
     except OSError as error:
-        yield Unread(Location(root.shown_path), error_reason(error))
+        yield UnreadInput(Location(root.shown_path), error_reason(error))
 
 
-def read_stream(stream: BinaryIO, root: Root, limits: Limits) -> Iterator[Resource | Unread]:
+def read_stream(stream: BinaryIO, root: Root, limits: Limits) -> Iterator[Resource | UnreadInput]:
     """Yield the objects of an open stream, as `read_file` does for a file."""
     data = stream.read(limits.bytes + 1)
     if len(data) > limits.bytes:
-        yield Unread(Location(root.shown_path), f"larger than {limits.bytes} bytes: not read")
+        yield UnreadInput(Location(root.shown_path), f"larger than {limits.bytes} bytes: not read")
         return
     yield from _read_documents(data, root, limits)
 
@@ -89,7 +89,7 @@ def decode_text(data: bytes | None) -> str | None:
         return None
 
 
-def _read_documents(data: bytes, file: Root, limits: Limits) -> Iterator[Resource | Unread]:
+def _read_documents(data: bytes, file: Root, limits: Limits) -> Iterator[Resource | UnreadInput]:
     encoding = "UTF-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "UTF-8"
     try:
         text = data.decode(encoding).removeprefix("\ufeff")
@@ -123,12 +123,14 @@ def _parse_documents(text: str, lines: array[int], file: Root, limits: Limits) -
     return YAML, yaml_text.parse_documents(text, lines, limits)
 
 
-def _find_resources(document: Document, source: Source, file: Root, lines: array[int]) -> Iterator[Resource | Unread]:
+def _find_resources(
+    document: Document, source: Source, file: Root, lines: array[int]
+) -> Iterator[Resource | UnreadInput]:
     """Yield the objects of a document; problems of a document without objects are ignored."""
     is_kubernetes = False
     for match in find_objects(document.value):
         if isinstance(match, IncompleteObject):
-            yield Unread(
+            yield UnreadInput(
                 Location(file.shown_path, document.source_map.region(document.value, match.path)), match.message
             )
         elif not match.path:
@@ -146,7 +148,7 @@ def _find_resources(document: Document, source: Source, file: Root, lines: array
         yield _report_problem(file, Problem(f"{len(rest)} more duplicate keys in this document", rest[0].at), lines)
 
 
-def _report_problem(file: Root, problem: Problem, lines: array[int]) -> Unread:
+def _report_problem(file: Root, problem: Problem, lines: array[int]) -> UnreadInput:
     line = bisect_right(lines, problem.at)
     position = Position(line, problem.at - lines[line - 1] + 1)
-    return Unread(Location(file.shown_path, Region(position, position)), problem.message)
+    return UnreadInput(Location(file.shown_path, Region(position, position)), problem.message)

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Final
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location
 from kubekeep.model.paths import error_reason
 from kubekeep.model.resource import FileType, Resource
@@ -34,7 +34,7 @@ class ManifestSource(SourceType):
         """Return True for `-`."""
         return address == _STDIN
 
-    def open_address(self, address: str, context: ReadContext) -> Iterator[Root | Unread]:
+    def open_address(self, address: str, context: ReadContext) -> Iterator[Root | UnreadInput]:
         """Yield standard input."""
         del context
         yield Root(self.name, address, "<stdin>", os.getcwd())
@@ -43,14 +43,14 @@ class ManifestSource(SourceType):
         """Return True for YAML and JSON files."""
         return name.lower().endswith(EXTENSIONS)
 
-    def read(self, roots: Sequence[Root], context: ReadContext) -> Iterator[Resource | Unread]:
+    def read(self, roots: Sequence[Root], context: ReadContext) -> Iterator[Resource | UnreadInput]:
         """Yield the objects of files that no kustomization has read."""
         from kubekeep.sources.manifests.read import is_pipe, open_file, read_file  # noqa: PLC0415
 
         for root in roots:
             if root.path == _STDIN:
                 if context.stdin is None:
-                    yield Unread(Location(root.shown_path), "there is no standard input")
+                    yield UnreadInput(Location(root.shown_path), "there is no standard input")
                     continue
                 context.files += 1
                 yield from _read_once(context.stdin, root, root.path, context)
@@ -67,10 +67,10 @@ class ManifestSource(SourceType):
                     with open_file(root.path) as stream:
                         yield from _read_once(stream, root, path, context)
                 except OSError as error:
-                    yield Unread(Location(root.shown_path), error_reason(error))
+                    yield UnreadInput(Location(root.shown_path), error_reason(error))
 
 
-def _read_once(stream: BinaryIO, root: Root, path: str, context: ReadContext) -> Iterator[Resource | Unread]:
+def _read_once(stream: BinaryIO, root: Root, path: str, context: ReadContext) -> Iterator[Resource | UnreadInput]:
     """Yield the objects of a pipe; its content is stored because it cannot be read a second time."""
     from kubekeep.sources.manifests.read import read_stream  # noqa: PLC0415
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location
 from kubekeep.model.text import visible
 from kubekeep.sources.source import ReadContext, Root, SourceType
@@ -21,14 +21,14 @@ class RemoteSource(SourceType):
         """Return True for URLs of HTTP and HTTPS."""
         return address.lower().startswith(("http://", "https://"))
 
-    def open_address(self, address: str, context: ReadContext) -> Iterator[Root | Unread]:
+    def open_address(self, address: str, context: ReadContext) -> Iterator[Root | UnreadInput]:
         """Yield the inputs in the file at a URL, which is kept until the scan ends."""
         from kubekeep.sources.remote.fetch import RemoteError, fetch  # noqa: PLC0415 - most scans name paths
 
         try:
             fetched = context.stack.enter_context(fetch(address))
         except RemoteError as error:
-            yield Unread(Location(visible(address.rpartition("@")[2])), str(error))
+            yield UnreadInput(Location(visible(address.rpartition("@")[2])), str(error))
             return
         context.notes += fetched.notes
         yield from context.find(fetched.path, fetched.display_url)

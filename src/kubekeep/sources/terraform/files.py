@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location, Region
 from kubekeep.model.paths import display_path, error_reason
 from kubekeep.sources.terraform import json_syntax, syntax
@@ -34,7 +34,7 @@ class ModuleContent(msgspec.Struct, frozen=True):
 
     blocks: tuple[HclBlock, ...]
     values: tuple[HclBody, ...]
-    unread: tuple[Unread, ...]
+    unread: tuple[UnreadInput, ...]
 
 
 class ModuleFiles:
@@ -87,21 +87,21 @@ class ModuleFiles:
     def _read(self, folder: str, shown_path: str) -> ModuleContent:
         blocks: list[HclBlock] = []
         values: list[HclBody] = []
-        unread: list[Unread] = []
+        unread: list[UnreadInput] = []
         for name in list_module_files(folder):
             file = display_path(os.path.join(shown_path, name) if shown_path != os.curdir else name)
             try:
                 body = self._parse(self.read_text(os.path.join(folder, name)), file, name)
             except ValueError as error:
-                unread.append(Unread(Location(file), str(error)))
+                unread.append(UnreadInput(Location(file), str(error)))
             except HclSyntaxError as error:
                 region = Region(error.position, error.position)
-                unread.append(Unread(Location(file, region), str(error)))
+                unread.append(UnreadInput(Location(file, region), str(error)))
             else:
                 if _is_values_file(name):
                     values.append(body)
                 elif _OVERRIDE.search(name):
-                    unread.append(Unread(Location(file), "override file: what it changes was not taken over"))
+                    unread.append(UnreadInput(Location(file), "override file: what it changes was not taken over"))
                 else:
                     blocks.extend(body.blocks)
         return ModuleContent(tuple(blocks), tuple(values), tuple(unread))

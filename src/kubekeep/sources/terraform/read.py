@@ -1,6 +1,6 @@
 """Resources of Terraform modules: the objects of root modules and the modules they call.
 
-A field known only after apply is left out of the object, listed in `Resource.unknown` and reported as `Unread`.
+A field known only after apply is left out of the object, listed in `Resource.unknown` and reported as `UnreadInput`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location, Path, format_path
 from kubekeep.model.resource import Resource, Source
 from kubekeep.sources.source import Root
@@ -31,11 +31,11 @@ _MAX_REPORTED_UNKNOWNS: Final = 10
 _MANIFESTS: Final = {"kubernetes_manifest": "manifest", "kubectl_manifest": "yaml_body"}
 
 
-def read_modules(folders: Sequence[Root]) -> Iterator[Resource | Unread]:
+def read_modules(folders: Sequence[Root]) -> Iterator[Resource | UnreadInput]:
     """Yield the resources of all root modules among `folders`, modules that no other module calls.
 
     A child module is read with the arguments of each call. Modules that only call each other are read alone. Nothing
-    outside the base of a root is read. Problems and unknown values are `Unread`; a module without Kubernetes yields
+    outside the base of a root is read. Problems and unknown values are `UnreadInput`; a module without Kubernetes yields
     nothing.
     """
     previews = {os.path.realpath(folder.path): preview_module(folder.path) for folder in folders}
@@ -65,7 +65,7 @@ def _reachable_modules(path: str, previews: dict[str, tuple[bool, list[str]]]) -
     return modules
 
 
-def _read_root(folder: Root) -> Iterator[Resource | Unread]:
+def _read_root(folder: Root) -> Iterator[Resource | UnreadInput]:
     files = ModuleFiles(folder.base)
     paths = ModulePaths(folder.path, folder.shown_path, folder.path, folder.shown_path)
     reader = _ModuleReader(folder.base, ExpressionEvaluator())
@@ -74,7 +74,7 @@ def _read_root(folder: Root) -> Iterator[Resource | Unread]:
         yield from reader.read(module)
     except (CostError, RecursionError) as error:
         message = str(error) if isinstance(error, CostError) else "its values are nested too deep"
-        yield Unread(Location(folder.shown_path), f"not evaluated further: {message}")
+        yield UnreadInput(Location(folder.shown_path), f"not evaluated further: {message}")
 
 
 class _ModuleReader:
@@ -86,9 +86,9 @@ class _ModuleReader:
         self._objects = ObjectBuilder(evaluator)
         self._documents: dict[str, int] = {}
         self._created = 0
-        self._reported: set[Unread] = set()
+        self._reported: set[UnreadInput] = set()
 
-    def read(self, module: TerraformModule) -> Iterator[Resource | Unread]:
+    def read(self, module: TerraformModule) -> Iterator[Resource | UnreadInput]:
         """Yield the objects of a module in the order of its files and blocks."""
         for problem in module.content.unread:
             if problem not in self._reported:
@@ -100,20 +100,20 @@ class _ModuleReader:
             elif block.type == "resource" and len(block.labels) == len(("type", "name")):
                 yield from self._read_resource(module, block)
             elif block.type == "resource":
-                yield Unread(block.location, "not Terraform: a resource has a type and a name")
+                yield UnreadInput(block.location, "not Terraform: a resource has a type and a name")
 
-    def _read_call(self, module: TerraformModule, block: HclBlock) -> Iterator[Resource | Unread]:
+    def _read_call(self, module: TerraformModule, block: HclBlock) -> Iterator[Resource | UnreadInput]:
         for scope, instance in self._list_instances(block, module.scope(block.location.file)):
-            if isinstance(scope, Unread):
+            if isinstance(scope, UnreadInput):
                 yield scope
                 continue
             child = module.child(block, scope.bound_names, instance)
             if isinstance(child, UnknownValue):
-                yield Unread(block.location, f"this module was not read: {child.reason}")
+                yield UnreadInput(block.location, f"this module was not read: {child.reason}")
             elif child is not None:
                 yield from self.read(child)
 
-    def _read_resource(self, module: TerraformModule, block: HclBlock) -> Iterator[Resource | Unread]:
+    def _read_resource(self, module: TerraformModule, block: HclBlock) -> Iterator[Resource | UnreadInput]:
         kind = block.labels[0]
         if kind == "helm_release":
             yield from self._check_release(module, block)
@@ -123,30 +123,32 @@ class _ModuleReader:
         ):
             return
         if kind not in _MANIFESTS and kinds.find_kind(kind) is None:
-            yield Unread(block.location, f"not assessed: it is not known which object {kind} makes")
+            yield UnreadInput(block.location, f"not assessed: it is not known which object {kind} makes")
             return
         try:
             for scope, _ in self._list_instances(block, module.scope(block.location.file)):
-                if isinstance(scope, Unread):
+                if isinstance(scope, UnreadInput):
                     yield scope
                 else:
                     yield from self._read_instance(block, scope)
         except (CostError, RecursionError) as error:
             message = str(error) if isinstance(error, CostError) else "its values are nested too deep"
-            yield Unread(block.location, f"not evaluated: {message}")
+            yield UnreadInput(block.location, f"not evaluated: {message}")
             if self.evaluator.is_exhausted:
                 raise
 
-    def _check_release(self, module: TerraformModule, block: HclBlock) -> Iterator[Unread]:
+    def _check_release(self, module: TerraformModule, block: HclBlock) -> Iterator[UnreadInput]:
         """Report a release of a chart in this repository; other charts are ignored."""
         chart = block.body.attributes.get("chart")
         name = self.evaluator.evaluate(chart.expression, module.scope(chart.location.file)) if chart else None
         if chart is not None and isinstance(name, str) and module.is_folder(name):
-            yield Unread(chart.location, f"the chart {name[:200]!r} was not rendered with the values of this release")
+            yield UnreadInput(
+                chart.location, f"the chart {name[:200]!r} was not rendered with the values of this release"
+            )
 
     def _list_instances(
         self, block: HclBlock, scope: ExpressionScope
-    ) -> Iterator[tuple[ExpressionScope | Unread, Any]]:
+    ) -> Iterator[tuple[ExpressionScope | UnreadInput, Any]]:
         """Yield the scope of each instance by `count` and `for_each`; one scope if the number is unknown."""
         attributes = block.body.attributes
         count, for_each = attributes.get("count"), attributes.get("for_each")
@@ -159,7 +161,7 @@ class _ModuleReader:
         if isinstance(value, UnknownValue) or not isinstance(value, int | dict | list):
             reason = value.reason if isinstance(value, UnknownValue) else "it is no number or collection"
             unknown = UnknownValue(f"{attribute.name} decides it, and {reason}")
-            yield Unread(attribute.location, f"how many there are is not known before apply: {reason}"), None
+            yield UnreadInput(attribute.location, f"how many there are is not known before apply: {reason}"), None
             keys = LocatedMapping([("index", unknown), ("key", unknown), ("value", unknown)])
             yield scope.extend(count=keys, each=keys), None
             return
@@ -171,7 +173,9 @@ class _ModuleReader:
             self._created += 1
             if self._created > MAX_INSTANCES:
                 yield (
-                    Unread(attribute.location, f"more than {MAX_INSTANCES} objects and modules: the rest was not read"),
+                    UnreadInput(
+                        attribute.location, f"more than {MAX_INSTANCES} objects and modules: the rest was not read"
+                    ),
                     None,
                 )
                 return
@@ -181,7 +185,7 @@ class _ModuleReader:
                 key if isinstance(key, str | int) else repr(key),
             )
 
-    def _read_instance(self, block: HclBlock, scope: ExpressionScope) -> Iterator[Resource | Unread]:
+    def _read_instance(self, block: HclBlock, scope: ExpressionScope) -> Iterator[Resource | UnreadInput]:
         attribute = _MANIFESTS.get(block.labels[0])
         if attribute is None:
             value: Any = self._objects.build_typed(block, scope)
@@ -191,11 +195,11 @@ class _ModuleReader:
             if isinstance(value, str):
                 value = _decode_yaml(value)
         if isinstance(value, UnknownValue):
-            yield Unread(location, f"not assessed: {attribute} is not known before apply: {value.reason}")
+            yield UnreadInput(location, f"not assessed: {attribute} is not known before apply: {value.reason}")
             return
         problem = _find_object_problem(value)
         if problem:
-            yield Unread(location, f"not assessed: {problem}")
+            yield UnreadInput(location, f"not assessed: {problem}")
             return
         unknown: list[tuple[Path, UnknownValue]] = []
         plain = self._remove_unknown(value, (), unknown)
@@ -206,9 +210,11 @@ class _ModuleReader:
         yield Resource(plain, source, unknown=tuple(path for path, _ in unknown))
         for path, unknown_value in unknown[:_MAX_REPORTED_UNKNOWNS]:
             unknown_location = source_map.locate(plain, path)
-            yield Unread(unknown_location, f"{format_path(path)} is not known before apply: {unknown_value.reason}")
+            yield UnreadInput(
+                unknown_location, f"{format_path(path)} is not known before apply: {unknown_value.reason}"
+            )
         if rest := unknown[_MAX_REPORTED_UNKNOWNS:]:
-            yield Unread(location, f"{len(rest)} more fields of this object are not known before apply")
+            yield UnreadInput(location, f"{len(rest)} more fields of this object are not known before apply")
 
     def _remove_unknown(self, value: Any, path: Path, unknown: list[tuple[Path, UnknownValue]]) -> Any:
         """Return a value without `UnknownValue`s and collect their paths. A list with an unknown entry is unknown."""

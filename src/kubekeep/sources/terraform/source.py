@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final
 
-from kubekeep.model.assessment import Unread
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import CommentSyntax, FileType, Resource
 from kubekeep.sources.source import ReadContext, Root, SourceType
 
@@ -42,7 +42,7 @@ class TerraformSource(SourceType):
         """Return the name of the file."""
         return name
 
-    def read(self, roots: Sequence[Root], context: ReadContext) -> Iterator[Resource | Unread]:
+    def read(self, roots: Sequence[Root], context: ReadContext) -> Iterator[Resource | UnreadInput]:
         """Yield the objects that modules create."""
         if not roots:
             return

@@ -127,7 +127,7 @@ class _TracedSourceMap:
         """Return the extents of a path; cached, because those of surrounding entries are needed repeatedly."""
         extents = self._extents.get(path)
         if extents is None:
-            extents = self._extents[path] = self._source_map.extents(document, path)
+            extents = self._extents[path] = self._source_map.find_extents(document, path)
         return extents
 
     def _find_scalar_setting(self, output: TemplateOutput, document: Any, path: Path) -> Setting | None:
