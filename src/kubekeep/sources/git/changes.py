@@ -4,7 +4,7 @@ Does not follow references between files, as from a chart to its values: see `ch
 """
 
 # Paths are text for git, so os.path and not pathlib:
-# ruff: noqa: PTH100, PTH113, PTH118, PTH119, PTH120
+# ruff: noqa: PTH113, PTH118
 
 from __future__ import annotations
 
@@ -14,27 +14,12 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-import msgspec
-
 from kubekeep.model.text import visible
+from kubekeep.sources.git.changed_files import Changes
 from kubekeep.sources.git.program import GitError
 from kubekeep.sources.git.worktree import Worktree, find_repository_root
 
 _SECONDS: Final = 120.0
-
-
-class Changes(msgspec.Struct, frozen=True):
-    """Absolute paths below the real path of a repository, as spelled by git; nested repositories as their folder.
-
-    changed: existing files, renamed ones by their new name. deleted: missing files, renamed ones by their old name.
-    """
-
-    changed: frozenset[str]
-    deleted: frozenset[str]
-
-    def __contains__(self, path: str) -> bool:
-        """Return True if a file is new or changed: itself, the target of a link, or the nested repository it is in."""
-        return any(name in self.changed for start in _list_spellings(path) for name in _list_parents(start))
 
 
 def find_changes(root: str, rev: str, environment: Mapping[str, str]) -> Changes:
@@ -98,19 +83,3 @@ def _resolve_commit(worktree: Worktree, rev: str) -> str:
     """Return the hash of a revision; empty if it does not exist."""
     # 128: not the syntax of a revision.
     return worktree.run("rev-parse", "--verify", "--quiet", f"{rev}^{{commit}}", accepted=(0, 1, 128)).decode().strip()
-
-
-def _list_spellings(path: str) -> tuple[str, str, str]:
-    """Return an absolute path as it is, with links resolved, and with the links of its folder resolved."""
-    absolute = os.path.abspath(path)
-    folder = os.path.realpath(os.path.dirname(absolute))
-    return absolute, os.path.realpath(absolute), os.path.join(folder, os.path.basename(absolute))
-
-
-def _list_parents(path: str) -> Iterator[str]:
-    while True:
-        yield path
-        parent = os.path.dirname(path)
-        if parent == path:
-            return
-        path = parent
