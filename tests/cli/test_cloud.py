@@ -13,7 +13,7 @@ from moto import mock_aws
 from tests.cli.test_scan import BAD, kubekeep
 from tests.sources.cloud.amazon import make_cluster, make_role
 from tests.sources.cloud.azure import SUBSCRIPTION, answer_all
-from tests.sources.cloud.service import Cloud, everywhere, log_in
+from tests.sources.cloud.service import Cloud, log_in, route_all_hosts
 
 from kubekeep.cli.main import kubekeep as program
 from kubekeep.cli.settings import azure_cloud
@@ -128,7 +128,7 @@ def test_describe_uses_the_configured_azure_cloud(
     answer_all(cloud, address="https://management.usgovcloudapi.net")
     log_in(cloud, tmp_path, monkeypatch)
     monkeypatch.setenv("AZURE_SDK_CLOUD_CONF", "AZURE_US_GOVERNMENT")
-    with everywhere(cloud, monkeypatch) as hosts:
+    with route_all_hosts(cloud, monkeypatch) as hosts:
         result = CliRunner().invoke(program, ["cloud", "describe", f"aks/{SUBSCRIPTION}/shops/shop"])
     assert (result.exit_code, result.stderr) == (0, "")
     assert set(hosts) == {"management.usgovcloudapi.net"}

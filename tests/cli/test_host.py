@@ -10,9 +10,9 @@ from tests.sources.host import nodes
 
 
 def node(root: Path) -> Path:
-    nodes.kubeadm(root)
-    with nodes.running(nodes.PROGRAMS) as pids:
-        nodes.show(root, pids)
+    nodes.write_kubeadm(root)
+    with nodes.run_programs(nodes.PROGRAMS) as pids:
+        nodes.write_kernel_data(root, pids)
     return root
 
 
@@ -37,9 +37,9 @@ def test_host_documents_are_written_to_a_pipe(tmp_path: Path) -> None:
 
 
 def test_unread_files_are_reported_without_control_characters(tmp_path: Path) -> None:
-    nodes.system(tmp_path)
-    with nodes.running({nodes.KUBELET: ["--kubeconfig=/a\x1b[31mb"]}) as pids:
-        nodes.show(tmp_path, pids)
+    nodes.write_system(tmp_path)
+    with nodes.run_programs({nodes.KUBELET: ["--kubeconfig=/a\x1b[31mb"]}) as pids:
+        nodes.write_kernel_data(tmp_path, pids)
     result = kubekeep("host", "collect", "--root", tmp_path)
     assert result.returncode == 0
     assert r"not read: KubeletInfo kubeConfigFile: /a\x1b[31mb: there is no such file" in result.stderr
@@ -47,7 +47,7 @@ def test_unread_files_are_reported_without_control_characters(tmp_path: Path) ->
 
 
 def test_missing_kubelet_exits_with_3(tmp_path: Path) -> None:
-    nodes.system(tmp_path)
+    nodes.write_system(tmp_path)
     result = kubekeep("host", "collect", "--root", tmp_path)
     assert result.returncode == 3
     assert "no kubelet is seen" in result.stderr

@@ -59,7 +59,7 @@ spec:
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with a chart, a kustomization and a folder, and a file outside of it."""
     (tmp_path / "outside.yaml").write_text("a: 1\n")
     root = tmp_path / "repo"
@@ -74,10 +74,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-def followed(here: Path, text: str, remote: str = REMOTE) -> list[DeploymentResult]:
+def find(repository: Path, text: str, remote: str = REMOTE) -> list[DeploymentResult]:
     """Return the results of the applications in a file."""
-    (here / "app.yaml").write_text(text)
-    return list(find_deployments(_resources(), [ScannedRepository(str(here), remote)]))
+    (repository / "app.yaml").write_text(text)
+    return list(find_deployments(_resources(), [ScannedRepository(str(repository), remote)]))
 
 
 def _resources() -> Iterator[Resource]:
@@ -96,41 +96,41 @@ def locate(values: InlineValues, path: tuple[str, ...]) -> str:
     return str(Location(values.file, values.source_map.region(values.value, path)))
 
 
-def test_application_of_a_chart_is_followed(here: Path) -> None:
-    (results,) = followed(here, APPLICATION)
-    assert isinstance(results, Deployment)
-    assert (results.path, results.kind) == (str(here / "charts/shop"), DeploymentKind.CHART)
-    assert (results.release, results.namespace, results.application.name) == ("live", "prod", "shop")
-    assert results.value_files == (str(here / "charts/shop/values-prod.yaml"), str(here / "common.yaml"))
-    assert (results.set, results.set_string) == ((r"image.tag=1\,2",), ("id=7",))
-    assert results.set_file == (f"config={here / 'charts/shop/files/c.ini'}",)
-    (values,) = results.inline
+def test_application_of_a_chart_is_followed(repository: Path) -> None:
+    (deployment,) = find(repository, APPLICATION)
+    assert isinstance(deployment, Deployment)
+    assert (deployment.path, deployment.kind) == (str(repository / "charts/shop"), DeploymentKind.CHART)
+    assert (deployment.release, deployment.namespace, deployment.application.name) == ("live", "prod", "shop")
+    assert deployment.value_files == (str(repository / "charts/shop/values-prod.yaml"), str(repository / "common.yaml"))
+    assert (deployment.set, deployment.set_string) == ((r"image.tag=1\,2",), ("id=7",))
+    assert deployment.set_file == (f"config={repository / 'charts/shop/files/c.ini'}",)
+    (values,) = deployment.inline
     assert values.value == {"replicas": 3, "security": {"privileged": True}}
     assert locate(values, ("security", "privileged")) == "app.yaml:28"
 
 
-def test_inline_values_keep_their_lines(here: Path) -> None:
+def test_inline_values_keep_their_lines(repository: Path) -> None:
     head = APPLICATION[: APPLICATION.index("      valuesObject")]
-    (results,) = followed(
-        here, f"{head}      values: |\n        # why\n        replicas: 3\n        a:\n          b: 1\n"
+    (deployment,) = find(
+        repository, f"{head}      values: |\n        # why\n        replicas: 3\n        a:\n          b: 1\n"
     )
-    assert isinstance(results, Deployment)
-    (values,) = results.inline
+    assert isinstance(deployment, Deployment)
+    (values,) = deployment.inline
     assert values.value == {"replicas": 3, "a": {"b": 1}}
     assert locate(values, ("replicas",)) == "app.yaml:27"
     assert locate(values, ("a", "b")) == "app.yaml:29"
 
 
 @pytest.mark.parametrize("name", ["../../../outside.yaml", "missing.yaml", "https://x/y.yaml", "/../outside.yaml"])
-def test_missing_values_files_are_reported(here: Path, name: str) -> None:
-    problem, results = followed(here, APPLICATION.replace("values-prod.yaml", name))
+def test_missing_values_files_are_reported(repository: Path, name: str) -> None:
+    problem, deployment = find(repository, APPLICATION.replace("values-prod.yaml", name))
     assert isinstance(problem, UnreadInput)
-    assert isinstance(results, Deployment)
+    assert isinstance(deployment, Deployment)
     assert messages([problem]) == [f"app.yaml:14 {name} is not a file of the scanned repository"]
-    assert results.value_files == (str(here / "common.yaml"),)
+    assert deployment.value_files == (str(repository / "common.yaml"),)
 
 
-def test_application_with_several_sources(here: Path) -> None:
+def test_application_with_several_sources(repository: Path) -> None:
     text = """\
 apiVersion: argoproj.io/v1alpha1
 kind: Application
@@ -149,41 +149,39 @@ spec:
     path: plain
     directory: {recurse: true}
 """
-    chart, redis, plain = followed(here, text)
+    chart, redis, plain = find(repository, text)
     assert isinstance(chart, Deployment)
     assert isinstance(plain, Deployment)
-    assert chart.value_files == (str(here / "common.yaml"),)
+    assert chart.value_files == (str(repository / "common.yaml"),)
     assert chart.release == "a"
     assert messages([redis]) == ["app.yaml:13 the chart redis comes from https://charts.example"]
     assert (plain.kind, plain.is_recursive) == (DeploymentKind.FOLDER, True)
 
 
 @pytest.mark.parametrize("path", ["../", "/etc", "nowhere", "charts/shop/Chart.yaml", "link"])
-def test_path_outside_the_repository_is_reported(here: Path, path: str) -> None:
-    (here / "link").symlink_to("..")
-    (results,) = followed(here, APPLICATION.replace("path: charts/shop", f"path: {path}"))
-    assert isinstance(results, UnreadInput)
-    assert "there is no such folder in the scanned repository" in results.message
+def test_path_outside_the_repository_is_reported(repository: Path, path: str) -> None:
+    (repository / "link").symlink_to("..")
+    (result,) = find(repository, APPLICATION.replace("path: charts/shop", f"path: {path}"))
+    assert isinstance(result, UnreadInput)
+    assert "there is no such folder in the scanned repository" in result.message
 
 
-def test_application_of_other_repository_is_not_followed(here: Path) -> None:
-    (results,) = followed(here, APPLICATION.replace("git@git.example:team/shop", "https://u:secret@git.example/x/y"))
-    assert messages([results]) == [
-        "app.yaml:10 charts/shop of https://git.example/x/y is not in the scanned repository"
-    ]
+def test_application_of_other_repository_is_not_followed(repository: Path) -> None:
+    (result,) = find(repository, APPLICATION.replace("git@git.example:team/shop", "https://u:secret@git.example/x/y"))
+    assert messages([result]) == ["app.yaml:10 charts/shop of https://git.example/x/y is not in the scanned repository"]
 
 
-def test_unknown_remote_is_matched_by_path(here: Path) -> None:
-    (results,) = followed(here, APPLICATION, remote="")
-    assert isinstance(results, Deployment)
+def test_unknown_remote_is_matched_by_path(repository: Path) -> None:
+    (deployment,) = find(repository, APPLICATION, remote="")
+    assert isinstance(deployment, Deployment)
 
 
-def test_unsupported_changes_are_reported(here: Path) -> None:
+def test_unsupported_changes_are_reported(repository: Path) -> None:
     text = APPLICATION[: APPLICATION.index("    helm:")].replace("charts/shop", "overlays/prod")
-    problem, results = followed(here, text + "    kustomize:\n      namePrefix: x-\n")
+    problem, deployment = find(repository, text + "    kustomize:\n      namePrefix: x-\n")
     assert messages([problem]) == ["app.yaml:11 kustomize of this application: its changes are not made"]
-    assert isinstance(results, Deployment)
-    assert results.kind is DeploymentKind.KUSTOMIZATION
+    assert isinstance(deployment, Deployment)
+    assert deployment.kind is DeploymentKind.KUSTOMIZATION
 
 
 FLUX = """\
@@ -230,23 +228,23 @@ spec:
 """
 
 
-def test_flux_objects_are_followed(here: Path) -> None:
-    unknown, release, changes, kustomization, redis = followed(here, FLUX)
+def test_flux_objects_are_followed(repository: Path) -> None:
+    unknown, release, changes, kustomization, redis = find(repository, FLUX)
     assert messages([unknown, changes, redis]) == [
         "app.yaml:17 values that come from the cluster (valuesFrom) are not known",
         "app.yaml:30 postBuild of this Kustomization: its changes are not made",
         "app.yaml:39 redis of an unknown repository is not in the scanned repository",
     ]
     assert isinstance(release, Deployment)
-    assert (release.path, release.release, release.namespace) == (str(here / "charts/shop"), "prod-web", "prod")
-    assert release.value_files == (str(here / "common.yaml"),)
+    assert (release.path, release.release, release.namespace) == (str(repository / "charts/shop"), "prod-web", "prod")
+    assert release.value_files == (str(repository / "common.yaml"),)
     assert locate(release.inline[0], ("replicas",)) == "app.yaml:21"
     assert isinstance(kustomization, Deployment)
     assert (kustomization.kind, kustomization.namespace) == (DeploymentKind.KUSTOMIZATION, "infra")
 
 
-def test_flux_from_another_repository(here: Path) -> None:
-    results = followed(here, FLUX.replace("git.example/team/shop", "git.example/other"))
+def test_flux_from_another_repository(repository: Path) -> None:
+    results = find(repository, FLUX.replace("git.example/team/shop", "git.example/other"))
     assert all(isinstance(result, ExternalSource) for result in results)
     assert len(results) == 3
 
@@ -255,20 +253,20 @@ def test_flux_from_another_repository(here: Path) -> None:
     "spec",
     ["{}", "[]", "{source: 3}", "{sources: [1, {path: 4}]}", '{source: {path: "a\\0b"}}', "{source: {path: []}}"],
 )
-def test_malformed_applications_raise_no_error(here: Path, spec: str) -> None:
+def test_malformed_applications_raise_no_error(repository: Path, spec: str) -> None:
     head = "apiVersion: argoproj.io/v1alpha1\nkind: {}\nmetadata: {{name: a}}\nspec: {}\n"
     for kind in ("Application", "ApplicationSet"):
-        assert not any(isinstance(result, Deployment) for result in followed(here, head.format(kind, spec)))
+        assert not any(isinstance(result, Deployment) for result in find(repository, head.format(kind, spec)))
 
 
 @pytest.mark.parametrize("spec", ["{}", "[]", "{chart: {spec: {chart: 1, sourceRef: []}}}", "{chart: {spec: []}}"])
-def test_malformed_releases_raise_no_error(here: Path, spec: str) -> None:
+def test_malformed_releases_raise_no_error(repository: Path, spec: str) -> None:
     head = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: a}}\nspec: {}\n"
-    assert [type(result) for result in followed(here, head.format(spec))] == [ExternalSource]
+    assert [type(result) for result in find(repository, head.format(spec))] == [ExternalSource]
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "same"),
+    ("first", "second", "is_same"),
     [
         ("https://github.com/a/b.git", "git@github.com:a/b", True),
         ("ssh://git@GitHub.com:22/a/b/", "https://user:pass@github.com/a/b", True),
@@ -277,5 +275,5 @@ def test_malformed_releases_raise_no_error(here: Path, spec: str) -> None:
         ("file:///srv/x", "file:///srv/x", True),
     ],
 )
-def test_equivalent_repository_urls(one: str, other: str, *, same: bool) -> None:
-    assert is_same_repository(one, other) is same
+def test_equivalent_repository_urls(first: str, second: str, *, is_same: bool) -> None:
+    assert is_same_repository(first, second) is is_same

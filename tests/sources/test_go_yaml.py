@@ -21,20 +21,20 @@ from tests.oracles.program import program
 
 _REFUSED = "refused"
 
-Ask = Callable[[list[str]], list[Any]]
+Parse = Callable[[list[str]], list[Any]]
 
 
 @pytest.fixture(scope="module")
-def ask() -> Ask:
+def parse_in_go() -> Parse:
     """Run the Go program on documents: the value as JSON, or `_REFUSED`."""
     reference = program("yaml")
 
     def run(documents: list[str]) -> list[Any]:
-        done = subprocess.run(
+        process = subprocess.run(
             [reference], input=json.dumps(documents).encode(), capture_output=True, check=True, timeout=60
         )
         return [
-            _typed(_REFUSED if "error" in answer else _go_json(answer["json"])) for answer in json.loads(done.stdout)
+            _typed(_REFUSED if "error" in answer else _go_json(answer["json"])) for answer in json.loads(process.stdout)
         ]
 
     return run
@@ -54,19 +54,18 @@ def _typed(value: Any) -> str:
     return repr(value)
 
 
-def _ours(text: str) -> str:
+def _parse(text: str) -> str:
     actual = list(yaml_text.parse_documents(text, line_starts(text), Limits()))
     if not actual or actual[0] is None:
         return _typed(None)
     return _typed(_REFUSED if isinstance(actual[0], Problem) else actual[0].value)
 
 
-def _agree(ask: Ask, documents: list[str]) -> None:
-    theirs = ask(documents)
+def _assert_same_values(parse_in_go: Parse, documents: list[str]) -> None:
     differences = [
-        f"{document!r}: go {their}, ours {ours}"
-        for document, their in zip(documents, theirs, strict=True)
-        if (ours := _ours(document)) != their
+        f"{document!r}: Go {expected}, KubeKeep {actual}"
+        for document, expected in zip(documents, parse_in_go(documents), strict=True)
+        if (actual := _parse(document)) != expected
     ]
     assert not differences, "\n".join(differences)
 
@@ -185,13 +184,17 @@ _DOCUMENTS = [
 ]
 
 
-def test_scalars_as_value_key_and_item(ask: Ask) -> None:
-    _agree(ask, [form.format(word) for word in _SCALARS for form in ("a: {}", "{}: a", "- {}", "a: '{}'", "{}")])
+def test_scalars_as_value_key_and_item(parse_in_go: Parse) -> None:
+    _assert_same_values(
+        parse_in_go, [form.format(word) for word in _SCALARS for form in ("a: {}", "{}: a", "- {}", "a: '{}'", "{}")]
+    )
 
 
-def test_scalars_with_tags(ask: Ask) -> None:
+def test_scalars_with_tags(parse_in_go: Parse) -> None:
     words = [*_SCALARS, "''", "'12'", "'x y'"]
-    _agree(ask, [form.format(tag, word) for word in words for tag in _TAGS for form in ("a: {} {}", "{} {}: a")])
+    _assert_same_values(
+        parse_in_go, [form.format(tag, word) for word in words for tag in _TAGS for form in ("a: {} {}", "{} {}: a")]
+    )
 
 
 _LENIENT = {
@@ -201,13 +204,13 @@ _LENIENT = {
 """Documents that only our reader accepts; the parser of kubectl implements an older version of YAML."""
 
 
-def test_documents(ask: Ask) -> None:
-    _agree(ask, _DOCUMENTS)
+def test_documents(parse_in_go: Parse) -> None:
+    _assert_same_values(parse_in_go, _DOCUMENTS)
 
 
-def test_lenient_documents(ask: Ask) -> None:
-    assert ask(list(_LENIENT)) == [_typed(_REFUSED)] * len(_LENIENT)
-    assert [_ours(document) for document in _LENIENT] == [_typed(value) for value in _LENIENT.values()]
+def test_lenient_documents(parse_in_go: Parse) -> None:
+    assert parse_in_go(list(_LENIENT)) == [_typed(_REFUSED)] * len(_LENIENT)
+    assert [_parse(document) for document in _LENIENT] == [_typed(value) for value in _LENIENT.values()]
 
 
 _word = st.text("0123456789_+-.eExXoObBaAfFinNyYtTZ:~<", min_size=1, max_size=12)
@@ -217,8 +220,8 @@ _scalar = st.one_of(_word, _number, st.sampled_from(_SCALARS))
 
 @settings(max_examples=40, derandomize=True, deadline=None, database=None)
 @given(words=st.lists(_scalar, min_size=20, max_size=60))
-def test_generated_scalars(ask: Ask, words: list[str]) -> None:
-    _agree(ask, [form.format(word) for word in words for form in ("a: {}", "{}: a")])
+def test_generated_scalars(parse_in_go: Parse, words: list[str]) -> None:
+    _assert_same_values(parse_in_go, [form.format(word) for word in words for form in ("a: {}", "{}: a")])
 
 
 def _flow(value: Any) -> str:
@@ -240,6 +243,6 @@ _trees = st.recursive(
 
 @settings(max_examples=60, derandomize=True, deadline=None, database=None)
 @given(trees=st.lists(_trees, min_size=5, max_size=20))
-def test_generated_mappings_with_merges_and_aliases(ask: Ask, trees: list[Any]) -> None:
+def test_generated_mappings_with_merges_and_aliases(parse_in_go: Parse, trees: list[Any]) -> None:
     head = "m: &m {a: 1, b: {c: 2}}\ns: &s yes\nt: "
-    _agree(ask, [head + _flow(tree) for tree in trees])
+    _assert_same_values(parse_in_go, [head + _flow(tree) for tree in trees])

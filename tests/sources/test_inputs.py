@@ -46,13 +46,13 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def shown(inputs: Inputs) -> list[str]:
-    """Return resources as `path name`, and Unreads as `location message`, sorted."""
+def describe_all(inputs: Inputs) -> list[str]:
+    """Return resources as `path name`, and each UnreadInput as `location message`, sorted."""
     with inputs:
-        return sorted(map(_shown, inputs))
+        return sorted(map(describe, inputs))
 
 
-def _shown(result: Resource | UnreadInput) -> str:
+def describe(result: Resource | UnreadInput) -> str:
     if isinstance(result, UnreadInput):
         return f"{result.location} {result.message}"
     assert result.source is not None
@@ -73,8 +73,8 @@ ALL = [
 
 def test_each_object_is_read_once_by_its_source(tree: Path) -> None:
     assert tree.is_dir()
-    assert shown(read(["."])) == ALL
-    assert shown(read([".", "chart", "base/kustomization.yaml", "plain/pod.yaml"])) == ALL
+    assert describe_all(read(["."])) == ALL
+    assert describe_all(read([".", "chart", "base/kustomization.yaml", "plain/pod.yaml"])) == ALL
 
 
 def test_component_without_base_is_read_as_files(tree: Path) -> None:
@@ -83,7 +83,7 @@ def test_component_without_base_is_read_as_files(tree: Path) -> None:
         "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nresources: [pod.yaml]\n"
         "patches:\n- patch: |-\n" + "".join(f"    {line}\n" for line in POD.format("absent").splitlines())
     )
-    assert shown(read(["."])) == [entry if entry != "part part" else "part/pod.yaml part" for entry in ALL]
+    assert describe_all(read(["."])) == [entry if entry != "part part" else "part/pod.yaml part" for entry in ALL]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_component_without_base_is_read_as_files(tree: Path) -> None:
 )
 def test_paths_and_patterns_select_files(tree: Path, name: str, expected: list[str]) -> None:
     assert tree.is_dir()
-    results = [entry for entry in shown(read([name])) if "patch.yaml" not in entry]
+    results = [entry for entry in describe_all(read([name])) if "patch.yaml" not in entry]
     assert results == expected
 
 
@@ -109,7 +109,7 @@ def test_values_options_reach_charts(tree: Path) -> None:
     options = HelmOptions(
         values=ChartValues(set=("name=api",)), per_chart={str(tree / "chart"): ChartValues(set=("name=never",))}
     )
-    assert "chart/templates/pod.yaml api" in shown(read(["chart"], options=ReadOptions(helm=options)))
+    assert "chart/templates/pod.yaml api" in describe_all(read(["chart"], options=ReadOptions(helm=options)))
 
 
 def test_exclusions_are_counted(tree: Path) -> None:
@@ -117,11 +117,11 @@ def test_exclusions_are_counted(tree: Path) -> None:
     (tree / ".kubescapeignore").write_text("/chart/ci\n")
     options = ReadOptions(exclude=("/prod", "part"))
     inputs = read(["."], options=options)
-    assert shown(inputs) == ["base base", *ALL[2:5]]
+    assert describe_all(inputs) == ["base base", *ALL[2:5]]
     assert inputs.notes == ["left out as told: 0 files and 4 folders"]
-    assert shown(read(["."], options=ReadOptions(ignore_files=False))) == ALL
+    assert describe_all(read(["."], options=ReadOptions(ignore_files=False))) == ALL
     (tree / ".kubekeepignore").write_text("plain/\n[\n")
-    assert any(".kubekeepignore:2 " in entry for entry in shown(read(["."])))
+    assert any(".kubekeepignore:2 " in entry for entry in describe_all(read(["."])))
 
 
 def test_archive_is_read_like_its_folder(tree: Path) -> None:
@@ -134,17 +134,17 @@ def test_archive_is_read_like_its_folder(tree: Path) -> None:
     with tarfile.open("web-1.0.0.tgz", "w:gz") as archive:
         archive.add("chart", "web")
     packed = [f"all.tar.gz/{entry}" for entry in ALL if not entry.startswith("part")]
-    assert shown(read([str(tree / "all.tar.gz")])) == [f"{tree}/{entry}" for entry in packed]
-    assert shown(read(["all.tar.gz"])) == packed
-    assert [entry.rpartition(" ")[2] for entry in shown(read(["web-1.0.0.tgz"]))] == ["crd", "web-other", "web"]
-    (refused,) = shown(read(["plain.zip"]))
+    assert describe_all(read([str(tree / "all.tar.gz")])) == [f"{tree}/{entry}" for entry in packed]
+    assert describe_all(read(["all.tar.gz"])) == packed
+    assert [entry.rpartition(" ")[2] for entry in describe_all(read(["web-1.0.0.tgz"]))] == ["crd", "web-other", "web"]
+    (refused,) = describe_all(read(["plain.zip"]))
     assert refused.startswith("plain.zip ../values.yaml: ")
-    assert shown(read(["."])) == ALL, "an archive is read if it is named"
+    assert describe_all(read(["."])) == ALL, "an archive is read if it is named"
 
 
 def git(tree: Path, *arguments: str) -> None:
-    person = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com")
-    subprocess.run(["git", *person, *arguments], cwd=tree, check=True, capture_output=True, timeout=60)
+    identity = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com")
+    subprocess.run(["git", *identity, *arguments], cwd=tree, check=True, capture_output=True, timeout=60)
 
 
 @pytest.fixture
@@ -161,17 +161,17 @@ def test_repository_is_read_by_address(
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     options = ReadOptions(access=Access(environment=ENVIRONMENT))
     with read([f"file://{repository}"], options=options) as inputs:
-        assert shown(inputs) == ALL
+        assert describe_all(inputs) == ALL
         (note,) = inputs.notes
         assert note.startswith(f"file://{repository}: main ")
-        places = [
+        paths = [
             inputs.find_path(result.source.path, result)
             for result in inputs
             if isinstance(result, Resource) and result.source
         ]
-        assert all(Path(place).exists() for place in places)
-    assert not any(Path(place).exists() for place in places)
-    (refused,) = shown(read(["https://user:secret@127.0.0.1:1/owner/repo.git"], options=options))
+        assert all(Path(path).exists() for path in paths)
+    assert not any(Path(path).exists() for path in paths)
+    (refused,) = describe_all(read(["https://user:secret@127.0.0.1:1/owner/repo.git"], options=options))
     assert "secret" not in refused
 
 
@@ -239,10 +239,10 @@ def test_chart_is_rendered_with_values_of_its_applications(tree: Path) -> None:
     assert [result.name for result in chart] == ["blue", "green"], "its own values are nobody's"
     assert len({result.id for result in results}) == len(results)
     for result in chart:
-        place = result.locate(("metadata", "name"))
-        assert place is not None
-        assert place.setting is not None
-        assert (place.file, place.setting.key, str(place.setting)) == (
+        location = result.locate(("metadata", "name"))
+        assert location is not None
+        assert location.setting is not None
+        assert (location.file, location.setting.key, str(location.setting)) == (
             "chart/templates/pod.yaml",
             "name",
             f"apps/{result.name}.yaml:12 name",
@@ -268,7 +268,7 @@ def test_values_files_of_application_have_paths_like_their_chart(
     git(repository, "commit", "-q", "-m", "Deploy")
     bundle = tmp_path_factory.mktemp("bundle") / "shop.tar"
     git(repository, "archive", "-o", str(bundle), "HEAD")
-    name, before = {
+    name, prefix = {
         "folder": (".", ""),
         "repository": (f"file://{repository}", ""),
         "archive": (str(bundle), f"{bundle}/"),
@@ -278,9 +278,12 @@ def test_values_files_of_application_have_paths_like_their_chart(
             result for result in inputs if isinstance(result, Resource) and result.source and result.source.origin
         ]
         (chart,) = (result for result in results if result.name == "blue")
-        place = chart.locate(("metadata", "name"))
-    assert place is not None
-    assert (place.file, str(place.setting)) == (f"{before}chart/templates/pod.yaml", f"{before}chart/blue.yaml:2 name")
+        location = chart.locate(("metadata", "name"))
+    assert location is not None
+    assert (location.file, str(location.setting)) == (
+        f"{prefix}chart/templates/pod.yaml",
+        f"{prefix}chart/blue.yaml:2 name",
+    )
 
 
 def test_deployed_folders_are_read(repository: Path) -> None:
@@ -289,11 +292,11 @@ def test_deployed_folders_are_read(repository: Path) -> None:
     for name, path in (("a", "prod"), ("b", "plain"), ("c", "nowhere")):
         text = APPLICATION.format(name=name, path=path)
         (repository / "apps" / f"{name}.yaml").write_text(text[: text.index("    helm:")])
-    other = APPLICATION.format(name="d", path="chart").replace("shop/deploy", "shop/other")
-    (repository / "apps" / "d.yaml").write_text(other)
+    foreign = APPLICATION.format(name="d", path="chart").replace("shop/deploy", "shop/other")
+    (repository / "apps" / "d.yaml").write_text(foreign)
     options = ReadOptions(access=Access(environment=ENVIRONMENT))
     inputs = read(["apps"], options=options)
-    results = shown(inputs)
+    results = describe_all(inputs)
     assert [entry for entry in results if not entry.startswith("apps")] == ["plain/pod.yaml plain", "prod prod-base"]
     assert any(entry.startswith("apps/c.yaml:8 nowhere of ") for entry in results)
     assert [note.partition(": ")[0] for note in inputs.notes] == ["apps/d.yaml:8"]
@@ -331,8 +334,8 @@ def test_terraform_modules_are_read(tree: Path) -> None:
     with read(["infra"]) as inputs:
         (result,) = inputs
     assert isinstance(result, Resource)
-    place = result.locate(("spec", "containers", 0, "securityContext", "privileged"))
-    assert place is not None
-    assert str(place) == "infra/main.tf:13"
-    assert str(place.setting) == "infra/main.tf:2 var.privileged"
-    assert shown(read(["infra/main.tf"])) == ["infra/main.tf tf"]
+    location = result.locate(("spec", "containers", 0, "securityContext", "privileged"))
+    assert location is not None
+    assert str(location) == "infra/main.tf:13"
+    assert str(location.setting) == "infra/main.tf:2 var.privileged"
+    assert describe_all(read(["infra/main.tf"])) == ["infra/main.tf tf"]

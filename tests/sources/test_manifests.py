@@ -22,27 +22,27 @@ def pod(name: str) -> str:
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def names(*paths: str) -> list[str]:
-    """Return resources as `path:document name`, and Unreads as `location message`."""
-    return [_shown(result) for result in read(paths)]
+def describe_results(*paths: str) -> list[str]:
+    """Return resources as `path:document name`, and each UnreadInput as `location message`."""
+    return [describe(result) for result in read(paths)]
 
 
-def _shown(result: Resource | UnreadInput) -> str:
+def describe(result: Resource | UnreadInput) -> str:
     if isinstance(result, UnreadInput):
         return f"{result.location} {result.message}"
     assert result.source is not None
     return f"{result.source.path}:{result.source.document} {result.name}"
 
 
-def only(text: str, *, stdin: bool = True) -> Resource:
-    (results,) = read(["-"], stdin=io.BytesIO(text.encode()) if stdin else None)
-    assert isinstance(results, Resource), results
-    return results
+def read_single(text: str, *, stdin: bool = True) -> Resource:
+    (result,) = read(["-"], stdin=io.BytesIO(text.encode()) if stdin else None)
+    assert isinstance(result, Resource), result
+    return result
 
 
 def line(resource: Resource, *path: str | int) -> int:
@@ -52,9 +52,9 @@ def line(resource: Resource, *path: str | int) -> int:
     return location.region.start.line
 
 
-def test_folders_are_walked_in_order(here: Path) -> None:
+def test_folders_are_walked_in_order(folder: Path) -> None:
     for name in ("b/z.yaml", "b/a.yml", "a.json", "c.YAML", "b.yaml", "d.txt", ".git/x.yaml", ".hidden.yaml"):
-        path = here / "deploy" / name
+        path = folder / "deploy" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         text = pod(name)
         path.write_text(
@@ -63,32 +63,32 @@ def test_folders_are_walked_in_order(here: Path) -> None:
             else text
         )
     expected = [".hidden.yaml", "a.json", "b/a.yml", "b/z.yaml", "b.yaml", "c.YAML"]
-    assert names("deploy") == [f"deploy/{name}:0 {name}" for name in expected]
-    assert names("deploy/") == names("deploy") == names("./deploy")
+    assert describe_results("deploy") == [f"deploy/{name}:0 {name}" for name in expected]
+    assert describe_results("deploy/") == describe_results("deploy") == describe_results("./deploy")
     manifests = read(["deploy"])
     bases = {result.source.base for result in manifests if isinstance(result, Resource) and result.source}
-    assert bases == {str(here / "deploy")}
+    assert bases == {str(folder / "deploy")}
     assert manifests.files == 6
 
 
-def test_working_folder_is_not_part_of_paths(here: Path) -> None:
-    (here / "a.yaml").write_text(pod("a"))
-    assert names(".") == ["a.yaml:0 a"]
+def test_working_folder_is_not_part_of_paths(folder: Path) -> None:
+    (folder / "a.yaml").write_text(pod("a"))
+    assert describe_results(".") == ["a.yaml:0 a"]
 
 
-def test_each_file_is_read_once(here: Path) -> None:
-    (here / "a.yaml").write_text(pod("a"))
-    assert names("a.yaml", ".", "a.yaml") == ["a.yaml:0 a"]
+def test_each_file_is_read_once(folder: Path) -> None:
+    (folder / "a.yaml").write_text(pod("a"))
+    assert describe_results("a.yaml", ".", "a.yaml") == ["a.yaml:0 a"]
 
 
-def test_named_file_needs_no_extension(here: Path) -> None:
-    (here / "rendered.txt").write_text(pod("a"))
-    assert names("rendered.txt") == ["rendered.txt:0 a"]
+def test_named_file_needs_no_extension(folder: Path) -> None:
+    (folder / "rendered.txt").write_text(pod("a"))
+    assert describe_results("rendered.txt") == ["rendered.txt:0 a"]
 
 
-def test_missing_path_is_reported(here: Path) -> None:
-    (here / "a.yaml").write_text(pod("a"))
-    assert names("missing", "a.yaml", "nul\0") == [
+def test_missing_path_is_reported(folder: Path) -> None:
+    (folder / "a.yaml").write_text(pod("a"))
+    assert describe_results("missing", "a.yaml", "nul\0") == [
         "missing no such file or directory",
         "nul\\x00 embedded null byte",
         "a.yaml:0 a",
@@ -96,29 +96,29 @@ def test_missing_path_is_reported(here: Path) -> None:
 
 
 def test_standard_input() -> None:
-    resource = only(pod("a"))
+    resource = read_single(pod("a"))
     assert resource.source is not None
     assert (resource.source.path, resource.source.file_type) == ("<stdin>", YAML)
-    resource = only('{"apiVersion": "v1", "kind": "Pod"}')
+    resource = read_single('{"apiVersion": "v1", "kind": "Pod"}')
     assert resource.source is not None
     assert resource.source.file_type is JSON
-    assert [_shown(result) for result in read(["-"])] == ["<stdin> there is no standard input"]
+    assert [describe(result) for result in read(["-"])] == ["<stdin> there is no standard input"]
 
 
-def test_other_documents_are_counted_and_ignored(here: Path) -> None:
-    (here / "a.yaml").write_text(
+def test_other_documents_are_counted_and_ignored(folder: Path) -> None:
+    (folder / "a.yaml").write_text(
         f"# only a comment\n---\n{pod('a')}---\n---\nservices: {{}}\n---\n- 1\n---\n{pod('b')}...\n"
     )
     manifests = read(["a.yaml"])
-    assert [_shown(result) for result in manifests] == ["a.yaml:0 a", "a.yaml:4 b"]
+    assert [describe(result) for result in manifests] == ["a.yaml:0 a", "a.yaml:4 b"]
     assert manifests.files == 1
 
 
 @pytest.mark.parametrize(
     "text", ["", "\n", "---", "---\n---\n", "# x", "%YAML 1.2\n---\n", "null", "a: 1", "1", "\ufeff"]
 )
-def test_files_without_objects_are_accepted(here: Path, text: str) -> None:
-    (here / "a.yaml").write_text(text, "utf-8")
+def test_files_without_objects_are_accepted(folder: Path, text: str) -> None:
+    (folder / "a.yaml").write_text(text, "utf-8")
     manifests = read(["a.yaml"])
     assert list(manifests) == []
     assert manifests.files == 1
@@ -138,18 +138,18 @@ def test_files_without_objects_are_accepted(here: Path, text: str) -> None:
         ),
     ],
 )
-def test_incomplete_objects_are_reported(here: Path, text: str, message: str) -> None:
-    (here / "a.yaml").write_text(text)
-    assert names("a.yaml") == [message]
+def test_incomplete_objects_are_reported(folder: Path, text: str, message: str) -> None:
+    (folder / "a.yaml").write_text(text)
+    assert describe_results("a.yaml") == [message]
 
 
 def test_object_without_name_is_read() -> None:
-    assert only("apiVersion: v1\nkind: Pod\n").name == ""
+    assert read_single("apiVersion: v1\nkind: Pod\n").name == ""
 
 
-def test_kustomizations_are_not_objects(here: Path) -> None:
-    (here / "other.yaml").write_text("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n")
-    assert names(".") == []
+def test_kustomizations_are_not_objects(folder: Path) -> None:
+    (folder / "other.yaml").write_text("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n")
+    assert describe_results(".") == []
 
 
 def test_list_items_are_read() -> None:
@@ -176,7 +176,7 @@ def test_items_of_typed_list_have_its_kind() -> None:
 
 def test_nested_and_empty_lists_are_read() -> None:
     inner = "{apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: Pod, metadata: {name: a}}]}"
-    resource = only(f"{{apiVersion: v1, kind: List, items: [{inner}]}}")
+    resource = read_single(f"{{apiVersion: v1, kind: List, items: [{inner}]}}")
     assert resource.source is not None
     assert (resource.name, resource.source.root) == ("a", ("items", 0, "items", 0))
     for text in (
@@ -189,32 +189,32 @@ def test_nested_and_empty_lists_are_read() -> None:
 
 def test_named_object_of_list_kind_is_an_object() -> None:
     text = "apiVersion: example.org/v1\nkind: AccessList\nmetadata: {name: a}\nitems: [{b: 1}]\n"
-    assert only(text).kind == "AccessList"
+    assert read_single(text).kind == "AccessList"
 
 
-def test_json_that_is_invalid_yaml_is_read(here: Path) -> None:
+def test_json_that_is_invalid_yaml_is_read(folder: Path) -> None:
     long_key = "k" * 2000
     text = f'{{\n\t"apiVersion": "v1",\n\t"kind": "Pod",\n\t"a": "\\ud83d\\ude00 \\/ \\ud83d",\n\t"{long_key}": [1.0, 1e400]}}'
-    (here / "a.json").write_text(text.replace("1e400", "12345678901234567890"))
+    (folder / "a.json").write_text(text.replace("1e400", "12345678901234567890"))
     (resource,) = read(["a.json"])
     assert isinstance(resource, Resource)
     assert resource.object["a"] == "\U0001f600 / \ufffd"
     assert resource.object[long_key] == [1.0, 12345678901234567890.0]
     assert line(resource, long_key, 1) == 5
-    (here / "a.json").write_text(text)
-    assert names("a.json") == ["a.json:5 number out of range: 1e400"]
+    (folder / "a.json").write_text(text)
+    assert describe_results("a.json") == ["a.json:5 number out of range: 1e400"]
 
 
-def test_concatenated_json_documents_are_read(here: Path) -> None:
+def test_concatenated_json_documents_are_read(folder: Path) -> None:
     one = '{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "%s"}}\n'
-    (here / "a.json").write_text(one % "a" + one % "b" + "{")
-    assert names("a.json") == [
+    (folder / "a.json").write_text(one % "a" + one % "b" + "{")
+    assert describe_results("a.json") == [
         "a.json:0 a",
         "a.json:1 b",
         "a.json:3 not JSON: Expecting property name enclosed in double quotes",
     ]
 
 
-def test_yaml_that_resembles_json_is_read(here: Path) -> None:
-    (here / "a.yaml").write_text("{apiVersion: v1, kind: Pod, metadata: {name: a}}\n---\n" + pod("b"))
-    assert names("a.yaml") == ["a.yaml:0 a", "a.yaml:1 b"]
+def test_yaml_that_resembles_json_is_read(folder: Path) -> None:
+    (folder / "a.yaml").write_text("{apiVersion: v1, kind: Pod, metadata: {name: a}}\n---\n" + pod("b"))
+    assert describe_results("a.yaml") == ["a.yaml:0 a", "a.yaml:1 b"]

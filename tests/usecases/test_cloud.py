@@ -28,7 +28,7 @@ from tests.cluster.access import Person, write_kubeconfig
 from tests.cluster.cluster import Cluster
 from tests.reports.rendering import render_text
 from tests.sources.cloud import amazon, azure, google
-from tests.sources.cloud.service import Cloud, CloudResponse, clouds, everywhere, log_in
+from tests.sources.cloud.service import Cloud, CloudResponse, log_in, route_all_hosts, run_cloud
 
 EKS = CloudCluster(provider="eks", place=amazon.REGION, name="shop")
 AKS = CloudCluster(provider="aks", account=azure.SUBSCRIPTION, place="shops", name="shop")
@@ -45,7 +45,7 @@ GOOGLE_NODE = f"gce://{google.PROJECT}/europe-west1-b/gke-shop-default-pool-1a2b
 def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     folder = tmp_path / "clouds"
     folder.mkdir()
-    with clouds(folder) as server:
+    with run_cloud(folder) as server:
         log_in(server, tmp_path, monkeypatch)
         azure.answer_all(server)
         google.answer_all(server)
@@ -225,7 +225,7 @@ def test_sovereign_azure_cloud_is_queried_at_its_address(
 ) -> None:
     azure.answer_all(cloud, address="https://management.chinacloudapi.cn")
     own_cluster.apply([node(AZURE_NODE, **{"topology.kubernetes.io/region": "chinaeast2"})])
-    with everywhere(cloud, monkeypatch) as hosts:
+    with route_all_hosts(cloud, monkeypatch) as hosts:
         assessment = scanned("work", CloudRequest(), "C-0240")
     assert summary(assessment, "C-0240").status is Status.PASSED
     assert set(hosts) == {"management.chinacloudapi.cn"}

@@ -37,9 +37,9 @@ NOT_EVALUATED = {
 @pytest.fixture(scope="module")
 def collected(tmp_path_factory: pytest.TempPathFactory) -> CollectedNode:
     root = tmp_path_factory.mktemp("node")
-    nodes.kubeadm(root)
-    with nodes.running(nodes.PROGRAMS) as pids:
-        nodes.show(root, pids)
+    nodes.write_kubeadm(root)
+    with nodes.run_programs(nodes.PROGRAMS) as pids:
+        nodes.write_kernel_data(root, pids)
     return collect(str(root))
 
 
@@ -108,14 +108,14 @@ def test_verdicts_match_the_node(assessment: Assessment, slug: str, expected: St
 @pytest.fixture(scope="module")
 def k3s(tmp_path_factory: pytest.TempPathFactory) -> Assessment:
     root = tmp_path_factory.mktemp("k3s")
-    nodes.rancher(root, "k3s")
-    nodes.put(root, f"{nodes.K3S}/agent/etc/kubelet.conf.d/00-k3s-defaults.conf", nodes.KUBELET_CONFIG)
-    nodes.put(root, "/etc/kubernetes/audit.yaml", nodes.AUDIT)
+    nodes.write_rancher(root, "k3s")
+    nodes.write_file(root, f"{nodes.K3S}/agent/etc/kubelet.conf.d/00-k3s-defaults.conf", nodes.KUBELET_CONFIG)
+    nodes.write_file(root, "/etc/kubernetes/audit.yaml", nodes.AUDIT)
     with (
-        nodes.put(root, "/var/log/k3s.log", "").open("a", encoding="utf-8") as log,
-        nodes.titled("/usr/local/bin/k3s server", nodes.k3s_log(nodes.K3S_PROGRAMS), log.fileno()) as pid,
+        nodes.write_file(root, "/var/log/k3s.log", "").open("a", encoding="utf-8") as log,
+        nodes.run_titled("/usr/local/bin/k3s server", nodes.k3s_log(nodes.K3S_PROGRAMS), log.fileno()) as pid,
     ):
-        nodes.show(root, [pid])
+        nodes.write_kernel_data(root, [pid])
     return assessed(tmp_path_factory.mktemp("scan"), collect(str(root)))
 
 

@@ -23,7 +23,7 @@ def policy(*actions: str) -> dict[str, Any]:
 
 
 def make_role(name: str, attached: Sequence[str] = PULLING, inline: Sequence[str] = (), region: str = REGION) -> str:
-    """Create a role with an attached policy, and an inline policy if `written` has actions; return the role's ARN."""
+    """Create a role with an attached policy, and an inline policy with the actions of `inline`; return the role's ARN."""
     iam = boto3.client("iam", region_name=region)
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}", Path="/teams/")["Role"]
     created = iam.create_policy(PolicyName=f"{name}-policy", PolicyDocument=json.dumps(policy(*attached)))

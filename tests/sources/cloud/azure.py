@@ -94,13 +94,13 @@ def answer_all(cloud: Cloud, address: str = "", **properties: Any) -> None:
     `address` is used in links, by default that of the server.
     """
     cloud.respond(CLUSTER, managed_cluster(**properties))
-    other = managed_cluster(nodeResourceGroup="MC_shops_other_westeurope") | {"name": "other"}
-    cloud.respond(f"{ROOT}/{CLUSTERS}", {"value": [other, managed_cluster(**properties)]})
-    first = {
+    other_cluster = managed_cluster(nodeResourceGroup="MC_shops_other_westeurope") | {"name": "other"}
+    cloud.respond(f"{ROOT}/{CLUSTERS}", {"value": [other_cluster, managed_cluster(**properties)]})
+    first_page = {
         "value": [assignment(1, PULL)],
         "nextLink": f"{address or cloud.address}{AUTHORIZATION}/roleAssignments/page2",
     }
-    cloud.respond(f"{AUTHORIZATION}/roleAssignments", first)
+    cloud.respond(f"{AUTHORIZATION}/roleAssignments", first_page)
     cloud.respond(f"{AUTHORIZATION}/roleAssignments/page2", {"value": [assignment(2, OPERATOR)]})
     definitions = [
         definition(PULL, "Microsoft.ContainerRegistry/registries/pull/read"),

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.sources.cloud.service import Cloud, clouds
+from tests.sources.cloud.service import Cloud, run_cloud
 
 
 @pytest.fixture
 def cloud(tmp_path: Path) -> Iterator[Cloud]:
     folder = tmp_path / "clouds"
     folder.mkdir()
-    with clouds(folder) as server:
+    with run_cloud(folder) as server:
         yield server

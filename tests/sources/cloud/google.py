@@ -62,10 +62,12 @@ def repository(name: str) -> dict[str, Any]:
 def answer_all(cloud: Cloud, **fields: Any) -> None:
     """Set responses about one cluster, whose project has two repositories on two pages, and an IAM policy."""
     cloud.respond(CLUSTER, cluster(**fields))
-    other = cluster(endpoint="203.0.113.8", privateClusterConfig={}) | {"name": "other"}
-    cloud.respond(f"{CLUSTERS}/-/clusters", {"clusters": [other, cluster(**fields)]})
-    places = [{"name": f"projects/{PROJECT}/locations/{name}", "locationId": name} for name in ("europe-west1", "us")]
-    cloud.respond(CLUSTERS, {"locations": places})
+    other_cluster = cluster(endpoint="203.0.113.8", privateClusterConfig={}) | {"name": "other"}
+    cloud.respond(f"{CLUSTERS}/-/clusters", {"clusters": [other_cluster, cluster(**fields)]})
+    locations = [
+        {"name": f"projects/{PROJECT}/locations/{name}", "locationId": name} for name in ("europe-west1", "us")
+    ]
+    cloud.respond(CLUSTERS, {"locations": locations})
     cloud.respond(REPOSITORIES, {"repositories": [repository("web")], "nextPageToken": "2"})
     cloud.respond(f"{REPOSITORIES}?pageToken=2", {"repositories": [repository("jobs")]})
     cloud.respond(f"{CLUSTERS}/us/repositories", {})

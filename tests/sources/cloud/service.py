@@ -102,17 +102,17 @@ class Cloud:
 
 
 @contextlib.contextmanager
-def clouds(folder: Path) -> Iterator[Cloud]:
+def run_cloud(folder: Path) -> Iterator[Cloud]:
     """Run a server that can respond to token requests only."""
     authority = Authority(folder, "clouds").create()
     pair = authority.issue("loopback", hosts=[host for host in HOSTS if host])
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pair.certificate, pair.key)
-    known: list[Cloud] = []
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(known)) as server:
+    running: list[Cloud] = []
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(running)) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
         cloud = Cloud(f"https://127.0.0.1:{server.server_port}", authority.pair.certificate)
-        known.append(cloud)
+        running.append(cloud)
         cloud.respond("/azure/token", {"access_token": TOKEN, "expires_on": "4102444800", "token_type": "Bearer"})
         cloud.respond(
             "/google/token", {"access_token": TOKEN, "expires_in": 3600, "token_type": "Bearer"}, method="POST"
@@ -172,7 +172,7 @@ def log_in_with_a_secret(cloud: Cloud, authority: str, patch: pytest.MonkeyPatch
 
 
 @contextlib.contextmanager
-def everywhere(cloud: Cloud, patch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def route_all_hosts(cloud: Cloud, patch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Route all hosts to the server through a proxy; yields the requested hosts in order.
 
     Loopback addresses are reached directly.
@@ -189,10 +189,10 @@ def everywhere(cloud: Cloud, patch: pytest.MonkeyPatch) -> Iterator[list[str]]:
             hosts.append(target.removesuffix(":443"))
             with socket.create_connection(("127.0.0.1", port)) as server:
                 self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
-                back = threading.Thread(target=_pass_on, args=(server, self.connection), daemon=True)
-                back.start()
+                backward = threading.Thread(target=_pass_on, args=(server, self.connection), daemon=True)
+                backward.start()
                 _pass_on(self.connection, server)
-                back.join()
+                backward.join()
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Tunnel) as proxy:
         proxy.daemon_threads = True
@@ -207,16 +207,16 @@ def everywhere(cloud: Cloud, patch: pytest.MonkeyPatch) -> Iterator[list[str]]:
             thread.join()
 
 
-def _pass_on(one: socket.socket, other: socket.socket) -> None:
+def _pass_on(first: socket.socket, second: socket.socket) -> None:
     """Copy data from one socket to the other until it ends."""
-    with contextlib.suppress(OSError), one.makefile("rb", 0) as source, other.makefile("wb", 0) as sink:
+    with contextlib.suppress(OSError), first.makefile("rb", 0) as source, second.makefile("wb", 0) as sink:
         shutil.copyfileobj(source, sink)
     with contextlib.suppress(OSError):
-        other.shutdown(socket.SHUT_WR)
+        second.shutdown(socket.SHUT_WR)
 
 
-def _handler(known: list[Cloud]) -> type[http.server.BaseHTTPRequestHandler]:
-    """Return a handler that responds like the cloud in `known`, which is filled later."""
+def _handler(running: list[Cloud]) -> type[http.server.BaseHTTPRequestHandler]:
+    """Return a handler that responds like the cloud in `running`, which is filled later."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -232,7 +232,7 @@ def _handler(known: list[Cloud]) -> type[http.server.BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
             authorization = self.headers.get("Authorization") or ""
             request = ReceivedRequest(self.command, parts.path, parse_qs(parts.query), authorization, body)
-            response = known[0].answer(request, self.path)
+            response = running[0].answer(request, self.path)
             text = json.dumps(response.body).encode()
             self.send_response(response.status)
             self.send_header("Content-Type", "application/json")

@@ -20,9 +20,9 @@ from tests.sources.cloud.service import (
     TOKEN,
     Cloud,
     CloudResponse,
-    everywhere,
     log_in,
     log_in_with_a_secret,
+    route_all_hosts,
     split_gaps,
 )
 
@@ -166,7 +166,7 @@ def test_sovereign_clouds_use_their_addresses(
 ) -> None:
     azure.answer_all(cloud, address=sovereign.manager)
     log_in_with_a_secret(cloud, sovereign.authority, monkeypatch)
-    with everywhere(cloud, monkeypatch) as hosts:
+    with route_all_hosts(cloud, monkeypatch) as hosts:
         documents, gaps = split_gaps(describe(SHOP, ALL, sovereign))
     assert not gaps
     assert set(documents) == ALL

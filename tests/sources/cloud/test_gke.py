@@ -14,7 +14,7 @@ from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.redaction import MASK
 from kubekeep.sources.cloud.gke import describe, list_endpoints
 from tests.sources.cloud import google
-from tests.sources.cloud.service import TOKEN, UNIVERSE, Cloud, CloudResponse, everywhere, log_in, split_gaps
+from tests.sources.cloud.service import TOKEN, UNIVERSE, Cloud, CloudResponse, log_in, route_all_hosts, split_gaps
 
 SHOP = CloudCluster(provider="gke", account=google.PROJECT, place="europe-west1", name="shop")
 ALL = frozenset(DOCUMENTS["gke"])
@@ -151,7 +151,7 @@ def set_universe(folder: Path, domain: str) -> None:
 def test_universe_of_credentials(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     set_universe(tmp_path, UNIVERSE)
     google.answer_all(cloud)
-    with everywhere(cloud, monkeypatch) as hosts:
+    with route_all_hosts(cloud, monkeypatch) as hosts:
         documents, gaps = split_gaps(describe(SHOP, ALL, Endpoints()))
     assert not gaps
     assert set(documents) == ALL
@@ -161,7 +161,7 @@ def test_universe_of_credentials(cloud: Cloud, tmp_path: Path, monkeypatch: pyte
 
 def test_invalid_universe_gets_no_request(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     set_universe(tmp_path, f"{UNIVERSE}/path?")
-    with everywhere(cloud, monkeypatch) as hosts:
+    with route_all_hosts(cloud, monkeypatch) as hosts:
         _, gaps = split_gaps(describe(SHOP, ALL, Endpoints()))
     assert {gap.reason for gap in gaps} == {"the universe of the credentials is no domain"}
     assert hosts == []

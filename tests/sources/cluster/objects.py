@@ -18,14 +18,14 @@ def namespace(name: str, **labels: str) -> Object:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
 
-def event(where: str, name: str) -> Object:
+def event(namespace: str, name: str) -> Object:
     """Return an Event, a kind that two groups of Kubernetes serve."""
-    about = {"kind": "Pod", "namespace": where, "name": "a"}
+    involved_object = {"kind": "Pod", "namespace": namespace, "name": "a"}
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"name": name, "namespace": where},
-        "involvedObject": about,
+        "metadata": {"name": name, "namespace": namespace},
+        "involvedObject": involved_object,
     }
 
 
@@ -43,36 +43,41 @@ def set_owner(child: Object, owner: Object | None, *, controller: bool = True) -
     return child | {"metadata": child["metadata"] | {"ownerReferences": [reference]}}
 
 
-def pod(where: str, name: str, pod_template: Object | None = None) -> Object:
+def pod(namespace: str, name: str, pod_template: Object | None = None) -> Object:
     source = pod_template or template()
-    meta = {"name": name, "namespace": where, "labels": {"app": "app"}}
+    meta = {"name": name, "namespace": namespace, "labels": {"app": "app"}}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": source["spec"]}
 
 
-def build_owned_pod(owner: Object, name: str, **more: Any) -> Object:
-    """Return the Pod that a controller creates from the template of the stored `owner`; `more` extends its spec."""
+def build_owned_pod(owner: Object, name: str, **fields: Any) -> Object:
+    """Return the Pod that a controller creates from the template of the stored `owner`; `fields` extend its spec."""
     source = copy.deepcopy(owner["spec"]["template"])
     meta = {"name": name, "namespace": owner["metadata"]["namespace"], "labels": source["metadata"]["labels"]}
-    return set_owner({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": source["spec"] | more}, owner)
+    return set_owner({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": source["spec"] | fields}, owner)
 
 
-def replicated(kind: str, where: str, name: str, pod_template: Object | None = None, replicas: int = 1) -> Object:
+def replicated(kind: str, namespace: str, name: str, pod_template: Object | None = None, replicas: int = 1) -> Object:
     """Return a Deployment, ReplicaSet, StatefulSet or DaemonSet."""
     spec: Object = {"selector": {"matchLabels": {"app": "app"}}, "template": pod_template or template()}
     spec |= {} if kind == "DaemonSet" else {"replicas": replicas}
     spec |= {"serviceName": name} if kind == "StatefulSet" else {}
-    return {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name, "namespace": where}, "spec": spec}
+    return {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name, "namespace": namespace}, "spec": spec}
 
 
-def job(where: str, name: str) -> Object:
+def job(namespace: str, name: str) -> Object:
     source = template()
     spec = {"template": source | {"spec": source["spec"] | {"restartPolicy": "Never"}}}
-    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name, "namespace": where}, "spec": spec}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name, "namespace": namespace}, "spec": spec}
 
 
-def cron_job(where: str, name: str) -> Object:
-    spec = {"schedule": "@daily", "jobTemplate": {"spec": job(where, name)["spec"]}}
-    return {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": name, "namespace": where}, "spec": spec}
+def cron_job(namespace: str, name: str) -> Object:
+    spec = {"schedule": "@daily", "jobTemplate": {"spec": job(namespace, name)["spec"]}}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": spec,
+    }
 
 
 def definition(group: str, kind: str, spec: Object, *, scope: str = "Namespaced") -> Object:
@@ -91,8 +96,8 @@ def definition(group: str, kind: str, spec: Object, *, scope: str = "Namespaced"
     }
 
 
-def custom(group: str, kind: str, where: str, name: str, spec: Object) -> Object:
-    return {"apiVersion": f"{group}/v1", "kind": kind, "metadata": {"name": name, "namespace": where}, "spec": spec}
+def custom(group: str, kind: str, namespace: str, name: str, spec: Object) -> Object:
+    return {"apiVersion": f"{group}/v1", "kind": kind, "metadata": {"name": name, "namespace": namespace}, "spec": spec}
 
 
 def open_schema() -> Object:
@@ -102,6 +107,6 @@ def open_schema() -> Object:
 def pods_schema(field: str = "template") -> Object:
     """Return a schema that allows a pod template."""
     containers = {"type": "array", "items": open_schema()}
-    inside = {"type": "object", "properties": {"containers": containers}}
-    pod = {"type": "object", "properties": {"metadata": open_schema(), "spec": inside}}
+    pod_spec = {"type": "object", "properties": {"containers": containers}}
+    pod = {"type": "object", "properties": {"metadata": open_schema(), "spec": pod_spec}}
     return {"type": "object", "properties": {field: pod}}

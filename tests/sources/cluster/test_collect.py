@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from kubekeep.kube.connection import KubeConnection
 from kubekeep.kube.discovery import discover
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import SUBJECT, WORKLOAD
@@ -25,7 +24,7 @@ METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v
 PODS = frozenset({WORKLOAD})
 
 
-def collected(
+def collect(
     proxy: Front, *kinds: str, include: tuple[str, ...] = (), exclude: tuple[str, ...] = (), complete: str = ""
 ) -> tuple[list[str], list[CoverageGap]]:
     """Return the objects in namespaces of tests (`Kind namespace/name`, sorted), and the coverage gaps."""
@@ -38,16 +37,14 @@ def collected(
         return sorted(name for name in labels if " test-" in name), collection.gaps
 
 
-def listed(proxy: Front) -> set[str]:
+def list_paths(proxy: Front) -> set[str]:
     """Return the paths of list requests."""
     return {request.path for request in proxy.lists()}
 
 
 def test_only_required_kinds_are_listed(cluster: Cluster) -> None:
     with front(cluster) as proxy:
-        _, gaps = collected(
-            proxy, "Service", "networking.k8s.io/NetworkPolicy", "PodSecurityPolicy", "example.com/Boat"
-        )
+        _, gaps = collect(proxy, "Service", "networking.k8s.io/NetworkPolicy", "PodSecurityPolicy", "example.com/Boat")
         paths = [request.path for request in proxy.requests]
     assert gaps == []
     assert sorted(paths) == ["/api", "/api/v1/services", "/apis", "/apis/networking.k8s.io/v1/networkpolicies"]
@@ -56,12 +53,12 @@ def test_only_required_kinds_are_listed(cluster: Cluster) -> None:
 def test_names_of_several_kinds_are_expanded(cluster: Cluster) -> None:
     rbac = "/apis/rbac.authorization.k8s.io/v1"
     with front(cluster) as proxy:
-        collected(proxy, SUBJECT)
-        assert listed(proxy) == {
+        collect(proxy, SUBJECT)
+        assert list_paths(proxy) == {
             f"{rbac}/{kind}s" for kind in ("role", "rolebinding", "clusterrole", "clusterrolebinding")
         }
     with front(cluster) as proxy:
-        collected(proxy, WORKLOAD)
+        collect(proxy, WORKLOAD)
         kinds = {request.kind for request in proxy.lists()}
     assert kinds >= {
         *("pods", "podtemplates", "replicationcontrollers", "deployments", "replicasets", "statefulsets"),
@@ -75,7 +72,7 @@ def test_only_metadata_of_secrets_is_requested(cluster: Cluster, namespace: str)
     cluster.apply([secret])
     stored = cluster.admin("GET", f"/api/v1/namespaces/{namespace}/secrets/password")["data"]["password"]
     with front(cluster) as proxy:
-        labels, gaps = collected(proxy, "Secret")
+        labels, gaps = collect(proxy, "Secret")
         (request,) = proxy.lists()
         received = b"".join(proxy.sent)
     assert (f"Secret {namespace}/password" in labels, gaps) == (True, [])
@@ -102,7 +99,7 @@ def test_full_objects_instead_of_metadata_are_rejected(cluster: Cluster, namespa
         exchange.answer(200, cluster.admin("GET", f"/api/v1/namespaces/{namespace}/secrets"))
 
     with front(cluster, always(page_of("secrets"), send_full_objects)) as proxy:
-        labels, gaps = collected(proxy, "Secret", include=(namespace,))
+        labels, gaps = collect(proxy, "Secret", include=(namespace,))
     assert labels == []
     assert [(gap.permission, gap.reason) for gap in gaps] == [
         (
@@ -114,45 +111,45 @@ def test_full_objects_instead_of_metadata_are_rejected(cluster: Cluster, namespa
 
 def test_user_rules_may_need_complete_objects(cluster: Cluster, namespace: str) -> None:
     with front(cluster) as proxy:
-        collected(proxy, "Lease", include=(namespace,), complete="Lease")
-        collected(proxy, "Lease", include=(namespace,))
+        collect(proxy, "Lease", include=(namespace,), complete="Lease")
+        collect(proxy, "Lease", include=(namespace,))
     assert [request.headers["accept"] for request in proxy.lists()] == ["application/json", METADATA_ONLY]
 
 
-class Three(NamedTuple):
-    """Three namespaces of this module; the first two share a prefix. Collections yield `all`."""
+class TeamNamespaces(NamedTuple):
+    """Three namespaces of this module; the first two share a prefix. Collections yield `labels`."""
 
     red: str
     blue: str
     other: str
 
     @property
-    def team(self) -> str:
-        """Pattern for the first two."""
+    def team_pattern(self) -> str:
+        """Pattern of the first two."""
         return f"{self.red.removesuffix('red')}*"
 
     @property
-    def all(self) -> list[str]:
+    def labels(self) -> list[str]:
         return [f"Deployment {name}/here" for name in sorted(self)]
 
-    def own(self, labels: list[str]) -> list[str]:
+    def filter_labels(self, labels: list[str]) -> list[str]:
         """Filter `labels` by these namespaces: parallel tests create others."""
         return [name for name in labels if name.split()[1].partition("/")[0] in self]
 
 
 @pytest.fixture(scope="module")
-def three(cluster: Cluster) -> Iterator[Three]:
-    """Create the three with a Deployment and a Role each. Two processes may run tests of this module on one cluster."""
+def namespaces(cluster: Cluster) -> Iterator[TeamNamespaces]:
+    """Create the namespaces with a Deployment and a Role each. Two processes may run tests of this module on one cluster."""
     run = uuid.uuid4().hex[:8]
-    names = Three(f"test-{run}-team-red", f"test-{run}-team-blue", f"test-{run}-other")
+    names = TeamNamespaces(f"test-{run}-team-red", f"test-{run}-team-blue", f"test-{run}-other")
     rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]
     for name in names:
-        where = {"name": "here", "namespace": name}
+        metadata = {"name": "here", "namespace": name}
         cluster.apply(
             [
                 objects.namespace(name),
                 objects.replicated("Deployment", name, "here"),
-                {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": where, "rules": rules},
+                {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": metadata, "rules": rules},
             ]
         )
     yield names
@@ -173,11 +170,15 @@ def three(cluster: Cluster) -> Iterator[Three]:
     ids=str,
 )
 def test_included_namespaces_are_listed_one_by_one(
-    cluster: Cluster, three: Three, include: tuple[str, ...], exclude: tuple[str, ...], expected: list[str]
+    cluster: Cluster,
+    namespaces: TeamNamespaces,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    expected: list[str],
 ) -> None:
-    placeholders = three._asdict() | {"team": three.team}
+    placeholders = namespaces._asdict() | {"team": namespaces.team_pattern}
     with front(cluster) as proxy:
-        labels, gaps = collected(
+        labels, gaps = collect(
             proxy,
             "Deployment",
             include=tuple(name.format_map(placeholders) for name in include),
@@ -185,53 +186,55 @@ def test_included_namespaces_are_listed_one_by_one(
         )
         paths = {request.path for request in proxy.lists() if request.kind == "deployments"}
     names = [placeholders[name] for name in expected]
-    assert (three.own(labels), gaps) == ([f"Deployment {name}/here" for name in names], [])
-    own = {path for path in paths if path.split("/")[5] in three}
-    assert own == {f"/apis/apps/v1/namespaces/{name}/deployments" for name in names}
+    assert (namespaces.filter_labels(labels), gaps) == ([f"Deployment {name}/here" for name in names], [])
+    listed_paths = {path for path in paths if path.split("/")[5] in namespaces}
+    assert listed_paths == {f"/apis/apps/v1/namespaces/{name}/deployments" for name in names}
     assert all(path.startswith("/apis/apps/v1/namespaces/") for path in paths)
 
 
 def test_missing_namespace_is_queried(cluster: Cluster) -> None:
     with front(cluster) as proxy:
-        assert collected(proxy, "Deployment", include=("test-gone",)) == ([], [])
+        assert collect(proxy, "Deployment", include=("test-gone",)) == ([], [])
         (request,) = (listing for listing in proxy.lists() if listing.kind == "deployments")
     assert request.path == "/apis/apps/v1/namespaces/test-gone/deployments"
 
 
-def test_excluded_namespaces_are_filtered_by_the_server(cluster: Cluster, three: Three) -> None:
+def test_excluded_namespaces_are_filtered_by_the_server(cluster: Cluster, namespaces: TeamNamespaces) -> None:
     with front(cluster) as proxy:
-        labels, gaps = collected(proxy, "Deployment", exclude=(three.team, three.other))
+        labels, gaps = collect(proxy, "Deployment", exclude=(namespaces.team_pattern, namespaces.other))
         (request,) = (listing for listing in proxy.lists() if listing.kind == "deployments")
-    assert (three.own(labels), gaps) == ([], [])
-    chosen = set(request.query["fieldSelector"].split(","))
-    assert chosen == {f"metadata.namespace!={name}" for name in three}
+    assert (namespaces.filter_labels(labels), gaps) == ([], [])
+    field_selectors = set(request.query["fieldSelector"].split(","))
+    assert field_selectors == {f"metadata.namespace!={name}" for name in namespaces}
 
 
-def test_kinds_with_effect_on_other_namespaces_are_listed_everywhere(cluster: Cluster, three: Three) -> None:
+def test_kinds_with_effect_on_other_namespaces_are_listed_everywhere(
+    cluster: Cluster, namespaces: TeamNamespaces
+) -> None:
     """A role of one namespace may be granted to a service account of another."""
     with front(cluster) as proxy:
-        labels, _ = collected(proxy, "Role", "Namespace", include=(three.other,))
-    roles = [name for name in three.own(labels) if name.startswith("Role")]
-    assert roles == [f"Role {name}/here" for name in sorted(three)]
+        labels, _ = collect(proxy, "Role", "Namespace", include=(namespaces.other,))
+    roles = [name for name in namespaces.filter_labels(labels) if name.startswith("Role")]
+    assert roles == [f"Role {name}/here" for name in sorted(namespaces)]
 
 
-def test_everything_is_listed_without_namespace_names(cluster: Cluster, three: Three) -> None:
+def test_everything_is_listed_without_namespace_names(cluster: Cluster, namespaces: TeamNamespaces) -> None:
     forbidden = always(page_of("namespaces"), lambda exchange: exchange.refuse(403, "Forbidden", "not you"))
     with front(cluster, forbidden) as proxy:
-        labels, gaps = collected(proxy, "Deployment", include=(three.team,))
-    assert three.own(labels) == three.all
+        labels, gaps = collect(proxy, "Deployment", include=(namespaces.team_pattern,))
+    assert namespaces.filter_labels(labels) == namespaces.labels
     assert [(gap.permission, gap.reason) for gap in gaps] == [("list namespaces", "not you")]
 
 
-def test_namespace_without_a_name_is_ignored(cluster: Cluster, three: Three) -> None:
-    def nameless(exchange: Exchange) -> None:
+def test_namespace_without_a_name_is_ignored(cluster: Cluster, namespaces: TeamNamespaces) -> None:
+    def add_nameless(exchange: Exchange) -> None:
         document = exchange.real().document
         document["items"] += [{}, {"metadata": {"name": None}}]
         exchange.answer(200, document)
 
-    with front(cluster, always(page_of("namespaces"), nameless)) as proxy:
-        labels, gaps = collected(proxy, "Deployment", include=(f"{three.red}*",))
-    assert (labels, gaps) == ([f"Deployment {three.red}/here"], [])
+    with front(cluster, always(page_of("namespaces"), add_nameless)) as proxy:
+        labels, gaps = collect(proxy, "Deployment", include=(f"{namespaces.red}*",))
+    assert (labels, gaps) == ([f"Deployment {namespaces.red}/here"], [])
 
 
 def apply(cluster: Cluster, resource_object: dict[str, Any]) -> dict[str, Any]:
@@ -242,7 +245,7 @@ def apply(cluster: Cluster, resource_object: dict[str, Any]) -> dict[str, Any]:
 def test_objects_covered_by_their_owner_are_skipped(cluster: Cluster, namespace: str) -> None:
     deployment = apply(cluster, objects.replicated("Deployment", namespace, "web"))
     replicas = apply(cluster, objects.set_owner(objects.replicated("ReplicaSet", namespace, "web-1"), deployment))
-    old = apply(
+    idle_replicas = apply(
         cluster, objects.set_owner(objects.replicated("ReplicaSet", namespace, "web-0", replicas=0), deployment)
     )
     stateful = apply(cluster, objects.replicated("StatefulSet", namespace, "db"))
@@ -250,11 +253,11 @@ def test_objects_covered_by_their_owner_are_skipped(cluster: Cluster, namespace:
     cron_job = apply(cluster, objects.cron_job(namespace, "nightly"))
     job = apply(cluster, objects.set_owner(objects.job(namespace, "nightly-1"), cron_job))
     lone = apply(cluster, objects.job(namespace, "lone"))
-    owners = (replicas, old, stateful, daemons, job, lone)
+    owners = (replicas, idle_replicas, stateful, daemons, job, lone)
     cluster.apply(objects.build_owned_pod(owner, f"{owner['metadata']['name']}-0") for owner in owners)
     cluster.apply([objects.pod(namespace, "naked")])
     with front(cluster) as proxy:
-        labels, gaps = collected(proxy, WORKLOAD, include=(namespace,))
+        labels, gaps = collect(proxy, WORKLOAD, include=(namespace,))
     assert gaps == []
     assert labels == [
         f"CronJob {namespace}/nightly",
@@ -268,15 +271,15 @@ def test_objects_covered_by_their_owner_are_skipped(cluster: Cluster, namespace:
 
 def test_orphans_are_collected(cluster: Cluster, namespace: str) -> None:
     """Their owner was deleted, or is of a kind without pods, so it cannot cover them."""
-    gone = objects.replicated("ReplicaSet", namespace, "gone")
-    gone["metadata"]["uid"] = "00000000-0000-0000-0000-000000000001"
+    deleted_owner = objects.replicated("ReplicaSet", namespace, "gone")
+    deleted_owner["metadata"]["uid"] = "00000000-0000-0000-0000-000000000001"
     settings = apply(
         cluster, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": namespace}}
     )
-    cluster.apply([objects.set_owner(objects.pod(namespace, "orphan"), gone)])
+    cluster.apply([objects.set_owner(objects.pod(namespace, "orphan"), deleted_owner)])
     cluster.apply([objects.set_owner(objects.replicated("ReplicaSet", namespace, "of-settings"), settings)])
     with front(cluster) as proxy:
-        labels, _ = collected(proxy, WORKLOAD, include=(namespace,))
+        labels, _ = collect(proxy, WORKLOAD, include=(namespace,))
     assert labels == [f"Pod {namespace}/orphan", f"ReplicaSet {namespace}/of-settings"]
 
 
@@ -296,7 +299,7 @@ def test_implausible_owner_covers_nothing(cluster: Cluster, namespace: str) -> N
         ]
     )
     with front(cluster) as proxy:
-        labels, _ = collected(proxy, WORKLOAD, include=(namespace, f"{namespace}-other"))
+        labels, _ = collect(proxy, WORKLOAD, include=(namespace, f"{namespace}-other"))
     cluster.remove_namespace(f"{namespace}-other")
     assert labels == [
         f"Deployment {namespace}/web",
@@ -309,7 +312,7 @@ def test_implausible_owner_covers_nothing(cluster: Cluster, namespace: str) -> N
 
 
 @pytest.mark.parametrize(
-    "more",
+    "strong_spec",
     [
         {"hostPID": True},
         {"serviceAccountName": "robot"},
@@ -317,28 +320,33 @@ def test_implausible_owner_covers_nothing(cluster: Cluster, namespace: str) -> N
         {"containers": [{"name": "app", "image": "a:1", "securityContext": {"privileged": True}}]},
         {"initContainers": [{"name": "first", "image": "a:1", "securityContext": {"privileged": True}}]},
     ],
-    ids=lambda more: next(iter(more)),
+    ids=lambda strong_spec: next(iter(strong_spec)),
 )
-def test_owner_with_fewer_privileges_covers_nothing(cluster: Cluster, namespace: str, more: dict[str, Any]) -> None:
+def test_owner_with_fewer_privileges_covers_nothing(
+    cluster: Cluster, namespace: str, strong_spec: dict[str, Any]
+) -> None:
     """Controllers copy the template: a pod with more privileges has another creator."""
     cluster.apply(
         [{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "robot", "namespace": namespace}}]
     )
     cron_job = apply(cluster, objects.cron_job(namespace, "nightly"))
-    other, own = objects.job(namespace, "nightly-1"), objects.job(namespace, "nightly-2")
-    other["spec"]["template"]["spec"] |= more
-    liar, replicas = objects.pod(namespace, "web-1"), apply(cluster, objects.replicated("ReplicaSet", namespace, "web"))
-    liar["spec"] = liar["spec"] | more
+    strong_job, job = objects.job(namespace, "nightly-1"), objects.job(namespace, "nightly-2")
+    strong_job["spec"]["template"]["spec"] |= strong_spec
+    strong_pod, replicas = (
+        objects.pod(namespace, "web-1"),
+        apply(cluster, objects.replicated("ReplicaSet", namespace, "web")),
+    )
+    strong_pod["spec"] = strong_pod["spec"] | strong_spec
     cluster.apply(
         [
-            objects.set_owner(liar, replicas),
+            objects.set_owner(strong_pod, replicas),
             objects.set_owner(objects.pod(namespace, "web-2"), replicas),
-            objects.set_owner(other, cron_job),
-            objects.set_owner(own, cron_job),
+            objects.set_owner(strong_job, cron_job),
+            objects.set_owner(job, cron_job),
         ]
     )
     with front(cluster) as proxy:
-        labels, _ = collected(proxy, WORKLOAD, include=(namespace,))
+        labels, _ = collect(proxy, WORKLOAD, include=(namespace,))
     assert labels == [
         f"CronJob {namespace}/nightly",
         f"Job {namespace}/nightly-1",
@@ -350,14 +358,14 @@ def test_owner_with_fewer_privileges_covers_nothing(cluster: Cluster, namespace:
 def test_finished_job_is_covered_by_its_owner(cluster: Cluster, namespace: str) -> None:
     """The CronJob may have been fixed since."""
     cron_job = apply(cluster, objects.cron_job(namespace, "nightly"))
-    ended = objects.set_owner(objects.job(namespace, "nightly-1"), cron_job)
-    ended["spec"]["template"]["spec"] |= {"hostPID": True}
+    finished_job = objects.set_owner(objects.job(namespace, "nightly-1"), cron_job)
+    finished_job["spec"]["template"]["spec"] |= {"hostPID": True}
     time = "2026-01-01T00:00:00Z"
     condition = {"status": "True", "lastProbeTime": time, "lastTransitionTime": time}
     conditions = [condition | {"type": "FailureTarget"}, condition | {"type": "Failed"}]
-    cluster.apply([ended | {"status": {"startTime": time, "conditions": conditions, "failed": 1}}])
+    cluster.apply([finished_job | {"status": {"startTime": time, "conditions": conditions, "failed": 1}}])
     with front(cluster) as proxy:
-        labels, _ = collected(proxy, WORKLOAD, include=(namespace,))
+        labels, _ = collect(proxy, WORKLOAD, include=(namespace,))
     assert labels == [f"CronJob {namespace}/nightly"]
 
 
@@ -366,7 +374,7 @@ def test_pod_name_must_match_its_stateful_set(cluster: Cluster, namespace: str) 
     stateful = apply(cluster, objects.replicated("StatefulSet", namespace, "db"))
     cluster.apply(objects.set_owner(objects.pod(namespace, name), stateful) for name in ("db-0", "db-0-a", "web-0"))
     with front(cluster) as proxy:
-        labels, _ = collected(proxy, WORKLOAD, include=(namespace,))
+        labels, _ = collect(proxy, WORKLOAD, include=(namespace,))
     assert labels == [f"Pod {namespace}/db-0-a", f"Pod {namespace}/web-0", f"StatefulSet {namespace}/db"]
 
 
@@ -379,18 +387,22 @@ def test_pod_with_an_ephemeral_container_is_collected(cluster: Cluster, namespac
     body = {"spec": {"ephemeralContainers": [debugger]}}
     cluster.admin("PATCH", path, body, sent="application/strategic-merge-patch+json")
     with front(cluster) as proxy:
-        labels, _ = collected(proxy, WORKLOAD, include=(namespace,))
+        labels, _ = collect(proxy, WORKLOAD, include=(namespace,))
     assert labels == [f"Pod {namespace}/db-1", f"StatefulSet {namespace}/db"]
 
 
-def test_many_namespaces_need_a_single_list(cluster: Cluster, three: Three) -> None:
-    names = (*(f"test-none-{number}" for number in range(30)), *three)
+def test_many_namespaces_need_a_single_list(cluster: Cluster, namespaces: TeamNamespaces) -> None:
+    names = (*(f"test-none-{number}" for number in range(30)), *namespaces)
     with front(cluster) as proxy:
-        included, gaps = collected(proxy, "Deployment", include=names)
-        excluded, _ = collected(proxy, "Deployment", exclude=names)
+        included, gaps = collect(proxy, "Deployment", include=names)
+        excluded, _ = collect(proxy, "Deployment", exclude=names)
         requests = [request for request in proxy.lists() if request.kind == "deployments"]
     # The evaluation excludes the other namespaces.
-    assert (three.own(included), three.own(excluded), gaps) == (three.all, three.all, [])
+    assert (namespaces.filter_labels(included), namespaces.filter_labels(excluded), gaps) == (
+        namespaces.labels,
+        namespaces.labels,
+        [],
+    )
     assert [(request.path, "fieldSelector" in request.query) for request in requests] == [
         ("/apis/apps/v1/deployments", False)
     ] * 2
@@ -399,7 +411,7 @@ def test_many_namespaces_need_a_single_list(cluster: Cluster, three: Three) -> N
 @pytest.mark.parametrize("name", ["../../../version", "kube-system/secrets/token", "a/../../secrets", "a#b", "a%2Fb"])
 def test_invalid_namespace_cannot_change_the_path(cluster: Cluster, name: str) -> None:
     with front(cluster) as proxy:
-        collected(proxy, "Pod", include=(name,))
+        collect(proxy, "Pod", include=(name,))
         paths = [request.path for request in proxy.requests if request.path not in {"/api", "/apis"}]
     assert [path.count("/") for path in paths] == [5]
     assert paths[0].startswith("/api/v1/namespaces/")
@@ -410,9 +422,9 @@ def test_objects_of_a_forbidden_owner_are_collected(cluster: Cluster, namespace:
     deployment = apply(cluster, objects.replicated("Deployment", namespace, "web"))
     replicas = apply(cluster, objects.set_owner(objects.replicated("ReplicaSet", namespace, "web-1"), deployment))
     cluster.apply([objects.set_owner(objects.pod(namespace, "web-1-a"), replicas)])
-    hidden = always(page_of("deployments"), lambda exchange: exchange.refuse(403, "Forbidden", "not you"))
-    with front(cluster, hidden) as proxy:
-        labels, gaps = collected(proxy, WORKLOAD, include=(namespace,))
+    forbidden = always(page_of("deployments"), lambda exchange: exchange.refuse(403, "Forbidden", "not you"))
+    with front(cluster, forbidden) as proxy:
+        labels, gaps = collect(proxy, WORKLOAD, include=(namespace,))
     assert labels == [f"ReplicaSet {namespace}/web-1"]
     assert [gap.permission for gap in gaps] == [f"list deployments.apps in namespace {namespace}"]
 
@@ -421,8 +433,8 @@ def test_object_of_two_groups_is_collected_once(cluster: Cluster, namespace: str
     """Ingresses and Deployments used to be in `extensions` too; Events still are in two groups."""
     cluster.apply([objects.event(namespace, "started")])
     with front(cluster) as proxy:
-        labels, gaps = collected(proxy, "Event")
-        paths = listed(proxy)
+        labels, gaps = collect(proxy, "Event")
+        paths = list_paths(proxy)
     assert paths == {"/api/v1/events", "/apis/events.k8s.io/v1/events"}
     assert (labels.count(f"Event {namespace}/started"), gaps) == (1, [])
 
@@ -431,7 +443,7 @@ def test_truncated_list_is_a_gap(cluster: Cluster, namespace: str) -> None:
     """Earlier pages are evaluated nevertheless."""
     cluster.apply(objects.pod(namespace, f"number-{number:02}") for number in range(7))
 
-    def small(exchange: Exchange) -> bool:
+    def send_truncated_list(exchange: Exchange) -> bool:
         if exchange.request.kind != "pods":
             return False
         if "continue" in exchange.request.query:
@@ -442,8 +454,8 @@ def test_truncated_list_is_a_gap(cluster: Cluster, namespace: str) -> None:
         exchange.answer(200, document)
         return True
 
-    with front(cluster, small) as proxy:
-        labels, gaps = collected(proxy, "Pod", include=(namespace,))
+    with front(cluster, send_truncated_list) as proxy:
+        labels, gaps = collect(proxy, "Pod", include=(namespace,))
     assert labels == [f"Pod {namespace}/number-{number:02}" for number in range(3)]
     (gap,) = gaps
     assert (gap.kind, gap.namespace, gap.is_truncated) == ("Pod", namespace, True)
@@ -466,15 +478,15 @@ def is_list(request: ReceivedRequest) -> bool:
 def test_network_errors_are_no_gap(cluster: Cluster, namespace: str, fault: Fault) -> None:
     cluster.apply([objects.replicated("Deployment", namespace, "web"), objects.pod(namespace, "naked")])
     with front(cluster, fault) as proxy:
-        labels, gaps = collected(proxy, WORKLOAD, "ConfigMap", "Service", include=(namespace,))
+        labels, gaps = collect(proxy, WORKLOAD, "ConfigMap", "Service", include=(namespace,))
     assert labels == [f"Deployment {namespace}/web", f"Pod {namespace}/naked"]
     assert gaps == []
 
 
 def test_unavailable_api_is_a_gap_if_needed(cluster: Cluster) -> None:
     with front(cluster) as proxy:
-        assert collected(proxy, "Service")[1] == []
-        _, gaps = collected(proxy, "Service", "metrics.k8s.io/NodeMetrics", "metrics.k8s.io/PodMetrics")
+        assert collect(proxy, "Service")[1] == []
+        _, gaps = collect(proxy, "Service", "metrics.k8s.io/NodeMetrics", "metrics.k8s.io/PodMetrics")
     assert [(gap.permission, gap.reason) for gap in gaps] == [
         ("list nodemetricses.metrics.k8s.io", "its API server does not answer"),
         ("list podmetricses.metrics.k8s.io", "its API server does not answer"),
@@ -484,24 +496,23 @@ def test_unavailable_api_is_a_gap_if_needed(cluster: Cluster) -> None:
 def test_closed_iterator_ends_the_lists(cluster: Cluster, namespace: str) -> None:
     cluster.apply([objects.pod(namespace, "a")])
     with front(cluster) as proxy, connecting.connection(proxy.url) as connection:
-        typed: KubeConnection = connection
-        iterator = iter(Collection(typed, discover(typed), ClusterScope(kinds=frozenset({"Pod", "Service"}))))
+        iterator = iter(Collection(connection, discover(connection), ClusterScope(kinds=frozenset({"Pod", "Service"}))))
         next(iterator)
         iterator.close()  # type: ignore[attr-defined]
-        assert typed.is_closed
+        assert connection.is_closed
 
 
 def test_threads_end_with_the_connection(cluster: Cluster) -> None:
     """Threads that wait for room in the queue give up when the connection is closed."""
     numbers = itertools.count()
 
-    def more(exchange: Exchange) -> None:
+    def send_next_page(exchange: Exchange) -> None:
         number = next(numbers)
         pod = {"metadata": {"name": f"a-{number}", "uid": f"uid-{number}"}}
         document = {"kind": "PodList", "metadata": {"continue": f"token-{number}"}, "items": [pod]}
         exchange.answer(200, document)
 
-    with front(cluster, always(page_of("pods"), more)) as proxy:
+    with front(cluster, always(page_of("pods"), send_next_page)) as proxy:
         with connecting.connection(proxy.url) as connection:
             collection = Collection(connection, discover(connection), ClusterScope(kinds=frozenset({"Pod"})))
             iterator = iter(collection)

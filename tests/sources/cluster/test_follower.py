@@ -25,13 +25,13 @@ from tests.kube.connecting import config_maps, connection
 from tests.kube.faults import Exchange, front, times
 from tests.kube.test_watching import QUICK, error, is_watch, relay_stream, unchanged
 from tests.sources.cluster.objects import build_owned_pod, job, pod, replicated, set_owner
-from tests.sources.cluster.objects import namespace as space
+from tests.sources.cluster.objects import namespace as build_namespace
 
 KINDS = frozenset({"workload", "Service", "ConfigMap", "Secret", "Namespace"})
 
 
-def build_scope(where: str) -> ClusterScope:
-    return ClusterScope(kinds=KINDS, namespaces=NamespaceSelection(included=(where,)))
+def build_scope(namespace: str) -> ClusterScope:
+    return ClusterScope(kinds=KINDS, namespaces=NamespaceSelection(included=(namespace,)))
 
 
 class World:
@@ -39,14 +39,19 @@ class World:
 
     def __init__(
         self,
-        known: KubeConnection,
+        kube_connection: KubeConnection,
         catalogue: Catalogue,
-        where: str,
+        namespace: str,
         is_judged: Callable[[Resource], bool] = lambda _: True,
     ) -> None:
-        self._known, self._catalogue, self._where, self._is_judged = known, catalogue, where, is_judged
-        collection = Collection(known, catalogue, build_scope(where))
-        self.following = ClusterFollower(known, collection.plan_tasks(), collection.gaps, QUICK, is_judged)
+        self._connection, self._catalogue, self._namespace, self._is_judged = (
+            kube_connection,
+            catalogue,
+            namespace,
+            is_judged,
+        )
+        collection = Collection(kube_connection, catalogue, build_scope(namespace))
+        self.following = ClusterFollower(kube_connection, collection.plan_tasks(), collection.gaps, QUICK, is_judged)
         self.objects: dict[str, Resource] = {}
         self._elsewhere: set[str] = set()
 
@@ -64,19 +69,21 @@ class World:
 
     def _is_elsewhere(self, resource: Resource) -> bool:
         is_of_test = resource.kind == "Namespace" and re.fullmatch(r"test-[0-9a-f]{12}", resource.name)
-        return bool(is_of_test) and resource.name != self._where
+        return bool(is_of_test) and resource.name != self._namespace
 
-    def look(self) -> bool:
+    def is_up_to_date(self) -> bool:
         """Return True if the follower and a collection agree."""
         for uid, resource in self.changes(0.3, 0.1).items():
             if resource is None:
                 del self.objects[uid]
             else:
                 self.objects[uid] = resource
-        return self.following.is_known and sort_objects(self.objects.values()) == self.collected()
+        return self.following.is_known and sort_objects(self.objects.values()) == self.collect()
 
-    def collected(self) -> list[Any]:
-        return sort_objects(Collection(self._known, self._catalogue, build_scope(self._where), self._is_judged))
+    def collect(self) -> list[Any]:
+        return sort_objects(
+            Collection(self._connection, self._catalogue, build_scope(self._namespace), self._is_judged)
+        )
 
 
 def sort_objects(resources: Any) -> list[Any]:
@@ -87,42 +94,42 @@ def sort_objects(resources: Any) -> list[Any]:
 
 @pytest.fixture
 def world(cluster: Cluster, namespace: str) -> Iterator[World]:
-    with front(cluster) as before:
-        before.faults.append(
+    with front(cluster) as proxy:
+        proxy.faults.append(
             lambda exchange: is_watch(exchange.request) and not relay_stream(cluster, unchanged)(exchange)
         )
-        with connection(before.url) as known:
-            created = World(known, discover(known), namespace)
+        with connection(proxy.url) as kube_connection:
+            created = World(kube_connection, discover(kube_connection), namespace)
             yield created
             created.following.stop()
 
 
-def change(cluster: Cluster, dice: random.Random, where: str, living: list[dict[str, Any]]) -> None:
+def change(cluster: Cluster, dice: random.Random, namespace: str, stored: list[dict[str, Any]]) -> None:
     """Create, change or delete an object."""
-    if living and dice.random() < 0.35:
-        resource_object = living.pop(dice.randrange(len(living)))
+    if stored and dice.random() < 0.35:
+        resource_object = stored.pop(dice.randrange(len(stored)))
         cluster.delete(resource_object)
         return
-    if living and dice.random() < 0.3:
-        resource_object = dice.choice(living)
+    if stored and dice.random() < 0.3:
+        resource_object = dice.choice(stored)
         labels = {"turn": str(dice.randrange(100))}
         patch = {"metadata": {"labels": labels}}
         cluster.admin("PATCH", cluster.path(resource_object), patch, sent="application/merge-patch+json")
         return
     name = f"thing-{dice.randrange(10_000)}"
-    owner = dice.choice(living) if living else None
+    owner = dice.choice(stored) if stored else None
     resource_object = dice.choice(
         (
-            lambda: replicated("Deployment", where, name),
-            lambda: set_owner(replicated("ReplicaSet", where, name), owner),
-            lambda: set_owner(pod(where, name), owner),
-            lambda: set_owner(job(where, name), owner),
-            lambda: {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": where}},
-            lambda: {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": where}},
+            lambda: replicated("Deployment", namespace, name),
+            lambda: set_owner(replicated("ReplicaSet", namespace, name), owner),
+            lambda: set_owner(pod(namespace, name), owner),
+            lambda: set_owner(job(namespace, name), owner),
+            lambda: {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}},
+            lambda: {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}},
         )
     )()
     try:
-        living += cluster.apply([resource_object])
+        stored += cluster.apply([resource_object])
     except Refused as refused:
         assert refused.code == 422, refused  # noqa: PT017 - an invalid owner
 
@@ -130,14 +137,14 @@ def change(cluster: Cluster, dice: random.Random, where: str, living: list[dict[
 @pytest.mark.parametrize("seed", range(3))
 def test_follower_yields_the_same_as_a_collection(cluster: Cluster, namespace: str, world: World, seed: int) -> None:
     dice = random.Random(seed)
-    living: list[dict[str, Any]] = []
+    stored: list[dict[str, Any]] = []
     for _ in range(6):
         for _ in range(dice.randrange(1, 8)):
-            change(cluster, dice, namespace, living)
-        eventually(world.look)
+            change(cluster, dice, namespace, stored)
+        eventually(world.is_up_to_date)
     assert world.following.counters.events > 6
     # A broken stream is resumed.
-    eventually(lambda: world.look() and world.following.is_current)
+    eventually(lambda: world.is_up_to_date() and world.following.is_current)
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -148,16 +155,16 @@ def test_follower_yields_the_same_for_a_selection(cluster: Cluster, namespace: s
     def is_judged(resource: Resource) -> bool:
         return int(resource.object["metadata"].get("labels", {}).get("turn", "1")) % 2 == 0
 
-    with front(cluster) as before, connection(before.url) as known:
-        before.faults.append(
+    with front(cluster) as proxy, connection(proxy.url) as kube_connection:
+        proxy.faults.append(
             lambda exchange: is_watch(exchange.request) and not relay_stream(cluster, unchanged)(exchange)
         )
-        world = World(known, discover(known), namespace, is_judged)
-        living: list[dict[str, Any]] = []
+        world = World(kube_connection, discover(kube_connection), namespace, is_judged)
+        stored: list[dict[str, Any]] = []
         for _ in range(4):
             for _ in range(dice.randrange(4, 10)):
-                change(cluster, dice, namespace, living)
-            eventually(world.look)
+                change(cluster, dice, namespace, stored)
+            eventually(world.is_up_to_date)
         world.following.stop()
 
 
@@ -165,7 +172,7 @@ def test_object_without_its_owner_appears(cluster: Cluster, namespace: str, worl
     (owner,) = cluster.apply([replicated("ReplicaSet", namespace, "one")])
     child = set_owner(pod(namespace, "child"), owner)
     cluster.apply([child])
-    eventually(world.look)
+    eventually(world.is_up_to_date)
     assert [
         resource.kind
         for resource in world.objects.values()
@@ -174,62 +181,64 @@ def test_object_without_its_owner_appears(cluster: Cluster, namespace: str, worl
     path = cluster.path(owner)
     cluster.admin("DELETE", path, {"propagationPolicy": "Orphan", "gracePeriodSeconds": 0})
     cluster.admin("PATCH", path, {"metadata": {"finalizers": None}}, sent="application/merge-patch+json")
-    eventually(lambda: world.look() and "child" in {resource.name for resource in world.objects.values()})
+    eventually(lambda: world.is_up_to_date() and "child" in {resource.name for resource in world.objects.values()})
 
 
 def test_outdated_pod_of_a_daemon_set_appears(cluster: Cluster, namespace: str, world: World) -> None:
     """A DaemonSet with the OnDelete strategy does not replace its Pods."""
     (owner,) = cluster.apply([replicated("DaemonSet", namespace, "one")])
     cluster.apply([build_owned_pod(owner, "child")])
-    eventually(world.look)
+    eventually(world.is_up_to_date)
     assert "child" not in {resource.name for resource in world.objects.values()}
     patch = [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "registry.example.com/app:2"}]
     cluster.admin("PATCH", cluster.path(owner), patch, sent="application/json-patch+json")
-    eventually(lambda: world.look() and "child" in {resource.name for resource in world.objects.values()})
+    eventually(lambda: world.is_up_to_date() and "child" in {resource.name for resource in world.objects.values()})
     patch[0]["value"] = "registry.example.com/app:1"
     cluster.admin("PATCH", cluster.path(owner), patch, sent="application/json-patch+json")
-    eventually(lambda: world.look() and "child" not in {resource.name for resource in world.objects.values()})
+    eventually(lambda: world.is_up_to_date() and "child" not in {resource.name for resource in world.objects.values()})
 
 
 def test_revoked_permission_is_a_gap(cluster: Cluster, namespace: str) -> None:
     cluster.apply([{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one", "namespace": namespace}}])
-    may = [True]
+    is_allowed = [True]
 
     def refuse(exchange: Exchange) -> bool:
-        if may[0] or exchange.request.kind != "configmaps":
+        if is_allowed[0] or exchange.request.kind != "configmaps":
             return False
         exchange.refuse(403, "Forbidden", "not any more")
         return True
 
-    with front(cluster, refuse) as before:
+    with front(cluster, refuse) as proxy:
         # Short streams, so that the refusal is detected.
-        before.faults.append(
+        proxy.faults.append(
             lambda exchange: (
                 is_watch(exchange.request)
                 and not relay_stream(cluster, lambda lines: (next(lines, b"") for _ in (1,)))(exchange)
             )
         )
-        with connection(before.url) as known:
-            world = World(known, discover(known), namespace)
-            eventually(world.look)
-            may[0] = False
+        with connection(proxy.url) as kube_connection:
+            world = World(kube_connection, discover(kube_connection), namespace)
+            eventually(world.is_up_to_date)
+            is_allowed[0] = False
             cluster.apply(
                 [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "two", "namespace": namespace}}]
             )
             # A collection is refused too.
             eventually(
-                lambda: world.look() and "ConfigMap" not in {resource.kind for resource in world.objects.values()}
+                lambda: (
+                    world.is_up_to_date() and "ConfigMap" not in {resource.kind for resource in world.objects.values()}
+                )
             )
             assert {(gap.kind, gap.reason) for gap in world.following.gaps} == {("ConfigMap", "not any more")}
-            may[0] = True
-            eventually(lambda: world.look() and not world.following.gaps)
+            is_allowed[0] = True
+            eventually(lambda: world.is_up_to_date() and not world.following.gaps)
             assert {"one", "two"} <= {resource.name for resource in world.objects.values()}
             world.following.stop()
 
 
 def test_new_list_reports_only_differences(cluster: Cluster, namespace: str) -> None:
-    with front(cluster) as before:
-        before.faults.append(
+    with front(cluster) as proxy:
+        proxy.faults.append(
             lambda exchange: is_watch(exchange.request) and not relay_stream(cluster, unchanged)(exchange)
         )
         maps = [
@@ -237,74 +246,74 @@ def test_new_list_reports_only_differences(cluster: Cluster, namespace: str) -> 
             for name in "abc"
         ]
         cluster.apply(maps)
-        before.faults.insert(
+        proxy.faults.insert(
             0,
             times(
                 1, lambda request: is_watch(request) and request.kind == "configmaps", relay_stream(cluster, error(410))
             ),
         )
-        with connection(before.url) as known:
-            world = World(known, discover(known), namespace)
-            eventually(world.look)
+        with connection(proxy.url) as kube_connection:
+            world = World(kube_connection, discover(kube_connection), namespace)
+            eventually(world.is_up_to_date)
             lists = world.following.counters.lists
             cluster.delete(maps[0])
-            eventually(lambda: world.look() and world.following.counters.lists > lists)
+            eventually(lambda: world.is_up_to_date() and world.following.counters.lists > lists)
             assert world.changes(0.5, 0.1) == {}
             world.following.stop()
 
 
 def test_deleted_objects_leave_no_memory(cluster: Cluster, namespace: str, world: World) -> None:
-    eventually(world.look)
-    sizes = _sizes(world.following)
+    eventually(world.is_up_to_date)
+    sizes = _count_entries(world.following)
     for _ in range(3):
         (owner,) = cluster.apply([replicated("ReplicaSet", namespace, "one")])
         child = set_owner(pod(namespace, "child"), owner)
         cluster.apply([child])
-        eventually(world.look)
+        eventually(world.is_up_to_date)
         cluster.delete(child)
         cluster.delete(owner)
-        eventually(world.look)
-    eventually(lambda: world.look() and _sizes(world.following) == sizes)
+        eventually(world.is_up_to_date)
+    eventually(lambda: world.is_up_to_date() and _count_entries(world.following) == sizes)
 
 
-def _sizes(following: ClusterFollower) -> dict[str, int]:
+def _count_entries(following: ClusterFollower) -> dict[str, int]:
     state = vars(following)
     names = ("_versions", "_owner", "_children", "_changed_keys", "_reported")
     return {name: len(state[name]) for name in names} | {"owners": len(vars(state["_owners"])["_known"])}
 
 
 def test_lost_watch_is_not_current(cluster: Cluster, namespace: str, world: World) -> None:
-    eventually(world.look)
+    eventually(world.is_up_to_date)
     followed = vars(world.following)["_followed"][0]
     assert world.following.is_current
     vars(world.following)["_arrivals"].put((followed, WatchLost("gone")))
-    eventually(lambda: world.look() and not world.following.is_current)
+    eventually(lambda: world.is_up_to_date() and not world.following.is_current)
     assert world.following.disconnect_reason.endswith(": gone")
     assert not world.following.gaps
     vars(world.following)["_arrivals"].put((followed, WatchResumed()))
-    eventually(lambda: world.look() and world.following.is_current)
+    eventually(lambda: world.is_up_to_date() and world.following.is_current)
     assert cluster.address
     assert namespace
 
 
 def test_disconnect_reason_names_the_kinds(cluster: Cluster, namespace: str, world: World) -> None:
-    eventually(world.look)
+    eventually(world.is_up_to_date)
     following = world.following
     followed, arrivals = vars(following)["_followed"], vars(following)["_arrivals"]
     assert following.disconnect_reason == ""
     for number in (0, 1):
         arrivals.put((followed[number], WatchLost("gone")))
-    eventually(lambda: world.look() and following.disconnect_reason)
+    eventually(lambda: world.is_up_to_date() and following.disconnect_reason)
     first = followed[0].task.query.served
     assert following.disconnect_reason == f"{first.full_name} and 1 more: gone"
     assert not following.is_disconnected
     for task in followed:
         arrivals.put((task, WatchLost("all is gone")))
-    eventually(lambda: world.look() and following.is_disconnected)
+    eventually(lambda: world.is_up_to_date() and following.is_disconnected)
     assert following.disconnect_reason == "all is gone"
     for task in followed:
         arrivals.put((task, WatchResumed()))
-    eventually(lambda: world.look() and not following.disconnect_reason)
+    eventually(lambda: world.is_up_to_date() and not following.disconnect_reason)
     assert cluster.address
     assert namespace
 
@@ -314,13 +323,13 @@ def test_unavailable_kind_is_a_gap_and_others_are_current(cluster: Cluster, name
     down = times(
         10_000, lambda request: request.kind == "services", lambda exchange: exchange.refuse(503, "Busy", "down")
     )
-    with front(cluster, down) as before:
-        before.faults.append(
+    with front(cluster, down) as proxy:
+        proxy.faults.append(
             lambda exchange: is_watch(exchange.request) and not relay_stream(cluster, unchanged)(exchange)
         )
-        with connection(before.url) as known:
-            world = World(known, discover(known), namespace)
-            eventually(lambda: world.look() and world.following.gaps)
+        with connection(proxy.url) as kube_connection:
+            world = World(kube_connection, discover(kube_connection), namespace)
+            eventually(lambda: world.is_up_to_date() and world.following.gaps)
             assert [gap.kind for gap in world.following.gaps] == ["Service"]
             assert world.following.is_current
             assert not world.following.disconnect_reason
@@ -328,7 +337,7 @@ def test_unavailable_kind_is_a_gap_and_others_are_current(cluster: Cluster, name
 
 
 def test_only_unserved_kinds_are_dropped(world: World, namespace: str) -> None:
-    eventually(world.look)
+    eventually(world.is_up_to_date)
     following = world.following
     followed = vars(following)["_followed"]
     tasks = [followed_task.task for followed_task in followed]
@@ -336,10 +345,10 @@ def test_only_unserved_kinds_are_dropped(world: World, namespace: str) -> None:
     assert following.list_retained(tasks) == []
     # A restarted API server may not list all kinds at first.
     assert following.list_retained(tasks[1:]) == tasks[:1]
-    other = msgspec.structs.replace(tasks[0], carries_pods=not tasks[0].carries_pods)
-    assert following.list_retained([other, *tasks[1:]]) == []
+    changed_task = msgspec.structs.replace(tasks[0], carries_pods=not tasks[0].carries_pods)
+    assert following.list_retained([changed_task, *tasks[1:]]) == []
     vars(following)["_arrivals"].put((followed[0], WatchLost("not found", is_served=False)))
-    eventually(lambda: world.look() and following.unserved_since)
+    eventually(lambda: world.is_up_to_date() and following.unserved_since)
     assert following.list_retained(tasks[1:]) == []
     assert namespace
 
@@ -347,31 +356,33 @@ def test_only_unserved_kinds_are_dropped(world: World, namespace: str) -> None:
 def test_tasks_can_be_added_and_removed(cluster: Cluster, namespace: str, world: World) -> None:
     """Unchanged objects are not reported; late events of a removed task are ignored."""
     config_maps(cluster, namespace, ["one", "two"])
-    eventually(world.look)
-    following, before = world.following, dict(world.objects)
+    eventually(world.is_up_to_date)
+    following, objects_before = world.following, dict(world.objects)
     followed = vars(following)["_followed"]
     tasks = [followed_task.task for followed_task in followed]
-    (left,) = [followed_task for followed_task in followed if followed_task.task.query.served.kind == "ConfigMap"]
-    gap = left.task.create_gap("for another reason")
-    following.replace_tasks([task for task in tasks if task is not left.task], [gap])
-    vars(following)["_arrivals"].put((left, WatchLost("not listened to")))
-    gone = world.changes(0.3, 0.1)
-    assert {before[uid].kind for uid in gone} == {"ConfigMap"}
-    assert {*gone} == {uid for uid, resource in before.items() if resource.kind == "ConfigMap"}
-    assert set(gone.values()) == {None}
+    (removed_task,) = [
+        followed_task for followed_task in followed if followed_task.task.query.served.kind == "ConfigMap"
+    ]
+    gap = removed_task.task.create_gap("for another reason")
+    following.replace_tasks([task for task in tasks if task is not removed_task.task], [gap])
+    vars(following)["_arrivals"].put((removed_task, WatchLost("not listened to")))
+    changes = world.changes(0.3, 0.1)
+    assert {objects_before[uid].kind for uid in changes} == {"ConfigMap"}
+    assert {*changes} == {uid for uid, resource in objects_before.items() if resource.kind == "ConfigMap"}
+    assert set(changes.values()) == {None}
     assert (following.gaps, following.disconnect_reason) == ((gap,), "")
     lists = following.counters.lists
     following.replace_tasks(tasks, ())
-    world.objects = {uid: resource for uid, resource in world.objects.items() if uid not in gone}
-    eventually(world.look)
+    world.objects = {uid: resource for uid, resource in world.objects.items() if uid not in changes}
+    eventually(world.is_up_to_date)
     assert following.gaps == ()
     assert following.counters.lists == lists + 1
     config_maps(cluster, namespace, ["three"])
-    eventually(lambda: world.look() and "three" in {resource.name for resource in world.objects.values()})
+    eventually(lambda: world.is_up_to_date() and "three" in {resource.name for resource in world.objects.values()})
 
 
 def test_changes_return_at_once_after_the_end(world: World) -> None:
-    eventually(world.look)
+    eventually(world.is_up_to_date)
     followed = vars(world.following)["_followed"][0]
     ended = threading.Event()
     ended.set()
@@ -381,24 +392,28 @@ def test_changes_return_at_once_after_the_end(world: World) -> None:
 
 
 def test_namespaces_are_watched(cluster: Cluster, world: World) -> None:
-    cluster.apply([space("test-followed", team="one")])
+    cluster.apply([build_namespace("test-followed", team="one")])
     try:
-        eventually(lambda: world.look() and "test-followed" in {resource.name for resource in world.objects.values()})
+        eventually(
+            lambda: world.is_up_to_date() and "test-followed" in {resource.name for resource in world.objects.values()}
+        )
     finally:
         cluster.remove_namespace("test-followed")
-    eventually(lambda: world.look() and "test-followed" not in {resource.name for resource in world.objects.values()})
+    eventually(
+        lambda: world.is_up_to_date() and "test-followed" not in {resource.name for resource in world.objects.values()}
+    )
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_unexpected_error_in_a_thread_is_raised(
     cluster: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch, world: World
 ) -> None:
-    eventually(world.look)
+    eventually(world.is_up_to_date)
 
-    def mistaken(event: object) -> None:
+    def raise_error(event: object) -> None:
         raise ZeroDivisionError(str(event))
 
-    monkeypatch.setattr(follower, "_packed", mistaken)
+    monkeypatch.setattr(follower, "_packed", raise_error)
     cluster.apply([{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one", "namespace": namespace}}])
     with pytest.raises(RuntimeError, match="not followed any more"):
-        eventually(world.look)
+        eventually(world.is_up_to_date)

@@ -60,7 +60,7 @@ def request_as(
     )
 
 
-def verdicts(assessment: Assessment, name: str, slug: str) -> list[Verdict]:
+def get_verdicts(assessment: Assessment, name: str, slug: str) -> list[Verdict]:
     """Return the verdicts of a control on the documents about one node."""
     return [
         result.verdicts[slug]
@@ -111,7 +111,7 @@ def agent(cluster: Cluster) -> Iterator[None]:
         cluster.delete(definition)
 
 
-def written(kind: str, node: str, **spec: Any) -> dict[str, Any]:
+def create_agent_object(kind: str, node: str, **spec: Any) -> dict[str, Any]:
     """Return an object as the node agent writes it."""
     return {
         "apiVersion": f"{GROUP}/v1beta1",
@@ -128,9 +128,9 @@ def test_kubelets_are_queried_through_the_api_server(cluster: Cluster) -> None:
     ):
         assessment = scan(request_as(cluster, "admin", host_scan=True, controls=[ANONYMOUS, READ_ONLY_PORT]))
     names = [first["metadata"]["name"], second["metadata"]["name"]]
-    assert [verdict.status for verdict in verdicts(assessment, names[0], ANONYMOUS)] == [Status.PASSED]
-    assert [verdict.status for verdict in verdicts(assessment, names[0], READ_ONLY_PORT)] == [Status.FAILED]
-    assert [verdict.status for verdict in verdicts(assessment, names[1], READ_ONLY_PORT)] == [Status.PASSED]
+    assert [verdict.status for verdict in get_verdicts(assessment, names[0], ANONYMOUS)] == [Status.PASSED]
+    assert [verdict.status for verdict in get_verdicts(assessment, names[0], READ_ONLY_PORT)] == [Status.FAILED]
+    assert [verdict.status for verdict in get_verdicts(assessment, names[1], READ_ONLY_PORT)] == [Status.PASSED]
     (resource,) = {
         result.resource.name: result.resource for result in assessment.results if result.resource.name == names[0]
     }.values()
@@ -142,7 +142,7 @@ def test_kubelets_are_queried_only_on_request(cluster: Cluster) -> None:
     with kubelet(cluster, CONFIGZ) as node:
         for host_scan in (None, False):
             assessment = scan(request_as(cluster, "admin", host_scan=host_scan, controls=[ANONYMOUS]))
-            assert verdicts(assessment, node["metadata"]["name"], ANONYMOUS) == []
+            assert get_verdicts(assessment, node["metadata"]["name"], ANONYMOUS) == []
             (summary,) = assessment.controls
             assert summary.status is Status.NOT_EVALUATED
             assert not assessment.unread
@@ -151,7 +151,7 @@ def test_kubelets_are_queried_only_on_request(cluster: Cluster) -> None:
 def test_refusing_kubelet_is_a_gap(cluster: Cluster) -> None:
     with (
         kubelet(cluster, {"configz": {"kubeletconfig": {"readOnlyPort": 0}}}),
-        kubelet(cluster, {"configz": {}}) as silent,
+        kubelet(cluster, {"configz": {}}) as empty_node,
     ):
         assessment = scan(request_as(cluster, "admin", host_scan=True, controls=[READ_ONLY_PORT]))
     (summary,) = assessment.controls
@@ -159,11 +159,11 @@ def test_refusing_kubelet_is_a_gap(cluster: Cluster) -> None:
     assert summary.reason is not None
     assert summary.reason.cause is Cause.NEEDS_ACCESS
     assert summary.reason.text == "the cluster did not show everything: get nodes/proxy"
-    name = silent["metadata"]["name"]
+    name = empty_node["metadata"]["name"]
     assert [part.message for part in assessment.unread if f"node {name}: " in part.message]
 
 
-def cut_off(exchange: Exchange) -> bool:
+def truncate_nodes(exchange: Exchange) -> bool:
     """Announce another page of Nodes that cannot be read."""
     if exchange.request.kind != "nodes":
         return False
@@ -176,7 +176,7 @@ def cut_off(exchange: Exchange) -> bool:
     return True
 
 
-def hidden(exchange: Exchange) -> bool:
+def refuse_nodes(exchange: Exchange) -> bool:
     if exchange.request.kind != "nodes":
         return False
     exchange.refuse(403, "Forbidden", "not you")
@@ -186,17 +186,17 @@ def hidden(exchange: Exchange) -> bool:
 @pytest.mark.parametrize(
     ("fault", "why"),
     [
-        (cut_off, "the nodes are not all known: cut off: too slow"),
-        (hidden, "the nodes are not all known: not you"),
+        (truncate_nodes, "the nodes are not all known: cut off: too slow"),
+        (refuse_nodes, "the nodes are not all known: not you"),
     ],
 )
 def test_kubelets_of_unknown_nodes_are_a_gap(cluster: Cluster, fault: Fault, why: str) -> None:
     request = request_as(cluster, "admin", host_scan=True, controls=[READ_ONLY_PORT])
     with kubelet(cluster, {"configz": {"kubeletconfig": {"readOnlyPort": 0}}}), front(cluster, fault) as proxy:
         assert request.input.cluster is not None
-        through = msgspec.structs.replace(request.input.cluster, access=connecting.request(proxy.url).access)
-        hurried = msgspec.structs.replace(through, retry_policy=connecting.HURRIED)
-        assessment = scan(replaced(request, cluster=hurried))
+        redirected = msgspec.structs.replace(request.input.cluster, access=connecting.request(proxy.url).access)
+        hurried_request = msgspec.structs.replace(redirected, retry_policy=connecting.HURRIED)
+        assessment = scan(replaced(request, cluster=hurried_request))
     (summary,) = assessment.controls
     assert summary.status is Status.NOT_EVALUATED
     assert summary.reason is not None
@@ -245,8 +245,8 @@ def test_read_only_port_is_checked_without_configuration(cluster: Cluster) -> No
         with read_only_port(body), kubelet(cluster, {}) as node:
             assessment = scan(request_as(cluster, "admin", host_scan=True, controls=[READ_ONLY_PORT, ANONYMOUS]))
         name = node["metadata"]["name"]
-        assert [verdict.status for verdict in verdicts(assessment, name, READ_ONLY_PORT)] == expected
-        assert Status.PASSED not in {verdict.status for verdict in verdicts(assessment, name, ANONYMOUS)}
+        assert [verdict.status for verdict in get_verdicts(assessment, name, READ_ONLY_PORT)] == expected
+        assert Status.PASSED not in {verdict.status for verdict in get_verdicts(assessment, name, ANONYMOUS)}
         assert [part for part in assessment.unread if part.message.startswith(f"node {name}: ")], (
             "the configuration is unknown"
         )
@@ -257,7 +257,7 @@ def test_invalid_kubelet_response_is_a_gap(cluster: Cluster, answer: Any) -> Non
     with kubelet(cluster, {"configz": answer}) as node:
         assessment = scan(request_as(cluster, "admin", host_scan=True, controls=[READ_ONLY_PORT]))
     name = node["metadata"]["name"]
-    assert verdicts(assessment, name, READ_ONLY_PORT) == []
+    assert get_verdicts(assessment, name, READ_ONLY_PORT) == []
     assert [part for part in assessment.unread if part.message.startswith(f"node {name}: ")]
 
 
@@ -285,12 +285,12 @@ def test_missing_permission_is_a_single_gap(cluster: Cluster) -> None:
 
 
 def test_required_permissions_include_nodes_proxy(cluster: Cluster) -> None:
-    proxied = Permission("get", "", "nodes/proxy")
+    proxy_permission = Permission("get", "", "nodes/proxy")
     preflight_result = preflight(request_as(cluster, "viewer", host_scan=True, controls=[READ_ONLY_PORT]))
-    assert proxied in preflight_result.missing
+    assert proxy_permission in preflight_result.missing
     (role,) = create_roles(preflight_result.permissions)
     assert {"apiGroups": [""], "resources": ["nodes/proxy"], "verbs": ["get"]} in role["rules"]
-    assert proxied not in preflight(request_as(cluster, "viewer", controls=[READ_ONLY_PORT])).permissions
+    assert proxy_permission not in preflight(request_as(cluster, "viewer", controls=[READ_ONLY_PORT])).permissions
     assert preflight(request_as(cluster, "admin", host_scan=True, controls=[READ_ONLY_PORT])).missing == []
 
 
@@ -298,13 +298,15 @@ def test_required_permissions_include_nodes_proxy(cluster: Cluster) -> None:
 def test_objects_of_a_node_agent_are_evaluated(cluster: Cluster) -> None:
     name = f"node-{uuid.uuid4().hex[:8]}"
     objects = [
-        written("KubeletInfo", name, cmdLine="/usr/bin/kubelet --anonymous-auth=false --read-only-port=10255"),
-        written("ControlPlaneInfo", name, schedulerInfo={"cmdLine": "kube-scheduler --profiling=true"}),
+        create_agent_object(
+            "KubeletInfo", name, cmdLine="/usr/bin/kubelet --anonymous-auth=false --read-only-port=10255"
+        ),
+        create_agent_object("ControlPlaneInfo", name, schedulerInfo={"cmdLine": "kube-scheduler --profiling=true"}),
     ]
     cluster.apply(objects)
     controls = [ANONYMOUS, READ_ONLY_PORT, "scheduler-profiling"]
     assessment = scan(request_as(cluster, "admin", controls=controls))
-    assert [verdicts(assessment, name, slug)[0].status for slug in controls] == [
+    assert [get_verdicts(assessment, name, slug)[0].status for slug in controls] == [
         Status.PASSED,
         Status.FAILED,
         Status.FAILED,
@@ -316,14 +318,14 @@ def test_objects_of_a_node_agent_are_evaluated(cluster: Cluster) -> None:
     ]
     assert resource.api_version == f"{GROUP}/v1beta0", "as Kubescape hands it to rules"
     assert "nodeName" not in resource.object["data"]
-    off = scan(request_as(cluster, "admin", host_scan=False, controls=controls))
-    assert verdicts(off, name, ANONYMOUS) == []
+    assessment_without = scan(request_as(cluster, "admin", host_scan=False, controls=controls))
+    assert get_verdicts(assessment_without, name, ANONYMOUS) == []
 
 
 @pytest.mark.usefixtures("agent")
 def test_kubescape_rules_find_agent_data(cluster: Cluster, tmp_path: Path) -> None:
     name = f"node-{uuid.uuid4().hex[:8]}"
-    cluster.apply([written("KubeletInfo", name, cmdLine="/usr/bin/kubelet --anonymous-auth=true")])
+    cluster.apply([create_agent_object("KubeletInfo", name, cmdLine="/usr/bin/kubelet --anonymous-auth=true")])
     rego = """
         package armo_builtins
         deny[found] {
@@ -363,11 +365,11 @@ def test_agent_data_is_joined_with_its_node(cluster: Cluster) -> None:
     (applied,) = cluster.apply([node])
     try:
         slug = "kernel-fs-context-escape"
-        before = scan(request_as(cluster, "admin", controls=[slug]))
-        assert [verdict.status for verdict in verdicts(before, name, slug)] == [Status.FAILED]
-        cluster.apply([written("LinuxKernelVariables", name, kernelVariables=variables)])
-        after = scan(request_as(cluster, "admin", controls=[slug]))
-        assert [verdict.status for verdict in verdicts(after, name, slug)] == [Status.PASSED]
+        assessment_before = scan(request_as(cluster, "admin", controls=[slug]))
+        assert [verdict.status for verdict in get_verdicts(assessment_before, name, slug)] == [Status.FAILED]
+        cluster.apply([create_agent_object("LinuxKernelVariables", name, kernelVariables=variables)])
+        assessment_after = scan(request_as(cluster, "admin", controls=[slug]))
+        assert [verdict.status for verdict in get_verdicts(assessment_after, name, slug)] == [Status.PASSED]
     finally:
         cluster.delete(applied)
 
@@ -403,10 +405,10 @@ def test_static_control_plane_pods_are_evaluated(cluster: Cluster) -> None:
     finally:
         cluster.delete(applied)
         cluster.delete(node)
-    assert [verdict.status for verdict in verdicts(assessment, pod["metadata"]["name"], "api-server-profiling")] == [
-        Status.FAILED
-    ]
-    assert [verdict.status for verdict in verdicts(assessment, pod["metadata"]["name"], "authorization-rbac")] == [
+    assert [
+        verdict.status for verdict in get_verdicts(assessment, pod["metadata"]["name"], "api-server-profiling")
+    ] == [Status.FAILED]
+    assert [verdict.status for verdict in get_verdicts(assessment, pod["metadata"]["name"], "authorization-rbac")] == [
         Status.PASSED
     ]
 
@@ -428,9 +430,9 @@ def test_host_data_files_are_scanned_with_a_cluster(cluster: Cluster, tmp_path: 
         "metadata": {"name": name},
         "status": {"nodeInfo": node_info("5.10.70")},
     }
-    nodes.system(tmp_path)
-    with nodes.running({nodes.KUBELET: ["--anonymous-auth=true"]}) as pids:
-        nodes.show(tmp_path, pids)
+    nodes.write_system(tmp_path)
+    with nodes.run_programs({nodes.KUBELET: ["--anonymous-auth=true"]}) as pids:
+        nodes.write_kernel_data(tmp_path, pids)
     file = tmp_path / "node.yaml"
     file.write_text(format_documents(collect(str(tmp_path), name), as_json=False), encoding="utf-8")
     (applied,) = cluster.apply([node])
@@ -440,9 +442,9 @@ def test_host_data_files_are_scanned_with_a_cluster(cluster: Cluster, tmp_path: 
         assessment = scan(replaced(request, paths=(str(file),)))
     finally:
         cluster.delete(applied)
-    assert [verdict.status for verdict in verdicts(alone, name, slug)] == [Status.FAILED]
-    assert [verdict.status for verdict in verdicts(assessment, name, slug)] == [Status.PASSED], "no user namespaces"
-    assert [verdict.status for verdict in verdicts(assessment, name, ANONYMOUS)] == [Status.FAILED]
+    assert [verdict.status for verdict in get_verdicts(alone, name, slug)] == [Status.FAILED]
+    assert [verdict.status for verdict in get_verdicts(assessment, name, slug)] == [Status.PASSED], "no user namespaces"
+    assert [verdict.status for verdict in get_verdicts(assessment, name, ANONYMOUS)] == [Status.FAILED]
     assert assessment.target.names == ("cluster admin",)
 
 

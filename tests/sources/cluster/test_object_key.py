@@ -24,7 +24,7 @@ KINDS = frozenset({"Namespace", "Event", f"{PROJECTS}/Project"})
 Collect = Callable[[str], list[Resource]]
 
 
-def mirrored(cluster: Cluster) -> Callable[[Exchange], bool]:
+def serve_projects(cluster: Cluster) -> Callable[[Exchange], bool]:
     """Serve each Namespace also as a Project with the same uid, as OpenShift does."""
 
     def answer(exchange: Exchange) -> bool:
@@ -53,31 +53,34 @@ def mirrored(cluster: Cluster) -> Callable[[Exchange], bool]:
     return answer
 
 
-def listed(server: str) -> list[Resource]:
-    with connection(server) as known:
-        return list(Collection(known, discover(known), ClusterScope(kinds=KINDS)))
+def list_resources(server: str) -> list[Resource]:
+    with connection(server) as kube_connection:
+        return list(Collection(kube_connection, discover(kube_connection), ClusterScope(kinds=KINDS)))
 
 
-def followed(server: str) -> list[Resource]:
-    with connection(server) as known:
+def follow_resources(server: str) -> list[Resource]:
+    with connection(server) as kube_connection:
         following = ClusterFollower(
-            known, Collection(known, discover(known), ClusterScope(kinds=KINDS)).plan_tasks(), (), QUICK
+            kube_connection,
+            Collection(kube_connection, discover(kube_connection), ClusterScope(kinds=KINDS)).plan_tasks(),
+            (),
+            QUICK,
         )
         resources: dict[str, Resource | None] = {}
 
-        def look() -> bool:
+        def is_complete() -> bool:
             resources.update(following.changes(0.1, 0.05))
             return following.is_known
 
-        eventually(look)
+        eventually(is_complete)
         following.stop()
         return [resource for resource in resources.values() if resource is not None]
 
 
-@pytest.mark.parametrize("collect", [listed, followed])
+@pytest.mark.parametrize("collect", [list_resources, follow_resources])
 def test_only_identical_objects_are_merged(cluster: Cluster, namespace: str, collect: Collect) -> None:
     cluster.apply([objects.event(namespace, "started")])
-    with front(cluster, mirrored(cluster)) as proxy:
+    with front(cluster, serve_projects(cluster)) as proxy:
         kinds = [
             (resource.kind, resource.group)
             for resource in collect(proxy.url)

@@ -15,14 +15,14 @@ from kubekeep.sources.cluster.owners import OwnerIndex
 from tests.cluster.cluster import Cluster
 from tests.kube.faults import front
 from tests.sources.cluster import objects
-from tests.sources.cluster.test_collect import apply, collected
+from tests.sources.cluster.test_collect import apply, collect
 
 PRIVILEGED = {"securityContext": {"privileged": True}}
 
 
-def shown(cluster: Cluster, namespace: str) -> list[str]:
+def list_labels(cluster: Cluster, namespace: str) -> list[str]:
     with front(cluster) as proxy:
-        labels, gaps = collected(proxy, WORKLOAD, include=(namespace,))
+        labels, gaps = collect(proxy, WORKLOAD, include=(namespace,))
     assert gaps == []
     return [name.replace(f" {namespace}/", " ") for name in labels]
 
@@ -56,8 +56,8 @@ def revision(deployment: dict[str, Any], name: str, template: dict[str, Any], re
     """Return a ReplicaSet as the controller of Deployments creates it."""
     pod_template = copy.deepcopy(template)
     pod_template["metadata"]["labels"] |= {"pod-template-hash": name}
-    where = deployment["metadata"]["namespace"]
-    return objects.set_owner(objects.replicated("ReplicaSet", where, name, pod_template, replicas), deployment)
+    namespace = deployment["metadata"]["namespace"]
+    return objects.set_owner(objects.replicated("ReplicaSet", namespace, name, pod_template, replicas), deployment)
 
 
 def test_defaults_do_not_uncover_a_pod(cluster: Cluster, namespace: str) -> None:
@@ -65,15 +65,15 @@ def test_defaults_do_not_uncover_a_pod(cluster: Cluster, namespace: str) -> None
     limits = [{"type": "Container", "default": {"memory": "1Gi"}, "defaultRequest": {"cpu": "1"}}]
     meta = {"name": "limits", "namespace": namespace}
     cluster.apply([{"apiVersion": "v1", "kind": "LimitRange", "metadata": meta, "spec": {"limits": limits}}])
-    always, once = rich_template("Always"), rich_template("Never")
+    always, never = rich_template("Always"), rich_template("Never")
     deployment = apply(cluster, objects.replicated("Deployment", namespace, "web", always))
     replicas = apply(cluster, revision(deployment, "web-1", deployment["spec"]["template"]))
     daemons = apply(cluster, objects.replicated("DaemonSet", namespace, "log", always))
     cron = objects.cron_job(namespace, "nightly")
-    cron["spec"]["jobTemplate"]["spec"]["template"] = once
+    cron["spec"]["jobTemplate"]["spec"]["template"] = never
     cron = apply(cluster, cron)
     job = objects.job(namespace, "nightly-1")
-    job["spec"]["template"] = once
+    job["spec"]["template"] = never
     job = apply(cluster, objects.set_owner(job, cron))
     stateful = objects.replicated("StatefulSet", namespace, "db", copy.deepcopy(always))
     stateful["spec"]["template"]["spec"]["containers"][0]["volumeMounts"] += [{"name": "data", "mountPath": "/data"}]
@@ -90,16 +90,16 @@ def test_defaults_do_not_uncover_a_pod(cluster: Cluster, namespace: str) -> None
         ]
     )
     for pod in pods:
-        main, *rest = pod["spec"]["containers"]
+        main, *sidecars = pod["spec"]["containers"]
         assert (main["resources"]["limits"], main["ports"][0]["hostPort"]) == ({"memory": "1Gi"}, 80)
         assert any(volume["name"].startswith("kube-api-access-") for volume in pod["spec"]["volumes"])
-        assert (rest[0]["name"], pod["spec"]["serviceAccountName"]) == ("helper", "default")
-    assert shown(cluster, namespace) == ["CronJob nightly", "DaemonSet log", "Deployment web", "StatefulSet db"]
+        assert (sidecars[0]["name"], pod["spec"]["serviceAccountName"]) == ("helper", "default")
+    assert list_labels(cluster, namespace) == ["CronJob nightly", "DaemonSet log", "Deployment web", "StatefulSet db"]
 
 
 @pytest.mark.parametrize("kind", ["ReplicaSet", "DaemonSet", "StatefulSet", "Job", "ReplicationController"])
 @pytest.mark.parametrize(
-    "more",
+    "strong_spec",
     [
         {"hostPID": True},
         {"shareProcessNamespace": True},
@@ -111,7 +111,9 @@ def test_defaults_do_not_uncover_a_pod(cluster: Cluster, namespace: str) -> None
     ],
     ids=["power", "processes", "image", "command", "init", "sidecar", "seccomp"],
 )
-def test_stronger_pods_are_not_covered(cluster: Cluster, namespace: str, kind: str, more: dict[str, Any]) -> None:
+def test_stronger_pods_are_not_covered(
+    cluster: Cluster, namespace: str, kind: str, strong_spec: dict[str, Any]
+) -> None:
     """Includes a DaemonSet with OnDelete, a part of a StatefulSet, and a ReplicaSet with an adopted Pod."""
     if kind == "Job":
         maker = objects.job(namespace, "web")
@@ -121,8 +123,8 @@ def test_stronger_pods_are_not_covered(cluster: Cluster, namespace: str, kind: s
     else:
         maker = objects.replicated(kind, namespace, "web")
     maker = apply(cluster, maker)
-    cluster.apply([objects.build_owned_pod(maker, "web-0"), objects.build_owned_pod(maker, "web-1", **more)])
-    assert shown(cluster, namespace) == sorted([f"{kind} web", "Pod web-1"])
+    cluster.apply([objects.build_owned_pod(maker, "web-0"), objects.build_owned_pod(maker, "web-1", **strong_spec)])
+    assert list_labels(cluster, namespace) == sorted([f"{kind} web", "Pod web-1"])
 
 
 def test_running_old_revision_is_collected(cluster: Cluster, namespace: str) -> None:
@@ -130,30 +132,30 @@ def test_running_old_revision_is_collected(cluster: Cluster, namespace: str) -> 
     web = objects.replicated("Deployment", namespace, "web")
     web["spec"]["paused"] = True
     deployment = apply(cluster, web)
-    former = copy.deepcopy(deployment["spec"]["template"])
-    former["spec"]["containers"][0] |= PRIVILEGED
-    now = apply(cluster, revision(deployment, "web-2", deployment["spec"]["template"]))
-    old = apply(cluster, revision(deployment, "web-1", former))
-    cluster.apply([objects.build_owned_pod(now, "web-2-a"), objects.build_owned_pod(old, "web-1-a")])
+    privileged_template = copy.deepcopy(deployment["spec"]["template"])
+    privileged_template["spec"]["containers"][0] |= PRIVILEGED
+    current = apply(cluster, revision(deployment, "web-2", deployment["spec"]["template"]))
+    outdated = apply(cluster, revision(deployment, "web-1", privileged_template))
+    cluster.apply([objects.build_owned_pod(current, "web-2-a"), objects.build_owned_pod(outdated, "web-1-a")])
     # The ReplicaSet covers the Pod.
-    assert shown(cluster, namespace) == ["Deployment web", "ReplicaSet web-1"]
+    assert list_labels(cluster, namespace) == ["Deployment web", "ReplicaSet web-1"]
 
 
 def test_idle_old_revision_is_skipped_and_covers_nothing(cluster: Cluster, namespace: str) -> None:
     deployment = apply(cluster, objects.replicated("Deployment", namespace, "web"))
-    former = copy.deepcopy(deployment["spec"]["template"])
-    former["spec"]["containers"][0] |= PRIVILEGED
-    old = apply(cluster, revision(deployment, "web-1", former, replicas=0))
-    assert shown(cluster, namespace) == ["Deployment web"]
-    plain = objects.build_owned_pod(old, "web-1-plain")
-    plain["spec"] = copy.deepcopy(deployment["spec"]["template"]["spec"])
-    cluster.apply([objects.build_owned_pod(old, "web-1-a"), plain])
-    assert shown(cluster, namespace) == ["Deployment web", "Pod web-1-a"]
+    privileged_template = copy.deepcopy(deployment["spec"]["template"])
+    privileged_template["spec"]["containers"][0] |= PRIVILEGED
+    outdated = apply(cluster, revision(deployment, "web-1", privileged_template, replicas=0))
+    assert list_labels(cluster, namespace) == ["Deployment web"]
+    weak_pod = objects.build_owned_pod(outdated, "web-1-plain")
+    weak_pod["spec"] = copy.deepcopy(deployment["spec"]["template"]["spec"])
+    cluster.apply([objects.build_owned_pod(outdated, "web-1-a"), weak_pod])
+    assert list_labels(cluster, namespace) == ["Deployment web", "Pod web-1-a"]
     # It is running as long as some of its pods are.
     cluster.admin(
-        "PATCH", f"{cluster.path(old)}/status", {"status": {"replicas": 1}}, sent="application/merge-patch+json"
+        "PATCH", f"{cluster.path(outdated)}/status", {"status": {"replicas": 1}}, sent="application/merge-patch+json"
     )
-    assert shown(cluster, namespace) == ["Deployment web", "ReplicaSet web-1"]
+    assert list_labels(cluster, namespace) == ["Deployment web", "ReplicaSet web-1"]
 
 
 def test_idle_replica_set_without_owner_covers_its_pods(cluster: Cluster, namespace: str) -> None:
@@ -161,20 +163,20 @@ def test_idle_replica_set_without_owner_covers_its_pods(cluster: Cluster, namesp
     cluster.apply(
         [objects.build_owned_pod(replicas, "web-a"), objects.build_owned_pod(replicas, "web-b", hostPID=True)]
     )
-    assert shown(cluster, namespace) == ["Pod web-b", "ReplicaSet web"]
+    assert list_labels(cluster, namespace) == ["Pod web-b", "ReplicaSet web"]
 
 
 @pytest.mark.parametrize("is_judged", [True, False])
 def test_idle_replica_set_with_missing_owner_covers_nothing(*, is_judged: bool) -> None:
     """It is not compared with its owner, nor is anything with it."""
-    gone = objects.replicated("Deployment", "shop", "web")
-    gone["metadata"]["uid"] = "gone"
-    old = objects.set_owner(objects.replicated("ReplicaSet", "shop", "web-1", replicas=0), gone)
-    old["metadata"]["uid"] = "old"
+    deleted_owner = objects.replicated("Deployment", "shop", "web")
+    deleted_owner["metadata"]["uid"] = "gone"
+    outdated = objects.set_owner(objects.replicated("ReplicaSet", "shop", "web-1", replicas=0), deleted_owner)
+    outdated["metadata"]["uid"] = "old"
     owners = OwnerIndex(lambda _: is_judged)
-    owners.add(old)
-    assert not owners.is_covered(old)
-    assert not owners.is_covered(objects.build_owned_pod(old, "web-1-a", hostPID=True))
+    owners.add(outdated)
+    assert not owners.is_covered(outdated)
+    assert not owners.is_covered(objects.build_owned_pod(outdated, "web-1-a", hostPID=True))
 
 
 def test_pod_with_other_labels_is_collected(cluster: Cluster, namespace: str) -> None:
@@ -184,4 +186,4 @@ def test_pod_with_other_labels_is_collected(cluster: Cluster, namespace: str) ->
     adopted = objects.build_owned_pod(replicas, "web-1")
     adopted["metadata"]["labels"] = {"app": "app"}
     cluster.apply([objects.build_owned_pod(replicas, "web-0"), adopted])
-    assert shown(cluster, namespace) == ["Pod web-1", "ReplicaSet web"]
+    assert list_labels(cluster, namespace) == ["Pod web-1", "ReplicaSet web"]

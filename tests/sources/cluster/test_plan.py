@@ -12,48 +12,54 @@ from kubekeep.sources.cluster.plan import METADATA_ONLY
 from kubekeep.usecases.control import evaluate_case
 
 
-def slim(resource_object: dict[str, Any]) -> dict[str, Any]:
+def strip_to_metadata(resource_object: dict[str, Any]) -> dict[str, Any]:
     """Return the object with metadata only, as the API server does on request."""
     return {key: resource_object[key] for key in ("apiVersion", "kind", "metadata") if key in resource_object}
 
 
-def is_slim(resource_object: dict[str, Any]) -> bool:
+def is_listed_by_metadata(resource_object: dict[str, Any]) -> bool:
     group = str(resource_object.get("apiVersion")).rpartition("/")[0]
     return resource_object.get("kind") in METADATA_ONLY and ("." not in group or group.endswith(".k8s.io"))
 
 
-CONCERNED = [
+CONTROLS = [
     control
     for control in builtin().controls.values()
     if METADATA_ONLY & {kind.rpartition("/")[2] for kind in (*control.targets, *control.relates)}
 ]
 CASES = [
     case
-    for case in cases_of(builtin(), [builtin().controls[control.rule_name] for control in CONCERNED])
-    if any(is_slim(resource_object) and slim(resource_object) != resource_object for resource_object in objects(case))
+    for case in cases_of(builtin(), [builtin().controls[control.rule_name] for control in CONTROLS])
+    if any(
+        is_listed_by_metadata(resource_object) and strip_to_metadata(resource_object) != resource_object
+        for resource_object in objects(case)
+    )
 ]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_metadata_is_sufficient(case: Case) -> None:
     documents = objects(case)
-    reduced = [slim(resource_object) if is_slim(resource_object) else resource_object for resource_object in documents]
-    assert reduced != documents
-    whole, part = (
+    stripped = [
+        strip_to_metadata(resource_object) if is_listed_by_metadata(resource_object) else resource_object
+        for resource_object in documents
+    ]
+    assert stripped != documents
+    verdicts, stripped_verdicts = (
         [(result.resource.identity, result.verdicts) for result in evaluate_case(case, input_objects, builtin())]
-        for input_objects in (documents, reduced)
+        for input_objects in (documents, stripped)
     )
-    assert part == whole
+    assert stripped_verdicts == verdicts
 
 
 def test_controls_and_cases_exist() -> None:
-    assert {control.slug for control in CONCERNED} >= {"secret-mounted", "default-namespace-unused"}
+    assert {control.slug for control in CONTROLS} >= {"secret-mounted", "default-namespace-unused"}
     assert CASES
 
 
 def test_no_rule_reads_more_than_metadata() -> None:
-    """Secrets above all: a rule on their values would find them empty."""
-    for control in CONCERNED:
+    """A rule on the values of Secrets would find them empty."""
+    for control in CONTROLS:
         source = builtin().rule(control).source
         assert "input.object.data" not in source, control.slug
         assert ".stringData" not in source, control.slug

@@ -14,7 +14,7 @@ from tests.sources.cluster import objects
 APPARMOR = "container.apparmor.security.beta.kubernetes.io/app"
 
 
-def of(pod: dict[str, Any]) -> PodPrivileges:
+def read(pod: dict[str, Any]) -> PodPrivileges:
     return read_privileges(Resource(pod))
 
 
@@ -27,16 +27,16 @@ def pod(spec: dict[str, Any] | None = None, container: dict[str, Any] | None = N
     return resource_object
 
 
-def context(**fields: Any) -> dict[str, Any]:
+def with_context(**fields: Any) -> dict[str, Any]:
     return pod(container={"securityContext": fields})
 
 
-def mounted(**mount: Any) -> dict[str, Any]:
+def with_mount(**mount: Any) -> dict[str, Any]:
     volumes = [{"name": "node", "hostPath": {"path": "/var/log"}}]
     return pod({"volumes": volumes}, {"volumeMounts": [{"name": "node", "mountPath": "/a"} | mount]})
 
 
-def volume(**source: Any) -> dict[str, Any]:
+def with_volume(**source: Any) -> dict[str, Any]:
     return pod({"volumes": [{"name": "some", **source}]})
 
 
@@ -70,16 +70,16 @@ WEAKER = {
     "ConfigMap beside the token": (with_token("kube-api-access-12345", {"configMap": {"name": "settings"}}), PLAIN),
     "fsGroup": (PLAIN, pod({"securityContext": {"fsGroup": 1000}})),
     "sysctls": (pod({"securityContext": {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}}), PLAIN),
-    "hostPath": (volume(hostPath={"path": "/"}), PLAIN),
-    "another hostPath": (volume(hostPath={"path": "/"}), volume(hostPath={"path": "/var/log"})),
-    "mount of a hostPath": (mounted(readOnly=True), volume(hostPath={"path": "/var/log"})),
-    "writable hostPath": (mounted(), mounted(readOnly=True)),
-    "subPath": (mounted(subPath="a"), mounted()),
-    "Secret": (volume(secret={"secretName": "password"}), PLAIN),
-    "projected Secret": (volume(projected={"sources": [{"secret": {"name": "password"}}]}), PLAIN),
-    "ConfigMap": (volume(configMap={"name": "settings"}), PLAIN),
-    "claim": (volume(persistentVolumeClaim={"claimName": "data"}), PLAIN),
-    "volume of another type": (volume(nfs={"server": "a", "path": "/"}), PLAIN),
+    "hostPath": (with_volume(hostPath={"path": "/"}), PLAIN),
+    "another hostPath": (with_volume(hostPath={"path": "/"}), with_volume(hostPath={"path": "/var/log"})),
+    "mount of a hostPath": (with_mount(readOnly=True), with_volume(hostPath={"path": "/var/log"})),
+    "writable hostPath": (with_mount(), with_mount(readOnly=True)),
+    "subPath": (with_mount(subPath="a"), with_mount()),
+    "Secret": (with_volume(secret={"secretName": "password"}), PLAIN),
+    "projected Secret": (with_volume(projected={"sources": [{"secret": {"name": "password"}}]}), PLAIN),
+    "ConfigMap": (with_volume(configMap={"name": "settings"}), PLAIN),
+    "claim": (with_volume(persistentVolumeClaim={"claimName": "data"}), PLAIN),
+    "volume of another type": (with_volume(nfs={"server": "a", "path": "/"}), PLAIN),
     "image": (pod(container={"image": "registry.example.com/app:2"}), PLAIN),
     "digest": (pod(container={"image": f"registry.example.com/app:1@sha256:{'0' * 64}"}), PLAIN),
     "command": (pod(container={"command": ["sh"]}), PLAIN),
@@ -121,28 +121,34 @@ WEAKER = {
     ),
     "requests": (PLAIN, pod(container={"resources": {"requests": {"cpu": 1}}})),
     "limits of the pod": (PLAIN, pod({"resources": {"limits": {"memory": "1Gi"}}})),
-    "privileged": (context(privileged=True), PLAIN),
-    "hostProcess": (context(windowsOptions={"hostProcess": True}), PLAIN),
+    "privileged": (with_context(privileged=True), PLAIN),
+    "hostProcess": (with_context(windowsOptions={"hostProcess": True}), PLAIN),
     "hostProcess of the pod": (pod({"securityContext": {"windowsOptions": {"hostProcess": True}}}), PLAIN),
-    "user of Windows": (context(windowsOptions={"runAsUserName": "ContainerAdministrator"}), PLAIN),
-    "procMount": (context(procMount="Unmasked"), PLAIN),
-    "capabilities": (context(capabilities={"add": ["SYS_PTRACE"]}), context(capabilities={"add": ["NET_ADMIN"]})),
-    "capabilities dropped": (context(capabilities={"drop": ["KILL"]}), context(capabilities={"drop": ["ALL"]})),
-    "allowPrivilegeEscalation": (
-        context(allowPrivilegeEscalation=True),
-        context(allowPrivilegeEscalation=False),
+    "user of Windows": (with_context(windowsOptions={"runAsUserName": "ContainerAdministrator"}), PLAIN),
+    "procMount": (with_context(procMount="Unmasked"), PLAIN),
+    "capabilities": (
+        with_context(capabilities={"add": ["SYS_PTRACE"]}),
+        with_context(capabilities={"add": ["NET_ADMIN"]}),
     ),
-    "readOnlyRootFilesystem": (PLAIN, context(readOnlyRootFilesystem=True)),
-    "runAsNonRoot": (context(runAsNonRoot=False), pod({"securityContext": {"runAsNonRoot": True}})),
-    "runAsUser": (context(runAsUser=0), pod({"securityContext": {"runAsUser": 1000}})),
-    "runAsUser unsaid": (PLAIN, context(runAsUser=1000)),
-    "runAsGroup": (context(runAsGroup=0), PLAIN),
-    "seccomp": (context(seccompProfile={"type": "Unconfined"}), PLAIN),
-    "seccomp unsaid": (PLAIN, context(seccompProfile={"type": "RuntimeDefault"})),
-    "seccomp of the node": (context(seccompProfile={"type": "Localhost", "localhostProfile": "open.json"}), PLAIN),
+    "capabilities dropped": (
+        with_context(capabilities={"drop": ["KILL"]}),
+        with_context(capabilities={"drop": ["ALL"]}),
+    ),
+    "allowPrivilegeEscalation": (
+        with_context(allowPrivilegeEscalation=True),
+        with_context(allowPrivilegeEscalation=False),
+    ),
+    "readOnlyRootFilesystem": (PLAIN, with_context(readOnlyRootFilesystem=True)),
+    "runAsNonRoot": (with_context(runAsNonRoot=False), pod({"securityContext": {"runAsNonRoot": True}})),
+    "runAsUser": (with_context(runAsUser=0), pod({"securityContext": {"runAsUser": 1000}})),
+    "runAsUser unsaid": (PLAIN, with_context(runAsUser=1000)),
+    "runAsGroup": (with_context(runAsGroup=0), PLAIN),
+    "seccomp": (with_context(seccompProfile={"type": "Unconfined"}), PLAIN),
+    "seccomp unsaid": (PLAIN, with_context(seccompProfile={"type": "RuntimeDefault"})),
+    "seccomp of the node": (with_context(seccompProfile={"type": "Localhost", "localhostProfile": "open.json"}), PLAIN),
     "another profile of the node": (
-        context(seccompProfile={"type": "Localhost", "localhostProfile": "open.json"}),
-        context(seccompProfile={"type": "Localhost", "localhostProfile": "closed.json"}),
+        with_context(seccompProfile={"type": "Localhost", "localhostProfile": "open.json"}),
+        with_context(seccompProfile={"type": "Localhost", "localhostProfile": "closed.json"}),
     ),
     "seccomp undone": (
         pod(
@@ -151,11 +157,11 @@ WEAKER = {
         ),
         pod({"securityContext": {"seccompProfile": {"type": "RuntimeDefault"}}}),
     ),
-    "AppArmor": (context(appArmorProfile={"type": "Unconfined"}), PLAIN),
+    "AppArmor": (with_context(appArmorProfile={"type": "Unconfined"}), PLAIN),
     "AppArmor in an annotation": (pod(annotations={APPARMOR: "unconfined"}), PLAIN),
     "AppArmor unsaid": (PLAIN, pod(annotations={APPARMOR: "runtime/default"})),
-    "SELinux": (context(seLinuxOptions={"type": "spc_t"}), context(seLinuxOptions={"type": "container_t"})),
-    "SELinux unsaid": (PLAIN, context(seLinuxOptions={"level": "s0:c1,c2"})),
+    "SELinux": (with_context(seLinuxOptions={"type": "spc_t"}), with_context(seLinuxOptions={"type": "container_t"})),
+    "SELinux unsaid": (PLAIN, with_context(seLinuxOptions={"level": "s0:c1,c2"})),
     "label": (pod(labels={}), PLAIN),
     "value of a label": (pod(labels={"app": "other"}), PLAIN),
 }
@@ -163,8 +169,8 @@ WEAKER = {
 
 @pytest.mark.parametrize(("weak", "template"), WEAKER.values(), ids=WEAKER.keys())
 def test_weaker_pods(weak: dict[str, Any], template: dict[str, Any]) -> None:
-    assert not of(weak).is_within(of(template))
-    assert of(weak).is_within(of(weak))
+    assert not read(weak).is_within(read(template))
+    assert read(weak).is_within(read(weak))
 
 
 DEFAULTS = {
@@ -185,7 +191,7 @@ DEFAULTS = {
             {"volumeMounts": [{"name": "some", "mountPath": "/a"}]},
         ),
     ),
-    "volume of a webhook": (volume(emptyDir={}), PLAIN),
+    "volume of a webhook": (with_volume(emptyDir={}), PLAIN),
     "variable of a webhook": (pod(container={"env": [{"name": "AWS_ROLE_ARN", "value": "arn"}]}), PLAIN),
     "label": (pod(labels={"app": "app", "pod-template-hash": "12345"}), PLAIN),
     "place": (
@@ -198,13 +204,13 @@ DEFAULTS = {
         pod(container={"resources": {"requests": {"cpu": "100m"}}}),
     ),
     "defaults": (
-        context(
+        with_context(
             procMount="Default", privileged=False, capabilities={"drop": ["ALL"]}, runAsUser=1000, runAsNonRoot=True
         ),
         PLAIN,
     ),
     "profiles": (
-        context(seccompProfile={"type": "RuntimeDefault"}, seLinuxOptions={"level": "s0:c1,c2"}),
+        with_context(seccompProfile={"type": "RuntimeDefault"}, seLinuxOptions={"level": "s0:c1,c2"}),
         PLAIN,
     ),
     "AppArmor by its field": (
@@ -215,30 +221,33 @@ DEFAULTS = {
         pod(annotations={APPARMOR: "runtime/default"}),
     ),
     "AppArmor by its field, of the node": (
-        context(appArmorProfile={"type": "Localhost", "localhostProfile": "strict"}),
+        with_context(appArmorProfile={"type": "Localhost", "localhostProfile": "strict"}),
         pod(annotations={APPARMOR: "localhost/strict"}),
     ),
-    "names of capabilities": (context(capabilities={"add": ["CAP_KILL"]}), context(capabilities={"add": ["kill"]})),
-    "read-only": (mounted(readOnly=True), mounted()),
+    "names of capabilities": (
+        with_context(capabilities={"add": ["CAP_KILL"]}),
+        with_context(capabilities={"add": ["kill"]}),
+    ),
+    "read-only": (with_mount(readOnly=True), with_mount()),
     "pulled": (pod(container={"imagePullPolicy": "Always"}), PLAIN),
 }
 
 
-@pytest.mark.parametrize(("other", "template"), DEFAULTS.values(), ids=DEFAULTS.keys())
-def test_pods_that_are_not_weaker(other: dict[str, Any], template: dict[str, Any]) -> None:
-    assert of(other).is_within(of(template))
+@pytest.mark.parametrize(("equal_pod", "template"), DEFAULTS.values(), ids=DEFAULTS.keys())
+def test_pods_that_are_not_weaker(equal_pod: dict[str, Any], template: dict[str, Any]) -> None:
+    assert read(equal_pod).is_within(read(template))
 
 
 def test_stateful_set_claims_are_volumes_of_its_pods() -> None:
-    inside = {"volumeMounts": [{"name": "data", "mountPath": "/data"}]}
-    mounting = pod(container=inside)
+    mount_fields = {"volumeMounts": [{"name": "data", "mountPath": "/data"}]}
+    mounting = pod(container=mount_fields)
     stateful = objects.replicated(
         "StatefulSet", "shop", "db", {"metadata": mounting["metadata"], "spec": mounting["spec"]}
     )
     stateful["spec"]["volumeClaimTemplates"] = [{"metadata": {"name": "data"}, "spec": {}}]
     volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": "data-db-0"}}]
-    assert of(pod({"volumes": volumes}, inside)).is_within(of(stateful))
-    assert not of(pod({"volumes": [volumes[0] | {"name": "more"}]}, inside)).is_within(of(stateful))
+    assert read(pod({"volumes": volumes}, mount_fields)).is_within(read(stateful))
+    assert not read(pod({"volumes": [volumes[0] | {"name": "more"}]}, mount_fields)).is_within(read(stateful))
 
 
 @pytest.mark.parametrize(
@@ -247,23 +256,30 @@ def test_stateful_set_claims_are_volumes_of_its_pods() -> None:
 def test_malformed_custom_object_is_accepted(nonsense: Any) -> None:
     """Templates in custom kinds are not validated: one malformed object must not end the whole scan."""
     fields = {name for weak, _ in WEAKER.values() for name in (*weak["spec"], *weak["spec"]["containers"][0])}
-    contexts = {name for weak, template in WEAKER.values() for one in (weak, template) for name in _context(one)}
+    contexts = {
+        name
+        for weak, template in WEAKER.values()
+        for pod_object in (weak, template)
+        for name in _get_context(pod_object)
+    }
     container = dict.fromkeys(fields, nonsense) | {"securityContext": dict.fromkeys(contexts, nonsense)}
     for spec in (dict.fromkeys(fields, nonsense), container, {"containers": [container], "volumes": nonsense}):
-        whole = {
+        rollout_spec = {
             "template": {"metadata": {"labels": nonsense, "annotations": nonsense}, "spec": {"containers": []} | spec}
         }
-        rollout = objects.custom("example.com", "Rollout", "shop", "web", whole | {"volumeClaimTemplates": nonsense})
-        assert not of(PLAIN).is_within(of(rollout))
+        rollout = objects.custom(
+            "example.com", "Rollout", "shop", "web", rollout_spec | {"volumeClaimTemplates": nonsense}
+        )
+        assert not read(PLAIN).is_within(read(rollout))
 
 
-def _context(pod: dict[str, Any]) -> dict[str, Any]:
+def _get_context(pod: dict[str, Any]) -> dict[str, Any]:
     context = pod["spec"]["containers"][0].get("securityContext", {})
     return context if isinstance(context, dict) else {}
 
 
 def test_long_pods_are_compared_without_cache() -> None:
     long = pod(container={"env": [{"name": f"NAME_{number}", "value": "a" * 100} for number in range(1000)]})
-    assert of(long).is_within(of(PLAIN))
+    assert read(long).is_within(read(PLAIN))
     long["spec"]["hostPID"] = True
-    assert not of(long).is_within(of(PLAIN))
+    assert not read(long).is_within(read(PLAIN))

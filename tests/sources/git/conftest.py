@@ -22,7 +22,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Path:
+def server_folder(tmp_path: Path) -> Path:
     """The folder of the repositories on the servers."""
     folder = tmp_path / "served"
     folder.mkdir()
@@ -30,25 +30,25 @@ def served(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def make(served: Path, environment: dict[str, str]) -> Callable[..., Repo]:
+def create_repo(server_folder: Path, environment: dict[str, str]) -> Callable[..., Repo]:
     """Create an empty repository below the served folder, with options of `git init`."""
-    return lambda name, *options: Repo(served / name, environment, *options)
+    return lambda name, *options: Repo(server_folder / name, environment, *options)
 
 
 @pytest.fixture
-def repo(make: Callable[..., Repo]) -> Repo:
-    return make("team/shop.git")
+def repo(create_repo: Callable[..., Repo]) -> Repo:
+    return create_repo("team/shop.git")
 
 
 @pytest.fixture
-def backend(served: Path) -> Iterator[Backend]:
+def backend(server_folder: Path) -> Iterator[Backend]:
     """Repositories over plain http on the loopback address."""
-    server = Backend(served)
+    server = Backend(server_folder)
     with running(server):
         yield server
 
 
-class World(msgspec.Struct):
+class Network(msgspec.Struct):
     """A network in which every host of HOSTS is the same server, behind TLS."""
 
     server: Backend
@@ -57,10 +57,10 @@ class World(msgspec.Struct):
 
 
 @pytest.fixture
-def world(served: Path, environment: dict[str, str], tmp_path: Path) -> Iterator[World]:
+def network(server_folder: Path, environment: dict[str, str], tmp_path: Path) -> Iterator[Network]:
     context, authority = certificates(tmp_path)
-    server = Backend(served, context)
+    server = Backend(server_folder, context)
     with running(server):
         proxy = Proxy(server.server_port)
         with running(proxy):
-            yield World(server, proxy, environment | {"https_proxy": proxy.url, "SSL_CERT_FILE": str(authority)})
+            yield Network(server, proxy, environment | {"https_proxy": proxy.url, "SSL_CERT_FILE": str(authority)})

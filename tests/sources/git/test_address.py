@@ -12,7 +12,7 @@ from kubekeep.sources.git.address import Address, Login, is_repository, parse_ad
 from kubekeep.sources.git.program import GitError
 
 
-def seen(text: str) -> tuple[str, str, str, str]:
+def get_parts(text: str) -> tuple[str, str, str, str]:
     address = parse_address(text)
     return address.remote, address.ref, address.tail, address.subpath
 
@@ -51,7 +51,7 @@ def seen(text: str) -> tuple[str, str, str, str]:
     ],
 )
 def test_address_has_repository_ref_and_path(text: str, expected: tuple[str, str, str, str]) -> None:
-    assert seen(text) == expected
+    assert get_parts(text) == expected
     assert is_repository(text)
 
 

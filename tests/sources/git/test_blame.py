@@ -17,7 +17,7 @@ from tests.sources.git.service import Repo
 
 
 @pytest.fixture
-def shop(repo: Repo) -> Repo:
+def changed_repo(repo: Repo) -> Repo:
     """Commit a file of three lines, each last changed by another commit, and add an uncommitted file."""
     repo.environment |= {
         "GIT_AUTHOR_NAME": "Grace Höpper", "GIT_AUTHOR_EMAIL": "grace@example.com",
@@ -32,16 +32,16 @@ def shop(repo: Repo) -> Repo:
     return repo
 
 
-def subjects(blame: Blame, file: Path, lines: range) -> list[str | None]:
+def list_subjects(blame: Blame, file: Path, lines: range) -> list[str | None]:
     return [commit.subject if (commit := blame.find_commit(str(file), line)) else None for line in lines]
 
 
-def test_lines_and_their_commits(shop: Repo) -> None:
-    blame = Blame(str(shop.root), shop.environment)
-    file = shop.root / "deploy/pod.yaml"
-    assert subjects(blame, file, range(8)) == [None, None, "first", "second", "third", None, None, None]
+def test_lines_and_their_commits(changed_repo: Repo) -> None:
+    blame = Blame(str(changed_repo.root), changed_repo.environment)
+    file = changed_repo.root / "deploy/pod.yaml"
+    assert list_subjects(blame, file, range(8)) == [None, None, "first", "second", "third", None, None, None]
     assert blame.find_commit(str(file), 2) == Commit(
-        hash=shop.git("rev-parse", "HEAD~2"),
+        hash=changed_repo.git("rev-parse", "HEAD~2"),
         author="Grace Höpper",
         email="grace@example.com",
         date=dt.datetime(2026, 3, 4, 5, 6, 7, tzinfo=dt.timezone(dt.timedelta(hours=5, minutes=30))),
@@ -50,20 +50,20 @@ def test_lines_and_their_commits(shop: Repo) -> None:
     assert blame.unread == ()
 
 
-def test_only_requested_lines_are_blamed(shop: Repo, runs: list[list[str]]) -> None:
-    file = shop.root / "deploy/pod.yaml"
-    shop.commit({"deploy/pod.yaml": "".join(f"k{n}: 1\n" for n in range(100))}, "many")
-    blame = Blame(str(shop.root), shop.environment)
+def test_only_requested_lines_are_blamed(changed_repo: Repo, commands: list[list[str]]) -> None:
+    file = changed_repo.root / "deploy/pod.yaml"
+    changed_repo.commit({"deploy/pod.yaml": "".join(f"k{n}: 1\n" for n in range(100))}, "many")
+    blame = Blame(str(changed_repo.root), changed_repo.environment)
     blame.add_lines(str(file), [3, 5, 90])
-    assert subjects(blame, file, range(3, 6)) == ["many"] * 3
-    assert subjects(blame, file, range(50, 51)) == [None]
-    assert subjects(blame, file, range(90, 91)) == ["many"]
-    (arguments,) = [run for run in runs if "blame" in run]
+    assert list_subjects(blame, file, range(3, 6)) == ["many"] * 3
+    assert list_subjects(blame, file, range(50, 51)) == [None]
+    assert list_subjects(blame, file, range(90, 91)) == ["many"]
+    (arguments,) = [command for command in commands if "blame" in command]
     assert [argument for argument in arguments if argument.startswith("-L")] == ["-L3,5", "-L90,90"]
 
 
 @pytest.fixture
-def runs(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Record the arguments of every started program."""
     started: list[list[str]] = []
     popen = subprocess.Popen
@@ -76,16 +76,16 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return started
 
 
-def test_blame_runs_one_process_per_file(repo: Repo, runs: list[list[str]]) -> None:
+def test_blame_runs_one_process_per_file(repo: Repo, commands: list[list[str]]) -> None:
     repo.commit({f"{n}.yaml": "a: 1\n" * 10 for n in range(4)})
-    started = len(runs)
+    started = len(commands)
     blame = Blame(str(repo.root), repo.environment)
     for n in range(4):
         for line in range(1, 11):
             assert blame.find_commit(str(repo.root / f"{n}.yaml"), line)
-    assert len([run for run in runs[started:] if "blame" in run]) == 4
+    assert len([command for command in commands[started:] if "blame" in command]) == 4
     # The other two processes check for configured programs and for a shallow history.
-    assert len(runs) - started == 4 + 2
+    assert len(commands) - started == 4 + 2
 
 
 def test_untracked_lines_have_no_commit(repo: Repo, tmp_path: Path) -> None:
@@ -119,9 +119,9 @@ def test_blame_with_unusual_line_ends(repo: Repo) -> None:
     repo.commit({"crlf.yaml": b"a: 1\r\nb: 1\r\n", "cr.yaml": b"a: 1\rb: 1\rc: 1\n"}, "first")
     repo.commit({"crlf.yaml": b"a: 1\r\nb: 2\r\n"}, "second")
     blame = Blame(str(repo.root), repo.environment)
-    assert subjects(blame, repo.root / "crlf.yaml", range(1, 3)) == ["first", "second"]
+    assert list_subjects(blame, repo.root / "crlf.yaml", range(1, 3)) == ["first", "second"]
     # Editors see three lines and git one, so no line has a commit.
-    assert subjects(blame, repo.root / "cr.yaml", range(1, 4)) == [None] * 3
+    assert list_subjects(blame, repo.root / "cr.yaml", range(1, 4)) == [None] * 3
 
 
 def test_names_with_everything(repo: Repo) -> None:
@@ -139,43 +139,45 @@ def test_names_with_everything(repo: Repo) -> None:
     repo.commit({}, "odd")
     blame = Blame(str(repo.root), repo.environment)
     for name in names:
-        assert subjects(blame, repo.root / name, range(1, 2)) == ["odd"], name
+        assert list_subjects(blame, repo.root / name, range(1, 2)) == ["odd"], name
     assert blame.unread == ()
 
 
-def test_blame_of_linked_and_relative_paths(shop: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "link").symlink_to(shop.root / "deploy")
+def test_blame_of_linked_and_relative_paths(
+    changed_repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "link").symlink_to(changed_repo.root / "deploy")
     monkeypatch.chdir(tmp_path)
-    blame = Blame("link", shop.environment)
-    assert subjects(blame, Path("link/pod.yaml"), range(2, 3)) == ["first"]
+    blame = Blame("link", changed_repo.environment)
+    assert list_subjects(blame, Path("link/pod.yaml"), range(2, 3)) == ["first"]
 
 
-def test_linked_working_tree(shop: Repo, tmp_path: Path) -> None:
-    shop.git("worktree", "add", "-q", "-b", "other", str(tmp_path / "other"))
-    blame = Blame(str(tmp_path / "other"), shop.environment)
-    assert subjects(blame, tmp_path / "other/deploy/pod.yaml", range(1, 4)) == ["first", "second", "third"]
-    facts = read_repository(str(tmp_path / "other/deploy"), shop.environment)
+def test_linked_working_tree(changed_repo: Repo, tmp_path: Path) -> None:
+    changed_repo.git("worktree", "add", "-q", "-b", "other", str(tmp_path / "other"))
+    blame = Blame(str(tmp_path / "other"), changed_repo.environment)
+    assert list_subjects(blame, tmp_path / "other/deploy/pod.yaml", range(1, 4)) == ["first", "second", "third"]
+    facts = read_repository(str(tmp_path / "other/deploy"), changed_repo.environment)
     assert facts is not None
     assert (facts.root, facts.branch) == (str(tmp_path / "other"), "other")
 
 
-def test_facts_of_a_repository(shop: Repo) -> None:
-    shop.git("remote", "add", "mirror", "https://mirror.example/r")
-    shop.git("remote", "add", "origin", "https://ada:secret@host.example/o/r.git")
-    facts = read_repository(str(shop.root / "deploy"), shop.environment)
+def test_facts_of_a_repository(changed_repo: Repo) -> None:
+    changed_repo.git("remote", "add", "mirror", "https://mirror.example/r")
+    changed_repo.git("remote", "add", "origin", "https://ada:secret@host.example/o/r.git")
+    facts = read_repository(str(changed_repo.root / "deploy"), changed_repo.environment)
     assert facts is not None
-    assert (facts.root, facts.remote, facts.branch) == (str(shop.root), "https://host.example/o/r.git", "main")
+    assert (facts.root, facts.remote, facts.branch) == (str(changed_repo.root), "https://host.example/o/r.git", "main")
     assert facts.head is not None
-    assert (facts.head.hash, facts.head.subject) == (shop.git("rev-parse", "HEAD"), "third")
+    assert (facts.head.hash, facts.head.subject) == (changed_repo.git("rev-parse", "HEAD"), "third")
     assert (facts.head.author, facts.head.email) == ("Ada", "ada@example.com")
     assert facts.head.date.utcoffset() is not None
-    shop.git("config", "branch.main.remote", "mirror")
-    shop.git("checkout", "-q", "--detach")
-    detached = read_repository(str(shop.root), shop.environment)
+    changed_repo.git("config", "branch.main.remote", "mirror")
+    changed_repo.git("checkout", "-q", "--detach")
+    detached = read_repository(str(changed_repo.root), changed_repo.environment)
     assert detached is not None
     assert (detached.branch, detached.remote) == ("", "https://host.example/o/r.git")
-    shop.git("checkout", "-q", "main")
-    tracking = read_repository(str(shop.root), shop.environment)
+    changed_repo.git("checkout", "-q", "main")
+    tracking = read_repository(str(changed_repo.root), changed_repo.environment)
     assert tracking is not None
     assert tracking.remote == "https://mirror.example/r"
 

@@ -15,7 +15,7 @@ from kubekeep.sources.git.program import GitError
 from tests.sources.git.service import Repo
 
 
-def names(changes: Changes, root: Path) -> tuple[list[str], list[str]]:
+def list_names(changes: Changes, root: Path) -> tuple[list[str], list[str]]:
     """Return changed and deleted paths relative to the repository."""
     return (
         sorted(os.path.relpath(path, root) for path in changes.changed),
@@ -35,7 +35,7 @@ def test_committed_staged_unstaged_and_new(repo: Repo) -> None:
     repo.git("rm", "-q", "--cached", "6.yaml")
     repo.git("rm", "-q", "7.yaml")
     changes = find_changes(str(repo.root / "new"), "before", repo.environment)
-    assert names(changes, repo.root) == (
+    assert list_names(changes, repo.root) == (
         ["1.yaml", "2.yaml", "3.yaml", "6.yaml", "new/a.yaml", "renamed.yaml"],
         ["0.yaml", "5.yaml", "7.yaml"],
     )
@@ -48,23 +48,23 @@ def test_commits_of_the_other_branch_are_no_changes(repo: Repo) -> None:
     repo.git("checkout", "-q", "main")
     repo.commit({"a.yaml": "a: 2\n"})
     repo.git("checkout", "-q", "topic")
-    assert names(find_changes(str(repo.root), "main", repo.environment), repo.root) == (["b.yaml"], [])
+    assert list_names(find_changes(str(repo.root), "main", repo.environment), repo.root) == (["b.yaml"], [])
 
 
 def test_nothing_is_written_and_touched_files_are_no_change(repo: Repo) -> None:
     repo.commit({"a.yaml": "a: 1\n"})
     os.utime(repo.root / "a.yaml", (1, 1))
     index = repo.root / ".git" / "index"
-    before = hashlib.sha256(index.read_bytes()).digest()
-    listed = sorted((repo.root / ".git").rglob("*"))
-    assert names(find_changes(str(repo.root), "HEAD", repo.environment), repo.root) == ([], [])
-    assert hashlib.sha256(index.read_bytes()).digest() == before
-    assert sorted((repo.root / ".git").rglob("*")) == listed
+    hash_before = hashlib.sha256(index.read_bytes()).digest()
+    files_before = sorted((repo.root / ".git").rglob("*"))
+    assert list_names(find_changes(str(repo.root), "HEAD", repo.environment), repo.root) == ([], [])
+    assert hashlib.sha256(index.read_bytes()).digest() == hash_before
+    assert sorted((repo.root / ".git").rglob("*")) == files_before
     assert list(Path(repo.environment["TMPDIR"]).iterdir()) == []
 
 
 def test_names_with_everything(repo: Repo) -> None:
-    odd = [
+    unusual_names = [
         "a\nb.yaml",
         "-x.yaml",
         "\x1b[31m.yaml",
@@ -75,26 +75,28 @@ def test_names_with_everything(repo: Repo) -> None:
         "tab\t.yaml",
     ]
     repo.commit({"a.yaml": "a: 1\n"})
-    for name in odd[:4]:
+    for name in unusual_names[:4]:
         (repo.root / name).write_text("a: 1\n")
     repo.commit({})
-    for name in odd[4:]:
+    for name in unusual_names[4:]:
         (repo.root / name).write_text("a: 1\n")
-    assert find_changes(str(repo.root), "HEAD~1", repo.environment).changed == {str(repo.root / name) for name in odd}
+    assert find_changes(str(repo.root), "HEAD~1", repo.environment).changed == {
+        str(repo.root / name) for name in unusual_names
+    }
 
 
 def test_submodule_and_repository_inside(repo: Repo, tmp_path: Path) -> None:
-    other = Repo(tmp_path / "other", repo.environment)
-    other.commit({"x.yaml": "x: 1\n"})
-    repo.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(other.root), "vendored")
+    vendored_source = Repo(tmp_path / "other", repo.environment)
+    vendored_source.commit({"x.yaml": "x: 1\n"})
+    repo.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(vendored_source.root), "vendored")
     repo.commit({"a.yaml": "a: 1\n"})
-    inside = Repo(repo.root / "inside", repo.environment)
-    inside.commit({"y.yaml": "y: 1\n"})
+    nested = Repo(repo.root / "inside", repo.environment)
+    nested.commit({"y.yaml": "y: 1\n"})
     vendored = Repo(repo.root / "vendored", repo.environment)
     assert str(repo.root / "vendored/x.yaml") not in find_changes(str(repo.root), "HEAD", repo.environment)
     vendored.commit({"x.yaml": "x: 2\n"})
     changes = find_changes(str(repo.root), "HEAD", repo.environment)
-    assert names(changes, repo.root) == (["inside", "vendored"], [])
+    assert list_names(changes, repo.root) == (["inside", "vendored"], [])
     assert str(repo.root / "vendored/x.yaml") in changes
     assert str(repo.root / "inside/y.yaml") in changes
     assert str(repo.root / "a.yaml") not in changes
@@ -126,7 +128,7 @@ def test_change_in_the_second_of_the_commit_is_seen(repo: Repo) -> None:
     os.utime(index, (second, second))
     file.write_text("a: 2\n")
     os.utime(file, (second, second))
-    assert names(find_changes(str(repo.root), "HEAD", repo.environment), repo.root) == (["a.yaml"], [])
+    assert list_names(find_changes(str(repo.root), "HEAD", repo.environment), repo.root) == (["a.yaml"], [])
 
 
 def test_conflict_is_a_change(repo: Repo) -> None:
@@ -137,7 +139,7 @@ def test_conflict_is_a_change(repo: Repo) -> None:
     repo.commit({"a.yaml": "a: 3\n"})
     with pytest.raises(AssertionError):
         repo.git("merge", "topic")
-    assert names(find_changes(str(repo.root), "HEAD", repo.environment), repo.root) == (["a.yaml"], [])
+    assert list_names(find_changes(str(repo.root), "HEAD", repo.environment), repo.root) == (["a.yaml"], [])
 
 
 @pytest.mark.parametrize(
@@ -190,4 +192,4 @@ def test_copy_with_new_file_times_has_no_changes(repo: Repo, tmp_path: Path) -> 
     copy = tmp_path / "copy"
     shutil.copytree(repo.root, copy, copy_function=shutil.copyfile)
     repo.write({})
-    assert names(find_changes(str(copy), "HEAD", repo.environment), copy) == ([], [])
+    assert list_names(find_changes(str(copy), "HEAD", repo.environment), copy) == ([], [])

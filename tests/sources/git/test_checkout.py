@@ -24,15 +24,15 @@ from tests.sources.git.service import POD, Backend, Repo
 
 
 @pytest.fixture
-def get(environment: dict[str, str]) -> Callable[..., Any]:
+def check_out(environment: dict[str, str]) -> Callable[..., Any]:
     """Run `checkout` without tokens, in an environment without configuration."""
     return lambda url, **rest: checkout(url, environment=environment, tokens={}, **rest)
 
 
-Get = Callable[..., Any]
+CheckOut = Callable[..., Any]
 
 
-def files(root: str) -> set[str]:
+def list_files(root: str) -> set[str]:
     """Return the names of all files below a checkout, except those of git."""
     return {
         os.path.relpath(Path(folder) / name, root)
@@ -42,10 +42,10 @@ def files(root: str) -> set[str]:
     }
 
 
-def test_whole_repository(repo: Repo, get: Get) -> None:
+def test_whole_repository(repo: Repo, check_out: CheckOut) -> None:
     commit = repo.commit({"deploy/pod.yaml": POD.format("a"), "README.md": "x"})
-    with get(f"file://{repo.root}") as tree:
-        assert files(tree.root) == {"deploy/pod.yaml", "README.md"}
+    with check_out(f"file://{repo.root}") as tree:
+        assert list_files(tree.root) == {"deploy/pod.yaml", "README.md"}
         assert (tree.path, tree.branch, tree.commit, tree.subpath) == (tree.root, "main", commit, "")
         assert tree.unread == ()
         names = [entry.name for entry in read([tree.path]) if isinstance(entry, Resource)]
@@ -54,33 +54,33 @@ def test_whole_repository(repo: Repo, get: Get) -> None:
 
 
 @pytest.mark.parametrize("page", ["tree/{}/deploy/app", "-/tree/{}/deploy/app", "src/branch/{}/deploy/app"])
-def test_page_url_of_branch_with_slashes(page: str, repo: Repo, backend: Backend, get: Get) -> None:
+def test_page_url_of_branch_with_slashes(page: str, repo: Repo, backend: Backend, check_out: CheckOut) -> None:
     repo.commit({"deploy/app/pod.yaml": POD.format("old")})
     repo.git("checkout", "-q", "-b", "feature/new/app")
     commit = repo.commit({"deploy/app/pod.yaml": POD.format("new")})
-    with get(f"{backend.url}/team/shop/{page.format('feature/new/app')}") as tree:
+    with check_out(f"{backend.url}/team/shop/{page.format('feature/new/app')}") as tree:
         assert (tree.branch, tree.commit, tree.subpath) == ("feature/new/app", commit, "deploy/app")
         assert Path(tree.path, "pod.yaml").read_text() == POD.format("new")
 
 
-def test_only_the_page_folder_is_fetched_with_few_requests(repo: Repo, backend: Backend, get: Get) -> None:
+def test_only_the_page_folder_is_fetched_with_few_requests(repo: Repo, backend: Backend, check_out: CheckOut) -> None:
     repo.commit({f"{folder}/{n}.yaml": POD.format(f"{folder}{n}") for folder in ("app", "other") for n in range(20)})
-    with get(f"{backend.url}/team/shop/tree/main/app") as tree:
-        assert files(tree.root) == {f"app/{n}.yaml" for n in range(20)}
-        missing = subprocess.run(
+    with check_out(f"{backend.url}/team/shop/tree/main/app") as tree:
+        assert list_files(tree.root) == {f"app/{n}.yaml" for n in range(20)}
+        listing = subprocess.run(
             ["git", "rev-list", "--objects", "--missing=print", "HEAD"],
             cwd=tree.root, capture_output=True, text=True, check=True,
         )  # fmt: skip
-        assert missing.stdout.count("\n?") == 20
+        assert listing.stdout.count("\n?") == 20
     # Three fetches (refs, the commit with its trees, all blobs), each with a request for the capabilities of the server.
     assert len([entry for entry in backend.requests if "info/refs" in entry.path]) == 3
 
 
-def test_server_without_partial_clone(repo: Repo, backend: Backend, get: Get) -> None:
+def test_server_without_partial_clone(repo: Repo, backend: Backend, check_out: CheckOut) -> None:
     repo.git("config", "uploadpack.allowFilter", "false")
     repo.commit({"app/pod.yaml": POD.format("a"), "other/pod.yaml": POD.format("b")})
-    with get(f"{backend.url}/team/shop/tree/main/app") as tree:
-        assert files(tree.root) == {"app/pod.yaml"}
+    with check_out(f"{backend.url}/team/shop/tree/main/app") as tree:
+        assert list_files(tree.root) == {"app/pod.yaml"}
 
 
 @pytest.mark.parametrize(
@@ -91,44 +91,44 @@ def test_server_without_partial_clone(repo: Repo, backend: Backend, get: Get) ->
     ],
 )
 def test_references_out_of_the_folder_fetch_the_commit(
-    file: dict[str, str], repo: Repo, backend: Backend, get: Get
+    file: dict[str, str], repo: Repo, backend: Backend, check_out: CheckOut
 ) -> None:
     repo.commit({"base/pod.yaml": POD.format("base"), **file})
-    with get(f"{backend.url}/team/shop/tree/main/overlays/prod") as tree:
-        assert files(tree.root) == {"base/pod.yaml", *file}
+    with check_out(f"{backend.url}/team/shop/tree/main/overlays/prod") as tree:
+        assert list_files(tree.root) == {"base/pod.yaml", *file}
         assert tree.path == str(Path(tree.root, "overlays/prod"))
 
 
-def test_link_in_the_folder_fetches_the_commit(repo: Repo, backend: Backend, get: Get) -> None:
+def test_link_in_the_folder_fetches_the_commit(repo: Repo, backend: Backend, check_out: CheckOut) -> None:
     repo.write({"base/pod.yaml": POD.format("base"), "app/x.yaml": POD.format("x")})
     (repo.root / "app/link.yaml").symlink_to("../base/pod.yaml")
     repo.commit({})
-    with get(f"{backend.url}/team/shop/tree/main/app") as tree:
-        assert files(tree.root) == {"base/pod.yaml", "app/x.yaml", "app/link.yaml"}
+    with check_out(f"{backend.url}/team/shop/tree/main/app") as tree:
+        assert list_files(tree.root) == {"base/pod.yaml", "app/x.yaml", "app/link.yaml"}
 
 
-def test_settings_above_the_folder_are_fetched(repo: Repo, backend: Backend, get: Get) -> None:
+def test_settings_above_the_folder_are_fetched(repo: Repo, backend: Backend, check_out: CheckOut) -> None:
     expected = {"kubekeep.yaml": "x: 1", "apps/.kubekeepignore": "y", "apps/shop/pod.yaml": POD.format("a")}
     repo.commit({**expected, "apps/other.yaml": POD.format("b")})
-    with get(f"{backend.url}/team/shop/tree/main/apps/shop") as tree:
-        assert files(tree.root) == set(expected)
+    with check_out(f"{backend.url}/team/shop/tree/main/apps/shop") as tree:
+        assert list_files(tree.root) == set(expected)
 
 
-def test_page_url_of_a_file(repo: Repo, backend: Backend, get: Get) -> None:
+def test_page_url_of_a_file(repo: Repo, backend: Backend, check_out: CheckOut) -> None:
     repo.commit({"app/pod.yaml": POD.format("a"), "app/other.yaml": POD.format("b")})
-    with get(f"{backend.url}/team/shop/blob/main/app/pod.yaml") as tree:
+    with check_out(f"{backend.url}/team/shop/blob/main/app/pod.yaml") as tree:
         assert tree.path == str(Path(tree.root, "app/pod.yaml"))
-        assert files(tree.root) == {"app/pod.yaml"}
+        assert list_files(tree.root) == {"app/pod.yaml"}
 
 
-def test_page_url_of_template_fetches_its_chart(repo: Repo, backend: Backend, get: Get) -> None:
+def test_page_url_of_template_fetches_its_chart(repo: Repo, backend: Backend, check_out: CheckOut) -> None:
     chart = {"shop/Chart.yaml": "name: shop", "shop/templates/pod.yaml": POD.format("{{ .Values.name }}")}
     repo.commit(chart)
-    with get(f"{backend.url}/team/shop/blob/main/shop/templates/pod.yaml") as tree:
-        assert files(tree.root) == set(chart)
+    with check_out(f"{backend.url}/team/shop/blob/main/shop/templates/pod.yaml") as tree:
+        assert list_files(tree.root) == set(chart)
 
 
-def test_branch_tag_and_commit(repo: Repo, get: Get) -> None:
+def test_branch_tag_and_commit(repo: Repo, check_out: CheckOut) -> None:
     first = repo.commit({"pod.yaml": POD.format("first")})
     repo.git("tag", "-a", "v1.0", "-m", "one")
     second = repo.commit({"pod.yaml": POD.format("second")})
@@ -140,52 +140,52 @@ def test_branch_tag_and_commit(repo: Repo, get: Get) -> None:
         ("v1.0", first, "v1.0"), ("main", second, "main"), ("next", third, "next"), (first, first, ""),
         ("refs/heads/next", third, "next"),
     ):  # fmt: skip
-        with get(url, branch=branch) as tree:
+        with check_out(url, branch=branch) as tree:
             assert (tree.commit, tree.branch) == (commit, name)
 
 
-def test_repository_with_longer_hashes(make: Callable[..., Repo], get: Get) -> None:
-    repo = make("long", "--object-format=sha256")
+def test_repository_with_longer_hashes(create_repo: Callable[..., Repo], check_out: CheckOut) -> None:
+    repo = create_repo("long", "--object-format=sha256")
     commit = repo.commit({"pod.yaml": POD.format("a")})
     for branch in (None, "main", commit):
-        with get(f"file://{repo.root}", branch=branch) as tree:
+        with check_out(f"file://{repo.root}", branch=branch) as tree:
             assert (tree.commit, len(commit)) == (commit, 64)
 
 
-def test_bare_repository(repo: Repo, tmp_path: Path, get: Get) -> None:
+def test_bare_repository(repo: Repo, tmp_path: Path, check_out: CheckOut) -> None:
     commit = repo.commit({"pod.yaml": POD.format("a")})
     repo.git("clone", "-q", "--bare", str(repo.root), str(tmp_path / "bare"))
     repo.git("--git-dir", str(tmp_path / "bare"), "update-ref", "--no-deref", "HEAD", commit)
-    with get(f"file://{tmp_path}/bare") as tree:
+    with check_out(f"file://{tmp_path}/bare") as tree:
         # A HEAD without a branch.
-        assert (tree.commit, tree.branch, files(tree.root)) == (commit, "", {"pod.yaml"})
+        assert (tree.commit, tree.branch, list_files(tree.root)) == (commit, "", {"pod.yaml"})
 
 
-def test_page_url_of_a_commit(repo: Repo, backend: Backend, get: Get) -> None:
+def test_page_url_of_a_commit(repo: Repo, backend: Backend, check_out: CheckOut) -> None:
     commit = repo.commit({"app/pod.yaml": POD.format("a")})
     repo.commit({"app/pod.yaml": POD.format("b")})
-    with get(f"{backend.url}/team/shop/tree/{commit}/app") as tree:
+    with check_out(f"{backend.url}/team/shop/tree/{commit}/app") as tree:
         assert Path(tree.path, "pod.yaml").read_text() == POD.format("a")
 
 
-def test_branch_option_determines_start_of_path(repo: Repo, backend: Backend, get: Get) -> None:
+def test_branch_option_determines_start_of_path(repo: Repo, backend: Backend, check_out: CheckOut) -> None:
     repo.commit({"app/pod.yaml": POD.format("a")})
-    with get(f"{backend.url}/team/shop/tree/main/app", branch="main") as tree:
+    with check_out(f"{backend.url}/team/shop/tree/main/app", branch="main") as tree:
         assert tree.subpath == "app"
     with (
         pytest.raises(GitError, match="another branch than next"),
-        get(f"{backend.url}/team/shop/tree/main/app", branch="next"),
+        check_out(f"{backend.url}/team/shop/tree/main/app", branch="next"),
     ):
         pass
 
 
-def test_branch_named_as_an_option(repo: Repo, get: Get) -> None:
+def test_branch_named_as_an_option(repo: Repo, check_out: CheckOut) -> None:
     commit = repo.commit({"pod.yaml": POD.format("a")})
     repo.git("update-ref", "refs/heads/--upload-pack=touch", commit)
     repo.git("symbolic-ref", "HEAD", "refs/heads/--upload-pack=touch")
-    with get(f"file://{repo.root}", branch="--upload-pack=touch") as tree:
+    with check_out(f"file://{repo.root}", branch="--upload-pack=touch") as tree:
         assert tree.branch == "--upload-pack=touch"
-    with get(f"file://{repo.root}") as tree:
+    with check_out(f"file://{repo.root}") as tree:
         assert (tree.branch, tree.commit) == ("--upload-pack=touch", commit)
 
 
@@ -201,21 +201,21 @@ def test_branch_named_as_an_option(repo: Repo, get: Get) -> None:
         ("tree/a~b^c", "no branch"),
     ],
 )
-def test_missing_refs_and_paths(page: str, message: str, repo: Repo, backend: Backend, get: Get) -> None:
+def test_missing_refs_and_paths(page: str, message: str, repo: Repo, backend: Backend, check_out: CheckOut) -> None:
     commit = repo.commit({"app/pod.yaml": POD.format("a")})
     repo.git("update-index", "--add", "--cacheinfo", f"160000,{commit},vendored")
     repo.git("commit", "-q", "-m", "submodule")
-    with pytest.raises(GitError) as caught, get(f"{backend.url}/team/shop/{page}"):
+    with pytest.raises(GitError) as caught, check_out(f"{backend.url}/team/shop/{page}"):
         pass
     assert message in str(caught.value)
 
 
-def test_missing_content_is_reported(repo: Repo, get: Get) -> None:
+def test_missing_content_is_reported(repo: Repo, check_out: CheckOut) -> None:
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
     commit = repo.commit({"a/pod.yaml": POD.format("a"), "a/big.yaml": pointer, "a/big.bin": pointer})
     repo.git("update-index", "--add", "--cacheinfo", f"160000,{commit},a/vendored")
     repo.git("commit", "-q", "-m", "submodule")
-    with get(f"file://{repo.root}") as tree:
+    with check_out(f"file://{repo.root}") as tree:
         error_text = [(str(entry.location), entry.message) for entry in tree.unread]
     assert error_text == [
         ("a/vendored", "submodule: not fetched, nothing in it was assessed"),
@@ -223,34 +223,37 @@ def test_missing_content_is_reported(repo: Repo, get: Get) -> None:
     ]
 
 
-def test_empty_repository(repo: Repo, get: Get) -> None:
-    with pytest.raises(GitError, match="the repository is empty"), get(f"file://{repo.root}"):
+def test_empty_repository(repo: Repo, check_out: CheckOut) -> None:
+    with pytest.raises(GitError, match="the repository is empty"), check_out(f"file://{repo.root}"):
         pass
 
 
-def test_missing_repository_has_message_of_git(tmp_path: Path, get: Get) -> None:
-    with pytest.raises(GitError, match="does not appear to be a git repository"), get(f"file://{tmp_path}/nothing"):
+def test_missing_repository_has_message_of_git(tmp_path: Path, check_out: CheckOut) -> None:
+    with (
+        pytest.raises(GitError, match="does not appear to be a git repository"),
+        check_out(f"file://{tmp_path}/nothing"),
+    ):
         pass
 
 
-def test_history_is_fetched_on_request(repo: Repo, get: Get) -> None:
+def test_history_is_fetched_on_request(repo: Repo, check_out: CheckOut) -> None:
     first = repo.commit({"pod.yaml": "a: 1\nb: 2\n"})
     repo.commit({"pod.yaml": "a: 1\nb: 3\n"})
-    with get(f"file://{repo.root}", history=True) as tree:
+    with check_out(f"file://{repo.root}", history=True) as tree:
         blame = Blame(tree.root, repo.environment)
         commit = blame.find_commit(str(Path(tree.path, "pod.yaml")), 1)
         assert commit is not None
         assert commit.hash == first
-    with get(f"file://{repo.root}") as tree:
+    with check_out(f"file://{repo.root}") as tree:
         blame = Blame(tree.root, repo.environment)
         # A shallow commit is not the last change of older lines.
         assert blame.find_commit(str(Path(tree.path, "pod.yaml")), 1) is None
         assert blame.unread == ()
 
 
-def test_facts_of_a_checkout(repo: Repo, backend: Backend, environment: dict[str, str], get: Get) -> None:
+def test_facts_of_a_checkout(repo: Repo, backend: Backend, environment: dict[str, str], check_out: CheckOut) -> None:
     commit = repo.commit({"pod.yaml": "a: 1\n"})
-    with get(f"{backend.url}/team/shop") as tree:
+    with check_out(f"{backend.url}/team/shop") as tree:
         facts = read_repository(tree.path, environment)
     assert facts is not None
     assert facts.head is not None
@@ -274,7 +277,7 @@ def test_user_ssh_program_is_used(repo: Repo, environment: dict[str, str], tmp_p
 
 
 def test_only_proxy_of_user_configuration_is_used(
-    repo: Repo, backend: Backend, environment: dict[str, str], tmp_path: Path, get: Get
+    repo: Repo, backend: Backend, environment: dict[str, str], tmp_path: Path, check_out: CheckOut
 ) -> None:
     repo.commit({"pod.yaml": POD.format("a")})
     trap = tmp_path / "trap"
@@ -285,28 +288,30 @@ def test_only_proxy_of_user_configuration_is_used(
     hook = tmp_path / "post-checkout"
     hook.write_text(f"#!/bin/sh\ntouch {trap}\n")
     hook.chmod(0o755)
-    with get(f"{backend.url}/team/shop"):
+    with check_out(f"{backend.url}/team/shop"):
         pass
     assert not trap.exists()
     Path(environment["HOME"], ".gitconfig").write_text("[http]\n\tproxy = http://127.0.0.1:1\n")
-    with pytest.raises(GitError, match="port 1 "), get(f"{backend.url}/team/shop"):
+    with pytest.raises(GitError, match="port 1 "), check_out(f"{backend.url}/team/shop"):
         pass
 
 
 @pytest.mark.parametrize(
     "variable", ["GIT_DIR", "GIT_INDEX_FILE", "GIT_CONFIG_PARAMETERS", "GIT_WORK_TREE", "GIT_TRACE"]
 )
-def test_git_hook_variables_are_ignored(variable: str, repo: Repo, environment: dict[str, str], get: Get) -> None:
+def test_git_hook_variables_are_ignored(
+    variable: str, repo: Repo, environment: dict[str, str], check_out: CheckOut
+) -> None:
     repo.commit({"pod.yaml": POD.format("a")})
     environment[variable] = str(repo.root / "elsewhere")
-    with get(f"file://{repo.root}") as tree:
-        assert files(tree.root) == {"pod.yaml"}
+    with check_out(f"file://{repo.root}") as tree:
+        assert list_files(tree.root) == {"pod.yaml"}
     assert not (repo.root / "elsewhere").exists()
 
 
-def test_error_inside_removes_the_folder(repo: Repo, get: Get) -> None:
+def test_error_inside_removes_the_folder(repo: Repo, check_out: CheckOut) -> None:
     repo.commit({"pod.yaml": POD.format("a")})
-    with pytest.raises(ZeroDivisionError), get(f"file://{repo.root}") as tree:
+    with pytest.raises(ZeroDivisionError), check_out(f"file://{repo.root}") as tree:
         raise ZeroDivisionError
     assert not Path(tree.root).exists()
 

@@ -30,7 +30,7 @@ QUICK = CheckoutLimits(seconds=30, bytes=8 << 20, files=1000)
 def fetch(environment: dict[str, str]) -> Callable[..., str]:
     """Return the error message of a checkout, and check that nothing is left behind."""
 
-    def fetched(url: str, limits: CheckoutLimits = QUICK) -> str:
+    def fetch_error(url: str, limits: CheckoutLimits = QUICK) -> str:
         started = time.monotonic()
         with pytest.raises(GitError) as caught, checkout(url, environment=environment, tokens={}, limits=limits):
             pass
@@ -39,7 +39,7 @@ def fetch(environment: dict[str, str]) -> Callable[..., str]:
         assert str(caught.value) == visible(str(caught.value))
         return str(caught.value)
 
-    return fetched
+    return fetch_error
 
 
 Fetch = Callable[..., str]
@@ -84,7 +84,7 @@ def test_path_through_outside_link_is_rejected(repo: Repo, backend: Backend, fet
 # Content of repositories
 
 
-def trapped(tmp_path: Path) -> tuple[Path, str]:
+def create_trap(tmp_path: Path) -> tuple[Path, str]:
     """Return a file that exists only after a command ran, and the command."""
     trap = tmp_path / "trap"
     program = tmp_path / "spring"
@@ -94,7 +94,7 @@ def trapped(tmp_path: Path) -> tuple[Path, str]:
 
 
 def test_hooks_filters_and_submodules_of_a_remote(repo: Repo, environment: dict[str, str], tmp_path: Path) -> None:
-    trap, program = trapped(tmp_path)
+    trap, program = create_trap(tmp_path)
     for hook in ("post-checkout", "post-merge", "reference-transaction", "post-index-change", "pre-commit"):
         path = repo.root / "hooks" / hook
         path.parent.mkdir(exist_ok=True)
@@ -349,7 +349,7 @@ def evil_config(program: str, trap: Path) -> str:
 
 
 def test_configuration_of_a_local_repository_runs_nothing(repo: Repo, tmp_path: Path) -> None:
-    trap, program = trapped(tmp_path)
+    trap, program = create_trap(tmp_path)
     repo.commit({"pod.yaml": "a: 1\n", "b.yaml": "a: 1\n", "c.yaml": "a: 1\n"}, "first")
     commit = repo.commit(
         {
@@ -390,7 +390,7 @@ def test_configuration_of_a_local_repository_runs_nothing(repo: Repo, tmp_path: 
 @pytest.mark.parametrize("url", ["ext::{}", "ssh://host.example/x", "file:///{}"])
 def test_missing_objects_are_not_fetched(url: str, repo: Repo, tmp_path: Path) -> None:
     """A repository configured to get missing objects by a command or from a server."""
-    trap, program = trapped(tmp_path)
+    trap, program = create_trap(tmp_path)
     repo.commit({"a.yaml": "a: 1\n"}, "first")
     repo.commit({"a.yaml": "a: 1\nb: 1\n"}, "second")
     lost = repo.git("rev-parse", "HEAD~1:a.yaml")
@@ -439,7 +439,7 @@ def test_repository_of_another_user(repo: Repo) -> None:
 
 def test_bare_repository_in_a_working_tree(repo: Repo, tmp_path: Path) -> None:
     """A folder of a repository that is a repository with its own configuration."""
-    trap, program = trapped(tmp_path)
+    trap, program = create_trap(tmp_path)
     repo.commit({"a.yaml": "a: 1\n"}, "outer")
     subprocess.run(["git", "init", "-q", "--bare", "inner"], cwd=repo.root, env=repo.environment, check=True)
     (repo.root / "inner/config").write_text(f"[core]\n\trepositoryFormatVersion = 0\n\tfsmonitor = {program}\n")
@@ -515,7 +515,7 @@ def test_malicious_author_fields(repo: Repo) -> None:
 def test_git_is_not_started_from_the_scanned_folder(
     repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trap, program = trapped(tmp_path)
+    trap, program = create_trap(tmp_path)
     repo.commit({"git": Path(program).read_bytes(), "a.yaml": "a: 1\n"}, "first")
     (repo.root / "git").chmod(0o755)
     monkeypatch.chdir(repo.root)

@@ -18,19 +18,19 @@ from kubekeep.sources.git.address import parse_address
 from kubekeep.sources.git.checkout import checkout
 from kubekeep.sources.git.program import GitError
 from kubekeep.sources.git.tokens import find_login
-from tests.sources.git.conftest import World
+from tests.sources.git.conftest import Network
 from tests.sources.git.service import POD, Backend, Repo
 
 SECRET = f"token-{secrets.token_hex(12)}"
 
 
-def basic(user: str, password: str) -> str:
+def encode_login(user: str, password: str) -> str:
     return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
-def headers_sent(world: World) -> set[tuple[str, str]]:
+def headers_sent(network: Network) -> set[tuple[str, str]]:
     """Return host and header of all requests with credentials."""
-    return {(entry.host, entry.authorization) for entry in world.server.requests if entry.authorization is not None}
+    return {(entry.host, entry.authorization) for entry in network.server.requests if entry.authorization is not None}
 
 
 @pytest.mark.parametrize(
@@ -46,108 +46,108 @@ def headers_sent(world: World) -> set[tuple[str, str]]:
     ],
 )
 def test_each_token_is_sent_to_its_host(
-    path: str, url: str, token: str, user: str, world: World, served: Path, environment: dict[str, str]
+    path: str, url: str, token: str, user: str, network: Network, server_folder: Path, environment: dict[str, str]
 ) -> None:
-    repo = Repo(served / path, environment)
+    repo = Repo(server_folder / path, environment)
     commit = repo.commit({"app/pod.yaml": POD.format("a")})
-    world.server.login = basic(user, SECRET)
+    network.server.login = encode_login(user, SECRET)
     with (
         pytest.raises(GitError, match=r"Authentication failed|could not read (Username|Password)"),
-        checkout(url, environment=world.environment, tokens={}),
+        checkout(url, environment=network.environment, tokens={}),
     ):
         pass
-    with checkout(url, environment=world.environment, tokens={token: SECRET}) as result:
+    with checkout(url, environment=network.environment, tokens={token: SECRET}) as result:
         assert result.commit == commit
         assert SECRET not in repr(result)
-    assert headers_sent(world) <= {
-        (parse_address(url).host, basic(user, SECRET)),
-        (parse_address(url).host, basic(user, "")),
+    assert headers_sent(network) <= {
+        (parse_address(url).host, encode_login(user, SECRET)),
+        (parse_address(url).host, encode_login(user, "")),
     }
 
 
 @pytest.mark.parametrize(
     "host", ["elsewhere.example", "github.com.evil.example", "evil-github.com", "git.corp.example", "gitlab.com"]
 )
-def test_token_is_not_sent_to_another_host(host: str, world: World, repo: Repo) -> None:
+def test_token_is_not_sent_to_another_host(host: str, network: Network, repo: Repo) -> None:
     repo.commit({"pod.yaml": POD.format("a")})
-    world.server.login = "Basic never"
+    network.server.login = "Basic never"
     tokens = {"GITHUB_TOKEN": SECRET, "AZURE_TOKEN": SECRET, "BITBUCKET_TOKEN": SECRET}
-    with pytest.raises(GitError), checkout(f"https://{host}/team/shop", environment=world.environment, tokens=tokens):
+    with pytest.raises(GitError), checkout(f"https://{host}/team/shop", environment=network.environment, tokens=tokens):
         pass
-    assert world.server.requests
-    assert headers_sent(world) == set()
+    assert network.server.requests
+    assert headers_sent(network) == set()
 
 
-def test_redirect_does_not_forward_the_token(world: World, repo: Repo) -> None:
+def test_redirect_does_not_forward_the_token(network: Network, repo: Repo) -> None:
     repo.commit({"pod.yaml": POD.format("a")})
-    world.server.login = basic("x-access-token", SECRET)
-    world.server.redirects = {"github.com/team/": "https://elsewhere.example/team/"}
+    network.server.login = encode_login("x-access-token", SECRET)
+    network.server.redirects = {"github.com/team/": "https://elsewhere.example/team/"}
     with (
         pytest.raises(GitError),
-        checkout("https://github.com/team/shop", environment=world.environment, tokens={"GITHUB_TOKEN": SECRET}),
+        checkout("https://github.com/team/shop", environment=network.environment, tokens={"GITHUB_TOKEN": SECRET}),
     ):
         pass
-    assert {entry.host for entry in world.server.requests} == {"github.com", "elsewhere.example"}
-    assert headers_sent(world) == set()
+    assert {entry.host for entry in network.server.requests} == {"github.com", "elsewhere.example"}
+    assert headers_sent(network) == set()
 
 
 def test_redirect_after_login_does_not_forward_the_token(
-    world: World, repo: Repo, monkeypatch: pytest.MonkeyPatch
+    network: Network, repo: Repo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A host that receives the token and then redirects."""
     repo.commit({"pod.yaml": POD.format("a")})
-    handler = world.server.RequestHandlerClass
-    plain = handler._answer  # type: ignore[attr-defined]  # noqa: SLF001 - the test's own server
+    handler = network.server.RequestHandlerClass
+    original_answer = handler._answer  # type: ignore[attr-defined]  # noqa: SLF001 - the test's own server
 
     def answer(self: object, body: bytes) -> None:
         if self.headers.get("Host") == "github.com" and self.headers.get("Authorization"):  # type: ignore[attr-defined]
             self._head(302, {"Location": f"https://elsewhere.example{self.path}"})  # type: ignore[attr-defined]
         else:
-            plain(self, body)
+            original_answer(self, body)
 
     monkeypatch.setattr(handler, "_answer", answer)
-    world.server.login = "Basic never"
+    network.server.login = "Basic never"
     with (
         pytest.raises(GitError),
-        checkout("https://github.com/team/shop", environment=world.environment, tokens={"GITHUB_TOKEN": SECRET}),
+        checkout("https://github.com/team/shop", environment=network.environment, tokens={"GITHUB_TOKEN": SECRET}),
     ):
         pass
-    assert "elsewhere.example" in {entry.host for entry in world.server.requests}
-    assert "elsewhere.example" not in {host for host, _ in headers_sent(world)}
+    assert "elsewhere.example" in {entry.host for entry in network.server.requests}
+    assert "elsewhere.example" not in {host for host, _ in headers_sent(network)}
 
 
-def test_redirect_within_host_is_followed(world: World, repo: Repo) -> None:
+def test_redirect_within_host_is_followed(network: Network, repo: Repo) -> None:
     commit = repo.commit({"app/pod.yaml": POD.format("a")})
-    world.server.login = basic("x-access-token", SECRET)
-    world.server.redirects = {"github.com/former/": "https://github.com/team/"}
+    network.server.login = encode_login("x-access-token", SECRET)
+    network.server.redirects = {"github.com/former/": "https://github.com/team/"}
     with checkout(
-        "https://github.com/former/shop/tree/main/app", environment=world.environment, tokens={"GITHUB_TOKEN": SECRET}
+        "https://github.com/former/shop/tree/main/app", environment=network.environment, tokens={"GITHUB_TOKEN": SECRET}
     ) as result:
         assert result.commit == commit
 
 
-def test_redirect_to_plain_http_is_not_followed(world: World, backend: Backend, repo: Repo) -> None:
+def test_redirect_to_plain_http_is_not_followed(network: Network, backend: Backend, repo: Repo) -> None:
     repo.commit({"pod.yaml": POD.format("a")})
-    world.server.redirects = {"github.com/": f"{backend.url}/"}
-    with pytest.raises(GitError), checkout("https://github.com/team/shop", environment=world.environment, tokens={}):
+    network.server.redirects = {"github.com/": f"{backend.url}/"}
+    with pytest.raises(GitError), checkout("https://github.com/team/shop", environment=network.environment, tokens={}):
         pass
     assert backend.requests == []
 
 
-def test_untrusted_certificate_is_rejected(world: World, repo: Repo) -> None:
+def test_untrusted_certificate_is_rejected(network: Network, repo: Repo) -> None:
     repo.commit({"pod.yaml": POD.format("a")})
-    del world.environment["SSL_CERT_FILE"]
+    del network.environment["SSL_CERT_FILE"]
     with (
         pytest.raises(GitError, match=r"(?i)certificate"),
-        checkout("https://github.com/team/shop", environment=world.environment, tokens={"GITHUB_TOKEN": SECRET}),
+        checkout("https://github.com/team/shop", environment=network.environment, tokens={"GITHUB_TOKEN": SECRET}),
     ):
         pass
-    assert world.server.requests == []
+    assert network.server.requests == []
 
 
 def test_login_in_the_address_is_used(backend: Backend, repo: Repo, environment: dict[str, str]) -> None:
     repo.commit({"pod.yaml": POD.format("a")})
-    backend.login = basic("ada", SECRET)
+    backend.login = encode_login("ada", SECRET)
     address = backend.url.removeprefix("http://")
     with checkout(f"http://ada:{SECRET}@{address}/team/shop", environment=environment, tokens={}) as result:
         assert SECRET not in repr(result)
@@ -162,51 +162,51 @@ def test_login_in_the_address_is_used(backend: Backend, repo: Repo, environment:
 
 
 @contextlib.contextmanager
-def sampled() -> Iterator[set[bytes]]:
+def record_commands() -> Iterator[set[bytes]]:
     """Return the command lines of all processes while a function runs."""
-    seen: set[bytes] = set()
-    over = threading.Event()
+    commands: set[bytes] = set()
+    ended = threading.Event()
 
     def sample() -> None:
-        while not over.is_set():
+        while not ended.is_set():
             for process in Path("/proc").iterdir():
                 if process.name.isdigit():
                     with contextlib.suppress(OSError):
-                        seen.add((process / "cmdline").read_bytes())
+                        commands.add((process / "cmdline").read_bytes())
 
     thread = threading.Thread(target=sample)
     thread.start()
     try:
-        yield seen
+        yield commands
     finally:
-        over.set()
+        ended.set()
         thread.join()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no /proc")
 def test_token_appears_in_no_command_line_file_log_or_error(
-    world: World, repo: Repo, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    network: Network, repo: Repo, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
     repo.commit({f"app/{n}.yaml": POD.format(n) for n in range(5)})
-    world.server.login = basic("x-access-token", SECRET)
+    network.server.login = encode_login("x-access-token", SECRET)
     url = "https://github.com/team/shop/tree/main/app"
-    with sampled() as seen:
-        with checkout(url, environment=world.environment, tokens={"GITHUB_TOKEN": SECRET}) as result:
+    with record_commands() as commands:
+        with checkout(url, environment=network.environment, tokens={"GITHUB_TOKEN": SECRET}) as result:
             content = b"".join(path.read_bytes() for path in Path(result.root).rglob("*") if path.is_file())
-        world.server.login = "Basic never"
+        network.server.login = "Basic never"
         with (
             pytest.raises(GitError) as caught,
-            checkout(url, environment=world.environment, tokens={"GITHUB_TOKEN": SECRET}),
+            checkout(url, environment=network.environment, tokens={"GITHUB_TOKEN": SECRET}),
         ):
             pass
-    assert any(b"ls-remote" in line for line in seen)
-    assert any(b"remote-https" in line for line in seen)
+    assert any(b"ls-remote" in line for line in commands)
+    assert any(b"remote-https" in line for line in commands)
     encoded = base64.b64encode(f"x-access-token:{SECRET}".encode())
-    shown = "".join((*traceback.format_exception(caught.value), caplog.text, *capfd.readouterr())).encode()
-    for place in (*seen, content, shown):
-        assert SECRET.encode() not in place
-        assert encoded not in place
+    output = "".join((*traceback.format_exception(caught.value), caplog.text, *capfd.readouterr())).encode()
+    for text in (*commands, content, output):
+        assert SECRET.encode() not in text
+        assert encoded not in text
 
 
 @pytest.mark.parametrize(

@@ -29,30 +29,30 @@ installed = bool(_PROGRAM and shutil.which("journalctl") and shutil.which("unsha
 def journald(folder: Path) -> Iterator[Path]:
     """Run a journald that stores its journal in `folder`; provides the socket for the output of services."""
     folder.mkdir(parents=True)
-    words = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", _SCRIPT, "sh", str(folder), _PROGRAM]
-    with subprocess.Popen(words, stderr=subprocess.DEVNULL) as process:
-        place = Path(f"/proc/{process.pid}/root/run/systemd/journal/stdout")
+    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", _SCRIPT, "sh", str(folder), _PROGRAM]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        address = Path(f"/proc/{process.pid}/root/run/systemd/journal/stdout")
         deadline = time.monotonic() + _PATIENCE
-        while not _answers(place):
+        while not _is_listening(address):
             if process.poll() is not None or time.monotonic() > deadline:
                 process.kill()
                 pytest.skip("this system lets nobody run journald")
             time.sleep(0.01)
         try:
-            yield place
+            yield address
         finally:
             process.terminate()
 
 
-def _answers(place: Path) -> bool:
+def _is_listening(address: Path) -> bool:
     """Return True if the socket accepts connections; the file exists a moment earlier."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stream:
-        return stream.connect_ex(str(place)) == 0
+        return stream.connect_ex(str(address)) == 0
 
 
-def output_of_a_service(place: Path) -> socket.socket:
+def connect_service(address: Path) -> socket.socket:
     """Return the standard error of a systemd service (sd_journal_stream_fd(3)): the name, and five options."""
     stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    stream.connect(str(place))
+    stream.connect(str(address))
     stream.sendall(b"k3s\n\n6\n0\n0\n0\n0\n")
     return stream

@@ -136,7 +136,7 @@ K3S_PROGRAMS: Mapping[str, Sequence[str]] = {
 """Programs in the log of a K3s server, in order."""
 
 
-def put(root: Path, path: str, text: str, mode: int = 0o600) -> Path:
+def write_file(root: Path, path: str, text: str, mode: int = 0o600) -> Path:
     """Write a file below a root."""
     file = root / path.lstrip("/")
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -145,64 +145,64 @@ def put(root: Path, path: str, text: str, mode: int = 0o600) -> Path:
     return file
 
 
-def system(root: Path) -> None:
+def write_system(root: Path) -> None:
     """Write the files of any Linux system."""
-    put(root, "/etc/passwd", USERS, 0o644)
-    put(root, "/etc/group", GROUPS, 0o644)
-    put(root, "/etc/hostname", "Node-1\n", 0o644)
-    put(root, "/usr/lib/os-release", OS_RELEASE, 0o644)
+    write_file(root, "/etc/passwd", USERS, 0o644)
+    write_file(root, "/etc/group", GROUPS, 0o644)
+    write_file(root, "/etc/hostname", "Node-1\n", 0o644)
+    write_file(root, "/usr/lib/os-release", OS_RELEASE, 0o644)
     (root / "etc/os-release").symlink_to("../usr/lib/os-release")
-    put(root, "/proc/version", Path("/proc/version").read_text(encoding="utf-8"), 0o444)
-    put(root, "/proc/sys/user/max_user_namespaces", "0\n", 0o644)
-    put(root, "/proc/sys/kernel/hostname", "another\n", 0o644)
-    put(root, "/sys/fs/selinux/enforce", "1", 0o644)
-    put(root, "/sys/kernel/security/apparmor/profiles", "docker-default (enforce)\n", 0o444)
+    write_file(root, "/proc/version", Path("/proc/version").read_text(encoding="utf-8"), 0o444)
+    write_file(root, "/proc/sys/user/max_user_namespaces", "0\n", 0o644)
+    write_file(root, "/proc/sys/kernel/hostname", "another\n", 0o644)
+    write_file(root, "/sys/fs/selinux/enforce", "1", 0o644)
+    write_file(root, "/sys/kernel/security/apparmor/profiles", "docker-default (enforce)\n", 0o444)
 
 
-def unit(root: Path, name: str, folder: str = "/usr/lib/systemd/system") -> None:
+def write_unit(root: Path, name: str, folder: str = "/usr/lib/systemd/system") -> None:
     """Write a systemd unit."""
-    put(root, f"{folder}/{name}.service", "[Service]\nExecStart=/usr/bin/kubelet\n", 0o644)
+    write_file(root, f"{folder}/{name}.service", "[Service]\nExecStart=/usr/bin/kubelet\n", 0o644)
 
 
-def kubeadm(root: Path) -> None:
+def write_kubeadm(root: Path) -> None:
     """Write the files of a control plane node."""
-    system(root)
-    unit(root, "kubelet")
-    put(root, "/usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf", "[Service]\n", 0o644)
-    put(root, "/var/lib/kubelet/config.yaml", KUBELET_CONFIG, 0o644)
+    write_system(root)
+    write_unit(root, "kubelet")
+    write_file(root, "/usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf", "[Service]\n", 0o644)
+    write_file(root, "/var/lib/kubelet/config.yaml", KUBELET_CONFIG, 0o644)
     for name in ("kubelet", "admin", "scheduler", "controller-manager"):
-        put(root, f"/etc/kubernetes/{name}.conf", KUBECONFIG)
+        write_file(root, f"/etc/kubernetes/{name}.conf", KUBECONFIG)
     for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"):
-        put(root, f"/etc/kubernetes/manifests/{name}.yaml", "apiVersion: v1\nkind: Pod\n")
+        write_file(root, f"/etc/kubernetes/manifests/{name}.yaml", "apiVersion: v1\nkind: Pod\n")
     for name in ("ca", "apiserver", "etcd/ca", "etcd/server"):
-        put(root, f"/etc/kubernetes/pki/{name}.crt", "-----BEGIN CERTIFICATE-----\n", 0o644)
-        put(root, f"/etc/kubernetes/pki/{name}.key", KEY)
-    put(root, "/etc/kubernetes/pki/sa.key", KEY, 0o644)
-    put(root, "/etc/kubernetes/encryption.yaml", ENCRYPTION)
-    put(root, "/etc/kubernetes/audit.yaml", AUDIT)
-    put(root, "/var/lib/kube-proxy/config.conf", PROXY_CONFIG, 0o644)
-    put(root, "/var/lib/kube-proxy/kubeconfig.conf", KUBECONFIG, 0o644)
+        write_file(root, f"/etc/kubernetes/pki/{name}.crt", "-----BEGIN CERTIFICATE-----\n", 0o644)
+        write_file(root, f"/etc/kubernetes/pki/{name}.key", KEY)
+    write_file(root, "/etc/kubernetes/pki/sa.key", KEY, 0o644)
+    write_file(root, "/etc/kubernetes/encryption.yaml", ENCRYPTION)
+    write_file(root, "/etc/kubernetes/audit.yaml", AUDIT)
+    write_file(root, "/var/lib/kube-proxy/config.conf", PROXY_CONFIG, 0o644)
+    write_file(root, "/var/lib/kube-proxy/kubeconfig.conf", KUBECONFIG, 0o644)
     (root / "var/lib/etcd").mkdir(mode=0o700)
-    flannel(root, "/etc/cni/net.d/10-flannel.conflist")
+    write_flannel(root, "/etc/cni/net.d/10-flannel.conflist")
 
 
-def flannel(root: Path, path: str) -> None:
-    """Return the configuration of a network plugin with a chained one."""
-    put(root, path, json.dumps({"name": "cbr0", "plugins": [{"type": "flannel"}, {"type": "portmap"}]}), 0o644)
+def write_flannel(root: Path, path: str) -> None:
+    """Write the configuration of a network plugin with a chained one."""
+    write_file(root, path, json.dumps({"name": "cbr0", "plugins": [{"type": "flannel"}, {"type": "portmap"}]}), 0o644)
 
 
-def rancher(root: Path, name: str) -> None:
+def write_rancher(root: Path, name: str) -> None:
     """Write the files of a K3s or RKE2 server."""
-    system(root)
+    write_system(root)
     home = f"/var/lib/rancher/{name}"
     for kubeconfig in ("admin", "scheduler", "controller"):
-        put(root, f"{home}/server/cred/{kubeconfig}.kubeconfig", KUBECONFIG)
+        write_file(root, f"{home}/server/cred/{kubeconfig}.kubeconfig", KUBECONFIG)
     for kubeconfig in ("kubelet", "kubeproxy"):
-        put(root, f"{home}/agent/{kubeconfig}.kubeconfig", KUBECONFIG)
-    put(root, f"{home}/agent/client-ca.crt", "-----BEGIN CERTIFICATE-----\n", 0o644)
-    put(root, f"{home}/server/tls/server-ca.crt", "-----BEGIN CERTIFICATE-----\n", 0o644)
-    put(root, f"{home}/server/tls/server-ca.key", KEY)
-    put(root, f"{home}/server/token", HIDDEN)
+        write_file(root, f"{home}/agent/{kubeconfig}.kubeconfig", KUBECONFIG)
+    write_file(root, f"{home}/agent/client-ca.crt", "-----BEGIN CERTIFICATE-----\n", 0o644)
+    write_file(root, f"{home}/server/tls/server-ca.crt", "-----BEGIN CERTIFICATE-----\n", 0o644)
+    write_file(root, f"{home}/server/tls/server-ca.key", KEY)
+    write_file(root, f"{home}/server/token", HIDDEN)
     (root / home.lstrip("/") / "server/db/etcd").mkdir(parents=True, mode=0o700)
 
 
@@ -215,7 +215,7 @@ def k3s_log(programs: Mapping[str, Sequence[str]], moment: dt.datetime | None = 
 
 
 @contextlib.contextmanager
-def titled(title: str, lines: Iterable[str], stderr: int) -> Iterator[int]:
+def run_titled(title: str, lines: Iterable[str], stderr: int) -> Iterator[int]:
     """Run a process with a title as its command line, which writes `lines` to `stderr`; provides its PID."""
     with subprocess.Popen([title], executable="/bin/sh", stdin=subprocess.PIPE, stderr=stderr, text=True) as process:
         assert process.stdin is not None
@@ -229,7 +229,7 @@ def titled(title: str, lines: Iterable[str], stderr: int) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def running(programs: Mapping[str, Sequence[str]]) -> Iterator[list[int]]:
+def run_programs(programs: Mapping[str, Sequence[str]]) -> Iterator[list[int]]:
     """Run processes with these command lines: shells that wait for input; provides their PIDs."""
     started = [
         subprocess.Popen([name, "-s", "--", *flags], executable="/bin/sh", stdin=subprocess.PIPE)
@@ -246,7 +246,7 @@ def running(programs: Mapping[str, Sequence[str]]) -> Iterator[list[int]]:
             process.communicate()
 
 
-def show(root: Path, pids: Sequence[int]) -> None:
+def write_kernel_data(root: Path, pids: Sequence[int]) -> None:
     """Write the kernel data of processes below a root, and that of PID 1."""
     for pid in (1, *pids):
         (root / f"proc/{pid}/ns").mkdir(parents=True)
@@ -256,7 +256,7 @@ def show(root: Path, pids: Sequence[int]) -> None:
         with contextlib.suppress(PermissionError):
             (root / f"proc/{pid}/ns/net").symlink_to(Path(f"/proc/{pid}/ns/net").readlink())
     for name in ("stat", "sys/kernel/random/boot_id"):
-        put(root, f"/proc/{name}", Path(f"/proc/{name}").read_text(encoding="utf-8"), 0o444)
+        write_file(root, f"/proc/{name}", Path(f"/proc/{name}").read_text(encoding="utf-8"), 0o444)
     for pid in pids:
         open_files(root, pid)
     (root / "proc/1/net").mkdir()

@@ -62,7 +62,7 @@ def node_with(root: NodeRoot, program: str, flag: str) -> HostNode:
 
 
 def test_file_is_read_in_the_root_of_the_process(tmp_path: Path) -> None:
-    nodes.put(tmp_path, "/encryption.yaml", nodes.ENCRYPTION)
+    nodes.write_file(tmp_path, "/encryption.yaml", nodes.ENCRYPTION)
     program, flag = "kube-apiserver", "--encryption-provider-config=/mnt/encryption.yaml"
     with is_contained(tmp_path, program, flag), NodeRoot.open("/") as root:
         draft = collect_control_plane(node_with(root, program, flag))
@@ -73,8 +73,8 @@ def test_file_is_read_in_the_root_of_the_process(tmp_path: Path) -> None:
 
 
 def test_kubeconfig_without_credentials_is_skipped(tmp_path: Path) -> None:
-    nodes.put(tmp_path, "/config.conf", nodes.PROXY_CONFIG.replace("/var/lib/kube-proxy", "/mnt"))
-    nodes.put(tmp_path, "/kubeconfig.conf", "users: [{name: default, user: {tokenFile: /var/run/token}}]\n")
+    nodes.write_file(tmp_path, "/config.conf", nodes.PROXY_CONFIG.replace("/var/lib/kube-proxy", "/mnt"))
+    nodes.write_file(tmp_path, "/kubeconfig.conf", "users: [{name: default, user: {tokenFile: /var/run/token}}]\n")
     program, flag = "kube-proxy", "--config=/mnt/config.conf"
     with is_contained(tmp_path, program, flag), NodeRoot.open("/") as root:
         draft, configuration = collect_kube_proxy(node_with(root, program, flag))
@@ -85,7 +85,7 @@ def test_kubeconfig_without_credentials_is_skipped(tmp_path: Path) -> None:
 
 
 def test_container_path_is_not_read_on_the_node(tmp_path: Path) -> None:
-    nodes.kubeadm(tmp_path)
+    nodes.write_kubeadm(tmp_path)
     flag = "--encryption-provider-config=/etc/kubernetes/encryption.yaml"
     process = HostProcess(pid=7, words=("kube-apiserver", flag), is_contained=True, uid=0, network="")
     with NodeRoot.open(str(tmp_path)) as root:

@@ -27,7 +27,7 @@ LONG_AGO = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 LATER = dt.timedelta(hours=1)
 PROGRAMS = nodes.K3S_PROGRAMS
 FAKE = {"kube-apiserver": ["--anonymous-auth=true"]}
-journalled = pytest.mark.skipif(not journal.installed, reason="needs systemd and util-linux")
+needs_journald = pytest.mark.skipif(not journal.installed, reason="needs systemd and util-linux")
 
 
 def collect_processes(root: Path) -> RunningProcesses:
@@ -35,7 +35,7 @@ def collect_processes(root: Path) -> RunningProcesses:
         return add_embedded(root_folder, list_processes(root_folder), "k3s")
 
 
-def why(root: Path, program: str = "kube-apiserver") -> str:
+def get_reason(root: Path, program: str = "kube-apiserver") -> str:
     with pytest.raises(HostReadError) as caught:
         collect_processes(root).find(program)
     prefix = "k3s runs it in its own process: "
@@ -43,74 +43,76 @@ def why(root: Path, program: str = "kube-apiserver") -> str:
     return str(caught.value).removeprefix(prefix)
 
 
-def words(programs: Mapping[str, object], processes: RunningProcesses) -> dict[str, list[str]]:
+def get_flags(programs: Mapping[str, object], processes: RunningProcesses) -> dict[str, list[str]]:
     return {name: list(processes.find(name).words[1:]) for name in programs}
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[Path]:
+def logging_node(tmp_path: Path) -> Iterator[Path]:
     """The root of a node with the K3s log in journald, the running process, and entries of another process."""
     with (
-        journal.journald(tmp_path / JOURNAL) as place,
-        journal.output_of_a_service(place) as other,
-        nodes.titled("another server", nodes.k3s_log(FAKE), other.fileno()),
-        journal.output_of_a_service(place) as stream,
-        nodes.titled(SERVER, nodes.k3s_log(PROGRAMS), stream.fileno()) as pid,
+        journal.journald(tmp_path / JOURNAL) as address,
+        journal.connect_service(address) as other_stream,
+        nodes.run_titled("another server", nodes.k3s_log(FAKE), other_stream.fileno()),
+        journal.connect_service(address) as stream,
+        nodes.run_titled(SERVER, nodes.k3s_log(PROGRAMS), stream.fileno()) as pid,
     ):
-        nodes.show(tmp_path, [pid])
+        nodes.write_kernel_data(tmp_path, [pid])
         with NodeRoot.open(str(tmp_path)) as root:
             eventually(lambda: len(list(reader.read_messages(root, pid, 0))) > len(PROGRAMS))
         yield tmp_path
 
 
-@journalled
-def test_journal_has_all_command_lines(service: Path) -> None:
-    processes = collect_processes(service)
-    assert words(PROGRAMS, processes) == PROGRAMS
+@needs_journald
+def test_journal_has_all_command_lines(logging_node: Path) -> None:
+    processes = collect_processes(logging_node)
+    assert get_flags(PROGRAMS, processes) == PROGRAMS
     server = processes.find("kube-apiserver")
     assert server.get_flag("authorization-mode") == "Node,RBAC"
     assert nodes.HIDDEN not in server.line
     assert not processes.hidden
 
 
-@journalled
-def test_persistent_journal_is_read(service: Path) -> None:
-    (service / "var/log").mkdir(parents=True)
-    (service / JOURNAL).rename(service / "var/log/journal")
-    assert words(PROGRAMS, collect_processes(service)) == PROGRAMS
+@needs_journald
+def test_persistent_journal_is_read(logging_node: Path) -> None:
+    (logging_node / "var/log").mkdir(parents=True)
+    (logging_node / JOURNAL).rename(logging_node / "var/log/journal")
+    assert get_flags(PROGRAMS, collect_processes(logging_node)) == PROGRAMS
 
 
-@journalled
-def test_entries_of_an_earlier_process_are_ignored(service: Path) -> None:
-    (stat,) = (path for path in service.glob("proc/[0-9]*/stat") if path.parent.name != "1")
+@needs_journald
+def test_entries_of_an_earlier_process_are_ignored(logging_node: Path) -> None:
+    (stat,) = (path for path in logging_node.glob("proc/[0-9]*/stat") if path.parent.name != "1")
     start, brackets, fields = stat.read_text(encoding="utf-8").rpartition(")")
     numbers = fields.split()
     numbers[19] = str(int(numbers[19]) + 100 * os.sysconf("SC_CLK_TCK"))
     stat.write_text(f"{start}{brackets} {' '.join(numbers)}\n", encoding="utf-8")
-    assert why(service) == "its log does not say how it was started"
+    assert get_reason(logging_node) == "its log does not say how it was started"
 
 
-@journalled
-def test_entries_before_boot_are_ignored(service: Path) -> None:
-    nodes.put(service, "/proc/sys/kernel/random/boot_id", "00000000-0000-4000-8000-000000000000\n")
-    assert why(service) == "its log does not say how it was started"
+@needs_journald
+def test_entries_before_boot_are_ignored(logging_node: Path) -> None:
+    nodes.write_file(logging_node, "/proc/sys/kernel/random/boot_id", "00000000-0000-4000-8000-000000000000\n")
+    assert get_reason(logging_node) == "its log does not say how it was started"
 
 
-@journalled
-def test_journal_outside_the_root_is_not_read(service: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    outside = tmp_path_factory.mktemp("outside") / "journal"
-    (service / JOURNAL).rename(outside)
-    (service / JOURNAL).symlink_to(outside)
-    assert why(service) == "the journal was not read: neither /var/log/journal nor /run/log/journal is there"
+@needs_journald
+def test_journal_outside_the_root_is_not_read(logging_node: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    outside_journal = tmp_path_factory.mktemp("outside") / "journal"
+    (logging_node / JOURNAL).rename(outside_journal)
+    (logging_node / JOURNAL).symlink_to(outside_journal)
+    assert (
+        get_reason(logging_node) == "the journal was not read: neither /var/log/journal nor /run/log/journal is there"
+    )
 
 
-@journalled
-def test_missing_journalctl_is_reported(service: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@needs_journald
+def test_missing_journalctl_is_reported(logging_node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
-    assert why(service) == "the journal was not read: journalctl is not installed"
+    assert get_reason(logging_node) == "the journal was not read: journalctl is not installed"
 
 
-@journalled
+@needs_journald
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
@@ -125,15 +127,19 @@ def test_missing_journalctl_is_reported(service: Path, monkeypatch: pytest.Monke
     ],
 )
 def test_failing_journalctl_is_reported(
-    service: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, script: str, reason: str
+    logging_node: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    script: str,
+    reason: str,
 ) -> None:
     """The only place with a fake journalctl, as the real one does not fail like this."""
     folder = tmp_path_factory.mktemp("bin")
-    nodes.put(folder, "/journalctl", f"#!/bin/sh\n{script}\n", 0o755)
+    nodes.write_file(folder, "/journalctl", f"#!/bin/sh\n{script}\n", 0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     monkeypatch.setattr(reader, "_SECONDS", 0.5 if "sleep" in script else 20.0)
     monkeypatch.setattr(reader, "_MOST_BYTES", 1 << 20)
-    assert why(service) == f"the journal was not read: {reason}"
+    assert get_reason(logging_node) == f"the journal was not read: {reason}"
 
 
 @pytest.fixture
@@ -142,35 +148,35 @@ def node(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def logging(node: Path, lines: list[str], title: str = SERVER) -> None:
+def run_k3s(node: Path, lines: list[str], title: str = SERVER) -> None:
     """Run K3s briefly, append to its log, and write its kernel data below the root."""
     with (
         (node / LOG.lstrip("/")).open("a", encoding="utf-8") as log,
-        nodes.titled(title, lines, log.fileno()) as pid,
+        nodes.run_titled(title, lines, log.fileno()) as pid,
     ):
-        nodes.show(node, [pid])
+        nodes.write_kernel_data(node, [pid])
 
 
 def test_log_has_all_command_lines(node: Path) -> None:
-    logging(node, nodes.k3s_log(PROGRAMS))
+    run_k3s(node, nodes.k3s_log(PROGRAMS))
     processes = collect_processes(node)
-    assert words(PROGRAMS, processes) == PROGRAMS
+    assert get_flags(PROGRAMS, processes) == PROGRAMS
     assert nodes.HIDDEN not in processes.find("kube-apiserver").line
 
 
 def test_the_last_start_counts(node: Path) -> None:
-    nodes.put(node, LOG, "".join(f"{line}\n" for line in nodes.k3s_log(FAKE, LONG_AGO)))
-    logging(node, nodes.k3s_log(PROGRAMS))
-    assert words(PROGRAMS, collect_processes(node)) == PROGRAMS
+    nodes.write_file(node, LOG, "".join(f"{line}\n" for line in nodes.k3s_log(FAKE, LONG_AGO)))
+    run_k3s(node, nodes.k3s_log(PROGRAMS))
+    assert get_flags(PROGRAMS, collect_processes(node)) == PROGRAMS
 
 
 def test_log_of_another_start_is_ignored(node: Path) -> None:
-    logging(node, nodes.k3s_log(PROGRAMS, LONG_AGO))
-    assert why(node) == "its log does not say how it was started"
+    run_k3s(node, nodes.k3s_log(PROGRAMS, LONG_AGO))
+    assert get_reason(node) == "its log does not say how it was started"
 
 
 def test_later_log_entries_are_ignored(node: Path) -> None:
-    logging(node, nodes.k3s_log(PROGRAMS) + nodes.k3s_log(FAKE, dt.datetime.now(dt.UTC) + LATER))
+    run_k3s(node, nodes.k3s_log(PROGRAMS) + nodes.k3s_log(FAKE, dt.datetime.now(dt.UTC) + LATER))
     assert collect_processes(node).find("kube-apiserver").get_flag("anonymous-auth") == "false"
 
 
@@ -186,8 +192,8 @@ def test_later_log_entries_are_ignored(node: Path) -> None:
     ],
 )
 def test_similar_lines_are_ignored(node: Path, line: str) -> None:
-    logging(node, [line.format((dt.datetime.now(dt.UTC) + LATER).isoformat())])
-    assert why(node) == "its log does not say how it was started"
+    run_k3s(node, [line.format((dt.datetime.now(dt.UTC) + LATER).isoformat())])
+    assert get_reason(node) == "its log does not say how it was started"
 
 
 @pytest.mark.parametrize("zone", [dt.UTC, dt.timezone(dt.timedelta(hours=5, minutes=30))])
@@ -195,129 +201,133 @@ def test_similar_lines_are_ignored(node: Path, line: str) -> None:
 def test_timestamps_in_any_zone_with_nanoseconds(node: Path, zone: dt.timezone, fraction: str) -> None:
     now = dt.datetime.now(zone).isoformat(timespec="seconds")
     moment = f"{now[:19]}{fraction}{now[19:].replace('+00:00', 'Z')}"
-    logging(node, [f'time="{moment}" level=info msg="Running kubelet --read-only-port=0"'])
+    run_k3s(node, [f'time="{moment}" level=info msg="Running kubelet --read-only-port=0"'])
     assert collect_processes(node).find("kubelet").get_flag("read-only-port") == "0"
-    nodes.put(node, LOG, (node / LOG.lstrip("/")).read_text(encoding="utf-8").replace(moment[:4], "2020", 1))
-    assert why(node, "kubelet") == "its log does not say how it was started"
+    nodes.write_file(node, LOG, (node / LOG.lstrip("/")).read_text(encoding="utf-8").replace(moment[:4], "2020", 1))
+    assert get_reason(node, "kubelet") == "its log does not say how it was started"
 
 
 def test_values_are_kept_verbatim(node: Path) -> None:
     flags = ['--a="two words"', "--b=c\\d", "--switch=true"]
-    logging(node, nodes.k3s_log({"kubelet": flags}))
+    run_k3s(node, nodes.k3s_log({"kubelet": flags}))
     assert collect_processes(node).find("kubelet").words == ("kubelet", *flags)
 
 
 def test_beginning_of_a_long_log_is_read(node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = nodes.k3s_log(PROGRAMS)
     monkeypatch.setattr(embedded, "_LOG_BYTES", sum(len(line) + 1 for line in lines[:3]))
-    logging(node, lines)
+    run_k3s(node, lines)
     processes = collect_processes(node)
     assert (
-        words({"kube-apiserver": "", "kube-scheduler": ""}, processes)["kube-scheduler"] == PROGRAMS["kube-scheduler"]
+        get_flags({"kube-apiserver": "", "kube-scheduler": ""}, processes)["kube-scheduler"]
+        == PROGRAMS["kube-scheduler"]
     )
-    assert why(node, "kubelet").startswith(f"its log was not read: {LOG}: it has more than ")
+    assert get_reason(node, "kubelet").startswith(f"its log was not read: {LOG}: it has more than ")
 
 
 def test_missing_programs_are_reported(node: Path) -> None:
-    logging(node, nodes.k3s_log({name: flags for name, flags in PROGRAMS.items() if name != "kube-proxy"}))
-    assert why(node, "kube-proxy") == "its log does not say how it was started"
+    run_k3s(node, nodes.k3s_log({name: flags for name, flags in PROGRAMS.items() if name != "kube-proxy"}))
+    assert get_reason(node, "kube-proxy") == "its log does not say how it was started"
     assert collect_processes(node).find("kubelet").get_flag("read-only-port") == "0"
 
 
 def test_other_process_does_not_replace_a_hidden_program(node: Path) -> None:
     with (
-        nodes.titled(SERVER, [], 2) as host,
-        nodes.titled("kube-apiserver --anonymous-auth=false", [], 2) as rogue,
+        nodes.run_titled(SERVER, [], 2) as host,
+        nodes.run_titled("kube-apiserver --anonymous-auth=false", [], 2) as rogue,
     ):
-        nodes.show(node, [host, rogue])
+        nodes.write_kernel_data(node, [host, rogue])
     assert [process.words[-1] for process in collect_processes(node).list_on_node("kube-apiserver")] == [
         "--anonymous-auth=false"
     ]
-    assert "log" in why(node)
+    assert "log" in get_reason(node)
 
 
 def test_an_agent_runs_a_kubelet(node: Path) -> None:
-    logging(node, nodes.k3s_log({"kubelet": PROGRAMS["kubelet"]}), "/usr/local/bin/k3s agent")
-    assert words({"kubelet": ""}, collect_processes(node)) == {"kubelet": PROGRAMS["kubelet"]}
+    run_k3s(node, nodes.k3s_log({"kubelet": PROGRAMS["kubelet"]}), "/usr/local/bin/k3s agent")
+    assert get_flags({"kubelet": ""}, collect_processes(node)) == {"kubelet": PROGRAMS["kubelet"]}
 
 
 def test_log_written_by_the_parent_is_read(node: Path) -> None:
     """`k3s server --log`: the process that writes the file is the parent of the one that runs everything."""
     read, write = os.pipe()
-    with nodes.titled("k3s server", [], write) as pid:
-        nodes.show(node, [pid])
+    with nodes.run_titled("k3s server", [], write) as pid:
+        nodes.write_kernel_data(node, [pid])
     os.close(read)
     os.close(write)
-    assert why(node) == "where it logs to is not known: a pipe"
+    assert get_reason(node) == "where it logs to is not known: a pipe"
     parent = node / f"proc/{os.getpid()}"
-    nodes.put(parent, "/cmdline", "k3s init")
-    nodes.put(parent, "/status", "Uid:\t0\n")
+    nodes.write_file(parent, "/cmdline", "k3s init")
+    nodes.write_file(parent, "/status", "Uid:\t0\n")
     (parent / "fd").mkdir()
     for number, target in enumerate(("/dev/null", "socket:[1]", "socket:[1]", "/var/log/own.log")):
         (parent / f"fd/{number}").symlink_to(target)
-    nodes.put(node, "/var/log/own.log", "".join(f"{line}\n" for line in nodes.k3s_log(PROGRAMS)))
-    assert words(PROGRAMS, collect_processes(node)) == PROGRAMS
+    nodes.write_file(node, "/var/log/own.log", "".join(f"{line}\n" for line in nodes.k3s_log(PROGRAMS)))
+    assert get_flags(PROGRAMS, collect_processes(node)) == PROGRAMS
 
 
 def test_pipe_as_log_does_not_block(node: Path) -> None:
-    logging(node, [])
+    run_k3s(node, [])
     log = node / LOG.lstrip("/")
     log.unlink()
     os.mkfifo(log)
-    assert why(node) == f"its log was not read: {LOG}: it is not a regular file"
+    assert get_reason(node) == f"its log was not read: {LOG}: it is not a regular file"
     log.unlink()
     log.symlink_to("../../../../../../../../etc/passwd")
-    assert why(node) == f"its log was not read: {LOG}: there is no such file"
+    assert get_reason(node) == f"its log was not read: {LOG}: there is no such file"
 
 
 @pytest.mark.parametrize(
-    ("gone", "reason"),
+    ("missing_file", "reason"),
     [
         ("fd/2", "where it logs to is not known: there is no such file"),
         ("stat", "where it logs to is not known: there is no such file"),
         ("../stat", "when the node was started is not known: /proc/stat: there is no such file"),
     ],
 )
-def test_missing_kernel_data_is_reported(node: Path, gone: str, reason: str) -> None:
-    logging(node, nodes.k3s_log(PROGRAMS))
+def test_missing_kernel_data_is_reported(node: Path, missing_file: str, reason: str) -> None:
+    run_k3s(node, nodes.k3s_log(PROGRAMS))
     (process,) = (folder.parent for folder in node.glob("proc/[0-9]*/fd"))
-    (process / gone).unlink()
-    assert why(node) == reason
+    (process / missing_file).unlink()
+    assert get_reason(node) == reason
 
 
 @pytest.mark.parametrize("digits", [400, 5000])
 def test_endless_start_time_is_rejected(node: Path, digits: int) -> None:
-    logging(node, nodes.k3s_log(PROGRAMS))
+    run_k3s(node, nodes.k3s_log(PROGRAMS))
     (process,) = (folder.parent for folder in node.glob("proc/[0-9]*/fd"))
-    nodes.put(process, "/stat", f"7 (k3s) S{' 1' * 18} {'9' * digits}\n")
-    assert why(node) == "where it logs to is not known: when it started is not told"
+    nodes.write_file(process, "/stat", f"7 (k3s) S{' 1' * 18} {'9' * digits}\n")
+    assert get_reason(node) == "where it logs to is not known: when it started is not told"
 
 
 def test_commands_of_k3s_run_nothing(node: Path) -> None:
-    with nodes.titled("k3s kubectl get pods", nodes.k3s_log(FAKE), 2) as pid:
-        nodes.show(node, [pid])
-    assert why(node) == "no process called k3s is seen"
+    with nodes.run_titled("k3s kubectl get pods", nodes.k3s_log(FAKE), 2) as pid:
+        nodes.write_kernel_data(node, [pid])
+    assert get_reason(node) == "no process called k3s is seen"
 
 
 def test_missing_processes_are_reported(tmp_path: Path) -> None:
-    assert why(tmp_path) == "/proc: there is no such file"
+    assert get_reason(tmp_path) == "/proc: there is no such file"
 
 
-def k3s(pid: int, uid: int) -> HostProcess:
+def create_process(pid: int, uid: int) -> HostProcess:
     return HostProcess(pid=pid, words=("k3s", "server"), is_contained=False, uid=uid, network="")
 
 
 def test_only_processes_of_root_count(node: Path) -> None:
-    logging(node, nodes.k3s_log(PROGRAMS))
+    run_k3s(node, nodes.k3s_log(PROGRAMS))
     with NodeRoot.open(str(node)) as root:
-        (own,) = [process for process in list_processes(root).processes if process.pid != 1]
-        own = k3s(own.pid, 0)
-        assert add_embedded(root, RunningProcesses((k3s(7, 1000), own)), "k3s").find("kubelet").pid == own.pid
+        (server,) = [process for process in list_processes(root).processes if process.pid != 1]
+        server = create_process(server.pid, 0)
+        assert (
+            add_embedded(root, RunningProcesses((create_process(7, 1000), server)), "k3s").find("kubelet").pid
+            == server.pid
+        )
         with pytest.raises(HostReadError, match="2 processes are called k3s"):
-            add_embedded(root, RunningProcesses((k3s(7, 0), own)), "k3s").find("kubelet")
+            add_embedded(root, RunningProcesses((create_process(7, 0), server)), "k3s").find("kubelet")
 
 
 def test_separate_programs_are_unchanged(node: Path) -> None:
-    seen = RunningProcesses((k3s(7, 0),))
+    processes = RunningProcesses((create_process(7, 0),))
     with NodeRoot.open(str(node)) as root:
-        assert add_embedded(root, seen, "") is seen
+        assert add_embedded(root, processes, "") is processes

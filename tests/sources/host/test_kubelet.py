@@ -7,24 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.sources.host.nodes import put
-from tests.sources.host.test_collect import kubelet_with, whys
+from tests.sources.host.nodes import write_file
+from tests.sources.host.test_collect import collect_kubelet, get_reasons
 
 
 def test_drop_in_files_override_the_file(tmp_path: Path) -> None:
-    put(
+    write_file(
         tmp_path,
         "/config",
         "kind: KubeletConfiguration\nreadOnlyPort: 10255\nauthentication: {anonymous: {enabled: false}}\n",
     )
-    put(tmp_path, "/more/20-b.conf", "kind: KubeletConfiguration\nreadOnlyPort: 0\nmaxPods: 20\n")
-    put(
+    write_file(tmp_path, "/more/20-b.conf", "kind: KubeletConfiguration\nreadOnlyPort: 0\nmaxPods: 20\n")
+    write_file(
         tmp_path,
         "/more/10-a.conf",
         "kind: KubeletConfiguration\nreadOnlyPort: 1\nauthentication: {webhook: {enabled: true}}\n",
     )
-    put(tmp_path, "/more/README", "none of it")
-    document = kubelet_with(tmp_path, "--config=/config", "--config-dir=/more")["data"]["configFile"]
+    write_file(tmp_path, "/more/README", "none of it")
+    document = collect_kubelet(tmp_path, "--config=/config", "--config-dir=/more")["data"]["configFile"]
     assert json.loads(document["content"]) == {
         "kind": "KubeletConfiguration",
         "readOnlyPort": 0,
@@ -35,8 +35,8 @@ def test_drop_in_files_override_the_file(tmp_path: Path) -> None:
 
 
 def test_folder_without_file_is_a_configuration(tmp_path: Path) -> None:
-    put(tmp_path, "/more/00-k3s.conf", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
-    document = kubelet_with(tmp_path, "--config-dir=/more")["data"]["configFile"]
+    write_file(tmp_path, "/more/00-k3s.conf", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
+    document = collect_kubelet(tmp_path, "--config-dir=/more")["data"]["configFile"]
     assert json.loads(document["content"])["readOnlyPort"] == 0
 
 
@@ -49,10 +49,10 @@ def test_files_in_subfolders_are_merged(tmp_path: Path) -> None:
         "20-cli/old.conf.bak": "maxPods: 3",
     }
     for name, text in texts.items():
-        put(tmp_path, f"/more/{name}", f"kind: KubeletConfiguration\n{text}\n", 0o640)
-    put(tmp_path, "/other/z.conf", "kind: KubeletConfiguration\nmaxPods: 4\n")
+        write_file(tmp_path, f"/more/{name}", f"kind: KubeletConfiguration\n{text}\n", 0o640)
+    write_file(tmp_path, "/other/z.conf", "kind: KubeletConfiguration\nmaxPods: 4\n")
     (tmp_path / "more/30-link").symlink_to("/other")
-    document = kubelet_with(tmp_path, "--config-dir=/more")["data"]
+    document = collect_kubelet(tmp_path, "--config-dir=/more")["data"]
     assert json.loads(document["configFile"]["content"]) == {
         "kind": "KubeletConfiguration",
         "authentication": {"anonymous": {"enabled": True}},
@@ -66,10 +66,10 @@ def test_files_in_subfolders_are_merged(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("folder", "port"), [("/link", 10255), ("/link/", 0)])
 def test_linked_folder_is_empty_as_for_the_kubelet(tmp_path: Path, folder: str, port: int) -> None:
-    put(tmp_path, "/config", "kind: KubeletConfiguration\nreadOnlyPort: 10255\n")
-    put(tmp_path, "/other/a.conf", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
+    write_file(tmp_path, "/config", "kind: KubeletConfiguration\nreadOnlyPort: 10255\n")
+    write_file(tmp_path, "/other/a.conf", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
     (tmp_path / "link").symlink_to("/other")
-    document = kubelet_with(tmp_path, "--config=/config", f"--config-dir={folder}")["data"]["configFile"]
+    document = collect_kubelet(tmp_path, "--config=/config", f"--config-dir={folder}")["data"]["configFile"]
     assert json.loads(document["content"])["readOnlyPort"] == port
 
 
@@ -82,38 +82,38 @@ def test_linked_folder_is_empty_as_for_the_kubelet(tmp_path: Path, folder: str, 
 )
 def test_partly_unreadable_folder_has_no_content(tmp_path: Path, files: list[str], why: str, path: str) -> None:
     for name in files:
-        put(tmp_path, f"/more/{name}", "kind: KubeletConfiguration\n")
-    put(tmp_path, "/config", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
-    document = kubelet_with(tmp_path, "--config=/config", "--config-dir=/more")
+        write_file(tmp_path, f"/more/{name}", "kind: KubeletConfiguration\n")
+    write_file(tmp_path, "/config", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
+    document = collect_kubelet(tmp_path, "--config=/config", "--config-dir=/more")
     assert "content" not in document["data"]["configFile"]
     for field in ("configFile.content", "dropInFiles"):
         assert {"field": field, "why": why, "path": path} in document["notRead"]
 
 
 def test_relative_folder_is_reported(tmp_path: Path) -> None:
-    put(tmp_path, "/config", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
-    document = kubelet_with(tmp_path, "--config=/config", "--config-dir=more")
+    write_file(tmp_path, "/config", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
+    document = collect_kubelet(tmp_path, "--config=/config", "--config-dir=more")
     assert "content" not in document["data"]["configFile"]
-    assert whys(document)["configFile.content"].startswith("the path depends on")
+    assert get_reasons(document)["configFile.content"].startswith("the path depends on")
 
 
 @pytest.mark.parametrize("folder", ["/none", "/empty"])
 def test_empty_folder_is_no_configuration(tmp_path: Path, folder: str) -> None:
     (tmp_path / "empty").mkdir()
-    document = kubelet_with(tmp_path, f"--config-dir={folder}")
+    document = collect_kubelet(tmp_path, f"--config-dir={folder}")
     assert "configFile" not in document["data"]
-    assert "configFile.content" in whys(document)
+    assert "configFile.content" in get_reasons(document)
 
 
 def test_missing_folder_keeps_the_file(tmp_path: Path) -> None:
-    put(tmp_path, "/config", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
-    document = kubelet_with(tmp_path, "--config=/config", "--config-dir=/none")["data"]["configFile"]
+    write_file(tmp_path, "/config", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
+    document = collect_kubelet(tmp_path, "--config=/config", "--config-dir=/none")["data"]["configFile"]
     assert json.loads(document["content"])["readOnlyPort"] == 0
 
 
 def test_partly_read_configuration_has_no_content(tmp_path: Path) -> None:
-    put(tmp_path, "/config", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
-    put(tmp_path, "/more/10-a.conf", "]")
-    document = kubelet_with(tmp_path, "--config=/config", "--config-dir=/more")
+    write_file(tmp_path, "/config", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
+    write_file(tmp_path, "/more/10-a.conf", "]")
+    document = collect_kubelet(tmp_path, "--config=/config", "--config-dir=/more")
     assert "content" not in document["data"]["configFile"]
-    assert whys(document)["configFile.content"] == "it cannot be read as YAML"
+    assert get_reasons(document)["configFile.content"] == "it cannot be read as YAML"

@@ -12,7 +12,7 @@ import pytest
 from kubekeep.sources.host.processes import HostProcess, RunningProcesses, get_flag, mask_words
 from kubekeep.sources.host.processes import list_processes as seen
 from kubekeep.sources.host.root import HostReadError, NodeRoot
-from tests.sources.host.nodes import KUBELET, put, running
+from tests.sources.host.nodes import KUBELET, run_programs, write_file
 
 NODE, ELSEWHERE = "net:[1]", "net:[2]"
 
@@ -25,7 +25,7 @@ INIT = process(1, "/sbin/init")
 
 
 def test_running_process_is_found_by_name() -> None:
-    with running({KUBELET: ["--config=/a b", "--kubeconfig", "/c"]}) as (pid,), NodeRoot.open("/") as root:
+    with run_programs({KUBELET: ["--config=/a b", "--kubeconfig", "/c"]}) as (pid,), NodeRoot.open("/") as root:
         process = next(candidate for candidate in seen(root).processes if candidate.pid == pid)
     assert process.program == "kubelet"
     assert process.get_flag("config") == "/a b"
@@ -44,7 +44,7 @@ def test_running_process_is_found_by_name() -> None:
     ],
 )
 def test_flag_with_an_empty_value_stays_empty(flags: list[str], line: str) -> None:
-    with running({KUBELET: flags}) as (pid,), NodeRoot.open("/") as root:
+    with run_programs({KUBELET: flags}) as (pid,), NodeRoot.open("/") as root:
         process = next(candidate for candidate in seen(root).processes if candidate.pid == pid)
     assert process.words[3:] == tuple(flags)
     assert process.line == f"{KUBELET} -s -- {line}"
@@ -52,16 +52,16 @@ def test_flag_with_an_empty_value_stays_empty(flags: list[str], line: str) -> No
 
 @pytest.mark.parametrize("title", ["k3s server --v=2", "k3s server --v=2\0", "k3s server --v=2\0\0\0"])
 def test_process_title_is_split(tmp_path: Path, title: str) -> None:
-    put(tmp_path, "/proc/7/cmdline", title)
-    put(tmp_path, "/proc/7/status", "Uid:\t0\t0\t0\t0\n")
+    write_file(tmp_path, "/proc/7/cmdline", title)
+    write_file(tmp_path, "/proc/7/status", "Uid:\t0\t0\t0\t0\n")
     with NodeRoot.open(str(tmp_path)) as root:
         (process,) = seen(root).processes
     assert process.words == ("k3s", "server", "--v=2")
 
 
 def test_endless_user_id_is_ignored(tmp_path: Path) -> None:
-    put(tmp_path, "/proc/7/cmdline", "kubelet\0")
-    put(tmp_path, "/proc/7/status", f"Uid:\t{'9' * 5000}\n")
+    write_file(tmp_path, "/proc/7/cmdline", "kubelet\0")
+    write_file(tmp_path, "/proc/7/status", f"Uid:\t{'9' * 5000}\n")
     with NodeRoot.open(str(tmp_path)) as root:
         assert seen(root).find("kubelet").uid == -1
 
@@ -100,8 +100,8 @@ def test_empty_proc_is_reported(tmp_path: Path) -> None:
 
 
 def test_process_of_root_is_preferred() -> None:
-    own, rogue = process(10, KUBELET, "--config=/own"), process(11, "kubelet", "--config=/etc/shadow", uid=1000)
-    assert RunningProcesses((INIT, rogue, own)).find("kubelet") is own
+    kubelet, rogue = process(10, KUBELET, "--config=/own"), process(11, "kubelet", "--config=/etc/shadow", uid=1000)
+    assert RunningProcesses((INIT, rogue, kubelet)).find("kubelet") is kubelet
 
 
 def test_hidden_program_has_no_substitute() -> None:
@@ -124,8 +124,8 @@ def test_equal_processes_count_as_one() -> None:
 
 def test_nested_cluster_is_ignored() -> None:
     inner = process(10, "kube-apiserver", "--anonymous-auth=true", is_contained=True, network=ELSEWHERE)
-    own = process(11, "kube-apiserver", "--anonymous-auth=false", is_contained=True)
-    assert RunningProcesses((INIT, inner, own)).find("kube-apiserver") is own
+    server = process(11, "kube-apiserver", "--anonymous-auth=false", is_contained=True)
+    assert RunningProcesses((INIT, inner, server)).find("kube-apiserver") is server
     with pytest.raises(HostReadError, match="no process called kube-apiserver"):
         RunningProcesses((INIT, inner)).find("kube-apiserver")
 
@@ -155,7 +155,7 @@ def test_underscores_in_flags_are_dashes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "shown"),
+    ("words", "masked"),
     [
         (["--token=abc"], ["--token=XXXXXX"]),
         (["--token", "abc", "--v=2"], ["--token", "XXXXXX", "--v=2"]),
@@ -180,5 +180,5 @@ def test_underscores_in_flags_are_dashes() -> None:
         (["--etcd-servers=https://10.0.0.1:2379"], ["--etcd-servers=https://10.0.0.1:2379"]),
     ],
 )
-def test_secrets_are_masked_but_not_rule_input(words: list[str], shown: list[str]) -> None:
-    assert mask_words(words) == shown
+def test_secrets_are_masked_but_not_rule_input(words: list[str], masked: list[str]) -> None:
+    assert mask_words(words) == masked

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kubekeep.sources.host.root import HostReadError, MissingFileError, NodeRoot
-from tests.sources.host.nodes import put
+from tests.sources.host.nodes import write_file
 
 LIMIT = 1000
 
@@ -138,14 +138,14 @@ def test_list_files_follows_no_links(folder: Path, root: NodeRoot) -> None:
 
 def test_files_are_in_the_order_of_go(folder: Path, root: NodeRoot) -> None:
     for name in ("b/2.conf", "b/1.conf", "b-c.conf", "a.conf", "b.d/x.conf"):
-        put(folder, f"/conf/{name}", "")
+        write_file(folder, f"/conf/{name}", "")
     expected = ["a.conf", "b/1.conf", "b/2.conf", "b-c.conf", "b.d/x.conf"]
     assert root.list_files("/conf", 1)[0] == [f"/conf/{name}" for name in expected]
 
 
 def test_too_many_files_are_rejected(folder: Path, root: NodeRoot, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a/1", "a/2", "b/1", "b/2"):
-        put(folder, f"/conf/{name}", "")
+        write_file(folder, f"/conf/{name}", "")
     assert len(root.list_files("/conf", 1)[0]) == 4
     monkeypatch.setattr("kubekeep.sources.host.root._MOST_ENTRIES", 5)
     with pytest.raises(HostReadError, match="more than 5 entries"):
@@ -153,8 +153,8 @@ def test_too_many_files_are_rejected(folder: Path, root: NodeRoot, monkeypatch: 
 
 
 def test_process_root_is_opened(folder: Path) -> None:
-    with NodeRoot.open("/") as system, system.open_process_root(os.getpid()) as own:
-        assert own.read_text(str(folder / "etc/hostname"), LIMIT) == "inside"
+    with NodeRoot.open("/") as system, system.open_process_root(os.getpid()) as process_root:
+        assert process_root.read_text(str(folder / "etc/hostname"), LIMIT) == "inside"
 
 
 def test_fake_proc_is_rejected(folder: Path, root: NodeRoot) -> None:
@@ -165,7 +165,7 @@ def test_fake_proc_is_rejected(folder: Path, root: NodeRoot) -> None:
 
 
 def test_no_descriptor_is_leaked(folder: Path) -> None:
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    open_files = len(list(Path("/proc/self/fd").iterdir()))
     with NodeRoot.open(str(folder)) as root:
         looks = (
             root.get_status,
@@ -178,4 +178,4 @@ def test_no_descriptor_is_leaked(folder: Path) -> None:
                     look(path)
                 except HostReadError:
                     continue
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == open_files
