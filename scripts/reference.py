@@ -19,7 +19,7 @@ from kubekeep.cli.kubescape.flags import FlagEffect, KubescapeFlag
 from kubekeep.cli.main import kubekeep as command_group
 from kubekeep.cli.scan import command as scan
 from kubekeep.library.load import builtin
-from kubekeep.library.requirements import answers, requirements
+from kubekeep.library.requirements import count_by_required_data, list_requirements
 from kubekeep.model.control import Control
 from kubekeep.model.framework import Framework
 
@@ -121,21 +121,24 @@ def render_frameworks() -> str:
     """Return the page of all frameworks with the input they need."""
     parts = ["# Frameworks", "", "| framework | | controls | requirements |", "| --- | --- | --- | --- |"]
     for framework in builtin().frameworks.values():
-        counts = ", ".join(f"{count} {answer}" for answer, count in answers(requirements(builtin(), framework)).items())
+        counts = ", ".join(
+            f"{count} {answer}"
+            for answer, count in count_by_required_data(list_requirements(builtin(), framework)).items()
+        )
         parts.append(
-            f"| `{framework.slug}` | [{framework.title}](frameworks/{framework.slug}.md) | {len(builtin().members(framework))} | {counts} |"
+            f"| `{framework.slug}` | [{framework.title}](frameworks/{framework.slug}.md) | {len(builtin().select_members(framework))} | {counts} |"
         )
     return "\n".join([*parts, ""])
 
 
 def render_framework(framework: Framework) -> str:
     """Return the page of one framework with its requirements."""
-    entries = requirements(builtin(), framework)
-    counts = ", ".join(f"{count} {answer}" for answer, count in answers(entries).items())
+    entries = list_requirements(builtin(), framework)
+    counts = ", ".join(f"{count} {answer}" for answer, count in count_by_required_data(entries).items())
     lines = [
         f"# {framework.title}",
         "",
-        f"`{framework.slug}` · {counts or 'no requirements'}",
+        f"`{framework.slug}` · {counts or 'no list_requirements'}",
         "",
         framework.description.strip(),
     ]
@@ -147,7 +150,7 @@ def render_framework(framework: Framework) -> str:
         links = ", ".join(f"[{control.id}](../controls/{control.slug}.md)" for control in requirement.controls)
         titles = requirement.title or ", ".join(control.title for control in requirement.controls)
         lines.append(
-            f"| {requirement.id} | {titles} | {links} | {requirement.answer.value if requirement.answer else 'not covered'} |"
+            f"| {requirement.id} | {titles} | {links} | {requirement.required_data.value if requirement.required_data else 'not covered'} |"
         )
     return "\n".join([*lines, ""])
 

@@ -16,7 +16,7 @@ import msgspec
 from kubekeep.exceptions.load import ExceptionOptions
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.settings import cluster_settings, resolve_access
-from kubekeep.library.extra import gather
+from kubekeep.library.extra import load_rules
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import Provider
 from kubekeep.model.errors import RequestError
@@ -107,7 +107,7 @@ def _rules(
         controls=_names(controls),
         excluded=_names(exclude_controls),
         params={name: _names(values) for name, values in (params or {}).items()},
-        extra=gather(paths) if paths else None,
+        extra=load_rules(paths) if paths else None,
         provider=provider,
     )
 

@@ -175,7 +175,7 @@ def evaluate_policy(
         bound = [Resource({**kind, "metadata": {"name": name}, "spec": spec}), Resource(params)]
     try:
         actual = collect_policies([Resource(policy), *bound])
-        judge = PolicyEvaluator(AdmissionPolicies(actual.policies, (*actual.others, *others)))
+        judge = PolicyEvaluator(AdmissionPolicies(actual.policies, (*actual.other_resources, *others)))
     except AdmissionError:
         return [("refused",)] * len(objects)
     resources = [Resource(add_name_label(entry) if entry["kind"] == "Namespace" else entry) for entry in objects]

@@ -27,7 +27,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def values(text: str, *, named: bool = False) -> dict[str, ChartValues]:
     """Return the chart values of a file with `text` in `deploy`."""
     Path("deploy/kubekeep.yaml").write_text(text)
-    return read_chart_values(read_configuration("deploy/kubekeep.yaml", named=named))
+    return read_chart_values(read_configuration("deploy/kubekeep.yaml", is_explicit=named))
 
 
 def test_values_keep_their_yaml_types(here: Path) -> None:

@@ -28,7 +28,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def message(path: str = "kubekeep.yaml", *, named: bool = False) -> str:
     """Return the error of reading the file at a path."""
     with pytest.raises(ConfigurationError) as caught:
-        read_configuration(path, named=named)
+        read_configuration(path, is_explicit=named)
     return str(caught.value)
 
 
@@ -104,18 +104,18 @@ def test_two_files_in_a_folder_are_an_error(here: Path) -> None:
 
 def test_values_have_locations(here: Path) -> None:
     (here / "kubekeep.yaml").write_bytes(b"\xef\xbb\xbf# yes\nframework:\n- nsa\n- mitre\nsnapshot: yes\n")
-    configuration = read_configuration("kubekeep.yaml", named=False)
+    configuration = read_configuration("kubekeep.yaml", is_explicit=False)
     assert configuration.values == {"framework": ["nsa", "mitre"], "snapshot": True}
-    assert str(configuration.error(("framework", 1), "no")) == "kubekeep.yaml:4:3: no"
-    assert str(configuration.error(("snapshot",), "no")) == "kubekeep.yaml:5:1: no"
+    assert str(configuration.create_error(("framework", 1), "no")) == "kubekeep.yaml:4:3: no"
+    assert str(configuration.create_error(("snapshot",), "no")) == "kubekeep.yaml:5:1: no"
 
 
 @pytest.mark.parametrize("text", ["", "# nothing yet\n", "---\n", "null\n", "{}\n"])
 def test_empty_file_is_valid(here: Path, text: str) -> None:
     (here / "kubekeep.yaml").write_text(text)
-    configuration = read_configuration("kubekeep.yaml", named=False)
+    configuration = read_configuration("kubekeep.yaml", is_explicit=False)
     assert configuration.values == {}
-    assert str(configuration.error((), "no")) == "kubekeep.yaml:1:1: no"
+    assert str(configuration.create_error((), "no")) == "kubekeep.yaml:1:1: no"
 
 
 @pytest.mark.usefixtures("here")
@@ -146,7 +146,7 @@ def test_malformed_file_is_an_error(text: str, expected: str) -> None:
 
 def test_tags_execute_no_code(here: Path) -> None:
     (here / "kubekeep.yaml").write_text("a: !!python/object/apply:os.mkdir [run]\n")
-    assert read_configuration("kubekeep.yaml", named=False).values == {"a": ["run"]}
+    assert read_configuration("kubekeep.yaml", is_explicit=False).values == {"a": ["run"]}
     assert not (here / "run").exists()
 
 
@@ -180,12 +180,12 @@ def test_link_out_of_the_folder_is_not_read(here: Path) -> None:
     (here / "kubekeep.yaml").symlink_to("gone")
     assert message() == "kubekeep.yaml: no such file or directory"
     (here / "gone").write_text("a: 1\n")
-    assert read_configuration("kubekeep.yaml", named=False).values == {"a": 1}
+    assert read_configuration("kubekeep.yaml", is_explicit=False).values == {"a": 1}
 
 
 def test_messages_have_no_control_characters(here: Path) -> None:
     (here / "kubekeep.yaml").write_text('"\\e[2J\\u202e": 1\n')
-    configuration = read_configuration("kubekeep.yaml", named=False)
+    configuration = read_configuration("kubekeep.yaml", is_explicit=False)
     with pytest.raises(ConfigurationError, match=r"^kubekeep\.yaml:1:1: unknown key \\x1b\[2J\\u202e: known are a, b$"):
         configuration.check_keys(configuration.values, (), ("a", "b"))
 
@@ -193,18 +193,20 @@ def test_messages_have_no_control_characters(here: Path) -> None:
 @pytest.mark.parametrize(("key", "near"), [("severityThreshold", "severity-threshold"), ("FRAMEWORKS", "framework")])
 def test_unknown_key_has_a_suggestion(key: str, near: str) -> None:
     with pytest.raises(ConfigurationError, match=f"unknown key {key}: did you mean {near}"):
-        Configuration("x", named=True, values={}).check_keys({key: 1}, (), ("framework", "severity-threshold", "set"))
+        Configuration("x", is_explicit=True, values={}).check_keys(
+            {key: 1}, (), ("framework", "severity-threshold", "set")
+        )
 
 
 def test_paths_are_relative_to_the_file(here: Path) -> None:
     (here / "deploy" / "kubekeep.yaml").touch()
-    configuration = read_configuration("deploy/kubekeep.yaml", named=False)
+    configuration = read_configuration("deploy/kubekeep.yaml", is_explicit=False)
     assert configuration.resolve_path("web/../web/v.yaml", ()) == "deploy/web/v.yaml"
     assert configuration.resolve_path(".", ()) == "deploy"
     assert configuration.resolve_path(str(here / "deploy" / "v.yaml"), ()) == str(here / "deploy" / "v.yaml")
-    assert read_configuration("deploy/kubekeep.yaml", named=True).resolve_path("../v.yaml", ()) == "v.yaml"
+    assert read_configuration("deploy/kubekeep.yaml", is_explicit=True).resolve_path("../v.yaml", ()) == "v.yaml"
     (here / "kubekeep.yaml").touch()
-    assert read_configuration("kubekeep.yaml", named=False).resolve_path("-", ()) == "./-", "never standard input"
+    assert read_configuration("kubekeep.yaml", is_explicit=False).resolve_path("-", ()) == "./-", "never standard input"
 
 
 @pytest.mark.parametrize("path", ["../v.yaml", "web/../../v.yaml", "/etc/passwd", "link", "link/passwd", "loop/../.."])
@@ -215,8 +217,8 @@ def test_discovered_file_may_not_name_files_outside(here: Path, path: str) -> No
     with pytest.raises(
         ConfigurationError, match=r"is outside of .*/deploy: only a file given with --config may name it"
     ):
-        read_configuration("deploy/kubekeep.yaml", named=False).resolve_path(path, ())
-    assert read_configuration("deploy/kubekeep.yaml", named=True).resolve_path(path, ())
+        read_configuration("deploy/kubekeep.yaml", is_explicit=False).resolve_path(path, ())
+    assert read_configuration("deploy/kubekeep.yaml", is_explicit=True).resolve_path(path, ())
 
 
 @pytest.mark.parametrize("path", ["", "a\0b", "a\nb", "\x1b[2J"])
@@ -236,6 +238,6 @@ def test_any_text_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, t
 def outcome(path: str) -> str:
     """Return the configuration at a path, or its error on one line."""
     try:
-        return json.dumps(read_configuration(path, named=True).values)
+        return json.dumps(read_configuration(path, is_explicit=True).values)
     except ConfigurationError as error:
         return "several lines" if "\n" in str(error) else str(error)

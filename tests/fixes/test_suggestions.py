@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import pytest
 
 from kubekeep.exceptions.load import ExceptionOptions
-from kubekeep.library.cases import Case, cases_of
+from kubekeep.library.cases import Case, list_cases
 from kubekeep.library.load import builtin
 from kubekeep.reports import ReportOptions, load
 from kubekeep.usecases.request import EvaluationOptions, ReportNeeds, RuleOptions, ScanInput, ScanRequest
@@ -96,7 +96,7 @@ def test_fix_of_an_example_resolves_its_finding(example: str, tmp_path: Path, mo
 
 
 CASES: dict[str, list[Case]] = {}
-for fixes in cases_of(builtin(), [control for control in builtin().controls.values() if not control.rule]):
+for fixes in list_cases(builtin(), [control for control in builtin().controls.values() if not control.rule]):
     if fixes.expected == "fail" and not fixes.options.params and fixes.options.minor == 37:
         CASES.setdefault(fixes.control.slug, []).append(fixes)
 

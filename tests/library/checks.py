@@ -10,7 +10,7 @@ from typing import Final
 import jsonschema
 import yaml
 
-from kubekeep.library.cases import Case, objects
+from kubekeep.library.cases import Case, read_objects
 from kubekeep.library.load import CONTROL_FILE, ROOT, Library
 from kubekeep.model.control import SUBJECT, WORKLOAD, Control
 from kubekeep.model.resource import Resource
@@ -30,7 +30,7 @@ INDEXED_KINDS: Final = {
 
 def check_schema(control: Control, library: Library) -> None:
     """Assert that `control.yaml` matches the published schema and that its texts are complete."""
-    file = library.folder(control) / CONTROL_FILE
+    file = library.get_folder(control) / CONTROL_FILE
     schema = json.loads((ROOT / "schema" / "control.schema.json").read_text())
     jsonschema.validate(yaml.safe_load(file.read_text(encoding="utf-8")), schema)
     assert 0 <= control.severity <= 10
@@ -46,7 +46,7 @@ def check_unique_names(library: Library) -> None:
 
 def check_messages(case: Case, library: Library) -> None:
     """Assert that all evidence of a failing case has a message."""
-    failures = list_verdicts(case, evaluate_case(case, objects(case), library))
+    failures = list_verdicts(case, evaluate_case(case, read_objects(case), library))
     assert all(evidence.message for verdict in failures for evidence in verdict.evidence)
 
 
@@ -57,7 +57,7 @@ def check_cases(control: Control, cases: Iterable[Case]) -> None:
     assert len(own) >= 3, "a control needs three cases"
     assert counts["fail"] >= 2, "a control needs two failing cases"
     assert counts["pass"] >= 1, "a control needs a passing case"
-    failing = [Resource(document) for case in own if case.expected == "fail" for document in objects(case)]
+    failing = [Resource(document) for case in own if case.expected == "fail" for document in read_objects(case)]
     kinds = {(resource.group, resource.kind) for resource in failing}
     if WORKLOAD in control.targets or len(control.targets) > 1 or SUBJECT in control.targets:
         assert len(kinds) >= 2, "failing cases of two kinds"
@@ -66,7 +66,7 @@ def check_cases(control: Control, cases: Iterable[Case]) -> None:
 
 def check_consistency(control: Control, library: Library) -> None:
     """Assert that the fields of the control match the text of its rule."""
-    rule = library.rule(control)
+    rule = library.get_rule(control)
     assert ("input.cluster" in rule.source) <= bool(control.relates), "a rule that reads input.cluster needs `relates`"
     for index, kind in INDEXED_KINDS.items():
         assert f"input.cluster.{index}" not in rule.source or kind in control.relates, f"{index} needs {kind}"

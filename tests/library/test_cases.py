@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from kubekeep.library.cases import Case, cases_of
+from kubekeep.library.cases import Case, list_cases
 from kubekeep.library.load import builtin
 from kubekeep.model.control import Control
 from kubekeep.usecases.control import find_problems
 from tests.library.checks import check_cases, check_consistency, check_messages
 
-CASES = cases_of(builtin(), builtin().controls.values())
+CASES = list_cases(builtin(), builtin().controls.values())
 AUTOMATED = [control for control in builtin().controls.values() if not control.is_manual]
 
 

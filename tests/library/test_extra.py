@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from kubekeep.library.bundles import read_bundles
-from kubekeep.library.extra import CUSTOM_RULES, gather
+from kubekeep.library.extra import CUSTOM_RULES, load_rules
 from kubekeep.library.load import LibraryError, builtin
-from kubekeep.library.rego_files import read_rego, rego_files
+from kubekeep.library.rego_files import list_rego_files, read_rego
 from kubekeep.model.finding import Cause
 
 REGO = 'package armo_builtins\n\ndeny[r] {\n\tr := {"alertObject": {"k8sApiObjects": input}}\n}\n'
@@ -59,7 +59,7 @@ def test_folder_of_artifacts(tmp_path: Path) -> None:
     write(tmp_path / "other.json", {"name": "other"})
     inputs = {"settings": {"postureControlInputs": {"names": ["a"]}}}
     write(tmp_path / "controls-inputs.json", inputs)
-    rules = gather([], [tmp_path])
+    rules = load_rules([], [tmp_path])
     assert [framework.name for framework in rules.frameworks] == ["One", "Two"]
     assert [loaded.control.id for loaded in rules.controls] == ["H-3", "H-1", "H-2"]
     assert len(rules.controls[1].control.satisfies) == 2, "a control of two frameworks is one"
@@ -88,10 +88,10 @@ def test_fields_of_controls_are_read(tmp_path: Path) -> None:
     assert [rule.name for rule in first.rules] == ["new", "cel", "joined", "signed"]
     causes = [rule.obstacle and rule.obstacle.cause for rule in first.rules]
     assert causes == [None, Cause.RULE_ERROR, Cause.RULE_ERROR, Cause.NEEDS_NETWORK]
-    assert (first.needs_parameters, first.fixed, first.control.scope) == (True, {"fixed": ("1",)}, "cluster")
+    assert (first.needs_parameters, first.fixed_params, first.control.scope) == (True, {"fixed": ("1",)}, "cluster")
     assert list(first.control.params) == ["names"]
     assert (second.control.is_manual, second.control.audit) == (True, "look at it")
-    assert second.review is not None
+    assert second.review_reason is not None
 
 
 @pytest.mark.parametrize(
@@ -119,9 +119,9 @@ def test_error_names_the_invalid_bundle(tmp_path: Path, value: object, text: str
 def test_error_names_the_path_without_rules(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     with pytest.raises(LibraryError, match=str(path)):
-        gather([path])
+        load_rules([path])
     with pytest.raises(LibraryError, match=str(path)):
-        gather([], [path])
+        load_rules([], [path])
 
 
 def test_bare_files_declare_name_and_score(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_bare_files_declare_name_and_score(tmp_path: Path) -> None:
     write(tmp_path / "annotated.rego", f"# @name Annotated\n# @baseScore 8.5\n{REGO}# @baseScore 1\n")
     write(tmp_path / "meta.rego", f"# METADATA\n# title: From metadata\n# custom:\n#   x: 1\n{REGO}")
     write(tmp_path / "meta_test.rego", "package armo_builtins\n")
-    controls = {loaded.control.id: loaded.control for loaded in read_rego(rego_files(tmp_path), "custom-rules")}
+    controls = {loaded.control.id: loaded.control for loaded in read_rego(list_rego_files(tmp_path), "custom-rules")}
     assert {name: (control.title, control.severity) for name, control in controls.items()} == {
         "custom-meta": ("From metadata", 5.0),
         "custom-plain": ("plain", 5.0),
@@ -159,7 +159,7 @@ def test_links_duplicates_and_large_files_are_errors(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "link.rego").symlink_to(outside)
     with pytest.raises(LibraryError, match="leads out of"):
-        rego_files(folder)
+        list_rego_files(folder)
     with pytest.raises(LibraryError, match="another rule custom-outside"):
         read_rego([outside, outside], "custom-rules")
     large = write(tmp_path / "large.rego", "#" * (1 << 20) + "\n")
@@ -175,9 +175,9 @@ def test_controls_and_bare_files_in_one_folder(tmp_path: Path) -> None:
     (tmp_path / "lib").mkdir()
     write(tmp_path / "lib" / "shared.rego", "package kubekeep.lib.shared\n")
     write(tmp_path / "bare.rego", REGO)
-    rules = gather([tmp_path])
+    rules = load_rules([tmp_path])
     assert [loaded.control.id for loaded in rules.controls] == ["custom-bare"]
-    assert [control.slug for control in rules.library.members(CUSTOM_RULES)] == ["house-rule"]
+    assert [control.slug for control in rules.library.select_members(CUSTOM_RULES)] == ["house-rule"]
     assert "privileged-container" in rules.library.controls
-    assert rules.custom
-    assert not rules.bundled
+    assert rules.has_custom_rules
+    assert not rules.has_bundles

@@ -19,8 +19,8 @@ from kubekeep.fixes.edits.parsed_text import ParsedText
 from kubekeep.fixes.edits.target import find_target
 from kubekeep.fixes.edits.text import edit
 from kubekeep.fixes.plan import Plan, write_files
-from kubekeep.fixes.wanted_changes import UnfixedCause
-from kubekeep.library.cases import Case, cases_of, objects
+from kubekeep.fixes.proposed_changes import UnfixedCause
+from kubekeep.library.cases import Case, list_cases, read_objects
 from kubekeep.library.load import Library, builtin
 from kubekeep.model.location import parse_path
 from kubekeep.model.resource import Resource
@@ -35,7 +35,7 @@ from tests.oracles.program import program
 
 FAILING: Final = [
     case
-    for case in cases_of(builtin(), [control for control in builtin().controls.values() if not control.rule])
+    for case in list_cases(builtin(), [control for control in builtin().controls.values() if not control.rule])
     if case.expected == "fail" and not case.options.params and case.options.minor == 37
 ]
 CONTRADICTING: Final = {"admission-external-ips-allowed", "admission-external-ips-denied"}
@@ -80,7 +80,7 @@ def fixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fixed]:
 
 def has_fix(case: Case, library: Library) -> bool:
     """Return True if some evidence of the case has a fix."""
-    results = list_verdicts(case, evaluate_case(case, objects(case), library))
+    results = list_verdicts(case, evaluate_case(case, read_objects(case), library))
     return any(evidence.fix is not None or evidence.delete for verdict in results for evidence in verdict.evidence)
 
 
@@ -136,9 +136,9 @@ def test_every_fix_can_be_applied_to_the_text(tmp_path: Path) -> None:
 
 
 def test_fixed_findings_disappear(fixed: Fixed) -> None:
-    refused = {unfixed.control.slug for unfixed in fixed.planned.unfixed if unfixed.why is UnfixedCause.REFUSED}
+    refused = {unfixed.control.slug for unfixed in fixed.planned.unfixed if unfixed.cause is UnfixedCause.REFUSED}
     assert refused == REFUSED.keys()
-    assert not [unfixed for unfixed in fixed.planned.unfixed if unfixed.why is UnfixedCause.YOURS], (
+    assert not [unfixed for unfixed in fixed.planned.unfixed if unfixed.cause is UnfixedCause.NEEDS_USER], (
         "the request names every control"
     )
     remaining = [
@@ -176,9 +176,9 @@ def test_api_server_accepts_fixed_objects(fixed: Fixed) -> None:
     assert new_errors == []
 
 
-def validate(objects: list[dict[str, Any]]) -> list[list[str]]:
+def validate(resource_objects: list[dict[str, Any]]) -> list[list[str]]:
     """Return the validation errors of the API server for each object."""
-    lines = "".join(json.dumps(entry) + "\n" for entry in objects)
+    lines = "".join(json.dumps(entry) + "\n" for entry in resource_objects)
     process = subprocess.run(
         [program("api-server")], input=lines, capture_output=True, text=True, check=True, timeout=60
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kubekeep.library.cases import Case, Options, cases_of, objects
+from kubekeep.library.cases import Case, CaseOptions, list_cases, read_objects
 from kubekeep.library.load import builtin
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Status
@@ -20,7 +20,9 @@ def is_document(document: dict[str, Any]) -> bool:
     return str(document.get("apiVersion", "")).startswith(f"{GROUP}/") and "data" in document
 
 
-CASES = [case for case in cases_of(builtin(), builtin().controls.values()) if any(map(is_document, objects(case)))]
+CASES = [
+    case for case in list_cases(builtin(), builtin().controls.values()) if any(map(is_document, read_objects(case)))
+]
 
 
 def as_custom_resource(document: dict[str, Any]) -> dict[str, Any]:
@@ -33,8 +35,8 @@ def as_custom_resource(document: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_custom_resource_gets_the_verdict_of_the_document(case: Case) -> None:
-    plain = list_verdicts(case, evaluate_case(case, objects(case), builtin()))
-    custom = list_verdicts(case, evaluate_case(case, list(map(as_custom_resource, objects(case))), builtin()))
+    plain = list_verdicts(case, evaluate_case(case, read_objects(case), builtin()))
+    custom = list_verdicts(case, evaluate_case(case, list(map(as_custom_resource, read_objects(case))), builtin()))
     assert [verdict.status for verdict in custom] == [verdict.status for verdict in plain]
     assert [
         sorted(evidence.path.replace("spec.", "data.", 1) for evidence in verdict.evidence) for verdict in custom
@@ -44,7 +46,7 @@ def test_custom_resource_gets_the_verdict_of_the_document(case: Case) -> None:
 KUBELET = [
     control
     for control in builtin().controls.values()
-    if f"{GROUP}/KubeletInfo" in control.targets and "lib.kubelet" in builtin().rule(control).source
+    if f"{GROUP}/KubeletInfo" in control.targets and "lib.kubelet" in builtin().get_rule(control).source
 ]
 REFUSED = {
     "apiVersion": f"{GROUP}/v1beta0",
@@ -68,7 +70,7 @@ UNCOLLECTED = {key: value for key, value in REFUSED.items() if key != "notRead"}
 )
 @pytest.mark.parametrize("control", KUBELET, ids=lambda control: control.slug)
 def test_unread_configuration_file_is_not_evaluated(control: Control, document: dict[str, Any], reason: str) -> None:
-    case = Case(control, Path("skip.yaml"), Options())
+    case = Case(control, Path("skip.yaml"), CaseOptions())
     (verdict,) = list_verdicts(case, evaluate_case(case, [document], builtin()))
     if control.slug == "kubelet-hostname-override":
         assert verdict.status is Status.PASSED, "no file sets the name"
@@ -116,7 +118,7 @@ def test_incomplete_list_does_not_pass(slug: str, *, strict: bool, is_complete: 
         "data": {field: [entry]},
         "notRead": [] if is_complete else [{"field": field, "path": "/closed", "why": "permission denied"}],
     }
-    case = Case(builtin().controls[slug], Path("skip.yaml"), Options())
+    case = Case(builtin().controls[slug], Path("skip.yaml"), CaseOptions())
     (verdict,) = list_verdicts(case, evaluate_case(case, [document], builtin()))
     assert verdict.status is expected
     if expected is Status.NOT_EVALUATED:
@@ -156,7 +158,7 @@ def make_incomplete_document(kind: str, field: str, **fields: Any) -> dict[str, 
 def test_unread_command_line_is_not_evaluated(control: Control, *, custom: bool) -> None:
     program, field = CONTROL_PLANE[control.area]
     document = make_incomplete_document("ControlPlaneInfo", field, PKIDir={"path": "/etc/kubernetes/pki"})
-    case = Case(control, Path("skip.yaml"), Options())
+    case = Case(control, Path("skip.yaml"), CaseOptions())
     (verdict,) = list_verdicts(
         case, evaluate_case(case, [as_custom_resource(document) if custom else document], builtin())
     )
@@ -178,7 +180,7 @@ def test_static_pod_replaces_unread_command_line(control: Control) -> None:
         for node in ("cp-1", "cp-2")
     )
     document = make_incomplete_document("ControlPlaneInfo", field, PKIDir={"path": "/etc/kubernetes/pki"})
-    case = Case(control, Path("skip.yaml"), Options())
+    case = Case(control, Path("skip.yaml"), CaseOptions())
     results = evaluate_case(case, [pod, document], builtin())
     from_agent = [result for result in results if result.resource.kind == "ControlPlaneInfo"]
     statuses = [verdict.status for verdict in list_verdicts(case, from_agent)]
@@ -190,7 +192,7 @@ def test_static_pod_replaces_unread_command_line(control: Control) -> None:
 
 @pytest.mark.parametrize("control", STARTED, ids=lambda control: control.slug)
 def test_program_without_entry_is_not_on_the_node(control: Control) -> None:
-    case = Case(control, Path("skip.yaml"), Options())
+    case = Case(control, Path("skip.yaml"), CaseOptions())
     document = make_incomplete_document("ControlPlaneInfo", "etcdDataDir", PKIDir={"path": "/etc/kubernetes/pki"})
     assert list_verdicts(case, evaluate_case(case, [document], builtin())) == []
 
@@ -217,7 +219,7 @@ BY_FILE = "/usr/local/bin/kube-proxy --config=/var/lib/kube-proxy/config.conf"
     ids=["command-line", "configuration", "files-of-the-process"],
 )
 def test_kube_proxy_with_unread_fields_is_not_evaluated(document: dict[str, Any], reason: str) -> None:
-    case = Case(builtin().controls["kube-proxy-metrics-address"], Path("skip.yaml"), Options())
+    case = Case(builtin().controls["kube-proxy-metrics-address"], Path("skip.yaml"), CaseOptions())
     (verdict,) = list_verdicts(case, evaluate_case(case, [document], builtin()))
     assert verdict.status is Status.NOT_EVALUATED
     assert verdict.reason is not None
@@ -227,5 +229,5 @@ def test_kube_proxy_with_unread_fields_is_not_evaluated(document: dict[str, Any]
 def test_kube_proxy_with_unread_kubeconfig_is_evaluated_by_its_file() -> None:
     document = make_incomplete_document("KubeProxyInfo", "kubeConfigFile", cmdLine=BY_FILE)
     document["notRead"][0]["path"] = "/var/lib/kube-proxy/kubeconfig.conf"
-    case = Case(builtin().controls["kube-proxy-metrics-address"], Path("skip.yaml"), Options())
+    case = Case(builtin().controls["kube-proxy-metrics-address"], Path("skip.yaml"), CaseOptions())
     assert list_verdicts(case, evaluate_case(case, [document], builtin())) == []

@@ -20,14 +20,14 @@ SCHEMAS = ROOT / "schema"
 @pytest.mark.parametrize("control", builtin().controls.values(), ids=lambda control: control.slug)
 def test_control_matches_the_schema(control: Control) -> None:
     check_schema(control, builtin())
-    assert builtin().folder(control) == ROOT / "controls" / control.area / control.slug
+    assert builtin().get_folder(control) == ROOT / "controls" / control.area / control.slug
 
 
 @pytest.mark.parametrize("slug", builtin().frameworks)
 def test_framework_matches_the_schema(slug: str) -> None:
     schema = json.loads((SCHEMAS / "framework.schema.json").read_text())
     jsonschema.validate(yaml.safe_load((ROOT / "frameworks" / f"{slug}.yaml").read_text(encoding="utf-8")), schema)
-    assert builtin().members(builtin().frameworks[slug]) or slug == "yaml-scanning"
+    assert builtin().select_members(builtin().frameworks[slug]) or slug == "yaml-scanning"
 
 
 def test_numbers_and_titles_are_unique() -> None:
@@ -47,14 +47,14 @@ def test_library_extends_the_one_beneath(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "control.yaml").write_text(HOUSE_RULE)
     (folder / "control.rego").write_text("package kubekeep.controls.house_rule\n\nimport data.kubekeep.lib.place\n")
-    library = Library(tmp_path, beneath=builtin())
+    library = Library(tmp_path, parent=builtin())
     assert set(library.controls) == {*builtin().controls, "house-rule"}
-    assert library.rule(library.controls["house-rule"]).libraries == {"place"}
-    assert library.rule(library.controls["privileged-container"]).source
+    assert library.get_rule(library.controls["house-rule"]).libraries == {"place"}
+    assert library.get_rule(library.controls["privileged-container"]).source
     (folder.parent / "privileged-container").mkdir()
     (folder.parent / "privileged-container" / "control.yaml").write_text(HOUSE_RULE)
     with pytest.raises(LibraryError, match="there is another control privileged-container"):
-        _ = Library(tmp_path, beneath=builtin()).controls
+        _ = Library(tmp_path, parent=builtin()).controls
 
 
 @pytest.mark.parametrize("name", ["lib/place.rego", "frameworks/nsa.yaml"])
@@ -66,9 +66,9 @@ def test_library_cannot_replace_modules_and_frameworks_beneath(tmp_path: Path, n
     )
     (tmp_path / name).parent.mkdir()
     (tmp_path / name).write_text("name: x\ntitle: x\ndescription: x\n")
-    library = Library(tmp_path, beneath=builtin())
+    library = Library(tmp_path, parent=builtin())
     with pytest.raises(LibraryError, match=rf"{name}: it has the name of one that comes with Kubekeep"):
-        _ = library.frameworks, library.rule(library.controls["house-rule"])
+        _ = library.frameworks, library.get_rule(library.controls["house-rule"])
 
 
 @pytest.mark.parametrize(
@@ -85,17 +85,17 @@ def test_rule_imports_do_not_nest(tmp_path: Path, name: str, message: str) -> No
     (folder / "control.yaml").write_text(HOUSE_RULE)
     file = folder / "control.rego"
     file.write_text("package kubekeep.controls.house_rule\n\nimport data.kubekeep.controls.pss_privileged\n")
-    library = Library(tmp_path, beneath=builtin())
-    rule = library.rule(library.controls["house-rule"])
+    library = Library(tmp_path, parent=builtin())
+    rule = library.get_rule(library.controls["house-rule"])
     assert [imported.path for imported in rule.rules] == ["controls/pod-security/pss-privileged/control.rego"]
     assert rule.libraries == {"workload"}
     assert {str(file), rule.rules[0].path, "lib/workload.rego"} == set(
-        library.modules([library.controls["house-rule"]])
+        library.collect_modules([library.controls["house-rule"]])
     )
     file.write_text(f"package kubekeep.controls.house_rule\n\nimport data.kubekeep.controls.{name}\n")
-    library = Library(tmp_path, beneath=builtin())
+    library = Library(tmp_path, parent=builtin())
     with pytest.raises(LibraryError, match=rf"control\.rego: it imports the rule {name}, {message}"):
-        library.rule(library.controls["house-rule"])
+        library.get_rule(library.controls["house-rule"])
 
 
 def test_shared_module_imports_rules_of_controls(tmp_path: Path) -> None:
@@ -106,15 +106,15 @@ def test_shared_module_imports_rules_of_controls(tmp_path: Path) -> None:
     (folder / "control.rego").write_text("package kubekeep.controls.house_rule\n\nimport data.kubekeep.lib.house\n")
     shared = tmp_path / "lib" / "house.rego"
     shared.write_text("package kubekeep.lib.house\n\nimport data.kubekeep.controls.pss_privileged\n")
-    library = Library(tmp_path, beneath=builtin())
-    rule = library.rule(library.controls["house-rule"])
+    library = Library(tmp_path, parent=builtin())
+    rule = library.get_rule(library.controls["house-rule"])
     assert [imported.path for imported in rule.rules] == ["controls/pod-security/pss-privileged/control.rego"]
     assert rule.libraries == {"house", "workload"}
-    assert rule.rules[0].path in library.modules([library.controls["house-rule"]])
+    assert rule.rules[0].path in library.collect_modules([library.controls["house-rule"]])
     shared.write_text("package kubekeep.lib.house\n\nimport data.kubekeep.controls.house_rule\n")
-    library = Library(tmp_path, beneath=builtin())
+    library = Library(tmp_path, parent=builtin())
     with pytest.raises(LibraryError, match="it imports the rule house_rule, which imports others itself"):
-        library.rule(library.controls["house-rule"])
+        library.get_rule(library.controls["house-rule"])
 
 
 def test_repeated_key_is_an_error(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_random_bytes_are_an_error(noise: bytes) -> None:
 
 
 def test_builtin_library_can_be_packed() -> None:
-    files = package.contents(Library(ROOT))
+    files = package.collect_files(Library(ROOT))
     assert package.unpack(package.pack(files)) == files
 
 
@@ -59,4 +59,4 @@ def test_controls_without_an_area_are_packed_as_custom(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "control.yaml").write_text("title: One\nseverity: 5\nasks: a\nwhy: b\nfix: c\naudit: look\n")
     for root in (folder.parent, folder):
-        assert list(package.contents(Library(root))) == ["controls/custom/one/control.yaml"]
+        assert list(package.collect_files(Library(root))) == ["controls/custom/one/control.yaml"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kubekeep.library.params import ParamsError, params_of, read_params
+from kubekeep.library.params import ParamsError, find_params, read_params
 from kubekeep.model.resource import Resource
 
 EXPECTED = {"insecureCapabilities": ("NET_RAW", "SYS_ADMIN")}
@@ -51,28 +51,28 @@ def test_control_input_object() -> None:
     spec = {"controls": {"insecureCapabilities": ["NET_RAW", "SYS_ADMIN"]}}
     entry = {"apiVersion": "kubescape.io/v1", "kind": "ControlInput", "metadata": {"name": "default"}, "spec": spec}
     other = {**entry, "metadata": {"name": "other"}}
-    assert params_of([Resource(other), Resource(entry)]) == EXPECTED
-    assert params_of([Resource(other)]) == {}
+    assert find_params([Resource(other), Resource(entry)]) == EXPECTED
+    assert find_params([Resource(other)]) == {}
     with pytest.raises(ParamsError, match="noSuchParameter"):
-        params_of([Resource({**entry, "spec": {"controls": {"noSuchParameter": []}}})])
+        find_params([Resource({**entry, "spec": {"controls": {"noSuchParameter": []}}})])
 
 
 @pytest.mark.parametrize("spec", [None, {}, {"controls": {}}])
 def test_object_without_controls_sets_nothing(spec: object) -> None:
     entry = {"apiVersion": "kubescape.io/v1", "kind": "ControlInput", "metadata": {"name": "default"}, "spec": spec}
-    assert params_of([Resource(entry)]) == {}
+    assert find_params([Resource(entry)]) == {}
 
 
 @pytest.mark.parametrize("spec", [5, {"control": {"insecureCapabilities": []}}, {"controls": 5}])
 def test_invalid_spec_is_an_error(spec: object) -> None:
     entry = {"apiVersion": "kubescape.io/v1", "kind": "ControlInput", "metadata": {"name": "default"}, "spec": spec}
     with pytest.raises(ParamsError, match=r"^kubescape\.io/ControlInput default: Expected "):
-        params_of([Resource(entry)])
+        find_params([Resource(entry)])
 
 
 def test_control_characters_are_escaped() -> None:
     spec: dict[str, Any] = {"controls": {"a\x1b[2J": []}}
     entry = {"apiVersion": "kubescape.io/v1", "kind": "ControlInput", "metadata": {"name": "default"}, "spec": spec}
     with pytest.raises(ParamsError) as error:
-        params_of([Resource(entry)])
+        find_params([Resource(entry)])
     assert str(error.value).endswith(r"no control has a parameter a\x1b[2J")

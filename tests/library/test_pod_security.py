@@ -14,8 +14,8 @@ import msgspec
 import pytest
 
 from kubekeep.engine.rego_policies import RegoPolicySet
-from kubekeep.library.cases import Case, cases_of
-from kubekeep.library.cases import objects as documents
+from kubekeep.library.cases import Case, list_cases
+from kubekeep.library.cases import read_objects as documents
 from kubekeep.library.load import builtin
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
@@ -33,7 +33,7 @@ PODS: Final = 3000
 
 CASES: Final = [
     case
-    for case in cases_of(builtin(), builtin().controls.values())
+    for case in list_cases(builtin(), builtin().controls.values())
     if case.control.area == "pod-security" and case.expected != "skip"
 ]
 
@@ -103,7 +103,7 @@ def _selection() -> Selection:
 
 
 def _members(level: str) -> tuple[Control, ...]:
-    return builtin().members(builtin().frameworks[f"pss-{level}"])
+    return builtin().select_members(builtin().frameworks[f"pss-{level}"])
 
 
 def _assess(pods: Sequence[dict[str, Any]], minor: int) -> list[ResourceResult]:

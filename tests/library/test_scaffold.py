@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kubekeep.library.cases import cases_of, objects
+from kubekeep.library.cases import list_cases, read_objects
 from kubekeep.library.load import ROOT, Library
 from kubekeep.usecases.control import evaluate_case, find_problems, list_verdicts, write_control
 from tests.library.checks import check_cases, check_consistency, check_messages, check_schema, check_unique_names
@@ -31,7 +31,7 @@ def test_new_control_passes_all_checks(tmp_path: Path, library_copy: Path, area:
 
     library = Library(library_copy)
     control = library.controls[slug]
-    cases = cases_of(library, [control])
+    cases = list_cases(library, [control])
     check_schema(control, library)
     check_unique_names(library)
     check_cases(control, cases)
@@ -43,6 +43,6 @@ def test_new_control_passes_all_checks(tmp_path: Path, library_copy: Path, area:
             edited = msgspec.structs.replace(case, file=tmp_path / case.file.name)
             edited.file.write_text(edit_case(case, library) or "", encoding="utf-8")
             assert not has_fix(edited, library)
-            assert list_verdicts(edited, evaluate_case(edited, objects(edited), library)), (
+            assert list_verdicts(edited, evaluate_case(edited, read_objects(edited), library)), (
                 "the edited case still has its resource"
             )

@@ -16,8 +16,8 @@ from kubekeep.library.kubescape_rules import (
     KubescapeControl,
     KubescapeRule,
     RuleMatch,
-    modules,
-    targets,
+    build_modules,
+    list_targets,
 )
 from kubekeep.library.rego_files import read_rego
 from kubekeep.model.assessment import ResourceResult
@@ -63,7 +63,7 @@ def match(*kinds: str, groups: tuple[str, ...] = ("*",), fields: tuple[tuple[str
 
 def control(*rules: KubescapeRule, **fields: Any) -> KubescapeControl:
     described = Control(
-        slug="x", title="X", severity=5, asks="x", why="", fix="x", targets=targets(rules), satisfies={"own": ()}
+        slug="x", title="X", severity=5, asks="x", why="", fix="x", targets=list_targets(rules), satisfies={"own": ()}
     )
     return KubescapeControl(control=described, rules=rules, **fields)
 
@@ -249,7 +249,7 @@ REGISTRIES = deny("\tsome item in input\n\tnot item.metadata.name in data.postur
 def test_parameters_come_from_the_control_and_the_configuration() -> None:
     checked_control = control(rule(REGISTRIES, inputs=("names",)))
     assert statuses(checked_control, pod("a"), pod("b"), params={"names": ("a",)}) == {"a": "passed", "b": "failed"}
-    fixed = msgspec.structs.replace(checked_control, fixed={"names": ("b",)})
+    fixed = msgspec.structs.replace(checked_control, fixed_params={"names": ("b",)})
     assert statuses(fixed, pod("a"), pod("b"), params={"names": ("a",)}) == {"a": "failed", "b": "passed"}
     unasked = control(rule(REGISTRIES))
     assert statuses(unasked, pod("a"), params={"names": ("a",)}) == {"a": "failed"}
@@ -294,7 +294,7 @@ def test_image_names_are_normalised(image: str, name: str, modern: bool) -> None
 
 def test_function_call_in_string_is_not_rewritten() -> None:
     source = deny("\tsome item in input").replace('"no"', '"image.parse_normalized_name(x)"')
-    assert list(modules("f", source).values()) == [source]
+    assert list(build_modules("f", source).values()) == [source]
     (piece,) = verdicts(control(rule(source)), pod("a"))["a"].evidence
     assert piece.message == "image.parse_normalized_name(x)"
 

@@ -13,7 +13,7 @@ import pytest
 
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.kubeconfig import Kubeconfig
-from kubekeep.library.extra import gather
+from kubekeep.library.extra import load_rules
 from kubekeep.library.params import ParamsError
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.enforcement import Enforcement
@@ -356,7 +356,7 @@ def test_rule_for_any_kind_gets_custom_kinds(cluster: Cluster, namespace: str, t
         '\tsome item in input\n\titem.kind == "Gadget"\n}\n',
         encoding="utf-8",
     )
-    assessment = scan(replaced(request_as(cluster), extra=gather((file,))))
+    assessment = scan(replaced(request_as(cluster), extra=load_rules((file,))))
     assert verdict(assessment, namespace, "g", "custom-gadgets").status is Status.FAILED
 
 

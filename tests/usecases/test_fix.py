@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kubekeep.fixes.plan import Plan, write_files
-from kubekeep.fixes.wanted_changes import UnfixedCause
+from kubekeep.fixes.proposed_changes import UnfixedCause
 from kubekeep.usecases.fix import FixRequest, plan
 from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan
@@ -41,7 +41,7 @@ def create_plan(*controls: str, paths: tuple[str, ...] = (".",)) -> Plan:
 
 
 def reasons(planned: Plan) -> set[str]:
-    return {unfixed.reason for unfixed in planned.unfixed if unfixed.why is UnfixedCause.REFUSED}
+    return {unfixed.reason for unfixed in planned.unfixed if unfixed.cause is UnfixedCause.REFUSED}
 
 
 def _to_folder(file: Path) -> None:

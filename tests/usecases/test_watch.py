@@ -19,7 +19,7 @@ from kubekeep.kube.connection import KubeConnection
 from kubekeep.kube.discovery import discover
 from kubekeep.kube.kubeconfig import Kubeconfig
 from kubekeep.kube.watching import WatchTiming
-from kubekeep.library.extra import gather
+from kubekeep.library.extra import load_rules
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.finding import Cause, Status
 from kubekeep.model.resource_selection import ResourceSelection
@@ -441,7 +441,7 @@ def test_new_namespaces_that_match_a_pattern_are_watched(cluster: Cluster, names
     [
         (lambda request: replaced(request, cluster=None), "only a cluster"),
         (lambda request: replaced(request, paths=("node.yaml",)), "nodes and clouds"),
-        (lambda request: replaced(request, extra=gather((RULE,))), "cannot be watched"),
+        (lambda request: replaced(request, extra=load_rules((RULE,))), "cannot be watched"),
     ],
 )
 def test_unsupported_requests_are_rejected(

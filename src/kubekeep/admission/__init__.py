@@ -1,1 +1,1 @@
-"""Admission policies: parsed, matched to resources and evaluated as the API server does. Never talks to a cluster."""
+"""Admission policies: parsed, matched to resources and evaluated as the API server does. Never queries a cluster."""

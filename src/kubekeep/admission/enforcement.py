@@ -18,7 +18,7 @@ from kubekeep.admission.policy import (
     ResourceRule,
     is_binding,
     is_policy,
-    read_marks,
+    read_labels_and_annotations,
     read_spec,
 )
 from kubekeep.model.cluster import RBAC
@@ -28,13 +28,13 @@ from kubekeep.model.resource import Resource, kind_names
 from kubekeep.model.resource_types import BUILTIN_TYPES, ResourceType, guess_plural
 
 T = TypeVar("T")
-CONTROL: Final = ("kubekeep.io/control", "controlId")
+CONTROL_KEYS: Final = ("kubekeep.io/control", "controlId")
 """Labels and annotations with numbers or slugs of controls, separated by commas."""
 _NAME: Final = re.compile(r"kubescape-(c-\d{4})(?:-|\Z)", re.IGNORECASE)
 _ORDER: Final = (DENY, "Warn", "Audit")
 _ALLOW: Final = "Allow"
 """The value of `parameterNotFoundAction` that allows objects without matching parameters."""
-_CREATING: Final = frozenset({"CREATE", "*"})
+_CREATE_OPERATIONS: Final = frozenset({"CREATE", "*"})
 """Operations that include the creation of an object."""
 _BINDINGS: Final = ("RoleBinding", "ClusterRoleBinding")
 
@@ -66,7 +66,7 @@ class EnforcementCollector:
         ]
         by_slug = {
             control.slug: [
-                _enforcement(control, name, spec, self._bindings.get(name, ()))
+                _build_enforcement(control, name, spec, self._bindings.get(name, ()))
                 for names, name, spec in policies
                 if _enforces(control, names, name)
             ]
@@ -84,8 +84,8 @@ def _read(resource: Resource, kind: type[T]) -> T | None:
 
 def _list_controls(policy: Resource) -> frozenset[str]:
     """Return the numbers and slugs of controls that a policy names, in lower case."""
-    marks = read_marks(policy)
-    explicit = ",".join(marks[key] for key in CONTROL if key in marks)
+    texts = read_labels_and_annotations(policy)
+    explicit = ",".join(texts[key] for key in CONTROL_KEYS if key in texts)
     match = _NAME.match(policy.name)
     names = explicit.split(",") if explicit else [match[1]] if match else []
     return frozenset(name.strip().casefold() for name in names)
@@ -98,25 +98,27 @@ def _enforces(control: Control, names: frozenset[str], policy: str) -> bool:
     return not names.isdisjoint(word.casefold() for word in (control.slug, *control.ids))
 
 
-def _enforcement(control: Control, name: str, spec: PolicySpec, bindings: Sequence[BindingSpec]) -> Enforcement:
+def _build_enforcement(control: Control, name: str, spec: PolicySpec, bindings: Sequence[BindingSpec]) -> Enforcement:
     actions = {action for binding in bindings for action in binding.validation_actions}
-    everywhere = {action for binding in bindings if not _is_narrower(binding) for action in binding.validation_actions}
+    unrestricted_actions = {
+        action for binding in bindings if not _is_narrower(binding) for action in binding.validation_actions
+    }
     match = spec.match_constraints
     excludes = bool(spec.match_conditions) or _excludes(match) or not _covers_all(control, match.resource_rules)
     return Enforcement(
         policy=name,
         is_bound=bool(bindings),
-        actions=tuple(sorted(actions, key=_order)),
-        is_partial=bool(bindings) and (excludes or everywhere != actions),
+        actions=tuple(sorted(actions, key=_get_action_order)),
+        is_partial=bool(bindings) and (excludes or unrestricted_actions != actions),
     )
 
 
-def _order(action: str) -> tuple[int, str]:
+def _get_action_order(action: str) -> tuple[int, str]:
     return _ORDER.index(action) if action in _ORDER else len(_ORDER), action
 
 
 def _is_narrower(binding: BindingSpec) -> bool:
-    """Return True if a binding has a narrower scope than its policy, or applies only if there are parameters."""
+    """Return True if a binding has a narrower scope than its policy, or allows objects if its parameters are missing."""
     if binding.param_ref is not None and binding.param_ref.parameter_not_found_action == _ALLOW:
         return True
     match = binding.match_resources
@@ -126,19 +128,21 @@ def _is_narrower(binding: BindingSpec) -> bool:
 def _covers_all(control: Control, rules: Sequence[ResourceRule]) -> bool:
     """Return True if all objects in the control's scope are validated on creation.
 
-    A policy for updates alone misses objects that do not change. If the control is a policy itself, its scope is that of
-    the policy.
+    A policy for updates alone misses objects that do not change. A control that is a policy itself has the policy's
+    scope.
     """
-    creating = [rule for rule in rules if not _CREATING.isdisjoint(rule.operations)]
+    creation_rules = [rule for rule in rules if not _CREATE_OPERATIONS.isdisjoint(rule.operations)]
     if control.area == POLICIES:
-        return bool(creating)
-    return all(any(_covers(rule, served) for rule in creating for served in some) for some in _list_types(control))
+        return bool(creation_rules)
+    return all(
+        any(_covers(rule, served) for rule in creation_rules for served in types) for types in _list_types(control)
+    )
 
 
 def _list_types(control: Control) -> Iterator[Sequence[ResourceType]]:
     """Yield the resource types in the control's scope, each with its possible forms in the API.
 
-    Workloads end as Pods; an RBAC subject belongs to a binding.
+    A workload is validated as its Pods, an RBAC subject as its bindings.
     """
     for target in control.targets:
         if target == WORKLOAD:
@@ -147,8 +151,12 @@ def _list_types(control: Control) -> Iterator[Sequence[ResourceType]]:
             yield from ([BUILTIN_TYPES[RBAC, kind]] for kind in _BINDINGS)
         else:
             api_group, _, kind = target.rpartition("/")
-            known = [served for (group, name), served in BUILTIN_TYPES.items() if target in kind_names(group, name)]
-            yield known or [ResourceType(api_group, guess_plural(kind), namespaced) for namespaced in (True, False)]
+            builtin_types = [
+                served for (group, name), served in BUILTIN_TYPES.items() if target in kind_names(group, name)
+            ]
+            yield builtin_types or [
+                ResourceType(api_group, guess_plural(kind), namespaced) for namespaced in (True, False)
+            ]
 
 
 def _covers(rule: ResourceRule, served: ResourceType) -> bool:

@@ -1,7 +1,7 @@
 """Evaluator of admission policies as controls, with the result that the API server would have for each object.
 
-An expression without a value on a manifest decides nothing, independent of the failure policy: the API server would
-evaluate the object with its defaults. Never reads a file.
+An expression without a value on a manifest leads to "not evaluated", independent of the failure policy: the API server
+would evaluate the object after setting defaults. Never reads a file.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.admission.match import AdmissionRequest, Requests, UnknownLabelError, is_exempt, match_operations
+from kubekeep.admission.match import AdmissionRequest, RequestBuilder, UnknownLabelError, is_exempt, match_operations
 from kubekeep.admission.policy import (
     AdmissionError,
     AdmissionPolicies,
@@ -23,7 +23,7 @@ from kubekeep.admission.policy import (
     Policy,
     ResourceRule,
 )
-from kubekeep.admission.program import AdmissionProgram, Denial, Undecided
+from kubekeep.admission.program import AdmissionProgram, Denial, UndecidedExpression
 from kubekeep.engine.cel.program import CompileError
 from kubekeep.engine.cel.values import UnavailableError, partial_map
 from kubekeep.model.control import EVERYTHING, POLICIES, Control
@@ -43,13 +43,13 @@ _UNKNOWN_AUTHORIZER: Final = UnavailableError("authorizer: only a cluster can te
 class PolicyEvaluator(ThirdPartyEvaluator):
     """Evaluator of admission policies; each policy is a control."""
 
-    def __init__(self, policies: AdmissionPolicies, taken: AbstractSet[str] = frozenset()) -> None:
-        """Compile every policy; slugs in `taken` belong to other controls.
+    def __init__(self, policies: AdmissionPolicies, reserved_slugs: AbstractSet[str] = frozenset()) -> None:
+        """Compile every policy; slugs in `reserved_slugs` belong to other controls.
 
         Raises AdmissionError, with file and policy, if a policy does not compile.
         """
-        self._others = policies.others
-        self._compiled = [_CompiledPolicy(policy, taken) for policy in policies.policies]
+        self._other_resources = policies.other_resources
+        self._compiled = [_CompiledPolicy(policy, reserved_slugs) for policy in policies.policies]
 
     @property
     def controls(self) -> tuple[Control, ...]:
@@ -58,8 +58,8 @@ class PolicyEvaluator(ThirdPartyEvaluator):
 
     def evaluate(self, resources: Sequence[Resource]) -> Iterator[tuple[int, str, Verdict]]:
         """Yield the verdicts on the resources in scope of a policy."""
-        requests = Requests(resources, self._others)
-        params = [*self._others, *resources]
+        requests = RequestBuilder(resources, self._other_resources)
+        params = [*self._other_resources, *resources]
         for position, resource in enumerate(resources):
             if resource.related or is_exempt(resource):
                 continue
@@ -74,16 +74,16 @@ class _BindingResults(msgspec.Struct):
     """The combined results of a policy's bindings on an object."""
 
     evidence: list[Evidence] = []
-    undecided: list[Undecided] = []
+    undecided: list[UndecidedExpression] = []
     applies: bool = False
 
 
 class _CompiledPolicy:
     """A policy with its compiled expressions."""
 
-    def __init__(self, policy: Policy, taken: AbstractSet[str]) -> None:
+    def __init__(self, policy: Policy, reserved_slugs: AbstractSet[str]) -> None:
         self._policy = policy
-        self.control = _control(policy, taken)
+        self.control = _build_control(policy, reserved_slugs)
         spec = policy.spec
         try:
             self._program = AdmissionProgram(
@@ -93,7 +93,7 @@ class _CompiledPolicy:
                 has_params=spec.param_kind is not None,
             )
         except CompileError as error:
-            raise AdmissionError(f"{policy.where}: {error}") from None
+            raise AdmissionError(f"{policy.origin}: {error}") from None
 
     def evaluate(
         self, request: AdmissionRequest, namespace: Resource | None, params: Sequence[Resource]
@@ -136,17 +136,17 @@ class _CompiledPolicy:
             results.undecided.append(problem)
         actions = f" [{', '.join(binding.validation_actions)}]" if binding and binding.validation_actions else ""
         for param in matching_params:
-            bound = {**names, "params": param.object if param else None}
-            redacted = functools.cache(functools.partial(_redact_names, bound, request, param))
-            result = self._program.evaluate(bound, redacted)
+            values = {**names, "params": param.object if param else None}
+            build_redacted_values = functools.cache(functools.partial(_redact_names, values, request, param))
+            result = self._program.evaluate(values, build_redacted_values)
             results.applies = results.applies or result.matches
             results.undecided += result.undecided
             for denial in result.denials:
                 results.evidence += _list_evidence(denial, f"{denial.message}{actions}", request.resource)
 
-    def _explain(self, undecided: Sequence[Undecided]) -> Verdict:
+    def _explain(self, undecided: Sequence[UndecidedExpression]) -> Verdict:
         text = "; ".join(dict.fromkeys(reason.message for reason in undecided))
-        if all(reason.unavailable for reason in undecided):
+        if all(reason.needs_cluster for reason in undecided):
             return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.NEEDS_CLUSTER, text))
         refuses = self._policy.spec.failure_policy != "Ignore"
         outcome = "would refuse the object" if refuses else "would let the object through"
@@ -158,38 +158,43 @@ class _CompiledPolicy:
         )
 
 
-def _control(policy: Policy, taken: AbstractSet[str]) -> Control:
+def _build_control(policy: Policy, reserved_slugs: AbstractSet[str]) -> Control:
     name = policy.name
-    while name in taken:
+    while name in reserved_slugs:
         name = f"policy-{name}"
     kinds = dict.fromkeys(kind for rule in policy.spec.match_constraints.resource_rules for kind in _list_kinds(rule))
-    asks = [validation.message.strip() or validation.expression.strip() for validation in policy.spec.validations]
+    requirements = [
+        validation.message.strip() or validation.expression.strip() for validation in policy.spec.validations
+    ]
     return Control(
         slug=name,
         area=POLICIES,
         title=policy.title,
         severity=policy.severity,
-        asks=" ".join(asks),
+        asks=" ".join(requirements),
         why=f"The admission policy {policy.name} of the cluster asks for it.",
         fix="Change the object so that the policy's expressions hold.",
         targets=tuple(kinds) or (EVERYTHING,),
-        relates=_param_kinds(policy.spec.param_kind),
+        relates=_list_param_kinds(policy.spec.param_kind),
     )
 
 
 def _list_kinds(rule: ResourceRule) -> Iterator[str]:
-    """Yield the kinds of a rule as targets; custom kinds become all of their group because only a cluster has their plurals."""
+    """Yield the kinds of a rule as targets.
+
+    A custom group becomes a target for all of its kinds, because only a cluster knows their plurals.
+    """
     plurals = {resource.partition("/")[0] for resource in rule.resources}
-    known = {served.plural for served in BUILTIN_TYPES.values()}
+    builtin_plurals = {served.plural for served in BUILTIN_TYPES.values()}
     yield from (kind for (_, kind), served in BUILTIN_TYPES.items() if served.plural in plurals)
     for group in rule.api_groups:
         if group == EVERYTHING or is_builtin(group):
-            yield from (EVERYTHING for _ in plurals - known)
+            yield from (EVERYTHING for _ in plurals - builtin_plurals)
         else:
             yield f"{group}/{EVERYTHING}"
 
 
-def _param_kinds(kind: ParamKind | None) -> tuple[str, ...]:
+def _list_param_kinds(kind: ParamKind | None) -> tuple[str, ...]:
     if kind is None:
         return ()
     group = kind.api_version.rpartition("/")[0]
@@ -197,9 +202,9 @@ def _param_kinds(kind: ParamKind | None) -> tuple[str, ...]:
 
 
 def _build_names(request: AdmissionRequest, namespace: Resource | None, operations: Sequence[str]) -> dict[str, Any]:
-    """Return the values of the API server's CEL variables."""
+    """Build the values of the CEL variables that the API server provides, by name."""
     creates = "*" in operations or "CREATE" in operations
-    resource, served = request.resource, request.served
+    resource, served = request.resource, request.resource_type
     kind = {"group": resource.group, "version": resource.version, "kind": resource.kind}
     plural = {"group": served.group, "version": resource.version, "resource": served.plural}
     fields = {
@@ -207,16 +212,16 @@ def _build_names(request: AdmissionRequest, namespace: Resource | None, operatio
         "requestKind": kind,
         "resource": plural,
         "requestResource": plural,
-        "name": str(_metadata(resource).get("name") or ""),
+        "name": str(_get_metadata(resource).get("name") or ""),
         "operation": "CREATE" if creates else "UPDATE",
         "dryRun": False,
         **({"namespace": request.namespace} if request.namespace else {}),
     }
     return {
-        "object": _object(request, resource.object),
+        "object": _set_default_namespace(request, resource.object),
         "oldObject": None if creates else _UNKNOWN_OLD,
         "request": partial_map("request", fields, frozenset({"userInfo", "options"})),
-        "namespaceObject": _namespace(request, namespace) if served.is_namespaced else None,
+        "namespaceObject": _build_namespace(request, namespace) if served.is_namespaced else None,
         "authorizer": _UNKNOWN_AUTHORIZER,
         "authorizer.requestResource": _UNKNOWN_AUTHORIZER,
     }
@@ -225,35 +230,35 @@ def _build_names(request: AdmissionRequest, namespace: Resource | None, operatio
 def _redact_names(names: Mapping[str, Any], request: AdmissionRequest, param: Resource | None) -> dict[str, Any]:
     """Return the names without secret values, for texts in reports."""
     params = redact(param) if param is not None and param.kind == "Secret" else names["params"]
-    return {**names, "object": _object(request, redact(request.resource)), "params": params}
+    return {**names, "object": _set_default_namespace(request, redact(request.resource)), "params": params}
 
 
-def _object(request: AdmissionRequest, content: dict[str, Any]) -> dict[str, Any]:
-    """Return the object with the namespace that the API server sets by default."""
+def _set_default_namespace(request: AdmissionRequest, content: dict[str, Any]) -> dict[str, Any]:
+    """Return the object with the namespace `default` if it is namespaced and sets none, as the API server does."""
     metadata = content.get("metadata")
-    if not request.served.is_namespaced or not isinstance(metadata, dict) or metadata.get("namespace"):
+    if not request.resource_type.is_namespaced or not isinstance(metadata, dict) or metadata.get("namespace"):
         return content
     return {**content, "metadata": {**metadata, "namespace": DEFAULT_NAMESPACE}}
 
 
-def _namespace(request: AdmissionRequest, namespace: Resource | None) -> dict[str, Any]:
+def _build_namespace(request: AdmissionRequest, namespace: Resource | None) -> dict[str, Any]:
     if namespace is None:
         label = f"namespace {request.namespace}"
         labels = partial_map(f"{label}: labels", {NAME_LABEL: request.namespace})
         return partial_map(
             label, {"metadata": partial_map(f"{label}: metadata", {"name": request.namespace, "labels": labels})}
         )
-    metadata = {**_metadata(namespace), "labels": dict(request.namespace_labels)}
+    metadata = {**_get_metadata(namespace), "labels": dict(request.namespace_labels)}
     return {"metadata": metadata, "spec": {}, "status": {}}
 
 
-def _metadata(resource: Resource) -> dict[str, Any]:
+def _get_metadata(resource: Resource) -> dict[str, Any]:
     return as_mapping(resource.object.get("metadata"))
 
 
 def _find_params(
     kind: ParamKind | None, binding: BindingSpec | None, request: AdmissionRequest, params: Sequence[Resource]
-) -> tuple[list[Resource | None], Undecided | None]:
+) -> tuple[list[Resource | None], UndecidedExpression | None]:
     """Return the parameter objects to evaluate with, and the problem if they are missing."""
     reference = binding.param_ref if binding else None
     if kind is None:
@@ -261,14 +266,16 @@ def _find_params(
     if reference is None:
         if binding is None:
             problem = f"the policy takes parameters of kind {kind.kind}, and no binding names one"
-            return [], Undecided(problem, unavailable=True)
+            return [], UndecidedExpression(problem, needs_cluster=True)
         return [None], None
     namespace = reference.namespace or request.namespace
     matches: list[Resource | None] = [param for param in params if _is_param(param, kind, reference, namespace)]
     if matches or reference.parameter_not_found_action != "Deny":
         return matches, None
     name = reference.name or "of the binding's selector"
-    return [], Undecided(f"no {kind.kind} {name} in namespace {namespace} is in the input", unavailable=True)
+    return [], UndecidedExpression(
+        f"no {kind.kind} {name} in namespace {namespace} is in the input", needs_cluster=True
+    )
 
 
 def _is_param(resource: Resource, kind: ParamKind, reference: ParamRef, namespace: str) -> bool:

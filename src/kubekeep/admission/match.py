@@ -1,7 +1,7 @@
 """Match admission policies and bindings to objects as the API server does. Never evaluates CEL.
 
-Namespaces are known only if they are in the input. A selector for an unknown label raises `UnknownLabelError` instead of
-guessing.
+Labels of a namespace are known only if the Namespace is in the input. A selector for an unknown label raises
+`UnknownLabelError` instead of guessing.
 """
 
 from __future__ import annotations
@@ -21,42 +21,42 @@ class UnknownLabelError(Exception):
 
 
 class AdmissionRequest(msgspec.Struct, frozen=True):
-    """An object as in an admission request."""
+    """An object with the fields of an admission request. `namespace` is the object's own name for a Namespace."""
 
     resource: Resource
-    served: ResourceType
+    resource_type: ResourceType
     namespace: str
     labels: Mapping[str, str]
     namespace_labels: Mapping[str, str]
-    knows_namespace: bool
+    has_namespace_labels: bool
     """True if the namespace is in the input, so that all its labels are known."""
 
 
-class Requests:
-    """Builds requests from objects and the namespaces of the input."""
+class RequestBuilder:
+    """Builder of admission requests from objects and the namespaces of the input."""
 
-    def __init__(self, resources: Sequence[Resource], others: Iterable[Resource]) -> None:
-        everything = [*others, *resources]
-        self.kinds = ResourceTypes(everything)
+    def __init__(self, resources: Sequence[Resource], other_resources: Iterable[Resource]) -> None:
+        all_resources = [*other_resources, *resources]
+        self.types = ResourceTypes(all_resources)
         self.namespaces = {
-            resource.name: resource for resource in everything if resource.kind == "Namespace" and not resource.group
+            resource.name: resource for resource in all_resources if resource.kind == "Namespace" and not resource.group
         }
 
     def build(self, resource: Resource) -> AdmissionRequest:
         """Return the request for `resource`; the default namespace is `default`, as with kubectl."""
-        served = self.kinds.get_type(resource)
+        resource_type = self.types.get_type(resource)
         is_namespace = resource.kind == "Namespace" and not resource.group
-        namespace = (resource.namespace or DEFAULT_NAMESPACE) if served.is_namespaced else ""
+        namespace = (resource.namespace or DEFAULT_NAMESPACE) if resource_type.is_namespaced else ""
         name = resource.name if is_namespace else namespace
-        known = resource if is_namespace else self.namespaces.get(name)
-        labels = get_labels(known.object) if known else {}
+        namespace_resource = resource if is_namespace else self.namespaces.get(name)
+        labels = get_labels(namespace_resource.object) if namespace_resource else {}
         return AdmissionRequest(
             resource=resource,
-            served=served,
+            resource_type=resource_type,
             namespace=name,
             labels=get_labels(resource.object),
             namespace_labels={**labels, NAME_LABEL: name} if name else {},
-            knows_namespace=known is not None,
+            has_namespace_labels=namespace_resource is not None,
         )
 
 
@@ -66,7 +66,7 @@ def is_exempt(resource: Resource) -> bool:
 
 
 def match_operations(match: MatchResources, request: AdmissionRequest) -> tuple[str, ...] | None:
-    """Return the operations for which `match` includes `subject`; None if it does not.
+    """Return the operations for which `match` includes the object of `request`; None if it does not include it.
 
     Raises UnknownLabelError if the result depends on an unknown label.
     """
@@ -77,40 +77,40 @@ def match_operations(match: MatchResources, request: AdmissionRequest) -> tuple[
     rules = [rule for rule in match.resource_rules if _matches_rule(rule, request, match)]
     if match.resource_rules and not rules:
         return None
-    if request.namespace and not _in_namespace(match.namespace_selector, request):
+    if request.namespace and not _matches_namespace(match.namespace_selector, request):
         return None
     return tuple(dict.fromkeys(operation for rule in rules for operation in rule.operations)) or ("*",)
 
 
-def _in_namespace(selector: LabelSelector, request: AdmissionRequest) -> bool:
-    if request.knows_namespace:
+def _matches_namespace(selector: LabelSelector, request: AdmissionRequest) -> bool:
+    if request.has_namespace_labels:
         return selects(selector, request.namespace_labels)
-    unknown = []
+    unknown_labels = []
     for requirement in selector.requirements:
         if requirement.key != NAME_LABEL:
-            unknown.append(requirement.key)
+            unknown_labels.append(requirement.key)
         elif not matches_requirement(requirement, request.namespace_labels):
             return False
-    if unknown:
+    if unknown_labels:
         raise UnknownLabelError(
-            f"namespaceSelector asks for the label {unknown[0]} of namespace {request.namespace}, "
+            f"namespaceSelector asks for the label {unknown_labels[0]} of namespace {request.namespace}, "
             "which is not in the input"
         )
     return True
 
 
 def _matches_rule(rule: ResourceRule, request: AdmissionRequest, match: MatchResources) -> bool:
-    served = request.served
-    equivalents = served.equivalents if match.match_policy == "Equivalent" else served.equivalents[:1]
-    version = match.match_policy == "Equivalent" or _includes(rule.api_versions, request.resource.version)
+    resource_type = request.resource_type
+    equivalents = resource_type.equivalents if match.match_policy == "Equivalent" else resource_type.equivalents[:1]
+    matches_version = match.match_policy == "Equivalent" or _includes(rule.api_versions, request.resource.version)
     return (
-        version
+        matches_version
         and bool({"*", "CREATE", "UPDATE"} & set(rule.operations))
         and any(
             _includes(rule.api_groups, group) and _has_resource(rule.resources, plural) for group, plural in equivalents
         )
         and (not rule.resource_names or request.resource.name in rule.resource_names)
-        and rule.scope in ("*", "Namespaced" if served.is_namespaced else "Cluster")
+        and rule.scope in ("*", "Namespaced" if resource_type.is_namespaced else "Cluster")
     )
 
 

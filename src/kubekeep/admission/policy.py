@@ -102,21 +102,21 @@ class BindingSpec(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """A policy with its bindings and its texts for reports; `where` is its file and name."""
+    """A policy with its bindings and its texts for reports; `origin` is its file and name."""
 
     name: str
     title: str
     severity: float
     spec: PolicySpec
     bindings: tuple[BindingSpec, ...]
-    where: str
+    origin: str
 
 
 class AdmissionPolicies(msgspec.Struct, frozen=True):
     """The policies of some files and the other objects there: parameters, namespaces, custom kinds."""
 
     policies: tuple[Policy, ...]
-    others: tuple[Resource, ...]
+    other_resources: tuple[Resource, ...]
 
 
 def is_policy(resource: Resource) -> bool:
@@ -134,30 +134,30 @@ def collect_policies(resources: Iterable[Resource]) -> AdmissionPolicies:
 
     Raises AdmissionError for an invalid policy, for none at all, and for a binding without its policy.
     """
-    policies_by_name, bindings, others = _group(resources)
+    policies_by_name, bindings, others = _group_by_kind(resources)
     if not policies_by_name:
         raise AdmissionError("there is no ValidatingAdmissionPolicy in the files of --policies")
     missing = sorted(bindings.keys() - policies_by_name.keys())
     if missing:
         raise AdmissionError(f"a binding names the policy {missing[0]}, which is not among the files of --policies")
     policies = tuple(
-        _policy(resource, tuple(bindings.get(name, ()))) for name, resource in sorted(policies_by_name.items())
+        _build_policy(resource, tuple(bindings.get(name, ()))) for name, resource in sorted(policies_by_name.items())
     )
     return AdmissionPolicies(policies, tuple(others))
 
 
 def collect_bound_policies(resources: Iterable[Resource]) -> AdmissionPolicies:
     """Return the policies of a cluster that have a binding; others have no effect. Raises AdmissionError."""
-    policies_by_name, bindings, others = _group(resources)
+    policies_by_name, bindings, others = _group_by_kind(resources)
     policies = tuple(
-        _policy(resource, tuple(bindings[name]))
+        _build_policy(resource, tuple(bindings[name]))
         for name, resource in sorted(policies_by_name.items())
         if name in bindings
     )
     return AdmissionPolicies(policies, tuple(others))
 
 
-def _group(
+def _group_by_kind(
     resources: Iterable[Resource],
 ) -> tuple[dict[str, Resource], dict[str, list[BindingSpec]], list[Resource]]:
     """Return policies by name, bindings by policy name, and all other objects."""
@@ -167,7 +167,7 @@ def _group(
     for resource in resources:
         if is_policy(resource):
             if resource.name in policies_by_name:
-                raise AdmissionError(f"{_where(resource)}: there is another policy of this name")
+                raise AdmissionError(f"{_format_origin(resource)}: there is another policy of this name")
             policies_by_name[resource.name] = resource
         elif is_binding(resource):
             spec = read_spec(resource, BindingSpec)
@@ -177,7 +177,7 @@ def _group(
     return policies_by_name, bindings, others
 
 
-def _where(resource: Resource) -> str:
+def _format_origin(resource: Resource) -> str:
     source = f"{resource.source.path}: " if resource.source else ""
     return f"{source}{resource.kind} {resource.name}"
 
@@ -185,48 +185,48 @@ def _where(resource: Resource) -> str:
 def read_spec(resource: Resource, kind: type[T]) -> T:
     """Return the spec of a policy or binding. Raises AdmissionError for a wrong shape."""
     try:
-        return msgspec.convert(_without_nulls(resource.object.get("spec", {})), kind)
+        return msgspec.convert(_drop_nulls(resource.object.get("spec", {})), kind)
     except msgspec.ValidationError as error:
-        raise AdmissionError(f"{_where(resource)}: spec: {error}") from None
+        raise AdmissionError(f"{_format_origin(resource)}: spec: {error}") from None
 
 
-def _without_nulls(value: Any) -> Any:
+def _drop_nulls(value: Any) -> Any:
     """Return the value without null entries, which are equivalent to missing ones."""
     if isinstance(value, dict):
-        return {key: _without_nulls(entry) for key, entry in value.items() if entry is not None}
-    return [_without_nulls(entry) for entry in value] if isinstance(value, list) else value
+        return {key: _drop_nulls(entry) for key, entry in value.items() if entry is not None}
+    return [_drop_nulls(entry) for entry in value] if isinstance(value, list) else value
 
 
-def _policy(resource: Resource, bindings: tuple[BindingSpec, ...]) -> Policy:
-    where = _where(resource)
+def _build_policy(resource: Resource, bindings: tuple[BindingSpec, ...]) -> Policy:
+    origin = _format_origin(resource)
     if not resource.name:
-        raise AdmissionError(f"{where}: it has no name")
-    marks = read_marks(resource)
+        raise AdmissionError(f"{origin}: it has no name")
+    texts = read_labels_and_annotations(resource)
     spec = read_spec(resource, PolicySpec)
     if not spec.validations:
-        raise AdmissionError(f"{where}: it has no validations")
+        raise AdmissionError(f"{origin}: it has no validations")
     return Policy(
         name=resource.name,
-        title=marks.get(TITLE) or resource.name,
-        severity=_severity(marks.get(SEVERITY, "5"), where),
+        title=texts.get(TITLE) or resource.name,
+        severity=_parse_severity(texts.get(SEVERITY, "5"), origin),
         spec=spec,
         bindings=bindings,
-        where=where,
+        origin=origin,
     )
 
 
-def read_marks(resource: Resource) -> dict[str, str]:
+def read_labels_and_annotations(resource: Resource) -> dict[str, str]:
     """Return labels and annotations; annotations take precedence."""
-    return {**_texts(resource, "labels"), **_texts(resource, "annotations")}
+    return {**_read_texts(resource, "labels"), **_read_texts(resource, "annotations")}
 
 
-def _texts(resource: Resource, field: str) -> Mapping[str, str]:
+def _read_texts(resource: Resource, field: str) -> Mapping[str, str]:
     texts = as_mapping(as_mapping(resource.object.get("metadata")).get(field))
     return {str(key): str(value) for key, value in texts.items()}
 
 
-def _severity(text: str, where: str) -> float:
+def _parse_severity(text: str, origin: str) -> float:
     try:
         return parse_score(text)
     except ValueError as error:
-        raise AdmissionError(f"{where}: {SEVERITY} is {text!r}, not a number from 0 to 10") from error
+        raise AdmissionError(f"{origin}: {SEVERITY} is {text!r}, not a number from 0 to 10") from error

@@ -29,23 +29,23 @@ _TEXTS: Final = parse_type("map(string, string)")
 _TIME: Final = parse_type("timestamp")
 
 
-def _fields(names: str, kind: CelType = STRING) -> dict[str, CelType]:
+def _declare_fields(names: str, kind: CelType = STRING) -> dict[str, CelType]:
     return dict.fromkeys(names.split(), kind)
 
 
 _OBJECTS: Final[Mapping[str, Mapping[str, CelType]]] = {
     _REQUEST: {
-        **_fields("kind requestKind", ("kubernetes.GroupVersionKind",)),
-        **_fields("resource requestResource", ("kubernetes.GroupVersionResource",)),
-        **_fields("subResource requestSubResource name namespace operation"),
+        **_declare_fields("kind requestKind", ("kubernetes.GroupVersionKind",)),
+        **_declare_fields("resource requestResource", ("kubernetes.GroupVersionResource",)),
+        **_declare_fields("subResource requestSubResource name namespace operation"),
         "userInfo": ("kubernetes.UserInfo",),
         "dryRun": BOOL,
         "options": DYN,
     },
-    "kubernetes.GroupVersionKind": _fields("group version kind"),
-    "kubernetes.GroupVersionResource": _fields("group version resource"),
+    "kubernetes.GroupVersionKind": _declare_fields("group version kind"),
+    "kubernetes.GroupVersionResource": _declare_fields("group version resource"),
     "kubernetes.UserInfo": {
-        **_fields("username uid"),
+        **_declare_fields("username uid"),
         "groups": _STRINGS,
         "extra": parse_type("map(string, list(string))"),
     },
@@ -55,15 +55,15 @@ _OBJECTS: Final[Mapping[str, Mapping[str, CelType]]] = {
         "status": ("kubernetes.NamespaceStatus",),
     },
     "kubernetes.NamespaceMetadata": {
-        **_fields("name generateName namespace UID resourceVersion"),
-        **_fields("labels annotations", _TEXTS),
-        **_fields("creationTimestamp deletionTimestamp", _TIME),
-        **_fields("deletionGracePeriodSeconds generation", INT),
+        **_declare_fields("name generateName namespace UID resourceVersion"),
+        **_declare_fields("labels annotations", _TEXTS),
+        **_declare_fields("creationTimestamp deletionTimestamp", _TIME),
+        **_declare_fields("deletionGracePeriodSeconds generation", INT),
         "finalizers": _STRINGS,
     },
     "kubernetes.NamespaceSpec": {"finalizers": _STRINGS},
     "kubernetes.NamespaceStatus": {"conditions": parse_type("list(kubernetes.NamespaceCondition)"), "phase": STRING},
-    "kubernetes.NamespaceCondition": {**_fields("status type message reason"), "lastTransitionTime": _TIME},
+    "kubernetes.NamespaceCondition": {**_declare_fields("status type message reason"), "lastTransitionTime": _TIME},
 }
 
 
@@ -74,11 +74,11 @@ class Denial(msgspec.Struct, frozen=True):
     paths: tuple[Path, ...]
 
 
-class Undecided(msgspec.Struct, frozen=True):
-    """An expression without a value on an object; `unavailable` if only a cluster has the needed data."""
+class UndecidedExpression(msgspec.Struct, frozen=True):
+    """An expression without a value on an object; `needs_cluster` if only a cluster has the needed data."""
 
     message: str
-    unavailable: bool
+    needs_cluster: bool
 
 
 class PolicyResult(msgspec.Struct, frozen=True):
@@ -86,7 +86,7 @@ class PolicyResult(msgspec.Struct, frozen=True):
 
     matches: bool
     denials: tuple[Denial, ...] = ()
-    undecided: tuple[Undecided, ...] = ()
+    undecided: tuple[UndecidedExpression, ...] = ()
 
 
 class AdmissionProgram:
@@ -167,28 +167,28 @@ class _Evaluation(LazyVariables):
         self._definitions = definitions
         self._redacted = redacted
         self._names = {**names, "variables": self}
-        self._known: dict[str, Any] = {}
-        self._left = POLICY_BUDGET
+        self._values: dict[str, Any] = {}
+        self._remaining_budget = POLICY_BUDGET
 
     def get(self, field: str) -> Any:
-        if field not in self._known:
+        if field not in self._values:
             try:
-                self._known[field] = self.run(self._definitions[field])
+                self._values[field] = self.run(self._definitions[field])
             except CelError as error:
-                self._known[field] = error
-        value = self._known[field]
+                self._values[field] = error
+        value = self._values[field]
         if isinstance(value, CelError):
             raise value
         return value
 
     def run(self, program: CelProgram) -> Any:
         """Return the value of one expression. Raises CelError and BudgetError."""
-        budget = min(self._left, CALL_BUDGET)
+        budget = min(self._remaining_budget, CALL_BUDGET)
         activation = Activation(dict(self._names), budget)
         try:
             return run_code(program.code, activation)
         finally:
-            self._left -= budget - max(activation.left, 0)
+            self._remaining_budget -= budget - max(activation.left, 0)
 
     def evaluate(self, conditions: Sequence[CelProgram], checks: _Checks) -> PolicyResult:
         """Return the combined result of all expressions."""
@@ -198,23 +198,25 @@ class _Evaluation(LazyVariables):
                 value = self._run_or_explain(condition)
                 if value is False:
                     return PolicyResult(matches=False)
-                if isinstance(value, Undecided):
+                if isinstance(value, UndecidedExpression):
                     undecided.append(value)
             if undecided:
                 return PolicyResult(matches=True, undecided=tuple(undecided))
             return self._evaluate_checks(checks)
         except BudgetError as error:
-            return PolicyResult(matches=True, undecided=(Undecided(str(error), unavailable=False),))
+            return PolicyResult(matches=True, undecided=(UndecidedExpression(str(error), needs_cluster=False),))
 
     def _evaluate_checks(self, checks: _Checks) -> PolicyResult:
         denials, undecided = [], []
         for check, program, message in checks:
             value = self._run_or_explain(program)
-            if isinstance(value, Undecided):
+            if isinstance(value, UndecidedExpression):
                 undecided.append(value)
             elif value is False:
                 denials.append(
-                    Denial(self._text(check, message), find_failing_paths(program, self._names, self._definitions))
+                    Denial(
+                        self._build_message(check, message), find_failing_paths(program, self._names, self._definitions)
+                    )
                 )
         return PolicyResult(matches=True, denials=tuple(denials), undecided=tuple(undecided))
 
@@ -223,7 +225,7 @@ class _Evaluation(LazyVariables):
             return self.run(program)
         except CelError as error:
             problem = f"expression '{program.text.strip()}' resulted in error: {self._redact_error(program, error)}"
-            return Undecided(problem, isinstance(error, UnavailableError))
+            return UndecidedExpression(problem, isinstance(error, UnavailableError))
 
     def _redact_error(self, program: CelProgram, error: CelError) -> str:
         """Return the text of `error` if it has no secret value, that is, if it is the same with redacted names."""
@@ -236,7 +238,7 @@ class _Evaluation(LazyVariables):
                 return str(error)
         return "its text could quote a secret"
 
-    def _text(self, check: Validation, expression: CelProgram | None) -> str:
+    def _build_message(self, check: Validation, expression: CelProgram | None) -> str:
         """Return the message by the rules of the API server."""
         message = ""
         if expression is not None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.library.load import ROOT, LibraryError, document
+from kubekeep.library.load import ROOT, LibraryError, parse_document
 from kubekeep.model.control import Control
 
 _TRACK_FOLDER: Final = "attack-tracks"
@@ -87,6 +87,6 @@ def load_tracks() -> Tracks:
 
 def _read(file: Path, kind: Any) -> Any:
     try:
-        return msgspec.convert(document(file.read_text(encoding="utf-8")), kind)
+        return msgspec.convert(parse_document(file.read_text(encoding="utf-8")), kind)
     except (OSError, ValueError) as error:
         raise LibraryError(f"{file}: {error}") from error

@@ -19,7 +19,7 @@ from kubekeep.cli.configured import LoadedConfiguration, get_configuration, is_f
 from kubekeep.cli.scan import command as scan
 from kubekeep.config.chart_values import CHARTS
 from kubekeep.exceptions.load import ExceptionOptions
-from kubekeep.library.extra import gather
+from kubekeep.library.extra import load_rules
 from kubekeep.library.params import ParamsError, read_params
 from kubekeep.model.paths import display_path
 from kubekeep.model.severity import Severity
@@ -71,8 +71,8 @@ def _check_request(ctx: click.Context) -> None:
     """Raise the errors that the scan would raise before it reads a manifest."""
     values = ctx.params
     try:
-        rules = gather(values["custom_rules"], (*values["use_from"], *values["artifacts"]))
-        params = read_params(values["controls_config"], rules.known) if values["controls_config"] else {}
+        rules = load_rules(values["custom_rules"], (*values["use_from"], *values["artifacts"]))
+        params = read_params(values["controls_config"], rules.all_controls) if values["controls_config"] else {}
         discovered = is_from_discovered_file(ctx, "formats")
         outputs.plan(values["formats"], values["output"], unnamed_files=not discovered)
         check_request(

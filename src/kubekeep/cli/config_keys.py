@@ -135,8 +135,8 @@ def read_defaults(keys: Mapping[str, ConfigurationKey], configuration: Configura
 
 def _value(key: ConfigurationKey, configuration: Configuration) -> Any:
     path: Path = (key.name,)
-    if key.name in NAMED_ONLY and not configuration.named:
-        raise configuration.error(path, f"{key.name}: only a file given with --config may have this key")
+    if key.name in NAMED_ONLY and not configuration.is_explicit:
+        raise configuration.create_error(path, f"{key.name}: only a file given with --config may have this key")
     value = configuration.values[key.name]
     if key.option.multiple:
         return tuple(_check_value(key, configuration, entry, location) for entry, location in list_entries(value, path))
@@ -146,11 +146,11 @@ def _value(key: ConfigurationKey, configuration: Configuration) -> Any:
 def _check_value(key: ConfigurationKey, configuration: Configuration, value: Any, path: Path) -> Any:
     if not key.kind.accepts(value):
         hint = ": put it in quotes" if key.kind is KeyType.TEXT and isinstance(value, bool | int | float) else ""
-        raise configuration.error(
+        raise configuration.create_error(
             path, f"{key.name}: {key.kind.description} expected, found {describe_type(value)}{hint}"
         )
     if isinstance(value, str) and "\0" in value:
-        raise configuration.error(path, f"{key.name}: no program takes text with a NUL")
+        raise configuration.create_error(path, f"{key.name}: no program takes text with a NUL")
     if key.kind is KeyType.PATH:
         return configuration.resolve_path(value, path)
     if key.kind is KeyType.KEY_AND_FILE:

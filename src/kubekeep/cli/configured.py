@@ -56,7 +56,7 @@ def is_from_file(ctx: click.Context, parameter: str) -> bool:
 def is_from_discovered_file(ctx: click.Context, parameter: str) -> bool:
     """Return True if the value is from a discovered configuration file, which may not write files."""
     configuration = get_configuration(ctx)
-    return configuration is not None and not configuration.file.named and is_from_file(ctx, parameter)
+    return configuration is not None and not configuration.file.is_explicit and is_from_file(ctx, parameter)
 
 
 class ConfiguredCommand(click.Command):
@@ -126,7 +126,7 @@ class ConfiguredCommand(click.Command):
             )
             if path is None:
                 return
-            file = read_configuration(path, named=explicit_path is not None)
+            file = read_configuration(path, is_explicit=explicit_path is not None)
             own_names = {parameter.name for parameter in self.params}
             values = read_defaults(self.keys, file)
             ctx.default_map = {name: value for name, value in values.items() if name in own_names}
@@ -151,5 +151,5 @@ class ConfiguredCommand(click.Command):
             if configuration and is_meant and is_from_file(ctx, key.option.name or name):
                 entries = list_entries(configuration.file.values[name], (name,))
                 at = next((location for entry, location in entries if f"'{entry}'" in error.message), (name,))
-                return FileError(str(configuration.file.error(at, f"{name}: {error.message}")))
+                return FileError(str(configuration.file.create_error(at, f"{name}: {error.message}")))
         return error

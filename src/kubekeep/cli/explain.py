@@ -7,7 +7,7 @@ import re
 import click
 
 from kubekeep.library.load import builtin
-from kubekeep.library.requirements import Requirement, answers, requirements
+from kubekeep.library.requirements import Requirement, count_by_required_data, list_requirements
 from kubekeep.model.control import Control
 from kubekeep.model.framework import Framework
 from kubekeep.posture.select import UnknownNameError, find_controls, find_frameworks
@@ -68,9 +68,9 @@ def _list_frameworks(control: Control) -> list[str]:
 
 
 def _framework(framework: Framework) -> list[str]:
-    members = requirements(builtin(), framework)
-    counts = ", ".join(f"{count} {answer}" for answer, count in answers(members).items())
-    lines = [click.style(framework.title, bold=True), f"{framework.slug} · {counts or 'no requirements'}"]
+    members = list_requirements(builtin(), framework)
+    counts = ", ".join(f"{count} {answer}" for answer, count in count_by_required_data(members).items())
+    lines = [click.style(framework.title, bold=True), f"{framework.slug} · {counts or 'no list_requirements'}"]
     lines += ["", _wrap(framework.description.strip())]
     if framework.url:
         lines.append(f"  {framework.url}")

@@ -21,8 +21,8 @@ from kubekeep.cli.settings import settings
 from kubekeep.fixes.edits.diff import format_patch
 from kubekeep.fixes.edits.parsed_text import ParsedText
 from kubekeep.fixes.plan import FileChange, Plan, write_files
+from kubekeep.fixes.proposed_changes import UnfixedCause, UnfixedFinding
 from kubekeep.fixes.reported import ReportedFailures, read_reported_failures
-from kubekeep.fixes.wanted_changes import UnfixedCause, UnfixedFinding
 from kubekeep.model.location import Path as Steps
 from kubekeep.model.location import parse_path
 from kubekeep.model.severity import Severity
@@ -132,7 +132,7 @@ def command(  # noqa: PLR0913 - one argument an option
         scan=scan_request,
         severity=severity,
         values=values,
-        only=None if reported_failures is None else reported_failures.has,
+        only=None if reported_failures is None else reported_failures.contains,
     )
     try:
         with progress.counter() as on_progress:
@@ -189,7 +189,7 @@ def _exit_code(fix_plan: Plan, reported_failures: ReportedFailures | None) -> in
         click.echo(f"not read: {visible(str(part.location))}: {visible(part.message)}", err=True)
     if unread or changed_names or not (fix_plan.assessment.results or reported_failures):
         return _INCOMPLETE
-    return _NOT_FIXED if any(finding.why is UnfixedCause.REFUSED for finding in fix_plan.unfixed) else 0
+    return _NOT_FIXED if any(finding.cause is UnfixedCause.REFUSED for finding in fix_plan.unfixed) else 0
 
 
 def _show(fix_plan: Plan, output: Path | None) -> None:
@@ -242,8 +242,8 @@ def _print_unfixed(fix_plan: Plan, *, verbose: bool) -> None:
     """Print the findings that are not fixed, by reason and control."""
     fixed, changes = _format_count(len(fix_plan.fixed), "finding"), _format_count(fix_plan.changes, "change")
     click.echo(f"{fixed} can be fixed by {changes}" if fix_plan.changes else "nothing can be fixed", err=True)
-    for why in (UnfixedCause.REFUSED, UnfixedCause.YOURS, UnfixedCause.UNKNOWN):
-        unfixed = [finding for finding in fix_plan.unfixed if finding.why is why]
+    for why in (UnfixedCause.REFUSED, UnfixedCause.NEEDS_USER, UnfixedCause.UNKNOWN):
+        unfixed = [finding for finding in fix_plan.unfixed if finding.cause is why]
         if not unfixed:
             continue
         hint = "" if verbose or why is not UnfixedCause.UNKNOWN else "; --verbose names them"

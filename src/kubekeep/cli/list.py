@@ -13,7 +13,7 @@ import click
 from kubekeep.exceptions.load import read_set
 from kubekeep.exceptions.sets import list_sets, read_set_title
 from kubekeep.library.load import builtin
-from kubekeep.library.requirements import answers, requirements
+from kubekeep.library.requirements import count_by_required_data, list_requirements
 from kubekeep.model.control import Control
 from kubekeep.model.framework import Framework
 
@@ -38,7 +38,7 @@ def frameworks(layout: str) -> None:
     for row in rows:
         counts = ", ".join(f"{count} {answer}" for answer, count in row["requirements"].items())
         click.echo(f"{row['name']:23} {row['controls']:4} controls  {row['title']}")
-        click.echo(click.style(f"{'':37}{counts or 'no requirements'}", dim=True))
+        click.echo(click.style(f"{'':37}{counts or 'no list_requirements'}", dim=True))
 
 
 @command.command()
@@ -70,8 +70,8 @@ def _framework(framework: Framework) -> dict[str, Any]:
         "name": framework.slug,
         "title": framework.title,
         "version": framework.version,
-        "controls": len(builtin().members(framework)),
-        "requirements": dict(answers(requirements(builtin(), framework))),
+        "controls": len(builtin().select_members(framework)),
+        "requirements": dict(count_by_required_data(list_requirements(builtin(), framework))),
     }
 
 

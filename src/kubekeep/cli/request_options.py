@@ -22,7 +22,7 @@ from kubekeep.cli.exception_options import exception_options
 from kubekeep.cli.settings import cache_folder
 from kubekeep.cli.source_options import source_options
 from kubekeep.kube.errors import KubeError
-from kubekeep.library.extra import ExtraRules, gather
+from kubekeep.library.extra import ExtraRules, load_rules
 from kubekeep.library.load import LibraryError
 from kubekeep.library.params import ParamsError, read_params
 from kubekeep.model.assessment import Assessment
@@ -243,7 +243,7 @@ def _rules_options(function: Callable[..., None]) -> Callable[..., None]:
 
 def _rules(custom: Paths, bundles: Paths) -> ExtraRules:
     try:
-        rules = gather(custom, bundles)
+        rules = load_rules(custom, bundles)
     except LibraryError as error:
         raise click.UsageError(str(error)) from error
     for note in rules.notes:
@@ -253,7 +253,7 @@ def _rules(custom: Paths, bundles: Paths) -> ExtraRules:
 
 def _params(file: Path | None, rules: ExtraRules) -> dict[str, Names]:
     try:
-        return {} if file is None else read_params(file, rules.known)
+        return {} if file is None else read_params(file, rules.all_controls)
     except ParamsError as error:
         raise click.BadParameter(str(error), param_hint="--controls-config") from error
 

@@ -38,7 +38,7 @@ def resolve_key_and_file(configuration: Configuration, assignment: str, at: Path
     """Return Helm's `KEY=FILE` with the file resolved by `Configuration.resolve_path`. Raises ConfigurationError."""
     match = _KEY_AND_FILE.fullmatch(assignment)
     if match is None:
-        raise configuration.error(at, "one KEY=FILE expected, its path without commas, braces and backslashes")
+        raise configuration.create_error(at, "one KEY=FILE expected, its path without commas, braces and backslashes")
     return f"{match[1]}={configuration.resolve_path(match[2], at)}"
 
 
@@ -54,9 +54,9 @@ def read_chart_values(configuration: Configuration) -> dict[str, ChartValues]:
         at: Path = (CHARTS, name)
         path = os.path.abspath(configuration.resolve_path(name, at))
         if not (os.path.isfile(os.path.join(path, CHART)) or (path.endswith(_ARCHIVES) and os.path.isfile(path))):
-            raise configuration.error(at, f"{name} is no chart: there is no {CHART} in it, and it is no archive")
+            raise configuration.create_error(at, f"{name} is no chart: there is no {CHART} in it, and it is no archive")
         if path in charts_by_path:
-            raise configuration.error(at, f"{name} is named twice")
+            raise configuration.create_error(at, f"{name} is named twice")
         charts_by_path[path] = _parse_chart(configuration, _check_mapping(configuration, chart, at), at)
     return charts_by_path
 
@@ -66,8 +66,8 @@ def _parse_chart(configuration: Configuration, chart: dict[str, Any], at: Path) 
     set_, set_file = (_parse_helm_keys(configuration, chart.get(name, {}), (*at, name)) for name in (SET, SET_FILE))
     return ChartValues(
         files=tuple(
-            _resolve_file(configuration, path, place)
-            for path, place in list_entries(chart.get(VALUES, []), (*at, VALUES))
+            _resolve_file(configuration, path, entry_path)
+            for path, entry_path in list_entries(chart.get(VALUES, []), (*at, VALUES))
         ),
         set_json=tuple(f"{key}={json_text(value)}" for key, value in set_.items()),
         set_file=tuple(
@@ -80,17 +80,17 @@ def _parse_helm_keys(configuration: Configuration, value: Any, at: Path) -> dict
     mapping = _check_mapping(configuration, value, at)
     for key in mapping:
         if not _HELM_KEY.fullmatch(key):
-            raise configuration.error((*at, key), f"{key[:80]!r} is not one key of Helm, such as image.tag")
+            raise configuration.create_error((*at, key), f"{key[:80]!r} is not one key of Helm, such as image.tag")
     return mapping
 
 
 def _check_mapping(configuration: Configuration, value: Any, at: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise configuration.error(at, f"{at[-1]}: a mapping expected, found {describe_type(value)}")
+        raise configuration.create_error(at, f"{at[-1]}: a mapping expected, found {describe_type(value)}")
     return value
 
 
 def _resolve_file(configuration: Configuration, path: Any, at: Path) -> str:
     if not isinstance(path, str):
-        raise configuration.error(at, f"a path expected, found {describe_type(path)}")
+        raise configuration.create_error(at, f"a path expected, found {describe_type(path)}")
     return configuration.resolve_path(path, at)

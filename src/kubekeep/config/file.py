@@ -33,8 +33,8 @@ NAMES: Final = ("kubekeep.yaml", ".kubekeep.yaml", "kubekeep.yml")
 _LIMITS: Final = Limits(bytes=1 << 20, depth=32, aliased=10_000, documents=2, nodes=100_000)
 _REMOTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|[^/:]+@[^/:]+:")
 _GIT_FOLDER: Final = ".git"
-_SHARED: Final = stat.S_IWOTH | stat.S_ISVTX
-_KINDS: Final = (
+_SHARED_MODE: Final = stat.S_IWOTH | stat.S_ISVTX
+_TYPE_NAMES: Final = (
     (bool, "true or false"),
     (int | float, "a number"),
     (str, "text"),
@@ -50,12 +50,12 @@ class ConfigurationError(KubekeepError, ValueError):
 class Configuration(msgspec.Struct, frozen=True):
     """The values of a configuration file by key, with their locations.
 
-    path: the file relative to the working folder. named: given on the command line; a file found beside the manifests
-    is as untrusted as they are and may only name files inside its folder.
+    path: the file relative to the working folder. is_explicit: given on the command line; a file found in a folder of
+    manifests is as untrusted as the manifests and may only name files inside its folder.
     """
 
     path: str
-    named: bool
+    is_explicit: bool
     values: dict[str, Any]
     source_map: SourceMap | None = None
 
@@ -63,36 +63,36 @@ class Configuration(msgspec.Struct, frozen=True):
         """Return the position of the value at a path, or of its nearest ancestor."""
         return self.source_map.region(self.values, at).start if self.source_map else Position(1, 1)
 
-    def error(self, at: Path, message: str) -> ConfigurationError:
-        """Return an error about the value at a path."""
+    def create_error(self, at: Path, message: str) -> ConfigurationError:
+        """Create an error about the value at a path, with its location."""
         return _make_error(self.path, message, self.locate(at))
 
     def check_keys(self, mapping: dict[str, Any], at: Path, names: Iterable[str]) -> None:
         """Check the keys of a mapping. Raises ConfigurationError with a suggestion for an unknown key."""
         for key in mapping:
             if key not in names:
-                near = difflib.get_close_matches(key.lower().replace("_", "-"), names, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}"
-                raise self.error((*at, key), f"unknown key {key[:80]}: {hint}")
+                similar = difflib.get_close_matches(key.lower().replace("_", "-"), names, n=1)
+                hint = f"did you mean {similar[0]}?" if similar else f"known are {', '.join(names)}"
+                raise self.create_error((*at, key), f"unknown key {key[:80]}: {hint}")
 
     def resolve_path(self, name: str, at: Path) -> str:
         """Resolve a path relative to the folder of this file.
 
-        Raises ConfigurationError for an invalid path and, if the file was not named, for a path outside of its folder:
-        by `..`, absolute or through a symbolic link.
+        Raises ConfigurationError for an invalid path and, without `is_explicit`, for a path outside of its folder: by
+        `..`, absolute or through a symbolic link.
         """
         if not name or not name.isprintable():
-            raise self.error(at, "a path is empty or has characters that cannot be printed")
+            raise self.create_error(at, "a path is empty or has characters that cannot be printed")
         folder = os.path.dirname(self.path)
         path = os.path.normpath(os.path.join(folder, name))
         root = os.path.realpath(folder)
-        if not (self.named or _is_inside(path, root)):
-            raise self.error(at, f"{path} is outside of {root}: only a file given with --config may name it")
+        if not (self.is_explicit or _is_inside(path, root)):
+            raise self.create_error(at, f"{path} is outside of {root}: only a file given with --config may name it")
         return os.path.join(os.curdir, path) if path.startswith("-") else path
 
 
 def find_configuration(target: str, home: str | None = None) -> str | None:
-    """Find the configuration file for a target: in its folder or the nearest one above. Return None without one.
+    """Find the configuration file for a target in its folder or the nearest parent that has one; None if there is none.
 
     Stops at the root of a repository (with `.git`), at `home`, or at the root of the file system. Folders that all
     users may write to, such as /tmp, and URLs have no configuration. Raises ConfigurationError for two files in one
@@ -106,48 +106,48 @@ def find_configuration(target: str, home: str | None = None) -> str | None:
             return None
         names = [name for name in NAMES if os.path.lexists(os.path.join(folder, name))]
         if names:
-            shown = folder if os.path.isabs(target) else os.path.relpath(folder)
+            shown_folder = folder if os.path.isabs(target) else os.path.relpath(folder)
             if len(names) > 1:
-                raise _make_error(shown, f"there are {' and '.join(names)}: keep one")
-            return os.path.normpath(os.path.join(shown, names[0]))
+                raise _make_error(shown_folder, f"there are {' and '.join(names)}: keep one")
+            return os.path.normpath(os.path.join(shown_folder, names[0]))
         if os.path.lexists(os.path.join(folder, _GIT_FOLDER)) or os.path.realpath(folder) == last:
             return None
     return None
 
 
-def read_configuration(path: str, *, named: bool) -> Configuration:
+def read_configuration(path: str, *, is_explicit: bool) -> Configuration:
     """Read the configuration file at path; see `Configuration`.
 
     Raises ConfigurationError if it is unreadable, or no mapping with unique keys.
     """
-    text = _read_text(path, named=named)
+    text = _read_text(path, is_explicit=is_explicit)
     lines = line_starts(text)
     parsed = [document for document in parse_documents(text, lines, _LIMITS) if document is not None]
     for problem in (
         each for document in parsed for each in ([document] if isinstance(document, Problem) else document.problems)
     ):
         line = bisect_right(lines, problem.at)
-        place = Position(line, problem.at - lines[line - 1] + 1)
-        raise _make_error(path, problem.message.removesuffix(LAST_WINS), place)
+        position = Position(line, problem.at - lines[line - 1] + 1)
+        raise _make_error(path, problem.message.removesuffix(LAST_WINS), position)
     if len(parsed) > 1:
         raise _make_error(path, "more than one document")
     values = [document for document in parsed if isinstance(document, Document) and document.value is not None]
     if not values:
-        return Configuration(path, named, {})
-    configuration = Configuration(path, named, values[0].value, values[0].source_map)
+        return Configuration(path, is_explicit, {})
+    configuration = Configuration(path, is_explicit, values[0].value, values[0].source_map)
     if not isinstance(values[0].value, dict):
-        raise configuration.error((), f"keys and values expected, found {describe_type(values[0].value)}")
+        raise configuration.create_error((), f"keys and values expected, found {describe_type(values[0].value)}")
     return configuration
 
 
 def describe_type(value: Any) -> str:
     """Return a description of the type of a YAML value."""
-    return next((words for types, words in _KINDS if isinstance(value, types)), "nothing")
+    return next((words for types, words in _TYPE_NAMES if isinstance(value, types)), "nothing")
 
 
-def _read_text(path: str, *, named: bool) -> str:
+def _read_text(path: str, *, is_explicit: bool) -> str:
     try:
-        if not (named or _is_inside(path, os.path.realpath(os.path.dirname(path)))):
+        if not (is_explicit or _is_inside(path, os.path.realpath(os.path.dirname(path)))):
             raise _make_error(path, "a symbolic link out of its folder: not read")
         with open_file(path) as stream:
             content = stream.read(_LIMITS.bytes + 1)
@@ -161,8 +161,8 @@ def _read_text(path: str, *, named: bool) -> str:
         raise _make_error(path, f"not UTF-8 text: {error.reason}") from error
 
 
-def _make_error(path: str, message: str, place: Position | None = None) -> ConfigurationError:
-    where = f"{display_path(path)}:{place.line}:{place.column}" if place else display_path(path)
+def _make_error(path: str, message: str, position: Position | None = None) -> ConfigurationError:
+    where = f"{display_path(path)}:{position.line}:{position.column}" if position else display_path(path)
     return ConfigurationError(f"{where}: {visible(message)}")
 
 
@@ -178,9 +178,9 @@ def _list_parents(path: str) -> Iterator[str]:
 
 
 def _is_shared(folder: str) -> bool:
-    """Return True if all users may write to folder: files of others must not decide our results."""
+    """Return True if all users may write to folder: files of other users must not affect the results."""
     try:
-        return os.stat(folder).st_mode & _SHARED == _SHARED
+        return os.stat(folder).st_mode & _SHARED_MODE == _SHARED_MODE
     except (OSError, ValueError):
         return False
 

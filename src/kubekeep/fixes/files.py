@@ -51,7 +51,7 @@ class FileCache:
         self._texts: dict[str, TextFile] = {}
         self._parsed: dict[str, ParsedText] = {}
 
-    def text(self, name: str) -> TextFile:
+    def read(self, name: str) -> TextFile:
         """Return a file. Raises EditRefusedError if it cannot be read or changed."""
         if name not in self._texts:
             try:
@@ -63,7 +63,7 @@ class FileCache:
     def parse(self, name: str) -> ParsedText:
         """Return a parsed file. Raises EditRefusedError."""
         if name not in self._parsed:
-            text = self.text(name).text
+            text = self.read(name).text
             self._parsed[name] = ParsedText(text, is_json=is_json(name, text))
         return self._parsed[name]
 

@@ -23,17 +23,17 @@ from kubekeep.fixes.edits.target import EditTarget, find_target
 from kubekeep.fixes.edits.text import EditResult, edit
 from kubekeep.fixes.files import FileCache, TextFile
 from kubekeep.fixes.proof import Proof
-from kubekeep.fixes.scratch_copy import ScratchCopy
-from kubekeep.fixes.wanted_changes import (
+from kubekeep.fixes.proposed_changes import (
     DECIDED,
     ControlFinding,
     FindingFilter,
+    ProposedChange,
+    ProposedChanges,
     UnfixedCause,
     UnfixedFinding,
-    WantedChange,
-    WantedChanges,
     format_key,
 )
+from kubekeep.fixes.scratch_copy import ScratchCopy
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import Control
 from kubekeep.model.location import Path, has_path
@@ -41,9 +41,9 @@ from kubekeep.model.resource import Resource
 from kubekeep.sinks.file import atomic
 
 _MAX_SCANS: Final = 8
-"""Maximum number of scans of changed copies; each drops the changes that the one before rejected."""
+"""Maximum number of scans of changed copies; after each scan the rejected changes are dropped."""
 _MAX_PROPOSALS: Final = 5
-"""Number of scans after which nothing new is proposed and files with rejected changes are left unchanged."""
+"""Number of scans after which no further changes are proposed and files with a rejected change are left unchanged."""
 _UNPROVEN: Final = "a scan of the changed files does not confirm it"
 _NOT_FIXED: Final = "the change there does not mend it"
 
@@ -88,12 +88,12 @@ class WriteFailure(msgspec.Struct, frozen=True):
 
 
 class Planner:
-    """Turns wanted changes into proven edits."""
+    """Planner that turns proposed changes into proven edits."""
 
     def __init__(
         self,
         assessment: Assessment,
-        find_changes: Callable[[Assessment, FindingFilter], WantedChanges],
+        find_changes: Callable[[Assessment, FindingFilter], ProposedChanges],
         is_selected: FindingFilter,
         paths: Sequence[str],
         scan: Callable[[tuple[str, ...]], Assessment],
@@ -105,24 +105,24 @@ class Planner:
         self._assessment = assessment
         self._find_changes = find_changes
         self._is_selected = is_selected
-        self._wanted = list(changes.changes)
-        self._conflicting = changes.conflicting
+        self._changes = list(changes.changes)
+        self._conflicting_findings = changes.conflicting
         self._unfixed = list(changes.unfixed)
         self._files = FileCache()
         self._targets: dict[int, EditTarget] = {}
-        self._seen = {_identify(change) for change in changes.changes}
+        self._known_changes = {_identify(change) for change in changes.changes}
 
     def plan(self) -> Plan:
-        """Return the edits confirmed by a scan of the changed files; planning again finds nothing more to do."""
-        active = [number for number, change in enumerate(self._wanted) if self._find_target(number, change)]
+        """Plan the edits that a scan of the changed files confirms; a second run on the result changes nothing."""
+        active = [number for number, change in enumerate(self._changes) if self._find_target(number, change)]
         for count in range(_MAX_SCANS):
             active, edited, texts = self._edit_files(active)
             if not active:
                 break
             proof = self._prove(active, texts)
-            rejected = self._drop_rejected(proof, whole=count >= _MAX_PROPOSALS)
-            kept = [number for number in active if number not in rejected]
-            extended = self._add_necessary(kept, proof) if count < _MAX_PROPOSALS else kept
+            rejected = self._drop_rejected(proof, drops_files=count >= _MAX_PROPOSALS)
+            remaining = [number for number in active if number not in rejected]
+            extended = self._add_necessary(remaining, proof) if count < _MAX_PROPOSALS else remaining
             if not rejected and extended == active:
                 return self._finish(active, edited, proof)
             active = extended
@@ -130,26 +130,26 @@ class Planner:
             self._drop(number, _UNPROVEN)
         return self._finish([], {}, None)
 
-    def _drop_rejected(self, proof: Proof, *, whole: bool) -> set[int]:
-        """Drop the rejected changes; whole: drop all changes of the files concerned, so that planning ends."""
+    def _drop_rejected(self, proof: Proof, *, drops_files: bool) -> set[int]:
+        """Drop the rejected changes; drops_files: drop all changes of the files concerned too."""
         rejected = dict(proof.rejected)
         files = {self._targets[number].file for number in rejected}
-        if whole:
+        if drops_files:
             rejected |= {n: _UNPROVEN for n in proof.numbers if self._targets[n].file in files and n not in rejected}
         for number, reason in rejected.items():
             self._drop(number, reason)
-        return rejected.keys() | set()
+        return set(rejected)
 
     def _add_necessary(self, active: list[int], proof: Proof) -> list[int]:
         """Add the changes that become necessary through the planned ones, so that a second run changes nothing."""
 
         def was_selected(control: Control, resource: Resource) -> bool:
-            original = proof.original(resource)
+            original = proof.find_original(resource)
             return original is not None and self._is_selected(control, original)
 
-        kept = list(active)
+        numbers = list(active)
         for change in self._find_changes(proof.after, was_selected).changes:
-            resource = proof.original(change.resource)
+            resource = proof.find_original(change.resource)
             if resource is None:
                 continue
             path = self._original_path(resource, change.path, active)
@@ -157,32 +157,34 @@ class Planner:
                 ControlFinding(finding.control, resource, msgspec.structs.replace(finding.evidence, location=None))
                 for finding in change.findings
             )
-            duplicates = [n for n in kept if self._wanted[n].resource is resource and self._wanted[n].path == path]
-            findings += tuple(finding for number in duplicates for finding in self._wanted[number].findings)
-            further = WantedChange(resource, path, change.value, findings)
-            if _identify(further) in self._seen:
+            duplicates = [n for n in numbers if self._changes[n].resource is resource and self._changes[n].path == path]
+            findings += tuple(finding for number in duplicates for finding in self._changes[number].findings)
+            proposal = ProposedChange(resource, path, change.value, findings)
+            if _identify(proposal) in self._known_changes:
                 continue
-            self._seen.add(_identify(further))
-            self._wanted.append(further)
-            if self._find_target(len(self._wanted) - 1, further):
-                kept = [number for number in kept if number not in duplicates] + [len(self._wanted) - 1]
-        return kept
+            self._known_changes.add(_identify(proposal))
+            self._changes.append(proposal)
+            if self._find_target(len(self._changes) - 1, proposal):
+                numbers = [number for number in numbers if number not in duplicates] + [len(self._changes) - 1]
+        return numbers
 
     def _original_path(self, resource: Resource, path: Path, active: Sequence[int]) -> Path:
         """Convert a path after the changes to the path before them, counting removed items."""
-        changes = [self._wanted[number] for number in active if self._wanted[number].resource is resource]
+        changes = [self._changes[number] for number in active if self._changes[number].resource is resource]
         removed = [change.path for change in changes if change.value is msgspec.UNSET]
         prefix: Path = ()
         for step in path:
             if isinstance(step, int):
-                gone = sorted(int(end[-1]) for end in removed if end[:-1] == prefix)
-                for index in gone:
+                removed_indexes = sorted(
+                    int(removed_path[-1]) for removed_path in removed if removed_path[:-1] == prefix
+                )
+                for index in removed_indexes:
                     step += index <= step  # noqa: PLW2901 - the step itself moves
             prefix = (*prefix, step)
         return prefix
 
-    def _find_target(self, number: int, change: WantedChange) -> bool:
-        """Return True if there is a place to edit for a change."""
+    def _find_target(self, number: int, change: ProposedChange) -> bool:
+        """Find the edit target of a change; return False and drop the change if there is none."""
         try:
             self._targets[number] = find_target(change.resource, change.path, self._files.parse)
         except EditRefusedError as error:
@@ -190,8 +192,8 @@ class Planner:
         return number in self._targets
 
     def _drop(self, number: int, reason: str) -> None:
-        for finding in self._wanted[number].findings:
-            self._leave(finding, reason)
+        for finding in self._changes[number].findings:
+            self._record_unfixed(finding, reason)
 
     def _edit_files(
         self, active: Sequence[int]
@@ -200,94 +202,94 @@ class Planner:
         by_file: dict[str, dict[tuple[int, Path, bytes], list[int]]] = {}
         for number in active:
             target = self._targets[number]
-            *_, text = _identify(self._wanted[number])
+            *_, text = _identify(self._changes[number])
             by_file.setdefault(target.file, {}).setdefault((target.document, target.path, text), []).append(number)
         remaining: list[int] = []
         edited: dict[str, tuple[EditResult, list[list[int]]]] = {}
         texts: dict[str, bytes] = {}
         for file, rows in by_file.items():
             changes = [
-                Change(document, path, self._wanted[numbers[0]].value) for (document, path, _), numbers in rows.items()
+                Change(document, path, self._changes[numbers[0]].value) for (document, path, _), numbers in rows.items()
             ]
-            made = edit(self._files.parse(file), changes)
+            result = edit(self._files.parse(file), changes)
             numbers_by_change = list(rows.values())
-            for change, reason in made.refused.items():
+            for change, reason in result.refused.items():
                 for number in numbers_by_change[change]:
                     self._drop(number, reason)
-            kept = [
+            made_numbers = [
                 number
                 for change, numbers in enumerate(numbers_by_change)
-                if change not in made.refused
+                if change not in result.refused
                 for number in numbers
             ]
-            if kept:
-                remaining += kept
-                edited[file] = made, numbers_by_change
-                texts[file] = self._files.text(file).encode(made.text)
+            if made_numbers:
+                remaining += made_numbers
+                edited[file] = result, numbers_by_change
+                texts[file] = self._files.read(file).encode(result.text)
         return sorted(remaining), edited, texts
 
     def _prove(self, active: Sequence[int], texts: Mapping[str, bytes]) -> Proof:
         """Scan a copy of the files with the edits applied."""
         sources = [result.resource.source for result in self._assessment.results if result.resource.source]
-        is_made = any(source.origin is not None or source.lazy_source_map is not None for source in sources)
-        beside = {*texts, *(source.path for source in sources if is_made)}
-        existing = [path for path in beside if os.path.exists(path)]
-        with ScratchCopy(self._paths, existing, whole=is_made) as copy:
+        is_generated = any(source.origin is not None or source.lazy_source_map is not None for source in sources)
+        extra_files = {*texts, *(source.path for source in sources if is_generated)}
+        existing = [path for path in extra_files if os.path.exists(path)]
+        with ScratchCopy(self._paths, existing, copies_all=is_generated) as copy:
             for file, content in texts.items():
                 with contextlib.suppress(OSError):  # the scan then reads the unchanged file, which proves nothing
                     copy.write(file, content)
-            again = self._scan(copy.paths)
-            changes = {number: self._wanted[number] for number in active}
-            return Proof(self._assessment, again, changes, copy.name)
+            after = self._scan(copy.paths)
+            changes = {number: self._changes[number] for number in active}
+            return Proof(self._assessment, after, changes, copy.get_relative_name)
 
     def _finish(
         self, active: Sequence[int], edited: Mapping[str, tuple[EditResult, list[list[int]]]], proof: Proof | None
     ) -> Plan:
         fixed: dict[tuple[str, str, str], ControlFinding] = {}
-        planned = ((finding, _NOT_FIXED) for number in active for finding in self._wanted[number].findings)
-        for finding, reason in (*planned, *((finding, DECIDED) for finding in self._conflicting)):
+        planned = ((finding, _NOT_FIXED) for number in active for finding in self._changes[number].findings)
+        for finding, reason in (*planned, *((finding, DECIDED) for finding in self._conflicting_findings)):
             if proof is not None and proof.resolves(finding):
                 fixed.setdefault((format_key(finding.resource), finding.control.slug, finding.evidence.path), finding)
             else:
-                self._leave(finding, reason)
+                self._record_unfixed(finding, reason)
         files = [
             self._make_file_change(file, made, numbers_by_change, {*active})
             for file, (made, numbers_by_change) in edited.items()
         ]
         return Plan(tuple(files), tuple(fixed.values()), _remove_duplicates(self._unfixed), self._assessment)
 
-    def _leave(self, finding: ControlFinding, reason: str) -> None:
+    def _record_unfixed(self, finding: ControlFinding, reason: str) -> None:
         self._unfixed.append(
             UnfixedFinding(finding.control, finding.resource, finding.evidence, UnfixedCause.REFUSED, reason)
         )
 
     def _make_file_change(
-        self, file: str, made: EditResult, numbers_by_change: Sequence[Sequence[int]], active: set[int]
+        self, file: str, result: EditResult, numbers_by_change: Sequence[Sequence[int]], active: set[int]
     ) -> FileChange:
-        text = self._files.text(file)
+        text = self._files.read(file)
         findings = tuple(
-            tuple(finding for number in numbers if number in active for finding in self._wanted[number].findings)
+            tuple(finding for number in numbers if number in active for finding in self._changes[number].findings)
             for numbers in numbers_by_change
         )
         return FileChange(
             name=file,
             before=text.data,
-            after=text.encode(made.text),
-            hunks=tuple(make_hunks(text.text, made.splices)),
+            after=text.encode(result.text),
+            hunks=tuple(make_hunks(text.text, result.splices)),
             findings=findings,
-            changes=len(numbers_by_change) - len(made.refused),
+            changes=len(numbers_by_change) - len(result.refused),
         )
 
 
-def _identify(change: WantedChange) -> tuple[str, Path, bytes]:
-    """Return a key that identifies a change; the index of an appended item is not part of it."""
+def _identify(change: ProposedChange) -> tuple[str, Path, bytes]:
+    """Return a key that identifies a change, without the index of an appended item."""
     text = b"" if change.value is msgspec.UNSET else msgspec.json.encode(change.value)
     appends = isinstance(change.path[-1], int) and not has_path(change.resource.object, change.path)
     return format_key(change.resource), (*change.path[:-1], "+") if appends else change.path, text
 
 
 def _remove_duplicates(unfixed: Iterable[UnfixedFinding]) -> tuple[UnfixedFinding, ...]:
-    """Return each finding once, although it may need several values."""
+    """Return each finding once; a finding that needs several values may be listed several times."""
     by_key = {
         (format_key(finding.resource), finding.control.slug, finding.evidence.path, finding.reason): finding
         for finding in unfixed

@@ -1,4 +1,4 @@
-"""Proof of changes: the assessments before and after them compared. Never scans."""
+"""Proof of changes by comparison of the assessments before and after them. Never scans."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from kubekeep.fixes.wanted_changes import ControlFinding, WantedChange, format_key
+from kubekeep.fixes.proposed_changes import ControlFinding, ProposedChange, format_key
 from kubekeep.model.assessment import Assessment, ResourceResult, UnreadInput
 from kubekeep.model.finding import Status, Verdict
 from kubekeep.model.location import Path, parse_path
@@ -18,23 +18,23 @@ NameFile = Callable[[str], str]
 
 
 class Proof:
-    """Wanted changes, by number, compared with the assessment of the changed files.
+    """Proposed changes, by number, checked against the assessment of the changed files.
 
     rejected: changes to drop, with the reason: no finding of the change is resolved, or a control fails that did not
     fail before.
     """
 
     def __init__(
-        self, before: Assessment, after: Assessment, changes: Mapping[int, WantedChange], name: NameFile
+        self, before: Assessment, after: Assessment, changes: Mapping[int, ProposedChange], name_file: NameFile
     ) -> None:
         self.after = after
-        self._name = name
+        self._name_file = name_file
         self._changes = changes
-        self._keys = {number: format_key(change.resource, name) for number, change in changes.items()}
-        self._before = _index_by_key(before.results, name)
-        self._after = _index_by_key(after.results, name)
+        self._keys = {number: format_key(change.resource, name_file) for number, change in changes.items()}
+        self._before = _index_by_key(before.results, name_file)
+        self._after = _index_by_key(after.results, name_file)
         self._attempted = Counter(
-            (self._key(finding.resource), finding.control.slug) for finding in _list_findings(changes.values())
+            (self._format_key(finding.resource), finding.control.slug) for finding in _list_findings(changes.values())
         )
         self.rejected: dict[int, str] = {}
         self._check_unread(before.unread, after.unread)
@@ -45,9 +45,9 @@ class Proof:
 
     def resolves(self, finding: ControlFinding) -> bool:
         """Return True if a finding is resolved."""
-        key, slug = self._key(finding.resource), finding.control.slug
+        key, slug = self._format_key(finding.resource), finding.control.slug
         if key not in self._after:
-            # A subject that was removed from its binding, or an object of a file that became unreadable.
+            # Without a source: a subject removed from its binding. Else the file became unreadable.
             return finding.resource.source is None
         after = self._after[key].verdicts.get(slug)
         if after is None or after.status is Status.PASSED:
@@ -56,9 +56,9 @@ class Proof:
             return False
         before, after = self._before[key].verdicts.get(slug, after).unexcepted, after.unexcepted
         if any(evidence.path == finding.evidence.path for evidence in after.evidence):
-            # An item takes the index of a removed one before it.
-            most = len(before.evidence) - self._attempted[key, slug]
-            return finding.evidence.delete and len(after.evidence) <= most
+            # After a removal, the next item takes the index of the removed one.
+            limit = len(before.evidence) - self._attempted[key, slug]
+            return finding.evidence.delete and len(after.evidence) <= limit
         return True
 
     @property
@@ -66,26 +66,26 @@ class Proof:
         """The numbers of the compared changes."""
         return list(self._changes)
 
-    def original(self, resource: Resource) -> Resource | None:
-        """Return the object before the changes for one found after them."""
-        result = self._before.get(self._key(resource))
+    def find_original(self, resource: Resource) -> Resource | None:
+        """Return the resource before the changes that corresponds to one after them, or None."""
+        result = self._before.get(self._format_key(resource))
         return result.resource if result else None
 
-    def _key(self, resource: Resource) -> str:
-        return format_key(resource, self._name)
+    def _format_key(self, resource: Resource) -> str:
+        return format_key(resource, self._name_file)
 
     def _check_unread(self, before: Iterable[UnreadInput], after: Iterable[UnreadInput]) -> None:
-        known = {(self._name(file.location.file), file.message) for file in before}
+        previous_errors = {(self._name_file(file.location.file), file.message) for file in before}
         for file in after:
-            name = self._name(file.location.file)
-            if (name, file.message) not in known:
+            name = self._name_file(file.location.file)
+            if (name, file.message) not in previous_errors:
                 self._reject(name, f"the changed file could not be read: {file.message}")
 
     def _reject(self, name: str, reason: str) -> None:
-        """Reject the changes in a file, or all if there are none in it."""
+        """Reject the changes in a file, or all changes if the file has none."""
         sources = {number: change.resource.source for number, change in self._changes.items()}
-        inside = [number for number, source in sources.items() if source and self._name(source.path) == name]
-        for number in inside or self._changes:
+        numbers = [number for number, source in sources.items() if source and self._name_file(source.path) == name]
+        for number in numbers or self._changes:
             self.rejected.setdefault(number, reason)
 
     def _check_new_failures(self, numbers: Mapping[str, str]) -> None:
@@ -94,13 +94,13 @@ class Proof:
             for slug, verdict in result.verdicts.items():
                 if verdict.status is Status.PASSED:
                     continue
-                known = before.verdicts.get(slug) if before else None
-                if known is None or known.status is Status.PASSED or _is_no_longer_evaluated(known, verdict):
+                previous = before.verdicts.get(slug) if before else None
+                if previous is None or previous.status is Status.PASSED or _is_no_longer_evaluated(previous, verdict):
                     self._reject_causes(key, result.resource, verdict, numbers.get(slug, slug))
 
     def _reject_causes(self, key: str, resource: Resource, verdict: Verdict, number: str) -> None:
         """Reject the causes of a new failure: the nearest changes in the object, else all in the object, else all."""
-        keys = {key, *(self._key(related) for related in resource.related)}
+        keys = {key, *(self._format_key(related) for related in resource.related)}
         paths = [parse_path(related.path) for related in verdict.evidence]
         ranked: dict[int, list[int]] = {}
         for index, change in self._changes.items():
@@ -124,14 +124,14 @@ def _is_no_longer_evaluated(before: Verdict, after: Verdict) -> bool:
     return before.status is Status.FAILED and after.status is Status.NOT_EVALUATED
 
 
-def _index_by_key(results: Iterable[ResourceResult], name: NameFile) -> dict[str, ResourceResult]:
-    """Return the results by the location of their object."""
+def _index_by_key(results: Iterable[ResourceResult], name_file: NameFile) -> dict[str, ResourceResult]:
+    """Return the results by the key of their resource; see `format_key`."""
     by_key: dict[str, ResourceResult] = {}
     for result in results:
-        by_key.setdefault(format_key(result.resource, name), result)
+        by_key.setdefault(format_key(result.resource, name_file), result)
     return by_key
 
 
-def _list_findings(changes: Iterable[WantedChange]) -> list[ControlFinding]:
+def _list_findings(changes: Iterable[ProposedChange]) -> list[ControlFinding]:
     """Return the findings of changes, each once."""
     return list({id(finding.evidence): finding for change in changes for finding in change.findings}.values())

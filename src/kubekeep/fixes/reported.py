@@ -1,6 +1,6 @@
-"""The failures that a JSON report names, to find them again in a new scan. Values of the report are never used.
+"""Failures listed in a JSON v2 report of Kubekeep or Kubescape, to find them again in a new scan.
 
-Reads JSON v2 by Kubekeep and Kubescape.
+Only locates failures; values and fixes in the report are never used.
 """
 
 # Paths stay the text that people typed, so os.path and not pathlib:
@@ -22,7 +22,7 @@ from kubekeep.reports.kubescape_v2.read import Report, ReportedResource, ReportE
 
 
 class ReportedFailures(msgspec.Struct, frozen=True):
-    """The failures of a report: the files to scan again, the controls, and (file, object, control) of each failure."""
+    """Failures of a report: the unchanged files to scan again, the controls, and (file, object, control) per failure."""
 
     files: tuple[str, ...]
     stale: tuple[str, ...]
@@ -30,10 +30,10 @@ class ReportedFailures(msgspec.Struct, frozen=True):
     controls: tuple[str, ...]
     findings: frozenset[tuple[str, str, str]]
 
-    def has(self, resource: Resource, control: Control) -> bool:
+    def contains(self, resource: Resource, control: Control) -> bool:
         """Return True if the report contains a failure of the control for the resource."""
         if resource.source is None:
-            return any(self.has(related, control) for related in resource.related)
+            return any(self.contains(related, control) for related in resource.related)
         file = os.path.realpath(resource.source.path)
         return any((file, resource.identity, number) in self.findings for number in (*control.ids, control.slug))
 
@@ -69,14 +69,14 @@ def _list_failures(report: Report) -> set[tuple[str, str, str]]:
 
 
 def _find_file(resource: ReportedResource) -> str:
-    """Return the file of an object: below the scanned folder, or as named in the scan; "" if it does not exist."""
+    """Return the real path of the file of an object: relative to the working or the scanned folder; "" if missing."""
     if resource.source is None or not resource.source.relative_path:
         return ""
-    places: list[Any] = [
+    candidates: list[Any] = [
         resource.source.relative_path,
         os.path.join(resource.source.path, resource.source.relative_path),
     ]
-    return next((os.path.realpath(place) for place in places if os.path.isfile(place)), "")
+    return next((os.path.realpath(candidate) for candidate in candidates if os.path.isfile(candidate)), "")
 
 
 def _get_modification_time(file: str) -> float:
@@ -84,5 +84,5 @@ def _get_modification_time(file: str) -> float:
 
 
 def _shorten(file: str) -> str:
-    near = os.path.relpath(file)
-    return file if near.startswith(os.pardir) else near
+    relative = os.path.relpath(file)
+    return file if relative.startswith(os.pardir) else relative

@@ -24,16 +24,16 @@ from kubekeep.sources.tree import MAXIMUM_BYTES
 class ScratchCopy:
     """A copy of files and folders; a context manager that removes it.
 
-    beside: other files whose folders are included, such as bases outside of the scanned folder. whole: copy everything
-    in the folders, as charts and kustomizations need; otherwise only manifests.
+    extra_files: other files whose folders are included, such as bases outside of the scanned folder. copies_all: copy
+    everything in the folders, as charts and kustomizations need; otherwise only manifests.
     """
 
-    def __init__(self, paths: Sequence[str], beside: Iterable[str], *, whole: bool) -> None:
-        named_paths = [os.path.abspath(path) for path in paths]
-        more = [os.path.dirname(os.path.abspath(path)) for path in beside]
-        self._sources = _outermost([*named_paths, *more])
-        self._named_paths = named_paths
-        self._whole = whole
+    def __init__(self, paths: Sequence[str], extra_files: Iterable[str], *, copies_all: bool) -> None:
+        scanned_paths = [os.path.abspath(path) for path in paths]
+        extra_folders = [os.path.dirname(os.path.abspath(path)) for path in extra_files]
+        self._sources = _find_outermost([*scanned_paths, *extra_folders])
+        self._scanned_paths = scanned_paths
+        self._copies_all = copies_all
         folders = [path if os.path.isdir(path) else os.path.dirname(path) for path in self._sources]
         self._root = os.path.commonpath(folders) if folders else os.getcwd()
         self._copy = ""
@@ -53,30 +53,30 @@ class ScratchCopy:
     @property
     def paths(self) -> tuple[str, ...]:
         """The copied paths."""
-        return tuple(self._locate(path) for path in self._named_paths)
+        return tuple(self._locate(path) for path in self._scanned_paths)
 
-    def name(self, shown: str) -> str:
-        """Return a name of a file that is the same for original and copy."""
-        known = self._names.get(shown)
-        if known is not None:
-            return known
+    def get_relative_name(self, shown: str) -> str:
+        """Return the path of a file relative to the common root: the same for original and copy."""
+        known_name = self._names.get(shown)
+        if known_name is not None:
+            return known_name
         path = os.path.abspath(shown)
-        inside = path == self._copy or path.startswith(self._copy + os.sep)
-        return self._names.setdefault(shown, os.path.relpath(path, self._copy if inside else self._root))
+        is_in_copy = path == self._copy or path.startswith(self._copy + os.sep)
+        return self._names.setdefault(shown, os.path.relpath(path, self._copy if is_in_copy else self._root))
 
     def write(self, shown: str, content: bytes) -> None:
         """Replace a file of the copy. Raises OSError, also for a name outside of the copy."""
-        place = os.path.realpath(self._locate(os.path.abspath(shown)))
-        if not place.startswith(self._copy + os.sep):
+        copy_path = os.path.realpath(self._locate(os.path.abspath(shown)))
+        if not copy_path.startswith(self._copy + os.sep):
             raise OSError("it is not in the copy")
-        Path(place).write_bytes(content)
+        Path(copy_path).write_bytes(content)
 
     def _locate(self, path: str) -> str:
         return os.path.normpath(os.path.join(self._copy, os.path.relpath(path, self._root)))
 
     def _copy_source(self, source: str) -> None:
         if not os.path.isdir(source):
-            self._copy_file(source, named=True)
+            self._copy_file(source, is_scanned=True)
             return
         for folder, names, files in os.walk(source):
             names[:] = [name for name in names if not name.startswith(".")]
@@ -84,36 +84,39 @@ class ScratchCopy:
             for name in (*files, *(name for name in names if os.path.islink(os.path.join(folder, name)))):
                 self._copy_file(os.path.join(folder, name))
 
-    def _copy_file(self, path: str, *, named: bool = False) -> None:
-        place = self._locate(path)
-        if os.path.islink(path) and not named:
-            self._copy_link(path, place)
+    def _copy_file(self, path: str, *, is_scanned: bool = False) -> None:
+        target = self._locate(path)
+        if os.path.islink(path) and not is_scanned:
+            self._copy_link(path, target)
             return
         try:
             status = os.stat(path)
         except OSError:
             return
         is_included = (
-            self._whole or named or path.lower().endswith(EXTENSIONS) or os.path.basename(path).startswith(".")
+            self._copies_all
+            or is_scanned
+            or path.lower().endswith(EXTENSIONS)
+            or os.path.basename(path).startswith(".")
         )
         if is_included and stat.S_ISREG(status.st_mode) and status.st_size <= MAXIMUM_BYTES:
-            os.makedirs(os.path.dirname(place), exist_ok=True)
-            shutil.copyfile(path, place)
-            os.chmod(place, 0o600)
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            shutil.copyfile(path, target)
+            os.chmod(target, 0o600)
 
-    def _copy_link(self, path: str, place: str) -> None:
-        target = os.readlink(path)
-        if os.path.isabs(target):
-            real = os.path.realpath(target)
+    def _copy_link(self, path: str, copy_path: str) -> None:
+        link_target = os.readlink(path)
+        if os.path.isabs(link_target):
+            real = os.path.realpath(link_target)
             if not real.startswith(os.path.realpath(self._root) + os.sep):
                 return
-            target = os.path.relpath(real, os.path.dirname(os.path.realpath(path)))
-        os.makedirs(os.path.dirname(place), exist_ok=True)
-        os.symlink(target, place)
+            link_target = os.path.relpath(real, os.path.dirname(os.path.realpath(path)))
+        os.makedirs(os.path.dirname(copy_path), exist_ok=True)
+        os.symlink(link_target, copy_path)
 
 
-def _outermost(paths: Iterable[str]) -> list[str]:
-    """Return the paths that are inside none of the others."""
+def _find_outermost(paths: Iterable[str]) -> list[str]:
+    """Return the paths that are not inside another one."""
     outermost: list[str] = []
     for path in sorted(set(paths)):
         if not any(path == other or path.startswith(other.rstrip(os.sep) + os.sep) for other in outermost):

@@ -1,7 +1,7 @@
 """Exact edits for findings, for editors and code scanning: each fixes one verdict and changes nothing else.
 
-None are suggested if that is uncertain: for a file that cannot be changed, a value that a template computes, and a
-verdict with evidence that has no fix. Never writes; `fixes.plan` changes files and proves the result by a scan.
+No edits are suggested for a file that cannot be changed, a value that a template computes, and a verdict with evidence
+that has no fix. Never writes; `fixes.plan` changes files and proves the result by a scan.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from kubekeep.fixes.edits.splice import Splice
 from kubekeep.fixes.edits.target import EditTarget, find_target
 from kubekeep.fixes.edits.text import edit
 from kubekeep.fixes.files import is_json
-from kubekeep.fixes.wanted_changes import ControlFinding, WantedChange, find_changes_for
+from kubekeep.fixes.proposed_changes import ControlFinding, ProposedChange, propose_changes_for
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Edit, Evidence, Status, Verdict
@@ -29,20 +29,20 @@ from kubekeep.model.resource import Resource
 from kubekeep.sources.inputs import Inputs
 
 _MAX_PARSED: Final = 100_000_000
-"""Maximum number of characters parsed again to prove the edits of one file, a matter of seconds."""
+"""Maximum number of characters parsed to prove the edits of one file: a few seconds at most."""
 
 
 def suggest_edits(
     results: Sequence[ResourceResult], source: Inputs, controls: Iterable[Control]
 ) -> list[ResourceResult]:
-    """Return the results with edits in the evidence of all verdicts that can be fixed with certainty."""
+    """Return the results with edits in the evidence of verdicts; verdicts without a certain fix stay unchanged."""
     suggester = _EditSuggester(source, results)
     by_slug = {control.slug: control for control in controls}
     return [
         msgspec.structs.replace(
             result,
             verdicts={
-                slug: suggester.verdict(verdict, by_slug[slug], result.resource)
+                slug: suggester.add_edits(verdict, by_slug[slug], result.resource)
                 for slug, verdict in result.verdicts.items()
             },
         )
@@ -65,12 +65,14 @@ class _EditSuggester:
             if verdict.status is Status.FAILED and result.resource.source is not None
         )
 
-    def verdict(self, verdict: Verdict, control: Control, resource: Resource) -> Verdict:
+    def add_edits(self, verdict: Verdict, control: Control, resource: Resource) -> Verdict:
         """Return the verdict with the edits that fix it, if any."""
         remaining = [evidence for evidence in verdict.evidence if evidence.exception is None]
         if verdict.status is not Status.FAILED:
             return verdict
-        changes_by_evidence = [find_changes_for(ControlFinding(control, resource, evidence)) for evidence in remaining]
+        changes_by_evidence = [
+            propose_changes_for(ControlFinding(control, resource, evidence)) for evidence in remaining
+        ]
         try:
             edits = (
                 self._make_edits([change for changes in changes_by_evidence for change in changes], resource)
@@ -82,8 +84,8 @@ class _EditSuggester:
         owners = [evidence for evidence, changes in zip(remaining, changes_by_evidence, strict=True) for _ in changes]
         return _add_edits(verdict, [(owners[number], changes) for number, changes in edits.items()])
 
-    def _make_edits(self, changes: Sequence[WantedChange], resource: Resource) -> dict[int, list[Edit]]:
-        """Return the edits that make changes together, by the first change each is for. Raises EditRefusedError."""
+    def _make_edits(self, changes: Sequence[ProposedChange], resource: Resource) -> dict[int, list[Edit]]:
+        """Return the edits that make `changes`, by the number of the first change of each. Raises EditRefusedError."""
         parse = functools.partial(self._parse, resource=resource)
         targets = [_check_certain(change, find_target(change.resource, change.path, parse)) for change in changes]
         edits: dict[int, list[Edit]] = {}
@@ -138,11 +140,11 @@ def _add_edits(verdict: Verdict, edits: Iterable[tuple[Evidence, Sequence[Edit]]
     return msgspec.structs.replace(verdict, evidence=tuple(updated))
 
 
-def _check_certain(change: WantedChange, target: EditTarget) -> EditTarget:
-    """Return the target if the object has a value there: other users of a template or base may depend on a new one."""
+def _check_certain(change: ProposedChange, target: EditTarget) -> EditTarget:
+    """Return the target. Raises EditRefusedError for a new value in a template or base, which may affect other users."""
     source = change.resource.source
-    is_made = source is None or source.lazy_source_map is not None or source.origin is not None
-    if is_made and not has_path(change.resource.object, change.path):
+    is_generated = source is None or source.lazy_source_map is not None or source.origin is not None
+    if is_generated and not has_path(change.resource.object, change.path):
         raise EditRefusedError("where it is made, nothing says what becomes of a value that is not there")
     return target
 

@@ -16,16 +16,16 @@ from kubekeep.library.kubescape_rules import KubescapeControl
 from kubekeep.library.load import LibraryError
 from kubekeep.model.framework import Framework, Section
 
-_MOST_BYTES: Final = 64 << 20
-_MOST_FILES: Final = 1_000
+_MAX_BYTES: Final = 64 << 20
+_MAX_FILES: Final = 1_000
 _INPUTS: Final = "controls-inputs.json"
 _EXCEPTIONS: Final = "exceptions.json"
 _UNUSED: Final = ("attack-tracks.json",)
-"""Known artifacts that are not used."""
+"""Known files of a Kubescape release that are not used."""
 
 
 class Bundles(msgspec.Struct, frozen=True, kw_only=True):
-    """Contents of bundles. Framework slugs never equal those of the library; framework names may."""
+    """Contents of bundles. Slugs of frameworks never occur in the library; names of frameworks may."""
 
     controls: tuple[KubescapeControl, ...] = ()
     frameworks: tuple[Framework, ...] = ()
@@ -40,7 +40,7 @@ def read_bundles(paths: Sequence[Path]) -> Bundles:
     """Return the frameworks and controls of JSON files; a folder stands for all its JSON files. Raises LibraryError."""
     collector = _BundleCollector()
     for path in paths:
-        for file in _files(path):
+        for file in _list_files(path):
             collector.add_file(file, is_required=not path.is_dir())
     return Bundles(
         controls=tuple(collector.controls.values()),
@@ -52,7 +52,7 @@ def read_bundles(paths: Sequence[Path]) -> Bundles:
 
 
 class _BundleCollector:
-    """Accumulated contents: controls by slug, frameworks by slug with the slugs of their members."""
+    """Collector of the contents of files: controls by slug, frameworks by slug with the slugs of their members."""
 
     def __init__(self) -> None:
         self.controls: dict[str, KubescapeControl] = {}
@@ -68,8 +68,8 @@ class _BundleCollector:
         elif file.name == _EXCEPTIONS:
             self.exceptions.append(str(file))
         elif file.name == _INPUTS:
-            self.inputs |= _inputs(_decoded(file), file)
-        elif not self._add_values(_decoded(file), file):
+            self.inputs |= _parse_inputs(_decode(file), file)
+        elif not self._add_values(_decode(file), file):
             if is_required:
                 raise LibraryError(f"{file}: neither a framework nor a control")
             self.notes.append(f"{file}: left, neither a framework nor a control")
@@ -84,18 +84,18 @@ class _BundleCollector:
                 self._add_framework(value, file)
                 is_used = True
             elif "controlID" in value:
-                self._add_control(release.control(value, file), file)
+                self._add_control(release.convert_control(value, file), file)
                 is_used = True
         return is_used
 
     def _add_framework(self, value: dict[str, Any], file: Path) -> None:
-        released = release.framework(value, file)
+        released = release.convert_framework(value, file)
         slug = f"loaded/{released.name.casefold()}"
-        members = [release.control(member, file) for member in released.controls]
+        members = [release.convert_control(member, file) for member in released.controls]
         slugs = frozenset(member.control.slug for member in members)
         if slug in self.frameworks and self.frameworks[slug][1] != slugs:
             raise LibraryError(f"{file}: there is another framework {released.name} with other controls")
-        sections = tuple(_sections(released.sub_sections or {}))
+        sections = tuple(_flatten_sections(released.sub_sections or {}))
         for member in members:
             serves = tuple(section.id for section, numbers in sections if member.control.id in numbers)
             control = msgspec.structs.replace(member.control, satisfies={slug: serves})
@@ -110,31 +110,31 @@ class _BundleCollector:
         )
         self.frameworks[slug] = framework, slugs
 
-    def _add_control(self, new: KubescapeControl, file: Path) -> None:
-        known = self.controls.get(new.control.slug)
-        if known is None:
-            self.controls[new.control.slug] = new
+    def _add_control(self, control_with_rules: KubescapeControl, file: Path) -> None:
+        existing = self.controls.get(control_with_rules.control.slug)
+        if existing is None:
+            self.controls[control_with_rules.control.slug] = control_with_rules
             return
-        if _rules_and_inputs(known) != _rules_and_inputs(new):
-            raise LibraryError(f"{file}: there is another control {new.control.id} with other rules")
-        satisfies = {**known.control.satisfies, **new.control.satisfies}
-        control = msgspec.structs.replace(known.control, satisfies=satisfies)
-        self.controls[new.control.slug] = msgspec.structs.replace(known, control=control)
+        if _get_comparable_parts(existing) != _get_comparable_parts(control_with_rules):
+            raise LibraryError(f"{file}: there is another control {control_with_rules.control.id} with other rules")
+        satisfies = {**existing.control.satisfies, **control_with_rules.control.satisfies}
+        control = msgspec.structs.replace(existing.control, satisfies=satisfies)
+        self.controls[control_with_rules.control.slug] = msgspec.structs.replace(existing, control=control)
 
 
-def _rules_and_inputs(control: KubescapeControl) -> object:
+def _get_comparable_parts(control: KubescapeControl) -> object:
     """Return the parts of a control that must be equal in two copies of it."""
-    return [msgspec.structs.replace(rule, file="") for rule in control.rules], control.fixed
+    return [msgspec.structs.replace(rule, file="") for rule in control.rules], control.fixed_params
 
 
-def _sections(sections: Mapping[str, release.ReleasedSection]) -> Iterator[tuple[Section, frozenset[str]]]:
+def _flatten_sections(sections: Mapping[str, release.ReleasedSection]) -> Iterator[tuple[Section, frozenset[str]]]:
     """Yield each section with the numbers of its own controls, directly followed by its subsections."""
     for key, section in sections.items():
         yield Section(section.id or key, section.name or key), frozenset(section.controls_ids or ())
-        yield from _sections(section.sub_sections or {})
+        yield from _flatten_sections(section.sub_sections or {})
 
 
-def _inputs(value: Any, file: Path) -> dict[str, tuple[str, ...]]:
+def _parse_inputs(value: Any, file: Path) -> dict[str, tuple[str, ...]]:
     """Return the parameters of a flat map, or of `settings.postureControlInputs` in a Kubescape configuration."""
     if isinstance(value, dict) and isinstance(value.get("settings"), dict):
         value = value["settings"].get("postureControlInputs") or {}
@@ -144,30 +144,30 @@ def _inputs(value: Any, file: Path) -> dict[str, tuple[str, ...]]:
         raise LibraryError(f"{file}: {error}") from error
 
 
-def _files(path: Path) -> Iterable[Path]:
+def _list_files(path: Path) -> Iterable[Path]:
     if not path.is_dir():
         return [path]
     files = sorted(file for file in path.glob("*.json") if file.is_file())
     if not files:
         raise LibraryError(f"{path}: no JSON file in it")
-    if len(files) > _MOST_FILES:
-        raise LibraryError(f"{path}: more than {_MOST_FILES} JSON files")
+    if len(files) > _MAX_FILES:
+        raise LibraryError(f"{path}: more than {_MAX_FILES} JSON files")
     return files
 
 
-def _decoded(file: Path) -> Any:
-    return release.decoded(read_limited(file, _MOST_BYTES), file)
+def _decode(file: Path) -> Any:
+    return release.decode(read_limited(file, _MAX_BYTES), file)
 
 
-def read_limited(file: Path, most: int) -> bytes:
-    """Return the content of a regular file of at most `most` bytes. Raises LibraryError."""
+def read_limited(file: Path, limit: int) -> bytes:
+    """Return the content of a regular file of at most `limit` bytes. Raises LibraryError."""
     try:
         if not file.is_file():
             raise LibraryError(f"{file}: {'not a file' if file.exists() else 'no such file'}")
         with file.open("rb") as stream:
-            content = stream.read(most + 1)
+            content = stream.read(limit + 1)
     except OSError as error:
         raise LibraryError(f"{file}: {error.strerror}") from error
-    if len(content) > most:
-        raise LibraryError(f"{file}: larger than {most >> 20} MiB")
+    if len(content) > limit:
+        raise LibraryError(f"{file}: larger than {limit >> 20} MiB")
     return content

@@ -1,4 +1,4 @@
-"""Test cases of controls: manifests in the folder `cases` of a control, named by the expected result. Evaluates none."""
+"""Test cases of controls: manifests in the folder `cases` of a control, named by the expected result. Runs no case."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _OPTION: Final = re.compile(r"^# (params|kubernetes|paths): (.*)$", re.MULTILINE
 EXPECTED: Final = ("fail", "pass", "skip")
 
 
-class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class CaseOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Settings in the comments at the top of a case. Without `paths`, evidence paths are not compared."""
 
     params: dict[str, tuple[str, ...]] = {}
     kubernetes: Annotated[str, msgspec.Meta(pattern=r"^1\.\d+$")] = "1.37"
-    """Version of Kubernetes, `1.N`. Versions that scans no longer support are allowed, because rules may mention them."""
+    """Version of Kubernetes, `1.N`. Versions that scans no longer support are allowed, because rules may refer to them."""
     paths: tuple[str, ...] | None = None
 
     @property
@@ -40,7 +40,7 @@ class Case(msgspec.Struct, frozen=True):
 
     control: Control
     file: Path
-    options: Options
+    options: CaseOptions
 
     @property
     def expected(self) -> str:
@@ -51,20 +51,20 @@ class Case(msgspec.Struct, frozen=True):
         return f"{self.control.slug}/{self.file.name}"
 
 
-def cases_of(library: Library, controls: Iterable[Control]) -> list[Case]:
+def list_cases(library: Library, controls: Iterable[Control]) -> list[Case]:
     """Return every case of `controls`, which belong to `library`. Raises LibraryError for an invalid case."""
     return [
-        _case(control, file)
+        _read_case(control, file)
         for control in controls
-        for file in sorted((library.folder(control) / "cases").glob("*.yaml"))
+        for file in sorted((library.get_folder(control) / "cases").glob("*.yaml"))
     ]
 
 
-def _case(control: Control, file: Path) -> Case:
+def _read_case(control: Control, file: Path) -> Case:
     try:
         comments = _OPTION.findall(file.read_text(encoding="utf-8"))
         options = {key: msgspec.json.decode(value) for key, value in comments}
-        case = Case(control, file, msgspec.convert(options, Options))
+        case = Case(control, file, msgspec.convert(options, CaseOptions))
     except (OSError, ValueError) as error:
         raise LibraryError(f"{file}: {error}") from error
     if case.expected not in EXPECTED:
@@ -72,7 +72,7 @@ def _case(control: Control, file: Path) -> Case:
     return case
 
 
-def objects(case: Case) -> list[dict[str, Any]]:
+def read_objects(case: Case) -> list[dict[str, Any]]:
     """Return the objects of the case. Raises LibraryError for invalid YAML."""
     mappings: list[dict[str, Any]] = []
     for document in YamlDocuments(case.file.read_text(encoding="utf-8"), 100, 10_000, 1_000, 1_000_000):

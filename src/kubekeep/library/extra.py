@@ -14,7 +14,7 @@ import msgspec
 from kubekeep.library.bundles import read_bundles
 from kubekeep.library.kubescape_rules import KubescapeControl
 from kubekeep.library.load import CONTROL_FILE, Library, LibraryError, builtin
-from kubekeep.library.rego_files import read_rego, rego_files
+from kubekeep.library.rego_files import list_rego_files, read_rego
 from kubekeep.model.control import CUSTOM, Control
 from kubekeep.model.framework import Framework
 
@@ -27,16 +27,16 @@ CUSTOM_RULES: Final = Framework(
 
 
 class ExtraRules(msgspec.Struct, frozen=True, kw_only=True):
-    """User-supplied rules on top of the built-in library. Without any, only the built-in library."""
+    """User-supplied rules in addition to the built-in library."""
 
     library: Library
-    """The built-in library, and the user's folders of controls on top of it."""
-    custom: bool = False
+    """The built-in library with the user's folders of controls."""
+    has_custom_rules: bool = False
     """True if there are custom rules, which are always evaluated."""
     controls: tuple[KubescapeControl, ...] = ()
     frameworks: tuple[Framework, ...] = ()
-    """Frameworks of bundles. Names are looked up here before the library."""
-    bundled: bool = False
+    """Frameworks of bundles; they take precedence over frameworks of the library with the same name."""
+    has_bundles: bool = False
     """True if there are bundles, which replace the library."""
     inputs: dict[str, tuple[str, ...]] = {}
     exceptions: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class ExtraRules(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
     @property
-    def defaults(self) -> dict[str, tuple[str, ...]]:
+    def default_params(self) -> dict[str, tuple[str, ...]]:
         """Default values of the library's parameters. Kubescape rules read the same parameters by the same names."""
         controls = self.library.controls.values()
         return {
@@ -55,12 +55,12 @@ class ExtraRules(msgspec.Struct, frozen=True, kw_only=True):
         }
 
     @property
-    def known(self) -> tuple[Control, ...]:
+    def all_controls(self) -> tuple[Control, ...]:
         """All controls of the library and of Kubescape's rules."""
         return (*self.library.controls.values(), *(loaded.control for loaded in self.controls))
 
 
-def gather(custom: Sequence[Path] = (), bundles: Sequence[Path] = ()) -> ExtraRules:
+def load_rules(custom: Sequence[Path] = (), bundles: Sequence[Path] = ()) -> ExtraRules:
     """Load the rules at `custom` (folders of controls, bare Rego files) and `bundles` (JSON). Raises LibraryError."""
     library, files = builtin(), list[Path]()
     for path in custom:
@@ -69,21 +69,21 @@ def gather(custom: Sequence[Path] = (), bundles: Sequence[Path] = ()) -> ExtraRu
         if not path.is_dir():
             files.append(path)
             continue
-        bare = rego_files(path)
-        own = next(path.glob(f"**/{CONTROL_FILE}"), None)
-        if not bare and own is None:
+        bare_files = list_rego_files(path)
+        control_file = next(path.glob(f"**/{CONTROL_FILE}"), None)
+        if not bare_files and control_file is None:
             raise LibraryError(f"{path}: neither a control nor a Rego file in it")
-        files += bare
-        if own is not None:
-            library = Library(path.resolve(), beneath=library, own=CUSTOM_RULES)
-    loaded = read_bundles(bundles)
+        files += bare_files
+        if control_file is not None:
+            library = Library(path.resolve(), parent=library, own_framework=CUSTOM_RULES)
+    bundles_content = read_bundles(bundles)
     return ExtraRules(
         library=library,
-        custom=bool(custom),
-        controls=(*read_rego(files, CUSTOM_RULES.slug), *loaded.controls),
-        frameworks=loaded.frameworks,
-        bundled=bool(bundles),
-        inputs=loaded.inputs,
-        exceptions=loaded.exceptions,
-        notes=loaded.notes,
+        has_custom_rules=bool(custom),
+        controls=(*read_rego(files, CUSTOM_RULES.slug), *bundles_content.controls),
+        frameworks=bundles_content.frameworks,
+        has_bundles=bool(bundles),
+        inputs=bundles_content.inputs,
+        exceptions=bundles_content.exceptions,
+        notes=bundles_content.notes,
     )

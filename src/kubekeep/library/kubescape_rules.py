@@ -18,7 +18,7 @@ from kubekeep.model.resource import is_builtin
 
 DEFAULT_SEVERITY: Final = 5.0
 """Severity of a control that sets none."""
-ADVICE: Final = "Change what each finding names, as its message says."
+DEFAULT_FIX: Final = "Change what each finding names, as its message says."
 """Fix text of a control that has none."""
 SUBJECTS: Final = "subject-role-rolebinding"
 API_SERVER: Final = "apiserver-pod"
@@ -28,8 +28,8 @@ ANY: Final = "*"
 class RuleMatch(msgspec.Struct, frozen=True):
     """Selector of the objects that a rule evaluates, by group, version and kind: `*` or a name, case-insensitive.
 
-    A kind is its name or its plural. `fields` are conditions (path, True for equal or False for unequal, value), and
-    all of them must be met.
+    A kind may be given by its plural. `fields` are conditions (path, True for equal or False for unequal, value), all of
+    which must be met.
     """
 
     groups: tuple[str, ...]
@@ -63,9 +63,9 @@ class KubescapeControl(msgspec.Struct, frozen=True, kw_only=True):
 
     control: Control
     rules: tuple[KubescapeRule, ...]
-    fixed: dict[str, tuple[str, ...]] = {}
+    fixed_params: dict[str, tuple[str, ...]] = {}
     """Parameter values set by the control itself."""
-    review: Reason | None = None
+    review_reason: Reason | None = None
     """Reason why matches need a manual review before they count as failures; else None."""
     needs_parameters: bool = False
     """True if the control cannot be evaluated when all its parameters are empty."""
@@ -73,7 +73,7 @@ class KubescapeControl(msgspec.Struct, frozen=True, kw_only=True):
     """True if invalid Rego is an error before evaluation, as for files that users write."""
 
 
-def targets(rules: Sequence[KubescapeRule]) -> tuple[str, ...]:
+def list_targets(rules: Sequence[KubescapeRule]) -> tuple[str, ...]:
     """Return the targets of a control with `rules`: kinds, `group/kind` for custom resources, and RBAC subjects."""
     kinds = [
         kind if is_builtin(group) else f"{group}/{kind}"
@@ -93,37 +93,37 @@ _NORMALIZED: Final = re.compile(r"(?<![\w.])image\.parse_normalized_name(?=\s*\(
 _SIGNATURE: Final = re.compile(r"(?<![\w.])cosign\.(?:verify|has_signature)\s*\(")
 _NETWORK: Final = re.compile(r"(?<![\w.])(http\.send|net\.lookup_ip_addr)\s*\(")
 _CLIENT: Final = re.compile(r"^[ \t]*import[ \t]+data\.kubernetes\.api\.client(?:[ \t]+as[ \t]+(\w+))?", re.MULTILINE)
-_MODERN: Final = re.compile(r"^[ \t]*import[ \t]+rego\.v1\b|^[^\n{]*\bif\b", re.MULTILINE)
-_FUTURE: Final = re.compile(r"^[ \t]*import[ \t]+future\.keywords\b", re.MULTILINE)
-_SETS: Final = re.compile(r"^(?:\w+[ \t]+contains\b|\w+[ \t]*\[|(?:deny|violation|warn)\b)", re.MULTILINE)
+_REGO_V1: Final = re.compile(r"^[ \t]*import[ \t]+rego\.v1\b|^[^\n{]*\bif\b", re.MULTILINE)
+_FUTURE_KEYWORDS: Final = re.compile(r"^[ \t]*import[ \t]+future\.keywords\b", re.MULTILINE)
+_RESPONSE_SETS: Final = re.compile(r"^(?:\w+[ \t]+contains\b|\w+[ \t]*\[|(?:deny|violation|warn)\b)", re.MULTILINE)
 _INPUT: Final = re.compile(r"""\bpostureControlInputs(?:\.(\w+)|\["([^"\n]+)"\])""")
 
 
-def package(source: str) -> str | None:
+def find_package(source: str) -> str | None:
     """Return the package that `source` declares, or None. Packages in bracket notation are not recognised."""
-    match = _PACKAGE.search(_code(source))
+    match = _PACKAGE.search(_blank_text(source))
     return match[1] if match else None
 
 
 def is_modern(source: str) -> bool:
     """Return True if `source` can only be Rego v1: it uses the keyword `if` without importing it."""
-    code = _code(source)
-    return bool(_MODERN.search(code)) and not _FUTURE.search(code)
+    code = _blank_text(source)
+    return bool(_REGO_V1.search(code)) and not _FUTURE_KEYWORDS.search(code)
 
 
 def has_sets(source: str) -> bool:
     """Return True if `source` has a rule that collects responses, such as `deny contains response`."""
-    return bool(_SETS.search(_code(source)))
+    return bool(_RESPONSE_SETS.search(_blank_text(source)))
 
 
-def inputs_read(source: str) -> tuple[str, ...]:
+def list_inputs(source: str) -> tuple[str, ...]:
     """Return the names of the parameters that `source` reads from `data.postureControlInputs`."""
     return tuple(dict.fromkeys(plain or quoted for plain, quoted in _INPUT.findall(source)))
 
 
-def obstacle(source: str) -> Reason | None:
+def find_obstacle(source: str) -> Reason | None:
     """Return the reason why `source` can never be evaluated: it needs a registry, the network or the API server."""
-    code = _code(source)
+    code = _blank_text(source)
     if _SIGNATURE.search(code):
         text = "signatures need the registry; verified by `cosign verify`"
         return Reason(Cause.NEEDS_NETWORK, text)
@@ -136,9 +136,9 @@ def obstacle(source: str) -> Reason | None:
     return None
 
 
-def modules(file: str, source: str) -> dict[str, str]:
+def build_modules(file: str, source: str) -> dict[str, str]:
     """Return the Rego modules that evaluate `source`, by file: `source` itself and shims of Kubescape's own modules."""
-    code, parts, end = _code(source), list[str](), 0
+    code, parts, end = _blank_text(source), list[str](), 0
     for call in _NORMALIZED.finditer(code):
         parts += [source[end : call.start()], "data.kubekeep.shims.image.parse_normalized_name"]
         end = call.end()
@@ -151,6 +151,6 @@ def modules(file: str, source: str) -> dict[str, str]:
     }
 
 
-def _code(source: str) -> str:
-    """Return `source` with strings and comments replaced by spaces, so that all offsets stay the same."""
+def _blank_text(source: str) -> str:
+    """Return `source` with strings and comments replaced by spaces; all offsets stay the same."""
     return _TEXT.sub(lambda text: re.sub(r"[^\n]", " ", text.group()), source)

@@ -1,6 +1,6 @@
 """Loader of a library: a control from each folder, a framework from each file, shared Rego from `lib/`.
 
-Finds all files by walking, so that adding a control touches one folder. Evaluates no rules.
+All files are found by their location, so that a new control needs no registration. Evaluates no rules.
 """
 
 from __future__ import annotations
@@ -51,28 +51,30 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 class Library:
-    """Controls, frameworks and shared Rego of a folder, in addition to those of the library `beneath`.
+    """Controls, frameworks and shared Rego of a folder, and those of the library `parent` that it extends.
 
-    The folder's own controls are members of the framework `own` in addition to the frameworks in their files.
+    The folder's own controls belong to `own_framework`, in addition to the frameworks in their files.
     """
 
-    def __init__(self, root: Path, beneath: Library | None = None, own: Framework | None = None) -> None:
+    def __init__(self, root: Path, parent: Library | None = None, own_framework: Framework | None = None) -> None:
         """Create the library. Files are read on first use."""
         self.root = root
-        self._beneath = beneath
-        self._own = own
+        self._parent = parent
+        self._own_framework = own_framework
         self._rules: dict[str, Rule] = {}
 
     @functools.cached_property
     def controls(self) -> Mapping[str, Control]:
         """All controls by slug, in the order of area and slug. Raises LibraryError."""
-        controls = dict(self._beneath.controls) if self._beneath else {}
+        controls = dict(self._parent.controls) if self._parent else {}
         for slug, folder in self._folders.items():
             file = folder / CONTROL_FILE
             if slug in controls:
                 raise LibraryError(f"{file}: there is another control {slug}")
             control = _read(file, Control)
-            satisfies = {**control.satisfies, self._own.slug: ()} if self._own else control.satisfies
+            satisfies = (
+                {**control.satisfies, self._own_framework.slug: ()} if self._own_framework else control.satisfies
+            )
             page = f"{_PAGES}{slug}/" if self.root == ROOT else ""
             controls[slug] = msgspec.structs.replace(
                 control, slug=slug, area=folder.parent.name, page=page, satisfies=satisfies
@@ -81,7 +83,7 @@ class Library:
 
     @property
     def own_controls(self) -> tuple[Control, ...]:
-        """Controls of the folder itself, without those of the library beneath."""
+        """Controls of the folder itself, without those of the parent."""
         return tuple(self.controls[slug] for slug in self._folders)
 
     @functools.cached_property
@@ -97,29 +99,29 @@ class Library:
     @functools.cached_property
     def frameworks(self) -> Mapping[str, Framework]:
         """All frameworks by slug, in alphabetical order. Raises LibraryError."""
-        frameworks = dict(self._beneath.frameworks) if self._beneath else {}
-        if self._own:
-            frameworks[self._own.slug] = self._own
+        frameworks = dict(self._parent.frameworks) if self._parent else {}
+        if self._own_framework:
+            frameworks[self._own_framework.slug] = self._own_framework
         for file in sorted(self.root.glob("frameworks/*.yaml")):
             if file.stem in frameworks:
                 raise LibraryError(f"{file}: it has the name of one that comes with Kubekeep")
             frameworks[file.stem] = msgspec.structs.replace(_read(file, Framework), slug=file.stem)
         return frameworks
 
-    def members(self, framework: Framework) -> tuple[Control, ...]:
+    def select_members(self, framework: Framework) -> tuple[Control, ...]:
         """Return the controls of `framework`, in the order of the library."""
         return framework.select_members(self.controls.values())
 
-    def folder(self, control: Control) -> Path:
+    def get_folder(self, control: Control) -> Path:
         """Return the folder of `control`. Raises LibraryError if it is not in this library."""
         if control.slug in self._folders:
             return self._folders[control.slug]
-        if self._beneath is None:
+        if self._parent is None:
             raise LibraryError(f"{self.root}: no control {control.slug}")
-        return self._beneath.folder(control)
+        return self._parent.get_folder(control)
 
-    def rule(self, control: Control) -> Rule:
-        """Return the rule of `control`: its own, or that of the control it refers to. Manual controls have none.
+    def get_rule(self, control: Control) -> Rule:
+        """Return the rule of `control`, or of the control that owns its rule. Manual controls have none.
 
         Raises LibraryError for an unreadable file or an invalid import.
         """
@@ -130,10 +132,12 @@ class Library:
 
     def _read_rule(self, control: Control) -> Rule:
         path, source = self._read_source(control)
-        with_modules = self._add_modules(source)
-        rules = tuple(self._imported_rule(name, path) for name in dict.fromkeys(_RULE_IMPORT.findall(with_modules)))
-        libraries = self._module_closure("\n".join((source, *(rule.source for rule in rules))))
-        texts = [source, *(rule.source for rule in rules), *(self._shared[name] for name in libraries)]
+        source_with_modules = self._add_modules(source)
+        rules = tuple(
+            self._find_imported_rule(name, path) for name in dict.fromkeys(_RULE_IMPORT.findall(source_with_modules))
+        )
+        libraries = self._resolve_modules("\n".join((source, *(rule.source for rule in rules))))
+        texts = [source, *(rule.source for rule in rules), *(self._shared_modules[name] for name in libraries)]
         return Rule(
             path=path,
             source=source,
@@ -148,7 +152,7 @@ class Library:
         owner = self.controls.get(control.rule_name)
         if owner is None:
             raise LibraryError(f"{control.slug}: there is no control {control.rule} whose rule it could share")
-        file = self.folder(owner) / RULE_FILE
+        file = self.get_folder(owner) / RULE_FILE
         # Built-in rules have paths relative to the library, so that they do not depend on the installation.
         path = f"controls/{owner.area}/{owner.slug}/{RULE_FILE}" if file.is_relative_to(ROOT) else str(file)
         try:
@@ -156,7 +160,7 @@ class Library:
         except (OSError, UnicodeDecodeError) as error:
             raise LibraryError(f"{file}: {error}") from error
 
-    def _imported_rule(self, name: str, importer: str) -> Rule:
+    def _find_imported_rule(self, name: str, importer: str) -> Rule:
         """Return the rule in the package `name`, imported by the rule at the path `importer`. Raises LibraryError."""
         package = f"kubekeep.controls.{name}"
         controls = self.controls.values()
@@ -165,31 +169,31 @@ class Library:
             raise LibraryError(f"{importer}: it imports the rule {name}, which no control has")
         if _RULE_IMPORT.search(self._add_modules(self._read_source(owner)[1])):
             raise LibraryError(f"{importer}: it imports the rule {name}, which imports others itself")
-        return self.rule(owner)
+        return self.get_rule(owner)
 
-    def modules(self, controls: Iterable[Control]) -> dict[str, str]:
+    def collect_modules(self, controls: Iterable[Control]) -> dict[str, str]:
         """Return the Rego modules that `controls` need, by path: their rules, imported rules and shared modules."""
-        rules = [self.rule(control) for control in controls]
+        rules = [self.get_rule(control) for control in controls]
         names = frozenset[str]().union(*(rule.libraries for rule in rules))
-        own = {source.path: source.source for rule in rules for source in (rule, *rule.rules)}
-        return own | {f"lib/{name}.rego": self._shared[name] for name in sorted(names)}
+        sources = {source.path: source.source for rule in rules for source in (rule, *rule.rules)}
+        return sources | {f"lib/{name}.rego": self._shared_modules[name] for name in sorted(names)}
 
     @functools.cached_property
-    def _shared(self) -> dict[str, str]:
+    def _shared_modules(self) -> dict[str, str]:
         """Text of each shared module by name. Raises LibraryError."""
-        modules = dict(self._beneath._shared) if self._beneath else {}  # noqa: SLF001 - the same class
+        modules = dict(self._parent._shared_modules) if self._parent else {}  # noqa: SLF001 - the same class
         for file in sorted(self.root.glob("lib/*.rego")):
             if file.stem in modules:
-                # A replaced module would change verdicts of the controls beneath.
+                # A replaced module would change verdicts of the parent's controls.
                 raise LibraryError(f"{file}: it has the name of one that comes with Kubekeep")
             modules[file.stem] = file.read_text(encoding="utf-8")
         return modules
 
     def _add_modules(self, source: str) -> str:
         """Return `source` and the shared modules it needs as one text."""
-        return "\n".join((source, *(self._shared[name] for name in sorted(self._module_closure(source)))))
+        return "\n".join((source, *(self._shared_modules[name] for name in sorted(self._resolve_modules(source)))))
 
-    def _module_closure(self, source: str) -> frozenset[str]:
+    def _resolve_modules(self, source: str) -> frozenset[str]:
         """Return the names of the shared modules that `source` imports, directly or through others. Raises LibraryError."""
         names: set[str] = set()
         pending = _IMPORT.findall(source)
@@ -197,10 +201,10 @@ class Library:
             name = pending.pop()
             if name in names:
                 continue
-            if name not in self._shared:
+            if name not in self._shared_modules:
                 raise LibraryError(f"{self.root}: no lib/{name}.rego, which a rule imports")
             names.add(name)
-            pending += _IMPORT.findall(self._shared[name])
+            pending += _IMPORT.findall(self._shared_modules[name])
         return frozenset(names)
 
 
@@ -212,12 +216,12 @@ def builtin() -> Library:
 
 def _read(file: Path, kind: type[T]) -> T:
     try:
-        return msgspec.convert(document(file.read_text(encoding="utf-8")), kind)
+        return msgspec.convert(parse_document(file.read_text(encoding="utf-8")), kind)
     except (OSError, ValueError) as error:
         raise LibraryError(f"{file}: {error}") from error
 
 
-def document(text: str) -> object:
+def parse_document(text: str) -> object:
     """Return the first document of a YAML or JSON text, or None. Raises ValueError for invalid YAML or a repeated key."""
     documents: Iterator[object] = YamlDocuments(text, 32, 1_000, 1, 100_000)
     match next(documents, None):

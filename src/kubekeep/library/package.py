@@ -1,6 +1,6 @@
 """Reproducible archive of a library: the controls, frameworks and shared Rego of a folder.
 
-Packs and unpacks only those files, within size limits: no links, no paths outside of the library. Writes no files.
+Packs and unpacks only files of a library, within size limits: no links, no paths outside of it. Writes no files.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from typing import Final
 import msgspec
 
 from kubekeep.library.bundles import read_limited
-from kubekeep.library.cases import cases_of
+from kubekeep.library.cases import list_cases
 from kubekeep.library.load import CONTROL_FILE, ROOT, RULE_FILE, Library, LibraryError
 
-MOST_BYTES: Final = 16 << 20
+MAX_BYTES: Final = 16 << 20
 """Limit for the packed file."""
 ORIGIN: Final = "kubekeep-library.json"
 """File in a pulled folder with the origin of the library."""
 
-_MOST_FILES: Final = 20_000
-_MOST_FILE_BYTES: Final = 1 << 20
-_MOST_UNPACKED: Final = 64 << 20
+_MAX_FILES: Final = 20_000
+_MAX_FILE_BYTES: Final = 1 << 20
+_MAX_UNPACKED: Final = 64 << 20
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _FOLDERS: Final = ("controls", "frameworks", "lib")
-_DEEPEST: Final = 8
-_LOOSE: Final = "custom"
-"""Area of controls that are in no folder of an area."""
+_MAX_DEPTH: Final = 8
+_DEFAULT_AREA: Final = "custom"
+"""Area in the package of controls that are not in the folder of an area."""
 _GZIP: Final = struct.pack("<4BL2B", 0x1F, 0x8B, 8, 0, 0, 2, 255)
 """Header by RFC 1952 §2.3.1: deflate, no name, no time, maximum compression, unknown operating system."""
 
@@ -51,22 +51,22 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     """Digest of the pulled files, to detect later changes."""
 
 
-def contents(library: Library) -> dict[str, bytes]:
+def collect_files(library: Library) -> dict[str, bytes]:
     """Return the files of `library`'s own folder, by path in the package. Raises LibraryError for invalid files."""
     root = library.root
     files = {f"frameworks/{file.name}": file for file in root.glob("frameworks/*.yaml")}
     files |= {f"lib/{file.name}": file for file in root.glob("lib/*.rego")}
     for control in library.own_controls:
-        folder = library.folder(control)
-        target = f"controls/{_LOOSE if root in {folder, folder.parent} else folder.parent.name}/{folder.name}"
+        folder = library.get_folder(control)
+        target = f"controls/{_DEFAULT_AREA if root in {folder, folder.parent} else folder.parent.name}/{folder.name}"
         files |= {f"{target}/{name}": folder / name for name in (CONTROL_FILE, RULE_FILE) if (folder / name).exists()}
-        files |= {f"{target}/cases/{case.file.name}": case.file for case in cases_of(library, [control])}
+        files |= {f"{target}/cases/{case.file.name}": case.file for case in list_cases(library, [control])}
     if not library.own_controls:
         raise LibraryError(f"{root}: no control in it")
     _check_shareable(root, files)
-    packed = {path: read_limited(files[path], _MOST_FILE_BYTES) for path in sorted(files)}
-    _check_names(packed)
-    return packed
+    contents_by_path = {path: read_limited(files[path], _MAX_FILE_BYTES) for path in sorted(files)}
+    _check_names(contents_by_path)
+    return contents_by_path
 
 
 def _check_shareable(root: Path, files: Mapping[str, Path]) -> None:
@@ -91,17 +91,17 @@ def pack(files: Mapping[str, bytes]) -> bytes:
     deflate = zlib.compressobj(zlib.Z_BEST_COMPRESSION, zlib.DEFLATED, -zlib.MAX_WBITS)
     end = struct.pack("<2L", zlib.crc32(plain), len(plain) & 0xFFFFFFFF)
     packed = b"".join((_GZIP, deflate.compress(plain), deflate.flush(), end))
-    if len(packed) > MOST_BYTES or len(plain) > _MOST_UNPACKED or len(files) > _MOST_FILES:
+    if len(packed) > MAX_BYTES or len(plain) > _MAX_UNPACKED or len(files) > _MAX_FILES:
         raise LibraryError(
             f"too large to be shared: {len(files)} files, {len(plain) >> 20} MiB, {len(packed) >> 20} MiB packed; "
-            f"{_MOST_FILES} files, {_MOST_UNPACKED >> 20} MiB and {MOST_BYTES >> 20} MiB at most"
+            f"{_MAX_FILES} files, {_MAX_UNPACKED >> 20} MiB and {MAX_BYTES >> 20} MiB at most"
         )
     return packed
 
 
 def unpack(packed: bytes) -> dict[str, bytes]:
     """Return the files of a package by path. Raises LibraryError for anything but the files of a library."""
-    plain = _inflated(packed)
+    plain = _decompress(packed)
     files: dict[str, bytes] = {}
     try:
         with tarfile.open(fileobj=io.BytesIO(plain), mode="r:") as tar:
@@ -112,8 +112,8 @@ def unpack(packed: bytes) -> dict[str, bytes]:
                     raise LibraryError(f"{member.name!r}: neither a file nor a folder")
                 if member.name in files:
                     raise LibraryError(f"{member.name!r}: packed twice")
-                if member.size > _MOST_FILE_BYTES or len(files) == _MOST_FILES:
-                    raise LibraryError(f"more than {_MOST_FILES} files, or one of more than 1 MiB")
+                if member.size > _MAX_FILE_BYTES or len(files) == _MAX_FILES:
+                    raise LibraryError(f"more than {_MAX_FILES} files, or one of more than 1 MiB")
                 content = tar.extractfile(member)
                 files[member.name] = content.read() if content else b""
     except (tarfile.TarError, EOFError, OverflowError, ValueError) as error:
@@ -124,34 +124,34 @@ def unpack(packed: bytes) -> dict[str, bytes]:
     return files
 
 
-def digest_of(files: Mapping[str, bytes]) -> str:
+def compute_digest(files: Mapping[str, bytes]) -> str:
     """Return a digest of paths and contents that does not depend on the packing."""
     lines = sorted(f"{hashlib.sha256(content).hexdigest()}  {path}\n" for path, content in files.items())
     return f"sha256:{hashlib.sha256(''.join(lines).encode(errors='surrogatepass')).hexdigest()}"
 
 
-def origin(folder: Path) -> Origin | None:
+def read_origin(folder: Path) -> Origin | None:
     """Return the origin of the pulled library in `folder`, or None if it was not pulled or was changed since."""
     try:
-        recorded = msgspec.json.decode(read_limited(folder / ORIGIN, _MOST_FILE_BYTES), type=Origin)
+        recorded = msgspec.json.decode(read_limited(folder / ORIGIN, _MAX_FILE_BYTES), type=Origin)
         files = [file for file in folder.rglob("*") if file.is_symlink() or not file.is_dir()]
-        if len(files) > _MOST_FILES + 1 or any(file.is_symlink() for file in files):
+        if len(files) > _MAX_FILES + 1 or any(file.is_symlink() for file in files):
             return None
         names = {file.relative_to(folder).as_posix(): file for file in files}
-        content = {name: read_limited(file, _MOST_FILE_BYTES) for name, file in names.items() if name != ORIGIN}
+        content = {name: read_limited(file, _MAX_FILE_BYTES) for name, file in names.items() if name != ORIGIN}
     except (LibraryError, msgspec.DecodeError, UnicodeDecodeError):
         return None
-    return recorded if digest_of(content) == recorded.content else None
+    return recorded if compute_digest(content) == recorded.content else None
 
 
-def _inflated(packed: bytes) -> bytes:
+def _decompress(packed: bytes) -> bytes:
     inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:
-        plain = inflate.decompress(packed, _MOST_UNPACKED)
+        plain = inflate.decompress(packed, _MAX_UNPACKED)
     except zlib.error as error:
         raise LibraryError(f"not compressed as it should be: {error}") from error
     if inflate.unconsumed_tail:
-        raise LibraryError(f"more than {_MOST_UNPACKED >> 20} MiB when unpacked")
+        raise LibraryError(f"more than {_MAX_UNPACKED >> 20} MiB when unpacked")
     if not inflate.eof or inflate.unused_data:
         raise LibraryError("not one whole compressed archive")
     return plain
@@ -161,7 +161,7 @@ def _check_names(paths: Mapping[str, object]) -> None:
     """Raise LibraryError for a path that is outside of the folders of a library on some operating system."""
     for path in paths:
         parts = path.split("/")
-        if parts[0] not in _FOLDERS or not 2 <= len(parts) <= _DEEPEST or not all(map(_NAME.fullmatch, parts)):
+        if parts[0] not in _FOLDERS or not 2 <= len(parts) <= _MAX_DEPTH or not all(map(_NAME.fullmatch, parts)):
             raise LibraryError(f"{path!r}: no path of a control library")
     folded = {path.casefold(): path for path in paths}
     duplicate = next((path for path in paths if folded[path.casefold()] != path), None)

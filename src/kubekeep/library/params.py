@@ -1,6 +1,6 @@
-"""Parameter values of controls, from files and objects in Kubescape's formats.
+"""Parameter values of controls, read from files and objects in Kubescape's formats.
 
-A wrong type or an unknown name is an error.
+A wrong type or an unknown name is an error; values of retired parameters are ignored.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from kubekeep.library.load import builtin, document
+from kubekeep.library.load import builtin, parse_document
 from kubekeep.model.control import Control
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.resource import Resource
@@ -22,7 +22,7 @@ Values: TypeAlias = dict[str, tuple[str, ...]]
 CONTROL_INPUT: Final = "kubescape.io/ControlInput"
 """Kind of the objects that set parameters in a cluster."""
 _RETIRED: Final = frozenset({"listOfDangerousArtifcats", "servicesNames", "wlKnownNames"})
-"""Names in Kubescape's own file that no control reads any more."""
+"""Parameters in Kubescape's own file that no control reads any more; they are accepted and ignored."""
 
 
 class ParamsError(KubekeepError, ValueError):
@@ -37,24 +37,24 @@ def read_params(path: Path, controls: Iterable[Control] | None = None) -> Values
     declares is an error, so that a typo does not silently leave the default in force.
     """
     try:
-        decoded = document(path.read_text(encoding="utf-8"))
+        decoded = parse_document(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ParamsError(f"{path}: {error.strerror}") from error
     except ValueError as error:
         raise ParamsError(f"{path}: {error}") from error
-    return _validate(_values(decoded), str(path), controls)
+    return _validate(_extract_values(decoded), str(path), controls)
 
 
-def params_of(resources: Iterable[Resource]) -> Values:
+def find_params(resources: Iterable[Resource]) -> Values:
     """Return the values of the `ControlInput` object named `default` in `resources`, or {}. Raises ParamsError."""
     for resource in resources:
         if CONTROL_INPUT in resource.kind_names and resource.name == "default":
             origin = resource.source.path if resource.source else f"{CONTROL_INPUT} default"
-            return _validate(_values(resource.object), origin, None)
+            return _validate(_extract_values(resource.object), origin, None)
     return {}
 
 
-def _values(decoded: Any) -> Any:
+def _extract_values(decoded: Any) -> Any:
     """Return the map of parameters inside of a decoded file or object."""
     match decoded:
         case {"kind": "ControlInput", "spec": {"controls": values}}:
@@ -71,11 +71,11 @@ def _values(decoded: Any) -> Any:
 
 def _validate(values: Any, origin: str, controls: Iterable[Control] | None) -> Values:
     try:
-        named = msgspec.convert(values, Values)
+        values_by_name = msgspec.convert(values, Values)
     except msgspec.ValidationError as error:
         raise ParamsError(f"{origin}: {error}") from error
-    known = {name for control in controls or builtin().controls.values() for name in control.params} | _RETIRED
-    unknown = sorted(named.keys() - known)
+    names = {name for control in controls or builtin().controls.values() for name in control.params} | _RETIRED
+    unknown = sorted(values_by_name.keys() - names)
     if unknown:
         raise ParamsError(f"{origin}: no control has a parameter {', '.join(map(visible, unknown))}")
-    return {name: value for name, value in named.items() if name not in _RETIRED}
+    return {name: value for name, value in values_by_name.items() if name not in _RETIRED}

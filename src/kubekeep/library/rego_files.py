@@ -18,8 +18,8 @@ from kubekeep.library.load import CONTROL_FILE, RULE_FILE, LibraryError
 from kubekeep.model.control import Control, Parameter
 from kubekeep.model.severity import parse_score
 
-_MOST_BYTES: Final = 1 << 20
-_MOST_FILES: Final = 10_000
+_MAX_BYTES: Final = 1 << 20
+_MAX_FILES: Final = 10_000
 _HEADER: Final = re.compile(r"\A(?:[ \t]*(?:#[^\n]*)?\r?\n)*")
 _ANNOTATION: Final = re.compile(
     r"^[ \t]*#[ \t]*@(baseScore|name|description|remediation)[ \t]+(.*?)[ \t]*\r?$", re.MULTILINE
@@ -27,11 +27,11 @@ _ANNOTATION: Final = re.compile(
 _METADATA: Final = re.compile(r"^#[ \t]*METADATA[ \t]*\r?\n((?:#[^\n]*\n)*)", re.MULTILINE)
 
 
-def rego_files(root: Path) -> list[Path]:
+def list_rego_files(root: Path) -> list[Path]:
     """Return the bare Rego files of a folder, without rules of controls, shared modules and tests. Raises LibraryError."""
     files = [file for file in sorted(root.glob("**/*.rego")) if _is_bare(file, root)]
-    if len(files) > _MOST_FILES:
-        raise LibraryError(f"{root}: more than {_MOST_FILES} Rego files")
+    if len(files) > _MAX_FILES:
+        raise LibraryError(f"{root}: more than {_MAX_FILES} Rego files")
     outside = next((file for file in files if not file.resolve().is_relative_to(root.resolve())), None)
     if outside:
         raise LibraryError(f"{outside}: a link that leads out of {root}")
@@ -39,54 +39,54 @@ def rego_files(root: Path) -> list[Path]:
 
 
 def _is_bare(file: Path, root: Path) -> bool:
-    own = file.name == RULE_FILE and (file.parent / CONTROL_FILE).exists()
-    return not (own or file.stem.endswith("_test") or file.parent == root / "lib")
+    belongs_to_control = file.name == RULE_FILE and (file.parent / CONTROL_FILE).exists()
+    return not (belongs_to_control or file.stem.endswith("_test") or file.parent == root / "lib")
 
 
 def read_rego(files: Sequence[Path], framework: str) -> tuple[KubescapeControl, ...]:
     """Return a control for each of `files`, all members of `framework`. Raises LibraryError."""
     controls: dict[str, KubescapeControl] = {}
     for file in files:
-        new = _control(file, framework)
+        new = _build_control(file, framework)
         if new.control.slug in controls:
             raise LibraryError(f"{file}: there is another rule {new.control.slug}")
         controls[new.control.slug] = new
     return tuple(controls.values())
 
 
-def _control(file: Path, framework: str) -> KubescapeControl:
+def _build_control(file: Path, framework: str) -> KubescapeControl:
     try:
-        source = read_limited(file, _MOST_BYTES).decode()
+        source = read_limited(file, _MAX_BYTES).decode()
     except UnicodeDecodeError as error:
         raise LibraryError(f"{file}: {error}") from error
-    if kubescape_rules.package(source) is None:
+    if kubescape_rules.find_package(source) is None:
         raise LibraryError(f"{file}:1: no package of plain names, such as `package rules`")
     if not kubescape_rules.has_sets(source):
         raise LibraryError(f"{file}:1: no rule gathers responses, such as `deny contains response if {{ ... }}`")
-    annotations = dict(_annotations(source, file))
+    annotations = dict(_read_annotations(source, file))
     rule = KubescapeRule(
         name=file.stem,
         file=str(file),
         source=source,
-        inputs=kubescape_rules.inputs_read(source),
-        obstacle=kubescape_rules.obstacle(source),
+        inputs=kubescape_rules.list_inputs(source),
+        obstacle=kubescape_rules.find_obstacle(source),
     )
     title = annotations.get("name", file.stem)
     control = Control(
         slug=f"custom-{file.stem}",
         title=title,
-        severity=_severity(annotations, file),
+        severity=_parse_severity(annotations, file),
         asks=annotations.get("description", title),
         why="",
-        fix=annotations.get("remediation", kubescape_rules.ADVICE),
-        targets=kubescape_rules.targets([rule]),
+        fix=annotations.get("remediation", kubescape_rules.DEFAULT_FIX),
+        targets=kubescape_rules.list_targets([rule]),
         params={name: Parameter(description=f"read by {file.name}") for name in rule.inputs},
         satisfies={framework: ()},
     )
     return KubescapeControl(control=control, rules=(rule,), must_compile=True)
 
 
-def _severity(annotations: Mapping[str, str], file: Path) -> float:
+def _parse_severity(annotations: Mapping[str, str], file: Path) -> float:
     text = annotations.get("baseScore", str(kubescape_rules.DEFAULT_SEVERITY))
     try:
         return parse_score(text)
@@ -94,7 +94,7 @@ def _severity(annotations: Mapping[str, str], file: Path) -> float:
         raise LibraryError(f"{file}: @baseScore {text} is no number from 0 to 10") from error
 
 
-def _annotations(source: str, file: Path) -> Iterator[tuple[str, str]]:
+def _read_annotations(source: str, file: Path) -> Iterator[tuple[str, str]]:
     """Yield the annotations in comments: OPA's METADATA first, so that Kubescape's `# @name` overrides its title."""
     block = _METADATA.search(source)
     if block:

@@ -49,7 +49,6 @@ class _ReleasedRule(msgspec.Struct, rename="camel"):
     dynamic_match: list[_Match] | None = None
     attributes: dict[str, Any] | None = None
     control_config_inputs: list[_Input] | None = None
-    config_inputs: list[str] | None = None
 
 
 class _Scope(msgspec.Struct):
@@ -83,7 +82,7 @@ class ReleasedSection(msgspec.Struct, rename="camel"):
 
 
 class Release(msgspec.Struct, rename="camel"):
-    """Framework with its embedded controls as raw JSON, the input of `control`."""
+    """Framework with its embedded controls as raw JSON, the input of `convert_control`."""
 
     name: str
     controls: list[dict[str, Any]]
@@ -92,7 +91,7 @@ class Release(msgspec.Struct, rename="camel"):
     sub_sections: dict[str, ReleasedSection] | None = None
 
 
-def decoded(content: bytes, file: Path) -> Any:
+def decode(content: bytes, file: Path) -> Any:
     """Decode the JSON in `content`. Raises LibraryError with the name of `file`."""
     try:
         return msgspec.json.decode(content)
@@ -100,14 +99,14 @@ def decoded(content: bytes, file: Path) -> Any:
         raise LibraryError(f"{file}: {error}") from error
 
 
-def framework(value: dict[str, Any], file: Path) -> Release:
+def convert_framework(value: dict[str, Any], file: Path) -> Release:
     """Convert a framework. Raises LibraryError."""
     if not value.get("controls"):
         raise LibraryError(f"{file}: a framework without controls; the released form has them embedded")
     return _convert(value, Release, file)
 
 
-def control(value: dict[str, Any], file: Path) -> KubescapeControl:
+def convert_control(value: dict[str, Any], file: Path) -> KubescapeControl:
     """Convert a control. Raises LibraryError."""
     released = _convert(value, _Control, file)
     attributes = released.attributes or {}
@@ -115,38 +114,38 @@ def control(value: dict[str, Any], file: Path) -> KubescapeControl:
     if released.rules_names and not released.rules:
         raise LibraryError(f"{file}: control {released.id} names its rules; the released form has them embedded")
     rules = tuple(
-        _rule(rule, f"{file}: {released.id}: {rule.name}")
+        _convert_rule(rule, f"{file}: {released.id}: {rule.name}")
         for rule in released.rules or ()
         if not _is_retired(rule.attributes)
     )
     scopes = (released.scanning_scope.matches if released.scanning_scope else None) or ()
     manual = released.manual_test or released.description or "Kubescape's control says that a person has to look."
-    described = Control(
+    converted = Control(
         slug=f"{LOADED}{released.id.casefold()}",
         title=released.name,
         severity=min(max(released.base_score, 0.0), 10.0),
         asks=released.description or released.name,
         why="",
-        fix=released.remediation or kubescape_rules.ADVICE,
+        fix=released.remediation or kubescape_rules.DEFAULT_FIX,
         impact=released.impact,
         default_value=released.default_value,
         references=tuple(released.references or ()),
-        targets=kubescape_rules.targets(rules),
+        targets=kubescape_rules.list_targets(rules),
         audit="" if rules else manual,
         scope="cluster" if scopes and "file" not in scopes else "file",
-        params=_parameters(released.rules or (), released.fixed_input or {}),
+        params=_list_parameters(released.rules or (), released.fixed_input or {}),
         ids=(released.id,),
     )
     return KubescapeControl(
-        control=described,
+        control=converted,
         rules=rules,
-        fixed=dict(released.fixed_input or {}),
-        review=_review(required),
+        fixed_params=dict(released.fixed_input or {}),
+        review_reason=_build_review_reason(required),
         needs_parameters=required == "configuration",
     )
 
 
-def _review(required: object) -> Reason | None:
+def _build_review_reason(required: object) -> Reason | None:
     cause = _REVIEWS.get(required) if isinstance(required, str) else None
     return None if cause is None else Reason(cause, f"{required}: a person has to look at what the rule found")
 
@@ -156,7 +155,7 @@ def _is_retired(attributes: Mapping[str, Any] | None) -> bool:
     return bool((attributes or {}).get("useUntilKubescapeVersion"))
 
 
-def _parameters(rules: Iterable[_ReleasedRule], fixed: Mapping[str, object]) -> dict[str, Parameter]:
+def _list_parameters(rules: Iterable[_ReleasedRule], fixed: Mapping[str, object]) -> dict[str, Parameter]:
     return {
         name: Parameter(description=config.description or config.name)
         for rule in rules
@@ -165,7 +164,7 @@ def _parameters(rules: Iterable[_ReleasedRule], fixed: Mapping[str, object]) -> 
     }
 
 
-def _rule(released: _ReleasedRule, file: str) -> KubescapeRule:
+def _convert_rule(released: _ReleasedRule, file: str) -> KubescapeRule:
     matches = (*(released.match or ()), *(released.dynamic_match or ()))
     aggregator = str((released.attributes or {}).get("resourcesAggregator") or "")
     return KubescapeRule(
@@ -173,22 +172,22 @@ def _rule(released: _ReleasedRule, file: str) -> KubescapeRule:
         file=file,
         source=released.rule,
         enumerator=released.resource_enumerator or "",
-        matches=tuple(_match(match, file) for match in matches),
+        matches=tuple(_convert_match(match, file) for match in matches),
         aggregator=aggregator,
         inputs=tuple(config.path.removeprefix(_INPUT_PATH) for config in released.control_config_inputs or ()),
-        obstacle=_obstacle(released, aggregator),
+        obstacle=_find_obstacle(released, aggregator),
     )
 
 
-def _obstacle(rule: _ReleasedRule, aggregator: str) -> Reason | None:
+def _find_obstacle(rule: _ReleasedRule, aggregator: str) -> Reason | None:
     if rule.rule_language.casefold() != "rego":
         return Reason(Cause.RULE_ERROR, f"{rule.name}: rules in {rule.rule_language} are not supported")
     if aggregator not in ("", kubescape_rules.SUBJECTS, kubescape_rules.API_SERVER):
         return Reason(Cause.RULE_ERROR, f"{rule.name}: the aggregator {aggregator} is not supported")
-    return kubescape_rules.obstacle(rule.rule) or kubescape_rules.obstacle(rule.resource_enumerator or "")
+    return kubescape_rules.find_obstacle(rule.rule) or kubescape_rules.find_obstacle(rule.resource_enumerator or "")
 
 
-def _match(released: _Match, file: str) -> RuleMatch:
+def _convert_match(released: _Match, file: str) -> RuleMatch:
     selectors = released.field_selector or ()
     texts = [selectors] if isinstance(selectors, str) else selectors
     conditions = [part.strip() for text in texts for part in text.split(",") if part.strip()]
@@ -196,11 +195,11 @@ def _match(released: _Match, file: str) -> RuleMatch:
         groups=_strip_all(released.api_groups),
         versions=_strip_all(released.api_versions),
         kinds=_strip_all(released.resources),
-        fields=tuple(_condition(part, file) for part in conditions),
+        fields=tuple(_parse_condition(part, file) for part in conditions),
     )
 
 
-def _condition(text: str, file: str) -> tuple[str, bool, str]:
+def _parse_condition(text: str, file: str) -> tuple[str, bool, str]:
     parts = _SELECTOR.fullmatch(text)
     if parts is None:
         raise LibraryError(f"{file}: not a field selector: {text!r}")

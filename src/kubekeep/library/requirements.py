@@ -20,33 +20,38 @@ class Requirement(msgspec.Struct, frozen=True):
     controls: tuple[Control, ...]
 
     @property
-    def answer(self) -> RequiredData | None:
-        """Least demanding kind of input that evaluates one of the controls; None without controls."""
+    def required_data(self) -> RequiredData | None:
+        """The data that evaluates at least one of the controls, the most available kind first; None without controls."""
         return min((control.required_data for control in self.controls), key=list(RequiredData).index, default=None)
 
 
-def requirements(library: Library, framework: Framework) -> tuple[Requirement, ...]:
+def list_requirements(library: Library, framework: Framework) -> tuple[Requirement, ...]:
     """Return the requirements of `framework` in its own order.
 
     In a framework without numbers, each control is a requirement.
     """
-    members = library.members(framework)
-    cited: dict[str, list[Control]] = {}
+    members = library.select_members(framework)
+    controls_by_number: dict[str, list[Control]] = {}
     for control in members:
         for number in control.satisfies.get(framework.slug, ()):
-            cited.setdefault(number, []).append(control)
+            controls_by_number.setdefault(number, []).append(control)
     titles = {section.id: section.title for section in framework.sections}
-    if not cited and not titles:
+    if not controls_by_number and not titles:
         return tuple(Requirement(control.id, control.title, (control,)) for control in members)
-    uncovered = [section for section in titles if not any(is_in_section(number, section) for number in cited)]
+    uncovered = [
+        section for section in titles if not any(is_in_section(number, section) for number in controls_by_number)
+    ]
     return tuple(
-        Requirement(number, titles.get(number, ""), tuple(cited.get(number, ())))
-        for number in sorted((*cited, *uncovered), key=framework.sort_key)
+        Requirement(number, titles.get(number, ""), tuple(controls_by_number.get(number, ())))
+        for number in sorted((*controls_by_number, *uncovered), key=framework.sort_key)
     )
 
 
-def answers(requirements: tuple[Requirement, ...]) -> Mapping[str, int]:
-    """Return the number of requirements by answer: automated, host data, ... in that order, `not covered` last."""
-    counts = Counter(requirement.answer for requirement in requirements)
-    known = {answer.value: counts[answer] for answer in RequiredData if counts[answer]}
-    return known | ({"not covered": counts[None]} if counts[None] else {})
+def count_by_required_data(requirements: tuple[Requirement, ...]) -> Mapping[str, int]:
+    """Count the requirements by required data: automated, host data, ... in the order of `RequiredData`.
+
+    Requirements without controls are counted last, as `not covered`.
+    """
+    counts = Counter(requirement.required_data for requirement in requirements)
+    covered = {answer.value: counts[answer] for answer in RequiredData if counts[answer]}
+    return covered | ({"not covered": counts[None]} if counts[None] else {})

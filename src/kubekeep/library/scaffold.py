@@ -61,7 +61,7 @@ spec:
 """
 
 
-def files(area: str, slug: str) -> dict[str, str]:
+def build_files(area: str, slug: str) -> dict[str, str]:
     """Return the text of each file of the control `area`/`slug`, keyed by path relative to the folder of controls.
 
     Every path is in the control's own folder. Raises ValueError for names that are not lower-case words joined by `-`.

@@ -102,7 +102,7 @@ class KubescapeEvaluator(ThirdPartyEvaluator):
         """Return the rule's `data` document as JSON: only the parameters that it reads, and the platform."""
         inputs = {name: self._params[name] for name in rule.inputs if name in self._params}
         document = {
-            "postureControlInputs": {**inputs, **control.fixed},
+            "postureControlInputs": {**inputs, **control.fixed_params},
             "dataControlInputs": {"cloudProvider": provider or ""},
         }
         return msgspec.json.encode(document, order="sorted").decode()
@@ -130,7 +130,7 @@ def _set_parameters(control: KubescapeControl, params: _Params) -> Control:
 
 def _explain_unset(control: KubescapeControl, params: _Params) -> Reason | None:
     """Return the reason "parameters are not set"; None if all required parameters are set."""
-    names = dict.fromkeys(name for rule in control.rules for name in rule.inputs if name not in control.fixed)
+    names = dict.fromkeys(name for rule in control.rules for name in rule.inputs if name not in control.fixed_params)
     missing = [name for name in names if name not in params]
     if not missing and control.needs_parameters and names and not any(params[name] for name in names):
         missing = list(names)
@@ -143,8 +143,8 @@ def _combine_verdicts(control: KubescapeControl, results: Sequence[_RuleResult])
     for position in positions:
         evidence = [piece for result in results for piece in result.failed.get(position, ())]
         rule_error = next((result.reason for result in results if result.reason and position in result.positions), None)
-        reason = control.review if evidence and control.review else rule_error
-        if evidence and not control.review:
+        reason = control.review_reason if evidence and control.review_reason else rule_error
+        if evidence and not control.review_reason:
             yield position, Verdict(Status.FAILED, tuple(dict.fromkeys(evidence)))
         elif reason:
             yield position, Verdict(Status.NOT_EVALUATED, reason=reason)
@@ -227,7 +227,7 @@ def _evaluate_package(
     rule: KubescapeRule, source: str, document: str, objects: msgspec.Raw, limit: float
 ) -> dict[str, Any]:
     """Return the values of the rules in the package of `source`, by name."""
-    package = kubescape_rules.package(source)
+    package = kubescape_rules.find_package(source)
     if package is None:
         raise ResponseError("no package of plain names")
     options = {"data": msgspec.Raw(document.encode()), "input": objects, "time_limit": limit}
@@ -237,7 +237,7 @@ def _evaluate_package(
 
 def _query(rule: KubescapeRule, source: str, query: str, options: dict[str, Any]) -> list[dict[str, Any]]:
     """Evaluate as Rego v1, or as v0 if it does not compile as v1."""
-    modules = kubescape_rules.modules(rule.file, source)
+    modules = kubescape_rules.build_modules(rule.file, source)
     versions: tuple[RegoVersion, ...] = ("v1",) if kubescape_rules.is_modern(source) else ("v1", "v0")
     for version in versions[:-1]:
         try:

@@ -57,7 +57,7 @@ class Rulebook:
 
         With `separate_related`, each rule that relates resources is a group by itself.
         """
-        rules = {control.slug: library.rule(control) for control in controls}
+        rules = {control.slug: library.get_rule(control) for control in controls}
         shards = [controls[at : at + _SHARD_SIZE] for at in range(0, len(controls), _SHARD_SIZE)]
         self.shards = [_collect_modules(library, shard) for shard in shards]
         """The modules of a few controls each, because an engine is slower the more modules it holds."""
@@ -122,8 +122,8 @@ def _list_targets(resource: Resource, *, has_pod: bool) -> frozenset[str]:
 
 def _collect_modules(library: Library, controls: Sequence[Control]) -> dict[str, str]:
     """Return the Rego modules of `controls` by path, each rule with a rule that gathers its outcomes."""
-    collectors = {rule.path: _gather_outcomes(rule) for rule in map(library.rule, controls)}
-    return {path: text + collectors.get(path, "") for path, text in library.modules(controls).items()}
+    collectors = {rule.path: _gather_outcomes(rule) for rule in map(library.get_rule, controls)}
+    return {path: text + collectors.get(path, "") for path, text in library.collect_modules(controls).items()}
 
 
 def _gather_outcomes(rule: Rule) -> str:

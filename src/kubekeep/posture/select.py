@@ -107,7 +107,9 @@ def select(
     """
     library = library or builtin()
     named_slugs = {control.slug for control in named}
-    slugs = named_slugs.union(*([control.slug for control in library.members(framework)] for framework in frameworks))
+    slugs = named_slugs.union(
+        *([control.slug for control in library.select_members(framework)] for framework in frameworks)
+    )
     controls = tuple([control for slug, control in library.controls.items() if slug in slugs and slug not in excluded])
     values = _resolve_params(controls, params or {})
     provider = provider or _find_common_provider({framework.provider for framework in frameworks})

@@ -22,22 +22,22 @@ from kubekeep.model.pseudonyms import Encryption
 from kubekeep.model.text import json_text
 from kubekeep.privacy.pseudonymise import replace_names
 
-SHORTEST_KEY: Final = 16
+MIN_KEY_LENGTH: Final = 16
 """Minimum length of a master key in characters."""
 
 _ITERATIONS: Final = 3
 _LANES: Final = 4
 _MEMORY_KIB: Final = 65536
-"""Second recommended option of RFC 9106, section 4."""
+"""Parameters of Argon2id: the second recommended option of RFC 9106, section 4."""
 _SALT_BYTES: Final = 16
 _NONCE_BYTES: Final = 12
 _KEY_BYTES: Final = 32
 _KEY_CONTEXT: Final = b"kubekeep report key 1"
 """Purpose of a report key, authenticated with it."""
 _PSEUDONYM_SALT: Final = b"kubekeep pseudonyms 1"
-"""Constant and not secret, so that names have the same pseudonyms in all reports with one master key."""
+"""Salt of the pseudonym key: constant, so that names have the same pseudonyms in all reports with one master key."""
 _PSEUDONYM_KEY: Final = b"kubekeep key of pseudonyms 1"
-"""Text with a pseudonym that identifies a pseudonym key."""
+"""Text whose HMAC identifies a pseudonym key."""
 _TOKEN: Final = re.compile(r"kk1e(\d{1,9})z")
 
 
@@ -48,7 +48,7 @@ class PrivacyError(KubekeepError, ValueError):
 class MasterKey(msgspec.Struct, frozen=True):
     """The key of a user: a passphrase or 32 bytes, exactly one of them."""
 
-    words: str = ""
+    passphrase: str = ""
     raw: bytes = b""
 
     def __repr__(self) -> str:
@@ -59,32 +59,32 @@ class MasterKey(msgspec.Struct, frozen=True):
         if self.raw:
             return hmac.digest(self.raw, salt, "sha256")
         argon2 = _import_cryptography("hazmat.primitives.kdf.argon2")
-        made: bytes = argon2.Argon2id(
+        key: bytes = argon2.Argon2id(
             salt=salt, length=_KEY_BYTES, iterations=_ITERATIONS, lanes=_LANES, memory_cost=_MEMORY_KIB
-        ).derive(self.words.encode())
-        return made
+        ).derive(self.passphrase.encode())
+        return key
 
 
-def parse_master_key(words: str | None, hexadecimal: str | None) -> MasterKey | None:
-    """Return the key of one of two settings, None without any.
+def parse_master_key(passphrase: str | None, hexadecimal: str | None) -> MasterKey | None:
+    """Parse the master key from a passphrase or 64 hexadecimal digits; None without either.
 
-    Raises PrivacyError for both and for keys that are too short.
+    Raises PrivacyError if both are set, for a short passphrase and for other text than 64 digits.
     """
-    if words and hexadecimal:
+    if passphrase and hexadecimal:
         raise PrivacyError("two master keys are set: keep one")
     if hexadecimal:
         if not re.fullmatch(r"[0-9a-fA-F]{64}", hexadecimal):
             raise PrivacyError("the master key in hexadecimal needs 64 digits")
         return MasterKey(raw=bytes.fromhex(hexadecimal))
-    if words and len(words) < SHORTEST_KEY:
-        raise PrivacyError(f"the master key needs {SHORTEST_KEY} characters or more")
-    return MasterKey(words=words) if words else None
+    if passphrase and len(passphrase) < MIN_KEY_LENGTH:
+        raise PrivacyError(f"the master key needs {MIN_KEY_LENGTH} characters or more")
+    return MasterKey(passphrase=passphrase) if passphrase else None
 
 
 def pseudonymise(assessment: Assessment, key: MasterKey | None) -> Assessment:
     """Return the assessment with pseudonyms for names, and without sentences.
 
-    With a key a name has the same pseudonym in every report, without one only in this report.
+    With a key a name has the same pseudonym in every report; without one pseudonyms are random for each report.
     """
     pseudonym_key = key.derive(_PSEUDONYM_SALT) if key else os.urandom(_KEY_BYTES)
     key_id = _encode_base32(hmac.digest(pseudonym_key, _PSEUDONYM_KEY, "sha256")[:10])
@@ -94,14 +94,14 @@ def pseudonymise(assessment: Assessment, key: MasterKey | None) -> Assessment:
 class _HmacPseudonyms:
     def __init__(self, key: bytes) -> None:
         self._key = key
-        self._known: dict[str, str] = {}
+        self._pseudonyms: dict[str, str] = {}
 
     def replace_name(self, text: str) -> str:
-        pseudonym = self._known.get(text)
+        pseudonym = self._pseudonyms.get(text)
         if pseudonym is None:
             digest = hmac.digest(self._key, text.encode("utf-8", "surrogatepass"), "sha256")
             # Begins with a letter and has only letters and digits, so that it is valid as a Kubernetes name.
-            pseudonym = self._known[text] = f"h{_encode_base32(digest[:10])}"
+            pseudonym = self._pseudonyms[text] = f"h{_encode_base32(digest[:10])}"
         return pseudonym
 
     def replace_text(self, text: str) -> str:  # noqa: ARG002 - sentences are dropped
@@ -112,26 +112,26 @@ def encrypt(assessment: Assessment, key: MasterKey) -> Assessment:
     """Return the assessment with names and sentences encrypted; `decrypt` restores a report of it."""
     aead = _import_cryptography("hazmat.primitives.ciphers.aead")
     data_key, salt, nonce = os.urandom(_KEY_BYTES), os.urandom(_SALT_BYTES), os.urandom(_NONCE_BYTES)
-    wrapped = aead.AESGCM(key.derive(salt)).encrypt(nonce, data_key, _KEY_CONTEXT)
-    whole = replace_names(assessment, _NameCipher(data_key))
+    encrypted_key = aead.AESGCM(key.derive(salt)).encrypt(nonce, data_key, _KEY_CONTEXT)
+    encrypted = replace_names(assessment, _NameCipher(data_key))
     algorithm = "HMAC_SHA256_AES256_GCM" if key.raw else "ARGON2ID_AES256_GCM"
-    encryption = Encryption(base64.b64encode(salt + nonce + wrapped).decode(), key_algorithm=algorithm)
-    return msgspec.structs.replace(whole, encryption=encryption)
+    encryption = Encryption(base64.b64encode(salt + nonce + encrypted_key).decode(), key_algorithm=algorithm)
+    return msgspec.structs.replace(encrypted, encryption=encryption)
 
 
 class _NameCipher:
     def __init__(self, key: bytes) -> None:
         self._aead = _import_cryptography("hazmat.primitives.ciphers.aead").AESGCM(key)
-        self._known: dict[str, str] = {}
+        self._tokens: dict[str, str] = {}
 
     def replace_name(self, text: str) -> str:
-        token = self._known.get(text)
+        token = self._tokens.get(text)
         if token is None:
             nonce = os.urandom(_NONCE_BYTES)
-            sealed = self._aead.encrypt(nonce, text.encode("utf-8", "surrogatepass"), None)
-            letters = _encode_base32(nonce + sealed)
+            ciphertext = self._aead.encrypt(nonce, text.encode("utf-8", "surrogatepass"), None)
+            letters = _encode_base32(nonce + ciphertext)
             # The length marks the end of the token, whatever text follows it in a report.
-            token = self._known[text] = f"kk1e{len(letters)}z{letters}"
+            token = self._tokens[text] = f"kk1e{len(letters)}z{letters}"
         return token
 
     def replace_text(self, text: str) -> str:
@@ -143,12 +143,12 @@ def decrypt(report: bytes, key: MasterKey) -> str:
     try:
         document = msgspec.json.decode(report)
         metadata = document["metadata"].pop("encryptionMetadata")
-        sealed = base64.b64decode(metadata["encryptedDEK"], validate=True)
+        ciphertext = base64.b64decode(metadata["encryptedDEK"], validate=True)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise PrivacyError(f"not a report in JSON: {error}") from error
     except (LookupError, TypeError, AttributeError, ValueError) as error:
         raise PrivacyError("the report is not encrypted") from error
-    salt, rest = sealed[:_SALT_BYTES], sealed[_SALT_BYTES:]
+    salt, rest = ciphertext[:_SALT_BYTES], ciphertext[_SALT_BYTES:]
     if len(salt) < _SALT_BYTES:
         raise PrivacyError("the report is damaged")
     return (
@@ -165,13 +165,13 @@ class _Decryptor:
         self._aead = _import_cryptography("hazmat.primitives.ciphers.aead").AESGCM(key)
         self._invalid = _import_cryptography("exceptions").InvalidTag
 
-    def decrypt(self, sealed: bytes, context: bytes | None = None) -> bytes:
-        """Decrypt text that is preceded by its nonce."""
+    def decrypt(self, ciphertext: bytes, context: bytes | None = None) -> bytes:
+        """Decrypt text that is preceded by its nonce. Raises PrivacyError for a wrong key or a changed text."""
         try:
-            opened: bytes = self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context)
+            plaintext: bytes = self._aead.decrypt(ciphertext[:_NONCE_BYTES], ciphertext[_NONCE_BYTES:], context)
         except (self._invalid, ValueError) as error:
             raise PrivacyError("this master key does not open the report, or the report was changed") from error
-        return opened
+        return plaintext
 
     def decrypt_value(self, value: Any) -> Any:
         """Return value with all tokens in its texts and keys decrypted."""
@@ -200,10 +200,10 @@ class _Decryptor:
 
     def _decrypt_token(self, letters: str) -> str:
         try:
-            sealed = base64.b32decode(letters.upper() + "=" * (-len(letters) % 8))
+            ciphertext = base64.b32decode(letters.upper() + "=" * (-len(letters) % 8))
         except ValueError as error:
             raise PrivacyError("the report is damaged") from error
-        return self.decrypt(sealed).decode("utf-8", "surrogatepass")
+        return self.decrypt(ciphertext).decode("utf-8", "surrogatepass")
 
 
 def _encode_base32(raw: bytes) -> str:

@@ -1,6 +1,6 @@
 """Excerpts of the files around findings, with secrets masked.
 
-Reads each file once. A file that is missing or no text has no excerpt.
+Reads each file once. There is no excerpt of a file that is missing or not text.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from kubekeep.sources.inputs import Inputs
 from kubekeep.sources.manifests.read import decode_text
 from kubekeep.sources.tree import DEFAULT_LIMITS, Document
 
-_BEFORE: Final = 2
-_AFTER: Final = 3
-_LINES: Final = 8
-_WIDTH: Final = 300
+_LINES_BEFORE: Final = 2
+_LINES_AFTER: Final = 3
+_MAX_LINES: Final = 8
+_MAX_WIDTH: Final = 300
 
 
 def add_excerpts(results: Sequence[ResourceResult], source: Inputs) -> list[ResourceResult]:
-    """Return the results with the lines around each piece of evidence, secrets masked; equal places share them."""
+    """Return the results with the lines around each piece of evidence, secrets masked; equal excerpts are shared."""
     excerpts = _Excerpts(source)
     for result in results:
         for verdict in result.verdicts.values():
             for evidence in verdict.evidence:
-                excerpts.expect(evidence, result.resource)
+                excerpts.register(evidence, result.resource)
     excerpts.read()
-    return [_replace_evidence(result, excerpts.add_to) for result in results]
+    return [_replace_evidence(result, excerpts.add_excerpt) for result in results]
 
 
 _Window = tuple[int, int]
@@ -49,28 +49,28 @@ class _Excerpts:
         self._source = source
         self._paths: dict[tuple[str, str], str] = {}
         self._windows: dict[str, set[_Window]] = {}
-        self._made: dict[tuple[str, _Window], Excerpt] = {}
+        self._excerpts: dict[tuple[str, _Window], Excerpt] = {}
 
-    def expect(self, evidence: Evidence, resource: Resource) -> None:
+    def register(self, evidence: Evidence, resource: Resource) -> None:
         """Register evidence that needs an excerpt."""
-        place = self._locate(evidence, resource)
-        if place is not None:
-            self._windows.setdefault(place[0], set()).add(place[1])
+        key = self._locate(evidence, resource)
+        if key is not None:
+            self._windows.setdefault(key[0], set()).add(key[1])
 
     def read(self) -> None:
         """Read each file once."""
         for path, windows in self._windows.items():
             text = decode_text(self._source.content(path))
-            lines = [] if text is None else _mask(text)
+            lines = [] if text is None else _mask_secrets(text)
             for window in windows:
                 excerpt = _make_excerpt(lines, window)
                 if excerpt is not None:
-                    self._made[path, window] = excerpt
+                    self._excerpts[path, window] = excerpt
 
-    def add_to(self, evidence: Evidence, resource: Resource) -> Evidence:
+    def add_excerpt(self, evidence: Evidence, resource: Resource) -> Evidence:
         """Return the evidence with its excerpt."""
-        place = self._locate(evidence, resource)
-        excerpt = self._made.get(place) if place is not None else None
+        key = self._locate(evidence, resource)
+        excerpt = self._excerpts.get(key) if key is not None else None
         return evidence if excerpt is None else msgspec.structs.replace(evidence, excerpt=excerpt)
 
     def _locate(self, evidence: Evidence, resource: Resource) -> tuple[str, _Window] | None:
@@ -80,8 +80,8 @@ class _Excerpts:
         key = location.file, resource.source.base if resource.source is not None else ""
         if key not in self._paths:
             self._paths[key] = self._source.find_path(location.file, resource)
-        first = max(location.region.start.line - _BEFORE, 1)
-        return self._paths[key], (first, min(location.region.end.line + _AFTER, first + _LINES - 1))
+        first = max(location.region.start.line - _LINES_BEFORE, 1)
+        return self._paths[key], (first, min(location.region.end.line + _LINES_AFTER, first + _MAX_LINES - 1))
 
 
 def _replace_evidence(result: ResourceResult, change: Callable[[Evidence, Resource], Evidence]) -> ResourceResult:
@@ -99,11 +99,13 @@ def _replace_evidence(result: ResourceResult, change: Callable[[Evidence, Resour
 
 def _make_excerpt(lines: Sequence[str], window: _Window) -> Excerpt | None:
     first, last = window
-    excerpt_lines = tuple(line if len(line) <= _WIDTH else line[:_WIDTH] + "\u2026" for line in lines[first - 1 : last])
+    excerpt_lines = tuple(
+        line if len(line) <= _MAX_WIDTH else line[:_MAX_WIDTH] + "\u2026" for line in lines[first - 1 : last]
+    )
     return Excerpt(first, excerpt_lines) if excerpt_lines else None
 
 
-def _mask(text: str) -> list[str]:
+def _mask_secrets(text: str) -> list[str]:
     """Return the lines of a file with secrets masked."""
     spans: list[tuple[int, int]] = []
     for reader in (yaml_text, json_text) if text.lstrip()[:1] in {"{", "["} else (yaml_text,):

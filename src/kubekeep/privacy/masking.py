@@ -1,8 +1,8 @@
 """Masking of secrets in the text of a file, line by line.
 
-With a source map the positions of secrets are exact. All text is also checked by lines, because templates, Terraform
-and embedded texts have no source map. Keys, structure and line numbers stay. Masks too much rather than too little, and
-never shortens a text.
+Positions of secrets from a source map are exact. All text is also checked by lines, because templates, Terraform and
+embedded texts have no source map. Keys, structure and line numbers stay. Prefers false positives to missed secrets, and
+never removes a line.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from kubekeep.model.redaction import ASSIGNMENT_PATTERN, MASK, SECRET_FLAG, TOKE
 from kubekeep.model.secret_keys import KeyContent, classify_key, is_secret_pointer, is_secret_value
 
 _LINE_END: Final = re.compile(r"\r\n?|\n")
-_DEEPEST: Final = 50
+_MAX_DEPTH: Final = 50
 """Maximum nesting of blocks; deeper blocks belong to the last one."""
-_LONGEST: Final = 1000
+_MAX_LENGTH: Final = 1000
 """Length up to which a line is checked; the rest of a longer line is masked."""
 _ENTRY: Final = re.compile(
     r"""(?P<lead>[\s#]*(?:-\s+)*)(?P<quote>["']?)(?P<key>[\w./$@][\w./$@-]*(?:[ ][\w./$@-]+){0,3}?)(?P=quote)"""
@@ -27,14 +27,14 @@ _ENTRY: Final = re.compile(
 )
 _OPENING: Final = re.compile(r"(?:[&!]\S+\s*)*(?P<sign>\{|\[|\(|[|>][-+0-9]*|<<[-~]?\w+|\w+\(\{?)?\s*(?:#.*)?")
 _HEREDOC: Final = re.compile(r"<<[-~]?\s*(\w+)\s*$")
-_BARE: Final = re.compile(r"[\s\[\]{}(),]*(?:\{\{-?\s*(?:end|else)\s*-?\}\})?\s*")
+_PUNCTUATION: Final = re.compile(r"[\s\[\]{}(),]*(?:\{\{-?\s*(?:end|else)\s*-?\}\})?\s*")
 _ITEM: Final = re.compile(r"(\s*-\s+)(\S.*)")
 _INLINE: Final = re.compile(
     r"""(?P<key>[\w./-]{1,80})(?P<end>["']?\s*[:=]\s*)(?P<value>"(?:[^"\\]|\\.)*"|'[^']*'|[^\s,}\]"'#]+)"""
 )
 _FLOW_FLAG: Final = re.compile(rf"(?<![\w.-])({SECRET_FLAG.pattern})(\s*[\"']?\s*,\s*[\"']?)([^\"',\]\s-][^\"',\]\s]*)")
-_SHORTEST_BLOB: Final = 32
-_BLOB: Final = re.compile(rf"(?<![\w+/=:@.-])[A-Za-z0-9+/_-]{{{_SHORTEST_BLOB},}}={{0,2}}(?![\w.-])")
+_MIN_BLOB_LENGTH: Final = 32
+_BLOB: Final = re.compile(rf"(?<![\w+/=:@.-])[A-Za-z0-9+/_-]{{{_MIN_BLOB_LENGTH},}}={{0,2}}(?![\w.-])")
 _FLOW: Final = re.compile(r"""(?<![\w./-])([\w./-]{1,80})["']?\s*[:=]\s*[\[{](?!\s*$)""")
 _CONSTANT: Final = re.compile(r"(?:true|false|null|~)\s*,?\s*(?:#.*)?")
 
@@ -51,8 +51,8 @@ class _SecretBlock(msgspec.Struct):
 
 def mask_lines(text: str, spans: Iterable[tuple[int, int]] = ()) -> list[str]:
     """Return the lines of text with secrets masked. spans: (start, end) indexes known to be secret."""
-    known = [*spans, *((match.start(), match.end()) for match in TOKEN_PATTERN.finditer(text))]
-    return list(_mask_by_lines(_LINE_END.split(_mask_spans(text, known))))
+    secret_spans = [*spans, *((match.start(), match.end()) for match in TOKEN_PATTERN.finditer(text))]
+    return list(_mask_by_lines(_LINE_END.split(_mask_spans(text, secret_spans))))
 
 
 def _mask_spans(text: str, spans: Iterable[tuple[int, int]]) -> str:
@@ -75,17 +75,17 @@ def _mask_spans(text: str, spans: Iterable[tuple[int, int]]) -> str:
 
 def _mask(text: str) -> str:
     """Return a mask with the surrounding white space and quotes of a text."""
-    bare = text.strip()
-    quote = bare[0] if len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "\"'" else ""
-    sign = re.match(r"[|>][-+0-9]*(?:\s|$)", bare)
+    content = text.strip()
+    quote = content[0] if len(content) > 1 and content[0] == content[-1] and content[0] in "\"'" else ""
+    sign = re.match(r"[|>][-+0-9]*(?:\s|$)", content)
     lead = text[: len(text) - len(text.lstrip())]
-    return f"{lead}{bare}" if sign and sign.end() == len(bare) else f"{lead}{quote}{MASK}{quote}"
+    return f"{lead}{content}" if sign and sign.end() == len(content) else f"{lead}{quote}{MASK}{quote}"
 
 
-def _mask_by_lines(rows: Iterable[str]) -> Iterator[str]:
+def _mask_by_lines(lines: Iterable[str]) -> Iterator[str]:
     masker = _LineMasker()
-    for row in rows:
-        yield masker.mask(row)
+    for line in lines:
+        yield masker.mask(line)
 
 
 class _LineMasker:
@@ -93,82 +93,89 @@ class _LineMasker:
 
     def __init__(self) -> None:
         self._blocks: list[_SecretBlock] = []
-        self._flag = False
-        self._pointed = 0
+        self._follows_secret_flag = False
+        self._patch_lines_left = 0
 
-    def mask(self, row: str) -> str:
+    def mask(self, line: str) -> str:
         """Return a line with secrets masked."""
-        if len(row) > _LONGEST:
-            row = row[:_LONGEST] + MASK
-        if not row.strip():
-            return row
-        self._close_blocks(row)
-        before = list(self._blocks)
-        block = before[-1] if before else None
+        if len(line) > _MAX_LENGTH:
+            line = line[:_MAX_LENGTH] + MASK
+        if not line.strip():
+            return line
+        self._close_blocks(line)
+        open_blocks = list(self._blocks)
+        block = open_blocks[-1] if open_blocks else None
         if block is not None and block.is_text:
-            shown = row if block.end and row.strip() == block.end else _mask_line(row)
+            masked = line if block.end and line.strip() == block.end else _mask_line(line)
         else:
-            shown = self._mask_entry(row, block)
-        for holding in before:
-            if holding.depth:
-                holding.depth += _count_open(row)
-        if block is not None and block.end and row.strip() == block.end:
+            masked = self._mask_entry(line, block)
+        for open_block in open_blocks:
+            if open_block.depth:
+                open_block.depth += _count_open(line)
+        if block is not None and block.end and line.strip() == block.end:
             self._blocks.pop()
-        return shown
+        return masked
 
-    def _close_blocks(self, row: str) -> None:
+    def _close_blocks(self, line: str) -> None:
         """Close the blocks that do not contain this line."""
-        indent = len(row) - len(row.lstrip())
-        is_item = row.lstrip().startswith("- ")
-        is_action = row.lstrip().startswith("{{")
-        if re.match(r"---(?:\s|$)", row) and not (self._blocks and self._blocks[-1].end):
+        indent = len(line) - len(line.lstrip())
+        is_item = line.lstrip().startswith("- ")
+        is_action = line.lstrip().startswith("{{")
+        if re.match(r"---(?:\s|$)", line) and not (self._blocks and self._blocks[-1].end):
             self._blocks.clear()
         while self._blocks:
             block = self._blocks[-1]
-            deeper = indent > block.indent or (indent == block.indent and is_item and not block.is_text)
-            if block.end or block.depth > 0 or deeper or is_action:
+            is_inside = indent > block.indent or (indent == block.indent and is_item and not block.is_text)
+            if block.end or block.depth > 0 or is_inside or is_action:
                 return
             self._blocks.pop()
 
-    def _mask_entry(self, row: str, block: _SecretBlock | None) -> str:
+    def _mask_entry(self, line: str, block: _SecretBlock | None) -> str:
         kind = block.kind if block is not None else KeyContent.NOTHING
-        match = _ENTRY.match(row)
+        match = _ENTRY.match(line)
         if match is None:
-            return self._mask_bare(row, kind)
-        self._flag = False
-        key, rest = match["key"], row[match.end() :]
-        pointed = self._is_patch_value(key, rest)
-        below = KeyContent.ALL if pointed else classify_key(key, kind)
+            return self._mask_without_key(line, kind)
+        self._follows_secret_flag = False
+        key, rest = match["key"], line[match.end() :]
+        is_patch_value = self._is_patch_value(key, rest)
+        content = KeyContent.ALL if is_patch_value else classify_key(key, kind)
         opening = _OPENING.fullmatch(rest)
-        is_flow = rest[:1] in {"[", "{"} and below is not KeyContent.NOTHING and not key.lower().endswith("ref")
-        if below is KeyContent.WORDS or (opening is None and not (pointed or is_flow or is_secret_value(key, kind))):
-            return row[: match.end()] + _mask_tokens(rest)
-        if below is not KeyContent.NOTHING and not row.lstrip().startswith("#"):
-            self._open_block(len(match["lead"]), rest, below)
+        is_flow = rest[:1] in {"[", "{"} and content is not KeyContent.NOTHING and not key.lower().endswith("ref")
+        if content is KeyContent.WORDS or (
+            opening is None and not (is_patch_value or is_flow or is_secret_value(key, kind))
+        ):
+            return line[: match.end()] + _mask_tokens(rest)
+        if content is not KeyContent.NOTHING and not line.lstrip().startswith("#"):
+            self._open_block(len(match["lead"]), rest, content)
         if opening is not None or _CONSTANT.fullmatch(rest):
-            return row
-        return row[: match.end()] + _mask_value(rest)
+            return line
+        return line[: match.end()] + _mask_value(rest)
 
     def _is_patch_value(self, key: str, rest: str) -> bool:
         """Return True if this is the value of a JSON patch to a secret; its `path` may precede or follow it."""
-        self._pointed = max(self._pointed - 1, 0)
+        self._patch_lines_left = max(self._patch_lines_left - 1, 0)
         if key == "op" or (key == "path" and is_secret_pointer(rest.strip("\"' ,"))):
-            self._pointed = 3
-        return key == "value" and self._pointed > 0
+            self._patch_lines_left = 3
+        return key == "value" and self._patch_lines_left > 0
 
-    def _mask_bare(self, row: str, kind: KeyContent) -> str:
+    def _mask_without_key(self, line: str, kind: KeyContent) -> str:
         """Return a line without a key, masked."""
-        entry = _ITEM.fullmatch(row)
+        entry = _ITEM.fullmatch(line)
         word = entry[2].strip("\"', ") if entry is not None else ""
-        flagged, self._flag = self._flag, bool(word) and SECRET_FLAG.fullmatch(word) is not None
+        follows_flag, self._follows_secret_flag = (
+            self._follows_secret_flag,
+            bool(word) and SECRET_FLAG.fullmatch(word) is not None,
+        )
         if kind is KeyContent.NOTHING:
             return (
-                f"{entry[1]}{MASK}" if entry is not None and flagged and not word.startswith("-") else _mask_tokens(row)
+                f"{entry[1]}{MASK}"
+                if entry is not None and follows_flag and not word.startswith("-")
+                else _mask_tokens(line)
             )
-        return row if _BARE.fullmatch(row) else _mask_line(row)
+        return line if _PUNCTUATION.fullmatch(line) else _mask_line(line)
 
     def _open_block(self, indent: int, rest: str, kind: KeyContent) -> None:
-        if len(self._blocks) == _DEEPEST:
+        if len(self._blocks) == _MAX_DEPTH:
             return
         heredoc = _HEREDOC.search(rest)
         is_text = heredoc is not None or re.match(r"(?:[&!]\S+\s+)*[|>]", rest) is not None
@@ -183,9 +190,9 @@ def _count_open(text: str) -> int:
     return sum(text.count(sign) for sign in "{[(") - sum(text.count(sign) for sign in "}])")
 
 
-def _mask_line(row: str) -> str:
+def _mask_line(line: str) -> str:
     """Return the indentation and dash of a line with a mask."""
-    lead = re.match(r"\s*(?:-\s+)?", row)
+    lead = re.match(r"\s*(?:-\s+)?", line)
     return (lead[0] if lead else "") + MASK
 
 
@@ -197,7 +204,7 @@ def _mask_value(rest: str) -> str:
 def _mask_tokens(text: str) -> str:
     """Mask tokens, and values assigned to secret names in the same line."""
     # Most lines are short and have none of these characters: checking for them is cheaper than a pattern.
-    if len(text) >= _SHORTEST_BLOB:
+    if len(text) >= _MIN_BLOB_LENGTH:
         text = _BLOB.sub(_mask_blob, text)
     if "-" in text and "," in text:
         text = _FLOW_FLAG.sub(rf"\1\2{MASK}", text)
@@ -224,5 +231,5 @@ def _mask_blob(match: re.Match[str]) -> str:
 
 def _mask_inline(match: re.Match[str]) -> str:
     value = match["value"]
-    is_shown = not is_secret_value(match["key"].strip("-")) or _CONSTANT.fullmatch(value) or MASK in value
-    return match[0] if is_shown or value[0] in "{[" else f"{match['key']}{match['end']}{_mask(value)}"
+    is_public = not is_secret_value(match["key"].strip("-")) or _CONSTANT.fullmatch(value) or MASK in value
+    return match[0] if is_public or value[0] in "{[" else f"{match['key']}{match['end']}{_mask(value)}"

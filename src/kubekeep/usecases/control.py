@@ -14,7 +14,7 @@ from typing import Any
 
 from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.library import scaffold
-from kubekeep.library.cases import Case, cases_of, objects
+from kubekeep.library.cases import Case, list_cases, read_objects
 from kubekeep.library.load import ROOT, Library, LibraryError, builtin
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
@@ -31,7 +31,7 @@ def write_control(folder: Path, area: str, slug: str) -> list[Path]:
 
     Raises ValueError for invalid names and for slugs of the library, FileExistsError for an existing folder.
     """
-    files = {folder / path: text for path, text in scaffold.files(area, slug).items()}
+    files = {folder / path: text for path, text in scaffold.build_files(area, slug).items()}
     if slug in builtin().controls:
         raise ValueError(f"the library has a control {slug}: a control is told apart by its name")
     (folder / area / slug).mkdir(parents=True)
@@ -48,16 +48,18 @@ def load_controls(folder: Path) -> tuple[Library, tuple[Control, ...]]:
         raise LibraryError(f"{folder}: no such folder")
     if root.is_relative_to(ROOT):
         library = builtin()
-        controls = [control for control in library.controls.values() if library.folder(control).is_relative_to(root)]
+        controls = [
+            control for control in library.controls.values() if library.get_folder(control).is_relative_to(root)
+        ]
         return library, tuple(controls)
-    library = Library(root, beneath=builtin())
+    library = Library(root, parent=builtin())
     return library, library.own_controls
 
 
 def load_cases(folder: Path) -> tuple[Library, list[Case]]:
     """Return the library to evaluate with and the cases of the controls in `folder`. Raises LibraryError."""
     library, controls = load_controls(folder)
-    return library, cases_of(library, controls)
+    return library, list_cases(library, controls)
 
 
 def find_problems(case: Case, library: Library) -> list[str]:
@@ -65,7 +67,7 @@ def find_problems(case: Case, library: Library) -> list[str]:
 
     Raises LibraryError and ValueError for broken controls.
     """
-    documents = objects(case)
+    documents = read_objects(case)
     results = evaluate_case(case, documents, library)
     verdicts = list_verdicts(case, results)
     problems = [*_status_problems(case, verdicts), *_path_problems(case, verdicts)]

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from kubekeep.fixes.plan import Plan, Planner
-from kubekeep.fixes.wanted_changes import find_wanted_changes
-from kubekeep.library.extra import gather
+from kubekeep.fixes.proposed_changes import propose_changes
+from kubekeep.library.extra import load_rules
 from kubekeep.library.load import Library
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import Control
@@ -46,7 +46,7 @@ def plan(request: FixRequest, *, on_progress: Callable[[int], None] = lambda _: 
     all_rules = msgspec.structs.replace(rules, frameworks=tuple(dict.fromkeys(names)))
     full_request = msgspec.structs.replace(request.scan, rules=all_rules)
     assessment = scan(full_request, on_progress=on_progress)
-    library = (rules.extra or gather()).library
+    library = (rules.extra or load_rules()).library
     named = frozenset(control.slug for control in find_controls(rules.controls, library))
     requested = _requested_controls(rules, library, assessment, named)
 
@@ -55,7 +55,7 @@ def plan(request: FixRequest, *, on_progress: Callable[[int], None] = lambda _: 
         is_selected = requested is None or control.slug in requested
         return is_severe and is_selected and (request.only is None or request.only(resource, control))
 
-    find_changes = functools.partial(find_wanted_changes, named=named, values=request.values)
+    find_changes = functools.partial(propose_changes, requested_controls=named, values=request.values)
 
     def scan_again(paths: tuple[str, ...]) -> Assessment:
         copied_input = msgspec.structs.replace(full_request.input, paths=paths)

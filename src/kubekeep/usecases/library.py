@@ -22,7 +22,7 @@ from kubekeep.sinks.folder import atomic_folder
 KIND: Final = artifacts.ArtifactFormat(
     artifact_type="application/vnd.kubekeep.library.v1",
     layer_type="application/vnd.kubekeep.library.v1.tar+gzip",
-    maximum_bytes=package.MOST_BYTES,
+    maximum_bytes=package.MAX_BYTES,
 )
 _FILE_NAME: Final = "library.tar.gz"
 """File name of the layer in generic OCI tools."""
@@ -102,7 +102,7 @@ def pull(
             title=pulled.annotations.get(TITLE, ""),
             version=pulled.annotations.get(VERSION, ""),
             signed_by=signed_by,
-            content=package.digest_of(files),
+            content=package.compute_digest(files),
         )
         origin_json = msgspec.json.format(msgspec.json.encode(origin)) + b"\n"
         with atomic_folder(folder, {**files, package.ORIGIN: origin_json}) as new_folder:
@@ -115,16 +115,16 @@ def pull(
 
 def _validate(root: Path) -> dict[str, bytes]:
     """Load the library in `root`, compile its rules and return its files. Raises LibraryError."""
-    library = Library(root, beneath=builtin())
+    library = Library(root, parent=builtin())
     rules = [control for control in library.own_controls if not control.is_manual]
     dict(library.frameworks)
     try:
-        RegoPolicySet([library.modules(rules)], [], {})
+        RegoPolicySet([library.collect_modules(rules)], [], {})
     except LibraryError:
         raise
     except ValueError as error:
         raise LibraryError(str(error)) from error
-    return package.contents(library)
+    return package.collect_files(library)
 
 
 def _check_nothing_else(contents: dict[str, bytes], files: dict[str, bytes]) -> None:
@@ -140,7 +140,7 @@ def _check_free(folder: Path) -> None:
         raise LibraryError(f"{folder.absolute().parent}: no such folder")
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
-    if package.origin(folder) is None:
+    if package.read_origin(folder) is None:
         raise FileExistsError(f"{folder} is there already, and not a pulled library as it came: nothing is overwritten")
 
 

@@ -9,9 +9,9 @@ from typing import Final
 import msgspec
 
 from kubekeep.admission.policy import AdmissionError, AdmissionPolicies, collect_bound_policies, collect_policies
-from kubekeep.library.extra import CUSTOM_RULES, gather
+from kubekeep.library.extra import CUSTOM_RULES, load_rules
 from kubekeep.library.kubescape_rules import KubescapeControl
-from kubekeep.library.params import params_of
+from kubekeep.library.params import find_params
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.errors import RequestError
 from kubekeep.model.framework import Framework
@@ -32,7 +32,7 @@ class RuleSelector:
         """Raises UnknownNameError, RequestError, LibraryError and AdmissionError for rules that cannot be used."""
         self._options = options
         self._whole_cluster = whole_cluster
-        self._extra = extra = options.extra or gather()
+        self._extra = extra = options.extra or load_rules()
         third_party = tuple(entry.control for entry in extra.controls)
         self._excluded = frozenset(
             control.slug for control in find_controls(options.excluded, extra.library, third_party)
@@ -42,7 +42,7 @@ class RuleSelector:
             for control in find_controls(options.controls, extra.library, third_party)
             if control.slug not in self._excluded
         )
-        custom = (CUSTOM_RULES,) if extra.custom else ()
+        custom = (CUSTOM_RULES,) if extra.has_custom_rules else ()
         requested = find_frameworks(options.frameworks, extra.library, (*extra.frameworks, *custom))
         self._is_default = not (options.controls or requested)
         frameworks = requested or (self._default_frameworks() if self._is_default else ())
@@ -69,7 +69,7 @@ class RuleSelector:
 
     def _select(self, settings: Sequence[Resource]) -> Selection:
         extra, options = self._extra, self._options
-        params = {**extra.inputs, **params_of(settings), **options.params}
+        params = {**extra.inputs, **find_params(settings), **options.params}
         selection = select(
             self._frameworks,
             self._named,
@@ -86,7 +86,7 @@ class RuleSelector:
 
     def _default_frameworks(self) -> tuple[Framework, ...]:
         """Return the frameworks of the bundles, or those of the library by default."""
-        if self._extra.bundled:
+        if self._extra.has_bundles:
             return self._extra.frameworks
         return find_frameworks(DEFAULT_FRAMEWORKS, self._extra.library)
 
@@ -108,7 +108,7 @@ class RuleSelector:
     def _library_numbers(self) -> set[str]:
         """Return the numbers of the library controls in this scan."""
         library = self._extra.library
-        members = (control for framework in self._frameworks for control in library.members(framework))
+        members = (control for framework in self._frameworks for control in library.select_members(framework))
         controls = itertools.chain(members, self._named)
         return {number for control in controls if control.slug in library.controls for number in control.ids}
 
@@ -120,7 +120,7 @@ class RuleSelector:
         if self._third_party:
             from kubekeep.posture.kubescape_rules import KubescapeEvaluator  # noqa: PLC0415 - only with such rules
 
-            values = {**self._extra.defaults, **params}
+            values = {**self._extra.default_params, **params}
             evaluators.append(KubescapeEvaluator(self._third_party, params=values, provider=self._options.provider))
         policies = [self._policies] if self._policies is not None else []
         if self._options.cluster_policies:

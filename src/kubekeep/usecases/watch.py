@@ -20,7 +20,7 @@ from kubekeep.exceptions.custom_resources import is_security_exception
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.errors import ConnectionLostError, KubeError
 from kubekeep.kube.watching import WatchTiming
-from kubekeep.library.params import ParamsError, params_of
+from kubekeep.library.params import ParamsError, find_params
 from kubekeep.model.assessment import Assessment, ResourceResult, Target
 from kubekeep.model.cluster import ClusterFacts, CoverageGap
 from kubekeep.model.enforcement import Enforcement
@@ -349,7 +349,7 @@ class _Session:
     def gaps(self) -> tuple[CoverageGap, ...]:
         """The current coverage gaps; malformed parameters count as one."""
         try:
-            params_of(self._settings.values())
+            find_params(self._settings.values())
         except ParamsError as error:
             return (*self.following.gaps, msgspec.structs.replace(_PARAMS_GAP, reason=visible(str(error))))
         return self.following.gaps

@@ -17,7 +17,7 @@ import pytest
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.kubeconfig import Kubeconfig
 from kubekeep.kube.review import Permission
-from kubekeep.library.extra import gather
+from kubekeep.library.extra import load_rules
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.usecases.host import collect, format_documents
@@ -341,7 +341,7 @@ def test_kubescape_rules_find_agent_data(cluster: Cluster, tmp_path: Path) -> No
     control = {"controlID": "H-1", "name": "Closed kubelets", "baseScore": 7, "rules": [rule]}
     file = tmp_path / "house.json"
     file.write_text(json.dumps({"name": "House", "controls": [control]}), encoding="utf-8")
-    request = replaced(request_as(cluster, "admin"), extra=gather((), (file,)))
+    request = replaced(request_as(cluster, "admin"), extra=load_rules((), (file,)))
     assessment = scan(request)
     statuses = [
         verdict.status

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kubekeep.library.cases import Case, cases_of, objects
+from kubekeep.library.cases import Case, list_cases, read_objects
 from kubekeep.library.load import builtin
 from kubekeep.sources.cluster.plan import METADATA_ONLY
 from kubekeep.usecases.control import evaluate_case
@@ -29,17 +29,17 @@ CONTROLS = [
 ]
 CASES = [
     case
-    for case in cases_of(builtin(), [builtin().controls[control.rule_name] for control in CONTROLS])
+    for case in list_cases(builtin(), [builtin().controls[control.rule_name] for control in CONTROLS])
     if any(
         is_listed_by_metadata(resource_object) and strip_to_metadata(resource_object) != resource_object
-        for resource_object in objects(case)
+        for resource_object in read_objects(case)
     )
 ]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_metadata_is_sufficient(case: Case) -> None:
-    documents = objects(case)
+    documents = read_objects(case)
     stripped = [
         strip_to_metadata(resource_object) if is_listed_by_metadata(resource_object) else resource_object
         for resource_object in documents
@@ -60,6 +60,6 @@ def test_controls_and_cases_exist() -> None:
 def test_no_rule_reads_more_than_metadata() -> None:
     """A rule on the values of Secrets would find them empty."""
     for control in CONTROLS:
-        source = builtin().rule(control).source
+        source = builtin().get_rule(control).source
         assert "input.object.data" not in source, control.slug
         assert ".stringData" not in source, control.slug

@@ -16,7 +16,7 @@ import msgspec
 
 from kubekeep.cli.kubescape.flags import SUBCOMMANDS, FlagEffect, FlagValueType, KubescapeFlag
 from kubekeep.cli.kubescape.parse import FlagError, FlagValue, get_value
-from kubekeep.library.extra import CUSTOM_RULES, ExtraRules, gather
+from kubekeep.library.extra import CUSTOM_RULES, ExtraRules, load_rules
 from kubekeep.library.load import LibraryError
 from kubekeep.model.control import Control
 from kubekeep.posture.gate import OVERALL
@@ -187,7 +187,7 @@ def _limit(flag: KubescapeFlag, value: str) -> str:
 def list_all_frameworks(values: Sequence[FlagValue]) -> list[str]:
     """Return the names of `framework all`: those of bundles, or else the library's."""
     rules = _rules(values)
-    frameworks = rules.frameworks if rules.bundled else rules.library.frameworks.values()
+    frameworks = rules.frameworks if rules.has_bundles else rules.library.frameworks.values()
     return [framework.name for framework in frameworks]
 
 
@@ -216,10 +216,10 @@ def intersect(scan_type: str, names: Sequence[str], included: Sequence[str], val
     rules = _rules(values)
     try:
         if scan_type == "framework":
-            custom = (CUSTOM_RULES,) if rules.custom else ()
+            custom = (CUSTOM_RULES,) if rules.has_custom_rules else ()
             frameworks = (*find_frameworks(names, rules.library, (*rules.frameworks, *custom)), *custom)
             requested_controls = [
-                control for control in rules.known if any(framework.has(control) for framework in frameworks)
+                control for control in rules.all_controls if any(framework.has(control) for framework in frameworks)
             ]
         else:
             requested_controls = [*find_controls(names, rules.library, _list_third_party_controls(rules))]
@@ -241,7 +241,7 @@ def list_other_controls(included: Sequence[str], values: Sequence[FlagValue]) ->
         included_slugs = {control.slug for control in _find_named(included, rules)}
     except UnknownNameError as error:
         raise FlagError(str(error)) from error
-    return [control.slug for control in rules.known if control.slug not in included_slugs]
+    return [control.slug for control in rules.all_controls if control.slug not in included_slugs]
 
 
 def _find_named(names: Sequence[str], rules: ExtraRules) -> tuple[Control, ...]:
@@ -259,6 +259,6 @@ def _bundles(values: Sequence[FlagValue]) -> list[Path]:
 def _rules(values: Sequence[FlagValue]) -> ExtraRules:
     custom = get_value(values, "custom-rules")
     try:
-        return gather([Path(custom)] if custom else [], _bundles(values))
+        return load_rules([Path(custom)] if custom else [], _bundles(values))
     except LibraryError as error:
         raise FlagError(str(error)) from error

@@ -1,1 +1,1 @@
-"""CHANGE: the smallest edits of a text that give its values other values. Opens and writes no files, judges nothing."""
+"""Smallest edits of a YAML or JSON text that set or remove values. Opens and writes no files, evaluates no control."""

@@ -1,4 +1,4 @@
-"""Edits of mappings and lists in brackets: YAML flow style and all of JSON."""
+"""Edits of mappings and lists in brackets: YAML flow style and all of JSON. Never edits block style."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _FlowRow(msgspec.Struct, frozen=True):
 
 
 class _Layout(msgspec.Struct, frozen=True):
-    """Layout of the rows: `indent` if each has its own line, the step of one level, and `compact` without spaces."""
+    """Layout of the rows. indent: None if they share a line; step: indentation of one level; compact: no spaces."""
 
     indent: str | None
     step: str
@@ -42,22 +42,22 @@ def edit(edits: DocumentEdits, slot: Slot, tree: ChangeTree) -> None:
     pairs = _list_pairs(slot.node)
     rows = [_FlowRow(key.start, max(key.end, value.end)) for key, value in pairs]
     layout = _detect_layout(edits.text, slot, rows)
-    gone: dict[int, list[int]] = {}
-    fresh = []
+    removed: dict[int, list[int]] = {}
+    added = []
     for step in sort_steps(tree.steps):
-        below = tree.steps[step]
+        subtree = tree.steps[step]
         indexes = [index for index, (key, _) in enumerate(pairs) if step == _get_step(slot.node, index, key)]
         if not indexes:
-            fresh.append((step, below, edits.build_value(below)))
-        elif below.removes:
-            gone |= dict.fromkeys(indexes, below.numbers())
+            added.append((step, subtree, edits.build_value(subtree)))
+        elif subtree.removes:
+            removed |= dict.fromkeys(indexes, subtree.list_numbers())
         else:
             # The last one of duplicate keys applies.
             key, value = pairs[indexes[-1]]
-            _edit_entry(edits, slot, key, value, layout, (step, below))
-    if fresh and any(key.text == "<<" and not key.style for key, _ in pairs) and slot.node.kind is NodeKind.MAPPING:
+            _edit_entry(edits, slot, key, value, layout, (step, subtree))
+    if added and any(key.text == "<<" and not key.style for key, _ in pairs) and slot.node.kind is NodeKind.MAPPING:
         raise EditRefusedError("a merge key (<<) stands beside it")
-    _replace_rows(edits, slot, rows, gone, layout, [row for row in fresh if row[2] is not ABSENT])
+    _replace_rows(edits, slot, rows, removed, layout, [row for row in added if row[2] is not ABSENT])
 
 
 def _list_pairs(node: Node) -> Sequence[tuple[Node, Node]]:
@@ -73,7 +73,7 @@ def _edit_entry(
     edits: DocumentEdits, slot: Slot, key: Node, value: Node, layout: _Layout, change: tuple[str | int, ChangeTree]
 ) -> None:
     """Change the value of an entry or item."""
-    step, below = change
+    step, subtree = change
     is_item = slot.node.kind is NodeKind.SEQUENCE
     inner = Slot(
         value,
@@ -86,7 +86,7 @@ def _edit_entry(
         step=layout.step,
         compact=layout.compact,
     )
-    edits.edit_entry(inner, below)
+    edits.edit_entry(inner, subtree)
 
 
 def _detect_layout(text: str, slot: Slot, rows: Sequence[_FlowRow]) -> _Layout:
@@ -102,11 +102,11 @@ def _detect_layout(text: str, slot: Slot, rows: Sequence[_FlowRow]) -> _Layout:
     if len(rows) > 1:
         compact = text[rows[0].end : rows[1].start] == ","
     else:
-        compact = slot.compact or _is_tight(text[opening : rows[0].end])
+        compact = slot.compact or _is_compact(text[opening : rows[0].end])
     return _Layout(None, slot.step, compact)
 
 
-def _is_tight(text: str) -> bool:
+def _is_compact(text: str) -> bool:
     """Return True if a JSON text has no spaces after colons."""
     return '":' in text and '": ' not in text
 
@@ -115,28 +115,28 @@ def _replace_rows(
     edits: DocumentEdits,
     slot: Slot,
     rows: Sequence[_FlowRow],
-    gone: dict[int, list[int]],
+    removed: dict[int, list[int]],
     layout: _Layout,
-    fresh: Sequence[tuple[str | int, ChangeTree, Any]],
+    added: Sequence[tuple[str | int, ChangeTree, Any]],
 ) -> None:
-    numbers = list(itertools.chain.from_iterable(below.numbers() for _, below, _ in fresh))
-    added = [_format_row(edits, slot, layout, step, new) for step, _, new in fresh]
-    kept = [index for index in range(len(rows)) if index not in gone]
-    between = layout.separator(edits.style.newline)
-    if not kept:
+    numbers = list(itertools.chain.from_iterable(subtree.list_numbers() for _, subtree, _ in added))
+    added_rows = [_format_row(edits, slot, layout, step, new) for step, _, new in added]
+    remaining = [index for index in range(len(rows)) if index not in removed]
+    separator = layout.separator(edits.style.newline)
+    if not remaining:
         opening = skip_properties(edits.text, slot.node) + 1
-        numbers += itertools.chain.from_iterable(gone.values())
-        start, end = (rows[0].start, rows[-1].end) if added and rows else (opening, slot.node.end - 1)
-        edits.splice(start, end, between.join(added), numbers)
+        numbers += itertools.chain.from_iterable(removed.values())
+        start, end = (rows[0].start, rows[-1].end) if added_rows and rows else (opening, slot.node.end - 1)
+        edits.splice(start, end, separator.join(added_rows), numbers)
         return
-    if added:
-        at = rows[kept[-1]].end
-        edits.splice(at, at, between + between.join(added), numbers)
-    for index, removed in gone.items():
+    if added_rows:
+        at = rows[remaining[-1]].end
+        edits.splice(at, at, separator + separator.join(added_rows), numbers)
+    for index, change_numbers in removed.items():
         # Remove up to the next row; after the last remaining row, from the end of the row before.
-        is_followed = index < kept[-1]
+        is_followed = index < remaining[-1]
         start = rows[index].start if is_followed else rows[index - 1].end
-        edits.splice(start, rows[index + 1].start if is_followed else rows[index].end, "", removed)
+        edits.splice(start, rows[index + 1].start if is_followed else rows[index].end, "", change_numbers)
 
 
 def _format_row(edits: DocumentEdits, slot: Slot, layout: _Layout, step: str | int, value: Any) -> str:

@@ -1,7 +1,4 @@
-"""Changes of a value by path: how they combine, and their result.
-
-Pure; texts are edited by other modules.
-"""
+"""Changes of values by path: their combination as a tree, and the changed value. Never edits a text."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ import msgspec
 from kubekeep.model.location import Path, format_path
 
 ABSENT: Final = msgspec.UNSET
-"""No value."""
+"""Stands for no value, to remove one."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -55,14 +52,14 @@ class ChangeTree:
 
     @property
     def is_leaf(self) -> bool:
-        """True if a change ends here; nothing below can be changed then."""
+        """True if a change ends here, so that no value below can be changed."""
         return self.removes or self.value is not ABSENT
 
-    def numbers(self) -> list[int]:
+    def list_numbers(self) -> list[int]:
         """Return the numbers of the changes here and below."""
         numbers = list(self.changes)
         for subtree in self.steps.values():
-            numbers += subtree.numbers()
+            numbers += subtree.list_numbers()
         return numbers
 
     def equals(self, other: ChangeTree) -> bool:
@@ -76,15 +73,15 @@ class ChangeTree:
 
 
 def build_tree(changes: Mapping[int, Change]) -> tuple[ChangeTree, dict[int, str]]:
-    """Return the changes of one document, by number, as a tree, and the reason for each that contradicts another."""
+    """Return the changes of one document as a tree, and the reason for each change in conflict with another, by number."""
     root = ChangeTree()
     refused: dict[int, str] = {}
     for number, change in changes.items():
-        tree, clash = root, False
+        tree, has_conflict = root, False
         for step in change.path:
-            clash = clash or tree.is_leaf
-            tree = tree.steps.setdefault(step, ChangeTree()) if not clash else tree
-        if clash or not change.path or tree.steps:
+            has_conflict = has_conflict or tree.is_leaf
+            tree = tree.steps.setdefault(step, ChangeTree()) if not has_conflict else tree
+        if has_conflict or not change.path or tree.steps:
             refused[number] = "another change replaces what it lies in, or lies below it"
         elif tree.is_leaf and (tree.removes, _encode(tree.value)) != (change.removes, _encode(change.value)):
             refused[number] = "another change wants something else there"
@@ -95,7 +92,7 @@ def build_tree(changes: Mapping[int, Change]) -> tuple[ChangeTree, dict[int, str
 
 
 def build_value(tree: ChangeTree) -> Any:
-    """Return the value that changes create where there is none. Raises EditRefusedError for removals."""
+    """Build the value that changes create at an absent path. Raises EditRefusedError for removals."""
     if tree.removes:
         raise EditRefusedError("there is nothing to remove")
     if not tree.steps:
@@ -119,28 +116,30 @@ def apply_changes(value: Any, tree: ChangeTree) -> Any:
     if value is None or value in ({}, []):
         return build_value(tree)
     if isinstance(value, dict):
-        kept = {key: child for key, child in value.items() if key not in tree.steps}
+        changed = {key: child for key, child in value.items() if key not in tree.steps}
         for step in value.keys() & tree.steps.keys():
             if not tree.steps[step].removes:
-                kept[step] = apply_changes(value[step], tree.steps[step])
+                changed[step] = apply_changes(value[step], tree.steps[step])
         new = {step: build_value(tree.steps[step]) for step in sort_steps(tree.steps.keys() - value.keys())}
-        return {**{key: kept[key] for key in value if key in kept}, **new}
+        return {**{key: changed[key] for key in value if key in changed}, **new}
     if isinstance(value, list):
         return _apply_to_list(value, tree)
     raise EditRefusedError("it lies below a value that is no mapping")
 
 
 def _apply_to_list(value: list[Any], tree: ChangeTree) -> list[Any]:
-    kept = []
+    elements = []
     for index, child in enumerate(value):
-        below = tree.steps.get(index)
-        if below is None:
-            kept.append(child)
-        elif not below.removes:
-            kept.append(apply_changes(child, below))
+        subtree = tree.steps.get(index)
+        if subtree is None:
+            elements.append(child)
+        elif not subtree.removes:
+            elements.append(apply_changes(child, subtree))
     if not all(isinstance(step, int) for step in tree.steps):
         raise EditRefusedError("it lies below a list")
-    return kept + [build_value(tree.steps[step]) for step in sort_steps(tree.steps) if step not in range(len(value))]
+    return elements + [
+        build_value(tree.steps[step]) for step in sort_steps(tree.steps) if step not in range(len(value))
+    ]
 
 
 def is_equal(one: Any, other: Any) -> bool:

@@ -15,7 +15,7 @@ import msgspec
 from kubekeep.fixes.edits.splice import Splice, apply_splices
 
 CONTEXT: Final = 3
-_UNENDED: Final = "\\ No newline at end of file"
+_NO_FINAL_NEWLINE: Final = "\\ No newline at end of file"
 
 
 class Hunk(msgspec.Struct, frozen=True):
@@ -48,7 +48,7 @@ class _ChangedLines(msgspec.Struct):
 
     first: int
     last: int
-    fresh: list[str]
+    new_lines: list[str]
     changes: tuple[int, ...]
 
 
@@ -56,41 +56,43 @@ def make_hunks(text: str, splices: Sequence[Splice]) -> list[Hunk]:
     """Return the hunks of sorted splices in a text."""
     lines = text.split("\n")
     starts = [0, *itertools.accumulate(len(line) + 1 for line in lines)]
-    ended = lines[-1] == ""
-    if ended:
+    has_final_newline = lines[-1] == ""
+    if has_final_newline:
         lines.pop()
     blocks = list(_find_blocks(text, splices, starts))
     hunks: list[Hunk] = []
-    moved = 0
-    for group in _group(blocks):
-        hunks.append(_make_hunk(lines, group, moved, ended=ended))
-        moved += sum(len(block.fresh) - (block.last - block.first) for block in group)
+    line_offset = 0
+    for group in _group_blocks(blocks):
+        hunks.append(_make_hunk(lines, group, line_offset, has_final_newline=has_final_newline))
+        line_offset += sum(len(block.new_lines) - (block.last - block.first) for block in group)
     return hunks
 
 
 def _find_blocks(text: str, splices: Sequence[Splice], starts: list[int]) -> Iterator[_ChangedLines]:
     """Yield the changed lines, adjacent ones together."""
-    waiting: list[Splice] = []
+    pending: list[Splice] = []
     first = last = -1
     for splice in splices:
         begin = bisect.bisect_right(starts, splice.start) - 1
         end = bisect.bisect_right(starts, splice.end) - 1
-        if waiting and begin > last + 1:
-            yield from _trim(text, waiting, starts, first, last)
-            waiting = []
-        if not waiting:
+        if pending and begin > last + 1:
+            yield from _trim(text, pending, starts, first, last)
+            pending = []
+        if not pending:
             first = begin
-        waiting.append(splice)
-        last = max(last, end) if len(waiting) > 1 else end
-    if waiting:
-        yield from _trim(text, waiting, starts, first, last)
+        pending.append(splice)
+        last = max(last, end) if len(pending) > 1 else end
+    if pending:
+        yield from _trim(text, pending, starts, first, last)
 
 
 def _trim(text: str, splices: Sequence[Splice], starts: list[int], first: int, last: int) -> Iterator[_ChangedLines]:
     """Yield a block without unchanged lines at its ends."""
     begin, end = starts[first], min(starts[last + 1], len(text)) if last + 1 < len(starts) else len(text)
-    moved = [msgspec.structs.replace(splice, start=splice.start - begin, end=splice.end - begin) for splice in splices]
-    old, new = _split_lines(text[begin:end]), _split_lines(apply_splices(text[begin:end], moved))
+    shifted = [
+        msgspec.structs.replace(splice, start=splice.start - begin, end=splice.end - begin) for splice in splices
+    ]
+    old, new = _split_lines(text[begin:end]), _split_lines(apply_splices(text[begin:end], shifted))
     head = len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False))))
     rest = zip(reversed(old[head:]), reversed(new[head:]), strict=False)
     tail = len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], rest)))
@@ -104,7 +106,7 @@ def _split_lines(text: str) -> list[str]:
     return [line + "\n" for line in text.split("\n")[:-1]] + ([text.rpartition("\n")[2]] if text[-1:] != "\n" else [])
 
 
-def _group(blocks: Sequence[_ChangedLines]) -> Iterator[list[_ChangedLines]]:
+def _group_blocks(blocks: Sequence[_ChangedLines]) -> Iterator[list[_ChangedLines]]:
     group: list[_ChangedLines] = []
     for block in blocks:
         if group and block.first - group[-1].last > 2 * CONTEXT:
@@ -115,15 +117,17 @@ def _group(blocks: Sequence[_ChangedLines]) -> Iterator[list[_ChangedLines]]:
         yield group
 
 
-def _make_hunk(lines: Sequence[str], group: Sequence[_ChangedLines], moved: int, *, ended: bool) -> Hunk:
+def _make_hunk(
+    lines: Sequence[str], group: Sequence[_ChangedLines], line_offset: int, *, has_final_newline: bool
+) -> Hunk:
     start = max(group[0].first - CONTEXT, 0)
     stop = min(group[-1].last + CONTEXT, len(lines))
     rows: list[str] = []
 
     def add(mark: str, index: int) -> None:
         rows.append(mark + lines[index])
-        if index == len(lines) - 1 and not ended:
-            rows.append(_UNENDED)
+        if index == len(lines) - 1 and not has_final_newline:
+            rows.append(_NO_FINAL_NEWLINE)
 
     at = start
     for block in group:
@@ -131,15 +135,15 @@ def _make_hunk(lines: Sequence[str], group: Sequence[_ChangedLines], moved: int,
             add(" ", index)
         for index in range(block.first, block.last):
             add("-", index)
-        for line in block.fresh:
+        for line in block.new_lines:
             rows.append("+" + line.removesuffix("\n"))
             if not line.endswith("\n"):
-                rows.append(_UNENDED)
+                rows.append(_NO_FINAL_NEWLINE)
         at = block.last
     for index in range(at, stop):
         add(" ", index)
     changes = dict.fromkeys(number for block in group for number in block.changes)
-    return Hunk(start + 1, start + 1 + moved, tuple(rows), tuple(changes))
+    return Hunk(start + 1, start + 1 + line_offset, tuple(rows), tuple(changes))
 
 
 def format_patch(name: str, hunks: Sequence[Hunk], notes: Sequence[str]) -> Iterator[str]:

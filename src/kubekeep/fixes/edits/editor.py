@@ -24,11 +24,11 @@ _COLON: Final = re.compile(r"[ \t]*:")
 
 
 class _SharedChange(msgspec.Struct, frozen=True):
-    """The change of one user of a shared node, with the action for that user alone or for all."""
+    """The change of one user of a shared node, with the edits for this user alone and for all users (None: impossible)."""
 
     tree: ChangeTree
-    alone: Callable[[], None] | None
-    for_all: Callable[[], None] | None
+    edit_alone: Callable[[], None] | None
+    edit_for_all: Callable[[], None] | None
 
 
 class Editor:
@@ -60,7 +60,7 @@ class Editor:
 
     def refuse(self, tree: ChangeTree, reason: str) -> None:
         """Refuse all changes of a tree."""
-        self.refused |= dict.fromkeys(tree.numbers(), reason)
+        self.refused |= dict.fromkeys(tree.list_numbers(), reason)
 
     def splice(self, start: int, end: int, text: str, changes: list[int]) -> None:
         """Replace a piece of the text."""
@@ -98,7 +98,7 @@ class Editor:
             self._edit_collection(slot, tree)
 
     def _edit_collection(self, slot: Slot, tree: ChangeTree) -> None:
-        if slot.node.flow:
+        if slot.node.is_flow:
             brackets.edit(self, slot, tree)
         else:
             lines.edit(self, slot, tree)
@@ -118,53 +118,53 @@ class Editor:
         """Change values that a merge key takes from an alias, for all users or by `alone`."""
         self._add_shared(_resolve_alias(alias), _SharedChange(tree, alone, None))
 
-    def _add_shared(self, node: Node, claim: _SharedChange) -> None:
-        self._shared.setdefault(id(node), (node, []))[1].append(claim)
+    def _add_shared(self, node: Node, change: _SharedChange) -> None:
+        self._shared.setdefault(id(node), (node, []))[1].append(change)
 
-    def _resolve_shared(self, node: Node, claims: list[_SharedChange]) -> None:
-        first = claims[0].tree
-        for_all = next((claim for claim in claims if claim.for_all), None)
-        agree = len(claims) == node.users + 1 and all(claim.tree.equals(first) for claim in claims)
-        if agree and for_all is not None and for_all.for_all is not None:
-            for claim in claims:
-                if claim is not for_all:
-                    _absorb(for_all.tree, claim.tree)
-            self._try(for_all.tree, for_all.for_all)
+    def _resolve_shared(self, node: Node, changes: list[_SharedChange]) -> None:
+        first = changes[0].tree
+        in_place = next((change for change in changes if change.edit_for_all), None)
+        is_unanimous = len(changes) == node.users + 1 and all(change.tree.equals(first) for change in changes)
+        if is_unanimous and in_place is not None and in_place.edit_for_all is not None:
+            for change in changes:
+                if change is not in_place:
+                    _merge_numbers(in_place.tree, change.tree)
+            self._run_or_refuse(in_place.tree, in_place.edit_for_all)
             return
-        for claim in claims:
-            if claim.alone is None:
-                self.refuse(claim.tree, SHARED)
+        for change in changes:
+            if change.edit_alone is None:
+                self.refuse(change.tree, SHARED)
             else:
-                self._try(claim.tree, claim.alone)
+                self._run_or_refuse(change.tree, change.edit_alone)
 
-    def _try(self, tree: ChangeTree, action: Callable[[], None]) -> None:
+    def _run_or_refuse(self, tree: ChangeTree, action: Callable[[], None]) -> None:
         try:
             action()
         except EditRefusedError as error:
             self.refuse(tree, str(error))
 
     def _override_alias(self, slot: Slot, tree: ChangeTree) -> None:
-        """Replace an alias by a mapping that merges it and has its own entries."""
-        simple = all(below.value is not ABSENT for below in tree.steps.values())
-        if not simple or not isinstance(slot.value, dict):
+        """Replace an alias by a mapping that merges it and adds the changed entries."""
+        sets_values_only = all(subtree.value is not ABSENT for subtree in tree.steps.values())
+        if not sets_values_only or not isinstance(slot.value, dict):
             raise EditRefusedError(SHARED)
         head = self.text[slot.node.start : slot.node.end]
         column = slot.column + (0 if slot.is_item else self.style.step)
         added = format_block(build_value(tree), column, self.style)
         self._replace_by_lines(
-            slot, slot.node.start, slot.node.end, [f"{' ' * column}<<: {head}", *added], tree.numbers()
+            slot, slot.node.start, slot.node.end, [f"{' ' * column}<<: {head}", *added], tree.list_numbers()
         )
 
     def _replace(self, slot: Slot, new: Any, tree: ChangeTree) -> None:
         """Replace a value."""
-        node, numbers = slot.node, tree.numbers()
+        node, numbers = slot.node, tree.list_numbers()
         begin = node.start if node.tag is not None else skip_properties(self.text, node)
         end = find_content_end(self.text, node)
         if slot.in_flow:
             self._replace_in_flow(slot, begin, new, numbers)
         elif isinstance(new, dict | list) and new and not _fits_on_line(new, self.style):
-            away = self.style.dash if isinstance(new, list) else self.style.step
-            column = slot.column + (0 if slot.is_item else away)
+            indentation = self.style.dash if isinstance(new, list) else self.style.step
+            column = slot.column + (0 if slot.is_item else indentation)
             self._replace_by_lines(slot, begin, end, format_block(new, column, self.style), numbers)
         else:
             text = format_flow(new, self.style) if isinstance(new, list) else format_scalar(new, like=node.style)
@@ -213,8 +213,8 @@ def _resolve_alias(alias: Node) -> Node:
     return node
 
 
-def _absorb(tree: ChangeTree, other: ChangeTree) -> None:
-    """Add the changes of an equal tree to a tree."""
+def _merge_numbers(tree: ChangeTree, other: ChangeTree) -> None:
+    """Add the numbers of the changes in `other`, an equal tree, to `tree`."""
     tree.changes += other.changes
-    for step, below in other.steps.items():
-        _absorb(tree.steps[step], below)
+    for step, subtree in other.steps.items():
+        _merge_numbers(tree.steps[step], subtree)

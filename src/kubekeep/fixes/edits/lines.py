@@ -1,4 +1,4 @@
-"""Edits of mappings and lists in block style, one line per key or dash. Other lines stay."""
+"""Edits of mappings and lists in block style, one line per key or dash. Never changes other lines."""
 
 from __future__ import annotations
 
@@ -52,50 +52,52 @@ def _edit_mapping(edits: DocumentEdits, slot: Slot, tree: ChangeTree) -> None:
     node = slot.node
     rows = [_BlockRow(key.start, find_content_end(edits.text, value)) for key, value in node.entries]
     # The last one of duplicate keys applies.
-    own = {key.text: index for index, (key, _) in enumerate(node.entries)}
+    index_by_key = {key.text: index for index, (key, _) in enumerate(node.entries)}
     column = node.entries[0][0].column
-    gone: dict[int, list[int]] = {}
-    others = ChangeTree()
-    for step, below in tree.steps.items():
-        if step not in own:
-            others.steps[step] = below
-        elif below.removes:
-            gone |= {index: below.numbers() for index, (key, _) in enumerate(node.entries) if key.text == step}
+    removed: dict[int, list[int]] = {}
+    added = ChangeTree()
+    for step, subtree in tree.steps.items():
+        if step not in index_by_key:
+            added.steps[step] = subtree
+        elif subtree.removes:
+            removed |= {
+                index: subtree.list_numbers() for index, (key, _) in enumerate(node.entries) if key.text == step
+            }
         else:
-            key, value = node.entries[own[str(step)]]
-            edits.edit_entry(Slot(value, slot.value[step], edits.find_lead(key), column), below)
+            key, value = node.entries[index_by_key[str(step)]]
+            edits.edit_entry(Slot(value, slot.value[step], edits.find_lead(key), column), subtree)
     merges = [value for key, value in node.entries if key.text == _MERGE and not key.style]
-    if others.steps and len(merges) == 1 and merges[0].kind is NodeKind.ALIAS:
-        alone = functools.partial(_edit_rows, edits, slot, rows, gone, others)
-        if gone:
+    if added.steps and len(merges) == 1 and merges[0].kind is NodeKind.ALIAS:
+        alone = functools.partial(_edit_rows, edits, slot, rows, removed, added)
+        if removed:
             raise EditRefusedError(_MERGED)
-        edits.edit_merged(merges[0], others, alone)
+        edits.edit_merged(merges[0], added, alone)
         return
-    _edit_rows(edits, slot, rows, gone, others)
+    _edit_rows(edits, slot, rows, removed, added)
 
 
 def _edit_rows(
-    edits: DocumentEdits, slot: Slot, rows: Sequence[_BlockRow], gone: dict[int, list[int]], others: ChangeTree
+    edits: DocumentEdits, slot: Slot, rows: Sequence[_BlockRow], removed: dict[int, list[int]], added: ChangeTree
 ) -> None:
-    """Remove rows, and add the values that the steps of `others` create."""
+    """Remove rows, and add the values that the steps of `added` create."""
     node = slot.node
     column = node.children[0].column if node.kind is NodeKind.MAPPING else _get_column(edits.text, rows[0].start)
     lines: list[str] = []
     numbers: list[int] = []
-    for step in sort_steps(others.steps):
-        below = others.steps[step]
-        if isinstance(slot.value, dict) and slot.value.get(str(step)) is not None and not _is_simple(below):
-            edits.refuse(below, _MERGED)
+    for step in sort_steps(added.steps):
+        subtree = added.steps[step]
+        if isinstance(slot.value, dict) and slot.value.get(str(step)) is not None and not _is_simple(subtree):
+            edits.refuse(subtree, _MERGED)
             continue
-        new = edits.build_value(below)
+        new = edits.build_value(subtree)
         if new is ABSENT:
             continue
         is_entry = node.kind is NodeKind.MAPPING
         lines += (
             format_entry(str(step), new, column, edits.style) if is_entry else format_block([new], column, edits.style)
         )
-        numbers += below.numbers()
-    _replace_rows(edits, slot, rows, gone, _AddedLines(tuple(lines), tuple(numbers)))
+        numbers += subtree.list_numbers()
+    _replace_rows(edits, slot, rows, removed, _AddedLines(tuple(lines), tuple(numbers)))
 
 
 def _is_simple(tree: ChangeTree) -> bool:
@@ -106,20 +108,20 @@ def _edit_sequence(edits: DocumentEdits, slot: Slot, tree: ChangeTree) -> None:
     if not all(isinstance(step, int) for step in tree.steps):
         raise EditRefusedError("it lies below a list")
     rows = _find_items(edits.text, slot.node)
-    gone: dict[int, list[int]] = {}
-    others = ChangeTree()
-    for step, below in tree.steps.items():
+    removed: dict[int, list[int]] = {}
+    added = ChangeTree()
+    for step, subtree in tree.steps.items():
         index = int(step)
         if index >= len(rows):
-            others.steps[index] = below
-        elif below.removes:
-            gone[index] = below.numbers()
+            added.steps[index] = subtree
+        elif subtree.removes:
+            removed[index] = subtree.list_numbers()
         else:
             child = slot.node.children[index]
             lead = rows[index].start + 1
             column = _get_column(edits.text, rows[index].start) + 2
-            edits.edit_entry(Slot(child, slot.value[index], lead, column, is_item=True), below)
-    _edit_rows(edits, slot, rows, gone, others)
+            edits.edit_entry(Slot(child, slot.value[index], lead, column, is_item=True), subtree)
+    _edit_rows(edits, slot, rows, removed, added)
 
 
 def _find_items(text: str, node: Node) -> list[_BlockRow]:
@@ -141,23 +143,23 @@ def _get_column(text: str, at: int) -> int:
 
 
 def _replace_rows(
-    edits: DocumentEdits, slot: Slot, rows: Sequence[_BlockRow], gone: dict[int, list[int]], fresh: _AddedLines
+    edits: DocumentEdits, slot: Slot, rows: Sequence[_BlockRow], removed: dict[int, list[int]], added: _AddedLines
 ) -> None:
-    kept = [index for index in range(len(rows)) if index not in gone]
-    if not kept:
-        _replace_all(edits, slot, rows, gone, fresh)
+    remaining = [index for index in range(len(rows)) if index not in removed]
+    if not remaining:
+        _replace_all(edits, slot, rows, removed, added)
         return
-    if fresh.lines:
+    if added.lines:
         newline = edits.style.newline
-        at = _find_end(edits, rows[kept[-1]])
-        edits.splice(at, at, newline + newline.join(fresh.lines), [*fresh.numbers])
+        at = _find_end(edits, rows[remaining[-1]])
+        edits.splice(at, at, newline + newline.join(added.lines), [*added.numbers])
     index = 0
     while index < len(rows):
         last = index
-        while last in gone:
+        while last in removed:
             last += 1
         if last > index:
-            _remove_rows(edits, rows, index, last, [number for row in range(index, last) for number in gone[row]])
+            _remove_rows(edits, rows, index, last, [number for row in range(index, last) for number in removed[row]])
         index = last + 1
 
 
@@ -181,26 +183,26 @@ def _remove_rows(edits: DocumentEdits, rows: Sequence[_BlockRow], first: int, la
     edits.splice(before, end if start else skip_line_break(text, end), "", numbers)
 
 
-def _include_comments(text: str, start: int, row: _BlockRow, reached: int) -> int:
+def _include_comments(text: str, start: int, row: _BlockRow, previous_end: int) -> int:
     """Return the start of the comment lines directly above a row, which belong to it."""
     margin = " " * _get_column(text, row.start) + "#"
-    while start > reached:
+    while start > previous_end:
         before = find_line_start(text, len(text[:start].removesuffix("\n").removesuffix("\r")))
-        if before < reached or not text.startswith(margin, before):
+        if before < previous_end or not text.startswith(margin, before):
             break
         start = before
     return start
 
 
 def _replace_all(
-    edits: DocumentEdits, slot: Slot, rows: Sequence[_BlockRow], gone: dict[int, list[int]], fresh: _AddedLines
+    edits: DocumentEdits, slot: Slot, rows: Sequence[_BlockRow], removed: dict[int, list[int]], added: _AddedLines
 ) -> None:
     """Remove every row; an empty collection or the added lines remain."""
     text, node = edits.text, slot.node
-    numbers = [*fresh.numbers, *(number for row in gone.values() for number in row)]
+    numbers = [*added.numbers, *(number for row in removed.values() for number in row)]
     end = _find_end(edits, rows[-1])
-    if fresh.lines:
-        edits.splice(rows[0].start, end, edits.style.newline.join(fresh.lines).lstrip(" "), numbers)
+    if added.lines:
+        edits.splice(rows[0].start, end, edits.style.newline.join(added.lines).lstrip(" "), numbers)
         return
     empty = "{}" if node.kind is NodeKind.MAPPING else "[]"
     start = find_line_start(text, rows[0].start)

@@ -24,7 +24,7 @@ class ParsedText:
         self.text = text
         self.is_json = is_json
         self._styles: dict[int, Style] = {}
-        self._confirmed: dict[int, Any] = {}
+        self._equal_values: dict[int, Any] = {}
 
     @cached_property
     def lines(self) -> array[int]:
@@ -47,7 +47,7 @@ class ParsedText:
         except ValueError:
             return {}
 
-    def style(self, number: int) -> Style:
+    def get_style(self, number: int) -> Style:
         """Return the style of a document."""
         if number not in self._styles:
             self._styles[number] = detect_style(self.text, self.roots[number], is_json=self.is_json)
@@ -56,8 +56,8 @@ class ParsedText:
     def has_value(self, number: int, value: Any) -> bool:
         """Return True if a document has this value."""
         # Thousands of findings compare the same document with the same object.
-        if number not in self._confirmed or self._confirmed[number] is not value:
+        if number not in self._equal_values or self._equal_values[number] is not value:
             if not (number < len(self.values) and is_equal(self.values[number], value)):
                 return False
-            self._confirmed[number] = value
+            self._equal_values[number] = value
         return True

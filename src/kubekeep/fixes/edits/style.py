@@ -14,9 +14,9 @@ import msgspec
 from kubekeep._native import YamlDocuments
 from kubekeep.fixes.edits.syntax import Node, NodeKind, walk
 
-_BARE: Final = re.compile(r"(?:--?(?=[a-z]))?[A-Za-z/_][A-Za-z0-9_./@=+-]*(?::[A-Za-z0-9_./-]+)*")
-"""Texts that every version of YAML reads as strings without quotes, in block and flow style, except words below."""
-_WORDS: Final = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
+_PLAIN_TEXT: Final = re.compile(r"(?:--?(?=[a-z]))?[A-Za-z/_][A-Za-z0-9_./@=+-]*(?::[A-Za-z0-9_./-]+)*")
+"""Texts that every version of YAML reads as strings without quotes, in block and flow style, except `_TYPED_WORDS`."""
+_TYPED_WORDS: Final = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 """Words that YAML 1.1 (yaml.org/type/bool.html) or 1.2 reads as other types, in any case."""
 _MAX_NODES: Final = 20_000
 """Nodes to inspect for the style of a document."""
@@ -37,7 +37,7 @@ class Style(msgspec.Struct, frozen=True):
 
 
 def detect_style(text: str, root: Node, *, is_json: bool) -> Style:
-    """Return the style of a document: the most frequent forms in it."""
+    """Return the most frequent style in a document."""
     steps: Counter[int] = Counter()
     dashes: Counter[int] = Counter()
     lists: Counter[bool] = Counter()
@@ -47,29 +47,29 @@ def detect_style(text: str, root: Node, *, is_json: bool) -> Style:
             and node.children
             and all(child.kind is NodeKind.SCALAR for child in node.children)
         ):
-            lists[node.flow] += 1
-        if node.kind is NodeKind.MAPPING and not node.flow:
+            lists[node.is_flow] += 1
+        if node.kind is NodeKind.MAPPING and not node.is_flow:
             for value in node.children[1::2]:
                 if value.is_block and value.children and value.anchor is None and value.tag is None:
-                    _count(steps, dashes, node, value)
+                    _count_indentation(steps, dashes, node, value)
     return Style(
         newline=_detect_newline(text),
-        step=_most_frequent(steps, 2),
-        dash=_most_frequent(dashes, 2),
+        step=_find_most_frequent(steps, 2),
+        dash=_find_most_frequent(dashes, 2),
         is_json=is_json,
         flow_lists=lists[True] > lists[False],
     )
 
 
-def _count(steps: Counter[int], dashes: Counter[int], node: Node, value: Node) -> None:
-    away = value.column - node.column
+def _count_indentation(steps: Counter[int], dashes: Counter[int], node: Node, value: Node) -> None:
+    indentation = value.column - node.column
     if value.kind is NodeKind.SEQUENCE:
-        dashes[away] += 1
-    elif away > 0:
-        steps[away] += 1
+        dashes[indentation] += 1
+    elif indentation > 0:
+        steps[indentation] += 1
 
 
-def _most_frequent(counted: Counter[int], default: int) -> int:
+def _find_most_frequent(counted: Counter[int], default: int) -> int:
     return counted.most_common(1)[0][0] if counted else default
 
 
@@ -89,7 +89,7 @@ def format_scalar(value: Any, *, like: str = "", is_json: bool = False) -> str:
         return _quote(value)
     if like == "'" and value.isprintable():
         return "'" + value.replace("'", "''") + "'"
-    return value if _is_bare(value) else _quote(value)
+    return value if _is_plain(value) else _quote(value)
 
 
 def _quote(value: str) -> str:
@@ -98,8 +98,8 @@ def _quote(value: str) -> str:
 
 
 @functools.lru_cache(maxsize=1_000)
-def _is_bare(value: str) -> bool:
-    if not _BARE.fullmatch(value) or value.lower() in _WORDS or value.endswith(":"):
+def _is_plain(value: str) -> bool:
+    if not _PLAIN_TEXT.fullmatch(value) or value.lower() in _TYPED_WORDS or value.endswith(":"):
         return False
     (read,) = YamlDocuments(value, 1, 0, 1, 1)
     return read is not None and read[0] == value
@@ -119,8 +119,8 @@ def format_entry(key: str, value: Any, column: int, style: Style) -> list[str]:
     if isinstance(value, list) and value and style.flow_lists and not any(isinstance(v, dict | list) for v in value):
         return [f"{head} {format_flow(value, style)}"]
     if isinstance(value, dict | list) and value:
-        away = style.dash if isinstance(value, list) else style.step
-        return [head, *format_block(value, column + away, style)]
+        indentation = style.dash if isinstance(value, list) else style.step
+        return [head, *format_block(value, column + indentation, style)]
     return [f"{head} {format_scalar(value)}"]
 
 

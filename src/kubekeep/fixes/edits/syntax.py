@@ -17,7 +17,7 @@ import yaml
 _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]|[^\s,:{}\[\]"]+')
 _PROPERTY: Final = re.compile(r"[&!][^\s,\[\]{}]*")
 _SPACE: Final = re.compile(r"(?:[ \t\r\n]+|#[^\r\n]*)*")
-_REST: Final = re.compile(r"[ \t]*(?:(?<=[ \t])#[^\r\n]*)?(?=[\r\n]|\Z)")
+_LINE_REST: Final = re.compile(r"[ \t]*(?:(?<=[ \t])#[^\r\n]*)?(?=[\r\n]|\Z)")
 
 
 class NodeKind(enum.Enum):
@@ -43,7 +43,7 @@ class Node:
         "children",
         "column",
         "end",
-        "flow",
+        "is_flow",
         "kind",
         "start",
         "style",
@@ -58,7 +58,7 @@ class Node:
         self.start = start
         self.end = end
         self.column = column
-        self.flow = False
+        self.is_flow = False
         self.anchor: str | None = None
         self.tag: str | None = None
         self.style = ""
@@ -69,13 +69,13 @@ class Node:
 
     @property
     def entries(self) -> list[tuple[Node, Node]]:
-        """Return the keys and values of a mapping."""
+        """The keys and values of a mapping."""
         return list(zip(self.children[::2], self.children[1::2], strict=True))
 
     @property
     def is_block(self) -> bool:
         """True for a collection in block style."""
-        return self.kind in {NodeKind.MAPPING, NodeKind.SEQUENCE} and not self.flow
+        return self.kind in {NodeKind.MAPPING, NodeKind.SEQUENCE} and not self.is_flow
 
     @property
     def is_empty(self) -> bool:
@@ -123,7 +123,7 @@ class _NodeBuilder:
         if isinstance(event, yaml.CollectionEndEvent):
             self._stack.pop().end = mark.index
             return
-        node = self._node(event, mark.index)
+        node = self._build_node(event, mark.index)
         if self._stack:
             self._stack[-1].children.append(node)
         else:
@@ -131,7 +131,7 @@ class _NodeBuilder:
         if isinstance(event, yaml.CollectionStartEvent):
             self._stack.append(node)
 
-    def _node(self, event: Any, end: int) -> Node:
+    def _build_node(self, event: Any, end: int) -> Node:
         start = event.start_mark
         node = Node(_get_kind(event), start.index, end, start.column)
         if node.kind is NodeKind.ALIAS:
@@ -145,7 +145,7 @@ class _NodeBuilder:
         if node.kind is NodeKind.SCALAR:
             node.text, node.style = event.value, event.style or ""
         else:
-            node.flow = bool(event.flow_style)
+            node.is_flow = bool(event.flow_style)
         if node.anchor is not None:
             self._anchors[node.anchor] = node
         return node
@@ -185,10 +185,10 @@ def _add_json_node(match: re.Match[str], stack: list[Node]) -> Node | None:
         return closed if not stack else None
     kind = {"{": NodeKind.MAPPING, "[": NodeKind.SEQUENCE}.get(piece, NodeKind.SCALAR)
     node = Node(kind, match.start(), match.end())
-    node.flow = kind is not NodeKind.SCALAR
+    node.is_flow = kind is not NodeKind.SCALAR
     if stack:
         stack[-1].children.append(node)
-    if node.flow:
+    if node.is_flow:
         stack.append(node)
         return None
     quoted = piece[0] == '"'
@@ -202,9 +202,9 @@ def skip_properties(text: str, node: Node) -> int:
     for _ in filter(None, (node.anchor, node.tag)):
         match = _PROPERTY.match(text, at)
         if match is not None:
-            behind = skip_space(text, match.end())
+            next_content = skip_space(text, match.end())
             # An empty node: the following text belongs to another one.
-            at = behind if behind < node.end else match.end()
+            at = next_content if next_content < node.end else match.end()
     return at
 
 
@@ -237,7 +237,7 @@ def find_line_start(text: str, at: int) -> int:
 
 def find_line_end(text: str, at: int) -> int | None:
     """Return the index of the line break or end of text after `at`; None if more than a comment precedes it."""
-    match = _REST.match(text, at)
+    match = _LINE_REST.match(text, at)
     return match.end() if match else None
 
 

@@ -1,4 +1,4 @@
-"""The node of a file to edit for a path of an object. Never edits and opens no file itself.
+"""The node of a file to edit for a path of an object. Never edits and opens no file.
 
 An object may be written in a file, rendered from a template, or built from a base and patches.
 """
@@ -41,7 +41,7 @@ def find_target(resource: Resource, path: Path, read: Callable[[str], ParsedText
         return _find_setting(resource, path, location, read)
     if source.file_type.is_template:
         raise EditRefusedError(f"a template writes it: {location}")
-    return _find_traced(resource, source.file_type, path, location, read)
+    return _find_in_source(resource, source.file_type, path, location, read)
 
 
 def _check_unchanged(resource: Resource, number: int, file: ParsedText) -> None:
@@ -56,27 +56,27 @@ def _find_setting(resource: Resource, path: Path, location: Location, read: Call
     if setting is None or setting.region is None:
         raise EditRefusedError(f"it is set on the command line: {setting}")
     key = parse_path(setting.key)
-    reached = _count_reached(resource, path)
+    existing = _count_existing_steps(resource, path)
     file = read(setting.file)
-    places = [(number, at) for number, at in _find_places(file, setting.region.start) if at[-1:] == key[-1:]]
-    if not places:
+    positions = [(number, at) for number, at in _find_positions(file, setting.region.start) if at[-1:] == key[-1:]]
+    if not positions:
         raise EditRefusedError(f"{setting} is not found there")
-    number, at = places[0]
-    if reached == len(path):
+    number, at = positions[0]
+    if existing == len(path):
         _check_equal(file, number, at, value_at(resource.object, path), f"a template makes it from {setting}")
-    return EditTarget(setting.file, number, at + path[_count_taken_over(resource, path, location, reached) :])
+    return EditTarget(setting.file, number, at + path[_count_shared_steps(resource, path, location, existing) :])
 
 
-def _count_taken_over(resource: Resource, path: Path, location: Location, reached: int) -> int:
-    """Return the number of steps of path up to the value that the template takes over at `location`.
+def _count_shared_steps(resource: Resource, path: Path, location: Location, existing: int) -> int:
+    """Return the length of the shortest prefix of `path` at `location`, the value that a template inserts as a whole.
 
-    The value is present in the object, or a key that the template would write for a value.
+    The prefix has `existing` steps or more; if none is at `location`, all of `path`.
     """
-    lengths = range(reached, len(path))
+    lengths = range(existing, len(path))
     return next((length for length in lengths if resource.locate(path[:length]) == location), len(path))
 
 
-def _find_traced(
+def _find_in_source(
     resource: Resource, file_type: FileType, path: Path, location: Location, read: Callable[[str], ParsedText]
 ) -> EditTarget:
     """Return the node of a base or patch that set the value, or a path below it."""
@@ -85,13 +85,13 @@ def _find_traced(
     if location.region is None:
         raise EditRefusedError(f"its place in {location.file} is not known")
     file = read(location.file)
-    reached = _count_reached(resource, path)
-    step = path[reached - 1 : reached]
-    for number, at in _find_places(file, location.region.start):
-        if _is_match(at[-1:], step, is_whole=reached == len(path)):
-            if reached == len(path):
+    existing = _count_existing_steps(resource, path)
+    step = path[existing - 1 : existing]
+    for number, at in _find_positions(file, location.region.start):
+        if _is_match(at[-1:], step, is_whole=existing == len(path)):
+            if existing == len(path):
                 _check_equal(file, number, at, value_at(resource.object, path), f"it is made from {location}")
-            return EditTarget(location.file, number, at + path[reached:])
+            return EditTarget(location.file, number, at + path[existing:])
     raise EditRefusedError(f"it is made from {location}, which does not say it as it is")
 
 
@@ -101,7 +101,7 @@ def _is_match(end: Path, step: Path, *, is_whole: bool) -> bool:
     return end == step or is_item or (is_whole and end == ("value",))
 
 
-def _count_reached(resource: Resource, path: Path) -> int:
+def _count_existing_steps(resource: Resource, path: Path) -> int:
     """Return the number of steps of path that exist in the object."""
     return next(length for length in range(len(path), -1, -1) if has_path(resource.object, path[:length]))
 
@@ -112,11 +112,11 @@ def _check_equal(file: ParsedText, number: int, path: Path, value: Any, reason: 
         raise EditRefusedError(reason)
 
 
-def _find_places(file: ParsedText, place: Position) -> Sequence[tuple[int, Path]]:
+def _find_positions(file: ParsedText, position: Position) -> Sequence[tuple[int, Path]]:
     """Return the documents and paths of the nodes that start at a position, the outermost first."""
-    if place.line > len(file.lines):
+    if position.line > len(file.lines):
         return []
-    index = file.lines[place.line - 1] + place.column - 1
+    index = file.lines[position.line - 1] + position.column - 1
     return [(number, path) for number, root in file.roots.items() for path in _find_paths(root, index)]
 
 

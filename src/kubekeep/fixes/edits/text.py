@@ -48,14 +48,17 @@ class _TextEdit:
         return EditResult(apply_splices(self._text, splices), tuple(splices), self._refused)
 
     def _is_possible(self, number: int) -> bool:
-        at = self._changes[number].document
-        known = at in self._file.roots and isinstance(self._file.values[at], dict | list)
-        if not known:
+        document = self._changes[number].document
+        is_editable = document in self._file.roots and isinstance(self._file.values[document], dict | list)
+        if not is_editable:
             self._refused[number] = _UNREADABLE
-        return known
+        return is_editable
 
     def _prove(self, numbers: list[int]) -> tuple[list[int], list[Splice]]:
-        """Return the numbers of the changes that can be made together and proven, and their splices."""
+        """Return the numbers of the changes that can be made together and proven, and their splices.
+
+        If the proof fails, it is repeated for both halves of the changes to isolate those that cannot be proven.
+        """
         splices, refused = self._make_splices(numbers)
         if refused:
             self._refused |= refused
@@ -75,7 +78,7 @@ class _TextEdit:
         self._refused |= dict.fromkeys(other, _UNPROVEN)
         return one, splices_of_one
 
-    def _by_document(self, numbers: Sequence[int]) -> Mapping[int, dict[int, Change]]:
+    def _group_by_document(self, numbers: Sequence[int]) -> Mapping[int, dict[int, Change]]:
         by_document: dict[int, dict[int, Change]] = {}
         for number in numbers:
             change = self._changes[number]
@@ -86,12 +89,12 @@ class _TextEdit:
         """Return the sorted splices of changes, and the refused changes."""
         splices: list[Splice] = []
         refused: dict[int, str] = {}
-        for at, changes in self._by_document(numbers).items():
-            tree, clashes = build_tree(changes)
-            editor = Editor(self._text, self._file.style(at))
-            editor.edit(self._file.roots[at], self._file.values[at], tree)
+        for document, changes in self._group_by_document(numbers).items():
+            tree, conflicts = build_tree(changes)
+            editor = Editor(self._text, self._file.get_style(document))
+            editor.edit(self._file.roots[document], self._file.values[document], tree)
             splices += editor.splices
-            refused |= clashes | editor.refused
+            refused |= conflicts | editor.refused
         try:
             return sort_splices(splices), refused
         except ValueError:
@@ -101,10 +104,10 @@ class _TextEdit:
     def _is_proven(self, numbers: Sequence[int], splices: Sequence[Splice]) -> bool:
         """Return True if the text with splices has the intended values and is otherwise unchanged."""
         expected = list(self._file.values)
-        for at, changes in self._by_document(numbers).items():
+        for document, changes in self._group_by_document(numbers).items():
             tree, _ = build_tree(changes)
             try:
-                expected[at] = apply_changes(self._file.values[at], tree)
+                expected[document] = apply_changes(self._file.values[document], tree)
             except EditRefusedError:
                 return False
         values = ParsedText(apply_splices(self._text, splices), is_json=self._file.is_json).values

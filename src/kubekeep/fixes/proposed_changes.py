@@ -1,6 +1,6 @@
-"""The changes that would fix the findings of an assessment: values to set or to remove, one per path.
+"""Changes that would fix the findings of an assessment: values to set or to remove, one per path.
 
-Pure. Edits in files, and their proof, are made by other modules.
+Never edits files and never proves a change.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PLACEHOLDER: Final = re.compile(r"YOUR_|<[A-Za-z][\w -]*>")
 """Placeholder for a user's value in third-party rules."""
 NO_FIX: Final = "no change is known that fits everyone"
 NEEDS_VALUE: Final = "needs a value from you: --value {}=VALUE"
-TAKES_AWAY: Final = "removing it takes away what the workload may need: to have that, name the control"
+MAY_BE_NEEDED: Final = "removing it takes away what the workload may need: to have that, name the control"
 DECIDED: Final = "another control asks for something else there"
 _INSIDE: Final = "it stands in a text inside of the object"
 
@@ -33,10 +33,10 @@ FindingFilter = Callable[[Control, Resource], bool]
 
 
 class UnfixedCause(enum.Enum):
-    """Causes that leave a finding unfixed."""
+    """Cause that leaves a finding unfixed."""
 
     UNKNOWN = "no fix is known"
-    YOURS = "needs you"
+    NEEDS_USER = "needs you"
     REFUSED = "not fixed"
 
 
@@ -46,7 +46,7 @@ class UnfixedFinding(msgspec.Struct, frozen=True):
     control: Control
     resource: Resource
     evidence: Evidence
-    why: UnfixedCause
+    cause: UnfixedCause
     reason: str
 
 
@@ -58,7 +58,7 @@ class ControlFinding(msgspec.Struct, frozen=True):
     evidence: Evidence
 
 
-class WantedChange(msgspec.Struct, frozen=True):
+class ProposedChange(msgspec.Struct, frozen=True):
     """A value to set in an object, or to remove if `value` is UNSET, and the findings it fixes."""
 
     resource: Resource
@@ -72,46 +72,46 @@ class WantedChange(msgspec.Struct, frozen=True):
         return max(finding.control.severity for finding in self.findings)
 
 
-class WantedChanges(msgspec.Struct, frozen=True):
-    """Wanted changes, unfixed findings, and findings with another change at the same path, which may fix them too."""
+class ProposedChanges(msgspec.Struct, frozen=True):
+    """Proposed changes, unfixed findings, and findings in conflict with a change at the same path, which may fix them."""
 
-    changes: tuple[WantedChange, ...]
+    changes: tuple[ProposedChange, ...]
     unfixed: tuple[UnfixedFinding, ...]
     conflicting: tuple[ControlFinding, ...]
 
 
-def find_wanted_changes(
+def propose_changes(
     assessment: Assessment,
     is_selected: FindingFilter,
     *,
-    named: frozenset[str] = frozenset(),
+    requested_controls: frozenset[str] = frozenset(),
     values: Mapping[Path, Any],
-) -> WantedChanges:
-    """Return the changes that would fix the findings selected by `is_selected`.
+) -> ProposedChanges:
+    """Propose changes that would fix the findings selected by `is_selected`.
 
-    named: slugs of controls that may remove list items that are mappings, such as volumes. values: user values for
-    findings without a fix, by the end of their path.
+    requested_controls: slugs of controls that may remove list items that are mappings, such as volumes. values: user
+    values for findings without a fix, by the end of their path.
     """
     unfixed: list[UnfixedFinding] = []
     by_change: dict[tuple[str, Path, bytes], list[tuple[Resource, Any, ControlFinding]]] = {}
     for finding in _list_findings(assessment, is_selected):
-        change = _find_change(finding, named, values)
-        if isinstance(change, UnfixedFinding):
-            unfixed.append(change)
+        fix = _find_change(finding, requested_controls, values)
+        if isinstance(fix, UnfixedFinding):
+            unfixed.append(fix)
             continue
-        target, path, value = change
-        for leaf, leaf_value in _split(target.object, path, value):
+        target, path, value = fix
+        for leaf, leaf_value in _split_by_key(target.object, path, value):
             key = (format_key(target), leaf, msgspec.json.encode(None if leaf_value is msgspec.UNSET else [leaf_value]))
             by_change.setdefault(key, []).append((target, leaf_value, finding))
-    by_object: dict[str, list[WantedChange]] = {}
-    for (place, leaf, _), rows in by_change.items():
-        united = WantedChange(rows[0][0], leaf, rows[0][1], tuple(finding for *_, finding in rows))
-        by_object.setdefault(place, []).append(united)
-    chosen: list[WantedChange] = []
+    by_object: dict[str, list[ProposedChange]] = {}
+    for (object_key, leaf, _), rows in by_change.items():
+        change = ProposedChange(rows[0][0], leaf, rows[0][1], tuple(finding for *_, finding in rows))
+        by_object.setdefault(object_key, []).append(change)
+    selected: list[ProposedChange] = []
     conflicting: list[ControlFinding] = []
     for group in by_object.values():
-        _choose(group, chosen, conflicting)
-    return WantedChanges(tuple(chosen), tuple(unfixed), tuple(conflicting))
+        _select_changes(group, selected, conflicting)
+    return ProposedChanges(tuple(selected), tuple(unfixed), tuple(conflicting))
 
 
 def _list_findings(assessment: Assessment, is_selected: FindingFilter) -> Iterator[ControlFinding]:
@@ -124,7 +124,7 @@ def _list_findings(assessment: Assessment, is_selected: FindingFilter) -> Iterat
 
 
 def _find_change(
-    finding: ControlFinding, named: frozenset[str], values: Mapping[Path, Any]
+    finding: ControlFinding, requested_controls: frozenset[str], values: Mapping[Path, Any]
 ) -> tuple[Resource, Path, Any] | UnfixedFinding:
     """Return the object, the path in it and the value that would fix a finding."""
     evidence = finding.evidence
@@ -132,40 +132,41 @@ def _find_change(
     fix = None if evidence.fix is None else json.loads(evidence.fix)
     if evidence.delete:
         if not (path and has_path(target.object, path)):
-            return _leave(finding, UnfixedCause.REFUSED, _INSIDE)
+            return _build_unfixed(finding, UnfixedCause.REFUSED, _INSIDE)
         is_part = isinstance(path[-1], int) and isinstance(value_at(target.object, path), dict)
-        if is_part and finding.control.slug not in named:
-            return _leave(finding, UnfixedCause.YOURS, TAKES_AWAY)
+        if is_part and finding.control.slug not in requested_controls:
+            return _build_unfixed(finding, UnfixedCause.NEEDS_USER, MAY_BE_NEEDED)
         return target, path, msgspec.UNSET
     if fix is None or (isinstance(fix, str) and _PLACEHOLDER.search(fix)):
         user_value = next((value for end, value in values.items() if path[-len(end) :] == end), msgspec.UNSET)
         if user_value is msgspec.UNSET:
             needs_value = fix is not None and bool(path)
             reason = NEEDS_VALUE.format(format_path(path[-2:])) if needs_value else NO_FIX
-            return _leave(finding, UnfixedCause.YOURS if needs_value else UnfixedCause.UNKNOWN, reason)
+            return _build_unfixed(finding, UnfixedCause.NEEDS_USER if needs_value else UnfixedCause.UNKNOWN, reason)
         fix = user_value
     if not path or evidence.location != finding.resource.locate(parse_path(evidence.path)):
-        return _leave(finding, UnfixedCause.REFUSED, _INSIDE)
+        return _build_unfixed(finding, UnfixedCause.REFUSED, _INSIDE)
     return target, path, fix
 
 
-def find_changes_for(finding: ControlFinding) -> tuple[WantedChange, ...]:
-    """Return the changes that would fix a single finding; () if there is no generally valid fix."""
+def propose_changes_for(finding: ControlFinding) -> tuple[ProposedChange, ...]:
+    """Propose the changes that fix a single finding; empty if there is no generally valid fix."""
     change = _find_change(finding, frozenset(), {})
     if isinstance(change, UnfixedFinding):
         return ()
     target, path, value = change
     return tuple(
-        WantedChange(target, leaf, leaf_value, (finding,)) for leaf, leaf_value in _split(target.object, path, value)
+        ProposedChange(target, leaf, leaf_value, (finding,))
+        for leaf, leaf_value in _split_by_key(target.object, path, value)
     )
 
 
-def _leave(finding: ControlFinding, why: UnfixedCause, reason: str) -> UnfixedFinding:
-    return UnfixedFinding(finding.control, finding.resource, finding.evidence, why, reason)
+def _build_unfixed(finding: ControlFinding, cause: UnfixedCause, reason: str) -> UnfixedFinding:
+    return UnfixedFinding(finding.control, finding.resource, finding.evidence, cause, reason)
 
 
 def _find_object(resource: Resource, path: Path) -> tuple[Resource, Path]:
-    """Return the object that path leads into and the path in it; paths of joined resources name the object first."""
+    """Return the object that `path` belongs to, and the path in it; in a joined resource this is a related object."""
     match path:
         case ("relatedObjects", int(number), *rest) if number < len(resource.related):
             return resource.related[number], tuple(rest)
@@ -174,39 +175,44 @@ def _find_object(resource: Resource, path: Path) -> tuple[Resource, Path]:
 
 
 def format_key(resource: Resource, name: Callable[[str], str] = str) -> str:
-    """Return the location of an object in a scan. name: maps file names to those shared with another scan."""
+    """Format the key of an object in a scan: file, document, path and identity.
+
+    name: maps a file name to one that is the same in another scan.
+    """
     if resource.source is None:
-        beside = " ".join(format_key(related, name) for related in resource.related)
-        return f"{resource.identity} of {beside}"
+        parts = " ".join(format_key(related, name) for related in resource.related)
+        return f"{resource.identity} of {parts}"
     source = resource.source
     return f"{name(source.path)}:{source.document}:{format_path(source.root)} {resource.identity}"
 
 
-def _split(document: Any, path: Path, value: Any) -> Iterator[tuple[Path, Any]]:
-    """Yield a mapping for an absent path key by key, so that it combines with other changes there."""
+def _split_by_key(document: Any, path: Path, value: Any) -> Iterator[tuple[Path, Any]]:
+    """Yield path and value of a change; a mapping for an absent path key by key, to combine it with other changes."""
     if isinstance(value, dict) and value and not (has_path(document, path) and value_at(document, path)):
         for key, child in value.items():
-            yield from _split(document, (*path, key), child)
+            yield from _split_by_key(document, (*path, key), child)
     else:
         yield path, value
 
 
-def _choose(group: Iterable[WantedChange], chosen: list[WantedChange], conflicting: list[ControlFinding]) -> None:
-    """Choose one change per path of an object: setting before removing, more severe first, none inside another."""
-    taken: dict[Path, WantedChange] = {}
+def _select_changes(
+    group: Iterable[ProposedChange], selected: list[ProposedChange], conflicting: list[ControlFinding]
+) -> None:
+    """Select one change per path of an object: setting before removing, more severe first, none inside another."""
+    selected_by_path: dict[Path, ProposedChange] = {}
     ranked = sorted(group, key=lambda change: (len(change.path), change.value is msgspec.UNSET, -change.severity))
     for change in ranked:
         path = change.path
-        while path in taken and _appends(change, path):
+        while path in selected_by_path and _appends(change, path):
             path = (*path[:-1], int(path[-1]) + 1)
-        if any(path[:length] in taken for length in range(1, len(path) + 1)):
+        if any(path[:length] in selected_by_path for length in range(1, len(path) + 1)):
             conflicting += change.findings
         else:
-            taken[path] = msgspec.structs.replace(change, path=path)
-    chosen += taken.values()
+            selected_by_path[path] = msgspec.structs.replace(change, path=path)
+    selected += selected_by_path.values()
 
 
-def _appends(change: WantedChange, path: Path) -> bool:
+def _appends(change: ProposedChange, path: Path) -> bool:
     """Return True if the change appends to a list, which other changes may do too."""
     return (
         change.value is not msgspec.UNSET and isinstance(path[-1], int) and not has_path(change.resource.object, path)
