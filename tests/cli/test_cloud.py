@@ -35,10 +35,10 @@ def test_cloud_documents_are_scanned_with_manifests(tmp_path: Path) -> None:
     assert (result.exit_code, result.output) == (0, "")
     kinds = [document["kind"] for document in yaml.safe_load(file.read_text())["items"]]
     assert kinds == ["ClusterDescribe", "DescribeRepositories", "ListEntitiesForPolicies", "PolicyVersion"]
-    scanned = kubekeep("scan", "control", "C-0223,C-0228", file, "-f", "json")
+    scan_result = kubekeep("scan", "control", "C-0223,C-0228", file, "-f", "json")
     statuses = {
         number: control["status"]
-        for number, control in json.loads(scanned.stdout)["summaryDetails"]["controls"].items()
+        for number, control in json.loads(scan_result.stdout)["summaryDetails"]["controls"].items()
     }
     assert statuses == {"C-0223": "failed", "C-0228": "failed"}
 

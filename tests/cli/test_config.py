@@ -52,8 +52,8 @@ def test_flags_override_file_and_file_overrides_defaults() -> None:
     ]
     flags = kubekeep("scan", "deploy", "--framework", "nsa", "--compliance-threshold", "1", "--format", "json")
     assert [framework["name"] for framework in json.loads(flags.stdout)["summaryDetails"]["frameworks"]] == ["NSA"]
-    without = kubekeep("scan", "control", "C-0004", "deploy", "--no-config")
-    assert (without.returncode, without.stderr) == (0, "")
+    without_file = kubekeep("scan", "control", "C-0004", "deploy", "--no-config")
+    assert (without_file.returncode, without_file.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_names_on_command_line_replace_names_in_file(
 def test_folder_with_configuration_is_scanned_completely() -> None:
     Path("deploy/kubekeep.yaml").write_text("framework: pss-baseline\n")
     result = kubekeep("scan", ".", "-f", "json")
-    assert result.returncode == 0, "it is no manifest that could not be read"
+    assert result.returncode == 0, "the configuration file is not read as a manifest"
     assert "config" not in result.stderr, "the target is the folder above"
 
 
@@ -93,7 +93,9 @@ def test_chart_values_reach_the_scan() -> None:
     result = kubekeep("scan", "deploy/web")
     assert "deploy/web/templates/pod.yaml:15" in result.stdout
     assert "from prod.yaml:2 privileged" in result.stdout
-    assert "Nothing failed" in kubekeep("scan", "deploy/web", "--set", "privileged=false").stdout, "flags win"
+    assert "Nothing failed" in kubekeep("scan", "deploy/web", "--set", "privileged=false").stdout, (
+        "flags take precedence"
+    )
     assert "Nothing failed" in kubekeep("scan", "deploy/web", "--no-config", "--framework", "pss-baseline").stdout
 
 
@@ -143,10 +145,10 @@ def test_explicit_file_replaces_discovered_file() -> None:
     result = kubekeep("scan", "deploy", "--config", "ci/strict.yaml")
     assert result.stderr == "config: ci/strict.yaml\njson: ci/report.json\n"
     assert Path("ci/report.json").exists()
-    both = kubekeep("scan", "deploy", "--config", "ci/strict.yaml", "--no-config")
-    assert (both.returncode, "exclude each other" in both.stderr) == (2, True)
-    gone = kubekeep("scan", "deploy", "--config", "gone.yaml")
-    assert (gone.returncode, gone.stderr) == (2, "Error: gone.yaml: no such file or directory\n")
+    combined = kubekeep("scan", "deploy", "--config", "ci/strict.yaml", "--no-config")
+    assert (combined.returncode, "exclude each other" in combined.stderr) == (2, True)
+    missing_file = kubekeep("scan", "deploy", "--config", "gone.yaml")
+    assert (missing_file.returncode, missing_file.stderr) == (2, "Error: gone.yaml: no such file or directory\n")
 
 
 def test_discovered_config_cannot_write_or_run() -> None:

@@ -106,8 +106,8 @@ def test_list_equals_repeated_option(name: str) -> None:
 def test_value_of_wrong_type_is_rejected_with_location(name: str) -> None:
     key = KEYS[name]
     number = key.kind in {KeyType.BOOLEAN, KeyType.INTEGER, KeyType.NUMBER}
-    wrong: tuple[Any, ...] = ({"a": 1}, None, "x" if number else True if key.kind is KeyType.LIMITS else 1.30)
-    for value in (*wrong, *([] if key.option.multiple else [[]])):
+    wrong_value: tuple[Any, ...] = ({"a": 1}, None, "x" if number else True if key.kind is KeyType.LIMITS else 1.30)
+    for value in (*wrong_value, *([] if key.option.multiple else [[]])):
         with pytest.raises(FileError, match=rf"^kubekeep\.yaml:2:1: {name}: {key.kind.description} expected, found "):
             parse_configuration(f"# a comment\n{name}: {yaml.safe_dump(value, default_flow_style=True)}")
 
@@ -200,8 +200,8 @@ def test_schema_describes_charts() -> None:
     validator = jsonschema.Draft7Validator(create_schema(KEYS))
     chart = {"values": ["a.yaml"], "set": {"image.tag": "v2", "hosts": [1, None]}, "set-file": {"a": "b"}}
     assert validator.is_valid({"charts": {"deploy/web": chart, "x.tgz": {"values": "b.yaml"}, "c": {}}})
-    wrong: tuple[Any, ...] = ({"value": "a"}, {"values": [1]}, {"set": ["a=b"]}, {"set-file": {"a": 1}}, [])
-    for content in wrong:
+    wrong_value: tuple[Any, ...] = ({"value": "a"}, {"values": [1]}, {"set": ["a=b"]}, {"set-file": {"a": 1}}, [])
+    for content in wrong_value:
         assert not validator.is_valid({"charts": {"deploy/web": content}})
 
 

@@ -34,10 +34,10 @@ def scan(*arguments: str | Path) -> Result:
 
 def test_gates_ignore_excepted_findings() -> None:
     assert scan().exit_code == 1
-    accepted = scan("--exceptions", "known.json")
-    assert accepted.exit_code == 0
-    assert accepted.stderr.startswith("1 exception: 1 finding accepted\n")
-    assert "1 finding accepted" in accepted.stdout
+    gated = scan("--exceptions", "known.json")
+    assert gated.exit_code == 0
+    assert gated.stderr.startswith("1 exception: 1 finding accepted\n")
+    assert "1 finding accepted" in gated.stdout
 
 
 def test_files_and_sets_are_combined() -> None:
@@ -94,10 +94,10 @@ def add(file: str, *arguments: str) -> Result:
 def test_add_creates_the_file(file: str) -> None:
     assert add(file, "--control", "C-0057", "--kind", "Pod", "--expires", "2999-01-31").exit_code == 0
     assert add(file, "--control", "C-0016,C-0017", "--name", "web-.*", "--container", "app").exit_code == 0
-    (one, two) = json.loads(kubekeep("exceptions", "list", file, "-f", "json").stdout)
-    assert (one["controls"], one["expires"], one["reason"]) == (["C-0057"], "2999-01-31T23:59:59Z", "it: is so")
-    assert two["controls"] == ["C-0016", "C-0017"]
-    assert two["resources"] == [{"name": "web-.*", "containerName": "app"}]
+    (first, second) = json.loads(kubekeep("exceptions", "list", file, "-f", "json").stdout)
+    assert (first["controls"], first["expires"], first["reason"]) == (["C-0057"], "2999-01-31T23:59:59Z", "it: is so")
+    assert second["controls"] == ["C-0016", "C-0017"]
+    assert second["resources"] == [{"name": "web-.*", "containerName": "app"}]
     assert scan("--exceptions", file).exit_code == 0
 
 
@@ -195,8 +195,8 @@ def test_empty_option_is_rejected(arguments: tuple[str, ...]) -> None:
 def test_doubtful_entry_is_added_with_a_warning(option: tuple[str, str], doubt: str) -> None:
     added = add("new.yaml", "--control", "C-0057", *option)
     assert (added.exit_code, added.stderr.splitlines()[1:]) == (0, [f"new.yaml: warning: {doubt}"] if doubt else [])
-    checked = kubekeep("exceptions", "check", "new.yaml")
-    assert (checked.exit_code, doubt in checked.stdout) == (bool(doubt), True)
+    check_result = kubekeep("exceptions", "check", "new.yaml")
+    assert (check_result.exit_code, doubt in check_result.stdout) == (bool(doubt), True)
 
 
 @pytest.mark.parametrize(
@@ -211,8 +211,8 @@ def test_doubtful_entry_is_added_with_a_warning(option: tuple[str, str], doubt: 
 )
 def test_check_reports_doubtful_entries(attributes: dict[str, str], doubt: str) -> None:
     Path("e.json").write_text(json.dumps([{**KNOWN[0], "resources": [{"attributes": attributes}]}]))
-    checked = kubekeep("exceptions", "check", "e.json")
-    assert (checked.exit_code, doubt in checked.stdout) == (bool(doubt), True)
+    check_result = kubekeep("exceptions", "check", "e.json")
+    assert (check_result.exit_code, doubt in check_result.stdout) == (bool(doubt), True)
 
 
 SELECTING = """\
@@ -230,8 +230,8 @@ spec:
 
 def test_check_warns_about_names_that_look_like_patterns() -> None:
     Path("some.yaml").write_text(SELECTING.replace("we.b", "^web-.*$"))
-    checked = kubekeep("exceptions", "check", "some.yaml")
-    assert (checked.exit_code, checked.stdout) == (
+    check_result = kubekeep("exceptions", "check", "some.yaml")
+    assert (check_result.exit_code, check_result.stdout) == (
         1,
         "some.yaml:1: warning: ClusterSecurityException some: ^web-.*$ is taken for a name, not for a pattern\n",
     )
@@ -278,8 +278,8 @@ def test_check_reports_errors() -> None:
 
 
 def test_check_reports_broad_exceptions() -> None:
-    wide = {**KNOWN[0], "resources": [{"attributes": {"namespace": "", "kind": "Pod"}}]}
-    Path("wide.json").write_text(json.dumps([wide]))
+    broad_result = {**KNOWN[0], "resources": [{"attributes": {"namespace": "", "kind": "Pod"}}]}
+    Path("wide.json").write_text(json.dumps([broad_result]))
     result = kubekeep("exceptions", "check", "wide.json")
     assert result.exit_code == 1
     assert result.stdout == "wide.json:1: warning: known: namespace of resources[0] is empty, so that any is meant\n"
@@ -300,16 +300,16 @@ spec:
 
 def test_object_with_unknown_key_is_reported_and_not_applied() -> None:
     Path("misspelt.yaml").write_text(MISSPELT)
-    checked = kubekeep("exceptions", "check", "misspelt.yaml")
-    assert (checked.exit_code, checked.stdout) == (
+    check_result = kubekeep("exceptions", "check", "misspelt.yaml")
+    assert (check_result.exit_code, check_result.stdout) == (
         2,
         "misspelt.yaml:6:3: unknown key 'matchs': did you mean match?\n",
     )
-    scanned = scan("--exceptions", "misspelt.yaml")
-    assert (scanned.exit_code, "misspelt.yaml:6:3: unknown key 'matchs'" in scanned.stderr) == (2, True)
+    scan_result = scan("--exceptions", "misspelt.yaml")
+    assert (scan_result.exit_code, "misspelt.yaml:6:3: unknown key 'matchs'" in scan_result.stderr) == (2, True)
     dump = "scan", "control", "C-0057", POD, "misspelt.yaml", "--snapshot", "--severity-threshold", "low"
     result = kubekeep(*dump, "--audit-exceptions")
-    assert result.exit_code == 1, "what a cluster holds says no more than it says"
+    assert result.exit_code == 1, "an invalid exception has no effect"
     assert "0 findings accepted, 1 not understood" in result.stderr
     assert "unknown key 'matchs'" in result.stdout
     assert "misspelt.yaml:6" in result.stdout

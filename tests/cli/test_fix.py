@@ -188,8 +188,8 @@ def test_unread_input_is_reported(pod: Path) -> None:
 
 def test_user_values_complete_findings_without_fix(pod: Path) -> None:
     arguments = ("fix", "control", "C-0271,C-0004", "pod.yaml", "--yes")
-    without = kubekeep(*arguments, cwd=pod.parent)
-    assert "no fix is known" in without.stderr
+    unfixed_result = kubekeep(*arguments, cwd=pod.parent)
+    assert "no fix is known" in unfixed_result.stderr
     assert pod.read_text() == POD
     values = ("--value", "limits.memory=256Mi", "--value", "requests.memory=64Mi")
     assert kubekeep(*arguments, *values, cwd=pod.parent).returncode == 0

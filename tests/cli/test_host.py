@@ -23,16 +23,16 @@ def test_host_file_is_scanned(tmp_path: Path) -> None:
     assert result.stdout == ""
     assert [line.partition(":")[0] for line in result.stderr.splitlines()] == ["not read"]
     assert json.loads(file.read_text(encoding="utf-8"))["kind"] == "List"
-    scanned = kubekeep("scan", "control", "C-0112", file)
-    assert "/etc/kubernetes/pki/sa.key has mode 644" in " ".join(scanned.stdout.split())
+    scan_result = kubekeep("scan", "control", "C-0112", file)
+    assert "/etc/kubernetes/pki/sa.key has mode 644" in " ".join(scan_result.stdout.split())
 
 
 def test_host_documents_are_written_to_a_pipe(tmp_path: Path) -> None:
     root = node(tmp_path)
     collected = kubekeep("host", "collect", "--root", root, "--node-name", "worker-7")
     assert collected.stdout.startswith('apiVersion: "v1"\nkind: "List"\n')
-    scanned = kubekeep("scan", "control", "C-0070", "-", "-f", "json", stdin=collected.stdout.encode())
-    (resource,) = json.loads(scanned.stdout)["resources"]
+    scan_result = kubekeep("scan", "control", "C-0070", "-", "-f", "json", stdin=collected.stdout.encode())
+    (resource,) = json.loads(scan_result.stdout)["resources"]
     assert (resource["object"]["kind"], resource["object"]["metadata"]["name"]) == ("KubeletInfo", "worker-7")
 
 

@@ -23,7 +23,7 @@ from kubekeep.cli.fix import command as fix
 from kubekeep.cli.kubescape import flags
 from kubekeep.cli.kubescape.flags import FlagEffect, FlagValueType, KubescapeFlag
 from kubekeep.cli.kubescape.parse import FlagError, parse
-from kubekeep.cli.kubescape.translate import scan as translated
+from kubekeep.cli.kubescape.translate import scan as translate_scan
 from kubekeep.cli.scan import command as scan
 from kubekeep.library.load import builtin
 
@@ -99,14 +99,14 @@ def test_invalid_arguments_are_errors(words: list[str], message: str) -> None:
 
 def test_same_flags_are_existing_options() -> None:
     special = {"PATH", "workload", "include-controls", ""}
-    for ours, theirs in ((scan, flags.EVERY_SCAN), (fix, flags.FIX), (diff, flags.DIFF)):
+    for command, kubescape_flags in ((scan, flags.EVERY_SCAN), (fix, flags.FIX), (diff, flags.DIFF)):
         options = {
             name: option
-            for option in ours.params
+            for option in command.params
             if isinstance(option, click.Option)
             for name in (*option.opts, *option.secondary_opts)
         }
-        for flag in theirs:
+        for flag in kubescape_flags:
             if flag.effect is not FlagEffect.SAME or flag.option in special:
                 continue
             option = options[f"--{flag.option}"]
@@ -125,7 +125,7 @@ def test_flags_are_unique_and_flags_without_effect_have_a_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "ours"),
+    ("line", "expected"),
     [
         ("scan .", "framework workloadscan,allcontrols -- ."),
         ("scan . --view resource", "--view resource framework allcontrols,nsa,mitre -- ."),
@@ -190,10 +190,10 @@ def test_flags_are_unique_and_flags_without_effect_have_a_reason() -> None:
         ("scan . --submit=false --format-version v2", "framework workloadscan,allcontrols -- ."),
     ],
 )
-def test_scan_is_translated(line: str, ours: str) -> None:
+def test_scan_is_translated(line: str, expected: str) -> None:
     _, *words = line.split()
-    result = translated(*parse(words, (*flags.ROOT, *flags.EVERY_SCAN)))
-    assert result.words == ("--no-config", *ours.split())
+    result = translate_scan(*parse(words, (*flags.ROOT, *flags.EVERY_SCAN)))
+    assert result.words == ("--no-config", *expected.split())
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_scan_is_translated(line: str, ours: str) -> None:
 def test_unsupported_features_are_errors(line: str, message: str) -> None:
     result = run(*line.split(), code=1)
     assert message in result.stdout + result.stderr
-    assert "Usage:" not in result.stderr, "that would be the usage of another program"
+    assert "Usage:" not in result.stderr, "the usage line names another program"
 
 
 THRESHOLDS = ("", " 0", "0_0", "\u0660", ".", "-", "0.0.0", "0x0", "1e999", "inf", "nan", "-1", "100.1", "nsa=0", "0,0")
@@ -249,7 +249,7 @@ THRESHOLDS = ("", " 0", "0_0", "\u0660", ".", "-", "0.0.0", "0x0", "1e999", "inf
 @pytest.mark.parametrize("value", THRESHOLDS)
 def test_threshold_that_is_no_percentage_is_rejected(flag: str, value: str) -> None:
     with pytest.raises(FlagError, match=f"invalid argument {re.escape(repr(value))} for {flag}"):
-        translated(*parse(["framework", "nsa", ".", flag, value], flags.EVERY_SCAN))
+        translate_scan(*parse(["framework", "nsa", ".", flag, value], flags.EVERY_SCAN))
 
 
 def test_threshold_applies_to_score_of_all_controls() -> None:
@@ -266,7 +266,9 @@ def test_image_flag_does_not_weaken_gate() -> None:
 
 
 def test_excluded_controls_are_reported() -> None:
-    result = translated(*parse(["framework", "mitre", ".", "--include-controls", "C-0057,C-0005"], flags.EVERY_SCAN))
+    result = translate_scan(
+        *parse(["framework", "mitre", ".", "--include-controls", "C-0057,C-0005"], flags.EVERY_SCAN)
+    )
     assert result.notes == ("C-0005 is left out: it is not in framework mitre",)
 
 
@@ -302,7 +304,7 @@ BUNDLE = {
 
 @pytest.mark.parametrize("names", ["all", "ALL", "nsa,all"])
 def test_scan_of_all_frameworks(names: str) -> None:
-    result = translated(*parse(["framework", names, "."], flags.EVERY_SCAN)).words
+    result = translate_scan(*parse(["framework", names, "."], flags.EVERY_SCAN)).words
     assert result[1] == "framework"
     assert result[2].split(",") == [framework.name for framework in builtin().frameworks.values()]
 
@@ -341,7 +343,7 @@ def test_help_as_a_value_is_not_a_help_request(tmp_path: Path) -> None:
 @pytest.mark.parametrize("names", [[], [""]])
 def test_empty_name_is_an_error(task: str, names: list[str]) -> None:
     with pytest.raises(FlagError, match=f"^scan {task}: name "):
-        translated(*parse([task, *names, *(["."] if names else [])], flags.EVERY_SCAN))
+        translate_scan(*parse([task, *names, *(["."] if names else [])], flags.EVERY_SCAN))
 
 
 def test_scan_with_report_file_prints_the_score(tmp_path: Path) -> None:

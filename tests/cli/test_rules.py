@@ -69,25 +69,25 @@ def test_custom_rule_that_does_not_compile_is_a_usage_error(owner: Path) -> None
 
 def test_kubekeep_control_works_as_custom_rule(tmp_path: Path) -> None:
     assert kubekeep("control", "new", "workload/team-label", "--dir", tmp_path).returncode == 0
-    tested = kubekeep("control", "test", tmp_path)
-    assert (tested.returncode, tested.stdout.splitlines()[-1]) == (0, "3 cases, 0 failed")
+    test_result = kubekeep("control", "test", tmp_path)
+    assert (test_result.returncode, test_result.stdout.splitlines()[-1]) == (0, "3 cases, 0 failed")
     result = report("framework", "custom-rules", POD, "--custom-rules", tmp_path)
     assert result["summaryDetails"]["controls"]["team-label"]["status"] == "failed"
     rule = tmp_path / "workload" / "team-label" / "control.rego"
     rule.write_text(rule.read_text() + "broken {\n")
     for words in (("scan", POD, "--custom-rules", tmp_path), ("control", "test", tmp_path)):
-        broken = kubekeep(*words)
-        assert broken.returncode == 2
-        assert f"{rule}:" in broken.stderr
+        broken_file = kubekeep(*words)
+        assert broken_file.returncode == 2
+        assert f"{rule}:" in broken_file.stderr
 
 
 def test_failed_test_cases_exit_with_1_and_missing_cases_with_3(tmp_path: Path) -> None:
     kubekeep("control", "new", "workload/team-label", "--dir", tmp_path)
     case = tmp_path / "workload" / "team-label" / "cases" / "fail.pod.yaml"
     case.rename(case.with_name("pass.pod.yaml"))
-    tested = kubekeep("control", "test", tmp_path)
-    assert tested.returncode == 1
-    assert "FAILED  team-label/pass.pod.yaml" in tested.stdout
+    test_result = kubekeep("control", "test", tmp_path)
+    assert test_result.returncode == 1
+    assert "FAILED  team-label/pass.pod.yaml" in test_result.stdout
     (tmp_path / "empty").mkdir()
     assert kubekeep("control", "test", tmp_path / "empty").returncode == 3
     assert kubekeep("control", "test", tmp_path / "none").returncode == 2
@@ -143,9 +143,9 @@ def test_exceptions_beside_artifacts_are_used(tmp_path: Path) -> None:
     result = kubekeep("scan", POD, "--use-artifacts-from", tmp_path, "--severity-threshold", "low")
     assert (result.returncode, "1 exception: 1 finding accepted" in result.stderr) == (0, True)
     (tmp_path / "exceptions.json").write_text("[not even JSON")
-    broken = kubekeep("scan", POD, "--use-artifacts-from", tmp_path)
-    assert broken.returncode == 2
-    assert f"{tmp_path / 'exceptions.json'}:1:" in broken.stderr
+    broken_file = kubekeep("scan", POD, "--use-artifacts-from", tmp_path)
+    assert broken_file.returncode == 2
+    assert f"{tmp_path / 'exceptions.json'}:1:" in broken_file.stderr
 
 
 def test_cluster_control_is_set_aside(tmp_path: Path) -> None:
@@ -166,10 +166,10 @@ def test_cluster_control_is_set_aside(tmp_path: Path) -> None:
 
 def test_broken_rule_does_not_affect_other_rules_of_a_bundle(tmp_path: Path) -> None:
     bundle_file = json.loads((RULES / "bundle" / "house.json").read_text())
-    broken = json.loads(json.dumps(bundle_file["controls"][0]))
-    broken["controlID"] = "H-0002"
-    broken["rules"][0] |= {"name": "broken", "rule": "package armo_builtins\n\ndeny contains\n"}
-    bundle_file["controls"].append(broken)
+    broken_file = json.loads(json.dumps(bundle_file["controls"][0]))
+    broken_file["controlID"] = "H-0002"
+    broken_file["rules"][0] |= {"name": "broken", "rule": "package armo_builtins\n\ndeny contains\n"}
+    bundle_file["controls"].append(broken_file)
     (tmp_path / "house.json").write_text(json.dumps(bundle_file))
     result = kubekeep(
         "scan", POD, "--use-from", tmp_path, "--controls-config", RULES / "bundle" / "controls-inputs.json"

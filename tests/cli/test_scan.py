@@ -128,7 +128,7 @@ def test_unread_input_is_reported_and_exits_with_3(tmp_path: Path) -> None:
     assert "broken.yaml:" in result.stdout
     assert "pod.yaml:15" in result.stdout
     gated = kubekeep("scan", "control", "C-0057", ".", "--severity-threshold", "low", cwd=tmp_path)
-    assert gated.returncode == 1, "a broken gate is the stronger news"
+    assert gated.returncode == 1, "a failed gate takes precedence"
 
 
 @pytest.mark.parametrize("content", [None, "", "just: data\n"])
@@ -148,9 +148,9 @@ def test_parameters(tmp_path: Path) -> None:
     result = kubekeep("scan", "control", "C-0078", BAD, "--controls-config", config, "-f", "json")
     assert json.loads(result.stdout)["summaryDetails"]["controls"]["C-0078"]["status"] == "failed"
     config.write_text('{"imageRepositoryAlowList": []}')
-    refused = kubekeep("scan", BAD, "--controls-config", config)
-    assert refused.returncode == 2
-    assert "imageRepositoryAlowList" in refused.stderr
+    rejected = kubekeep("scan", BAD, "--controls-config", config)
+    assert rejected.returncode == 2
+    assert "imageRepositoryAlowList" in rejected.stderr
 
 
 @pytest.mark.parametrize(("version", "code"), [("1.25", 0), ("v1.34.2", 0), ("latest", 0), ("1.4", 2), ("2.0", 2)])
@@ -172,9 +172,9 @@ def test_workload_scan_includes_dependencies() -> None:
     report = json.loads(result.stdout)
     names = [(entry["object"]["kind"], entry["object"]["metadata"]["name"]) for entry in report["resources"]]
     assert sorted(names) == [("Deployment", "catalog"), ("NetworkPolicy", "deny-by-default")]
-    wrong = kubekeep("scan", "workload", "deployment/catalogue", SHOP)
-    assert wrong.returncode == 2
-    assert "did you mean deployment/catalog?" in wrong.stderr
+    unknown_result = kubekeep("scan", "workload", "deployment/catalogue", SHOP)
+    assert unknown_result.returncode == 2
+    assert "did you mean deployment/catalog?" in unknown_result.stderr
     assert kubekeep("scan", "workload", "deployment/catalog").returncode == 2
 
 
@@ -200,5 +200,5 @@ def test_terminated_scan_stops_charts_and_leaves_no_files(name: str, code: int, 
             assert process.poll() is None
             time.sleep(0.02)
         process.send_signal(getattr(signal, name))
-        assert process.wait(15) == code, "less than the time that a chart may take"
+        assert process.wait(15) == code, "shorter than the time limit of a chart"
     assert list((tmp_path / "temporary").iterdir()) == []

@@ -55,12 +55,6 @@ class Running:
     def next(self) -> str:
         return self.lines.get(timeout=60)
 
-    def wait_for(self, words: str) -> str:
-        """Return the next line that contains these words."""
-        while words not in (text := self.next()):
-            pass
-        return text
-
 
 @contextlib.contextmanager
 def running(kubeconfig: Path, *arguments: str) -> Iterator[Running]:
@@ -316,9 +310,9 @@ def test_reloaded_kubeconfig_keeps_the_context(tmp_path: Path) -> None:
     request = ClusterOptions(kubeconfig=str(kubeconfig), impersonation=Impersonation(user="ann")).request("watch")
     assert request.reload_access is not None
     assert request.reload_access() == request.access
-    moved = config("https://two.example.com")
-    moved["contexts"].append({"name": "b", "context": {"cluster": "c"}})
-    kubeconfig.write_text(json.dumps(moved | {"current-context": "b"}))
+    changed_kubeconfig = config("https://two.example.com")
+    changed_kubeconfig["contexts"].append({"name": "b", "context": {"cluster": "c"}})
+    kubeconfig.write_text(json.dumps(changed_kubeconfig | {"current-context": "b"}))
     access = request.reload_access()
     assert (access.name, access.server, access.impersonation.user) == ("a", "https://two.example.com", "ann")
     kubeconfig.unlink()

@@ -28,7 +28,7 @@ def program(name: str, package: str = ".") -> Path:
     try:
         return build_program(Path(__file__).parent / name, package)
     except NoGoError as error:
-        assert "CI" not in os.environ, "CI needs go: it builds the references"
+        assert "CI" not in os.environ, "CI requires Go to build the reference programs"
         pytest.skip(str(error))
 
 

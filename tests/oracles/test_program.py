@@ -29,7 +29,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     """Return variables with a separate cache and a `go` that records its calls."""
     go = shutil.which("go")
     if go is None:
-        assert "CI" not in os.environ, "CI needs go"
+        assert "CI" not in os.environ, "CI requires Go"
         pytest.skip("go is not installed")
     recorder = tmp_path / "bin" / "go"
     recorder.parent.mkdir()

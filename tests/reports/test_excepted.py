@@ -190,11 +190,11 @@ def test_sarif_suppressions(assessment: Assessment, excepted_assessment: Assessm
     place = suppressed[0]["suppressions"][0]["location"]["physicalLocation"]
     assert place["artifactLocation"]["uri"] == "exceptions.json"
     assert "until 2027-01-31T23:59:59Z" in suppressed[0]["suppressions"][0]["justification"]
-    before = json.loads(render_text("sarif", assessment))["runs"][0]["results"]
-    known = {result["partialFingerprints"]["kubekeepFinding/v2"] for result in before}
-    now = [result["partialFingerprints"]["kubekeepFinding/v2"] for result in results]
-    assert known <= set(now), "a finding that is accepted is still the same"
-    assert len(now) == len(set(now))
+    results_before = json.loads(render_text("sarif", assessment))["runs"][0]["results"]
+    fingerprints_before = {result["partialFingerprints"]["kubekeepFinding/v2"] for result in results_before}
+    fingerprints = [result["partialFingerprints"]["kubekeepFinding/v2"] for result in results]
+    assert fingerprints_before <= set(fingerprints), "an exception does not change the fingerprint"
+    assert len(fingerprints) == len(set(fingerprints))
 
 
 def test_junit_lists_them_in_test_case_output(excepted_assessment: Assessment) -> None:
@@ -211,18 +211,18 @@ def test_junit_lists_them_in_test_case_output(excepted_assessment: Assessment) -
 
 
 def test_pretty_counts_and_explains_them_with_verbose(excepted_assessment: Assessment) -> None:
-    short = render_text("pretty", excepted_assessment)
-    assert "3 findings accepted" in short
-    assert "the vendor decides" not in short
-    long = render_text("pretty", excepted_assessment, verbose=True)
-    assert "until 2027-01-31" in long
-    assert "exceptions.json:3" in long
-    assert "no reason is given" in long
-    assert "No exception" not in long
+    short_text = render_text("pretty", excepted_assessment)
+    assert "3 findings accepted" in short_text
+    assert "the vendor decides" not in short_text
+    verbose_text = render_text("pretty", excepted_assessment, verbose=True)
+    assert "until 2027-01-31" in verbose_text
+    assert "exceptions.json:3" in verbose_text
+    assert "no reason is given" in verbose_text
+    assert "No exception" not in verbose_text
 
 
 def test_pretty_audit(assessment: Assessment, excepted_assessment: Assessment) -> None:
     text = render_text("pretty", excepted_assessment, audit=True)
     order = [text.index(f"  {status} ") for status in ("invalid-control", "expired", "unused", "matched")]
-    assert order == sorted(order), "what needs somebody comes first"
+    assert order == sorted(order), "exceptions with problems come first"
     assert "No exception is given" in render_text("pretty", assessment, audit=True)

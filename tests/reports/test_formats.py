@@ -26,7 +26,7 @@ def test_golden(name: str, assessment: Assessment, pytestconfig: pytest.Config) 
     path = GOLDEN / f"{name}{load(name).extension}"
     if pytestconfig.getoption("--update-golden", default=False):
         path.write_bytes(text)
-    assert text == path.read_bytes(), "if it is meant to be so, run pytest with --update-golden"
+    assert text == path.read_bytes(), "run pytest with --update-golden if the change is intended"
 
 
 @pytest.mark.parametrize("name", names())

@@ -123,8 +123,8 @@ def test_unevaluated_controls_are_one_notice(assessment: Assessment) -> None:
 
 def test_ten_per_level_and_the_rest_counted(assessment: Assessment) -> None:
     multiply_findings = msgspec.structs.replace(assessment, results=assessment.results * 40)
-    written = text(multiply_findings)
-    levels = [command.level for command in commands(written)]
+    report_text = text(multiply_findings)
+    levels = [command.level for command in commands(report_text)]
     assert {level: levels.count(level) for level in ("error", "warning", "notice")} == {
         "error": 10,
         "warning": 10,
@@ -132,17 +132,17 @@ def test_ten_per_level_and_the_rest_counted(assessment: Assessment) -> None:
     }
     findings = 40 * 13
     results = findings + 3
-    assert f"\n{results - 30} results not shown as annotations" in written
-    folded = written.partition("::group::")[2].partition("::endgroup::")[0]
+    assert f"\n{results - 30} results not shown as annotations" in report_text
+    folded = report_text.partition("::group::")[2].partition("::endgroup::")[0]
     assert len(folded.splitlines()) - 1 == results - 30
     levels = [line.partition(":")[0] for line in folded.splitlines()[1:]]
     assert levels == sorted(levels, key=["error", "warning", "notice"].index)
 
 
 def test_few_findings_are_not_folded(assessment: Assessment) -> None:
-    written = text(select_finding(assessment, "a", Evidence("spec", exists=True)))
-    assert "::group::" not in written
-    assert "not shown" not in written
+    report_text = text(select_finding(assessment, "a", Evidence("spec", exists=True)))
+    assert "::group::" not in report_text
+    assert "not shown" not in report_text
 
 
 def test_excepted_findings_are_only_counted(assessment: Assessment) -> None:
@@ -152,9 +152,9 @@ def test_excepted_findings_are_only_counted(assessment: Assessment) -> None:
     resource = Resource({"kind": "Pod", "metadata": {"name": "kept"}})
     evidence = Evidence("spec.a", exists=True, exception=exception)
     result = ResourceResult(resource, {"privileged": Verdict(Status.PASSED, (evidence,))})
-    written = text(msgspec.structs.replace(assessment, results=(result,)))
-    assert "kept" not in written
-    assert written.endswith("\n1 finding waived.\n")
+    report_text = text(msgspec.structs.replace(assessment, results=(result,)))
+    assert "kept" not in report_text
+    assert report_text.endswith("\n1 finding waived.\n")
 
 
 @pytest.mark.parametrize(

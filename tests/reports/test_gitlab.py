@@ -157,10 +157,10 @@ def test_hostile_names_are_code_spans(assessment: Assessment) -> None:
         for vulnerability in vulnerabilities
         if vulnerability["name"] == "Host process namespace"
     )
-    outside = re.sub(r"(`+).*?\1", "", text)
+    text_outside_code = re.sub(r"(`+).*?\1", "", text)
     assert "<script>" in text
-    assert "<script>" not in outside
-    assert "evil" not in outside
+    assert "<script>" not in text_outside_code
+    assert "evil" not in text_outside_code
 
 
 def test_schema_limits(assessment: Assessment) -> None:
@@ -188,15 +188,15 @@ def test_identifiers_are_unique_and_stable(render: Any, assessment: Assessment) 
     first = marks(assessment)
     assert len(set(first)) == len(first)
     assert marks(shift_lines(assessment)) == first
-    twice = marks(msgspec.structs.replace(assessment, results=assessment.results * 2))
-    assert len(set(twice)) == len(twice)
-    assert set(first) <= set(twice)
+    repeated = marks(msgspec.structs.replace(assessment, results=assessment.results * 2))
+    assert len(set(repeated)) == len(repeated)
+    assert set(first) <= set(repeated)
 
 
 def test_tracking_is_independent_of_lines(assessment: Assessment) -> None:
     for vulnerability in render_sast(assessment)["vulnerabilities"]:
-        (tracked,) = vulnerability["tracking"]["items"]
-        assert tracked["signatures"] == [{"algorithm": "scope_offset", "value": vulnerability["id"]}]
+        (tracking_entry,) = vulnerability["tracking"]["items"]
+        assert tracking_entry["signatures"] == [{"algorithm": "scope_offset", "value": vulnerability["id"]}]
 
 
 def test_gaps_are_scan_messages(assessment: Assessment) -> None:
@@ -212,14 +212,14 @@ def test_gaps_are_scan_messages(assessment: Assessment) -> None:
     ]
     assert "C-0069, C-0070: It reads files of the nodes" in scan["messages"][3]["value"]
     whole = msgspec.structs.replace(assessment, unread=(), controls=assessment.controls[:6])
-    kept = tuple(result for result in whole.results if "registries" not in result.verdicts)
-    assert "messages" not in render_sast(msgspec.structs.replace(whole, results=kept))["scan"]
+    coverage_messages = tuple(result for result in whole.results if "registries" not in result.verdicts)
+    assert "messages" not in render_sast(msgspec.structs.replace(whole, results=coverage_messages))["scan"]
 
 
 def test_unevaluated_resources_are_messages(assessment: Assessment) -> None:
-    broken = Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, "The rule failed."))
+    broken_verdict = Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, "The rule failed."))
     last = assessment.results[-1]
-    results = (*assessment.results[:-1], ResourceResult(last.resource, {**last.verdicts, "limits": broken}))
+    results = (*assessment.results[:-1], ResourceResult(last.resource, {**last.verdicts, "limits": broken_verdict}))
     messages = render_sast(msgspec.structs.replace(assessment, results=results))["scan"]["messages"]
     text = "not evaluated: C-0271 for ServiceAccount default/robot: The rule failed."
     assert messages[-1] == {"level": "warn", "value": text}
@@ -259,7 +259,7 @@ def test_excepted_findings_are_messages(assessment: Assessment) -> None:
         for vulnerability in vulnerabilities
     )
     web = next(vulnerability for vulnerability in vulnerabilities if "default/web-0" in vulnerability["description"])
-    assert web["location"]["start_line"] == 44, "the place that is waived is not shown"
+    assert web["location"]["start_line"] == 44, "the excepted location is not shown"
     assert [message["value"] for message in document["scan"]["messages"] if "waiver" in message["value"]] == [
         "2 findings of C-0057 accepted by the waiver gateway until 2027-01-31: runs the packet filter",
         "1 finding of C-0076 accepted by the waiver legacy",
@@ -291,8 +291,8 @@ def test_gaps_are_issues(assessment: Assessment) -> None:
 
 def test_excepted_locations_are_no_issues(assessment: Assessment) -> None:
     before, after = render_issues(assessment), render_issues(add_exceptions(assessment))
-    gone = {issue["fingerprint"] for issue in before} - {issue["fingerprint"] for issue in after}
-    assert sorted(issue["location"]["path"] for issue in before if issue["fingerprint"] in gone) == [
+    missing_issues = {issue["fingerprint"] for issue in before} - {issue["fingerprint"] for issue in after}
+    assert sorted(issue["location"]["path"] for issue in before if issue["fingerprint"] in missing_issues) == [
         "deploy/secret.yaml",
         "deploy/web-0.yaml",
         "deploy/web-1.yaml",
@@ -302,9 +302,9 @@ def test_excepted_locations_are_no_issues(assessment: Assessment) -> None:
 
 def test_control_without_evidence_is_one_issue(assessment: Assessment) -> None:
     first = assessment.results[0]
-    bare = ResourceResult(first.resource, {"privileged": Verdict(Status.FAILED)})
+    without_evidence = ResourceResult(first.resource, {"privileged": Verdict(Status.FAILED)})
     all_issues = render_issues(
-        msgspec.structs.replace(assessment, results=(bare,), unread=(), controls=assessment.controls[:2])
+        msgspec.structs.replace(assessment, results=(without_evidence,), unread=(), controls=assessment.controls[:2])
     )
     assert [issue["description"] for issue in all_issues] == ["Privileged container: Deployment default/cache"]
 

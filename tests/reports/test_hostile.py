@@ -34,7 +34,7 @@ def test_hostile_text_keeps_structure(name: str, aim: str, assessment: Assessmen
     actual, tame = (
         structure(name, render_text(name, taint_user_control(assessment, text))) for text in (TEXTS[aim], TAME)
     )
-    assert actual == tame or not TEXTS[aim].strip(), "only without a text may there be no entry for it"
+    assert actual == tame or not TEXTS[aim].strip(), "an entry is missing although its text is not empty"
 
 
 @pytest.mark.parametrize("name", names())
@@ -44,7 +44,7 @@ def test_hostile_cluster_keeps_structure(name: str, assessment: Assessment) -> N
         actual, tame = (
             structure(name, render_text(name, taint_cluster(assessment, text))) for text in (TEXTS[aim], TAME)
         )
-        assert actual == tame or not TEXTS[aim].strip(), f"{aim}: only without a text may there be no entry for it"
+        assert actual == tame or not TEXTS[aim].strip(), f"{aim}: an entry is missing although its text is not empty"
 
 
 def structure(name: str, text: str) -> object:

@@ -219,7 +219,7 @@ def test_long_text_is_cut_outside_script_data(assessment: Assessment) -> None:
 
 def test_finding_without_evidence(assessment: Assessment) -> None:
     result = assessment.results[1]
-    bare = msgspec.structs.replace(result.verdicts["privileged"], evidence=(), status=Status.FAILED)
-    changed = msgspec.structs.replace(result, verdicts={"privileged": bare})
+    without_evidence = msgspec.structs.replace(result.verdicts["privileged"], evidence=(), status=Status.FAILED)
+    changed = msgspec.structs.replace(result, verdicts={"privileged": without_evidence})
     tables = read_data(parse_page(msgspec.structs.replace(assessment, results=(changed,))))
     assert len(tables["findings"]) == 1

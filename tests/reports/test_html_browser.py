@@ -28,7 +28,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def opened(browser: Browser, tmp_path: Path) -> Iterator[Open]:
+def open_report(browser: Browser, tmp_path: Path) -> Iterator[Open]:
     """Yield a function that opens the report of an assessment; console messages and requests fail the test."""
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
@@ -61,14 +61,14 @@ def rows(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("sample", sorted(SAMPLES))
-def test_every_sample_opens_without_errors(sample: str, opened: Open, assessment: Assessment) -> None:
-    page = opened(SAMPLES[sample](assessment))
+def test_every_sample_opens_without_errors(sample: str, open_report: Open, assessment: Assessment) -> None:
+    page = open_report(SAMPLES[sample](assessment))
     expect(page.locator("h1")).to_have_text("shop")
     assert page.evaluate("document.querySelectorAll('img, iframe').length") == 0
 
 
-def test_search_matches_all_words(opened: Open, assessment: Assessment) -> None:
-    page = opened(assessment)
+def test_search_matches_all_words(open_report: Open, assessment: Assessment) -> None:
+    page = open_report(assessment)
     expect(page.locator("#count")).to_have_text("13 findings")
     page.locator("#q").fill("C-0057 WEB-3")
     expect(page.locator("#count")).to_have_text("1 of 13 findings")
@@ -82,8 +82,8 @@ def test_search_matches_all_words(opened: Open, assessment: Assessment) -> None:
     expect(page.locator("#q")).to_be_focused()
 
 
-def test_filters_combine(opened: Open, assessment: Assessment) -> None:
-    page = opened(add_extras(assessment))
+def test_filters_combine(open_report: Open, assessment: Assessment) -> None:
+    page = open_report(add_extras(assessment))
     page.get_by_label("High").check()
     expect(page.locator("#count")).to_have_text("9 of 12 findings")
     page.locator("#framework").select_option("MITRE")
@@ -97,8 +97,8 @@ def test_filters_combine(opened: Open, assessment: Assessment) -> None:
     expect(page.locator("#list")).to_be_hidden()
 
 
-def test_excepted_findings_can_be_shown(opened: Open, assessment: Assessment) -> None:
-    page = opened(add_extras(assessment))
+def test_excepted_findings_can_be_shown(open_report: Open, assessment: Assessment) -> None:
+    page = open_report(add_extras(assessment))
     assert not any("waived" in row for row in rows(page))
     page.locator("#show").select_option("waived")
     expect(page.locator("#count")).to_have_text("2 waived findings")
@@ -109,8 +109,8 @@ def test_excepted_findings_can_be_shown(opened: Open, assessment: Assessment) ->
     )
 
 
-def test_columns_sort_in_three_states(opened: Open, assessment: Assessment) -> None:
-    page = opened(assessment, "#group=none")
+def test_columns_sort_in_three_states(open_report: Open, assessment: Assessment) -> None:
+    page = open_report(assessment, "#group=none")
     first = rows(page)
     button = page.get_by_role("columnheader", name="Resource").get_by_role("button")
     button.click()
@@ -124,8 +124,8 @@ def test_columns_sort_in_three_states(opened: Open, assessment: Assessment) -> N
 
 
 @pytest.mark.parametrize(("by", "groups"), [("control", 5), ("resource", 12), ("file", 13)])
-def test_groups(by: str, groups: int, opened: Open, assessment: Assessment) -> None:
-    page = opened(assessment)
+def test_groups(by: str, groups: int, open_report: Open, assessment: Assessment) -> None:
+    page = open_report(assessment)
     page.locator("#group").select_option(by)
     expect(page.locator("tr.group")).to_have_count(groups)
     expect(page.locator("tr.finding")).to_have_count(13)
@@ -135,8 +135,8 @@ def test_groups(by: str, groups: int, opened: Open, assessment: Assessment) -> N
     assert page.locator("tr.finding").count() < 13
 
 
-def test_details_show_evidence(opened: Open, assessment: Assessment) -> None:
-    page = opened(add_extras(assessment), "#q=cache")
+def test_details_show_evidence(open_report: Open, assessment: Assessment) -> None:
+    page = open_report(add_extras(assessment), "#q=cache")
     opener = page.locator(".finding .opener")
     opener.press("Enter")
     expect(opener).to_have_attribute("aria-expanded", "true")
@@ -156,48 +156,48 @@ def test_details_show_evidence(opened: Open, assessment: Assessment) -> None:
     expect(details).to_have_count(0)
 
 
-def test_huge_name_does_not_fill_the_page(opened: Open, assessment: Assessment) -> None:
+def test_huge_name_does_not_fill_the_page(open_report: Open, assessment: Assessment) -> None:
     result = assessment.results[2]
     name = "x" * 1_000_000
     resource = msgspec.structs.replace(result.resource, content={"kind": "Pod", "metadata": {"name": name}})
-    page = opened(msgspec.structs.replace(assessment, results=(ResourceResult(resource, result.verdicts),)))
+    page = open_report(msgspec.structs.replace(assessment, results=(ResourceResult(resource, result.verdicts),)))
     page.locator(".finding .opener").click()
     expect(page.locator(".details")).to_contain_text("Link to this finding")
     assert len(page.locator("#list").inner_text()) < 5_000
 
 
-def test_keyboard_navigation(opened: Open, assessment: Assessment) -> None:
-    page = opened(assessment)
+def test_keyboard_navigation(open_report: Open, assessment: Assessment) -> None:
+    page = open_report(assessment)
     page.keyboard.press("Tab")
     expect(page.locator(".skip")).to_be_focused()
-    reached = set()
+    focused = set()
     for _ in range(60):
         page.keyboard.press("Tab")
-        reached.add(page.evaluate("document.activeElement.id || document.activeElement.className"))
-    assert {"q", "framework", "group", "opener"} <= reached
+        focused.add(page.evaluate("document.activeElement.id || document.activeElement.className"))
+    assert {"q", "framework", "group", "opener"} <= focused
     page.locator(".finding .opener").first.focus()
     page.keyboard.press("Enter")
     expect(page.locator(".details")).to_have_count(1)
 
 
-def test_link_opens_finding_on_its_page(opened: Open, assessment: Assessment) -> None:
-    page = opened(multiply_findings(assessment, 700))
+def test_link_opens_finding_on_its_page(open_report: Open, assessment: Assessment) -> None:
+    page = open_report(multiply_findings(assessment, 700))
     key = page.evaluate("findings.find((finding) => finding.resource.name === 'app-623').key")
-    link = opened(multiply_findings(assessment, 700), f"#finding={key}")
+    link = open_report(multiply_findings(assessment, 700), f"#finding={key}")
     expect(link.locator(".details")).to_be_in_viewport()
     expect(link.locator(".finding", has_text="app-623")).to_be_in_viewport()
     assert int(link.evaluate("view.page")) > 1
     link.get_by_role("link", name="Link to this finding").click()
     assert link.evaluate("location.hash") == f"#finding={key}"
-    excepted = opened(add_extras(assessment))
+    excepted = open_report(add_extras(assessment))
     key = excepted.evaluate("findings.find((finding) => finding.isExcepted && finding.resource.name === 'web-6').key")
     excepted.evaluate(f"location.hash = 'finding={key}'")
     expect(excepted.locator("#count")).to_have_text("2 waived findings")
     expect(excepted.locator(".details")).to_contain_text("legacy-web")
 
 
-def test_address_keeps_the_view(opened: Open, assessment: Assessment) -> None:
-    page = opened(assessment, "#q=web&severity=High&framework=NSA&namespace=default&group=file&sort=-place")
+def test_address_keeps_the_view(open_report: Open, assessment: Assessment) -> None:
+    page = open_report(assessment, "#q=web&severity=High&framework=NSA&namespace=default&group=file&sort=-place")
     expect(page.locator("#q")).to_have_value("web")
     expect(page.get_by_label("High")).to_be_checked()
     expect(page.locator("#framework")).to_have_value("NSA")
@@ -208,14 +208,14 @@ def test_address_keeps_the_view(opened: Open, assessment: Assessment) -> None:
 @pytest.mark.parametrize(
     "address", ["#group=constructor&sort=__proto__&page=-7", "#finding=zz", "#nowhere", "#a=%E0%A4%A"]
 )
-def test_invalid_addresses(address: str, opened: Open, assessment: Assessment) -> None:
-    page = opened(assessment, address)
+def test_invalid_addresses(address: str, open_report: Open, assessment: Assessment) -> None:
+    page = open_report(assessment, address)
     expect(page.locator("#count")).to_have_text("13 findings")
     expect(page.locator("tr.group")).to_have_count(5)
 
 
-def test_controls_link_to_findings_and_back(opened: Open, assessment: Assessment) -> None:
-    page = opened(assessment)
+def test_controls_link_to_findings_and_back(open_report: Open, assessment: Assessment) -> None:
+    page = open_report(assessment)
     page.locator("#controls-status").select_option("gap")
     expect(page.locator("#controls-count")).to_have_text("3 controls")
     page.locator("#controls-status").select_option("")
@@ -228,8 +228,8 @@ def test_controls_link_to_findings_and_back(opened: Open, assessment: Assessment
     expect(page.locator("#c1")).to_be_in_viewport()
 
 
-def test_long_list_has_pages(opened: Open, assessment: Assessment) -> None:
-    page = opened(multiply_findings(assessment, 5000), "#group=none")
+def test_long_list_has_pages(open_report: Open, assessment: Assessment) -> None:
+    page = open_report(multiply_findings(assessment, 5000), "#group=none")
     expect(page.locator("tr.finding")).to_have_count(100)
     expect(page.locator("#pages")).to_contain_text("Page 1 of 50")
     page.get_by_role("button", name="Next").click()
@@ -248,60 +248,60 @@ def read_first_pages(paper: Path) -> str:
     return " ".join(unicodedata.normalize("NFKC", " ".join(page.extract_text() for page in pages)).split())
 
 
-def test_print_has_every_finding_and_no_controls(opened: Open, assessment: Assessment, tmp_path: Path) -> None:
-    page = opened(add_extras(assessment))
+def test_print_has_every_finding_and_no_controls(open_report: Open, assessment: Assessment, tmp_path: Path) -> None:
+    page = open_report(add_extras(assessment))
     paper = tmp_path / "paper.pdf"
     page.pdf(path=paper, format="A4")
     text = read_first_pages(paper)
     for part in ("62 %", "Deployment default/web-5", "mapping values are not allowed", "moves in spring"):
         assert part in text
-    assert "a load balancer leads to it" in text, "what is folded on the screen is not on paper"
+    assert "a load balancer leads to it" in text, "a folded section is not printed"
     assert "Clear filters" not in text
     assert page.locator("#print").inner_html() == ""
-    many_pages = opened(multiply_findings(assessment, 2500), "#severity=High,Medium")
+    many_pages = open_report(multiply_findings(assessment, 2500), "#severity=High,Medium")
     many_pages.pdf(path=paper, format="A4")
     first = read_first_pages(paper)
     assert "Only what the filters of the page let through: 2,500 findings of 2,500." in first
     assert "The first 2,000 of 2,500 findings are printed" in first
 
 
-def test_dark_mode(opened: Open, assessment: Assessment) -> None:
+def test_dark_mode(open_report: Open, assessment: Assessment) -> None:
     colours = [
-        opened(assessment, color_scheme=scheme).evaluate("getComputedStyle(document.body).backgroundColor")
+        open_report(assessment, color_scheme=scheme).evaluate("getComputedStyle(document.body).backgroundColor")
         for scheme in ("light", "dark")
     ]
     assert [int(colour.removeprefix("rgb(").split(",")[0]) > 128 for colour in colours] == [True, False]
 
 
-def test_readable_without_script(opened: Open, assessment: Assessment) -> None:
-    page = opened(assessment, java_script_enabled=False)
+def test_readable_without_script(open_report: Open, assessment: Assessment) -> None:
+    page = open_report(assessment, java_script_enabled=False)
     expect(page.locator("noscript .caution")).to_be_visible()
     expect(page.locator("#tools")).to_be_hidden()
     expect(page.locator("#list")).to_be_hidden()
     expect(page.locator("#controls-list")).to_contain_text("9 of 9 resources failed")
 
 
-def test_page_fits_a_phone(opened: Open, assessment: Assessment) -> None:
-    page = opened(add_extras(assessment), viewport={"width": 390, "height": 844})
+def test_page_fits_a_phone(open_report: Open, assessment: Assessment) -> None:
+    page = open_report(add_extras(assessment), viewport={"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_details_fit_a_phone(opened: Open, assessment: Assessment) -> None:
-    page = opened(add_extras(assessment), "#group=none", viewport={"width": 390, "height": 844})
+def test_details_fit_a_phone(open_report: Open, assessment: Assessment) -> None:
+    page = open_report(add_extras(assessment), "#group=none", viewport={"width": 390, "height": 844})
     page.locator(".finding").nth(2).click()
     for part in ("#controls", "#frameworks", "#left-out"):
         page.locator(f"{part} details > summary").first.click()
     expect(page.locator(".details .excerpt").first).to_be_visible()
-    wide = page.evaluate(
+    overflowing = page.evaluate(
         "[...document.querySelectorAll('section > table, .detail, .chapters, #list')].filter((node) =>"
         " node.getBoundingClientRect().right > node.closest('section').getBoundingClientRect().right).length"
     )
-    assert (wide, page.evaluate("document.documentElement.scrollWidth") <= 390) == (0, True)
+    assert (overflowing, page.evaluate("document.documentElement.scrollWidth") <= 390) == (0, True)
 
 
-def test_groups_are_aligned_on_a_phone(opened: Open, assessment: Assessment) -> None:
+def test_groups_are_aligned_on_a_phone(open_report: Open, assessment: Assessment) -> None:
     """Check that a control's name is beside its severity for every length of the severity's word."""
-    page = opened(multiply_findings(assessment, 60), "#group=control", viewport={"width": 390, "height": 844})
+    page = open_report(multiply_findings(assessment, 60), "#group=control", viewport={"width": 390, "height": 844})
     heads = page.locator(".group .opener")
     assert heads.count() == 2
     for head in heads.all():
@@ -314,18 +314,18 @@ def test_groups_are_aligned_on_a_phone(opened: Open, assessment: Assessment) -> 
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_attack_picture_is_readable(width: int, opened: Open, assessment: Assessment) -> None:
+def test_attack_picture_is_readable(width: int, open_report: Open, assessment: Assessment) -> None:
     """Check that the picture has its drawn size and scrolls in a frame that is too narrow."""
-    page = opened(add_extras(assessment), viewport={"width": width, "height": 844})
-    drawn, shown = page.evaluate(
+    page = open_report(add_extras(assessment), viewport={"width": width, "height": 844})
+    svg_width, displayed_width = page.evaluate(
         "(() => { const svg = document.querySelector('.picture svg');"
         " return [svg.getAttribute('width'), svg.getBoundingClientRect().width]; })()"
     )
-    assert float(drawn) == shown
+    assert float(svg_width) == displayed_width
 
 
-def test_paths_wrap_between_parts(opened: Open, assessment: Assessment) -> None:
-    page = opened(multiply_findings(assessment, 10), "#group=none")
+def test_paths_wrap_between_parts(open_report: Open, assessment: Assessment) -> None:
+    page = open_report(multiply_findings(assessment, 10), "#group=none")
     cell = page.locator(".finding .c-fix code").first
     text = cell.text_content()
     assert text is not None

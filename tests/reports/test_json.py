@@ -74,7 +74,7 @@ def test_top_level_keys_in_order(document: dict[str, Any], assessment: Assessmen
     assert document["generationTime"] == "2026-11-24T10:00:01Z"
     whole = msgspec.structs.replace(assessment, controls=(), frameworks=(), results=(), unread=())
     assert list(report(whole)) == [*head, *content[:1], *content[2:], "kubekeep"], (
-        "no gap, no coverage; no result, no resources"
+        "coverage and resources are left out if empty"
     )
 
 

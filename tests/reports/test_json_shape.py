@@ -54,9 +54,9 @@ def documents(assessment: Assessment) -> list[dict[str, Any]]:
     repository = GitRepository(
         "/srv/shop", "https://github.com/acme/shop", "main", Commit("4f2a", "Ann", "a@b", MOMENT, "Begin")
     )
-    tracked = msgspec.structs.replace(assessment, repository=repository)
+    repository_folder = msgspec.structs.replace(assessment, repository=repository)
     reports = []
-    for scanned in (assessment, tracked, *map(scan, requests)):
+    for scanned in (assessment, repository_folder, *map(scan, requests)):
         stream = io.StringIO()
         load("json").render(scanned, stream, ReportOptions())
         reports.append(json.loads(stream.getvalue()))
@@ -71,20 +71,20 @@ def test_fields_match_the_schema(assessment: Assessment) -> None:
 
 
 def test_every_schema_field_occurs_or_has_a_reason(assessment: Assessment) -> None:
-    seen: set[str] = set()
+    seen_fields: set[str] = set()
     for document in documents(assessment):
-        _collect_fields(document, SHAPE, "$", seen)
+        _collect_fields(document, SHAPE, "$", seen_fields)
     expected = {
         f"{name}/{key}"
         for name, shape in {"$": SHAPE, **SHAPE["$defs"]}.items()
         for key in shape.get("properties", ())
         if name != "audit"
     }
-    assert expected - seen - ABSENT.keys() == {f"path/{key}" for key in OURS_ELSEWHERE}
-    assert not seen & ABSENT.keys()
+    assert expected - seen_fields - ABSENT.keys() == {f"path/{key}" for key in OURS_ELSEWHERE}
+    assert not seen_fields & ABSENT.keys()
 
 
-def _collect_fields(value: Any, shape: Any, name: str, seen: set[str]) -> None:
+def _collect_fields(value: Any, shape: Any, name: str, seen_fields: set[str]) -> None:
     """Collect each field of `shape` that `value` has."""
     if isinstance(shape, dict) and "$ref" in shape:
         name = shape["$ref"].rpartition("/")[2]
@@ -93,11 +93,11 @@ def _collect_fields(value: Any, shape: Any, name: str, seen: set[str]) -> None:
         for key, child in value.items():
             children = shape.get("properties", {}).get(key, shape.get("additionalProperties"))
             if key in shape.get("properties", {}):
-                seen.add(f"{name}/{key}")
-            _collect_fields(child, children, f"{name}/{key}", seen)
+                seen_fields.add(f"{name}/{key}")
+            _collect_fields(child, children, f"{name}/{key}", seen_fields)
     elif isinstance(value, list) and isinstance(shape, dict):
         for child in value:
-            _collect_fields(child, shape.get("items"), name, seen)
+            _collect_fields(child, shape.get("items"), name, seen_fields)
 
 
 def test_schema_rejects_wrong_documents(assessment: Assessment) -> None:

@@ -48,7 +48,7 @@ def test_cases_are_sorted_and_named(root: etree._Element) -> None:
     assert names == sorted(names, key=str)
     assert "NSA/C-0057" in names
     assert figures(suite) == {"complianceScore": "66.66", "coverage": "75.00"}
-    assert figures(root.findall("testsuite")[2]) == {"coverage": "0.00"}, "nothing was evaluated, so there is no score"
+    assert figures(root.findall("testsuite")[2]) == {"coverage": "0.00"}, "no score without evaluated controls"
 
 
 def figures(suite: etree._Element) -> dict[str | None, str | None]:

@@ -228,42 +228,44 @@ def test_only_plain_urls_are_links() -> None:
 
 
 def test_report_text(assessment: Assessment) -> None:
-    written = text(assessment)
-    assert written.startswith("## Kubekeep: 5 controls failed\n")
-    assert "❌ **12 resources failed**: controls by severity: 1 critical, 2 high, 1 medium, 1 low" in written
-    assert "❌ **Input was not read in 2 places**: the scan is incomplete" in written
-    assert "⚠️ **3 controls were not evaluated**" in written
-    assert "| NSA | 66 % | 75 % | 2 | 1 | 1 | 1 |" in written
-    assert "`C-0069`, `C-0070`: It reads files of the nodes: scan with a host agent." in written
+    report_text = text(assessment)
+    assert report_text.startswith("## Kubekeep: 5 controls failed\n")
+    assert "❌ **12 resources failed**: controls by severity: 1 critical, 2 high, 1 medium, 1 low" in report_text
+    assert "❌ **Input was not read in 2 places**: the scan is incomplete" in report_text
+    assert "⚠️ **3 controls were not evaluated**" in report_text
+    assert "| NSA | 66 % | 75 % | 2 | 1 | 1 | 1 |" in report_text
+    assert "`C-0069`, `C-0070`: It reads files of the nodes: scan with a host agent." in report_text
     assert (
         "`deploy/web-1.yaml:21`: set `spec.template.spec.containers[0].securityContext.privileged` to `false`"
-        in written
+        in report_text
     )
-    assert "left out" not in written.replace("left out as told", "")
+    assert "left out" not in report_text.replace("left out as told", "")
 
 
 def test_nothing_failed(assessment: Assessment) -> None:
     passed = tuple(summary for summary in assessment.controls if summary.status is Status.PASSED)
-    clean = msgspec.structs.replace(
+    clean_assessment = msgspec.structs.replace(
         assessment, controls=passed, results=assessment.results[2:3], frameworks=(), unread=(), notes=()
     )
-    written = text(clean)
-    assert written.startswith("## Kubekeep: nothing failed\n\n- ✅ **Nothing failed**\n")
-    assert "<details>" not in written
-    assert text(msgspec.structs.replace(clean, unread=assessment.unread)).startswith(
+    report_text = text(clean_assessment)
+    assert report_text.startswith("## Kubekeep: nothing failed\n\n- ✅ **Nothing failed**\n")
+    assert "<details>" not in report_text
+    assert text(msgspec.structs.replace(clean_assessment, unread=assessment.unread)).startswith(
         "## Kubekeep: the scan is incomplete\n"
     )
 
 
 def test_unevaluated_controls_are_no_success(assessment: Assessment) -> None:
     (gap,) = (summary for summary in assessment.controls if summary.control.slug == "registries")
-    blind = msgspec.structs.replace(assessment, controls=(gap,), results=(), frameworks=(), unread=(), notes=())
-    written = text(blind)
-    assert written.startswith(
+    unevaluated = msgspec.structs.replace(assessment, controls=(gap,), results=(), frameworks=(), unread=(), notes=())
+    report_text = text(unevaluated)
+    assert report_text.startswith(
         "## Kubekeep: nothing could be evaluated\n\n"
         "- ⚠️ **1 control was not evaluated** and counts neither as passed nor as failed\n"
     )
-    assert text(msgspec.structs.replace(blind, controls=())).startswith("## Kubekeep: nothing was found to scan\n")
+    assert text(msgspec.structs.replace(unevaluated, controls=())).startswith(
+        "## Kubekeep: nothing was found to scan\n"
+    )
 
 
 def test_excepted_findings(assessment: Assessment) -> None:
@@ -275,24 +277,24 @@ def test_excepted_findings(assessment: Assessment) -> None:
     )
     verdict = Verdict(Status.PASSED, (Evidence("spec.a", exists=True, exception=exception),))
     result = ResourceResult(assessment.results[2].resource, {"privileged": verdict})
-    written = text(msgspec.structs.replace(assessment, results=(result,)))
-    assert "1 finding waived" in written
-    assert "- `C-0057` `Deployment default/web-0`: waived by legacy: moves in June (until 2027-06-30)\n" in written
-    assert "spec.a" not in written
+    report_text = text(msgspec.structs.replace(assessment, results=(result,)))
+    assert "1 finding waived" in report_text
+    assert "- `C-0057` `Deployment default/web-0`: waived by legacy: moves in June (until 2027-06-30)\n" in report_text
+    assert "spec.a" not in report_text
 
 
 @pytest.mark.parametrize("verbose", [False, True])
 @pytest.mark.parametrize("times", [30, 300])
 def test_report_fits_a_comment_and_counts_omissions(times: int, assessment: Assessment, *, verbose: bool) -> None:
     many = msgspec.structs.replace(assessment, results=assessment.results * times, unread=assessment.unread * times)
-    written = text(many, ReportOptions(verbose=verbose))
-    assert len(written) <= GITHUB_COMMENT - 5_000
-    match = re.search(r"\*\*([\d,]+) findings are left out\*\*", written)
+    report_text = text(many, ReportOptions(verbose=verbose))
+    assert len(report_text) <= GITHUB_COMMENT - 5_000
+    match = re.search(r"\*\*([\d,]+) findings are left out\*\*", report_text)
     assert match is not None
     findings = sum(len(failures) for failures in many.group_findings().values())
-    shown = len(re.findall(r"^- `(?!charts|\\x1b)(?=\w+ \S+/\S+|Pod)", written, re.MULTILINE))
+    shown = len(re.findall(r"^- `(?!charts|\\x1b)(?=\w+ \S+/\S+|Pod)", report_text, re.MULTILINE))
     assert int(match[1].replace(",", "")) == findings - shown
-    assert read(written).tags.count("details") == read(written).tags.count("/details")
+    assert read(report_text).tags.count("details") == read(report_text).tags.count("/details")
 
 
 def test_hostile_report_fits_a_comment(assessment: Assessment) -> None:

@@ -85,7 +85,7 @@ def test_passed_and_unevaluated_controls(assessment: Assessment) -> None:
     states = {event["compliance"]["control"]: event["compliance"]["status_id"] for event in all_events}
     assert states["C-0271"] == PASS
     assert states["C-0069"] == states["C-0070"] == states["C-0001"] == WARNING
-    assert "C-0026" not in states, "nothing to look at is no finding"
+    assert "C-0026" not in states, "a control without resources has no event"
     passed = next(event for event in all_events if event["compliance"]["control"] == "C-0271")
     assert (passed["message"], passed["severity"]) == ("passed for 7 resources", "Informational")
     unread = [event for event in all_events if event["compliance"]["control"] == "kubekeep-input"]
@@ -94,8 +94,8 @@ def test_passed_and_unevaluated_controls(assessment: Assessment) -> None:
 
 
 def test_unevaluated_resource(assessment: Assessment) -> None:
-    broken = Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, "The rule failed."))
-    result = ResourceResult(assessment.results[2].resource, {"limits": broken})
+    broken_verdict = Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, "The rule failed."))
+    result = ResourceResult(assessment.results[2].resource, {"limits": broken_verdict})
     all_events = events(msgspec.structs.replace(assessment, results=(result,), unread=()))
     event = next(event for event in all_events if "resources" in event)
     assert (event["compliance"]["control"], event["compliance"]["status_id"]) == ("C-0271", WARNING)
@@ -110,10 +110,12 @@ def test_excepted_findings_are_suppressed(assessment: Assessment) -> None:
     assert excepted["db"]["status_detail"] == "accepted by the waiver legacy"
     assert len(excepted["web-0"]["evidences"]) == 1
     states = [event for event in events(add_exceptions(assessment)) if event["compliance"]["control"] == "C-0076"]
-    assert [event["status"] for event in states] == ["Suppressed"], "what passed by waivers alone did not pass for all"
+    assert [event["status"] for event in states] == ["Suppressed"], (
+        "no event for a control that passed only by exceptions"
+    )
     before = {event["resources"][0]["name"]: event["finding_info"]["uid"] for event in _failures(assessment)}
-    assert excepted["web-1"]["finding_info"]["uid"] == before["web-1"], "the same finding, suppressed"
-    assert excepted["web-0"]["finding_info"]["uid"] != before["web-0"], "another than the one that stands"
+    assert excepted["web-1"]["finding_info"]["uid"] == before["web-1"], "the suppressed finding keeps its ID"
+    assert excepted["web-0"]["finding_info"]["uid"] != before["web-0"], "the partly suppressed finding has another ID"
 
 
 def test_event_ids_are_unique(assessment: Assessment) -> None:

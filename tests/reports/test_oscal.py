@@ -160,8 +160,8 @@ def test_gaps_are_observations(assessment: Assessment) -> None:
 
 
 def test_unevaluated_resource(assessment: Assessment) -> None:
-    broken = Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, "The rule failed."))
-    result = ResourceResult(assessment.results[2].resource, {"limits": broken})
+    broken_verdict = Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, "The rule failed."))
+    result = ResourceResult(assessment.results[2].resource, {"limits": broken_verdict})
     some = msgspec.structs.replace(assessment, results=(result, result), unread=())
     seen = [observation for observation in read_result(some)["observations"] if "subjects" in observation]
     assert [observation["description"] for observation in seen] == ["The rule failed."] * 2

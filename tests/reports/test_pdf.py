@@ -54,7 +54,7 @@ def test_document_data(assessment: Assessment, pytestconfig: pytest.Config) -> N
     document = json.dumps(build_document(add_extras(assessment), whole=False), indent=1, ensure_ascii=False) + "\n"
     if pytestconfig.getoption("--update-golden", default=False):
         GOLDEN.write_text(document, encoding="utf-8")
-    assert document == GOLDEN.read_text(encoding="utf-8"), "if it is meant to be so, run pytest with --update-golden"
+    assert document == GOLDEN.read_text(encoding="utf-8"), "run pytest with --update-golden if the change is intended"
 
 
 @pytest.mark.parametrize("sample", SAMPLES)
@@ -140,20 +140,22 @@ def test_exceptions_excerpts_and_attack_paths(assessment: Assessment) -> None:
     assert remove_whitespace("21 privileged: true # </script>") in text
     assert remove_whitespace("container app is privileged </script>") in text
     assert remove_whitespace("Assumes: the pod runs") in text
-    assert remove_whitespace("1 attack path of 4") in text, "the picture, whose texts are texts"
+    assert remove_whitespace("1 attack path of 4") in text, "the picture has text, not outlines"
 
 
 def test_wide_picture_has_its_own_page(assessment: Assessment) -> None:
     attacks = add_extras(assessment).attacks
     assert attacks is not None
     first = attacks.paths[0]
-    long = msgspec.structs.replace(first, edges=first.edges * 3)
+    long_path = msgspec.structs.replace(first, edges=first.edges * 3)
     raw = render_bytes(
-        "pdf", msgspec.structs.replace(assessment, attacks=msgspec.structs.replace(attacks, paths=(long,) * 3))
+        "pdf", msgspec.structs.replace(assessment, attacks=msgspec.structs.replace(attacks, paths=(long_path,) * 3))
     )
-    wide = [page for page in pypdf.PdfReader(io.BytesIO(raw)).pages if page.mediabox.width > page.mediabox.height]
-    assert len(wide) == 1
-    assert "internet" in wide[0].extract_text()
+    wide_assessment = [
+        page for page in pypdf.PdfReader(io.BytesIO(raw)).pages if page.mediabox.width > page.mediabox.height
+    ]
+    assert len(wide_assessment) == 1
+    assert "internet" in wide_assessment[0].extract_text()
     assert b"<pdfaid:part>2" in raw
 
 
@@ -288,8 +290,8 @@ def test_many_locations_show_the_first(assessment: Assessment) -> None:
 @settings(database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_fair_share(sizes: list[int], room: int) -> None:
     most = fair_share(sizes, room)
-    taken = sum(min(size, most) for size in sizes)
-    assert most == 1 or taken <= room
+    printed_count = sum(min(size, most) for size in sizes)
+    assert most == 1 or printed_count <= room
     assert most >= max(sizes, default=0) or sum(min(size, most + 1) for size in sizes) > room
 
 

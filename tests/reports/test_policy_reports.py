@@ -113,7 +113,7 @@ def test_gaps_are_in_the_cluster_report(name: str, assessment: Assessment) -> No
     outcomes = Counter((result["policy"], result["result"]) for result in cluster["results"])
     assert outcomes["kubekeep", "error"] == 2
     assert outcomes["C-0001", "skip"] == outcomes["C-0069", "skip"] == outcomes["C-0070", "skip"] == 1
-    assert cluster["results"][-1]["policy"] == "C-0070", "after what failed"
+    assert cluster["results"][-1]["policy"] == "C-0070", "failures come first"
     kubelet = next(result for result in cluster["results"] if result["policy"] == "C-0069")
     assert kubelet["message"] == "not evaluated: It reads files of the nodes: scan with a host agent."
 
@@ -121,8 +121,8 @@ def test_gaps_are_in_the_cluster_report(name: str, assessment: Assessment) -> No
 @BOTH
 @pytest.mark.parametrize(("cause", "outcome"), [(Cause.RULE_ERROR, "error"), (Cause.DECLINED, "skip")])
 def test_unevaluated_resources(name: str, cause: Cause, outcome: str, assessment: Assessment) -> None:
-    broken = Verdict(Status.NOT_EVALUATED, reason=Reason(cause, "It does not tell enough."))
-    result = ResourceResult(assessment.results[2].resource, {"limits": broken})
+    broken_verdict = Verdict(Status.NOT_EVALUATED, reason=Reason(cause, "It does not tell enough."))
+    result = ResourceResult(assessment.results[2].resource, {"limits": broken_verdict})
     _, default = documents(name, msgspec.structs.replace(assessment, results=(result,)))
     (entry,) = default["results"]
     assert (entry["policy"], entry["result"], entry["scored"]) == ("C-0271", outcome, False)
@@ -136,7 +136,7 @@ def test_excepted_findings_are_skipped(name: str, assessment: Assessment) -> Non
     assert ("fail", "web-1") not in by_outcome
     assert ("fail", "db") not in by_outcome
     assert ("fail", "web-0") in by_outcome
-    assert by_outcome["skip", "web-0"]["message"].count("\n") == 1, "the one place that is waived"
+    assert by_outcome["skip", "web-0"]["message"].count("\n") == 1, "the excepted location"
     assert by_outcome["skip", "web-1"]["properties"]["waiver"] == (
         "accepted by the waiver gateway until 2027-01-31: runs the packet filter"
     )

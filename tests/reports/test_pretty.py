@@ -43,7 +43,7 @@ def test_worst_first(assessment: Assessment) -> None:
     text = render_pretty(assessment)
     order = [text.index(f"✖ {word}") for word in ("CRITICAL", "HIGH", "MEDIUM", "LOW")]
     assert order == sorted(order)
-    assert text.index("C-0057") < text.index("C-0012"), "of the same severity, what fails most often"
+    assert text.index("C-0057") < text.index("C-0012"), "equal severities are sorted by number of failures"
 
 
 def test_locations_values_and_fixes(assessment: Assessment) -> None:
@@ -116,13 +116,17 @@ def test_last_line_is_the_next_step(assessment: Assessment) -> None:
     assert render_pretty(assessment).endswith(
         "→ Next: start with host-pid (Host process namespace): kubekeep explain host-pid\n"
     )
-    good = tuple(summary for summary in assessment.controls if summary.status is Status.PASSED)
+    full_coverage = tuple(summary for summary in assessment.controls if summary.status is Status.PASSED)
     gaps = tuple(summary for summary in assessment.controls if summary.is_gap)
-    clean = msgspec.structs.replace(assessment, controls=good, results=(), frameworks=(), unread=())
-    assert render_pretty(clean).endswith("✔ Nothing failed and nothing was left out.\n")
-    assert "mend what was not read" in render_pretty(msgspec.structs.replace(clean, unread=assessment.unread))
-    assert "wait for" in render_pretty(msgspec.structs.replace(clean, controls=gaps))
-    empty = msgspec.structs.replace(clean, controls=(), counts=msgspec.structs.replace(clean.counts, failed=0))
+    clean_assessment = msgspec.structs.replace(assessment, controls=full_coverage, results=(), frameworks=(), unread=())
+    assert render_pretty(clean_assessment).endswith("✔ Nothing failed and nothing was left out.\n")
+    assert "mend what was not read" in render_pretty(
+        msgspec.structs.replace(clean_assessment, unread=assessment.unread)
+    )
+    assert "wait for" in render_pretty(msgspec.structs.replace(clean_assessment, controls=gaps))
+    empty = msgspec.structs.replace(
+        clean_assessment, controls=(), counts=msgspec.structs.replace(clean_assessment.counts, failed=0)
+    )
     assert "nothing was found to scan" in render_pretty(empty)
 
 
@@ -160,9 +164,11 @@ def test_last_commit_of_a_line(assessment: Assessment) -> None:
 
 def test_by_resource(assessment: Assessment) -> None:
     text = render_pretty(assessment, ReportOptions(by_resource=True))
-    assert text.count("control fails") + text.count("controls fail") == 10, "the others only on request"
+    assert text.count("control fails") + text.count("controls fail") == 10, (
+        "other controls are shown only with --verbose"
+    )
     assert "… and 2 more resources (use --verbose)" in text
-    assert text.startswith("✖ Pod "), "the worst first"
+    assert text.startswith("✖ Pod "), "the most severe first"
     web = text[text.index("✖ Deployment default/web-0") :].splitlines()
     assert web[0].endswith("1 control fails")
     assert web[1].split()[:2] == ["HIGH", "C-0057"]

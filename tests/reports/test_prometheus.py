@@ -104,8 +104,8 @@ def test_no_compliance_series_without_evaluation(assessment: Assessment) -> None
 
 
 def test_equal_resources_are_one_series(assessment: Assessment) -> None:
-    twice = msgspec.structs.replace(assessment, results=assessment.results * 2)
-    failed = families(twice)["kubescape_resource_count_controls_failed"]
+    repeated = msgspec.structs.replace(assessment, results=assessment.results * 2)
+    failed = families(repeated)["kubescape_resource_count_controls_failed"]
     assert find_value(failed, namespace="default", name="web-0") == 2
 
 

@@ -78,7 +78,9 @@ def test_template_value_is_a_related_location(run: dict[str, Any]) -> None:
     assert first["message"]["text"] == "set by cache.securityContext.privileged"
     assert first["physicalLocation"]["artifactLocation"]["uri"] == "chart/values.yaml"
     assert first["physicalLocation"]["region"]["startLine"] == 14
-    assert second["message"]["text"].endswith("(from --set cache.debug)"), "the command line has no lines"
+    assert second["message"]["text"].endswith("(from --set cache.debug)"), (
+        "a value from the command line has no location"
+    )
 
 
 def test_uris_are_encoded(run: dict[str, Any]) -> None:

@@ -63,17 +63,17 @@ def measure_peak(name: str, assessment: Assessment) -> tuple[int, int]:
 
 @pytest.mark.parametrize("name", [name for name in names() if not REGISTRATIONS[name].memory_reason])
 def test_memory_does_not_grow_with_the_report(name: str, assessment: Assessment) -> None:
-    single_peak, double_peak = (add_findings(assessment, FINDINGS * times) for times in (1, 2))
-    measure_peak(name, single_peak)  # caches filled at first use are not counted
-    fewer_findings, more = measure_peak(name, single_peak), measure_peak(name, double_peak)
+    one_batch, two_batches = (add_findings(assessment, FINDINGS * times) for times in (1, 2))
+    measure_peak(name, one_batch)  # caches filled at first use are not counted
+    peak_of_one, peak_of_two = measure_peak(name, one_batch), measure_peak(name, two_batches)
     allowance = LARGE if REGISTRATIONS[name].findings_reason else SMALL
-    assert more[0] - fewer_findings[0] <= allowance * FINDINGS, (
-        f"of {(more[1] - fewer_findings[1]) // FINDINGS} characters a finding"
+    assert peak_of_two[0] - peak_of_one[0] <= allowance * FINDINGS, (
+        f"{(peak_of_two[1] - peak_of_one[1]) // FINDINGS} characters per finding"
     )
 
 
 def test_buffered_report_is_detected(assessment: Assessment) -> None:
     """Check that the test above would detect a report that is built in memory."""
-    single_peak, double_peak = (add_findings(assessment, FINDINGS * times) for times in (1, 2))
+    one_batch, two_batches = (add_findings(assessment, FINDINGS * times) for times in (1, 2))
     for name in ("csv", "json", "junit", "sarif", "yaml"):
-        assert measure_peak(name, double_peak)[1] - measure_peak(name, single_peak)[1] > 1.2 * SMALL * FINDINGS
+        assert measure_peak(name, two_batches)[1] - measure_peak(name, one_batch)[1] > 1.2 * SMALL * FINDINGS

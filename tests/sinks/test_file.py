@@ -93,7 +93,7 @@ def test_missing_folder_is_an_error(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can change owners")
 def test_owner_is_kept(tmp_path: Path) -> None:
     target = tmp_path / "report.json"
     target.write_text("before")

@@ -170,16 +170,18 @@ def test_one_workload_gets_the_verdicts_of_a_full_scan(cluster: Cluster, namespa
     )
     request = clusters.access(cluster.kubeconfig)
     one = clusters.scan_cluster(request, workload=f"{namespace}/deployment/web")
-    whole = clusters.scan_cluster(request, resource_selection=clusters.select_namespaces(namespace))
+    full_assessment = clusters.scan_cluster(request, resource_selection=clusters.select_namespaces(namespace))
     verdicts = clusters.verdicts(one)
     assert f"Deployment {namespace}/db" not in {name for name, _ in verdicts}
-    ours = {key: verdict.status for key, verdict in verdicts.items() if key[0] == f"Deployment {namespace}/web"}
-    assert ours == {
+    selected_verdicts = {
+        key: verdict.status for key, verdict in verdicts.items() if key[0] == f"Deployment {namespace}/web"
+    }
+    assert selected_verdicts == {
         key: verdict.status
-        for key, verdict in clusters.verdicts(whole).items()
+        for key, verdict in clusters.verdicts(full_assessment).items()
         if key[0] == f"Deployment {namespace}/web"
     }
-    assert ours
+    assert selected_verdicts
 
 
 @pytest.mark.parametrize(
@@ -207,9 +209,9 @@ def test_selected_pod_of_an_unselected_owner_is_evaluated(
         key: value.format(namespace=namespace) if isinstance(value, str) else value for key, value in selection.items()
     }
     assessment = clusters.scan_cluster(clusters.access(cluster.kubeconfig), controls=("C-0013",), **selection)
-    ours = [result for result in assessment.results if result.resource.namespace == namespace]
-    assert [result.resource.kind for result in ours] == sorted(kinds)
-    assert {verdict.status for result in ours for verdict in result.verdicts.values()} == {Status.FAILED}
+    selected_verdicts = [result for result in assessment.results if result.resource.namespace == namespace]
+    assert [result.resource.kind for result in selected_verdicts] == sorted(kinds)
+    assert {verdict.status for result in selected_verdicts for verdict in result.verdicts.values()} == {Status.FAILED}
 
 
 def test_unlisted_workload_is_not_reported_as_absent(cluster: Cluster, namespace: str) -> None:

@@ -26,7 +26,6 @@ from tests.usecases import clusters
 
 GROUP = "rbac.authorization.k8s.io"
 TEAM = "team"
-BOAT = "boats.example.com"
 STANDARDS = ("pss-baseline", "pss-restricted")
 
 
@@ -82,7 +81,7 @@ def scanned(cluster: Cluster, user: str, *namespaces: str, **request: Any) -> As
 
 
 @pytest.fixture(scope="module")
-def whole(shop: Cluster) -> Assessment:
+def admin_assessment(shop: Cluster) -> Assessment:
     assessment = scanned(shop, "admin")
     assert assessment.unread == ()
     return assessment
@@ -92,9 +91,9 @@ def lacks_access(verdict: Verdict) -> bool:
     return verdict.reason is not None and verdict.reason.cause is Cause.NEEDS_ACCESS
 
 
-def compare(whole: Assessment, part: Assessment) -> Counter[str]:
-    """Assert that the verdicts of `part` equal those of `whole` or need access; count equal and unknown ones."""
-    expected, partial = clusters.verdicts(whole), clusters.verdicts(part)
+def compare(admin_assessment: Assessment, user_assessment: Assessment) -> Counter[str]:
+    """Assert that the verdicts of `user_assessment` equal those of `admin_assessment` or need access; count equal and unknown ones."""
+    expected, partial = clusters.verdicts(admin_assessment), clusters.verdicts(user_assessment)
     counts: Counter[str] = Counter()
     for key, verdict in partial.items():
         if lacks_access(verdict):
@@ -103,8 +102,8 @@ def compare(whole: Assessment, part: Assessment) -> Counter[str]:
         assert (key, verdict) == (key, expected[key])
         counts["equal"] += 1
     counts["missing"] = len(expected.keys() - partial.keys())
-    summaries = {summary.control.slug: summary for summary in whole.controls}
-    for summary in part.controls:
+    summaries = {summary.control.slug: summary for summary in admin_assessment.controls}
+    for summary in user_assessment.controls:
         known = summaries[summary.control.slug]
         if summary.reason is not None and summary.reason.cause is Cause.NEEDS_ACCESS:
             counts["controls unknown"] += 1
@@ -116,7 +115,7 @@ def compare(whole: Assessment, part: Assessment) -> Counter[str]:
         )
         counts["controls equal"] += 1
     for _, slug in expected.keys() - partial.keys():
-        (summary,) = (summary for summary in part.controls if summary.control.slug == slug)
+        (summary,) = (summary for summary in user_assessment.controls if summary.control.slug == slug)
         assert summary.status is not Status.PASSED, slug
     return counts
 
@@ -139,17 +138,20 @@ UNSEEN = {
 
 
 @pytest.mark.parametrize("user", USERS)
-def test_every_verdict_is_the_administrators_or_unknown(shop: Cluster, whole: Assessment, user: str) -> None:
-    part = scanned(shop, user)
-    counts = compare(whole, part)
-    assert is_incomplete(part)
-    assert counts["equal"] > 6 * counts["unknown"], (counts, part.unread)
-    assert part.target.cluster is not None
+def test_every_verdict_is_the_administrators_or_unknown(shop: Cluster, admin_assessment: Assessment, user: str) -> None:
+    user_assessment = scanned(shop, user)
+    counts = compare(admin_assessment, user_assessment)
+    assert is_incomplete(user_assessment)
+    assert counts["equal"] > 6 * counts["unknown"], (counts, user_assessment.unread)
+    assert user_assessment.target.cluster is not None
     hidden = set[str]().union(
-        *((gap.names & {SUBJECT}) if gap.is_outside_selection else gap.names for gap in part.target.cluster.gaps)
+        *(
+            (gap.names & {SUBJECT}) if gap.is_outside_selection else gap.names
+            for gap in user_assessment.target.cluster.gaps
+        )
     )
-    expected, partial = clusters.verdicts(whole), clusters.verdicts(part)
-    controls = {summary.control.slug: summary.control for summary in whole.controls}
+    expected, partial = clusters.verdicts(admin_assessment), clusters.verdicts(user_assessment)
+    controls = {summary.control.slug: summary.control for summary in admin_assessment.controls}
     for name, slug in expected:
         verdict, control = partial.get((name, slug)), controls[slug]
         if verdict is None:
@@ -157,14 +159,14 @@ def test_every_verdict_is_the_administrators_or_unknown(shop: Cluster, whole: As
             assert control.providers or any(word in name for word in UNSEEN[user]), (name, slug)
         elif lacks_access(verdict):
             assert hidden & {*control.relates, *(["Node"] if control.providers else [])}, (name, slug)
-    missing = {str(unread.location) for unread in part.unread}
+    missing = {str(unread.location) for unread in user_assessment.unread}
     assert missing >= USERS[user]
     assert not [name for name in missing if "customresourcedefinitions" in name or "horizontal" in name]
 
 
-def test_view_role_gets_verdicts_on_namespaced_controls(shop: Cluster, whole: Assessment) -> None:
+def test_view_role_gets_verdicts_on_namespaced_controls(shop: Cluster, admin_assessment: Assessment) -> None:
     """Includes Pod Security by labels of the Namespace, Ingress and network policies."""
-    expected, partial = clusters.verdicts(whole), clusters.verdicts(scanned(shop, "viewing"))
+    expected, partial = clusters.verdicts(admin_assessment), clusters.verdicts(scanned(shop, "viewing"))
     for slug in (
         "external-facing",
         "dangling-ingress-backend",
@@ -178,26 +180,30 @@ def test_view_role_gets_verdicts_on_namespaced_controls(shop: Cluster, whole: As
         assert {key: partial[key] for key in concerned} == {key: expected[key] for key in concerned}
 
 
-def test_namespaced_roles_are_evaluated_without_other_grants(shop: Cluster, whole: Assessment) -> None:
-    part = scanned(shop, "administering")
-    expected, partial = clusters.verdicts(whole), clusters.verdicts(part)
+def test_namespaced_roles_are_evaluated_without_other_grants(shop: Cluster, admin_assessment: Assessment) -> None:
+    user_assessment = scanned(shop, "administering")
+    expected, partial = clusters.verdicts(admin_assessment), clusters.verdicts(user_assessment)
     subject = f"ServiceAccount {TEAM}/robot of RoleBinding {TEAM}/all of Role {TEAM}/all"
     keys = [key for key in expected if key[0] == subject]
     assert keys
     assert {key: partial[key] for key in keys} == {key: expected[key] for key in keys}
-    grant_controls = {summary.control.slug for summary in part.controls if SUBJECT in summary.control.relates}
+    grant_controls = {
+        summary.control.slug for summary in user_assessment.controls if SUBJECT in summary.control.relates
+    }
     assert grant_controls
     assert all(lacks_access(verdict) for (_, slug), verdict in partial.items() if slug in grant_controls)
-    message = {str(unread.location): unread.message for unread in part.unread}["list roles.rbac.authorization.k8s.io"]
+    message = {str(unread.location): unread.message for unread in user_assessment.unread}[
+        "list roles.rbac.authorization.k8s.io"
+    ]
     assert message == "forbidden for administering, but for the namespaces that are scanned"
 
 
 @pytest.mark.parametrize("user", ["viewing", "administering"])
 def test_namespaced_controls_are_complete(shop: Cluster, user: str) -> None:
-    part = scanned(shop, user, frameworks=STANDARDS)
-    assert (part.unread, is_incomplete(part)) == ((), False)
+    user_assessment = scanned(shop, user, frameworks=STANDARDS)
+    assert (user_assessment.unread, is_incomplete(user_assessment)) == ((), False)
     admin = scanned(shop, "admin", frameworks=STANDARDS)
-    assert [(summary.status, summary.counts) for summary in part.controls] == [
+    assert [(summary.status, summary.counts) for summary in user_assessment.controls] == [
         (summary.status, summary.counts) for summary in admin.controls
     ]
 
@@ -218,9 +224,9 @@ def test_dry_run_permissions_are_enough(shop: Cluster) -> None:
     for role in create_roles(preflight(request).permissions, "printed"):
         shop.apply([role])
         shop.bind("printed", "printed", namespace=role["metadata"].get("namespace", ""))
-    part = scanned(shop, "printed")
-    assert part.unread == ()
-    assert compare(scanned(shop, "admin"), part)["unknown"] == 0
+    user_assessment = scanned(shop, "printed")
+    assert user_assessment.unread == ()
+    assert compare(scanned(shop, "admin"), user_assessment)["unknown"] == 0
     checked = preflight(replaced(request, cluster=clusters.access(shop.layout.kubeconfigs / "printed")))
     assert (checked.missing, checked.unknown) == ([], [])
 
@@ -323,9 +329,9 @@ def test_watch_follows_roles_of_one_namespace(shop: Cluster) -> None:
 def test_listing_namespaces_needs_no_get(shop: Cluster) -> None:
     """The role shipped with Kubekeep grants list on namespaces, but not get."""
     kubeconfig = shop.user("lister", clusters.create_rules_without(shop))
-    part = scanned(shop, "lister")
-    assert part.unread == ()
-    assert compare(scanned(shop, "admin"), part)["unknown"] == 0
+    user_assessment = scanned(shop, "lister")
+    assert user_assessment.unread == ()
+    assert compare(scanned(shop, "admin"), user_assessment)["unknown"] == 0
     request = ScanRequest(
         ScanInput(paths=(), cluster=clusters.access(kubeconfig)),
         evaluation=EvaluationOptions(resource_selection=clusters.select_namespaces(TEAM)),

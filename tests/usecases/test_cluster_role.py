@@ -104,8 +104,8 @@ def test_role_is_sufficient(complete: Cluster, scanner: Any) -> None:
     assessment = clusters.scan_cluster(clusters.access(scanner), extras=frozenset({Extra.ATTACK_PATHS}))
     assert assessment.unread == ()
     assert assessment.results
-    whole = clusters.scan_cluster(clusters.access(complete.kubeconfig))
-    statuses = {summary.control.slug: summary.status for summary in whole.controls}
+    admin_assessment = clusters.scan_cluster(clusters.access(complete.kubeconfig))
+    statuses = {summary.control.slug: summary.status for summary in admin_assessment.controls}
     assert {summary.control.slug: summary.status for summary in assessment.controls} == statuses
 
 
@@ -114,13 +114,13 @@ def test_role_equals_the_lists_of_a_scan(complete: Cluster) -> None:
     with front(complete) as proxy:
         extras = frozenset({Extra.ATTACK_PATHS})
         clusters.scan_cluster(clusters.redirect_access(complete.kubeconfig, proxy.url), extras=extras)
-        listed = list_requests(proxy)
-    assert listed == list_granted(read_role())
+        listed_kinds = list_requests(proxy)
+    assert listed_kinds == list_granted(read_role())
 
 
-def assert_one_role(checked: Preflight) -> dict[str, Any]:
-    (whole,) = create_roles(checked.permissions)
-    return whole
+def assert_one_role(preflight_result: Preflight) -> dict[str, Any]:
+    (admin_assessment,) = create_roles(preflight_result.permissions)
+    return admin_assessment
 
 
 def list_requests(proxy: Front) -> set[tuple[str, str]]:
@@ -140,15 +140,15 @@ def test_dry_run_prints_the_lists_of_a_scan(complete: Cluster) -> None:
                 ScanInput(paths=(), cluster=clusters.redirect_access(complete.kubeconfig, proxy.url)),
                 rules=RuleOptions(controls=controls),
             )
-            checked = preflight(request)
+            preflight_result = preflight(request)
             before = list_requests(proxy)
             proxy.requests.clear()
             clusters.scan_cluster(clusters.redirect_access(complete.kubeconfig, proxy.url), controls=controls)
-            listed = list_requests(proxy)
-        assert (checked.missing, checked.unknown) == ([], [])
-        assert list_granted(assert_one_role(checked)) == listed
+            listed_kinds = list_requests(proxy)
+        assert (preflight_result.missing, preflight_result.unknown) == ([], [])
+        assert list_granted(assert_one_role(preflight_result)) == listed_kinds
         assert before <= {("apiextensions.k8s.io", "customresourcedefinitions"), VERSIONS}
-    assert ("kubescape.io", "controlinputs") in listed
+    assert ("kubescape.io", "controlinputs") in listed_kinds
 
 
 @pytest.mark.parametrize(
@@ -163,15 +163,19 @@ def test_missing_permission_is_reported(complete: Cluster, group: str, resource:
     assessment = clusters.scan_cluster(clusters.access(kubeconfig))
     full = f"{resource}.{group}" if group else resource
     assert [str(unread.location) for unread in assessment.unread] == [f"list {full}"]
-    checked = preflight(ScanRequest(ScanInput(paths=(), cluster=clusters.access(kubeconfig))))
-    assert [str(permission) for permission in checked.missing] == [f"list {full}"]
+    preflight_result = preflight(ScanRequest(ScanInput(paths=(), cluster=clusters.access(kubeconfig))))
+    assert [str(permission) for permission in preflight_result.missing] == [f"list {full}"]
 
 
 def test_dry_run_reports_unreadable_definitions(complete: Cluster) -> None:
     """The printed role has no permissions for custom kinds that were not discovered."""
-    checked = preflight(ScanRequest(ScanInput(paths=(), cluster=clusters.access(complete.kubeconfig, "nobody"))))
-    assert [gap.permission for gap in checked.unknown] == ["list customresourcedefinitions.apiextensions.k8s.io"]
-    assert "list customresourcedefinitions.apiextensions.k8s.io" in map(str, checked.missing)
+    preflight_result = preflight(
+        ScanRequest(ScanInput(paths=(), cluster=clusters.access(complete.kubeconfig, "nobody")))
+    )
+    assert [gap.permission for gap in preflight_result.unknown] == [
+        "list customresourcedefinitions.apiextensions.k8s.io"
+    ]
+    assert "list customresourcedefinitions.apiextensions.k8s.io" in map(str, preflight_result.missing)
 
 
 def test_namespaced_permissions_are_granted_in_the_namespace(complete: Cluster) -> None:
@@ -181,19 +185,25 @@ def test_namespaced_permissions_are_granted_in_the_namespace(complete: Cluster) 
         ScanInput(paths=(), cluster=clusters.access(complete.kubeconfig)),
         evaluation=EvaluationOptions(resource_selection=resource_selection),
     )
-    whole, inside, central = create_roles(preflight(request).permissions, "narrow")
-    assert (whole["kind"], inside["kind"], inside["metadata"]["namespace"]) == ("ClusterRole", "Role", "default")
+    admin_assessment, inside, central = create_roles(preflight(request).permissions, "narrow")
+    assert (admin_assessment["kind"], inside["kind"], inside["metadata"]["namespace"]) == (
+        "ClusterRole",
+        "Role",
+        "default",
+    )
     assert ("", "secrets") in list_granted(inside)
     one = {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": ["default"], "verbs": ["get"]}
-    assert [rule for document in (whole, inside) for rule in document["rules"] if "resourceNames" in rule] == [one]
+    assert [
+        rule for document in (admin_assessment, inside) for rule in document["rules"] if "resourceNames" in rule
+    ] == [one]
     assert one in inside["rules"]
     # The cluster serves Cilium: its settings apply to every namespace.
     settings = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["cilium-config"], "verbs": ["get"]}
     assert (central["metadata"]["namespace"], central["rules"]) == ("kube-system", [settings])
     nowhere = {"secrets", "pods", "ingresses", "horizontalpodautoscalers", "customresourcedefinitions", "namespaces"}
-    assert not nowhere & {resource for _, resource in list_granted(whole)}
+    assert not nowhere & {resource for _, resource in list_granted(admin_assessment)}
     kubeconfig = complete.user("narrow-user", [])
-    complete.apply([whole, inside, central])
+    complete.apply([admin_assessment, inside, central])
     complete.bind("narrow-user", "narrow")
     complete.bind("narrow-user", "narrow", namespace="default")
     complete.bind("narrow-user", "narrow", namespace="kube-system")
@@ -240,18 +250,25 @@ def test_dry_run_prints_the_requests_of_a_watch(complete: Cluster) -> None:
             ScanInput(paths=(), cluster=clusters.redirect_access(complete.kubeconfig, proxy.url)),
             rules=RuleOptions(controls=("C-0057",)),
         )
-        checked = preflight(request, watching=True)
-        assert checked.missing == []
+        preflight_result = preflight(request, watching=True)
+        assert preflight_result.missing == []
         proxy.requests.clear()
         run_watch(request)
-        listed = list_requests(proxy)
+        listed_kinds = list_requests(proxy)
         streamed = {_resource(received) for received in proxy.requests if "watch" in received.query}
     verbs = {
-        verb: {(permission.group, permission.resource) for permission in checked.permissions if permission.verb == verb}
+        verb: {
+            (permission.group, permission.resource)
+            for permission in preflight_result.permissions
+            if permission.verb == verb
+        }
         for verb in VERBS
     }
-    assert verbs == {"list": listed, "watch": streamed}
-    assert {("apiextensions.k8s.io", "customresourcedefinitions"), ("apiregistration.k8s.io", "apiservices")} <= listed
+    assert verbs == {"list": listed_kinds, "watch": streamed}
+    assert {
+        ("apiextensions.k8s.io", "customresourcedefinitions"),
+        ("apiregistration.k8s.io", "apiservices"),
+    } <= listed_kinds
 
 
 def test_watch_without_watching_definitions_has_no_gap(complete: Cluster) -> None:

@@ -63,7 +63,7 @@ def kubeconfig(cluster: Cluster, user: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def whole(shop: Cluster) -> Assessment:
+def admin_assessment(shop: Cluster) -> Assessment:
     """Assessment by the administrator."""
     assessment = clusters.scan_cluster(clusters.access(shop.kubeconfig))
     assert (assessment.unread, is_incomplete(assessment)) == ((), False)
@@ -72,33 +72,35 @@ def whole(shop: Cluster) -> Assessment:
     return assessment
 
 
-def test_full_scan_evaluates_every_hidden_kind(whole: Assessment) -> None:
+def test_full_scan_evaluates_every_hidden_kind(admin_assessment: Assessment) -> None:
     """The kinds that the tests below hide have verdicts in the full scan."""
-    kinds = {result.resource.kind for result in whole.results}
+    kinds = {result.resource.kind for result in admin_assessment.results}
     assert kinds >= {"Deployment", "StatefulSet", "DaemonSet", "CronJob", "Pod", "Service", "Ingress", "Namespace"}
     assert kinds >= {"ServiceAccount", "ConfigMap", "Role", "RoleBinding", "ClusterRoleBinding", "NetworkPolicy"}
 
 
 @pytest.mark.parametrize("hidden", HIDDEN, ids="+".join)
 def test_hidden_resources_are_never_treated_as_absent(
-    shop: Cluster, whole: Assessment, hidden: tuple[str, ...]
+    shop: Cluster, admin_assessment: Assessment, hidden: tuple[str, ...]
 ) -> None:
     user = user_without(hidden)
-    part = clusters.scan_cluster(clusters.access(kubeconfig(shop, user)))
-    plurals = {str(unread.location).split()[1].partition(".")[0] for unread in part.unread}
-    assert plurals == {*hidden}, part.unread
-    assert all(user in unread.message for unread in part.unread)
-    assert is_incomplete(part)
-    compare(whole, part, {*hidden})
+    user_assessment = clusters.scan_cluster(clusters.access(kubeconfig(shop, user)))
+    plurals = {str(unread.location).split()[1].partition(".")[0] for unread in user_assessment.unread}
+    assert plurals == {*hidden}, user_assessment.unread
+    assert all(user in unread.message for unread in user_assessment.unread)
+    assert is_incomplete(user_assessment)
+    compare(admin_assessment, user_assessment, {*hidden})
 
 
-def compare(whole: Assessment, part: Assessment, hidden: set[str], inside: frozenset[str] = frozenset()) -> None:
-    """Assert that `part` differs from `whole` only by verdicts that are not evaluated because of `hidden`.
+def compare(
+    admin_assessment: Assessment, user_assessment: Assessment, hidden: set[str], inside: frozenset[str] = frozenset()
+) -> None:
+    """Assert that `user_assessment` differs from `admin_assessment` only by verdicts that are not evaluated because of `hidden`.
 
     inside: kinds of `hidden` that are listed in the evaluated namespaces.
     """
-    expected, partial = clusters.verdicts(whole), clusters.verdicts(part)
-    summaries = {summary.control.slug: summary for summary in part.controls}
+    expected, partial = clusters.verdicts(admin_assessment), clusters.verdicts(user_assessment)
+    summaries = {summary.control.slug: summary for summary in user_assessment.controls}
     for (name, slug), verdict in partial.items():
         known = expected.get((name, slug))
         if known is None and name.split()[0] in {kind for _, kind in POD_KINDS} and hidden & OWNING:
@@ -115,26 +117,29 @@ def compare(whole: Assessment, part: Assessment, hidden: set[str], inside: froze
     for name, slug in expected.keys() - partial.keys():
         assert (name, slug, summaries[slug].status) != (name, slug, Status.PASSED)
         assert not is_irrelevant(summaries[slug]), (name, slug)
-    for summary in whole.controls:
+    for summary in admin_assessment.controls:
         compare_control(summary, summaries[summary.control.slug], hidden, inside)
-    assert part.coverage <= whole.coverage
+    assert user_assessment.coverage <= admin_assessment.coverage
 
 
 def compare_control(
-    whole: ControlSummary, part: ControlSummary, hidden: set[str], inside: frozenset[str] = frozenset()
+    admin_assessment: ControlSummary,
+    user_assessment: ControlSummary,
+    hidden: set[str],
+    inside: frozenset[str] = frozenset(),
 ) -> None:
-    slug = whole.control.slug
-    if part.status is Status.PASSED:
-        assert (slug, whole.status) == (slug, Status.PASSED)
-        assert not reads_hidden_kind(whole, hidden - inside), slug
-    if part.status is Status.FAILED:
-        assert (slug, whole.status) == (slug, Status.FAILED)
-    if is_irrelevant(part):
-        assert is_irrelevant(whole), slug
-        assert not reads_hidden_kind(whole, hidden - inside), slug
-    elif part.status is Status.NOT_EVALUATED and whole.status is not Status.NOT_EVALUATED:
-        assert_named(part.reason, hidden)
-        assert part.compliance is None
+    slug = admin_assessment.control.slug
+    if user_assessment.status is Status.PASSED:
+        assert (slug, admin_assessment.status) == (slug, Status.PASSED)
+        assert not reads_hidden_kind(admin_assessment, hidden - inside), slug
+    if user_assessment.status is Status.FAILED:
+        assert (slug, admin_assessment.status) == (slug, Status.FAILED)
+    if is_irrelevant(user_assessment):
+        assert is_irrelevant(admin_assessment), slug
+        assert not reads_hidden_kind(admin_assessment, hidden - inside), slug
+    elif user_assessment.status is Status.NOT_EVALUATED and admin_assessment.status is not Status.NOT_EVALUATED:
+        assert_named(user_assessment.reason, hidden)
+        assert user_assessment.compliance is None
 
 
 def assert_named(reason: Reason | None, hidden: set[str]) -> None:
@@ -159,31 +164,31 @@ def reads_hidden_kind(summary: ControlSummary, hidden: set[str]) -> bool:
     )
 
 
-def test_user_without_permissions_gets_no_verdicts(shop: Cluster, whole: Assessment) -> None:
+def test_user_without_permissions_gets_no_verdicts(shop: Cluster, admin_assessment: Assessment) -> None:
     assessment = clusters.scan_cluster(clusters.access(shop.kubeconfig, "nobody"))
     assert assessment.results == ()
     assert {summary.status for summary in assessment.controls} == {Status.NOT_EVALUATED}
-    answered = [summary for summary in whole.controls if summary.status is not Status.NOT_EVALUATED]
+    answered = [summary for summary in admin_assessment.controls if summary.status is not Status.NOT_EVALUATED]
     summaries = {summary.control.slug: summary for summary in assessment.controls}
     assert {summaries[summary.control.slug].reason.cause for summary in answered} == {Cause.NEEDS_ACCESS}  # type: ignore[union-attr]
     assert (assessment.compliance, assessment.coverage) == (None, 0)
 
 
-def test_server_errors_count_as_missing_permissions(shop: Cluster, whole: Assessment) -> None:
+def test_server_errors_count_as_missing_permissions(shop: Cluster, admin_assessment: Assessment) -> None:
     """A list that ends with a server error is incomplete."""
 
     def fail(exchange: Any) -> None:
         exchange.refuse(500, "InternalError", "etcd is gone")
 
     with front(shop, always(page_of("networkpolicies"), fail)) as proxy:
-        part = clusters.scan_cluster(clusters.redirect_access(shop.kubeconfig, proxy.url))
-    assert [(str(unread.location), unread.message) for unread in part.unread] == [
+        user_assessment = clusters.scan_cluster(clusters.redirect_access(shop.kubeconfig, proxy.url))
+    assert [(str(unread.location), unread.message) for unread in user_assessment.unread] == [
         ("list networkpolicies.networking.k8s.io", "etcd is gone")
     ]
-    compare(whole, part, {"networkpolicies"})
+    compare(admin_assessment, user_assessment, {"networkpolicies"})
 
 
-def test_snapshot_equals_cluster(shop: Cluster, whole: Assessment, tmp_path: Path) -> None:
+def test_snapshot_equals_cluster(shop: Cluster, admin_assessment: Assessment, tmp_path: Path) -> None:
     """Resources are dumped as by `kubectl get -o json`, including those that controllers created."""
     items: list[dict[str, Any]] = []
     for path, kinds in (
@@ -215,11 +220,11 @@ def test_snapshot_equals_cluster(shop: Cluster, whole: Assessment, tmp_path: Pat
     )
     assert files.unread == ()
     statuses = {key: verdict.status for key, verdict in clusters.verdicts(files).items()}
-    expected = {key: verdict.status for key, verdict in clusters.verdicts(whole).items()}
+    expected = {key: verdict.status for key, verdict in clusters.verdicts(admin_assessment).items()}
     assert {name for name, _ in statuses.keys() - expected.keys()} == clusters.OWNED
     assert {key: status for key, status in statuses.items() if key[0] not in clusters.OWNED} == expected
     assert {summary.control.slug: summary.status for summary in files.controls} == {
-        summary.control.slug: summary.status for summary in whole.controls
+        summary.control.slug: summary.status for summary in admin_assessment.controls
     }
 
 
@@ -228,10 +233,10 @@ def test_user_of_one_namespace_gets_its_verdicts(shop: Cluster) -> None:
     admin = clusters.scan_cluster(
         clusters.access(shop.kubeconfig), resource_selection=clusters.select_namespaces("team")
     )
-    part = clusters.scan_cluster(
+    user_assessment = clusters.scan_cluster(
         clusters.access(kubeconfig(shop, "team")), resource_selection=clusters.select_namespaces("team")
     )
-    evaluated = {name for name, _ in clusters.verdicts(part)}
+    evaluated = {name for name, _ in clusters.verdicts(user_assessment)}
     assert evaluated >= {
         "Deployment team/web",
         "Pod team/naked",
@@ -239,18 +244,20 @@ def test_user_of_one_namespace_gets_its_verdicts(shop: Cluster) -> None:
         "Ingress team/web",
         "Role team/all",
     }
-    assert is_incomplete(part)
-    hidden = {str(unread.location).split()[1].partition(".")[0] for unread in part.unread}
+    assert is_incomplete(user_assessment)
+    hidden = {str(unread.location).split()[1].partition(".")[0] for unread in user_assessment.unread}
     assert {"deployments", "pods", "services", "secrets", "configmaps", "networkpolicies"}.isdisjoint(hidden)
     assert {"ingresses", "horizontalpodautoscalers", "customresourcedefinitions"}.isdisjoint(hidden)
     assert {"namespaces/team", "nodes", "clusterroles"} <= hidden
-    compare(admin, part, hidden, inside=frozenset({"roles", "rolebindings"}))
+    compare(admin, user_assessment, hidden, inside=frozenset({"roles", "rolebindings"}))
 
 
-def test_order_of_results_is_independent_of_response_times(shop: Cluster, whole: Assessment) -> None:
+def test_order_of_results_is_independent_of_response_times(shop: Cluster, admin_assessment: Assessment) -> None:
     with front(shop, always(page_of("configmaps"), _late)) as proxy:
         again = clusters.scan_cluster(clusters.redirect_access(shop.kubeconfig, proxy.url))
-    assert [result.resource.id for result in again.results] == [result.resource.id for result in whole.results]
+    assert [result.resource.id for result in again.results] == [
+        result.resource.id for result in admin_assessment.results
+    ]
 
 
 def _late(exchange: Any) -> None:
@@ -263,10 +270,12 @@ def test_resources_of_a_hidden_owner_are_evaluated(shop: Cluster) -> None:
     (deployment,) = shop.apply([objects.replicated("Deployment", "team", "owner")])
     (replicas,) = shop.apply([objects.set_owner(objects.replicated("ReplicaSet", "team", "owned"), deployment)])
     try:
-        part = clusters.scan_cluster(clusters.access(kubeconfig(shop, user_without(OWNERS))), controls=("C-0057",))
+        user_assessment = clusters.scan_cluster(
+            clusters.access(kubeconfig(shop, user_without(OWNERS))), controls=("C-0057",)
+        )
         full = clusters.scan_cluster(clusters.access(shop.kubeconfig), controls=("C-0057",))
     finally:
         shop.delete(replicas)
         shop.delete(deployment)
-    assert "ReplicaSet team/owned" in {name for name, _ in clusters.verdicts(part)}
+    assert "ReplicaSet team/owned" in {name for name, _ in clusters.verdicts(user_assessment)}
     assert "ReplicaSet team/owned" not in {name for name, _ in clusters.verdicts(full)}

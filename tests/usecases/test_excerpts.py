@@ -35,7 +35,7 @@ SHOWN = Excerpt(8, ("    env: XXXXXX", "    securityContext:", "      privileged
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -54,25 +54,25 @@ def evidence(assessment: Assessment) -> list[Evidence]:
     return [entry for rows in assessment.group_findings().values() for finding in rows for entry in finding.evidence]
 
 
-def test_excerpts_are_optional(here: Path) -> None:
-    (here / "pod.yaml").write_text(POD)
+def test_excerpts_are_optional(folder: Path) -> None:
+    (folder / "pod.yaml").write_text(POD)
     (plain,) = evidence(scan(ScanRequest(ScanInput(paths=("pod.yaml",)), rules=RuleOptions(controls=("C-0057",)))))
     assert plain.excerpt is None
     (excerpted,) = evidence(scanned("pod.yaml"))
     assert excerpted.excerpt == SHOWN
 
 
-def test_standard_input_and_archives_have_excerpts(here: Path) -> None:
+def test_standard_input_and_archives_have_excerpts(folder: Path) -> None:
     assert [entry.excerpt for entry in evidence(scanned("-", stdin=POD.encode()))] == [SHOWN]
     assert [entry.excerpt for entry in evidence(scanned("-", stdin=POD.encode("utf-16")))] == [SHOWN]
-    with zipfile.ZipFile(here / "bundle.zip", "w") as archive:
+    with zipfile.ZipFile(folder / "bundle.zip", "w") as archive:
         archive.writestr("deploy/pod.yaml", POD)
     assert [entry.excerpt for entry in evidence(scanned("bundle.zip"))] == [SHOWN]
 
 
-def test_charts_and_overlays_show_source_lines(here: Path) -> None:
-    shutil.copytree(EXAMPLES / "storefront-chart", here / "chart")
-    shutil.copytree(EXAMPLES / "overlays", here / "overlays")
+def test_charts_and_overlays_show_source_lines(folder: Path) -> None:
+    shutil.copytree(EXAMPLES / "storefront-chart", folder / "chart")
+    shutil.copytree(EXAMPLES / "overlays", folder / "overlays")
     for path in ("chart", "overlays"):
         for entry in evidence(scanned(path)):
             assert entry.location is not None
@@ -83,17 +83,17 @@ def test_charts_and_overlays_show_source_lines(here: Path) -> None:
             assert entry.excerpt.lines[line - entry.excerpt.first] == lines[line - 1]
 
 
-def test_long_lines_and_regions_are_cut(here: Path) -> None:
+def test_long_lines_and_regions_are_cut(folder: Path) -> None:
     long_entry = POD.replace("    securityContext:", f"    x: '{'a b ' * 500}'\n    securityContext:")
-    (here / "pod.yaml").write_text(long_entry)
+    (folder / "pod.yaml").write_text(long_entry)
     (entry,) = evidence(scanned("pod.yaml"))
     assert entry.excerpt is not None
     assert len(entry.excerpt.lines) <= 8
     assert max(map(len, entry.excerpt.lines)) == 301
 
 
-def test_equal_locations_share_one_excerpt(here: Path) -> None:
-    (here / "pod.yaml").write_text(POD)
+def test_equal_locations_share_one_excerpt(folder: Path) -> None:
+    (folder / "pod.yaml").write_text(POD)
     request = ScanRequest(ScanInput(paths=("pod.yaml",)), needs=ReportNeeds(extras=frozenset({Extra.EXCERPTS})))
     excerpts_by_location: dict[str, set[int]] = {}
     for entry in evidence(scan(request)):
@@ -103,13 +103,15 @@ def test_equal_locations_share_one_excerpt(here: Path) -> None:
     assert {len(excerpts) for excerpts in excerpts_by_location.values()} == {1}
 
 
-def test_equal_file_names_in_two_repositories_are_separate(here: Path) -> None:
+def test_equal_file_names_in_two_repositories_are_separate(folder: Path) -> None:
     for name in ("one", "two"):
-        (here / name).mkdir()
-        (here / name / "pod.yaml").write_text(POD.replace("securityContext:", f"securityContext: # {name}"))
+        (folder / name).mkdir()
+        (folder / name / "pod.yaml").write_text(POD.replace("securityContext:", f"securityContext: # {name}"))
         for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
-            subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *words], cwd=here / name, check=True)
-    entries = evidence(scanned(*(f"file://{here}/{name}/.git" for name in ("one", "two"))))
+            subprocess.run(
+                ["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *words], cwd=folder / name, check=True
+            )
+    entries = evidence(scanned(*(f"file://{folder}/{name}/.git" for name in ("one", "two"))))
     assert [entry.location.file for entry in entries if entry.location] == ["pod.yaml", "pod.yaml"]
     assert [entry.excerpt and entry.excerpt.lines[1] for entry in entries] == [
         "    securityContext: # one",

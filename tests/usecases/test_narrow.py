@@ -104,11 +104,11 @@ def is_doubt(verdict: Verdict) -> bool:
 @pytest.mark.parametrize("framework", ["allcontrols", "nsa"])
 def test_omitted_lists_change_no_verdict(seed: int, framework: str) -> None:
     """Fewer controls require fewer lists."""
-    whole = generate_cluster(seed)
+    all_resources = generate_cluster(seed)
     plan = plan_lists(framework)
-    part = [resource for resource in whole if any(covers(task, resource) for task in plan)]
-    assert len(part) < len(whole)
-    partial, expected = (verdicts(resources, framework=framework) for resources in (part, whole))
+    listed_resources = [resource for resource in all_resources if any(covers(task, resource) for task in plan)]
+    assert len(listed_resources) < len(all_resources)
+    partial, expected = (verdicts(resources, framework=framework) for resources in (listed_resources, all_resources))
     assert partial.keys() == expected.keys()
     assert {key: verdict for key, verdict in partial.items() if not is_doubt(verdict)} == {
         key: verdict for key, verdict in expected.items() if not is_doubt(partial[key])
@@ -118,18 +118,18 @@ def test_omitted_lists_change_no_verdict(seed: int, framework: str) -> None:
 @pytest.mark.parametrize("seed", range(12))
 def test_resources_listed_in_one_namespace_are_evaluated_there(seed: int) -> None:
     """Cluster-wide lists are refused, except in the namespace."""
-    whole = generate_cluster(seed)
+    all_resources = generate_cluster(seed)
     plan = plan_lists()
     cluster_wide_plan = [task for task in plan if task.query.served.namespaced and not task.query.namespace]
     gaps = tuple(task.create_gap("forbidden", is_outside_selection=True) for task in cluster_wide_plan)
-    part = [
+    listed_resources = [
         resource
-        for resource in whole
+        for resource in all_resources
         if any(
             covers(task, resource) and (task not in cluster_wide_plan or resource.namespace == "shop") for task in plan
         )
     ]
-    partial, expected = verdicts(part, gaps), verdicts(whole)
+    partial, expected = verdicts(listed_resources, gaps), verdicts(all_resources)
     assert partial.keys() == expected.keys()
     unknown = {key for key, verdict in partial.items() if verdict.reason and verdict.reason.cause is Cause.NEEDS_ACCESS}
     for key in partial.keys() - unknown:

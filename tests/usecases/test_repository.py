@@ -122,4 +122,4 @@ def test_sarif_names_the_repository(checkout: Path) -> None:
         "branch": "main",
     }
     git(checkout, "remote", "set-url", "origin", "git@github.com:acme/shop.git")
-    assert "versionControlProvenance" not in report("sarif", checkout)["runs"][0], "that is no URI"
+    assert "versionControlProvenance" not in report("sarif", checkout)["runs"][0], "the remote is not a URI"

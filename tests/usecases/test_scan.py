@@ -73,7 +73,7 @@ def test_hardened_workloads_pass_the_nsa_framework() -> None:
 
 
 def test_evidence_line_contains_its_field(shop: Assessment) -> None:
-    checked = 0
+    checked_lines = 0
     for _, entry in evidence(shop):
         if entry.location is None or entry.location.region is None or not entry.exists:
             continue
@@ -81,8 +81,8 @@ def test_evidence_line_contains_its_field(shop: Assessment) -> None:
         lines = Path(entry.location.file).read_text(encoding="utf-8").splitlines()
         nearby_lines = "\n".join(lines[max(0, entry.location.region.start.line - 4) : entry.location.region.start.line])
         assert last in nearby_lines, entry
-        checked += 1
-    assert checked > 20
+        checked_lines += 1
+    assert checked_lines > 20
 
 
 def test_all_files_are_read_and_counted(shop: Assessment) -> None:
@@ -104,11 +104,11 @@ def test_reasons_name_the_missing_input(shop: Assessment) -> None:
 
 def test_standard_input_and_paths_are_scanned_together() -> None:
     pod = (SHOP / "operations" / "debug-pod.yaml").read_bytes()
-    both = scan(
+    assessment = scan(
         ScanRequest(ScanInput(paths=("-", str(SHOP / "catalog"))), rules=RuleOptions(controls=("C-0057",))),
         stdin=io.BytesIO(pod),
     )
-    files = [str(entry.location) for _, entry in evidence(both)]
+    files = [str(entry.location) for _, entry in evidence(assessment)]
     assert files == ["<stdin>:15", f"{SHOP / 'catalog' / 'search.yaml'}:21"]
 
 

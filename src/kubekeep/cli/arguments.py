@@ -98,20 +98,21 @@ def without_options(*names: str) -> Callable[[Callable[..., None]], Callable[...
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         declared: list[click.Parameter] = function.__click_params__  # type: ignore[attr-defined]
-        removed = [parameter for parameter in declared if parameter.name in names]
-        if unknown := {*names} - {parameter.name for parameter in removed}:
+        removed_options = [parameter for parameter in declared if parameter.name in names]
+        if unknown := {*names} - {parameter.name for parameter in removed_options}:
             raise ValueError(f"no option is called {', '.join(sorted(unknown))}")
 
         @functools.wraps(function)
         def wrapper(**arguments: Any) -> None:
             ctx = click.get_current_context()
             defaults = {
-                str(parameter.name): parameter.process_value(ctx, parameter.get_default(ctx)) for parameter in removed
+                str(parameter.name): parameter.process_value(ctx, parameter.get_default(ctx))
+                for parameter in removed_options
             }
             function(**{**defaults, **arguments})
 
         wrapper.__click_params__ = [  # type: ignore[attr-defined]
-            parameter for parameter in declared if parameter not in removed
+            parameter for parameter in declared if parameter not in removed_options
         ]
         return wrapper
 

@@ -98,9 +98,9 @@ def list_keys(command: click.Command) -> dict[str, ConfigurationKey]:
     """Return the keys of `command` by name, in the order of its help."""
     keys = {}
     for parameter in command.params:
-        long = [flag for flag in parameter.opts if flag.startswith("--")]
-        if isinstance(parameter, click.Option) and parameter.expose_value and long:
-            name = long[0].removeprefix("--")
+        long_flags = [flag for flag in parameter.opts if flag.startswith("--")]
+        if isinstance(parameter, click.Option) and parameter.expose_value and long_flags:
+            name = long_flags[0].removeprefix("--")
             keys[name] = ConfigurationKey(name, parameter, _key_type(name, parameter))
     return keys
 

@@ -82,15 +82,17 @@ def _summarize(assessment: Assessment, *, audit: bool) -> str:
     if not assessment.exceptions:
         return ""
     # Exceptions of ready-made sets have no location; most of them are expected to be unused.
-    reported = [
+    reported_uses = [
         use for use in assessment.exceptions if use.exception.location or use.status is not ExceptionStatus.UNUSED
     ]
-    counts = Counter(use.status for use in reported)
-    covered = len(assessment.excepted_findings)
+    counts = Counter(use.status for use in reported_uses)
+    covered_count = len(assessment.excepted_findings)
     total = len(assessment.exceptions)
-    parts = [f"{total} exception{'' if total == 1 else 's'}: {covered} finding{'' if covered == 1 else 's'} accepted"]
+    parts = [
+        f"{total} exception{'' if total == 1 else 's'}: {covered_count} finding{'' if covered_count == 1 else 's'} accepted"
+    ]
     parts += [text.format(counts[status]) for status, text in _PROBLEMS.items() if counts[status]]
-    if doubtful := sum(1 for use in reported if use.scope_warnings):
-        parts.append(f"{doubtful} doubtful")
+    if doubtful_count := sum(1 for use in reported_uses if use.scope_warnings):
+        parts.append(f"{doubtful_count} doubtful")
     hint = "" if audit or len(parts) == 1 else "; --audit-exceptions shows them"
     return ", ".join(parts) + hint

@@ -103,11 +103,11 @@ def add_entry(  # noqa: PLR0913, PLR0917 - one argument an option
     if expires:
         entry["expirationDate"] = expires
     try:
-        added = add(file, entry)
+        use = add(file, entry)
     except ExceptionsError as error:
         raise click.UsageError(str(error)) from error
-    click.echo(f"{visible(file)}: added {visible(added.exception.name)}", err=True)
-    for doubt in added.scope_warnings:
+    click.echo(f"{visible(file)}: added {visible(use.exception.name)}", err=True)
+    for doubt in use.scope_warnings:
         click.echo(f"{visible(file)}: warning: {visible(doubt)}", err=True)
 
 

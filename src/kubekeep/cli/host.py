@@ -47,15 +47,15 @@ def collect_command(output: Path | None, root: str, node_name: str) -> None:
     from kubekeep.usecases.host import collect, format_documents, list_kinds  # noqa: PLC0415 - it needs Linux
 
     try:
-        collected = collect(root, node_name)
+        node_data = collect(root, node_name)
     except OSError as error:
         raise click.BadParameter(f"{visible(root)}: {error.strerror}", param_hint="--root") from error
     except ValueError as error:
         raise click.UsageError(f"{error}: say it with --node-name") from error
-    for sentence in collected.not_read:
+    for sentence in node_data.not_read:
         click.echo(f"not read: {visible(sentence)}", err=True)
-    written = format_documents(collected, as_json=output is not None and output.suffix.lower() == ".json")
-    write_text(written, output)
-    if "KubeletInfo" not in list_kinds(collected):
+    text = format_documents(node_data, as_json=output is not None and output.suffix.lower() == ".json")
+    write_text(text, output)
+    if "KubeletInfo" not in list_kinds(node_data):
         click.echo("no kubelet is seen: run it on a node, or name the node's root with --root", err=True)
         sys.exit(_INCOMPLETE)

@@ -23,6 +23,7 @@ from kubekeep.model.text import visible
 from kubekeep.reports.format import ReportFormat, ReportOptions
 from kubekeep.reports.kubescape_v2 import write as kubescape_v2
 from kubekeep.reports.shared import wording
+from kubekeep.reports.shared.findings import framework_names_by_control
 
 HEADER: Final = (
     "Control Name",
@@ -87,10 +88,7 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
 
 
 def _controls(assessment: Assessment) -> dict[str, _ControlCells]:
-    frameworks: dict[str, list[str]] = {}
-    for framework in assessment.frameworks:
-        for slug in framework.controls:
-            frameworks.setdefault(slug, []).append(framework.framework.name)
+    frameworks = framework_names_by_control(assessment)
     return {
         summary.control.slug: _ControlCells(
             (_cell(summary.control.title), _cell(summary.control.id), summary.control.level.label),

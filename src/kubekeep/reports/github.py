@@ -44,17 +44,17 @@ class _Annotation(msgspec.Struct, frozen=True):
 
 def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
     """Write the annotations, the ones over GitHub's limit as a folded group, and the totals."""
-    annotation_count = folded = 0
+    annotation_count = folded_count = 0
     for annotation, fits in _mark_fitting(assessment):
         if fits:
             stream.write(_command(annotation, assessment))
         annotation_count += fits
-        folded += not fits
-    if folded:
+        folded_count += not fits
+    if folded_count:
         stream.write("::group::Not shown as annotations\n")
         stream.writelines(_line(annotation, assessment) for annotation, fits in _mark_fitting(assessment) if not fits)
         stream.write("::endgroup::\n")
-    stream.writelines(f"{line}\n" for line in _closing(assessment, annotation_count, folded))
+    stream.writelines(f"{line}\n" for line in _closing(assessment, annotation_count, folded_count))
 
 
 def _mark_fitting(assessment: Assessment) -> Iterator[tuple[_Annotation, bool]]:
@@ -101,17 +101,17 @@ def _finding(finding: Finding) -> _Annotation:
     )
 
 
-def _closing(assessment: Assessment, annotation_count: int, folded: int) -> Iterator[str]:
-    excepted = len(assessment.excepted_findings)
+def _closing(assessment: Assessment, annotation_count: int, folded_count: int) -> Iterator[str]:
+    excepted_count = len(assessment.excepted_findings)
     failed = wording.count_noun(assessment.counts.failed, "failed resource")
     yield f"Kubekeep: {failed}, {wording.count_noun(annotation_count, 'annotation')} for GitHub."
-    if folded:
+    if folded_count:
         yield (
-            f"{wording.count_noun(folded, 'result')} not shown as annotations, of which GitHub takes {_MAX_ANNOTATIONS} a level: "
+            f"{wording.count_noun(folded_count, 'result')} not shown as annotations, of which GitHub takes {_MAX_ANNOTATIONS} a level: "
             "they stand in the folded part of this log."
         )
-    if excepted:
-        yield f"{wording.count_noun(excepted, 'finding')} waived."
+    if excepted_count:
+        yield f"{wording.count_noun(excepted_count, 'finding')} waived."
 
 
 def _command(annotation: _Annotation, assessment: Assessment) -> str:

@@ -24,6 +24,7 @@ from kubekeep.model.resource import Resource
 from kubekeep.model.severity import sarif_level
 from kubekeep.model.text import json_text, utc_text, visible
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
+from kubekeep.reports.shared.findings import framework_names_by_control
 from kubekeep.reports.shared.wording import describe_change, reason_text
 
 _SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -58,10 +59,7 @@ def _provenance(repository: GitRepository | None) -> dict[str, Any]:
 
 
 def _driver(assessment: Assessment) -> dict[str, Any]:
-    frameworks: dict[str, list[str]] = {}
-    for framework in assessment.frameworks:
-        for slug in framework.controls:
-            frameworks.setdefault(slug, []).append(framework.framework.name)
+    frameworks = framework_names_by_control(assessment)
     return {
         "name": "kubekeep",
         "version": assessment.version,

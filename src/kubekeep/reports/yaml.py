@@ -33,11 +33,11 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
 
 
 def _write_list(stream: TextIO, key: str, texts: Iterable[str]) -> None:
-    empty = True
+    is_empty = True
     for text in texts:
-        stream.write(f"{key}:\n{text}" if empty else text)
-        empty = False
-    if empty:
+        stream.write(f"{key}:\n{text}" if is_empty else text)
+        is_empty = False
+    if is_empty:
         stream.write(f"{key}: []\n")
 
 

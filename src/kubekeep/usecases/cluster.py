@@ -216,11 +216,11 @@ class LiveCluster:
             # Without permission to read it again, the previous version is kept.
             self._version = version
         self._record_catalogue(discover(self._connection))
-        planned, gaps = self._plan_watch(selection, resource_selection)
+        tasks, gaps = self._plan_watch(selection, resource_selection)
         if not routine:
-            planned += following.list_retained(planned)
-        if not following.has_tasks(planned, gaps):
-            following.replace_tasks(planned, gaps)
+            tasks += following.list_retained(tasks)
+        if not following.has_tasks(tasks, gaps):
+            following.replace_tasks(tasks, gaps)
 
     def _plan_watch(
         self, selection: Selection, resource_selection: ResourceSelection
@@ -230,11 +230,11 @@ class LiveCluster:
         A kind that may not be watched cluster-wide is watched in the namespaces of the collection.
         """
         collection = self._plan_collection(selection, resource_selection, everything=False)
-        planned = collection.plan_tasks()
+        tasks = collection.plan_tasks()
         namespaces = collection.namespaces if len(collection.namespaces) <= MAX_NAMESPACE_QUERIES else ()
         # Settings are read in all namespaces.
         by_namespace = {
-            task: split_by_namespace(task, namespaces) if task.names.isdisjoint(SETTINGS) else [] for task in planned
+            task: split_by_namespace(task, namespaces) if task.names.isdisjoint(SETTINGS) else [] for task in tasks
         }
         required = {
             task: _list_required(task, ("list", WATCH))
@@ -424,7 +424,7 @@ def _narrow_to_namespaces(
     tasks: list[ListTask] = []
     gaps: list[CoverageGap] = []
     for task, narrow_tasks in by_namespace.items():
-        if not missing.get(task) or all(missing[narrow] for narrow in narrow_tasks):
+        if not missing.get(task) or all(missing[narrow_task] for narrow_task in narrow_tasks):
             tasks.append(task)
             continue
         tasks += narrow_tasks

@@ -156,9 +156,9 @@ def _set(document: Any, path: DocumentPath, value: Any) -> None:
                 raise ValueError(f"no place for a fix: {format_path(path)}")
             document = document[step]
         else:
-            empty: Any = [] if isinstance(following, int) else {}
+            container: Any = [] if isinstance(following, int) else {}
             if document.get(step) is None:
-                document[step] = empty
+                document[step] = container
             document = document[step]
     last = path[-1]
     if isinstance(document, list) and isinstance(last, int) and last == len(document):

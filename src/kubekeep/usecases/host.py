@@ -15,14 +15,14 @@ __all__ = ["CollectedNode", "collect", "format_documents", "list_kinds"]
 _INDENT: Final = 2
 
 
-def format_documents(collected: CollectedNode, *, as_json: bool) -> str:
+def format_documents(node_data: CollectedNode, *, as_json: bool) -> str:
     """Return the documents as one List, in YAML or JSON."""
-    document_list: dict[str, Any] = {"apiVersion": "v1", "kind": "List", "items": list(collected.documents)}
+    document_list: dict[str, Any] = {"apiVersion": "v1", "kind": "List", "items": list(node_data.documents)}
     if as_json:
         return msgspec.json.format(json_text(document_list), indent=_INDENT) + "\n"
     return mapping_lines(document_list)
 
 
-def list_kinds(collected: CollectedNode) -> list[str]:
+def list_kinds(node_data: CollectedNode) -> list[str]:
     """Return the kinds of the documents, in order."""
-    return [str(document["kind"]) for document in collected.documents]
+    return [str(document["kind"]) for document in node_data.documents]

@@ -118,8 +118,8 @@ def minor_of_cluster(version: str, cluster_minor: int | None, notes: list[str]) 
     if version:
         return kubernetes_minor(version)
     minor = NEWEST_KUBERNETES if cluster_minor is None else cluster_minor
-    covered = min(max(minor, OLDEST_KUBERNETES), NEWEST_KUBERNETES)
-    if covered != cluster_minor:
+    covered_minor = min(max(minor, OLDEST_KUBERNETES), NEWEST_KUBERNETES)
+    if covered_minor != cluster_minor:
         version_text = "not told" if cluster_minor is None else f"1.{cluster_minor}"
-        notes.append(f"the version of the cluster is {version_text}: judged as 1.{covered}")
-    return covered
+        notes.append(f"the version of the cluster is {version_text}: judged as 1.{covered_minor}")
+    return covered_minor

@@ -256,20 +256,24 @@ class Watch:
         A verdict that disappears because of one of `gaps` is unknown instead of gone.
         """
         controls = {control.slug: control for control in self._selection.controls}
-        before, self._previous_results = self._previous_results, dict(results)
+        previous_results, self._previous_results = self._previous_results, dict(results)
         changes: list[VerdictChanged] = []
-        for key in before.keys() | results.keys():
-            known, result = before.get(key), results.get(key)
-            either = result or known
-            if known is result or either is None:
+        for key in previous_results.keys() | results.keys():
+            previous, result = previous_results.get(key), results.get(key)
+            any_result = result or previous
+            if previous is result or any_result is None:
                 continue
-            old = known.verdicts if known else {}
+            old = previous.verdicts if previous else {}
             new = result.verdicts if result else {}
-            gone = VerdictChange.UNKNOWN if result is None and _is_hidden(either.resource, gaps) else VerdictChange.GONE
+            disappearance = (
+                VerdictChange.UNKNOWN
+                if result is None and _is_hidden(any_result.resource, gaps)
+                else VerdictChange.GONE
+            )
             for slug in old.keys() | new.keys():
-                change = _compare_verdicts(old.get(slug), new.get(slug), gone)
+                change = _compare_verdicts(old.get(slug), new.get(slug), disappearance)
                 if change is not None and slug in controls:
-                    changes.append(VerdictChanged(now, change, controls[slug], either.resource, new.get(slug)))
+                    changes.append(VerdictChanged(now, change, controls[slug], any_result.resource, new.get(slug)))
         changes.sort(key=lambda changed: (-changed.control.severity, changed.resource.id, changed.control.id))
         yield from changes
 
@@ -485,9 +489,11 @@ def _is_hidden(resource: Resource, gaps: Sequence[CoverageGap]) -> bool:
     return any(gap.may_hide(part.group, part.kind, part.namespace, part.name) for part in parts for gap in gaps)
 
 
-def _compare_verdicts(before: Verdict | None, after: Verdict | None, gone: VerdictChange) -> VerdictChange | None:
-    """Return the change of a verdict, `gone` if it has disappeared; None if it is not reported."""
-    was = None if before is None else before.status
+def _compare_verdicts(
+    previous_results: Verdict | None, after: Verdict | None, disappearance: VerdictChange
+) -> VerdictChange | None:
+    """Return the change of a verdict, `disappearance` if it has disappeared; None if it is not reported."""
+    was = None if previous_results is None else previous_results.status
     status = None if after is None else after.status
     if status is Status.FAILED:
         return VerdictChange.FAILED if was is not Status.FAILED else None
@@ -496,5 +502,5 @@ def _compare_verdicts(before: Verdict | None, after: Verdict | None, gone: Verdi
     if was is not Status.FAILED:
         return None
     if after is None:
-        return gone
+        return disappearance
     return VerdictChange.ACCEPTED if after.is_excepted else VerdictChange.FIXED

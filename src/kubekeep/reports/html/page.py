@@ -162,19 +162,19 @@ def _links(control: Control) -> list[str]:
 
 def _exceptions(report: content.ReportContent) -> list[dict[str, Any]]:
     """Return each exception with its status and number of covered findings, unused ones last."""
-    covered: dict[Any, int] = {}
+    finding_counts: dict[Any, int] = {}
     for group in report.excepted:
         for finding in group.findings:
             for exception in finding.suppressions:
-                covered[exception] = covered.get(exception, 0) + 1
+                finding_counts[exception] = finding_counts.get(exception, 0) + 1
     uses = {use.exception: use for use in report.assessment.exceptions}
     rows = [
         {
             "exception": exception,
             "status": use.status.value if (use := uses.get(exception)) else "matched",
             "text": use.text if use else "",
-            "count": covered.get(exception, 0),
+            "count": finding_counts.get(exception, 0),
         }
-        for exception in dict.fromkeys((*covered, *uses))
+        for exception in dict.fromkeys((*finding_counts, *uses))
     ]
     return sorted(rows, key=lambda row: -row["count"])

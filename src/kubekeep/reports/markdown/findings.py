@@ -88,9 +88,9 @@ def _change(resource: Resource, evidence: Evidence) -> str:
     else:
         text = f"delete {path}" if evidence.delete else f"review {path}"
     location = evidence.location or resource.locate(())
-    where = f"{code(str(location))}: " if location else ""
+    location_text = f"{code(str(location))}: " if location else ""
     note = _note(evidence)
-    return f"{where}{text} ({words(note)})" if note else f"{where}{text}"
+    return f"{location_text}{text} ({words(note)})" if note else f"{location_text}{text}"
 
 
 def _note(evidence: Evidence) -> str:

@@ -124,12 +124,12 @@ def _finding(finding: Finding, bounds: Bounds, number: int) -> dict[str, Any]:
 
 def exception_entry(exception: AppliedException) -> dict[str, Any]:
     """Return an exception: reason, end date, and source."""
-    where = f" in {exception.location}" if exception.location else ""
+    location_text = f" in {exception.location}" if exception.location else ""
     return {
         "name": line(exception.name),
         "reason": line(exception.reason, LONGEST_PROSE),
         "until": exception.expires.date().isoformat() if exception.expires else "",
-        "source": line(f"{exception.source.value}{where}"),
+        "source": line(f"{exception.source.value}{location_text}"),
     }
 
 
@@ -166,9 +166,9 @@ def _excerpt(evidence: Evidence, excerpts: list[Excerpt]) -> list[dict[str, Any]
         return []
     excerpts.remove(excerpt)
     region = evidence.location.region if evidence.location else None
-    marked = range(region.start.line, region.end.line + 1) if region else range(0)
+    marked_lines = range(region.start.line, region.end.line + 1) if region else range(0)
     return [
-        {"number": number, "text": code_line(text), "marked": number in marked}
+        {"number": number, "text": code_line(text), "marked": number in marked_lines}
         for number, text in enumerate(excerpt.lines, start=excerpt.first)
     ]
 

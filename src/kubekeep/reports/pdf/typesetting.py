@@ -43,8 +43,8 @@ def typeset(content: Mapping[str, Any], moment: dt.datetime, picture: str = "") 
         missing = _missing(sorted(missing), fonts)
     template = resources.files(__package__).joinpath("report.typ").read_bytes()
     for _ in range(_TRIES):
-        drawn = picture.translate({ord(char): escape(char) for char in missing})
-        inputs = {"data": escape_missing(text, missing), "missing": str(len(missing)), "picture": drawn}
+        escaped_picture = picture.translate({ord(char): escape(char) for char in missing})
+        inputs = {"data": escape_missing(text, missing), "missing": str(len(missing)), "picture": escaped_picture}
         try:
             return _compile(template, inputs, moment, fonts)
         except typst.TypstError as error:

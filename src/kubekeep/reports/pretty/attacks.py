@@ -120,11 +120,11 @@ def _write_summary(terminal: Terminal, attacks: Attacks) -> None:
         f"{levels.count(level)} {level.label.lower()}" for level in reversed(Severity) if level in levels
     )
     total = len(attacks.paths) + attacks.unlisted_path_count
-    listed = f" of {total}" if attacks.unlisted_path_count else ""
-    outside = sum(path.source.kind is AttackNodeKind.INTERNET for path in attacks.paths)
+    total_text = f" of {total}" if attacks.unlisted_path_count else ""
+    internet_paths = sum(path.source.kind is AttackNodeKind.INTERNET for path in attacks.paths)
     terminal.line(
-        Span(f"{len(attacks.paths)}{listed} {_noun(total, 'attack path')}", "bold"),
-        f": {counts}; {outside} from the internet",
+        Span(f"{len(attacks.paths)}{total_text} {_noun(total, 'attack path')}", "bold"),
+        f": {counts}; {internet_paths} from the internet",
     )
 
 

@@ -169,8 +169,8 @@ def _write_hidden(terminal: Terminal, reason: str, gaps: Iterable[CoverageGap], 
     for (verb, place), kinds in places.items():
         most = len(kinds) if options.verbose else _MAX_KINDS
         more = f" and {len(kinds) - most} more (--verbose names them)" if len(kinds) > most else ""
-        where = f"in namespace {place}: " if place else ""
-        terminal.line(f"{verb} {where}", Span(", ".join(kinds[:most]), "bold"), more, indent=4)
+        namespace_text = f"in namespace {place}: " if place else ""
+        terminal.line(f"{verb} {namespace_text}", Span(", ".join(kinds[:most]), "bold"), more, indent=4)
 
 
 def _incomplete(unread: int, hidden: int, platform: str) -> str:
@@ -185,8 +185,8 @@ def _incomplete(unread: int, hidden: int, platform: str) -> str:
 def _write_baseline(terminal: Terminal, comparison: Comparison) -> None:
     """Write the changes since the baseline, and the incomparable findings by reason."""
     new = Span(f"{len(comparison.new)} new", "bold red" if comparison.new else "green")
-    accepted = f", {len(comparison.accepted)} accepted" if comparison.accepted else ""
-    more = f", {len(comparison.unchanged)} known, {len(comparison.resolved)} resolved{accepted} since {comparison.base}"
+    accepted_text = f", {len(comparison.accepted)} accepted" if comparison.accepted else ""
+    more = f", {len(comparison.unchanged)} known, {len(comparison.resolved)} resolved{accepted_text} since {comparison.base}"
     terminal.line(Span("Baseline", "bold"), "  ", new, more)
     reasons = Counter(difference.reason for difference in comparison.incomparable)
     first_reasons = reasons.most_common(_MAX_REASONS)

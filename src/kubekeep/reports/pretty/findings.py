@@ -64,7 +64,7 @@ def _advice(text: str, *, code_style: bool) -> Iterator[Span | str]:
 def _write_head(terminal: Terminal, summary: ControlSummary, new: int) -> None:
     control, counts = summary.control, summary.counts
     evaluated = counts.passed + counts.failed
-    many = "resource" if evaluated == 1 else "resources"
+    noun = "resource" if evaluated == 1 else "resources"
     verb = "fails" if counts.failed == 1 else "fail"
     terminal.line(
         Span(f"✖ {control.level.label.upper()}", f"bold {control.level.colour}", whole=True),
@@ -72,7 +72,7 @@ def _write_head(terminal: Terminal, summary: ControlSummary, new: int) -> None:
         Span(control.title, "bold"),
         "  ",
         Span(control.id, "cyan", whole=True, url=control.link),
-        Span(f"  {counts.failed} of {evaluated} {many} {verb}", "dim"),
+        Span(f"  {counts.failed} of {evaluated} {noun} {verb}", "dim"),
         *([Span(f"  {new} new", "bold red", whole=True)] if new else []),
     )
     for enforcement in summary.enforcement:

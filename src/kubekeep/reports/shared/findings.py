@@ -106,11 +106,20 @@ def frameworks_by_control(assessment: Assessment) -> dict[str, list[Framework]]:
     return by_control
 
 
+def framework_names_by_control(assessment: Assessment) -> dict[str, list[str]]:
+    """Map each control's slug to the names of all frameworks of the scan that include it."""
+    by_control: dict[str, list[str]] = {}
+    for summary in assessment.frameworks:
+        for slug in summary.controls:
+            by_control.setdefault(slug, []).append(summary.framework.name)
+    return by_control
+
+
 def list_requirements(control: Control, frameworks: Iterable[Framework]) -> Iterator[RequirementReference]:
     """Yield the numbered requirements that a control covers in all frameworks, those of the scan first."""
-    scanned = {framework.slug: framework for framework in frameworks}
-    for slug in (*scanned, *(other for other in control.satisfies if other not in scanned)):
-        framework = scanned.get(slug)
+    scanned_frameworks = {framework.slug: framework for framework in frameworks}
+    for slug in (*scanned_frameworks, *(other for other in control.satisfies if other not in scanned_frameworks)):
+        framework = scanned_frameworks.get(slug)
         for text in control.satisfies.get(slug, ()):
             if framework is None:
                 yield RequirementReference(slug, slug, text)

@@ -68,8 +68,8 @@ class Terminal:
                 rows[-1].append(word)
                 used += size
         for number, row in enumerate(rows):
-            left = " " * (indent + (hang if number else 0)) if row else ""
-            self._write(left + "".join(self._styled(word) for word in _merge_styles(row)) + "\n")
+            indentation = " " * (indent + (hang if number else 0)) if row else ""
+            self._write(indentation + "".join(self._styled(word) for word in _merge_styles(row)) + "\n")
 
     def table(self, rows: Sequence[Sequence[Span]], indent: int = 0) -> None:
         """Write rows of cells in columns: the first column left-aligned, the others right-aligned."""
@@ -93,8 +93,8 @@ class Terminal:
 
     def _write(self, text: str) -> None:
         if self._encoding:
-            for sign, plain in _ASCII.items():
-                text = text.replace(sign, plain)
+            for sign, ascii_text in _ASCII.items():
+                text = text.replace(sign, ascii_text)
             text = text.encode(self._encoding, "backslashreplace").decode(self._encoding)
         self._stream.write(text)
 

@@ -56,14 +56,14 @@ def event_lines(events: Sequence[WatchEvent], width: int | None = None) -> Itera
 
 def _describe_changes(changes: Sequence[VerdictChanged], *, whole: bool) -> Iterator[tuple[str, str]]:
     """Yield the changes of a resource as status with severity, and text; findings without a verdict share one entry."""
-    gone = [change for change in changes if change.verdict is None]
+    disappeared = [change for change in changes if change.verdict is None]
     for change in changes:
         head = f"{_WORDS[change.change]:8} {change.control.level.label:8} "
-        if change.verdict is not None or len(gone) == 1:
+        if change.verdict is not None or len(disappeared) == 1:
             explanation = _explain(change, whole=whole)
             yield head, f"{change.control.title} ({change.control.id}){f': {explanation}' if explanation else ''}"
-        elif change is gone[0]:
-            yield head, f"{len(gone)} findings: {', '.join(other.control.id for other in gone)}"
+        elif change is disappeared[0]:
+            yield head, f"{len(disappeared)} findings: {', '.join(other.control.id for other in disappeared)}"
 
 
 def _wrapped(head: str, text: str, width: int | None) -> Iterator[str]:
@@ -183,5 +183,5 @@ def write_metrics(metrics: WatchMetrics, stream: TextIO) -> None:
         ("assess_seconds_total", "counter", "How long that took.", metrics.assess_seconds),
         ("turns_total", "counter", "Verdicts that changed.", metrics.changes),
     ):
-        full = f"kubekeep_watch_{name}"
-        stream.write(f"# HELP {full} {text}\n# TYPE {full} {kind}\n{full} {value!r}\n")
+        metric_name = f"kubekeep_watch_{name}"
+        stream.write(f"# HELP {metric_name} {text}\n# TYPE {metric_name} {kind}\n{metric_name} {value!r}\n")
