@@ -92,7 +92,7 @@ def lacks_access(verdict: Verdict) -> bool:
 
 
 def compare(admin_assessment: Assessment, user_assessment: Assessment) -> Counter[str]:
-    """Assert that the verdicts of `user_assessment` equal those of `admin_assessment` or need access; count equal and unknown ones."""
+    """Assert that each verdict of the user equals the administrator's or needs access. Return the number of each case."""
     expected, partial = clusters.verdicts(admin_assessment), clusters.verdicts(user_assessment)
     counts: Counter[str] = Counter()
     for key, verdict in partial.items():

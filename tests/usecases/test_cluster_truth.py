@@ -95,7 +95,7 @@ def test_hidden_resources_are_never_treated_as_absent(
 def compare(
     admin_assessment: Assessment, user_assessment: Assessment, hidden: set[str], inside: frozenset[str] = frozenset()
 ) -> None:
-    """Assert that `user_assessment` differs from `admin_assessment` only by verdicts that are not evaluated because of `hidden`.
+    """Assert that the assessments differ only by verdicts that are not evaluated because of `hidden`.
 
     inside: kinds of `hidden` that are listed in the evaluated namespaces.
     """

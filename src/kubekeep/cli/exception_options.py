@@ -88,9 +88,8 @@ def _summarize(assessment: Assessment, *, audit: bool) -> str:
     counts = Counter(use.status for use in reported_uses)
     covered_count = len(assessment.excepted_findings)
     total = len(assessment.exceptions)
-    parts = [
-        f"{total} exception{'' if total == 1 else 's'}: {covered_count} finding{'' if covered_count == 1 else 's'} accepted"
-    ]
+    accepted = f"{covered_count} finding{'' if covered_count == 1 else 's'} accepted"
+    parts = [f"{total} exception{'' if total == 1 else 's'}: {accepted}"]
     parts += [text.format(counts[status]) for status, text in _PROBLEMS.items() if counts[status]]
     if doubtful_count := sum(1 for use in reported_uses if use.scope_warnings):
         parts.append(f"{doubtful_count} doubtful")

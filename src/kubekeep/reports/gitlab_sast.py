@@ -23,6 +23,7 @@ from kubekeep.reports.shared.findings import (
     UniqueIds,
     cut,
     exception_text,
+    file_lines,
     frameworks_by_control,
     group_gaps,
     identify,
@@ -168,10 +169,7 @@ def _location(finding: Finding) -> dict[str, Any]:
     resource, location = finding.resource, finding.location
     if location is None:
         return {"file": "/".join(visible(part) for part in (resource.namespace, resource.kind, resource.name) if part)}
-    entry: dict[str, Any] = {"file": visible(location.file)}
-    if location.region is not None:
-        entry |= {"start_line": location.region.start.line, "end_line": location.region.end.line}
-    return entry
+    return file_lines(location)
 
 
 def _tracking_entry(finding: Finding, uid: str) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from kubekeep.model.control import Control
 from kubekeep.model.finding import Evidence, Finding, Status
 from kubekeep.model.fingerprint import Identity, fingerprint
 from kubekeep.model.framework import Framework
-from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text, visible
@@ -28,6 +27,7 @@ from kubekeep.reports.shared.findings import (
     UniqueIds,
     digest,
     exception_text,
+    file_lines,
     frameworks_by_control,
     identify,
     list_requirements,
@@ -178,15 +178,8 @@ def _finding_event(scan: _ScanContext, finding: Finding, uid: str, state: _Findi
 
 def _evidence(evidence: Evidence, finding: Finding) -> dict[str, Any]:
     location = evidence.location or finding.resource.locate(())
-    lines = {} if location is None else _location(location)
+    lines = {} if location is None else file_lines(location)
     return {"path": visible(evidence.path), "change": visible(describe_change(evidence)), **lines}
-
-
-def _location(location: Location) -> dict[str, Any]:
-    entry: dict[str, Any] = {"file": visible(location.file)}
-    if location.region is not None:
-        entry |= {"start_line": location.region.start.line, "end_line": location.region.end.line}
-    return entry
 
 
 def _resources(resource: Resource) -> list[dict[str, Any]]:
@@ -224,7 +217,7 @@ def _state(state: _FindingState) -> dict[str, Any]:
 def _unread_event(scan: _ScanContext, unread: UnreadInput, unique_ids: UniqueIds) -> dict[str, Any]:
     uid = unique_ids(digest("unread", unread.location.file, unread.message))
     event = _input_event(scan, uid, f"not read: {unread.location}: {unread.message}")
-    return event | {"evidences": [{"data": _location(unread.location)}]}
+    return event | {"evidences": [{"data": file_lines(unread.location)}]}
 
 
 def _input_event(scan: _ScanContext, uid: str, text: str) -> dict[str, Any]:

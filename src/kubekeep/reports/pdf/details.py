@@ -9,7 +9,6 @@ from kubekeep.model.assessment import ControlSummary
 from kubekeep.model.control import Control
 from kubekeep.model.exception import AppliedException
 from kubekeep.model.finding import Evidence, Excerpt, Finding, Status
-from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.reports.pdf.printed import LONGEST_PROSE, code_line, line, paragraphs
 from kubekeep.reports.shared.content import (
@@ -20,7 +19,7 @@ from kubekeep.reports.shared.content import (
     grade,
     is_idle,
 )
-from kubekeep.reports.shared.wording import describe_enforcement, describe_fix, percent
+from kubekeep.reports.shared.wording import describe_enforcement, describe_fix, percent, relative_location
 
 MAX_RESOURCES: Final = 3000
 """Maximum number of resources to print in all, divided fairly among the controls."""
@@ -143,21 +142,12 @@ def _evidence(evidence: Evidence, finding: Finding, excerpts: list[Excerpt]) -> 
     commit = evidence.commit
     commit_text = f"{commit.hash[:10]} {commit.date:%Y-%m-%d} {commit.author}: {commit.subject}" if commit else ""
     return {
-        "place": line(_elsewhere(evidence.location, finding.location)),
+        "place": line(relative_location(evidence.location, finding.location)),
         "change": line(describe_fix(evidence, finding.resource)),
         "note": line(evidence.note),
         "commit": line(commit_text),
         "excerpt": _excerpt(evidence, excerpts),
     }
-
-
-def _elsewhere(location: Location | None, head: Location | None) -> str:
-    """Return the text of `location`, relative to `head`, the location printed beside the resource; empty if they are equal."""
-    if location is None or str(location) == str(head):
-        return ""
-    if head is not None and location.file == head.file and location.region is not None:
-        return f"line {location.region.start.line}"
-    return str(location)
 
 
 def _excerpt(evidence: Evidence, excerpts: list[Excerpt]) -> list[dict[str, Any]]:

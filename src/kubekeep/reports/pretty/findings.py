@@ -16,7 +16,7 @@ from kubekeep.model.text import json_text
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.shared.content import file_order
 from kubekeep.reports.shared.terminal import Span, Terminal, file_url
-from kubekeep.reports.shared.wording import describe_enforcement, sort_failed
+from kubekeep.reports.shared.wording import describe_enforcement, relative_location, sort_failed
 
 _MAX_LISTED: Final = 5
 """Maximum number of resources of a control, and of locations of a resource, unless verbose."""
@@ -90,7 +90,7 @@ def _write_resource(terminal: Terminal, base: str, finding: Finding, options: Re
     first_evidence = evidence if options.verbose else evidence[:_MAX_LISTED]
     redacted = redact(resource) if any(entry.exists for entry in first_evidence) else {}
     for entry in first_evidence:
-        prefix = _elsewhere(entry.location, head, base)
+        prefix = _relative_location(entry.location, head, base)
         if entry.change is FindingChange.NEW:
             prefix.insert(0, Span("NEW ", "bold red"))
         terminal.line(*prefix, *_change(entry, resource, redacted), indent=4)
@@ -107,13 +107,10 @@ def location_span(text: str, location: Location, base: str) -> Span:
     return Span(text, "underline", whole=True, url=file_url(base, location.file))
 
 
-def _elsewhere(location: Location | None, head: Location | None, base: str) -> list[Span | str]:
-    """Return the spans of `location`, relative to `head`, the location beside the resource; empty if they are equal."""
-    if location is None or str(location) == str(head):
-        return []
-    if head is not None and location.file == head.file and location.region is not None:
-        return [location_span(f"line {location.region.start.line}", location, base), ": "]
-    return [location_span(str(location), location, base), ": "]
+def _relative_location(location: Location | None, head: Location | None, base: str) -> list[Span | str]:
+    """Return the spans of a location that differs from `head`, the location beside the resource; else []."""
+    text = relative_location(location, head)
+    return [location_span(text, location, base), ": "] if location is not None and text else []
 
 
 def kustomization_spans(resource: Resource) -> list[Span | str]:

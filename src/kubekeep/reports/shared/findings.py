@@ -9,7 +9,7 @@ import datetime as dt
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -18,6 +18,7 @@ from kubekeep.model.control import Control
 from kubekeep.model.exception import AppliedException
 from kubekeep.model.finding import Cause, Finding, Reason, Status
 from kubekeep.model.framework import Framework
+from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text, visible
 from kubekeep.reports.shared.wording import describe_change, reason_text
@@ -147,6 +148,14 @@ def cut(text: str, most: int) -> str:
 def digest(*parts: str) -> str:
     """Return 64 hexadecimal digits that identify an entry that is not a finding; stable from scan to scan."""
     return hashlib.sha256(json_text(parts).encode()).hexdigest()
+
+
+def file_lines(location: Location) -> dict[str, Any]:
+    """Return the keys `file`, `start_line` and `end_line` of a location; lines only if they are known."""
+    entry: dict[str, Any] = {"file": visible(location.file)}
+    if location.region is not None:
+        entry |= {"start_line": location.region.start.line, "end_line": location.region.end.line}
+    return entry
 
 
 def unix_time(moment: dt.datetime) -> float:

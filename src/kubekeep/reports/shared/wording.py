@@ -11,6 +11,7 @@ from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.exception import AppliedException
 from kubekeep.model.finding import Evidence, Reason, Status
+from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
 
@@ -47,6 +48,18 @@ def _display_path(path: str, resource: Resource) -> str:
     owner = resource.related[int(text)]
     name = f"{owner.kind} {owner.name}"
     return f"{rest.removeprefix('.')} of {name}" if rest else name
+
+
+def relative_location(location: Location | None, head: Location | None) -> str:
+    """Return the text of a location beside a heading with the location `head`.
+
+    Empty if both are equal or there is none; `line 12` in the same file.
+    """
+    if location is None or str(location) == str(head):
+        return ""
+    if head is not None and location.file == head.file and location.region is not None:
+        return f"line {location.region.start.line}"
+    return str(location)
 
 
 def describe_exception(exception: AppliedException) -> str:
