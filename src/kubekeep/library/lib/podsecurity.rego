@@ -27,9 +27,8 @@ oldest := 25
 
 namespace := object.get(object.get(input.object, "metadata", {}), "namespace", "default")
 
-# Level and minor version for a mode (`enforce`, `audit`, `warn`) in the labels of the namespace; undefined if it is not in
-# the input or the level is `privileged`. Also undefined if files define the namespace several times with different
-# labels.
+# Level and minor version for a mode (`enforce`, `audit`, `warn`) in the labels of the namespace; undefined if it is not
+# in the input, if the level is `privileged`, or if files define the namespace several times with different labels.
 policy(mode) := {"level": level, "minor": minor(version)} if {
 	said := {named(labels, mode) |
 		some item in input.cluster.named.Namespace["default"][namespace]

@@ -1,4 +1,5 @@
-# Violations of the Pod Security Standards that the namespace of the workload audits or warns about without enforcing them.
+# Violations of the Pod Security Standards that the namespace of the workload audits or warns about, but does not
+# enforce.
 package kubekeep.controls.unenforced_pod_security_level
 
 import data.kubekeep.lib.podsecurity

@@ -64,7 +64,8 @@ writer(kinds) := kinds[0] if {
 	count(kinds) > 0
 } else := "no provider"
 
-# An entry before a wildcard may exclude resources that need no encryption (Kubernetes docs, Encrypting Confidential Data).
+# An entry before a wildcard may exclude resources that need no encryption (Kubernetes docs, Encrypting Confidential
+# Data).
 left_out(index, ["identity"]) if {
 	names := {name | name := entries[index].resources[_]}
 	count(names & {"secrets", "secrets.", "*.", "*.*"}) == 0

@@ -42,7 +42,7 @@ all_members := peers("etcd")
 
 all_servers := peers("kube-apiserver")
 
-# Processes of a program in all Pods of kube-system. Large clusters have thousands of Pods: `mentions` is a cheap filter.
+# Processes of a program in all Pods of kube-system. `mentions` is a cheap filter: large clusters have thousands.
 peers(program) := [component.process_of(named, program) |
 	pod := input.cluster.objects.Pod["kube-system"][_]
 	container := pod.spec.containers[_]
