@@ -85,7 +85,7 @@ def overlapping_zip(file: Path, count: int) -> Path:
     return file
 
 
-def patched(file: Path, old: bytes, new: bytes, count: int = -1) -> Path:
+def patch(file: Path, old: bytes, new: bytes, count: int = -1) -> Path:
     """Return the file with bytes replaced; they must occur in it."""
     data = file.read_bytes()
     assert old in data

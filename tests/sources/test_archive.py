@@ -22,11 +22,11 @@ from tests.sources.packing import POD, entry, pack_zip, tar
 FILES = {"pod.yaml": POD, "deploy/app.json": b"{}", "deploy/empty": b"", "deploy/a b/\u00e9.yaml": b"\xff\x00" * 70_000}
 
 
-def content(folder: Path) -> dict[str, bytes]:
+def read_tree(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def write(folder: Path, files: dict[str, bytes]) -> Path:
+def write_tree(folder: Path, files: dict[str, bytes]) -> Path:
     for name, data in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
@@ -41,24 +41,24 @@ def run(*command: str | Path, cwd: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.tar", "a.tar.gz", "a.tgz", "a.tar.bz2", "a.tar.xz", "A.TXZ"])
 def test_tar_archives_are_read(tmp_path: Path, name: str) -> None:
-    folder = write(tmp_path / "tree", FILES)
+    folder = write_tree(tmp_path / "tree", FILES)
     run("tar", "--create", "--auto-compress", "--file", tmp_path / name.lower(), ".", cwd=folder)
     assert is_archive(name)
     with unpack(str(tmp_path / name.lower())) as unpacked_archive:
-        assert content(Path(unpacked_archive.folder)) == FILES
+        assert read_tree(Path(unpacked_archive.folder)) == FILES
         assert unpacked_archive.skipped == ()
 
 
 def test_git_archives_are_read(tmp_path: Path) -> None:
-    folder = write(tmp_path / "tree", FILES)
-    who = ("-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false")
+    folder = write_tree(tmp_path / "tree", FILES)
+    identity = ("-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false")
     run("git", "init", "--quiet", cwd=folder)
     run("git", "add", ".", cwd=folder)
-    run("git", *who, "commit", "--quiet", "--message", "all", cwd=folder)
+    run("git", *identity, "commit", "--quiet", "--message", "all", cwd=folder)
     for name in ("a.tar", "a.tgz", "a.zip"):
         run("git", "archive", "--prefix=app-1.0/", "--output", tmp_path / name, "HEAD", cwd=folder)
         with unpack(str(tmp_path / name)) as unpacked_archive:
-            assert content(Path(unpacked_archive.folder)) == {f"app-1.0/{path}": data for path, data in FILES.items()}
+            assert read_tree(Path(unpacked_archive.folder)) == {f"app-1.0/{path}": data for path, data in FILES.items()}
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -82,7 +82,7 @@ def test_packed_files_are_unpacked_unchanged(tmp_path: Path, files: dict[str, by
     else:
         tar(file, *(entry(name, data) for name, data in files.items()), mode=kind, format=format)
     with unpack(str(file)) as unpacked_archive:
-        assert content(Path(unpacked_archive.folder)) == files
+        assert read_tree(Path(unpacked_archive.folder)) == files
 
 
 def test_temporary_folder_is_private_and_removed(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_temporary_folder_is_private_and_removed(tmp_path: Path) -> None:
 def test_repeated_folder_entry_is_accepted(tmp_path: Path) -> None:
     folder = entry("deploy/", b"", tarfile.DIRTYPE)
     with unpack(str(tar(tmp_path / "a.tar", entry("deploy/a.yaml"), folder, folder))) as unpacked_archive:
-        assert set(content(Path(unpacked_archive.folder))) == {"deploy/a.yaml"}
+        assert set(read_tree(Path(unpacked_archive.folder))) == {"deploy/a.yaml"}
 
 
 def test_omitted_files_are_reported(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_omitted_files_are_reported(tmp_path: Path) -> None:
         pack_zip(tmp_path / "a.zip", files.items()),
     ):
         with unpack(str(file), ArchiveLimits(file=1000)) as unpacked_archive:
-            assert set(content(Path(unpacked_archive.folder))) == {"in.zip", "b.tgz", "c.tgz", "d"}
+            assert set(read_tree(Path(unpacked_archive.folder))) == {"in.zip", "b.tgz", "c.tgz", "d"}
             assert unpacked_archive.skipped == (
                 UnreadInput(Location("big.yaml"), "larger than 1000 bytes: not read"),
                 UnreadInput(Location("in.zip"), "an archive in an archive: not opened"),
@@ -133,7 +133,7 @@ def test_concatenated_compressed_streams_are_read(tmp_path: Path) -> None:
         ]
         (tmp_path / "a.tgz").write_bytes(b"".join(halves))
         with unpack(str(tmp_path / "a.tgz")) as unpacked_archive:
-            assert content(Path(unpacked_archive.folder)) == {"a.yaml": POD * 1000}
+            assert read_tree(Path(unpacked_archive.folder)) == {"a.yaml": POD * 1000}
 
 
 def test_missing_archive_is_an_error(tmp_path: Path) -> None:

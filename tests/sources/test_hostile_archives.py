@@ -18,16 +18,16 @@ from pathlib import Path
 import pytest
 
 from kubekeep.sources.archive.unpack import ArchiveError, ArchiveLimits, unpack
-from tests.sources.packing import POD, block, entry, header, overlapping_zip, pack_zip, patched, raw_tar, tar, zip_entry
+from tests.sources.packing import POD, block, entry, header, overlapping_zip, pack_zip, patch, raw_tar, tar, zip_entry
 
 SMALL = ArchiveLimits(bytes=4 << 20, free=1 << 20, entries=1000, file=1 << 16)
 _MOST_MEMORY = 24 << 20
 _BOMB = re.compile(r"more than \d{7} bytes when unpacked")
 
 
-def refusal(file: Path, limits: ArchiveLimits = SMALL) -> str:
+def get_refusal(file: Path, limits: ArchiveLimits = SMALL) -> str:
     """Return the reason for rejecting an archive, and check memory and files outside of the folder."""
-    before = set(file.parent.rglob("*"))
+    paths_before = set(file.parent.rglob("*"))
     tracemalloc.start()
     try:
         with pytest.raises(ArchiveError) as error, unpack(str(file), limits):
@@ -35,7 +35,7 @@ def refusal(file: Path, limits: ArchiveLimits = SMALL) -> str:
         assert tracemalloc.get_traced_memory()[1] < _MOST_MEMORY
     finally:
         tracemalloc.stop()
-    assert set(file.parent.rglob("*")) == before
+    assert set(file.parent.rglob("*")) == paths_before
     message = str(error.value)
     assert message.isprintable()
     assert len(message) < 300
@@ -61,18 +61,18 @@ def refusal(file: Path, limits: ArchiveLimits = SMALL) -> str:
 )
 def test_outside_names_are_rejected(tmp_path: Path, name: str, reason: str) -> None:
     members = [("fine.yaml", POD), (name, POD)]
-    message = refusal(tar(tmp_path / "a.tar", *(entry(*member) for member in members)))
+    message = get_refusal(tar(tmp_path / "a.tar", *(entry(*member) for member in members)))
     assert message == reason
     if not name.endswith("/"):
-        assert refusal(pack_zip(tmp_path / "a.zip", members)) == reason
+        assert get_refusal(pack_zip(tmp_path / "a.zip", members)) == reason
 
 
 def test_name_with_nul_is_rejected(tmp_path: Path) -> None:
     file = pack_zip(tmp_path / "a.zip", [("a.yaml", POD), ("bXc.yaml", POD)])
-    assert refusal(patched(file, b"bXc", b"b\0c")) == "b\\x00c.yaml: a name with control characters"
+    assert get_refusal(patch(file, b"bXc", b"b\0c")) == "b\\x00c.yaml: a name with control characters"
     member, content = entry("a")
     member.pax_headers = {"path": "b\0c"}
-    assert refusal(tar(tmp_path / "a.tar", (member, content))) == "b\\x00c: a name with control characters"
+    assert get_refusal(tar(tmp_path / "a.tar", (member, content))) == "b\\x00c: a name with control characters"
 
 
 @pytest.mark.parametrize(
@@ -88,13 +88,13 @@ def test_name_with_nul_is_rejected(tmp_path: Path) -> None:
 )
 def test_special_files_in_tar_are_rejected(tmp_path: Path, kind: bytes, reason: str) -> None:
     members = [entry("a", b"", kind, "/etc/passwd"), entry("a/b.yaml")]
-    assert refusal(tar(tmp_path / "a.tar", *members)) == f"a: {reason}: only files and folders are unpacked"
+    assert get_refusal(tar(tmp_path / "a.tar", *members)) == f"a: {reason}: only files and folders are unpacked"
 
 
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFSOCK])
 def test_special_files_in_zip_are_rejected(tmp_path: Path, kind: int) -> None:
     file = pack_zip(tmp_path / "a.zip", [(zip_entry("a", kind | 0o777), b"/etc/passwd"), (zip_entry("a/b.yaml"), POD)])
-    assert refusal(file).startswith("a: ")
+    assert get_refusal(file).startswith("a: ")
 
 
 @pytest.mark.parametrize(
@@ -110,10 +110,10 @@ def test_special_files_in_zip_are_rejected(tmp_path: Path, kind: int) -> None:
     ],
 )
 def test_equivalent_names_are_rejected(tmp_path: Path, names: tuple[str, str], reason: str) -> None:
-    assert refusal(tar(tmp_path / "a.tar", *map(entry, names))) == reason
+    assert get_refusal(tar(tmp_path / "a.tar", *map(entry, names))) == reason
     with pytest.warns(UserWarning, match="Duplicate name") if names[0] == names[1] else contextlib.nullcontext():
         pack_zip(tmp_path / "a.zip", ((name, POD) for name in names))
-    assert refusal(tmp_path / "a.zip") == reason
+    assert get_refusal(tmp_path / "a.zip") == reason
 
 
 @pytest.mark.parametrize("mode", ["gz", "bz2", "xz"])
@@ -121,35 +121,35 @@ def test_compression_bombs_are_limited(tmp_path: Path, mode: str) -> None:
     """10 MiB of zeros in a few bytes; a file above the limit must be skipped."""
     file = tar(tmp_path / "a.tgz", *(entry(f"{number}.yaml", bytes(5 << 20)) for number in range(2)), mode=mode)
     assert file.stat().st_size < 1 << 17
-    assert _BOMB.fullmatch(refusal(file))
+    assert _BOMB.fullmatch(get_refusal(file))
 
 
 def test_total_size_of_small_files_is_limited(tmp_path: Path) -> None:
     file = tar(tmp_path / "a.tgz", *(entry(f"{number}.yaml", bytes(60_000)) for number in range(100)), mode="gz")
-    assert _BOMB.fullmatch(refusal(file))
+    assert _BOMB.fullmatch(get_refusal(file))
     file = pack_zip(tmp_path / "a.zip", ((f"{number}.yaml", bytes(60_000)) for number in range(100)))
-    assert _BOMB.fullmatch(refusal(file).partition(": ")[2])
+    assert _BOMB.fullmatch(get_refusal(file).partition(": ")[2])
 
 
 def test_archive_size_is_limited(tmp_path: Path) -> None:
     (tmp_path / "a.tar").write_bytes(b"")
     with (tmp_path / "a.tar").open("r+b") as file:
         file.truncate(1 << 40)
-    assert refusal(tmp_path / "a.tar") == "an archive of more than 4194304 bytes"
+    assert get_refusal(tmp_path / "a.tar") == "an archive of more than 4194304 bytes"
 
 
 def test_number_of_empty_entries_is_limited(tmp_path: Path) -> None:
     file = tar(tmp_path / "a.tgz", *(entry(str(number), b"") for number in range(1001)), mode="gz")
-    assert refusal(file) == "1000: more than 1000 files and folders"
+    assert get_refusal(file) == "1000: more than 1000 files and folders"
     file = pack_zip(tmp_path / "a.zip", ((str(number), b"") for number in range(1001)))
-    assert refusal(file) == "1000: more than 1000 files and folders"
+    assert get_refusal(file) == "1000: more than 1000 files and folders"
     same = raw_tar(tmp_path / "b.tgz", *(header("a/", 0, tarfile.DIRTYPE) for _ in range(1001)))
-    assert refusal(same) == "a: more than 1000 files and folders"
+    assert get_refusal(same) == "a: more than 1000 files and folders"
 
 
 def test_number_of_implied_folders_is_limited(tmp_path: Path) -> None:
     file = tar(tmp_path / "a.tgz", *(entry(f"{number}/{'x/' * 60}a", b"") for number in range(3)), mode="gz")
-    assert refusal(file, ArchiveLimits(entries=100)).endswith("more than 100 files and folders")
+    assert get_refusal(file, ArchiveLimits(entries=100)).endswith("more than 100 files and folders")
 
 
 def test_zip_directory_size_is_limited(tmp_path: Path) -> None:
@@ -157,30 +157,30 @@ def test_zip_directory_size_is_limited(tmp_path: Path) -> None:
     table = (b"PK\1\2" + bytes(42)) * (size // 46)
     end = b"PK\5\6" + struct.pack("<HHHHLLH", 0, 0, 1, 1, len(table), 0, 0)
     (tmp_path / "a.zip").write_bytes(b"PK\3\4" + bytes(26) + table + end)
-    assert refusal(tmp_path / "a.zip", ArchiveLimits()) == "a table of contents of more than 8388608 bytes"
+    assert get_refusal(tmp_path / "a.zip", ArchiveLimits()) == "a table of contents of more than 8388608 bytes"
 
 
 @pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE])
 def test_tar_header_size_is_limited(tmp_path: Path, kind: bytes) -> None:
     size = 3 << 20
     file = raw_tar(tmp_path / "a.tgz", header("a", size, kind), block(b"a" * size), header("a", 0))
-    assert refusal(file, ArchiveLimits(free=1 << 30)) == "a header of more than 1048576 bytes"
+    assert get_refusal(file, ArchiveLimits(free=1 << 30)) == "a header of more than 1048576 bytes"
     liar = raw_tar(tmp_path / "b.tgz", header("a", 8 << 30, kind))
-    assert refusal(liar) == "a header of more than 1048576 bytes"
+    assert get_refusal(liar) == "a header of more than 1048576 bytes"
 
 
 def test_nested_headers_are_limited(tmp_path: Path) -> None:
     chain = [header("a", 4, tarfile.XHDTYPE) + block(b"4 =\n") for _ in range(1000)]
     # If tarfile does not recurse, it reads up to the limit.
-    assert refusal(raw_tar(tmp_path / "a.tgz", *chain)).startswith("damaged")
+    assert get_refusal(raw_tar(tmp_path / "a.tgz", *chain)).startswith("damaged")
     chain = [header("a", 100_000, tarfile.GNUTYPE_LONGNAME) + block(b"a" * 100_000) for _ in range(20)]
-    assert refusal(raw_tar(tmp_path / "b.tgz", *chain)) == "a header of more than 1048576 bytes"
+    assert get_refusal(raw_tar(tmp_path / "b.tgz", *chain)) == "a header of more than 1048576 bytes"
 
 
 def test_global_headers_are_limited(tmp_path: Path) -> None:
     records = b"".join(b"%d n%04d=a\n" % (11, number) for number in range(200))
     file = raw_tar(tmp_path / "a.tgz", header("g", len(records), tarfile.XGLTYPE), block(records), header("a", 0))
-    assert refusal(file) == "a: more than 100 records for the whole archive"
+    assert get_refusal(file) == "a: more than 100 records for the whole archive"
 
 
 @pytest.mark.parametrize("size", ["-512", "-1", "9" * 20, "9" * 4000])
@@ -193,7 +193,7 @@ def test_invalid_sizes_are_rejected(tmp_path: Path, size: str) -> None:
     file = raw_tar(
         tmp_path / "a.tgz", header("p", len(records), tarfile.XHDTYPE), block(records), header("a", 0), header("b", 0)
     )
-    assert any(word in refusal(file) for word in ("makes no sense", "cut off", "damaged"))
+    assert any(word in get_refusal(file) for word in ("makes no sense", "cut off", "damaged"))
 
 
 def test_sparse_files_are_rejected(tmp_path: Path) -> None:
@@ -202,15 +202,15 @@ def test_sparse_files_are_rejected(tmp_path: Path) -> None:
     old[483:495] = b"77777777777\0"
     old[148:156] = b"%06o\0 " % (256 + sum(old[:148]) + sum(old[156:512]))
     assert (
-        refusal(raw_tar(tmp_path / "a.tgz", bytes(old)))
+        get_refusal(raw_tar(tmp_path / "a.tgz", bytes(old)))
         == "a.yaml: file with holes: only files and folders are unpacked"
     )
     member, content = entry("b.yaml", block(b"1\n0\n1\n"))
     member.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": str(1 << 40)}
-    assert "file with holes" in refusal(tar(tmp_path / "b.tar", (member, content)))
+    assert "file with holes" in get_refusal(tar(tmp_path / "b.tar", (member, content)))
     member, content = entry("c.yaml", b"9999999999\n" * 200_000)
     member.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "1"}
-    assert refusal(tar(tmp_path / "c.tar", (member, content))) == "a header of more than 1048576 bytes"
+    assert get_refusal(tar(tmp_path / "c.tar", (member, content))) == "a header of more than 1048576 bytes"
 
 
 @pytest.mark.parametrize("mode", ["", "gz", "bz2", "xz"])
@@ -223,31 +223,31 @@ def test_truncated_tar_is_rejected(tmp_path: Path, mode: str) -> None:
         if cut >= end:
             continue
         (tmp_path / "a.tgz").write_bytes(data[:cut])
-        refusal(tmp_path / "a.tgz")
+        get_refusal(tmp_path / "a.tgz")
 
 
 def test_truncated_zip_is_rejected(tmp_path: Path) -> None:
     data = pack_zip(tmp_path / "a.zip", ((f"{number}.yaml", POD * 9) for number in range(3))).read_bytes()
     for cut in range(0, len(data), 13):
         (tmp_path / "a.zip").write_bytes(data[:cut])
-        refusal(tmp_path / "a.zip")
+        get_refusal(tmp_path / "a.zip")
 
 
 def test_damaged_header_is_rejected(tmp_path: Path) -> None:
     """Reject a broken header: the library would treat it as the end and ignore the rest."""
     file = tar(tmp_path / "a.tar", entry("a.yaml"), entry("b.yaml"), entry("c.yaml"))
-    assert refusal(patched(file, b"b.yaml", b"B.yaml")) == "a.yaml: damaged or cut off after this member"
+    assert get_refusal(patch(file, b"b.yaml", b"B.yaml")) == "a.yaml: damaged or cut off after this member"
     file = tar(tmp_path / "b.tgz", entry("a.yaml"), mode="gz")
     data = bytearray(file.read_bytes())
     data[-5] ^= 1
     file.write_bytes(data)
-    assert refusal(file).startswith("damaged or cut off: ")
+    assert get_refusal(file).startswith("damaged or cut off: ")
 
 
 def test_content_after_the_end_is_rejected(tmp_path: Path) -> None:
     file = tar(tmp_path / "a.tar", entry("a.yaml"))
     file.write_bytes(file.read_bytes() + tar(tmp_path / "b.tar", entry("b.yaml")).read_bytes())
-    assert refusal(file) == "more content after the end of the archive"
+    assert get_refusal(file) == "more content after the end of the archive"
 
 
 def test_xz_memory_is_limited(tmp_path: Path) -> None:
@@ -257,16 +257,16 @@ def test_xz_memory_is_limited(tmp_path: Path) -> None:
     data[16] = 40
     data[20:24] = struct.pack("<L", zlib.crc32(data[12:20]))
     (tmp_path / "a.txz").write_bytes(data)
-    assert "emory" in refusal(tmp_path / "a.txz")
+    assert "emory" in get_refusal(tmp_path / "a.txz")
 
 
 def test_zstandard_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "a.tar.zst").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(100))
-    assert refusal(tmp_path / "a.tar.zst").startswith("compressed by Zstandard, which is not read")
+    assert get_refusal(tmp_path / "a.tar.zst").startswith("compressed by Zstandard, which is not read")
 
 
 def test_overlapping_members_are_rejected(tmp_path: Path) -> None:
-    assert refusal(overlapping_zip(tmp_path / "a.zip", 20), ArchiveLimits()) == "b: overlaps with another member"
+    assert get_refusal(overlapping_zip(tmp_path / "a.zip", 20), ArchiveLimits()) == "b: overlaps with another member"
 
 
 def test_encrypted_member_is_rejected(tmp_path: Path) -> None:
@@ -274,25 +274,25 @@ def test_encrypted_member_is_rejected(tmp_path: Path) -> None:
     data = bytearray(file.read_bytes())
     data[data.rfind(b"PK\1\2") + 8] |= 1
     file.write_bytes(data)
-    assert refusal(file) == "b.yaml: encrypted"
+    assert get_refusal(file) == "b.yaml: encrypted"
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_unbounded_compression_methods_are_rejected(tmp_path: Path, method: int) -> None:
     file = pack_zip(tmp_path / "a.zip", [("a.yaml", bytes(1000))], method)
-    assert refusal(file).startswith("a.yaml: compressed by a method that is not read")
+    assert get_refusal(file).startswith("a.yaml: compressed by a method that is not read")
 
 
 @pytest.mark.parametrize("size", [1, 50_000, 70_000])
 def test_zip_with_wrong_sizes_is_rejected(tmp_path: Path, size: int) -> None:
     file = pack_zip(tmp_path / "a.zip", [("a.yaml", bytes(60_000))])
-    message = refusal(patched(file, struct.pack("<L", 60_000), struct.pack("<L", size)), ArchiveLimits())
+    message = get_refusal(patch(file, struct.pack("<L", 60_000), struct.pack("<L", size)), ArchiveLimits())
     assert message.startswith("a.yaml: damaged: ")
 
 
 def test_zip_member_with_two_names_is_rejected(tmp_path: Path) -> None:
     file = pack_zip(tmp_path / "a.zip", [("a.yaml", POD)])
-    assert "damaged" in refusal(patched(file, b"a.yaml", b"b.yaml", 1))
+    assert "damaged" in get_refusal(patch(file, b"a.yaml", b"b.yaml", 1))
 
 
 @pytest.mark.parametrize("make", [tar, pack_zip])

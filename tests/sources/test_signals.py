@@ -8,16 +8,20 @@ import sys
 import textwrap
 
 
-def ended(script: str) -> subprocess.CompletedProcess[str]:
+def run_script(script: str) -> subprocess.CompletedProcess[str]:
     """Run a process, and return its output and exit code."""
-    begin = "import os, signal, threading\nfrom kubekeep.sources.signals import exit_on_signals, defer_signals\n"
+    imports = "import os, signal, threading\nfrom kubekeep.sources.signals import exit_on_signals, defer_signals\n"
     return subprocess.run(
-        [sys.executable, "-c", begin + textwrap.dedent(script)], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", imports + textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
 
 
 def test_signal_exits_in_order() -> None:
-    result = ended("""
+    result = run_script("""
         with exit_on_signals():
             try:
                 os.kill(os.getpid(), signal.SIGTERM)
@@ -28,8 +32,8 @@ def test_signal_exits_in_order() -> None:
     assert (result.returncode, result.stdout) == (128 + signal.SIGTERM, "in order\n")
 
 
-def test_held_signal_is_delivered_after_the_steps() -> None:
-    result = ended("""
+def test_deferred_signal_is_delivered_after_the_steps() -> None:
+    result = run_script("""
         with exit_on_signals():
             with defer_signals():
                 os.kill(os.getpid(), signal.SIGTERM)
@@ -42,7 +46,7 @@ def test_held_signal_is_delivered_after_the_steps() -> None:
 
 
 def test_error_in_the_steps_does_not_lose_the_signal() -> None:
-    result = ended("""
+    result = run_script("""
         with exit_on_signals():
             try:
                 with defer_signals():
@@ -55,14 +59,14 @@ def test_error_in_the_steps_does_not_lose_the_signal() -> None:
     assert result.returncode == 128 + signal.SIGTERM
 
 
-def test_other_threads_do_not_hold_signals() -> None:
-    result = ended("""
+def test_other_threads_do_not_defer_signals() -> None:
+    result = run_script("""
         entered, go = threading.Event(), threading.Event()
-        def other():
+        def defer_in_thread():
             with defer_signals():
                 entered.set()
                 go.wait(30)
-        thread = threading.Thread(target=other)
+        thread = threading.Thread(target=defer_in_thread)
         thread.start()
         entered.wait(30)
         with exit_on_signals():

@@ -28,7 +28,7 @@ from tests.sources.helm.reading import (
     write_chart,
 )
 
-WHOLE = ("assets", "legacy", "many", "migration", "operator", "portable", "shop", "values", "web")
+CHART_NAMES = ("assets", "legacy", "many", "migration", "operator", "portable", "shop", "values", "web")
 CORPORA = (
     "microservices-demo/helm-chart",
     "kubernetes-goat/scenarios/metadata-db",
@@ -36,7 +36,7 @@ CORPORA = (
 )
 
 
-@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("name", CHART_NAMES)
 def test_objects_equal_helm_template(name: str, renderer: str | None, helm: str) -> None:
     resources, unread = read_chart(CHARTS / name, renderer)
 
@@ -93,10 +93,10 @@ def test_packed_subchart_paths_include_archive(renderer: str | None, helm: str, 
 
     assert unread == []
     assert as_json(resources) == render_plain(CHARTS / "shop", helm)
-    shown = {(resource.source.path, resource.source.origin) for resource in resources if resource.source is not None}
+    origins = {(resource.source.path, resource.source.origin) for resource in resources if resource.source is not None}
     template = "shop/charts/cache-1.0.0.tgz/templates/cache.yaml"
-    assert (template, RenderOrigin("shop", "shop", "sessions")) in shown
-    assert (template, RenderOrigin("shop", "shop", "carts")) in shown
+    assert (template, RenderOrigin("shop", "shop", "sessions")) in origins
+    assert (template, RenderOrigin("shop", "shop", "carts")) in origins
 
 
 def test_resource_has_template_and_origin(renderer: str | None, tmp_path: Path) -> None:
@@ -170,9 +170,9 @@ def test_release_options_reach_templates(renderer: str | None, helm: str) -> Non
 def test_values_for_one_chart_are_weaker_than_values_for_all(renderer: str | None, tmp_path: Path) -> None:
     values = tmp_path / "one.yaml"
     values.write_text("replicas: 7\nextraLabels: {team: a, tier: b}\n")
-    mine = ChartValues(files=(str(values),))
+    chart_values = ChartValues(files=(str(values),))
     web = CHARTS / "web"
-    options = HelmOptions(ChartValues(set=("extraLabels.team=z",)), {str(web): mine}, kube_version=KUBERNETES)
+    options = HelmOptions(ChartValues(set=("extraLabels.team=z",)), {str(web): chart_values}, kube_version=KUBERNETES)
 
     deployment = next(resource for resource in read_chart(web, renderer, options)[0] if resource.kind == "Deployment")
 
@@ -185,14 +185,14 @@ def test_values_for_one_chart_are_weaker_than_values_for_all(renderer: str | Non
 
 
 def test_local_dependency_is_loaded(renderer: str | None, helm: str, tmp_path: Path) -> None:
-    built = tmp_path / "charts"
-    shutil.copytree(CHARTS, built)
-    subprocess.run([helm, "dependency", "build", built / "worker"], check=True, capture_output=True)
+    copy = tmp_path / "charts"
+    shutil.copytree(CHARTS, copy)
+    subprocess.run([helm, "dependency", "build", copy / "worker"], check=True, capture_output=True)
 
     resources, unread = read_chart(CHARTS / "worker", renderer, base=CHARTS)
 
     assert unread == []
-    assert as_json(resources) == render_plain(built / "worker", helm)
+    assert as_json(resources) == render_plain(copy / "worker", helm)
     assert not (CHARTS / "worker" / "charts").exists()
 
 
@@ -203,12 +203,12 @@ def test_library_chart_has_no_resources(renderer: str | None) -> None:
 def test_custom_resource_definitions_are_located(renderer: str | None) -> None:
     resources, _ = read_chart(CHARTS / "operator", renderer)
 
-    places = {
+    locations = {
         resource.name: resource.locate(("spec", "group"))
         for resource in resources
         if resource.kind == "CustomResourceDefinition"
     }
-    assert {name: str(place) for name, place in places.items()} == {
+    assert {name: str(location) for name, location in locations.items()} == {
         "databases.example.com": "operator/crds/databases.yaml:8",
         "users.example.com": "operator/crds/databases.yaml:19",
     }
@@ -226,11 +226,14 @@ def test_enabled_subchart_adds_custom_resource_definitions(renderer: str | None,
 
 def test_null_values_depend_on_helm_version(helm: str) -> None:
     """Helm 3 keeps a null of a chart's own values, which can delete a sub-chart's value; Helm 4 does neither."""
-    three, four = (read_chart(CHARTS / "nulls", renderer)[0] for renderer in (helm, None))
+    helm3_resources, helm4_resources = (read_chart(CHARTS / "nulls", renderer)[0] for renderer in (helm, None))
 
-    assert as_json(three) == render_plain(CHARTS / "nulls", helm)
-    assert [resource.object["data"] for resource in three] == [{"secrets": "false"}, {"empty": "true"}]
-    assert sorted(str(resource.object["data"]) for resource in four) == ["{'empty': 'false'}", "{'secrets': 'true'}"]
+    assert as_json(helm3_resources) == render_plain(CHARTS / "nulls", helm)
+    assert [resource.object["data"] for resource in helm3_resources] == [{"secrets": "false"}, {"empty": "true"}]
+    assert sorted(str(resource.object["data"]) for resource in helm4_resources) == [
+        "{'empty': 'false'}",
+        "{'secrets': 'true'}",
+    ]
 
 
 def test_documents_of_template_are_numbered(renderer: str | None) -> None:
@@ -279,7 +282,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_render_error_is_located(name: str, renderer: str | None) -> None:
-    file, place, message = BROKEN[name]
+    file, position, message = BROKEN[name]
 
     resources, unread = read_chart(CHARTS / "broken" / name, renderer, base=CHARTS)
 
@@ -287,7 +290,7 @@ def test_render_error_is_located(name: str, renderer: str | None) -> None:
     assert len(unread) == 1
     assert unread[0].location.file == f"broken/{name}/{file}"
     region = unread[0].location.region
-    assert (region and (region.start.line, region.start.column)) == place
+    assert (region and (region.start.line, region.start.column)) == position
     assert message in unread[0].message
     assert tempfile.gettempdir() not in unread[0].message
 

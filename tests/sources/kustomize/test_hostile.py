@@ -23,13 +23,13 @@ POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: one}\nspec: {}\n"
 K = "k/kustomization.yaml"
 
 
-def unread(root: Path, reader: Kustomizations | None = None) -> str:
+def read_error(root: Path, reader: Kustomizations | None = None) -> str:
     """Return location and message of the only result of kustomization `k`; asserts that the tree is unchanged."""
-    before = _state(root)
-    built = build(root, "k", reader)
-    assert _state(root) == before
-    assert [type(result) for result in built] == [UnreadInput], built
-    (result,) = built
+    state_before = _list_files(root)
+    results = build(root, "k", reader)
+    assert _list_files(root) == state_before
+    assert [type(result) for result in results] == [UnreadInput], results
+    (result,) = results
     assert isinstance(result, UnreadInput)
     message = f"{result.location} {result.message}"
     assert str(root) not in message
@@ -38,7 +38,7 @@ def unread(root: Path, reader: Kustomizations | None = None) -> str:
     return message
 
 
-def _state(root: Path) -> list[tuple[str, int, int]]:
+def _list_files(root: Path) -> list[tuple[str, int, int]]:
     return sorted((str(path), path.lstat().st_mtime_ns, path.lstat().st_size) for path in root.rglob("*"))
 
 
@@ -65,7 +65,7 @@ def test_remote_bases_are_refused(url: str, field: str, tmp_path: Path) -> None:
     write_tree(
         root, {"base/kustomization.yaml": f"namePrefix: x-\n{field}:\n- pod.yaml\n- {url}\n", "base/pod.yaml": POD}
     )
-    message = unread(root)
+    message = read_error(root)
     assert message.startswith("base/kustomization.yaml:4 remote base")
     assert "nothing is fetched" in message
     assert "the kustomization k was not built" in message
@@ -85,7 +85,7 @@ def test_remote_bases_are_refused(url: str, field: str, tmp_path: Path) -> None:
     ],
 )
 def test_remote_files_are_refused(text: str, tmp_path: Path) -> None:
-    message = unread(write_tree(tmp_path, {K: text}))
+    message = read_error(write_tree(tmp_path, {K: text}))
     assert message.startswith(("k/kustomization.yaml:1 remote", "k/kustomization.yaml:2 remote"))
 
 
@@ -105,7 +105,7 @@ def test_no_connection_to_an_address_set_by_a_patch(tmp_path: Path, listener: so
         "t/kustomization.yaml": f'resources: [t.yaml]\npatches:\n- target: {{kind: PatchTransformer}}\n  patch: \'[{{"op": "add", "path": "/path", "value": "http://{address}/p"}}]\'\n',
         "t/t.yaml": "apiVersion: builtin\nkind: PatchTransformer\nmetadata: {name: x}\ntarget: {kind: Pod}\n",
     }
-    assert "k/kustomization.yaml" in unread(write_tree(tmp_path, files))
+    assert "k/kustomization.yaml" in read_error(write_tree(tmp_path, files))
     if shutil.which("unshare") is not None:
         with pytest.raises(TimeoutError):
             listener.accept()
@@ -113,27 +113,27 @@ def test_no_connection_to_an_address_set_by_a_patch(tmp_path: Path, listener: so
 
 def test_cycle_is_reported(tmp_path: Path) -> None:
     files = {K: "resources: [../a]\n", "a/kustomization.yaml": "resources: [../k]\n"}
-    assert "cycle" in unread(write_tree(tmp_path, files))
+    assert "cycle" in read_error(write_tree(tmp_path, files))
 
 
 def test_link_out_of_the_root_is_not_followed(tmp_path: Path) -> None:
     root = write_tree(tmp_path, {K: "resources: [pod.yaml]\n", "secret/pod.yaml": POD})
     (root / "k/pod.yaml").symlink_to(root / "secret/pod.yaml")
-    message = unread(root)
+    message = read_error(root)
     assert message.startswith("k/kustomization.yaml:1 ")
     assert "not in or below" in message
 
 
 def test_file_outside_the_root_is_not_read(tmp_path: Path) -> None:
     files = {"a/pod.yaml": POD, K: "configMapGenerator:\n- name: x\n  files: [../a/pod.yaml]\n"}
-    message = unread(write_tree(tmp_path, files))
+    message = read_error(write_tree(tmp_path, files))
     assert message.startswith("k/kustomization.yaml:3 ")
     assert "not in or below" in message
 
 
 def test_huge_file_is_not_read(tmp_path: Path) -> None:
     root = write_tree(tmp_path, {K: "configMapGenerator:\n- name: x\n  files: [big]\n", "k/big": "x" * 20_000})
-    message = unread(root, Kustomizations(Limits(bytes=10_000)))
+    message = read_error(root, Kustomizations(Limits(bytes=10_000)))
     assert message.startswith("k/kustomization.yaml:3 'big' is larger than 10000 bytes")
 
 
@@ -141,7 +141,9 @@ def test_alias_bomb_is_stopped(tmp_path: Path) -> None:
     layers = "".join(f"  a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10))
     bomb = f"apiVersion: v1\nkind: Pod\nmetadata: {{name: one}}\nspec:\n  a0: &a0 [x, x]\n{layers}"
     root = write_tree(tmp_path, {K: "resources: [pod.yaml]\npatches:\n- path: bomb.yaml\n", "k/pod.yaml": POD})
-    message = unread(write_tree(root, {"k/bomb.yaml": bomb}), Kustomizations(process_limits=ProcessLimits(seconds=5)))
+    message = read_error(
+        write_tree(root, {"k/bomb.yaml": bomb}), Kustomizations(process_limits=ProcessLimits(seconds=5))
+    )
     assert message.startswith("k/kustomization.yaml")
 
 
@@ -169,21 +171,23 @@ def test_functions_and_plugins_are_not_run(function: str, field: str, tmp_path: 
         },
     )
     (root / "k/evil.sh").chmod(0o755)
-    assert unread(root).startswith(
+    assert read_error(root).startswith(
         "k/kustomization.yaml:2 the plugin 'Fill' runs a program or a container: not allowed"
     )
 
 
 def test_plugins_of_a_folder_are_not_run(tmp_path: Path) -> None:
     files = {K: "generators: [../g]\n", "g/kustomization.yaml": "resources: [fill.yaml]\n"}
-    message = unread(
+    message = read_error(
         write_tree(tmp_path, {**files, "g/fill.yaml": FUNCTION.replace("{function}", "exec: {path: ./x}")})
     )
     assert message.startswith("g/kustomization.yaml:1 the plugin 'Fill' runs a program")
 
 
 def test_charts_are_refused_by_default(tmp_path: Path) -> None:
-    message = unread(write_tree(tmp_path, {K: "namespace: x\nhelmCharts:\n- name: shop\n  repo: https://host.test\n"}))
+    message = read_error(
+        write_tree(tmp_path, {K: "namespace: x\nhelmCharts:\n- name: shop\n  repo: https://host.test\n"})
+    )
     assert message.startswith("k/kustomization.yaml:3 helmCharts: charts are not inflated")
 
 
@@ -200,39 +204,39 @@ def test_charts_are_refused_by_default(tmp_path: Path) -> None:
 def test_unsafe_charts_are_refused(chart: str, reason: str, tmp_path: Path) -> None:
     root = write_tree(tmp_path, {K: f"helmCharts:\n- {chart}\n", "k/charts/linked/Chart.yaml": "name: linked\n"})
     (root / "k/charts/linked/out").symlink_to("/")
-    message = unread(root, Kustomizations(allow_helm=True))
+    message = read_error(root, Kustomizations(allow_helm=True))
     assert message.startswith("k/kustomization.yaml:2 helmCharts: ")
     assert reason in message
 
 
 def test_unknown_field_is_reported(tmp_path: Path) -> None:
-    message = unread(write_tree(tmp_path, {K: "resource:\n- pod.yaml\n"}))
+    message = read_error(write_tree(tmp_path, {K: "resource:\n- pod.yaml\n"}))
     assert 'unknown field "resource"' in message.replace("\\", "")
 
 
 def test_invalid_yaml_of_a_kustomization_has_a_line(tmp_path: Path) -> None:
-    message = unread(write_tree(tmp_path, {K: "resources:\n- a\n  b: [\n"}))
+    message = read_error(write_tree(tmp_path, {K: "resources:\n- a\n  b: [\n"}))
     assert message.startswith("k/kustomization.yaml:")
     assert "yaml" in message.lower()
 
 
 @pytest.mark.parametrize("text", ["- a\n", "just text\n", "\ufeffresources: {}\n", "resources: 7\n", "a: !!binary x\n"])
 def test_kustomization_of_another_shape_is_reported(text: str, tmp_path: Path) -> None:
-    assert unread(write_tree(tmp_path, {K: text})).startswith("k/kustomization.yaml")
+    assert read_error(write_tree(tmp_path, {K: text})).startswith("k/kustomization.yaml")
 
 
 def test_invalid_yaml_of_a_manifest_has_a_line(tmp_path: Path) -> None:
-    message = unread(write_tree(tmp_path, {K: "resources:\n- pod.yaml\n", "k/pod.yaml": POD + "a: b: c\n"}))
+    message = read_error(write_tree(tmp_path, {K: "resources:\n- pod.yaml\n", "k/pod.yaml": POD + "a: b: c\n"}))
     assert message.startswith("k/pod.yaml:5 ")
 
 
 def test_two_kustomization_files_are_reported(tmp_path: Path) -> None:
     root = write_tree(tmp_path, {K: "resources: [pod.yaml]\n", "k/Kustomization": "{}\n", "k/pod.yaml": POD})
-    assert "multiple kustomization files" in unread(root)
+    assert "multiple kustomization files" in read_error(root)
 
 
 def test_duplicate_name_is_reported(tmp_path: Path) -> None:
-    message = unread(write_tree(tmp_path, {K: "resources: [a.yaml, b.yaml]\n", "k/a.yaml": POD, "k/b.yaml": POD}))
+    message = read_error(write_tree(tmp_path, {K: "resources: [a.yaml, b.yaml]\n", "k/a.yaml": POD, "k/b.yaml": POD}))
     assert "already registered id" in message
 
 
@@ -240,15 +244,15 @@ def test_endless_chain_is_not_followed(tmp_path: Path) -> None:
     for level in range(200):
         write_tree(tmp_path, {f"k{level}/kustomization.yaml": f"resources: [../k{level + 1}]\n"})
     write_tree(tmp_path, {K: "resources: [../k0]\n"})
-    assert "levels of them: not built" in unread(tmp_path)
+    assert "levels of them: not built" in read_error(tmp_path)
 
 
 def test_too_many_references_are_refused(tmp_path: Path) -> None:
     text = "resources:\n" + "".join(f"- p{number}.yaml\n" for number in range(30_000))
-    assert "references: not built" in unread(write_tree(tmp_path, {K: text}))
+    assert "references: not built" in read_error(write_tree(tmp_path, {K: text}))
 
 
-def _doubling(root: Path, levels: int) -> None:
+def _build_doubling_tree(root: Path, levels: int) -> None:
     """Write bases that each level includes twice under other names: 2 ** levels objects."""
     write_tree(root, {"l0/kustomization.yaml": "resources: [pod.yaml]\n", "l0/pod.yaml": POD})
     for level in range(1, levels):
@@ -260,21 +264,21 @@ def _doubling(root: Path, levels: int) -> None:
 
 
 def test_exponential_bases_are_stopped(tmp_path: Path) -> None:
-    _doubling(tmp_path, 20)
-    assert "more than 1 seconds" in unread(tmp_path, Kustomizations(process_limits=ProcessLimits(seconds=1)))
+    _build_doubling_tree(tmp_path, 20)
+    assert "more than 1 seconds" in read_error(tmp_path, Kustomizations(process_limits=ProcessLimits(seconds=1)))
 
 
 def test_large_output_is_stopped(tmp_path: Path) -> None:
     root = write_tree(
         tmp_path, {K: "resources: [pod.yaml]\ncommonAnnotations:\n  a: " + "x" * 3_000_000, "k/pod.yaml": POD}
     )
-    assert "more than 1 MiB of output" in unread(root, Kustomizations(process_limits=ProcessLimits(output=1 << 20)))
+    assert "more than 1 MiB of output" in read_error(root, Kustomizations(process_limits=ProcessLimits(output=1 << 20)))
 
 
 def test_pipe_does_not_block_the_scan(tmp_path: Path) -> None:
     root = write_tree(tmp_path, {K: "resources: [pipe]\n"})
     os.mkfifo(root / "k/pipe")
-    assert unread(root, Kustomizations(process_limits=ProcessLimits(seconds=1))).startswith("k/kustomization.yaml")
+    assert read_error(root, Kustomizations(process_limits=ProcessLimits(seconds=1))).startswith("k/kustomization.yaml")
 
 
 @pytest.mark.parametrize(
@@ -284,20 +288,20 @@ def test_hostile_file_names_are_harmless(name: str, tmp_path: Path) -> None:
     quoted = '"' + name.replace('"', '\\"').replace("\n", "\\n").replace("\x1b", "\\e") + '"'
     root = write_tree(tmp_path, {K: f"resources:\n- {quoted}\n- missing.yaml\n"})
     (root / "k" / name).write_text(POD)
-    assert "missing.yaml" in unread(root)
+    assert "missing.yaml" in read_error(root)
 
 
 def test_nul_in_a_path_is_harmless(tmp_path: Path) -> None:
-    assert unread(write_tree(tmp_path, {K: 'resources: ["a\\0b"]\npatches: [{path: "a\\0b"}]\n'}))
+    assert read_error(write_tree(tmp_path, {K: 'resources: ["a\\0b"]\npatches: [{path: "a\\0b"}]\n'}))
 
 
 def test_hostile_folder_name_is_printable(tmp_path: Path) -> None:
     name = "--help\x1b[31m"
     root = write_tree(tmp_path, {f"{name}/kustomization.yaml": "resources: [pod.yaml]\n", f"{name}/pod.yaml": POD})
-    (built,) = build(root, name)
-    assert isinstance(built, Resource)
-    assert built.source is not None
-    assert built.source.path.isprintable()
+    (resource,) = build(root, name)
+    assert isinstance(resource, Resource)
+    assert resource.source is not None
+    assert resource.source.path.isprintable()
 
 
 def test_failure_does_not_affect_other_kustomizations(tmp_path: Path) -> None:
@@ -315,9 +319,9 @@ def test_failure_does_not_affect_other_kustomizations(tmp_path: Path) -> None:
 def test_deep_object_is_located_at_its_kustomization(tmp_path: Path) -> None:
     deep = "[" * 300 + "]" * 300
     root = write_tree(tmp_path, {K: "resources: [pod.yaml]\n", "k/pod.yaml": f"{POD}extra: {deep}\n"})
-    (built,) = build(root, "k")
-    assert isinstance(built, Resource)
-    assert str(built.locate(("extra",))) == "k/kustomization.yaml"
+    (resource,) = build(root, "k")
+    assert isinstance(resource, Resource)
+    assert str(resource.locate(("extra",))) == "k/kustomization.yaml"
 
 
 @pytest.mark.parametrize("script", ["sleep 600", "exec >&- 2>&-; sleep 600", "sleep 600 & sleep 600 & exit 0"])

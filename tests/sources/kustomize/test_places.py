@@ -218,18 +218,18 @@ EXPECTED: dict[str, dict[str, dict[str, str]]] = {
 @pytest.mark.parametrize("tree", TREES)
 def test_values_are_located_where_they_are_set(tree: str, tmp_path: Path) -> None:
     root = write_tree(tmp_path, TREES[tree])
-    built = resources(root, BUILT)
+    built_resources = resources(root, BUILT)
     traced = {
-        name: {path: describe_location(root, find_object(built, name), path) for path in paths}
+        name: {path: describe_location(root, find_object(built_resources, name), path) for path in paths}
         for name, paths in EXPECTED[tree].items()
     }
     assert traced == EXPECTED[tree]
 
 
-def find_object(built: dict[str, Resource], name: str) -> Resource:
+def find_object(built_resources: dict[str, Resource], name: str) -> Resource:
     """Return the object called name; a trailing * stands for a hash."""
-    (key,) = [key for key in built if key == name or (name.endswith("*") and key.startswith(name[:-1]))]
-    return built[key]
+    (key,) = [key for key in built_resources if key == name or (name.endswith("*") and key.startswith(name[:-1]))]
+    return built_resources[key]
 
 
 @pytest.mark.skipif(shutil.which("helm") is None, reason="no helm on the PATH")
@@ -243,11 +243,11 @@ def test_chart_objects_are_located_at_their_entry(tmp_path: Path) -> None:
 def test_files_are_shown_relative_to_the_given_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = write_tree(tmp_path, TREES["overlays"])
     monkeypatch.chdir(root / "prod")
-    built = list(Kustomizations().read([Root("kustomize", ".", ".", str(root / "prod"))]))
-    locations = [resource.locate(parse_path("spec")) for resource in built if isinstance(resource, Resource)]
-    shown = {location.file for location in locations if location}
-    assert shown == {"../base/deployment.yaml", "../base/service.yaml", "config.json"}
-    assert len(build_with_kustomize(root / "prod")) == len(built)
+    built_resources = list(Kustomizations().read([Root("kustomize", ".", ".", str(root / "prod"))]))
+    locations = [resource.locate(parse_path("spec")) for resource in built_resources if isinstance(resource, Resource)]
+    described = {location.file for location in locations if location}
+    assert described == {"../base/deployment.yaml", "../base/service.yaml", "config.json"}
+    assert len(build_with_kustomize(root / "prod")) == len(built_resources)
 
 
 @pytest.mark.skipif(shutil.which("helm") is None, reason="no helm on the PATH")
@@ -255,8 +255,8 @@ def test_charts_are_distinguished_by_release(tmp_path: Path) -> None:
     second = "- name: shop\n  releaseName: mine\n- name: shop\n  releaseName: yours\n"
     root = write_tree(tmp_path, CHART)
     write_tree(root, {"prod/kustomization.yaml": f"helmCharts:\n{second}"})
-    built = resources(root, BUILT, Kustomizations(allow_helm=True))
-    locations = {name: resource.locate(("spec",)) for name, resource in built.items()}
+    built_resources = resources(root, BUILT, Kustomizations(allow_helm=True))
+    locations = {name: resource.locate(("spec",)) for name, resource in built_resources.items()}
     assert {name: str(location) for name, location in locations.items()} == {
         "Pod/mine-shop": "prod/kustomization.yaml:2",
         "Pod/yours-shop": "prod/kustomization.yaml:4",

@@ -20,31 +20,31 @@ SENTINEL = re.compile(r"s\d{5}")
 @pytest.mark.parametrize("seed", range(12))
 def test_values_are_located_at_their_source(seed: int, tmp_path: Path) -> None:
     folder = KustomizationTree(tmp_path, seed).write()
-    built = resources(tmp_path, folder)
-    assert [resource.object for resource in built.values()] == build_with_kustomize(tmp_path / folder)
-    wrong, files, count = [], [], 0
-    for resource in built.values():
-        for path, text in _sentinels(resource.object, ()):
+    built_resources = resources(tmp_path, folder)
+    assert [resource.object for resource in built_resources.values()] == build_with_kustomize(tmp_path / folder)
+    wrong_lines, wrong_files, count = [], [], 0
+    for resource in built_resources.values():
+        for path, text in _list_sentinels(resource.object, ()):
             count += 1
             location = resource.locate(path)
             assert location is not None
             if text not in describe_line(tmp_path, location):
-                wrong.append(f"{resource.kind} {format_path(path)} {text}: {describe_line(tmp_path, location)}")
+                wrong_lines.append(f"{resource.kind} {format_path(path)} {text}: {describe_line(tmp_path, location)}")
             if text not in (tmp_path / location.file).read_text(encoding="utf-8"):
-                files.append(wrong[-1])
-    assert files == []
+                wrong_files.append(wrong_lines[-1])
+    assert wrong_files == []
     assert count > 10
-    assert len(wrong) <= count * 0.02, wrong
+    assert len(wrong_lines) <= count * 0.02, wrong_lines
 
 
-def _sentinels(value: Any, path: Steps) -> Iterator[tuple[Steps, str]]:
+def _list_sentinels(value: Any, path: Steps) -> Iterator[tuple[Steps, str]]:
     """Yield the paths of unique values with the text of the value."""
     if isinstance(value, dict):
         for key, child in value.items():
-            yield from _sentinels(child, (*path, key))
+            yield from _list_sentinels(child, (*path, key))
     elif isinstance(value, list):
         for index, child in enumerate(value):
-            yield from _sentinels(child, (*path, index))
+            yield from _list_sentinels(child, (*path, index))
     elif isinstance(value, str) and (texts := SENTINEL.findall(value)):
         yield path, texts[-1]
     elif isinstance(value, int) and value > 10_000:

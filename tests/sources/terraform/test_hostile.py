@@ -31,7 +31,7 @@ def module_folder(tmp_path: Path) -> Path:
 def read_results(folder: Path) -> list[str]:
     """Return all results of the folder except the valid object, which must be there."""
     results = list(read_modules([Root("terraform", str(folder), ".", str(folder))]))
-    shown = [
+    lines = [
         f"{result.location} {result.message}"
         if isinstance(result, UnreadInput)
         else f"{result.name} {result.object.get('data')}"
@@ -39,7 +39,7 @@ def read_results(folder: Path) -> list[str]:
     ]
     assert any(isinstance(result, Resource) and result.name == "sound" for result in results)
     assert "top secret" not in repr(results)
-    return [line for line in shown if not line.startswith("sound ")]
+    return [line for line in lines if not line.startswith("sound ")]
 
 
 @pytest.mark.parametrize(

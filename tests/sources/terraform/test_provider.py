@@ -13,7 +13,7 @@ from kubekeep.model.location import format_path
 from kubekeep.sources.source import Root
 from kubekeep.sources.terraform.read import read_modules
 
-HERE: Final = Path(__file__).parent / "provider"
+FOLDER: Final = Path(__file__).parent / "provider"
 DEFAULTS: Final = {
     "allowVolumeExpansion": True, "completions": 1, "defaultMode": 420, "dnsPolicy": "ClusterFirst",
     "enableServiceLinks": True, "failedJobsHistoryLimit": 1, "failurePolicy": "Fail", "failureThreshold": 3,
@@ -27,28 +27,28 @@ DEFAULTS: Final = {
 """Values added by the provider: Kubernetes' own defaults, except for the namespace and two of storage."""
 
 
-def differences(ours: Any, sent: Any, path: Steps = ()) -> Iterator[str]:
+def list_differences(actual: Any, expected: Any, path: Steps = ()) -> Iterator[str]:
     """Yield differences, ignoring the provider's defaults and fields that are empty in Go's JSON."""
-    if isinstance(ours, dict) and isinstance(sent, dict):
-        for key in ours.keys() | sent.keys():
-            if key in ours and key in sent:
-                yield from differences(ours[key], sent[key], (*path, key))
-            elif key in ours or (sent[key] not in (None, {}, False) and DEFAULTS.get(key) != sent[key]):
-                yield f"{format_path((*path, key))}: {'we' if key in ours else 'the provider'} alone"
-    elif isinstance(ours, list) and isinstance(sent, list) and len(ours) == len(sent):
-        for index, (one, other) in enumerate(zip(ours, sent, strict=True)):
-            yield from differences(one, other, (*path, index))
-    elif ours != sent:
-        yield f"{format_path(path)}: {ours!r} is not {sent!r}"
+    if isinstance(actual, dict) and isinstance(expected, dict):
+        for key in actual.keys() | expected.keys():
+            if key in actual and key in expected:
+                yield from list_differences(actual[key], expected[key], (*path, key))
+            elif key in actual or (expected[key] not in (None, {}, False) and DEFAULTS.get(key) != expected[key]):
+                yield f"{format_path((*path, key))}: only {'KubeKeep' if key in actual else 'the provider'} sets it"
+    elif isinstance(actual, list) and isinstance(expected, list) and len(actual) == len(expected):
+        for index, (actual_item, expected_item) in enumerate(zip(actual, expected, strict=True)):
+            yield from list_differences(actual_item, expected_item, (*path, index))
+    elif actual != expected:
+        yield f"{format_path(path)}: {actual!r} is not {expected!r}"
 
 
 def test_objects_match_the_provider() -> None:
-    results = list(read_modules([Root("terraform", str(HERE), ".", str(HERE))]))
-    requests = json.loads((HERE / "requests.json").read_text())
+    results = list(read_modules([Root("terraform", str(FOLDER), ".", str(FOLDER))]))
+    requests = json.loads((FOLDER / "requests.json").read_text())
     assert len(results) == len(requests) == 15
     problems: list[str] = []
-    for ours, sent in zip(results, requests, strict=True):
-        assert not isinstance(ours, UnreadInput)
-        problems.extend(f"{ours.kind}.{line}" for line in differences(ours.object, sent))
+    for result, request in zip(results, requests, strict=True):
+        assert not isinstance(result, UnreadInput)
+        problems.extend(f"{result.kind}.{line}" for line in list_differences(result.object, request))
     # Since 2.0, this resource has the API group to which ingresses moved.
     assert problems == ["Ingress.apiVersion: 'networking.k8s.io/v1beta1' is not 'extensions/v1beta1'"]

@@ -91,7 +91,7 @@ resource "kubernetes_deployment_v1" "web" {
 """
 
 
-def modules(folder: Path, **files: str) -> list[Resource | UnreadInput]:
+def read_files(folder: Path, **files: str) -> list[Resource | UnreadInput]:
     """Write files into folder and read the module in it. In names, `__` is a slash and `_tf` the file extension."""
     for name, text in files.items():
         path = folder / name.replace("__", "/").replace("_tfvars", ".tfvars").replace("_tf", ".tf")
@@ -100,12 +100,12 @@ def modules(folder: Path, **files: str) -> list[Resource | UnreadInput]:
     return list(read_modules([Root("terraform", str(folder), ".", str(folder))]))
 
 
-def objects(results: list[Resource | UnreadInput]) -> list[dict[str, Any]]:
+def get_objects(results: list[Resource | UnreadInput]) -> list[dict[str, Any]]:
     """Return the objects among results."""
     return [result.object for result in results if isinstance(result, Resource)]
 
 
-def unread(results: list[Resource | UnreadInput]) -> list[str]:
+def get_messages(results: list[Resource | UnreadInput]) -> list[str]:
     """Return location and message of each problem among results."""
     return [f"{result.location} {result.message}" for result in results if isinstance(result, UnreadInput)]
 
@@ -116,10 +116,10 @@ def locate(resource: Resource, path: str) -> str:
 
 
 def test_typed_resources_become_objects(tmp_path: Path) -> None:
-    results = modules(tmp_path, main_tf=WEB)
-    assert unread(results) == []
-    assert objects(results)[0] == {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
-    assert objects(results)[1] == {
+    results = read_files(tmp_path, main_tf=WEB)
+    assert get_messages(results) == []
+    assert get_objects(results)[0] == {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
+    assert get_objects(results)[1] == {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {"name": "web", "namespace": "shop", "labels": {"app": "web", "tier": "1", "extra": "x"}},
@@ -153,7 +153,7 @@ def test_typed_resources_become_objects(tmp_path: Path) -> None:
 
 
 def test_values_have_locations(tmp_path: Path) -> None:
-    web = modules(tmp_path, main_tf=WEB)[1]
+    web = read_files(tmp_path, main_tf=WEB)[1]
     assert isinstance(web, Resource)
     assert web.source is not None
     assert (web.source.path, web.source.document, web.source.file_type) == ("main.tf", 1, TERRAFORM)
@@ -198,8 +198,8 @@ resource "kubernetes_manifest" "pods" {
   )
 }
 """
-    results = modules(tmp_path, main_tf=text)
-    assert [resource_object["metadata"]["name"] for resource_object in objects(results)] == ["a", "b"]
+    results = read_files(tmp_path, main_tf=text)
+    assert [resource_object["metadata"]["name"] for resource_object in get_objects(results)] == ["a", "b"]
     first = results[0]
     assert isinstance(first, Resource)
     location = first.locate(("spec", "hostPID"))
@@ -211,7 +211,7 @@ resource "kubernetes_manifest" "pods" {
 def test_file_manifest_is_located_in_the_file(tmp_path: Path) -> None:
     text = 'resource "kubectl_manifest" "p" {\n  yaml_body = file("${path.module}/pod.yaml")\n}\n'
     (tmp_path / "pod.yaml").write_text("apiVersion: v1\nkind: Pod\nmetadata:\n  name: x\nspec: {}\n")
-    results = modules(tmp_path, main_tf=text)
+    results = read_files(tmp_path, main_tf=text)
     assert isinstance(results[0], Resource)
     assert locate(results[0], "metadata.name") == "pod.yaml:4"
     assert locate(results[0], "spec.hostNetwork") == "pod.yaml:5"
@@ -220,8 +220,8 @@ def test_file_manifest_is_located_in_the_file(tmp_path: Path) -> None:
 def test_manifest_object_is_read(tmp_path: Path) -> None:
     text = 'resource "kubernetes_manifest" "x" {\n  manifest = {\n    "apiVersion" = "v1"\n    kind = "Service"\n'
     text += "    spec = {\n      ports = [{\n        port = 80\n        }]\n    }\n  }\n}\n"
-    results = modules(tmp_path, main_tf=text)
-    assert objects(results) == [{"apiVersion": "v1", "kind": "Service", "spec": {"ports": [{"port": 80}]}}]
+    results = read_files(tmp_path, main_tf=text)
+    assert get_objects(results) == [{"apiVersion": "v1", "kind": "Service", "spec": {"ports": [{"port": 80}]}}]
     assert isinstance(results[0], Resource)
     assert locate(results[0], "spec.ports[0].port") == "main.tf:7"
     assert locate(results[0], "metadata") == "main.tf:2"
@@ -243,14 +243,14 @@ resource "kubernetes_pod" "p" {
   }
 }
 """
-    results = modules(tmp_path, main_tf=text)
-    assert objects(results) == [
+    results = read_files(tmp_path, main_tf=text)
+    assert get_objects(results) == [
         {"apiVersion": "v1", "kind": "Pod", "metadata": {}, "spec": {"containers": [{"name": "a"}]}}
     ]
     assert isinstance(results[0], Resource)
     container = ("spec", "containers", 0)
     assert results[0].unknown == (("metadata", "name"), (*container, "image"), (*container, "args"))
-    assert unread(results) == [
+    assert get_messages(results) == [
         "main.tf:4 metadata.name is not known before apply: data.external.x.result.name is known only to Terraform",
         "main.tf:9 spec.containers[0].image is not known before apply: var.tag has no value here",
         "main.tf:10 spec.containers[0].args is not known before apply: aws_lb.x.port is known only to Terraform",
@@ -259,19 +259,19 @@ resource "kubernetes_pod" "p" {
 
 def test_unknown_count_gives_one_object(tmp_path: Path) -> None:
     text = 'variable "n" {}\nresource "kubernetes_namespace" "x" {\n  count = var.n\n  metadata {\n'
-    results = modules(tmp_path, main_tf=f'{text}    name = "n-${{count.index}}"\n  }}\n}}\n')
-    assert objects(results) == [{"apiVersion": "v1", "kind": "Namespace", "metadata": {}}]
-    assert unread(results)[0] == "main.tf:3 how many there are is not known before apply: var.n has no value here"
+    results = read_files(tmp_path, main_tf=f'{text}    name = "n-${{count.index}}"\n  }}\n}}\n')
+    assert get_objects(results) == [{"apiVersion": "v1", "kind": "Namespace", "metadata": {}}]
+    assert get_messages(results)[0] == "main.tf:3 how many there are is not known before apply: var.n has no value here"
 
 
 def test_values_files_override_defaults(tmp_path: Path) -> None:
     main = 'variable "a" { default = "d" }\nvariable "b" {}\nresource "kubernetes_config_map" "c" {\n  metadata {\n'
     main += '    name = "c"\n  }\n  data = {\n    a = var.a\n    b = var.b\n  }\n}\n'
-    results = modules(tmp_path, main_tf=main, terraform_tfvars='a = "t"\nb = "t"\n', z__unused_tf="")
-    assert objects(results)[0]["data"] == {"a": "t", "b": "t"}
+    results = read_files(tmp_path, main_tf=main, terraform_tfvars='a = "t"\nb = "t"\n', z__unused_tf="")
+    assert get_objects(results)[0]["data"] == {"a": "t", "b": "t"}
     (tmp_path / "last.auto.tfvars").write_text('\nb = "auto"\n')
-    results = modules(tmp_path)
-    assert objects(results)[0]["data"] == {"a": "t", "b": "auto"}
+    results = read_files(tmp_path)
+    assert get_objects(results)[0]["data"] == {"a": "t", "b": "auto"}
     assert isinstance(results[0], Resource)
     location = results[0].locate(("data", "b"))
     assert location is not None
@@ -305,9 +305,9 @@ def test_local_modules_are_read_with_their_arguments(tmp_path: Path) -> None:
         '    api_group = "rbac.authorization.k8s.io"\n    kind = "ClusterRole"\n    name = "view"\n  }\n  subject {\n'
     )
     main += '    kind = "ServiceAccount"\n    name = module.one.account\n    namespace = "default"\n  }\n}\n'
-    results = modules(tmp_path, main_tf=main, app__main_tf=CHILD)
-    assert unread(results) == []
-    accounts = objects(results)[:-1]
+    results = read_files(tmp_path, main_tf=main, app__main_tf=CHILD)
+    assert get_messages(results) == []
+    accounts = get_objects(results)[:-1]
     assert [resource_object["metadata"]["name"] for resource_object in accounts] == [
         "x-00",
         "x-01",
@@ -318,7 +318,7 @@ def test_local_modules_are_read_with_their_arguments(tmp_path: Path) -> None:
     ]
     assert accounts[0]["metadata"]["annotations"] == {"A": "1", "B": "dflt"}
     assert [resource_object["automountServiceAccountToken"] for resource_object in accounts] == [False] * 4 + [True] * 2
-    assert objects(results)[-1]["subjects"] == [{"kind": "ServiceAccount", "name": "z-01", "namespace": "default"}]
+    assert get_objects(results)[-1]["subjects"] == [{"kind": "ServiceAccount", "name": "z-01", "namespace": "default"}]
     resources = [resource for resource in results if isinstance(resource, Resource)]
     assert locate(resources[0], "metadata.name") == "app/main.tf:8"
     assert len({resource.id for resource in resources}) == len(resources)
@@ -330,14 +330,14 @@ def test_child_module_is_not_a_root(tmp_path: Path) -> None:
     (tmp_path / "main.tf").write_text('module "a" {\n  source = "./app"\n  name = "n"\n  settings = {}\n}\n')
     base = str(tmp_path)
     folders = [Root("terraform", str(tmp_path / "app"), "app", base), Root("terraform", base, ".", base)]
-    assert [resource_object["metadata"]["name"] for resource_object in objects(list(read_modules(folders)))] == [
+    assert [resource_object["metadata"]["name"] for resource_object in get_objects(list(read_modules(folders)))] == [
         "n-00",
         "n-01",
     ]
     (tmp_path / "main.tf").unlink()
     alone = list(read_modules(folders[:1]))
-    assert [resource_object["kind"] for resource_object in objects(alone)] == ["ServiceAccount"] * 2
-    assert "var.name has no value here" in unread(alone)[1]
+    assert [resource_object["kind"] for resource_object in get_objects(alone)] == ["ServiceAccount"] * 2
+    assert "var.name has no value here" in get_messages(alone)[1]
 
 
 @pytest.mark.parametrize(
@@ -345,14 +345,14 @@ def test_child_module_is_not_a_root(tmp_path: Path) -> None:
 )
 def test_arithmetic_follows_hcl(tmp_path: Path, expression: str, expected: str) -> None:
     text = 'resource "kubernetes_config_map" "c" {\n  metadata {}\n  data = { v = ' + expression + " }\n}\n"
-    assert objects(modules(tmp_path, main_tf=text))[0]["data"] == {"v": expected}
+    assert get_objects(read_files(tmp_path, main_tf=text))[0]["data"] == {"v": expected}
 
 
 def test_secret_data_is_encoded_in_base64(tmp_path: Path) -> None:
     text = (
         'resource "kubernetes_secret_v1" "s" {\n  metadata {\n    name = "s"\n  }\n  data = {\n    a = "hunter2"\n  }\n'
     )
-    results = modules(tmp_path, main_tf=f'{text}  binary_data = {{\n    b = "AAE="\n  }}\n}}\n')
+    results = read_files(tmp_path, main_tf=f'{text}  binary_data = {{\n    b = "AAE="\n  }}\n}}\n')
     assert isinstance(results[0], Resource)
     assert results[0].object["data"] == {"a": base64.b64encode(b"hunter2").decode(), "b": "AAE="}
     assert locate(results[0], "data.a") == "main.tf:6"
@@ -375,8 +375,8 @@ def test_json_syntax_is_read(tmp_path: Path) -> None:
 }
 """
     (tmp_path / "main.tf.json").write_text(text)
-    results = modules(tmp_path)
-    assert objects(results) == [
+    results = read_files(tmp_path)
+    assert get_objects(results) == [
         {
             "apiVersion": "v1",
             "kind": "Pod",
@@ -396,7 +396,9 @@ def test_json_selector_may_be_a_template(tmp_path: Path) -> None:
     spec = '{"selector": "${local.labels}"}'
     text = '{"locals": {"labels": {"a": "b"}}, "resource": {"kubernetes_service": {"s": {"spec": ' + spec + "}}}}"
     (tmp_path / "main.tf.json").write_text(text)
-    assert objects(modules(tmp_path)) == [{"apiVersion": "v1", "kind": "Service", "spec": {"selector": {"a": "b"}}}]
+    assert get_objects(read_files(tmp_path)) == [
+        {"apiVersion": "v1", "kind": "Service", "spec": {"selector": {"a": "b"}}}
+    ]
 
 
 @pytest.mark.parametrize(
@@ -409,11 +411,11 @@ def test_json_selector_may_be_a_template(tmp_path: Path) -> None:
     ],
 )
 def test_other_resources_give_nothing(tmp_path: Path, text: str) -> None:
-    assert modules(tmp_path, main_tf=text) == []
+    assert read_files(tmp_path, main_tf=text) == []
 
 
 def test_module_without_kubernetes_is_not_parsed(tmp_path: Path) -> None:
-    assert modules(tmp_path, main_tf="this is { no Terraform\n") == []
+    assert read_files(tmp_path, main_tf="this is { no Terraform\n") == []
 
 
 def test_unsupported_resources_are_reported(tmp_path: Path) -> None:
@@ -421,7 +423,7 @@ def test_unsupported_resources_are_reported(tmp_path: Path) -> None:
     text = 'resource "helm_release" "x" {\n  name = "x"\n  chart = "./chart"\n}\n'
     text += 'resource "helm_release" "y" {\n  name = "y"\n  chart = "redis"\n}\n'
     text += 'resource "kubernetes_gateway_v9" "z" {\n}\n'
-    assert unread(modules(tmp_path, main_tf=text)) == [
+    assert get_messages(read_files(tmp_path, main_tf=text)) == [
         "main.tf:3 the chart './chart' was not rendered with the values of this release",
         "main.tf:9 not assessed: it is not known which object kubernetes_gateway_v9 makes",
     ]
@@ -510,7 +512,7 @@ resource "kubernetes_horizontal_pod_autoscaler" "h" {
   }
 }
 """
-    volume, policy, pod, daemon_set, autoscaler = objects(modules(tmp_path, main_tf=text))
+    volume, policy, pod, daemon_set, autoscaler = get_objects(read_files(tmp_path, main_tf=text))
     assert volume["spec"] == {"capacity": {"storage": "1Gi"}, "hostPath": {"path": "/data"}}
     assert policy["spec"] == {
         "podSelector": {},
@@ -533,5 +535,5 @@ resource "kubernetes_horizontal_pod_autoscaler" "h" {
 
 @pytest.mark.parametrize("text", ["", "\n", "a=1", "a{}", "#", "# kubernetes_\r\na = 1\r\n", "\ufeffa = 1\n"])
 def test_smallest_files_are_read(tmp_path: Path, text: str) -> None:
-    results = modules(tmp_path, a_tf=text, b_tf=WEB)
-    assert (len(objects(results)), unread(results)) == (2, [])
+    results = read_files(tmp_path, a_tf=text, b_tf=WEB)
+    assert (len(get_objects(results)), get_messages(results)) == (2, [])

@@ -52,54 +52,54 @@ def load_texts(folder: Path, *, values: Sequence[Path] = (), sets: dict[str, Any
     """Load the texts of a chart with unpacked sub-charts in `charts`."""
     name = yaml.safe_load((folder / "Chart.yaml").read_text())["name"]
     templates: dict[str, str] = {}
-    shown: dict[str, str] = {}
+    shown_paths: dict[str, str] = {}
     layers: list[ValuesLayer] = []
-    for chart, helm_name, scope in _charts(folder, name, ()):
+    for chart, helm_name, scope in _list_charts(folder, name, ()):
         for file in sorted((chart / "templates").rglob("*")):
             if file.is_file():
-                own = f"{helm_name}/{file.relative_to(chart).as_posix()}"
-                templates[own] = file.read_text()
-                shown[own] = file.relative_to(folder).as_posix()
+                template_name = f"{helm_name}/{file.relative_to(chart).as_posix()}"
+                templates[template_name] = file.read_text()
+                shown_paths[template_name] = file.relative_to(folder).as_posix()
         if (chart / "values.yaml").exists():
             layers.append(
                 load_layer(chart / "values.yaml", (chart / "values.yaml").relative_to(folder).as_posix(), scope)
             )
-    layers.sort(key=lambda one: -len(one.scope))
+    layers.sort(key=lambda layer: -len(layer.scope))
     layers += [load_layer(file, file.name, ()) for file in values]
     if sets:
         layers.append(ValuesLayer((), "--set", sets))
-    return ChartTexts(templates, layers, shown)
+    return ChartTexts(templates, layers, shown_paths)
 
 
-def load_layer(file: Path, shown: str, scope: tuple[str, ...]) -> ValuesLayer:
+def load_layer(file: Path, path: str, scope: tuple[str, ...]) -> ValuesLayer:
     """Load the layer of one values file."""
     text = file.read_text()
-    return ValuesLayer(scope, shown, *parse_document(text)) if yaml.safe_load(text) else ValuesLayer(scope, shown, {})
+    return ValuesLayer(scope, path, *parse_document(text)) if yaml.safe_load(text) else ValuesLayer(scope, path, {})
 
 
-def _charts(folder: Path, helm_name: str, scope: tuple[str, ...]) -> Iterator[tuple[Path, str, tuple[str, ...]]]:
+def _list_charts(folder: Path, helm_name: str, scope: tuple[str, ...]) -> Iterator[tuple[Path, str, tuple[str, ...]]]:
     """Yield the chart and its sub-charts with Helm's names and scopes, once for each alias."""
     yield folder, helm_name, scope
     dependencies = yaml.safe_load((folder / "Chart.yaml").read_text()).get("dependencies") or []
-    below = folder / "charts"
-    for sub in sorted(below.iterdir()) if below.is_dir() else ():
-        name = yaml.safe_load((sub / "Chart.yaml").read_text())["name"]
+    subcharts = folder / "charts"
+    for subchart in sorted(subcharts.iterdir()) if subcharts.is_dir() else ():
+        name = yaml.safe_load((subchart / "Chart.yaml").read_text())["name"]
         for alias in [dependency.get("alias", name) for dependency in dependencies if dependency["name"] == name] or [
             name
         ]:
-            yield from _charts(sub, f"{helm_name}/charts/{alias}", (*scope, alias))
+            yield from _list_charts(subchart, f"{helm_name}/charts/{alias}", (*scope, alias))
 
 
 def helm_template(folder: Path, *options: str) -> dict[str, list[str]]:
     """Run `helm template`; returns documents by template in Helm's order. Raises RuntimeError with Helm's message."""
     command = [helm_program(), "template", "rel", str(folder), "--namespace", "spacex", *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(done.stderr)
-    matches = list(_SOURCE.finditer(done.stdout))
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    if process.returncode:
+        raise RuntimeError(process.stderr)
+    matches = list(_SOURCE.finditer(process.stdout))
     outputs: dict[str, list[str]] = {}
     for match, following in zip(matches, [*matches[1:], None], strict=True):
-        text = done.stdout[match.end() : following.start() if following else len(done.stdout)]
+        text = process.stdout[match.end() : following.start() if following else len(process.stdout)]
         outputs.setdefault(match[1], []).append(text)
     return outputs
 
@@ -137,5 +137,5 @@ def list_paths(value: Any, path: Steps = ()) -> Iterator[tuple[Steps, Any]]:
     """Yield every path of a value with the value there."""
     yield path, value
     entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for step, below in entries:
-        yield from list_paths(below, (*path, step))
+    for step, child in entries:
+        yield from list_paths(child, (*path, step))

@@ -27,33 +27,33 @@ class Expectation(msgspec.Struct, frozen=True):
 class Words:
     """Lines of the unique words of a chart: `templates` by key, `values` by value or key."""
 
-    def __init__(self, folder: Path, over: Path) -> None:
+    def __init__(self, folder: Path, overriding_file: Path) -> None:
         self.templates: dict[str, set[tuple[str, int]]] = {}
         self.values: dict[str, set[tuple[str, int]]] = {}
         for file in sorted(folder.rglob("templates/*")):
             for number, line in enumerate(file.read_text().split("\n"), 1):
                 for word in re.findall(r"(?:(?<=T-)y[a-z]*\d+x|\bk[a-z]*\d+x(?=:))", line):
                     self.templates.setdefault(word, set()).add((file.relative_to(folder).as_posix(), number))
-        for file in (*sorted(folder.rglob("values.yaml")), over):
-            shown = file.relative_to(folder).as_posix() if file != over else file.name
+        for file in (*sorted(folder.rglob("values.yaml")), overriding_file):
+            path = file.relative_to(folder).as_posix() if file != overriding_file else file.name
             for number, line in enumerate(file.read_text().split("\n"), 1):
                 for word in _WORD.findall(line):
-                    self.values.setdefault(word, set()).add((shown, number))
+                    self.values.setdefault(word, set()).add((path, number))
 
     def list_expectations(self, traced: TracedDocument) -> Iterator[tuple[Steps, Expectation]]:
         """Yield the paths of a document with the expectation, including some missing paths."""
         for path, value in list_paths(traced.value):
-            named = next((str(step) for step in reversed(path) if _KEY.search(str(step))), None)
-            if named is None:
+            word = next((str(step) for step in reversed(path) if _KEY.search(str(step))), None)
+            if word is None:
                 continue
-            at = next(index for index in range(len(path) - 1, -1, -1) if str(path[index]) == named)
-            lines = self.templates.get(named)
+            index = next(index for index in range(len(path) - 1, -1, -1) if str(path[index]) == word)
+            lines = self.templates.get(word)
             if lines is None:
                 continue
-            if at < len(path) - 1 and named.startswith("k"):
+            if index < len(path) - 1 and word.startswith("k"):
                 lines = None
             yield path, Expectation(frozenset(lines) if lines else None, self._settings(value))
-            if isinstance(value, dict) and value and named == path[-1]:
+            if isinstance(value, dict) and value and word == path[-1]:
                 yield (*path, "missing"), Expectation(frozenset(lines) if lines else None, self._of_mapping(value))
 
     def _settings(self, value: Any) -> frozenset[tuple[str, int]] | None:
@@ -77,9 +77,13 @@ def compare_location(expectation: Expectation, location: Location) -> tuple[bool
         line = location.region is not None and (location.file, location.region.start.line) in expectation.lines
         wrong_file = location.file not in {file for file, _ in expectation.lines}
     if expectation.settings is not None:
-        own = location.setting
-        source = (own.file, own.region.start.line) if own and own.region else None
-        setting = source in expectation.settings if expectation.settings else own is None
+        traced_setting = location.setting
+        source = (
+            (traced_setting.file, traced_setting.region.start.line)
+            if traced_setting and traced_setting.region
+            else None
+        )
+        setting = source in expectation.settings if expectation.settings else traced_setting is None
         wrong_file |= bool(
             source and expectation.settings and source[0] not in {file for file, _ in expectation.settings}
         )

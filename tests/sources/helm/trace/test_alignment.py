@@ -20,7 +20,7 @@ def test_positions_of_pieces(parts: list[str]) -> None:
 
 def test_documents_match_in_any_order_and_with_other_values() -> None:
     text = "kind: A\nvalue: old\n---\nkind: B\n---\nkind: B\n"
-    first, second, third, lost = match_documents(
+    first, second, third, unmatched = match_documents(
         ["kind: B\n", "kind: A\nvalue: new\n", "kind: B", "kind: C\nx: 1"], split_pieces(text)
     )
     assert first is not None
@@ -31,7 +31,7 @@ def test_documents_match_in_any_order_and_with_other_values() -> None:
     assert piece.start == 0
     assert alignment is not None
     assert alignment.map_index(8) == 8
-    assert lost is None
+    assert unmatched is None
 
 
 def test_new_line_has_no_counterpart() -> None:

@@ -31,8 +31,8 @@ def test_location_shows_key_or_action(chart: str, tmp_path: Path) -> None:
             source = (folder / location.file).read_text().split("\n")
             line = source[location.region.start.line - 1]
             key = next((step for step in reversed(path) if isinstance(step, str)), "apiVersion")
-            shown = line[location.region.start.column - 1 :].lstrip("\"'")
-            assert shown.startswith((key, "{{")) or (path and isinstance(path[-1], int)), (
+            located_text = line[location.region.start.column - 1 :].lstrip("\"'")
+            assert located_text.startswith((key, "{{")) or (path and isinstance(path[-1], int)), (
                 document.template,
                 path,
                 line,

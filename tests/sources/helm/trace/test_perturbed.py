@@ -39,7 +39,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return write_chart(tmp_path, COMMON if request.param == "library" else MAPPED)
 
 
-def _objects(folder: Path, *options: str) -> dict[_Key, Any]:
+def _render_objects(folder: Path, *options: str) -> dict[_Key, Any]:
     """Return the objects that Helm renders, {} for a chart that Helm rejects."""
     try:
         outputs = helm_template(folder, *options)
@@ -54,7 +54,7 @@ def _objects(folder: Path, *options: str) -> dict[_Key, Any]:
     return objects
 
 
-def _trace(folder: Path, to: Path) -> dict[_Key, TracedDocument]:
+def _trace_documents(folder: Path, to: Path) -> dict[_Key, TracedDocument]:
     documents = trace_chart(folder, to)
     return {
         (document.template, document.value["kind"], str(document.value["metadata"]["name"])): document
@@ -63,7 +63,7 @@ def _trace(folder: Path, to: Path) -> dict[_Key, TracedDocument]:
 
 
 def test_changed_line_is_traced_line(folder: Path, tmp_path: Path) -> None:
-    before = _trace(folder, tmp_path / "copy")
+    documents = _trace_documents(folder, tmp_path / "copy")
     lines = [
         (file, number, match)
         for file in sorted(folder.rglob("templates/*"))
@@ -79,16 +79,16 @@ def test_changed_line_is_traced_line(folder: Path, tmp_path: Path) -> None:
         text = file.read_text().split("\n")
         text[number] = f"{match[1]}{match[2]}Zq{match[3]}"
         (changed / file.relative_to(folder)).write_text("\n".join(text))
-        for key, value in _objects(changed).items():
-            for path in _ending(value, "Zq") if key in before else ():
-                location = before[key].locate(*path)
+        for key, value in _render_objects(changed).items():
+            for path in _list_paths_with_suffix(value, "Zq") if key in documents else ():
+                location = documents[key].locate(*path)
                 assert location.region is not None
                 assert (location.file, location.region.start.line) == (file.relative_to(folder).as_posix(), number + 1)
                 checked += 1
     assert checked > 5
 
 
-def _ending(value: Any, end: str) -> Iterator[Steps]:
+def _list_paths_with_suffix(value: Any, end: str) -> Iterator[Steps]:
     """Yield the paths whose last key has a suffix, without the suffix."""
     for path, _ in list_paths(value):
         if path and str(path[-1]).endswith(end):
@@ -96,7 +96,7 @@ def _ending(value: Any, end: str) -> Iterator[Steps]:
 
 
 def test_changed_value_is_traced_setting(folder: Path, tmp_path: Path) -> None:
-    before = _trace(folder, tmp_path / "copy")
+    documents = _trace_documents(folder, tmp_path / "copy")
     values = yaml.safe_load((folder / "values.yaml").read_text())
     leaves = [
         (path, value)
@@ -110,13 +110,17 @@ def test_changed_value_is_traced_setting(folder: Path, tmp_path: Path) -> None:
         value_at(changed, path[:-1])[path[-1]] = sentinel
         file = tmp_path / "values.json"
         file.write_text(yaml.safe_dump(changed))
-        for key, after in _objects(folder, "--values", str(file)).items():
-            for where, now in list_paths(after):
+        for key, changed_object in _render_objects(folder, "--values", str(file)).items():
+            for changed_path, changed_value in list_paths(changed_object):
                 # A value that is only part of the printed text shares it with others.
-                if now != sentinel or key not in before or not has_path(before[key].value, where):
+                if (
+                    changed_value != sentinel
+                    or key not in documents
+                    or not has_path(documents[key].value, changed_path)
+                ):
                     continue
-                setting = before[key].locate(*where).setting
-                assert setting is not None, (key, where)
+                setting = documents[key].locate(*changed_path).setting
+                assert setting is not None, (key, changed_path)
                 assert setting.key == format_path(path)
                 checked += 1
     assert checked > 2

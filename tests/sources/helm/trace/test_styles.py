@@ -232,7 +232,7 @@ _POD: Final = "spec.template.spec"
 
 def test_chart_with_library_helpers(tmp_path: Path) -> None:
     folder = write_chart(tmp_path, COMMON)
-    own = "templates/statefulset.yaml"
+    template_file = "templates/statefulset.yaml"
     labels = 'labels: {{- include "common.labels.standard" ( dict "customLabels" .Values.commonLabels "context" $ ) | nindent 4 }}'
     context = 'securityContext: {{- include "common.compatibility.renderSecurityContext" (dict "secContext" .Values.podSecurityContext "context" $) | nindent 8 }}'
     aliases = 'hostAliases: {{- include "common.tplvalues.render" (dict "value" .Values.hostAliases "context" $) | nindent 8 }}'
@@ -240,45 +240,45 @@ def test_chart_with_library_helpers(tmp_path: Path) -> None:
     variables = '{{- include "common.tplvalues.render" (dict "value" .Values.extraEnvVars "context" $) | nindent 12 }}'
     notes = 'annotations: {{- include "common.tplvalues.render" ( dict "value" .Values.commonAnnotations "context" $ ) | nindent 4 }}'
     expected = {
-        "metadata.name": (own, 'name: {{ include "common.names.fullname" . }}', ""),
-        "metadata.labels.team": (own, labels, "values.yaml commonLabels.team"),
-        'metadata.labels["app.kubernetes.io/version"]': (own, labels, ""),
-        "metadata.annotations.note": (own, notes, "values.yaml commonAnnotations.note"),
-        "spec.replicas": (own, "replicas: {{ .Values.replicaCount }}", "values.yaml replicaCount"),
-        f"{_POD}.hostAliases[0].hostnames[0]": (own, aliases, "values.yaml hostAliases[0].hostnames[0]"),
-        f"{_POD}.securityContext.fsGroup": (own, context, "values.yaml podSecurityContext.fsGroup"),
-        f"{_POD}.containers[0].image": (own, 'image: {{ include "shop.image" . }}', "values.yaml image.registry"),
+        "metadata.name": (template_file, 'name: {{ include "common.names.fullname" . }}', ""),
+        "metadata.labels.team": (template_file, labels, "values.yaml commonLabels.team"),
+        'metadata.labels["app.kubernetes.io/version"]': (template_file, labels, ""),
+        "metadata.annotations.note": (template_file, notes, "values.yaml commonAnnotations.note"),
+        "spec.replicas": (template_file, "replicas: {{ .Values.replicaCount }}", "values.yaml replicaCount"),
+        f"{_POD}.hostAliases[0].hostnames[0]": (template_file, aliases, "values.yaml hostAliases[0].hostnames[0]"),
+        f"{_POD}.securityContext.fsGroup": (template_file, context, "values.yaml podSecurityContext.fsGroup"),
+        f"{_POD}.containers[0].image": (template_file, 'image: {{ include "shop.image" . }}', "values.yaml image.registry"),
         f"{_POD}.containers[0].env[0].value": (
-            own, 'value: {{ ternary "true" "false" (or .Values.image.debug .Values.diagnosticMode.enabled) | quote }}',
+            template_file, 'value: {{ ternary "true" "false" (or .Values.image.debug .Values.diagnosticMode.enabled) | quote }}',
             "values.yaml diagnosticMode.enabled",
         ),
-        f"{_POD}.containers[0].env[1].value": (own, variables, "values.yaml extraEnvVars[0].value"),
+        f"{_POD}.containers[0].env[1].value": (template_file, variables, "values.yaml extraEnvVars[0].value"),
         f"{_POD}.containers[0].securityContext.privileged": (
-            own, 'securityContext: {{- omit .Values.containerSecurityContext "enabled" | toYaml | nindent 12 }}',
+            template_file, 'securityContext: {{- omit .Values.containerSecurityContext "enabled" | toYaml | nindent 12 }}',
             "values.yaml containerSecurityContext.privileged",
         ),
         f"{_POD}.containers[0].securityContext.capabilities.drop[0]": (
-            own, 'securityContext: {{- omit .Values.containerSecurityContext "enabled" | toYaml | nindent 12 }}',
+            template_file, 'securityContext: {{- omit .Values.containerSecurityContext "enabled" | toYaml | nindent 12 }}',
             "values.yaml containerSecurityContext.capabilities.drop[0]",
         ),
         f"{_POD}.containers[0].ports[0].containerPort": (
-            own, "containerPort: {{ .Values.containerPorts.http }}", "values.yaml containerPorts.http"),
-        f"{_POD}.containers[1].image": (own, sidecars, "values.yaml sidecars[0].image"),
+            template_file, "containerPort: {{ .Values.containerPorts.http }}", "values.yaml containerPorts.http"),
+        f"{_POD}.containers[1].image": (template_file, sidecars, "values.yaml sidecars[0].image"),
         f"{_POD}.containers[1].securityContext.privileged": (
-            own, sidecars, "values.yaml sidecars[0].securityContext.privileged"),
+            template_file, sidecars, "values.yaml sidecars[0].securityContext.privileged"),
         # A missing key is located at the line to add it to.
         f"{_POD}.securityContext.runAsNonRoot": (
-            own, context, "values.yaml podSecurityContext",
+            template_file, context, "values.yaml podSecurityContext",
         ),
         f"{_POD}.containers[0].securityContext.readOnlyRootFilesystem": (
-            own, 'securityContext: {{- omit .Values.containerSecurityContext "enabled" | toYaml | nindent 12 }}',
+            template_file, 'securityContext: {{- omit .Values.containerSecurityContext "enabled" | toYaml | nindent 12 }}',
             "values.yaml containerSecurityContext",
         ),
-        f"{_POD}.containers[0].resources.limits.memory": (own, "limits: {}", ""),
+        f"{_POD}.containers[0].resources.limits.memory": (template_file, "limits: {}", ""),
         f"{_POD}.containers[1].securityContext.runAsNonRoot": (
-            own, sidecars, "values.yaml sidecars[0].securityContext"),
-        f"{_POD}.containers[1].resources": (own, sidecars, "values.yaml sidecars[0]"),
-        f"{_POD}.containers[0].livenessProbe": (own, "- name: shop", ""),
+            template_file, sidecars, "values.yaml sidecars[0].securityContext"),
+        f"{_POD}.containers[1].resources": (template_file, sidecars, "values.yaml sidecars[0]"),
+        f"{_POD}.containers[0].livenessProbe": (template_file, "- name: shop", ""),
     }  # fmt: skip
     check(folder, trace_chart(folder, tmp_path / "copy"), {(_OBJECT, path): where for path, where in expected.items()})
 
@@ -359,7 +359,7 @@ MAPPED: Final = {
 
 def test_chart_with_workload_map(tmp_path: Path) -> None:
     folder = write_chart(tmp_path, MAPPED)
-    own = "templates/_workload.tpl"
+    template_file = "templates/_workload.tpl"
     image = 'image: "{{ $merged.image.repository }}:{{ $merged.image.tag | default $root.Chart.AppVersion }}"'
     context = "securityContext: {{ toYaml . | nindent 12 }}"
     pod = "spec.template.spec"
@@ -367,24 +367,24 @@ def test_chart_with_workload_map(tmp_path: Path) -> None:
         folder,
         trace_chart(folder, tmp_path / "copy"),
         {
-            ("Deployment/api", "metadata.name"): (own, "name: {{ $name }}", "values.yaml workloads.api"),
-            ("Deployment/api", "metadata.labels.team"): (own, "team: {{ .root.Values.team | quote }}", "values.yaml team"),
+            ("Deployment/api", "metadata.name"): (template_file, "name: {{ $name }}", "values.yaml workloads.api"),
+            ("Deployment/api", "metadata.labels.team"): (template_file, "team: {{ .root.Values.team | quote }}", "values.yaml team"),
             ("Deployment/api", f"{pod}.hostNetwork"): (
-                own, "hostNetwork: {{ $merged.hostNetwork | default false }}", "values.yaml workloads.api.hostNetwork"),
-            ("Deployment/job", f"{pod}.hostNetwork"): (own, "hostNetwork: {{ $merged.hostNetwork | default false }}", ""),
-            ("Deployment/api", f"{pod}.containers[0].image"): (own, image, "values.yaml workloads.api.image.repository"),
-            ("Deployment/job", f"{pod}.containers[0].image"): (own, image, "values.yaml workloads.job.image.repository"),
+                template_file, "hostNetwork: {{ $merged.hostNetwork | default false }}", "values.yaml workloads.api.hostNetwork"),
+            ("Deployment/job", f"{pod}.hostNetwork"): (template_file, "hostNetwork: {{ $merged.hostNetwork | default false }}", ""),
+            ("Deployment/api", f"{pod}.containers[0].image"): (template_file, image, "values.yaml workloads.api.image.repository"),
+            ("Deployment/job", f"{pod}.containers[0].image"): (template_file, image, "values.yaml workloads.job.image.repository"),
             ("Deployment/api", f"{pod}.containers[0].securityContext.privileged"): (
-                own, context, "values.yaml workloads.api.securityContext.privileged"),
+                template_file, context, "values.yaml workloads.api.securityContext.privileged"),
             ("Deployment/api", f"{pod}.containers[0].securityContext.runAsNonRoot"): (
-                own, context, "values.yaml defaults.securityContext.runAsNonRoot"),
+                template_file, context, "values.yaml defaults.securityContext.runAsNonRoot"),
             ("Deployment/job", f"{pod}.containers[0].securityContext.runAsNonRoot"): (
-                own, context, "values.yaml defaults.securityContext.runAsNonRoot"),
+                template_file, context, "values.yaml defaults.securityContext.runAsNonRoot"),
             ("Deployment/api", f"{pod}.containers[0].env[0].value"): (
-                own, "value: {{ tpl $value $root | quote }}", "values.yaml workloads.api.env.mode"),
+                template_file, "value: {{ tpl $value $root | quote }}", "values.yaml workloads.api.env.mode"),
             ("Deployment/api", f"{pod}.containers[1].image"): (
-                own, '{{- omit $extra "name" | toYaml | nindent 10 }}', "values.yaml workloads.api.extras[0].image"),
-            ("Deployment/api", f"{pod}.containers[1].securityContext"): (own, '- name: {{ printf "extra-%d" $index }}', ""),
+                template_file, '{{- omit $extra "name" | toYaml | nindent 10 }}', "values.yaml workloads.api.extras[0].image"),
+            ("Deployment/api", f"{pod}.containers[1].securityContext"): (template_file, '- name: {{ printf "extra-%d" $index }}', ""),
         },
     )  # fmt: skip
 
@@ -479,19 +479,19 @@ def test_helm_create_chart(tmp_path: Path, sets: dict[str, Any]) -> None:
     folder = tmp_path / "shop"
     options = [part for key, value in sets.items() for part in ("--set", f"{key}={value}")]
     documents = trace_chart(folder, tmp_path / "copy", *options)
-    own, pod = "templates/deployment.yaml", "spec.template.spec"
+    template_file, pod = "templates/deployment.yaml", "spec.template.spec"
     check(
         folder,
         documents,
         {
             ("Deployment/rel-shop", f"{pod}.containers[0].image"): (
-                own, 'image: "{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}"',
+                template_file, 'image: "{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}"',
                 "values.yaml image.repository"),
             ("Deployment/rel-shop", f"{pod}.containers[0].livenessProbe.httpGet.path"): (
-                own, "{{- toYaml . | nindent 12 }}", "values.yaml livenessProbe.httpGet.path"),
+                template_file, "{{- toYaml . | nindent 12 }}", "values.yaml livenessProbe.httpGet.path"),
             ("Deployment/rel-shop", f"{pod}.containers[0].securityContext.privileged"): (
-                own, "securityContext:", "values.yaml securityContext"),
-            ("Deployment/rel-shop", f"{pod}.containers[0].lifecycle"): (own, "- name: {{ .Chart.Name }}", ""),
+                template_file, "securityContext:", "values.yaml securityContext"),
+            ("Deployment/rel-shop", f"{pod}.containers[0].lifecycle"): (template_file, "- name: {{ .Chart.Name }}", ""),
             ("Deployment/rel-shop", 'metadata.labels["app.kubernetes.io/managed-by"]'): (
                 "templates/_helpers.tpl", "app.kubernetes.io/managed-by: {{ .Release.Service }}", ""),
             ("ServiceAccount/rel-shop", "automountServiceAccountToken"): (

@@ -96,18 +96,18 @@ _CREATED = {
 def test_suggested_setting_is_printed_by_located_line(tmp_path: Path) -> None:
     folder = tmp_path / "shop"
     subprocess.run([helm_program(), "create", str(folder)], check=True, capture_output=True)
-    (before,) = (
+    (default_document,) = (
         document for document in trace_chart(folder, tmp_path / "copy") if document.template.endswith("deployment.yaml")
     )
     for number, (name, value) in enumerate(_CREATED.items()):
         path = parse_path(f"spec.template.spec.{name}")
-        assert not has_path(before.value, path)
-        expected = before.locate(*path)
+        assert not has_path(default_document.value, path)
+        expected = default_document.locate(*path)
         assert expected.setting is not None
         file = tmp_path / "set.yaml"
         file.write_text(f"{expected.setting.key}: {value}\n")
         documents = trace_chart(folder, tmp_path / f"copy{number}", values=[file])
-        (after,) = (document for document in documents if document.template.endswith("deployment.yaml"))
-        assert has_path(after.value, path)
-        location = after.locate(*path)
+        (changed_document,) = (document for document in documents if document.template.endswith("deployment.yaml"))
+        assert has_path(changed_document.value, path)
+        location = changed_document.locate(*path)
         assert (location.file, location.region) == (expected.file, expected.region)
