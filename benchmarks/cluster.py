@@ -23,7 +23,7 @@ from measure import KUBEKEEP, run_process
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 from tests.cluster.client import Refused  # noqa: E402 - test code is not installed
-from tests.cluster.supervisor import used  # noqa: E402
+from tests.cluster.supervisor import use_cluster  # noqa: E402
 
 LIVE_OBJECTS = 1_477
 PAGED_OBJECTS = (10_000, 50_000)
@@ -61,7 +61,7 @@ def adapt(resource: dict[str, Any]) -> dict[str, Any]:
 @contextlib.contextmanager
 def start_api_server(folder: Path) -> Iterator[Path]:
     """Yield the kubeconfig of a real API server with the objects of a corpus."""
-    with used(folder) as cluster:
+    with use_cluster(folder) as cluster:
         resources = list(corpus.objects(2 * LIVE_OBJECTS))
         namespaces = sorted({resource["metadata"]["namespace"] for resource in resources})
         cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in namespaces])

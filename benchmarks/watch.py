@@ -31,7 +31,7 @@ from typing import Any
 
 import corpus
 from tests.cluster.cluster import Cluster
-from tests.cluster.supervisor import used
+from tests.cluster.supervisor import use_cluster
 
 NAMESPACES = 40
 ACCOUNTS = 60
@@ -394,7 +394,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=50, help="changes a second")
     parser.add_argument("--minutes", type=float, default=30)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch, used(Path(scratch) / "cluster") as cluster:
+    with tempfile.TemporaryDirectory() as scratch, use_cluster(Path(scratch) / "cluster") as cluster:
         started = time.monotonic()
         resources = fill(cluster, arguments.objects)
         print(f"{len(resources)} objects in {time.monotonic() - started:.0f} s", file=sys.stderr)

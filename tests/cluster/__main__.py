@@ -60,15 +60,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="{up,down,status}")
     for command in ("up", "down", "status"):
-        one = commands.add_parser(command)
-        one.add_argument(
+        subparser = commands.add_parser(command)
+        subparser.add_argument(
             "--dir",
             type=Path,
             default=find_cache_folder() / "cluster",
             help="the folder of the cluster: keys, data, logs and kubeconfig (default: %(default)s)",
         )
         if command == "up":
-            one.add_argument("--port", type=int, help="the port of the API server (default: any that is free)")
+            subparser.add_argument("--port", type=int, help="the port of the API server (default: any that is free)")
     return parser
 
 
@@ -76,10 +76,10 @@ def _up(folder: Path, port: int | None) -> int:
     print("starting; the first time this builds kube-apiserver and etcd, which takes minutes", file=sys.stderr)
     objects = list(samples())
     supervisor.start(folder, port)
-    with contextlib.ExitStack() as undone:
-        undone.callback(supervisor.stop, folder)
+    with contextlib.ExitStack() as cleanup:
+        cleanup.callback(supervisor.stop, folder)
         Cluster.at(folder).apply(objects)
-        undone.pop_all()
+        cleanup.pop_all()
     print(f"{len(objects)} objects of {SAMPLES.relative_to(_ROOT)} applied", file=sys.stderr)
     return _status(folder)
 
@@ -89,7 +89,7 @@ def _down(folder: Path) -> int:
     if not layout.pid.exists():
         print(f"there is no cluster in {folder}")
         return 0
-    with lock_file(layout.door):
+    with lock_file(layout.start_lock):
         print("ended" if supervisor.stop(folder) else "it did not run any more; what it had left is removed")
         layout.remove()
     return 0

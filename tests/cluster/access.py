@@ -13,25 +13,23 @@ import yaml
 from tests.cluster.authority import Pair, write_private
 
 
-class Person(msgspec.Struct, frozen=True):
+class User(msgspec.Struct, frozen=True):
     """A user: the name of the context, and either a client certificate or a token."""
 
     name: str
     identity: Pair | str
 
 
-def write_kubeconfig(file: Path, address: str, authority: Path, people: Sequence[Person]) -> None:
-    """Write a kubeconfig with a context for each of `people`; the first is the current one."""
+def write_kubeconfig(file: Path, address: str, authority: Path, users: Sequence[User]) -> None:
+    """Write a kubeconfig with a context for each of `users`; the first is the current one."""
     cluster = {"server": address, "certificate-authority-data": _inline(authority)}
     document = {
         "apiVersion": "v1",
         "kind": "Config",
-        "current-context": people[0].name,
+        "current-context": users[0].name,
         "clusters": [{"name": "kubekeep", "cluster": cluster}],
-        "users": [{"name": person.name, "user": _credentials(person)} for person in people],
-        "contexts": [
-            {"name": person.name, "context": {"cluster": "kubekeep", "user": person.name}} for person in people
-        ],
+        "users": [{"name": user.name, "user": _credentials(user)} for user in users],
+        "contexts": [{"name": user.name, "context": {"cluster": "kubekeep", "user": user.name}} for user in users],
     }
     write_private(file, yaml.safe_dump(document, sort_keys=False).encode())
 
@@ -42,12 +40,12 @@ def address_in(file: Path) -> str:
     return str(document["clusters"][0]["cluster"]["server"])
 
 
-def _credentials(person: Person) -> dict[str, str]:
-    if isinstance(person.identity, str):
-        return {"token": person.identity}
+def _credentials(user: User) -> dict[str, str]:
+    if isinstance(user.identity, str):
+        return {"token": user.identity}
     return {
-        "client-certificate-data": _inline(person.identity.certificate),
-        "client-key-data": _inline(person.identity.key),
+        "client-certificate-data": _inline(user.identity.certificate),
+        "client-key-data": _inline(user.identity.key),
     }
 
 

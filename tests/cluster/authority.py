@@ -40,13 +40,13 @@ class Authority(msgspec.Struct, frozen=True):
     def create(self) -> Authority:
         """Create key and certificate."""
         key = ec.generate_private_key(ec.SECP256R1())
-        own = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+        key_identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self.name)])
         builder = (
-            _valid(x509.CertificateBuilder(), name, name, key)
+            _add_validity(x509.CertificateBuilder(), name, name, key)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_usage(signs_certificates=True), critical=True)
-            .add_extension(own, critical=False)
+            .add_extension(_build_key_usage(signs_certificates=True), critical=True)
+            .add_extension(key_identifier, critical=False)
         )
         _write_pair(self.pair, builder.sign(key, hashes.SHA256()), key)
         return self
@@ -65,9 +65,9 @@ class Authority(msgspec.Struct, frozen=True):
         )
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH, *([ExtendedKeyUsageOID.SERVER_AUTH] if hosts else [])]
         builder = (
-            _valid(x509.CertificateBuilder(), subject, authority.subject, key)
+            _add_validity(x509.CertificateBuilder(), subject, authority.subject, key)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(signs_certificates=False), critical=True)
+            .add_extension(_build_key_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()),
@@ -75,7 +75,9 @@ class Authority(msgspec.Struct, frozen=True):
             )
         )
         if hosts:
-            builder = builder.add_extension(x509.SubjectAlternativeName([_alternative(host) for host in hosts]), False)
+            builder = builder.add_extension(
+                x509.SubjectAlternativeName([_build_alternative_name(host) for host in hosts]), False
+            )
         pair = Pair(self.folder / f"{name}.crt", self.folder / f"{name}.key")
         _write_pair(pair, builder.sign(signer, hashes.SHA256()), key)
         return pair
@@ -84,7 +86,7 @@ class Authority(msgspec.Struct, frozen=True):
 def write_signing_keys(private: Path, public: Path) -> None:
     """Write a new key pair without a certificate, for tokens of service accounts."""
     key = ec.generate_private_key(ec.SECP256R1())
-    write_private(private, _pem(key))
+    write_private(private, _encode_key(key))
     write_private(
         public,
         key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo),
@@ -93,14 +95,14 @@ def write_signing_keys(private: Path, public: Path) -> None:
 
 def write_private(file: Path, content: bytes) -> None:
     """Write a file with access for its owner only, atomically."""
-    fresh = file.with_name(f"{file.name}.{os.getpid()}")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
+    temporary = file.with_name(f"{file.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
         opened.write(content)
-    fresh.replace(file)
+    temporary.replace(file)
 
 
-def _valid(
+def _add_validity(
     builder: x509.CertificateBuilder, subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
 ) -> x509.CertificateBuilder:
     now = dt.datetime.now(dt.UTC)
@@ -114,7 +116,7 @@ def _valid(
     )
 
 
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+def _build_key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=not signs_certificates,
         content_commitment=False,
@@ -128,19 +130,19 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
     )
 
 
-def _alternative(host: str) -> x509.GeneralName:
+def _build_alternative_name(host: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
         return x509.DNSName(host)
 
 
-def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+def _encode_key(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
 
 
 def _write_pair(pair: Pair, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
-    write_private(pair.key, _pem(key))
+    write_private(pair.key, _encode_key(key))
     write_private(pair.certificate, certificate.public_bytes(serialization.Encoding.PEM))

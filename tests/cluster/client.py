@@ -72,16 +72,16 @@ class Client:
             headers = {**headers, "Authorization": f"Bearer {self._token}"}
         try:
             connection.request(method, path, None if body is None else msgspec.json.encode(body), headers)
-            answer = connection.getresponse()
-            content = answer.read()
+            response = connection.getresponse()
+            content = response.read()
         finally:
             connection.close()
-        if answer.status >= http.client.BAD_REQUEST:
-            raise _refusal(answer.status, content)
-        return content, answer.headers
+        if response.status >= http.client.BAD_REQUEST:
+            raise _parse_error(response.status, content)
+        return content, response.headers
 
 
-def _refusal(code: int, content: bytes) -> Refused:
+def _parse_error(code: int, content: bytes) -> Refused:
     try:
         status = msgspec.json.decode(content)
         return Refused(code, status.get("reason", ""), status.get("message", ""))

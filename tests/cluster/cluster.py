@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from tests.cluster.access import Person, address_in, write_kubeconfig
+from tests.cluster.access import User, address_in, write_kubeconfig
 from tests.cluster.client import Client, Refused
 from tests.cluster.layout import Layout
 
@@ -64,23 +64,23 @@ class Cluster:
             self.apply([role | {"rules": list(rules)}])
             self.bind(name, f"user:{name}")
         kubeconfig = self.layout.kubeconfigs / name
-        write_kubeconfig(kubeconfig, self.address, self.authority, [Person(name, pair)])
+        write_kubeconfig(kubeconfig, self.address, self.authority, [User(name, pair)])
         return kubeconfig
 
     def bind(self, user: str, role: str, namespace: str = "") -> None:
         """Bind a user to a ClusterRole, or to a Role in a namespace, and wait until that takes effect."""
-        kind, where = ("Role", f"/namespaces/{namespace}") if namespace else ("ClusterRole", "")
-        inside = {"namespace": namespace} if namespace else {}
+        kind, scope_path = ("Role", f"/namespaces/{namespace}") if namespace else ("ClusterRole", "")
+        namespace_field = {"namespace": namespace} if namespace else {}
         binding = {
             "apiVersion": f"{_RBAC}/v1",
             "kind": f"{kind}Binding",
-            "metadata": {"name": f"{user}:{role}", **inside},
+            "metadata": {"name": f"{user}:{role}", **namespace_field},
             "subjects": [{"kind": "User", "apiGroup": _RBAC, "name": user}],
             "roleRef": {"kind": kind, "apiGroup": _RBAC, "name": role},
         }
         self.apply([binding])
-        for rule in self.admin("GET", f"/apis/{_RBAC}/v1{where}/{kind.lower()}s/{role}")["rules"]:
-            eventually(functools.partial(self._may, user, _question(rule, namespace)))
+        for rule in self.admin("GET", f"/apis/{_RBAC}/v1{scope_path}/{kind.lower()}s/{role}")["rules"]:
+            eventually(functools.partial(self._is_allowed, user, _build_review(rule, namespace)))
 
     def service_account_token(self, namespace: str, name: str, seconds: int = 3600) -> str:
         """Return a token of a service account, which is created if necessary."""
@@ -104,7 +104,7 @@ class Cluster:
 
     def path(self, resource_object: dict[str, Any]) -> str:
         """Return the API path of an object, by its kind, namespace and name. Raises LookupError for an unknown kind."""
-        return self._place(resource_object)[0]
+        return self._find_path(resource_object)[0]
 
     def delete(self, resource_object: dict[str, Any]) -> None:
         """Delete an existing object."""
@@ -131,7 +131,7 @@ class Cluster:
         etcd("POST", "/v3/kv/compaction", {"revision": revision, "physical": True})
 
     def _apply(self, resource_object: dict[str, Any]) -> dict[str, Any]:
-        path, resource = eventually(lambda: self._place(resource_object), LookupError)
+        path, resource = eventually(lambda: self._find_path(resource_object), LookupError)
         query = "fieldManager=tests&force=true"
         applied: dict[str, Any] = self.admin(
             "PATCH", f"{path}?{query}", resource_object, sent="application/apply-patch+yaml"
@@ -145,17 +145,17 @@ class Cluster:
             }
             applied = self.admin("PATCH", f"{path}/status?{query}", status, sent="application/apply-patch+yaml")
         if resource_object["kind"] == "Namespace":
-            where = {"name": "default", "namespace": resource_object["metadata"]["name"]}
-            self._apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": where})
+            metadata = {"name": "default", "namespace": resource_object["metadata"]["name"]}
+            self._apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
         return applied
 
-    def _place(self, resource_object: dict[str, Any]) -> tuple[str, str]:
+    def _find_path(self, resource_object: dict[str, Any]) -> tuple[str, str]:
         """Return the path of an object and its resource."""
         version, kind, metadata = resource_object["apiVersion"], resource_object["kind"], resource_object["metadata"]
         for name, resource in self._resources(version).items():
             if resource["kind"] == kind and "/" not in name:
-                inside = f"/namespaces/{metadata.get('namespace', 'default')}" if resource["namespaced"] else ""
-                return f"{_root(version)}{inside}/{name}/{metadata['name']}", name
+                namespace_path = f"/namespaces/{metadata.get('namespace', 'default')}" if resource["namespaced"] else ""
+                return f"{_root(version)}{namespace_path}/{name}/{metadata['name']}", name
         raise LookupError(f"the API server knows no {kind} of {version}")
 
     def _resources(self, version: str) -> dict[str, dict[str, Any]]:
@@ -178,8 +178,8 @@ class Cluster:
                 for resource in version.get("resources", ()):
                     if resource["scope"] == "Namespaced" and {"list", "delete"} <= set(resource["verbs"]):
                         # Resources of several versions are deleted once.
-                        one = f"{root}/namespaces/{{namespace}}/{resource['resource']}"
-                        paths.setdefault((name, resource["resource"]), one)
+                        collection_path = f"{root}/namespaces/{{namespace}}/{resource['resource']}"
+                        paths.setdefault((name, resource["resource"]), collection_path)
         return [*paths.values()]
 
     def _empty(self, path: str) -> None:
@@ -196,7 +196,7 @@ class Cluster:
                 self.admin("PATCH", object_path, {"metadata": {"finalizers": None}}, sent=_MERGE)
             self.admin("DELETE", object_path, {"propagationPolicy": "Background", "gracePeriodSeconds": 0})
 
-    def _may(self, user: str, review: dict[str, Any]) -> bool:
+    def _is_allowed(self, user: str, review: dict[str, Any]) -> bool:
         review = {
             "kind": "SubjectAccessReview",
             "apiVersion": "authorization.k8s.io/v1",
@@ -206,21 +206,21 @@ class Cluster:
         return bool(answer["status"]["allowed"])
 
 
-def eventually(look: Callable[[], T | None], *errors: type[Exception]) -> T:
-    """Call `look` until its result is true and it raises none of `errors`, as changes take effect with a delay.
+def eventually(condition: Callable[[], T | None], *errors: type[Exception]) -> T:
+    """Call `condition` until its result is true and it raises none of `errors`, as changes take effect with a delay.
 
     Raises the last error, or TimeoutError.
     """
-    until = time.monotonic() + _SECONDS
+    deadline = time.monotonic() + _SECONDS
     while True:
         try:
-            if result := look():
+            if result := condition():
                 return result
         except errors:
-            if time.monotonic() > until:
+            if time.monotonic() > deadline:
                 raise
-        if time.monotonic() > until:
-            raise TimeoutError(f"not so after {_SECONDS} s")
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the condition is not met after {_SECONDS} s")
         time.sleep(0.02)
 
 
@@ -228,12 +228,12 @@ def _root(version: str) -> str:
     return f"/apis/{version}" if "/" in version else f"/api/{version}"
 
 
-def _question(rule: dict[str, Any], namespace: str) -> dict[str, Any]:
+def _build_review(rule: dict[str, Any], namespace: str) -> dict[str, Any]:
     """Return the access review for one permission of a rule."""
     verb = rule["verbs"][0]
     if paths := rule.get("nonResourceURLs"):
         return {"nonResourceAttributes": {"path": paths[0].replace("*", "/"), "verb": verb}}
     resource, _, subresource = rule["resources"][0].partition("/")
-    named = {"name": rule["resourceNames"][0]} if rule.get("resourceNames") else {}
+    name_field = {"name": rule["resourceNames"][0]} if rule.get("resourceNames") else {}
     attributes = {"group": rule["apiGroups"][0], "resource": resource, "subresource": subresource, "verb": verb}
-    return {"resourceAttributes": attributes | named | ({"namespace": namespace} if namespace else {})}
+    return {"resourceAttributes": attributes | name_field | ({"namespace": namespace} if namespace else {})}

@@ -40,7 +40,7 @@ class Programs(msgspec.Struct, frozen=True):
     kube_apiserver: Path
 
 
-def programs() -> Programs:
+def build_programs() -> Programs:
     """Return both programs, built if necessary (minutes the first time). Raises NoGoError without Go."""
     version = "k8s.io/component-base/version"
     major, minor, _ = KUBERNETES.removeprefix("v").split(".")
@@ -58,11 +58,11 @@ class EndedError(RuntimeError):
     """A program ended unexpectedly; the message has the end of its log."""
 
     def __init__(self, layout: Layout, program: str) -> None:
-        super().__init__(end(layout, program))
+        super().__init__(format_log_end(layout, program))
         self.program = program
 
 
-class Plane:
+class ControlPlane:
     """A control plane: the address of its API server, and its programs."""
 
     def __init__(self, layout: Layout, address: str, commands: Mapping[str, Sequence[str]]) -> None:
@@ -88,58 +88,58 @@ class Plane:
         for name in [*self._children]:
             self.halt(name)
 
-    def ended(self) -> str | None:
+    def find_ended_program(self) -> str | None:
         """Return the name of a program that ended unexpectedly, if any."""
         return next((name for name, child in self._children.items() if child.poll() is not None), None)
 
 
 @contextlib.contextmanager
-def running(layout: Layout, port: int | None, tokens: str) -> Iterator[Plane]:
+def run_control_plane(layout: Layout, port: int | None, tokens: str) -> Iterator[ControlPlane]:
     """Run a control plane in the folder of `layout` and provide it when it is ready.
 
     `port` is the port of the API server, by default any free one; `tokens` is the content of the static token file.
     Raises RuntimeError with the end of a log if a program fails to start.
     """
-    binaries = programs()
+    binaries = build_programs()
     for folder in (layout.pki, layout.kubeconfigs, layout.run / "log"):
         folder.mkdir(parents=True)
     _write_keys(layout)
     write_private(layout.tokens, tokens.encode())
-    plane = _ready(layout, binaries, port)
+    control_plane = _start_on_free_ports(layout, binaries, port)
     try:
-        yield plane
+        yield control_plane
     finally:
-        plane.end()
+        control_plane.end()
 
 
-def _ready(layout: Layout, binaries: Programs, port: int | None) -> Plane:
+def _start_on_free_ports(layout: Layout, binaries: Programs, port: int | None) -> ControlPlane:
     """Start both programs on free ports; retries, as another process may take such a port meanwhile."""
-    for left in reversed(range(_TRIES)):
-        own, storage = port or free_port(), free_port()
+    for attempts_left in reversed(range(_TRIES)):
+        server_port, storage_port = port or free_port(), free_port()
         try:
-            return _started(layout, binaries, own, storage)
+            return _start_programs(layout, binaries, server_port, storage_port)
         except EndedError as error:
-            is_ours = error.program == "etcd" or port is None
-            if not (left and is_ours and _IN_USE in str(error)):
+            is_retryable = error.program == "etcd" or port is None
+            if not (attempts_left and is_retryable and _IN_USE in str(error)):
                 raise
             shutil.rmtree(layout.run / "etcd", ignore_errors=True)
     raise AssertionError("the last try gives a control plane, or raises")
 
 
-def _started(layout: Layout, binaries: Programs, port: int, storage: int) -> Plane:
-    write_private(layout.storage_address, f"https://{LOOPBACK}:{storage}".encode())
+def _start_programs(layout: Layout, binaries: Programs, port: int, storage_port: int) -> ControlPlane:
+    write_private(layout.storage_address, f"https://{LOOPBACK}:{storage_port}".encode())
     commands = {
-        "etcd": [str(binaries.etcd), *_etcd_flags(layout, storage)],
-        "kube-apiserver": [str(binaries.kube_apiserver), *_kube_apiserver_flags(layout, storage, port)],
+        "etcd": [str(binaries.etcd), *_etcd_flags(layout, storage_port)],
+        "kube-apiserver": [str(binaries.kube_apiserver), *_kube_apiserver_flags(layout, storage_port, port)],
     }
-    plane = Plane(layout, f"https://{LOOPBACK}:{port}", commands)
-    with contextlib.ExitStack() as undone:
-        undone.callback(plane.end)
+    control_plane = ControlPlane(layout, f"https://{LOOPBACK}:{port}", commands)
+    with contextlib.ExitStack() as cleanup:
+        cleanup.callback(control_plane.end)
         for name in commands:
-            plane.start(name)
-        _wait(layout, plane)
-        undone.pop_all()
-    return plane
+            control_plane.start(name)
+        _wait_until_ready(layout, control_plane)
+        cleanup.pop_all()
+    return control_plane
 
 
 def free_port() -> int:
@@ -151,7 +151,7 @@ def free_port() -> int:
     raise RuntimeError("no port is free")
 
 
-def end(layout: Layout, program: str, lines: int = 20) -> str:
+def format_log_end(layout: Layout, program: str, lines: int = 20) -> str:
     """Return the last lines of a program's log for a message."""
     log = layout.log(program)
     text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
@@ -172,7 +172,7 @@ def _write_keys(layout: Layout) -> None:
 
 
 def _etcd_flags(layout: Layout, port: int) -> list[str]:
-    address, own, authority = f"https://{LOOPBACK}:{port}", layout.pair("etcd"), layout.storage.pair.certificate
+    address, pair, authority = f"https://{LOOPBACK}:{port}", layout.pair("etcd"), layout.storage.pair.certificate
     return [
         f"--data-dir={layout.run / 'etcd'}",
         f"--listen-client-urls={address}",
@@ -180,19 +180,19 @@ def _etcd_flags(layout: Layout, port: int) -> list[str]:
         f"--listen-peer-urls=https://{LOOPBACK}:0",  # it has no peers
         "--client-cert-auth",
         f"--trusted-ca-file={authority}",
-        f"--cert-file={own.certificate}",
-        f"--key-file={own.key}",
+        f"--cert-file={pair.certificate}",
+        f"--key-file={pair.key}",
         "--peer-client-cert-auth",
         f"--peer-trusted-ca-file={authority}",
-        f"--peer-cert-file={own.certificate}",
-        f"--peer-key-file={own.key}",
+        f"--peer-cert-file={pair.certificate}",
+        f"--peer-key-file={pair.key}",
         "--unsafe-no-fsync",  # nothing in it is to outlive the machine
         "--log-level=warn",
     ]
 
 
-def _kube_apiserver_flags(layout: Layout, storage: int, port: int) -> list[str]:
-    own, etcd, kubelet, front_proxy = (
+def _kube_apiserver_flags(layout: Layout, storage_port: int, port: int) -> list[str]:
+    server, etcd, kubelet, front_proxy = (
         layout.pair(name)
         for name in (
             "kube-apiserver",
@@ -206,14 +206,14 @@ def _kube_apiserver_flags(layout: Layout, storage: int, port: int) -> list[str]:
         f"--secure-port={port}",
         f"--advertise-address={LOOPBACK}",
         "--endpoint-reconciler-type=none",  # an Endpoints object may not name the loopback address
-        f"--tls-cert-file={own.certificate}",
-        f"--tls-private-key-file={own.key}",
+        f"--tls-cert-file={server.certificate}",
+        f"--tls-private-key-file={server.key}",
         f"--client-ca-file={layout.clients.pair.certificate}",
         f"--token-auth-file={layout.tokens}",
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",
         "--allow-privileged",
-        f"--etcd-servers=https://{LOOPBACK}:{storage}",
+        f"--etcd-servers=https://{LOOPBACK}:{storage_port}",
         f"--etcd-cafile={layout.storage.pair.certificate}",
         f"--etcd-certfile={etcd.certificate}",
         f"--etcd-keyfile={etcd.key}",
@@ -257,11 +257,11 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
 
 
-def _wait(layout: Layout, plane: Plane) -> None:
-    admin = Client(plane.address, layout.clients.pair.certificate, layout.pair("admin"))
-    until = time.monotonic() + _SECONDS
-    while time.monotonic() < until:
-        if program := plane.ended():
+def _wait_until_ready(layout: Layout, control_plane: ControlPlane) -> None:
+    admin = Client(control_plane.address, layout.clients.pair.certificate, layout.pair("admin"))
+    deadline = time.monotonic() + _SECONDS
+    while time.monotonic() < deadline:
+        if program := control_plane.find_ended_program():
             raise EndedError(layout, program)
         with contextlib.suppress(OSError, Refused):
             admin.text("GET", "/readyz")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.cluster import Cluster
-from tests.cluster.supervisor import used
+from tests.cluster.supervisor import use_cluster
 from tests.oracles.program import NoGoError
 
 
@@ -18,19 +18,19 @@ from tests.oracles.program import NoGoError
 def cluster(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Cluster]:
     """The control plane shared by all tests and workers of this run. Skips the test without Go."""
     base = tmp_path_factory.getbasetemp()
-    yield from started((base if worker_id == "master" else base.parent) / "cluster")
+    yield from run_cluster((base if worker_id == "master" else base.parent) / "cluster")
 
 
 @pytest.fixture
 def own_cluster(tmp_path: Path) -> Iterator[Cluster]:
     """A control plane for a single test with destructive changes."""
-    yield from started(tmp_path / "cluster")
+    yield from run_cluster(tmp_path / "cluster")
 
 
 @pytest.fixture(scope="module")
 def module_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A control plane for the tests of one module that depend on the whole state of the cluster."""
-    yield from started(tmp_path_factory.mktemp("module") / "cluster")
+    yield from run_cluster(tmp_path_factory.mktemp("module") / "cluster")
 
 
 @pytest.fixture
@@ -42,10 +42,10 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     cluster.remove_namespace(name)
 
 
-def started(folder: Path) -> Iterator[Cluster]:
+def run_cluster(folder: Path) -> Iterator[Cluster]:
     """Run the control plane in `folder` for a fixture. Skips the test without Go."""
     try:
-        with used(folder) as running_cluster:
+        with use_cluster(folder) as running_cluster:
             yield running_cluster
     except NoGoError as error:
         assert "CI" not in os.environ, "CI needs go: it builds the control plane"

@@ -46,7 +46,7 @@ def kubelet(cluster: Cluster, documents: Mapping[str, Any]) -> Iterator[dict[str
             self.wfile.write(content)
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     class Server(http.server.ThreadingHTTPServer):
         address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -57,13 +57,13 @@ def kubelet(cluster: Cluster, documents: Mapping[str, Any]) -> Iterator[dict[str
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
-            yield from _node(cluster, name, address, server.server_port)
+            yield from _create_node(cluster, name, address, server.server_port)
         finally:
             server.shutdown()
             thread.join()
 
 
-def _node(cluster: Cluster, name: str, address: str, port: int) -> Iterator[dict[str, Any]]:
+def _create_node(cluster: Cluster, name: str, address: str, port: int) -> Iterator[dict[str, Any]]:
     node = {
         "apiVersion": "v1",
         "kind": "Node",
@@ -84,8 +84,8 @@ def _node(cluster: Cluster, name: str, address: str, port: int) -> Iterator[dict
 def own_address() -> str:
     """Return an address of this machine that is not loopback, without sending data. Skips the test if there is none."""
     # Documentation addresses (RFC 5737, RFC 3849): connect() only selects the source address.
-    for family, other in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+    for family, unreachable in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
         with socket.socket(family, socket.SOCK_DGRAM) as sender, contextlib.suppress(OSError):
-            sender.connect((other, 9))
+            sender.connect((unreachable, 9))
             return str(sender.getsockname()[0])
     pytest.skip("this machine has no address but the loopback one")

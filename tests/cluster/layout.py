@@ -22,10 +22,10 @@ class Layout(msgspec.Struct, frozen=True):
     def claim(self) -> None:
         """Create the folder if necessary. Raises FileExistsError if it contains unrelated files."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        ours = {self.run, self.kubeconfig, self.pid, self.door, self.users, self.supervisor_log}
-        if foreign := next((file for file in self.folder.iterdir() if file not in ours), None):
+        known_files = {self.run, self.kubeconfig, self.pid, self.start_lock, self.users, self.supervisor_log}
+        if foreign := next((file for file in self.folder.iterdir() if file not in known_files), None):
             raise FileExistsError(f"{self.folder} is no folder for a cluster: it holds {foreign.name}")
-        for file in (self.pid, self.door, self.users, self.supervisor_log):
+        for file in (self.pid, self.start_lock, self.users, self.supervisor_log):
             file.touch(mode=0o600)
 
     def clear(self) -> None:
@@ -36,7 +36,7 @@ class Layout(msgspec.Struct, frozen=True):
     def remove(self) -> None:
         """Delete all that `claim` created and a control plane has written, and the folder if it is empty then."""
         self.clear()
-        for file in (self.pid, self.door, self.users, self.supervisor_log):
+        for file in (self.pid, self.start_lock, self.users, self.supervisor_log):
             file.unlink(missing_ok=True)
         if not any(self.folder.iterdir()):
             self.folder.rmdir()
@@ -75,7 +75,7 @@ class Layout(msgspec.Struct, frozen=True):
         return self.folder / "pid"
 
     @property
-    def door(self) -> Path:
+    def start_lock(self) -> Path:
         """Lock for starting and ending a control plane."""
         return self.folder / "door.lock"
 

@@ -24,14 +24,14 @@ from typing import BinaryIO
 from tests.cluster.access import write_kubeconfig
 from tests.cluster.client import Refused
 from tests.cluster.cluster import Cluster, eventually
-from tests.cluster.control_plane import EndedError, end, programs, running
+from tests.cluster.control_plane import EndedError, build_programs, format_log_end, run_control_plane
 from tests.cluster.layout import Layout
-from tests.cluster.people import ROBOT, furnish
+from tests.cluster.users import ROBOT, create_defaults
 from tests.oracles.program import lock_file
 
-_LOOK = 0.2
-_HALT, _GO_ON = signal.SIGUSR1, signal.SIGUSR2
-"""Signals to halt the API server, and to start it again."""
+_POLL_SECONDS = 0.2
+_HALT_SIGNAL, _START_SIGNAL = signal.SIGUSR1, signal.SIGUSR2
+"""Signals that halt the API server and start it again."""
 _SECONDS = 180
 _ROOT = Path(__file__).parent.parent.parent
 
@@ -48,7 +48,7 @@ def start(folder: Path, port: int | None = None, *, while_used: bool = False) ->
     """
     layout = Layout(folder)
     layout.claim()
-    with lock_file(layout.door):
+    with lock_file(layout.start_lock):
         _start(layout, port, while_used=while_used)
 
 
@@ -59,9 +59,9 @@ def stop(folder: Path) -> bool:
         return False
     with contextlib.suppress(ProcessLookupError):
         os.kill(process, signal.SIGTERM)
-    until = time.monotonic() + _SECONDS
+    deadline = time.monotonic() + _SECONDS
     while pid(folder) == process:
-        if time.monotonic() > until:
+        if time.monotonic() > deadline:
             raise TimeoutError(f"process {process} does not end")
         time.sleep(0.05)
     return True
@@ -79,23 +79,23 @@ def pid(folder: Path) -> int | None:
 @contextlib.contextmanager
 def without_server(folder: Path) -> Iterator[None]:
     """Halt the API server of `folder` during the block, and wait until it is back; its data remains."""
-    owner, cluster = pid(folder), Cluster.at(folder)
-    if owner is None:
+    supervisor_pid, cluster = pid(folder), Cluster.at(folder)
+    if supervisor_pid is None:
         raise RuntimeError(f"no cluster runs in {folder}")
-    os.kill(owner, _HALT)
-    eventually(lambda: not _answers(cluster))
+    os.kill(supervisor_pid, _HALT_SIGNAL)
+    eventually(lambda: not _is_ready(cluster))
     try:
         yield
     finally:
-        os.kill(owner, _GO_ON)
-        until = time.monotonic() + _SECONDS
-        while not _answers(cluster):
-            if pid(folder) != owner or time.monotonic() > until:
-                raise RuntimeError(end(Layout(folder), "kube-apiserver"))
+        os.kill(supervisor_pid, _START_SIGNAL)
+        deadline = time.monotonic() + _SECONDS
+        while not _is_ready(cluster):
+            if pid(folder) != supervisor_pid or time.monotonic() > deadline:
+                raise RuntimeError(format_log_end(Layout(folder), "kube-apiserver"))
             time.sleep(0.05)
 
 
-def _answers(cluster: Cluster) -> bool:
+def _is_ready(cluster: Cluster) -> bool:
     """Return True if the API server is ready."""
     try:
         cluster.admin.text("GET", "/readyz")
@@ -105,16 +105,16 @@ def _answers(cluster: Cluster) -> bool:
 
 
 @contextlib.contextmanager
-def used(folder: Path) -> Iterator[Cluster]:
+def use_cluster(folder: Path) -> Iterator[Cluster]:
     """Use the control plane in `folder`, started if necessary; the last user ends it.
 
     Raises the errors of `start`.
     """
     layout = Layout(folder)
     layout.claim()
-    with layout.users.open("ab") as ours:
-        with lock_file(layout.door):
-            fcntl.flock(ours, fcntl.LOCK_SH)
+    with layout.users.open("ab") as users_lock:
+        with lock_file(layout.start_lock):
+            fcntl.flock(users_lock, fcntl.LOCK_SH)
             if pid(folder) is None:
                 _start(layout, None, while_used=True)
         yield Cluster.at(folder)
@@ -123,7 +123,7 @@ def used(folder: Path) -> Iterator[Cluster]:
 def _start(layout: Layout, port: int | None, *, while_used: bool) -> None:
     if pid(layout.folder) is not None:
         raise AlreadyRunningError(f"a cluster runs in {layout.folder}")
-    programs()
+    build_programs()
     layout.clear()
     command = [sys.executable, "-m", "tests.cluster.supervisor", str(layout.folder.resolve())]
     command += [] if port is None else [f"--port={port}"]
@@ -139,9 +139,9 @@ def _start(layout: Layout, port: int | None, *, while_used: bool) -> None:
             stderr=opened,
             start_new_session=True,
         )
-    until = time.monotonic() + _SECONDS
+    deadline = time.monotonic() + _SECONDS
     while not layout.kubeconfig.exists():
-        if pid(layout.folder) is None or time.monotonic() > until:
+        if pid(layout.folder) is None or time.monotonic() > deadline:
             stop(layout.folder)
             raise RuntimeError(log.read_text(encoding="utf-8", errors="replace").strip() or "the cluster did not start")
         time.sleep(0.05)
@@ -156,16 +156,19 @@ def main() -> int:
     options = parser.parse_args()
     layout = Layout(options.folder)
     os.umask(0o077)
-    with layout.door.open("ab") as door, layout.pid.open("r+b") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)  # blocks only for a process that checks the lock: starting needs the door
+    with layout.start_lock.open("ab") as start_lock, layout.pid.open("r+b") as pid_file:
+        # Blocks only for a process that checks the lock: starting needs the start lock.
+        fcntl.flock(pid_file, fcntl.LOCK_EX)
         if child := os.fork():  # the lock is the child's too, and stays
-            held.truncate(0)
-            held.write(str(child).encode())
+            pid_file.truncate(0)
+            pid_file.write(str(child).encode())
             return 0
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda number, _: sys.exit(128 + number))
         try:
-            _own(layout, options.port, (lambda: _is_used(layout, door)) if options.while_used else (lambda: True))
+            _supervise(
+                layout, options.port, (lambda: _is_used(layout, start_lock)) if options.while_used else (lambda: True)
+            )
         except RuntimeError as error:
             print(error, file=sys.stderr)
             return 1
@@ -173,33 +176,35 @@ def main() -> int:
         return 0
 
 
-def _own(layout: Layout, port: int | None, is_used: Callable[[], bool]) -> None:
+def _supervise(layout: Layout, port: int | None, is_used: Callable[[], bool]) -> None:
     token = secrets.token_urlsafe(32)
     requests: list[Callable[[], None]] = []
-    with running(layout, port, f'{token},{ROBOT},{ROBOT},""\n') as plane:
-        signal.signal(_HALT, lambda *_: requests.append(lambda: plane.halt("kube-apiserver")))
-        signal.signal(_GO_ON, lambda *_: requests.append(lambda: plane.start("kube-apiserver")))
-        cluster = Cluster(layout, plane.address)
-        write_kubeconfig(layout.kubeconfig, plane.address, layout.clients.pair.certificate, furnish(cluster, token))
+    with run_control_plane(layout, port, f'{token},{ROBOT},{ROBOT},""\n') as control_plane:
+        signal.signal(_HALT_SIGNAL, lambda *_: requests.append(lambda: control_plane.halt("kube-apiserver")))
+        signal.signal(_START_SIGNAL, lambda *_: requests.append(lambda: control_plane.start("kube-apiserver")))
+        cluster = Cluster(layout, control_plane.address)
+        write_kubeconfig(
+            layout.kubeconfig, control_plane.address, layout.clients.pair.certificate, create_defaults(cluster, token)
+        )
         try:
             while is_used():
-                if program := plane.ended():
+                if program := control_plane.find_ended_program():
                     raise EndedError(layout, program)
                 while requests:
                     requests.pop(0)()
-                time.sleep(_LOOK)
+                time.sleep(_POLL_SECONDS)
         finally:
             layout.kubeconfig.unlink(missing_ok=True)
 
 
-def _is_used(layout: Layout, door: BinaryIO) -> bool:
-    """Return True if a process locks `users.lock`. Otherwise the door stays locked, so that no user enters meanwhile."""
-    if not _lock(door, fcntl.LOCK_EX):
+def _is_used(layout: Layout, start_lock: BinaryIO) -> bool:
+    """Return True if a process locks `users.lock`. Otherwise the start lock is kept, so that no user comes meanwhile."""
+    if not _lock(start_lock, fcntl.LOCK_EX):
         return True
     with layout.users.open("ab") as users:
         if _lock(users, fcntl.LOCK_EX):
             return False
-    fcntl.flock(door, fcntl.LOCK_UN)
+    fcntl.flock(start_lock, fcntl.LOCK_UN)
     return True
 
 

@@ -12,7 +12,7 @@ import yaml
 from tests.cluster.client import Client, Refused
 from tests.cluster.cluster import Cluster, eventually
 from tests.cluster.control_plane import KUBERNETES
-from tests.cluster.people import NAMESPACES
+from tests.cluster.users import NAMESPACES
 
 READ_PODS = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}
 
@@ -42,9 +42,9 @@ def test_unauthenticated_requests_are_rejected(cluster: Cluster) -> None:
 
 
 def test_certificate_is_signed_by_its_authority(cluster: Cluster) -> None:
-    other = cluster.layout.kubelets.pair.certificate
+    other_authority = cluster.layout.kubelets.pair.certificate
     with pytest.raises(ssl.SSLCertVerificationError):
-        Client(cluster.address, other).text("GET", "/readyz")
+        Client(cluster.address, other_authority).text("GET", "/readyz")
     assert Client(cluster.address, cluster.authority).text("GET", "/readyz") == b"ok"
 
 
@@ -55,8 +55,8 @@ def test_users_have_the_rights_of_their_rules(cluster: Cluster, namespace: str) 
     with pytest.raises(Refused) as refused:
         reader("GET", f"/api/v1/namespaces/{namespace}/secrets")
     assert (refused.value.code, refused.value.reason) == (403, "Forbidden")
-    what = f'User "{namespace}-reader" cannot list resource "secrets" in API group "" in the namespace "{namespace}"'
-    assert refused.value.message == f"secrets is forbidden: {what}"
+    detail = f'User "{namespace}-reader" cannot list resource "secrets" in API group "" in the namespace "{namespace}"'
+    assert refused.value.message == f"secrets is forbidden: {detail}"
 
 
 def test_kubeconfig_users_have_their_rights(cluster: Cluster) -> None:
@@ -67,18 +67,18 @@ def test_kubeconfig_users_have_their_rights(cluster: Cluster) -> None:
     clients = {"robot": cluster.bearer(token)}
     clients |= {user: cluster.client(user) for user in ("admin", "viewer", "all-but-secrets", "nobody")}
 
-    def sees(path: str) -> set[str]:
-        return {user for user, client in clients.items() if answers(client, path)}
+    def list_readers(path: str) -> set[str]:
+        return {user for user, client in clients.items() if is_permitted(client, path)}
 
-    assert sees("/api/v1/pods") == {"admin", "viewer", "all-but-secrets", "robot"}
-    assert sees("/apis/apps/v1/deployments") == {"admin", "viewer", "all-but-secrets", "robot"}
-    assert sees("/api/v1/nodes") == {"admin", "all-but-secrets"}
-    assert sees("/apis/rbac.authorization.k8s.io/v1/clusterroles") == {"admin", "all-but-secrets"}
-    assert sees("/api/v1/secrets") == {"admin"}
-    assert sees("/version") == {"admin", "viewer", "all-but-secrets", "nobody", "robot"}
+    assert list_readers("/api/v1/pods") == {"admin", "viewer", "all-but-secrets", "robot"}
+    assert list_readers("/apis/apps/v1/deployments") == {"admin", "viewer", "all-but-secrets", "robot"}
+    assert list_readers("/api/v1/nodes") == {"admin", "all-but-secrets"}
+    assert list_readers("/apis/rbac.authorization.k8s.io/v1/clusterroles") == {"admin", "all-but-secrets"}
+    assert list_readers("/api/v1/secrets") == {"admin"}
+    assert list_readers("/version") == {"admin", "viewer", "all-but-secrets", "nobody", "robot"}
 
 
-def answers(client: Client, path: str) -> bool:
+def is_permitted(client: Client, path: str) -> bool:
     try:
         client("GET", path)
     except Refused as refused:
@@ -89,11 +89,11 @@ def answers(client: Client, path: str) -> bool:
 
 
 def test_files_are_private(cluster: Cluster) -> None:
-    written = [cluster.layout.folder, *cluster.layout.folder.rglob("*")]
-    open_to_others = [path for path in written if path.is_file() and stat.S_IMODE(path.stat().st_mode) != 0o600]
-    open_to_others += [path for path in written if path.is_dir() and stat.S_IMODE(path.stat().st_mode) != 0o700]
+    paths = [cluster.layout.folder, *cluster.layout.folder.rglob("*")]
+    open_to_others = [path for path in paths if path.is_file() and stat.S_IMODE(path.stat().st_mode) != 0o600]
+    open_to_others += [path for path in paths if path.is_dir() and stat.S_IMODE(path.stat().st_mode) != 0o700]
     assert open_to_others == []
-    assert {"kubeconfig", "tokens.csv", "cluster.key", "admin.key", "etcd"} <= {path.name for path in written}
+    assert {"kubeconfig", "tokens.csv", "cluster.key", "admin.key", "etcd"} <= {path.name for path in paths}
 
 
 def test_service_account_tokens_authenticate(cluster: Cluster, namespace: str) -> None:
@@ -120,19 +120,19 @@ def test_pod_security_admission_denies_pods(cluster: Cluster, namespace: str) ->
     cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": label}}])
     with pytest.raises(Refused, match=r'violates PodSecurity "baseline:latest": privileged'):
         cluster.apply([pod(namespace, "bad", privileged=True)])
-    (made,) = cluster.apply([pod(namespace, "good")])
-    assert made["status"]["phase"] == "Pending"
+    (created,) = cluster.apply([pod(namespace, "good")])
+    assert created["status"]["phase"] == "Pending"
 
 
 @pytest.mark.parametrize("name", NAMESPACES)
 def test_default_namespaces_accept_pods(cluster: Cluster, name: str) -> None:
-    made = cluster.admin("POST", f"/api/v1/namespaces/{name}/pods?dryRun=All", pod(name, "app"))
-    assert made["spec"]["serviceAccountName"] == "default"
+    created = cluster.admin("POST", f"/api/v1/namespaces/{name}/pods?dryRun=All", pod(name, "app"))
+    assert created["spec"]["serviceAccountName"] == "default"
 
 
 def test_status_is_applied_with_the_object(cluster: Cluster, namespace: str) -> None:
-    (made,) = cluster.apply([pod(namespace, "app") | {"status": {"phase": "Running", "hostIP": "198.51.100.1"}}])
-    assert (made["status"]["phase"], made["status"]["hostIP"]) == ("Running", "198.51.100.1")
+    (created,) = cluster.apply([pod(namespace, "app") | {"status": {"phase": "Running", "hostIP": "198.51.100.1"}}])
+    assert (created["status"]["phase"], created["status"]["hostIP"]) == ("Running", "198.51.100.1")
 
 
 def test_admission_policies_are_enforced(cluster: Cluster, namespace: str) -> None:
@@ -148,12 +148,16 @@ def test_admission_policies_are_enforced(cluster: Cluster, namespace: str) -> No
         "metadata": {"name": namespace},
         "spec": spec,
     }
-    here = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
-    chosen = {"policyName": namespace, "validationActions": ["Deny"], "matchResources": {"namespaceSelector": here}}
+    selector = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+    binding_spec = {
+        "policyName": namespace,
+        "validationActions": ["Deny"],
+        "matchResources": {"namespaceSelector": selector},
+    }
     binding = {"apiVersion": f"{group}/v1", "kind": "ValidatingAdmissionPolicyBinding"}
-    cluster.apply([policy, binding | {"metadata": {"name": namespace}, "spec": chosen}])
+    cluster.apply([policy, binding | {"metadata": {"name": namespace}, "spec": binding_spec}])
     try:
-        refused = eventually(lambda: refusal(cluster, config_map(namespace, "mine")))
+        refused = eventually(lambda: try_to_create(cluster, config_map(namespace, "mine")))
         assert "nobody owns it" in refused.message
         cluster.apply([config_map(namespace, "ours") | {"data": {"owner": "us"}}])
     finally:
@@ -161,7 +165,7 @@ def test_admission_policies_are_enforced(cluster: Cluster, namespace: str) -> No
         cluster.delete(policy)
 
 
-def refusal(cluster: Cluster, resource_object: dict[str, Any]) -> Refused | None:
+def try_to_create(cluster: Cluster, resource_object: dict[str, Any]) -> Refused | None:
     try:
         cluster.apply([resource_object])
     except Refused as refused:
@@ -205,37 +209,37 @@ def test_long_lists_have_pages(cluster: Cluster, namespace: str) -> None:
 def test_compacted_list_cannot_be_continued(own_cluster: Cluster) -> None:
     own_cluster.apply([config_map("default", f"map-{number}") for number in range(5)])
     path = "/api/v1/namespaces/default/configmaps?limit=2"
-    begun = own_cluster.admin("GET", path)["metadata"]["continue"]
+    token = own_cluster.admin("GET", path)["metadata"]["continue"]
     own_cluster.apply([config_map("default", "later")])
     own_cluster.compact()
     with pytest.raises(Refused) as refused:
-        own_cluster.admin("GET", f"{path}&continue={begun}")
+        own_cluster.admin("GET", f"{path}&continue={token}")
     assert (refused.value.code, refused.value.reason) == (410, "Expired")
 
 
 def test_namespace_is_removed_with_its_content(cluster: Cluster) -> None:
     name = "short-lived"
     claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
-    where = {"name": "data", "namespace": name}
+    metadata = {"name": "data", "namespace": name}
     objects = [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}},
         pod(name, "app"),
         # Has a finalizer from its first moment.
-        {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": where, "spec": claim},
+        {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": claim},
     ]
     applied = cluster.apply(objects)
     assert applied[2]["metadata"]["finalizers"] == ["kubernetes.io/pvc-protection"]
     cluster.remove_namespace(name)
     with pytest.raises(Refused, match="not found"):
         cluster.admin("GET", f"/api/v1/namespaces/{name}")
-    everywhere = cluster.admin("GET", "/api/v1/persistentvolumeclaims")["items"]
-    everywhere += (
+    remaining = cluster.admin("GET", "/api/v1/persistentvolumeclaims")["items"]
+    remaining += (
         cluster.admin("GET", "/api/v1/pods")["items"] + cluster.admin("GET", "/api/v1/serviceaccounts")["items"]
     )
-    assert name not in {resource_object["metadata"]["namespace"] for resource_object in everywhere}
+    assert name not in {resource_object["metadata"]["namespace"] for resource_object in remaining}
 
 
-def definition(group: str, kind: str, version: str) -> dict[str, Any]:
+def define_kind(group: str, kind: str, version: str) -> dict[str, Any]:
     names = {"kind": kind, "plural": f"{kind.lower()}s", "singular": kind.lower(), "listKind": f"{kind}List"}
     schema = {"openAPIV3Schema": {"type": "object"}}
     versions = [{"name": version, "served": True, "storage": True, "schema": schema}]
@@ -251,20 +255,20 @@ def test_namespace_is_removed_with_kinds_of_all_versions(cluster: Cluster) -> No
     """Each of two kinds in a group has a version of its own."""
     name, group = "short-lived-too", "versions.example.com"
     kinds = {"Boat": "v1", "Ship": "v2"}
-    definitions = [definition(group, kind, version) for kind, version in kinds.items()]
+    definitions = [define_kind(group, kind, version) for kind, version in kinds.items()]
     cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, *definitions])
     try:
-        where = {"name": "one", "namespace": name}
+        metadata = {"name": "one", "namespace": name}
         cluster.apply(
-            {"apiVersion": f"{group}/{version}", "kind": kind, "metadata": where} for kind, version in kinds.items()
+            {"apiVersion": f"{group}/{version}", "kind": kind, "metadata": metadata} for kind, version in kinds.items()
         )
         cluster.remove_namespace(name)
-        left = [cluster.admin("GET", f"/apis/{group}/v1/boats")["items"]]
-        left.append(cluster.admin("GET", f"/apis/{group}/v2/ships")["items"])
-        assert left == [[], []]
+        remaining = [cluster.admin("GET", f"/apis/{group}/v1/boats")["items"]]
+        remaining.append(cluster.admin("GET", f"/apis/{group}/v2/ships")["items"])
+        assert remaining == [[], []]
     finally:
-        for one in definitions:
-            cluster.delete(one)
+        for custom_kind in definitions:
+            cluster.delete(custom_kind)
 
 
 def test_unknown_kind_is_an_error(cluster: Cluster) -> None:

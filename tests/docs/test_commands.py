@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cluster.access import Person, write_kubeconfig
-from tests.cluster.fixtures import started
+from tests.cluster.access import User, write_kubeconfig
+from tests.cluster.fixtures import run_cluster
 from tests.cluster.samples import samples
 
 ROOT = Path(__file__).parents[2]
@@ -46,10 +46,10 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Yield the kubeconfig of a cluster with the example; its only context is `production`."""
-    for cluster in started(tmp_path_factory.mktemp("production") / "cluster"):
+    for cluster in run_cluster(tmp_path_factory.mktemp("production") / "cluster"):
         cluster.apply(samples())
         path = cluster.layout.kubeconfigs / "production"
-        users = [Person("production", cluster.layout.pair("admin"))]
+        users = [User("production", cluster.layout.pair("admin"))]
         write_kubeconfig(path, cluster.address, cluster.authority, users)
         yield path
 

@@ -24,7 +24,7 @@ from kubekeep.model.finding import Cause, Status
 from kubekeep.usecases.cloud import describe_cluster
 from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan
-from tests.cluster.access import Person, write_kubeconfig
+from tests.cluster.access import User, write_kubeconfig
 from tests.cluster.cluster import Cluster
 from tests.reports.rendering import render_text
 from tests.sources.cloud import amazon, azure, google
@@ -137,7 +137,7 @@ def scanned(own_cluster: Cluster, tmp_path: Path) -> Scan:
 
     def run(context: str, cloud: CloudRequest | None, *controls: str) -> Assessment:
         file = tmp_path / "kubeconfig"
-        admin = Person(context, own_cluster.layout.pair("admin"))
+        admin = User(context, own_cluster.layout.pair("admin"))
         write_kubeconfig(file, own_cluster.address, own_cluster.authority, [admin])
         access = Kubeconfig((str(file),)).access()
         return scan(

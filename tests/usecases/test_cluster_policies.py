@@ -24,7 +24,7 @@ from kubekeep.usecases.scan import scan
 from tests.cli.test_scan import kubekeep
 from tests.cluster.client import Refused
 from tests.cluster.cluster import Cluster, eventually
-from tests.cluster.fixtures import started
+from tests.cluster.fixtures import run_cluster
 from tests.requests import replaced
 
 PRIVILEGED, REGISTRIES = "privileged-container", "allowed-registries"
@@ -51,7 +51,7 @@ WORKLOADS = [
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Control plane for these tests only, as policies and parameters apply to the whole cluster."""
-    yield from started(tmp_path_factory.mktemp("policies") / "cluster")
+    yield from run_cluster(tmp_path_factory.mktemp("policies") / "cluster")
 
 
 @pytest.fixture(scope="module")

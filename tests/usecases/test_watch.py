@@ -38,7 +38,7 @@ from kubekeep.usecases.scan import scan
 from kubekeep.usecases.watch import Watch, WatchRequest
 from tests.cluster.client import Refused
 from tests.cluster.cluster import Cluster, eventually
-from tests.cluster.people import UNAVAILABLE
+from tests.cluster.users import UNAVAILABLE
 from tests.kube.connecting import HURRIED
 from tests.requests import replaced, scan_request
 from tests.sources.cluster.objects import definition, open_schema

@@ -26,7 +26,7 @@ from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan
 from tests.cli.test_scan import kubekeep
 from tests.cluster.cluster import Cluster, eventually
-from tests.cluster.fixtures import started
+from tests.cluster.fixtures import run_cluster
 from tests.cluster.kubelet import kubelet, own_address
 from tests.kube import connecting
 from tests.kube.faults import Exchange, Fault, front
@@ -72,7 +72,7 @@ def get_verdicts(assessment: Assessment, name: str, slug: str) -> list[Verdict]:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A control plane for these tests: each scan sees all nodes, and kinds that other tests do not expect."""
-    yield from started(tmp_path_factory.mktemp("nodes") / "cluster")
+    yield from run_cluster(tmp_path_factory.mktemp("nodes") / "cluster")
 
 
 @pytest.fixture(scope="module")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from tests.cluster.access import Person
+from tests.cluster.access import User
 from tests.cluster.client import Refused
 from tests.cluster.cluster import Cluster, eventually
 
 READ = ["get", "list", "watch"]
 ROBOT = "robot"
 NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
-"""Those that the API server makes, some moments after it is ready."""
+"""Namespaces that the API server creates, some moments after it is ready."""
 UNAVAILABLE = {
     "apiVersion": "apiregistration.k8s.io/v1",
     "kind": "APIService",
@@ -29,13 +29,13 @@ UNAVAILABLE = {
 """The metrics API of a cluster without its metrics server: it is listed, and every request fails."""
 
 
-def furnish(cluster: Cluster, token: str) -> list[Person]:
+def create_defaults(cluster: Cluster, token: str) -> list[User]:
     """Create the users and the defaults of every cluster.
 
     The defaults are service accounts, rules of `view`, `edit` and `admin`, and an unavailable API. `token` is the token
     of the user `robot`.
     """
-    _aggregate(cluster)
+    _fill_aggregated_roles(cluster)
     for name in NAMESPACES:
         account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": name}}
         eventually(functools.partial(cluster.apply, [account]), Refused)
@@ -43,13 +43,13 @@ def furnish(cluster: Cluster, token: str) -> list[Person]:
     cluster.user("viewer", [])
     cluster.bind("viewer", "view")
     cluster.user("nobody", [])
-    cluster.user("all-but-secrets", _everything_but_secrets(cluster))
+    cluster.user("all-but-secrets", _list_rules_without_secrets(cluster))
     cluster.bind(ROBOT, "view")
     users = ("admin", "viewer", "all-but-secrets", "nobody")
-    return [*(Person(user, cluster.layout.pair(user)) for user in users), Person(ROBOT, token)]
+    return [*(User(user, cluster.layout.pair(user)) for user in users), User(ROBOT, token)]
 
 
-def _aggregate(cluster: Cluster) -> None:
+def _fill_aggregated_roles(cluster: Cluster) -> None:
     """Fill in the rules of aggregated roles, in place of the missing controller."""
     path = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
     roles = {role["metadata"]["name"]: role for role in cluster.admin("GET", path)["items"]}
@@ -57,12 +57,14 @@ def _aggregate(cluster: Cluster) -> None:
         (labels,) = (
             selector["matchLabels"].items() for selector in roles[name]["aggregationRule"]["clusterRoleSelectors"]
         )
-        summed = [role["rules"] for role in roles.values() if labels <= role["metadata"].get("labels", {}).items()]
-        rules = [rule for rule_list in summed for rule in rule_list or ()]
+        matching_rules = [
+            role["rules"] for role in roles.values() if labels <= role["metadata"].get("labels", {}).items()
+        ]
+        rules = [rule for rule_list in matching_rules for rule in rule_list or ()]
         roles[name] = cluster.admin("PATCH", f"{path}/{name}", {"rules": rules}, sent="application/merge-patch+json")
 
 
-def _everything_but_secrets(cluster: Cluster) -> list[dict[str, Any]]:
+def _list_rules_without_secrets(cluster: Cluster) -> list[dict[str, Any]]:
     """Return rules for all resources except Secrets: RBAC only allows, so core resources are listed by name."""
     core = [resource["name"] for resource in cluster.admin("GET", "/api/v1")["resources"]]
     groups = [group["name"] for group in cluster.admin("GET", "/apis")["groups"]]
