@@ -15,7 +15,7 @@ import msgspec
 
 from kubekeep.exceptions.load import ExceptionOptions
 from kubekeep.kube.access import ClusterRequest
-from kubekeep.kube.settings import cluster_settings, resolve_access
+from kubekeep.kube.settings import read_cluster_settings, resolve_access
 from kubekeep.library.extra import load_rules
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import Provider
@@ -79,7 +79,7 @@ def scan_cluster(  # noqa: PLR0913 - one argument per option
     KubeError, a KubekeepError, if the cluster cannot be reached; resources that could not be listed are in
     `Assessment.unread`.
     """
-    settings = cluster_settings()
+    settings = read_cluster_settings()
     kubeconfig = os.fspath(kubeconfig)
     access, name = resolve_access(settings, kubeconfig, context)
     cluster = ClusterRequest(

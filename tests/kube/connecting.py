@@ -10,7 +10,7 @@ from kubekeep.kube.connection import KubeConnection
 from kubekeep.kube.discovery import ApiResource, Catalogue
 from tests.cluster.cluster import Cluster
 
-HURRIED = RetryPolicy(first_wait=0.01, longest_wait=0.05, connect=10, silence=5, answer=20)
+HURRIED = RetryPolicy(first_wait=0.01, max_wait=0.05, connect_timeout=10, read_timeout=5, total_timeout=20)
 
 
 def request(server: str, login: ClusterLogin | None = None, retry_policy: RetryPolicy = HURRIED) -> ClusterRequest:
@@ -33,7 +33,7 @@ def served(catalogue: Catalogue, group: str, kind: str) -> ApiResource:
 
 
 CONFIG_MAPS = ApiResource(
-    group="", version="v1", kind="ConfigMap", plural="configmaps", namespaced=True, verbs=frozenset({"list"})
+    group="", version="v1", kind="ConfigMap", plural="configmaps", is_namespaced=True, verbs=frozenset({"list"})
 )
 
 

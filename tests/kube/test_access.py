@@ -54,7 +54,7 @@ def kubeconfig(
     }
     file = tmp_path / "config"
     file.write_text(yaml.safe_dump(document))
-    return Kubeconfig([str(file)]).access()
+    return Kubeconfig([str(file)]).get_access()
 
 
 def pair(cluster: Cluster, user: str) -> dict[str, str]:
@@ -72,7 +72,7 @@ def program(file: Path, status: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("user", ["admin", "viewer", "nobody", "robot"])
 def test_users_of_kubeconfig(cluster: Cluster, user: str) -> None:
-    assert identify(Kubeconfig([str(cluster.kubeconfig)]).access(user))["username"] == user
+    assert identify(Kubeconfig([str(cluster.kubeconfig)]).get_access(user))["username"] == user
 
 
 def test_client_certificate_files(cluster: Cluster, tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_replaced_client_closes_after_last_request(
     monkeypatch.setattr(httpx2.Client, "close", closing)
     request = rotating_certificates(cluster, tmp_path, second=f"rmdir {tmp_path}/ran")
     with KubeConnection(request) as connection:
-        with connection.stream("/version", {}, silence=20) as pieces:
+        with connection.stream("/version", {}, read_timeout=20) as pieces:
             answers = [connection.post(PATH, REVIEW, dict[str, Any]) for _ in range(4)]
             assert len(closed) == 3
             assert json.loads(b"".join(pieces))["gitVersion"]

@@ -121,7 +121,7 @@ def test_permanent_fault_fails_after_all_tries(
 ) -> None:
     with front(cluster, always(LATER, damage)) as proxy:
         with pytest.raises(KubeError):
-            list_uids(proxy.url, filled_namespace, tries=3)
+            list_uids(proxy.url, filled_namespace, max_attempts=3)
         later = [request for request in proxy.lists() if "continue" in request.query]
     assert expected_uids
     assert len(later) == 3
@@ -133,7 +133,7 @@ def test_retry_after(cluster: Cluster, filled_namespace: str, header: str, secon
         exchange.refuse(429, "TooManyRequests", "later", headers={"Retry-After": header})
 
     with front(cluster, always(PAGES, busy)) as proxy, pytest.raises(ApiError, match="later") as refused:
-        list_uids(proxy.url, filled_namespace, tries=1)
+        list_uids(proxy.url, filled_namespace, max_attempts=1)
     assert refused.value.retry_after == seconds
 
 
@@ -143,7 +143,7 @@ def test_endless_response_fails(cluster: Cluster, filled_namespace: str) -> None
         exchange.stream(itertools.chain([start], itertools.repeat(b"{}," * 10_000)))
 
     with front(cluster, always(PAGES, endless)) as proxy, pytest.raises(KubeError, match="more than 1000000 bytes"):
-        list_uids(proxy.url, filled_namespace, most_bytes=1_000_000)
+        list_uids(proxy.url, filled_namespace, max_bytes=1_000_000)
 
 
 def test_slow_endless_response_times_out(cluster: Cluster, filled_namespace: str) -> None:
@@ -156,14 +156,14 @@ def test_slow_endless_response_times_out(cluster: Cluster, filled_namespace: str
         front(cluster, always(PAGES, lambda exchange: exchange.stream(trickle()))) as proxy,
         pytest.raises(ConnectionLostError, match=r"took longer than 0\.3 s"),
     ):
-        list_uids(proxy.url, filled_namespace, answer=0.3, tries=1)
+        list_uids(proxy.url, filled_namespace, total_timeout=0.3, max_attempts=1)
 
 
 def test_unresponsive_server_times_out(cluster: Cluster, filled_namespace: str) -> None:
     silent = threading.Event()
     with front(cluster, always(PAGES, lambda _: silent.wait(30))) as proxy:
         with pytest.raises(ConnectionLostError, match="timed out"):
-            list_uids(proxy.url, filled_namespace, silence=0.2, tries=2)
+            list_uids(proxy.url, filled_namespace, read_timeout=0.2, max_attempts=2)
         silent.set()
     assert len(proxy.lists()) == 2
 
@@ -172,7 +172,7 @@ def test_unresponsive_server_limits_total_time(cluster: Cluster, filled_namespac
     silent = threading.Event()
     with front(cluster, always(PAGES, lambda _: silent.wait(30))) as proxy:
         with pytest.raises(ConnectionLostError, match="timed out"):
-            list_uids(proxy.url, filled_namespace, silence=0.2, answer=0.3, tries=50)
+            list_uids(proxy.url, filled_namespace, read_timeout=0.2, total_timeout=0.3, max_attempts=50)
         silent.set()
     assert 2 <= len(proxy.lists()) < 50
 
@@ -268,7 +268,7 @@ def empty(tokens: Iterator[str]) -> Damage:
 
 
 def test_endless_empty_pages_fail(cluster: Cluster, filled_namespace: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "_EMPTY", 20)
+    monkeypatch.setattr(listing, "_MAX_EMPTY_PAGES", 20)
     tokens = itertools.cycle("ab")
     with (
         front(cluster, always(PAGES, empty(tokens))) as proxy,
@@ -449,7 +449,7 @@ def test_close_wakes_waiting_threads(cluster: Cluster, filled_namespace: str, wa
             exchange.refuse(503, "ServiceUnavailable", "later", headers={"Retry-After": "60"})
 
     query = ListQuery(served=connecting.CONFIG_MAPS, namespace=filled_namespace)
-    retry_policy = msgspec.structs.replace(connecting.HURRIED, silence=60, longest_wait=60)
+    retry_policy = msgspec.structs.replace(connecting.HURRIED, read_timeout=60, max_wait=60)
     with front(cluster, always(PAGES, hang)) as proxy, ThreadPoolExecutor() as pool:
         connection = connecting.connection(proxy.url, retry_policy=retry_policy)
         running = pool.submit(lambda: list(Listing(connection, query)))
@@ -470,7 +470,7 @@ def test_socket_closes_after_last_reader(cluster: Cluster, monkeypatch: pytest.M
     monkeypatch.setattr(httpx2.Client, "close", close)
     with front(cluster) as proxy:
         connection = connecting.connection(proxy.url)
-        with connection.stream("/version", {}, silence=60):
+        with connection.stream("/version", {}, read_timeout=60):
             assert connection.get("/version", dict[str, Any])
             connection.close()
             assert closed == []

@@ -36,7 +36,7 @@ def write(file: Path, document: Any) -> str:
 
 
 def access(tmp_path: Path, context: str = "", **parts: Any) -> ClusterAccess:
-    return Kubeconfig([write(tmp_path / "config", config(**parts))]).access(context)
+    return Kubeconfig([write(tmp_path / "config", config(**parts))]).get_access(context)
 
 
 def test_current_context(tmp_path: Path) -> None:
@@ -55,11 +55,11 @@ def test_first_file_wins(tmp_path: Path) -> None:
     paths = [write(tmp_path / "a", first), str(tmp_path / "missing"), write(tmp_path / "b", second)]
     merged = Kubeconfig(paths)
     assert merged.contexts == ("here", "there")
-    assert merged.current == "here"
-    loaded = merged.access()
+    assert merged.current_context == "here"
+    loaded = merged.get_access()
     # Entries are not merged: a later file cannot add fields to an entry.
     assert (loaded.server_name, loaded.proxy, loaded.login) == ("first.example.com", "", ClusterLogin(token="first"))  # noqa: S106
-    other = merged.access("there")
+    other = merged.get_access("there")
     assert (other.server, other.login.token) == ("https://two.example.com", "first")
 
 
@@ -77,7 +77,7 @@ def test_paths_are_relative_to_their_file(tmp_path: Path, monkeypatch: pytest.Mo
     write(tmp_path / "a" / "config", config(user, {"certificate-authority": "pki/ca.crt"}))
     write(tmp_path / "b" / "config", {"contexts": []})
     monkeypatch.chdir(tmp_path / "b")
-    loaded = Kubeconfig(["config", "../a/config"]).access()
+    loaded = Kubeconfig(["config", "../a/config"]).get_access()
     assert loaded.authority == b"authority"
     assert loaded.login.certificate is not None
     assert (loaded.login.certificate.certificate, loaded.login.certificate.key) == (b"certificate", b"key")
@@ -177,7 +177,7 @@ clusters:
     extensions: [{name: client.authentication.k8s.io/exec, extension: {since: 2024-01-01}}]
 users: [{name: ann, user: {exec: {command: aws, apiVersion: client.authentication.k8s.io/v1, provideClusterInfo: true}}}]
 """
-    loaded = Kubeconfig([write(tmp_path / "config", text)]).access()
+    loaded = Kubeconfig([write(tmp_path / "config", text)]).get_access()
     assert loaded.login.plugin is not None
     assert loaded.login.plugin.cluster is not None
     assert (loaded.name, loaded.login.plugin.cluster["config"]) == ("2024-01-01", {"since": "2024-01-01"})
@@ -243,7 +243,7 @@ WRONG: dict[str, tuple[Any, str]] = {
 def test_error_names_file_without_secrets(tmp_path: Path, document: Any, message: str) -> None:
     path = write(tmp_path / "config", document)
     with pytest.raises(KubeconfigError, match=message) as caught:
-        Kubeconfig([path]).access()
+        Kubeconfig([path]).get_access()
     assert str(tmp_path) in str(caught.value)
     assert SECRET not in str(caught.value)
 
@@ -261,7 +261,7 @@ def test_folder_is_not_a_kubeconfig(tmp_path: Path) -> None:
 def test_names_are_escaped(tmp_path: Path) -> None:
     path = write(tmp_path / "config", config(contexts=[{"name": "a\x1b[31mred", "context": {}}]))
     with pytest.raises(KubeconfigError, match="there are") as caught:
-        Kubeconfig([path]).access("b\x1b[0m")
+        Kubeconfig([path]).get_access("b\x1b[0m")
     assert "\x1b" not in str(caught.value)
 
 

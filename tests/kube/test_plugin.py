@@ -52,13 +52,13 @@ def test_token_with_expiry(tmp_path: Path, version: str) -> None:
     status = {"token": SECRET, "expirationTimestamp": "2030-01-02T03:04:05Z", "clientKeyData": None}
     credentials = run_script(tmp_path, print_credential(status, version), api_version=version)
     assert (credentials.token, credentials.certificate) == (SECRET, None)
-    assert credentials.until == dt.datetime(2030, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
+    assert credentials.expires == dt.datetime(2030, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
     assert SECRET not in repr(credentials)
 
 
 def test_certificate_with_key(tmp_path: Path) -> None:
     credentials = run_script(tmp_path, print_credential({"clientCertificateData": "pem\n", "clientKeyData": SECRET}))
-    assert (credentials.token, credentials.until) == ("", None)
+    assert (credentials.token, credentials.expires) == ("", None)
     assert credentials.certificate == Certificate(b"pem\n", SECRET.encode())
 
 
@@ -162,7 +162,7 @@ def test_program_cannot_be_executed(tmp_path: Path) -> None:
 
 
 def test_program_times_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(credentials_module, "_TIMEOUT", 1)
+    monkeypatch.setattr(credentials_module, "_TIMEOUT_SECONDS", 1)
     with pytest.raises(LoginError, match="gave no credentials within 1 seconds"):
         run_script(tmp_path, f"echo $$ > {tmp_path}/pid; exec sleep 600")
     with pytest.raises(ProcessLookupError):
@@ -176,7 +176,7 @@ def test_program_ends_with_connection(tmp_path: Path) -> None:
     stop = threading.Event()
     credentials = Credentials(login, ENVIRONMENT, terminal=False, stop=stop)
     with ThreadPoolExecutor() as pool:
-        waiting = pool.submit(credentials.current)
+        waiting = pool.submit(credentials.get_current)
         eventually((tmp_path / "pid").exists)
         stop.set()
         error = waiting.exception(timeout=20)
@@ -199,21 +199,21 @@ def test_program_runs_once_until_expiry(tmp_path: Path) -> None:
     credentials = Credentials(
         ClusterLogin(plugin=counting(tmp_path, "2999-01-01T00:00:00Z")), ENVIRONMENT, terminal=False
     )
-    assert [credentials.current().header for _ in range(3)] == ["Bearer token-1"] * 3
+    assert [credentials.get_current().header for _ in range(3)] == ["Bearer token-1"] * 3
 
 
 def test_program_runs_again_after_expiry(tmp_path: Path) -> None:
     credentials = Credentials(
         ClusterLogin(plugin=counting(tmp_path, "2001-01-01T00:00:00Z")), ENVIRONMENT, terminal=False
     )
-    assert [credentials.current().header for _ in range(2)] == ["Bearer token-1", "Bearer token-2"]
+    assert [credentials.get_current().header for _ in range(2)] == ["Bearer token-1", "Bearer token-2"]
 
 
 def test_refused_credentials_are_renewed_once(tmp_path: Path) -> None:
     credentials = Credentials(
         ClusterLogin(plugin=counting(tmp_path, "2999-01-01T00:00:00Z")), ENVIRONMENT, terminal=False
     )
-    refused = credentials.current()
+    refused = credentials.get_current()
     renewed = [credentials.renew(refused) for _ in range(3)]
     assert [credential and credential.header for credential in renewed] == ["Bearer token-2"] * 3
     assert (tmp_path / "runs").read_text() == "run\n" * 2
@@ -223,14 +223,14 @@ def test_failed_program_runs_once_for_many_threads(tmp_path: Path, monkeypatch: 
     plugin = Plugin(api_version=V1, command=program(tmp_path, f"echo run >> {tmp_path}/runs; exit 7"))
     credentials = Credentials(ClusterLogin(plugin=plugin), ENVIRONMENT, terminal=False)
     with ThreadPoolExecutor(8) as pool:
-        errors = [str(future.exception()) for future in [pool.submit(credentials.current) for _ in range(8)]]
+        errors = [str(future.exception()) for future in [pool.submit(credentials.get_current) for _ in range(8)]]
     assert errors == [f"the program {plugin.command!r} gave no credentials: exit code 7"] * 8
     assert (tmp_path / "runs").read_text() == "run\n"
     monkeypatch.setattr(credentials_module, "_RERUN_SECONDS", -1.0)
     again = Credentials(ClusterLogin(plugin=plugin), ENVIRONMENT, terminal=False)
     for _ in range(2):
         with pytest.raises(LoginError):
-            again.current()
+            again.get_current()
     assert (tmp_path / "runs").read_text() == "run\n" * 3
 
 
@@ -238,12 +238,12 @@ def test_program_with_same_token_runs_again_later(tmp_path: Path, monkeypatch: p
     text = f"echo run >> {tmp_path}/runs\n{print_credential({'token': 'same'})}"
     login = ClusterLogin(plugin=Plugin(api_version=V1, command=program(tmp_path, text)))
     credentials = Credentials(login, ENVIRONMENT, terminal=False)
-    refused = credentials.current()
+    refused = credentials.get_current()
     assert [credentials.renew(refused) for _ in range(3)] == [None] * 3
     assert (tmp_path / "runs").read_text() == "run\n" * 2
     monkeypatch.setattr(credentials_module, "_RERUN_SECONDS", -1.0)
     credentials = Credentials(login, ENVIRONMENT, terminal=False)
-    refused = credentials.current()
+    refused = credentials.get_current()
     assert [credentials.renew(refused) for _ in range(2)] == [None] * 2
     assert (tmp_path / "runs").read_text() == "run\n" * 5
 
@@ -251,7 +251,7 @@ def test_program_with_same_token_runs_again_later(tmp_path: Path, monkeypatch: p
 def test_token_takes_precedence_over_plugin(tmp_path: Path) -> None:
     """Same precedence as in kubectl."""
     login = ClusterLogin(token="own", plugin=counting(tmp_path, "2999-01-01T00:00:00Z"))  # noqa: S106
-    assert Credentials(login, ENVIRONMENT, terminal=False).current().header == "Bearer own"
+    assert Credentials(login, ENVIRONMENT, terminal=False).get_current().header == "Bearer own"
     assert not (tmp_path / "runs").exists()
 
 
@@ -259,7 +259,7 @@ def test_token_takes_precedence_over_plugin(tmp_path: Path) -> None:
 def test_invalid_token_is_not_quoted(token: str) -> None:
     credentials = Credentials(ClusterLogin(token=f"{SECRET}{token}"), {}, terminal=False)
     with pytest.raises(LoginError, match="a token has characters that cannot be sent") as caught:
-        credentials.current()
+        credentials.get_current()
     assert SECRET not in str(caught.value)
 
 
@@ -267,10 +267,10 @@ def test_token_file(tmp_path: Path) -> None:
     file = tmp_path / "token"
     login = ClusterLogin(token_file=str(file))
     with pytest.raises(LoginError, match=f"{file}: no token can be read there"):
-        Credentials(login, {}, terminal=False).current()
+        Credentials(login, {}, terminal=False).get_current()
     file.write_text("first\n")
     credentials = Credentials(login, {}, terminal=False)
-    current = credentials.current()
+    current = credentials.get_current()
     assert current.header == "Bearer first"
     assert "first" not in repr(current)
     file.write_text("second")
@@ -285,12 +285,12 @@ def test_token_file(tmp_path: Path) -> None:
 def test_token_file_takes_precedence_over_token(tmp_path: Path) -> None:
     file = tmp_path / "token"
     login = ClusterLogin(token="static", token_file=str(file))  # noqa: S106
-    assert Credentials(login, {}, terminal=False).current().header == "Bearer static"
+    assert Credentials(login, {}, terminal=False).get_current().header == "Bearer static"
     file.write_text("rotated")
-    assert Credentials(login, {}, terminal=False).current().header == "Bearer rotated"
+    assert Credentials(login, {}, terminal=False).get_current().header == "Bearer rotated"
 
 
 def test_user_name_and_password() -> None:
-    current = Credentials(ClusterLogin(username="ann", password="pässword"), {}, terminal=False).current()  # noqa: S106
+    current = Credentials(ClusterLogin(username="ann", password="pässword"), {}, terminal=False).get_current()  # noqa: S106
     assert current.header == "Basic YW5uOnDDpHNzd29yZA=="
     assert "YW5u" not in repr(current)

@@ -161,7 +161,7 @@ def test_invalid_proxy_is_not_quoted(cluster: Cluster, address: str) -> None:
 
 
 def test_unreachable_proxy(cluster: Cluster) -> None:
-    hurried = msgspec.structs.replace(connecting.HURRIED, tries=2)
+    hurried = msgspec.structs.replace(connecting.HURRIED, max_attempts=2)
     request = request_through(cluster, proxy=f"http://ann:{SECRET}@127.0.0.1:9")
     with pytest.raises(
         ConnectionLostError, match=r"cannot be reached through the proxy 127\.0\.0\.1:9: .*refused"

@@ -29,7 +29,7 @@ from tests.cluster.cluster import Cluster, eventually
 from tests.kube.connecting import CONFIG_MAPS, config_maps, connection
 from tests.kube.faults import Exchange, Front, ReceivedRequest, front, times
 
-QUICK = WatchTiming(stream=30, silence=20, first_wait=0.02, longest_wait=0.1, refused=0.1)
+QUICK = WatchTiming(stream_seconds=30, read_timeout=20, first_wait=0.02, max_wait=0.1, refusal_wait=0.1)
 Spoil = Callable[[Iterator[bytes]], Iterator[bytes]]
 
 
@@ -305,7 +305,7 @@ def test_silent_stream_is_lost(cluster: Cluster, namespace: str, proxy: Front) -
 
     proxy.faults.insert(0, times(1, is_watch, hang))
     with Recorder(
-        proxy.url, namespace, WatchTiming(silence=0.5, first_wait=0.02, longest_wait=0.1, refused=0.1)
+        proxy.url, namespace, WatchTiming(read_timeout=0.5, first_wait=0.02, max_wait=0.1, refusal_wait=0.1)
     ) as seen:
         change_objects(cluster, namespace, seen, "one")
         waiting.set()
@@ -359,10 +359,10 @@ def test_single_object_is_polled(cluster: Cluster, namespace: str) -> None:
     path = f"/api/v1/namespaces/{namespace}/configmaps/one"
     with (
         front(cluster, user=user) as proxy,
-        Recorder(proxy.url, namespace, msgspec.structs.replace(QUICK, poll=0.02), name="one") as seen,
+        Recorder(proxy.url, namespace, msgspec.structs.replace(QUICK, poll_interval=0.02), name="one") as seen,
     ):
         eventually(lambda: len(proxy.requests) > 3)
-        assert seen.events == [PageListed([], first=True), ListCompleted()]
+        assert seen.events == [PageListed([], is_first=True), ListCompleted()]
         set_value(cluster, namespace, "one", "first")
         eventually(lambda: seen.values == {"one": "first"})
         set_value(cluster, namespace, "one", "second")

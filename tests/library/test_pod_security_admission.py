@@ -164,7 +164,7 @@ def test_workload_in_unlisted_namespace_is_not_evaluated(cluster: Cluster, names
     label(cluster, namespace, {f"{PREFIX}warn": "baseline"})
     cluster.apply([deployment(PODS[1], namespace)])
     blind = cluster.user("blind-to-namespaces", [{"apiGroups": ["apps"], "resources": ["*"], "verbs": ["list"]}])
-    access = Kubeconfig((str(blind),)).access()
+    access = Kubeconfig((str(blind),)).get_access()
     verdicts = {result.verdicts[UNENFORCED] for result in evaluate_cluster(access, namespace, UNENFORCED)}
     assert [(verdict.status, verdict.reason and verdict.reason.cause) for verdict in verdicts] == [
         (Status.NOT_EVALUATED, Cause.NEEDS_ACCESS)
@@ -235,7 +235,7 @@ def label(cluster: Cluster, namespace: str, labels: dict[str, str]) -> None:
 
 def statuses(cluster: Cluster, namespace: str, slug: str = ENFORCED) -> dict[str, Status]:
     """Return the status of a control for each workload of a namespace, by name."""
-    access = Kubeconfig((str(cluster.kubeconfig),)).access("admin")
+    access = Kubeconfig((str(cluster.kubeconfig),)).get_access("admin")
     return {result.resource.name: result.verdicts[slug].status for result in evaluate_cluster(access, namespace, slug)}
 
 

@@ -21,12 +21,12 @@ from tests.sources.cluster import objects
 
 _SHOP = Path(__file__).parent.parent.parent / "examples" / "online-shop"
 _RBAC = "rbac.authorization.k8s.io"
-_HURRIED = RetryPolicy(tries=3, first_wait=0.01, longest_wait=0.05)
+_HURRIED = RetryPolicy(max_attempts=3, first_wait=0.01, max_wait=0.05)
 
 
 def access(kubeconfig: Path, context: str = "") -> ClusterRequest:
     """Return the request for the cluster of a kubeconfig."""
-    return ClusterRequest(access=Kubeconfig([str(kubeconfig)]).access(context))
+    return ClusterRequest(access=Kubeconfig([str(kubeconfig)]).get_access(context))
 
 
 def redirect_access(kubeconfig: Path, address: str) -> ClusterRequest:

@@ -139,7 +139,7 @@ def scanned(own_cluster: Cluster, tmp_path: Path) -> Scan:
         file = tmp_path / "kubeconfig"
         admin = User(context, own_cluster.layout.pair("admin"))
         write_kubeconfig(file, own_cluster.address, own_cluster.authority, [admin])
-        access = Kubeconfig((str(file),)).access()
+        access = Kubeconfig((str(file),)).get_access()
         return scan(
             ScanRequest(
                 ScanInput(paths=(), cluster=ClusterRequest(access=access), cloud=cloud),

@@ -87,7 +87,7 @@ def other(cluster: Cluster) -> Iterator[str]:
 def request_as(cluster: Cluster, user: str = "admin", controls: Sequence[str] = (PRIVILEGED,)) -> ScanRequest:
     path = cluster.kubeconfig if user == "admin" else cluster.layout.kubeconfigs / user
     return ScanRequest(
-        ScanInput(paths=(), cluster=ClusterRequest(access=Kubeconfig((str(path),)).access(user))),
+        ScanInput(paths=(), cluster=ClusterRequest(access=Kubeconfig((str(path),)).get_access(user))),
         rules=RuleOptions(controls=tuple(controls)),
     )
 

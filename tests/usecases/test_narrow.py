@@ -33,7 +33,7 @@ SERVED = {pair: kind.is_namespaced for pair, kind in BUILTIN_TYPES.items()} | MO
 CATALOGUE = Catalogue(
     tuple(
         ApiResource(
-            group=group, version="v1", kind=kind, plural=guess_plural(kind), namespaced=inside, verbs=frozenset()
+            group=group, version="v1", kind=kind, plural=guess_plural(kind), is_namespaced=inside, verbs=frozenset()
         )
         for (group, kind), inside in SERVED.items()
     )
@@ -61,7 +61,7 @@ def covers(task: ListTask, resource: Resource) -> bool:
     """Return True if a list task covers a resource."""
     query = task.query
     is_kind = (query.served.group, query.served.kind) == (resource.group, resource.kind)
-    namespace = resource.namespace if query.served.namespaced else query.namespace
+    namespace = resource.namespace if query.served.is_namespaced else query.namespace
     return is_kind and query.namespace in ("", namespace) and query.name in ("", resource.name)
 
 
@@ -120,7 +120,7 @@ def test_resources_listed_in_one_namespace_are_evaluated_there(seed: int) -> Non
     """Cluster-wide lists are refused, except in the namespace."""
     all_resources = generate_cluster(seed)
     plan = plan_lists()
-    cluster_wide_plan = [task for task in plan if task.query.served.namespaced and not task.query.namespace]
+    cluster_wide_plan = [task for task in plan if task.query.served.is_namespaced and not task.query.namespace]
     gaps = tuple(task.create_gap("forbidden", is_outside_selection=True) for task in cluster_wide_plan)
     listed_resources = [
         resource

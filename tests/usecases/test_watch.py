@@ -45,7 +45,7 @@ from tests.sources.cluster.objects import definition, open_schema
 from tests.usecases.test_incremental import create_resource
 
 RULE = Path(__file__).parents[1] / "reports" / "varied_more" / "nobody.rego"
-PACE = WatchTiming(stream=2, silence=10, first_wait=0.05, longest_wait=0.2, refused=0.3)
+PACE = WatchTiming(stream_seconds=2, read_timeout=10, first_wait=0.05, max_wait=0.2, refusal_wait=0.3)
 
 
 class Live:
@@ -53,7 +53,7 @@ class Live:
 
     def __init__(self, kubeconfig: Path, namespaces: tuple[str, ...], **more: Any) -> None:
         def read() -> ClusterAccess:
-            return Kubeconfig((str(kubeconfig),)).access("")
+            return Kubeconfig((str(kubeconfig),)).get_access("")
 
         cluster = ClusterRequest(access=read(), reload_access=read, retry_policy=HURRIED)
         resource_selection = ResourceSelection(include_namespaces=namespaces)
@@ -452,7 +452,7 @@ def test_unsupported_requests_are_rejected(
         '{"apiVersion":"v1","kind":"Config","current-context":"a","clusters":[{"name":"a","cluster":{"server":"http://127.0.0.1:1"}}],'
         '"contexts":[{"name":"a","context":{"cluster":"a"}}]}'
     )
-    cluster = ClusterRequest(access=Kubeconfig((str(kubeconfig),)).access(""))
+    cluster = ClusterRequest(access=Kubeconfig((str(kubeconfig),)).get_access(""))
     request = change(ScanRequest(ScanInput(paths=(), cluster=cluster)))
     with pytest.raises(ValueError, match=message):
         Watch(WatchRequest(scan=request), lambda _: None)

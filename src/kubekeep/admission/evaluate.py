@@ -25,7 +25,7 @@ from kubekeep.admission.policy import (
 )
 from kubekeep.admission.program import AdmissionProgram, Denial, UndecidedExpression
 from kubekeep.engine.cel.program import CompileError
-from kubekeep.engine.cel.values import UnavailableError, partial_map
+from kubekeep.engine.cel.values import UnavailableError, create_partial_map
 from kubekeep.model.control import EVERYTHING, POLICIES, Control
 from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.json_values import as_mapping
@@ -220,7 +220,7 @@ def _build_names(request: AdmissionRequest, namespace: Resource | None, operatio
     return {
         "object": _set_default_namespace(request, resource.object),
         "oldObject": None if creates else _UNKNOWN_OLD,
-        "request": partial_map("request", fields, frozenset({"userInfo", "options"})),
+        "request": create_partial_map("request", fields, frozenset({"userInfo", "options"})),
         "namespaceObject": _build_namespace(request, namespace) if served.is_namespaced else None,
         "authorizer": _UNKNOWN_AUTHORIZER,
         "authorizer.requestResource": _UNKNOWN_AUTHORIZER,
@@ -244,9 +244,9 @@ def _set_default_namespace(request: AdmissionRequest, content: dict[str, Any]) -
 def _build_namespace(request: AdmissionRequest, namespace: Resource | None) -> dict[str, Any]:
     if namespace is None:
         label = f"namespace {request.namespace}"
-        labels = partial_map(f"{label}: labels", {NAME_LABEL: request.namespace})
-        return partial_map(
-            label, {"metadata": partial_map(f"{label}: metadata", {"name": request.namespace, "labels": labels})}
+        labels = create_partial_map(f"{label}: labels", {NAME_LABEL: request.namespace})
+        return create_partial_map(
+            label, {"metadata": create_partial_map(f"{label}: metadata", {"name": request.namespace, "labels": labels})}
         )
     metadata = {**_get_metadata(namespace), "labels": dict(request.namespace_labels)}
     return {"metadata": metadata, "spec": {}, "status": {}}

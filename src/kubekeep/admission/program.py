@@ -188,7 +188,7 @@ class _Evaluation(LazyVariables):
         try:
             return run_code(program.code, activation)
         finally:
-            self._remaining_budget -= budget - max(activation.left, 0)
+            self._remaining_budget -= budget - max(activation.remaining_budget, 0)
 
     def evaluate(self, conditions: Sequence[CelProgram], checks: _Checks) -> PolicyResult:
         """Return the combined result of all expressions."""

@@ -13,7 +13,7 @@ import msgspec
 from kubekeep.cli.settings import azure_cloud
 from kubekeep.kube.access import ClusterAccess, ClusterRequest, Impersonation
 from kubekeep.kube.errors import KubeconfigError
-from kubekeep.kube.settings import ClusterSettings, NoClusterError, cluster_settings, resolve_access
+from kubekeep.kube.settings import ClusterSettings, NoClusterError, read_cluster_settings, resolve_access
 from kubekeep.model.cloud import FORMS, CloudRequest, Endpoints, parse_cluster
 
 _NOWHERE: Final = "name a file or a folder to {task}, or - for standard input; for a cluster, {why}"
@@ -47,7 +47,7 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     def request(self, task: str) -> ClusterRequest:
         """Return the cluster to scan. Raises a usage error if there is none, or its kubeconfig cannot be used."""
-        settings = cluster_settings()
+        settings = read_cluster_settings()
         try:
             access, context = self._access(settings, self.context)
         except NoClusterError as error:
@@ -57,7 +57,7 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
         return ClusterRequest(
             access=access,
             environment=settings.environment,
-            terminal=sys.stdin.isatty(),
+            has_terminal=sys.stdin.isatty(),
             host_scan=self.host_scan,
             # By name, since the current context may change until then.
             reload_access=lambda: self._access(settings, context)[0],

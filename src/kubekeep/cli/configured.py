@@ -16,7 +16,7 @@ from click.core import ParameterSource
 from kubekeep.cli.config_keys import ConfigurationKey, list_keys, read_defaults
 from kubekeep.config.chart_values import list_entries, read_chart_values
 from kubekeep.config.file import NAMES, Configuration, ConfigurationError, find_configuration, read_configuration
-from kubekeep.kube.settings import home_folder
+from kubekeep.kube.settings import find_home_folder
 from kubekeep.model.paths import display_path
 from kubekeep.sources.options import ChartValues
 
@@ -122,7 +122,7 @@ class ConfiguredCommand(click.Command):
             path = (
                 explicit_path
                 if explicit_path is not None
-                else find_configuration(self._target(self._words(options)), home_folder())
+                else find_configuration(self._target(self._words(options)), find_home_folder())
             )
             if path is None:
                 return

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.kube.settings import home_folder
+from kubekeep.kube.settings import find_home_folder
 from kubekeep.model.cloud import AZURE_PUBLIC, AzureCloud, find_azure_cloud
 from kubekeep.sources.options import TOKEN_VARIABLES, Access
 
@@ -36,7 +36,7 @@ def settings() -> Settings:
 
 def cache_folder() -> Path | None:
     """Return the folder for caches: below XDG_CACHE_HOME, or `.cache` at home; None without either."""
-    cache_home, folder = os.environ.get("XDG_CACHE_HOME", ""), home_folder()
+    cache_home, folder = os.environ.get("XDG_CACHE_HOME", ""), find_home_folder()
     if os.path.isabs(cache_home):  # noqa: PTH117 - the specification ignores relative paths
         return Path(cache_home) / "kubekeep"
     return Path(folder) / ".cache" / "kubekeep" if folder else None
@@ -105,7 +105,7 @@ def azure_cloud() -> AzureCloud:
 
 def _read_az_cloud() -> str:
     """Return the name written by `az cloud set`; empty without one."""
-    folder, home = os.environ.get("AZURE_CONFIG_DIR"), home_folder()
+    folder, home = os.environ.get("AZURE_CONFIG_DIR"), find_home_folder()
     if not folder and not home:
         return ""
     parser = configparser.ConfigParser(interpolation=None)

@@ -1,1 +1,1 @@
-"""Rule engines: Rego for many documents on all cores, and CEL. No knowledge of sources, reports or clusters."""
+"""Rule engines: Rego for many documents on all cores, and CEL. Independent of sources, reports and clusters."""

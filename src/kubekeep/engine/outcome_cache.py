@@ -1,8 +1,8 @@
 """Cache of rule outcomes in a file, so that a later scan evaluates only changed documents and rules.
 
 A key covers everything that an outcome depends on: the document, the rules with their imports, and the context. Failures
-are not cached, nor outcomes of rules that may read the clock, random numbers or the machine. The file holds outcomes,
-which name parts of resources, but no resources. It may be deleted at any time; if several processes write it, the last
+are not cached, nor outcomes of rules that may read the clock, random numbers or the machine. The file contains no whole
+resources, but outcomes may quote parts of them. It may be deleted at any time; if several processes write it, the last
 one wins.
 """
 
@@ -28,7 +28,7 @@ _FORMAT: Final = b"kubekeep outcomes 1\n"
 _FILE_DIGEST: Final = 32
 _KEY_DIGEST: Final = 20
 _LIMIT: Final = 128 << 20
-"""Bytes of outcomes to keep; the oldest are dropped. 10,000 resources take a third of it."""
+"""Maximum size of the kept outcomes in bytes; the oldest are dropped. 10,000 resources take a third of it."""
 _OVERHEAD: Final = 32 << 20
 """Bytes that keys and lengths may add."""
 _NO_LINKS: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -44,7 +44,7 @@ _Generation = dict[bytes, bytes]
 class OutcomeCache:
     """Cached outcomes in a file, which is read on first use and replaced as a whole by `save`.
 
-    A file that this program did not write for this user, byte for byte, is ignored.
+    A file of another user, of another version of the program, or with a wrong digest is ignored.
     """
 
     def __init__(self, path: Path, program: bytes, limit: int = _LIMIT) -> None:
@@ -52,7 +52,7 @@ class OutcomeCache:
         self._path = path
         self._head = _FORMAT + hashlib.blake2b(program, digest_size=_FILE_DIGEST).digest()
         self._limit = limit
-        self._older: list[_Generation] | None = None
+        self._earlier: list[_Generation] | None = None
         self._used: _Generation = {}
         self._is_changed = False
 
@@ -60,7 +60,7 @@ class OutcomeCache:
         """Return the outcome stored under a key, or None."""
         text = self._used.get(key)
         if text is None:
-            text = next((generation[key] for generation in self._generations() if key in generation), None)
+            text = next((generation[key] for generation in self._load_earlier() if key in generation), None)
             if text is None:
                 return None
             self._used[key] = text
@@ -78,7 +78,7 @@ class OutcomeCache:
         """
         if not self._is_changed:
             return
-        body = zlib.compress(msgspec.msgpack.encode(self._kept()), 1)
+        body = zlib.compress(msgspec.msgpack.encode(self._select_outcomes()), 1)
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor, name = tempfile.mkstemp(prefix=f".{self._path.name}-", dir=self._path.parent)
         try:
@@ -89,27 +89,27 @@ class OutcomeCache:
             Path(name).unlink(missing_ok=True)
         self._is_changed = False
 
-    def _kept(self) -> list[_Generation]:
-        kept: list[_Generation] = []
-        known: set[bytes] = set()
-        room = self._limit
-        for generation in (self._used, *self._generations()):
-            fresh = {key: text for key, text in generation.items() if key not in known}
-            room -= sum(map(len, fresh.values()))
-            if room < 0:
+    def _select_outcomes(self) -> list[_Generation]:
+        selected: list[_Generation] = []
+        keys: set[bytes] = set()
+        remaining = self._limit
+        for generation in (self._used, *self._load_earlier()):
+            added = {key: text for key, text in generation.items() if key not in keys}
+            remaining -= sum(map(len, added.values()))
+            if remaining < 0:
                 break
-            known |= fresh.keys()
-            if fresh:
-                kept.append(fresh)
-        return kept
+            keys |= added.keys()
+            if added:
+                selected.append(added)
+        return selected
 
-    def _generations(self) -> list[_Generation]:
+    def _load_earlier(self) -> list[_Generation]:
         """Return the outcomes of earlier runs, the newest first."""
-        if self._older is None:
-            self._older = []
+        if self._earlier is None:
+            self._earlier = []
             with contextlib.suppress(OSError, ValueError, zlib.error, MemoryError):
-                self._older = self._read()
-        return self._older
+                self._earlier = self._read()
+        return self._earlier
 
     def _read(self) -> list[_Generation]:
         descriptor = os.open(self._path, os.O_RDONLY | _NO_LINKS | getattr(os, "O_NONBLOCK", 0))
@@ -142,21 +142,21 @@ class CachedPolicySet(PolicySet):
 
     def evaluate(self, documents: Sequence[tuple[bytes, Sequence[int]]]) -> list[Outcome]:
         """Return the outcome of each (document as JSON, group numbers), in order."""
-        keys = [self._key(document, groups) for document, groups in documents]
+        keys = [self._compute_key(document, groups) for document, groups in documents]
         cached = [None if key is None else self._cache.get(key) for key in keys]
         missing = [index for index, outcome in enumerate(cached) if outcome is None]
-        fresh = dict(zip(missing, self._policies.evaluate([documents[index] for index in missing]), strict=True))
-        for index, outcome in fresh.items():
+        evaluated = dict(zip(missing, self._policies.evaluate([documents[index] for index in missing]), strict=True))
+        for index, outcome in evaluated.items():
             key = keys[index]
             if key is not None and not any(isinstance(value, RuleFailure) for value in outcome.values()):
                 self._cache.put(key, outcome)
-        return [fresh[index] if outcome is None else outcome for index, outcome in enumerate(cached)]
+        return [evaluated[index] if outcome is None else outcome for index, outcome in enumerate(cached)]
 
     def with_context(self, context: Mapping[str, Any]) -> CachedPolicySet:
         """Return the same rules and cache with another context."""
         return CachedPolicySet(self._policies.with_context(context), self._groups, self._cache, context)
 
-    def _key(self, document: bytes, groups: Sequence[int]) -> bytes | None:
+    def _compute_key(self, document: bytes, groups: Sequence[int]) -> bytes | None:
         """Return the cache key of an outcome, or None if it must not be cached."""
         digests = [digest for number in groups if (digest := self._groups[number]) is not None]
         if len(digests) < len(groups):

@@ -42,7 +42,7 @@ class PolicySet(Protocol):
 
 
 Compile = Callable[[Sequence[Mapping[str, str]], Sequence[Sequence[RuleQuery]], Mapping[str, Any]], PolicySet]
-"""Function that makes a policy set from shards of modules, groups of queries and a context."""
+"""Function that compiles a policy set from shards of modules, groups of queries and a context."""
 
 
 class StoppedError(Exception):

@@ -75,8 +75,8 @@ def evaluate(
         strings, as in OPA's JSON. A query without variables has empty mappings, an undefined query no results. `data.p.q = x` gives `[{"x": ...}]`.
 
     Raises:
-        RegoError: Invalid sources or query, failed evaluation, exceeded limit or unsupported construct, as
-            `code` tells.
+        RegoError: Invalid sources or query, failed evaluation, exceeded limit or unsupported construct; see
+            `RegoError.code`.
 
     Source: https://www.openpolicyagent.org/docs/policy-reference and OPA's conformance cases, which are run as tests
     (`docs/reference/rego-conformance.md`).

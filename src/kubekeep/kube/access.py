@@ -63,7 +63,7 @@ class ClusterAccess(msgspec.Struct, frozen=True, kw_only=True):
     """One cluster as one user.
 
     `name` is the context or `in-cluster`, `server` the URL without a trailing slash, `authority` the trusted
-    certificates as PEM, None for those of the system.
+    certificates as PEM; None to trust the certificates of the system.
     """
 
     name: str
@@ -86,33 +86,34 @@ class ClusterAccess(msgspec.Struct, frozen=True, kw_only=True):
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Retries and timeouts of a request, in seconds.
 
-    `silence` is the maximum pause between two parts of a response, `answer` the maximum for all of it; after `answer`
-    seconds in any number of tries there is no further try. Retry-After of the server is honoured up to `longest_wait`.
+    `read_timeout` is the maximum pause between two parts of a response, `total_timeout` the maximum for a whole response;
+    no attempt starts later than `total_timeout` after the first one. Retry-After of the server is honoured up to
+    `max_wait`. `max_bytes` is the maximum size of a response.
     """
 
-    tries: int = 6
+    max_attempts: int = 6
     first_wait: float = 0.25
-    longest_wait: float = 30.0
-    connect: float = 15.0
-    silence: float = 60.0
-    answer: float = 180.0
-    most_bytes: int = 512 << 20
+    max_wait: float = 30.0
+    connect_timeout: float = 15.0
+    read_timeout: float = 60.0
+    total_timeout: float = 180.0
+    max_bytes: int = 512 << 20
 
 
 class ClusterRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The cluster to connect to, with credentials.
 
-    `environment` is inherited by credential plugins; with `terminal` they may prompt the user.
+    `environment` is inherited by credential plugins; with `has_terminal` they may prompt the user.
     """
 
     access: ClusterAccess
     environment: Mapping[str, str] = {}
-    terminal: bool = False
+    has_terminal: bool = False
     retry_policy: RetryPolicy = RetryPolicy()
     host_scan: bool | None = None
     """True: query kubelets too. False: read nothing about nodes. None: read the host-scan reports of the agent."""
     reload_access: Callable[[], ClusterAccess] | None = None
-    """Loads the access from its kubeconfig again, or raises KubeError; None if the access cannot change."""
+    """Function that loads the access from its kubeconfig again or raises KubeError; None if it cannot change."""
 
     def __repr__(self) -> str:
         return f"ClusterRequest({self.access!r})"

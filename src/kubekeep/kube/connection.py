@@ -21,9 +21,9 @@ import msgspec
 from socksio import SOCKSError
 
 from kubekeep.kube.access import Certificate, ClusterAccess, ClusterRequest
-from kubekeep.kube.answer import JSON, LONGEST_MESSAGE, decode_response, to_api_error
 from kubekeep.kube.credentials import Credentials, RequestCredentials
 from kubekeep.kube.errors import (
+    UNAUTHORIZED,
     ApiError,
     ConnectionLostError,
     KubeconfigError,
@@ -32,14 +32,14 @@ from kubekeep.kube.errors import (
     UnreachableError,
     UnreadableResponseError,
 )
+from kubekeep.kube.responses import JSON, MAX_MESSAGE_LENGTH, decode_response, to_api_error
 from kubekeep.kube.transport import create_tls_context, select_proxy
 from kubekeep.model.text import visible
 
 T = TypeVar("T")
 
-_BUSY: Final = frozenset({429, 500, 502, 503, 504})
+_TEMPORARY_ERRORS: Final = frozenset({429, 500, 502, 503, 504})
 """Temporary errors of a server."""
-_UNAUTHORIZED: Final = 401
 
 
 class _Sender(msgspec.Struct, eq=False):
@@ -61,7 +61,7 @@ class KubeConnection:
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._credentials = Credentials(
-            request.access.login, request.environment, terminal=request.terminal, stop=self._closed
+            request.access.login, request.environment, terminal=request.has_terminal, stop=self._closed
         )
         self._current: _Sender | None = None
         """Sender of the next request, replaced when the client certificate changes."""
@@ -80,7 +80,7 @@ class KubeConnection:
         return self._closed.is_set()
 
     def close(self) -> None:
-        """Close the connection at once: requests in progress, and those that wait, raise ConnectionLostError."""
+        """Close the connection at once: requests in progress or waiting for a retry raise ConnectionLostError."""
         self._closed.set()
         self.interrupt()
         with self._lock:
@@ -90,8 +90,8 @@ class KubeConnection:
 
     def _replace_sender(self, current: _Sender | None) -> _Sender | None:
         """Set the current sender; return the previous one if it has no active requests and must be closed."""
-        before, self._current = self._current, current
-        return before if before is not None and not before.active_requests else None
+        previous, self._current = self._current, current
+        return previous if previous is not None and not previous.active_requests else None
 
     def _release(self, sender: _Sender) -> None:
         """Count a finished request; close a replaced sender after its last request.
@@ -110,7 +110,7 @@ class KubeConnection:
         with self._lock:
             sockets = tuple(self._sockets)
         for connected in sockets:
-            # shutdown() wakes the thread that reads from the socket, close() would not. TLS needs no goodbye.
+            # shutdown() wakes the thread that reads from the socket, close() would not. TLS is not shut down first.
             with contextlib.suppress(OSError):
                 socket.socket.shutdown(connected, socket.SHUT_RDWR)
 
@@ -143,19 +143,21 @@ class KubeConnection:
         """Send a review and decode the response. Raises the errors of `get`."""
         return self._request("POST", path, expected, body=msgspec.json.encode(body), accept=JSON)
 
-    def text(self, path: str) -> str:
+    def get_text(self, path: str) -> str:
         """Send GET to `path` and return the response as text. Raises the errors of `get`."""
         return self._request("GET", path, str, accept="*/*")
 
     @contextlib.contextmanager
     def stream(
-        self, path: str, params: Mapping[str, str], silence: float, accept: str = JSON
+        self, path: str, params: Mapping[str, str], read_timeout: float, accept: str = JSON
     ) -> Iterator[Iterator[bytes]]:
-        """Yield the parts of an endless response; `silence` is the maximum number of seconds between two.
+        """Yield the parts of an endless response; `read_timeout` is the maximum number of seconds between two.
 
         Raises the errors of `get`, and ConnectionLostError if the stream breaks.
         """
-        with self._open_response("GET", path, params=params, accept=accept, body=None, silence=silence) as response:
+        with self._open_response(
+            "GET", path, params=params, accept=accept, body=None, read_timeout=read_timeout
+        ) as response:
             yield self._iterate_body(response)
 
     def _iterate_body(self, response: httpx2.Response) -> Iterator[bytes]:
@@ -174,19 +176,19 @@ class KubeConnection:
         accept: str,
         body: bytes | None = None,
     ) -> T:
-        until = time.monotonic() + self._retry.answer
-        for attempt in range(1, self._retry.tries + 1):
-            wait = min(self._retry.first_wait * 2 ** (attempt - 1), self._retry.longest_wait)
+        deadline = time.monotonic() + self._retry.total_timeout
+        for attempt in range(1, self._retry.max_attempts + 1):
+            wait = min(self._retry.first_wait * 2 ** (attempt - 1), self._retry.max_wait)
             try:
                 with self._open_response(method, path, params=params or {}, accept=accept, body=body) as response:
                     return decode_response(response, self._read_body(response), expected)
             except ApiError as error:
-                if error.status not in _BUSY or attempt == self._retry.tries:
+                if error.status not in _TEMPORARY_ERRORS or attempt == self._retry.max_attempts:
                     raise
-                wait = max(wait, min(error.retry_after, self._retry.longest_wait))
+                wait = max(wait, min(error.retry_after, self._retry.max_wait))
             except ConnectionLostError:
                 # An unresponsive server delays all requests: without this limit each would use all its tries.
-                if attempt == self._retry.tries or self._closed.is_set() or time.monotonic() > until:
+                if attempt == self._retry.max_attempts or self._closed.is_set() or time.monotonic() > deadline:
                     raise
             # Jitter: clients that were refused together must not retry together.
             if self._closed.wait(wait * random.uniform(0.8, 1.2)):  # noqa: S311 - no secret
@@ -202,20 +204,27 @@ class KubeConnection:
         params: Mapping[str, str],
         accept: str,
         body: bytes | None,
-        silence: float | None = None,
+        read_timeout: float | None = None,
     ) -> Iterator[httpx2.Response]:
         """Open a response and check its status. Retries once with renewed credentials after status 401."""
         with contextlib.ExitStack() as requests:
-            credentials, client = self._client(None, requests)
+            credentials, client = self._acquire_client(None, requests)
             response = self._send(
-                client, credentials, method, path, params=params, accept=accept, body=body, silence=silence
+                client, credentials, method, path, params=params, accept=accept, body=body, read_timeout=read_timeout
             )
-            if response.status_code == _UNAUTHORIZED:
+            if response.status_code == UNAUTHORIZED:
                 response.close()
                 requests.close()
-                credentials, client = self._client(credentials, requests)
+                credentials, client = self._acquire_client(credentials, requests)
                 response = self._send(
-                    client, credentials, method, path, params=params, accept=accept, body=body, silence=silence
+                    client,
+                    credentials,
+                    method,
+                    path,
+                    params=params,
+                    accept=accept,
+                    body=body,
+                    read_timeout=read_timeout,
                 )
             with contextlib.closing(response):
                 if not response.is_success:
@@ -232,13 +241,13 @@ class KubeConnection:
         params: Mapping[str, str],
         accept: str,
         body: bytes | None,
-        silence: float | None,
+        read_timeout: float | None,
     ) -> httpx2.Response:
         retry_policy = self._retry
         headers = [
             ("Accept", accept),
             *([("Content-Type", JSON)] if body is not None else []),
-            *_impersonation_headers(self.access),
+            *_list_impersonation_headers(self.access),
         ]
         if credentials.header:
             headers.append(("Authorization", credentials.header))
@@ -253,7 +262,7 @@ class KubeConnection:
                 params=params or None,
                 content=body,
                 headers=[(name.encode(), value.encode()) for name, value in headers],
-                timeout=httpx2.Timeout(silence or retry_policy.silence, connect=retry_policy.connect),
+                timeout=httpx2.Timeout(read_timeout or retry_policy.read_timeout, connect=retry_policy.connect_timeout),
                 extensions=extensions,
             )
             return client.send(request, stream=True, follow_redirects=False)
@@ -289,17 +298,18 @@ class KubeConnection:
         connected.close()
         raise ConnectionLostError(f"{self._name}: the connection was closed")
 
-    def _client(
-        self, refused: RequestCredentials | None, requests: contextlib.ExitStack
+    def _acquire_client(
+        self, rejected: RequestCredentials | None, requests: contextlib.ExitStack
     ) -> tuple[RequestCredentials, httpx2.Client]:
-        """Return credentials and a client with their certificate; LoginError if none but the `refused` ones exist.
+        """Return credentials and a client with their certificate.
 
-        The client is reserved for a request until `requests` ends.
+        The client is reserved for a request until `requests` ends. Raises LoginError if there are no credentials other
+        than the `rejected` ones, ConnectionLostError if the connection is closed.
         """
-        if refused is None:
-            credentials = self._credentials.current()
+        if rejected is None:
+            credentials = self._credentials.get_current()
         else:
-            renewed = self._credentials.renew(refused)
+            renewed = self._credentials.renew(rejected)
             if renewed is None:
                 raise LoginError(f"{self._name}: the API server does not take the credentials (401)")
             credentials = renewed
@@ -347,21 +357,21 @@ class KubeConnection:
             ) from None
 
     def _read_body(self, response: httpx2.Response) -> bytes:
-        until = time.monotonic() + self._retry.answer
+        deadline = time.monotonic() + self._retry.total_timeout
         pieces: list[bytes] = []
         size = 0
         for piece in self._iterate_body(response):
             size += len(piece)
-            if size > self._retry.most_bytes:
-                raise UnreadableResponseError(f"{self._name}: an answer has more than {self._retry.most_bytes} bytes")
-            if time.monotonic() > until:
-                raise ConnectionLostError(f"{self._name}: an answer took longer than {self._retry.answer:g} s")
+            if size > self._retry.max_bytes:
+                raise UnreadableResponseError(f"{self._name}: an answer has more than {self._retry.max_bytes} bytes")
+            if time.monotonic() > deadline:
+                raise ConnectionLostError(f"{self._name}: an answer took longer than {self._retry.total_timeout:g} s")
             pieces.append(piece)
         return b"".join(pieces)
 
     def _describe_failure(self, error: Exception) -> str:
-        why = visible(str(error)[:LONGEST_MESSAGE]) or type(error).__name__
-        return f"{self._name}: {visible(self.access.server)} cannot be reached{self._proxy_text}: {why}"
+        reason = visible(str(error)[:MAX_MESSAGE_LENGTH]) or type(error).__name__
+        return f"{self._name}: {visible(self.access.server)} cannot be reached{self._proxy_text}: {reason}"
 
 
 def _close(sockets: Iterable[socket.socket]) -> None:
@@ -369,16 +379,20 @@ def _close(sockets: Iterable[socket.socket]) -> None:
         connected.close()
 
 
-def _impersonation_headers(access: ClusterAccess) -> list[tuple[str, str]]:
+def _list_impersonation_headers(access: ClusterAccess) -> list[tuple[str, str]]:
     """Return the impersonation headers (Kubernetes docs, user impersonation)."""
-    acting = access.impersonation
-    if not acting.user:
+    impersonation = access.impersonation
+    if not impersonation.user:
         return []
     return [
-        ("Impersonate-User", acting.user),
-        *([("Impersonate-Uid", acting.uid)] if acting.uid else []),
-        *(("Impersonate-Group", group) for group in acting.groups),
-        *((f"Impersonate-Extra-{quote(key, safe='')}", value) for key, values in acting.extra for value in values),
+        ("Impersonate-User", impersonation.user),
+        *([("Impersonate-Uid", impersonation.uid)] if impersonation.uid else []),
+        *(("Impersonate-Group", group) for group in impersonation.groups),
+        *(
+            (f"Impersonate-Extra-{quote(key, safe='')}", value)
+            for key, values in impersonation.extra
+            for value in values
+        ),
     ]
 
 

@@ -25,9 +25,9 @@ from kubekeep.model.text import visible
 
 _FILE_SECONDS: Final = 60
 """Seconds before a token file is read again; kubelets rotate tokens minutes before they expire."""
-_MAXIMUM_TOKEN_FILE: Final = 1 << 20
+_MAX_TOKEN_FILE: Final = 1 << 20
 _RERUN_SECONDS: Final = 5.0
-"""Seconds before a plugin that returned nothing new runs again: it may prompt the user or call a busy service."""
+"""Seconds before a plugin that failed or returned nothing new runs again: it may prompt the user or call a service."""
 
 
 class RequestCredentials(msgspec.Struct, frozen=True):
@@ -51,7 +51,10 @@ class Credentials:
         terminal: bool,
         stop: threading.Event | None = None,
     ) -> None:
-        """Create the credentials. Plugins inherit `environment`, may prompt with a `terminal`, and end with `stop`."""
+        """Create the credentials.
+
+        Plugins inherit `environment`, may prompt the user if there is a `terminal`, and are stopped when `stop` is set.
+        """
         self._stop = stop or threading.Event()
         self._login = login
         self._environment = environment
@@ -59,31 +62,31 @@ class Credentials:
         self._lock = threading.Lock()
         self._plugin_credentials: PluginCredentials | None = None
         self._failure = ""
-        self._idle_until = -float("inf")
+        self._next_plugin_run = -float("inf")
         """Time on the monotonic clock before which the plugin is not run again."""
         self._read_at = -float("inf")
         self._token = ""
 
-    def current(self) -> RequestCredentials:
+    def get_current(self) -> RequestCredentials:
         """Return the current credentials. Raises LoginError."""
         with self._lock:
-            return self._current()
+            return self._get_current()
 
-    def renew(self, refused: RequestCredentials) -> RequestCredentials | None:
+    def renew(self, rejected: RequestCredentials) -> RequestCredentials | None:
         """Return credentials other than the rejected ones, or None if there are none. Raises LoginError."""
         with self._lock:
-            current = self._current()
-            if current != refused:
+            current = self._get_current()
+            if current != rejected:
                 return current
-            if time.monotonic() < self._idle_until:
+            if time.monotonic() < self._next_plugin_run:
                 return None
             self._plugin_credentials = None
             self._read_at = -float("inf")
-            renewed = self._current()
-            if renewed != refused:
+            renewed = self._get_current()
+            if renewed != rejected:
                 return renewed
             if self._plugin is not None:
-                self._idle_until = time.monotonic() + _RERUN_SECONDS
+                self._next_plugin_run = time.monotonic() + _RERUN_SECONDS
             return None
 
     @property
@@ -92,11 +95,13 @@ class Credentials:
         login = self._login
         return None if login.token or login.token_file or login.username else login.plugin
 
-    def _current(self) -> RequestCredentials:
+    def _get_current(self) -> RequestCredentials:
         login = self._login
         if self._plugin is not None:
             credentials = self._plugin_credentials
-            if credentials is None or (credentials.until is not None and credentials.until <= dt.datetime.now(dt.UTC)):
+            if credentials is None or (
+                credentials.expires is not None and credentials.expires <= dt.datetime.now(dt.UTC)
+            ):
                 credentials = self._plugin_credentials = self._run_plugin(self._plugin)
             return RequestCredentials(_format_bearer(credentials.token), credentials.certificate or login.certificate)
         if login.token_file:
@@ -109,13 +114,16 @@ class Credentials:
         return RequestCredentials("", login.certificate)
 
     def _run_plugin(self, plugin: Plugin) -> PluginCredentials:
-        """Run the plugin. After a failure the error is repeated for a while: many threads may need credentials at once."""
-        if self._failure and time.monotonic() < self._idle_until:
+        """Run the plugin. For some seconds after a failure the error is raised again without running it.
+
+        Many threads may need credentials at the same time.
+        """
+        if self._failure and time.monotonic() < self._next_plugin_run:
             raise LoginError(self._failure)
         try:
             credentials = run_plugin(plugin, self._environment, terminal=self._terminal, stop=self._stop)
         except LoginError as error:
-            self._failure, self._idle_until = str(error), time.monotonic() + _RERUN_SECONDS
+            self._failure, self._next_plugin_run = str(error), time.monotonic() + _RERUN_SECONDS
             raise
         self._failure = ""
         return credentials
@@ -135,7 +143,7 @@ def _read_token(path: str) -> str:
     """Return the token in a file, or ""."""
     try:
         with open(path, "rb") as stream:  # noqa: PTH123 - the text that people typed
-            return stream.read(_MAXIMUM_TOKEN_FILE).decode("ascii").strip()
+            return stream.read(_MAX_TOKEN_FILE).decode("ascii").strip()
     except (OSError, ValueError):
         return ""
 
@@ -150,22 +158,22 @@ def _format_bearer(token: str) -> str:
     return f"Bearer {token}"
 
 
-_TIMEOUT: Final = 120
+_TIMEOUT_SECONDS: Final = 120
 """Time limit in seconds of a plugin that does not prompt the user."""
-_MAXIMUM_OUTPUT: Final = 1 << 20
+_MAX_OUTPUT: Final = 1 << 20
 _POLL_SECONDS: Final = 0.25
-"""Interval in seconds of checking for the end of the connection."""
+"""Interval in seconds of checks for the end of the connection."""
 
 
 class PluginCredentials(msgspec.Struct, frozen=True):
-    """Credentials returned by a plugin; `until` is the expiry, None if they do not expire."""
+    """Credentials returned by a plugin; `expires` is the expiry, None if they do not expire."""
 
     token: str = ""
     certificate: Certificate | None = None
-    until: dt.datetime | None = None
+    expires: dt.datetime | None = None
 
     def __repr__(self) -> str:
-        return "Handed(...)"
+        return "PluginCredentials(...)"
 
 
 class _CredentialStatus(msgspec.Struct, frozen=True, rename="camel"):
@@ -208,7 +216,7 @@ def run_plugin(
     except OSError as error:
         raise LoginError(f"{_format_command(plugin)} cannot be run: {error.strerror}") from error
     try:
-        output = _read_output(plugin, process, float("inf") if is_interactive else _TIMEOUT, stop)
+        output = _read_output(plugin, process, float("inf") if is_interactive else _TIMEOUT_SECONDS, stop)
     finally:
         # A child of the program may hold the other end of the pipe.
         if process.stdout is not None:
@@ -222,31 +230,29 @@ def run_plugin(
 
 def _read_output(plugin: Plugin, process: subprocess.Popen[bytes], seconds: float, stop: threading.Event) -> bytes:
     """Return the output of the program after it has ended."""
-    until = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds
     output = bytearray()
     reader = threading.Thread(target=_read_pipe, args=(process.stdout, output), daemon=True)
     reader.start()
     while not stop.is_set():
         reader.join(_POLL_SECONDS)
-        if len(output) > _MAXIMUM_OUTPUT:
-            raise LoginError(
-                f"{_format_command(plugin)} gave no credentials: it says more than {_MAXIMUM_OUTPUT} bytes"
-            )
+        if len(output) > _MAX_OUTPUT:
+            raise LoginError(f"{_format_command(plugin)} gave no credentials: it says more than {_MAX_OUTPUT} bytes")
         if not reader.is_alive():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_POLL_SECONDS)
                 return bytes(output)
-        if time.monotonic() > until:
+        if time.monotonic() > deadline:
             raise LoginError(f"{_format_command(plugin)} gave no credentials within {seconds} seconds")
     raise LoginError(f"{_format_command(plugin)} was not waited for: the connection was closed")
 
 
-def _read_pipe(stream: IO[bytes], into: bytearray) -> None:
+def _read_pipe(stream: IO[bytes], buffer: bytearray) -> None:
     """Read a pipe until it ends or exceeds the maximum output."""
     # Another thread may close it.
     with contextlib.suppress(OSError, ValueError):
-        while len(into) <= _MAXIMUM_OUTPUT and (piece := os.read(stream.fileno(), 1 << 16)):
-            into += piece
+        while len(buffer) <= _MAX_OUTPUT and (piece := os.read(stream.fileno(), 1 << 16)):
+            buffer += piece
 
 
 def _find_command(plugin: Plugin, environment: Mapping[str, str]) -> str:
@@ -273,11 +279,11 @@ def _parse_credentials(plugin: Plugin, output: bytes) -> PluginCredentials:
     pair = (status.client_certificate_data or "", status.client_key_data or "")
     if any(pair) != all(pair) or not (token or all(pair)):
         raise LoginError(f"{_format_command(plugin)} gave neither a token nor a certificate with its key")
-    until = status.expiration_timestamp
+    expires = status.expiration_timestamp
     return PluginCredentials(
         token=token,
         certificate=Certificate(pair[0].encode(), pair[1].encode()) if all(pair) else None,
-        until=until.replace(tzinfo=dt.UTC) if until is not None and until.tzinfo is None else until,
+        expires=expires.replace(tzinfo=dt.UTC) if expires is not None and expires.tzinfo is None else expires,
     )
 
 

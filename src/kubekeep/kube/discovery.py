@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from kubekeep.kube.answer import JSON
 from kubekeep.kube.connection import KubeConnection
-from kubekeep.kube.errors import ApiError, ConnectionLostError, KubeError
+from kubekeep.kube.errors import FORBIDDEN, NOT_FOUND, ApiError, ConnectionLostError, KubeError
+from kubekeep.kube.responses import JSON
 from kubekeep.model.json_values import as_list
 from kubekeep.model.text import visible
 
@@ -35,7 +35,7 @@ class ApiResource(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     kind: str
     plural: str
-    namespaced: bool
+    is_namespaced: bool
     verbs: frozenset[str]
 
     @property
@@ -48,17 +48,17 @@ class ApiResource(msgspec.Struct, frozen=True, kw_only=True):
         """The qualified name: `deployments.apps`, or `pods` for the core group."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
-    def path(self, namespace: str = "", name: str = "") -> str:
+    def build_path(self, namespace: str = "", name: str = "") -> str:
         """Return the URL path of the objects of one namespace or of all, or of the object called `name`."""
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
         # Quoting keeps a namespace or name with slashes inside this path.
-        inside = f"/namespaces/{quote(namespace, safe='')}" if namespace and self.namespaced else ""
-        one = f"/{quote(name, safe='')}" if name else ""
-        return f"{root}{inside}/{self.plural}{one}"
+        namespace_part = f"/namespaces/{quote(namespace, safe='')}" if namespace and self.is_namespaced else ""
+        name_part = f"/{quote(name, safe='')}" if name else ""
+        return f"{root}{namespace_part}/{self.plural}{name_part}"
 
 
 class Catalogue(msgspec.Struct, frozen=True):
-    """All kinds that are served and can be listed; `failed` maps unreadable groups to the reason."""
+    """All kinds that are served and can be listed. `failed` holds the reason for each group that could not be read."""
 
     kinds: tuple[ApiResource, ...]
     failed: Mapping[str, str] = {}
@@ -136,7 +136,7 @@ def discover(connection: KubeConnection) -> Catalogue:
     core = list(_discover_path(connection, "/api", failed))
     if not core and _CORE not in failed:
         # Every API server has namespaces: the response came from something else.
-        raise _invalid_discovery("nothing of the core group")
+        raise _create_discovery_error("nothing of the core group")
     return Catalogue((*core, *_discover_path(connection, "/apis", failed)), failed)
 
 
@@ -165,7 +165,7 @@ def _read_aggregated(groups: Iterable[_DiscoveredGroup], failed: dict[str, str])
                 version=version.version,
                 kind=resource.response_kind.kind,
                 plural=resource.resource,
-                namespaced=resource.scope == "Namespaced",
+                is_namespaced=resource.scope == "Namespaced",
                 verbs=resource.verbs or frozenset(),
             )
             for version in versions
@@ -201,7 +201,7 @@ def _list_resources(connection: KubeConnection, group: _ApiGroup) -> tuple[list[
                 version=version.version,
                 kind=member.kind,
                 plural=member.name,
-                namespaced=member.namespaced,
+                is_namespaced=member.namespaced,
                 verbs=member.verbs or frozenset(),
             )
             for member in members
@@ -214,23 +214,20 @@ def _convert(value: Any, expected: type[T]) -> T:
     try:
         return msgspec.convert(value, expected)
     except msgspec.ValidationError as error:
-        raise _invalid_discovery(visible(str(error))) from None
+        raise _create_discovery_error(visible(str(error))) from None
 
 
-def _invalid_discovery(why: str) -> ConnectionLostError:
-    return ConnectionLostError(f"the API server does not say what it serves: {why}")
+def _create_discovery_error(reason: str) -> ConnectionLostError:
+    return ConnectionLostError(f"the API server does not say what it serves: {reason}")
 
 
 def _select_preferred(kinds: Iterable[ApiResource]) -> Iterator[ApiResource]:
     """Yield each resource once, in the first version that can be listed."""
-    known: set[str] = set()
+    plurals: set[str] = set()
     for resource in kinds:
-        if "list" in resource.verbs and resource.plural not in known:
-            known.add(resource.plural)
+        if "list" in resource.verbs and resource.plural not in plurals:
+            plurals.add(resource.plural)
             yield resource
-
-
-_FORBIDDEN: Final = 403
 
 
 class ServerVersion(msgspec.Struct, frozen=True):
@@ -250,13 +247,12 @@ def get_server_version(connection: KubeConnection) -> ServerVersion:
     try:
         fields = connection.get("/version", dict[str, Any])
     except ApiError as error:
-        if error.status != _FORBIDDEN:
+        if error.status != FORBIDDEN:
             raise
         return ServerVersion({})
     return ServerVersion({str(key): value for key, value in fields.items() if isinstance(value, str)})
 
 
-_NOT_FOUND: Final = 404
 _KINDS: Final = "x-kubernetes-group-version-kind"
 
 
@@ -273,23 +269,23 @@ class PublishedSchemas:
 
     def __init__(self, connection: KubeConnection) -> None:
         self._connection = connection
-        self._known: dict[str, _OpenApiDocument] = {}
+        self._documents: dict[str, _OpenApiDocument] = {}
 
     def get(self, served: ApiResource) -> dict[str, Any] | None:
         """Return the published schema of a kind, or None. Raises KubeError."""
-        own = {"group": served.group, "version": served.version, "kind": served.kind}
-        document = self._document(served.api_version)
-        return next((schema for schema in document.components.schemas.values() if own in _list_kinds(schema)), None)
+        kind = {"group": served.group, "version": served.version, "kind": served.kind}
+        document = self._get_document(served.api_version)
+        return next((schema for schema in document.components.schemas.values() if kind in _list_kinds(schema)), None)
 
-    def _document(self, api_version: str) -> _OpenApiDocument:
-        if api_version not in self._known:
+    def _get_document(self, api_version: str) -> _OpenApiDocument:
+        if api_version not in self._documents:
             try:
-                self._known[api_version] = self._connection.get(f"/openapi/v3/apis/{api_version}", _OpenApiDocument)
+                self._documents[api_version] = self._connection.get(f"/openapi/v3/apis/{api_version}", _OpenApiDocument)
             except ApiError as error:
-                if error.status != _NOT_FOUND:
+                if error.status != NOT_FOUND:
                     raise
-                self._known[api_version] = _OpenApiDocument()
-        return self._known[api_version]
+                self._documents[api_version] = _OpenApiDocument()
+        return self._documents[api_version]
 
 
 def _list_kinds(schema: dict[str, Any]) -> list[Any]:

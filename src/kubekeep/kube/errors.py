@@ -7,7 +7,10 @@ from typing import Final
 
 from kubekeep.model.errors import KubekeepError
 
+UNAUTHORIZED: Final = 401
 FORBIDDEN: Final = 403
+NOT_FOUND: Final = 404
+GONE: Final = 410
 _USER: Final = re.compile(r'forbidden: User "([^"]+)" cannot ')
 """User name in the API server's message for status 403."""
 
@@ -40,16 +43,16 @@ class ApiError(KubeError):
     """The API server refused the request.
 
     `status` is the HTTP status, `reason` the machine-readable reason of Kubernetes (`Forbidden`, `Expired`),
-    `continues` the token to continue an expired list, if the server sent one, `retry_after` the seconds to wait.
+    `continue_token` the token to continue an expired list, if the server sent one, `retry_after` the seconds to wait.
     """
 
     def __init__(
-        self, status: int, reason: str, message: str, *, continues: str = "", retry_after: float = 0.0
+        self, status: int, reason: str, message: str, *, continue_token: str = "", retry_after: float = 0.0
     ) -> None:
         super().__init__(message)
         self.status = status
         self.reason = reason
-        self.continues = continues
+        self.continue_token = continue_token
         self.retry_after = retry_after
 
 

@@ -27,16 +27,16 @@ def load_in_cluster_access(environment: Mapping[str, str], account: Path = ACCOU
     try:
         authority = (account / "ca.crt").read_bytes()
         namespace = account / "namespace"
-        own = namespace.read_text(encoding="utf-8").strip() if namespace.exists() else ""
+        namespace_name = namespace.read_text(encoding="utf-8").strip() if namespace.exists() else ""
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "namespace is not text"
-        raise KubeconfigError(f"{account}: {why}") from error
+        reason = error.strerror if isinstance(error, OSError) else "namespace is not text"
+        raise KubeconfigError(f"{account}: {reason}") from error
     if not (port.isascii() and port.isdigit()):
         raise KubeconfigError(f"KUBERNETES_SERVICE_PORT is no number: {visible(port)!r}")
     return ClusterAccess(
         name=NAME,
         server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
-        namespace=own,
+        namespace=namespace_name,
         authority=authority,
         # Compression costs more time than it saves on a cluster network.
         compressed=False,

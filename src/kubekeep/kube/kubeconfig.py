@@ -19,7 +19,7 @@ from kubekeep.kube.access import Certificate, ClusterAccess, ClusterLogin, Imper
 from kubekeep.kube.errors import KubeconfigError
 from kubekeep.model.text import visible
 
-_MOST_BYTES: Final = 8 << 20
+_MAX_BYTES: Final = 8 << 20
 _PLUGIN_VERSIONS: Final = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
 _EXECUTION: Final = "client.authentication.k8s.io/exec"
 """The extension of a cluster that is passed to plugins (client.authentication.k8s.io/v1, Cluster.config)."""
@@ -124,7 +124,7 @@ class Kubeconfig:
         """Read the files at `paths`; missing files are skipped. Raises KubeconfigError."""
         self.paths = tuple(paths)
         self._current = ""
-        self._maps: dict[str, dict[str, _KubeconfigEntry]] = {"clusters": {}, "users": {}, "contexts": {}}
+        self._entries: dict[str, dict[str, _KubeconfigEntry]] = {"clusters": {}, "users": {}, "contexts": {}}
         for path in paths:
             document = _read_document(path)
             if document is not None:
@@ -133,25 +133,25 @@ class Kubeconfig:
     @property
     def contexts(self) -> tuple[str, ...]:
         """Names of all contexts, in the order of the files."""
-        return tuple(self._maps["contexts"])
+        return tuple(self._entries["contexts"])
 
     @property
-    def current(self) -> str:
+    def current_context(self) -> str:
         """Name of the current context, or "" if none is set."""
         return self._current
 
-    def access(self, context: str = "") -> ClusterAccess:
+    def get_access(self, context: str = "") -> ClusterAccess:
         """Return the access of a context, by default of the current one. Raises KubeconfigError."""
         name = context or self._current
         if not name:
-            raise KubeconfigError(f"{self._format_paths()}: no current context is set{self._list_known('contexts')}")
-        where = self._entry("contexts", name, "context")
-        chosen = _convert(where, "context", _KubeconfigContext)
-        cluster_entry = self._entry("clusters", chosen.cluster, f"context {name!r}: cluster")
+            raise KubeconfigError(f"{self._format_paths()}: no current context is set{self._list_names('contexts')}")
+        context_entry = self._get_entry("contexts", name, "context")
+        chosen = _convert(context_entry, "context", _KubeconfigContext)
+        cluster_entry = self._get_entry("clusters", chosen.cluster, f"context {name!r}: cluster")
         cluster = _convert(cluster_entry, "cluster", _KubeconfigCluster)
         if not cluster.server:
             raise KubeconfigError(f"{cluster_entry.file}: cluster {visible(chosen.cluster)!r} names no server")
-        server = _server_url(cluster)
+        server = _build_server_url(cluster)
         if problem := _find_address_problem(server):
             # The address is not quoted: it may contain a password.
             raise KubeconfigError(f"{cluster_entry.file}: cluster {visible(chosen.cluster)!r}: server {problem}")
@@ -160,9 +160,9 @@ class Kubeconfig:
         )
         login, impersonation = ClusterLogin(), Impersonation()
         if chosen.user:
-            entry = self._entry("users", chosen.user, f"context {name!r}: user")
+            entry = self._get_entry("users", chosen.user, f"context {name!r}: user")
             user = _convert(entry, "user", _KubeconfigUser)
-            login = _create_login(entry, user, _plugin_cluster(cluster, authority))
+            login = _create_login(entry, user, _build_plugin_cluster(cluster, authority))
             impersonation = _create_impersonation(entry, user)
         return ClusterAccess(
             name=name,
@@ -181,7 +181,7 @@ class Kubeconfig:
         current = document.get("current-context")
         if not self._current and isinstance(current, str):
             self._current = current
-        for kind, known in self._maps.items():
+        for kind, merged in self._entries.items():
             entries = document.get(kind)
             if not isinstance(entries, list):
                 if entries is not None:
@@ -191,20 +191,20 @@ class Kubeconfig:
                 name = entry.get("name") if isinstance(entry, dict) else None
                 if not isinstance(name, str):
                     raise KubeconfigError(f"{path}: {kind}[{number}] has no name")
-                if name in known and known[name].file == path:
+                if name in merged and merged[name].file == path:
                     raise KubeconfigError(f"{path}: {kind} has {visible(name)!r} twice")
-                known.setdefault(name, _KubeconfigEntry(path, entry))
+                merged.setdefault(name, _KubeconfigEntry(path, entry))
 
-    def _entry(self, kind: str, name: str, what: str) -> _KubeconfigEntry:
-        entry = self._maps[kind].get(name)
+    def _get_entry(self, kind: str, name: str, label: str) -> _KubeconfigEntry:
+        entry = self._entries[kind].get(name)
         if entry is None:
             raise KubeconfigError(
-                f"{self._format_paths()}: {what} {visible(name)!r} is not there{self._list_known(kind)}"
+                f"{self._format_paths()}: {label} {visible(name)!r} is not there{self._list_names(kind)}"
             )
         return entry
 
-    def _list_known(self, kind: str) -> str:
-        names = ", ".join(map(visible, self._maps[kind]))
+    def _list_names(self, kind: str) -> str:
+        names = ", ".join(map(visible, self._entries[kind]))
         return f"; there are {names}" if names else ""
 
     def _format_paths(self) -> str:
@@ -215,19 +215,19 @@ def _read_document(path: str) -> dict[str, Any] | None:
     """Parse a file; None if it is missing or empty. Errors do not quote the file, which may contain secrets."""
     try:
         with open(path, "rb") as stream:  # noqa: PTH123 - the text that people typed
-            content = stream.read(_MOST_BYTES + 1)
+            content = stream.read(_MAX_BYTES + 1)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise KubeconfigError(f"{path}: {error.strerror or 'cannot be read'}") from error
-    if len(content) > _MOST_BYTES:
-        raise KubeconfigError(f"{path}: larger than {_MOST_BYTES} bytes")
+    if len(content) > _MAX_BYTES:
+        raise KubeconfigError(f"{path}: larger than {_MAX_BYTES} bytes")
     try:
         document = yaml.load(content, Loader=_KubeconfigLoader)  # noqa: S506 - a safe one
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
-        place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else path
-        raise KubeconfigError(f"{place}: not YAML: {visible(str(error.problem))}") from None
+        location = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else path
+        raise KubeconfigError(f"{location}: not YAML: {visible(str(error.problem))}") from None
     except (yaml.YAMLError, ValueError, RecursionError):
         raise KubeconfigError(f"{path}: not YAML") from None
     if document is None:
@@ -277,9 +277,11 @@ def _read_provider_token(entry: _KubeconfigEntry, user: _KubeconfigUser) -> str:
     token = provider.config.get("id-token", "") if provider.name == "oidc" else ""
     if not token:
         name = visible(str(entry.value.get("name")))
-        why = "which holds no id-token" if provider.name == "oidc" else "which Kubernetes has replaced by exec plugins"
+        reason = (
+            "which holds no id-token" if provider.name == "oidc" else "which Kubernetes has replaced by exec plugins"
+        )
         raise KubeconfigError(
-            f"{entry.file}: user {name!r} logs in by the auth-provider {visible(provider.name)!r}, {why}"
+            f"{entry.file}: user {name!r} logs in by the auth-provider {visible(provider.name)!r}, {reason}"
         )
     return token
 
@@ -306,7 +308,7 @@ def _create_plugin(entry: _KubeconfigEntry, config: _ExecConfig, cluster: dict[s
     )
 
 
-def _server_url(cluster: _KubeconfigCluster) -> str:
+def _build_server_url(cluster: _KubeconfigCluster) -> str:
     """Return the server URL; like kubectl, assumes https if TLS is configured and the scheme is missing."""
     secured = cluster.certificate_authority or cluster.certificate_authority_data or cluster.insecure_skip_tls_verify
     return f"https://{cluster.server}" if secured and "://" not in cluster.server else cluster.server
@@ -323,7 +325,7 @@ def _find_address_problem(server: str) -> str:
     return "has a name and a password in it: those belong to a user" if "@" in url.netloc else ""
 
 
-def _plugin_cluster(cluster: _KubeconfigCluster, authority: bytes | None) -> dict[str, object]:
+def _build_plugin_cluster(cluster: _KubeconfigCluster, authority: bytes | None) -> dict[str, object]:
     """Return the cluster information for plugins (client.authentication.k8s.io/v1, Cluster)."""
     fields: dict[str, object] = {
         "server": cluster.server,
@@ -350,22 +352,22 @@ def _create_impersonation(entry: _KubeconfigEntry, user: _KubeconfigUser) -> Imp
     )
 
 
-def _read_content(entry: _KubeconfigEntry, encoded: str, path: str, what: str) -> bytes | None:
+def _read_content(entry: _KubeconfigEntry, encoded: str, path: str, field: str) -> bytes | None:
     """Return the base64 value in the kubeconfig, or else the content of the named file; None without both."""
     if encoded:
         try:
             return base64.b64decode("".join(encoded.split()), validate=True)
         except ValueError:
-            raise KubeconfigError(f"{entry.file}: {what}-data is not base64") from None
+            raise KubeconfigError(f"{entry.file}: {field}-data is not base64") from None
     if not path:
         return None
     resolved = _resolve_path(entry, path)
     try:
         with open(resolved, "rb") as stream:  # noqa: PTH123 - the text that people typed
-            content = stream.read(_MOST_BYTES)
+            content = stream.read(_MAX_BYTES)
     except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "no path"
-        raise KubeconfigError(f"{visible(resolved)}: {what} cannot be read: {why}") from None
+        reason = error.strerror if isinstance(error, OSError) else "no path"
+        raise KubeconfigError(f"{visible(resolved)}: {field} cannot be read: {reason}") from None
     return content
 
 
@@ -375,5 +377,5 @@ def _resolve_path(entry: _KubeconfigEntry, path: str) -> str:
 
 def list_kubeconfig_paths(variable: str | None, home: str | None) -> tuple[str, ...]:
     """Return the files read by kubectl: those in KUBECONFIG, or else ~/.kube/config."""
-    named = tuple(dict.fromkeys(part for part in (variable or "").split(os.pathsep) if part))
-    return named or ((str(Path(home, ".kube", "config")),) if home else ())
+    configured = tuple(dict.fromkeys(part for part in (variable or "").split(os.pathsep) if part))
+    return configured or ((str(Path(home, ".kube", "config")),) if home else ())

@@ -11,27 +11,25 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.kube.answer import JSON, TOO_DEEP
 from kubekeep.kube.connection import KubeConnection
 from kubekeep.kube.discovery import ApiResource
-from kubekeep.kube.errors import FORBIDDEN, ApiError, ConnectionLostError, UnreadableResponseError
+from kubekeep.kube.errors import FORBIDDEN, GONE, NOT_FOUND, ApiError, ConnectionLostError, UnreadableResponseError
+from kubekeep.kube.responses import JSON, TOO_DEEP
 from kubekeep.model.json_values import as_mapping
 from kubekeep.model.redaction import LAST_APPLIED
 from kubekeep.model.resource import is_builtin
 from kubekeep.model.text import visible
 
-PAGE: Final = 500
-_GONE: Final = 410
-_NOT_FOUND: Final = 404
+PAGE_SIZE: Final = 500
 _METADATA_LIST: Final = "PartialObjectMetadataList"
 _METADATA_ONLY: Final = f"{JSON};as={_METADATA_LIST};g=meta.k8s.io;v=v1"
-_DEEPEST: Final = 500
+_MAX_DEPTH: Final = 500
 """Maximum nesting of an object, in levels; manifests stay far below a tenth of it."""
 _FREE_FORM: Final = frozenset({"ControllerRevision", "CustomResourceDefinition"})
-"""Built-in kinds whose objects contain arbitrary nested values, like custom resources."""
-_RESTARTS: Final = 5
+"""Built-in kinds that, like custom resources, contain arbitrary nested values."""
+_MAX_RESTARTS: Final = 5
 """Maximum number of restarts after the server expired the continue token."""
-_EMPTY: Final = 300
+_MAX_EMPTY_PAGES: Final = 300
 """Maximum number of pages without objects.
 
 Servers may fill a page before applying selectors (meta/v1, ListOptions: `limit`), so empty pages occur. 300 pages
@@ -42,8 +40,8 @@ correspond to 150,000 objects, more than the supported number of pods of a clust
 class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Objects to list: one kind, in one namespace or all, that match the selectors.
 
-    With a `name`, the object of that name, for users who may get but not list it; a Namespace is in itself. With
-    `metadata_only` the server omits everything but the metadata.
+    With a `name`, only the object of that name, for users who may get but not list it. `namespace` of a Namespace is its
+    own name. With `metadata_only` the server omits everything but the metadata.
     """
 
     served: ApiResource
@@ -60,7 +58,7 @@ class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _ListMetadata(msgspec.Struct, frozen=True, rename="camel"):
-    continues: str = msgspec.field(default="", name="continue")
+    continue_token: str = msgspec.field(default="", name="continue")
     resource_version: str = ""
 
 
@@ -71,9 +69,9 @@ class _ListPage(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Listing:
-    """Pages of one query; can be iterated once. `resource_version` is that of the first page, to start a watch."""
+    """Pages of one query; can be iterated once. `resource_version` of the first page is the start of a watch."""
 
-    def __init__(self, connection: KubeConnection, query: ListQuery, page: int = PAGE) -> None:
+    def __init__(self, connection: KubeConnection, query: ListQuery, page: int = PAGE_SIZE) -> None:
         self.resource_version = ""
         self._connection = connection
         self._query = query
@@ -85,67 +83,67 @@ class Listing:
             yield from self._get_one()
             return
         seen: set[str] = set()
-        continues, restarts, repeated, empty = "", 0, 0, 0
+        continue_token, restarts, repeated, empty = "", 0, 0, 0
         while True:
             try:
-                page = self._get_page(continues)
+                page = self._get_page(continue_token)
             except ApiError as error:
-                if error.status != _GONE or not continues or restarts >= _RESTARTS:
+                if error.status != GONE or not continue_token or restarts >= _MAX_RESTARTS:
                     raise
                 restarts += 1
                 # Some servers continue after the last object with a new resource version; others restart the list.
-                continues = error.continues
+                continue_token = error.continue_token
                 continue
             self.resource_version = self.resource_version or page.metadata.resource_version
             objects = [complete_object(self._query.served, resource) for resource in page.items or ()]
             # Objects recreated under the same name in between have another identity.
             new_objects = list(
-                {name: resource for resource in objects if (name := _identity(resource)) not in seen}.values()
+                {name: resource for resource in objects if (name := _get_identity(resource)) not in seen}.values()
             )
-            seen.update(map(_identity, new_objects))
+            seen.update(map(_get_identity, new_objects))
             if new_objects:
                 yield new_objects
             repeated += len(objects) - len(new_objects)
             empty += not objects
-            if page.metadata.continues and (
-                page.metadata.continues == continues or repeated > (restarts + 1) * len(seen)
+            if page.metadata.continue_token and (
+                page.metadata.continue_token == continue_token or repeated > (restarts + 1) * len(seen)
             ):
                 raise ConnectionLostError("the API server gives the same objects again and again")
             # Empty pages are counted in total: pages between them may contain only known objects.
-            if empty > (restarts + 1) * _EMPTY:
+            if empty > (restarts + 1) * _MAX_EMPTY_PAGES:
                 raise ConnectionLostError("the API server gives pages without objects again and again")
-            continues = page.metadata.continues
-            if not continues:
+            continue_token = page.metadata.continue_token
+            if not continue_token:
                 return
 
     def _get_one(self) -> Iterator[list[dict[str, Any]]]:
-        """Yield the object called `name`, if it exists. Users who may list need not be allowed to get it."""
+        """Yield the object called `name`, if it exists. If `get` is forbidden, it is listed by its name instead."""
         query = self._query
         try:
-            resource = self._connection.get(query.served.path(query.namespace, query.name), dict[str, Any])
+            resource = self._connection.get(query.served.build_path(query.namespace, query.name), dict[str, Any])
         except ApiError as error:
             if error.status == FORBIDDEN:
                 query = msgspec.structs.replace(query, name="", fields=f"metadata.name={query.name}")
                 with contextlib.suppress(ApiError):
                     yield from Listing(self._connection, query)
                     return
-            if error.status != _NOT_FOUND:
+            if error.status != NOT_FOUND:
                 raise
             return
         if resource.get("kind") != query.served.kind:
             raise ConnectionLostError(f"the API server answers no {query.served.kind} where one was asked for")
         yield [complete_object(query.served, resource)]
 
-    def _get_page(self, continues: str) -> _ListPage:
+    def _get_page(self, continue_token: str) -> _ListPage:
         query = self._query
         params = {
             "limit": str(self._page),
-            "continue": continues,
+            "continue": continue_token,
             "fieldSelector": query.fields,
             "labelSelector": query.labels,
         }
         page = self._connection.get(
-            query.served.path(query.namespace),
+            query.served.build_path(query.namespace),
             _ListPage,
             {key: value for key, value in params.items() if value},
             _METADATA_ONLY if query.metadata_only else JSON,
@@ -177,14 +175,14 @@ def complete_object(served: ApiResource, resource: dict[str, Any]) -> dict[str, 
 def _is_deep(value: Any) -> bool:
     """Return True if a value is nested more deeply than later recursive code supports."""
     level = [value]
-    for _ in range(_DEEPEST):
-        inner = (one.values() if isinstance(one, dict) else one for one in level)
+    for _ in range(_MAX_DEPTH):
+        inner = (element.values() if isinstance(element, dict) else element for element in level)
         level = [value for values in inner for value in values if isinstance(value, dict | list)]
         if not level:
             return False
     return True
 
 
-def _identity(resource: dict[str, Any]) -> str:
+def _get_identity(resource: dict[str, Any]) -> str:
     metadata = as_mapping(resource.get("metadata"))
     return str(metadata.get("uid") or f"{metadata.get('namespace')}/{metadata.get('name')}")

@@ -1,4 +1,4 @@
-"""The cluster that kubectl would use: environment variables, kubeconfig files, or the pod's own cluster. No connection."""
+"""Access to the cluster that kubectl would use: from a kubeconfig or the pod's own cluster. Never connects."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ClusterSettings(msgspec.Struct, frozen=True):
         return "ClusterSettings(...)"
 
 
-def home_folder() -> str | None:
+def find_home_folder() -> str | None:
     """Return the home folder of the user; None if unknown."""
     try:
         return str(Path.home())
@@ -34,9 +34,9 @@ def home_folder() -> str | None:
         return None
 
 
-def cluster_settings() -> ClusterSettings:
+def read_cluster_settings() -> ClusterSettings:
     """Return the settings of this process."""
-    return ClusterSettings(os.environ.get("KUBECONFIG"), home_folder(), dict(os.environ))
+    return ClusterSettings(os.environ.get("KUBECONFIG"), find_home_folder(), dict(os.environ))
 
 
 def resolve_access(settings: ClusterSettings, kubeconfig: str = "", context: str = "") -> tuple[ClusterAccess, str]:
@@ -49,11 +49,11 @@ def resolve_access(settings: ClusterSettings, kubeconfig: str = "", context: str
     from kubekeep.kube.kubeconfig import Kubeconfig, list_kubeconfig_paths  # noqa: PLC0415
 
     paths = (kubeconfig,) if kubeconfig else list_kubeconfig_paths(settings.kubeconfig, settings.home)
-    loaded = Kubeconfig(paths)
-    if loaded.contexts or kubeconfig or context:
-        access = loaded.access(context)
+    config = Kubeconfig(paths)
+    if config.contexts or kubeconfig or context:
+        access = config.get_access(context)
         return access, access.name
-    own = load_in_cluster_access(settings.environment)
-    if own is None:
+    in_cluster_access = load_in_cluster_access(settings.environment)
+    if in_cluster_access is None:
         raise NoClusterError(f"there is no kubeconfig at {' or '.join(paths) or 'home'}")
-    return own, ""
+    return in_cluster_access, ""

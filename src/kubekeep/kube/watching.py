@@ -14,9 +14,11 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.kube.answer import JSON, TOO_DEEP
 from kubekeep.kube.connection import KubeConnection
 from kubekeep.kube.errors import (
+    GONE,
+    NOT_FOUND,
+    UNAUTHORIZED,
     ApiError,
     ConnectionLostError,
     KubeError,
@@ -25,43 +27,40 @@ from kubekeep.kube.errors import (
     summarise_error,
 )
 from kubekeep.kube.listing import Listing, ListQuery, complete_object
+from kubekeep.kube.responses import JSON, TOO_DEEP
 from kubekeep.model.text import visible
 
-_GONE: Final = 410
 _REFUSALS: Final = frozenset({403, 405, 406, 415})
 """Status codes that are not expected to change soon."""
-_NOT_FOUND: Final = 404
-"""The kind is not served, or not yet."""
-_UNAUTHORIZED: Final = 401
-"""The credentials are rejected, which says nothing about permissions."""
 _METADATA_ONLY: Final = f"{JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
-_SHORT: Final = 0.5
+_MIN_STREAM_SECONDS: Final = 0.5
 """Seconds: a stream that ends sooner without an event counts as a failure."""
-_LONGEST_LINE: Final = 64 << 20
+_MAX_LINE: Final = 64 << 20
 """Maximum size of one event in bytes; etcd accepts objects of 1.5 MB."""
 
 
 class WatchTiming(msgspec.Struct, frozen=True, kw_only=True):
     """Timing of a watch in seconds.
 
-    The server ends a stream after `stream`, and sends at least a bookmark every `silence`, or counts as lost.
+    The server ends a stream after about `stream_seconds`. A stream without events and bookmarks for `read_timeout`
+    counts as lost.
     """
 
-    stream: float = 300.0
-    silence: float = 120.0
+    stream_seconds: float = 300.0
+    read_timeout: float = 120.0
     first_wait: float = 0.5
-    longest_wait: float = 30.0
-    refused: float = 30.0
+    max_wait: float = 30.0
+    refusal_wait: float = 30.0
     """Wait before retrying after a refusal or rejected credentials."""
-    poll: float = 30.0
+    poll_interval: float = 30.0
     """Interval of reading an object requested by name."""
 
 
 class PageListed(msgspec.Struct, frozen=True, gc=False):
-    """Objects of a list; the `first` page starts a new, complete list."""
+    """Objects of a list; the `is_first` page starts a new, complete list."""
 
     objects: list[dict[str, Any]]
-    first: bool
+    is_first: bool
 
 
 class ListCompleted(msgspec.Struct, frozen=True):
@@ -83,14 +82,14 @@ class ObjectDeleted(msgspec.Struct, frozen=True, gc=False):
 class WatchRefused(msgspec.Struct, frozen=True):
     """The objects cannot be read and are unknown until the next list. `verb` is the denied verb."""
 
-    why: str
+    reason: str
     verb: str
 
 
 class WatchLost(msgspec.Struct, frozen=True):
     """The watch is interrupted, or the kind is not served; known objects may have changed."""
 
-    why: str
+    reason: str
     is_served: bool = True
 
 
@@ -114,13 +113,13 @@ def watch_objects(
     connection: KubeConnection,
     query: ListQuery,
     stopped: threading.Event,
-    pace: WatchTiming = WatchTiming(),  # noqa: B008 - frozen
+    timing: WatchTiming = WatchTiming(),  # noqa: B008 - frozen
 ) -> Iterator[ObjectEvent]:
     """Yield events of the objects of `query` until `stopped` is set or the connection is closed.
 
-    A single object is read periodically: users who may get it need not be allowed to watch it.
+    An object requested by name is read periodically: users who may get it need not be allowed to watch it.
     """
-    state = _Watch(connection, query, stopped, pace)
+    state = _Watch(connection, query, stopped, timing)
     while not state.is_over():
         try:
             if query.name:
@@ -131,40 +130,40 @@ def watch_objects(
                 yield from state.stream_events()
         except _ExpiredError:
             # The list starts again, after a wait in case the server expires versions immediately.
-            state.wait(refused=False)
+            state.wait(is_refused=False)
         except KubeError as error:
             if state.is_over():
                 return
-            refused = isinstance(error, UnreadableResponseError) or (
+            is_refused = isinstance(error, UnreadableResponseError) or (
                 isinstance(error, ApiError) and error.status in _REFUSALS
             )
-            yield WatchRefused(summarise_error(error), state.verb) if refused else _to_lost(error)
-            state.wait(refused=refused or _is_unauthenticated(error))
+            yield WatchRefused(summarise_error(error), state.verb) if is_refused else _to_lost(error)
+            state.wait(is_refused=is_refused or _is_unauthenticated(error))
 
 
 class _Watch:
     """State of one watch."""
 
     def __init__(
-        self, connection: KubeConnection, query: ListQuery, stopped: threading.Event, pace: WatchTiming
+        self, connection: KubeConnection, query: ListQuery, stopped: threading.Event, timing: WatchTiming
     ) -> None:
         self.verb = "list"
         self._connection = connection
         self._query = query
         self._stopped = stopped
-        self._pace = pace
+        self._timing = timing
         self._version = ""
         self._failures = 0
-        self._polled: list[dict[str, Any]] | None = None
+        self._last_objects: list[dict[str, Any]] | None = None
 
     def is_over(self) -> bool:
         """Return True if the watch was stopped or the connection is closed."""
         return self._stopped.is_set() or self._connection.is_closed
 
-    def wait(self, *, refused: bool) -> None:
+    def wait(self, *, is_refused: bool) -> None:
         """Wait before the next attempt, longer after each failure in a row."""
-        pace = self._pace
-        wait = pace.refused if refused else min(pace.first_wait * 2**self._failures, pace.longest_wait)
+        timing = self._timing
+        wait = timing.refusal_wait if is_refused else min(timing.first_wait * 2**self._failures, timing.max_wait)
         self._failures = min(self._failures + 1, 16)
         # Jitter: clients that were refused together must not retry together.
         self._stopped.wait(wait * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
@@ -173,9 +172,9 @@ class _Watch:
         """List all objects and remember the resource version."""
         self.verb, self._version = "list", ""
         listing = Listing(self._connection, self._query)
-        yield PageListed([], first=True)
+        yield PageListed([], is_first=True)
         for objects in listing:
-            yield PageListed(objects, first=False)
+            yield PageListed(objects, is_first=False)
         self._version = listing.resource_version
         self._failures = 0
         yield ListCompleted()
@@ -186,14 +185,14 @@ class _Watch:
         try:
             objects = [resource for page in Listing(self._connection, self._query) for resource in page]
         except KubeError:
-            self._polled = None
+            self._last_objects = None
             raise
         self._failures = 0
-        if objects != self._polled:
-            self._polled = objects
-            yield PageListed(objects, first=True)
+        if objects != self._last_objects:
+            self._last_objects = objects
+            yield PageListed(objects, is_first=True)
             yield ListCompleted()
-        self._stopped.wait(self._pace.poll * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
+        self._stopped.wait(self._timing.poll_interval * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
 
     def stream_events(self) -> Iterator[ObjectEvent]:
         """Yield events of the watch until the stream ends; a broken stream is resumed after a wait."""
@@ -202,23 +201,23 @@ class _Watch:
             "watch": "true",
             "allowWatchBookmarks": "true",
             "resourceVersion": self._version,
-            "timeoutSeconds": str(max(1, round(self._pace.stream * random.uniform(0.8, 1.2)))),  # noqa: S311
+            "timeoutSeconds": str(max(1, round(self._timing.stream_seconds * random.uniform(0.8, 1.2)))),  # noqa: S311
             "fieldSelector": self._query.fields,
             "labelSelector": self._query.labels,
         }
         started, version = time.monotonic(), self._version
         try:
             with self._connection.stream(
-                self._query.served.path(self._query.namespace),
+                self._query.served.build_path(self._query.namespace),
                 {key: value for key, value in params.items() if value},
-                self._pace.silence,
+                self._timing.read_timeout,
                 _METADATA_ONLY if self._query.metadata_only else JSON,
             ) as pieces:
                 yield from self._decode_events(pieces)
-            if version == self._version and time.monotonic() - started < _SHORT:
+            if version == self._version and time.monotonic() - started < _MIN_STREAM_SECONDS:
                 yield from self._recover(ConnectionLostError("the API server ends the watch at once"))
         except ApiError as error:
-            if error.status == _GONE:
+            if error.status == GONE:
                 raise _ExpiredError from error
             if error.status in _REFUSALS:
                 raise
@@ -231,7 +230,7 @@ class _Watch:
     def _recover(self, error: KubeError) -> Iterator[ObjectEvent]:
         if not self.is_over():
             yield _to_lost(error)
-            self.wait(refused=_is_unauthenticated(error))
+            self.wait(is_refused=_is_unauthenticated(error))
 
     def _decode_events(self, pieces: Iterator[bytes]) -> Iterator[ObjectEvent]:
         if self._failures:
@@ -250,7 +249,7 @@ class _Watch:
     def _convert_event(self, event: _StreamEvent) -> Iterator[ObjectEvent]:
         resource = event.object
         if event.type == "ERROR":
-            if resource.get("code") == _GONE:
+            if resource.get("code") == GONE:
                 raise _ExpiredError
             raise ConnectionLostError(f"the API server ends the watch: {visible(str(resource.get('message'))[:600])}")
         metadata = resource.get("metadata")
@@ -266,12 +265,12 @@ class _Watch:
 
 
 def _to_lost(error: KubeError) -> WatchLost:
-    return WatchLost(str(error), is_served=not (isinstance(error, ApiError) and error.status == _NOT_FOUND))
+    return WatchLost(str(error), is_served=not (isinstance(error, ApiError) and error.status == NOT_FOUND))
 
 
 def _is_unauthenticated(error: KubeError) -> bool:
     """Return True if credentials are missing or rejected."""
-    return isinstance(error, LoginError) or (isinstance(error, ApiError) and error.status == _UNAUTHORIZED)
+    return isinstance(error, LoginError) or (isinstance(error, ApiError) and error.status == UNAUTHORIZED)
 
 
 def _split_lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -279,14 +278,14 @@ def _split_lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
     rest: list[bytes] = []
     size = 0
     for piece in pieces:
-        *whole, last = piece.split(b"\n")
-        for line in whole:
-            text = b"".join([*rest, line])
+        *lines, last = piece.split(b"\n")
+        for line in lines:
+            complete_line = b"".join([*rest, line])
             rest.clear()
             size = 0
-            if text:
-                yield text
+            if complete_line:
+                yield complete_line
         rest.append(last)
         size += len(last)
-        if size > _LONGEST_LINE:
-            raise UnreadableResponseError(f"the API server sends an event of more than {_LONGEST_LINE} bytes")
+        if size > _MAX_LINE:
+            raise UnreadableResponseError(f"the API server sends an event of more than {_MAX_LINE} bytes")

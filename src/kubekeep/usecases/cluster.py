@@ -133,7 +133,7 @@ class LiveCluster:
         """Kind names as in controls, with True if one of the kinds is namespaced or Namespace."""
         for served in catalogue.kinds:
             for name in expand_kind_names(served.group, served.kind):
-                is_namespaced = served.namespaced or served.kind == "Namespace"
+                is_namespaced = served.is_namespaced or served.kind == "Namespace"
                 self._namespaced_by_name[name] = self._namespaced_by_name.get(name, False) or is_namespaced
 
     @property

@@ -151,7 +151,7 @@ class Watch:
                 self.metrics.is_current = False
                 self.report_loss(str(error))
                 stopped.wait(wait)
-                wait = min(2 * wait, self._request.pace.longest_wait)
+                wait = min(2 * wait, self._request.pace.max_wait)
                 self.reload_access()
 
     @property
@@ -322,7 +322,7 @@ class _Session:
         self._settings_changed = False
         self._nodes: set[str] = set()
         self._keys: set[str] = set()
-        self._complete_by = time.monotonic() + 1.5 * request.pace.longest_wait + _RECOVERY
+        self._complete_by = time.monotonic() + 1.5 * request.pace.max_wait + _RECOVERY
         """Monotonic time until which an evaluation waits for kinds that were listed before."""
         self._by_pattern = NamespaceSelection(scan.evaluation.resource_selection.include_namespaces).has_patterns
         self._changed_at = 0.0
@@ -411,7 +411,7 @@ class _Session:
             return True
         now = time.monotonic()
         if self.following.is_disconnected:
-            self._complete_by = now + 1.5 * self._request.pace.longest_wait + _RECOVERY
+            self._complete_by = now + 1.5 * self._request.pace.max_wait + _RECOVERY
             return False
         return now > self._complete_by or {gap.permission for gap in self.following.unlisted} <= self._watch.missing
 

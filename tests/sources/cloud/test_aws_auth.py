@@ -40,7 +40,7 @@ def aws_auth(text: str) -> dict[str, Any]:
 
 
 def read_roles(kubeconfig: Path) -> tuple[str, ...] | None:
-    with KubeConnection(ClusterRequest(access=Kubeconfig((str(kubeconfig),)).access())) as connection:
+    with KubeConnection(ClusterRequest(access=Kubeconfig((str(kubeconfig),)).get_access())) as connection:
         return read_mapped_node_roles(connection)
 
 

@@ -53,7 +53,7 @@ def request_as(
     cluster: Cluster, user: str, *, host_scan: bool | None = None, controls: Sequence[str] = ()
 ) -> ScanRequest:
     path = cluster.kubeconfig if user in {"admin", "viewer"} else cluster.layout.kubeconfigs / user
-    access = Kubeconfig((str(path),)).access(user)
+    access = Kubeconfig((str(path),)).get_access(user)
     return ScanRequest(
         ScanInput(paths=(), cluster=ClusterRequest(access=access, host_scan=host_scan)),
         rules=RuleOptions(controls=tuple(controls)),

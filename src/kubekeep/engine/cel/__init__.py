@@ -1,4 +1,4 @@
-"""CEL as the Kubernetes API server speaks it: checked, then evaluated within a budget. Never reads, never prints.
+"""CEL with the language and libraries of the Kubernetes API server: checked, then evaluated within a budget. No I/O.
 
-`Environment` in `program` is the way in; `blame` says which part of an object made an expression false.
+`program.CelEnvironment` compiles expressions; `failing_paths` finds the fields of an object that made one false.
 """

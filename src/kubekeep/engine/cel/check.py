@@ -19,8 +19,8 @@ from kubekeep.engine.cel.tree import (
     MacroNode,
     MapNode,
     SelectNode,
-    children,
-    qualified_name,
+    get_qualified_name,
+    list_children,
 )
 from kubekeep.engine.cel.types import (
     BOOL,
@@ -33,10 +33,10 @@ from kubekeep.engine.cel.types import (
     format_type,
     instantiate,
     is_assignable,
-    most_general,
     resolve,
+    select_more_general,
 )
-from kubekeep.engine.cel.values import CelError, no_overload, type_name
+from kubekeep.engine.cel.values import CelError, create_overload_error, type_name
 
 TYPE_NAMES: Final = {
     "bool": ("bool",),
@@ -81,16 +81,16 @@ class CheckError(ValueError):
 
 
 class CheckedExpression:
-    """Result of the checker: the type of each node, and the calls of namespaced functions (`sets.contains`)."""
+    """Result of the checker: the type of each node, and the calls of namespaced functions (`sets.contains`), by node id."""
 
     def __init__(self) -> None:
         self.types: dict[int, CelType] = {}
         self.global_names: dict[int, str] = {}
-        self.known: Substitution = {}
+        self.substitution: Substitution = {}
 
     def get_type(self, node: CelNode) -> CelType:
         """Return the type of a checked node."""
-        return resolve(self.types[id(node)], self.known, final=True)
+        return resolve(self.types[id(node)], self.substitution, final=True)
 
 
 ObjectTypes = Mapping[str, Mapping[str, CelType]]
@@ -116,103 +116,106 @@ class _Checker:
         self._count = 0
 
     def check(self, node: CelNode) -> CelType:
-        cel_type = self._type(node)
+        cel_type = self._infer_type(node)
         self.result.types[id(node)] = cel_type
         return cel_type
 
-    def _type(self, node: CelNode) -> CelType:  # noqa: PLR0911 - one case a kind of node
+    def _infer_type(self, node: CelNode) -> CelType:  # noqa: PLR0911 - one case a kind of node
         match node:
             case LiteralNode(value=value):
                 return (type_name(value),)
             case IdentifierNode(name=name):
-                return self._named(name, node.at)
+                return self._resolve_name(name, node.at)
             case SelectNode():
-                return self._select(node)
+                return self._check_selection(node)
             case CallNode():
-                return self._call(node)
+                return self._check_call(node)
             case ListNode():
                 return (
                     "list",
-                    self._joined(
-                        [self._element(element, index in node.optional) for index, element in enumerate(node.items)]
+                    self._join_types(
+                        [
+                            self._check_element(element, index in node.optional_indexes)
+                            for index, element in enumerate(node.elements)
+                        ]
                     ),
                 )
             case MapNode():
                 keys = [self.check(key) for key, _, _ in node.entries]
-                values = [self._element(value, optional) for _, value, optional in node.entries]
-                return ("map", self._joined(keys), self._joined(values))
+                values = [self._check_element(value, optional) for _, value, optional in node.entries]
+                return ("map", self._join_types(keys), self._join_types(values))
             case MacroNode():
-                return _FoldChecker(self).get_type(node)
+                return _MacroChecker(self).get_type(node)
 
-    def _named(self, name: str, at: int) -> CelType:
+    def _resolve_name(self, name: str, at: int) -> CelType:
         if name in self._variables:
             return self._variables[name]
         if name in TYPE_NAMES:
             return ("type", TYPE_NAMES[name])
         raise CheckError(f"undeclared reference to '{name}' (in container '')", at)
 
-    def _element(self, node: CelNode, optional: bool) -> CelType:  # noqa: FBT001 - one of two kinds
-        cel_type = self.resolved(self.check(node))
+    def _check_element(self, node: CelNode, optional: bool) -> CelType:  # noqa: FBT001 - one of two kinds
+        cel_type = self.resolve_type(self.check(node))
         if not optional or cel_type == DYN:
             return cel_type
         if cel_type[0] != _OPTIONAL:
             raise CheckError(f"expected type 'optional_type' but found '{format_type(cel_type)}'", node.at)
         return tuple(cel_type[1])
 
-    def resolved(self, cel_type: CelType) -> CelType:
-        return resolve(cel_type, self.result.known)
+    def resolve_type(self, cel_type: CelType) -> CelType:
+        return resolve(cel_type, self.result.substitution)
 
-    def new(self) -> CelType:
+    def create_parameter(self) -> CelType:
         self._count += 1
         return (PARAMETER, f"A{self._count}")
 
-    def _joined(self, types: Sequence[CelType]) -> CelType:
+    def _join_types(self, types: Sequence[CelType]) -> CelType:
         if not types:
-            return self.new()
-        joined = types[0]
+            return self.create_parameter()
+        common = types[0]
         for other in types[1:]:
-            joined = most_general(joined, other) if self.assignable(joined, other) else DYN
-        return joined
+            common = select_more_general(common, other) if self.assign(common, other) else DYN
+        return common
 
-    def assignable(self, actual: CelType, expected: CelType) -> bool:
-        known = dict(self.result.known)
-        if not is_assignable(actual, expected, known):
+    def assign(self, actual: CelType, expected: CelType) -> bool:
+        substitution = dict(self.result.substitution)
+        if not is_assignable(actual, expected, substitution):
             return False
-        self.result.known = known
+        self.result.substitution = substitution
         return True
 
     def expect(self, node: CelNode, expected: CelType) -> None:
         actual = self.check(node)
-        if not self.assignable(actual, expected):
+        if not self.assign(actual, expected):
             raise CheckError(
-                f"expected type '{format_type(expected)}' but found '{format_type(self.resolved(actual))}'", node.at
+                f"expected type '{format_type(expected)}' but found '{format_type(self.resolve_type(actual))}'", node.at
             )
 
     def bind(self, names: Mapping[str, CelType], visit: Callable[[], CelType]) -> CelType:
         """Return the result of `visit` with the variables in `names` added or replaced."""
-        before = self._variables
-        self._variables = {**before, **names}
+        outer_variables = self._variables
+        self._variables = {**outer_variables, **names}
         try:
             return visit()
         finally:
-            self._variables = before
+            self._variables = outer_variables
 
-    def _select(self, node: SelectNode) -> CelType:
-        name = qualified_name(node)
+    def _check_selection(self, node: SelectNode) -> CelType:
+        name = get_qualified_name(node)
         if (
             name is not None
             and (name in self._variables or name in TYPE_NAMES)
             and name.partition(".")[0] not in self._variables
         ):
-            return self._named(name, node.at)
-        operand = self.resolved(self.check(node.operand))
+            return self._resolve_name(name, node.at)
+        operand = self.resolve_type(self.check(node.operand))
         optional = operand[0] == _OPTIONAL
-        field_type = self._field(operand[1] if optional else operand, node)
-        if node.test:
+        field_type = self._find_field_type(operand[1] if optional else operand, node)
+        if node.is_presence_test:
             return BOOL
-        return (_OPTIONAL, field_type) if optional or node.optional else field_type
+        return (_OPTIONAL, field_type) if optional or node.is_optional else field_type
 
-    def _field(self, operand: CelType, node: SelectNode) -> CelType:
+    def _find_field_type(self, operand: CelType, node: SelectNode) -> CelType:
         if operand == DYN or operand[0] == PARAMETER:
             return DYN
         if operand[0] == "map":
@@ -224,11 +227,11 @@ class _Checker:
             raise CheckError(f"undefined field '{node.field}'", node.at)
         return fields[node.field]
 
-    def _call(self, node: CallNode) -> CelType:
+    def _check_call(self, node: CallNode) -> CelType:
         arguments = list(node.arguments)
-        name, member = node.function, node.member
+        name, member = node.function, node.is_method
         if member:
-            head = qualified_name(arguments[0])
+            head = get_qualified_name(arguments[0])
             full = f"{head}.{name}"
             if head is not None and full in self._functions and head.partition(".")[0] not in self._variables:
                 self.result.global_names[id(node)] = full
@@ -236,17 +239,17 @@ class _Checker:
         types = [self.check(argument) for argument in arguments]
         if name in ("_&&_", "_||_"):
             for argument, argument_type in zip(arguments, types, strict=True):
-                if not self.assignable(argument_type, BOOL):
-                    shown = ", ".join(format_type(self.resolved(each)) for each in types)
+                if not self.assign(argument_type, BOOL):
+                    shown = ", ".join(format_type(self.resolve_type(each)) for each in types)
                     raise CheckError(f"found no matching overload for '{name}' applied to '({shown})'", argument.at)
             return BOOL
-        return self._overloaded(node, name, types, member=member)
+        return self._resolve_overloads(node, name, types, member=member)
 
-    def _overloaded(self, node: CallNode, name: str, types: list[CelType], *, member: bool) -> CelType:
+    def _resolve_overloads(self, node: CallNode, name: str, types: list[CelType], *, member: bool) -> CelType:
         overloads = _SPECIAL.get(name) or [
             (overload.parameters, overload.result)
             for overload in self._functions.list_overloads(name)
-            if overload.member == member
+            if overload.is_method == member
         ]
         if not overloads and name not in self._functions:
             raise CheckError(f"undeclared reference to '{name}' (in container '')", node.at)
@@ -254,41 +257,45 @@ class _Checker:
         for parameters, returned in overloads:
             self._count += 1
             number = self._count
-            known = dict(self.result.known)
-            if not are_assignable(tuple(types), tuple(instantiate(part, number) for part in parameters), known):
+            substitution = dict(self.result.substitution)
+            if not are_assignable(tuple(types), tuple(instantiate(part, number) for part in parameters), substitution):
                 continue
-            self.result.known = known
-            result_type = self.resolved(instantiate(returned, number))
+            self.result.substitution = substitution
+            result_type = self.resolve_type(instantiate(returned, number))
             result = result_type if result in (None, result_type) else DYN
         if result is None:
-            shown = [format_type(self.resolved(argument_type)) for argument_type in types]
+            shown = [format_type(self.resolve_type(argument_type)) for argument_type in types]
             applied = f"{shown[0]}.({', '.join(shown[1:])})" if member else f"({', '.join(shown)})"
             raise CheckError(f"found no matching overload for '{name}' applied to '{applied}'", node.at)
         return result
 
     def check_literals(self, node: CelNode, *, exempt: bool) -> None:
         """Raise CheckError for mixed literals and invalid constants, as the API server does."""
-        waiting: list[tuple[CelNode, bool]] = [(node, exempt)]
-        while waiting:
-            current, free = waiting.pop()
+        pending: list[tuple[CelNode, bool]] = [(node, exempt)]
+        while pending:
+            current, is_exempt = pending.pop()
             match current:
-                case ListNode() | MapNode() if not free:
-                    self._homogeneous(current)
+                case ListNode() | MapNode() if not is_exempt:
+                    self._check_homogeneous(current)
                 case CallNode():
-                    self._constants(current)
-                    free = free or current.function == "format"
-            waiting.extend((child, free) for child in children(current))
+                    self._check_constants(current)
+                    is_exempt = is_exempt or current.function == "format"
+            pending.extend((child, is_exempt) for child in list_children(current))
 
-    def _homogeneous(self, node: ListNode | MapNode) -> None:
+    def _check_homogeneous(self, node: ListNode | MapNode) -> None:
         columns: list[list[tuple[CelNode, bool]]]
         if isinstance(node, ListNode):
-            columns = [[(element, index in node.optional) for index, element in enumerate(node.items)]]
+            columns = [[(element, index in node.optional_indexes) for index, element in enumerate(node.elements)]]
         else:
-            columns = [[(key, False) for key, _, _ in node.entries], [(value, may) for _, value, may in node.entries]]
+            columns = [
+                [(key, False) for key, _, _ in node.entries],
+                [(value, is_optional) for _, value, is_optional in node.entries],
+            ]
         for column in columns:
             kinds = [self.result.get_type(element) for element, _ in column]
             kinds = [
-                kind[1] if may and kind[0] == _OPTIONAL else kind for kind, (_, may) in zip(kinds, column, strict=True)
+                kind[1] if is_optional and kind[0] == _OPTIONAL else kind
+                for kind, (_, is_optional) in zip(kinds, column, strict=True)
             ]
             for kind, (element, _) in zip(kinds, column, strict=True):
                 if kind != kinds[0]:
@@ -296,76 +303,76 @@ class _Checker:
                         f"expected type '{format_type(kinds[0])}' but found '{format_type(kind)}'", element.at
                     )
 
-    def _constants(self, node: CallNode) -> None:
+    def _check_constants(self, node: CallNode) -> None:
         try:
-            values = [value for argument in node.arguments for value in self._constant(argument)]
+            values = [value for argument in node.arguments for value in self._evaluate_constant(argument)]
             if node.function in _SEARCHES and len(node.arguments) > 1 and isinstance(node.arguments[1], LiteralNode):
                 compile_pattern(str(node.arguments[1].value))
             elif node.function == "_[_]":
-                self._index(node.arguments[1])
+                self._check_index(node.arguments[1])
             elif node.function in _CONVERSIONS and len(values) == len(node.arguments) == 1:
                 self._convert(node.function, values[0])
             elif node.function == "format" and values and isinstance(node.arguments[-1], ListNode):
-                check_format(str(values[0]), [self.result.get_type(element) for element in node.arguments[-1].items])
+                check_format(str(values[0]), [self.result.get_type(element) for element in node.arguments[-1].elements])
         except CelError as error:
             raise CheckError(str(error), node.at) from None
 
-    def _index(self, node: CelNode) -> None:
-        for value in self._constant(node):
+    def _check_index(self, node: CelNode) -> None:
+        for value in self._evaluate_constant(node):
             if not isinstance(value, str | int | float):
                 raise CelError(f"invalid qualifier type: {type_name(value)}")
 
-    def _constant(self, node: CelNode) -> list[Any]:
+    def _evaluate_constant(self, node: CelNode) -> list[Any]:
         """Return [value] of a literal or of a conversion of one; [] for an expression that is not constant."""
         match node:
             case LiteralNode(value=value):
                 return [value]
-            case ListNode(items=elements, optional=optional) if not optional:
-                constants = self._all_constant(elements)
+            case ListNode(elements=elements, optional_indexes=optional_indexes) if not optional_indexes:
+                constants = self._evaluate_constants(elements)
                 return [constants] if len(constants) == len(elements) else []
             case MapNode(entries=entries):
                 parts = [part for key, entry_value, _ in entries for part in (key, entry_value)]
-                return [{}] if len(self._all_constant(parts)) == len(parts) else []
+                return [{}] if len(self._evaluate_constants(parts)) == len(parts) else []
             case _:
-                return self._converted(node)
+                return self._evaluate_conversion(node)
 
-    def _all_constant(self, nodes: Sequence[CelNode]) -> list[Any]:
-        return [value for node in nodes for value in self._constant(node)]
+    def _evaluate_constants(self, nodes: Sequence[CelNode]) -> list[Any]:
+        return [value for node in nodes for value in self._evaluate_constant(node)]
 
-    def _converted(self, node: CelNode) -> list[Any]:
+    def _evaluate_conversion(self, node: CelNode) -> list[Any]:
         if not isinstance(node, CallNode) or node.function not in (*_CONVERSIONS, "dyn") or len(node.arguments) != 1:
             return []
         return [
             converted
-            for value in self._constant(node.arguments[0])
+            for value in self._evaluate_constant(node.arguments[0])
             for converted in self._convert(node.function, value)
         ]
 
     def _convert(self, name: str, value: Any) -> list[Any]:
         overloads = [overload for overload in self._functions.list_overloads(name) if overload.accepts((type(value),))]
         if not overloads:
-            raise no_overload(name)
+            raise create_overload_error(name)
         return [overloads[0].call(value)]
 
 
-def _signatures(*signatures: tuple[tuple[CelType, ...], CelType]) -> list[tuple[tuple[CelType, ...], CelType]]:
+def _list_signatures(*signatures: tuple[tuple[CelType, ...], CelType]) -> list[tuple[tuple[CelType, ...], CelType]]:
     return list(signatures)
 
 
 _LIST: Final[CelType] = ("list", _A)
 _MAP: Final[CelType] = ("map", _A, _B)
 _SPECIAL: Final = {
-    "_==_": _signatures(((_A, _A), BOOL)),
-    "_!=_": _signatures(((_A, _A), BOOL)),
-    "_?_:_": _signatures(((BOOL, _A, _A), _A)),
-    "@in": _signatures(((_A, _LIST), BOOL), ((_A, _MAP), BOOL)),
-    "_[_]": _signatures(
+    "_==_": _list_signatures(((_A, _A), BOOL)),
+    "_!=_": _list_signatures(((_A, _A), BOOL)),
+    "_?_:_": _list_signatures(((BOOL, _A, _A), _A)),
+    "@in": _list_signatures(((_A, _LIST), BOOL), ((_A, _MAP), BOOL)),
+    "_[_]": _list_signatures(
         ((_LIST, INT), _A),
         ((_MAP, _A), _B),
         (((_OPTIONAL, _LIST), INT), (_OPTIONAL, _A)),
         (((_OPTIONAL, _MAP), _A), (_OPTIONAL, _B)),
     ),
-    "_[?_]": _signatures(
+    "_[?_]": _list_signatures(
         ((_LIST, INT), (_OPTIONAL, _A)),
         (((_OPTIONAL, _LIST), INT), (_OPTIONAL, _A)),
         ((_MAP, _A), (_OPTIONAL, _B)),
@@ -374,21 +381,21 @@ _SPECIAL: Final = {
 }
 
 
-class _FoldChecker:
+class _MacroChecker:
     """Type rules of macros."""
 
     def __init__(self, checker: _Checker) -> None:
         self._checker = checker
 
     def get_type(self, node: MacroNode) -> CelType:
-        source = self._checker.resolved(self._checker.check(node.source))
+        source = self._checker.resolve_type(self._checker.check(node.source))
         if node.kind in ("optMap", "optFlatMap"):
-            return self._optional(node, source)
-        names, keys = self._names(node, source)
+            return self._check_optional(node, source)
+        names, keys = self._infer_names(node, source)
         bound = dict(zip(node.names, names, strict=True))
-        return self._checker.bind(bound, lambda: self._result(node, names, keys))
+        return self._checker.bind(bound, lambda: self._check_result(node, names, keys))
 
-    def _names(self, node: MacroNode, source: CelType) -> tuple[list[CelType], CelType]:
+    def _infer_names(self, node: MacroNode, source: CelType) -> tuple[list[CelType], CelType]:
         """Return the types of the bound names and the key type of a result that is a map."""
         match source[0]:
             case "list":
@@ -404,7 +411,7 @@ class _FoldChecker:
             return [keys, values], keys
         return [keys if source[0] == "map" else values], keys
 
-    def _result(self, node: MacroNode, names: list[CelType], keys: CelType) -> CelType:
+    def _check_result(self, node: MacroNode, names: list[CelType], keys: CelType) -> CelType:
         if node.condition is not None:
             self._checker.expect(node.condition, BOOL)
         match node.kind:
@@ -415,20 +422,20 @@ class _FoldChecker:
                 self._checker.expect(node.body, BOOL)
                 return ("list", names[0])
             case "sortBy":
-                key = self._checker.resolved(self._checker.check(node.body))
+                key = self._checker.resolve_type(self._checker.check(node.body))
                 if key != DYN and key[0] not in _SORTED:
                     raise CheckError(f"found no matching overload for 'sortBy' by '{format_type(key)}'", node.at)
                 return DYN if DYN == keys == key else ("list", names[0])
             case "transformMap":
                 return ("map", keys, self._checker.check(node.body))
             case "transformMapEntry":
-                entry_type: CelType = ("map", self._checker.new(), self._checker.new())
+                entry_type: CelType = ("map", self._checker.create_parameter(), self._checker.create_parameter())
                 self._checker.expect(node.body, entry_type)
                 return entry_type
             case _:
                 return ("list", self._checker.check(node.body))
 
-    def _optional(self, node: MacroNode, source: CelType) -> CelType:
+    def _check_optional(self, node: MacroNode, source: CelType) -> CelType:
         if source != DYN and source[0] != _OPTIONAL:
             problem = f"found no matching overload for 'hasValue' applied to '{format_type(source)}.()'"
             raise CheckError(problem, node.at)
@@ -436,7 +443,7 @@ class _FoldChecker:
         body_type = self._checker.bind({node.names[0]: inner}, lambda: self._checker.check(node.body))
         if node.kind == "optMap":
             return (_OPTIONAL, body_type)
-        optional_type: CelType = (_OPTIONAL, self._checker.new())
-        if not self._checker.assignable(body_type, optional_type):
+        optional_type: CelType = (_OPTIONAL, self._checker.create_parameter())
+        if not self._checker.assign(body_type, optional_type):
             raise CheckError(f"expected type 'optional_type' but found '{format_type(body_type)}'", node.body.at)
-        return self._checker.resolved(optional_type)
+        return self._checker.resolve_type(optional_type)

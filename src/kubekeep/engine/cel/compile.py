@@ -17,11 +17,11 @@ from kubekeep.engine.cel.tree import (
     MacroNode,
     MapNode,
     SelectNode,
-    qualified_name,
+    get_qualified_name,
     walk,
 )
 from kubekeep.engine.cel.values import (
-    NONE,
+    EMPTY_OPTIONAL,
     BudgetError,
     CelError,
     OptionalValue,
@@ -30,7 +30,7 @@ from kubekeep.engine.cel.values import (
     UnavailableError,
     are_equal,
     count_values,
-    no_overload,
+    create_overload_error,
     type_name,
 )
 
@@ -38,16 +38,16 @@ from kubekeep.engine.cel.values import (
 class Activation:
     """State of one evaluation: the values of names and the remaining cost budget."""
 
-    __slots__ = ("left", "names")
+    __slots__ = ("names", "remaining_budget")
 
     def __init__(self, names: dict[str, Any], budget: int) -> None:
         self.names = names
-        self.left = budget
+        self.remaining_budget = budget
 
     def charge(self, cost: int) -> None:
         """Subtract `cost` from the budget. Raises BudgetError if it is exhausted."""
-        self.left -= cost
-        if self.left < 0:
+        self.remaining_budget -= cost
+        if self.remaining_budget < 0:
             raise BudgetError("operation cancelled: actual cost limit exceeded")
 
 
@@ -64,7 +64,7 @@ class LazyVariables:
 
 def compile_node(node: CelNode, checked: CheckedExpression, functions: FunctionRegistry) -> Code:
     """Compile `node` and return its code."""
-    return _Compiler(checked, functions).code(node)
+    return _Compiler(checked, functions).compile(node)
 
 
 class _Compiler:
@@ -72,64 +72,66 @@ class _Compiler:
         self._checked = checked
         self._functions = functions
 
-    def code(self, node: CelNode) -> Code:  # noqa: PLR0911 - one case a kind of node
+    def compile(self, node: CelNode) -> Code:  # noqa: PLR0911 - one case a kind of node
         match node:
             case LiteralNode(value=value):
                 return lambda _: value
             case IdentifierNode(name=name):
-                return self._name(name)
+                return self._compile_name(name)
             case SelectNode():
-                return self._select(node)
+                return self._compile_selection(node)
             case CallNode():
-                return self._call(node)
+                return self._compile_call(node)
             case ListNode():
-                return self._list(node)
+                return self._compile_list(node)
             case MapNode():
-                return self._map(node)
+                return self._compile_map(node)
             case MacroNode():
-                return self._fold(node)
+                return self._compile_macro(node)
 
-    def _name(self, name: str) -> Code:
-        known = TypeValue(name) if name in TYPE_NAMES else None
+    def _compile_name(self, name: str) -> Code:
+        type_value = TypeValue(name) if name in TYPE_NAMES else None
 
         def read(run: Activation) -> Any:
-            value = run.names.get(name, known)
+            value = run.names.get(name, type_value)
             if isinstance(value, UnavailableError):
                 raise value
             return value
 
         return read
 
-    def _select(self, node: SelectNode) -> Code:
-        name = qualified_name(node)
+    def _compile_selection(self, node: SelectNode) -> Code:
+        name = get_qualified_name(node)
         if name in TYPE_NAMES:
             return lambda _: TypeValue(str(name))
-        operand, field = self.code(node.operand), node.field
-        if node.test:
-            return lambda run: _has(operand(run), field)
-        if node.optional:
-            return lambda run: _optional_field(operand(run), field)
-        return lambda run: _field(operand(run), field)
+        operand, field = self.compile(node.operand), node.field
+        if node.is_presence_test:
+            return lambda run: _has_field(operand(run), field)
+        if node.is_optional:
+            return lambda run: _get_optional_field(operand(run), field)
+        return lambda run: _get_field(operand(run), field)
 
-    def _call(self, node: CallNode) -> Code:
+    def _compile_call(self, node: CallNode) -> Code:
         name = self._checked.global_names.get(id(node), node.function)
         arguments = node.arguments[1:] if id(node) in self._checked.global_names else node.arguments
-        codes = [self.code(argument) for argument in arguments]
+        codes = [self.compile(argument) for argument in arguments]
         special = _SPECIAL.get(name)
         if special is not None:
             return special(codes)
-        member = node.member and name == node.function
-        return _dispatched(name, codes, self._functions, member=member)
+        member = node.is_method and name == node.function
+        return _compile_dispatch(name, codes, self._functions, member=member)
 
-    def _list(self, node: ListNode) -> Code:
-        codes = [(self.code(element), index in node.optional) for index, element in enumerate(node.items)]
-        if not node.optional:
+    def _compile_list(self, node: ListNode) -> Code:
+        codes = [(self.compile(element), index in node.optional_indexes) for index, element in enumerate(node.elements)]
+        if not node.optional_indexes:
             plain = [code for code, _ in codes]
             return lambda run: [code(run) for code in plain]
-        return lambda run: [value for code, optional in codes for value in _maybe(code(run), optional=optional)]
+        return lambda run: [
+            value for code, optional in codes for value in _iterate_optional(code(run), optional=optional)
+        ]
 
-    def _map(self, node: MapNode) -> Code:
-        parts = [(self.code(key), self.code(value), optional) for key, value, optional in node.entries]
+    def _compile_map(self, node: MapNode) -> Code:
+        parts = [(self.compile(key), self.compile(value), optional) for key, value, optional in node.entries]
 
         def build(run: Activation) -> dict[Any, Any]:
             entries: dict[Any, Any] = {}
@@ -137,74 +139,74 @@ class _Compiler:
                 name = key(run)
                 if not isinstance(name, str | int | float):
                     raise CelError("unsupported key type")
-                for value in _maybe(code(run), optional=optional):
+                for value in _iterate_optional(code(run), optional=optional):
                     entries[name] = value
             return entries
 
         return build
 
-    def _fold(self, node: MacroNode) -> Code:
-        source, body = self.code(node.source), self.code(node.body)
-        condition = None if node.condition is None else self.code(node.condition)
+    def _compile_macro(self, node: MacroNode) -> Code:
+        source, body = self.compile(node.source), self.compile(node.body)
+        condition = None if node.condition is None else self.compile(node.condition)
         if node.kind in ("optMap", "optFlatMap"):
-            return _optional_map(source, node.names[0], body, wrap=node.kind == "optMap")
+            return _compile_optional_map(source, node.names[0], body, wrap=node.kind == "optMap")
         loop = _Loop(source, node.names, condition, sum(1 for _ in walk(node.body)))
-        return _FOLDS[node.kind](loop, body)
+        return _MACROS[node.kind](loop, body)
 
 
-def _field(value: Any, field: str) -> Any:
+def _get_field(value: Any, field: str) -> Any:
     if isinstance(value, dict):
         try:
             return value[field]
         except KeyError:
-            raise _missing(value, field) from None
+            raise _create_key_error(value, field) from None
     if isinstance(value, OptionalValue):
-        return _optional_field(value.value, field) if value.present else NONE
+        return _get_optional_field(value.value, field) if value.is_present else EMPTY_OPTIONAL
     if isinstance(value, LazyVariables):
         return value.get(field)
     if isinstance(value, UnavailableError):
         raise value
-    raise no_overload()
+    raise create_overload_error()
 
 
-def _missing(value: dict[str, Any], field: Any) -> CelError:
+def _create_key_error(value: dict[str, Any], field: Any) -> CelError:
     if isinstance(value, PartialMap) and value.is_hidden(field):
-        return UnavailableError(f"{value.about}.{field} is not known")
+        return UnavailableError(f"{value.description}.{field} is not known")
     return CelError(f"no such key: {field}")
 
 
-def _has(value: Any, field: str) -> bool:
+def _has_field(value: Any, field: str) -> bool:
     if isinstance(value, OptionalValue):
-        return value.present and _has(value.value, field)
+        return value.is_present and _has_field(value.value, field)
     if isinstance(value, LazyVariables):
         value.get(field)
         return True
     if not isinstance(value, dict):
-        raise no_overload()
+        raise create_overload_error()
     if isinstance(value, PartialMap) and value.is_hidden(field):
-        raise _missing(value, field)
+        raise _create_key_error(value, field)
     return field in value
 
 
-def _optional_field(value: Any, field: str) -> Any:
+def _get_optional_field(value: Any, field: str) -> Any:
     if isinstance(value, OptionalValue):
-        return _optional_field(value.value, field) if value.present else NONE
+        return _get_optional_field(value.value, field) if value.is_present else EMPTY_OPTIONAL
     if isinstance(value, dict) and (field in value or (isinstance(value, PartialMap) and value.is_hidden(field))):
-        return OptionalValue(present=True, value=_field(value, field))
+        return OptionalValue(is_present=True, value=_get_field(value, field))
     if isinstance(value, list):
         raise CelError("unsupported index type 'string' in list")
-    return NONE
+    return EMPTY_OPTIONAL
 
 
-def _index(value: Any, key: Any) -> Any:
+def _get_element(value: Any, key: Any) -> Any:
     if isinstance(value, OptionalValue):
-        return _optional_index(value.value, key) if value.present else NONE
+        return _get_optional_element(value.value, key) if value.is_present else EMPTY_OPTIONAL
     if isinstance(value, dict):
         if isinstance(key, str | int | float) and key in value:
             return value[key]
-        raise _missing(value, key)
+        raise _create_key_error(value, key)
     if not isinstance(value, list):
-        raise no_overload()
+        raise create_overload_error()
     if isinstance(key, bool) or not isinstance(key, int | float) or key != int(key):
         raise CelError(f"unsupported index type '{type_name(key)}' in list")
     if not 0 <= key < len(value):
@@ -212,34 +214,34 @@ def _index(value: Any, key: Any) -> Any:
     return value[int(key)]
 
 
-def _optional_index(value: Any, key: Any) -> Any:
+def _get_optional_element(value: Any, key: Any) -> Any:
     try:
-        element = _index(value, key)
+        element = _get_element(value, key)
     except UnavailableError:
         raise
     except CelError:
-        return NONE
-    return element if isinstance(value, OptionalValue) else OptionalValue(present=True, value=element)
+        return EMPTY_OPTIONAL
+    return element if isinstance(value, OptionalValue) else OptionalValue(is_present=True, value=element)
 
 
-def _indexing(codes: list[Code], find: Callable[[Any, Any], Any]) -> Code:
+def _compile_index(codes: list[Code], find: Callable[[Any, Any], Any]) -> Code:
     operand, key = codes
 
     def index(run: Activation) -> Any:
         value = operand(run)
         # An empty optional has no elements: the key is not evaluated.
-        return NONE if isinstance(value, OptionalValue) and not value.present else find(value, key(run))
+        return EMPTY_OPTIONAL if isinstance(value, OptionalValue) and not value.is_present else find(value, key(run))
 
     return index
 
 
-def _maybe(value: Any, *, optional: bool) -> Iterator[Any]:
+def _iterate_optional(value: Any, *, optional: bool) -> Iterator[Any]:
     """Yield the value; with `optional`, the content of a present optional value."""
     if not optional:
         yield value
     elif not isinstance(value, OptionalValue):
-        raise no_overload()
-    elif value.present:
+        raise create_overload_error()
+    elif value.is_present:
         yield value.value
 
 
@@ -249,20 +251,20 @@ def _insert(entries: dict[Any, Any], key: Any, value: Any) -> None:
     entries[key] = value
 
 
-def _dispatched(name: str, codes: list[Code], functions: FunctionRegistry, *, member: bool) -> Code:
-    overloads = [overload for overload in functions.list_overloads(name) if overload.member == member]
-    known: dict[tuple[type, ...], Implementation | None] = {}
+def _compile_dispatch(name: str, codes: list[Code], functions: FunctionRegistry, *, member: bool) -> Code:
+    overloads = [overload for overload in functions.list_overloads(name) if overload.is_method == member]
+    implementations: dict[tuple[type, ...], Implementation | None] = {}
 
     def call(run: Activation) -> Any:
         values = [code(run) for code in codes]
         classes = tuple(map(type, values))
         try:
-            implementation = known[classes]
+            implementation = implementations[classes]
         except KeyError:
             implementation = next((overload.call for overload in overloads if overload.accepts(classes)), None)
-            known[classes] = implementation
+            implementations[classes] = implementation
         if implementation is None:
-            raise no_overload(name.strip("_"))
+            raise create_overload_error(name.strip("_"))
         for value in values:
             if isinstance(value, str | list | bytes):
                 run.charge(len(value) // 16)
@@ -271,12 +273,15 @@ def _dispatched(name: str, codes: list[Code], functions: FunctionRegistry, *, me
     return call
 
 
-def _and(codes: list[Code]) -> Code:
-    return _logical(codes, decisive=False)
+def _compile_and(codes: list[Code]) -> Code:
+    return _compile_logical(codes, decisive=False)
 
 
-def _logical(codes: list[Code], *, decisive: bool) -> Code:
-    """Evaluate `codes` until one returns `decisive`; errors of others are raised only if none does."""
+def _compile_logical(codes: list[Code], *, decisive: bool) -> Code:
+    """Compile a logical operator: it evaluates `codes` until one returns `decisive`.
+
+    Errors are raised only if no operand returns `decisive`.
+    """
 
     def decide(run: Activation) -> bool:
         problem: CelError | None = None
@@ -287,7 +292,7 @@ def _logical(codes: list[Code], *, decisive: bool) -> Code:
                 problem = problem or error
                 continue
             if not isinstance(value, bool):
-                problem = problem or no_overload()
+                problem = problem or create_overload_error()
             elif value is decisive:
                 return value
         if problem is not None:
@@ -297,7 +302,7 @@ def _logical(codes: list[Code], *, decisive: bool) -> Code:
     return decide
 
 
-def _choose(codes: list[Code]) -> Code:
+def _compile_conditional(codes: list[Code]) -> Code:
     condition, then, otherwise = codes
 
     def choose(run: Activation) -> Any:
@@ -306,12 +311,12 @@ def _choose(codes: list[Code]) -> Code:
             return then(run)
         if value is False:
             return otherwise(run)
-        raise no_overload()
+        raise create_overload_error()
 
     return choose
 
 
-def _equality(codes: list[Code], *, expected: bool) -> Code:
+def _compile_equality(codes: list[Code], *, expected: bool) -> Code:
     left, right = codes
 
     def compare(run: Activation) -> bool:
@@ -329,17 +334,17 @@ def _equality(codes: list[Code], *, expected: bool) -> Code:
     return compare
 
 
-def _contained(codes: list[Code]) -> Code:
+def _compile_membership(codes: list[Code]) -> Code:
     key_code, container = codes
 
     def contained(run: Activation) -> bool:
         key, elements = key_code(run), container(run)
         if isinstance(elements, dict):
             if isinstance(elements, PartialMap) and elements.is_hidden(key):
-                raise _missing(elements, key)
+                raise _create_key_error(elements, key)
             return isinstance(key, str | int | float) and key in elements
         if not isinstance(elements, list):
-            raise no_overload()
+            raise create_overload_error()
         run.charge(len(elements))
         return any(are_equal(key, one) for one in elements)
 
@@ -347,14 +352,14 @@ def _contained(codes: list[Code]) -> Code:
 
 
 _SPECIAL: Final[Mapping[str, Callable[[list[Code]], Code]]] = {
-    "_&&_": _and,
-    "_||_": lambda codes: _logical(codes, decisive=True),
-    "_?_:_": _choose,
-    "_==_": lambda codes: _equality(codes, expected=True),
-    "_!=_": lambda codes: _equality(codes, expected=False),
-    "@in": _contained,
-    "_[_]": lambda codes: _indexing(codes, _index),
-    "_[?_]": lambda codes: _indexing(codes, _optional_index),
+    "_&&_": _compile_and,
+    "_||_": lambda codes: _compile_logical(codes, decisive=True),
+    "_?_:_": _compile_conditional,
+    "_==_": lambda codes: _compile_equality(codes, expected=True),
+    "_!=_": lambda codes: _compile_equality(codes, expected=False),
+    "@in": _compile_membership,
+    "_[_]": lambda codes: _compile_index(codes, _get_element),
+    "_[?_]": lambda codes: _compile_index(codes, _get_optional_element),
 }
 
 
@@ -367,40 +372,40 @@ class _Loop:
         self._condition = condition
         self._cost = cost
 
-    def rounds(self, run: Activation, expected: Any = dict | list) -> Iterator[tuple[Any, Any]]:
-        """Yield (key, value) of each element with the names bound to it; a single name gets the keys of a map."""
+    def iterate(self, run: Activation, expected: Any = dict | list) -> Iterator[tuple[Any, Any]]:
+        """Bind the names to each element in turn and yield its key and value; a single name gets the keys of a map."""
         source = self._source(run)
         if not isinstance(source, expected):
             raise CelError(f"got '{type_name(source)}', expected iterable type")
-        single = len(self._names) == 1
-        before = {name: run.names[name] for name in self._names if name in run.names}
+        has_single_name = len(self._names) == 1
+        shadowed = {name: run.names[name] for name in self._names if name in run.names}
         try:
             for key, value in list(source.items()) if isinstance(source, dict) else enumerate(source):
                 run.charge(self._cost)
-                if single:
+                if has_single_name:
                     run.names[self._names[0]] = key if isinstance(source, dict) else value
                 else:
                     run.names[self._names[0]], run.names[self._names[1]] = key, value
-                if self._condition is None or _true(self._condition(run)):
-                    yield key, key if single and isinstance(source, dict) else value
+                if self._condition is None or _require_bool(self._condition(run)):
+                    yield key, key if has_single_name and isinstance(source, dict) else value
         finally:
             for name in self._names:
                 run.names.pop(name, None)
-            run.names.update(before)
+            run.names.update(shadowed)
 
 
-def _true(value: Any) -> bool:
+def _require_bool(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise no_overload()
+        raise create_overload_error()
     return value
 
 
-def _quantified(loop: _Loop, body: Code, *, decisive: bool) -> Code:
+def _compile_quantifier(loop: _Loop, body: Code, *, decisive: bool) -> Code:
     def decide(run: Activation) -> bool:
         problem: CelError | None = None
-        for _ in loop.rounds(run):
+        for _ in loop.iterate(run):
             try:
-                if _true(body(run)) is decisive:
+                if _require_bool(body(run)) is decisive:
                     return decisive
             except CelError as error:
                 problem = problem or error
@@ -411,63 +416,63 @@ def _quantified(loop: _Loop, body: Code, *, decisive: bool) -> Code:
     return decide
 
 
-def _mapped(loop: _Loop, body: Code) -> Code:
-    return lambda run: [body(run) for _ in loop.rounds(run)]
+def _compile_mapping(loop: _Loop, body: Code) -> Code:
+    return lambda run: [body(run) for _ in loop.iterate(run)]
 
 
-def _transformed(loop: _Loop, body: Code) -> Code:
-    return lambda run: {key: body(run) for key, _ in loop.rounds(run)}
+def _compile_transformation(loop: _Loop, body: Code) -> Code:
+    return lambda run: {key: body(run) for key, _ in loop.iterate(run)}
 
 
-def _entries(loop: _Loop, body: Code) -> Code:
+def _compile_entries(loop: _Loop, body: Code) -> Code:
     def build(run: Activation) -> dict[Any, Any]:
         entries: dict[Any, Any] = {}
-        for _ in loop.rounds(run):
-            made = body(run)
-            if not isinstance(made, dict):
-                raise no_overload()
-            for key, value in made.items():
+        for _ in loop.iterate(run):
+            new_entries = body(run)
+            if not isinstance(new_entries, dict):
+                raise create_overload_error()
+            for key, value in new_entries.items():
                 _insert(entries, key, value)
         return entries
 
     return build
 
 
-def _sorted(loop: _Loop, body: Code) -> Code:
+def _compile_sort(loop: _Loop, body: Code) -> Code:
     def order(run: Activation) -> list[Any]:
-        pairs = [(value, body(run)) for _, value in loop.rounds(run, list)]
+        pairs = [(value, body(run)) for _, value in loop.iterate(run, list)]
         run.charge(len(pairs))
         return sort_by_keys([value for value, _ in pairs], [key for _, key in pairs])
 
     return order
 
 
-_FOLDS: Final[Mapping[str, Callable[[_Loop, Code], Code]]] = {
-    "all": lambda loop, body: _quantified(loop, body, decisive=False),
-    "exists": lambda loop, body: _quantified(loop, body, decisive=True),
-    "exists_one": lambda loop, body: lambda run: sum(_true(body(run)) for _ in loop.rounds(run)) == 1,
-    "filter": lambda loop, body: lambda run: [value for _, value in loop.rounds(run) if _true(body(run))],
-    "map": _mapped,
-    "transformList": _mapped,
-    "transformMap": _transformed,
-    "transformMapEntry": _entries,
-    "sortBy": _sorted,
+_MACROS: Final[Mapping[str, Callable[[_Loop, Code], Code]]] = {
+    "all": lambda loop, body: _compile_quantifier(loop, body, decisive=False),
+    "exists": lambda loop, body: _compile_quantifier(loop, body, decisive=True),
+    "exists_one": lambda loop, body: lambda run: sum(_require_bool(body(run)) for _ in loop.iterate(run)) == 1,
+    "filter": lambda loop, body: lambda run: [value for _, value in loop.iterate(run) if _require_bool(body(run))],
+    "map": _compile_mapping,
+    "transformList": _compile_mapping,
+    "transformMap": _compile_transformation,
+    "transformMapEntry": _compile_entries,
+    "sortBy": _compile_sort,
 }
 
 
-def _optional_map(source: Code, name: str, body: Code, *, wrap: bool) -> Code:
+def _compile_optional_map(source: Code, name: str, body: Code, *, wrap: bool) -> Code:
     def apply(run: Activation) -> Any:
         optional = source(run)
         if not isinstance(optional, OptionalValue):
-            raise no_overload()
-        if not optional.present:
-            return NONE
-        before = run.names
-        run.names = {**before, name: optional.value}
+            raise create_overload_error()
+        if not optional.is_present:
+            return EMPTY_OPTIONAL
+        outer_names = run.names
+        run.names = {**outer_names, name: optional.value}
         try:
             value = body(run)
         finally:
-            run.names = before
-        return OptionalValue(present=True, value=value) if wrap else value
+            run.names = outer_names
+        return OptionalValue(is_present=True, value=value) if wrap else value
 
     return apply

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from kubekeep.engine.cel.functions import FunctionRegistry
 from kubekeep.engine.cel.network import Url
-from kubekeep.engine.cel.values import NONE, CelError, OpaqueValue, OptionalValue
+from kubekeep.engine.cel.values import EMPTY_OPTIONAL, CelError, OpaqueValue, OptionalValue
 
 FORMATS: Final = FunctionRegistry()
 
@@ -47,17 +47,17 @@ Validator = Callable[[str], list[str]]
 
 
 def _match_pattern(
-    expression: str, longest: int, error_text: str, examples: tuple[str, ...], *, prefix: bool = False
+    expression: str, max_length: int, error_text: str, examples: tuple[str, ...], *, prefix: bool = False
 ) -> Validator:
     compiled = re.compile(expression, re.ASCII)
-    shown = " or ".join(f"'{example}', " for example in examples)
+    example_text = " or ".join(f"'{example}', " for example in examples)
 
     def check(text: str) -> list[str]:
         # A prefix may end in a dash because more characters follow.
         text = text[:-2] + "a" if prefix and len(text) > 1 and text.endswith("-") else text
-        problems = [] if len(text) <= longest else [f"must be no more than {longest} bytes"]
-        if len(text) <= longest and not compiled.fullmatch(text):
-            problems.append(f"{error_text} (e.g. {shown}regex used for validation is '{expression}')")
+        problems = [] if len(text) <= max_length else [f"must be no more than {max_length} bytes"]
+        if len(text) <= max_length and not compiled.fullmatch(text):
+            problems.append(f"{error_text} (e.g. {example_text}regex used for validation is '{expression}')")
         return problems
 
     return check
@@ -140,23 +140,23 @@ class NamedFormat(OpaqueValue):
         return hash(self.name)
 
 
-def _constant(named_format: NamedFormat) -> Callable[[], NamedFormat]:
+def _return_format(named_format: NamedFormat) -> Callable[[], NamedFormat]:
     return lambda: named_format
 
 
 for _name in _FORMATS:
-    FORMATS.function(f"format.{_name}", "-> kubernetes.NamedFormat")(_constant(NamedFormat(_name)))
+    FORMATS.function(f"format.{_name}", "-> kubernetes.NamedFormat")(_return_format(NamedFormat(_name)))
 
 
 @FORMATS.function("format.named", "string -> optional_type(kubernetes.NamedFormat)")
-def _named(name: str) -> OptionalValue:
-    return OptionalValue(present=True, value=NamedFormat(name)) if name in _FORMATS else NONE
+def _find_format(name: str) -> OptionalValue:
+    return OptionalValue(is_present=True, value=NamedFormat(name)) if name in _FORMATS else EMPTY_OPTIONAL
 
 
 @FORMATS.member("validate", "kubernetes.NamedFormat, string -> optional_type(list(string))")
 def _validate(named_format: NamedFormat, text: str) -> OptionalValue:
     problems = _FORMATS[named_format.name](text)
-    return OptionalValue(present=True, value=problems) if problems else NONE
+    return OptionalValue(is_present=True, value=problems) if problems else EMPTY_OPTIONAL
 
 
 _VERSION_PART: Final = r"(?:0|[1-9]\d*|\d*[A-Za-z-][0-9A-Za-z-]*)"

@@ -1,4 +1,4 @@
-"""Functions of the language with their signatures, for the checker and for dispatch. Defines no function itself."""
+"""Registry of functions with their signatures, for the checker and for dispatch. Defines no function itself."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ class Overload(msgspec.Struct, frozen=True, eq=False):
 
     parameters: tuple[CelType, ...]
     result: CelType
-    member: bool
+    is_method: bool
     call: Implementation
 
     def accepts(self, classes: tuple[type, ...]) -> bool:
         """Return True if the parameters accept values of these Python classes."""
-        return len(classes) == len(self.parameters) and all(map(_is_of, classes, self.parameters))
+        return len(classes) == len(self.parameters) and all(map(_accepts_class, classes, self.parameters))
 
 
-def _is_of(kind: type, parameter: CelType) -> bool:
+def _accepts_class(kind: type, parameter: CelType) -> bool:
     name = parameter[0]
     if name in ("dyn", PARAMETER):
         return True
-    known = _CLASSES.get(name)
-    if known is not None:
-        return kind in known
+    classes = _CLASSES.get(name)
+    if classes is not None:
+        return kind in classes
     return issubclass(kind, OpaqueValue) and kind.type_name == name
 
 

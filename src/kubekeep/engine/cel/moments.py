@@ -92,7 +92,7 @@ def format_duration(value: Duration) -> str:
     return f"{'-' if value.ns < 0 else ''}{seconds}{fraction}s"
 
 
-def _zone(name: str) -> dt.tzinfo:
+def _parse_zone(name: str) -> dt.tzinfo:
     match = _OFFSET.fullmatch(name)
     if match:
         minutes = int(match[2]) * 60 + int(match[3])
@@ -103,11 +103,11 @@ def _zone(name: str) -> dt.tzinfo:
         raise CelError(f"unknown time zone {name}") from None
 
 
-def _part(take: Callable[[dt.datetime], int]) -> Callable[..., int]:
+def _create_getter(select: Callable[[dt.datetime], int]) -> Callable[..., int]:
     def part(value: Timestamp, zone: str = "UTC") -> int:
         try:
             moment = _EPOCH + dt.timedelta(seconds=value.ns // _SECOND)
-            return take(moment.astimezone(_zone(zone)))
+            return select(moment.astimezone(_parse_zone(zone)))
         except (OverflowError, ValueError):
             raise CelError("timestamp overflow") from None
 
@@ -116,30 +116,30 @@ def _part(take: Callable[[dt.datetime], int]) -> Callable[..., int]:
 
 MOMENTS.declare(
     {
-        "getFullYear": _part(lambda moment: moment.year),
-        "getMonth": _part(lambda moment: moment.month - 1),
-        "getDate": _part(lambda moment: moment.day),
-        "getDayOfMonth": _part(lambda moment: moment.day - 1),
-        "getDayOfWeek": _part(lambda moment: moment.isoweekday() % 7),
-        "getDayOfYear": _part(lambda moment: moment.timetuple().tm_yday - 1),
-        "getHours": _part(lambda moment: moment.hour),
-        "getMinutes": _part(lambda moment: moment.minute),
-        "getSeconds": _part(lambda moment: moment.second),
+        "getFullYear": _create_getter(lambda moment: moment.year),
+        "getMonth": _create_getter(lambda moment: moment.month - 1),
+        "getDate": _create_getter(lambda moment: moment.day),
+        "getDayOfMonth": _create_getter(lambda moment: moment.day - 1),
+        "getDayOfWeek": _create_getter(lambda moment: moment.isoweekday() % 7),
+        "getDayOfYear": _create_getter(lambda moment: moment.timetuple().tm_yday - 1),
+        "getHours": _create_getter(lambda moment: moment.hour),
+        "getMinutes": _create_getter(lambda moment: moment.minute),
+        "getSeconds": _create_getter(lambda moment: moment.second),
     },
     "timestamp -> int",
     "timestamp, string -> int",
     member=True,
 )
 MOMENTS.member("getMilliseconds", "timestamp -> int", "timestamp, string -> int")(
-    lambda value, _zone="": value.ns % _SECOND // 1_000_000
+    lambda value, _parse_zone="": value.ns % _SECOND // 1_000_000
 )
 
 
-def _whole(unit: int) -> Callable[[Duration], int]:
+def _truncate_to(unit: int) -> Callable[[Duration], int]:
     return lambda value: abs(value.ns) // unit * (1 if value.ns >= 0 else -1)
 
 
-MOMENTS.member("getHours", "duration -> int")(_whole(3600 * _SECOND))
-MOMENTS.member("getMinutes", "duration -> int")(_whole(60 * _SECOND))
-MOMENTS.member("getSeconds", "duration -> int")(_whole(_SECOND))
-MOMENTS.member("getMilliseconds", "duration -> int")(_whole(1_000_000))
+MOMENTS.member("getHours", "duration -> int")(_truncate_to(3600 * _SECOND))
+MOMENTS.member("getMinutes", "duration -> int")(_truncate_to(60 * _SECOND))
+MOMENTS.member("getSeconds", "duration -> int")(_truncate_to(_SECOND))
+MOMENTS.member("getMilliseconds", "duration -> int")(_truncate_to(1_000_000))

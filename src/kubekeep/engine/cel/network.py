@@ -75,8 +75,8 @@ def _parse_cidr(text: str) -> Cidr:
         address = _parse_address(name)
     except CelError:
         raise CelError(problem) from None
-    plain = digits.isascii() and digits.isdigit() and digits == str(int(digits))
-    if not slash or not plain or int(digits) > address.max_prefixlen:
+    is_canonical = digits.isascii() and digits.isdigit() and digits == str(int(digits))
+    if not slash or not is_canonical or int(digits) > address.max_prefixlen:
         raise CelError(problem)
     return Cidr(address, int(digits))
 
@@ -185,7 +185,7 @@ class Url(OpaqueValue):
         return hash(self.text)
 
     @property
-    def _port(self) -> tuple[str, str]:
+    def _host_and_port(self) -> tuple[str, str]:
         """(host, port); the port may be empty."""
         name, colon, port = self.host.rpartition(":")
         if colon and (not port or port.isdigit()) and not name.endswith(":"):
@@ -195,12 +195,12 @@ class Url(OpaqueValue):
     @property
     def hostname(self) -> str:
         """The host without brackets and port."""
-        return self._port[0].removeprefix("[").removesuffix("]")
+        return self._host_and_port[0].removeprefix("[").removesuffix("]")
 
     @property
     def port(self) -> str:
         """The port, or "" if there is none."""
-        return self._port[1]
+        return self._host_and_port[1]
 
     @property
     def escaped_path(self) -> str:

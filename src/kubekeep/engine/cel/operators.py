@@ -17,13 +17,13 @@ from kubekeep.engine.cel.values import (
     Timestamp,
     TypeValue,
     Uint,
-    no_overload,
+    create_overload_error,
     type_name,
 )
 
 OPERATORS: Final = FunctionRegistry()
 
-_EXPONENT: Final = 6
+_MAX_PLAIN_EXPONENT: Final = 6
 _ORDERED: Final = ("bool", "int", "uint", "double", "string", "bytes", "timestamp", "duration")
 _NUMERIC: Final = ("int", "uint", "double")
 _SAME: Final = tuple(f"{kind}, {kind} -> bool" for kind in _ORDERED)
@@ -129,7 +129,7 @@ def _int(value: Any) -> int:
                 raise CelError("integer overflow")
             return int(value)
         case str():
-            return check_int(_digits(value, "int"))
+            return check_int(_parse_digits(value, "int"))
         case _:
             return check_int(int(value))
 
@@ -142,12 +142,12 @@ def _uint(value: Any) -> Uint:
                 raise CelError("unsigned integer overflow")
             return Uint(int(value))
         case str():
-            return check_uint(_digits(value, "uint"))
+            return check_uint(_parse_digits(value, "uint"))
         case _:
             return check_uint(int(value))
 
 
-def _digits(text: str, target: str) -> int:
+def _parse_digits(text: str, target: str) -> int:
     bare = text[1:] if target == "int" and text[:1] in ("-", "+") else text
     if not (bare.isascii() and bare.isdigit()) or len(bare) > 30:
         raise _conversion_error("string", target)
@@ -205,7 +205,7 @@ def to_text(value: Any) -> str:  # noqa: PLR0911 - one case a type
         case Duration():
             return format_duration(value)
         case _:
-            raise no_overload("string")
+            raise create_overload_error("string")
 
 
 def _decode(value: bytes) -> str:
@@ -223,7 +223,7 @@ def format_double(value: float) -> str:
         return "+Inf" if value > 0 else "-Inf"
     sign, digits, power = decimal.Decimal(repr(value)).normalize().as_tuple()
     exponent = len(digits) - 1 + int(power)
-    if -4 <= exponent < _EXPONENT:
+    if -4 <= exponent < _MAX_PLAIN_EXPONENT:
         return f"{value!r}".removesuffix(".0")
     text = "".join(map(str, digits))
     fraction = f".{text[1:]}" if len(text) > 1 else ""

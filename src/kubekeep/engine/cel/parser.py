@@ -20,7 +20,7 @@ from kubekeep.engine.cel.tree import (
 )
 from kubekeep.engine.cel.values import INT_MAX, UINT_MAX, Uint
 
-MAXIMUM_DEPTH: Final = 100
+MAX_DEPTH: Final = 100
 
 _CONSTANTS: Final = {"true": True, "false": False, "null": None}
 _RESERVED: Final = frozenset(
@@ -71,7 +71,7 @@ _CONDITIONAL: Final = frozenset({("map", 1), ("transformList", 2), ("transformMa
 def parse(text: str) -> CelNode:
     """Parse an expression. Raises CelSyntaxError."""
     parser = _Parser(list(tokenize(text)))
-    node = parser.expression()
+    node = parser.parse_expression()
     if parser.token.kind != "end":
         raise CelSyntaxError(f"extraneous input {parser.token.value!r}", parser.token.at)
     return node
@@ -80,198 +80,198 @@ def parse(text: str) -> CelNode:
 class _Parser:
     def __init__(self, tokens: list[CelToken]) -> None:
         self._tokens = tokens
-        self._next = 0
+        self._position = 0
         self._depth = 0
 
     @property
     def token(self) -> CelToken:
-        return self._tokens[self._next]
+        return self._tokens[self._position]
 
-    def _take(self, *kinds: str) -> CelToken | None:
+    def _accept(self, *kinds: str) -> CelToken | None:
         """Consume and return the next token if it is one of `kinds`."""
         token = self.token
         if token.kind not in kinds:
             return None
-        self._next += 1
+        self._position += 1
         return token
 
-    def _need(self, kind: str) -> CelToken:
-        token = self._take(kind)
+    def _require(self, kind: str) -> CelToken:
+        token = self._accept(kind)
         if token is None:
             raise CelSyntaxError(f"mismatched input {self.token.value!r} expecting {kind!r}", self.token.at)
         return token
 
-    def expression(self) -> CelNode:
+    def parse_expression(self) -> CelNode:
         self._depth += 1
-        if self._depth > MAXIMUM_DEPTH:
+        if self._depth > MAX_DEPTH:
             raise CelSyntaxError("nested too deeply", self.token.at)
-        node = self._any()
-        question = self._take("?")
+        node = self._parse_disjunction()
+        question = self._accept("?")
         if question:
-            then = self._any()
-            self._need(":")
-            node = CallNode("_?_:_", (node, then, self.expression()), question.at)
+            then = self._parse_disjunction()
+            self._require(":")
+            node = CallNode("_?_:_", (node, then, self.parse_expression()), question.at)
         self._depth -= 1
         return node
 
-    def _any(self) -> CelNode:
-        return self._chain("||", lambda: self._chain("&&", lambda: self._binary(1)))
+    def _parse_disjunction(self) -> CelNode:
+        return self._parse_chain("||", lambda: self._parse_chain("&&", lambda: self._parse_binary(1)))
 
-    def _chain(self, operator: str, operand: Callable[[], CelNode]) -> CelNode:
+    def _parse_chain(self, operator: str, operand: Callable[[], CelNode]) -> CelNode:
         first, at = operand(), self.token.at
         operands = [first]
-        while self._take(operator):
+        while self._accept(operator):
             operands.append(operand())
         return first if len(operands) == 1 else CallNode(f"_{operator}_", tuple(operands), at)
 
-    def _binary(self, least: int) -> CelNode:
-        left = self._unary()
+    def _parse_binary(self, min_precedence: int) -> CelNode:
+        left = self._parse_unary()
         length = 0
         while True:
             token = self.token
             operator = token.value if token.kind != "value" else ""
             precedence = _PRECEDENCE.get(operator, 0) if isinstance(operator, str) else 0
-            if precedence < least or token.kind == "field":
+            if precedence < min_precedence or token.kind == "field":
                 return left
             length += 1
-            if length > MAXIMUM_DEPTH:
+            if length > MAX_DEPTH:
                 raise CelSyntaxError("too many operators in a row", token.at)
-            self._next += 1
-            right = self._binary(precedence + 1)
+            self._position += 1
+            right = self._parse_binary(precedence + 1)
             left = CallNode("@in" if operator == "in" else f"_{operator}_", (left, right), token.at)
 
-    def _unary(self) -> CelNode:
+    def _parse_unary(self) -> CelNode:
         first = self.token
         count = 0
-        while self._take(first.kind) if first.kind in ("!", "-") else None:
+        while self._accept(first.kind) if first.kind in ("!", "-") else None:
             count += 1
         if first.kind == "-" and count % 2 and self._is_number():
             value = self.token.value
-            self._next += 1
-            return self._member(LiteralNode(-value, first.at))
-        node = self._member(self._primary())
+            self._position += 1
+            return self._parse_member(LiteralNode(-value, first.at))
+        node = self._parse_member(self._parse_primary())
         return CallNode(f"{first.kind}_", (node,), first.at) if count % 2 else node
 
     def _is_number(self) -> bool:
         return self.token.kind == "value" and type(self.token.value) in (int, float)
 
-    def _primary(self) -> CelNode:
+    def _parse_primary(self) -> CelNode:
         token = self.token
-        self._next += 1
+        self._position += 1
         match token.kind:
             case "value":
                 if type(token.value) is int and token.value > INT_MAX:
                     raise CelSyntaxError("invalid int literal", token.at)
                 return LiteralNode(token.value, token.at)
             case "(":
-                node = self.expression()
-                self._need(")")
+                node = self.parse_expression()
+                self._require(")")
                 return node
             case "[" | "[?":
-                return self._list(token)
+                return self._parse_list(token)
             case "{":
-                return self._map(token)
+                return self._parse_map(token)
             case "." if self.token.kind == "name":
-                return self._primary()
+                return self._parse_primary()
             case "name":
-                return self._name(token)
+                return self._parse_name(token)
             case _:
-                shown = "<EOF>" if token.kind == "end" else token.value
-                raise CelSyntaxError(f"mismatched input {shown!r}", token.at)
+                text = "<EOF>" if token.kind == "end" else token.value
+                raise CelSyntaxError(f"mismatched input {text!r}", token.at)
 
-    def _name(self, token: CelToken) -> CelNode:
+    def _parse_name(self, token: CelToken) -> CelNode:
         if token.value in _CONSTANTS:
             return LiteralNode(_CONSTANTS[token.value], token.at)
         if token.value in _RESERVED:
             raise CelSyntaxError(f"reserved identifier: {token.value}", token.at)
-        if not self._take("("):
+        if not self._accept("("):
             return IdentifierNode(token.value, token.at)
-        arguments = self._arguments()
+        arguments = self._parse_arguments()
         if token.value != "has" or len(arguments) != 1:
             return CallNode(token.value, arguments, token.at)
         argument = arguments[0]
-        if not isinstance(argument, SelectNode) or argument.optional:
+        if not isinstance(argument, SelectNode) or argument.is_optional:
             raise CelSyntaxError("invalid argument to has() macro", token.at)
-        return SelectNode(argument.operand, argument.field, argument.at, test=True)
+        return SelectNode(argument.operand, argument.field, argument.at, is_presence_test=True)
 
-    def _arguments(self) -> tuple[CelNode, ...]:
+    def _parse_arguments(self) -> tuple[CelNode, ...]:
         arguments: list[CelNode] = []
-        while not self._take(")"):
+        while not self._accept(")"):
             if arguments:
-                self._need(",")
-            arguments.append(self.expression())
+                self._require(",")
+            arguments.append(self.parse_expression())
         return tuple(arguments)
 
-    def _list(self, opening: CelToken) -> CelNode:
+    def _parse_list(self, opening: CelToken) -> CelNode:
         elements: list[CelNode] = []
         optional: set[int] = set()
-        marked = opening.kind == "[?"
-        while not self._take("]"):
+        is_first_optional = opening.kind == "[?"
+        while not self._accept("]"):
             if elements:
-                self._need(",")
-                if self._take("]"):
+                self._require(",")
+                if self._accept("]"):
                     break
-            if marked or self._take("?"):
+            if is_first_optional or self._accept("?"):
                 optional.add(len(elements))
-            marked = False
-            elements.append(self.expression())
+            is_first_optional = False
+            elements.append(self.parse_expression())
         return ListNode(tuple(elements), frozenset(optional), opening.at)
 
-    def _map(self, opening: CelToken) -> CelNode:
+    def _parse_map(self, opening: CelToken) -> CelNode:
         entries: list[tuple[CelNode, CelNode, bool]] = []
-        while not self._take("}"):
+        while not self._accept("}"):
             if entries:
-                self._need(",")
-                if self._take("}"):
+                self._require(",")
+                if self._accept("}"):
                     break
-            optional = self._take("?") is not None
-            key = self.expression()
-            self._need(":")
-            entries.append((key, self.expression(), optional))
+            optional = self._accept("?") is not None
+            key = self.parse_expression()
+            self._require(":")
+            entries.append((key, self.parse_expression(), optional))
         return MapNode(tuple(entries), opening.at)
 
-    def _member(self, node: CelNode) -> CelNode:
+    def _parse_member(self, node: CelNode) -> CelNode:
         length = 0
         while True:
             length += 1
-            if length > MAXIMUM_DEPTH:
+            if length > MAX_DEPTH:
                 raise CelSyntaxError("too many selections in a row", self.token.at)
-            token = self._take(".", "[", "[?")
+            token = self._accept(".", "[", "[?")
             if token is None:
                 return node
             if token.kind == ".":
-                node = self._selected(node)
+                node = self._parse_selection(node)
             else:
-                index = self.expression()
-                self._need("]")
+                index = self.parse_expression()
+                self._require("]")
                 node = CallNode("_[?_]" if token.kind == "[?" else "_[_]", (node, index), token.at)
 
-    def _selected(self, node: CelNode) -> CelNode:
-        optional = self._take("?") is not None
-        name = self._take("name", "field")
+    def _parse_selection(self, node: CelNode) -> CelNode:
+        optional = self._accept("?") is not None
+        name = self._accept("name", "field")
         if name is None:
             raise CelSyntaxError(f"no viable alternative at input {self.token.value!r}", self.token.at)
-        if name.kind == "name" and not optional and self._take("("):
-            return _method(node, name, self._arguments())
-        return SelectNode(node, name.value, name.at, optional=optional)
+        if name.kind == "name" and not optional and self._accept("("):
+            return _create_method_call(node, name, self._parse_arguments())
+        return SelectNode(node, name.value, name.at, is_optional=optional)
 
 
-def _method(target: CelNode, name: CelToken, arguments: tuple[CelNode, ...]) -> CelNode:
+def _create_method_call(target: CelNode, name: CelToken, arguments: tuple[CelNode, ...]) -> CelNode:
     """Return a method call, or the macro with this name."""
     word = name.value
     for count, words in ((2, _TWO_NAMES), (1, _ONE_NAME)):
-        conditional = (word, count) in _CONDITIONAL and len(arguments) == count + 2
-        if word in words and (conditional or len(arguments) == count + 1):
-            bound = [argument.name for argument in arguments[:count] if isinstance(argument, IdentifierNode)]
-            if len(bound) != count or len(set(bound)) != count:
+        has_condition = (word, count) in _CONDITIONAL and len(arguments) == count + 2
+        if word in words and (has_condition or len(arguments) == count + 1):
+            names = [argument.name for argument in arguments[:count] if isinstance(argument, IdentifierNode)]
+            if len(names) != count or len(set(names)) != count:
                 raise CelSyntaxError("argument must be a simple name", name.at)
-            condition = arguments[count] if conditional else None
+            condition = arguments[count] if has_condition else None
             kind = "exists_one" if word == "existsOne" else word
-            return MacroNode(kind, target, tuple(bound), arguments[-1], name.at, condition)
-    return CallNode(word, (target, *arguments), name.at, member=True)
+            return MacroNode(kind, target, tuple(names), arguments[-1], name.at, condition)
+    return CallNode(word, (target, *arguments), name.at, is_method=True)
 
 
-MAXIMUM_CHARACTERS: Final = 100_000
+MAX_CHARACTERS: Final = 100_000
 
 _TOKEN: Final = re.compile(
     r"""(?P<space>(?:[\t\n\f\r ]|//[^\n]*)+)
@@ -298,7 +298,7 @@ class CelSyntaxError(ValueError):
 
 
 class CelToken(msgspec.Struct, frozen=True):
-    """`kind` is name, field, value, end or the operator itself; `value` is that of a literal or a name."""
+    """A token. `kind` is name, field, value, end or the operator itself; `value` is the value of a literal, or a name."""
 
     kind: str
     value: Any
@@ -307,8 +307,8 @@ class CelToken(msgspec.Struct, frozen=True):
 
 def tokenize(text: str) -> Iterator[CelToken]:
     """Yield the tokens of `text`, then an `end` token. Raises CelSyntaxError."""
-    if len(text) > MAXIMUM_CHARACTERS:
-        raise CelSyntaxError(f"longer than {MAXIMUM_CHARACTERS} characters", 0)
+    if len(text) > MAX_CHARACTERS:
+        raise CelSyntaxError(f"longer than {MAX_CHARACTERS} characters", 0)
     at = 0
     while at < len(text):
         match = _TOKEN.match(text, at)
@@ -325,16 +325,16 @@ def tokenize(text: str) -> Iterator[CelToken]:
             case "double":
                 yield CelToken("value", float(match[0]), start)
             case "int":
-                yield CelToken("value", _integer(match[0], start), start)
+                yield CelToken("value", _parse_integer(match[0], start), start)
             case "operator":
                 yield CelToken(match[0], match[0], start)
             case _:
-                value, at = _string(text, match, start)
+                value, at = _parse_string(text, match, start)
                 yield CelToken("value", value, start)
     yield CelToken("end", None, len(text))
 
 
-def _integer(text: str, at: int) -> int:
+def _parse_integer(text: str, at: int) -> int:
     is_unsigned = text[-1] in "uU"
     digits = text.rstrip("uU")
     if len(digits) > 100:
@@ -346,7 +346,7 @@ def _integer(text: str, at: int) -> int:
     return Uint(value) if is_unsigned else value
 
 
-def _string(text: str, match: re.Match[str], start: int) -> tuple[str | bytes, int]:
+def _parse_string(text: str, match: re.Match[str], start: int) -> tuple[str | bytes, int]:
     prefix, quote = (match["prefix"] or "").lower(), match["quote"]
     body = match.end()
     at = body
@@ -356,11 +356,11 @@ def _string(text: str, match: re.Match[str], start: int) -> tuple[str | bytes, i
         at += 2 if text[at] == "\\" and "r" not in prefix else 1
     raw, end = text[body:at], at + len(quote)
     if "b" in prefix:
-        return (raw.encode() if "r" in prefix else _bytes(raw, start)), end
-    return (raw if "r" in prefix else _ESCAPE.sub(lambda escape: _character(escape, start), raw)), end
+        return (raw.encode() if "r" in prefix else _decode_bytes(raw, start)), end
+    return (raw if "r" in prefix else _ESCAPE.sub(lambda escape: _decode_escape(escape, start), raw)), end
 
 
-def _character(match: re.Match[str], at: int) -> str:
+def _decode_escape(match: re.Match[str], at: int) -> str:
     letter, *numbers, octal = match.groups()
     if letter:
         return _LETTERS.get(letter, letter)
@@ -370,14 +370,14 @@ def _character(match: re.Match[str], at: int) -> str:
     return chr(code)
 
 
-def _bytes(raw: str, at: int) -> bytes:
+def _decode_bytes(raw: str, at: int) -> bytes:
     decoded, last = bytearray(), 0
     for match in _ESCAPE.finditer(raw):
         decoded += raw[last : match.start()].encode()
         _, byte, short, long, octal = match.groups()
         if short or long:
             raise CelSyntaxError("invalid escape in bytes", at)
-        code = int(byte, 16) if byte else int(octal, 8) if octal else ord(_character(match, at))
+        code = int(byte, 16) if byte else int(octal, 8) if octal else ord(_decode_escape(match, at))
         decoded.append(code)
         last = match.end()
     return bytes(decoded + raw[last:].encode())

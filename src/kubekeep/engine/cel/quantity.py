@@ -23,20 +23,20 @@ _NANO: Final = Fraction(1, 10**9)
 class Quantity(OpaqueValue):
     """An amount; `scale` is the power of ten of its integer form in Kubernetes, None if Kubernetes stores a decimal.
 
-    A `computed` quantity is not allowed as the right operand of an equality: Kubernetes holds it by reference.
+    A `is_computed` quantity is not allowed as the right operand of an equality: Kubernetes holds it by reference.
     """
 
-    __slots__ = ("amount", "computed", "scale")
+    __slots__ = ("amount", "is_computed", "scale")
     type_name = "kubernetes.Quantity"
 
     def __init__(self, amount: Fraction, scale: int | None, *, computed: bool = False) -> None:
         self.amount = amount
         self.scale = scale
-        self.computed = computed
+        self.is_computed = computed
 
     def is_comparable(self, other: Any) -> bool:
         """Return True if `other` is a quantity that Kubernetes holds by value."""
-        return isinstance(other, Quantity) and not other.computed
+        return isinstance(other, Quantity) and not other.is_computed
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Quantity) and self.amount == other.amount
@@ -51,13 +51,13 @@ class Quantity(OpaqueValue):
             return None
         return int(self.amount)
 
-    def plus(self, other: Quantity) -> Quantity:
+    def add(self, other: Quantity) -> Quantity:
         """Return the sum."""
         scales = [part.scale for part in (self, other) if part.amount]
-        known = [scale for scale in scales if scale is not None]
-        least = min(known, default=0)
+        known_scales = [scale for scale in scales if scale is not None]
+        least = min(known_scales, default=0)
         total = self.amount + other.amount
-        is_exact = len(known) == len(scales) and abs(total / Fraction(10) ** least) <= INT_MAX
+        is_exact = len(known_scales) == len(scales) and abs(total / Fraction(10) ** least) <= INT_MAX
         return Quantity(total, least if is_exact else None, computed=True)
 
 
@@ -72,16 +72,16 @@ def parse_quantity(text: str) -> Quantity:
     if suffix in _BINARY:
         power = _BINARY[suffix]
         plain = not fraction and 15 - len(whole_part or "0") - power * 3 // 10 - 1 >= 0
-        return Quantity(_rounded(number * 2**power), 0 if plain else None)
+        return Quantity(_round_to_nanos(number * 2**power), 0 if plain else None)
     exponent = _DECIMAL[suffix] if suffix in _DECIMAL else int(suffix[1:])
     if abs(exponent) > 1000:
         raise CelError("unable to parse quantity's suffix")
     scale = exponent - len(fraction)
-    amount = _rounded(number * Fraction(10) ** exponent)
+    amount = _round_to_nanos(number * Fraction(10) ** exponent)
     return Quantity(amount, scale if digits <= _DIGITS and scale >= -9 else None)
 
 
-def _rounded(amount: Fraction) -> Fraction:
+def _round_to_nanos(amount: Fraction) -> Fraction:
     """Round to nanos, away from zero."""
     if (amount / _NANO).denominator == 1:
         return amount
@@ -126,9 +126,7 @@ QUANTITIES.member("isLessThan", _PAIR + "bool")(lambda a, b: a.amount < b.amount
 QUANTITIES.member("compareTo", _PAIR + "int")(lambda a, b: _sign(a.amount - b.amount))
 QUANTITIES.member("asApproximateFloat", "kubernetes.Quantity -> double")(lambda quantity: float(quantity.amount))
 QUANTITIES.member("isInteger", "kubernetes.Quantity -> bool")(lambda quantity: quantity.integer is not None)
-QUANTITIES.member("add", _PAIR + "kubernetes.Quantity")(lambda a, b: a.plus(b))
-QUANTITIES.member("sub", _PAIR + "kubernetes.Quantity")(lambda a, b: a.plus(_negate(b)))
-QUANTITIES.member("add", "kubernetes.Quantity, int -> kubernetes.Quantity")(
-    lambda a, b: a.plus(_from_int(check_int(b)))
-)
-QUANTITIES.member("sub", "kubernetes.Quantity, int -> kubernetes.Quantity")(lambda a, b: a.plus(_from_int(-b)))
+QUANTITIES.member("add", _PAIR + "kubernetes.Quantity")(lambda a, b: a.add(b))
+QUANTITIES.member("sub", _PAIR + "kubernetes.Quantity")(lambda a, b: a.add(_negate(b)))
+QUANTITIES.member("add", "kubernetes.Quantity, int -> kubernetes.Quantity")(lambda a, b: a.add(_from_int(check_int(b))))
+QUANTITIES.member("sub", "kubernetes.Quantity, int -> kubernetes.Quantity")(lambda a, b: a.add(_from_int(-b)))

@@ -17,7 +17,7 @@ from kubekeep._native import Pattern
 from kubekeep.engine.cel.functions import FunctionRegistry
 from kubekeep.engine.cel.operators import format_double, to_text
 from kubekeep.engine.cel.types import CelType
-from kubekeep.engine.cel.values import CelError, Duration, Timestamp, TypeValue, Uint, no_overload, type_name
+from kubekeep.engine.cel.values import CelError, Duration, Timestamp, TypeValue, Uint, create_overload_error, type_name
 
 STRINGS: Final = FunctionRegistry()
 
@@ -35,7 +35,7 @@ _QUOTED: Final = {
     "\\": "\\\\",
     '"': '\\"',
 }
-_LONGEST: Final = 10_000_000
+_MAX_LENGTH: Final = 10_000_000
 
 
 @functools.lru_cache(maxsize=512)
@@ -89,13 +89,13 @@ def _last_index_of(text: str, part: str, last: int | None = None) -> int:
 @STRINGS.member("join", "list(string) -> string", "list(string), string -> string")
 def _join(texts: list[Any], separator: str = "") -> str:
     if not all(isinstance(text, str) for text in texts):
-        raise no_overload("join")
+        raise create_overload_error("join")
     return limit_length(separator.join(texts))
 
 
 def limit_length(text: str) -> str:
     """Return the text. Raises CelError if it exceeds the maximum length."""
-    if len(text) > _LONGEST:
+    if len(text) > _MAX_LENGTH:
         raise CelError("the text is too long")
     return text
 
@@ -108,7 +108,7 @@ STRINGS.member("trim", "string -> string")(lambda text: text.strip(_SPACE))
 @STRINGS.member("replace", "string, string, string -> string", "string, string, string, int -> string")
 def _replace(text: str, old: str, new: str, limit: int = -1) -> str:
     count = text.count(old) if limit < 0 else min(limit, text.count(old))
-    if len(text) + count * len(new) > _LONGEST:
+    if len(text) + count * len(new) > _MAX_LENGTH:
         raise CelError("the text is too long")
     return text.replace(old, new, limit)
 
@@ -141,7 +141,7 @@ def quote(text: str) -> str:
 
 
 _CLAUSE: Final = re.compile(r"%(?:(%)|(?:\.(\d+))?(.)|$)", re.DOTALL)
-_WORDS: Final = {
+_CLAUSE_NAMES: Final = {
     "d": "decimal",
     "f": "fixed-point",
     "e": "scientific",
@@ -150,7 +150,7 @@ _WORDS: Final = {
     "X": "hex",
     "o": "octal",
 }
-_ACCEPTED: Final = {
+_ACCEPTED_TYPES: Final = {
     "d": ("int", "uint"),
     "f": ("double",),
     "e": ("double",),
@@ -168,7 +168,7 @@ _ACCEPTED_TEXT: Final = {
     "X": "integers, byte buffers, and strings",
     "o": "integers",
 }
-_PRINTED: Final = frozenset(
+_PRINTABLE_TYPES: Final = frozenset(
     [
         "list",
         "map",
@@ -186,26 +186,26 @@ _PRINTED: Final = frozenset(
 )
 
 
-def _clauses(pattern: str) -> Iterator[tuple[str, str, int | None]]:
+def _parse_clauses(pattern: str) -> Iterator[tuple[str, str, int | None]]:
     """Yield (preceding text, letter, precision) of each clause, then the remaining text with an empty letter."""
     at = 0
     for match in _CLAUSE.finditer(pattern):
-        before = pattern[at : match.start()]
+        preceding = pattern[at : match.start()]
         at = match.end()
         if match[1]:
-            yield before + "%", "", None
+            yield preceding + "%", "", None
             continue
         letter = match[3] or ""
         if not letter or letter not in "sdfebxXo":
             raise CelError(f'could not parse formatting clause: unrecognized formatting clause "{letter}"')
-        yield before, letter, int(match[2][:4]) if match[2] else None
+        yield preceding, letter, int(match[2][:4]) if match[2] else None
     yield pattern[at:], "", None
 
 
-def _check(letter: str, kind: str) -> None:
-    if kind in _ACCEPTED.get(letter, (kind,)) and (letter != "s" or kind in _PRINTED):
+def _check_clause(letter: str, kind: str) -> None:
+    if kind in _ACCEPTED_TYPES.get(letter, (kind,)) and (letter != "s" or kind in _PRINTABLE_TYPES):
         return
-    clause = _WORDS.get(letter, "string")
+    clause = _CLAUSE_NAMES.get(letter, "string")
     accepted = _ACCEPTED_TEXT.get(
         letter, "strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps"
     )
@@ -215,13 +215,13 @@ def _check(letter: str, kind: str) -> None:
 def check_format(pattern: str, kinds: Sequence[CelType]) -> None:
     """Raise CelError if `pattern` cannot format values of these types; `dyn` is checked at run time."""
     used = 0
-    for _, letter, _ in _clauses(pattern):
+    for _, letter, _ in _parse_clauses(pattern):
         if not letter:
             continue
         if used >= len(kinds):
             raise CelError(f"index {used} out of range")
         if kinds[used][0] not in ("dyn", "?"):
-            _check(letter, kinds[used][0])
+            _check_clause(letter, kinds[used][0])
         used += 1
     if used < len(kinds):
         raise CelError(f"too many arguments supplied to string.format (expected {used}, got {len(kinds)})")
@@ -231,19 +231,19 @@ def check_format(pattern: str, kinds: Sequence[CelType]) -> None:
 def _format(pattern: str, values: list[Any]) -> str:
     parts: list[str] = []
     used = 0
-    for before, letter, precision in _clauses(pattern):
-        parts.append(before)
+    for preceding, letter, precision in _parse_clauses(pattern):
+        parts.append(preceding)
         if not letter:
             continue
         if used >= len(values):
             raise CelError(f"index {used} out of range")
-        _check(letter, type_name(values[used]))
+        _check_clause(letter, type_name(values[used]))
         parts.append(_PRINTERS[letter](values[used], precision))
         used += 1
     return limit_length("".join(parts))
 
 
-def _number(value: float, precision: int | None, letter: str) -> str:
+def _format_number(value: float, precision: int | None, letter: str) -> str:
     if math.isinf(value) or math.isnan(value):
         return "NaN" if math.isnan(value) else "∞" if value > 0 else "-∞"
     places = 6 if precision is None else min(precision, 1000)
@@ -254,7 +254,7 @@ def _number(value: float, precision: int | None, letter: str) -> str:
     return f"{mantissa}\u202f\u00d7\u202f10{superscript}"
 
 
-def _hexadecimal(value: Any, upper: bool) -> str:  # noqa: FBT001 - one of two letters
+def _format_hexadecimal(value: Any, upper: bool) -> str:  # noqa: FBT001 - one of two letters
     match value:
         case str():
             digits = value.encode().hex()
@@ -268,12 +268,12 @@ def _hexadecimal(value: Any, upper: bool) -> str:  # noqa: FBT001 - one of two l
 _PRINTERS: Final[dict[str, Callable[[Any, int | None], str]]] = {
     "s": lambda value, _: _format_value(value),
     "d": lambda value, _: str(int(value)),
-    "f": lambda value, precision: _number(value, precision, "f"),
-    "e": lambda value, precision: _number(value, precision, "e"),
+    "f": lambda value, precision: _format_number(value, precision, "f"),
+    "e": lambda value, precision: _format_number(value, precision, "e"),
     "b": lambda value, _: f"{int(value):b}",
     "o": lambda value, _: f"{int(value):o}",
-    "x": lambda value, _: _hexadecimal(value, upper=False),
-    "X": lambda value, _: _hexadecimal(value, upper=True),
+    "x": lambda value, _: _format_hexadecimal(value, upper=False),
+    "X": lambda value, _: _format_hexadecimal(value, upper=True),
 }
 
 
@@ -312,7 +312,7 @@ def _format_element(value: Any) -> str:  # noqa: PLR0911 - one case a type
             return f'duration("{to_text(value)}")'
         case Uint() | int():
             return str(int(value))
-        case _ if type_name(value) in _PRINTED:
+        case _ if type_name(value) in _PRINTABLE_TYPES:
             return _format_value(value)
         case _:
             raise CelError(f"no formatting function for {type_name(value)}")

@@ -23,29 +23,29 @@ class IdentifierNode(msgspec.Struct, frozen=True, eq=False):
 
 
 class SelectNode(msgspec.Struct, frozen=True, eq=False):
-    """Field selection `operand.field`; `operand.?field` if `optional`, `has(operand.field)` if `test`."""
+    """Field selection `operand.field`; `operand.?field` if `is_optional`, `has(operand.field)` if `is_presence_test`."""
 
     operand: CelNode
     field: str
     at: int
-    optional: bool = False
-    test: bool = False
+    is_optional: bool = False
+    is_presence_test: bool = False
 
 
 class CallNode(msgspec.Struct, frozen=True, eq=False):
-    """A call of a function, of an operator (`_+_`) or, if `member`, of a method; its target is the first argument."""
+    """A call of a function, of an operator (`_+_`) or, if `is_method`, of a method; its target is the first argument."""
 
     function: str
     arguments: tuple[CelNode, ...]
     at: int
-    member: bool = False
+    is_method: bool = False
 
 
 class ListNode(msgspec.Struct, frozen=True, eq=False):
-    """A list `[a, ?b]`; `optional` holds the indexes of the optional elements."""
+    """A list `[a, ?b]`; `optional_indexes` holds the indexes of the optional elements."""
 
-    items: tuple[CelNode, ...]
-    optional: frozenset[int]
+    elements: tuple[CelNode, ...]
+    optional_indexes: frozenset[int]
     at: int
 
 
@@ -70,15 +70,15 @@ class MacroNode(msgspec.Struct, frozen=True, eq=False):
 CelNode: TypeAlias = LiteralNode | IdentifierNode | SelectNode | CallNode | ListNode | MapNode | MacroNode
 
 
-def children(node: CelNode) -> Iterator[CelNode]:
+def list_children(node: CelNode) -> Iterator[CelNode]:
     """Yield the direct children of `node` in the order of the text."""
     match node:
         case SelectNode(operand=operand):
             yield operand
         case CallNode(arguments=arguments):
             yield from arguments
-        case ListNode(items=items):
-            yield from items
+        case ListNode(elements=elements):
+            yield from elements
         case MapNode(entries=entries):
             for key, value, _ in entries:
                 yield key
@@ -94,18 +94,18 @@ def children(node: CelNode) -> Iterator[CelNode]:
 
 def walk(node: CelNode) -> Iterator[CelNode]:
     """Yield `node` and all its descendants."""
-    waiting = [node]
-    while waiting:
-        visited = waiting.pop()
-        yield visited
-        waiting.extend(children(visited))
+    pending = [node]
+    while pending:
+        current = pending.pop()
+        yield current
+        pending.extend(list_children(current))
 
 
-def qualified_name(node: CelNode) -> str | None:
+def get_qualified_name(node: CelNode) -> str | None:
     """Return the name spelled by a chain of plain selections (`a.b.c`), or None for any other node."""
     if isinstance(node, IdentifierNode):
         return node.name
-    if isinstance(node, SelectNode) and not node.optional and not node.test:
-        head = qualified_name(node.operand)
+    if isinstance(node, SelectNode) and not node.is_optional and not node.is_presence_test:
+        head = get_qualified_name(node.operand)
         return None if head is None else f"{head}.{node.field}"
     return None

@@ -28,7 +28,7 @@ class BudgetError(Exception):
     """The evaluation exceeds the cost budget. Not a CelError, so logical operators do not absorb it."""
 
 
-def no_overload(function: str = "") -> CelError:
+def create_overload_error(function: str = "") -> CelError:
     """Return the error for a function that has no overload for these argument types."""
     return CelError(f"no such overload{f': {function}' if function else ''}")
 
@@ -54,11 +54,11 @@ class Duration(msgspec.Struct, frozen=True, order=True):
 class OptionalValue(msgspec.Struct, frozen=True, eq=False):
     """A value of `optional_type`: present with a value, or empty."""
 
-    present: bool
+    is_present: bool
     value: Any = None
 
 
-NONE: Final = OptionalValue(present=False)
+EMPTY_OPTIONAL: Final = OptionalValue(is_present=False)
 
 
 class TypeValue(msgspec.Struct, frozen=True):
@@ -78,21 +78,23 @@ class OpaqueValue:
 
 
 class PartialMap(dict[str, Any]):
-    """A partially known map: reading a `hidden` key raises UnavailableError. hidden=None hides all missing keys."""
+    """A partially known map: reading a `hidden_keys` key raises UnavailableError. hidden=None hides all missing keys."""
 
-    about = ""
-    hidden: frozenset[str] | None = None
+    description = ""
+    hidden_keys: frozenset[str] | None = None
 
     def is_hidden(self, key: Any) -> bool:
         """Return True if neither the value of `key` nor its absence is known."""
-        return key not in self and (self.hidden is None or key in self.hidden)
+        return key not in self and (self.hidden_keys is None or key in self.hidden_keys)
 
 
-def partial_map(about: str, known: dict[str, Any], hidden: frozenset[str] | None = None) -> PartialMap:
-    """Return a map of the known entries; error messages call it `about`."""
-    entries = PartialMap(known)
-    entries.about = about
-    entries.hidden = hidden
+def create_partial_map(
+    description: str, entries_by_key: dict[str, Any], hidden_keys: frozenset[str] | None = None
+) -> PartialMap:
+    """Return a map of the known entries; error messages call it `description`."""
+    entries = PartialMap(entries_by_key)
+    entries.description = description
+    entries.hidden_keys = hidden_keys
     return entries
 
 
@@ -134,7 +136,7 @@ def are_equal(left: Any, right: Any) -> bool:  # noqa: PLR0911 - one case a type
     if kind is other and kind in _SIMPLE:
         return bool(left == right)
     if isinstance(left, OpaqueValue) and not left.is_comparable(right):
-        raise no_overload()
+        raise create_overload_error()
     if kind is bool or other is bool:
         return False
     if isinstance(left, int | float) and isinstance(right, int | float):
@@ -144,7 +146,7 @@ def are_equal(left: Any, right: Any) -> bool:  # noqa: PLR0911 - one case a type
     if isinstance(left, dict) and isinstance(right, dict):
         return len(left) == len(right) and all(key in right and are_equal(left[key], right[key]) for key in left)
     if isinstance(left, OptionalValue) and isinstance(right, OptionalValue):
-        return left.present == right.present and (not left.present or are_equal(left.value, right.value))
+        return left.is_present == right.is_present and (not left.is_present or are_equal(left.value, right.value))
     return kind is other and bool(left == right)
 
 

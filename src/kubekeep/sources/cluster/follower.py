@@ -265,7 +265,7 @@ class ClusterFollower:
         """Queue the events of one task; limits concurrent lists."""
         with contextlib.ExitStack() as list_permit:
             for event in watch_objects(self._connection, followed.task.query, followed.stopped, self._pace):
-                if isinstance(event, PageListed) and event.first:
+                if isinstance(event, PageListed) and event.is_first:
                     list_permit.close()
                     self._lists.acquire()
                     list_permit.callback(self._lists.release)

@@ -26,7 +26,7 @@ VERB: Final = "get"
 RESOURCE: Final = "nodes/proxy"
 _API_VERSION: Final = "kubelet.config.k8s.io/v1beta1"
 _RETRY_POLICY: Final = RetryPolicy(
-    tries=2, first_wait=1.0, longest_wait=2.0, silence=20.0, answer=30.0, most_bytes=4 << 20
+    max_attempts=2, first_wait=1.0, max_wait=2.0, read_timeout=20.0, total_timeout=30.0, max_bytes=4 << 20
 )
 """Timeouts and retries: one unresponsive node must not delay the others for long."""
 _PARALLEL: Final = 8
@@ -97,7 +97,9 @@ def _query_kubelet(connection: KubeConnection, node: str) -> _KubeletResponse:
 def _has_open_port(connection: KubeConnection, node: str) -> bool:
     """Return True if the kubelet responds on its read-only port, which needs no authentication."""
     try:
-        return connection.text(f"/api/v1/nodes/http:{quote(node, safe='')}:{_READ_ONLY}/proxy/healthz").strip() == "ok"
+        return (
+            connection.get_text(f"/api/v1/nodes/http:{quote(node, safe='')}:{_READ_ONLY}/proxy/healthz").strip() == "ok"
+        )
     except KubeError:
         return False
 

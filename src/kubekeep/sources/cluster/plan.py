@@ -99,8 +99,8 @@ def plan_tasks(
         needs_all = served.kind in scope.complete or f"{served.group}/{served.kind}" in scope.complete
         metadata_only = is_builtin(served.group) and served.kind in METADATA_ONLY and not needs_all
         is_namespaced_only = is_local or has_pods or (is_builtin(served.group) and served.kind in _LOCAL)
-        is_namespaced_only = is_namespaced_only and served.namespaced and names.isdisjoint(scope.cluster_wide)
-        if is_local and not served.namespaced:
+        is_namespaced_only = is_namespaced_only and served.is_namespaced and names.isdisjoint(scope.cluster_wide)
+        if is_local and not served.is_namespaced:
             queries = _query_cluster_scoped(served, namespaces, scope.namespaces.query_names)
         else:
             queries = _query_namespaced(
@@ -165,7 +165,7 @@ def split_by_namespace(task: ListTask, selected: Iterable[str]) -> list[ListTask
         return []
     if _is_namespace_kind(query.served):
         queries = [msgspec.structs.replace(query, namespace=name, name=name) for name in selected]
-    elif query.served.namespaced:
+    elif query.served.is_namespaced:
         queries = [msgspec.structs.replace(query, namespace=name) for name in selected]
     else:
         return []

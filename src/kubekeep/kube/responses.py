@@ -14,7 +14,7 @@ from kubekeep.model.text import visible
 T = TypeVar("T")
 
 JSON: Final = "application/json"
-LONGEST_MESSAGE: Final = 600
+MAX_MESSAGE_LENGTH: Final = 600
 TOO_DEEP: Final = "the API server answers an object that is nested too deeply"
 
 
@@ -29,8 +29,8 @@ class _StatusResponse(msgspec.Struct, frozen=True):
 def decode_response(response: httpx2.Response, body: bytes, expected: type[T]) -> T:
     """Decode `body` of `response` as `expected`; `str` returns the text.
 
-    Raises ConnectionLostError for an incomplete document or another shape, UnreadableResponseError for one nested too
-    deeply.
+    Raises ConnectionLostError for an incomplete document, another shape or another content type, and
+    UnreadableResponseError for a document that is nested too deeply.
     """
     if expected is str:
         return body.decode("utf-8", "replace")  # type: ignore[return-value]
@@ -52,13 +52,13 @@ def to_api_error(response: httpx2.Response, body: bytes) -> ApiError:
     status = _StatusResponse()
     with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         status = msgspec.json.decode(body, type=_StatusResponse)
-    message = visible(status.message[:LONGEST_MESSAGE]) or f"the API server answers {code} {phrase}".rstrip()
-    continues = (status.metadata or {}).get("continue")
+    message = visible(status.message[:MAX_MESSAGE_LENGTH]) or f"the API server answers {code} {phrase}".rstrip()
+    continue_token = (status.metadata or {}).get("continue")
     return ApiError(
         code,
         status.reason or phrase,
         message,
-        continues=continues if isinstance(continues, str) else "",
+        continue_token=continue_token if isinstance(continue_token, str) else "",
         retry_after=_parse_seconds(response.headers.get("retry-after", "")),
     )
 
