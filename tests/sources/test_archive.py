@@ -27,9 +27,9 @@ def read_tree(folder: Path) -> dict[str, bytes]:
 
 
 def write_tree(folder: Path, files: dict[str, bytes]) -> Path:
-    for name, data in files.items():
+    for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(data)
+        (folder / name).write_bytes(content)
     return folder
 
 
@@ -58,7 +58,9 @@ def test_git_archives_are_read(tmp_path: Path) -> None:
     for name in ("a.tar", "a.tgz", "a.zip"):
         run("git", "archive", "--prefix=app-1.0/", "--output", tmp_path / name, "HEAD", cwd=folder)
         with unpack(str(tmp_path / name)) as unpacked_archive:
-            assert read_tree(Path(unpacked_archive.folder)) == {f"app-1.0/{path}": data for path, data in FILES.items()}
+            assert read_tree(Path(unpacked_archive.folder)) == {
+                f"app-1.0/{path}": content for path, content in FILES.items()
+            }
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -67,7 +69,7 @@ def test_git_archives_are_read(tmp_path: Path) -> None:
         st.lists(st.text("abcdefg.-_ é\U0001f600", min_size=1, max_size=60), min_size=1, max_size=5)
         .map(lambda parts: "/".join(f"x{part}" for part in parts))
         .filter(lambda name: len(name) < 250),
-        st.binary(max_size=300) | st.binary(min_size=1, max_size=3).map(lambda data: data * 40_000),
+        st.binary(max_size=300) | st.binary(min_size=1, max_size=3).map(lambda content: content * 40_000),
         max_size=8,
     ),
     st.sampled_from(["gz", "bz2", "xz", "", "zip", "stored"]),
@@ -75,12 +77,14 @@ def test_git_archives_are_read(tmp_path: Path) -> None:
 )
 def test_packed_files_are_unpacked_unchanged(tmp_path: Path, files: dict[str, bytes], kind: str, format: int) -> None:
     # Leave out files that are also the folder of another file.
-    files = {name: data for name, data in files.items() if not any(other.startswith(f"{name}/") for other in files)}
+    files = {
+        name: content for name, content in files.items() if not any(other.startswith(f"{name}/") for other in files)
+    }
     file = tmp_path / "archive"
     if kind in {"zip", "stored"}:
         pack_zip(file, files.items(), zipfile.ZIP_STORED if kind == "stored" else zipfile.ZIP_DEFLATED)
     else:
-        tar(file, *(entry(name, data) for name, data in files.items()), mode=kind, format=format)
+        tar(file, *(entry(name, content) for name, content in files.items()), mode=kind, format=format)
     with unpack(str(file)) as unpacked_archive:
         assert read_tree(Path(unpacked_archive.folder)) == files
 
@@ -169,8 +173,8 @@ def test_packaged_chart_is_detected(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"\x1f\x8b", b"not an archive", b"\x1f\x8b\x08" + b"\xff" * 50])
-def test_other_files_are_not_charts(tmp_path: Path, data: bytes) -> None:
-    (tmp_path / "a.tgz").write_bytes(data)
+def test_other_files_are_not_charts(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.tgz").write_bytes(content)
     assert not is_chart(str(tmp_path / "a.tgz"))
     with pytest.raises(ArchiveError, match=r"^damaged|no archive"), unpack(str(tmp_path / "a.tgz")):
         pass

@@ -217,19 +217,19 @@ def test_sparse_files_are_rejected(tmp_path: Path) -> None:
 def test_truncated_tar_is_rejected(tmp_path: Path, mode: str) -> None:
     rng = random.Random(1)
     members = [entry(f"{number}.yaml", rng.randbytes(1500)) for number in range(3)]
-    data = tar(tmp_path / "a.tgz", *members, mode=mode).read_bytes()
-    end = len(data) if mode else 3 * 2048 + 512
+    archive = tar(tmp_path / "a.tgz", *members, mode=mode).read_bytes()
+    end = len(archive) if mode else 3 * 2048 + 512
     for cut in {0, 1, 6, 511, 512, 2048, 3 * 2048, end - 1, *range(7, end, 97)}:
         if cut >= end:
             continue
-        (tmp_path / "a.tgz").write_bytes(data[:cut])
+        (tmp_path / "a.tgz").write_bytes(archive[:cut])
         get_refusal(tmp_path / "a.tgz")
 
 
 def test_truncated_zip_is_rejected(tmp_path: Path) -> None:
-    data = pack_zip(tmp_path / "a.zip", ((f"{number}.yaml", POD * 9) for number in range(3))).read_bytes()
-    for cut in range(0, len(data), 13):
-        (tmp_path / "a.zip").write_bytes(data[:cut])
+    archive = pack_zip(tmp_path / "a.zip", ((f"{number}.yaml", POD * 9) for number in range(3))).read_bytes()
+    for cut in range(0, len(archive), 13):
+        (tmp_path / "a.zip").write_bytes(archive[:cut])
         get_refusal(tmp_path / "a.zip")
 
 
@@ -238,9 +238,9 @@ def test_damaged_header_is_rejected(tmp_path: Path) -> None:
     file = tar(tmp_path / "a.tar", entry("a.yaml"), entry("b.yaml"), entry("c.yaml"))
     assert get_refusal(patch(file, b"b.yaml", b"B.yaml")) == "a.yaml: damaged or cut off after this member"
     file = tar(tmp_path / "b.tgz", entry("a.yaml"), mode="gz")
-    data = bytearray(file.read_bytes())
-    data[-5] ^= 1
-    file.write_bytes(data)
+    archive = bytearray(file.read_bytes())
+    archive[-5] ^= 1
+    file.write_bytes(archive)
     assert get_refusal(file).startswith("damaged or cut off: ")
 
 
@@ -251,12 +251,12 @@ def test_content_after_the_end_is_rejected(tmp_path: Path) -> None:
 
 
 def test_xz_memory_is_limited(tmp_path: Path) -> None:
-    data = bytearray(lzma.compress(block(b"a"), filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 20}]))
+    archive = bytearray(lzma.compress(block(b"a"), filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 20}]))
     # The block header: its size, flags, filter, size of properties, dictionary size; here 4 GiB - 1.
-    assert data[12:16] == b"\x02\x00\x21\x01"
-    data[16] = 40
-    data[20:24] = struct.pack("<L", zlib.crc32(data[12:20]))
-    (tmp_path / "a.txz").write_bytes(data)
+    assert archive[12:16] == b"\x02\x00\x21\x01"
+    archive[16] = 40
+    archive[20:24] = struct.pack("<L", zlib.crc32(archive[12:20]))
+    (tmp_path / "a.txz").write_bytes(archive)
     assert "emory" in get_refusal(tmp_path / "a.txz")
 
 
@@ -271,9 +271,9 @@ def test_overlapping_members_are_rejected(tmp_path: Path) -> None:
 
 def test_encrypted_member_is_rejected(tmp_path: Path) -> None:
     file = pack_zip(tmp_path / "a.zip", [("a.yaml", POD), ("b.yaml", POD)])
-    data = bytearray(file.read_bytes())
-    data[data.rfind(b"PK\1\2") + 8] |= 1
-    file.write_bytes(data)
+    archive = bytearray(file.read_bytes())
+    archive[archive.rfind(b"PK\1\2") + 8] |= 1
+    file.write_bytes(archive)
     assert get_refusal(file) == "b.yaml: encrypted"
 
 
@@ -303,9 +303,9 @@ def test_changed_bytes_are_read_or_rejected(tmp_path: Path, make: Callable[..., 
         tar(file, entry("a" * 150, b"a" * 700), entry("b/c.yaml"), entry("b/", b"", tarfile.DIRTYPE))
     else:
         pack_zip(file, [("a" * 150, b"a" * 700), ("b/c.yaml", POD)])
-    data, rng, refused = file.read_bytes()[:6000], random.Random(2), 0
+    archive, rng, refused = file.read_bytes()[:6000], random.Random(2), 0
     for _ in range(300):
-        changed = bytearray(data)
+        changed = bytearray(archive)
         for _ in range(rng.randint(1, 4)):
             changed[rng.randrange(len(changed))] = rng.choice([0, 0x20, 0x2F, 0x2E, 0x80, 0xFF, rng.randrange(256)])
         file.write_bytes(changed)

@@ -118,10 +118,10 @@ class Inputs(ReadContext):
             return self._contents[path]
         try:
             with open_file(path) as stream:
-                data = stream.read(self.limits.bytes + 1)
+                content = stream.read(self.limits.bytes + 1)
         except (OSError, ValueError):
             return None
-        return data if len(data) <= self.limits.bytes else None
+        return content if len(content) <= self.limits.bytes else None
 
     def find(self, path: str, shown_path: str | None = None) -> Iterator[Root | UnreadInput]:
         """Yield the inputs at and below a path; users see `shown_path`, if any, in place of `path`."""
@@ -139,11 +139,11 @@ class Inputs(ReadContext):
         """Return True if a source has read the file at the path joined from `parts`."""
         return os.path.realpath(os.path.join(*parts)) in self.read_paths
 
-    def add_manifest(self, root: Root, path: str, data: bytes | None = None) -> None:
+    def add_manifest(self, root: Root, path: str, content: bytes | None = None) -> None:
         """Record the path of a manifest, and its content if it cannot be read a second time, like standard input."""
         self.manifests[root.base, root.shown_path] = path
-        if data is not None:
-            self._contents[path] = data
+        if content is not None:
+            self._contents[path] = content
 
     def _open(self, name: str) -> Iterator[Root | UnreadInput]:
         """Yield the inputs at a name of the command line: an address, a path or a pattern."""

@@ -70,7 +70,7 @@ class ReadContext(Protocol):
     def find_path(self, file: str, resource: Resource) -> str:
         """Return the path on disk of a file in a location of `resource`."""
 
-    def add_manifest(self, root: Root, path: str, data: bytes | None = None) -> None:
+    def add_manifest(self, root: Root, path: str, content: bytes | None = None) -> None:
         """Record the path of a manifest, and its content if it cannot be read a second time, like standard input."""
 
 

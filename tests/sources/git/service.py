@@ -141,13 +141,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding") == "chunked":
-            data = b""
+            body = b""
             while size := int(self.rfile.readline(), 16):
-                data += self.rfile.read(size)
+                body += self.rfile.read(size)
                 self.rfile.readline()
         else:
-            data = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        return gzip.decompress(data) if self.headers.get("Content-Encoding") == "gzip" else data
+            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        return gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
 
     def _answer(self, body: bytes) -> None:
         host, authorization = self.headers.get("Host", ""), self.headers.get("Authorization")
@@ -232,10 +232,10 @@ class _Tunnel(socketserver.BaseRequestHandler):
             while True:
                 ready, _, _ = select.select(list(pairs), [], [], 30)
                 for end in ready:
-                    data = end.recv(1 << 16)
-                    if not data:
+                    chunk = end.recv(1 << 16)
+                    if not chunk:
                         return
-                    pairs[end].sendall(data)
+                    pairs[end].sendall(chunk)
                 if not ready:
                     return
 

@@ -302,8 +302,8 @@ def test_special_files_do_not_block(renderer: str | None, tmp_path: Path) -> Non
 
 
 def test_many_templates_exceed_limit(renderer: str | None, tmp_path: Path) -> None:
-    data = pack_chart(*((f"c/templates/t{number}.yaml", b"") for number in range(300)))
-    (tmp_path / "c.tgz").write_bytes(data)
+    archive = pack_chart(*((f"c/templates/t{number}.yaml", b"") for number in range(300)))
+    (tmp_path / "c.tgz").write_bytes(archive)
     folder = write_chart(tmp_path / "c", {f"templates/t{number}.yaml": "" for number in range(300)})
 
     for path in (tmp_path / "c.tgz", folder):
@@ -314,11 +314,11 @@ def pack_chart(*members: tuple[tarfile.TarInfo | str, bytes]) -> bytes:
     """Build a packed chart of a Chart.yaml and these members."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz") as tar:
-        for member, data in (("c/Chart.yaml", METADATA.encode()), *members):
+        for member, content in (("c/Chart.yaml", METADATA.encode()), *members):
             info = tarfile.TarInfo(member) if isinstance(member, str) else member
             if info.isreg():
-                info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
+                info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
     return stream.getvalue()
 
 
@@ -359,10 +359,10 @@ ARCHIVES: Final = {
 
 @pytest.mark.parametrize("name", ARCHIVES)
 def test_hostile_archive_is_rejected(name: str, renderer: str | None, tmp_path: Path) -> None:
-    data, message = ARCHIVES[name]
+    archive, message = ARCHIVES[name]
     folder = tmp_path / "folder"
     folder.mkdir()
-    (folder / "c.tgz").write_bytes(data)
+    (folder / "c.tgz").write_bytes(archive)
 
     unread = get_single_unread(read_chart(folder / "c.tgz", renderer, limits=SMALL))
 
@@ -373,8 +373,8 @@ def test_hostile_archive_is_rejected(name: str, renderer: str | None, tmp_path: 
 
 @pytest.mark.parametrize("name", ["bomb", "symbolic link", "no gzip"])
 def test_hostile_packed_subchart_is_rejected(name: str, renderer: str | None, tmp_path: Path) -> None:
-    data, message = ARCHIVES[name]
-    folder = write_chart(tmp_path / "p", {"charts/c.tgz": data, "templates/t.yaml": POD})
+    archive, message = ARCHIVES[name]
+    folder = write_chart(tmp_path / "p", {"charts/c.tgz": archive, "templates/t.yaml": POD})
 
     unread = get_single_unread(read_chart(folder, renderer, limits=SMALL))
 
@@ -383,10 +383,10 @@ def test_hostile_packed_subchart_is_rejected(name: str, renderer: str | None, tm
 
 
 def test_subchart_depth_limit(renderer: str | None, tmp_path: Path) -> None:
-    data = pack_chart()
+    archive = pack_chart()
     for _ in range(20):
-        data = pack_chart(("c/charts/c.tgz", data))
-    (tmp_path / "c.tgz").write_bytes(data)
+        archive = pack_chart(("c/charts/c.tgz", archive))
+    (tmp_path / "c.tgz").write_bytes(archive)
 
     assert "deeper than 16" in get_single_unread(read_chart(tmp_path / "c.tgz", renderer)).message
 
@@ -450,10 +450,10 @@ VALUES: Final = {
 @pytest.mark.parametrize("name", VALUES)
 @pytest.mark.parametrize("where", ["chart", "option"])
 def test_unusual_values_are_read_or_reported(name: str, where: str, renderer: str | None, tmp_path: Path) -> None:
-    data, is_read = VALUES[name]
-    own = {"values.yaml": data} if where == "chart" else {}
+    content, is_read = VALUES[name]
+    own = {"values.yaml": content} if where == "chart" else {}
     folder = write_chart(tmp_path / "c", {"templates/t.yaml": POD, **own})
-    (tmp_path / "given.yaml").write_bytes(data)
+    (tmp_path / "given.yaml").write_bytes(content)
     options = OPTIONS if where == "chart" else build_options(files=(str(tmp_path / "given.yaml"),))
 
     resources, unread = read_chart(folder, renderer, options, SMALL)

@@ -113,13 +113,13 @@ class Blame:
 def _select_ranges(file: str, lines: set[int] | None) -> list[tuple[int, int]]:
     """Return line ranges in order, the whole file for None. Empty if git counts the lines of the file differently."""
     try:
-        data = read_regular(file, _LARGEST + 1)
+        content = read_regular(file, _LARGEST + 1)
     except OSError:
         return []
     # An editor ends a line at a carriage return alone, git does not.
-    if not data or len(data) > _LARGEST or _LONE_CR.search(data):
+    if not content or len(content) > _LARGEST or _LONE_CR.search(content):
         return []
-    count = data.count(b"\n") + (not data.endswith(b"\n"))
+    count = content.count(b"\n") + (not content.endswith(b"\n"))
     if lines is None:
         return [(1, count)]
     numbers = sorted(line for line in lines if 1 <= line <= count)

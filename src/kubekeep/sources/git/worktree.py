@@ -92,12 +92,12 @@ class Worktree:
     def list_shallow_commits(self) -> frozenset[str]:
         """Return the hashes of commits without their parents; empty for a complete history."""
         try:
-            data = read_regular(self.resolve_git_path("shallow"), _SHALLOW_SIZE)
+            content = read_regular(self.resolve_git_path("shallow"), _SHALLOW_SIZE)
         except FileNotFoundError:
             return frozenset()
         except OSError as error:
             raise GitError(f"the list of shallow commits cannot be read: {error.strerror}") from None
-        return frozenset(data.decode("ascii", "replace").split())
+        return frozenset(content.decode("ascii", "replace").split())
 
     def describe(self) -> GitRepository:
         """Return remote, branch and commit of the working tree."""

@@ -161,14 +161,14 @@ class _ChartLoader:
             real = os.path.realpath(path)
             return self._load_chart(self._folder(path, shown_path), _ChartLocation(shown_path, "", real, (real,)))
         return self._load_chart(
-            self._archive(read_file(path, shown_path, self._budget), shown_path), _ChartLocation(shown_path, "")
+            self._read_archive(read_file(path, shown_path, self._budget), shown_path), _ChartLocation(shown_path, "")
         )
 
     def _folder(self, path: str, shown_path: str) -> dict[str, bytes]:
         return read_folder(path, shown_path, self._root, self._budget)
 
-    def _archive(self, data: bytes, shown_path: str) -> dict[str, bytes]:
-        return read_archive(data, shown_path, self._budget)
+    def _read_archive(self, archive: bytes, shown_path: str) -> dict[str, bytes]:
+        return read_archive(archive, shown_path, self._budget)
 
     def _load_chart(self, files: dict[str, bytes], location: _ChartLocation) -> Chart:
         if location.depth > self._limits.depth:
@@ -199,9 +199,9 @@ class _ChartLoader:
             unread,
         )
 
-    def _parse_mapping(self, data: bytes, shown_path: str) -> YamlMapping:
+    def _parse_mapping(self, content: bytes, shown_path: str) -> YamlMapping:
         try:
-            return read_mapping(data, self._yaml_limits)
+            return read_mapping(content, self._yaml_limits)
         except MappingError as error:
             raise ChartError(
                 shown_path, f"cannot load {posixpath.basename(shown_path)}: {error}", error.region
@@ -218,7 +218,7 @@ class _ChartLoader:
                     location.archive_folder, _CHARTS, entry.removesuffix(_PACKED) + ".packed"
                 )
                 sub_location = _ChartLocation(shown_path, archive_folder, depth=location.depth + 1)
-                yield self._load_chart(self._archive(files[""], shown_path), sub_location)
+                yield self._load_chart(self._read_archive(files[""], shown_path), sub_location)
             elif METADATA in files and not entry.endswith(_PACKED):
                 folder = os.path.join(location.folder, _CHARTS, entry) if location.folder else ""
                 archive_folder = posixpath.join(location.archive_folder, _CHARTS, entry)
@@ -227,7 +227,7 @@ class _ChartLoader:
                 )
             else:
                 own_files.update(
-                    (posixpath.join(_CHARTS, entry, name).rstrip("/"), data) for name, data in files.items()
+                    (posixpath.join(_CHARTS, entry, name).rstrip("/"), content) for name, content in files.items()
                 )
 
     def _load_local_dependencies(
@@ -265,12 +265,12 @@ def _split_subcharts(files: dict[str, bytes]) -> tuple[dict[str, bytes], dict[st
     """Split the files into the chart's own and those below `charts/`, grouped by entry, by Helm's rules."""
     own_files: dict[str, bytes] = {}
     subchart_files: dict[str, dict[str, bytes]] = {}
-    for name, data in files.items():
+    for name, content in files.items():
         entry, _, rest = name.removeprefix(_CHARTS).partition("/")
         if not name.startswith(_CHARTS) or name.endswith(".prov"):
-            own_files[name] = data
+            own_files[name] = content
         elif not entry.startswith(("_", ".")):
-            subchart_files.setdefault(entry, {})[rest] = data
+            subchart_files.setdefault(entry, {})[rest] = content
     return own_files, subchart_files
 
 
@@ -321,13 +321,13 @@ def _read_imports(entries: Any) -> Iterator[tuple[Path, Path]]:
             yield tuple(entry["child"].split(".")), () if parent == "." else tuple(parent.split("."))
 
 
-def find_outside_reference(data: bytes) -> str | None:
+def find_outside_reference(content: bytes) -> str | None:
     """Return the first reference of a JSON schema that leads out of the document; None for none or invalid JSON.
 
     Helm would read any file and fetch any address that a reference names. References within the schema and to the JSON
     Schema standard are allowed.
     """
-    text = data.decode("utf-8", "replace").removeprefix("\ufeff")
+    text = content.decode("utf-8", "replace").removeprefix("\ufeff")
     try:
         # Numbers are kept as text: Python rejects very long integers, and the rest of the schema would not be checked.
         todo: list[Any] = [json.loads(text, parse_int=str, parse_float=str)]

@@ -46,11 +46,11 @@ def read_file(path: str, shown_path: str, budget: ChartBudget) -> bytes:
         with os.fdopen(descriptor, "rb") as stream:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise ChartError(shown_path, "not a regular file")
-            data = stream.read(min(budget.limits.file_bytes, budget.bytes_left) + 1)
+            content = stream.read(min(budget.limits.file_bytes, budget.bytes_left) + 1)
     except (OSError, ValueError) as error:
         raise ChartError(shown_path, error_reason(error)) from error
-    budget.count_bytes(len(data), shown_path)
-    return data
+    budget.count_bytes(len(content), shown_path)
+    return content
 
 
 def read_folder(path: str, shown_path: str, root: str, budget: ChartBudget) -> dict[str, bytes]:
@@ -132,11 +132,11 @@ class _ChartFolder:
         return entries
 
 
-def read_archive(data: bytes, shown_path: str, budget: ChartBudget) -> dict[str, bytes]:
+def read_archive(archive: bytes, shown_path: str, budget: ChartBudget) -> dict[str, bytes]:
     """Read the files of a packed chart by path. Raises ChartError for archives that `helm package` would not create."""
     files: dict[str, bytes] = {}
     try:
-        with tarfile.open(fileobj=_GzipStream(data, shown_path, budget), mode="r|", errorlevel=2) as tar:
+        with tarfile.open(fileobj=_GzipStream(archive, shown_path, budget), mode="r|", errorlevel=2) as tar:
             for member in tar:
                 budget.count_entry(shown_path)
                 if member.isdir():
@@ -173,9 +173,9 @@ def _check_member(member: tarfile.TarInfo, shown_path: str) -> str:
 class _GzipStream(io.RawIOBase):
     """The tar stream of a packed chart, decompressed while it is read, within the limits."""
 
-    def __init__(self, data: bytes, shown_path: str, budget: ChartBudget) -> None:
+    def __init__(self, archive: bytes, shown_path: str, budget: ChartBudget) -> None:
         super().__init__()
-        self._stream = gzip.GzipFile(fileobj=io.BytesIO(data))
+        self._stream = gzip.GzipFile(fileobj=io.BytesIO(archive))
         self._shown_path = shown_path
         self._remaining = budget.bytes_left * _TAR_OVERHEAD + 1024 * budget.limits.entries
         self._limit = budget.limits.bytes
@@ -184,11 +184,11 @@ class _GzipStream(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        data = self._stream.read(size)
-        self._remaining -= len(data)
+        chunk = self._stream.read(size)
+        self._remaining -= len(chunk)
         if self._remaining < 0:
             raise ChartError(self._shown_path, f"this packed chart unpacks to more than {self._limit} bytes: not read")
-        return data
+        return chunk
 
 
 class _IgnoreRule(msgspec.Struct, frozen=True):

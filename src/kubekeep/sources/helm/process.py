@@ -103,10 +103,10 @@ class ChildProcess:
         """Standard error so far, with the middle of long output removed."""
         return self._errors.decode("utf-8", "replace")
 
-    def send(self, data: bytes) -> None:
+    def send(self, message: bytes) -> None:
         """Write to its standard input. Raises EndedError if the child closed it."""
         try:
-            self._stdin.write(data)
+            self._stdin.write(message)
             self._stdin.flush()
         except OSError as error:
             raise EndedError(self.errors) from error

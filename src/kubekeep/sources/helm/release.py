@@ -49,9 +49,9 @@ class UserValues(msgspec.Struct, frozen=True):
 
     def write(self, folder: str) -> None:
         """Write the files into a private folder. Raises OSError."""
-        for name, data in self.contents.items():
+        for name, content in self.contents.items():
             with open(os.path.join(folder, name), "xb") as stream:
-                stream.write(data)
+                stream.write(content)
 
 
 class RenderJob(msgspec.Struct, frozen=True):

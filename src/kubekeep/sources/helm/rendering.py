@@ -177,10 +177,10 @@ def pack_chart(chart: Chart, extra_files: Mapping[str, bytes]) -> bytes:
     """Pack the chart with all its sub-charts and `extra_files` by path, without compression."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for name, data in (*_list_files(chart), *extra_files.items()):
+        for name, content in (*_list_files(chart), *extra_files.items()):
             member = tarfile.TarInfo(posixpath.join(_TOP, name))
-            member.size = len(data)
-            tar.addfile(member, io.BytesIO(data))
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
     return gzip.compress(stream.getvalue(), compresslevel=0, mtime=0)
 
 
@@ -188,5 +188,5 @@ def _list_files(chart: Chart) -> Iterator[tuple[str, bytes]]:
     todo = [chart]
     while todo:
         current = todo.pop()
-        yield from ((posixpath.join(current.archive_folder, name), data) for name, data in current.files.items())
+        yield from ((posixpath.join(current.archive_folder, name), content) for name, content in current.files.items())
         todo.extend(current.subcharts)

@@ -114,9 +114,9 @@ def _is_unknown_hook(value: object) -> bool:
             return False
 
 
-def _read_definitions(data: bytes, source: Source, limits: Limits) -> Iterator[Resource | UnreadInput]:
+def _read_definitions(content: bytes, source: Source, limits: Limits) -> Iterator[Resource | UnreadInput]:
     try:
-        text = decode_text(data)
+        text = decode_text(content)
     except UnicodeDecodeError as error:
         yield UnreadInput(Location(source.path), f"not {error.encoding} text: {error.reason}")
         return

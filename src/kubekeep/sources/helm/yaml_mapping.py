@@ -33,16 +33,16 @@ class MappingError(Exception):
         self.region = region
 
 
-def decode_text(data: bytes) -> str:
+def decode_text(content: bytes) -> str:
     """Decode a file as Helm's YAML reader does (UTF-8, or UTF-16 with a byte order mark). Raises UnicodeDecodeError."""
-    encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8"
-    return data.decode(encoding).removeprefix("\ufeff")
+    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8"
+    return content.decode(encoding).removeprefix("\ufeff")
 
 
-def read_mapping(data: bytes, limits: Limits) -> YamlMapping:
+def read_mapping(content: bytes, limits: Limits) -> YamlMapping:
     """Parse the first document of a file. Raises MappingError if it is not a mapping."""
     try:
-        text = decode_text(data)
+        text = decode_text(content)
     except UnicodeDecodeError as error:
         raise MappingError(f"not {error.encoding} text: {error.reason}") from error
     lines = line_starts(text)

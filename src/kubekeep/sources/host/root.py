@@ -272,10 +272,10 @@ def _open_file(parent: int, name: str, status: os.stat_result) -> IO[bytes]:
 
 def _read_file(parent: int, name: str, status: os.stat_result, limit: int) -> str:
     with _open_file(parent, name, status) as stream:
-        data = stream.read(limit + 1)
-    if len(data) > limit:
+        content = stream.read(limit + 1)
+    if len(content) > limit:
         raise HostReadError(f"it has more than {limit} bytes")
-    return data.decode("utf-8", "replace")
+    return content.decode("utf-8", "replace")
 
 
 @contextmanager

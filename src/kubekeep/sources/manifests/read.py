@@ -47,11 +47,11 @@ def read_file(root: Root, limits: Limits) -> Iterator[Resource | UnreadInput]:
 
 def read_stream(stream: BinaryIO, root: Root, limits: Limits) -> Iterator[Resource | UnreadInput]:
     """Yield the objects of an open stream, as `read_file` does for a file."""
-    data = stream.read(limits.bytes + 1)
-    if len(data) > limits.bytes:
+    content = stream.read(limits.bytes + 1)
+    if len(content) > limits.bytes:
         yield UnreadInput(Location(root.shown_path), f"larger than {limits.bytes} bytes: not read")
         return
-    yield from _read_documents(data, root, limits)
+    yield from _read_documents(content, root, limits)
 
 
 def is_pipe(path: str) -> bool:
@@ -76,25 +76,25 @@ def open_file(path: str) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
-def decode_text(data: bytes | None) -> str | None:
+def decode_text(content: bytes | None) -> str | None:
     """Decode a file in UTF-8, or in UTF-16 if it has a byte order mark. Return None for None and for other bytes."""
-    if data is None:
+    if content is None:
         return None
-    is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    if b"\0" in data and not is_utf16:
+    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if b"\0" in content and not is_utf16:
         return None
     try:
-        return data.decode("UTF-16" if is_utf16 else "UTF-8").removeprefix("\ufeff")
+        return content.decode("UTF-16" if is_utf16 else "UTF-8").removeprefix("\ufeff")
     except UnicodeDecodeError:
         return None
 
 
-def _read_documents(data: bytes, file: Root, limits: Limits) -> Iterator[Resource | UnreadInput]:
-    encoding = "UTF-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "UTF-8"
+def _read_documents(content: bytes, file: Root, limits: Limits) -> Iterator[Resource | UnreadInput]:
+    encoding = "UTF-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "UTF-8"
     try:
-        text = data.decode(encoding).removeprefix("\ufeff")
+        text = content.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        text_before = data[: error.start].decode(error.encoding, "replace").removeprefix("\ufeff")
+        text_before = content[: error.start].decode(error.encoding, "replace").removeprefix("\ufeff")
         message = f"not {encoding} text: {error.reason}"
         yield _report_problem(file, Problem(message, len(text_before)), line_starts(text_before))
         return

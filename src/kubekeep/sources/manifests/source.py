@@ -74,9 +74,9 @@ def _read_once(stream: BinaryIO, root: Root, path: str, context: ReadContext) ->
     """Yield the objects of a pipe; its content is stored because it cannot be read a second time."""
     from kubekeep.sources.manifests.read import read_stream  # noqa: PLC0415
 
-    data = stream.read(context.limits.bytes + 1)
-    context.add_manifest(root, path, data)
-    yield from read_stream(io.BytesIO(data), root, context.limits)
+    content = stream.read(context.limits.bytes + 1)
+    context.add_manifest(root, path, content)
+    yield from read_stream(io.BytesIO(content), root, context.limits)
 
 
 SOURCE: Final = ManifestSource()
