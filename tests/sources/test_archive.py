@@ -172,7 +172,7 @@ def test_packaged_chart_is_detected(tmp_path: Path) -> None:
     assert is_chart(str(tmp_path / "app-0.1.0.tgz"))
 
 
-@pytest.mark.parametrize("data", [b"", b"\x1f\x8b", b"not an archive", b"\x1f\x8b\x08" + b"\xff" * 50])
+@pytest.mark.parametrize("content", [b"", b"\x1f\x8b", b"not an archive", b"\x1f\x8b\x08" + b"\xff" * 50])
 def test_other_files_are_not_charts(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.tgz").write_bytes(content)
     assert not is_chart(str(tmp_path / "a.tgz"))
