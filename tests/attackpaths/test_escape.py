@@ -14,7 +14,7 @@ def escapes(spec: str, container: str) -> bool:
     return chains(pod(whole, container) + service(), to="node") == [NODE]
 
 
-def mounted(path: str, more: str = "", context: str = "{}") -> bool:
+def escapes_by_mount(path: str, more: str = "", context: str = "{}") -> bool:
     volumes = f"volumes: [{{name: v, hostPath: {{path: {path}}}}}]"
     return escapes(volumes, f"securityContext: {context}, volumeMounts: [{{name: v, mountPath: /m{more}}}]")
 
@@ -62,13 +62,13 @@ def test_escape_by_security_context(spec: str, context: str, *, enough: bool) ->
     ],
 )
 def test_escape_by_host_path(path: str, more: str, *, enough: bool) -> None:
-    assert mounted(path, more) is enough
+    assert escapes_by_mount(path, more) is enough
 
 
 def test_host_files_need_root_user() -> None:
-    assert not mounted("/", context="{runAsUser: 1000}")
-    assert not mounted("/", context="{runAsNonRoot: true}")
-    assert mounted("/", context="{runAsUser: 0}")
+    assert not escapes_by_mount("/", context="{runAsUser: 1000}")
+    assert not escapes_by_mount("/", context="{runAsNonRoot: true}")
+    assert escapes_by_mount("/", context="{runAsUser: 0}")
 
 
 def test_unmounted_volume_is_no_escape() -> None:

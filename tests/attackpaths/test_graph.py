@@ -18,7 +18,7 @@ EXCEPTED = Evidence("spec", exists=True, exception=AppliedException(name="w", so
 SLUGS = ("privileged-container", "host-path", "reading-secrets")
 
 
-def placed(name: str = "web", **fields: Any) -> PlacedResource:
+def place_resource(name: str = "web", **fields: Any) -> PlacedResource:
     resource = Resource({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, **fields})
     return PlacedResource(resource, resource.object, "default", name)
 
@@ -28,7 +28,7 @@ def list_failed(draft: Draft, *results: ResourceResult) -> list[str]:
 
 
 def test_unexcepted_failures_are_listed() -> None:
-    web = placed()
+    web = place_resource()
     verdicts = {
         "privileged-container": Verdict(Status.FAILED, (UNEXCEPTED, EXCEPTED)),
         "host-path": Verdict(Status.FAILED, (EXCEPTED,)),
@@ -36,12 +36,12 @@ def test_unexcepted_failures_are_listed() -> None:
         "host-port": Verdict(Status.FAILED, (UNEXCEPTED,)),
     }
     assert list_failed(Draft("", web, slugs=SLUGS), ResourceResult(web.original, verdicts)) == ["privileged-container"]
-    assert list_failed(Draft("", placed(), slugs=SLUGS), ResourceResult(web.original, verdicts)) == []
+    assert list_failed(Draft("", place_resource(), slugs=SLUGS), ResourceResult(web.original, verdicts)) == []
     assert list_failed(Draft("", slugs=SLUGS), ResourceResult(web.original, verdicts)) == []
 
 
 def test_failure_of_joined_subject_counts_for_its_binding_and_role() -> None:
-    binding, role, other = placed("binding"), placed("role"), placed("other")
+    binding, role, other = place_resource("binding"), place_resource("role"), place_resource("other")
     subject = Resource({"kind": "User", "name": "jane"}, related=(binding.original, role.original))
     result = ResourceResult(subject, {"reading-secrets": Verdict(Status.FAILED, (UNEXCEPTED,))})
     assert list_failed(Draft("", binding, slugs=SLUGS, also_evaluated=(binding, role)), result) == ["reading-secrets"]

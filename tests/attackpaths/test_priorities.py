@@ -34,7 +34,7 @@ def result(*failed: str, kind: str = "Deployment", replicas: Any = 1, **others: 
     return ResourceResult(Resource(workload), {**verdicts, **other_verdicts})
 
 
-def ranked(*results: ResourceResult) -> list[PrioritisedResource]:
+def rank_resources(*results: ResourceResult) -> list[PrioritisedResource]:
     return [*prioritise_resources(results, builtin().controls, load_tracks())]
 
 
@@ -43,20 +43,20 @@ def list_paths(entry: PrioritisedResource) -> set[tuple[str, ...]]:
 
 
 def test_path_needs_a_failure_at_every_step() -> None:
-    assert ranked(result("C-0256")) == []
-    assert ranked(result("C-0270")) == []
-    assert ranked(result("C-0256", C_0270=PASSED)) == []
-    (entry,) = ranked(result("C-0256", "C-0270"))
+    assert rank_resources(result("C-0256")) == []
+    assert rank_resources(result("C-0270")) == []
+    assert rank_resources(result("C-0256", C_0270=PASSED)) == []
+    (entry,) = rank_resources(result("C-0256", "C-0270"))
     assert list_paths(entry) == {("service-destruction", "C-0256", "C-0270")}
 
 
 def test_vulnerability_steps_are_skipped() -> None:
-    (entry,) = ranked(result("C-0256", "C-0017"))
+    (entry,) = rank_resources(result("C-0256", "C-0017"))
     assert list_paths(entry) == {("workload-external-track", "C-0256", "C-0017")}
 
 
 def test_score_is_sum_of_products() -> None:
-    (entry,) = ranked(result("C-0256", "C-0266", "C-0270", "C-0271", replicas=3))
+    (entry,) = rank_resources(result("C-0256", "C-0266", "C-0270", "C-0271", replicas=3))
     assert len(entry.vectors) == 4
     assert all(vector.score == pytest.approx(7 * 8 * 1.3) for vector in entry.vectors)
     assert entry.score == pytest.approx(4 * 7 * 8 * 1.3)
@@ -65,21 +65,21 @@ def test_score_is_sum_of_products() -> None:
 
 @pytest.mark.parametrize(("replicas", "factor"), [(None, 1.1), (0, 1.0), (10, 2.0), ("many", 1.1), (True, 1.1)])
 def test_replicas_raise_the_score(replicas: Any, factor: float) -> None:
-    (entry,) = ranked(result("C-0256", "C-0017", replicas=replicas))
+    (entry,) = rank_resources(result("C-0256", "C-0017", replicas=replicas))
     assert entry.score == pytest.approx(7 * 3 * factor)
 
 
 def test_highest_score_comes_first() -> None:
     low, high = result("C-0256", "C-0017"), result("C-0256", "C-0255")
-    assert [entry.resource for entry in ranked(low, high)] == [high.resource, low.resource]
+    assert [entry.resource for entry in rank_resources(low, high)] == [high.resource, low.resource]
 
 
 def test_excepted_findings_do_not_count() -> None:
-    assert ranked(result("C-0256", C_0270=EXCEPTED)) == []
+    assert rank_resources(result("C-0256", C_0270=EXCEPTED)) == []
 
 
 def test_resources_without_pods_are_not_ranked() -> None:
-    assert ranked(result("C-0256", "C-0270", kind="Service")) == []
+    assert rank_resources(result("C-0256", "C-0270", kind="Service")) == []
 
 
 def test_paths_of_impact_controls_alone_do_not_count() -> None:

@@ -10,7 +10,7 @@ START = "pod/web"
 ACCOUNT = "Pod shop/web > ServiceAccount shop/default"
 
 
-def ends(rules: str, *, cluster: bool = False, more: str = "") -> set[str]:
+def list_first_targets(rules: str, *, cluster: bool = False, more: str = "") -> set[str]:
     """Return the first targets of a pod with the role: those of the role's edges on any path."""
     name = "r in the cluster" if cluster else "shop/r"
     text = pod() + role(rules, cluster=cluster) + more
@@ -71,7 +71,7 @@ RBAC = "rbac.authorization.k8s.io"
     ],
 )
 def test_rights_in_a_namespace(rules: str, reached: set[str]) -> None:
-    assert ends(rules) == reached
+    assert list_first_targets(rules) == reached
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_rights_in_a_namespace(rules: str, reached: set[str]) -> None:
     ],
 )
 def test_rights_in_the_cluster(rules: str, reached: set[str]) -> None:
-    assert ends(rules, cluster=True) == reached
+    assert list_first_targets(rules, cluster=True) == reached
 
 
 def test_creating_pods_cluster_wide_reaches_system_accounts() -> None:
@@ -159,14 +159,14 @@ def test_binding_subjects_get_the_role(subject: str, start: str) -> None:
 
 
 def test_builtin_roles_are_known() -> None:
-    def bound(name: str) -> str:
+    def bind_role(name: str) -> str:
         return role("[]").replace("kind: Role,", "kind: ClusterRole,").replace("name: r}", f"name: {name}}}")
 
-    assert chains(pod() + bound("view"), START) == []
-    assert chains(pod() + bound("edit"), START, to="any service account in namespace shop") == [
+    assert chains(pod() + bind_role("view"), START) == []
+    assert chains(pod() + bind_role("edit"), START, to="any service account in namespace shop") == [
         f"{ACCOUNT} > ClusterRole edit in namespace shop > any service account in namespace shop"
     ]
-    attacks = find_paths(pod() + bound("unheard-of"), START)
+    attacks = find_paths(pod() + bind_role("unheard-of"), START)
     assert "not in the input, so that what they allow is not known: ClusterRole unheard-of" in attacks.notes
 
 

@@ -15,7 +15,7 @@ from tests.oracles.program import program
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the working folder, with a chart and a packed chart."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "deploy" / "web").mkdir(parents=True)
@@ -30,7 +30,7 @@ def values(text: str, *, named: bool = False) -> dict[str, ChartValues]:
     return read_chart_values(read_configuration("deploy/kubekeep.yaml", is_explicit=named))
 
 
-def test_values_keep_their_yaml_types(here: Path) -> None:
+def test_values_keep_their_yaml_types(working_folder: Path) -> None:
     charts = values("""
 charts:
   web:
@@ -46,7 +46,7 @@ charts:
   ./shop-1.0.0.tgz: {values: prod.yaml}
 """)
     assert charts == {
-        str(here / "deploy" / "web"): ChartValues(
+        str(working_folder / "deploy" / "web"): ChartValues(
             files=("deploy/values.yaml", "deploy/prod.yaml"),
             set_json=(
                 'image.tag="1.10"',
@@ -58,17 +58,17 @@ charts:
             ),
             set_file=("script=deploy/run.sh",),
         ),
-        str(here / "deploy" / "shop-1.0.0.tgz"): ChartValues(files=("deploy/prod.yaml",)),
+        str(working_folder / "deploy" / "shop-1.0.0.tgz"): ChartValues(files=("deploy/prod.yaml",)),
     }
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("working_folder")
 def test_charts_are_optional() -> None:
     assert values("framework: nsa\n") == {}
     assert values("charts: {}\n") == {}
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("working_folder")
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -100,19 +100,21 @@ def test_errors_have_a_location(text: str, expected: str) -> None:
     assert str(caught.value).startswith(f"deploy/kubekeep.yaml:{expected}")
 
 
-def test_named_file_may_name_files_outside(here: Path) -> None:
+def test_named_file_may_name_files_outside(working_folder: Path) -> None:
     charts = values("charts: {web: {values: ../prod.yaml, set-file: {a: /etc/hosts}}}", named=True)
-    assert charts == {str(here / "deploy" / "web"): ChartValues(files=("prod.yaml",), set_file=("a=/etc/hosts",))}
+    assert charts == {
+        str(working_folder / "deploy" / "web"): ChartValues(files=("prod.yaml",), set_file=("a=/etc/hosts",))
+    }
 
 
-def test_helm_receives_the_configured_values(here: Path) -> None:
+def test_helm_receives_the_configured_values(working_folder: Path) -> None:
     """`.Values` in the real helm equals the values in YAML, including types and special characters."""
-    chart = here / "deploy" / "web"
+    chart = working_folder / "deploy" / "web"
     (chart / "templates").mkdir()
     (chart / "templates" / "values.yaml").write_text("{{ toYaml .Values }}\n")
     (chart / "values.yaml").write_text("old: 1\nimage: {name: x}\n")
-    (here / "deploy" / "prod.yaml").write_text("fromFile: true\nreplicas: 1\n")
-    (here / "deploy" / "motd é.txt").write_text("hello, {world}=\n")
+    (working_folder / "deploy" / "prod.yaml").write_text("fromFile: true\nreplicas: 1\n")
+    (working_folder / "deploy" / "motd é.txt").write_text("hello, {world}=\n")
     configured = {
         "image.tag": "1.10",
         "replicas": 3,

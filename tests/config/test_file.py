@@ -15,7 +15,7 @@ from kubekeep.config.file import NAMES, Configuration, ConfigurationError, find_
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the working folder, a repository with manifests two folders down."""
     root = tmp_path / "home" / "repository"
     (root / "deploy" / "web").mkdir(parents=True)
@@ -32,7 +32,7 @@ def message(path: str = "kubekeep.yaml", *, named: bool = False) -> str:
     return str(caught.value)
 
 
-def error_of(text: str) -> str:
+def read_error(text: str) -> str:
     """Return the error of reading a file with `text`."""
     Path("kubekeep.yaml").write_text(text)
     return message()
@@ -42,47 +42,47 @@ def error_of(text: str) -> str:
 @pytest.mark.parametrize(
     "target", [".", "deploy", "deploy/web", "deploy/web/pod.yaml", "deploy/*.yaml", "-", "no/such"]
 )
-def test_file_is_found_in_parent_folders(here: Path, name: str, target: str) -> None:
-    (here / name).touch()
+def test_file_is_found_in_parent_folders(working_folder: Path, name: str, target: str) -> None:
+    (working_folder / name).touch()
     assert find_configuration(target) == name
-    assert find_configuration(str(here / target)) == str(here / name)
+    assert find_configuration(str(working_folder / target)) == str(working_folder / name)
 
 
-def test_nearest_file_is_used(here: Path) -> None:
-    (here / "kubekeep.yaml").touch()
-    (here / "deploy" / ".kubekeep.yaml").touch()
+def test_nearest_file_is_used(working_folder: Path) -> None:
+    (working_folder / "kubekeep.yaml").touch()
+    (working_folder / "deploy" / ".kubekeep.yaml").touch()
     assert find_configuration("deploy/web") == "deploy/.kubekeep.yaml"
     assert find_configuration(".") == "kubekeep.yaml"
 
 
-def test_path_above_the_working_folder(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (here / "kubekeep.yaml").touch()
-    monkeypatch.chdir(here / "deploy" / "web")
+def test_path_above_the_working_folder(working_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (working_folder / "kubekeep.yaml").touch()
+    monkeypatch.chdir(working_folder / "deploy" / "web")
     assert find_configuration("pod.yaml") == "../../kubekeep.yaml"
 
 
 @pytest.mark.parametrize("as_file", [False, True])
-def test_search_ends_at_the_root_of_a_repository(here: Path, *, as_file: bool) -> None:
-    (here.parent / "kubekeep.yaml").touch()
+def test_search_ends_at_the_root_of_a_repository(working_folder: Path, *, as_file: bool) -> None:
+    (working_folder.parent / "kubekeep.yaml").touch()
     if as_file:
-        (here / ".git").rmdir()
-        (here / ".git").write_text("gitdir: elsewhere\n")
+        (working_folder / ".git").rmdir()
+        (working_folder / ".git").write_text("gitdir: elsewhere\n")
     assert find_configuration("deploy/web") is None
 
 
-def test_search_ends_at_home(here: Path) -> None:
-    (here / ".git").rmdir()
-    (here.parents[1] / "kubekeep.yaml").touch()
-    assert find_configuration("deploy", str(here.parent)) is None
+def test_search_ends_at_home(working_folder: Path) -> None:
+    (working_folder / ".git").rmdir()
+    (working_folder.parents[1] / "kubekeep.yaml").touch()
+    assert find_configuration("deploy", str(working_folder.parent)) is None
     assert find_configuration("deploy") == "../../kubekeep.yaml"
-    (here.parent / "kubekeep.yaml").touch()
-    assert find_configuration("deploy", str(here.parent)) == "../kubekeep.yaml"
+    (working_folder.parent / "kubekeep.yaml").touch()
+    assert find_configuration("deploy", str(working_folder.parent)) == "../kubekeep.yaml"
 
 
-def test_shared_folders_are_not_searched(here: Path) -> None:
-    (here / ".git").rmdir()
-    (here.parent / "kubekeep.yaml").touch()
-    here.parent.chmod(stat.S_ISVTX | 0o777)
+def test_shared_folders_are_not_searched(working_folder: Path) -> None:
+    (working_folder / ".git").rmdir()
+    (working_folder.parent / "kubekeep.yaml").touch()
+    working_folder.parent.chmod(stat.S_ISVTX | 0o777)
     assert find_configuration("deploy") is None
 
 
@@ -90,20 +90,20 @@ def test_shared_folders_are_not_searched(here: Path) -> None:
     "url",
     ["https://example.org/a/b", "ssh://git@example.org/a", "git@example.org:a/b.git", "file:///srv/a", "HTTP://x/"],
 )
-def test_urls_have_no_configuration(here: Path, url: str) -> None:
-    (here / "kubekeep.yaml").touch()
+def test_urls_have_no_configuration(working_folder: Path, url: str) -> None:
+    (working_folder / "kubekeep.yaml").touch()
     assert find_configuration(url) is None
 
 
-def test_two_files_in_a_folder_are_an_error(here: Path) -> None:
-    (here / "deploy" / "kubekeep.yml").touch()
-    (here / "deploy" / "kubekeep.yaml").touch()
+def test_two_files_in_a_folder_are_an_error(working_folder: Path) -> None:
+    (working_folder / "deploy" / "kubekeep.yml").touch()
+    (working_folder / "deploy" / "kubekeep.yaml").touch()
     with pytest.raises(ConfigurationError, match=r"^deploy: there are kubekeep\.yaml and kubekeep\.yml: keep one$"):
         find_configuration("deploy/web")
 
 
-def test_values_have_locations(here: Path) -> None:
-    (here / "kubekeep.yaml").write_bytes(b"\xef\xbb\xbf# yes\nframework:\n- nsa\n- mitre\nsnapshot: yes\n")
+def test_values_have_locations(working_folder: Path) -> None:
+    (working_folder / "kubekeep.yaml").write_bytes(b"\xef\xbb\xbf# yes\nframework:\n- nsa\n- mitre\nsnapshot: yes\n")
     configuration = read_configuration("kubekeep.yaml", is_explicit=False)
     assert configuration.values == {"framework": ["nsa", "mitre"], "snapshot": True}
     assert str(configuration.create_error(("framework", 1), "no")) == "kubekeep.yaml:4:3: no"
@@ -111,14 +111,14 @@ def test_values_have_locations(here: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "# nothing yet\n", "---\n", "null\n", "{}\n"])
-def test_empty_file_is_valid(here: Path, text: str) -> None:
-    (here / "kubekeep.yaml").write_text(text)
+def test_empty_file_is_valid(working_folder: Path, text: str) -> None:
+    (working_folder / "kubekeep.yaml").write_text(text)
     configuration = read_configuration("kubekeep.yaml", is_explicit=False)
     assert configuration.values == {}
     assert str(configuration.create_error((), "no")) == "kubekeep.yaml:1:1: no"
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("working_folder")
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -141,50 +141,50 @@ def test_empty_file_is_valid(here: Path, text: str) -> None:
     ],
 )
 def test_malformed_file_is_an_error(text: str, expected: str) -> None:
-    assert error_of(text).startswith(expected)
+    assert read_error(text).startswith(expected)
 
 
-def test_tags_execute_no_code(here: Path) -> None:
-    (here / "kubekeep.yaml").write_text("a: !!python/object/apply:os.mkdir [run]\n")
+def test_tags_execute_no_code(working_folder: Path) -> None:
+    (working_folder / "kubekeep.yaml").write_text("a: !!python/object/apply:os.mkdir [run]\n")
     assert read_configuration("kubekeep.yaml", is_explicit=False).values == {"a": ["run"]}
-    assert not (here / "run").exists()
+    assert not (working_folder / "run").exists()
 
 
-def test_endless_file_is_refused(here: Path) -> None:
-    with (here / "kubekeep.yaml").open("wb") as stream:
+def test_endless_file_is_refused(working_folder: Path) -> None:
+    with (working_folder / "kubekeep.yaml").open("wb") as stream:
         stream.truncate(33 << 20)
     assert message() == "kubekeep.yaml: larger than 1048576 bytes: not read"
 
 
-def test_binary_file_is_refused(here: Path) -> None:
-    (here / "kubekeep.yaml").write_bytes(b"a: \xff\n")
+def test_binary_file_is_refused(working_folder: Path) -> None:
+    (working_folder / "kubekeep.yaml").write_bytes(b"a: \xff\n")
     assert message() == "kubekeep.yaml: not UTF-8 text: invalid start byte"
-    (here / "kubekeep.yaml").write_bytes("a: 1\n".encode("utf-16"))
+    (working_folder / "kubekeep.yaml").write_bytes("a: 1\n".encode("utf-16"))
     assert message() == "kubekeep.yaml: not UTF-8 text: invalid start byte"
 
 
-def test_special_files_are_refused(here: Path) -> None:
+def test_special_files_are_refused(working_folder: Path) -> None:
     os.mkfifo("kubekeep.yaml")
     assert find_configuration("deploy") == "kubekeep.yaml"
     assert message() == "kubekeep.yaml: not a regular file"
-    (here / "kubekeep.yaml").unlink()
-    (here / "kubekeep.yaml").mkdir()
+    (working_folder / "kubekeep.yaml").unlink()
+    (working_folder / "kubekeep.yaml").mkdir()
     assert message() == "kubekeep.yaml: not a regular file"
 
 
-def test_link_out_of_the_folder_is_not_read(here: Path) -> None:
-    (here / "kubekeep.yaml").symlink_to("/etc/passwd")
+def test_link_out_of_the_folder_is_not_read(working_folder: Path) -> None:
+    (working_folder / "kubekeep.yaml").symlink_to("/etc/passwd")
     assert find_configuration("deploy") == "kubekeep.yaml"
     assert message() == "kubekeep.yaml: a symbolic link out of its folder: not read"
-    (here / "kubekeep.yaml").unlink()
-    (here / "kubekeep.yaml").symlink_to("gone")
+    (working_folder / "kubekeep.yaml").unlink()
+    (working_folder / "kubekeep.yaml").symlink_to("gone")
     assert message() == "kubekeep.yaml: no such file or directory"
-    (here / "gone").write_text("a: 1\n")
+    (working_folder / "gone").write_text("a: 1\n")
     assert read_configuration("kubekeep.yaml", is_explicit=False).values == {"a": 1}
 
 
-def test_messages_have_no_control_characters(here: Path) -> None:
-    (here / "kubekeep.yaml").write_text('"\\e[2J\\u202e": 1\n')
+def test_messages_have_no_control_characters(working_folder: Path) -> None:
+    (working_folder / "kubekeep.yaml").write_text('"\\e[2J\\u202e": 1\n')
     configuration = read_configuration("kubekeep.yaml", is_explicit=False)
     with pytest.raises(ConfigurationError, match=r"^kubekeep\.yaml:1:1: unknown key \\x1b\[2J\\u202e: known are a, b$"):
         configuration.check_keys(configuration.values, (), ("a", "b"))
@@ -198,22 +198,24 @@ def test_unknown_key_has_a_suggestion(key: str, near: str) -> None:
         )
 
 
-def test_paths_are_relative_to_the_file(here: Path) -> None:
-    (here / "deploy" / "kubekeep.yaml").touch()
+def test_paths_are_relative_to_the_file(working_folder: Path) -> None:
+    (working_folder / "deploy" / "kubekeep.yaml").touch()
     configuration = read_configuration("deploy/kubekeep.yaml", is_explicit=False)
     assert configuration.resolve_path("web/../web/v.yaml", ()) == "deploy/web/v.yaml"
     assert configuration.resolve_path(".", ()) == "deploy"
-    assert configuration.resolve_path(str(here / "deploy" / "v.yaml"), ()) == str(here / "deploy" / "v.yaml")
+    assert configuration.resolve_path(str(working_folder / "deploy" / "v.yaml"), ()) == str(
+        working_folder / "deploy" / "v.yaml"
+    )
     assert read_configuration("deploy/kubekeep.yaml", is_explicit=True).resolve_path("../v.yaml", ()) == "v.yaml"
-    (here / "kubekeep.yaml").touch()
+    (working_folder / "kubekeep.yaml").touch()
     assert read_configuration("kubekeep.yaml", is_explicit=False).resolve_path("-", ()) == "./-", "never standard input"
 
 
 @pytest.mark.parametrize("path", ["../v.yaml", "web/../../v.yaml", "/etc/passwd", "link", "link/passwd", "loop/../.."])
-def test_discovered_file_may_not_name_files_outside(here: Path, path: str) -> None:
-    (here / "deploy" / "kubekeep.yaml").touch()
-    (here / "deploy" / "link").symlink_to("/etc")
-    (here / "deploy" / "loop").symlink_to(".")
+def test_discovered_file_may_not_name_files_outside(working_folder: Path, path: str) -> None:
+    (working_folder / "deploy" / "kubekeep.yaml").touch()
+    (working_folder / "deploy" / "link").symlink_to("/etc")
+    (working_folder / "deploy" / "loop").symlink_to(".")
     with pytest.raises(
         ConfigurationError, match=r"is outside of .*/deploy: only a file given with --config may name it"
     ):

@@ -32,7 +32,7 @@ def document(name: str, size: int) -> tuple[bytes, tuple[int, ...]]:
     return f'{{"object":{{"name":"{name}","size":{size}}}}}'.encode(), (0, 1)
 
 
-def evaluated(
+def evaluate_cached(
     path: Path,
     documents: Sequence[tuple[bytes, tuple[int, ...]]],
     *,
@@ -50,7 +50,9 @@ def evaluated(
     return outcomes, counting.documents
 
 
-def fresh(documents: Sequence[tuple[bytes, tuple[int, ...]]], *, rule: str = RULE, limit: int = 3) -> list[Outcome]:
+def evaluate_uncached(
+    documents: Sequence[tuple[bytes, tuple[int, ...]]], *, rule: str = RULE, limit: int = 3
+) -> list[Outcome]:
     shards = [{"rule.rego": rule}, {"other.rego": OTHER}]
     return RegoPolicySet(shards, GROUPS, {"params": {"limit": limit}}).evaluate(documents)
 
@@ -73,22 +75,22 @@ def test_cached_outcomes_equal_fresh_ones(tmp_path_factory: pytest.TempPathFacto
             path.write_bytes(content)
             if damage == "deleted":
                 path.unlink()
-        outcomes, _ = evaluated(path, documents, rule=rule, limit=limit)
-        assert outcomes == fresh(documents, rule=rule, limit=limit)
+        outcomes, _ = evaluate_cached(path, documents, rule=rule, limit=limit)
+        assert outcomes == evaluate_uncached(documents, rule=rule, limit=limit)
 
 
 def test_only_changed_inputs_are_evaluated(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "outcomes"
     documents = [document("a", 5), document("b", 1)]
-    assert evaluated(path, documents)[1] == 2
-    assert evaluated(path, documents) == (fresh(documents), 0)
-    assert evaluated(path, [*documents, document("c", 9)])[1] == 1
-    assert evaluated(path, documents, limit=4) == (fresh(documents, limit=4), 2)
-    assert evaluated(path, documents, rule=RULE.replace(">", "<"))[1] == 2
-    assert evaluated(path, documents, program=b"another")[1] == 2
+    assert evaluate_cached(path, documents)[1] == 2
+    assert evaluate_cached(path, documents) == (evaluate_uncached(documents), 0)
+    assert evaluate_cached(path, [*documents, document("c", 9)])[1] == 1
+    assert evaluate_cached(path, documents, limit=4) == (evaluate_uncached(documents, limit=4), 2)
+    assert evaluate_cached(path, documents, rule=RULE.replace(">", "<"))[1] == 2
+    assert evaluate_cached(path, documents, program=b"another")[1] == 2
     # Another context has another key; the first is kept.
-    assert evaluated(path, documents, program=b"another", limit=4)[1] == 2
-    assert evaluated(path, documents, program=b"another")[1] == 0
+    assert evaluate_cached(path, documents, program=b"another", limit=4)[1] == 2
+    assert evaluate_cached(path, documents, program=b"another")[1] == 0
 
 
 def test_cluster_context_is_part_of_the_key(tmp_path: Path) -> None:
@@ -117,20 +119,23 @@ def test_unstable_rules_are_not_cached(tmp_path: Path, call: str) -> None:
     rule = f'package rules\nviolation contains "now" if {call}\n'
     documents = [document("a", 1)]
     for _ in range(2):
-        assert evaluated(tmp_path / "outcomes", documents, rule=rule) == (fresh(documents, rule=rule), 1)
+        assert evaluate_cached(tmp_path / "outcomes", documents, rule=rule) == (
+            evaluate_uncached(documents, rule=rule),
+            1,
+        )
 
 
 def test_failures_are_not_cached(tmp_path: Path) -> None:
     rule = 'package rules\nviolation := "one" if input.object.size > 0\nviolation := "two" if input.object.size > 1\n'
     for _ in range(2):
-        (outcome,), count = evaluated(tmp_path / "outcomes", [document("a", 5)], rule=rule)
+        (outcome,), count = evaluate_cached(tmp_path / "outcomes", [document("a", 5)], rule=rule)
         assert isinstance(outcome["size"], RuleFailure)
         assert count == 1
 
 
 def test_file_is_private_and_has_no_leftovers(tmp_path: Path) -> None:
     path = tmp_path / "kubekeep" / "outcomes"
-    evaluated(path, [document("a", 5)])
+    evaluate_cached(path, [document("a", 5)])
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [file.name for file in path.parent.iterdir()] == ["outcomes"]
     assert b"size" not in path.read_bytes()
@@ -138,11 +143,11 @@ def test_file_is_private_and_has_no_leftovers(tmp_path: Path) -> None:
 
 def test_links_pipes_and_folders_are_ignored(tmp_path: Path) -> None:
     documents = [document("a", 5)]
-    evaluated(tmp_path / "real", documents)
+    evaluate_cached(tmp_path / "real", documents)
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    assert evaluated(tmp_path / "link", documents)[1] == 1
+    assert evaluate_cached(tmp_path / "link", documents)[1] == 1
     os.mkfifo(tmp_path / "pipe")
-    assert evaluated(tmp_path / "pipe", documents)[1] == 1
+    assert evaluate_cached(tmp_path / "pipe", documents)[1] == 1
     (tmp_path / "folder").mkdir()
     cache = OutcomeCache(tmp_path / "folder", PROGRAM)
     cache.put(b"key", {})
@@ -168,11 +173,11 @@ def test_concurrent_writers_leave_a_valid_file(tmp_path: Path) -> None:
     path = tmp_path / "outcomes"
     dice = random.Random(1)
     parts = [[document("a", dice.randrange(50)) for _ in range(50)] for _ in range(8)]
-    threads = [threading.Thread(target=evaluated, args=(path, part)) for part in parts]
+    threads = [threading.Thread(target=evaluate_cached, args=(path, part)) for part in parts]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    counts = [evaluated(tmp_path / "outcomes", part) for part in parts]
-    assert [outcomes for outcomes, _ in counts] == [fresh(part) for part in parts]
+    counts = [evaluate_cached(tmp_path / "outcomes", part) for part in parts]
+    assert [outcomes for outcomes, _ in counts] == [evaluate_uncached(part) for part in parts]
     assert sum(count for _, count in counts) < sum(map(len, parts))

@@ -57,7 +57,7 @@ def replacements(fixes: Iterable[Mapping[str, Any]]) -> dict[str, list[dict[str,
     return by_file
 
 
-def replaced(text: str, changes: Iterable[Mapping[str, Any]]) -> str:
+def apply_replacements(text: str, changes: Iterable[Mapping[str, Any]]) -> str:
     """Return the text with SARIF's replacements (section 3.57) applied; columns are code points here."""
     starts = [match.start() for match in LINES.finditer(text)]
 
@@ -77,7 +77,7 @@ def apply(folder: Path, fixes: Iterable[Mapping[str, Any]]) -> None:
         with (folder / name).open(newline="") as stream:
             text = stream.read()
         with (folder / name).open("w", newline="") as stream:
-            stream.write(replaced(text, changes))
+            stream.write(apply_replacements(text, changes))
 
 
 @pytest.mark.parametrize("example", ["online-shop", "storefront-chart", "overlays"])

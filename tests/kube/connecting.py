@@ -25,7 +25,7 @@ def connection(server: str, login: ClusterLogin | None = None, retry_policy: Ret
     return KubeConnection(request(server, login, retry_policy))
 
 
-def served(catalogue: Catalogue, group: str, kind: str) -> ApiResource:
+def find_api_resource(catalogue: Catalogue, group: str, kind: str) -> ApiResource:
     """Return the API resource of a kind, which must be served."""
     resource = catalogue.find(group, kind)
     assert resource is not None
@@ -43,10 +43,10 @@ def config_maps(cluster: Cluster, namespace: str, names: Iterable[str]) -> set[s
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}} for name in names
     ]
     cluster.apply(objects)
-    return uids(cluster, namespace)
+    return list_uids(cluster, namespace)
 
 
-def uids(cluster: Cluster, namespace: str, collection: str = "configmaps") -> set[str]:
+def list_uids(cluster: Cluster, namespace: str, collection: str = "configmaps") -> set[str]:
     """Return the UIDs listed by the API server itself."""
     objects = cluster.admin("GET", f"/api/v1/namespaces/{namespace}/{collection}")["items"]
     return {entry["metadata"]["uid"] for entry in objects}

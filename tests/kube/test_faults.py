@@ -46,7 +46,7 @@ def filled_namespace(cluster: Cluster) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def expected_uids(cluster: Cluster, filled_namespace: str) -> set[str]:
     """UIDs of these ConfigMaps, read from the API server directly."""
-    return connecting.uids(cluster, filled_namespace)
+    return connecting.list_uids(cluster, filled_namespace)
 
 
 def list_uids(server: str, namespace: str, **changes: Any) -> list[str]:

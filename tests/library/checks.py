@@ -52,16 +52,18 @@ def check_messages(case: Case, library: Library) -> None:
 
 def check_cases(control: Control, cases: Iterable[Case]) -> None:
     """Assert that the rule of the control has enough cases, in `cases` of its library."""
-    own = [case for case in cases if case.control.slug == control.rule_name]
-    counts = Counter(case.expected for case in own)
-    assert len(own) >= 3, "a control needs three cases"
+    control_cases = [case for case in cases if case.control.slug == control.rule_name]
+    counts = Counter(case.expected for case in control_cases)
+    assert len(control_cases) >= 3, "a control needs three cases"
     assert counts["fail"] >= 2, "a control needs two failing cases"
     assert counts["pass"] >= 1, "a control needs a passing case"
-    failing = [Resource(document) for case in own if case.expected == "fail" for document in read_objects(case)]
+    failing = [
+        Resource(document) for case in control_cases if case.expected == "fail" for document in read_objects(case)
+    ]
     kinds = {(resource.group, resource.kind) for resource in failing}
     if WORKLOAD in control.targets or len(control.targets) > 1 or SUBJECT in control.targets:
         assert len(kinds) >= 2, "failing cases of two kinds"
-    assert {case.expected for case in own} <= {"fail", "pass", "skip"}
+    assert {case.expected for case in control_cases} <= {"fail", "pass", "skip"}
 
 
 def check_consistency(control: Control, library: Library) -> None:

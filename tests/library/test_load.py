@@ -42,7 +42,7 @@ def test_error_names_the_invalid_file(tmp_path: Path) -> None:
         _ = Library(tmp_path).controls
 
 
-def test_library_extends_the_one_beneath(tmp_path: Path) -> None:
+def test_library_extends_its_parent(tmp_path: Path) -> None:
     folder = tmp_path / "workload" / "house-rule"
     folder.mkdir(parents=True)
     (folder / "control.yaml").write_text(HOUSE_RULE)
@@ -58,7 +58,7 @@ def test_library_extends_the_one_beneath(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["lib/place.rego", "frameworks/nsa.yaml"])
-def test_library_cannot_replace_modules_and_frameworks_beneath(tmp_path: Path, name: str) -> None:
+def test_library_cannot_replace_modules_and_frameworks_of_its_parent(tmp_path: Path, name: str) -> None:
     (tmp_path / "workload" / "house-rule").mkdir(parents=True)
     (tmp_path / "workload" / "house-rule" / "control.yaml").write_text(HOUSE_RULE)
     (tmp_path / "workload" / "house-rule" / "control.rego").write_text(

@@ -29,7 +29,7 @@ def test_every_severity_has_a_colour() -> None:
     assert all(severity.colour for severity in Severity)
 
 
-def test_white_text_is_readable_on_every_ink() -> None:
+def test_white_text_is_readable_on_every_print_colour() -> None:
     """Contrast of at least 4.5:1 (WCAG 2.2, 1.4.3)."""
     for severity in Severity:
         channels = (int(severity.print_colour[at : at + 2], 16) / 255 for at in (1, 3, 5))

@@ -21,7 +21,7 @@ POD = {
 }
 
 
-def wrapped(api_version: str, kind: str, path: str) -> Resource:
+def wrap_pod(api_version: str, kind: str, path: str) -> Resource:
     document: Any = POD
     for step in reversed(path.split(".") if path else []):
         document = {step: document}
@@ -46,7 +46,7 @@ KINDS = [
 
 @pytest.mark.parametrize(("api_version", "kind", "path"), KINDS)
 def test_all_kinds_have_equal_views(api_version: str, kind: str, path: str) -> None:
-    pod_view = build_pod_view(wrapped(api_version, kind, path))
+    pod_view = build_pod_view(wrap_pod(api_version, kind, path))
     assert pod_view is not None
     assert pod_view["path"] == f"{path}.spec"
     assert pod_view["metadata_path"] == f"{path}.metadata"
@@ -67,7 +67,7 @@ def test_view_of_a_pod() -> None:
 
 
 def test_containers_inherit_only_shared_settings() -> None:
-    pod_view = build_pod_view(wrapped("apps/v1", "Deployment", "spec.template"))
+    pod_view = build_pod_view(wrap_pod("apps/v1", "Deployment", "spec.template"))
     assert pod_view is not None
     main, init, debug = (container["effective"] for container in pod_view["containers"])
     assert main == {"runAsUser": 0, "runAsNonRoot": True, "privileged": True}

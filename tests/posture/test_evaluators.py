@@ -30,7 +30,7 @@ class Names:
                 yield place, NAMED_WELL.slug, failed if resource.name == "bad" else PASSED
 
 
-def named(kind: str, name: str) -> Resource:
+def create_resource(kind: str, name: str) -> Resource:
     return Resource({"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, "spec": {"containers": []}})
 
 
@@ -40,7 +40,9 @@ def evaluate_all(*resources: Resource) -> tuple[Selection, list[ResourceResult]]
 
 
 def test_verdicts_of_evaluators_and_library_are_joined() -> None:
-    _, results = evaluate_all(named("ConfigMap", "bad"), named("Pod", "web"), named("Service", "web"))
+    _, results = evaluate_all(
+        create_resource("ConfigMap", "bad"), create_resource("Pod", "web"), create_resource("Service", "web")
+    )
     statuses = [
         (result.resource.kind, {slug: verdict.status for slug, verdict in result.verdicts.items()})
         for result in results
@@ -52,6 +54,6 @@ def test_verdicts_of_evaluators_and_library_are_joined() -> None:
 
 
 def test_controls_of_evaluators_are_summarised() -> None:
-    selection, results = evaluate_all(named("ConfigMap", "bad"), named("ConfigMap", "good"))
+    selection, results = evaluate_all(create_resource("ConfigMap", "bad"), create_resource("ConfigMap", "good"))
     (summary,) = [entry for entry in summarise(results, selection).controls if entry.control is NAMED_WELL]
     assert (summary.counts.passed, summary.counts.failed, summary.compliance) == (1, 1, 50)

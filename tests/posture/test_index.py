@@ -17,7 +17,7 @@ def make_object(kind: str, name: str, namespace: str = "", *, version: str = "v1
     return {"apiVersion": version, "kind": kind, "metadata": metadata, **rest}
 
 
-def indexed(*objects: dict[str, Any], kinds: tuple[str, ...] = (), join: bool = False) -> Index:
+def index_objects(*objects: dict[str, Any], kinds: tuple[str, ...] = (), join: bool = False) -> Index:
     index = Index(kinds, join_subjects=join)
     for content in objects:
         index.add(Resource(content))
@@ -38,7 +38,7 @@ def binding(kind: str, of: tuple[str, str], namespace: str = "", users: int = 1)
 
 
 def list_subjects(*objects: dict[str, Any]) -> list[tuple[str, str, str]]:
-    subjects = indexed(*objects, join=True).iterate_subjects()
+    subjects = index_objects(*objects, join=True).iterate_subjects()
     return [(subject.name, subject.related[1].kind, subject.related[1].namespace) for subject in subjects]
 
 
@@ -47,7 +47,7 @@ def test_only_requested_kinds_are_kept() -> None:
     calico = make_object("NetworkPolicy", "x", version="crd.projectcalico.org/v1")
     policy = make_object("NetworkPolicy", "p", version="networking.k8s.io/v1")
     kinds = ("NetworkPolicy", "cilium.io/CiliumNetworkPolicy")
-    built = indexed(policy, cilium, calico, make_object("Secret", "s"), kinds=kinds).build()
+    built = index_objects(policy, cilium, calico, make_object("Secret", "s"), kinds=kinds).build()
     assert built["objects"] == {
         "NetworkPolicy": {"default": [policy]},
         "cilium.io/CiliumNetworkPolicy": {"shop": [cilium]},
@@ -56,7 +56,7 @@ def test_only_requested_kinds_are_kept() -> None:
 
 def test_only_control_plane_pods_are_kept() -> None:
     server, web = make_object("Pod", "kube-apiserver-one", "kube-system"), make_object("Pod", "web", "shop")
-    assert indexed(server, web, kinds=("Pod",)).build()["objects"] == {"Pod": {"kube-system": [server]}}
+    assert index_objects(server, web, kinds=("Pod",)).build()["objects"] == {"Pod": {"kube-system": [server]}}
 
 
 def test_referenced_objects_are_indexed_by_name() -> None:
@@ -64,7 +64,7 @@ def test_referenced_objects_are_indexed_by_name() -> None:
         make_object("ServiceAccount", "runner", "shop"),
         make_object("ServiceAccount", "runner", "shop", secrets=[]),
     )
-    built = indexed(first, second, kinds=("ServiceAccount",)).build()
+    built = index_objects(first, second, kinds=("ServiceAccount",)).build()
     assert built["named"] == {"ServiceAccount": {"shop": {"runner": [first, second]}}}
 
 
@@ -72,7 +72,7 @@ def test_config_maps_are_kept_without_files() -> None:
     values = {"short": "x" * MAX_CONFIG_VALUE, "file": "x" * (MAX_CONFIG_VALUE + 1), "number": 1}
     config = make_object("ConfigMap", "settings", data=values, binaryData={"blob": "AAAA"})
     empty = make_object("ConfigMap", "empty", data=None)
-    (kept, kept_empty) = indexed(config, empty, kinds=("ConfigMap",)).build()["objects"]["ConfigMap"]["default"]
+    (kept, kept_empty) = index_objects(config, empty, kinds=("ConfigMap",)).build()["objects"]["ConfigMap"]["default"]
     assert kept == make_object("ConfigMap", "settings", data={"short": "x" * MAX_CONFIG_VALUE, "number": 1})
     assert kept_empty == empty
 
@@ -81,7 +81,7 @@ def test_accounts_of_workloads() -> None:
     def pod(name: str, **spec: Any) -> dict[str, Any]:
         return make_object("Pod", name, spec={"containers": [], **spec})
 
-    index = indexed(
+    index = index_objects(
         pod("a", serviceAccountName="runner"),
         pod("b", serviceAccount="old"),
         pod("c", serviceAccountName=""),
@@ -104,10 +104,10 @@ def test_pod_templates_have_no_pods() -> None:
     template = make_object(
         "PodTemplate", "t", "shop", template={"metadata": labels, "spec": {"serviceAccountName": "robot"}}
     )
-    built = indexed(template, kinds=(WORKLOAD, "ServiceAccount")).build()
+    built = index_objects(template, kinds=(WORKLOAD, "ServiceAccount")).build()
     assert (built["pods"], built["account_users"]) == ({}, {})
     running = make_object("ReplicationController", "r", "shop", spec={"template": template["template"]})
-    built = indexed(template, running, kinds=(WORKLOAD, "ServiceAccount")).build()
+    built = index_objects(template, running, kinds=(WORKLOAD, "ServiceAccount")).build()
     assert [pod.name for pod in built["pods"]["shop"]["all"]] == ["r"]
     assert built["account_users"] == {"shop": {"robot": True}}
 
@@ -120,7 +120,8 @@ def test_order_of_grants_is_independent_of_input_order() -> None:
         binding("ClusterRoleBinding", ("ClusterRole", "all")) | {"subjects": account},
     ]
     grants = [
-        indexed(*roles, *ordered, kinds=(SUBJECT,)).build()["grants"] for ordered in (bindings, [*reversed(bindings)])
+        index_objects(*roles, *ordered, kinds=(SUBJECT,)).build()["grants"]
+        for ordered in (bindings, [*reversed(bindings)])
     ]
     assert grants[0]["bound"] == {"shop": {"robot": ["ClusterRoleBinding bound", "RoleBinding bound"]}}
     assert grants[0] == grants[1]
@@ -169,7 +170,7 @@ def test_accounts_are_bound_to_unknown_roles() -> None:
         ]
     }
     empty = binding("ClusterRoleBinding", ("ClusterRole", "unknown")) | {"subjects": None}
-    grants = indexed(named, empty, kinds=("rbac-subject",)).build()["grants"]
+    grants = index_objects(named, empty, kinds=("rbac-subject",)).build()["grants"]
     bound = "RoleBinding bound"
     assert grants["bound"] == {"shop": {"web": [bound]}, "build": {"runner": [bound, bound]}}
     assert grants["accounts"] == {}
@@ -177,9 +178,9 @@ def test_accounts_are_bound_to_unknown_roles() -> None:
 
 def test_cluster_admin_needs_no_definition() -> None:
     bound = binding("ClusterRoleBinding", ("ClusterRole", "cluster-admin"))
-    (subject,) = indexed(bound, join=True).iterate_subjects()
+    (subject,) = index_objects(bound, join=True).iterate_subjects()
     assert subject.related[1].object["rules"][0]["verbs"] == ["*"]
-    (subject,) = indexed(bound, role("ClusterRole", "cluster-admin"), join=True).iterate_subjects()
+    (subject,) = index_objects(bound, role("ClusterRole", "cluster-admin"), join=True).iterate_subjects()
     assert subject.related[1].object["rules"][0]["verbs"] == ["get"]
 
 
@@ -273,7 +274,7 @@ def test_image_reports_are_reduced_to_counts() -> None:
         make_object("ImageVulnerabilities", name, version="armo.vuln.images/v1", data=content)
         for name, content in (("web:1", vulnerabilities), ("web:2", None))
     ]
-    (first,), (second,) = indexed(*reports, kinds=(kind,)).build()["named"][kind]["default"].values()
+    (first,), (second,) = index_objects(*reports, kinds=(kind,)).build()["named"][kind]["default"].values()
     assert first == {"metadata": {"name": "web:1"}, "severities": {"critical": 2, "high": 1}, "rce": ["CVE-1"]}
     assert second == {"metadata": {"name": "web:2"}, "severities": {}, "rce": []}
 
@@ -283,7 +284,7 @@ def test_policy_values_are_distinct_and_include_missing() -> None:
         make_object("PodSecurityPolicy", str(number), version="policy/v1beta1", spec=spec)
         for number, spec in enumerate([{"privileged": True}, {"privileged": True, "hostPID": False}, {}, None])
     ]
-    built = indexed(*policies, kinds=("PodSecurityPolicy",)).build()
+    built = index_objects(*policies, kinds=("PodSecurityPolicy",)).build()
     assert built["values"] == {"PodSecurityPolicy": {"privileged": [True, None], "hostPID": [None, False]}}
 
 
@@ -292,7 +293,10 @@ def test_pods_are_indexed_by_label_key() -> None:
         make_object("Pod", name, metadata={"name": name, "labels": labels}, spec={"containers": []})
         for name, labels in (("a", {"app": "a"}), ("b", {"app": "b", "tier": "x"}))
     ]
-    assert indexed(*pods, kinds=("workload",)).build()["pods"]["default"]["by_key"] == {"app": [0, 1], "tier": [1]}
+    assert index_objects(*pods, kinds=("workload",)).build()["pods"]["default"]["by_key"] == {
+        "app": [0, 1],
+        "tier": [1],
+    }
 
 
 def test_provider_is_detected_by_nodes_and_documents() -> None:
@@ -301,6 +305,6 @@ def test_provider_is_detected_by_nodes_and_documents() -> None:
     }
     described = make_object("ClusterDescribe", "shop", version="container.googleapis.com/v1")
     foreign = make_object("Node", "a", version="example.com/v1", spec={"providerID": "aws:///eu-west-1a/i-0"})
-    assert indexed(make_object("Node", "a"), labelled).provider == "eks"
-    assert indexed(described).provider == "gke"
-    assert indexed(foreign).provider is None
+    assert index_objects(make_object("Node", "a"), labelled).provider == "eks"
+    assert index_objects(described).provider == "gke"
+    assert index_objects(foreign).provider is None

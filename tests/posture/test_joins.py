@@ -32,7 +32,7 @@ def deployment(name: str, **labels: str) -> dict[str, Any]:
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": {"template": template}}
 
 
-def granted(*subjects: dict[str, str], namespace: str = "shop") -> dict[str, Any]:
+def list_granted(*subjects: dict[str, str], namespace: str = "shop") -> dict[str, Any]:
     role = {"apiVersion": RBAC, "kind": "ClusterRole", "metadata": {"name": "reader"}, "rules": []}
     binding = {
         "apiVersion": RBAC,
@@ -72,7 +72,7 @@ def test_services_are_indexed_by_rarest_label() -> None:
     ],
 )
 def test_grants_are_indexed_by_subject(subject: dict[str, str], where: tuple[str, ...]) -> None:
-    grants: Any = granted(subject)
+    grants: Any = list_granted(subject)
     for step in where:
         grants = grants[step]
     (grant,) = grants
@@ -81,7 +81,7 @@ def test_grants_are_indexed_by_subject(subject: dict[str, str], where: tuple[str
 
 @pytest.mark.parametrize("subject", [{"kind": "User", "name": "ann"}, {"kind": "Group", "name": "admins"}])
 def test_users_and_groups_are_not_service_accounts(subject: dict[str, str]) -> None:
-    assert not any(granted(subject).values())
+    assert not any(list_granted(subject).values())
 
 
 def test_secrets_are_kept_without_values() -> None:

@@ -378,7 +378,7 @@ def test_other_sets_are_responses_and_constants_are_not() -> None:
 
 
 def test_manual_review_is_not_evaluated() -> None:
-    checked_control = control(rule(ODD_NAME), review=Reason(Cause.MANUAL, "look"))
+    checked_control = control(rule(ODD_NAME), review_reason=Reason(Cause.MANUAL, "look"))
     assert statuses(checked_control, pod("odd"), pod("even")) == {"odd": "notEvaluated", "even": "passed"}
 
 

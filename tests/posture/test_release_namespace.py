@@ -15,7 +15,7 @@ from kubekeep.posture.select import find_controls, select
 RBAC = "rbac.authorization.k8s.io/v1"
 
 
-def made(version: str, kind: str, name: str, later: tuple[Path, ...] | None, **fields: Any) -> Resource:
+def create_resource(version: str, kind: str, name: str, later: tuple[Path, ...] | None, **fields: Any) -> Resource:
     metadata = {"name": name, **fields.pop("metadata", {})}
     return Resource(
         {"apiVersion": version, "kind": kind, "metadata": metadata, **fields}, release_namespace_paths=later
@@ -23,7 +23,9 @@ def made(version: str, kind: str, name: str, later: tuple[Path, ...] | None, **f
 
 
 def pod(name: str, later: tuple[Path, ...] | None, **metadata: Any) -> Resource:
-    return made("v1", "Pod", name, later, metadata=metadata, spec={"containers": [{"name": "a", "image": "a:1"}]})
+    return create_resource(
+        "v1", "Pod", name, later, metadata=metadata, spec={"containers": [{"name": "a", "image": "a:1"}]}
+    )
 
 
 def test_only_open_namespaces_are_replaced() -> None:
@@ -36,16 +38,18 @@ def test_only_open_namespaces_are_replaced() -> None:
     assert (named.evaluated.namespace, named.resource.namespace) == (RELEASE_NAMESPACE, "default")
     spelled = InstalledResource.install(pod("a", (), namespace="default"))
     assert spelled.evaluated.namespace == "default"
-    cluster = InstalledResource.install(made(RBAC, "ClusterRole", "a", ()))
+    cluster = InstalledResource.install(create_resource(RBAC, "ClusterRole", "a", ()))
     assert cluster.evaluated.namespace == ""
-    custom = InstalledResource.install(made("example.com/v1", "Thing", "a", (("spec", "missing", "namespace"),)))
+    custom = InstalledResource.install(
+        create_resource("example.com/v1", "Thing", "a", (("spec", "missing", "namespace"),))
+    )
     assert custom.evaluated.object == custom.resource.object
 
 
 def test_policies_of_other_files_do_not_cover_a_chart() -> None:
     policy = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    plain = made("networking.k8s.io/v1", "NetworkPolicy", "deny", None, spec=policy)
-    own = made("networking.k8s.io/v1", "NetworkPolicy", "deny", (), spec=policy)
+    plain = create_resource("networking.k8s.io/v1", "NetworkPolicy", "deny", None, spec=policy)
+    own = create_resource("networking.k8s.io/v1", "NetworkPolicy", "deny", (), spec=policy)
     selection = select(named=find_controls(["C-0260"]))
     (slug,) = (control.slug for control in selection.controls)
 
@@ -59,10 +63,12 @@ def test_policies_of_other_files_do_not_cover_a_chart() -> None:
 
 
 def test_subjects_are_reported_with_original_namespace() -> None:
-    role = made(RBAC, "Role", "all", (), rules=[{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}])
+    role = create_resource(RBAC, "Role", "all", (), rules=[{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}])
     subject = {"kind": "ServiceAccount", "name": "robot", "namespace": "default"}
     later: tuple[Path, ...] = (("subjects", 0, "namespace"),)
-    binding = made(RBAC, "RoleBinding", "all", later, roleRef={"kind": "Role", "name": "all"}, subjects=[subject])
+    binding = create_resource(
+        RBAC, "RoleBinding", "all", later, roleRef={"kind": "Role", "name": "all"}, subjects=[subject]
+    )
     results = evaluate([role, binding], select(named=find_controls(["C-0015"])), RegoPolicySet, kubernetes_minor=34)
     (result,) = (entry for entry in results if entry.resource.related)
     assert result.resource.related[0] is binding

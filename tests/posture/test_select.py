@@ -29,7 +29,7 @@ def test_every_member_is_selected_once() -> None:
     assert len(slugs) == len(set(slugs))
 
 
-def test_cluster_control_is_set_aside_unless_named() -> None:
+def test_cluster_control_is_skipped_unless_named() -> None:
     framework = select(find_frameworks(["nsa"]))
     (control,) = find_controls(["C-0058"])
     assert framework.skip_reasons[control.slug].cause is Cause.NEEDS_CLUSTER
@@ -47,7 +47,7 @@ def test_mixed_controls_are_selected_for_their_platform() -> None:
     assert mixed <= set(select(find_frameworks(["allcontrols"])).skip_reasons)
 
 
-def test_missing_required_parameter_sets_control_aside() -> None:
+def test_control_without_required_parameter_is_skipped() -> None:
     (control,) = find_controls(["C-0078"])
     reason = select(named=[control]).skip_reasons[control.slug]
     assert reason.cause is Cause.CONFIGURATION

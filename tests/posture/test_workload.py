@@ -13,54 +13,54 @@ from kubekeep.posture.workload import parse_workload, select_workload
 RBAC = "rbac.authorization.k8s.io/v1"
 
 
-def made(version: str, kind: str, name: str, namespace: str = "shop", **fields: Any) -> Resource:
+def create_resource(version: str, kind: str, name: str, namespace: str = "shop", **fields: Any) -> Resource:
     metadata = {"name": name, **({"namespace": namespace} if namespace else {}), **fields.pop("metadata", {})}
     return Resource({"apiVersion": version, "kind": kind, "metadata": metadata, **fields})
 
 
 def deployment(name: str, namespace: str = "shop", account: str = "robot", **labels: str) -> Resource:
     pod = {"metadata": {"labels": {"app": name, **labels}}, "spec": {"serviceAccountName": account, "containers": []}}
-    return made("apps/v1", "Deployment", name, namespace, spec={"template": pod})
+    return create_resource("apps/v1", "Deployment", name, namespace, spec={"template": pod})
 
 
 def policy(name: str, selector: dict[str, Any], namespace: str = "shop") -> Resource:
-    return made("networking.k8s.io/v1", "NetworkPolicy", name, namespace, spec={"podSelector": selector})
+    return create_resource("networking.k8s.io/v1", "NetworkPolicy", name, namespace, spec={"podSelector": selector})
 
 
 def service(name: str, selector: dict[str, str], namespace: str = "shop") -> Resource:
-    return made("v1", "Service", name, namespace, spec={"selector": selector})
+    return create_resource("v1", "Service", name, namespace, spec={"selector": selector})
 
 
 def binding(name: str, kind: str, role: str, account: str, of: str = "RoleBinding") -> Resource:
     subject = {"kind": "ServiceAccount", "name": account, "namespace": "shop"}
     namespace = "shop" if of == "RoleBinding" else ""
-    return made(RBAC, of, name, namespace, roleRef={"kind": kind, "name": role}, subjects=[subject])
+    return create_resource(RBAC, of, name, namespace, roleRef={"kind": kind, "name": role}, subjects=[subject])
 
 
 NEEDED = [
     deployment("web", tier="front"),
-    made("v1", "ServiceAccount", "robot"),
+    create_resource("v1", "ServiceAccount", "robot"),
     binding("read", "Role", "reader", "robot"),
-    made(RBAC, "Role", "reader"),
+    create_resource(RBAC, "Role", "reader"),
     binding("admin", "ClusterRole", "cluster-admin", "robot", of="ClusterRoleBinding"),
-    made(RBAC, "ClusterRole", "cluster-admin", ""),
+    create_resource(RBAC, "ClusterRole", "cluster-admin", ""),
     policy("all", {}),
     policy("front", {"matchExpressions": [{"key": "tier", "operator": "In", "values": ["front", "edge"]}]}),
     service("web", {"app": "web"}),
 ]
 OTHERS = [
     deployment("api", account="other"),
-    made("v1", "ServiceAccount", "other"),
-    made("v1", "ServiceAccount", "robot", "default"),
+    create_resource("v1", "ServiceAccount", "other"),
+    create_resource("v1", "ServiceAccount", "robot", "default"),
     binding("write", "Role", "writer", "other"),
-    made(RBAC, "Role", "writer"),
-    made(RBAC, "Role", "reader", "default"),
+    create_resource(RBAC, "Role", "writer"),
+    create_resource(RBAC, "Role", "reader", "default"),
     policy("back", {"matchLabels": {"tier": "back"}}),
     policy("elsewhere", {}, "default"),
     policy("broken", {"matchLabels": ["web"]}),
     service("none", {}),
     service("api", {"app": "api"}),
-    made("v1", "ConfigMap", "web"),
+    create_resource("v1", "ConfigMap", "web"),
 ]
 
 
@@ -88,9 +88,13 @@ def test_workload_is_selected_with_its_dependencies(name: str) -> None:
 def test_owners_are_followed() -> None:
     owned: dict[str, Any] = {"metadata": {"ownerReferences": [{"kind": "ReplicaSet", "name": "web-1"}]}}
     top: dict[str, Any] = {"metadata": {"ownerReferences": [{"kind": "Rollout", "name": "web"}, "nonsense"]}}
-    pod = made("v1", "Pod", "web-1-x", spec={"containers": []}, **owned)
-    chain = [made("argoproj.io/v1alpha1", "Rollout", "web"), made("apps/v1", "ReplicaSet", "web-1", **top), pod]
-    stranger = made("apps/v1", "ReplicaSet", "web-1", "default", **top)
+    pod = create_resource("v1", "Pod", "web-1-x", spec={"containers": []}, **owned)
+    chain = [
+        create_resource("argoproj.io/v1alpha1", "Rollout", "web"),
+        create_resource("apps/v1", "ReplicaSet", "web-1", **top),
+        pod,
+    ]
+    stranger = create_resource("apps/v1", "ReplicaSet", "web-1", "default", **top)
     assert select_workload(parse_workload("pod/web-1-x"), [stranger, *chain]) == chain
 
 

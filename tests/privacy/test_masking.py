@@ -171,8 +171,8 @@ patches:
 }
 
 
-def masked(text: str, *, by_place: bool = True) -> list[str]:
-    documents = yaml_text.parse_documents(text, line_starts(text), DEFAULT_LIMITS) if by_place else ()
+def mask_text(text: str, *, use_source_map: bool = True) -> list[str]:
+    documents = yaml_text.parse_documents(text, line_starts(text), DEFAULT_LIMITS) if use_source_map else ()
     spans = [
         span
         for document in documents
@@ -187,13 +187,13 @@ def masked(text: str, *, by_place: bool = True) -> list[str]:
 @pytest.mark.parametrize("by_place", [True, False])
 def test_secrets_are_masked(name: str, newline: str, by_place: bool) -> None:  # noqa: FBT001
     text = TEXTS[name].replace("\n", newline)
-    lines = masked(text, by_place=by_place)
+    lines = mask_text(text, use_source_map=by_place)
     assert [line for line in lines if PLANTED in line] == []
     assert len(lines) == len(text.split(newline))
 
 
 def test_other_text_stays() -> None:
-    lines = {line.strip() for line in masked(TEXTS["manifest"])}
+    lines = {line.strip() for line in mask_text(TEXTS["manifest"])}
     assert lines >= {
         "automountServiceAccountToken: true # fine",
         "- name: regcred",

@@ -219,12 +219,12 @@ def test_name_has_one_pseudonym_per_report(scanned: Assessment) -> None:
 
 
 def test_pseudonyms_depend_on_the_key(scanned: Assessment) -> None:
-    def once(key: MasterKey | None) -> str:
+    def render_pseudonymised(key: MasterKey | None) -> str:
         return render_text("sarif", pseudonymise(scanned, key))
 
-    assert once(KEY) == once(KEY)
-    assert once(KEY) != once(MasterKey("another sentence that is long"))
-    assert once(None) != once(None)
+    assert render_pseudonymised(KEY) == render_pseudonymised(KEY)
+    assert render_pseudonymised(KEY) != render_pseudonymised(MasterKey("another sentence that is long"))
+    assert render_pseudonymised(None) != render_pseudonymised(None)
 
 
 def test_evidence_paths_match_the_object(scanned: Assessment) -> None:

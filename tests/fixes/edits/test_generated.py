@@ -37,7 +37,7 @@ def difference(before: str, after: str) -> tuple[list[str], list[str]]:
     return [row[2:] for row in rows if row[0] == "-"], [row[2:] for row in rows if row[0] == "+"]
 
 
-def intended(value: Any, changes: list[Change]) -> Any:
+def apply_independently(value: Any, changes: list[Change]) -> Any:
     """Return the value after its changes, computed independently: sets, then removals from the last."""
     result = copy.deepcopy(value)
     for change in changes:
@@ -75,7 +75,7 @@ def fits(value: Any, path: Path) -> bool:
 
 
 @st.composite
-def written(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
+def documents_with_values(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
     value = draw(mappings)
     return document(draw, value, draw(looks)), value
 
@@ -83,7 +83,7 @@ def written(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
 @st.composite
 def changed(draw: st.DrawFn) -> tuple[str, dict[str, Any], list[Change]]:
     """Draw a document and changes of it, none inside another."""
-    text, value = draw(written())
+    text, value = draw(documents_with_values())
     known = places(value)
     changes: list[Change] = []
     for path in draw(st.lists(st.sampled_from(known), max_size=5, unique=True)):
@@ -107,7 +107,7 @@ def changed(draw: st.DrawFn) -> tuple[str, dict[str, Any], list[Change]]:
 
 
 @examples
-@given(written())
+@given(documents_with_values())
 def test_generated_text_has_its_value(pair: tuple[str, dict[str, Any]]) -> None:
     text, value = pair
     (parsed,) = ParsedText(text).values
@@ -122,7 +122,7 @@ def test_result_is_exactly_the_intended_value(case: tuple[str, dict[str, Any], l
     event(f"refused {bool(made.refused)}")
     done = [change for number, change in enumerate(changes) if number not in made.refused]
     (parsed,) = ParsedText(made.text).values
-    assert is_equal(parsed, intended(value, done)), made.text
+    assert is_equal(parsed, apply_independently(value, done)), made.text
     assert made.refused == {}, (text, changes)
 
 
@@ -144,7 +144,7 @@ def _or_absent(value: Any, path: Path) -> Any:
 @examples
 @given(st.data())
 def test_scalar_changes_only_its_line(draw_from: st.DataObject) -> None:
-    text, value = draw_from.draw(written())
+    text, value = draw_from.draw(documents_with_values())
     old = [path for path in places(value) if not isinstance(value_at(value, path), dict | list)]
     assume(old)
     path = draw_from.draw(st.sampled_from(old))
@@ -162,7 +162,7 @@ def test_scalar_changes_only_its_line(draw_from: st.DataObject) -> None:
 @examples
 @given(st.data())
 def test_new_key_adds_only_its_lines(draw_from: st.DataObject) -> None:
-    text, value = draw_from.draw(written())
+    text, value = draw_from.draw(documents_with_values())
     name = "fresh"
     homes = [path for path in ((), *places(value)) if isinstance(value_at(value, path), dict) and value_at(value, path)]
     path = draw_from.draw(st.sampled_from(homes))

@@ -61,19 +61,19 @@ class FixedLocation:
         return self.location
 
 
-def made(kind: FileType, location: Location, spec: dict[str, Any]) -> Resource:
+def create_generated(kind: FileType, location: Location, spec: dict[str, Any]) -> Resource:
     """Return an object that was rendered or built."""
     source = Source("made", "/", kind, 0, origin=RenderOrigin("folder"), lazy_source_map=FixedLocation(location))
     return Resource({"apiVersion": "v1", "kind": "Pod", "spec": spec}, source)
 
 
-def templated(key: str, text: str, nth: int = 0) -> Location:
+def locate_in_template(key: str, text: str, nth: int = 0) -> Location:
     """Return a location in a template that takes over a value."""
     setting = place("values.yaml", text, nth)
     return Location("templates/pod.yaml", None, Setting(key, setting.file, setting.region))
 
 
-def reading(name: str) -> ParsedText:
+def parse_file(name: str) -> ParsedText:
     return ParsedText(FILES[name])
 
 
@@ -89,35 +89,35 @@ def reading(name: str) -> ParsedText:
 )
 def test_target_in_chart_values(key: str, text: str, nth: int, path: str, target: str) -> None:
     spec = {"c": {"privileged": True}, "empty": {}}
-    resource = made(HELM, templated(key, text, nth), spec)
-    setting_target = find_target(resource, parse_path(path), reading)
+    resource = create_generated(HELM, locate_in_template(key, text, nth), spec)
+    setting_target = find_target(resource, parse_path(path), parse_file)
     assert setting_target == EditTarget("values.yaml", 0, parse_path(target))
-    assert edit(reading("values.yaml"), [Change(0, setting_target.path, 1)]).refused == {}
+    assert edit(parse_file("values.yaml"), [Change(0, setting_target.path, 1)]).refused == {}
 
 
 def test_target_in_a_patch_or_base() -> None:
     container = {"securityContext": {"privileged": True}}
     spec = {"template": {"spec": {"containers": [{}, container]}}}
-    existing = made(KUSTOMIZE, place("patch.yaml", "privileged: true"), spec)
+    existing = create_generated(KUSTOMIZE, place("patch.yaml", "privileged: true"), spec)
     path = parse_path("spec.template.spec.containers[1].securityContext.privileged")
-    assert find_target(existing, path, reading).path == parse_path(
+    assert find_target(existing, path, parse_file).path == parse_path(
         "spec.template.spec.containers[0].securityContext.privileged"
     )
-    missing = made(KUSTOMIZE, place("patch.yaml", "securityContext"), spec)
+    missing = create_generated(KUSTOMIZE, place("patch.yaml", "securityContext"), spec)
     path = parse_path("spec.template.spec.containers[1].securityContext.runAsNonRoot")
-    assert find_target(missing, path, reading).path == parse_path(
+    assert find_target(missing, path, parse_file).path == parse_path(
         "spec.template.spec.containers[0].securityContext.runAsNonRoot"
     )
-    whole = made(KUSTOMIZE, place("patch.yaml", "name: web"), spec)
+    whole = create_generated(KUSTOMIZE, place("patch.yaml", "name: web"), spec)
     path = parse_path("spec.template.spec.containers[0].securityContext.runAsNonRoot")
-    assert find_target(whole, path, reading).path == parse_path(
+    assert find_target(whole, path, parse_file).path == parse_path(
         "spec.template.spec.containers[0].securityContext.runAsNonRoot"
     )
 
 
 def test_target_in_a_json_patch() -> None:
-    resource = made(KUSTOMIZE, place("operations.yaml", "value: true"), {"hostNetwork": True})
-    assert find_target(resource, ("spec", "hostNetwork"), reading) == EditTarget("operations.yaml", 0, (0, "value"))
+    resource = create_generated(KUSTOMIZE, place("operations.yaml", "value: true"), {"hostNetwork": True})
+    assert find_target(resource, ("spec", "hostNetwork"), parse_file) == EditTarget("operations.yaml", 0, (0, "value"))
 
 
 @pytest.mark.parametrize(
@@ -129,8 +129,8 @@ def test_target_in_a_json_patch() -> None:
             "a template writes it: templates",
         ),
         (HELM, Location("t.yaml", None, Setting("c", "--set")), "it is set on the command line: --set c"),
-        (HELM, templated("image.tag", "tag:"), "a template makes it from values.yaml:3 image.tag"),
-        (HELM, templated("image.other", "tag:"), "values.yaml:3 image.other is not found there"),
+        (HELM, locate_in_template("image.tag", "tag:"), "a template makes it from values.yaml:3 image.tag"),
+        (HELM, locate_in_template("image.other", "tag:"), "values.yaml:3 image.other is not found there"),
         (TERRAFORM, Location("main.tf"), "a template writes it: main.tf"),
         (
             KUSTOMIZE,
@@ -142,9 +142,9 @@ def test_target_in_a_json_patch() -> None:
     ],
 )
 def test_values_without_a_target_are_refused(kind: FileType, location: Location, reason: str) -> None:
-    resource = made(kind, location, {"tag": "made:1.0"})
+    resource = create_generated(kind, location, {"tag": "made:1.0"})
     with pytest.raises(EditRefusedError, match=reason):
-        find_target(resource, ("spec", "tag"), reading)
+        find_target(resource, ("spec", "tag"), parse_file)
 
 
 def test_target_of_an_item_of_a_list(tmp_path: Any) -> None:

@@ -12,15 +12,15 @@ from kubekeep.fixes.edits.text import EditResult, edit
 from kubekeep.model.location import parse_path
 
 
-def made(text: str, *changes: tuple[Any, ...], is_json: bool = False, document: int = 0) -> EditResult:
+def apply_changes(text: str, *changes: tuple[Any, ...], is_json: bool = False, document: int = 0) -> EditResult:
     """Return the result of changes, each a path with an optional value."""
     parsed_changes = [Change(document, parse_path(path), *value) for path, *value in changes]
     return edit(ParsedText(text, is_json=is_json), parsed_changes)
 
 
-def after(text: str, *changes: tuple[Any, ...], is_json: bool = False, document: int = 0) -> str:
+def edit_text(text: str, *changes: tuple[Any, ...], is_json: bool = False, document: int = 0) -> str:
     """Return the text after changes that are all possible."""
-    result = made(text, *changes, is_json=is_json, document=document)
+    result = apply_changes(text, *changes, is_json=is_json, document=document)
     assert result.refused == {}
     return result.text
 
@@ -49,7 +49,7 @@ spec:
 
 def test_boolean_changes_one_line() -> None:
     path = "spec.containers[0].securityContext.privileged"
-    assert after(POD, (path, False)) == POD.replace("privileged: true", "privileged: false")
+    assert edit_text(POD, (path, False)) == POD.replace("privileged: true", "privileged: false")
 
 
 def test_missing_keys_of_a_mapping_are_one_sorted_block() -> None:
@@ -68,7 +68,7 @@ def test_missing_keys_of_a_mapping_are_one_sorted_block() -> None:
         seccompProfile:
           type: x
 """
-    assert after(POD, *changes) == POD.replace("        privileged: true\n", block)
+    assert edit_text(POD, *changes) == POD.replace("        privileged: true\n", block)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_missing_keys_of_a_mapping_are_one_sorted_block() -> None:
 )
 def test_added_key_keeps_the_style(value: str, expected: str) -> None:
     text = f"a{value}\n" if value.startswith(":") else f"a:{value}\n"
-    assert after(text, ("a.b", True)) == f"a{expected}"
+    assert edit_text(text, ("a.b", True)) == f"a{expected}"
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_replaced_scalar_keeps_the_style(old: str, new: Any, expected: str | Non
     if expected == old:
         assert ParsedText(old).values == [{"a": new}], "nothing to do"
         return
-    result = made(old + "\n", ("a", new))
+    result = apply_changes(old + "\n", ("a", new))
     assert result.text == (expected or old) + "\n"
     assert bool(result.refused) == (expected is None)
 
@@ -155,7 +155,7 @@ def test_replaced_scalar_keeps_the_style(old: str, new: Any, expected: str | Non
     ],
 )
 def test_removed_key_or_item_includes_line_and_comment(text: str, path: str, expected: str) -> None:
-    assert after(text, (path,)) == expected
+    assert edit_text(text, (path,)) == expected
 
 
 def test_windows_line_breaks_stay() -> None:
@@ -165,38 +165,38 @@ def test_windows_line_breaks_stay() -> None:
         ("spec.containers[2].securityContext.a", 1),
         ("spec.hostPID",),
     ]
-    assert after(text, *changes) == after(POD, *changes).replace("\n", "\r\n")
+    assert edit_text(text, *changes) == edit_text(POD, *changes).replace("\n", "\r\n")
 
 
 @pytest.mark.parametrize("text", ["a: 1", "a:\n  b: 1", "a: {b: 1}"])
 def test_missing_final_line_break_stays(text: str) -> None:
-    assert not after(text, ("z", 1)).endswith("\n")
+    assert not edit_text(text, ("z", 1)).endswith("\n")
 
 
 def test_addressed_document_is_changed() -> None:
     text = "# empty\n---\na: 1\n--- # second\na: 1\n...\n---\n- a: 1\n"
-    assert after(text, ("a", 2), document=1) == text.replace("second\na: 1", "second\na: 2")
-    assert after(text, ("[0].a", 2), document=2) == text.replace("- a: 1", "- a: 2")
+    assert edit_text(text, ("a", 2), document=1) == text.replace("second\na: 1", "second\na: 2")
+    assert edit_text(text, ("[0].a", 2), document=2) == text.replace("- a: 1", "- a: 2")
 
 
 def test_unreadable_document_does_not_affect_others() -> None:
     text = "a: 1\n---\na: .nan\n---\na: 1\n"
-    assert after(text, ("a", 2), document=2) == "a: 1\n---\na: .nan\n---\na: 2\n"
-    assert made(text, ("a", 2), document=1).refused == {0: "its document cannot be read"}
+    assert edit_text(text, ("a", 2), document=2) == "a: 1\n---\na: .nan\n---\na: 2\n"
+    assert apply_changes(text, ("a", 2), document=1).refused == {0: "its document cannot be read"}
 
 
 def test_json_stays_json() -> None:
     small = '{"a":{"b":true},"c":[]}\n'
-    assert after(small, ("a.b", False), ("a.d", {"e": "yes"}), ("c[0]", "x"), is_json=True) == (
+    assert edit_text(small, ("a.b", False), ("a.d", {"e": "yes"}), ("c[0]", "x"), is_json=True) == (
         '{"a":{"b":false,"d":{"e":"yes"}},"c":["x"]}\n'
     )
     pretty = '{\n\t"a": {\n\t\t"b": "\\ud83d\\ude00"\n\t},\n\t"c": []\n}\n'
-    assert after(pretty, ("a.d.e", ["x"]), ("c[0]", 1), is_json=True) == (
+    assert edit_text(pretty, ("a.d.e", ["x"]), ("c[0]", 1), is_json=True) == (
         '{\n\t"a": {\n\t\t"b": "\\ud83d\\ude00",\n\t\t"d": {\n\t\t\t"e": [\n\t\t\t\t"x"\n\t\t\t]\n\t\t}\n\t},\n'
         '\t"c": [\n\t\t1\n\t]\n}\n'
     )
-    assert after(pretty, ("a",), is_json=True) == '{\n\t"c": []\n}\n'
-    assert after('{"a": 1} {"a": 1}', ("a", 2), is_json=True, document=1) == '{"a": 1} {"a": 2}'
+    assert edit_text(pretty, ("a",), is_json=True) == '{\n\t"c": []\n}\n'
+    assert edit_text('{"a": 1} {"a": 1}', ("a", 2), is_json=True, document=1) == '{"a": 1} {"a": 2}'
 
 
 SHARED = "a: &x\n  b: 1\nc: *x\nd:\n  <<: *x\n  e: 1\n"
@@ -221,7 +221,7 @@ SHARED = "a: &x\n  b: 1\nc: *x\nd:\n  <<: *x\n  e: 1\n"
     ],
 )
 def test_shared_collections(changes: list[tuple[Any, ...]], expected: str | None) -> None:
-    result = made(SHARED, *changes)
+    result = apply_changes(SHARED, *changes)
     if expected is None:
         assert result.refused
         assert "z" not in str(ParsedText(result.text).values[0]["a"])
@@ -231,9 +231,11 @@ def test_shared_collections(changes: list[tuple[Any, ...]], expected: str | None
 
 def test_shared_scalar() -> None:
     text = "a: &x true\nb: *x\n"
-    assert after(text, ("a", False), ("b", False)) == "a: &x false\nb: *x\n"
-    assert after(text, ("b", False)) == "a: &x true\nb: false\n"
-    assert made(text, ("a", False)).refused == {0: "an anchor shares it with places that are to stay as they are"}
+    assert edit_text(text, ("a", False), ("b", False)) == "a: &x false\nb: *x\n"
+    assert edit_text(text, ("b", False)) == "a: &x true\nb: false\n"
+    assert apply_changes(text, ("a", False)).refused == {
+        0: "an anchor shares it with places that are to stay as they are"
+    }
 
 
 @pytest.mark.parametrize(
@@ -251,7 +253,7 @@ def test_shared_scalar() -> None:
 def test_impossible_changes_are_refused_and_others_made(
     changes: list[tuple[Any, ...]], refused: dict[int, str]
 ) -> None:
-    result = made("a: null\nb: text\nl: [1]\n", *changes, ("z2", 1))
+    result = apply_changes("a: null\nb: text\nl: [1]\n", *changes, ("z2", 1))
     assert result.refused == refused
     assert result.text.endswith("z2: 1\n")
 
@@ -277,5 +279,5 @@ def test_absent_is_no_value() -> None:
 
 def test_lines_are_added_after_removed_ones() -> None:
     text = "a:\n  b:\n    - x\n    - y\n"
-    assert after(text, ("a.b[1]",), ("a.c", 1)) == "a:\n  b:\n    - x\n  c: 1\n"
-    assert after(text, ("a.b[1]",), ("a.b[2]", "z"), ("c", 1)) == "a:\n  b:\n    - x\n    - z\nc: 1\n"
+    assert edit_text(text, ("a.b[1]",), ("a.c", 1)) == "a:\n  b:\n    - x\n  c: 1\n"
+    assert edit_text(text, ("a.b[1]",), ("a.b[2]", "z"), ("c", 1)) == "a:\n  b:\n    - x\n    - z\nc: 1\n"

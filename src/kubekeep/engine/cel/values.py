@@ -78,7 +78,7 @@ class OpaqueValue:
 
 
 class PartialMap(dict[str, Any]):
-    """A partially known map: reading a `hidden_keys` key raises UnavailableError. hidden=None hides all missing keys."""
+    """A partially known map: reading a key in `hidden_keys` raises UnavailableError; None hides all missing keys."""
 
     description = ""
     hidden_keys: frozenset[str] | None = None
