@@ -10,13 +10,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from kubekeep.usecases.control import write_control
-from tests.registry.service import Service, registry
+from tests.registry.service import Service, run_registry
 
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with registry(tmp_path_factory.mktemp("registry")) as running:
-        yield running
+    with run_registry(tmp_path_factory.mktemp("registry")) as registry_service:
+        yield registry_service
 
 
 @pytest.fixture
@@ -46,5 +46,5 @@ def keys(tmp_path: Path) -> tuple[Path, Path]:
 
 
 @pytest.fixture
-def others(tmp_path: Path) -> tuple[Path, Path]:
+def other_keys(tmp_path: Path) -> tuple[Path, Path]:
     return write_keys(tmp_path, "others")

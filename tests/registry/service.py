@@ -43,7 +43,7 @@ class Service(msgspec.Struct, frozen=True):
 
 
 @contextlib.contextmanager
-def registry(
+def run_registry(
     folder: Path, *, auth: dict[str, Any] | None = None, tls: dict[str, str] | None = None
 ) -> Iterator[Service]:
     """Run a registry with its storage in `folder`; skip the test if `docker-registry` is not installed."""
@@ -77,7 +77,7 @@ def registry(
         ) as process,
     ):
         try:
-            wait(port, process, folder / "registry.log")
+            wait_until_open(port, process, folder / "registry.log")
             yield Service(f"127.0.0.1:{port}", storage)
         finally:
             process.terminate()
@@ -90,10 +90,10 @@ def free_port() -> int:
         return port
 
 
-def wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+def wait_until_open(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     """Wait until `port` accepts connections."""
-    until = time.monotonic() + _SECONDS
-    while time.monotonic() < until:
+    deadline = time.monotonic() + _SECONDS
+    while time.monotonic() < deadline:
         assert process.poll() is None, log.read_text()
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
@@ -102,7 +102,7 @@ def wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 @contextlib.contextmanager
-def serving(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
+def run_server(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
     """Run a server on the loopback address and yield its address."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)

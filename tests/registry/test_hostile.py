@@ -19,61 +19,61 @@ from tests.registry.service import Service
 NOBODY = Path("/nowhere")
 
 
-def archive(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
+def pack_library(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
     """Pack members in the format of a library, without checks."""
-    plain = io.BytesIO()
-    with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as tar:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for member, content in members:
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
-    return gzip.compress(plain.getvalue(), mtime=0)
+    return gzip.compress(stream.getvalue(), mtime=0)
 
 
-def member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> tarfile.TarInfo:
+def create_member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> tarfile.TarInfo:
     info = tarfile.TarInfo(name)
     info.type, info.linkname = kind, target
     return info
 
 
-def sparse() -> bytes:
+def pack_sparse_file() -> bytes:
     """Return a file of 512 bytes that declares a size of 8 TiB."""
-    info = member("lib/a.rego")
+    info = create_member("lib/a.rego")
     info.pax_headers = {"GNU.sparse.major": "0", "GNU.sparse.minor": "1", "GNU.sparse.map": "0,1"}
     info.pax_headers |= {"GNU.sparse.size": str(8 << 40), "GNU.sparse.name": "lib/a.rego"}
-    return archive((info, b"x" * 512))
+    return pack_library((info, b"x" * 512))
 
 
 HOSTILE = {
-    "leads up": archive((member("../evil"), b"x")),
-    "leads up below": archive((member("controls/../../evil"), b"x")),
-    "absolute": archive((member("/tmp/evil"), b"x")),  # noqa: S108 - must not be written
-    "a drive": archive((member("controls/C:/evil"), b"x")),
-    "backslashes": archive((member("controls\\..\\..\\evil"), b"x")),
-    "a link": archive((member("controls/evil", tarfile.SYMTYPE, "../../evil"), b"")),
-    "a link, then through it": archive(
-        (member("controls/a", tarfile.SYMTYPE, "/tmp"), b""),  # noqa: S108
-        (member("controls/a/evil"), b"x"),
+    "leads up": pack_library((create_member("../evil"), b"x")),
+    "leads up below": pack_library((create_member("controls/../../evil"), b"x")),
+    "absolute": pack_library((create_member("/tmp/evil"), b"x")),  # noqa: S108 - must not be written
+    "a drive": pack_library((create_member("controls/C:/evil"), b"x")),
+    "backslashes": pack_library((create_member("controls\\..\\..\\evil"), b"x")),
+    "a link": pack_library((create_member("controls/evil", tarfile.SYMTYPE, "../../evil"), b"")),
+    "a link, then through it": pack_library(
+        (create_member("controls/a", tarfile.SYMTYPE, "/tmp"), b""),  # noqa: S108
+        (create_member("controls/a/evil"), b"x"),
     ),
-    "a hard link": archive((member("controls/evil", tarfile.LNKTYPE, "/etc/passwd"), b"")),
-    "a device": archive((member("controls/evil", tarfile.CHRTYPE), b"")),
-    "a pipe": archive((member("controls/evil", tarfile.FIFOTYPE), b"")),
-    "elsewhere": archive((member("bin/evil"), b"x")),
-    "our own note": archive((member("kubekeep-library.json"), b"{}")),
-    "hidden": archive((member("lib/.evil"), b"x")),
-    "twice": archive((member("lib/a.rego"), b"x"), (member("lib/a.rego"), b"y")),
-    "twice but for case": archive((member("lib/a.rego"), b"x"), (member("lib/A.rego"), b"y")),
-    "more than a library": archive((member("lib/a.sh"), b"x")),
-    "no library": archive((member("controls/area/one/control.yaml"), b"title: [")),
-    "nothing": archive(),
-    "long": archive((member("lib/a.rego"), b"#" * ((1 << 20) + 1))),
-    "deep": archive((member("controls/" + "a/" * 50 + "b"), b"x")),
-    "many": archive(*((member(f"lib/a{number}.rego"), b"") for number in range(20_001))),
-    "sparse": sparse(),
+    "a hard link": pack_library((create_member("controls/evil", tarfile.LNKTYPE, "/etc/passwd"), b"")),
+    "a device": pack_library((create_member("controls/evil", tarfile.CHRTYPE), b"")),
+    "a pipe": pack_library((create_member("controls/evil", tarfile.FIFOTYPE), b"")),
+    "elsewhere": pack_library((create_member("bin/evil"), b"x")),
+    "our own note": pack_library((create_member("kubekeep-library.json"), b"{}")),
+    "hidden": pack_library((create_member("lib/.evil"), b"x")),
+    "twice": pack_library((create_member("lib/a.rego"), b"x"), (create_member("lib/a.rego"), b"y")),
+    "twice but for case": pack_library((create_member("lib/a.rego"), b"x"), (create_member("lib/A.rego"), b"y")),
+    "more than a library": pack_library((create_member("lib/a.sh"), b"x")),
+    "no library": pack_library((create_member("controls/area/one/control.yaml"), b"title: [")),
+    "nothing": pack_library(),
+    "long": pack_library((create_member("lib/a.rego"), b"#" * ((1 << 20) + 1))),
+    "deep": pack_library((create_member("controls/" + "a/" * 50 + "b"), b"x")),
+    "many": pack_library(*((create_member(f"lib/a{number}.rego"), b"") for number in range(20_001))),
+    "sparse": pack_sparse_file(),
     "a bomb": gzip.compress(bytes(100 << 20), mtime=0),
     "not compressed": b"PK\x03\x04",
     "not an archive": gzip.compress(b"nothing" * 1000, mtime=0),
-    "half": archive((member("lib/a.rego"), b"x"))[:-20],
-    "more behind": archive((member("lib/a.rego"), b"x")) + b"more",
+    "half": pack_library((create_member("lib/a.rego"), b"x"))[:-20],
+    "more behind": pack_library((create_member("lib/a.rego"), b"x")) + b"more",
 }
 
 

@@ -20,14 +20,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from tests.registry.service import Service, registry, serving
+from tests.registry.service import Service, run_registry, run_server
 from tests.registry.test_share import kubekeep
 
 USER, PASSWORD = "ann", "correct horse"
 HTPASSWD = "ann:$2b$04$nirQ5ezVxnWDL0rBk/xLy.aMruV4COSNTZ4kvoGoUIBqQTVUCC.Ia\n"
 
 
-def config(folder: Path, **settings: Any) -> str:
+def write_config(folder: Path, **settings: Any) -> str:
     """Write a Docker config.json; return its folder, for DOCKER_CONFIG."""
     folder.mkdir(exist_ok=True)
     (folder / "config.json").write_text(json.dumps(settings))
@@ -39,22 +39,24 @@ def auth_settings(address: str, password: str = PASSWORD) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def protected_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A registry that requires a user name and password."""
     folder = tmp_path_factory.mktemp("locked")
     (folder / "htpasswd").write_text(HTPASSWD)
-    with registry(folder, auth={"htpasswd": {"realm": "tests", "path": str(folder / "htpasswd")}}) as running:
-        yield running
+    with run_registry(
+        folder, auth={"htpasswd": {"realm": "tests", "path": str(folder / "htpasswd")}}
+    ) as registry_service:
+        yield registry_service
 
 
-def test_name_and_password(locked: Service, rules: Path, tmp_path: Path) -> None:
-    reference = locked.reference("locked")
-    folder = config(tmp_path / "docker", **auth_settings(locked.address))
+def test_name_and_password(protected_registry: Service, rules: Path, tmp_path: Path) -> None:
+    reference = protected_registry.reference("locked")
+    folder = write_config(tmp_path / "docker", **auth_settings(protected_registry.address))
     pushed = kubekeep("library", "push", rules, reference, "--plain-http", DOCKER_CONFIG=folder)
     assert pushed.returncode == 0, pushed.stderr
     command = ("library", "pull", reference, tmp_path / "pulled", "--plain-http")
-    for settings in ({}, auth_settings(locked.address, "wrong horse"), auth_settings("elsewhere.example")):
-        result = kubekeep(*command, DOCKER_CONFIG=config(tmp_path / "other", **settings))
+    for settings in ({}, auth_settings(protected_registry.address, "wrong horse"), auth_settings("elsewhere.example")):
+        result = kubekeep(*command, DOCKER_CONFIG=write_config(tmp_path / "other", **settings))
         assert result.returncode == 3
         assert "answers 401" in result.stderr
         assert "horse" not in result.stderr
@@ -62,7 +64,7 @@ def test_name_and_password(locked: Service, rules: Path, tmp_path: Path) -> None
     assert kubekeep(*command, DOCKER_CONFIG=folder).returncode == 0
 
 
-def helper(folder: Path, answer: dict[str, str], code: int = 0) -> str:
+def write_helper(folder: Path, answer: dict[str, str], code: int = 0) -> str:
     """Write a credential helper; return the PATH that contains it."""
     folder.mkdir(exist_ok=True)
     program = folder / "docker-credential-tests"
@@ -73,15 +75,17 @@ def helper(folder: Path, answer: dict[str, str], code: int = 0) -> str:
 
 
 @pytest.mark.parametrize("settings", [{"credHelpers": {"@": "tests"}}, {"credsStore": "tests"}])
-def test_credential_helper(settings: dict[str, Any], locked: Service, rules: Path, tmp_path: Path) -> None:
-    text = json.dumps(settings).replace("@", locked.address)
-    folder = config(tmp_path / "docker", **json.loads(text))
-    path = helper(tmp_path / "bin", {"ServerURL": locked.address, "Username": USER, "Secret": PASSWORD})
-    command = ("library", "push", rules, locked.reference("helped"), "--plain-http")
+def test_credential_helper(settings: dict[str, Any], protected_registry: Service, rules: Path, tmp_path: Path) -> None:
+    text = json.dumps(settings).replace("@", protected_registry.address)
+    folder = write_config(tmp_path / "docker", **json.loads(text))
+    path = write_helper(
+        tmp_path / "bin", {"ServerURL": protected_registry.address, "Username": USER, "Secret": PASSWORD}
+    )
+    command = ("library", "push", rules, protected_registry.reference("helped"), "--plain-http")
     result = kubekeep(*command, DOCKER_CONFIG=folder, PATH=path)
     assert result.returncode == 0, result.stderr
-    assert (tmp_path / "bin" / "asked").read_text() == f"{locked.address}get\n"
-    unknown = helper(tmp_path / "bin", {}, code=1)
+    assert (tmp_path / "bin" / "asked").read_text() == f"{protected_registry.address}get\n"
+    unknown = write_helper(tmp_path / "bin", {}, code=1)
     assert "answers 401" in kubekeep(*command, DOCKER_CONFIG=folder, PATH=unknown).stderr
     missing = kubekeep(*command, DOCKER_CONFIG=folder)
     assert missing.returncode == 3
@@ -97,9 +101,9 @@ def test_credential_helper(settings: dict[str, Any], locked: Service, rules: Pat
         ('{"credsStore": "../../evil"}', "no name of a credential helper"),
     ],
 )
-def test_invalid_configuration(text: str, words: str, locked: Service, tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text(text.replace("@", locked.address))
-    command = ("library", "pull", locked.reference("locked"), tmp_path / "pulled", "--plain-http")
+def test_invalid_configuration(text: str, words: str, protected_registry: Service, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(text.replace("@", protected_registry.address))
+    command = ("library", "pull", protected_registry.reference("locked"), tmp_path / "pulled", "--plain-http")
     result = kubekeep(*command, DOCKER_CONFIG=str(tmp_path))
     assert result.returncode == 3
     assert words in result.stderr
@@ -138,19 +142,19 @@ class TokenServer(http.server.BaseHTTPRequestHandler):
         head = {"alg": "ES256", "typ": "JWT", "x5c": [base64.b64encode(der).decode()]}
         now = int(dt.datetime.now(dt.UTC).timestamp())
         body = {"iss": "tests", "sub": USER, "aud": service, "exp": now + 60, "nbf": now - 60, "iat": now, "jti": "1"}
-        text = ".".join(encoded(json.dumps(part).encode()) for part in (head, {**body, "access": access}))
+        text = ".".join(encode_base64(json.dumps(part).encode()) for part in (head, {**body, "access": access}))
         r, s = decode_dss_signature(self.key.sign(text.encode(), ec.ECDSA(hashes.SHA256())))
-        return f"{text}.{encoded(r.to_bytes(32) + s.to_bytes(32))}"
+        return f"{text}.{encode_base64(r.to_bytes(32) + s.to_bytes(32))}"
 
     def log_message(self, format: str, *args: object) -> None:
         pass
 
 
-def encoded(content: bytes) -> str:
+def encode_base64(content: bytes) -> str:
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
-def certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+def create_certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
     """Return a self-signed certificate for the loopback address."""
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "tests")])
     now = dt.datetime.now(dt.UTC)
@@ -170,12 +174,14 @@ def tokens(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A registry that requires tokens from a token server, like public registries."""
     folder = tmp_path_factory.mktemp("tokens")
     TokenServer.key = ec.generate_private_key(ec.SECP256R1())
-    TokenServer.certificate = certificate(TokenServer.key)
+    TokenServer.certificate = create_certificate(TokenServer.key)
     (folder / "root.pem").write_bytes(TokenServer.certificate.public_bytes(serialization.Encoding.PEM))
-    with serving(TokenServer) as address:
+    with run_server(TokenServer) as address:
         settings = {"realm": f"http://{address}/token", "service": "a registry", "issuer": "tests"}
-        with registry(folder, auth={"token": {**settings, "rootcertbundle": str(folder / "root.pem")}}) as running:
-            yield running
+        with run_registry(
+            folder, auth={"token": {**settings, "rootcertbundle": str(folder / "root.pem")}}
+        ) as registry_service:
+            yield registry_service
 
 
 def test_tokens(tokens: Service, rules: Path, keys: tuple[Path, Path], tmp_path: Path) -> None:
@@ -185,7 +191,7 @@ def test_tokens(tokens: Service, rules: Path, keys: tuple[Path, Path], tmp_path:
     assert denied.returncode == 3
     assert "answers 401" in denied.stderr
     for settings in (auth_settings(tokens.address), {"auths": {tokens.address: {"identitytoken": "for-ann"}}}):
-        pushed = kubekeep(*push, DOCKER_CONFIG=config(tmp_path / "docker", **settings))
+        pushed = kubekeep(*push, DOCKER_CONFIG=write_config(tmp_path / "docker", **settings))
         assert pushed.returncode == 0, pushed.stderr
     # Pulling needs no credentials.
     pulled = kubekeep("library", "pull", reference, tmp_path / "pulled", "--plain-http", "--key", keys[1])
@@ -198,17 +204,17 @@ def test_tls_is_verified(rules: Path, tmp_path: Path) -> None:
     (tmp_path / "tls.key").write_bytes(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
-    (tmp_path / "tls.pem").write_bytes(certificate(key).public_bytes(serialization.Encoding.PEM))
+    (tmp_path / "tls.pem").write_bytes(create_certificate(key).public_bytes(serialization.Encoding.PEM))
     tls = {"certificate": str(tmp_path / "tls.pem"), "key": str(tmp_path / "tls.key")}
-    with registry(tmp_path / "registry", tls=tls) as service:
+    with run_registry(tmp_path / "registry", tls=tls) as service:
         reference = service.reference("over/tls")
         unknown = kubekeep("library", "push", rules, reference)
         assert unknown.returncode == 3
         assert "certificate" in unknown.stderr
         authority = str(tmp_path / "tls.pem")
         assert kubekeep("library", "push", rules, reference, SSL_CERT_FILE=authority).returncode == 0
-        plain = kubekeep("library", "push", rules, reference, "--plain-http")
-        assert plain.returncode == 3
+        without_tls = kubekeep("library", "push", rules, reference, "--plain-http")
+        assert without_tls.returncode == 3
 
 
 def test_plain_http_needs_option(service: Service, rules: Path) -> None:

@@ -15,7 +15,7 @@ from kubekeep.registry.errors import RegistryError, RejectedArtifactError
 from kubekeep.registry.manifest import Descriptor, create_descriptor
 from kubekeep.registry.reference import ArtifactReference
 from kubekeep.registry.repository import OciRepository
-from tests.registry.service import serving
+from tests.registry.service import run_server
 
 CONTENT = b"content"
 BLOB = create_descriptor(CONTENT, "text/plain")
@@ -58,9 +58,9 @@ class RedirectingRegistry(QuietHandler):
 
 
 @pytest.fixture
-def front(tmp_path: Path) -> Iterator[OciRepository]:
+def repository(tmp_path: Path) -> Iterator[OciRepository]:
     RedirectingRegistry.received, BlobHost.received = [], []
-    with serving(RedirectingRegistry) as address:
+    with run_server(RedirectingRegistry) as address:
         (tmp_path / "config.json").write_text(json.dumps({"auths": {address: {"username": "ann", "password": "x"}}}))
         with OciRepository(
             ArtifactReference(address, "a"), Keychain(tmp_path / "config.json"), plain_http=True
@@ -68,33 +68,33 @@ def front(tmp_path: Path) -> Iterator[OciRepository]:
             yield repository
 
 
-def test_credentials_are_sent_to_registry_only(front: OciRepository) -> None:
-    with serving(BlobHost) as address:
+def test_credentials_are_sent_to_registry_only(repository: OciRepository) -> None:
+    with run_server(BlobHost) as address:
         RedirectingRegistry.target = f"http://{address}/blob"
-        assert front.get_blob(BLOB, 100) == CONTENT
+        assert repository.get_blob(BLOB, 100) == CONTENT
     assert RedirectingRegistry.received == [None, "Basic YW5uOng="]
     assert BlobHost.received == [None]
 
 
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/blob", "http://", "http://[", "//[::1"])
-def test_redirect_to_invalid_address(front: OciRepository, target: str) -> None:
+def test_redirect_to_invalid_address(repository: OciRepository, target: str) -> None:
     RedirectingRegistry.target = target
     with pytest.raises(RegistryError) as error:
-        front.get_blob(BLOB, 100)
+        repository.get_blob(BLOB, 100)
     assert "YW5uOng" not in str(error.value)
 
 
-def test_redirect_loop(front: OciRepository) -> None:
+def test_redirect_loop(repository: OciRepository) -> None:
     RedirectingRegistry.target = ""
     with pytest.raises(RegistryError, match="redirects more than 5 times"):
-        front.get_blob(BLOB, 100)
+        repository.get_blob(BLOB, 100)
 
 
-def test_blob_larger_than_declared(front: OciRepository) -> None:
-    with serving(BlobHost) as address:
+def test_blob_larger_than_declared(repository: OciRepository) -> None:
+    with run_server(BlobHost) as address:
         RedirectingRegistry.target = f"http://{address}/blob"
         with pytest.raises(RejectedArtifactError, match="sent more than 3 bytes"):
-            front.get_blob(Descriptor(media_type="text/plain", digest=BLOB.digest, size=3), 100)
+            repository.get_blob(Descriptor(media_type="text/plain", digest=BLOB.digest, size=3), 100)
 
 
 class HostileRegistry(QuietHandler):
@@ -107,7 +107,7 @@ class HostileRegistry(QuietHandler):
 
 def test_registry_error_is_escaped_and_shortened(tmp_path: Path) -> None:
     with (
-        serving(HostileRegistry) as address,
+        run_server(HostileRegistry) as address,
         OciRepository(ArtifactReference(address, "a"), Keychain(tmp_path / "none"), plain_http=True) as repository,
         pytest.raises(RegistryError, match="answers 500: UNKNOWN") as error,
     ):

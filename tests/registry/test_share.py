@@ -39,17 +39,17 @@ def kubekeep(*arguments: object, **environment: str) -> subprocess.CompletedProc
     return result
 
 
-def push(folder: Path, reference: ArtifactReference, *more: object, **environment: str) -> str:
-    result = kubekeep("library", "push", folder, reference, "--plain-http", *more, **environment)
+def push(folder: Path, reference: ArtifactReference, *options: object, **environment: str) -> str:
+    result = kubekeep("library", "push", folder, reference, "--plain-http", *options, **environment)
     assert result.returncode == 0, result.stderr
     return result.stdout.strip()
 
 
-def pull(reference: object, folder: Path, *more: object) -> subprocess.CompletedProcess[str]:
-    return kubekeep("library", "pull", reference, folder, "--plain-http", *more)
+def pull(reference: object, folder: Path, *options: object) -> subprocess.CompletedProcess[str]:
+    return kubekeep("library", "pull", reference, folder, "--plain-http", *options)
 
 
-def files(folder: Path) -> dict[str, bytes]:
+def read_files(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
@@ -74,9 +74,9 @@ def test_round_trip(service: Service, rules: Path, keys: Keys, tmp_path: Path) -
         result = pull(version, target, "--key", keys[1])
         assert result.returncode == 0, result.stderr
         assert result.stdout == f"{digest}\n"
-        pulled_files = files(target)
+        pulled_files = read_files(target)
         origin = json.loads(pulled_files.pop("kubekeep-library.json"))
-        assert pulled_files == {f"controls/{path}": content for path, content in files(rules).items()}
+        assert pulled_files == {f"controls/{path}": content for path, content in read_files(rules).items()}
         assert (origin["digest"], origin["version"], len(origin["signed_by"])) == (digest, "1.0", 64)
     scanned = kubekeep("scan", "framework", "custom-rules", POD, "--custom-rules", target, "-f", "json")
     assert "team-label" in scanned.stdout
@@ -109,32 +109,32 @@ def test_same_library_has_same_digest(service: Service, rules: Path, tmp_path: P
     assert push(copy, service.reference("same")) != first
 
 
-def test_cosign_packages_verify_our_signature(service: Service, rules: Path, keys: Keys, others: Keys) -> None:
+def test_cosign_packages_verify_our_signature(service: Service, rules: Path, keys: Keys, other_keys: Keys) -> None:
     reference = service.reference("for-cosign")
     digest = push(rules, reference, "--key", keys[0])
     oracle: list[str | Path] = [program("signature"), "verify"]
     name = f"{reference.name}:1.0"
     result = subprocess.run([*oracle, keys[1], name], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == digest
-    assert subprocess.run([*oracle, others[1], name], capture_output=True, check=False).returncode == 1
+    assert subprocess.run([*oracle, other_keys[1], name], capture_output=True, check=False).returncode == 1
     # A second key adds a signature; the first signature stays.
-    assert push(rules, reference, "--key", others[0]) == push(rules, reference, "--key", keys[0]) == digest
-    for key in (keys[1], others[1]):
+    assert push(rules, reference, "--key", other_keys[0]) == push(rules, reference, "--key", keys[0]) == digest
+    for key in (keys[1], other_keys[1]):
         subprocess.run([*oracle, key, name], capture_output=True, check=True)
-    assert len(json.loads(service.blob(signature(service, "for-cosign", digest)).read_bytes())["layers"]) == 2
+    assert len(json.loads(service.blob(find_signature(service, "for-cosign", digest)).read_bytes())["layers"]) == 2
 
 
-def signature(service: Service, repository: str, digest: str) -> str:
+def find_signature(service: Service, repository: str, digest: str) -> str:
     """Return the digest of the manifest with the signatures of `digest`."""
     folder = service.storage / "docker" / "registry" / "v2" / "repositories" / repository / "_manifests" / "tags"
     return (folder / f"{digest.replace(':', '-')}.sig" / "current" / "link").read_text()
 
 
 @pytest.mark.skipif(shutil.which("cosign") is None, reason="not every distribution has cosign; its parts always test")
-def test_cosign_verifies_our_signature(service: Service, rules: Path, keys: Keys, others: Keys) -> None:
+def test_cosign_verifies_our_signature(service: Service, rules: Path, keys: Keys, other_keys: Keys) -> None:
     reference = service.reference("for-cosign-itself")
     push(rules, reference, "--key", keys[0])
-    for key, code in ((keys[1], 0), (others[1], 1)):
+    for key, code in ((keys[1], 0), (other_keys[1], 1)):
         command: list[str | Path] = [
             "cosign",
             "verify",
@@ -162,10 +162,10 @@ def test_encrypted_cosign_key_signs(service: Service, rules: Path, tmp_path: Pat
     push(rules, reference, "--key", tmp_path / "cosign.key", COSIGN_PASSWORD="hunter2")  # noqa: S106
     assert pull(reference, tmp_path / "pulled", "--key", tmp_path / "cosign.pub").returncode == 0
     command = ("library", "push", rules, reference, "--key", tmp_path / "cosign.key")
-    wrong = kubekeep(*command, COSIGN_PASSWORD="hunter3")  # noqa: S106
-    assert wrong.returncode == 2
-    assert "not the password of this key" in wrong.stderr
-    assert "hunter" not in wrong.stderr
+    wrong_password = kubekeep(*command, COSIGN_PASSWORD="hunter3")  # noqa: S106
+    assert wrong_password.returncode == 2
+    assert "not the password of this key" in wrong_password.stderr
+    assert "hunter" not in wrong_password.stderr
     without_password = kubekeep(*command)
     assert without_password.returncode == 2
     assert "set COSIGN_PASSWORD" in without_password.stderr
@@ -177,8 +177,8 @@ def test_unsigned_library_is_refused(service: Service, rules: Path, keys: Keys, 
     assert_refused(result, tmp_path / "pulled", "is not signed")
 
 
-def test_signature_by_another_key(service: Service, rules: Path, keys: Keys, others: Keys, tmp_path: Path) -> None:
-    push(rules, service.reference("theirs"), "--key", others[0])
+def test_signature_by_another_key(service: Service, rules: Path, keys: Keys, other_keys: Keys, tmp_path: Path) -> None:
+    push(rules, service.reference("theirs"), "--key", other_keys[0])
     result = pull(service.reference("theirs"), tmp_path / "pulled", "--key", keys[1])
     assert_refused(result, tmp_path / "pulled", "is not signed with this key")
 
@@ -187,12 +187,12 @@ def test_signature_of_another_library(service: Service, rules: Path, keys: Keys,
     """A valid signature moved to the signature tag of another library."""
     signed = push(rules, service.reference("moved"), "--key", keys[0])
     extend(rules / "workload" / "team-label" / "control.rego", "\n")
-    plain = push(rules, service.reference("moved", "2.0"))
+    unsigned = push(rules, service.reference("moved", "2.0"))
     reference = service.reference("moved")
     with OciRepository(reference, Keychain(Path("/nowhere")), plain_http=True) as repository:
         content = repository.get_manifest(f"{signed.replace(':', '-')}.sig")
         assert content is not None
-        repository.put_manifest(f"{plain.replace(':', '-')}.sig", content)
+        repository.put_manifest(f"{unsigned.replace(':', '-')}.sig", content)
     assert_refused(pull(service.reference("moved", "2.0"), tmp_path / "pulled", "--key", keys[1]), tmp_path / "pulled")
     assert pull(reference, tmp_path / "pulled", "--key", keys[1]).returncode == 0
 
@@ -244,11 +244,11 @@ def test_only_a_pulled_library_is_replaced(service: Service, rules: Path, tmp_pa
     mine.mkdir()
     (mine / "note.txt").write_text("mine")
     for folder in (target, mine, mine / "note.txt"):
-        before = files(tmp_path)
+        files_before = read_files(tmp_path)
         result = pull(reference, folder)
         assert result.returncode == 2
         assert "nothing is overwritten" in result.stderr
-        assert files(tmp_path) == before
+        assert read_files(tmp_path) == files_before
 
 
 def test_invalid_library_is_not_pushed(service: Service, rules: Path, tmp_path: Path) -> None:

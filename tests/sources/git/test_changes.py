@@ -51,7 +51,7 @@ def test_commits_of_the_other_branch_are_no_changes(repo: Repo) -> None:
     assert list_names(find_changes(str(repo.root), "main", repo.environment), repo.root) == (["b.yaml"], [])
 
 
-def test_nothing_is_written_and_touched_files_are_no_change(repo: Repo) -> None:
+def test_nothing_is_written_and_new_file_times_are_no_change(repo: Repo) -> None:
     repo.commit({"a.yaml": "a: 1\n"})
     os.utime(repo.root / "a.yaml", (1, 1))
     index = repo.root / ".git" / "index"
