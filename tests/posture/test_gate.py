@@ -44,7 +44,7 @@ def test_no_gate_no_outcome(half: Assessment) -> None:
 )
 def test_one_gate(half: Assessment, gates: Gates, *, passed: bool) -> None:
     (outcome,) = evaluate_gates(half, gates)
-    assert outcome.is_passed is passed
+    assert outcome.has_passed is passed
 
 
 @pytest.mark.parametrize(
@@ -61,14 +61,14 @@ def test_one_gate(half: Assessment, gates: Gates, *, passed: bool) -> None:
     ],
 )
 def test_failed_gate_messages(half: Assessment, gates: Gates, texts: list[str]) -> None:
-    assert [outcome.text for outcome in evaluate_gates(half, gates) if not outcome.is_passed] == texts
+    assert [outcome.text for outcome in evaluate_gates(half, gates) if not outcome.has_passed] == texts
 
 
 def test_unknown_severity_exceeds_every_limit(half: Assessment) -> None:
     control = msgspec.structs.replace(half.controls[0].control, severity=0.5)
     unknown = msgspec.structs.replace(half, controls=(msgspec.structs.replace(half.controls[0], control=control),))
     gates = Gates(severity=Severity.CRITICAL, failures={"critical": 0})
-    assert [outcome.text for outcome in evaluate_gates(unknown, gates) if not outcome.is_passed] == [
+    assert [outcome.text for outcome in evaluate_gates(unknown, gates) if not outcome.has_passed] == [
         "severity: 1 failed controls of Critical or above (1 of unknown severity), limit 0",
         "failures: 1 critical, limit 0",
     ]
@@ -87,17 +87,17 @@ def test_only_fixable_findings_count(half: Assessment) -> None:
     )
     bare = msgspec.structs.replace(half, results=results)
     gates = Gates(severity=Severity.LOW, failures={"total": 0}, only_fixable=True)
-    assert [outcome.is_passed for outcome in evaluate_gates(bare, gates)] == [True, True]
-    assert [outcome.is_passed for outcome in evaluate_gates(half, gates)] == [False, False]
+    assert [outcome.has_passed for outcome in evaluate_gates(bare, gates)] == [True, True]
+    assert [outcome.has_passed for outcome in evaluate_gates(half, gates)] == [False, False]
 
 
 def test_limit_applies_to_one_framework() -> None:
     assessment = scan(ScanRequest(ScanInput(paths=(str(SHOP),)), rules=RuleOptions(frameworks=("nsa", "pss-baseline"))))
     nsa, _ = (framework.compliance or 0 for framework in assessment.frameworks)
     (outcome,) = evaluate_gates(assessment, Gates(compliance={"NSA": nsa + 0.01}))
-    assert (outcome.is_passed, "(NSA)" in outcome.text) == (False, True)
+    assert (outcome.has_passed, "(NSA)" in outcome.text) == (False, True)
     (outcome,) = evaluate_gates(assessment, Gates(compliance={"nsa": nsa}))
-    assert outcome.is_passed
+    assert outcome.has_passed
 
 
 @pytest.mark.parametrize("name", ["nsa", "overal", "C-0057"])
@@ -136,7 +136,7 @@ def test_gate_on_new_findings(
     )
     compared = msgspec.structs.replace(half, baseline=comparison)
     (outcome,) = evaluate_gates(compared, Gates(new=True, new_severity=limit))
-    assert outcome.is_passed is passed
+    assert outcome.has_passed is passed
 
 
 def test_nothing_evaluated_has_no_compliance() -> None:
@@ -144,7 +144,7 @@ def test_nothing_evaluated_has_no_compliance() -> None:
         ScanRequest(ScanInput(paths=(str(SHOP / "platform" / "quota.yaml"),)), rules=RuleOptions(controls=("C-0057",)))
     )
     (outcome,) = evaluate_gates(empty, Gates(compliance={EVERY: 1}))
-    assert (outcome.is_passed, outcome.text) == (False, "compliance: 0.00 % (overall), limit 1 %")
+    assert (outcome.has_passed, outcome.text) == (False, "compliance: 0.00 % (overall), limit 1 %")
 
 
 def test_unread_file_makes_assessment_incomplete(half: Assessment) -> None:

@@ -93,7 +93,7 @@ def test_failing_copy_is_new_if_the_known_one_is_deleted(files: Path, tmp_path: 
     for known in (base, earlier):
         comparison = compare_with(files, known)
         assert list_files(comparison) == {"new": ["b.yaml"], "resolved": ["a.yaml"]}
-        assert not check_new_findings(comparison).is_passed
+        assert not check_new_findings(comparison).has_passed
 
 
 def test_renamed_file_beside_a_passing_copy_is_unchanged(files: Path, tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_finding_with_a_later_exception_is_accepted(files: Path, tmp_path: Path)
     ):
         assert list_files(comparison) == {"accepted": ["a.yaml"]}
         assert comparison.accepted[0].reason == "accepted by debug pods"
-        assert check_new_findings(comparison).is_passed
+        assert check_new_findings(comparison).has_passed
     assert list_files(diff(covered, covered)) == {}
     assert list_files(diff(covered, plain_report)) == {"new": ["a.yaml"]}
     without = baseline(files, tmp_path / "without.json", exceptions=exceptions)
@@ -153,7 +153,7 @@ def test_unevaluated_findings_are_neither_resolved_nor_known(files: Path, tmp_pa
     comparison = compare_with(files, blind)
     assert list_files(comparison) == {"incomparable": ["a.yaml"]}
     assert comparison.incomparable[0].reason == f"{blind} could not read {comparison.incomparable[0].finding.file}"
-    assert not check_new_findings(comparison).is_passed
+    assert not check_new_findings(comparison).has_passed
 
 
 def test_control_without_its_parameter_is_incomparable(files: Path, tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_control_without_its_parameter_is_incomparable(files: Path, tmp_path: Pa
         assert {change.reason for change in comparison.incomparable} == {
             f"{known} could not evaluate C-0078 on this resource"
         }
-        assert not check_new_findings(comparison).is_passed
+        assert not check_new_findings(comparison).has_passed
     with_it = baseline(files, tmp_path / "with.json", controls=control, params=params)
     assert {*list_files(compare_with(files, with_it, controls=control))} == {"incomparable"}
 

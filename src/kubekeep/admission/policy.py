@@ -6,12 +6,12 @@ Converts parsed objects; never evaluates an expression. Raises AdmissionError fo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
 from kubekeep.model.errors import KubekeepError
-from kubekeep.model.json_values import as_mapping
+from kubekeep.model.json_values import as_mapping, drop_nulls
 from kubekeep.model.label_selector import LabelSelector
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import parse_score
@@ -185,16 +185,9 @@ def _format_origin(resource: Resource) -> str:
 def read_spec(resource: Resource, kind: type[T]) -> T:
     """Return the spec of a policy or binding. Raises AdmissionError for a wrong shape."""
     try:
-        return msgspec.convert(_drop_nulls(resource.object.get("spec", {})), kind)
+        return msgspec.convert(drop_nulls(resource.object.get("spec", {})), kind)
     except msgspec.ValidationError as error:
         raise AdmissionError(f"{_format_origin(resource)}: spec: {error}") from None
-
-
-def _drop_nulls(value: Any) -> Any:
-    """Return the value without null entries, which are equivalent to missing ones."""
-    if isinstance(value, dict):
-        return {key: _drop_nulls(entry) for key, entry in value.items() if entry is not None}
-    return [_drop_nulls(entry) for entry in value] if isinstance(value, list) else value
 
 
 def _build_policy(resource: Resource, bindings: tuple[BindingSpec, ...]) -> Policy:

@@ -84,8 +84,8 @@ def command(
     )
     if fail_on_new:
         outcome = check_new_findings(comparison, severity)
-        click.echo(f"gate {'passed' if outcome.is_passed else 'FAILED'}: {outcome.text}", err=True)
-        sys.exit(0 if outcome.is_passed else _GATE_FAILED)
+        click.echo(f"gate {'passed' if outcome.has_passed else 'FAILED'}: {outcome.text}", err=True)
+        sys.exit(0 if outcome.has_passed else _GATE_FAILED)
 
 
 def _write(comparison: Comparison, change_format: changes.ChangeFormat, output: Path | None, *, verbose: bool) -> None:

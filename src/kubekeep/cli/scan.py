@@ -103,8 +103,8 @@ def _evaluate_gates(assessment: Assessment, gates: Gates) -> list[GateResult]:
 
 def _exit_code(assessment: Assessment, outcomes: list[GateResult]) -> int:
     for outcome in outcomes:
-        click.echo(f"gate {'passed' if outcome.is_passed else 'FAILED'}: {outcome.text}", err=True)
-    if not all(outcome.is_passed for outcome in outcomes):
+        click.echo(f"gate {'passed' if outcome.has_passed else 'FAILED'}: {outcome.text}", err=True)
+    if not all(outcome.has_passed for outcome in outcomes):
         return _GATE_FAILED
     if not assessment.results:
         why = _unread(assessment) or "no Kubernetes object that a control applies to was found"

@@ -17,6 +17,7 @@ import yaml
 
 from kubekeep.kube.access import Certificate, ClusterAccess, ClusterLogin, Impersonation, Plugin
 from kubekeep.kube.errors import KubeconfigError
+from kubekeep.model.json_values import drop_nulls
 from kubekeep.model.text import visible
 
 _MAX_BYTES: Final = 8 << 20
@@ -240,17 +241,10 @@ def _read_document(path: str) -> dict[str, Any] | None:
 def _convert(entry: _KubeconfigEntry, field: str, expected: type[T]) -> T:
     value = entry.value.get(field)
     try:
-        return msgspec.convert(_drop_nulls({} if value is None else value), expected)
+        return msgspec.convert(drop_nulls({} if value is None else value), expected)
     except msgspec.ValidationError as error:
         name = visible(str(entry.value.get("name")))
         raise KubeconfigError(f"{entry.file}: {field} {name!r}: {visible(str(error))}") from None
-
-
-def _drop_nulls(value: Any) -> Any:
-    """Return `value` without nulls, which kubectl treats as absent."""
-    if isinstance(value, dict):
-        return {key: _drop_nulls(element) for key, element in value.items() if element is not None}
-    return [_drop_nulls(element) for element in value] if isinstance(value, list) else value
 
 
 def _create_login(entry: _KubeconfigEntry, user: _KubeconfigUser, cluster: dict[str, object]) -> ClusterLogin:

@@ -13,3 +13,10 @@ def as_mapping(value: Any) -> dict[str, Any]:
 def as_list(value: Any) -> list[Any]:
     """Return `value` if it is a list, else []."""
     return value if isinstance(value, list) else []
+
+
+def drop_nulls(value: Any) -> Any:
+    """Return `value` without null fields at any depth, which Kubernetes treats as absent."""
+    if isinstance(value, dict):
+        return {key: drop_nulls(field) for key, field in value.items() if field is not None}
+    return [drop_nulls(element) for element in value] if isinstance(value, list) else value

@@ -242,6 +242,11 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
         return str(self._get_metadata().get("namespace") or self._get_subject_field("namespace"))
 
     @property
+    def namespace_or_default(self) -> str:
+        """`metadata.namespace`, or `default` if it is not set, also for a cluster-scoped object."""
+        return self.namespace or DEFAULT_NAMESPACE
+
+    @property
     def label(self) -> str:
         """Display name, `Deployment shop/web`; without a namespace if none is set."""
         return format_name(self.kind, self.namespace, self.name)

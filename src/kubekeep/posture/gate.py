@@ -52,7 +52,7 @@ class Gates(msgspec.Struct, frozen=True, kw_only=True):
 class GateResult(msgspec.Struct, frozen=True):
     """The result of one gate, with a sentence that states the figure."""
 
-    is_passed: bool
+    has_passed: bool
     text: str
 
 

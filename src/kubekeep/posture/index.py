@@ -71,7 +71,7 @@ class Index:
         self.provider = self.provider or find_provider(resource)
         if not self._kinds.isdisjoint(resource.kind_names) and not _is_ordinary_pod(resource):
             kind = resource.kind if resource.is_builtin else f"{resource.group}/{resource.kind}"
-            self._objects.setdefault(kind, {}).setdefault(_get_namespace(resource), []).append(
+            self._objects.setdefault(kind, {}).setdefault(resource.namespace_or_default, []).append(
                 _reduce(kind, resource.object)
             )
         if "ServiceAccount" in self._kinds or WORKLOAD in self._kinds:
@@ -93,7 +93,7 @@ class Index:
         spec = pod.get("spec") if isinstance(pod, dict) else None
         if not isinstance(pod, dict) or not isinstance(spec, dict):
             return
-        namespace = _get_namespace(resource)
+        namespace = resource.namespace_or_default
         name = spec.get("serviceAccountName") or spec.get("serviceAccount") or "default"
         self._account_users.setdefault(namespace, {})[str(name)] = True
         if WORKLOAD in self._kinds:
@@ -192,10 +192,6 @@ _ALTERNATIVES: Final = frozenset({"PodSecurityPolicy"})
 def _is_ordinary_pod(resource: Resource) -> bool:
     """Return True for a Pod outside kube-system: rules read only the fields of it in `pods`."""
     return resource.kind == "Pod" and resource.is_builtin and resource.namespace != "kube-system"
-
-
-def _get_namespace(resource: Resource) -> str:
-    return resource.namespace or DEFAULT_NAMESPACE
 
 
 def _role_key(kind: str, namespace: str, name: str) -> tuple[str, str, str]:

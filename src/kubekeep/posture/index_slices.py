@@ -15,7 +15,7 @@ import msgspec
 
 from kubekeep.model.cluster import RBAC
 from kubekeep.model.control import SUBJECT, WORKLOAD, Provider
-from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource
+from kubekeep.model.resource import Resource
 from kubekeep.model.workload import pod_path
 from kubekeep.posture.index import Index
 from kubekeep.posture.isolation import CILIUM_CLUSTERWIDE, CILIUM_POLICY, NETWORK_POLICY
@@ -218,7 +218,7 @@ def find_home_namespace(resource: Resource) -> str:
     """Return the namespace whose slices rules read for `resource`: its own, or the one that a Namespace is."""
     if resource.kind == "Namespace" and not resource.group:
         return resource.name
-    return resource.namespace or DEFAULT_NAMESPACE
+    return resource.namespace_or_default
 
 
 def _find_part_namespace(resource: Resource) -> str:

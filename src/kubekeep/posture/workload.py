@@ -13,7 +13,7 @@ import msgspec
 
 from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.label_selector import LabelSelector, get_labels, selects
-from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource
+from kubekeep.model.resource import Resource
 from kubekeep.model.resource_types import guess_plural
 from kubekeep.model.text import visible
 from kubekeep.model.workload import pod_path, value_at_or
@@ -52,7 +52,7 @@ class WorkloadName(msgspec.Struct, frozen=True):
             and kind in (resource.kind.lower(), guess_plural(resource.kind))
             and self.group in ("", resource.group)
             and self.version in ("", resource.version)
-            and self.namespace in ("", _get_namespace(resource))
+            and self.namespace in ("", resource.namespace_or_default)
         )
 
 
@@ -100,7 +100,7 @@ def _describe_missing(name: WorkloadName, resources: Iterable[Resource]) -> str:
 
 
 def _list_dependencies(target: Resource, resources: Sequence[Resource]) -> Iterator[Resource]:
-    namespace = _get_namespace(target)
+    namespace = target.namespace_or_default
     pod = as_mapping(value_at_or(target.object, pod_path(target) or (), None))
     spec = as_mapping(pod.get("spec"))
     account = str(spec.get("serviceAccountName") or spec.get("serviceAccount") or "default")
@@ -109,14 +109,17 @@ def _list_dependencies(target: Resource, resources: Sequence[Resource]) -> Itera
         if resource.kind in ("RoleBinding", "ClusterRoleBinding") and _binds(resource, namespace, account):
             role = as_mapping(resource.object.get("roleRef"))
             kind = str(role.get("kind"))
-            roles.add((kind, _get_namespace(resource) if kind == "Role" else "", str(role.get("name"))))
+            roles.add((kind, resource.namespace_or_default if kind == "Role" else "", str(role.get("name"))))
             yield resource
     labels = get_labels(pod)
     for resource in resources:
         if (
-            (resource.kind == "ServiceAccount" and (_get_namespace(resource), resource.name) == (namespace, account))
-            or (resource.kind, _get_namespace(resource) if resource.kind == "Role" else "", resource.name) in roles
-            or (_get_namespace(resource) == namespace and _selects_pods(resource, labels))
+            (
+                resource.kind == "ServiceAccount"
+                and (resource.namespace_or_default, resource.name) == (namespace, account)
+            )
+            or (resource.kind, resource.namespace_or_default if resource.kind == "Role" else "", resource.name) in roles
+            or (resource.namespace_or_default == namespace and _selects_pods(resource, labels))
         ):
             yield resource
     yield from _list_owners(target, resources)
@@ -148,17 +151,12 @@ def _list_owners(target: Resource, resources: Sequence[Resource]) -> Iterator[Re
         owned = pending.pop()
         for reference in as_list(as_mapping(owned.object.get("metadata")).get("ownerReferences")):
             for owner in resources:
-                if id(owner) not in seen and _is_owner(owner, as_mapping(reference), _get_namespace(owned)):
+                if id(owner) not in seen and _is_owner(owner, as_mapping(reference), owned.namespace_or_default):
                     seen.add(id(owner))
                     pending.append(owner)
                     yield owner
 
 
 def _is_owner(owner: Resource, reference: dict[str, Any], namespace: str) -> bool:
-    return (owner.kind, owner.name) == (reference.get("kind"), reference.get("name")) and _get_namespace(
-        owner
-    ) == namespace
-
-
-def _get_namespace(resource: Resource) -> str:
-    return resource.namespace or DEFAULT_NAMESPACE
+    is_named = (owner.kind, owner.name) == (reference.get("kind"), reference.get("name"))
+    return is_named and owner.namespace_or_default == namespace
