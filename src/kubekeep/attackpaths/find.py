@@ -64,6 +64,13 @@ def compute_attack_paths(
     )
 
 
+def build_graph(resources: Iterable[Resource]) -> Graph:
+    """Return the attack graph of resources, without failed controls."""
+    objects = Objects(resources)
+    _leave_out_refused(objects)
+    return _build(objects, FailedControls((), {}))
+
+
 def fails_gate(attacks: Attacks, query: AttackQuery) -> bool:
     """Return True if a path without assumptions leads from outside to cluster-admin.
 

@@ -5,7 +5,7 @@ Independent of kinds of resources. Locations and failed controls are looked up o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -115,6 +115,10 @@ class Graph:
         """Yield every edge: the ids of its ends, and True if it rests on an assumption."""
         for (source, target), (_, drafts) in self._edges.items():
             yield source, target, all(draft.assumes for draft in drafts)
+
+    def list_openings(self, source: str, target: str) -> Sequence[Draft]:
+        """Return the openings of the edge between two nodes."""
+        return self._edges[source, target][1]
 
     def get_kind(self, source: str, target: str) -> EdgeKind:
         """Return the kind of the edge between two nodes."""

@@ -80,6 +80,8 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     title: str
     severity: float
     """Severity score, 0 to 10."""
+    effect: Literal["security", "availability", "practice"] = "security"
+    """Consequence of a failure: `availability` (outage, not compromise) and `practice` limit its priority."""
     asks: str
     why: str
     fix: str
@@ -109,6 +111,9 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     only_for: dict[str, tuple[str, ...]] = {}
     """Kinds of `relates` that the rule looks up for some of its targets only, with these targets. A coverage gap of such
     a kind affects no other verdicts."""
+    overlaps: tuple[str, ...] = ()
+    """Slugs of controls that report the same field for the same reason, as far as they go. Reports for people show the
+    field once; a framework of distinct problems has none of these pairs."""
     params: dict[str, Parameter] = {}
     ids: tuple[str, ...] = ()
     satisfies: dict[str, tuple[str, ...]] = {}

@@ -1,0 +1,32 @@
+"""Priorities of findings: the urgency of a finding in the context of its resource. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from kubekeep.model.severity import Severity
+
+
+class ResourceContext(msgspec.Struct, frozen=True):
+    """Facts about a resource that make its findings more urgent, each as a clause for people; empty if not known.
+
+    `exposure`: how the resource can be reached from outside the cluster. `power`: the access that control of the
+    resource gives, to a node or to the whole cluster. `steps`: by slug, the failed controls that give this access.
+    """
+
+    exposure: str = ""
+    power: str = ""
+    steps: Mapping[str, str] = {}
+
+
+class Priority(msgspec.Struct, frozen=True):
+    """Urgency of a finding: level, score from 0 to 10, and the facts behind it as clauses, most important first."""
+
+    level: Severity
+    score: float
+    reasons: tuple[str, ...] = ()
+
+
+NO_CONTEXT = ResourceContext()
