@@ -16,6 +16,7 @@ from kubekeep.cli.arguments import Names
 from kubekeep.cli.configured import is_from_discovered_file
 from kubekeep.model.severity import Severity
 from kubekeep.reports import ReportOptions
+from kubekeep.reports.format import View
 
 
 class OutputOptions(msgspec.Struct, frozen=True):
@@ -24,7 +25,7 @@ class OutputOptions(msgspec.Struct, frozen=True):
     formats: Names
     output: Path | None
     verbose: bool
-    by_resource: bool
+    view: View
     min_severity: Severity | None
     max_severity: Severity | None
 
@@ -35,7 +36,7 @@ class OutputOptions(msgspec.Struct, frozen=True):
 
     def create_report_options(self, *, audit: bool) -> ReportOptions:
         """Return the options of the formats; `audit` includes every exception."""
-        return ReportOptions(verbose=self.verbose, by_resource=self.by_resource, audit=audit)
+        return ReportOptions(verbose=self.verbose, view=self.view, audit=audit)
 
 
 def report_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -55,7 +56,7 @@ def report_options(function: Callable[..., None]) -> Callable[..., None]:
         if min_severity and max_severity and min_severity > max_severity:
             raise click.UsageError("--min-severity is above --max-severity: nothing would be shown")
         function(
-            output_options=OutputOptions(formats, output, verbose, view == "resource", min_severity, max_severity),
+            output_options=OutputOptions(formats, output, verbose, View(view), min_severity, max_severity),
             **others,
         )
 
@@ -74,10 +75,10 @@ def report_options(function: Callable[..., None]) -> Callable[..., None]:
         ),
         click.option(
             "--view",
-            type=click.Choice(["control", "resource"]),
-            default="control",
+            type=click.Choice([view.value for view in View]),
+            default=View.OVERVIEW.value,
             show_default=True,
-            help="On the terminal, show by control or by resource.",
+            help="On the terminal: one screen, or all findings by control or by resource.",
         ),
         click.option("-v", "--verbose", is_flag=True, help="Show every failed resource and every passed control."),
         click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the report to this file."),

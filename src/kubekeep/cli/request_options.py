@@ -164,7 +164,7 @@ def _evaluation_options() -> tuple[Callable[..., Any], ...]:
             "frameworks",
             multiple=True,
             callback=arguments.parse_names,
-            show_default="allcontrols",
+            show_default="recommended",
             help="Frameworks to assess against, comma separated; `kubekeep list frameworks` shows them.",
         ),
         click.option(

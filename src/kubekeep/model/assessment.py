@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -21,6 +21,7 @@ from kubekeep.model.finding import Cause, Evidence, Finding, Reason, Status, Ver
 from kubekeep.model.framework import Framework
 from kubekeep.model.git import GitRepository
 from kubekeep.model.location import Location
+from kubekeep.model.priority import UNKNOWN_PRIORITY, Priority
 from kubekeep.model.pseudonyms import Encryption
 from kubekeep.model.resource import Resource
 from kubekeep.model.resource_selection import ResourceSelection
@@ -34,10 +35,14 @@ class UnreadInput(msgspec.Struct, frozen=True):
 
 
 class ResourceResult(msgspec.Struct, frozen=True):
-    """One resource with the verdict of each control that applies to it, by slug."""
+    """One resource with the verdict of each control that applies to it, by slug.
+
+    `priorities` are those of failed controls that differ from `ControlSummary.priority` because of the context.
+    """
 
     resource: Resource
     verdicts: dict[str, Verdict]
+    priorities: Mapping[str, Priority] = {}
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -59,6 +64,7 @@ class ControlSummary(msgspec.Struct, frozen=True):
 
     `score` is the risk (0 best, 100 worst); `compliance` the percentage of resources that pass, None if the control was
     not evaluated. `enforcement` lists the admission policies of the cluster that enforce the control, strictest first.
+    `priority` is the priority of a failure on a resource without context.
     """
 
     control: Control
@@ -68,6 +74,7 @@ class ControlSummary(msgspec.Struct, frozen=True):
     compliance: float | None
     reason: Reason | None = None
     enforcement: tuple[Enforcement, ...] = ()
+    priority: Priority = UNKNOWN_PRIORITY
 
     @property
     def is_gap(self) -> bool:
@@ -170,12 +177,14 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
         return self._group(lambda verdict: verdict.excepted.evidence or None)
 
     def _group(self, select: Callable[[Verdict], tuple[Evidence, ...] | None]) -> dict[str, list[Finding]]:
-        controls = {summary.control.slug: summary.control for summary in self.controls}
-        by_control: dict[str, list[Finding]] = {slug: [] for slug in controls}
+        summaries = {summary.control.slug: summary for summary in self.controls}
+        by_control: dict[str, list[Finding]] = {slug: [] for slug in summaries}
         for result in self.results:
             for slug, verdict in result.verdicts.items():
                 evidence = select(verdict)
                 # A partial assessment keeps verdicts of controls that it no longer lists.
-                if evidence is not None and slug in controls:
-                    by_control[slug].append(Finding.from_failure(controls[slug], result.resource, evidence))
+                if evidence is not None and slug in summaries:
+                    summary = summaries[slug]
+                    priority = result.priorities.get(slug, summary.priority)
+                    by_control[slug].append(Finding.from_failure(summary.control, result.resource, evidence, priority))
         return {slug: findings for slug, findings in by_control.items() if findings}

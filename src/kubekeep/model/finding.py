@@ -18,6 +18,7 @@ from kubekeep.model.exception import AppliedException
 from kubekeep.model.fingerprint import VERSION, Identity, fingerprint
 from kubekeep.model.git import Commit
 from kubekeep.model.location import Location, Region
+from kubekeep.model.priority import UNKNOWN_PRIORITY, Priority
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text
@@ -204,8 +205,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One problem on one subject.
 
     `id` is the number or slug of a control, the id of an advisory (`CVE-2024-3094`) or of a detection. `score` is the
-    severity score from 0 to 10. `definition` is the failed control of a misconfiguration. `suppression` is the exception
-    that covers the finding; an open finding has none.
+    severity score from 0 to 10, `priority` the urgency in the context of the subject. `definition` is the failed control
+    of a misconfiguration. `suppression` is the exception that covers the finding; an open finding has none.
     """
 
     kind: FindingKind
@@ -218,9 +219,16 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     remediation: str = ""
     references: tuple[str, ...] = ()
     definition: Control | None = None
+    priority: Priority = UNKNOWN_PRIORITY
 
     @classmethod
-    def from_failure(cls, control: Control, resource: Resource, evidence: tuple[Evidence, ...]) -> Finding:
+    def from_failure(
+        cls,
+        control: Control,
+        resource: Resource,
+        evidence: tuple[Evidence, ...],
+        priority: Priority = UNKNOWN_PRIORITY,
+    ) -> Finding:
         """Return the misconfiguration of `resource` that makes `control` fail."""
         return cls(
             kind=FindingKind.MISCONFIGURATION,
@@ -233,6 +241,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
             remediation=control.fix,
             references=control.references,
             definition=control,
+            priority=priority,
         )
 
     @property

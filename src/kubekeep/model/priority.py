@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
@@ -22,11 +23,17 @@ class ResourceContext(msgspec.Struct, frozen=True):
 
 
 class Priority(msgspec.Struct, frozen=True):
-    """Urgency of a finding: level, score from 0 to 10, and the facts behind it as clauses, most important first."""
+    """Urgency of a finding: level and score from 0 to 10, with the facts behind it as clauses.
+
+    `step`: the access that the failed control itself gives, to a node or the cluster. `reasons`: the facts about the
+    resource, most important first.
+    """
 
     level: Severity
     score: float
+    step: str = ""
     reasons: tuple[str, ...] = ()
 
 
-NO_CONTEXT = ResourceContext()
+NO_CONTEXT: Final = ResourceContext()
+UNKNOWN_PRIORITY: Final = Priority(Severity.UNKNOWN, 0.0)

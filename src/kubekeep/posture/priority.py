@@ -5,10 +5,14 @@ The formula is described in `docs/scores.md`. Knows no kinds and no graph.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+import msgspec
+
+from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
+from kubekeep.model.finding import Status
 from kubekeep.model.priority import NO_CONTEXT, Priority, ResourceContext
 from kubekeep.model.severity import Severity
 
@@ -22,6 +26,37 @@ _MOST: Final[Mapping[str, float]] = {"security": 10.0, "availability": 5.0, "pra
 """Maximum score by effect of the control."""
 
 
+def prioritise_results(
+    results: Sequence[ResourceResult], contexts: Mapping[int, ResourceContext], controls: Iterable[Control]
+) -> list[ResourceResult]:
+    """Return the results with the priorities of failed controls in the context of their resources.
+
+    contexts: by id() of the resource. A joined RBAC subject has the context of its binding and role.
+    """
+    by_slug = {control.slug: control for control in controls}
+    prioritised = []
+    for result in results:
+        parts = (result.resource, *result.resource.related)
+        matches = [context for part in parts if (context := contexts.get(id(part))) is not None]
+        if matches:
+            context = _merge(matches)
+            priorities = {
+                slug: prioritise(by_slug[slug], context)
+                for slug, verdict in result.verdicts.items()
+                if verdict.status is Status.FAILED and slug in by_slug
+            }
+            result = msgspec.structs.replace(result, priorities=priorities)  # noqa: PLW2901 - the same result
+        prioritised.append(result)
+    return prioritised
+
+
+def _merge(contexts: Sequence[ResourceContext]) -> ResourceContext:
+    if len(contexts) == 1:
+        return contexts[0]
+    steps = {slug: reason for context in reversed(contexts) for slug, reason in context.steps.items()}
+    return msgspec.structs.replace(contexts[0], steps=steps)
+
+
 def prioritise(control: Control, context: ResourceContext = NO_CONTEXT) -> Priority:
     """Return the priority of a failure of `control` on a resource with this context."""
     score = min(control.severity, _MOST[control.effect])
@@ -31,7 +66,6 @@ def prioritise(control: Control, context: ResourceContext = NO_CONTEXT) -> Prior
     step = context.steps.get(control.slug, "")
     if step:
         score = max(score, _TAKEOVER)
-        reasons.append(step)
     elif context.power:
         score += _POWERFUL
         reasons.append(context.power)
@@ -41,4 +75,4 @@ def prioritise(control: Control, context: ResourceContext = NO_CONTEXT) -> Prior
     # Only a control that gives access itself becomes critical: the others depend on it.
     most = _MOST[control.effect] if step or control.severity >= _TAKEOVER else _TAKEOVER - 0.1
     score = round(min(score, most), 1)
-    return Priority(Severity.of(score), score, tuple(reasons))
+    return Priority(Severity.of(score), score, step, tuple(reasons))

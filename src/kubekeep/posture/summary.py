@@ -15,6 +15,7 @@ from kubekeep.model.finding import Cause, Reason, Status
 from kubekeep.model.framework import Framework
 from kubekeep.posture import score
 from kubekeep.posture.coverage_gaps import NO_GAPS, AffectedControls
+from kubekeep.posture.priority import prioritise
 from kubekeep.posture.select import Selection
 
 NO_ENFORCEMENT: Final[Mapping[str, tuple[Enforcement, ...]]] = MappingProxyType({})
@@ -120,6 +121,7 @@ def _summarise_control(
         # The listed resources say nothing about a control that needs the missing ones too.
         compliance=None if gap_reason is not None and status is Status.NOT_EVALUATED else score.compliance(counts),
         reason=reason if status is Status.NOT_EVALUATED else None,
+        priority=prioritise(control),
     )
 
 

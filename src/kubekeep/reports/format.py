@@ -27,6 +27,20 @@ class Extra(enum.StrEnum):
     """Attack paths to workloads: `Assessment.attacks`."""
     PRIORITIES = "priorities"
     """Resources on attack tracks by priority: `Attacks.prioritised` only."""
+    CONTEXT = "context"
+    """Context of resources in the priority of findings: `ResourceResult.priorities`."""
+
+
+class View(enum.StrEnum):
+    """Arrangement of the terminal report."""
+
+    OVERVIEW = "overview"
+    """One screen: the most urgent resources, and totals."""
+    CONTROL = "control"
+    RESOURCE = "resource"
+    FILE = "file"
+    ALL = "all"
+    """By control, every finding and every passed control."""
 
 
 class ReportOptions(msgspec.Struct, frozen=True):
@@ -37,8 +51,8 @@ class ReportOptions(msgspec.Struct, frozen=True):
     """Columns of the terminal; only single words and paths may exceed it."""
     verbose: bool = False
     """Show every failed resource and every passed control."""
-    by_resource: bool = False
-    """Group by failed resource instead of by failed control."""
+    view: View = View.OVERVIEW
+    """Arrangement of the terminal report."""
     audit: bool = False
     """Report the use of every exception, also in machine-readable formats."""
     links: bool = False

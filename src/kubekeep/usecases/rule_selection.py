@@ -22,7 +22,7 @@ from kubekeep.posture.third_party import ThirdPartyEvaluator
 from kubekeep.sources.inputs import read
 from kubekeep.usecases.request import RuleOptions
 
-DEFAULT_FRAMEWORKS: Final = ("allcontrols",)
+DEFAULT_FRAMEWORKS: Final = ("recommended",)
 
 
 class RuleSelector:

@@ -31,6 +31,7 @@ from kubekeep.model.redaction import mask_tokens
 from kubekeep.model.resource import Resource
 from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.posture.evaluate import evaluate
+from kubekeep.posture.priority import prioritise_results
 from kubekeep.posture.resource_filter import ResourceFilter
 from kubekeep.posture.select import Selection, UnknownNameError
 from kubekeep.posture.workload import parse_workload, select_workload
@@ -132,6 +133,8 @@ class _Scan:
         if request.input.snapshot or request.needs_related_objects:
             everything = list(resources)
             resources = iter(everything)
+        elif cluster is None and Extra.CONTEXT in request.needs.extras:
+            resources = _collect(resources, everything)
         if request.input.snapshot:
             # A snapshot may hold the settings of its cluster in any file.
             selection = self._rules.select(everything)
@@ -153,6 +156,11 @@ class _Scan:
         if request.input.read.blame:
             results = add_commits(results, source, request.input.read.access.environment, self._unread)
         results = _add_file_extras(results, source, request.needs, selection)
+        if Extra.CONTEXT in request.needs.extras:
+            from kubekeep.attackpaths.context import find_contexts  # noqa: PLC0415 - only on request
+
+            contexts = find_contexts(everything or [result.resource for result in results])
+            results = prioritise_results(results, contexts, selection.controls)
         repository = self._repository(results)
         attacks = _attacks(request.needs, everything, results, selection)
         return assemble(
@@ -325,6 +333,13 @@ def _attacks(
 
     attacks = compute_attack_paths(resources, results, controls, needs.attack_query)
     return msgspec.structs.replace(attacks, prioritised=priorities)
+
+
+def _collect(resources: Iterator[Resource], collected: list[Resource]) -> Iterator[Resource]:
+    """Pass resources through while they are read, and collect them."""
+    for resource in resources:
+        collected.append(resource)
+        yield resource
 
 
 @contextlib.contextmanager

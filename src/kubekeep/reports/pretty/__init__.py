@@ -7,17 +7,27 @@ from __future__ import annotations
 
 from typing import Final, TextIO
 
+import msgspec
+
 from kubekeep.model.assessment import Assessment
-from kubekeep.reports.format import ReportFormat, ReportOptions
+from kubekeep.reports.format import Extra, ReportFormat, ReportOptions, View
 from kubekeep.reports.pretty.closing import write_closing
-from kubekeep.reports.pretty.findings import write_findings, write_resources
+from kubekeep.reports.pretty.findings import write_files, write_findings, write_resources
+from kubekeep.reports.pretty.overview import write_overview
 from kubekeep.reports.shared.terminal import Terminal
 
 
 def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:
     """Write the report at `options.width` columns; without `colour` and `links` it contains no escape codes."""
     terminal = Terminal(stream, options)
-    if options.by_resource:
+    if options.view is View.OVERVIEW and not options.verbose:
+        write_overview(terminal, assessment)
+        return
+    if options.view is View.ALL:
+        options = msgspec.structs.replace(options, verbose=True)
+    if options.view is View.FILE:
+        write_files(terminal, assessment, options)
+    elif options.view is View.RESOURCE:
         write_resources(terminal, assessment, options)
     else:
         write_findings(terminal, assessment, options)
@@ -31,4 +41,5 @@ FORMAT: Final = ReportFormat(
     media_type="text/plain",
     description="for people on a terminal: worst first, where, why and how to fix it",
     render=render,
+    wants=frozenset({Extra.CONTEXT}),
 )

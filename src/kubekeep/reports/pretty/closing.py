@@ -217,18 +217,24 @@ def _write_summary(terminal: Terminal, assessment: Assessment) -> None:
 
 
 def _row(name: str, compliance: float | None, coverage: float, controls: list[ControlSummary]) -> list[Span]:
-    style = _GRADE_STYLES[grade(compliance)]
+    style = score_style(compliance)
     counts = count(controls)
     return [
         Span(name, "bold"),
         Span(percent(compliance), style),
-        Span(_bar(compliance), style),
+        Span(bar(compliance), style),
         Span(percent(coverage), "yellow" if coverage < 100 else ""),
         *(Span(str(amount)) for amount in (counts.failed, counts.passed, counts.gaps)),
     ]
 
 
-def _bar(value: float | None) -> str:
+def score_style(compliance: float | None) -> str:
+    """Return the style of a compliance score."""
+    return _GRADE_STYLES[grade(compliance)]
+
+
+def bar(value: float | None) -> str:
+    """Return a percentage as a bar of ten cells."""
     filled = math.floor((value or 0) * _BAR_WIDTH / 100)
     return "█" * filled + "░" * (_BAR_WIDTH - filled)
 

@@ -16,7 +16,7 @@ from kubekeep.model.text import json_text
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.shared.content import file_order
 from kubekeep.reports.shared.terminal import Span, Terminal, file_url
-from kubekeep.reports.shared.wording import describe_enforcement, relative_location, sort_failed
+from kubekeep.reports.shared.wording import count_noun, describe_enforcement, describe_fix, relative_location, sort_failed
 
 _MAX_LISTED: Final = 5
 """Maximum number of resources of a control, and of locations of a resource, unless verbose."""
@@ -196,6 +196,47 @@ def write_resources(terminal: Terminal, assessment: Assessment, options: ReportO
     write_more(terminal, len(failed) - len(first_resources), "resource", indent=0)
     if first_resources:
         terminal.line()
+
+
+def write_files(terminal: Terminal, assessment: Assessment, options: ReportOptions) -> None:
+    """Write every file with its findings in the order of lines; resources without a file come last."""
+    by_file: dict[str, list[tuple[Finding, Evidence | None]]] = {}
+    for finding in assessment.findings:
+        for entry in finding.evidence or (None,):
+            place = (entry.location if entry else None) or finding.location
+            by_file.setdefault(place.file if place else "", []).append((finding, entry))
+    for file in sorted(by_file, key=lambda name: (not name, name)):
+        entries = sorted(by_file[file], key=lambda pair: (_line(*pair), -pair[0].priority.score, pair[0].id))
+        title = Span(file, "bold underline", whole=True, url=file_url(assessment.target.base, file))
+        terminal.line(*([title] if file else ["not in a file"]), Span(f"  {count_noun(len(entries), 'place')}", "dim"))
+        shown = entries if options.verbose else entries[: _RESOURCES * 2]
+        for finding, entry in shown:
+            _write_place(terminal, finding, entry)
+        write_more(terminal, len(entries) - len(shown), "place", indent=2)
+        terminal.line()
+
+
+def _line(finding: Finding, evidence: Evidence | None) -> int:
+    """Return the line of a piece of evidence, 0 if unknown."""
+    location = (evidence.location if evidence else None) or finding.location
+    return location.region.start.line if location and location.region else 0
+
+
+def _write_place(terminal: Terminal, finding: Finding, evidence: Evidence | None) -> None:
+    level = finding.priority.level
+    line = _line(finding, evidence)
+    text = (evidence.message or describe_fix(evidence, finding.resource)) if evidence else finding.title
+    terminal.line(
+        Span(f"{line or '':>6}", "dim", whole=True),
+        "  ",
+        Span(f"{level.label.upper():8}", f"bold {level.colour}", whole=True),
+        "  ",
+        text,
+        "  ",
+        Span(finding.id, "cyan", whole=True, url=finding.control.link),
+        *([Span("  NEW", "bold red")] if finding.has_new else []),
+        hang=18,
+    )
 
 
 def _weight(findings: list[Finding]) -> tuple[bool, float, int]:

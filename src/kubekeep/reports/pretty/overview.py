@@ -1,0 +1,287 @@
+"""The default view of the terminal report: one screen with totals, the most urgent resources and the next commands.
+
+Shows a part of the findings and always the number of the others. Never more than about 45 lines at 100 columns.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from kubekeep.model.assessment import Assessment, FrameworkSummary
+from kubekeep.model.finding import Evidence, Finding, Status
+from kubekeep.model.location import Location
+from kubekeep.model.resource import Resource
+from kubekeep.model.text import visible
+from kubekeep.reports.pretty.closing import bar, score_style
+from kubekeep.reports.pretty.findings import kustomization_spans, location_span
+from kubekeep.reports.shared.content import LEVELS, file_order
+from kubekeep.reports.shared.terminal import Span, Terminal, cells, file_url
+from kubekeep.reports.shared.wording import count_noun, describe_fix, describe_input, percent
+
+_LINES: Final = 45
+_HEADLINE: Final = 3
+_PROBLEMS: Final = 3
+"""Maximum number of problems of such a resource."""
+_FRAMEWORKS: Final = 6
+_UNREAD: Final = 3
+_IDS: Final = 3
+"""Maximum number of controls named for one problem."""
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Findings of one resource that report the same field, the most urgent first, with the evidence of that one."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def first(self) -> Finding:
+        """The most urgent finding."""
+        return self.findings[0]
+
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        """The evidence of the most urgent finding, in the order of the file."""
+        return tuple(sorted(self.first.evidence, key=file_order))
+
+
+def merge_problems(findings: Iterable[Finding]) -> list[Problem]:
+    """Return the problems of one resource, most urgent first: findings of the same field are one problem.
+
+    Findings are merged if they share a path or if one control declares that it overlaps with the other.
+    """
+    groups: list[list[Finding]] = []
+    for finding in sorted(findings, key=_urgency):
+        group = next((group for group in groups if any(_repeats(finding, other) for other in group)), None)
+        if group is None:
+            groups.append([finding])
+        else:
+            group.append(finding)
+    return [Problem(tuple(group)) for group in groups]
+
+
+def _urgency(finding: Finding) -> tuple[bool, float, bool, str]:
+    """Sort key: new findings first, then by priority; of equal ones, controls that others overlap with first."""
+    return not finding.has_new, -finding.priority.score, bool(finding.control.overlaps), finding.id
+
+
+def _repeats(finding: Finding, other: Finding) -> bool:
+    one, two = finding.control, other.control
+    if one.slug in two.overlaps or two.slug in one.overlaps:
+        return True
+    paths = {evidence.path for evidence in finding.evidence}
+    return bool(paths) and not paths.isdisjoint(evidence.path for evidence in other.evidence)
+
+
+def write_overview(terminal: Terminal, assessment: Assessment) -> None:
+    """Write the view."""
+    findings = assessment.findings
+    _write_headline(terminal, assessment, findings)
+    below = 7 + min(len(assessment.frameworks), _FRAMEWORKS) + min(len(assessment.unread), _UNREAD)
+    shown = _write_first(terminal, assessment, findings, _LINES - _HEADLINE - below)
+    _write_frameworks(terminal, assessment)
+    _write_gaps(terminal, assessment)
+    _write_next(terminal, assessment, findings, len(findings) - shown)
+
+
+def _write_headline(terminal: Terminal, assessment: Assessment, findings: Sequence[Finding]) -> None:
+    figure = Span(f"compliance {percent(assessment.compliance)}", f"bold {score_style(assessment.compliance)}")
+    coverage = Span(f"coverage {percent(assessment.coverage)}", "yellow" if assessment.coverage < 100 else "")
+    if assessment.counts.total:
+        terminal.line(Span(describe_input(assessment), "bold"), "  ", figure, " · ", coverage)
+    else:
+        terminal.line(Span(f"{describe_input(assessment)}: nothing was assessed", "bold"))
+    counts = Counter(finding.priority.level for finding in findings)
+    spans: list[Span | str] = []
+    for level in LEVELS:
+        if counts[level]:
+            text = f"{counts[level]:,} {level.label.lower()}"
+            spans += [" · " if spans else "", Span(text, f"bold {level.colour}", whole=True)]
+    if spans:
+        terminal.line(count_noun(len(findings), "finding"), ": ", *spans)
+    elif assessment.counts.total:
+        terminal.line(Span("✔ No findings", "bold green"))
+    terminal.line()
+
+
+def _write_first(terminal: Terminal, assessment: Assessment, findings: Sequence[Finding], lines: int) -> int:
+    """Write the most urgent resources, as many as there is room for; return the number of findings shown."""
+    by_resource: dict[int, list[Finding]] = {}
+    for finding in findings:
+        by_resource.setdefault(id(finding.resource), []).append(finding)
+    if not by_resource:
+        return 0
+    terminal.line(Span("Fix first", "bold"))
+    ordered = sorted(by_resource.values(), key=_resource_urgency)
+    shown = 0
+    lines -= 2
+    for group in ordered:
+        problems = merge_problems(group)
+        lines -= 2 + min(len(problems), _PROBLEMS + 1)
+        if shown and lines < 0:
+            break
+        shown += _write_resource(terminal, assessment.target.base, problems)
+    terminal.line()
+    return shown
+
+
+def _resource_urgency(findings: Sequence[Finding]) -> tuple[bool, list[float], str]:
+    """Sort key: resources with new findings first, then by their most urgent findings, compared one by one."""
+    scores = sorted(-finding.priority.score for finding in findings)
+    return not any(finding.has_new for finding in findings), scores[: _PROBLEMS * 2], findings[0].resource.label
+
+
+def _write_resource(terminal: Terminal, base: str, problems: Sequence[Problem]) -> int:
+    first = problems[0].first
+    resource, level = first.resource, first.priority.level
+    place = _find_place(resource, first)
+    terminal.line(
+        Span(f"{level.label.upper():8}", f"bold {level.colour}", whole=True),
+        "  ",
+        *([Span("NEW ", "bold red")] if first.has_new else []),
+        Span(resource.label, "bold", whole=True),
+        *((Span("  "), location_span(str(place), place, base)) if place else ()),
+        *kustomization_spans(resource),
+        indent=2,
+    )
+    context = _describe_context(problems)
+    if context:
+        terminal.line(Span(context, "dim"), indent=12, hang=0)
+    for problem in problems[:_PROBLEMS]:
+        _write_problem(terminal, base, problem, place)
+    rest = problems[_PROBLEMS:]
+    if rest:
+        terminal.line(Span(f"… and {count_noun(len(rest), 'more problem')}", "dim"), indent=12)
+    return sum(len(problem.findings) for problem in problems[:_PROBLEMS])
+
+
+def _find_place(resource: Resource, finding: Finding) -> Location | None:
+    """Return the location of a resource; of a joined RBAC subject, the place of its first evidence."""
+    return resource.locate(()) or finding.location
+
+
+def _write_problem(terminal: Terminal, base: str, problem: Problem, head: Location | None) -> None:
+    """Write one problem on one line: the line in the file, the cause, further places, and the controls."""
+    evidence = problem.evidence
+    first = evidence[0] if evidence else None
+    location = first.location if first else None
+    line = f"{location.region.start.line}" if location and location.region else ""
+    elsewhere = location is not None and head is not None and location.file != head.file
+    text = _describe(problem, first)
+    more = f" (and {count_noun(len(evidence) - 1, 'more place')})" if len(evidence) > 1 else ""
+    ids = [finding.id for finding in problem.findings]
+    names = " ".join(ids[:_IDS]) + (f" +{len(ids) - _IDS}" if len(ids) > _IDS else "")
+    where = f"  {location}" if elsewhere else ""
+    room = terminal.width - 12 - cells(more) - cells(names) - cells(where) - 2
+    url = file_url(base, location.file) if location else ""
+    terminal.line(
+        Span(f"{'' if elsewhere else line:>8}", "dim", whole=True, url=url),
+        "  ",
+        Span(_shorten(text, max(room, 20)), whole=True),
+        Span(more, "dim", whole=True),
+        Span(where, "dim underline", whole=True, url=url),
+        "  ",
+        Span(names, "cyan", whole=True, url=problem.first.control.link),
+        indent=2,
+        hang=10,
+    )
+
+
+def _describe(problem: Problem, evidence: Evidence | None) -> str:
+    """Return the cause of a problem: the step that makes it critical, else the message of the rule, else the fix."""
+    finding = problem.first
+    if finding.priority.step:
+        return finding.priority.step
+    if evidence is None:
+        return finding.title
+    return evidence.message or describe_fix(evidence, finding.resource)
+
+
+def _describe_context(problems: Iterable[Problem]) -> str:
+    """Return the facts about a resource that raise the priority of its findings."""
+    reasons = (reason for problem in problems for finding in problem.findings for reason in finding.priority.reasons)
+    return ", ".join(dict.fromkeys(reasons))
+
+
+def _shorten(text: str, room: int) -> str:
+    """Return the text on one line, cut to the columns of the room."""
+    line = " ".join(visible(text).split())
+    if cells(line) <= room:
+        return line
+    while cells(line) > room - 1:
+        line = line[:-1]
+    return f"{line.rstrip()}…"
+
+
+def _write_frameworks(terminal: Terminal, assessment: Assessment) -> None:
+    failed = {summary.control.slug for summary in assessment.controls if summary.status is Status.FAILED}
+    rows = [_framework_row(summary, failed) for summary in assessment.frameworks[:_FRAMEWORKS]]
+    if not rows:
+        return
+    heads = ("Framework", "Compliance", "", "Coverage", "Failed controls")
+    terminal.table([[Span(head, "dim") for head in heads], *rows])
+    if [summary.framework.slug for summary in assessment.frameworks] == ["recommended"]:
+        terminal.line(Span("kubekeep scan framework allcontrols evaluates every numbered control", "dim"))
+    left = len(assessment.frameworks) - len(rows)
+    if left > 0:
+        terminal.line(Span(f"… and {count_noun(left, 'more framework')} (--view all)", "dim"))
+    terminal.line()
+
+
+def _framework_row(summary: FrameworkSummary, failed: set[str]) -> list[Span]:
+    style = score_style(summary.compliance)
+    return [
+        Span(summary.framework.name, "bold"),
+        Span(percent(summary.compliance), style),
+        Span(bar(summary.compliance), style),
+        Span(percent(summary.coverage), "yellow" if summary.coverage < 100 else ""),
+        Span(f"{len(failed.intersection(summary.controls))} of {len(summary.controls)}"),
+    ]
+
+
+def _write_gaps(terminal: Terminal, assessment: Assessment) -> None:
+    """Write what was not read and not evaluated, a line each."""
+    for unread in assessment.unread[:_UNREAD]:
+        url = file_url(assessment.target.base, unread.location.file)
+        place = Span(str(unread.location), "underline", whole=True, url=url)
+        terminal.line(Span("✖ not read  ", "bold red"), place, "  ", unread.message, hang=12)
+    more = len(assessment.unread) - _UNREAD
+    if more > 0:
+        terminal.line(Span(f"✖ … and {count_noun(more, 'more place')} not read (--view all)", "bold red"))
+    gaps = sum(summary.is_gap for summary in assessment.controls)
+    if gaps:
+        text = f"{count_noun(gaps, 'control')} not evaluated for lack of data (--view all names the reasons)"
+        terminal.line(Span(f"• {text}", "yellow"))
+    excepted = len(assessment.excepted_findings)
+    if excepted:
+        terminal.line(Span(f"◌ {count_noun(excepted, 'finding')} covered by exceptions", "dim"))
+    if assessment.unread or gaps or excepted:
+        terminal.line()
+
+
+def _write_next(terminal: Terminal, assessment: Assessment, findings: Sequence[Finding], hidden: int) -> None:
+    paths = " ".join(map(shlex.quote, assessment.target.paths))
+    commands: list[tuple[str, str]] = []
+    if findings:
+        top = min(findings, key=_urgency)
+        if not top.control.is_user_supplied:
+            commands.append((f"kubekeep explain {top.id}", top.title))
+        fixable = sum(finding.has_fix for finding in findings)
+        if fixable and paths and "-" not in assessment.target.paths:
+            commands.append((f"kubekeep fix {paths}", f"{count_noun(fixable, 'finding')} with a known fix"))
+        if hidden > 0:
+            target = f" {paths}" if paths else ""
+            commands.append(
+                (f"kubekeep scan{target} --view resource", f"{count_noun(hidden, 'finding')} not shown here")
+            )
+    if not commands:
+        return
+    terminal.line(Span("Next", "bold"))
+    size = max(cells(command) for command, _ in commands)
+    for command, text in commands:
+        gap = " " * (size - cells(command))
+        terminal.line(Span(command, "bold cyan", whole=True), gap, "  ", Span(text, "dim"), indent=2)
