@@ -130,6 +130,8 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     frameworks: tuple[FrameworkSummary, ...]
     unread: tuple[UnreadInput, ...]
     files: int
+    unknown_fields: tuple[Unread, ...] = ()
+    """Fields of files that their kind does not have in this version of Kubernetes, which ignores them."""
     notes: tuple[str, ...] = ()
     exceptions: tuple[ExceptionUse, ...] = ()
     attacks: Attacks | None = None

@@ -50,6 +50,8 @@ class Cause(enum.StrEnum):
     CONFIGURATION = "configuration"
     MALFORMED = "malformed"
     RULE_ERROR = "rule-error"
+    UNKNOWN_FIELD = "unknown-field"
+    """The resource has a field that its kind does not have, beside the fields that the control reads."""
     DECLINED = "declined"
     """The rule found that required data is missing from the resource."""
 

@@ -37,6 +37,7 @@ from kubekeep.posture.select import Selection, UnknownNameError
 from kubekeep.posture.workload import parse_workload, select_workload
 from kubekeep.reports.format import Extra
 from kubekeep.sources.inputs import Inputs, read
+from kubekeep.usecases.api_check import ApiCheck
 from kubekeep.usecases.assemble import EvaluationFacts, assemble, unread_gaps
 from kubekeep.usecases.git import add_commits, find_repository
 from kubekeep.usecases.request import (
@@ -128,7 +129,8 @@ class _Scan:
     def run(self, on_progress: Callable[[int], None]) -> Assessment:
         request, cluster, source = self._request, self._cluster, self._source
         minor = self._kubernetes_minor()
-        selection, resources = self._resources()
+        api = ApiCheck(minor)
+        selection, resources = self._resources(api)
         everything: list[Resource] = []
         if request.input.snapshot or request.needs_related_objects:
             everything = list(resources)
@@ -152,6 +154,8 @@ class _Scan:
         if cluster is not None:
             results.sort(key=_report_order)
         self._unread += unread_gaps(self._gaps)
+        self._unread += api.unread
+        results = api.distrust(results, selection)
         results, uses = self._apply_exceptions(results, selection)
         if request.input.read.blame:
             results = add_commits(results, source, request.input.read.access.environment, self._unread)
@@ -167,6 +171,7 @@ class _Scan:
             self._context(selection, minor),
             results,
             unread=self._unread,
+            unknown_fields=api.unknown_fields,
             exceptions=uses,
             attacks=attacks,
             repository=repository,
@@ -178,10 +183,10 @@ class _Scan:
             return kubernetes_minor(version or "latest")
         return minor_of_cluster(version, self._cluster.minor, self._notes)
 
-    def _resources(self) -> tuple[Selection, Iterator[Resource]]:
+    def _resources(self, api: ApiCheck) -> tuple[Selection, Iterator[Resource]]:
         """Return the selection and the resources; exceptions and policies are collected while they stream."""
         evaluation = self._request.evaluation
-        selection, resources = self._rules.selection, self._read()
+        selection, resources = self._rules.selection, api.collect(self._read())
         if self._cluster is not None:
             selection = self._rules.select(self._cluster.settings(policies=self._request.rules.cluster_policies))
             resource_selection = msgspec.structs.replace(evaluation.resource_selection, workload=evaluation.workload)

@@ -64,6 +64,7 @@ def write_closing(terminal: Terminal, assessment: Assessment, options: ReportOpt
         write_audit(terminal, assessment)
     _write_gaps(terminal, assessment, options)
     _write_unread(terminal, assessment, options)
+    _write_unknown_fields(terminal, assessment)
     if assessment.baseline is not None:
         _write_baseline(terminal, assessment.baseline)
     _write_summary(terminal, assessment)
@@ -133,6 +134,18 @@ def _write_unread(terminal: Terminal, assessment: Assessment, options: ReportOpt
     if gaps and by_cluster:
         option = Span("--dry-run", "bold cyan", whole=True)
         terminal.line(Span("The same command with ", "dim"), option, Span(_ROLES_HINT, "dim"), indent=2)
+    terminal.line()
+
+
+def _write_unknown_fields(terminal: Terminal, assessment: Assessment) -> None:
+    """Write the fields that Kubernetes ignores because their kind does not have them."""
+    if not assessment.unknown_fields:
+        return
+    title = f"! {count_noun(len(assessment.unknown_fields), 'unknown field')}: Kubernetes ignores them"
+    terminal.line(Span(title, "bold yellow"))
+    for field in assessment.unknown_fields:
+        url = file_url(assessment.target.base, field.location.file)
+        terminal.line(Span(str(field.location), "underline", whole=True, url=url), "  ", field.message, indent=2)
     terminal.line()
 
 

@@ -82,6 +82,7 @@ def write_overview(terminal: Terminal, assessment: Assessment) -> None:
     findings = assessment.findings
     _write_headline(terminal, assessment, findings)
     below = 7 + min(len(assessment.frameworks), _FRAMEWORKS) + min(len(assessment.unread), _UNREAD)
+    below += min(len(assessment.unknown_fields), _UNREAD + 1)
     shown = _write_first(terminal, assessment, findings, _LINES - _HEADLINE - below)
     _write_frameworks(terminal, assessment)
     _write_gaps(terminal, assessment)
@@ -252,6 +253,13 @@ def _write_gaps(terminal: Terminal, assessment: Assessment) -> None:
     more = len(assessment.unread) - _UNREAD
     if more > 0:
         terminal.line(Span(f"✖ … and {count_noun(more, 'more place')} not read (--view all)", "bold red"))
+    for field in assessment.unknown_fields[:_UNREAD]:
+        url = file_url(assessment.target.base, field.location.file)
+        place = Span(str(field.location), "underline", whole=True, url=url)
+        terminal.line(Span("! ", "bold yellow"), place, "  ", Span(field.message, "yellow"), hang=2)
+    more = len(assessment.unknown_fields) - _UNREAD
+    if more > 0:
+        terminal.line(Span(f"! … and {count_noun(more, 'more unknown field')} (--view all)", "bold yellow"))
     gaps = sum(summary.is_gap for summary in assessment.controls)
     if gaps:
         text = f"{count_noun(gaps, 'control')} not evaluated for lack of data (--view all names the reasons)"
@@ -259,7 +267,7 @@ def _write_gaps(terminal: Terminal, assessment: Assessment) -> None:
     excepted = len(assessment.excepted_findings)
     if excepted:
         terminal.line(Span(f"◌ {count_noun(excepted, 'finding')} covered by exceptions", "dim"))
-    if assessment.unread or gaps or excepted:
+    if assessment.unread or assessment.unknown_fields or gaps or excepted:
         terminal.line()
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from kubekeep.model.location import Path
+from kubekeep.model.unknown_field import UnknownField
 
 _LEAF: Final = -1
 """Type of a field without known fields below it."""
@@ -24,13 +25,6 @@ _MOST: Final = 20
 
 _Entry: TypeAlias = tuple[int, int, int]
 """Type number, first and last minor version."""
-
-
-class UnknownField(msgspec.Struct, frozen=True):
-    """A field that a built-in kind does not have, with the reason and, if there is one, a suggestion."""
-
-    path: Path
-    message: str
 
 
 class ApiSchemas(msgspec.Struct, frozen=True):
@@ -85,7 +79,8 @@ class ApiSchemas(msgspec.Struct, frozen=True):
             for name, child in value.items():
                 entry = fields.get(name) or of_map
                 if entry is None or not entry[1] <= minor <= entry[2]:
-                    unknown.append(UnknownField((*path, str(name)), self._explain(str(name), entry, number)))
+                    message = self._explain(str(name), entry, number)
+                    unknown.append(UnknownField((*path, str(name)), message, fields.keys()))
                 elif entry[0] != _LEAF and isinstance(child, dict | list):
                     self._check(child, entry[0], minor, (*path, name), unknown)
         elif isinstance(value, list):

@@ -1,0 +1,55 @@
+"""Verdicts on resources with fields that their kind does not have: a misspelt field is not read as intended.
+
+A control that reads a sibling of such a field did not see what the author meant: a pass becomes "not evaluated".
+Failures stay, because Kubernetes ignores unknown fields as the rules do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Final
+
+import msgspec
+
+from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.control import Control
+from kubekeep.model.finding import Cause, Reason, Status, Verdict
+from kubekeep.model.location import format_path
+from kubekeep.model.unknown_field import UnknownField
+
+_COMMON: Final = frozenset({"apiVersion", "kind", "metadata", "name", "namespace"})
+"""Fields that rules read to name an object, not to check it."""
+
+
+def distrust_passes(
+    results: Iterable[ResourceResult],
+    unknown: Mapping[int, Sequence[UnknownField]],
+    controls: Mapping[str, Control],
+    list_names: Callable[[Control], AbstractSet[str]],
+) -> list[ResourceResult]:
+    """Return the results without passes of controls that read a sibling of an unknown field.
+
+    unknown: by id() of the resource. controls: by slug. list_names: returns the names of fields that a rule reads.
+    """
+    changed = []
+    for result in results:
+        fields = [field for part in (result.resource, *result.resource.related) for field in unknown.get(id(part), ())]
+        if fields:
+            verdicts = {
+                slug: _distrust(verdict, fields, list_names(controls[slug])) if slug in controls else verdict
+                for slug, verdict in result.verdicts.items()
+            }
+            result = msgspec.structs.replace(result, verdicts=verdicts)  # noqa: PLW2901 - the same result
+        changed.append(result)
+    return changed
+
+
+def _distrust(verdict: Verdict, fields: Sequence[UnknownField], names: AbstractSet[str]) -> Verdict:
+    if verdict.status is not Status.PASSED:
+        return verdict
+    field = next((field for field in fields if not names.isdisjoint(field.siblings - _COMMON)), None)
+    if field is None:
+        return verdict
+    text = f"unknown field {format_path(field.path)}"
+    return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.UNKNOWN_FIELD, text))

@@ -1,0 +1,54 @@
+"""Check the resources of files against the built-in Kubernetes API, while they are read.
+
+Reports unknown kinds as unread input, and collects unknown fields. Never checks objects of a live cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kubekeep.library.field_names import FieldNames
+from kubekeep.model.assessment import ResourceResult, Unread
+from kubekeep.model.location import Location
+from kubekeep.model.resource import Resource
+from kubekeep.model.unknown_field import UnknownField
+from kubekeep.posture.select import Selection
+from kubekeep.posture.unknown_fields import distrust_passes
+from kubekeep.sources.kubernetes_api.schemas import load_schemas
+
+
+class ApiCheck:
+    """The checks of one scan for one minor version of Kubernetes."""
+
+    def __init__(self, minor: int) -> None:
+        self.unread: list[Unread] = []
+        self.unknown_fields: list[Unread] = []
+        self._minor = minor
+        self._fields: dict[int, tuple[UnknownField, ...]] = {}
+
+    def collect(self, resources: Iterator[Resource]) -> Iterator[Resource]:
+        """Pass resources through and check each of them."""
+        schemas = load_schemas()
+        for resource in resources:
+            document = resource.object
+            problem = schemas.explain_unknown_kind(str(document.get("apiVersion")), resource.kind)
+            if problem is not None:
+                self.unread.append(Unread(_locate(resource, UnknownField(("kind",), problem)), problem))
+            else:
+                fields = schemas.find_unknown_fields(document, self._minor)
+                if fields:
+                    self._fields[id(resource)] = fields
+                    self.unknown_fields += (Unread(_locate(resource, field), field.message) for field in fields)
+            yield resource
+
+    def distrust(self, results: list[ResourceResult], selection: Selection) -> list[ResourceResult]:
+        """Return the results without passes that rest on misspelt fields."""
+        if not self._fields:
+            return results
+        names = FieldNames(selection.library)
+        controls = {control.slug: control for control in selection.own}
+        return distrust_passes(results, self._fields, controls, names.list_names)
+
+
+def _locate(resource: Resource, field: UnknownField) -> Location:
+    return resource.locate(field.path) or resource.locate(()) or Location(resource.label)
