@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import os
+import shlex
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -53,6 +55,9 @@ def parse_words(task: str, words: Names, frameworks: Names, *, or_cluster: bool 
     """
     controls: Names = ()
     workload = ""
+    if len(words) > 1 and words[0].removesuffix("s") in WORDS.keys() - {words[0]} and not os.path.lexists(words[0]):
+        right = shlex.join((words[0].removesuffix("s"), *words[1:]))
+        raise click.UsageError(f"there is no file {words[0]}: did you mean `{task} {right}`?")
     if words and words[0] in WORDS:
         if len(words) == 1 or not words[1].strip(","):
             # An empty variable of a script must not result in a scan with all rules.

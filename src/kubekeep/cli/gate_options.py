@@ -79,7 +79,9 @@ def _baseline() -> tuple[Callable[..., Any], ...]:
 def _limits() -> tuple[Callable[..., Any], ...]:
     return (
         click.option(
-            "--only-fixable", is_flag=True, help="Let --severity-threshold and --max-failures count what has a fix."
+            "--only-fixable",
+            is_flag=True,
+            help="Let --fail-on, --severity-threshold and --max-failures count findings with a fix only.",
         ),
         click.option(
             "--max-failures",
@@ -100,6 +102,18 @@ def _limits() -> tuple[Callable[..., Any], ...]:
             type=PERCENTAGES,
             metavar="PERCENT",
             help="Exit 1 below this compliance score; by framework: `nsa=80,overall=70`.",
+        ),
+        click.option(
+            "--strict",
+            is_flag=True,
+            help="Exit 1 when part of the input was not read, or has fields that Kubernetes does not have.",
+        ),
+        click.option(
+            "--fail-on",
+            "priority",
+            type=arguments.SEVERITIES,
+            callback=arguments.parse_severity,
+            help="Exit 1 on a finding of this priority or above.",
         ),
         click.option(
             "--severity-threshold",
@@ -132,9 +146,14 @@ def _gates(values: dict[str, Any]) -> Gates:
     """Remove the options from `values` and return the gates."""
     take = values.pop
     failures, severity, fixable = take("max_failures"), take("severity"), take("only_fixable")
-    if fixable and failures is None and severity is None:
-        raise click.UsageError("--only-fixable needs --severity-threshold or --max-failures: alone it stops nothing")
+    priority = take("priority")
+    if fixable and failures is None and severity is None and priority is None:
+        raise click.UsageError(
+            "--only-fixable needs --fail-on, --severity-threshold or --max-failures: alone it stops nothing"
+        )
     return Gates(
+        priority=priority,
+        strict=take("strict"),
         severity=severity,
         compliance=map_limits(take("compliance")),
         coverage=map_limits(take("coverage")),

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import io
 import os
-import shutil
 import sys
 from pathlib import Path
-from typing import TextIO
+from typing import Final, TextIO
 
 import click
 import msgspec
 
 from kubekeep import reports
+from kubekeep.cli.arguments import Names
 from kubekeep.cli.atomic_files import open_binary, open_text
 from kubekeep.cli.settings import settings
 from kubekeep.model.assessment import Assessment
 from kubekeep.reports import Extra, ReportFormat, ReportOptions
+
+_WIDTH: Final = 100
+"""Columns of an output that is not a terminal."""
 
 
 class Output(msgspec.Struct, frozen=True):
@@ -27,16 +31,23 @@ class Output(msgspec.Struct, frozen=True):
     path: Path | None
 
 
-def plan(names: tuple[str, ...], output: Path | None, *, unnamed_files: bool = True) -> list[Output]:
+def plan(names: Names, output: Path | None, *, unnamed_files: bool = True) -> list[Output]:
     """Return the destinations of the formats in `names`; pretty without names.
 
-    `output` is the file. A format's extension is added if it is missing, and its name too if an earlier format has the
-    same extension (`report.json`, `report.gitlab-sast.json`). Without `output`, a format that is not for terminals goes
-    to `report` with its extension; without `unnamed_files`, this is an error. Raises click.UsageError for unknown
-    formats, missing libraries, binary output on a terminal, and several reports for one stream or file.
+    `output` is the file, `-` standard output. Without names, its extension selects the format. A format's extension is
+    added if it is missing, with its name if the extension is that of another format (`report.json`,
+    `report.gitlab-sast.json`). Without it, a format that is not for terminals goes to `report` with its extension, if
+    `unnamed_files` is set. Raises click.UsageError for unknown formats, missing libraries, binary output on a terminal,
+    and several reports for one stream or file.
     """
+    to_stdout = output == Path("-")
+    if not names and output is not None and not to_stdout:
+        names = _select_format(output)
     formats = _load_formats(names or ("pretty",))
-    outputs = _separate([Output(report_format, _path(output, report_format)) for report_format in formats])
+    if to_stdout:
+        outputs = [Output(report_format, None) for report_format in formats]
+    else:
+        outputs = _separate([Output(report_format, _path(output, report_format)) for report_format in formats])
     if sum(report_output.path is None for report_output in outputs) > 1:
         raise click.UsageError("several formats need --output: each goes to a file with its extension")
     if len({report_output.path for report_output in outputs}) < len(outputs):
@@ -64,7 +75,15 @@ def _separate(outputs: list[Output]) -> list[Output]:
     return distinct
 
 
-def _load_formats(names: tuple[str, ...]) -> list[ReportFormat]:
+def _select_format(output: Path) -> Names:
+    """Return the name of the format with the extension of a file; () if there is none."""
+    if not output.suffix or (output.exists() and not output.is_file()):
+        return ()
+    matches = [entry for entry in reports.formats().values() if entry.extension == output.suffix.lower()]
+    return tuple(entry.name for entry in matches if entry.owns_extension or len(matches) == 1)[:1]
+
+
+def _load_formats(names: Names) -> list[ReportFormat]:
     """Return the formats in `names`, without duplicates."""
     try:
         formats = list({report_format.name: report_format for report_format in map(reports.load, names)}.values())
@@ -83,11 +102,10 @@ def _path(output: Path | None, report_format: ReportFormat) -> Path | None:
     if output is None:
         return Path(f"report{report_format.extension}") if report_format.to_file_by_default else None
     device = output.exists() and not output.is_file()
-    return (
-        output
-        if device or output.suffix == report_format.extension
-        else output.with_name(output.name + report_format.extension)
-    )
+    if device or output.suffix == report_format.extension:
+        return output
+    name = "" if report_format.owns_extension else f".{report_format.name}"
+    return output.with_name(f"{output.name}{name}{report_format.extension}")
 
 
 def _is_terminal(path: Path) -> bool:
@@ -133,11 +151,22 @@ def _utf8(stream: TextIO) -> TextIO:
     return stream
 
 
+def _get_width(stream: TextIO) -> int:
+    """Return the columns of a terminal: `COLUMNS`, else the size of the stream's terminal, else 100."""
+    columns = settings().columns
+    if columns:
+        return columns
+    # Not by shutil: it asks sys.__stdout__, which has been replaced.
+    with contextlib.suppress(OSError, ValueError):
+        return os.get_terminal_size(stream.fileno()).columns or _WIDTH
+    return _WIDTH
+
+
 def _for_terminal(stream: TextIO, options: ReportOptions) -> ReportOptions:
     terminal, preferences = stream.isatty(), settings()
     return msgspec.structs.replace(
         options,
         colour=terminal and preferences.colour,
-        width=shutil.get_terminal_size((100, 24)).columns,
+        width=_get_width(stream),
         links=terminal and preferences.links,
     )

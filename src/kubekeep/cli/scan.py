@@ -5,6 +5,8 @@ Parses and prints; never evaluates itself.
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from typing import Final
 
@@ -23,10 +25,14 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.model.text import visible
 from kubekeep.posture.gate import GateResult, Gates, UnknownLimitError, evaluate_gates, is_incomplete
 from kubekeep.posture.severity_filter import filter_by_severity
+from kubekeep.reports import Extra
+from kubekeep.reports.shared.wording import count_noun
 from kubekeep.usecases.request import ReportNeeds, ScanRequest
 
 _GATE_FAILED: Final = 1
 _INCOMPLETE: Final = 3
+_IMAGE: Final = re.compile(r"[a-z0-9][a-z0-9._/-]*(?::[A-Za-z0-9._-]+|@sha256:[0-9a-f]{64})")
+"""A reference of an image with a tag or a digest."""
 
 
 @click.command(short_help="Assess manifests.", cls=ConfiguredCommand, target=arguments.find_first_path)
@@ -64,7 +70,8 @@ def command(
     kubectl get deployment -o yaml | kubekeep scan -
     """  # noqa: D301 - click takes the character itself
     planned_outputs = output_options.plan_outputs()
-    request = msgspec.structs.replace(request, needs=ReportNeeds(extras=outputs.list_extras(planned_outputs)))
+    extras = outputs.list_extras(planned_outputs) | ({Extra.CONTEXT} if gates.priority is not None else set())
+    request = msgspec.structs.replace(request, needs=ReportNeeds(extras=extras))
     if dry_run:
         sys.exit(print_permissions(request))
     privacy.check(planned_outputs)
@@ -107,13 +114,31 @@ def _exit_code(assessment: Assessment, outcomes: list[GateResult]) -> int:
     if not all(outcome.has_passed for outcome in outcomes):
         return _GATE_FAILED
     if not assessment.results:
-        why = _unread(assessment) or "no Kubernetes object that a control applies to was found"
-        click.echo(f"nothing was assessed: {why}", err=True)
+        click.echo(f"nothing was assessed: {_explain_nothing(assessment)}", err=True)
         return _INCOMPLETE
     if is_incomplete(assessment):
         click.echo(f"incomplete: {_unread(assessment) or 'see the report'}", err=True)
         return _INCOMPLETE
     return 0
+
+
+def _explain_nothing(assessment: Assessment) -> str:
+    """Return the reason why no resource was assessed, on one line."""
+    first = assessment.unread[0] if assessment.unread else None
+    if first is None:
+        paths = ", ".join(map(visible, assessment.target.names))
+        return f"no Kubernetes object in {count_noun(assessment.files, 'file')} of {paths} that the controls apply to"
+    if assessment.target.cluster is not None:
+        return _unread(assessment)
+    more = f" (and {len(assessment.unread) - 1} more)" if len(assessment.unread) > 1 else ""
+    image = "" if first.location.region or os.path.lexists(first.location.file) else _suggest_manifest(assessment)
+    return f"{visible(str(first.location))}: {visible(first.message)}{more}{image}"
+
+
+def _suggest_manifest(assessment: Assessment) -> str:
+    """Return a hint if a path that does not exist looks like an image."""
+    names = [path for path in assessment.target.paths if _IMAGE.fullmatch(path)]
+    return f"; {names[0]} looks like an image: scan the manifests or the chart that use it" if names else ""
 
 
 def _unread(assessment: Assessment) -> str:

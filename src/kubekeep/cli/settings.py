@@ -24,6 +24,8 @@ class Settings(msgspec.Struct, frozen=True):
     """NO_COLOR is unset or empty (no-color.org)."""
     links: bool
     """TERM names a terminal that is not known to misprint hyperlinks."""
+    columns: int
+    """COLUMNS; 0 if it is not a positive number."""
 
 
 def settings() -> Settings:
@@ -31,6 +33,7 @@ def settings() -> Settings:
     return Settings(
         colour=not os.environ.get("NO_COLOR"),
         links=os.environ.get("TERM") not in (None, "", "dumb", "linux"),
+        columns=int(columns) if (columns := os.environ.get("COLUMNS", "")).isdecimal() else 0,
     )
 
 

@@ -30,6 +30,8 @@ class UnknownLimitError(KubekeepError, ValueError):
 class Gates(msgspec.Struct, frozen=True, kw_only=True):
     """The limits to check. Compliance and coverage are percentages by framework, OVERALL or EVERY."""
 
+    priority: Severity | None = None
+    """Fail on a finding of this priority or above; an unknown priority counts as any."""
     severity: Severity | None = None
     """Fail if a control of this severity or above fails; an unknown severity counts as any."""
     compliance: Mapping[str, float] = {}
@@ -46,7 +48,9 @@ class Gates(msgspec.Struct, frozen=True, kw_only=True):
     new_severity: Severity | None = None
     """Restrict `new` to findings of this severity or above."""
     only_fixable: bool = False
-    """Count only findings with a fix, in the limits on severity and on failures."""
+    """Count only findings with a fix, in the limits on priority, on severity and on failures."""
+    strict: bool = False
+    """Fail on input that was not read and on fields that Kubernetes does not have."""
 
 
 class GateResult(msgspec.Struct, frozen=True):
@@ -67,6 +71,9 @@ def evaluate_gates(assessment: Assessment, gates: Gates) -> list[GateResult]:
     if gates.coverage:
         coverages = {summary.framework.name: summary.coverage for summary in assessment.frameworks}
         results += _check_minimum("coverage", assessment, coverages | {OVERALL: assessment.coverage}, gates.coverage)
+    if gates.strict:
+        unread, fields = len(assessment.unread), len(assessment.unknown_fields)
+        results.append(GateResult(not (unread or fields), f"strict: {unread} parts not read, {fields} unknown fields"))
     if gates.new and assessment.baseline is not None:
         results.append(check_new_findings(_evaluated_only(assessment.baseline), gates.new_severity))
     return results
@@ -107,10 +114,14 @@ def _evaluated_only(comparison: Comparison) -> Comparison:
 
 
 def _check_findings(assessment: Assessment, gates: Gates) -> Iterator[GateResult]:
-    """Check the limits on severity and on failures."""
-    if gates.severity is None and not gates.failures:
+    """Check the limits on priority, on severity and on failures."""
+    if gates.priority is None and gates.severity is None and not gates.failures:
         return
     findings = [finding for finding in assessment.findings if finding.has_fix or not gates.only_fixable]
+    if gates.priority is not None:
+        count = sum(_reaches(finding.priority.level, gates.priority) for finding in findings)
+        with_fix = " with a fix" if gates.only_fixable else ""
+        yield GateResult(not count, f"priority: {count} findings of {gates.priority.label} or above{with_fix}, limit 0")
     if gates.severity is not None:
         controls = {finding.id: finding.severity for finding in findings}
         yield _check_severity(list(controls.values()), gates.severity, gates)

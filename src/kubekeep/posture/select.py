@@ -6,9 +6,10 @@ An unknown name is an error that suggests a similar name; it never makes a scan 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -20,6 +21,8 @@ from kubekeep.model.framework import Framework
 from kubekeep.posture.third_party import ThirdPartyEvaluator
 
 T = TypeVar("T", Control, Framework)
+_SHORT_NUMBER: Final = re.compile(r"[Cc]-?0*(\d{1,4})", re.ASCII)
+"""A number of a control with too few or too many zeros, or without the dash."""
 
 
 class UnknownNameError(KubekeepError, ValueError):
@@ -167,6 +170,12 @@ def _normalise(word: str) -> str:
     return " ".join(word.casefold().replace("_", " ").split())
 
 
+def _complete_number(name: str) -> str:
+    """Return the number of a control with four digits: `C-0057` for `C-57` and `c57`; other names unchanged."""
+    number = _SHORT_NUMBER.fullmatch(name.strip())
+    return f"C-{int(number[1]):04}" if number else name
+
+
 def _find_by_name(
     names: Iterable[str], candidates: Iterable[T], list_words: Callable[[T], tuple[str, ...]], noun: str
 ) -> tuple[T, ...]:
@@ -174,7 +183,7 @@ def _find_by_name(
     matches: dict[T, None] = {}
     for name in names:
         by_word = by_word or {_normalise(word): value for value in candidates for word in list_words(value)}
-        match = by_word.get(_normalise(name))
+        match = by_word.get(_normalise(name)) or by_word.get(_normalise(_complete_number(name)))
         if match is None:
             similar = difflib.get_close_matches(_normalise(name), by_word, n=1, cutoff=0.5)
             hint = f"; did you mean {similar[0]}?" if similar else f"; `kubekeep list {noun}s` shows them"

@@ -70,6 +70,8 @@ class ReportFormat(msgspec.Struct, frozen=True, kw_only=True):
     """Value of `--format`: the name of the module with dashes for underscores."""
     extension: str
     """File extension with its dot: `.json`."""
+    owns_extension: bool = True
+    """False if the extension is that of another format, so that file names include the name of the format."""
     media_type: str
     description: str
     render: Callable[[Assessment, Any, ReportOptions], None]

@@ -169,6 +169,7 @@ def _property(text: str) -> str:
 FORMAT: Final = ReportFormat(
     name="github",
     extension=".txt",
+    owns_extension=False,
     media_type="text/plain",
     description="annotations for GitHub Actions, the worst first, to standard output",
     render=render,

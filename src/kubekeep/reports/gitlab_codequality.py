@@ -86,6 +86,7 @@ def _issue(check: str, text: str, severity: str, location: Location, unique: str
 FORMAT: Final = ReportFormat(
     name="gitlab-codequality",
     extension=".json",
+    owns_extension=False,
     media_type="application/json",
     description="GitLab's code quality report (Code Climate issues), for the lines of a merge request",
     render=render,

@@ -206,6 +206,7 @@ def _cell(location: Location | None) -> dict[str, Any]:
 FORMAT: Final = ReportFormat(
     name="gitlab-sast",
     extension=".json",
+    owns_extension=False,
     media_type="application/json",
     description="GitLab's security report (SAST), for merge requests and vulnerability reports",
     render=render,

@@ -22,6 +22,7 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
 FORMAT: Final = ReportFormat(
     name="openreports",
     extension=".yaml",
+    owns_extension=False,
     media_type="application/yaml",
     description="Report objects (openreports.io/v1alpha1) for each namespace and the cluster",
     render=render,

@@ -348,6 +348,7 @@ def _href(path: str) -> str:
 FORMAT: Final = ReportFormat(
     name="oscal",
     extension=".json",
+    owns_extension=False,
     media_type="application/oscal+json",
     description="OSCAL assessment results (NIST), for compliance tools",
     render=render,

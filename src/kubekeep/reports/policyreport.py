@@ -22,6 +22,7 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
 FORMAT: Final = ReportFormat(
     name="policyreport",
     extension=".yaml",
+    owns_extension=False,
     media_type="application/yaml",
     description="PolicyReport objects (wgpolicyk8s.io/v1alpha2) for each namespace and the cluster",
     render=render,

@@ -171,7 +171,7 @@ def _escape(value: str) -> str:
 
 FORMAT: Final = ReportFormat(
     name="prometheus",
-    extension=".txt",
+    extension=".prom",
     media_type="text/plain; version=0.0.4",
     description="metrics for Prometheus, with the names of Kubescape",
     render=render,

@@ -78,7 +78,9 @@ def _repeats(finding: Finding, other: Finding) -> bool:
 
 
 def write_overview(terminal: Terminal, assessment: Assessment) -> None:
-    """Write the view."""
+    """Write the view; nothing if nothing was assessed, because the exit message of the command says why."""
+    if not assessment.results:
+        return
     findings = assessment.findings
     _write_headline(terminal, assessment, findings)
     below = 7 + min(len(assessment.frameworks), _FRAMEWORKS) + min(len(assessment.unread), _UNREAD)
@@ -92,10 +94,7 @@ def write_overview(terminal: Terminal, assessment: Assessment) -> None:
 def _write_headline(terminal: Terminal, assessment: Assessment, findings: Sequence[Finding]) -> None:
     figure = Span(f"compliance {percent(assessment.compliance)}", f"bold {score_style(assessment.compliance)}")
     coverage = Span(f"coverage {percent(assessment.coverage)}", "yellow" if assessment.coverage < 100 else "")
-    if assessment.counts.total:
-        terminal.line(Span(describe_input(assessment), "bold"), "  ", figure, " · ", coverage)
-    else:
-        terminal.line(Span(f"{describe_input(assessment)}: nothing was assessed", "bold"))
+    terminal.line(Span(describe_input(assessment), "bold"), "  ", figure, " · ", coverage)
     counts = Counter(finding.priority.level for finding in findings)
     spans: list[Span | str] = []
     for level in LEVELS:
@@ -104,7 +103,7 @@ def _write_headline(terminal: Terminal, assessment: Assessment, findings: Sequen
             spans += [" · " if spans else "", Span(text, f"bold {level.colour}", whole=True)]
     if spans:
         terminal.line(count_noun(len(findings), "finding"), ": ", *spans)
-    elif assessment.counts.total:
+    else:
         terminal.line(Span("✔ No findings", "bold green"))
     terminal.line()
 
