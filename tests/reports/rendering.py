@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import io
 
+import msgspec
 import pypdf
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.reports import ReportOptions, load
+from kubekeep.reports.format import View
+
+
+def long_view(options: ReportOptions | None = None) -> ReportOptions:
+    """Return the options with the terminal view by control instead of the overview, which shows a part only."""
+    options = options or ReportOptions()
+    return msgspec.structs.replace(options, view=View.CONTROL) if options.view is View.OVERVIEW else options
 
 
 def render_bytes(name: str, assessment: Assessment, options: ReportOptions | None = None) -> bytes:
     """Return the report as it is written to a file."""
-    report_format, report_options = load(name), options or ReportOptions()
+    report_format, report_options = load(name), long_view(options)
     if report_format.binary:
         content = io.BytesIO()
         report_format.render(assessment, content, report_options)

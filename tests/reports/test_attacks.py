@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -62,7 +63,7 @@ def attacks(text: str = "web", assumes: str = "") -> Attacks:
     return Attacks(paths=paths, unlisted_path_count=3, cuts=(Cut(second, (0,), 2),), notes=(text,))
 
 
-def render_pretty(assessment: Assessment, attacks: Attacks, **options: bool) -> str:
+def render_pretty(assessment: Assessment, attacks: Attacks, **options: Any) -> str:
     stream = io.StringIO()
     write_attacks(assessment, attacks, stream, ReportOptions(**options))
     return stream.getvalue()

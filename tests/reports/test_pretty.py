@@ -7,10 +7,12 @@ import re
 
 import msgspec
 import pytest
+from tests.reports.rendering import long_view
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.finding import Status
 from kubekeep.reports import ReportOptions, load
+from kubekeep.reports.format import View
 from kubekeep.reports.shared.terminal import Span, Terminal, cells
 
 OURS = re.compile(r"\x1b\[[0-9;]+m|\x1b\]8;;(?:(?:file:///|https://)[!-~]*)?\x1b\\")
@@ -18,8 +20,9 @@ OURS = re.compile(r"\x1b\[[0-9;]+m|\x1b\]8;;(?:(?:file:///|https://)[!-~]*)?\x1b
 
 
 def render_pretty(assessment: Assessment, options: ReportOptions | None = None) -> str:
+    """Return the report by control, unless the options select another of the long views."""
     stream = io.StringIO()
-    load("pretty").render(assessment, stream, options or ReportOptions())
+    load("pretty").render(assessment, stream, long_view(options))
     return stream.getvalue()
 
 
@@ -163,16 +166,14 @@ def test_last_commit_of_a_line(assessment: Assessment) -> None:
 
 
 def test_by_resource(assessment: Assessment) -> None:
-    text = render_pretty(assessment, ReportOptions(by_resource=True))
-    assert text.count("control fails") + text.count("controls fail") == 10, (
-        "other controls are shown only with --verbose"
-    )
+    text = render_pretty(assessment, ReportOptions(view=View.RESOURCE))
+    assert text.count("control fails") + text.count("controls fail") == 10, "others are shown only with --verbose"
     assert "… and 2 more resources (use --verbose)" in text
     assert text.startswith("✖ Pod "), "the most severe first"
     web = text[text.index("✖ Deployment default/web-0") :].splitlines()
     assert web[0].endswith("1 control fails")
     assert web[1].split()[:2] == ["HIGH", "C-0057"]
     assert "lines 21, 24, 44 and 5 more places" in " ".join(" ".join(web[1:3]).split())
-    everything = render_pretty(assessment, ReportOptions(by_resource=True, verbose=True))
+    everything = render_pretty(assessment, ReportOptions(view=View.RESOURCE, verbose=True))
     assert everything.count("control fails") + everything.count("controls fail") == 12
     assert "\x1b[31mred" not in everything

@@ -41,5 +41,5 @@ FORMAT: Final = ReportFormat(
     media_type="text/plain",
     description="for people on a terminal: worst first, where, why and how to fix it",
     render=render,
-    wants=frozenset({Extra.CONTEXT}),
+    extras=frozenset({Extra.CONTEXT}),
 )
