@@ -146,7 +146,7 @@ def test_all_controls_row_is_unique(assessment: Assessment) -> None:
 def test_ascii_stream_gets_ascii_symbols(assessment: Assessment) -> None:
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii")
-    load("pretty").render(assessment, stream, ReportOptions())
+    load("pretty").render(assessment, stream, long_view())
     stream.flush()
     assert b"x CRITICAL" in raw.getvalue()
     assert b"-> Next" in raw.getvalue()

@@ -1,0 +1,75 @@
+"""Scans of files with misspelt kinds and fields: reported, and never passed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import kubekeep
+from kubekeep.model.assessment import Assessment
+from kubekeep.model.finding import Cause, Status
+
+DEPLOYMENT = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: web, namespace: shop}}
+spec:
+  selector: {{matchLabels: {{app: web}}}}
+  template:
+    metadata: {{labels: {{app: web}}}}
+    spec:
+      {pod}
+      - name: web
+        image: nginx:1.27
+        {container}: {{privileged: false}}
+"""
+
+
+def scan_text(folder: Path, text: str) -> Assessment:
+    (folder / "web.yaml").write_text(text)
+    return kubekeep.scan(folder, frameworks=["recommended"])
+
+
+def problems(assessment: Assessment, folder: Path) -> list[str]:
+    reported = (*assessment.unread, *assessment.unknown_fields)
+    return [f"{unread.location}: {unread.message}".removeprefix(f"{folder}/") for unread in reported]
+
+
+def test_unknown_kinds_are_not_read(tmp_path: Path) -> None:
+    assessment = scan_text(tmp_path, "apiVersion: apps/v1\nkind: Deploymnet\nmetadata: {name: a}\n")
+    assert problems(assessment, tmp_path) == ["web.yaml:2: no kind Deploymnet in apps/v1: did you mean Deployment?"]
+
+
+def test_field_beside_a_misspelt_one_does_not_pass(tmp_path: Path) -> None:
+    assessment = scan_text(tmp_path, DEPLOYMENT.format(pod="containers:", container="securityContxt"))
+    assert problems(assessment, tmp_path) == ["web.yaml:12: unknown field securityContxt: did you mean securityContext?"]
+    (result,) = [result for result in assessment.results if result.resource.kind == "Deployment"]
+    privileged = result.verdicts["privileged-container"]
+    assert privileged.reason is not None
+    assert (privileged.status, privileged.reason.cause) == (Status.NOT_EVALUATED, Cause.UNKNOWN_FIELD)
+    assert privileged.reason.text == "unknown field spec.template.spec.containers[0].securityContxt"
+    # Failures are true, and controls of other fields keep their verdicts.
+    assert result.verdicts["cpu-limit"].status is Status.FAILED
+    assert result.verdicts["host-network"].status is Status.PASSED
+
+
+def test_misspelt_containers(tmp_path: Path) -> None:
+    assessment = scan_text(tmp_path, DEPLOYMENT.format(pod="container:", container="securityContext"))
+    assert problems(assessment, tmp_path) == ["web.yaml:9: unknown field container: did you mean containers?"]
+    (result,) = [result for result in assessment.results if result.resource.kind == "Deployment"]
+    passed = {slug for slug, verdict in result.verdicts.items() if verdict.status is Status.PASSED}
+    assert passed.isdisjoint({"privileged-container", "non-root-container", "cpu-limit", "host-network", "host-path"})
+
+
+@pytest.mark.parametrize("field", ["securityContext"])
+def test_known_fields_are_not_reported(tmp_path: Path, field: str) -> None:
+    assessment = scan_text(tmp_path, DEPLOYMENT.format(pod="containers:", container=field))
+    assert problems(assessment, tmp_path) == []
+    (result,) = [result for result in assessment.results if result.resource.kind == "Deployment"]
+    assert result.verdicts["privileged-container"].status is Status.PASSED
+
+
+def test_custom_kinds_are_not_checked(tmp_path: Path) -> None:
+    text = "apiVersion: example.com/v1\nkind: Deploymnet\nmetadata: {name: a, lables: {}}\nspec: {container: []}\n"
+    assert problems(scan_text(tmp_path, text), tmp_path) == []
