@@ -8,7 +8,7 @@ from kubekeep.attackpaths.context import find_contexts
 from kubekeep.model.priority import ResourceContext
 from kubekeep.model.resource import Resource
 
-SERVICE = {
+SERVICE: dict[str, Any] = {
     "apiVersion": "v1",
     "kind": "Service",
     "metadata": {"name": "web", "namespace": "shop"},

@@ -24,6 +24,7 @@ from kubekeep.model.framework import Framework
 from kubekeep.model.git import Commit
 from kubekeep.model.location import Location, Position, Region, Setting
 from kubekeep.model.resource import RenderOrigin, Resource, Source
+from kubekeep.posture.priority import prioritise
 from kubekeep.sources.helm.source import HELM
 from kubekeep.sources.kustomize.source import KUSTOMIZE
 from kubekeep.sources.manifests.source import YAML
@@ -213,7 +214,8 @@ def summaries(results: tuple[ResourceResult, ...]) -> tuple[ControlSummary, ...]
         reason, policies = WHERE.get(slug), ENFORCEMENT.get(slug, ())
         status = Status.NOT_EVALUATED if reason else Status.FAILED if counts.failed else Status.PASSED
         score = None if reason else 100.0 * counts.passed / (counts.total or 1)
-        sums.append(ControlSummary(entry, status, counts, 100.0 - (score or 0.0), score, reason, policies))
+        risk = 100.0 - (score or 0.0)
+        sums.append(ControlSummary(entry, status, counts, risk, score, reason, policies, prioritise(entry)))
     return tuple(sums)
 
 

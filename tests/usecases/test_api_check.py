@@ -43,7 +43,9 @@ def test_unknown_kinds_are_not_read(tmp_path: Path) -> None:
 
 def test_field_beside_a_misspelt_one_does_not_pass(tmp_path: Path) -> None:
     assessment = scan_text(tmp_path, DEPLOYMENT.format(pod="containers:", container="securityContxt"))
-    assert problems(assessment, tmp_path) == ["web.yaml:12: unknown field securityContxt: did you mean securityContext?"]
+    assert problems(assessment, tmp_path) == [
+        "web.yaml:12: unknown field securityContxt: did you mean securityContext?"
+    ]
     (result,) = [result for result in assessment.results if result.resource.kind == "Deployment"]
     privileged = result.verdicts["privileged-container"]
     assert privileged.reason is not None
