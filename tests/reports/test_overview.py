@@ -82,9 +82,9 @@ def test_priority_orders_problems(assessment: Assessment) -> None:
         msgspec.structs.replace(
             result,
             priorities={
-                slug: Priority(Severity.CRITICAL, 9.5, "the moon is full")
+                slug: Priority(Severity.CRITICAL, 10.0, "the moon is full")
                 for slug, verdict in result.verdicts.items()
-                if slug == "limits" and verdict.status is Status.FAILED
+                if slug == "privileged" and verdict.status is Status.FAILED
             },
         )
         for result in assessment.results
