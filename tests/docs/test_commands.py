@@ -1,4 +1,4 @@
-"""Every command in the README and the guides runs, in a folder with the files that it names."""
+"""Every command of the documentation runs: of the README in a clone as it is, of the guides beside a user's files."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ from tests.cluster.samples import samples
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "guides").glob("*.md"))]
-LIVE = ("kubekeep scan",)
-"""Commands that read the cluster of the kubeconfig."""
-GATES = ("--severity-threshold", "--compliance-threshold", "--fail-coverage-below", "--fail-on-path", "--max-failures")
+GATES = ("--fail-on", "--severity-threshold", "--compliance-threshold", "--fail-coverage-below", "--fail-on-path", "--max-failures")
 
 
 def commands() -> list[tuple[str, str]]:
@@ -33,14 +31,14 @@ def commands() -> list[tuple[str, str]]:
     ]
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Return a folder as assumed by the pages: manifests in deploy/, the example, and the environment of this checkout."""
-    shutil.copytree(ROOT / "examples", tmp_path / "examples")
-    shutil.copytree(ROOT / "examples" / "online-shop", tmp_path / "deploy")
-    shutil.copy(ROOT / "examples" / "online-shop" / "operations" / "debug-pod.yaml", tmp_path / "deploy" / "pod.yaml")
-    (tmp_path / ".venv").symlink_to(ROOT / ".venv")
-    return tmp_path
+def prepare_folder(folder: Path, page: str) -> None:
+    """Copy the examples and link the environment; for guides, add manifests of a user in deploy/."""
+    shutil.copytree(ROOT / "examples", folder / "examples")
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    if page != "README.md":
+        shop = ROOT / "examples" / "online-shop"
+        shutil.copytree(shop, folder / "deploy")
+        shutil.copy(shop / "operations" / "debug-pod.yaml", folder / "deploy" / "pod.yaml")
 
 
 @pytest.fixture(scope="module")
@@ -55,18 +53,19 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize(("page", "command"), commands())
-def test_documented_command_runs(page: str, command: str, folder: Path, request: pytest.FixtureRequest) -> None:
+def test_documented_command_runs(page: str, command: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    prepare_folder(tmp_path, page)
     if command.startswith("scripts/test"):
         # The command runs this test, so the test only checks that CI runs the same command.
         assert "\nscripts/test\n" in (ROOT / ".ci" / "run").read_text()
         return
     environment = dict(os.environ)
-    if page == "cluster.md" or command in LIVE:
+    if page == "cluster.md":
         environment["KUBECONFIG"] = str(request.getfixturevalue("production"))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     result = subprocess.run(
         ["bash", "-c", command],
-        cwd=ROOT if command.startswith("scripts/") else folder,
+        cwd=ROOT if command.startswith("scripts/") else tmp_path,
         capture_output=True,
         text=True,
         check=False,
@@ -90,7 +89,8 @@ def snippets() -> list[str]:
 
 
 @pytest.mark.parametrize("code", snippets())
-def test_python_code_of_the_guide_runs(code: str, folder: Path) -> None:
-    result = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+def test_python_code_of_the_guide_runs(code: str, tmp_path: Path) -> None:
+    prepare_folder(tmp_path, "python.md")
+    result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stdout or "write_text" in code
