@@ -10,7 +10,7 @@ from kubekeep.model.severity import Severity, sarif_level
 @pytest.mark.parametrize(
     ("score", "severity", "level"),
     [
-        (10, "Critical", "error"), (9, "Critical", "error"), (8.9, "High", "warning"), (7, "High", "warning"),
+        (10, "Critical", "error"), (9, "Critical", "error"), (8.9, "High", "error"), (7, "High", "error"),
         (6.9, "Medium", "warning"), (4, "Medium", "warning"), (3.9, "Low", "note"), (1, "Low", "note"), (0.9, "Unknown", "note"),
     ],
 )  # fmt: skip

@@ -72,7 +72,7 @@ def select_finding(assessment: Assessment, name: str, *evidence: Evidence) -> As
 def test_finding_marks_its_line(assessment: Assessment) -> None:
     by_file = {annotation.properties.get("file"): annotation for annotation in list_annotations(assessment)}
     assert by_file["deploy/web-1.yaml"] == Annotation(
-        "warning",
+        "error",
         {
             "file": "deploy/web-1.yaml",
             "line": "21",
@@ -92,7 +92,7 @@ def test_levels_match_sarif(assessment: Assessment) -> None:
         annotation.properties["title"].partition(":")[0]: annotation.level
         for annotation in list_annotations(assessment)
     }
-    assert {"Critical": "error", "High": "warning", "Low": "notice"}.items() <= levels.items()
+    assert {"Critical": "error", "High": "error", "Low": "notice"}.items() <= levels.items()
 
 
 def test_multiline_range_has_no_columns(assessment: Assessment) -> None:
@@ -219,4 +219,4 @@ def test_paths_are_relative_to_the_repository(base: str, file: str, shown: str, 
         annotation.properties["file"] for annotation in list_annotations(cloned) if "file" in annotation.properties
     ]
     assert files == [shown] * 10
-    assert f"\nwarning: {shown}:1 " in text(cloned)
+    assert f"\nerror: {shown}:1 " in text(cloned)

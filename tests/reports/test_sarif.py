@@ -49,10 +49,21 @@ def test_driver_and_rules(run: dict[str, Any]) -> None:
     assert rules["host-pid"]["helpUri"] == "https://example.com/host-pid"
 
 
+def test_rules_are_those_of_the_results(run: dict[str, Any]) -> None:
+    rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    assert len(rules) == len(set(rules))
+    assert set(rules) == {result["ruleId"] for result in run["results"]}
+
+
+def test_run_names_its_category_and_home(run: dict[str, Any]) -> None:
+    assert run["automationDetails"] == {"id": "kubekeep/nsa+mitre+cis-v1.10.0/"}
+    assert run["tool"]["driver"]["informationUri"].startswith("https://")
+
+
 def test_each_failure_is_one_result(run: dict[str, Any]) -> None:
     results = run["results"]
     assert len(results) == 13
-    assert [result["level"] for result in results][:2] == ["error", "warning"]
+    assert [result["level"] for result in results][:2] == ["error", "error"]
     assert {result["level"] for result in results} == {"error", "warning", "note"}
     rules = run["tool"]["driver"]["rules"]
     assert all(rules[result["ruleIndex"]]["id"] == result["ruleId"] for result in results)

@@ -70,5 +70,5 @@ def parse_score(text: str) -> float:
 
 
 def sarif_level(score: float) -> str:
-    """Return SARIF's `level` for a severity score: error from 9, warning from 4, else note."""
-    return "error" if score >= 9 else "warning" if score >= 4 else "note"
+    """Return SARIF's `level` for a severity score: error from 7 (High), warning from 4, else note."""
+    return "error" if score >= 7 else "warning" if score >= 4 else "note"

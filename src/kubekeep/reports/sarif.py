@@ -8,7 +8,7 @@ by one into the stream.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TextIO
 from urllib.parse import quote, quote_from_bytes
 
@@ -29,12 +29,15 @@ from kubekeep.reports.shared.wording import describe_change, reason_text
 
 _SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 _ROOT: Final = "SRCROOT"
+_HOME: Final = "https://kubekeep.io"
 
 
 def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
     """Write a log with one run as one line of JSON with a final line feed."""
+    reported = _list_reported(assessment)
     run = {
-        "tool": {"driver": _driver(assessment)},
+        "tool": {"driver": _driver(assessment, reported)},
+        "automationDetails": {"id": _categorise(assessment)},
         "invocations": [_invocation(assessment)],
         "originalUriBaseIds": {_ROOT: {"uri": f"file://{_quoted(assessment.target.base.rstrip('/'))}/"}},
         "columnKind": "unicodeCodePoints",
@@ -42,7 +45,9 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
     }
     head = json_text({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]})
     stream.write(head.removesuffix("}]}") + ',"results":[')
-    stream.writelines(("," if index else "") + json_text(result) for index, result in enumerate(_results(assessment)))
+    stream.writelines(
+        ("," if index else "") + json_text(result) for index, result in enumerate(_results(assessment, reported))
+    )
     stream.write("]}]}\n")
 
 
@@ -58,12 +63,36 @@ def _provenance(repository: GitRepository | None) -> dict[str, Any]:
     return {"versionControlProvenance": [entry]}
 
 
-def _driver(assessment: Assessment) -> dict[str, Any]:
+def _list_reported(assessment: Assessment) -> dict[str, int]:
+    """Return the index of each control with a result among the rules of the log, by slug."""
+    resolved = assessment.baseline.resolved if assessment.baseline else ()
+    ids = {difference.finding.control for difference in resolved}
+    slugs = assessment.group_findings().keys() | assessment.group_excepted_findings().keys()
+    reported = (
+        summary.control.slug
+        for summary in assessment.controls
+        if summary.control.slug in slugs or summary.control.id in ids
+    )
+    return {slug: index for index, slug in enumerate(reported)}
+
+
+def _categorise(assessment: Assessment) -> str:
+    """Return the category of the run (§3.17): runs with the same frameworks replace each other in code scanning."""
+    names = [summary.framework.slug for summary in assessment.frameworks]
+    return f"kubekeep/{'+'.join(names) or 'controls'}/"
+
+
+def _driver(assessment: Assessment, reported: Mapping[str, int]) -> dict[str, Any]:
     frameworks = framework_names_by_control(assessment)
     return {
         "name": "kubekeep",
+        "informationUri": _HOME,
         "version": assessment.version,
-        "rules": [_rule(summary.control, frameworks.get(summary.control.slug, [])) for summary in assessment.controls],
+        "rules": [
+            _rule(summary.control, frameworks.get(summary.control.slug, []))
+            for summary in assessment.controls
+            if summary.control.slug in reported
+        ],
     }
 
 
@@ -117,9 +146,9 @@ def _invocation(assessment: Assessment) -> dict[str, Any]:
         {
             "level": "warning",
             "message": {"text": f"not evaluated: {reason_text(summary.reason)}"},
-            "associatedRule": {"id": summary.control.id, "index": index},
+            "associatedRule": {"id": summary.control.id},
         }
-        for index, summary in enumerate(assessment.controls)
+        for summary in assessment.controls
         if summary.is_gap
     ]
     if gaps:
@@ -135,16 +164,16 @@ def _unread(unread: UnreadInput) -> dict[str, Any]:
     }
 
 
-def _results(assessment: Assessment) -> Iterator[dict[str, Any]]:
+def _results(assessment: Assessment, reported: Mapping[str, int]) -> Iterator[dict[str, Any]]:
     failures, excepted = assessment.group_findings(), assessment.group_excepted_findings()
     id_counts: Counter[str] = Counter()
-    for index, summary in enumerate(assessment.controls):
-        for finding in failures.get(summary.control.slug, ()):
+    for slug, index in reported.items():
+        for finding in failures.get(slug, ()):
             yield _result(finding, index, id_counts)
-        for finding in excepted.get(summary.control.slug, ()):
+        for finding in excepted.get(slug, ()):
             suppressions = [_suppression(exception) for exception in finding.suppressions]
             yield {**_result(finding, index, id_counts), "suppressions": suppressions}
-    yield from _resolved_results(assessment)
+    yield from _resolved_results(assessment, reported)
 
 
 def _result(finding: Finding, index: int, id_counts: Counter[str]) -> dict[str, Any]:
@@ -288,9 +317,13 @@ def _baseline_state(finding: Finding) -> str:
     return "unchanged" if changes == {FindingChange.UNCHANGED} else ""
 
 
-def _resolved_results(assessment: Assessment) -> Iterator[dict[str, Any]]:
+def _resolved_results(assessment: Assessment, reported: Mapping[str, int]) -> Iterator[dict[str, Any]]:
     """Yield the resolved findings of the baseline."""
-    index_by_id = {summary.control.id: (index, summary.control) for index, summary in enumerate(assessment.controls)}
+    index_by_id = {
+        summary.control.id: (reported[summary.control.slug], summary.control)
+        for summary in assessment.controls
+        if summary.control.slug in reported
+    }
     resolved = assessment.baseline.resolved if assessment.baseline else ()
     findings = {
         (difference.finding.control, difference.finding.identity, difference.finding.file, difference.finding.copy)
