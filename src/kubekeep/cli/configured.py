@@ -14,6 +14,7 @@ import msgspec
 from click.core import ParameterSource
 
 from kubekeep.cli.config_keys import ConfigurationKey, list_keys, read_defaults
+from kubekeep.cli.help_sections import write_options
 from kubekeep.config.chart_values import list_entries, read_chart_values
 from kubekeep.config.file import NAMES, Configuration, ConfigurationError, find_configuration, read_configuration
 from kubekeep.kube.settings import find_home_folder
@@ -64,6 +65,10 @@ class ConfiguredCommand(click.Command):
 
     With `like`, the file has the keys of that command, and only the common options apply here.
     """
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options in sections."""
+        write_options(self, ctx, formatter)
 
     def __init__(
         self,

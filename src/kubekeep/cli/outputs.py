@@ -127,14 +127,14 @@ def list_extras(outputs: list[Output]) -> frozenset[Extra]:
     return frozenset[Extra]().union(*(report_output.format.extras for report_output in outputs))
 
 
-def write(assessment: Assessment, outputs: list[Output], options: ReportOptions) -> None:
+def write(assessment: Assessment, outputs: list[Output], options: ReportOptions, *, colour: bool | None = None) -> None:
     """Write every report; a file is written completely or not at all. Raises UnwritableError for a failed write.
 
-    The terminal settings in `options` are replaced by those of standard output.
+    The terminal settings in `options` are replaced by those of standard output; `colour` overrides its colours.
     """
     for report_output in outputs:
         if report_output.path is None:
-            report_output.format.render(assessment, _utf8(sys.stdout), _for_terminal(sys.stdout, options))
+            report_output.format.render(assessment, _utf8(sys.stdout), _for_terminal(sys.stdout, options, colour))
             sys.stdout.flush()
             continue
         with (
@@ -162,11 +162,11 @@ def _get_width(stream: TextIO) -> int:
     return _WIDTH
 
 
-def _for_terminal(stream: TextIO, options: ReportOptions) -> ReportOptions:
+def _for_terminal(stream: TextIO, options: ReportOptions, colour: bool | None) -> ReportOptions:  # noqa: FBT001
     terminal, preferences = stream.isatty(), settings()
     return msgspec.structs.replace(
         options,
-        colour=terminal and preferences.colour,
+        colour=terminal and preferences.colour if colour is None else colour,
         width=_get_width(stream),
         links=terminal and preferences.links,
     )

@@ -7,13 +7,16 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Final
 
+import click
+
 _STEP: Final = 500
 
 
 @contextlib.contextmanager
 def counter() -> Iterator[Callable[[int], None]]:
     """Yield a callback for the number of resources so far; clear its line at the end."""
-    if not sys.stderr.isatty():
+    context = click.get_current_context(silent=True)
+    if not sys.stderr.isatty() or (context is not None and context.params.get("quiet")):
         yield lambda _: None
         return
 
@@ -22,6 +25,9 @@ def counter() -> Iterator[Callable[[int], None]]:
             sys.stderr.write(f"\r{count:,} resources ...")
             sys.stderr.flush()
 
+    # The first object of a large input or a remote cluster may take seconds.
+    sys.stderr.write("\rreading ...")
+    sys.stderr.flush()
     try:
         yield show_count
     finally:

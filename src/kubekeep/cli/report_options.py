@@ -28,15 +28,25 @@ class OutputOptions(msgspec.Struct, frozen=True):
     view: View
     min_severity: Severity | None
     max_severity: Severity | None
+    color: str = "auto"
+    quiet: bool = False
 
     def plan_outputs(self) -> list[outputs.Output]:
         """Return the reports with their destinations. Raises usage errors for unsuitable combinations."""
         discovered = is_from_discovered_file(click.get_current_context(), "formats")
-        return outputs.plan(self.formats, self.output, unnamed_files=not discovered)
+        planned = outputs.plan(self.formats, self.output, unnamed_files=not discovered)
+        return [
+            report for report in planned if not (self.quiet and report.path is None and report.format.name == "pretty")
+        ]
 
     def create_report_options(self, *, audit: bool) -> ReportOptions:
         """Return the options of the formats; `audit` includes every exception."""
         return ReportOptions(verbose=self.verbose, view=self.view, audit=audit)
+
+    @property
+    def colour(self) -> bool | None:
+        """True or False for colours in any case, None for colours on terminals."""
+        return None if self.color == "auto" else self.color == "always"
 
 
 def report_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -51,16 +61,30 @@ def report_options(function: Callable[..., None]) -> Callable[..., None]:
         view: str,
         min_severity: Severity | None,
         max_severity: Severity | None,
+        color: str,
+        quiet: bool,
         **others: Any,
     ) -> None:
         if min_severity and max_severity and min_severity > max_severity:
             raise click.UsageError("--min-severity is above --max-severity: nothing would be shown")
         function(
-            output_options=OutputOptions(formats, output, verbose, View(view), min_severity, max_severity),
+            output_options=OutputOptions(
+                formats, output, verbose, View(view), min_severity, max_severity, color, quiet
+            ),
             **others,
         )
 
     for option in (
+        click.option(
+            "--color",
+            type=click.Choice(["auto", "always", "never"]),
+            default="auto",
+            show_default=True,
+            help="Colours of the terminal report; auto follows the terminal and NO_COLOR.",
+        ),
+        click.option(
+            "-q", "--quiet", is_flag=True, help="Print only errors and gates; reports are written to files alone."
+        ),
         click.option(
             "--max-severity",
             type=arguments.SEVERITIES,

@@ -90,6 +90,7 @@ def command(
         privacy.protect(reported_assessment),
         planned_outputs,
         output_options.create_report_options(audit=exception_settings.audit),
+        colour=output_options.colour,
     )
     listener = click.get_current_context().obj
     if listener is not None:
