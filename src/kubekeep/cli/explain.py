@@ -6,6 +6,7 @@ import re
 
 import click
 
+from kubekeep.cli.completed_names import complete_names
 from kubekeep.library.load import builtin
 from kubekeep.library.requirements import Requirement, count_by_required_data, list_requirements
 from kubekeep.model.control import Control
@@ -16,7 +17,7 @@ _WIDTH = 96
 
 
 @click.command(short_help="Explain a control or a framework.")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_names)
 def command(name: str) -> None:
     """Explain a control (number, slug or title), or show the requirements of a framework."""
     try:

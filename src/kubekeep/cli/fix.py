@@ -17,6 +17,7 @@ import click
 from kubekeep.cli import arguments, progress
 from kubekeep.cli.arguments import Names
 from kubekeep.cli.atomic_files import UnwritableError, open_text
+from kubekeep.cli.completed_names import complete_words
 from kubekeep.cli.settings import settings
 from kubekeep.fixes.edits.diff import format_patch
 from kubekeep.fixes.edits.parsed_text import ParsedText
@@ -54,7 +55,12 @@ def _values(ctx: click.Context, param: click.Parameter, value: Names) -> dict[St
 
 
 @click.command(short_help="Mend findings in the files.")
-@click.argument("words", nargs=-1, metavar="[framework NAMES | control IDS | workload KIND/NAME] PATH...")
+@click.argument(
+    "words",
+    nargs=-1,
+    metavar="[framework NAMES | control IDS | workload KIND/NAME] PATH...",
+    shell_complete=complete_words,
+)
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Mend what this JSON report names.")
 @click.option(
     "--framework", "frameworks", multiple=True, callback=arguments.parse_names, help="As `kubekeep scan` takes it."

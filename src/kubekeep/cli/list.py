@@ -6,17 +6,24 @@ import csv
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import click
 
+from kubekeep.cli.arguments import SEVERITIES, parse_severity
+from kubekeep.cli.completed_names import complete_frameworks
 from kubekeep.exceptions.load import read_set
 from kubekeep.exceptions.sets import list_sets, read_set_title
 from kubekeep.library.load import builtin
 from kubekeep.library.requirements import count_by_required_data, list_requirements
-from kubekeep.model.control import Control
+from kubekeep.model.control import WORKLOAD, Control
 from kubekeep.model.framework import Framework
+from kubekeep.model.severity import Severity
+from kubekeep.posture.select import UnknownNameError, find_frameworks
 
+_POD_KINDS: Final = frozenset(
+    {"pod", "deployment", "statefulset", "daemonset", "replicaset", "replicationcontroller", "job", "cronjob"}
+)
 _LAYOUT = click.option(
     "-f", "--format", "layout", type=click.Choice(["pretty", "json", "csv"]), default="pretty", show_default=True
 )
@@ -43,9 +50,24 @@ def frameworks(layout: str) -> None:
 
 @command.command()
 @_LAYOUT
-def controls(layout: str) -> None:
+@click.option("--framework", multiple=True, shell_complete=complete_frameworks, help="Only controls of this framework.")
+@click.option("--severity", type=SEVERITIES, callback=parse_severity, help="Only controls of this severity or above.")
+@click.option("--kind", default="", help="Only controls that look at this kind of object, such as Ingress.")
+def controls(layout: str, framework: tuple[str, ...], severity: Severity | None, kind: str) -> None:
     """List the controls with their severity, what it takes to answer them, and the frameworks they serve."""
-    ordered = sorted(builtin().controls.values(), key=lambda control: control.id)
+    try:
+        frameworks = find_frameworks(framework)
+    except UnknownNameError as error:
+        raise click.BadParameter(str(error), param_hint="--framework") from error
+    ordered = [
+        control
+        for control in sorted(builtin().controls.values(), key=lambda control: control.id)
+        if (not frameworks or any(entry.has(control) for entry in frameworks))
+        and (severity is None or control.level >= severity)
+        and (not kind or _looks_at(control, kind))
+    ]
+    if not ordered:
+        raise click.ClickException("no control meets all of these conditions")
     if layout != "pretty":
         _write(layout, [_control(control) for control in ordered])
         return
@@ -63,6 +85,12 @@ def exceptions(layout: str) -> None:
         return
     for row in rows:
         click.echo(f"{row['name']:12} {row['exceptions']:3} exceptions  {row['title']}")
+
+
+def _looks_at(control: Control, kind: str) -> bool:
+    """Return True if a control looks at objects of a kind; `workload` targets stand for every kind with pods."""
+    names = {target.rpartition("/")[2].casefold() for target in control.targets}
+    return kind.casefold() in names or (WORKLOAD in names and kind.casefold() in _POD_KINDS)
 
 
 def _framework(framework: Framework) -> dict[str, Any]:

@@ -16,6 +16,7 @@ _COMMANDS: Final = {
     "host": "Collect what a node tells, for a scan.",
     "cloud": "Write down what a cloud tells of a managed cluster.",
     "list": "List the frameworks, the controls or the ready-made exceptions.",
+    "search": "Search controls and frameworks for words.",
     "paths": "Show how an attacker could get on, and what would stop him.",
     "baseline": "Write down what is known, to tell what is new.",
     "diff": "Tell what is new between two reports.",

@@ -13,6 +13,7 @@ import msgspec
 from kubekeep import reports
 from kubekeep.cli import arguments, outputs
 from kubekeep.cli.arguments import Names
+from kubekeep.cli.completed_names import complete_formats
 from kubekeep.cli.configured import is_from_discovered_file
 from kubekeep.model.severity import Severity
 from kubekeep.reports import ReportOptions
@@ -113,6 +114,7 @@ def report_options(function: Callable[..., None]) -> Callable[..., None]:
             multiple=True,
             callback=arguments.parse_names,
             show_default="pretty",
+            shell_complete=complete_formats,
             help=f"Formats of the report, comma separated: {', '.join(reports.names())}.",
         ),
     ):

@@ -17,6 +17,7 @@ from kubekeep.api import scan_request
 from kubekeep.cli import arguments, progress
 from kubekeep.cli.arguments import Names
 from kubekeep.cli.cluster_options import cluster_options
+from kubekeep.cli.completed_names import complete_controls, complete_frameworks, complete_words
 from kubekeep.cli.configured import is_from_file
 from kubekeep.cli.exception_options import exception_options
 from kubekeep.cli.settings import cache_folder
@@ -63,7 +64,7 @@ def request_options(task: str, words: str = _WORDS) -> Callable[[Callable[..., N
         )
         for option in reversed(_evaluation_options()):
             command = option(command)
-        return click.argument("words", nargs=-1, metavar=words)(command)
+        return click.argument("words", nargs=-1, metavar=words, shell_complete=complete_words)(command)
 
     return decorate
 
@@ -165,6 +166,7 @@ def _evaluation_options() -> tuple[Callable[..., Any], ...]:
             multiple=True,
             callback=arguments.parse_names,
             show_default="recommended",
+            shell_complete=complete_frameworks,
             help="Frameworks to assess against, comma separated; `kubekeep list frameworks` shows them.",
         ),
         click.option(
@@ -302,10 +304,14 @@ def _list_resource_selection_options() -> tuple[Callable[..., Any], ...]:
         _create_names_option(
             "--include-namespaces", "Judge only resources in these namespaces; `team-*` is a pattern."
         ),
-        _create_names_option("--exclude-controls", "Leave these controls out of the scan and of its scores."),
+        _create_names_option(
+            "--exclude-controls", "Leave these controls out of the scan and of its scores.", complete=complete_controls
+        ),
     )
 
 
-def _create_names_option(flag: str, text: str, short: str = "") -> Callable[..., Any]:
+def _create_names_option(
+    flag: str, text: str, short: str = "", complete: Callable[..., Any] | None = None
+) -> Callable[..., Any]:
     names = (short, flag) if short else (flag,)
-    return click.option(*names, multiple=True, callback=arguments.parse_names, help=text)
+    return click.option(*names, multiple=True, callback=arguments.parse_names, shell_complete=complete, help=text)

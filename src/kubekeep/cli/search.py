@@ -1,0 +1,58 @@
+"""`kubekeep search TEXT`: the controls and frameworks with these words, as text or JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+import click
+
+from kubekeep.library.load import builtin
+from kubekeep.model.control import Control
+
+_MOST: Final = 20
+
+
+@click.command(short_help="Search controls and frameworks.")
+@click.argument("words", nargs=-1, required=True)
+@click.option("-f", "--format", "layout", type=click.Choice(["pretty", "json"]), default="pretty", show_default=True)
+def command(words: tuple[str, ...], layout: str) -> None:
+    """Search the controls and frameworks for WORDS, in any order and case.
+
+    Matches in titles and slugs come before those in descriptions.
+
+    \b
+    kubekeep search privileged
+    kubekeep search network policy
+    """  # noqa: D301 - click takes the character itself
+    terms = [word.casefold() for word in words]
+    matches = sorted(
+        ((rank, control.id, control) for control in builtin().controls.values() if (rank := _rank(control, terms))),
+        key=lambda match: match[:2],
+    )
+    frameworks = [
+        framework
+        for framework in builtin().frameworks.values()
+        if all(word in f"{framework.slug} {framework.name} {framework.title}".casefold() for word in terms)
+    ]
+    if layout == "json":
+        names = [{"framework": framework.slug, "title": framework.title} for framework in frameworks]
+        click.echo(json.dumps([*names, *({"control": control.id, "title": control.title} for *_, control in matches)]))
+        return
+    for framework in frameworks:
+        click.echo(f"{framework.slug:31} framework  {framework.title}")
+    for *_, control in matches[:_MOST]:
+        click.echo(f"{control.id:31} {control.level.label:9}  {control.title}")
+    if len(matches) > _MOST:
+        click.echo(f"… and {len(matches) - _MOST} more: add a word")
+    if not (matches or frameworks):
+        raise click.ClickException(f"no control or framework has the words {' '.join(words)!r}")
+
+
+def _rank(control: Control, words: list[str]) -> int:
+    """Return 1 if the names of a control have all words, 2 if its texts have them too, 0 if some word is missing."""
+    names = f"{' '.join(control.ids)} {control.slug.replace('-', ' ')} {control.slug} {control.title}".casefold()
+    if all(word in names for word in words):
+        return 1
+    texts = f"{names} {control.asks} {control.why} {control.fix}".casefold()
+    return 2 if all(word in texts for word in words) else 0
