@@ -47,7 +47,9 @@ def test_search_without_a_match() -> None:
 
 
 def test_filters_of_controls() -> None:
-    result = run("list", "controls", "--framework", "recommended", "--severity", "high", "--kind", "ingress", "-f", "json")
+    result = run(
+        "list", "controls", "--framework", "recommended", "--severity", "high", "--kind", "ingress", "-f", "json"
+    )
     assert [control["id"] for control in json.loads(result.stdout)] == ["C-0263"]
     assert run("list", "controls", "--framework", "nope").returncode == 2
     assert run("list", "controls", "--kind", "Nothing").returncode == 1

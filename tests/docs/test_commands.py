@@ -17,7 +17,14 @@ from tests.cluster.samples import samples
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "guides").glob("*.md"))]
-GATES = ("--fail-on", "--severity-threshold", "--compliance-threshold", "--fail-coverage-below", "--fail-on-path", "--max-failures")
+GATES = (
+    "--fail-on",
+    "--severity-threshold",
+    "--compliance-threshold",
+    "--fail-coverage-below",
+    "--fail-on-path",
+    "--max-failures",
+)
 
 
 def commands() -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from kubekeep.model.control import Control
 
 
 def recommended() -> tuple[Control, ...]:
-    return builtin().members(builtin().frameworks["recommended"])
+    return builtin().select_members(builtin().frameworks["recommended"])
 
 
 def test_size() -> None:
@@ -16,7 +16,7 @@ def test_size() -> None:
 
 def test_no_control_is_manual_or_needs_a_parameter() -> None:
     for control in recommended():
-        assert not control.manual, control.slug
+        assert not control.is_manual, control.slug
         needed = [name for name, parameter in control.params.items() if parameter.required and not parameter.default]
         assert needed == [], control.slug
 

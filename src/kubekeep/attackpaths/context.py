@@ -26,7 +26,7 @@ _ON_THE_WAY: Final = frozenset({AttackNodeKind.INTERNET, AttackNodeKind.ENTRY})
 def find_contexts(resources: Iterable[Resource]) -> dict[int, ResourceContext]:
     """Return the context of resources by their id(); resources without any are absent."""
     graph = build_graph(resources)
-    edges = [(source, target) for source, target, assumed in graph.steps() if not assumed]
+    edges = [(source, target) for source, target, assumed in graph.iterate_edges() if not assumed]
     exposures = dict(_list_exposed(graph, edges))
     powers = _list_powerful(graph, edges)
     steps = _list_steps(graph, edges)

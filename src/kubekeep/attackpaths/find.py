@@ -67,8 +67,8 @@ def compute_attack_paths(
 def build_graph(resources: Iterable[Resource]) -> Graph:
     """Return the attack graph of resources, without failed controls."""
     objects = Objects(resources)
-    _leave_out_refused(objects)
-    return _build(objects, FailedControls((), {}))
+    _remove_refused_workloads(objects)
+    return _build_graph(objects, FailedControls((), {}))
 
 
 def fails_gate(attacks: Attacks, query: AttackQuery) -> bool:

@@ -35,9 +35,9 @@ class FieldNames:
         return names
 
     def _read(self, control: Control) -> frozenset[str]:
-        if control.manual:
+        if control.is_manual:
             return frozenset()
-        sources = self._library.modules([control])
+        sources = self._library.collect_modules([control])
         modules = {
             path[len(_SHARED) : -len(".rego")]: _split(text) for path, text in sources.items() if _is_shared(path)
         }

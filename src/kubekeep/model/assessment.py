@@ -130,7 +130,7 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     frameworks: tuple[FrameworkSummary, ...]
     unread: tuple[UnreadInput, ...]
     files: int
-    unknown_fields: tuple[Unread, ...] = ()
+    unknown_fields: tuple[UnreadInput, ...] = ()
     """Fields of files that their kind does not have in this version of Kubernetes, which ignores them."""
     notes: tuple[str, ...] = ()
     exceptions: tuple[ExceptionUse, ...] = ()

@@ -61,7 +61,7 @@ def prioritise(control: Control, context: ResourceContext = NO_CONTEXT) -> Prior
     """Return the priority of a failure of `control` on a resource with this context."""
     score = min(control.severity, _MOST[control.effect])
     if control.effect != "security":
-        return Priority(Severity.of(score), score)
+        return Priority(Severity.from_score(score), score)
     reasons: list[str] = []
     step = context.steps.get(control.slug, "")
     if step:
@@ -75,4 +75,4 @@ def prioritise(control: Control, context: ResourceContext = NO_CONTEXT) -> Prior
     # Only a control that gives access itself becomes critical: the others depend on it.
     most = _MOST[control.effect] if step or control.severity >= _TAKEOVER else _TAKEOVER - 0.1
     score = round(min(score, most), 1)
-    return Priority(Severity.of(score), score, step, tuple(reasons))
+    return Priority(Severity.from_score(score), score, step, tuple(reasons))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kubekeep.library.field_names import FieldNames
-from kubekeep.model.assessment import ResourceResult, Unread
+from kubekeep.model.assessment import ResourceResult, UnreadInput
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.unknown_field import UnknownField
@@ -21,8 +21,8 @@ class ApiCheck:
     """The checks of one scan for one minor version of Kubernetes."""
 
     def __init__(self, minor: int) -> None:
-        self.unread: list[Unread] = []
-        self.unknown_fields: list[Unread] = []
+        self.unread: list[UnreadInput] = []
+        self.unknown_fields: list[UnreadInput] = []
         self._minor = minor
         self._fields: dict[int, tuple[UnknownField, ...]] = {}
 
@@ -33,12 +33,12 @@ class ApiCheck:
             document = resource.object
             problem = schemas.explain_unknown_kind(str(document.get("apiVersion")), resource.kind)
             if problem is not None:
-                self.unread.append(Unread(_locate(resource, UnknownField(("kind",), problem)), problem))
+                self.unread.append(UnreadInput(_locate(resource, UnknownField(("kind",), problem)), problem))
             else:
                 fields = schemas.find_unknown_fields(document, self._minor)
                 if fields:
                     self._fields[id(resource)] = fields
-                    self.unknown_fields += (Unread(_locate(resource, field), field.message) for field in fields)
+                    self.unknown_fields += (UnreadInput(_locate(resource, field), field.message) for field in fields)
             yield resource
 
     def distrust(self, results: list[ResourceResult], selection: Selection) -> list[ResourceResult]:
@@ -46,7 +46,7 @@ class ApiCheck:
         if not self._fields:
             return results
         names = FieldNames(selection.library)
-        controls = {control.slug: control for control in selection.own}
+        controls = {control.slug: control for control in selection.library_controls}
         return distrust_passes(results, self._fields, controls, names.list_names)
 
 

@@ -16,7 +16,13 @@ from kubekeep.model.text import json_text
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.shared.content import file_order
 from kubekeep.reports.shared.terminal import Span, Terminal, file_url
-from kubekeep.reports.shared.wording import count_noun, describe_enforcement, describe_fix, relative_location, sort_failed
+from kubekeep.reports.shared.wording import (
+    count_noun,
+    describe_enforcement,
+    describe_fix,
+    relative_location,
+    sort_failed,
+)
 
 _MAX_LISTED: Final = 5
 """Maximum number of resources of a control, and of locations of a resource, unless verbose."""
