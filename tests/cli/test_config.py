@@ -253,7 +253,7 @@ def test_printed_configuration_is_equivalent() -> None:
 def test_config_without_a_file() -> None:
     result = kubekeep("config", "check")
     assert result.returncode == 0
-    assert result.stdout.startswith("# no configuration file\nframework: [allcontrols]  ")
+    assert result.stdout.startswith("# no configuration file\nframework: [recommended]  ")
 
 
 def test_schema_is_valid() -> None:

@@ -37,7 +37,7 @@ def test_gates_ignore_excepted_findings() -> None:
     gated = scan("--exceptions", "known.json")
     assert gated.exit_code == 0
     assert gated.stderr.startswith("1 exception: 1 finding accepted\n")
-    assert "1 finding accepted" in gated.stdout
+    assert "1 finding covered by exceptions" in gated.stdout
 
 
 def test_files_and_sets_are_combined() -> None:

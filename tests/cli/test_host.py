@@ -67,4 +67,7 @@ def test_unwritable_file_is_an_error(tmp_path: Path) -> None:
 
 
 def test_scan_without_host_data_names_host_collect() -> None:
-    assert "need data of the nodes: kubekeep host collect writes it" in kubekeep("scan", BAD).stdout
+    assert (
+        "need data of the nodes: kubekeep host collect writes it"
+        in kubekeep("scan", "framework", "allcontrols", BAD, "--view", "control").stdout
+    )

@@ -135,7 +135,9 @@ def test_chart_paths_have_template_locations() -> None:
 
 
 def test_scan_ranks_resources_in_json() -> None:
-    report = json.loads(kubekeep("scan", TAKEN / "status.yaml", "--snapshot", "-f", "json").stdout)
+    report = json.loads(
+        kubekeep("scan", "framework", "allcontrols", TAKEN / "status.yaml", "--snapshot", "-f", "json").stdout
+    )
     (entry,) = [
         result_entry["prioritizedResource"]
         for result_entry in report["results"]

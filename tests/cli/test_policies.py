@@ -19,7 +19,7 @@ def scan(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_findings_name_place_and_message() -> None:
-    result = scan(SHOP, "--policies", POLICIES)
+    result = scan(SHOP, "--policies", POLICIES, "--view", "control")
     assert result.returncode == 0
     words = " ".join(result.stdout.split())
     assert "Deployments stay below their replica limit replica-limit 1 of 4 resources" in words

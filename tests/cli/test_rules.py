@@ -49,7 +49,7 @@ def test_custom_rules_are_added_to_the_selection(owner: Path) -> None:
     result = frameworks(report(POD, "--framework", "nsa", "--custom-rules", owner))
     assert list(result) == ["NSA", "custom-rules"]
     assert result["custom-rules"] == ["custom-owner"]
-    assert "custom-owner" not in frameworks(report(POD, "--custom-rules", owner))["AllControls"]
+    assert "custom-owner" not in frameworks(report(POD, "--custom-rules", owner))["Recommended"]
     named = frameworks(report("control", "C-0057", POD, "--custom-rules", owner.parent))
     assert named == {"custom-rules": ["custom-owner"]}
     shown = kubekeep("scan", "framework", "custom-rules", POD, "--custom-rules", owner, "--severity-threshold", "high")
@@ -172,7 +172,8 @@ def test_broken_rule_does_not_affect_other_rules_of_a_bundle(tmp_path: Path) -> 
     bundle_file["controls"].append(broken_file)
     (tmp_path / "house.json").write_text(json.dumps(bundle_file))
     result = kubekeep(
-        "scan", POD, "--use-from", tmp_path, "--controls-config", RULES / "bundle" / "controls-inputs.json"
+        *("scan", POD, "--use-from", tmp_path, "--view", "all"),
+        *("--controls-config", RULES / "bundle" / "controls-inputs.json"),
     )
     assert result.returncode == 3
     assert "1 control passed" in result.stdout

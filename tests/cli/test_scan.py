@@ -33,7 +33,7 @@ def kubekeep(*arguments: str | Path, stdin: bytes = b"", cwd: Path | None = None
 
 
 def test_findings_have_file_line_and_fix() -> None:
-    result = kubekeep("scan", "control", "C-0057", BAD)
+    result = kubekeep("scan", "control", "C-0057", BAD, "--view", "control")
     assert result.returncode == 0
     assert f"{BAD}:15" in result.stdout
     assert "set spec.containers[0].securityContext.privileged to false" in result.stdout
@@ -114,7 +114,7 @@ def test_standard_input() -> None:
 
 
 def test_process_substitution() -> None:
-    command = f'"$0" -m kubekeep scan control C-0057 <(cat "{BAD}")'
+    command = f'"$0" -m kubekeep scan --view control control C-0057 <(cat "{BAD}")'
     result = subprocess.run(["bash", "-c", command, sys.executable], capture_output=True, text=True, check=False)
     assert result.returncode == 0
     assert "set spec.containers[0].securityContext.privileged to false" in result.stdout

@@ -42,7 +42,7 @@ def test_explain(slug: str) -> None:
 
 
 def test_explain_suggests() -> None:
-    result = kubekeep("explain", "C-057")
+    result = kubekeep("explain", "priviledged-container")
     assert result.returncode == 2
     assert "did you mean" in result.stderr
 

@@ -21,7 +21,7 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
     """Write the report at `options.width` columns; without `colour` and `links` it contains no escape codes."""
     terminal = Terminal(stream, options)
     if options.view is View.OVERVIEW and not options.verbose:
-        write_overview(terminal, assessment)
+        write_overview(terminal, assessment, options)
         return
     if options.view is View.ALL:
         options = msgspec.structs.replace(options, verbose=True)

@@ -63,7 +63,7 @@ def write_closing(terminal: Terminal, assessment: Assessment, options: ReportOpt
     if options.audit:
         write_audit(terminal, assessment)
     _write_gaps(terminal, assessment, options)
-    _write_unread(terminal, assessment, options)
+    write_unread(terminal, assessment, options)
     _write_unknown_fields(terminal, assessment)
     if assessment.baseline is not None:
         _write_baseline(terminal, assessment.baseline)
@@ -118,7 +118,8 @@ def _write_reasons(terminal: Terminal, gaps: Iterable[ControlSummary]) -> None:
         terminal.line(Span(text, "dim"), indent=4, hang=0)
 
 
-def _write_unread(terminal: Terminal, assessment: Assessment, options: ReportOptions) -> None:
+def write_unread(terminal: Terminal, assessment: Assessment, options: ReportOptions) -> None:
+    """Write the input that was not read; the gaps of a cluster by reason."""
     if not assessment.unread:
         return
     gaps = assessment.target.cluster.gaps if assessment.target.cluster else ()

@@ -13,11 +13,13 @@ from typing import Final
 import msgspec
 
 from kubekeep.model.assessment import Assessment, FrameworkSummary
+from kubekeep.model.exception import ExceptionStatus
 from kubekeep.model.finding import Evidence, Finding, Status
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
-from kubekeep.reports.pretty.closing import bar, score_style
+from kubekeep.reports.format import ReportOptions
+from kubekeep.reports.pretty.closing import bar, score_style, write_audit, write_unread
 from kubekeep.reports.pretty.findings import kustomization_spans, location_span
 from kubekeep.reports.shared.content import LEVELS, file_order
 from kubekeep.reports.shared.terminal import Span, Terminal, cells, file_url
@@ -28,6 +30,8 @@ _HEADLINE: Final = 3
 _PROBLEMS: Final = 3
 """Maximum number of problems of such a resource."""
 _FRAMEWORKS: Final = 6
+_QUIET: Final = frozenset({ExceptionStatus.MATCHED, ExceptionStatus.UNUSED})
+"""Statuses of exceptions that need no attention."""
 _UNREAD: Final = 3
 _IDS: Final = 3
 """Maximum number of controls named for one problem."""
@@ -77,9 +81,11 @@ def _repeats(finding: Finding, other: Finding) -> bool:
     return bool(paths) and not paths.isdisjoint(evidence.path for evidence in other.evidence)
 
 
-def write_overview(terminal: Terminal, assessment: Assessment) -> None:
-    """Write the view; nothing if nothing was assessed, because the exit message of the command says why."""
+def write_overview(terminal: Terminal, assessment: Assessment, options: ReportOptions) -> None:
+    """Write the view. If nothing was assessed, only the gaps of a cluster: the exit message of the command says the rest."""
     if not assessment.results:
+        if assessment.target.cluster is not None:
+            write_unread(terminal, assessment, options)
         return
     findings = assessment.findings
     _write_headline(terminal, assessment, findings)
@@ -87,6 +93,10 @@ def write_overview(terminal: Terminal, assessment: Assessment) -> None:
     below += min(len(assessment.unknown_fields), _UNREAD + 1)
     shown = _write_first(terminal, assessment, findings, _LINES - _HEADLINE - below)
     _write_frameworks(terminal, assessment)
+    if options.audit:
+        write_audit(terminal, assessment)
+    if assessment.target.cluster is not None:
+        write_unread(terminal, assessment, options)
     _write_gaps(terminal, assessment)
     _write_next(terminal, assessment, findings, len(findings) - shown)
 
@@ -138,7 +148,7 @@ def _resource_urgency(findings: Sequence[Finding]) -> tuple[bool, list[float], s
 def _write_resource(terminal: Terminal, base: str, problems: Sequence[Problem]) -> int:
     first = problems[0].first
     resource, level = first.resource, first.priority.level
-    place = _find_place(resource, first)
+    place = _find_place(resource, problems[0])
     terminal.line(
         Span(f"{level.label.upper():8}", f"bold {level.colour}", whole=True),
         "  ",
@@ -159,9 +169,10 @@ def _write_resource(terminal: Terminal, base: str, problems: Sequence[Problem]) 
     return sum(len(problem.findings) for problem in problems[:_PROBLEMS])
 
 
-def _find_place(resource: Resource, finding: Finding) -> Location | None:
-    """Return the location of a resource; of a joined RBAC subject, the place of its first evidence."""
-    return resource.locate(()) or finding.location
+def _find_place(resource: Resource, problem: Problem) -> Location | None:
+    """Return the first location of the most urgent problem, else that of the resource."""
+    located = (evidence.location for evidence in problem.evidence if evidence.location is not None)
+    return next(located, None) or resource.locate(())
 
 
 def _write_problem(terminal: Terminal, base: str, problem: Problem, head: Location | None) -> None:
@@ -245,11 +256,12 @@ def _framework_row(summary: FrameworkSummary, failed: set[str]) -> list[Span]:
 
 def _write_gaps(terminal: Terminal, assessment: Assessment) -> None:
     """Write what was not read and not evaluated, a line each."""
-    for unread in assessment.unread[:_UNREAD]:
+    files = assessment.unread if assessment.target.cluster is None else ()
+    for unread in files[:_UNREAD]:
         url = file_url(assessment.target.base, unread.location.file)
         place = Span(str(unread.location), "underline", whole=True, url=url)
         terminal.line(Span("✖ not read  ", "bold red"), place, "  ", unread.message, hang=12)
-    more = len(assessment.unread) - _UNREAD
+    more = len(files) - _UNREAD
     if more > 0:
         terminal.line(Span(f"✖ … and {count_noun(more, 'more place')} not read (--view all)", "bold red"))
     for field in assessment.unknown_fields[:_UNREAD]:
@@ -259,6 +271,13 @@ def _write_gaps(terminal: Terminal, assessment: Assessment) -> None:
     more = len(assessment.unknown_fields) - _UNREAD
     if more > 0:
         terminal.line(Span(f"! … and {count_noun(more, 'more unknown field')} (--view all)", "bold yellow"))
+    attention = [use for use in assessment.exceptions if use.status not in _QUIET or use.scope_warnings]
+    for use in attention[:_UNREAD]:
+        text = use.text or f"this exception is {use.status}"
+        terminal.line(Span("! exception ", "bold yellow"), Span(use.exception.name, "bold"), "  ", text, hang=2)
+    more = len(attention) - _UNREAD
+    if more > 0:
+        terminal.line(Span(f"! … and {count_noun(more, 'more exception')} (--audit-exceptions)", "bold yellow"))
     gaps = sum(summary.is_gap for summary in assessment.controls)
     if gaps:
         text = f"{count_noun(gaps, 'control')} not evaluated for lack of data (--view all names the reasons)"
@@ -266,7 +285,7 @@ def _write_gaps(terminal: Terminal, assessment: Assessment) -> None:
     excepted = len(assessment.excepted_findings)
     if excepted:
         terminal.line(Span(f"◌ {count_noun(excepted, 'finding')} covered by exceptions", "dim"))
-    if assessment.unread or assessment.unknown_fields or gaps or excepted:
+    if files or assessment.unknown_fields or attention or gaps or excepted:
         terminal.line()
 
 
@@ -278,7 +297,7 @@ def _write_next(terminal: Terminal, assessment: Assessment, findings: Sequence[F
         if not top.control.is_user_supplied:
             commands.append((f"kubekeep explain {top.id}", top.title))
         fixable = sum(finding.has_fix for finding in findings)
-        if fixable and paths and "-" not in assessment.target.paths:
+        if fixable and paths and not any(path == "-" or path.startswith("/dev/") for path in assessment.target.paths):
             commands.append((f"kubekeep fix {paths}", f"{count_noun(fixable, 'finding')} with a known fix"))
         if hidden > 0:
             target = f" {paths}" if paths else ""
