@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -11,9 +11,14 @@ from kubekeep.usecases.request import EvaluationOptions, ReportNeeds, RuleOption
 _PARTS = {"input": ScanInput, "rules": RuleOptions, "evaluation": EvaluationOptions, "needs": ReportNeeds}
 
 
+ALL_CONTROLS: Final = RuleOptions(frameworks=("allcontrols",))
+"""Every numbered control."""
+
+
 def scan_request(**options: Any) -> ScanRequest:
-    """Return a request with `options`, each in the part that has a field of this name."""
-    return replaced(ScanRequest(ScanInput()), **options)
+    """Return a request with `options`, each in the part that has a field of this name; without names, all controls."""
+    rules = RuleOptions() if options.get("frameworks") or options.get("controls") else ALL_CONTROLS
+    return replaced(ScanRequest(ScanInput(), rules=rules), **options)
 
 
 def replaced(request: ScanRequest, **options: Any) -> ScanRequest:

@@ -23,6 +23,7 @@ from kubekeep.reports.kubescape_v2.read import MAXIMUM_BYTES, ReportError
 from kubekeep.usecases.compare import COARSE_WARNING, compare_records
 from kubekeep.usecases.request import ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan
+from tests.requests import ALL_CONTROLS
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SECRET = "h7Zq-planted"  # noqa: S105 - a value to search for, no secret
@@ -38,7 +39,7 @@ def assessment(tmp_path_factory: pytest.TempPathFactory) -> Assessment:
         "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n"
         f"  - {{name: c, image: x, args: [--token={SECRET}, {SECRET}], env: {variables}}}\n"
     )
-    return scan(ScanRequest(ScanInput(paths=(str(EXAMPLES), str(folder)))))
+    return scan(ScanRequest(ScanInput(paths=(str(EXAMPLES), str(folder))), rules=ALL_CONTROLS))
 
 
 @pytest.fixture(scope="module")

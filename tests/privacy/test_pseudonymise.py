@@ -31,6 +31,7 @@ from kubekeep.reports import Extra, ReportOptions, names
 from kubekeep.usecases.request import EvaluationOptions, ReportNeeds, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan
 from tests.reports import rendering
+from tests.requests import ALL_CONTROLS
 
 KEY = MasterKey("a sentence that is long enough")
 OURS = re.compile(r"q9z\w*", re.IGNORECASE)
@@ -108,6 +109,7 @@ def scanned(tmp_path: Path) -> Assessment:
         ScanRequest(
             ScanInput(paths=(str(folder),), snapshot=True),
             evaluation=EvaluationOptions(exceptions=ExceptionOptions(inline=True)),
+            rules=ALL_CONTROLS,
         )
     )
 
@@ -174,7 +176,11 @@ def test_comparison_contains_no_names(scanned: Assessment) -> None:
 def test_attack_paths_are_dropped_and_priorities_stay(tmp_path: Path) -> None:
     (tmp_path / "q9zfile.yaml").write_text(EXPOSED)
     extras = frozenset({Extra.ATTACK_PATHS})
-    plain = scan(ScanRequest(ScanInput(paths=(str(tmp_path),), snapshot=True), needs=ReportNeeds(extras=extras)))
+    plain = scan(
+        ScanRequest(
+            ScanInput(paths=(str(tmp_path),), snapshot=True), needs=ReportNeeds(extras=extras), rules=ALL_CONTROLS
+        )
+    )
     assert plain.attacks is not None
     assert plain.attacks.paths
     assert plain.attacks.prioritised

@@ -20,7 +20,7 @@ from kubekeep.usecases.watch import Watch, WatchRequest
 from tests.cluster.client import Refused
 from tests.cluster.cluster import Cluster, eventually
 from tests.kube.faults import front
-from tests.requests import replaced, scan_request
+from tests.requests import ALL_CONTROLS, replaced, scan_request
 from tests.sources.cluster import objects
 from tests.usecases import clusters
 
@@ -219,6 +219,7 @@ def test_dry_run_permissions_are_enough(shop: Cluster) -> None:
     request = ScanRequest(
         ScanInput(paths=(), cluster=clusters.access(shop.kubeconfig)),
         evaluation=EvaluationOptions(resource_selection=clusters.select_namespaces(TEAM)),
+        rules=ALL_CONTROLS,
     )
     shop.user("printed", [])
     for role in create_roles(preflight(request).permissions, "printed"):
@@ -271,7 +272,7 @@ def test_watch_equals_scan(shop: Cluster, user: str) -> None:
 
     def during(watch: Watch) -> None:
         assert watch.current is not None
-        assessment = watch.current.assessment(ScanRequest(ScanInput(paths=())))
+        assessment = watch.current.assessment(ScanRequest(ScanInput(paths=()), rules=ALL_CONTROLS))
         assert {key: verdict.status for key, verdict in clusters.verdicts(assessment).items()} == expected
         assert {str(unread.location) for unread in assessment.unread} == expected_unread
 
@@ -335,6 +336,7 @@ def test_listing_namespaces_needs_no_get(shop: Cluster) -> None:
     request = ScanRequest(
         ScanInput(paths=(), cluster=clusters.access(kubeconfig)),
         evaluation=EvaluationOptions(resource_selection=clusters.select_namespaces(TEAM)),
+        rules=ALL_CONTROLS,
     )
     assert preflight(request).missing == []
     assert scanned(shop, "lister", "taem", controls=("C-0057",)).notes == ("the cluster has no namespace taem",)

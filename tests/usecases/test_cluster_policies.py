@@ -254,7 +254,7 @@ def test_reports_name_the_enforcing_policy(cluster: Cluster, namespace: str, app
     cluster.apply([pod(namespace)])
     apply(cluster, applied, policy("kubescape-c-0057-a"), binding("kubescape-c-0057-a", "Deny"))
     words = ("scan", "control", "C-0057", "--kubeconfig", cluster.kubeconfig)
-    assert "enforced by policy kubescape-c-0057-a (Deny)" in kubekeep(*words).stdout
+    assert "enforced by policy kubescape-c-0057-a (Deny)" in kubekeep(*words, "--view", "control").stdout
     report = json.loads(kubekeep(*words, "--format", "json").stdout)
     expected = {"policyName": "kubescape-c-0057-a", "bound": True, "actions": ["Deny"], "partial": False}
     assert report["summaryDetails"]["controls"]["C-0057"]["vapEnforcement"] == expected

@@ -20,7 +20,7 @@ from kubekeep.usecases.request import EvaluationOptions, RuleOptions, ScanInput,
 from kubekeep.usecases.watch import Watch, WatchRequest
 from tests.cluster.cluster import Cluster
 from tests.kube.faults import Front, ReceivedRequest, front
-from tests.requests import replaced
+from tests.requests import ALL_CONTROLS, replaced
 from tests.sources.cluster import objects
 from tests.usecases import clusters
 
@@ -163,14 +163,16 @@ def test_missing_permission_is_reported(complete: Cluster, group: str, resource:
     assessment = clusters.scan_cluster(clusters.access(kubeconfig))
     full = f"{resource}.{group}" if group else resource
     assert [str(unread.location) for unread in assessment.unread] == [f"list {full}"]
-    preflight_result = preflight(ScanRequest(ScanInput(paths=(), cluster=clusters.access(kubeconfig))))
+    preflight_result = preflight(
+        ScanRequest(ScanInput(paths=(), cluster=clusters.access(kubeconfig)), rules=ALL_CONTROLS)
+    )
     assert [str(permission) for permission in preflight_result.missing] == [f"list {full}"]
 
 
 def test_dry_run_reports_unreadable_definitions(complete: Cluster) -> None:
     """The printed role has no permissions for custom kinds that were not discovered."""
     preflight_result = preflight(
-        ScanRequest(ScanInput(paths=(), cluster=clusters.access(complete.kubeconfig, "nobody")))
+        ScanRequest(ScanInput(paths=(), cluster=clusters.access(complete.kubeconfig, "nobody")), rules=ALL_CONTROLS)
     )
     assert [gap.permission for gap in preflight_result.unknown] == [
         "list customresourcedefinitions.apiextensions.k8s.io"
@@ -184,6 +186,7 @@ def test_namespaced_permissions_are_granted_in_the_namespace(complete: Cluster) 
     request = ScanRequest(
         ScanInput(paths=(), cluster=clusters.access(complete.kubeconfig)),
         evaluation=EvaluationOptions(resource_selection=resource_selection),
+        rules=ALL_CONTROLS,
     )
     admin_assessment, inside, central = create_roles(preflight(request).permissions, "narrow")
     assert (admin_assessment["kind"], inside["kind"], inside["metadata"]["namespace"]) == (

@@ -18,6 +18,7 @@ from kubekeep.usecases.request import EvaluationOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan
 from tests.cluster.cluster import Cluster
 from tests.kube.faults import always, front, page_of
+from tests.requests import ALL_CONTROLS
 from tests.sources.cluster import objects
 from tests.usecases import clusters
 
@@ -215,7 +216,9 @@ def test_snapshot_equals_cluster(shop: Cluster, admin_assessment: Assessment, tm
     version = f"1.{shop.admin('GET', '/version')['minor']}"
     files = scan(
         ScanRequest(
-            ScanInput(paths=(str(dump),), snapshot=True), evaluation=EvaluationOptions(kubernetes_version=version)
+            ScanInput(paths=(str(dump),), snapshot=True),
+            evaluation=EvaluationOptions(kubernetes_version=version),
+            rules=ALL_CONTROLS,
         )
     )
     assert files.unread == ()

@@ -15,6 +15,7 @@ from kubekeep.model.finding import Status
 from kubekeep.usecases.host import CollectedNode, collect, format_documents
 from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan
+from tests.requests import ALL_CONTROLS
 from tests.sources.host import nodes
 
 HOST = {
@@ -157,7 +158,7 @@ def test_node_data_is_joined_with_the_node_resource(collected: CollectedNode, tm
     }
     file = tmp_path / "nodes.yaml"
     file.write_text(yaml.safe_dump(node), encoding="utf-8")
-    alone = scan(ScanRequest(ScanInput(paths=(str(file),), snapshot=True)))
+    alone = scan(ScanRequest(ScanInput(paths=(str(file),), snapshot=True), rules=ALL_CONTROLS))
     assert status(alone, "kernel-fs-context-escape") is Status.FAILED
     # The vulnerability requires user namespaces, and the node forbids them.
     assert status(assessed(tmp_path, collected, file, snapshot=True), "kernel-fs-context-escape") is Status.PASSED

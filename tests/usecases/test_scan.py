@@ -12,6 +12,7 @@ from kubekeep.model.finding import Cause, Evidence, Status
 from kubekeep.model.location import parse_path
 from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest, kubernetes_minor
 from kubekeep.usecases.scan import scan
+from tests.requests import ALL_CONTROLS
 
 SHOP = Path(__file__).parents[2] / "examples" / "online-shop"
 
@@ -42,7 +43,7 @@ CLEAN = {"catalog/storefront.yaml", "platform/network-policies.yaml"}
 
 @pytest.fixture(scope="module")
 def shop() -> Assessment:
-    return scan(ScanRequest(ScanInput(paths=(str(SHOP),))))
+    return scan(ScanRequest(ScanInput(paths=(str(SHOP),)), rules=ALL_CONTROLS))
 
 
 def evidence(assessment: Assessment) -> list[tuple[str, Evidence]]:

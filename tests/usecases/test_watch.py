@@ -40,7 +40,7 @@ from tests.cluster.client import Refused
 from tests.cluster.cluster import Cluster, eventually
 from tests.cluster.users import UNAVAILABLE
 from tests.kube.connecting import HURRIED
-from tests.requests import replaced, scan_request
+from tests.requests import ALL_CONTROLS, replaced, scan_request
 from tests.sources.cluster.objects import definition, open_schema
 from tests.usecases.test_incremental import create_resource
 
@@ -453,6 +453,6 @@ def test_unsupported_requests_are_rejected(
         '"contexts":[{"name":"a","context":{"cluster":"a"}}]}'
     )
     cluster = ClusterRequest(access=Kubeconfig((str(kubeconfig),)).get_access(""))
-    request = change(ScanRequest(ScanInput(paths=(), cluster=cluster)))
+    request = change(ScanRequest(ScanInput(paths=(), cluster=cluster), rules=ALL_CONTROLS))
     with pytest.raises(ValueError, match=message):
         Watch(WatchRequest(scan=request), lambda _: None)

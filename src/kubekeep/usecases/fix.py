@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -21,6 +21,9 @@ from kubekeep.posture.select import find_controls, find_frameworks
 from kubekeep.usecases.request import RuleOptions, ScanRequest
 from kubekeep.usecases.rule_selection import DEFAULT_FRAMEWORKS
 from kubekeep.usecases.scan import scan
+
+_PROOF: Final = ("allcontrols",)
+"""Frameworks of the second scan: a fix must not make any of their controls fail."""
 
 
 class FixRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +45,9 @@ def plan(request: FixRequest, *, on_progress: Callable[[int], None] = lambda _: 
     Every control is evaluated, so that no fix makes another control fail; only requested findings are fixed.
     """
     rules = request.scan.rules
-    names = (*rules.frameworks, *DEFAULT_FRAMEWORKS) if rules.frameworks or rules.controls else ()
+    if not (rules.frameworks or rules.controls or rules.extra):
+        rules = msgspec.structs.replace(rules, frameworks=DEFAULT_FRAMEWORKS)
+    names = (*rules.frameworks, *_PROOF) if rules.frameworks or rules.controls else ()
     all_rules = msgspec.structs.replace(rules, frameworks=tuple(dict.fromkeys(names)))
     full_request = msgspec.structs.replace(request.scan, rules=all_rules)
     assessment = scan(full_request, on_progress=on_progress)
