@@ -19,6 +19,7 @@ from kubekeep.library.load import builtin
 from kubekeep.reports import ReportOptions, load
 from kubekeep.usecases.request import EvaluationOptions, ReportNeeds, RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan
+from tests.requests import ALL_CONTROLS
 
 ROOT = Path(__file__).parents[2]
 SARIF = load("sarif")
@@ -29,7 +30,7 @@ def results(path: Path, *controls: str, version: str = "latest") -> list[dict[st
     """Return the results of a SARIF log for a path, which is the working folder or below it."""
     request = ScanRequest(
         ScanInput(paths=(str(path),)),
-        rules=RuleOptions(controls=controls),
+        rules=RuleOptions(controls=controls) if controls else ALL_CONTROLS,
         evaluation=EvaluationOptions(kubernetes_version=version, exceptions=ExceptionOptions(inline=False)),
         needs=ReportNeeds(extras=SARIF.extras),
     )

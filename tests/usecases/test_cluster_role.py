@@ -138,7 +138,7 @@ def test_dry_run_prints_the_lists_of_a_scan(complete: Cluster) -> None:
         with front(complete) as proxy:
             request = ScanRequest(
                 ScanInput(paths=(), cluster=clusters.redirect_access(complete.kubeconfig, proxy.url)),
-                rules=RuleOptions(controls=controls),
+                rules=RuleOptions(controls=controls) if controls else ALL_CONTROLS,
             )
             preflight_result = preflight(request)
             before = list_requests(proxy)
