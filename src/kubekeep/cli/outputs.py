@@ -40,24 +40,22 @@ def plan(names: Names, output: Path | None, *, unnamed_files: bool = True) -> li
     `unnamed_files` is set. Raises click.UsageError for unknown formats, missing libraries, binary output on a terminal,
     and several reports for one stream or file.
     """
-    to_stdout = output == Path("-")
-    if not names and output is not None and not to_stdout:
-        names = _select_format(output)
-    formats = _load_formats(names or ("pretty",))
-    if to_stdout:
-        outputs = [Output(report_format, None) for report_format in formats]
-    else:
-        outputs = _separate([Output(report_format, _path(output, report_format)) for report_format in formats])
+    formats = _load_formats(names or _select_format(output) or ("pretty",))
+    outputs = _separate([Output(report_format, _path(output, report_format)) for report_format in formats])
     if sum(report_output.path is None for report_output in outputs) > 1:
         raise click.UsageError("several formats need --output: each goes to a file with its extension")
     if len({report_output.path for report_output in outputs}) < len(outputs):
         raise click.UsageError("two formats would go to the same file: write them one at a time")
     if output is None and not unnamed_files and any(report_output.path for report_output in outputs):
         raise click.BadParameter("it goes to a file: name one with --output", param_hint="--format")
+    _refuse_binary_text(outputs)
+    return outputs
+
+
+def _refuse_binary_text(outputs: list[Output]) -> None:
     for report_output in outputs:
         if report_output.format.binary and (report_output.path is None or _is_terminal(report_output.path)):
             raise click.UsageError(f"{report_output.format.name} is no text for a terminal: name a file with --output")
-    return outputs
 
 
 def _separate(outputs: list[Output]) -> list[Output]:
@@ -75,9 +73,9 @@ def _separate(outputs: list[Output]) -> list[Output]:
     return distinct
 
 
-def _select_format(output: Path) -> Names:
+def _select_format(output: Path | None) -> Names:
     """Return the name of the format with the extension of a file; () if there is none."""
-    if not output.suffix or (output.exists() and not output.is_file()):
+    if output is None or not output.suffix or (output.exists() and not output.is_file()):
         return ()
     matches = [entry for entry in reports.formats().values() if entry.extension == output.suffix.lower()]
     return tuple(entry.name for entry in matches if entry.owns_extension or len(matches) == 1)[:1]
@@ -99,6 +97,8 @@ def _load_formats(names: Names) -> list[ReportFormat]:
 
 def _path(output: Path | None, report_format: ReportFormat) -> Path | None:
     """Return the file of a report in the format `report_format`; None for standard output."""
+    if output == Path("-"):
+        return None
     if output is None:
         return Path(f"report{report_format.extension}") if report_format.to_file_by_default else None
     device = output.exists() and not output.is_file()

@@ -26,27 +26,30 @@ def command(words: tuple[str, ...], layout: str) -> None:
     kubekeep search network policy
     """  # noqa: D301 - click takes the character itself
     terms = [word.casefold() for word in words]
-    matches = sorted(
-        ((rank, control.id, control) for control in builtin().controls.values() if (rank := _rank(control, terms))),
-        key=lambda match: match[:2],
-    )
+    matches = _find_controls(terms)
     frameworks = [
         framework
         for framework in builtin().frameworks.values()
         if all(word in f"{framework.slug} {framework.name} {framework.title}".casefold() for word in terms)
     ]
+    if not (matches or frameworks):
+        raise click.ClickException(f"no control or framework has the words {' '.join(words)!r}")
     if layout == "json":
         names = [{"framework": framework.slug, "title": framework.title} for framework in frameworks]
-        click.echo(json.dumps([*names, *({"control": control.id, "title": control.title} for *_, control in matches)]))
+        click.echo(json.dumps([*names, *({"control": control.id, "title": control.title} for control in matches)]))
         return
     for framework in frameworks:
         click.echo(f"{framework.slug:31} framework  {framework.title}")
-    for *_, control in matches[:_MOST]:
+    for control in matches[:_MOST]:
         click.echo(f"{control.id:31} {control.level.label:9}  {control.title}")
     if len(matches) > _MOST:
         click.echo(f"… and {len(matches) - _MOST} more: add a word")
-    if not (matches or frameworks):
-        raise click.ClickException(f"no control or framework has the words {' '.join(words)!r}")
+
+
+def _find_controls(words: list[str]) -> list[Control]:
+    """Return the controls with all words, those with the words in their names first."""
+    ranked = ((_rank(control, words), control.id, control) for control in builtin().controls.values())
+    return [control for rank, _, control in sorted(ranked, key=lambda match: match[:2]) if rank]
 
 
 def _rank(control: Control, words: list[str]) -> int:

@@ -5,14 +5,15 @@ Shows a part of the findings and always the number of the others. Never more tha
 
 from __future__ import annotations
 
+import itertools
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
 
-from kubekeep.model.assessment import Assessment, FrameworkSummary
+from kubekeep.model.assessment import Assessment, FrameworkSummary, UnreadInput
 from kubekeep.model.exception import ExceptionStatus
 from kubekeep.model.finding import Evidence, Finding, Status
 from kubekeep.model.location import Location
@@ -37,7 +38,7 @@ _IDS: Final = 3
 """Maximum number of controls named for one problem."""
 
 
-class Problem(msgspec.Struct, frozen=True):
+class MergedProblem(msgspec.Struct, frozen=True):
     """Findings of one resource that report the same field, the most urgent first, with the evidence of that one."""
 
     findings: tuple[Finding, ...]
@@ -53,7 +54,7 @@ class Problem(msgspec.Struct, frozen=True):
         return tuple(sorted(self.first.evidence, key=file_order))
 
 
-def merge_problems(findings: Iterable[Finding]) -> list[Problem]:
+def merge_problems(findings: Iterable[Finding]) -> list[MergedProblem]:
     """Return the problems of one resource, most urgent first: findings of the same field are one problem.
 
     Findings are merged if they share a path or if one control declares that it overlaps with the other.
@@ -65,7 +66,7 @@ def merge_problems(findings: Iterable[Finding]) -> list[Problem]:
             groups.append([finding])
         else:
             group.append(finding)
-    return [Problem(tuple(group)) for group in groups]
+    return [MergedProblem(tuple(group)) for group in groups]
 
 
 def _urgency(finding: Finding) -> tuple[bool, float, bool, str]:
@@ -145,7 +146,7 @@ def _resource_urgency(findings: Sequence[Finding]) -> tuple[bool, list[float], s
     return not any(finding.has_new for finding in findings), scores[: _PROBLEMS * 2], findings[0].resource.label
 
 
-def _write_resource(terminal: Terminal, base: str, problems: Sequence[Problem]) -> int:
+def _write_resource(terminal: Terminal, base: str, problems: Sequence[MergedProblem]) -> int:
     first = problems[0].first
     resource, level = first.resource, first.priority.level
     place = _find_place(resource, problems[0])
@@ -169,13 +170,13 @@ def _write_resource(terminal: Terminal, base: str, problems: Sequence[Problem]) 
     return sum(len(problem.findings) for problem in problems[:_PROBLEMS])
 
 
-def _find_place(resource: Resource, problem: Problem) -> Location | None:
+def _find_place(resource: Resource, problem: MergedProblem) -> Location | None:
     """Return the first location of the most urgent problem, else that of the resource."""
     located = (evidence.location for evidence in problem.evidence if evidence.location is not None)
     return next(located, None) or resource.locate(())
 
 
-def _write_problem(terminal: Terminal, base: str, problem: Problem, head: Location | None) -> None:
+def _write_problem(terminal: Terminal, base: str, problem: MergedProblem, head: Location | None) -> None:
     """Write one problem on one line: the line in the file, the cause, further places, and the controls."""
     evidence = problem.evidence
     first = evidence[0] if evidence else None
@@ -202,7 +203,7 @@ def _write_problem(terminal: Terminal, base: str, problem: Problem, head: Locati
     )
 
 
-def _describe(problem: Problem, evidence: Evidence | None) -> str:
+def _describe(problem: MergedProblem, evidence: Evidence | None) -> str:
     """Return the cause of a problem: the step that makes it critical, else the message of the rule, else the fix."""
     finding = problem.first
     if finding.priority.step:
@@ -212,7 +213,7 @@ def _describe(problem: Problem, evidence: Evidence | None) -> str:
     return evidence.message or describe_fix(evidence, finding.resource)
 
 
-def _describe_context(problems: Iterable[Problem]) -> str:
+def _describe_context(problems: Iterable[MergedProblem]) -> str:
     """Return the facts about a resource that raise the priority of its findings."""
     reasons = (reason for problem in problems for finding in problem.findings for reason in finding.priority.reasons)
     return ", ".join(dict.fromkeys(reasons))
@@ -255,38 +256,42 @@ def _framework_row(summary: FrameworkSummary, failed: set[str]) -> list[Span]:
 
 
 def _write_gaps(terminal: Terminal, assessment: Assessment) -> None:
-    """Write what was not read and not evaluated, a line each."""
+    """Write what was not read, not known and not evaluated, a line each."""
     files = assessment.unread if assessment.target.cluster is None else ()
-    for unread in files[:_UNREAD]:
-        url = file_url(assessment.target.base, unread.location.file)
-        place = Span(str(unread.location), "underline", whole=True, url=url)
-        terminal.line(Span("✖ not read  ", "bold red"), place, "  ", unread.message, hang=12)
-    more = len(files) - _UNREAD
-    if more > 0:
-        terminal.line(Span(f"✖ … and {count_noun(more, 'more place')} not read (--view all)", "bold red"))
-    for field in assessment.unknown_fields[:_UNREAD]:
-        url = file_url(assessment.target.base, field.location.file)
-        place = Span(str(field.location), "underline", whole=True, url=url)
-        terminal.line(Span("! ", "bold yellow"), place, "  ", Span(field.message, "yellow"), hang=2)
-    more = len(assessment.unknown_fields) - _UNREAD
-    if more > 0:
-        terminal.line(Span(f"! … and {count_noun(more, 'more unknown field')} (--view all)", "bold yellow"))
     attention = [use for use in assessment.exceptions if use.status not in _QUIET or use.scope_warnings]
-    for use in attention[:_UNREAD]:
-        text = use.text or f"this exception is {use.status}"
-        terminal.line(Span("! exception ", "bold yellow"), Span(use.exception.name, "bold"), "  ", text, hang=2)
-    more = len(attention) - _UNREAD
-    if more > 0:
-        terminal.line(Span(f"! … and {count_noun(more, 'more exception')} (--audit-exceptions)", "bold yellow"))
+    exceptions = (
+        (Span(use.exception.name, "bold"), use.text or f"this exception is {use.status}") for use in attention
+    )
+    red, yellow = "bold red", "bold yellow"
+    _write_some(terminal, "✖ not read", red, _list_places(assessment, files), len(files), "--view all")
+    fields = assessment.unknown_fields
+    _write_some(terminal, "! field", yellow, _list_places(assessment, fields), len(fields), "--view all")
+    _write_some(terminal, "! exception", yellow, exceptions, len(attention), "--audit-exceptions")
     gaps = sum(summary.is_gap for summary in assessment.controls)
+    excepted = len(assessment.excepted_findings)
     if gaps:
         text = f"{count_noun(gaps, 'control')} not evaluated for lack of data (--view all names the reasons)"
         terminal.line(Span(f"• {text}", "yellow"))
-    excepted = len(assessment.excepted_findings)
     if excepted:
         terminal.line(Span(f"◌ {count_noun(excepted, 'finding')} covered by exceptions", "dim"))
-    if files or assessment.unknown_fields or attention or gaps or excepted:
+    if any((files, fields, attention, gaps, excepted)):
         terminal.line()
+
+
+def _list_places(assessment: Assessment, entries: Iterable[UnreadInput]) -> Iterator[tuple[Span, str]]:
+    for entry in entries:
+        url = file_url(assessment.target.base, entry.location.file)
+        yield Span(str(entry.location), "underline", whole=True, url=url), entry.message
+
+
+def _write_some(
+    terminal: Terminal, label: str, style: str, entries: Iterable[tuple[Span, str]], count: int, option: str
+) -> None:
+    """Write the first entries, a line each, and the number of the others with the option that shows them."""
+    for span, text in itertools.islice(entries, _UNREAD):
+        terminal.line(Span(f"{label}  ", style), span, "  ", text, hang=len(label) + 2)
+    if count > _UNREAD:
+        terminal.line(Span(f"{label}  … and {count - _UNREAD:,} more ({option})", style))
 
 
 def _write_next(terminal: Terminal, assessment: Assessment, findings: Sequence[Finding], hidden: int) -> None:
