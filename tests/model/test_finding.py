@@ -15,6 +15,7 @@ from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.finding import Container, Evidence, Finding, FindingKind, Host, Image, Package, Process, Subject
 from kubekeep.model.finding_document import FindingDocument, build_finding_document
 from kubekeep.model.location import Location, Position, Region
+from kubekeep.model.priority import Priority
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
 
@@ -39,6 +40,15 @@ def finding(subject: Subject, **changes: Any) -> Finding:
         "evidence": (Evidence("usr/lib/liblzma.so", exists=True),),
     }
     return Finding(**(values | changes))
+
+
+def test_priority_and_its_reasons() -> None:
+    priority = Priority(Severity.CRITICAL, 9.0, "container a is privileged", ("reachable from the internet",))
+    document = json.loads(msgspec.json.encode(build_finding_document(finding(POD, priority=priority))))
+    jsonschema.validate(document, SCHEMA)
+    reasons = ["container a is privileged", "reachable from the internet"]
+    assert document["priority"] == {"level": "critical", "score": 9.0, "reasons": reasons}
+    assert "priority" not in json.loads(msgspec.json.encode(build_finding_document(finding(POD))))
 
 
 @pytest.mark.parametrize("subject", [POD, IMAGE, Host("node-1"), PROCESS], ids=["resource", "image", "host", "process"])

@@ -13,7 +13,9 @@ import msgspec
 from kubekeep.model.exception import AppliedException
 from kubekeep.model.finding import Container, Evidence, Finding, FindingKind, Host, Image, Process, Subject
 from kubekeep.model.location import Location
+from kubekeep.model.priority import Priority
 from kubekeep.model.resource import Resource
+from kubekeep.model.severity import Severity
 
 VERSION: Final = "kubekeep.io/finding/v1"
 
@@ -85,6 +87,17 @@ class EvidenceDocument(_Document, frozen=True):
     delete: bool = False
 
 
+_Level = Annotated[str, msgspec.Meta(pattern="^(unknown|low|medium|high|critical)$")]
+
+
+class PriorityDocument(_Document, frozen=True):
+    """Urgency in the context of the subject: level and score from 0 to 10, and the facts behind it."""
+
+    level: _Level
+    score: float
+    reasons: tuple[str, ...] = ()
+
+
 class Suppression(_Document, frozen=True):
     """The exception that covers the finding."""
 
@@ -102,13 +115,14 @@ class FindingDocument(_Document, frozen=True):
     subject: ResourceSubject | ImageSubject | HostSubject | ProcessSubject
     id: str
     title: str
-    severity: Annotated[str, msgspec.Meta(pattern="^(unknown|low|medium|high|critical)$")]
+    severity: _Level
     score: float
     fingerprint: str
     evidence: tuple[EvidenceDocument, ...] = ()
     remediation: str = ""
     references: tuple[str, ...] = ()
     suppression: Suppression | None = None
+    priority: PriorityDocument | None = None
 
 
 def build_finding_document(finding: Finding) -> FindingDocument:
@@ -126,7 +140,15 @@ def build_finding_document(finding: Finding) -> FindingDocument:
         remediation=finding.remediation.strip(),
         references=finding.references,
         suppression=_build_suppression(finding.suppression),
+        priority=_build_priority(finding.priority),
     )
+
+
+def _build_priority(priority: Priority) -> PriorityDocument | None:
+    if priority.level is Severity.UNKNOWN:
+        return None
+    reasons = tuple(filter(None, (priority.step, *priority.reasons)))
+    return PriorityDocument(priority.level.name.lower(), priority.score, reasons)
 
 
 def _build_subject(subject: Subject) -> ResourceSubject | ImageSubject | HostSubject | ProcessSubject:
