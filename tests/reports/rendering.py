@@ -13,9 +13,10 @@ from kubekeep.reports.format import View
 
 
 def long_view(options: ReportOptions | None = None) -> ReportOptions:
-    """Return the options with the terminal view by control instead of the overview, which shows a part only."""
+    """Return the options with the long forms of the terminal report and of documents; the short ones omit findings."""
     options = options or ReportOptions()
-    return msgspec.structs.replace(options, view=View.CONTROL) if options.view is View.OVERVIEW else options
+    view = View.CONTROL if options.view is View.OVERVIEW else options.view
+    return msgspec.structs.replace(options, view=view, full=True)
 
 
 def render_bytes(name: str, assessment: Assessment, options: ReportOptions | None = None) -> bytes:

@@ -21,10 +21,11 @@ from hypothesis import strategies as st
 from tests.reports.rendering import extract_pdf_text, remove_whitespace, render_bytes, render_text
 from tests.reports.samples import EXCEPTION, SAMPLES, add_extras, multiply_findings, passed
 
+import kubekeep
 from kubekeep.model.assessment import Assessment, ResourceResult
 from kubekeep.model.finding import Status
 from kubekeep.model.location import Location
-from kubekeep.reports import ReportOptions
+from kubekeep.reports import ReportOptions, load
 from kubekeep.reports.pdf.details import MAX_RESOURCES, fair_share
 from kubekeep.reports.pdf.document import build_document
 
@@ -51,7 +52,9 @@ def renamed(assessment: Assessment, name: str) -> Assessment:
 
 
 def test_document_data(assessment: Assessment, pytestconfig: pytest.Config) -> None:
-    document = json.dumps(build_document(add_extras(assessment), whole=False), indent=1, ensure_ascii=False) + "\n"
+    document = (
+        json.dumps(build_document(add_extras(assessment), full=True, whole=False), indent=1, ensure_ascii=False) + "\n"
+    )
     if pytestconfig.getoption("--update-golden", default=False):
         GOLDEN.write_text(document, encoding="utf-8")
     assert document == GOLDEN.read_text(encoding="utf-8"), "run pytest with --update-golden if the change is intended"
@@ -88,7 +91,7 @@ def test_output_is_reproducible(assessment: Assessment, tmp_path: Path) -> None:
     )
     run = subprocess.run(
         [sys.executable, "-c", script],
-        input=json.dumps(build_document(passed(assessment), whole=False)).encode(),
+        input=json.dumps(build_document(passed(assessment), full=True, whole=False)).encode(),
         capture_output=True,
         check=True,
         cwd=tmp_path,
@@ -241,7 +244,9 @@ def test_many_findings_are_bounded(assessment: Assessment) -> None:
     assert remove_whitespace("Of each control the first 1,500 resources are printed; the figures count all.") in text
     assert [
         group["more"]
-        for group in build_document(multiply_findings(assessment, 2 * MAX_RESOURCES), whole=False)["findings"]
+        for group in build_document(multiply_findings(assessment, 2 * MAX_RESOURCES), full=True, whole=False)[
+            "findings"
+        ]
     ] == [
         1500,
         1500,
@@ -249,7 +254,7 @@ def test_many_findings_are_bounded(assessment: Assessment) -> None:
 
 
 def test_verbose_prints_all_findings(assessment: Assessment) -> None:
-    groups = build_document(multiply_findings(assessment, 2 * MAX_RESOURCES), whole=True)["findings"]
+    groups = build_document(multiply_findings(assessment, 2 * MAX_RESOURCES), full=True, whole=True)["findings"]
     assert [(group["more"], len(group["findings"])) for group in groups] == [(0, 3000), (0, 3000)]
 
 
@@ -268,7 +273,7 @@ def test_bounds_of_excepted_findings_are_separate(assessment: Assessment) -> Non
         for result in assessment.results
         if (verdict := result.verdicts.get("privileged"))
     ]
-    document = build_document(msgspec.structs.replace(assessment, results=tuple(excepted)), whole=False)
+    document = build_document(msgspec.structs.replace(assessment, results=tuple(excepted)), full=True, whole=False)
     assert document["findings"] == []
     assert [(group["more"], len(group["findings"])) for group in document["waived"]] == [(0, len(excepted))]
 
@@ -298,3 +303,14 @@ def test_fair_share(sizes: list[int], room: int) -> None:
 def test_template_has_no_external_references() -> None:
     template = importlib.resources.files("kubekeep.reports.pdf").joinpath("report.typ").read_text("utf-8")
     assert not re.search(r'#import|#include|\bplugin\(|\bread\(|image\("|@preview|https?:', template)
+
+
+def test_short_form_lists_every_failed_control_on_few_pages() -> None:
+    shop = kubekeep.scan(Path(__file__).parents[2] / "examples" / "online-shop")
+    stream = io.BytesIO()
+    load("pdf").render(shop, stream, ReportOptions())
+    assert len(pypdf.PdfReader(stream).pages) <= 12
+    text = remove_whitespace(extract_pdf_text(stream.getvalue()))
+    for control in {finding.control for finding in shop.findings}:
+        assert remove_whitespace(control.title) in text
+        assert remove_whitespace(control.id) in text

@@ -12,6 +12,7 @@ _SECTIONS: Final = {
         "output",
         "view",
         "verbose",
+        "full",
         "quiet",
         "color",
         "min_severity",

@@ -31,6 +31,7 @@ class OutputOptions(msgspec.Struct, frozen=True):
     max_severity: Severity | None
     color: str = "auto"
     quiet: bool = False
+    full: bool = False
 
     def plan_outputs(self) -> list[outputs.Output]:
         """Return the reports with their destinations. Raises usage errors for unsuitable combinations."""
@@ -42,7 +43,7 @@ class OutputOptions(msgspec.Struct, frozen=True):
 
     def create_report_options(self, *, audit: bool) -> ReportOptions:
         """Return the options of the formats; `audit` includes every exception."""
-        return ReportOptions(verbose=self.verbose, view=self.view, audit=audit)
+        return ReportOptions(verbose=self.verbose, view=self.view, full=self.full, audit=audit)
 
     @property
     def colour(self) -> bool | None:
@@ -54,7 +55,7 @@ def report_options(function: Callable[..., None]) -> Callable[..., None]:
     """Add the options; they are passed on as one argument, `output_options`."""
 
     @functools.wraps(function)
-    def wrapper(
+    def wrapper(  # noqa: PLR0913 - one argument per option
         *,
         formats: Names,
         output: Path | None,
@@ -64,13 +65,14 @@ def report_options(function: Callable[..., None]) -> Callable[..., None]:
         max_severity: Severity | None,
         color: str,
         quiet: bool,
+        full: bool,
         **others: Any,
     ) -> None:
         if min_severity and max_severity and min_severity > max_severity:
             raise click.UsageError("--min-severity is above --max-severity: nothing would be shown")
         function(
             output_options=OutputOptions(
-                formats, output, verbose, View(view), min_severity, max_severity, color, quiet
+                formats, output, verbose, View(view), min_severity, max_severity, color, quiet, full
             ),
             **others,
         )
@@ -82,6 +84,9 @@ def report_options(function: Callable[..., None]) -> Callable[..., None]:
             default="auto",
             show_default=True,
             help="Colours of the terminal report; auto follows the terminal and NO_COLOR.",
+        ),
+        click.option(
+            "--full", is_flag=True, help="Print every finding with its text in a PDF; otherwise a row for each control."
         ),
         click.option(
             "-q", "--quiet", is_flag=True, help="Print only errors and gates; reports are written to files alone."

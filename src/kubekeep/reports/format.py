@@ -53,6 +53,8 @@ class ReportOptions(msgspec.Struct, frozen=True):
     """Show every failed resource and every passed control."""
     view: View = View.OVERVIEW
     """Arrangement of the terminal report."""
+    full: bool = False
+    """Print every finding with its text in documents; otherwise a line for each failed control."""
     audit: bool = False
     """Report the use of every exception, also in machine-readable formats."""
     links: bool = False

@@ -16,9 +16,15 @@ from kubekeep.reports.shared.attack_svg import attack_svg
 
 
 def render(assessment: Assessment, stream: BinaryIO, options: ReportOptions) -> None:
-    """Write the document. With many findings, each control shows only its first ones unless `verbose`."""
+    """Write the document: short, or `full` with every finding; then of many, only the first ones unless `verbose`."""
     picture = attack_svg(assessment.attacks) if assessment.attacks and assessment.attacks.paths else ""
-    stream.write(typeset(build_document(assessment, whole=options.verbose), document_date(assessment), picture))
+    stream.write(
+        typeset(
+            build_document(assessment, full=options.full or options.verbose, whole=options.verbose),
+            document_date(assessment),
+            picture,
+        )
+    )
 
 
 FORMAT: Final = ReportFormat(
@@ -27,7 +33,7 @@ FORMAT: Final = ReportFormat(
     media_type="application/pdf",
     description="a document for auditors: summary, frameworks, findings, and what was not looked at",
     render=render,
-    extras=frozenset({Extra.EXCERPTS, Extra.ATTACK_PATHS}),
+    extras=frozenset({Extra.EXCERPTS, Extra.ATTACK_PATHS, Extra.CONTEXT}),
     to_file_by_default=True,
     binary=True,
     library="typst",

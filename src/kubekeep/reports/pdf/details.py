@@ -192,6 +192,34 @@ def framework_entry(part: FrameworkPart, findings_by_control: Mapping[str, Contr
     }
 
 
+def sort_by_priority(groups: Iterable[ControlFindings]) -> list[ControlFindings]:
+    """Return the failed controls by their most urgent finding, then by severity."""
+    return sorted(groups, key=lambda group: (-_top(group).priority.score, -group.summary.control.severity))
+
+
+def _top(group: ControlFindings) -> Finding:
+    return max(group.findings, key=lambda finding: finding.priority.score)
+
+
+def brief_entry(group: ControlFindings) -> dict[str, Any]:
+    """Return a failed control in a row: its priority, and its most urgent resources with the number of the others."""
+    priority = _top(group).priority.level
+    level = priority or group.summary.control.level
+    findings = sorted(group.findings, key=lambda finding: -finding.priority.score)
+    return {
+        **control_head(group.summary),
+        "level": level.label,
+        "ink": level.print_colour,
+        "failing": [_failing(finding) for finding in findings[:_MAX_FAILING]],
+        "more": max(0, len(findings) - _MAX_FAILING),
+    }
+
+
+def _failing(finding: Finding) -> dict[str, str]:
+    place = line(str(finding.location)) if finding.location else ""
+    return {"name": display_name(finding.resource), "place": place}
+
+
 def _rows(requirement: RequirementPart, findings_by_control: Mapping[str, ControlFindings]) -> Iterator[dict[str, Any]]:
     requirement_text = line(" ".join(filter(None, (requirement.id, requirement.title))))
     if not requirement.controls:
@@ -202,12 +230,6 @@ def _rows(requirement: RequirementPart, findings_by_control: Mapping[str, Contro
         yield {
             "requirement": "" if number else requirement_text,
             "control": control_head(summary),
-            "failing": [
-                {
-                    "name": display_name(finding.resource),
-                    "place": line(str(finding.location)) if finding.location else "",
-                }
-                for finding in findings[:_MAX_FAILING]
-            ],
+            "failing": [_failing(finding) for finding in findings[:_MAX_FAILING]],
             "more": max(0, len(findings) - _MAX_FAILING),
         }

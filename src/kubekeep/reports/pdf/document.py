@@ -11,11 +11,13 @@ from kubekeep.model.exception import ExceptionStatus, ExceptionUse
 from kubekeep.model.text import utc_text
 from kubekeep.reports.pdf.details import (
     Bounds,
+    brief_entry,
     control_entry,
     control_head,
     display_name,
     exception_entry,
     framework_entry,
+    sort_by_priority,
 )
 from kubekeep.reports.pdf.printed import LONGEST_PROSE, line, paragraphs
 from kubekeep.reports.shared.content import ReportContent, build_content, grade, risk
@@ -35,10 +37,21 @@ _NARROW_PATHS, _NARROW_STEPS = 2, 3
 """Maximum paths, and steps of a path, for a picture on an upright page."""
 
 
-def build_document(assessment: Assessment, *, whole: bool) -> dict[str, Any]:
-    """Return the data of the document; `whole` includes every finding."""
+def build_document(assessment: Assessment, *, full: bool, whole: bool) -> dict[str, Any]:
+    """Return the data of the document; `full` includes the texts and findings of controls, `whole` all of them."""
     report = build_content(assessment)
+    document = _build_full(report, assessment, whole=whole)
+    if full:
+        return document
+    # Nothing of these is printed in the short form.
+    frameworks = [{**framework, "sections": []} for framework in document["frameworks"]]
+    return {**document, "full": False, "findings": [], "controls": [], "params": [], "frameworks": frameworks}
+
+
+def _build_full(report: ReportContent, assessment: Assessment, *, whole: bool) -> dict[str, Any]:
     return {
+        "full": True,
+        "brief": [brief_entry(group) for group in sort_by_priority(report.findings)],
         **_cover(report),
         **_summary(report),
         **_findings(report, whole=whole),
