@@ -234,3 +234,10 @@ def test_volumes_are_removed_only_for_named_control(tmp_path: Path) -> None:
     assert "-    - name: root" not in result.stdout
     named = kubekeep("fix", "control", "C-0048", ".", "--dry-run", cwd=tmp_path)
     assert "-    - name: root" in named.stdout
+
+
+def test_no_patch_without_a_change(tmp_path: Path) -> None:
+    (tmp_path / "pod.yaml").write_text(FIXED)
+    result = kubekeep(*ASKED, "pod.yaml", "-o", "fix.patch", cwd=tmp_path)
+    assert "nothing can be fixed: fix.patch is not written" in result.stderr
+    assert not (tmp_path / "fix.patch").exists()

@@ -202,3 +202,49 @@ def test_terminated_scan_stops_charts_and_leaves_no_files(name: str, code: int, 
         process.send_signal(getattr(signal, name))
         assert process.wait(15) == code, "shorter than the time limit of a chart"
     assert list((tmp_path / "temporary").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("nope.yaml",), 3, "nothing was assessed: nope.yaml: no such file or directory"),
+        (("nginx:1.29",), 3, "nginx:1.29 looks like an image"),
+        ((".",), 3, "nothing was assessed: no Kubernetes object in 0 files of ."),
+        (("frameworks", "nsa", "."), 2, "did you mean `scan framework nsa .`?"),
+    ],
+)
+def test_input_without_objects_gets_one_line(tmp_path: Path, words: tuple[str, ...], code: int, message: str) -> None:
+    result = kubekeep("scan", *words, cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (code, "")
+    assert message in result.stderr.splitlines()[-1]
+
+
+def test_format_by_extension_and_standard_output(tmp_path: Path) -> None:
+    assert kubekeep("scan", BAD, "-o", "report.json", cwd=tmp_path).returncode == 0
+    assert json.loads((tmp_path / "report.json").read_text())["summaryDetails"]
+    csv = kubekeep("scan", BAD, "-f", "csv", "-o", "-", cwd=tmp_path)
+    assert csv.stdout.startswith("Control Name,")
+    kubekeep("scan", BAD, "-f", "gitlab-sast", "-o", "report", cwd=tmp_path)
+    kubekeep("scan", BAD, "-f", "prometheus", "-o", "report", cwd=tmp_path)
+    files = {file.name for file in tmp_path.iterdir()}
+    assert files == {"report.json", "report.gitlab-sast.json", "report.prom"}
+
+
+def test_quiet_and_priority_gate(tmp_path: Path) -> None:
+    result = kubekeep("scan", BAD, "--quiet", "--fail-on", "critical", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == "gate FAILED: priority: 1 findings of Critical or above, limit 0\n"
+    assert kubekeep("scan", "control", "C-0018", BAD, "--fail-on", "critical", cwd=tmp_path).returncode == 0
+
+
+def test_strict_fails_on_unknown_fields(tmp_path: Path) -> None:
+    text = BAD.read_text().replace("securityContext:", "securityContxt:")
+    (tmp_path / "pod.yaml").write_text(text)
+    assert kubekeep("scan", "pod.yaml", cwd=tmp_path).returncode == 0
+    strict = kubekeep("scan", "pod.yaml", "--strict", cwd=tmp_path)
+    assert (strict.returncode, "unknown field securityContxt" in strict.stdout) == (1, True)
+
+
+def test_colour_on_request(tmp_path: Path) -> None:
+    assert "\x1b[" in kubekeep("scan", BAD, "--color", "always", cwd=tmp_path).stdout
+    assert "\x1b[" not in kubekeep("scan", BAD, cwd=tmp_path).stdout

@@ -9,8 +9,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from tests.cli.test_scan import kubekeep
 
+from kubekeep.cli.main import kubekeep as command_line
 from kubekeep.library.load import builtin
 
 ROOT = Path(__file__).parents[2]
@@ -36,9 +38,9 @@ def test_list_controls() -> None:
 
 @pytest.mark.parametrize("slug", builtin().controls)
 def test_explain(slug: str) -> None:
-    result = kubekeep("explain", slug)
-    assert result.returncode == 0
-    assert builtin().controls[slug].title in result.stdout
+    result = CliRunner().invoke(command_line, ["explain", slug])
+    assert result.exit_code == 0
+    assert builtin().controls[slug].title in result.output
 
 
 def test_explain_suggests() -> None:
@@ -61,3 +63,34 @@ def test_help_imports_no_heavy_modules() -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stderr == "[]\n"
+
+
+@pytest.mark.parametrize("number", ["C-57", "c57", "C-057", "c-00057"])
+def test_numbers_are_completed(number: str) -> None:
+    result = CliRunner().invoke(command_line, ["explain", number])
+    assert (result.exit_code, "C-0057" in result.output) == (0, True)
+
+
+def test_deleted_working_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    script = f'cd "{folder}" && rmdir "{folder}" && "{sys.executable}" -m kubekeep scan "{ROOT / "examples"}"'
+    result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "the working folder has been deleted: change to another folder\n"
+
+
+def test_options_of_a_scan_are_in_sections() -> None:
+    help_text = CliRunner().invoke(command_line, ["scan", "--help"]).output
+    headings = [line for line in help_text.splitlines() if line.endswith(":") and not line.startswith(" ")]
+    assert headings[0] == "Report:"
+    assert headings[-1] == "Other options:"
+    other = help_text[help_text.index("Other options:") :]
+    assert other.count("\n  -") <= 6
+
+
+def test_former_names_of_options_are_hidden() -> None:
+    assert "--severity" not in CliRunner().invoke(command_line, ["fix", "--help"]).output.replace("--min-severity", "")
+    pod = str(ROOT / "examples" / "online-shop" / "operations" / "debug-pod.yaml")
+    for option in ("--severity", "--min-severity"):
+        assert CliRunner().invoke(command_line, ["fix", pod, "--dry-run", option, "critical"]).exit_code in {0, 1}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import click
@@ -40,6 +40,23 @@ SEVERITIES: Final = click.Choice([level.name.lower() for level in Severity if le
 def parse_severity(ctx: click.Context, param: click.Parameter, value: str | None) -> Severity | None:  # noqa: ARG001
     """Click callback: return the severity with this name, one of SEVERITIES."""
     return None if value is None else Severity.parse(value)
+
+
+class AliasedOption(click.Option):
+    """An option that also accepts former names, which help texts do not show."""
+
+    def __init__(self, *declarations: Any, aliases: Sequence[str] = (), **attributes: Any) -> None:
+        super().__init__(*declarations, **attributes)
+        self._aliases = aliases
+
+    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
+        """Add the option with all names to the parser."""
+        shown = self.opts
+        self.opts = [*shown, *self._aliases]
+        try:
+            super().add_to_parser(parser, ctx)
+        finally:
+            self.opts = shown
 
 
 def find_first_path(words: Names) -> str:

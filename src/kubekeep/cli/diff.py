@@ -38,7 +38,10 @@ _COMPLETE_FORMATS: Final = frozenset({"pretty", "json", "yaml"})
     help="With --fail-on-new and in formats for pipelines: only findings of this severity or above.",
 )
 @click.option(
-    "--granularity",
+    "--baseline-granularity",
+    "granularity",
+    cls=arguments.AliasedOption,
+    aliases=("--granularity",),
     type=click.Choice([level.value for level in Granularity]),
     help="What counts as one finding: each place (the default), each control on a resource, or each resource.",
 )

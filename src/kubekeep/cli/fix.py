@@ -66,7 +66,10 @@ def _values(ctx: click.Context, param: click.Parameter, value: Names) -> dict[St
     "--framework", "frameworks", multiple=True, callback=arguments.parse_names, help="As `kubekeep scan` takes it."
 )
 @click.option(
-    "--severity",
+    "--min-severity",
+    "severity",
+    cls=arguments.AliasedOption,
+    aliases=("--severity",),
     type=arguments.SEVERITIES,
     callback=arguments.parse_severity,
     help="Mend only findings of this severity or above.",
@@ -208,6 +211,9 @@ def _show(fix_plan: Plan, output: Path | None) -> None:
         for line in map(_style_line if terminal else str, lines):
             sys.stdout.buffer.write(f"{line}\n".encode("utf-8", "surrogateescape"))
         sys.stdout.buffer.flush()
+        return
+    if not fix_plan.files:
+        click.echo(f"nothing can be fixed: {visible(str(output))} is not written", err=True)
         return
     with open_text(output) as stream:
         stream.writelines(f"{line}\n" for change in fix_plan.files for line in _patch(change, folder, titles=False))

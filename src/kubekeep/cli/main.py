@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any, Final
 
@@ -41,6 +42,7 @@ Exit codes:
   130  interrupted
   141  whoever read the output has gone
 """
+_WRONG: Final = 2
 _INTERRUPTED: Final = 130
 """Exit code of shells for a program terminated by SIGINT."""
 
@@ -91,4 +93,9 @@ def kubekeep() -> None:
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line and exit with its code."""
     with standard_output():
+        try:
+            os.getcwd()  # noqa: PTH109 - only if it exists
+        except FileNotFoundError:
+            click.echo("the working folder has been deleted: change to another folder", err=True)
+            sys.exit(_WRONG)
         kubekeep.main(args=arguments, prog_name="kubekeep")

@@ -302,7 +302,7 @@ def _list_resource_selection_options() -> tuple[Callable[..., Any], ...]:
             "--exclude-namespaces", "Do not judge resources in these namespaces; `team-*` is a pattern.", "-e"
         ),
         _create_names_option(
-            "--include-namespaces", "Judge only resources in these namespaces; `team-*` is a pattern."
+            "--include-namespaces", "Judge only resources in these namespaces; `team-*` is a pattern.", "-n"
         ),
         _create_names_option(
             "--exclude-controls", "Leave these controls out of the scan and of its scores.", complete=complete_controls
