@@ -45,7 +45,7 @@ def frameworks(layout: str) -> None:
     for row in rows:
         counts = ", ".join(f"{count} {answer}" for answer, count in row["requirements"].items())
         click.echo(f"{row['name']:23} {row['controls']:4} controls  {row['title']}")
-        click.echo(click.style(f"{'':37}{counts or 'no list_requirements'}", dim=True))
+        click.echo(click.style(f"{'':37}{f'requirements: {counts}' if counts else 'no requirements'}", dim=True))
 
 
 @command.command()

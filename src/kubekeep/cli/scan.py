@@ -110,13 +110,14 @@ def _evaluate_gates(assessment: Assessment, gates: Gates) -> list[GateResult]:
 
 
 def _exit_code(assessment: Assessment, outcomes: list[GateResult]) -> int:
+    if not assessment.results:
+        # No figure of nothing passes or fails a gate.
+        click.echo(f"nothing was assessed: {_explain_nothing(assessment)}", err=True)
+        return _INCOMPLETE
     for outcome in outcomes:
         click.echo(f"gate {'passed' if outcome.has_passed else 'FAILED'}: {outcome.text}", err=True)
     if not all(outcome.has_passed for outcome in outcomes):
         return _GATE_FAILED
-    if not assessment.results:
-        click.echo(f"nothing was assessed: {_explain_nothing(assessment)}", err=True)
-        return _INCOMPLETE
     if is_incomplete(assessment):
         click.echo(f"incomplete: {_unread(assessment) or 'see the report'}", err=True)
         return _INCOMPLETE

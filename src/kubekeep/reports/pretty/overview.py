@@ -247,7 +247,7 @@ def _write_frameworks(terminal: Terminal, assessment: Assessment) -> None:
 def _framework_row(summary: FrameworkSummary, failed: set[str]) -> list[Span]:
     style = score_style(summary.compliance)
     return [
-        Span(summary.framework.name, "bold"),
+        Span(summary.framework.slug, "bold"),
         Span(percent(summary.compliance), style),
         Span(bar(summary.compliance), style),
         Span(percent(summary.coverage), "yellow" if summary.coverage < 100 else ""),
