@@ -14,7 +14,7 @@ from rich.text import Text
 
 ROOT = Path(__file__).parent.parent
 WIDTH = 100
-COMMAND = ("scan", "control", "C-0057,C-0035,C-0012", "examples/online-shop")
+COMMAND = ("scan", "examples/online-shop")
 
 
 def record_output(arguments: tuple[str, ...]) -> str:
@@ -35,7 +35,9 @@ def record_output(arguments: tuple[str, ...]) -> str:
                 break
             parts.append(part)
     os.close(leader)
-    return b"".join(parts).decode().replace("\r\n", "\n")
+    text = b"".join(parts).decode().replace("\r\n", "\n")
+    # The progress line overwrites itself.
+    return re.sub(r"(?:\r[^\n\r]*)*\r\x1b\[K", "", text)
 
 
 def main() -> None:

@@ -89,17 +89,18 @@ def write_overview(terminal: Terminal, assessment: Assessment, options: ReportOp
             write_unread(terminal, assessment, options)
         return
     findings = assessment.findings
+    by_resource = _group_by_resource(findings)
     _write_headline(terminal, assessment, findings)
     below = 7 + min(len(assessment.frameworks), _FRAMEWORKS) + min(len(assessment.unread), _UNREAD)
     below += min(len(assessment.unknown_fields), _UNREAD + 1)
-    shown = _write_first(terminal, assessment, findings, _LINES - _HEADLINE - below)
+    shown = _write_first(terminal, assessment, by_resource, _LINES - _HEADLINE - below)
     _write_frameworks(terminal, assessment)
     if options.audit:
         write_audit(terminal, assessment)
     if assessment.target.cluster is not None:
         write_unread(terminal, assessment, options)
     _write_gaps(terminal, assessment)
-    _write_next(terminal, assessment, findings, len(findings) - shown)
+    _write_next(terminal, assessment, by_resource, len(findings) - shown)
 
 
 def _write_headline(terminal: Terminal, assessment: Assessment, findings: Sequence[Finding]) -> None:
@@ -119,18 +120,24 @@ def _write_headline(terminal: Terminal, assessment: Assessment, findings: Sequen
     terminal.line()
 
 
-def _write_first(terminal: Terminal, assessment: Assessment, findings: Sequence[Finding], lines: int) -> int:
-    """Write the most urgent resources, as many as there is room for; return the number of findings shown."""
+def _group_by_resource(findings: Iterable[Finding]) -> list[list[Finding]]:
+    """Return the findings of each resource, the most urgent resource first."""
     by_resource: dict[int, list[Finding]] = {}
     for finding in findings:
         by_resource.setdefault(id(finding.resource), []).append(finding)
+    return sorted(by_resource.values(), key=_resource_urgency)
+
+
+def _write_first(
+    terminal: Terminal, assessment: Assessment, by_resource: Sequence[Sequence[Finding]], lines: int
+) -> int:
+    """Write the most urgent resources, as many as there is room for; return the number of findings shown."""
     if not by_resource:
         return 0
     terminal.line(Span("Fix first", "bold"))
-    ordered = sorted(by_resource.values(), key=_resource_urgency)
     shown = 0
     lines -= 2
-    for group in ordered:
+    for group in by_resource:
         problems = merge_problems(group)
         lines -= 2 + min(len(problems), _PROBLEMS + 1)
         if shown and lines < 0:
@@ -294,21 +301,26 @@ def _write_some(
         terminal.line(Span(f"{label}  … and {count - _UNREAD:,} more ({option})", style))
 
 
-def _write_next(terminal: Terminal, assessment: Assessment, findings: Sequence[Finding], hidden: int) -> None:
-    paths = " ".join(map(shlex.quote, assessment.target.paths))
+def _write_next(
+    terminal: Terminal, assessment: Assessment, by_resource: Sequence[Sequence[Finding]], hidden: int
+) -> None:
+    """Write the next commands: for the first problem, for known fixes, and for the findings not shown."""
+    if not by_resource:
+        return
+    slugs = [summary.framework.slug for summary in assessment.frameworks]
+    names = "" if slugs == ["recommended"] else f"framework {','.join(slugs)} "
+    words = names + " ".join(map(shlex.quote, assessment.target.paths))
     commands: list[tuple[str, str]] = []
-    if findings:
-        top = min(findings, key=_urgency)
-        if not top.control.is_user_supplied:
-            commands.append((f"kubekeep explain {top.id}", top.title))
-        fixable = sum(finding.has_fix for finding in findings)
-        if fixable and paths and not any(path == "-" or path.startswith("/dev/") for path in assessment.target.paths):
-            commands.append((f"kubekeep fix {paths}", f"{count_noun(fixable, 'finding')} with a known fix"))
-        if hidden > 0:
-            target = f" {paths}" if paths else ""
-            commands.append(
-                (f"kubekeep scan{target} --view resource", f"{count_noun(hidden, 'finding')} not shown here")
-            )
+    top = merge_problems(by_resource[0])[0].first
+    if not top.control.is_user_supplied:
+        commands.append((f"kubekeep explain {top.id}", top.title))
+    fixable = sum(finding.has_fix for findings in by_resource for finding in findings)
+    paths = assessment.target.paths
+    if fixable and slugs and paths and not any(path == "-" or path.startswith("/dev/") for path in paths):
+        commands.append((f"kubekeep fix {words}", f"{count_noun(fixable, 'finding')} with a known fix"))
+    if hidden > 0:
+        command = f"kubekeep scan {words.rstrip()} --view resource" if slugs else "the same with --view resource"
+        commands.append((command.replace("  ", " "), f"{count_noun(hidden, 'finding')} not shown here"))
     if not commands:
         return
     terminal.line(Span("Next", "bold"))
