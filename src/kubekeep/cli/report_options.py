@@ -77,7 +77,13 @@ def report_options(function: Callable[..., None]) -> Callable[..., None]:
             **others,
         )
 
-    for option in (
+    for option in (*_presentation(), *_formats()):
+        wrapper = option(wrapper)
+    return wrapper
+
+
+def _presentation() -> tuple[Callable[..., Any], ...]:
+    return (
         click.option(
             "--color",
             type=click.Choice(["auto", "always", "never"]),
@@ -103,6 +109,11 @@ def report_options(function: Callable[..., None]) -> Callable[..., None]:
             callback=arguments.parse_severity,
             help="Show only controls of this severity or above. Gates look at all.",
         ),
+    )
+
+
+def _formats() -> tuple[Callable[..., Any], ...]:
+    return (
         click.option(
             "--view",
             type=click.Choice([view.value for view in View]),
@@ -122,6 +133,4 @@ def report_options(function: Callable[..., None]) -> Callable[..., None]:
             shell_complete=complete_formats,
             help=f"Formats of the report, comma separated: {', '.join(reports.names())}.",
         ),
-    ):
-        wrapper = option(wrapper)
-    return wrapper
+    )

@@ -31,6 +31,8 @@ _HEADLINE: Final = 3
 _PROBLEMS: Final = 3
 """Maximum number of problems of such a resource."""
 _FRAMEWORKS: Final = 6
+_DEFAULT: Final = "recommended"
+"""Slug of the default framework of a scan."""
 _QUIET: Final = frozenset({ExceptionStatus.MATCHED, ExceptionStatus.UNUSED})
 """Statuses of exceptions that need no attention."""
 _UNREAD: Final = 3
@@ -243,7 +245,7 @@ def _write_frameworks(terminal: Terminal, assessment: Assessment) -> None:
         return
     heads = ("Framework", "Compliance", "", "Coverage", "Failed controls")
     terminal.table([[Span(head, "dim") for head in heads], *rows])
-    if [summary.framework.slug for summary in assessment.frameworks] == ["recommended"]:
+    if [summary.framework.slug for summary in assessment.frameworks] == [_DEFAULT]:
         terminal.line(Span("kubekeep scan framework allcontrols evaluates every numbered control", "dim"))
     left = len(assessment.frameworks) - len(rows)
     if left > 0:
@@ -305,26 +307,36 @@ def _write_next(
     terminal: Terminal, assessment: Assessment, by_resource: Sequence[Sequence[Finding]], hidden: int
 ) -> None:
     """Write the next commands: for the first problem, for known fixes, and for the findings not shown."""
-    if not by_resource:
-        return
-    slugs = [summary.framework.slug for summary in assessment.frameworks]
-    names = "" if slugs == ["recommended"] else f"framework {','.join(slugs)} "
-    words = names + " ".join(map(shlex.quote, assessment.target.paths))
-    commands: list[tuple[str, str]] = []
-    top = merge_problems(by_resource[0])[0].first
-    if not top.control.is_user_supplied:
-        commands.append((f"kubekeep explain {top.id}", top.title))
-    fixable = sum(finding.has_fix for findings in by_resource for finding in findings)
-    paths = assessment.target.paths
-    if fixable and slugs and paths and not any(path == "-" or path.startswith("/dev/") for path in paths):
-        commands.append((f"kubekeep fix {words}", f"{count_noun(fixable, 'finding')} with a known fix"))
-    if hidden > 0:
-        command = f"kubekeep scan {words.rstrip()} --view resource" if slugs else "the same with --view resource"
-        commands.append((command.replace("  ", " "), f"{count_noun(hidden, 'finding')} not shown here"))
+    commands = list(_list_commands(assessment, by_resource, hidden)) if by_resource else []
     if not commands:
         return
     terminal.line(Span("Next", "bold"))
     size = max(cells(command) for command, _ in commands)
     for command, text in commands:
-        gap = " " * (size - cells(command))
-        terminal.line(Span(command, "bold cyan", whole=True), gap, "  ", Span(text, "dim"), indent=2)
+        gap = " " * (size - cells(command) + 2)
+        note = _shorten(text, max(terminal.width - size - 4, 20))
+        terminal.line(Span(command, "bold cyan", whole=True), gap, Span(note, "dim"), indent=2)
+
+
+def _list_commands(
+    assessment: Assessment, by_resource: Sequence[Sequence[Finding]], hidden: int
+) -> Iterator[tuple[str, str]]:
+    """Yield commands with their purpose; they name the frameworks of the scan, unless they are the default."""
+    paths = assessment.target.paths
+    slugs = [summary.framework.slug for summary in assessment.frameworks]
+    names = () if slugs == [_DEFAULT] else ("framework", ",".join(slugs))
+    words = shlex.join((*names, *paths))
+    top = merge_problems(by_resource[0])[0].first
+    if not top.control.is_user_supplied:
+        yield f"kubekeep explain {top.id}", top.title
+    fixable = sum(finding.has_fix for findings in by_resource for finding in findings)
+    if fixable and slugs and _are_files(paths):
+        yield f"kubekeep fix {words}", f"{count_noun(fixable, 'finding')} with a known fix"
+    if hidden > 0:
+        command = f"kubekeep scan {words} --view resource" if slugs and words else "the same with --view resource"
+        yield command, f"{count_noun(hidden, 'finding')} not shown here"
+
+
+def _are_files(paths: Sequence[str]) -> bool:
+    """Return True if a later command can read the paths again, unlike standard input and pipes."""
+    return bool(paths) and not any(path == "-" or path.startswith("/dev/") for path in paths)
