@@ -1,7 +1,7 @@
-"""Check the language of the code: openings of docstrings, plain identifiers, unique class names.
+"""Check the language of the code (openings of docstrings, plain identifiers, unique class names) and of Markdown pages.
 
 Prints the figures with their limits and every violation that has a place; exits 1 if a limit is exceeded.
-Arguments restrict the report to folders. Never changes a file.
+Arguments are folders with code and Markdown files; without arguments, all code is checked. Never changes a file.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ VERBS = ("found", "said", "told", "asked", "wanted", "given")
 PLACEHOLDERS = ("res", "out", "tmp", "data", "item", "thing")
 OPENING_PERCENT = 2.0
 QUESTIONS_PER_1000 = 8.0
+PAGE_QUESTIONS_PER_1000 = 10.0
+FENCE = re.compile(r"\s*(```|~~~)")
+NO_PROSE = re.compile(r"`[^`]*`|\]\([^)]*\)|<?https?://\S+")
+"""Inline code, the targets of links, and addresses."""
 VERB_USES = 60
 PLACEHOLDER_USES = 60
 
@@ -53,11 +57,14 @@ class Module(msgspec.Struct, frozen=True):
 
 
 def main(arguments: list[str]) -> int:
-    """Measure the folders in `arguments`, or all of them, and return the exit code."""
-    folders = arguments or list(FOLDERS)
+    """Measure the folders and pages in `arguments`, or all folders, and return the exit code."""
+    pages = [argument for argument in arguments if argument.endswith(".md")]
+    folders = [argument for argument in arguments if argument not in pages] or ([] if pages else list(FOLDERS))
     files = sorted({file for folder in folders for file in (ROOT / folder).rglob("*.py")})
     modules = [_measure(file) for file in files]
-    problems = [*_check_docstrings(modules), *_check_names(modules), *_check_classes(modules)]
+    problems = list(_check_pages(pages)) if pages else []
+    if folders:
+        problems += [*_check_docstrings(modules), *_check_names(modules), *_check_classes(modules)]
     for problem in problems:
         print(problem, file=sys.stderr)
     return bool(problems)
@@ -108,6 +115,31 @@ def _list_names(node: ast.AST) -> Iterator[tuple[str, int]]:
             yield name, node.lineno
         case _:
             pass
+
+
+def _check_pages(pages: Iterable[str]) -> Iterator[str]:
+    """Yield each question word of the pages if all pages together have too many of them."""
+    prose = [
+        (f"{page}:{number}", line)
+        for page in pages
+        for number, line in _list_prose((ROOT / page).read_text(encoding="utf-8"))
+    ]
+    words = sum(len(WORD.findall(line)) for _, line in prose)
+    questions = [(place, word) for place, line in prose for word in QUESTIONS.findall(line)]
+    rate = 1000 * len(questions) / max(words, 1)
+    print(f"{words} words of prose, {rate:.1f} question words per 1,000 (at most {PAGE_QUESTIONS_PER_1000:g})")
+    if rate > PAGE_QUESTIONS_PER_1000:
+        yield from (f"{place}: question word: {word}" for place, word in questions)
+
+
+def _list_prose(text: str) -> Iterator[tuple[int, str]]:
+    """Yield number and text of each line outside code blocks and tables, without inline code and addresses."""
+    is_code = False
+    for number, line in enumerate(text.splitlines(), start=1):
+        if FENCE.match(line):
+            is_code = not is_code
+        elif not is_code and not line.lstrip().startswith("|"):
+            yield number, NO_PROSE.sub(" ", line)
 
 
 def _check_docstrings(modules: Iterable[Module]) -> Iterator[str]:
