@@ -170,7 +170,7 @@ def test_empty_scan_writes_no_baseline(tmp_path: Path) -> None:
         ("scan shop --exclude-namespaces shpo", 0, "no resource that was read is in namespace shpo"),
         ("scan shop --label-selector app=nobody", 3, "nothing was assessed"),
         ("scan empty", 3, "nothing was assessed"),
-        ("scan unreadable", 3, "nothing was assessed: 1 unread"),
+        ("scan unreadable", 3, "nothing was assessed: unreadable/x.yaml:1: not YAML"),
         ("scan control C-0069 shop", 3, "nothing was assessed"),
         ("diff main.json missing.json", 2, "missing.json: no such file"),
         ("scan shop --baseline hidden.json", 2, "hidden.json: names are hidden: compare it with the report of a scan"),

@@ -210,6 +210,8 @@ cloud: false                                      # default
 hide: false                                       # default
 encrypt: false                                    # default
 severity-threshold: high                          # kubekeep.yaml:5
+# fail-on: not set
+strict: false                                     # default
 compliance-threshold: "80"                        # command line
 # fail-coverage-below: not set
 # max-failures: not set
@@ -221,9 +223,12 @@ fail-on-new: false                                # default
 format: [pretty]                                  # default
 # output: not set
 verbose: false                                    # default
-view: control                                     # default
+view: overview                                    # default
 # min-severity: not set
 # max-severity: not set
+quiet: false                                      # default
+full: false                                       # default
+color: auto                                       # default
 dry-run: false                                    # default
 charts: {"deploy/web":{"set":{"a":"\\u001b"}}}     # kubekeep.yaml:6
 """

@@ -336,7 +336,7 @@ def test_help_as_a_value_is_not_a_help_request(tmp_path: Path) -> None:
         result = run(*words, cwd=tmp_path, code=0 if "help" in words else 1)
         assert "Takes Kubescape's command line" not in result.stdout
     (tmp_path / "--help").write_text(POD)
-    assert "Summary" in run("scan", "framework", "nsa", "--", "--help", cwd=tmp_path).stdout
+    assert "Framework" in run("scan", "framework", "nsa", "--", "--help", cwd=tmp_path).stdout
 
 
 @pytest.mark.parametrize("task", ["framework", "control", "workload"])

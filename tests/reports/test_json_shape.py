@@ -16,6 +16,7 @@ from typing import Any, Final
 import jsonschema
 import msgspec
 import pytest
+from tests.requests import ALL_CONTROLS
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.git import Commit, GitRepository
@@ -41,9 +42,10 @@ OURS_ELSEWHERE: Final = {"change", "exception"}
 def documents(assessment: Assessment) -> list[dict[str, Any]]:
     """Return the canonical report, and reports of real scans."""
     requests = (
-        ScanRequest(ScanInput(paths=(str(EXAMPLES),))),
+        ScanRequest(ScanInput(paths=(str(EXAMPLES),)), rules=ALL_CONTROLS),
         ScanRequest(
             ScanInput(paths=(str(EXAMPLES / "attack-paths"),), snapshot=True),
+            rules=ALL_CONTROLS,
             needs=ReportNeeds(extras=load("json").extras),
         ),
         ScanRequest(

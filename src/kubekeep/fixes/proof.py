@@ -8,7 +8,7 @@ from typing import Final
 
 from kubekeep.fixes.proposed_changes import ControlFinding, ProposedChange, format_key
 from kubekeep.model.assessment import Assessment, ResourceResult, UnreadInput
-from kubekeep.model.finding import Status, Verdict
+from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.model.location import Path, parse_path
 from kubekeep.model.resource import Resource
 
@@ -50,7 +50,7 @@ class Proof:
             # Without a source: a subject removed from its binding. Else the file became unreadable.
             return finding.resource.source is None
         after = self._after[key].verdicts.get(slug)
-        if after is None or after.status is Status.PASSED:
+        if after is None or _has_passed(after):
             return True
         if after.status is Status.NOT_EVALUATED:
             return False
@@ -92,10 +92,10 @@ class Proof:
         for key, result in self._after.items():
             before = self._before.get(key)
             for slug, verdict in result.verdicts.items():
-                if verdict.status is Status.PASSED:
+                if _has_passed(verdict):
                     continue
                 previous = before.verdicts.get(slug) if before else None
-                if previous is None or previous.status is Status.PASSED or _is_no_longer_evaluated(previous, verdict):
+                if previous is None or _has_passed(previous) or _is_no_longer_evaluated(previous, verdict):
                     self._reject_causes(key, result.resource, verdict, numbers.get(slug, slug))
 
     def _reject_causes(self, key: str, resource: Resource, verdict: Verdict, number: str) -> None:
@@ -118,6 +118,12 @@ def _rank_nearness(path: Path, other: Path) -> int:
     if length and path[:length] == other[:length]:
         return 2
     return int(path[:-1] == other[: len(path) - 1])
+
+
+def _has_passed(verdict: Verdict) -> bool:
+    """Return True for a pass, also for one that an unknown field beside it makes uncertain: it was there before."""
+    uncertain = verdict.reason is not None and verdict.reason.cause is Cause.UNKNOWN_FIELD
+    return verdict.status is Status.PASSED or uncertain
 
 
 def _is_no_longer_evaluated(before: Verdict, after: Verdict) -> bool:

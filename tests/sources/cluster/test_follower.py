@@ -279,7 +279,7 @@ def test_deleted_objects_leave_no_memory(cluster: Cluster, namespace: str, world
 def _count_entries(following: ClusterFollower) -> dict[str, int]:
     state = vars(following)
     names = ("_versions", "_owner", "_children", "_changed_keys", "_reported")
-    return {name: len(state[name]) for name in names} | {"owners": len(vars(state["_owners"])["_known"])}
+    return {name: len(state[name]) for name in names} | {"owners": len(vars(state["_owners"])["_owners"])}
 
 
 def test_lost_watch_is_not_current(cluster: Cluster, namespace: str, world: World) -> None:
@@ -413,7 +413,7 @@ def test_unexpected_error_in_a_thread_is_raised(
     def raise_error(event: object) -> None:
         raise ZeroDivisionError(str(event))
 
-    monkeypatch.setattr(follower, "_packed", raise_error)
+    monkeypatch.setattr(follower, "_pack_event", raise_error)
     cluster.apply([{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one", "namespace": namespace}}])
     with pytest.raises(RuntimeError, match="not followed any more"):
         eventually(world.is_up_to_date)

@@ -66,7 +66,7 @@ def write_closing(terminal: Terminal, assessment: Assessment, options: ReportOpt
     write_unread(terminal, assessment, options)
     _write_unknown_fields(terminal, assessment)
     if assessment.baseline is not None:
-        _write_baseline(terminal, assessment.baseline)
+        write_baseline(terminal, assessment.baseline)
     _write_summary(terminal, assessment)
     _write_next(terminal, assessment)
 
@@ -196,7 +196,7 @@ def _incomplete(unread: int, hidden: int, platform: str) -> str:
     )
 
 
-def _write_baseline(terminal: Terminal, comparison: Comparison) -> None:
+def write_baseline(terminal: Terminal, comparison: Comparison) -> None:
     """Write the changes since the baseline, and the incomparable findings by reason."""
     new = Span(f"{len(comparison.new)} new", "bold red" if comparison.new else "green")
     accepted_text = f", {len(comparison.accepted)} accepted" if comparison.accepted else ""

@@ -20,7 +20,7 @@ from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
 from kubekeep.reports.format import ReportOptions
-from kubekeep.reports.pretty.closing import bar, score_style, write_audit, write_unread
+from kubekeep.reports.pretty.closing import bar, score_style, write_audit, write_baseline, write_unread
 from kubekeep.reports.pretty.findings import kustomization_spans, location_span
 from kubekeep.reports.shared.content import LEVELS, file_order
 from kubekeep.reports.shared.terminal import Span, Terminal, cells, file_url
@@ -97,6 +97,8 @@ def write_overview(terminal: Terminal, assessment: Assessment, options: ReportOp
     below += min(len(assessment.unknown_fields), _UNREAD + 1)
     shown = _write_first(terminal, assessment, by_resource, _LINES - _HEADLINE - below)
     _write_frameworks(terminal, assessment)
+    if assessment.baseline is not None:
+        write_baseline(terminal, assessment.baseline)
     if options.audit:
         write_audit(terminal, assessment)
     if assessment.target.cluster is not None:
@@ -196,7 +198,8 @@ def _write_problem(terminal: Terminal, base: str, problem: MergedProblem, head: 
     more = f" (and {count_noun(len(evidence) - 1, 'more place')})" if len(evidence) > 1 else ""
     ids = [finding.id for finding in problem.findings]
     names = " ".join(ids[:_IDS]) + (f" +{len(ids) - _IDS}" if len(ids) > _IDS else "")
-    where = f"  {location}" if elsewhere else ""
+    setting = location.setting if location else None
+    where = f"  from {setting}" if setting else f"  {location}" if elsewhere else ""
     room = terminal.width - 12 - cells(more) - cells(names) - cells(where) - 2
     url = file_url(base, location.file) if location else ""
     terminal.line(
