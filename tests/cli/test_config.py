@@ -93,10 +93,8 @@ def test_chart_values_reach_the_scan() -> None:
     result = kubekeep("scan", "deploy/web")
     assert "deploy/web/templates/pod.yaml:15" in result.stdout
     assert "from prod.yaml:2 privileged" in result.stdout
-    assert "Nothing failed" in kubekeep("scan", "deploy/web", "--set", "privileged=false").stdout, (
-        "flags take precedence"
-    )
-    assert "Nothing failed" in kubekeep("scan", "deploy/web", "--no-config", "--framework", "pss-baseline").stdout
+    assert "No findings" in kubekeep("scan", "deploy/web", "--set", "privileged=false").stdout, "flags take precedence"
+    assert "No findings" in kubekeep("scan", "deploy/web", "--no-config", "--framework", "pss-baseline").stdout
 
 
 @pytest.mark.parametrize(

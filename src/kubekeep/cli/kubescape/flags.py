@@ -246,7 +246,7 @@ DIFF: Final = (
     _same("severity-threshold"),
     _same("format", "f"),
     _same("output", "o"),
-    _same("granularity"),
+    _same("granularity", option="baseline-granularity"),
 )
 """The flags of `diff`."""
 
