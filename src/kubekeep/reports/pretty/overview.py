@@ -192,18 +192,15 @@ def _write_problem(terminal: Terminal, base: str, problem: MergedProblem, head: 
     evidence = problem.evidence
     first = evidence[0] if evidence else None
     location = first.location if first else None
-    line = f"{location.region.start.line}" if location and location.region else ""
-    elsewhere = location is not None and head is not None and location.file != head.file
+    line, where = _describe_place(location, head) if location else ("", "")
     text = _describe(problem, first)
     more = f" (and {count_noun(len(evidence) - 1, 'more place')})" if len(evidence) > 1 else ""
     ids = [finding.id for finding in problem.findings]
     names = " ".join(ids[:_IDS]) + (f" +{len(ids) - _IDS}" if len(ids) > _IDS else "")
-    setting = location.setting if location else None
-    where = f"  from {setting}" if setting else f"  {location}" if elsewhere else ""
     room = terminal.width - 12 - cells(more) - cells(names) - cells(where) - 2
     url = file_url(base, location.file) if location else ""
     terminal.line(
-        Span(f"{'' if elsewhere else line:>8}", "dim", whole=True, url=url),
+        Span(f"{line:>8}", "dim", whole=True, url=url),
         "  ",
         Span(_shorten(text, max(room, 20)), whole=True),
         Span(more, "dim", whole=True),
@@ -213,6 +210,15 @@ def _write_problem(terminal: Terminal, base: str, problem: MergedProblem, head: 
         indent=2,
         hang=10,
     )
+
+
+def _describe_place(location: Location, head: Location | None) -> tuple[str, str]:
+    """Return the line in the file of `head`, and the source of a value or the location in another file, if any."""
+    elsewhere = head is not None and location.file != head.file
+    line = str(location.region.start.line) if location.region and not elsewhere else ""
+    if location.setting:
+        return line, f"  from {location.setting}"
+    return line, f"  {location}" if elsewhere else ""
 
 
 def _describe(problem: MergedProblem, evidence: Evidence | None) -> str:
