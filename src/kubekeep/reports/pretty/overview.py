@@ -192,7 +192,7 @@ def _write_problem(terminal: Terminal, base: str, problem: MergedProblem, head: 
     evidence = problem.evidence
     first = evidence[0] if evidence else None
     location = first.location if first else None
-    line, where = _describe_place(location, head) if location else ("", "")
+    line, where = _describe_place(location, head, terminal.width // 3) if location else ("", "")
     text = _describe(problem, first)
     more = f" (and {count_noun(len(evidence) - 1, 'more place')})" if len(evidence) > 1 else ""
     ids = [finding.id for finding in problem.findings]
@@ -200,7 +200,7 @@ def _write_problem(terminal: Terminal, base: str, problem: MergedProblem, head: 
     room = terminal.width - 12 - cells(more) - cells(names) - cells(where) - 2
     url = file_url(base, location.file) if location else ""
     terminal.line(
-        Span(f"{line:>8}", "dim", whole=True, url=url),
+        Span(f"{line or '·':>8}", "dim", whole=True, url=url),
         "  ",
         Span(_shorten(text, max(room, 20)), whole=True),
         Span(more, "dim", whole=True),
@@ -212,12 +212,18 @@ def _write_problem(terminal: Terminal, base: str, problem: MergedProblem, head: 
     )
 
 
-def _describe_place(location: Location, head: Location | None) -> tuple[str, str]:
-    """Return the line in the file of `head`, and the source of a value or the location in another file, if any."""
+def _describe_place(location: Location, head: Location | None, room: int) -> tuple[str, str]:
+    """Return the line in the file of `head`, and the source of a value or the location in another file, if any.
+
+    room: columns for the second; the key of a value and the folders of its file are left out if they do not fit.
+    """
     elsewhere = head is not None and location.file != head.file
     line = str(location.region.start.line) if location.region and not elsewhere else ""
     if location.setting:
-        return line, f"  from {location.setting}"
+        setting = location.setting
+        number = f":{setting.region.start.line}" if setting.region else ""
+        forms = (str(setting), f"{setting.file}{number}", f"{setting.file.rpartition('/')[2]}{number}")
+        return line, f"  from {next((form for form in forms if cells(form) + 7 <= room), forms[-1])}"
     return line, f"  {location}" if elsewhere else ""
 
 
