@@ -75,3 +75,10 @@ def test_known_fields_are_not_reported(tmp_path: Path, field: str) -> None:
 def test_custom_kinds_are_not_checked(tmp_path: Path) -> None:
     text = "apiVersion: example.com/v1\nkind: Deploymnet\nmetadata: {name: a, lables: {}}\nspec: {container: []}\n"
     assert problems(scan_text(tmp_path, text), tmp_path) == []
+
+
+def test_list_at_the_top_level_is_not_read(tmp_path: Path) -> None:
+    pod = "- {apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [{name: a, image: a}]}}\n"
+    (tmp_path / "values.yaml").write_text("- {name: a}\n- text\n")
+    message = "a list at the top level is not a Kubernetes object: use kind List with items"
+    assert problems(scan_text(tmp_path, pod), tmp_path) == [f"web.yaml:1: {message}"]

@@ -32,9 +32,17 @@ class IncompleteObject(msgspec.Struct, frozen=True):
 def find_objects(document: Any) -> Iterator[DocumentObject | IncompleteObject]:
     """Yield the objects of a document: the items of a List, or the document itself.
 
-    Yields nothing for a document with neither `apiVersion` nor `kind`, and for a kustomization.
+    Yields nothing for a document with neither `apiVersion` nor `kind`, and for a kustomization. A list of objects at the
+    top level is incomplete: the API server and kubectl accept a List with items only.
     """
+    if isinstance(document, list) and any(map(_is_object, document)):
+        yield IncompleteObject("a list at the top level is not a Kubernetes object: use kind List with items", ())
+        return
     yield from _find_objects(document, (), {})
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() >= {"apiVersion", "kind"}
 
 
 def _find_objects(value: Any, path: Path, inherited: dict[str, str]) -> Iterator[DocumentObject | IncompleteObject]:
