@@ -13,6 +13,7 @@ from kubekeep.cli.standard_output import READER_GONE, standard_output
 
 _COMMANDS: Final = {
     "scan": "Assess manifests, charts, overlays, repositories and more.",
+    "init": "Write a configuration file and a CI job.",
     "watch": "Watch a cluster, and print which verdicts change.",
     "host": "Collect what a node tells, for a scan.",
     "cloud": "Write down what a cloud tells of a managed cluster.",
