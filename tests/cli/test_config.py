@@ -90,9 +90,12 @@ def test_chart_values_reach_the_scan() -> None:
     (chart / "templates" / "pod.yaml").write_text(text)
     Path("prod.yaml").write_text("# production\nprivileged: true\n")
     Path("kubekeep.yaml").write_text("framework: pss-baseline\ncharts: {deploy/web: {values: prod.yaml}}\n")
-    result = kubekeep("scan", "deploy/web")
+    result = kubekeep("scan", "deploy/web", "--view", "control")
     assert "deploy/web/templates/pod.yaml:15" in result.stdout
     assert "from prod.yaml:2 privileged" in result.stdout
+    overview = kubekeep("scan", "deploy/web").stdout
+    assert "deploy/web/templates/pod.yaml:15" in overview
+    assert "from prod.yaml:2" in overview
     assert "No findings" in kubekeep("scan", "deploy/web", "--set", "privileged=false").stdout, "flags take precedence"
     assert "No findings" in kubekeep("scan", "deploy/web", "--no-config", "--framework", "pss-baseline").stdout
 
