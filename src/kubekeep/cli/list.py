@@ -19,11 +19,10 @@ from kubekeep.library.requirements import count_by_required_data, list_requireme
 from kubekeep.model.control import WORKLOAD, Control
 from kubekeep.model.framework import Framework
 from kubekeep.model.severity import Severity
+from kubekeep.model.workload import POD_KINDS, POD_TEMPLATE
 from kubekeep.posture.select import UnknownNameError, find_frameworks
 
-_POD_KINDS: Final = frozenset(
-    {"pod", "deployment", "statefulset", "daemonset", "replicaset", "replicationcontroller", "job", "cronjob"}
-)
+_POD_KINDS: Final = frozenset(kind.casefold() for _, kind in POD_KINDS - {POD_TEMPLATE})
 _LAYOUT = click.option(
     "-f", "--format", "layout", type=click.Choice(["pretty", "json", "csv"]), default="pretty", show_default=True
 )

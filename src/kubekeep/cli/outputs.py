@@ -75,7 +75,7 @@ def _separate(outputs: list[Output]) -> list[Output]:
 
 def _select_format(output: Path | None) -> Names:
     """Return the name of the format with the extension of a file; () if there is none."""
-    if output is None or not output.suffix or (output.exists() and not output.is_file()):
+    if output is None or not output.suffix or _is_device(output):
         return ()
     matches = [entry for entry in reports.formats().values() if entry.extension == output.suffix.lower()]
     return tuple(entry.name for entry in matches if entry.owns_extension or len(matches) == 1)[:1]
@@ -101,11 +101,15 @@ def _path(output: Path | None, report_format: ReportFormat) -> Path | None:
         return None
     if output is None:
         return Path(f"report{report_format.extension}") if report_format.to_file_by_default else None
-    device = output.exists() and not output.is_file()
-    if device or output.suffix == report_format.extension:
+    if _is_device(output) or output.suffix == report_format.extension:
         return output
     name = "" if report_format.owns_extension else f".{report_format.name}"
     return output.with_name(f"{output.name}{name}{report_format.extension}")
+
+
+def _is_device(path: Path) -> bool:
+    """Return True for a device, a pipe or a folder, which keep their names."""
+    return path.exists() and not path.is_file()
 
 
 def _is_terminal(path: Path) -> bool:

@@ -7,8 +7,10 @@ by one into the stream.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final, TextIO
 from urllib.parse import quote, quote_from_bytes
 
@@ -34,7 +36,9 @@ _HOME: Final = "https://kubekeep.io"
 
 def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
     """Write a log with one run as one line of JSON with a final line feed."""
-    reported = _list_reported(assessment)
+    failures, excepted = assessment.group_findings(), assessment.group_excepted_findings()
+    reported = _list_reported(assessment, failures.keys() | excepted.keys())
+    results = itertools.chain(_results(reported, failures, excepted), _resolved_results(assessment, reported))
     run = {
         "tool": {"driver": _driver(assessment, reported)},
         "automationDetails": {"id": _categorise(assessment)},
@@ -45,9 +49,7 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
     }
     head = json_text({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]})
     stream.write(head.removesuffix("}]}") + ',"results":[')
-    stream.writelines(
-        ("," if index else "") + json_text(result) for index, result in enumerate(_results(assessment, reported))
-    )
+    stream.writelines(("," if index else "") + json_text(result) for index, result in enumerate(results))
     stream.write("]}]}\n")
 
 
@@ -63,11 +65,10 @@ def _provenance(repository: GitRepository | None) -> dict[str, Any]:
     return {"versionControlProvenance": [entry]}
 
 
-def _list_reported(assessment: Assessment) -> dict[str, int]:
-    """Return the index of each control with a result among the rules of the log, by slug."""
+def _list_reported(assessment: Assessment, slugs: AbstractSet[str]) -> dict[str, int]:
+    """Return the index of each control with a result among the rules of the log, by slug; `slugs` have findings."""
     resolved = assessment.baseline.resolved if assessment.baseline else ()
     ids = {difference.finding.control for difference in resolved}
-    slugs = assessment.group_findings().keys() | assessment.group_excepted_findings().keys()
     reported = (
         summary.control.slug
         for summary in assessment.controls
@@ -164,8 +165,9 @@ def _unread(unread: UnreadInput) -> dict[str, Any]:
     }
 
 
-def _results(assessment: Assessment, reported: Mapping[str, int]) -> Iterator[dict[str, Any]]:
-    failures, excepted = assessment.group_findings(), assessment.group_excepted_findings()
+def _results(
+    reported: Mapping[str, int], failures: Mapping[str, list[Finding]], excepted: Mapping[str, list[Finding]]
+) -> Iterator[dict[str, Any]]:
     id_counts: Counter[str] = Counter()
     for slug, index in reported.items():
         for finding in failures.get(slug, ()):
@@ -173,7 +175,6 @@ def _results(assessment: Assessment, reported: Mapping[str, int]) -> Iterator[di
         for finding in excepted.get(slug, ()):
             suppressions = [_suppression(exception) for exception in finding.suppressions]
             yield {**_result(finding, index, id_counts), "suppressions": suppressions}
-    yield from _resolved_results(assessment, reported)
 
 
 def _result(finding: Finding, index: int, id_counts: Counter[str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from kubekeep.library.field_names import FieldNames
 from kubekeep.model.assessment import ResourceResult, UnreadInput
-from kubekeep.model.location import Location
+from kubekeep.model.location import Location, Path
 from kubekeep.model.resource import Resource
 from kubekeep.model.unknown_field import UnknownField
 from kubekeep.posture.select import Selection
@@ -28,17 +28,19 @@ class ApiCheck:
 
     def collect(self, resources: Iterator[Resource]) -> Iterator[Resource]:
         """Pass resources through and check each of them."""
-        schemas = load_schemas()
         for resource in resources:
-            document = resource.object
+            # Here, so that a scan without files loads nothing.
+            schemas, document = load_schemas(), resource.object
             problem = schemas.explain_unknown_kind(str(document.get("apiVersion")), resource.kind)
             if problem is not None:
-                self.unread.append(UnreadInput(_locate(resource, UnknownField(("kind",), problem)), problem))
+                self.unread.append(UnreadInput(_locate(resource, ("kind",)), problem))
             else:
                 fields = schemas.find_unknown_fields(document, self._minor)
                 if fields:
                     self._fields[id(resource)] = fields
-                    self.unknown_fields += (UnreadInput(_locate(resource, field), field.message) for field in fields)
+                    self.unknown_fields += (
+                        UnreadInput(_locate(resource, field.path), field.message) for field in fields
+                    )
             yield resource
 
     def distrust(self, results: list[ResourceResult], selection: Selection) -> list[ResourceResult]:
@@ -50,5 +52,5 @@ class ApiCheck:
         return distrust_passes(results, self._fields, controls, names.list_names)
 
 
-def _locate(resource: Resource, field: UnknownField) -> Location:
-    return resource.locate(field.path) or resource.locate(()) or Location(resource.label)
+def _locate(resource: Resource, path: Path) -> Location:
+    return resource.locate(path) or resource.locate(()) or Location(resource.label)

@@ -163,8 +163,10 @@ def _excerpt(evidence: Evidence, excerpts: list[Excerpt]) -> list[dict[str, Any]
     ]
 
 
-def framework_entry(part: FrameworkPart, findings_by_control: Mapping[str, ControlFindings]) -> dict[str, Any]:
-    """Return a framework with its sections as rows, each a control under its requirement."""
+def framework_entry(
+    part: FrameworkPart, findings_by_control: Mapping[str, ControlFindings], *, full: bool
+) -> dict[str, Any]:
+    """Return a framework, if `full` with its sections as rows, each a control under its requirement."""
     summary, counts = part.summary, part.counts
     return {
         "name": line(summary.framework.name),
@@ -187,7 +189,7 @@ def framework_entry(part: FrameworkPart, findings_by_control: Mapping[str, Contr
                     row for requirement in section.requirements for row in _rows(requirement, findings_by_control)
                 ],
             }
-            for section in part.sections
+            for section in (part.sections if full else ())
         ],
     }
 

@@ -40,37 +40,27 @@ _NARROW_PATHS, _NARROW_STEPS = 2, 3
 def build_document(assessment: Assessment, *, full: bool, whole: bool) -> dict[str, Any]:
     """Return the data of the document; `full` includes the texts and findings of controls, `whole` all of them."""
     report = build_content(assessment)
-    document = _build_full(report, assessment, whole=whole)
-    if full:
-        return document
-    # Nothing of these is printed in the short form.
-    frameworks = [{**framework, "sections": []} for framework in document["frameworks"]]
-    return {**document, "full": False, "findings": [], "controls": [], "params": [], "frameworks": frameworks}
-
-
-def _build_full(report: ReportContent, assessment: Assessment, *, whole: bool) -> dict[str, Any]:
+    params = sorted(assessment.params.items()) if full else ()
     return {
-        "full": True,
+        "full": full,
         "brief": [brief_entry(group) for group in sort_by_priority(report.findings)],
         **_cover(report),
         **_summary(report),
-        **_findings(report, whole=whole),
+        **_findings(report, full=full, whole=whole),
         **_left_out(report),
         "attacks": _attacks(assessment.attacks) if assessment.attacks else None,
-        "params": [
-            [line(key), line(", ".join(values), LONGEST_PROSE)] for key, values in sorted(assessment.params.items())
-        ],
-        "controls": [_outcome(summary) for summary in assessment.controls],
+        "params": [[line(key), line(", ".join(values), LONGEST_PROSE)] for key, values in params],
+        "controls": [_outcome(summary) for summary in assessment.controls] if full else [],
     }
 
 
-def _findings(report: ReportContent, *, whole: bool) -> dict[str, Any]:
+def _findings(report: ReportContent, *, full: bool, whole: bool) -> dict[str, Any]:
     bounds, excepted = Bounds(report.findings, whole=whole), Bounds(report.excepted, whole=whole)
     findings_by_control = {group.summary.control.slug: group for group in report.findings}
     evidence = (evidence for group in report.findings for finding in group.findings for evidence in finding.evidence)
     return {
-        "frameworks": [framework_entry(part, findings_by_control) for part in report.frameworks],
-        "findings": [control_entry(group, bounds) for group in report.findings],
+        "frameworks": [framework_entry(part, findings_by_control, full=full) for part in report.frameworks],
+        "findings": [control_entry(group, bounds) for group in report.findings] if full else [],
         "per_control": bounds.resources,
         "excerpts": any(entry.excerpt for entry in evidence),
         "waived": [control_entry(group, excepted) for group in report.excepted],

@@ -35,15 +35,10 @@ class ApiSchemas(msgspec.Struct, frozen=True):
     kinds: dict[str, dict[str, _Entry]]
     types: list[dict[str, _Entry]]
 
-    @property
-    def groups(self) -> frozenset[str]:
-        """The built-in API groups; "" is the core group."""
-        return _list_groups()
-
     def explain_unknown_kind(self, api_version: str, kind: str) -> str | None:
         """Return why a kind of a built-in group does not exist in any Kubernetes version; None if it does."""
         group = api_version.rpartition("/")[0]
-        if group not in self.groups:
+        if group not in _list_groups():
             return None
         kinds = self.kinds.get(api_version)
         if kinds is not None and (kind in kinds or kind == "List"):
@@ -119,4 +114,5 @@ def load_schemas() -> ApiSchemas:
 
 @functools.cache
 def _list_groups() -> frozenset[str]:
+    """Return the built-in API groups; "" is the core group."""
     return frozenset(version.rpartition("/")[0] for version in load_schemas().kinds)
