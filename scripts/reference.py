@@ -1,4 +1,4 @@
-"""Generator of the reference pages: controls, frameworks, formats, command line, configuration file, Python API.
+"""Generator of the reference pages: controls, frameworks, formats, commands, configuration, Python API, changelog.
 
 Writes below docs/reference/ only. The pages are not edited by hand and not committed.
 """
@@ -30,7 +30,7 @@ def main() -> None:
     """Write every page."""
     pages = {"controls": render_controls(), "frameworks": render_frameworks(), "formats": render_formats()}
     pages |= {"cli": render_command_line(), "python": render_python_api()}
-    pages |= {"configuration": render_configuration(), "kubescape": render_kubescape()}
+    pages |= {"configuration": render_configuration(), "kubescape": render_kubescape(), "changelog": render_changelog()}
     pages |= {f"controls/{control.slug}": render_control(control) for control in builtin().controls.values()}
     pages |= {
         f"frameworks/{framework.slug}": render_framework(framework) for framework in builtin().frameworks.values()
@@ -70,6 +70,11 @@ def _attributes(value: type) -> list[str]:
         if isinstance(attribute, property) and not name.startswith("_")
     ]
     return [*fields, *properties]
+
+
+def render_changelog() -> str:
+    """Return the changelog of the repository, with links that are relative to the reference pages."""
+    return (REFERENCE.parent.parent / "CHANGELOG.md").read_text(encoding="utf-8").replace("](docs/", "](../")
 
 
 def render_controls() -> str:
