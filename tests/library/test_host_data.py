@@ -64,7 +64,7 @@ UNCOLLECTED = {key: value for key, value in REFUSED.items() if key != "notRead"}
     ("document", "reason"),
     [
         (REFUSED, "the configuration file of the kubelet was not read: permission denied"),
-        (UNCOLLECTED, "the configuration file of the kubelet was not collected, or cannot be read"),
+        (UNCOLLECTED, "the configuration file of the kubelet was not collected or cannot be read"),
     ],
     ids=["refused", "uncollected"],
 )

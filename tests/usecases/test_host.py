@@ -144,7 +144,7 @@ def test_k3s_is_evaluated_by_its_embedded_components(k3s: Assessment, slug: str,
 def test_finding_names_the_file_of_the_node(assessment: Assessment) -> None:
     (verdict,) = [result.verdicts["pki-key-mode"] for result in assessment.results if "pki-key-mode" in result.verdicts]
     (evidence,) = verdict.evidence
-    assert evidence.message == "/etc/kubernetes/pki/sa.key has mode 644, which allows more than 600"
+    assert evidence.message == "/etc/kubernetes/pki/sa.key: mode is 644, expected 600 or stricter"
     assert evidence.location is not None
     assert evidence.location.file.endswith("node.yaml")
 

@@ -17,8 +17,8 @@ loose(namespace, levels) := {
 	not enforced(namespace, levels)
 	not guarded(namespace)
 	message := sprintf(
-		"nothing holds the pods of namespace %v to %s: %s, and no policy engine's webhook looks at them",
-		[object.get(object.get(namespace, "metadata", {}), "name", ""), concat(" or ", levels), written(namespace)],
+		"namespace %v: %s, expected %s, and no admission policy or webhook checks its pods",
+		[object.get(object.get(namespace, "metadata", {}), "name", ""), written(namespace), concat(" or ", levels)],
 	)
 }
 

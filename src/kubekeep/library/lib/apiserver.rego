@@ -70,7 +70,7 @@ boolean(server, flag, wanted, otherwise) := [object.union(flags.replaced(given, 
 	given := setting(server, flag)
 	truth(given.value) != wanted
 	message := sprintf("--%s is %s", [flag, given.value])
-} else := [added(server, flag, wanted, sprintf("it is %s by default", [otherwise]))] if {
+} else := [added(server, flag, wanted, sprintf("the default is %s", [otherwise]))] if {
 	wanted != otherwise
 	not setting(server, flag)
 } else := []
@@ -85,7 +85,7 @@ truth(value) := "true" if {
 required(server, flag, so) := [{"path": given.path, "message": sprintf("--%s is empty: %s", [flag, so])}] if {
 	given := setting(server, flag)
 	given.value == ""
-} else := [{"path": server.end, "message": sprintf("--%s is missing: %s", [flag, so])}] if {
+} else := [{"path": server.end, "message": sprintf("--%s is not set: %s", [flag, so])}] if {
 	not setting(server, flag)
 } else := []
 
@@ -108,10 +108,10 @@ reaches(value, least) if {
 }
 
 # Violation for a missing flag that requires `value`.
-added(server, flag, value, so) := object.union(place, {"message": sprintf("--%s is missing: %s", [flag, so])}) if {
+added(server, flag, value, so) := object.union(place, {"message": sprintf("--%s is not set: %s", [flag, so])}) if {
 	server.plain
 	place := {"path": server.end, "fix": sprintf("--%s=%s", [flag, value])}
-} else := {"path": server.end, "message": sprintf("--%s is missing: %s", [flag, so])}
+} else := {"path": server.end, "message": sprintf("--%s is not set: %s", [flag, so])}
 
 # Seconds of a Go duration such as 1m30s; undefined for other text.
 seconds(text) := sum([length |
@@ -141,7 +141,7 @@ includes(server, flag, name, so) := [object.union(flags.replaced(given, value), 
 	given := setting(server, flag)
 	not name in listed(server, flag)
 	value := concat(",", array.concat(items(given.value), [name]))
-	message := sprintf("--%s does not have %s: %s", [flag, name, so])
+	message := sprintf("--%s does not contain %s: %s", [flag, name, so])
 } else := [added(server, flag, name, so)] if {
 	not setting(server, flag)
 } else := []
@@ -150,7 +150,7 @@ includes(server, flag, name, so) := [object.union(flags.replaced(given, value), 
 excludes(server, flag, name, so) := [object.union(without(given, name), {"message": message}) |
 	some given in flags.settings(server.words, flag)
 	name in items(given.value)
-	message := sprintf("--%s has %s: %s", [flag, name, so])
+	message := sprintf("--%s contains %s: %s", [flag, name, so])
 ]
 
 without(given, name) := flags.replaced(given, concat(",", kept)) if {
@@ -187,7 +187,7 @@ mode(server, name, so) := [object.union(flags.replaced(given, value), {"message"
 	not name in modes(server)
 	others := [item | some item in items(given.value); item != "AlwaysAllow"]
 	value := concat(",", array.concat(others, [name]))
-	message := sprintf("--authorization-mode is %s, without %s: %s", [given.value, name, so])
+	message := sprintf("--authorization-mode is %s and does not contain %s: %s", [given.value, name, so])
 } else := missing_modes(server)
 
 missing_modes(server) := [added(server, "authorization-mode", "Node,RBAC", "all requests are allowed by default")] if {
@@ -201,7 +201,7 @@ authorized_by_file(server) if {
 	not setting(server, "authorization-mode")
 }
 
-unread_modes(servers) := {"the modes are in the file of --authorization-config, which was not collected" |
+unread_modes(servers) := {"the file of --authorization-config was not collected" |
 	some server in servers
 	authorized_by_file(server)
 }
@@ -209,18 +209,18 @@ unread_modes(servers) := {"the modes are in the file of --authorization-config, 
 # Suites of `--tls-cipher-suites` that are not among the strong ones. TLS 1.3 suites cannot be selected.
 ciphers(server, strong) := [] if {
 	setting(server, "tls-min-version").value == "VersionTLS13"
-} else := [added(server, "tls-cipher-suites", concat(",", recommended), "weaker suites are offered by default")] if {
+} else := [added(server, "tls-cipher-suites", concat(",", recommended), "the default includes weak cipher suites")] if {
 	not setting(server, "tls-cipher-suites")
 } else := [object.union(flags.replaced(given, concat(",", recommended)), {"message": message})] if {
 	given := setting(server, "tls-cipher-suites")
 	items(given.value) == []
-	message := "--tls-cipher-suites is empty: weaker suites are offered by default"
+	message := "--tls-cipher-suites is empty: the default includes weak cipher suites"
 } else := [object.union(flags.replaced(given, concat(",", better(kept))), {"message": message}) |
 	some given in flags.settings(server.words, "tls-cipher-suites")
 	weak := [item | some item in items(given.value); not item in strong]
 	count(weak) > 0
 	kept := [item | some item in items(given.value); item in strong]
-	message := sprintf("--tls-cipher-suites has %s", [concat(", ", weak)])
+	message := sprintf("--tls-cipher-suites contains weak cipher suites: %s", [concat(", ", weak)])
 ]
 
 better(kept) := kept if {

@@ -172,7 +172,7 @@ gate(words, name) := said[count(said) - 1] if {
 }
 
 # Reason that the flags of etcd are not effective; undefined if they are.
-unread(process) := sprintf("etcd reads %s, which makes it ignore flags and variables", [file]) if {
+unread(process) := sprintf("etcd reads the configuration file %s and ignores flags and variables", [file]) if {
 	file := value(process, "config-file")
 	file != null
 	file != ""

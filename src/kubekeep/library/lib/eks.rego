@@ -18,7 +18,7 @@ exposed(private) := array.concat(without_private(private), open_networks)
 
 without_private(private) := [{"path": private.path, "message": message}] if {
 	not description.yes(private.value)
-	message := "the private endpoint is off: nodes reach the API server by its public address"
+	message := "endpointPrivateAccess is not true: nodes use the public endpoint of the API server"
 } else := []
 
 # EKS always returns the networks of a public endpoint: a description without them is incomplete.
@@ -26,5 +26,5 @@ open_networks := [{"path": cidr.path, "message": message} |
 	network("endpointPublicAccess").value != false
 	some cidr in description.items(network("publicAccessCidrs"))
 	cidr.value in {"0.0.0.0/0", "::/0"}
-	message := sprintf("the public endpoint is open to %s", [cidr.value])
+	message := sprintf("publicAccessCidrs contains %s: the public endpoint is open to every address", [cidr.value])
 ]

@@ -27,7 +27,7 @@ pools := [{"place": place, "name": name, "config": config} |
 	config := description.at(place, "config")
 ] if {
 	count(description.items(cluster("nodePools"))) > 0
-} else := [{"place": whole, "name": "of the first nodes", "config": config}] if {
+} else := [{"place": whole, "name": "of the initial nodes", "config": config}] if {
 	config := cluster("nodeConfig")
 	is_object(config.value)
 } else := []

@@ -63,7 +63,7 @@ unread_line(document, program, field) := {reason |
 refusals(document, field) := {why |
 	some entry in document.notRead
 	entry.field == field
-	why := object.get(entry, "why", "nobody says why")
+	why := object.get(entry, "why", "no reason given")
 }
 
 # Value of a flag in the command line of the document; undefined without one.
@@ -84,7 +84,7 @@ looser(files, limit) := {violation |
 	bits.and(mode, bits.xor(511, number(limit))) != 0
 	violation := {
 		"path": sprintf("%s.permissions", [file.path]),
-		"message": sprintf("%s has mode %s, which allows more than %s", [file.name, octal(mode), limit]),
+		"message": sprintf("%s: mode is %s, expected %s or stricter", [file.name, octal(mode), limit]),
 	}
 }
 
@@ -117,7 +117,7 @@ foreign(files, names) := {violation |
 	not both(user, group, names)
 	violation := {
 		"path": sprintf("%s.ownership", [file.path]),
-		"message": sprintf("%s belongs to %s:%s and not to %s", [file.name, user, group, wanted(names)]),
+		"message": sprintf("%s: owner is %s:%s, expected %s", [file.name, user, group, wanted(names)]),
 	}
 }
 

@@ -65,7 +65,7 @@ told(name, value) := sprintf("%s is %s", [name, plain(value)]) if {
 	plain(value) != ""
 } else := sprintf("%s is empty", [name])
 
-unset(name, value) := sprintf("%s is not set, which means %s", [name, plain(value)]) if {
+unset(name, value) := sprintf("%s is not set (default %s)", [name, plain(value)]) if {
 	plain(value) != ""
 } else := sprintf("%s is not set", [name])
 
@@ -89,9 +89,9 @@ finding(found, mend, reason) := object.union(object.union(found.at, mend), {"mes
 # Reason that a setting is undefined.
 uncollected := sprintf("the configuration file of the kubelet was not read: %s", [refusals[0]]) if {
 	unread
-} else := "the configuration file of the kubelet was not collected, or cannot be read" if {
+} else := "the configuration file of the kubelet was not collected or cannot be read" if {
 	unread
-} else := "neither the command line of the kubelet nor its configuration file was collected"
+} else := "neither the command line nor the configuration file of the kubelet was collected"
 
 within(field) := {"path": field} if {
 	input.object.kind == "KubeletConfiguration"

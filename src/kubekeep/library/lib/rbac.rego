@@ -63,7 +63,7 @@ cluster_scoped(named, wildcards) := named | wildcards if {
 } else := named
 
 # Violation of a subject with a permission, with the paths that grant it.
-message(what) := sprintf("%s %s may %s: %s %s is bound to it by %s %s", [
+message(what) := sprintf("%s %s can %s: bound to %s %s by %s %s", [
 	input.object.kind,
 	subject_name(input.object),
 	what,

@@ -26,4 +26,4 @@ evidence(container) := sprintf("%s.imageID", [status]) if {
 	)
 } else := sprintf("%s.image", [container.path])
 
-unknown(image) := sprintf("the input has no report on image %s: scan it and add its ImageVulnerabilities", [image])
+unknown(image) := sprintf("the input has no ImageVulnerabilities for image %s: scan it and add the result", [image])

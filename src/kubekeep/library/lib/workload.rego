@@ -39,4 +39,4 @@ called(container) := name if {
 # Subject of messages about the `origin` of a field.
 bearer(container, field) := sprintf("container %v", [called(container)]) if {
 	not inherited(container, field)
-} else := "the pod"
+} else := "pod"

@@ -9,7 +9,7 @@ applies if policy
 
 declined contains sentence if {
 	policy.minor < podsecurity.oldest
-	sentence := sprintf("namespace %s enforces the standard of 1.%d, which is older than 1.%d", [
+	sentence := sprintf("namespace %s enforces Pod Security Standards 1.%d; versions before 1.%d are not supported", [
 		podsecurity.namespace,
 		policy.minor,
 		podsecurity.oldest,
@@ -19,5 +19,5 @@ declined contains sentence if {
 violation contains object.union(found, {"message": message}) if {
 	policy.minor >= podsecurity.oldest
 	some found in podsecurity.refused(policy)
-	message := sprintf("%s: namespace %s enforces the level %s", [found.message, podsecurity.namespace, policy.level])
+	message := sprintf("%s (namespace %s enforces level %s)", [found.message, podsecurity.namespace, policy.level])
 }

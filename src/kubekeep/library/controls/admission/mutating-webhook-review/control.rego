@@ -2,9 +2,9 @@ package kubekeep.controls.mutating_webhook_review
 
 # Whether a webhook belongs here needs a manual review, so each configuration is reported.
 violation contains {"path": "", "message": message} if {
-	names := [sprintf("%v", [object.get(webhook, "name", "one without a name")]) |
+	names := [sprintf("%v", [object.get(webhook, "name", "(no name)")]) |
 		webhook := input.object.webhooks[_]
 	]
 	count(names) > 0
-	message := sprintf("review who runs these webhooks, which change what their rules name: %s", [concat(", ", names)])
+	message := sprintf("review the operator and the rules of the mutating webhooks: %s", [concat(", ", names)])
 }

@@ -6,5 +6,5 @@ import data.kubekeep.lib.admission
 violation contains {"path": "", "message": message} if {
 	name := object.get(object.get(input.object, "metadata", {}), "name", "")
 	not admission.system(name)
-	message := sprintf("review who answers for what is in namespace %v, and whether it is needed", [name])
+	message := sprintf("review namespace %v: it must be required and belong to one team or application", [name])
 }

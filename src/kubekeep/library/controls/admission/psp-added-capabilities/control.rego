@@ -7,5 +7,7 @@ violation contains {"path": "spec.allowedCapabilities", "delete": true, "message
 	every value in input.cluster.values.PodSecurityPolicy.allowedCapabilities {
 		count(value) > 0
 	}
-	message := sprintf("every policy admits added capabilities, this one %s", [concat(", ", allowed)])
+	message := sprintf("allowedCapabilities is %s: every PodSecurityPolicy allows added capabilities", [
+		concat(", ", allowed),
+	])
 }

@@ -1,7 +1,11 @@
 package kubekeep.controls.psp_dropped_capabilities
 
 # One policy that drops all is enough, because users can be granted that policy.
-violation contains {"path": path, "fix": "ALL", "message": "no policy makes containers drop all capabilities"} if {
+violation contains {
+	"path": path,
+	"fix": "ALL",
+	"message": "requiredDropCapabilities contains ALL in no PodSecurityPolicy",
+} if {
 	not drops_all(object.get(input.object.spec, "requiredDropCapabilities", null))
 	every value in object.get(input.cluster.values.PodSecurityPolicy, "requiredDropCapabilities", []) {
 		not drops_all(value)

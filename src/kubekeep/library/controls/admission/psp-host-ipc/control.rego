@@ -6,5 +6,5 @@ violation contains {"path": "spec.hostIPC", "delete": true, "message": message} 
 	every value in input.cluster.values.PodSecurityPolicy.hostIPC {
 		value == true
 	}
-	message := "every policy admits pods that share the host's IPC"
+	message := "hostIPC is true in every PodSecurityPolicy"
 }

@@ -6,5 +6,5 @@ violation contains {"path": "spec.hostNetwork", "delete": true, "message": messa
 	every value in input.cluster.values.PodSecurityPolicy.hostNetwork {
 		value == true
 	}
-	message := "every policy admits pods on the host's network"
+	message := "hostNetwork is true in every PodSecurityPolicy"
 }

@@ -6,5 +6,5 @@ violation contains {"path": "spec.hostPID", "delete": true, "message": message} 
 	every value in input.cluster.values.PodSecurityPolicy.hostPID {
 		value == true
 	}
-	message := "every policy admits pods that share the host's process IDs"
+	message := "hostPID is true in every PodSecurityPolicy"
 }

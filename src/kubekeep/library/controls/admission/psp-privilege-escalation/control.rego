@@ -4,5 +4,5 @@ package kubekeep.controls.psp_privilege_escalation
 violation contains {"path": "spec.allowPrivilegeEscalation", "fix": false, "message": message} if {
 	object.get(input.object.spec, "allowPrivilegeEscalation", null) != false
 	not false in object.get(input.cluster.values.PodSecurityPolicy, "allowPrivilegeEscalation", [])
-	message := "every policy admits containers that may escalate their privileges"
+	message := "allowPrivilegeEscalation is set to false in no PodSecurityPolicy"
 }

@@ -6,5 +6,5 @@ violation contains {"path": "spec.privileged", "delete": true, "message": messag
 	every value in input.cluster.values.PodSecurityPolicy.privileged {
 		value == true
 	}
-	message := "every policy admits privileged containers"
+	message := "privileged is true in every PodSecurityPolicy"
 }

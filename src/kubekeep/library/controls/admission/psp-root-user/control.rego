@@ -6,7 +6,7 @@ violation contains {"path": "spec.runAsUser.rule", "fix": "MustRunAsNonRoot", "m
 	every value in object.get(input.cluster.values.PodSecurityPolicy, "runAsUser", []) {
 		not forbids(value)
 	}
-	message := "every policy admits containers that run as root"
+	message := "runAsUser allows root in every PodSecurityPolicy"
 }
 
 forbids(user) if user.rule == "MustRunAsNonRoot"

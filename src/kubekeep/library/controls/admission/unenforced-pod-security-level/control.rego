@@ -20,7 +20,7 @@ applies if count(tried) > 0
 declined contains sentence if {
 	some mode, policy in tried
 	policy.minor < podsecurity.oldest
-	sentence := sprintf("namespace %s names the standard of 1.%d to %s, which is older than 1.%d", [
+	sentence := sprintf("namespace %s uses Pod Security Standards 1.%d to %s; versions before 1.%d are not supported", [
 		podsecurity.namespace,
 		policy.minor,
 		mode,
@@ -37,10 +37,10 @@ refused[policy] := podsecurity.refused(policy) if {
 violation contains object.union(found, {"message": message}) if {
 	some item in refused
 	some found in item
-	message := sprintf("%s: namespace %s %s", [found.message, podsecurity.namespace, concat(" and ", told(found))])
+	message := sprintf("%s (namespace %s %s)", [found.message, podsecurity.namespace, concat(" and ", told(found))])
 }
 
-# Effect of the namespace on a violation: `audits at the level baseline`, `warns at the level restricted`.
+# Effect of the namespace on a violation: `audits at level baseline`, `warns at level restricted`.
 told(found) := [sentence |
 	some level in ["baseline", "restricted"]
 	verbs := [verb |
@@ -49,5 +49,5 @@ told(found) := [sentence |
 		found in refused[tried[mode]]
 	]
 	count(verbs) > 0
-	sentence := sprintf("%s at the level %s", [concat(" and ", verbs), level])
+	sentence := sprintf("%s at level %s", [concat(" and ", verbs), level])
 ]

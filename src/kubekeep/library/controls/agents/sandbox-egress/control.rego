@@ -2,17 +2,17 @@ package kubekeep.controls.sandbox_egress
 
 violation contains {
 	"path": "spec.networkPolicyManagement",
-	"message": sprintf("the network policy is not managed: networkPolicyManagement is %v", [management]),
+	"message": sprintf("networkPolicyManagement is %v, expected Managed", [management]),
 } if {
 	not managed
 }
 
-violation contains {"path": "spec.networkPolicy", "message": "no network policy is written"} if {
+violation contains {"path": "spec.networkPolicy", "message": "networkPolicy is not set"} if {
 	managed
 	not is_object(input.object.spec.networkPolicy)
 }
 
-violation contains {"path": "spec.networkPolicy.egress", "message": "egress is not a list of rules"} if {
+violation contains {"path": "spec.networkPolicy.egress", "message": "networkPolicy.egress is not a list"} if {
 	managed
 	egress != null
 	not is_array(egress)
@@ -20,7 +20,7 @@ violation contains {"path": "spec.networkPolicy.egress", "message": "egress is n
 
 violation contains {
 	"path": "spec.networkPolicy.egress",
-	"message": sprintf("egress rule %d does not say where to", [index]),
+	"message": sprintf("networkPolicy.egress[%d]: to does not restrict the destinations", [index]),
 } if {
 	managed
 	is_array(egress)

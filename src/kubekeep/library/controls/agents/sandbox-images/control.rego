@@ -6,7 +6,7 @@ import data.kubekeep.lib.workload
 
 violation contains {
 	"path": sprintf("%s.image", [container.path]),
-	"message": sprintf("container %v: %s may be another image tomorrow", [workload.called(container), reference]),
+	"message": sprintf("container %v: image %s has a mutable tag", [workload.called(container), reference]),
 } if {
 	some container in input.workload.containers
 	image.named(container)
@@ -17,7 +17,10 @@ violation contains {
 
 violation contains {
 	"path": sprintf("%s.image", [container.path]),
-	"message": sprintf("container %v: no entry of the allow list covers %s", [workload.called(container), repository]),
+	"message": sprintf("container %v: imageRepositoryAllowList does not contain %s", [
+		workload.called(container),
+		repository,
+	]),
 } if {
 	count(allowed) > 0
 	some container in input.workload.containers
@@ -26,12 +29,12 @@ violation contains {
 	not registries.covers(allowed, repository)
 }
 
-declined contains sprintf("%s names no image", [container.path]) if {
+declined contains sprintf("%s.image is not set", [container.path]) if {
 	some container in input.workload.containers
 	not image.named(container)
 }
 
-declined contains "the template lists no containers" if not input.workload.containers[0]
+declined contains "the pod template has no containers" if not input.workload.containers[0]
 
 moving := {"latest"} | {name | some name in input.params.floatingImageTags}
 

@@ -5,7 +5,10 @@ import data.kubekeep.lib.workload
 
 violation contains {
 	"path": sprintf("%s.resources.limits.%s", [container.path, resource]),
-	"message": sprintf("container %v has no %s limit", [workload.called(container), resource]),
+	"message": sprintf("container %v has no %s limit", [
+		workload.called(container),
+		{"cpu": "CPU", "memory": "memory"}[resource],
+	]),
 } if {
 	some container in containers
 	some resource, _ in ceilings
@@ -14,7 +17,7 @@ violation contains {
 
 violation contains {
 	"path": sprintf("%s.resources.limits.%s", [container.path, resource]),
-	"message": sprintf("container %v: the %s limit %v is above %v", [
+	"message": sprintf("container %v: resources.limits.%s is %v, above the maximum of %v", [
 		workload.called(container),
 		resource,
 		amount,
@@ -28,26 +31,26 @@ violation contains {
 	quantity.nano(amount) > quantity.nano(bound)
 }
 
-declined contains sprintf("%s.resources.limits.%s is not a quantity", [container.path, resource]) if {
+declined contains sprintf("%s.resources.limits.%s is not a valid quantity", [container.path, resource]) if {
 	some container in containers
 	some resource, _ in ceilings
 	amount := container.resources.limits[resource]
 	not quantity.readable(amount)
 }
 
-declined contains sprintf("%s.resources.limits.%s is not a quantity", [input.workload.path, resource]) if {
+declined contains sprintf("%s.resources.limits.%s is not a valid quantity", [input.workload.path, resource]) if {
 	some resource, _ in ceilings
 	amount := input.workload.spec.resources.limits[resource]
 	not quantity.readable(amount)
 }
 
-declined contains sprintf("the parameter %v is not a quantity", [bound]) if {
+declined contains sprintf("the parameter value %v is not a valid quantity", [bound]) if {
 	some bounds in ceilings
 	some bound in bounds
 	not quantity.readable(bound)
 }
 
-declined contains "the template lists no containers" if count(containers) == 0
+declined contains "the pod template has no containers" if count(containers) == 0
 
 containers := [container | some container in input.workload.containers; container.type != "ephemeral"]
 

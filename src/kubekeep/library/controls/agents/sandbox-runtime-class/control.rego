@@ -6,8 +6,8 @@ violation contains {"path": "spec.podTemplate.spec.runtimeClassName", "message":
 
 hardened if input.object.spec.podTemplate.spec.runtimeClassName in input.params.hardenedSandboxRuntimeClasses
 
-message := sprintf("the runtime class %v is none of %s", [name, approved]) if {
+message := sprintf("runtimeClassName is %v, expected one of: %s", [name, approved]) if {
 	name := input.object.spec.podTemplate.spec.runtimeClassName
 	not name in {"", null}
 	approved := concat(", ", input.params.hardenedSandboxRuntimeClasses)
-} else := "no runtime class is named, so the default runtime of the node is used"
+} else := "runtimeClassName is not set: the default runtime of the node is used"

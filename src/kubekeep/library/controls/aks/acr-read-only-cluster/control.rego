@@ -35,13 +35,15 @@ violation contains {"path": path, "message": message} if {
 	some definition in definitions[role]
 	actions := allowed(definition)
 	count(actions) > 0
-	message := sprintf("a service principal may change images in registries: its role allows %s", [concat(", ", actions)])
+	message := sprintf("a service principal can change images in registries: its role allows %s", [
+		concat(", ", actions),
+	])
 }
 
 violation contains {"path": path, "message": message} if {
 	some path, role in assigned
 	not definitions[role]
-	message := sprintf("a service principal may change images in registries: it has the role %s", [well_known(role)])
+	message := sprintf("a service principal can change images in registries: it has the role %s", [well_known(role)])
 }
 
 well_known(role) := azure.changing_images(role)

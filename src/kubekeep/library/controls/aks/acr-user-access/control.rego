@@ -3,7 +3,7 @@ package kubekeep.controls.acr_user_access
 import data.kubekeep.lib.azure
 import data.kubekeep.lib.description
 
-violation contains {"path": list.path, "message": "no role assignment was found that limits access to registries"} if {
+violation contains {"path": list.path, "message": "no role assignment limits access to registries"} if {
 	list := description.at(description.whole, "roleAssignments")
 	count(description.items(list)) == 0
 }
@@ -14,7 +14,7 @@ violation contains {"path": place.path, "message": message} if {
 	name := changing(assignment)
 	place := description.at(assignment, "roleDefinitionId")
 	user := description.at(assignment, "principalId").value
-	message := sprintf("user %v may change images: role %s is assigned directly", [user, name])
+	message := sprintf("user %v can change images: role %s is assigned directly", [user, name])
 }
 
 changing(assignment) := azure.changing_images(azure.role(assignment))

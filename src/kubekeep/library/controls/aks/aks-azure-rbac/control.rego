@@ -4,7 +4,7 @@ import data.kubekeep.lib.description
 
 violation contains {"path": enabled.path, "message": message} if {
 	description.described
-	message := "enableAzureRBAC is not true: access is decided in the cluster alone"
+	message := "enableAzureRBAC is not true: Azure RBAC does not control access to the cluster"
 	enabled := description.at(description.at(description.cluster, "aadProfile"), "enableAzureRBAC")
 	not description.yes(enabled.value)
 }

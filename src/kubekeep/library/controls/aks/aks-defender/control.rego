@@ -8,7 +8,7 @@ monitoring := description.at(description.at(description.at(profile, "defender"),
 
 violation contains {"path": monitoring.path, "message": message} if {
 	description.described
-	message := "Microsoft Defender is off: nothing scans the images of the cluster or watches it"
+	message := "defender.securityMonitoring.enabled is not true: Microsoft Defender is not enabled"
 	not description.yes(monitoring.value)
 	not description.yes(description.at(description.at(profile, "azureDefender"), "enabled").value)
 }

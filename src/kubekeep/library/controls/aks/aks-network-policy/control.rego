@@ -28,7 +28,7 @@ said(name) := "not set" if {
 	name in {null, ""}
 } else := sprintf("%v", [name])
 
-declined contains "networkPlugin is none, and what was installed instead is not in the description" if {
+declined contains "networkPlugin is none: the description does not contain the installed network plugin" if {
 	own_plugin
 	not engine(description.at(profile, "networkPolicy").value)
 }

@@ -2,7 +2,10 @@ package kubekeep.controls.aks_private_nodes
 
 import data.kubekeep.lib.description
 
-violation contains {"path": private.path, "message": "the cluster is not private: its nodes need the internet"} if {
+violation contains {
+	"path": private.path,
+	"message": "enablePrivateCluster is not true: nodes need internet access",
+} if {
 	description.described
 	access := description.at(description.cluster, "apiServerAccessProfile")
 	private := description.at(access, "enablePrivateCluster")
@@ -13,7 +16,7 @@ violation contains {"path": public.path, "message": message} if {
 	some pool in description.items(description.at(description.cluster, "agentPoolProfiles"))
 	public := description.at(pool, "enableNodePublicIP")
 	description.yes(public.value)
-	message := sprintf("nodes of agent pool %v have public addresses", [description.at(pool, "name").value])
+	message := sprintf("agent pool %v: enableNodePublicIP is true", [description.at(pool, "name").value])
 }
 
 declined contains "the description of the cluster is empty" if not description.described

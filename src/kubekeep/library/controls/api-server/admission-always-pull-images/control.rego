@@ -10,7 +10,7 @@ applies if count(declined) > 0
 
 violation contains found if {
 	some server in servers
-	some found in apiserver.enabled(server, "AlwaysPullImages", "images of others on the node can be used")
+	some found in apiserver.enabled(server, "AlwaysPullImages", "pods can use private images cached on the node")
 }
 
 declined contains reason if some reason in apiserver.unread_line(input.object)

@@ -15,7 +15,7 @@ violation contains found if {
 
 # Without a configuration file the plugin prevents the start of the API server, so the flag alone is no fix.
 without_fix(server) := [object.remove(found, ["fix"]) |
-	some found in apiserver.enabled(server, "EventRateLimit", "Events may come in any number")
+	some found in apiserver.enabled(server, "EventRateLimit", "the rate of Events is not limited")
 ]
 
 declined contains reason if some reason in apiserver.unread_line(input.object)

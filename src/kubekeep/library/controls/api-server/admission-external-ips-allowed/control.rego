@@ -10,7 +10,7 @@ applies if count(declined) > 0
 
 violation contains found if {
 	some server in servers
-	some found in apiserver.not_enabled(server, "DenyServiceExternalIPs", "all new external IPs are refused")
+	some found in apiserver.not_enabled(server, "DenyServiceExternalIPs", "all new external IPs are rejected")
 }
 
 declined contains reason if some reason in apiserver.unread_line(input.object)

@@ -10,7 +10,7 @@ applies if count(declined) > 0
 
 violation contains found if {
 	some server in servers
-	some found in apiserver.enabled(server, "DenyServiceExternalIPs", "Services may take any external IP")
+	some found in apiserver.enabled(server, "DenyServiceExternalIPs", "Services can use any external IP")
 }
 
 declined contains reason if some reason in apiserver.unread_line(input.object)

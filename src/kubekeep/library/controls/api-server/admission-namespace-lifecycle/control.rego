@@ -10,7 +10,7 @@ applies if count(declined) > 0
 
 violation contains found if {
 	some server in servers
-	some found in apiserver.not_disabled(server, "NamespaceLifecycle", "namespaces are not checked")
+	some found in apiserver.not_disabled(server, "NamespaceLifecycle", "resources can be created in missing namespaces")
 }
 
 declined contains reason if some reason in apiserver.unread_line(input.object)

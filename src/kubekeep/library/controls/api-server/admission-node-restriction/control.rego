@@ -10,7 +10,7 @@ applies if count(declined) > 0
 
 violation contains found if {
 	some server in servers
-	some found in apiserver.enabled(server, "NodeRestriction", "kubelets may change other nodes")
+	some found in apiserver.enabled(server, "NodeRestriction", "kubelets can change other nodes")
 }
 
 declined contains reason if some reason in apiserver.unread_line(input.object)

@@ -14,7 +14,7 @@ violation contains found if {
 	some server in servers
 	on := apiserver.listed(server, "enable-admission-plugins") - apiserver.listed(server, "disable-admission-plugins")
 	count(on & either) == 0
-	some proposed in apiserver.enabled(server, "SecurityContextDeny", "PodSecurityPolicy is not on either")
+	some proposed in apiserver.enabled(server, "SecurityContextDeny", "PodSecurityPolicy is not enabled either")
 	found := possible(proposed, server.minor)
 }
 

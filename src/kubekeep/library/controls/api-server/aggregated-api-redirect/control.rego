@@ -22,10 +22,10 @@ violation contains {"path": "spec.service", "message": message} if {
 	served
 	some text in versions
 	affected(version.numbers(text))
-	message := sprintf("API server %s passes on redirects from Service %s of namespace %s (CVE-2022-3172)", [
+	message := sprintf("API server %s forwards redirects of Service %s/%s (CVE-2022-3172)", [
 		text,
-		service.name,
 		service.namespace,
+		service.name,
 	])
 }
 

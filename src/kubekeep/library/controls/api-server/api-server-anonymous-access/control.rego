@@ -21,7 +21,7 @@ by_file(server) if {
 	not apiserver.setting(server, "anonymous-auth")
 }
 
-declined contains "anonymous requests may be ruled by the file of --authentication-config, which was not collected" if {
+declined contains "the file of --authentication-config, which can restrict anonymous requests, was not collected" if {
 	some server in servers
 	by_file(server)
 }

@@ -11,7 +11,10 @@ applies if count(servers) > 0
 applies if input.object.kind == "ClusterDescribe"
 
 # Without a policy, no events are logged (Kubernetes docs, Auditing).
-violation contains {"path": flags.end(server), "message": "--audit-policy-file is missing: no event is logged"} if {
+violation contains {
+	"path": flags.end(server),
+	"message": "--audit-policy-file is not set: no audit events are logged",
+} if {
 	some server in servers
 	not given(server, "audit-policy-file")
 }
@@ -19,7 +22,7 @@ violation contains {"path": flags.end(server), "message": "--audit-policy-file i
 violation contains {"path": flags.end(server), "message": message} if {
 	some server in servers
 	not written(server)
-	message := "--audit-log-path and --audit-webhook-config-file are missing: events go nowhere"
+	message := "--audit-log-path and --audit-webhook-config-file are not set: audit events are not stored"
 }
 
 written(server) if {
@@ -33,7 +36,7 @@ given(server, name) if flags.value(server, name) != ""
 
 logging := description.at(description.cluster, "logging")
 
-violation contains {"path": logging.path, "message": "the control plane log type audit is not enabled"} if {
+violation contains {"path": logging.path, "message": "logging.clusterLogging does not enable the log type audit"} if {
 	described
 	cloud.provider == "eks"
 	not eks_logged
@@ -53,13 +56,16 @@ config := description.at(description.cluster, "loggingConfig")
 
 components := description.at(description.at(config, "componentConfig"), "enableComponents")
 
-violation contains {"path": service.path, "message": "Cloud Logging is turned off for the cluster"} if {
+violation contains {"path": service.path, "message": "loggingService is none: Cloud Logging is disabled"} if {
 	described
 	cloud.provider == "gke"
 	service.value == "none"
 }
 
-violation contains {"path": components.path, "message": "Cloud Logging gets logs of no component"} if {
+violation contains {
+	"path": components.path,
+	"message": "enableComponents is empty: no component sends logs to Cloud Logging",
+} if {
 	described
 	cloud.provider == "gke"
 	service.value == null
@@ -67,7 +73,7 @@ violation contains {"path": components.path, "message": "Cloud Logging gets logs
 	count(description.items(components)) == 0
 }
 
-declined contains "the description of the cluster does not say where it logs" if {
+declined contains "the description of the cluster has neither loggingService nor loggingConfig" if {
 	described
 	cloud.provider == "gke"
 	service.value == null

@@ -10,7 +10,7 @@ applies if count(declined) > 0
 
 violation contains found if {
 	some server in servers
-	some found in apiserver.required(server, "client-ca-file", "no client certificate is accepted")
+	some found in apiserver.required(server, "client-ca-file", "client certificates are not accepted")
 }
 
 declined contains reason if some reason in apiserver.unread_line(input.object)

@@ -18,7 +18,7 @@ violation contains found if {
 	some found in apiserver.required(server, "etcd-cafile", "the certificate of etcd is not verified")
 }
 
-declined contains "a socket of the machine leads to the store of the API server: no certificate is shown there" if {
+declined contains "the API server connects to its storage through a Unix socket, without certificates" if {
 	some server in servers
 	apiserver.by_socket(server)
 }

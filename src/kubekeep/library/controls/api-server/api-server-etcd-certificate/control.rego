@@ -15,15 +15,15 @@ applies if count(declined) > 0
 
 violation contains found if {
 	some server in remote
-	some found in apiserver.required(server, "etcd-certfile", "etcd cannot tell who asks")
+	some found in apiserver.required(server, "etcd-certfile", "etcd cannot authenticate the API server")
 }
 
 violation contains found if {
 	some server in remote
-	some found in apiserver.required(apiserver.after(server), "etcd-keyfile", "etcd cannot tell who asks")
+	some found in apiserver.required(apiserver.after(server), "etcd-keyfile", "etcd cannot authenticate the API server")
 }
 
-declined contains "a socket of the machine leads to the store of the API server: no certificate is shown there" if {
+declined contains "the API server connects to its storage through a Unix socket, without certificates" if {
 	some server in servers
 	apiserver.by_socket(server)
 }

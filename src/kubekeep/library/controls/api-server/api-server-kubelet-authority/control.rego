@@ -10,7 +10,11 @@ applies if count(declined) > 0
 
 violation contains found if {
 	some server in servers
-	some found in apiserver.required(server, "kubelet-certificate-authority", "the kubelets are not verified")
+	some found in apiserver.required(
+		server,
+		"kubelet-certificate-authority",
+		"the certificates of kubelets are not verified",
+	)
 }
 
 declined contains reason if some reason in apiserver.unread_line(input.object)

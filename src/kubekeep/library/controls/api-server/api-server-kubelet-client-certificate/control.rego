@@ -10,12 +10,20 @@ applies if count(declined) > 0
 
 violation contains found if {
 	some server in servers
-	some found in apiserver.required(server, "kubelet-client-certificate", "kubelets cannot tell who asks")
+	some found in apiserver.required(
+		server,
+		"kubelet-client-certificate",
+		"kubelets cannot authenticate the API server",
+	)
 }
 
 violation contains found if {
 	some server in servers
-	some found in apiserver.required(apiserver.after(server), "kubelet-client-key", "kubelets cannot tell who asks")
+	some found in apiserver.required(
+		apiserver.after(server),
+		"kubelet-client-key",
+		"kubelets cannot authenticate the API server",
+	)
 }
 
 declined contains reason if some reason in apiserver.unread_line(input.object)

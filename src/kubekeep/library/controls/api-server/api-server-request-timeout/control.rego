@@ -13,7 +13,7 @@ violation contains object.union(flags.replaced(given, "300s"), {"message": messa
 	some server in servers
 	given := apiserver.setting(server, "request-timeout")
 	not appropriate(given.value)
-	message := sprintf("--request-timeout is %s, not a duration of up to 5 minutes", [given.value])
+	message := sprintf("--request-timeout is %s, expected a duration of up to 5 minutes", [given.value])
 }
 
 appropriate(text) if {

@@ -14,7 +14,7 @@ violation contains object.union(apiserver.removed(given), {"message": message}) 
 	some server in servers
 	some given in flags.settings(server.words, "secure-port")
 	regex.match(`^0+$`, given.value)
-	message := sprintf("--secure-port is %s: nothing is served with TLS", [given.value])
+	message := sprintf("--secure-port is %s: the API is not served with TLS", [given.value])
 }
 
 declined contains reason if some reason in apiserver.unread_line(input.object)

@@ -10,12 +10,16 @@ applies if count(declined) > 0
 
 violation contains found if {
 	some server in servers
-	some found in apiserver.required(server, "tls-cert-file", "a self-signed certificate is served")
+	some found in apiserver.required(server, "tls-cert-file", "the API server uses a self-signed certificate")
 }
 
 violation contains found if {
 	some server in servers
-	some found in apiserver.required(apiserver.after(server), "tls-private-key-file", "a self-signed certificate is served")
+	some found in apiserver.required(
+		apiserver.after(server),
+		"tls-private-key-file",
+		"the API server uses a self-signed certificate",
+	)
 }
 
 declined contains reason if some reason in apiserver.unread_line(input.object)

@@ -12,7 +12,7 @@ violation contains object.union(apiserver.removed(given), {"message": message}) 
 	some server in servers
 	given := apiserver.setting(server, "token-auth-file")
 	given.value != ""
-	message := sprintf("--token-auth-file is %s: tokens that never expire are accepted", [given.value])
+	message := sprintf("--token-auth-file is %s: static tokens never expire", [given.value])
 }
 
 declined contains reason if some reason in apiserver.unread_line(input.object)

@@ -10,7 +10,7 @@ applies if count(declined) > 0
 
 violation contains found if {
 	some server in servers
-	some found in apiserver.at_least(server, "audit-log-maxage", 30, "nothing says how long logs are kept")
+	some found in apiserver.at_least(server, "audit-log-maxage", 30, "keep audit logs for at least 30 days")
 }
 
 declined contains reason if some reason in apiserver.unread_line(input.object)

@@ -10,7 +10,7 @@ applies if count(declined) > 0
 
 violation contains found if {
 	some server in servers
-	some found in apiserver.at_least(server, "audit-log-maxbackup", 10, "nothing says how many logs are kept")
+	some found in apiserver.at_least(server, "audit-log-maxbackup", 10, "keep at least 10 old audit logs")
 }
 
 declined contains reason if some reason in apiserver.unread_line(input.object)

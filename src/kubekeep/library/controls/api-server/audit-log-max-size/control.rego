@@ -10,7 +10,7 @@ applies if count(declined) > 0
 
 violation contains found if {
 	some server in servers
-	some found in apiserver.at_least(server, "audit-log-maxsize", 100, "nothing says when logs are rotated")
+	some found in apiserver.at_least(server, "audit-log-maxsize", 100, "rotate audit logs at 100 MB or more")
 }
 
 declined contains reason if some reason in apiserver.unread_line(input.object)

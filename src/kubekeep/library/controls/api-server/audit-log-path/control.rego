@@ -10,7 +10,7 @@ applies if count(declined) > 0
 
 violation contains found if {
 	some server in servers
-	some found in apiserver.required(server, "audit-log-path", "audit events are not kept")
+	some found in apiserver.required(server, "audit-log-path", "audit events are not written to a file")
 }
 
 declined contains reason if some reason in apiserver.unread_line(input.object)

@@ -51,7 +51,7 @@ known if named
 
 known if collected
 
-violation contains {"path": path, "message": "--audit-policy-file is missing: nothing is logged"} if {
+violation contains {"path": path, "message": "--audit-policy-file is not set: no audit events are logged"} if {
 	not known
 	count(unread) == 0
 	path := sprintf("%s.cmdLine", [place])
@@ -82,13 +82,21 @@ gaps := {gap |
 	gap := flaw(matching, need)
 }
 
-flaw(matching, need) := {"path": path, "what": "no rule logs", "resource": need.resource} if {
+flaw(matching, need) := {"path": path, "what": "no audit rule logs requests for", "resource": need.resource} if {
 	count(matching) == 0
 	path := sprintf("rules[%d]", [count(rules)])
-} else := {"path": path, "what": "the level does not log", "resource": need.resource} if {
+} else := {
+	"path": path,
+	"what": "the level of the audit rule does not log requests for",
+	"resource": need.resource,
+} if {
 	not object.get(rules[min(matching)], "level", "None") in {"Metadata", "Request", "RequestResponse"}
 	path := sprintf("rules[%d].level", [min(matching)])
-} else := {"path": path, "what": sprintf("level %s logs the bodies of", [level]), "resource": need.resource} if {
+} else := {
+	"path": path,
+	"what": sprintf("level %s of the audit rule logs the contents of", [level]),
+	"resource": need.resource,
+} if {
 	need.private
 	level := rules[min(matching)].level
 	level in {"Request", "RequestResponse"}

@@ -10,7 +10,7 @@ applies if count(declined) > 0
 
 violation contains found if {
 	some server in servers
-	some found in apiserver.required(server, "audit-policy-file", "no request is logged")
+	some found in apiserver.required(server, "audit-policy-file", "no audit events are logged")
 }
 
 declined contains reason if some reason in apiserver.unread_line(input.object)

@@ -20,7 +20,7 @@ violation contains object.union(flags.replaced(given, concat(",", modes)), {"mes
 	listed := apiserver.items(given.value)
 	"AlwaysAllow" in listed
 	modes := array.concat([mode | some mode in listed; not mode in {"AlwaysAllow", "RBAC"}], ["RBAC"])
-	message := sprintf("--authorization-mode is %s: every request is allowed", [given.value])
+	message := sprintf("--authorization-mode is %s: all requests are allowed", [given.value])
 }
 
 declined contains reason if {

@@ -10,7 +10,7 @@ applies if count(declined) > 0
 
 violation contains found if {
 	some server in servers
-	some found in apiserver.mode(server, "Node", "kubelets are not confined to their nodes")
+	some found in apiserver.mode(server, "Node", "kubelets can access resources of other nodes")
 }
 
 declined contains reason if {

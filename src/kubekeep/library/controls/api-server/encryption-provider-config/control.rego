@@ -13,7 +13,7 @@ violation contains found if {
 	some found in missing(server)
 }
 
-missing(server) := apiserver.required(server, "encryption-provider-config", "Secrets are stored as they are") if {
+missing(server) := apiserver.required(server, "encryption-provider-config", "Secrets are not encrypted at rest") if {
 	not apiserver.has(server, "experimental-encryption-provider-config")
 }
 

@@ -43,7 +43,10 @@ violation contains {"inside": inside, "path": path, "message": message} if {
 	not protects(kinds[0])
 	not left_out(index, kinds)
 	path := sprintf("resources[%d].providers[%d]", [index, place(kinds)])
-	message := sprintf("resources[%d] is written with %s", [index, writer(kinds)])
+	message := sprintf("resources[%d]: the first provider is %s, expected aescbc, kms or secretbox", [
+		index,
+		writer(kinds),
+	])
 }
 
 # Kinds of the providers of an entry, in order.
@@ -62,7 +65,7 @@ place(kinds) := 0 if {
 
 writer(kinds) := kinds[0] if {
 	count(kinds) > 0
-} else := "no provider"
+} else := "not set"
 
 # An entry before a wildcard may exclude resources that need no encryption (Kubernetes docs, Encrypting Confidential
 # Data).

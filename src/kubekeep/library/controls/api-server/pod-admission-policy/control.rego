@@ -21,7 +21,7 @@ violation contains object.union(flags.replaced(setting, text), {"message": missi
 	text := concat(",", array.concat(listed, ["PodSecurityPolicy"]))
 }
 
-missing := "--enable-admission-plugins does not have PodSecurityPolicy"
+missing := "--enable-admission-plugins does not contain PodSecurityPolicy"
 
 violation contains object.union({"path": flags.end(server), "message": missing}, added(server)) if {
 	some server in servers
@@ -40,20 +40,20 @@ violation contains object.union(flags.replaced(setting, concat(",", kept)), {"me
 	name in disabled
 	setting := flags.last(flags.words(server), "disable-admission-plugins")
 	kept := [item | some item in disabled; item != name]
-	message := sprintf("--disable-admission-plugins turns %s off", [name])
+	message := sprintf("--disable-admission-plugins contains %s", [name])
 }
 
 plugin(server) := "PodSecurityPolicy" if {
 	flags.minor(server) < 25
 } else := "PodSecurity"
 
-violation contains {"path": "", "message": "EKS has a pod security policy from 1.13 on only"} if {
+violation contains {"path": "", "message": "the EKS version is older than 1.13, the first with PodSecurityPolicy"} if {
 	input.object.kind == "ClusterDescribe"
 	cloud.provider == "eks"
 	description.minor < 13
 }
 
-violation contains {"path": enabled.path, "message": "PodSecurityPolicy is not enabled"} if {
+violation contains {"path": enabled.path, "message": "podSecurityPolicyConfig.enabled is not true"} if {
 	input.object.kind == "ClusterDescribe"
 	cloud.provider == "gke"
 	description.minor < 25
@@ -61,7 +61,7 @@ violation contains {"path": enabled.path, "message": "PodSecurityPolicy is not e
 	not description.yes(enabled.value)
 }
 
-declined contains "the description of the cluster does not tell its version" if {
+declined contains "the description of the cluster has no version" if {
 	input.object.kind == "ClusterDescribe"
 	not description.minor
 }

@@ -23,7 +23,11 @@ declined contains reason if {
 
 # GKE
 
-violation contains {"path": enabled.path, "fix": false, "message": "legacy authorization is enabled beside RBAC"} if {
+violation contains {
+	"path": enabled.path,
+	"fix": false,
+	"message": "legacyAbac.enabled is true: legacy authorization is enabled in addition to RBAC",
+} if {
 	described
 	cloud.provider == "gke"
 	enabled := description.at(description.at(description.cluster, "legacyAbac"), "enabled")
@@ -32,7 +36,7 @@ violation contains {"path": enabled.path, "fix": false, "message": "legacy autho
 
 # AKS
 
-violation contains {"path": aks_rbac.path, "message": "RBAC is not enabled for the cluster"} if {
+violation contains {"path": aks_rbac.path, "message": "enableRBAC is false"} if {
 	described
 	cloud.provider == "aks"
 	aks_rbac.value == false
@@ -40,7 +44,7 @@ violation contains {"path": aks_rbac.path, "message": "RBAC is not enabled for t
 
 aks_rbac := description.at(description.cluster, "enableRBAC")
 
-declined contains "the description of the cluster does not say whether RBAC is enabled" if {
+declined contains "the description of the cluster does not contain enableRBAC" if {
 	described
 	cloud.provider == "aks"
 	not is_boolean(aks_rbac.value)

@@ -13,7 +13,7 @@ applies if input.object.kind == "ClusterDescribe"
 violation contains {"path": flags.end(server), "message": message} if {
 	some server in servers
 	not configured(server)
-	message := "--encryption-provider-config is missing: secrets are stored as they are"
+	message := "--encryption-provider-config is not set: Secrets are not encrypted at rest"
 }
 
 configured(server) if {
@@ -25,7 +25,7 @@ configured(server) if {
 
 encryption := description.at(description.cluster, "encryptionConfig")
 
-violation contains {"path": encryption.path, "message": "secrets are not encrypted with a key of KMS"} if {
+violation contains {"path": encryption.path, "message": "encryptionConfig does not encrypt Secrets with a KMS key"} if {
 	described
 	cloud.provider == "eks"
 	not eks_encrypted
@@ -42,7 +42,10 @@ eks_encrypted if description.minor >= 28
 
 # GKE
 
-violation contains {"path": state.path, "message": "secrets are not encrypted with a key of Cloud KMS"} if {
+violation contains {
+	"path": state.path,
+	"message": "databaseEncryption.state is not ENCRYPTED: Secrets are not encrypted with a Cloud KMS key",
+} if {
 	described
 	cloud.provider == "gke"
 	state := description.at(description.at(description.cluster, "databaseEncryption"), "state")
@@ -51,7 +54,10 @@ violation contains {"path": state.path, "message": "secrets are not encrypted wi
 
 # AKS
 
-violation contains {"path": enabled.path, "message": "secrets are not encrypted with a key of Azure Key Vault"} if {
+violation contains {
+	"path": enabled.path,
+	"message": "azureKeyVaultKms.enabled is not true: Secrets are not encrypted with a Key Vault key",
+} if {
 	described
 	cloud.provider == "aks"
 	security := description.at(description.cluster, "securityProfile")

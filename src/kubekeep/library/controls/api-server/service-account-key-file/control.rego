@@ -10,7 +10,11 @@ applies if count(declined) > 0
 
 violation contains found if {
 	some server in servers
-	some found in apiserver.required(server, "service-account-key-file", "tokens share the key of the serving certificate")
+	some found in apiserver.required(
+		server,
+		"service-account-key-file",
+		"tokens are verified with the key of the serving certificate",
+	)
 }
 
 declined contains reason if some reason in apiserver.unread_line(input.object)

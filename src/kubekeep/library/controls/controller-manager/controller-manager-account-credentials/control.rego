@@ -11,7 +11,7 @@ applies if count(declined) > 0
 violation contains finding if {
 	some process in processes
 	component.truth(process, "use-service-account-credentials") != true
-	reason := "all controllers act with the rights of all others"
+	reason := "all controllers share the same permissions"
 	finding := component.finding(process, "use-service-account-credentials", "true", reason)
 }
 

@@ -10,7 +10,7 @@ applies if count(declined) > 0
 
 violation contains finding if {
 	some process in processes
-	reason := "no key for the tokens of service accounts is named"
+	reason := "service account tokens are not signed with a private key"
 	finding := component.lacking(process, "service-account-private-key-file", 0, reason)
 }
 

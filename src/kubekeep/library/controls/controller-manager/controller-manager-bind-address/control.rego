@@ -11,7 +11,7 @@ applies if count(declined) > 0
 violation contains finding if {
 	some process in processes
 	not component.loopback(component.value(process, "bind-address"))
-	reason := "other machines can reach the controller manager"
+	reason := "the controller manager is reachable from other machines"
 	finding := component.finding(process, "bind-address", "127.0.0.1", reason)
 }
 

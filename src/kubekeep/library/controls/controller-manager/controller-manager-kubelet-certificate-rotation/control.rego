@@ -13,7 +13,7 @@ name := "RotateKubeletServerCertificate"
 violation contains finding if {
 	some process in processes
 	not component.gate(process.words, name) == true
-	reason := sprintf("%s=true is not among the gates", [name])
+	reason := sprintf("%s=true is missing", [name])
 	finding := component.finding(process, "feature-gates", concat(",", wanted(process)), reason)
 }
 

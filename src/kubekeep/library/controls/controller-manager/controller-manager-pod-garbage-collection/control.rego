@@ -11,7 +11,7 @@ applies if count(declined) > 0
 violation contains finding if {
 	some process in processes
 	not bounded(process)
-	reason := "nobody chose how many finished pods the API server has to store"
+	reason := "the number of stored finished pods has no explicit limit"
 	finding := component.finding(process, "terminated-pod-gc-threshold", "12500", reason)
 }
 

@@ -11,7 +11,7 @@ applies if count(declined) > 0
 violation contains finding if {
 	some process in processes
 	component.truth(process, "profiling") != false
-	reason := "profiles of the controller manager are served at /debug/pprof"
+	reason := "the controller manager serves profiles at /debug/pprof"
 	finding := component.finding(process, "profiling", "false", reason)
 }
 

@@ -10,7 +10,7 @@ applies if count(declined) > 0
 
 violation contains finding if {
 	some process in processes
-	reason := "pods get no authority to check the API server with"
+	reason := "pods cannot verify the certificate of the API server"
 	finding := component.lacking(process, "root-ca-file", 0, reason)
 }
 

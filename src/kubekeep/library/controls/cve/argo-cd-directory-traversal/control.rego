@@ -6,7 +6,7 @@ violation contains {"path": sprintf("%s.image", [container.path]), "message": me
 	some container in input.workload.containers
 	argo_cd(container)
 	vulnerable(container.image)
-	message := sprintf("%s is a release of Argo CD that CVE-2022-24348 affects", [container.image])
+	message := sprintf("image %s: this version of Argo CD is affected by CVE-2022-24348", [container.image])
 }
 
 # Init containers only copy the program from the image.
@@ -30,5 +30,5 @@ declined contains reason if {
 	some container in input.workload.containers
 	argo_cd(container)
 	image.anonymous(container.image)
-	reason := sprintf("%s does not tell the release of Argo CD", [container.image])
+	reason := sprintf("image %s has a digest and no tag: the version of Argo CD is unknown", [container.image])
 }

@@ -8,7 +8,7 @@ violation contains {"path": sprintf("%s.image", [container.path]), "message": me
 	release := image.release(container.image)
 	release >= [9, 2, 0]
 	release < [9, 2, 4]
-	message := sprintf("%s is a release of Grafana that CVE-2022-39328 affects", [container.image])
+	message := sprintf("image %s: this version of Grafana is affected by CVE-2022-39328", [container.image])
 }
 
 grafana(container) if {
@@ -21,5 +21,5 @@ declined contains reason if {
 	some container in input.workload.containers
 	grafana(container)
 	image.anonymous(container.image)
-	reason := sprintf("%s does not tell the release of Grafana", [container.image])
+	reason := sprintf("image %s has a digest and no tag: the version of Grafana is unknown", [container.image])
 }

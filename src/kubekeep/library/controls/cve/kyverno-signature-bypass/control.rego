@@ -6,7 +6,7 @@ violation contains {"path": sprintf("%s.image", [container.path]), "message": me
 	some container in input.workload.containers
 	kyverno(container)
 	image.release(container.image) in {[1, 8, 3], [1, 8, 4]}
-	message := sprintf("%s is a release of Kyverno that CVE-2022-47633 affects", [container.image])
+	message := sprintf("image %s: this version of Kyverno is affected by CVE-2022-47633", [container.image])
 }
 
 kyverno(container) if {
@@ -19,5 +19,5 @@ declined contains reason if {
 	some container in input.workload.containers
 	kyverno(container)
 	image.anonymous(container.image)
-	reason := sprintf("%s does not tell the release of Kyverno", [container.image])
+	reason := sprintf("image %s has a digest and no tag: the version of Kyverno is unknown", [container.image])
 }

@@ -2,7 +2,7 @@ package kubekeep.controls.ecr_access_by_policies
 
 import data.kubekeep.lib.description
 
-violation contains {"path": documents.path, "message": "no policy of IAM was found that limits access to ECR"} if {
+violation contains {"path": documents.path, "message": "no IAM policy limits access to ECR"} if {
 	documents := description.at(description.whole, "policiesDocuments")
 	count(described(documents.value)) == 0
 }

@@ -112,22 +112,22 @@ violation contains {"path": attached.path, "message": message} if {
 	actions := missing(role)
 	count(actions) > 0
 	count(unread(role)) == 0
-	message := sprintf("role %s of the nodes may not pull: no policy allows %s", [role, concat(", ", actions)])
+	message := sprintf("node role %s cannot pull images: no policy allows %s", [role, concat(", ", actions)])
 }
 
 violation contains {"path": attached.path, "message": message} if {
 	some role in nodes
 	actions := sort([action | some action in changing; allowed(role, action)])
 	count(actions) > 0
-	message := sprintf("role %s of the nodes may change images: %s", [role, concat(", ", actions)])
+	message := sprintf("node role %s can change images: its policies allow %s", [role, concat(", ", actions)])
 }
 
-declined contains "no role of the cluster's nodes is among rolesPolicies" if {
+declined contains "rolesPolicies contains no role of the nodes" if {
 	cloud.provider == "eks"
 	count(nodes) == 0
 }
 
-declined contains "roles that the ConfigMap aws-auth gives to nodes were not collected" if {
+declined contains "the node roles in the ConfigMap aws-auth were not collected" if {
 	description.at(description.whole, "nodeRolesComplete").value == false
 }
 
@@ -189,7 +189,7 @@ violation contains {"path": account.place.path, "message": message} if {
 	role in writing_roles
 	some member in description.items(description.at(binding, "members"))
 	is_account(member.value, account.name)
-	message := sprintf("nodes of node pool %s may change images: %s has %s", [account.pool, member.value, role])
+	message := sprintf("node pool %s: nodes can change images, because %s has %s", [account.pool, member.value, role])
 }
 
 is_account(member, name) if member == sprintf("serviceAccount:%s", [name])
@@ -200,7 +200,7 @@ is_account(member, "default") if {
 	endswith(member, "-compute@developer.gserviceaccount.com")
 }
 
-declined contains "the description of the cluster tells no service account of its nodes" if {
+declined contains "the description of the cluster contains no service account of its nodes" if {
 	input.object.kind == "ClusterDescribe"
 	count(accounts) == 0
 }

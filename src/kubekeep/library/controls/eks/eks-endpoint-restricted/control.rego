@@ -16,7 +16,7 @@ violation contains {"path": enabled.path, "message": message} if {
 	gke.public
 	enabled := description.at(gke.networks, "enabled")
 	not description.yes(enabled.value)
-	message := "authorized networks are off: the control plane answers every address of the internet"
+	message := "authorized networks are not enabled: the control plane is open to every address"
 }
 
 violation contains {"path": range.path, "message": message} if {
@@ -25,7 +25,7 @@ violation contains {"path": range.path, "message": message} if {
 	some block in description.items(description.at(gke.networks, "cidrBlocks"))
 	range := description.at(block, "cidrBlock")
 	range.value in {"0.0.0.0/0", "::/0"}
-	message := sprintf("the authorized networks have %s, which is every address", [range.value])
+	message := sprintf("authorized networks contain %s: the control plane is open to every address", [range.value])
 }
 
 declined contains "the description of the cluster is empty" if not description.described

@@ -20,7 +20,7 @@ stated(pool) := description.at(description.at(pool.place, "networkConfig"), "ena
 
 silent := [pool | some pool in gke.pools; stated(pool).value == null]
 
-violation contains {"path": private.path, "message": "nodes of the cluster have public addresses"} if {
+violation contains {"path": private.path, "message": "enablePrivateNodes is not true: nodes have public addresses"} if {
 	gke.described
 	not default_private
 	count(silent) == count(gke.pools)
@@ -33,7 +33,7 @@ violation contains {"path": private.path, "message": message} if {
 	private := stated(pool)
 	not private_pool(private.value)
 	count(silent) < count(gke.pools)
-	message := sprintf("nodes of node pool %s have public addresses", [pool.name])
+	message := sprintf("node pool %s: enablePrivateNodes is not true: nodes have public addresses", [pool.name])
 }
 
 private_pool(value) if description.yes(value)

@@ -17,7 +17,7 @@ violation contains {"path": scan.path, "message": message} if {
 	some repository in description.items(repositories)
 	scan := description.at(description.at(repository, "imageScanningConfiguration"), "scanOnPush")
 	not description.yes(scan.value)
-	message := sprintf("repository %v does not scan images on push", [name(repository, "repositoryName")])
+	message := sprintf("repository %v: scanOnPush is not true", [name(repository, "repositoryName")])
 }
 
 # Artifact Registry
@@ -28,7 +28,7 @@ violation contains {"path": scanning.path, "message": message} if {
 	docker(description.at(repository, "format").value)
 	scanning := description.at(repository, "vulnerabilityScanningConfig")
 	not scanned(scanning)
-	message := sprintf("repository %v does not scan images", [name(repository, "name")])
+	message := sprintf("repository %v: vulnerability scanning is not active", [name(repository, "name")])
 }
 
 # Only repositories for images can be scanned.

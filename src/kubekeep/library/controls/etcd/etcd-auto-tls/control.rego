@@ -10,7 +10,7 @@ violation contains finding if {
 	some process in processes
 	not component.unread(process)
 	component.truth(process, "auto-tls") == true
-	reason := "etcd signs the certificate that it shows to clients itself"
+	reason := "etcd uses a self-signed certificate for clients"
 	finding := component.finding(process, "auto-tls", "false", reason)
 }
 

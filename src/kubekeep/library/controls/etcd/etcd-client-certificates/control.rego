@@ -10,7 +10,7 @@ violation contains finding if {
 	some process in processes
 	not component.unread(process)
 	component.truth(process, "client-cert-auth") != true
-	reason := "etcd answers clients that show no certificate"
+	reason := "etcd accepts clients without a certificate"
 	finding := component.finding(process, "client-cert-auth", "true", reason)
 }
 

@@ -10,7 +10,7 @@ violation contains finding if {
 	some process in processes
 	some ahead, flag in ["cert-file", "key-file"]
 	not component.unread(process)
-	finding := component.lacking(process, flag, ahead, "clients of etcd are answered in the clear")
+	finding := component.lacking(process, flag, ahead, "client connections to etcd are not encrypted")
 }
 
 declined contains reason if {

@@ -10,7 +10,7 @@ violation contains finding if {
 	some process in processes
 	not component.unread(process)
 	component.truth(process, "peer-auto-tls") == true
-	reason := "etcd signs the certificate that it shows to its peers itself"
+	reason := "etcd uses a self-signed certificate for peers"
 	finding := component.finding(process, "peer-auto-tls", "false", reason)
 }
 

@@ -10,7 +10,7 @@ violation contains finding if {
 	some process in processes
 	not component.unread(process)
 	component.truth(process, "peer-client-cert-auth") != true
-	reason := "etcd answers peers that show no certificate"
+	reason := "etcd accepts peers without a certificate"
 	finding := component.finding(process, "peer-client-cert-auth", "true", reason)
 }
 

@@ -10,7 +10,7 @@ violation contains finding if {
 	some process in processes
 	some ahead, flag in ["peer-cert-file", "peer-key-file"]
 	not component.unread(process)
-	finding := component.lacking(process, flag, ahead, "peers of etcd are answered in the clear")
+	finding := component.lacking(process, flag, ahead, "peer connections of etcd are not encrypted")
 }
 
 # A missing flag is located at the command line as a whole.
@@ -19,7 +19,7 @@ violation contains {"path": process.list, "message": message} if {
 	some flag in ["peer-cert-file", "peer-key-file"]
 	not component.unread(process)
 	not component.setting(process, flag)
-	message := "etcd is not told a certificate and a key for its peers"
+	message := "etcd does not have both a certificate and a key for peers"
 }
 
 declined contains reason if {

@@ -18,7 +18,7 @@ violation contains {"path": setting.path, "message": message} if {
 	not component.unread(member)
 	some server in all_servers
 	setting := shared(member, "trusted-ca-file", server, "client-ca-file")
-	message := sprintf("etcd lets in all clients of the cluster: the API server trusts %s too", [setting.value])
+	message := sprintf("etcd and the API server trust the same client CA: %s", [setting.value])
 }
 
 violation contains {"path": setting.path, "message": message} if {
@@ -26,7 +26,7 @@ violation contains {"path": setting.path, "message": message} if {
 	some member in all_members
 	not component.unread(member)
 	setting := shared(server, "client-ca-file", member, "trusted-ca-file")
-	message := sprintf("clients of the API server are let in by etcd: it trusts %s too", [setting.value])
+	message := sprintf("etcd and the API server trust the same client CA: %s", [setting.value])
 }
 
 # Setting of `process` with the same file as the setting of `other`.
@@ -51,7 +51,7 @@ peers(program) := [component.process_of(named, program) |
 	named := object.union(container, {"path": "containers"})
 ]
 
-declined contains "no Pod of kube-system runs the kube-apiserver whose authority this one is compared with" if {
+declined contains "no Pod in kube-system runs kube-apiserver: its client CA is unknown" if {
 	count(members) > 0
 	count(all_servers) == 0
 }

@@ -7,7 +7,7 @@ bindings := inner if {
 	is_array(inner.value)
 } else := description.at(description.whole, "bindings")
 
-violation contains {"path": bindings.path, "message": "no binding was found that limits access to repositories"} if {
+violation contains {"path": bindings.path, "message": "no IAM binding limits access to repositories"} if {
 	count(description.items(bindings)) == 0
 	not described_otherwise
 }
@@ -17,7 +17,7 @@ violation contains {"path": member.path, "message": message} if {
 	role := description.at(binding, "role").value
 	some member in description.items(description.at(binding, "members"))
 	too_much(role, member.value)
-	message := sprintf("%s has %s", [member.value, role])
+	message := sprintf("%s has the role %s", [member.value, role])
 }
 
 too_much(role, member) if {

@@ -7,5 +7,5 @@ files := hostfile.at(input.object, ["clientCAFile"])
 violation contains found if some found in hostfile.looser(files, "600")
 
 declined contains reason if {
-	some reason in hostfile.unknown_modes(files, "the certificate authority of the kubelet's clients")
+	some reason in hostfile.unknown_modes(files, "the client CA file of the kubelet")
 }

@@ -7,5 +7,5 @@ files := hostfile.at(input.object, ["clientCAFile"])
 violation contains found if some found in hostfile.foreign(files, {"root"})
 
 declined contains reason if {
-	some reason in hostfile.unknown_owners(files, {"root"}, "the certificate authority of the kubelet's clients")
+	some reason in hostfile.unknown_owners(files, {"root"}, "the client CA file of the kubelet")
 }

@@ -8,7 +8,7 @@ applies if configfiles.expected
 violation contains found if some found in hostfile.foreign(configfiles.files, {"root"})
 
 declined contains reason if {
-	some reason in hostfile.unknown_owners(configfiles.files, {"root"}, "the kubelet's configuration file")
+	some reason in hostfile.unknown_owners(configfiles.files, {"root"}, "the configuration file of the kubelet")
 }
 
 declined contains reason if some reason in configfiles.unlisted

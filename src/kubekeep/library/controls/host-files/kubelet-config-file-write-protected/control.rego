@@ -8,7 +8,7 @@ applies if configfiles.expected
 violation contains found if some found in hostfile.looser(configfiles.files, "644")
 
 declined contains reason if {
-	some reason in hostfile.unknown_modes(configfiles.files, "the kubelet's configuration file")
+	some reason in hostfile.unknown_modes(configfiles.files, "the configuration file of the kubelet")
 }
 
 declined contains reason if some reason in configfiles.unlisted

@@ -14,5 +14,5 @@ applies if not hostfile.line(input.object)
 violation contains found if some found in hostfile.foreign(files, {"root"})
 
 declined contains reason if {
-	some reason in hostfile.unknown_owners(files, {"root"}, "the kubelet's kubeconfig")
+	some reason in hostfile.unknown_owners(files, {"root"}, "the kubeconfig of the kubelet")
 }

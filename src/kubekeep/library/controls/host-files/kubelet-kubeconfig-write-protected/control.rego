@@ -14,5 +14,5 @@ applies if not hostfile.line(input.object)
 violation contains found if some found in hostfile.looser(files, "644")
 
 declined contains reason if {
-	some reason in hostfile.unknown_modes(files, "the kubelet's kubeconfig")
+	some reason in hostfile.unknown_modes(files, "the kubeconfig of the kubelet")
 }

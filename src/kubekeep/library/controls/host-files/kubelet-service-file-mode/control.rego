@@ -7,7 +7,7 @@ files := hostfile.at(input.object, ["serviceFiles"])
 violation contains found if some found in hostfile.looser(files, "600")
 
 declined contains reason if {
-	some reason in hostfile.unknown_modes(files, "the kubelet's service file")
+	some reason in hostfile.unknown_modes(files, "the service file of the kubelet")
 }
 
 declined contains reason if some reason in hostfile.unlisted(input.object, "serviceFiles")

@@ -7,7 +7,7 @@ files := hostfile.at(input.object, ["serviceFiles"])
 violation contains found if some found in hostfile.foreign(files, {"root"})
 
 declined contains reason if {
-	some reason in hostfile.unknown_owners(files, {"root"}, "the kubelet's service file")
+	some reason in hostfile.unknown_owners(files, {"root"}, "the service file of the kubelet")
 }
 
 declined contains reason if some reason in hostfile.unlisted(input.object, "serviceFiles")

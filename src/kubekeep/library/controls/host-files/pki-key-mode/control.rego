@@ -7,7 +7,7 @@ files := hostfile.with_ending(hostfile.at(input.object, ["PKIFiles"]), [".key"])
 violation contains found if some found in hostfile.looser(files, "600")
 
 declined contains reason if {
-	some reason in hostfile.unknown_modes(files, "a private key below /etc/kubernetes/pki")
+	some reason in hostfile.unknown_modes(files, "a private key in /etc/kubernetes/pki")
 }
 
 declined contains reason if some reason in hostfile.unlisted(input.object, "PKIFiles")

@@ -5,7 +5,7 @@ import data.kubekeep.lib.registries
 
 violation contains {
 	"path": sprintf("%s.image", [container.path]),
-	"message": sprintf("no entry of the allow list covers %s", [repository]),
+	"message": sprintf("imageRepositoryAllowList does not contain %s", [repository]),
 } if {
 	some container in input.workload.containers
 	image.named(container)
@@ -13,7 +13,7 @@ violation contains {
 	not registries.covers(allowed, repository)
 }
 
-declined contains sprintf("%s names no image", [container.path]) if {
+declined contains sprintf("%s.image is not set", [container.path]) if {
 	some container in input.workload.containers
 	not image.named(container)
 }

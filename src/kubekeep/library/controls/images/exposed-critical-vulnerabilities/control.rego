@@ -18,7 +18,7 @@ violation contains {"path": vulnerabilities.evidence(container), "message": mess
 	count(exposing) > 0
 	some container in containers
 	number := vulnerabilities.reports(container.image)[_].severities.critical
-	message := sprintf("image %s has critical vulnerabilities (%d) and is exposed by Service %s", [
+	message := sprintf("image %s has %d critical vulnerabilities and is exposed by Service %s", [
 		container.image,
 		number,
 		concat(", ", exposing),

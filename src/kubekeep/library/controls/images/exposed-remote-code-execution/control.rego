@@ -19,7 +19,7 @@ violation contains {"path": vulnerabilities.evidence(container), "message": mess
 	some container in containers
 	names := vulnerabilities.reports(container.image)[_].rce
 	count(names) > 0
-	message := sprintf("image %s lets run code from afar (%s) and is exposed by Service %s", [
+	message := sprintf("image %s has remote code execution vulnerabilities (%s) and is exposed by Service %s", [
 		container.image,
 		concat(", ", array.slice(names, 0, 3)),
 		concat(", ", exposing),

@@ -6,7 +6,7 @@ import data.kubekeep.lib.workload
 
 violation contains {
 	"path": sprintf("%s.image", [container.path]),
-	"message": sprintf("container %v runs an image of a forbidden registry: %s", [workload.called(container), repository]),
+	"message": sprintf("container %v: image %s is from a forbidden registry", [workload.called(container), repository]),
 } if {
 	listed
 	some container in input.workload.containers
@@ -15,9 +15,11 @@ violation contains {
 	registries.covers(forbidden, repository)
 }
 
-declined contains "set publicRegistries or untrustedRegistries in --controls-config" if not listed
+declined contains "publicRegistries and untrustedRegistries are empty: set one of them in --controls-config" if {
+	not listed
+}
 
-declined contains sprintf("%s names no image", [container.path]) if {
+declined contains sprintf("%s.image is not set", [container.path]) if {
 	listed
 	some container in input.workload.containers
 	not image.named(container)

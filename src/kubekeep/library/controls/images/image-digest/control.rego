@@ -6,7 +6,7 @@ import data.kubekeep.lib.workload
 
 violation contains {
 	"path": sprintf("%s.image", [container.path]),
-	"message": sprintf("container %v runs %s, which no digest pins", [workload.called(container), container.image]),
+	"message": sprintf("container %v: image %s is not pinned by digest", [workload.called(container), container.image]),
 } if {
 	some container in input.workload.containers
 	image.named(container)
@@ -14,7 +14,7 @@ violation contains {
 	not exempt(container.image)
 }
 
-declined contains sprintf("%s names no image", [container.path]) if {
+declined contains sprintf("%s.image is not set", [container.path]) if {
 	some container in input.workload.containers
 	not image.named(container)
 }

@@ -16,10 +16,10 @@ violation contains {
 	some container in stale
 }
 
-message(container) := sprintf("container %v runs %s, which may be another image tomorrow: imagePullPolicy is %s", [
+message(container) := sprintf("container %v: imagePullPolicy is %s, and image %s has a mutable tag", [
 	workload.called(container),
-	container.image,
 	policy,
+	container.image,
 ]) if {
 	policy := object.get(container, "imagePullPolicy", "not set")
 }
@@ -44,7 +44,7 @@ stale contains container if {
 	found in moving
 }
 
-declined contains sprintf("%s names no image", [container.path]) if {
+declined contains sprintf("%s.image is not set", [container.path]) if {
 	some container in input.workload.containers
 	not image.named(container)
 }

@@ -4,7 +4,7 @@ import data.kubekeep.lib.workload
 
 violation contains {
 	"path": sprintf("%s.image", [container.path]),
-	"message": sprintf("container %v runs ingress-nginx, which is not maintained any more", [workload.called(container)]),
+	"message": sprintf("container %v runs ingress-nginx, which is no longer maintained", [workload.called(container)]),
 } if {
 	some container in input.workload.containers
 	retired(container)

@@ -92,7 +92,7 @@ violation contains {"path": line_path, "message": message} if {
 }
 
 # The default is the loopback address.
-complaint(name, address) := sprintf("%s is %s: other machines can read the metrics", [name, address]) if {
+complaint(name, address) := sprintf("%s is %s: the metrics are readable from other machines", [name, address]) if {
 	is_string(address)
 	trim_space(address) != ""
 	not local(trim_space(address))
@@ -108,7 +108,7 @@ step(key) := sprintf(".%s", [key]) if {
 	not contains(key, ".")
 } else := sprintf(`["%s"]`, [key])
 
-declined contains "the ConfigMap holds no configuration of kube-proxy" if {
+declined contains "the ConfigMap contains no configuration of kube-proxy" if {
 	config_map
 	count(configurations) == 0
 }

@@ -12,7 +12,7 @@ setting := kubelet.setting(
 violation contains kubelet.finding(setting, {"fix": false}, reason) if {
 	setting
 	not refused
-	reason := "whoever reaches the kubelet is let in as system:anonymous"
+	reason := "anonymous requests are accepted"
 }
 
 refused if kubelet.truth(setting) == false

@@ -10,7 +10,7 @@ setting := kubelet.setting(
 violation contains kubelet.finding(setting, {"fix": "Webhook"}, reason) if {
 	setting
 	not authorized
-	reason := "the kubelet does whatever anyone asks whom it knows"
+	reason := "all authenticated requests are allowed"
 }
 
 authorized if kubelet.text(setting) != "AlwaysAllow"

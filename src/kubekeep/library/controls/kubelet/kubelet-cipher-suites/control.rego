@@ -48,9 +48,9 @@ named := [name | name := trim_space(suites[_]); name != ""]
 
 weak := [name | some name in named; not regex.match(strong, name)]
 
-complaint := sprintf("these are weak: %s", [concat(", ", weak)]) if {
+complaint := sprintf("weak cipher suites: %s", [concat(", ", weak)]) if {
 	count(weak) > 0
-} else := "weak ciphers are not excluded" if {
+} else := "weak cipher suites are not excluded" if {
 	setting
 	not count(named) > 0
 }

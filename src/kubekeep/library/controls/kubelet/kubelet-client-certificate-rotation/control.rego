@@ -8,7 +8,7 @@ setting := kubelet.setting("rotate-certificates", "rotateCertificates", {"flag":
 violation contains kubelet.finding(setting, {"fix": true}, reason) if {
 	setting
 	not renewed
-	reason := "the client certificate of the kubelet is not renewed before it runs out"
+	reason := "the client certificate is not renewed before it expires"
 }
 
 renewed if kubelet.truth(setting) == true

@@ -7,7 +7,7 @@ setting := kubelet.setting("client-ca-file", "authentication.x509.clientCAFile",
 violation contains kubelet.finding(setting, {}, reason) if {
 	setting
 	not named
-	reason := "the kubelet cannot tell its clients by their certificates"
+	reason := "clients cannot authenticate with certificates"
 }
 
 named if kubelet.text(setting) != ""

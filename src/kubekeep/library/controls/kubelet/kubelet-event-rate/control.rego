@@ -7,7 +7,7 @@ setting := kubelet.setting("event-qps", "eventRecordQPS", {"flag": 50, "file": 5
 violation contains kubelet.finding(setting, {"fix": 50}, reason) if {
 	setting
 	not recorded
-	reason := "events beyond that rate are dropped"
+	reason := "events above this rate are dropped"
 }
 
 # 0 means no limit; 5 was the default before 1.27.

@@ -7,7 +7,7 @@ name := flags.last(kubelet.words, "hostname-override").value
 
 violation contains object.union(kubelet.line_path, {"message": message}) if {
 	name != ""
-	message := sprintf("--hostname-override calls the node %s", [name])
+	message := sprintf("--hostname-override is %s", [name])
 }
 
 declined contains "the command line of the kubelet was not collected" if kubelet.line == ""

@@ -7,7 +7,7 @@ setting := kubelet.setting("make-iptables-util-chains", "makeIPTablesUtilChains"
 violation contains kubelet.finding(setting, {"fix": true}, reason) if {
 	setting
 	not kept
-	reason := "nothing keeps the iptables rules of the node in step with the network of its pods"
+	reason := "the kubelet does not manage the iptables rules of the node"
 }
 
 kept if kubelet.truth(setting) == true

@@ -7,7 +7,7 @@ setting := kubelet.setting("protect-kernel-defaults", "protectKernelDefaults", {
 violation contains kubelet.finding(setting, {"fix": true}, reason) if {
 	setting
 	not protected
-	reason := "the kubelet overwrites kernel parameters that the node was hardened with"
+	reason := "the kubelet overwrites hardened kernel parameters"
 }
 
 protected if kubelet.truth(setting) == true

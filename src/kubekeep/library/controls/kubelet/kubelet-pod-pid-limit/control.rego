@@ -7,7 +7,7 @@ setting := kubelet.setting("pod-max-pids", "podPidsLimit", {"flag": -1, "file": 
 violation contains kubelet.finding(setting, {"fix": 4096}, reason) if {
 	setting
 	not limited
-	reason := "one pod can take all process ids of the node"
+	reason := "one pod can use all process IDs of the node"
 }
 
 limited if regex.match(`^[+]?0*[1-9][0-9]*$`, kubelet.text(setting))

@@ -7,13 +7,13 @@ setting := kubelet.setting("read-only-port", "readOnlyPort", {"flag": 10255, "fi
 violation contains kubelet.finding(setting, {"fix": 0}, reason) if {
 	setting
 	not closed
-	reason := "everyone reads the pods and metrics of the node without a credential"
+	reason := "pods and metrics are readable without authentication"
 }
 
 # The port responded to a request (`kubekeep scan --host-scan`).
 violation contains {"path": sprintf("%s.readOnlyPort", [kubelet.section]), "message": message} if {
 	kubelet.info.readOnlyPort.answers == true
-	message := "the read-only port answers: everyone reads the pods and metrics of the node without a credential"
+	message := "the read-only port is open: pods and metrics are readable without authentication"
 }
 
 closed if kubelet.text(setting) == "0"

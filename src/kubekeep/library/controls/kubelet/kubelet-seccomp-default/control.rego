@@ -7,7 +7,7 @@ setting := kubelet.setting("seccomp-default", "seccompDefault", {"flag": false, 
 violation contains kubelet.finding(setting, {"fix": true}, reason) if {
 	setting
 	not kubelet.truth(setting) == true
-	reason := "containers that name no seccomp profile run unconfined"
+	reason := "containers without a seccomp profile run unconfined"
 }
 
 declined contains kubelet.uncollected if not setting

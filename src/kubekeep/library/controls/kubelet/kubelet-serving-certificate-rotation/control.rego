@@ -8,11 +8,15 @@ name := "RotateKubeletServerCertificate"
 bootstrap := kubelet.setting("rotate-server-certificates", "serverTLSBootstrap", {"flag": false, "file": false})
 
 # A feature gate on the command line overrides the one in the file.
-gate := {"said": sprintf("--feature-gates has %s=%v", [name, given]), "value": given, "at": kubelet.line_path} if {
+gate := {"said": sprintf("--feature-gates contains %s=%v", [name, given]), "value": given, "at": kubelet.line_path} if {
 	given := component.gate(kubelet.words, name)
 } else := found if {
 	found := kubelet.filed(sprintf("featureGates.%s", [name]), "")
-} else := {"said": "--feature-gates does not turn it on", "value": "", "at": kubelet.line_path} if {
+} else := {
+	"said": "--feature-gates does not contain RotateKubeletServerCertificate",
+	"value": "",
+	"at": kubelet.line_path,
+} if {
 	kubelet.line != ""
 	not kubelet.unread
 }
@@ -20,7 +24,7 @@ gate := {"said": sprintf("--feature-gates has %s=%v", [name, given]), "value": g
 violation contains kubelet.finding(gate, mend, reason) if {
 	not kubelet.truth(gate) == true
 	not asked
-	reason := "the kubelet does not renew its serving certificate"
+	reason := "the serving certificate is not renewed"
 }
 
 asked if {

@@ -12,7 +12,7 @@ violation contains kubelet.finding(setting, {}, reason) if {
 	some setting in [certificate, key]
 	kubelet.text(setting) == ""
 	kubelet.truth(bootstrap) != true
-	reason := "the kubelet signs its serving certificate itself"
+	reason := "the kubelet uses a self-signed serving certificate"
 }
 
 declined contains kubelet.uncollected if not settled

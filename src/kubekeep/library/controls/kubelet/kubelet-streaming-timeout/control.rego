@@ -11,7 +11,7 @@ setting := kubelet.setting(
 violation contains kubelet.finding(setting, {"fix": "4h"}, reason) if {
 	setting
 	not ended
-	reason := "idle connections into pods are never closed"
+	reason := "idle connections to pods are never closed"
 }
 
 ended if regex.match(`^[^-]*[1-9]`, kubelet.text(setting))

@@ -7,9 +7,9 @@ violation contains {"path": "metadata.namespace", "message": message} if {
 	not of_kubernetes
 }
 
-message := "lies in the namespace default" if {
+message := "metadata.namespace is default" if {
 	input.object.metadata.namespace == "default"
-} else := "names no namespace, so it goes to default"
+} else := "metadata.namespace is not set: the namespace default is used"
 
 # Objects that the API server and the controller manager create in every cluster.
 of_kubernetes if input.object.metadata.name in made[input.object.kind]

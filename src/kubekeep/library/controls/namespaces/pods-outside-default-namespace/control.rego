@@ -6,6 +6,6 @@ violation contains {"path": "metadata.namespace", "message": message} if {
 	place.namespace == "default"
 }
 
-message := "runs in the namespace default" if {
+message := "metadata.namespace is default" if {
 	input.object.metadata.namespace == "default"
-} else := "names no namespace, so it runs in default"
+} else := "metadata.namespace is not set: the namespace default is used"

@@ -6,7 +6,7 @@ applies if input.object.kind == "Ingress"
 
 applies if input.object.spec.type == "LoadBalancer"
 
-violation contains {"path": "spec.tls", "message": "neither spec.tls nor an annotation names a certificate"} if {
+violation contains {"path": "spec.tls", "message": "spec.tls is not set, and no annotation configures TLS"} if {
 	input.object.kind == "Ingress"
 	not exposure.tls(input.object)
 }
@@ -18,7 +18,7 @@ violation contains {"path": sprintf("spec.ports[%d]", [index]), "message": messa
 	some index
 	port := input.object.spec.ports[index]
 	http(port)
-	message := sprintf("port %v of the load balancer is plain HTTP", [object.get(port, "port", "?")])
+	message := sprintf("port %v of the load balancer is for HTTP without TLS", [object.get(port, "port", "?")])
 }
 
 secure if exposure.https(input.object.spec.ports[_])

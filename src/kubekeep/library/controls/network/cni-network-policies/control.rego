@@ -34,7 +34,7 @@ violation contains {"path": sprintf("%s.CNINames", [section]), "message": messag
 	count(names) > 0
 	not enforced
 	count(unknown) == 0
-	message := sprintf("network policies have no effect for all that is known: the only network plugins are %s", [
+	message := sprintf("none of the network plugins is known to enforce network policies: %s", [
 		concat(", ", names),
 	])
 }
@@ -49,5 +49,5 @@ declined contains "the network plugins of the node were not collected" if count(
 declined contains reason if {
 	not enforced
 	some name in unknown
-	reason := sprintf("whether %s enforces network policies is not known", [name])
+	reason := sprintf("it is unknown if the network plugin %s enforces network policies", [name])
 }

@@ -14,7 +14,9 @@ balanced if {
 
 violation contains {
 	"path": `metadata.annotations["service.beta.kubernetes.io/aws-load-balancer-ssl-cert"]`,
-	"message": sprintf("port %v has no certificate", [object.get(port, "port", "?")]),
+	"message": sprintf("port %v is for HTTPS, but the annotation aws-load-balancer-ssl-cert is not set", [
+		object.get(port, "port", "?"),
+	]),
 } if {
 	balanced
 	port := input.object.spec.ports[_]
@@ -57,5 +59,5 @@ other_class if count(input.object.spec.ingressClassName) > 0
 violation contains {"path": "spec.tls", "message": message} if {
 	google_ingress
 	not exposure.tls(input.object)
-	message := "the load balancer has no certificate: no annotation and no entry of spec.tls names one"
+	message := "spec.tls is not set, and no annotation configures TLS"
 }

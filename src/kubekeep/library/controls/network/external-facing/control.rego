@@ -7,7 +7,7 @@ services := exposure.services(exposure.namespace(input.object), input.workload.m
 violation contains {"path": "", "message": message} if {
 	some service in services
 	exposure.outward(service)
-	message := sprintf("Service %s of type %s lets traffic from outside the cluster in", [
+	message := sprintf("Service %s of type %s exposes the pods outside the cluster", [
 		service.metadata.name,
 		service.spec.type,
 	])
@@ -16,7 +16,7 @@ violation contains {"path": "", "message": message} if {
 violation contains {"path": "", "message": message} if {
 	some service in services
 	some route in exposure.routes(service, {"Ingress"})
-	message := sprintf("Ingress %s sends traffic from outside the cluster to Service %s", [
+	message := sprintf("Ingress %s exposes Service %s outside the cluster", [
 		route.name,
 		service.metadata.name,
 	])

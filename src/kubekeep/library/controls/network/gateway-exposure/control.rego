@@ -7,7 +7,7 @@ kinds := {"GRPCRoute", "HTTPRoute", "TCPRoute", "TLSRoute", "UDPRoute", "Virtual
 violation contains {"path": "", "message": message} if {
 	some service in exposure.services(exposure.namespace(input.object), input.workload.metadata.labels)
 	some route in exposure.routes(service, kinds)
-	message := sprintf("%s %s/%s sends traffic from outside the cluster to Service %s", [
+	message := sprintf("%s %s/%s exposes Service %s outside the cluster", [
 		route.kind,
 		route.namespace,
 		route.name,

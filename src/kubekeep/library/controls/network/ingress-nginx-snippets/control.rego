@@ -23,7 +23,7 @@ applies if count(controllers) > 0
 violation contains {"path": sprintf("%s.image", [container.path]), "message": message} if {
 	some container in controllers
 	beyond_help(version(container))
-	message := "this version of ingress-nginx cannot turn snippets off: upgrade it"
+	message := "this version of ingress-nginx cannot disable snippets: upgrade it"
 }
 
 violation contains {"path": argument(container), "message": message} if {
@@ -31,12 +31,12 @@ violation contains {"path": argument(container), "message": message} if {
 	not beyond_help(version(container))
 	allowed(container)
 	message := concat("", [
-		"Ingress annotations may carry snippets: set data.allow-snippet-annotations to \"false\" in ",
+		"allow-snippet-annotations is not set to \"false\" in ",
 		config_map(container),
 	])
 }
 
-declined contains "the image's tag does not tell the version of ingress-nginx, and its ConfigMap does not set allow-snippet-annotations" if {
+declined contains "the image tag contains no version, and the ConfigMap does not set allow-snippet-annotations" if {
 	some container in controllers
 	not version(container)
 	count(said(container)) == 0
@@ -45,7 +45,9 @@ declined contains "the image's tag does not tell the version of ingress-nginx, a
 declined contains sentence if {
 	some container in controllers
 	namespace := elsewhere(container)
-	sentence := sprintf("the input has no ConfigMap of namespace %s, so it may not hold that namespace", [namespace])
+	sentence := sprintf("the input has no ConfigMap in namespace %s: the namespace may be missing from the input", [
+		namespace,
+	])
 }
 
 allowed(container) if {
@@ -107,4 +109,4 @@ argument(container) := flags.last(flags.words(container), "configmap").path if {
 
 config_map(container) := sprintf("ConfigMap %s", [concat("/", reference(container))]) if {
 	reference(container)
-} else := "a ConfigMap and name it with --configmap"
+} else := "the ConfigMap of the controller"

@@ -2,6 +2,6 @@ package kubekeep.controls.ingress_tls
 
 import data.kubekeep.lib.exposure
 
-violation contains {"path": "spec.tls", "message": "neither spec.tls nor an annotation names a certificate"} if {
+violation contains {"path": "spec.tls", "message": "spec.tls is not set, and no annotation configures TLS"} if {
 	not exposure.tls(input.object)
 }

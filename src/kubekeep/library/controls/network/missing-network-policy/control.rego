@@ -6,7 +6,7 @@ import data.kubekeep.lib.place
 violation contains {"path": "", "message": message} if {
 	count(network.isolated(place.namespace, network.pod_labels(place.namespace, place.account))) == 0
 	not always
-	message := sprintf("no network policy of namespace %s selects its pods", [place.namespace])
+	message := sprintf("no network policy in namespace %s selects the pods", [place.namespace])
 }
 
 # Cilium then drops all traffic that no policy allows (Cilium docs, Policy Enforcement Modes).

@@ -6,7 +6,7 @@ import data.kubekeep.lib.selectors
 violation contains {"path": "", "message": message} if {
 	not input.cluster.isolation[name]
 	not covered
-	message := sprintf("no network policy is defined in namespace %s", [name])
+	message := sprintf("namespace %s has no network policy", [name])
 }
 
 name := input.object.metadata.name

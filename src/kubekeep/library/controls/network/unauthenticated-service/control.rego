@@ -14,7 +14,7 @@ violation contains {"path": "", "message": message} if {
 	some service in services
 	port := scanned(service)[_].spec.ports[_]
 	port.authenticated == false
-	message := sprintf("Service %s answers on port %v without authentication", [
+	message := sprintf("Service %s accepts requests on port %v without authentication", [
 		service.metadata.name,
 		object.get(port, "port", "?"),
 	])
@@ -23,7 +23,7 @@ violation contains {"path": "", "message": message} if {
 declined contains message if {
 	some service in services
 	count(scanned(service)) == 0
-	message := sprintf("the input has no ServiceScanResult of Service %s: scan it and add the result", [
+	message := sprintf("the input has no ServiceScanResult for Service %s: scan it and add the result", [
 		service.metadata.name,
 	])
 }

@@ -25,7 +25,7 @@ other_kind if lower(input.object.status.nodeInfo.operatingSystem) == "windows"
 violation contains {"path": "status.nodeInfo.osImage", "message": message} if {
 	image != ""
 	not regex.match(optimized, lower(image))
-	message := sprintf("the node runs %s, which is not made for containers alone", [image])
+	message := sprintf("osImage is %s, which is not a container-optimized operating system", [image])
 }
 
 # Images of node pools, such as COS_CONTAINERD and UBUNTU_CONTAINERD (GKE docs, node images).
@@ -39,16 +39,19 @@ images := [{"pool": pool.name, "path": type.path, "name": type.value} |
 violation contains {"path": image_type.path, "message": message} if {
 	some image_type in images
 	startswith(upper(image_type.name), "UBUNTU")
-	message := sprintf("nodes of node pool %s run %s", [image_type.pool, image_type.name])
+	message := sprintf("node pool %s: imageType is %s, which is not container-optimized", [
+		image_type.pool,
+		image_type.name,
+	])
 }
 
 told if image != ""
 
 told if input.object.kind != "Node"
 
-declined contains "the node does not tell its operating system" if not told
+declined contains "the operating system of the node is not in the input" if not told
 
-declined contains "the description of the cluster tells no image of its nodes" if {
+declined contains "the description of the cluster contains no image type of its nodes" if {
 	input.object.kind == "ClusterDescribe"
 	count(images) == 0
 }

@@ -11,7 +11,7 @@ release := version.numbers(lower(runtime))
 violation contains {"path": "status.nodeInfo.containerRuntimeVersion", "message": message} if {
 	affected
 	not packaged
-	message := sprintf("%s lacks the fix of CVE-2022-23648", [runtime])
+	message := sprintf("containerRuntimeVersion is %s, without the fix for CVE-2022-23648", [runtime])
 }
 
 affected if {
@@ -33,12 +33,12 @@ packaged if regex.match(`~|[0-9](ubuntu|ds|deb)`, runtime)
 declined contains reason if {
 	affected
 	packaged
-	reason := sprintf("whether the distribution fixed %s does not show in the number", [runtime])
+	reason := sprintf("the version of %s does not show if the distribution backported the fix", [runtime])
 }
 
-declined contains "the node does not tell its container runtime's version" if not is_string(runtime)
+declined contains "the container runtime version of the node is not in the input" if not is_string(runtime)
 
-declined contains "the node does not tell its container runtime's version" if {
+declined contains "the container runtime version of the node is not in the input" if {
 	containerd
 	not release
 }

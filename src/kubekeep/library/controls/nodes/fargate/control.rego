@@ -9,7 +9,7 @@ violation contains {"path": "", "message": message} if {
 	input.object.kind == "Node"
 	not apart(input.object)
 	not elsewhere
-	message := "no node of the cluster is one of Fargate or of GKE Sandbox"
+	message := "the cluster has no node of AWS Fargate or GKE Sandbox"
 }
 
 apart(item) if node.fargate(item)
@@ -26,7 +26,7 @@ elsewhere if input.cluster.nodes.labels["sandbox.gke.io/runtime=gvisor"]
 
 elsewhere if input.cluster.nodes.prefixes.fargate
 
-violation contains {"path": pools.path, "message": "no node pool of the cluster is one of GKE Sandbox"} if {
+violation contains {"path": pools.path, "message": "the cluster has no node pool with GKE Sandbox"} if {
 	gke.described
 	not gke.autopilot
 	pools := gke.cluster("nodePools")

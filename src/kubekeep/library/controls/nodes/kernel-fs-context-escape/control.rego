@@ -13,7 +13,7 @@ violation contains {"path": "status.nodeInfo.kernelVersion", "message": message}
 	not fixed_by_vendor
 	not vendor_unknown
 	not closed
-	message := sprintf("kernel %s lacks the fix of CVE-2022-0185", [kernel])
+	message := sprintf("kernelVersion is %s, without the fix for CVE-2022-0185", [kernel])
 }
 
 declined contains reason if {
@@ -21,10 +21,10 @@ declined contains reason if {
 	not fixed_by_vendor
 	vendor_unknown
 	not closed
-	reason := sprintf("whether the distribution fixed its kernel %s does not show in the number", [kernel])
+	reason := sprintf("the version of kernel %s does not show if the distribution backported the fix", [kernel])
 }
 
-declined contains "the node does not tell its kernel's version" if not release
+declined contains "the kernel version of the node is not in the input" if not release
 
 affected if {
 	release >= [5, 1, 0]

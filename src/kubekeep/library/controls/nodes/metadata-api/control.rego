@@ -8,7 +8,7 @@ reached := input.object[section].providerMetaDataAPIAccess
 
 violation contains {"path": sprintf("%s.providerMetaDataAPIAccess", [section]), "message": message} if {
 	reached == true
-	message := "a Pod of the node gets answers from the cloud's metadata service"
+	message := "providerMetaDataAPIAccess is true: pods on the node reach the cloud metadata service"
 }
 
-declined contains "whether the metadata service answers was not collected" if not is_boolean(reached)
+declined contains "providerMetaDataAPIAccess was not collected" if not is_boolean(reached)

@@ -12,7 +12,7 @@ minor := to_number(found[0][1]) if {
 
 violation contains {"path": "status.nodeInfo.kubeletVersion", "message": message} if {
 	minor < newest - 3
-	message := sprintf("the kubelet is of %s, %d minor releases behind 1.%d", [kubelet, newest - minor, newest])
+	message := sprintf("kubeletVersion is %s, %d minor releases behind 1.%d", [kubelet, newest - minor, newest])
 }
 
-declined contains "the node does not tell its kubelet's version" if not minor
+declined contains "the kubelet version of the node is not in the input" if not minor

@@ -5,7 +5,9 @@ import data.kubekeep.lib.workload
 violation contains {
 	"path": sprintf("%s.securityContext.appArmorProfile.type", [container.path]),
 	"fix": "RuntimeDefault",
-	"message": sprintf("container %v has an AppArmor profile that confines nothing", [workload.called(container)]),
+	"message": sprintf("container %v: appArmorProfile.type is not RuntimeDefault or Localhost", [
+		workload.called(container),
+	]),
 } if {
 	some container in input.workload.containers
 	profile := container.securityContext.appArmorProfile
@@ -16,7 +18,7 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.securityContext.appArmorProfile.type", [input.workload.path]),
 	"fix": "RuntimeDefault",
-	"message": "the pod has an AppArmor profile that confines nothing",
+	"message": "pod: appArmorProfile.type is not RuntimeDefault or Localhost",
 } if {
 	profile := input.workload.spec.securityContext.appArmorProfile
 	profile != null
@@ -27,7 +29,7 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.annotations[%s]", [input.workload.metadata_path, json.marshal(key)]),
 	"delete": true,
-	"message": sprintf("the AppArmor profile %v confines nothing", [profile]),
+	"message": sprintf("the AppArmor annotation is %v, expected runtime/default or localhost/PROFILE", [profile]),
 } if {
 	some key
 	profile := input.workload.metadata.annotations[key]

@@ -5,7 +5,7 @@ import data.kubekeep.lib.workload
 violation contains {
 	"path": sprintf("%s.securityContext.capabilities.drop", [container.path]),
 	"fix": ["ALL"],
-	"message": sprintf("container %v does not drop all capabilities", [workload.called(container)]),
+	"message": sprintf("container %v: capabilities.drop does not contain ALL", [workload.called(container)]),
 } if {
 	some container in input.workload.containers
 	not "ALL" in container.securityContext.capabilities.drop
@@ -15,7 +15,7 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.securityContext.capabilities.add[%d]", [container.path, i]),
 	"delete": true,
-	"message": sprintf("container %v adds the capability %v", [workload.called(container), capability]),
+	"message": sprintf("container %v: capabilities.add contains %v", [workload.called(container), capability]),
 } if {
 	some container in input.workload.containers
 	some i

@@ -22,7 +22,7 @@ defaults := {
 violation contains {
 	"path": sprintf("%s.securityContext.capabilities.add[%d]", [container.path, i]),
 	"delete": true,
-	"message": sprintf("container %v adds the capability %v", [workload.called(container), capability]),
+	"message": sprintf("container %v: capabilities.add contains %v", [workload.called(container), capability]),
 } if {
 	some container in input.workload.containers
 	some i

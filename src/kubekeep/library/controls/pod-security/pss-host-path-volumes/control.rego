@@ -3,5 +3,5 @@ package kubekeep.controls.pss_host_path_volumes
 violation contains {"path": sprintf("%s.volumes[%d].hostPath", [input.workload.path, i]), "message": message} if {
 	some i, volume in input.workload.spec.volumes
 	volume.hostPath != null
-	message := sprintf("the volume %v is a path of the node", [object.get(volume, "name", i)])
+	message := sprintf("volume %v: hostPath is set", [object.get(volume, "name", i)])
 }

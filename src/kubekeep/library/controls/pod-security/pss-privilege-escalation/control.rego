@@ -5,7 +5,7 @@ import data.kubekeep.lib.workload
 violation contains {
 	"path": sprintf("%s.securityContext.allowPrivilegeEscalation", [container.path]),
 	"fix": false,
-	"message": sprintf("container %v may gain privileges: allowPrivilegeEscalation is not false", [
+	"message": sprintf("container %v: allowPrivilegeEscalation is not set to false", [
 		workload.called(container),
 	]),
 } if {

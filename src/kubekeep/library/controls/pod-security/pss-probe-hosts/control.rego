@@ -8,7 +8,7 @@ applies if input.kubernetes.minor >= 34
 violation contains {
 	"path": sprintf("%s.%s.%s.host", [container.path, probe, action]),
 	"delete": true,
-	"message": sprintf("%s of container %v has the kubelet call %v", [probe, workload.called(container), host]),
+	"message": sprintf("container %v: host of %s is %v", [workload.called(container), probe, host]),
 } if {
 	some container in input.workload.containers
 	some probe, actions in object.filter(container, ["livenessProbe", "readinessProbe", "startupProbe"])
@@ -22,7 +22,7 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.lifecycle.%s.%s.host", [container.path, hook, action]),
 	"delete": true,
-	"message": sprintf("%s of container %v has the kubelet call %v", [hook, workload.called(container), host]),
+	"message": sprintf("container %v: host of %s is %v", [workload.called(container), hook, host]),
 } if {
 	some container in input.workload.containers
 	some hook, action

@@ -5,7 +5,7 @@ import data.kubekeep.lib.workload
 violation contains {
 	"path": sprintf("%s.securityContext.procMount", [container.path]),
 	"fix": "Default",
-	"message": sprintf("container %v sees all of /proc: procMount is %v", [workload.called(container), mount]),
+	"message": sprintf("container %v: procMount is %v", [workload.called(container), mount]),
 } if {
 	some container in input.workload.containers
 	mount := container.securityContext.procMount

@@ -6,7 +6,7 @@ import data.kubekeep.lib.workload
 violation contains {
 	"path": sprintf("%s.securityContext.runAsNonRoot", [input.workload.path]),
 	"fix": true,
-	"message": "runAsNonRoot is said neither of the pod nor of all of its containers",
+	"message": "runAsNonRoot is set neither for the pod nor for all containers",
 } if {
 	some container in input.workload.containers
 	not container.effective.runAsNonRoot in {true, false}
@@ -17,7 +17,7 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.securityContext.runAsNonRoot", [input.workload.path]),
 	"fix": true,
-	"message": "the pod may run as root: runAsNonRoot is false",
+	"message": "pod: runAsNonRoot is false",
 } if {
 	input.workload.spec.securityContext.runAsNonRoot == false
 	not exempt
@@ -26,7 +26,7 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.securityContext.runAsNonRoot", [container.path]),
 	"fix": true,
-	"message": sprintf("container %v may run as root: runAsNonRoot is false", [workload.called(container)]),
+	"message": sprintf("container %v: runAsNonRoot is false", [workload.called(container)]),
 } if {
 	some container in input.workload.containers
 	container.securityContext.runAsNonRoot == false

@@ -5,7 +5,7 @@ import data.kubekeep.lib.workload
 violation contains {
 	"path": sprintf("%s.securityContext.runAsUser", [container.path]),
 	"delete": true,
-	"message": sprintf("container %v runs as root", [workload.called(container)]),
+	"message": sprintf("container %v: runAsUser is 0", [workload.called(container)]),
 } if {
 	some container in input.workload.containers
 	container.securityContext.runAsUser == 0
@@ -15,7 +15,7 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.securityContext.runAsUser", [input.workload.path]),
 	"delete": true,
-	"message": "the pod runs as root",
+	"message": "pod: runAsUser is 0",
 } if {
 	input.workload.spec.securityContext.runAsUser == 0
 	not exempt

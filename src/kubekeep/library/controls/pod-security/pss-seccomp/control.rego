@@ -5,7 +5,9 @@ import data.kubekeep.lib.workload
 violation contains {
 	"path": sprintf("%s.securityContext.seccompProfile.type", [container.path]),
 	"fix": "RuntimeDefault",
-	"message": sprintf("container %v has a seccomp profile that filters nothing", [workload.called(container)]),
+	"message": sprintf("container %v: seccompProfile.type is not RuntimeDefault or Localhost", [
+		workload.called(container),
+	]),
 } if {
 	some container in input.workload.containers
 	profile := container.securityContext.seccompProfile
@@ -16,7 +18,7 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.securityContext.seccompProfile.type", [input.workload.path]),
 	"fix": "RuntimeDefault",
-	"message": "the pod has a seccomp profile that filters nothing",
+	"message": "pod: seccompProfile.type is not RuntimeDefault or Localhost",
 } if {
 	profile := input.workload.spec.securityContext.seccompProfile
 	profile != null

@@ -5,7 +5,7 @@ import data.kubekeep.lib.workload
 violation contains {
 	"path": sprintf("%s.securityContext.seLinuxOptions.%s", [container.path, field]),
 	"delete": true,
-	"message": sprintf("container %v has the SELinux %s %v", [workload.called(container), field, value]),
+	"message": sprintf("container %v: seLinuxOptions.%s is %v", [workload.called(container), field, value]),
 } if {
 	some container in input.workload.containers
 	some field
@@ -16,7 +16,7 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.securityContext.seLinuxOptions.%s", [input.workload.path, field]),
 	"delete": true,
-	"message": sprintf("the pod has the SELinux %s %v", [field, value]),
+	"message": sprintf("pod: seLinuxOptions.%s is %v", [field, value]),
 } if {
 	some field
 	value := input.workload.spec.securityContext.seLinuxOptions[field]

@@ -21,7 +21,7 @@ safe := {
 violation contains {
 	"path": sprintf("%s.securityContext.sysctls[%d]", [input.workload.path, i]),
 	"delete": true,
-	"message": sprintf("the sysctl %v reaches beyond the pod", [object.get(sysctl, "name", i)]),
+	"message": sprintf("pod: sysctl %v is not in the list of safe sysctls", [object.get(sysctl, "name", i)]),
 } if {
 	some i
 	sysctl := input.workload.spec.securityContext.sysctls[i]

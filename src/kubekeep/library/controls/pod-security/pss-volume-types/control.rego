@@ -14,7 +14,7 @@ allowed := {
 
 violation contains {
 	"path": sprintf("%s.volumes[%d].%s", [input.workload.path, i, source]),
-	"message": sprintf("the volume %v is of the type %s", [object.get(volume, "name", i), source]),
+	"message": sprintf("volume %v has the type %s, which is not allowed", [object.get(volume, "name", i), source]),
 } if {
 	some i, volume in input.workload.spec.volumes
 	not is_allowed(volume)
@@ -27,7 +27,7 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.volumes[%d].emptyDir", [input.workload.path, i]),
 	"fix": {},
-	"message": sprintf("the volume %v does not say what it is", [object.get(volume, "name", i)]),
+	"message": sprintf("volume %v has no type", [object.get(volume, "name", i)]),
 } if {
 	some i, volume in input.workload.spec.volumes
 	not has_source(volume)

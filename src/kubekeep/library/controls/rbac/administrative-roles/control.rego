@@ -2,6 +2,6 @@ package kubekeep.controls.administrative_roles
 
 import data.kubekeep.lib.rbac
 
-violation contains {"path": path, "message": rbac.message("do everything")} if {
+violation contains {"path": path, "message": rbac.message("perform all actions")} if {
 	some path in rbac.evidence({"*"}, {"*"})
 }

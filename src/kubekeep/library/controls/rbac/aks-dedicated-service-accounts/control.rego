@@ -7,7 +7,7 @@ violation contains {"path": path, "message": message} if {
 	subject := input.object.subjects[index]
 	accounts.named(subject, "default")
 	path := sprintf("subjects[%d]", [index])
-	message := sprintf("the default service account is bound to %s %s: all pods that name no account have it", [
+	message := sprintf("the default service account is bound to %s %s: pods use it unless they set another", [
 		input.object.roleRef.kind,
 		input.object.roleRef.name,
 	])

@@ -5,7 +5,7 @@ violation contains {"path": path, "delete": true, "message": message} if {
 	name := input.object.subjects[index].name
 	name in {"system:anonymous", "system:unauthenticated"}
 	path := sprintf("subjects[%d]", [index])
-	message := sprintf("%s is bound to %s %s: it needs no credential", [
+	message := sprintf("%s is bound to %s %s: requests need no authentication", [
 		name,
 		input.object.roleRef.kind,
 		input.object.roleRef.name,

@@ -7,7 +7,7 @@ everybody if {
 	input.object.name == "system:authenticated"
 }
 
-violation contains {"path": path, "message": rbac.message("change things or read Secrets")} if {
+violation contains {"path": path, "message": rbac.message("change resources or read Secrets")} if {
 	everybody
 	some path in rbac.evidence_in(changeable, changing) |
 		rbac.evidence_unnamed({"": {"*", "secrets"}}, {"*", "get", "list", "watch"})

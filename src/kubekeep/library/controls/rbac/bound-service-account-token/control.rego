@@ -9,7 +9,7 @@ violation contains {"path": path, "fix": false, "message": message} if {
 	bindings := input.cluster.grants.bound[namespace][account]
 	accounts.mounts(input.workload.spec)
 	path := sprintf("%s.automountServiceAccountToken", [input.workload.path])
-	message := sprintf("the token of service account %s/%s is mounted, with the rights of %s", [
+	message := sprintf("the token of service account %s/%s is mounted, with the permissions of %s", [
 		namespace,
 		account,
 		concat(", ", bindings),

@@ -2,7 +2,7 @@ package kubekeep.controls.bound_service_accounts
 
 import data.kubekeep.lib.rbac
 
-violation contains {"path": path, "message": rbac.message("use what the API server offers")} if {
+violation contains {"path": path, "message": rbac.message("access the Kubernetes API")} if {
 	account
 	allows_something(input.object.relatedObjects[1])
 	some path in rbac.bound(input.object)

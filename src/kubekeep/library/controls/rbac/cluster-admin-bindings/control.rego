@@ -2,7 +2,7 @@ package kubekeep.controls.cluster_admin_bindings
 
 import data.kubekeep.lib.rbac
 
-violation contains {"path": path, "message": rbac.message("do everything in the cluster")} if {
+violation contains {"path": path, "message": rbac.message("perform all actions in the cluster")} if {
 	binding := input.object.relatedObjects[0]
 	binding.kind == "ClusterRoleBinding"
 	binding.roleRef.name == "cluster-admin"

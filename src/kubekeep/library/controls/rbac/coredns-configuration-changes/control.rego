@@ -2,7 +2,7 @@ package kubekeep.controls.coredns_configuration_changes
 
 import data.kubekeep.lib.rbac
 
-violation contains {"path": path, "message": rbac.message("change how CoreDNS resolves names")} if {
+violation contains {"path": path, "message": rbac.message("change the configuration of CoreDNS")} if {
 	reaches_dns
 	entries := rbac.granting(rules, {"": {"*", "configmaps"}}, {"*", "patch", "update"})
 	some path in rbac.located(entries)

@@ -14,7 +14,7 @@ names := {
 	"kubernetes-dashboard-web",
 }
 
-violation contains {"path": path, "message": rbac.message("do what the Dashboard does")} if {
+violation contains {"path": path, "message": rbac.message("use the permissions of the Dashboard")} if {
 	input.object.relatedObjects[0].roleRef.name in names
 	not own_account
 	some path in rbac.bound(input.object)
@@ -29,7 +29,7 @@ violation contains {"path": accounts.path(input.workload), "message": message} i
 	account := place.account_of(input.workload.spec)
 	account in names
 	not dashboard
-	message := sprintf("runs as %s, the service account of the Dashboard", [account])
+	message := sprintf("the pod uses %s, the service account of the Dashboard", [account])
 }
 
 dashboard if regex.match(`^(kubernetes-dashboard|dashboard-metrics-scraper)`, input.object.metadata.name)

@@ -9,7 +9,7 @@ applies if input.object.metadata.name == "default"
 violation contains {"path": "automountServiceAccountToken", "fix": false, "message": message} if {
 	input.object.kind == "ServiceAccount"
 	object.get(input.object, "automountServiceAccountToken", null) != false
-	message := "the default service account gives its token to all pods that name no account"
+	message := "automountServiceAccountToken of the default service account is not set to false"
 }
 
 violation contains {"path": "", "message": message} if {
@@ -17,7 +17,7 @@ violation contains {"path": "", "message": message} if {
 	name := input.object.metadata.name
 	not has_own_account(name)
 	not accounts.declined(name, "default")
-	message := sprintf("namespace %s has no service account but the default one", [name])
+	message := sprintf("namespace %s has only the default service account", [name])
 }
 
 has_own_account(namespace) if {

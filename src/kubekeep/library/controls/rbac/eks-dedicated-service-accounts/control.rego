@@ -14,7 +14,7 @@ violation contains {"path": path, "message": message} if {
 	subject := input.object.subjects[index]
 	accounts.named(subject, "default")
 	path := sprintf("subjects[%d]", [index])
-	message := sprintf("the default service account is bound to %s %s: all pods that name no account have it", [
+	message := sprintf("the default service account is bound to %s %s: pods use it unless they set another", [
 		input.object.roleRef.kind,
 		input.object.roleRef.name,
 	])
@@ -23,7 +23,7 @@ violation contains {"path": path, "message": message} if {
 violation contains {"path": "automountServiceAccountToken", "message": message} if {
 	input.object.kind == "ServiceAccount"
 	object.get(input.object, "automountServiceAccountToken", null) != false
-	message := "the default service account gives its token to all pods that name no account"
+	message := "automountServiceAccountToken of the default service account is not set to false"
 }
 
 violation contains {"path": sprintf("metadata.annotations[%q]", [key]), "message": message} if {
@@ -33,7 +33,7 @@ violation contains {"path": sprintf("metadata.annotations[%q]", [key]), "message
 		"iam.gke.io/gcp-service-account": "the Google service account",
 	}
 	name := input.object.metadata.annotations[key]
-	message := sprintf("the default service account has %s %s: all pods that name no account have it", [kind, name])
+	message := sprintf("the default service account has %s %s: pods use it unless they set another", [kind, name])
 }
 
 # GKE
@@ -43,7 +43,7 @@ violation contains {"path": workload_pool.path, "message": message} if {
 	not gke.autopilot
 	workload_pool := gke.field("workloadIdentityConfig", "workloadPool")
 	workload_pool.value in {null, ""}
-	message := "Workload Identity Federation is off: pods call Google Cloud as the service account of their node"
+	message := "workloadIdentityConfig.workloadPool is not set: pods use the Google account of their node"
 }
 
 violation contains {"path": mode.path, "message": message} if {
@@ -53,7 +53,7 @@ violation contains {"path": mode.path, "message": message} if {
 	some pool in gke.pools
 	mode := description.at(description.at(pool.config, "workloadMetadataConfig"), "mode")
 	not mode.value in {"GKE_METADATA", 2}
-	message := sprintf("pods of node pool %s call Google Cloud as the service account of their node", [pool.name])
+	message := sprintf("node pool %s: workloadMetadataConfig.mode is not GKE_METADATA", [pool.name])
 }
 
 declined contains "the description of the cluster is empty" if {

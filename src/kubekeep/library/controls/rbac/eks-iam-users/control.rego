@@ -4,7 +4,10 @@ import data.kubekeep.lib.description
 import data.kubekeep.lib.gke
 
 # The cluster does not show how users are authenticated, so each Role with permissions is reported.
-violation contains {"path": "", "message": "review whether the users and groups that hold this Role sign in through IAM"} if {
+violation contains {
+	"path": "",
+	"message": "review the users and groups of this Role: they must authenticate through IAM",
+} if {
 	input.object.kind == "Role"
 	count(input.object.rules) > 0
 }
@@ -13,7 +16,7 @@ violation contains {"path": enabled.path, "message": message} if {
 	gke.described
 	enabled := gke.field("authenticatorGroupsConfig", "enabled")
 	not description.yes(enabled.value)
-	message := "Google Groups for RBAC is off: roles are bound to people one by one"
+	message := "authenticatorGroupsConfig.enabled is not true: Google Groups for RBAC is disabled"
 }
 
 declined contains "the description of the cluster is empty" if {

@@ -2,6 +2,6 @@ package kubekeep.controls.impersonation
 
 import data.kubekeep.lib.rbac
 
-violation contains {"path": path, "message": rbac.message("act as somebody else")} if {
+violation contains {"path": path, "message": rbac.message("impersonate other identities")} if {
 	some path in rbac.evidence_in(rbac.identities(input.object), {"*", "impersonate"})
 }

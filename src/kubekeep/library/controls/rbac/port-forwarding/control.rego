@@ -5,7 +5,7 @@ import data.kubekeep.lib.rbac
 # `pods/*` is no wildcard in Kubernetes, but the author presumably meant all subresources.
 resources := {"*", "pods/portforward", "*/portforward", "pods/*"}
 
-violation contains {"path": path, "message": rbac.message("forward ports into pods")} if {
+violation contains {"path": path, "message": rbac.message("forward ports to pods")} if {
 	some path in rbac.evidence(resources, verbs)
 }
 

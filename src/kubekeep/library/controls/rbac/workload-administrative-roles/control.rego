@@ -13,7 +13,7 @@ violation contains {"path": accounts.path(input.workload), "message": message} i
 	}
 	count(roles) > 0
 	accounts.holds_token(input.workload.spec)
-	message := sprintf("service account %s/%s is an administrator of the cluster: role %s", [
+	message := sprintf("service account %s/%s can perform all actions in the cluster: role %s", [
 		namespace,
 		account,
 		concat(", ", roles),

@@ -13,7 +13,7 @@ violation contains {"path": accounts.path(input.workload), "message": message} i
 	}
 	count(roles) > 0
 	accounts.holds_token(input.workload.spec)
-	message := sprintf("service account %s/%s may create workloads or read Secrets in all namespaces: role %s", [
+	message := sprintf("service account %s/%s can create workloads or read Secrets in all namespaces: role %s", [
 		namespace,
 		account,
 		concat(", ", roles),

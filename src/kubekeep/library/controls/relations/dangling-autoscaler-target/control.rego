@@ -13,5 +13,5 @@ applies if {
 violation contains {"path": "spec.scaleTargetRef.name", "message": message} if {
 	namespace := exposure.namespace(input.object)
 	not input.cluster.pods[namespace].named[sprintf("%v/%v", [target.kind, target.name])]
-	message := sprintf("there is no %v %v in namespace %s", [target.kind, object.get(target, "name", ""), namespace])
+	message := sprintf("%v %v does not exist in namespace %s", [target.kind, object.get(target, "name", ""), namespace])
 }

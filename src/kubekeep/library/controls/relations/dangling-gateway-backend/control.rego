@@ -9,7 +9,7 @@ violation contains {"path": sprintf("spec.rules[%d].backendRefs[%d].name", [rule
 	namespace := said(backend, "namespace", own)
 	known(namespace)
 	not input.cluster.named.Service[namespace][backend.name]
-	message := sprintf("there is no Service %s in namespace %s", [backend.name, namespace])
+	message := sprintf("Service %s does not exist in namespace %s", [backend.name, namespace])
 }
 
 declined contains sentence if {
@@ -17,7 +17,9 @@ declined contains sentence if {
 	is_service(backend)
 	namespace := said(backend, "namespace", own)
 	not known(namespace)
-	sentence := sprintf("the input has no Service of namespace %s, so it may not hold that namespace", [namespace])
+	sentence := sprintf("the input has no Service in namespace %s: the namespace may be missing from the input", [
+		namespace,
+	])
 }
 
 known(namespace) if namespace == own

@@ -8,7 +8,7 @@ violation contains {"path": sprintf("%s.%s", [backend.path, name.field]), "messa
 	some backend in backends
 	name := service(backend.value)
 	not input.cluster.named.Service[namespace][name.value]
-	message := sprintf("there is no Service %s in namespace %s", [name.value, namespace])
+	message := sprintf("Service %s does not exist in namespace %s", [name.value, namespace])
 }
 
 backends contains {"path": sprintf("spec.%s", [field]), "value": value} if {

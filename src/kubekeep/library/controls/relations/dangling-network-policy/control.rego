@@ -7,7 +7,7 @@ violation contains {"path": "spec.podSelector", "message": message} if {
 	count(labels) + count(expressions) > 0
 	namespace := exposure.namespace(input.object)
 	not selection.selected(namespace, labels, expressions)
-	message := sprintf("it selects the pods of no workload in namespace %s", [namespace])
+	message := sprintf("podSelector matches no workload in namespace %s", [namespace])
 }
 
 default labels := {}

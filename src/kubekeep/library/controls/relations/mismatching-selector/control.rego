@@ -24,7 +24,10 @@ violation contains {"path": sprintf("%s.selector", [owner]), "message": message}
 violation contains {"path": sprintf("%s.selector.matchExpressions", [owner]), "message": message} if {
 	expression := selector.matchExpressions[_]
 	not selectors.holds(expression, labels)
-	message := sprintf("the labels of the pods do not hold to %v %v", [expression.key, expression.operator])
+	message := sprintf("the labels of the pods do not match the expression %v %v", [
+		expression.key,
+		expression.operator,
+	])
 }
 
 missing(wanted) := sprintf("the pods do not have the labels %s", [concat(",", found)]) if {

@@ -7,7 +7,7 @@ violation contains {"path": sprintf("%s.%s", [input.workload.path, field]), "mes
 	not name in {"", "default"}
 	namespace := exposure.namespace(input.object)
 	not input.cluster.named.ServiceAccount[namespace][name]
-	message := sprintf("there is no ServiceAccount %s in namespace %s", [name, namespace])
+	message := sprintf("ServiceAccount %s does not exist in namespace %s", [name, namespace])
 }
 
 # `serviceAccount` is the deprecated name, used if the current field is missing.

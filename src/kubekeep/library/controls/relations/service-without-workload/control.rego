@@ -17,8 +17,8 @@ namespace := exposure.namespace(input.object)
 violation contains {"path": "spec.selector", "message": message} if {
 	is_object(selector)
 	not selection.selected(namespace, selector, [])
-	message := sprintf("no workload of namespace %s has pods with the labels %s", [
-		namespace,
+	message := sprintf("selector %s matches no workload in namespace %s", [
 		concat(",", [sprintf("%s=%v", [key, value]) | some key, value in selector]),
+		namespace,
 	])
 }

@@ -17,10 +17,10 @@ violation contains {
 
 violation contains {
 	"path": sprintf("%s.resources.%s.cpu", [container.path, section]),
-	"message": sprintf("container %v: cpu of %v in %s is below the minimum of %v", [
+	"message": sprintf("container %v: resources.%s.cpu is %v, below the minimum of %v", [
 		workload.called(container),
-		amount,
 		section,
+		amount,
 		bound,
 	]),
 } if {
@@ -36,10 +36,10 @@ violation contains {
 
 violation contains {
 	"path": sprintf("%s.resources.%s.cpu", [container.path, section]),
-	"message": sprintf("container %v: cpu of %v in %s is above the maximum of %v", [
+	"message": sprintf("container %v: resources.%s.cpu is %v, above the maximum of %v", [
 		workload.called(container),
-		amount,
 		section,
+		amount,
 		bound,
 	]),
 } if {
@@ -51,20 +51,20 @@ violation contains {
 	quantity.nano(amount) > quantity.nano(bound)
 }
 
-declined contains sprintf("%s.resources.%s.cpu is not a quantity", [container.path, section]) if {
+declined contains sprintf("%s.resources.%s.cpu is not a valid quantity", [container.path, section]) if {
 	some container in input.workload.containers
 	some section in ["limits", "requests"]
 	amount := container.resources[section].cpu
 	not quantity.readable(amount)
 }
 
-declined contains sprintf("%s.resources.%s.cpu is not a quantity", [input.workload.path, section]) if {
+declined contains sprintf("%s.resources.%s.cpu is not a valid quantity", [input.workload.path, section]) if {
 	some section in ["limits", "requests"]
 	amount := input.workload.spec.resources[section].cpu
 	not quantity.readable(amount)
 }
 
-declined contains sprintf("the parameter %v is not a quantity", [bound]) if {
+declined contains sprintf("the parameter value %v is not a valid quantity", [bound]) if {
 	some bounds in [
 		input.params.cpu_limit_min,
 		input.params.cpu_limit_max,

@@ -5,7 +5,7 @@ import data.kubekeep.lib.workload
 
 violation contains {
 	"path": sprintf("%s.resources.requests.cpu", [container.path]),
-	"message": sprintf("container %v requests no CPU", [workload.called(container)]),
+	"message": sprintf("container %v has no CPU request", [workload.called(container)]),
 } if {
 	some container in input.workload.containers
 	container.type != "ephemeral"
@@ -14,13 +14,13 @@ violation contains {
 	not quantity.amount(container, "requests", "cpu")
 }
 
-declined contains sprintf("%s.resources.requests.cpu is not a quantity", [container.path]) if {
+declined contains sprintf("%s.resources.requests.cpu is not a valid quantity", [container.path]) if {
 	some container in input.workload.containers
 	amount := container.resources.requests.cpu
 	not quantity.readable(amount)
 }
 
-declined contains sprintf("%s.resources.requests.cpu is not a quantity", [input.workload.path]) if {
+declined contains sprintf("%s.resources.requests.cpu is not a valid quantity", [input.workload.path]) if {
 	amount := input.workload.spec.resources.requests.cpu
 	not quantity.readable(amount)
 }

@@ -17,7 +17,7 @@ violation contains {
 	not defaulted[resource]
 }
 
-declined contains sprintf("%s.resources.%s.%s is not a quantity", [container.path, section, resource]) if {
+declined contains sprintf("%s.resources.%s.%s is not a valid quantity", [container.path, section, resource]) if {
 	some container in input.workload.containers
 	some section in ["limits", "requests"]
 	some resource in ["cpu", "memory"]
@@ -25,7 +25,7 @@ declined contains sprintf("%s.resources.%s.%s is not a quantity", [container.pat
 	not quantity.readable(amount)
 }
 
-declined contains sprintf("%s.resources.%s.%s is not a quantity", [input.workload.path, section, resource]) if {
+declined contains sprintf("%s.resources.%s.%s is not a valid quantity", [input.workload.path, section, resource]) if {
 	some section in ["limits", "requests"]
 	some resource in ["cpu", "memory"]
 	amount := input.workload.spec.resources[section][resource]

@@ -12,14 +12,14 @@ violation contains finding if {
 	some process in processes
 	not component.setting(process, "config")
 	component.truth(process, "profiling") != false
-	reason := "profiles of the scheduler are served at /debug/pprof"
+	reason := "the scheduler serves profiles at /debug/pprof"
 	finding := component.finding(process, "profiling", "false", reason)
 }
 
 declined contains reason if {
 	some process in processes
 	file := component.setting(process, "config").value
-	reason := sprintf("the scheduler takes enableProfiling from %s, which was not given", [file])
+	reason := sprintf("the scheduler reads enableProfiling from %s, which is not in the input", [file])
 }
 
 declined contains reason if some reason in component.unread_line("kube-scheduler")

@@ -6,7 +6,9 @@ import data.kubekeep.lib.place
 violation contains {
 	"path": sprintf("%s.automountServiceAccountToken", [input.workload.path]),
 	"fix": false,
-	"message": sprintf("the pod gets a token of the service account %s", [place.account_of(input.workload.spec)]),
+	"message": sprintf("automountServiceAccountToken is not set to false: the token of service account %s is mounted", [
+		place.account_of(input.workload.spec),
+	]),
 } if {
 	input.object.kind != "ServiceAccount"
 	accounts.mounts(input.workload.spec)
@@ -16,7 +18,7 @@ violation contains {
 violation contains {
 	"path": "automountServiceAccountToken",
 	"fix": false,
-	"message": "pods of this service account get a token of it",
+	"message": "automountServiceAccountToken is true: pods get a token of this service account",
 } if {
 	input.object.kind == "ServiceAccount"
 	input.object.automountServiceAccountToken == true

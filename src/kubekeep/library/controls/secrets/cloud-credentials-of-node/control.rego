@@ -2,7 +2,7 @@ package kubekeep.controls.cloud_credentials_of_node
 
 violation contains {
 	"path": sprintf("%s.volumes[%d].hostPath.path", [input.workload.path, index]),
-	"message": sprintf("%s of the node is where credentials of the cloud are", [written]),
+	"message": sprintf("hostPath.path is %s, which can contain cloud credentials", [written]),
 } if {
 	some index
 	written := input.workload.spec.volumes[index].hostPath.path

@@ -68,10 +68,10 @@ entry(field, key) := sprintf("%s.%s", [field, key]) if {
 	not regex.match(`[.\[\]"]`, key)
 } else := sprintf("%s[\"%s\"]", [field, replace(replace(key, `\`, `\\`), `"`, `\"`)])
 
-problem(name, value) := sprintf("%s is in plain text, and its name says that it is a credential", [name]) if {
+problem(name, value) := sprintf("%s: the value is in plain text, and the name indicates a credential", [name]) if {
 	telling(name, value)
 	not harmless(value)
-} else := sprintf("%s holds what looks like a credential", [name]) if {
+} else := sprintf("%s: the value looks like a credential", [name]) if {
 	hinted
 	speaking(name, value)
 	not harmless(value)
@@ -162,7 +162,7 @@ harmless(value) if {
 	not contains(value, "PRIVATE KEY")
 }
 
-declined contains sprintf("sensitiveValues: %q is not a regular expression", [pattern]) if {
+declined contains sprintf("sensitiveValues: %q is not a valid regular expression", [pattern]) if {
 	some pattern in input.params.sensitiveValues
 	not regex.is_valid(pattern)
 }

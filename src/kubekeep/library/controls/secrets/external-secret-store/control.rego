@@ -54,11 +54,11 @@ violation contains {"path": sprintf("%s.APIServerInfo.cmdLine", [section]), "mes
 	not configured
 }
 
-missing := "--encryption-provider-config is missing: Secrets are stored as they are"
+missing := "--encryption-provider-config is not set: Secrets are not encrypted at rest"
 
 inside := sprintf("%s.APIServerInfo.encryptionProviderConfigFile.content", [section])
 
-message := "no kms provider of a known external store encrypts secrets"
+message := "no kms provider of a known external store encrypts Secrets"
 
 declined contains "the encryption configuration was not collected or cannot be read" if {
 	configured

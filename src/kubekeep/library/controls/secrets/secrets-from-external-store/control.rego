@@ -9,7 +9,7 @@ applies if mounts_store
 
 violation contains {
 	"path": use.path,
-	"message": sprintf("nothing brings the Secret %v from an external store", [use.secret]),
+	"message": sprintf("the Secret %v does not come from an external store", [use.secret]),
 } if {
 	count(uses) > 0
 	not mounts_store

@@ -4,7 +4,7 @@ import data.kubekeep.lib.workload
 
 violation contains {
 	"path": sprintf("%s.env[%d].name", [container.path, index]),
-	"message": sprintf("container %v has a key of a Secret in the variable %v", [
+	"message": sprintf("container %v: env variable %v contains a key of a Secret", [
 		workload.called(container),
 		object.get(variable, "name", ""),
 	]),
@@ -17,7 +17,7 @@ violation contains {
 
 violation contains {
 	"path": sprintf("%s.envFrom[%d].secretRef", [container.path, index]),
-	"message": sprintf("container %v has all of the Secret %v in its environment", [
+	"message": sprintf("container %v: envFrom contains all keys of the Secret %v", [
 		workload.called(container),
 		object.get(reference, "name", ""),
 	]),

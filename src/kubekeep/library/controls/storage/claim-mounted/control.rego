@@ -16,7 +16,7 @@ violation contains {
 violation contains {
 	"path": mount.path,
 	"delete": true,
-	"message": sprintf("container %v mounts a PersistentVolumeClaim made from the template %v", [mount.container, name]),
+	"message": sprintf("container %v mounts a PersistentVolumeClaim of the template %v", [mount.container, name]),
 } if {
 	input.object.kind == "StatefulSet"
 	name := input.object.spec.volumeClaimTemplates[_].metadata.name

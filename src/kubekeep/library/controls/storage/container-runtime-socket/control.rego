@@ -5,7 +5,7 @@ import data.kubekeep.lib.workload
 violation contains {
 	"path": sprintf("%s.volumes[%d]", [input.workload.path, index]),
 	"delete": true,
-	"message": sprintf("the volume %v leads to the container runtime of the node", [volume.name]),
+	"message": sprintf("volume %v exposes the container runtime socket of the node", [volume.name]),
 } if {
 	some index
 	volume := input.workload.spec.volumes[index]
@@ -15,7 +15,7 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.volumeMounts[%d]", [container.path, index]),
 	"delete": true,
-	"message": sprintf("container %v reaches the container runtime of the node by the volume %v", [
+	"message": sprintf("container %v mounts the container runtime socket of the node with volume %v", [
 		workload.called(container),
 		mount.name,
 	]),

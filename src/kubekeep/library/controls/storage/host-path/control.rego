@@ -5,7 +5,7 @@ import data.kubekeep.lib.workload
 violation contains {
 	"path": sprintf("%s.volumes[%d]", [input.workload.path, index]),
 	"delete": true,
-	"message": sprintf("the volume %v is %v of the node", [volume.name, place(volume)]),
+	"message": sprintf("volume %v: hostPath.path is %v", [volume.name, place(volume)]),
 } if {
 	some index
 	volume := input.workload.spec.volumes[index]
@@ -15,7 +15,7 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.volumeMounts[%d]", [container.path, index]),
 	"delete": true,
-	"message": sprintf("container %v mounts the volume %v, which is of the node", [
+	"message": sprintf("container %v mounts the hostPath volume %v", [
 		workload.called(container),
 		mount.name,
 	]),
@@ -28,4 +28,4 @@ violation contains {
 
 place(volume) := path if {
 	path := volume.hostPath.path
-} else := "a path"
+} else := "not set"

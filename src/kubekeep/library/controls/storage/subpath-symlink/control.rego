@@ -4,7 +4,7 @@ import data.kubekeep.lib.workload
 
 violation contains {
 	"path": sprintf("%s.volumeMounts[%d].%s", [container.path, index, field]),
-	"message": sprintf("container %v mounts by %s, and nodes run a kubelet with CVE-2021-25741", [
+	"message": sprintf("container %v: %s is set, and nodes run a kubelet with CVE-2021-25741", [
 		workload.called(container),
 		field,
 	]),
@@ -17,7 +17,7 @@ violation contains {
 	vulnerable
 }
 
-declined contains "the input has no Node that tells its kubelet's version" if {
+declined contains "the input has no Node with a kubelet version" if {
 	some container in input.workload.containers
 	mount := container.volumeMounts[_]
 	some field in ["subPath", "subPathExpr"]

@@ -4,10 +4,10 @@ violation contains {"path": "spec.storageClassName", "message": message} if {
 	not always_encrypted
 	some class in classes
 	clear(class)
-	message := sprintf("StorageClass %s of %s does not set parameters.encrypted to \"true\"", [name, class.provisioner])
+	message := sprintf("StorageClass %s of %s: parameters.encrypted is not set to \"true\"", [name, class.provisioner])
 }
 
-declined contains "the volume's driver does not tell whether its disk is encrypted, and no StorageClass does" if {
+declined contains "storageClassName is not set, and the volume driver does not show if the disk is encrypted" if {
 	not always_encrypted
 	count(classes) == 0
 	name == ""
@@ -17,7 +17,7 @@ declined contains message if {
 	not always_encrypted
 	count(classes) == 0
 	name != ""
-	message := sprintf("the input has no StorageClass %s that would tell whether the volume is encrypted", [name])
+	message := sprintf("the input does not contain StorageClass %s, which shows if the volume is encrypted", [name])
 }
 
 declined contains message if {
@@ -25,7 +25,7 @@ declined contains message if {
 	some class in classes
 	not encrypted(class)
 	not clear(class)
-	message := sprintf("the parameters of %v do not tell whether its volumes are encrypted", [
+	message := sprintf("the StorageClass parameters of %v do not show if volumes are encrypted", [
 		object.get(class, "provisioner", "the provisioner"),
 	])
 }

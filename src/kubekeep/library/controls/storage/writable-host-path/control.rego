@@ -5,7 +5,7 @@ import data.kubekeep.lib.workload
 violation contains {
 	"path": sprintf("%s.volumeMounts[%d].readOnly", [container.path, index]),
 	"fix": true,
-	"message": sprintf("container %v may write to the volume %v, which is of the node", [
+	"message": sprintf("container %v mounts the hostPath volume %v without readOnly: true", [
 		workload.called(container),
 		mount.name,
 	]),

@@ -2,7 +2,7 @@ package kubekeep.controls.common_labels
 
 violation contains {
 	"path": sprintf("%s.labels[\"%s\"]", [path, labels[0]]),
-	"message": sprintf("none of the labels %s", [concat(", ", labels)]),
+	"message": sprintf("none of these labels is set: %s", [concat(", ", labels)]),
 } if {
 	some [path, metadata] in described
 	not labelled(metadata)

@@ -4,6 +4,6 @@ violation contains {"path": "", "message": message} if {
 	not input.object.spec.suspend == true
 }
 
-message := sprintf("runs by the schedule %v", [schedule]) if {
+message := sprintf("suspend is not true: the CronJob runs on the schedule %v", [schedule]) if {
 	schedule := input.object.spec.schedule
-} else := "runs by a schedule"
+} else := "suspend is not true: the CronJob runs on a schedule"

@@ -11,7 +11,7 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.serviceAccountName", [input.workload.path]),
 	"fix": old,
-	"message": sprintf("the service account %v belongs here", [old]),
+	"message": sprintf("serviceAccountName is not set: move %v from serviceAccount to this field", [old]),
 } if {
 	old != current
 	current == ""
@@ -21,6 +21,6 @@ old := input.workload.spec.serviceAccount if input.workload.spec.serviceAccount 
 
 current := object.get(input.workload.spec, "serviceAccountName", "")
 
-message := sprintf("serviceAccount, which is deprecated, says %v", [old]) if {
+message := sprintf("serviceAccount is %v: the field is deprecated, use serviceAccountName", [old]) if {
 	current == ""
-} else := sprintf("serviceAccount says %v, but serviceAccountName, which wins, says %v", [old, current])
+} else := sprintf("serviceAccount is %v, but serviceAccountName is %v and takes precedence", [old, current])

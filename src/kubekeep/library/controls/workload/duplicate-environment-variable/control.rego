@@ -4,7 +4,7 @@ import data.kubekeep.lib.workload
 
 violation contains {
 	"path": sprintf("%s.env[%d].name", [container.path, index]),
-	"message": sprintf("container %v sets %s %d times", [workload.called(container), name, count(places)]),
+	"message": sprintf("container %v: env sets %s %d times", [workload.called(container), name, count(places)]),
 } if {
 	some container in input.workload.containers
 	count(container.env) > count(names(container))

@@ -3,7 +3,7 @@ package kubekeep.controls.host_pid
 violation contains {
 	"path": sprintf("%s.hostPID", [input.workload.path]),
 	"delete": true,
-	"message": "the pod sees all processes of its node",
+	"message": "hostPID is true: the pod shares the process namespace of its node",
 } if {
 	input.workload.spec.hostPID == true
 }

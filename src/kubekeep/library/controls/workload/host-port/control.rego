@@ -6,7 +6,7 @@ import data.kubekeep.lib.workload
 violation contains {
 	"path": sprintf("%s.ports[%d].hostPort", [container.path, index]),
 	"delete": true,
-	"message": sprintf("container %v takes port %v of its node", [workload.called(container), port.hostPort]),
+	"message": sprintf("container %v: hostPort is %v", [workload.called(container), port.hostPort]),
 } if {
 	some container in input.workload.containers
 	some index

@@ -5,7 +5,7 @@ import data.kubekeep.lib.workload
 violation contains {
 	"path": sprintf("%s.securityContext.capabilities.add[%d]", [container.path, index]),
 	"delete": true,
-	"message": sprintf("container %v adds the capability %s", [workload.called(container), name]),
+	"message": sprintf("container %v: capabilities.add contains %s", [workload.called(container), name]),
 } if {
 	some container in input.workload.containers
 	some index

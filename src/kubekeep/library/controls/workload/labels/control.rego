@@ -2,7 +2,7 @@ package kubekeep.controls.labels
 
 violation contains {
 	"path": sprintf("%s.labels[\"%s\"]", [path, input.params.recommendedLabels[0]]),
-	"message": sprintf("none of the labels %s", [concat(", ", input.params.recommendedLabels)]),
+	"message": sprintf("none of these labels is set: %s", [concat(", ", input.params.recommendedLabels)]),
 } if {
 	some [path, metadata] in described
 	not labelled(metadata)

@@ -7,7 +7,7 @@ applies if not workload.windows
 violation contains {
 	"path": sprintf("%s.securityContext.seccompProfile", [container.path]),
 	"fix": {"type": "RuntimeDefault"},
-	"message": sprintf("neither seccomp nor AppArmor nor SELinux confines container %v", [workload.called(container)]),
+	"message": sprintf("container %v has no seccomp, AppArmor or SELinux profile", [workload.called(container)]),
 } if {
 	some container in input.workload.containers
 	not hardened(container)

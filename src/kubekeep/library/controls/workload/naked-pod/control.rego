@@ -1,6 +1,6 @@
 package kubekeep.controls.naked_pod
 
-violation contains {"path": "", "message": "nothing recreates this pod"} if not owned
+violation contains {"path": "", "message": "the Pod has no owner that recreates it"} if not owned
 
 owned if input.object.metadata.ownerReferences[_]
 

@@ -5,7 +5,7 @@ import data.kubekeep.lib.workload
 violation contains {
 	"path": workload.origin(container, "runAsUser"),
 	"fix": 1000,
-	"message": sprintf("%s runs as root", [workload.bearer(container, "runAsUser")]),
+	"message": sprintf("%s: runAsUser is 0", [workload.bearer(container, "runAsUser")]),
 } if {
 	some container in input.workload.containers
 	container.effective.runAsUser == 0
@@ -14,7 +14,7 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.securityContext.runAsNonRoot", [container.path]),
 	"fix": true,
-	"message": sprintf("container %v may run as root", [workload.called(container)]),
+	"message": sprintf("container %v: runAsNonRoot is not set to true", [workload.called(container)]),
 } if {
 	some container in input.workload.containers
 	not container.effective.runAsNonRoot == true
@@ -25,7 +25,7 @@ violation contains {
 violation contains {
 	"path": workload.origin(container, "runAsGroup"),
 	"fix": 1000,
-	"message": sprintf("%s may run in the group root", [workload.bearer(container, "runAsGroup")]),
+	"message": sprintf("%s: runAsGroup is not set or 0", [workload.bearer(container, "runAsGroup")]),
 } if {
 	not workload.windows
 	some container in input.workload.containers
@@ -34,7 +34,7 @@ violation contains {
 
 violation contains {
 	"path": sprintf("%s.securityContext.windowsOptions.runAsUserName", [container.path]),
-	"message": sprintf("container %v runs as %s", [workload.called(container), name]),
+	"message": sprintf("container %v: runAsUserName is %s", [workload.called(container), name]),
 } if {
 	workload.windows
 	some container in input.workload.containers

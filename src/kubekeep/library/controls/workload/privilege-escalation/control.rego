@@ -10,7 +10,7 @@ applies if not workload.windows
 violation contains {
 	"path": sprintf("%s.securityContext.%s", [container.path, field]),
 	"fix": false,
-	"message": sprintf("container %v may gain privileges: %s is not false", [workload.called(container), field]),
+	"message": sprintf("container %v: %s is not set to false", [workload.called(container), field]),
 } if {
 	some container in input.workload.containers
 	not container.securityContext.allowPrivilegeEscalation == false
@@ -21,7 +21,7 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.securityContext.privileged", [container.path]),
 	"fix": false,
-	"message": sprintf("container %v may gain privileges: it is privileged", [workload.called(container)]),
+	"message": sprintf("container %v: privileged is true", [workload.called(container)]),
 } if {
 	some container in input.workload.containers
 	container.securityContext.allowPrivilegeEscalation == false
@@ -33,7 +33,10 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.securityContext.capabilities.add[%d]", [container.path, index]),
 	"delete": true,
-	"message": sprintf("container %v may gain privileges: it adds %s", [workload.called(container), name]),
+	"message": sprintf("container %v: capabilities.add contains %s, which allows privilege escalation", [
+		workload.called(container),
+		name,
+	]),
 } if {
 	some container in input.workload.containers
 	some index

@@ -5,7 +5,7 @@ import data.kubekeep.lib.workload
 violation contains {
 	"path": sprintf("%s.securityContext.privileged", [container.path]),
 	"fix": false,
-	"message": sprintf("container %v is privileged", [workload.called(container)]),
+	"message": sprintf("container %v: privileged is true", [workload.called(container)]),
 } if {
 	some container in input.workload.containers
 	container.securityContext.privileged == true
@@ -14,7 +14,10 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.securityContext.capabilities.add[%d]", [container.path, index]),
 	"delete": true,
-	"message": sprintf("container %v adds %s, which makes it as good as privileged", [workload.called(container), name]),
+	"message": sprintf("container %v: capabilities.add contains %s, which is equivalent to privileged", [
+		workload.called(container),
+		name,
+	]),
 } if {
 	some container in input.workload.containers
 	some index
@@ -26,7 +29,7 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.securityContext.windowsOptions.hostProcess", [container.path]),
 	"fix": false,
-	"message": sprintf("container %v is a process of its Windows node", [workload.called(container)]),
+	"message": sprintf("container %v: windowsOptions.hostProcess is true", [workload.called(container)]),
 } if {
 	some container in input.workload.containers
 	container.securityContext.windowsOptions.hostProcess == true
@@ -35,7 +38,7 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.securityContext.windowsOptions.hostProcess", [input.workload.path]),
 	"fix": false,
-	"message": "the containers of the pod are processes of their Windows node",
+	"message": "pod: windowsOptions.hostProcess is true",
 } if {
 	input.workload.spec.securityContext.windowsOptions.hostProcess == true
 }

@@ -8,7 +8,7 @@ applies if not workload.windows
 violation contains {
 	"path": sprintf("%s.securityContext.readOnlyRootFilesystem", [container.path]),
 	"fix": true,
-	"message": sprintf("container %v may write to its root file system", [workload.called(container)]),
+	"message": sprintf("container %v: readOnlyRootFilesystem is not set to true", [workload.called(container)]),
 } if {
 	some container in input.workload.containers
 	not container.securityContext.readOnlyRootFilesystem == true

@@ -7,7 +7,7 @@ applies if not workload.windows
 violation contains {
 	"path": sprintf("%s.type", [workload.origin(container, "seccompProfile")]),
 	"fix": "RuntimeDefault",
-	"message": sprintf("%s has no seccomp profile", [workload.bearer(container, "seccompProfile")]),
+	"message": sprintf("%s: seccompProfile.type is not set", [workload.bearer(container, "seccompProfile")]),
 } if {
 	some container in input.workload.containers
 	object.get(container.effective, ["seccompProfile", "type"], "") in {"", null}
@@ -16,7 +16,10 @@ violation contains {
 # A profile of the node may be as strict, which its name does not show: no fix is proposed.
 violation contains {
 	"path": sprintf("%s.type", [workload.origin(container, "seccompProfile")]),
-	"message": sprintf("%s has the seccomp profile %s", [workload.bearer(container, "seccompProfile"), type]),
+	"message": sprintf("%s: seccompProfile.type is %s, expected RuntimeDefault", [
+		workload.bearer(container, "seccompProfile"),
+		type,
+	]),
 } if {
 	some container in input.workload.containers
 	type := container.effective.seccompProfile.type

@@ -7,7 +7,7 @@ applies if not workload.windows
 violation contains {
 	"path": sprintf("%s.securityContext.%s", [container.path, field]),
 	"fix": false,
-	"message": sprintf("container %v may gain privileges: %s is not false", [workload.called(container), field]),
+	"message": sprintf("container %v: %s is not set to false", [workload.called(container), field]),
 } if {
 	some container in input.workload.containers
 	not container.effective.allowPrivilegeEscalation == false
@@ -19,7 +19,7 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.securityContext.privileged", [container.path]),
 	"fix": false,
-	"message": sprintf("container %v is privileged", [workload.called(container)]),
+	"message": sprintf("container %v: privileged is true", [workload.called(container)]),
 } if {
 	some container in input.workload.containers
 	container.effective.allowPrivilegeEscalation == false
@@ -29,7 +29,7 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.securityContext.readOnlyRootFilesystem", [container.path]),
 	"fix": true,
-	"message": sprintf("container %v may write to its root file system", [workload.called(container)]),
+	"message": sprintf("container %v: readOnlyRootFilesystem is not set to true", [workload.called(container)]),
 } if {
 	some container in input.workload.containers
 	not container.effective.readOnlyRootFilesystem == true
@@ -38,7 +38,7 @@ violation contains {
 violation contains {
 	"path": workload.origin(container, "runAsUser"),
 	"fix": 1000,
-	"message": sprintf("%s runs as root", [workload.bearer(container, "runAsUser")]),
+	"message": sprintf("%s: runAsUser is 0", [workload.bearer(container, "runAsUser")]),
 } if {
 	some container in input.workload.containers
 	container.effective.runAsUser == 0
@@ -47,7 +47,7 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.securityContext.runAsNonRoot", [container.path]),
 	"fix": true,
-	"message": sprintf("container %v may run as root", [workload.called(container)]),
+	"message": sprintf("container %v: runAsNonRoot is not set to true", [workload.called(container)]),
 } if {
 	some container in input.workload.containers
 	not container.effective.runAsNonRoot == true
@@ -58,7 +58,7 @@ violation contains {
 violation contains {
 	"path": workload.origin(container, "runAsGroup"),
 	"fix": 1000,
-	"message": sprintf("%s may run in the group root", [workload.bearer(container, "runAsGroup")]),
+	"message": sprintf("%s: runAsGroup is not set or 0", [workload.bearer(container, "runAsGroup")]),
 } if {
 	some container in input.workload.containers
 	object.get(container.effective, "runAsGroup", 0) == 0
@@ -67,7 +67,7 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.securityContext.capabilities.drop[%d]", [container.path, count(dropped)]),
 	"fix": "NET_RAW",
-	"message": sprintf("container %v may forge packets: it does not drop NET_RAW", [workload.called(container)]),
+	"message": sprintf("container %v: capabilities.drop does not contain NET_RAW", [workload.called(container)]),
 } if {
 	some container in input.workload.containers
 	dropped := [name | name := container.effective.capabilities.drop[_]]
@@ -77,7 +77,9 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.securityContext.seccompProfile", [container.path]),
 	"fix": {"type": "RuntimeDefault"},
-	"message": sprintf("container %v has no seccomp profile", [workload.called(container)]),
+	"message": sprintf("container %v: seccompProfile.type is not RuntimeDefault or Localhost", [
+		workload.called(container),
+	]),
 } if {
 	some container in input.workload.containers
 	not filtered(container)
@@ -85,7 +87,7 @@ violation contains {
 
 violation contains {
 	"path": sprintf("%s.securityContext.seLinuxOptions", [container.path]),
-	"message": sprintf("neither SELinux nor AppArmor confines container %v", [workload.called(container)]),
+	"message": sprintf("container %v has no AppArmor or SELinux profile", [workload.called(container)]),
 } if {
 	some container in input.workload.containers
 	not confined(container)
@@ -104,10 +106,10 @@ violation contains {
 }
 
 volume_group := {
-	"fsGroup": {"value": 1000, "message": "the pod does not say which group its volumes belong to"},
+	"fsGroup": {"value": 1000, "message": "fsGroup is not set"},
 	"fsGroupChangePolicy": {
 		"value": "OnRootMismatch",
-		"message": "the pod does not say when that group is given to its volumes",
+		"message": "fsGroupChangePolicy is not set",
 	},
 }
 

@@ -5,7 +5,7 @@ import data.kubekeep.lib.workload
 
 violation contains {
 	"path": sprintf("%s.labels", [input.workload.metadata_path]),
-	"message": sprintf("the Service %v leads to SSH in these pods", [name]),
+	"message": sprintf("Service %v exposes an SSH port of the pods", [name]),
 } if {
 	some name in services
 }
@@ -13,7 +13,10 @@ violation contains {
 # Without a Service for the port in the input, the ports of the containers are checked.
 violation contains {
 	"path": sprintf("%s.ports[%d].containerPort", [container.path, index]),
-	"message": sprintf("container %v listens on %d, the port of SSH", [workload.called(container), port.containerPort]),
+	"message": sprintf("container %v: containerPort is %d, an SSH port", [
+		workload.called(container),
+		port.containerPort,
+	]),
 } if {
 	some container in input.workload.containers
 	some index

@@ -4,7 +4,7 @@ import data.kubekeep.lib.workload
 
 violation contains {
 	"path": sprintf("%s.%s[%d]", [container.path, field, index]),
-	"message": sprintf("container %v calls sudo when it starts", [workload.called(container)]),
+	"message": sprintf("container %v runs sudo at its start", [workload.called(container)]),
 } if {
 	some container in input.workload.containers
 	some field in ["command", "args"]
