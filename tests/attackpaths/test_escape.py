@@ -95,7 +95,7 @@ def test_edge_remains_until_all_openings_are_removed() -> None:
     (path,) = find_paths(pod(spec, container) + service(), to="node").paths
     assert [opening.text for opening in path.edges[-1].openings] == [
         "container c is privileged",
-        "container c reaches the container runtime by /",
+        "container c mounts the container runtime socket in /",
     ]
 
 

@@ -69,7 +69,7 @@ def test_openings_have_locations() -> None:
     text = (TAKEN / "builds.yaml").read_text(encoding="utf-8").splitlines()
     file, line = lines["it allows to create pods"]
     assert (file, text[line - 1].strip()) == ("builds.yaml", '- apiGroups: [""]')
-    file, line = lines["container page reaches the container runtime by /run/containerd/containerd.sock"]
+    file, line = lines["container page mounts the container runtime socket /run/containerd/containerd.sock"]
     text = (TAKEN / "status.yaml").read_text(encoding="utf-8").splitlines()
     assert (file, text[line - 1].strip()) == ("status.yaml", "path: /run/containerd/containerd.sock")
 

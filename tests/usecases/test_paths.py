@@ -53,13 +53,13 @@ def test_every_cited_control_exists() -> None:
         (
             "volumes: [{name: v, hostPath: {path: /etc}}]",
             "volumeMounts: [{name: v, mountPath: /m}]",
-            "container c writes to /etc of its node",
+            "container c mounts /etc of its node with write access",
             {"C-0048", "C-0045"},
         ),
         (
             "volumes: [{name: v, hostPath: {path: /var/lib/kubelet}}]",
             "volumeMounts: [{name: v, mountPath: /m, readOnly: true}]",
-            "container c reads credentials below /var/lib/kubelet of its node",
+            "container c mounts /var/lib/kubelet of its node, with credentials",
             {"C-0048"},
         ),
     ],

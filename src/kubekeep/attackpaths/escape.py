@@ -142,13 +142,15 @@ def _explain_mount(folder: str, *, can_write: bool) -> tuple[str, tuple[str, ...
     for socket in _SOCKETS:
         # A socket accepts commands also in a read-only mount.
         if _contains(folder, socket):
-            return f"reaches the container runtime by {folder}", control_slugs.RUNTIME_SOCKET
+            if folder == socket:
+                return f"mounts the container runtime socket {folder}", control_slugs.RUNTIME_SOCKET
+            return f"mounts the container runtime socket in {folder}", control_slugs.RUNTIME_SOCKET
     if any(_contains(harmless, folder) for harmless in _HARMLESS_FOLDERS):
         return "", ()
     if can_write and _overlaps(folder, _EXECUTION_PATHS):
-        return f"writes to {folder} of its node", control_slugs.HOST_PATH_WRITES
+        return f"mounts {folder} of its node with write access", control_slugs.HOST_PATH_WRITES
     if _overlaps(folder, _CREDENTIAL_PATHS):
-        return f"reads credentials below {folder} of its node", control_slugs.HOST_PATH_READS
+        return f"mounts {folder} of its node, with credentials", control_slugs.HOST_PATH_READS
     return "", ()
 
 

@@ -6,7 +6,7 @@ import data.kubekeep.lib.place
 violation contains {
 	"path": sprintf("%s.automountServiceAccountToken", [input.workload.path]),
 	"fix": false,
-	"message": sprintf("automountServiceAccountToken is not set to false: the token of service account %s is mounted", [
+	"message": sprintf("automountServiceAccountToken is not set to false (service account %s)", [
 		place.account_of(input.workload.spec),
 	]),
 } if {

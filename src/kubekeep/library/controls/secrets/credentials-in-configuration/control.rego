@@ -68,7 +68,7 @@ entry(field, key) := sprintf("%s.%s", [field, key]) if {
 	not regex.match(`[.\[\]"]`, key)
 } else := sprintf("%s[\"%s\"]", [field, replace(replace(key, `\`, `\\`), `"`, `\"`)])
 
-problem(name, value) := sprintf("%s: the value is in plain text, and the name indicates a credential", [name]) if {
+problem(name, value) := sprintf("%s is set in plain text, and the name indicates a credential", [name]) if {
 	telling(name, value)
 	not harmless(value)
 } else := sprintf("%s: the value looks like a credential", [name]) if {
