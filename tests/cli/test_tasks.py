@@ -16,6 +16,7 @@ from kubekeep.cli.main import kubekeep as command_line
 from kubekeep.library.load import builtin
 
 ROOT = Path(__file__).parents[2]
+KUBESCAPE_SETS = {"armobest", "clusterscan", "devopsbest", "security", "workloadscan", "yaml-scanning"}
 
 
 def test_version_is_that_of_the_crate() -> None:
@@ -28,6 +29,23 @@ def test_list_frameworks() -> None:
     rows = json.loads(kubekeep("list", "frameworks", "-f", "json").stdout)
     assert {"allcontrols", "nsa", "pss-baseline", "pss-restricted"} <= {row["name"] for row in rows}
     assert next(row for row in rows if row["name"] == "nsa")["controls"] == 26
+    assert {row["name"] for row in rows if row["kubescape_set"]} == KUBESCAPE_SETS
+
+
+def test_framework_counts_have_labels() -> None:
+    lines = kubekeep("list", "frameworks").stdout.splitlines()
+    counts = {line.split()[0]: lines[number + 1].strip() for number, line in enumerate(lines) if line[:1].isalnum()}
+    assert counts["owasp-k8s-2025"] == "243 controls · 10 requirements: 10 automated"
+    assert counts["nsa"] == "26 controls: 24 automated, 2 host data", "without numbers, each control is a requirement"
+
+
+def test_sets_of_kubescape_are_a_group_at_the_end() -> None:
+    lines = kubekeep("list", "frameworks").stdout.splitlines()
+    group = lines[lines.index("Sets of Kubescape") + 1 :]
+    assert {line.split()[0] for line in group[::2]} == KUBESCAPE_SETS
+    assert all("  Kubescape: " in line for line in group[::2])
+    empty = group[next(number for number, line in enumerate(group) if line.startswith("yaml-scanning")) + 1]
+    assert empty.strip() == "No controls, as in Kubescape. Scripts that use this name continue to work."
 
 
 def test_list_controls() -> None:

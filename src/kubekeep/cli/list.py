@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import sys
 from collections.abc import Sequence
@@ -15,12 +16,13 @@ from kubekeep.cli.completed_names import complete_frameworks
 from kubekeep.exceptions.load import read_set
 from kubekeep.exceptions.sets import list_sets, read_set_title
 from kubekeep.library.load import builtin
-from kubekeep.library.requirements import count_by_required_data, list_requirements
+from kubekeep.library.requirements import count_by_required_data, is_numbered, list_requirements
 from kubekeep.model.control import WORKLOAD, Control
 from kubekeep.model.framework import Framework
 from kubekeep.model.severity import Severity
 from kubekeep.model.workload import POD_KINDS, POD_TEMPLATE
 from kubekeep.posture.select import UnknownNameError, find_frameworks
+from kubekeep.reports.shared.wording import count_noun
 
 _POD_KINDS: Final = frozenset(kind.casefold() for _, kind in POD_KINDS - {POD_TEMPLATE})
 _LAYOUT = click.option(
@@ -37,14 +39,16 @@ def command() -> None:
 @_LAYOUT
 def frameworks(layout: str) -> None:
     """List the frameworks with how many requirements each has, and what it takes to answer them."""
-    rows = [_framework(framework) for framework in builtin().frameworks.values()]
+    frameworks = sorted(builtin().frameworks.values(), key=lambda framework: framework.kubescape_set)
     if layout != "pretty":
-        _write(layout, rows)
+        _write(layout, [_framework(framework) for framework in frameworks])
         return
-    for row in rows:
-        counts = ", ".join(f"{count} {answer}" for answer, count in row["requirements"].items())
-        click.echo(f"{row['name']:23} {row['controls']:4} controls  {row['title']}")
-        click.echo(click.style(f"{'':37}{f'requirements: {counts}' if counts else 'no requirements'}", dim=True))
+    for is_set, group in itertools.groupby(frameworks, key=lambda framework: framework.kubescape_set):
+        if is_set:
+            click.echo(f"\n{click.style('Sets of Kubescape', bold=True)}")
+        for framework in group:
+            click.echo(f"{framework.slug:23}  {framework.title}")
+            click.echo(click.style(f"{'':25}{_describe_counts(framework)}", dim=True))
 
 
 @command.command()
@@ -92,6 +96,19 @@ def _looks_at(control: Control, kind: str) -> bool:
     return kind.casefold() in names or (WORKLOAD in names and kind.casefold() in _POD_KINDS)
 
 
+def _describe_counts(framework: Framework) -> str:
+    """Return the number of controls of a framework, and its requirements by the data that they require."""
+    controls = len(builtin().select_members(framework))
+    if not controls:
+        return framework.description.strip()
+    requirements = list_requirements(builtin(), framework)
+    counts = ", ".join(f"{count} {answer}" for answer, count in count_by_required_data(requirements).items())
+    total = count_noun(controls, "control")
+    if is_numbered(builtin(), framework):
+        total += f" · {count_noun(len(requirements), 'requirement')}"
+    return f"{total}: {counts}"
+
+
 def _framework(framework: Framework) -> dict[str, Any]:
     return {
         "name": framework.slug,
@@ -99,6 +116,7 @@ def _framework(framework: Framework) -> dict[str, Any]:
         "version": framework.version,
         "controls": len(builtin().select_members(framework)),
         "requirements": dict(count_by_required_data(list_requirements(builtin(), framework))),
+        "kubescape_set": framework.kubescape_set,
     }
 
 

@@ -47,6 +47,13 @@ def list_requirements(library: Library, framework: Framework) -> tuple[Requireme
     )
 
 
+def is_numbered(library: Library, framework: Framework) -> bool:
+    """Return True if `framework` has requirements of its own; otherwise each control is one."""
+    return bool(framework.sections) or any(
+        control.satisfies.get(framework.slug) for control in library.select_members(framework)
+    )
+
+
 def count_by_required_data(requirements: tuple[Requirement, ...]) -> Mapping[str, int]:
     """Count the requirements by required data: automated, host data, ... in the order of `RequiredData`.
 
