@@ -110,8 +110,8 @@ def test_gaps_and_idle_controls(assessment: Assessment) -> None:
 
 
 def test_percentages_are_rounded_down(assessment: Assessment) -> None:
-    rows = [line.split() for line in render_pretty(assessment).splitlines() if line.startswith("  MITRE")]
-    assert rows == [["MITRE", "99", "%", "█████████░", "66", "%", "2", "0", "1"]]
+    rows = [line.split() for line in render_pretty(assessment).splitlines() if line.startswith("  mitre")]
+    assert rows == [["mitre", "99", "%", "█████████░", "66", "%", "2", "0", "1"]]
     assert "1 critical · 2 high · 1 medium · 1 low" in render_pretty(assessment)
 
 
@@ -134,11 +134,11 @@ def test_last_line_is_the_next_step(assessment: Assessment) -> None:
 
 
 def test_all_controls_row_is_unique(assessment: Assessment) -> None:
-    assert "All controls" in render_pretty(assessment)
+    assert "  overall  " in render_pretty(assessment)
     whole = msgspec.structs.replace(
         assessment.frameworks[0], controls=tuple(summary.control.slug for summary in assessment.controls)
     )
-    assert "All controls" not in render_pretty(
+    assert "  overall  " not in render_pretty(
         msgspec.structs.replace(assessment, frameworks=(whole, assessment.frameworks[1]))
     )
 

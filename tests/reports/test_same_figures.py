@@ -26,10 +26,15 @@ import yaml
 from lxml import etree, html
 from tests.reports.rendering import remove_whitespace
 
+from kubekeep.library.extra import CUSTOM_RULES
+from kubekeep.library.load import builtin
 from kubekeep.reports import formats, names
 
 HERE: Final = Path(__file__).parent
 FRAMEWORKS: Final = ("AllControls", "NSA", "MITRE", "custom-rules")
+"""Names in formats for programs; the terminal and Markdown have the slugs, which are the same in lower case."""
+TITLES: Final = {name: builtin().frameworks.get(name.casefold(), CUSTOM_RULES).title for name in FRAMEWORKS}
+"""Names in HTML."""
 LEVELS: Final = ("Critical", "High", "Medium", "Low", "Unknown")
 
 
@@ -229,8 +234,9 @@ def test_pretty(reports: Reports) -> None:
     }
     rows = [line.split() for line in text[text.index("\nSummary\n") :].splitlines() if "░" in line or "█" in line]
     assert len(rows) == len(FRAMEWORKS) + 1
+    names = {name.casefold(): name for name in FRAMEWORKS}
     for row in rows:
-        members = reports.members(row[0]) if row[0] in FRAMEWORKS else [*reports.known]
+        members = reports.members(names[row[0]]) if row[0] in names else [*reports.known]
         assert [int(cell) for cell in row if cell.isdecimal()] == [
             math.floor(reports.compliance(members)),
             math.floor(reports.coverage(members)),
@@ -265,7 +271,7 @@ def test_markdown(reports: Reports) -> None:
     assert f"risk score {_risk(reports)}\n" in text
     for name in FRAMEWORKS:
         members = reports.members(name)
-        (row,) = re.findall(rf"^\| {name} \| (.*) \|$", text, re.MULTILINE)
+        (row,) = re.findall(rf"^\| {name.casefold()} \| (.*) \|$", text, re.MULTILINE)
         scores = [f"{math.floor(score)} %" for score in (reports.compliance(members), reports.coverage(members))]
         assert row.split(" | ") == [*scores, *map(str, _by_status(reports, members))]
 
@@ -289,8 +295,8 @@ def test_html(reports: Reports) -> None:
     rows = [
         [cell.text_content() for cell in row] for row in page.xpath("//table[@aria-labelledby='by-framework']//tr[td]")
     ]
-    assert [[row[0], *row[5:]] for row in rows if row[0] in FRAMEWORKS] == [
-        [name, *map(str, _by_status(reports, reports.members(name)))] for name in FRAMEWORKS
+    assert [[row[0], *row[5:]] for row in rows if row[0] in TITLES.values()] == [
+        [title, *map(str, _by_status(reports, reports.members(name)))] for name, title in TITLES.items()
     ]
     tables = json.loads(page.get_element_by_id("data").text)
     open_ones = [row for row in tables["findings"] if not any(len(place) > 7 and place[7] for place in row[5:])]

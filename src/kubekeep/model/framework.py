@@ -21,7 +21,7 @@ class Framework(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     slug: str = ""
     name: str
-    """Display name in reports, with the spelling that scripts rely on."""
+    """Name in formats for programs, with the spelling that scripts rely on. Other reports use the slug or the title."""
     title: str
     version: str = ""
     description: str

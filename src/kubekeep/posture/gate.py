@@ -64,12 +64,12 @@ def evaluate_gates(assessment: Assessment, gates: Gates) -> list[GateResult]:
     """Return the outcome of each gate that is set. Raises UnknownLimitError for a framework that is not in the scan."""
     results = [*_check_findings(assessment, gates)]
     if gates.compliance:
-        figures = {summary.framework.name: summary.compliance for summary in assessment.frameworks}
+        figures = {summary.framework.slug: summary.compliance for summary in assessment.frameworks}
         results += _check_minimum(
             "compliance", assessment, figures | {OVERALL: assessment.compliance}, gates.compliance
         )
     if gates.coverage:
-        coverages = {summary.framework.name: summary.coverage for summary in assessment.frameworks}
+        coverages = {summary.framework.slug: summary.coverage for summary in assessment.frameworks}
         results += _check_minimum("coverage", assessment, coverages | {OVERALL: assessment.coverage}, gates.coverage)
     if gates.strict:
         unread, fields = len(assessment.unread), len(assessment.unknown_fields)
@@ -159,11 +159,11 @@ def _check_minimum(
 
 
 def _resolve_name(name: str, assessment: Assessment) -> str:
-    """Return the name of the framework of the scan called `name`, or OVERALL. Raises UnknownLimitError."""
+    """Return the slug of the framework of the scan called `name`, or OVERALL. Raises UnknownLimitError."""
     names_by_word = {OVERALL: OVERALL}
     for framework in (summary.framework for summary in assessment.frameworks):
         names_by_word |= {
-            word.casefold(): framework.name for word in (framework.slug, framework.name, *framework.aliases)
+            word.casefold(): framework.slug for word in (framework.slug, framework.name, *framework.aliases)
         }
     if name.casefold() not in names_by_word:
         similar = difflib.get_close_matches(name.casefold(), names_by_word, n=1)

@@ -88,7 +88,7 @@ def _write(stream: TextIO, key: str, entries: Iterable[dict[str, Any]]) -> None:
 
 
 def _plan(assessment: Assessment, plan: str, name: str) -> dict[str, Any]:
-    names = ", ".join(summary.framework.name for summary in assessment.frameworks) or "single controls"
+    names = ", ".join(summary.framework.title for summary in assessment.frameworks) or "single controls"
     text = f"A scan of {code(name)} with Kubekeep {assessment.version}: {visible(names)}."
     return {"uuid": plan, "title": "Scan with Kubekeep", "description": text}
 

@@ -118,7 +118,7 @@ def encode_findings(content: ReportContent) -> Iterator[str]:
         for summary in summaries
     ]
     frameworks = [
-        [visible(framework.framework.name), *(numbers[slug] for slug in framework.controls)]
+        [visible(framework.framework.title), *(numbers[slug] for slug in framework.controls)]
         for framework in content.assessment.frameworks
     ]
     yield '{"controls":' + _safe(controls) + ',"frameworks":' + _safe(frameworks) + ',"findings":['

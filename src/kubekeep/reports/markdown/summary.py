@@ -94,7 +94,7 @@ def _framework(summary: FrameworkSummary, by_slug: dict[str, ControlSummary]) ->
     results = count(by_slug[slug] for slug in summary.controls)
     counts = f"{results.failed} | {results.passed} | {results.gaps} | {results.idle}"
     figures = f"{percent(summary.compliance)} | {percent(summary.coverage)}"
-    return f"| {cell(summary.framework.name)} | {figures} | {counts} |\n"
+    return f"| {cell(summary.framework.slug)} | {figures} | {counts} |\n"
 
 
 def _write_controls(page: MarkdownPage, failed: list[ControlSummary]) -> None:

@@ -221,9 +221,9 @@ def _write_summary(terminal: Terminal, assessment: Assessment) -> None:
     rows = [[Span(head, "dim") for head in headings]]
     for framework in assessment.frameworks:
         members = [by_slug[slug] for slug in framework.controls]
-        rows.append(_row(framework.framework.name, framework.compliance, framework.coverage, members))
+        rows.append(_row(framework.framework.slug, framework.compliance, framework.coverage, members))
     if not any(len(framework.controls) == len(assessment.controls) for framework in assessment.frameworks):
-        rows.append(_row("All controls", assessment.compliance, assessment.coverage, list(assessment.controls)))
+        rows.append(_row("overall", assessment.compliance, assessment.coverage, list(assessment.controls)))
     terminal.line(Span("Summary", "bold"))
     terminal.table(rows, indent=2)
     terminal.line()
