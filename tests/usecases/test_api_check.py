@@ -77,6 +77,13 @@ def test_custom_kinds_are_not_checked(tmp_path: Path) -> None:
     assert problems(scan_text(tmp_path, text), tmp_path) == []
 
 
+def test_text_instead_of_a_mapping_is_not_read(tmp_path: Path) -> None:
+    pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: a, image: a}]}\n"
+    message = "the document is a text, not a Kubernetes object: `key: value` is expected"
+    assert problems(scan_text(tmp_path, f"{pod}---\nkind Pod\n"), tmp_path) == [f"web.yaml:6: {message}"]
+    assert problems(scan_text(tmp_path, f"{pod}---\n# only a comment\n"), tmp_path) == []
+
+
 def test_list_at_the_top_level_is_not_read(tmp_path: Path) -> None:
     pod = "- {apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [{name: a, image: a}]}}\n"
     (tmp_path / "values.yaml").write_text("- {name: a}\n- text\n")

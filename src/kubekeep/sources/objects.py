@@ -32,9 +32,13 @@ class IncompleteObject(msgspec.Struct, frozen=True):
 def find_objects(document: Any) -> Iterator[DocumentObject | IncompleteObject]:
     """Yield the objects of a document: the items of a List, or the document itself.
 
-    Yields nothing for a document with neither `apiVersion` nor `kind`, and for a kustomization. A list of objects at the
-    top level is incomplete: the API server and kubectl accept a List with items only.
+    Yields nothing for a mapping with neither `apiVersion` nor `kind`, and for a kustomization. A list of objects at the
+    top level is incomplete: the API server and kubectl accept a List with items only. So is a text, which is usually a
+    mapping whose colons are missing.
     """
+    if isinstance(document, str):
+        yield IncompleteObject("the document is a text, not a Kubernetes object: `key: value` is expected", ())
+        return
     if isinstance(document, list) and any(map(_is_object, document)):
         yield IncompleteObject("a list at the top level is not a Kubernetes object: use kind List with items", ())
         return
