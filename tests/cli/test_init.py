@@ -11,7 +11,8 @@ from click.testing import CliRunner, Result
 
 from kubekeep.cli.main import kubekeep as command_line
 
-SHOP = Path(__file__).parents[2] / "examples" / "online-shop"
+ROOT = Path(__file__).parents[2]
+SHOP = ROOT / "examples" / "online-shop"
 
 
 def run(*arguments: str) -> Result:
@@ -48,6 +49,15 @@ def test_job(folder: Path, ci: str, file: str) -> None:
     for report in (line.split()[-1] for line in (folder / file).read_text().splitlines() if "kubekeep." in line):
         if report.startswith("kubekeep.") and not report.endswith(".yml}"):
             assert (folder / report).exists(), report
+
+
+@pytest.mark.parametrize(
+    ("ci", "file"), [("github", ".github/workflows/kubekeep.yml"), ("gitlab", ".gitlab/kubekeep.yml")]
+)
+def test_guide_shows_the_job(folder: Path, ci: str, file: str) -> None:
+    assert run("init", "--ci", ci).exit_code == 0
+    guide = (ROOT / "docs" / "guides" / "ci.md").read_text(encoding="utf-8")
+    assert f"```yaml\n{(folder / file).read_text()}```" in guide
 
 
 def test_existing_files_are_not_replaced(folder: Path) -> None:
