@@ -1,14 +1,20 @@
 """Generator of the reference pages: controls, frameworks, formats, commands, configuration, Python API, changelog.
 
-Writes below docs/reference/ only. The pages are not edited by hand and not committed.
+Writes below docs/reference/, or below the folder that is the first argument. The pages are not edited by hand and not
+committed.
 """
 
 from __future__ import annotations
 
+import difflib
 import inspect
+import itertools
+import re
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -18,16 +24,19 @@ from kubekeep.cli.kubescape import list_flags, list_unsupported_commands
 from kubekeep.cli.kubescape.flags import FlagEffect, KubescapeFlag
 from kubekeep.cli.main import kubekeep as command_group
 from kubekeep.cli.scan import command as scan
+from kubekeep.library.cases import Case, list_cases
 from kubekeep.library.load import builtin
 from kubekeep.library.requirements import count_by_required_data, list_requirements
 from kubekeep.model.control import Control
 from kubekeep.model.framework import Framework
 
-REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
+REFERENCE: Final = Path(__file__).parent.parent / "docs" / "reference"
+LONGEST_EXAMPLE: Final = 60
+"""Lines of an example. Longer cases test combinations; they explain little."""
 
 
-def main() -> None:
-    """Write every page."""
+def main(folder: Path = REFERENCE) -> None:
+    """Write every page below `folder`."""
     pages = {"controls": render_controls(), "frameworks": render_frameworks(), "formats": render_formats()}
     pages |= {"cli": render_command_line(), "python": render_python_api()}
     pages |= {"configuration": render_configuration(), "kubescape": render_kubescape(), "changelog": render_changelog()}
@@ -35,11 +44,11 @@ def main() -> None:
     pages |= {
         f"frameworks/{framework.slug}": render_framework(framework) for framework in builtin().frameworks.values()
     }
-    for folder in ("controls", "frameworks"):
-        shutil.rmtree(REFERENCE / folder, ignore_errors=True)
-        (REFERENCE / folder).mkdir(parents=True)
+    for name in ("controls", "frameworks"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+        (folder / name).mkdir(parents=True)
     for name, text in pages.items():
-        (REFERENCE / f"{name}.md").write_text(text, encoding="utf-8")
+        (folder / f"{name}.md").write_text(text, encoding="utf-8")
 
 
 def render_python_api() -> str:
@@ -94,9 +103,14 @@ def render_control(control: Control) -> str:
     heading_line = (
         f"{', '.join(control.ids) or 'no number'} · `{control.slug}` · {control.level.label} ({control.severity:g})"
     )
-    lines = [f"# {control.title}", "", f"{heading_line} · {control.required_data.value}"]
+    lines = [
+        f"# {control.title}",
+        "",
+        f"{heading_line} · {control.required_data.value} · [all controls](../controls.md)",
+    ]
     for heading, text in control.chapters:
         lines += ["", f"## {heading}", "", text]
+    lines += render_examples(control)
     if control.params:
         lines += ["", "## Parameters", "", "| parameter | meaning | default |", "| --- | --- | --- |"]
         lines += [
@@ -104,17 +118,59 @@ def render_control(control: Control) -> str:
             for name, parameter in control.params.items()
         ]
     if control.targets:
-        lines += ["", "## Looks at", "", ", ".join(control.targets)]
+        lines += ["", "## Resources", "", ", ".join(control.targets)]
     frameworks = [framework for framework in builtin().frameworks.values() if framework.slug in control.satisfies]
     if frameworks:
-        lines += ["", "## Asked for by", ""]
+        lines += ["", "## Frameworks", ""]
         lines += [
             f"- [{framework.title}](../frameworks/{framework.slug}.md) {', '.join(control.satisfies[framework.slug])}".rstrip()
             for framework in frameworks
         ]
     if control.references:
-        lines += ["", "## Read more", "", *(f"- <{link}>" for link in control.references)]
+        lines += ["", "## References", "", *(f"- <{link}>" for link in control.references)]
     return "\n".join([*lines, ""])
+
+
+def render_examples(control: Control) -> list[str]:
+    """Return the lines of a failing and a passing example: the two test cases of the rule that differ least."""
+    cases = list_cases(builtin(), [builtin().controls.get(control.rule_name, control)])
+    examples = [(case, text) for case in cases if (text := _read_example(case)).count("\n") < LONGEST_EXAMPLE]
+    failing = [(case, text) for case, text in examples if case.expected == "fail"]
+    passing = [text for case, text in examples if case.expected == "pass"]
+    if not failing or not passing:
+        return []
+    (case, bad), good = min(itertools.product(failing, passing), key=lambda pair: _distance(pair[0][1], pair[1]))
+    lines = _list_failing_lines(control, case)
+    marks = f' hl_lines="{" ".join(map(str, lines))}"' if lines else ""
+    return [
+        *("", "## Examples", "", "This input fails:", "", f"```yaml{marks}", bad, "```", ""),
+        *("This input passes:", "", "```yaml", good, "```"),
+    ]
+
+
+def _read_example(case: Case) -> str:
+    """Return the manifests of a case without the settings at its top."""
+    return re.sub(r"\A(#.*\n)+", "", case.file.read_text(encoding="utf-8")).strip()
+
+
+def _distance(bad: str, good: str) -> int:
+    """Return the number of lines that differ, weighted, plus the length of both texts."""
+    before, after = bad.splitlines(), good.splitlines()
+    changed = sum(line[0] in "+-" for line in difflib.ndiff(before, after))
+    return 10 * changed + len(before) + len(after)
+
+
+def _list_failing_lines(control: Control, case: Case) -> Sequence[int]:
+    """Return the lines of the findings in the example, from 1."""
+    assessment = kubekeep.scan(case.file, controls=(control.slug,), params=case.options.params, snapshot=True)
+    settings = case.file.read_text(encoding="utf-8").split("\n").index(_read_example(case).split("\n", 1)[0])
+    lines = {
+        evidence.location.region.start.line - settings
+        for finding in assessment.findings
+        for evidence in finding.evidence
+        if evidence.location and evidence.location.region
+    }
+    return sorted(line for line in lines if line > 0)
 
 
 def _code(value: str) -> str:
@@ -143,7 +199,7 @@ def render_framework(framework: Framework) -> str:
     lines = [
         f"# {framework.title}",
         "",
-        f"`{framework.slug}` · {counts or 'no list_requirements'}",
+        f"`{framework.slug}` · {counts or 'no requirements'}",
         "",
         framework.description.strip(),
     ]
@@ -190,12 +246,14 @@ def render_configuration() -> str:
 
 def render_kubescape() -> str:
     """Return the page about the support of Kubescape's flags and commands."""
-    parts = ["# Kubescape's command line", "", "What `kubekeep kubescape` makes of it."]
+    parts = ["# Kubescape's command line", "", "Support of each flag and command of Kubescape in `kubekeep kubescape`."]
     for name, flags in list_flags().items():
         rows = [f"| {_names(flag)} | {_describe_effect(flag)} |" for flag in flags]
         parts += ["", f"## {name}", "", "| flag | here |", "| --- | --- |", *rows]
     rows = [f"| `{name}` | {why} |" for name, why in list_unsupported_commands().items()]
-    return "\n".join([*parts, "", "## Commands that are not here", "", "| command | |", "| --- | --- |", *rows, ""])
+    return "\n".join(
+        [*parts, "", "## Commands that are not supported", "", "| command | |", "| --- | --- |", *rows, ""]
+    )
 
 
 def _names(flag: KubescapeFlag) -> str:
@@ -223,4 +281,4 @@ def _commands(group: click.Group, parent: click.Context) -> list[click.Context]:
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(Path, sys.argv[1:2]))
