@@ -54,8 +54,8 @@ def test_gaps_are_reported_once_with_advice(tmp_path: Path) -> None:
         "DescribeRepositories",
     ]
     assert result.stderr.splitlines() == [
-        "no ListEntitiesForPolicies, PolicyVersion of eks/eu-west-1/shop: nothing tells the role of its nodes",
-        "  give the nodes of the cluster a node group or an access entry",
+        "no ListEntitiesForPolicies, PolicyVersion of eks/eu-west-1/shop: the role of the nodes is unknown",
+        "  add a node group or an access entry for the nodes of the cluster",
     ]
 
 
@@ -80,7 +80,7 @@ def test_invalid_name_is_an_error() -> None:
     for arguments in (("cloud", "describe", "shop"), ("scan", "--cloud-cluster", "shop")):
         result = kubekeep(*arguments)
         assert result.returncode == 2
-        assert "'shop' names no cluster of a cloud: write eks/REGION/NAME" in result.stderr
+        assert "'shop' is not a managed cluster: use eks/REGION/NAME" in result.stderr
 
 
 @pytest.mark.parametrize("option", [("--cloud",), ("--cloud-cluster", "eks/eu-west-1/shop")])

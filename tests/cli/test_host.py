@@ -42,7 +42,7 @@ def test_unread_files_are_reported_without_control_characters(tmp_path: Path) ->
         nodes.write_kernel_data(tmp_path, pids)
     result = kubekeep("host", "collect", "--root", tmp_path)
     assert result.returncode == 0
-    assert r"not read: KubeletInfo kubeConfigFile: /a\x1b[31mb: there is no such file" in result.stderr
+    assert r"not read: KubeletInfo kubeConfigFile: /a\x1b[31mb: no such file" in result.stderr
     assert "\x1b" not in result.stdout + result.stderr
 
 
@@ -57,7 +57,7 @@ def test_missing_kubelet_exits_with_3(tmp_path: Path) -> None:
 def test_unknown_node_name_is_an_error(tmp_path: Path) -> None:
     result = kubekeep("host", "collect", "--root", tmp_path)
     assert result.returncode == 2
-    assert "the node does not tell its name: say it with --node-name" in result.stderr
+    assert "the name of the node is unknown: say it with --node-name" in result.stderr
 
 
 def test_unwritable_file_is_an_error(tmp_path: Path) -> None:

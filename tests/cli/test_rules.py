@@ -133,7 +133,7 @@ def test_unused_parts_are_reported(tmp_path: Path) -> None:
     (tmp_path / "house.json").write_text((RULES / "bundle" / "house.json").read_text())
     (tmp_path / "attack-tracks.json").write_text("[]")
     result = kubekeep("scan", POD, "--use-artifacts-from", tmp_path)
-    assert result.stderr == f"{tmp_path / 'attack-tracks.json'}: recognised, but not used yet\n"
+    assert result.stderr == f"{tmp_path / 'attack-tracks.json'}: recognised, but not used\n"
 
 
 def test_exceptions_beside_artifacts_are_used(tmp_path: Path) -> None:

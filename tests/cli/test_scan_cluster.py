@@ -154,7 +154,7 @@ def test_impersonation(cluster: Cluster, namespace: str, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("--kube-context", "gone"), 2, "context 'gone' is not there; there are admin, "),
+        (("--kube-context", "gone"), 2, "context 'gone' does not exist; available: admin, "),
         (("--as-group", "a"), 2, "--as-group needs --as"),
         (("--as-uid", "a"), 2, "--as-uid needs --as"),
         (("--kube-context", "admin", "."), 2, "--kube-context is for a cluster"),
@@ -174,7 +174,7 @@ def test_usage_errors(cluster: Cluster, tmp_path: Path, arguments: tuple[str, ..
 def test_scan_without_kubeconfig_and_path_is_an_error(tmp_path: Path) -> None:
     result = kubekeep(tmp_path)
     assert result.returncode == 2
-    assert f"there is no kubeconfig at {tmp_path}/.kube/config" in " ".join(result.stderr.split())
+    assert f"no kubeconfig at {tmp_path}/.kube/config" in " ".join(result.stderr.split())
 
 
 def test_invalid_kubeconfig_is_reported_with_file_and_line(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_invalid_kubeconfig_is_reported_with_file_and_line(tmp_path: Path) -> No
     ("user", "words"),
     [
         ({"token": SECRET}, "does not take the credentials (401)"),
-        ({"token": f"{SECRET}\0"}, "a token has characters that cannot be sent"),
+        ({"token": f"{SECRET}\0"}, "the token contains invalid characters"),
         (
             {
                 "exec": {
@@ -199,11 +199,11 @@ def test_invalid_kubeconfig_is_reported_with_file_and_line(tmp_path: Path) -> No
                     "args": [SECRET],
                 }
             },
-            "the program 'kubekeep-no-login', which gives the credentials, is not installed",
+            "the program 'kubekeep-no-login', a credential plugin of the kubeconfig, is not installed",
         ),
         (
             {"exec": {"command": "false", "apiVersion": "client.authentication.k8s.io/v1", "args": [SECRET]}},
-            "the program 'false' gave no credentials: exit code 1",
+            "the program 'false' returned no credentials: exit code 1",
         ),
     ],
     ids=["unknown token", "broken token", "no program", "program fails"],

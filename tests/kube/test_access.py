@@ -250,7 +250,7 @@ def test_client_certificate_needs_temporary_folder(
 @pytest.mark.parametrize("name", [".example.com", "a" * 64])
 def test_invalid_server_name(cluster: Cluster, tmp_path: Path, name: str) -> None:
     changes = {"tls-server-name": name}
-    with pytest.raises(KubeconfigError, match=f"no server has the name '{name}'"):
+    with pytest.raises(KubeconfigError, match=f"invalid tls-server-name '{name}'"):
         identify(kubeconfig(cluster, tmp_path, pair(cluster, "admin"), changes))
     with pytest.raises(KubeconfigError, match="the address of the server cannot be used"):
         identify(kubeconfig(cluster, tmp_path, pair(cluster, "admin"), {"server": f"https://{name}"}))
@@ -354,7 +354,7 @@ def test_outside_cluster(cluster: Cluster, namespace: str, tmp_path: Path) -> No
     ipv6_access = load_in_cluster_access(environment | {"KUBERNETES_SERVICE_HOST": "fd00::1"}, tmp_path)
     assert ipv6_access is not None
     assert ipv6_access.server.startswith("https://[fd00::1]:")
-    with pytest.raises(KubeconfigError, match="KUBERNETES_SERVICE_PORT is no number: 'tcp"):
+    with pytest.raises(KubeconfigError, match="KUBERNETES_SERVICE_PORT is not a number: 'tcp"):
         load_in_cluster_access(environment | {"KUBERNETES_SERVICE_PORT": "tcp://10.0.0.1:443"}, tmp_path)
     (tmp_path / "ca.crt").unlink()
     with pytest.raises(KubeconfigError, match=f"{tmp_path}: No such file"):

@@ -98,19 +98,19 @@ def test_program_is_searched_on_path_of_environment(tmp_path: Path) -> None:
     path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     bare = Plugin(api_version=V1, command="our-login")
     assert run(bare, path).token == "a"  # noqa: S105
-    with pytest.raises(LoginError, match="'our-login', which gives the credentials, is not installed"):
+    with pytest.raises(LoginError, match="'our-login', a credential plugin of the kubeconfig, is not installed"):
         run(bare)
 
 
 WRONG: dict[str, tuple[str, str]] = {
-    "fails": (f"echo {SECRET}; exit 3", "gave no credentials: exit code 3"),
-    "is killed": ("kill -9 $$", "gave no credentials: exit code -9"),
-    "says nothing": ("exit 0", "said no ExecCredential: Input data was truncated"),
-    "garbage": (f"echo 'token: {SECRET}'", "said no ExecCredential: JSON is malformed"),
-    "bytes": (r"printf '\377\376'", "said no ExecCredential"),
-    "list": (f"echo '[\"{SECRET}\"]'", "said no ExecCredential: Expected `object`"),
-    "deep": ("head -c 100000 /dev/zero | tr '\\0' '['", "said no ExecCredential"),
-    "other version": (print_credential({"token": SECRET}, V1BETA1), f"said no ExecCredential of {V1}$"),
+    "fails": (f"echo {SECRET}; exit 3", "returned no credentials: exit code 3"),
+    "is killed": ("kill -9 $$", "returned no credentials: exit code -9"),
+    "says nothing": ("exit 0", "did not return an ExecCredential: Input data was truncated"),
+    "garbage": (f"echo 'token: {SECRET}'", "did not return an ExecCredential: JSON is malformed"),
+    "bytes": (r"printf '\377\376'", "did not return an ExecCredential"),
+    "list": (f"echo '[\"{SECRET}\"]'", "did not return an ExecCredential: Expected `object`"),
+    "deep": ("head -c 100000 /dev/zero | tr '\\0' '['", "did not return an ExecCredential"),
+    "other version": (print_credential({"token": SECRET}, V1BETA1), f"did not return an ExecCredential of {V1}$"),
     "other kind": (
         f'echo \'{{"apiVersion":"{V1}","kind":"Pod","status":{{"token":"{SECRET}"}}}}\'',
         "no ExecCredential of",
@@ -146,7 +146,7 @@ def test_install_hint(tmp_path: Path) -> None:
 
 
 def test_interactive_plugin_needs_terminal(tmp_path: Path) -> None:
-    with pytest.raises(LoginError, match="has to ask a person, and there is no terminal"):
+    with pytest.raises(LoginError, match="requires interaction, but there is no terminal"):
         run_script(tmp_path, f"touch {tmp_path}/ran", interactive="Always")
     assert not (tmp_path / "ran").exists()
 
@@ -157,13 +157,13 @@ def test_program_cannot_be_executed(tmp_path: Path) -> None:
     file.chmod(0o755)
     with pytest.raises(LoginError, match="cannot be run: Exec format error"):
         run(Plugin(api_version=V1, command=str(file)))
-    with pytest.raises(LoginError, match="cannot be run: a character in what it is given is zero"):
+    with pytest.raises(LoginError, match="cannot be run: its arguments or variables contain a NUL character"):
         run(Plugin(api_version=V1, command=str(file), args=("a\0",)))
 
 
 def test_program_times_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(credentials_module, "_TIMEOUT_SECONDS", 1)
-    with pytest.raises(LoginError, match="gave no credentials within 1 seconds"):
+    with pytest.raises(LoginError, match="returned no credentials within 1 seconds"):
         run_script(tmp_path, f"echo $$ > {tmp_path}/pid; exec sleep 600")
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
@@ -224,7 +224,7 @@ def test_failed_program_runs_once_for_many_threads(tmp_path: Path, monkeypatch: 
     credentials = Credentials(ClusterLogin(plugin=plugin), ENVIRONMENT, terminal=False)
     with ThreadPoolExecutor(8) as pool:
         errors = [str(future.exception()) for future in [pool.submit(credentials.get_current) for _ in range(8)]]
-    assert errors == [f"the program {plugin.command!r} gave no credentials: exit code 7"] * 8
+    assert errors == [f"the program {plugin.command!r} returned no credentials: exit code 7"] * 8
     assert (tmp_path / "runs").read_text() == "run\n"
     monkeypatch.setattr(credentials_module, "_RERUN_SECONDS", -1.0)
     again = Credentials(ClusterLogin(plugin=plugin), ENVIRONMENT, terminal=False)
@@ -258,7 +258,7 @@ def test_token_takes_precedence_over_plugin(tmp_path: Path) -> None:
 @pytest.mark.parametrize("token", ["a\nb", "a\x00b", "a\x7fb", "é", "a\tb"])
 def test_invalid_token_is_not_quoted(token: str) -> None:
     credentials = Credentials(ClusterLogin(token=f"{SECRET}{token}"), {}, terminal=False)
-    with pytest.raises(LoginError, match="a token has characters that cannot be sent") as caught:
+    with pytest.raises(LoginError, match="the token contains invalid characters") as caught:
         credentials.get_current()
     assert SECRET not in str(caught.value)
 
@@ -266,7 +266,7 @@ def test_invalid_token_is_not_quoted(token: str) -> None:
 def test_token_file(tmp_path: Path) -> None:
     file = tmp_path / "token"
     login = ClusterLogin(token_file=str(file))
-    with pytest.raises(LoginError, match=f"{file}: no token can be read there"):
+    with pytest.raises(LoginError, match=f"{file}: no readable token in this file"):
         Credentials(login, {}, terminal=False).get_current()
     file.write_text("first\n")
     credentials = Credentials(login, {}, terminal=False)

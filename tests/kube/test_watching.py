@@ -280,7 +280,7 @@ def test_deeply_nested_object_is_reported(cluster: Cluster, namespace: str, prox
         eventually(lambda: seen.filter_events(WatchRefused))
         change_objects(cluster, namespace, seen, "one")
     assert seen.filter_events(WatchRefused) == [
-        WatchRefused("the API server answers an object that is nested too deeply", "watch")
+        WatchRefused("the API server returned an object that is nested too deeply", "watch")
     ]
     assert len(seen.filter_events(ListCompleted)) == 2
 

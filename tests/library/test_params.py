@@ -75,4 +75,4 @@ def test_control_characters_are_escaped() -> None:
     entry = {"apiVersion": "kubescape.io/v1", "kind": "ControlInput", "metadata": {"name": "default"}, "spec": spec}
     with pytest.raises(ParamsError) as error:
         find_params([Resource(entry)])
-    assert str(error.value).endswith(r"no control has a parameter a\x1b[2J")
+    assert str(error.value).endswith(r"unknown parameter a\x1b[2J")

@@ -58,5 +58,5 @@ def test_display_name_is_accepted(cluster: CloudCluster) -> None:
     ],
 )
 def test_other_text_is_rejected(text: str) -> None:
-    with pytest.raises(ValueError, match="names no cluster of a cloud: write eks/REGION/NAME"):
+    with pytest.raises(ValueError, match="is not a managed cluster: use eks/REGION/NAME"):
         parse_cluster(text)

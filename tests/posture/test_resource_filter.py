@@ -138,5 +138,5 @@ def test_matched_names_are_not_reported_as_unmatched() -> None:
 
 def test_selection_as_text() -> None:
     selection = ResourceSelection(include_namespaces=("a", "b"), exclude_kinds=("Secret",), changed_since="main")
-    assert str(selection) == "namespaces a, b; no kinds Secret; changed since main"
+    assert str(selection) == "namespaces a, b; without kinds Secret; changed since main"
     assert not str(ResourceSelection())

@@ -89,7 +89,7 @@ def test_credential_helper(settings: dict[str, Any], protected_registry: Service
     assert "answers 401" in kubekeep(*command, DOCKER_CONFIG=folder, PATH=unknown).stderr
     missing = kubekeep(*command, DOCKER_CONFIG=folder)
     assert missing.returncode == 3
-    assert "docker-credential-tests, which Docker's config.json names, is not installed" in missing.stderr
+    assert "docker-credential-tests, a credential helper in Docker's config.json, is not installed" in missing.stderr
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def test_redirect_loop(repository: OciRepository) -> None:
 def test_blob_larger_than_declared(repository: OciRepository) -> None:
     with run_server(BlobHost) as address:
         RedirectingRegistry.target = f"http://{address}/blob"
-        with pytest.raises(RejectedArtifactError, match="sent more than 3 bytes"):
+        with pytest.raises(RejectedArtifactError, match="returned more than 3 bytes"):
             repository.get_blob(Descriptor(media_type="text/plain", digest=BLOB.digest, size=3), 100)
 
 

@@ -164,7 +164,7 @@ def test_encrypted_cosign_key_signs(service: Service, rules: Path, tmp_path: Pat
     command = ("library", "push", rules, reference, "--key", tmp_path / "cosign.key")
     wrong_password = kubekeep(*command, COSIGN_PASSWORD="hunter3")  # noqa: S106
     assert wrong_password.returncode == 2
-    assert "not the password of this key" in wrong_password.stderr
+    assert "wrong password for this key" in wrong_password.stderr
     assert "hunter" not in wrong_password.stderr
     without_password = kubekeep(*command)
     assert without_password.returncode == 2
@@ -272,7 +272,7 @@ def test_library_replacing_builtin_files_is_not_pushed(name: str, service: Servi
     shutil.copy(ROOT / name, rules / name)
     result = kubekeep("library", "push", rules, service.reference("shadow"), "--plain-http")
     assert result.returncode == 2
-    assert "has the name of one that comes with Kubekeep" in result.stderr
+    assert "has a name of the built-in library" in result.stderr
 
 
 def test_links_out_of_library_are_not_pushed(service: Service, rules: Path, tmp_path: Path) -> None:

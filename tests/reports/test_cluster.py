@@ -34,7 +34,7 @@ GAPS = (
         version="v1",
         kind="Secret",
         resource="secrets",
-        reason="the API server answers 503",
+        reason="the API server responded with 503",
         is_truncated=True,
     ),
 )
@@ -155,7 +155,9 @@ def test_json_has_kubescapes_cluster_fields(cluster_assessment: Assessment) -> N
     assert "scanningTarget" not in document["metadata"]["scanMetadata"]
     coverage = document["scanCoverage"]
     assert coverage["failedGVRPulls"] == [{"gvr": "apps/v1/deployments", "error": "forbidden for ann"}]
-    assert coverage["partialGVRPulls"] == [{"gvr": "v1/secrets", "selector": "", "error": "the API server answers 503"}]
+    assert coverage["partialGVRPulls"] == [
+        {"gvr": "v1/secrets", "selector": "", "error": "the API server responded with 503"}
+    ]
     missing = {entry["controlID"]: entry["missingGVRs"] for entry in coverage["notEvaluatedControls"]}
     assert missing["C-0001"] == ["apps/v1/deployments"]
 
@@ -193,7 +195,7 @@ def test_pretty_groups_gaps_by_reason(assessment: Assessment) -> None:
         get namespaces/a
         list k0s.x.io, k1s.x.io, k2s.x.io, k3s.x.io, k4s.x.io, k5s.x.io, k6s.x.io, k7s.x.io, k8s.x.io, k9s.x.io,
         k10s.x.io, k11s.x.io and 2 more (--verbose names them)
-        list roles  forbidden for ann, but for the namespaces that are scanned
+        list roles  forbidden for ann; the scanned namespaces are complete
         The same command with --dry-run"""
     assert remove_whitespace(expected) in section
 

@@ -122,8 +122,8 @@ def test_omitted_files_are_reported(tmp_path: Path) -> None:
             assert set(read_tree(Path(unpacked_archive.folder))) == {"in.zip", "b.tgz", "c.tgz", "d"}
             assert unpacked_archive.skipped == (
                 UnreadInput(Location("big.yaml"), "larger than 1000 bytes: not read"),
-                UnreadInput(Location("in.zip"), "an archive in an archive: not opened"),
-                UnreadInput(Location("c.tgz"), "an archive in an archive: not opened"),
+                UnreadInput(Location("in.zip"), "archive inside an archive: not read"),
+                UnreadInput(Location("c.tgz"), "archive inside an archive: not read"),
             )
 
 

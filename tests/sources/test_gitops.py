@@ -126,7 +126,7 @@ def test_missing_values_files_are_reported(repository: Path, name: str) -> None:
     problem, deployment = find(repository, APPLICATION.replace("values-prod.yaml", name))
     assert isinstance(problem, UnreadInput)
     assert isinstance(deployment, Deployment)
-    assert messages([problem]) == [f"app.yaml:14 {name} is not a file of the scanned repository"]
+    assert messages([problem]) == [f"app.yaml:14 {name} does not exist in the scanned repository"]
     assert deployment.value_files == (str(repository / "common.yaml"),)
 
 
@@ -154,7 +154,9 @@ spec:
     assert isinstance(plain, Deployment)
     assert chart.value_files == (str(repository / "common.yaml"),)
     assert chart.release == "a"
-    assert messages([redis]) == ["app.yaml:13 the chart redis comes from https://charts.example"]
+    assert messages([redis]) == [
+        "app.yaml:13 the chart redis from https://charts.example is not in the scanned repository"
+    ]
     assert (plain.kind, plain.is_recursive) == (DeploymentKind.FOLDER, True)
 
 
@@ -179,7 +181,7 @@ def test_unknown_remote_is_matched_by_path(repository: Path) -> None:
 def test_unsupported_changes_are_reported(repository: Path) -> None:
     text = APPLICATION[: APPLICATION.index("    helm:")].replace("charts/shop", "overlays/prod")
     problem, deployment = find(repository, text + "    kustomize:\n      namePrefix: x-\n")
-    assert messages([problem]) == ["app.yaml:11 kustomize of this application: its changes are not made"]
+    assert messages([problem]) == ["app.yaml:11 kustomize of the application: not applied"]
     assert isinstance(deployment, Deployment)
     assert deployment.kind is DeploymentKind.KUSTOMIZATION
 
@@ -231,8 +233,8 @@ spec:
 def test_flux_objects_are_followed(repository: Path) -> None:
     unknown, release, changes, kustomization, redis = find(repository, FLUX)
     assert messages([unknown, changes, redis]) == [
-        "app.yaml:17 values that come from the cluster (valuesFrom) are not known",
-        "app.yaml:30 postBuild of this Kustomization: its changes are not made",
+        "app.yaml:17 valuesFrom is not applied: its values are in the cluster",
+        "app.yaml:30 postBuild of the Kustomization: not applied",
         "app.yaml:39 redis of an unknown repository is not in the scanned repository",
     ]
     assert isinstance(release, Deployment)

@@ -74,7 +74,7 @@ def test_duplicate_keys_are_reported_and_last_value_is_used(folder: Path, name: 
     assert resource.object["spec"] == {"a": 2}
     assert {str(resource.locate(("spec",))), str(resource.locate(("spec", "a")))} == {f"{name}:4", f"{name}:5"}
     assert [describe(problem) for problem in problems] == [
-        f"{name}:{line} duplicate key {key!r}, first on line {first}: the last value is assessed, as kubectl takes it"
+        f"{name}:{line} duplicate key {key!r}, first on line {first}: the last value is used, as in kubectl"
         for line, key, first in ((3, "a", 2), (4, "spec", 2), (5, "a", 4))
     ]
 
@@ -88,7 +88,7 @@ def test_many_duplicate_keys_give_few_messages(folder: Path) -> None:
     (folder / "a.yaml").write_text(POD.format("a") + "a: 1\n" * 10_000)
     results = read_folder()
     assert results[0] == "a.yaml a"
-    assert results[1] == "a.yaml:6 duplicate key 'a', first on line 5: the last value is assessed, as kubectl takes it"
+    assert results[1] == "a.yaml:6 duplicate key 'a', first on line 5: the last value is used, as in kubectl"
     assert results[-1] == "a.yaml:16 9989 more duplicate keys in this document"
     assert len(results) == 12
 
@@ -204,7 +204,7 @@ def test_very_long_line_is_read(folder: Path) -> None:
 def test_documents_are_limited(folder: Path) -> None:
     (folder / "a.yaml").write_text("---\n" * 20)
     (folder / "b.json").write_text("1\n" * 20)
-    message = "more than 10 documents: the rest was not read"
+    message = "more than 10 documents: the others were not read"
     assert read_folder(Limits(documents=10)) == [f"a.yaml:11 {message}", f"b.json:11 {message}"]
 
 
@@ -223,13 +223,13 @@ def test_values_are_limited(folder: Path, name: str, text: str) -> None:
     assert read_folder(Limits(nodes=12)) == []
     (result,) = read_folder(Limits(nodes=11))
     assert result.startswith(f"{name}:")
-    assert result.endswith(" more than 11 values: the rest was not read")
+    assert result.endswith(" more than 11 values: the others were not read")
 
 
 def test_values_are_limited_in_all_documents_together(folder: Path) -> None:
     (folder / "a.yaml").write_text("---\n".join([POD.format("one"), POD.format("two"), POD.format("three")]))
     (folder / "b.json").write_text('{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "one"}}\n' * 3)
-    message = "more than 20 values: the rest was not read"
+    message = "more than 20 values: the others were not read"
     assert read_folder(Limits(nodes=20)) == [
         "a.yaml one",
         "a.yaml two",
@@ -242,7 +242,7 @@ def test_values_are_limited_in_all_documents_together(folder: Path) -> None:
 
 def test_millions_of_values_exceed_the_limit(folder: Path) -> None:
     (folder / "a.yaml").write_text("[" + "1," * 4_000_000 + "1]")
-    assert read_folder() == ["a.yaml:1 more than 4000000 values: the rest was not read"]
+    assert read_folder() == ["a.yaml:1 more than 4000000 values: the others were not read"]
 
 
 def test_directives_are_limited(folder: Path) -> None:
@@ -324,7 +324,7 @@ def test_devices_and_pipes_are_rejected(folder: Path) -> None:
     assert read_folder() == [
         "b.yaml symbolic link: no such file or directory",
         "c.yaml symbolic link: too many levels of symbolic links",
-        "e.yaml symbolic link out of the scanned folder: not followed",
+        "e.yaml symbolic link to a path outside the scanned folder: not followed",
         "d.yaml not a regular file",
     ]
     assert [describe(result) for result in read(["d.yaml", "/dev/zero"])] == [
@@ -345,8 +345,8 @@ def test_outside_links_are_not_followed(folder: Path, tmp_path_factory: pytest.T
     (folder / "mounted.yaml").symlink_to("..data/mounted.yaml")
     (folder / "data").symlink_to("..data")
     assert read_folder() == [
-        "a/out symbolic link out of the scanned folder: not followed",
-        "a/out.yaml symbolic link out of the scanned folder: not followed",
+        "a/out symbolic link to a path outside the scanned folder: not followed",
+        "a/out.yaml symbolic link to a path outside the scanned folder: not followed",
         "data symbolic link to a hidden folder: not followed",
         "mounted.yaml mounted",
     ]

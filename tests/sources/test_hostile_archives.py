@@ -22,7 +22,7 @@ from tests.sources.packing import POD, block, entry, header, overlapping_zip, pa
 
 SMALL = ArchiveLimits(bytes=4 << 20, free=1 << 20, entries=1000, file=1 << 16)
 _MOST_MEMORY = 24 << 20
-_BOMB = re.compile(r"more than \d{7} bytes when unpacked")
+_BOMB = re.compile(r"larger than \d{7} bytes when unpacked")
 
 
 def get_refusal(file: Path, limits: ArchiveLimits = SMALL) -> str:
@@ -45,18 +45,18 @@ def get_refusal(file: Path, limits: ArchiveLimits = SMALL) -> str:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("../evil.yaml", "../evil.yaml: leads out of the archive"),
-        ("a/../../evil.yaml", "a/../../evil.yaml: leads out of the archive"),
-        ("a/..", "a/..: leads out of the archive"),
-        ("/etc/evil.yaml", "/etc/evil.yaml: an absolute name"),
-        ("C:evil.yaml", "C:evil.yaml: an absolute name"),
-        ("..\\evil.yaml", "..\\evil.yaml: a name with a backslash, which is a path on some systems"),
-        ("a\x1b[2J.yaml", "a\\x1b[2J.yaml: a name with control characters"),
-        ("a\nb.yaml", "a\\nb.yaml: a name with control characters"),
-        ("/".join("a" * 65), f"{'/'.join('a' * 65)[:120]}: too deep, or a name too long"),
-        ("a" * 256, f"{'a' * 120}: too deep, or a name too long"),
-        ("a/" * 300, f"{'a/' * 60}: a name of more than 512 characters"),
-        (".", ".: a file without a name"),
+        ("../evil.yaml", "../evil.yaml: path outside the archive"),
+        ("a/../../evil.yaml", "a/../../evil.yaml: path outside the archive"),
+        ("a/..", "a/..: path outside the archive"),
+        ("/etc/evil.yaml", "/etc/evil.yaml: absolute path"),
+        ("C:evil.yaml", "C:evil.yaml: absolute path"),
+        ("..\\evil.yaml", "..\\evil.yaml: name contains a backslash, a path separator on some systems"),
+        ("a\x1b[2J.yaml", "a\\x1b[2J.yaml: name contains control characters"),
+        ("a\nb.yaml", "a\\nb.yaml: name contains control characters"),
+        ("/".join("a" * 65), f"{'/'.join('a' * 65)[:120]}: path too deep, or name too long"),
+        ("a" * 256, f"{'a' * 120}: path too deep, or name too long"),
+        ("a/" * 300, f"{'a/' * 60}: name longer than 512 characters"),
+        (".", ".: file without a name"),
     ],
 )
 def test_outside_names_are_rejected(tmp_path: Path, name: str, reason: str) -> None:
@@ -69,10 +69,10 @@ def test_outside_names_are_rejected(tmp_path: Path, name: str, reason: str) -> N
 
 def test_name_with_nul_is_rejected(tmp_path: Path) -> None:
     file = pack_zip(tmp_path / "a.zip", [("a.yaml", POD), ("bXc.yaml", POD)])
-    assert get_refusal(patch(file, b"bXc", b"b\0c")) == "b\\x00c.yaml: a name with control characters"
+    assert get_refusal(patch(file, b"bXc", b"b\0c")) == "b\\x00c.yaml: name contains control characters"
     member, content = entry("a")
     member.pax_headers = {"path": "b\0c"}
-    assert get_refusal(tar(tmp_path / "a.tar", (member, content))) == "b\\x00c: a name with control characters"
+    assert get_refusal(tar(tmp_path / "a.tar", (member, content))) == "b\\x00c: name contains control characters"
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,9 @@ def test_name_with_nul_is_rejected(tmp_path: Path) -> None:
 )
 def test_special_files_in_tar_are_rejected(tmp_path: Path, kind: bytes, reason: str) -> None:
     members = [entry("a", b"", kind, "/etc/passwd"), entry("a/b.yaml")]
-    assert get_refusal(tar(tmp_path / "a.tar", *members)) == f"a: {reason}: only files and folders are unpacked"
+    assert (
+        get_refusal(tar(tmp_path / "a.tar", *members)) == f"a: {reason}: only regular files and folders are supported"
+    )
 
 
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFSOCK])
@@ -100,13 +102,13 @@ def test_special_files_in_zip_are_rejected(tmp_path: Path, kind: int) -> None:
 @pytest.mark.parametrize(
     ("names", "reason"),
     [
-        (("a.yaml", "a.yaml"), "a.yaml: is in the archive twice"),
-        (("a.yaml", "./a.yaml"), "./a.yaml: is in the archive twice"),
-        (("a.yaml", "A.yaml"), "A.yaml: is one path with a.yaml on some systems"),
-        (("Deploy/a.yaml", "deploy/b.yaml"), "deploy/b.yaml: is one path with Deploy on some systems"),
-        (("caf\u00e9", "cafe\u0301"), "cafe\u0301: is one path with caf\u00e9 on some systems"),
-        (("a", "a/b.yaml"), "a/b.yaml: is in the archive twice"),
-        (("a/b.yaml", "a"), "a: is in the archive twice"),
+        (("a.yaml", "a.yaml"), "a.yaml: duplicate entry in the archive"),
+        (("a.yaml", "./a.yaml"), "./a.yaml: duplicate entry in the archive"),
+        (("a.yaml", "A.yaml"), "A.yaml: same path as a.yaml on some systems"),
+        (("Deploy/a.yaml", "deploy/b.yaml"), "deploy/b.yaml: same path as Deploy on some systems"),
+        (("caf\u00e9", "cafe\u0301"), "cafe\u0301: same path as caf\u00e9 on some systems"),
+        (("a", "a/b.yaml"), "a/b.yaml: duplicate entry in the archive"),
+        (("a/b.yaml", "a"), "a: duplicate entry in the archive"),
     ],
 )
 def test_equivalent_names_are_rejected(tmp_path: Path, names: tuple[str, str], reason: str) -> None:
@@ -135,7 +137,7 @@ def test_archive_size_is_limited(tmp_path: Path) -> None:
     (tmp_path / "a.tar").write_bytes(b"")
     with (tmp_path / "a.tar").open("r+b") as file:
         file.truncate(1 << 40)
-    assert get_refusal(tmp_path / "a.tar") == "an archive of more than 4194304 bytes"
+    assert get_refusal(tmp_path / "a.tar") == "archive larger than 4194304 bytes"
 
 
 def test_number_of_empty_entries_is_limited(tmp_path: Path) -> None:
@@ -157,16 +159,16 @@ def test_zip_directory_size_is_limited(tmp_path: Path) -> None:
     table = (b"PK\1\2" + bytes(42)) * (size // 46)
     end = b"PK\5\6" + struct.pack("<HHHHLLH", 0, 0, 1, 1, len(table), 0, 0)
     (tmp_path / "a.zip").write_bytes(b"PK\3\4" + bytes(26) + table + end)
-    assert get_refusal(tmp_path / "a.zip", ArchiveLimits()) == "a table of contents of more than 8388608 bytes"
+    assert get_refusal(tmp_path / "a.zip", ArchiveLimits()) == "table of contents larger than 8388608 bytes"
 
 
 @pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE])
 def test_tar_header_size_is_limited(tmp_path: Path, kind: bytes) -> None:
     size = 3 << 20
     file = raw_tar(tmp_path / "a.tgz", header("a", size, kind), block(b"a" * size), header("a", 0))
-    assert get_refusal(file, ArchiveLimits(free=1 << 30)) == "a header of more than 1048576 bytes"
+    assert get_refusal(file, ArchiveLimits(free=1 << 30)) == "header larger than 1048576 bytes"
     liar = raw_tar(tmp_path / "b.tgz", header("a", 8 << 30, kind))
-    assert get_refusal(liar) == "a header of more than 1048576 bytes"
+    assert get_refusal(liar) == "header larger than 1048576 bytes"
 
 
 def test_nested_headers_are_limited(tmp_path: Path) -> None:
@@ -174,13 +176,13 @@ def test_nested_headers_are_limited(tmp_path: Path) -> None:
     # If tarfile does not recurse, it reads up to the limit.
     assert get_refusal(raw_tar(tmp_path / "a.tgz", *chain)).startswith("damaged")
     chain = [header("a", 100_000, tarfile.GNUTYPE_LONGNAME) + block(b"a" * 100_000) for _ in range(20)]
-    assert get_refusal(raw_tar(tmp_path / "b.tgz", *chain)) == "a header of more than 1048576 bytes"
+    assert get_refusal(raw_tar(tmp_path / "b.tgz", *chain)) == "header larger than 1048576 bytes"
 
 
 def test_global_headers_are_limited(tmp_path: Path) -> None:
     records = b"".join(b"%d n%04d=a\n" % (11, number) for number in range(200))
     file = raw_tar(tmp_path / "a.tgz", header("g", len(records), tarfile.XGLTYPE), block(records), header("a", 0))
-    assert get_refusal(file) == "a: more than 100 records for the whole archive"
+    assert get_refusal(file) == "a: more than 100 global header records"
 
 
 @pytest.mark.parametrize("size", ["-512", "-1", "9" * 20, "9" * 4000])
@@ -193,7 +195,7 @@ def test_invalid_sizes_are_rejected(tmp_path: Path, size: str) -> None:
     file = raw_tar(
         tmp_path / "a.tgz", header("p", len(records), tarfile.XHDTYPE), block(records), header("a", 0), header("b", 0)
     )
-    assert any(word in get_refusal(file) for word in ("makes no sense", "cut off", "damaged"))
+    assert any(word in get_refusal(file) for word in ("invalid", "truncated", "damaged"))
 
 
 def test_sparse_files_are_rejected(tmp_path: Path) -> None:
@@ -203,14 +205,14 @@ def test_sparse_files_are_rejected(tmp_path: Path) -> None:
     old[148:156] = b"%06o\0 " % (256 + sum(old[:148]) + sum(old[156:512]))
     assert (
         get_refusal(raw_tar(tmp_path / "a.tgz", bytes(old)))
-        == "a.yaml: file with holes: only files and folders are unpacked"
+        == "a.yaml: sparse file: only regular files and folders are supported"
     )
     member, content = entry("b.yaml", block(b"1\n0\n1\n"))
     member.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": str(1 << 40)}
-    assert "file with holes" in get_refusal(tar(tmp_path / "b.tar", (member, content)))
+    assert "sparse file" in get_refusal(tar(tmp_path / "b.tar", (member, content)))
     member, content = entry("c.yaml", b"9999999999\n" * 200_000)
     member.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "1"}
-    assert get_refusal(tar(tmp_path / "c.tar", (member, content))) == "a header of more than 1048576 bytes"
+    assert get_refusal(tar(tmp_path / "c.tar", (member, content))) == "header larger than 1048576 bytes"
 
 
 @pytest.mark.parametrize("mode", ["", "gz", "bz2", "xz"])
@@ -236,18 +238,18 @@ def test_truncated_zip_is_rejected(tmp_path: Path) -> None:
 def test_damaged_header_is_rejected(tmp_path: Path) -> None:
     """Reject a broken header: the library would treat it as the end and ignore the rest."""
     file = tar(tmp_path / "a.tar", entry("a.yaml"), entry("b.yaml"), entry("c.yaml"))
-    assert get_refusal(patch(file, b"b.yaml", b"B.yaml")) == "a.yaml: damaged or cut off after this member"
+    assert get_refusal(patch(file, b"b.yaml", b"B.yaml")) == "a.yaml: damaged or truncated after this member"
     file = tar(tmp_path / "b.tgz", entry("a.yaml"), mode="gz")
     archive = bytearray(file.read_bytes())
     archive[-5] ^= 1
     file.write_bytes(archive)
-    assert get_refusal(file).startswith("damaged or cut off: ")
+    assert get_refusal(file).startswith("damaged or truncated: ")
 
 
 def test_content_after_the_end_is_rejected(tmp_path: Path) -> None:
     file = tar(tmp_path / "a.tar", entry("a.yaml"))
     file.write_bytes(file.read_bytes() + tar(tmp_path / "b.tar", entry("b.yaml")).read_bytes())
-    assert get_refusal(file) == "more content after the end of the archive"
+    assert get_refusal(file) == "content after the end of the archive"
 
 
 def test_xz_memory_is_limited(tmp_path: Path) -> None:
@@ -266,7 +268,7 @@ def test_zstandard_is_rejected(tmp_path: Path) -> None:
 
 
 def test_overlapping_members_are_rejected(tmp_path: Path) -> None:
-    assert get_refusal(overlapping_zip(tmp_path / "a.zip", 20), ArchiveLimits()) == "b: overlaps with another member"
+    assert get_refusal(overlapping_zip(tmp_path / "a.zip", 20), ArchiveLimits()) == "b: overlaps with another entry"
 
 
 def test_encrypted_member_is_rejected(tmp_path: Path) -> None:

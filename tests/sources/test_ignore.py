@@ -169,8 +169,8 @@ def test_ignored_files_are_counted(tmp_path: Path) -> None:
         ("[[:alpha", "unclosed character class; missing ']'"),
         ("[b-a]", "invalid range; 'b' > 'a'"),
         ("a\\", "dangling '\\'"),
-        ("!", "it names nothing"),
-        ("/", "it names nothing"),
+        ("!", "the pattern is empty"),
+        ("/", "the pattern is empty"),
         ("a" * (MOST_PATTERN + 1), "longer than 1024 characters"),
     ],
 )
@@ -180,7 +180,7 @@ def test_invalid_patterns_are_reported(tmp_path: Path, line: str, reason: str) -
     assert ignores.ignored(str(tmp_path / "a.yaml"), is_folder=False)
     (problem,) = ignores.problems
     assert str(problem.location) == f"{tmp_path}/.kubekeepignore:2"
-    assert problem.message == f"this pattern ignores nothing: {line[:80]}: {reason}"
+    assert problem.message == f"this pattern has no effect: {line[:80]}: {reason}"
     (problem,) = Ignores(str(tmp_path), [line], files=False).problems
     assert str(problem.location) == "--exclude-path"
 
@@ -190,7 +190,7 @@ def test_many_invalid_lines_are_summarised(tmp_path: Path) -> None:
     ignores = Ignores(str(tmp_path))
     assert not ignores.ignored(str(tmp_path / "a"), is_folder=False)
     assert len(ignores.problems) == 11
-    assert ignores.problems[-1].message == "4990 more patterns that ignore nothing"
+    assert ignores.problems[-1].message == "4990 more patterns without effect"
 
 
 def test_links_and_special_files_are_not_ignore_files(tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_links_and_special_files_are_not_ignore_files(tmp_path: Path) -> None:
     for name in ("link", "dangling", "folder", "pipe", "large"):
         assert not ignores.ignored(str(tmp_path / name / "a.yaml"), is_folder=False)
     assert [(str(problem.location), problem.message) for problem in ignores.problems] == [
-        (f"{tmp_path}/{name}/.kubekeepignore", f"ignores nothing: {reason}")
+        (f"{tmp_path}/{name}/.kubekeepignore", f"cannot be read, has no effect: {reason}")
         for name, reason in (
             ("link", "symbolic link: not followed"),
             ("dangling", "symbolic link: not followed"),
@@ -227,7 +227,7 @@ def test_number_of_patterns_is_limited(tmp_path: Path) -> None:
     assert not ignores.ignored(str(tmp_path / "below" / "two"), is_folder=False)
     (problem,) = ignores.problems
     assert str(problem.location) == f"{tmp_path}/below/.kubekeepignore:2"
-    assert problem.message == "more than 10000 patterns: the rest of them ignores nothing"
+    assert problem.message == "more than 10000 patterns: the remaining patterns have no effect"
 
 
 def test_too_many_wildcards(tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ def test_too_many_wildcards(tmp_path: Path) -> None:
     assert not ignores.ignored(str(tmp_path / ("ab" * 300 + "33")), is_folder=False)
     (problem,) = ignores.problems
     assert str(problem.location) == f"{tmp_path}/.kubekeepignore:34"
-    assert problem.message == f"more than {MOST_WILDCARDS} wildcards: the rest of them ignores nothing"
+    assert problem.message == f"more than {MOST_WILDCARDS} wildcards: the remaining patterns have no effect"
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def test_standard_input() -> None:
     resource = read_single('{"apiVersion": "v1", "kind": "Pod"}')
     assert resource.source is not None
     assert resource.source.file_type is JSON
-    assert [describe(result) for result in read(["-"])] == ["<stdin> there is no standard input"]
+    assert [describe(result) for result in read(["-"])] == ["<stdin> standard input is not available"]
 
 
 def test_other_documents_are_counted_and_ignored(folder: Path) -> None:
@@ -127,14 +127,14 @@ def test_files_without_objects_are_accepted(folder: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("\nkind: Pod\n", "a.yaml:2 not a complete Kubernetes object: it has no apiVersion"),
-        ("apiVersion: v1\n", "a.yaml:1 not a complete Kubernetes object: it has no kind"),
+        ("\nkind: Pod\n", "a.yaml:2 not a complete Kubernetes object: apiVersion is missing"),
+        ("apiVersion: v1\n", "a.yaml:1 not a complete Kubernetes object: kind is missing"),
         ("apiVersion: 1\nkind: Pod\n", "a.yaml:1 not a complete Kubernetes object: its apiVersion is not text"),
         ("apiVersion: v1\nkind: [Pod]\n", "a.yaml:2 not a complete Kubernetes object: its kind is not text"),
         ("apiVersion: v1\nkind: List\nitems: {}\n", "a.yaml:3 the items of this list are not a list"),
         (
             "apiVersion: v1\nkind: List\nitems:\n- a: 1\n",
-            "a.yaml:4 this item of a list is no object: it has neither apiVersion nor kind",
+            "a.yaml:4 this item of a list is not an object: apiVersion and kind are missing",
         ),
     ],
 )

@@ -195,7 +195,7 @@ def test_namespaced_roles_are_evaluated_without_other_grants(shop: Cluster, admi
     message = {str(unread.location): unread.message for unread in user_assessment.unread}[
         "list roles.rbac.authorization.k8s.io"
     ]
-    assert message == "forbidden for administering, but for the namespaces that are scanned"
+    assert message == "forbidden for administering; the scanned namespaces are complete"
 
 
 @pytest.mark.parametrize("user", ["viewing", "administering"])

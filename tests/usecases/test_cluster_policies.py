@@ -509,7 +509,7 @@ def test_request_parameters_override_cluster_parameters(
 @pytest.mark.parametrize(
     ("controls", "message"),
     [
-        ({"imageRepositoryAllowlist": []}, "no control has a parameter imageRepositoryAllowlist"),
+        ({"imageRepositoryAllowlist": []}, "unknown parameter imageRepositoryAllowlist"),
         ({"imageRepositoryAllowList": "quay.io"}, "Expected `array`, got `str`"),
     ],
 )

@@ -92,5 +92,5 @@ def test_request_parameters_override_cluster_parameters(tmp_path: Path) -> None:
 
 
 def test_unknown_parameter_of_the_cluster_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ParamsError, match=r"dump\.yaml: no control has a parameter untrustedRegistry"):
+    with pytest.raises(ParamsError, match=r"dump\.yaml: unknown parameter untrustedRegistry"):
         scanned(tmp_path, control_input(untrustedRegistry=[]), snapshot=True)

@@ -328,7 +328,7 @@ def test_cluster_exceptions_and_parameters_apply_at_once(own_cluster: Cluster) -
         own_cluster.apply([settings | {"spec": {"controls": {"sensitiveInterface": ["cart"]}}}])
         eventually(lambda: ("sensitive-interfaces", cart) in live.changes(VerdictChange.UNKNOWN))
         (gap,) = (event.gap for event in live.events if isinstance(event, CoverageChanged))
-        assert gap.reason == f"{group}/ControlInput default: no control has a parameter sensitiveInterface"
+        assert gap.reason == f"{group}/ControlInput default: unknown parameter sensitiveInterface"
         own_cluster.apply([settings])
         eventually(live.agrees)
 

@@ -37,7 +37,7 @@ from kubekeep.model.resource_types import BUILTIN_TYPES
 from kubekeep.posture.third_party import ThirdPartyEvaluator
 
 _UNKNOWN_OLD: Final = UnavailableError("oldObject: the object in the cluster is not known")
-_UNKNOWN_AUTHORIZER: Final = UnavailableError("authorizer: only a cluster can tell")
+_UNKNOWN_AUTHORIZER: Final = UnavailableError("authorizer: its result is known only in a cluster")
 
 
 class PolicyEvaluator(ThirdPartyEvaluator):

@@ -193,7 +193,7 @@ class KubeConnection:
             # Jitter: clients that were refused together must not retry together.
             if self._closed.wait(wait * random.uniform(0.8, 1.2)):  # noqa: S311 - no secret
                 raise ConnectionLostError(f"{self._name}: the connection was closed")
-        raise ConnectionLostError(f"{self._name}: not a single try")
+        raise ConnectionLostError(f"{self._name}: no attempt was made")
 
     @contextlib.contextmanager
     def _open_response(
@@ -268,16 +268,18 @@ class KubeConnection:
             return client.send(request, stream=True, follow_redirects=False)
         except (httpx2.InvalidURL, UnicodeError) as error:
             raise KubeconfigError(
-                f"{self._name}: the address of the server cannot be used: {visible(str(error))}"
+                f"{self._name}: the address of the server is invalid: {visible(str(error))}"
             ) from None
         except SOCKSError:
             _close(opened)
             raise ConnectionLostError(
-                self._describe_failure(ConnectionError("it is no SOCKS proxy, or hangs up"))
+                self._describe_failure(ConnectionError("it is not a SOCKS proxy, or closes the connection"))
             ) from None
         except httpx2.LocalProtocolError:
             # The original message would contain the header.
-            raise UnreachableError(f"{self._name}: who to act as has characters that cannot be sent") from None
+            raise UnreachableError(
+                f"{self._name}: the user or group to impersonate contains invalid characters"
+            ) from None
         except httpx2.HTTPError as error:
             if isinstance(error, httpx2.ProxyError):
                 # httpx leaves the socket open if a SOCKS proxy refuses.
@@ -311,7 +313,7 @@ class KubeConnection:
         else:
             renewed = self._credentials.renew(rejected)
             if renewed is None:
-                raise LoginError(f"{self._name}: the API server does not take the credentials (401)")
+                raise LoginError(f"{self._name}: the API server rejects the credentials (401)")
             credentials = renewed
         idle: _Sender | None = None
         with self._lock:
@@ -353,7 +355,7 @@ class KubeConnection:
         except (ValueError, httpx2.InvalidURL):
             # The original message would contain the address, possibly with a password.
             raise KubeconfigError(
-                f"{self._name}: the proxy cannot be used: only http://, https:// and socks5:// addresses can"
+                f"{self._name}: invalid proxy: use an http://, https:// or socks5:// address"
             ) from None
 
     def _read_body(self, response: httpx2.Response) -> bytes:
@@ -363,9 +365,9 @@ class KubeConnection:
         for piece in self._iterate_body(response):
             size += len(piece)
             if size > self._retry.max_bytes:
-                raise UnreadableResponseError(f"{self._name}: an answer has more than {self._retry.max_bytes} bytes")
+                raise UnreadableResponseError(f"{self._name}: a response is larger than {self._retry.max_bytes} bytes")
             if time.monotonic() > deadline:
-                raise ConnectionLostError(f"{self._name}: an answer took longer than {self._retry.total_timeout:g} s")
+                raise ConnectionLostError(f"{self._name}: a response took longer than {self._retry.total_timeout:g} s")
             pieces.append(piece)
         return b"".join(pieces)
 

@@ -134,7 +134,7 @@ class Credentials:
             # The previous token is still better than none while the file is being replaced.
             self._token = _read_token(path) or self._token or self._login.token
             if not self._token:
-                raise LoginError(f"{visible(path)}: no token can be read there")
+                raise LoginError(f"{visible(path)}: no readable token in this file")
             self._read_at = now
         return self._token
 
@@ -154,7 +154,7 @@ def _format_bearer(token: str) -> str:
         return ""
     # httpx would quote an invalid header in its error.
     if not (token.isascii() and token.isprintable()):
-        raise LoginError("a token has characters that cannot be sent")
+        raise LoginError("the token contains invalid characters")
     return f"Bearer {token}"
 
 
@@ -201,7 +201,7 @@ def run_plugin(
     """
     is_interactive = terminal and plugin.interactive != "Never"
     if plugin.interactive == "Always" and not is_interactive:
-        raise LoginError(f"{_format_command(plugin)} has to ask a person, and there is no terminal")
+        raise LoginError(f"{_format_command(plugin)} requires interaction, but there is no terminal")
     command = _find_command(plugin, environment)
     exec_info = {"kind": "ExecCredential", "apiVersion": plugin.api_version, "spec": {"interactive": is_interactive}}
     if plugin.cluster is not None:
@@ -224,7 +224,7 @@ def run_plugin(
         process.kill()
         process.wait()
     if process.returncode:
-        raise LoginError(f"{_format_command(plugin)} gave no credentials: exit code {process.returncode}")
+        raise LoginError(f"{_format_command(plugin)} returned no credentials: exit code {process.returncode}")
     return _parse_credentials(plugin, output)
 
 
@@ -237,14 +237,16 @@ def _read_output(plugin: Plugin, process: subprocess.Popen[bytes], seconds: floa
     while not stop.is_set():
         reader.join(_POLL_SECONDS)
         if len(output) > _MAX_OUTPUT:
-            raise LoginError(f"{_format_command(plugin)} gave no credentials: it says more than {_MAX_OUTPUT} bytes")
+            raise LoginError(
+                f"{_format_command(plugin)} returned no credentials: its output exceeds {_MAX_OUTPUT} bytes"
+            )
         if not reader.is_alive():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_POLL_SECONDS)
                 return bytes(output)
         if time.monotonic() > deadline:
-            raise LoginError(f"{_format_command(plugin)} gave no credentials within {seconds} seconds")
-    raise LoginError(f"{_format_command(plugin)} was not waited for: the connection was closed")
+            raise LoginError(f"{_format_command(plugin)} returned no credentials within {seconds} seconds")
+    raise LoginError(f"{_format_command(plugin)} was stopped: the connection was closed")
 
 
 def _read_pipe(stream: IO[bytes], buffer: bytearray) -> None:
@@ -258,11 +260,11 @@ def _read_pipe(stream: IO[bytes], buffer: bytearray) -> None:
 def _find_command(plugin: Plugin, environment: Mapping[str, str]) -> str:
     """Return the path of the program."""
     if "\0" in "".join((plugin.command, *plugin.args, *(part for pair in plugin.env for part in pair))):
-        raise LoginError(f"{_format_command(plugin)} cannot be run: a character in what it is given is zero")
+        raise LoginError(f"{_format_command(plugin)} cannot be run: its arguments or variables contain a NUL character")
     command = shutil.which(plugin.command, path=environment.get("PATH", os.defpath))
     if command is None:
         hint = f"\n{visible(plugin.install_hint)}" if plugin.install_hint else ""
-        raise LoginError(f"{_format_command(plugin)}, which gives the credentials, is not installed{hint}")
+        raise LoginError(f"{_format_command(plugin)}, a credential plugin of the kubeconfig, is not installed{hint}")
     return command
 
 
@@ -271,14 +273,14 @@ def _parse_credentials(plugin: Plugin, output: bytes) -> PluginCredentials:
         credential = msgspec.json.decode(output, type=_ExecCredential)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         # The message contains the position of the error, never the output.
-        raise LoginError(f"{_format_command(plugin)} said no ExecCredential: {visible(str(error))}") from None
+        raise LoginError(f"{_format_command(plugin)} did not return an ExecCredential: {visible(str(error))}") from None
     if credential.kind != "ExecCredential" or credential.api_version != plugin.api_version:
-        raise LoginError(f"{_format_command(plugin)} said no ExecCredential of {plugin.api_version}")
+        raise LoginError(f"{_format_command(plugin)} did not return an ExecCredential of {plugin.api_version}")
     status = credential.status or _CredentialStatus()
     token = status.token or ""
     pair = (status.client_certificate_data or "", status.client_key_data or "")
     if any(pair) != all(pair) or not (token or all(pair)):
-        raise LoginError(f"{_format_command(plugin)} gave neither a token nor a certificate with its key")
+        raise LoginError(f"{_format_command(plugin)} returned neither a token nor a certificate with its key")
     expires = status.expiration_timestamp
     return PluginCredentials(
         token=token,

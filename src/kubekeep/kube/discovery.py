@@ -136,7 +136,7 @@ def discover(connection: KubeConnection) -> Catalogue:
     core = list(_discover_path(connection, "/api", failed))
     if not core and _CORE not in failed:
         # Every API server has namespaces: the response came from something else.
-        raise _create_discovery_error("nothing of the core group")
+        raise _create_discovery_error("the core group is missing")
     return Catalogue((*core, *_discover_path(connection, "/apis", failed)), failed)
 
 
@@ -158,7 +158,7 @@ def _read_aggregated(groups: Iterable[_DiscoveredGroup], failed: dict[str, str])
         versions = group.versions or ()
         if any(version.freshness != "Current" for version in versions):
             # The server returns a cached document of a group because its own API server is down.
-            failed[name] = "its API server does not answer"
+            failed[name] = "its API server does not respond"
         yield from _select_preferred(
             ApiResource(
                 group=name,
@@ -218,7 +218,7 @@ def _convert(value: Any, expected: type[T]) -> T:
 
 
 def _create_discovery_error(reason: str) -> ConnectionLostError:
-    return ConnectionLostError(f"the API server does not say what it serves: {reason}")
+    return ConnectionLostError(f"invalid API discovery response: {reason}")
 
 
 def _select_preferred(kinds: Iterable[ApiResource]) -> Iterator[ApiResource]:

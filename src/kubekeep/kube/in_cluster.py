@@ -32,7 +32,7 @@ def load_in_cluster_access(environment: Mapping[str, str], account: Path = ACCOU
         reason = error.strerror if isinstance(error, OSError) else "namespace is not text"
         raise KubeconfigError(f"{account}: {reason}") from error
     if not (port.isascii() and port.isdigit()):
-        raise KubeconfigError(f"KUBERNETES_SERVICE_PORT is no number: {visible(port)!r}")
+        raise KubeconfigError(f"KUBERNETES_SERVICE_PORT is not a number: {visible(port)!r}")
     return ClusterAccess(
         name=NAME,
         server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",

@@ -145,13 +145,13 @@ class Kubeconfig:
         """Return the access of a context, by default of the current one. Raises KubeconfigError."""
         name = context or self._current
         if not name:
-            raise KubeconfigError(f"{self._format_paths()}: no current context is set{self._list_names('contexts')}")
+            raise KubeconfigError(f"{self._format_paths()}: current-context is not set{self._list_names('contexts')}")
         context_entry = self._get_entry("contexts", name, "context")
         chosen = _convert(context_entry, "context", _KubeconfigContext)
         cluster_entry = self._get_entry("clusters", chosen.cluster, f"context {name!r}: cluster")
         cluster = _convert(cluster_entry, "cluster", _KubeconfigCluster)
         if not cluster.server:
-            raise KubeconfigError(f"{cluster_entry.file}: cluster {visible(chosen.cluster)!r} names no server")
+            raise KubeconfigError(f"{cluster_entry.file}: cluster {visible(chosen.cluster)!r} has no server")
         server = _build_server_url(cluster)
         if problem := _find_address_problem(server):
             # The address is not quoted: it may contain a password.
@@ -193,20 +193,20 @@ class Kubeconfig:
                 if not isinstance(name, str):
                     raise KubeconfigError(f"{path}: {kind}[{number}] has no name")
                 if name in merged and merged[name].file == path:
-                    raise KubeconfigError(f"{path}: {kind} has {visible(name)!r} twice")
+                    raise KubeconfigError(f"{path}: {kind} contains {visible(name)!r} twice")
                 merged.setdefault(name, _KubeconfigEntry(path, entry))
 
     def _get_entry(self, kind: str, name: str, label: str) -> _KubeconfigEntry:
         entry = self._entries[kind].get(name)
         if entry is None:
             raise KubeconfigError(
-                f"{self._format_paths()}: {label} {visible(name)!r} is not there{self._list_names(kind)}"
+                f"{self._format_paths()}: {label} {visible(name)!r} does not exist{self._list_names(kind)}"
             )
         return entry
 
     def _list_names(self, kind: str) -> str:
         names = ", ".join(map(visible, self._entries[kind]))
-        return f"; there are {names}" if names else ""
+        return f"; available: {names}" if names else ""
 
     def _format_paths(self) -> str:
         return os.pathsep.join(self.paths)
@@ -252,7 +252,9 @@ def _create_login(entry: _KubeconfigEntry, user: _KubeconfigUser, cluster: dict[
     certificate = _read_content(entry, user.client_certificate_data, user.client_certificate, "client-certificate")
     key = _read_content(entry, user.client_key_data, user.client_key, "client-key")
     if (certificate is None) != (key is None):
-        raise KubeconfigError(f"{entry.file}: user {name!r} has a client certificate or its key, not both")
+        raise KubeconfigError(
+            f"{entry.file}: user {name!r} has a client certificate without its key, or a key without its certificate"
+        )
     return ClusterLogin(
         token=user.token or _read_provider_token(entry, user),
         token_file=_resolve_path(entry, user.token_file),
@@ -271,11 +273,9 @@ def _read_provider_token(entry: _KubeconfigEntry, user: _KubeconfigUser) -> str:
     token = provider.config.get("id-token", "") if provider.name == "oidc" else ""
     if not token:
         name = visible(str(entry.value.get("name")))
-        reason = (
-            "which holds no id-token" if provider.name == "oidc" else "which Kubernetes has replaced by exec plugins"
-        )
+        reason = "which has no id-token" if provider.name == "oidc" else "which is not supported: use an exec plugin"
         raise KubeconfigError(
-            f"{entry.file}: user {name!r} logs in by the auth-provider {visible(provider.name)!r}, {reason}"
+            f"{entry.file}: user {name!r} uses the auth-provider {visible(provider.name)!r}, {reason}"
         )
     return token
 
@@ -284,11 +284,11 @@ def _create_plugin(entry: _KubeconfigEntry, config: _ExecConfig, cluster: dict[s
     name = visible(str(entry.value.get("name")))
     if config.api_version not in _PLUGIN_VERSIONS:
         raise KubeconfigError(
-            f"{entry.file}: user {name!r}: exec plugins speak {' or '.join(_PLUGIN_VERSIONS)}, "
-            f"not {visible(config.api_version)!r}"
+            f"{entry.file}: user {name!r}: the exec plugin has apiVersion {visible(config.api_version)!r}; "
+            f"supported are {' and '.join(_PLUGIN_VERSIONS)}"
         )
     if config.interactive_mode not in ("Never", "IfAvailable", "Always"):
-        raise KubeconfigError(f"{entry.file}: user {name!r}: interactiveMode is Never, IfAvailable or Always")
+        raise KubeconfigError(f"{entry.file}: user {name!r}: interactiveMode must be Never, IfAvailable or Always")
     # A command with a separator is a path relative to the file; a bare command is searched on PATH.
     command = _resolve_path(entry, config.command) if os.sep in config.command else config.command
     return Plugin(
@@ -313,10 +313,10 @@ def _find_address_problem(server: str) -> str:
     try:
         url = urlsplit(server)
         if url.scheme not in {"https", "http"} or not url.hostname or url.port == 0:
-            return "is no https:// address"
+            return "is not an https:// address"
     except ValueError:
-        return "is no address"
-    return "has a name and a password in it: those belong to a user" if "@" in url.netloc else ""
+        return "is not a valid address"
+    return "contains a user name or password: put them into the user entry" if "@" in url.netloc else ""
 
 
 def _build_plugin_cluster(cluster: _KubeconfigCluster, authority: bytes | None) -> dict[str, object]:
@@ -337,7 +337,7 @@ def _create_impersonation(entry: _KubeconfigEntry, user: _KubeconfigUser) -> Imp
     if not user.impersonate and (user.impersonate_uid or user.impersonate_groups or user.impersonate_extra):
         # Without this check a user who wants fewer rights would act with all of them.
         name = visible(str(entry.value.get("name")))
-        raise KubeconfigError(f"{entry.file}: user {name!r}: as-uid, as-groups and as-user-extra need as")
+        raise KubeconfigError(f"{entry.file}: user {name!r}: as-uid, as-groups and as-user-extra require as")
     return Impersonation(
         user=user.impersonate,
         uid=user.impersonate_uid,

@@ -108,10 +108,10 @@ class Listing:
             if page.metadata.continue_token and (
                 page.metadata.continue_token == continue_token or repeated > (restarts + 1) * len(seen)
             ):
-                raise ConnectionLostError("the API server gives the same objects again and again")
+                raise ConnectionLostError("the API server returns the same objects repeatedly")
             # Empty pages are counted in total: pages between them may contain only known objects.
             if empty > (restarts + 1) * _MAX_EMPTY_PAGES:
-                raise ConnectionLostError("the API server gives pages without objects again and again")
+                raise ConnectionLostError("the API server returns too many pages without objects")
             continue_token = page.metadata.continue_token
             if not continue_token:
                 return
@@ -131,7 +131,7 @@ class Listing:
                 raise
             return
         if resource.get("kind") != query.served.kind:
-            raise ConnectionLostError(f"the API server answers no {query.served.kind} where one was asked for")
+            raise ConnectionLostError(f"the API server returned another kind than the requested {query.served.kind}")
         yield [complete_object(query.served, resource)]
 
     def _get_page(self, continue_token: str) -> _ListPage:
@@ -150,7 +150,7 @@ class Listing:
         )
         if not page.kind.endswith("List") or (query.metadata_only and page.kind != _METADATA_LIST):
             expected = _METADATA_LIST if query.metadata_only else "list"
-            raise ConnectionLostError(f"the API server answers a {visible(page.kind)} where a {expected} was asked for")
+            raise ConnectionLostError(f"the API server returned a {visible(page.kind)} instead of a {expected}")
         return page
 
 

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 JSON: Final = "application/json"
 MAX_MESSAGE_LENGTH: Final = 600
-TOO_DEEP: Final = "the API server answers an object that is nested too deeply"
+TOO_DEEP: Final = "the API server returned an object that is nested too deeply"
 
 
 class _StatusResponse(msgspec.Struct, frozen=True):
@@ -36,11 +36,15 @@ def decode_response(response: httpx2.Response, body: bytes, expected: type[T]) -
         return body.decode("utf-8", "replace")  # type: ignore[return-value]
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != JSON:
-        raise ConnectionLostError(f"the API server answers {visible(kind) or 'something'} where {JSON} was asked for")
+        raise ConnectionLostError(
+            f"the API server returned {visible(kind) or 'an unknown content type'} instead of {JSON}"
+        )
     try:
         return msgspec.json.decode(body, type=expected)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ConnectionLostError(f"the API server answers no whole document: {visible(str(error))}") from None
+        raise ConnectionLostError(
+            f"the API server returned an invalid or incomplete document: {visible(str(error))}"
+        ) from None
     except RecursionError:
         raise UnreadableResponseError(TOO_DEEP) from None
 
@@ -52,7 +56,7 @@ def to_api_error(response: httpx2.Response, body: bytes) -> ApiError:
     status = _StatusResponse()
     with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         status = msgspec.json.decode(body, type=_StatusResponse)
-    message = visible(status.message[:MAX_MESSAGE_LENGTH]) or f"the API server answers {code} {phrase}".rstrip()
+    message = visible(status.message[:MAX_MESSAGE_LENGTH]) or f"the API server responded with {code} {phrase}".rstrip()
     continue_token = (status.metadata or {}).get("continue")
     return ApiError(
         code,

@@ -55,5 +55,5 @@ def resolve_access(settings: ClusterSettings, kubeconfig: str = "", context: str
         return access, access.name
     in_cluster_access = load_in_cluster_access(settings.environment)
     if in_cluster_access is None:
-        raise NoClusterError(f"there is no kubeconfig at {' or '.join(paths) or 'home'}")
+        raise NoClusterError(f"no kubeconfig at {' or '.join(paths) or 'the home folder'}")
     return in_cluster_access, ""

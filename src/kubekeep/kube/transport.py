@@ -24,11 +24,11 @@ def create_tls_context(access: ClusterAccess, certificate: Certificate | None) -
         # OpenSSL makes the same check later, and would leave the socket open.
         access.server_name.encode("idna")
     except UnicodeError:
-        raise KubeconfigError(f"{name}: no server has the name {visible(access.server_name)!r}") from None
+        raise KubeconfigError(f"{name}: invalid tls-server-name {visible(access.server_name)!r}") from None
     try:
         context = ssl.create_default_context(cadata=_decode_authorities(access.authority))
     except (ssl.SSLError, ValueError) as error:
-        raise KubeconfigError(f"{name}: the certificate authority is not PEM: {_describe_error(error)}") from None
+        raise KubeconfigError(f"{name}: invalid certificate authority: {_describe_error(error)}") from None
     # Authorities created by kubeadm and managed platforms have no extensions that strict mode requires.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     # Trust any certificate in the list as Go does: intermediate authorities and the server's own certificate.
@@ -60,17 +60,15 @@ def _load_certificate(context: ssl.SSLContext, certificate: Certificate, name: s
             # Without a password argument OpenSSL would prompt on the terminal.
             context.load_cert_chain(pair, password="")
     except (OSError, ValueError) as error:
-        raise LoginError(
-            f"{name}: the client certificate and its key cannot be used: {_describe_error(error)}"
-        ) from None
+        raise LoginError(f"{name}: invalid client certificate or key: {_describe_error(error)}") from None
 
 
 def _describe_error(error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
-        return error.reason or "no certificate in it"
+        return error.reason or "it contains no PEM certificate"
     if isinstance(error, OSError):
-        return f"there is no place for a temporary file: {error.strerror}"
-    return "no certificate in it"
+        return f"cannot create a temporary file: {error.strerror}"
+    return "it contains no PEM certificate"
 
 
 _PORTS = {"http": 80, "https": 443}

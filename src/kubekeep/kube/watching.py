@@ -215,7 +215,7 @@ class _Watch:
             ) as pieces:
                 yield from self._decode_events(pieces)
             if version == self._version and time.monotonic() - started < _MIN_STREAM_SECONDS:
-                yield from self._recover(ConnectionLostError("the API server ends the watch at once"))
+                yield from self._recover(ConnectionLostError("the API server ended the watch immediately"))
         except ApiError as error:
             if error.status == GONE:
                 raise _ExpiredError from error
@@ -239,7 +239,9 @@ class _Watch:
             try:
                 event = msgspec.json.decode(line, type=_StreamEvent)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise ConnectionLostError(f"the API server sends no whole event: {visible(str(error))}") from None
+                raise ConnectionLostError(
+                    f"the API server sent an invalid or incomplete event: {visible(str(error))}"
+                ) from None
             except RecursionError:
                 raise UnreadableResponseError(TOO_DEEP) from None
             yield from self._convert_event(event)
@@ -251,11 +253,11 @@ class _Watch:
         if event.type == "ERROR":
             if resource.get("code") == GONE:
                 raise _ExpiredError
-            raise ConnectionLostError(f"the API server ends the watch: {visible(str(resource.get('message'))[:600])}")
+            raise ConnectionLostError(f"the API server ended the watch: {visible(str(resource.get('message'))[:600])}")
         metadata = resource.get("metadata")
         version = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
         if not isinstance(version, str) or not version:
-            raise ConnectionLostError("the API server sends an event without a version")
+            raise ConnectionLostError("the API server sent an event without resourceVersion")
         if event.type in ("ADDED", "MODIFIED"):
             yield ObjectChanged(complete_object(self._query.served, resource))
         elif event.type == "DELETED":
@@ -288,4 +290,4 @@ def _split_lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
         rest.append(last)
         size += len(last)
         if size > _MAX_LINE:
-            raise UnreadableResponseError(f"the API server sends an event of more than {_MAX_LINE} bytes")
+            raise UnreadableResponseError(f"the API server sent an event larger than {_MAX_LINE} bytes")

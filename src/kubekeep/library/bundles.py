@@ -64,7 +64,7 @@ class _BundleCollector:
     def add_file(self, file: Path, *, is_required: bool) -> None:
         """Add the contents of `file`. Raises LibraryError if `is_required` and it holds no framework or control."""
         if file.name in _UNUSED:
-            self.notes.append(f"{file}: recognised, but not used yet")
+            self.notes.append(f"{file}: recognised, but not used")
         elif file.name == _EXCEPTIONS:
             self.exceptions.append(str(file))
         elif file.name == _INPUTS:
@@ -72,7 +72,7 @@ class _BundleCollector:
         elif not self._add_values(_decode(file), file):
             if is_required:
                 raise LibraryError(f"{file}: neither a framework nor a control")
-            self.notes.append(f"{file}: left, neither a framework nor a control")
+            self.notes.append(f"{file}: ignored, neither a framework nor a control")
 
     def _add_values(self, document: Any, file: Path) -> bool:
         """Add the frameworks and controls of a decoded file. Return True if there are any."""
@@ -94,7 +94,7 @@ class _BundleCollector:
         members = [release.convert_control(member, file) for member in released.controls]
         slugs = frozenset(member.control.slug for member in members)
         if slug in self.frameworks and self.frameworks[slug][1] != slugs:
-            raise LibraryError(f"{file}: there is another framework {released.name} with other controls")
+            raise LibraryError(f"{file}: framework {released.name} is defined twice with different controls")
         sections = tuple(_flatten_sections(released.sub_sections or {}))
         for member in members:
             serves = tuple(section.id for section, numbers in sections if member.control.id in numbers)
@@ -116,7 +116,7 @@ class _BundleCollector:
             self.controls[control_with_rules.control.slug] = control_with_rules
             return
         if _get_comparable_parts(existing) != _get_comparable_parts(control_with_rules):
-            raise LibraryError(f"{file}: there is another control {control_with_rules.control.id} with other rules")
+            raise LibraryError(f"{file}: control {control_with_rules.control.id} is defined twice with different rules")
         satisfies = {**existing.control.satisfies, **control_with_rules.control.satisfies}
         control = msgspec.structs.replace(existing.control, satisfies=satisfies)
         self.controls[control_with_rules.control.slug] = msgspec.structs.replace(existing, control=control)
@@ -149,7 +149,7 @@ def _list_files(path: Path) -> Iterable[Path]:
         return [path]
     files = sorted(file for file in path.glob("*.json") if file.is_file())
     if not files:
-        raise LibraryError(f"{path}: no JSON file in it")
+        raise LibraryError(f"{path}: no JSON file in the folder")
     if len(files) > _MAX_FILES:
         raise LibraryError(f"{path}: more than {_MAX_FILES} JSON files")
     return files

@@ -68,7 +68,7 @@ def _read_case(control: Control, file: Path) -> Case:
     except (OSError, ValueError) as error:
         raise LibraryError(f"{file}: {error}") from error
     if case.expected not in EXPECTED:
-        raise LibraryError(f"{file}: its name does not begin with {', '.join(f'{word}.' for word in EXPECTED)}")
+        raise LibraryError(f"{file}: the file name must begin with {' or '.join(f'{word}.' for word in EXPECTED)}")
     return case
 
 

@@ -22,7 +22,7 @@ CUSTOM_RULES: Final = Framework(
     slug=CUSTOM,
     name=CUSTOM,
     title="Custom rules",
-    description="The controls and rules given with --custom-rules.",
+    description="The controls and rules of --custom-rules.",
 )
 
 
@@ -72,7 +72,7 @@ def load_rules(custom: Sequence[Path] = (), bundles: Sequence[Path] = ()) -> Ext
         bare_files = list_rego_files(path)
         control_file = next(path.glob(f"**/{CONTROL_FILE}"), None)
         if not bare_files and control_file is None:
-            raise LibraryError(f"{path}: neither a control nor a Rego file in it")
+            raise LibraryError(f"{path}: the folder contains neither a control nor a Rego file")
         files += bare_files
         if control_file is not None:
             library = Library(path.resolve(), parent=library, own_framework=CUSTOM_RULES)

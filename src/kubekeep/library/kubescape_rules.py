@@ -18,7 +18,7 @@ from kubekeep.model.resource import is_builtin
 
 DEFAULT_SEVERITY: Final = 5.0
 """Severity of a control that sets none."""
-DEFAULT_FIX: Final = "Change what each finding names, as its message says."
+DEFAULT_FIX: Final = "Change the field of each finding according to its message."
 """Fix text of a control that has none."""
 SUBJECTS: Final = "subject-role-rolebinding"
 API_SERVER: Final = "apiserver-pod"
@@ -125,14 +125,14 @@ def find_obstacle(source: str) -> Reason | None:
     """Return the reason why `source` can never be evaluated: it needs a registry, the network or the API server."""
     code = _blank_text(source)
     if _SIGNATURE.search(code):
-        text = "signatures need the registry; verified by `cosign verify`"
+        text = "verifying signatures requires the registry; use `cosign verify`"
         return Reason(Cause.NEEDS_NETWORK, text)
     call = _NETWORK.search(code)
     if call:
-        return Reason(Cause.NEEDS_NETWORK, f"it calls {call[1]}, and rules never reach the network")
+        return Reason(Cause.NEEDS_NETWORK, f"the rule calls {call[1]}; rules have no network access")
     for client in _CLIENT.finditer(code):
         if re.search(rf"(?<![\w.]){client[1] or 'client'}\.", code):
-            return Reason(Cause.NEEDS_NETWORK, "it asks the API server itself, and rules never reach the network")
+            return Reason(Cause.NEEDS_NETWORK, "the rule calls the API server; rules have no network access")
     return None
 
 

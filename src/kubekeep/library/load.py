@@ -70,7 +70,7 @@ class Library:
         for slug, folder in self._folders.items():
             file = folder / CONTROL_FILE
             if slug in controls:
-                raise LibraryError(f"{file}: there is another control {slug}")
+                raise LibraryError(f"{file}: control {slug} is defined twice")
             control = _read(file, Control)
             satisfies = (
                 {**control.satisfies, self._own_framework.slug: ()} if self._own_framework else control.satisfies
@@ -93,7 +93,7 @@ class Library:
         by_slug = {folder.name: folder for folder in reversed(folders)}
         duplicate = next((folder for folder in folders if by_slug[folder.name] != folder), None)
         if duplicate:
-            raise LibraryError(f"{duplicate}: there is another control {duplicate.name}")
+            raise LibraryError(f"{duplicate}: control {duplicate.name} is defined twice")
         return dict(sorted(by_slug.items(), key=lambda entry: entry[1]))
 
     @functools.cached_property
@@ -104,7 +104,7 @@ class Library:
             frameworks[self._own_framework.slug] = self._own_framework
         for file in sorted(self.root.glob("frameworks/*.yaml")):
             if file.stem in frameworks:
-                raise LibraryError(f"{file}: it has the name of one that comes with Kubekeep")
+                raise LibraryError(f"{file}: the name is used by the built-in library")
             frameworks[file.stem] = msgspec.structs.replace(_read(file, Framework), slug=file.stem)
         return frameworks
 
@@ -151,7 +151,7 @@ class Library:
         """Return the path and the text of the Rego of `control`."""
         owner = self.controls.get(control.rule_name)
         if owner is None:
-            raise LibraryError(f"{control.slug}: there is no control {control.rule} whose rule it could share")
+            raise LibraryError(f"{control.slug}: the control {control.rule}, which has its rule, does not exist")
         file = self.get_folder(owner) / RULE_FILE
         # Built-in rules have paths relative to the library, so that they do not depend on the installation.
         path = f"controls/{owner.area}/{owner.slug}/{RULE_FILE}" if file.is_relative_to(ROOT) else str(file)
@@ -166,9 +166,9 @@ class Library:
         controls = self.controls.values()
         owner = next((control for control in controls if control.package == package and not control.is_manual), None)
         if owner is None:
-            raise LibraryError(f"{importer}: it imports the rule {name}, which no control has")
+            raise LibraryError(f"{importer}: the imported rule {name} does not exist")
         if _RULE_IMPORT.search(self._add_modules(self._read_source(owner)[1])):
-            raise LibraryError(f"{importer}: it imports the rule {name}, which imports others itself")
+            raise LibraryError(f"{importer}: the imported rule {name} imports other rules; this is not supported")
         return self.get_rule(owner)
 
     def collect_modules(self, controls: Iterable[Control]) -> dict[str, str]:
@@ -185,7 +185,7 @@ class Library:
         for file in sorted(self.root.glob("lib/*.rego")):
             if file.stem in modules:
                 # A replaced module would change verdicts of the parent's controls.
-                raise LibraryError(f"{file}: it has the name of one that comes with Kubekeep")
+                raise LibraryError(f"{file}: the name is used by the built-in library")
             modules[file.stem] = file.read_text(encoding="utf-8")
         return modules
 
@@ -202,7 +202,7 @@ class Library:
             if name in names:
                 continue
             if name not in self._shared_modules:
-                raise LibraryError(f"{self.root}: no lib/{name}.rego, which a rule imports")
+                raise LibraryError(f"{self.root}: lib/{name}.rego is missing, but a rule imports it")
             names.add(name)
             pending += _IMPORT.findall(self._shared_modules[name])
         return frozenset(names)
@@ -228,7 +228,7 @@ def parse_document(text: str) -> object:
         case (value, _, []):
             return value
         case (_, _, duplicates):
-            raise ValueError(f"keys are said twice: {duplicates}")
+            raise ValueError(f"duplicate keys: {duplicates}")
         case (problem, _):
             raise ValueError(problem)
         case _:

@@ -62,7 +62,7 @@ def collect_files(library: Library) -> dict[str, bytes]:
         files |= {f"{target}/{name}": folder / name for name in (CONTROL_FILE, RULE_FILE) if (folder / name).exists()}
         files |= {f"{target}/cases/{case.file.name}": case.file for case in list_cases(library, [control])}
     if not library.own_controls:
-        raise LibraryError(f"{root}: no control in it")
+        raise LibraryError(f"{root}: the folder contains no control")
     _check_shareable(root, files)
     contents_by_path = {path: read_limited(files[path], _MAX_FILE_BYTES) for path in sorted(files)}
     _check_names(contents_by_path)
@@ -73,10 +73,10 @@ def _check_shareable(root: Path, files: Mapping[str, Path]) -> None:
     # A user's library must not replace built-in controls, frameworks or modules.
     shadowing = next((path for path in files if root != ROOT and (ROOT / path).exists()), None)
     if shadowing:
-        raise LibraryError(f"{root}: {shadowing} has the name of one that comes with Kubekeep")
+        raise LibraryError(f"{root}: {shadowing} has a name of the built-in library")
     outside = next((file for file in files.values() if not file.resolve().is_relative_to(root.resolve())), None)
     if outside:
-        raise LibraryError(f"{outside}: a link that leads out of {root}")
+        raise LibraryError(f"{outside}: link to a path outside {root}")
 
 
 def pack(files: Mapping[str, bytes]) -> bytes:
@@ -93,8 +93,8 @@ def pack(files: Mapping[str, bytes]) -> bytes:
     packed = b"".join((_GZIP, deflate.compress(plain), deflate.flush(), end))
     if len(packed) > MAX_BYTES or len(plain) > _MAX_UNPACKED or len(files) > _MAX_FILES:
         raise LibraryError(
-            f"too large to be shared: {len(files)} files, {len(plain) >> 20} MiB, {len(packed) >> 20} MiB packed; "
-            f"{_MAX_FILES} files, {_MAX_UNPACKED >> 20} MiB and {MAX_BYTES >> 20} MiB at most"
+            f"the library is too large: {len(files)} files, {len(plain) >> 20} MiB, {len(packed) >> 20} MiB packed; "
+            f"limits: {_MAX_FILES} files, {_MAX_UNPACKED >> 20} MiB, {MAX_BYTES >> 20} MiB packed"
         )
     return packed
 
@@ -111,9 +111,9 @@ def unpack(packed: bytes) -> dict[str, bytes]:
                 if not member.isreg() or member.issparse():
                     raise LibraryError(f"{member.name!r}: neither a file nor a folder")
                 if member.name in files:
-                    raise LibraryError(f"{member.name!r}: packed twice")
+                    raise LibraryError(f"{member.name!r}: duplicate entry")
                 if member.size > _MAX_FILE_BYTES or len(files) == _MAX_FILES:
-                    raise LibraryError(f"more than {_MAX_FILES} files, or one of more than 1 MiB")
+                    raise LibraryError(f"more than {_MAX_FILES} files, or a file larger than 1 MiB")
                 content = tar.extractfile(member)
                 files[member.name] = content.read() if content else b""
     except (tarfile.TarError, EOFError, OverflowError, ValueError) as error:
@@ -149,11 +149,11 @@ def _decompress(packed: bytes) -> bytes:
     try:
         plain = inflate.decompress(packed, _MAX_UNPACKED)
     except zlib.error as error:
-        raise LibraryError(f"not compressed as it should be: {error}") from error
+        raise LibraryError(f"invalid compression: {error}") from error
     if inflate.unconsumed_tail:
-        raise LibraryError(f"more than {_MAX_UNPACKED >> 20} MiB when unpacked")
+        raise LibraryError(f"larger than {_MAX_UNPACKED >> 20} MiB when unpacked")
     if not inflate.eof or inflate.unused_data:
-        raise LibraryError("not one whole compressed archive")
+        raise LibraryError("not a single complete compressed archive")
     return plain
 
 
@@ -162,8 +162,8 @@ def _check_names(paths: Mapping[str, object]) -> None:
     for path in paths:
         parts = path.split("/")
         if parts[0] not in _FOLDERS or not 2 <= len(parts) <= _MAX_DEPTH or not all(map(_NAME.fullmatch, parts)):
-            raise LibraryError(f"{path!r}: no path of a control library")
+            raise LibraryError(f"{path!r}: not a valid path in a control library")
     folded = {path.casefold(): path for path in paths}
     duplicate = next((path for path in paths if folded[path.casefold()] != path), None)
     if duplicate:
-        raise LibraryError(f"{duplicate!r} and {folded[duplicate.casefold()]!r} are one file on some systems")
+        raise LibraryError(f"{duplicate!r} and {folded[duplicate.casefold()]!r} are the same file on some systems")

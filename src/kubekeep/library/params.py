@@ -77,5 +77,5 @@ def _validate(values: Any, origin: str, controls: Iterable[Control] | None) -> V
     names = {name for control in controls or builtin().controls.values() for name in control.params} | _RETIRED
     unknown = sorted(values_by_name.keys() - names)
     if unknown:
-        raise ParamsError(f"{origin}: no control has a parameter {', '.join(map(visible, unknown))}")
+        raise ParamsError(f"{origin}: unknown parameter {', '.join(map(visible, unknown))}")
     return {name: value for name, value in values_by_name.items() if name not in _RETIRED}

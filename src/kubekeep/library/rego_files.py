@@ -34,7 +34,7 @@ def list_rego_files(root: Path) -> list[Path]:
         raise LibraryError(f"{root}: more than {_MAX_FILES} Rego files")
     outside = next((file for file in files if not file.resolve().is_relative_to(root.resolve())), None)
     if outside:
-        raise LibraryError(f"{outside}: a link that leads out of {root}")
+        raise LibraryError(f"{outside}: link to a path outside {root}")
     return files
 
 
@@ -49,7 +49,7 @@ def read_rego(files: Sequence[Path], framework: str) -> tuple[KubescapeControl, 
     for file in files:
         new = _build_control(file, framework)
         if new.control.slug in controls:
-            raise LibraryError(f"{file}: there is another rule {new.control.slug}")
+            raise LibraryError(f"{file}: rule {new.control.slug} is defined twice")
         controls[new.control.slug] = new
     return tuple(controls.values())
 
@@ -60,9 +60,11 @@ def _build_control(file: Path, framework: str) -> KubescapeControl:
     except UnicodeDecodeError as error:
         raise LibraryError(f"{file}: {error}") from error
     if kubescape_rules.find_package(source) is None:
-        raise LibraryError(f"{file}:1: no package of plain names, such as `package rules`")
+        raise LibraryError(f"{file}:1: package is missing or not a plain name, such as `package rules`")
     if not kubescape_rules.has_sets(source):
-        raise LibraryError(f"{file}:1: no rule gathers responses, such as `deny contains response if {{ ... }}`")
+        raise LibraryError(
+            f"{file}:1: no rule returns a set of responses, such as `deny contains response if {{ ... }}`"
+        )
     annotations = dict(_read_annotations(source, file))
     rule = KubescapeRule(
         name=file.stem,
@@ -80,7 +82,7 @@ def _build_control(file: Path, framework: str) -> KubescapeControl:
         why="",
         fix=annotations.get("remediation", kubescape_rules.DEFAULT_FIX),
         targets=kubescape_rules.list_targets([rule]),
-        params={name: Parameter(description=f"read by {file.name}") for name in rule.inputs},
+        params={name: Parameter(description=f"used by {file.name}") for name in rule.inputs},
         satisfies={framework: ()},
     )
     return KubescapeControl(control=control, rules=(rule,), must_compile=True)
@@ -91,7 +93,7 @@ def _parse_severity(annotations: Mapping[str, str], file: Path) -> float:
     try:
         return parse_score(text)
     except ValueError as error:
-        raise LibraryError(f"{file}: @baseScore {text} is no number from 0 to 10") from error
+        raise LibraryError(f"{file}: @baseScore {text} is not a number from 0 to 10") from error
 
 
 def _read_annotations(source: str, file: Path) -> Iterator[tuple[str, str]]:
@@ -102,7 +104,7 @@ def _read_annotations(source: str, file: Path) -> Iterator[tuple[str, str]]:
         document = next(YamlDocuments(text, 32, 1_000, 1, 10_000), None)
         fields = document[0] if document and len(document) == 3 else None
         if not isinstance(fields, dict):
-            raise LibraryError(f"{file}: METADATA is no YAML mapping")
+            raise LibraryError(f"{file}: METADATA is not a YAML mapping")
         for ours, theirs in (("name", "title"), ("description", "description")):
             if isinstance(fields.get(theirs), str):
                 yield ours, fields[theirs]

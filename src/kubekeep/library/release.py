@@ -102,7 +102,7 @@ def decode(content: bytes, file: Path) -> Any:
 def convert_framework(value: dict[str, Any], file: Path) -> Release:
     """Convert a framework. Raises LibraryError."""
     if not value.get("controls"):
-        raise LibraryError(f"{file}: a framework without controls; the released form has them embedded")
+        raise LibraryError(f"{file}: the framework has no embedded controls; use the released JSON")
     return _convert(value, Release, file)
 
 
@@ -112,14 +112,14 @@ def convert_control(value: dict[str, Any], file: Path) -> KubescapeControl:
     attributes = released.attributes or {}
     required = attributes.get("actionRequired")
     if released.rules_names and not released.rules:
-        raise LibraryError(f"{file}: control {released.id} names its rules; the released form has them embedded")
+        raise LibraryError(f"{file}: control {released.id} has no embedded rules; use the released JSON")
     rules = tuple(
         _convert_rule(rule, f"{file}: {released.id}: {rule.name}")
         for rule in released.rules or ()
         if not _is_retired(rule.attributes)
     )
     scopes = (released.scanning_scope.matches if released.scanning_scope else None) or ()
-    manual = released.manual_test or released.description or "Kubescape's control says that a person has to look."
+    manual = released.manual_test or released.description or "The control requires a manual review."
     converted = Control(
         slug=f"{LOADED}{released.id.casefold()}",
         title=released.name,
@@ -147,7 +147,7 @@ def convert_control(value: dict[str, Any], file: Path) -> KubescapeControl:
 
 def _build_review_reason(required: object) -> Reason | None:
     cause = _REVIEWS.get(required) if isinstance(required, str) else None
-    return None if cause is None else Reason(cause, f"{required}: a person has to look at what the rule found")
+    return None if cause is None else Reason(cause, f"{required}: the result of the rule requires a manual review")
 
 
 def _is_retired(attributes: Mapping[str, Any] | None) -> bool:
@@ -202,7 +202,7 @@ def _convert_match(released: _Match, file: str) -> RuleMatch:
 def _parse_condition(text: str, file: str) -> tuple[str, bool, str]:
     parts = _SELECTOR.fullmatch(text)
     if parts is None:
-        raise LibraryError(f"{file}: not a field selector: {text!r}")
+        raise LibraryError(f"{file}: invalid field selector: {text!r}")
     return parts[1].strip(), parts[2] != "!=", parts[3].strip()
 
 

@@ -8,14 +8,14 @@ from typing import Final
 _NAME: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 _CONTROL: Final = """\
-title: Workloads say who owns them
+title: Workloads have an owner label
 severity: 5
 asks: >-
-  The object has a label `owner` with a value. Say here what must hold, in words for the person who has to act.
+  Set the label `owner` on each workload. Describe the requirement here.
 why: >-
-  Say here what happens where it does not hold.
+  Describe the risk here.
 fix: >-
-  Set the label `owner` to the team that answers for the workload.
+  Set the label `owner` to the team that is responsible for the workload.
 targets: [workload]
 """
 
@@ -68,9 +68,9 @@ def build_files(area: str, slug: str) -> dict[str, str]:
     """
     for name in (area, slug):
         if not _NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is no name for a control: lower-case words joined by -")
+            raise ValueError(f"{name!r} is not a valid name of a control: use lower-case words joined by -")
     if slug[0].isdigit():
-        raise ValueError(f"{slug!r} is no name for a control: its Rego package would begin with a digit")
+        raise ValueError(f"{slug!r} is not a valid name of a control: it must not begin with a digit")
     folder = f"{area}/{slug}"
     return {
         f"{folder}/control.yaml": _CONTROL,

@@ -139,4 +139,4 @@ def parse_cluster(text: str) -> CloudCluster:
     for provider, pattern in _PATTERNS:
         if match := re.fullmatch(pattern.replace("WORD", _WORD), text):
             return CloudCluster(provider=provider, **match.groupdict())
-    raise ValueError(f"{text!r} names no cluster of a cloud: write {FORMS}")
+    raise ValueError(f"{text!r} is not a managed cluster: use {FORMS}")

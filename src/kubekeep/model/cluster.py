@@ -123,8 +123,8 @@ class CoverageGap(msgspec.Struct, frozen=True, kw_only=True):
     def text(self) -> str:
         """The reason, with a note if some objects were listed."""
         if self.is_outside_selection:
-            return f"{self.reason}, but for the namespaces that are scanned"
-        return f"cut off: {self.reason}" if self.is_truncated else self.reason
+            return f"{self.reason}; the scanned namespaces are complete"
+        return f"list incomplete: {self.reason}" if self.is_truncated else self.reason
 
 
 class ClusterFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -96,7 +96,7 @@ class ScanRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 TOOL = "tool"
 """Setting with the name and version of the program."""
-RESOURCE_SELECTION = "choice of resources"
+RESOURCE_SELECTION = "resource selection"
 """Setting with the resource selection, absent if all resources were evaluated."""
 TARGETS = "targets"
 """Setting with the scanned inputs as the user gave them, separated by commas."""

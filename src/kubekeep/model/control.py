@@ -136,12 +136,12 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     def chapters(self) -> tuple[tuple[str, str], ...]:
         """Headings and texts of the description, without empty texts."""
         chapters = (
-            ("What it asks", self.asks),
-            ("Why it matters", self.why),
-            ("How to check it", self.audit),
-            ("How to fix it", self.fix),
-            ("What fixing it may break", self.impact),
-            ("When nothing is said", self.default_value),
+            ("Requirement", self.asks),
+            ("Risk", self.why),
+            ("Audit", self.audit),
+            ("Remediation", self.fix),
+            ("Impact", self.impact),
+            ("Default value", self.default_value),
         )
         return tuple((heading, text.strip()) for heading, text in chapters if text.strip())
 

@@ -21,12 +21,12 @@ class ResourceSelection(msgspec.Struct, frozen=True, kw_only=True):
     workload: str = ""
 
     def __str__(self) -> str:
-        """Return the selection in words, empty if it selects everything: `namespaces shop, blog; no kinds Secret`."""
+        """Return the selection in words, empty if it selects everything: `namespaces shop, blog; without kinds Secret`."""
         criteria = (
             ("namespaces", ", ".join(self.include_namespaces)),
-            ("no namespaces", ", ".join(self.exclude_namespaces)),
+            ("without namespaces", ", ".join(self.exclude_namespaces)),
             ("kinds", ", ".join(self.include_kinds)),
-            ("no kinds", ", ".join(self.exclude_kinds)),
+            ("without kinds", ", ".join(self.exclude_kinds)),
             ("labels", self.labels),
             ("changed since", self.changed_since),
             ("workload", self.workload),

@@ -79,18 +79,18 @@ def pull(
     """
     content = repository.get_manifest(reference.version)
     if content is None:
-        raise RegistryError(f"{reference.registry} has no {reference.repository} {reference.version}")
+        raise RegistryError(f"{reference.repository} {reference.version} does not exist in {reference.registry}")
     digest = compute_digest(content)
     if key is not None:
         # The signature is verified before the manifest is parsed.
         signature.verify(repository, digest, key)
     manifest = decode_manifest(content, str(reference))
     if manifest.artifact_type != artifact_format.artifact_type:
-        raise RejectedArtifactError(f"{reference}: an artifact of another kind than {artifact_format.artifact_type}")
+        raise RejectedArtifactError(f"{reference}: not an artifact of type {artifact_format.artifact_type}")
     match manifest.layers:
         case (layer,) if layer.media_type == artifact_format.layer_type:
             return PulledArtifact(
                 digest, manifest.annotations or {}, repository.get_blob(layer, artifact_format.maximum_bytes)
             )
         case _:
-            raise RejectedArtifactError(f"{reference}: not one layer of {artifact_format.layer_type}")
+            raise RejectedArtifactError(f"{reference}: not exactly one layer of type {artifact_format.layer_type}")

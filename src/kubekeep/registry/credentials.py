@@ -92,7 +92,7 @@ class Keychain:
             raise RegistryError(f"{self._file}: {error.strerror}") from error
         except (msgspec.DecodeError, UnicodeDecodeError):
             # The decoder's message may quote a secret from the file.
-            raise RegistryError(f"{self._file}: not a config.json of Docker") from None
+            raise RegistryError(f"{self._file}: not a valid config.json of Docker") from None
 
     def _create_login(self, entry: _DockerAuth, registry: str) -> RegistryLogin | None:
         username, password = entry.username, entry.password
@@ -114,11 +114,11 @@ class Keychain:
 def _run_helper(helper: str, key: str) -> RegistryLogin | None:
     """Run `docker-credential-<helper> get`; None if it has no credentials. Raises RegistryError."""
     if not _HELPER.fullmatch(helper):
-        raise RegistryError(f"{helper!r} is no name of a credential helper")
+        raise RegistryError(f"{helper!r} is not a valid name of a credential helper")
     program = f"docker-credential-{helper}"
     path = shutil.which(program)
     if path is None:
-        raise RegistryError(f"{program}, which Docker's config.json names, is not installed")
+        raise RegistryError(f"{program}, a credential helper in Docker's config.json, is not installed")
     try:
         result = subprocess.run(  # noqa: S603 - a list, and the name is checked
             [path, "get"], input=key.encode(), capture_output=True, check=False, timeout=_HELPER_SECONDS
@@ -128,9 +128,9 @@ def _run_helper(helper: str, key: str) -> RegistryLogin | None:
             return None
         response = msgspec.json.decode(result.stdout, type=_HelperResponse)
     except subprocess.TimeoutExpired:
-        raise RegistryError(f"{program} did not answer within {_HELPER_SECONDS} seconds") from None
+        raise RegistryError(f"{program} did not respond within {_HELPER_SECONDS} seconds") from None
     except (OSError, msgspec.DecodeError):
-        raise RegistryError(f"{program} did not answer as credential helpers do") from None
+        raise RegistryError(f"{program} returned an invalid response") from None
     if response.username == _TOKEN_USER:
         return RegistryLogin(refresh_token=response.secret)
     return RegistryLogin(username=response.username, password=response.secret)

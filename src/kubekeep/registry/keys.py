@@ -52,7 +52,7 @@ class _EncryptedKey(msgspec.Struct, frozen=True):
 def load_private_key(text: bytes, password: Password) -> ec.EllipticCurvePrivateKey:
     """Load a private key: PEM (PKCS#8 or SEC 1), or an encrypted cosign key. Raises KeyFileError."""
     if len(text) > _LONGEST:
-        raise KeyFileError("too long for a key")
+        raise KeyFileError("file too large for a key")
     if text.lstrip().startswith(_COSIGN):
         key = _load(_decrypt(text, password()), None, der=True)
     else:
@@ -61,7 +61,7 @@ def load_private_key(text: bytes, password: Password) -> ec.EllipticCurvePrivate
         except TypeError:  # TypeError means that the key is encrypted
             key = _load(text, password())
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise KeyFileError("not a key for ECDSA on P-256, which is what cosign signs with")
+        raise KeyFileError("not an ECDSA key on P-256, as cosign requires")
     return key
 
 
@@ -72,7 +72,7 @@ def load_public_key(text: bytes) -> ec.EllipticCurvePublicKey:
     except (ValueError, UnsupportedAlgorithm) as error:
         raise KeyFileError("not a public key in PEM") from error
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise KeyFileError("not a key for ECDSA on P-256, which is what cosign signs with")
+        raise KeyFileError("not an ECDSA key on P-256, as cosign requires")
     return key
 
 
@@ -87,7 +87,7 @@ def _load(text: bytes, password: bytes | None, *, der: bool = False) -> object:
     try:
         return load(text, password)
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise KeyFileError("not a private key in PEM, or not its password") from error
+        raise KeyFileError("not a private key in PEM, or wrong password") from error
 
 
 def _decrypt(text: bytes, password: bytes) -> bytes:
@@ -104,6 +104,6 @@ def _decrypt(text: bytes, password: bytes) -> bytes:
         )
         return SecretBox(key).decrypt(encrypted.ciphertext, encrypted.cipher.nonce)
     except CryptoError as error:
-        raise KeyFileError("not the password of this key") from error
+        raise KeyFileError("wrong password for this key") from error
     except (binascii.Error, msgspec.DecodeError, ValueError, TypeError) as error:
-        raise KeyFileError("not an encrypted key of cosign") from error
+        raise KeyFileError("not a valid encrypted key of cosign") from error

@@ -60,4 +60,4 @@ def decode_manifest(content: bytes, name: str) -> Manifest:
     try:
         return msgspec.json.decode(content, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RejectedArtifactError(f"{name}: not a manifest of an artifact: {error}") from error
+        raise RejectedArtifactError(f"{name}: not a valid artifact manifest: {error}") from error

@@ -48,5 +48,5 @@ def parse_reference(text: str) -> ArtifactReference:
     """Parse a reference. Raises ValueError with the accepted syntax."""
     match = _REFERENCE.fullmatch(text)
     if match is None or len(match["repository"]) > _LONGEST_REPOSITORY:
-        raise ValueError(f"{text}: not oci://registry/repository:tag or oci://registry/repository@sha256:...")
+        raise ValueError(f"{text}: use oci://registry/repository:tag or oci://registry/repository@sha256:...")
     return ArtifactReference(match["registry"], match["repository"], match["tag"] or "", match["digest"] or "")

@@ -81,18 +81,18 @@ class OciRepository:
         self._expect(response, httpx2.codes.OK)
         if version.startswith("sha256:") and compute_digest(response.body) != version:
             raise RejectedArtifactError(
-                f"{self._registry} sent another manifest than {version}: {compute_digest(response.body)}"
+                f"{self._registry} returned a different manifest for {version}: {compute_digest(response.body)}"
             )
         return response.body
 
     def get_blob(self, descriptor: Descriptor, limit: int) -> bytes:
         """Return the content of a blob. Raises RejectedArtifactError above `most` bytes or for another digest."""
         if descriptor.size > limit:
-            raise RejectedArtifactError(f"{descriptor.digest} has {descriptor.size:,} bytes, {limit:,} at most")
+            raise RejectedArtifactError(f"{descriptor.digest} has {descriptor.size:,} bytes; the limit is {limit:,}")
         response = self._request("GET", f"blobs/{descriptor.digest}", limit=descriptor.size)
         self._expect(response, httpx2.codes.OK)
         if len(response.body) != descriptor.size or compute_digest(response.body) != descriptor.digest:
-            raise RejectedArtifactError(f"{self._registry} sent other content than {descriptor.digest}")
+            raise RejectedArtifactError(f"{self._registry} returned different content for {descriptor.digest}")
         return response.body
 
     def put_blob(self, content: bytes) -> None:
@@ -156,7 +156,7 @@ class OciRepository:
                 for chunk in response.iter_raw():
                     body += chunk
                     if len(body) > maximum:
-                        raise RejectedArtifactError(f"{request.url.host} sent more than {maximum:,} bytes")
+                        raise RejectedArtifactError(f"{request.url.host} returned more than {maximum:,} bytes")
             finally:
                 response.close()
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
@@ -189,7 +189,7 @@ class OciRepository:
         try:
             token = msgspec.json.decode(response.body, type=_TokenResponse)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            raise RegistryError(f"{realm.host} sent no token") from None
+            raise RegistryError(f"{realm.host} returned no token") from None
         return token.token or token.access_token
 
     def _join(self, base: httpx2.URL, target: str) -> httpx2.URL:
@@ -197,9 +197,9 @@ class OciRepository:
         try:
             url = base.join(target)
         except httpx2.InvalidURL as error:
-            raise RegistryError(f"{self._registry} names an address that is none: {error}") from error
+            raise RegistryError(f"{self._registry} returned an invalid address: {error}") from error
         if url.scheme not in self._schemes or not url.host:
-            raise RegistryError(f"{self._registry} leads to {url.scheme}://{url.host}, which is not followed")
+            raise RegistryError(f"{self._registry} redirects to {url.scheme}://{url.host}: not followed")
         return url
 
     def _is_registry(self, url: httpx2.URL) -> bool:
@@ -218,5 +218,5 @@ class OciRepository:
         if response.status == httpx2.codes.UNAUTHORIZED:
             details = details or "log in with `docker login`"
         raise RegistryError(
-            f"{host} answers {response.status}{': ' if details else ''}{visible(details)[:_LONGEST_MESSAGE]}"
+            f"{host} responded with {response.status}{': ' if details else ''}{visible(details)[:_LONGEST_MESSAGE]}"
         )

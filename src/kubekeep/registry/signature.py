@@ -62,7 +62,7 @@ def verify(repository: OciRepository, digest: str, key: ec.EllipticCurvePublicKe
         raise RejectedArtifactError(f"{digest} is not signed: the repository has no tag {_signature_tag(digest)}")
     if not _is_signed(repository, digest, key):
         raise RejectedArtifactError(
-            f"{digest} is not signed with this key: none of its {len(manifest.layers)} signatures is"
+            f"{digest} is not signed with this key: none of its {len(manifest.layers)} signatures matches"
         )
 
 
@@ -111,7 +111,7 @@ def _get_signatures(repository: OciRepository, digest: str) -> Manifest | None:
     manifest = decode_manifest(content, _signature_tag(digest))
     if len(manifest.layers) > _MOST_SIGNATURES:
         raise RejectedArtifactError(
-            f"{_signature_tag(digest)} has {len(manifest.layers)} signatures, {_MOST_SIGNATURES} at most"
+            f"{_signature_tag(digest)} has {len(manifest.layers)} signatures; the limit is {_MOST_SIGNATURES}"
         )
     return manifest
 

@@ -266,7 +266,7 @@ def _risk(control: Control, status: str, observations: list[str]) -> dict[str, A
     recommendation = {
         "uuid": _uuid("remediation", status, control.id),
         "lifecycle": "recommendation",
-        "title": "How to fix it",
+        "title": "Remediation",
         "description": control.fix.strip(),
     }
     return {

@@ -126,7 +126,7 @@ class Ignores:
             except FileNotFoundError:
                 continue
             except OSError as error:
-                self.problems.append(UnreadInput(place, f"ignores nothing: {error_reason(error)}"))
+                self.problems.append(UnreadInput(place, f"cannot be read, has no effect: {error_reason(error)}"))
             else:
                 layers = (*self._layer(place, lines, len(folder) + 1 if folder else 0), *layers)
         return layers
@@ -143,25 +143,25 @@ class Ignores:
             self._wildcards_left -= sum(map(line.count, "*?["))
             if self._patterns_left < 0 or self._wildcards_left < 0:
                 limit = f"{MOST_PATTERNS} patterns" if self._patterns_left < 0 else f"{MOST_WILDCARDS} wildcards"
-                message = f"more than {limit}: the rest of them ignores nothing"
+                message = f"more than {limit}: the remaining patterns have no effect"
                 self.problems.append(UnreadInput(_on_line(place, index), message))
                 break
             if len(line) > MOST_PATTERN:
                 reasons[index] = f"longer than {MOST_PATTERN} characters"
             elif not line.strip("!/ "):
-                reasons[index] = "it names nothing"
+                reasons[index] = "the pattern is empty"
             accepted.append("" if index in reasons else _matchable(line))
         try:
             patterns, invalid = IgnorePatterns.parse(accepted)
         except ValueError as error:
-            self.problems.append(UnreadInput(place, f"ignores nothing: its patterns are too large: {error}"))
+            self.problems.append(UnreadInput(place, f"has no effect: its patterns are too large: {error}"))
             return ()
         reasons |= dict(invalid)
         for index in sorted(reasons)[:_MOST_REPORTED]:
-            message = f"this pattern ignores nothing: {display_path(lines[index][:80])}: {reasons[index]}"
+            message = f"this pattern has no effect: {display_path(lines[index][:80])}: {reasons[index]}"
             self.problems.append(UnreadInput(_on_line(place, index), message))
         if len(reasons) > _MOST_REPORTED:
-            message = f"{len(reasons) - _MOST_REPORTED} more patterns that ignore nothing"
+            message = f"{len(reasons) - _MOST_REPORTED} more patterns without effect"
             self.problems.append(UnreadInput(place, message))
         return (_Layer(start, patterns),)
 

@@ -168,7 +168,7 @@ class Inputs(ReadContext):
             yield from exclusions.problems
             files, folders = files + exclusions.counts.files, folders + exclusions.counts.folders
         if files or folders:
-            self.notes.append(f"left out as told: {_count(files, 'file')} and {_count(folders, 'folder')}")
+            self.notes.append(f"excluded: {_count(files, 'file')} and {_count(folders, 'folder')}")
 
     def _collect_followed(self, resources: Iterable[Resource | UnreadInput]) -> Iterator[Resource | UnreadInput]:
         """Yield the same resources, and pass those that lead to more inputs to the source that follows them."""

@@ -52,13 +52,13 @@ def _is_object(value: Any) -> bool:
 def _find_objects(value: Any, path: Path, inherited: dict[str, str]) -> Iterator[DocumentObject | IncompleteObject]:
     if not isinstance(value, dict) or not (inherited or value.keys() & {"apiVersion", "kind"}):
         if path:
-            yield IncompleteObject("this item of a list is no object: it has neither apiVersion nor kind", path)
+            yield IncompleteObject("this item of a list is not an object: apiVersion and kind are missing", path)
         return
     complete = {**inherited, **value}
     version, kind = complete.get("apiVersion"), complete.get("kind")
     if not (isinstance(version, str) and version and isinstance(kind, str) and kind):
         name = "kind" if isinstance(version, str) and version else "apiVersion"
-        what = f"its {name} is not text" if complete.get(name) else f"it has no {name}"
+        what = f"{name} is not text" if complete.get(name) else f"{name} is missing"
         yield IncompleteObject(f"not a complete Kubernetes object: {what}", (*path, name if name in value else "kind"))
     elif _is_list(value, kind):
         yield from _find_items(value, version, kind, path)

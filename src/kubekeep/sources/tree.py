@@ -15,7 +15,7 @@ import msgspec
 from kubekeep.model.location import SourceMap
 
 MAXIMUM_BYTES: Final = 32 * 1024 * 1024
-LAST_WINS: Final = ": the last value is assessed, as kubectl takes it"
+LAST_WINS: Final = ": the last value is used, as in kubectl"
 """End of the message about a duplicate key."""
 
 

@@ -144,7 +144,7 @@ class Walk:
             yield _skip(path, f"symbolic link: {error_reason(error)}")
             return
         if os.path.commonpath((top, real)) != top:
-            yield _skip(path, "symbolic link out of the scanned folder: not followed")
+            yield _skip(path, "symbolic link to a path outside the scanned folder: not followed")
         elif not stat.S_ISDIR(mode):
             yield from self._file(path, base)
         elif any(part.startswith(".") for part in PurePath(os.path.relpath(real, top)).parts):

@@ -75,7 +75,7 @@ def test_cluster_by_node_resource_group(cloud: Cloud) -> None:
     nowhere = CloudCluster(provider="aks", account=azure.SUBSCRIPTION, node_group="mc_other")
     documents, gaps = describe_shop(cloud, nowhere)
     assert not documents
-    assert {gap.reason for gap in gaps} == {"no cluster has its nodes in mc_other"}
+    assert {gap.reason for gap in gaps} == {"no cluster has the node resource group mc_other"}
 
 
 def test_documents_have_no_secrets(cloud: Cloud) -> None:
@@ -150,7 +150,7 @@ def test_unreachable_server() -> None:
     gone = AzureCloud(manager="https://127.0.0.1:1")
     (gap,) = describe(SHOP, {"ClusterDescribe"}, gone)
     assert isinstance(gap, CoverageGap)
-    assert gap.permission == "let Azure be reached"
+    assert gap.permission == "allow connections to Azure"
 
 
 def test_response_is_not_an_object(cloud: Cloud) -> None:

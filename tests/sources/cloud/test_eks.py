@@ -136,8 +136,8 @@ def test_unknown_node_role() -> None:
     documents, gaps = describe_shop()
     assert set(documents) == {"ClusterDescribe", "DescribeRepositories"}
     assert {(gap.kind, gap.reason) for gap in gaps} == {
-        ("ListEntitiesForPolicies", "nothing tells the role of its nodes"),
-        ("PolicyVersion", "nothing tells the role of its nodes"),
+        ("ListEntitiesForPolicies", "the role of the nodes is unknown"),
+        ("PolicyVersion", "the role of the nodes is unknown"),
     }
 
 

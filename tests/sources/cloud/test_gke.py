@@ -163,7 +163,7 @@ def test_invalid_universe_gets_no_request(cloud: Cloud, tmp_path: Path, monkeypa
     set_universe(tmp_path, f"{UNIVERSE}/path?")
     with route_all_hosts(cloud, monkeypatch) as hosts:
         _, gaps = split_gaps(describe(SHOP, ALL, Endpoints()))
-    assert {gap.reason for gap in gaps} == {"the universe of the credentials is no domain"}
+    assert {gap.reason for gap in gaps} == {"the universe of the credentials is not a domain"}
     assert hosts == []
 
 

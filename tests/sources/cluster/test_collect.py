@@ -104,7 +104,7 @@ def test_full_objects_instead_of_metadata_are_rejected(cluster: Cluster, namespa
     assert [(gap.permission, gap.reason) for gap in gaps] == [
         (
             f"list secrets in namespace {namespace}",
-            "the API server answers a SecretList where a PartialObjectMetadataList was asked for",
+            "the API server returned a SecretList instead of a PartialObjectMetadataList",
         )
     ]
 
@@ -459,7 +459,7 @@ def test_truncated_list_is_a_gap(cluster: Cluster, namespace: str) -> None:
     assert labels == [f"Pod {namespace}/number-{number:02}" for number in range(3)]
     (gap,) = gaps
     assert (gap.kind, gap.namespace, gap.is_truncated) == ("Pod", namespace, True)
-    assert gap.text == "cut off: etcd is gone"
+    assert gap.text == "list incomplete: etcd is gone"
 
 
 def is_list(request: ReceivedRequest) -> bool:
@@ -488,8 +488,8 @@ def test_unavailable_api_is_a_gap_if_needed(cluster: Cluster) -> None:
         assert collect(proxy, "Service")[1] == []
         _, gaps = collect(proxy, "Service", "metrics.k8s.io/NodeMetrics", "metrics.k8s.io/PodMetrics")
     assert [(gap.permission, gap.reason) for gap in gaps] == [
-        ("list nodemetricses.metrics.k8s.io", "its API server does not answer"),
-        ("list podmetricses.metrics.k8s.io", "its API server does not answer"),
+        ("list nodemetricses.metrics.k8s.io", "its API server does not respond"),
+        ("list podmetricses.metrics.k8s.io", "its API server does not respond"),
     ]
 
 

@@ -227,7 +227,7 @@ def test_deeply_nested_object_is_only_a_gap(custom: Cluster, namespace: str, dep
     assert f"Deployment {namespace}/web" in judged
     assert (f"Rollout {namespace}/deep" in judged) == (depth == 400)
     assert [part.message for part in assessment.unread] == (
-        [] if depth == 400 else ["the API server answers an object that is nested too deeply"]
+        [] if depth == 400 else ["the API server returned an object that is nested too deeply"]
     )
 
 

@@ -186,8 +186,8 @@ def refuse_nodes(exchange: Exchange) -> bool:
 @pytest.mark.parametrize(
     ("fault", "why"),
     [
-        (truncate_nodes, "the nodes are not all known: cut off: too slow"),
-        (refuse_nodes, "the nodes are not all known: not you"),
+        (truncate_nodes, "the list of nodes is incomplete: list incomplete: too slow"),
+        (refuse_nodes, "the list of nodes is incomplete: not you"),
     ],
 )
 def test_kubelets_of_unknown_nodes_are_a_gap(cluster: Cluster, fault: Fault, why: str) -> None:

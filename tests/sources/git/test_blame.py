@@ -224,10 +224,10 @@ def test_git_is_missing_or_too_old(repo: Repo, tmp_path: Path) -> None:
     repo.commit({"a.yaml": "a: 1\n"})
     blame = Blame(str(repo.root), repo.environment | {"PATH": str(tmp_path)})
     assert blame.find_commit(str(repo.root / "a.yaml"), 1) is None
-    assert [entry.message for entry in blame.unread] == ["who changed it is unknown: the program git is not installed"]
+    assert [entry.message for entry in blame.unread] == ["last commit unknown: git is not installed"]
     program = tmp_path / "old" / "git"
     program.parent.mkdir()
     program.write_text("#!/bin/sh\necho git version 2.30.2\n")
     program.chmod(0o755)
-    with pytest.raises(GitError, match=r"git 2\.32 or newer is needed"):
+    with pytest.raises(GitError, match=r"git 2\.32 or newer is required"):
         read_repository(str(repo.root), repo.environment | {"PATH": str(program.parent)})

@@ -145,13 +145,13 @@ def test_conflict_is_a_change(repo: Repo) -> None:
 @pytest.mark.parametrize(
     ("rev", "message"),
     [
-        ("nothing", "there is no revision nothing in "),
-        ("--output=x", "--output=x is no revision"),
-        ("", "nothing is no revision"),
-        ("a b\x1b", "there is no revision a b\\x1b in "),
-        ("HEAD:a.yaml", "there is no revision HEAD:a.yaml in "),
-        ("main..topic", "there is no revision main..topic in "),
-        ("apart", "apart and HEAD have no common commit"),
+        ("nothing", "revision nothing does not exist in "),
+        ("--output=x", "--output=x is not a valid revision"),
+        ("", r"\(empty\) is not a valid revision"),
+        ("a b\x1b", "revision a b\\x1b does not exist in "),
+        ("HEAD:a.yaml", "revision HEAD:a.yaml does not exist in "),
+        ("main..topic", "revision main..topic does not exist in "),
+        ("apart", "apart and HEAD have no common ancestor"),
     ],
 )
 def test_unknown_revision_is_an_error(rev: str, message: str, repo: Repo) -> None:
@@ -166,9 +166,9 @@ def test_unknown_revision_is_an_error(rev: str, message: str, repo: Repo) -> Non
 
 
 def test_changes_without_repository_or_commit(repo: Repo, tmp_path: Path) -> None:
-    with pytest.raises(GitError, match="is in no git repository"):
+    with pytest.raises(GitError, match="is not in a Git repository"):
         find_changes(str(tmp_path), "main", repo.environment)
-    with pytest.raises(GitError, match="there is no revision main"):
+    with pytest.raises(GitError, match="revision main does not exist"):
         find_changes(str(repo.root), "main", repo.environment)
 
 
@@ -182,7 +182,7 @@ def test_shallow_clone_is_reported(repo: Repo, tmp_path: Path) -> None:
     repo.git("clone", "-q", "--depth=1", "--no-single-branch", f"file://{repo.root}", str(clone))
     with pytest.raises(GitError, match=r"have no common commit: this clone is shallow: fetch more"):
         find_changes(str(clone), "origin/topic", repo.environment)
-    with pytest.raises(GitError, match=r"there is no revision v1 in .*; this clone is shallow"):
+    with pytest.raises(GitError, match=r"revision v1 does not exist in .*; the clone is shallow"):
         find_changes(str(clone), "v1", repo.environment)
     assert find_changes(str(clone), "origin/main", repo.environment) == Changes(frozenset(), frozenset())
 

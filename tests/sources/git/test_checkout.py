@@ -193,9 +193,9 @@ def test_branch_named_as_an_option(repo: Repo, check_out: CheckOut) -> None:
     ("page", "message"),
     [
         ("tree/nothing/app", "no branch or tag nothing"),
-        ("tree/0123abc/app", "no branch or tag 0123abc; a commit is written with all its digits"),
+        ("tree/0123abc/app", "no branch or tag 0123abc; for a commit, use its full id"),
         ("tree/main/nothing", "nothing does not exist in "),
-        ("tree/main/vendored", "vendored is a submodule, which is not fetched"),
+        ("tree/main/vendored", "vendored is a submodule; submodules are not fetched"),
         ("tree/main/vendored/x", "vendored/x does not exist"),
         ("tree/main/app/pod.yaml/x", "app/pod.yaml/x does not exist"),
         ("tree/a~b^c", "no branch"),
@@ -218,8 +218,8 @@ def test_missing_content_is_reported(repo: Repo, check_out: CheckOut) -> None:
     with check_out(f"file://{repo.root}") as tree:
         error_text = [(str(entry.location), entry.message) for entry in tree.unread]
     assert error_text == [
-        ("a/vendored", "submodule: not fetched, nothing in it was assessed"),
-        ("a/big.yaml", "kept in Git LFS, which is not asked: not read"),
+        ("a/vendored", "submodule: not fetched, not evaluated"),
+        ("a/big.yaml", "stored in Git LFS: not read"),
     ]
 
 

@@ -73,8 +73,8 @@ def test_path_through_outside_link_is_rejected(repo: Repo, backend: Backend, fet
     (repo.root / "nowhere").symlink_to("missing")
     repo.commit({"a.yaml": POD.format("a")})
     page = f"{backend.url}/team/shop/tree/main"
-    assert "out is a link out of the repository" in fetch(f"{page}/out")
-    assert "up is a link out of the repository" in fetch(f"{page}/up")
+    assert "out is a link to a path outside the repository" in fetch(f"{page}/out")
+    assert "up is a link to a path outside the repository" in fetch(f"{page}/up")
     assert "own does not exist in the checkout" in fetch(f"{page}/own")
     assert "nowhere does not exist in the checkout" in fetch(f"{page}/nowhere")
     assert "out/secret.yaml does not exist" in fetch(f"{page}/out/secret.yaml")
@@ -215,7 +215,7 @@ def test_silent_server_times_out(fetch: Fetch) -> None:
     server = Scripted(lambda _: time.sleep(4))
     with running(server):
         message = fetch(f"http://127.0.0.1:{server.port}/o/r", CheckoutLimits(seconds=1))
-    assert message == "git ls-remote was stopped: it took too long"
+    assert message == "git ls-remote was stopped: time limit exceeded"
 
 
 @pytest.mark.parametrize(
@@ -488,7 +488,7 @@ def test_pipe_as_configuration_does_not_block(repo: Repo) -> None:
     repo.commit({"a.yaml": "a: 1\n"})
     os.mkfifo(repo.root / ".git/pipe")
     (repo.root / ".git/config").write_text("[include]\n\tpath = pipe\n")
-    with pytest.raises(GitLimitError, match="git config was stopped: it took too long"):
+    with pytest.raises(GitLimitError, match="git config was stopped: time limit exceeded"):
         Worktree(str(repo.root), repo.environment, seconds=1)
 
 

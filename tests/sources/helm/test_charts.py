@@ -260,7 +260,7 @@ def test_failed_chart_does_not_stop_others(renderer: str | None, tmp_path: Path)
             getattr(result, "name", "") or getattr(result, "message", "") for result in charts.read(iter(roots))
         ]
 
-    failed = "the chart does not render: this one does not"
+    failed = "the chart cannot be rendered: this one does not"
     assert outcomes == ["c0", "c1", "c2", failed, "c4", "c5", "c6", "c7"]
 
 
@@ -276,7 +276,7 @@ BROKEN = {
     "kube-version": ("Chart.yaml", None, "chart requires kubeVersion: >=99.0.0"),
     "not-yaml-in-a-helper": ("templates/_parts.tpl", (4, 2), "YAML parse error"),
     "in-helper": ("templates/it.yaml", (4, 6), "no labels today"),
-    "wrong-version": ("Chart.yaml", (5, 5), "asks for version ^1.0.0, file://../../common has 0.3.1"),
+    "wrong-version": ("Chart.yaml", (5, 5), "requires version ^1.0.0, file://../../common has 0.3.1"),
 }
 
 

@@ -472,7 +472,7 @@ def test_dependency_cycle_is_reported(renderer: str | None, tmp_path: Path) -> N
 
     unread = get_single_unread(read_chart(tmp_path / "a", renderer))
 
-    assert unread.message == "dependency 'a' leads back to this chart"
+    assert unread.message == "dependency 'a' refers back to this chart"
     assert str(unread.location) == "b/Chart.yaml:4"
 
 

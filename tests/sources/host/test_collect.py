@@ -65,7 +65,7 @@ def test_etcd_only_node_has_no_other_gaps(tmp_path: Path) -> None:
         }
         write_file(tmp_path, "/etc/kubernetes/manifests/kube-apiserver.yaml", "apiVersion: v1\nkind: Pod\n")
         reasons = get_reasons(get_document(collect(str(tmp_path)), "ControlPlaneInfo"))
-    assert reasons["APIServerInfo.cmdLine"] == "no process called kube-apiserver is seen"
+    assert reasons["APIServerInfo.cmdLine"] == "no process with the name kube-apiserver is visible"
     assert "schedulerInfo.cmdLine" not in reasons
 
 
@@ -177,7 +177,9 @@ def test_too_deep_key_folder_is_reported(tmp_path: Path) -> None:
     nodes.write_kubeadm(tmp_path)
     write_file(tmp_path, "/etc/kubernetes/pki/1/2/3/4/5/ca.key", nodes.KEY)
     plane = get_document(collect(str(tmp_path)), "ControlPlaneInfo")
-    assert {"field": "PKIFiles", "path": "/etc/kubernetes/pki/1/2/3/4/5", "why": "it is too deep"} in plane["notRead"]
+    assert {"field": "PKIFiles", "path": "/etc/kubernetes/pki/1/2/3/4/5", "why": "nested too deeply"} in plane[
+        "notRead"
+    ]
 
 
 def test_a_worker_has_no_control_plane(tmp_path: Path) -> None:
@@ -232,7 +234,7 @@ def test_k3s_is_read_from_its_log(tmp_path: Path) -> None:
         "/var/lib/rancher/k3s/server/tls/server-ca.key",
     ]
     assert set(get_reasons(plane).values()) == {
-        f"k3s has no manifest of {name}"
+        f"k3s uses no manifest for {name}"
         for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")
     }
     assert get_data(node, "KubeProxyInfo")["kubeConfigFile"]["path"] == f"{nodes.K3S}/agent/kubeproxy.kubeconfig"
@@ -245,10 +247,10 @@ def test_k3s_without_log_is_read_from_files(tmp_path: Path) -> None:
     (tmp_path / "var/lib/rancher/k3s/server/db/etcd").rmdir()
     node = collect(str(tmp_path))
     kubelet, plane = get_document(node, "KubeletInfo"), get_document(node, "ControlPlaneInfo")
-    why = "k3s runs it in its own process: /proc shows no processes: it is that of the node where its PIDs are shared"
+    why = "it runs inside the process of k3s: /proc shows no processes: share the PID namespace of the node, for example with hostPID"
     assert (get_reasons(kubelet)["cmdLine"], get_reasons(plane)["APIServerInfo.cmdLine"]) == (why, why)
     assert kubelet["data"]["kubeConfigFile"]["path"] == "/var/lib/rancher/k3s/agent/kubelet.kubeconfig"
-    assert get_reasons(plane)["etcdDataDir"] == "there is no such file", "its database is another one"
+    assert get_reasons(plane)["etcdDataDir"] == "no such file", "its database is another one"
 
 
 def test_rke2_runs_the_programs_of_kubernetes(tmp_path: Path) -> None:
@@ -311,16 +313,16 @@ def collect_kubelet(root: Path, *flags: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("root:$6$hash:1:0:::::\n", "it holds no KubeletConfiguration"),
-        ("kind: Secret\ndata: {a: b}\n", "it holds no KubeletConfiguration"),
-        ("kind: [KubeletConfiguration]\n", "it holds no KubeletConfiguration"),
-        ("[KubeletConfiguration]\n", "it holds no KubeletConfiguration"),
-        ("", "it cannot be read as YAML"),
+        ("root:$6$hash:1:0:::::\n", "it does not contain a KubeletConfiguration"),
+        ("kind: Secret\ndata: {a: b}\n", "it does not contain a KubeletConfiguration"),
+        ("kind: [KubeletConfiguration]\n", "it does not contain a KubeletConfiguration"),
+        ("[KubeletConfiguration]\n", "it does not contain a KubeletConfiguration"),
+        ("", "not valid YAML"),
         (
             "a: &a [" + "x, " * 1000 + "]\n" + "".join(f"k{n}: [*a, *a, *a]\n" for n in range(50)),
-            "it cannot be read as YAML",
+            "not valid YAML",
         ),
-        ("kind: KubeletConfiguration\n#" + "x" * (1 << 20), "it has more than 1048576 bytes"),
+        ("kind: KubeletConfiguration\n#" + "x" * (1 << 20), "larger than 1048576 bytes"),
     ],
 )
 def test_file_of_another_kind_is_not_read(tmp_path: Path, text: str, why: str) -> None:
@@ -349,14 +351,14 @@ def test_unreadable_kube_proxy_configuration_is_reported(tmp_path: Path) -> None
     node = collect(str(tmp_path))
     document = get_document(node, "KubeProxyInfo")
     assert document["data"]["kubeConfigFile"]["permissions"] == 0o640
-    assert get_reasons(document)["configuration"] == "it holds no KubeProxyConfiguration"
+    assert get_reasons(document)["configuration"] == "it does not contain a KubeProxyConfiguration"
     assert "KubeProxyConfiguration" not in {document["kind"] for document in node.documents}
 
 
 def test_pipe_as_configuration_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "config")
     document = collect_kubelet(tmp_path, "--config=/config")
-    assert get_reasons(document)["configFile.content"] == "it is not a regular file"
+    assert get_reasons(document)["configFile.content"] == "not a regular file"
 
 
 def test_relative_path_is_reported(tmp_path: Path) -> None:
@@ -368,7 +370,7 @@ def test_relative_path_is_reported(tmp_path: Path) -> None:
 def test_missing_file_is_reported(tmp_path: Path) -> None:
     document = collect_kubelet(tmp_path, "--kubeconfig=/none")
     assert "kubeConfigFile" not in document["data"]
-    assert {"field": "kubeConfigFile", "why": "there is no such file", "path": "/none"} in document["notRead"]
+    assert {"field": "kubeConfigFile", "why": "no such file", "path": "/none"} in document["notRead"]
 
 
 def test_node_name_is_the_hostname_override(tmp_path: Path) -> None:

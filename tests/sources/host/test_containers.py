@@ -96,4 +96,4 @@ def test_container_path_is_not_read_on_the_node(tmp_path: Path) -> None:
         )
     assert "encryptionProviderConfigFile" not in document.data["APIServerInfo"]
     (refusal,) = [gap for gap in document.not_read if gap.field == "APIServerInfo.encryptionProviderConfigFile"]
-    assert refusal.why == "the files of process 7: what stands at /proc is not the process file system"
+    assert refusal.why == "files of process 7: /proc is not the process file system"

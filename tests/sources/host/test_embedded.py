@@ -38,7 +38,7 @@ def collect_processes(root: Path) -> RunningProcesses:
 def get_reason(root: Path, program: str = "kube-apiserver") -> str:
     with pytest.raises(HostReadError) as caught:
         collect_processes(root).find(program)
-    prefix = "k3s runs it in its own process: "
+    prefix = "it runs inside the process of k3s: "
     assert str(caught.value).startswith(prefix)
     return str(caught.value).removeprefix(prefix)
 
@@ -87,13 +87,13 @@ def test_entries_of_an_earlier_process_are_ignored(logging_node: Path) -> None:
     numbers = fields.split()
     numbers[19] = str(int(numbers[19]) + 100 * os.sysconf("SC_CLK_TCK"))
     stat.write_text(f"{start}{brackets} {' '.join(numbers)}\n", encoding="utf-8")
-    assert get_reason(logging_node) == "its log does not say how it was started"
+    assert get_reason(logging_node) == "its log does not contain its arguments"
 
 
 @needs_journald
 def test_entries_before_boot_are_ignored(logging_node: Path) -> None:
     nodes.write_file(logging_node, "/proc/sys/kernel/random/boot_id", "00000000-0000-4000-8000-000000000000\n")
-    assert get_reason(logging_node) == "its log does not say how it was started"
+    assert get_reason(logging_node) == "its log does not contain its arguments"
 
 
 @needs_journald
@@ -102,27 +102,27 @@ def test_journal_outside_the_root_is_not_read(logging_node: Path, tmp_path_facto
     (logging_node / JOURNAL).rename(outside_journal)
     (logging_node / JOURNAL).symlink_to(outside_journal)
     assert (
-        get_reason(logging_node) == "the journal was not read: neither /var/log/journal nor /run/log/journal is there"
+        get_reason(logging_node) == "the journal cannot be read: neither /var/log/journal nor /run/log/journal exists"
     )
 
 
 @needs_journald
 def test_missing_journalctl_is_reported(logging_node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
-    assert get_reason(logging_node) == "the journal was not read: journalctl is not installed"
+    assert get_reason(logging_node) == "the journal cannot be read: journalctl is not installed"
 
 
 @needs_journald
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
-        ("exit 1", "journalctl ended with exit code 1"),
-        ("echo '-- No entries --'", "journalctl printed no JSON"),
-        ("echo '[]'", "journalctl printed no JSON"),
-        ("exec sleep 60", "journalctl took more than 0.5 seconds"),
+        ("exit 1", "journalctl failed with exit code 1"),
+        ("echo '-- No entries --'", "the output of journalctl is not JSON"),
+        ("echo '[]'", "the output of journalctl is not JSON"),
+        ("exec sleep 60", "journalctl did not finish within 0.5 seconds"),
         (
             """while :; do echo '{"MESSAGE": "on and on"}'; done""",
-            "the journal has more than 1 MiB of it, or an entry of more than 1 MiB",
+            "the entries in the journal exceed 1 MiB, or one entry exceeds 1 MiB",
         ),
     ],
 )
@@ -139,7 +139,7 @@ def test_failing_journalctl_is_reported(
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     monkeypatch.setattr(reader, "_SECONDS", 0.5 if "sleep" in script else 20.0)
     monkeypatch.setattr(reader, "_MOST_BYTES", 1 << 20)
-    assert get_reason(logging_node) == f"the journal was not read: {reason}"
+    assert get_reason(logging_node) == f"the journal cannot be read: {reason}"
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def test_the_last_start_counts(node: Path) -> None:
 
 def test_log_of_another_start_is_ignored(node: Path) -> None:
     run_k3s(node, nodes.k3s_log(PROGRAMS, LONG_AGO))
-    assert get_reason(node) == "its log does not say how it was started"
+    assert get_reason(node) == "its log does not contain its arguments"
 
 
 def test_later_log_entries_are_ignored(node: Path) -> None:
@@ -193,7 +193,7 @@ def test_later_log_entries_are_ignored(node: Path) -> None:
 )
 def test_similar_lines_are_ignored(node: Path, line: str) -> None:
     run_k3s(node, [line.format((dt.datetime.now(dt.UTC) + LATER).isoformat())])
-    assert get_reason(node) == "its log does not say how it was started"
+    assert get_reason(node) == "its log does not contain its arguments"
 
 
 @pytest.mark.parametrize("zone", [dt.UTC, dt.timezone(dt.timedelta(hours=5, minutes=30))])
@@ -204,7 +204,7 @@ def test_timestamps_in_any_zone_with_nanoseconds(node: Path, zone: dt.timezone, 
     run_k3s(node, [f'time="{moment}" level=info msg="Running kubelet --read-only-port=0"'])
     assert collect_processes(node).find("kubelet").get_flag("read-only-port") == "0"
     nodes.write_file(node, LOG, (node / LOG.lstrip("/")).read_text(encoding="utf-8").replace(moment[:4], "2020", 1))
-    assert get_reason(node, "kubelet") == "its log does not say how it was started"
+    assert get_reason(node, "kubelet") == "its log does not contain its arguments"
 
 
 def test_values_are_kept_verbatim(node: Path) -> None:
@@ -222,12 +222,12 @@ def test_beginning_of_a_long_log_is_read(node: Path, monkeypatch: pytest.MonkeyP
         get_flags({"kube-apiserver": "", "kube-scheduler": ""}, processes)["kube-scheduler"]
         == PROGRAMS["kube-scheduler"]
     )
-    assert get_reason(node, "kubelet").startswith(f"its log was not read: {LOG}: it has more than ")
+    assert get_reason(node, "kubelet").startswith(f"its log cannot be read: {LOG}: larger than ")
 
 
 def test_missing_programs_are_reported(node: Path) -> None:
     run_k3s(node, nodes.k3s_log({name: flags for name, flags in PROGRAMS.items() if name != "kube-proxy"}))
-    assert get_reason(node, "kube-proxy") == "its log does not say how it was started"
+    assert get_reason(node, "kube-proxy") == "its log does not contain its arguments"
     assert collect_processes(node).find("kubelet").get_flag("read-only-port") == "0"
 
 
@@ -255,7 +255,7 @@ def test_log_written_by_the_parent_is_read(node: Path) -> None:
         nodes.write_kernel_data(node, [pid])
     os.close(read)
     os.close(write)
-    assert get_reason(node) == "where it logs to is not known: a pipe"
+    assert get_reason(node) == "the destination of its log is unknown: it logs to a pipe"
     parent = node / f"proc/{os.getpid()}"
     nodes.write_file(parent, "/cmdline", "k3s init")
     nodes.write_file(parent, "/status", "Uid:\t0\n")
@@ -271,18 +271,18 @@ def test_pipe_as_log_does_not_block(node: Path) -> None:
     log = node / LOG.lstrip("/")
     log.unlink()
     os.mkfifo(log)
-    assert get_reason(node) == f"its log was not read: {LOG}: it is not a regular file"
+    assert get_reason(node) == f"its log cannot be read: {LOG}: not a regular file"
     log.unlink()
     log.symlink_to("../../../../../../../../etc/passwd")
-    assert get_reason(node) == f"its log was not read: {LOG}: there is no such file"
+    assert get_reason(node) == f"its log cannot be read: {LOG}: no such file"
 
 
 @pytest.mark.parametrize(
     ("missing_file", "reason"),
     [
-        ("fd/2", "where it logs to is not known: there is no such file"),
-        ("stat", "where it logs to is not known: there is no such file"),
-        ("../stat", "when the node was started is not known: /proc/stat: there is no such file"),
+        ("fd/2", "the destination of its log is unknown: no such file"),
+        ("stat", "the destination of its log is unknown: no such file"),
+        ("../stat", "the boot time of the node is unknown: /proc/stat: no such file"),
     ],
 )
 def test_missing_kernel_data_is_reported(node: Path, missing_file: str, reason: str) -> None:
@@ -297,17 +297,17 @@ def test_endless_start_time_is_rejected(node: Path, digits: int) -> None:
     run_k3s(node, nodes.k3s_log(PROGRAMS))
     (process,) = (folder.parent for folder in node.glob("proc/[0-9]*/fd"))
     nodes.write_file(process, "/stat", f"7 (k3s) S{' 1' * 18} {'9' * digits}\n")
-    assert get_reason(node) == "where it logs to is not known: when it started is not told"
+    assert get_reason(node) == "the destination of its log is unknown: its start time is unknown"
 
 
 def test_commands_of_k3s_run_nothing(node: Path) -> None:
     with nodes.run_titled("k3s kubectl get pods", nodes.k3s_log(FAKE), 2) as pid:
         nodes.write_kernel_data(node, [pid])
-    assert get_reason(node) == "no process called k3s is seen"
+    assert get_reason(node) == "no process with the name k3s is visible"
 
 
 def test_missing_processes_are_reported(tmp_path: Path) -> None:
-    assert get_reason(tmp_path) == "/proc: there is no such file"
+    assert get_reason(tmp_path) == "/proc: no such file"
 
 
 def create_process(pid: int, uid: int) -> HostProcess:
@@ -323,7 +323,7 @@ def test_only_processes_of_root_count(node: Path) -> None:
             add_embedded(root, RunningProcesses((create_process(7, 1000), server)), "k3s").find("kubelet").pid
             == server.pid
         )
-        with pytest.raises(HostReadError, match="2 processes are called k3s"):
+        with pytest.raises(HostReadError, match="2 processes have the name k3s"):
             add_embedded(root, RunningProcesses((create_process(7, 0), server)), "k3s").find("kubelet")
 
 

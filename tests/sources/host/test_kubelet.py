@@ -76,8 +76,8 @@ def test_linked_folder_is_empty_as_for_the_kubelet(tmp_path: Path, folder: str, 
 @pytest.mark.parametrize(
     ("files", "why", "path"),
     [
-        (["a/b/c/d/e/f/g/h/i/x.conf"], "it is too deep", "/more/a/b/c/d/e/f/g/h/i"),
-        ([f"{number}.conf" for number in range(201)], "there are more than 200 files", "/more"),
+        (["a/b/c/d/e/f/g/h/i/x.conf"], "nested too deeply", "/more/a/b/c/d/e/f/g/h/i"),
+        ([f"{number}.conf" for number in range(201)], "more than 200 files", "/more"),
     ],
 )
 def test_partly_unreadable_folder_has_no_content(tmp_path: Path, files: list[str], why: str, path: str) -> None:
@@ -116,4 +116,4 @@ def test_partly_read_configuration_has_no_content(tmp_path: Path) -> None:
     write_file(tmp_path, "/more/10-a.conf", "]")
     document = collect_kubelet(tmp_path, "--config=/config", "--config-dir=/more")
     assert "content" not in document["data"]["configFile"]
-    assert get_reasons(document)["configFile.content"] == "it cannot be read as YAML"
+    assert get_reasons(document)["configFile.content"] == "not valid YAML"

@@ -42,7 +42,7 @@ def test_too_deep_plugin_folder_is_reported(tmp_path: Path) -> None:
     write_file(tmp_path, f"{FOLDER}/10-calico.conflist", json.dumps({"plugins": [{"type": "calico"}]}))
     write_file(tmp_path, f"{FOLDER}/1/2/3/4/5/token", nodes.HIDDEN)
     assert collect_network(tmp_path)["notRead"] == [
-        {"field": "CNIConfigFiles", "path": f"{FOLDER}/1/2/3/4/5", "why": "it is too deep"}
+        {"field": "CNIConfigFiles", "path": f"{FOLDER}/1/2/3/4/5", "why": "nested too deeply"}
     ]
 
 
@@ -52,7 +52,7 @@ def test_too_many_files_are_reported(tmp_path: Path) -> None:
         (tmp_path / FOLDER.lstrip("/") / str(number)).touch()
     document = collect_network(tmp_path)
     assert "CNIConfigFiles" not in document["data"]
-    assert document["notRead"] == [{"field": "CNIConfigFiles", "path": FOLDER, "why": "there are more than 2000 files"}]
+    assert document["notRead"] == [{"field": "CNIConfigFiles", "path": FOLDER, "why": "more than 2000 files"}]
 
 
 @pytest.mark.parametrize("text", ['{"plugins": null}', '{"plugins": 7}', '{"plugins": "flannel"}', "[]", "7"])
@@ -61,7 +61,7 @@ def test_configuration_without_plugins_is_reported(tmp_path: Path, text: str) ->
     write_file(tmp_path, f"{FOLDER}/10-flannel.conflist", json.dumps({"plugins": [{"type": "flannel"}]}))
     document = collect_network(tmp_path)
     assert "CNINames" not in document["data"]
-    assert document["notRead"] == [{"field": "CNINames", "why": "a configuration file of CNI has no list of plugins"}]
+    assert document["notRead"] == [{"field": "CNINames", "why": "a CNI configuration file has no list of plugins"}]
     assert len(document["data"]["CNIConfigFiles"]) == 2
 
 

@@ -92,7 +92,7 @@ def test_container_processes_are_distinguished() -> None:
 def test_empty_proc_is_reported(tmp_path: Path) -> None:
     with NodeRoot.open(str(tmp_path)) as root:
         processes = seen(root)
-    with pytest.raises(HostReadError, match="/proc: there is no such file"):
+    with pytest.raises(HostReadError, match="/proc: no such file"):
         processes.find("kubelet")
     (tmp_path / "proc").mkdir()
     with NodeRoot.open(str(tmp_path)) as root, pytest.raises(HostReadError, match="shows no processes"):
@@ -113,7 +113,7 @@ def test_hidden_program_has_no_substitute() -> None:
 
 def test_different_processes_are_ambiguous() -> None:
     pair = process(10, "kubelet", "--config=/a"), process(11, "kubelet", "--config=/b")
-    with pytest.raises(HostReadError, match="2 processes are called kubelet, with different command lines"):
+    with pytest.raises(HostReadError, match="2 processes with the name kubelet have different command lines"):
         RunningProcesses((INIT, *pair)).find("kubelet")
 
 
@@ -126,12 +126,12 @@ def test_nested_cluster_is_ignored() -> None:
     inner = process(10, "kube-apiserver", "--anonymous-auth=true", is_contained=True, network=ELSEWHERE)
     server = process(11, "kube-apiserver", "--anonymous-auth=false", is_contained=True)
     assert RunningProcesses((INIT, inner, server)).find("kube-apiserver") is server
-    with pytest.raises(HostReadError, match="no process called kube-apiserver"):
+    with pytest.raises(HostReadError, match="no process with the name kube-apiserver"):
         RunningProcesses((INIT, inner)).find("kube-apiserver")
 
 
 def test_kubelet_in_a_container_is_ignored() -> None:
-    with pytest.raises(HostReadError, match="no process called kubelet"):
+    with pytest.raises(HostReadError, match="no process with the name kubelet"):
         RunningProcesses((INIT, process(10, "kubelet", is_contained=True))).find("kubelet", is_contained=False)
 
 

@@ -133,7 +133,10 @@ def test_list_files_follows_no_links(folder: Path, root: NodeRoot) -> None:
     (folder / "etc/pki/loop").symlink_to("..")
     expected = ["/etc/pki/ca.crt", "/etc/pki/etcd/ca.key", "/etc/pki/loop"]
     assert root.list_files("/etc/pki", 3) == (expected, {})
-    assert root.list_files("/etc/pki", 0) == (["/etc/pki/ca.crt", "/etc/pki/loop"], {"/etc/pki/etcd": "it is too deep"})
+    assert root.list_files("/etc/pki", 0) == (
+        ["/etc/pki/ca.crt", "/etc/pki/loop"],
+        {"/etc/pki/etcd": "nested too deeply"},
+    )
 
 
 def test_files_are_in_the_order_of_go(folder: Path, root: NodeRoot) -> None:

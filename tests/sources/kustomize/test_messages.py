@@ -41,7 +41,7 @@ def shorten(build: Build, text: str) -> str:
     root = str(Path(build.node.folder).parent)
     result = ProcessResult(1, b"", text.replace("ROOT", root).encode())
     location, message = describe_failure(result, build)
-    return f"{location} {message.removeprefix('kustomize could not build it: ')}"
+    return f"{location} {message.removeprefix('kustomize build failed: ')}"
 
 
 @pytest.mark.parametrize(

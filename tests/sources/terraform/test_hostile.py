@@ -50,7 +50,7 @@ def read_results(folder: Path) -> list[str]:
         ("/* no end\n", "a.tf:1 not Terraform: unexpected"),
         ("resource {{{\n", "a.tf:1 not Terraform: unexpected"),
         ("\n\na = \n", "a.tf:3 not Terraform: unexpected"),
-        ('\nresource "kubernetes_pod" {\n}\n', "a.tf:2 not Terraform: a resource has a type and a name"),
+        ('\nresource "kubernetes_pod" {\n}\n', "a.tf:2 not Terraform: a resource needs a type and a name"),
         ("a = 1\na = 2\n", "a.tf:2 a is set twice in one block"),
         (f"a = {'[' * 5_000}{']' * 5_000}\n", "a.tf:1 nested deeper than 300 levels"),
         ("b {\n" * 1_000 + "}\n" * 1_000, "nested deeper than 300 levels"),
@@ -77,27 +77,27 @@ def test_binary_file_is_reported(module_folder: Path, content: bytes, message: s
 @pytest.mark.parametrize(
     ("expression", "message"),
     [
-        ('file("/etc/passwd")', "'/etc/passwd' cannot be read: the file lies outside the scanned folder"),
-        ('file("../secret")', "'../secret' cannot be read: the file lies outside the scanned folder"),
+        ('file("/etc/passwd")', "'/etc/passwd' cannot be read: the file is outside the scanned folder"),
+        ('file("../secret")', "'../secret' cannot be read: the file is outside the scanned folder"),
         ('file("${path.module}/../secret")', "outside the scanned folder"),
-        ('file("link")', "'link' cannot be read: the file lies outside the scanned folder"),
+        ('file("link")', "'link' cannot be read: the file is outside the scanned folder"),
         ('templatefile("../secret", {})', "outside the scanned folder"),
         ('file("pipe")', "'pipe' cannot be read: not a regular file"),
         ('file(".")', "not a regular file"),
         ('file("a\\u0000b")', "outside the scanned folder"),
         ('file("missing")', "no such file"),
         ("local.one", "local.one refers to itself"),
-        ('format("%999999999d", 1)', "too wide a format"),
-        ("range(1000000000)", "a range of more than 1024 numbers"),
+        ('format("%999999999d", 1)', "the format is too wide"),
+        ("range(1000000000)", "the range has more than 1024 numbers"),
         ('yamldecode("a: &a [x]\\nb: [*b]")', "yamldecode: unknown anchor"),
         ('yamldecode("{")', "yamldecode: "),
         ('jsondecode("{")', "jsondecode: not JSON"),
         ("1 / 0", "division by zero"),
-        ('tonumber("hunter2")', "tonumber: text where a number is needed"),
-        ('fileset(path.module, "**")', "the function fileset is not evaluated here"),
-        ("uuid()", "the function uuid is not evaluated here"),
+        ('tonumber("hunter2")', "tonumber: expected a number, not text"),
+        ('fileset(path.module, "**")', "the function fileset is not supported"),
+        ("uuid()", "the function uuid is not supported"),
         ("merge([1], 2)", "merge: "),
-        ('"%{ for x in [1] }a%{ endfor }"', "template directives are not evaluated"),
+        ('"%{ for x in [1] }a%{ endfor }"', "template directives are not supported"),
     ],
 )
 def test_failing_expression_is_unknown(module_folder: Path, expression: str, message: str) -> None:
@@ -124,7 +124,7 @@ def test_exponential_lists_are_stopped(module_folder: Path) -> None:
     manifest = 'resource "kubernetes_manifest" "m" {\n  manifest = {\n    apiVersion = "v1"\n    kind = "X"\n'
     (module_folder / "zzz.tf").write_text(f"locals {{\n  s0 = 1\n{doubling}}}\n{manifest}    v = local.s30\n  }}\n}}\n")
     messages = read_results(module_folder)
-    assert "not evaluated: it takes more than 200000 steps to evaluate" in messages[0]
+    assert "not evaluated: evaluation needs more than 200000 steps" in messages[0]
     assert "not evaluated further" in messages[-1]
 
 
@@ -149,20 +149,20 @@ def test_large_values_are_stopped(module_folder: Path, expression: str) -> None:
         names + CONFIG.format(f'"${{{expression}}}"' if "$" not in expression else expression)
     )
     messages = read_results(module_folder)
-    assert any(word in " ".join(messages) for word in ("too large", "steps to evaluate", "where a string is needed"))
+    assert any(word in " ".join(messages) for word in ("too large", "evaluation needs", "expected a string"))
 
 
 def test_nested_loops_are_stopped(module_folder: Path) -> None:
     loops = "[for a in range(1000) : [for b in range(1000) : [for c in range(1000) : c]]]"
     (module_folder / "zzz.tf").write_text(f"locals {{\n  x = {loops}\n}}\n" + CONFIG.format("local.x"))
-    assert "it takes more than 200000 steps to evaluate" in read_results(module_folder)[0]
+    assert "evaluation needs more than 200000 steps" in read_results(module_folder)[0]
 
 
 def test_long_chain_of_locals_is_stopped(module_folder: Path) -> None:
     chain = "".join(f"  s{n} = local.s{n - 1}\n" for n in range(1, 3_000))
     (module_folder / "a.tf").write_text(f"locals {{\n  s0 = 1\n{chain}}}\n" + CONFIG.format("local.s2999"))
     (message,) = read_results(module_folder)
-    assert "nested deeper than 120 levels, or refer to each other in a circle" in message
+    assert "nested deeper than 120 levels, or form a cycle" in message
 
 
 def test_number_of_objects_is_limited(module_folder: Path) -> None:
@@ -170,7 +170,7 @@ def test_number_of_objects_is_limited(module_folder: Path) -> None:
     (module_folder / "zzz.tf").write_text(many)
     messages = read_results(module_folder)
     assert len(messages) == 10_001
-    assert messages[-1] == "zzz.tf:2 more than 10000 objects and modules: the rest was not read"
+    assert messages[-1] == "zzz.tf:2 more than 10000 objects and modules: the others were not read"
 
 
 def test_number_of_dynamic_blocks_is_limited(module_folder: Path) -> None:
@@ -182,7 +182,7 @@ def test_number_of_dynamic_blocks_is_limited(module_folder: Path) -> None:
     resource, message = read_results(module_folder)
     assert resource.strip() == "None"
     assert message == (
-        "a.tf:3 spec.containers is not known before apply: its for_each is no collection of at most 1000"
+        "a.tf:3 spec.containers is not known before apply: for_each is not a collection of at most 1000 entries"
     )
 
 
@@ -191,46 +191,46 @@ def test_recursive_modules_are_stopped(module_folder: Path) -> None:
     (module_folder / "b").mkdir()
     (module_folder / "b" / "b.tf").write_text('module "again" {\n  source = "../b"\n}\n')
     (message,) = read_results(module_folder)
-    assert message == "b/b.tf:1 this module was not read: modules call each other more than 16 deep"
+    assert message == "b/b.tf:1 the module was not read: module calls are nested deeper than 16 levels"
 
 
 @pytest.mark.parametrize(
     ("source", "reason"),
-    [("../", "lies outside the scanned folder"), ("./nowhere", "is no folder"), ("./link", "outside")],
+    [("../", "is outside the scanned folder"), ("./nowhere", "is not a folder"), ("./link", "outside")],
 )
 def test_module_outside_the_folder_is_reported(module_folder: Path, source: str, reason: str) -> None:
     (module_folder / "link").symlink_to("..")
     (module_folder / "a.tf").write_text(f'module "m" {{\n  source = "{source}"\n}}\n')
     (message,) = read_results(module_folder)
-    assert message.startswith("a.tf:1 this module was not read: its source ")
+    assert message.startswith("a.tf:1 the module was not read: source ")
     assert reason in message
 
 
 def test_pipe_and_outside_link_are_reported(module_folder: Path) -> None:
     os.mkfifo(module_folder / "a.tf")
     (module_folder / "b.tf").symlink_to("../secret")
-    assert read_results(module_folder) == ["a.tf not a regular file", "b.tf the file lies outside the scanned folder"]
+    assert read_results(module_folder) == ["a.tf not a regular file", "b.tf the file is outside the scanned folder"]
 
 
 def test_override_file_is_reported(module_folder: Path) -> None:
     (module_folder / "x_override.tf").write_text(VALID)
-    assert read_results(module_folder) == ["x_override.tf override file: what it changes was not taken over"]
+    assert read_results(module_folder) == ["x_override.tf override file: not applied"]
 
 
 @pytest.mark.parametrize(
     ("manifest", "message"),
     [
-        ("[]", "not assessed: its manifest is no object"),
-        ('{ kind = "Pod" }', "not a complete Kubernetes object: it has no apiVersion"),
-        ('{ apiVersion = "v1", kind = var.x }', "its kind is not known before apply: var.x has no value here"),
-        ("var.x", "manifest is not known before apply: var.x has no value here"),
+        ("[]", "not evaluated: the manifest is not an object"),
+        ('{ kind = "Pod" }', "not a complete Kubernetes object: apiVersion is missing"),
+        ('{ apiVersion = "v1", kind = var.x }', "kind is not known before apply: var.x has no value"),
+        ("var.x", "manifest is not known before apply: var.x has no value"),
         ('{ apiVersion = "v1", (var.x) = "Pod" }', "manifest is not known before apply"),
     ],
 )
 def test_invalid_manifest_is_reported(module_folder: Path, manifest: str, message: str) -> None:
     (module_folder / "a.tf").write_text(f'resource "kubernetes_manifest" "m" {{\n  manifest = {manifest}\n}}\n')
     (actual,) = read_results(module_folder)
-    assert actual.startswith("a.tf:2 not assessed: ")
+    assert actual.startswith("a.tf:2 not evaluated: ")
     assert message in actual
 
 
@@ -254,14 +254,14 @@ def test_json_of_another_shape_is_ignored(module_folder: Path) -> None:
     )
     assert read_results(module_folder) == []
     (module_folder / "a.tf.json").write_text("{} {}")
-    assert read_results(module_folder) == ["a.tf.json:1 more than 1 documents: the rest was not read"]
+    assert read_results(module_folder) == ["a.tf.json:1 more than 1 documents: the others were not read"]
 
 
 def test_total_number_of_tokens_is_limited(module_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "MAX_TOTAL_TOKENS", 5_000)
     for number in range(4):
         (module_folder / f"{number}.tf").write_text("a = [\n" + "1,\n" * 1_000 + "]\n")
-    rest = "the module's files have more than 5000 tokens: the rest was not read"
+    rest = "the files of the module exceed 5000 tokens: the others were not read"
     first, *others = read_messages(module_folder)
     assert "tokens: not read" in first
     assert others == [rest, rest, rest]
@@ -278,4 +278,4 @@ def read_messages(folder: Path) -> list[str]:
 
 def test_missing_extra_is_reported(module_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "hcl2.parser", None)
-    assert read_messages(module_folder) == ["not read: Terraform needs `pip install kubekeep[terraform]`"]
+    assert read_messages(module_folder) == ["not read: run pip install 'kubekeep[terraform]' to read Terraform"]

@@ -251,9 +251,9 @@ resource "kubernetes_pod" "p" {
     container = ("spec", "containers", 0)
     assert results[0].unknown == (("metadata", "name"), (*container, "image"), (*container, "args"))
     assert get_messages(results) == [
-        "main.tf:4 metadata.name is not known before apply: data.external.x.result.name is known only to Terraform",
-        "main.tf:9 spec.containers[0].image is not known before apply: var.tag has no value here",
-        "main.tf:10 spec.containers[0].args is not known before apply: aws_lb.x.port is known only to Terraform",
+        "main.tf:4 metadata.name is not known before apply: data.external.x.result.name is computed by Terraform",
+        "main.tf:9 spec.containers[0].image is not known before apply: var.tag has no value",
+        "main.tf:10 spec.containers[0].args is not known before apply: aws_lb.x.port is computed by Terraform",
     ]
 
 
@@ -261,7 +261,7 @@ def test_unknown_count_gives_one_object(tmp_path: Path) -> None:
     text = 'variable "n" {}\nresource "kubernetes_namespace" "x" {\n  count = var.n\n  metadata {\n'
     results = read_files(tmp_path, main_tf=f'{text}    name = "n-${{count.index}}"\n  }}\n}}\n')
     assert get_objects(results) == [{"apiVersion": "v1", "kind": "Namespace", "metadata": {}}]
-    assert get_messages(results)[0] == "main.tf:3 how many there are is not known before apply: var.n has no value here"
+    assert get_messages(results)[0] == "main.tf:3 the number of instances is not known before apply: var.n has no value"
 
 
 def test_values_files_override_defaults(tmp_path: Path) -> None:
@@ -337,7 +337,7 @@ def test_child_module_is_not_a_root(tmp_path: Path) -> None:
     (tmp_path / "main.tf").unlink()
     alone = list(read_modules(folders[:1]))
     assert [resource_object["kind"] for resource_object in get_objects(alone)] == ["ServiceAccount"] * 2
-    assert "var.name has no value here" in get_messages(alone)[1]
+    assert "var.name has no value" in get_messages(alone)[1]
 
 
 @pytest.mark.parametrize(
@@ -424,8 +424,8 @@ def test_unsupported_resources_are_reported(tmp_path: Path) -> None:
     text += 'resource "helm_release" "y" {\n  name = "y"\n  chart = "redis"\n}\n'
     text += 'resource "kubernetes_gateway_v9" "z" {\n}\n'
     assert get_messages(read_files(tmp_path, main_tf=text)) == [
-        "main.tf:3 the chart './chart' was not rendered with the values of this release",
-        "main.tf:9 not assessed: it is not known which object kubernetes_gateway_v9 makes",
+        "main.tf:3 the chart './chart' was not rendered with the values of the release",
+        "main.tf:9 not evaluated: resource type kubernetes_gateway_v9 is not supported",
     ]
 
 

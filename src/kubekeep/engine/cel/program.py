@@ -39,7 +39,7 @@ _GROUP, _RESOURCE, _PATH, _DECISION = (
 
 
 def _unavailable(*_: Any) -> Any:
-    raise UnavailableError("authorizer: only a cluster can tell")
+    raise UnavailableError("authorizer: its result is known only in a cluster")
 
 
 for _name, _signatures in {

@@ -62,7 +62,7 @@ class Bounded(io.RawIOBase):
     def read(self, size: int = -1, /) -> bytes:
         """Read at most `size` bytes. Raises ArchiveError above the limit."""
         if size > self._most or (size < 0 and self._left() > self._most):
-            raise ArchiveError(f"a table of contents of more than {self._most} bytes")
+            raise ArchiveError(f"table of contents larger than {self._most} bytes")
         return self._file.read(size)
 
     def seek(self, offset: int, whence: int = 0, /) -> int:

@@ -52,9 +52,9 @@ def read_members(file: BinaryIO, head: bytes, limit: int) -> Iterator[Member]:
     try:
         yield from _members(stream)
     except tarfile.TarError as error:
-        raise ArchiveError(f"damaged or no archive: {error}") from error
+        raise ArchiveError(f"damaged or not an archive: {error}") from error
     except (ValueError, OverflowError, RecursionError) as error:
-        raise ArchiveError("damaged: a header that makes no sense") from error
+        raise ArchiveError("damaged: invalid header") from error
 
 
 def _members(stream: _Forward) -> Iterator[Member]:
@@ -63,12 +63,12 @@ def _members(stream: _Forward) -> Iterator[Member]:
         name = ""
         while (member := tar.next()) is not None:
             if member.name == "" or member.size < 0:
-                raise ArchiveError("damaged: a header that makes no sense", name)
+                raise ArchiveError("damaged: invalid header", name)
             name = member.name
             if len(tar.pax_headers) > _MOST_GLOBAL:
-                raise ArchiveError(f"more than {_MOST_GLOBAL} records for the whole archive", name)
+                raise ArchiveError(f"more than {_MOST_GLOBAL} global header records", name)
             if not (member.isreg() or member.isdir()) or member.issparse():
-                raise ArchiveError(f"{_describe_kind(member)}: only files and folders are unpacked", name)
+                raise ArchiveError(f"{_describe_kind(member)}: only regular files and folders are supported", name)
             yield Member(name, member.isdir(), member.size, stream.content(member.size, name))
             # tarfile keeps all members in memory.
             tar.members.clear()  # type: ignore[attr-defined]  # typeshed leaves it out
@@ -82,8 +82,8 @@ def _describe_kind(member: tarfile.TarInfo) -> str:
     if member.islnk():
         return "hard link"
     if member.issparse():
-        return "file with holes"
-    return "device or pipe" if member.isdev() else "neither a file nor a folder"
+        return "sparse file"
+    return "device or pipe" if member.isdev() else "special file"
 
 
 class _Forward:
@@ -106,7 +106,7 @@ class _Forward:
     def seek(self, offset: int) -> int:
         """Skip to `offset`, or to the end of the stream."""
         if offset < self._at:
-            raise ArchiveError("damaged: a size that makes no sense")
+            raise ArchiveError("damaged: invalid size")
         while self._at < offset and self._read_chunk(min(CHUNK, offset - self._at)):
             pass
         return self._at
@@ -114,7 +114,7 @@ class _Forward:
     def read(self, size: int) -> bytes:
         """Read blocks of headers."""
         if not 0 <= size <= self._header_left:
-            raise ArchiveError(f"a header of more than {_MOST_HEADER} bytes")
+            raise ArchiveError(f"header larger than {_MOST_HEADER} bytes")
         self._header_left -= size
         self._last = self._read_whole(size)
         return self._last
@@ -124,17 +124,17 @@ class _Forward:
         while size:
             chunk = self._read_chunk(min(CHUNK, size))
             if not chunk:
-                raise ArchiveError("cut off", name)
+                raise ArchiveError("truncated", name)
             size -= len(chunk)
             yield chunk
 
     def finish(self, name: str) -> None:
         """Read to the end, to verify checksums; tarfile takes any invalid header for the end."""
         if self._last != _END:
-            raise ArchiveError("damaged or cut off after this member" if name else "no archive", name)
+            raise ArchiveError("damaged or truncated after this entry" if name else "not an archive", name)
         while chunk := self._read_chunk(CHUNK):
             if chunk.strip(b"\0"):
-                raise ArchiveError("more content after the end of the archive")
+                raise ArchiveError("content after the end of the archive")
 
     def _read_whole(self, size: int) -> bytes:
         parts = []
@@ -147,10 +147,10 @@ class _Forward:
         try:
             chunk = self._stream.read(size)
         except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
-            raise ArchiveError(f"damaged or cut off: {error}") from error
+            raise ArchiveError(f"damaged or truncated: {error}") from error
         self._at += len(chunk)
         if self._at > self._most:
-            raise ArchiveError(f"more than {self._most} bytes when unpacked")
+            raise ArchiveError(f"larger than {self._most} bytes when unpacked")
         return chunk
 
 
@@ -163,7 +163,7 @@ def _decompress(file: BinaryIO, head: bytes) -> _Readable:
     if head.startswith(_XZ):
         return _Xz(file)
     if head.startswith(_ZSTD):
-        raise ArchiveError("compressed by Zstandard, which is not read: unpack it, or pack it with gzip or xz")
+        raise ArchiveError("Zstandard compression is not supported: unpack the archive, or use gzip or xz")
     return file
 
 
@@ -185,7 +185,7 @@ class _Xz:
             elif self._inner.needs_input and not self._input:
                 self._input = self._file.read(CHUNK)
                 if not self._input:
-                    raise EOFError("cut off")
+                    raise EOFError("truncated")
             data = self._inner.decompress(self._input, size)
             self._input = b""
             if data:

@@ -98,7 +98,7 @@ def unpack(path: str, limits: ArchiveLimits = DEFAULT_LIMITS) -> Iterator[Unpack
 def _unpack(file: BinaryIO, folder: str, limits: ArchiveLimits) -> Iterator[UnreadInput]:
     packed = os.fstat(file.fileno()).st_size
     if packed > limits.bytes:
-        raise ArchiveError(f"an archive of more than {limits.bytes} bytes")
+        raise ArchiveError(f"archive larger than {limits.bytes} bytes")
     head = file.read(_HEAD)
     file.seek(0)
     maximum_size = limits.maximum_size(packed)
@@ -117,7 +117,7 @@ def _unpack(file: BinaryIO, folder: str, limits: ArchiveLimits) -> Iterator[Unre
             continue
         _write(member, target)
         if is_archive(parts[-1]) and not member.is_folder and not is_chart(target):
-            yield UnreadInput(Location(shown_path), "an archive in an archive: not opened")
+            yield UnreadInput(Location(shown_path), "archive inside an archive: not read")
 
 
 def _write(member: Member, target: str) -> None:
@@ -149,11 +149,11 @@ class _PathChecker:
         self._check(member)
         parts = [part for part in member.name.split("/") if part not in {"", os.curdir}]
         if os.pardir in parts:
-            raise ArchiveError("leads out of the archive", member.name)
+            raise ArchiveError("path outside the archive", member.name)
         if not parts and not member.is_folder:
-            raise ArchiveError("a file without a name", member.name)
+            raise ArchiveError("file without a name", member.name)
         if len(parts) > self._limits.depth or any(len(os.fsencode(part)) > _LONGEST_PART for part in parts):
-            raise ArchiveError("too deep, or a name too long", member.name)
+            raise ArchiveError("path too deep, or name too long", member.name)
         for count in range(1, len(parts) + 1):
             self._add_path("/".join(parts[:count]), member, is_folder=count < len(parts) or member.is_folder)
         if max(self._entries, len(self._seen)) > self._limits.entries:
@@ -163,13 +163,13 @@ class _PathChecker:
     def _check(self, member: Member) -> None:
         name = member.name
         if _CONTROL.search(name):
-            raise ArchiveError("a name with control characters", name)
+            raise ArchiveError("name contains control characters", name)
         if "\\" in name:
-            raise ArchiveError("a name with a backslash, which is a path on some systems", name)
+            raise ArchiveError("name contains a backslash, a path separator on some systems", name)
         if name.startswith("/") or _DRIVE.match(name):
-            raise ArchiveError("an absolute name", name)
+            raise ArchiveError("absolute path", name)
         if len(name) > self._limits.name:
-            raise ArchiveError(f"a name of more than {self._limits.name} characters", name)
+            raise ArchiveError(f"name longer than {self._limits.name} characters", name)
 
     def _add_path(self, path: str, member: Member, *, is_folder: bool) -> None:
         key = unicodedata.normalize("NFC", path).casefold()
@@ -177,6 +177,6 @@ class _PathChecker:
         if previous is None:
             self._seen[key] = (path, is_folder)
         elif previous[0] != path:
-            raise ArchiveError(f"is one path with {display_path(previous[0])} on some systems", member.name)
+            raise ArchiveError(f"same path as {display_path(previous[0])} on some systems", member.name)
         elif not (previous[1] and is_folder):
-            raise ArchiveError("is in the archive twice", member.name)
+            raise ArchiveError("duplicate entry in the archive", member.name)

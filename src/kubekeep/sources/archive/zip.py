@@ -29,7 +29,7 @@ def read_members(file: BinaryIO, limit: int) -> Iterator[Member]:
             for info in infos:
                 yield Member(info.orig_filename, info.is_dir(), info.file_size, _read_content(archive, info))
     except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError) as error:
-        raise ArchiveError(f"damaged or no archive: {error}") from error
+        raise ArchiveError(f"damaged or not an archive: {error}") from error
     except (RuntimeError, ValueError, OverflowError) as error:
         raise ArchiveError(f"cannot be read: {error}") from error
 
@@ -41,11 +41,11 @@ def _check(infos: Sequence[zipfile.ZipInfo], next_start: int, limit: int) -> Non
         _check_kind(info)
         total += info.file_size
         if total > limit:
-            raise ArchiveError(f"more than {limit} bytes when unpacked", name)
+            raise ArchiveError(f"larger than {limit} bytes when unpacked", name)
         length = len(name.encode("utf-8" if info.flag_bits & _UTF8 else "cp437", "replace"))
         # Members that share content could make a small archive endless.
         if info.header_offset + _LOCAL_HEADER + length + info.compress_size > next_start:
-            raise ArchiveError("overlaps with another member", name)
+            raise ArchiveError("overlaps with another entry", name)
         next_start = info.header_offset
 
 
@@ -55,14 +55,14 @@ def _check_kind(info: zipfile.ZipInfo) -> None:
         raise ArchiveError("encrypted", name)
     if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
         # Other methods decompress whole blocks of any size.
-        raise ArchiveError("compressed by a method that is not read: only stored and deflated members are", name)
+        raise ArchiveError("unsupported compression method: only stored and deflated entries are supported", name)
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind == stat.S_IFLNK:
-        raise ArchiveError("symbolic link: only files and folders are unpacked", name)
+        raise ArchiveError("symbolic link: only regular files and folders are supported", name)
     if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
-        raise ArchiveError("neither a file nor a folder: only these are unpacked", name)
+        raise ArchiveError("special file: only regular files and folders are supported", name)
     if info.is_dir() and info.file_size:
-        raise ArchiveError("a folder with content", name)
+        raise ArchiveError("folder with content", name)
 
 
 def _read_content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
@@ -75,4 +75,4 @@ def _read_content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[b
     except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError) as error:
         raise ArchiveError(f"damaged: {error}", info.orig_filename) from error
     if left:
-        raise ArchiveError("damaged: not as long as the table of contents says", info.orig_filename)
+        raise ArchiveError("damaged: size differs from the table of contents", info.orig_filename)

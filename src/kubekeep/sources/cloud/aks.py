@@ -102,7 +102,9 @@ class _AzureSubscription:
             group = str(description.get("properties", {}).get("nodeResourceGroup"))
             if group.lower() == requested.node_group.lower():
                 return dict(description)
-        raise CloudError("name the cluster with --cloud-cluster", f"no cluster has its nodes in {requested.node_group}")
+        raise CloudError(
+            "name the cluster with --cloud-cluster", f"no cluster has the node resource group {requested.node_group}"
+        )
 
     def list_role_objects(self, kind: str) -> list[Any]:
         """Return all `roleAssignments` or `roleDefinitions` of the subscription. Raises CloudError."""
@@ -119,8 +121,8 @@ class _AzureSubscription:
             if not url:
                 return
             if urlsplit(url)[:2] != urlsplit(self._endpoint)[:2]:
-                raise CloudError("ask Azure again", "a list goes on at another address")
-        raise CloudError("ask Azure again", f"a list has more than {_MOST_PAGES} pages")
+                raise CloudError("repeat the scan", "the next page of a list is on another host")
+        raise CloudError("repeat the scan", f"a list has more than {_MOST_PAGES} pages")
 
     def _get(self, url: str, permission: str) -> dict[str, Any]:
         errors = self._errors
@@ -130,7 +132,7 @@ class _AzureSubscription:
         except errors.ClientAuthenticationError as error:
             raise CloudError(_LOGIN, _get_first_line(error)) from None
         except (errors.AzureError, ValueError) as error:
-            raise CloudError("let Azure be reached", _get_first_line(error)) from None
+            raise CloudError("allow connections to Azure", _get_first_line(error)) from None
         if response.status_code == 200:
             return require_mapping(body)
         details = as_mapping(as_mapping(body).get("error"))

@@ -95,7 +95,7 @@ class _AwsAccount:
             connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 3}
         )
         self._session = self._call(
-            "set up a profile", lambda: boto3.Session(profile_name=profile or None, region_name=region)
+            "configure an AWS profile", lambda: boto3.Session(profile_name=profile or None, region_name=region)
         )
         self._clients: dict[str, Any] = {}
 
@@ -128,8 +128,8 @@ class _AwsAccount:
                     arns += [arn] if entry["accessEntry"].get("type") in _NODE_ENTRY_TYPES else []
         roles = list(dict.fromkeys(arn.rpartition("/")[2] for arn in arns if arn))
         if not roles:
-            needs = "give the nodes of the cluster a node group or an access entry"
-            raise CloudError(needs, "nothing tells the role of its nodes")
+            needs = "add a node group or an access entry for the nodes of the cluster"
+            raise CloudError(needs, "the role of the nodes is unknown")
         return roles
 
     def list_policies(self, role: str, documents: dict[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -185,7 +185,7 @@ class _AwsAccount:
                 raise CloudError(_LOGIN, why) from None
             raise CloudError(needs, why) from None
         except (errors.ConnectionError, errors.HTTPClientError) as error:
-            raise CloudError("let AWS be reached", str(error)) from None
+            raise CloudError("allow connections to AWS", str(error)) from None
         except errors.ProfileNotFound as error:
             raise CloudError(needs, str(error)) from None
         except errors.BotoCoreError as error:
@@ -238,7 +238,7 @@ def parse_node_roles(text: str) -> Iterator[str]:
         raise ValueError("too long")
     entries: Any = yaml.load(text, Loader=yaml.CSafeLoader) or []
     if not isinstance(entries, list):
-        raise ValueError("no list")
+        raise ValueError("not a list")
     for entry in entries:
         mapped_role = entry if isinstance(entry, dict) else {}
         groups, arn = mapped_role.get("groups"), mapped_role.get("rolearn")

@@ -54,5 +54,5 @@ def import_sdk(module: str, extra: str) -> Any:
 def require_mapping(content: Any) -> dict[str, Any]:
     """Return the response if it is a JSON object. Raises CloudError otherwise."""
     if not isinstance(content, dict):
-        raise CloudError("let the cloud be reached", "the answer is no JSON object")
+        raise CloudError("allow connections to the cloud", "the response is not a JSON object")
     return content

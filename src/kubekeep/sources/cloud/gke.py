@@ -123,7 +123,7 @@ class _GoogleProject:
         Raises CloudError if the universe is not a domain.
         """
         if not _DOMAIN.fullmatch(self._universe):
-            raise CloudError(_LOGIN, "the universe of the credentials is no domain")
+            raise CloudError(_LOGIN, "the universe of the credentials is not a domain")
         if not address.endswith(f".{_PUBLIC_DOMAIN}"):
             return address
         return f"{address.removesuffix(_PUBLIC_DOMAIN)}{self._universe}"
@@ -137,7 +137,7 @@ class _GoogleProject:
             token = page.get("nextPageToken", "")
             if not token:
                 return entries
-        raise CloudError("ask Google again", f"a list has more than {_MOST_PAGES} pages")
+        raise CloudError("repeat the scan", f"a list has more than {_MOST_PAGES} pages")
 
     def _request(
         self, method: str, url: str, permission: str, params: dict[str, str] | None = None, body: Any = None
@@ -150,7 +150,7 @@ class _GoogleProject:
         except self._auth_errors as error:
             raise CloudError(_LOGIN, str(error)) from None
         except (self._errors, ValueError) as error:
-            raise CloudError("let Google Cloud be reached", str(error)) from None
+            raise CloudError("allow connections to Google Cloud", str(error)) from None
         if response.status_code == 200:
             return require_mapping(content)
         details = as_mapping(as_mapping(content).get("error"))

@@ -237,7 +237,7 @@ class ClusterFollower:
         a bug.
         """
         if self._error is not None:
-            raise RuntimeError("something is not followed any more") from self._error
+            raise RuntimeError("a watch has stopped unexpectedly") from self._error
         wait, until = first, float("inf")
         while not (self._stopped.is_set() or (ended is not None and ended.is_set())):
             try:

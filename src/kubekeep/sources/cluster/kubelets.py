@@ -79,7 +79,7 @@ def list_unqueried(gaps: Iterable[CoverageGap]) -> Iterator[CoverageGap]:
     for gap in gaps:
         if (gap.group, gap.kind) == ("", "Node"):
             yield msgspec.structs.replace(
-                gap, kind=KIND, reason=f"the nodes are not all known: {gap.text}", is_truncated=False
+                gap, kind=KIND, reason=f"the list of nodes is incomplete: {gap.text}", is_truncated=False
             )
 
 
@@ -115,9 +115,9 @@ def _fetch_configuration(connection: KubeConnection, node: str) -> dict[str, Any
         response = connection.get(f"/api/v1/nodes/{quote(node, safe='')}/proxy/configz", dict[str, Any])
         settings = mask_secrets(response.get("kubeletconfig"))
     except (RecursionError, ValueError):
-        raise ConnectionLostError("the kubelet answers a document that is nested too deeply") from None
+        raise ConnectionLostError("the response of the kubelet is nested too deeply") from None
     if not isinstance(settings, dict) or not settings:
-        raise ConnectionLostError("the kubelet answers no configuration")
+        raise ConnectionLostError("the response of the kubelet is not a configuration")
     identity = {"apiVersion": _API_VERSION, "kind": KIND, "metadata": {"name": node}}
     return identity | {key: value for key, value in settings.items() if key not in identity}
 
@@ -126,7 +126,7 @@ def _create_gaps(errors: Sequence[tuple[str, KubeError]], nodes: int) -> Iterato
     """Yield one gap per node, or a single one if the permission is missing for all."""
     forbidden = [error for _, error in errors if isinstance(error, ApiError) and error.status == _FORBIDDEN]
     if len(forbidden) == nodes and nodes > 1:
-        yield _create_gap(f"{nodes} nodes, of the first: {forbidden[0]}")
+        yield _create_gap(f"{nodes} nodes, the first: {forbidden[0]}")
         return
     for name, error in errors:
         yield _create_gap(f"node {name}: {error}")

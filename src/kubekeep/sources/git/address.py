@@ -84,7 +84,7 @@ def is_repository(text: str) -> bool:
 def parse_address(text: str) -> Address:
     """Parse an address. Raises GitError, without credentials in its message, if git must not open it."""
     if not text.isprintable() or any(not char.isprintable() for char in unquote(text)):
-        raise GitError("the address of a repository has control characters in it")
+        raise GitError("repository address contains control characters")
     scheme = _SCHEME.match(text)
     if scheme is None:
         return _parse_scp(text)
@@ -92,14 +92,14 @@ def parse_address(text: str) -> Address:
         parts = urlsplit(text.removeprefix("git+"))
         port = parts.port
     except ValueError:
-        raise GitError("this is no address of a repository: its host or port cannot be read") from None
+        raise GitError("invalid repository address: invalid host or port") from None
     if parts.scheme not in SCHEMES:
-        raise GitError(f"{parts.scheme}:// is refused: a repository is read by https, ssh, http or file")
+        raise GitError(f"{parts.scheme}:// is refused: use https, ssh, http or file")
     if parts.scheme == "file":
         return _parse_file(parts)
     host = _get_host(parts)
     if not _HOST.fullmatch(host.removesuffix(f":{port}")):
-        raise GitError("this is no address of a repository: its host is no name that git may get")
+        raise GitError("invalid repository address: invalid host name")
     return _parse_ssh(parts, host) if parts.scheme == "ssh" else _parse_web(parts, host)
 
 
@@ -113,29 +113,29 @@ def _parse_scp(text: str) -> Address:
     """Parse an address of the form `git@host:owner/repo.git`."""
     match = _SCP.fullmatch(text)
     if helper := _HELPER.match(text):
-        raise GitError(f"{helper[0]} is refused: it runs a program of that name")
+        raise GitError(f"{helper[0]} is refused: git would run a program")
     if match is None or "@" in match[3].partition("/")[0]:
         # The address may contain a password: it is not quoted.
-        raise GitError("this is no address of a repository")
+        raise GitError("invalid repository address")
     user, host, path = match[1] or "", match[2].lower(), match[3]
     if (user and not _USER.fullmatch(user)) or not _HOST.fullmatch(host) or path.startswith("-"):
-        raise GitError("this is no address of a repository: user, host or path is none that ssh may get")
+        raise GitError("invalid repository address: invalid user, host or path")
     return Address(remote=text, display_url=text, scheme="ssh", host=host)
 
 
 def _parse_file(parts: SplitResult) -> Address:
     if parts.netloc or not parts.path.startswith("/") or parts.query or parts.fragment:
-        raise GitError("a repository on this machine is written file:///absolute/path")
+        raise GitError("the address of a local repository has the form file:///absolute/path")
     remote = f"file://{parts.path}"
     return Address(remote=remote, display_url=remote, scheme="file")
 
 
 def _parse_ssh(parts: SplitResult, host: str) -> Address:
     if parts.password is not None:
-        raise GitError("a password in an ssh address is refused: ssh takes keys from your agent")
+        raise GitError("a password in an ssh address is refused: use a key in your ssh agent")
     user = parts.username or ""
     if user and not _USER.fullmatch(user):
-        raise GitError("this is no address of a repository: its user is none that ssh may get")
+        raise GitError("invalid repository address: invalid user")
     path, subpath, ref = _split_repository_path(parts)
     remote = f"ssh://{user}{'@' if user else ''}{host}{path}"
     return Address(remote=remote, display_url=remote, scheme="ssh", host=host, ref=ref, subpath=subpath)
@@ -160,7 +160,9 @@ def _parse_web(parts: SplitResult, host: str) -> Address:
     else:
         path, subpath, ref = _split_repository_path(parts)
         if host in _PAIR_HOSTS and path.strip("/").count("/") != 1:
-            raise GitError(f"{visible(display_url)}: neither a repository (owner/name) nor a page of its files")
+            raise GitError(
+                f"{visible(display_url)}: not the address of a repository (owner/name) or of a page of its files"
+            )
     remote = f"{parts.scheme}://{host}{path}"
     return Address(
         remote=remote,
@@ -194,21 +196,21 @@ def _split_page_path(host: str, segments: Sequence[str]) -> tuple[list[str], str
 def _split_repository_path(parts: SplitResult) -> tuple[str, str, str]:
     """Return path, subpath and ref of `/owner/name.git//folder?ref=main`, the notation of kustomize."""
     if parts.fragment:
-        raise GitError("the address of a repository has no place for a fragment (#)")
+        raise GitError("a repository address must not contain a fragment (#)")
     query = parse_qs(parts.query, keep_blank_values=True)
     ref = query.pop("ref", [""])[0]
     if query:
-        raise GitError("the address of a repository takes no query but ?ref=")
+        raise GitError("a repository address supports only the query ?ref=")
     path, _, subpath = parts.path.partition("//")
     if not path.strip("/"):
-        raise GitError("this is no address of a repository: there is no path")
+        raise GitError("invalid repository address: the path is missing")
     return path.rstrip("/"), _clean_path(subpath), ref
 
 
 def _parse_azure_ref(version: str) -> str:
     kind, name = version[:2], version[2:]
     if version and (kind not in _AZURE_REFS or not name):
-        raise GitError("the version in this address is no branch, tag or commit (GB, GT, GC)")
+        raise GitError("the version in the address is not a branch, tag or commit (GB, GT, GC)")
     return _AZURE_REFS[kind] + name if version else ""
 
 
@@ -216,5 +218,5 @@ def _clean_path(path: str) -> str:
     """Decode a path and remove empty parts and dots. Raises GitError for `..`."""
     parts = [part for part in unquote(path).split("/") if part not in ("", ".")]
     if ".." in parts:
-        raise GitError("the path in this address leads out of the repository")
+        raise GitError("the path in the address is outside the repository")
     return "/".join(parts)

@@ -106,7 +106,7 @@ class Blame:
     def _report_error(self, file: str, error: GitError) -> None:
         shown_path = self._root if self._is_disabled else os.path.relpath(file, os.path.realpath(self._root))
         self._problems.setdefault(
-            str(error), UnreadInput(Location(visible(shown_path)), f"who changed it is unknown: {error}")
+            str(error), UnreadInput(Location(visible(shown_path)), f"last commit unknown: {error}")
         )
 
 

@@ -30,7 +30,7 @@ def find_changes(root: str, rev: str, environment: Mapping[str, str]) -> Changes
     """
     top = find_repository_root(root)
     if top is None:
-        raise GitError(f"{visible(root)} is in no git repository")
+        raise GitError(f"{visible(root)} is not in a Git repository")
     worktree = Worktree(top, environment)
     base = _find_merge_base(worktree, rev)
     with tempfile.TemporaryDirectory(prefix="kubekeep-git-") as folder:
@@ -62,20 +62,18 @@ def _find_merge_base(worktree: Worktree, rev: str) -> str:
     """Return the hash of the merge base of `rev` and HEAD."""
     shown_revision = visible(rev)
     if not rev or rev.startswith("-"):
-        raise GitError(f"{shown_revision or 'nothing'} is no revision")
+        raise GitError(f"{shown_revision or '(empty)'} is not a valid revision")
     hint = (
-        "this clone is shallow: fetch more of its history (git fetch --unshallow)"
-        if worktree.list_shallow_commits()
-        else ""
+        "the clone is shallow; fetch its history with git fetch --unshallow" if worktree.list_shallow_commits() else ""
     )
     commit = _resolve_commit(worktree, rev)
     if not commit:
-        raise GitError(f"there is no revision {shown_revision} in {visible(worktree.root)}{'; ' * bool(hint)}{hint}")
+        raise GitError(f"revision {shown_revision} does not exist in {visible(worktree.root)}{'; ' * bool(hint)}{hint}")
     if not _resolve_commit(worktree, "HEAD"):
-        raise GitError(f"{visible(worktree.root)} has no commit yet")
+        raise GitError(f"{visible(worktree.root)} has no commits")
     base = worktree.run("merge-base", commit, "HEAD", accepted=(0, 1)).decode().strip()
     if not base:
-        raise GitError(f"{shown_revision} and HEAD have no common commit{': ' * bool(hint)}{hint}")
+        raise GitError(f"{shown_revision} and HEAD have no common ancestor{'; ' * bool(hint)}{hint}")
     return base
 
 

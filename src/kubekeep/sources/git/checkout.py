@@ -177,7 +177,7 @@ class _CheckoutBuilder:
         entry = self._run("ls-tree", "-z", "--full-tree", commit, "--", subpath)
         mode = entry[:6]
         if mode != _TREE and mode not in _BLOBS:
-            problem = "is a submodule, which is not fetched" if mode else "does not exist"
+            problem = "is a submodule; submodules are not fetched" if mode else "does not exist"
             raise GitError(f"{self._address.display_url}: {visible(subpath)} {problem} in {commit[:12]}")
         return mode
 
@@ -190,7 +190,9 @@ class _CheckoutBuilder:
         """Return the real path of `subpath`. Raises GitError if it does not exist, or is a link out of the checkout."""
         real = os.path.realpath(os.path.join(self._root, subpath))
         if real != self._root and not real.startswith(self._root + os.sep):
-            raise GitError(f"{self._address.display_url}: {visible(subpath)} is a link out of the repository")
+            raise GitError(
+                f"{self._address.display_url}: {visible(subpath)} is a link to a path outside the repository"
+            )
         if not os.path.exists(real) or f"{real}{os.sep}".startswith(os.path.join(self._root, ".git", "")):
             raise GitError(f"{self._address.display_url}: {visible(subpath)} does not exist in the checkout")
         return real
@@ -215,5 +217,5 @@ class _CheckoutBuilder:
                     else:
                         size += entry.stat(follow_symlinks=False).st_size
         if size > self._limits.bytes:
-            return f"the repository takes more than {self._limits.bytes} bytes"
+            return f"the repository is larger than {self._limits.bytes} bytes"
         return f"the repository has more than {self._limits.files} files" if count > 2 * self._limits.files else None

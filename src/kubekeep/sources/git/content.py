@@ -57,9 +57,7 @@ def find_lfs_pointers(path: str, root: str) -> Iterator[UnreadInput]:
             and not os.path.islink(name)
             and _read_head(file, _LFS_POINTER_BYTES).startswith(_LFS)
         ):
-            yield UnreadInput(
-                Location(visible(os.path.relpath(name, root))), "kept in Git LFS, which is not asked: not read"
-            )
+            yield UnreadInput(Location(visible(os.path.relpath(name, root))), "stored in Git LFS: not read")
 
 
 def _read_head(file: os.DirEntry[str] | str, size: int) -> bytes:

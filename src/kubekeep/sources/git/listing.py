@@ -39,7 +39,7 @@ def find_missing(listing: bytes, root: str, prefix: str) -> Iterator[UnreadInput
         name = os.fsdecode(path)
         shown_path = f"{prefix}/{name}" if prefix else name
         if mode == _SUBMODULE:
-            yield UnreadInput(Location(visible(shown_path)), "submodule: not fetched, nothing in it was assessed")
+            yield UnreadInput(Location(visible(shown_path)), "submodule: not fetched, not evaluated")
             continue
         other = folded.setdefault(name.casefold(), name)
         if other != name and _is_same_file(root, shown_path, f"{prefix}/{other}" if prefix else other):

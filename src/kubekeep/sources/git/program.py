@@ -153,15 +153,15 @@ def _find_program(path: str) -> str:
     """Return the git of a search path. Raises GitError if it is missing or too old."""
     program = shutil.which("git", path=path)
     if program is None:
-        raise GitError("the program git is not installed")
+        raise GitError("git is not installed")
     try:
         command = [program, "version"]
         output = subprocess.run(command, capture_output=True, check=False, timeout=_VERSION_SECONDS, cwd=TOP)  # noqa: S603 - a list
     except (OSError, subprocess.TimeoutExpired):
-        raise GitError(f"{program} does not tell its version") from None
+        raise GitError(f"{program}: cannot determine the version of git") from None
     version = _VERSION.match(output.stdout)
     if version is None or (int(version[1]), int(version[2])) < OLDEST:
-        raise GitError(f"{program}: git {OLDEST[0]}.{OLDEST[1]} or newer is needed")
+        raise GitError(f"{program}: git {OLDEST[0]}.{OLDEST[1]} or newer is required")
     return program
 
 
@@ -211,7 +211,7 @@ def _wait(process: subprocess.Popen[bytes], deadline: float, watch: Watcher | No
     while True:
         remaining = deadline - time.monotonic()
         if remaining <= 0:
-            return "it took too long"
+            return "time limit exceeded"
         # The end of the output is seen at once, while waiting for a process is polling.
         reader.join(min(pause, remaining))
         with contextlib.suppress(subprocess.TimeoutExpired):

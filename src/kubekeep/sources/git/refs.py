@@ -55,17 +55,17 @@ def resolve_revision(address: Address, branch: str | None, list_refs: Callable[[
             return Revision(name, "", subpath, object_format)
     if candidates:
         name = candidates[-1][0]
-        hint = "; a commit is written with all its digits" if _SHORT_HASH.fullmatch(name) else ""
-        raise GitError(f"{address.display_url}: no branch or tag {name}{hint}")
+        hint = "; for a commit, use its full id" if _SHORT_HASH.fullmatch(name) else ""
+        raise GitError(f"{address.display_url}: branch or tag {name} does not exist{hint}")
     if "HEAD" not in hashes_by_ref:
-        raise GitError(f"{address.display_url}: the repository is empty, or has no branch that its HEAD names")
+        raise GitError(f"{address.display_url}: the repository is empty, or the branch of its HEAD does not exist")
     return Revision("HEAD", visible(_shorten_ref(head)), address.subpath, object_format)
 
 
 def _list_candidates(address: Address, branch: str | None) -> list[tuple[str, str]]:
     """Return the possible pairs of ref and subpath, the longest ref first; empty for the default branch."""
     if branch is not None and (not branch or _NO_REF.search(branch)):
-        raise GitError(f"{visible(branch) or 'nothing'} is no name of a branch or tag")
+        raise GitError(f"{visible(branch) or '(empty)'} is not a valid name of a branch or tag")
     if not address.tail:
         return _list_explicit_refs(address, branch)
     parts = address.tail.split("/")
@@ -74,7 +74,7 @@ def _list_candidates(address: Address, branch: str | None) -> list[tuple[str, st
     names = [split for split in splits if not _NO_REF.search(split[0]) and branch in (None, split[0])]
     if not names:
         raise GitError(
-            f"{address.display_url}: {f'the address names another branch than {branch}' if branch else 'no branch'}"
+            f"{address.display_url}: {f'the branch in the address differs from {branch}' if branch else 'the branch is missing'}"
         )
     return names
 
@@ -82,11 +82,11 @@ def _list_candidates(address: Address, branch: str | None) -> list[tuple[str, st
 def _list_explicit_refs(address: Address, branch: str | None) -> list[tuple[str, str]]:
     """Return the ref that the address or the user names, if any."""
     if _NO_REF.search(address.ref.removeprefix("refs/")):
-        raise GitError(f"{address.display_url}: {visible(address.ref)} is no name of a branch or tag")
+        raise GitError(f"{address.display_url}: {visible(address.ref)} is not a valid name of a branch or tag")
     if branch is None:
         return [(address.ref, address.subpath)] if address.ref else []
     if address.ref and branch != _shorten_ref(address.ref):
-        raise GitError(f"{address.display_url}: the address names another branch than {branch}")
+        raise GitError(f"{address.display_url}: the branch in the address differs from {branch}")
     return [(branch, address.subpath)]
 
 

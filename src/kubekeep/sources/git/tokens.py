@@ -75,5 +75,5 @@ def _is_on_server(host: str, server: str) -> bool:
 
 def _check(login: Login, name: str) -> Login:
     if not (login.username + login.password).isprintable():
-        raise GitError(f"{name} has control characters in it")
+        raise GitError(f"{name} contains control characters")
     return login

@@ -36,7 +36,7 @@ _REFERENCES: Final = {
     "$recursiveRef": _ALLOWED_TARGETS,
     "$schema": _SCHEMA_STANDARDS,
 }
-_TOO_DEEP: Final = "more levels than can be read"
+_TOO_DEEP: Final = "nested too deeply"
 TEMPLATES: Final = "templates/"
 LIBRARY: Final = "library"
 _CHARTS: Final = "charts/"
@@ -172,7 +172,9 @@ class _ChartLoader:
 
     def _load_chart(self, files: dict[str, bytes], location: _ChartLocation) -> Chart:
         if location.depth > self._limits.depth:
-            raise ChartError(location.shown_path, f"charts within charts deeper than {self._limits.depth}: not read")
+            raise ChartError(
+                location.shown_path, f"sub-charts nested deeper than {self._limits.depth} levels: not read"
+            )
         own_files, subchart_files = _split_subcharts(files)
         shown_path = posixpath.join(location.shown_path, METADATA)
         if METADATA not in own_files:
@@ -242,12 +244,12 @@ class _ChartLoader:
             path = os.path.join(location.folder, entry.repository.removeprefix(_LOCAL))
             real = os.path.realpath(path)
             if os.path.commonpath((self._root, real)) != self._root:
-                message = f"dependency {entry.name!r} is in {entry.repository}, outside of the scanned folder: not read"
-                raise ChartError(entry.file, f"{message}; scan a folder that holds both", entry.region)
+                message = f"dependency {entry.name!r} is in {entry.repository}, outside the scanned folder: not read"
+                raise ChartError(entry.file, f"{message}; scan a folder that contains both", entry.region)
             if real in location.ancestors:
-                raise ChartError(entry.file, f"dependency {entry.name!r} leads back to this chart", entry.region)
+                raise ChartError(entry.file, f"dependency {entry.name!r} refers back to this chart", entry.region)
             if not os.path.isfile(os.path.join(real, METADATA)):
-                message = f"dependency {entry.name!r}: there is no chart in {entry.repository}"
+                message = f"dependency {entry.name!r}: no chart in {entry.repository}"
                 raise ChartError(entry.file, message, entry.region)
             shown_path = posixpath.normpath(posixpath.join(location.shown_path, os.path.relpath(real, location.folder)))
             archive_folder = posixpath.join(location.archive_folder, _CHARTS, f"{number}.fetched")
@@ -256,7 +258,7 @@ class _ChartLoader:
             )
             chart = self._load_chart(self._folder(real, shown_path), sub_location)
             if chart.name != entry.name:
-                message = f"dependency {entry.name!r}: the chart in {entry.repository} is called {chart.name!r}"
+                message = f"dependency {entry.name!r}: the chart in {entry.repository} has the name {chart.name!r}"
                 raise ChartError(entry.file, message, entry.region)
             yield entry, chart
 
@@ -280,7 +282,7 @@ def _drop_schema(own_files: dict[str, bytes], location: _ChartLocation) -> Itera
     if target is not None:
         del own_files[SCHEMA]
         message = (
-            f"refers to {display_path(target)[:200]!r}, which is not read: the values were not held against this schema"
+            f"refers to {display_path(target)[:200]!r}, which is not read: values were not validated by this schema"
         )
         yield UnreadInput(Location(display_path(posixpath.join(location.shown_path, SCHEMA))), message)
 

@@ -63,7 +63,7 @@ class RenderErrorConverter:
         if location.region is not None:
             # The line number refers to the printed text, not to the location shown.
             message = _YAML_LINE.sub("yaml: ", message)
-        return UnreadInput(location, f"the chart does not render: {self._shorten(message)}")
+        return UnreadInput(location, f"the chart cannot be rendered: {self._shorten(message)}")
 
     def _find_locations(self, message: str) -> Iterator[Location]:
         """Yield the locations that the message names, best first."""
@@ -150,7 +150,7 @@ class RenderErrorConverter:
             for secret in find_secret_values(layer.value):
                 text = text.replace(secret, MASK) if len(secret) >= _MIN_SECRET_LENGTH else text
         if _MISSING in text and _FETCHES not in text:
-            text = f"{text}; `{_FETCHES}` fetches them"
+            text = f"{text}; run `{_FETCHES}` to fetch them"
         text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}..."
 

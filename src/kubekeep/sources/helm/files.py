@@ -100,10 +100,10 @@ class _ChartFolder:
         if os.path.islink(path):
             if os.path.commonpath((self._root, real)) != self._root:
                 raise ChartError(
-                    shown_path, "symbolic link out of the scanned folder: not followed, the chart not read"
+                    shown_path, "symbolic link to a path outside the scanned folder: the chart was not read"
                 )
             if not os.path.exists(real):
-                raise ChartError(shown_path, "symbolic link that leads nowhere or in a circle")
+                raise ChartError(shown_path, "symbolic link with a missing target or a cycle")
         return real
 
     def _list_entries(self, name: str, ancestors: tuple[str, ...]) -> list[tuple[str, tuple[str, ...]]]:
@@ -118,7 +118,7 @@ class _ChartFolder:
             path_in_chart = f"{name}/{entry}" if name else entry
             if _FORBIDDEN.search(entry):
                 raise ChartError(
-                    shown_path, f"{display_path(entry)[:200]!r} is no name for a file of a chart: not read"
+                    shown_path, f"{display_path(entry)[:200]!r} is not a valid name for a file of a chart: not read"
                 )
             path = os.path.join(self._path, path_in_chart)
             self._budget.count_entry(shown_path)
@@ -127,7 +127,7 @@ class _ChartFolder:
                 continue
             real = self._check_link(path, self._get_shown_path(path_in_chart))
             if is_folder and real in ancestors:
-                raise ChartError(self._get_shown_path(path_in_chart), "symbolic link to a folder it is in: a circle")
+                raise ChartError(self._get_shown_path(path_in_chart), "symbolic link to a parent folder: cycle")
             entries.append((path_in_chart, (*ancestors, real) if is_folder else ()))
         return entries
 
@@ -146,12 +146,12 @@ def read_archive(archive: bytes, shown_path: str, budget: ChartBudget) -> dict[s
                 stream = tar.extractfile(member)
                 content = b"" if stream is None else stream.read()
                 if len(content) != member.size:
-                    raise ChartError(shown_path, "not a packed chart: it ends in the middle of a file")
+                    raise ChartError(shown_path, "not a packed chart: truncated")
                 files[name] = content
     except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
         raise ChartError(shown_path, f"not a packed chart: {error_reason(ValueError(str(error)))}") from error
     if not files:
-        raise ChartError(shown_path, "not a packed chart: there are no files in it")
+        raise ChartError(shown_path, "not a packed chart: it contains no files")
     return files
 
 
@@ -166,7 +166,7 @@ def _check_member(member: tarfile.TarInfo, shown_path: str) -> str:
     clean_path = posixpath.normpath(name) if name else ""
     is_outside = member_path.startswith("/") or top in ("", "..") or clean_path in ("", ".") or ".." in name.split("/")
     if is_outside or clean_path.startswith("/") or _DRIVE.match(clean_path) or _FORBIDDEN.search(clean_path):
-        raise ChartError(shown_path, f"{quoted!r} in this packed chart is no path below the chart's folder: not read")
+        raise ChartError(shown_path, f"{quoted!r} in this packed chart is outside the folder of the chart: not read")
     return clean_path
 
 

@@ -63,9 +63,7 @@ class ChartBudget:
     def count_bytes(self, count: int, shown_path: str) -> None:
         """Count the bytes of the file `shown_path`. Raises ChartError beyond the limit."""
         if count > self.limits.file_bytes:
-            raise ChartError(
-                shown_path, f"larger than {self.limits.file_bytes} bytes, the most that Helm loads: not read"
-            )
+            raise ChartError(shown_path, f"larger than {self.limits.file_bytes} bytes, the limit of Helm: not read")
         self._bytes -= count
         if self._bytes < 0:
             raise ChartError(shown_path, f"the chart is larger than {self.limits.bytes} bytes: not read")

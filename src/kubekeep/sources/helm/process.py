@@ -175,7 +175,7 @@ class ChildProcess:
 
 def _require_pipe(stream: IO[bytes] | None) -> IO[bytes]:
     if stream is None:
-        raise OSError("a child without pipes")
+        raise OSError("the process has no pipes")
     return stream
 
 

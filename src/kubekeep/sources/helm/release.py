@@ -118,7 +118,7 @@ class _UserValuesReader:
         """Copy the user's file and return the name of the copy."""
         shown_path = display_path(self._names.get(path, path))
         if path == "-" or _SCHEME in path:
-            raise ChartError(shown_path, f"{description}: only files are read")
+            raise ChartError(shown_path, f"{description}: only local files are supported")
         name = f"{prefix}-{len(self._contents)}"
         self._contents[name] = read_file(path, shown_path, self._budget)
         self._shown_paths[name] = shown_path

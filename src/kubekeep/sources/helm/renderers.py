@@ -28,7 +28,7 @@ _VERSION: Final = re.compile(r"v?[34]\.\d+")
 _SOURCE: Final = re.compile(r"^---\n# Source: (.*)\n", re.MULTILINE)
 _SEPARATOR: Final = re.compile(r"(?:\A|\s*\n)---\s*")
 _NOTES: Final = "NOTES.txt"
-_CLOSED: Final = "no more charts are rendered"
+_CLOSED: Final = "the scan has ended"
 _LINE_END: Final = "\n"
 _LENGTH: Final = 8
 _SHARED_SECONDS: Final = 3600
@@ -87,7 +87,7 @@ class HelmProgram:
         status, text, errors = self._run((self._path, "version", "--short"), home)
         if status == 0 and _VERSION.match(text.strip()):
             return ""
-        return (errors.strip() or f"it says {text.strip()!r}").splitlines()[0][:200]
+        return (errors.strip() or f"unexpected version {text.strip()!r}").splitlines()[0][:200]
 
     def render(self, job: RenderJob, names: Iterable[str]) -> dict[str, list[str]]:
         """See Renderer."""
@@ -138,7 +138,7 @@ def _extract_message(errors: str) -> str:
     """Return Helm's error message without warnings, or the first line after a crash."""
     _, mark, message = f"\n{errors}".rpartition("\nError: ")
     if not mark:
-        return f"helm ended: {errors.strip().partition(_LINE_END)[0]}"
+        return f"helm failed: {errors.strip().partition(_LINE_END)[0]}"
     return message.replace(_HINT, "").strip()
 
 
@@ -173,7 +173,9 @@ class HelmSdk:
         with self._lock:
             response = self._send_request(json.dumps(request).encode())
         if response.get("refused"):
-            raise RenderError(f"{response['error']} needs the program helm (https://helm.sh), which is not there")
+            raise RenderError(
+                f"{response['error']} requires the program helm (https://helm.sh), which is not installed"
+            )
         templates: Mapping[str, str] = response.get("templates", {})
         known_names = set(names)
         outputs = {name: split_manifests(text) for name, text in templates.items() if name in known_names}
@@ -208,7 +210,7 @@ class HelmSdk:
             lines = str(error).strip().splitlines() or [""]
             # Python prints the reason last, Go first.
             reason = lines[-1 if lines[0].startswith("Traceback") else 0]
-            raise RenderError(f"the Helm SDK ended: {reason}") from error
+            raise RenderError(f"the Helm SDK failed: {reason}") from error
         finally:
             if not is_complete:
                 self._close_child()

@@ -143,7 +143,7 @@ class ReleaseRenderer:
             for entry, version in current.local_dependencies:
                 if entry.version not in ("", version) and not self._satisfies(entry, version):
                     actual = f"{entry.repository} has {version}"
-                    message = f"dependency {entry.name!r} asks for version {entry.version}, {actual}"
+                    message = f"dependency {entry.name!r} requires version {entry.version}, {actual}"
                     raise ChartError(entry.file, message, entry.region)
 
     def _satisfies(self, entry: Dependency, version: str) -> bool:

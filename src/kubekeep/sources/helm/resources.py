@@ -77,7 +77,7 @@ def _read_document(
     document: Document | Problem | None, source: Source, namespace: ReleaseNamespace
 ) -> Iterator[Resource | UnreadInput]:
     if isinstance(document, Problem):
-        yield UnreadInput(Location(source.path), f"what this template prints cannot be read: {document.message}")
+        yield UnreadInput(Location(source.path), f"the output of this template cannot be read: {document.message}")
     elif document is not None:
         yield from _list_objects(document, source, namespace)
 
@@ -102,7 +102,7 @@ def _list_objects(
             yield Resource(match.object, list_source, document.value, release_namespace_paths=namespace_paths)
     if is_kubernetes:
         for problem in document.problems[:_MOST_PROBLEMS]:
-            yield UnreadInput(Location(source.path), f"in what this template prints: {problem.message}")
+            yield UnreadInput(Location(source.path), f"in the output of this template: {problem.message}")
 
 
 def _is_unknown_hook(value: object) -> bool:

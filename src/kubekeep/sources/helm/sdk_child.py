@@ -120,7 +120,7 @@ def _merge_values(request: dict[str, Any]) -> dict[str, Any]:
     for option, text in request["assignments"]:
         assigned = parsers[option](text)
         if option == "--set" and _has_large_number(assigned):
-            raise _NeedsProgramError("--set with a number of seven digits or more")
+            raise _NeedsProgramError("--set with a number of seven or more digits")
         _merge(values, assigned, text)
     return values
 
@@ -131,7 +131,7 @@ def _merge(values: dict[str, Any], stronger: dict[str, Any], assignment: str) ->
         if isinstance(previous, dict) and isinstance(value, dict):
             _merge(previous, value, assignment)
         elif isinstance(previous, list) and isinstance(value, list) and "[" in assignment:
-            raise _NeedsProgramError(f"an assignment to an item of a list that a values file gave ({key})")
+            raise _NeedsProgramError(f"an assignment to an item of a list from a values file ({key})")
         else:
             values[key] = value
 

@@ -19,7 +19,7 @@ from kubekeep.sources.host.root import HostReadError, NodeRoot
 
 _BYTES: Final = 4096
 _METADATA: Final = (
-    "CloudProviderInfo: whether the metadata service of a cloud answers a Pod shows in a Pod, not on the node"
+    "CloudProviderInfo: access of Pods to the metadata service of a cloud is visible only in a Pod, not on the node"
 )
 
 
@@ -93,4 +93,4 @@ def _read_hostname(root: NodeRoot, *, is_running_node: bool) -> str:
             continue
         if name := text.strip().lower():
             return name
-    raise ValueError("the node does not tell its name")
+    raise ValueError("the name of the node is unknown")

@@ -22,7 +22,7 @@ def format_configuration(configuration: dict[str, Any]) -> str:
 def mask_secrets(value: Any, depth: int = _DEEPEST) -> Any:
     """Return a copy of a configuration with secrets masked. Raises ValueError if it is nested deeper than `depth`."""
     if not depth:
-        raise ValueError("it is nested too deeply")
+        raise ValueError("nested too deeply")
     match value:
         case dict():
             return {

@@ -85,7 +85,7 @@ def _manifest_path(node: HostNode, program: str) -> str:
 
 def _add_manifest(document: HostDocument, node: HostNode, program: str, field: str) -> None:
     if node.layout.embedding_program:
-        document.add_missing(field, f"{node.layout.embedding_program} has no manifest of {program}")
+        document.add_missing(field, f"{node.layout.embedding_program} uses no manifest for {program}")
     else:
         document.add_file(field, node.files, _manifest_path(node, program))
 
@@ -100,7 +100,7 @@ def _add_api_server(document: HostDocument, node: HostNode, process: HostProcess
             with node.open_files(process) as files:
                 document.add_configuration(field, files, path, kinds)
         except HostReadError as error:
-            document.add_missing(field, f"the files of process {process.pid}: {error}", path)
+            document.add_missing(field, f"files of process {process.pid}: {error}", path)
 
 
 def _add_flag_path(
@@ -115,7 +115,7 @@ def _add_flag_path(
         with node.open_files(process) as files:
             document.add_file(field, files, path)
     except HostReadError as error:
-        document.add_missing(field, f"the files of process {process.pid}: {error}", path)
+        document.add_missing(field, f"files of process {process.pid}: {error}", path)
 
 
 def _add_etcd(document: HostDocument, node: HostNode) -> None:
@@ -136,7 +136,7 @@ def _add_keys(document: HostDocument, node: HostNode) -> None:
         document.add_missing("PKIFiles", error, node.layout.pki)
         return
     if len(paths) > _MOST_KEYS:
-        document.add_missing("PKIFiles", f"there are more than {_MOST_KEYS} files", node.layout.pki)
+        document.add_missing("PKIFiles", f"more than {_MOST_KEYS} files", node.layout.pki)
         return
     for path, why in errors.items():
         document.add_missing("PKIFiles", why, path)

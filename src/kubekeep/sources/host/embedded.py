@@ -41,14 +41,14 @@ def add_embedded(root: NodeRoot, processes: RunningProcesses, program: str) -> R
     if not program:
         return processes
     programs: dict[str, HostProcess] = {}
-    why = "its log does not say how it was started"
+    why = "its log does not contain its arguments"
     try:
         host = _find_host(processes, program)
         with closing(_read_log(root, processes, host)) as lines:
             _parse_log(programs, host, lines)
     except HostReadError as error:
         why = str(error)
-    hidden = {name: f"{program} runs it in its own process: {why}" for name in PROGRAMS if name not in programs}
+    hidden = {name: f"it runs inside the process of {program}: {why}" for name in PROGRAMS if name not in programs}
     return msgspec.structs.replace(processes, processes=(*processes.processes, *programs.values()), hidden=hidden)
 
 
@@ -59,9 +59,9 @@ def _find_host(processes: RunningProcesses, program: str) -> HostProcess:
     if len(matches) == 1:
         return matches[0]
     raise HostReadError(
-        f"{len(matches)} processes are called {program}"
+        f"{len(matches)} processes have the name {program}"
         if matches
-        else processes.problem or f"no process called {program} is seen"
+        else processes.problem or f"no process with the name {program} is visible"
     )
 
 
@@ -87,12 +87,12 @@ def _read_log(root: NodeRoot, processes: RunningProcesses, host: HostProcess) ->
         target = root.read_link(f"/proc/{host.pid}/fd/2")
         paths = _list_log_files(root, processes, host, parent) if target.startswith("pipe:") else [target]
     except HostReadError as error:
-        raise HostReadError(f"where it logs to is not known: {error}") from None
+        raise HostReadError(f"the destination of its log is unknown: {error}") from None
     if target.startswith("socket:"):
         try:
             yield from read_messages(root, host.pid, started)
         except HostReadError as error:
-            raise HostReadError(f"the journal was not read: {error}") from None
+            raise HostReadError(f"the journal cannot be read: {error}") from None
         return
     since = _read_boot_time(root) + started - _ROUNDING
     for path in paths:
@@ -102,14 +102,14 @@ def _read_log(root: NodeRoot, processes: RunningProcesses, host: HostProcess) ->
                 if 'msg="Running ' in line and _parse_time(line) >= since:
                     yield line
         except HostReadError as error:
-            raise HostReadError(f"its log was not read: {path}: {error}") from None
+            raise HostReadError(f"its log cannot be read: {path}: {error}") from None
 
 
 def _list_log_files(root: NodeRoot, processes: RunningProcesses, host: HostProcess, parent: int) -> list[str]:
     """Return the open files of the process that reads the output of `host`. Raises HostReadError."""
     logger = next((process for process in processes.processes if process.pid == parent), None)
     if logger is None or logger.program != host.program or logger.words[1:2] != (_LOGGER,):
-        raise HostReadError("a pipe")
+        raise HostReadError("it logs to a pipe")
     links = [
         root.read_link(f"/proc/{parent}/fd/{number}") for number in root.list_names(f"/proc/{parent}/fd")[:_MOST_FILES]
     ]
@@ -123,7 +123,7 @@ def _read_start(root: NodeRoot, pid: int) -> tuple[int, float]:
     try:
         return int(fields[1]), int(fields[19]) / os.sysconf("SC_CLK_TCK")
     except (IndexError, ValueError, OverflowError):
-        raise HostReadError("when it started is not told") from None
+        raise HostReadError("its start time is unknown") from None
 
 
 def _read_boot_time(root: NodeRoot) -> float:
@@ -131,12 +131,12 @@ def _read_boot_time(root: NodeRoot) -> float:
     try:
         lines = root.read_text("/proc/stat", _STAT_BYTES).splitlines()
     except HostReadError as error:
-        raise HostReadError(f"when the node was started is not known: /proc/stat: {error}") from None
+        raise HostReadError(f"the boot time of the node is unknown: /proc/stat: {error}") from None
     for line in lines:
         name, _, value = line.partition(" ")
         if name == "btime" and value.isdecimal():
             return float(value)
-    raise HostReadError("when the node was started is not known")
+    raise HostReadError("the boot time of the node is unknown")
 
 
 def _parse_time(line: str) -> float:

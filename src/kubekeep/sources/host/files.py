@@ -44,7 +44,7 @@ class NodeFiles(msgspec.Struct, frozen=True):
     def describe(self, path: str) -> dict[str, Any]:
         """Return `path`, `permissions` and `ownership` of a file. Raises HostReadError."""
         if not path.startswith("/"):
-            raise HostReadError("the path depends on the working directory of the process")
+            raise HostReadError("the path is relative to the working directory of the process")
         status = self.root.get_status(path)
         owner: dict[str, Any] = {"uid": status.uid, "gid": status.gid}
         if name := self.accounts.users.get(status.uid):
@@ -59,15 +59,15 @@ class NodeFiles(msgspec.Struct, frozen=True):
         A file of any other kind is not the configuration that a command line claims, so its content is not read.
         """
         if not path.startswith("/"):
-            raise HostReadError("the path depends on the working directory of the process")
+            raise HostReadError("the path is relative to the working directory of the process")
         text = self.root.read_text(path, _BYTES)
         document = next(iter(yaml_text.parse_documents(text, line_starts(text), _LIMITS)), None)
         if document is None or isinstance(document, Problem):
-            raise HostReadError("it cannot be read as YAML")
+            raise HostReadError("not valid YAML")
         value = document.value
         kind = value.get("kind") if isinstance(value, dict) else None
         if not isinstance(kind, str) or kind not in kinds:
-            raise HostReadError(f"it holds no {' or '.join(sorted(kinds))}")
+            raise HostReadError(f"it does not contain a {' or '.join(sorted(kinds))}")
         masked: dict[str, Any] = mask_secrets(value)
         return masked
 

@@ -42,7 +42,7 @@ def read_messages(root: NodeRoot, pid: int, since: float) -> Iterator[str]:
     """
     boot = root.read_text("/proc/sys/kernel/random/boot_id", 100).strip().replace("-", "")
     if not _BOOT.fullmatch(boot):
-        raise HostReadError("nothing tells which boot of the node this is")
+        raise HostReadError("the id of the current boot is unknown")
     program = shutil.which("journalctl")
     if program is None:
         raise HostReadError("journalctl is not installed")
@@ -55,7 +55,7 @@ def read_messages(root: NodeRoot, pid: int, since: float) -> Iterator[str]:
         except MissingFileError:
             continue
     if not has_folder:
-        raise HostReadError(f"neither {' nor '.join(_FOLDERS)} is there")
+        raise HostReadError(f"neither {' nor '.join(_FOLDERS)} exists")
 
 
 def _read_entries(program: str, folder: int, matches: tuple[str, ...], since: float) -> Iterator[str]:
@@ -67,7 +67,7 @@ def _read_entries(program: str, folder: int, matches: tuple[str, ...], since: fl
             try:
                 entry = msgspec.json.decode(line, type=_JournalEntry)
             except msgspec.DecodeError:
-                raise HostReadError("journalctl printed no JSON") from None
+                raise HostReadError("the output of journalctl is not JSON") from None
             # The clock of the journal stops during suspend: entries may be missed then, but never added.
             if entry.monotonic.isdecimal() and int(entry.monotonic) >= since * 1e6:
                 yield _decode_message(entry.message)
@@ -103,9 +103,9 @@ def _run(command: list[str], folder: int) -> Iterator[IO[bytes]]:
         process.wait()
         process.stdout.close()
     if time.monotonic() > deadline:
-        raise HostReadError(f"journalctl took more than {_SECONDS:g} seconds")
+        raise HostReadError(f"journalctl did not finish within {_SECONDS:g} seconds")
     if code:
-        raise HostReadError(f"journalctl ended with exit code {code}")
+        raise HostReadError(f"journalctl failed with exit code {code}")
 
 
 def _read_lines(output: IO[bytes]) -> Iterator[bytes]:
@@ -114,7 +114,7 @@ def _read_lines(output: IO[bytes]) -> Iterator[bytes]:
         size += len(line)
         if len(line) > _LONGEST_LINE or size > _MOST_BYTES:
             raise HostReadError(
-                f"the journal has more than {_MOST_BYTES >> 20} MiB of it, or an entry of more than 1 MiB"
+                f"the entries in the journal exceed {_MOST_BYTES >> 20} MiB, or one entry exceeds 1 MiB"
             )
         yield line
 

@@ -64,7 +64,7 @@ def _read_configuration(document: HostDocument, node: HostNode, process: HostPro
             document.add_missing("configFile.content", error, drop_in)
             return {}
     if not result:
-        document.add_missing("configFile.content", "the folder holds no configuration", folder)
+        document.add_missing("configFile.content", "the folder contains no configuration", folder)
         return {}
     entry["content"] = format_configuration(result)
     document.put("configFile", entry)
@@ -84,7 +84,7 @@ def _list_drop_in_files(document: HostDocument, node: HostNode, folder: str) -> 
         files, errors = [], {folder: str(error)}
     paths = [path for path in files if path.endswith(_DROP_IN)]
     if len(paths) > _MOST_DROP_INS:
-        paths, errors = [], {folder: f"there are more than {_MOST_DROP_INS} files"}
+        paths, errors = [], {folder: f"more than {_MOST_DROP_INS} files"}
     document.add_files("dropInFiles", node.files, paths)
     for path, why in errors.items():
         document.add_missing("dropInFiles", why, path)
@@ -95,7 +95,7 @@ def _list_drop_in_files(document: HostDocument, node: HostNode, folder: str) -> 
 def _walk_folder(node: HostNode, folder: str) -> tuple[list[str], dict[str, str]]:
     """Return the files in a folder and below, and the inaccessible folders. Raises HostReadError."""
     if not folder.startswith("/"):
-        raise HostReadError("the path depends on the working directory of the process")
+        raise HostReadError("the path is relative to the working directory of the process")
     try:
         node.files.root.read_link(folder)
     except HostReadError:

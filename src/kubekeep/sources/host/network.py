@@ -62,7 +62,7 @@ def collect_kube_proxy(node: HostNode) -> Iterator[HostDocument | dict[str, Any]
             if path := process.get_flag("kubeconfig") or configured_path:
                 document.add_file("kubeConfigFile", files, path)
     except HostReadError as error:
-        document.add_missing("kubeConfigFile", f"the files of process {process.pid}: {error}")
+        document.add_missing("kubeConfigFile", f"files of process {process.pid}: {error}")
     yield document
     if configuration:
         yield {**configuration, "metadata": {"name": node.name}}
@@ -81,7 +81,7 @@ def collect_cni(node: HostNode) -> HostDocument:
         document.add_missing("CNIConfigFiles", error, ", ".join(node.layout.networks))
         return document
     if len(paths) > _MOST_FILES:
-        document.add_missing("CNIConfigFiles", f"there are more than {_MOST_FILES} files", folder)
+        document.add_missing("CNIConfigFiles", f"more than {_MOST_FILES} files", folder)
     else:
         document.add_files("CNIConfigFiles", node.files, paths)
     for path, why in errors.items():
@@ -92,7 +92,9 @@ def collect_cni(node: HostNode) -> HostDocument:
         document.add_missing("CNINames", error)
         return document
     if names == ["flannel"] and node.layout.name == "k3s":
-        document.add_missing("CNINames", "k3s enforces network policies beside flannel, unless that is turned off")
+        document.add_missing(
+            "CNINames", "unknown for k3s: it enforces network policies in addition to flannel unless that is disabled"
+        )
     elif names:
         document.put("CNINames", names)
     return document
@@ -153,10 +155,10 @@ def _parse_types(text: str) -> list[str]:
     try:
         network = json.loads(text)
     except (ValueError, RecursionError):
-        raise HostReadError("a configuration file of CNI is no JSON") from None
+        raise HostReadError("a CNI configuration file is not valid JSON") from None
     plugins = network.get("plugins", [network]) if isinstance(network, dict) else None
     if not isinstance(plugins, list):
-        raise HostReadError("a configuration file of CNI has no list of plugins")
+        raise HostReadError("a CNI configuration file has no list of plugins")
     return [plugin["type"] for plugin in plugins if isinstance(plugin, dict) and isinstance(plugin.get("type"), str)]
 
 

@@ -88,9 +88,9 @@ class RunningProcesses(msgspec.Struct, frozen=True):
         if not matches and self.problem:
             raise HostReadError(self.problem)
         if not matches:
-            raise NotRunningError(f"no process called {program} is seen")
+            raise NotRunningError(f"no process with the name {program} is visible")
         if _have_different_words(matches):
-            raise HostReadError(f"{len(matches)} processes are called {program}, with different command lines")
+            raise HostReadError(f"{len(matches)} processes with the name {program} have different command lines")
         return matches[0]
 
     def list_on_node(self, program: str) -> list[HostProcess]:
@@ -111,7 +111,8 @@ def list_processes(root: NodeRoot) -> RunningProcesses:
         return RunningProcesses((), f"/proc: {error}")
     processes = tuple(_read_processes(root, sorted(int(name) for name in names if name.isdecimal() and name.isascii())))
     return RunningProcesses(
-        processes, "" if processes else "/proc shows no processes: it is that of the node where its PIDs are shared"
+        processes,
+        "" if processes else "/proc shows no processes: share the PID namespace of the node, for example with hostPID",
     )
 
 

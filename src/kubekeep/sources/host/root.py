@@ -27,7 +27,7 @@ _PROC_INODE: Final = 1
 _REASONS: Final = {
     errno.EACCES: "permission denied",
     errno.EPERM: "permission denied",
-    errno.ELOOP: "too many links lead to one another",
+    errno.ELOOP: "too many levels of symbolic links",
 }
 
 
@@ -44,7 +44,7 @@ class MissingFileError(HostReadError):
     is_absent = True
 
     def __init__(self) -> None:
-        super().__init__("there is no such file")
+        super().__init__("no such file")
 
 
 class FileStatus(msgspec.Struct, frozen=True):
@@ -86,7 +86,7 @@ class NodeRoot:
                 or link.st_size
                 or not stat.S_ISLNK(link.st_mode)
             ):
-                raise HostReadError("what stands at /proc is not the process file system")
+                raise HostReadError("/proc is not the process file system")
             return NodeRoot(os.open(name, _FOLDER, dir_fd=parent))
 
     def __enter__(self) -> Self:
@@ -104,7 +104,7 @@ class NodeRoot:
         """Return the text of a file of at most `limit` bytes; invalid UTF-8 is replaced. Raises HostReadError."""
         with self._resolve(path) as (parent, name, status):
             if not stat.S_ISREG(status.st_mode):
-                raise HostReadError("it is not a regular file")
+                raise HostReadError("not a regular file")
             with _convert_errors():
                 return _read_file(parent, name, status, limit)
 
@@ -115,7 +115,7 @@ class NodeRoot:
         """
         with self._resolve(path) as (parent, name, status):
             if not stat.S_ISREG(status.st_mode):
-                raise HostReadError("it is not a regular file")
+                raise HostReadError("not a regular file")
             with _convert_errors():
                 stream = _open_file(parent, name, status)
         with stream:
@@ -125,7 +125,7 @@ class NodeRoot:
                     line = stream.readline(_LONGEST_LINE)
                 remaining -= len(line)
                 if remaining < 0:
-                    raise HostReadError(f"it has more than {limit} bytes")
+                    raise HostReadError(f"larger than {limit} bytes")
                 if not line:
                     return
                 yield line.decode("utf-8", "replace")
@@ -176,7 +176,7 @@ class NodeRoot:
                 errors[inner_path] = str(error)
                 continue
             if not levels:
-                errors[inner_path] = "it is too deep"
+                errors[inner_path] = "nested too deeply"
             count += len(names)
             if count > _MOST_ENTRIES:
                 raise HostReadError(f"more than {_MOST_ENTRIES} entries")
@@ -266,7 +266,7 @@ def _open_file(parent: int, name: str, status: os.stat_result) -> IO[bytes]:
     stream = open(os.open(name, flags, dir_fd=parent), "rb")  # noqa: PTH123, SIM115 - a descriptor has no path
     if _to_status(os.fstat(stream.fileno())).identity != _to_status(status).identity:
         stream.close()
-        raise HostReadError("it changed while it was being read")
+        raise HostReadError("the file changed while it was read")
     return stream
 
 
@@ -274,7 +274,7 @@ def _read_file(parent: int, name: str, status: os.stat_result, limit: int) -> st
     with _open_file(parent, name, status) as stream:
         content = stream.read(limit + 1)
     if len(content) > limit:
-        raise HostReadError(f"it has more than {limit} bytes")
+        raise HostReadError(f"larger than {limit} bytes")
     return content.decode("utf-8", "replace")
 
 
@@ -286,7 +286,7 @@ def _convert_errors() -> Iterator[None]:
     except (FileNotFoundError, NotADirectoryError):
         raise MissingFileError from None
     except OSError as error:
-        raise HostReadError(_REASONS.get(error.errno or 0) or error.strerror or "it cannot be read") from None
+        raise HostReadError(_REASONS.get(error.errno or 0) or error.strerror or "cannot be read") from None
     except ValueError:
         # A path with a NUL.
         raise MissingFileError from None

@@ -99,7 +99,7 @@ class Kustomizations:
         self.files_by_folder[folder.shown_path] = {*graph.files, *graph.resources}
         if real not in graph.nodes:
             file = find_kustomization_file(real)
-            message = "there is no kustomization file" if file is None else "the kustomization cannot be read"
+            message = "no kustomization file" if file is None else "the kustomization cannot be read"
             yield UnreadInput(Location(folder.shown_path), message)
             return
         build = Build(real, folder.shown_path, graph, self._files)
@@ -117,7 +117,7 @@ class Kustomizations:
         try:
             result = wait_for_result(future)
         except OSError as error:
-            yield UnreadInput(location, f"kustomize could not be started: {error.strerror}")
+            yield UnreadInput(location, f"kustomize cannot be started: {error.strerror}")
             return
         if result.exceeded_limit or result.code != 0:
             # The patches of a component are for objects of the kustomizations that include it.
@@ -135,7 +135,7 @@ class Kustomizations:
         for document in yaml_text.parse_documents(text, line_starts(text), limits):
             if isinstance(document, Problem):
                 file = build.display_path(build.node.file)
-                yield UnreadInput(Location(file), f"what kustomize built: {document.message}")
+                yield UnreadInput(Location(file), f"in the output of kustomize: {document.message}")
             if document is None or isinstance(document, Problem):
                 continue
             source = Source(

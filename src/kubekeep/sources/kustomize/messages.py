@@ -43,10 +43,12 @@ def describe_failure(result: ProcessResult, build: Build) -> tuple[Location, str
     """Return location and message of a failed build."""
     if result.exceeded_limit:
         file = build.display_path(build.node.file)
-        return Location(file), f"kustomize was stopped: it took {result.exceeded_limit}; nothing of it was assessed"
+        return Location(
+            file
+        ), f"kustomize was stopped: it used {result.exceeded_limit}; the kustomization was not evaluated"
     text = _extract_error(result)
     location = _find_location(text, build)
-    return location, f"kustomize could not build it: {_shorten(text, build) or f'exit code {result.code}'}"
+    return location, f"kustomize build failed: {_shorten(text, build) or f'exit code {result.code}'}"
 
 
 def is_base_missing(result: ProcessResult) -> bool:

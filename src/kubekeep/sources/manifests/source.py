@@ -50,7 +50,7 @@ class ManifestSource(SourceType):
         for root in roots:
             if root.path == _STDIN:
                 if context.stdin is None:
-                    yield UnreadInput(Location(root.shown_path), "there is no standard input")
+                    yield UnreadInput(Location(root.shown_path), "standard input is not available")
                     continue
                 context.files += 1
                 yield from _read_once(context.stdin, root, root.path, context)

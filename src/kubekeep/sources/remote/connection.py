@@ -40,9 +40,9 @@ def check_redirect(address: str, *, is_from_public: bool) -> None:
     """
     target = _unwrap_address(ipaddress.ip_address(address.partition("%")[0]))
     if any(target in network for network in _METADATA) or target.is_unspecified or target.is_multicast:
-        raise RemoteError(f"a redirect to {target}, which is not followed")
+        raise RemoteError(f"a redirect to {target} is not followed")
     if is_from_public and not target.is_global:
-        raise RemoteError(f"a redirect to the private address {target}, which is not followed")
+        raise RemoteError(f"a redirect to the private address {target} is not followed")
 
 
 class Connection:

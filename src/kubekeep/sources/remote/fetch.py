@@ -34,7 +34,7 @@ _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
 _LONGEST_NAME: Final = 100
 _HTML_PAGE: Final = re.compile(rb"\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
 _HEAD_BYTES: Final = 512
-_PLAIN_HTTP: Final = "fetched without TLS: anybody on the way can have read or changed it"
+_PLAIN_HTTP: Final = "fetched without TLS: the content could have been read or changed on the network"
 
 
 class RemoteLimits(msgspec.Struct, frozen=True):
@@ -133,11 +133,9 @@ class _Download:
         try:
             target_url = url.join(target).copy_with(userinfo=b"")
         except self._httpx2.InvalidURL:
-            raise RemoteError(f"{self._display_url} redirects to an address that is none") from None
+            raise RemoteError(f"{self._display_url} redirects to an invalid address") from None
         if target_url.scheme not in {url.scheme, "https"} or not target_url.host:
-            raise RemoteError(
-                f"{self._display_url} redirects to {visible(_format_url(target_url))}, which is not followed"
-            )
+            raise RemoteError(f"{self._display_url} redirects to {visible(_format_url(target_url))}: not followed")
         return target_url
 
     def _check_response(self, response: Any) -> Any:
@@ -146,11 +144,11 @@ class _Download:
         kind = response.headers.get("content-type", "").lower()
         if response.status_code != self._httpx2.codes.OK:
             phrase = self._httpx2.codes.get_reason_phrase(response.status_code)
-            problem = f" answers {response.status_code} {phrase}".rstrip()
+            problem = f" responded with {response.status_code} {phrase}".rstrip()
         elif kind.startswith(("text/html", "application/xhtml")):
             problem = self._describe_page()
         elif response.headers.get("content-encoding", "identity").lower() not in {"identity", "gzip", "x-gzip"}:
-            problem = " comes in an encoding that was not asked for"
+            problem = " has an unsupported content encoding"
         elif int(_parse_digits(response.headers.get("content-length", "0"))) > self._get_limit():
             problem = self._describe_excess()
         if problem:
@@ -185,20 +183,20 @@ class _Download:
                 # One byte above the limit is enough to reject the file.
                 yield decompressor.decompress(chunk, self._get_limit() + 1)
                 if decompressor.unused_data:
-                    raise RemoteError(f"{self._display_url} goes on after the end of what is compressed")
+                    raise RemoteError(f"{self._display_url} has content after the end of the compressed data")
         except zlib.error:
-            raise RemoteError(f"{self._display_url} is not compressed as it says") from None
+            raise RemoteError(f"{self._display_url} is not compressed as declared") from None
         if not decompressor.eof:
-            raise RemoteError(f"{self._display_url} cannot be fetched: cut off")
+            raise RemoteError(f"{self._display_url} cannot be fetched: the content is incomplete")
 
     def _parse_url(self, url: str) -> Any:
         try:
             url_parts = self._httpx2.URL(url)
         except self._httpx2.InvalidURL:
             # The URL may contain a password: it is not quoted.
-            raise RemoteError("this is no URL") from None
+            raise RemoteError("not a valid URL") from None
         if url_parts.scheme not in {"https", "http"} or not url_parts.host:
-            raise RemoteError("only URLs that begin with https:// or http:// and a host are fetched")
+            raise RemoteError("a URL must begin with https:// or http:// and a host")
         return url_parts
 
     def _is_archive(self) -> bool:
@@ -208,17 +206,17 @@ class _Download:
         return self._limits.archive if self._is_archive() else self._limits.manifest
 
     def _describe_excess(self) -> str:
-        return f" has more than {self._get_limit()} bytes"
+        return f" is larger than {self._get_limit()} bytes"
 
     def _describe_delay(self) -> str:
-        return f"it takes longer than {self._limits.seconds:g} seconds"
+        return f"the time limit of {self._limits.seconds:g} seconds was exceeded"
 
     def _describe_page(self) -> str:
-        text = " is a web page, not a manifest: name the address of the file itself"
+        text = " is a web page, not a manifest: use the address of the file"
         if self._url.host == "github.com" and "/blob/" in self._url.path:
             raw = "https://raw.githubusercontent.com" + self._url.path.replace("/blob/", "/", 1)
             return f"{text}, {raw}"
-        return f"{text}, on GitHub and GitLab the one behind 'Raw'"
+        return f"{text}; on GitHub and GitLab, the link 'Raw'"
 
 
 def _format_url(url: Any) -> str:

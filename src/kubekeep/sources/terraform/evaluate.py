@@ -133,7 +133,7 @@ class ExpressionEvaluator:
         """Take steps from the budget; raises CostError if it is used up."""
         self._steps += steps
         if self._steps > MAX_STEPS:
-            raise CostError(f"it takes more than {MAX_STEPS} steps to evaluate")
+            raise CostError(f"evaluation needs more than {MAX_STEPS} steps")
 
     def evaluate(self, expression: Expression, scope: ExpressionScope) -> Any:
         """Evaluate an expression to a value, an `UnknownValue`, or a collection with unknown entries. Raises CostError."""
@@ -142,12 +142,10 @@ class ExpressionEvaluator:
             return self._evaluate_json(expression, scope)
         node = unwrap(expression)
         if self._depth >= _MAX_DEPTH:
-            raise CostError(
-                f"its values are nested deeper than {_MAX_DEPTH} levels, or refer to each other in a circle"
-            )
+            raise CostError(f"values are nested deeper than {_MAX_DEPTH} levels, or form a cycle")
         evaluate = self._by_node_type.get(getattr(node, "data", ""))
         if evaluate is None:
-            return UnknownValue("a template directive or an expression that is not evaluated here")
+            return UnknownValue("unsupported template directive or expression")
         self._depth += 1
         try:
             return evaluate(node, scope)
@@ -187,7 +185,7 @@ class ExpressionEvaluator:
                     return value
                 pieces.append(value)
             else:
-                return UnknownValue("template directives are not evaluated")
+                return UnknownValue("template directives are not supported")
         return self._join(pieces)
 
     def _join(self, pieces: list[Any]) -> Any:
@@ -219,7 +217,7 @@ class ExpressionEvaluator:
         lines = [line]
         for part in template_parts:
             if part.is_directive:
-                return UnknownValue("template directives are not evaluated")
+                return UnknownValue("template directives are not supported")
             if part.expression is None:
                 lines.extend(range(line + 1, line + 1 + part.text.count("\n")))
                 line += part.text.count("\n")
@@ -281,7 +279,7 @@ class ExpressionEvaluator:
             return _follow_steps(scope.bound_names[name], evaluated_steps)
         resolved = scope.names.resolve(name, evaluated_steps)
         if resolved is None:
-            return UnknownValue(f"{'.'.join([name, *map(str, evaluated_steps)])[:80]} is known only to Terraform")
+            return UnknownValue(f"{'.'.join([name, *map(str, evaluated_steps)])[:80]} is computed by Terraform")
         return _follow_steps(resolved[0], evaluated_steps[resolved[1] :])
 
     def _evaluate_splat(self, node: Any, scope: ExpressionScope) -> Any:
@@ -326,7 +324,7 @@ class ExpressionEvaluator:
             return self.evaluate_template(text, template_scope, 1)
         function = FUNCTIONS.get(name)
         if function is None:
-            return UnknownValue(f"the function {name[:40]} is not evaluated here")
+            return UnknownValue(f"the function {name[:40]} is not supported")
         self._spend_on(values)
         try:
             return _check_size(function(*values))
@@ -341,7 +339,7 @@ class ExpressionEvaluator:
         self.spend(count // 16 + 1)
 
     def _try(self, name: str, expressions: list[Any], scope: ExpressionScope) -> Any:
-        value: Any = UnknownValue("try without a value", is_error=True)
+        value: Any = UnknownValue("try has no valid argument", is_error=True)
         for expression in expressions:
             value = self.evaluate(expression, scope)
             if not (isinstance(value, UnknownValue) and value.is_error):
@@ -384,7 +382,7 @@ class ExpressionEvaluator:
     def _evaluate_for(self, node: Any, scope: ExpressionScope) -> Any:
         intro, *results = (part for part in list_children(node) if hasattr(part, "data"))
         if _has_token(node.children, "..."):
-            return UnknownValue("a for expression that groups is not evaluated here")
+            return UnknownValue("for expressions with grouping are not supported")
         condition = list(list_children(results.pop()))[-1] if results[-1].data == "for_cond" else None
         *names, source_node = (part for part in list_children(intro) if hasattr(part, "data"))
         source = self.evaluate(source_node, scope)

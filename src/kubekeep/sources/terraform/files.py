@@ -61,7 +61,7 @@ class ModuleFiles:
     def read_text(self, path: str) -> str:
         """Return the text of a regular file in the scanned folder; raises ValueError with a message otherwise."""
         if "\0" in path or not self.is_inside(path):
-            raise ValueError("the file lies outside the scanned folder")
+            raise ValueError("the file is outside the scanned folder")
         try:
             if not stat.S_ISREG(os.stat(path).st_mode):
                 raise ValueError("not a regular file")
@@ -73,7 +73,7 @@ class ModuleFiles:
             raise ValueError(f"larger than {MAX_BYTES} bytes: not read")
         self._remaining_bytes -= len(content)
         if self._remaining_bytes < 0:
-            raise ValueError(f"the module's files have more than {_MAX_TOTAL_BYTES} bytes: the rest was not read")
+            raise ValueError(f"the files of the module exceed {_MAX_TOTAL_BYTES} bytes: the others were not read")
         try:
             return content.decode().removeprefix("\ufeff")
         except UnicodeDecodeError as error:
@@ -101,7 +101,7 @@ class ModuleFiles:
                 if _is_values_file(name):
                     values.append(body)
                 elif _OVERRIDE.search(name):
-                    unread.append(UnreadInput(Location(file), "override file: what it changes was not taken over"))
+                    unread.append(UnreadInput(Location(file), "override file: not applied"))
                 else:
                     blocks.extend(body.blocks)
         return ModuleContent(tuple(blocks), tuple(values), tuple(unread))
@@ -110,7 +110,7 @@ class ModuleFiles:
         if name.endswith(".json"):
             return json_syntax.parse_values(text, file) if _is_values_file(name) else json_syntax.parse(text, file)
         if self._remaining_tokens <= 0:
-            raise HclSyntaxError(f"the module's files have more than {MAX_TOTAL_TOKENS} tokens: the rest was not read")
+            raise HclSyntaxError(f"the files of the module exceed {MAX_TOTAL_TOKENS} tokens: the others were not read")
         # A refused file used tokens too; a token has at least one character, and the parser adds a line end.
         reserved = min(syntax.MAX_TOKENS, self._remaining_tokens, len(text) + 2)
         self._remaining_tokens -= reserved

@@ -145,7 +145,7 @@ def _flatten(elements: Any) -> LocatedList:
                 break
             flat.add(element, location)
             if len(flat) > _DECODE_LIMITS.nodes:
-                raise ValueError("a list of too many items")
+                raise ValueError("the list is too long")
         else:
             pending.pop()
     return flat
@@ -155,7 +155,7 @@ def _range(*limits: Any) -> LocatedList:
     numbers = [int(to_number(limit)) for limit in limits]
     result = range(*numbers)
     if len(result) > _MAX_RANGE:
-        raise ValueError(f"a range of more than {_MAX_RANGE} numbers")
+        raise ValueError(f"the range has more than {_MAX_RANGE} numbers")
     return LocatedList(result)
 
 
@@ -167,7 +167,7 @@ def _format(template: Any, *values: Any) -> str:
             return "%"
         width, digits = int(match[3] or 0), int(match[4] or 0)
         if max(width, digits) > _MAX_WIDTH:
-            raise ValueError("too wide a format")
+            raise ValueError("the format is too wide")
         return _format_value(match, next(remaining_values))
 
     return _VERB.sub(format_verb, to_text(template))
@@ -194,7 +194,7 @@ def _is_collection(value: Any) -> bool:
 
 def _replace(text: Any, old: Any, new: Any) -> str:
     if len(old) > 1 and old.startswith("/") and old.endswith("/"):
-        raise ValueError("replacement by a pattern is not evaluated here")
+        raise ValueError("replacement by a pattern is not supported")
     source, pattern, replacement = to_text(text), to_text(old), to_text(new)
     _check_size(len(source) + (source.count(pattern) * len(replacement)))
     return source.replace(pattern, replacement)
@@ -203,7 +203,7 @@ def _replace(text: Any, old: Any, new: Any) -> str:
 def _check_size(size: int) -> None:
     """Raise ValueError for a text that would be too large, before it is built."""
     if size > MAX_TEXT:
-        raise ValueError("too large a text")
+        raise ValueError("the text is too long")
 
 
 def _join(separator: Any, *lists: Any) -> str:
@@ -215,7 +215,7 @@ def _join(separator: Any, *lists: Any) -> str:
 def _indent(spaces: Any, text: Any) -> str:
     count = int(to_number(spaces))
     if count > _MAX_WIDTH:
-        raise ValueError("too wide an indent")
+        raise ValueError("the indent is too wide")
     _check_size(len(text) + text.count("\n") * count)
     return to_text(text).replace("\n", "\n" + " " * count)
 

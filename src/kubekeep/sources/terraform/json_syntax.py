@@ -53,7 +53,7 @@ def _decode(text: str, file: str) -> LocatedMapping:
             raise HclSyntaxError(result.message, text.count("\n", 0, result.at) + 1)
         document = result
     if document is None or not isinstance(document.value, dict):
-        raise HclSyntaxError("not Terraform: a file in JSON is one object")
+        raise HclSyntaxError("not Terraform: a JSON file must contain one object")
     located_text = LocatedText.from_lines(text, file, list(range(1, len(lines) + 1)))
     value: LocatedMapping = DecodedDocument(document.value, document.source_map, located_text).value()
     return value

@@ -152,11 +152,11 @@ class TerraformModule:
             return None
         folder = os.path.normpath(os.path.join(self.paths.folder, path))
         if "\0" in path or not self._files.is_inside(folder):
-            return UnknownValue(f"its source {path[:200]!r} lies outside the scanned folder")
+            return UnknownValue(f"source {path[:200]!r} is outside the scanned folder")
         if not os.path.isdir(folder):  # noqa: PTH112
-            return UnknownValue(f"its source {path[:200]!r} is no folder")
+            return UnknownValue(f"source {path[:200]!r} is not a folder")
         if self.depth >= MAX_CALL_DEPTH:
-            return UnknownValue(f"modules call each other more than {MAX_CALL_DEPTH} deep")
+            return UnknownValue(f"module calls are nested deeper than {MAX_CALL_DEPTH} levels")
         arguments = {
             name: ModuleArgument(self._evaluator.evaluate(attribute.expression, scope), attribute.location)
             for name, attribute in block.body.attributes.items()
@@ -197,7 +197,7 @@ class TerraformModule:
             return self._evaluate_attribute(self._tfvars[name])
         default = block.body.attributes.get("default") if block is not None else None
         if default is None:
-            return UnknownValue(f"var.{name} has no value here")
+            return UnknownValue(f"var.{name} has no value")
         return self._evaluate_attribute(default)
 
     def _evaluate_path(self, name: str) -> Any:
@@ -214,7 +214,7 @@ class TerraformModule:
             if isinstance(output_block, HclBlock) and "value" in output_block.body.attributes:
                 attribute = output_block.body.attributes["value"]
                 return child._evaluate_once(("output", output), lambda: child._evaluate_attribute(attribute)), 2  # noqa: SLF001
-        return UnknownValue(f"module.{name}.{output} is known only to Terraform"), 2
+        return UnknownValue(f"module.{name}.{output} is computed by Terraform"), 2
 
     def _evaluate_argument(self, block: HclBlock, steps: list[str | int]) -> tuple[Any, int] | None:
         """Return the value of an argument set in another resource; None for values computed by the provider."""

@@ -40,7 +40,7 @@ class ObjectBuilder:
         """Return the value and location of the attribute that holds a whole object."""
         definition = block.body.attributes.get(attribute)
         if definition is None:
-            return UnknownValue(f"it has no {attribute}"), block.location
+            return UnknownValue(f"{attribute} is missing"), block.location
         value = self._evaluator.evaluate(definition.expression, scope.in_file(definition.location.file))
         return value, self._evaluator.locate(definition.location, definition.expression, scope)
 
@@ -131,7 +131,7 @@ class ObjectBuilder:
         if collection is None or not isinstance(collection, dict | list) or len(collection) > MAX_DYNAMIC_BLOCKS:
             yield (
                 name,
-                UnknownValue(f"its for_each is no collection of at most {MAX_DYNAMIC_BLOCKS}"),
+                UnknownValue(f"for_each is not a collection of at most {MAX_DYNAMIC_BLOCKS} entries"),
                 block.location,
                 scope,
             )

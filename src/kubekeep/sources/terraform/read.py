@@ -73,8 +73,8 @@ def _read_root(folder: Root) -> Iterator[Resource | UnreadInput]:
         module = TerraformModule(paths, files, reader.evaluator)
         yield from reader.read(module)
     except (CostError, RecursionError) as error:
-        message = str(error) if isinstance(error, CostError) else "its values are nested too deep"
-        yield UnreadInput(Location(folder.shown_path), f"not evaluated further: {message}")
+        message = str(error) if isinstance(error, CostError) else "values are nested too deeply"
+        yield UnreadInput(Location(folder.shown_path), f"the others were not evaluated: {message}")
 
 
 class _ModuleReader:
@@ -100,7 +100,7 @@ class _ModuleReader:
             elif block.type == "resource" and len(block.labels) == len(("type", "name")):
                 yield from self._read_resource(module, block)
             elif block.type == "resource":
-                yield UnreadInput(block.location, "not Terraform: a resource has a type and a name")
+                yield UnreadInput(block.location, "not Terraform: a resource needs a type and a name")
 
     def _read_call(self, module: TerraformModule, block: HclBlock) -> Iterator[Resource | UnreadInput]:
         for scope, instance in self._list_instances(block, module.scope(block.location.file)):
@@ -109,7 +109,7 @@ class _ModuleReader:
                 continue
             child = module.child(block, scope.bound_names, instance)
             if isinstance(child, UnknownValue):
-                yield UnreadInput(block.location, f"this module was not read: {child.reason}")
+                yield UnreadInput(block.location, f"the module was not read: {child.reason}")
             elif child is not None:
                 yield from self.read(child)
 
@@ -123,7 +123,7 @@ class _ModuleReader:
         ):
             return
         if kind not in _MANIFESTS and kinds.find_kind(kind) is None:
-            yield UnreadInput(block.location, f"not assessed: it is not known which object {kind} makes")
+            yield UnreadInput(block.location, f"not evaluated: resource type {kind} is not supported")
             return
         try:
             for scope, _ in self._list_instances(block, module.scope(block.location.file)):
@@ -132,7 +132,7 @@ class _ModuleReader:
                 else:
                     yield from self._read_instance(block, scope)
         except (CostError, RecursionError) as error:
-            message = str(error) if isinstance(error, CostError) else "its values are nested too deep"
+            message = str(error) if isinstance(error, CostError) else "values are nested too deeply"
             yield UnreadInput(block.location, f"not evaluated: {message}")
             if self.evaluator.is_exhausted:
                 raise
@@ -143,7 +143,7 @@ class _ModuleReader:
         name = self.evaluator.evaluate(chart.expression, module.scope(chart.location.file)) if chart else None
         if chart is not None and isinstance(name, str) and module.is_folder(name):
             yield UnreadInput(
-                chart.location, f"the chart {name[:200]!r} was not rendered with the values of this release"
+                chart.location, f"the chart {name[:200]!r} was not rendered with the values of the release"
             )
 
     def _list_instances(
@@ -159,9 +159,9 @@ class _ModuleReader:
         assert attribute is not None  # noqa: S101 - one of the two is there
         value = self.evaluator.evaluate(attribute.expression, scope)
         if isinstance(value, UnknownValue) or not isinstance(value, int | dict | list):
-            reason = value.reason if isinstance(value, UnknownValue) else "it is no number or collection"
-            unknown = UnknownValue(f"{attribute.name} decides it, and {reason}")
-            yield UnreadInput(attribute.location, f"how many there are is not known before apply: {reason}"), None
+            reason = value.reason if isinstance(value, UnknownValue) else "it is not a number or collection"
+            unknown = UnknownValue(f"it depends on {attribute.name}: {reason}")
+            yield UnreadInput(attribute.location, f"the number of instances is not known before apply: {reason}"), None
             keys = LocatedMapping([("index", unknown), ("key", unknown), ("value", unknown)])
             yield scope.extend(count=keys, each=keys), None
             return
@@ -174,7 +174,7 @@ class _ModuleReader:
             if self._created > MAX_INSTANCES:
                 yield (
                     UnreadInput(
-                        attribute.location, f"more than {MAX_INSTANCES} objects and modules: the rest was not read"
+                        attribute.location, f"more than {MAX_INSTANCES} objects and modules: the others were not read"
                     ),
                     None,
                 )
@@ -195,11 +195,11 @@ class _ModuleReader:
             if isinstance(value, str):
                 value = _decode_yaml(value)
         if isinstance(value, UnknownValue):
-            yield UnreadInput(location, f"not assessed: {attribute} is not known before apply: {value.reason}")
+            yield UnreadInput(location, f"not evaluated: {attribute} is not known before apply: {value.reason}")
             return
         problem = _find_object_problem(value)
         if problem:
-            yield UnreadInput(location, f"not assessed: {problem}")
+            yield UnreadInput(location, f"not evaluated: {problem}")
             return
         unknown: list[tuple[Path, UnknownValue]] = []
         plain = self._remove_unknown(value, (), unknown)
@@ -277,11 +277,11 @@ def _decode_yaml(text: str) -> Any:
 def _find_object_problem(value: Any) -> str:
     """Return the reason a value is no Kubernetes object, "" if it is one."""
     if not isinstance(value, LocatedMapping):
-        return "its manifest is no object"
+        return "the manifest is not an object"
     for name in ("apiVersion", "kind"):
         text = value.get(name)
         if isinstance(text, UnknownValue):
-            return f"its {name} is not known before apply: {text.reason}"
+            return f"{name} is not known before apply: {text.reason}"
         if not isinstance(text, str) or not text:
-            return f"not a complete Kubernetes object: it has no {name}"
+            return f"not a complete Kubernetes object: {name} is missing"
     return ""

@@ -86,7 +86,7 @@ def _parse_tree(text: str, max_tokens: int) -> tuple[Any, int]:
         from hcl2.parser import parser  # noqa: PLC0415
         from lark.exceptions import UnexpectedCharacters, UnexpectedInput  # noqa: PLC0415
     except ImportError:
-        raise HclSyntaxError("not read: Terraform needs `pip install kubekeep[terraform]`") from None
+        raise HclSyntaxError("not read: run pip install 'kubekeep[terraform]' to read Terraform") from None
     tokens = 0
 
     try:
@@ -103,7 +103,7 @@ def _parse_tree(text: str, max_tokens: int) -> tuple[Any, int]:
         # The parser has no position at the end of a text.
         line = error.line if error.line and error.line > 0 else text.count("\n") + 1
         token_text = str(getattr(error, "token", "") or "").strip()
-        problem = f"unexpected {token_text[:40].splitlines()[0]!r}" if token_text else "unexpected end"
+        problem = f"unexpected {token_text[:40].splitlines()[0]!r}" if token_text else "unexpected end of file"
         raise HclSyntaxError(f"not Terraform: {problem}", line, max(error.column or 1, 1)) from None
     _check_depth(tree)
     return tree, tokens
@@ -249,7 +249,7 @@ def _find_closing_brace(text: str, position: int) -> int:
             open_delimiters.pop()
             if not open_delimiters:
                 return match.start()
-    raise HclSyntaxError("an interpolation without end")
+    raise HclSyntaxError("unterminated interpolation")
 
 
 def unescape(text: str) -> str:

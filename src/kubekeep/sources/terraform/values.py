@@ -138,7 +138,7 @@ def list_entries(value: Any) -> Iterator[tuple[Any, Any, Location | None]]:
         return ((key, child, value.location(key)) for key, child in value.items())
     if isinstance(value, LocatedList):
         return ((index, child, value.location(index)) for index, child in enumerate(value))
-    raise ValueError(f"{type_name(value)} is no collection")
+    raise ValueError(f"{type_name(value)} is not a collection")
 
 
 def find_unknown(value: Any) -> UnknownValue | None:
@@ -198,22 +198,22 @@ def to_text(value: Any) -> str:
         return str(value)
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() else repr(value)
-    raise ValueError(f"{type_name(value)} where a string is needed")
+    raise ValueError(f"expected a string, not {type_name(value)}")
 
 
 def to_number(value: Any) -> int | float:
     """Convert a number or numeric text to a number; raises ValueError."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError(f"{type_name(value)} where a number is needed")
+        raise ValueError(f"expected a number, not {type_name(value)}")
     if not isinstance(value, str):
         return value
     if len(value) > _MAX_DIGITS:
-        raise ValueError("a number of too many digits")
+        raise ValueError("the number has too many digits")
     try:
         return int(value) if value.lstrip("-").isdecimal() else float(value)
     except ValueError:
         # The original message would contain the text, which may be secret.
-        raise ValueError("text where a number is needed") from None
+        raise ValueError("expected a number, not text") from None
 
 
 _MAX_DIGITS = 300
@@ -225,4 +225,4 @@ def to_bool(value: Any) -> bool:
         return value
     if value in ("true", "false"):
         return bool(value == "true")
-    raise ValueError(f"{type_name(value)} where a bool is needed")
+    raise ValueError(f"expected a bool, not {type_name(value)}")

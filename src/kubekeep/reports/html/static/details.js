@@ -58,7 +58,7 @@ function createDetails(finding) {
 /** @param {Control} control @returns {Node[]} copies of two chapters from its row in the table of controls */
 function copyChapters(control) {
   const row = document.getElementById(`c${control.number}`);
-  const headings = new Set(["Why it matters", "How to fix it"]);
+  const headings = new Set(["Risk", "Remediation"]);
   return [...row.querySelectorAll(".chapter")]
     .filter((chapter) => headings.has(chapter.querySelector("h3").textContent))
     .map((chapter) => chapter.cloneNode(true));
