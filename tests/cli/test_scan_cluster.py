@@ -189,7 +189,7 @@ def test_invalid_kubeconfig_is_reported_with_file_and_line(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("user", "words"),
     [
-        ({"token": SECRET}, "does not take the credentials (401)"),
+        ({"token": SECRET}, "rejects the credentials (401)"),
         ({"token": f"{SECRET}\0"}, "the token contains invalid characters"),
         (
             {

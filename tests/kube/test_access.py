@@ -205,7 +205,7 @@ def test_impersonation_needs_permission(cluster: Cluster, tmp_path: Path) -> Non
 def test_impersonated_name_cannot_inject_header(cluster: Cluster, tmp_path: Path, name: str) -> None:
     access = kubeconfig(cluster, tmp_path, pair(cluster, "admin"))
     acting = msgspec.structs.replace(access, impersonation=Impersonation(user=name))
-    with pytest.raises(UnreachableError, match="characters that cannot be sent"):
+    with pytest.raises(UnreachableError, match="contains invalid characters"):
         identify(acting)
 
 
@@ -234,7 +234,7 @@ def test_server_name_override(cluster: Cluster, tmp_path: Path) -> None:
 def test_invalid_authority_is_rejected(cluster: Cluster, tmp_path: Path, authority: bytes) -> None:
     """Invalid PEM must not fall back to the authorities of the system."""
     access = kubeconfig(cluster, tmp_path, pair(cluster, "admin"))
-    with pytest.raises(KubeconfigError, match="the certificate authority is not PEM"):
+    with pytest.raises(KubeconfigError, match="invalid certificate authority"):
         identify(msgspec.structs.replace(access, authority=authority))
 
 
@@ -243,7 +243,7 @@ def test_client_certificate_needs_temporary_folder(
 ) -> None:
     access = kubeconfig(cluster, tmp_path, pair(cluster, "admin"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
-    with pytest.raises(LoginError, match="no place for a temporary file: No such file"):
+    with pytest.raises(LoginError, match="cannot create a temporary file: No such file"):
         identify(access)
 
 
@@ -252,7 +252,7 @@ def test_invalid_server_name(cluster: Cluster, tmp_path: Path, name: str) -> Non
     changes = {"tls-server-name": name}
     with pytest.raises(KubeconfigError, match=f"invalid tls-server-name '{name}'"):
         identify(kubeconfig(cluster, tmp_path, pair(cluster, "admin"), changes))
-    with pytest.raises(KubeconfigError, match="the address of the server cannot be used"):
+    with pytest.raises(KubeconfigError, match="the address of the server is invalid"):
         identify(kubeconfig(cluster, tmp_path, pair(cluster, "admin"), {"server": f"https://{name}"}))
 
 
@@ -265,7 +265,7 @@ def test_authority_bundle_with_comments(cluster: Cluster, tmp_path: Path) -> Non
 
 def test_key_of_another_certificate(cluster: Cluster, tmp_path: Path) -> None:
     user = {"client-key": str(cluster.layout.pair("viewer").key)}
-    with pytest.raises(LoginError, match="the client certificate and its key cannot be used") as refused:
+    with pytest.raises(LoginError, match="invalid client certificate or key") as refused:
         identify(kubeconfig(cluster, tmp_path, pair(cluster, "admin") | user))
     assert "PRIVATE" not in str(refused.value)
 
@@ -312,9 +312,9 @@ def test_closed_port(cluster: Cluster, tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({}, "cannot be reached"),
-        ({"server": "https://127.0.0.1:9", "authority": b"text"}, "is not PEM"),
-        ({"proxy": "ftp://127.0.0.1:9"}, "the proxy cannot be used"),
-        ({"server": "https://a\x1b.invalid"}, "cannot be"),
+        ({"server": "https://127.0.0.1:9", "authority": b"text"}, "invalid certificate authority"),
+        ({"proxy": "ftp://127.0.0.1:9"}, "invalid proxy"),
+        ({"server": "https://a\x1b.invalid"}, "the address of the server is invalid"),
     ],
 )
 def test_context_name_is_escaped(change: dict[str, Any], message: str) -> None:

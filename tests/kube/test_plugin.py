@@ -113,7 +113,7 @@ WRONG: dict[str, tuple[str, str]] = {
     "other version": (print_credential({"token": SECRET}, V1BETA1), f"did not return an ExecCredential of {V1}$"),
     "other kind": (
         f'echo \'{{"apiVersion":"{V1}","kind":"Pod","status":{{"token":"{SECRET}"}}}}\'',
-        "no ExecCredential of",
+        "not return an ExecCredential of",
     ),
     "no status": (f'echo \'{{"apiVersion":"{V1}","kind":"ExecCredential"}}\'', "neither a token nor a certificate"),
     "empty": (print_credential({"token": ""}), "neither a token nor a certificate"),
@@ -121,7 +121,7 @@ WRONG: dict[str, tuple[str, str]] = {
         print_credential({"token": "a", "clientKeyData": SECRET}),
         "neither a token nor a certificate with its key",
     ),
-    "without end": (f"exec yes {SECRET}", "it says more than 1048576 bytes"),
+    "without end": (f"exec yes {SECRET}", "its output exceeds 1048576 bytes"),
     "date": (
         print_credential({"token": SECRET, "expirationTimestamp": "tomorrow"}),
         "Invalid RFC3339 encoded datetime",

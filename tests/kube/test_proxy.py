@@ -155,7 +155,7 @@ def test_invalid_socks_proxy(cluster: Cluster, answer: bytes) -> None:
     "address", [f"ftp://ann:{SECRET}@a", f"http://ann:{SECRET}@[::1", f"://{SECRET}", f"{SECRET}:x:y"]
 )
 def test_invalid_proxy_is_not_quoted(cluster: Cluster, address: str) -> None:
-    with pytest.raises(KubeconfigError, match="the proxy cannot be used") as refused:
+    with pytest.raises(KubeconfigError, match="invalid proxy") as refused:
         version(request_through(cluster, proxy=address))
     assert SECRET not in str(refused.value)
 

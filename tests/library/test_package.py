@@ -50,7 +50,7 @@ def test_builtin_library_can_be_packed() -> None:
 
 def test_too_large_library_is_an_error() -> None:
     noise = random.Random(1)
-    with pytest.raises(LibraryError, match="too large to be shared"):
+    with pytest.raises(LibraryError, match="the library is too large"):
         package.pack({f"lib/a{number}.rego": noise.randbytes(1 << 20) for number in range(17)})
 
 

@@ -58,7 +58,7 @@ def test_name_and_password(protected_registry: Service, rules: Path, tmp_path: P
     for settings in ({}, auth_settings(protected_registry.address, "wrong horse"), auth_settings("elsewhere.example")):
         result = kubekeep(*command, DOCKER_CONFIG=write_config(tmp_path / "other", **settings))
         assert result.returncode == 3
-        assert "answers 401" in result.stderr
+        assert "responded with 401" in result.stderr
         assert "horse" not in result.stderr
     assert not (tmp_path / "pulled").exists()
     assert kubekeep(*command, DOCKER_CONFIG=folder).returncode == 0
@@ -86,7 +86,7 @@ def test_credential_helper(settings: dict[str, Any], protected_registry: Service
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "bin" / "asked").read_text() == f"{protected_registry.address}get\n"
     unknown = write_helper(tmp_path / "bin", {}, code=1)
-    assert "answers 401" in kubekeep(*command, DOCKER_CONFIG=folder, PATH=unknown).stderr
+    assert "responded with 401" in kubekeep(*command, DOCKER_CONFIG=folder, PATH=unknown).stderr
     missing = kubekeep(*command, DOCKER_CONFIG=folder)
     assert missing.returncode == 3
     assert "docker-credential-tests, a credential helper in Docker's config.json, is not installed" in missing.stderr
@@ -95,10 +95,10 @@ def test_credential_helper(settings: dict[str, Any], protected_registry: Service
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "not a config.json"),
+        ("{", "not a valid config.json"),
         ('{"auths": {"@": {"auth": "correct horse"}}}', "not base64"),
-        ('{"auths": {"@": {"auth": ["correct horse"]}}}', "not a config.json"),
-        ('{"credsStore": "../../evil"}', "no name of a credential helper"),
+        ('{"auths": {"@": {"auth": ["correct horse"]}}}', "not a valid config.json"),
+        ('{"credsStore": "../../evil"}', "not a valid name of a credential helper"),
     ],
 )
 def test_invalid_configuration(text: str, words: str, protected_registry: Service, tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_tokens(tokens: Service, rules: Path, keys: tuple[Path, Path], tmp_path:
     push = ("library", "push", rules, reference, "--plain-http", "--key", keys[0])
     denied = kubekeep(*push)
     assert denied.returncode == 3
-    assert "answers 401" in denied.stderr
+    assert "responded with 401" in denied.stderr
     for settings in (auth_settings(tokens.address), {"auths": {tokens.address: {"identitytoken": "for-ann"}}}):
         pushed = kubekeep(*push, DOCKER_CONFIG=write_config(tmp_path / "docker", **settings))
         assert pushed.returncode == 0, pushed.stderr

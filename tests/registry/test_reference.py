@@ -54,7 +54,7 @@ def test_references(text: str, reference: ArtifactReference) -> None:
     ],
 )
 def test_invalid_references(text: str) -> None:
-    with pytest.raises(ValueError, match="not oci://"):
+    with pytest.raises(ValueError, match="use oci://"):
         parse_reference(text)
 
 
@@ -128,22 +128,22 @@ def encrypted_key(**changes: object) -> bytes:
         (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "not a private key"),
         (pem(ec.generate_private_key(ec.SECP384R1())), "P-256"),
         (pem(ed25519.Ed25519PrivateKey.generate()), "P-256"),
-        (pem(ec.generate_private_key(ec.SECP256R1()), b"other"), "not its password"),
-        (b"x" * 100_000, "too long"),
-        (encrypted_key(), "not the password"),
-        (encrypted_key(ciphertext="AAAA"), "not the password"),
-        (encrypted_key(cipher={"name": "nacl/secretbox", "nonce": "AAAA"}), "not the password"),
-        (encrypted_key(cipher={"name": "rot13", "nonce": "AAAA"}), "not an encrypted key"),
+        (pem(ec.generate_private_key(ec.SECP256R1()), b"other"), "wrong password"),
+        (b"x" * 100_000, "too large"),
+        (encrypted_key(), "wrong password"),
+        (encrypted_key(ciphertext="AAAA"), "wrong password"),
+        (encrypted_key(cipher={"name": "nacl/secretbox", "nonce": "AAAA"}), "wrong password"),
+        (encrypted_key(cipher={"name": "rot13", "nonce": "AAAA"}), "not a valid encrypted key"),
         (
             encrypted_key(kdf={"name": "scrypt", "params": {"N": 3, "r": 8, "p": 1}, "salt": "AAAA"}),
-            "not an encrypted key",
+            "not a valid encrypted key",
         ),
         (
             encrypted_key(kdf={"name": "scrypt", "params": {"N": 1 << 22, "r": 64, "p": 1}, "salt": "AAAA"}),
-            "not an encrypted",
+            "not a valid encrypted",
         ),
-        (encrypted_key(kdf=[]), "not an encrypted key"),
-        (encrypted_key()[:80], "not an encrypted key"),
+        (encrypted_key(kdf=[]), "not a valid encrypted key"),
+        (encrypted_key()[:80], "not a valid encrypted key"),
     ],
 )
 def test_invalid_private_keys(text: bytes, words: str) -> None:

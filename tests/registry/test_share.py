@@ -205,7 +205,7 @@ def test_blob_changed_in_registry(service: Service, rules: Path, keys: Keys, tmp
     content[-9] ^= 1
     blob.write_bytes(content)
     result = pull(service.reference("changed-blob"), tmp_path / "pulled", "--key", keys[1])
-    assert_refused(result, tmp_path / "pulled", "sent other content")
+    assert_refused(result, tmp_path / "pulled", "returned different content")
     blob.write_bytes(content + b"more")
     assert pull(service.reference("changed-blob"), tmp_path / "pulled").returncode == 1
     assert not (tmp_path / "pulled").exists()
@@ -219,7 +219,7 @@ def test_manifest_changed_in_registry(service: Service, rules: Path, keys: Keys,
     tagged = pull(service.reference("changed-manifest"), target, "--key", keys[1])
     assert_refused(tagged, target, "is not signed")
     pinned = pull(f"oci://{service.address}/changed-manifest@{digest}", target)
-    assert_refused(pinned, target, "sent another manifest")
+    assert_refused(pinned, target, "returned a different manifest")
 
 
 def test_another_artifact_type(service: Service, rules: Path, keys: Keys, tmp_path: Path) -> None:
@@ -286,9 +286,9 @@ def test_links_out_of_library_are_not_pushed(service: Service, rules: Path, tmp_
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("push", "rules", "registry/name:1"), 2, "not oci://"),
+        (("push", "rules", "registry/name:1"), 2, "use oci://"),
         (("push", "rules", "oci://registry/name"), 2, "push to a tag"),
-        (("pull", "oci://registry/../name", "pulled"), 2, "not oci://"),
+        (("pull", "oci://registry/../name", "pulled"), 2, "use oci://"),
         (("pull", "oci://registry/name", "none/pulled"), 2, "no such folder"),
         (("pull", "oci://registry/name", "pulled", "--key", "rules/workload/team-label/control.rego"), 2, "public key"),
         (("push", "rules", "oci://registry/name:1", "--key", "rules/workload/team-label/control.rego"), 2, "private"),

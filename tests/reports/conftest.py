@@ -253,7 +253,7 @@ def assessment() -> Assessment:
             UnreadInput(Location(f"{HOSTILE}.yaml"), f"not UTF-8: {HOSTILE}"),
         ),
         files=12,
-        notes=("left out as told: 1 file and 2 folders", HOSTILE),
+        notes=("excluded: 1 file and 2 folders", HOSTILE),
         params={"unused": ("x",)},
         status=Status.FAILED,
         counts=Counts(0, 12, 0),

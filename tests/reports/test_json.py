@@ -253,4 +253,4 @@ def test_last_commit_of_a_line(document: dict[str, Any]) -> None:
     assert commits
     assert all(commit["hash"] == "4f2a" * 10 and commit["date"] == "2026-03-01T07:30:00Z" for commit in commits)
     assert commits[0]["committerEmail"] == "ann@example.com"
-    assert document["kubekeep"]["notes"][0] == "left out as told: 1 file and 2 folders"
+    assert document["kubekeep"]["notes"][0] == "excluded: 1 file and 2 folders"

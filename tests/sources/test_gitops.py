@@ -165,7 +165,7 @@ def test_path_outside_the_repository_is_reported(repository: Path, path: str) ->
     (repository / "link").symlink_to("..")
     (result,) = find(repository, APPLICATION.replace("path: charts/shop", f"path: {path}"))
     assert isinstance(result, UnreadInput)
-    assert "there is no such folder in the scanned repository" in result.message
+    assert "the folder does not exist in the scanned repository" in result.message
 
 
 def test_application_of_other_repository_is_not_followed(repository: Path) -> None:

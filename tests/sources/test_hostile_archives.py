@@ -83,7 +83,7 @@ def test_name_with_nul_is_rejected(tmp_path: Path) -> None:
         (tarfile.CHRTYPE, "device or pipe"),
         (tarfile.BLKTYPE, "device or pipe"),
         (tarfile.FIFOTYPE, "device or pipe"),
-        (b"V", "neither a file nor a folder"),
+        (b"V", "special file"),
     ],
 )
 def test_special_files_in_tar_are_rejected(tmp_path: Path, kind: bytes, reason: str) -> None:
@@ -238,7 +238,7 @@ def test_truncated_zip_is_rejected(tmp_path: Path) -> None:
 def test_damaged_header_is_rejected(tmp_path: Path) -> None:
     """Reject a broken header: the library would treat it as the end and ignore the rest."""
     file = tar(tmp_path / "a.tar", entry("a.yaml"), entry("b.yaml"), entry("c.yaml"))
-    assert get_refusal(patch(file, b"b.yaml", b"B.yaml")) == "a.yaml: damaged or truncated after this member"
+    assert get_refusal(patch(file, b"b.yaml", b"B.yaml")) == "a.yaml: damaged or truncated after this entry"
     file = tar(tmp_path / "b.tgz", entry("a.yaml"), mode="gz")
     archive = bytearray(file.read_bytes())
     archive[-5] ^= 1
@@ -264,7 +264,7 @@ def test_xz_memory_is_limited(tmp_path: Path) -> None:
 
 def test_zstandard_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "a.tar.zst").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(100))
-    assert get_refusal(tmp_path / "a.tar.zst").startswith("compressed by Zstandard, which is not read")
+    assert get_refusal(tmp_path / "a.tar.zst").startswith("Zstandard compression is not supported")
 
 
 def test_overlapping_members_are_rejected(tmp_path: Path) -> None:
@@ -282,7 +282,7 @@ def test_encrypted_member_is_rejected(tmp_path: Path) -> None:
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_unbounded_compression_methods_are_rejected(tmp_path: Path, method: int) -> None:
     file = pack_zip(tmp_path / "a.zip", [("a.yaml", bytes(1000))], method)
-    assert get_refusal(file).startswith("a.yaml: compressed by a method that is not read")
+    assert get_refusal(file).startswith("a.yaml: unsupported compression method")
 
 
 @pytest.mark.parametrize("size", [1, 50_000, 70_000])

@@ -118,7 +118,7 @@ def test_exclusions_are_counted(tree: Path) -> None:
     options = ReadOptions(exclude=("/prod", "part"))
     inputs = read(["."], options=options)
     assert describe_all(inputs) == ["base base", *ALL[2:5]]
-    assert inputs.notes == ["left out as told: 0 files and 4 folders"]
+    assert inputs.notes == ["excluded: 0 files and 4 folders"]
     assert describe_all(read(["."], options=ReadOptions(ignore_files=False))) == ALL
     (tree / ".kubekeepignore").write_text("plain/\n[\n")
     assert any(".kubekeepignore:2 " in entry for entry in describe_all(read(["."])))

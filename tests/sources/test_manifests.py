@@ -129,8 +129,8 @@ def test_files_without_objects_are_accepted(folder: Path, text: str) -> None:
     [
         ("\nkind: Pod\n", "a.yaml:2 not a complete Kubernetes object: apiVersion is missing"),
         ("apiVersion: v1\n", "a.yaml:1 not a complete Kubernetes object: kind is missing"),
-        ("apiVersion: 1\nkind: Pod\n", "a.yaml:1 not a complete Kubernetes object: its apiVersion is not text"),
-        ("apiVersion: v1\nkind: [Pod]\n", "a.yaml:2 not a complete Kubernetes object: its kind is not text"),
+        ("apiVersion: 1\nkind: Pod\n", "a.yaml:1 not a complete Kubernetes object: apiVersion is not text"),
+        ("apiVersion: v1\nkind: [Pod]\n", "a.yaml:2 not a complete Kubernetes object: kind is not text"),
         ("apiVersion: v1\nkind: List\nitems: {}\n", "a.yaml:3 the items of this list are not a list"),
         (
             "apiVersion: v1\nkind: List\nitems:\n- a: 1\n",

@@ -39,7 +39,7 @@ def test_a_new_control_passes_its_cases(tmp_path: Path) -> None:
     ("area", "slug"), [("..", "x"), ("x", "../x"), ("x", ""), ("x", "Upper"), ("x", "a_b"), ("x", "2fa")]
 )
 def test_names_cannot_leave_the_folder(tmp_path: Path, area: str, slug: str) -> None:
-    with pytest.raises(ValueError, match="is no name for a control"):
+    with pytest.raises(ValueError, match="is not a valid name of a control"):
         write_control(tmp_path, area, slug)
     assert list(tmp_path.iterdir()) == []
 

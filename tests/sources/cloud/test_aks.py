@@ -125,7 +125,7 @@ def test_token_is_not_sent_to_other_hosts(cloud: Cloud) -> None:
     elsewhere = {"value": [], "nextLink": f"{cloud.address.replace('127.0.0.1', 'localhost')}/elsewhere"}
     cloud.respond(f"{azure.AUTHORIZATION}/roleAssignments", elsewhere)
     _, gaps = describe_shop(cloud)
-    assert {gap.reason for gap in gaps} == {"a list goes on at another address"}
+    assert {gap.reason for gap in gaps} == {"the next page of a list is on another host"}
     assert cloud.count_requests("/elsewhere") == 0
 
 
@@ -157,7 +157,7 @@ def test_response_is_not_an_object(cloud: Cloud) -> None:
     cloud.respond(azure.CLUSTER, CloudResponse(["no", "cluster"]))
     (gap,) = describe(SHOP, {"ClusterDescribe"}, cloud.azure)
     assert isinstance(gap, CoverageGap)
-    assert gap.reason == "the answer is no JSON object"
+    assert gap.reason == "the response is not a JSON object"
 
 
 @pytest.mark.parametrize("sovereign", AZURE_CLOUDS[1:], ids=lambda azure_cloud: azure_cloud.names[0])

@@ -139,7 +139,7 @@ def test_response_is_not_an_object(cloud: Cloud) -> None:
     cloud.respond(google.CLUSTER, CloudResponse(["no", "cluster"]))
     (gap,) = describe(SHOP, {"ClusterDescribe"}, cloud.endpoints)
     assert isinstance(gap, CoverageGap)
-    assert gap.reason == "the answer is no JSON object"
+    assert gap.reason == "the response is not a JSON object"
 
 
 def set_universe(folder: Path, domain: str) -> None:

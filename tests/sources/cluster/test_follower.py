@@ -415,5 +415,5 @@ def test_unexpected_error_in_a_thread_is_raised(
 
     monkeypatch.setattr(follower, "_pack_event", raise_error)
     cluster.apply([{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one", "namespace": namespace}}])
-    with pytest.raises(RuntimeError, match="not followed any more"):
+    with pytest.raises(RuntimeError, match="a watch has stopped unexpectedly"):
         eventually(world.is_up_to_date)

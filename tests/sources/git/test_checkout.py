@@ -192,13 +192,13 @@ def test_branch_named_as_an_option(repo: Repo, check_out: CheckOut) -> None:
 @pytest.mark.parametrize(
     ("page", "message"),
     [
-        ("tree/nothing/app", "no branch or tag nothing"),
-        ("tree/0123abc/app", "no branch or tag 0123abc; for a commit, use its full id"),
+        ("tree/nothing/app", "branch or tag nothing does not exist"),
+        ("tree/0123abc/app", "branch or tag 0123abc does not exist; for a commit, use its full id"),
         ("tree/main/nothing", "nothing does not exist in "),
         ("tree/main/vendored", "vendored is a submodule; submodules are not fetched"),
         ("tree/main/vendored/x", "vendored/x does not exist"),
         ("tree/main/app/pod.yaml/x", "app/pod.yaml/x does not exist"),
-        ("tree/a~b^c", "no branch"),
+        ("tree/a~b^c", "the branch is missing"),
     ],
 )
 def test_missing_refs_and_paths(page: str, message: str, repo: Repo, backend: Backend, check_out: CheckOut) -> None:

@@ -152,7 +152,7 @@ def test_sdk_rejects_ambiguous_assignments(text: str, tmp_path: Path) -> None:
     resources, unread = read_chart(CHARTS / "values", None, build_options(files=(str(values),), set=(text,)))
 
     assert resources == []
-    assert "needs the program helm" in unread[0].message
+    assert "requires the program helm" in unread[0].message
 
 
 def test_release_options_reach_templates(renderer: str | None, helm: str) -> None:
@@ -332,9 +332,9 @@ def test_sdk_replaces_broken_program() -> None:
         (
             build_options(files=("https://example.com/values.yaml",)),
             "https://example.com/values.yaml",
-            "only files are read",
+            "only local files are supported",
         ),
-        (build_options(files=("-",)), "-", "only files are read"),
+        (build_options(files=("-",)), "-", "only local files are supported"),
         (build_options(set_file=("a=/dev/zero",)), "/dev/zero", "not a regular file"),
         (build_options(set_json=("a={",)), "--set-json", "failed parsing"),
         (build_options(set=("novalue",)), "--set", "key 'novalue' has no value"),

@@ -363,7 +363,7 @@ def test_pipe_as_configuration_does_not_block(tmp_path: Path) -> None:
 
 def test_relative_path_is_reported(tmp_path: Path) -> None:
     assert get_reasons(collect_kubelet(tmp_path, "--config=config.yaml"))["configFile"].startswith(
-        "the path depends on"
+        "the path is relative to"
     )
 
 
@@ -379,7 +379,7 @@ def test_node_name_is_the_hostname_override(tmp_path: Path) -> None:
 
 
 def test_a_node_without_a_name_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="does not tell its name"):
+    with pytest.raises(ValueError, match="the name of the node is unknown"):
         collect(str(tmp_path))
 
 

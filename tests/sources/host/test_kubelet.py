@@ -94,7 +94,7 @@ def test_relative_folder_is_reported(tmp_path: Path) -> None:
     write_file(tmp_path, "/config", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
     document = collect_kubelet(tmp_path, "--config=/config", "--config-dir=more")
     assert "content" not in document["data"]["configFile"]
-    assert get_reasons(document)["configFile.content"].startswith("the path depends on")
+    assert get_reasons(document)["configFile.content"].startswith("the path is relative to")
 
 
 @pytest.mark.parametrize("folder", ["/none", "/empty"])

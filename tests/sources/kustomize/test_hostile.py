@@ -67,7 +67,7 @@ def test_remote_bases_are_refused(url: str, field: str, tmp_path: Path) -> None:
     )
     message = read_error(root)
     assert message.startswith("base/kustomization.yaml:4 remote base")
-    assert "nothing is fetched" in message
+    assert "not fetched" in message
     assert "the kustomization k was not built" in message
 
 
@@ -188,16 +188,16 @@ def test_charts_are_refused_by_default(tmp_path: Path) -> None:
     message = read_error(
         write_tree(tmp_path, {K: "namespace: x\nhelmCharts:\n- name: shop\n  repo: https://host.test\n"})
     )
-    assert message.startswith("k/kustomization.yaml:3 helmCharts: charts are not inflated")
+    assert message.startswith("k/kustomization.yaml:3 helmCharts: charts in kustomizations require --enable-helm")
 
 
 @pytest.mark.parametrize(
     ("chart", "reason"),
     [
         ("{name: shop, releaseName: --post-renderer=./evil.sh}", "would be an option of helm"),
-        ("{name: ../../other}", "not below the kustomization"),
-        ("{name: shop, repo: https://host.test}", "nothing is fetched"),
-        ("{name: shop, configHome: ./helm}", "may run programs"),
+        ("{name: ../../other}", "outside the folder of the kustomization"),
+        ("{name: shop, repo: https://host.test}", "not fetched"),
+        ("{name: shop, configHome: ./helm}", "can run programs"),
         ("{name: linked}", "symbolic links"),
     ],
 )

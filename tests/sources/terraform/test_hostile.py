@@ -125,7 +125,7 @@ def test_exponential_lists_are_stopped(module_folder: Path) -> None:
     (module_folder / "zzz.tf").write_text(f"locals {{\n  s0 = 1\n{doubling}}}\n{manifest}    v = local.s30\n  }}\n}}\n")
     messages = read_results(module_folder)
     assert "not evaluated: evaluation needs more than 200000 steps" in messages[0]
-    assert "not evaluated further" in messages[-1]
+    assert "the others were not evaluated" in messages[-1]
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,9 @@ def test_large_values_are_stopped(module_folder: Path, expression: str) -> None:
         names + CONFIG.format(f'"${{{expression}}}"' if "$" not in expression else expression)
     )
     messages = read_results(module_folder)
-    assert any(word in " ".join(messages) for word in ("too large", "evaluation needs", "expected a string"))
+    assert any(
+        word in " ".join(messages) for word in ("too large", "too long", "evaluation needs", "expected a string")
+    )
 
 
 def test_nested_loops_are_stopped(module_folder: Path) -> None:
