@@ -204,7 +204,7 @@ def test_very_long_line_is_read(folder: Path) -> None:
 def test_documents_are_limited(folder: Path) -> None:
     (folder / "a.yaml").write_text("---\n" * 20)
     (folder / "b.json").write_text("1\n" * 20)
-    message = "more than 10 documents: the others were not read"
+    message = "more than 10 documents: the rest was not read"
     assert read_folder(Limits(documents=10)) == [f"a.yaml:11 {message}", f"b.json:11 {message}"]
 
 
@@ -223,13 +223,13 @@ def test_values_are_limited(folder: Path, name: str, text: str) -> None:
     assert read_folder(Limits(nodes=12)) == []
     (result,) = read_folder(Limits(nodes=11))
     assert result.startswith(f"{name}:")
-    assert result.endswith(" more than 11 values: the others were not read")
+    assert result.endswith(" more than 11 values: the rest was not read")
 
 
 def test_values_are_limited_in_all_documents_together(folder: Path) -> None:
     (folder / "a.yaml").write_text("---\n".join([POD.format("one"), POD.format("two"), POD.format("three")]))
     (folder / "b.json").write_text('{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "one"}}\n' * 3)
-    message = "more than 20 values: the others were not read"
+    message = "more than 20 values: the rest was not read"
     assert read_folder(Limits(nodes=20)) == [
         "a.yaml one",
         "a.yaml two",
@@ -242,7 +242,7 @@ def test_values_are_limited_in_all_documents_together(folder: Path) -> None:
 
 def test_millions_of_values_exceed_the_limit(folder: Path) -> None:
     (folder / "a.yaml").write_text("[" + "1," * 4_000_000 + "1]")
-    assert read_folder() == ["a.yaml:1 more than 4000000 values: the others were not read"]
+    assert read_folder() == ["a.yaml:1 more than 4000000 values: the rest was not read"]
 
 
 def test_directives_are_limited(folder: Path) -> None:

@@ -235,7 +235,7 @@ def test_secrets_are_not_shown(server: str) -> None:
     (entry,) = Server.requests
     assert entry.headers["Authorization"] == f"Basic {base64.b64encode(f'ann:{SECRET}'.encode()).decode()}"
     assert entry.path == f"/pod.yaml?token={SECRET}"
-    assert refusal(url.replace("pod", "missing")) == f"{server}/missing.yaml answers 404 Not Found"
+    assert refusal(url.replace("pod", "missing")) == f"{server}/missing.yaml responded with 404 Not Found"
     assert refusal(f"http://ann:{SECRET}@127.0.0.1:{SECRET}/") == "not a valid URL"
 
 
@@ -264,7 +264,7 @@ def test_redirects_are_followed(server: str) -> None:
 @pytest.mark.parametrize(
     ("target", "reason"),
     [
-        ("", "answers 302 Found"),
+        ("", "responded with 302 Found"),
         ("/to", "redirects more than 5 times"),
         ("file:///etc/passwd", "redirects to file:/etc/passwd: not followed"),
         ("ftp://127.0.0.1/a", "redirects to ftp://127.0.0.1/a: not followed"),
@@ -316,7 +316,7 @@ def test_public_addresses(address: str) -> None:
 @pytest.mark.parametrize(
     ("path", "reason"),
     [
-        ("missing", " answers 404 Not Found"),
+        ("missing", " responded with 404 Not Found"),
         (
             "page",
             " is a web page, not a manifest: use the address of the file; on GitHub and GitLab, the link 'Raw'",
@@ -411,7 +411,7 @@ def test_github_page_suggests_its_raw_file(server: str, monkeypatch: pytest.Monk
     monkeypatch.setattr(Server, "do_GET", Server.get_page)
     monkeypatch.setenv("http_proxy", server)
     output = refusal("http://github.com/owner/repo/blob/main/blob/pod.yaml")
-    assert output.endswith("itself, https://raw.githubusercontent.com/owner/repo/main/blob/pod.yaml")
+    assert output.endswith("use the address of the file, https://raw.githubusercontent.com/owner/repo/main/blob/pod.yaml")
 
 
 def test_urls_are_detected() -> None:

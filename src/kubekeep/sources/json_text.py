@@ -64,7 +64,7 @@ class _JsonReader:
     def check_syntax(self, at: int, number: int) -> int:
         """Check the syntax of the document at `at` and return its end; `number` counts documents from 0."""
         if number >= self._limits.documents:
-            raise _TextError(f"more than {self._limits.documents} documents: the others were not read", at)
+            raise _TextError(f"more than {self._limits.documents} documents: the rest was not read", at)
         try:
             return self._decoder.raw_decode(self._text, at)[1]
         except json.JSONDecodeError as error:
@@ -93,7 +93,7 @@ class _JsonReader:
             else:
                 nodes = tree.leaf(_parse_scalar(lexeme, match.start()), match.start(), match.end())
             if nodes > limit:
-                raise _TextError(f"more than {self._limits.nodes} values: the others were not read", match.start())
+                raise _TextError(f"more than {self._limits.nodes} values: the rest was not read", match.start())
         self._nodes += len(tree)
         parts = tree.finish()
         return None if parts is None else build_document(*parts, self._lines)

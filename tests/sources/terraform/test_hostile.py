@@ -125,7 +125,7 @@ def test_exponential_lists_are_stopped(module_folder: Path) -> None:
     (module_folder / "zzz.tf").write_text(f"locals {{\n  s0 = 1\n{doubling}}}\n{manifest}    v = local.s30\n  }}\n}}\n")
     messages = read_results(module_folder)
     assert "not evaluated: evaluation needs more than 200000 steps" in messages[0]
-    assert "the others were not evaluated" in messages[-1]
+    assert "the rest was not evaluated" in messages[-1]
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_number_of_objects_is_limited(module_folder: Path) -> None:
     (module_folder / "zzz.tf").write_text(many)
     messages = read_results(module_folder)
     assert len(messages) == 10_001
-    assert messages[-1] == "zzz.tf:2 more than 10000 objects and modules: the others were not read"
+    assert messages[-1] == "zzz.tf:2 more than 10000 objects and modules: the rest was not read"
 
 
 def test_number_of_dynamic_blocks_is_limited(module_folder: Path) -> None:
@@ -256,14 +256,14 @@ def test_json_of_another_shape_is_ignored(module_folder: Path) -> None:
     )
     assert read_results(module_folder) == []
     (module_folder / "a.tf.json").write_text("{} {}")
-    assert read_results(module_folder) == ["a.tf.json:1 more than 1 documents: the others were not read"]
+    assert read_results(module_folder) == ["a.tf.json:1 more than 1 documents: the rest was not read"]
 
 
 def test_total_number_of_tokens_is_limited(module_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "MAX_TOTAL_TOKENS", 5_000)
     for number in range(4):
         (module_folder / f"{number}.tf").write_text("a = [\n" + "1,\n" * 1_000 + "]\n")
-    rest = "the files of the module exceed 5000 tokens: the others were not read"
+    rest = "the files of the module exceed 5000 tokens: the rest was not read"
     first, *others = read_messages(module_folder)
     assert "tokens: not read" in first
     assert others == [rest, rest, rest]

@@ -73,7 +73,7 @@ class ModuleFiles:
             raise ValueError(f"larger than {MAX_BYTES} bytes: not read")
         self._remaining_bytes -= len(content)
         if self._remaining_bytes < 0:
-            raise ValueError(f"the files of the module exceed {_MAX_TOTAL_BYTES} bytes: the others were not read")
+            raise ValueError(f"the files of the module exceed {_MAX_TOTAL_BYTES} bytes: the rest was not read")
         try:
             return content.decode().removeprefix("\ufeff")
         except UnicodeDecodeError as error:
@@ -110,7 +110,7 @@ class ModuleFiles:
         if name.endswith(".json"):
             return json_syntax.parse_values(text, file) if _is_values_file(name) else json_syntax.parse(text, file)
         if self._remaining_tokens <= 0:
-            raise HclSyntaxError(f"the files of the module exceed {MAX_TOTAL_TOKENS} tokens: the others were not read")
+            raise HclSyntaxError(f"the files of the module exceed {MAX_TOTAL_TOKENS} tokens: the rest was not read")
         # A refused file used tokens too; a token has at least one character, and the parser adds a line end.
         reserved = min(syntax.MAX_TOKENS, self._remaining_tokens, len(text) + 2)
         self._remaining_tokens -= reserved

@@ -74,7 +74,7 @@ def _read_root(folder: Root) -> Iterator[Resource | UnreadInput]:
         yield from reader.read(module)
     except (CostError, RecursionError) as error:
         message = str(error) if isinstance(error, CostError) else "values are nested too deeply"
-        yield UnreadInput(Location(folder.shown_path), f"the others were not evaluated: {message}")
+        yield UnreadInput(Location(folder.shown_path), f"the rest was not evaluated: {message}")
 
 
 class _ModuleReader:
@@ -174,7 +174,7 @@ class _ModuleReader:
             if self._created > MAX_INSTANCES:
                 yield (
                     UnreadInput(
-                        attribute.location, f"more than {MAX_INSTANCES} objects and modules: the others were not read"
+                        attribute.location, f"more than {MAX_INSTANCES} objects and modules: the rest was not read"
                     ),
                     None,
                 )
