@@ -109,7 +109,7 @@ def test_registry_error_is_escaped_and_shortened(tmp_path: Path) -> None:
     with (
         run_server(HostileRegistry) as address,
         OciRepository(ArtifactReference(address, "a"), Keychain(tmp_path / "none"), plain_http=True) as repository,
-        pytest.raises(RegistryError, match="answers 500: UNKNOWN") as error,
+        pytest.raises(RegistryError, match="responded with 500: UNKNOWN") as error,
     ):
         repository.get_manifest("latest")
     assert "\x1b" not in str(error.value)

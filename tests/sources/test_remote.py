@@ -411,7 +411,9 @@ def test_github_page_suggests_its_raw_file(server: str, monkeypatch: pytest.Monk
     monkeypatch.setattr(Server, "do_GET", Server.get_page)
     monkeypatch.setenv("http_proxy", server)
     output = refusal("http://github.com/owner/repo/blob/main/blob/pod.yaml")
-    assert output.endswith("use the address of the file, https://raw.githubusercontent.com/owner/repo/main/blob/pod.yaml")
+    assert output.endswith(
+        "use the address of the file, https://raw.githubusercontent.com/owner/repo/main/blob/pod.yaml"
+    )
 
 
 def test_urls_are_detected() -> None:
