@@ -94,7 +94,7 @@ def render_controls() -> str:
         for control in controls
     ]
     return "\n".join(
-        ["# Controls", "", "| id | control | severity | answered by |", "| --- | --- | --- | --- |", *rows, ""]
+        ["# Controls", "", "| id | control | severity | required data |", "| --- | --- | --- | --- |", *rows, ""]
     )
 
 
@@ -206,7 +206,7 @@ def render_framework(framework: Framework) -> str:
     if framework.url:
         lines += ["", f"<{framework.url}>"]
     if entries:
-        lines += ["", "| requirement | | controls | answered by |", "| --- | --- | --- | --- |"]
+        lines += ["", "| requirement | | controls | required data |", "| --- | --- | --- | --- |"]
     for requirement in entries:
         links = ", ".join(f"[{control.id}](../controls/{control.slug}.md)" for control in requirement.controls)
         titles = requirement.title or ", ".join(control.title for control in requirement.controls)
@@ -249,7 +249,7 @@ def render_kubescape() -> str:
     parts = ["# Kubescape's command line", "", "Support of each flag and command of Kubescape in `kubekeep kubescape`."]
     for name, flags in list_flags().items():
         rows = [f"| {_names(flag)} | {_describe_effect(flag)} |" for flag in flags]
-        parts += ["", f"## {name}", "", "| flag | here |", "| --- | --- |", *rows]
+        parts += ["", f"## {name}", "", "| flag | in Kubekeep |", "| --- | --- |", *rows]
     rows = [f"| `{name}` | {why} |" for name, why in list_unsupported_commands().items()]
     return "\n".join(
         [*parts, "", "## Commands that are not supported", "", "| command | |", "| --- | --- |", *rows, ""]

@@ -48,7 +48,7 @@ def scan(  # noqa: PLR0913 - one argument per option
     """Scan files, folders, charts, kustomizations or URLs and return the assessment.
 
     `-` is `stdin`. Without names, all controls of the library are evaluated. `exceptions` and `custom_rules` are files
-    or folders. With `snapshot`, the files hold all objects of one cluster. `on_progress` receives the number of
+    or folders. With `snapshot`, the files contain all objects of one cluster. `on_progress` receives the number of
     resources read so far. Raises KubekeepError for unknown names and versions, and for unreadable rules or exceptions;
     files that cannot be read are in `Assessment.unread`.
     """

@@ -452,7 +452,7 @@ def test_running_pod_is_not_blocked_by_pod_security() -> None:
     assert running != pair.text
     assert chains(running.replace("@", pair.closed), to=pair.target) != []
     notes = find_paths(pair.text.replace("@", pair.closed)).notes
-    assert "Pod Security refuses the pods of Pod shop/web" in notes
+    assert "Pod Security rejects the pods of Pod shop/web" in notes
 
 
 LABELLED: Final = (
@@ -468,7 +468,7 @@ LABELLED: Final = (
 @pytest.mark.parametrize(
     ("label", "assumptions"),
     [
-        ("team: shop", [("namespace shop has the labels that Gateway edge/public asks for",)]),
+        ("team: shop", [("namespace shop has the labels that Gateway edge/public requires",)]),
         ("kubernetes.io/metadata.name: shop", [()]),
         ("kubernetes.io/metadata.name: bank, team: shop", []),
     ],
@@ -480,22 +480,19 @@ def test_labels_of_missing_namespace_are_assumed(label: str, assumptions: list[t
 
 def test_end_of_path_is_reported() -> None:
     route = objects(GATEWAY % "", HTTP_ROUTE % ("shop", EDGE, "port: 80"))
-    assert (
-        "no Gateway of the input that is for the outside takes in HTTPRoute shop/way"
-        in find_paths(WEB + INNER + route).notes
-    )
+    assert "no external Gateway of the input accepts HTTPRoute shop/way" in find_paths(WEB + INNER + route).notes
     route = objects(HTTP_ROUTE % ("edge", EDGE, "namespace: shop, port: 80"))
     assert (
-        "no ReferenceGrant of the input lets into another namespace HTTPRoute edge/way"
+        "no ReferenceGrant of the input permits references to another namespace by HTTPRoute edge/way"
         in find_paths(WEB + INNER + route).notes
     )
     deaf = objects(SERVICE.replace("http", "grpc") % "type: LoadBalancer")
-    assert "nothing is at the ports that traffic is sent to by Service shop/web" in find_paths(WEB + deaf).notes
+    assert "no container listens on the target ports of Service shop/web" in find_paths(WEB + deaf).notes
 
 
 def test_node_port_assumes_reachable_nodes() -> None:
     (path,) = find_paths(WEB + objects(SERVICE % "type: NodePort")).paths
-    assert path.assumptions == ("the nodes can be reached from outside",)
+    assert path.assumptions == ("the nodes are reachable from outside",)
 
 
 @pytest.mark.parametrize("kind", ["CronJob", "Job"])
@@ -564,7 +561,7 @@ REQUIRED_PATHS: Final = {
     "nobody has to sign in": (
         RIGHTS["group of those who have not signed in"].text.replace("@", "unauthenticated"),
         "anonymous",
-        "anyone, without signing in > Group system:unauthenticated > cluster-admin",
+        "anyone, without authentication > Group system:unauthenticated > cluster-admin",
     ),
     "cluster-admin bound in any namespace": (
         RIGHTS["binding of another role in any namespace"].text.replace("@", "cluster-admin"),

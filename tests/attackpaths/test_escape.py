@@ -113,7 +113,7 @@ spec:
     (path,) = find_paths(text + agent, to="secret/agents/key").paths
     assert path.assumptions == ()
     (path,) = find_paths(text + single, to="secret/other").paths
-    assert path.assumptions == ("a pod of it runs on the same node",)
+    assert path.assumptions == ("one of its pods runs on the same node",)
     choosy = agent.replace("spec: {containers", "spec: {nodeSelector: {a: b}, containers")
     (path,) = find_paths(text + choosy, to="secret/key").paths
-    assert path.assumptions == ("a pod of it runs on the same node",)
+    assert path.assumptions == ("one of its pods runs on the same node",)

@@ -18,7 +18,7 @@ BY_SERVICE = f"internet > Service shop/web > Pod shop/web > {NODE}"
         ("type: LoadBalancer", ""),
         ("type: LoadBalancer, loadBalancerSourceRanges: [0.0.0.0/0]", ""),
         ("type: LoadBalancer, loadBalancerSourceRanges: [1.2.3.0/24]", "loadBalancerSourceRanges"),
-        ("type: NodePort", "nodes can be reached"),
+        ("type: NodePort", "nodes are reachable"),
         ("externalIPs: [192.0.2.1]", "externalIPs"),
     ],
 )
@@ -58,7 +58,7 @@ def test_internal_load_balancers_are_not_exposed(annotation: str) -> None:
 def test_service_exposes_selected_pods_of_its_namespace() -> None:
     assert chains(OPEN + service(namespace="other") + service(name="api")) == []
     notes = find_paths(OPEN + service(name="api")).notes
-    assert "no workload of the input is behind Service shop/api" in notes
+    assert "no workload of the input is selected by Service shop/api" in notes
 
 
 ROUTES = {
@@ -90,7 +90,10 @@ def test_routes(kind: str) -> None:
 
 
 def test_route_to_missing_service_is_reported() -> None:
-    assert "a Service that is not in the input is behind Ingress shop/way" in find_paths(ROUTES["Ingress"] % "").notes
+    assert (
+        "a Service that is not in the input is the backend of Ingress shop/way"
+        in find_paths(ROUTES["Ingress"] % "").notes
+    )
 
 
 @pytest.mark.parametrize(
@@ -123,7 +126,7 @@ def test_internal_routes_are_not_exposed(kind: str, fields: str, more: str) -> N
 )
 def test_host_ports_are_exposed(spec: str, port: str, *, opens: bool) -> None:
     attacks = find_paths(pod(spec, f"{PRIVILEGED}, ports: [{{{port}}}]"))
-    assert [path.assumptions for path in attacks.paths] == [("the nodes can be reached from outside",)] * opens
+    assert [path.assumptions for path in attacks.paths] == [("the nodes are reachable from outside",)] * opens
 
 
 POLICY = """

@@ -121,7 +121,7 @@ def test_creating_pods_cluster_wide_reaches_system_accounts() -> None:
         "any service account in namespace kube-system",
         "cluster-admin",
     ]
-    assert path.assumptions == ("controllers have service accounts of their own, as most platforms set them up",)
+    assert path.assumptions == ("controllers have separate service accounts, as on most platforms",)
 
 
 def namespace(level: str) -> str:
@@ -133,7 +133,7 @@ def namespace(level: str) -> str:
 def test_created_pods_reach_nodes_if_pod_security_admits_them(level: str, *, reached: bool) -> None:
     text = pod() + role(rule("pods", "create"))
     (path,) = find_paths(text, START, to="node").paths
-    assert path.assumptions == ("Pod Security lets privileged pods run in namespace shop",)
+    assert path.assumptions == ("Pod Security permits privileged pods in namespace shop",)
     assert [path.assumptions for path in find_paths(text + namespace(level), START, to="node").paths] == [()] * reached
 
 
@@ -167,7 +167,7 @@ def test_builtin_roles_are_known() -> None:
         f"{ACCOUNT} > ClusterRole edit in namespace shop > any service account in namespace shop"
     ]
     attacks = find_paths(pod() + bind_role("unheard-of"), START)
-    assert "not in the input, so that what they allow is not known: ClusterRole unheard-of" in attacks.notes
+    assert "not in the input, so that their permissions are unknown: ClusterRole unheard-of" in attacks.notes
 
 
 def test_aggregated_role_has_rules_of_selected_roles() -> None:

@@ -21,7 +21,7 @@ def test_empty_input_has_no_paths() -> None:
     attacks = find_paths("")
     assert not attacks.paths
     assert not attacks.cuts
-    assert "the input holds no workload" in attacks.notes
+    assert "the input contains no workload" in attacks.notes
     assert any("no bindings" in note for note in attacks.notes)
 
 
@@ -70,7 +70,7 @@ def test_unlisted_paths_are_counted() -> None:
 
 @pytest.mark.parametrize(
     ("word", "hint"),
-    [("deployment/web", "did you mean pod/web"), ("pod/wbe", "did you mean pod/web"), ("x", "called 'x'")],
+    [("deployment/web", "did you mean pod/web"), ("pod/wbe", "did you mean pod/web"), ("x", "the name 'x'")],
 )
 def test_unknown_names(word: str, hint: str) -> None:
     with pytest.raises(UnknownNameError, match=hint):

@@ -86,7 +86,7 @@ def test_deleted_resource_is_resolved() -> None:
             "x could not read web.yaml",
         ),
         ({"resources": {}, "unread": frozenset({"else.yaml"})}, "absent", "x could not read everything"),
-        ({"resources": {}, "settings": {RESOURCE_SELECTION: "kinds Pod"}}, "absent", "x looked only at kinds Pod"),
+        ({"resources": {}, "settings": {RESOURCE_SELECTION: "kinds Pod"}}, "absent", "x evaluated only kinds Pod"),
     ],
 )
 def test_uncovered_findings_are_incomparable(head: dict[str, Any], status: str, reason: str) -> None:
@@ -100,7 +100,7 @@ def test_many_targets_are_counted() -> None:
     many = ", ".join(f"deploy/{number}.yaml" for number in range(4))
     head = side(resources={}, settings={TARGETS: many})
     (hole,) = compare(side(finding(), settings={TARGETS: "."}), head).incomparable
-    assert hole.reason == "x looked only at 4 targets"
+    assert hole.reason == "x evaluated only 4 targets"
 
 
 @pytest.mark.parametrize("unread", ["kust/prod", "kust/prod/kustomization.yaml", "kust"])
@@ -181,7 +181,7 @@ def test_files_outside_of_the_targets_are_incomparable(whole: str, part: str, lo
     )
     comparison = compare(*scans)
     assert describe(comparison) == ({"gone": 1} if looked else {"hole": 1})
-    assert {difference.reason for difference in comparison.incomparable} <= {f"x looked only at {part}"}
+    assert {difference.reason for difference in comparison.incomparable} <= {f"x evaluated only {part}"}
     assert describe(compare(*scans[::-1])) == ({"new": 1} if looked else {"hole": 1})
 
 
@@ -257,7 +257,7 @@ def test_renamed_file_is_incomparable_without_other_files() -> None:
     assert describe(comparison) == {"same": 1, "hole": 1}
     (hole,) = comparison.incomparable
     assert (hole.base, hole.head) == ("failed", "failed")
-    assert hole.reason.startswith("x does not say in which other files the resource stood: make it anew")
+    assert hole.reason.startswith("x does not contain the other files of the resource: create it again")
 
 
 def test_copies_in_one_file_are_counted() -> None:
@@ -305,7 +305,7 @@ def test_baseline_knows_its_coverage() -> None:
     for more, reason in (
         ({"unread": frozenset({"web.yaml"})}, "x could not read web.yaml"),
         ({"gaps": {WEB: {"C-1"}}}, "x could not evaluate C-1 on this resource"),
-        ({"settings": {RESOURCE_SELECTION: "kinds Pod"}}, "x looked only at kinds Pod"),
+        ({"settings": {RESOURCE_SELECTION: "kinds Pod"}}, "x evaluated only kinds Pod"),
     ):
         (difference,) = compare(side(**fields, **more), side(finding())).incomparable
         assert (difference.head, difference.reason) == ("failed", reason)

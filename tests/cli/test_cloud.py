@@ -54,7 +54,7 @@ def test_gaps_are_reported_once_with_advice(tmp_path: Path) -> None:
         "DescribeRepositories",
     ]
     assert result.stderr.splitlines() == [
-        "no ListEntitiesForPolicies, PolicyVersion of eks/eu-west-1/shop: the role of the nodes is unknown",
+        "not read: ListEntitiesForPolicies, PolicyVersion of eks/eu-west-1/shop: the role of the nodes is unknown",
         "  add a node group or an access entry for the nodes of the cluster",
     ]
 
@@ -87,7 +87,7 @@ def test_invalid_name_is_an_error() -> None:
 def test_cloud_requires_a_cluster(option: tuple[str, ...]) -> None:
     result = kubekeep("scan", *option, BAD)
     assert result.returncode == 2
-    assert "--cloud is for a cluster" in result.stderr
+    assert "--cloud requires a live cluster" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -134,13 +134,13 @@ def test_empty_scan_writes_no_baseline(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        ("scan shop --exclude-controls C-9999", 2, "no control is called 'C-9999'"),
+        ("scan shop --exclude-controls C-9999", 2, "unknown control 'C-9999'"),
         ("scan control C-0057 shop --exclude-controls c-0057", 2, "every control is excluded"),
-        ("scan control C-9999 shop", 2, "no control is called 'C-9999'"),
-        ("scan control , shop", 2, "`scan control` needs names"),
-        ("scan framework , shop", 2, "`scan framework` needs names"),
-        ("scan workload , shop", 2, "`scan workload` needs a kind and a name"),
-        ("scan framework nsx shop", 2, "no framework is called 'nsx'"),
+        ("scan control C-9999 shop", 2, "unknown control 'C-9999'"),
+        ("scan control , shop", 2, "`scan control` requires names"),
+        ("scan framework , shop", 2, "`scan framework` requires names"),
+        ("scan workload , shop", 2, "`scan workload` requires a kind and a name"),
+        ("scan framework nsx shop", 2, "unknown framework 'nsx'"),
         ("scan shop --compliance-threshold nsa=80", 2, "a limit for nsa, which is not in this scan"),
         ("scan shop --fail-coverage-below overal=80", 2, "did you mean overall?"),
         ("scan shop --max-failures hihg=0", 2, "'hihg' is not one of critical, high"),
@@ -154,27 +154,31 @@ def test_empty_scan_writes_no_baseline(tmp_path: Path) -> None:
         ("scan shop --label-selector app=web,", 2, "not a label selector"),
         ("scan shop --baseline missing.json", 2, "missing.json: no such file"),
         ("scan shop --baseline kubekeep.yaml", 2, "kubekeep.yaml: not a baseline or a report"),
-        ("scan shop --fail-on-new", 2, "--fail-on-new needs --baseline"),
-        ("scan shop --baseline main.json --baseline-severity-threshold high", 2, "needs --fail-on-new"),
-        ("scan shop --only-fixable", 2, "alone it stops nothing"),
-        ("scan shop --include-kinds Deploment", 3, "no resource that was read is in kind Deploment"),
-        ("scan shop --include-namespaces shpo", 3, "no resource that was read is in namespace shpo"),
+        ("scan shop --fail-on-new", 2, "--fail-on-new requires --baseline"),
+        ("scan shop --baseline main.json --baseline-severity-threshold high", 2, "has no effect without --fail-on-new"),
+        ("scan shop --only-fixable", 2, "--only-fixable has no effect without --fail-on"),
+        ("scan shop --include-kinds Deploment", 3, "no resource in the input has kind Deploment"),
+        ("scan shop --include-namespaces shpo", 3, "no resource in the input has namespace shpo"),
         ("scan shop --include-kinds Deploment", 3, "nothing was assessed"),
         ("scan shop --include-namespaces shpo", 3, "nothing was assessed"),
         (
             "scan shop --include-kinds Service,Deploment",
             0,
-            "kind Deploment, nor does Kubernetes have one; did you mean",
+            "kind Deploment, and Kubernetes has no such kind; did you mean",
         ),
-        ("scan shop --exclude-kinds Deploment", 0, "kind Deploment, nor does Kubernetes have one; did you mean"),
-        ("scan shop --exclude-namespaces shpo", 0, "no resource that was read is in namespace shpo"),
+        ("scan shop --exclude-kinds Deploment", 0, "kind Deploment, and Kubernetes has no such kind; did you mean"),
+        ("scan shop --exclude-namespaces shpo", 0, "no resource in the input has namespace shpo"),
         ("scan shop --label-selector app=nobody", 3, "nothing was assessed"),
         ("scan empty", 3, "nothing was assessed"),
         ("scan unreadable", 3, "nothing was assessed: unreadable/x.yaml:1: not YAML"),
         ("scan control C-0069 shop", 3, "nothing was assessed"),
         ("diff main.json missing.json", 2, "missing.json: no such file"),
-        ("scan shop --baseline hidden.json", 2, "hidden.json: names are hidden: compare it with the report of a scan"),
-        ("diff main.json hidden.json", 2, "hidden.json: names are hidden, and in main.json they are not"),
+        (
+            "scan shop --baseline hidden.json",
+            2,
+            "hidden.json: names are pseudonymised; use `kubekeep diff` to compare it with a report",
+        ),
+        ("diff main.json hidden.json", 2, "hidden.json: names are pseudonymised, but not in main.json: create both"),
         ("diff main.json kubekeep-baseline.json", 2, "kubekeep-baseline.json: not a report"),
         ("diff main.json branch.json -f words", 2, "unknown format 'words'"),
     ],
@@ -197,8 +201,8 @@ def test_unmatched_filter_and_unchanged_resources_have_different_messages(tmp_pa
         subprocess.run(["git", *words], cwd=tmp_path, check=True)
     scan = ("scan", "shop", "--no-config", "--changed-since", "HEAD", "--include-kinds")
     result = kubekeep(*scan, "Pod", cwd=tmp_path)
-    assert "nothing that a control applies to has changed since HEAD" in result.stderr
-    assert "no resource that was read" not in result.stderr
+    assert "no resource in scope of a control has changed since HEAD" in result.stderr
+    assert "no resource in the input has" not in result.stderr
     assert "kind Deploment" in kubekeep(*scan, "Deploment", cwd=tmp_path, code=3).stderr
 
 
@@ -207,7 +211,7 @@ def test_hidden_severities_still_count_for_gates(reports: Path) -> None:
     result = kubekeep(*words, cwd=reports, code=1)
     report = json.loads(result.stdout)
     assert {entry["severity"] for entry in report["summaryDetails"]["controls"].values()} == {"Low"}
-    note = "shown are only controls of severity Low or below; figures and gates are of the whole scan"
+    note = "showing only controls of severity Low or below; scores and gates include all controls"
     assert note in report["kubekeep"]["notes"]
     assert note in result.stderr
 

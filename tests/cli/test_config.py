@@ -103,7 +103,7 @@ def test_chart_values_reach_the_scan() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("framework:\n- nsa\n- nsaa\n", "3:3: framework: no framework is called 'nsaa'; did you mean nsa?"),
+        ("framework:\n- nsa\n- nsaa\n", "3:3: framework: unknown framework 'nsaa'; did you mean nsa?"),
         ("format: [json, jsn]\n", "1:16: format: unknown format 'jsn'"),
         ("compliance-threshold: 101\n", "1:1: compliance-threshold: '101' is not a number from 0 to 100"),
         ("\nkubernetes-version: '1.4'\n", "2:1: kubernetes-version: unknown Kubernetes version '1.4'"),
@@ -112,7 +112,7 @@ def test_chart_values_reach_the_scan() -> None:
         ("controls-config: inputs.json\n", "1:1: controls-config: inputs.json: No such file or directory"),
         ("frameworks: nsa\n", "1:1: unknown key frameworks: did you mean framework?"),
         ("charts: {deploy: {}}\n", "1:10: deploy is no chart"),
-        ("output: report.json\n", "1:1: output: only a file given with --config may have this key"),
+        ("output: report.json\n", "1:1: output: this key is allowed only in a file named with --config"),
         ("framework: nsa\nframework: mitre\n", "2:1: duplicate key 'framework', first on line 1"),
     ],
 )
@@ -147,7 +147,7 @@ def test_explicit_file_replaces_discovered_file() -> None:
     assert result.stderr == "config: ci/strict.yaml\njson: ci/report.json\n"
     assert Path("ci/report.json").exists()
     combined = kubekeep("scan", "deploy", "--config", "ci/strict.yaml", "--no-config")
-    assert (combined.returncode, "exclude each other" in combined.stderr) == (2, True)
+    assert (combined.returncode, "cannot be combined" in combined.stderr) == (2, True)
     missing_file = kubekeep("scan", "deploy", "--config", "gone.yaml")
     assert (missing_file.returncode, missing_file.stderr) == (2, "Error: gone.yaml: no such file or directory\n")
 
@@ -157,7 +157,7 @@ def test_discovered_config_cannot_write_or_run() -> None:
         Path("deploy/kubekeep.yaml").write_text(text)
         result = kubekeep("scan", "deploy")
         assert result.returncode == 2
-        assert "only a file given with --config may" in result.stderr
+        assert "allowed only in a file named with --config" in result.stderr
 
 
 GOLDEN = """\
@@ -186,7 +186,6 @@ set: ["image.tag=v2"]                             # kubekeep.yaml:3
 # set-file: not set
 release-name: release-name                        # default
 # release-namespace: not set
-# kube-version: not set
 # api-versions: not set
 enable-helm: false                                # default
 blame: false                                      # default
@@ -266,3 +265,30 @@ def test_schema_is_valid() -> None:
     schema = json.loads(kubekeep("config", "schema").stdout)
     jsonschema.Draft7Validator.check_schema(schema)
     assert "severity-threshold" in schema["properties"]
+
+
+def test_version_has_one_visible_name_and_a_hidden_alias() -> None:
+    origins = {}
+    for flag in ("--kubernetes-version", "--kube-version"):
+        result = kubekeep("config", "check", "deploy", flag, "1.30")
+        assert result.returncode == 0, result.stderr
+        origins[flag] = next(line for line in result.stdout.splitlines() if line.startswith("kubernetes-version: "))
+        assert "kube-version" not in result.stdout
+    assert origins["--kube-version"] == origins["--kubernetes-version"]
+    for command in ("scan", "paths"):
+        text = kubekeep(command, "--help").stdout
+        assert "--kubernetes-version" in text
+        assert "--kube-version" not in text
+    assert "kube-version" not in json.loads(kubekeep("config", "schema").stdout)["properties"]
+
+
+def test_former_key_of_the_version_is_accepted() -> None:
+    Path("kubekeep.yaml").write_text("framework: nsa\nkube-version: '1.30'\n")
+    shown = kubekeep("config", "check", "deploy")
+    assert shown.returncode == 0, shown.stderr
+    assert 'kubernetes-version: "1.30"                        # kubekeep.yaml:2\n' in shown.stdout
+    Path("kubekeep.yaml").write_text("kube-version: '1.3'\n")
+    assert "kubekeep.yaml:1:15: kube-version: unknown Kubernetes version '1.3'" in kubekeep("scan", "deploy").stderr
+    Path("kubekeep.yaml").write_text("kube-version: '1.30'\nkubernetes-version: '1.30'\n")
+    both = kubekeep("scan", "deploy")
+    assert (both.returncode, "keep one" in both.stderr) == (2, True)

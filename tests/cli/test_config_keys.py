@@ -29,7 +29,7 @@ HARMLESS = {
     *("exclude-controls", "include-namespaces", "exclude-namespaces", "include-kinds", "exclude-kinds"),
     "label-selector",
     "incremental",
-    *("set", "set-string", "set-json", "release-name", "release-namespace", "kube-version", "api-versions"),
+    *("set", "set-string", "set-json", "release-name", "release-namespace", "api-versions"),
     *("exclude-path", "no-ignore-file", "branch", "changed-since", "blame", "hide", "encrypt"),
     *("exception-set", "honor-inline-exceptions", "audit-exceptions"),
 }
@@ -114,7 +114,7 @@ def test_value_of_wrong_type_is_rejected_with_location(name: str) -> None:
 
 
 def test_number_in_place_of_text_has_a_hint() -> None:
-    with pytest.raises(FileError, match="kubernetes-version: text expected, found a number: put it in quotes"):
+    with pytest.raises(FileError, match="kubernetes-version: text expected, found a number: quote the value"):
         parse_configuration("kubernetes-version: 1.30")
 
 
@@ -126,7 +126,7 @@ def test_flag_accepts_yaml_booleans(text: str, *, value: bool) -> None:
 @pytest.mark.parametrize("name", sorted(NAMED_ONLY))
 def test_keys_that_write_or_run_require_an_explicit_file(name: str) -> None:
     Path("kubekeep.yaml").write_text(yaml.safe_dump({name: create_example(name)}))
-    with pytest.raises(FileError, match=rf"^kubekeep\.yaml:1:1: {name}: only a file given with --config may have this"):
+    with pytest.raises(FileError, match=rf"^kubekeep\.yaml:1:1: {name}: this key is allowed only in a file named with --config"):
         parse_arguments()
 
 

@@ -36,7 +36,7 @@ def test_gates_ignore_excepted_findings() -> None:
     assert scan().exit_code == 1
     gated = scan("--exceptions", "known.json")
     assert gated.exit_code == 0
-    assert gated.stderr.startswith("1 exception: 1 finding accepted\n")
+    assert gated.stderr.startswith("1 exception: 1 finding covered\n")
     assert "1 finding covered by exceptions" in gated.stdout
 
 
@@ -44,7 +44,7 @@ def test_files_and_sets_are_combined() -> None:
     Path("other.json").write_text("[]")
     result = scan("--exceptions", "other.json", "--exceptions", "known.json", "--exception-set", "eks")
     assert result.exit_code == 0
-    assert result.stderr.startswith("5 exceptions: 1 finding accepted\n")
+    assert result.stderr.startswith("5 exceptions: 1 finding covered\n")
     assert scan("--exception-set", "kind").exit_code == 2
 
 
@@ -52,7 +52,7 @@ def test_expired_exception_is_reported_and_ignored() -> None:
     Path("old.json").write_text(json.dumps([{**KNOWN[0], "expirationDate": "2020-01-01"}]))
     result = scan("--exceptions", "old.json")
     assert result.exit_code == 1
-    assert result.stderr.startswith("1 exception: 0 findings accepted, 1 expired; --audit-exceptions shows them\n")
+    assert result.stderr.startswith("1 exception: 0 findings covered, 1 expired; use --audit-exceptions to list them\n")
 
 
 @pytest.mark.parametrize(
@@ -141,17 +141,17 @@ def test_add_leaves_other_entries_unchanged(name: str, before: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--control", "C-00O57"), "nobody knows C-00O57; did you mean C-0057?"),
+        (("--control", "C-00O57"), "unknown: C-00O57; did you mean C-0057?"),
         (("--kind", ".*"), "it would cover everything"),
         ((), "it would cover everything"),
-        (("--control", "C-0057", "--name", "a("), "no regular expression of RE2"),
+        (("--control", "C-0057", "--name", "a("), "is not a regular expression of RE2"),
         (("--control", "C-0057", "--name", "*-web"), "repetition operator: *; say .*-web"),
-        (("--control", "C-00*"), "nobody knows C-00*; a pattern is a regular expression: C-00.*"),
-        (("--control", "C-57"), "nobody knows C-57; did you mean C-0057?"),
-        (("--control", "16"), "nobody knows 16; did you mean C-0016?"),
+        (("--control", "C-00*"), "unknown: C-00*; a pattern is a regular expression: C-00.*"),
+        (("--control", "C-57"), "unknown: C-57; did you mean C-0057?"),
+        (("--control", "16"), "unknown: 16; did you mean C-0016?"),
         (("--control", "C-0057", "--expires", "soon"), "neither a date"),
-        (("--control", "C-0057", "--expires", "2020-01-01"), "expired already"),
-        (("--framework", "nope", "--kind", "Pod"), "nobody knows framework nope"),
+        (("--control", "C-0057", "--expires", "2020-01-01"), "already expired"),
+        (("--framework", "nope", "--kind", "Pod"), "unknown: framework nope"),
     ],
 )
 def test_entry_without_effect_is_rejected(arguments: tuple[str, ...], message: str) -> None:
@@ -202,10 +202,10 @@ def test_doubtful_entry_is_added_with_a_warning(option: tuple[str, str], doubt: 
 @pytest.mark.parametrize(
     ("attributes", "doubt"),
     [
-        ({"Namespace": "shop"}, "Namespace is taken for a label; did you mean namespace?"),
-        ({"containername": "app"}, "containername is taken for a label; did you mean containerName?"),
+        ({"Namespace": "shop"}, "Namespace is treated as a label; did you mean namespace?"),
+        ({"containername": "app"}, "containername is treated as a label; did you mean containerName?"),
         ({"path": "deploy/*.yaml"}, "deploy/*.yaml is a regular expression; did you mean deploy/.*.yaml?"),
-        ({"cluster": "minikube"}, "what is in files is of no cluster, so none is called minikube"),
+        ({"cluster": "minikube"}, "resources in files have no cluster name, so none matches minikube"),
         ({"cluster": ".*", "app": "web", "app.kubernetes.io/name": "web"}, ""),
     ],
 )
@@ -233,7 +233,7 @@ def test_check_warns_about_names_that_look_like_patterns() -> None:
     check_result = kubekeep("exceptions", "check", "some.yaml")
     assert (check_result.exit_code, check_result.stdout) == (
         1,
-        "some.yaml:1: warning: ClusterSecurityException some: ^web-.*$ is taken for a name, not for a pattern\n",
+        "some.yaml:1: warning: ClusterSecurityException some: ^web-.*$ is treated as a name, not as a pattern\n",
     )
     Path("some.yaml").write_text(SELECTING.replace("we.b", "system:node-1.example"))
     assert kubekeep("exceptions", "check", "some.yaml").exit_code == 0
@@ -255,7 +255,7 @@ def test_list_shows_all_selectors_of_an_exception() -> None:
 
 def test_option_that_is_not_utf_8_is_rejected() -> None:
     result = add("new.yaml", "--control", "C-0057", "--name", "a\udcff")
-    assert (result.exit_code, "it is not UTF-8 text" in result.stderr) == (2, True), result.stderr
+    assert (result.exit_code, "the value is not UTF-8 text" in result.stderr) == (2, True), result.stderr
 
 
 def test_add_leaves_other_kinds_of_files_unchanged() -> None:
@@ -263,7 +263,7 @@ def test_add_leaves_other_kinds_of_files_unchanged() -> None:
     assert add("pod.yaml", "--control", "C-0057").exit_code == 2
     assert Path("pod.yaml").read_text() == POD.read_text()
     Path("one.json").write_text(json.dumps(KNOWN[0]))
-    assert "entries are added to a list" in add("one.json", "--control", "C-0057").stderr
+    assert "not a list of exceptions" in add("one.json", "--control", "C-0057").stderr
 
 
 def test_check_reports_errors() -> None:
@@ -282,10 +282,10 @@ def test_check_reports_broad_exceptions() -> None:
     Path("wide.json").write_text(json.dumps([broad_result]))
     result = kubekeep("exceptions", "check", "wide.json")
     assert result.exit_code == 1
-    assert result.stdout == "wide.json:1: warning: known: namespace of resources[0] is empty, so that any is meant\n"
+    assert result.stdout == "wide.json:1: warning: known: namespace of resources[0] is empty and matches any value\n"
     result = scan("--exceptions", "wide.json", "--audit-exceptions")
-    assert result.stderr.startswith("1 exception: 1 finding accepted, 1 doubtful")
-    assert "is empty, so that any is meant" in " ".join(result.stdout.split())
+    assert result.stderr.startswith("1 exception: 1 finding covered, 1 with warnings")
+    assert "is empty and matches any value" in " ".join(result.stdout.split())
 
 
 MISSPELT = """\
@@ -310,7 +310,7 @@ def test_object_with_unknown_key_is_reported_and_not_applied() -> None:
     dump = "scan", "control", "C-0057", POD, "misspelt.yaml", "--snapshot", "--severity-threshold", "low"
     result = kubekeep(*dump, "--audit-exceptions")
     assert result.exit_code == 1, "an invalid exception has no effect"
-    assert "0 findings accepted, 1 not understood" in result.stderr
+    assert "0 findings covered, 1 invalid" in result.stderr
     assert "unknown key 'matchs'" in result.stdout
     assert "misspelt.yaml:6" in result.stdout
 
@@ -326,8 +326,18 @@ def test_exceptions_test_shows_covered_findings() -> None:
 
 
 def test_sets_are_listed_and_shown() -> None:
-    rows = json.loads(kubekeep("list", "exceptions", "-f", "json").stdout)
+    rows = json.loads(kubekeep("list", "exception-sets", "-f", "json").stdout)
     assert [row["name"] for row in rows] == ["aks", "eks", "gke", "kubeadm", "kubernetes", "openshift"]
     assert "kube-proxy" in kubekeep("exceptions", "list", "--exception-set", "eks").stdout
     assert kubekeep("exceptions", "check", "--exception-set", "eks").exit_code == 0
     assert kubekeep("exceptions", "list").exit_code == 2
+
+
+def test_former_name_of_the_list_of_sets_is_hidden() -> None:
+    assert kubekeep("list", "exceptions").stdout == kubekeep("list", "exception-sets").stdout
+    commands = kubekeep("list", "--help").stdout.partition("Commands:")[2]
+    assert [line.split()[0] for line in commands.splitlines() if line[:3].strip()] == [
+        "controls",
+        "exception-sets",
+        "frameworks",
+    ]

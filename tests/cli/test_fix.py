@@ -164,7 +164,7 @@ def test_full_disk_leaves_the_file_unchanged(pod: Path) -> None:
     pod.write_text(POD + "# " + "x" * 20_000 + "\n")
     result = kubekeep(*ASKED, ".", "--yes", cwd=pod.parent, limit=10_000)
     assert result.returncode == 3
-    assert "the changes could not be checked" in result.stderr
+    assert "the changes could not be verified" in result.stderr
     assert pod.read_text().startswith(POD)
     assert [entry.name for entry in pod.parent.iterdir()] == ["pod.yaml"]
 
@@ -214,7 +214,7 @@ def test_report_older_than_the_file_is_stale(pod: Path) -> None:
     os.utime(pod, (time.time() + 60, time.time() + 60))
     result = kubekeep("fix", "--report", report, "--yes", cwd=pod.parent)
     assert result.returncode == 3
-    assert "pod.yaml has changed since the report was made" in result.stderr
+    assert "pod.yaml has changed since the report was written" in result.stderr
     assert pod.read_text() == POD
 
 
@@ -239,5 +239,21 @@ def test_volumes_are_removed_only_for_named_control(tmp_path: Path) -> None:
 def test_no_patch_without_a_change(tmp_path: Path) -> None:
     (tmp_path / "pod.yaml").write_text(FIXED)
     result = kubekeep(*ASKED, "pod.yaml", "-o", "fix.patch", cwd=tmp_path)
-    assert "nothing can be fixed: fix.patch is not written" in result.stderr
+    assert "no finding can be fixed: fix.patch was not written" in result.stderr
     assert not (tmp_path / "fix.patch").exists()
+
+
+def test_fix_counts_findings_like_a_scan() -> None:
+    scanned = kubekeep("scan", "online-shop", cwd=SHOP.parent)
+    known = "41 findings with a known fix"
+    assert f"kubekeep fix online-shop                   {known}\n" in scanned.stdout
+    result = kubekeep("fix", "online-shop", "--dry-run", cwd=SHOP.parent)
+    first, second, *_ = result.stderr.splitlines()
+    assert first == f"{known}; 39 can be fixed by 55 changes (1 only in part)"
+    assert second == "input required: 2 findings"
+
+
+def test_fix_without_known_fixes(tmp_path: Path) -> None:
+    (tmp_path / "pod.yaml").write_text(FIXED)
+    result = kubekeep(*ASKED, "pod.yaml", "--dry-run", cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "no findings with a known fix\n")

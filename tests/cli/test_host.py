@@ -50,14 +50,14 @@ def test_missing_kubelet_exits_with_3(tmp_path: Path) -> None:
     nodes.write_system(tmp_path)
     result = kubekeep("host", "collect", "--root", tmp_path)
     assert result.returncode == 3
-    assert "no kubelet is seen" in result.stderr
+    assert "no kubelet found" in result.stderr
     assert "KernelVersion" in result.stdout
 
 
 def test_unknown_node_name_is_an_error(tmp_path: Path) -> None:
     result = kubekeep("host", "collect", "--root", tmp_path)
     assert result.returncode == 2
-    assert "the name of the node is unknown: say it with --node-name" in result.stderr
+    assert "the name of the node is unknown: set it with --node-name" in result.stderr
 
 
 def test_unwritable_file_is_an_error(tmp_path: Path) -> None:

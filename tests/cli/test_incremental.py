@@ -41,7 +41,7 @@ def test_missing_cache_folder_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("kubekeep.cli.request_options.cache_folder", lambda: None)
     result = CliRunner().invoke(command, [SHOP, "--incremental"])
     assert result.exit_code == 2
-    assert "needs a cache folder" in result.output
+    assert "requires a cache folder" in result.output
 
 
 def test_cache_folder_follows_xdg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

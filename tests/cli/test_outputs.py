@@ -63,7 +63,7 @@ def test_formats_with_same_extension_have_own_files(tmp_path: Path) -> None:
     assert b"summaryDetails" in (tmp_path / "out.json").read_bytes()
     code, _, stderr = kubekeep(*SCAN, "-f", "json,sarif", "-o", "/dev/null", cwd=tmp_path)
     assert code == 2
-    assert "two formats would go to the same file" in stderr
+    assert "two formats have the same file" in stderr
 
 
 def test_binary_output_is_written_to_a_pipe(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_binary_output_is_not_written_to_a_terminal(tmp_path: Path) -> None:
         os.close(controller)
         os.close(terminal)
     assert run.returncode == 2
-    assert b"pdf is no text for a terminal: name a file with --output" in run.stderr
+    assert b"pdf is not text for a terminal: name a file with --output" in run.stderr
 
 
 def test_missing_library_is_reported_before_the_scan(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_discovered_configuration_writes_no_file(tmp_path: Path) -> None:
     for words in (("scan", "control", "C-0057", "."), ("config", "check", ".")):
         code, _, stderr = kubekeep(*words, cwd=tmp_path)
         assert code == 2
-        assert "kubekeep.yaml:1:1: format: it goes to a file: name one with --output" in stderr
+        assert "kubekeep.yaml:1:1: format: the format is written to a file: name it with --output" in stderr
         assert not (tmp_path / "report.pdf").exists()
     assert kubekeep("scan", "control", "C-0057", ".", "-o", "here", cwd=tmp_path)[0] == 0
     assert kubekeep("scan", "control", "C-0057", ".", "--config", "kubekeep.yaml", cwd=tmp_path)[0] == 0

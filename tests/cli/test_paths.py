@@ -50,12 +50,12 @@ def test_example_has_paths_to_cluster_admin() -> None:
             "ServiceAccount agents/agent",
             "cluster-admin",
         ],
-        ["anyone who has signed in", "Role builds/read-everything", "every Secret in namespace builds"],
+        ["any authenticated user", "Role builds/read-everything", "every Secret in namespace builds"],
     ]
     controls = {number for path in paths_document["paths"] for number in path["controls"]}
     assert {"C-0074", "C-0256", "C-0261", "C-0188", "C-0185", "C-0265", "C-0015"} <= controls
     assert paths_document["cuts"][0]["count"] == 2
-    assert "network policies keep the outside away from Deployment ledger/ledger" in paths_document["notes"]
+    assert "network policies block external traffic to Deployment ledger/ledger" in paths_document["notes"]
 
 
 def test_openings_have_locations() -> None:
@@ -67,7 +67,7 @@ def test_openings_have_locations() -> None:
         if "location" in opening
     }
     text = (TAKEN / "builds.yaml").read_text(encoding="utf-8").splitlines()
-    file, line = lines["it allows to create pods"]
+    file, line = lines["it allows creating pods"]
     assert (file, text[line - 1].strip()) == ("builds.yaml", '- apiGroups: [""]')
     file, line = lines["container page mounts the container runtime socket /run/containerd/containerd.sock"]
     text = (TAKEN / "status.yaml").read_text(encoding="utf-8").splitlines()
@@ -118,7 +118,7 @@ def test_gaps_are_reported(tmp_path: Path) -> None:
     result = kubekeep("paths", tmp_path, TAKEN / "status.yaml")
     assert result.returncode == 3
     assert "broken.yaml" in result.stderr
-    assert "the input holds no bindings" in result.stdout
+    assert "the input contains no bindings" in result.stdout
 
 
 def test_images_are_written_to_files(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_images_are_written_to_files(tmp_path: Path) -> None:
 def test_chart_paths_have_template_locations() -> None:
     paths_document = document(EXAMPLES / "storefront-chart")
     assert paths_document["paths"] == []
-    assert any("taken to go to one namespace" in note for note in paths_document["notes"])
+    assert any("treated as in one namespace" in note for note in paths_document["notes"])
 
 
 def test_scan_ranks_resources_in_json() -> None:

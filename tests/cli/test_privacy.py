@@ -36,7 +36,7 @@ def kubekeep(*words: str, code: int = 0, variables: Mapping[str, str] = NOTHING)
 def test_hide_replaces_names_with_pseudonyms() -> None:
     plain = kubekeep("scan", str(SHOP), "-f", "json").stdout
     result = kubekeep("scan", str(SHOP), "-f", "json", "--hide")
-    assert "pseudonyms are of this report only" in result.stderr
+    assert "pseudonyms apply to this report only" in result.stderr
     for name in NAMES:
         assert name in plain
         assert name not in result.stdout
@@ -58,7 +58,7 @@ def test_encryption_round_trip(tmp_path: Path) -> None:
     wrong = kubekeep(
         "decrypt", str(encrypted), code=3, variables={"KUBEKEEP_MASTER_KEY": "another sentence, also long"}
     )
-    assert "does not open the report" in wrong.stderr
+    assert "the report cannot be decrypted" in wrong.stderr
     assert KEY["KUBEKEEP_MASTER_KEY"] not in wrong.stderr
 
 
@@ -72,12 +72,12 @@ def test_every_variable_of_the_key_is_accepted(name: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("words", "variables", "message"),
     [
-        (["--encrypt", "-f", "json"], {}, "--encrypt needs a key"),
+        (["--encrypt", "-f", "json"], {}, "--encrypt requires a key"),
         (["--encrypt", "-f", "json"], {"KUBEKEEP_MASTER_KEY": "short"}, "16 characters"),
         (["--hide"], {"KUBEKEEP_MASTER_KEY_HEX": "xyz"}, "64 digits"),
-        (["--encrypt"], KEY, "--encrypt needs --format json"),
-        (["--encrypt", "-f", "json,sarif", "-o", "report"], KEY, "--encrypt needs --format json"),
-        (["--encrypt", "--hide", "-f", "json"], KEY, "exclude each other"),
+        (["--encrypt"], KEY, "--encrypt requires --format json"),
+        (["--encrypt", "-f", "json,sarif", "-o", "report"], KEY, "--encrypt requires --format json"),
+        (["--encrypt", "--hide", "-f", "json"], KEY, "cannot be combined"),
     ],
 )
 def test_usage_errors_precede_the_scan(words: list[str], variables: dict[str, str], message: str) -> None:
@@ -89,7 +89,7 @@ def test_usage_errors_precede_the_scan(words: list[str], variables: dict[str, st
 def test_decrypt_requires_key_and_report(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     report.write_text("{}")
-    assert "set the key of the report" in kubekeep("decrypt", str(report), code=2).stderr
+    assert "no key: set KUBEKEEP_MASTER_KEY" in kubekeep("decrypt", str(report), code=2).stderr
     assert "does not exist" in kubekeep("decrypt", str(tmp_path / "none"), code=2, variables=KEY).stderr
     report.write_bytes(b"\xff\x00")
     assert "not a report in JSON" in kubekeep("decrypt", str(report), code=3, variables=KEY).stderr

@@ -92,7 +92,7 @@ def test_failed_test_cases_exit_with_1_and_missing_cases_with_3(tmp_path: Path) 
     assert kubekeep("control", "test", tmp_path / "empty").returncode == 3
     assert kubekeep("control", "test", tmp_path / "none").returncode == 2
     assert kubekeep("control", "new", "../x", "--dir", tmp_path).returncode == 2
-    assert "there already" in kubekeep("control", "new", "workload/team-label", "--dir", tmp_path).stderr
+    assert "already exists" in kubekeep("control", "new", "workload/team-label", "--dir", tmp_path).stderr
 
 
 def test_bundles_replace_the_library() -> None:

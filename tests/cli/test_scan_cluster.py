@@ -101,7 +101,10 @@ def test_missing_permissions_are_reported(cluster: Cluster, namespace: str, tmp_
     text = " ".join(result.stdout.split())
     assert "forbidden for viewer list customresourcedefinitions.apiextensions.k8s.io, nodes" in text
     assert "The same command with --dry-run prints the roles that it needs" in text
-    assert result.stderr == "incomplete: the cluster did not show everything; --dry-run tells what lacks\n"
+    assert (
+        result.stderr
+        == "incomplete: some resources could not be listed; use --dry-run to print the missing permissions\n"
+    )
 
 
 def test_namespaced_permissions_are_enough_for_namespaced_controls(
@@ -127,7 +130,7 @@ def test_namespaced_permissions_are_enough_for_namespaced_controls(
     assert failed(scan.stdout) == {f"{namespace}/web"}
     typo = kubekeep(tmp_path, *standard[:-1], f"{namespace}-not", KUBECONFIG=config)
     assert typo.returncode == 3
-    assert f"no resource that was read is in namespace {namespace}-not" in typo.stderr
+    assert f"no resource in the input has namespace {namespace}-not" in typo.stderr
     more = kubekeep(tmp_path, "framework", "nsa", *only, KUBECONFIG=config)
     assert more.returncode == 3
     assert "--dry-run" in more.stderr
@@ -155,12 +158,12 @@ def test_impersonation(cluster: Cluster, namespace: str, tmp_path: Path) -> None
     ("arguments", "code", "words"),
     [
         (("--kube-context", "gone"), 2, "context 'gone' does not exist; available: admin, "),
-        (("--as-group", "a"), 2, "--as-group needs --as"),
-        (("--as-uid", "a"), 2, "--as-uid needs --as"),
-        (("--kube-context", "admin", "."), 2, "--kube-context is for a cluster"),
-        (("--as", "a", "."), 2, "--as is for a cluster"),
-        (("--insecure-skip-tls-verify", "."), 2, "--insecure-skip-tls-verify is for a cluster"),
-        (("--dry-run", "."), 2, "--dry-run is for a cluster"),
+        (("--as-group", "a"), 2, "--as-group requires --as"),
+        (("--as-uid", "a"), 2, "--as-uid requires --as"),
+        (("--kube-context", "admin", "."), 2, "--kube-context requires a live cluster"),
+        (("--as", "a", "."), 2, "--as requires a live cluster"),
+        (("--insecure-skip-tls-verify", "."), 2, "--insecure-skip-tls-verify requires a live cluster"),
+        (("--dry-run", "."), 2, "--dry-run requires a live cluster"),
         (("--kubeconfig", "/missing"), 2, "'/missing' does not exist"),
     ],
     ids=str,
@@ -285,7 +288,7 @@ def test_printed_role_has_all_permissions(cluster: Cluster, namespace: str, tmp_
     before = kubekeep(tmp_path, "framework", "nsa", "--dry-run", KUBECONFIG=str(config))
     assert before.returncode == 3
     role = yaml.safe_load(before.stdout)
-    refused = "not allowed: list "
+    refused = "missing permission: list "
     missing = {line.removeprefix(refused) for line in before.stderr.splitlines() if line.startswith(refused)}
     granted = {
         ".".join(filter(None, (resource, group)))

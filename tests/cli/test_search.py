@@ -43,7 +43,7 @@ def test_search_for_a_framework() -> None:
 def test_search_without_a_match() -> None:
     result = run("search", "zzz")
     assert (result.returncode, result.stdout) == (1, "")
-    assert "no control or framework has the words 'zzz'" in result.stderr
+    assert "no control or framework contains the words 'zzz'" in result.stderr
 
 
 def test_filters_of_controls() -> None:

@@ -162,8 +162,8 @@ def test_unreachable_cluster_is_an_error(cluster: Cluster, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["."], "watch is for a cluster"),
-        (["workload", "shop/deployment/cart"], "no single workload"),
+        (["."], "watch requires a live cluster"),
+        (["workload", "shop/deployment/cart"], "does not accept a single workload"),
         (["--incremental"], "No such option"),
         (["--snapshot"], "No such option"),
         (["--values", "values.yaml"], "No such option"),
@@ -171,8 +171,8 @@ def test_unreachable_cluster_is_an_error(cluster: Cluster, tmp_path: Path) -> No
         (["--use-from", "bundle.json"], "No such option"),
         (["--cloud"], "No such option"),
         (["--host-scan"], "No such option"),
-        (["--metrics", "ninety"], "is no [ADDRESS:]PORT"),
-        (["--metrics", "70000"], "is no [ADDRESS:]PORT"),
+        (["--metrics", "ninety"], "is not [ADDRESS:]PORT"),
+        (["--metrics", "70000"], "is not [ADDRESS:]PORT"),
     ],
 )
 def test_unsupported_options_are_usage_errors(cluster: Cluster, arguments: list[str], message: str) -> None:
@@ -307,7 +307,7 @@ def test_ends_during_a_pending_request(cluster: Cluster, tmp_path: Path, ending:
 def test_reloaded_kubeconfig_keeps_the_context(tmp_path: Path) -> None:
     kubeconfig = tmp_path / "config"
     kubeconfig.write_text(json.dumps(config("https://one.example.com")))
-    request = ClusterOptions(kubeconfig=str(kubeconfig), impersonation=Impersonation(user="ann")).request("watch")
+    request = ClusterOptions(kubeconfig=str(kubeconfig), impersonation=Impersonation(user="ann")).request()
     assert request.reload_access is not None
     assert request.reload_access() == request.access
     changed_kubeconfig = config("https://two.example.com")

@@ -153,7 +153,7 @@ def test_tags_execute_no_code(working_folder: Path) -> None:
 def test_endless_file_is_refused(working_folder: Path) -> None:
     with (working_folder / "kubekeep.yaml").open("wb") as stream:
         stream.truncate(33 << 20)
-    assert message() == "kubekeep.yaml: larger than 1048576 bytes: not read"
+    assert message() == "kubekeep.yaml: not read: larger than 1048576 bytes"
 
 
 def test_binary_file_is_refused(working_folder: Path) -> None:
@@ -175,7 +175,7 @@ def test_special_files_are_refused(working_folder: Path) -> None:
 def test_link_out_of_the_folder_is_not_read(working_folder: Path) -> None:
     (working_folder / "kubekeep.yaml").symlink_to("/etc/passwd")
     assert find_configuration("deploy") == "kubekeep.yaml"
-    assert message() == "kubekeep.yaml: a symbolic link out of its folder: not read"
+    assert message() == "kubekeep.yaml: not read: it is a symbolic link to a file outside of its folder"
     (working_folder / "kubekeep.yaml").unlink()
     (working_folder / "kubekeep.yaml").symlink_to("gone")
     assert message() == "kubekeep.yaml: no such file or directory"
@@ -186,7 +186,9 @@ def test_link_out_of_the_folder_is_not_read(working_folder: Path) -> None:
 def test_messages_have_no_control_characters(working_folder: Path) -> None:
     (working_folder / "kubekeep.yaml").write_text('"\\e[2J\\u202e": 1\n')
     configuration = read_configuration("kubekeep.yaml", is_explicit=False)
-    with pytest.raises(ConfigurationError, match=r"^kubekeep\.yaml:1:1: unknown key \\x1b\[2J\\u202e: known are a, b$"):
+    with pytest.raises(
+        ConfigurationError, match=r"^kubekeep\.yaml:1:1: unknown key \\x1b\[2J\\u202e: known keys: a, b$"
+    ):
         configuration.check_keys(configuration.values, (), ("a", "b"))
 
 
@@ -217,7 +219,7 @@ def test_discovered_file_may_not_name_files_outside(working_folder: Path, path: 
     (working_folder / "deploy" / "link").symlink_to("/etc")
     (working_folder / "deploy" / "loop").symlink_to(".")
     with pytest.raises(
-        ConfigurationError, match=r"is outside of .*/deploy: only a file given with --config may name it"
+        ConfigurationError, match=r"is outside of .*/deploy: allowed only in a file named with --config"
     ):
         read_configuration("deploy/kubekeep.yaml", is_explicit=False).resolve_path(path, ())
     assert read_configuration("deploy/kubekeep.yaml", is_explicit=True).resolve_path(path, ())

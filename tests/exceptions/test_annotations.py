@@ -104,20 +104,25 @@ def test_key_that_may_be_an_expiry_disables_exception(key: str, place: str) -> N
 def test_expiry_as_label_disables_exception(field: str) -> None:
     annotations = {"object": {CONTROLS: "C-0057"}, field: {"kubescape.io/skip-expiry": "2020-01-01"}}
     first, second = find_annotated_exceptions(job(**annotations))
-    assert first.flaw == second.flaw == "kubescape.io/skip-expiry has to be an annotation, not a label"
+    assert first.flaw == second.flaw == "kubescape.io/skip-expiry must be an annotation, not a label"
 
 
 @pytest.mark.parametrize(
     ("place", "key", "value", "flaw"),
     [
-        ("object", "kubescape.io/skip-control", "C-0016", "is not known: kubescape.io/skip-controls, "),
-        ("object", "kubekeep.io/skipcontrols", "C-0016", "is not known"),
-        ("pods", "kubekeep.io/skip-reasn", "a test", "is not known"),
-        ("object", "kubescape.io/ignored", "true", "is not known"),
+        (
+            "object",
+            "kubescape.io/skip-control",
+            "C-0016",
+            "is unknown; known annotations: kubescape.io/skip-controls, ",
+        ),
+        ("object", "kubekeep.io/skipcontrols", "C-0016", "is unknown"),
+        ("pods", "kubekeep.io/skip-reasn", "a test", "is unknown"),
+        ("object", "kubescape.io/ignored", "true", "is unknown"),
         ("object", "kubekeep.io/ignore", "tru", ": 'tru' is neither 'true' nor 'false'"),
-        ("object_labels", "kubescape.io/skip-controls", "C-0016", "has to be an annotation, not a label"),
-        ("jobs", "kubescape.io/skip-controls", "C-0016", "counts on the object and on its pods alone"),
-        ("jobs_labels", "kubescape.io/ignore", "true", "counts on the object and on its pods alone"),
+        ("object_labels", "kubescape.io/skip-controls", "C-0016", "must be an annotation, not a label"),
+        ("jobs", "kubescape.io/skip-controls", "C-0016", "has an effect only on the object and its pod template"),
+        ("jobs_labels", "kubescape.io/ignore", "true", "has an effect only on the object and its pod template"),
         ("object", "skip-controls", "C-0016", "needs a prefix: kubescape.io/skip-controls"),
     ],
 )
@@ -141,7 +146,7 @@ def test_misspelt_key_with_a_date_may_be_an_expiry() -> None:
 )
 def test_expiry_among_controls_disables_exception(names: str) -> None:
     (exceptions,) = find_annotated_exceptions(job(object={CONTROLS: names}))
-    assert "the day goes into skip-expiry" in exceptions.flaw
+    assert "set the expiry in skip-expiry" in exceptions.flaw
 
 
 def test_unrelated_keys_are_ignored() -> None:

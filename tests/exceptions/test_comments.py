@@ -161,10 +161,10 @@ def test_fields_of_a_comment(text: str, names: tuple[str, ...], until: str | Non
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("C-0057 until=soon", "until=soon is no day, as in until=2027-01-31"),
-        ("C-0057 unitl=2027-01-31", "unitl= is not known: until= and reason= are"),
+        ("C-0057 until=soon", "until=soon is not a date, as in until=2027-01-31"),
+        ("C-0057 unitl=2027-01-31", "unitl= is unknown; use until= and reason="),
         ('C-0057 reason="open', "the quote of its reason is not closed"),
-        ("C-0057 reason=x until=2027-01-31", "until= has to stand before reason=, or the reason in quotes"),
+        ("C-0057 reason=x until=2027-01-31", "write until= before reason=, or quote the reason"),
     ],
 )
 def test_unreadable_comment_covers_nothing(text: str, problem: str) -> None:
@@ -208,10 +208,10 @@ def problems(text: str, syntax: CommentSyntax) -> list[tuple[int, str]]:
     return [(comment.place.start.line, comment.problem) for comment in read(text, syntax)]
 
 
-SPACE = "it is part of the value before it: a space has to stand before the #"
-CLOSE = "/* and */ have to stand on the line of what they hold"
-FIRST = "kubekeep:ignore has to be the first of its comment"
-TORN = "what ends it has to stand on its own line"
+SPACE = "it is part of the value before it: add a space before the #"
+CLOSE = "/* and */ must be on the line of their text"
+FIRST = "kubekeep:ignore must be at the start of its comment"
+TORN = "the end of the comment must be on the same line"
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_multiline_comment_is_reported() -> None:
     assert problems("/*\n * kubekeep:ignore C-0001\n */\na = 1\n", CommentSyntax.TERRAFORM) == [(2, CLOSE)]
 
 
-END = "it ends a block that is deeper than what follows: it has to stand before what it is for, or beside it"
+END = "it is at the end of a nested block: move it before the field that it is for, or to the same line"
 
 
 @pytest.mark.parametrize(

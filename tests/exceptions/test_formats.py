@@ -74,7 +74,7 @@ def test_invalid_expiry_is_refused(text: str) -> None:
 )
 def test_pattern_matches_the_whole_value(pattern: str, value: str, expected: bool | None) -> None:  # noqa: FBT001
     if expected is None:
-        with pytest.raises(ValueError, match="no regular expression"):
+        with pytest.raises(ValueError, match="is not a regular expression"):
             matches(pattern, value)
     else:
         assert matches(pattern, value) is expected
@@ -254,26 +254,26 @@ def test_entry_without_attributes_matches_nothing(tmp_path: Path) -> None:
     ("value", "message"),
     [
         ([{"resource": []}], "unknown key 'resource': did you mean resources?"),
-        ([{"posturePolicies": [{"controlId": "a", "controlID": "b"}]}], "controlID is said twice"),
+        ([{"posturePolicies": [{"controlId": "a", "controlID": "b"}]}], "controlID occurs twice"),
         ([{"posturePolicies": [{"control": "a"}]}], "unknown key 'control'"),
-        ([{"posturePolicies": [{"controlID": 57}]}], "controlID is no text"),
-        ([{"posturePolicies": {}}], "posturePolicies is no list"),
+        ([{"posturePolicies": [{"controlID": 57}]}], "controlID is not text"),
+        ([{"posturePolicies": {}}], "posturePolicies is not a list"),
         ([{"resources": [{"designatorType": "WLID", "wlid": "x"}]}], "designatorType is 'WLID'"),
-        ([{"resources": [{"attributes": {"name": "a("}}]}], "no regular expression of RE2"),
-        ([{"resources": [{"attributes": {"name": "(?=a)"}}]}], "no regular expression of RE2"),
-        ([{"resources": [{"attributes": {"name": "*-web*"}}]}], "repetition operator: *; say .*-web.*"),
-        ([{"resources": [{"attributes": {"name": ["a"]}}]}], "name is no text"),
+        ([{"resources": [{"attributes": {"name": "a("}}]}], "is not a regular expression of RE2"),
+        ([{"resources": [{"attributes": {"name": "(?=a)"}}]}], "is not a regular expression of RE2"),
+        ([{"resources": [{"attributes": {"name": "*-web*"}}]}], "repetition operator: *; use .*-web.*"),
+        ([{"resources": [{"attributes": {"name": ["a"]}}]}], "name is not text"),
         ([{"expirationDate": "tomorrow"}], "expirationDate: 'tomorrow' is neither"),
-        ([{"expirationDate": ""}], "expirationDate is empty: give a date"),
+        ([{"expirationDate": ""}], "expirationDate is empty: set a date"),
         ([{"expirationDate": 1893456000}], "expirationDate is neither a date"),
         ([{"expirationDate": False}], "expirationDate is neither a date"),
-        ([{"resources": [{"attributes": []}]}], "attributes is no mapping"),
-        ([{"resources": [{"attributes": {"kind": "Pod"}, "wlid": "wlid://a"}]}], "wlid says nothing here"),
-        ([{"objectSelector": {"matchLabels": []}}], "matchLabels is no mapping"),
+        ([{"resources": [{"attributes": []}]}], "attributes is not a mapping"),
+        ([{"resources": [{"attributes": {"kind": "Pod"}, "wlid": "wlid://a"}]}], "wlid has no effect"),
+        ([{"objectSelector": {"matchLabels": []}}], "matchLabels is not a mapping"),
         ([{"objectSelector": []}], "keys and values expected"),
         ([{"policyType": "VulnerabilitiesIgnorePolicy"}], "policyType is"),
         ([{"objectSelector": {"matchLabel": {}}}], "unknown key 'matchLabel': did you mean matchLabels?"),
-        ([{"objectSelector": {"matchLabels": {"a": 1}}}], "matchLabels is no mapping of text"),
+        ([{"objectSelector": {"matchLabels": {"a": 1}}}], "matchLabels is not a mapping of text"),
         ([{"objectSelector": {"matchExpressions": [{"key": "a", "operator": "Is"}]}}], "operator is 'Is'"),
         ([{"objectSelector": {"matchExpressions": [{"key": "a", "operator": "In"}]}}], "In with no values"),
         (["one"], "keys and values expected"),
@@ -312,13 +312,13 @@ def test_yaml_date_is_text(tmp_path: Path, written_as: str, meant: str) -> None:
     [
         ({"resources": [{"attributes": {"kind": "", "name": "a"}}]}, "kind of resources[0] is empty"),
         ({"resources": [{"attributes": {"kind": None, "name": "a"}}]}, "kind of resources[0] is empty"),
-        ({"resources": [{"attributes": {"name": "a"}}, {}]}, "resources[1] says nothing, so it matches nothing"),
-        ({"resources": []}, "resources is empty: every resource is meant"),
+        ({"resources": [{"attributes": {"name": "a"}}, {}]}, "resources[1] is empty and matches nothing"),
+        ({"resources": []}, "resources is empty: it matches every resource"),
         ({"resources": None}, "resources is empty"),
-        ({"objectSelector": None}, "objectSelector is empty, so that it selects everything"),
+        ({"objectSelector": None}, "objectSelector is empty and selects everything"),
         ({"objectSelector": {"matchLabels": {}}}, "objectSelector is empty"),
-        ({"expirationDate": None}, "expirationDate is empty: it never ends"),
-        ({"posturePolicies": []}, "posturePolicies is empty: every control is meant"),
+        ({"expirationDate": None}, "expirationDate is empty: it has no expiry"),
+        ({"posturePolicies": []}, "posturePolicies is empty: it matches every control"),
         ({"posturePolicies": [{"controlID": None}]}, "posturePolicies[0] names no control"),
         ({"posturePolicies": [{"controlID": "", "frameworkName": "NSA"}]}, "posturePolicies[0] names no control"),
         ({"posturePolicies": [{"severityScore": 4}]}, "posturePolicies[0] names no control"),
@@ -392,7 +392,7 @@ def test_posture_part_of_custom_resources(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("namespace: shop", "labels: {}"), "it names no namespace"),
+        (("namespace: shop", "labels: {}"), "it has no namespace"),
         (("objectSelector", "namespaceSelector"), "only a ClusterSecurityException has a namespaceSelector"),
         (("apiGroup: apps", "group: apps"), "unknown key 'group'"),
         (("kind: Deployment, name", "name"), "kind is missing"),
@@ -410,12 +410,12 @@ def test_posture_part_of_custom_resources(tmp_path: Path) -> None:
         (("resources: [", "resource: ["), "unknown key 'resource': did you mean resources?"),
         (("objectSelector", "labelSelector"), "unknown key 'labelSelector'"),
         (("matchLabels", "labels"), "unknown key 'labels'"),
-        (("{matchLabels: {a: b}}", "{matchLabels: [a]}"), "matchLabels is no mapping"),
+        (("{matchLabels: {a: b}}", "{matchLabels: [a]}"), "matchLabels is not a mapping"),
         (("posture:", "postures:"), "unknown key 'postures': did you mean posture?"),
         (("{vulnerability: {id: CVE-1}}]\n- ", "{vulnerabilty: {id: CVE-1}}]\n- "), "did you mean vulnerability?"),
         (("{id: CVE-1}}]\n- ", "{cve: CVE-1}}]\n- "), "unknown key 'cve'"),
-        (("metadata: {name: b}", "metadata: {name: b, namespace: shop}"), "is of no namespace"),
-        (("metadata: {name: b}", "metadata: {name: b, Namespace: shop}"), "is of no namespace"),
+        (("metadata: {name: b}", "metadata: {name: b, namespace: shop}"), "has no namespace: use"),
+        (("metadata: {name: b}", "metadata: {name: b, Namespace: shop}"), "has no namespace: use"),
         (("vulnerabilities: [{vulnerability: {id: CVE-1}}]}", "reason: a}"), "neither posture nor vulnerabilities"),
     ],
 )
@@ -452,12 +452,12 @@ def test_vulnerability_keys_of_kubescape_are_known(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "doubt"),
     [
-        (("name: we.b", "name: ''"), "name of match.resources[0] is empty, so that any is meant"),
+        (("name: we.b", "name: ''"), "name of match.resources[0] is empty and matches any value"),
         (("kind: Deployment, name", "kind: '', name"), "kind of match.resources[0] is empty"),
         (("kind: Deployment, name", "kind: , name"), "kind of match.resources[0] is empty"),
         (("apiGroup: apps, kind: Deployment", "apiGroup: '', kind: '*'"), "apiGroup of match.resources[0] is empty"),
-        (("2027-01-31T00:00:00Z", ""), "expiresAt is empty: it never ends"),
-        (("{matchLabels: {a: b}}", "{}"), "objectSelector is empty, so that it selects everything"),
+        (("2027-01-31T00:00:00Z", ""), "expiresAt is empty: it has no expiry"),
+        (("{matchLabels: {a: b}}", "{}"), "objectSelector is empty and selects everything"),
         (("{resources: [{apiGroup: apps, kind: Deployment, name: we.b}],", "{resources: [],"), "resources is empty"),
     ],
 )
@@ -492,5 +492,5 @@ def test_set_names_known_controls_and_few_resources(name: str) -> None:
 
 def test_built_in_sets() -> None:
     assert list_sets() == ("aks", "eks", "gke", "kubeadm", "kubernetes", "openshift")
-    with pytest.raises(ExceptionsError, match="kubekeep list exceptions"):
+    with pytest.raises(ExceptionsError, match="kubekeep list exception-sets"):
         read_set("../exceptions/eks")

@@ -231,7 +231,7 @@ def statuses(assessment: Assessment) -> list[tuple[ExceptionStatus, str]]:
     ("value", "status", "text"),
     [
         (exception(PRIVILEGED, expirationDate="2020-01-01"), ExceptionStatus.EXPIRED, ""),
-        (exception("C-00O57"), ExceptionStatus.INVALID_CONTROL, "nobody knows C-00O57; did you mean C-0057?"),
+        (exception("C-00O57"), ExceptionStatus.INVALID_CONTROL, "unknown: C-00O57; did you mean C-0057?"),
         ({"name": "e"}, ExceptionStatus.TOO_BROAD, "cover everything"),
         ({"name": "e", "posturePolicies": [{}]}, ExceptionStatus.TOO_BROAD, "cover everything"),
         (exception(".*", resources=[{"kind": ".*"}]), ExceptionStatus.TOO_BROAD, "cover everything"),
@@ -249,10 +249,10 @@ def statuses(assessment: Assessment) -> list[tuple[ExceptionStatus, str]]:
             "cover everything",
         ),
         (exception(resources=[{"path": "/.*"}]), ExceptionStatus.TOO_BROAD, "cover everything"),
-        (exception(objectSelector=NOBODY), ExceptionStatus.TOO_BROAD, "nothing known has what its selectors leave out"),
+        (exception(objectSelector=NOBODY), ExceptionStatus.TOO_BROAD, "its selectors match every known resource"),
         (exception(PRIVILEGED, resources=[{"name": "gone"}]), ExceptionStatus.UNUSED, ""),
         (exception(IMMUTABLE), ExceptionStatus.UNUSED, "its controls are not in this scan"),
-        ({"posturePolicies": [{"controlName": "Everything at all"}]}, ExceptionStatus.INVALID_CONTROL, "nobody knows"),
+        ({"posturePolicies": [{"controlName": "Everything at all"}]}, ExceptionStatus.INVALID_CONTROL, "unknown: "),
         ({"posturePolicies": [{"controlID": PRIVILEGED, "ruleName": "x"}]}, ExceptionStatus.INVALID_CONTROL, "rule x"),
         (
             {"posturePolicies": [{"controlID": PRIVILEGED, "frameworkName": "nope"}]},
@@ -307,7 +307,7 @@ def test_custom_resource_for_everything_is_too_broad(folder: Path, field: str, s
 
 def test_exception_for_every_scanned_resource_is_doubted(folder: Path) -> None:  # noqa: ARG001
     everything = {"resources": [{"attributes": {"kind": "Deployment", "namespace": "shop"}}]}
-    doubt = "it is for every resource of this scan and every control"
+    doubt = "it covers every control on every resource of this scan"
     few = [deployment(f"web-{number}") for number in range(5)]
     write(*few)
     assert statuses(scanned(excepted(everything))) == [(ExceptionStatus.MATCHED, "")]
@@ -330,7 +330,7 @@ def test_unknown_names_are_reported_as_written(folder: Path) -> None:  # noqa: A
     assert one.unknown_controls == ("C-0057 (old)", "framework cis-v1.99", "C-00.*")
     assert one.controls == ("C-0057 (old)", "C-00.*")
     assert two.unknown_controls == ("a.b+c",)
-    assert two.text == "nobody knows a.b+c"
+    assert two.text == "unknown: a.b+c"
 
 
 def test_only_failures_are_covered(folder: Path) -> None:  # noqa: ARG001
@@ -374,7 +374,7 @@ def test_shared_control_of_another_framework_is_reported(folder: Path) -> None: 
     write(deployment())
     value = {"posturePolicies": [{"controlID": PRIVILEGED, "frameworkName": "NSA"}]}
     assessment = scanned(excepted(value), frameworks=("nsa", "mitre"))
-    text = "not for C-0057: another framework of the scan asks for that too"
+    text = "not for C-0057: another framework of the scan also requires it"
     assert statuses(assessment) == [(ExceptionStatus.UNUSED, text)]
     more = {**value, "posturePolicies": [*value["posturePolicies"], {"controlID": IMMUTABLE}]}
     assessment = scanned(excepted(more), frameworks=("nsa", "mitre"))
@@ -417,10 +417,10 @@ def test_annotations_of_the_resource(folder: Path, prefix: str, *, template: boo
 @pytest.mark.parametrize(
     ("annotations", "status", "text"),
     [
-        ({"kubescape.io/skip-controls": "*"}, ExceptionStatus.INVALID, "has to name the controls"),
+        ({"kubescape.io/skip-controls": "*"}, ExceptionStatus.INVALID, "must name the controls"),
         ({"kubescape.io/skip-controls": ""}, ExceptionStatus.INVALID, "names no control"),
         ({"kubescape.io/skip-controls": ["C-0057"]}, ExceptionStatus.INVALID, "names no control"),
-        ({"kubescape.io/skip-controls": "C-00.*"}, ExceptionStatus.INVALID_CONTROL, "nobody knows"),
+        ({"kubescape.io/skip-controls": "C-00.*"}, ExceptionStatus.INVALID_CONTROL, "unknown: "),
         (
             {"kubescape.io/skip-controls": "C-0057", "kubescape.io/skip-expiry": "2020-01-01T00:00:00Z"},
             ExceptionStatus.EXPIRED,
@@ -440,18 +440,18 @@ def test_annotations_of_the_resource(folder: Path, prefix: str, *, template: boo
         (
             {"kubescape.io/skip-controls": "C-0057", "kubescape.io/skip-expires": "2999-12-31"},
             ExceptionStatus.INVALID,
-            "kubescape.io/skip-expires is not known",
+            "kubescape.io/skip-expires is unknown",
         ),
         (
             {"kubescape.io/ignore": "true", "kubekeep.io/skip-until": "2999-12-31"},
             ExceptionStatus.INVALID,
-            "kubekeep.io/skip-until is not known",
+            "kubekeep.io/skip-until is unknown",
         ),
-        ({"kubescape.io/skip-control": "C-0057"}, ExceptionStatus.INVALID, "kubescape.io/skip-control is not known"),
+        ({"kubescape.io/skip-control": "C-0057"}, ExceptionStatus.INVALID, "kubescape.io/skip-control is unknown"),
         (
             {"kubescape.io/skip-controls": "C-0057, until=2020-01-01"},
             ExceptionStatus.INVALID,
-            "the day goes into skip-expiry",
+            "set the expiry in skip-expiry",
         ),
     ],
 )

@@ -173,7 +173,7 @@ def test_unknown_values_are_not_evaluated() -> None:
     assert doubtful[cpu].status is Status.NOT_EVALUATED
     reason = doubtful[cpu].reason
     assert reason is not None
-    assert reason.text == "not known before it is applied: spec.hostPID, spec.containers[0].resources"
+    assert reason.text == "known only after it is applied: spec.hostPID, spec.containers[0].resources"
     quiet = Resource({**known.object, "spec": {"containers": []}}, unknown=(("spec", "hostPID"),))
     passed = evaluate([quiet], selection, RegoPolicySet, kubernetes_minor=34)[0].verdicts
     assert {verdict.status for verdict in passed.values()} == {Status.NOT_EVALUATED}

@@ -358,12 +358,12 @@ def test_rule_has_time_limit() -> None:
 @pytest.mark.parametrize(
     ("source", "text"),
     [
-        ('package p\nimport rego.v1\ndeny contains "no"\n', "deny holds what is no response"),
-        ("package p\ndeny := true\n", "deny is no set of responses"),
+        ('package p\nimport rego.v1\ndeny contains "no"\n', "deny contains a value that is not a response"),
+        ("package p\ndeny := true\n", "deny is not a set of responses"),
         (deny("\tcount(input) > 0", "[]"), "deny names no object"),
         (deny("\tcount(input) > 0", '[{"kind": "Pod", "metadata": {"name": "z"}}]'), "it fails Pod z"),
         (deny("\tsome item in input", more=', "failedPaths": 7'), "deny: Expected"),
-        ("# no package\n", "no package"),
+        ("# no package\n", "no package with plain names"),
     ],
 )
 def test_invalid_response_is_a_rule_error(source: str, text: str) -> None:

@@ -99,17 +99,16 @@ def test_unmatched_names_are_reported() -> None:
     )
     assert not resource_filter(resource("Pod", "kube-system"))
     assert list(resource_filter.explain_unmatched()) == [
-        "no resource that was read is in kind Secret",
-        "no resource that was read is in kind Podd, nor does Kubernetes have one; did you mean Pod?",
-        "no resource that was read is in kind widgets, nor does Kubernetes have one",
-        "no resource that was read is in kind Deploments, nor does Kubernetes have one; did you mean Deployment?",
-        "no resource that was read is in kind Gadget*, nor does Kubernetes have one",
-        "no resource that was read is in namespace shpo",
-        "no resource that was read is in namespace blog",
+        "no resource in the input has kind Secret",
+        "no resource in the input has kind Podd, and Kubernetes has no such kind; did you mean Pod?",
+        "no resource in the input has kind widgets, and Kubernetes has no such kind",
+        "no resource in the input has kind Deploments, and Kubernetes has no such kind; did you mean Deployment?",
+        "no resource in the input has kind Gadget*, and Kubernetes has no such kind",
+        "no resource in the input has namespace shpo",
+        "no resource in the input has namespace blog",
     ]
     assert [
-        text.rpartition(" is in ")[2].split(",")[0]
-        for text in resource_filter.explain_unmatched(has_all_resources=False)
+        text.rpartition(" has ")[2].split(",")[0] for text in resource_filter.explain_unmatched(has_all_resources=False)
     ] == [
         "kind Secret",
         "kind Podd",
@@ -129,7 +128,7 @@ def test_matched_names_are_not_reported_as_unmatched() -> None:
     for candidate in (resource("Widget", "blog"), resource("Pod", "shop")):
         assert not resource_filter(candidate)
     assert list(resource_filter.explain_unmatched()) == [
-        "no resource that was read is in kind shop, nor does Kubernetes have one"
+        "no resource in the input has kind shop, and Kubernetes has no such kind"
     ]
     assert not resource_filter.has_matches
     assert resource_filter(resource("Pod", "blog"))

@@ -116,10 +116,10 @@ def test_invalid_workload_name_is_rejected(text: str) -> None:
     ("name", "message"),
     [
         ("deployment/wbe", "did you mean deployment/web"),
-        ("statefulset.batch/web", "no workload is called 'statefulset/web'; did you mean deployment/web"),
-        ("other/deployment/web", "no workload is called 'other/deployment/web'"),
+        ("statefulset.batch/web", "unknown workload 'statefulset/web'; did you mean deployment/web"),
+        ("other/deployment/web", "unknown workload 'other/deployment/web'"),
         ("cronjob/nightly", "the input has 1 workload$"),
-        ("service/web", "no workload is called 'service/web'"),
+        ("service/web", "unknown workload 'service/web'"),
     ],
 )
 def test_unknown_workload_is_an_error(name: str, message: str) -> None:

@@ -283,13 +283,13 @@ def test_encrypted_reports_share_no_tokens(scanned: Assessment) -> None:
 
 def test_wrong_key_is_an_error(scanned: Assessment) -> None:
     sealed = render_text("json", encrypt(scanned, KEY)).encode()
-    with pytest.raises(PrivacyError, match="does not open"):
+    with pytest.raises(PrivacyError, match="cannot be decrypted"):
         decrypt(sealed, MasterKey("another sentence that is long"))
     token = re.search(rb"kk1e\d+z[a-z2-7]+", sealed)
     assert token
     middle = token.start() + len(token[0]) // 2
     changed = sealed[:middle] + (b"b" if sealed[middle : middle + 1] == b"a" else b"a") + sealed[middle + 1 :]
-    with pytest.raises(PrivacyError, match="does not open"):
+    with pytest.raises(PrivacyError, match="cannot be decrypted"):
         decrypt(changed, KEY)
 
 
@@ -307,10 +307,10 @@ def test_key_of_bytes_decrypts_its_report(scanned: Assessment) -> None:
         (b"[]", "not encrypted"),
         (b'{"metadata":{}}', "not encrypted"),
         (b'{"metadata":{"encryptionMetadata":{"encryptedDEK":"???"}}}', "not encrypted"),
-        (b'{"metadata":{"encryptionMetadata":{"encryptedDEK":""}}}', "does not open|damaged"),
+        (b'{"metadata":{"encryptionMetadata":{"encryptedDEK":""}}}', "cannot be decrypted|damaged"),
         (
             b'{"metadata":{"encryptionMetadata":{"encryptedDEK":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}}}',
-            "does not open",
+            "cannot be decrypted",
         ),
     ],
 )
@@ -324,7 +324,7 @@ def test_malformed_encrypted_report_is_an_error(report: bytes, message: str) -> 
     [
         ("short", None, "16 characters"),
         (None, "abc", "64 digits"),
-        ("a sentence that is long enough", "ab" * 32, "keep one"),
+        ("a sentence that is long enough", "ab" * 32, "set only one"),
     ],
 )
 def test_unusable_keys_are_errors(words: str | None, digits: str | None, message: str) -> None:

@@ -247,7 +247,7 @@ def test_only_a_pulled_library_is_replaced(service: Service, rules: Path, tmp_pa
         files_before = read_files(tmp_path)
         result = pull(reference, folder)
         assert result.returncode == 2
-        assert "nothing is overwritten" in result.stderr
+        assert "it was not replaced" in result.stderr
         assert read_files(tmp_path) == files_before
 
 

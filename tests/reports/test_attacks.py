@@ -167,7 +167,7 @@ def test_pretty_shows_chains(assessment: Assessment, request: pytest.FixtureRequ
 
 
 def test_pretty_without_paths(assessment: Assessment) -> None:
-    assert "No attack path was found." in render_pretty(assessment, Attacks(notes=("the input holds no bindings",)))
+    assert "No attack path was found." in render_pretty(assessment, Attacks(notes=("the input contains no bindings",)))
 
 
 def test_json_ranks_resources_like_kubescape(assessment: Assessment) -> None:

@@ -215,7 +215,7 @@ def test_azure_and_google_controls_are_evaluated_with_cloud_data(
 
     own_cluster.delete(node(GOOGLE_NODE))
     unknown = scanned("work", request, "C-0240")
-    assert [unread.message for unread in unknown.unread] == ["which cluster of a cloud it is, nothing tells"]
+    assert [unread.message for unread in unknown.unread] == ["the cluster of the cloud provider cannot be identified"]
     named = scanned("work", CloudRequest(cluster=AKS, endpoints=cloud.endpoints), "C-0240")
     assert summary(named, "C-0240").status is Status.PASSED
 

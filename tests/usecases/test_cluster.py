@@ -133,11 +133,11 @@ def test_cluster_version_is_used(cluster: Cluster) -> None:
 @pytest.mark.parametrize(
     ("minor", "evaluated_minor", "note"),
     [
-        ("99", NEWEST_KUBERNETES, "the version of the cluster is 1.99: judged as"),
-        ("12", 25, "the version of the cluster is 1.12: judged as 1.25"),
-        ("", NEWEST_KUBERNETES, "the version of the cluster is not told: judged as"),
-        ("٣", NEWEST_KUBERNETES, "the version of the cluster is not told: judged as"),
-        ("9" * 5000, NEWEST_KUBERNETES, "the version of the cluster is not told: judged as"),
+        ("99", NEWEST_KUBERNETES, "the Kubernetes version of the cluster is 1.99; evaluated as"),
+        ("12", 25, "the Kubernetes version of the cluster is 1.12: evaluated as 1.25"),
+        ("", NEWEST_KUBERNETES, "the Kubernetes version of the cluster is unknown; evaluated as"),
+        ("٣", NEWEST_KUBERNETES, "the Kubernetes version of the cluster is unknown; evaluated as"),
+        ("9" * 5000, NEWEST_KUBERNETES, "the Kubernetes version of the cluster is unknown; evaluated as"),
     ],
     ids=["too new", "too old", "none", "other digits", "too long"],
 )
@@ -161,7 +161,7 @@ def test_scan_without_permission_for_the_version(cluster: Cluster, namespace: st
         )
     assert clusters.verdicts(assessment)[f"CronJob {namespace}/nightly", "cron-job"].status is Status.FAILED
     assert assessment.kubernetes_version == f"1.{NEWEST_KUBERNETES}"
-    assert assessment.notes[0].startswith("the version of the cluster is not told")
+    assert assessment.notes[0].startswith("the Kubernetes version of the cluster is unknown")
 
 
 def test_one_workload_gets_the_verdicts_of_a_full_scan(cluster: Cluster, namespace: str) -> None:
@@ -219,7 +219,7 @@ def test_unlisted_workload_is_not_reported_as_absent(cluster: Cluster, namespace
     hidden = always(page_of("deployments"), lambda exchange: exchange.refuse(403, "Forbidden", "not you"))
     with (
         front(cluster, hidden) as proxy,
-        pytest.raises(UnknownNameError, match=r"did not show everything: list deployments\.apps$"),
+        pytest.raises(UnknownNameError, match=r"some resources could not be listed: list deployments\.apps$"),
     ):
         clusters.scan_cluster(
             clusters.redirect_access(cluster.kubeconfig, proxy.url), workload=f"{namespace}/deployment/web"

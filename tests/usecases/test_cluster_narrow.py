@@ -211,7 +211,7 @@ def test_namespaced_controls_are_complete(shop: Cluster, user: str) -> None:
 def test_missing_namespace_is_reported(shop: Cluster) -> None:
     assert scanned(shop, "admin", "taem", controls=("C-0057",)).notes == ("the cluster has no namespace taem",)
     hidden = scanned(shop, "viewing", "taem", controls=("C-0057",))
-    assert hidden.notes == ("no resource that was read is in namespace taem",)
+    assert hidden.notes == ("no resource in the input has namespace taem",)
     assert "get namespaces/taem" in {str(unread.location) for unread in hidden.unread}
 
 
@@ -288,7 +288,7 @@ def test_watch_reports_missing_namespace(shop: Cluster) -> None:
         resource_selection=clusters.select_namespaces(TEAM, "taem"),
     )
     assert [event.text for event in events if isinstance(event, UnmatchedName)] == [
-        "no resource that was read is in namespace taem"
+        "no resource in the input has namespace taem"
     ]
     events = run_watch(
         shop, "admin", lambda _: None, controls=("C-0057",), resource_selection=clusters.select_namespaces("taem")

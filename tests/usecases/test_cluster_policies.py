@@ -373,7 +373,7 @@ def test_policies_of_a_snapshot_are_evaluated(tmp_path: Path) -> None:
     assert controls["no-pods"]["vapEnforcement"]["actions"] == ["Warn"]
     refused = kubekeep(*words)
     assert refused.returncode == 2
-    assert "--cluster-policies is for a cluster" in refused.stderr
+    assert "--cluster-policies requires a live cluster" in refused.stderr
 
 
 # ---- exceptions

@@ -193,12 +193,12 @@ def test_mismatched_pseudonyms_are_rejected(files: Path, tmp_path: Path) -> None
     hidden = [report(pseudonymise(plain_report, key), tmp_path / f"{n}.json") for n, key in enumerate((KEY, OTHER))]
     alone = [report(pseudonymise(plain_report, None), tmp_path / f"alone{n}.json") for n in range(2)]
     for base, head in (hidden, alone, (hidden[0], alone[0])):
-        with pytest.raises(ReportError, match=f"^{base}: names are hidden under another key than in {head}: "):
+        with pytest.raises(ReportError, match=f"^{base}: names are pseudonymised with another key than in {head}: "):
             diff(base, head)
     for base, head in ((hidden[0], path), (path, hidden[0])):
-        with pytest.raises(ReportError, match=f"^{hidden[0]}: names are hidden, and in {path} they are not: "):
+        with pytest.raises(ReportError, match=f"^{hidden[0]}: names are pseudonymised, but not in {path}: "):
             diff(base, head)
-    with pytest.raises(ReportError, match="and in this scan they are not"):
+    with pytest.raises(ReportError, match="but not in this scan"):
         compare_with_baseline(plain_report, read_baseline_or_report(hidden[0]))
 
 

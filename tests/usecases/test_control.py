@@ -48,7 +48,7 @@ def test_existing_files_are_not_overwritten(tmp_path: Path) -> None:
     write_control(tmp_path, "workload", "team-label")
     with pytest.raises(FileExistsError):
         write_control(tmp_path, "workload", "team-label")
-    with pytest.raises(ValueError, match="the library has a control"):
+    with pytest.raises(ValueError, match="the library already has a control"):
         write_control(tmp_path, "workload", "privileged-container")
 
 
@@ -77,11 +77,13 @@ def test_wrong_paths_are_reported(folder: Path) -> None:
 def test_ineffective_fix_is_reported(folder: Path) -> None:
     rule = folder / "workload" / "team-label" / "control.rego"
     rule.write_text(rule.read_text().replace('"fix": "YOUR_TEAM"', '"fix": ""'))
-    assert check_case(folder, "fail.pod.yaml", POD) == ["its fix does not mend: failed metadata.labels.owner"]
+    assert check_case(folder, "fail.pod.yaml", POD) == [
+        "the fix does not resolve the finding: failed metadata.labels.owner"
+    ]
     rule.write_text(rule.read_text().replace('"metadata.labels.owner"', '"kind.owner"', 1))
     library, (case,) = load_cases(folder)
     (messages,) = find_problems(case, library)
-    assert messages.startswith("its fix does not fit the document")
+    assert messages.startswith("the fix cannot be applied to the document")
 
 
 @pytest.mark.parametrize(

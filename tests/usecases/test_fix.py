@@ -60,8 +60,8 @@ def _to_pipe(file: Path) -> None:
         (lambda file: file.write_text(POD.format("b")), "it has changed since it was scanned"),
         (lambda file: file.write_text(POD.format("a") + "\n"), "it has changed since it was scanned"),
         (Path.unlink, "No such file or directory"),
-        (_to_folder, "it is no file any more"),
-        (_to_pipe, "it is no file any more"),
+        (_to_folder, "it is no longer a file"),
+        (_to_pipe, "it is no longer a file"),
     ],
 )
 def test_changed_files_are_not_written(change: Callable[[Path], object], reason: str, folder: Path) -> None:
@@ -113,7 +113,7 @@ spec:
     (folder / "a.yaml").write_text(server)
     fix_plan = create_plan("admission-external-ips-denied")
     assert fix_plan.files == ()
-    assert reasons(fix_plan) == {"C-0115 would fail then"}
+    assert reasons(fix_plan) == {"C-0115 would fail after the change"}
     assert (folder / "a.yaml").read_text() == server
 
 

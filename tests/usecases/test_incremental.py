@@ -100,4 +100,4 @@ def test_unwritable_cache_is_a_note(tmp_path: Path) -> None:
         )
     )
     assert assessment.results
-    assert [note for note in assessment.notes if "could not be remembered" in note]
+    assert [note for note in assessment.notes if "could not be cached" in note]

@@ -47,7 +47,7 @@ def test_every_cited_control_exists() -> None:
         (
             "",
             "securityContext: {capabilities: {add: [SYS_ADMIN]}}",
-            "container c has CAP_SYS_ADMIN and may mount the node's file systems",
+            "container c has CAP_SYS_ADMIN and can mount file systems of its node",
             {"C-0046"},
         ),
         (
@@ -78,56 +78,56 @@ def test_openings_of_escapes_name_controls(
             "[{apiGroups: [''], resources: [pods/exec], verbs: [create]}]",
             False,
             "any pod in namespace shop",
-            "it allows to run commands in containers",
+            "it allows running commands in containers",
             {"C-0002"},
         ),
         (
             "[{apiGroups: [''], resources: [pods], verbs: [create]}]",
             False,
             "node",
-            "it allows to create pods",
+            "it allows creating pods",
             {"C-0188"},
         ),
         (
             "[{apiGroups: ['', apps], resources: [pods, deployments], verbs: [create]}]",
             False,
             "node",
-            "it allows to create pods, deployments",
+            "it allows creating pods, deployments",
             set(),
         ),
         (
             "[{apiGroups: [''], resources: [serviceaccounts/token], verbs: [create]}]",
             False,
             "any service account in namespace shop",
-            "it allows to make tokens",
+            "it allows creating tokens",
             {"C-0282"},
         ),
         (
             "[{apiGroups: [''], resources: [users], verbs: [impersonate]}]",
             True,
             "cluster-admin",
-            "it allows to act as any user",
+            "it allows impersonating any user",
             {"C-0065", "C-0191"},
         ),
         (
             "[{apiGroups: [rbac.authorization.k8s.io], resources: [clusterroles], verbs: [escalate, patch]}]",
             True,
             "cluster-admin",
-            "it allows to write any right into a role",
+            "it allows adding any permission to a role",
             {"C-0191"},
         ),
         (
             "[{apiGroups: [''], resources: [nodes/proxy], verbs: [create]}]",
             True,
             "any pod of the cluster",
-            "it allows to give kubelets orders past the API server",
+            "it allows requests to kubelets that bypass the API server",
             {"C-0279"},
         ),
         (
             "[{apiGroups: [admissionregistration.k8s.io], resources: [mutatingwebhookconfigurations], verbs: [patch]}]",
             True,
             "cluster-admin",
-            "it allows to change all that is sent to the API server",
+            "it allows changing all requests to the API server",
             {"C-0281"},
         ),
         (
@@ -137,14 +137,14 @@ def test_openings_of_escapes_name_controls(
             ),
             True,
             "cluster-admin",
-            "it allows to make oneself the certificate of another user",
+            "it allows creating a certificate of another user",
             {"C-0280"},
         ),
         (
             "[{apiGroups: [''], resources: ['*'], verbs: [list]}]",
             False,
             "secrets",
-            "it allows to read Secrets",
+            "it allows reading Secrets",
             {"C-0015", "C-0186"},
         ),
     ],
@@ -170,8 +170,8 @@ def test_passing_control_is_not_named(tmp_path: Path) -> None:
     """Exposure of a workload is a verdict on the workload, never on the Service."""
     text = pod("automountServiceAccountToken: false", "securityContext: {privileged: true}") + service()
     controls = list_openings(find_paths(tmp_path, text))
-    assert controls["a load balancer sends traffic from outside"] == set()
-    assert controls["its selector takes these pods"] == {"C-0256"}
+    assert controls["a load balancer forwards external traffic"] == set()
+    assert controls["its selector matches these pods"] == {"C-0256"}
 
 
 @pytest.mark.skipif(not GOAT.is_dir(), reason=f"no corpus at {GOAT}")
@@ -184,7 +184,7 @@ def test_kubernetes_goat_has_one_path() -> None:
             "ServiceAccount default/default > cluster-admin"
         )
     ]
-    assert attacks.paths[0].assumptions == ("the nodes can be reached from outside",)
+    assert attacks.paths[0].assumptions == ("the nodes are reachable from outside",)
 
 
 def test_locations_of_charts_are_in_their_templates(tmp_path: Path) -> None:

@@ -149,12 +149,10 @@ class _CompiledPolicy:
         if all(reason.needs_cluster for reason in undecided):
             return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.NEEDS_CLUSTER, text))
         refuses = self._policy.spec.failure_policy != "Ignore"
-        outcome = "would refuse the object" if refuses else "would let the object through"
+        outcome = "would reject the object" if refuses else "would accept the object"
         return Verdict(
             Status.NOT_EVALUATED,
-            reason=Reason(
-                Cause.RULE_ERROR, f"{text}; the API server {outcome}, unless its defaults make the difference"
-            ),
+            reason=Reason(Cause.RULE_ERROR, f"{text}; the API server {outcome}, unless its defaults change the result"),
         )
 
 
@@ -172,8 +170,8 @@ def _build_control(policy: Policy, reserved_slugs: AbstractSet[str]) -> Control:
         title=policy.title,
         severity=policy.severity,
         asks=" ".join(requirements),
-        why=f"The admission policy {policy.name} of the cluster asks for it.",
-        fix="Change the object so that the policy's expressions hold.",
+        why=f"The admission policy {policy.name} of the cluster requires it.",
+        fix="Change the object so that the expressions of the policy are true.",
         targets=tuple(kinds) or (EVERYTHING,),
         relates=_list_param_kinds(policy.spec.param_kind),
     )
@@ -265,7 +263,7 @@ def _find_params(
         return [None], None
     if reference is None:
         if binding is None:
-            problem = f"the policy takes parameters of kind {kind.kind}, and no binding names one"
+            problem = f"the policy requires parameters of kind {kind.kind}, and no binding names one"
             return [], UndecidedExpression(problem, needs_cluster=True)
         return [None], None
     namespace = reference.namespace or request.namespace

@@ -93,7 +93,7 @@ def _matches_namespace(selector: LabelSelector, request: AdmissionRequest) -> bo
             return False
     if unknown_labels:
         raise UnknownLabelError(
-            f"namespaceSelector asks for the label {unknown_labels[0]} of namespace {request.namespace}, "
+            f"namespaceSelector requires the label {unknown_labels[0]} of namespace {request.namespace}, "
             "which is not in the input"
         )
     return True

@@ -136,7 +136,7 @@ def collect_policies(resources: Iterable[Resource]) -> AdmissionPolicies:
     """
     policies_by_name, bindings, others = _group_by_kind(resources)
     if not policies_by_name:
-        raise AdmissionError("there is no ValidatingAdmissionPolicy in the files of --policies")
+        raise AdmissionError("the files of --policies contain no ValidatingAdmissionPolicy")
     missing = sorted(bindings.keys() - policies_by_name.keys())
     if missing:
         raise AdmissionError(f"a binding names the policy {missing[0]}, which is not among the files of --policies")
@@ -167,7 +167,7 @@ def _group_by_kind(
     for resource in resources:
         if is_policy(resource):
             if resource.name in policies_by_name:
-                raise AdmissionError(f"{_format_origin(resource)}: there is another policy of this name")
+                raise AdmissionError(f"{_format_origin(resource)}: another policy has the same name")
             policies_by_name[resource.name] = resource
         elif is_binding(resource):
             spec = read_spec(resource, BindingSpec)

@@ -236,7 +236,7 @@ class _Evaluation(LazyVariables):
         except CelError as other:
             if str(other) == str(error):
                 return str(error)
-        return "its text could quote a secret"
+        return "its text could contain a secret"
 
     def _build_message(self, check: Validation, expression: CelProgram | None) -> str:
         """Return the message by the rules of the API server."""

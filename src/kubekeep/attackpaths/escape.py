@@ -16,11 +16,11 @@ from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.location import Path
 
 _CAPABILITIES: Final = {
-    "ALL": "has every capability",
-    "SYS_ADMIN": "has CAP_SYS_ADMIN and may mount the node's file systems",
-    "SYS_MODULE": "has CAP_SYS_MODULE and may load modules into the kernel",
-    "SYS_RAWIO": "has CAP_SYS_RAWIO and may write to the memory of the node",
-    "DAC_READ_SEARCH": "has CAP_DAC_READ_SEARCH and may open any file of the node by its handle",
+    "ALL": "has all capabilities",
+    "SYS_ADMIN": "has CAP_SYS_ADMIN and can mount file systems of its node",
+    "SYS_MODULE": "has CAP_SYS_MODULE and can load kernel modules",
+    "SYS_RAWIO": "has CAP_SYS_RAWIO and can write to the memory of its node",
+    "DAC_READ_SEARCH": "has CAP_DAC_READ_SEARCH and can open any file of its node by handle",
 }
 """Capabilities that are sufficient alone (capabilities(7))."""
 _SOCKETS: Final = (
@@ -111,7 +111,7 @@ def _find_by_context(workload: Workload, container: PodContainer) -> Iterator[Dr
     for number, name in enumerate(str(capability).upper().removeprefix("CAP_") for capability in added):
         reason = _CAPABILITIES.get(name)
         if name == "SYS_PTRACE" and workload.spec.get("hostPID") is True:
-            reason = "has CAP_SYS_PTRACE among the processes of its node"
+            reason = "has CAP_SYS_PTRACE and shares the process namespace of its node"
         if reason:
             field = (*path, "capabilities", "add", number)
             yield Draft(f"container {container.name} {reason}", workload.resource, field, control_slugs.CAPABILITIES)

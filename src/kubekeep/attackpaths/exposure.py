@@ -25,7 +25,7 @@ from kubekeep.posture.routes import GATEWAY_ROUTES, INGRESS, ROUTES, Backend, li
 
 INTERNET: Final = "internet"
 """The id of the graph node for all external clients."""
-NODES_REACHABLE: Final = "the nodes can be reached from outside"
+NODES_REACHABLE: Final = "the nodes are reachable from outside"
 
 _LOOPBACK: Final = ("127.", "::1")
 
@@ -71,11 +71,11 @@ class Exposure:
 
     def _add_notes(self) -> None:
         for text, labels in (
-            ("network policies keep the outside away from", self._blocked_by_policy),
-            ("no workload of the input is behind", self._without_workload),
-            ("nothing is at the ports that traffic is sent to by", self._without_port),
-            ("no Gateway of the input that is for the outside takes in", self._unattached),
-            ("no ReferenceGrant of the input lets into another namespace", self._ungranted),
+            ("network policies block external traffic to", self._blocked_by_policy),
+            ("no workload of the input is selected by", self._without_workload),
+            ("no container listens on the target ports of", self._without_port),
+            ("no external Gateway of the input accepts", self._unattached),
+            ("no ReferenceGrant of the input permits references to another namespace by", self._ungranted),
         ):
             if labels:
                 self._graph.notes.append(f"{text} {join_labels(labels)}")
@@ -95,13 +95,13 @@ class Exposure:
                 return
             is_restricted = ranges and not any(cidr.endswith("/0") for cidr in ranges)
             assumes = "the attacker comes from one of its loadBalancerSourceRanges" if is_restricted else ""
-            yield Draft("a load balancer sends traffic from outside", service, path, assumes=assumes)
+            yield Draft("a load balancer forwards external traffic", service, path, assumes=assumes)
         elif spec.get("type") == "NodePort":
-            yield Draft("every node listens for it", service, path, assumes=NODES_REACHABLE)
+            yield Draft("every node listens on its port", service, path, assumes=NODES_REACHABLE)
         # kube-proxy skips Services without a cluster IP.
         if as_list(spec.get("externalIPs")) and spec.get("clusterIP") != "None" and spec.get("type") != "ExternalName":
-            assumes = "traffic for its externalIPs gets to the nodes"
-            yield Draft("nodes take traffic for its externalIPs", service, ("spec", "externalIPs"), assumes=assumes)
+            assumes = "traffic for its externalIPs reaches the nodes"
+            yield Draft("nodes accept traffic for its externalIPs", service, ("spec", "externalIPs"), assumes=assumes)
 
     def _connect_workloads(self, service: PlacedResource, approach: Approach, port: int | str | None = None) -> bool:
         """Add the edges from a Service to the workloads behind `port`; return True if there are any."""
@@ -118,7 +118,7 @@ class Exposure:
             if not self._policies.allows(workload, approach, ports):
                 self._blocked_by_policy.add(workload.resource.label)
                 continue
-            text, path = "its selector takes these pods", ("spec", "selector")
+            text, path = "its selector matches these pods", ("spec", "selector")
             draft = Draft(text, service, path, control_slugs.EXPOSURE, also_evaluated=(workload.resource,))
             self._graph.add(entry, get_workload_node(self._graph, workload), EdgeKind.EXPOSURE, draft)
             has_workload = True
@@ -149,7 +149,7 @@ class Exposure:
                     for service in services:
                         self._connect_route(resource, service, backend.port, assumes)
         if missing:
-            self._graph.notes.append(f"a Service that is not in the input is behind {join_labels(missing)}")
+            self._graph.notes.append(f"a Service that is not in the input is the backend of {join_labels(missing)}")
 
     def _find_assumption(self, kind: str, resource: PlacedResource) -> str | None:
         """Return the assumption under which a route is reachable from outside.
@@ -179,9 +179,9 @@ class Exposure:
             f"{resource.kind}:{resource.namespace}/{resource.name}", AttackNodeKind.ENTRY, resource.label, resource
         )
         if self._connect_workloads(service, Approach.GATEWAY if has_gateway else Approach.INGRESS, port):
-            draft = Draft("it takes traffic from outside", resource, ("spec",), assumes=assumes)
+            draft = Draft("it accepts external traffic", resource, ("spec",), assumes=assumes)
             self._graph.add(self._internet, entry, EdgeKind.EXPOSURE, draft)
-            draft = Draft("it sends traffic there", resource, ("spec",))
+            draft = Draft("it forwards traffic to this Service", resource, ("spec",))
             self._graph.add(entry, self._service_node(service), EdgeKind.EXPOSURE, draft)
 
     def _connect_node_ports(self, workload: Workload) -> None:

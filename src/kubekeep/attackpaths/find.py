@@ -97,7 +97,7 @@ def _remove_refused_workloads(objects: Objects) -> list[str]:
     objects.remove_workloads(refused)
     if not refused:
         return []
-    return [f"Pod Security refuses the pods of {join_labels(workload.resource.label for workload in refused)}"]
+    return [f"Pod Security rejects the pods of {join_labels(workload.resource.label for workload in refused)}"]
 
 
 def _build_graph(objects: Objects, failed_controls: FailedControls) -> Graph:
@@ -142,7 +142,7 @@ def _match_nodes(word: str, graph: Graph, keywords: Mapping[str, str]) -> list[s
         words = [*(keywords or _TARGETS), *(name for node in graph.nodes.values() for name in _list_names(node))]
         similar = difflib.get_close_matches(text, dict.fromkeys(words), n=1, cutoff=0.5)
         hint = f"; did you mean {similar[0]}?" if similar else ""
-        raise UnknownNameError(f"nothing on the ways of an attacker is called {word!r}{hint}")
+        raise UnknownNameError(f"no resource on an attack path has the name {word!r}{hint}")
     return matches
 
 
@@ -181,22 +181,22 @@ def _is_breakable(graph: Graph, source: str, target: str) -> bool:
 def _list_gaps(objects: Objects) -> Iterable[str]:
     """Yield notes about missing or ambiguous parts of the input that affect the paths."""
     if not objects.workloads:
-        yield "the input holds no workload"
+        yield "the input contains no workload"
     if not (objects.list_kind("RoleBinding") or objects.list_kind("ClusterRoleBinding")):
-        yield "the input holds no bindings: paths through what service accounts and users may do cannot be seen"
+        yield "the input contains no bindings: paths through permissions of service accounts and users cannot be found"
     if not (
         objects.list_kind(NETWORK_POLICY) or objects.list_kind(CILIUM_POLICY) or objects.list_kind(CILIUM_CLUSTERWIDE)
     ):
-        yield "the input holds no network policies: those that it leaves out may end paths"
+        yield "the input contains no network policies: policies outside the input may block paths"
     if any(map(objects.list_kind, OTHER_POLICIES)):
-        yield "network policies of Calico and of administrators are not looked at: they may end paths"
+        yield "network policies of Calico and of administrators are not evaluated: they may block paths"
     if objects.malformed_resources:
-        yield f"left out, as no API server takes what they say of pods: {join_labels(resource.label for resource in objects.malformed_resources)}"
+        yield f"excluded, because their pod templates are invalid: {join_labels(resource.label for resource in objects.malformed_resources)}"
     if objects.unplaced_count:
-        yield f"taken to go to one namespace, as they name none: {_format_object_count(objects.unplaced_count)}"
+        yield f"without a namespace, treated as in one namespace: {_format_object_count(objects.unplaced_count)}"
     if objects.repeated_labels:
         names = join_labels(objects.repeated_labels)
-        yield f"several times in the input, so that paths may mix what is never installed together: {names}"
+        yield f"several times in the input, so that paths may combine resources that are never installed together: {names}"
 
 
 def _format_object_count(count: int) -> str:

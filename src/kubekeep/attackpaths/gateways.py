@@ -81,7 +81,7 @@ class Gateways:
         elif mode == "Selector":
             is_selected = self._objects.is_selected(as_mapping(namespaces.get("selector")), route.namespace)
             if is_selected is None:
-                yield f"namespace {route.namespace} has the labels that {gateway.label} asks for"
+                yield f"namespace {route.namespace} has the labels that {gateway.label} requires"
             elif is_selected:
                 yield ""
 

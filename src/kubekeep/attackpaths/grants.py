@@ -70,7 +70,7 @@ class RoleGrants:
                 self._add_binding(binding)
         if self._unknown_roles:
             names = join_labels(self._unknown_roles)
-            self._graph.notes.append(f"not in the input, so that what they allow is not known: {names}")
+            self._graph.notes.append(f"not in the input, so that their permissions are unknown: {names}")
 
     def _add_binding(self, binding: PlacedResource) -> None:
         reference = as_mapping(binding.object.get("roleRef"))

@@ -106,7 +106,7 @@ class Graph:
         key = (source.id, target.id)
         if key not in self._edges and len(self._edges) >= MAX_EDGES:
             if not self.is_full:
-                self.notes.append(f"the graph has more than {MAX_EDGES} edges: what lies beyond was not looked at")
+                self.notes.append(f"the graph has more than {MAX_EDGES} edges: further edges were not evaluated")
             self.is_full = True
             return
         self._edges.setdefault(key, (kind, []))[1].append(draft)

@@ -48,13 +48,13 @@ def find_token(objects: Objects, workload: Workload) -> Draft | None:
     if automount is True or (automount is None and not is_disabled):
         field = next((key for key in ("serviceAccountName", "serviceAccount") if workload.spec.get(key)), "")
         path = (*workload.path, field) if field else workload.path
-        return Draft("its token is in every container", workload.resource, path, control_slugs.TOKEN)
+        return Draft("its token is mounted in every container", workload.resource, path, control_slugs.TOKEN)
     for number, volume in enumerate(map(as_mapping, as_list(workload.spec.get("volumes")))):
         for source in map(as_mapping, as_list(as_mapping(volume.get("projected")).get("sources"))):
             projected = source.get("serviceAccountToken")
             if isinstance(projected, dict) and not projected.get("audience") and _mounts(workload, volume):
                 path = (*workload.path, "volumes", number)
-                return Draft("a volume puts its token into a container", workload.resource, path)
+                return Draft("a volume mounts its token in a container", workload.resource, path)
     return None
 
 
@@ -75,7 +75,7 @@ def list_reads(workload: Workload) -> Iterator[tuple[str, str, Draft]]:
             for kind, key in _IN_VARIABLES[field]:
                 name = as_mapping(entry.get(key)).get("name")
                 if name:
-                    text = f"variables of container {container.name} hold it"
+                    text = f"environment variables of container {container.name} contain it"
                     slugs = _select_slugs(kind, control_slugs.SECRET_VARIABLES)
                     yield kind, str(name), Draft(text, workload.resource, (*container.path, field, number), slugs)
     for number, volume in enumerate(map(as_mapping, as_list(workload.spec.get("volumes")))):

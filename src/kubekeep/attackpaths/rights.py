@@ -135,17 +135,17 @@ def list_permissions(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterat
 def _list_secret_permissions(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[RbacPermission]:
     position = rules.find_unrestricted("", "secrets", ("get", "list", "watch"))
     if position is not None:
-        yield RbacPermission(nodes.secrets(scope), "it allows to read Secrets", position, control_slugs.SECRET_READING)
+        yield RbacPermission(nodes.secrets(scope), "it allows reading Secrets", position, control_slugs.SECRET_READING)
         creation = rules.find_unrestricted("", "secrets", ("create",))
         if creation is not None:
-            text = "it allows to have tokens written into Secrets, and to read them"
+            text = "it allows creating token Secrets and reading them"
             yield RbacPermission(nodes.accounts(scope), text, creation, control_slugs.SECRET_READING)
     else:
         for grant in rules.find_grants("", "secrets", ("get", "list", "watch")):
             for name in grant.names:
                 secrets = nodes.find_secrets(name) if scope == EVERYWHERE else [nodes.secret(scope, name)]
                 for secret in secrets:
-                    yield RbacPermission(secret, "it allows to read it", grant.rule, control_slugs.NAMED_SECRET_READING)
+                    yield RbacPermission(secret, "it allows reading it", grant.rule, control_slugs.NAMED_SECRET_READING)
 
 
 def _list_pod_permissions(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[RbacPermission]:
@@ -158,7 +158,7 @@ def _list_pod_permissions(rules: RoleRules, scope: str, nodes: SharedNodes) -> I
     for rule, resources in by_rule.items():
         # The control for creating pods checks the resource `pods` only; a wildcard resource includes pods.
         slugs = control_slugs.CREATING_PODS if resources == ["pods"] or rules.is_for_all_resources(rule) else ()
-        text = f"it allows to create {'pods' if slugs else ', '.join(resources)}"
+        text = f"it allows creating {'pods' if slugs else ', '.join(resources)}"
         yield RbacPermission(nodes.accounts(scope), text, rule, slugs)
         yield RbacPermission(nodes.secrets(scope), text, rule, slugs)
         yield from _list_privileged_pods(RbacPermission(nodes.hosts, text, rule, slugs), scope, nodes)
@@ -180,7 +180,7 @@ def _list_privileged_pods(permission: RbacPermission, scope: str, nodes: SharedN
     is_blocked = False if scope == EVERYWHERE else nodes.blocks_privileged_pods(scope)
     if is_blocked is None:
         yield msgspec.structs.replace(
-            permission, assumes=f"Pod Security lets privileged pods run {describe_namespace(scope)}"
+            permission, assumes=f"Pod Security permits privileged pods {describe_namespace(scope)}"
         )
     elif not is_blocked:
         yield permission
@@ -188,9 +188,9 @@ def _list_privileged_pods(permission: RbacPermission, scope: str, nodes: SharedN
 
 def _list_container_permissions(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[RbacPermission]:
     for resource, verbs, text in (
-        ("pods/exec", ("create",), "it allows to run commands in containers"),
-        ("pods/attach", ("create",), "it allows to attach to containers"),
-        ("pods/ephemeralcontainers", _CHANGE_VERBS, "it allows to add containers to pods"),
+        ("pods/exec", ("create",), "it allows running commands in containers"),
+        ("pods/attach", ("create",), "it allows attaching to containers"),
+        ("pods/ephemeralcontainers", _CHANGE_VERBS, "it allows adding containers to pods"),
     ):
         position = rules.find_unrestricted("", resource, verbs)
         if position is not None:
@@ -200,9 +200,9 @@ def _list_container_permissions(rules: RoleRules, scope: str, nodes: SharedNodes
 def _list_token_permissions(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[RbacPermission]:
     for grant in rules.find_grants("", "serviceaccounts/token", ("create",)):
         if not grant.names:
-            yield RbacPermission(nodes.accounts(scope), "it allows to make tokens", grant.rule, control_slugs.TOKENS)
+            yield RbacPermission(nodes.accounts(scope), "it allows creating tokens", grant.rule, control_slugs.TOKENS)
         for account in _find_named_accounts(grant, scope, nodes):
-            yield RbacPermission(account, "it allows to make its tokens", grant.rule, control_slugs.TOKENS)
+            yield RbacPermission(account, "it allows creating its tokens", grant.rule, control_slugs.TOKENS)
 
 
 def _find_named_accounts(grant: _Grant, scope: str, nodes: SharedNodes) -> Iterator[AttackNode]:
@@ -216,19 +216,21 @@ def _list_impersonation(rules: RoleRules, scope: str, nodes: SharedNodes) -> Ite
     for grant in accounts:
         if not grant.names:
             yield RbacPermission(
-                nodes.accounts(scope), "it allows to act as them", grant.rule, control_slugs.IMPERSONATION
+                nodes.accounts(scope), "it allows impersonating them", grant.rule, control_slugs.IMPERSONATION
             )
         for account in _find_named_accounts(grant, scope, nodes):
-            yield RbacPermission(account, "it allows to act as it", grant.rule, control_slugs.IMPERSONATION)
+            yield RbacPermission(account, "it allows impersonating it", grant.rule, control_slugs.IMPERSONATION)
     if scope != EVERYWHERE:
         return
     users = [*rules.find_grants("", "users", ("impersonate",))]
     for grant in users:
         if not grant.names:
-            yield RbacPermission(nodes.admin, "it allows to act as any user", grant.rule, control_slugs.IMPERSONATION)
+            yield RbacPermission(
+                nodes.admin, "it allows impersonating any user", grant.rule, control_slugs.IMPERSONATION
+            )
         for name in grant.names:
             yield RbacPermission(
-                nodes.subject("User", name), "it allows to act as it", grant.rule, control_slugs.IMPERSONATION
+                nodes.subject("User", name), "it allows impersonating it", grant.rule, control_slugs.IMPERSONATION
             )
     # Impersonating a group requires impersonating a user too.
     if users or accounts:
@@ -238,11 +240,14 @@ def _list_impersonation(rules: RoleRules, scope: str, nodes: SharedNodes) -> Ite
 def _list_group_impersonation(rules: RoleRules, nodes: SharedNodes) -> Iterator[RbacPermission]:
     for grant in rules.find_grants("", "groups", ("impersonate",)):
         if not grant.names or _MASTERS in grant.names:
-            text = f"it allows to act as a member of {_MASTERS}"
+            text = f"it allows impersonating a member of {_MASTERS}"
             yield RbacPermission(nodes.admin, text, grant.rule, control_slugs.IMPERSONATION)
         for name in grant.names:
             yield RbacPermission(
-                nodes.subject("Group", name), "it allows to act as a member", grant.rule, control_slugs.IMPERSONATION
+                nodes.subject("Group", name),
+                "it allows impersonating a member",
+                grant.rule,
+                control_slugs.IMPERSONATION,
             )
 
 
@@ -254,7 +259,7 @@ def _list_role_granting(rules: RoleRules, scope: str, nodes: SharedNodes) -> Ite
     if escalation is not None and rules.find_unrestricted(RBAC, roles, _CHANGE_VERBS) is not None:
         for target in _list_full_access(scope, nodes):
             yield RbacPermission(
-                target, "it allows to write any right into a role", escalation, control_slugs.ROLE_GRANTING
+                target, "it allows adding any permission to a role", escalation, control_slugs.ROLE_GRANTING
             )
     targets: tuple[AttackNode, ...] = ()
     if is_cluster_wide and rules.allows(RBAC, "clusterrolebindings", _WRITE_VERBS):
@@ -265,7 +270,7 @@ def _list_role_granting(rules: RoleRules, scope: str, nodes: SharedNodes) -> Ite
         if not grant.names or "cluster-admin" in grant.names:
             for target in targets:
                 yield RbacPermission(
-                    target, "it allows to grant cluster-admin by a binding", grant.rule, control_slugs.ROLE_GRANTING
+                    target, "it allows granting cluster-admin with a binding", grant.rule, control_slugs.ROLE_GRANTING
                 )
 
 
@@ -283,11 +288,11 @@ def _list_cluster_permissions(rules: RoleRules, nodes: SharedNodes) -> Iterator[
     """Yield permissions that only a cluster-wide role gives."""
     position = rules.find_unrestricted("", "nodes/proxy", ("create", "get"))
     if position is not None:
-        text = "it allows to give kubelets orders past the API server"
+        text = "it allows requests to kubelets that bypass the API server"
         yield RbacPermission(nodes.pods(EVERYWHERE), text, position, control_slugs.NODE_PROXY)
     for resource, target, text in (
-        ("mutatingwebhookconfigurations", nodes.admin, "it allows to change all that is sent to the API server"),
-        ("validatingwebhookconfigurations", nodes.secrets(EVERYWHERE), "it allows to read all that is written"),
+        ("mutatingwebhookconfigurations", nodes.admin, "it allows changing all requests to the API server"),
+        ("validatingwebhookconfigurations", nodes.secrets(EVERYWHERE), "it allows reading all write requests"),
     ):
         position = rules.find_unrestricted(_ADMISSION, resource, ("create", *_CHANGE_VERBS))
         if position is not None:
@@ -301,7 +306,7 @@ def _list_cluster_permissions(rules: RoleRules, nodes: SharedNodes) -> Iterator[
         if not grant.names or {_CLIENT_SIGNER, "kubernetes.io/*"} & {*grant.names}
     ]
     if approval is not None and request is not None and signers:
-        text = "it allows to make oneself the certificate of another user"
+        text = "it allows creating a certificate of another user"
         yield RbacPermission(nodes.admin, text, approval, control_slugs.CERTIFICATES)
 
 

@@ -21,11 +21,11 @@ HOST: Final = "node"
 ANONYMOUS: Final = "User:system:anonymous"
 _UNAUTHENTICATED: Final = "Group:system:unauthenticated"
 AUTHENTICATED: Final = "Group:system:authenticated"
-SAME_NODE: Final = "a pod of it runs on the same node"
+SAME_NODE: Final = "one of its pods runs on the same node"
 
 _SYSTEM: Final = "kube-system"
 _ACCOUNTS: Final = "system:serviceaccounts"
-_CONTROLLERS: Final = "controllers have service accounts of their own, as most platforms set them up"
+_CONTROLLERS: Final = "controllers have separate service accounts, as on most platforms"
 
 
 class SharedNodes:
@@ -76,7 +76,7 @@ class SharedNodes:
 
     def subject(self, kind: str, name: str) -> AttackNode:
         """Return the node of a user or group."""
-        label = {ANONYMOUS: "anyone, without signing in", AUTHENTICATED: "anyone who has signed in"}
+        label = {ANONYMOUS: "anyone, without authentication", AUTHENTICATED: "any authenticated user"}
         identity = f"{kind}:{name}"
         return self._graph.ensure_node(identity, AttackNodeKind.SUBJECT, label.get(identity, f"{kind} {name}"))
 
@@ -125,7 +125,7 @@ class SharedNodes:
 
     def _connect_hosts(self) -> None:
         if self._has_node("nodes"):
-            self._add_step(self.hosts, self.pods(EVERYWHERE), "its pods run there", kind=EdgeKind.COLOCATION)
+            self._add_step(self.hosts, self.pods(EVERYWHERE), "its pods run on these nodes", kind=EdgeKind.COLOCATION)
         if not self._has_node(HOST):
             return
         for workload in self._objects.workloads:
@@ -160,7 +160,7 @@ class SharedNodes:
         if self._has_node(f"accounts:{EVERYWHERE}"):
             self._add_step(self.accounts(EVERYWHERE), self.accounts(_SYSTEM), "they are some of them")
         if self._has_node(f"accounts:{_SYSTEM}"):
-            text = "some controllers of the cluster, which may grant any role, run as one"
+            text = "some controllers, which can grant any role, use one of them"
             self._add_step(self.accounts(_SYSTEM), self.admin, text, _CONTROLLERS)
 
     def _list_accounts(self) -> list[tuple[AttackNode, str, str]]:

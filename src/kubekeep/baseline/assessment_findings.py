@@ -89,7 +89,7 @@ def _get_reason(summary: ControlSummary) -> str:
     """Return the reason if a control was evaluated on no resource, else "". Single verdicts have their own reasons."""
     if not summary.is_gap or summary.counts.not_evaluated:
         return ""
-    return (summary.reason.text if summary.reason else "") or "no reason is known"
+    return (summary.reason.text if summary.reason else "") or "unknown reason"
 
 
 def _list_settings(assessment: Assessment) -> dict[str, str]:

@@ -33,7 +33,7 @@ from kubekeep.model.fingerprint import Granularity, Identity, format_stable_path
 
 _Key: TypeAlias = tuple[Identity, str, str]
 _ELSEWHERE: Final = (
-    "{base} does not say in which other files the resource stood: make it anew by `kubekeep baseline create`"
+    "{base} does not contain the other files of the resource: create it again with `kubekeep baseline create`"
 )
 FAILED, PASSED, SKIPPED, ABSENT = "failed", "passed", "skipped", "absent"
 """Status of a control on a resource in a scan, in Kubescape's words."""
@@ -287,7 +287,7 @@ class ScanCoverage:
             return f"{self.scan.name} could not read {file}"
         if self._targets and self._targets.isdisjoint(_list_parents(path)):
             shown = f"{len(self._targets)} targets" if len(self._targets) > _SHOWN else ", ".join(self._targets)
-            return f"{self.scan.name} looked only at {shown}"
+            return f"{self.scan.name} evaluated only {shown}"
         return ""
 
     def get_status(self, finding: RecordedFinding) -> tuple[str, str]:
@@ -325,7 +325,7 @@ class ScanCoverage:
         name = self.scan.name
         if self.scan.unread and finding.file not in self._files and not self._omits_resources:
             return f"{name} could not read everything"
-        return f"{name} looked only at {self._selection}" if self._selection else ""
+        return f"{name} evaluated only {self._selection}" if self._selection else ""
 
 
 def align_files(base: ScanRecord, head: ScanRecord) -> ScanRecord:

@@ -94,13 +94,13 @@ def read_baseline_or_report(path: Path) -> ScanRecord:
         return record_report(path)
     if head.format not in (_FORMAT, _FINDINGS_ONLY) or head.paths != VERSION:
         raise ReportError(
-            f"{visible(str(path))}: a baseline of another release: make it anew by `kubekeep baseline create`"
+            f"{visible(str(path))}: a baseline of another release: create it again with `kubekeep baseline create`"
         )
     baseline = decode(path, document, _BaselineFile if head.format == _FORMAT else _FindingsFile, "a baseline")
     titles = {control.id: control.title for control in builtin().controls.values()}
     controls = dict.fromkeys(map(get_canonical_id, baseline.controls), "")
     for number in baseline.unevaluated:
-        controls[get_canonical_id(number)] = "no reason is kept"
+        controls[get_canonical_id(number)] = "unknown reason"
     try:
         findings = tuple(_make_finding(finding, titles) for finding in baseline.findings)
     except ValueError as error:

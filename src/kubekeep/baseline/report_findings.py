@@ -95,7 +95,7 @@ def _list_controls(report: Report) -> dict[str, str]:
     for number, summary in (report.summary.controls or {}).items():
         status = summary.status
         skipped = status.status == _SKIPPED and status.sub_status != _IRRELEVANT and not summary.counters.skipped
-        reason = status.info or status.sub_status or "no reason is told"
+        reason = status.info or status.sub_status or "unknown reason"
         reasons[get_canonical_id(number)] = visible(reason) if skipped else ""
     for control in (report.coverage.controls if report.coverage else None) or ():
         if (
@@ -103,7 +103,7 @@ def _list_controls(report: Report) -> dict[str, str]:
             and not reasons.get(get_canonical_id(control.number))
             and control.number not in (report.summary.controls or {})
         ):
-            reasons[get_canonical_id(control.number)] = visible(control.reason) or "no reason is told"
+            reasons[get_canonical_id(control.number)] = visible(control.reason) or "unknown reason"
     return reasons
 
 

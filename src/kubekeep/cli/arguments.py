@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
 import click
@@ -42,23 +42,6 @@ def parse_severity(ctx: click.Context, param: click.Parameter, value: str | None
     return None if value is None else Severity.parse(value)
 
 
-class AliasedOption(click.Option):
-    """An option that also accepts former names, which help texts do not show."""
-
-    def __init__(self, *declarations: Any, aliases: Sequence[str] = (), **attributes: Any) -> None:
-        super().__init__(*declarations, **attributes)
-        self._aliases = aliases
-
-    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
-        """Add the option with all names to the parser."""
-        shown = self.opts
-        self.opts = [*shown, *self._aliases]
-        try:
-            super().add_to_parser(parser, ctx)
-        finally:
-            self.opts = shown
-
-
 def find_first_path(words: Names) -> str:
     """Return the first path among the words of a command line; the working directory without one."""
     paths = words[2:] if words and words[0] in WORDS else words
@@ -74,12 +57,12 @@ def parse_words(task: str, words: Names, frameworks: Names, *, or_cluster: bool 
     workload = ""
     if len(words) > 1 and words[0].removesuffix("s") in WORDS.keys() - {words[0]} and not os.path.lexists(words[0]):
         right = shlex.join((words[0].removesuffix("s"), *words[1:]))
-        raise click.UsageError(f"there is no file {words[0]}: did you mean `{task} {right}`?")
+        raise click.UsageError(f"there is no file {words[0]}; did you mean `{task} {right}`?")
     if words and words[0] in WORDS:
         if len(words) == 1 or not words[1].strip(","):
             # An empty variable of a script must not result in a scan with all rules.
             path = "" if or_cluster else " and a path"
-            raise click.UsageError(f"`{task} {words[0]}` needs {WORDS[words[0]]}{path}")
+            raise click.UsageError(f"`{task} {words[0]}` requires {WORDS[words[0]]}{path}")
         parsed_names = tuple(filter(None, words[1].split(",")))
         if words[0] != "workload" and is_from_file(click.get_current_context(), "frameworks"):
             # Names on the command line replace those of the configuration file.
@@ -93,7 +76,7 @@ def parse_words(task: str, words: Names, frameworks: Names, *, or_cluster: bool 
                 workload = words[1]
         words = words[2:]
     if not words and not or_cluster:
-        raise click.UsageError(f"name a file or a folder to {task}, or - for standard input")
+        raise click.UsageError("no PATH: name a file or a folder, or - for standard input")
     return ParsedWords(words, frameworks, controls, workload)
 
 
@@ -107,7 +90,7 @@ def parse_listen_address(ctx: click.Context, param: click.Parameter, value: str 
     host, _, port = value.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not (port.isascii() and port.isdigit() and int(port) < 1 << 16):
-        raise click.BadParameter(f"{value!r} is no [ADDRESS:]PORT")
+        raise click.BadParameter(f"{value!r} is not [ADDRESS:]PORT")
     return host or "127.0.0.1", int(port)
 
 

@@ -38,16 +38,18 @@ _output = click.option(
 )
 
 
-@click.group(short_help="Write down what is known, to tell what is new.")
+@click.group(short_help="Record known findings in a baseline file.")
 def command() -> None:
-    """Write down what is known and accepted for now, for `kubekeep scan --baseline`."""
+    """Record known findings in a baseline file, so that `kubekeep scan --baseline` identifies new findings."""
 
 
-@command.command(short_help="Write a baseline.", cls=ConfiguredCommand, target=arguments.find_first_path, like=scan)
+@command.command(
+    short_help="Scan, and write a baseline.", cls=ConfiguredCommand, target=arguments.find_first_path, like=scan
+)
 @request_options("baseline create")
 @_output
 def create(request: ScanRequest, exception_settings: ExceptionSettings, to: Path) -> None:
-    """Scan each PATH as `kubekeep scan` does, and write down what fails.
+    """Scan each PATH, with the options of `kubekeep scan`, and write the findings to a baseline file.
 
     \b
     kubekeep baseline create deploy/
@@ -60,17 +62,17 @@ def create(request: ScanRequest, exception_settings: ExceptionSettings, to: Path
         click.echo(f"not read: {visible(str(unread.location))}: {visible(unread.message)}", err=True)
     exception_settings.report(assessment)
     if not assessment.results:
-        click.echo("nothing was assessed: no baseline is written", err=True)
+        click.echo("nothing was assessed: no baseline was written", err=True)
         sys.exit(_INCOMPLETE)
     _write(record_assessment(assessment), to)
     sys.exit(_INCOMPLETE if is_incomplete(assessment) else 0)
 
 
-@command.command("from-report", short_help="Write a baseline of a report.")
+@command.command("from-report", short_help="Write a baseline from a report.")
 @click.argument("report", type=click.Path(path_type=Path, dir_okay=False))
 @_output
 def from_report(report: Path, to: Path) -> None:
-    """Write down what fails in REPORT, JSON of `kubekeep scan -f json` or of Kubescape."""
+    """Write the findings in REPORT to a baseline file. REPORT is JSON of `kubekeep scan -f json` or of Kubescape."""
     try:
         record = record_report(report)
     except ReportError as error:

@@ -33,20 +33,22 @@ class _ClusterType(click.ParamType[CloudCluster]):
             self.fail(str(error), param, ctx)
 
 
-@click.group(short_help="Write down what a cloud tells of a managed cluster.")
+@click.group(short_help="Describe a managed cluster for a scan.")
 def command() -> None:
-    """Write down what a cloud tells of a managed cluster."""
+    """Describe a managed cluster of AWS, Azure or Google Cloud for a scan."""
 
 
 @command.command(short_help="Write the documents about a cluster.")
 @click.argument("cluster", type=_ClusterType())
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the documents to this file."
+)
 def describe(cluster: CloudCluster, output: Path | None) -> None:
-    """Print the documents about CLUSTER that controls read, for a scan of manifests beside them.
+    """Print the data of the cloud provider about CLUSTER as documents, for a scan together with manifests.
 
-    CLUSTER is eks/REGION/NAME, aks/SUBSCRIPTION/GROUP/NAME, gke/PROJECT/LOCATION/NAME, an ARN, a resource ID of Azure
-    or projects/PROJECT/locations/LOCATION/clusters/NAME. Credentials are those that the tools of the cloud use. Keys
-    and certificates are left out. The exit code is 3 where something could not be had.
+    CLUSTER is eks/REGION/NAME, aks/SUBSCRIPTION/GROUP/NAME, gke/PROJECT/LOCATION/NAME, an ARN, an Azure resource ID
+    or projects/PROJECT/locations/LOCATION/clusters/NAME. Uses the credentials of the
+    provider's own tools. Excludes keys and certificates. Exits with 3 if some of the data could not be read.
 
     \b
     kubekeep cloud describe eks/eu-west-1/shop -o deploy/cloud.yaml
@@ -61,7 +63,7 @@ def describe(cluster: CloudCluster, output: Path | None) -> None:
             documents.append(document)
     for why in dict.fromkeys((gap.text, gap.next_step) for gap in gaps):
         kinds = ", ".join(gap.kind for gap in gaps if (gap.text, gap.next_step) == why)
-        click.echo(f"no {kinds} of {cluster}: {why[0]}\n  {why[1]}", err=True)
+        click.echo(f"not read: {kinds} of {cluster}: {why[0]}\n  {why[1]}", err=True)
     if documents:
         _write(documents, output)
     if gaps:

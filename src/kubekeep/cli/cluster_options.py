@@ -16,7 +16,7 @@ from kubekeep.kube.errors import KubeconfigError
 from kubekeep.kube.settings import ClusterSettings, NoClusterError, read_cluster_settings, resolve_access
 from kubekeep.model.cloud import FORMS, CloudRequest, Endpoints, parse_cluster
 
-_NOWHERE: Final = "name a file or a folder to {task}, or - for standard input; for a cluster, {why}"
+_NOWHERE: Final = "no PATH and no cluster: name a file or a folder, or - for standard input; {why}"
 
 
 class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,15 +43,15 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
             ("--host-data", self.host_data),
         )
         if flag := next((flag for flag, value in flags if value), ""):
-            raise click.UsageError(f"{flag} is for a cluster: `{task}` scans one when no path is named")
+            raise click.UsageError(f"{flag} requires a live cluster: use `{task}` without a path")
 
-    def request(self, task: str) -> ClusterRequest:
+    def request(self) -> ClusterRequest:
         """Return the cluster to scan. Raises a usage error if there is none, or its kubeconfig cannot be used."""
         settings = read_cluster_settings()
         try:
             access, context = self._access(settings, self.context)
         except NoClusterError as error:
-            raise click.UsageError(_NOWHERE.format(task=task, why=error)) from error
+            raise click.UsageError(_NOWHERE.format(why=error)) from error
         except KubeconfigError as error:
             raise click.UsageError(str(error)) from error
         return ClusterRequest(
@@ -89,7 +89,7 @@ def _parse_options(values: dict[str, Any]) -> ClusterOptions:
     """Remove the options from `values` and return them parsed."""
     user, uid, groups = values.pop("as_user"), values.pop("as_uid"), values.pop("as_groups")
     if (uid or groups) and not user:
-        raise click.UsageError(f"{'--as-uid' if uid else '--as-group'} needs --as")
+        raise click.UsageError(f"{'--as-uid' if uid else '--as-group'} requires --as")
     return ClusterOptions(
         kubeconfig=values.pop("kubeconfig") or "",
         context=values.pop("kube_context"),
@@ -118,40 +118,49 @@ def _options() -> tuple[Callable[..., Any], ...]:
         click.option(
             "--cloud-cluster",
             metavar="NAME",
-            help=f"The same about this cluster, where neither kubeconfig nor Nodes tell which it is: {FORMS}.",
+            help=f"Read the cloud provider's data about this cluster, if kubeconfig and Nodes do not identify it: {FORMS}.",
             **text,
         ),
         click.option(
             "--cloud",
             is_flag=True,
-            help="Ask AWS, Azure or Google what they tell of the cluster too, with the credentials that their tools use.",
+            help="Also read the data of AWS, Azure or Google Cloud about the cluster, with the credentials of their tools.",
         ),
         click.option(
             "--host-data",
             multiple=True,
             type=click.Path(exists=True),
-            help="File or folder that `kubekeep host collect` wrote on nodes, scanned beside the cluster; repeatable.",
+            help="Also scan this file or folder of `kubekeep host collect`; repeatable.",
         ),
         click.option(
             "--host-scan/--no-host-scan",
             default=None,
-            show_default="what a node agent wrote into the cluster is read",
-            help="Ask each kubelet for its configuration too, which needs get nodes/proxy; or read nothing about nodes.",
+            show_default="read the data that a node agent wrote into the cluster",
+            help="Also read the configuration of each kubelet (requires get nodes/proxy), or read no data about nodes.",
         ),
         click.option(
             "--insecure-skip-tls-verify",
             is_flag=True,
-            help="Do not check who the API server is: whoever answers gets the credentials.",
+            help="Do not verify the API server's certificate. Any server that answers receives the credentials.",
         ),
-        click.option("--as-uid", metavar="UID", help="UID to act as, with --as.", **text),
+        click.option("--as-uid", metavar="UID", help="Impersonate this UID; requires --as.", **text),
         click.option(
-            "--as-group", "as_groups", multiple=True, metavar="GROUP", help="Group to act as, with --as; repeatable."
+            "--as-group",
+            "as_groups",
+            multiple=True,
+            metavar="GROUP",
+            help="Impersonate this group; requires --as; repeatable.",
         ),
-        click.option("--as", "as_user", metavar="USER", help="User to act as in the cluster.", **text),
-        click.option("--kube-context", metavar="NAME", help="Context of the kubeconfig; else the current one.", **text),
+        click.option("--as", "as_user", metavar="USER", help="Impersonate this user in the cluster.", **text),
+        click.option(
+            "--kube-context",
+            metavar="NAME",
+            help="Use this context of the kubeconfig. Default: the current context.",
+            **text,
+        ),
         click.option(
             "--kubeconfig",
             type=click.Path(exists=True, dir_okay=False),
-            help="Kubeconfig of the cluster to scan when no PATH is named; else KUBECONFIG or ~/.kube/config.",
+            help="Use this kubeconfig for a scan without PATH. Default: KUBECONFIG, or ~/.kube/config.",
         ),
     )

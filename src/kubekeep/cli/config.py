@@ -37,20 +37,20 @@ _RESERVED_WORDS: Final = frozenset({"true", "false", "yes", "no", "on", "off", "
 
 @click.group(short_help="Check and explain the configuration file.")
 def command() -> None:
-    """Check and explain `kubekeep.yaml`, where the options of a scan may stand."""
+    """Check and explain `kubekeep.yaml`, the file with options of a scan."""
 
 
 @command.command(
     "check",
     context_settings={"ignore_unknown_options": True},
-    short_help="Show the effective configuration and where each value came from.",
+    short_help="Show the effective configuration and the origin of each value.",
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[PATH] [OPTIONS OF SCAN]")
 @click.pass_context
 def check(ctx: click.Context, arguments: tuple[str, ...]) -> None:
-    """Show what `kubekeep scan` with the same arguments would go by: each key, its value and where that came from.
+    """Show the effective configuration of `kubekeep scan` with the same arguments: each key, its value and its origin.
 
-    What is printed can be kept as a configuration file. Exits with 2 when something in the file is wrong.
+    The output is a valid configuration file. Exits with 2 if the configuration is invalid.
     """
     context = scan.make_context("scan", list(arguments), parent=ctx.find_root())
     with context:
@@ -117,7 +117,7 @@ def _effective(ctx: click.Context, configuration: LoadedConfiguration | None, ke
     name = key.option.name or key.name
     value = ctx.params[name]
     if configuration and is_from_file(ctx, name):
-        return value, _origin(configuration, key.name)
+        return value, _origin(configuration, key.find_name(configuration.file))
     if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
         return value, "command line"
     default = key.option.show_default

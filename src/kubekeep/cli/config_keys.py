@@ -12,6 +12,7 @@ from typing import Any, Final
 import click
 import msgspec
 
+from kubekeep.cli.aliased_option import AliasedOption
 from kubekeep.cli.limits import COUNTS, LimitsType
 from kubekeep.config.chart_values import CHARTS, SET, SET_FILE, VALUES, list_entries, resolve_key_and_file
 from kubekeep.config.file import Configuration, describe_type
@@ -29,7 +30,7 @@ NAMED_ONLY: Final = frozenset(
 They are rejected in a discovered file.
 """
 
-_CHARTS_HELP: Final = "Values for single charts, by the path of the folder or archive."
+_CHARTS_HELP: Final = "Values of single charts, by the path of the folder or archive."
 
 
 class KeyType(enum.Enum):
@@ -79,6 +80,16 @@ class ConfigurationKey(msgspec.Struct, frozen=True):
     kind: KeyType
 
     @property
+    def aliases(self) -> list[str]:
+        """Former names, which a file may still have and the schema does not list."""
+        option = self.option
+        return [flag.removeprefix("--") for flag in option.aliases] if isinstance(option, AliasedOption) else []
+
+    def find_name(self, configuration: Configuration) -> str:
+        """Return the name of the key in `configuration`: an alias if the file has one, else the name."""
+        return next((name for name in self.aliases if name in configuration.values), self.name)
+
+    @property
     def schema(self) -> dict[str, Any]:
         """JSON Schema of the key."""
         option = self.option
@@ -125,19 +136,24 @@ def read_defaults(keys: Mapping[str, ConfigurationKey], configuration: Configura
     Raises ConfigurationError for unknown keys, values of another type, keys that only an explicitly named file may have,
     and paths outside the permitted folders.
     """
-    configuration.check_keys(configuration.values, (), [*keys, CHARTS])
+    aliases = {alias for key in keys.values() for alias in key.aliases}
+    shown_values = {name: value for name, value in configuration.values.items() if name not in aliases}
+    configuration.check_keys(shown_values, (), [*keys, CHARTS])
     return {
         key.option.name or name: _value(key, configuration)
         for name, key in keys.items()
-        if name in configuration.values
+        if key.find_name(configuration) in configuration.values
     }
 
 
 def _value(key: ConfigurationKey, configuration: Configuration) -> Any:
-    path: Path = (key.name,)
+    name = key.find_name(configuration)
+    path: Path = (name,)
+    if name != key.name and key.name in configuration.values:
+        raise configuration.create_error(path, f"{name} is another name of {key.name}: keep one")
     if key.name in NAMED_ONLY and not configuration.is_explicit:
-        raise configuration.create_error(path, f"{key.name}: only a file given with --config may have this key")
-    value = configuration.values[key.name]
+        raise configuration.create_error(path, f"{key.name}: this key is allowed only in a file named with --config")
+    value = configuration.values[name]
     if key.option.multiple:
         return tuple(_check_value(key, configuration, entry, location) for entry, location in list_entries(value, path))
     return _check_value(key, configuration, value, path)
@@ -145,12 +161,12 @@ def _value(key: ConfigurationKey, configuration: Configuration) -> Any:
 
 def _check_value(key: ConfigurationKey, configuration: Configuration, value: Any, path: Path) -> Any:
     if not key.kind.accepts(value):
-        hint = ": put it in quotes" if key.kind is KeyType.TEXT and isinstance(value, bool | int | float) else ""
+        hint = ": quote the value" if key.kind is KeyType.TEXT and isinstance(value, bool | int | float) else ""
         raise configuration.create_error(
             path, f"{key.name}: {key.kind.description} expected, found {describe_type(value)}{hint}"
         )
     if isinstance(value, str) and "\0" in value:
-        raise configuration.create_error(path, f"{key.name}: no program takes text with a NUL")
+        raise configuration.create_error(path, f"{key.name}: the text contains a NUL character")
     if key.kind is KeyType.PATH:
         return configuration.resolve_path(value, path)
     if key.kind is KeyType.KEY_AND_FILE:

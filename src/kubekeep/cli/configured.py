@@ -85,9 +85,9 @@ class ConfiguredCommand(click.Command):
                 ["--config"],
                 type=click.Path(),
                 expose_value=False,
-                help=f"Configuration file, instead of the {NAMES[0]} found in the folder of the first PATH or above.",
+                help=f"Use this configuration file. Default: {NAMES[0]} in the folder of the first PATH, or in a parent folder.",
             ),
-            click.Option(["--no-config"], is_flag=True, expose_value=False, help="Use no configuration file."),
+            click.Option(["--no-config"], is_flag=True, expose_value=False, help="Do not use a configuration file."),
         ]
 
     @property
@@ -121,7 +121,7 @@ class ConfiguredCommand(click.Command):
         explicit_path = options.get("config")
         if options.get("no_config"):
             if explicit_path is not None:
-                raise click.UsageError("--config and --no-config exclude each other", ctx)
+                raise click.UsageError("--config and --no-config cannot be combined", ctx)
             return
         try:
             path = (
@@ -154,7 +154,8 @@ class ConfiguredCommand(click.Command):
             is_parameter = error.param is not None and error.param.name == key.option.name
             is_meant = is_parameter or error.param_hint in key.option.opts
             if configuration and is_meant and is_from_file(ctx, key.option.name or name):
-                entries = list_entries(configuration.file.values[name], (name,))
-                at = next((location for entry, location in entries if f"'{entry}'" in error.message), (name,))
-                return FileError(str(configuration.file.create_error(at, f"{name}: {error.message}")))
+                written = key.find_name(configuration.file)
+                entries = list_entries(configuration.file.values[written], (written,))
+                at = next((location for entry, location in entries if f"'{entry}'" in error.message), (written,))
+                return FileError(str(configuration.file.create_error(at, f"{written}: {error.message}")))
         return error

@@ -15,9 +15,9 @@ _FAILED: Final = 1
 _NOTHING: Final = 3
 
 
-@click.group(short_help="Write and test controls of your own.")
+@click.group(short_help="Create and test your own controls.")
 def command() -> None:
-    """Write and test controls of your own."""
+    """Create and test your own controls."""
 
 
 @command.command()
@@ -28,15 +28,15 @@ def command() -> None:
     type=click.Path(path_type=Path, file_okay=False),
     default=".",
     show_default="the current folder",
-    help="Folder that the control is written below.",
+    help="Create the control below this folder.",
 )
 def new(name: str, folder: Path) -> None:
-    """Write a control that passes its three cases, to be changed into yours: `workload/team-label`."""
+    """Create the control AREA/SLUG, for example workload/team-label, with three cases that pass, as a template."""
     area, _, slug = name.partition("/")
     try:
         files = write_control(folder, area, slug)
     except FileExistsError as error:
-        raise click.UsageError(f"{folder / area / slug} is there already") from error
+        raise click.UsageError(f"{folder / area / slug} already exists") from error
     except OSError as error:
         raise click.UsageError(f"{error.filename}: {error.strerror}") from error
     except ValueError as error:
@@ -48,7 +48,10 @@ def new(name: str, folder: Path) -> None:
 @command.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 def test(folder: Path) -> None:
-    """Run the cases of the controls in DIR: fail.* must fail, pass.* pass, skip.* be skipped, and fixes mend."""
+    """Run the cases of the controls in DIR.
+
+    fail.* must fail, pass.* must pass, skip.* must be skipped, and the fixes must work.
+    """
     failed = 0
     try:
         library, cases = load_cases(folder)
@@ -61,7 +64,7 @@ def test(folder: Path) -> None:
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     if not cases:
-        click.echo(f"{folder}: no case of a control in it", err=True)
+        click.echo(f"{folder}: no control with cases found", err=True)
         sys.exit(_NOTHING)
     click.echo(f"{len(cases)} cases, {failed} failed")
     sys.exit(_FAILED if failed else 0)

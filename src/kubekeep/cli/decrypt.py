@@ -18,19 +18,23 @@ class RefusedError(click.ClickException):
     exit_code = 3
 
 
-@click.command(short_help="Open an encrypted report.")
+@click.command(short_help="Decrypt a report.")
 @click.argument("report", type=click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=True))
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the decrypted report to this file."
+)
 def command(report: Path, output: Path | None) -> None:
-    """Print REPORT, written by `kubekeep scan --encrypt`, with its names readable; - reads standard input.
+    """Decrypt REPORT, written by `kubekeep scan --encrypt`, and print it; - reads standard input.
 
-    The key is the one it was written with: KUBEKEEP_MASTER_KEY or KUBEKEEP_MASTER_KEY_HEX.
+    Requires the key of the report in KUBEKEEP_MASTER_KEY or KUBEKEEP_MASTER_KEY_HEX.
     """
     keys = master_keys()
     try:
         key = parse_master_key(keys.passphrase, keys.hexadecimal)
         if key is None:
-            raise click.UsageError("set the key of the report: KUBEKEEP_MASTER_KEY or KUBEKEEP_MASTER_KEY_HEX")
+            raise click.UsageError(
+                "no key: set KUBEKEEP_MASTER_KEY or KUBEKEEP_MASTER_KEY_HEX to the key of the report"
+            )
         text = decrypt(sys.stdin.buffer.read() if str(report) == "-" else report.read_bytes(), key)
     except PrivacyError as error:
         raise RefusedError(f"{report}: {error}") from error

@@ -11,6 +11,7 @@ from typing import Final
 import click
 
 from kubekeep.cli import arguments
+from kubekeep.cli.aliased_option import AliasedOption
 from kubekeep.cli.atomic_files import open_text
 from kubekeep.cli.settings import settings
 from kubekeep.model.comparison import Comparison
@@ -26,30 +27,39 @@ _COMPLETE_FORMATS: Final = frozenset({"pretty", "json", "yaml"})
 """Formats with all findings; the others contain those for pipelines, from --severity-threshold up."""
 
 
-@click.command(short_help="Tell what is new between two reports.")
+@click.command(short_help="Compare two reports.")
 @click.argument("base", type=click.Path(path_type=Path))
 @click.argument("head", type=click.Path(path_type=Path))
-@click.option("--fail-on-new", is_flag=True, help="Exit 1 on new findings, and on those that cannot be compared.")
+@click.option(
+    "--fail-on-new", is_flag=True, help="Exit with 1 on new findings, and on findings that cannot be compared."
+)
 @click.option(
     "--severity-threshold",
     "severity",
     type=arguments.SEVERITIES,
     callback=arguments.parse_severity,
-    help="With --fail-on-new and in formats for pipelines: only findings of this severity or above.",
+    help="Count only findings of this severity or above, for --fail-on-new and in formats for pipelines.",
 )
 @click.option(
     "--baseline-granularity",
     "granularity",
-    cls=arguments.AliasedOption,
+    cls=AliasedOption,
     aliases=("--granularity",),
     type=click.Choice([level.value for level in Granularity]),
-    help="What counts as one finding: each place (the default), each control on a resource, or each resource.",
+    help="Compare by evidence (the default), by control and resource, or by resource.",
 )
 @click.option(
-    "-f", "--format", "name", default="pretty", show_default=True, help=f"One of {', '.join(changes.names())}."
+    "-f",
+    "--format",
+    "name",
+    default="pretty",
+    show_default=True,
+    help=f"Write this format: {', '.join(changes.names())}.",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it to this file.")
-@click.option("-v", "--verbose", is_flag=True, help="Show every finding, unchanged ones too.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the comparison to this file."
+)
+@click.option("-v", "--verbose", is_flag=True, help="Show every finding, including unchanged ones.")
 def command(
     base: Path,
     head: Path,
@@ -63,8 +73,8 @@ def command(
 ) -> None:
     """Compare the reports BASE and HEAD: JSON of `kubekeep scan -f json` or of Kubescape. BASE may be a baseline.
 
-    A finding is resolved only where HEAD looked, and new only where BASE did; for all others it says why. What an
-    exception covers in HEAD is accepted.
+    A finding is resolved only if HEAD evaluated its control on the resource, and new only if BASE did. Other differences
+    cannot be compared; the output states the reasons. A finding that an exception covers in HEAD is accepted.
 
     \b
     kubekeep diff main.json branch.json

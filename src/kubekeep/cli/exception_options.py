@@ -20,7 +20,7 @@ _PROBLEMS: Final = {
     ExceptionStatus.EXPIRED: "{} expired",
     ExceptionStatus.INVALID_CONTROL: "{} with unknown controls",
     ExceptionStatus.TOO_BROAD: "{} too broad",
-    ExceptionStatus.INVALID: "{} not understood",
+    ExceptionStatus.INVALID: "{} invalid",
     ExceptionStatus.UNUSED: "{} unused",
 }
 
@@ -52,25 +52,25 @@ def exception_options(function: Callable[..., None]) -> Callable[..., None]:
             "--audit-exceptions",
             "audit",
             is_flag=True,
-            help="Tell of every exception what it covers, and why if that is nothing.",
+            help="List each exception with the findings that it covers, or the reason if it covers none.",
         ),
         click.option(
             "--honor-inline-exceptions/--no-honor-inline-exceptions",
             default=None,
-            help="Accept what annotations and comments beside a finding say: yes for files, no with --snapshot.",
+            help="Apply exceptions in annotations and suppression comments. Default: only for files without --snapshot.",
         ),
         click.option(
             "--exception-set",
             "exception_sets",
             multiple=True,
             type=click.Choice(list_sets()),
-            help="Accept what a platform's own components in its system namespaces need; may be given several times.",
+            help="Apply this ready-made set of exceptions for the system components of a platform; repeatable.",
         ),
         click.option(
             "--exceptions",
             multiple=True,
             type=click.Path(),
-            help="File of exceptions, in Kubescape's form or as SecurityException objects; may be given several times.",
+            help="Apply the exceptions in this file, in Kubescape's format or as SecurityException objects; repeatable.",
         ),
     ):
         wrapper = option(wrapper)
@@ -88,10 +88,10 @@ def _summarize(assessment: Assessment, *, audit: bool) -> str:
     counts = Counter(use.status for use in reported_uses)
     covered_count = len(assessment.excepted_findings)
     total = len(assessment.exceptions)
-    accepted = f"{covered_count} finding{'' if covered_count == 1 else 's'} accepted"
-    parts = [f"{total} exception{'' if total == 1 else 's'}: {accepted}"]
+    covered = f"{covered_count} finding{'' if covered_count == 1 else 's'} covered"
+    parts = [f"{total} exception{'' if total == 1 else 's'}: {covered}"]
     parts += [text.format(counts[status]) for status, text in _PROBLEMS.items() if counts[status]]
     if doubtful_count := sum(1 for use in reported_uses if use.scope_warnings):
-        parts.append(f"{doubtful_count} doubtful")
-    hint = "" if audit or len(parts) == 1 else "; --audit-exceptions shows them"
+        parts.append(f"{doubtful_count} with warnings")
+    hint = "" if audit or len(parts) == 1 else "; use --audit-exceptions to list them"
     return ", ".join(parts) + hint

@@ -30,18 +30,22 @@ _UNREADABLE: Final = 2
 _INCOMPLETE: Final = 3
 _FILES: Final = click.argument("files", nargs=-1, metavar="FILE...")
 _SETS: Final = click.option(
-    "--exception-set", "sets", multiple=True, type=click.Choice(list_sets()), help="A ready-made set."
+    "--exception-set",
+    "sets",
+    multiple=True,
+    type=click.Choice(list_sets()),
+    help="Include this ready-made set; repeatable.",
 )
 
 
 def _reject_empty(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:  # noqa: ARG001
     """Click callback: reject an empty value, which would match anything."""
     if value is not None and not value.strip():
-        raise click.BadParameter("it is empty; leave the option out if anything is meant")
+        raise click.BadParameter("the value is empty; omit the option to match any value")
     try:
         (value or "").encode()
     except UnicodeEncodeError as error:
-        raise click.BadParameter("it is not UTF-8 text") from error
+        raise click.BadParameter("the value is not UTF-8 text") from error
     return value
 
 
@@ -52,22 +56,39 @@ def _names(ctx: click.Context, param: click.Parameter, value: Names) -> Names:
     return arguments.parse_names(ctx, param, value)
 
 
-@click.group(short_help="Write and check exceptions.")
+@click.group(short_help="Add, list and check exceptions.")
 def command() -> None:
-    """Write, show and check exceptions: findings that somebody accepts, for a reason and until a day."""
+    """Add, list and check exceptions: approved deviations with a scope, a reason and an expiry date."""
 
 
 @command.command("add")
 @click.argument("file", type=click.Path(dir_okay=False))
-@click.option("--control", "controls", multiple=True, callback=_names, help="Controls: id, name or pattern.")
-@click.option("--framework", "frameworks", multiple=True, callback=_names, help="Only in these frameworks.")
-@click.option("--namespace", metavar="PATTERN", callback=_reject_empty, help="Only in namespaces that match.")
-@click.option("--kind", metavar="PATTERN", callback=_reject_empty, help="Only resources of kinds that match.")
-@click.option("--name", metavar="PATTERN", callback=_reject_empty, help="Only resources whose names match.")
-@click.option("--container", metavar="PATTERN", callback=_reject_empty, help="Only containers whose names match.")
-@click.option("--reason", required=True, callback=_reject_empty, help="Why it is accepted.")
 @click.option(
-    "--expires", metavar="DATE", callback=_reject_empty, help="The last day, 2027-01-31, or a moment in RFC 3339."
+    "--control",
+    "controls",
+    multiple=True,
+    callback=_names,
+    help="Cover these controls: number, name or pattern; repeatable. Default: all.",
+)
+@click.option(
+    "--framework",
+    "frameworks",
+    multiple=True,
+    callback=_names,
+    help="Cover findings only in these frameworks; repeatable.",
+)
+@click.option("--namespace", metavar="PATTERN", callback=_reject_empty, help="Cover only namespaces that match.")
+@click.option("--kind", metavar="PATTERN", callback=_reject_empty, help="Cover only resources of kinds that match.")
+@click.option("--name", metavar="PATTERN", callback=_reject_empty, help="Cover only resources with names that match.")
+@click.option(
+    "--container", metavar="PATTERN", callback=_reject_empty, help="Cover only containers with names that match."
+)
+@click.option("--reason", required=True, callback=_reject_empty, help="Record the reason of the exception.")
+@click.option(
+    "--expires",
+    metavar="DATE",
+    callback=_reject_empty,
+    help="Set the expiry: the last valid day (2027-01-31), or a time in RFC 3339.",
 )
 def add_entry(  # noqa: PLR0913, PLR0917 - one argument an option
     file: str,
@@ -80,9 +101,9 @@ def add_entry(  # noqa: PLR0913, PLR0917 - one argument an option
     reason: str,
     expires: str | None,
 ) -> None:
-    """Add an exception to FILE, which is made if it is not there. Everything else in it stays as it is.
+    """Add an exception to FILE, and create FILE if it does not exist. The rest of FILE is not changed.
 
-    A pattern is a regular expression that has to match the whole: web, web-.*, Deployment|StatefulSet.
+    A PATTERN is a regular expression that must match the whole value: web, web-.*, Deployment|StatefulSet.
 
     \b
     kubekeep exceptions add exceptions.yaml --control C-0057 --namespace kube-system --reason "set up by the vendor"
@@ -120,9 +141,17 @@ def _policies(controls: Names, frameworks: Names) -> list[dict[str, str]]:
 @command.command("list")
 @_FILES
 @_SETS
-@click.option("-f", "--format", "layout", type=click.Choice(["pretty", "json"]), default="pretty", show_default=True)
+@click.option(
+    "-f",
+    "--format",
+    "layout",
+    type=click.Choice(["pretty", "json"]),
+    default="pretty",
+    show_default=True,
+    help="Print this format.",
+)
 def show(files: Names, sets: Names, layout: str) -> None:
-    """Show the exceptions in each FILE."""
+    """List the exceptions in each FILE, and those of ready-made sets."""
     exceptions = _read(files, sets)
     if layout == "json":
         click.echo(json.dumps([_row(exception) for exception in exceptions]))
@@ -136,9 +165,9 @@ def show(files: Names, sets: Names, layout: str) -> None:
 @_FILES
 @_SETS
 def check(files: Names, sets: Names) -> None:
-    """Check each FILE without a scan: what has expired, is too broad, or names what nobody knows.
+    """Check each FILE without a scan, for exceptions that have expired, are too broad, or name unknown controls.
 
-    Exits with 1 when there is something to mend, and with 2 when a file cannot be used.
+    Exits with 1 if an exception has a problem, and with 2 if a file cannot be used.
     """
     try:
         uses = check_exceptions(_read(files, sets, refuse=False))
@@ -149,7 +178,7 @@ def check(files: Names, sets: Names) -> None:
     for use in problems:
         status = use.status if use.status in ERROR_STATUSES else "warning"
         click.echo(f"{_format_location(use)}: {status}: {visible(use.exception.name)}{_text(use)}")
-    click.echo(f"{len(uses)} exception{'' if len(uses) == 1 else 's'}, {len(problems)} to mend", err=True)
+    click.echo(f"{len(uses)} exception{'' if len(uses) == 1 else 's'}, {len(problems)} with problems", err=True)
     sys.exit(_PROBLEM if problems else 0)
 
 
@@ -157,13 +186,18 @@ def check(files: Names, sets: Names) -> None:
 @click.argument("file", type=click.Path())
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option(
-    "--framework", "frameworks", multiple=True, callback=arguments.parse_names, help="As `kubekeep scan` takes it."
+    "--framework",
+    "frameworks",
+    multiple=True,
+    callback=arguments.parse_names,
+    show_default="recommended",
+    help="Evaluate these frameworks, comma separated; repeatable.",
 )
-@click.option("--snapshot", is_flag=True, help="As `kubekeep scan` takes it.")
+@click.option("--snapshot", is_flag=True, help="Treat the files as a whole cluster (`kubectl get -o yaml`).")
 def test(file: str, paths: Names, frameworks: Names, *, snapshot: bool) -> None:
-    """Scan each PATH and show what every exception in FILE covers.
+    """Scan each PATH and show the findings that each exception in FILE covers.
 
-    Exits with 1 when one of them covers nothing.
+    Exits with 1 if an exception covers no finding.
     """
     exceptions = ExceptionOptions(files=(file,), inline=False)
     request = ScanRequest(
@@ -189,7 +223,9 @@ def test(file: str, paths: Names, frameworks: Names, *, snapshot: bool) -> None:
 
 def _read(files: Names, sets: Names, *, refuse: bool = True) -> tuple[PolicyException, ...]:
     if not (files or sets):
-        raise click.UsageError("name a FILE, or a set with --exception-set; `kubekeep list exceptions` shows the sets")
+        raise click.UsageError(
+            "name a FILE, or a set with --exception-set; `kubekeep list exception-sets` lists the sets"
+        )
     try:
         return read_all(ExceptionOptions(files=files, sets=sets))
     except ExceptionsError as error:

@@ -42,7 +42,7 @@ def _control(control: Control) -> list[str]:
     for heading, text in control.chapters:
         lines += [*_heading(heading), *map(_wrap, _join_lines(text))]
     if control.targets:
-        lines += [*_heading("Looks at"), _wrap(", ".join(control.targets))]
+        lines += [*_heading("Applies to"), _wrap(", ".join(control.targets))]
     lists = (
         (
             "Parameters",
@@ -51,8 +51,8 @@ def _control(control: Control) -> list[str]:
                 for name, parameter in control.params.items()
             ],
         ),
-        ("Asked for by", _list_frameworks(control)),
-        ("Read more", control.references),
+        ("Frameworks", _list_frameworks(control)),
+        ("References", control.references),
     )
     for heading, entries in lists:
         if entries:
@@ -71,7 +71,7 @@ def _list_frameworks(control: Control) -> list[str]:
 def _framework(framework: Framework) -> list[str]:
     members = list_requirements(builtin(), framework)
     counts = ", ".join(f"{count} {answer}" for answer, count in count_by_required_data(members).items())
-    lines = [click.style(framework.title, bold=True), f"{framework.slug} · {counts or 'no list_requirements'}"]
+    lines = [click.style(framework.title, bold=True), f"{framework.slug} · {counts or 'no requirements'}"]
     lines += ["", _wrap(framework.description.strip())]
     if framework.url:
         lines.append(f"  {framework.url}")

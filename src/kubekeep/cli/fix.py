@@ -15,13 +15,14 @@ from typing import Any, Final
 import click
 
 from kubekeep.cli import arguments, progress
+from kubekeep.cli.aliased_option import AliasedOption
 from kubekeep.cli.arguments import Names
 from kubekeep.cli.atomic_files import UnwritableError, open_text
 from kubekeep.cli.completed_names import complete_words
 from kubekeep.cli.settings import settings
 from kubekeep.fixes.edits.diff import format_patch
 from kubekeep.fixes.edits.parsed_text import ParsedText
-from kubekeep.fixes.plan import FileChange, Plan, write_files
+from kubekeep.fixes.plan import FileChange, Plan, count_findings, write_files
 from kubekeep.fixes.proposed_changes import UnfixedCause, UnfixedFinding
 from kubekeep.fixes.reported import ReportedFailures, read_reported_failures
 from kubekeep.model.location import Path as Steps
@@ -54,25 +55,30 @@ def _values(ctx: click.Context, param: click.Parameter, value: Names) -> dict[St
     return values
 
 
-@click.command(short_help="Mend findings in the files.")
+@click.command(short_help="Fix findings in the files.")
 @click.argument(
     "words",
     nargs=-1,
     metavar="[framework NAMES | control IDS | workload KIND/NAME] PATH...",
     shell_complete=complete_words,
 )
-@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Mend what this JSON report names.")
+@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Fix the findings in this JSON report.")
 @click.option(
-    "--framework", "frameworks", multiple=True, callback=arguments.parse_names, help="As `kubekeep scan` takes it."
+    "--framework",
+    "frameworks",
+    multiple=True,
+    callback=arguments.parse_names,
+    show_default="recommended",
+    help="Evaluate these frameworks, comma separated; repeatable.",
 )
 @click.option(
     "--min-severity",
     "severity",
-    cls=arguments.AliasedOption,
+    cls=AliasedOption,
     aliases=("--severity",),
     type=arguments.SEVERITIES,
     callback=arguments.parse_severity,
-    help="Mend only findings of this severity or above.",
+    help="Fix only findings of this severity or above.",
 )
 @click.option(
     "--value",
@@ -80,18 +86,20 @@ def _values(ctx: click.Context, param: click.Parameter, value: Names) -> dict[St
     multiple=True,
     metavar="PATH=VALUE",
     callback=_values,
-    help="Your value for findings at paths that end so and have no fix that fits everyone: `limits.memory=256Mi`.",
+    help="Set VALUE for findings at fields that end with PATH and have no general fix: `limits.memory=256Mi`; repeatable.",
 )
 @click.option(
     "--kubernetes-version",
     default=f"1.{NEWEST_KUBERNETES}",
     show_default=True,
-    help="The version that the manifests are for.",
+    help="Evaluate for this Kubernetes version.",
 )
-@click.option("--dry-run", is_flag=True, help="Show the changes and write nothing.")
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write a patch, change no file.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@click.option("-v", "--verbose", is_flag=True, help="Name every finding that is left.")
+@click.option("--dry-run", is_flag=True, help="Show the changes, and write no file.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the changes to this patch file only."
+)
+@click.option("-y", "--yes", is_flag=True, help="Apply the changes without confirmation.")
+@click.option("-v", "--verbose", is_flag=True, help="List every finding that is not fixed.")
 def command(  # noqa: PLR0913 - one argument an option
     words: Names,
     report: Path | None,
@@ -105,9 +113,9 @@ def command(  # noqa: PLR0913 - one argument an option
     yes: bool,
     verbose: bool,
 ) -> None:
-    """Mend what a scan of each PATH finds, in the files that people wrote: the smallest edits that do.
+    """Fix the findings of a scan of each PATH, with the smallest edits of the source files.
 
-    Shows the changes, asks, and writes. What is not mended is named with the reason.
+    Shows the changes, prompts for confirmation, and writes the files. Lists the findings that are not fixed, with reasons.
 
     \b
     kubekeep fix deploy/
@@ -117,14 +125,14 @@ def command(  # noqa: PLR0913 - one argument an option
 
     \b
     Exit codes:
-      0  all that has a fix is fixed, or there is nothing to do
-      1  something that has a fix was not fixed
-      2  the command line is wrong, or nobody is there to ask
+      0  every finding with a fix is fixed, or there is none
+      1  a finding with a fix was not fixed
+      2  the command line is invalid, or confirmation is not possible
       3  something could not be read, evaluated or written
     """  # noqa: D301 - click takes the character itself
     writes_files = not dry_run and output is None
     if writes_files and not yes and not sys.stdin.isatty():
-        raise click.UsageError("there is no terminal to ask on: add --yes, --dry-run or -o PATCH")
+        raise click.UsageError("cannot ask for confirmation: not a terminal; use --yes, --dry-run or -o PATCH")
     reported_failures = _read_reported_failures(report, words)
     if reported_failures is None:
         target = arguments.parse_words("fix", words, frameworks)
@@ -149,7 +157,7 @@ def command(  # noqa: PLR0913 - one argument an option
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     except OSError as error:
-        raise UnwritableError(f"the changes could not be checked: {error}") from error
+        raise UnwritableError(f"the changes could not be verified: {error}") from error
     _show(fix_plan, output)
     _print_unfixed(fix_plan, verbose=verbose)
     code = _exit_code(fix_plan, reported_failures)
@@ -162,7 +170,7 @@ def _read_reported_failures(report: Path | None, words: Names) -> ReportedFailur
     if report is None:
         return None
     if words:
-        raise click.UsageError("a report says itself what to fix: leave PATH out")
+        raise click.UsageError("PATH cannot be combined with --report")
     try:
         return read_reported_failures(report)
     except ReportError as error:
@@ -172,17 +180,22 @@ def _read_reported_failures(report: Path | None, words: Names) -> ReportedFailur
 def _write(fix_plan: Plan, *, yes: bool) -> int:
     changes, files = _format_count(fix_plan.changes, "change"), _format_count(len(fix_plan.files), "file")
     if not yes and not click.confirm(f"Apply {'this' if fix_plan.changes == 1 else 'these'} {changes} to {files}?"):
-        click.echo("nothing was changed", err=True)
+        click.echo("no file was changed", err=True)
         return _NOT_FIXED
     failed = write_files(fix_plan)
     for failure in failed:
         click.echo(f"not written: {visible(failure.name)}: {visible(failure.reason)}", err=True)
     written_count = len(fix_plan.files) - len(failed)
     click.echo(
-        f"changed {_format_count(written_count, 'file')}, {_format_count(len(fix_plan.fixed), 'finding')} fixed",
+        f"changed {_format_count(written_count, 'file')}, {_format_count(fix_plan.fixed_findings, 'finding')} fixed{_partly(fix_plan)}",
         err=True,
     )
     return _INCOMPLETE if failed else 0
+
+
+def _partly(fix_plan: Plan) -> str:
+    """Return the number of findings that are fixed only in part; empty if there are none."""
+    return f" ({fix_plan.partly_fixed_findings} only in part)" if fix_plan.partly_fixed_findings else ""
 
 
 def _format_count(count: int, word: str) -> str:
@@ -192,7 +205,7 @@ def _format_count(count: int, word: str) -> str:
 def _exit_code(fix_plan: Plan, reported_failures: ReportedFailures | None) -> int:
     changed_names = reported_failures.stale if reported_failures else ()
     for name in changed_names:
-        click.echo(f"not fixed: {visible(name)} has changed since the report was made", err=True)
+        click.echo(f"not fixed: {visible(name)} has changed since the report was written", err=True)
     unread = fix_plan.assessment.unread
     for part in unread:
         click.echo(f"not read: {visible(str(part.location))}: {visible(part.message)}", err=True)
@@ -213,11 +226,11 @@ def _show(fix_plan: Plan, output: Path | None) -> None:
         sys.stdout.buffer.flush()
         return
     if not fix_plan.files:
-        click.echo(f"nothing can be fixed: {visible(str(output))} is not written", err=True)
+        click.echo(f"no finding can be fixed: {visible(str(output))} was not written", err=True)
         return
     with open_text(output) as stream:
         stream.writelines(f"{line}\n" for change in fix_plan.files for line in _patch(change, folder, titles=False))
-    click.echo(f"patch: {visible(str(output))}, to be applied in {visible(folder)}", err=True)
+    click.echo(f"patch: {visible(str(output))}; apply it in {visible(folder)}", err=True)
 
 
 def _folder(files: Sequence[FileChange]) -> str:
@@ -251,15 +264,17 @@ def _style_line(line: str) -> str:
 
 
 def _print_unfixed(fix_plan: Plan, *, verbose: bool) -> None:
-    """Print the findings that are not fixed, by reason and control."""
-    fixed, changes = _format_count(len(fix_plan.fixed), "finding"), _format_count(fix_plan.changes, "change")
-    click.echo(f"{fixed} can be fixed by {changes}" if fix_plan.changes else "nothing can be fixed", err=True)
+    """Print the number of findings with a known fix, as a scan counts them, and those not fixed by reason and control."""
+    known = f"{_format_count(fix_plan.fixable_findings, 'finding')} with a known fix"
+    fixed = f"{fix_plan.fixed_findings} can be fixed by {_format_count(fix_plan.changes, 'change')}{_partly(fix_plan)}"
+    rest = fixed if fix_plan.changes else "none can be fixed automatically"
+    click.echo(f"{known}; {rest}" if fix_plan.fixable_findings else "no findings with a known fix", err=True)
     for why in (UnfixedCause.REFUSED, UnfixedCause.NEEDS_USER, UnfixedCause.UNKNOWN):
         unfixed = [finding for finding in fix_plan.unfixed if finding.cause is why]
         if not unfixed:
             continue
-        hint = "" if verbose or why is not UnfixedCause.UNKNOWN else "; --verbose names them"
-        click.echo(f"{why.value}: {_format_count(len(unfixed), 'finding')}{hint}", err=True)
+        hint = "" if verbose or why is not UnfixedCause.UNKNOWN else "; use --verbose to list them"
+        click.echo(f"{why.value}: {_format_count(count_findings(unfixed), 'finding')}{hint}", err=True)
         if verbose or why is not UnfixedCause.UNKNOWN:
             for line in _group_by_reason(unfixed, verbose=verbose):
                 click.echo(f"  {line}", err=True)

@@ -47,7 +47,7 @@ def read_baseline(path: Path) -> ScanRecord:
     except ReportError as error:
         raise click.BadParameter(str(error), param_hint="--baseline") from error
     if record.pseudonyms:
-        text = f"{record.name}: names are hidden: compare it with the report of a scan with --hide, by `kubekeep diff`"
+        text = f"{record.name}: names are pseudonymised; use `kubekeep diff` to compare it with a report of scan --hide"
         raise click.BadParameter(text, param_hint="--baseline")
     return record
 
@@ -57,21 +57,25 @@ def _baseline() -> tuple[Callable[..., Any], ...]:
         click.option(
             "--baseline-granularity",
             type=click.Choice([Granularity.EVIDENCE.value, Granularity.CONTROL.value]),
-            help="What counts as one finding: each place, or each control on a resource.",
+            help="Compare by evidence, or by control and resource.",
         ),
         click.option(
             "--baseline-severity-threshold",
             type=arguments.SEVERITIES,
             callback=arguments.parse_severity,
-            help="With --fail-on-new: only new findings of this severity or above.",
+            help="Count only new findings of this severity or above; requires --fail-on-new.",
         ),
         click.option(
-            "--fail-on-new", "--baseline-fail-on-new", "fail_on_new", is_flag=True, help="Exit 1 on new findings."
+            "--fail-on-new",
+            "--baseline-fail-on-new",
+            "fail_on_new",
+            is_flag=True,
+            help="Exit with 1 on new findings; requires --baseline.",
         ),
         click.option(
             "--baseline",
             type=click.Path(path_type=Path, dir_okay=False),
-            help="Tell what is new since this baseline or JSON report, of ours or of Kubescape's.",
+            help="Show findings that are new since this baseline or JSON report, of Kubekeep or of Kubescape.",
         ),
     )
 
@@ -81,46 +85,46 @@ def _limits() -> tuple[Callable[..., Any], ...]:
         click.option(
             "--only-fixable",
             is_flag=True,
-            help="Let --fail-on, --severity-threshold and --max-failures count findings with a fix only.",
+            help="Count only findings with a fix in --fail-on, --severity-threshold and --max-failures.",
         ),
         click.option(
             "--max-failures",
             type=COUNTS,
             metavar="SEVERITY=N,...",
-            help="Exit 1 above so many failures of a severity or in total: `critical=0,high=5,total=50`.",
+            help="Exit with 1 above this number of failures, by severity or in total: `critical=0,high=5,total=50`.",
         ),
         click.option(
             "--fail-coverage-below",
             "coverage",
             type=PERCENTAGES,
             metavar="PERCENT",
-            help="Exit 1 below this coverage, in percent; by framework: `nsa=90,overall=80`.",
+            help="Exit with 1 below this coverage in percent; by framework: `nsa=90,overall=80`.",
         ),
         click.option(
             "--compliance-threshold",
             "compliance",
             type=PERCENTAGES,
             metavar="PERCENT",
-            help="Exit 1 below this compliance score; by framework: `nsa=80,overall=70`.",
+            help="Exit with 1 below this compliance score in percent; by framework: `nsa=80,overall=70`.",
         ),
         click.option(
             "--strict",
             is_flag=True,
-            help="Exit 1 when part of the input was not read, or has fields that Kubernetes does not have.",
+            help="Exit with 1 if a part of the input was not read or has fields that Kubernetes does not have.",
         ),
         click.option(
             "--fail-on",
             "priority",
             type=arguments.SEVERITIES,
             callback=arguments.parse_severity,
-            help="Exit 1 on a finding of this priority or above.",
+            help="Exit with 1 on a finding of this priority or above.",
         ),
         click.option(
             "--severity-threshold",
             "severity",
             type=arguments.SEVERITIES,
             callback=arguments.parse_severity,
-            help="Exit 1 when a control of this severity or above fails.",
+            help="Exit with 1 if a control of this severity or above fails.",
         ),
     )
 
@@ -135,10 +139,10 @@ def _parse_baseline(values: dict[str, Any]) -> BaselineOptions | None:
             ("--baseline-granularity", granularity),
         ):
             if value:
-                raise click.UsageError(f"{name} needs --baseline: without one nobody knows what is new")
+                raise click.UsageError(f"{name} requires --baseline")
         return None
     if values["baseline_severity_threshold"] and not values["fail_on_new"]:
-        raise click.UsageError("--baseline-severity-threshold needs --fail-on-new: alone it stops nothing")
+        raise click.UsageError("--baseline-severity-threshold has no effect without --fail-on-new")
     return BaselineOptions(path, Granularity(granularity) if granularity else None)
 
 
@@ -148,9 +152,7 @@ def _gates(values: dict[str, Any]) -> Gates:
     failures, severity, fixable = take("max_failures"), take("severity"), take("only_fixable")
     priority = take("priority")
     if fixable and failures is None and severity is None and priority is None:
-        raise click.UsageError(
-            "--only-fixable needs --fail-on, --severity-threshold or --max-failures: alone it stops nothing"
-        )
+        raise click.UsageError("--only-fixable has no effect without --fail-on, --severity-threshold or --max-failures")
     return Gates(
         priority=priority,
         strict=take("strict"),

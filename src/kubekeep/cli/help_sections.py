@@ -34,7 +34,7 @@ _SECTIONS: Final = {
     ),
     "Exceptions": ("exceptions", "exception_sets", "honor_inline_exceptions", "audit"),
     "Charts and overlays": (
-        *("values", "set_", "set_string", "set_json", "set_file", "release_name", "release_namespace", "kube_version"),
+        *("values", "set_", "set_string", "set_json", "set_file", "release_name", "release_namespace"),
         *("api_versions", "enable_helm"),
     ),
     "Cluster": (
@@ -49,7 +49,8 @@ _MANY: Final = 20
 
 def write_options(command: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:
     """Write the options of a command, in sections if there are many."""
-    records = [(param.name, record) for param in command.get_params(ctx) if (record := param.get_help_record(ctx))]
+    options = [param for param in command.get_params(ctx) if isinstance(param, click.Option)]
+    records = [(option.name, record) for option in options if (record := option.get_help_record(ctx))]
     if len(records) < _MANY:
         with formatter.section("Options"):
             formatter.write_dl([record for _, record in records])

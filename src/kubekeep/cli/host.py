@@ -14,9 +14,9 @@ from kubekeep.model.text import visible
 _INCOMPLETE: Final = 3
 
 
-@click.group(short_help="Collect what a node tells, for a scan.")
+@click.group(short_help="Collect data of a node for a scan.")
 def command() -> None:
-    """Collect what only the node itself tells: command lines, files and settings of its programs."""
+    """Collect data that only the node has: command lines, files and settings of its programs."""
 
 
 @command.command("collect", short_help="Write the documents about this node.")
@@ -24,26 +24,26 @@ def command() -> None:
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write to this file, in JSON if it is called so, else in YAML.",
+    help="Write to this file: JSON if the name ends in .json, else YAML.",
 )
 @click.option(
     "--root",
     type=click.Path(exists=True, file_okay=False),
     default="/",
     show_default=True,
-    help="Where the root of the node is: the folder that it is mounted at in a container.",
+    help="Read the root file system of the node in this folder, where a container mounts it.",
 )
 @click.option(
-    "--node-name", default="", help="What the cluster calls the node; else the kubelet's word, or the host name."
+    "--node-name", default="", help="Set the name of the node. Default: the name of the kubelet, or the host name."
 )
 def collect_command(output: Path | None, root: str, node_name: str) -> None:
-    """Write documents about this node that `kubekeep scan` takes: the kubelet, the control plane, kube-proxy, CNI, the system.
+    """Write documents about this node for `kubekeep scan`: kubelet, control plane, kube-proxy, CNI and system.
 
-    Run it as root: what others may not read is left out, and said. Keys, tokens and kubeconfigs are never read; of such
-    files the documents have mode and owner.
+    Run it as root: files without read permission are skipped and reported. The contents of keys, tokens and kubeconfigs
+    are never read, only their mode and owner.
     """
     if sys.platform != "linux":
-        raise click.UsageError("nodes are looked at on Linux only")
+        raise click.UsageError("host collect runs on Linux only")
     from kubekeep.usecases.host import collect, format_documents, list_kinds  # noqa: PLC0415 - it needs Linux
 
     try:
@@ -51,11 +51,11 @@ def collect_command(output: Path | None, root: str, node_name: str) -> None:
     except OSError as error:
         raise click.BadParameter(f"{visible(root)}: {error.strerror}", param_hint="--root") from error
     except ValueError as error:
-        raise click.UsageError(f"{error}: say it with --node-name") from error
+        raise click.UsageError(f"{error}: set it with --node-name") from error
     for sentence in node_data.not_read:
         click.echo(f"not read: {visible(sentence)}", err=True)
     text = format_documents(node_data, as_json=output is not None and output.suffix.lower() == ".json")
     write_text(text, output)
     if "KubeletInfo" not in list_kinds(node_data):
-        click.echo("no kubelet is seen: run it on a node, or name the node's root with --root", err=True)
+        click.echo("no kubelet found: run the command on a node, or name the root of the node with --root", err=True)
         sys.exit(_INCOMPLETE)

@@ -27,7 +27,7 @@ _EXTRA: Final = {"cryptography", "nacl"}
 
 @click.group(short_help="Share libraries of controls through OCI registries.")
 def command() -> None:
-    """Share libraries of controls through OCI registries, signed."""
+    """Share libraries of controls through OCI registries, with signatures."""
 
 
 def _reference(ctx: click.Context, param: click.Parameter, value: str) -> ArtifactReference:  # noqa: ARG001
@@ -70,19 +70,19 @@ def _usecase() -> ModuleType:
 
 
 _KEY: Final = click.Path(path_type=Path, dir_okay=False, exists=True)
-_PLAIN: Final = click.option("--plain-http", is_flag=True, help="Do without TLS, for a registry on this machine.")
+_PLAIN: Final = click.option("--plain-http", is_flag=True, help="Connect without TLS, for a registry on this machine.")
 
 
 @command.command(short_help="Push the library in DIR.")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.argument("reference", metavar="oci://REGISTRY/REPOSITORY:TAG", callback=_reference)
-@click.option("--key", type=_KEY, help="Sign with this private key: of cosign, or in PEM.")
+@click.option("--key", type=_KEY, help="Sign with this private key, of cosign or in PEM.")
 @_PLAIN
 @_convert_errors
 def push(folder: Path, reference: ArtifactReference, key: Path | None, *, plain_http: bool) -> None:
-    """Push the library in DIR: its controls, its frameworks and the Rego that they share. Prints its digest.
+    """Push the library in DIR: its controls, frameworks and shared Rego modules. Prints the digest.
 
-    A key with a password takes it from COSIGN_PASSWORD, or asks.
+    Reads the password of the key from COSIGN_PASSWORD, or prompts for it.
     """
     if not reference.tag or reference.digest:
         raise click.UsageError(f"{reference}: push to a tag, such as {reference.name}:1.0")
@@ -104,19 +104,19 @@ def push(folder: Path, reference: ArtifactReference, key: Path | None, *, plain_
 @command.command(short_help="Pull a library into DIR.")
 @click.argument("reference", metavar="oci://REGISTRY/REPOSITORY[:TAG|@DIGEST]", callback=_reference)
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--key", type=_KEY, help="Refuse what is not signed with the private half of this public key, in PEM.")
+@click.option("--key", type=_KEY, help="Reject a library without a signature of this public key, in PEM.")
 @_PLAIN
 @_convert_errors
 def pull(reference: ArtifactReference, folder: Path, key: Path | None, *, plain_http: bool) -> None:
-    """Pull a library into DIR, for `kubekeep scan --custom-rules DIR`. Prints its digest.
+    """Pull a library into DIR, for `kubekeep scan --custom-rules DIR`. Prints the digest.
 
-    DIR appears whole or not at all. Only a pulled library that nobody has changed is ever replaced.
+    Writes DIR completely or not at all. Replaces DIR only if it holds a pulled library without changes.
     """
     usecase = _usecase()
     access = usecase.RegistryAccess(config=registry_settings().docker_config, plain_http=plain_http)
     pulled = usecase.pull(reference, folder, access, key=key and key.read_bytes())
     signature_text = (
-        f"signed with the key {pulled.signed_by[:16]}" if pulled.signed_by else "its signature was not asked for: --key"
+        f"signed with the key {pulled.signed_by[:16]}" if pulled.signed_by else "signature not verified: use --key"
     )
     click.echo(f"pulled {_format_counts(pulled)} into {visible(str(folder))}; {signature_text}", err=True)
     click.echo(pulled.digest)
@@ -127,7 +127,7 @@ def _password(settings: RegistrySettings) -> bytes:
     if settings.key_password is not None:
         return settings.key_password.encode()
     if not sys.stdin.isatty():
-        raise KeyFileError("it has a password: set COSIGN_PASSWORD")
+        raise KeyFileError("the key has a password: set COSIGN_PASSWORD")
     password: str = click.prompt("Password of the key", hide_input=True, default="", show_default=False, err=True)
     return password.encode()
 

@@ -26,19 +26,25 @@ from kubekeep.reports.shared.wording import count_noun
 
 _POD_KINDS: Final = frozenset(kind.casefold() for _, kind in POD_KINDS - {POD_TEMPLATE})
 _LAYOUT = click.option(
-    "-f", "--format", "layout", type=click.Choice(["pretty", "json", "csv"]), default="pretty", show_default=True
+    "-f",
+    "--format",
+    "layout",
+    type=click.Choice(["pretty", "json", "csv"]),
+    default="pretty",
+    show_default=True,
+    help="Print this format.",
 )
 
 
-@click.group(short_help="List the frameworks, the controls or the ready-made exceptions.")
+@click.group(short_help="List frameworks, controls or sets of exceptions.")
 def command() -> None:
-    """List what the library knows."""
+    """List the frameworks, the controls or the ready-made sets of exceptions."""
 
 
 @command.command()
 @_LAYOUT
 def frameworks(layout: str) -> None:
-    """List the frameworks with how many requirements each has, and what it takes to answer them."""
+    """List the frameworks with their numbers of controls and of requirements, by the data that these require."""
     frameworks = sorted(builtin().frameworks.values(), key=lambda framework: framework.kubescape_set)
     if layout != "pretty":
         _write(layout, [_framework(framework) for framework in frameworks])
@@ -53,11 +59,18 @@ def frameworks(layout: str) -> None:
 
 @command.command()
 @_LAYOUT
-@click.option("--framework", multiple=True, shell_complete=complete_frameworks, help="Only controls of this framework.")
-@click.option("--severity", type=SEVERITIES, callback=parse_severity, help="Only controls of this severity or above.")
-@click.option("--kind", default="", help="Only controls that look at this kind of object, such as Ingress.")
+@click.option(
+    "--framework",
+    multiple=True,
+    shell_complete=complete_frameworks,
+    help="List only controls of this framework; repeatable.",
+)
+@click.option(
+    "--severity", type=SEVERITIES, callback=parse_severity, help="List only controls of this severity or above."
+)
+@click.option("--kind", default="", help="List only controls for resources of this kind, such as Ingress.")
 def controls(layout: str, framework: tuple[str, ...], severity: Severity | None, kind: str) -> None:
-    """List the controls with their severity, what it takes to answer them, and the frameworks they serve."""
+    """List the controls with severity and required data; JSON and CSV also contain the frameworks."""
     try:
         frameworks = find_frameworks(framework)
     except UnknownNameError as error:
@@ -67,7 +80,7 @@ def controls(layout: str, framework: tuple[str, ...], severity: Severity | None,
         for control in sorted(builtin().controls.values(), key=lambda control: control.id)
         if (not frameworks or any(entry.has(control) for entry in frameworks))
         and (severity is None or control.level >= severity)
-        and (not kind or _looks_at(control, kind))
+        and (not kind or _applies_to(control, kind))
     ]
     if not ordered:
         raise click.ClickException("no control meets all of these conditions")
@@ -78,10 +91,10 @@ def controls(layout: str, framework: tuple[str, ...], severity: Severity | None,
         click.echo(f"{control.id:31} {control.level.label:9} {control.required_data.value:11} {control.title}")
 
 
-@command.command()
+@command.command("exception-sets")
 @_LAYOUT
-def exceptions(layout: str) -> None:
-    """List the ready-made sets of exceptions, which `kubekeep scan --exception-set` takes."""
+def exception_sets(layout: str) -> None:
+    """List the ready-made sets of exceptions for --exception-set. `kubekeep exceptions list` shows their exceptions."""
     rows = [{"name": name, "exceptions": len(read_set(name)), "title": read_set_title(name)} for name in list_sets()]
     if layout != "pretty":
         _write(layout, rows)
@@ -90,8 +103,14 @@ def exceptions(layout: str) -> None:
         click.echo(f"{row['name']:12} {row['exceptions']:3} exceptions  {row['title']}")
 
 
-def _looks_at(control: Control, kind: str) -> bool:
-    """Return True if a control looks at objects of a kind; `workload` targets stand for every kind with pods."""
+# The former name, which help texts do not show: `kubekeep exceptions list` is another listing.
+command.add_command(
+    click.Command("exceptions", callback=exception_sets.callback, params=exception_sets.params, hidden=True)
+)
+
+
+def _applies_to(control: Control, kind: str) -> bool:
+    """Return True if a control applies to resources of a kind; `workload` targets include every kind with pods."""
     names = {target.rpartition("/")[2].casefold() for target in control.targets}
     return kind.casefold() in names or (WORKLOAD in names and kind.casefold() in _POD_KINDS)
 

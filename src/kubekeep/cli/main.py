@@ -12,24 +12,24 @@ import click
 from kubekeep.cli.standard_output import READER_GONE, standard_output
 
 _COMMANDS: Final = {
-    "scan": "Assess manifests, charts, overlays, repositories and more.",
+    "scan": "Scan manifests, charts, overlays, repositories or a cluster.",
     "init": "Write a configuration file and a CI job.",
-    "watch": "Watch a cluster, and print which verdicts change.",
-    "host": "Collect what a node tells, for a scan.",
-    "cloud": "Write down what a cloud tells of a managed cluster.",
-    "list": "List the frameworks, the controls or the ready-made exceptions.",
-    "search": "Search controls and frameworks for words.",
-    "paths": "Show how an attacker could get on, and what would stop him.",
-    "baseline": "Write down what is known, to tell what is new.",
-    "diff": "Tell what is new between two reports.",
-    "fix": "Mend findings in the files, after showing the changes.",
-    "exceptions": "Write and check exceptions.",
-    "decrypt": "Open an encrypted report.",
-    "explain": "Explain a control: what it asks, why, and how to fix it.",
+    "watch": "Watch a cluster and print changed verdicts.",
+    "host": "Collect data of a node for a scan.",
+    "cloud": "Describe a managed cluster for a scan.",
+    "list": "List frameworks, controls or sets of exceptions.",
+    "search": "Search controls and frameworks.",
+    "paths": "Show attack paths and the changes that break them.",
+    "baseline": "Record known findings in a baseline file.",
+    "diff": "Compare two reports.",
+    "fix": "Fix findings in the files, after showing the changes.",
+    "exceptions": "Add, list and check exceptions.",
+    "decrypt": "Decrypt a report.",
+    "explain": "Explain a control or a framework.",
     "config": "Check and explain the configuration file.",
-    "control": "Write and test controls of your own.",
+    "control": "Create and test your own controls.",
     "library": "Share libraries of controls through OCI registries.",
-    "kubescape": "Take Kubescape's command line.",
+    "kubescape": "Run a command line of Kubescape.",
     "version": "Print the version.",
     "completion": "Print a shell completion script.",
 }
@@ -37,11 +37,11 @@ _COMMANDS: Final = {
 _EPILOG: Final = """\b
 Exit codes:
   0    all gates passed
-  1    a gate failed, or a library was refused
-  2    the command line is wrong
+  1    a gate failed, or a library was rejected
+  2    the command line is invalid
   3    something could not be read or evaluated
   130  interrupted
-  141  whoever read the output has gone
+  141  the output was closed
 """
 _WRONG: Final = 2
 _INTERRUPTED: Final = 130
@@ -88,7 +88,7 @@ def _version(ctx: click.Context, _: click.Parameter, requested: bool) -> None:  
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version and exit."
 )
 def kubekeep() -> None:
-    """Kubekeep: what is wrong in your Kubernetes manifests and clusters, where, why, and how to fix it."""
+    """Find and fix security problems in Kubernetes manifests and clusters."""
 
 
 def main(arguments: list[str] | None = None) -> Any:

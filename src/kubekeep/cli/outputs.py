@@ -43,11 +43,11 @@ def plan(names: Names, output: Path | None, *, unnamed_files: bool = True) -> li
     formats = _load_formats(names or _select_format(output) or ("pretty",))
     outputs = _separate([Output(report_format, _path(output, report_format)) for report_format in formats])
     if sum(report_output.path is None for report_output in outputs) > 1:
-        raise click.UsageError("several formats need --output: each goes to a file with its extension")
+        raise click.UsageError("several formats require --output: each is written to a file with its own extension")
     if len({report_output.path for report_output in outputs}) < len(outputs):
-        raise click.UsageError("two formats would go to the same file: write them one at a time")
+        raise click.UsageError("two formats have the same file: write them one at a time")
     if output is None and not unnamed_files and any(report_output.path for report_output in outputs):
-        raise click.BadParameter("it goes to a file: name one with --output", param_hint="--format")
+        raise click.BadParameter("the format is written to a file: name it with --output", param_hint="--format")
     _refuse_binary_text(outputs)
     return outputs
 
@@ -55,7 +55,7 @@ def plan(names: Names, output: Path | None, *, unnamed_files: bool = True) -> li
 def _refuse_binary_text(outputs: list[Output]) -> None:
     for report_output in outputs:
         if report_output.format.binary and (report_output.path is None or _is_terminal(report_output.path)):
-            raise click.UsageError(f"{report_output.format.name} is no text for a terminal: name a file with --output")
+            raise click.UsageError(f"{report_output.format.name} is not text for a terminal: name a file with --output")
 
 
 def _separate(outputs: list[Output]) -> list[Output]:

@@ -12,6 +12,7 @@ from typing import Final, TextIO
 import click
 
 from kubekeep.cli import arguments, outputs, progress
+from kubekeep.cli.aliased_option import AliasedOption
 from kubekeep.cli.arguments import without_options
 from kubekeep.cli.cluster_options import ClusterOptions, cluster_options
 from kubekeep.cli.exception_options import ExceptionSettings, exception_options
@@ -21,6 +22,7 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.model.attack import AttackQuery, Attacks
 from kubekeep.model.text import json_text, visible
 from kubekeep.reports.format import ReportFormat, ReportOptions
+from kubekeep.reports.shared.wording import count_noun
 from kubekeep.sources.options import ReadOptions
 from kubekeep.usecases.request import NEWEST_KUBERNETES, ScanInput
 
@@ -29,7 +31,7 @@ _INCOMPLETE: Final = 3
 _DEFAULT_MAX_PATHS: Final = 20
 
 
-@click.command(short_help="Show how an attacker could get on.")
+@click.command(short_help="Show attack paths.")
 @click.argument("words", nargs=-1, metavar="[PATH...]")
 @click.option(
     "--from",
@@ -38,7 +40,7 @@ _DEFAULT_MAX_PATHS: Final = 20
     callback=arguments.parse_names,
     metavar="NAMES",
     show_default="internet,anonymous,authenticated",
-    help="Where the attacker is, comma separated: those, or as deployment/web, serviceaccount/ci or group/support.",
+    help="Start at these entry points, comma separated: the defaults, or names such as deployment/web, serviceaccount/ci or group/support.",
 )
 @click.option(
     "--to",
@@ -47,16 +49,20 @@ _DEFAULT_MAX_PATHS: Final = 20
     callback=arguments.parse_names,
     metavar="NAMES",
     show_default="cluster-admin,node,secrets",
-    help="What he wants, comma separated: those, or as secret/db or shop/deployment/web.",
+    help="End at these targets, comma separated: the defaults, or names such as secret/db or shop/deployment/web.",
 )
 @click.option(
-    "--max-paths", default=_DEFAULT_MAX_PATHS, show_default=True, type=click.IntRange(1, 10_000), help="Paths to list."
+    "--max-paths",
+    default=_DEFAULT_MAX_PATHS,
+    show_default=True,
+    type=click.IntRange(1, 10_000),
+    help="List at most this number of paths.",
 )
 @click.option(
     "--fail-on-path",
     is_flag=True,
-    help="Exit 1 when someone outside gets to be cluster-admin; with --from or --to, at any path. Paths that rest on "
-    "an assumption do not count.",
+    help="Exit with 1 on a path from outside to cluster-admin; with --from or --to, on any path. Paths with an "
+    "assumption do not count.",
 )
 @click.option(
     "-f",
@@ -65,15 +71,17 @@ _DEFAULT_MAX_PATHS: Final = 20
     type=click.Choice(["pretty", "json", "dot", "svg"]),
     default="pretty",
     show_default=True,
-    help="What is written: text, all of it for programs, or a picture.",
+    help="Write text, JSON, or a graph as DOT or SVG.",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it to this file.")
-@click.option("--snapshot", is_flag=True, help="The files are a whole cluster (`kubectl get -o yaml`).")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the paths to this file.")
+@click.option("--snapshot", is_flag=True, help="Treat the files as a whole cluster (`kubectl get -o yaml`).")
 @click.option(
     "--kubernetes-version",
+    cls=AliasedOption,
+    aliases=("--kube-version",),
     default="",
     show_default=f"the cluster's, or 1.{NEWEST_KUBERNETES}",
-    help="The version that the manifests are for.",
+    help="Evaluate for this Kubernetes version, and render charts for it.",
 )
 @source_options
 @without_options("audit")
@@ -95,12 +103,12 @@ def command(  # noqa: PLR0913 - one argument an option
     snapshot: bool,
     fail_on_path: bool,
 ) -> None:
-    """Show the ways through what is at each PATH that an attacker could take, the worst first.
+    """Show the attack paths through the resources at each PATH, the most severe first.
 
-    Without a PATH, those through the cluster of the kubeconfig.
+    Without a PATH, show those through the cluster of the kubeconfig.
 
-    A way starts outside the cluster and leads through exposed workloads, containers that are no boundary, tokens and
-    roles. What the input does not hold cannot be seen, and is said.
+    A path starts outside the cluster and continues through exposed workloads, containers with access to their node,
+    tokens and roles. The output names the data that is missing from the input.
 
     \b
     kubekeep paths
@@ -111,18 +119,16 @@ def command(  # noqa: PLR0913 - one argument an option
 
     \b
     Exit codes:
-      0  done, whatever was found
+      0  completed, with or without paths
       1  with --fail-on-path: there is such a path
-      2  the command line is wrong
+      2  the command line is invalid
       3  something could not be read
     """  # noqa: D301 - click takes the character itself
     from kubekeep.usecases.paths import PathsRequest, scan_attack_paths  # noqa: PLC0415 - not for `--help`
 
     if words:
         cluster.check_unused("paths")
-    scan_input = ScanInput(
-        paths=words, cluster=None if words else cluster.request("look for paths in"), snapshot=snapshot, read=read
-    )
+    scan_input = ScanInput(paths=words, cluster=None if words else cluster.request(), snapshot=snapshot, read=read)
     request = PathsRequest(
         input=scan_input,
         query=AttackQuery(sources, targets, max_paths),
@@ -188,12 +194,12 @@ def _exit_code(assessment: Assessment, query: AttackQuery, *, fail_on_path: bool
 
         failed = fails_gate(_attacks(assessment), query)
         result = "FAILED: there is an attack path" if failed else "passed: no attack path"
-        click.echo(f"gate {result} that rests on no assumption", err=True)
+        click.echo(f"gate {result} without assumptions", err=True)
         if failed:
             return _PATH_FOUND
     for unread in assessment.unread:
         click.echo(visible(f"{unread.location}: {unread.message}"), err=True)
     if assessment.unread:
-        click.echo(f"incomplete: {len(assessment.unread)} unread", err=True)
+        click.echo(f"incomplete: {count_noun(len(assessment.unread), 'part')} of the input not read", err=True)
         return _INCOMPLETE
     return 0

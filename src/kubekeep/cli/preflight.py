@@ -19,16 +19,16 @@ def print_permissions(request: ScanRequest, *, watching: bool = False) -> int:
     from kubekeep.usecases.permissions import create_roles, preflight  # noqa: PLC0415
 
     if request.input.cluster is None:
-        raise click.UsageError("--dry-run is for a cluster: name no path")
+        raise click.UsageError("--dry-run requires a live cluster and cannot be combined with a path")
     try:
         preflight_result = convert_cluster_errors(lambda: preflight(request, watching=watching))
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     click.echo(yaml.safe_dump_all(create_roles(preflight_result.permissions), sort_keys=False), nl=False)
     for permission in preflight_result.missing:
-        click.echo(f"not allowed: {permission}", err=True)
+        click.echo(f"missing permission: {permission}", err=True)
     for gap in preflight_result.unknown:
-        click.echo(f"not known: {gap.permission}: {gap.text}", err=True)
+        click.echo(f"unknown permission: {gap.permission}: {gap.text}", err=True)
     if preflight_result.missing or preflight_result.unknown:
         return _INCOMPLETE
     click.echo(f"all {len(preflight_result.permissions)} permissions are granted", err=True)

@@ -29,9 +29,9 @@ class PrivacyOptions(msgspec.Struct, frozen=True):
     def check(self, outputs: list[Output]) -> None:
         """Raise the errors of `protect` before a scan: click.UsageError for formats and for the key."""
         if self.hide and self.encrypt:
-            raise click.UsageError("--hide and --encrypt exclude each other")
+            raise click.UsageError("--hide and --encrypt cannot be combined")
         if self.encrypt and [output.format.name for output in outputs] != [_ENCRYPTED]:
-            raise click.UsageError(f"--encrypt needs --format {_ENCRYPTED}, which `kubekeep decrypt` reads")
+            raise click.UsageError(f"--encrypt requires --format {_ENCRYPTED}")
         if self.hide or self.encrypt:
             self._key()
 
@@ -45,7 +45,10 @@ class PrivacyOptions(msgspec.Struct, frozen=True):
         if self.encrypt and key is not None:
             return encrypt(assessment, key)
         if key is None:
-            click.echo("pseudonyms are of this report only; set KUBEKEEP_MASTER_KEY for lasting ones", err=True)
+            click.echo(
+                "pseudonyms apply to this report only; set KUBEKEEP_MASTER_KEY to use the same ones in all reports",
+                err=True,
+            )
         return pseudonymise(assessment, key)
 
     def _key(self) -> Any:
@@ -58,7 +61,7 @@ class PrivacyOptions(msgspec.Struct, frozen=True):
         except PrivacyError as error:
             raise click.UsageError(str(error)) from error
         if self.encrypt and key is None:
-            raise click.UsageError("--encrypt needs a key: set KUBEKEEP_MASTER_KEY or KUBEKEEP_MASTER_KEY_HEX")
+            raise click.UsageError("--encrypt requires a key: set KUBEKEEP_MASTER_KEY or KUBEKEEP_MASTER_KEY_HEX")
         return key
 
 
@@ -73,9 +76,9 @@ def privacy_options(function: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--encrypt",
             is_flag=True,
-            help="Encrypt names and texts in the report, with the key in KUBEKEEP_MASTER_KEY; JSON only.",
+            help="Encrypt names and texts in the report with the key in KUBEKEEP_MASTER_KEY; requires --format json.",
         ),
-        click.option("--hide", is_flag=True, help="Write pseudonyms for names and values into the report."),
+        click.option("--hide", is_flag=True, help="Replace names and values in the report with pseudonyms."),
     ):
         wrapper = option(wrapper)
     return wrapper

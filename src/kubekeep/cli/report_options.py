@@ -89,25 +89,27 @@ def _presentation() -> tuple[Callable[..., Any], ...]:
             type=click.Choice(["auto", "always", "never"]),
             default="auto",
             show_default=True,
-            help="Colours of the terminal report; auto follows the terminal and NO_COLOR.",
+            help="Colour the terminal report; auto depends on the terminal and NO_COLOR.",
         ),
         click.option(
-            "--full", is_flag=True, help="Print every finding with its text in a PDF; otherwise a row for each control."
+            "--full",
+            is_flag=True,
+            help="Print every finding with its text in a PDF. Default: one row for each control.",
         ),
         click.option(
-            "-q", "--quiet", is_flag=True, help="Print only errors and gates; reports are written to files alone."
+            "-q", "--quiet", is_flag=True, help="Print only errors and results of gates; write reports to files only."
         ),
         click.option(
             "--max-severity",
             type=arguments.SEVERITIES,
             callback=arguments.parse_severity,
-            help="Show only controls of this severity or below. Gates look at all.",
+            help="Show only controls of this severity or below. Gates count all controls.",
         ),
         click.option(
             "--min-severity",
             type=arguments.SEVERITIES,
             callback=arguments.parse_severity,
-            help="Show only controls of this severity or above. Gates look at all.",
+            help="Show only controls of this severity or above. Gates count all controls.",
         ),
     )
 
@@ -119,10 +121,15 @@ def _formats() -> tuple[Callable[..., Any], ...]:
             type=click.Choice([view.value for view in View]),
             default=View.OVERVIEW.value,
             show_default=True,
-            help="On the terminal: one screen, or all findings by control or by resource.",
+            help="Arrange the terminal report: one screen, or all findings by control, resource or file.",
         ),
         click.option("-v", "--verbose", is_flag=True, help="Show every failed resource and every passed control."),
-        click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the report to this file."),
+        click.option(
+            "-o",
+            "--output",
+            type=click.Path(path_type=Path),
+            help="Write the report to this file; - is standard output.",
+        ),
         click.option(
             "-f",
             "--format",
@@ -131,6 +138,6 @@ def _formats() -> tuple[Callable[..., Any], ...]:
             callback=arguments.parse_names,
             show_default="pretty",
             shell_complete=complete_formats,
-            help=f"Formats of the report, comma separated: {', '.join(reports.names())}.",
+            help=f"Write these formats, comma separated: {', '.join(reports.names())}.",
         ),
     )

@@ -15,6 +15,7 @@ import click
 
 from kubekeep.api import scan_request
 from kubekeep.cli import arguments, progress
+from kubekeep.cli.aliased_option import AliasedOption
 from kubekeep.cli.arguments import Names
 from kubekeep.cli.cluster_options import cluster_options
 from kubekeep.cli.completed_names import complete_controls, complete_frameworks, complete_words
@@ -75,13 +76,13 @@ def _request(task: str, values: dict[str, Any]) -> ScanRequest:
     target = arguments.parse_words(task, take("words"), take("frameworks"), or_cluster=True)
     rules, cluster = take("rules"), take("cluster")
     if target.paths and values["cluster_policies"] and not values["snapshot"]:
-        raise click.UsageError("--cluster-policies is for a cluster, or for files that are all of one: --snapshot")
+        raise click.UsageError("--cluster-policies requires a live cluster, or files with --snapshot")
     if target.paths:
         cluster.check_unused(task)
     return ScanRequest(
         ScanInput(
             paths=target.paths or cluster.host_data,
-            cluster=None if target.paths else cluster.request(task),
+            cluster=None if target.paths else cluster.request(),
             cloud=cluster.cloud,
             snapshot=take("snapshot"),
             read=take("read"),
@@ -112,7 +113,7 @@ def _resolve_cache_file(*, incremental: bool) -> str:
         return ""
     folder = cache_folder()
     if folder is None:
-        raise click.UsageError("--incremental needs a cache folder: set XDG_CACHE_HOME")
+        raise click.UsageError("--incremental requires a cache folder: set XDG_CACHE_HOME")
     return str(folder / "outcomes")
 
 
@@ -167,45 +168,47 @@ def _evaluation_options() -> tuple[Callable[..., Any], ...]:
             callback=arguments.parse_names,
             show_default="recommended",
             shell_complete=complete_frameworks,
-            help="Frameworks to assess against, comma separated; `kubekeep list frameworks` shows them.",
+            help="Evaluate these frameworks, comma separated; `kubekeep list frameworks` lists them.",
         ),
         click.option(
             "--controls-config",
             type=click.Path(path_type=Path, dir_okay=False),
-            help="File with values for parameters of controls: {name: [values]}, or a ControlInput object.",
+            help="Read parameters of controls from this file: {name: [values]}, or a ControlInput object.",
         ),
         click.option(
             "--kubernetes-version",
+            cls=AliasedOption,
+            aliases=("--kube-version",),
             default="",
             show_default=f"the cluster's, or 1.{NEWEST_KUBERNETES}",
             callback=_version,
-            help="The version that the manifests are for.",
+            help="Evaluate for this Kubernetes version, and render charts for it.",
         ),
         click.option(
             "--snapshot",
             is_flag=True,
-            help="The files are a whole cluster (`kubectl get -o yaml`): evaluate what only a cluster can answer.",
+            help="Treat the files as a whole cluster (`kubectl get -o yaml`), and evaluate the controls that require one.",
         ),
         click.option(
             "--cloud-provider",
             type=click.Choice(get_args(Provider), case_sensitive=False),
-            help="The managed platform of the cluster, where Nodes or cloud documents in the input do not tell it.",
+            help="Set the managed platform, if Nodes and cloud documents in the input do not identify it.",
         ),
         click.option(
             "--incremental",
             is_flag=True,
-            help="Remember what rules say in the cache folder, and do not ask again about what is the same.",
+            help="Cache the outcomes of rules, and evaluate only changed resources again.",
         ),
         click.option(
             "--policies",
             multiple=True,
             type=click.Path(),
-            help="Evaluate the ValidatingAdmissionPolicies in this file or folder too; may be given several times.",
+            help="Also evaluate the ValidatingAdmissionPolicies in this file or folder; repeatable.",
         ),
         click.option(
             "--cluster-policies",
             is_flag=True,
-            help="Evaluate the ValidatingAdmissionPolicies too that the cluster, or the one of --snapshot, has in force.",
+            help="Also evaluate the ValidatingAdmissionPolicies in force in the cluster or in the files of --snapshot.",
         ),
     )
 
@@ -224,19 +227,19 @@ def _rules_options(function: Callable[..., None]) -> Callable[..., None]:
             "artifacts",
             multiple=True,
             type=click.Path(path_type=Path, file_okay=False),
-            help="Folder with frameworks and `controls-inputs.json` in Kubescape's form; it stands in for the library.",
+            help="Replace the library by the frameworks and `controls-inputs.json` in this folder, in Kubescape's format.",
         ),
         click.option(
             "--use-from",
             multiple=True,
             type=path,
-            help="Framework or control in Kubescape's JSON, or a folder of them; it stands in for the library.",
+            help="Replace the library by this framework or control in Kubescape's JSON, or by a folder of them; repeatable.",
         ),
         click.option(
             "--custom-rules",
             multiple=True,
             type=path,
-            help="Rules to add: a Rego file, or a folder of Rego files or of controls in our own form.",
+            help="Add rules: a Rego file, or a folder of Rego files or of controls; repeatable.",
         ),
     ):
         wrapper = option(wrapper)
@@ -294,18 +297,18 @@ def _list_resource_selection_options() -> tuple[Callable[..., Any], ...]:
             default="",
             metavar="SELECTOR",
             callback=_labels,
-            help="Judge only resources with these labels, as `kubectl -l` takes them: `app=web,env in (a,b)`.",
+            help="Evaluate only resources with these labels, in the syntax of `kubectl -l`: `app=web,env in (a,b)`.",
         ),
-        _create_names_option("--exclude-kinds", "Do not judge resources of these kinds; `*Role` is a pattern."),
-        _create_names_option("--include-kinds", "Judge only resources of these kinds; `*Role` is a pattern."),
+        _create_names_option("--exclude-kinds", "Skip resources of these kinds; `*Role` is a pattern."),
+        _create_names_option("--include-kinds", "Evaluate only resources of these kinds; `*Role` is a pattern."),
         _create_names_option(
-            "--exclude-namespaces", "Do not judge resources in these namespaces; `team-*` is a pattern.", "-e"
-        ),
-        _create_names_option(
-            "--include-namespaces", "Judge only resources in these namespaces; `team-*` is a pattern.", "-n"
+            "--exclude-namespaces", "Skip resources in these namespaces; `team-*` is a pattern.", "-e"
         ),
         _create_names_option(
-            "--exclude-controls", "Leave these controls out of the scan and of its scores.", complete=complete_controls
+            "--include-namespaces", "Evaluate only resources in these namespaces; `team-*` is a pattern.", "-n"
+        ),
+        _create_names_option(
+            "--exclude-controls", "Exclude these controls from the scan and its scores.", complete=complete_controls
         ),
     )
 

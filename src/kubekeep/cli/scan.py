@@ -35,7 +35,7 @@ _IMAGE: Final = re.compile(r"[a-z0-9][a-z0-9._/-]*(?::[A-Za-z0-9._-]+|@sha256:[0
 """A reference of an image with a tag or a digest."""
 
 
-@click.command(short_help="Assess manifests.", cls=ConfiguredCommand, target=arguments.find_first_path)
+@click.command(short_help="Scan manifests or a cluster.", cls=ConfiguredCommand, target=arguments.find_first_path)
 @request_options("scan")
 @privacy_options
 @gate_options
@@ -43,7 +43,7 @@ _IMAGE: Final = re.compile(r"[a-z0-9][a-z0-9._/-]*(?::[A-Za-z0-9._-]+|@sha256:[0
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Scan nothing: print the roles that a scan of the cluster needs, and what lacks.",
+    help="Print the roles that a scan of the cluster requires and the missing permissions. Does not scan.",
 )
 def command(
     request: ScanRequest,
@@ -55,10 +55,10 @@ def command(
     *,
     dry_run: bool,
 ) -> None:
-    """Assess what is at each PATH, or standard input for -; without one, the cluster of the kubeconfig.
+    """Scan each PATH, or standard input for -. Without a PATH, scan the cluster of the kubeconfig.
 
     A PATH is a file or folder of manifests, charts, kustomizations or Terraform modules, an archive, a quoted pattern,
-    or the address of a repository, a manifest or a chart.
+    or the URL of a repository, a manifest or a chart.
 
     \b
     kubekeep scan
@@ -97,7 +97,7 @@ def command(
         listener(assessment)
     changed_since = request.input.read.changed_since
     if changed_since and assessment.has_matches and not assessment.results and not assessment.unread:
-        click.echo(f"nothing that a control applies to has changed since {visible(changed_since)}", err=True)
+        click.echo(f"no resource in scope of a control has changed since {visible(changed_since)}", err=True)
         sys.exit(0)
     sys.exit(_exit_code(assessment, outcomes))
 
@@ -129,7 +129,7 @@ def _explain_nothing(assessment: Assessment) -> str:
     first = assessment.unread[0] if assessment.unread else None
     if first is None:
         paths = ", ".join(map(visible, assessment.target.names))
-        return f"no Kubernetes object in {count_noun(assessment.files, 'file')} of {paths} that the controls apply to"
+        return f"no resource in scope of the controls in {count_noun(assessment.files, 'file')} of {paths}"
     if assessment.target.cluster is not None:
         return _unread(assessment)
     more = f" (and {len(assessment.unread) - 1} more)" if len(assessment.unread) > 1 else ""
@@ -148,5 +148,9 @@ def _unread(assessment: Assessment) -> str:
     gaps = assessment.target.cluster.gaps if assessment.target.cluster else ()
     hidden = {gap.permission for gap in gaps if not gap.next_step}
     if hidden and all(unread.location.file in hidden for unread in assessment.unread):
-        return "the cluster did not show everything; --dry-run tells what lacks"
-    return f"{len(assessment.unread)} unread, see the report" if assessment.unread else ""
+        return "some resources could not be listed; use --dry-run to print the missing permissions"
+    return (
+        f"{count_noun(len(assessment.unread), 'part')} of the input not read, see the report"
+        if assessment.unread
+        else ""
+    )

@@ -15,7 +15,15 @@ _MOST: Final = 20
 
 @click.command(short_help="Search controls and frameworks.")
 @click.argument("words", nargs=-1, required=True)
-@click.option("-f", "--format", "layout", type=click.Choice(["pretty", "json"]), default="pretty", show_default=True)
+@click.option(
+    "-f",
+    "--format",
+    "layout",
+    type=click.Choice(["pretty", "json"]),
+    default="pretty",
+    show_default=True,
+    help="Print this format.",
+)
 def command(words: tuple[str, ...], layout: str) -> None:
     """Search the controls and frameworks for WORDS, in any order and case.
 
@@ -33,7 +41,7 @@ def command(words: tuple[str, ...], layout: str) -> None:
         if all(word in f"{framework.slug} {framework.name} {framework.title}".casefold() for word in terms)
     ]
     if not (matches or frameworks):
-        raise click.ClickException(f"no control or framework has the words {' '.join(words)!r}")
+        raise click.ClickException(f"no control or framework contains the words {' '.join(words)!r}")
     if layout == "json":
         names = [{"framework": framework.slug, "title": framework.title} for framework in frameworks]
         click.echo(json.dumps([*names, *({"control": control.id, "title": control.title} for control in matches)]))
@@ -43,7 +51,7 @@ def command(words: tuple[str, ...], layout: str) -> None:
     for control in matches[:_MOST]:
         click.echo(f"{control.id:31} {control.level.label:9}  {control.title}")
     if len(matches) > _MOST:
-        click.echo(f"… and {len(matches) - _MOST} more: add a word")
+        click.echo(f"… and {len(matches) - _MOST} more: add a word to narrow the search")
 
 
 def _find_controls(words: list[str]) -> list[Control]:

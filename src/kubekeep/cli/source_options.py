@@ -33,61 +33,73 @@ def source_options(function: Callable[..., None]) -> Callable[..., None]:
 
 def _charts() -> tuple[Callable[..., Any], ...]:
     return (
-        click.option("--enable-helm", is_flag=True, help="Let kustomizations inflate the charts that lie beside them."),
+        click.option(
+            "--enable-helm", is_flag=True, help="Render charts that kustomizations inflate from their own folder."
+        ),
         click.option(
             "--api-versions",
             multiple=True,
             metavar="GROUP/VERSION",
-            help="API version that charts find in the cluster, beside those of Kubernetes; may be given several times.",
-        ),
-        click.option(
-            "--kube-version",
-            default="",
-            metavar="VERSION",
-            help="Kubernetes version that charts see; --kubernetes-version if that is given.",
+            help="Declare this API version for charts, in addition to those of Kubernetes; repeatable.",
         ),
         click.option(
             "--release-namespace",
             default="",
-            help="Namespace that charts are rendered for. Without it they see `default`, and the choice stays open.",
+            help="Render charts for this namespace. Default: `default` in templates, and an undecided namespace in verdicts.",
         ),
         click.option(
-            "--release-name", default=DEFAULT_RELEASE, show_default=True, help="Release that charts are rendered as."
+            "--release-name", default=DEFAULT_RELEASE, show_default=True, help="Render charts with this release name."
         ),
-        click.option("--set-file", multiple=True, metavar="KEY=FILE", help="Value for charts, the text of a file."),
-        click.option("--set-json", multiple=True, metavar="KEY=JSON", help="Value for charts, as JSON."),
-        click.option("--set-string", multiple=True, metavar="KEY=TEXT", help="Value for charts, always text."),
-        click.option("--set", "set_", multiple=True, metavar="KEY=VALUE", help="Value for charts, as Helm takes it."),
         click.option(
-            "--values", multiple=True, type=_FILE, help="Values file for charts; may be given several times, last wins."
+            "--set-file",
+            multiple=True,
+            metavar="KEY=FILE",
+            help="Set a value of charts to the text of a file; repeatable.",
+        ),
+        click.option(
+            "--set-json", multiple=True, metavar="KEY=JSON", help="Set a value of charts to JSON; repeatable."
+        ),
+        click.option(
+            "--set-string", multiple=True, metavar="KEY=TEXT", help="Set a value of charts, always as text; repeatable."
+        ),
+        click.option(
+            "--set",
+            "set_",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Set a value of charts, in the syntax of Helm; repeatable.",
+        ),
+        click.option(
+            "--values",
+            multiple=True,
+            type=_FILE,
+            help="Use this values file for charts; repeatable, the last one wins.",
         ),
     )
 
 
 def _paths() -> tuple[Callable[..., Any], ...]:
     return (
-        click.option(
-            "--no-ignore-file", is_flag=True, help="Do not look for .kubekeepignore and .kubescapeignore files."
-        ),
+        click.option("--no-ignore-file", is_flag=True, help="Do not read .kubekeepignore and .kubescapeignore files."),
         click.option(
             "--exclude-path",
             multiple=True,
             metavar="PATTERN",
-            help="Leave out what this pattern matches, in the syntax of .gitignore; may be given several times.",
+            help="Exclude paths that match this pattern, in the syntax of .gitignore; repeatable.",
         ),
     )
 
 
 def _repositories() -> tuple[Callable[..., Any], ...]:
     return (
-        click.option("--branch", default="", help="Branch or tag of the repositories whose URLs are scanned."),
+        click.option("--branch", default="", help="Scan this branch or tag of repositories that are given by URL."),
         click.option(
             "--changed-since",
             default="",
             metavar="REVISION",
-            help="Report only what changed since this Git revision; all else is still read for what relates to it.",
+            help="Report only resources changed since this Git revision. Other resources are still read for relations.",
         ),
-        click.option("--blame", is_flag=True, help="Tell the commit that last changed each failing line."),
+        click.option("--blame", is_flag=True, help="Show the commit that last changed each failing line."),
     )
 
 
@@ -106,7 +118,7 @@ def _read_options(arguments: dict[str, Any]) -> ReadOptions:
         per_chart=get_chart_values(),
         release=take("release_name"),
         namespace=take("release_namespace"),
-        kube_version=take("kube_version") or _get_explicit_version(arguments["kubernetes_version"]),
+        kube_version=_get_explicit_version(arguments["kubernetes_version"]),
         api_versions=take("api_versions"),
     )
     return ReadOptions(

@@ -23,7 +23,7 @@ from kubekeep.model.watch import WatchEvent
 from kubekeep.usecases.request import ScanRequest
 
 _FILES_ONLY: Final = (
-    *("values", "set_", "set_json", "set_string", "set_file", "release_name", "release_namespace", "kube_version"),
+    *("values", "set_", "set_json", "set_string", "set_file", "release_name", "release_namespace"),
     *("api_versions", "enable_helm", "branch", "changed_since", "blame", "exclude_path", "no_ignore_file", "snapshot"),
 )
 """Options that only apply to files."""
@@ -34,7 +34,7 @@ _SCAN_ONLY: Final = (
 """Options that need all objects at once, or data beside the objects of the cluster."""
 
 
-@click.command(short_help="Watch a cluster.")
+@click.command(short_help="Watch a cluster and print changed verdicts.")
 @click.option(
     "-f",
     "--format",
@@ -42,18 +42,18 @@ _SCAN_ONLY: Final = (
     type=click.Choice(("pretty", "json")),
     default="pretty",
     show_default=True,
-    help="How changes are printed: for people, or an object of JSON a line.",
+    help="Print changes as text, or as one JSON object per line.",
 )
 @click.option(
     "--metrics",
     "address",
     metavar="[ADDRESS:]PORT",
     callback=parse_listen_address,
-    help="Serve /metrics, /healthz and /readyz there; without an address, for this machine only.",
+    help="Serve /metrics, /healthz and /readyz on this port. Default address: 127.0.0.1.",
 )
-@click.option("--no-host-scan", "host_scan", flag_value=False, default=None, help="Read nothing about nodes.")
+@click.option("--no-host-scan", "host_scan", flag_value=False, default=None, help="Read no data about nodes.")
 @click.option(
-    "--dry-run", is_flag=True, help="Watch nothing: print the roles that watching the cluster needs, and what lacks."
+    "--dry-run", is_flag=True, help="Print the roles that a watch requires and the missing permissions. Does not watch."
 )
 @without_options(*_FILES_ONLY, *_SCAN_ONLY)
 @request_options("watch", "[framework NAMES | control IDS]")
@@ -65,9 +65,9 @@ def command(
     *,
     dry_run: bool,
 ) -> None:
-    """Watch the cluster of the kubeconfig: print which verdicts change, as soon as they do.
+    """Watch the cluster of the kubeconfig, and print each verdict when it changes.
 
-    Ends on an interrupt. What the cluster does not show, or not any more, is said, and is never taken for absent.
+    Stops on an interrupt. Resources that cannot be listed are reported, and never treated as absent.
 
     \b
     kubekeep watch
@@ -75,10 +75,10 @@ def command(
     kubekeep watch --format json --metrics 9090
     """  # noqa: D301 - click takes the character itself
     if request.input.cluster is None:
-        raise click.UsageError("watch is for a cluster: name no path")
+        raise click.UsageError("watch requires a live cluster and cannot be combined with a path")
     if request.evaluation.workload:
         raise click.UsageError(
-            "watch takes no single workload: choose with --include-namespaces, --include-kinds or -l"
+            "watch does not accept a single workload: use --include-namespaces, --include-kinds or --label-selector"
         )
     if dry_run:
         sys.exit(print_permissions(request, watching=True))

@@ -26,9 +26,9 @@ def create_pages(watch: Watch, request: ScanRequest) -> dict[str, Callable[[], H
 
     def check_readiness() -> HttpResponse:
         if watch.current is None:
-            return HttpResponse(HTTPStatus.SERVICE_UNAVAILABLE, "not everything has been seen yet\n")
+            return HttpResponse(HTTPStatus.SERVICE_UNAVAILABLE, "the first evaluation is not complete yet\n")
         if not watch.metrics.is_current:
-            return HttpResponse(HTTPStatus.SERVICE_UNAVAILABLE, "the cluster cannot be followed at this moment\n")
+            return HttpResponse(HTTPStatus.SERVICE_UNAVAILABLE, "the connection to the cluster is lost\n")
         return HttpResponse(HTTPStatus.OK, "ok\n")
 
     return {

@@ -38,7 +38,9 @@ def resolve_key_and_file(configuration: Configuration, assignment: str, at: Path
     """Return Helm's `KEY=FILE` with the file resolved by `Configuration.resolve_path`. Raises ConfigurationError."""
     match = _KEY_AND_FILE.fullmatch(assignment)
     if match is None:
-        raise configuration.create_error(at, "one KEY=FILE expected, its path without commas, braces and backslashes")
+        raise configuration.create_error(
+            at, "one KEY=FILE expected, with a path without commas, braces and backslashes"
+        )
     return f"{match[1]}={configuration.resolve_path(match[2], at)}"
 
 
@@ -54,9 +56,9 @@ def read_chart_values(configuration: Configuration) -> dict[str, ChartValues]:
         at: Path = (CHARTS, name)
         path = os.path.abspath(configuration.resolve_path(name, at))
         if not (os.path.isfile(os.path.join(path, CHART)) or (path.endswith(_ARCHIVES) and os.path.isfile(path))):
-            raise configuration.create_error(at, f"{name} is no chart: there is no {CHART} in it, and it is no archive")
+            raise configuration.create_error(at, f"{name} is not a chart: it has no {CHART} and is not an archive")
         if path in charts_by_path:
-            raise configuration.create_error(at, f"{name} is named twice")
+            raise configuration.create_error(at, f"{name} occurs twice")
         charts_by_path[path] = _parse_chart(configuration, _check_mapping(configuration, chart, at), at)
     return charts_by_path
 
@@ -80,7 +82,7 @@ def _parse_helm_keys(configuration: Configuration, value: Any, at: Path) -> dict
     mapping = _check_mapping(configuration, value, at)
     for key in mapping:
         if not _HELM_KEY.fullmatch(key):
-            raise configuration.create_error((*at, key), f"{key[:80]!r} is not one key of Helm, such as image.tag")
+            raise configuration.create_error((*at, key), f"{key[:80]!r} is not a single key of Helm, such as image.tag")
     return mapping
 
 

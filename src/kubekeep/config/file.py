@@ -72,7 +72,7 @@ class Configuration(msgspec.Struct, frozen=True):
         for key in mapping:
             if key not in names:
                 similar = difflib.get_close_matches(key.lower().replace("_", "-"), names, n=1)
-                hint = f"did you mean {similar[0]}?" if similar else f"known are {', '.join(names)}"
+                hint = f"did you mean {similar[0]}?" if similar else f"known keys: {', '.join(names)}"
                 raise self.create_error((*at, key), f"unknown key {key[:80]}: {hint}")
 
     def resolve_path(self, name: str, at: Path) -> str:
@@ -87,7 +87,7 @@ class Configuration(msgspec.Struct, frozen=True):
         path = os.path.normpath(os.path.join(folder, name))
         root = os.path.realpath(folder)
         if not (self.is_explicit or _is_inside(path, root)):
-            raise self.create_error(at, f"{path} is outside of {root}: only a file given with --config may name it")
+            raise self.create_error(at, f"{path} is outside of {root}: allowed only in a file named with --config")
         return os.path.join(os.curdir, path) if path.startswith("-") else path
 
 
@@ -148,13 +148,13 @@ def describe_type(value: Any) -> str:
 def _read_text(path: str, *, is_explicit: bool) -> str:
     try:
         if not (is_explicit or _is_inside(path, os.path.realpath(os.path.dirname(path)))):
-            raise _make_error(path, "a symbolic link out of its folder: not read")
+            raise _make_error(path, "not read: it is a symbolic link to a file outside of its folder")
         with open_file(path) as stream:
             content = stream.read(_LIMITS.bytes + 1)
     except OSError as error:
         raise _make_error(path, error_reason(error)) from error
     if len(content) > _LIMITS.bytes:
-        raise _make_error(path, f"larger than {_LIMITS.bytes} bytes: not read")
+        raise _make_error(path, f"not read: larger than {_LIMITS.bytes} bytes")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

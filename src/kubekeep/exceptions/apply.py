@@ -26,11 +26,11 @@ from kubekeep.posture.select import Selection
 
 _NAMED: Final = 3
 """Maximum number of controls named in a text; the others are counted."""
-_TOO_BROAD: Final = "it would cover everything: name controls, or resources"
-_NOT_NARROWED: Final = "; nothing known has what its selectors leave out"
+_TOO_BROAD: Final = "it would cover everything: name controls or resources"
+_NOT_NARROWED: Final = "; its selectors match every known resource"
 _FEW: Final = 5
 """Maximum number of results that one exception may cover completely without a warning."""
-_ALL_HERE: Final = "it is for every resource of this scan and every control"
+_ALL_HERE: Final = "it covers every control on every resource of this scan"
 
 
 def apply_exceptions(
@@ -117,7 +117,7 @@ class _TrackedException:
         doubts = self.doubts if self.is_active else ()
         if self.is_active:
             if scope.unknown:
-                status, text = ExceptionStatus.INVALID_CONTROL, f"nobody knows {', '.join(scope.unknown)}{scope.hint}"
+                status, text = ExceptionStatus.INVALID_CONTROL, f"unknown: {', '.join(scope.unknown)}{scope.hint}"
             elif self.findings:
                 status, text = ExceptionStatus.MATCHED, _format_shared(scope.shared)
             elif scope.shared:
@@ -140,7 +140,7 @@ def _format_shared(controls: Sequence[str]) -> str:
     if not controls:
         return ""
     more = f" and {len(controls) - _NAMED} more" if len(controls) > _NAMED else ""
-    return f"not for {', '.join(controls[:_NAMED])}{more}: another framework of the scan asks for that too"
+    return f"not for {', '.join(controls[:_NAMED])}{more}: another framework of the scan also requires it"
 
 
 def _list_names(policy_exception: PolicyException) -> tuple[str, ...]:

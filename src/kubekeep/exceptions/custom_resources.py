@@ -84,7 +84,7 @@ def parse_security_exception(value: Mapping[str, Any], location: Location | None
         objects=parse_selector(match.get("objectSelector"), (*_AT_MATCH, "objectSelector")),
         namespaces=parse_selector(match.get("namespaceSelector"), (*_AT_MATCH, "namespaceSelector")),
         home=namespace,
-        flaw="match.images is for vulnerabilities alone" if match.get("images") else "",
+        flaw="match.images applies only to vulnerabilities" if match.get("images") else "",
     )
     vulnerabilities = _vulnerabilities(spec)
     if not exception.policies:
@@ -96,10 +96,10 @@ def parse_security_exception(value: Mapping[str, Any], location: Location | None
 
 def _doubts(spec: Mapping[str, Any], match: Mapping[str, Any], read: PolicyException) -> Iterator[str]:
     """Yield warnings for keys that are present but empty."""
-    yield from warn_if_empty(spec, "expiresAt", "it never ends")
+    yield from warn_if_empty(spec, "expiresAt", "it has no expiry")
     if "match" in spec and spec["match"] is None:
-        yield "match is empty: every resource is meant"
-    yield from warn_if_empty(match, "resources", "every resource is meant")
+        yield "match is empty, so it matches every resource"
+    yield from warn_if_empty(match, "resources", "it matches every resource")
     yield from warn_if_unselective(match, "objectSelector", read.objects)
     yield from warn_if_unselective(match, "namespaceSelector", read.namespaces)
     for number, entry in enumerate(get_list(match, "resources")):
@@ -108,7 +108,7 @@ def _doubts(spec: Mapping[str, Any], match: Mapping[str, Any], read: PolicyExcep
         keys = _RESOURCE if resource["kind"] in {None, "", EVERYTHING} else _RESOURCE[1:]
         for key in keys:
             if key in resource and not resource[key]:
-                yield f"{key} of match.resources[{number}] is empty, so that any is meant"
+                yield f"{key} of match.resources[{number}] is empty and matches any value"
 
 
 def describe_object(
@@ -134,13 +134,13 @@ def _namespace(whole: Mapping[str, Any]) -> str:
         for key, value in metadata.items():
             if str(key).casefold() == NAMESPACE and value:
                 raise InvalidExceptionError(
-                    f"a {_OF_CLUSTER} is of no namespace: say match.namespaceSelector, or make it a {_NAMESPACED}",
+                    f"a {_OF_CLUSTER} has no namespace: use match.namespaceSelector, or a {_NAMESPACED}",
                     ("metadata", key),
                 )
         return ""
     namespace = metadata.get(NAMESPACE)
     if not (isinstance(namespace, str) and namespace):
-        raise InvalidExceptionError("it names no namespace, so nobody knows which one it is for", ("metadata",))
+        raise InvalidExceptionError("it has no namespace, so its scope is unknown", ("metadata",))
     return namespace
 
 
@@ -150,7 +150,7 @@ def _policies(spec: Mapping[str, Any]) -> Iterator[PosturePolicy]:
         policy = normalise_keys(entry, _POSTURE, at)
         control, framework, action = (get_text(policy, key, at) for key in _POSTURE)
         if not control:
-            raise InvalidExceptionError("controlID is missing: it names no control", at)
+            raise InvalidExceptionError("controlID is missing", at)
         if action and action not in _ACTIONS:
             raise InvalidExceptionError(f"action is {action[:60]!r}, not {' or '.join(_ACTIONS)}", (*at, "action"))
         yield PosturePolicy(framework=framework, control=control, exact=True)
@@ -163,7 +163,7 @@ def _designators(match: Mapping[str, Any], namespace: str) -> Iterator[Designato
         at: Path = (*_AT_MATCH, "resources", number)
         resource = normalise_keys(entry, _RESOURCE, at)
         if "kind" not in resource:
-            raise InvalidExceptionError(f"kind is missing: {EVERYTHING} for any", at)
+            raise InvalidExceptionError(f"kind is missing: use {EVERYTHING} for any kind", at)
         names = {KIND: get_text(resource, "kind", at), NAME: get_text(resource, "name", at)}
         pairs = tuple((key, name) for key, name in names.items() if name not in {"", EVERYTHING})
         group = get_text(resource, "apiGroup", at)

@@ -76,25 +76,25 @@ def parse_exception(value: Any, location: Location, number: int) -> PolicyExcept
 
 def _doubts(policy_exception: Mapping[str, Any], objects: LabelSelector | None) -> Iterator[str]:
     """Yield warnings for keys that are present but empty."""
-    yield from warn_if_empty(policy_exception, "expirationDate", "it never ends")
-    yield from warn_if_empty(policy_exception, "resources", "every resource is meant")
+    yield from warn_if_empty(policy_exception, "expirationDate", "it has no expiry")
+    yield from warn_if_empty(policy_exception, "resources", "it matches every resource")
     yield from warn_if_unselective(policy_exception, "objectSelector", objects)
-    yield from warn_if_empty(policy_exception, "posturePolicies", "every control is meant")
+    yield from warn_if_empty(policy_exception, "posturePolicies", "it matches every control")
     for number, entry in enumerate(get_list(policy_exception, "posturePolicies")):
         policy = normalise_keys(entry, _POLICY_KEYS)
         # `{}` means every control in Kubescape's own files.
         is_specific = policy.keys() & set(_NAMES) or policy.get("severityScore")
         if is_specific and not any(policy.get(key) for key in _NAMES):
-            yield f"posturePolicies[{number}] names no control, so every one is meant"
+            yield f"posturePolicies[{number}] names no control and matches every one"
     for number, entry in enumerate(get_list(policy_exception, "resources")):
         attributes = normalise_keys(entry, _RESOURCE_KEYS).get("attributes") or {}
         at = f"resources[{number}]"
         if not any(attributes.values()):
-            yield f"{at} says nothing, so it matches nothing"
+            yield f"{at} is empty and matches nothing"
             continue
         for key, pattern in attributes.items():
             if not pattern:
-                yield f"{key} of {at} is empty, so that any is meant"
+                yield f"{key} of {at} is empty and matches any value"
 
 
 def warn_if_empty(mapping: Mapping[str, Any], key: str, meaning: str) -> Iterator[str]:
@@ -106,7 +106,7 @@ def warn_if_empty(mapping: Mapping[str, Any], key: str, meaning: str) -> Iterato
 def warn_if_unselective(mapping: Mapping[str, Any], key: str, selector: LabelSelector | None) -> Iterator[str]:
     """Yield a warning if the key is present and the parsed selector selects everything."""
     if key in mapping and not (selector and selector.requirements):
-        yield f"{key} is empty, so that it selects everything"
+        yield f"{key} is empty and selects everything"
 
 
 def get_expiry(mapping: Mapping[str, Any], key: str, at: Path = ()) -> dt.datetime | None:
@@ -119,7 +119,7 @@ def get_expiry(mapping: Mapping[str, Any], key: str, at: Path = ()) -> dt.dateti
         raise InvalidExceptionError(f"{key} is neither a date (2027-01-31) nor RFC 3339 (2027-01-31T12:00:00Z)", place)
     if not value:
         raise InvalidExceptionError(
-            f"{key} is empty: give a date, or leave it out for an exception without an end", place
+            f"{key} is empty: set a date, or remove the key for an exception without expiry", place
         )
     try:
         return parse_expiry(value)
@@ -149,12 +149,10 @@ def _designators(entry: Mapping[str, Any]) -> Iterator[Designator]:
         designator = normalise_keys(resource_entry, _RESOURCE_KEYS, at)
         kind = get_text(designator, "designatorType", at) or "Attributes"
         if kind.casefold() not in {"attributes", "attribute"}:
-            raise InvalidExceptionError(f"designatorType is {kind[:60]!r}: only Attributes says what it is for", at)
+            raise InvalidExceptionError(f"designatorType is {kind[:60]!r}: only Attributes is supported", at)
         for other in _OTHER_DESIGNATORS:
             if designator.get(other):
-                raise InvalidExceptionError(
-                    f"{other} says nothing here: only attributes say what it is for", (*at, other)
-                )
+                raise InvalidExceptionError(f"{other} has no effect: only attributes are supported", (*at, other))
         attributes = get_mapping(designator, "attributes", at)
         pairs = []
         for key in attributes:
@@ -174,7 +172,7 @@ def parse_selector(value: Any, at: Path) -> LabelSelector | None:
     selector = normalise_keys(value, _SELECTOR_KEYS, at)
     labels = get_mapping(selector, "matchLabels", at)
     if not all(isinstance(text, str) for pair in labels.items() for text in pair):
-        raise InvalidExceptionError("matchLabels is no mapping of text", (*at, "matchLabels"))
+        raise InvalidExceptionError("matchLabels is not a mapping of text", (*at, "matchLabels"))
     return LabelSelector(dict(labels), tuple(_requirements(selector, at)))
 
 
@@ -209,10 +207,10 @@ def normalise_keys(value: Any, names: tuple[str, ...], at: Path = ()) -> dict[st
         name = known.get(str(key).casefold())
         if name is None:
             near = difflib.get_close_matches(str(key).casefold(), known, n=1)
-            hint = f"did you mean {known[near[0]]}?" if near else f"known are {', '.join(names)}"
+            hint = f"did you mean {known[near[0]]}?" if near else f"known keys: {', '.join(names)}"
             raise InvalidExceptionError(f"unknown key {str(key)[:60]!r}: {hint}", (*at, str(key)))
         if name in normalised:
-            raise InvalidExceptionError(f"{name} is said twice", (*at, str(key)))
+            raise InvalidExceptionError(f"{name} occurs twice", (*at, str(key)))
         normalised[name] = entry
     return normalised
 
@@ -223,7 +221,7 @@ def get_list(mapping: Mapping[str, Any], key: str, at: Path = ()) -> list[Any]:
     if value is None:
         return []
     if not isinstance(value, list):
-        raise InvalidExceptionError(f"{key} is no list", (*at, key))
+        raise InvalidExceptionError(f"{key} is not a list", (*at, key))
     return value
 
 
@@ -233,7 +231,7 @@ def get_mapping(mapping: Mapping[str, Any], key: str, at: Path = ()) -> dict[str
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise InvalidExceptionError(f"{key} is no mapping", (*at, key))
+        raise InvalidExceptionError(f"{key} is not a mapping", (*at, key))
     return value
 
 
@@ -243,7 +241,7 @@ def get_text(mapping: Mapping[str, Any], key: str, at: Path = ()) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise InvalidExceptionError(f"{key} is no text: put it in quotes", (*at, key))
+        raise InvalidExceptionError(f"{key} is not text: quote the value", (*at, key))
     return value
 
 
@@ -251,5 +249,5 @@ def _check(pattern: str, place: Path) -> None:
     try:
         check_pattern(pattern)
     except ValueError as error:
-        hint = f"; say {convert_glob(pattern)[:60]}" if is_glob(pattern) else ""
+        hint = f"; use {convert_glob(pattern)[:60]}" if is_glob(pattern) else ""
         raise InvalidExceptionError(f"{error}{hint}", place) from error

@@ -122,7 +122,7 @@ def find_likely_mistakes(policy_exception: PolicyException) -> Iterator[str]:
 
 def _check_label(key: str) -> str:
     near = _suggest(key, _ATTRIBUTES) if key not in ATTRIBUTES else ""
-    return f"{key[:_SHOWN]} is taken for a label; did you mean {near}?" if near else ""
+    return f"{key[:_SHOWN]} is treated as a label; did you mean {near}?" if near else ""
 
 
 def _check_kind(text: str, *, exact: bool) -> str:
@@ -133,12 +133,12 @@ def _check_kind(text: str, *, exact: bool) -> str:
 
 
 def _check_name(text: str) -> str:
-    return f"{text[:_SHOWN]} is taken for a name, not for a pattern" if _PATTERN_CHARACTERS.search(text) else ""
+    return f"{text[:_SHOWN]} is treated as a name, not as a pattern" if _PATTERN_CHARACTERS.search(text) else ""
 
 
 def _check_pattern(key: str, text: str) -> str:
     if key == CLUSTER and not matches(text, ""):
-        return f"what is in files is of no cluster, so none is called {text[:_SHOWN]}"
+        return f"resources in files have no cluster name, so none matches {text[:_SHOWN]}"
     if is_glob(text):
         return f"{text[:_SHOWN]} is a regular expression; did you mean {convert_glob(text)[:_SHOWN]}?"
     if key in {KIND, NAME, NAMESPACE, CONTAINER} and is_plain(text) and "," in text:

@@ -66,7 +66,7 @@ def read_set(name: str) -> tuple[PolicyException, ...]:
     """Read the exceptions of a built-in set. Raises ExceptionsError if there is none of that name."""
     file = get_set_file(name)
     if file is None:
-        raise ExceptionsError(f"there is no set of exceptions {name!r}; `kubekeep list exceptions` shows them")
+        raise ExceptionsError(f"unknown set of exceptions {name!r}; `kubekeep list exception-sets` lists them")
     exceptions = _read_documents(file.read_text(encoding="utf-8"), str(file), file.name)
     return tuple(
         msgspec.structs.replace(exception, exception=_name_by_set(name, exception.exception))

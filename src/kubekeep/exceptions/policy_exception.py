@@ -166,10 +166,10 @@ def _compile(pattern: str, *, any_case: bool) -> Any:
     try:
         return re2.compile(pattern, options=options)
     except UnicodeEncodeError as error:
-        raise ValueError(f"{pattern[:60]!r} is no text") from error
+        raise ValueError(f"{pattern[:60]!r} is not text") from error
     except re2.error as error:
         message = error.args[0].decode(errors="replace")
-        raise ValueError(f"{pattern[:60]!r} is no regular expression of RE2: {message}") from error
+        raise ValueError(f"{pattern[:60]!r} is not a regular expression of RE2: {message}") from error
 
 
 class Patterns:

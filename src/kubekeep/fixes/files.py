@@ -28,12 +28,12 @@ class TextFile(msgspec.Struct, frozen=True):
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with os.fdopen(descriptor, "rb") as stream:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise EditRefusedError("it is no regular file")
+                raise EditRefusedError("it is not a regular file")
             content = stream.read(MAXIMUM_BYTES + 1)
         if len(content) > MAXIMUM_BYTES:
             raise EditRefusedError(f"it is larger than {MAXIMUM_BYTES} bytes")
         if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise EditRefusedError("it is UTF-16, which is read but not changed")
+            raise EditRefusedError("it is UTF-16, which can be read but not edited")
         try:
             return cls(content, content.decode().removeprefix("\ufeff"))
         except UnicodeDecodeError as error:

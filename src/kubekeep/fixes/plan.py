@@ -44,8 +44,8 @@ _MAX_SCANS: Final = 8
 """Maximum number of scans of changed copies; after each scan the rejected changes are dropped."""
 _MAX_PROPOSALS: Final = 5
 """Number of scans after which no further changes are proposed and files with a rejected change are left unchanged."""
-_UNPROVEN: Final = "a scan of the changed files does not confirm it"
-_NOT_FIXED: Final = "the change there does not mend it"
+_UNPROVEN: Final = "a scan of the changed files does not confirm the fix"
+_NOT_FIXED: Final = "the change of the field does not resolve the finding"
 
 
 class FileChange(msgspec.Struct, frozen=True):
@@ -78,6 +78,22 @@ class Plan(msgspec.Struct, frozen=True):
     def changes(self) -> int:
         """The number of values that are set or removed."""
         return sum(file.changes for file in self.files)
+
+    @property
+    def fixed_findings(self) -> int:
+        """The number of findings as reports count them, a control on a resource, with evidence that is fixed."""
+        return len(_identify_findings(self.fixed))
+
+    @property
+    def partly_fixed_findings(self) -> int:
+        """The number of findings with evidence that is fixed and evidence that remains."""
+        return len(_identify_findings(self.fixed) & _identify_findings(self.unfixed))
+
+    @property
+    def fixable_findings(self) -> int:
+        """The number of findings with a known fix, whether the plan contains it or not."""
+        known = (finding for finding in self.unfixed if finding.cause is not UnfixedCause.UNKNOWN)
+        return len(_identify_findings(self.fixed) | _identify_findings(known))
 
 
 class WriteFailure(msgspec.Struct, frozen=True):
@@ -281,6 +297,15 @@ class Planner:
         )
 
 
+def count_findings(findings: Iterable[ControlFinding | UnfixedFinding]) -> int:
+    """Return the number of findings as reports count them: a control on a resource, with all of its evidence."""
+    return len(_identify_findings(findings))
+
+
+def _identify_findings(findings: Iterable[ControlFinding | UnfixedFinding]) -> set[tuple[str, str]]:
+    return {(format_key(finding.resource), finding.control.slug) for finding in findings}
+
+
 def _identify(change: ProposedChange) -> tuple[str, Path, bytes]:
     """Return a key that identifies a change, without the index of an appended item."""
     text = b"" if change.value is msgspec.UNSET else msgspec.json.encode(change.value)
@@ -309,7 +334,7 @@ def _write_file(file: FileChange) -> str:
     try:
         status = os.stat(file.name)
         if not stat.S_ISREG(status.st_mode):
-            return "it is no file any more"
+            return "it is no longer a file"
         if not status.st_mode & 0o222:
             return "it is read-only"
         if TextFile.read(file.name).data != file.before:

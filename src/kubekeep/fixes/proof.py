@@ -12,7 +12,7 @@ from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.model.location import Path, parse_path
 from kubekeep.model.resource import Resource
 
-_NOT_RESOLVED: Final = "the change does not mend it"
+_NOT_RESOLVED: Final = "the change does not resolve the finding"
 
 NameFile = Callable[[str], str]
 
@@ -109,7 +109,7 @@ class Proof:
                     index
                 )
         for index in ranked[max(ranked)] if ranked else self._changes:
-            self.rejected.setdefault(index, f"{number} would fail then")
+            self.rejected.setdefault(index, f"{number} would fail after the change")
 
 
 def _rank_nearness(path: Path, other: Path) -> int:

@@ -21,11 +21,11 @@ from kubekeep.model.resource import Resource
 
 _PLACEHOLDER: Final = re.compile(r"YOUR_|<[A-Za-z][\w -]*>")
 """Placeholder for a user's value in third-party rules."""
-NO_FIX: Final = "no change is known that fits everyone"
-NEEDS_VALUE: Final = "needs a value from you: --value {}=VALUE"
-MAY_BE_NEEDED: Final = "removing it takes away what the workload may need: to have that, name the control"
-DECIDED: Final = "another control asks for something else there"
-_INSIDE: Final = "it stands in a text inside of the object"
+NO_FIX: Final = "no general fix is known"
+NEEDS_VALUE: Final = "set a value: --value {}=VALUE"
+MAY_BE_NEEDED: Final = "the workload may need it; to remove it, name the control: kubekeep fix control ID PATH"
+DECIDED: Final = "another control requires a different value"
+_INSIDE: Final = "it is inside a text value of the object"
 
 
 FindingFilter = Callable[[Control, Resource], bool]
@@ -36,7 +36,7 @@ class UnfixedCause(enum.Enum):
     """Cause that leaves a finding unfixed."""
 
     UNKNOWN = "no fix is known"
-    NEEDS_USER = "needs you"
+    NEEDS_USER = "input required"
     REFUSED = "not fixed"
 
 

@@ -43,7 +43,7 @@ def read_reported_failures(path: Path) -> ReportedFailures:
     report = read_report(path)
     created = report.generated
     if created is None:
-        raise ReportError(f"{visible(str(path))}: not a report in JSON v2: it does not say when it was made")
+        raise ReportError(f"{visible(str(path))}: not a report in JSON v2: it has no time stamp")
     findings = _list_failures(report)
     failing = sorted({file for file, *_ in findings})
     created = created if created.tzinfo else created.replace(tzinfo=dt.UTC)

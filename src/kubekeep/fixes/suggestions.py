@@ -120,7 +120,7 @@ class _EditSuggester:
         except UnicodeDecodeError as error:
             raise EditRefusedError("it is not UTF-8 text") from error
         if not text or text.startswith("\ufeff"):
-            raise EditRefusedError("it is not at hand, or begins with a byte order mark")
+            raise EditRefusedError("it is not available, or begins with a byte order mark")
         if len(text) * max(self._failure_counts[file], 1) > _MAX_PARSED:
             raise EditRefusedError("it is too large")
         return ParsedText(text, is_json=is_json(file, text))
@@ -145,7 +145,7 @@ def _check_certain(change: ProposedChange, target: EditTarget) -> EditTarget:
     source = change.resource.source
     is_generated = source is None or source.lazy_source_map is not None or source.origin is not None
     if is_generated and not has_path(change.resource.object, change.path):
-        raise EditRefusedError("where it is made, nothing says what becomes of a value that is not there")
+        raise EditRefusedError("the effect of a missing value on the rendered resource is unknown")
     return target
 
 

@@ -123,5 +123,5 @@ def _build_reason(gaps: Iterable[CoverageGap]) -> Reason:
     missing = list(dict.fromkeys(gap.permission for gap in gaps))
     text = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
     if all(gap.next_step for gap in gaps):
-        return Reason(Cause.NEEDS_CLOUD_DATA, f"the cloud did not tell everything of the cluster: {text}")
-    return Reason(Cause.NEEDS_ACCESS, f"the cluster did not show everything: {text}")
+        return Reason(Cause.NEEDS_CLOUD_DATA, f"some data of the cloud provider could not be read: {text}")
+    return Reason(Cause.NEEDS_ACCESS, f"some resources could not be listed: {text}")

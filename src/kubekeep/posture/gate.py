@@ -168,6 +168,6 @@ def _resolve_name(name: str, assessment: Assessment) -> str:
     if name.casefold() not in names_by_word:
         similar = difflib.get_close_matches(name.casefold(), names_by_word, n=1)
         names = ", ".join((*(summary.framework.slug for summary in assessment.frameworks), OVERALL))
-        hint = f"did you mean {similar[0]}?" if similar else f"in it are {names}"
+        hint = f"did you mean {similar[0]}?" if similar else f"known: {names}"
         raise UnknownLimitError(f"a limit for {name}, which is not in this scan: {hint}")
     return names_by_word[name.casefold()]

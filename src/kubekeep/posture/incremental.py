@@ -121,7 +121,7 @@ class IncrementalEvaluator:
         does not compile.
         """
         if selection.evaluators:
-            raise ValueError("rules that get all objects at once cannot be kept current")
+            raise ValueError("rules that evaluate all objects together cannot be evaluated incrementally")
         self._evaluator = Evaluator(selection, compile_rules, kubernetes_minor=kubernetes_minor, separate_related=True)
         self._selection = selection
         self._in_scope = in_scope

@@ -229,7 +229,7 @@ def _evaluate_package(
     """Return the values of the rules in the package of `source`, by name."""
     package = kubescape_rules.find_package(source)
     if package is None:
-        raise ResponseError("no package of plain names")
+        raise ResponseError("no package with plain names")
     options = {"data": msgspec.Raw(document.encode()), "input": objects, "time_limit": limit}
     rows = _query(rule, source, f"values = data.{package}", options)
     return as_mapping(rows[0]["values"]) if rows else {}
@@ -437,12 +437,14 @@ def read_responses(values: Mapping[str, Any]) -> list[Response]:
     for name, value in values.items():
         holds_responses = name in _RESPONSE_RULES
         if holds_responses and not isinstance(value, list):
-            raise ResponseError(f"{name} is no set of responses; `{name} contains response if {{ ... }}` makes one")
+            raise ResponseError(f"{name} is not a set of responses; use `{name} contains response if {{ ... }}`")
         for element in value if isinstance(value, list) else ():
             if isinstance(element, dict) and "alertObject" in element:
                 responses.append(_read_response(name, element))
             elif holds_responses:
-                raise ResponseError(f"{name} holds what is no response: an object with alertObject is due")
+                raise ResponseError(
+                    f"{name} contains a value that is not a response: expected an object with alertObject"
+                )
     return responses
 
 

@@ -104,7 +104,7 @@ class ResourceFilter:
                 if field == _NAMESPACE and name in missing_namespaces:
                     yield f"the cluster has no namespace {name}"
                 elif (field, name) not in self._matched_names:
-                    yield f"no resource that was read is in {field} {name}{_suggest_kind(name) if field == _KIND else ''}"
+                    yield f"no resource in the input has {field} {name}{_suggest_kind(name) if field == _KIND else ''}"
 
     def _matches_any(self, field: str, names: tuple[str, ...], values: set[str]) -> bool:
         """Return True if a name or pattern matches one of the resource's `values`."""
@@ -133,4 +133,4 @@ def _suggest_kind(name: str) -> str:
     if _is_builtin(name):
         return ""
     similar = difflib.get_close_matches(name.lower(), _BUILTIN_KINDS, n=1)
-    return ", nor does Kubernetes have one" + (f"; did you mean {_BUILTIN_KINDS[similar[0]]}?" if similar else "")
+    return ", and Kubernetes has no such kind" + (f"; did you mean {_BUILTIN_KINDS[similar[0]]}?" if similar else "")

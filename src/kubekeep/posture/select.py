@@ -156,13 +156,13 @@ def _find_skip_reason(
     is_whole_cluster: bool,
 ) -> Reason | None:
     if control.is_manual:
-        return Reason(Cause.MANUAL, f"a person has to check it: `kubekeep explain {control.id}` says how")
+        return Reason(Cause.MANUAL, f"manual review: see `kubekeep explain {control.id}`")
     missing = [name for name, parameter in control.params.items() if parameter.required and not values[name]]
     if missing:
         return Reason(Cause.CONFIGURATION, f"set {', '.join(missing)} in --controls-config")
     needs_cluster = control.scope == "cluster" and not is_whole_cluster and control.slug not in requested
     if needs_cluster and not control.uses_only_documents(provider):
-        return Reason(Cause.NEEDS_CLUSTER, "files cannot answer it; name the control to evaluate it on them anyway")
+        return Reason(Cause.NEEDS_CLUSTER, "requires a live cluster; name the control to evaluate it on files")
     return None
 
 
@@ -186,7 +186,7 @@ def _find_by_name(
         match = by_word.get(_normalise(name)) or by_word.get(_normalise(_complete_number(name)))
         if match is None:
             similar = difflib.get_close_matches(_normalise(name), by_word, n=1, cutoff=0.5)
-            hint = f"; did you mean {similar[0]}?" if similar else f"; `kubekeep list {noun}s` shows them"
-            raise UnknownNameError(f"no {noun} is called {name!r}{hint}")
+            hint = f"; did you mean {similar[0]}?" if similar else f"; `kubekeep list {noun}s` lists them"
+            raise UnknownNameError(f"unknown {noun} {name!r}{hint}")
         matches[match] = None
     return tuple(matches)

@@ -39,4 +39,4 @@ def filter_by_severity(assessment: Assessment, lowest: Severity | None, highest:
 
 def _describe_restriction(lowest: Severity | None, highest: Severity | None) -> str:
     bounds = [f"{level.label} or {direction}" for level, direction in ((lowest, "above"), (highest, "below")) if level]
-    return f"shown are only controls of severity {' and '.join(bounds)}; figures and gates are of the whole scan"
+    return f"showing only controls of severity {' and '.join(bounds)}; scores and gates include all controls"

@@ -130,9 +130,11 @@ def _explain_missing_data(control: Control) -> Reason:
     kinds = list(dict.fromkeys(names.get(target, target.rpartition("/")[2]) for target in control.targets))
     if control.uses_only_documents():
         cause = _MISSING_DATA_CAUSES.get(control.required_data, Cause.NEEDS_CLUSTER)
-        return Reason(cause, f"nothing in the input tells: add {' or '.join(kinds)}{_other_sources(control)}")
-    platforms = f" of {' or '.join(name.upper() for name in control.providers)}" if control.providers else ""
-    return Reason(Cause.IRRELEVANT, f"nothing{platforms} that it applies to in the input ({', '.join(kinds)})")
+        return Reason(
+            cause, f"required data is missing from the input: add {' or '.join(kinds)}{_other_sources(control)}"
+        )
+    platforms = f"{' or '.join(name.upper() for name in control.providers)} " if control.providers else ""
+    return Reason(Cause.IRRELEVANT, f"no {platforms}resources in scope in the input ({', '.join(kinds)})")
 
 
 def _other_sources(control: Control) -> str:

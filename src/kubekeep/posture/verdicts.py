@@ -122,7 +122,7 @@ def _drop_unknown_evidence(verdict: Verdict, unknown: tuple[Path, ...]) -> Verdi
     if known_evidence:
         return Verdict(Status.FAILED, known_evidence)
     fields = ", ".join(map(format_path, unknown[:3])) + (", ..." if len(unknown) > 3 else "")
-    return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.DECLINED, f"not known before it is applied: {fields}"))
+    return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.DECLINED, f"known only after it is applied: {fields}"))
 
 
 def _is_below(path: Path, parents: tuple[Path, ...]) -> bool:

@@ -65,7 +65,7 @@ def parse_workload(text: str) -> WorkloadName:
     namespace, kind, name = ["", *parts][-3:] if len(parts) in (2, 3) else ("", "", "")
     kind, _, rest = kind.partition(".")
     if not (kind and name):
-        raise UnknownNameError(f"not a workload: {text!r}; name it as deployment/web or shop/deployment/web")
+        raise UnknownNameError(f"not a workload: {text!r}; use the form deployment/web or shop/deployment/web")
     version, _, group = rest.partition(".")
     if not _is_version(version):
         version, group = "", rest
@@ -96,7 +96,7 @@ def _describe_missing(name: WorkloadName, resources: Iterable[Resource]) -> str:
         if similar
         else f"; the input has {len(names)} workload{'' if len(names) == 1 else 's'}"
     )
-    return f"no workload is called {str(name)!r}{hint}"
+    return f"unknown workload {str(name)!r}{hint}"
 
 
 def _list_dependencies(target: Resource, resources: Sequence[Resource]) -> Iterator[Resource]:

@@ -71,13 +71,13 @@ def parse_master_key(passphrase: str | None, hexadecimal: str | None) -> MasterK
     Raises PrivacyError if both are set, for a short passphrase and for other text than 64 digits.
     """
     if passphrase and hexadecimal:
-        raise PrivacyError("two master keys are set: keep one")
+        raise PrivacyError("two master keys are set: set only one")
     if hexadecimal:
         if not re.fullmatch(r"[0-9a-fA-F]{64}", hexadecimal):
-            raise PrivacyError("the master key in hexadecimal needs 64 digits")
+            raise PrivacyError("the hexadecimal master key must have 64 digits")
         return MasterKey(raw=bytes.fromhex(hexadecimal))
     if passphrase and len(passphrase) < MIN_KEY_LENGTH:
-        raise PrivacyError(f"the master key needs {MIN_KEY_LENGTH} characters or more")
+        raise PrivacyError(f"the master key must have {MIN_KEY_LENGTH} characters or more")
     return MasterKey(passphrase=passphrase) if passphrase else None
 
 
@@ -170,7 +170,7 @@ class _Decryptor:
         try:
             plaintext: bytes = self._aead.decrypt(ciphertext[:_NONCE_BYTES], ciphertext[_NONCE_BYTES:], context)
         except (self._invalid, ValueError) as error:
-            raise PrivacyError("this master key does not open the report, or the report was changed") from error
+            raise PrivacyError("the report cannot be decrypted: wrong master key, or a changed report") from error
         return plaintext
 
     def decrypt_value(self, value: Any) -> Any:
@@ -215,4 +215,4 @@ def _import_cryptography(module: str) -> Any:
     try:
         return importlib.import_module(f"cryptography.{module}")
     except ImportError as error:
-        raise PrivacyError("this needs the extra `encrypt`: pip install 'kubekeep[encrypt]'") from error
+        raise PrivacyError("this requires the extra `encrypt`: pip install 'kubekeep[encrypt]'") from error

@@ -129,7 +129,7 @@ class _NameReplacer:
             msgspec.structs.replace(priority, resource=self._replace_resource(priority.resource))
             for priority in attacks.prioritised
         )
-        return Attacks(prioritised=priorities, notes=("attack paths are left out where names are hidden",))
+        return Attacks(prioritised=priorities, notes=("attack paths are excluded from reports with --hide",))
 
     def _replace_selection(self, selection: ResourceSelection) -> ResourceSelection:
         replace = self._pseudonymiser.replace_name

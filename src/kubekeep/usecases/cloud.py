@@ -55,7 +55,10 @@ def describe_live_cluster(
         providers: Iterable[Provider] = DOCUMENTS if hints.provider is None else (hints.provider,)
         for provider in providers:
             yield from create_gaps(
-                provider, _select_kinds(provider, kinds), _NAME_CLUSTER, "which cluster of a cloud it is, nothing tells"
+                provider,
+                _select_kinds(provider, kinds),
+                _NAME_CLUSTER,
+                "the cluster of the cloud provider cannot be identified",
             )
         return
     profile = request.profile or find_aws_profile(hints.access)

@@ -15,8 +15,8 @@ from kubekeep.model.comparison import Comparison, ScanRecord
 from kubekeep.model.fingerprint import Granularity
 from kubekeep.reports.kubescape_v2.read import ReportError
 
-_ONE_KEY = "make both with --hide and one KUBEKEEP_MASTER_KEY"
-COARSE_WARNING = "the scans are by different tools: compared by control and resource, not by place"
+_ONE_KEY = "create both with --hide and the same KUBEKEEP_MASTER_KEY"
+COARSE_WARNING = "the scans are by different tools and are compared by control and resource, not by evidence"
 
 
 def diff(base: Path, head: Path, granularity: Granularity | None = None) -> Comparison:
@@ -43,9 +43,9 @@ def compare_records(base: ScanRecord, head: ScanRecord, granularity: Granularity
 
 def _explain_pseudonyms(base: ScanRecord, head: ScanRecord) -> str:
     if base.pseudonyms and head.pseudonyms:
-        return f"{base.name}: names are hidden under another key than in {head.name}: {_ONE_KEY}"
+        return f"{base.name}: names are pseudonymised with another key than in {head.name}: {_ONE_KEY}"
     hidden, plain = (base, head) if base.pseudonyms else (head, base)
-    return f"{hidden.name}: names are hidden, and in {plain.name} they are not: {_ONE_KEY}"
+    return f"{hidden.name}: names are pseudonymised, but not in {plain.name}: {_ONE_KEY}"
 
 
 def compare_with_baseline(

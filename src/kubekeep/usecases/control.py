@@ -33,7 +33,7 @@ def write_control(folder: Path, area: str, slug: str) -> list[Path]:
     """
     files = {folder / path: text for path, text in scaffold.build_files(area, slug).items()}
     if slug in builtin().controls:
-        raise ValueError(f"the library has a control {slug}: a control is told apart by its name")
+        raise ValueError(f"the library already has a control {slug}: use another name")
     (folder / area / slug).mkdir(parents=True)
     for file, text in files.items():
         file.parent.mkdir(exist_ok=True)
@@ -75,10 +75,10 @@ def find_problems(case: Case, library: Library) -> list[str]:
         try:
             fixed = apply_fixes(documents, results, case.control.slug)
         except (AttributeError, LookupError, TypeError) as error:
-            return [f"its fix does not fit the document: {error}"]
+            return [f"the fix cannot be applied to the document: {error}"]
         verdicts_after = [] if fixed is None else list_verdicts(case, evaluate_case(case, fixed, library))
         problems += [
-            f"its fix does not mend: {_format_verdict(verdict)}"
+            f"the fix does not resolve the finding: {_format_verdict(verdict)}"
             for verdict in verdicts_after
             if verdict.status is not Status.PASSED
         ]
@@ -153,7 +153,7 @@ def _set(document: Any, path: DocumentPath, value: Any) -> None:
     for step, following in itertools.pairwise(path):
         if isinstance(document, list):
             if not isinstance(step, int):
-                raise ValueError(f"no place for a fix: {format_path(path)}")
+                raise ValueError(f"no field for a fix: {format_path(path)}")
             document = document[step]
         else:
             container: Any = [] if isinstance(following, int) else {}

@@ -54,7 +54,7 @@ def add(path: str, entry: Mapping[str, Any]) -> ExceptionUse:
         raise ExceptionsError(visible(str(error))) from error
     use = check_exceptions([exception])[0]
     if use.status in ERROR_STATUSES:
-        raise ExceptionsError(visible(use.text or "it has expired already"))
+        raise ExceptionsError(visible(use.text or "the exception has already expired"))
     is_json = os.path.splitext(path)[1].lower() == ".json"  # noqa: PTH122 - the path as typed
     try:
         text = (
@@ -85,7 +85,7 @@ def _append_entry(path: str, entry: dict[str, Any], *, is_json: bool) -> str:
         return file.data.decode() + end + _format_file(entry, is_json=is_json)
     number, value = documents[0]
     if len(documents) > 1 or not isinstance(value, list):
-        raise ExceptionsError(f"{display_name}: entries are added to a list of exceptions, and this is none")
+        raise ExceptionsError(f"{display_name}: not a list of exceptions, so no exception can be added")
     edited = edit(parsed, [Change(number, (len(value),), entry)])
     if edited.refused:
         raise ExceptionsError(f"{display_name}: {edited.refused[0]}")

@@ -131,7 +131,7 @@ def _check_nothing_else(contents: dict[str, bytes], files: dict[str, bytes]) -> 
     """Raise LibraryError for a file in `files` that is not in `contents`, the files of the library."""
     extra_file = next(iter(files.keys() - contents.keys()), None)
     if extra_file:
-        raise LibraryError(f"{extra_file!r} is nothing that a library consists of")
+        raise LibraryError(f"{extra_file!r} is not a part of a library")
 
 
 def _check_free(folder: Path) -> None:
@@ -141,7 +141,7 @@ def _check_free(folder: Path) -> None:
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     if package.read_origin(folder) is None:
-        raise FileExistsError(f"{folder} is there already, and not a pulled library as it came: nothing is overwritten")
+        raise FileExistsError(f"{folder} exists and is not an unchanged pulled library; it was not replaced")
 
 
 def _describe(files: dict[str, bytes], digest: str, signed_by: str) -> SharedLibrary:

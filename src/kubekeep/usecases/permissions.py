@@ -45,7 +45,7 @@ def preflight(request: ScanRequest, *, watching: bool = False) -> Preflight:
     versions.
     """
     if request.input.cluster is None:
-        raise ValueError("permissions are for a cluster: name no path")
+        raise ValueError("a list of permissions requires a live cluster, without a path")
     rules = RuleSelector(request.rules, whole_cluster=True)
     verbs = ("list", WATCH) if watching else ("list",)
     with connect_cluster(request.input.cluster) as cluster:

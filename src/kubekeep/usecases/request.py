@@ -120,6 +120,6 @@ def minor_of_cluster(version: str, cluster_minor: int | None, notes: list[str]) 
     minor = NEWEST_KUBERNETES if cluster_minor is None else cluster_minor
     covered_minor = min(max(minor, OLDEST_KUBERNETES), NEWEST_KUBERNETES)
     if covered_minor != cluster_minor:
-        version_text = "not told" if cluster_minor is None else f"1.{cluster_minor}"
-        notes.append(f"the version of the cluster is {version_text}: judged as 1.{covered_minor}")
+        version_text = "unknown" if cluster_minor is None else f"1.{cluster_minor}"
+        notes.append(f"the Kubernetes version of the cluster is {version_text}; evaluated as 1.{covered_minor}")
     return covered_minor

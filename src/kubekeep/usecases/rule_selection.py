@@ -81,7 +81,7 @@ class RuleSelector:
             evaluators=self._evaluators(params, settings),
         )
         if self._excluded and not selection.controls:
-            raise RequestError("every control is excluded: nothing is left to scan for")
+            raise RequestError("every control is excluded: no control remains")
         return msgspec.structs.replace(selection, requested_params=frozenset(options.params))
 
     def _default_frameworks(self) -> tuple[Framework, ...]:

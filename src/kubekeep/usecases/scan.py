@@ -228,7 +228,7 @@ class _Scan:
         except UnknownNameError as error:
             missing = ", ".join(dict.fromkeys(gap.permission for gap in self._gaps if WORKLOAD in gap.names))
             if missing:
-                raise UnknownNameError(f"{error}; the cluster did not show everything: {missing}") from None
+                raise UnknownNameError(f"{error}; some resources could not be listed: {missing}") from None
             raise
 
     def _apply_exceptions(
@@ -303,7 +303,7 @@ def _outcome_cache(options: EvaluationOptions, notes: list[str]) -> Iterator[Com
     try:
         cache.save()
     except OSError as error:
-        notes.append(f"what rules said could not be remembered in {options.outcome_cache}: {error.strerror}")
+        notes.append(f"the outcomes of rules could not be cached in {options.outcome_cache}: {error.strerror}")
 
 
 def _add_file_extras(

@@ -65,7 +65,7 @@ _PARAMS_GAP: Final = CoverageGap(group="kubescape.io", kind="ControlInput", reso
 """Gap for malformed parameters."""
 
 _UNWATCHABLE_RULES: Final = (
-    "rules that get all objects at once, and admission policies, cannot be watched: scan instead"
+    "rules that evaluate all objects together, and admission policies, cannot be watched: use `kubekeep scan`"
 )
 
 EventCallback = Callable[[Sequence[WatchEvent]], None]
@@ -293,7 +293,7 @@ def _require_cluster(request: ScanRequest) -> ClusterRequest:
     if request.rules.cluster_policies:
         raise ValueError(_UNWATCHABLE_RULES)
     if request.input.paths or request.input.cloud is not None or request.input.cluster.host_scan is True:
-        raise ValueError("nodes and clouds cannot be watched: scan with what was collected of them instead")
+        raise ValueError("data of nodes and clouds cannot be watched: use `kubekeep scan` with the collected data")
     return request.input.cluster
 
 

@@ -126,19 +126,19 @@ def test_target_in_a_json_patch() -> None:
         (
             HELM,
             Location("templates/a.yaml", place("values.yaml", "tag").region),
-            "a template writes it: templates",
+            "a template sets it: templates",
         ),
         (HELM, Location("t.yaml", None, Setting("c", "--set")), "it is set on the command line: --set c"),
-        (HELM, locate_in_template("image.tag", "tag:"), "a template makes it from values.yaml:3 image.tag"),
-        (HELM, locate_in_template("image.other", "tag:"), "values.yaml:3 image.other is not found there"),
-        (TERRAFORM, Location("main.tf"), "a template writes it: main.tf"),
+        (HELM, locate_in_template("image.tag", "tag:"), "a template computes it from values.yaml:3 image.tag"),
+        (HELM, locate_in_template("image.other", "tag:"), "values.yaml:3 image.other was not found in the file"),
+        (TERRAFORM, Location("main.tf"), "a template sets it: main.tf"),
         (
             KUSTOMIZE,
             Location("a/kustomization.yaml"),
             "the kustomization itself sets it: a/kustomization.yaml",
         ),
-        (KUSTOMIZE, Location("patch.yaml"), "its place in patch.yaml is not known"),
-        (KUSTOMIZE, place("patch.yaml", "kind:"), "which does not say it as it is"),
+        (KUSTOMIZE, Location("patch.yaml"), "its line in patch.yaml is unknown"),
+        (KUSTOMIZE, place("patch.yaml", "kind:"), "which contains another value"),
     ],
 )
 def test_values_without_a_target_are_refused(kind: FileType, location: Location, reason: str) -> None:

@@ -234,19 +234,19 @@ def test_shared_scalar() -> None:
     assert edit_text(text, ("a", False), ("b", False)) == "a: &x false\nb: *x\n"
     assert edit_text(text, ("b", False)) == "a: &x true\nb: false\n"
     assert apply_changes(text, ("a", False)).refused == {
-        0: "an anchor shares it with places that are to stay as they are"
+        0: "an anchor shares the value with other fields, which must not change"
     }
 
 
 @pytest.mark.parametrize(
     ("changes", "refused"),
     [
-        ([("a", 1), ("a", 2)], {1: "another change wants something else there"}),
+        ([("a", 1), ("a", 2)], {1: "another change sets a different value"}),
         ([("a", 1), ("a", 1)], {}),
-        ([("a.b", 1), ("a", 2)], {1: "another change replaces what it lies in, or lies below it"}),
-        ([("a", 2), ("a.b", 1)], {1: "another change replaces what it lies in, or lies below it"}),
-        ([("b.c.d", 1)], {0: "what it lies below is no mapping"}),
-        ([("l.c", 1)], {0: "it lies below a list"}),
+        ([("a.b", 1), ("a", 2)], {1: "another change replaces its parent or a value below it"}),
+        ([("a", 2), ("a.b", 1)], {1: "another change replaces its parent or a value below it"}),
+        ([("b.c.d", 1)], {0: "its parent is not a mapping"}),
+        ([("l.c", 1)], {0: "it is below a list"}),
         ([("z.c",)], {0: "there is nothing to remove"}),
     ],
 )

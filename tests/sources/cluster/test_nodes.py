@@ -158,7 +158,7 @@ def test_refusing_kubelet_is_a_gap(cluster: Cluster) -> None:
     assert summary.status is Status.NOT_EVALUATED, "one node passes, and nobody knows of the other"
     assert summary.reason is not None
     assert summary.reason.cause is Cause.NEEDS_ACCESS
-    assert summary.reason.text == "the cluster did not show everything: get nodes/proxy"
+    assert summary.reason.text == "some resources could not be listed: get nodes/proxy"
     name = empty_node["metadata"]["name"]
     assert [part.message for part in assessment.unread if f"node {name}: " in part.message]
 
@@ -201,7 +201,7 @@ def test_kubelets_of_unknown_nodes_are_a_gap(cluster: Cluster, fault: Fault, why
     assert summary.status is Status.NOT_EVALUATED
     assert summary.reason is not None
     assert summary.reason.cause is Cause.NEEDS_ACCESS
-    assert summary.reason.text == "the cluster did not show everything: list nodes"
+    assert summary.reason.text == "some resources could not be listed: list nodes"
     assert [str(part.location) for part in assessment.unread if part.message == why] == ["list nodes"]
 
 
@@ -454,7 +454,7 @@ def test_host_options_require_a_cluster(cluster: Cluster, tmp_path: Path) -> Non
     for options in (["--host-scan"], ["--host-data", str(file)]):
         refused = kubekeep("scan", *options, file)
         assert refused.returncode == 2
-        assert "is for a cluster" in refused.stderr
+        assert "requires a live cluster" in refused.stderr
     with kubelet(cluster, CONFIGZ) as node:
         result = kubekeep("scan", "control", READ_ONLY_PORT, "--kubeconfig", cluster.kubeconfig, "--host-scan", "-v")
     assert f"KubeletConfiguration {node['metadata']['name']}" in result.stdout

@@ -24,16 +24,16 @@ from kubekeep.library.load import builtin
 from kubekeep.model.assessment import Assessment
 
 _UNSUPPORTED: Final = {
-    "download": "the library comes with the package, nothing is downloaded",
-    "update": "install a newer package; nothing asks for one",
-    "config": "there is no account to configure; `kubekeep config` is about kubekeep.yaml",
+    "download": "the library is part of the package; nothing is downloaded",
+    "update": "install a newer package; there is no update check",
+    "config": "there is no account to configure; `kubekeep config` explains kubekeep.yaml",
     "patch": "images are not patched",
     "vap": "`kubekeep scan --policies` evaluates admission policies; none are deployed",
     "operator": "there is no operator yet",
     "prerequisites": "there is no operator yet",
     "mcpserver": "there is no MCP server yet",
     "submit": "there is no service: nothing is sent anywhere",
-    "delete": "there is no service: nothing is kept anywhere",
+    "delete": "there is no service: nothing is stored anywhere",
 }
 """Unsupported commands of Kubescape, with the reason or an alternative."""
 _LAYOUTS: Final = {"pretty-print": "pretty", "csv": "csv", "json": "json", "yaml": "json"}
@@ -66,7 +66,7 @@ def _fix(positional: list[str], values: list[FlagValue]) -> int:
     if len(positional) != 1:
         raise FlagError("fix: name one report in JSON")
     if not options and not sys.stdin.isatty():
-        raise FlagError("fix: there is no terminal to ask on: add --no-confirm or --dry-run")
+        raise FlagError("fix: cannot ask for confirmation: not a terminal; use --no-confirm or --dry-run")
     return _run("fix", TranslatedCommand((*options, "--report", positional[0]), notes))
 
 
@@ -81,7 +81,7 @@ def _list(positional: list[str], values: list[FlagValue]) -> int:
     translate_options(values)
     layout = get_value(values, "format") or "pretty-print"
     if positional not in (["frameworks"], ["controls"], ["exceptions"]):
-        raise FlagError("list: frameworks, controls or exceptions")
+        raise FlagError("list: name frameworks, controls or exceptions")
     # JSON is also valid YAML.
     if layout in {"json", "yaml"} and positional != ["exceptions"]:
         rows = _frameworks() if positional == ["frameworks"] else _controls()
@@ -92,7 +92,8 @@ def _list(positional: list[str], values: list[FlagValue]) -> int:
         return 0
     if layout not in _LAYOUTS:
         raise FlagError(f"list: unknown format {layout}")
-    return _run("list", TranslatedCommand((positional[0], "--format", _LAYOUTS[layout])))
+    listing = "exception-sets" if positional == ["exceptions"] else positional[0]
+    return _run("list", TranslatedCommand((listing, "--format", _LAYOUTS[layout])))
 
 
 def _frameworks() -> list[str]:
@@ -177,13 +178,13 @@ def list_unsupported_commands() -> dict[str, str]:
 
 
 @click.command(
-    short_help="Take Kubescape's command line.",
+    short_help="Run a command line of Kubescape.",
     add_help_option=False,
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 def command(words: tuple[str, ...]) -> None:
-    """Run WORDS, a command line of Kubescape, with what Kubekeep has for it."""
+    """Run WORDS, a command line of Kubescape, with the equivalent commands and options of Kubekeep."""
     sys.exit(run(words))
 
 
@@ -205,7 +206,7 @@ def run(words: Sequence[str]) -> int:
 def _task(name: str, rest: Sequence[str]) -> int:
     """Run the command `name`. Raises FlagError."""
     if name in _UNSUPPORTED:
-        raise FlagError(f"kubescape {name} is not here: {_UNSUPPORTED[name]}")
+        raise FlagError(f"kubescape {name} is not supported: {_UNSUPPORTED[name]}")
     if name not in _COMMANDS:
         raise FlagError(f"unknown command {name!r} for kubescape")
     command_flags, task = _COMMANDS[name]
@@ -235,9 +236,9 @@ def _find_command(words: Sequence[str]) -> int | None:
 
 
 def _help() -> str:
-    lines = ["Takes Kubescape's command line for:", ""]
+    lines = ["Supported commands of Kubescape:", ""]
     lines += [f"  {name}" for name in _COMMANDS]
-    lines += ["", "Not here:", ""]
+    lines += ["", "Not supported:", ""]
     lines += [f"  {name:14} {why}" for name, why in _UNSUPPORTED.items()]
     return "\n".join([*lines, "", "Flags: https://kubekeep.io/docs/reference/kubescape/"])
 

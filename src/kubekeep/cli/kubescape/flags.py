@@ -93,24 +93,24 @@ def _refused(name: str, why: str, short: str = "", *, value_type: FlagValueType 
 
 _NO_ACCOUNT: Final = "there is no service and no account: nothing is sent anywhere"
 _NO_IMAGES: Final = "images are not scanned"
-_NO_VALUE: Final = "values that only you know are never made up"
-_LIBRARY: Final = "the library comes with the package, nothing is downloaded"
+_NO_VALUE: Final = "fixes never contain invented values"
+_LIBRARY: Final = "the library is part of the package; nothing is downloaded"
 _NO_DATABASE: Final = "there is no vulnerability database"
 
 HELP: Final = _idle("help", "it prints the help", "h")
 """The help flag of every command; no table contains it, because it is not translated."""
 
-CONTEXT: Final = _same("kube-context", why="for scans; the other commands reach no cluster, and take it all the same")
+CONTEXT: Final = _same("kube-context", why="for scans; other commands ignore it, because they use no cluster")
 """The cluster flag of every command."""
 
 ROOT: Final = (
     _refused("server", _NO_ACCOUNT),
-    _idle("logger", "what there is to say goes to standard error", "l", value_type=FlagValueType.VALUE),
-    _idle("logger-name", "what there is to say goes to standard error", value_type=FlagValueType.VALUE),
+    _idle("logger", "messages are written to standard error", "l", value_type=FlagValueType.VALUE),
+    _idle("logger-name", "messages are written to standard error", value_type=FlagValueType.VALUE),
     _idle("cache-dir", "nothing is cached", value_type=FlagValueType.VALUE),
     CONTEXT,
-    _idle("environment", "Kubescape has no use for it either", value_type=FlagValueType.VALUE),
-    _idle("env", "Kubescape has no use for it either", value_type=FlagValueType.VALUE),
+    _idle("environment", "Kubescape ignores it as well", value_type=FlagValueType.VALUE),
+    _idle("env", "Kubescape ignores it as well", value_type=FlagValueType.VALUE),
 )
 """The flags of every command."""
 
@@ -123,10 +123,10 @@ _POLICIES: Final = (
     _same("custom-rules"),
     _list("use-from"),
     _idle("use-default", _LIBRARY),
-    _refused("controls-version", "the version of the library is that of the package: install another one"),
+    _refused("controls-version", "the library is part of the package: install another version of it"),
     _list("exclude-controls"),
-    _same("skip-controls", option="exclude-controls", why="it leaves out controls, not the rules that they share"),
-    _same("include-controls", why="of what is scanned for, only these controls; if that leaves none, it is an error"),
+    _same("skip-controls", option="exclude-controls", why="it excludes controls, not the rules that they share"),
+    _same("include-controls", why="it restricts the scan to these controls; an error if none remains"),
 )
 
 _INPUTS: Final = (
@@ -149,10 +149,10 @@ _INPUTS: Final = (
         "",
         FlagValueType.SWITCH,
         negative_option="no-host-scan",
-        why="what a node agent wrote is read unless it is false",
+        why="data of a node agent is read unless it is false",
     ),
     _switch("dry-run"),
-    _idle("enable-streaming", "resources go through one by one anyway"),
+    _idle("enable-streaming", "resources are always streamed"),
     _reported("incremental", "there is no cache of verdicts", value_type=FlagValueType.SWITCH),
     _reported("scan-timeout", "the time of a scan is not limited"),
     _reported("control-timeout", "the time of a control is not limited"),
@@ -160,11 +160,11 @@ _INPUTS: Final = (
 
 _GATES: Final = (
     _same("severity-threshold"),
-    _same("compliance-threshold", why="of all controls, as the line about the score has it; 0 is no limit"),
-    _same("fail-coverage-below", why="of all controls; 0 is no limit"),
-    _idle("fail-on-degraded-config", "nothing falls back: what cannot be read ends the scan"),
+    _same("compliance-threshold", why="for all controls together, as in the line with the score; 0 is no limit"),
+    _same("fail-coverage-below", why="for all controls together; 0 is no limit"),
+    _idle("fail-on-degraded-config", "there is no fallback: an unreadable configuration ends the scan"),
     _reported("only-fixable", _NO_IMAGES, value_type=FlagValueType.SWITCH),
-    _reported("fail-threshold", "it has none in Kubescape either", "t"),
+    _reported("fail-threshold", "Kubescape ignores it as well", "t"),
     _same("baseline"),
     _switch("baseline-fail-on-new", option="fail-on-new"),
     _same("baseline-severity-threshold"),
@@ -177,17 +177,19 @@ _OUTPUT: Final = (
     _switch("verbose", "v"),
     _same("min-severity"),
     _same("max-severity"),
-    KubescapeFlag("view", option="view", why="`security` is our own view by control"),
+    KubescapeFlag("view", option="view", why="`security` is the default view"),
     _switch("hide"),
     _switch("encrypt"),
     _idle("show-evidence", "evidence is always shown", "E"),
     _refused("show-secrets", "no report shows a secret", value_type=FlagValueType.SWITCH),
     KubescapeFlag("format-version", why="v2 only"),
-    _refused("omit-raw-resources", "reports hold the objects, without their secrets", value_type=FlagValueType.SWITCH),
-    _refused("labels-to-copy", "reports hold the objects with their labels", value_type=FlagValueType.LIST),
-    _reported("print-attack-tree", "`kubekeep paths` shows how an attacker gets on", value_type=FlagValueType.SWITCH),
+    _refused(
+        "omit-raw-resources", "reports contain the objects, without their secrets", value_type=FlagValueType.SWITCH
+    ),
+    _refused("labels-to-copy", "reports contain the objects with their labels", value_type=FlagValueType.LIST),
+    _reported("print-attack-tree", "`kubekeep paths` shows attack paths", value_type=FlagValueType.SWITCH),
     _reported("enable-rego-prints", "rules do not print", value_type=FlagValueType.SWITCH),
-    _reported("cluster-name", "reports name no cluster"),
+    _reported("cluster-name", "reports do not name the cluster"),
 )
 
 _SERVICE: Final = (
@@ -216,10 +218,10 @@ SCAN: Final = (*_POLICIES, *_INPUTS, *_GATES, *_OUTPUT, *_SERVICE, *_IMAGES)
 
 SUBCOMMANDS: Final = {
     "workload": (
-        KubescapeFlag("namespace", "n", option="workload", why="it goes before the kind and the name"),
+        KubescapeFlag("namespace", "n", option="workload", why="it is written before the kind and the name"),
         KubescapeFlag("file-path", option="PATH"),
-        KubescapeFlag("chart-path", option="PATH", why="the chart is scanned for that workload"),
-        KubescapeFlag("api-version", option="workload", why="it goes behind the kind"),
+        KubescapeFlag("chart-path", option="PATH", why="the chart is scanned for this workload"),
+        KubescapeFlag("api-version", option="workload", why="it is written after the kind"),
     ),
     "image": (
         _refused("username", _NO_IMAGES, "u"),
@@ -236,8 +238,8 @@ FIX: Final = (
     _switch("no-confirm", option="yes"),
     _switch("dry-run"),
     _idle("skip-user-values", _NO_VALUE),
-    _refused("base-path", "reports name the folder that was scanned"),
-    _refused("container-profile", "there are no profiles of containers"),
+    _refused("base-path", "reports name the scanned folder"),
+    _refused("container-profile", "there are no container profiles"),
 )
 """The flags of `fix`."""
 
@@ -254,7 +256,7 @@ LIST: Final = (
     KubescapeFlag("format", "f"),
     _refused("account", _NO_ACCOUNT),
     _refused("access-key", _NO_ACCOUNT),
-    _idle("id", "Kubescape has no use for it either"),
+    _idle("id", "Kubescape ignores it as well"),
 )
 """The flags of `list`."""
 

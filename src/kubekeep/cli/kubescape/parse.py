@@ -83,7 +83,7 @@ def _parse_boolean(flag: KubescapeFlag, value: str) -> str:
         return "true"
     if value in _FALSE:
         return "false"
-    raise FlagError(f"invalid argument {value!r} for {flag}: true or false")
+    raise FlagError(f"invalid argument {value!r} for {flag}: expected true or false")
 
 
 def _next(flag: KubescapeFlag, rest: Iterator[str]) -> str:

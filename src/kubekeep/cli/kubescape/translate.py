@@ -69,7 +69,7 @@ def _check(scan_type: str, values: Sequence[FlagValue]) -> None:
     for flag, _ in values:
         owner = next((name for name, subcommand_flags in SUBCOMMANDS.items() if flag in subcommand_flags), scan_type)
         if owner != scan_type:
-            raise FlagError(f"unknown flag: {flag}, which only `scan {owner}` has")
+            raise FlagError(f"unknown flag: {flag}: only `scan {owner}` supports it")
 
 
 def _translate_words(scan_type: str, rest: list[str], values: Sequence[FlagValue]) -> TranslatedCommand:
@@ -111,7 +111,7 @@ def _narrow(
         return TranslatedCommand((scan_type, ",".join(names)))
     remaining = intersect(scan_type, names, included, values)
     unmatched = [name for name in included if name not in remaining]
-    notes = tuple(f"{name} is left out: it is not in {scan_type} {','.join(names)}" for name in unmatched)
+    notes = tuple(f"{name} is excluded: it is not in {scan_type} {','.join(names)}" for name in unmatched)
     return TranslatedCommand(("control", ",".join(remaining)), notes)
 
 
@@ -141,7 +141,7 @@ def translate_options(values: Sequence[FlagValue]) -> tuple[tuple[str, ...], tup
     for flag, value in values:
         match flag.effect:
             case FlagEffect.REFUSED if not (flag.value_type is FlagValueType.SWITCH and value == "false"):
-                raise FlagError(f"{flag} is not here: {flag.why}")
+                raise FlagError(f"{flag} is not supported: {flag.why}")
             case FlagEffect.REPORTED:
                 notes.append(f"{flag} has no effect: {flag.why}")
             case FlagEffect.SAME:
@@ -156,7 +156,7 @@ def _options(flag: KubescapeFlag, value: str) -> list[str]:
         name = flag.option if value == "true" else flag.negative_option
         return [f"--{name}"] if name else []
     if flag.name == "format-version" and value not in {"", "v2"}:
-        raise FlagError(f"{flag} {value} is not here: reports in JSON have the layout of v2")
+        raise FlagError(f"{flag} {value} is not supported: reports in JSON have the layout of v2")
     option_value = _translate_value(flag, value)
     return [f"--{flag.option}", option_value] if option_value else []
 
@@ -180,7 +180,7 @@ def _limit(flag: KubescapeFlag, value: str) -> str:
     """Return a limit for the score of all controls; zero means none in Kubescape."""
     number = float(value) if _NUMBER.fullmatch(value) else math.inf
     if not 0 <= number <= _MAX_PERCENT:
-        raise FlagError(f"invalid argument {value!r} for {flag}: a number from 0 to {_MAX_PERCENT}")
+        raise FlagError(f"invalid argument {value!r} for {flag}: expected a number from 0 to {_MAX_PERCENT}")
     return f"{OVERALL}={number}" if number else ""
 
 
@@ -229,7 +229,7 @@ def intersect(scan_type: str, names: Sequence[str], included: Sequence[str], val
         raise FlagError(str(error)) from error
     if not remaining:
         raise FlagError(
-            f"none of --include-controls {','.join(included)} is in {scan_type} {','.join(names)}: nothing to scan for"
+            f"none of --include-controls {','.join(included)} is in {scan_type} {','.join(names)}: no control remains"
         )
     return remaining
 

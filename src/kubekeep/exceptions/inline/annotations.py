@@ -116,9 +116,9 @@ class _MetadataExceptions:
         if not names:
             flaw = f"{key} names no control"
         elif _ALL in names:
-            flaw = f"{key} has to name the controls"
+            flaw = f"{key} must name the controls"
         elif option is not None:
-            flaw = f"{key} holds controls and nothing else, not {option[:60]!r}: the day goes into {EXPIRY}"
+            flaw = f"{key} must contain only controls, not {option[:60]!r}: set the expiry in {EXPIRY}"
         return self._policy_exception(at, tuple(PosturePolicy(control=name, exact=True) for name in names), flaw)
 
     def _policy_exception(self, at: Path, policies: tuple[PosturePolicy, ...] = (), flaw: str = "") -> PolicyException:
@@ -203,16 +203,16 @@ def _check_key(key: str, value: Any, field: str, *, counts: bool) -> tuple[str, 
         return None
     is_day = isinstance(value, str) and _DATE.match(value) is not None
     known = ", ".join(f"{PREFIXES[1]}{part}" for part in _FIELDS_OF)
-    return f"{key} is not known: {known} are", is_end or is_day or not similar
+    return f"{key} is unknown; known annotations: {known}", is_end or is_day or not similar
 
 
 def _check_known_key(key: str, name: str, value: Any, field: str, *, counts: bool) -> tuple[str, bool] | None:
     """Return the same for a known key: it may be in a place without effect, or have a value that is no boolean."""
     if field not in _FIELDS_OF[name]:
-        return f"{key} has to be an annotation, not a label", name == EXPIRY
+        return f"{key} must be an annotation, not a label", name == EXPIRY
     # An expiry has effect anywhere on the object.
     if not counts and name != EXPIRY:
-        return f"{key} counts on the object and on its pods alone", False
+        return f"{key} has an effect only on the object and its pod template", False
     if name == IGNORE and str(value).casefold() not in _ON | _OFF:
         return f"{key}: {str(value)[:60]!r} is neither 'true' nor 'false'", False
     return None

@@ -179,35 +179,35 @@ class _CommentParser:
             elif word["key"].casefold() == "reason":
                 at = self._set_reason(word.start("value"))
             else:
-                raise _InvalidCommentError(f"{word['key']}= is not known: until= and reason= are")
+                raise _InvalidCommentError(f"{word['key']}= is unknown; use until= and reason=")
         reason = self._reason or ""
         if self._until is None and (_ASSIGNED.search(reason) or _PROSE.search(reason)):
-            raise _InvalidCommentError(f"its reason names an end that does not count: write {EXAMPLE} before reason=")
+            raise _InvalidCommentError(f"an expiry inside of the reason has no effect: write {EXAMPLE} before reason=")
         return CommentFields(tuple(dict.fromkeys(self._names)), self._until, reason)
 
     def _set_until(self, value: str) -> None:
         if self._until is not None:
-            raise _InvalidCommentError("until= is said twice")
+            raise _InvalidCommentError("until= occurs twice")
         try:
             self._until = parse_expiry(value.strip("\"'") if value[:1] == value[-1:] else value)
         except ValueError as error:
-            raise _InvalidCommentError(f"until={value} is no day, as in {EXAMPLE}") from error
+            raise _InvalidCommentError(f"until={value} is not a date, as in {EXAMPLE}") from error
 
     def _set_reason(self, start: int) -> int:
         """Parse the reason from an index and return the index after it."""
         if self._reason is not None:
-            raise _InvalidCommentError("reason= is said twice")
+            raise _InvalidCommentError("reason= occurs twice")
         quote = self._text[start : start + 1]
         if quote not in {'"', "'"}:
             self._reason = self._text[start:].strip()
             if _ASSIGNED.search(self._reason):
-                raise _InvalidCommentError("until= has to stand before reason=, or the reason in quotes")
+                raise _InvalidCommentError("write until= before reason=, or quote the reason")
             return len(self._text)
         end = self._text.find(quote, start + 1)
         if end < 0:
             raise _InvalidCommentError("the quote of its reason is not closed")
         if not re.match(r"[\s,]|\Z", self._text[end + 1 :]):
-            raise _InvalidCommentError("something stands right behind the quote of its reason")
+            raise _InvalidCommentError("text follows the closing quote of its reason without a space")
         self._reason = self._text[start + 1 : end]
         return end + 1
 
@@ -215,9 +215,11 @@ class _CommentParser:
 def _check_name(word: str) -> str:
     """Return a word that may be the name of a control. Raises _InvalidCommentError for any other word."""
     if _DAY.match(word):
-        raise _InvalidCommentError(f"{word} is no control; a day is written {EXAMPLE}")
+        raise _InvalidCommentError(f"{word} is not a control; write a date as {EXAMPLE}")
     if _OPTION.match(word) or _is_key(word.strip("\"'()[]{}<>:;.!-").casefold()):
-        raise _InvalidCommentError(f"{word} is no control; write {EXAMPLE} and reason=, each in one word with its sign")
+        raise _InvalidCommentError(
+            f"{word} is not a control; write {EXAMPLE} and reason= without spaces around the equals sign"
+        )
     return word
 
 

@@ -41,13 +41,11 @@ _DASHES: Final = re.compile(r"\A[ \t]*(?:-[ \t]+)*")
 _ALIAS: Final = re.compile(r"(?:\A|[\s\[{,:-])\*[^\s,\[\]{}*]|<<[\"']?\s*:")
 _BRACKET: Final = re.compile(r"[\[\]{}#]")
 _HEREDOC: Final = re.compile(r"<<-?\s*([A-Za-z_][\w-]*)\s*$")
-_EMBEDDED: Final = f"{MARKER} has to be the first of its comment"
-_GLUED: Final = "it is part of the value before it: a space has to stand before the #"
-_UNCLOSED: Final = "/* and */ have to stand on the line of what they hold"
-_TORN: Final = "what ends it has to stand on its own line"
-_TRAILING: Final = (
-    "it ends a block that is deeper than what follows: it has to stand before what it is for, or beside it"
-)
+_EMBEDDED: Final = f"{MARKER} must be at the start of its comment"
+_GLUED: Final = "it is part of the value before it: add a space before the #"
+_UNCLOSED: Final = "/* and */ must be on the line of their text"
+_TORN: Final = "the end of the comment must be on the same line"
+_TRAILING: Final = "it is at the end of a nested block: move it before the field that it is for, or to the same line"
 _LONGEST: Final = 1000
 """Length from which a line is text without comments; patterns would take long on it."""
 

@@ -195,16 +195,19 @@ class _TrackedComment:
     def _status(self, evaluated: set[str]) -> tuple[ExceptionStatus, str]:
         comment = self.comment
         if comment.problem or not comment.names:
-            broad = ExceptionStatus.TOO_BROAD, f"name the controls that it is for: {MARKER} C-0057"
+            broad = ExceptionStatus.TOO_BROAD, f"name the controls: {MARKER} C-0057"
             return (ExceptionStatus.INVALID, comment.problem) if comment.problem else broad
         if self.unknown:
-            return ExceptionStatus.INVALID_CONTROL, f"no control is called {', '.join(self.unknown)}"
+            return ExceptionStatus.INVALID_CONTROL, f"unknown controls: {', '.join(self.unknown)}"
         if self.expired:
-            return ExceptionStatus.EXPIRED, f"it was for findings until {comment.until:%Y-%m-%d}"
+            return ExceptionStatus.EXPIRED, f"it expired on {comment.until:%Y-%m-%d}"
         if self.findings:
             return ExceptionStatus.MATCHED, ""
         has_evaluated = bool(evaluated & self.controls.keys())
-        return ExceptionStatus.UNUSED, "" if has_evaluated else "this scan evaluated nothing that it names"
+        return (
+            ExceptionStatus.UNUSED,
+            "" if has_evaluated else "this scan evaluated none of its controls at this position",
+        )
 
 
 class _CommentMatcher:

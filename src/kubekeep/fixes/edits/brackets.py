@@ -38,7 +38,7 @@ class _Layout(msgspec.Struct, frozen=True):
 def edit(edits: DocumentEdits, slot: Slot, tree: ChangeTree) -> None:
     """Make the changes of a tree in a collection in brackets."""
     if slot.node.kind is NodeKind.SEQUENCE and not all(isinstance(step, int) for step in tree.steps):
-        raise EditRefusedError("it lies below a list")
+        raise EditRefusedError("it is below a list")
     pairs = _list_pairs(slot.node)
     rows = [_FlowRow(key.start, max(key.end, value.end)) for key, value in pairs]
     layout = _detect_layout(edits.text, slot, rows)
@@ -56,7 +56,7 @@ def edit(edits: DocumentEdits, slot: Slot, tree: ChangeTree) -> None:
             key, value = pairs[indexes[-1]]
             _edit_entry(edits, slot, key, value, layout, (step, subtree))
     if added and any(key.text == "<<" and not key.style for key, _ in pairs) and slot.node.kind is NodeKind.MAPPING:
-        raise EditRefusedError("a merge key (<<) stands beside it")
+        raise EditRefusedError("a merge key (<<) is in the same mapping")
     _replace_rows(edits, slot, rows, removed, layout, [row for row in added if row[2] is not ABSENT])
 
 

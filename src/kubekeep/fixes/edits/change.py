@@ -82,9 +82,9 @@ def build_tree(changes: Mapping[int, Change]) -> tuple[ChangeTree, dict[int, str
             has_conflict = has_conflict or tree.is_leaf
             tree = tree.steps.setdefault(step, ChangeTree()) if not has_conflict else tree
         if has_conflict or not change.path or tree.steps:
-            refused[number] = "another change replaces what it lies in, or lies below it"
+            refused[number] = "another change replaces its parent or a value below it"
         elif tree.is_leaf and (tree.removes, _encode(tree.value)) != (change.removes, _encode(change.value)):
-            refused[number] = "another change wants something else there"
+            refused[number] = "another change sets a different value"
         else:
             tree.removes, tree.value = change.removes, change.value
             tree.changes.append(number)
@@ -124,7 +124,7 @@ def apply_changes(value: Any, tree: ChangeTree) -> Any:
         return {**{key: changed[key] for key in value if key in changed}, **new}
     if isinstance(value, list):
         return _apply_to_list(value, tree)
-    raise EditRefusedError("it lies below a value that is no mapping")
+    raise EditRefusedError("it is below a value that is not a mapping")
 
 
 def _apply_to_list(value: list[Any], tree: ChangeTree) -> list[Any]:
@@ -136,7 +136,7 @@ def _apply_to_list(value: list[Any], tree: ChangeTree) -> list[Any]:
         elif not subtree.removes:
             elements.append(apply_changes(child, subtree))
     if not all(isinstance(step, int) for step in tree.steps):
-        raise EditRefusedError("it lies below a list")
+        raise EditRefusedError("it is below a list")
     return elements + [
         build_value(tree.steps[step]) for step in sort_steps(tree.steps) if step not in range(len(value))
     ]

@@ -19,7 +19,7 @@ from kubekeep.fixes.edits.splice import Splice
 from kubekeep.fixes.edits.style import Style, format_block, format_flow, format_flow_lines, format_scalar
 from kubekeep.fixes.edits.syntax import Node, NodeKind, find_content_end, find_line_end, skip_properties
 
-SHARED: Final = "an anchor shares it with places that are to stay as they are"
+SHARED: Final = "an anchor shares the value with other fields, which must not change"
 _COLON: Final = re.compile(r"[ \t]*:")
 
 
@@ -81,13 +81,13 @@ class Editor:
         """Return the index after the colon of a key. Raises EditRefusedError for a complex key."""
         match = _COLON.match(self.text, key.end)
         if match is None or key.kind is not NodeKind.SCALAR:
-            raise EditRefusedError("the key before it is written in an unusual way")
+            raise EditRefusedError("the format of the key before it is not supported")
         return match.end()
 
     def _edit_below(self, slot: Slot, tree: ChangeTree) -> None:
         node = slot.node
         if node.kind is NodeKind.SCALAR:
-            raise EditRefusedError("what it lies below is no mapping")
+            raise EditRefusedError("its parent is not a mapping")
         if node.kind is NodeKind.ALIAS:
             target = _resolve_alias(node)
             alone = None if slot.in_flow else (lambda: self._override_alias(slot, tree))
@@ -191,7 +191,7 @@ class Editor:
         """Write a collection below its key or after its dash."""
         stop = find_line_end(self.text, end)
         if stop is None or slot.lead is None:
-            raise EditRefusedError("there is no room for lines below it")
+            raise EditRefusedError("no lines can be added below it")
         text = self.style.newline.join(rows)
         if slot.is_item:
             self.splice(slot.lead, end, " " + text.lstrip(" "), numbers)

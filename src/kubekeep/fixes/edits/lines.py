@@ -23,7 +23,7 @@ from kubekeep.fixes.edits.syntax import (
 )
 
 _MERGE: Final = "<<"
-_MERGED: Final = "it comes from a merge key (<<), which other places share"
+_MERGED: Final = "it comes from a merge key (<<), which other mappings share"
 
 
 class _BlockRow(msgspec.Struct, frozen=True):
@@ -106,7 +106,7 @@ def _is_simple(tree: ChangeTree) -> bool:
 
 def _edit_sequence(edits: DocumentEdits, slot: Slot, tree: ChangeTree) -> None:
     if not all(isinstance(step, int) for step in tree.steps):
-        raise EditRefusedError("it lies below a list")
+        raise EditRefusedError("it is below a list")
     rows = _find_items(edits.text, slot.node)
     removed: dict[int, list[int]] = {}
     added = ChangeTree()
@@ -131,7 +131,7 @@ def _find_items(text: str, node: Node) -> list[_BlockRow]:
     for child in node.children:
         at = skip_space(text, at)
         if text[at : at + 1] != "-":
-            raise EditRefusedError("the list is written in an unusual way")
+            raise EditRefusedError("the format of the list is not supported")
         end = find_content_end(text, child)
         rows.append(_BlockRow(at, end))
         at = max(end, at + 1)
@@ -210,7 +210,7 @@ def _replace_all(
         edits.splice(rows[0].start, end, empty, numbers)
         return
     if node.anchor is not None or node.tag is not None:
-        raise EditRefusedError("nothing would be left of a value that has an anchor or a tag")
+        raise EditRefusedError("a value with an anchor or a tag would become empty")
     edits.splice(slot.lead, slot.lead, f" {empty}", numbers)
     before = len(text[:start].removesuffix("\n").removesuffix("\r"))
     edits.splice(before, end, "", numbers)
@@ -220,5 +220,5 @@ def _find_end(edits: DocumentEdits, row: _BlockRow) -> int:
     """Return the end of the last line of a row."""
     end = find_line_end(edits.text, row.end)
     if end is None:
-        raise EditRefusedError("something else stands on its line")
+        raise EditRefusedError("its line contains another value")
     return end

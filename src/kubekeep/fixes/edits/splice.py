@@ -25,7 +25,7 @@ def sort_splices(splices: Iterable[Splice]) -> list[Splice]:
     reached = 0
     for splice in ordered:
         if splice.start < reached:
-            raise ValueError("two changes touch the same text")
+            raise ValueError("two changes affect the same text")
         reached = splice.end
     return ordered
 

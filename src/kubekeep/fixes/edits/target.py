@@ -33,14 +33,14 @@ def find_target(resource: Resource, path: Path, read: Callable[[str], ParsedText
     source = resource.source
     location = resource.locate(path)
     if source is None or location is None:
-        raise EditRefusedError("it came from no file")
+        raise EditRefusedError("it is not from a file")
     if source.lazy_source_map is None and source.origin is None and source.source_map is not None:
         _check_unchanged(resource, source.document, read(source.path))
         return EditTarget(source.path, source.document, source.root + path)
     if location.setting is not None:
         return _find_setting(resource, path, location, read)
     if source.file_type.is_template:
-        raise EditRefusedError(f"a template writes it: {location}")
+        raise EditRefusedError(f"a template sets it: {location}")
     return _find_in_source(resource, source.file_type, path, location, read)
 
 
@@ -60,10 +60,10 @@ def _find_setting(resource: Resource, path: Path, location: Location, read: Call
     file = read(setting.file)
     positions = [(number, at) for number, at in _find_positions(file, setting.region.start) if at[-1:] == key[-1:]]
     if not positions:
-        raise EditRefusedError(f"{setting} is not found there")
+        raise EditRefusedError(f"{setting} was not found in the file")
     number, at = positions[0]
     if existing == len(path):
-        _check_equal(file, number, at, value_at(resource.object, path), f"a template makes it from {setting}")
+        _check_equal(file, number, at, value_at(resource.object, path), f"a template computes it from {setting}")
     return EditTarget(setting.file, number, at + path[_count_shared_steps(resource, path, location, existing) :])
 
 
@@ -83,16 +83,16 @@ def _find_in_source(
     if location.file.replace("\\", "/").rpartition("/")[2] in file_type.fixed_files:
         raise EditRefusedError(f"the {file_type.origin} itself sets it: {location}")
     if location.region is None:
-        raise EditRefusedError(f"its place in {location.file} is not known")
+        raise EditRefusedError(f"its line in {location.file} is unknown")
     file = read(location.file)
     existing = _count_existing_steps(resource, path)
     step = path[existing - 1 : existing]
     for number, at in _find_positions(file, location.region.start):
         if _is_match(at[-1:], step, is_whole=existing == len(path)):
             if existing == len(path):
-                _check_equal(file, number, at, value_at(resource.object, path), f"it is made from {location}")
+                _check_equal(file, number, at, value_at(resource.object, path), f"it is computed from {location}")
             return EditTarget(location.file, number, at + path[existing:])
-    raise EditRefusedError(f"it is made from {location}, which does not say it as it is")
+    raise EditRefusedError(f"it is computed from {location}, which contains another value")
 
 
 def _is_match(end: Path, step: Path, *, is_whole: bool) -> bool:

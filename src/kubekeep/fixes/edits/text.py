@@ -16,7 +16,7 @@ from kubekeep.fixes.edits.parsed_text import ParsedText
 from kubekeep.fixes.edits.splice import Splice, apply_splices, sort_splices
 from kubekeep.sources.tree import Problem
 
-_UNPROVEN: Final = "the edit would change something else too"
+_UNPROVEN: Final = "the edit would also change another value"
 _UNREADABLE: Final = "its document cannot be read"
 
 
