@@ -111,7 +111,7 @@ def test_chart_values_reach_the_scan() -> None:
         ("values: [gone.yaml]\n", "1:10: values: File 'gone.yaml' does not exist."),
         ("controls-config: inputs.json\n", "1:1: controls-config: inputs.json: No such file or directory"),
         ("frameworks: nsa\n", "1:1: unknown key frameworks: did you mean framework?"),
-        ("charts: {deploy: {}}\n", "1:10: deploy is no chart"),
+        ("charts: {deploy: {}}\n", "1:10: deploy is not a chart"),
         ("output: report.json\n", "1:1: output: this key is allowed only in a file named with --config"),
         ("framework: nsa\nframework: mitre\n", "2:1: duplicate key 'framework', first on line 1"),
     ],
@@ -288,7 +288,7 @@ def test_former_key_of_the_version_is_accepted() -> None:
     assert shown.returncode == 0, shown.stderr
     assert 'kubernetes-version: "1.30"                        # kubekeep.yaml:2\n' in shown.stdout
     Path("kubekeep.yaml").write_text("kube-version: '1.3'\n")
-    assert "kubekeep.yaml:1:15: kube-version: unknown Kubernetes version '1.3'" in kubekeep("scan", "deploy").stderr
+    assert "kubekeep.yaml:1:1: kube-version: unknown Kubernetes version '1.3'" in kubekeep("scan", "deploy").stderr
     Path("kubekeep.yaml").write_text("kube-version: '1.30'\nkubernetes-version: '1.30'\n")
     both = kubekeep("scan", "deploy")
     assert (both.returncode, "keep one" in both.stderr) == (2, True)

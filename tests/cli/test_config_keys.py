@@ -126,7 +126,9 @@ def test_flag_accepts_yaml_booleans(text: str, *, value: bool) -> None:
 @pytest.mark.parametrize("name", sorted(NAMED_ONLY))
 def test_keys_that_write_or_run_require_an_explicit_file(name: str) -> None:
     Path("kubekeep.yaml").write_text(yaml.safe_dump({name: create_example(name)}))
-    with pytest.raises(FileError, match=rf"^kubekeep\.yaml:1:1: {name}: this key is allowed only in a file named with --config"):
+    with pytest.raises(
+        FileError, match=rf"^kubekeep\.yaml:1:1: {name}: this key is allowed only in a file named with --config"
+    ):
         parse_arguments()
 
 
