@@ -162,7 +162,7 @@ def test_discovered_helm_values_cannot_name_outside_files(assignment: str) -> No
 @pytest.mark.parametrize("name", [name for name, key in KEYS.items() if key.kind is KeyType.TEXT])
 def test_text_cannot_inject_program_arguments(name: str) -> None:
     with pytest.raises(
-        FileError, match=rf"^kubekeep\.yaml:1:1: {name}: (no program takes text with a NUL|.* not one of)"
+        FileError, match=rf"^kubekeep\.yaml:1:1: {name}: (the text contains a NUL character|.* not one of)"
     ):
         parse_configuration(f'{name}: "a=b\\0c"')
 

@@ -145,7 +145,7 @@ def test_add_leaves_other_entries_unchanged(name: str, before: str) -> None:
         (("--kind", ".*"), "it would cover everything"),
         ((), "it would cover everything"),
         (("--control", "C-0057", "--name", "a("), "is not a regular expression of RE2"),
-        (("--control", "C-0057", "--name", "*-web"), "repetition operator: *; say .*-web"),
+        (("--control", "C-0057", "--name", "*-web"), "repetition operator: *; use .*-web"),
         (("--control", "C-00*"), "unknown: C-00*; a pattern is a regular expression: C-00.*"),
         (("--control", "C-57"), "unknown: C-57; did you mean C-0057?"),
         (("--control", "16"), "unknown: 16; did you mean C-0016?"),
@@ -176,7 +176,7 @@ def test_entry_without_effect_is_rejected(arguments: tuple[str, ...], message: s
 )
 def test_empty_option_is_rejected(arguments: tuple[str, ...]) -> None:
     result = add("new.yaml", "--control", "C-0057", *arguments)
-    assert (result.exit_code, "it is empty" in result.stderr) == (2, True), result.stderr
+    assert (result.exit_code, "the value is empty" in result.stderr) == (2, True), result.stderr
     assert not Path("new.yaml").exists()
 
 
