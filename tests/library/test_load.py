@@ -53,7 +53,7 @@ def test_library_extends_its_parent(tmp_path: Path) -> None:
     assert library.get_rule(library.controls["privileged-container"]).source
     (folder.parent / "privileged-container").mkdir()
     (folder.parent / "privileged-container" / "control.yaml").write_text(HOUSE_RULE)
-    with pytest.raises(LibraryError, match="there is another control privileged-container"):
+    with pytest.raises(LibraryError, match="control privileged-container is defined twice"):
         _ = Library(tmp_path, parent=builtin()).controls
 
 
@@ -120,5 +120,5 @@ def test_shared_module_imports_rules_of_controls(tmp_path: Path) -> None:
 def test_repeated_key_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "house-rule").mkdir()
     (tmp_path / "house-rule" / "control.yaml").write_text(f"{HOUSE_RULE}title: Again\n")
-    with pytest.raises(LibraryError, match=r"control\.yaml: keys are said twice"):
+    with pytest.raises(LibraryError, match=r"control\.yaml: duplicate keys"):
         _ = Library(tmp_path).controls

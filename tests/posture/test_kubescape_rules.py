@@ -304,7 +304,7 @@ def test_function_call_in_string_is_not_rewritten() -> None:
     [
         ("\tcosign.has_signature(item.spec.image)", "verifying signatures requires the registry"),
         ('\tcosign.verify(item.spec.image, "key")', "verifying signatures requires the registry"),
-        ('\thttp.send({"method": "get", "url": "https://example.com"}).status_code == 200', "it calls http.send"),
+        ('\thttp.send({"method": "get", "url": "https://example.com"}).status_code == 200', "the rule calls http.send"),
         ("\tclient.query_all(item)", "the rule calls the API server"),
     ],
 )
