@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import sys
@@ -145,6 +146,19 @@ def test_alias_bomb_is_stopped(tmp_path: Path) -> None:
         write_tree(root, {"k/bomb.yaml": bomb}), Kustomizations(process_limits=ProcessLimits(seconds=5))
     )
     assert message.startswith("k/kustomization.yaml")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of the kernel are set on Linux only")
+def test_build_has_limits_that_outlive_kubekeep(tmp_path: Path) -> None:
+    limits = ProcessLimits(seconds=10, memory=1 << 28)
+    result = run(
+        ("/bin/sh", "-c", "/bin/sleep 1; /bin/cat /proc/self/limits"),
+        environment={},
+        folder=str(tmp_path),
+        limits=limits,
+    )
+    values = dict(re.findall(r"^Max (data size|cpu time) +(\S+)", result.output.decode(), re.MULTILINE))
+    assert values == {"data size": str(1 << 30), "cpu time": "41"}
 
 
 FUNCTION = """\

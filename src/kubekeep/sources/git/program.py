@@ -24,6 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Final
 
 from kubekeep.model.text import visible
+from kubekeep.sources.process_limits import set_process_limits
 from kubekeep.sources.signals import defer_signals
 
 OLDEST: Final = (2, 32)
@@ -104,7 +105,7 @@ class Git:
                 stack.callback(_kill, process)
             assert process.stdout is not None  # noqa: S101 - for types: they are pipes
             assert process.stderr is not None  # noqa: S101
-            _limit_memory(process.pid, self._memory)
+            set_process_limits(process.pid, memory=self._memory)
             readers = _PipeReader(process.stdout, output), _PipeReader(process.stderr, _ERROR_BYTES)
             stop_reason = _wait(process, time.monotonic() + seconds, watch, readers[0])
             _kill(process)
@@ -234,12 +235,3 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         return
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-
-
-def _limit_memory(pid: int, size: int) -> None:
-    """Limit the private memory of a process, which excludes mapped packs, to `size` bytes. Linux only."""
-    if sys.platform == "linux":
-        import resource  # noqa: PLC0415 - there is none on Windows
-
-        with contextlib.suppress(OSError):
-            resource.prlimit(pid, resource.RLIMIT_DATA, (size, size))

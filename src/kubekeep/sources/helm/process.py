@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import IO, Final, Self
 
 from kubekeep.sources.helm.limits import ChartLimits
+from kubekeep.sources.process_limits import set_process_limits
 
 _KEPT_ERROR_BYTES: Final = 32 * 1024
 """Bytes kept of the beginning and of the end of standard error: Go prints the reason first, Helm last."""
@@ -64,7 +65,12 @@ class ChildProcess:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        _set_limits(self._process.pid, limits.memory, int(cpu_seconds * _CPU_SECONDS) + 1)
+        set_process_limits(
+            self._process.pid,
+            memory=limits.memory,
+            cpu_seconds=int(cpu_seconds * _CPU_SECONDS) + 1,
+            file_size=_MAX_FILE_SIZE,
+        )
         self._stdin, self._stdout, self._stderr = (
             _require_pipe(self._process.stdin),
             _require_pipe(self._process.stdout),
@@ -193,20 +199,3 @@ def _network_namespace_command() -> tuple[str, ...]:
     except (OSError, subprocess.TimeoutExpired):
         return ()
     return command if result.returncode == 0 else ()
-
-
-def _set_limits(pid: int, memory: int, cpu_seconds: int) -> None:
-    """Set resource limits from the parent right after the start, so that no code runs between fork and exec."""
-    if sys.platform != "linux":
-        return
-    import resource  # noqa: PLC0415 - Unix only
-
-    limits = (
-        (resource.RLIMIT_DATA, memory),
-        (resource.RLIMIT_CPU, cpu_seconds),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, _MAX_FILE_SIZE),
-    )
-    for kind, limit in limits:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            resource.prlimit(pid, kind, (limit, limit))

@@ -24,6 +24,7 @@ from typing import IO, Final
 
 import msgspec
 
+from kubekeep.sources.process_limits import set_process_limits
 from kubekeep.sources.signals import defer_signals
 
 MISSING_TOOL: Final = (
@@ -39,6 +40,8 @@ _CHUNK: Final = 1 << 16
 _MIB: Final = 1 << 20
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 _MESSAGE_BYTES: Final = 256 * 1024
+_BACKSTOP_FACTOR: Final = 4
+"""Limits of the kernel relative to those that are checked while waiting, so that the message of the latter is reported."""
 
 
 class ProcessLimits(msgspec.Struct, frozen=True):
@@ -106,6 +109,12 @@ def run(argv: Sequence[str], *, environment: Mapping[str, str], folder: str, lim
             )
             stack.enter_context(process)
             stack.callback(_kill, process)
+            # The limits of `_wait` end with Kubekeep. These stop a build whose parent was killed.
+            set_process_limits(
+                process.pid,
+                memory=_BACKSTOP_FACTOR * limits.memory,
+                cpu_seconds=int(_BACKSTOP_FACTOR * limits.seconds) + 1,
+            )
         return _wait(process, limits)
 
 
