@@ -105,7 +105,9 @@ def test_excepted_finding_is_not_resolved(reports: Path) -> None:
     (reports / "exceptions.json").write_text(json.dumps([{"name": "known", "posturePolicies": policies}]))
     words = ("scan", "shop", "--no-config", "--exceptions", "exceptions.json", "--baseline", "branch.json")
     shown = kubekeep(*words, "--fail-on-new", cwd=reports)
-    assert re.search(r"Baseline  0 new, \d+ known, 0 resolved, 2 accepted since branch\.json", shown.stdout)
+    assert re.search(
+        r"Baseline  0 new, \d+ unchanged, 0 resolved, 2 covered by exceptions since branch\.json", shown.stdout
+    )
     baseline = json.loads(kubekeep(*words, "-f", "json", cwd=reports).stdout)["kubekeep"]["baseline"]
     assert (baseline["new"], baseline["resolved"], baseline["accepted"]) == (0, 0, 2)
     sarif = json.loads(kubekeep(*words, "-f", "sarif", cwd=reports).stdout)["runs"][0]["results"]

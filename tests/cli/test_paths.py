@@ -77,9 +77,14 @@ def test_openings_have_locations() -> None:
 def test_text_shows_chains_and_fixes() -> None:
     result = kubekeep("paths", ".", cwd=TAKEN)
     assert result.returncode == 0
-    for text in ("✖ CRITICAL  internet → cluster-admin", "status.yaml:34", "What ends most paths", "ends 2 paths"):
+    for text in (
+        "✖ CRITICAL  internet → cluster-admin",
+        "status.yaml:34",
+        "Changes that break most paths",
+        "breaks 2 paths",
+    ):
         assert text in result.stdout
-    assert "Workloads to mend first" in result.stdout
+    assert "Workloads to fix first" in result.stdout
     assert "\x1b" not in result.stdout
 
 

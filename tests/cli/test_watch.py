@@ -131,7 +131,7 @@ def test_prints_text(cluster: Cluster, namespace: str) -> None:
             watch.next(),
         )
         cluster.apply([deployment(namespace, privileged=False)])
-        assert " mended   High     Deployment " in watch.next()
+        assert " fixed    High     Deployment " in watch.next()
         watch.process.terminate()
         assert watch.process.wait(10) == 0
 
@@ -239,16 +239,16 @@ def test_findings_of_deleted_object_share_a_text_line() -> None:
     events.append(verdict_change("a", 3, VerdictChange.FIXED))
     ids = [event.control.id for event in events]
     assert [text[9:] for text in event_lines(events)] == [
-        f"gone     High     Pod shop/a: 2 findings: {ids[0]}, {ids[2]}",
-        f"mended   Medium   Pod shop/a: Control 3 ({ids[3]})",
-        f"gone     High     Pod shop/b: Control 1 ({ids[1]})",
+        f"removed  High     Pod shop/a: 2 findings: {ids[0]}, {ids[2]}",
+        f"fixed    Medium   Pod shop/a: Control 3 ({ids[3]})",
+        f"removed  High     Pod shop/b: Control 1 ({ids[1]})",
     ]
     assert [text if text.startswith(" ") else text[9:] for text in event_lines(events, 60)] == [
         "Pod shop/a",
-        f"  gone     High     2 findings: {ids[0]}, {ids[2]}",
-        f"  mended   Medium   Control 3 ({ids[3]})",
+        f"  removed  High     2 findings: {ids[0]}, {ids[2]}",
+        f"  fixed    Medium   Control 3 ({ids[3]})",
         "Pod shop/b",
-        f"  gone     High     Control 1 ({ids[1]})",
+        f"  removed  High     Control 1 ({ids[1]})",
     ]
     assert [json.loads(text)["event"] for text in json_lines(events)] == ["gone", "gone", "gone", "mended"]
     hidden = [verdict_change("a", 1, VerdictChange.UNKNOWN), verdict_change("a", 2, VerdictChange.UNKNOWN)]
@@ -276,9 +276,9 @@ def test_singular_forms() -> None:
         ConnectionChanged(now, ""),
     ]
     assert [text[9:] for text in event_lines(events)] == [
-        "watching a: 1 object, 1 finding, 1 kind not shown",
+        "watching a: 1 object, 1 finding, 1 coverage gap",
         "watching a: 2,000 objects, 0 findings",
-        "following the cluster again",
+        "connection to the cluster restored",
     ]
     assert [json.loads(text)["event"] for text in json_lines(events)] == ["began", "began", "resumed"]
 

@@ -17,6 +17,7 @@ from kubekeep.model.comparison import Comparison, Difference, FindingChange, Rec
 from kubekeep.model.fingerprint import Granularity, Identity
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.severity import Severity
+from kubekeep.model.text import visible
 from kubekeep.reports import ReportOptions, changes
 
 ASSETS = Path(__file__).parent / "assets"
@@ -81,7 +82,7 @@ def read_gitlab(text: str) -> list[str]:
 
 def read_markdown(text: str) -> list[str]:
     """Return the second column of the tables without excepted findings; cells must contain only text."""
-    text = text.partition("\n### Accepted by exceptions\n")[0]
+    text = text.partition("\n### Covered by exceptions\n")[0]
     tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(text)
     kinds = {token.type for token in tokens} | {child.type for token in tokens for child in token.children or ()}
     assert not kinds & {"html_block", "html_inline", "link_open", "image", "code_inline", "em_open", "strong_open"}
@@ -158,26 +159,26 @@ def test_json_has_kubescapes_layout() -> None:
 @pytest.mark.parametrize("text", ["x", HOSTILE])
 def test_comment_lists_excepted_findings(text: str) -> None:
     whole = render_comparison("markdown", comparison(text))
-    _, title, table = whole.partition("### Accepted by exceptions\n")
-    assert read_markdown(f"{title.replace('### Accepted by exceptions', '')}{table}") == ["C-6"]
+    _, title, table = whole.partition("### Covered by exceptions\n")
+    assert read_markdown(f"{title.replace('### Covered by exceptions', '')}{table}") == ["C-6"]
     assert "accepted by" in table
-    assert "Accepted" not in render_comparison("markdown", EMPTY)
+    assert "Covered" not in render_comparison("markdown", EMPTY)
 
 
 def test_long_comment_is_cut_and_counts_the_rest() -> None:
     text = render_comparison("markdown", comparison(many=5000))
     assert len(text) < 65_536
     short_text = len(read_markdown(text))
-    assert f"\n{5000 - short_text} more are left out" in text
+    assert f"\n{5000 - short_text} more are not shown" in text
 
 
 def test_pretty_shows_every_change_without_escape_codes() -> None:
     text = render_comparison("pretty", comparison(HOSTILE))
     assert "\x1b" not in text
-    titles = ("NEW  1", "CANNOT BE COMPARED  1", "ACCEPTED  1", "RESOLVED  1")
+    titles = ("NEW  1", "INCOMPARABLE  1", "COVERED BY EXCEPTIONS  1", "RESOLVED  1")
     for words in (*titles, "nobody looked", "accepted by", "the scans differ: tool"):
         assert words in text
-    assert "1 new, 1 resolved, 1 unchanged, 1 that cannot be compared, 1 accepted" in " ".join(text.split())
+    assert "1 new, 1 resolved, 1 unchanged, 1 incomparable, 1 covered by exceptions" in " ".join(text.split())
     assert "UNCHANGED" not in text
     assert "UNCHANGED" in render_comparison("pretty", comparison(), verbose=True)
 
@@ -192,3 +193,10 @@ def test_unknown_format_is_an_error() -> None:
     with pytest.raises(LookupError, match="unknown format 'words'"):
         changes.load("words")
     assert changes.load("pretty-printer").name == "pretty"
+
+
+def test_gitlab_report_escapes_file_names() -> None:
+    report = json.loads(render_comparison("gitlab-sast", comparison(HOSTILE)))
+    files = {vulnerability["location"]["file"] for vulnerability in report["vulnerabilities"]}
+    assert files == {visible(f"{HOSTILE}.yaml")}
+    assert all(file.isprintable() for file in files)

@@ -165,7 +165,12 @@ def test_json_has_kubescapes_cluster_fields(cluster_assessment: Assessment) -> N
 def test_pretty_suggests_dry_run(cluster_assessment: Assessment) -> None:
     text = remove_whitespace(render_text("pretty", cluster_assessment))
     assert remove_whitespace("list deployments.apps in namespace shop  forbidden for ann") in text
-    assert remove_whitespace("The same command with --dry-run prints the roles that it needs") in text
+    assert (
+        remove_whitespace(
+            "Run the same command with --dry-run to print the required roles and the missing permissions."
+        )
+        in text
+    )
 
 
 def test_pretty_groups_gaps_by_reason(assessment: Assessment) -> None:
@@ -187,28 +192,28 @@ def test_pretty_groups_gaps_by_reason(assessment: Assessment) -> None:
         unread=tuple(UnreadInput(Location(gap.permission), gap.text) for gap in gaps),
     )
     lines = [line.strip() for line in render_text("pretty", seen).splitlines()]
-    start = lines.index("✖ The cluster did not show everything: this scan is incomplete")
+    start = lines.index("✖ Some data of the cluster could not be read: this scan is incomplete")
     section = remove_whitespace("".join(lines[start : lines.index("Summary")]))
     expected = """forbidden for ann
         list in namespace a: pods
         list in namespace b: pods
         get namespaces/a
         list k0s.x.io, k1s.x.io, k2s.x.io, k3s.x.io, k4s.x.io, k5s.x.io, k6s.x.io, k7s.x.io, k8s.x.io, k9s.x.io,
-        k10s.x.io, k11s.x.io and 2 more (--verbose names them)
+        k10s.x.io, k11s.x.io and 2 more (use --verbose to list them)
         list roles  forbidden for ann; the scanned namespaces are complete
-        The same command with --dry-run"""
+        Run the same command with --dry-run"""
     assert remove_whitespace(expected) in section
 
 
 @pytest.mark.parametrize(
     ("facts", "resource_selection", "words"),
     [
-        (None, ResourceSelection(), "nothing was found to scan; check the path."),
-        (FACTS, ResourceSelection(), "the cluster holds nothing that these controls look at."),
+        (None, ResourceSelection(), "no resources found; check the path."),
+        (FACTS, ResourceSelection(), "these controls apply to none of the resources of the cluster."),
         (
             FACTS,
             ResourceSelection(include_namespaces=("empty",)),
-            "what was chosen holds nothing that these controls look at.",
+            "these controls apply to none of the selected resources.",
         ),
     ],
 )

@@ -15,7 +15,8 @@ from kubekeep.model.framework import Framework, Section
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
 from kubekeep.reports.shared.content import build_content, describe_source, grade, risk
-from kubekeep.reports.shared.wording import count_noun, describe_fix, percent, sort_failed
+from kubekeep.reports.shared.urgency import sort_failed
+from kubekeep.reports.shared.wording import count_noun, describe_fix, percent
 
 
 def test_totals_are_consistent(assessment: Assessment) -> None:
@@ -73,10 +74,10 @@ def test_controls_with_new_findings_come_first(assessment: Assessment) -> None:
 
 def test_cautions_state_omissions(assessment: Assessment) -> None:
     first, second = build_content(assessment).cautions
-    assert first == "Input was not read in 2 places: nothing is known of what stands there."
-    assert second.startswith("3 of 9 controls that apply could not be evaluated")
+    assert first == "Input was not read in 2 locations, so problems there are not in this report."
+    assert second.startswith("3 of 9 applicable controls could not be evaluated")
     assert build_content(SAMPLES["passed"](assessment)).cautions == ()
-    assert build_content(SAMPLES["empty"](assessment)).cautions[0].startswith("Nothing was assessed")
+    assert build_content(SAMPLES["empty"](assessment)).cautions[0].startswith("Nothing was evaluated")
     reasons = build_content(assessment).gaps
     assert [len(gap.controls) for gap in reasons] == [2, 1]
 

@@ -42,7 +42,7 @@ def select_verdict(assessment: Assessment, *evidence: Evidence, status: Status =
 
 def test_kubescapes_columns_come_first(assessment: Assessment) -> None:
     head, *others = text(assessment).split("\r\n")
-    assert head == f"{KUBESCAPE},File,Line,Column,Frameworks,Sub Status,Message"
+    assert head == f"{KUBESCAPE},File,Line,Column,Frameworks,Sub Status,Message,Priority"
     assert others[-1] == ""
     assert "\n" not in "".join(others)
 
@@ -79,6 +79,7 @@ def test_a_finding(assessment: Assessment) -> None:
         "Frameworks": "NSA",
         "Sub Status": "",
         "Message": "",
+        "Priority": "High",
     }
 
 
@@ -116,7 +117,7 @@ def test_gaps_have_rows(assessment: Assessment) -> None:
 def test_excepted_findings_pass(assessment: Assessment) -> None:
     (row,) = select_verdict(assessment, Evidence("spec.a", exists=True, exception=EXCEPTION), status=Status.PASSED)
     assert (row["Status"], row["Sub Status"], row["Failed Paths"]) == ("passed", "w/exceptions", "spec.a")
-    assert row["Message"] == "waived by legacy: moves in June (until 2027-06-30)"
+    assert row["Message"] == "covered by exception legacy: moves in June (until 2027-06-30)"
 
 
 def test_partly_excepted_finding_fails(assessment: Assessment) -> None:
@@ -126,7 +127,7 @@ def test_partly_excepted_finding_fails(assessment: Assessment) -> None:
         Evidence("spec.b", exists=True, message="too wide"),
     )
     assert (row["Status"], row["Sub Status"], row["Failed Paths"]) == ("failed", "", "spec.b")
-    assert row["Message"] == "too wide; waived by legacy: moves in June (until 2027-06-30)"
+    assert row["Message"] == "too wide; covered by exception legacy: moves in June (until 2027-06-30)"
 
 
 def test_failure_without_evidence_has_remediation(assessment: Assessment) -> None:

@@ -202,7 +202,7 @@ def test_junit_lists_them_in_test_case_output(excepted_assessment: Assessment) -
     etree.XMLSchema(etree.parse(ASSETS / "junit-10.xsd")).assertValid(root)
     (case,) = root.findall("testsuite/testcase[@classname='NSA/C-0057']")
     text = case.findtext("system-out") or ""
-    assert text.count("accepted: ") == 3
+    assert text.count("covered by exceptions: ") == 3
     assert "[known until 2027-01-31T23:59:59Z: the vendor decides" in text
     failure = case.findtext("failure") or ""
     assert "name: web-5" not in failure
@@ -212,12 +212,12 @@ def test_junit_lists_them_in_test_case_output(excepted_assessment: Assessment) -
 
 def test_pretty_counts_and_explains_them_with_verbose(excepted_assessment: Assessment) -> None:
     short_text = render_text("pretty", excepted_assessment)
-    assert "3 findings accepted" in short_text
+    assert "3 findings covered by exceptions" in short_text
     assert "the vendor decides" not in short_text
     verbose_text = render_text("pretty", excepted_assessment, verbose=True)
     assert "until 2027-01-31" in verbose_text
     assert "exceptions.json:3" in verbose_text
-    assert "no reason is given" in verbose_text
+    assert "no reason given" in verbose_text
     assert "No exception" not in verbose_text
 
 
@@ -225,4 +225,4 @@ def test_pretty_audit(assessment: Assessment, excepted_assessment: Assessment) -
     text = render_text("pretty", excepted_assessment, audit=True)
     order = [text.index(f"  {status} ") for status in ("invalid-control", "expired", "unused", "matched")]
     assert order == sorted(order), "exceptions with problems come first"
-    assert "No exception is given" in render_text("pretty", assessment, audit=True)
+    assert "No exceptions" in render_text("pretty", assessment, audit=True)

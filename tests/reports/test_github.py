@@ -1,4 +1,4 @@
-"""Annotations for GitHub as its runner parses them: worst first, ten per level, the rest counted."""
+"""Annotations for GitHub as its runner parses them: the most urgent first, ten per level, the rest counted."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_finding_marks_its_line(assessment: Assessment) -> None:
     )
 
 
-def test_levels_match_sarif(assessment: Assessment) -> None:
+def test_levels_follow_from_the_priority(assessment: Assessment) -> None:
     levels = {
         annotation.properties["title"].partition(":")[0]: annotation.level
         for annotation in list_annotations(assessment)
@@ -118,7 +118,10 @@ def test_unevaluated_controls_are_one_notice(assessment: Assessment) -> None:
         annotation for annotation in list_annotations(assessment) if "not evaluated" in annotation.properties["title"]
     ]
     assert gaps.level == "notice"
-    assert gaps.message == "configuration: C-0001\nneeds-host-data: C-0069, C-0070"
+    assert gaps.message == (
+        "C-0001: a parameter is missing in --controls-config\n"
+        "C-0069, C-0070: data of the nodes is missing: run kubekeep host collect"
+    )
 
 
 def test_ten_per_level_and_the_rest_counted(assessment: Assessment) -> None:
@@ -154,7 +157,7 @@ def test_excepted_findings_are_only_counted(assessment: Assessment) -> None:
     result = ResourceResult(resource, {"privileged": Verdict(Status.PASSED, (evidence,))})
     report_text = text(msgspec.structs.replace(assessment, results=(result,)))
     assert "kept" not in report_text
-    assert report_text.endswith("\n1 finding waived.\n")
+    assert report_text.endswith("\n1 finding covered by exceptions.\n")
 
 
 @pytest.mark.parametrize(

@@ -233,7 +233,7 @@ def test_manual_controls_are_one_message(assessment: Assessment) -> None:
         for summary in assessment.controls
     )
     messages = render_sast(msgspec.structs.replace(assessment, controls=controls, unread=()))["scan"]["messages"]
-    text = "not evaluated: C-0001, C-0069, C-0070, C-0026: a person has to check it"
+    text = "not evaluated: C-0001, C-0069, C-0070, C-0026: requires manual review"
     assert messages == [{"level": "info", "value": text}]
 
 
@@ -260,9 +260,9 @@ def test_excepted_findings_are_messages(assessment: Assessment) -> None:
     )
     web = next(vulnerability for vulnerability in vulnerabilities if "default/web-0" in vulnerability["description"])
     assert web["location"]["start_line"] == 44, "the excepted location is not shown"
-    assert [message["value"] for message in document["scan"]["messages"] if "waiver" in message["value"]] == [
-        "2 findings of C-0057 accepted by the waiver gateway until 2027-01-31: runs the packet filter",
-        "1 finding of C-0076 accepted by the waiver legacy",
+    assert [message["value"] for message in document["scan"]["messages"] if "exception" in message["value"]] == [
+        "2 findings of C-0057 covered by exception gateway until 2027-01-31: runs the packet filter",
+        "1 finding of C-0076 covered by exception legacy",
     ]
 
 

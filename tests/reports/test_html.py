@@ -107,8 +107,8 @@ def test_figures_and_controls_without_script(assessment: Assessment) -> None:
     assert rows["failed"].startswith("Low C-0076 Resources without an owner")
     assert "passed (7 resources)" in rows["passed"]
     assert "not evaluated: It reads files of the nodes: scan with a host agent." in rows["gap"]
-    assert "nothing to look at" in rows["idle"]
-    assert "need JavaScript" in page.xpath("string(//noscript)")
+    assert "no matching resources" in rows["idle"]
+    assert "requires JavaScript" in page.xpath("string(//noscript)")
     assert "MITRE 99 %" in overview, "never rounded up"
 
 
@@ -116,12 +116,12 @@ def test_omissions_come_first(assessment: Assessment) -> None:
     page = parse_page(assessment)
     first = page.get_element_by_id("main")[0]
     assert first.get("class") == "caution"
-    assert "Input was not read in 2 places" in first.text_content()
-    assert "3 of 9 controls that apply could not be evaluated" in first.text_content()
-    assert "charts/broken.yaml:12 mapping values are not allowed here" in read_element(page, "left-out")
-    assert "2 controls: It reads files of the nodes" in read_element(page, "left-out")
+    assert "Input was not read in 2 locations" in first.text_content()
+    assert "3 of 9 applicable controls could not be evaluated" in first.text_content()
+    assert "charts/broken.yaml:12 mapping values are not allowed here" in read_element(page, "not-evaluated")
+    assert "2 controls: It reads files of the nodes" in read_element(page, "not-evaluated")
     assert not parse_page(SAMPLES["passed"](assessment)).find_class("caution")
-    assert "Nothing was assessed" in parse_page(SAMPLES["empty"](assessment)).find_class("caution")[0].text_content()
+    assert "Nothing was evaluated" in parse_page(SAMPLES["empty"](assessment)).find_class("caution")[0].text_content()
 
 
 def test_findings_in_script_data(assessment: Assessment) -> None:
@@ -137,35 +137,35 @@ def test_findings_in_script_data(assessment: Assessment) -> None:
         "Deployment", "default", "cache", "apps/v1", "chart shop/cache with values-prod.yaml",
     ]  # fmt: skip
     assert (texts[cache[3]], cache[4]) == ("chart/charts/cache/templates/deploy.yaml", 31)
-    change, file, first, last, _, setting, _, _, excerpt = cache[5]
+    change, file, first, last, _, setting, _, _, excerpt = cache[6]
     assert texts[change] == "set spec.template.spec.containers[0].securityContext.privileged to false"
     assert (texts[file], first, last) == ("chart/charts/cache/templates/deploy.yaml", 31, 31)
     assert texts[setting] == "chart/values.yaml:14 cache.securityContext.privileged"
     begin, *lines = tables["excerpts"][excerpt - 1]
     assert (begin, texts[lines[0]], texts[lines[4]]) == (28, "      containers:", "")
     (built,) = find_rows("web")
-    assert texts[built[6][6]].startswith("4f2a4f2a4f, 2026-03-01, Ann \\x1b[31mred")
+    assert texts[built[7][6]].startswith("4f2a4f2a4f, 2026-03-01, Ann \\x1b[31mred")
     open_row, excepted = find_rows("web-0")
-    assert (len(open_row[5:]), len(excepted[5:])) == (7, 1)
-    name, source_name, _, expires, place = (texts[number] for number in tables["exceptions"][excepted[5][7] - 1])
+    assert (len(open_row[6:]), len(excepted[6:])) == (7, 1)
+    name, source_name, _, expires, place = (texts[number] for number in tables["exceptions"][excepted[6][7] - 1])
     assert (name, source_name, expires, place) == ("legacy-web", "exceptions file", "2027-03-01", "exceptions.json")
 
 
 def test_exceptions_and_attack_paths(assessment: Assessment) -> None:
     page = parse_page(add_extras(assessment))
-    assert "legacy-web moves in spring" in read_element(page, "waivers")
-    assert "2027-03-01 exceptions file exceptions.json matched 2" in read_element(page, "waivers")
-    assert "gone none is given for good comment deploy/old.yaml unused it covers no finding 0" in read_element(
-        page, "waivers"
+    assert "legacy-web moves in spring" in read_element(page, "exceptions")
+    assert "2027-03-01 exceptions file exceptions.json matched 2" in read_element(page, "exceptions")
+    assert "gone no reason given no expiry date comment deploy/old.yaml unused it covers no finding 0" in read_element(
+        page, "exceptions"
     )
     attacks = read_element(page, "attacks")
-    assert "3 paths, 1 of them with a way around it: Deployment default/web-0" in attacks
+    assert "3 paths, 1 of them with an alternative: Deployment default/web-0" in attacks
     assert "https://git.example.com/shop" in read_text(page.find(".//header"))
-    assert "1 path, and 3 more that are not shown Critical internet → Deployment default/web-0" in attacks
+    assert "1 path, and 3 more not shown Critical internet → Deployment default/web-0" in attacks
     assert "Provided that the pod runs." in attacks
     assert "High Deployment default/web-0 workload-external-track 1,250" in attacks
     without = parse_page(assessment)
-    assert not without.xpath("//*[@id='attacks' or @id='waivers']")
+    assert not without.xpath("//*[@id='attacks' or @id='exceptions']")
 
 
 def test_framework_sections_are_in_order(assessment: Assessment) -> None:
@@ -186,7 +186,7 @@ def test_framework_sections_are_in_order(assessment: Assessment) -> None:
     text = read_element(page, "f0")
     order = [text.index(part) for part in ("1 Pods", "1.1", "2 Nodes", "2.2", "2.10", "3 People", "C-0271")]
     assert order == sorted(order)
-    assert "3 People no control of this scan answers it" in text
+    assert "3 People not covered by a control of this scan" in text
 
 
 def test_repeated_text_is_written_once(assessment: Assessment) -> None:

@@ -15,6 +15,8 @@ from tests.reports.browsers import chromium, needs_chromium
 from tests.reports.samples import SAMPLES, add_extras, multiply_findings
 
 from kubekeep.model.assessment import Assessment, ResourceResult
+from kubekeep.model.priority import Priority
+from kubekeep.model.severity import Severity
 from kubekeep.reports import ReportOptions, load
 
 pytestmark = needs_chromium
@@ -84,7 +86,7 @@ def test_search_matches_all_words(open_report: Open, assessment: Assessment) -> 
 
 def test_filters_combine(open_report: Open, assessment: Assessment) -> None:
     page = open_report(add_extras(assessment))
-    page.get_by_label("High").check()
+    page.locator("#severities").get_by_label("High").check()
     expect(page.locator("#count")).to_have_text("9 of 12 findings")
     page.locator("#framework").select_option("MITRE")
     expect(page.locator("#count")).to_have_text("1 of 12 findings")
@@ -97,28 +99,58 @@ def test_filters_combine(open_report: Open, assessment: Assessment) -> None:
     expect(page.locator("#list")).to_be_hidden()
 
 
-def test_excepted_findings_can_be_shown(open_report: Open, assessment: Assessment) -> None:
-    page = open_report(add_extras(assessment))
-    assert not any("waived" in row for row in rows(page))
-    page.locator("#show").select_option("waived")
-    expect(page.locator("#count")).to_have_text("2 waived findings")
-    assert [row.replace("\n", " ") for row in rows(page)] == ["Deployment web-0 waived", "Deployment web-6 waived"]
+def test_priority_is_shown_filtered_and_sorted(open_report: Open, assessment: Assessment) -> None:
+    urgent = Priority(Severity.CRITICAL, 9.5, step="container app is privileged", reasons=("reachable from outside",))
+    results = (
+        *assessment.results[:4],
+        msgspec.structs.replace(assessment.results[4], priorities={"privileged": urgent}),
+        *assessment.results[5:],
+    )
+    page = open_report(msgspec.structs.replace(assessment, results=results), "#group=none")
+    assert rows(page)[0].split("\n") == ["Deployment web-2", "container app is privileged, reachable from outside"]
+    page.locator("#priorities").get_by_label("Critical").check()
+    expect(page.locator("#count")).to_have_text("2 of 13 findings")
+    assert page.locator(".finding .c-severity").all_inner_texts() == ["High", "Critical"]
+    assert page.evaluate("location.hash") == "#priority=Critical&group=none"
     page.locator(".finding .opener").first.click()
     expect(page.locator(".details")).to_contain_text(
-        "waived until 2027-03-01 by legacy-web (exceptions file, exceptions.json)"
+        "Critical: container app is privileged, reachable from outside. The severity of the control is high."
+    )
+    page.get_by_role("columnheader", name="Priority", exact=True).get_by_role("button").click()
+    assert len(rows(page)) == 2
+    page.locator("#group").select_option("control")
+    assert page.locator("tr.group .badge").all_inner_texts() == ["Critical", "Critical"]
+    assert page.locator("tr.group .count").all_inner_texts() == [
+        "severity high · 1 finding",
+        "severity critical · 1 finding",
+    ]
+
+
+def test_excepted_findings_can_be_shown(open_report: Open, assessment: Assessment) -> None:
+    page = open_report(add_extras(assessment))
+    assert not any("exception" in row for row in rows(page))
+    page.locator("#show").select_option("excepted")
+    expect(page.locator("#count")).to_have_text("2 findings covered by exceptions")
+    assert [row.replace("\n", " ") for row in rows(page)] == [
+        "Deployment web-0 covered by an exception",
+        "Deployment web-6 covered by an exception",
+    ]
+    page.locator(".finding .opener").first.click()
+    expect(page.locator(".details")).to_contain_text(
+        "covered by an exception until 2027-03-01: legacy-web (exceptions file, exceptions.json)"
     )
 
 
 def test_columns_sort_in_three_states(open_report: Open, assessment: Assessment) -> None:
     page = open_report(assessment, "#group=none")
     first = rows(page)
-    button = page.get_by_role("columnheader", name="Resource").get_by_role("button")
+    button = page.get_by_role("columnheader", name="Resource", exact=True).get_by_role("button")
     button.click()
     assert rows(page) != first
     assert rows(page) == sorted(rows(page), key=str.lower)
-    assert page.get_by_role("columnheader", name="Resource").get_attribute("aria-sort") == "ascending"
+    assert page.get_by_role("columnheader", name="Resource", exact=True).get_attribute("aria-sort") == "ascending"
     button.click()
-    assert page.get_by_role("columnheader", name="Resource").get_attribute("aria-sort") == "descending"
+    assert page.get_by_role("columnheader", name="Resource", exact=True).get_attribute("aria-sort") == "descending"
     button.click()
     assert rows(page) == first
 
@@ -146,7 +178,7 @@ def test_details_show_evidence(open_report: Open, assessment: Assessment) -> Non
         "Set what is named to what is safe.",
         "set spec.template.spec.containers[1].securityContext.privileged to false",
         "the value comes from chart/values.yaml:14 cache.securityContext.privileged",
-        "made from chart shop/cache with values-prod.yaml",
+        "rendered from chart shop/cache with values-prod.yaml",
     ):
         expect(details).to_contain_text(text)
     hit = details.locator(".line.highlighted")
@@ -192,14 +224,15 @@ def test_link_opens_finding_on_its_page(open_report: Open, assessment: Assessmen
     excepted = open_report(add_extras(assessment))
     key = excepted.evaluate("findings.find((finding) => finding.isExcepted && finding.resource.name === 'web-6').key")
     excepted.evaluate(f"location.hash = 'finding={key}'")
-    expect(excepted.locator("#count")).to_have_text("2 waived findings")
+    expect(excepted.locator("#count")).to_have_text("2 findings covered by exceptions")
     expect(excepted.locator(".details")).to_contain_text("legacy-web")
 
 
 def test_address_keeps_the_view(open_report: Open, assessment: Assessment) -> None:
     page = open_report(assessment, "#q=web&severity=High&framework=NSA&namespace=default&group=file&sort=-place")
     expect(page.locator("#q")).to_have_value("web")
-    expect(page.get_by_label("High")).to_be_checked()
+    expect(page.locator("#severities").get_by_label("High")).to_be_checked()
+    expect(page.locator("#priorities").get_by_label("High")).not_to_be_checked()
     expect(page.locator("#framework")).to_have_value("NSA")
     expect(page.locator("#group")).to_have_value("file")
     assert rows(page)[0] == "Deployment web-6"
@@ -261,7 +294,7 @@ def test_print_has_every_finding_and_no_controls(open_report: Open, assessment: 
     many_pages = open_report(multiply_findings(assessment, 2500), "#severity=High,Medium")
     many_pages.pdf(path=paper, format="A4")
     first = read_first_pages(paper)
-    assert "Only what the filters of the page let through: 2,500 findings of 2,500." in first
+    assert "Filtered: 2,500 of 2,500 findings." in first
     assert "The first 2,000 of 2,500 findings are printed" in first
 
 
@@ -289,7 +322,7 @@ def test_page_fits_a_phone(open_report: Open, assessment: Assessment) -> None:
 def test_details_fit_a_phone(open_report: Open, assessment: Assessment) -> None:
     page = open_report(add_extras(assessment), "#group=none", viewport={"width": 390, "height": 844})
     page.locator(".finding").nth(2).click()
-    for part in ("#controls", "#frameworks", "#left-out"):
+    for part in ("#controls", "#frameworks", "#not-evaluated"):
         page.locator(f"{part} details > summary").first.click()
     expect(page.locator(".details .excerpt").first).to_be_visible()
     overflowing = page.evaluate(

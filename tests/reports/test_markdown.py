@@ -230,8 +230,8 @@ def test_only_plain_urls_are_links() -> None:
 def test_report_text(assessment: Assessment) -> None:
     report_text = text(assessment)
     assert report_text.startswith("## Kubekeep: 5 controls failed\n")
-    assert "❌ **12 resources failed**: controls by severity: 1 critical, 2 high, 1 medium, 1 low" in report_text
-    assert "❌ **Input was not read in 2 places**: the scan is incomplete" in report_text
+    assert "❌ **12 resources failed**: 13 findings by priority: 1 critical, 10 high, 1 medium, 1 low" in report_text
+    assert "❌ **Input was not read in 2 locations**: the scan is incomplete" in report_text
     assert "⚠️ **3 controls were not evaluated**" in report_text
     assert "| NSA | 66 % | 75 % | 2 | 1 | 1 | 1 |" in report_text
     assert "`C-0069`, `C-0070`: It reads files of the nodes: scan with a host agent." in report_text
@@ -239,7 +239,7 @@ def test_report_text(assessment: Assessment) -> None:
         "`deploy/web-1.yaml:21`: set `spec.template.spec.containers[0].securityContext.privileged` to `false`"
         in report_text
     )
-    assert "left out" not in report_text.replace("excluded", "")
+    assert "not shown" not in report_text
 
 
 def test_nothing_failed(assessment: Assessment) -> None:
@@ -248,7 +248,7 @@ def test_nothing_failed(assessment: Assessment) -> None:
         assessment, controls=passed, results=assessment.results[2:3], frameworks=(), unread=(), notes=()
     )
     report_text = text(clean_assessment)
-    assert report_text.startswith("## Kubekeep: nothing failed\n\n- ✅ **Nothing failed**\n")
+    assert report_text.startswith("## Kubekeep: no control failed\n\n- ✅ **No control failed**\n")
     assert "<details>" not in report_text
     assert text(msgspec.structs.replace(clean_assessment, unread=assessment.unread)).startswith(
         "## Kubekeep: the scan is incomplete\n"
@@ -260,12 +260,10 @@ def test_unevaluated_controls_are_no_success(assessment: Assessment) -> None:
     unevaluated = msgspec.structs.replace(assessment, controls=(gap,), results=(), frameworks=(), unread=(), notes=())
     report_text = text(unevaluated)
     assert report_text.startswith(
-        "## Kubekeep: nothing could be evaluated\n\n"
+        "## Kubekeep: no control was evaluated\n\n"
         "- ⚠️ **1 control was not evaluated** and counts neither as passed nor as failed\n"
     )
-    assert text(msgspec.structs.replace(unevaluated, controls=())).startswith(
-        "## Kubekeep: nothing was found to scan\n"
-    )
+    assert text(msgspec.structs.replace(unevaluated, controls=())).startswith("## Kubekeep: no resources found\n")
 
 
 def test_excepted_findings(assessment: Assessment) -> None:
@@ -278,8 +276,11 @@ def test_excepted_findings(assessment: Assessment) -> None:
     verdict = Verdict(Status.PASSED, (Evidence("spec.a", exists=True, exception=exception),))
     result = ResourceResult(assessment.results[2].resource, {"privileged": verdict})
     report_text = text(msgspec.structs.replace(assessment, results=(result,)))
-    assert "1 finding waived" in report_text
-    assert "- `C-0057` `Deployment default/web-0`: waived by legacy: moves in June (until 2027-06-30)\n" in report_text
+    assert "1 finding covered by exceptions" in report_text
+    assert (
+        "- `C-0057` `Deployment default/web-0`: covered by exception legacy: moves in June (until 2027-06-30)\n"
+        in report_text
+    )
     assert "spec.a" not in report_text
 
 
@@ -289,7 +290,7 @@ def test_report_fits_a_comment_and_counts_omissions(times: int, assessment: Asse
     many = msgspec.structs.replace(assessment, results=assessment.results * times, unread=assessment.unread * times)
     report_text = text(many, ReportOptions(verbose=verbose))
     assert len(report_text) <= GITHUB_COMMENT - 5_000
-    match = re.search(r"\*\*([\d,]+) findings are left out\*\*", report_text)
+    match = re.search(r"\*\*([\d,]+) findings not shown\*\*", report_text)
     assert match is not None
     findings = sum(len(failures) for failures in many.group_findings().values())
     shown = len(re.findall(r"^- `(?!charts|\\x1b)(?=\w+ \S+/\S+|Pod)", report_text, re.MULTILINE))

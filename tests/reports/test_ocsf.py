@@ -107,7 +107,7 @@ def test_excepted_findings_are_suppressed(assessment: Assessment) -> None:
     assert Counter(event["status_id"] for event in failures) == {NEW: 11, SUPPRESSED: 3}
     excepted = {event["resources"][0]["name"]: event for event in failures if event["status_id"] == SUPPRESSED}
     assert set(excepted) == {"web-0", "web-1", "db"}
-    assert excepted["db"]["status_detail"] == "accepted by the waiver legacy"
+    assert excepted["db"]["status_detail"] == "covered by exception legacy"
     assert len(excepted["web-0"]["evidences"]) == 1
     states = [event for event in events(add_exceptions(assessment)) if event["compliance"]["control"] == "C-0076"]
     assert [event["status"] for event in states] == ["Suppressed"], (
@@ -130,7 +130,7 @@ def test_event_ids_are_unique(assessment: Assessment) -> None:
 
 def test_empty_scan_is_an_event(assessment: Assessment) -> None:
     (event,) = events(msgspec.structs.replace(assessment, results=(), controls=(), frameworks=(), unread=()))
-    assert event["message"].startswith("nothing was assessed")
+    assert event["message"].startswith("nothing was evaluated")
     assert event["compliance"]["status_id"] == WARNING
 
 

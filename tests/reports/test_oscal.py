@@ -156,7 +156,7 @@ def test_gaps_are_observations(assessment: Assessment) -> None:
         "Input that was not read",
     ]
     assert gaps[3]["relevant-evidence"][0]["href"] == "charts/broken.yaml"
-    assert "2 places of the input could not be read" in result["description"]
+    assert "2 parts of the input could not be read" in result["description"]
 
 
 def test_unevaluated_resource(assessment: Assessment) -> None:
@@ -174,13 +174,13 @@ def test_excepted_findings_are_approved_deviations(assessment: Assessment) -> No
     assert status["C-0076"] == {
         "state": "satisfied",
         "reason": "other",
-        "remarks": "What failed is accepted by waivers.",
+        "remarks": "All failures are covered by exceptions.",
     }
     risks = Counter((risk["title"], risk["status"]) for risk in result["risks"])
     assert risks["Privileged container", "open"] == risks["Privileged container", "deviation-approved"] == 1
     assert risks["Resources without an owner", "open"] == 0
     accepted = next(risk for risk in result["risks"] if risk["status"] == "deviation-approved")
-    assert "`accepted by the waiver gateway until 2027-01-31: runs the packet filter`" in accepted["description"]
+    assert "`covered by exception gateway until 2027-01-31: runs the packet filter`" in accepted["description"]
     assert len(accepted["related-observations"]) == 2
 
 

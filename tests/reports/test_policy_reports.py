@@ -138,7 +138,7 @@ def test_excepted_findings_are_skipped(name: str, assessment: Assessment) -> Non
     assert ("fail", "web-0") in by_outcome
     assert by_outcome["skip", "web-0"]["message"].count("\n") == 1, "the excepted location"
     assert by_outcome["skip", "web-1"]["properties"]["waiver"] == (
-        "accepted by the waiver gateway until 2027-01-31: runs the packet filter"
+        "covered by exception gateway until 2027-01-31: runs the packet filter"
     )
     assert default["summary"] == {"pass": 7, "fail": 9, "warn": 0, "error": 0, "skip": 3}
 

@@ -46,12 +46,12 @@ def test_worst_first(assessment: Assessment) -> None:
     text = render_pretty(assessment)
     order = [text.index(f"✖ {word}") for word in ("CRITICAL", "HIGH", "MEDIUM", "LOW")]
     assert order == sorted(order)
-    assert text.index("C-0057") < text.index("C-0012"), "equal severities are sorted by number of failures"
+    assert text.index("C-0057") < text.index("C-0012"), "equal priorities are sorted by number of failures"
 
 
 def test_locations_values_and_fixes(assessment: Assessment) -> None:
     text = render_pretty(assessment)
-    assert "  deploy/web-0.yaml:21  Deployment default/web-0\n" in text
+    assert "  HIGH      deploy/web-0.yaml:21  Deployment default/web-0\n" in text
     assert "    set spec.template.spec.containers[0].securityContext.privileged to false\n" in text
     assert "    line 44: set spec.template.spec.containers[1]" in text
     assert '    add metadata.labels.owner: "me"\n' in text
@@ -82,18 +82,18 @@ def test_locations_are_in_file_order(assessment: Assessment) -> None:
 def test_settings_and_kustomizations(assessment: Assessment) -> None:
     text = render_pretty(assessment)
     assert (
-        "  chart/charts/cache/templates/deploy.yaml:31  Deployment default/cache\n"
+        "  HIGH      chart/charts/cache/templates/deploy.yaml:31  Deployment default/cache\n"
         "    set spec.template.spec.containers[0].securityContext.privileged to false\n"
         "      from chart/values.yaml:14 cache.securityContext.privileged\n"
     ) in text
     assert "      from --set cache.debug\n" in text
-    assert "  base/web.yaml:9  Deployment default/web  in overlays/prod\n" in text
+    assert "  HIGH      base/web.yaml:9  Deployment default/web  in overlays/prod\n" in text
 
 
 def test_long_lists_are_cut_unless_verbose(assessment: Assessment) -> None:
     text = render_pretty(assessment)
     assert "… and 4 more resources (use --verbose)" in text
-    assert "… and 3 more places (use --verbose)" in text
+    assert "… and 3 more locations (use --verbose)" in text
     assert "web-6" not in text
     verbose = render_pretty(assessment, ReportOptions(verbose=True))
     assert "web-6" in verbose
@@ -106,13 +106,15 @@ def test_gaps_and_idle_controls(assessment: Assessment) -> None:
     assert "• 3 controls not evaluated" in text
     assert "  C-0069, C-0070\n    It reads files of the nodes: scan with a host agent.\n" in text
     assert "  charts/broken.yaml:12  mapping values are not allowed here\n" in text
-    assert "· 1 control had nothing to look at" in text
+    assert "· 1 control without matching resources" in text
 
 
 def test_percentages_are_rounded_down(assessment: Assessment) -> None:
     rows = [line.split() for line in render_pretty(assessment).splitlines() if line.startswith("  mitre")]
     assert rows == [["mitre", "99", "%", "█████████░", "66", "%", "2", "0", "1"]]
-    assert "1 critical · 2 high · 1 medium · 1 low" in render_pretty(assessment)
+    assert "13 findings by priority: 1 critical · 10 high · 1 medium · 1 low" in " ".join(
+        render_pretty(assessment).split()
+    )
 
 
 def test_last_line_is_the_next_step(assessment: Assessment) -> None:
@@ -122,15 +124,15 @@ def test_last_line_is_the_next_step(assessment: Assessment) -> None:
     full_coverage = tuple(summary for summary in assessment.controls if summary.status is Status.PASSED)
     gaps = tuple(summary for summary in assessment.controls if summary.is_gap)
     clean_assessment = msgspec.structs.replace(assessment, controls=full_coverage, results=(), frameworks=(), unread=())
-    assert render_pretty(clean_assessment).endswith("✔ Nothing failed and nothing was left out.\n")
-    assert "mend what was not read" in render_pretty(
+    assert render_pretty(clean_assessment).endswith("✔ No control failed, and all input was evaluated.\n")
+    assert "fix the input that was not read, and scan again" in render_pretty(
         msgspec.structs.replace(clean_assessment, unread=assessment.unread)
     )
-    assert "wait for" in render_pretty(msgspec.structs.replace(clean_assessment, controls=gaps))
+    assert "provide the missing data" in render_pretty(msgspec.structs.replace(clean_assessment, controls=gaps))
     empty = msgspec.structs.replace(
         clean_assessment, controls=(), counts=msgspec.structs.replace(clean_assessment.counts, failed=0)
     )
-    assert "nothing was found to scan" in render_pretty(empty)
+    assert "no resources found" in render_pretty(empty)
 
 
 def test_all_controls_row_is_unique(assessment: Assessment) -> None:
@@ -173,7 +175,7 @@ def test_by_resource(assessment: Assessment) -> None:
     web = text[text.index("✖ Deployment default/web-0") :].splitlines()
     assert web[0].endswith("1 control fails")
     assert web[1].split()[:2] == ["HIGH", "C-0057"]
-    assert "lines 21, 24, 44 and 5 more places" in " ".join(" ".join(web[1:3]).split())
+    assert "lines 21, 24, 44 and 5 more locations" in " ".join(" ".join(web[1:3]).split())
     everything = render_pretty(assessment, ReportOptions(view=View.RESOURCE, verbose=True))
     assert everything.count("control fails") + everything.count("controls fail") == 12
     assert "\x1b[31mred" not in everything

@@ -223,10 +223,10 @@ def _without_format(document: dict[str, Any]) -> dict[str, Any]:
 def test_pretty(reports: Reports) -> None:
     text, all_of = reports.text("pretty"), reports.statuses(reports.known)
     assert f"✔ {all_of['passed']} controls passed\n" in text
-    assert f"· {all_of['idle']} controls had nothing to look at\n" in text
+    assert f"· {all_of['idle']} controls without matching resources\n" in text
     assert f"• {all_of['gap']} controls not evaluated\n" in text
-    assert f"◌ {reports.accepted.total()} findings accepted" in text
-    assert "✖ Input not read in 3 places:" in text
+    assert f"◌ {reports.accepted.total()} findings covered by exceptions" in text
+    assert "✖ Input not read in 3 locations:" in text
     blocks = (" ".join(block.split()) for block in text.split("\n\n") if block.startswith("✖"))
     heads = re.findall(r"(?:^|\n)✖ [A-Z]+ .*? ([^ ]+) (\d+) of (\d+) resources? fails?", "\n".join(blocks))
     assert {number: (int(failed), int(of)) for number, failed, of in heads} == {
@@ -253,19 +253,27 @@ def _by_status(reports: Reports, members: Iterable[str]) -> list[int]:
 def _last_line(reports: Reports) -> str:
     tally = reports.resources(reports.known)
     files = reports.json["kubekeep"]["files"]
-    levels = " · ".join(f"{count} {word.lower()}" for word in LEVELS if (count := reports.levels[word]))
     total = tally.failed + tally.passed + tally.skipped
-    return f"{files} files, {total} resources, {len(reports.failing)} failed controls: {levels}"
+    findings = f"{reports.failing.total()} findings by priority: {' · '.join(_priorities(reports))}"
+    return f"{files} files, {total} resources, {len(reports.failing)} failed controls; {findings}"
+
+
+def _priorities(reports: Reports) -> list[str]:
+    """Return the numbers of findings by priority, which only the CSV report has for each finding."""
+    rows = csv.DictReader(io.StringIO(reports.text("csv")))
+    counts = Counter(row["Priority"] or row["Severity"] for row in rows if row["Status"] == "failed")
+    assert counts.total() == reports.failing.total()
+    return [f"{count} {word.lower()}" for word in LEVELS if (count := counts[word])]
 
 
 def test_markdown(reports: Reports) -> None:
     text, all_of, tally = reports.text("markdown"), reports.statuses(reports.known), reports.resources(reports.known)
     assert f"## Kubekeep: {all_of['failed']} controls failed" in text
-    levels = ", ".join(f"{count} {word.lower()}" for word in LEVELS if (count := reports.levels[word]))
-    assert f"**{tally.failed} resources failed**: controls by severity: {levels}" in text
+    findings = f"{reports.failing.total()} findings by priority: {', '.join(_priorities(reports))}"
+    assert f"**{tally.failed} resources failed**: {findings}" in text
     assert f"**{all_of['gap']} controls were not evaluated**" in text
     assert f"<summary>{all_of['gap']} controls not evaluated</summary>" in text
-    assert f" {reports.accepted.total()} findings waived\n" in text
+    assert f" {reports.accepted.total()} findings covered by exceptions\n" in text
     assert f"compliance {math.floor(reports.compliance(reports.known))} %" in text
     assert f"coverage {math.floor(reports.coverage(reports.known))} %" in text
     assert f"risk score {_risk(reports)}\n" in text
@@ -299,7 +307,7 @@ def test_html(reports: Reports) -> None:
         [title, *map(str, _by_status(reports, reports.members(name)))] for name, title in TITLES.items()
     ]
     tables = json.loads(page.get_element_by_id("data").text)
-    open_ones = [row for row in tables["findings"] if not any(len(place) > 7 and place[7] for place in row[5:])]
+    open_ones = [row for row in tables["findings"] if not any(len(place) > 7 and place[7] for place in row[6:])]
     assert Counter(tables["controls"][row[0]][0] for row in open_ones) == reports.failing
     assert len(tables["findings"]) - len(open_ones) == reports.accepted.total()
 
@@ -313,7 +321,7 @@ def test_pdf(reports: Reports) -> None:
         f"{math.floor(reports.coverage(reports.known))}%",
         _risk(reports),
         f"in{tally.failed}resources",
-        f"{all_of['gap']}of{len(reports.known) - all_of['idle']}controlsthatapplycouldnotbeevaluated",
+        f"{all_of['gap']}of{len(reports.known) - all_of['idle']}applicablecontrolscouldnotbeevaluated",
     ):
         assert expected in text
     assert re.search(rf"(?<!\d){reports.failing.total()}(?!\d)", text)
@@ -322,7 +330,7 @@ def test_pdf(reports: Reports) -> None:
         ("failed", "failed"),
         ("passed", "passed"),
         ("notevaluated", "gap"),
-        ("nothingtolookat", "idle"),
+        ("nomatchingresources", "idle"),
     ):
         assert f"{label}{all_of[kind]}{100 * all_of[kind] // all_of.total()}%" in whole
 
@@ -349,7 +357,7 @@ def test_junit(reports: Reports) -> None:
             number: count for number, count in reports.failing.items() if number in members
         }
     whole = list(suites["AllControls"].iter("system-out"))
-    assert sum(entry.text.count("accepted: ") for entry in whole) == reports.accepted.total()
+    assert sum(entry.text.count("covered by exceptions: ") for entry in whole) == reports.accepted.total()
     assert int(root.get("tests")) == sum(len(reports.members(name)) for name in FRAMEWORKS) + reports.unread
 
 
@@ -370,12 +378,12 @@ def test_csv(reports: Reports) -> None:
     unread_rows = Counter[str]()
     for row in rows:
         if row["Resource Kind"]:
-            words = [row["Status"], *(["waived"] if row["Sub Status"] == "w/exceptions" else [])]
+            words = [row["Status"], *(["excepted"] if row["Sub Status"] == "w/exceptions" else [])]
             by_control[row["Control ID"]].update(words)
         elif row["Status"] != "unread":
             unread_rows[row["Control ID"]] += 1
     assert {
-        number: Tally(*(count[word] for word in ("failed", "passed", "skipped", "waived")))
+        number: Tally(*(count[word] for word in ("failed", "passed", "skipped", "excepted")))
         for number, count in by_control.items()
     } == (reports.controls)
     assert unread_rows == Counter(number for number in reports.known if reports.status(number) == "gap")
@@ -425,7 +433,7 @@ def test_oscal(reports: Reports) -> None:
     findings = {finding["target"]["target-id"]: finding for finding in result["findings"]}
     for number, finding in findings.items():
         tally = reports.controls[number]
-        accepted = f" ({tally.excepted} by waivers)" if tally.excepted else ""
+        accepted = f" ({tally.excepted} by exceptions)" if tally.excepted else ""
         skipped = f", {tally.skipped} not evaluated" if tally.skipped else ""
         assert finding["description"] == f"Resources: {tally.failed} failed, {tally.passed} passed{accepted}{skipped}."
     assert {*findings} == {number for number in reports.known if reports.status(number) in ("failed", "passed")}
@@ -440,7 +448,7 @@ def test_oscal(reports: Reports) -> None:
     tally = reports.resources(reports.known)
     files = reports.json["kubekeep"]["files"]
     total = tally.failed + tally.passed + tally.skipped
-    assert result["description"].startswith(f"{total} resources from {files} files were assessed. 3 places ")
+    assert result["description"].startswith(f"{total} resources from {files} files were assessed. 3 parts ")
 
 
 def test_ocsf(reports: Reports) -> None:
@@ -492,7 +500,7 @@ def test_github(reports: Reports) -> None:
     text = reports.text("github")
     tally = reports.resources(reports.known)
     assert f"\nKubekeep: {tally.failed} failed resources, " in text
-    assert f"\n{reports.accepted.total()} findings waived.\n" in text
+    assert f"\n{reports.accepted.total()} findings covered by exceptions.\n" in text
     assert f" {reports.statuses(reports.known)['gap']} controls not evaluated" in text.replace("title=", " ")
     lines = re.findall(r"^(?:::)?(?:error|warning|notice)\b.*", text, re.MULTILINE)
     assert len(lines) == reports.failing.total() + reports.unread + 1

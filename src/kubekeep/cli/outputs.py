@@ -126,9 +126,9 @@ def _is_terminal(path: Path) -> bool:
         os.close(descriptor)
 
 
-def list_extras(outputs: list[Output]) -> frozenset[Extra]:
+def list_extras(outputs: list[Output], options: ReportOptions) -> frozenset[Extra]:
     """Return the optional parts of the assessment that the reports need."""
-    return frozenset[Extra]().union(*(report_output.format.extras for report_output in outputs))
+    return frozenset[Extra]().union(*(report_output.format.select_extras(options) for report_output in outputs))
 
 
 def write(assessment: Assessment, outputs: list[Output], options: ReportOptions, *, colour: bool | None = None) -> None:

@@ -70,7 +70,9 @@ def command(
     kubectl get deployment -o yaml | kubekeep scan -
     """  # noqa: D301 - click takes the character itself
     planned_outputs = output_options.plan_outputs()
-    extras = outputs.list_extras(planned_outputs) | ({Extra.CONTEXT} if gates.priority is not None else set())
+    report_options = output_options.create_report_options(audit=exception_settings.audit)
+    extras = outputs.list_extras(planned_outputs, report_options)
+    extras |= {Extra.CONTEXT} if gates.priority is not None else set()
     request = msgspec.structs.replace(request, needs=ReportNeeds(extras=extras))
     if dry_run:
         sys.exit(print_permissions(request))
@@ -89,7 +91,7 @@ def command(
     outputs.write(
         privacy.protect(reported_assessment),
         planned_outputs,
-        output_options.create_report_options(audit=exception_settings.audit),
+        report_options,
         colour=output_options.colour,
     )
     listener = click.get_current_context().obj

@@ -154,8 +154,9 @@ def _check_minimum(
     for name, limit in limits.items():
         framework = _resolve_name(name, assessment) if name != EVERY else ""
         checked = {framework: figures[framework]} if framework else figures
-        lowest, value = min(((key, value or 0.0) for key, value in checked.items()), key=lambda pair: pair[1])
-        yield GateResult(value >= limit, f"{measure}: {value:.2f} % ({lowest}), limit {limit:g} %")
+        lowest, value = min(checked.items(), key=lambda pair: pair[1] or 0.0)
+        figure = "not known" if value is None else f"{value:.2f} %"
+        yield GateResult((value or 0.0) >= limit, f"{measure}: {figure} ({lowest}), limit {limit:g} %")
 
 
 def _resolve_name(name: str, assessment: Assessment) -> str:

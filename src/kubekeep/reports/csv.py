@@ -1,7 +1,8 @@
 """CSV (RFC 4180) with the columns of Kubescape's `--format csv`, followed by our own columns.
 
-One row per control and evaluated resource, in the order of the JSON report, then one row without a resource for each
-control that was not evaluated at all, and one for each input that was not read. Every cell is one line of text. A cell
+One row per control and evaluated resource: the failed ones by priority, the others in the order of the JSON report.
+Then one row without a resource for each control that was not evaluated at all, and one for each input that was not
+read. Every cell is one line of text. A cell
 that a spreadsheet would evaluate as a formula is prefixed with an apostrophe, as OWASP recommends against CSV
 injection; programs that read the file must remove it.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, TextIO
 
 import msgspec
@@ -18,9 +19,10 @@ import msgspec
 from kubekeep.model.assessment import Assessment, UnreadInput
 from kubekeep.model.finding import Reason, Status, Verdict, first_location
 from kubekeep.model.location import Location
+from kubekeep.model.priority import Priority
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
-from kubekeep.reports.format import ReportFormat, ReportOptions
+from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 from kubekeep.reports.kubescape_v2 import write as kubescape_v2
 from kubekeep.reports.shared import wording
 from kubekeep.reports.shared.findings import framework_names_by_control
@@ -46,6 +48,7 @@ HEADER: Final = (
     "Frameworks",
     "Sub Status",
     "Message",
+    "Priority",
 )
 UNREAD: Final = "unread"
 """Status of a row for unread input; all other statuses are Kubescape's."""
@@ -65,6 +68,7 @@ class _ControlCells(msgspec.Struct, frozen=True):
     remediation: str
     link: str
     frameworks: str
+    priority: Priority
 
 
 def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
@@ -72,19 +76,41 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
     writer = csv.writer(stream)
     writer.writerow(HEADER)
     controls = _controls(assessment)
-    for _, index in kubescape_v2.sort_resources(assessment):
+    order = [index for _, index in kubescape_v2.sort_resources(assessment)]
+    for slug, index in _sort_failed(assessment, order):
         result = assessment.results[index]
+        level = result.priorities.get(slug, controls[slug].priority).level
+        cells = _finding(controls[slug], result.verdicts[slug], result.resource, _resource(result.resource))
+        writer.writerow((*cells, level.label))
+    for result in map(assessment.results.__getitem__, order):
         resource = _resource(result.resource)
         for slug, verdict in result.verdicts.items():
-            control = controls[slug]
-            if verdict.evidence or verdict.status is Status.FAILED:
-                writer.writerow(_finding(control, verdict, result.resource, resource))
-            else:
-                writer.writerow(_row(control, verdict.status, verdict.reason, resource))
+            if verdict.is_excepted:
+                writer.writerow((*_finding(controls[slug], verdict, result.resource, resource), ""))
+            elif verdict.status is not Status.FAILED:
+                writer.writerow(_row(controls[slug], verdict.status, verdict.reason, resource))
     for summary in assessment.controls:
         if summary.is_gap:
             writer.writerow(_row(controls[summary.control.slug], summary.status, summary.reason, _NO_RESOURCE))
     writer.writerows(map(_unread, assessment.unread))
+
+
+def _sort_failed(assessment: Assessment, order: Iterable[int]) -> list[tuple[str, int]]:
+    """Return the slug of the control and the index of the result of each finding, by priority, then by severity."""
+    controls = {summary.control.slug: summary for summary in assessment.controls}
+    failed = [
+        (slug, index)
+        for index in order
+        for slug, verdict in assessment.results[index].verdicts.items()
+        if verdict.status is Status.FAILED
+    ]
+
+    def urgency(entry: tuple[str, int]) -> tuple[float, float]:
+        slug, index = entry
+        priority = assessment.results[index].priorities.get(slug, controls[slug].priority)
+        return -priority.score, -controls[slug].control.severity
+
+    return sorted(failed, key=urgency)
 
 
 def _controls(assessment: Assessment) -> dict[str, _ControlCells]:
@@ -95,6 +121,7 @@ def _controls(assessment: Assessment) -> dict[str, _ControlCells]:
             _cell(" ".join(summary.control.fix.split())),
             _cell(summary.control.link),
             _cell("; ".join(frameworks.get(summary.control.slug, ()))),
+            summary.priority,
         )
         for summary in assessment.controls
     }
@@ -110,12 +137,15 @@ def _row(control: _ControlCells, status: Status, reason: Reason | None, resource
     """Return the row of a passed or unevaluated control, without fields about fixes."""
     word, sub_status = kubescape_v2.status_words(status, reason)
     message = _cell(reason.text) if reason else ""
-    ours = ("", "", "", control.frameworks, sub_status, message)
+    ours = ("", "", "", control.frameworks, sub_status, message, "")
     return (*control.head, word, *resource[:4], "", "", "", control.link, resource[4], *ours)
 
 
 def _finding(control: _ControlCells, verdict: Verdict, resource: Resource, cells: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the row of a failed or excepted control with its open evidence, or with all if none is open."""
+    """Return the cells of a failed or excepted control with its open evidence, or with all if none is open.
+
+    All columns except the priority.
+    """
     reported_verdict = verdict if verdict.is_excepted else verdict.unexcepted
     word, sub_status = kubescape_v2.status_words(verdict.status, verdict.reason)
     return (
@@ -153,7 +183,7 @@ def _messages(verdict: Verdict) -> Iterator[str]:
 
 def _unread(unread: UnreadInput) -> tuple[str, ...]:
     place = _place(unread.location)
-    return ("", "", "", UNREAD, *_NO_RESOURCE[:4], "", "", "", "", place[0], *place, "", "", _cell(unread.message))
+    return ("", "", "", UNREAD, *_NO_RESOURCE[:4], "", "", "", "", place[0], *place, "", "", _cell(unread.message), "")
 
 
 def _place(location: Location | None) -> tuple[str, str, str]:
@@ -177,4 +207,5 @@ FORMAT: Final = ReportFormat(
     media_type="text/csv",
     description="a row for each control and resource, with the columns of Kubescape, for spreadsheets",
     render=render,
+    extras=frozenset({Extra.CONTEXT}),
 )

@@ -79,9 +79,16 @@ class ReportFormat(msgspec.Struct, frozen=True, kw_only=True):
     render: Callable[[Assessment, Any, ReportOptions], None]
     aliases: tuple[str, ...] = ()
     extras: frozenset[Extra] = frozenset()
+    short_extras: frozenset[Extra] | None = None
+    """Extras of the short form (`full` and `verbose` are false) of a format that has one; None if they are the same."""
     to_file_by_default: bool = False
     """Write to `report<extension>` unless a file name is given, because the output is useless on a terminal."""
     binary: bool = False
     """True if `render` writes bytes; such output is never printed on a terminal."""
     library: str = ""
     """Module of an optional dependency; the extra with the name of the format installs it."""
+
+    def select_extras(self, options: ReportOptions) -> frozenset[Extra]:
+        """Return the extras that a report with these options needs."""
+        is_short = not (options.full or options.verbose)
+        return self.extras if self.short_extras is None or not is_short else self.short_extras

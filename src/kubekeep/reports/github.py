@@ -1,7 +1,8 @@
 """Annotations for GitHub Actions: workflow commands on standard output that mark lines of a pull request.
 
-GitHub shows ten annotations per level and step and silently drops the rest. Therefore the worst come first, at most
-ten are written, and the others follow in a folded group of the log, with a final line that counts them. Paths are
+GitHub shows ten annotations per level and step and silently drops the rest. Therefore the most urgent come first, at
+most ten are written, and the others follow in a folded group of the log, with a final line that counts them. The level
+follows from the priority of the finding: error for critical and high, warning for medium, notice for low. Paths are
 relative to the repository root, independent of the scanned folder. No line starts with text from the input.
 """
 
@@ -21,12 +22,13 @@ from kubekeep.model.severity import sarif_level
 from kubekeep.model.text import visible
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 from kubekeep.reports.shared import wording
+from kubekeep.reports.shared.urgency import describe_priority, priority_level, sort_findings
 
 _MAX_ANNOTATIONS: Final = 10
 """Annotations per level that GitHub shows for a step."""
 _ERROR, _WARNING, _NOTICE = "error", "warning", "notice"
 _LEVELS: Final = {"error": _ERROR, "warning": _WARNING, "note": _NOTICE}
-"""GitHub levels by SARIF level."""
+"""GitHub levels by SARIF level of the priority score."""
 _MAX_LOCATIONS: Final = 5
 """Maximum number of locations of a resource in an annotation."""
 _LONGEST: Final = 1000
@@ -66,24 +68,22 @@ def _mark_fitting(assessment: Assessment) -> Iterator[tuple[_Annotation, bool]]:
 
 
 def _annotations(assessment: Assessment) -> Iterator[_Annotation]:
-    """Yield unread input, then controls that were not evaluated, then the findings, worst first."""
+    """Yield unread input, then controls that were not evaluated, then the findings, the most urgent first."""
     yield from map(_unread, assessment.unread)
     if gaps := [summary for summary in assessment.controls if summary.is_gap]:
-        yield _gaps(gaps)
-    failures = assessment.group_findings()
-    for summary in wording.sort_failed(assessment):
-        yield from map(_finding, failures.get(summary.control.slug, ()))
+        yield _gaps(gaps, assessment)
+    yield from map(_finding, sort_findings(assessment.findings))
 
 
 def _unread(unread: UnreadInput) -> _Annotation:
     return _Annotation(_ERROR, "Input not read: the scan is incomplete", (unread.message,), unread.location)
 
 
-def _gaps(gaps: list[ControlSummary]) -> _Annotation:
+def _gaps(gaps: list[ControlSummary], assessment: Assessment) -> _Annotation:
     by_cause: dict[Cause | None, list[str]] = {}
     for summary in gaps:
         by_cause.setdefault(summary.reason.cause if summary.reason else None, []).append(summary.control.id)
-    lines = (f"{cause or 'no reason is known'}: {', '.join(ids)}" for cause, ids in by_cause.items())
+    lines = (f"{', '.join(ids)}: {wording.describe_gap(cause, assessment)}" for cause, ids in by_cause.items())
     return _Annotation(_NOTICE, f"{wording.count_noun(len(gaps), 'control')} not evaluated", tuple(lines))
 
 
@@ -91,12 +91,14 @@ def _finding(finding: Finding) -> _Annotation:
     control = finding.control
     changes = [wording.describe_change(evidence) for evidence in finding.evidence]
     if len(changes) > _MAX_LOCATIONS:
-        changes[_MAX_LOCATIONS:] = [f"and {wording.count_noun(len(changes) - _MAX_LOCATIONS, 'more place')}"]
+        changes[_MAX_LOCATIONS:] = [f"and {wording.count_noun(len(changes) - _MAX_LOCATIONS, 'more location')}"]
+    reasons = describe_priority(finding.priority)
+    priority = (f"Priority: {reasons}",) if reasons else ()
     link = (f"See {control.link}",) if control.link else ()
     return _Annotation(
-        _LEVELS[sarif_level(control.severity)],
-        f"{control.level.label}: {control.title} ({control.id})",
-        (finding.resource.label, *changes, *link),
+        _LEVELS[sarif_level(finding.priority.score if finding.priority.level else finding.score)],
+        f"{priority_level(finding).label}: {control.title} ({control.id})",
+        (finding.resource.label, *changes, *priority, *link),
         finding.location,
     )
 
@@ -107,11 +109,11 @@ def _closing(assessment: Assessment, annotation_count: int, folded_count: int) -
     yield f"Kubekeep: {failed}, {wording.count_noun(annotation_count, 'annotation')} for GitHub."
     if folded_count:
         yield (
-            f"{wording.count_noun(folded_count, 'result')} not shown as annotations, of which GitHub takes {_MAX_ANNOTATIONS} a level: "
-            "they stand in the folded part of this log."
+            f"{wording.count_noun(folded_count, 'result')} not shown as annotations, because GitHub shows "
+            f"{_MAX_ANNOTATIONS} for each level: see the collapsed group of this log."
         )
     if excepted_count:
-        yield f"{wording.count_noun(excepted_count, 'finding')} waived."
+        yield f"{wording.count_noun(excepted_count, 'finding')} covered by exceptions."
 
 
 def _command(annotation: _Annotation, assessment: Assessment) -> str:
@@ -171,8 +173,8 @@ FORMAT: Final = ReportFormat(
     extension=".txt",
     owns_extension=False,
     media_type="text/plain",
-    description="annotations for GitHub Actions, the worst first, to standard output",
+    description="annotations for GitHub Actions, the most urgent first, to standard output",
     render=render,
     aliases=("github-actions",),
-    extras=frozenset({Extra.REPOSITORY}),
+    extras=frozenset({Extra.REPOSITORY, Extra.CONTEXT}),
 )

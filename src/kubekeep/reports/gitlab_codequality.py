@@ -52,7 +52,7 @@ def _issues(assessment: Assessment) -> Iterator[dict[str, Any]]:
             "kubekeep-input", text, "major", unread.location, unique_ids(digest("input", unread.location.file))
         )
     if skipped := [summary.control.id for summary in assessment.controls if summary.is_gap]:
-        text = f"Not evaluated, other reports say why: {join_names(skipped, _MAX_NAMED)}"
+        text = f"Controls not evaluated (see the reasons in another report): {join_names(skipped, _MAX_NAMED)}"
         unique = unique_ids(digest("coverage", *sorted(skipped)))
         yield _issue("kubekeep-coverage", visible(text), "info", Location("."), unique)
     for finding, uid in identify(assessment.findings, UniqueIds()):

@@ -191,14 +191,14 @@ def _details(finding: Finding) -> dict[str, Any]:
         "resource": {"name": "Resource", "type": "text", "value": resource_name(finding.resource)},
     }
     if rows:
-        header = [{"type": "text", "value": text} for text in ("Field", "Change", "Place")]
+        header = [{"type": "text", "value": text} for text in ("Field", "Change", "Location")]
         details["fields"] = {"name": "Affected fields", "type": "table", "header": header, "rows": rows}
     return details
 
 
 def _cell(location: Location | None) -> dict[str, Any]:
     if location is None or location.region is None:
-        return {"type": "text", "value": visible(str(location)) if location else "in no file"}
+        return {"type": "text", "value": visible(str(location)) if location else "not in a file"}
     start, end = location.region.start.line, location.region.end.line
     return {"type": "file-location", "file_name": visible(location.file), "line_start": start, "line_end": end}
 

@@ -143,7 +143,7 @@ def _write_failure(stream: TextIO, summary: ControlSummary, failures: Sequence[F
 def _excepted_lines(finding: Finding) -> Iterable[str]:
     """Yield the line of a resource, then a line with the reason for each excepted location."""
     first, *places = _lines(finding)
-    yield f"accepted: {first}"
+    yield f"covered by exceptions: {first}"
     for place, evidence in zip(places, finding.evidence, strict=True):
         exception = evidence.exception
         if exception is not None:

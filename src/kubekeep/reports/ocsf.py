@@ -105,7 +105,7 @@ def _events(assessment: Assessment) -> Iterator[dict[str, Any]]:
             yield _control_event(scan, summary)
     if all(summary.status is Status.NOT_EVALUATED and not summary.is_gap for summary in assessment.controls):
         yield _input_event(
-            scan, digest("nothing"), "nothing was assessed: no resource that a control applies to was read"
+            scan, digest("nothing"), "nothing was evaluated: the input has no resource that a control applies to"
         )
 
 

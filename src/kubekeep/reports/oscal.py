@@ -61,7 +61,7 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
             "version": utc_text(assessment.finished),
             "oscal-version": _VERSION,
         },
-        "import-ap": {"href": f"#{plan}", "remarks": "No assessment plan was given: the resource stands for the scan."},
+        "import-ap": {"href": f"#{plan}", "remarks": "There is no assessment plan. This resource describes the scan."},
         "back-matter": {"resources": [_plan(assessment, plan, name)]},
     }
     stream.write('{"assessment-results":' + json_text(head)[:-1] + ',"results":[')
@@ -95,7 +95,7 @@ def _plan(assessment: Assessment, plan: str, name: str) -> dict[str, Any]:
 
 def _result(assessment: Assessment) -> dict[str, Any]:
     unread = len(assessment.unread)
-    gaps = f" {unread} place{'' if unread == 1 else 's'} of the input could not be read." if unread else ""
+    gaps = f" {unread} part{'' if unread == 1 else 's'} of the input could not be read." if unread else ""
     return {
         "uuid": _uuid("result", utc_text(assessment.started, "microseconds"), assessment.target.base),
         "title": "Scan with Kubekeep",
@@ -138,7 +138,7 @@ def _selections(assessment: Assessment) -> Iterator[dict[str, Any]]:
     """Yield one selection per framework, or one for all controls, with unevaluated controls excluded."""
     by_slug = {summary.control.slug: summary for summary in assessment.controls}
     groups = [(visible(framework.framework.title), framework.controls) for framework in assessment.frameworks]
-    for title, slugs in groups or [("Controls that were asked for", tuple(by_slug))]:
+    for title, slugs in groups or [("Selected controls", tuple(by_slug))]:
         members = [by_slug[slug] for slug in slugs]
         entry: dict[str, Any] = {"description": title}
         if members:
@@ -148,7 +148,7 @@ def _selections(assessment: Assessment) -> Iterator[dict[str, Any]]:
         skipped = [member for member in members if member.status is Status.NOT_EVALUATED]
         if skipped:
             entry["exclude-controls"] = [{"control-id": _token(member.control.id)} for member in skipped]
-            entry["remarks"] = "Those excluded were not evaluated, or had nothing to look at."
+            entry["remarks"] = "The excluded controls were not evaluated or have no matching resources."
         yield entry
 
 
@@ -196,7 +196,7 @@ def _observation(finding: Finding, uid: str, moment: str, resources: dict[str, d
     entry: dict[str, Any] = {
         "uuid": _uuid("observation", uid),
         "title": _line(control.title),
-        "description": f"{control.asks.strip()}\n\nNot so for {code(resource_name(resource))}.",
+        "description": f"{control.asks.strip()}\n\nNot satisfied by {code(resource_name(resource))}.",
         "props": [_prop("control", control.id), _prop("fingerprint", uid)],
         "methods": ["TEST"],
         "types": ["finding"],
@@ -259,7 +259,7 @@ def _risks(assessment: Assessment, observations: Mapping[str, _ControlObservatio
         if control_observations.excepted:
             entry = _risk(summary.control, "deviation-approved", control_observations.excepted)
             words = "\n".join(f"- {code(text)}" for text in control_observations.exceptions)
-            yield entry | {"description": f"{entry['description']}\n\nAccepted:\n\n{words}"}
+            yield entry | {"description": f"{entry['description']}\n\nCovered by exceptions:\n\n{words}"}
 
 
 def _risk(control: Control, status: str, observations: list[str]) -> dict[str, Any]:
@@ -294,11 +294,11 @@ def _finding(summary: ControlSummary, control_observations: _ControlObservations
     if summary.status is Status.FAILED:
         status = {"state": "not-satisfied", "reason": "fail"}
     elif control_observations.excepted:
-        status = {"state": "satisfied", "reason": "other", "remarks": "What failed is accepted by waivers."}
+        status = {"state": "satisfied", "reason": "other", "remarks": "All failures are covered by exceptions."}
     else:
         status = {"state": "satisfied", "reason": "pass"}
     skipped = f", {counts.not_evaluated} not evaluated" if counts.not_evaluated else ""
-    excepted = f" ({counts.excepted} by waivers)" if counts.excepted else ""
+    excepted = f" ({counts.excepted} by exceptions)" if counts.excepted else ""
     entry: dict[str, Any] = {
         "uuid": _uuid("finding", control.id),
         "title": _line(control.title),

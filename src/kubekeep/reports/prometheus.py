@@ -116,18 +116,22 @@ def _kubekeep_metrics(assessment: Assessment) -> Iterator[_Family]:
         for summary in assessment.controls
         if summary.is_gap
     }
-    text = "The version of Kubekeep, and that of Kubernetes it judged for; of a cluster, whose Kubernetes it runs."
+    text = "Version of Kubekeep, evaluated version of Kubernetes, and platform of the cluster."
     yield "kubekeep_info", text, {info: 1}
-    yield "kubekeep_scan_end_timestamp_seconds", "When the scan ended.", {"": assessment.finished.timestamp()}
-    yield "kubekeep_scan_duration_seconds", "How long the scan took.", {"": duration}
+    yield (
+        "kubekeep_scan_end_timestamp_seconds",
+        "End of the scan, in seconds since 1970.",
+        {"": assessment.finished.timestamp()},
+    )
+    yield "kubekeep_scan_duration_seconds", "Duration of the scan, in seconds.", {"": duration}
     yield "kubekeep_files", "Files that were read.", {"": assessment.files}
     yield (
         "kubekeep_unread",
-        "Places of the input that could not be read: the scan has holes.",
+        "Parts of the input that could not be read.",
         {"": len(assessment.unread)},
     )
-    yield "kubekeep_waived_findings", "Findings that were accepted, in whole or in part.", {"": excepted}
-    yield "kubekeep_control_not_evaluated", "Controls that something kept from being evaluated.", gaps
+    yield "kubekeep_waived_findings", "Findings covered by exceptions, in whole or in part.", {"": excepted}
+    yield "kubekeep_control_not_evaluated", "Controls that were not evaluated, with the cause.", gaps
 
 
 def _platform(assessment: Assessment) -> dict[str, str]:

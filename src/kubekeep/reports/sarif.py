@@ -22,6 +22,7 @@ from kubekeep.model.finding import Evidence, Finding
 from kubekeep.model.fingerprint import Identity
 from kubekeep.model.git import GitRepository
 from kubekeep.model.location import Location, Region
+from kubekeep.model.priority import Priority
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import sarif_level
 from kubekeep.model.text import json_text, utc_text, visible
@@ -195,12 +196,22 @@ def _result(finding: Finding, index: int, id_counts: Counter[str]) -> dict[str, 
         "locations": [_build_location(resource, primary)],
         "partialFingerprints": {"kubekeepFinding/v2": _fingerprint(finding, id_counts)},
     }
+    if finding.priority.level:
+        entry["properties"] = _priority(finding.priority)
     if state := _baseline_state(finding):
         entry["baselineState"] = state
     if related := list(_related(locations)):
         entry["relatedLocations"] = [{"id": number, **location} for number, location in enumerate(related, start=1)]
     if fix := _fix(finding):
         entry["fixes"] = [fix]
+    return entry
+
+
+def _priority(priority: Priority) -> dict[str, Any]:
+    """Return the priority as properties; `level` and `security-severity` follow from the severity."""
+    entry: dict[str, Any] = {"priority": priority.level.label, "priorityScore": priority.score}
+    if reasons := [visible(reason) for reason in (priority.step, *priority.reasons) if reason]:
+        entry["priorityReasons"] = reasons
     return entry
 
 
@@ -351,5 +362,5 @@ FORMAT: Final = ReportFormat(
     media_type="application/sarif+json",
     description="SARIF 2.1.0, for code scanning and editors",
     render=render,
-    extras=frozenset({Extra.EDITS, Extra.REPOSITORY}),
+    extras=frozenset({Extra.EDITS, Extra.REPOSITORY, Extra.CONTEXT}),
 )

@@ -43,7 +43,7 @@ def _vulnerability(difference: Difference, id_counts: Counter[str]) -> dict[str,
     id_counts[identifier] += 1
     number = visible(finding.control or "resource")
     location = finding.report_location.location
-    location_entry: dict[str, Any] = {"file": location.file if location else finding.file}
+    location_entry: dict[str, Any] = {"file": visible(location.file if location else finding.file)}
     if location and location.region:
         location_entry |= {"start_line": location.region.start.line, "end_line": location.region.end.line}
     return {

@@ -27,8 +27,8 @@ def render(comparison: Comparison, stream: TextIO, options: ReportOptions) -> No
     stream.writelines(f"\n> The scans differ: {_escaped(warning)}\n" for warning in comparison.warnings)
     parts = (
         ("New", comparison.new),
-        ("Cannot be compared", comparison.incomparable),
-        ("Accepted by exceptions", comparison.accepted),
+        ("Incomparable", comparison.incomparable),
+        ("Covered by exceptions", comparison.accepted),
     )
     remaining = _LIMIT
     for title, differences in parts:
@@ -38,11 +38,13 @@ def render(comparison: Comparison, stream: TextIO, options: ReportOptions) -> No
 
 def _write_table(stream: TextIO, title: str, differences: Sequence[Difference], remaining: int) -> int:
     """Write the rows of a table that fit into `remaining` characters, and return the remaining room."""
-    stream.write(f"\n### {title}\n\n| Severity | Control | Resource | Place |\n| --- | --- | --- | --- |\n")
+    stream.write(f"\n### {title}\n\n| Severity | Control | Resource | Location |\n| --- | --- | --- | --- |\n")
     for number, difference in enumerate(differences):
         row = _row(difference)
         if len(row) > remaining:
-            stream.write(f"\n{len(differences) - number} more are left out: a comment holds no more.\n")
+            stream.write(
+                f"\n{len(differences) - number} more are not shown, because the length of a comment is limited.\n"
+            )
             return 0
         stream.write(row)
         remaining -= len(row)

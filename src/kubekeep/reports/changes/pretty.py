@@ -21,8 +21,8 @@ def render(comparison: Comparison, stream: TextIO, options: ReportOptions) -> No
     terminal = Terminal(stream, options)
     parts = [
         ("✖ NEW", "bold red", comparison.new),
-        ("? CANNOT BE COMPARED", "bold yellow", comparison.incomparable),
-        ("○ ACCEPTED", "bold cyan", comparison.accepted),
+        ("? INCOMPARABLE", "bold yellow", comparison.incomparable),
+        ("○ COVERED BY EXCEPTIONS", "bold cyan", comparison.accepted),
         ("✔ RESOLVED", "bold green", comparison.resolved),
     ]
     if options.verbose:
@@ -43,7 +43,7 @@ def render(comparison: Comparison, stream: TextIO, options: ReportOptions) -> No
 def _write_reasons(terminal: Terminal, differences: Sequence[Difference]) -> None:
     for reason, count in Counter(difference.reason for difference in differences).most_common(_MAX_FINDINGS):
         terminal.line(Span(f"{count:4}  ", "dim"), reason, indent=2, hang=6)
-    terminal.line(Span("(--verbose names them)", "dim"), indent=2)
+    terminal.line(Span("(use --verbose to list them)", "dim"), indent=2)
 
 
 def _write_part(terminal: Terminal, differences: Sequence[Difference], *, verbose: bool) -> None:

@@ -30,11 +30,11 @@ def heading(finding: RecordedFinding) -> str:
 
 
 def totals(comparison: Comparison) -> str:
-    """Return `2 new, 1 resolved, 30 unchanged, 0 that cannot be compared`, and `, 3 accepted_text` if there are any."""
-    accepted_text = f", {len(comparison.accepted)} accepted" if comparison.accepted else ""
+    """Return `2 new, 1 resolved, 30 unchanged, 0 incomparable`, and `, 3 covered by exceptions` if there are any."""
+    excepted_text = f", {len(comparison.accepted)} covered by exceptions" if comparison.accepted else ""
     return (
         f"{len(comparison.new)} new, {len(comparison.resolved)} resolved, {len(comparison.unchanged)} unchanged, "
-        f"{len(comparison.incomparable)} that cannot be compared{accepted_text}"
+        f"{len(comparison.incomparable)} incomparable{excepted_text}"
     )
 
 

@@ -101,6 +101,7 @@ def _environment() -> jinja2.Environment:
         "grade": content.grade,
         "count_noun": count_noun,
         "risk": content.risk,
+        "known_score": content.known_score,
         "describe_input": describe_input,
         "result": _result,
         "chapters": _chapters,
@@ -133,10 +134,10 @@ def _result(summary: ControlSummary) -> tuple[str, str]:
         evaluated = counts.passed + counts.failed
         return "failed", f"{counts.failed:,} of {count_noun(evaluated, 'resource')} failed"
     if summary.status is Status.PASSED:
-        excepted = f", {counts.excepted:,} by waivers" if counts.excepted else ""
+        excepted = f", {counts.excepted:,} by exceptions" if counts.excepted else ""
         return "passed", f"passed ({count_noun(counts.passed, 'resource')}{excepted})"
     if content.is_idle(summary):
-        return "idle", "nothing to look at"
+        return "idle", "no matching resources"
     return "gap", f"not evaluated: {reason_text(summary.reason)}"
 
 

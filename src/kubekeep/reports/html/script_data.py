@@ -6,7 +6,7 @@ contents of script elements"); therefore every `<` is escaped.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterator
 from typing import Any, Final
 
 from kubekeep.model.exception import AppliedException
@@ -16,7 +16,8 @@ from kubekeep.model.git import Commit
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text, utc_text, visible
-from kubekeep.reports.shared.content import ControlFindings, ReportContent, describe_source
+from kubekeep.reports.shared.content import ReportContent, describe_source
+from kubekeep.reports.shared.urgency import describe_priority, priority_level, sort_findings
 from kubekeep.reports.shared.wording import describe_fix
 
 _ESCAPES: Final = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
@@ -55,6 +56,7 @@ class _Tables:
         self._resources = _NumberedValues()
         self._excerpts = _NumberedValues()
         self._exceptions = _NumberedValues()
+        self._priorities = _NumberedValues()
 
     def text(self, value: str) -> int:
         """Return the number of an escaped text; 0 is the empty text."""
@@ -96,11 +98,20 @@ class _Tables:
         texts = (exception.name, exception.source.value, exception.reason, expires, place)
         return self._exceptions.add(exception, [*map(self.text, texts)])
 
+    def priority(self, finding: Finding) -> int:
+        """Return the number of a priority: its level, its score, and the facts behind it."""
+        level, priority = priority_level(finding), finding.priority
+        key = (level, priority.score, priority.step, priority.reasons)
+        if key in self._priorities:
+            return self._priorities.number(key)
+        return self._priorities.add(key, [int(level), priority.score, self.text(describe_priority(priority))])
+
     def dump(self) -> Iterator[tuple[str, list[Any]]]:
         """Yield each table with its name, without the identities."""
         yield "resources", [row[:-1] for row in self._resources.values]
         yield "excerpts", self._excerpts.values
         yield "exceptions", self._exceptions.values
+        yield "priorities", self._priorities.values
         yield "texts", self._texts.values or [""]
 
 
@@ -123,7 +134,7 @@ def encode_findings(content: ReportContent) -> Iterator[str]:
     ]
     yield '{"controls":' + _safe(controls) + ',"frameworks":' + _safe(frameworks) + ',"findings":['
     comma = ""
-    for row in _rows((*content.findings, *content.excepted), numbers, tables):
+    for row in _rows(content, numbers, tables):
         yield comma + _safe(row)
         comma = ","
     yield "]"
@@ -136,15 +147,15 @@ def _safe(value: Any) -> str:
     return json_text(value).translate(_ESCAPES)
 
 
-def _rows(groups: Iterable[ControlFindings], numbers: dict[str, int], tables: _Tables) -> Iterator[list[Any]]:
-    for group in groups:
-        control = group.summary.control
-        for finding in group.findings:
-            yield _row(finding, control.id, numbers[control.slug], tables)
+def _rows(content: ReportContent, numbers: dict[str, int], tables: _Tables) -> Iterator[list[Any]]:
+    """Yield the rows of the open findings, then those of the excepted ones, the most urgent first."""
+    for groups in (content.findings, content.excepted):
+        for finding in sort_findings(finding for group in groups for finding in group.findings):
+            yield _row(finding, numbers[finding.control.slug], tables)
 
 
-def _row(finding: Finding, control: str, number: int, tables: _Tables) -> list[Any]:
-    """Return control, resource, key, file, line (0 for none), then the evidence.
+def _row(finding: Finding, number: int, tables: _Tables) -> list[Any]:
+    """Return control, resource, key, file, line (0 for none), priority, then the evidence.
 
     The key is used in links to the finding and stable from scan to scan; the script numbers duplicates.
     """
@@ -152,8 +163,9 @@ def _row(finding: Finding, control: str, number: int, tables: _Tables) -> list[A
     return [
         number,
         resource,
-        fingerprint(control, tables.identity(resource))[:_KEY_LENGTH],
+        fingerprint(finding.control.id, tables.identity(resource))[:_KEY_LENGTH],
         *_place(finding.location, tables),
+        tables.priority(finding),
         *(_evidence(evidence, finding.resource, tables) for evidence in finding.evidence),
     ]
 

@@ -1,8 +1,8 @@
-"""The findings in Markdown, folded by control, the most severe first. Findings that do not fit are only counted."""
+"""The findings in Markdown, folded by control, the most urgent first. Findings that do not fit are only counted."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from kubekeep.model.assessment import Assessment, ControlSummary
@@ -12,6 +12,8 @@ from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.markdown.page import LIMIT, MarkdownPage
 from kubekeep.reports.markdown.text import cell, code, html_code, prose, words
 from kubekeep.reports.shared import wording
+from kubekeep.reports.shared.content import LEVELS
+from kubekeep.reports.shared.urgency import count_priorities, sort_failed, sort_findings
 from kubekeep.reports.shared.wording import count_noun
 
 _RESOURCES: Final = 10
@@ -27,11 +29,9 @@ def write_findings(page: MarkdownPage, assessment: Assessment, options: ReportOp
     failures = assessment.group_findings()
     omitted_count = sum(map(len, failures.values()))
     limit = omitted_count if options.verbose else _RESOURCES
-    for summary in wording.sort_failed(assessment):
-        failed = failures.get(summary.control.slug, [])
-        title = f"{cell(summary.control.title)}: {count_noun(len(failed), 'resource')}"
-        level = summary.control.level.label
-        if not failed or not page.fold(f"<b>{level}</b> {html_code(summary.control.id)} {title}", keep=_MIN_FREE):
+    for summary in sort_failed(assessment):
+        failed = sort_findings(failures.get(summary.control.slug, []))
+        if not failed or not page.fold(_title(summary, failed), keep=_MIN_FREE):
             continue
         page.write(f"{_advice(summary)}\n\n", keep=_MIN_FREE // 2)
         if summary.enforcement:
@@ -43,12 +43,21 @@ def write_findings(page: MarkdownPage, assessment: Assessment, options: ReportOp
     return omitted_count
 
 
+def _title(summary: ControlSummary, failed: Sequence[Finding]) -> str:
+    """Return the title of a control: its highest priority, its names, and the number of resources by priority."""
+    counts = count_priorities(failed)
+    levels = [level for level in LEVELS if counts[level]]
+    by_level = ", ".join(f"{counts[level]:,} {level.label.lower()}" for level in levels)
+    resources = count_noun(len(failed), "resource") + (f" ({by_level})" if len(levels) > 1 else "")
+    return f"<b>{levels[0].label}</b> {html_code(summary.control.id)} {cell(summary.control.title)}: {resources}"
+
+
 def write_excepted(page: MarkdownPage, assessment: Assessment) -> None:
     """Write the excepted findings with reason and end date."""
     excepted = assessment.group_excepted_findings()
     total = sum(map(len, excepted.values()))
-    if total and page.fold(f"{count_noun(total, 'finding')} waived"):
-        page.write_list(_excepted(assessment, excepted), total, "waived finding", limit=_RESOURCES)
+    if total and page.fold(f"{count_noun(total, 'finding')} covered by exceptions"):
+        page.write_list(_excepted(assessment, excepted), total, "finding", limit=_RESOURCES)
         page.unfold()
 
 
@@ -60,8 +69,7 @@ def closing(assessment: Assessment, omitted_count: int, options: ReportOptions) 
     limits = (
         f"{LIMIT:,} characters" if options.verbose else f"{_RESOURCES} resources of a control and {LIMIT:,} characters"
     )
-    verb = "is" if omitted_count == 1 else "are"
-    return f"\n**{count_noun(omitted_count, 'finding')} {verb} left out**: this report shows {limits} at most.\n{text}"
+    return f"\n**{count_noun(omitted_count, 'finding')} not shown**: this report shows at most {limits}.\n{text}"
 
 
 def _advice(summary: ControlSummary) -> str:
@@ -77,7 +85,7 @@ def _resource(finding: Finding, options: ReportOptions) -> str:
         return f"- {name}, {changes[0]}\n"
     listed_changes = changes if options.verbose else changes[:_LOCATIONS]
     if more := len(changes) - len(listed_changes):
-        listed_changes.append(f"and {count_noun(more, 'more place')}")
+        listed_changes.append(f"and {count_noun(more, 'more location')}")
     return "".join((f"- {name}\n", *(f"  - {change}\n" for change in listed_changes)))
 
 

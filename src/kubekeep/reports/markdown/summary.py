@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from kubekeep.model.assessment import Assessment, ControlSummary, FrameworkSummary
+from kubekeep.model.priority import UNKNOWN_PRIORITY, Priority
 from kubekeep.reports.markdown.page import MarkdownPage
 from kubekeep.reports.markdown.text import cell, code, html_code, linked, prose, words
-from kubekeep.reports.shared.content import LEVELS, count, risk
-from kubekeep.reports.shared.wording import count_noun, describe_origin, group_by_reason, percent, sort_failed
+from kubekeep.reports.shared.content import LEVELS, count, known_score, risk
+from kubekeep.reports.shared.urgency import count_priorities, sort_failed, top_priorities
+from kubekeep.reports.shared.wording import count_noun, describe_origin, group_by_reason, percent
 
 _MAX_ENTRIES: Final = 20
 """Maximum number of entries in a list."""
@@ -24,7 +26,7 @@ def write_summary(page: MarkdownPage, assessment: Assessment) -> None:
     page.write("".join(f"- {line}\n" for line in _lines(assessment, failed)))
     _write_unread(page, assessment)
     _write_frameworks(page, assessment)
-    _write_controls(page, failed)
+    _write_controls(page, failed, top_priorities(assessment))
     _write_gaps(page, assessment)
     if assessment.notes and page.fold(count_noun(len(assessment.notes), "note")):
         page.write_list(
@@ -40,8 +42,8 @@ def _headline(assessment: Assessment, failed: list[ControlSummary]) -> str:
     if assessment.unread:
         return "the scan is incomplete"
     if counts.passed:
-        return "nothing failed"
-    return "nothing could be evaluated" if counts.gaps else "nothing was found to scan"
+        return "no control failed"
+    return "no control was evaluated" if counts.gaps else "no resources found"
 
 
 def _lines(assessment: Assessment, failed: list[ControlSummary]) -> Iterator[str]:
@@ -50,20 +52,21 @@ def _lines(assessment: Assessment, failed: list[ControlSummary]) -> Iterator[str
     extent = f"{words(describe_origin(assessment))}, {count_noun(assessment.counts.total, 'resource')}"
     compliance = f"compliance {percent(assessment.compliance)}, coverage {percent(assessment.coverage)}"
     if failed:
-        by_level = [(level, sum(summary.control.level is level for summary in failed)) for level in LEVELS]
-        severities = ", ".join(f"{amount} {level.label.lower()}" for level, amount in by_level if amount)
-        yield f"❌ **{count_noun(assessment.counts.failed, 'resource')} failed**: controls by severity: {severities}"
+        by_level = count_priorities(assessment.findings)
+        levels = ", ".join(f"{by_level[level]:,} {level.label.lower()}" for level in LEVELS if by_level[level])
+        findings = f"{count_noun(by_level.total(), 'finding')} by priority: {levels}"
+        yield f"❌ **{count_noun(assessment.counts.failed, 'resource')} failed**: {findings}"
     elif counts.passed and not assessment.unread:
-        yield "✅ **Nothing failed**"
+        yield "✅ **No control failed**"
     if assessment.unread:
-        yield f"❌ **Input was not read in {count_noun(len(assessment.unread), 'place')}**: the scan is incomplete"
+        yield f"❌ **Input was not read in {count_noun(len(assessment.unread), 'location')}**: the scan is incomplete"
     if counts.gaps:
         verb, counts_as = ("was", "counts") if counts.gaps == 1 else ("were", "count")
         text = f"**{count_noun(counts.gaps, 'control')} {verb} not evaluated**"
         yield f"⚠️ {text} and {counts_as} neither as passed nor as failed"
     if excepted := len(assessment.excepted_findings):
-        yield f"ℹ️ {count_noun(excepted, 'finding')} waived"  # noqa: RUF001 - a sign, not a letter
-    yield f"{extent}: {compliance}, risk score {risk(assessment.score)}"
+        yield f"ℹ️ {count_noun(excepted, 'finding')} covered by exceptions"  # noqa: RUF001 - a sign, not a letter
+    yield f"{extent}: {compliance}, risk score {risk(known_score(assessment))}"
 
 
 def _write_unread(page: MarkdownPage, assessment: Assessment) -> None:
@@ -71,7 +74,7 @@ def _write_unread(page: MarkdownPage, assessment: Assessment) -> None:
         return
     page.write("\n### Input that was not read\n\n")
     lines = (f"- {code(str(unread.location))}: {words(unread.message)}\n" for unread in assessment.unread)
-    page.write_list(lines, len(assessment.unread), "place", limit=_MAX_ENTRIES)
+    page.write_list(lines, len(assessment.unread), "location", limit=_MAX_ENTRIES)
 
 
 def _write_frameworks(page: MarkdownPage, assessment: Assessment) -> None:
@@ -79,7 +82,7 @@ def _write_frameworks(page: MarkdownPage, assessment: Assessment) -> None:
         return
     by_slug = {summary.control.slug: summary for summary in assessment.controls}
     page.write(
-        "\n| Framework | Compliance | Coverage | Failed | Passed | Not evaluated | Nothing to look at |\n"
+        "\n| Framework | Compliance | Coverage | Failed | Passed | Not evaluated | No matching resources |\n"
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n"
     )
     _write_rows(
@@ -97,18 +100,21 @@ def _framework(summary: FrameworkSummary, by_slug: dict[str, ControlSummary]) ->
     return f"| {cell(summary.framework.slug)} | {figures} | {counts} |\n"
 
 
-def _write_controls(page: MarkdownPage, failed: list[ControlSummary]) -> None:
+def _write_controls(page: MarkdownPage, failed: list[ControlSummary], top: Mapping[str, Priority]) -> None:
     if not failed:
         return
-    page.write("\n| Severity | Control | | Resources |\n| --- | --- | --- | ---: |\n")
-    _write_rows(page, [_control(summary) for summary in failed], "control", limit=_MAX_ENTRIES)
+    page.write("\n| Priority | Severity | Control | | Resources |\n| --- | --- | --- | --- | ---: |\n")
+    rows = [_control(summary, top.get(summary.control.slug, UNKNOWN_PRIORITY)) for summary in failed]
+    _write_rows(page, rows, "control", limit=_MAX_ENTRIES)
 
 
-def _control(summary: ControlSummary) -> str:
+def _control(summary: ControlSummary, priority: Priority) -> str:
+    """Return the row of a control, with the highest priority of its findings."""
     control, counts = summary.control, summary.counts
+    level = priority.level or control.level
     name = linked(html_code(control.id), control.link)
     of = f"{counts.failed:,} of {counts.passed + counts.failed:,}"
-    return f"| {control.level.label} | {name} | {cell(control.title)} | {of} |\n"
+    return f"| {level.label} | {control.level.label} | {name} | {cell(control.title)} | {of} |\n"
 
 
 def _write_rows(page: MarkdownPage, rows: list[str], noun: str, *, limit: int) -> None:

@@ -10,6 +10,7 @@ from kubekeep.model.control import Control
 from kubekeep.model.exception import AppliedException
 from kubekeep.model.finding import Evidence, Excerpt, Finding, Status
 from kubekeep.model.resource import Resource
+from kubekeep.model.severity import Severity
 from kubekeep.reports.pdf.printed import LONGEST_PROSE, code_line, line, paragraphs
 from kubekeep.reports.shared.content import (
     ControlFindings,
@@ -19,6 +20,7 @@ from kubekeep.reports.shared.content import (
     grade,
     is_idle,
 )
+from kubekeep.reports.shared.urgency import describe_priority, priority_level
 from kubekeep.reports.shared.wording import describe_enforcement, describe_fix, percent, relative_location
 
 MAX_RESOURCES: Final = 3000
@@ -73,15 +75,15 @@ def control_head(summary: ControlSummary) -> dict[str, Any]:
         "status": status(summary),
         "failed": counts.failed,
         "evaluated": counts.passed + counts.failed,
-        "waived": counts.excepted,
+        "excepted": counts.excepted,
         "anchor": f"control-{control.slug}",
     }
 
 
 def status(summary: ControlSummary) -> str:
-    """Return `failed`, `passed`, `not evaluated`, or `nothing to look at`."""
+    """Return `failed`, `passed`, `not evaluated`, or `no matching resources`."""
     if is_idle(summary):
-        return "nothing to look at"
+        return "no matching resources"
     return "not evaluated" if summary.status is Status.NOT_EVALUATED else summary.status.value
 
 
@@ -95,6 +97,7 @@ def control_entry(findings: ControlFindings, bounds: Bounds) -> dict[str, Any]:
     printed_findings = findings.findings[: bounds.resources]
     return {
         **control_head(findings.summary),
+        "priority": _level(findings.level),
         "chapters": [{"title": title, "text": paragraphs(text)} for title, text in _chapters(findings.summary)],
         "references": [line(link) for link in control.references],
         "findings": [_finding(finding, bounds, number) for number, finding in enumerate(printed_findings)],
@@ -115,9 +118,11 @@ def _finding(finding: Finding, bounds: Bounds, number: int) -> dict[str, Any]:
         "place": line(str(finding.location)) if finding.location else "",
         "name": display_name(finding.resource),
         "made_by": line(describe_source(finding.resource)),
+        "priority": _level(priority_level(finding)),
+        "reasons": line(describe_priority(finding.priority)),
         "evidence": [_evidence(evidence, finding, excerpts) for evidence in printed_evidence],
         "more": len(finding.evidence) - len(printed_evidence),
-        "waivers": [exception_entry(exception) for exception in finding.suppressions],
+        "exceptions": [exception_entry(exception) for exception in finding.suppressions],
     }
 
 
@@ -194,26 +199,17 @@ def framework_entry(
     }
 
 
-def sort_by_priority(groups: Iterable[ControlFindings]) -> list[ControlFindings]:
-    """Return the failed controls by their most urgent finding, then by severity."""
-    return sorted(groups, key=lambda group: (-_top(group).priority.score, -group.summary.control.severity))
-
-
-def _top(group: ControlFindings) -> Finding:
-    return max(group.findings, key=lambda finding: finding.priority.score)
+def _level(level: Severity) -> dict[str, str]:
+    return {"label": level.label, "ink": level.print_colour}
 
 
 def brief_entry(group: ControlFindings) -> dict[str, Any]:
     """Return a failed control in a row: its priority, and its most urgent resources with the number of the others."""
-    priority = _top(group).priority.level
-    level = priority or group.summary.control.level
-    findings = sorted(group.findings, key=lambda finding: -finding.priority.score)
     return {
         **control_head(group.summary),
-        "level": level.label,
-        "ink": level.print_colour,
-        "failing": [_failing(finding) for finding in findings[:_MAX_FAILING]],
-        "more": max(0, len(findings) - _MAX_FAILING),
+        "priority": _level(group.level),
+        "failing": [_failing(finding) for finding in group.findings[:_MAX_FAILING]],
+        "more": max(0, len(group.findings) - _MAX_FAILING),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from typing import Any, Final
 
 from kubekeep.model.assessment import Assessment, ControlSummary
@@ -17,13 +18,20 @@ from kubekeep.reports.pdf.details import (
     display_name,
     exception_entry,
     framework_entry,
-    sort_by_priority,
 )
 from kubekeep.reports.pdf.printed import LONGEST_PROSE, line, paragraphs
-from kubekeep.reports.shared.content import ReportContent, build_content, grade, risk
+from kubekeep.reports.shared.content import (
+    LEVELS,
+    ReportContent,
+    SeverityCount,
+    build_content,
+    grade,
+    known_score,
+    risk,
+)
 from kubekeep.reports.shared.wording import count_noun, describe_input, percent
 
-_WORST: Final = 7
+_FIRST: Final = 5
 """Maximum number of failed controls in the summary."""
 _TARGETS: Final = 12
 """Maximum number of targets on the cover."""
@@ -43,11 +51,11 @@ def build_document(assessment: Assessment, *, full: bool, whole: bool) -> dict[s
     params = sorted(assessment.params.items()) if full else ()
     return {
         "full": full,
-        "brief": [brief_entry(group) for group in sort_by_priority(report.findings)],
+        "brief": [brief_entry(group) for group in report.findings],
         **_cover(report),
         **_summary(report),
         **_findings(report, full=full, whole=whole),
-        **_left_out(report),
+        **_not_evaluated(report),
         "attacks": _attacks(assessment.attacks) if assessment.attacks else None,
         "params": [[line(key), line(", ".join(values), LONGEST_PROSE)] for key, values in params],
         "controls": [_outcome(summary) for summary in assessment.controls] if full else [],
@@ -63,12 +71,14 @@ def _findings(report: ReportContent, *, full: bool, whole: bool) -> dict[str, An
         "findings": [control_entry(group, bounds) for group in report.findings] if full else [],
         "per_control": bounds.resources,
         "excerpts": any(entry.excerpt for entry in evidence),
-        "waived": [control_entry(group, excepted) for group in report.excepted],
-        "waivers": [_use(use) for use in report.assessment.exceptions if use.status is not ExceptionStatus.MATCHED],
+        "excepted": [control_entry(group, excepted) for group in report.excepted],
+        "idle_exceptions": [
+            _use(use) for use in report.assessment.exceptions if use.status is not ExceptionStatus.MATCHED
+        ],
     }
 
 
-def _left_out(report: ReportContent) -> dict[str, Any]:
+def _not_evaluated(report: ReportContent) -> dict[str, Any]:
     unread, notes = report.assessment.unread, report.assessment.notes
     gaps = [{"reason": paragraphs(gap.text), "controls": list(map(control_head, gap.controls))} for gap in report.gaps]
     return {
@@ -107,9 +117,9 @@ def _cover(report: ReportContent) -> dict[str, Any]:
     evaluated = "fair" if assessment.coverage < 100 else "good"
     facts = [
         ("Assessed on", f"{finished:%Y-%m-%d %H:%M:%S} UTC"),
-        *(() if assessment.target.cluster else (("In", line(assessment.target.base)),)),
+        *(() if assessment.target.cluster else (("Folder", line(assessment.target.base)),)),
         ("Input", line(describe_input(assessment))),
-        ("Against", line(", ".join(part.summary.framework.title for part in report.frameworks), LONGEST_PROSE)),
+        ("Frameworks", line(", ".join(part.summary.framework.title for part in report.frameworks), LONGEST_PROSE)),
         ("Kubernetes", line(assessment.kubernetes_version)),
         ("Kubekeep", line(assessment.version)),
     ]
@@ -123,10 +133,10 @@ def _cover(report: ReportContent) -> dict[str, Any]:
         "facts": [[label, value] for label, value in facts if value],
         "figures": [
             _figure(
-                "Compliance", percent(assessment.compliance), "on average over controls", grade(assessment.compliance)
+                "Compliance", percent(assessment.compliance), "average of the controls", grade(assessment.compliance)
             ),
-            _figure("Coverage", percent(assessment.coverage), "of controls that apply were evaluated", evaluated),
-            _figure("Risk score", risk(assessment.score), "0 is best, 100 is worst", "unknown"),
+            _figure("Coverage", percent(assessment.coverage), "of applicable controls", evaluated),
+            _figure("Risk score", risk(known_score(assessment)), "0 is best, 100 is worst", "unknown"),
             _figure(
                 "Findings", f"{report.total:,}", f"in {count_noun(assessment.counts.failed, 'resource')}", "unknown"
             ),
@@ -141,37 +151,48 @@ def _figure(label: str, value: str, note: str, grade_name: str) -> dict[str, str
 
 def _summary(report: ReportContent) -> dict[str, Any]:
     counts = report.counts
-    most = max([1, *(severity.findings for severity in report.severities)])
     return {
-        "severities": [
-            {
-                "label": severity.level.label,
-                "ink": severity.level.print_colour,
-                "controls": severity.controls,
-                "findings": severity.findings,
-                "share": 100 * severity.findings / most,
-            }
-            for severity in report.severities
-        ],
+        "levels": list(_levels(report)),
         "statuses": [
             {"label": label, "kind": kind, "count": count, "share": 100 * count / max(1, counts.total)}
             for label, kind, count in (
                 ("failed", "failed", counts.failed),
                 ("passed", "passed", counts.passed),
                 ("not evaluated", "gap", counts.gaps),
-                ("nothing to look at", "idle", counts.idle),
+                ("no matching resources", "idle", counts.idle),
             )
         ],
         "total": report.total,
-        "worst": [
+        "first": [
             {
                 **control_head(group.summary),
+                "priority": {"label": group.level.label, "ink": group.level.print_colour},
                 "place": line(str(group.findings[0].location)) if group.findings[0].location else "",
                 "name": display_name(group.findings[0].resource),
             }
-            for group in report.findings[:_WORST]
+            for group in report.findings[:_FIRST]
         ],
     }
+
+
+def _levels(report: ReportContent) -> Iterator[dict[str, Any]]:
+    """Yield the numbers of findings and failed controls of each level, by priority and by severity."""
+    urgent = {entry.level: entry.findings for entry in report.priorities}
+    severe = {entry.level: entry for entry in report.severities}
+    most_urgent = max([1, *urgent.values()])
+    most_severe = max([1, *(entry.findings for entry in severe.values())])
+    for level in LEVELS:
+        if level in urgent or level in severe:
+            entry = severe.get(level, SeverityCount(level, 0, 0))
+            yield {
+                "label": level.label,
+                "ink": level.print_colour,
+                "priority_findings": urgent.get(level, 0),
+                "priority_share": 100 * urgent.get(level, 0) / most_urgent,
+                "controls": entry.controls,
+                "findings": entry.findings,
+                "share": 100 * entry.findings / most_severe,
+            }
 
 
 def _use(use: ExceptionUse) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The report for terminals: worst first, exact locations, the fix, and the next step.
+"""The report for terminals: the most urgent findings first, exact locations, the fix, and the next step.
 
 Text from manifests is escaped, and values that may be secrets are not shown.
 """
@@ -39,7 +39,7 @@ FORMAT: Final = ReportFormat(
     aliases=("pretty-printer",),
     extension=".txt",
     media_type="text/plain",
-    description="for people on a terminal: worst first, where, why and how to fix it",
+    description="for terminals: the most urgent findings with location, cause and fix",
     render=render,
     extras=frozenset({Extra.CONTEXT}),
 )

@@ -34,7 +34,7 @@ def write_attacks(assessment: Assessment, attacks: Attacks, stream: TextIO, opti
     _write_summary(terminal, attacks)
     if attacks.notes:
         terminal.line()
-        terminal.line(Span("What else to know", "bold"))
+        terminal.line(Span("Notes", "bold"))
         for note in attacks.notes:
             terminal.line(f"• {note}", indent=2, hang=2)
 
@@ -71,11 +71,11 @@ def _opening(opening: Opening, base: str) -> Iterator[Span | str]:
 def _write_cuts(terminal: Terminal, attacks: Attacks, base: str) -> None:
     if not attacks.cuts:
         return
-    terminal.line(Span("What ends most paths", "bold"))
+    terminal.line(Span("Changes that break most paths", "bold"))
     for number, cut in enumerate(attacks.cuts, start=1):
         text = f"{cut.edge.source.label} → {cut.edge.target.label}"
-        ends = Span(f"ends {_count_noun(cut.count, 'path')}", "green")
-        detours = f", {cut.detours} of them with a way around it" if cut.detours else ""
+        ends = Span(f"breaks {_count_noun(cut.count, 'path')}", "green")
+        detours = f", {cut.detours} of them with an alternative" if cut.detours else ""
         terminal.line(f"{number}. ", Span(text, "bold"), "  ", ends, detours, indent=2, hang=5)
         for opening in cut.edge.openings:
             terminal.line(*_opening(opening, base), indent=5, hang=2)
@@ -94,7 +94,7 @@ def _closing_controls(edge: Edge) -> Iterable[Control]:
 def _write_priorities(terminal: Terminal, resources: tuple[PrioritisedResource, ...], base: str) -> None:
     if not resources:
         return
-    terminal.line(Span("Workloads to mend first", "bold"))
+    terminal.line(Span("Workloads to fix first", "bold"))
     for prioritised in resources[:_PRIORITIES]:
         resource = prioritised.resource
         location = resource.locate(())
@@ -106,7 +106,7 @@ def _write_priorities(terminal: Terminal, resources: tuple[PrioritisedResource, 
         level = Span(prioritised.severity.label, prioritised.severity.colour)
         terminal.line(*location_spans, label, "  ", level, f" on {names}", indent=2)
         controls = {step.control.slug: step.control for vector in prioritised.vectors for step in vector.steps}
-        terminal.line(Span("mend ", "green"), ", ".join(control.id for control in controls.values()), indent=4)
+        terminal.line(Span("fix ", "green"), ", ".join(control.id for control in controls.values()), indent=4)
     terminal.line()
 
 

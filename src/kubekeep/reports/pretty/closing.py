@@ -12,19 +12,20 @@ from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.comparison import Comparison
 from kubekeep.model.exception import AppliedException, ExceptionStatus, ExceptionUse
-from kubekeep.model.finding import Cause, Status
+from kubekeep.model.finding import Status
 from kubekeep.model.text import utc_text
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.pretty.findings import location_span
 from kubekeep.reports.shared.content import LEVELS, count, grade, is_idle
 from kubekeep.reports.shared.terminal import Span, Terminal, file_url
+from kubekeep.reports.shared.urgency import count_priorities, sort_failed
 from kubekeep.reports.shared.wording import (
     count_noun,
     describe_enforcement,
+    describe_gap,
     describe_input,
     group_by_reason,
     percent,
-    sort_failed,
 )
 
 _GRADE_STYLES: Final = {"good": "green", "fair": "yellow", "poor": "red", "unknown": "dim"}
@@ -35,22 +36,9 @@ _MAX_SINGLE_LINES: Final = 2
 """Maximum number of missing permissions with the same reason that get a line each instead of a group."""
 _MAX_KINDS: Final = 12
 """Maximum number of hidden kinds to name for one reason."""
-_ROLES_HINT: Final = " prints the roles that it needs, and what of them lacks."
+_ROLES_HINT: Final = " to print the required roles and the missing permissions."
 _MAX_REASONS: Final = 3
 """Maximum number of reasons for incomparable findings."""
-_GAP_CAUSES: Final[dict[Cause | None, str]] = {
-    Cause.NEEDS_HOST_DATA: "need data of the nodes: kubekeep host collect writes it",
-    Cause.NEEDS_CLOUD_DATA: "need data of the cloud: add documents such as ClusterDescribe",
-    Cause.NEEDS_IMAGE_DATA: "need reports on the images: add their ImageVulnerabilities",
-    Cause.NEEDS_ACCESS: "need what the cluster did not show, as told below",
-    Cause.NEEDS_CLUSTER: "need a cluster, or --snapshot if the files are all of one",
-    Cause.MANUAL: "need a person: kubekeep explain says how",
-    Cause.CONFIGURATION: "need a parameter in --controls-config",
-    Cause.DECLINED: "do not find enough in the input to tell",
-}
-_CLUSTER_GAP_CAUSES: Final[dict[Cause | None, str]] = {
-    Cause.NEEDS_CLUSTER: "need data of the control plane: kubekeep host collect writes it there",
-}
 _USE_STYLES: Final = {ExceptionStatus.MATCHED: "green", ExceptionStatus.UNUSED: "dim"}
 """All other statuses need attention."""
 _USE_FINDINGS: Final = 5
@@ -82,7 +70,7 @@ def _write_passed(terminal: Terminal, assessment: Assessment, options: ReportOpt
             details = [Span(f"  {enforcement}", "dim")] if enforcement else []
             terminal.line(Span(summary.control.id, "cyan", whole=True), "  ", summary.control.title, *details, indent=2)
     if idle:
-        terminal.line(Span(f"· {count_noun(len(idle), 'control')} had nothing to look at", "dim"))
+        terminal.line(Span(f"· {count_noun(len(idle), 'control')} without matching resources", "dim"))
     if options.verbose:
         for summary in idle:
             terminal.line(Span(summary.control.id, "cyan", whole=True), "  ", summary.control.title, indent=2)
@@ -97,11 +85,10 @@ def _write_gaps(terminal: Terminal, assessment: Assessment, options: ReportOptio
         return
     title = Span(f"• {count_noun(len(gaps), 'control')} not evaluated", "bold yellow")
     if len(gaps) > _MAX_NAMED and not options.verbose:
-        terminal.line(title, "  (--verbose names them)")
+        terminal.line(title, "  (use --verbose to list them)")
         counts = Counter(summary.reason.cause if summary.reason else None for summary in gaps)
-        texts_by_cause = _GAP_CAUSES | (_CLUSTER_GAP_CAUSES if assessment.target.cluster else {})
         for cause, amount in counts.most_common():
-            terminal.line(f"{amount:4} ", Span(texts_by_cause.get(cause, "could not be judged"), "dim"), indent=2)
+            terminal.line(f"{amount:4} ", Span(describe_gap(cause, assessment), "dim"), indent=2)
     else:
         terminal.line(title)
         _write_reasons(terminal, gaps)
@@ -134,7 +121,7 @@ def write_unread(terminal: Terminal, assessment: Assessment, options: ReportOpti
     _write_places(terminal, assessment, hidden, {gap.permission for group in by_reason.values() for gap in group})
     if gaps and by_cluster:
         option = Span("--dry-run", "bold cyan", whole=True)
-        terminal.line(Span("The same command with ", "dim"), option, Span(_ROLES_HINT, "dim"), indent=2)
+        terminal.line(Span("Run the same command with ", "dim"), option, Span(_ROLES_HINT, "dim"), indent=2)
     terminal.line()
 
 
@@ -182,7 +169,7 @@ def _write_hidden(terminal: Terminal, reason: str, gaps: Iterable[CoverageGap], 
         places.setdefault((gap.verb, place), []).append(f"{kind}/{gap.name}" if gap.name else kind)
     for (verb, place), kinds in places.items():
         most = len(kinds) if options.verbose else _MAX_KINDS
-        more = f" and {len(kinds) - most} more (--verbose names them)" if len(kinds) > most else ""
+        more = f" and {len(kinds) - most} more (use --verbose to list them)" if len(kinds) > most else ""
         namespace_text = f"in namespace {place}: " if place else ""
         terminal.line(f"{verb} {namespace_text}", Span(", ".join(kinds[:most]), "bold"), more, indent=4)
 
@@ -190,17 +177,17 @@ def _write_hidden(terminal: Terminal, reason: str, gaps: Iterable[CoverageGap], 
 def _incomplete(unread: int, hidden: int, platform: str) -> str:
     """Return the title for `unread` parts of the input, `hidden` of which are permissions missing on the platform."""
     return (
-        f"Input not read in {count_noun(unread, 'place')}"
+        f"Input not read in {count_noun(unread, 'location')}"
         if hidden < unread
-        else f"The {platform} did not show everything"
+        else f"Some data of the {platform} could not be read"
     )
 
 
 def write_baseline(terminal: Terminal, comparison: Comparison) -> None:
     """Write the changes since the baseline, and the incomparable findings by reason."""
     new = Span(f"{len(comparison.new)} new", "bold red" if comparison.new else "green")
-    accepted_text = f", {len(comparison.accepted)} accepted" if comparison.accepted else ""
-    more = f", {len(comparison.unchanged)} known, {len(comparison.resolved)} resolved{accepted_text} since {comparison.base}"
+    excepted_text = f", {len(comparison.accepted)} covered by exceptions" if comparison.accepted else ""
+    more = f", {len(comparison.unchanged)} unchanged, {len(comparison.resolved)} resolved{excepted_text} since {comparison.base}"
     terminal.line(Span("Baseline", "bold"), "  ", new, more)
     reasons = Counter(difference.reason for difference in comparison.incomparable)
     first_reasons = reasons.most_common(_MAX_REASONS)
@@ -227,7 +214,7 @@ def _write_summary(terminal: Terminal, assessment: Assessment) -> None:
     terminal.line(Span("Summary", "bold"))
     terminal.table(rows, indent=2)
     terminal.line()
-    _write_severities(terminal, assessment)
+    _write_priorities(terminal, assessment)
 
 
 def _row(name: str, compliance: float | None, coverage: float, controls: list[ControlSummary]) -> list[Span]:
@@ -253,13 +240,18 @@ def bar(value: float | None) -> str:
     return "█" * filled + "░" * (_BAR_WIDTH - filled)
 
 
-def _write_severities(terminal: Terminal, assessment: Assessment) -> None:
+def _write_priorities(terminal: Terminal, assessment: Assessment) -> None:
     failed = sort_failed(assessment)
     spans: list[Span | str] = [describe_input(assessment)]
     spans.append(f", {count_noun(len(failed), 'failed control')}")
-    counts = [(level, sum(summary.control.level is level for summary in failed)) for level in LEVELS]
-    for index, (level, amount) in enumerate((level, amount) for level, amount in counts if amount):
-        spans += [" · " if index else ": ", Span(f"{amount} {level.label.lower()}", level.colour, whole=True)]
+    counts = count_priorities(assessment.findings)
+    if counts:
+        spans.append(f"; {count_noun(counts.total(), 'finding')} by priority")
+    for index, level in enumerate(level for level in LEVELS if counts[level]):
+        spans += [
+            " · " if index else ": ",
+            Span(f"{counts[level]:,} {level.label.lower()}", level.colour, whole=True),
+        ]
     terminal.line(*spans, indent=2)
     terminal.line()
 
@@ -274,17 +266,15 @@ def _write_next(terminal: Terminal, assessment: Assessment) -> None:
             Span("→ Next: ", "bold"), *([f"{first}."] if control.is_user_supplied else [f"{first}: ", command])
         )
     elif assessment.unread:
-        terminal.line(
-            Span("→ Next: ", "bold"), f"{_suggest_reading(assessment)} and scan again: nothing is known of it yet."
-        )
+        terminal.line(Span("→ Next: ", "bold"), f"{_suggest_reading(assessment)}, and scan again.")
     elif assessment.counts.total == 0:
         terminal.line(Span("→ Next: ", "bold"), _suggest_target(assessment))
     elif any(summary.is_gap for summary in assessment.controls):
-        terminal.line(Span("→ Next: ", "bold"), "nothing failed; give the scan what the controls above wait for.")
+        terminal.line(Span("→ Next: ", "bold"), "no control failed; provide the missing data for the controls above.")
     elif assessment.group_excepted_findings():
-        terminal.line(Span("✔ Nothing failed but what is accepted.", "bold green"))
+        terminal.line(Span("✔ All failures are covered by exceptions.", "bold green"))
     else:
-        terminal.line(Span("✔ Nothing failed and nothing was left out.", "bold green"))
+        terminal.line(Span("✔ No control failed, and all input was evaluated.", "bold green"))
 
 
 def _suggest_reading(assessment: Assessment) -> str:
@@ -293,16 +283,16 @@ def _suggest_reading(assessment: Assessment) -> str:
     is_hidden = all(unread.location.file in hidden for unread in assessment.unread) and not any(
         gap.next_step for gap in gaps
     )
-    return "ask for what was not shown" if is_hidden else "mend what was not read"
+    return "request the missing permissions" if is_hidden else "fix the input that was not read"
 
 
 def _suggest_target(assessment: Assessment) -> str:
     """Return the next step if no resource was evaluated."""
     if assessment.target.cluster is None:
-        return "nothing was found to scan; check the path."
+        return "no resources found; check the path."
     if str(assessment.resource_selection):
-        return "what was chosen holds nothing that these controls look at."
-    return "the cluster holds nothing that these controls look at."
+        return "these controls apply to none of the selected resources."
+    return "these controls apply to none of the resources of the cluster."
 
 
 def write_excepted(terminal: Terminal, assessment: Assessment, options: ReportOptions) -> None:
@@ -311,8 +301,8 @@ def write_excepted(terminal: Terminal, assessment: Assessment, options: ReportOp
     if not excepted:
         return
     count = sum(map(len, excepted.values()))
-    title = Span(f"◌ {count} finding{'' if count == 1 else 's'} accepted", "bold")
-    terminal.line(title, *([] if options.verbose else ["  (--verbose names them)"]))
+    title = Span(f"◌ {count_noun(count, 'finding')} covered by exceptions", "bold")
+    terminal.line(title, *([] if options.verbose else ["  (use --verbose to list them)"]))
     controls = [
         summary.control for summary in assessment.controls if options.verbose and summary.control.slug in excepted
     ]
@@ -329,7 +319,7 @@ def write_excepted(terminal: Terminal, assessment: Assessment, options: ReportOp
 
 def _describe_exception(exception: AppliedException, base: str) -> Iterator[Span | str]:
     """Yield the reason, end date and source of an exception."""
-    yield exception.reason or Span("no reason is given", "dim")
+    yield exception.reason or Span("no reason given", "dim")
     if exception.expires is not None:
         yield Span(f"  until {_date(exception)}", "dim")
     if exception.location is not None:
@@ -345,7 +335,7 @@ def write_audit(terminal: Terminal, assessment: Assessment) -> None:
     """Write the use of each exception, those without a match first."""
     uses = assessment.exceptions
     if not uses:
-        terminal.line(Span("No exception is given", "bold"))
+        terminal.line(Span("No exceptions", "bold"))
         terminal.line()
         return
     terminal.line(Span("Exceptions", "bold"))

@@ -1,9 +1,9 @@
-"""Findings in the terminal report, worst first: by control with location, value and fix, or by resource."""
+"""Findings in the terminal report, the most urgent first: by control with location, value and fix, by resource, by file."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from kubekeep.model.assessment import Assessment, ControlSummary
@@ -16,12 +16,12 @@ from kubekeep.model.text import json_text
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.shared.content import file_order
 from kubekeep.reports.shared.terminal import Span, Terminal, file_url
+from kubekeep.reports.shared.urgency import priority_level, sort_failed, sort_findings
 from kubekeep.reports.shared.wording import (
     count_noun,
     describe_enforcement,
     describe_fix,
     relative_location,
-    sort_failed,
 )
 
 _MAX_LISTED: Final = 5
@@ -43,8 +43,8 @@ def write_findings(terminal: Terminal, assessment: Assessment, options: ReportOp
     """Write every failed control with its resources."""
     failures = assessment.group_findings()
     for summary in sort_failed(assessment):
-        failed = sorted(failures.get(summary.control.slug, []), key=lambda finding: not finding.has_new)
-        _write_head(terminal, summary, sum(finding.has_new for finding in failed))
+        failed = sort_findings(failures.get(summary.control.slug, []))
+        _write_head(terminal, summary, failed)
         first_findings = failed if options.verbose else failed[:_MAX_LISTED]
         for finding in first_findings:
             _write_resource(terminal, assessment.target.base, finding, options)
@@ -67,13 +67,16 @@ def _advice(text: str, *, code_style: bool) -> Iterator[Span | str]:
         yield Span(part, "cyan" if number % 2 else "")
 
 
-def _write_head(terminal: Terminal, summary: ControlSummary, new: int) -> None:
+def _write_head(terminal: Terminal, summary: ControlSummary, findings: Sequence[Finding]) -> None:
+    """Write the control with the highest priority of its findings."""
     control, counts = summary.control, summary.counts
+    new = sum(finding.has_new for finding in findings)
+    level = max(map(priority_level, findings), default=control.level)
     evaluated = counts.passed + counts.failed
     noun = "resource" if evaluated == 1 else "resources"
     verb = "fails" if counts.failed == 1 else "fail"
     terminal.line(
-        Span(f"✖ {control.level.label.upper()}", f"bold {control.level.colour}", whole=True),
+        Span(f"✖ {level.label.upper()}", f"bold {level.colour}", whole=True),
         "  ",
         Span(control.title, "bold"),
         "  ",
@@ -92,7 +95,16 @@ def _write_resource(terminal: Terminal, base: str, finding: Finding, options: Re
     head = head or resource.locate(())
     location_spans: list[Span | str] = [location_span(str(head), head, base), "  "] if head else []
     kustomization = kustomization_spans(resource)
-    terminal.line(*location_spans, Span(resource.label, "bold", whole=True), *kustomization, indent=2)
+    level = priority_level(finding)
+    label = level.label.upper()
+    terminal.line(
+        Span(label, level.colour, whole=True),
+        " " * (10 - len(label)),
+        *location_spans,
+        Span(resource.label, "bold", whole=True),
+        *kustomization,
+        indent=2,
+    )
     first_evidence = evidence if options.verbose else evidence[:_MAX_LISTED]
     redacted = redact(resource) if any(entry.exists for entry in first_evidence) else {}
     for entry in first_evidence:
@@ -105,7 +117,7 @@ def _write_resource(terminal: Terminal, base: str, finding: Finding, options: Re
             commit = entry.commit
             commit_text = f"{commit.hash[:10]} {commit.date:%Y-%m-%d} {commit.author}: {commit.subject}"
             terminal.line(Span(f"last changed in {commit_text}", "dim"), indent=6)
-    write_more(terminal, len(evidence) - len(first_evidence), "place", indent=4)
+    write_more(terminal, len(evidence) - len(first_evidence), "location", indent=4)
 
 
 def location_span(text: str, location: Location, base: str) -> Span:
@@ -194,7 +206,7 @@ def write_resources(terminal: Terminal, assessment: Assessment, options: ReportO
         by_resource[id(finding.resource)][1].append(finding)
     failed = [(resource, findings) for resource, findings in by_resource.values() if findings]
     for _, findings in failed:
-        findings.sort(key=lambda finding: (not finding.has_new, -finding.score, finding.id))
+        findings.sort(key=lambda finding: (not finding.has_new, -finding.priority.score, -finding.score, finding.id))
     failed.sort(key=lambda pair: _weight(pair[1]), reverse=True)
     first_resources = failed if options.verbose else failed[:_RESOURCES]
     for resource, findings in first_resources:
@@ -205,21 +217,31 @@ def write_resources(terminal: Terminal, assessment: Assessment, options: ReportO
 
 
 def write_files(terminal: Terminal, assessment: Assessment, options: ReportOptions) -> None:
-    """Write every file with its findings in the order of lines; resources without a file come last."""
+    """Write every file, the most urgent first, with its findings in the order of lines.
+
+    Resources without a file come last. Unless verbose, only the most urgent places of a file are shown.
+    """
     by_file: dict[str, list[tuple[Finding, Evidence | None]]] = {}
     for finding in assessment.findings:
         for entry in finding.evidence or (None,):
             place = (entry.location if entry else None) or finding.location
             by_file.setdefault(place.file if place else "", []).append((finding, entry))
-    for file in sorted(by_file, key=lambda name: (not name, name)):
-        entries = sorted(by_file[file], key=lambda pair: (_line(*pair), -pair[0].priority.score, pair[0].id))
+    for file in sorted(by_file, key=lambda name: (not name, *_urgency(by_file[name]), name)):
+        entries = sorted(by_file[file], key=lambda pair: (not pair[0].has_new, -pair[0].priority.score))
         title = Span(file, "bold underline", whole=True, url=file_url(assessment.target.base, file))
-        terminal.line(*([title] if file else ["not in a file"]), Span(f"  {count_noun(len(entries), 'place')}", "dim"))
+        terminal.line(
+            *([title] if file else ["not in a file"]), Span(f"  {count_noun(len(entries), 'location')}", "dim")
+        )
         shown = entries if options.verbose else entries[: _RESOURCES * 2]
-        for finding, entry in shown:
+        for finding, entry in sorted(shown, key=lambda pair: (_line(*pair), -pair[0].priority.score, pair[0].id)):
             _write_place(terminal, finding, entry)
-        write_more(terminal, len(entries) - len(shown), "place", indent=2)
+        write_more(terminal, len(entries) - len(shown), "location", indent=2)
         terminal.line()
+
+
+def _urgency(entries: Iterable[tuple[Finding, Evidence | None]]) -> tuple[bool, float]:
+    """Return a sort key: new findings first, then by the highest priority."""
+    return min((not finding.has_new, -finding.priority.score) for finding, _ in entries)
 
 
 def _line(finding: Finding, evidence: Evidence | None) -> int:
@@ -229,7 +251,7 @@ def _line(finding: Finding, evidence: Evidence | None) -> int:
 
 
 def _write_place(terminal: Terminal, finding: Finding, evidence: Evidence | None) -> None:
-    level = finding.priority.level
+    level = priority_level(finding)
     line = _line(finding, evidence)
     text = (evidence.message or describe_fix(evidence, finding.resource)) if evidence else finding.title
     terminal.line(
@@ -246,9 +268,9 @@ def _write_place(terminal: Terminal, finding: Finding, evidence: Evidence | None
 
 
 def _weight(findings: list[Finding]) -> tuple[bool, float, int]:
-    """Return a sort key: new findings, the highest score, the number of findings."""
+    """Return a sort key: new findings, the highest priority, the number of findings."""
     new = any(finding.has_new for finding in findings)
-    return new, max(finding.score for finding in findings), len(findings)
+    return new, max(finding.priority.score for finding in findings), len(findings)
 
 
 def _write_resource_controls(
@@ -265,13 +287,13 @@ def _write_resource_controls(
     terminal.line(name, *location_spans, *kustomization_spans(resource), Span(count, "dim"))
     first_findings = findings if options.verbose else findings[:_RESOURCES]
     for finding in first_findings:
-        control = finding.control
+        control, level = finding.control, priority_level(finding)
         locations = _describe_locations(finding, head)
         line_spans: list[Span | str] = (
             ["  ", Span(locations, "dim", whole=len(locations) < _UNBROKEN)] if locations else []
         )
         terminal.line(
-            Span(f"{control.level.label.upper():8}", f"bold {control.level.colour}", whole=True),
+            Span(f"{level.label.upper():8}", f"bold {level.colour}", whole=True),
             "  ",
             Span(control.id, "cyan", whole=True, url=control.link),
             "  ",
@@ -285,7 +307,7 @@ def _write_resource_controls(
 
 
 def _describe_locations(finding: Finding, head: Location | None) -> str:
-    """Return the lines in the resource's file and other locations: `lines 12, 15 and 3 more places`."""
+    """Return the lines in the resource's file and other locations: `lines 12, 15 and 3 more locations`."""
     locations = list(dict.fromkeys(evidence.location for evidence in finding.evidence if evidence.location is not None))
     lines = sorted(
         {
@@ -299,5 +321,5 @@ def _describe_locations(finding: Finding, head: Location | None) -> str:
     parts += others[: max(0, _LINES - len(lines))]
     more = len(lines) + len(others) - min(len(lines), _LINES) - len(others[: max(0, _LINES - len(lines))])
     if more:
-        parts.append(f"{more} more place{'s' if more > 1 else ''}")
+        parts.append(f"{more} more location{'s' if more > 1 else ''}")
     return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1]))) if parts else ""

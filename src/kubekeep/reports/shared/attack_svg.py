@@ -156,7 +156,7 @@ def _reasons(edge: Edge) -> Iterator[str]:
 
 
 def _legend(edges: Iterable[Edge], title: str, height: float) -> str:
-    dashed = " · dashed: only if what the input does not tell is so" if any(edge.assumes for edge in edges) else ""
+    dashed = " · dashed: depends on an assumption" if any(edge.assumes for edge in edges) else ""
     return f'<text x="{_MARGIN}" y="{height - 10:g}" fill="currentColor">{_text(title + dashed)}</text>'
 
 

@@ -1,4 +1,4 @@
-"""Content of the human-readable reports: figures, frameworks by section, and findings with the worst first.
+"""Content of the human-readable reports: figures, frameworks by section, and findings with the most urgent first.
 
 Plain values derived from an assessment, in reading order. Does not format, escape or shorten text.
 """
@@ -17,7 +17,8 @@ from kubekeep.model.finding import Evidence, Finding, Status
 from kubekeep.model.framework import is_in_section
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
-from kubekeep.reports.shared.wording import count_noun, group_by_reason
+from kubekeep.reports.shared.urgency import count_priorities, priority_level, sort_findings
+from kubekeep.reports.shared.wording import count_noun, group_by_reason, percent
 
 LEVELS: Final = tuple(sorted(Severity, reverse=True))
 """Severities, worst first."""
@@ -32,6 +33,13 @@ class SeverityCount(msgspec.Struct, frozen=True):
 
     level: Severity
     controls: int
+    findings: int
+
+
+class PriorityCount(msgspec.Struct, frozen=True):
+    """Number of findings of a priority."""
+
+    level: Severity
     findings: int
 
 
@@ -50,10 +58,15 @@ class StatusCount(msgspec.Struct, frozen=True):
 
 
 class ControlFindings(msgspec.Struct, frozen=True):
-    """A control with its findings in the order read; the evidence of each is in file order."""
+    """A control with its findings, the most urgent first; the evidence of each is in file order."""
 
     summary: ControlSummary
     findings: tuple[Finding, ...]
+
+    @property
+    def level(self) -> Severity:
+        """The highest priority of the findings."""
+        return max(map(priority_level, self.findings))
 
 
 class RequirementPart(msgspec.Struct, frozen=True):
@@ -91,7 +104,7 @@ class ReasonGroup(msgspec.Struct, frozen=True):
 
 
 class ReportContent(msgspec.Struct, frozen=True):
-    """Complete content of a report. `findings` and `excepted` list the most severe control first.
+    """Complete content of a report. `findings` and `excepted` list the control with the most urgent finding first.
 
     `gaps` lists the reasons that affect most controls first; `idle` the controls without a resource to evaluate.
     """
@@ -99,6 +112,7 @@ class ReportContent(msgspec.Struct, frozen=True):
     assessment: Assessment
     counts: StatusCount
     severities: tuple[SeverityCount, ...]
+    priorities: tuple[PriorityCount, ...]
     frameworks: tuple[FrameworkPart, ...]
     findings: tuple[ControlFindings, ...]
     excepted: tuple[ControlFindings, ...]
@@ -125,17 +139,17 @@ class ReportContent(msgspec.Struct, frozen=True):
         assessment, counts = self.assessment, self.counts
         sentences = []
         if assessment.unread:
-            count_text = count_noun(len(assessment.unread), "place")
-            sentences.append(f"Input was not read in {count_text}: nothing is known of what stands there.")
+            count_text = count_noun(len(assessment.unread), "location")
+            sentences.append(f"Input was not read in {count_text}, so problems there are not in this report.")
         if counts.gaps:
             relevant = counts.total - counts.idle
-            share = f"of {count_noun(relevant, 'control')} that {'applies' if relevant == 1 else 'apply'}"
-            subject = "it counts" if counts.gaps == 1 else "they count"
+            subject = "It counts" if counts.gaps == 1 else "They count"
             sentences.append(
-                f"{counts.gaps} {share} could not be evaluated; {subject} neither as passed nor as failed."
+                f"{counts.gaps} of {count_noun(relevant, 'applicable control')} could not be evaluated. "
+                f"{subject} neither as passed nor as failed."
             )
         if not assessment.results:
-            sentences.append("Nothing was assessed: the input holds no resource that a control applies to.")
+            sentences.append("Nothing was evaluated: the input has no resource that a control applies to.")
         return tuple(sentences)
 
 
@@ -148,6 +162,7 @@ def build_content(assessment: Assessment) -> ReportContent:
         assessment=assessment,
         counts=count(assessment.controls),
         severities=tuple(_severities(findings)),
+        priorities=tuple(_priorities(findings)),
         frameworks=tuple(_framework(summary, by_slug) for summary in assessment.frameworks),
         findings=findings,
         excepted=tuple(_group_findings(ordered, assessment.group_excepted_findings())),
@@ -171,10 +186,14 @@ def is_idle(summary: ControlSummary) -> bool:
 
 def _group_findings(
     ordered: Iterable[ControlSummary], by_control: Mapping[str, list[Finding]]
-) -> Iterator[ControlFindings]:
-    for summary in ordered:
-        if findings := by_control.get(summary.control.slug):
-            yield ControlFindings(summary, tuple(map(_sort_evidence, findings)))
+) -> list[ControlFindings]:
+    """Return the controls with findings, the one with the most urgent finding first, then in the order given."""
+    groups = [
+        ControlFindings(summary, tuple(map(_sort_evidence, sort_findings(findings))))
+        for summary in ordered
+        if (findings := by_control.get(summary.control.slug))
+    ]
+    return sorted(groups, key=lambda group: (not group.findings[0].has_new, -group.findings[0].priority.score))
 
 
 def _sort_evidence(finding: Finding) -> Finding:
@@ -200,6 +219,14 @@ def _severities(findings: Iterable[ControlFindings]) -> Iterator[SeverityCount]:
     for level in LEVELS:
         if level or controls[level]:
             yield SeverityCount(level, controls[level], total[level])
+
+
+def _priorities(findings: Iterable[ControlFindings]) -> Iterator[PriorityCount]:
+    """Yield every known priority even if its count is zero, as `_severities` does."""
+    counts = count_priorities(finding for group in findings for finding in group.findings)
+    for level in LEVELS:
+        if level or counts[level]:
+            yield PriorityCount(level, counts[level])
 
 
 def _gaps(controls: Iterable[ControlSummary]) -> tuple[ReasonGroup, ...]:
@@ -259,6 +286,13 @@ def grade(compliance: float | None) -> str:
     return "good" if compliance >= _GOOD else "fair" if compliance >= _FAIR else "poor"
 
 
-def risk(value: float) -> str:
+def known_score(assessment: Assessment) -> float | None:
+    """Return the risk score, or None if nothing was evaluated."""
+    return None if assessment.compliance is None else assessment.score
+
+
+def risk(value: float | None) -> str:
     """Return a risk score with one decimal, rounded up so that only a score of zero shows as 0.0."""
+    if value is None:
+        return percent(None)
     return f"{math.ceil(round(value * 10, 6)) / 10:.1f}"

@@ -86,7 +86,7 @@ def group_gaps(assessment: Assessment) -> dict[str, list[ControlSummary]]:
     for summary in assessment.controls:
         if summary.is_gap:
             manual = summary.reason is not None and summary.reason.cause is Cause.MANUAL
-            text = "a person has to check it" if manual else reason_text(summary.reason)
+            text = "requires manual review" if manual else reason_text(summary.reason)
             groups.setdefault(text, []).append(summary)
     return groups
 
@@ -164,8 +164,7 @@ def unix_time(moment: dt.datetime) -> float:
 
 
 def exception_text(exception: AppliedException) -> str:
-    """Return `accepted by the waiver web until 2027-01-31: behind a gateway`."""
+    """Return `covered by exception web until 2027-01-31: behind a gateway`."""
     until = f" until {exception.expires:%Y-%m-%d}" if exception.expires else ""
-    return visible(
-        f"accepted by the waiver {exception.name}{until}" + (f": {exception.reason}" if exception.reason else "")
-    )
+    reason = f": {exception.reason}" if exception.reason else ""
+    return visible(f"covered by exception {exception.name}{until}{reason}")

@@ -21,9 +21,9 @@ from kubekeep.reports.shared.wording import count_noun
 
 _WORDS: Final = {
     VerdictChange.FAILED: "FAILED",
-    VerdictChange.FIXED: "mended",
-    VerdictChange.ACCEPTED: "accepted",
-    VerdictChange.GONE: "gone",
+    VerdictChange.FIXED: "fixed",
+    VerdictChange.ACCEPTED: "excepted",
+    VerdictChange.GONE: "removed",
     VerdictChange.UNKNOWN: "unknown",
 }
 _MIN_WIDTH: Final = 40
@@ -84,13 +84,17 @@ def _clock(event: WatchEvent) -> str:
 def _describe(event: WatchStarted | CoverageChanged | ConnectionChanged | UnmatchedName) -> str:
     match event:
         case WatchStarted():
-            missing = f", {count_noun(event.gaps, 'kind')} not shown" if event.gaps else ""
+            missing = f", {count_noun(event.gaps, 'coverage gap')}" if event.gaps else ""
             objects, findings = count_noun(event.objects, "object"), count_noun(event.failed, "finding")
             return f"watching {event.cluster}: {objects}, {findings}{missing}"
         case ConnectionChanged():
-            return f"the cluster cannot be followed: {event.reason}" if event.reason else "following the cluster again"
+            return (
+                f"connection to the cluster lost: {event.reason}"
+                if event.reason
+                else "connection to the cluster restored"
+            )
         case CoverageChanged():
-            word = "shown again" if event.is_restored else f"not shown: {event.gap.text}"
+            word = "available again" if event.is_restored else f"not available: {event.gap.text}"
             return f"{event.gap.permission}: {word}"
         case UnmatchedName():
             return event.text
@@ -167,20 +171,25 @@ def _describe_verdict_change(event: VerdictChanged) -> dict[str, Any]:
 def write_metrics(metrics: WatchMetrics, stream: TextIO) -> None:
     """Write the watch metrics in the Prometheus text format."""
     for name, kind, text, value in (
-        ("objects", "gauge", "Objects that are being watched.", metrics.objects),
-        ("events_total", "counter", "Objects that came, changed or went.", metrics.events),
-        ("last_event_timestamp_seconds", "gauge", "When the last of them did.", metrics.last_event),
+        ("objects", "gauge", "Watched resources.", metrics.objects),
+        ("events_total", "counter", "Events of added, changed and deleted resources.", metrics.events),
+        ("last_event_timestamp_seconds", "gauge", "Time of the last event, in seconds since 1970.", metrics.last_event),
         (
             "lists_total",
             "counter",
-            "Lists of all objects of a kind, the first ones and those after a loss.",
+            "Requests that listed all resources of a kind, at the start and after a lost connection.",
             metrics.lists,
         ),
-        ("disconnects_total", "counter", "Streams that broke off, and requests without an answer.", metrics.lost),
-        ("gaps", "gauge", "What the cluster does not show.", metrics.gaps),
-        ("current", "gauge", "Whether everything else is being followed at this moment.", int(metrics.is_current)),
-        ("assessments_total", "counter", "How often something was judged again.", metrics.assessments),
-        ("assess_seconds_total", "counter", "How long that took.", metrics.assess_seconds),
+        ("disconnects_total", "counter", "Lost watch streams and failed requests.", metrics.lost),
+        ("gaps", "gauge", "Coverage gaps: kinds that could not be listed.", metrics.gaps),
+        (
+            "current",
+            "gauge",
+            "1 if all other kinds are being watched at this moment, otherwise 0.",
+            int(metrics.is_current),
+        ),
+        ("assessments_total", "counter", "Evaluations after changes.", metrics.assessments),
+        ("assess_seconds_total", "counter", "Total duration of these evaluations, in seconds.", metrics.assess_seconds),
         ("turns_total", "counter", "Verdicts that changed.", metrics.changes),
     ):
         metric_name = f"kubekeep_watch_{name}"

@@ -10,12 +10,25 @@ from typing import Final
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.exception import AppliedException
-from kubekeep.model.finding import Evidence, Reason, Status
+from kubekeep.model.finding import Cause, Evidence, Reason
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
 
 _TICKS: Final = re.compile("`+")
+_GAP_CAUSES: Final[dict[Cause | None, str]] = {
+    Cause.NEEDS_HOST_DATA: "data of the nodes is missing: run kubekeep host collect",
+    Cause.NEEDS_CLOUD_DATA: "data of the cloud is missing: add documents such as ClusterDescribe",
+    Cause.NEEDS_IMAGE_DATA: "reports on the images are missing: add ImageVulnerabilities documents",
+    Cause.NEEDS_ACCESS: "resources could not be listed: see below",
+    Cause.NEEDS_CLUSTER: "a cluster is required; use --snapshot if the files hold all resources of one",
+    Cause.MANUAL: "manual review is required: see kubekeep explain",
+    Cause.CONFIGURATION: "a parameter is missing in --controls-config",
+    Cause.DECLINED: "required data is missing from the input",
+}
+_CLUSTER_GAP_CAUSES: Final[dict[Cause | None, str]] = {
+    Cause.NEEDS_CLUSTER: "data of the control plane is missing: run kubekeep host collect on its nodes",
+}
 
 
 def describe_change(evidence: Evidence) -> str:
@@ -63,36 +76,32 @@ def relative_location(location: Location | None, head: Location | None) -> str:
 
 
 def describe_exception(exception: AppliedException) -> str:
-    """Return the reason and end of an exception: `waived by legacy-app: moves in June (until 2027-01-01)`."""
+    """Return the exception with reason and end: `covered by exception legacy-app: moves in June (until 2027-01-01)`."""
     reason = f": {exception.reason}" if exception.reason else ""
     until = f" (until {exception.expires.date().isoformat()})" if exception.expires else ""
-    return f"waived by {exception.name}{reason}{until}"
+    return f"covered by exception {exception.name}{reason}{until}"
 
 
 def describe_enforcement(enforcement: Enforcement) -> str:
     """Return the effect of a cluster policy: `enforced by policy no-root (Deny, Audit)`, or the reason for none."""
     if not enforcement.is_bound:
-        return f"policy {enforcement.policy} is not bound, so that it enforces nothing"
+        return f"policy {enforcement.policy} is not bound and has no effect"
     actions = f" ({', '.join(enforcement.actions)})" if enforcement.actions else ""
     extent = " in part" if enforcement.is_partial else ""
     if enforcement.denies:
         return f"enforced{extent} by policy {enforcement.policy}{actions}"
-    return f"told of{extent}, not refused, by policy {enforcement.policy}{actions}"
-
-
-def sort_failed(assessment: Assessment) -> list[ControlSummary]:
-    """Return the failed controls: with new findings first, then by severity score, then by failed resources."""
-    failed = [summary for summary in assessment.controls if summary.status is Status.FAILED]
-    new = {difference.finding.control for difference in (assessment.baseline.new if assessment.baseline else ())}
-    return sorted(
-        failed,
-        key=lambda summary: (summary.control.id not in new, -summary.control.severity, -summary.counts.failed),
-    )
+    return f"reported{extent}, not denied, by policy {enforcement.policy}{actions}"
 
 
 def reason_text(reason: Reason | None) -> str:
     """Return the sentence of a reason."""
-    return reason.text if reason and reason.text else "no reason is known"
+    return reason.text if reason and reason.text else "the reason is unknown"
+
+
+def describe_gap(cause: Cause | None, assessment: Assessment) -> str:
+    """Return the kind of data that controls with this cause require."""
+    texts = _GAP_CAUSES | (_CLUSTER_GAP_CAUSES if assessment.target.cluster else {})
+    return texts.get(cause, "could not be evaluated")
 
 
 def group_by_reason(controls: Iterable[ControlSummary]) -> dict[str, list[ControlSummary]]:

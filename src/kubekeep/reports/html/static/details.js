@@ -46,13 +46,24 @@ function countNoun(count, noun) {
 /** @param {Finding} finding @returns {HTMLElement} the details below the row of a finding */
 function createDetails(finding) {
   const box = element("div", { class: "detail" });
-  box.append(...copyChapters(finding.control));
-  const places = element("div", { class: "chapter" }, element("h3", {}, "Where, and what to change"));
+  box.append(createPriority(finding), ...copyChapters(finding.control));
+  const places = element("div", { class: "chapter" }, element("h3", {}, "Locations and changes"));
   const list = element("ol", { class: "evidence" });
   list.append(...finding.evidence.map((entry, index) => element("li", {}, ...createEvidence(entry, finding.evidence[index - 1]))));
   places.append(list);
   box.append(places, createFacts(finding));
   return box;
+}
+
+/** @param {Finding} finding */
+function createPriority({ priority, control }) {
+  const text = priority.reason ? `: ${cut(priority.reason, LONGEST_DETAIL)}` : "";
+  return element(
+    "div",
+    { class: "chapter" },
+    element("h3", {}, "Priority"),
+    element("p", {}, `${LEVELS[priority.level]}${text}. The severity of the control is ${LEVELS[control.level].toLowerCase()}.`),
+  );
 }
 
 /** @param {Control} control @returns {Node[]} copies of two chapters from its row in the table of controls */
@@ -74,7 +85,7 @@ function createEvidence(evidence, previous) {
   if (location && !isRepeated) addNote("at ", element("span", { class: "place" }, cut(location, LONGEST_DETAIL)));
   if (evidence.setting) addNote("the value comes from ", element("span", { class: "place" }, cut(evidence.setting, LONGEST_DETAIL)));
   const message = cut(evidence.message, LONGEST_DETAIL);
-  if (isRepeated) addNote(message ? `at the same place: ${message}` : "at the same place");
+  if (isRepeated) addNote(message ? `at the same location: ${message}` : "at the same location");
   else if (message) addNote(message);
   if (evidence.excerpt && !isRepeated) parts.push(createExcerpt(evidence));
   if (evidence.commit) addNote(`last changed in ${cut(evidence.commit, LONGEST_DETAIL)}`);
@@ -84,10 +95,10 @@ function createEvidence(evidence, previous) {
 
 /** @param {AppliedException} exception */
 function createException({ name, source, reason, expires, place }) {
-  const until = expires ? `until ${expires}` : "for good";
+  const until = expires ? ` until ${expires}` : "";
   return [
-    element("span", { class: "status passed" }, `waived ${until}`),
-    cut(` by ${name} (${source}${place ? `, ${place}` : ""}): ${reason || "no reason is given"}`, LONGEST_DETAIL),
+    element("span", { class: "status passed" }, `covered by an exception${until}`),
+    cut(`: ${name} (${source}${place ? `, ${place}` : ""}): ${reason || "no reason given"}`, LONGEST_DETAIL),
   ];
 }
 
@@ -106,7 +117,7 @@ function createExcerpt({ excerpt, line, lastLine }) {
 /** @param {Finding} finding */
 function createFacts({ control, resource, key }) {
   const facts = element("p", { class: "note" }, `${cut(resource.api)} ${cut(formatResource(resource), LONGEST_DETAIL)}`);
-  if (resource.madeBy) facts.append(`, made from ${cut(resource.madeBy, LONGEST_DETAIL)}`);
+  if (resource.madeBy) facts.append(`, rendered from ${cut(resource.madeBy, LONGEST_DETAIL)}`);
   facts.append(
     " · ",
     element("a", { href: `#c${control.number}` }, `More about ${control.id}`),

@@ -7,9 +7,10 @@
  * @typedef {{change: string, file: string, line: number, lastLine: number, message: string, setting: string,
  *   commit: string, exception: ?AppliedException, excerpt: ?{first: number, lines: string[]}}} Evidence
  * @typedef {{name: string, source: string, reason: string, expires: string, place: string}} AppliedException
- * @typedef {{control: Control, resource: Resource, key: string, file: string, line: number, evidence: Evidence[],
+ * @typedef {{level: number, score: number, reason: string}} Priority
+ * @typedef {{control: Control, resource: Resource, key: string, file: string, line: number, priority: Priority, evidence: Evidence[],
  *   isExcepted: boolean, order: number, text: string}} Finding
- * @typedef {{q: string, severity: string, framework: string, namespace: string, kind: string, file: string,
+ * @typedef {{q: string, priority: string, severity: string, framework: string, namespace: string, kind: string, file: string,
  *   control: string, show: string, group: string, sort: string, page: string, finding: string}} View
  */
 
@@ -31,6 +32,8 @@ const exceptions = data.exceptions.map((row) => {
   const [name, source, reason, expires, place] = row.map((number) => data.texts[number]);
   return { name, source, reason, expires, place };
 });
+/** @type {Priority[]} */
+const priorities = data.priorities.map(([level, score, reason]) => ({ level, score, reason: data.texts[reason] }));
 const frameworks = data.frameworks.map(([name, ...members]) => ({ name, members: new Set(members) }));
 /** @type {{first: number, lines: string[]}[]} */
 const excerpts = data.excerpts.map(([first, ...lines]) => ({ first, lines: lines.map((number) => data.texts[number]) }));
@@ -41,7 +44,7 @@ const byKey = new Map(findings.map((finding) => [finding.key, finding]));
 /** @returns {Finding[]} */
 function readFindings() {
   const countByKey = new Map();
-  return data.findings.map(([control, resource, key, file, line, ...evidence], order) => {
+  return data.findings.map(([control, resource, key, file, line, priority, ...evidence], order) => {
     const occurrence = (countByKey.get(key) ?? 0) + 1;
     countByKey.set(key, occurrence);
     const entries = evidence.map(readEvidence);
@@ -51,6 +54,7 @@ function readFindings() {
       key: occurrence > 1 ? `${key}-${occurrence}` : key,
       file: data.texts[file],
       line,
+      priority: priorities[priority],
       evidence: entries,
       isExcepted: entries.length > 0 && entries[0].exception !== null,
       order,
@@ -93,6 +97,7 @@ function getSearchText(finding) {
     finding.resource.api,
     finding.resource.madeBy,
     formatLocation(finding),
+    finding.priority.reason,
     ...finding.evidence.flatMap((entry) => [entry.change, entry.file, entry.message, entry.setting, entry.commit]),
   ]
     .join("\n")
@@ -104,11 +109,13 @@ function getSearchText(finding) {
 function filterFindings(view) {
   const words = view.q.toLowerCase().split(/\s+/).filter(Boolean);
   const levels = new Set(view.severity.split(",").filter(Boolean));
+  const urgencies = new Set(view.priority.split(",").filter(Boolean));
   const framework = frameworks.find(({ name }) => name === view.framework);
   const file = view.file.toLowerCase();
   const namespace = view.namespace === NO_NAMESPACE ? "" : view.namespace;
   const conditions = [
-    view.show !== "all" && ((finding) => finding.isExcepted === (view.show === "waived")),
+    view.show !== "all" && ((finding) => finding.isExcepted === (view.show === "excepted")),
+    urgencies.size > 0 && ((finding) => urgencies.has(LEVELS[finding.priority.level])),
     levels.size > 0 && ((finding) => levels.has(LEVELS[finding.control.level])),
     view.framework && ((finding) => framework !== undefined && framework.members.has(finding.control.number)),
     view.control && ((finding) => finding.control.id === view.control),
@@ -124,6 +131,7 @@ function filterFindings(view) {
 const COLLATOR = new Intl.Collator("en", { numeric: true });
 /** Comparison functions by sort column. */
 const COMPARATORS = {
+  priority: (one, other) => other.priority.score - one.priority.score,
   severity: (one, other) => other.control.level - one.control.level,
   control: (one, other) => COLLATOR.compare(one.control.id, other.control.id),
   resource: (one, other) =>
@@ -144,12 +152,12 @@ function sortFindings(list, sort) {
 const GROUPINGS = {
   control: (finding) => [finding.control.id, `${finding.control.id} ${finding.control.title}`],
   resource: (finding) => [finding.resource, formatResource(finding.resource)],
-  file: (finding) => [finding.file, finding.file || "in no file"],
+  file: (finding) => [finding.file, finding.file || "not in a file"],
 };
 
 /**
  * @param {Finding[]} list @param {string} grouping
- * @returns {{label: string, level: number, findings: Finding[]}[]} the groups in the order of their first findings
+ * @returns {{label: string, level: number, findings: Finding[]}[]} the groups in the order of their first findings, with the highest priority
  */
 function groupFindings(list, grouping) {
   const groups = new Map();
@@ -157,7 +165,7 @@ function groupFindings(list, grouping) {
     const [key, label] = GROUPINGS[grouping](finding);
     const group = groups.get(key) ?? { label, level: 0, findings: [] };
     groups.set(key, group);
-    group.level = Math.max(group.level, finding.control.level);
+    group.level = Math.max(group.level, finding.priority.level);
     group.findings.push(finding);
   }
   return [...groups.values()];

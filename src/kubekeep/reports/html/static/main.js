@@ -1,12 +1,21 @@
 // The view: filters, order and page, kept in the URL fragment so that a view can be shared.
 
 const DEFAULTS = {
-  q: "", severity: "", framework: "", namespace: "", kind: "", file: "", control: "",
+  q: "", priority: "", severity: "", framework: "", namespace: "", kind: "", file: "", control: "",
   show: "", group: "control", sort: "", page: "1", finding: "",
 };
 /** Fields of a view with an input element of the same ID. */
 const INPUTS = ["q", "framework", "namespace", "kind", "file", "show", "group"];
-const FILTERS = ["q", "severity", "framework", "namespace", "kind", "file", "control", "show"];
+const FILTERS = ["q", "priority", "severity", "framework", "namespace", "kind", "file", "control", "show"];
+/** Filters by level, each with a group of checkboxes of this ID and the level of a finding. */
+const LEVEL_FILTERS = {
+  priority: { id: "priorities", level: (finding) => finding.priority.level },
+  severity: { id: "severities", level: (finding) => finding.control.level },
+};
+/** Labels of the columns. */
+const COLUMN_LABELS = {
+  priority: "Priority", severity: "Severity", control: "Control", resource: "Resource", namespace: "Namespace", place: "Location",
+};
 /** Milliseconds after the last key press before a search starts. */
 const SEARCH_DELAY = 120;
 
@@ -30,8 +39,8 @@ function draw() {
 
 /** Show the number of matches and the state of the controls. @param {Finding[]} matches */
 function drawState(matches) {
-  const total = findings.filter((finding) => view.show === "all" || finding.isExcepted === (view.show === "waived")).length;
-  const totalText = countNoun(total, view.show === "waived" ? "waived finding" : "finding");
+  const total = findings.filter((finding) => view.show === "all" || finding.isExcepted === (view.show === "excepted")).length;
+  const totalText = countNoun(total, "finding") + (view.show === "excepted" ? " covered by exceptions" : "");
   byId("count").textContent = matches.length === total ? totalText : `${matches.length.toLocaleString("en")} of ${totalText}`;
   for (const header of document.querySelectorAll("th[data-sort]")) {
     const isSorted = view.sort.replace("-", "") === header.dataset.sort;
@@ -81,7 +90,7 @@ function applyAddress() {
 function openFinding(finding) {
   if (!filterFindings(view).includes(finding)) {
     for (const name of FILTERS) view[name] = "";
-    if (finding.isExcepted) view.show = "waived";
+    if (finding.isExcepted) view.show = "excepted";
   }
   opened.findings.add(finding.key);
   if (view.group !== "none") opened.groups.set(groupKey(view.group, { label: GROUPINGS[view.group](finding)[1] }), true);
@@ -104,8 +113,10 @@ function openTarget(id) {
 /** Set the inputs to the values of the view. */
 function updateInputs() {
   for (const name of INPUTS) byId(name).value = view[name];
-  const levels = new Set(view.severity.split(","));
-  for (const box of byId("severities").querySelectorAll("input")) box.checked = levels.has(box.value);
+  for (const [name, { id }] of Object.entries(LEVEL_FILTERS)) {
+    const levels = new Set(view[name].split(","));
+    for (const box of byId(id).querySelectorAll("input")) box.checked = levels.has(box.value);
+  }
 }
 
 /** @param {string} id @param {Iterable<string>} values */
@@ -114,10 +125,11 @@ function addOptions(id, values) {
 }
 
 function fillFilters() {
-  const levels = [...new Set(findings.map((finding) => finding.control.level))].sort().reverse();
-  for (const level of levels) {
-    const box = element("input", { type: "checkbox", value: LEVELS[level] });
-    byId("severities").append(element("label", { class: LEVELS[level].toLowerCase() }, box, LEVELS[level]));
+  for (const { id, level: getLevel } of Object.values(LEVEL_FILTERS)) {
+    for (const level of [...new Set(findings.map(getLevel))].sort().reverse()) {
+      const box = element("input", { type: "checkbox", value: LEVELS[level] });
+      byId(id).append(element("label", { class: LEVELS[level].toLowerCase() }, box, LEVELS[level]));
+    }
   }
   addOptions("framework", frameworks.map(({ name }) => name));
   addOptions("namespace", findings.map((finding) => finding.resource.namespace || NO_NAMESPACE));
@@ -128,8 +140,9 @@ function fillFilters() {
 
 /** Set the view to the values of the inputs. */
 function applyInputs() {
-  const levels = [...byId("severities").querySelectorAll("input:checked")].map((box) => box.value);
-  updateView({ ...Object.fromEntries(INPUTS.map((name) => [name, byId(name).value])), severity: levels.join(",") });
+  const getChecked = (id) => [...byId(id).querySelectorAll("input:checked")].map((box) => box.value).join(",");
+  const levels = Object.entries(LEVEL_FILTERS).map(([name, { id }]) => [name, getChecked(id)]);
+  updateView({ ...Object.fromEntries(INPUTS.map((name) => [name, byId(name).value])), ...Object.fromEntries(levels) });
 }
 
 function addListeners() {
@@ -170,8 +183,7 @@ function addPrintListeners() {
 
 /** @param {string} column @returns {HTMLElement} a button that sorts by the column ascending, descending, and not, in turn */
 function createSortButton(column) {
-  const name = column[0].toUpperCase() + column.slice(1);
-  const button = element("button", { type: "button" }, name, element("span", { class: "sign", "aria-hidden": "true" }));
+  const button = element("button", { type: "button" }, COLUMN_LABELS[column], element("span", { class: "sign", "aria-hidden": "true" }));
   button.addEventListener("click", () => {
     const next = { [column]: `-${column}`, [`-${column}`]: "" };
     updateView({ sort: next[view.sort] ?? column });

@@ -6,7 +6,7 @@ const PAGE = 100;
 const MAX_OPEN = 25;
 /** Maximum number of printed findings. */
 const MAX_PRINTED = 2000;
-const COLUMNS = 7;
+const COLUMNS = 8;
 
 /** Groups that the user opened (true) or closed (false), and findings with open details; others have their default. */
 const opened = { groups: new Map(), findings: new Set(), all: false };
@@ -43,13 +43,15 @@ function drawTable(rows, page, view, redraw) {
 }
 
 function groupRow({ group, open, key }, redraw) {
+  const [{ control }] = group.findings;
+  const severity = key.startsWith("control\n") ? `severity ${LEVELS[control.level].toLowerCase()} · ` : "";
   const button = element(
     "button",
     { type: "button", "aria-expanded": String(open), class: "opener", "data-group": key },
     element("span", { class: "arrow", "aria-hidden": "true" }, ARROW),
     badge(group.level),
     element("span", { class: "label" }, cut(group.label)),
-    element("span", { class: "count" }, countNoun(group.findings.length, "finding")),
+    element("span", { class: "count" }, severity + countNoun(group.findings.length, "finding")),
   );
   button.addEventListener("click", () => {
     opened.groups.set(key, !open);
@@ -61,7 +63,7 @@ function groupRow({ group, open, key }, redraw) {
 
 /** @param {Finding} finding @returns {HTMLElement[]} the row of a finding, and the row with its details if they are open */
 function findingRows(finding) {
-  const { control, resource, evidence, key, isExcepted } = finding;
+  const { control, resource, evidence, priority, key, isExcepted } = finding;
   const open = opened.findings.has(key);
   const button = element(
     "button",
@@ -69,15 +71,17 @@ function findingRows(finding) {
     element("span", { class: "arrow", "aria-hidden": "true" }, ARROW),
   );
   const more = evidence.length > 1 ? [element("span", { class: "count" }, `and ${evidence.length - 1} more`)] : [];
-  const marks = isExcepted ? [element("span", { class: "status passed" }, "waived")] : [];
+  const marks = isExcepted ? [element("span", { class: "status passed" }, "covered by an exception")] : [];
   const origin = resource.madeBy ? [element("div", { class: "note" }, cut(resource.madeBy))] : [];
+  const reason = priority.reason ? [element("div", { class: "note" }, cut(priority.reason))] : [];
   const row = element(
     "tr",
     { id: `finding-${key}`, class: "finding" },
     element("td", { class: "c-open" }, button),
-    element("td", { class: "c-severity" }, badge(control.level)),
+    element("td", { class: "c-priority" }, badge(priority.level)),
+    element("td", { class: "c-severity" }, LEVELS[control.level]),
     element("td", { class: "c-control" }, element("span", { class: "id" }, control.id), ` ${cut(control.title)} `),
-    element("td", { class: "c-resource" }, `${cut(resource.kind)} ${cut(resource.name)} `, ...marks, ...origin),
+    element("td", { class: "c-resource" }, `${cut(resource.kind)} ${cut(resource.name)} `, ...marks, ...origin, ...reason),
     element("td", { class: "c-namespace" }, cut(resource.namespace)),
     element("td", { class: "c-place place" }, ...splitPath(formatLocation(finding))),
     element("td", { class: "c-fix" }, element("code", {}, ...splitPath(evidence[0]?.change ?? "")), " ", ...more),
@@ -130,21 +134,22 @@ function drawPrint(matches, isFiltered) {
   const box = document.getElementById("print");
   const printed = matches.slice(0, MAX_PRINTED);
   const notes = [];
-  if (isFiltered) notes.push(`Only what the filters of the page let through: ${countNoun(matches.length, "finding")} of ${findings.length.toLocaleString("en")}.`);
+  if (isFiltered) notes.push(`Filtered: ${matches.length.toLocaleString("en")} of ${countNoun(findings.length, "finding")}.`);
   if (printed.length < matches.length) {
-    notes.push(`The first ${MAX_PRINTED.toLocaleString("en")} of ${countNoun(matches.length, "finding")} are printed; the file itself holds them all.`);
+    notes.push(`The first ${MAX_PRINTED.toLocaleString("en")} of ${countNoun(matches.length, "finding")} are printed. The file contains all of them.`);
   }
   box.replaceChildren(...notes.map((text) => element("p", {}, text)), ...groupFindings(printed, "control").flatMap(printedGroup));
 }
 
 function printedGroup({ label, level, findings: members }) {
   const head = element("h3", {}, badge(level), ` ${cut(label)}`);
-  const names = ["Resource", "Place", "Change"].map((name) => element("th", { scope: "col" }, name));
+  const names = ["Priority", "Resource", "Location", "Change"].map((name) => element("th", { scope: "col" }, name));
   const rows = members.map((finding) =>
     element(
       "tr",
       {},
-      element("td", {}, cut(formatResource(finding.resource)), finding.isExcepted ? " (waived)" : ""),
+      element("td", {}, LEVELS[finding.priority.level]),
+      element("td", {}, cut(formatResource(finding.resource)), finding.isExcepted ? " (covered by an exception)" : ""),
       element("td", { class: "place" }, cut(formatLocation(finding))),
       element("td", {}, ...finding.evidence.map((evidence) => element("div", {}, cut(evidence.change)))),
     ),

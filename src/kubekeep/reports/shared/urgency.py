@@ -1,0 +1,60 @@
+"""Order of findings in reports for people: new findings first, then by priority, then by severity."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from kubekeep.model.assessment import Assessment, ControlSummary
+from kubekeep.model.finding import Finding, Status
+from kubekeep.model.priority import UNKNOWN_PRIORITY, Priority
+from kubekeep.model.severity import Severity
+
+
+def priority_level(finding: Finding) -> Severity:
+    """Return the level of the priority, or the severity if the priority is unknown."""
+    return finding.priority.level or finding.severity
+
+
+def count_priorities(findings: Iterable[Finding]) -> Counter[Severity]:
+    """Return the number of findings of each priority."""
+    return Counter(map(priority_level, findings))
+
+
+def describe_priority(priority: Priority) -> str:
+    """Return the facts behind a priority, the most important first; empty if there are none."""
+    return ", ".join(filter(None, (priority.step, *priority.reasons)))
+
+
+def sort_findings(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the findings, the most urgent first; equally urgent ones keep their order."""
+    return sorted(findings, key=lambda finding: (not finding.has_new, -finding.priority.score, -finding.score))
+
+
+def top_priorities(assessment: Assessment) -> dict[str, Priority]:
+    """Return the highest priority among the findings of each failed control, by slug."""
+    defaults = {summary.control.slug: summary.priority for summary in assessment.controls}
+    top: dict[str, Priority] = {}
+    for result in assessment.results:
+        for slug, verdict in result.verdicts.items():
+            if verdict.status is Status.FAILED and slug in defaults:
+                priority = result.priorities.get(slug, defaults[slug])
+                if slug not in top or priority.score > top[slug].score:
+                    top[slug] = priority
+    return top
+
+
+def sort_failed(assessment: Assessment) -> list[ControlSummary]:
+    """Return the failed controls: with new findings first, then by their most urgent finding, then by severity."""
+    failed = [summary for summary in assessment.controls if summary.status is Status.FAILED]
+    new = {difference.finding.control for difference in (assessment.baseline.new if assessment.baseline else ())}
+    top = top_priorities(assessment)
+    return sorted(
+        failed,
+        key=lambda summary: (
+            summary.control.id not in new,
+            -top.get(summary.control.slug, UNKNOWN_PRIORITY).score,
+            -summary.control.severity,
+            -summary.counts.failed,
+        ),
+    )
