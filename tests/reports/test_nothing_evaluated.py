@@ -71,8 +71,8 @@ def test_kubescapes_layout_keeps_its_numbers(name: str, nothing: Assessment) -> 
 def test_pretty(nothing: Assessment) -> None:
     rows = [line for line in render_text("pretty", nothing).splitlines() if "░" in line]
     assert [re.sub(" +", " ", row).split(" ░")[0].strip() for row in rows] == [
-        "NSA not known",
-        "MITRE not known",
+        "nsa not known",
+        "mitre not known",
         "cis-v1.10.0 not known",
         "All controls not known",
     ]
