@@ -74,7 +74,7 @@ def test_pretty(nothing: Assessment) -> None:
         "nsa not known",
         "mitre not known",
         "cis-v1.10.0 not known",
-        "All controls not known",
+        "overall not known",
     ]
 
 
