@@ -85,6 +85,35 @@ def test_documented_command_runs(page: str, command: str, tmp_path: Path, reques
     assert "Traceback" not in result.stderr
 
 
+def outputs() -> list[tuple[str, str, str]]:
+    """Return (page, command, output) of each console block with one command that an output follows."""
+    return [
+        (page.name, command, output)
+        for page in PAGES
+        for command, output in re.findall(
+            r"^```console\n\$ (kubekeep [^\n]*)\n```\n(?:\n[^`#]+)?\n```(?:text|diff)\n(.*?)^```",
+            page.read_text(encoding="utf-8"),
+            re.MULTILINE | re.DOTALL,
+        )
+    ]
+
+
+@pytest.mark.parametrize(("page", "command", "output"), outputs())
+def test_documented_output_is_real(page: str, command: str, output: str, tmp_path: Path) -> None:
+    prepare_folder(tmp_path, page)
+    result = subprocess.run(
+        ["bash", "-c", command],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env=os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "100"},
+        encoding="utf-8",
+    )
+    assert output in result.stdout + result.stderr
+
+
 def test_pages_show_commands() -> None:
     assert {"README.md", "ci.md", "add-a-control.md"} <= {page for page, _ in commands()}
 

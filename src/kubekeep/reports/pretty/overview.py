@@ -194,7 +194,7 @@ def _write_problem(terminal: Terminal, base: str, problem: MergedProblem, head: 
     location = first.location if first else None
     line, where = _describe_place(location, head, terminal.width // 3) if location else ("", "")
     text = _describe(problem, first)
-    more = f" (and {count_noun(len(evidence) - 1, 'more location')})" if len(evidence) > 1 else ""
+    more = f" (+{len(evidence) - 1} more)" if len(evidence) > 1 else ""
     ids = [finding.id for finding in problem.findings]
     names = " ".join(ids[:_IDS]) + (f" +{len(ids) - _IDS}" if len(ids) > _IDS else "")
     room = terminal.width - 12 - cells(more) - cells(names) - cells(where) - 2

@@ -10,7 +10,7 @@ applies if not workload.windows
 violation contains {
 	"path": sprintf("%s.securityContext.%s", [container.path, field]),
 	"fix": false,
-	"message": sprintf("container %v: %s is not set to false", [workload.called(container), field]),
+	"message": sprintf("container %v: %s", [workload.called(container), setting(container, field)]),
 } if {
 	some container in input.workload.containers
 	not container.securityContext.allowPrivilegeEscalation == false
@@ -43,3 +43,7 @@ violation contains {
 	name := container.securityContext.capabilities.add[index]
 	workload.capability(name) == "SYS_ADMIN"
 }
+
+setting(container, field) := sprintf("%s is true", [field]) if {
+	container.securityContext[field] == true
+} else := sprintf("%s is not set to false", [field])

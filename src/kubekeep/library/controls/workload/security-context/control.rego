@@ -7,7 +7,7 @@ applies if not workload.windows
 violation contains {
 	"path": sprintf("%s.securityContext.%s", [container.path, field]),
 	"fix": false,
-	"message": sprintf("container %v: %s is not set to false", [workload.called(container), field]),
+	"message": sprintf("container %v: %s", [workload.called(container), setting(container, field)]),
 } if {
 	some container in input.workload.containers
 	not container.effective.allowPrivilegeEscalation == false
@@ -112,6 +112,10 @@ volume_group := {
 		"message": "fsGroupChangePolicy is not set",
 	},
 }
+
+setting(container, field) := sprintf("%s is true", [field]) if {
+	container.effective[field] == true
+} else := sprintf("%s is not set to false", [field])
 
 filtered(container) if container.effective.seccompProfile.type in {"RuntimeDefault", "Localhost"}
 
