@@ -63,3 +63,25 @@ def test_closed_pipe_is_a_quiet_exit(program: tuple[str, ...], code: int) -> Non
         process.stdout.close()
         errors = process.stderr.read()
     assert (process.wait(), errors) == (code, b"")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux has /dev/full")
+@pytest.mark.parametrize("layout", ["json", "pretty"])
+def test_full_disk_is_an_error_of_its_own(layout: str) -> None:
+    command = [sys.executable, "-m", "kubekeep", *SCAN[:2], "--format", layout]
+    with Path("/dev/full").open("wb") as output:
+        result = subprocess.run(command, stdout=output, stderr=subprocess.PIPE, text=True, check=False)
+    assert result.returncode == 3
+    assert result.stderr.count("No space left on device") == 1
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the shell closes streams by number")
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_stream_does_not_change_the_exit_code(closed: str, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    scan = f'"{sys.executable}" -m kubekeep scan "{SHOP}" -o "{report}" {closed}'
+    result = subprocess.run(["bash", "-c", scan], capture_output=True, text=True, check=False)
+    assert result.returncode == 0
+    assert result.stderr.splitlines() in ([], [f"json: {report}"])
+    assert json.loads(report.read_text())["summaryDetails"]

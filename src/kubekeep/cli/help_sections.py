@@ -14,6 +14,7 @@ _SECTIONS: Final = {
         "verbose",
         "full",
         "quiet",
+        "debug",
         "color",
         "min_severity",
         "max_severity",

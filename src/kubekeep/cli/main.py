@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from kubekeep.cli.standard_output import READER_GONE, standard_output
+from kubekeep.cli.standard_output import INCOMPLETE, READER_GONE, standard_output
 
 _COMMANDS: Final = {
     "scan": "Scan manifests, charts, overlays, repositories or a cluster.",
@@ -43,6 +43,8 @@ Exit codes:
   130  interrupted
   141  the output was closed
 """
+_WITH_DEBUG: Final = ("scan", "watch", "host", "cloud", "paths", "fix", "diff")
+"""Commands that accept `--debug` among their own options too."""
 _WRONG: Final = 2
 _INTERRUPTED: Final = 130
 """Exit code of shells for a program terminated by SIGINT."""
@@ -58,6 +60,8 @@ class _CommandGroup(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"kubekeep.cli.{cmd_name}").command
+        if cmd_name in _WITH_DEBUG and not any(param.name == "debug" for param in command.params):
+            command.params.append(_debug_option())
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -75,6 +79,23 @@ class _CommandGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
+
+
+def _debug_option() -> click.Option:
+    """Return the option `--debug`; its module is loaded only if it is used."""
+
+    def enable(_: click.Context, __: click.Parameter, requested: bool) -> None:  # noqa: FBT001 - click's signature
+        if requested:
+            importlib.import_module("kubekeep.cli.diagnostics").enable_debug()
+
+    return click.Option(
+        ["--debug"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=enable,
+        help="Print stages, child processes and requests with their times on standard error.",
+    )
 
 
 def _version(ctx: click.Context, _: click.Parameter, requested: bool) -> None:  # noqa: FBT001 - click's signature
@@ -99,4 +120,11 @@ def main(arguments: list[str] | None = None) -> Any:
         except FileNotFoundError:
             click.echo("the working folder has been deleted: change to another folder", err=True)
             sys.exit(_WRONG)
-        kubekeep.main(args=arguments, prog_name="kubekeep")
+        try:
+            kubekeep.main(args=arguments, prog_name="kubekeep")
+        except Exception as error:  # noqa: BLE001 - an exit code of 1 would be that of a failed gate
+            click.echo(importlib.import_module("kubekeep.cli.diagnostics").describe_unexpected_error(error), err=True)
+            sys.exit(INCOMPLETE)
+
+
+kubekeep.params.append(_debug_option())

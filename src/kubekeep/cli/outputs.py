@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
+import logging
 import os
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from kubekeep.cli.settings import settings
 from kubekeep.model.assessment import Assessment
 from kubekeep.reports import Extra, ReportFormat, ReportOptions
 
+_logger: Final = logging.getLogger(__name__)
 _WIDTH: Final = 100
 """Columns of an output that is not a terminal."""
 
@@ -137,6 +139,7 @@ def write(assessment: Assessment, outputs: list[Output], options: ReportOptions,
     The terminal settings in `options` are replaced by those of standard output; `colour` overrides its colours.
     """
     for report_output in outputs:
+        _logger.debug("writing report %s", report_output.format.name)
         if report_output.path is None:
             report_output.format.render(assessment, _utf8(sys.stdout), _for_terminal(sys.stdout, options, colour))
             sys.stdout.flush()

@@ -7,11 +7,12 @@ import datetime as dt
 import gc
 import hashlib
 import itertools
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Final, Protocol
 
 import msgspec
 
@@ -51,6 +52,8 @@ from kubekeep.usecases.request import (
 from kubekeep.usecases.rule_selection import RuleSelector
 
 _Filter = Callable[[Resource], bool]
+
+_logger: Final = logging.getLogger(__name__)
 
 
 class ClusterInput(Protocol):
@@ -151,6 +154,7 @@ class _Scan:
                 gaps=self._gaps,
                 pack=cluster is not None and not everything,
             )
+        _logger.debug("read and evaluated %d resources, %d controls", len(results), len(selection.controls))
         if cluster is not None:
             results.sort(key=_report_order)
         self._unread += unread_gaps(self._gaps)
@@ -165,6 +169,7 @@ class _Scan:
 
             contexts = find_contexts(everything or [result.resource for result in results])
             results = prioritise_results(results, contexts, selection.controls)
+            _logger.debug("determined priorities")
         repository = self._repository(results)
         attacks = _attacks(request.needs, everything, results, selection)
         return assemble(

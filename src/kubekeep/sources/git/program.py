@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import os
 import re
 import shutil
@@ -34,6 +35,7 @@ TOP: Final = os.path.abspath(os.sep)
 OUTPUT: Final = 64 << 20
 """Maximum bytes of standard output."""
 _MEMORY_LIMIT: Final = 2 << 30
+_logger: Final = logging.getLogger(__name__)
 _ERROR_BYTES: Final = 64 << 10
 _LONGEST_MESSAGE: Final = 600
 _VERSION_SECONDS: Final = 10
@@ -113,6 +115,7 @@ class Git:
                 # A process that git leaves running, as a shared connection of ssh, may keep the pipe open.
                 reader.join(_JOIN_SECONDS)
         name = next(argument for argument in arguments if not argument.startswith("-"))
+        _logger.debug("git %s ended with code %d", name, process.returncode)
         if stop_reason or readers[0].is_full:
             raise GitLimitError(f"git {name} was stopped: {stop_reason or f'more than {output} bytes of output'}")
         if process.returncode not in accepted:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import os
 import re
 import selectors
@@ -25,6 +26,7 @@ from typing import IO, Final, Self
 from kubekeep.sources.helm.limits import ChartLimits
 from kubekeep.sources.process_limits import set_process_limits
 
+_logger: Final = logging.getLogger(__name__)
 _KEPT_ERROR_BYTES: Final = 32 * 1024
 """Bytes kept of the beginning and of the end of standard error: Go prints the reason first, Helm last."""
 _CHUNK: Final = 256 * 1024
@@ -65,6 +67,7 @@ class ChildProcess:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
+        _logger.debug("started %s as process %d", argv[0], self._process.pid)
         set_process_limits(
             self._process.pid,
             memory=limits.memory,
@@ -102,7 +105,7 @@ class ChildProcess:
         for stream in (self._stdin, self._stdout, self._stderr):
             with contextlib.suppress(OSError):
                 stream.close()
-        self._process.wait()
+        _logger.debug("process %d ended with code %d", self._process.pid, self._process.wait())
 
     @property
     def errors(self) -> str:

