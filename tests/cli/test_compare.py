@@ -106,7 +106,8 @@ def test_excepted_finding_is_not_resolved(reports: Path) -> None:
     words = ("scan", "shop", "--no-config", "--exceptions", "exceptions.json", "--baseline", "branch.json")
     shown = kubekeep(*words, "--fail-on-new", cwd=reports)
     assert re.search(
-        r"Baseline  0 new, \d+ unchanged, 0 resolved, 2 covered by exceptions since branch\.json", shown.stdout
+        r"Baseline 0 new, \d+ unchanged, 0 resolved, 2 covered by exceptions since branch\.json",
+        " ".join(shown.stdout.split()),
     )
     baseline = json.loads(kubekeep(*words, "-f", "json", cwd=reports).stdout)["kubekeep"]["baseline"]
     assert (baseline["new"], baseline["resolved"], baseline["accepted"]) == (0, 0, 2)
@@ -222,4 +223,4 @@ def test_only_selected_resources_are_evaluated(reports: Path) -> None:
     words = ("scan", "shop", "--no-config", "-f", "json", "--include-kinds", "Deployment", "-e", "kube-*")
     report = json.loads(kubekeep(*words, cwd=reports).stdout)
     assert {entry["object"]["kind"] for entry in report["resources"]} == {"Deployment"}
-    assert report["kubekeep"]["choice"] == "no namespaces kube-*; kinds Deployment"
+    assert report["kubekeep"]["choice"] == "without namespaces kube-*; kinds Deployment"
