@@ -141,7 +141,7 @@ def test_exceptions_beside_artifacts_are_used(tmp_path: Path) -> None:
     (tmp_path / "controls-inputs.json").write_text(json.dumps({"houseRegistries": ["registry.example.org"]}))
     (tmp_path / "exceptions.json").write_text(json.dumps([{"name": "e", "posturePolicies": [{"controlID": "H-0001"}]}]))
     result = kubekeep("scan", POD, "--use-artifacts-from", tmp_path, "--severity-threshold", "low")
-    assert (result.returncode, "1 exception: 1 finding accepted" in result.stderr) == (0, True)
+    assert (result.returncode, "1 exception: 1 finding covered" in result.stderr) == (0, True)
     (tmp_path / "exceptions.json").write_text("[not even JSON")
     broken_file = kubekeep("scan", POD, "--use-artifacts-from", tmp_path)
     assert broken_file.returncode == 2

@@ -100,7 +100,7 @@ def test_missing_permissions_are_reported(cluster: Cluster, namespace: str, tmp_
     assert result.returncode == 3
     text = " ".join(result.stdout.split())
     assert "forbidden for viewer list customresourcedefinitions.apiextensions.k8s.io, nodes" in text
-    assert "The same command with --dry-run prints the roles that it needs" in text
+    assert "to print the required roles and the missing permissions" in text
     assert (
         result.stderr
         == "incomplete: some resources could not be listed; use --dry-run to print the missing permissions\n"

@@ -108,7 +108,8 @@ def test_unmatched_names_are_reported() -> None:
         "no resource in the input has namespace blog",
     ]
     assert [
-        text.rpartition(" has ")[2].split(",")[0] for text in resource_filter.explain_unmatched(has_all_resources=False)
+        text.removeprefix("no resource in the input has ").split(",")[0]
+        for text in resource_filter.explain_unmatched(has_all_resources=False)
     ] == [
         "kind Secret",
         "kind Podd",

@@ -100,7 +100,7 @@ def test_filters_combine(open_report: Open, assessment: Assessment) -> None:
 
 
 def test_priority_is_shown_filtered_and_sorted(open_report: Open, assessment: Assessment) -> None:
-    urgent = Priority(Severity.CRITICAL, 9.5, step="container app is privileged", reasons=("reachable from outside",))
+    urgent = Priority(Severity.CRITICAL, 10.0, step="container app is privileged", reasons=("reachable from outside",))
     results = (
         *assessment.results[:4],
         msgspec.structs.replace(assessment.results[4], priorities={"privileged": urgent}),

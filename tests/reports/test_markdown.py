@@ -233,7 +233,7 @@ def test_report_text(assessment: Assessment) -> None:
     assert "❌ **12 resources failed**: 13 findings by priority: 1 critical, 10 high, 1 medium, 1 low" in report_text
     assert "❌ **Input was not read in 2 locations**: the scan is incomplete" in report_text
     assert "⚠️ **3 controls were not evaluated**" in report_text
-    assert "| NSA | 66 % | 75 % | 2 | 1 | 1 | 1 |" in report_text
+    assert "| nsa | 66 % | 75 % | 2 | 1 | 1 | 1 |" in report_text
     assert "`C-0069`, `C-0070`: It reads files of the nodes: scan with a host agent." in report_text
     assert (
         "`deploy/web-1.yaml:21`: set `spec.template.spec.containers[0].securityContext.privileged` to `false`"

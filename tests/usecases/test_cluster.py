@@ -134,7 +134,7 @@ def test_cluster_version_is_used(cluster: Cluster) -> None:
     ("minor", "evaluated_minor", "note"),
     [
         ("99", NEWEST_KUBERNETES, "the Kubernetes version of the cluster is 1.99; evaluated as"),
-        ("12", 25, "the Kubernetes version of the cluster is 1.12: evaluated as 1.25"),
+        ("12", 25, "the Kubernetes version of the cluster is 1.12; evaluated as 1.25"),
         ("", NEWEST_KUBERNETES, "the Kubernetes version of the cluster is unknown; evaluated as"),
         ("٣", NEWEST_KUBERNETES, "the Kubernetes version of the cluster is unknown; evaluated as"),
         ("9" * 5000, NEWEST_KUBERNETES, "the Kubernetes version of the cluster is unknown; evaluated as"),

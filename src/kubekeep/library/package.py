@@ -73,7 +73,7 @@ def _check_shareable(root: Path, files: Mapping[str, Path]) -> None:
     # A user's library must not replace built-in controls, frameworks or modules.
     shadowing = next((path for path in files if root != ROOT and (ROOT / path).exists()), None)
     if shadowing:
-        raise LibraryError(f"{root}: {shadowing} has a name of the built-in library")
+        raise LibraryError(f"{root}: {shadowing}: the name is used by the built-in library")
     outside = next((file for file in files.values() if not file.resolve().is_relative_to(root.resolve())), None)
     if outside:
         raise LibraryError(f"{outside}: link to a path outside {root}")

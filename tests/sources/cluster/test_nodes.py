@@ -270,7 +270,7 @@ def test_deeply_nested_configuration_is_a_gap(cluster: Cluster, depth: int) -> N
         assessment = scan(request_as(cluster, "admin", host_scan=True, controls=[READ_ONLY_PORT]))
     name = node["metadata"]["name"]
     (gap,) = [part for part in assessment.unread if part.message.startswith(f"node {name}: ")]
-    assert gap.message.endswith("a document that is nested too deeply")
+    assert gap.message.endswith("the response of the kubelet is nested too deeply")
 
 
 def test_missing_permission_is_a_single_gap(cluster: Cluster) -> None:

@@ -173,7 +173,7 @@ def test_branch_option_determines_start_of_path(repo: Repo, backend: Backend, ch
     with check_out(f"{backend.url}/team/shop/tree/main/app", branch="main") as tree:
         assert tree.subpath == "app"
     with (
-        pytest.raises(GitError, match="another branch than next"),
+        pytest.raises(GitError, match="the branch in the address differs from next"),
         check_out(f"{backend.url}/team/shop/tree/main/app", branch="next"),
     ):
         pass

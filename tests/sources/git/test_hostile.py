@@ -171,14 +171,14 @@ def test_folder_depth_is_limited(repo: Repo, fetch: Fetch) -> None:
 
 def test_repository_size_is_limited(repo: Repo, fetch: Fetch) -> None:
     repo.commit({"noise.bin": os.urandom(12 << 20)})
-    assert "takes more than 8388608 bytes" in fetch(f"file://{repo.root}")
+    assert "is larger than 8388608 bytes" in fetch(f"file://{repo.root}")
 
 
 def test_unpacked_size_is_limited(repo: Repo, fetch: Fetch) -> None:
     with (repo.root / "zeros.yaml").open("wb") as stream:
         stream.truncate(64 << 20)
     repo.commit({})
-    assert "takes more than 8388608 bytes" in fetch(f"file://{repo.root}")
+    assert "is larger than 8388608 bytes" in fetch(f"file://{repo.root}")
 
 
 def test_names_with_everything(repo: Repo, environment: dict[str, str]) -> None:

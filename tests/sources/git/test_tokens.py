@@ -246,6 +246,6 @@ def test_token_of_each_host(url: str, tokens: dict[str, str], user: str | None) 
 
 
 def test_token_with_line_break_is_rejected() -> None:
-    with pytest.raises(GitError, match="GITHUB_TOKEN has control characters") as caught:
+    with pytest.raises(GitError, match="GITHUB_TOKEN contains control characters") as caught:
         find_login(parse_address("https://github.com/o/r"), {"GITHUB_TOKEN": "a\nusername=b"})
     assert "username" not in str(caught.value)

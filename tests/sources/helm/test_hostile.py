@@ -485,7 +485,7 @@ def test_dependencies_outside_folder_are_rejected(target: str, renderer: str | N
 
     message = get_single_unread(read_chart(folder, renderer, base=base)).message
 
-    assert "outside of the scanned folder" in message or "no chart in" in message
+    assert "outside the scanned folder" in message or "no chart in" in message
 
 
 @pytest.mark.parametrize("release", ["-f/etc/passwd", "--debug", "../x", "UPPER", "x" * 80, "a b", ""])
