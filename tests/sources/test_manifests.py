@@ -15,6 +15,8 @@ from kubekeep.sources.inputs import read
 from kubekeep.sources.manifests.source import JSON, YAML
 
 POD = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {}\n"
+NO_LIST = "kubectl treats an object with items as a list, but its items are not a list"
+NO_ITEM = "this item of a list is not an object: apiVersion and kind are missing"
 
 
 def pod(name: str) -> str:
@@ -131,10 +133,20 @@ def test_files_without_objects_are_accepted(folder: Path, text: str) -> None:
         ("apiVersion: v1\n", "a.yaml:1 not a complete Kubernetes object: kind is missing"),
         ("apiVersion: 1\nkind: Pod\n", "a.yaml:1 not a complete Kubernetes object: apiVersion is not text"),
         ("apiVersion: v1\nkind: [Pod]\n", "a.yaml:2 not a complete Kubernetes object: kind is not text"),
-        ("apiVersion: v1\nkind: List\nitems: {}\n", "a.yaml:3 the items of this list are not a list"),
+        ("apiVersion: v1\nkind: List\nitems: {}\n", f"a.yaml:3 {NO_LIST}"),
         (
             "apiVersion: v1\nkind: List\nitems:\n- a: 1\n",
-            "a.yaml:4 this item of a list is not an object: apiVersion and kind are missing",
+            f"a.yaml:4 {NO_ITEM}",
+        ),
+        ("apiVersion: v1\nkind: ConfigMap\nitems: text\n", f"a.yaml:3 {NO_LIST}"),
+        ("apiVersion: v1\nkind: ConfigMap\nitems:\n- text\n", f"a.yaml:4 {NO_ITEM}"),
+        (
+            "apiVersion: v1\nkind: ConfigMap\nitems:\n- kind: Pod\n",
+            "a.yaml:4 not a complete Kubernetes object: apiVersion is missing",
+        ),
+        (
+            "\nitems:\n- apiVersion: v1\n  kind: Pod\n",
+            "a.yaml:2 these items are not in a Kubernetes object: use kind List",
         ),
     ],
 )
@@ -187,9 +199,21 @@ def test_nested_and_empty_lists_are_read() -> None:
         assert list(read(["-"], stdin=io.BytesIO(text.encode()))) == []
 
 
-def test_named_object_of_list_kind_is_an_object() -> None:
-    text = "apiVersion: example.org/v1\nkind: AccessList\nmetadata: {name: a}\nitems: [{b: 1}]\n"
-    assert read_single(text).kind == "AccessList"
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {}", "v1 Pod"),
+        ("apiVersion: example.org/v1\nkind: AccessList\nmetadata: {name: a}", "v1 Pod"),
+        ("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization", "v1 Pod"),
+        ("apiVersion: apps/v1\nkind: Deployment", "apps/v1 Deployment"),
+        ("apiVersion: example.org/v1\nkind: AccessList", "example.org/v1 Access"),
+    ],
+)
+def test_object_of_any_kind_with_items_is_a_list(text: str, expected: str) -> None:
+    type_text = "" if expected != "v1 Pod" else "apiVersion: v1, kind: Pod, "
+    resource = read_single(f"{text}\nitems:\n- {{{type_text}metadata: {{name: b}}}}\n")
+    assert (f"{resource.api_version} {resource.kind}", resource.name) == (expected, "b")
+    assert list(read(["-"], stdin=io.BytesIO(f"{text}\nitems:\n".encode()))) == []
 
 
 def test_json_that_is_invalid_yaml_is_read(folder: Path) -> None:

@@ -250,6 +250,18 @@ def test_files_are_shown_relative_to_the_given_path(tmp_path: Path, monkeypatch:
     assert len(build_with_kustomize(root / "prod")) == len(built_resources)
 
 
+def test_items_of_an_object_of_another_kind_are_located(tmp_path: Path) -> None:
+    item = "- {apiVersion: v1, kind: Pod, metadata: {name: %s}}"
+    files = {
+        "kustomization.yaml": "resources: [a.yaml, b.yaml]\n",
+        "a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\nitems:\n" + f"{item % 'b'}\n{item % 'c'}\n",
+        "b.yaml": f"apiVersion: v1\nkind: PodList\nmetadata: {{name: d}}\nitems:\n{item % 'e'}\n",
+    }
+    built_resources = resources(write_tree(tmp_path, files), ".")
+    locations = {name: str(resource.locate(("metadata", "name"))) for name, resource in built_resources.items()}
+    assert locations == {"Pod/b": "a.yaml:5", "Pod/c": "a.yaml:6", "Pod/e": "b.yaml:5"}
+
+
 @pytest.mark.skipif(shutil.which("helm") is None, reason="no helm on the PATH")
 def test_charts_are_distinguished_by_release(tmp_path: Path) -> None:
     second = "- name: shop\n  releaseName: mine\n- name: shop\n  releaseName: yours\n"

@@ -124,7 +124,7 @@ class BuildHistory:
 
     def _read_file(self, path: str) -> Iterator[ObjectHistory]:
         for document in self._files.read(path).documents:
-            for match in find_objects(document.value):
+            for match in find_objects(document.value, only_list_kinds=True):
                 if isinstance(match, DocumentObject):
                     self._count += 1
                     identity, origin = ResourceId.from_object(match.object), SourcePath(document, match.path)
