@@ -23,6 +23,7 @@ def deployment(first: dict[str, Any], **pod: Any) -> dict[str, Any]:
         ("apps/v1", "CronJob", "no kind CronJob in apps/v1: it is in batch/v1"),
         ("apps/v2", "Thing", "no API version apps/v2 in Kubernetes"),
         ("v1", "Zzz", "no kind Zzz in v1"),
+        ("v1", "list", "no kind list in v1: did you mean List?"),
     ],
 )
 def test_unknown_kinds(version: str, kind: str, message: str) -> None:

@@ -41,6 +41,15 @@ def test_unknown_kinds_are_not_read(tmp_path: Path) -> None:
     assert problems(assessment, tmp_path) == ["web.yaml:2: no kind Deploymnet in apps/v1: did you mean Deployment?"]
 
 
+def test_list_of_an_unknown_kind_is_reported_once(tmp_path: Path) -> None:
+    item = "- {apiVersion: v1, kind: ConfigMap}\n"
+    assessment = scan_text(tmp_path, f"apiVersion: v1\nkind: list\nitems:\n{item}{item}")
+    assert problems(assessment, tmp_path) == ["web.yaml:2: no kind list in v1: did you mean List?"]
+    assert [result.resource.kind for result in assessment.results] == ["ConfigMap", "ConfigMap"]
+    for kind in ("List", "ConfigMapList", "Secret"):
+        assert not problems(scan_text(tmp_path, f"apiVersion: v1\nkind: {kind}\nitems:\n{item}"), tmp_path)
+
+
 def test_field_beside_a_misspelt_one_does_not_pass(tmp_path: Path) -> None:
     assessment = scan_text(tmp_path, DEPLOYMENT.format(pod="containers:", container="securityContxt"))
     assert problems(assessment, tmp_path) == [

@@ -6,11 +6,14 @@ Reports unknown kinds as unread input, and collects unknown fields. Never checks
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
+
+import msgspec
 
 from kubekeep.library.field_names import FieldNames
 from kubekeep.model.assessment import ResourceResult, UnreadInput
 from kubekeep.model.location import Location, Path
-from kubekeep.model.resource import Resource
+from kubekeep.model.resource import Resource, Source
 from kubekeep.model.unknown_field import UnknownField
 from kubekeep.posture.select import Selection
 from kubekeep.posture.unknown_fields import distrust_passes
@@ -25,12 +28,16 @@ class ApiCheck:
         self.unknown_fields: list[UnreadInput] = []
         self._minor = minor
         self._fields: dict[int, tuple[UnknownField, ...]] = {}
+        self._list: Any = None
 
     def collect(self, resources: Iterator[Resource]) -> Iterator[Resource]:
         """Pass resources through and check each of them."""
         for resource in resources:
             # Here, so that a scan without files loads nothing.
             schemas, document = load_schemas(), resource.object
+            if resource.source is not None and resource.source.root and resource.document is not self._list:
+                self._list = resource.document
+                self._check_list(resource.document, resource.source)
             problem = schemas.explain_unknown_kind(str(document.get("apiVersion")), resource.kind)
             if problem is not None:
                 self.unread.append(UnreadInput(_locate(resource, ("kind",)), problem))
@@ -42,6 +49,13 @@ class ApiCheck:
                         UnreadInput(_locate(resource, field.path), field.message) for field in fields
                     )
             yield resource
+
+    def _check_list(self, document: Any, source: Source) -> None:
+        """Report a list of a kind that does not exist: its items are read, but kubectl creates none of them."""
+        problem = load_schemas().explain_unknown_kind(document["apiVersion"], document["kind"])
+        if problem is not None:
+            location = msgspec.structs.replace(source, root=()).locate(document, ("kind",))
+            self.unread.append(UnreadInput(location, problem))
 
     def distrust(self, results: list[ResourceResult], selection: Selection) -> list[ResourceResult]:
         """Return the results without passes that rest on misspelt fields."""

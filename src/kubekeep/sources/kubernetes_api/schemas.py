@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import functools
 import importlib.resources
+from collections.abc import Iterable
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -52,7 +53,7 @@ class ApiSchemas(msgspec.Struct, frozen=True):
             return f"no kind {kind} in {api_version}: it is in {best}"
         if kinds is None:
             return f"no API version {api_version} in Kubernetes"
-        return f"no kind {kind} in {api_version}{_suggest(kind, kinds)}"
+        return f"no kind {kind} in {api_version}{_suggest(kind, (*kinds, 'List'))}"
 
     def find_unknown_fields(self, document: dict[str, Any], minor: int) -> tuple[UnknownField, ...]:
         """Return the fields of an object that its kind does not have in Kubernetes 1.`minor`.
@@ -98,7 +99,7 @@ class ApiSchemas(msgspec.Struct, frozen=True):
         return f"unknown field {name}{_suggest(name, fields)}"
 
 
-def _suggest(name: str, names: dict[str, _Entry]) -> str:
+def _suggest(name: str, names: Iterable[str]) -> str:
     """Return the part of a message that suggests a similar name, if there is one."""
     by_spelling = {candidate.casefold(): candidate for candidate in names}
     similar = difflib.get_close_matches(name.casefold(), by_spelling, n=1, cutoff=_SIMILARITY)
