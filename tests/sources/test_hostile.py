@@ -347,7 +347,7 @@ def test_outside_links_are_not_followed(folder: Path, tmp_path_factory: pytest.T
     assert read_folder() == [
         "a/out symbolic link to a path outside the scanned folder: not followed",
         "a/out.yaml symbolic link to a path outside the scanned folder: not followed",
-        "data symbolic link to a hidden folder: not followed",
+        "data symbolic link to a folder that is not read: not followed",
         "mounted.yaml mounted",
     ]
     assert [describe(result) for result in read(["a/out.yaml"])] == ["a/out.yaml secret"]

@@ -112,6 +112,17 @@ def test_values_options_reach_charts(tree: Path) -> None:
     assert "chart/templates/pod.yaml api" in describe_all(read(["chart"], options=ReadOptions(helm=options)))
 
 
+def test_hidden_folders_are_read_except_those_of_tools(tree: Path) -> None:
+    for name in (".deploy/a.yaml", ".deploy/.more/b.yaml", ".git/c.yaml", "plain/.venv/d.yaml", ".idea/e.yaml"):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(POD.format("hidden"))
+    (tree / "base").rename(tree / ".base")
+    (tree / "prod" / "kustomization.yaml").write_text("namePrefix: prod-\nresources: [../.base]\n")
+    hidden = [".base base", ".deploy/.more/b.yaml hidden", ".deploy/a.yaml hidden"]
+    assert describe_all(read(["."])) == [*hidden, *ALL[1:]]
+    assert describe_all(read([".git"])) == [".git/c.yaml hidden"]
+
+
 def test_exclusions_are_counted(tree: Path) -> None:
     (tree / ".kubekeepignore").write_text("plain/\n!/chart\n")
     (tree / ".kubescapeignore").write_text("/chart/ci\n")
@@ -139,7 +150,11 @@ def test_archive_is_read_like_its_folder(tree: Path) -> None:
     assert [entry.rpartition(" ")[2] for entry in describe_all(read(["web-1.0.0.tgz"]))] == ["crd", "web-other", "web"]
     (refused,) = describe_all(read(["plain.zip"]))
     assert refused.startswith("plain.zip ../values.yaml: ")
-    assert describe_all(read(["."])) == ALL, "an archive is read if it is named"
+    (tree / ".kubekeepignore").write_text("/plain.zip\n")
+    inputs = read(["."])
+    assert describe_all(inputs) == ALL, "an archive is read if it is named"
+    text = "not read: 2 archives (all.tar.gz, web-1.0.0.tgz); an archive in a folder is read only if it is named"
+    assert inputs.notes == ["excluded: 1 file and 0 folders", f"{text} as an argument"]
 
 
 def git(tree: Path, *arguments: str) -> None:

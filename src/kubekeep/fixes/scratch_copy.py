@@ -19,6 +19,7 @@ from typing import Self
 
 from kubekeep.sources.manifests.source import EXTENSIONS
 from kubekeep.sources.tree import MAXIMUM_BYTES
+from kubekeep.sources.walk import is_tool_folder
 
 
 class ScratchCopy:
@@ -79,7 +80,7 @@ class ScratchCopy:
             self._copy_file(source, is_scanned=True)
             return
         for folder, names, files in os.walk(source):
-            names[:] = [name for name in names if not name.startswith(".")]
+            names[:] = [name for name in names if not is_tool_folder(name)]
             os.makedirs(self._locate(folder), exist_ok=True)
             for name in (*files, *(name for name in names if os.path.islink(os.path.join(folder, name)))):
                 self._copy_file(os.path.join(folder, name))

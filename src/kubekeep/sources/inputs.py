@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, Final, Self
 
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location
@@ -28,6 +28,8 @@ from kubekeep.sources.signals import exit_on_signals
 from kubekeep.sources.source import ReadContext, Root
 from kubekeep.sources.tree import DEFAULT_LIMITS, Limits
 from kubekeep.sources.walk import Walk
+
+_MOST_NAMES: Final = 3
 
 
 def read(
@@ -162,13 +164,19 @@ class Inputs(ReadContext):
         return self._exclusions[-1]
 
     def _report_exclusions(self) -> Iterator[UnreadInput]:
-        """Yield the problems of ignore files after all folders were walked; add a note with the excluded numbers."""
+        """Yield the problems of ignore files after all folders were walked; add notes about excluded files and archives."""
         files = folders = 0
         for exclusions in self._exclusions:
             yield from exclusions.problems
             files, folders = files + exclusions.counts.files, folders + exclusions.counts.folders
         if files or folders:
             self.notes.append(f"excluded: {_count(files, 'file')} and {_count(folders, 'folder')}")
+        if unread_files := self._walk.unread_files:
+            rest = ", …" if len(unread_files) > _MOST_NAMES else ""
+            archives = f"{_count(len(unread_files), 'archive')} ({', '.join(unread_files[:_MOST_NAMES])}{rest})"
+            self.notes.append(
+                f"not read: {archives}; an archive in a folder is read only if it is named as an argument"
+            )
 
     def _collect_followed(self, resources: Iterable[Resource | UnreadInput]) -> Iterator[Resource | UnreadInput]:
         """Yield the same resources, and pass those that lead to more inputs to the source that follows them."""

@@ -1,7 +1,7 @@
 """Inputs at the paths that the user names: files, and the roots of sources in folders.
 
 Detects by names: reads no file and follows no link out of a folder. Folders are walked in the order of names, so that
-results do not depend on the file system.
+results do not depend on the file system. Hidden folders are walked, as by `kubectl apply -R`, but no folders of tools.
 """
 
 # Paths stay the text that people typed, so os.path and not pathlib:
@@ -13,7 +13,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import PurePath
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -22,6 +22,21 @@ from kubekeep.model.location import Location
 from kubekeep.model.paths import display_path, error_reason
 from kubekeep.sources.registry import load_sources
 from kubekeep.sources.source import Root, SourceType
+
+_VERSION_CONTROL: Final = (".git", ".hg", ".svn", ".bzr", ".jj")
+_EDITORS: Final = (".idea", ".vscode", ".vs", ".zed", ".devcontainer", ".ipynb_checkpoints")
+_ENVIRONMENTS: Final = (".venv", ".direnv", ".tox", ".nox", ".eggs", ".bundle", ".npm", ".pnpm-store", ".yarn")
+_CACHES: Final = (".cache", ".gradle", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".next", ".nuxt", ".nx", ".turbo")
+_DOWNLOADS: Final = (".terraform", ".terragrunt-cache")
+TOOL_FOLDERS: Final = frozenset((*_VERSION_CONTROL, *_EDITORS, *_ENVIRONMENTS, *_CACHES, *_DOWNLOADS))
+"""Names of hidden folders that are not read unless the user names them."""
+_DATA_FOLDER: Final = ".."
+"""Prefix of the folders that a kubelet writes into a mounted volume; links in the volume lead to their files."""
+
+
+def is_tool_folder(name: str) -> bool:
+    """Return True if a folder belongs to a tool: it is not read unless the user names it."""
+    return name in TOOL_FOLDERS or name.startswith(_DATA_FOLDER)
 
 
 class PathFilter(Protocol):
@@ -32,10 +47,14 @@ class PathFilter(Protocol):
 
 
 class Walk:
-    """Inputs below several paths, each yielded once."""
+    """Inputs below several paths, each yielded once.
+
+    unread_files: shown paths of files in folders that a source reads only if the user names them, such as archives.
+    """
 
     def __init__(self, exclusions: Callable[[str], PathFilter | None] = lambda _: None) -> None:
         """Create a walk; `exclusions` returns the filter of a named folder."""
+        self.unread_files: list[str] = []
         self._seen: set[tuple[str, str, str]] = set()
         self._exclusions = exclusions
         self._sources = tuple(load_sources().values())
@@ -49,14 +68,17 @@ class Walk:
         selects the chart or kustomization. `shown_path` replaces `path` in shown paths, for temporary folders.
         """
         for root in self._find(path):
-            if shown_path is None:
+            if isinstance(root, _UnnamedFile):
+                file = root.path if shown_path is None else _replace_prefix(root.path, path, shown_path)
+                self.unread_files.append(file)
+            elif shown_path is None:
                 yield root
             elif isinstance(root, Root):
                 yield msgspec.structs.replace(root, shown_path=_replace_prefix(root.shown_path, path, shown_path))
             else:
                 yield UnreadInput(Location(_replace_prefix(root.location.file, path, shown_path)), root.message)
 
-    def _find(self, path: str) -> Iterator[Root | UnreadInput]:
+    def _find(self, path: str) -> Iterator[Root | UnreadInput | _UnnamedFile]:
         named = os.path.normpath(path)
         try:
             mode = os.stat(path).st_mode
@@ -91,7 +113,7 @@ class Walk:
             self._seen.add(key)
             yield Root(source.name, path, display_path(shown_path), base, part)
 
-    def _folder(self, named: str, base: str) -> Iterator[Root | UnreadInput]:
+    def _folder(self, named: str, base: str) -> Iterator[Root | UnreadInput | _UnnamedFile]:
         top = os.path.realpath(base)
         exclusions = self._exclusions(named)
         todo = [named]
@@ -107,12 +129,13 @@ class Walk:
             else:
                 yield from self._file(path, base)
 
-    def _file(self, path: str, base: str) -> Iterator[Root]:
+    def _file(self, path: str, base: str) -> Iterator[Root | _UnnamedFile]:
         name = os.path.basename(path)
         for source in self._sources:
             if source.matches_entry(name):
                 yield from self._yield_once(source, path, path, base)
                 return
+        yield _UnnamedFile(display_path(path))
 
     def _entries(self, folder: str, base: str, todo: list[str]) -> Iterator[Root | UnreadInput]:
         """Yield the roots that `folder` is; add the entries to visit to `todo`, the first name last."""
@@ -129,14 +152,18 @@ class Walk:
         for entry in entries:
             name = entry.name
             is_folder = _is_folder(entry)
-            is_candidate = not name.startswith(".") if is_folder else self._matches_entry(name)
+            is_candidate = not is_tool_folder(name) if is_folder else self._matches_entry(entry)
             if is_candidate and not any(source.owns_entry(name, is_folder=is_folder) for source in owners):
                 todo.append(name if folder == os.curdir else os.path.join(folder, name))
 
-    def _matches_entry(self, name: str) -> bool:
-        return any(source.matches_entry(name) for source in self._sources)
+    def _matches_entry(self, entry: os.DirEntry[str]) -> bool:
+        name = entry.name
+        if any(source.matches_entry(name) for source in self._sources):
+            return True
+        is_named_only = any(source.matches_file(name) and not source.is_folder for source in self._sources)
+        return is_named_only and entry.is_file(follow_symlinks=False)
 
-    def _link(self, path: str, top: str, base: str) -> Iterator[Root | UnreadInput]:
+    def _link(self, path: str, top: str, base: str) -> Iterator[Root | UnreadInput | _UnnamedFile]:
         real = os.path.realpath(path)
         try:
             mode = os.stat(path).st_mode
@@ -147,8 +174,14 @@ class Walk:
             yield _skip(path, "symbolic link to a path outside the scanned folder: not followed")
         elif not stat.S_ISDIR(mode):
             yield from self._file(path, base)
-        elif any(part.startswith(".") for part in PurePath(os.path.relpath(real, top)).parts):
-            yield _skip(path, "symbolic link to a hidden folder: not followed")
+        elif any(map(is_tool_folder, PurePath(os.path.relpath(real, top)).parts)):
+            yield _skip(path, "symbolic link to a folder that is not read: not followed")
+
+
+class _UnnamedFile(msgspec.Struct, frozen=True):
+    """A file in a folder that a source reads only if the user names it."""
+
+    path: str
 
 
 def _skip(path: str, message: str) -> UnreadInput:
