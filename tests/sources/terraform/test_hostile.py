@@ -214,6 +214,22 @@ def test_pipe_and_outside_link_are_reported(module_folder: Path) -> None:
     assert read_results(module_folder) == ["a.tf not a regular file", "b.tf the file is outside the scanned folder"]
 
 
+@pytest.mark.parametrize("size", [1024 * 1024 - 20, 1024 * 1024 - 10, 1024 * 1024, 3_000_000])
+def test_late_mention_of_kubernetes_is_reported(tmp_path: Path, size: int) -> None:
+    (tmp_path / "a.tf").write_text("#" * size + "\n" + VALID)
+    assert read_messages(tmp_path) == ["larger than 1048576 bytes: not read"]
+    (tmp_path / "a.tf").write_text("#" * 3_000_000)
+    assert read_messages(tmp_path) == []
+
+
+def test_module_of_a_pipe_is_reported(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "main.tf")
+    (tmp_path / "folder.tf").mkdir()
+    assert read_messages(tmp_path) == ["not a regular file"]
+    (tmp_path / "main.tf").unlink()
+    assert read_messages(tmp_path) == []
+
+
 def test_override_file_is_reported(module_folder: Path) -> None:
     (module_folder / "x_override.tf").write_text(VALID)
     assert read_results(module_folder) == ["x_override.tf override file: not applied"]

@@ -1,20 +1,20 @@
 """Files of Terraform modules, read within limits and parsed once. Reads nothing outside the scanned folder."""
 
 # Paths keep the form given by the user, hence os.path instead of pathlib:
-# ruff: noqa: PTH116, PTH118, PTH123, PTH208
+# ruff: noqa: PTH112, PTH118, PTH208
 
 from __future__ import annotations
 
 import os
 import re
-import stat
-from typing import Final
+from typing import BinaryIO, Final
 
 import msgspec
 
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location, Region
 from kubekeep.model.paths import display_path, error_reason
+from kubekeep.sources.manifests.read import open_file
 from kubekeep.sources.terraform import json_syntax, syntax
 from kubekeep.sources.terraform.syntax import HclBlock, HclBody, HclSyntaxError
 from kubekeep.sources.terraform.values import LocatedText
@@ -26,7 +26,9 @@ MAX_TOTAL_TOKENS: Final = 300_000
 """Tokens of all these files; a token takes about one kilobyte while its module is read."""
 _OVERRIDE: Final = re.compile(r"(?:^|_)override\.tf(?:\.json)?$")
 _LOCAL_SOURCE: Final = re.compile(r'"?source"?\s*[=:]\s*"(\.\.?(?:/[^"\\$%]*)?)"')
-_WORDS: Final = ("kubernetes_", "kubectl_manifest", "helm_release")
+_WORDS: Final = (b"kubernetes_", b"kubectl_manifest", b"helm_release")
+_MAX_PREVIEW_PARTS: Final = 64
+"""Megabytes of one file in which these words are searched; `ModuleFiles` reads no file of more than one."""
 
 
 class ModuleContent(msgspec.Struct, frozen=True):
@@ -63,9 +65,7 @@ class ModuleFiles:
         if "\0" in path or not self.is_inside(path):
             raise ValueError("the file is outside the scanned folder")
         try:
-            if not stat.S_ISREG(os.stat(path).st_mode):
-                raise ValueError("not a regular file")
-            with open(path, "rb") as stream:
+            with open_file(path) as stream:
                 content = stream.read(MAX_BYTES + 1)
         except OSError as error:
             raise ValueError(error_reason(error)) from None
@@ -125,7 +125,13 @@ def list_module_files(folder: str) -> list[str]:
         names = sorted(os.listdir(folder))
     except OSError:
         return []
-    files = [name for name in names if name.endswith((".tf", ".tf.json")) and not name.startswith(".")]
+    files = [
+        name
+        for name in names
+        if name.endswith((".tf", ".tf.json"))
+        and not name.startswith(".")
+        and not os.path.isdir(os.path.join(folder, name))
+    ]
     if not files:
         return []
     values_files = [name for name in ("terraform.tfvars", "terraform.tfvars.json") if name in names]
@@ -137,23 +143,34 @@ def _is_values_file(name: str) -> bool:
 
 
 def preview_module(folder: str) -> tuple[bool, list[str]]:
-    """Return True if a module mentions Kubernetes, and the absolute folders of the local modules it calls.
+    """Return True if a module may mention Kubernetes, and the absolute folders of the local modules it calls.
 
-    Parses nothing: most modules have nothing to do with Kubernetes.
+    Parses nothing: most modules have nothing to do with Kubernetes. A module with an unreadable file may mention it;
+    `ModuleFiles` reports the file.
     """
     mentions_kubernetes = False
     called_folders: list[str] = []
     for name in list_module_files(folder):
-        path = os.path.join(folder, name)
         try:
-            if not stat.S_ISREG(os.stat(path).st_mode):
-                continue
-            with open(path, encoding="utf-8", errors="replace") as stream:
-                text = stream.read(MAX_BYTES)
+            with open_file(os.path.join(folder, name)) as stream:
+                content = stream.read(MAX_BYTES)
+                mentions_kubernetes = mentions_kubernetes or _mentions_kubernetes(content, stream)
         except OSError:
-            # `ModuleFiles` reports the problem.
             mentions_kubernetes = True
             continue
-        mentions_kubernetes = mentions_kubernetes or any(word in text for word in _WORDS)
+        text = content.decode(errors="replace")
         called_folders.extend(os.path.realpath(os.path.join(folder, source)) for source in _LOCAL_SOURCE.findall(text))
     return mentions_kubernetes, called_folders
+
+
+def _mentions_kubernetes(content: bytes, stream: BinaryIO) -> bool:
+    """Return True if the beginning of a file or the rest in `stream` has one of the words; True for an endless file."""
+    overlap = max(map(len, _WORDS))
+    for _ in range(_MAX_PREVIEW_PARTS):
+        if any(word in content for word in _WORDS):
+            return True
+        part = stream.read(MAX_BYTES)
+        if not part:
+            return False
+        content = content[-overlap:] + part
+    return True
