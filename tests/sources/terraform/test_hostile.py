@@ -93,6 +93,11 @@ def test_binary_file_is_reported(module_folder: Path, content: bytes, message: s
         ('yamldecode("{")', "yamldecode: "),
         ('jsondecode("{")', "jsondecode: not JSON"),
         ("1 / 0", "division by zero"),
+        ("local.n39", "the number is too large"),
+        ("local.n39 > 1", "the number is too large"),
+        ("1.0e200 * 1.0e200", "the number is too large"),
+        ('tonumber("inf")', "the number is infinite or too large"),
+        ('tonumber("1e999")', "the number is infinite or too large"),
         ('tonumber("hunter2")', "tonumber: expected a number, not text"),
         ('fileset(path.module, "**")', "the function fileset is not supported"),
         ("uuid()", "the function uuid is not supported"),
@@ -103,6 +108,8 @@ def test_binary_file_is_reported(module_folder: Path, content: bytes, message: s
 def test_failing_expression_is_unknown(module_folder: Path, expression: str, message: str) -> None:
     (module_folder / "link").symlink_to("../secret")
     os.mkfifo(module_folder / "pipe")
+    squares = " ".join(f"n{n} = local.n{n - 1} * local.n{n - 1}," for n in range(1, 40))
+    (module_folder / "b.tf").write_text(f"locals {{\n  n0 = 3\n{squares.replace(',', chr(10))}}}\n")
     (module_folder / "a.tf").write_text(
         "locals {\n  one = local.two\n  two = local.one\n}\n" + CONFIG.format(expression)
     )
@@ -186,6 +193,14 @@ def test_number_of_dynamic_blocks_is_limited(module_folder: Path) -> None:
     assert message == (
         "a.tf:3 spec.containers is not known before apply: for_each is not a collection of at most 1000 entries"
     )
+
+
+def test_nested_dynamic_blocks_are_limited(module_folder: Path) -> None:
+    numbers = f"[{', '.join(map(str, range(1_000)))}]"
+    inner = f'dynamic "env" {{\n for_each = {numbers}\n content {{}}\n}}\n'
+    outer = f'dynamic "container" {{\n for_each = {numbers}\n content {{\n{inner}}}\n}}\n'
+    (module_folder / "zzz.tf").write_text(f'resource "kubernetes_pod" "p" {{\n  spec {{\n{outer}}}\n}}\n')
+    assert "not evaluated: evaluation needs more than 200000 steps" in read_results(module_folder)[0]
 
 
 def test_recursive_modules_are_stopped(module_folder: Path) -> None:

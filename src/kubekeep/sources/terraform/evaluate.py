@@ -5,6 +5,7 @@ Time, depth and size of all values are limited; see `CostError`.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol
@@ -44,6 +45,7 @@ MAX_STEPS: Final = 200_000
 """Steps of one root module and its child modules; a step takes about 20 microseconds."""
 _MAX_DEPTH: Final = 120
 _MAX_VALUES: Final = 400_000
+_MAX_BITS: Final = 512
 _ERRORS: Final = (ValueError, TypeError, LookupError, OverflowError, ZeroDivisionError, StopIteration)
 _BINARY: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "==": operator.eq,
@@ -297,6 +299,7 @@ class ExpressionEvaluator:
             steps.append(value)
         if not isinstance(base, list):
             base = LocatedList() if base is None else LocatedList([base])
+        self.spend(len(base) // 16 + 1)
         return LocatedList(_follow_steps(element, steps) for element in base)
 
     def _evaluate_call(self, node: Any, scope: ExpressionScope) -> Any:
@@ -371,7 +374,7 @@ class ExpressionEvaluator:
             return unknown
         if symbol in ("==", "!=") and type_name(left) != type_name(right):
             return symbol == "!="
-        return _BINARY[symbol](left, right)
+        return _check_number(_BINARY[symbol](left, right))
 
     def _evaluate_unary(self, node: Any, scope: ExpressionScope) -> Any:
         value = self.evaluate(node.children[-1], scope)
@@ -504,6 +507,17 @@ def _follow_steps(value: Any, steps: list[str | int]) -> Any:
 def _divide(left: float, right: float) -> float:
     exact = left / right
     return int(exact) if exact.is_integer() else exact
+
+
+def _check_number(value: Any) -> Any:
+    """Return a value; raises ValueError for a number beyond the precision and range of numbers here.
+
+    Terraform computes with 512 bits and a huge exponent, so that such a number is not known here.
+    """
+    is_large = isinstance(value, int) and value.bit_length() > _MAX_BITS
+    if is_large or (isinstance(value, float) and not math.isfinite(value)):
+        raise ValueError("the number is too large")
+    return value
 
 
 def _remainder(left: float, right: float) -> float:

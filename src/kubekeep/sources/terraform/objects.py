@@ -15,6 +15,8 @@ from kubekeep.sources.terraform.values import LocatedList, LocatedMapping, Unkno
 
 MAX_DYNAMIC_BLOCKS: Final = 1_000
 """Blocks that one `dynamic` block may create."""
+_BLOCK_STEPS: Final = 5
+"""Steps for each of these blocks: nested `dynamic` blocks multiply, and an empty block takes one kilobyte."""
 _INTEGER: Final = re.compile(r"[-+]?\d{1,18}")
 _OCTAL: Final = re.compile(r"0?[0-7]{1,4}")
 
@@ -110,6 +112,7 @@ class ObjectBuilder:
     ) -> Iterator[tuple[str, HclBody | UnknownValue, Location, ExpressionScope]]:
         """Yield name, body, location and scope of each block, including those created by `dynamic`."""
         for block in body.blocks:
+            self._evaluator.spend()
             if block.type != "dynamic" or not block.labels:
                 yield block.type, block.body, block.location, scope
                 continue
@@ -141,6 +144,7 @@ class ObjectBuilder:
             root = getattr(iterator_attribute.expression, "children", [""])[0]
             iterator = str(root.children[0]) if hasattr(root, "children") else name
         for key, value, _ in list_entries(collection):
+            self._evaluator.spend(_BLOCK_STEPS)
             bound_names = LocatedMapping([("key", key), ("value", value)])
             yield name, content.body, content.location, scope.extend(**{iterator: bound_names})
 

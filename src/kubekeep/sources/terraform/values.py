@@ -5,6 +5,7 @@ An `UnknownValue` is a value known only after `terraform apply`; any value compu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -210,10 +211,13 @@ def to_number(value: Any) -> int | float:
     if len(value) > _MAX_DIGITS:
         raise ValueError("the number has too many digits")
     try:
-        return int(value) if value.lstrip("-").isdecimal() else float(value)
+        number = int(value) if value.lstrip("-").isdecimal() else float(value)
     except ValueError:
         # The original message would contain the text, which may be secret.
         raise ValueError("expected a number, not text") from None
+    if isinstance(number, float) and not math.isfinite(number):
+        raise ValueError("the number is infinite or too large")
+    return number
 
 
 _MAX_DIGITS = 300
