@@ -115,6 +115,29 @@ def test_large_output_is_rendered_without_instrumentation(renderer: str | None, 
     ]
 
 
+def test_copies_do_not_count_against_limits_of_helm(renderer: str | None, tmp_path: Path) -> None:
+    filler = "# " + "x" * 997 + "\n"
+    template = POD + "spec: {hostname: {{ .Values.host }}}\n"
+    files = {
+        "values.yaml": "host: h\n",
+        "templates/large.yaml": template + filler * 5_240,
+        **{f"templates/t{number}.yaml": template + filler * 2_000 for number in range(3)},
+    }
+    resources, unread = read_chart(write_chart(tmp_path / "c", files), renderer)
+    assert unread == []
+    assert sorted(str(resource.locate(("spec", "hostname"))) for resource in resources) == [
+        "c/templates/large.yaml",
+        *(f"c/templates/t{number}.yaml:5" for number in range(3)),
+    ]
+
+
+def test_copies_do_not_count_against_the_size_of_a_chart(renderer: str | None, tmp_path: Path) -> None:
+    text = POD + "spec: {hostname: {{ .Values.host }}}\n# " + "x" * 4_500_000
+    files = {f"templates/t{number}.yaml": text for number in range(12)}
+    resources, unread = read_chart(write_chart(tmp_path / "c", {"values.yaml": "host: h\n", **files}), renderer)
+    assert ([item.message for item in unread], len(resources)) == ([], 12)
+
+
 ESCAPES: Final = {
     "Files.Get": '{{ .Files.Get "../../secret.txt" }}{{ .Files.Get "/etc/hostname" }}',
     "Files.Glob": '{{ range $n, $c := .Files.Glob "../**" }}{{ $n }}{{ end }}',

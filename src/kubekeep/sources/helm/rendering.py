@@ -32,6 +32,8 @@ _ARCHIVE: Final = "chart.tgz"
 _PROBE: Final = "kubekeep-takes-part.yaml"
 _PROBE_TEXT: Final = "# takes part\n"
 _TOP: Final = "chart"
+_TOO_LARGE: Final = "chart is larger than the maximum"
+"""Part of Helm's message about the size of all files of a chart."""
 
 
 class RenderedRelease(msgspec.Struct, frozen=True):
@@ -99,8 +101,9 @@ class ReleaseRenderer:
             if not instrumentation.files:
                 raise
         except RenderError as error:
-            # Added templates are rendered last, so a message that does not name one is about the chart.
-            if not any(name in str(error) for name in instrumentation.files):
+            # Added templates are rendered last, so a message that does not name one is about the chart, or its size.
+            is_added = any(name in str(error) for name in instrumentation.files)
+            if not (is_added or (instrumentation.files and _TOO_LARGE in str(error))):
                 raise
         return self._render_chart(instances, values, probes)
 

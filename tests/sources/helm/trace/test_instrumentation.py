@@ -54,6 +54,18 @@ def test_invalid_template_is_not_instrumented() -> None:
     assert ".Values.a" not in added
 
 
+def test_copies_are_spread_over_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {"Chart.yaml": "apiVersion: v2\nname: shop\nversion: 1.0.0\n", "values.yaml": "v: 1\n"}
+    files |= {f"templates/{number}.yaml": _POD + "  v: {{ .Values.v }}\n" for number in range(4)}
+    (tmp_path / "chart").mkdir()
+    folder = write_chart(tmp_path / "chart", files)
+    monkeypatch.setattr("kubekeep.sources.helm.trace.instrumentation.MAX_FILE_BYTES", 1000)
+    assert len(Instrumentation(load_texts(folder)).files) > 1
+    documents = trace_chart(folder, tmp_path / "copy")
+    settings = [document.locate("spec", "v").setting for document in documents]
+    assert [setting.key for setting in settings if setting is not None] == ["v", "v", "v", "v"]
+
+
 def test_instrumentation_is_rendered_last(tmp_path: Path) -> None:
     """Values changed by the instrumented copies do not affect the chart's own templates."""
     folder = write_chart(

@@ -6,10 +6,11 @@ Never runs Helm.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
+from kubekeep.sources.helm.limits import DEFAULT_CHART_LIMITS
 from kubekeep.sources.helm.trace.alignment import Outline, match_documents, split_pieces
 from kubekeep.sources.helm.trace.document_trace import DocumentTrace
 from kubekeep.sources.helm.trace.instrumented import ENABLED_LINE, OUTPUT_LINE, InstrumentedTemplates
@@ -18,6 +19,7 @@ from kubekeep.sources.helm.trace.template import TemplateSet
 from kubekeep.sources.helm.trace.template_output import TemplateOutput, TracedRelease
 from kubekeep.sources.helm.trace.values_layers import ChartTexts, ValuesLayers
 
+MAX_FILE_BYTES: Final = DEFAULT_CHART_LIMITS.file_bytes
 _NO_VALUE: Final = "<no value>"
 """Text that Go prints for a missing value; Helm removes it from the output."""
 
@@ -33,15 +35,14 @@ class Instrumentation:
         self._chart = chart
         self._template_set = TemplateSet(chart.templates)
         self._copies = InstrumentedTemplates(self._template_set)
-        self._file_name = _choose_name(chart.templates)
-        self.files: dict[str, str] = {self._file_name: self._copies.text} if self._copies.text else {}
+        self.files = _pack_files(self._copies.parts, chart.templates)
 
     def build_traces(self, outputs: Mapping[str, Sequence[str]]) -> dict[str, list[DocumentTrace]]:
         """Build the traces of the rendered documents, by template and parallel to `outputs`.
 
         outputs: texts of documents by template name, including those of `files` if Helm rendered them.
         """
-        marked, enabled = self._parse_output(outputs.get(self._file_name, ()))
+        marked, enabled = self._parse_output(document for name in self.files for document in outputs.get(name, ()))
         release = TracedRelease(
             self._template_set,
             ValuesLayers(self._chart.values),
@@ -51,7 +52,7 @@ class Instrumentation:
         numbers = {file.name: number for number, file in enumerate(self._template_set.files)}
         result: dict[str, list[DocumentTrace]] = {}
         for name, documents in outputs.items():
-            if name == self._file_name:
+            if name in self.files:
                 continue
             number = numbers.get(name)
             text = marked.get(number) if number is not None else None
@@ -80,7 +81,7 @@ class Instrumentation:
             at = piece.start if alignment else piece.start - document.find(document.strip())
             yield DocumentTrace(shown_paths, name, document, rendered, at, alignment)
 
-    def _parse_output(self, documents: Sequence[str]) -> tuple[dict[int, MarkedText], set[tuple[str, ...]]]:
+    def _parse_output(self, documents: Iterable[str]) -> tuple[dict[int, MarkedText], set[tuple[str, ...]]]:
         """Parse the instrumented output: marked texts by file number, and the scopes of enabled sub-charts."""
         marked: dict[int, MarkedText] = dict(self._copies.literal_outputs)
         enabled: set[tuple[str, ...]] = {()}
@@ -111,8 +112,29 @@ class Instrumentation:
         return replacements
 
 
-def _choose_name(templates: Mapping[str, str]) -> str:
-    """Choose a template name that Helm renders last: deepest folders first, then reverse alphabetical order."""
+def _pack_files(parts: Sequence[str], templates: Mapping[str, str]) -> dict[str, str]:
+    """Return files with the parts within Helm's limit, by template name; none if a part alone exceeds it."""
+    groups: list[list[str]] = []
+    size = MAX_FILE_BYTES
+    for part in parts:
+        part_size = len(part.encode())
+        if part_size >= MAX_FILE_BYTES:
+            return {}
+        size += part_size
+        if size >= MAX_FILE_BYTES:
+            groups.append([])
+            size = part_size
+        groups[-1].append(part)
+    stem = _choose_stem(templates)
+    # A hyphen sorts before the dot of the first name.
+    names = [f"{stem}{f'-{number}' if number else ''}.yaml" for number in range(len(groups))]
+    if any(name in templates for name in names):
+        return {}
+    return {name: f"{''.join(group)}\n" for name, group in zip(names, groups, strict=True)}
+
+
+def _choose_stem(templates: Mapping[str, str]) -> str:
+    """Choose the stem of a template name that Helm renders last: deepest folders first, then reverse alphabetical order."""
     root = next(iter(templates), "chart").split("/", 1)[0]
     first = min((name for name in templates if name.count("/") == 2), default=f"{root}/templates/0")
     base = first.rpartition("/")[2]
@@ -121,4 +143,4 @@ def _choose_name(templates: Mapping[str, str]) -> str:
         stem = f"!{stem}"
         if len(stem) > len(base) + 16 and f"{root}/templates/{stem}.yaml" not in templates:
             break
-    return f"{root}/templates/{stem}.yaml"
+    return f"{root}/templates/{stem}"

@@ -49,10 +49,10 @@ OUTPUT_LINE: Final = "# output "
 
 
 class InstrumentedTemplates:
-    """The file with the instrumented copies, and the meaning of its markers.
+    """The text with the instrumented copies, and the meaning of its markers.
 
-    `text` is the file: a list of the enabled sub-charts, then one document per template, a comment with the number of
-    the file and the output as JSON. `positions` has file number and index for each marker. `literal_outputs` are the
+    `parts` may be spread over several files, in any order: definitions, a list of the enabled sub-charts, then one
+    document per template, a comment with the number of the file and the output as JSON. `positions` has file number and index for each marker. `literal_outputs` are the
     outputs of templates without actions.
     """
 
@@ -70,13 +70,13 @@ class InstrumentedTemplates:
         self._text_variables: set[str] = set()
         self._dot = ""
         self.literal_outputs: dict[int, MarkedText] = {}
-        self.text = self._write_file()
+        self.parts = self._write_parts()
 
     def read(self, printed: str) -> MarkedText:
         """Parse the output of an instrumented copy."""
         return self.alphabet.read(printed, len(self.positions))
 
-    def _write_file(self) -> str:
+    def _write_parts(self) -> list[str]:
         files = self._template_set.files
         prints = [number for number, file in enumerate(files) if file.prints]
         printed = [number for number in prints if "{{" in files[number].source]
@@ -84,7 +84,7 @@ class InstrumentedTemplates:
             number: self._copy_literal(number) for number in prints if "{{" not in files[number].source
         }
         if not printed:
-            return ""
+            return []
         parts = [self._define_trim()]
         parts.extend(self._define(f"file {number}", files[number].body, number) for number in printed)
         while self._pending:
@@ -95,7 +95,7 @@ class InstrumentedTemplates:
             self._wrap_in_scope(scope, f"\n{ENABLED_LINE}{json.dumps(scope)}") for scope in self._list_scopes()
         )
         parts.extend(self._print(number) for number in printed)
-        return "".join(parts) + "\n"
+        return parts
 
     def _copy_literal(self, number: int) -> MarkedText:
         """Return the output of a template without actions."""
