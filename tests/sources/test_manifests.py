@@ -155,6 +155,35 @@ def test_incomplete_objects_are_reported(folder: Path, text: str, message: str) 
     assert describe_results("a.yaml") == [message]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "values-prod.yaml",
+        "values.prod.yml",
+        "ci/test-values.yaml",
+        "Values_a.json",
+        "values/prod.yaml",
+        "prod.values.yaml",
+    ],
+)
+def test_values_files_may_have_a_kind(folder: Path, name: str) -> None:
+    (folder / name).parent.mkdir(exist_ok=True)
+    for text in ('{"kind": "DaemonSet", "image": "a"}', '{"apiVersion": "v1"}'):
+        (folder / name).write_text(text)
+        assert describe_results(".") == describe_results(name) == []
+    (folder / name).write_text('{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}')
+    assert describe_results(".") == [f"{name}:0 a"]
+
+
+@pytest.mark.parametrize(
+    "name", ["myvalues.yaml", "valuesfrom.yaml", "kind.yaml", "values/more/a.yaml", "values.d/a.yaml"]
+)
+def test_other_files_with_a_kind_are_reported(folder: Path, name: str) -> None:
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text("kind: DaemonSet\n")
+    assert describe_results(".") == [f"{name}:1 not a complete Kubernetes object: apiVersion is missing"]
+
+
 def test_object_without_name_is_read() -> None:
     assert read_single("apiVersion: v1\nkind: Pod\n").name == ""
 

@@ -98,3 +98,17 @@ def test_list_at_the_top_level_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "values.yaml").write_text("- {name: a}\n- text\n")
     message = "a list at the top level is not a Kubernetes object: use kind List with items"
     assert problems(scan_text(tmp_path, pod), tmp_path) == [f"web.yaml:1: {message}"]
+
+
+def test_line_of_a_loop_is_reported_once(tmp_path: Path) -> None:
+    (tmp_path / "Chart.yaml").write_text("apiVersion: v2\nname: c\nversion: 1.0.0\n")
+    (tmp_path / "templates").mkdir()
+    text = "{{ range until 10 }}\n---\nkind: Pod\n---\napiVersion: v1\nkind: Pot\n---\n"
+    pod = "apiVersion: v1\nkind: Pod\nmetadata: {nam: a}\n{{ end }}\n"
+    (tmp_path / "templates" / "a.yaml").write_text(text + pod)
+    reported = problems(kubekeep.scan(tmp_path, frameworks=["recommended"]), tmp_path)
+    assert reported == [
+        "templates/a.yaml:3: not a complete Kubernetes object: apiVersion is missing",
+        "templates/a.yaml:6: no kind Pot in v1",
+        "templates/a.yaml:10: unknown field nam: did you mean name?",
+    ]

@@ -175,8 +175,9 @@ class _Scan:
         return assemble(
             self._context(selection, minor),
             results,
-            unread=self._unread,
-            unknown_fields=api.unknown_fields,
+            # A loop of a template prints the same line many times.
+            unread=tuple(dict.fromkeys(self._unread)),
+            unknown_fields=tuple(dict.fromkeys(api.unknown_fields)),
             exceptions=uses,
             attacks=attacks,
             repository=repository,

@@ -118,7 +118,7 @@ def test_large_output_is_rendered_without_instrumentation(renderer: str | None, 
 def test_copies_do_not_count_against_limits_of_helm(renderer: str | None, tmp_path: Path) -> None:
     filler = "# " + "x" * 997 + "\n"
     template = POD + "spec: {hostname: {{ .Values.host }}}\n"
-    files = {
+    files: dict[str, str | bytes] = {
         "values.yaml": "host: h\n",
         "templates/large.yaml": template + filler * 5_240,
         **{f"templates/t{number}.yaml": template + filler * 2_000 for number in range(3)},

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import re
 import stat
 from array import array
 from bisect import bisect_right
@@ -30,6 +31,10 @@ from kubekeep.sources.source import Root
 from kubekeep.sources.tree import Document, Limits, Problem
 
 _MOST_PROBLEMS: Final = 10
+_VALUES_FILE: Final = re.compile(
+    r"(?:.*[/\\])?(?:values[/\\][^/\\]*|(?:[^/\\]*[-_.])?values(?:[-_.][^/\\]*)?)\.(?:ya?ml|json)", re.IGNORECASE
+)
+"""Names of values files of charts: `values-prod.yaml`, `ci/test-values.yaml`, `values/prod.yaml`."""
 
 
 def read_file(root: Root, limits: Limits) -> Iterator[Resource | UnreadInput]:
@@ -126,8 +131,14 @@ def _parse_documents(text: str, lines: array[int], file: Root, limits: Limits) -
 def _find_resources(
     document: Document, source: Source, file: Root, lines: array[int]
 ) -> Iterator[Resource | UnreadInput]:
-    """Yield the objects of a document; problems of a document without objects are ignored."""
+    """Yield the objects of a document; problems of a document without objects are ignored.
+
+    A values file of a chart may have a key `kind` or `apiVersion`; it is no object without the other one.
+    """
     is_kubernetes = False
+    is_mapping = isinstance(document.value, dict)
+    if is_mapping and not document.value.keys() >= {"apiVersion", "kind"} and _VALUES_FILE.fullmatch(file.path):
+        return
     for match in find_objects(document.value):
         if isinstance(match, IncompleteObject):
             yield UnreadInput(
