@@ -23,6 +23,7 @@ from kubekeep.sources.ignore import Ignores
 from kubekeep.sources.manifests.read import open_file
 from kubekeep.sources.options import ReadOptions
 from kubekeep.sources.pattern import expand
+from kubekeep.sources.process_limits import RenderingTime
 from kubekeep.sources.registry import load_sources
 from kubekeep.sources.signals import exit_on_signals
 from kubekeep.sources.source import ReadContext, Root
@@ -72,6 +73,7 @@ class Inputs(ReadContext):
         self.temporary = {}
         self.homes = {}
         self.read_paths = set()
+        self.rendering_time = RenderingTime()
         self.followed = {}
         self._exclusions: list[Ignores] = []
         self._walk = Walk(self._add_exclusions)

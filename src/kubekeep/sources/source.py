@@ -17,6 +17,7 @@ from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import Resource
 from kubekeep.sources.git.changed_files import ChangedFiles
 from kubekeep.sources.options import HelmOptions, ReadOptions
+from kubekeep.sources.process_limits import RenderingTime
 from kubekeep.sources.tree import Limits
 
 
@@ -43,7 +44,7 @@ class ReadContext(Protocol):
     changed_files: files changed since a revision. files: number of files read so far. notes: messages for the user
     that are no errors. temporary: shown path of each temporary folder, by its real path. homes: the folder that shown
     paths are relative to, by the base of a Root. read_paths: real paths of files and folders that need not be read
-    again. followed: resources of the `followed_groups` of a source, by its name.
+    again. rendering_time: limit for all charts and kustomizations. followed: resources of the `followed_groups` of a source, by its name.
     """
 
     options: ReadOptions
@@ -56,6 +57,7 @@ class ReadContext(Protocol):
     temporary: dict[str, str]
     homes: dict[str, str]
     read_paths: set[str]
+    rendering_time: RenderingTime
     followed: dict[str, list[Resource]]
 
     def find(self, path: str, shown_path: str | None = None) -> Iterator[Root | UnreadInput]:

@@ -11,6 +11,7 @@ import socket
 import tarfile
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,6 +26,7 @@ from kubekeep.sources.helm.limits import ChartLimits
 from kubekeep.sources.helm.reader import ChartReader
 from kubekeep.sources.helm.renderers import build_environment
 from kubekeep.sources.options import DEFAULT_RELEASE, HelmOptions
+from kubekeep.sources.process_limits import RenderingTime
 from kubekeep.sources.source import Root
 from tests.cluster.cluster import eventually
 from tests.sources.helm.reading import KUBERNETES, OPTIONS, build_options, read_chart, write_chart
@@ -86,6 +88,32 @@ def test_hostile_template_is_stopped(name: str, renderer: str | None, tmp_path: 
 
     assert message in f"{unread.location} {unread.message}"
     assert unread.location.file.startswith("c/")
+
+
+def test_attempts_share_time_limit(renderer: str | None, tmp_path: Path) -> None:
+    folder = write_chart(tmp_path / "c", {"templates/t.yaml": TEMPLATES["endless loop"][0]})
+    started = time.monotonic()
+    results = read_chart(folder, renderer, limits=msgspec.structs.replace(BRIEF, seconds=6))
+    assert get_single_unread(results).message == "the chart was not rendered: it took longer than 6 seconds"
+    assert time.monotonic() - started < 11
+
+
+def _read_within(rendering_time: RenderingTime, renderer: str | None, root: Root) -> list[Resource | UnreadInput]:
+    with ChartReader(OPTIONS, helm=renderer, rendering_time=rendering_time) as charts:
+        return list(charts.read([root]))
+
+
+def test_time_of_all_charts_is_limited(renderer: str | None, tmp_path: Path) -> None:
+    folder = write_chart(tmp_path / "c", {"templates/t.yaml": POD})
+    rendering_time = RenderingTime(0, each=0)
+    (first,), (second,) = (
+        _read_within(rendering_time, renderer, Root("helm", str(folder), "c", str(tmp_path))) for _ in range(2)
+    )
+    assert isinstance(first, Resource)
+    assert isinstance(second, UnreadInput)
+    assert second.message == (
+        "the chart was not rendered: Helm used more than 0 seconds for all charts and kustomizations"
+    )
 
 
 def test_next_chart_is_rendered_after_kill(renderer: str | None, tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import Resource
 from kubekeep.sources.kustomize.build import Kustomizations
 from kubekeep.sources.kustomize.tool import ProcessLimits, run
+from kubekeep.sources.process_limits import RenderingTime
 from kubekeep.sources.tree import Limits
-from tests.sources.kustomize.builds import build, list_folders, write_tree
+from tests.sources.kustomize.builds import build, list_folders, resources, write_tree
 
 POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: one}\nspec: {}\n"
 K = "k/kustomization.yaml"
@@ -280,6 +281,15 @@ def _build_doubling_tree(root: Path, levels: int) -> None:
 def test_exponential_bases_are_stopped(tmp_path: Path) -> None:
     _build_doubling_tree(tmp_path, 20)
     assert "more than 1 seconds" in read_error(tmp_path, Kustomizations(process_limits=ProcessLimits(seconds=1)))
+
+
+def test_time_of_all_kustomizations_is_limited(tmp_path: Path) -> None:
+    root = write_tree(tmp_path, {K: "resources: [pod.yaml]\n", "k/pod.yaml": POD})
+    rendering_time = RenderingTime(0, each=0)
+    resources(root, "k", Kustomizations(rendering_time=rendering_time))
+    assert "it used more than 0 seconds for all charts and kustomizations" in read_error(
+        root, Kustomizations(rendering_time=rendering_time)
+    )
 
 
 def test_large_output_is_stopped(tmp_path: Path) -> None:

@@ -125,9 +125,12 @@ class ChildProcess:
         with contextlib.suppress(OSError):
             self._stdin.close()
 
-    def receive(self, size: int | None) -> bytes:
-        """Read `size` bytes of standard output, or all output if None. Raises LimitError; EndedError for too few."""
-        deadline = time.monotonic() + self._limits.seconds
+    def receive(self, size: int | None, seconds: float | None = None) -> bytes:
+        """Read `size` bytes of standard output, or all output if None. Raises LimitError; EndedError for too few.
+
+        seconds: less time than the limit of a chart.
+        """
+        deadline = time.monotonic() + (self._limits.seconds if seconds is None else seconds)
         received = bytearray()
         while size is None or len(received) < size:
             chunk = self._read_chunk(deadline, _CHUNK if size is None else size - len(received))

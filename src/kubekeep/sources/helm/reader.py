@@ -31,6 +31,7 @@ from kubekeep.sources.helm.renderers import EXTRA, HelmProgram, HelmSdk, Rendere
 from kubekeep.sources.helm.rendering import NotRenderedError, ReleaseRenderer
 from kubekeep.sources.helm.resources import ReleaseContext, ReleaseNamespace, list_resources
 from kubekeep.sources.options import ChartValues, HelmOptions
+from kubekeep.sources.process_limits import RenderingTime, RenderingTimeError
 from kubekeep.sources.signals import wait_for_result
 from kubekeep.sources.source import Root
 from kubekeep.sources.tree import DEFAULT_LIMITS, Limits
@@ -58,12 +59,14 @@ class ChartReader:
         find_boundary: Callable[[str], str] = lambda base: base,
         limits: ChartLimits = DEFAULT_CHART_LIMITS,
         yaml_limits: Limits = DEFAULT_LIMITS,
+        rendering_time: RenderingTime | None = None,
     ) -> None:
         self._options = options
         self._helm = helm
         self._find_boundary = find_boundary
         self._limits = limits
         self._yaml_limits = yaml_limits
+        self._rendering_time = rendering_time or RenderingTime()
         self._lock = threading.Lock()
         self._renderer: Renderer | None = None
         self._release_renderer: ReleaseRenderer | None = None
@@ -122,9 +125,12 @@ class ChartReader:
         values = self._read_values(root)
         texts = collect_chart_texts(instances, values.layers, self._yaml_limits)
         try:
-            rendered = renderer.render(instances, texts, values)
+            with self._rendering_time.measure():
+                rendered = renderer.render(instances, texts, values)
         except LimitError as error:
             raise ChartError(metadata_file, f"the chart was not rendered: it {error}") from error
+        except RenderingTimeError as error:
+            raise ChartError(metadata_file, f"the chart was not rendered: Helm used {error}") from error
         except NotRenderedError as error:
             return [RenderErrorConverter(instances, texts, values, self._yaml_limits).convert(error)]
         template_sources = {texts.shown_paths[name]: text for name, text in texts.templates.items()}
@@ -148,7 +154,9 @@ class ChartReader:
             if self._release_renderer is None and not self._problems and not self._closed:
                 self._renderer = self._find_renderer()
                 if self._renderer is not None:
-                    self._release_renderer = ReleaseRenderer(self._renderer, self._folder, self._options)
+                    self._release_renderer = ReleaseRenderer(
+                        self._renderer, self._folder, self._options, self._limits.seconds
+                    )
             return self._release_renderer
 
     def _find_renderer(self) -> Renderer | None:

@@ -55,12 +55,13 @@ class UserValues(msgspec.Struct, frozen=True):
 
 
 class RenderJob(msgspec.Struct, frozen=True):
-    """One rendering: private folder with the chart and values, release options."""
+    """One rendering: private folder with the chart and values, release options, time limit in seconds."""
 
     folder: str
     chart: str
     values: UserValues
     options: HelmOptions
+    seconds: float
 
 
 def read_user_values(sources: tuple[ChartValues, ...], limits: ChartLimits, yaml_limits: Limits) -> UserValues:

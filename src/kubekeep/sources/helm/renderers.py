@@ -84,7 +84,7 @@ class HelmProgram:
     def problem(self) -> str:
         """Reason for not using this program; empty if it is a working Helm."""
         home = self._environment["HOME"]
-        status, text, errors = self._run((self._path, "version", "--short"), home)
+        status, text, errors = self._run((self._path, "version", "--short"), home, self._limits.seconds)
         if status == 0 and _VERSION.match(text.strip()):
             return ""
         return (errors.strip() or f"unexpected version {text.strip()!r}").splitlines()[0][:200]
@@ -92,14 +92,14 @@ class HelmProgram:
     def render(self, job: RenderJob, names: Iterable[str]) -> dict[str, list[str]]:
         """See Renderer."""
         argv = (self._path, "template", *_build_flags(job), "--", job.options.release, f"./{job.chart}")
-        status, text, errors = self._run(argv, job.folder)
+        status, text, errors = self._run(argv, job.folder, job.seconds)
         if status == 0:
             return split_output(text, names)
         message = _extract_message(errors)
         if INVALID_YAML not in message:
             raise RenderError(message)
         argv = (*argv[:2], "--debug", *argv[2:])
-        _, text, _ = self._run(argv, job.folder)
+        _, text, _ = self._run(argv, job.folder, job.seconds)
         raise RenderError(
             message, {name: split_manifests("\n---\n".join(texts)) for name, texts in split_output(text, names).items()}
         )
@@ -110,7 +110,7 @@ class HelmProgram:
         for child in list(self._children):
             child.kill()
 
-    def _run(self, argv: Sequence[str], folder: str) -> tuple[int, str, str]:
+    def _run(self, argv: Sequence[str], folder: str, seconds: float) -> tuple[int, str, str]:
         """Run a command and return its status, standard output and standard error."""
         with ChildProcess(argv, folder, self._environment, self._limits, self._limits.seconds) as child:
             self._children.add(child)
@@ -118,7 +118,7 @@ class HelmProgram:
                 if self._closed:
                     raise RenderError(_CLOSED)
                 child.end_input()
-                text = child.receive(None).decode("utf-8", "replace")
+                text = child.receive(None, seconds).decode("utf-8", "replace")
                 return child.wait(), text, child.errors
             finally:
                 self._children.discard(child)
@@ -171,7 +171,7 @@ class HelmSdk:
             "api_versions": job.options.api_versions,
         }
         with self._lock:
-            response = self._send_request(json.dumps(request).encode())
+            response = self._send_request(json.dumps(request).encode(), job.seconds)
         if response.get("refused"):
             raise RenderError(
                 f"{response['error']} requires the program helm (https://helm.sh), which is not installed"
@@ -198,13 +198,13 @@ class HelmSdk:
             self._child.close()
             self._child = None
 
-    def _send_request(self, request: bytes) -> dict[str, Any]:
+    def _send_request(self, request: bytes, seconds: float) -> dict[str, Any]:
         is_complete = False
         try:
             child = self._get_child()
             child.send(len(request).to_bytes(_LENGTH, "big") + request)
-            size = int.from_bytes(child.receive(_LENGTH), "big")
-            response: dict[str, Any] = json.loads(child.receive(size))
+            size = int.from_bytes(child.receive(_LENGTH, seconds), "big")
+            response: dict[str, Any] = json.loads(child.receive(size, seconds))
             is_complete = True
         except EndedError as error:
             lines = str(error).strip().splitlines() or [""]

@@ -1,7 +1,7 @@
 """Render one loaded chart through Helm: pack it with instrumentation, run Helm, and split the output by template.
 
 The added templates print only comments: they report the enabled sub-charts and record source lines. If Helm fails on
-them, the chart is rendered without them. Never changes a template of the chart.
+them, the chart is rendered without them; both attempts share the time limit of the chart. Never changes a template of the chart.
 """
 
 # ruff: noqa: PTH102, PTH118, PTH123 - paths stay as the user typed them
@@ -61,10 +61,11 @@ class ReleaseRenderer:
     folder: a private folder. `render` raises NotRenderedError, LimitError, OSError, and ChartError for a dependency.
     """
 
-    def __init__(self, renderer: Renderer, folder: str, options: HelmOptions) -> None:
+    def __init__(self, renderer: Renderer, folder: str, options: HelmOptions, seconds: float) -> None:
         self._renderer = renderer
         self._folder = folder
         self._options = options
+        self._seconds = seconds
         self._numbers = itertools.count()
 
     def render(self, instances: Sequence[ChartInstance], texts: ChartTexts, values: UserValues) -> RenderedRelease:
@@ -95,8 +96,9 @@ class ReleaseRenderer:
         probes: Mapping[str, str],
         instrumentation: Instrumentation,
     ) -> dict[str, list[str]]:
+        seconds = self._seconds / 2 if instrumentation.files else self._seconds
         try:
-            return self._render_chart(instances, values, {**probes, **instrumentation.files})
+            return self._render_chart(instances, values, {**probes, **instrumentation.files}, seconds)
         except LimitError:
             if not instrumentation.files:
                 raise
@@ -105,10 +107,11 @@ class ReleaseRenderer:
             is_added = any(name in str(error) for name in instrumentation.files)
             if not (is_added or (instrumentation.files and _TOO_LARGE in str(error))):
                 raise
-        return self._render_chart(instances, values, probes)
+            seconds = self._seconds
+        return self._render_chart(instances, values, probes, seconds)
 
     def _render_chart(
-        self, instances: Sequence[ChartInstance], values: UserValues, extra_files: Mapping[str, str]
+        self, instances: Sequence[ChartInstance], values: UserValues, extra_files: Mapping[str, str], seconds: float
     ) -> dict[str, list[str]]:
         """Render the chart with added templates, each in its chart's folder; returns documents by template name."""
         archive_folders = {instance.template_prefix: instance.chart.archive_folder for instance in instances}
@@ -130,7 +133,7 @@ class ReleaseRenderer:
                     for name in instance.chart.list_templates()
                 ),
             }
-            return self._renderer.render(RenderJob(folder, _ARCHIVE, values, self._options), names)
+            return self._renderer.render(RenderJob(folder, _ARCHIVE, values, self._options, seconds), names)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -156,7 +159,7 @@ class ReleaseRenderer:
         files = {METADATA: metadata, "templates/versions.yaml": template.encode()}
         instance = ChartInstance(Chart("compare", "1.0.0", "", "", "", files, (), (), ()), "compare")
         try:
-            outputs = self._render_chart([instance], UserValues((), {}, {}, (), ()), {})
+            outputs = self._render_chart([instance], UserValues((), {}, {}, (), ()), {}, self._seconds)
         except RenderError:
             return False
         return outputs.get(name) == ["same: true\n"]

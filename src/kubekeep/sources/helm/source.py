@@ -93,7 +93,13 @@ def _read_charts(roots: Sequence[Root], options: HelmOptions, context: ReadConte
         context.changed_files.record_changes(root.shown_path, (root.path, *chart_values.files, *options.values.files))
     # A chart may include another of its repository, by a dependency or a link.
     helm, find_boundary = shutil.which("helm"), lambda base: find_repository_root(base) or base
-    with ChartReader(options, helm=helm, find_boundary=find_boundary, yaml_limits=context.limits) as charts:
+    with ChartReader(
+        options,
+        helm=helm,
+        find_boundary=find_boundary,
+        yaml_limits=context.limits,
+        rendering_time=context.rendering_time,
+    ) as charts:
         templates: set[str] = set()
         for resource in charts.read(root for root in roots if not root.part):
             if isinstance(resource, Resource) and resource.source is not None:

@@ -26,6 +26,7 @@ from kubekeep.sources.kustomize.source import KUSTOMIZE
 from kubekeep.sources.kustomize.source_map import Build, ObjectSourceMap
 from kubekeep.sources.kustomize.tool import MISSING_TOOL, KustomizeTool, ProcessLimits, ProcessResult, find_tool
 from kubekeep.sources.objects import IncompleteObject, find_objects
+from kubekeep.sources.process_limits import RenderingTime, RenderingTimeError
 from kubekeep.sources.signals import wait_for_result
 from kubekeep.sources.source import Root
 from kubekeep.sources.tree import DEFAULT_LIMITS, Limits, Problem
@@ -48,6 +49,7 @@ class Kustomizations:
         *,
         allow_helm: bool = False,
         process_limits: ProcessLimits = ProcessLimits(),  # noqa: B008 - frozen
+        rendering_time: RenderingTime | None = None,
     ) -> None:
         self.included_files: set[str] = set()
         """Real paths of files not to read as plain manifests; complete when `read` has ended.
@@ -59,6 +61,7 @@ class Kustomizations:
         self._limits = limits
         self._allow_helm = allow_helm
         self._process_limits = process_limits
+        self._rendering_time = rendering_time or RenderingTime()
         self._files = SourceFiles(limits)
         self._tool: KustomizeTool | None = None
         self._has_searched = False
@@ -87,7 +90,14 @@ class Kustomizations:
             self._tool = find_tool(allow_helm=self._allow_helm)
         if self._tool is None:
             return None
-        return pool.submit(self._tool.build, real, self._process_limits)
+        return pool.submit(self._build, self._tool, real)
+
+    def _build(self, tool: KustomizeTool, real: str) -> ProcessResult:
+        try:
+            with self._rendering_time.measure():
+                return tool.build(real, self._process_limits)
+        except RenderingTimeError as error:
+            return ProcessResult(1, b"", b"", exceeded_limit=str(error))
 
     def _finish(
         self, folder: Root, graph: KustomizationGraph, future: Future[ProcessResult] | None

@@ -50,7 +50,9 @@ class KustomizeSource(SourceType):
         # The builder is loaded only for scans with kustomizations.
         from kubekeep.sources.kustomize.build import Kustomizations  # noqa: PLC0415
 
-        builder = Kustomizations(context.limits, allow_helm=context.options.kustomize_helm)
+        builder = Kustomizations(
+            context.limits, allow_helm=context.options.kustomize_helm, rendering_time=context.rendering_time
+        )
         shown_path: set[str] = set()
         for resource in builder.read(roots):
             if (
