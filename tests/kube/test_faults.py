@@ -258,6 +258,23 @@ def test_list_without_progress_fails(cluster: Cluster, filled_namespace: str, ex
     assert expected_uids
 
 
+@pytest.mark.parametrize(("name", "most"), [("_MAX_PAGES", 7), ("_MAX_OBJECTS", 69)])
+def test_endless_list_fails(
+    cluster: Cluster, filled_namespace: str, monkeypatch: pytest.MonkeyPatch, name: str, most: int
+) -> None:
+    monkeypatch.setattr(listing, name, most)
+    numbers = itertools.count()
+
+    def more(exchange: Exchange) -> None:
+        objects = [{"metadata": {"name": "a", "uid": str(next(numbers))}} for _ in range(10)]
+        document = {"kind": "ConfigMapList", "metadata": {"continue": str(next(numbers))}, "items": objects}
+        exchange.answer(200, document)
+
+    message = "the API server returned 70 objects in 7 pages and has more"
+    with front(cluster, always(PAGES, more)) as proxy, pytest.raises(ConnectionLostError, match=message):
+        list_uids(proxy.url, filled_namespace)
+
+
 def empty(tokens: Iterator[str]) -> Damage:
     """Return a fault that answers with an empty page and a continue token."""
 

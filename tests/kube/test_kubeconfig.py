@@ -224,7 +224,10 @@ WRONG: dict[str, tuple[Any, str]] = {
     "base64 of another alphabet": (config(cluster={"certificate-authority-data": "é"}), "authority-data is not base64"),
     "missing file": (config(cluster={"certificate-authority": "gone"}), "gone: certificate-authority cannot be read"),
     "no file": (config(cluster={"certificate-authority": "a\0b"}), "certificate-authority cannot be read: no path"),
-    "folder": (config(cluster={"certificate-authority": "."}), "certificate-authority cannot be read: Is a directory"),
+    "folder": (
+        config(cluster={"certificate-authority": "."}),
+        "certificate-authority cannot be read: not a regular file",
+    ),
     "half": (
         config({"client-key-data": base64.b64encode(SECRET.encode()).decode()}),
         "'ann' has a client certificate without",
@@ -243,6 +246,13 @@ WRONG: dict[str, tuple[Any, str]] = {
     "groups": (config({"token": SECRET, "as-groups": ["viewers"]}), "as-groups and as-user-extra require as"),
     "env": (config({"exec": EXEC | {"env": [{"name": "A", "value": [SECRET]}]}}), "Expected `str`, got `array`"),
 }
+
+
+def test_pipe_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "ca")
+    path = write(tmp_path / "config", config(cluster={"certificate-authority": "ca"}))
+    with pytest.raises(KubeconfigError, match="ca: certificate-authority cannot be read: not a regular file"):
+        Kubeconfig([str(path)]).get_access()
 
 
 @pytest.mark.parametrize(("document", "message"), WRONG.values(), ids=WRONG)

@@ -268,6 +268,10 @@ def test_token_file(tmp_path: Path) -> None:
     login = ClusterLogin(token_file=str(file))
     with pytest.raises(LoginError, match=f"{file}: no readable token in this file"):
         Credentials(login, {}, terminal=False).get_current()
+    os.mkfifo(file)
+    with pytest.raises(LoginError, match=f"{file}: no readable token in this file"):
+        Credentials(login, {}, terminal=False).get_current()
+    file.unlink()
     file.write_text("first\n")
     credentials = Credentials(login, {}, terminal=False)
     current = credentials.get_current()

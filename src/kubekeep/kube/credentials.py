@@ -21,6 +21,7 @@ import msgspec
 
 from kubekeep.kube.access import Certificate, ClusterLogin, Plugin
 from kubekeep.kube.errors import LoginError
+from kubekeep.kube.files import read_regular_file
 from kubekeep.model.text import visible
 
 _FILE_SECONDS: Final = 60
@@ -142,8 +143,7 @@ class Credentials:
 def _read_token(path: str) -> str:
     """Return the token in a file, or ""."""
     try:
-        with open(path, "rb") as stream:  # noqa: PTH123 - the text that people typed
-            return stream.read(_MAX_TOKEN_FILE).decode("ascii").strip()
+        return read_regular_file(path, _MAX_TOKEN_FILE).decode("ascii").strip()
     except (OSError, ValueError):
         return ""
 

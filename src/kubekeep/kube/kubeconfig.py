@@ -17,6 +17,7 @@ import yaml
 
 from kubekeep.kube.access import Certificate, ClusterAccess, ClusterLogin, Impersonation, Plugin
 from kubekeep.kube.errors import KubeconfigError
+from kubekeep.kube.files import read_regular_file
 from kubekeep.model.json_values import drop_nulls
 from kubekeep.model.text import visible
 
@@ -357,12 +358,10 @@ def _read_content(entry: _KubeconfigEntry, encoded: str, path: str, field: str) 
         return None
     resolved = _resolve_path(entry, path)
     try:
-        with open(resolved, "rb") as stream:  # noqa: PTH123 - the text that people typed
-            content = stream.read(_MAX_BYTES)
+        return read_regular_file(resolved, _MAX_BYTES)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "no path"
         raise KubeconfigError(f"{visible(resolved)}: {field} cannot be read: {reason}") from None
-    return content
 
 
 def _resolve_path(entry: _KubeconfigEntry, path: str) -> str:

@@ -35,6 +35,9 @@ _MAX_EMPTY_PAGES: Final = 300
 Servers may fill a page before applying selectors (meta/v1, ListOptions: `limit`), so empty pages occur. 300 pages
 correspond to 150,000 objects, more than the supported number of pods of a cluster.
 """
+_MAX_PAGES: Final = 2_000
+_MAX_OBJECTS: Final = 1_000_000
+"""Maximum number of pages and objects of one list. Kubernetes supports 150,000 pods in a cluster."""
 
 
 class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +86,7 @@ class Listing:
             yield from self._get_one()
             return
         seen: set[str] = set()
-        continue_token, restarts, repeated, empty = "", 0, 0, 0
+        continue_token, restarts, repeated, empty, pages = "", 0, 0, 0, 0
         while True:
             try:
                 page = self._get_page(continue_token)
@@ -109,6 +112,9 @@ class Listing:
                 page.metadata.continue_token == continue_token or repeated > (restarts + 1) * len(seen)
             ):
                 raise ConnectionLostError("the API server returns the same objects repeatedly")
+            pages += 1
+            if page.metadata.continue_token and (pages >= (restarts + 1) * _MAX_PAGES or len(seen) > _MAX_OBJECTS):
+                raise ConnectionLostError(f"the API server returned {len(seen)} objects in {pages} pages and has more")
             # Empty pages are counted in total: pages between them may contain only known objects.
             if empty > (restarts + 1) * _MAX_EMPTY_PAGES:
                 raise ConnectionLostError("the API server returns too many pages without objects")
