@@ -5,8 +5,9 @@ Converts Kubernetes' and Cilium's policies to one form that rules look up by a p
 
 from __future__ import annotations
 
+import ipaddress
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -32,14 +33,23 @@ EVERYWHERE: Final = ""
 
 _CILIUM_SOURCES: Final = ("k8s:", "any:")
 """Label sources of Kubernetes labels (Cilium docs, Label Source)."""
+_PEERS: Final = {"ingress": "from", "egress": "to"}
+"""Field of a rule's peers by direction; in Cilium, the start of its fields' names."""
+_LAST_PORT: Final = 65535
 
 
 class PodSelection(msgspec.Struct, frozen=True):
-    """The pods that one policy selects, and the directions in which it isolates them."""
+    """The pods that one policy selects, and the directions in which it isolates them.
+
+    opened: directions in which the policy allows all traffic, with the name of the policy. denied: directions in which it
+    has deny rules, which apply even if a policy allows all traffic.
+    """
 
     labels: dict[str, Any]
     expressions: list[dict[str, Any]]
     directions: list[str]
+    opened: dict[str, str]
+    denied: list[str]
 
 
 def index_isolation(objects: Mapping[str, Mapping[str, Sequence[dict[str, Any]]]]) -> dict[str, Any]:
@@ -47,7 +57,9 @@ def index_isolation(objects: Mapping[str, Mapping[str, Sequence[dict[str, Any]]]
 
     Cluster-wide policies are under EVERYWHERE. A namespace has `all`, the directions in which a policy isolates every
     pod, and selections `by_label` (`key=value`), `by_key` (the key must exist) and `other`. Each selection is under the
-    rarest of its labels, so that a lookup by a pod's labels yields few candidates.
+    rarest of its labels, so that a lookup by a pod's labels yields few candidates. `opened` and `denied` combine those
+    fields of the policies that select every pod. `has_open` is true if any policy allows all traffic, `isolates` if
+    any policy isolates pods.
     """
     by_scope: dict[str, list[PodSelection]] = {}
     for kind, read in (
@@ -83,7 +95,13 @@ def _read_network_policy(policy: Mapping[str, Any]) -> Iterator[PodSelection]:
     types = as_list(spec.get("policyTypes")) or ["Ingress", *(["Egress"] if spec.get("egress") else [])]
     directions = sorted({str(direction).lower() for direction in types} & {"egress", "ingress"})
     selector = as_mapping(spec.get("podSelector"))
-    yield PodSelection(as_mapping(selector.get("matchLabels")), _list_expressions(selector), directions)
+    opened = [
+        direction
+        for direction in directions
+        if any(_allows_all(as_mapping(rule), _PEERS[direction]) for rule in as_list(spec.get(direction)))
+    ]
+    labels, expressions = as_mapping(selector.get("matchLabels")), _list_expressions(selector)
+    yield PodSelection(labels, expressions, directions, _name_policy(policy, opened), [])
 
 
 def _read_cilium_policy(policy: Mapping[str, Any]) -> Iterator[PodSelection]:
@@ -91,14 +109,20 @@ def _read_cilium_policy(policy: Mapping[str, Any]) -> Iterator[PodSelection]:
     for spec in (policy.get("spec"), *as_list(policy.get("specs"))):
         if not isinstance(spec, dict) or not isinstance(spec.get("endpointSelector"), dict):
             continue
-        directions = [direction for direction in ("egress", "ingress") if _denies_by_default(spec, direction)]
-        if directions:
+        directions = [direction for direction in _PEERS if _denies_by_default(spec, direction)]
+        denied = [direction for direction in _PEERS if spec.get(f"{direction}Deny")]
+        opened = [
+            direction
+            for direction, peers in _PEERS.items()
+            if any(_cilium_allows_all(as_mapping(rule), peers) for rule in as_list(spec.get(direction)))
+        ]
+        if directions or denied or opened:
             selector = spec["endpointSelector"]
             labels = {strip_label_source(key): value for key, value in as_mapping(selector.get("matchLabels")).items()}
             expressions = [
                 {**entry, "key": strip_label_source(str(entry.get("key")))} for entry in _list_expressions(selector)
             ]
-            yield PodSelection(labels, expressions, directions)
+            yield PodSelection(labels, expressions, directions, _name_policy(policy, opened), denied)
 
 
 def _denies_by_default(spec: Mapping[str, Any], direction: str) -> bool:
@@ -110,6 +134,69 @@ def _denies_by_default(spec: Mapping[str, Any], direction: str) -> bool:
     return explicit if isinstance(explicit, bool) else bool(spec.get(direction) or spec.get(f"{direction}Deny"))
 
 
+def _name_policy(policy: Mapping[str, Any], directions: Iterable[str]) -> dict[str, str]:
+    """Return the kind and name of `policy` for each of `directions`."""
+    name = f"{policy.get('kind')} {as_mapping(policy.get('metadata')).get('name')}"
+    return dict.fromkeys(directions, name)
+
+
+def _allows_all(rule: Mapping[str, Any], peers_field: str) -> bool:
+    """Return True if a rule of a NetworkPolicy matches every address and every TCP port.
+
+    A rule without peers matches all of them, as does a rule without ports (API reference).
+    """
+    peers = [as_mapping(peer) for peer in as_list(rule.get(peers_field))]
+    blocks = [as_mapping(peer.get("ipBlock")) for peer in peers]
+    ports = [as_mapping(port) for port in as_list(rule.get("ports"))]
+    return (not peers or _covers_all(block.get("cidr") for block in blocks if not block.get("except"))) and (
+        not ports or any(map(_has_all_ports, ports))
+    )
+
+
+def _has_all_ports(port: Mapping[str, Any]) -> bool:
+    is_range = port.get("port") in {0, 1} and port.get("endPort") == _LAST_PORT
+    return port.get("protocol", "TCP") == "TCP" and (port.get("port") is None or is_range)
+
+
+def _covers_all(blocks: Iterable[object]) -> bool:
+    """Return True if the CIDR blocks cover all addresses of IPv4 or of IPv6 together."""
+    networks: dict[int, list[Any]] = {4: [], 6: []}
+    for block in blocks:
+        try:
+            network = ipaddress.ip_network(str(block), strict=False)
+        except ValueError:
+            continue
+        networks[network.version].append(network)
+    return any(
+        network.prefixlen == 0 for family in networks.values() for network in ipaddress.collapse_addresses(family)
+    )
+
+
+def _cilium_allows_all(rule: Mapping[str, Any], peers_prefix: str) -> bool:
+    """Return True if a rule of a Cilium policy matches all peers and every TCP port.
+
+    A rule with neither peers nor ports matches nothing. CIDR blocks match no pods of the cluster (Cilium docs, Layer 3).
+    """
+    ports = as_list(rule.get("toPorts"))
+    if rule.get("icmps") or not (not ports or any(_has_all_cilium_ports(as_mapping(entry)) for entry in ports)):
+        return False
+    entities = {str(entity) for entity in as_list(rule.get(f"{peers_prefix}Entities"))}
+    blocks = [as_mapping(entry) for entry in as_list(rule.get(f"{peers_prefix}CIDRSet"))]
+    has_world = "world" in entities or _covers_all(
+        [*as_list(rule.get(f"{peers_prefix}CIDR")), *(block.get("cidr") for block in blocks if not block.get("except"))]
+    )
+    has_peers = any(key.startswith(peers_prefix) and key != "toPorts" for key in rule)
+    return "all" in entities or (has_world and "cluster" in entities) or (bool(ports) and not has_peers)
+
+
+def _has_all_cilium_ports(entry: Mapping[str, Any]) -> bool:
+    """Return True if an entry of `toPorts` is for all TCP ports, without conditions on requests. Port 0 is any port."""
+    ports = [as_mapping(port) for port in as_list(entry.get("ports"))]
+    return not entry.get("rules") and any(
+        str(port.get("port")) == "0" and port.get("protocol", "ANY") in {"ANY", "TCP"} for port in ports
+    )
+
+
 def strip_label_source(key: str) -> str:
     """Return a Cilium label key without the source of Kubernetes labels: `k8s:app` and `any:app` become `app`."""
     for source in _CILIUM_SOURCES:
@@ -118,13 +205,32 @@ def strip_label_source(key: str) -> str:
 
 
 def _index_selections(selections: Sequence[PodSelection]) -> dict[str, Any]:
-    isolated_directions: set[str] = set()
+    distinct = list({msgspec.json.encode(selection): selection for selection in selections}.values())
+    for_all = [selection for selection in distinct if not (selection.labels or selection.expressions)]
+    return {
+        **_combine_selections(for_all),
+        "has_open": any(selection.opened for selection in distinct),
+        "isolates": any(selection.directions for selection in distinct),
+        **_index_by_label([selection for selection in distinct if selection.labels or selection.expressions]),
+    }
+
+
+def _combine_selections(selections: Sequence[PodSelection]) -> dict[str, Any]:
+    """Return `all`, `opened` and `denied` of `index_isolation`, from the policies that select every pod."""
+    return {
+        "all": sorted({direction for selection in selections for direction in selection.directions}),
+        "opened": {direction: name for selection in selections for direction, name in selection.opened.items()},
+        "denied": sorted({direction for selection in selections for direction in selection.denied}),
+    }
+
+
+def _index_by_label(selections: Sequence[PodSelection]) -> dict[str, Any]:
+    """Return `by_label`, `by_key` and `other` of `index_isolation`."""
     by_label: dict[str, list[PodSelection]] = {}
     by_key: dict[str, list[PodSelection]] = {}
     other: list[PodSelection] = []
-    distinct = {msgspec.json.encode(selection): selection for selection in selections}.values()
-    frequency = Counter(label for selection in distinct for label in _format_labels(selection))
-    for selection in distinct:
+    frequency = Counter(label for selection in selections for label in _format_labels(selection))
+    for selection in selections:
         labels = _format_labels(selection)
         keys = [min(labels, key=lambda label: frequency[label])] if labels else _format_alternatives(selection)
         if keys:
@@ -132,11 +238,9 @@ def _index_selections(selections: Sequence[PodSelection]) -> dict[str, Any]:
                 by_label.setdefault(label, []).append(selection)
         elif key := next((entry["key"] for entry in selection.expressions if entry.get("operator") == "Exists"), None):
             by_key.setdefault(str(key), []).append(selection)
-        elif selection.labels or selection.expressions:
-            other.append(selection)
         else:
-            isolated_directions.update(selection.directions)
-    return {"all": sorted(isolated_directions), "by_label": by_label, "by_key": by_key, "other": other}
+            other.append(selection)
+    return {"by_label": by_label, "by_key": by_key, "other": other}
 
 
 def _format_labels(selection: PodSelection) -> list[str]:

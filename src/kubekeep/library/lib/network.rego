@@ -51,6 +51,34 @@ isolated(namespace, labels) := {direction |
 	some direction in selection.directions
 }
 
+# Policies that allow all traffic of a pod with these labels, by direction, unless a Cilium policy denies some of it.
+opened(namespace, labels) := {direction: policies |
+	some scope in [namespace, ""]
+	input.cluster.isolation[scope].has_open
+	some direction in ["egress", "ingress"]
+	not direction in denied(namespace, labels)
+	policies := opening(namespace, labels, direction)
+	count(policies) > 0
+}
+
+opening(namespace, labels, direction) := {policy |
+	some scope in [namespace, ""]
+	policy := input.cluster.isolation[scope].opened[direction]
+} | {policy |
+	some selection in candidates(namespace, labels)
+	policy := selection.opened[direction]
+	selectors.selects(selection, labels)
+}
+
+denied(namespace, labels) := {direction |
+	some scope in [namespace, ""]
+	some direction in input.cluster.isolation[scope].denied
+} | {direction |
+	some selection in candidates(namespace, labels)
+	some direction in selection.denied
+	selectors.selects(selection, labels)
+}
+
 candidates(namespace, labels) := {selection |
 	some scope in [namespace, ""]
 	policies := input.cluster.isolation[scope]

@@ -13,6 +13,14 @@ violation contains {"path": "", "message": message} if {
 	])
 }
 
+# Policies are additive: one that allows all traffic cancels the others (Kubernetes docs, Network Policies).
+violation contains {"path": "", "message": message} if {
+	labels := network.pod_labels(place.namespace, place.account)
+	some direction, policies in network.opened(place.namespace, labels)
+	direction in network.isolated(place.namespace, labels)
+	message := sprintf("%s allows all %s traffic of the pods", [concat(", ", policies), direction])
+}
+
 # Plugins do not apply policies to pods with host networking (Kubernetes docs, Network Policies).
 violation contains {"path": sprintf("%s.hostNetwork", [input.workload.path]), "message": message} if {
 	input.workload.spec.hostNetwork == true

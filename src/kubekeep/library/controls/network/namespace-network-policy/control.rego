@@ -4,7 +4,7 @@ import data.kubekeep.lib.network
 import data.kubekeep.lib.selectors
 
 violation contains {"path": "", "message": message} if {
-	not input.cluster.isolation[name]
+	not input.cluster.isolation[name].isolates
 	not covered
 	message := sprintf("namespace %s has no network policy", [name])
 }
@@ -18,6 +18,7 @@ covered if count(input.cluster.isolation[""].all) > 0
 # A cluster-wide policy that selects only by labels of the namespace selects all its pods.
 covered if {
 	some selection in network.candidates(name, labels)
+	count(selection.directions) > 0
 	every key, _ in selection.labels {
 		network.of_namespace(key)
 	}
