@@ -25,12 +25,20 @@ _CAPABILITIES: Final = {
 """Capabilities that are sufficient alone (capabilities(7))."""
 _SOCKETS: Final = (
     "/run/containerd/containerd.sock",
-    "/run/crio/crio.sock",
     "/run/cri-dockerd.sock",
+    "/run/crio/crio.sock",
     "/run/docker.sock",
+    "/run/docker/containerd/containerd.sock",
+    "/run/docker/libcontainerd/docker-containerd.sock",
+    "/run/dockershim.sock",
+    "/run/k0s/containerd.sock",
     "/run/k3s/containerd/containerd.sock",
     "/run/podman/podman.sock",
+    "/var/snap/microk8s/common/run/containerd.sock",
 )
+"""Default paths of the sockets of runtimes, of the containerd that Docker starts, and in distributions of Kubernetes."""
+_SOCKET_FREE: Final = "/var"
+"""Folder with a socket on nodes of MicroK8s only: `/var/run` is a link to `/run`, outside a mount of `/var`."""
 _EXECUTION_PATHS: Final = (
     "/bin",
     "/boot",
@@ -141,7 +149,7 @@ def _explain_mount(folder: str, *, can_write: bool) -> tuple[str, tuple[str, ...
     """Return the access that a mount of a node's `folder` gives, and the slugs of its controls; empty if harmless."""
     for socket in _SOCKETS:
         # A socket accepts commands also in a read-only mount.
-        if _contains(folder, socket):
+        if folder != _SOCKET_FREE and _contains(folder, socket):
             if folder == socket:
                 return f"mounts the container runtime socket {folder}", control_slugs.RUNTIME_SOCKET
             return f"mounts the container runtime socket in {folder}", control_slugs.RUNTIME_SOCKET

@@ -43,17 +43,32 @@ exposing contains volume.name if {
 }
 
 sockets := {
-	"docker.sock", "containerd.sock", "crio.sock", "cri-dockerd.sock", "dockershim.sock", "podman.sock",
+	"docker.sock", "docker-containerd.sock", "containerd.sock", "crio.sock", "cri-dockerd.sock", "dockershim.sock", "podman.sock",
 	"frakti.sock", "docker_engine", "containerd-containerd",
 }
 
-directories := {
-	"", "/run", "/run/containerd", "/run/crio", "/run/podman", "/run/k3s", "/run/k3s/containerd", "/run/k0s",
-}
+# Default paths of the sockets: of the runtimes, of the containerd that Docker starts, and in distributions of
+# Kubernetes.
+socket_paths := [
+	"/run/containerd/containerd.sock", "/run/cri-dockerd.sock", "/run/crio/crio.sock", "/run/docker.sock",
+	"/run/docker/containerd/containerd.sock", "/run/docker/libcontainerd/docker-containerd.sock",
+	"/run/dockershim.sock", "/run/frakti.sock", "/run/k0s/containerd.sock",
+	"/run/k3s/containerd/containerd.sock", "/run/podman/podman.sock",
+	"/var/snap/microk8s/common/run/containerd.sock",
+]
 
 reaches(path) if sockets[socket_name(path)]
 
-reaches(path) if directories[plain(path)]
+# Nodes that are not of MicroK8s have no socket below /var: /var/run is a link to /run, outside the mount.
+reaches(path) if {
+	folder := plain(path)
+	folder != "/var"
+	some socket in socket_paths
+	startswith(socket, sprintf("%s/", [folder]))
+}
+
+# Folders of users with rootless Docker or Podman (Docker docs, Rootless mode).
+reaches(path) if regex.match(`^/run/user(/[0-9]+(/podman)?)?$`, plain(path))
 
 # Last segment of a path or of a Windows named pipe.
 socket_name(path) := name if {
@@ -61,11 +76,13 @@ socket_name(path) := name if {
 	name := parts[count(parts) - 1]
 }
 
-# /var/run is a link to /run.
-plain(path) := trim_prefix(trimmed, "/var") if {
-	trimmed := trim_right(replace(path, "//", "/"), "/")
-	startswith(sprintf("%s/", [trimmed]), "/var/run/")
-} else := trim_right(replace(path, "//", "/"), "/")
+# Path without empty and `.` segments; /var/run is a link to /run.
+plain(path) := trim_prefix(cleaned, "/var") if {
+	cleaned := clean(path)
+	startswith(sprintf("%s/", [cleaned]), "/var/run/")
+} else := clean(path)
+
+clean(path) := concat("", [sprintf("/%s", [part]) | some part in split(path, "/"); not part in {"", "."}])
 
 sub_path(mount) := mount.subPath if is_string(mount.subPath)
 
