@@ -28,10 +28,12 @@ routes(service, kinds) := [route |
 	route.kind in kinds
 ]
 
-# True if an Ingress terminates TLS, by its spec or by annotations of cloud controllers.
+# True if an Ingress terminates TLS for some host, by its spec or by annotations of cloud controllers.
 tls(ingress) if count(ingress.spec.tls) > 0
 
-tls(ingress) if {
+tls(ingress) if annotated(ingress)
+
+annotated(ingress) if {
 	some key in [
 		"alb.ingress.kubernetes.io/certificate-arn",
 		"appgw.ingress.kubernetes.io/appgw-ssl-certificate",
@@ -41,9 +43,37 @@ tls(ingress) if {
 	trim_space(ingress.metadata.annotations[key]) != ""
 }
 
-tls(ingress) if contains(ingress.metadata.annotations["alb.ingress.kubernetes.io/listen-ports"], "HTTPS")
+annotated(ingress) if contains(ingress.metadata.annotations["alb.ingress.kubernetes.io/listen-ports"], "HTTPS")
 
-tls(ingress) if ingress.metadata.annotations["traefik.ingress.kubernetes.io/router.tls"] == "true"
+annotated(ingress) if ingress.metadata.annotations["traefik.ingress.kubernetes.io/router.tls"] == "true"
+
+# Indices of the rules of an Ingress with TLS whose host no TLS entry covers.
+uncovered(ingress) := {index |
+	count(ingress.spec.tls) > 0
+	not annotated(ingress)
+	some index
+	host := ingress.spec.rules[index].host
+	host != ""
+	not covered(ingress, host)
+}
+
+covered(ingress, host) if {
+	entry := ingress.spec.tls[_]
+	covers(entry, host)
+}
+
+# Without hosts, the entry is for the host of the controller (API reference, IngressTLS).
+covers(entry, _) if not entry.hosts[0]
+
+covers(entry, host) if host in entry.hosts
+
+# A wildcard is for one label, and a certificate for one name is not for a wildcard.
+covers(entry, host) if {
+	wildcard := entry.hosts[_]
+	startswith(wildcard, "*.")
+	not startswith(host, "*.")
+	wildcard == regex.replace(host, `^[^.]+`, "*")
+}
 
 # True if a port of a Service is for HTTPS, by its number, name or protocol.
 https(port) if port.port == 443

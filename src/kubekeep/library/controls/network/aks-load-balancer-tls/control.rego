@@ -11,6 +11,12 @@ violation contains {"path": "spec.tls", "message": "spec.tls is not set, and no 
 	not exposure.tls(input.object)
 }
 
+violation contains {"path": sprintf("spec.rules[%d].host", [index]), "message": message} if {
+	input.object.kind == "Ingress"
+	some index in exposure.uncovered(input.object)
+	message := sprintf("no entry of spec.tls covers the host %v", [input.object.spec.rules[index].host])
+}
+
 # Azure load balancers do not terminate TLS: the protocol of the pods determines the security of a port.
 violation contains {"path": sprintf("spec.ports[%d]", [index]), "message": message} if {
 	input.object.spec.type == "LoadBalancer"
