@@ -3,6 +3,8 @@
 # Nearly every workload has quantities, so the first test is a cheap one.
 package kubekeep.lib.quantity
 
+import data.kubekeep.lib.place
+
 factors := {
 	"": 1000000000,
 	"n": 1,
@@ -83,3 +85,24 @@ amount(container, section, resource) := own if {
 	shared := input.workload.spec.resources[section][resource]
 	positive(shared)
 }
+
+# As `amount`, or the default of a LimitRange in the namespace, which the API server sets if the container has no value.
+effective(container, section, resource) := value if {
+	value := amount(container, section, resource)
+} else := values[count(values) - 1] if {
+	object.get(container, ["resources", section, resource], null) == null
+	ranges := input.cluster.objects.LimitRange
+	values := [value |
+		item := ranges[place.namespace_of(input.object)][_].spec.limits[_]
+		item.type == "Container"
+		value := range_default(item, section, resource)
+		positive(value)
+	]
+	count(values) > 0
+}
+
+# Default of an item of a LimitRange: the first of these fields (Kubernetes API, defaults of LimitRangeItem).
+range_default(item, section, resource) := [value |
+	some field in {"limits": ["default", "max"], "requests": ["defaultRequest", "default", "max", "min"]}[section]
+	value := item[field][resource]
+][0]

@@ -12,7 +12,7 @@ violation contains {
 } if {
 	some container in containers
 	some resource, _ in ceilings
-	not quantity.amount(container, "limits", resource)
+	not quantity.effective(container, "limits", resource)
 }
 
 violation contains {
@@ -27,7 +27,7 @@ violation contains {
 	some resource, bounds in ceilings
 	some bound in bounds
 	some container in containers
-	amount := quantity.amount(container, "limits", resource)
+	amount := quantity.effective(container, "limits", resource)
 	quantity.nano(amount) > quantity.nano(bound)
 }
 

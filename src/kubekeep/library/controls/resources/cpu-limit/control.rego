@@ -11,7 +11,7 @@ violation contains {
 	container.type != "ephemeral"
 	# Cheap test that avoids most function calls.
 	not container.resources.limits.cpu >= "1"
-	not quantity.amount(container, "limits", "cpu")
+	not quantity.effective(container, "limits", "cpu")
 }
 
 declined contains sprintf("%s.resources.%s.cpu is not a valid quantity", [container.path, section]) if {

@@ -11,7 +11,7 @@ violation contains {
 	container.type != "ephemeral"
 	# Cheap test that avoids most function calls.
 	not container.resources.requests.cpu >= "1"
-	not quantity.amount(container, "requests", "cpu")
+	not quantity.effective(container, "requests", "cpu")
 }
 
 declined contains sprintf("%s.resources.requests.cpu is not a valid quantity", [container.path]) if {

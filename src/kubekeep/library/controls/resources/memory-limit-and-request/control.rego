@@ -12,7 +12,7 @@ violation contains {
 	some section, word in {"limits": "limit", "requests": "request"}
 	# Cheap test that avoids most function calls.
 	not container.resources[section].memory >= "1"
-	not quantity.amount(container, section, "memory")
+	not quantity.effective(container, section, "memory")
 }
 
 violation contains {
@@ -30,7 +30,7 @@ violation contains {
 	quantity.positive(bound)
 	some container in input.workload.containers
 	container.type != "ephemeral"
-	amount := quantity.amount(container, section, "memory")
+	amount := quantity.effective(container, section, "memory")
 	quantity.nano(amount) < quantity.nano(bound)
 }
 
@@ -47,7 +47,7 @@ violation contains {
 	some bound in bounds
 	some container in input.workload.containers
 	container.type != "ephemeral"
-	amount := quantity.amount(container, section, "memory")
+	amount := quantity.effective(container, section, "memory")
 	quantity.nano(amount) > quantity.nano(bound)
 }
 

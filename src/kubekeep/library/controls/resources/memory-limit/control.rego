@@ -11,7 +11,7 @@ violation contains {
 	container.type != "ephemeral"
 	# Cheap test that avoids most function calls.
 	not container.resources.limits.memory >= "1"
-	not quantity.amount(container, "limits", "memory")
+	not quantity.effective(container, "limits", "memory")
 }
 
 declined contains sprintf("%s.resources.%s.memory is not a valid quantity", [container.path, section]) if {

@@ -11,7 +11,7 @@ violation contains {
 	container.type != "ephemeral"
 	# Cheap test that avoids most function calls.
 	not container.resources.requests.memory >= "1"
-	not quantity.amount(container, "requests", "memory")
+	not quantity.effective(container, "requests", "memory")
 }
 
 declined contains sprintf("%s.resources.requests.memory is not a valid quantity", [container.path]) if {

@@ -1,6 +1,5 @@
 package kubekeep.controls.resource_limits
 
-import data.kubekeep.lib.place
 import data.kubekeep.lib.quantity
 import data.kubekeep.lib.workload
 
@@ -13,8 +12,7 @@ violation contains {
 	some resource, word in {"cpu": "CPU", "memory": "memory"}
 	# Cheap test that avoids most function calls.
 	not container.resources.limits[resource] >= "1"
-	not quantity.amount(container, "limits", resource)
-	not defaulted[resource]
+	not quantity.effective(container, "limits", resource)
 }
 
 declined contains sprintf("%s.resources.%s.%s is not a valid quantity", [container.path, section, resource]) if {
@@ -30,15 +28,4 @@ declined contains sprintf("%s.resources.%s.%s is not a valid quantity", [input.w
 	some resource in ["cpu", "memory"]
 	amount := input.workload.spec.resources[section][resource]
 	not quantity.readable(amount)
-}
-
-# Limit that a LimitRange sets for containers without one: its default, or else its maximum.
-defaulted contains resource if {
-	ranges := input.cluster.objects.LimitRange
-	item := ranges[place.namespace_of(input.object)][_].spec.limits[_]
-	item.type == "Container"
-	some field in ["default", "max"]
-	some resource
-	amount := item[field][resource]
-	quantity.positive(amount)
 }
