@@ -8,14 +8,6 @@ reports(image) := [report |
 	report := input.cluster.named[kind][_][image][_]
 ]
 
-# Containers that run while the pod serves, including sidecars among the init containers.
-serving(container) if container.type == "container"
-
-serving(container) if {
-	container.type == "init"
-	container.restartPolicy == "Always"
-}
-
 # Path of the image: from the status for a Pod, from the template for other kinds.
 evidence(container) := sprintf("%s.imageID", [status]) if {
 	input.object.kind == "Pod"

@@ -18,6 +18,18 @@ windows if input.workload.spec.os.name == "windows"
 
 windows if input.workload.spec.nodeSelector["kubernetes.io/os"] == "windows"
 
+# Containers that run while the pod serves, including sidecars among the init containers.
+serving(container) if container.type == "container"
+
+serving(container) if {
+	container.type == "init"
+	container.restartPolicy == "Always"
+}
+
+# True if the pods end when their work is done, as those of a Job, which must have one of these restart policies
+# (Kubernetes docs, Jobs).
+completes(spec) if spec.restartPolicy in {"Never", "OnFailure"}
+
 # Capabilities as runtimes read them: in any case, with or without the prefix.
 capability(name) := trim_prefix(upper(name), "CAP_")
 

@@ -2,10 +2,11 @@ package kubekeep.controls.exposed_critical_vulnerabilities
 
 import data.kubekeep.lib.exposure
 import data.kubekeep.lib.vulnerabilities
+import data.kubekeep.lib.workload
 
 containers := [container |
 	some container in input.workload.containers
-	vulnerabilities.serving(container)
+	workload.serving(container)
 	container.image != ""
 ]
 
