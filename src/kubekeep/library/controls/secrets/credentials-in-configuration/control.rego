@@ -17,6 +17,108 @@ violation contains {"path": entry(field, key), "message": message} if {
 	message := problem(key, text(value))
 }
 
+violation contains {"path": sprintf("%s[%d]", [line.path, index]), "message": message} if {
+	some container in input.workload.containers
+	some line in command_lines(container)
+	regex.match(risky_words, concat("\n", array.concat(line.before, line.words)))
+	some index, word in line.words
+	what := credential_in(word, array.concat(line.before, array.slice(line.words, 0, index)))
+	not harmless(word)
+	message := sprintf("%s contains %s in plain text", [line.path, what])
+}
+
+# Command lines of a container, its probes and its lifecycle hooks; `args` follow `command`.
+command_lines(container) := [line |
+	some steps in [
+		["command"],
+		["args"],
+		["livenessProbe", "exec", "command"],
+		["readinessProbe", "exec", "command"],
+		["startupProbe", "exec", "command"],
+		["lifecycle", "postStart", "exec", "command"],
+		["lifecycle", "preStop", "exec", "command"],
+	]
+	line := {
+		"path": sprintf("%s.%s", [container.path, concat(".", steps)]),
+		"words": texts(object.get(container, steps, [])),
+		"before": [word | steps == ["args"]; some word in texts(object.get(container, "command", []))],
+	}
+]
+
+texts(words) := [sprintf("%v", [word]) | is_array(words); some word in words]
+
+# Cheap filter over all words of a command line.
+risky_words := `(?i)pass|pwd|token|key|secret|bearer|://[^/\s]*@|mysql|mariadb|redis-cli|valkey-cli|curl|/hooks|webhook`
+
+credential_in(word, before) := "a password or token" if {
+	count(input.params.sensitiveKeyNames) > 0
+	some value in assigned(word, before)
+	not lower(value) in {"true", "false", "null", "none"}
+	not regex.match(`^(?:env|file|vault|op|arn|https?):`, value)
+} else := "a credential" if {
+	regex.match(credential, word)
+} else := "a URL with a password" if {
+	regex.match(`://[^/\s:@]*:[^/\s@$<{*%][^/\s@]*@`, word)
+}
+
+# Values of flags for secrets, in one word (`--password=x`) or after the flag. A path is no secret, nor is the name of a
+# Secret with its namespace. Only passwords may be short: other flags for keys and tokens also take names.
+assigned(word, before) := {value |
+	some pattern in [password_flag, token_flag]
+	some found in regex.find_all_string_submatch_n(pattern, word, -1)
+	value := found[2]
+	not allowed_name(found[1])
+	not regex.match(`^[.~]?/|^[\w.-]+/[\w./-]+\.[a-z]+$|^[a-z0-9-]+/[a-z0-9.-]+$`, value)
+} | {value |
+	regex.match(`\s`, word)
+	some pattern in scripts
+	value := regex.find_all_string_submatch_n(pattern, word, -1)[_][1]
+} | {word |
+	regex.match(`^[^\s"'$<>{}%*#@_/\x60-][^$<>{}%*\x60]*$`, word)
+	flag := before[count(before) - 1]
+	regex.match(separate_flag, flag)
+	not allowed_name(flag)
+} | {value |
+	some [program, option] in short_flags
+	some spelling in [word, sprintf("%s %s", [before[count(before) - 1], word])]
+	value := regex.find_all_string_submatch_n(option, spelling, 1)[0][1]
+	regex.match(program, before[_])
+}
+
+password_flag := concat("", [
+	`(?:^|[\s"'(;&|])(--?(?:[\w.-]*[_.-])?(?i:password|passwd|passphrase|pass|pwd))`,
+	`=["']?([^\s"'$<>{}%*#@_/\x60-][^\s"'\x60]*)`,
+])
+
+token_flag := concat("", [
+	`(?:^|[\s"'(;&|])(--?(?:[\w.-]*[_.-])?`,
+	`(?i:token|api[_-]?key|access[_-]?key|secret[_-]?key|client[_-]?secret|private[_-]?key|encryption[_-]?key))`,
+	`=["']?([0-9A-Za-z+][^\s"'$<>{}%*\x60]{5,})`,
+])
+
+separate_flag := concat("", [
+	`^--?(?:[\w.-]*[_.-])?`,
+	`(?i:password|passwd|passphrase|pass|pwd|token|api[_-]?key|secret[_-]?key|client[_-]?secret)$`,
+])
+
+# In a script: variables of commands, and flags that are followed by something other than a word of a sentence.
+scripts := [
+	`(?:^|[\s"'(;&|])(?:[A-Z0-9_]*PASSWORD|[A-Z0-9_]*PASSWD|MYSQL_PWD)=["']?([^\s"'$<>{}%*#@_/\x60;&|)-][^\s"'\x60;&|)]*)`,
+	`(?:^|[\s"'(;&|])--(?:[a-z0-9-]*-)?(?:password|pass|token)\s+["']?([A-Za-z!+.,~^]*[0-9][^\s"'$<>{}%*\x60/]*)(?:["']?(?:\s|$))`,
+	`(?:^|[\s;&|("'/])(?:mysql|mysqladmin|mysqldump|mariadb|mariadb-[a-z]+)\s(?:[^|;&\n]*\s)?-p["']?([^\s"'$<>{}%*\x60;&|)-][^\s"'\x60;&|)]*)`,
+	`(?:^|[\s;&|("'/])(?:redis-cli|valkey-cli)\s(?:[^|;&\n]*\s)?-a\s+["']?([^\s"'$<>{}%*\x60;&|)-][^\s"'\x60;&|)]*)`,
+	`(?:^|[\s;&|("'/])sshpass\s+-p\s*["']?([^\s"'$<>{}%*\x60;&|)-][^\s"'\x60;&|)]*)`,
+	`(?:^|[\s;&|("'/])curl\s(?:[^|;&\n]*\s)?(?:-u\s*|--user[= ])["']?[\w.@-]+:([^\s"'$<>{}%*\x60;&|)-][^\s"'\x60;&|)]*)`,
+]
+
+# Programs with short flags for passwords.
+short_flags := [
+	[`(^|/)(mysql|mysqladmin|mysqldump|mariadb|mariadb-[a-z]+)$`, `^-p([^\s$<{%*][^\s$]*)$`],
+	[`(^|/)(redis-cli|valkey-cli)$`, `^-a ([^\s$<{%*-][^\s$]*)$`],
+	[`(^|/)sshpass$`, `^-p ?([^\s$<{%*-][^\s$]*)$`],
+	[`(^|/)curl$`, `^(?:-u|--user) ?[\w.@-]+:([^\s$<{%*][^\s$]*)$`],
+]
+
 maps["data"] := input.object.data if {
 	input.object.kind == "ConfigMap"
 	is_object(input.object.data)
@@ -39,7 +141,12 @@ hinted if {
 	regex.match(concat("|", hints), values)
 }
 
-hints := [sprintf("(?m:%s)", [lines]), "://", `(?m:^\s*[0-9A-Za-z+/=_-]{20})`] if {
+hints := [
+	sprintf("(?m:%s)", [lines]),
+	"://",
+	`(?m:^\s*[0-9A-Za-z+/=_-]{20})`,
+	`(?i:(?:password|pwd|key)\s*=|bearer\s)`,
+] if {
 	lines := replace(replace(looks, `\A`, "^"), `\z`, "$")
 }
 
@@ -108,10 +215,34 @@ about(name) if regex.match(
 
 speaking(_, value) if with_password(value)
 
+speaking(_, value) if regex.match(credential, value)
+
 speaking(name, value) if {
 	regex.match(looks, value)
 	not location(name, value)
 }
+
+# Tokens of HTTP headers, passwords and keys of connection strings, and URLs of chat services that contain a token.
+# Placeholders such as `$(NAME)`, `<password>` and `****` are no credentials.
+credential := concat("|", [
+	`(?i:(?:^|[\s"':=])bearer\s+(?:[a-z._~+/=-]*[0-9][0-9a-z._~+/=-]{5,}|[0-9a-z._~+/=-]{24,}))`,
+	`(?i:\A\s*bearer\s+[0-9a-z._~+/=-]{8,}\s*\z)`,
+	`(?i:=[^;\n]*;\s*(?:password|passwd|pwd)\s*=\s*["']?[^\s;"'$<>{}%*#@_\[(])`,
+	`(?i:\b(?:password|passwd|pwd)\s*=\s*["']?[^\s;"'$<>{}%*#@_\[(][^;\n]*;\s*[a-z][a-z ]*=)`,
+	`(?i:\b(?:host|server|user|dbname)=\S+\s+(?:[a-z_]+=\S+\s+)*password=["']?[^\s"'$<>{}%*#@_])`,
+	`(?i:\bpassword=[^\s"'$<>{}%*#@_]\S*\s+(?:[a-z_]+=\S+\s+)*(?:host|user|dbname)=)`,
+	`(?i:://\S*[?&](?:password|passwd|pwd)=[^\s&"'$<>{}%*#@_])`,
+	`(?i:(?:accountkey|sharedaccesskey)\s*=\s*[0-9a-z+/]{20,})`,
+	`hooks\.slack\.com/(?:services|workflows|triggers)/[A-Z0-9]{6,}/[0-9A-Za-z/]{16,}`,
+	`discord(?:app)?\.com/api/(?:v[0-9]+/)?webhooks/[0-9]{6,}/[0-9A-Za-z_-]{16,}`,
+	`(?:outlook\.office\.com|outlook\.office365\.com|\.webhook\.office\.com)/webhook[0-9a-z]*/[0-9A-Za-z@-]{16,}`,
+	`chat\.googleapis\.com/v1/spaces/[0-9A-Za-z_-]+/messages\?\S*token=[0-9A-Za-z_%-]{8,}`,
+	`api\.telegram\.org/bot[0-9]{6,}:[0-9A-Za-z_-]{20,}`,
+	`(?:feishu\.cn|larksuite\.com)/open-apis/bot/(?:v2/)?hook/[0-9A-Za-z-]{16,}`,
+	`oapi\.dingtalk\.com/robot/send\?\S*access_token=[0-9A-Za-z]{16,}`,
+	`qyapi\.weixin\.qq\.com/cgi-bin/webhook/send\?\S*key=[0-9A-Za-z-]{16,}`,
+	`https?://[^/\s]+/hooks/(?:[a-z0-9]{26}\b|[0-9A-Za-z]{17}/[0-9A-Za-z]{30,})`,
+])
 
 # The value may be base64-encoded.
 speaking(_, value) if {
@@ -149,6 +280,9 @@ harmless(value) if {
 
 # A reference to a variable, a template placeholder, or a reference to a secret store.
 harmless(value) if regex.match(`^\s*(?:\$\([A-Za-z_]\w*\)|\$\{[^}]*\}|\{\{.*\}\}|(?:vault:|op://|arn:aws)\S+)\s*$`, value)
+
+# Words after the name of the scheme.
+harmless(value) if regex.match(`(?i)^\s*bearer\s+(?:auth|authentication|authorization|tokens?|schemes?)\s*$`, value)
 
 # A file path in a usual directory of containers.
 harmless(value) if regex.match(
