@@ -12,10 +12,25 @@ name := "RotateKubeletServerCertificate"
 
 violation contains finding if {
 	some process in processes
-	not component.gate(process.words, name) == true
-	reason := sprintf("%s=true is missing", [name])
+	not enabled(process.words)
+	reason := sprintf("%s is disabled", [name])
 	finding := component.finding(process, "feature-gates", concat(",", wanted(process)), reason)
 }
+
+# The gate is beta and on by default since Kubernetes 1.12 (kube_features.go); AllBeta sets it if it is not set itself.
+enabled(words) if component.gate(words, name) == true
+
+enabled(words) if {
+	not gated(words, name)
+	not gated(words, "AllBeta")
+}
+
+enabled(words) if {
+	not gated(words, name)
+	component.gate(words, "AllBeta") == true
+}
+
+gated(words, gate) if component.gate(words, gate) != null
 
 # Later gates take precedence, so a gate added to the last flag is effective.
 wanted(process) := array.concat(others(process), [sprintf("%s=true", [name])])
