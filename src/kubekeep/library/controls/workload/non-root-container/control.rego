@@ -11,6 +11,17 @@ violation contains {
 	container.effective.runAsUser == 0
 }
 
+# The fix of the user would leave the setting that allows root.
+violation contains {
+	"path": workload.origin(container, "runAsNonRoot"),
+	"fix": true,
+	"message": sprintf("%s: runAsNonRoot is false", [workload.bearer(container, "runAsNonRoot")]),
+} if {
+	some container in input.workload.containers
+	container.effective.runAsUser == 0
+	container.effective.runAsNonRoot == false
+}
+
 violation contains {
 	"path": sprintf("%s.securityContext.runAsNonRoot", [container.path]),
 	"fix": true,
