@@ -36,12 +36,16 @@ affected if {
 fixed if release[2] >= {"5.4": 173, "5.10": 93, "5.15": 16}[series]
 
 # Debian and Ubuntu keep the third number at 0 and count builds: first build with the fix, by kernel flavour
-# (DSA-5050-1, USN-5240-1). Flavours for single clouds have other numbers.
+# (DSA-5050-1, USN-5240-1).
 builds := {
-	"5.4": {"generic": 96, "lowlatency": 96},
-	"5.10": {"amd64": 11, "arm64": 11, "cloud-amd64": 11, "cloud-arm64": 11},
-	"5.11": {"generic": 60, "lowlatency": 60},
-	"5.13": {"generic": 27, "lowlatency": 27},
+	"5.4": {
+		"generic": 96, "lowlatency": 96, "aws": 1063, "azure": 1067, "bluefield": 1025, "gcp": 1062, "gke": 1059,
+		"gkeop": 1031, "ibm": 1012, "kvm": 1053, "oracle": 1061, "raspi": 1050,
+	},
+	"5.10": {"amd64": 11, "arm64": 11, "cloud-amd64": 11, "cloud-arm64": 11, "oem": 1057},
+	"5.11": {"generic": 60, "lowlatency": 60, "aws": 1027, "azure": 1027, "gcp": 1028, "oracle": 1027},
+	"5.13": {"generic": 27, "lowlatency": 27, "oem": 1028},
+	"5.14": {"oem": 1020},
 }
 
 build := {"number": to_number(found[0][1]), "flavour": found[0][2]} if {
@@ -62,6 +66,7 @@ fixed_by_vendor if regex.match(`^5\.1[45]\..*\.el[89]|^5\.14\.21-15`, kernel)
 vendor_unknown if {
 	build.number >= 0
 	not build.flavour in {"generic", "lowlatency", "amd64", "arm64", "cloud-amd64", "cloud-arm64"}
+	not builds[series][build.flavour]
 }
 
 # Kernels with backports by Debian, Oracle, Proxmox and SUSE, whose version does not show the fix.
