@@ -30,8 +30,17 @@ BY_ROLE: Final = "the RoleBinding names the account without a namespace: it mean
 BY_CHART: Final = "a chart binds the account `default` to a role that allows everything"
 INIT: Final = "an init container is a container"
 LATER: Final = "the chart names no namespace: it is set at installation"
+COMPLETES: Final = "the pods of a Job run to completion and need no probes"
+OPEN_EGRESS: Final = "a policy allows all egress"
 GRANTED: Final = "C-0002 C-0007 C-0015 C-0031 C-0035 C-0037 C-0053 C-0063 C-0065 C-0186 C-0187 C-0188 C-0191 C-0278 C-0279 C-0280 C-0281 C-0282"
 GOAT: Final = "kubernetes-goat-home internal-proxy system-monitor poor-registry build-code"
+JOBS: Final = (
+    "batch-check-job hidden-in-layers kube-bench-master kube-bench-node release-name-metadata-db-test-connection"
+)
+SHOP: Final = (
+    "adservice cartservice checkoutservice currencyservice emailservice frontend loadgenerator paymentservice "
+    "productcatalogservice recommendationservice redis-cart shippingservice"
+)
 APART: Final[dict[tuple[str, str], str]] = {
     **{(number, "default"): BY_CHART for number in GRANTED.split()},
     **{(number, f"{name}-deployment"): BY_CHART for number in ("C-0261", "C-0267", "C-0272") for name in GOAT.split()},
@@ -40,6 +49,8 @@ APART: Final[dict[tuple[str, str], str]] = {
         for number in ("C-0004", "C-0009", "C-0050", "C-0268", "C-0269", "C-0270", "C-0271")
     },
     ("C-0258", "opentelemetrycollector"): INIT,
+    **{(number, name): COMPLETES for number in ("C-0018", "C-0056") for name in JOBS.split()},
+    **{("C-0030", name): OPEN_EGRESS for name in SHOP.split()},
     ("C-0061", "release-name-metadata-db"): LATER,
     ("C-0061", "release-name-metadata-db-test-connection"): LATER,
     ("C-0074", "system-monitor-deployment"): "the root of the node holds the sockets of its runtime",
@@ -153,7 +164,7 @@ def test_verdicts(corpus: str) -> None:
     count, different = compare_verdicts(corpus)
     print(f"{corpus}: {count - len(different)} of {count} agree")
     assert different.keys() <= APART.keys(), different
-    assert sum(APART[key] != BY_CHART for key in different) <= count / 100
+    assert sum(APART[key] not in {BY_CHART, COMPLETES} for key in different) <= count / 100
 
 
 def test_every_resource_is_read_once() -> None:

@@ -210,7 +210,17 @@ def test_policies_are_indexed_by_rarest_label() -> None:
     specs = [{"podSelector": {"matchLabels": {**common, "app": f"a{number}"}}} for number in range(3)]
     labels = index_policies(*specs)["by_label"]
     assert set(labels) == {"app=a0", "app=a1", "app=a2"}
-    assert labels["app=a0"] == [{"labels": {**common, "app": "a0"}, "expressions": [], "directions": ["ingress"]}]
+    (selection,) = labels["app=a0"]
+    assert selection["labels"] == {**common, "app": "a0"}
+    assert selection["expressions"] == []
+    assert selection["directions"] == ["ingress"]
+
+
+def test_policies_that_allow_all_traffic() -> None:
+    isolation = index_policies({"podSelector": {}, "ingress": [{}]}, {"podSelector": {"matchLabels": {"app": "a"}}})
+    assert isolation["opened"] == {"ingress": "NetworkPolicy p0"}
+    assert isolation["has_open"]
+    assert not index_policies({"podSelector": {}, "ingress": [{"ports": [{"port": 80}]}]})["has_open"]
 
 
 def test_expressions_are_indexed_by_value_key_or_other() -> None:

@@ -38,14 +38,17 @@ command_lines(container) := [line |
 		["lifecycle", "postStart", "exec", "command"],
 		["lifecycle", "preStop", "exec", "command"],
 	]
+	words := object.get(container, steps, null)
+	is_array(words)
 	line := {
 		"path": sprintf("%s.%s", [container.path, concat(".", steps)]),
-		"words": texts(object.get(container, steps, [])),
-		"before": [word | steps == ["args"]; some word in texts(object.get(container, "command", []))],
+		"words": texts(words),
+		"before": [word | steps == ["args"]; some word in texts(container.command)],
 	}
 ]
 
-texts(words) := [sprintf("%v", [word]) | is_array(words); some word in words]
+# Words may be numbers in files.
+texts(words) := [sprintf("%v", [word]) | some word in words]
 
 # Cheap filter over all words of a command line.
 risky_words := `(?i)pass|pwd|token|key|secret|bearer|://[^/\s]*@|mysql|mariadb|redis-cli|valkey-cli|curl|/hooks|webhook`
