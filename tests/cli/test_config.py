@@ -113,7 +113,7 @@ def test_chart_values_reach_the_scan() -> None:
         ("frameworks: nsa\n", "1:1: unknown key frameworks: did you mean framework?"),
         ("charts: {deploy: {}}\n", "1:10: deploy is not a chart"),
         ("output: report.json\n", "1:1: output: this key is allowed only in a file named with --config"),
-        ("framework: nsa\nframework: mitre\n", "2:1: duplicate key 'framework', first on line 1"),
+        ("framework: nsa\nframework: mitre\n", "2:1: duplicate key, first on line 1"),
     ],
 )
 @pytest.mark.parametrize("command", [("scan",), ("config", "check")])

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from kubekeep.model.redaction import MASK, redact
+from kubekeep.model.redaction import redact
 from kubekeep.model.resource import Resource
+from kubekeep.model.secret_text import MASK
 from kubekeep.model.text import json_text
 
 SECRET = "h7Zq-planted"  # noqa: S105 - made up

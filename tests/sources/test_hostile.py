@@ -58,8 +58,8 @@ def test_semantic_error_skips_one_document(folder: Path) -> None:
     assert read_folder() == [
         "a.yaml:1 a mapping key must be text, not a list",
         "a.yaml:4 JSON has no number nan",
-        "a.yaml:6 'x' is not a !!int",
-        "a.yaml:9 unknown anchor 'b'",
+        "a.yaml:6 the value is not a !!int",
+        "a.yaml:9 unknown anchor: quote a text that begins with *",
         "a.yaml five",
     ]
 
@@ -74,8 +74,8 @@ def test_duplicate_keys_are_reported_and_last_value_is_used(folder: Path, name: 
     assert resource.object["spec"] == {"a": 2}
     assert {str(resource.locate(("spec",))), str(resource.locate(("spec", "a")))} == {f"{name}:4", f"{name}:5"}
     assert [describe(problem) for problem in problems] == [
-        f"{name}:{line} duplicate key {key!r}, first on line {first}: the last value is used, as in kubectl"
-        for line, key, first in ((3, "a", 2), (4, "spec", 2), (5, "a", 4))
+        f"{name}:{line} duplicate key, first on line {first}: the last value is used, as in kubectl"
+        for line, first in ((3, 2), (4, 2), (5, 4))
     ]
 
 
@@ -88,7 +88,7 @@ def test_many_duplicate_keys_give_few_messages(folder: Path) -> None:
     (folder / "a.yaml").write_text(POD.format("a") + "a: 1\n" * 10_000)
     results = read_folder()
     assert results[0] == "a.yaml a"
-    assert results[1] == "a.yaml:6 duplicate key 'a', first on line 5: the last value is used, as in kubectl"
+    assert results[1] == "a.yaml:6 duplicate key, first on line 5: the last value is used, as in kubectl"
     assert results[-1] == "a.yaml:16 9989 more duplicate keys in this document"
     assert len(results) == 12
 
@@ -112,7 +112,7 @@ def test_aliases_are_limited_in_all_documents_together(folder: Path) -> None:
 @pytest.mark.parametrize("text", ["a: &a [*a]", "a: &a {b: *a}", "a: &a {<<: *a}"])
 def test_cyclic_aliases_are_reported(folder: Path, text: str) -> None:
     (folder / "a.yaml").write_text(text)
-    assert read_folder() == ["a.yaml:1 anchor 'a' contains itself"]
+    assert read_folder() == ["a.yaml:1 an anchor contains itself"]
 
 
 @pytest.mark.parametrize(

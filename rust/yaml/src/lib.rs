@@ -268,7 +268,7 @@ impl Builder {
                 let scalar = ResolvedScalar {
                     is_merge: text == "<<"
                         && (is_plain || tag.as_deref() == Some(scalars::MERGE_TAG)),
-                    scalar: resolve(py, text, tag.as_deref(), is_plain, start)?,
+                    scalar: resolve(text, tag.as_deref(), is_plain, start)?,
                 };
                 if let Some(name) = anchor {
                     let named = NamedNode::Scalar(scalar.scalar.clone().into_owned());
@@ -334,14 +334,17 @@ impl Builder {
     /// Add the value of an alias. Nodes inside it have the locations of the anchored node.
     fn alias(&mut self, py: Python<'_>, name: &str, start: u32, end: u32) -> Result<(), Failure> {
         let Some(number) = self.names.get(name) else {
-            return Err(Failure::document(format!("unknown anchor '{name}'"), start));
+            return Err(Failure::document(
+                "unknown anchor: quote a text that begins with *".to_owned(),
+                start,
+            ));
         };
         let anchor = &self.anchors[*number];
         let (nodes, dropped) = (anchor.nodes.clone(), anchor.dropped.clone());
         let (scalar, collection) = match &anchor.named {
             NamedNode::Open => {
                 return Err(Failure::document(
-                    format!("anchor '{name}' contains itself"),
+                    "an anchor contains itself".to_owned(),
                     start,
                 ))
             }
@@ -401,7 +404,6 @@ struct ResolvedScalar<'a> {
 }
 
 fn resolve<'a>(
-    py: Python<'_>,
     text: Cow<'a, str>,
     tag: Option<&str>,
     is_plain: bool,
@@ -417,18 +419,13 @@ fn resolve<'a>(
     match scalars::tagged(tag, &text) {
         Ok(Some(scalar)) => Ok(scalar),
         Ok(None) => Ok(Scalar::Text(text)),
-        Err(Refusal::NotA(name)) => {
-            let head: String = text.chars().take(40).collect();
-            let quoted = PyString::new(py, &head).repr()?;
-            Err(Failure::document(format!("{quoted} is not a !!{name}"), at))
-        }
         Err(refusal) => Err(document_failure(refusal, at)),
     }
 }
 
 fn document_failure(refusal: Refusal, at: u32) -> Failure {
     match refusal {
-        Refusal::NotA(name) => Failure::document(format!("not a !!{name}"), at),
+        Refusal::NotA(name) => Failure::document(format!("the value is not a !!{name}"), at),
         Refusal::Because(message) => Failure::document(message, at),
     }
 }

@@ -54,10 +54,10 @@ impl Scalar<'_> {
             Scalar::Bool(true) => "true".into(),
             Scalar::Bool(false) => "false".into(),
             Scalar::Int(value) if i64::try_from(value).is_ok() => value.to_string().into(),
-            Scalar::Int(value) => {
-                return Err(Refusal::Because(format!(
-                    "a mapping key must be text, not {value}"
-                )))
+            Scalar::Int(_) => {
+                return Err(Refusal::Because(
+                    "a mapping key must be text, not an integer of more than 64 bits".to_owned(),
+                ))
             }
             Scalar::Float(value) => key_of_float(value).into(),
             Scalar::Null => return Ok(None),

@@ -1,8 +1,8 @@
 """Cache of rule outcomes in a file, so that a later scan evaluates only changed documents and rules.
 
 A key covers everything that an outcome depends on: the document, the rules with their imports, and the context. Failures
-are not cached, nor outcomes of rules that may read the clock, random numbers or the machine. The file contains no whole
-resources, but outcomes may quote parts of them. It may be deleted at any time; if several processes write it, the last
+are not cached, nor outcomes of rules that may read the clock, random numbers or the machine, nor outcomes that quote a
+secret. The file contains no whole resources, but outcomes may quote other parts of them. It may be deleted at any time; if several processes write it, the last
 one wins.
 """
 
@@ -23,6 +23,7 @@ import msgspec
 
 from kubekeep.engine.policy_set import Compile, Outcome, PolicySet, RuleFailure, RuleQuery
 from kubekeep.engine.rego_policies import decode_outcome
+from kubekeep.model.redaction import redact_value
 
 _FORMAT: Final = b"kubekeep outcomes 1\n"
 _FILE_DIGEST: Final = 32
@@ -67,7 +68,9 @@ class OutcomeCache:
         return decode_outcome(text)
 
     def put(self, key: bytes, outcome: Outcome) -> None:
-        """Store an outcome without failures."""
+        """Store an outcome without failures, unless it quotes a secret."""
+        if redact_value(outcome) != outcome:
+            return
         self._used[key] = msgspec.json.encode(outcome)
         self._is_changed = True
 

@@ -1,6 +1,6 @@
 """Keys of documents that hold secrets, and the positions of those secrets in a text with a source map.
 
-See `model.redaction` for fields of Kubernetes objects and formats of tokens. Prefers false positives to missed secrets:
+See `model.redaction` for fields of Kubernetes objects, `model.secret_text` for formats of tokens. Prefers false positives to missed secrets:
 the functions serve texts shown to people, not the input of rules.
 """
 
@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from kubekeep.model.location import SourceMap
-from kubekeep.model.redaction import LAST_APPLIED, SECRET_FLAG
+from kubekeep.model.redaction import LAST_APPLIED
+from kubekeep.model.secret_text import SECRET_FLAG, find_program, mask_command, mask_text
 
 
 class KeyContent(enum.Enum):
@@ -51,6 +52,8 @@ _PUBLIC_IN_REFERENCES: Final = frozenset(
         *("resource", "divisor", "containerName"),
     }
 )
+_WRITTEN_AS_READ: Final = frozenset(map(chr, range(0x20, 0x7F))) - frozenset("\"'\\")
+"""Characters without line ends, quotes and escapes."""
 _SENSITIVE_POINTER: Final = re.compile(
     r"(?i)(?:^|/)(?:stringData|data|binaryData|.*env|.*(?:password|secret|token|key))(?:/|$)"
 )
@@ -96,16 +99,35 @@ def is_secret_pointer(pointer: object) -> bool:
 
 
 def find_secret_spans(document: Any, source_map: SourceMap) -> Iterator[tuple[int, int]]:
-    """Yield the start and end indexes of secrets in the text of a document."""
+    """Yield the start and end indexes of values with secrets in the text of a document."""
     todo: list[tuple[Any, int, KeyContent]] = [(document, 0, KeyContent.NOTHING)]
+    programs: dict[int, str] = {}
     while todo:
         value, node, kind = todo.pop()
+        words: Any = mask_command(value, programs.get(id(value), "")) if _is_command(value, kind) else value
         for step, child, at in source_map.iterate_children(value, node):
             below = _classify_child(value, step, child, kind)
             if isinstance(child, dict | list):
+                if step == "args":
+                    programs[id(child)] = find_program(value)
                 todo.append((child, at, below))
-            elif below is KeyContent.ALL and child is not None and not isinstance(child, bool):
+            elif (below is KeyContent.ALL and child is not None and not isinstance(child, bool)) or (
+                isinstance(child, str) and _is_masked_as_a_whole(child, words[step])
+            ):
                 yield source_map.span(at)
+
+
+def _is_masked_as_a_whole(text: str, word: object) -> bool:
+    """Return True if masking by lines does not find the secrets of a text.
+
+    They depend on other words of the command, or the file has the text in several lines or with escapes.
+    """
+    masked = mask_text(text)
+    return word not in (text, masked) or (masked != text and not _WRITTEN_AS_READ.issuperset(text))
+
+
+def _is_command(value: Any, kind: KeyContent) -> bool:
+    return kind is KeyContent.WORDS and isinstance(value, list)
 
 
 def find_secret_values(document: Any) -> Iterator[str]:

@@ -15,6 +15,7 @@ from kubekeep.model.control import Control
 from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.location import Path, format_path, has_path, parse_path
 from kubekeep.model.resource import Resource
+from kubekeep.model.secret_text import mask_text
 from kubekeep.posture.rulebook import APPLIES, DECLINED, VIOLATION, RulePlan
 
 _parse = functools.lru_cache(maxsize=4096)(parse_path)
@@ -104,13 +105,13 @@ def _build_verdict(control: Control, outcome: Outcome, resource: Resource, *, co
     if not values:
         return None if conditional else PASSED
     if isinstance(values, RuleFailure):
-        return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, values.message))
+        return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, mask_text(values.message)))
     if conditional and not values.get(APPLIES):
         return None
     if violations := values.get(VIOLATION):
         return _build_failure(control, violations, resource)
     if declined := values.get(DECLINED):
-        return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.DECLINED, "; ".join(map(str, declined))))
+        return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.DECLINED, mask_text("; ".join(map(str, declined)))))
     return PASSED
 
 
@@ -196,7 +197,7 @@ def _build_evidence(
                 location=resource.locate(_parse(violation.inside) if violation.inside else path),
                 fix=None if violation.fix is msgspec.UNSET else sys.intern(_encode_fix(violation.fix).decode()),
                 delete=violation.delete,
-                message=sys.intern(violation.message),
+                message=sys.intern(mask_text(violation.message)),
             )
             for (path, violation), exists in zip(violations.violations, exists_by_path, strict=True)
         ]

@@ -13,8 +13,8 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.model.redaction import ASSIGNMENT_PATTERN, MASK, SECRET_FLAG, TOKEN_PATTERN
 from kubekeep.model.secret_keys import KeyContent, classify_key, is_secret_pointer, is_secret_value
+from kubekeep.model.secret_text import MASK, SECRET_FLAG, mask_text, token_pattern
 
 _LINE_END: Final = re.compile(r"\r\n?|\n")
 _MAX_DEPTH: Final = 50
@@ -51,7 +51,7 @@ class _SecretBlock(msgspec.Struct):
 
 def mask_lines(text: str, spans: Iterable[tuple[int, int]] = ()) -> list[str]:
     """Return the lines of text with secrets masked. spans: (start, end) indexes known to be secret."""
-    secret_spans = [*spans, *((match.start(), match.end()) for match in TOKEN_PATTERN.finditer(text))]
+    secret_spans = [*spans, *((match.start(), match.end()) for match in token_pattern().finditer(text))]
     return list(_mask_by_lines(_LINE_END.split(_mask_spans(text, secret_spans))))
 
 
@@ -203,13 +203,12 @@ def _mask_value(rest: str) -> str:
 
 def _mask_tokens(text: str) -> str:
     """Mask tokens, and values assigned to secret names in the same line."""
+    text = mask_text(text)
     # Most lines are short and have none of these characters: checking for them is cheaper than a pattern.
     if len(text) >= _MIN_BLOB_LENGTH:
         text = _BLOB.sub(_mask_blob, text)
     if "-" in text and "," in text:
         text = _FLOW_FLAG.sub(rf"\1\2{MASK}", text)
-    if "=" in text or "-" in text:
-        text = ASSIGNMENT_PATTERN.sub(rf"\1{MASK}", text)
     if ":" in text or "=" in text:
         text = _INLINE.sub(_mask_inline, text)
         if "{" in text or "[" in text:

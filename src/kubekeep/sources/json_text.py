@@ -111,7 +111,7 @@ def _parse_scalar(lexeme: str, at: int) -> str | float | bool | None:
         return json_integer(lexeme)
     number = float(lexeme)
     if math.isinf(number):
-        raise _TextError(f"number out of range: {lexeme[:40]}", at)
+        raise _TextError("number out of range", at)
     return number
 
 

@@ -60,10 +60,10 @@ def build_document(value: Any, marks: bytes, duplicates: Sequence[tuple[str, int
     """
     numbers = array("I")
     numbers.frombytes(marks)
-    problems = [_duplicate(key, bisect_right(lines, first), at) for key, first, at in duplicates]
+    problems = [_duplicate(bisect_right(lines, first), at) for _, first, at in duplicates]
     return Document(value, SourceMap(numbers, lines), tuple(sorted(problems, key=lambda problem: problem.at)))
 
 
-def _duplicate(key: str, line: int, at: int) -> Problem:
-    message = f"duplicate key {key[:80]!r}, first on line {line}{LAST_WINS}"
-    return Problem(message, at)
+def _duplicate(line: int, at: int) -> Problem:
+    # Without the key, which may be a secret: its location is part of the problem.
+    return Problem(f"duplicate key, first on line {line}{LAST_WINS}", at)

@@ -15,8 +15,8 @@ from kubekeep.library.params import find_params
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.errors import RequestError
 from kubekeep.model.framework import Framework
-from kubekeep.model.redaction import mask_tokens
 from kubekeep.model.resource import Resource
+from kubekeep.model.secret_text import mask_message
 from kubekeep.posture.select import Selection, find_controls, find_frameworks, select
 from kubekeep.posture.third_party import ThirdPartyEvaluator
 from kubekeep.sources.inputs import read
@@ -143,6 +143,6 @@ def read_policies(paths: Sequence[str]) -> AdmissionPolicies:
     with read(paths) as source:
         for resource in source:
             if isinstance(resource, UnreadInput):
-                raise AdmissionError(f"{resource.location}: {mask_tokens(resource.message)}")
+                raise AdmissionError(f"{resource.location}: {mask_message(resource.message)}")
             resources.append(resource)
     return collect_policies(resources)

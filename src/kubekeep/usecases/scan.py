@@ -28,9 +28,9 @@ from kubekeep.model.cluster import ClusterFacts, CoverageGap
 from kubekeep.model.control import WORKLOAD
 from kubekeep.model.exception import ExceptionUse
 from kubekeep.model.git import GitRepository
-from kubekeep.model.redaction import mask_tokens
 from kubekeep.model.resource import Resource
 from kubekeep.model.resource_selection import ResourceSelection
+from kubekeep.model.secret_text import mask_message
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.priority import prioritise_results
 from kubekeep.posture.resource_filter import ResourceFilter
@@ -208,7 +208,7 @@ class _Scan:
         for resource in self._source:
             if isinstance(resource, UnreadInput):
                 # Messages of other programs may quote the text that they cannot parse, with tokens in it.
-                self._unread.append(msgspec.structs.replace(resource, message=mask_tokens(resource.message)))
+                self._unread.append(msgspec.structs.replace(resource, message=mask_message(resource.message)))
             else:
                 yield resource
 

@@ -12,7 +12,7 @@ import pytest
 
 from kubekeep.model.cloud import AZURE_CLOUDS, DOCUMENTS, AzureCloud, CloudCluster
 from kubekeep.model.cluster import CoverageGap
-from kubekeep.model.redaction import MASK
+from kubekeep.model.secret_text import MASK
 from kubekeep.sources.cloud.aks import describe
 from tests.sources.cloud import azure
 from tests.sources.cloud.service import (

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kubekeep.model.redaction import MASK
+from kubekeep.model.secret_text import MASK
 from kubekeep.sources.cloud.documents import create_document, mask_secrets
 
 PAIRS = {"startup-script": "curl -H 'X-Key: of-the-test'", "db": "of-the-test", "disable-legacy-endpoints": "true"}

@@ -17,7 +17,7 @@ from moto.core import set_initial_no_auth_action_count
 
 from kubekeep.model.cloud import DOCUMENTS, CloudCluster, parse_cluster
 from kubekeep.model.cluster import CoverageGap
-from kubekeep.model.redaction import MASK
+from kubekeep.model.secret_text import MASK
 from kubekeep.sources.cloud.eks import describe
 from tests.sources.cloud.amazon import ACCOUNT, PULLING, REGION, make_cluster, make_role, policy
 from tests.sources.cloud.service import Cloud, CloudResponse, split_gaps

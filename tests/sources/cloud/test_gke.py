@@ -11,7 +11,7 @@ import pytest
 
 from kubekeep.model.cloud import DOCUMENTS, CloudCluster, Endpoints
 from kubekeep.model.cluster import CoverageGap
-from kubekeep.model.redaction import MASK
+from kubekeep.model.secret_text import MASK
 from kubekeep.sources.cloud.gke import describe, list_endpoints
 from tests.sources.cloud import google
 from tests.sources.cloud.service import TOKEN, UNIVERSE, Cloud, CloudResponse, log_in, route_all_hosts, split_gaps

@@ -10,7 +10,7 @@ import msgspec
 from kubekeep.model.cloud import DOCUMENTS, GROUPS
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import Provider
-from kubekeep.model.redaction import MASK, mask_tokens
+from kubekeep.model.secret_text import MASK, mask_text
 
 _SECRET: Final = frozenset(
     {
@@ -54,7 +54,7 @@ def mask_secrets(value: Any) -> Any:
         return {key: _mask_field(_normalise(key), element) for key, element in value.items()}
     if isinstance(value, list):
         return [mask_secrets(element) for element in value]
-    return mask_tokens(value) if isinstance(value, str) else value
+    return mask_text(value) if isinstance(value, str) else value
 
 
 def _mask_field(name: str, value: Any) -> Any:

@@ -12,8 +12,8 @@ from typing import Final
 
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location, Path, Position, Region, has_path, line_starts
-from kubekeep.model.redaction import MASK
 from kubekeep.model.secret_keys import find_secret_values
+from kubekeep.model.secret_text import MASK
 from kubekeep.sources import yaml_text
 from kubekeep.sources.helm.chart import METADATA, VALUES, Chart, ChartInstance
 from kubekeep.sources.helm.release import UserValues

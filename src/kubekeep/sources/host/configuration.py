@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any, Final
 
-from kubekeep.model.redaction import MASK, mask_tokens
+from kubekeep.model.secret_text import MASK, mask_text
 
 _DEEPEST: Final = 200
 _SECRETS: Final = frozenset({"secret", "staticpodurlheader"})
@@ -32,7 +32,7 @@ def mask_secrets(value: Any, depth: int = _DEEPEST) -> Any:
         case list():
             return [mask_secrets(child, depth - 1) for child in value]
         case str():
-            return mask_queries(mask_tokens(value))
+            return mask_queries(mask_text(value))
         case _:
             return value
 

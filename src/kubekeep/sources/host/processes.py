@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.model.redaction import MASK, SECRET_FLAG, TOKEN_PATTERN
+from kubekeep.model.secret_text import MASK, SECRET_FLAG, token_pattern
 from kubekeep.sources.host.configuration import mask_queries
 from kubekeep.sources.host.root import HostReadError, NodeRoot
 
@@ -142,7 +142,7 @@ def mask_words(words: Iterable[str]) -> list[str]:
         if sign and _is_secret(flag) and value.lower() not in _CONSTANTS:
             masked.append(f"{flag}={MASK}")
         else:
-            masked.append(mask_queries(TOKEN_PATTERN.sub(MASK, word)))
+            masked.append(mask_queries(token_pattern().sub(MASK, word)))
     return masked
 
 

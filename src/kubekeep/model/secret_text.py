@@ -1,0 +1,224 @@
+"""Secrets in texts: command lines, URLs, headers, annotations and messages.
+
+A secret is the value of a name such as `password`, in the syntax of a flag, a variable, JSON, YAML or a header; the
+credentials of a URL; the value of a password option of a well-known program; or a token of a known format. Prefers
+false positives to missed secrets where a name or a format is explicit. Does not know the fields of Kubernetes objects.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from kubekeep.model.token_formats import TOKEN_FORMATS
+
+MASK: Final = "XXXXXX"
+"""Replacement for a secret, as in Kubescape's reports."""
+
+_KEY: Final = (
+    r"(?:api|app(?:lication)?|access|account|auth|encryption|hmac|integration|licen[sc]e|master|private|secret|service"
+    r"|session|shared(?:[_-]?access)?|signing|storage)[_-]?key(?:[_-]?id)?"
+)
+SENSITIVE_NAME: Final = (
+    r"(?i:[\w.-]*(?:password|passwd|passphrase|passcode|pwd|(?<!by)(?<!com)(?<!sur)(?<!tres)pass|secret|token"
+    rf"|{_KEY}|key[_-]?data|credentials?|masterauth|connection[_-]?string|(?<![a-z])pw))"
+)
+"""A name whose value is a secret: of a flag, a variable, a field or a header."""
+SECRET_FLAG: Final = re.compile(rf"--?{SENSITIVE_NAME}")
+"""A command-line flag whose value is a secret."""
+_VAGUE_NAME: Final = r"(?i:(?:[\w.-]*[_.-])?(?:key|auth|pin|otp|jwt|psk|salt|sas|sig|signature|cookie|dsn|creds?))"
+"""A name whose value is a secret only if the value looks generated."""
+_VAGUE_FLAG: Final = re.compile(rf"--?{_VAGUE_NAME}")
+_WORD: Final = r"(?:'[^']*'|\"(?:[^\"\\]|\\.)*\"|[^\s'\";|&]+)"
+_GENERATED: Final = (
+    r"(?=[^\s'\"]*\d)(?=[^\s'\"]*[A-Za-z])(?!/|\.{1,2}/|~/|\w+://)"
+    r"(?![^\s'\"]*\.(?:pem|key|pub|crt|cer|csr|p12|pfx|jks|json|ya?ml|conf|txt|asc)\b)[^\s'\";|&,]{8,}"
+)
+"""A word of letters and digits that is not a path, a URL or the name of a file."""
+_TOKEN: Final = (
+    r"(?:(?<=://)[^/\s:@'\"]*:[^/\s'\"]+(?=@)"  # user:password of a URL
+    r"|(?<=://)[^/\s:@]{16,}(?=@)"  # a token in the place of the user
+    rf"|(?<![A-Za-z0-9])(?:{'|'.join(pattern for _, pattern, _ in TOKEN_FORMATS)})"
+    r"|(?i:(?<=accountkey=)|(?<=sharedaccesskey=)|(?<=[?&;]sig=))[\w+/%=-]{8,}"  # Azure
+    r"|(?i:(?<=bearer )|(?<=basic ))[\w.~+/=-]{8,})"
+)
+_ASSIGNMENT: Final = (
+    rf"(?<![\w.-])(?P<assignment>{SECRET_FLAG.pattern}(?:=|[ ]+(?!-))|{SENSITIVE_NAME}=|(?:-u|--user)[= ][\w.@-]+:"
+    rf"|(?:{_VAGUE_FLAG.pattern}[= ]|(?<=[?&]){_VAGUE_NAME}=)(?={_GENERATED})){_WORD}"
+)
+ASSIGNMENT_PATTERN: Final = re.compile(_ASSIGNMENT)
+"""A secret assigned to a flag or a variable in a command line; the first group is not a secret."""
+_HEADER: Final = r"(?i:x-[\w-]*(?:key|token|secret|password|auth)|[\w-]*authorization|(?:set-)?cookie)"
+_FIELD: Final = (
+    # The name begins a line, or follows a bracket or a quote; without quotes, a space follows the colon, except in headers.
+    r"(?P<field>(?:(?P<block>(?m:^)[ \t]*(?:-[ \t]+)?)|(?<=[{,\[(;\"'`])[ \t]*|(?<=[\s=])(?=(?i:x-)))"
+    rf"(?:(?P<quote>\\*[\"'])(?:{SENSITIVE_NAME}|{_HEADER})(?P=quote)[ \t]*:|{_HEADER}:|{SENSITIVE_NAME}[ \t]*:(?=[ \t\n]))"
+    r"[ \t]*+(?i:(?:basic|bearer|token|digest|apikey)[ ]++)?+)"
+    # Not a secret: a constant, no value, a collection and an expression.
+    r"(?![ \t]*(?:true|false|null|~)?[ \t]*(?:[,}\]\n]|$)|\\*[\"']{2}|[\[{]|[$]\(|[$]?\{\{?)"
+    r"(?:[|>][-+0-9]*[ \t]*(?:\n(?:[ \t]+[^\n]*|(?=\n)))+"
+    r"|(?P<mark>\\*[\"'])(?:(?!(?P=mark))(?:\\.|[^\n\\]))*(?:(?P=mark)|(?m:$))"
+    r"|(?(block)[^\n]+?(?=,?[ \t]*(?:\n|$))|[^\n,}\]\"'`\\]+))"
+)
+_PROGRAM: Final = (
+    r"(?<![\w.-])(?P<option>(?:sshpass\b[^|;&\n]{0,200}?[ ]-p|redis-cli\b[^|;&\n]{0,200}?[ ]-a|(?:mysql|mariadb)[\w-]*\b[^|;&\n]{0,200}?[ ]-p(?=\S)"
+    r"|mongo\w*\b[^|;&\n]{0,200}?[ ]-p|ldap\w+\b[^|;&\n]{0,200}?[ ]-w|sqlcmd\b[^|;&\n]{0,200}?[ ]-P"
+    rf"|(?:docker|podman|nerdctl|helm|oras|skopeo|buildah|crane|az|oc)\b[^|;&\n]{{0,200}}?\blogin\b[^|;&\n]{{0,200}}?[ ]-p)[ ]*)(?=\S){_WORD}"
+)
+_PASSWORD_OPTIONS: Final = (
+    # `login` is a subcommand of container tools and Helm.
+    (re.compile(r"(?:sshpass|mysql|mariadb|percona|mongo)[\w-]*|login"), "-p"),
+    (re.compile(r"(?:redis|valkey|keydb)[\w-]*"), "-a"),
+    (re.compile(r"ldap\w*"), "-w"),
+    (re.compile(r"(?:sqlcmd|mssql)[\w-]*"), "-P"),
+)
+"""Programs and the option that sets a password."""
+_LOOKS_GENERATED: Final = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[^\s/:,=.]{8,}")
+"""A word of letters in both cases and digits, without the separators of paths, addresses and lists."""
+_BLOB: Final = re.compile(
+    r"(?<![\w+/=:@.-])(?=[A-Za-z+/]*\d[A-Za-z+/]*\d)(?=[0-9A-Z+/]*[a-z])(?=[0-9a-z+/]*[A-Z])[A-Za-z0-9+/]{24,}={0,2}(?![\w.:/-])"
+)
+"""A long word of letters in both cases and digits."""
+_GENERATED_WORD: Final = re.compile(_GENERATED)
+_OPTION: Final = re.compile(r"--[A-Za-z][\w.-]*(?:=.*)?|-[A-Za-z]", re.DOTALL)
+_QUOTED_BY_PARSERS: Final = re.compile(
+    r"((?:anchor|key|!!\w+|parsing|parsing time) ['\"`]).*?(['\"`](?:: invalid| as| into| referenced| value| already))"
+)
+"""Messages of go-yaml, sigs.k8s.io/yaml, strconv and time: `unknown anchor 'x' referenced`, `cannot unmarshal !!str `x` into int`."""
+_SHORTEST: Final = 6
+"""Length of the shortest text with a name and a secret."""
+_HINTS: Final = (
+    *(
+        "pass",
+        "pw",
+        "secret",
+        "token",
+        "key",
+        "cred",
+        "auth",
+        "cookie",
+        "connection",
+        "bearer ",
+        "basic ",
+        "-u",
+        "user",
+    ),
+    *("otp", "psk", "jwt", "salt", "sig", "sas", "pin", "dsn", "://", " -p", " -a", " -w"),
+)
+"""Texts without one of these in lower case, and without a long word, have no secret: most texts of a report."""
+_LONG_WORD: Final = re.compile(r"[\w+=-]{14}")
+_LONGEST_CACHED: Final = 512
+
+
+def mask_text(text: str) -> str:
+    """Mask the secrets in a text, such as an annotation, a word of a command line or an error message."""
+    if len(text) < _SHORTEST:
+        return text
+    return _mask_cached(text) if len(text) <= _LONGEST_CACHED else _mask(text)
+
+
+def mask_message(text: str) -> str:
+    """Mask the secrets in an error message, including values that parsers written in Go quote."""
+    return mask_text(_QUOTED_BY_PARSERS.sub(rf"\1{MASK}\2", text))
+
+
+def mask_command(words: Iterable[object], program: str = "") -> list[object]:
+    """Return the words of a command line with secrets masked; `program` is the command or the image, empty if unknown."""
+    result: list[object] = []
+    previous = ""
+    option = _find_password_option(program)
+    for word in words:
+        if not isinstance(word, str):
+            result.append(word)
+            previous = ""
+            continue
+        option = option or _find_password_option(word)
+        result.append(MASK if _is_secret_argument(previous, word, option) else _mask_argument(word, option))
+        previous = word
+    return result
+
+
+def find_program(container: Mapping[Any, Any]) -> str:
+    """Return the program that gets the arguments of a container: its command, or else its image; empty if unknown."""
+    command = container.get("command")
+    program = command[0] if isinstance(command, list) and command else container.get("image")
+    return program if isinstance(program, str) else ""
+
+
+def is_secret_name(name: str) -> bool:
+    """Return True if the value of a name is a secret."""
+    return _SENSITIVE.fullmatch(name[-_LONGEST_NAME:]) is not None
+
+
+def is_vague_name(name: str) -> bool:
+    """Return True if the value of a name is a secret whenever it looks generated."""
+    return _VAGUE.fullmatch(name[-_LONGEST_NAME:]) is not None
+
+
+def looks_generated(text: str) -> bool:
+    """Return True if a text is one word with digits that no name of a resource, a label or a file has."""
+    return _NO_NAME.fullmatch(text) is not None
+
+
+_LONGEST_NAME: Final = 200
+_SENSITIVE: Final = re.compile(SENSITIVE_NAME)
+_VAGUE: Final = re.compile(_VAGUE_NAME)
+_NO_NAME: Final = re.compile(r"(?=.*\d)(?:(?=.*[A-Z])[^\s/:,=.]{8,}|[A-Za-z0-9+/]{16,}={0,2})")
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _mask_cached(text: str) -> str:
+    return _mask(text)
+
+
+def _mask(text: str) -> str:
+    lowered = text.lower()
+    if not any(hint in lowered for hint in _HINTS) and _LONG_WORD.search(text) is None:
+        return text
+    return _secret_pattern().sub(_replace, text)
+
+
+@functools.cache
+def token_pattern() -> re.Pattern[str]:
+    """Return the pattern of well-known tokens, anywhere in a text. Compiled on first use: most scans do not need it."""
+    return re.compile(_TOKEN)
+
+
+@functools.cache
+def _secret_pattern() -> re.Pattern[str]:
+    return re.compile(f"{_FIELD}|{_PROGRAM}|{_ASSIGNMENT}|{_TOKEN}")
+
+
+def _replace(match: re.Match[str]) -> str:
+    mark = match["mark"] or ""
+    return f"{match['field'] or match['option'] or match['assignment'] or ''}{mark}{MASK}{mark}"
+
+
+def _find_password_option(program: str) -> str:
+    """Return the password option of a program, given as a path or as an image; empty for other programs."""
+    name = program[:_LONGEST_NAME].partition("@")[0].rpartition("/")[2].partition(":")[0]
+    return next((option for pattern, option in _PASSWORD_OPTIONS if pattern.fullmatch(name)), "")
+
+
+def _is_secret_argument(previous: str, word: str, option: str) -> bool:
+    """Return True if a word is the value of the option before it, and secret."""
+    if not previous.startswith("-") or "=" in previous or _OPTION.fullmatch(word):
+        return False
+    if SECRET_FLAG.fullmatch(previous) or previous == option:
+        return True
+    if _VAGUE_FLAG.fullmatch(previous):
+        return _GENERATED_WORD.fullmatch(word) is not None
+    return len(previous) == len("-p") and _LOOKS_GENERATED.fullmatch(word) is not None
+
+
+def _mask_argument(word: str, option: str) -> str:
+    """Mask the secrets in one word of a command line."""
+    flag, sign, _ = word.partition("=")
+    if sign and SECRET_FLAG.fullmatch(flag):
+        return f"{flag}={MASK}"
+    is_attached = len(word) > len("-p") and word[0] == "-" != word[1]
+    if is_attached and ((option and word.startswith(option)) or (_LOOKS_GENERATED.fullmatch(word[2:]) and not sign)):
+        return word[:2] + MASK
+    return _BLOB.sub(MASK, mask_text(word))
