@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from kubekeep._native import VERSION
-from kubekeep.model.redaction import mask_tokens
+from kubekeep.model.secret_text import mask_text
 from kubekeep.model.text import visible
 
 _LOGGERS: Final = ("kubekeep", "httpx2")
@@ -23,7 +23,7 @@ class _MaskedFormatter(logging.Formatter):
     """Formatter that masks tokens and shows control characters as codes."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name in the base class
-        record.message = visible(mask_tokens(record.message))
+        record.message = visible(mask_text(record.message))
         return super().formatMessage(record)
 
 
@@ -57,7 +57,7 @@ def describe_unexpected_error(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "out of memory: scan a smaller part of the input, or give the process more memory"
     if _is_enabled():
-        lines = mask_tokens("".join(traceback.format_exception(error))).splitlines()
+        lines = mask_text("".join(traceback.format_exception(error))).splitlines()
         return "\n".join(map(visible, lines))
     frames = [
         frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(_PACKAGE)
