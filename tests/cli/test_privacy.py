@@ -98,3 +98,9 @@ def test_decrypt_requires_key_and_report(tmp_path: Path) -> None:
 def test_gates_ignore_pseudonyms() -> None:
     result = kubekeep("scan", str(SHOP), "--hide", "--severity-threshold", "high", code=1, variables=KEY)
     assert "gate FAILED: severity" in result.stderr
+
+
+def test_priorities_are_kept() -> None:
+    totals = [kubekeep("scan", str(SHOP), *options).stdout.splitlines()[1] for options in ((), ("--hide",))]
+    assert totals[0] == totals[1]
+    assert "4 critical" in totals[0]

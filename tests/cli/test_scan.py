@@ -248,3 +248,25 @@ def test_strict_fails_on_unknown_fields(tmp_path: Path) -> None:
 def test_colour_on_request(tmp_path: Path) -> None:
     assert "\x1b[" in kubekeep("scan", BAD, "--color", "always", cwd=tmp_path).stdout
     assert "\x1b[" not in kubekeep("scan", BAD, cwd=tmp_path).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "is_repeatable"),
+    [
+        ((str(SHOP),), True),
+        ((str(SHOP), "--severity-threshold", "critical"), True),
+        ((str(SHOP), "--exclude-kinds", "Job"), False),
+        (("workload", "shop/deployment/catalog", str(SHOP)), False),
+    ],
+)
+def test_next_commands_repeat_the_scan(words: tuple[str, ...], is_repeatable: bool) -> None:  # noqa: FBT001
+    output = kubekeep("scan", *words).stdout
+    assert (f"kubekeep fix {SHOP}" in output) == is_repeatable
+    assert ("the same command with --view resource" in output) != is_repeatable
+
+
+def test_unread_input_is_reported_beside_a_failed_gate() -> None:
+    result = kubekeep("scan", SHOP, "no-such-file", "--fail-on", "critical", "-q")
+    assert result.returncode == 1
+    assert "gate FAILED" in result.stderr
+    assert "incomplete: 1 part of the input not read" in result.stderr

@@ -23,9 +23,9 @@ from kubekeep.usecases.scan import scan
 SHOP = Path(__file__).parents[2] / "examples" / "online-shop"
 
 
-def render_overview(assessment: Assessment, width: int = 100) -> str:
+def render_overview(assessment: Assessment, width: int = 100, *, repeatable: bool = True) -> str:
     stream = io.StringIO()
-    load("pretty").render(assessment, stream, ReportOptions(width=width))
+    load("pretty").render(assessment, stream, ReportOptions(width=width, repeatable=repeatable))
     return stream.getvalue()
 
 
@@ -103,3 +103,18 @@ def test_nothing_assessed_is_left_to_the_exit_message(assessment: Assessment) ->
 
 def test_hostile_text_is_escaped(assessment: Assessment) -> None:
     assert all(char == "\n" or char.isprintable() for char in render_overview(assessment))
+
+
+def test_problems_of_the_whole_resource_are_not_merged() -> None:
+    pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: b}\nspec: {containers: [{name: c, image: d}]}\n"
+    assessment = scan(ScanRequest(ScanInput(paths=("-",))), stdin=io.BytesIO(pod.encode()))
+    merged = {tuple(finding.id for finding in problem.findings) for problem in merge_problems(assessment.findings)}
+    assert ("C-0073",) in merged
+    assert ("C-0260",) in merged
+
+
+def test_next_commands_only_repeat_what_they_can(shop: Assessment) -> None:
+    assert "kubekeep fix " in render_overview(shop)
+    output = render_overview(shop, repeatable=False)
+    assert "kubekeep fix " not in output
+    assert "the same command with --view resource" in output

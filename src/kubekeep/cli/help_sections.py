@@ -43,6 +43,8 @@ _SECTIONS: Final = {
         *("host_scan", "host_data", "cloud", "cloud_cluster"),
     ),
 }
+PRESENTATION: Final = frozenset((*_SECTIONS["Report"], *_SECTIONS["Limits"]))
+"""Options that change neither the input nor the rules of a scan."""
 _OTHER: Final = "Other options"
 _MANY: Final = 20
 """Number of options from which a command has sections."""

@@ -12,11 +12,13 @@ from typing import Final
 
 import click
 import msgspec
+from click.core import ParameterSource
 
 from kubekeep.cli import arguments, outputs
 from kubekeep.cli.configured import ConfiguredCommand
 from kubekeep.cli.exception_options import ExceptionSettings
 from kubekeep.cli.gate_options import BaselineOptions, gate_options, read_baseline
+from kubekeep.cli.help_sections import PRESENTATION
 from kubekeep.cli.preflight import print_permissions
 from kubekeep.cli.privacy_options import PrivacyOptions, privacy_options
 from kubekeep.cli.report_options import OutputOptions, report_options
@@ -70,7 +72,9 @@ def command(
     kubectl get deployment -o yaml | kubekeep scan -
     """  # noqa: D301 - click takes the character itself
     planned_outputs = output_options.plan_outputs()
-    report_options = output_options.create_report_options(audit=exception_settings.audit)
+    report_options = msgspec.structs.replace(
+        output_options.create_report_options(audit=exception_settings.audit), repeatable=_is_repeatable(request)
+    )
     extras = outputs.list_extras(planned_outputs, report_options)
     extras |= {Extra.CONTEXT} if gates.priority is not None else set()
     request = msgspec.structs.replace(request, needs=ReportNeeds(extras=extras))
@@ -104,6 +108,19 @@ def command(
     sys.exit(_exit_code(assessment, outcomes))
 
 
+def _is_repeatable(request: ScanRequest) -> bool:
+    """Return True if the frameworks and paths of the command line determine the scan."""
+    context = click.get_current_context()
+    selections = (
+        param.name
+        for param in context.command.params
+        if isinstance(param, click.Option) and param.name not in PRESENTATION
+    )
+    return not request.evaluation.workload and not any(
+        name and context.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in selections
+    )
+
+
 def _evaluate_gates(assessment: Assessment, gates: Gates) -> list[GateResult]:
     try:
         return evaluate_gates(assessment, gates)
@@ -118,12 +135,12 @@ def _exit_code(assessment: Assessment, outcomes: list[GateResult]) -> int:
         return _INCOMPLETE
     for outcome in outcomes:
         click.echo(f"gate {'passed' if outcome.has_passed else 'FAILED'}: {outcome.text}", err=True)
+    incomplete = is_incomplete(assessment)
+    if incomplete:
+        click.echo(f"incomplete: {_unread(assessment) or 'see the report'}", err=True)
     if not all(outcome.has_passed for outcome in outcomes):
         return _GATE_FAILED
-    if is_incomplete(assessment):
-        click.echo(f"incomplete: {_unread(assessment) or 'see the report'}", err=True)
-        return _INCOMPLETE
-    return 0
+    return _INCOMPLETE if incomplete else 0
 
 
 def _explain_nothing(assessment: Assessment) -> str:

@@ -22,6 +22,7 @@ from kubekeep.model.exception import AppliedException, ExceptedFinding, Exceptio
 from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.fingerprint import Identity
 from kubekeep.model.location import Location, format_path, parse_path
+from kubekeep.model.priority import Priority
 from kubekeep.model.pseudonyms import Pseudonymiser
 from kubekeep.model.redaction import redact
 from kubekeep.model.resource import RenderOrigin, Resource, Source, is_builtin
@@ -229,7 +230,9 @@ class _NameReplacer:
 
     def _replace_result(self, result: ResourceResult) -> ResourceResult:
         verdicts = {slug: self._replace_verdict(verdict) for slug, verdict in result.verdicts.items()}
-        return ResourceResult(self._replace_resource(result.resource), verdicts)
+        # The facts behind a priority name containers and roles.
+        priorities = {slug: Priority(priority.level, priority.score) for slug, priority in result.priorities.items()}
+        return ResourceResult(self._replace_resource(result.resource), verdicts, priorities)
 
     def _replace_verdict(self, verdict: Verdict) -> Verdict:
         if verdict.status is Status.PASSED and not verdict.evidence:

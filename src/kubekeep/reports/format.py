@@ -57,6 +57,8 @@ class ReportOptions(msgspec.Struct, frozen=True):
     """Print every finding with its text in documents; otherwise a line for each failed control."""
     audit: bool = False
     """Report the use of every exception, also in machine-readable formats."""
+    repeatable: bool = True
+    """True if frameworks and paths determine the scan, so that suggested commands can repeat it."""
     links: bool = False
     """True if the terminal supports hyperlinks (OSC 8)."""
 

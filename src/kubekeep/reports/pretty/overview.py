@@ -80,8 +80,9 @@ def _repeats(finding: Finding, other: Finding) -> bool:
     one, two = finding.control, other.control
     if one.slug in two.overlaps or two.slug in one.overlaps:
         return True
-    paths = {evidence.path for evidence in finding.evidence}
-    return bool(paths) and not paths.isdisjoint(evidence.path for evidence in other.evidence)
+    # The empty path is the resource as a whole, about which unrelated controls report different problems.
+    paths = {evidence.path for evidence in finding.evidence if evidence.path}
+    return not paths.isdisjoint(evidence.path for evidence in other.evidence)
 
 
 def write_overview(terminal: Terminal, assessment: Assessment, options: ReportOptions) -> None:
@@ -104,7 +105,7 @@ def write_overview(terminal: Terminal, assessment: Assessment, options: ReportOp
     if assessment.target.cluster is not None:
         write_unread(terminal, assessment, options)
     _write_gaps(terminal, assessment)
-    _write_next(terminal, assessment, by_resource, len(findings) - shown)
+    _write_next(terminal, assessment, by_resource, len(findings) - shown, repeatable=options.repeatable)
 
 
 def _write_headline(terminal: Terminal, assessment: Assessment, findings: Sequence[Finding]) -> None:
@@ -319,10 +320,15 @@ def _write_some(
 
 
 def _write_next(
-    terminal: Terminal, assessment: Assessment, by_resource: Sequence[Sequence[Finding]], hidden: int
+    terminal: Terminal,
+    assessment: Assessment,
+    by_resource: Sequence[Sequence[Finding]],
+    hidden: int,
+    *,
+    repeatable: bool,
 ) -> None:
     """Write the next commands: for the first problem, for known fixes, and for the findings not shown."""
-    commands = list(_list_commands(assessment, by_resource, hidden)) if by_resource else []
+    commands = list(_list_commands(assessment, by_resource, hidden, repeatable=repeatable)) if by_resource else []
     if not commands:
         return
     terminal.line(Span("Next", "bold"))
@@ -334,9 +340,12 @@ def _write_next(
 
 
 def _list_commands(
-    assessment: Assessment, by_resource: Sequence[Sequence[Finding]], hidden: int
+    assessment: Assessment, by_resource: Sequence[Sequence[Finding]], hidden: int, *, repeatable: bool
 ) -> Iterator[tuple[str, str]]:
-    """Yield commands with their purpose; they name the frameworks of the scan, unless they are the default."""
+    """Yield commands with their purpose; they name the frameworks of the scan, unless they are the default.
+
+    Commands that read the input again are only shown if they can repeat the scan.
+    """
     paths = assessment.target.paths
     slugs = [summary.framework.slug for summary in assessment.frameworks]
     names = () if slugs == [_DEFAULT] else ("framework", ",".join(slugs))
@@ -345,10 +354,11 @@ def _list_commands(
     if not top.control.is_user_supplied:
         yield f"kubekeep explain {top.id}", top.title
     fixable = sum(finding.has_fix for findings in by_resource for finding in findings)
-    if fixable and slugs and _are_files(paths):
+    can_repeat = repeatable and bool(slugs) and _are_files(paths)
+    if fixable and can_repeat:
         yield f"kubekeep fix {words}", f"{count_noun(fixable, 'finding')} with a known fix"
     if hidden > 0:
-        command = f"kubekeep scan {words} --view resource" if slugs and words else "the same with --view resource"
+        command = f"kubekeep scan {words} --view resource" if can_repeat else "the same command with --view resource"
         yield command, f"{count_noun(hidden, 'finding')} not shown here"
 
 
