@@ -148,6 +148,8 @@ def _explain_nothing(assessment: Assessment) -> str:
     first = assessment.unread[0] if assessment.unread else None
     if first is None:
         paths = ", ".join(map(visible, assessment.target.names))
+        if not assessment.files:
+            return f"no YAML, JSON or Terraform file in {paths}"
         return f"no resource in scope of the controls in {count_noun(assessment.files, 'file')} of {paths}"
     if assessment.target.cluster is not None:
         return _unread(assessment)
