@@ -4,8 +4,14 @@ import data.kubekeep.lib.rbac
 
 violation contains {"path": path, "message": rbac.message("access the Kubernetes API")} if {
 	account
-	count(rbac.role.rules) > 0
+	allows_something(input.object.relatedObjects[1])
 	some path in rbac.bound(input.object)
+}
+
+allows_something(role) if {
+	count(role.rules) > 0
+} else if {
+	object.get(role, "aggregationRule", null) != null
 }
 
 account if input.object.kind == "ServiceAccount"
@@ -19,5 +25,3 @@ account if {
 	input.object.kind == "Group"
 	regex.match(`^system:serviceaccounts(:|$)`, input.object.name)
 }
-
-declined contains rbac.unknown_role if account

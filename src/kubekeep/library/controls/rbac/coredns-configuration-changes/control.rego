@@ -22,5 +22,3 @@ of_others(rule) if {
 	rbac.names(rule)
 	not "coredns" in rule.resourceNames
 }
-
-declined contains rbac.unknown_role

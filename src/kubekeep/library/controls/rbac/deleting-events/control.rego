@@ -10,5 +10,3 @@ resources := {
 violation contains {"path": path, "message": rbac.message("delete events")} if {
 	some path in rbac.evidence_unnamed(resources, {"*", "delete", "deletecollection"})
 }
-
-declined contains rbac.unknown_role

@@ -2,7 +2,8 @@ package kubekeep.controls.port_forwarding
 
 import data.kubekeep.lib.rbac
 
-resources := {"*", "pods/portforward", "*/portforward"}
+# `pods/*` is no wildcard in Kubernetes, but the author presumably meant all subresources.
+resources := {"*", "pods/portforward", "*/portforward", "pods/*"}
 
 violation contains {"path": path, "message": rbac.message("forward ports to pods")} if {
 	some path in rbac.evidence(resources, verbs)
@@ -14,5 +15,3 @@ verbs contains "*"
 
 # Older API servers permit a WebSocket upgrade with `get`.
 verbs contains "get" if input.kubernetes.minor < 35
-
-declined contains rbac.unknown_role

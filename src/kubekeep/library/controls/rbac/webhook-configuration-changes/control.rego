@@ -10,5 +10,3 @@ violation contains {"path": path, "message": rbac.message("change webhook config
 }
 
 changing := {"*", "create", "delete", "deletecollection", "patch", "update"}
-
-declined contains rbac.unknown_role
