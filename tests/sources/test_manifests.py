@@ -255,7 +255,7 @@ def test_json_that_is_invalid_yaml_is_read(folder: Path) -> None:
     assert resource.object[long_key] == [1.0, 12345678901234567890.0]
     assert line(resource, long_key, 1) == 5
     (folder / "a.json").write_text(text)
-    assert describe_results("a.json") == ["a.json:5 number out of range: 1e400"]
+    assert describe_results("a.json") == ["a.json:5 number out of range"]
 
 
 def test_concatenated_json_documents_are_read(folder: Path) -> None:
