@@ -71,6 +71,12 @@ class _ListPage(msgspec.Struct, frozen=True, rename="camel"):
     items: list[dict[str, Any]] | None
 
 
+def _check_length(page: _ListPage, pages: int, objects: int, restarts: int) -> None:
+    """Raise ConnectionLostError if the list has more pages, and is longer than a list of any cluster."""
+    if page.metadata.continue_token and (pages >= (restarts + 1) * _MAX_PAGES or objects > _MAX_OBJECTS):
+        raise ConnectionLostError(f"the API server returned {objects} objects in {pages} pages and has more")
+
+
 class Listing:
     """Pages of one query; can be iterated once. `resource_version` of the first page is the start of a watch."""
 
@@ -113,8 +119,7 @@ class Listing:
             ):
                 raise ConnectionLostError("the API server returns the same objects repeatedly")
             pages += 1
-            if page.metadata.continue_token and (pages >= (restarts + 1) * _MAX_PAGES or len(seen) > _MAX_OBJECTS):
-                raise ConnectionLostError(f"the API server returned {len(seen)} objects in {pages} pages and has more")
+            _check_length(page, pages, len(seen), restarts)
             # Empty pages are counted in total: pages between them may contain only known objects.
             if empty > (restarts + 1) * _MAX_EMPTY_PAGES:
                 raise ConnectionLostError("the API server returns too many pages without objects")

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import http.server
 import io
 import os
 import socket
 import tarfile
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +25,6 @@ from kubekeep.sources.helm.renderers import build_environment
 from kubekeep.sources.options import DEFAULT_RELEASE, HelmOptions
 from kubekeep.sources.process_limits import RenderingTime
 from kubekeep.sources.source import Root
-from tests.cluster.cluster import eventually
 from tests.sources.helm.reading import KUBERNETES, OPTIONS, build_options, read_chart, write_chart
 
 SMALL: Final = ChartLimits(
@@ -575,47 +571,3 @@ def test_ambiguous_file_names_are_rejected(name: str, renderer: str | None, tmp_
     (folder / "templates" / name).write_text(POD)
 
     assert "is not a valid name for a file of a chart" in get_single_unread(read_chart(folder, renderer)).message
-
-
-def test_closing_reader_does_not_wait(renderer: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    good = Root("helm", str(write_chart(tmp_path / "good", {"templates/t.yaml": POD})), "good", str(tmp_path))
-    endless = []
-    for number in range(4):
-        folder = write_chart(tmp_path / f"loop{number}", {"templates/t.yaml": TEMPLATES["endless loop"][0]})
-        endless.append(Root("helm", str(folder), folder.name, str(tmp_path)))
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-
-    def is_rendering(working_folder: str) -> bool:
-        # The SDK's child stays in the removed folder of the last chart.
-        return working_folder.startswith(str(tmp_path)) and Path(working_folder).name.isdecimal()
-
-    with ThreadPoolExecutor(1) as reader:
-        with ChartReader(OPTIONS, helm=renderer, limits=ChartLimits(seconds=3000)) as charts:
-            # Read alone, because the SDK's single child could render an endless chart first.
-            first = next(charts.read([good]))
-            second = reader.submit(lambda: next(charts.read(endless)))
-            eventually(lambda: any(map(is_rendering, working_folders())))
-        left = second.result()
-
-    assert isinstance(first, Resource)
-    assert isinstance(left, UnreadInput)
-    assert "3000 seconds" not in left.message
-
-
-def test_killed_chart_leaves_no_child(renderer: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = write_chart(tmp_path / "c", {"templates/t.yaml": TEMPLATES["endless loop"][0]})
-    # All working folders of child processes are below this folder.
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-
-    get_single_unread(read_chart(folder, renderer, limits=BRIEF))
-
-    assert [folder for folder in working_folders() if folder.startswith(str(tmp_path))] == []
-
-
-def working_folders() -> list[str]:
-    """List the working folders of all processes."""
-    folders = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            folders.append(str((process / "cwd").readlink()))
-    return folders
