@@ -42,6 +42,19 @@ def parse_severity(ctx: click.Context, param: click.Parameter, value: str | None
     return None if value is None else Severity.parse(value)
 
 
+def layout_option(*layouts: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return the option `--format` of a command that prints one of `layouts`; the first is the default."""
+    return click.option(
+        "-f",
+        "--format",
+        "layout",
+        type=click.Choice(layouts),
+        default=layouts[0],
+        show_default=True,
+        help="Print this format.",
+    )
+
+
 def find_first_path(words: Names) -> str:
     """Return the first path among the words of a command line; the working directory without one."""
     paths = words[2:] if words and words[0] in WORDS else words

@@ -17,13 +17,13 @@ from kubekeep.cli.configured import ConfiguredCommand
 from kubekeep.cli.exception_options import ExceptionSettings
 from kubekeep.cli.request_options import request_options, run_scan
 from kubekeep.cli.scan import command as scan
+from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.model.comparison import ScanRecord
 from kubekeep.model.text import visible
 from kubekeep.posture.gate import is_incomplete
 from kubekeep.reports.kubescape_v2.read import ReportError
 from kubekeep.usecases.request import ScanRequest
 
-_INCOMPLETE: Final = 3
 _NAME: Final = "kubekeep-baseline.json"
 
 
@@ -63,9 +63,9 @@ def create(request: ScanRequest, exception_settings: ExceptionSettings, to: Path
     exception_settings.report(assessment)
     if not assessment.results:
         click.echo("nothing was assessed: no baseline was written", err=True)
-        sys.exit(_INCOMPLETE)
+        sys.exit(INCOMPLETE)
     _write(record_assessment(assessment), to)
-    sys.exit(_INCOMPLETE if is_incomplete(assessment) else 0)
+    sys.exit(INCOMPLETE if is_incomplete(assessment) else 0)
 
 
 @command.command("from-report", short_help="Write a baseline from a report.")

@@ -14,6 +14,7 @@ import click
 
 from kubekeep.cli import arguments, progress
 from kubekeep.cli.arguments import Names
+from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.exceptions.load import ExceptionOptions, ExceptionsError, read_all
 from kubekeep.exceptions.policy_exception import Designator, PolicyException
 from kubekeep.exceptions.sets import list_sets
@@ -27,7 +28,6 @@ from kubekeep.usecases.scan import scan
 
 _PROBLEM: Final = 1
 _UNREADABLE: Final = 2
-_INCOMPLETE: Final = 3
 _FILES: Final = click.argument("files", nargs=-1, metavar="FILE...")
 _SETS: Final = click.option(
     "--exception-set",
@@ -141,15 +141,7 @@ def _policies(controls: Names, frameworks: Names) -> list[dict[str, str]]:
 @command.command("list")
 @_FILES
 @_SETS
-@click.option(
-    "-f",
-    "--format",
-    "layout",
-    type=click.Choice(["pretty", "json"]),
-    default="pretty",
-    show_default=True,
-    help="Print this format.",
-)
+@arguments.layout_option("pretty", "json")
 def show(files: Names, sets: Names, layout: str) -> None:
     """List the exceptions in each FILE, and those of ready-made sets."""
     exceptions = _read(files, sets)
@@ -217,7 +209,7 @@ def test(file: str, paths: Names, frameworks: Names, *, snapshot: bool) -> None:
     for unread in assessment.unread:
         click.echo(visible(f"{unread.location}: {unread.message}"), err=True)
     if assessment.unread:
-        sys.exit(_INCOMPLETE)
+        sys.exit(INCOMPLETE)
     sys.exit(0 if all(use.status is ExceptionStatus.MATCHED for use in assessment.exceptions) else _PROBLEM)
 
 

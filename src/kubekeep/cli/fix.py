@@ -20,6 +20,7 @@ from kubekeep.cli.arguments import Names
 from kubekeep.cli.atomic_files import UnwritableError, open_text
 from kubekeep.cli.completed_names import complete_words
 from kubekeep.cli.settings import settings
+from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.fixes.edits.diff import format_patch
 from kubekeep.fixes.edits.parsed_text import ParsedText
 from kubekeep.fixes.plan import FileChange, Plan, count_findings, write_files
@@ -35,7 +36,6 @@ from kubekeep.usecases.fix import FixRequest, plan
 from kubekeep.usecases.request import NEWEST_KUBERNETES, EvaluationOptions, RuleOptions, ScanInput, ScanRequest
 
 _NOT_FIXED: Final = 1
-_INCOMPLETE: Final = 3
 _MAX_LISTED: Final = 3
 """Maximum number of findings to list per control, unless verbose."""
 
@@ -190,7 +190,7 @@ def _write(fix_plan: Plan, *, yes: bool) -> int:
         f"changed {_format_count(written_count, 'file')}, {_format_count(fix_plan.fixed_findings, 'finding')} fixed{_partly(fix_plan)}",
         err=True,
     )
-    return _INCOMPLETE if failed else 0
+    return INCOMPLETE if failed else 0
 
 
 def _partly(fix_plan: Plan) -> str:
@@ -210,7 +210,7 @@ def _exit_code(fix_plan: Plan, reported_failures: ReportedFailures | None) -> in
     for part in unread:
         click.echo(f"not read: {visible(str(part.location))}: {visible(part.message)}", err=True)
     if unread or changed_names or not (fix_plan.assessment.results or reported_failures):
-        return _INCOMPLETE
+        return INCOMPLETE
     return _NOT_FIXED if any(finding.cause is UnfixedCause.REFUSED for finding in fix_plan.unfixed) else 0
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Final
 
 import click
 
 from kubekeep.cli.atomic_files import write_text
+from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.model.text import visible
-
-_INCOMPLETE: Final = 3
 
 
 @click.group(short_help="Collect data of a node for a scan.")
@@ -58,4 +56,4 @@ def collect_command(output: Path | None, root: str, node_name: str) -> None:
     write_text(text, output)
     if "KubeletInfo" not in list_kinds(node_data):
         click.echo("no kubelet found: run the command on a node, or name the root of the node with --root", err=True)
-        sys.exit(_INCOMPLETE)
+        sys.exit(INCOMPLETE)

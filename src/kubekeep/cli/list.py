@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import click
 
+from kubekeep.cli import arguments
 from kubekeep.cli.arguments import SEVERITIES, parse_severity
 from kubekeep.cli.completed_names import complete_frameworks
 from kubekeep.exceptions.load import read_set
@@ -25,15 +26,7 @@ from kubekeep.posture.select import UnknownNameError, find_frameworks
 from kubekeep.reports.shared.wording import count_noun
 
 _POD_KINDS: Final = frozenset(kind.casefold() for _, kind in POD_KINDS - {POD_TEMPLATE})
-_LAYOUT = click.option(
-    "-f",
-    "--format",
-    "layout",
-    type=click.Choice(["pretty", "json", "csv"]),
-    default="pretty",
-    show_default=True,
-    help="Print this format.",
-)
+_LAYOUT = arguments.layout_option("pretty", "json", "csv")
 
 
 @click.group(short_help="List frameworks, controls or sets of exceptions.")

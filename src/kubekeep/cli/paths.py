@@ -18,6 +18,7 @@ from kubekeep.cli.cluster_options import ClusterOptions, cluster_options
 from kubekeep.cli.exception_options import ExceptionSettings, exception_options
 from kubekeep.cli.request_options import convert_cluster_errors
 from kubekeep.cli.source_options import source_options
+from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.attack import AttackQuery, Attacks
 from kubekeep.model.text import json_text, visible
@@ -27,7 +28,6 @@ from kubekeep.sources.options import ReadOptions
 from kubekeep.usecases.request import NEWEST_KUBERNETES, ScanInput
 
 _PATH_FOUND: Final = 1
-_INCOMPLETE: Final = 3
 _DEFAULT_MAX_PATHS: Final = 20
 
 
@@ -201,5 +201,5 @@ def _exit_code(assessment: Assessment, query: AttackQuery, *, fail_on_path: bool
         click.echo(visible(f"{unread.location}: {unread.message}"), err=True)
     if assessment.unread:
         click.echo(f"incomplete: {count_noun(len(assessment.unread), 'part')} of the input not read", err=True)
-        return _INCOMPLETE
+        return INCOMPLETE
     return 0

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import click
 
 from kubekeep.cli.request_options import convert_cluster_errors
+from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.usecases.request import ScanRequest
-
-_INCOMPLETE: Final = 3
 
 
 def print_permissions(request: ScanRequest, *, watching: bool = False) -> int:
@@ -30,6 +27,6 @@ def print_permissions(request: ScanRequest, *, watching: bool = False) -> int:
     for gap in preflight_result.unknown:
         click.echo(f"unknown permission: {gap.permission}: {gap.text}", err=True)
     if preflight_result.missing or preflight_result.unknown:
-        return _INCOMPLETE
+        return INCOMPLETE
     click.echo(f"all {len(preflight_result.permissions)} permissions are granted", err=True)
     return 0

@@ -23,6 +23,7 @@ from kubekeep.cli.preflight import print_permissions
 from kubekeep.cli.privacy_options import PrivacyOptions, privacy_options
 from kubekeep.cli.report_options import OutputOptions, report_options
 from kubekeep.cli.request_options import request_options, run_scan
+from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.text import visible
 from kubekeep.posture.gate import GateResult, Gates, UnknownLimitError, evaluate_gates, is_incomplete
@@ -32,7 +33,6 @@ from kubekeep.reports.shared.wording import count_noun
 from kubekeep.usecases.request import ReportNeeds, ScanRequest
 
 _GATE_FAILED: Final = 1
-_INCOMPLETE: Final = 3
 _IMAGE: Final = re.compile(r"[a-z0-9][a-z0-9._/-]*(?::[A-Za-z0-9._-]+|@sha256:[0-9a-f]{64})")
 """A reference of an image with a tag or a digest."""
 
@@ -132,7 +132,7 @@ def _exit_code(assessment: Assessment, outcomes: list[GateResult]) -> int:
     if not assessment.results:
         # No figure of nothing passes or fails a gate.
         click.echo(f"nothing was assessed: {_explain_nothing(assessment)}", err=True)
-        return _INCOMPLETE
+        return INCOMPLETE
     for outcome in outcomes:
         click.echo(f"gate {'passed' if outcome.has_passed else 'FAILED'}: {outcome.text}", err=True)
     incomplete = is_incomplete(assessment)
@@ -140,7 +140,7 @@ def _exit_code(assessment: Assessment, outcomes: list[GateResult]) -> int:
         click.echo(f"incomplete: {_unread(assessment) or 'see the report'}", err=True)
     if not all(outcome.has_passed for outcome in outcomes):
         return _GATE_FAILED
-    return _INCOMPLETE if incomplete else 0
+    return INCOMPLETE if incomplete else 0
 
 
 def _explain_nothing(assessment: Assessment) -> str:

@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from kubekeep.cli import arguments
 from kubekeep.library.load import builtin
 from kubekeep.model.control import Control
 
@@ -15,15 +16,7 @@ _MOST: Final = 20
 
 @click.command(short_help="Search controls and frameworks.")
 @click.argument("words", nargs=-1, required=True)
-@click.option(
-    "-f",
-    "--format",
-    "layout",
-    type=click.Choice(["pretty", "json"]),
-    default="pretty",
-    show_default=True,
-    help="Print this format.",
-)
+@arguments.layout_option("pretty", "json")
 def command(words: tuple[str, ...], layout: str) -> None:
     """Search the controls and frameworks for WORDS, in any order and case.
 

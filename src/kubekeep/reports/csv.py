@@ -21,6 +21,7 @@ from kubekeep.model.finding import Reason, Status, Verdict, first_location
 from kubekeep.model.location import Location
 from kubekeep.model.priority import Priority
 from kubekeep.model.resource import Resource
+from kubekeep.model.severity import Severity
 from kubekeep.model.text import visible
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 from kubekeep.reports.kubescape_v2 import write as kubescape_v2
@@ -77,9 +78,8 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
     writer.writerow(HEADER)
     controls = _controls(assessment)
     order = [index for _, index in kubescape_v2.sort_resources(assessment)]
-    for slug, index in _sort_failed(assessment, order):
+    for slug, index, level in _sort_failed(assessment, order):
         result = assessment.results[index]
-        level = result.priorities.get(slug, controls[slug].priority).level
         cells = _finding(controls[slug], result.verdicts[slug], result.resource, _resource(result.resource))
         writer.writerow((*cells, level.label))
     for result in map(assessment.results.__getitem__, order):
@@ -95,22 +95,18 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
     writer.writerows(map(_unread, assessment.unread))
 
 
-def _sort_failed(assessment: Assessment, order: Iterable[int]) -> list[tuple[str, int]]:
-    """Return the slug of the control and the index of the result of each finding, by priority, then by severity."""
-    controls = {summary.control.slug: summary for summary in assessment.controls}
+def _sort_failed(assessment: Assessment, order: Iterable[int]) -> list[tuple[str, int, Severity]]:
+    """Return slug of the control, index of the result and priority of each finding, by priority, then by severity."""
+    summaries = {summary.control.slug: summary for summary in assessment.controls}
     failed = [
-        (slug, index)
+        (slug, index, result.priorities.get(slug, summaries[slug].priority))
         for index in order
-        for slug, verdict in assessment.results[index].verdicts.items()
+        for result in (assessment.results[index],)
+        for slug, verdict in result.verdicts.items()
         if verdict.status is Status.FAILED
     ]
-
-    def urgency(entry: tuple[str, int]) -> tuple[float, float]:
-        slug, index = entry
-        priority = assessment.results[index].priorities.get(slug, controls[slug].priority)
-        return -priority.score, -controls[slug].control.severity
-
-    return sorted(failed, key=urgency)
+    failed.sort(key=lambda entry: (-entry[2].score, -summaries[entry[0]].control.severity))
+    return [(slug, index, priority.level) for slug, index, priority in failed]
 
 
 def _controls(assessment: Assessment) -> dict[str, _ControlCells]:
