@@ -77,9 +77,23 @@ impl Failure {
         self
     }
 
-    /// Return line, column and message.
-    pub fn location(&self) -> (u32, u32, &str) {
-        (self.line, self.column, &self.message)
+    /// Take the location of another failure.
+    pub fn move_to(self, other: Self) -> Self {
+        let message = match self.message.as_str() {
+            // The parser's note to itself, at the start of a body.
+            "try parsing as comprehension" => "unexpected `:` after this statement".into(),
+            _ => self.message,
+        };
+        Self { message, ..other }
+    }
+
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Return line and column.
+    pub fn position(&self) -> (u32, u32) {
+        (self.line, self.column)
     }
 
     fn without_location(code: &'static str, message: String) -> Self {
@@ -98,7 +112,7 @@ impl Failure {
     }
 }
 
-/// Parse the location and the message in regorus' error text:
+/// Parse the location and the message in regorus' error text; a few errors are in one line, `file:line:column error: message`:
 ///
 /// ```text
 /// --> file:line:column
@@ -108,6 +122,11 @@ impl Failure {
 /// error: message
 /// ```
 fn parse_location(text: &str) -> (String, String, u32, u32) {
+    if let Some((spot, message)) = text.split_once(" error: ") {
+        if let Some((file, line, column)) = parse_spot(spot) {
+            return (message.trim().to_string(), file, line, column);
+        }
+    }
     let message = text
         .rsplit_once("\nerror: ")
         .map_or(text, |(_, message)| message)
@@ -116,16 +135,20 @@ fn parse_location(text: &str) -> (String, String, u32, u32) {
     let located = text
         .lines()
         .find_map(|line| line.trim_start().strip_prefix("--> "))
-        .and_then(|spot| {
-            let mut parts = spot.rsplitn(3, ':');
-            let column = parts.next()?.trim().parse().ok()?;
-            let line = parts.next()?.parse().ok()?;
-            Some((parts.next()?.to_string(), line, column))
-        });
+        .and_then(parse_spot);
     match located {
         Some((file, line, column)) => (message, file, line, column),
         None => (message, String::new(), 0, 0),
     }
+}
+
+/// Parse `file:line:column` on one line.
+fn parse_spot(spot: &str) -> Option<(String, u32, u32)> {
+    let mut parts = spot.rsplitn(3, ':');
+    let column = parts.next()?.trim().parse().ok()?;
+    let line = parts.next()?.parse().ok()?;
+    let file = parts.next().filter(|file| !file.contains('\n'))?;
+    Some((file.to_string(), line, column))
 }
 
 /// Codes that the built-ins and checks of this crate put before their message.

@@ -6,7 +6,8 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 
 use regorus::unstable::{
-    AssignOp, Expr, Literal, LiteralStmt, Module, Parser, Query, Rule, RuleHead, Source, Span,
+    AssignOp, Expr, Lexer, Literal, LiteralStmt, Module, Parser, Query, Rule, RuleHead, Source,
+    Span, Token, TokenKind,
 };
 use regorus::{Engine, PolicyLengthConfig};
 
@@ -59,45 +60,102 @@ pub struct Prepared {
 }
 
 /// Parse a module, appending `= true` to functions that are only a head with constants, `f("x")`.
-fn parse_module(name: &str, mut text: String, v0: bool) -> Result<(String, Module), Failure> {
-    loop {
-        let failure = {
-            let source = source(name, &text)?;
-            match parse(&source, v0) {
-                Ok(module) => return Ok((text, module)),
-                Err(failure) => failure,
-            }
+fn parse_module(name: &str, text: String, v0: bool) -> Result<(String, Module), Failure> {
+    let (ends, failure) = {
+        let source = source(name, &text)?;
+        let mut parser = parser(&source, v0)?;
+        let mut failure = match parser.parse() {
+            Ok(module) => return Ok((text, module)),
+            Err(error) => locate(Failure::parse(&error), &mut parser),
         };
-        match find_head_end(&failure, &text) {
-            Some(end) => text.insert_str(end, " = true"),
-            None => return Err(syntax::explain(failure, &text)),
+        let tokens = tokens(&source);
+        let mut ends = Vec::new();
+        while let Some(end) = find_head_end(&failure, &tokens) {
+            ends.push(end);
+            failure = find_next_failure(&mut parser);
+        }
+        // Where the last failure is the end of the text, all rules but the heads have been read.
+        if ends.is_empty() || find_token(&failure, &tokens) < tokens.len() {
+            return Err(syntax::explain(failure, &text));
+        }
+        (ends, failure)
+    };
+    let edits = ends
+        .into_iter()
+        .map(|end| (end, end, " = true".to_string()));
+    let text = apply(text, edits.collect());
+    let source = source(name, &text)?;
+    match parser(&source, v0)?.parse() {
+        Ok(module) => Ok((text, module)),
+        // The location in the text without additions.
+        Err(_) => Err(syntax::explain(failure, &text)),
+    }
+}
+
+/// Continue after a rule that is only a head: the parser has read it. The end of the text is a failure too.
+fn find_next_failure(parser: &mut Parser<'_>) -> Failure {
+    loop {
+        if let Err(error) = parser.parse_rule() {
+            return locate(Failure::parse(&error), parser);
         }
     }
 }
 
+/// Add the position of the parser to a failure without location.
+fn locate(failure: Failure, parser: &mut Parser<'_>) -> Failure {
+    if failure.position().0 > 0 {
+        return failure;
+    }
+    // Fails at the current token.
+    match parser.parse_package() {
+        Err(error) => failure.move_to(Failure::parse(&error)),
+        Ok(_) => failure,
+    }
+}
+
+/// Return the tokens up to the first invalid one.
+fn tokens(source: &Source) -> Vec<Token> {
+    let mut lexer = Lexer::new(source);
+    lexer.set_max_col(NonZeroU32::MAX);
+    std::iter::from_fn(|| lexer.next_token().ok())
+        .take_while(|token| token.0 != TokenKind::Eof)
+        .collect()
+}
+
+/// Return the index of the token at the location of a failure, or of the next one.
+fn find_token(failure: &Failure, tokens: &[Token]) -> usize {
+    tokens.partition_point(|Token(_, span)| (span.line, span.col) < failure.position())
+}
+
 /// Return the end of the function head that the parser reports to have no body.
-fn find_head_end(failure: &Failure, text: &str) -> Option<usize> {
-    let (line, column, message) = failure.location();
-    if !message.contains("must have a body or assignment") {
+fn find_head_end(failure: &Failure, tokens: &[Token]) -> Option<usize> {
+    if !failure.message().contains("must have a body or assignment") {
         return None;
     }
-    let start: usize = text
-        .split_inclusive('\n')
-        .take((line as usize).checked_sub(1)?)
-        .map(str::len)
-        .sum();
-    let start = start + (column as usize).checked_sub(1)?;
     let mut depth = 0_usize;
-    let mut quoted = false;
-    for (index, character) in text.get(start..)?.char_indices() {
-        match character {
-            '"' => quoted = !quoted,
-            _ if quoted => {}
-            '(' => depth += 1,
-            ')' if depth == 1 => return Some(start + index + 1),
-            ')' => depth = depth.checked_sub(1)?,
-            '\n' if depth == 0 => return None,
-            _ => {}
+    let mut expects_name = true;
+    let mut is_call = false;
+    for Token(kind, span) in tokens.get(find_token(failure, tokens)..)? {
+        let symbol = match kind {
+            TokenKind::Symbol => span.text(),
+            _ => "",
+        };
+        match symbol {
+            "(" | "[" | "{" => {
+                is_call |= depth == 0 && symbol == "(";
+                depth += 1;
+            }
+            ")" | "]" | "}" => {
+                depth = depth.checked_sub(1)?;
+                if depth == 0 && is_call {
+                    return Some(span.end as usize);
+                }
+            }
+            _ if depth > 0 => {}
+            "." => expects_name = true,
+            // Only parts of the name may come before the arguments: `a == f(b)` is not the head of a function.
+            _ if expects_name && *kind == TokenKind::Ident => expects_name = false,
+            _ => return None,
         }
     }
     None
@@ -135,12 +193,6 @@ fn parser(source: &Source, v0: bool) -> Result<Parser<'_>, Failure> {
             .map_err(|error| Failure::parse(&error))?;
     }
     Ok(parser)
-}
-
-fn parse(source: &Source, v0: bool) -> Result<Module, Failure> {
-    parser(source, v0)?
-        .parse()
-        .map_err(|error| Failure::parse(&error))
 }
 
 fn check_nesting(name: &str, text: &str) -> Result<(), Failure> {

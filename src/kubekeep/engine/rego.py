@@ -93,9 +93,14 @@ def evaluate(
         )
     except _native.NativeRegoError as error:
         raise RegoError(*error.args) from None
+    return decode_bindings(text)
+
+
+def decode_bindings(text: str) -> list[dict[str, Any]]:
+    """Return the results of a query from their JSON. Raises RegoError for JSON that Python cannot read."""
     try:
         bindings: list[dict[str, Any]] = json.loads(text)
-    except ValueError as error:  # Python limits the digits of the integers that it reads
+    except (ValueError, RecursionError) as error:  # Python limits the digits of the integers that it reads
         raise RegoError("eval_internal_error", f"the result cannot be read: {error}") from None
     return bindings
 
