@@ -25,6 +25,7 @@ from kubekeep.cli.report_options import OutputOptions, report_options
 from kubekeep.cli.request_options import request_options, run_scan
 from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.model.assessment import Assessment
+from kubekeep.model.finding import Cause
 from kubekeep.model.text import visible
 from kubekeep.posture.gate import GateResult, Gates, UnknownLimitError, evaluate_gates, is_incomplete
 from kubekeep.posture.severity_filter import filter_by_severity
@@ -33,6 +34,7 @@ from kubekeep.reports.shared.wording import count_noun
 from kubekeep.usecases.request import ReportNeeds, ScanRequest
 
 _GATE_FAILED: Final = 1
+_MAX_RULE_ERRORS: Final = 10
 _IMAGE: Final = re.compile(r"[a-z0-9][a-z0-9._/-]*(?::[A-Za-z0-9._-]+|@sha256:[0-9a-f]{64})")
 """A reference of an image with a tag or a digest."""
 
@@ -92,8 +94,9 @@ def command(
     for text in reported_assessment.notes:
         click.echo(visible(text), err=True)
     exception_settings.report(assessment)
+    protected_assessment = privacy.protect(reported_assessment)
     outputs.write(
-        privacy.protect(reported_assessment),
+        protected_assessment,
         planned_outputs,
         report_options,
         colour=output_options.colour,
@@ -105,6 +108,8 @@ def command(
     if changed_since and assessment.has_matches and not assessment.results and not assessment.unread:
         click.echo(f"no resource in scope of a control has changed since {visible(changed_since)}", err=True)
         sys.exit(0)
+    for text in _list_rule_errors(assessment) if protected_assessment is reported_assessment else ():
+        click.echo(f"not evaluated: {visible(text)}", err=True)
     sys.exit(_exit_code(assessment, outcomes))
 
 
@@ -141,6 +146,16 @@ def _exit_code(assessment: Assessment, outcomes: list[GateResult]) -> int:
     if not all(outcome.has_passed for outcome in outcomes):
         return _GATE_FAILED
     return INCOMPLETE if incomplete else 0
+
+
+def _list_rule_errors(assessment: Assessment) -> list[str]:
+    """Return the errors of rules, each on one line: all of few, the first of many."""
+    reasons = (verdict.reason for result in assessment.results for verdict in result.verdicts.values())
+    texts = (reason.text for reason in reasons if reason is not None and reason.cause is Cause.RULE_ERROR)
+    errors = [" ".join(text.split()) for text in dict.fromkeys(texts)]
+    if len(errors) <= _MAX_RULE_ERRORS:
+        return errors
+    return [*errors[:_MAX_RULE_ERRORS], f"{len(errors) - _MAX_RULE_ERRORS} more errors of rules, see the report"]
 
 
 def _explain_nothing(assessment: Assessment) -> str:

@@ -16,11 +16,15 @@ class RuleFailure(msgspec.Struct, frozen=True):
 
 
 class RuleQuery(NamedTuple):
-    """Rule to evaluate: the name of its value in the outcome, its path and the shard that holds its module."""
+    """Rule to evaluate: the name of its value in the outcome, its path and the shard that holds its module.
+
+    `file` is the file of a custom rule, which has a shard of its own; empty for a rule of the library.
+    """
 
     name: str
     path: str
     shard: int = 0
+    file: str = ""
 
 
 Outcome = Mapping[str, Any]

@@ -36,7 +36,9 @@ class RegoPolicySet(PolicySet):
         Raises ValueError, with file and line, for modules that do not compile.
         """
         self._native = _native.PolicySet(
-            [list(modules.items()) for modules in shards], groups, msgspec.json.encode(context).decode()
+            [list(modules.items()) for modules in shards],
+            [[query[:3] for query in group] for group in groups],
+            msgspec.json.encode(context).decode(),
         )
 
     def evaluate(self, documents: Sequence[tuple[bytes, Sequence[int]]]) -> list[Outcome]:

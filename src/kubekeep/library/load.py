@@ -39,6 +39,7 @@ class Rule(msgspec.Struct, frozen=True):
     """Rego of a control: its file, its text and properties of the text."""
 
     path: str
+    """Path relative to the library, so that it does not depend on the installation; absolute for a custom rule."""
     source: str
     libraries: frozenset[str]
     """Names of the shared modules that it imports, directly or through others."""
@@ -48,6 +49,8 @@ class Rule(msgspec.Struct, frozen=True):
     """Defined results: a subset of `violation`, `applies` and `declined`."""
     reads_object: bool
     """True if it reads more than the workload view, so that verdicts for equal workloads may differ."""
+    is_custom: bool
+    """True if a file outside of the built-in library defines it."""
 
 
 class Library:
@@ -131,7 +134,8 @@ class Library:
         return rule
 
     def _read_rule(self, control: Control) -> Rule:
-        path, source = self._read_source(control)
+        file = self._find_file(control)
+        path, source = self._read_source(file)
         source_with_modules = self._add_modules(source)
         rules = tuple(
             self._find_imported_rule(name, path) for name in dict.fromkeys(_RULE_IMPORT.findall(source_with_modules))
@@ -145,16 +149,19 @@ class Library:
             rules=rules,
             outcomes=frozenset(_RULE.findall(source)),
             reads_object=any("input.object" in text for text in texts),
+            is_custom=not file.is_relative_to(ROOT),
         )
 
-    def _read_source(self, control: Control) -> tuple[str, str]:
-        """Return the path and the text of the Rego of `control`."""
+    def _find_file(self, control: Control) -> Path:
+        """Return the file of the rule of `control`."""
         owner = self.controls.get(control.rule_name)
         if owner is None:
             raise LibraryError(f"{control.slug}: the control {control.rule}, which has its rule, does not exist")
-        file = self.get_folder(owner) / RULE_FILE
-        # Built-in rules have paths relative to the library, so that they do not depend on the installation.
-        path = f"controls/{owner.area}/{owner.slug}/{RULE_FILE}" if file.is_relative_to(ROOT) else str(file)
+        return self.get_folder(owner) / RULE_FILE
+
+    def _read_source(self, file: Path) -> tuple[str, str]:
+        """Return the path and the text of a rule."""
+        path = file.relative_to(ROOT).as_posix() if file.is_relative_to(ROOT) else str(file)
         try:
             return path, file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -167,7 +174,7 @@ class Library:
         owner = next((control for control in controls if control.package == package and not control.is_manual), None)
         if owner is None:
             raise LibraryError(f"{importer}: the imported rule {name} does not exist")
-        if _RULE_IMPORT.search(self._add_modules(self._read_source(owner)[1])):
+        if _RULE_IMPORT.search(self._add_modules(self._read_source(self._find_file(owner))[1])):
             raise LibraryError(f"{importer}: the imported rule {name} imports other rules; this is not supported")
         return self.get_rule(owner)
 

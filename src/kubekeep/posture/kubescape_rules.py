@@ -5,6 +5,7 @@ A rule that cannot be evaluated, or returns an invalid response, leads to "not e
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,7 +15,9 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.engine.rego import RegoError, RegoVersion, evaluate
+from kubekeep.engine.isolation.limits import RuleStoppedError, explain
+from kubekeep.engine.isolation.queries import IsolatedQueries
+from kubekeep.engine.rego import RegoError, RegoVersion
 from kubekeep.library import kubescape_rules
 from kubekeep.library.kubescape_rules import ANY, API_SERVER, SUBJECTS, KubescapeControl, KubescapeRule, RuleMatch
 from kubekeep.model.control import Control, Parameter, Provider
@@ -34,6 +37,8 @@ TIME_LIMIT: Final = 30.0
 _COMPILE_ERRORS: Final = frozenset(
     ("rego_parse_error", "rego_compile_error", "rego_type_error", "rego_unsafe_var_error", "rego_recursion_error")
 )
+_MAX_PROCESSES: Final = 8
+"""Processes that evaluate rules at once; each may use the memory limit."""
 _Params = Mapping[str, Sequence[str]]
 _API_SERVERS: Final = ("apiserver", "api-server")
 _RESPONSE_RULES: Final = frozenset(("deny", "violation", "warn"))
@@ -65,11 +70,11 @@ class KubescapeEvaluator(ThirdPartyEvaluator):
         self._kubescape_controls = controls
         self._params = params
         self._provider = provider
-        self._limit = time_limit
+        self._engine = _RuleEngine(time_limit)
         self._controls = tuple(_set_parameters(control, params) for control in controls)
         for control in controls:
             for rule in control.rules if control.must_compile else ():
-                _compile(rule)
+                self._engine.compile(rule)
 
     @property
     def controls(self) -> tuple[Control, ...]:
@@ -84,15 +89,18 @@ class KubescapeEvaluator(ThirdPartyEvaluator):
         # A rule that several controls share with the same parameters is evaluated once.
         by_rule: dict[tuple[KubescapeRule, str, Reason | None], Future[_RuleResult]] = {}
         pending: list[list[Future[_RuleResult]]] = []
-        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, _MAX_PROCESSES)) as pool:
             for control in self._kubescape_controls:
                 pending.append([])
                 unset = _explain_unset(control, self._params)
                 for rule in control.rules:
-                    document, reason = self._encode_data(rule, control, provider), rule.obstacle or unset
+                    document, reason = (
+                        self._encode_data(rule, control, provider),
+                        rule.obstacle or unset or self._engine.stopped.get(rule),
+                    )
                     key = (msgspec.structs.replace(rule, file=""), document, reason)
                     if key not in by_rule:
-                        by_rule[key] = pool.submit(_evaluate_rule, rule, document, scope, reason, self._limit)
+                        by_rule[key] = pool.submit(_evaluate_rule, rule, document, scope, reason, self._engine)
                     pending[-1].append(by_rule[key])
             for control, futures in zip(self._kubescape_controls, pending, strict=True):
                 for position, verdict in _combine_verdicts(control, [future.result() for future in futures]):
@@ -106,6 +114,67 @@ class KubescapeEvaluator(ThirdPartyEvaluator):
             "dataControlInputs": {"cloudProvider": provider or ""},
         }
         return msgspec.json.encode(document, order="sorted").decode()
+
+
+class _RuleEngine:
+    """Evaluation of rules in child processes, with OPA's two versions of the language."""
+
+    def __init__(self, time_limit: float) -> None:
+        self.stopped: dict[KubescapeRule, Reason] = {}
+        """Rules that reached a limit when they were compiled."""
+        self._limit = time_limit
+        self._queries = IsolatedQueries()
+
+    def compile(self, rule: KubescapeRule) -> None:
+        """Compile a rule. Raises KubescapeRuleError if it is not Rego; rule bodies are compiled only when evaluated."""
+        if rule.obstacle:
+            return
+        try:
+            self.evaluate_package(rule, rule.source, "{}", "[]", 0)
+        except RegoError as error:
+            if error.code in _COMPILE_ERRORS:
+                raise KubescapeRuleError(str(error) if error.line else f"{rule.file}: {error}") from error
+        except ResponseError as error:
+            raise KubescapeRuleError(f"{rule.file}: {error}") from error
+        except RuleStoppedError as error:
+            self.stopped[rule] = _explain_stopped(rule, error)
+
+    def evaluate_package(
+        self, rule: KubescapeRule, source: str, document: str, objects: str, count: int
+    ) -> dict[str, Any]:
+        """Return the values of the rules in the package of `source`, by name; `objects` are `count` objects as JSON.
+
+        Evaluates as Rego v1, or as v0 if it does not compile as v1.
+        """
+        package = kubescape_rules.find_package(source)
+        if package is None:
+            raise ResponseError("no package with plain names")
+        versions: tuple[RegoVersion, ...] = ("v1",) if kubescape_rules.is_modern(source) else ("v1", "v0")
+        evaluate = functools.partial(
+            self._queries.evaluate,
+            f"{rule.name} {rule.file}",
+            kubescape_rules.build_modules(rule.file, source),
+            f"values = data.{package}",
+            data=document,
+            input=objects,
+            documents=count,
+            time_limit=self._limit,
+        )
+        for version in versions[:-1]:
+            try:
+                return _read_values(evaluate(rego_version=version))
+            except RegoError as error:
+                if error.code not in _COMPILE_ERRORS:
+                    raise
+        return _read_values(evaluate(rego_version=versions[-1]))
+
+
+def _read_values(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return as_mapping(rows[0].get("values")) if rows else {}
+
+
+def _explain_stopped(rule: KubescapeRule, error: RuleStoppedError) -> Reason:
+    return Reason(Cause.RULE_ERROR, explain(rule.name, rule.file, error))
 
 
 class _RuleResult(msgspec.Struct, frozen=True):
@@ -153,17 +222,20 @@ def _combine_verdicts(control: KubescapeControl, results: Sequence[_RuleResult])
 
 
 def _evaluate_rule(
-    rule: KubescapeRule, document: str, scope: KubescapeScope, obstacle: Reason | None, limit: float
+    rule: KubescapeRule, document: str, scope: KubescapeScope, obstacle: Reason | None, engine: _RuleEngine
 ) -> _RuleResult:
     positions = scope.select(rule)
     if obstacle or not positions:
         return _RuleResult(positions, reason=obstacle)
     try:
-        evaluated = _find_evaluated(rule, document, scope, positions, limit)
-        responses = read_responses(_evaluate_package(rule, rule.source, document, scope.encode(positions), limit))
+        evaluated = _find_evaluated(rule, document, scope, positions, engine)
+        values = engine.evaluate_package(rule, rule.source, document, scope.encode(positions), len(positions))
+        responses = read_responses(values)
         failed, unknown = _collect_failures(responses, frozenset(positions), scope)
     except (RegoError, ResponseError) as error:
         return _RuleResult(positions, reason=Reason(Cause.RULE_ERROR, f"{rule.name}: {error}"))
+    except RuleStoppedError as error:
+        return _RuleResult(positions, reason=_explain_stopped(rule, error))
     if unknown:
         text = f"{rule.name}: it fails {unknown}, which is not in the input"
         return _RuleResult(positions, failed, Reason(Cause.RULE_ERROR, text))
@@ -171,12 +243,13 @@ def _evaluate_rule(
 
 
 def _find_evaluated(
-    rule: KubescapeRule, document: str, scope: KubescapeScope, positions: tuple[int, ...], limit: float
+    rule: KubescapeRule, document: str, scope: KubescapeScope, positions: tuple[int, ...], engine: _RuleEngine
 ) -> tuple[int, ...]:
     """Return the positions of the resources that the rule evaluates: the result of its enumerator, or all."""
     if not rule.enumerator:
         return positions
-    responses = read_responses(_evaluate_package(rule, rule.enumerator, document, scope.encode(positions), limit))
+    values = engine.evaluate_package(rule, rule.enumerator, document, scope.encode(positions), len(positions))
+    responses = read_responses(values)
     candidates, evaluated = frozenset(positions), set[int]()
     for content in (content for response in responses for content in response.objects):
         matches = scope.find(content, candidates)
@@ -208,44 +281,6 @@ def _collect_failures(
 def _describe(content: dict[str, Any]) -> str:
     resource = Resource(content)
     return f"{resource.kind or 'an object'} {resource.name or 'without a name'}"
-
-
-def _compile(rule: KubescapeRule) -> None:
-    """Compile a rule. Raises KubescapeRuleError if it is not Rego; rule bodies are compiled only when evaluated."""
-    if rule.obstacle:
-        return
-    try:
-        _evaluate_package(rule, rule.source, "{}", msgspec.Raw(b"[]"), TIME_LIMIT)
-    except RegoError as error:
-        if error.code in _COMPILE_ERRORS:
-            raise KubescapeRuleError(str(error) if error.line else f"{rule.file}: {error}") from error
-    except ResponseError as error:
-        raise KubescapeRuleError(f"{rule.file}: {error}") from error
-
-
-def _evaluate_package(
-    rule: KubescapeRule, source: str, document: str, objects: msgspec.Raw, limit: float
-) -> dict[str, Any]:
-    """Return the values of the rules in the package of `source`, by name."""
-    package = kubescape_rules.find_package(source)
-    if package is None:
-        raise ResponseError("no package with plain names")
-    options = {"data": msgspec.Raw(document.encode()), "input": objects, "time_limit": limit}
-    rows = _query(rule, source, f"values = data.{package}", options)
-    return as_mapping(rows[0]["values"]) if rows else {}
-
-
-def _query(rule: KubescapeRule, source: str, query: str, options: dict[str, Any]) -> list[dict[str, Any]]:
-    """Evaluate as Rego v1, or as v0 if it does not compile as v1."""
-    modules = kubescape_rules.build_modules(rule.file, source)
-    versions: tuple[RegoVersion, ...] = ("v1",) if kubescape_rules.is_modern(source) else ("v1", "v0")
-    for version in versions[:-1]:
-        try:
-            return evaluate(modules, query, rego_version=version, **options)
-        except RegoError as error:
-            if error.code not in _COMPILE_ERRORS:
-                raise
-    return evaluate(modules, query, rego_version=versions[-1], **options)
 
 
 class KubescapeScope:
@@ -292,9 +327,9 @@ class KubescapeScope:
             return positions
         return [position for position in positions if _has_fields(match, self.resources[position])]
 
-    def encode(self, positions: Iterable[int]) -> msgspec.Raw:
+    def encode(self, positions: Iterable[int]) -> str:
         """Return the JSON array of the objects at `positions`; each object is encoded once."""
-        return msgspec.Raw(f"[{','.join(map(self._encode_object, positions))}]".encode())
+        return f"[{','.join(map(self._encode_object, positions))}]"
 
     def _encode_object(self, position: int) -> str:
         text = self._texts.get(position)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -58,9 +58,9 @@ class Rulebook:
         With `separate_related`, each rule that relates resources is a group by itself.
         """
         rules = {control.slug: library.get_rule(control) for control in controls}
-        shards = [controls[at : at + _SHARD_SIZE] for at in range(0, len(controls), _SHARD_SIZE)]
+        shards = _split(controls, rules)
         self.shards = [_collect_modules(library, shard) for shard in shards]
-        """The modules of a few controls each, because an engine is slower the more modules it holds."""
+        """The modules of a few controls each, because an engine is slower the more modules it holds. A custom rule has its own."""
         self.conditional = frozenset(slug for slug, rule in rules.items() if APPLIES in rule.outcomes)
         """Slugs of the controls with a rule that decides if it applies to a resource."""
         self.groups: list[list[RuleQuery]] = []
@@ -70,10 +70,11 @@ class Rulebook:
         self._plans: dict[tuple[str, str, bool, bool], RulePlan] = {}
         for shard_number, shard in enumerate(shards):
             for control in shard:
-                stage = find_stage(control, rules[control.slug])
-                name = control.rule_name
+                name, rule = control.rule_name, rules[control.slug]
+                stage = find_stage(control, rule)
                 separate_name = name if separate_related and stage is Stage.RELATED else ""
-                query = RuleQuery(name, f"data.{control.package}.{_OUTCOME}", shard_number)
+                file = rule.path if rule.is_custom else ""
+                query = RuleQuery(name, f"data.{control.package}.{_OUTCOME}", shard_number, file)
                 for target in control.targets:
                     self._add(control, query, (target, stage, separate_name))
 
@@ -103,6 +104,16 @@ class Rulebook:
             plan = RulePlan(controls, {stage: tuple(numbers) for stage, numbers in groups.items()})
             self._plans[key] = plan
         return plan
+
+
+def _split(controls: Sequence[Control], rules: Mapping[str, Rule]) -> list[Sequence[Control]]:
+    """Return the controls of each shard: a few with rules of the library, or those that share a custom rule."""
+    own = [control for control in controls if not rules[control.slug].is_custom]
+    by_custom_rule: dict[str, list[Control]] = {}
+    for control in controls:
+        if rules[control.slug].is_custom:
+            by_custom_rule.setdefault(control.rule_name, []).append(control)
+    return [*(own[at : at + _SHARD_SIZE] for at in range(0, len(own), _SHARD_SIZE)), *by_custom_rule.values()]
 
 
 def find_stage(control: Control, rule: Rule) -> Stage:

@@ -104,8 +104,9 @@ def _build_verdict(control: Control, outcome: Outcome, resource: Resource, *, co
     values = outcome.get(control.rule_name)
     if not values:
         return None if conditional else PASSED
-    if isinstance(values, RuleFailure):
-        return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, mask_text(values.message)))
+    if not isinstance(values, dict) or not isinstance(values.get(DECLINED, []), list):
+        message = values.message if isinstance(values, RuleFailure) else f"{control.slug}: {DECLINED} is not a set"
+        return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, mask_text(message)))
     if conditional and not values.get(APPLIES):
         return None
     if violations := values.get(VIOLATION):

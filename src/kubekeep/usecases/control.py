@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kubekeep.engine.rego_policies import RegoPolicySet
+from kubekeep.engine.compile import compile_rules
 from kubekeep.library import scaffold
 from kubekeep.library.cases import Case, list_cases, read_objects
 from kubekeep.library.load import ROOT, Library, LibraryError, builtin
@@ -116,7 +116,7 @@ def evaluate_case(case: Case, documents: Sequence[dict[str, Any]], library: Libr
     """Return the results of the case's control for `documents`."""
     selection = select(named=[case.control], params=case.options.params, library=library)
     results = evaluate(
-        [Resource(document) for document in documents], selection, RegoPolicySet, kubernetes_minor=case.options.minor
+        [Resource(document) for document in documents], selection, compile_rules, kubernetes_minor=case.options.minor
     )
     return [result for result in results if case.control.slug in result.verdicts]
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.engine.rego_policies import RegoPolicySet
+from kubekeep.engine.isolation.rules import check_modules
 from kubekeep.library import package
 from kubekeep.library.load import Library, LibraryError, builtin
 from kubekeep.registry import artifacts, keys
@@ -119,7 +119,7 @@ def _validate(root: Path) -> dict[str, bytes]:
     rules = [control for control in library.own_controls if not control.is_manual]
     dict(library.frameworks)
     try:
-        RegoPolicySet([library.collect_modules(rules)], [], {})
+        check_modules({library.get_rule(control).path: library.collect_modules([control]) for control in rules})
     except LibraryError:
         raise
     except ValueError as error:

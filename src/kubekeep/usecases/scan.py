@@ -18,8 +18,8 @@ import msgspec
 
 from kubekeep import _native
 from kubekeep.admission.enforcement import EnforcementCollector
+from kubekeep.engine.compile import compile_rules
 from kubekeep.engine.policy_set import Compile
-from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.exceptions.inline.suppressions import apply_suppressions
 from kubekeep.exceptions.load import ScanExceptions
 from kubekeep.model.assessment import Assessment, ResourceResult, Target, UnreadInput
@@ -143,11 +143,11 @@ class _Scan:
         if request.input.snapshot:
             # A snapshot may hold the settings of its cluster in any file.
             selection = self._rules.select(everything)
-        with _outcome_cache(request.evaluation, self._notes) as compile_rules:
+        with _outcome_cache(request.evaluation, self._notes) as compile_with_cache:
             results = evaluate(
                 resources,
                 selection,
-                compile_rules,
+                compile_with_cache,
                 kubernetes_minor=minor,
                 on_progress=on_progress,
                 in_scope=self._scope(everything),
@@ -298,14 +298,14 @@ def _connect(source: ScanInput) -> AbstractContextManager[ClusterInput | None]:
 def _outcome_cache(options: EvaluationOptions, notes: list[str]) -> Iterator[Compile]:
     """Yield the compiler of rules, with cached outcomes if requested; `notes` receives a sentence if saving fails."""
     if not options.outcome_cache:
-        yield RegoPolicySet
+        yield compile_rules
         return
     # Imported only for a scan with a cache.
     from kubekeep.engine.outcome_cache import OutcomeCache, cache_outcomes  # noqa: PLC0415
 
     engine = Path(_native.__file__).read_bytes()
     cache = OutcomeCache(Path(options.outcome_cache), _native.VERSION.encode() + hashlib.blake2b(engine).digest())
-    yield cache_outcomes(RegoPolicySet, cache)
+    yield cache_outcomes(compile_rules, cache)
     try:
         cache.save()
     except OSError as error:

@@ -14,8 +14,8 @@ import msgspec
 
 from kubekeep.admission.enforcement import EnforcementCollector
 from kubekeep.admission.policy import is_binding, is_policy
+from kubekeep.engine.compile import compile_rules
 from kubekeep.engine.policy_set import RuleQuery, StoppablePolicySet, StoppedError
-from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.exceptions.custom_resources import is_security_exception
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.errors import ConnectionLostError, KubeError
@@ -337,7 +337,7 @@ class _Session:
     def _compile(
         self, shards: Sequence[Mapping[str, str]], groups: Sequence[Sequence[RuleQuery]], context: Mapping[str, Any]
     ) -> StoppablePolicySet:
-        return StoppablePolicySet(RegoPolicySet(shards, groups, context), self._stopped)
+        return StoppablePolicySet(compile_rules(shards, groups, context), self._stopped)
 
     @property
     def nodes(self) -> int:

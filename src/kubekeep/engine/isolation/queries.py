@@ -1,0 +1,66 @@
+"""Queries of custom rules in child processes, with the results and errors of `kubekeep.engine.rego`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from kubekeep.engine.isolation import limits as rule_limits
+from kubekeep.engine.isolation.limits import RuleBudget, RuleStoppedError
+from kubekeep.engine.isolation.messages import Bindings, EvaluateQuery
+from kubekeep.engine.isolation.process import INVALID, RuleTimeError, borrow_process
+from kubekeep.engine.rego import RegoError, RegoVersion, decode_bindings
+
+_GRACE: Final = 2.0
+"""Seconds in which the engine should stop by itself at its time limit."""
+
+
+class IsolatedQueries:
+    """The queries of one scan. Safe to use from several threads, each with a process of its own."""
+
+    def __init__(self) -> None:
+        self._limits = rule_limits.DEFAULT_LIMITS
+        self._budget = RuleBudget(self._limits)
+
+    def evaluate(
+        self,
+        rule: str,
+        modules: Mapping[str, str],
+        query: str,
+        *,
+        data: str,
+        input: str,
+        documents: int,
+        rego_version: RegoVersion,
+        time_limit: float,
+    ) -> list[dict[str, Any]]:
+        """Evaluate a query of `rule` on an input with a number of documents, and return the bindings of its variables.
+
+        Raises RegoError as `engine.rego.evaluate` does, and RuleStoppedError.
+        """
+        request = EvaluateQuery(
+            seconds=self._budget.allow(rule, documents) + _GRACE,
+            modules=dict(modules),
+            query=query,
+            data=data,
+            input=input,
+            is_v0=rego_version == "v0",
+            time_limit=time_limit,
+        )
+        started = time.monotonic()
+        try:
+            with borrow_process(self._limits) as process:
+                text = process.call(request, Bindings).text
+        except RuleStoppedError as error:
+            self._budget.add_failure()
+            self._budget.use(rule, time.monotonic() - started)
+            raise self._budget.explain_time(rule) if isinstance(error, RuleTimeError) else error from None
+        except RegoError:
+            self._budget.use(rule, time.monotonic() - started)
+            raise
+        self._budget.use(rule, time.monotonic() - started, len(text))
+        rows = decode_bindings(text)
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise RuleStoppedError(INVALID)
+        return rows
