@@ -19,6 +19,7 @@ from kubekeep.engine.isolation import limits, process
 from kubekeep.engine.isolation.limits import RuleBudget, RuleLimits, RuleStoppedError
 from kubekeep.engine.isolation.queries import IsolatedQueries
 from kubekeep.engine.isolation.rules import check_modules
+from kubekeep.engine.isolation.worker import OUT_OF_MEMORY
 from kubekeep.engine.policy_set import PolicySet, RuleFailure, RuleQuery
 from kubekeep.engine.rego import RegoError
 from tests.engine.hostile_rules import CRASH, MEMORY, REFUSED, TIME
@@ -121,19 +122,19 @@ def test_time_of_all_rules_is_limited() -> None:
         RuleLimits(seconds=10, total_seconds=25, seconds_per_document=0.5, output=100, output_per_document=10)
     )
     assert budget.allow("a", 4) == 12
-    budget.use("a", 9)
+    budget.use_time("a", 9)
     assert budget.allow("a", 0) == 3
-    budget.use("a", 3)
+    budget.use_time("a", 3)
     with pytest.raises(RuleStoppedError, match=r"^took longer than 12 s$"):
         budget.allow("a", 0)
     for rule in "bc":
-        budget.use(rule, budget.allow(rule, 0))
+        budget.use_time(rule, budget.allow(rule, 0))
     with pytest.raises(RuleStoppedError, match=r"^and other custom rules took longer than 27 s$"):
         budget.allow("d", 0)
     budget.allow("e", 100)
-    budget.use("e", 1, 1100)
+    budget.use_output("e", 1100)
     with pytest.raises(RuleStoppedError, match=r"^returned more than"):
-        budget.use("e", 1, 1)
+        budget.use_output("e", 1)
 
 
 def test_invalid_module_is_an_error_with_its_place() -> None:
@@ -234,6 +235,41 @@ def read_processor_seconds(pid: int) -> float:
     except OSError:
         return 0.0
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_stopped_process_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    next(set_limits(monkeypatch, seconds=5.0, start_seconds=5.0))
+    policies = compile_bodies({"stopped": HONEST, "last": HONEST})
+    evaluate(policies)
+    for pid in find_processes():
+        os.kill(pid, signal.SIGSTOP)
+    outcome = evaluate(policies)
+    assert outcome["last"] == {"violation": True}
+    assert outcome["stopped"] == RuleFailure(f"stopped: the rule /rules/stopped.rego took longer than 5 s; {NEXT_STEP}")
+
+
+def test_rules_are_not_evaluated_without_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Limits of their own, so that no process of another test is used.
+    next(set_limits(monkeypatch, seconds=21.0))
+    monkeypatch.setattr(sys, "executable", "/nonexistent/python")
+    outcome = evaluate(compile_bodies({"custom": HONEST}, {"library": HONEST}))
+    assert outcome["library"] == {"violation": True}
+    assert "could not be started in a process of its own" in outcome["custom"].message
+
+
+def test_memory_is_measured_where_the_kernel_does_not_limit_it() -> None:
+    program = """
+import threading, time
+from kubekeep.engine.isolation.worker import watch_memory
+threading.Thread(target=watch_memory, args=(64 << 20,), daemon=True).start()
+filled = bytearray(32 << 20)
+time.sleep(0.5)
+print("within the limit", flush=True)
+filled += bytearray(128 << 20)
+time.sleep(60)
+"""
+    run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout) == (OUT_OF_MEMORY, "within the limit\n")
 
 
 def test_process_ends_with_the_scan_while_it_runs_a_rule() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -39,6 +42,13 @@ class RuleStoppedError(Exception):
     """A rule was stopped; the message is the cause, a predicate of the rule such as "took longer than 30 s"."""
 
 
+class RuleTimeError(RuleStoppedError):
+    """The process did not reply in time."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"took longer than {seconds:.3g} s")
+
+
 class _Account:
     """Time and output that are allowed and used."""
 
@@ -72,27 +82,46 @@ class RuleBudget:
                 account.output += documents * self._limits.output_per_document
             seconds = min(account.seconds - account.seconds_used for account in (own, self._total))
         if seconds <= 0:
-            raise self.explain_time(rule)
+            raise self._explain_time(rule)
         return seconds
 
-    def use(self, rule: str, seconds: float, output: int = 0) -> None:
-        """Count an evaluation. Raises RuleStoppedError for too much output."""
+    @contextlib.contextmanager
+    def measure(self, rule: str) -> Iterator[None]:
+        """Count the time of an evaluation. Raises RuleStoppedError, which names the limit, instead of RuleTimeError."""
+        started = time.monotonic()
+        is_late = False
+        try:
+            yield
+        except RuleTimeError:
+            is_late = True
+        finally:
+            self.use_time(rule, time.monotonic() - started)
+        if is_late:
+            raise self._explain_time(rule)
+
+    def use_time(self, rule: str, seconds: float) -> None:
+        """Count the seconds of an evaluation."""
         with self._lock:
-            own = self._by_rule[rule]
-            for account in (own, self._total):
-                account.seconds_used += seconds
-                account.output_used += output
+            self._by_rule[rule].seconds_used += seconds
+            self._total.seconds_used += seconds
+
+    def use_output(self, rule: str, size: int) -> None:
+        """Count the bytes of a result. Raises RuleStoppedError for too many."""
+        with self._lock:
+            own, total = self._by_rule[rule], self._total
+            own.output_used += size
+            total.output_used += size
             if own.output_used > own.output:
                 raise RuleStoppedError(f"returned more than {format_size(own.output)}")
-            if self._total.output_used > self._total.output:
-                raise RuleStoppedError(f"and other custom rules returned more than {format_size(self._total.output)}")
+            if total.output_used > total.output:
+                raise RuleStoppedError(f"and other custom rules returned more than {format_size(total.output)}")
 
     def add_failure(self) -> None:
         """Count a rule that ended its process."""
         with self._lock:
             self._failures += 1
 
-    def explain_time(self, rule: str) -> RuleStoppedError:
+    def _explain_time(self, rule: str) -> RuleStoppedError:
         """Return the error of a rule without time."""
         with self._lock:
             own, total = self._by_rule[rule], self._total

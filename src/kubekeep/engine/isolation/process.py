@@ -23,7 +23,7 @@ from typing import IO, Final, TypeVar
 import msgspec
 
 import kubekeep
-from kubekeep.engine.isolation.limits import RuleLimits, RuleStoppedError, format_size
+from kubekeep.engine.isolation.limits import RuleLimits, RuleStoppedError, RuleTimeError, format_size
 from kubekeep.engine.isolation.messages import (
     Done,
     FrameError,
@@ -50,10 +50,6 @@ _WAIT_SECONDS: Final = 10.0
 _MAX_IDLE: Final = 8
 
 
-class RuleTimeError(RuleStoppedError):
-    """The process did not reply in time."""
-
-
 class RuleProcess:
     """A running process. It has ended after an error."""
 
@@ -66,7 +62,7 @@ class RuleProcess:
         folders = dict.fromkeys(str(Path(module.__file__ or "").parents[1]) for module in (kubekeep, msgspec))
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-IS", "-c", _PROGRAM, *folders],
+                [sys.executable or "", "-IS", "-c", _PROGRAM, *folders],
                 cwd=Path(kubekeep.__file__).parent,
                 env=process_environment(),
                 stdin=subprocess.PIPE,
@@ -134,7 +130,7 @@ class RuleProcess:
                 # Also after an interruption: the next reply would be the one to this request.
                 self.close()
         if self._is_late:
-            raise RuleTimeError(f"took longer than {request.seconds:.3g} s")
+            raise RuleTimeError(request.seconds)
         raise RuleStoppedError(problem or self._explain(self._process.returncode))
 
     def close(self) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any, Final
 
 from kubekeep.engine.isolation import limits as rule_limits
 from kubekeep.engine.isolation.limits import RuleBudget, RuleStoppedError
 from kubekeep.engine.isolation.messages import Bindings, EvaluateQuery
-from kubekeep.engine.isolation.process import INVALID, RuleTimeError, borrow_process
-from kubekeep.engine.rego import RegoError, RegoVersion, decode_bindings
+from kubekeep.engine.isolation.process import INVALID, borrow_process
+from kubekeep.engine.rego import RegoVersion, decode_bindings
 
 _GRACE: Final = 2.0
 """Seconds in which the engine should stop by itself at its time limit."""
@@ -48,18 +47,13 @@ class IsolatedQueries:
             is_v0=rego_version == "v0",
             time_limit=time_limit,
         )
-        started = time.monotonic()
         try:
-            with borrow_process(self._limits) as process:
+            with self._budget.measure(rule), borrow_process(self._limits) as process:
                 text = process.call(request, Bindings).text
-        except RuleStoppedError as error:
+        except RuleStoppedError:
             self._budget.add_failure()
-            self._budget.use(rule, time.monotonic() - started)
-            raise self._budget.explain_time(rule) if isinstance(error, RuleTimeError) else error from None
-        except RegoError:
-            self._budget.use(rule, time.monotonic() - started)
             raise
-        self._budget.use(rule, time.monotonic() - started, len(text))
+        self._budget.use_output(rule, len(text))
         rows = decode_bindings(text)
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise RuleStoppedError(INVALID)

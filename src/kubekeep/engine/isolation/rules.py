@@ -7,7 +7,6 @@ new process. Rules of the library are evaluated in this process.
 from __future__ import annotations
 
 import threading
-import time
 import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
@@ -31,7 +30,6 @@ from kubekeep.engine.isolation.messages import (
 from kubekeep.engine.isolation.process import (
     INVALID,
     RuleProcess,
-    RuleTimeError,
     borrow_process,
     return_process,
     take_process,
@@ -109,9 +107,8 @@ class CustomRules:
     def _check(self, number: int) -> None:
         source = self._sources[number]
         try:
-            self._budget.allow(source.name, 0)
-            request = CheckModules(seconds=self._limits.seconds, modules=source.modules, path=source.path)
-            self._call(request, Done)
+            seconds = self._budget.allow(source.name, 0)
+            self._call_rule(source.name, CheckModules(seconds=seconds, modules=source.modules, path=source.path), Done)
         except RuleStoppedError as error:
             self._fail(number, error)
 
@@ -144,21 +141,19 @@ class CustomRules:
 
     def _evaluate(self, name: str, request: EvaluateRule) -> list[Any]:
         """Return the value of a rule on each document, None if it is empty. Raises RuleStoppedError."""
-        started = time.monotonic()
-        size = 0
-        try:
-            texts = self._call(request, Outcomes).texts
-            size = sum(len(text) for text in texts if text)
-        except RuleTimeError:
-            self._budget.use(name, time.monotonic() - started)
-            raise self._budget.explain_time(name) from None
-        self._budget.use(name, time.monotonic() - started, size)
+        texts = self._call_rule(name, request, Outcomes).texts
+        self._budget.use_output(name, sum(len(text) for text in texts if text))
         if len(texts) != len(request.documents):
             raise RuleStoppedError(INVALID)
         try:
             return [decode_outcome(text).get(name) if text else None for text in texts]
         except (msgspec.MsgspecError, RecursionError) as error:
             raise RuleStoppedError(INVALID) from error
+
+    def _call_rule(self, name: str, request: Request, expected: type[R]) -> R:
+        """Return the reply to a request that runs a rule, and count its time. Raises RuleStoppedError and ValueError."""
+        with self._budget.measure(name):
+            return self._call(request, expected)
 
     def _call(self, request: Request, expected: type[R]) -> R:
         """Return the reply of the process, which is started if necessary. Raises RuleStoppedError and ValueError."""

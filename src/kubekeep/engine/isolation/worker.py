@@ -107,7 +107,7 @@ class _ProcessLimits:
             self._base = _read_data_size()
         else:
             # macOS has no limit that its kernel enforces.
-            threading.Thread(target=_watch_memory, args=(memory,), daemon=True).start()
+            threading.Thread(target=watch_memory, args=(memory,), daemon=True).start()
 
 
 def _read_data_size() -> int:
@@ -117,7 +117,8 @@ def _read_data_size() -> int:
     return int(fields["VmData"].split()[0]) * 1024
 
 
-def _watch_memory(limit: int) -> None:
+def watch_memory(limit: int) -> None:
+    """End this process when its memory has grown by `limit` bytes."""
     import resource  # noqa: PLC0415 - Unix only
 
     unit = 1 if sys.platform == "darwin" else 1024
