@@ -153,6 +153,19 @@ def test_invalid_bare_file_is_an_error(tmp_path: Path, text: str, message: str) 
         read_rego([write(tmp_path / "odd.rego", text)], "custom-rules")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x := " + '\\"' * 400_000,
+        "".join(f"import data.kubernetes.api.client as c{number}\n" for number in range(20_000)),
+    ],
+)
+def test_work_grows_with_the_length_of_a_file_and_not_with_its_square(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "long.rego"
+    file.write_text(f"package rules\ndeny contains 1\n{text}\n")
+    assert [entry.control.slug for entry in read_rego([file], "custom-rules")] == ["custom-long"]
+
+
 def test_links_duplicates_and_large_files_are_errors(tmp_path: Path) -> None:
     outside = write(tmp_path / "outside.rego", REGO)
     folder = tmp_path / "rules"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
 
-from kubekeep.library.load import ROOT, Library, LibraryError, builtin
+from kubekeep.library.load import CONTROL_FILE, ROOT, RULE_FILE, Library, LibraryError, builtin
+from kubekeep.library.scaffold import build_files
 from kubekeep.model.control import Control
 from tests.library.checks import check_schema, check_unique_names
 
@@ -40,6 +42,19 @@ def test_error_names_the_invalid_file(tmp_path: Path) -> None:
     (folder / "control.yaml").write_text("title: Odd\nseverety: 3\n")
     with pytest.raises(LibraryError, match=r"odd.control\.yaml.*severety"):
         _ = Library(tmp_path).controls
+
+
+@pytest.mark.parametrize("name", [RULE_FILE, CONTROL_FILE])
+def test_pipe_is_no_file_of_a_library(tmp_path: Path, name: str) -> None:
+    for path, text in build_files("workload", "owner").items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    pipe = tmp_path / "workload" / "owner" / name
+    pipe.unlink()
+    os.mkfifo(pipe)
+    library = Library(tmp_path, parent=builtin())
+    with pytest.raises(LibraryError, match=f"{name}: not a file"):
+        library.get_rule(library.controls["owner"])
 
 
 def test_library_extends_its_parent(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import msgspec
 
 from kubekeep.library import release
 from kubekeep.library.kubescape_rules import KubescapeControl
-from kubekeep.library.load import LibraryError
+from kubekeep.library.load import LibraryError, read_limited
 from kubekeep.model.framework import Framework, Section
 
 _MAX_BYTES: Final = 64 << 20
@@ -157,17 +157,3 @@ def _list_files(path: Path) -> Iterable[Path]:
 
 def _decode(file: Path) -> Any:
     return release.decode(read_limited(file, _MAX_BYTES), file)
-
-
-def read_limited(file: Path, limit: int) -> bytes:
-    """Return the content of a regular file of at most `limit` bytes. Raises LibraryError."""
-    try:
-        if not file.is_file():
-            raise LibraryError(f"{file}: {'not a file' if file.exists() else 'no such file'}")
-        with file.open("rb") as stream:
-            content = stream.read(limit + 1)
-    except OSError as error:
-        raise LibraryError(f"{file}: {error.strerror}") from error
-    if len(content) > limit:
-        raise LibraryError(f"{file}: larger than {limit >> 20} MiB")
-    return content

@@ -87,12 +87,14 @@ def list_targets(rules: Sequence[KubescapeRule]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*joined, *kinds]))
 
 
-_TEXT: Final = re.compile(r'"(?:\\.|[^"\\\n])*"|`[^`]*`|#[^\n]*')
+_TEXT: Final = re.compile(r'"(?:\\.|[^"\\\n])*"?|`[^`]*`?|#[^\n]*')
+"""A string or comment. A string that is not closed counts, or each of its quotes would be searched for an end again."""
 _PACKAGE: Final = re.compile(r"^[ \t]*package[ \t]+([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)[ \t]*(?=[\r\n;]|$)", re.MULTILINE)
 _NORMALIZED: Final = re.compile(r"(?<![\w.])image\.parse_normalized_name(?=\s*\()")
 _SIGNATURE: Final = re.compile(r"(?<![\w.])cosign\.(?:verify|has_signature)\s*\(")
 _NETWORK: Final = re.compile(r"(?<![\w.])(http\.send|net\.lookup_ip_addr)\s*\(")
 _CLIENT: Final = re.compile(r"^[ \t]*import[ \t]+data\.kubernetes\.api\.client(?:[ \t]+as[ \t]+(\w+))?", re.MULTILINE)
+_QUALIFIER: Final = re.compile(r"(?<![\w.])(\w+)\.")
 _REGO_V1: Final = re.compile(r"^[ \t]*import[ \t]+rego\.v1\b|^[^\n{]*\bif\b", re.MULTILINE)
 _FUTURE_KEYWORDS: Final = re.compile(r"^[ \t]*import[ \t]+future\.keywords\b", re.MULTILINE)
 _RESPONSE_SETS: Final = re.compile(r"^(?:\w+[ \t]+contains\b|\w+[ \t]*\[|(?:deny|violation|warn)\b)", re.MULTILINE)
@@ -130,9 +132,9 @@ def find_obstacle(source: str) -> Reason | None:
     call = _NETWORK.search(code)
     if call:
         return Reason(Cause.NEEDS_NETWORK, f"the rule calls {call[1]}; rules have no network access")
-    for client in _CLIENT.finditer(code):
-        if re.search(rf"(?<![\w.]){client[1] or 'client'}\.", code):
-            return Reason(Cause.NEEDS_NETWORK, "the rule calls the API server; rules have no network access")
+    clients = {alias or "client" for alias in _CLIENT.findall(code)}
+    if clients and not clients.isdisjoint(_QUALIFIER.findall(code)):
+        return Reason(Cause.NEEDS_NETWORK, "the rule calls the API server; rules have no network access")
     return None
 
 

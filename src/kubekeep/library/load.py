@@ -24,6 +24,8 @@ ROOT: Final = Path(__file__).parent
 CONTROL_FILE: Final = "control.yaml"
 RULE_FILE: Final = "control.rego"
 
+_MAX_BYTES: Final = 16 << 20
+"""Maximum size of a file; longer rules are refused by the engine too."""
 _PAGES: Final = "https://kubekeep.io/docs/reference/controls/"
 
 _IMPORT: Final = re.compile(r"^import data\.kubekeep\.lib\.(\w+)", re.MULTILINE)
@@ -162,10 +164,7 @@ class Library:
     def _read_source(self, file: Path) -> tuple[str, str]:
         """Return the path and the text of a rule."""
         path = file.relative_to(ROOT).as_posix() if file.is_relative_to(ROOT) else str(file)
-        try:
-            return path, file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise LibraryError(f"{file}: {error}") from error
+        return path, _read_text(file)
 
     def _find_imported_rule(self, name: str, importer: str) -> Rule:
         """Return the rule in the package `name`, imported by the rule at the path `importer`. Raises LibraryError."""
@@ -193,7 +192,7 @@ class Library:
             if file.stem in modules:
                 # A replaced module would change verdicts of the parent's controls.
                 raise LibraryError(f"{file}: the name is used by the built-in library")
-            modules[file.stem] = file.read_text(encoding="utf-8")
+            modules[file.stem] = _read_text(file)
         return modules
 
     def _add_modules(self, source: str) -> str:
@@ -223,9 +222,33 @@ def builtin() -> Library:
 
 def _read(file: Path, kind: type[T]) -> T:
     try:
-        return msgspec.convert(parse_document(file.read_text(encoding="utf-8")), kind)
-    except (OSError, ValueError) as error:
+        return msgspec.convert(parse_document(_read_text(file)), kind)
+    except LibraryError:
+        raise
+    except ValueError as error:
         raise LibraryError(f"{file}: {error}") from error
+
+
+def _read_text(file: Path) -> str:
+    """Return the text of a file of a library. Raises LibraryError."""
+    try:
+        return read_limited(file, _MAX_BYTES).decode().replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise LibraryError(f"{file}: {error}") from error
+
+
+def read_limited(file: Path, limit: int) -> bytes:
+    """Return the content of a regular file of at most `limit` bytes. Raises LibraryError."""
+    try:
+        if not file.is_file():
+            raise LibraryError(f"{file}: {'not a file' if file.exists() else 'no such file'}")
+        with file.open("rb") as stream:
+            content = stream.read(limit + 1)
+    except OSError as error:
+        raise LibraryError(f"{file}: {error.strerror}") from error
+    if len(content) > limit:
+        raise LibraryError(f"{file}: larger than {limit >> 20} MiB")
+    return content
 
 
 def parse_document(text: str) -> object:

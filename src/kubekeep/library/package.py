@@ -17,9 +17,8 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.library.bundles import read_limited
 from kubekeep.library.cases import list_cases
-from kubekeep.library.load import CONTROL_FILE, ROOT, RULE_FILE, Library, LibraryError
+from kubekeep.library.load import CONTROL_FILE, ROOT, RULE_FILE, Library, LibraryError, read_limited
 
 MAX_BYTES: Final = 16 << 20
 """Limit for the packed file."""

@@ -12,9 +12,8 @@ from typing import Final
 
 from kubekeep._native import YamlDocuments
 from kubekeep.library import kubescape_rules
-from kubekeep.library.bundles import read_limited
 from kubekeep.library.kubescape_rules import KubescapeControl, KubescapeRule
-from kubekeep.library.load import CONTROL_FILE, RULE_FILE, LibraryError
+from kubekeep.library.load import CONTROL_FILE, RULE_FILE, LibraryError, read_limited
 from kubekeep.model.control import Control, Parameter
 from kubekeep.model.severity import parse_score
 
