@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.engine.hostile_rules import CRASH, MEMORY, TIME
+from tests.engine.rule_processes import find_processes, is_alive, read_processor_seconds
 
 from kubekeep.library.scaffold import build_files
 
@@ -125,6 +128,25 @@ def build_framework(rules: dict[str, str]) -> dict[str, Any]:
         for number, (name, body) in enumerate(rules.items())
     ]
     return {"name": "house", "description": "", "controls": controls}
+
+
+@pytest.mark.parametrize("kind", ["control", "file"])
+def test_interrupted_scan_does_not_wait_for_a_rule(kind: str, tmp_path: Path) -> None:
+    if kind == "control":
+        write_control(tmp_path, "endless", f"input.object.spec; {TIME['loop']}")
+    else:
+        (tmp_path / "endless.rego").write_text(_RESPONSES.format(body=f"count(input) > 0; {TIME['loop']}"))
+    program = _PROGRAM.replace(_LIMITS, "seconds=1e6, total_seconds=1e6")
+    command = [sys.executable, "-c", program, "scan", str(SHOP), "--custom-rules", str(tmp_path)]
+    scan = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not any(read_processor_seconds(pid) > 1.0 for pid in find_processes(scan.pid)):
+        assert scan.poll() is None
+        time.sleep(0.05)
+    pids = find_processes(scan.pid)
+    scan.send_signal(signal.SIGINT)
+    assert scan.wait(timeout=120) == 130
+    while any(map(is_alive, pids)):
+        time.sleep(0.05)
 
 
 def test_case_of_a_hostile_control_fails(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from kubekeep.engine.isolation.worker import OUT_OF_MEMORY
 from kubekeep.engine.policy_set import PolicySet, RuleFailure, RuleQuery
 from kubekeep.engine.rego import RegoError
 from tests.engine.hostile_rules import CRASH, MEMORY, REFUSED, TIME
+from tests.engine.rule_processes import find_processes, is_alive, read_processor_seconds
 
 ROOT = Path(__file__).parents[2]
 HONEST = "some member in input.names; member != input.owner"
@@ -199,13 +200,6 @@ while True:
     assert "returned an invalid reply" in failure.message or "returned more than 64 MiB" in failure.message
 
 
-def find_processes() -> set[int]:
-    """Return the IDs of the processes that this process has started for custom rules."""
-    children = Path(f"/proc/{os.getpid()}/task").glob("*/children")
-    pids = {int(pid) for file in children for pid in file.read_text().split()}
-    return {pid for pid in pids if b"kubekeep.engine.isolation" in Path(f"/proc/{pid}/cmdline").read_bytes()}
-
-
 def test_killed_process_loses_only_the_rule_that_it_evaluates() -> None:
     policies = compile_bodies({"first": HONEST, "killed": f"input.go; {TIME['loop']}", "last": HONEST})
     assert evaluate(policies) == {key: {"violation": True} for key in ("first", "last")}
@@ -214,7 +208,7 @@ def test_killed_process_loses_only_the_rule_that_it_evaluates() -> None:
     def kill() -> None:
         # Only a process that runs a rule uses processor time.
         while not killed.is_set():
-            for pid in find_processes():
+            for pid in find_processes(os.getpid()):
                 if read_processor_seconds(pid) > 1.0:
                     os.kill(pid, signal.SIGKILL)
                     killed.set()
@@ -228,20 +222,11 @@ def test_killed_process_loses_only_the_rule_that_it_evaluates() -> None:
     assert outcome == {key: {"violation": True} for key in ("first", "last")}
 
 
-def read_processor_seconds(pid: int) -> float:
-    """Return the processor time of a process; 0 if it has ended."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def test_stopped_process_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
     next(set_limits(monkeypatch, seconds=5.0, start_seconds=5.0))
     policies = compile_bodies({"stopped": HONEST, "last": HONEST})
     evaluate(policies)
-    for pid in find_processes():
+    for pid in find_processes(os.getpid()):
         os.kill(pid, signal.SIGSTOP)
     outcome = evaluate(policies)
     assert outcome["last"] == {"violation": True}
@@ -279,9 +264,9 @@ from kubekeep.engine.isolation import process, rules
 from tests.engine.test_isolation import TIME, compile_bodies, evaluate, find_processes, read_processor_seconds
 policies = compile_bodies({"loop": "input.go; " + TIME["loop"]})
 threading.Thread(target=evaluate, args=(policies, b'{"go": true}'), daemon=True).start()
-while not any(read_processor_seconds(pid) > 1.0 for pid in find_processes()):
+while not any(read_processor_seconds(pid) > 1.0 for pid in find_processes(os.getpid())):
     time.sleep(0.05)
-print(*find_processes(), flush=True)
+print(*find_processes(os.getpid()), flush=True)
 time.sleep(600)
 """
     scan = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True)
@@ -292,15 +277,8 @@ time.sleep(600)
     scan.wait()
     scan.stdout.close()
     for pid in pids:
-        while _is_alive(pid):
+        while is_alive(pid):
             time.sleep(0.05)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_process_has_no_environment_and_reads_no_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:

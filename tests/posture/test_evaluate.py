@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from kubekeep.engine.policy_set import Outcome, RuleFailure
+from kubekeep.engine.policy_set import Outcome, PolicySet, RuleFailure
 from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.finding import Cause, Status, Verdict
@@ -94,7 +94,7 @@ def test_malformed_workload_is_not_evaluated(spec: dict[str, Any], path: str) ->
     assert verdict.reason.text.startswith(path)
 
 
-class Failing:
+class Failing(PolicySet):
     """Policy set of rules that all fail to evaluate."""
 
     def __init__(self, *arguments: Any) -> None:

@@ -159,6 +159,10 @@ class CachedPolicySet(PolicySet):
         """Return the same rules and cache with another context."""
         return CachedPolicySet(self._policies.with_context(context), self._groups, self._cache, context)
 
+    def stop(self) -> None:
+        """Stop evaluations that run in another process."""
+        self._policies.stop()
+
     def _compute_key(self, document: bytes, groups: Sequence[int]) -> bytes | None:
         """Return the cache key of an outcome, or None if it must not be cached."""
         digests = [digest for number in groups if (digest := self._groups[number]) is not None]

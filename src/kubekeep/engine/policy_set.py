@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -44,6 +45,10 @@ class PolicySet(Protocol):
     def with_context(self, context: Mapping[str, Any]) -> PolicySet:
         """Return the same rules with another context: fields of `input` that all documents share."""
 
+    def stop(self) -> None:
+        """Stop evaluations that run in another process; others continue."""
+        return
+
 
 Compile = Callable[[Sequence[Mapping[str, str]], Sequence[Sequence[RuleQuery]], Mapping[str, Any]], PolicySet]
 """Function that compiles a policy set from shards of modules, groups of queries and a context."""
@@ -71,3 +76,19 @@ class StoppablePolicySet(PolicySet):
         if self._stopped.is_set():
             raise StoppedError
         return StoppablePolicySet(self._policies.with_context(context), self._stopped)
+
+    def stop(self) -> None:
+        """Stop evaluations that run in another process."""
+        self._policies.stop()
+
+
+@contextlib.contextmanager
+def stop_after_error(stop: Callable[[], None]) -> Iterator[None]:
+    """Call `stop` after an error or an interruption, so that threads which wait for an evaluation end."""
+    is_complete = False
+    try:
+        yield
+        is_complete = True
+    finally:
+        if not is_complete:
+            stop()

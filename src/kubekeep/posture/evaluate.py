@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from kubekeep.engine.policy_set import Compile, Outcome, PolicySet
+from kubekeep.engine.policy_set import Compile, Outcome, PolicySet, stop_after_error
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import SUBJECT, Provider
@@ -128,7 +128,7 @@ def evaluate(
     """
     evaluator = Evaluator(selection, compile_rules, kubernetes_minor=kubernetes_minor)
     index = Index(evaluator.kinds, join_subjects=evaluator.joins_subjects)
-    with ThreadPoolExecutor(max_workers=1) as pool:
+    with ThreadPoolExecutor(max_workers=1) as pool, stop_after_error(evaluator.policies.stop):
         batcher = _Batcher(evaluator.policies, pool)
         collector = _Collector(index, evaluator, batcher, in_scope, pack=pack)
         for count, resource in enumerate(resources, start=1):

@@ -17,6 +17,7 @@ import msgspec
 
 from kubekeep.engine.isolation.limits import RuleStoppedError, explain
 from kubekeep.engine.isolation.queries import IsolatedQueries
+from kubekeep.engine.policy_set import stop_after_error
 from kubekeep.engine.rego import RegoError, RegoVersion
 from kubekeep.library import kubescape_rules
 from kubekeep.library.kubescape_rules import ANY, API_SERVER, SUBJECTS, KubescapeControl, KubescapeRule, RuleMatch
@@ -89,7 +90,8 @@ class KubescapeEvaluator(ThirdPartyEvaluator):
         # A rule that several controls share with the same parameters is evaluated once.
         by_rule: dict[tuple[KubescapeRule, str, Reason | None], Future[_RuleResult]] = {}
         pending: list[list[Future[_RuleResult]]] = []
-        with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, _MAX_PROCESSES)) as pool:
+        threads = min(os.cpu_count() or 1, _MAX_PROCESSES)
+        with ThreadPoolExecutor(max_workers=threads) as pool, stop_after_error(self._engine.queries.stop):
             for control in self._kubescape_controls:
                 pending.append([])
                 unset = _explain_unset(control, self._params)
@@ -123,7 +125,7 @@ class _RuleEngine:
         self.stopped: dict[KubescapeRule, Reason] = {}
         """Rules that reached a limit when they were compiled."""
         self._limit = time_limit
-        self._queries = IsolatedQueries()
+        self.queries = IsolatedQueries()
 
     def compile(self, rule: KubescapeRule) -> None:
         """Compile a rule. Raises KubescapeRuleError if it is not Rego; rule bodies are compiled only when evaluated."""
@@ -151,7 +153,7 @@ class _RuleEngine:
             raise ResponseError("no package with plain names")
         versions: tuple[RegoVersion, ...] = ("v1",) if kubescape_rules.is_modern(source) else ("v1", "v0")
         evaluate = functools.partial(
-            self._queries.evaluate,
+            self.queries.evaluate,
             f"{rule.name} {rule.file}",
             kubescape_rules.build_modules(rule.file, source),
             f"values = data.{package}",

@@ -45,6 +45,7 @@ R = TypeVar("R", bound=Reply)
 _logger: Final = logging.getLogger(__name__)
 _PROGRAM: Final = "import sys; sys.path[:0] = sys.argv[1:]; from kubekeep.engine.isolation.worker import main; main()"
 INVALID: Final = "returned an invalid reply"
+INTERRUPTED: Final = "was interrupted"
 _ERROR_BYTES: Final = 4096
 _WAIT_SECONDS: Final = 10.0
 _MAX_IDLE: Final = 8
@@ -133,10 +134,14 @@ class RuleProcess:
             raise RuleTimeError(request.seconds)
         raise RuleStoppedError(problem or self._explain(self._process.returncode))
 
-    def close(self) -> None:
-        """End the process."""
+    def kill(self) -> None:
+        """Kill the process; a thread that waits for a reply gets a RuleStoppedError."""
         with contextlib.suppress(OSError):
             self._process.kill()
+
+    def close(self) -> None:
+        """End the process."""
+        self.kill()
         for stream in (self._stdin, self._stdout):
             with contextlib.suppress(OSError):
                 stream.close()
@@ -146,8 +151,7 @@ class RuleProcess:
 
     def _stop_late(self) -> None:
         self._is_late = True
-        with contextlib.suppress(OSError):
-            self._process.kill()
+        self.kill()
 
     def _await_end(self) -> None:
         """Wait for the exit code of a process that has closed its pipes."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 from kubekeep.engine.isolation import limits as rule_limits
 from kubekeep.engine.isolation.limits import RuleBudget, RuleStoppedError
 from kubekeep.engine.isolation.messages import Bindings, EvaluateQuery
-from kubekeep.engine.isolation.process import INVALID, borrow_process
+from kubekeep.engine.isolation.process import INTERRUPTED, INVALID, RuleProcess, borrow_process
 from kubekeep.engine.rego import RegoVersion, decode_bindings
 
 _GRACE: Final = 2.0
@@ -21,6 +21,14 @@ class IsolatedQueries:
     def __init__(self) -> None:
         self._limits = rule_limits.DEFAULT_LIMITS
         self._budget = RuleBudget(self._limits)
+        self._busy: list[RuleProcess] = []
+        self._is_stopped = False
+
+    def stop(self) -> None:
+        """Stop the processes; queries that are still to be evaluated fail."""
+        self._is_stopped = True
+        for process in [*self._busy]:
+            process.kill()
 
     def evaluate(
         self,
@@ -49,7 +57,7 @@ class IsolatedQueries:
         )
         try:
             with self._budget.measure(rule), borrow_process(self._limits) as process:
-                text = process.call(request, Bindings).text
+                text = self._call(process, request)
         except RuleStoppedError:
             self._budget.add_failure()
             raise
@@ -58,3 +66,12 @@ class IsolatedQueries:
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise RuleStoppedError(INVALID)
         return rows
+
+    def _call(self, process: RuleProcess, request: EvaluateQuery) -> str:
+        self._busy.append(process)
+        try:
+            if self._is_stopped:
+                raise RuleStoppedError(INTERRUPTED)
+            return process.call(request, Bindings).text
+        finally:
+            self._busy.remove(process)

@@ -28,6 +28,7 @@ from kubekeep.engine.isolation.messages import (
     SetDocuments,
 )
 from kubekeep.engine.isolation.process import (
+    INTERRUPTED,
     INVALID,
     RuleProcess,
     borrow_process,
@@ -82,7 +83,7 @@ class CustomRules:
         """Reasons of the rules that are no longer evaluated."""
         self._processes: list[RuleProcess] = []
         """The process; empty before the first use and after a failure."""
-        self._is_compiled = self._has_documents = False
+        self._is_compiled = self._has_documents = self._is_stopped = False
         self._context: bytes | None = None
         """The context in the process."""
         weakref.finalize(self, _return_processes, self._processes)
@@ -103,6 +104,12 @@ class CustomRules:
                     if value is not None:
                         outcomes[position][name] = value
         return outcomes
+
+    def stop(self) -> None:
+        """Stop the process; rules that are still to be evaluated fail."""
+        self._is_stopped = True
+        for process in [*self._processes]:
+            process.kill()
 
     def _check(self, number: int) -> None:
         source = self._sources[number]
@@ -157,6 +164,8 @@ class CustomRules:
 
     def _call(self, request: Request, expected: type[R]) -> R:
         """Return the reply of the process, which is started if necessary. Raises RuleStoppedError and ValueError."""
+        if self._is_stopped:
+            raise RuleStoppedError(INTERRUPTED)
         if not self._processes:
             self._processes.append(take_process(self._limits))
         try:
@@ -207,3 +216,7 @@ class IsolatedPolicySet(PolicySet):
     def with_context(self, context: Mapping[str, Any]) -> IsolatedPolicySet:
         """Return the same rules with another context."""
         return IsolatedPolicySet(self._library.with_context(context), self._custom, self._groups, context)
+
+    def stop(self) -> None:
+        """Stop the process of the custom rules."""
+        self._custom.stop()
