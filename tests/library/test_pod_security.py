@@ -5,6 +5,7 @@ The controls must reject the same pods by the same checks, at both levels, in ev
 
 from __future__ import annotations
 
+import copy
 import json
 import subprocess
 from collections.abc import Sequence
@@ -129,7 +130,8 @@ def _check(names: tuple[str, ...], minor: int) -> str:
 
 
 def _reference(pods: Sequence[dict[str, Any]]) -> list[Failed]:
-    """Return the upstream result for each pod."""
+    """Return the upstream result for each pod, with the defaults of the API server."""
+    pods = [_apply_defaults(pod) for pod in pods]
     answers = {level: _run_oracle(pods, level) for level in LEVELS}
     assert not [answer for level in LEVELS for answer in answers[level] if "error" in answer]
     return [
@@ -139,6 +141,22 @@ def _reference(pods: Sequence[dict[str, Any]]) -> list[Failed]:
         }
         for number in range(len(pods))
     ]
+
+
+def _apply_defaults(pod: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy with the sources of volumes and the host ports that the API server sets in pods."""
+    pod = copy.deepcopy(pod)
+    spec = pod.get("spec") or pod
+    while template := spec.get("jobTemplate") or spec.get("template"):
+        spec = template.get("spec") or {}
+    for volume in spec.get("volumes") or ():
+        if all(source is None for field, source in volume.items() if field != "name"):
+            volume["emptyDir"] = {}
+    if spec.get("hostNetwork"):
+        groups = (spec.get(field) or () for field in ("containers", "initContainers", "ephemeralContainers"))
+        for port in (port for group in groups for container in group for port in container.get("ports") or ()):
+            port["hostPort"] = port.get("hostPort") or port.get("containerPort")
+    return pod
 
 
 def _run_oracle(pods: Sequence[dict[str, Any]], level: str) -> list[dict[str, Any]]:

@@ -34,6 +34,13 @@ DIFFERENT: Final[dict[str, str]] = {
         ),
         "the file of the kubelet was not collected: its settings are unknown",
     ),
+    **dict.fromkeys(
+        (
+            "C-0004:resources-memory-limit-and-request/pod-only-requests",
+            "C-0269:resources-memory-requests/pod-only-requests",
+        ),
+        "the API server sets a missing request to the limit",
+    ),
 }
 """Reasons for different verdicts, by control and id of the case."""
 OTHERS: Final[dict[str, str]] = {

@@ -53,7 +53,7 @@ uncovered(ingress) := {index |
 	not annotated(ingress)
 	some index
 	host := ingress.spec.rules[index].host
-	host != ""
+	not host in {"", null}
 	not covered(ingress, host)
 }
 

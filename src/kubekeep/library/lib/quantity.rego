@@ -75,15 +75,52 @@ number(text) := to_number(text) if {
 whole(digits) := object.get({"": "0"}, trim_left(digits, "0"), trim_left(digits, "0"))
 
 # Limit or request of a container (`section` is `limits` or `requests`) if it is above zero: its own value, or the one
-# of the pod (from 1.34 on, KEP-2837). The API server would use the limit as the request; here, only explicit requests
-# count.
-amount(container, section, resource) := own if {
-	own := container.resources[section][resource]
-	positive(own)
+# of the pod (from 1.34 on, KEP-2837). In pods, the API server sets a missing request to the limit (API defaults of Pod).
+amount(container, section, resource) := own_value if {
+	own_value := own(container.resources, section, resource)
 } else := shared if {
 	input.kubernetes.minor >= 34
 	shared := input.workload.spec.resources[section][resource]
 	positive(shared)
+} else := total if {
+	section == "requests"
+	input.kubernetes.minor >= 34
+	total := pod_request(resource)
+}
+
+own(resources, section, resource) := value if {
+	value := resources[section][resource]
+	positive(value)
+} else := limit if {
+	section == "requests"
+	limit := resources.limits[resource]
+	positive(limit)
+	not requests(resources, resource)
+}
+
+# True if a request is set; null is stored as 0.
+requests(resources, resource) if object.get(resources, ["requests", resource], "") != ""
+
+# Request of a pod that sets only its limit: the sum of its containers, or the limit if no container has a request.
+pod_request(resource) := limit if {
+	limit := input.workload.spec.resources.limits[resource]
+	positive(limit)
+	not requests(input.workload.spec.resources, resource)
+	not requested(resource)
+} else := total if {
+	input.workload.spec.resources.limits != null
+	not requests(input.workload.spec.resources, resource)
+	total := sum([nano(value) |
+		some container in input.workload.containers
+		value := own(container.resources, "requests", resource)
+	]) / 1000000000
+	total > 0
+}
+
+requested(resource) if {
+	some container in input.workload.containers
+	some section in ["limits", "requests"]
+	object.get(container, ["resources", section, resource], "") != ""
 }
 
 # As `amount`, or the default of a LimitRange in the namespace, which the API server sets if the container has no value.

@@ -1,23 +1,21 @@
 package kubekeep.controls.common_labels
 
+import data.kubekeep.lib.labels
+
 violation contains {
-	"path": sprintf("%s.labels[\"%s\"]", [path, labels[0]]),
-	"message": sprintf("none of these labels is set: %s", [concat(", ", labels)]),
+	"path": sprintf("%s.labels[\"%s\"]", [path, names[0]]),
+	"message": sprintf("none of these labels is set: %s", [concat(", ", names)]),
 } if {
-	some [path, metadata] in described
+	some [path, metadata] in labels.described
 	not labelled(metadata)
 }
 
-described contains ["metadata", object.get(input.object, "metadata", {})]
-
-described contains [input.workload.metadata_path, input.workload.metadata]
-
 labelled(metadata) if {
-	some name in labels
-	metadata.labels[name] != null
+	some name in names
+	labels.has_value(metadata, name)
 }
 
-labels := input.params.k8sRecommendedLabels if {
+names := input.params.k8sRecommendedLabels if {
 	count(input.params.k8sRecommendedLabels) > 0
 } else := [
 	"app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/version",

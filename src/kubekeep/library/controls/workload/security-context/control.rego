@@ -111,7 +111,7 @@ violation contains {
 	"message": group.message,
 } if {
 	context := input.workload.spec.securityContext
-	count(context) > 0
+	count([value | some value in context; value != null]) > 0
 	some field, group in volume_group
 	object.get(context, field, null) == null
 }

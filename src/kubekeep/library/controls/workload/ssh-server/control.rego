@@ -45,4 +45,4 @@ offers(service) if {
 	tcp(port)
 }
 
-tcp(port) if object.get(port, "protocol", "TCP") in {"TCP", null}
+tcp(port) if object.get(port, "protocol", "TCP") in {"TCP", "", null}
