@@ -293,15 +293,15 @@ def test_cluster_policies_add_permissions(complete: Cluster) -> None:
     policy = {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingAdmissionPolicy",
-        "metadata": {"name": "on-budgets"},
+        "metadata": {"name": "on-leases"},
         "spec": {
             "matchConstraints": {
                 "resourceRules": [
                     {
-                        "apiGroups": ["policy"],
+                        "apiGroups": ["coordination.k8s.io"],
                         "apiVersions": ["v1"],
                         "operations": ["CREATE"],
-                        "resources": ["poddisruptionbudgets"],
+                        "resources": ["leases"],
                     }
                 ]
             },
@@ -311,8 +311,8 @@ def test_cluster_policies_add_permissions(complete: Cluster) -> None:
     binding = {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": {"name": "on-budgets"},
-        "spec": {"policyName": "on-budgets", "validationActions": ["Audit"]},
+        "metadata": {"name": "on-leases"},
+        "spec": {"policyName": "on-leases", "validationActions": ["Audit"]},
     }
     complete.apply([policy, binding])
     request = ScanRequest(
@@ -322,4 +322,4 @@ def test_cluster_policies_add_permissions(complete: Cluster) -> None:
         {str(permission) for permission in preflight(one).permissions}
         for one in (request, replaced(request, cluster_policies=True))
     ]
-    assert "list poddisruptionbudgets.policy" in needed[1] - needed[0]
+    assert "list leases.coordination.k8s.io" in needed[1] - needed[0]

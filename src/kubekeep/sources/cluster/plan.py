@@ -24,15 +24,15 @@ from kubekeep.model.resource_types import BUILTIN_TYPES, guess_plural
 from kubekeep.model.workload import POD_KINDS, POD_TEMPLATE
 from kubekeep.sources.cluster.scope import MAX_NAMESPACE_QUERIES, ClusterScope, NamespaceSelection
 
-METADATA_ONLY: Final = frozenset(
-    {"CSIStorageCapacity", "EndpointSlice", "Endpoints", "Lease", "PodDisruptionBudget", "Secret"}
-)
+METADATA_ONLY: Final = frozenset({"CSIStorageCapacity", "EndpointSlice", "Endpoints", "Lease", "Secret"})
 """Kinds of which the library needs only the metadata; the values of Secrets are never requested."""
 _LOCAL: Final = METADATA_ONLY | {
     "ConfigMap",
+    "HorizontalPodAutoscaler",
     "LimitRange",
     "NetworkPolicy",
     "PersistentVolumeClaim",
+    "PodDisruptionBudget",
     "Service",
     "ServiceAccount",
 }

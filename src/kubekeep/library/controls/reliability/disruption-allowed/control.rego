@@ -1,0 +1,43 @@
+package kubekeep.controls.disruption_allowed
+
+import data.kubekeep.lib.place
+import data.kubekeep.lib.replicas
+
+spec := input.object.spec
+
+violation contains {"path": "spec.maxUnavailable", "message": message} if {
+	amount(spec.maxUnavailable, 100) == 0
+	message := sprintf("maxUnavailable is %v: no pod can be evicted", [spec.maxUnavailable])
+}
+
+violation contains {"path": "spec.minAvailable", "message": message} if {
+	percent(spec.minAvailable) >= 100
+	message := sprintf("minAvailable is %v: no pod can be evicted", [spec.minAvailable])
+}
+
+violation contains {"path": "spec.minAvailable", "message": message} if {
+	not percent(spec.minAvailable) >= 100
+	total > 0
+	amount(spec.minAvailable, total) >= total
+	message := sprintf("minAvailable is %v, and the selected workloads have %d replicas: no pod can be evicted", [
+		spec.minAvailable,
+		total,
+	])
+}
+
+total := sum([number |
+	some kind in ["Deployment", "StatefulSet"]
+	item := input.cluster.objects[kind][place.namespace][_]
+	replicas.protects(input.object, object.get(item, ["spec", "template", "metadata", "labels"], {}))
+	number := replicas.least(item)
+])
+
+# A number of pods; percentages are rounded up (disruption controller, GetScaledValueFromIntOrPercent).
+amount(value, _) := value if is_number(value)
+
+amount(value, whole) := ceil((percent(value) * whole) / 100)
+
+percent(value) := to_number(trim_suffix(value, "%")) if {
+	is_string(value)
+	regex.match(`^[0-9]+%$`, value)
+}

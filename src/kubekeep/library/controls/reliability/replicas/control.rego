@@ -1,0 +1,14 @@
+package kubekeep.controls.replicas
+
+import data.kubekeep.lib.replicas
+
+violation contains {"path": "spec.replicas", "message": message} if {
+	replicas.written(input.object) == 1
+	count(replicas.autoscalers(input.object)) == 0
+}
+
+message := "replicas is not set: the workload runs a single pod" if {
+	object.get(input.object, ["spec", "replicas"], null) == null
+} else := "replicas is 1: the workload runs a single pod"
+
+declined contains "spec.replicas is not a number" if not replicas.written(input.object)

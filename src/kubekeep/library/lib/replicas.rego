@@ -1,0 +1,45 @@
+# Numbers of pods of Deployments and StatefulSets, and the budgets for their disruption.
+package kubekeep.lib.replicas
+
+import data.kubekeep.lib.place
+import data.kubekeep.lib.selectors
+
+# `replicas` of a Deployment or StatefulSet; the API server sets 1.
+written(item) := 1 if object.get(item, ["spec", "replicas"], null) == null
+
+written(item) := item.spec.replicas if is_number(item.spec.replicas)
+
+# Smallest number of pods: of an autoscaler, which is off if `replicas` is 0, or as written.
+least(item) := number if {
+	written(item) > 0
+	number := minimum(autoscalers(item)[0])
+} else := written(item)
+
+autoscalers(item) := [autoscaler |
+	autoscaler := input.cluster.objects.HorizontalPodAutoscaler[place.namespace_of(item)][_]
+	target := autoscaler.spec.scaleTargetRef
+	target.kind == item.kind
+	target.name == item.metadata.name
+]
+
+# `minReplicas` of an autoscaler; the API server sets 1.
+minimum(autoscaler) := 1 if object.get(autoscaler, ["spec", "minReplicas"], null) == null
+
+minimum(autoscaler) := autoscaler.spec.minReplicas if is_number(autoscaler.spec.minReplicas)
+
+# True if the PodDisruptionBudget selects pods with these labels. An empty selector selects all pods, but none in
+# policy/v1beta1 (API reference, PodDisruptionBudgetSpec).
+protects(budget, labels) if {
+	selector := budget.spec.selector
+	is_object(selector)
+	selection := {
+		"labels": {key: value | some key, value in selector.matchLabels},
+		"expressions": [expression | some expression in selector.matchExpressions],
+	}
+	is_usable(budget, selection)
+	selectors.selects(selection, labels)
+}
+
+is_usable(budget, _) if budget.apiVersion != "policy/v1beta1"
+
+is_usable(_, selection) if count(selection.labels) + count(selection.expressions) > 0
