@@ -24,8 +24,9 @@ from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.fixes.edits.diff import format_patch
 from kubekeep.fixes.edits.parsed_text import ParsedText
 from kubekeep.fixes.plan import FileChange, Plan, count_findings, write_files
-from kubekeep.fixes.proposed_changes import UnfixedCause, UnfixedFinding
+from kubekeep.fixes.proposed_changes import ControlFinding, UnfixedCause, UnfixedFinding
 from kubekeep.fixes.reported import ReportedFailures, read_reported_failures
+from kubekeep.fixes.risks import find_risks
 from kubekeep.model.location import Path as Steps
 from kubekeep.model.location import parse_path
 from kubekeep.model.severity import Severity
@@ -159,6 +160,7 @@ def command(  # noqa: PLR0913 - one argument an option
     except OSError as error:
         raise UnwritableError(f"the changes could not be verified: {error}") from error
     _show(fix_plan, output)
+    _print_risks(fix_plan, verbose=verbose)
     _print_unfixed(fix_plan, verbose=verbose)
     code = _exit_code(fix_plan, reported_failures)
     if fix_plan.files and writes_files:
@@ -263,6 +265,14 @@ def _style_line(line: str) -> str:
     return click.style(text, fg=colours.get(line[:1]))
 
 
+def _print_risks(fix_plan: Plan, *, verbose: bool) -> None:
+    """Print the changes that can stop a program."""
+    for risk, findings in find_risks(fix_plan.fixed).items():
+        click.echo(f"warning: {risk}", err=True)
+        for line in _list_locations(findings, verbose=verbose):
+            click.echo(line, err=True)
+
+
 def _print_unfixed(fix_plan: Plan, *, verbose: bool) -> None:
     """Print the number of findings with a known fix, as a scan counts them, and those not fixed by reason and control."""
     known = f"{_format_count(fix_plan.fixable_findings, 'finding')} with a known fix"
@@ -286,9 +296,13 @@ def _group_by_reason(unfixed: Iterable[UnfixedFinding], *, verbose: bool) -> Ite
         groups.setdefault((f"{finding.control.id} {finding.control.title}", finding.reason), []).append(finding)
     for (title, reason), findings in groups.items():
         yield f"{visible(title)}: {visible(reason)}"
-        first_findings = findings if verbose else findings[:_MAX_LISTED]
-        for finding in first_findings:
-            location = finding.evidence.location or finding.resource.locate(())
-            yield f"    {visible(str(location))} {visible(finding.evidence.path)}".rstrip()
-        if len(findings) > len(first_findings):
-            yield f"    and {len(findings) - len(first_findings)} more"
+        yield from _list_locations(findings, verbose=verbose)
+
+
+def _list_locations(findings: Sequence[ControlFinding | UnfixedFinding], *, verbose: bool) -> Iterator[str]:
+    first_findings = findings if verbose else findings[:_MAX_LISTED]
+    for finding in first_findings:
+        location = finding.evidence.location or finding.resource.locate(())
+        yield f"    {visible(str(location))} {visible(finding.evidence.path)}".rstrip()
+    if len(findings) > len(first_findings):
+        yield f"    and {len(findings) - len(first_findings)} more"

@@ -267,7 +267,7 @@ class Planner:
             if proof is not None and proof.resolves(finding):
                 fixed.setdefault((format_key(finding.resource), finding.control.slug, finding.evidence.path), finding)
             else:
-                self._record_unfixed(finding, reason)
+                self._record_unfixed(finding, (proof and proof.explain(finding)) or reason)
         files = [
             self._make_file_change(file, made, numbers_by_change, {*active})
             for file, (made, numbers_by_change) in edited.items()

@@ -41,7 +41,8 @@ class Proof:
         self._check_new_failures({summary.control.slug: summary.control.id for summary in before.controls})
         for number, change in changes.items():
             if not any(self.resolves(finding) for finding in change.findings):
-                self.rejected.setdefault(number, _NOT_RESOLVED)
+                reasons = {self.explain(finding) for finding in change.findings} - {""}
+                self.rejected.setdefault(number, min(reasons, default=_NOT_RESOLVED))
 
     def resolves(self, finding: ControlFinding) -> bool:
         """Return True if a finding is resolved."""
@@ -50,7 +51,7 @@ class Proof:
             # Without a source: a subject removed from its binding. Else the file became unreadable.
             return finding.resource.source is None
         after = self._after[key].verdicts.get(slug)
-        if after is None or _has_passed(after):
+        if after is None or after.status is Status.PASSED:
             return True
         if after.status is Status.NOT_EVALUATED:
             return False
@@ -60,6 +61,14 @@ class Proof:
             limit = len(before.evidence) - self._attempted[key, slug]
             return finding.evidence.delete and len(after.evidence) <= limit
         return True
+
+    def explain(self, finding: ControlFinding) -> str:
+        """Return why the change of a finding cannot be verified; empty if the control is evaluated after the change."""
+        result = self._after.get(self._format_key(finding.resource))
+        verdict = result.verdicts.get(finding.control.slug) if result else None
+        if verdict is None or verdict.reason is None:
+            return ""
+        return f"the fix cannot be verified: {verdict.reason.text}"
 
     @property
     def numbers(self) -> list[int]:

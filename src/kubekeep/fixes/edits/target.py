@@ -40,7 +40,8 @@ def find_target(resource: Resource, path: Path, read: Callable[[str], ParsedText
     if location.setting is not None:
         return _find_setting(resource, path, location, read)
     if source.file_type.is_template:
-        raise EditRefusedError(f"a template sets it: {location}")
+        verb = "sets it" if has_path(resource.object, path) else "must set it; the field is missing"
+        raise EditRefusedError(f"a template {verb}: {location}")
     return _find_in_source(resource, source.file_type, path, location, read)
 
 
