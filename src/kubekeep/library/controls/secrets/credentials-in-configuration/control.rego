@@ -85,8 +85,26 @@ assigned(word, before) := {value |
 	some [program, option] in short_flags
 	some spelling in [word, sprintf("%s %s", [before[count(before) - 1], word])]
 	value := regex.find_all_string_submatch_n(option, spelling, 1)[0][1]
-	regex.match(program, before[_])
+	some index
+	regex.match(program, before[index])
+	not is_server(before, index)
 }
+
+# In other places than those of a program, `mysql` and `mariadb` are names of servers, as in `wait-for mysql -p3306`.
+is_server(words, index) if {
+	words[index] in {"mysql", "mariadb"}
+	not starts(words, index)
+}
+
+starts(_, 0)
+
+starts(words, index) if regex.match(
+	concat("", [
+		`^(?:--|-c|\w+=.*|[0-9]+[smh]?)$`,
+		`|(?:^|/)(?:env|exec|time|timeout|nohup|xargs|sudo|tini|dumb-init|[\w.-]*entrypoint[\w.-]*)$`,
+	]),
+	words[index - 1],
+)
 
 password_flag := concat("", [
 	`(?:^|[\s"'(;&|])(--?(?:[\w.-]*[_.-])?(?i:password|passwd|passphrase|pass|pwd))`,
@@ -108,7 +126,10 @@ separate_flag := concat("", [
 scripts := [
 	`(?:^|[\s"'(;&|])(?:[A-Z0-9_]*PASSWORD|[A-Z0-9_]*PASSWD|MYSQL_PWD)=["']?([^\s"'$<>{}%*#@_/\x60;&|)-][^\s"'\x60;&|)]*)`,
 	`(?:^|[\s"'(;&|])--(?:[a-z0-9-]*-)?(?:password|pass|token)\s+["']?([A-Za-z!+.,~^]*[0-9][^\s"'$<>{}%*\x60/]*)(?:["']?(?:\s|$))`,
-	`(?:^|[\s;&|("'/])(?:mysql|mysqladmin|mysqldump|mariadb|mariadb-[a-z]+)\s(?:[^|;&\n]*\s)?-p["']?([^\s"'$<>{}%*\x60;&|)-][^\s"'\x60;&|)]*)`,
+	concat("", [
+		`(?:(?:^|[;&|(!"'\x60/\n]|\b(?:do|then|else|if|while|until|env|exec|time|timeout [0-9]+|nohup|xargs|sudo|\w+=\S*)\s)\s*`,
+		`(?:mysql|mariadb)|(?:^|[\s;&|("'/])(?:mysqladmin|mysqldump|mariadb-[a-z]+))\s(?:[^|;&\n]*\s)?-p["']?([^\s"'$<>{}%*\x60;&|)-][^\s"'\x60;&|)]*)`,
+	]),
 	`(?:^|[\s;&|("'/])(?:redis-cli|valkey-cli)\s(?:[^|;&\n]*\s)?-a\s+["']?([^\s"'$<>{}%*\x60;&|)-][^\s"'\x60;&|)]*)`,
 	`(?:^|[\s;&|("'/])sshpass\s+-p\s*["']?([^\s"'$<>{}%*\x60;&|)-][^\s"'\x60;&|)]*)`,
 	`(?:^|[\s;&|("'/])curl\s(?:[^|;&\n]*\s)?(?:-u\s*|--user[= ])["']?[\w.@-]+:([^\s"'$<>{}%*\x60;&|)-][^\s"'\x60;&|)]*)`,
