@@ -49,7 +49,7 @@ def test_controls_are_selected_by_number_or_slug_in_any_case(name: str) -> None:
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
-        (("control", "C-00O57"), "did you mean c-0057?"),
+        (("control", "C-00O57"), "did you mean C-0057?"),
         (("framework", "nsaa"), "did you mean nsa?"),
         (("framework", "zzz"), "kubekeep list frameworks"),
     ],

@@ -42,7 +42,8 @@ def test_search_for_a_framework() -> None:
 
 def test_search_without_a_match() -> None:
     result = run("search", "zzz")
-    assert (result.returncode, result.stdout) == (1, "")
+    assert (result.returncode, result.stdout) == (0, "")
+    assert json.loads(run("search", "zzz", "-f", "json").stdout) == []
     assert "no control or framework contains the words 'zzz'" in result.stderr
 
 
@@ -52,7 +53,7 @@ def test_filters_of_controls() -> None:
     )
     assert [control["id"] for control in json.loads(result.stdout)] == ["C-0263"]
     assert run("list", "controls", "--framework", "nope").returncode == 2
-    assert run("list", "controls", "--kind", "Nothing").returncode == 1
+    assert run("list", "controls", "--kind", "Nothing").returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_missing_namespace_is_default() -> None:
 def test_unmatched_names_are_reported() -> None:
     resource_filter = ResourceFilter(
         ResourceSelection(
-            include_kinds=("Secret", "Podd", "widgets"),
+            include_kinds=("Secret", "Podd", "widgets", "svc"),
             exclude_kinds=("Secrets", "Deploments", "Deploy*", "Gadget*"),
             include_namespaces=("shpo",),
             exclude_namespaces=("kube-*", "blog"),
@@ -102,6 +102,7 @@ def test_unmatched_names_are_reported() -> None:
         "no resource in the input has kind Secret",
         "no resource in the input has kind Podd, and Kubernetes has no such kind; did you mean Pod?",
         "no resource in the input has kind widgets, and Kubernetes has no such kind",
+        "no resource in the input has kind svc, and Kubernetes has no such kind; did you mean Service?",
         "no resource in the input has kind Deploments, and Kubernetes has no such kind; did you mean Deployment?",
         "no resource in the input has kind Gadget*, and Kubernetes has no such kind",
         "no resource in the input has namespace shpo",
@@ -114,6 +115,7 @@ def test_unmatched_names_are_reported() -> None:
         "kind Secret",
         "kind Podd",
         "kind widgets",
+        "kind svc",
         "namespace shpo",
     ]
 

@@ -19,7 +19,7 @@ def test_repeated_names_count_once() -> None:
 
 
 def test_unknown_name_is_rejected() -> None:
-    with pytest.raises(UnknownNameError, match="did you mean c-0057"):
+    with pytest.raises(UnknownNameError, match="did you mean C-0057"):
         find_controls(["C-0016", "C-00571"])
 
 

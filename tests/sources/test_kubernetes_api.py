@@ -19,6 +19,9 @@ def deployment(first: dict[str, Any], **pod: Any) -> dict[str, Any]:
     [
         ("apps/v1", "Deploymnet", "no kind Deploymnet in apps/v1: did you mean Deployment?"),
         ("v1", "pod", "no kind pod in v1: did you mean Pod?"),
+        ("v1", "Pdo", "no kind Pdo in v1: did you mean Pod?"),
+        ("v1", "svc", "no kind svc in v1: did you mean Service?"),
+        ("apps/v1", "deploy", "no kind deploy in apps/v1: did you mean Deployment?"),
         ("v1", "Deployment", "no kind Deployment in v1: it is in apps/v1"),
         ("apps/v1", "CronJob", "no kind CronJob in apps/v1: it is in batch/v1"),
         ("apps/v2", "Thing", "no API version apps/v2 in Kubernetes"),

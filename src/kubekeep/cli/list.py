@@ -76,7 +76,7 @@ def controls(layout: str, framework: tuple[str, ...], severity: Severity | None,
         and (not kind or _applies_to(control, kind))
     ]
     if not ordered:
-        raise click.ClickException("no control meets all of these conditions")
+        click.echo("no control meets all of these conditions", err=True)
     if layout != "pretty":
         _write(layout, [_control(control) for control in ordered])
         return

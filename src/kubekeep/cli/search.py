@@ -34,7 +34,7 @@ def command(words: tuple[str, ...], layout: str) -> None:
         if all(word in f"{framework.slug} {framework.name} {framework.title}".casefold() for word in terms)
     ]
     if not (matches or frameworks):
-        raise click.ClickException(f"no control or framework contains the words {' '.join(words)!r}")
+        click.echo(f"no control or framework contains the words {' '.join(words)!r}", err=True)
     if layout == "json":
         names = [{"framework": framework.slug, "title": framework.title} for framework in frameworks]
         click.echo(json.dumps([*names, *({"control": control.id, "title": control.title} for control in matches)]))

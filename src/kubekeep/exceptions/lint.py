@@ -30,7 +30,7 @@ from kubekeep.exceptions.policy_exception import (
     matches,
 )
 from kubekeep.model.label_selector import NAME_LABEL, LabelSelector, selects
-from kubekeep.model.resource_types import BUILTIN_TYPES
+from kubekeep.model.resource_types import BUILTIN_TYPES, SHORT_NAMES
 
 Labels = Mapping[str, str]
 
@@ -127,7 +127,7 @@ def _check_label(key: str) -> str:
 
 def _check_kind(text: str, *, exact: bool) -> str:
     for word in [text] if exact else text.split("|"):
-        if is_plain(word) and (near := _suggest(word, _KNOWN_KINDS)):
+        if is_plain(word) and (near := SHORT_NAMES.get(word.lower()) or _suggest(word, _KNOWN_KINDS)):
             return f"Kubernetes has no kind {word[:_SHOWN]}; did you mean {near}?"
     return ""
 

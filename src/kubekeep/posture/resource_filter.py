@@ -14,7 +14,7 @@ from typing import Final
 from kubekeep.model.label_selector import LabelSelector, SelectorRequirement, get_labels, selects
 from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource
 from kubekeep.model.resource_selection import ResourceSelection
-from kubekeep.model.resource_types import BUILTIN_TYPES, ResourceTypes, guess_plural
+from kubekeep.model.resource_types import BUILTIN_TYPES, SHORT_NAMES, ResourceTypes, guess_plural
 
 _KEY: Final = r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?"
 _VALUE: Final = r"(?:[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)?"
@@ -133,4 +133,5 @@ def _suggest_kind(name: str) -> str:
     if _is_builtin(name):
         return ""
     similar = difflib.get_close_matches(name.lower(), _BUILTIN_KINDS, n=1)
-    return ", and Kubernetes has no such kind" + (f"; did you mean {_BUILTIN_KINDS[similar[0]]}?" if similar else "")
+    kind = SHORT_NAMES.get(name.lower()) or (_BUILTIN_KINDS[similar[0]] if similar else "")
+    return ", and Kubernetes has no such kind" + (f"; did you mean {kind}?" if kind else "")

@@ -179,14 +179,14 @@ def _complete_number(name: str) -> str:
 def _find_by_name(
     names: Iterable[str], candidates: Iterable[T], list_words: Callable[[T], tuple[str, ...]], noun: str
 ) -> tuple[T, ...]:
-    by_word: dict[str, T] = {}
+    by_word: dict[str, tuple[str, T]] = {}
     matches: dict[T, None] = {}
     for name in names:
-        by_word = by_word or {_normalise(word): value for value in candidates for word in list_words(value)}
+        by_word = by_word or {_normalise(word): (word, value) for value in candidates for word in list_words(value)}
         match = by_word.get(_normalise(name)) or by_word.get(_normalise(_complete_number(name)))
         if match is None:
             similar = difflib.get_close_matches(_normalise(name), by_word, n=1, cutoff=0.5)
-            hint = f"; did you mean {similar[0]}?" if similar else f"; `kubekeep list {noun}s` lists them"
+            hint = f"; did you mean {by_word[similar[0]][0]}?" if similar else f"; `kubekeep list {noun}s` lists them"
             raise UnknownNameError(f"unknown {noun} {name!r}{hint}")
-        matches[match] = None
+        matches[match[1]] = None
     return tuple(matches)

@@ -7,29 +7,18 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.label_selector import LabelSelector, get_labels, selects
 from kubekeep.model.resource import Resource
-from kubekeep.model.resource_types import guess_plural
+from kubekeep.model.resource_types import SHORT_NAMES, guess_plural
 from kubekeep.model.text import visible
 from kubekeep.model.workload import pod_path, value_at_or
 from kubekeep.posture.joins import find_account
 from kubekeep.posture.select import UnknownNameError
-
-_SHORT_NAMES: Final = {
-    "cj": "CronJob",
-    "deploy": "Deployment",
-    "ds": "DaemonSet",
-    "po": "Pod",
-    "rc": "ReplicationController",
-    "rs": "ReplicaSet",
-    "sts": "StatefulSet",
-}
-"""Short names of workload kinds, as in kubectl."""
 
 
 class WorkloadName(msgspec.Struct, frozen=True):
@@ -46,7 +35,7 @@ class WorkloadName(msgspec.Struct, frozen=True):
 
     def matches(self, resource: Resource) -> bool:
         """Return True if the name matches `resource`."""
-        kind = _SHORT_NAMES.get(self.kind.lower(), self.kind).lower()
+        kind = SHORT_NAMES.get(self.kind.lower(), self.kind).lower()
         return (
             resource.name == self.name
             and kind in (resource.kind.lower(), guess_plural(resource.kind))

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from kubekeep.model.location import Path
+from kubekeep.model.resource_types import SHORT_NAMES
 from kubekeep.model.unknown_field import UnknownField
 
 _LEAF: Final = -1
@@ -53,7 +54,7 @@ class ApiSchemas(msgspec.Struct, frozen=True):
             return f"no kind {kind} in {api_version}: it is in {best}"
         if kinds is None:
             return f"no API version {api_version} in Kubernetes"
-        return f"no kind {kind} in {api_version}{_suggest(kind, (*kinds, 'List'))}"
+        return f"no kind {kind} in {api_version}{_suggest_kind(kind, (*kinds, 'List'))}"
 
     def find_unknown_fields(self, document: dict[str, Any], minor: int) -> tuple[UnknownField, ...]:
         """Return the fields of an object that its kind does not have in Kubernetes 1.`minor`.
@@ -97,6 +98,14 @@ class ApiSchemas(msgspec.Struct, frozen=True):
         if len(nested) == 1:
             return f"unknown field {name}: did you mean {nested[0]}.{name}?"
         return f"unknown field {name}{_suggest(name, fields)}"
+
+
+def _suggest_kind(name: str, kinds: Iterable[str]) -> str:
+    """Return the part of a message that suggests a kind by its short name, for transposed letters, or a similar one."""
+    kinds = tuple(kinds)
+    short = SHORT_NAMES.get(name.casefold())
+    matches = [kind for kind in kinds if kind == short or sorted(kind.casefold()) == sorted(name.casefold())]
+    return f": did you mean {matches[0]}?" if matches else _suggest(name, kinds)
 
 
 def _suggest(name: str, names: Iterable[str]) -> str:
