@@ -97,6 +97,12 @@ def test_deepest_objects_of_sources_are_redacted(key: str) -> None:
     assert SECRET not in text
 
 
+@pytest.mark.parametrize("kind", [["Secret"], {}, None, 1, True])
+def test_objects_whose_kind_is_not_text_are_redacted(kind: object) -> None:
+    resource = Resource(build_object("example.com/v1", "Example", spec={"kind": kind, "password": "hunter2"}))
+    assert redact(resource)["spec"] == {"kind": kind, "password": MASK}
+
+
 def test_related_objects_are_redacted() -> None:
     secret = Resource(build_object("v1", "Secret", data={"a": SECRET}))
     joined = Resource({"kind": "ServiceAccount", "name": "robot"}, related=(secret, secret))

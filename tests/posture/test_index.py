@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 
 from kubekeep.model.control import SUBJECT, WORKLOAD
 from kubekeep.model.resource import Resource
 from kubekeep.posture.index import MAX_CONFIG_VALUE, Index
-from kubekeep.posture.isolation import EVERYWHERE, index_isolation
+from kubekeep.posture.isolation import CILIUM_POLICY, EVERYWHERE, index_isolation
 
 
 def make_object(kind: str, name: str, namespace: str = "", *, version: str = "v1", **rest: Any) -> dict[str, Any]:
@@ -221,6 +222,20 @@ def test_policies_that_allow_all_traffic() -> None:
     assert isolation["opened"] == {"ingress": "NetworkPolicy p0"}
     assert isolation["has_open"]
     assert not index_policies({"podSelector": {}, "ingress": [{"ports": [{"port": 80}]}]})["has_open"]
+
+
+@pytest.mark.parametrize("port", [{"port": {}}, {"port": [0]}, {"protocol": []}, {"port": 0, "endPort": {}}])
+def test_ports_of_another_type_open_nothing(port: object) -> None:
+    isolation = index_policies({"podSelector": {}, "ingress": [{"ports": [port, {"port": 80}]}]})
+    assert isolation["opened"] == {}
+
+
+@pytest.mark.parametrize("port", [{"port": {}}, {"port": "0", "protocol": []}])
+def test_cilium_ports_of_another_type_open_nothing(port: object) -> None:
+    rule = {"toPorts": [{"ports": [port]}]}
+    policy = {"kind": "CiliumNetworkPolicy", "metadata": {"namespace": "shop"}}
+    objects = {CILIUM_POLICY: {"shop": [policy | {"spec": {"endpointSelector": {}, "ingress": [rule]}}]}}
+    assert index_isolation(objects)["shop"]["opened"] == {}
 
 
 def test_expressions_are_indexed_by_value_key_or_other() -> None:

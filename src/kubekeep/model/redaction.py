@@ -145,8 +145,9 @@ def _mask_elements(key: Any, values: list[Any]) -> list[Any]:
 
 def _redact_mapping(mapping: dict[Any, Any]) -> dict[Any, Any]:
     """Return a copy of one mapping; the collections in it are still the original ones."""
-    if mapping.get("kind") in _PAYLOADS:
-        mapping = _redact_object(mapping, mapping["kind"])
+    kind = mapping.get("kind")
+    if isinstance(kind, str) and kind in _PAYLOADS:
+        mapping = _redact_object(mapping, kind)
     elif isinstance(mapping.get("metadata"), dict):
         mapping = {**mapping, "metadata": _redact_metadata(mapping["metadata"])}
     result = {

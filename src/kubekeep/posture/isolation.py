@@ -154,7 +154,7 @@ def _allows_all(rule: Mapping[str, Any], peers_field: str) -> bool:
 
 
 def _has_all_ports(port: Mapping[str, Any]) -> bool:
-    is_range = port.get("port") in {0, 1} and port.get("endPort") == _LAST_PORT
+    is_range = port.get("port") in (0, 1) and port.get("endPort") == _LAST_PORT
     return port.get("protocol", "TCP") == "TCP" and (port.get("port") is None or is_range)
 
 
@@ -193,7 +193,7 @@ def _has_all_cilium_ports(entry: Mapping[str, Any]) -> bool:
     """Return True if an entry of `toPorts` is for all TCP ports, without conditions on requests. Port 0 is any port."""
     ports = [as_mapping(port) for port in as_list(entry.get("ports"))]
     return not entry.get("rules") and any(
-        str(port.get("port")) == "0" and port.get("protocol", "ANY") in {"ANY", "TCP"} for port in ports
+        str(port.get("port")) == "0" and port.get("protocol", "ANY") in ("ANY", "TCP") for port in ports
     )
 
 
