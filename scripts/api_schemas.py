@@ -20,6 +20,14 @@ OLDEST, NEWEST = 16, 37
 """Minor versions: from the first with today's kinds of workloads to the newest release."""
 LEAF = -1
 """Type of a field without known fields below it."""
+ANY_VALUE = "*"
+SHAPES = {"string": "s", "integer": "i", "number": "n", "boolean": "b", "object": "o"}
+"""Shapes of values; `[` and `{` before one stand for a list and a map of it."""
+SPECIAL_SHAPES = {
+    "io.k8s.apimachinery.pkg.api.resource.Quantity": "q",
+    "io.k8s.apimachinery.pkg.util.intstr.IntOrString": "q",
+}
+"""Shapes of types that read texts and numbers."""
 
 
 class SchemaTable:
@@ -29,6 +37,7 @@ class SchemaTable:
         self.numbers: dict[str, int] = {}
         self.types: list[dict[str, list[int]]] = []
         self.kinds: dict[str, dict[str, list[int]]] = {}
+        self.shapes: list[dict[str, str]] = []
 
     def add(self, minor: int, definitions: Mapping[str, Any]) -> None:
         """Add the definitions of one OpenAPI document."""
@@ -44,6 +53,7 @@ class SchemaTable:
                 fields = self.types[self.numbers[name]]
                 for field, schema in definitions[name].get("properties", {}).items():
                     record(fields, field, self.reference(name, field, schema, definitions), minor)
+                    record_shape(self.shapes[self.numbers[name]], field, find_shape(schema, definitions))
 
     def number(self, name: str, definitions: Mapping[str, Any]) -> int:
         """Return the number of a type, LEAF if it has no fields; number the types of its fields, too."""
@@ -54,6 +64,7 @@ class SchemaTable:
             return LEAF
         number = self.numbers[name] = len(self.types)
         self.types.append({})
+        self.shapes.append({})
         for field, schema in properties.items():
             self.reference(name, field, schema, definitions)
         return number
@@ -74,7 +85,26 @@ class SchemaTable:
         if name not in self.numbers:
             self.numbers[name] = len(self.types)
             self.types.append({"*": [of_values, OLDEST, NEWEST]})
+            self.shapes.append({"*": find_shape(values, definitions)})
         return self.numbers[name]
+
+
+def find_shape(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
+    """Return the shape of the values of a field, as JSON has them."""
+    if "$ref" in schema:
+        name = schema["$ref"].removeprefix("#/definitions/")
+        return SPECIAL_SHAPES.get(name) or find_shape(definitions[name], definitions)
+    if schema.get("type") == "array":
+        return f"[{find_shape(schema['items'], definitions)}"
+    if isinstance(schema.get("additionalProperties"), Mapping):
+        return f"{{{find_shape(schema['additionalProperties'], definitions)}"
+    # A definition has no type if it has a format only, or if it is any JSON.
+    return "o" if "properties" in schema else SHAPES.get(schema.get("type", ""), ANY_VALUE)
+
+
+def record_shape(shapes: dict[str, str], field: str, shape: str) -> None:
+    """Record the shape of a field; one that differs between versions allows any value."""
+    shapes[field] = shape if shapes.get(field, shape) == shape else ANY_VALUE
 
 
 def record(entries: dict[str, list[int]], name: str, type_number: int, minor: int) -> None:
@@ -101,7 +131,11 @@ def main() -> None:
     table = SchemaTable()
     for minor, definitions in read_definitions():
         table.add(minor, definitions)
-    document = {"oldest": OLDEST, "newest": NEWEST, "kinds": table.kinds, "types": table.types}
+    types = [
+        {field: [*entry, shapes[field]] for field, entry in fields.items()}
+        for fields, shapes in zip(table.types, table.shapes, strict=True)
+    ]
+    document = {"oldest": OLDEST, "newest": NEWEST, "kinds": table.kinds, "types": types}
     lines = json.dumps(document, separators=(",", ":"), sort_keys=True)
     TARGET.write_text(lines.replace("},{", "},\n{") + "\n", encoding="utf-8")
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kubekeep.model.unknown_field import FieldProblems
 from kubekeep.sources.kubernetes_api.schemas import load_schemas
 
 
@@ -74,28 +75,70 @@ def test_known_and_custom_kinds(version: str, kind: str) -> None:
     ],
 )
 def test_unknown_fields(document: dict[str, Any], path: tuple[str | int, ...], message: str) -> None:
-    (field,) = load_schemas().find_unknown_fields(document, 37)
+    (field,) = load_schemas().find_problems(document, 37).unknown
     assert (field.path, field.message) == (path, message)
 
 
 def test_fields_depend_on_the_version() -> None:
     schemas = load_schemas()
     document = deployment({"name": "a", "restartPolicy": "Always"}, hostUsers=False)
-    assert schemas.find_unknown_fields(document, 37) == ()
-    messages = [field.message for field in schemas.find_unknown_fields(document, 26)]
+    assert schemas.find_problems(document, 37) == FieldProblems()
+    messages = [field.message for field in schemas.find_problems(document, 26).unknown]
     assert messages == ["no field restartPolicy before Kubernetes 1.28"]
 
 
 def test_maps_and_free_forms_have_no_unknown_fields() -> None:
     schemas = load_schemas()
     quota = {"limits": {"cpu": 1, "example.com/gpu": 1}, "requests": {"memory": "1Gi"}}
-    assert schemas.find_unknown_fields(deployment({"name": "a", "resources": quota}), 37) == ()
+    assert schemas.find_problems(deployment({"name": "a", "resources": quota}), 37) == FieldProblems()
     secret = {"apiVersion": "v1", "kind": "Secret", "data": {"a": ""}, "metadata": {"annotations": {"x": "y"}}}
-    assert schemas.find_unknown_fields(secret, 37) == ()
+    assert schemas.find_problems(secret, 37) == FieldProblems()
 
 
-def test_malformed_values_and_many_fields() -> None:
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({"spec": []}, "spec is a list, not a mapping"),
+        ({"spec": "text"}, "spec is a text, not a mapping"),
+        ({"metadata": 5}, "metadata is a number, not a mapping"),
+        ({"metadata": {"labels": {"app": True}}}, "metadata.labels.app is true or false, not a text"),
+        ({"metadata": {"labels": ["app"]}}, "metadata.labels is a list, not a mapping"),
+        ({"spec": {"replicas": "3"}}, "spec.replicas is a text, not an integer"),
+        ({"spec": {"replicas": 1.5}}, "spec.replicas is a number, not an integer"),
+        ({"spec": {"paused": "yes"}}, "spec.paused is a text, not true or false"),
+        (deployment({"name": "a", "env": "text"}), "spec.template.spec.containers[0].env is a text, not a list"),
+        (
+            deployment({"name": "a", "ports": [None, 1]}),
+            "spec.template.spec.containers[0].ports[1] is a number, not a mapping",
+        ),
+        (
+            deployment({"name": "a", "args": ["a", 1]}),
+            "spec.template.spec.containers[0].args[1] is a number, not a text",
+        ),
+        (
+            deployment({"name": "a", "ports": [{"containerPort": "80"}]}),
+            "spec.template.spec.containers[0].ports[0].containerPort is a text, not an integer",
+        ),
+        (
+            deployment({"name": "a", "resources": {"limits": {"cpu": []}}}),
+            "spec.template.spec.containers[0].resources.limits.cpu is a list, not a text or a number",
+        ),
+    ],
+)
+def test_values_of_another_type(document: dict[str, Any], message: str) -> None:
+    problems = load_schemas().find_problems({"apiVersion": "apps/v1", "kind": "Deployment", **document}, 37)
+    assert [field.message for field in problems.mistyped] == [message]
+    assert not problems.unknown
+
+
+def test_values_that_the_api_server_reads() -> None:
+    probe = {"httpGet": {"port": "http"}, "exec": None}
+    container = {"name": "a", "args": None, "ports": [{"containerPort": 80.0}], "env": [None], "livenessProbe": probe}
+    document = deployment(container) | {"metadata": {"creationTimestamp": None, "labels": {"a": None}}}
+    assert load_schemas().find_problems(document, 37) == FieldProblems()
+
+
+def test_many_fields() -> None:
     schemas = load_schemas()
-    assert schemas.find_unknown_fields(deployment({"name": "a", "env": "text", "ports": [None, 1, []]}), 37) == ()
     crowded = deployment({f"field{number}": 1 for number in range(100)})
-    assert len(schemas.find_unknown_fields(crowded, 37)) == 20
+    assert len(schemas.find_problems(crowded, 37).unknown) == 20

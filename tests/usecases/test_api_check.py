@@ -112,3 +112,52 @@ def test_line_of_a_loop_is_reported_once(tmp_path: Path) -> None:
         "templates/a.yaml:6: no kind Pot in v1",
         "templates/a.yaml:10: unknown field nam: did you mean name?",
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "message"),
+    [
+        (
+            "Deployment",
+            "apiVersion: apps/v1\nkind: Deployment\nspec: []\n",
+            "web.yaml:3: {}spec is a list, not a mapping",
+        ),
+        (
+            "Namespace",
+            "apiVersion: v1\nkind: Namespace\nmetadata: a\n",
+            "web.yaml:3: {}metadata is a text, not a mapping",
+        ),
+        (
+            "ServiceAccount",
+            "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: a}\nautomountServiceAccountToken: 'no'\n",
+            "web.yaml:4: {}automountServiceAccountToken is a text, not true or false",
+        ),
+    ],
+)
+def test_controls_do_not_pass_on_mistyped_objects(tmp_path: Path, kind: str, text: str, message: str) -> None:
+    assessment = scan_text(tmp_path, text)
+    assert problems(assessment, tmp_path) == [message.format("the API server rejects this object: ")]
+    verdicts = [
+        verdict for result in assessment.results if result.resource.kind == kind for verdict in result.verdicts.values()
+    ]
+    assert verdicts
+    assert not [verdict for verdict in verdicts if verdict.status is Status.PASSED]
+    assert {verdict.reason.cause for verdict in verdicts if verdict.reason is not None} >= {Cause.MALFORMED}
+
+
+def test_subjects_of_a_mistyped_role_do_not_pass(tmp_path: Path) -> None:
+    role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: a}\nrules: [{verbs: '*'}]\n"
+    binding = (
+        "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: a}\n"
+        "roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: a}\n"
+        "subjects: [{kind: ServiceAccount, name: a, namespace: b}]\n"
+    )
+    assessment = scan_text(tmp_path, role + binding)
+    assert problems(assessment, tmp_path) == [
+        "web.yaml:4: the API server rejects this object: rules[0].verbs is a text, not a list"
+    ]
+    subjects = [result for result in assessment.results if result.resource.related]
+    assert subjects
+    assert not [
+        slug for result in subjects for slug, verdict in result.verdicts.items() if verdict.status is Status.PASSED
+    ]

@@ -1,4 +1,4 @@
-"""Fields that a built-in Kubernetes kind does not have. Values only."""
+"""Fields of built-in Kubernetes kinds that do not exist, or whose value is of another type. Values only."""
 
 from __future__ import annotations
 
@@ -15,3 +15,17 @@ class UnknownField(msgspec.Struct, frozen=True):
     path: Path
     message: str
     siblings: AbstractSet[str] = frozenset()
+
+
+class MistypedField(msgspec.Struct, frozen=True):
+    """A field whose value is not of its type, so that the API server rejects the object: its path and a message."""
+
+    path: Path
+    message: str
+
+
+class FieldProblems(msgspec.Struct, frozen=True):
+    """The problems in the fields of one object."""
+
+    unknown: tuple[UnknownField, ...] = ()
+    mistyped: tuple[MistypedField, ...] = ()

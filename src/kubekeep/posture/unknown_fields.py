@@ -1,7 +1,8 @@
-"""Verdicts on resources with fields that their kind does not have: a misspelt field is not read as intended.
+"""Verdicts on resources with misspelt or mistyped fields, which are not read as intended.
 
-A control that reads a sibling of such a field did not see what the author meant: a pass becomes "not evaluated".
-Failures stay, because Kubernetes ignores unknown fields as the rules do.
+A control that reads a sibling of an unknown field did not see what the author meant: a pass becomes "not evaluated".
+Failures stay, because Kubernetes ignores unknown fields as the rules do. It rejects an object with a field of another
+type, so no control passes on it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Cause, Reason, Status, Verdict
 from kubekeep.model.location import format_path
-from kubekeep.model.unknown_field import UnknownField
+from kubekeep.model.unknown_field import FieldProblems, UnknownField
 
 _COMMON: Final = frozenset({"apiVersion", "kind", "metadata", "name", "namespace"})
 """Fields that rules read to name an object, not to check it."""
@@ -24,18 +25,27 @@ _COMMON: Final = frozenset({"apiVersion", "kind", "metadata", "name", "namespace
 
 def distrust_passes(
     results: Iterable[ResourceResult],
-    unknown: Mapping[int, Sequence[UnknownField]],
+    problems: Mapping[int, FieldProblems],
     controls: Mapping[str, Control],
     list_names: Callable[[Control], AbstractSet[str]],
 ) -> list[ResourceResult]:
-    """Return the results without passes of controls that read a sibling of an unknown field.
+    """Return the results without passes on mistyped resources, or of controls that read a sibling of an unknown field.
 
-    unknown: by id() of the resource. controls: by slug. list_names: returns the names of fields that a rule reads.
+    problems: by id() of the resource. controls: by slug. list_names: returns the names of fields that a rule reads.
     """
     changed = []
     for result in results:
-        fields = [field for part in (result.resource, *result.resource.related) for field in unknown.get(id(part), ())]
-        if fields:
+        parts = [problems[id(part)] for part in (result.resource, *result.resource.related) if id(part) in problems]
+        fields = [field for part in parts for field in part.unknown]
+        mistyped = next((field for part in parts for field in part.mistyped), None)
+        if mistyped is not None:
+            reason = Reason(Cause.MALFORMED, mistyped.message)
+            verdicts = {
+                slug: Verdict(Status.NOT_EVALUATED, reason=reason) if verdict.status is Status.PASSED else verdict
+                for slug, verdict in result.verdicts.items()
+            }
+            result = msgspec.structs.replace(result, verdicts=verdicts)  # noqa: PLW2901 - the same result
+        elif fields:
             verdicts = {
                 slug: _distrust(verdict, fields, list_names(controls[slug])) if slug in controls else verdict
                 for slug, verdict in result.verdicts.items()

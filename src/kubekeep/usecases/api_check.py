@@ -1,6 +1,6 @@
 """Check the resources of files against the built-in Kubernetes API, while they are read.
 
-Reports unknown kinds as unread input, and collects unknown fields. Never checks objects of a live cluster.
+Reports unknown kinds and mistyped fields as unread input, and collects unknown fields. Never checks objects of a live cluster.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from kubekeep.library.field_names import FieldNames
 from kubekeep.model.assessment import ResourceResult, UnreadInput
 from kubekeep.model.location import Location, Path
 from kubekeep.model.resource import Resource, Source
-from kubekeep.model.unknown_field import UnknownField
+from kubekeep.model.unknown_field import FieldProblems
 from kubekeep.posture.select import Selection
 from kubekeep.posture.unknown_fields import distrust_passes
 from kubekeep.sources.kubernetes_api.schemas import load_schemas
@@ -27,7 +27,7 @@ class ApiCheck:
         self.unread: list[UnreadInput] = []
         self.unknown_fields: list[UnreadInput] = []
         self._minor = minor
-        self._fields: dict[int, tuple[UnknownField, ...]] = {}
+        self._problems: dict[int, FieldProblems] = {}
         self._list: Any = None
 
     def collect(self, resources: Iterator[Resource]) -> Iterator[Resource]:
@@ -42,11 +42,17 @@ class ApiCheck:
             if problem is not None:
                 self.unread.append(UnreadInput(_locate(resource, ("kind",)), problem))
             else:
-                fields = schemas.find_unknown_fields(document, self._minor)
-                if fields:
-                    self._fields[id(resource)] = fields
+                problems = schemas.find_problems(document, self._minor)
+                if problems.unknown or problems.mistyped:
+                    self._problems[id(resource)] = problems
                     self.unknown_fields += (
-                        UnreadInput(_locate(resource, field.path), field.message) for field in fields
+                        UnreadInput(_locate(resource, field.path), field.message) for field in problems.unknown
+                    )
+                    self.unread += (
+                        UnreadInput(
+                            _locate(resource, field.path), f"the API server rejects this object: {field.message}"
+                        )
+                        for field in problems.mistyped
                     )
             yield resource
 
@@ -58,12 +64,12 @@ class ApiCheck:
             self.unread.append(UnreadInput(location, problem))
 
     def distrust(self, results: list[ResourceResult], selection: Selection) -> list[ResourceResult]:
-        """Return the results without passes that rest on misspelt fields."""
-        if not self._fields:
+        """Return the results without passes that rest on misspelt or mistyped fields."""
+        if not self._problems:
             return results
         names = FieldNames(selection.library)
         controls = {control.slug: control for control in selection.library_controls}
-        return distrust_passes(results, self._fields, controls, names.list_names)
+        return distrust_passes(results, self._problems, controls, names.list_names)
 
 
 def _locate(resource: Resource, path: Path) -> Location:
