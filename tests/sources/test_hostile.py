@@ -353,6 +353,14 @@ def test_outside_links_are_not_followed(folder: Path, tmp_path_factory: pytest.T
     assert [describe(result) for result in read(["a/out.yaml"])] == ["a/out.yaml secret"]
 
 
+def test_only_folders_of_mounted_volumes_are_left_out(folder: Path) -> None:
+    mounted = ("..data", "..data_tmp", "..2026_11_28_10_00_00.1234567")
+    for name in (*mounted, "..evil", "...", "..data2", "..2026"):
+        (folder / name).mkdir()
+        (folder / name / "a.yaml").write_text(POD.format("a"))
+    assert read_folder() == [f"{name}/a.yaml a" for name in ("...", "..2026", "..data2", "..evil")]
+
+
 def test_file_names_that_are_not_utf_8(folder: Path) -> None:
     Path(os.fsdecode(os.fsencode(folder) + b"/a\xff.yaml")).write_text(POD.format("a"))
     (folder / "b\n\x1b[31m.yaml").write_text(POD.format("b"))

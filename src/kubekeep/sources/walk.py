@@ -10,6 +10,7 @@ results do not depend on the file system. Hidden folders are walked, as by `kube
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import PurePath
@@ -30,13 +31,13 @@ _CACHES: Final = (".cache", ".gradle", ".mypy_cache", ".pytest_cache", ".ruff_ca
 _DOWNLOADS: Final = (".terraform", ".terragrunt-cache")
 TOOL_FOLDERS: Final = frozenset((*_VERSION_CONTROL, *_EDITORS, *_ENVIRONMENTS, *_CACHES, *_DOWNLOADS))
 """Names of hidden folders that are not read unless the user names them."""
-_DATA_FOLDER: Final = ".."
-"""Prefix of the folders that a kubelet writes into a mounted volume; links in the volume lead to their files."""
+_DATA_FOLDER: Final = re.compile(r"\.\.(?:data(?:_tmp)?|\d{4}(?:_\d\d){5}\.\d+)")
+"""Folders that a kubelet writes into a mounted volume, with links beside them to their files (its atomic writer)."""
 
 
 def is_tool_folder(name: str) -> bool:
     """Return True if a folder belongs to a tool: it is not read unless the user names it."""
-    return name in TOOL_FOLDERS or name.startswith(_DATA_FOLDER)
+    return name in TOOL_FOLDERS or _DATA_FOLDER.fullmatch(name) is not None
 
 
 class PathFilter(Protocol):
