@@ -126,6 +126,13 @@ def test_link_out_of_the_root_is_not_followed(tmp_path: Path) -> None:
     assert "not in or below" in message
 
 
+def test_linked_kustomization_is_not_read(tmp_path: Path) -> None:
+    root = write_tree(tmp_path, {"k/pod.yaml": POD, "secret/kustomization.yaml": "resources: [pod.yaml]\n"})
+    (root / "k/kustomization.yaml").symlink_to(root / "secret/kustomization.yaml")
+    message = read_error(root)
+    assert message.startswith("k/kustomization.yaml symbolic link to a file outside of its folder: not followed")
+
+
 def test_file_outside_the_root_is_not_read(tmp_path: Path) -> None:
     files = {"a/pod.yaml": POD, K: "configMapGenerator:\n- name: x\n  files: [../a/pod.yaml]\n"}
     message = read_error(write_tree(tmp_path, files))

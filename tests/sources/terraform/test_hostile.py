@@ -12,6 +12,7 @@ from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import Resource
 from kubekeep.sources.source import Root
 from kubekeep.sources.terraform import files
+from kubekeep.sources.terraform.files import preview_module
 from kubekeep.sources.terraform.read import read_modules
 
 VALID = 'resource "kubernetes_namespace" "sound" {\n  metadata {\n    name = "sound"\n  }\n}\n'
@@ -221,6 +222,12 @@ def test_module_outside_the_folder_is_reported(module_folder: Path, source: str,
     (message,) = read_results(module_folder)
     assert message.startswith("a.tf:1 the module was not read: source ")
     assert reason in message
+
+
+def test_outside_link_is_not_opened(module_folder: Path) -> None:
+    (module_folder.parent / "secret").write_text('module "a" {\n  source = "./child"\n}\n')
+    (module_folder / "a.tf").symlink_to(module_folder.parent / "secret")
+    assert preview_module(str(module_folder), str(module_folder)) == (True, [])
 
 
 def test_pipe_and_outside_link_are_reported(module_folder: Path) -> None:

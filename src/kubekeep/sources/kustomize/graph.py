@@ -5,7 +5,7 @@ kustomize itself reports (cycles, files outside the root, unknown fields) are le
 """
 
 # Paths are text here, as kustomize takes them:
-# ruff: noqa: PTH118, PTH112, PTH113, PTH114, PTH202
+# ruff: noqa: PTH118, PTH112, PTH113, PTH114, PTH120, PTH202
 
 from __future__ import annotations
 
@@ -81,11 +81,13 @@ class KustomizationGraph(msgspec.Struct, frozen=True):
 
 def find_kustomization_file(folder: str) -> str | None:
     """Return the real path of the file that makes folder a kustomization, None if there is none."""
-    for name in KUSTOMIZATIONS:
-        path = os.path.join(folder, name)
-        if os.path.isfile(path):
-            return os.path.realpath(path)
-    return None
+    path = _find_file(folder)
+    return None if path is None else os.path.realpath(path)
+
+
+def _find_file(folder: str) -> str | None:
+    paths = (os.path.join(folder, name) for name in KUSTOMIZATIONS)
+    return next(filter(os.path.isfile, paths), None)
 
 
 def build_graph(folder: str, files: SourceFiles, *, max_bytes: int, allow_helm: bool) -> KustomizationGraph:
@@ -111,12 +113,18 @@ class _GraphBuilder:
 
     def _visit(self, folder: str, depth: int, is_plugin: bool) -> None:  # noqa: FBT001 - from `_pending`
         """Add one kustomization; plugins: its objects are configurations of plugins."""
-        file = find_kustomization_file(folder)
-        if folder in self._graph.nodes or file is None:
+        link = _find_file(folder)
+        file = os.path.realpath(link or "")
+        if folder in self._graph.nodes or link is None:
             return
         if len(self._graph.nodes) >= _MAX_KUSTOMIZATIONS or depth > _MAX_DEPTH:
             text = f"more than {_MAX_KUSTOMIZATIONS} kustomizations or {_MAX_DEPTH} levels: not built"
             self._graph.refusals.append(Refusal(file, None, text))
+            return
+        if os.path.dirname(file) != folder:
+            self._graph.nodes[folder] = Kustomization(folder, link, SourceDocument(link, None))
+            text = "symbolic link to a file outside of its folder: not followed"
+            self._graph.refusals.append(Refusal(link, None, text))
             return
         documents = self._files.read(file).documents
         node = Kustomization(folder, file, documents[0] if documents else SourceDocument(file, None))

@@ -57,8 +57,7 @@ class ModuleFiles:
 
     def is_inside(self, path: str) -> bool:
         """Return True if a path, with links resolved, is in the scanned folder."""
-        real = os.path.realpath(path)
-        return real == self._base or real.startswith(self._base.rstrip(os.sep) + os.sep)
+        return _is_inside(path, self._base)
 
     def read_text(self, path: str) -> str:
         """Return the text of a regular file in the scanned folder; raises ValueError with a message otherwise."""
@@ -119,6 +118,12 @@ class ModuleFiles:
         return body
 
 
+def _is_inside(path: str, base: str) -> bool:
+    """Return True if a path, with links resolved, is `base` or below it; base is a real path."""
+    real = os.path.realpath(path)
+    return real == base or real.startswith(base.rstrip(os.sep) + os.sep)
+
+
 def list_module_files(folder: str) -> list[str]:
     """Return the names of Terraform files in the order Terraform reads them; [] if the folder is no module."""
     try:
@@ -142,17 +147,22 @@ def _is_values_file(name: str) -> bool:
     return name.endswith((".tfvars", ".tfvars.json"))
 
 
-def preview_module(folder: str) -> tuple[bool, list[str]]:
+def preview_module(folder: str, base: str) -> tuple[bool, list[str]]:
     """Return True if a module may mention Kubernetes, and the absolute folders of the local modules it calls.
 
-    Parses nothing: most modules have nothing to do with Kubernetes. A module with an unreadable file may mention it;
-    `ModuleFiles` reports the file.
+    Parses nothing: most modules have nothing to do with Kubernetes. A module with an unreadable file, or a link out
+    of `base`, may mention it; `ModuleFiles` reports the file.
     """
+    real_base = os.path.realpath(base)
     mentions_kubernetes = False
     called_folders: list[str] = []
     for name in list_module_files(folder):
+        file = os.path.join(folder, name)
+        if not _is_inside(file, real_base):
+            mentions_kubernetes = True
+            continue
         try:
-            with open_file(os.path.join(folder, name)) as stream:
+            with open_file(file) as stream:
                 content = stream.read(MAX_BYTES)
                 mentions_kubernetes = mentions_kubernetes or _mentions_kubernetes(content, stream)
         except OSError:

@@ -38,7 +38,7 @@ def read_modules(folders: Sequence[Root]) -> Iterator[Resource | UnreadInput]:
     outside the base of a root is read. Problems and unknown values are `UnreadInput`; a module without Kubernetes yields
     nothing.
     """
-    previews = {os.path.realpath(folder.path): preview_module(folder.path) for folder in folders}
+    previews = {os.path.realpath(folder.path): preview_module(folder.path, folder.base) for folder in folders}
     by_path = {os.path.realpath(folder.path): folder for folder in folders}
     called_paths = {target for path, (_, targets) in previews.items() for target in targets if target != path}
     read_paths: set[str] = set()
