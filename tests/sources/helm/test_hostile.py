@@ -21,7 +21,7 @@ from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import Resource
 from kubekeep.sources.helm.limits import ChartLimits
 from kubekeep.sources.helm.reader import ChartReader
-from kubekeep.sources.helm.renderers import build_environment
+from kubekeep.sources.helm.renderers import build_environment, split_manifests
 from kubekeep.sources.options import DEFAULT_RELEASE, HelmOptions
 from kubekeep.sources.process_limits import RenderingTime
 from kubekeep.sources.source import Root
@@ -136,6 +136,17 @@ def test_large_output_is_rendered_without_instrumentation(renderer: str | None, 
     locations = [resource.locate(("spec", "hostname")) for resource in resources]
     assert [location.file for location in locations if location] == [
         f"c/templates/t{number}.yaml" for number in range(5)
+    ]
+
+
+@pytest.mark.parametrize("space", [" ", "\t", "\n", " \n"])
+def test_long_white_space_is_split_in_linear_time(space: str) -> None:
+    # In quadratic time this takes hours.
+    long = space * 2_000_000
+    assert split_manifests(f"a: b{long}c\n---{long}d: e{long}\n---\n{long}---\nf: g") == [
+        f"a: b{long}c\n",
+        "d: e\n",
+        "---\nf: g\n",
     ]
 
 

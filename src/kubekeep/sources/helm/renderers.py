@@ -26,7 +26,8 @@ EXTRA: Final = "helm-python-sdk"
 _PACKAGE: Final = "helm_python"
 _VERSION: Final = re.compile(r"v?[34]\.\d+")
 _SOURCE: Final = re.compile(r"^---\n# Source: (.*)\n", re.MULTILINE)
-_SEPARATOR: Final = re.compile(r"(?:\A|\s*\n)---\s*")
+_SEPARATOR: Final = re.compile(r"(?:\A|\n)---\s*")
+"""Without the white space before it, which is stripped later: a long run of it would take quadratic time."""
 _NOTES: Final = "NOTES.txt"
 _CLOSED: Final = "the scan has ended"
 _LINE_END: Final = "\n"
