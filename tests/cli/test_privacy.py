@@ -104,3 +104,12 @@ def test_priorities_are_kept() -> None:
     totals = [kubekeep("scan", str(SHOP), *options).stdout.splitlines()[1] for options in ((), ("--hide",))]
     assert totals[0] == totals[1]
     assert "4 critical" in totals[0]
+
+
+def test_only_regular_files_with_json_are_decrypted(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    for text in ("[" * 100_000, '{"a":' * 100_000):
+        report.write_text(text)
+        assert "not a report in JSON" in kubekeep("decrypt", str(report), code=3, variables=KEY).stderr
+    os.mkfifo(tmp_path / "pipe")
+    assert "not a regular file" in kubekeep("decrypt", str(tmp_path / "pipe"), code=3, variables=KEY).stderr

@@ -9,7 +9,9 @@ import click
 
 from kubekeep.cli.atomic_files import write_text
 from kubekeep.cli.settings import master_keys
+from kubekeep.model.paths import error_reason
 from kubekeep.privacy.encryption import PrivacyError, decrypt, parse_master_key
+from kubekeep.sources.manifests.read import open_file
 
 
 class RefusedError(click.ClickException):
@@ -35,9 +37,14 @@ def command(report: Path, output: Path | None) -> None:
             raise click.UsageError(
                 "no key: set KUBEKEEP_MASTER_KEY or KUBEKEEP_MASTER_KEY_HEX to the key of the report"
             )
-        text = decrypt(sys.stdin.buffer.read() if str(report) == "-" else report.read_bytes(), key)
+        if str(report) == "-":
+            content = sys.stdin.buffer.read()
+        else:
+            with open_file(str(report)) as stream:
+                content = stream.read()
+        text = decrypt(content, key)
     except PrivacyError as error:
         raise RefusedError(f"{report}: {error}") from error
     except OSError as error:
-        raise RefusedError(f"{report}: {error.strerror}") from error
+        raise RefusedError(f"{report}: {error_reason(error)}") from error
     write_text(text, output)

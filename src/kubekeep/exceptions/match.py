@@ -128,10 +128,11 @@ class ControlMatcher:
             if not policy.framework or policy.framework == EVERYTHING:
                 for_all |= slugs
                 continue
+            normalised = _normalise(policy.framework)
             frameworks = [
                 framework
                 for framework in self._frameworks
-                if _matches_name(policy.framework, _list_names(framework), exact=policy.exact)
+                if _matches_name(policy.framework, normalised, _list_names(framework), exact=policy.exact)
             ]
             if not frameworks:
                 unknown.append(f"framework {policy.framework}")
@@ -172,7 +173,11 @@ class ControlMatcher:
             slugs &= named
         if policy.rule:
             # Our rule of a control has the control's name; names of Kubescape's rules are unknown here.
-            with_rule = frozenset(slug for slug in slugs if _matches_name(policy.rule, (slug,), exact=policy.exact))
+            with_rule = frozenset(
+                slug
+                for slug in slugs
+                if _matches_name(policy.rule, _normalise(policy.rule), (slug,), exact=policy.exact)
+            )
             if not with_rule:
                 unknown.append(f"rule {policy.rule}")
             slugs &= with_rule
@@ -184,8 +189,11 @@ class ControlMatcher:
         if key not in self._matches:
             slugs = self.find_by_name(pattern)
             if not slugs and not is_plain(pattern):
+                normalised = _normalise(pattern)
                 slugs = frozenset(
-                    slug for slug, names in self._names.items() if _matches_name(pattern, names, exact=exact)
+                    slug
+                    for slug, names in self._names.items()
+                    if _matches_name(pattern, normalised, names, exact=exact)
                 )
             self._matches[key] = slugs
         return self._matches[key]
@@ -208,10 +216,11 @@ def _list_names(framework: Framework) -> tuple[str, ...]:
     return (framework.slug, framework.name, *framework.aliases)
 
 
-def _matches_name(pattern: str, names: Iterable[str], *, exact: bool) -> bool:
+def _matches_name(pattern: str, normalised: str, names: Iterable[str], *, exact: bool) -> bool:
+    """Return True if one of names matches; normalised: `_normalise(pattern)`, which may be long."""
     if exact and pattern != EVERYTHING:
-        return any(_normalise(pattern) == _normalise(name) for name in names)
-    return any(_normalise(pattern) == _normalise(name) or matches(pattern, name, any_case=True) for name in names)
+        return any(normalised == _normalise(name) for name in names)
+    return any(normalised == _normalise(name) or matches(pattern, name, any_case=True) for name in names)
 
 
 def _normalise(name: str) -> str:

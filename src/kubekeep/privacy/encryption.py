@@ -144,7 +144,7 @@ def decrypt(report: bytes, key: MasterKey) -> str:
         document = msgspec.json.decode(report)
         metadata = document["metadata"].pop("encryptionMetadata")
         ciphertext = base64.b64decode(metadata["encryptedDEK"], validate=True)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise PrivacyError(f"not a report in JSON: {error}") from error
     except (LookupError, TypeError, AttributeError, ValueError) as error:
         raise PrivacyError("the report is not encrypted") from error
