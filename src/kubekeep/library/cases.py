@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from kubekeep._native import YamlDocuments
-from kubekeep.library.load import Library, LibraryError
+from kubekeep.library.load import Library, LibraryError, read_library_text
 from kubekeep.model.control import Control
 
 _OPTION: Final = re.compile(r"^# (params|kubernetes|paths): (.*)$", re.MULTILINE)
@@ -62,10 +62,12 @@ def list_cases(library: Library, controls: Iterable[Control]) -> list[Case]:
 
 def _read_case(control: Control, file: Path) -> Case:
     try:
-        comments = _OPTION.findall(file.read_text(encoding="utf-8"))
+        comments = _OPTION.findall(read_library_text(file))
         options = {key: msgspec.json.decode(value) for key, value in comments}
         case = Case(control, file, msgspec.convert(options, CaseOptions))
-    except (OSError, ValueError) as error:
+    except LibraryError:
+        raise
+    except (ValueError, RecursionError) as error:
         raise LibraryError(f"{file}: {error}") from error
     if case.expected not in EXPECTED:
         raise LibraryError(f"{file}: the file name must begin with {' or '.join(f'{word}.' for word in EXPECTED)}")
@@ -75,7 +77,7 @@ def _read_case(control: Control, file: Path) -> Case:
 def read_objects(case: Case) -> list[dict[str, Any]]:
     """Return the objects of the case. Raises LibraryError for invalid YAML."""
     mappings: list[dict[str, Any]] = []
-    for document in YamlDocuments(case.file.read_text(encoding="utf-8"), 100, 10_000, 1_000, 1_000_000):
+    for document in YamlDocuments(read_library_text(case.file), 100, 10_000, 1_000, 1_000_000):
         if document is None:
             continue
         if len(document) != 3:

@@ -164,7 +164,7 @@ class Library:
     def _read_source(self, file: Path) -> tuple[str, str]:
         """Return the path and the text of a rule."""
         path = file.relative_to(ROOT).as_posix() if file.is_relative_to(ROOT) else str(file)
-        return path, _read_text(file)
+        return path, read_library_text(file)
 
     def _find_imported_rule(self, name: str, importer: str) -> Rule:
         """Return the rule in the package `name`, imported by the rule at the path `importer`. Raises LibraryError."""
@@ -192,7 +192,7 @@ class Library:
             if file.stem in modules:
                 # A replaced module would change verdicts of the parent's controls.
                 raise LibraryError(f"{file}: the name is used by the built-in library")
-            modules[file.stem] = _read_text(file)
+            modules[file.stem] = read_library_text(file)
         return modules
 
     def _add_modules(self, source: str) -> str:
@@ -222,14 +222,14 @@ def builtin() -> Library:
 
 def _read(file: Path, kind: type[T]) -> T:
     try:
-        return msgspec.convert(parse_document(_read_text(file)), kind)
+        return msgspec.convert(parse_document(read_library_text(file)), kind)
     except LibraryError:
         raise
     except ValueError as error:
         raise LibraryError(f"{file}: {error}") from error
 
 
-def _read_text(file: Path) -> str:
+def read_library_text(file: Path) -> str:
     """Return the text of a file of a library. Raises LibraryError."""
     try:
         return read_limited(file, _MAX_BYTES).decode().replace("\r\n", "\n")

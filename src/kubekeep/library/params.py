@@ -21,6 +21,8 @@ Values: TypeAlias = dict[str, tuple[str, ...]]
 
 CONTROL_INPUT: Final = "kubescape.io/ControlInput"
 """Kind of the objects that set parameters in a cluster."""
+_MAX_BYTES: Final = 4 << 20
+"""Maximum size of a file with values."""
 _RETIRED: Final = frozenset({"listOfDangerousArtifcats", "servicesNames", "wlKnownNames"})
 """Parameters in Kubescape's own file that no control reads any more; they are accepted and ignored."""
 
@@ -37,9 +39,14 @@ def read_params(path: Path, controls: Iterable[Control] | None = None) -> Values
     declares is an error, so that a typo does not silently leave the default in force.
     """
     try:
-        decoded = parse_document(path.read_text(encoding="utf-8"))
+        with path.open("rb") as stream:
+            content = stream.read(_MAX_BYTES + 1)
     except OSError as error:
         raise ParamsError(f"{path}: {error.strerror}") from error
+    if len(content) > _MAX_BYTES:
+        raise ParamsError(f"{path}: larger than {_MAX_BYTES >> 20} MiB")
+    try:
+        decoded = parse_document(content.decode())
     except ValueError as error:
         raise ParamsError(f"{path}: {error}") from error
     return _validate(_extract_values(decoded), str(path), controls)
