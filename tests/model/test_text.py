@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubekeep.model.text import json_text, utc_text, visible, xml_safe
+from kubekeep.model.text import escape_message, json_text, utc_text, visible, xml_safe
 
 ANY = st.text(st.characters())
 
@@ -57,3 +57,8 @@ def test_timestamps_are_in_utc() -> None:
     assert utc_text(naive) == "2026-11-24T10:00:01Z"
     east = naive.replace(tzinfo=dt.timezone(dt.timedelta(hours=1)))
     assert utc_text(east, "milliseconds") == "2026-11-24T09:00:01.250Z"
+
+
+def test_messages_keep_their_lines_but_run_no_command() -> None:
+    text = "a\x1b[31m\n\tb\u202e\n::error::c\n  ##[error]d\r\n::e"
+    assert escape_message(text) == "a\\x1b[31m\n  b\\u202e\\x0a::error::c\\x0a  ##[error]d\\x0d\\x0a::e"

@@ -64,7 +64,7 @@ def test(folder: Path) -> None:
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     if not cases:
-        click.echo(f"{folder}: no control with cases found", err=True)
+        click.echo(f"{visible(str(folder))}: no control with cases found", err=True)
         sys.exit(_NOTHING)
     click.echo(f"{len(cases)} cases, {failed} failed")
     sys.exit(_FAILED if failed else 0)

@@ -17,6 +17,7 @@ from kubekeep.cli.settings import settings
 from kubekeep.model.comparison import Comparison
 from kubekeep.model.fingerprint import Granularity
 from kubekeep.model.severity import Severity
+from kubekeep.model.text import visible
 from kubekeep.posture.gate import check_new_findings
 from kubekeep.reports import ReportOptions, changes
 from kubekeep.reports.kubescape_v2.read import ReportError
@@ -119,4 +120,4 @@ def _write(comparison: Comparison, change_format: changes.ChangeFormat, output: 
     )
     with open_text(path) as stream:
         change_format.render(comparison, stream, ReportOptions(verbose=verbose))
-    click.echo(f"{change_format.name}: {path}", err=True)
+    click.echo(f"{change_format.name}: {visible(str(path))}", err=True)

@@ -8,6 +8,7 @@ from typing import Final
 import click
 
 from kubekeep.cli.atomic_files import open_text
+from kubekeep.model.text import visible
 
 _CONFIGURATION: Final = """\
 # Options of kubekeep in this repository. `kubekeep config check` validates this file and explains the values.
@@ -88,5 +89,5 @@ def command(folder: Path, ci: str | None) -> None:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         with open_text(folder / path) as stream:
             stream.write(text)
-        click.echo(f"written: {folder / path}")
-    click.echo(f"next: kubekeep scan {folder}")
+        click.echo(f"written: {visible(str(folder / path))}")
+    click.echo(f"next: kubekeep scan {visible(str(folder))}")

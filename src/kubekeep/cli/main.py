@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any, Final
 
 import click
 
 from kubekeep.cli.standard_output import INCOMPLETE, READER_GONE, standard_output
+from kubekeep.model.text import escape_message
 
 _COMMANDS: Final = {
     "scan": "Scan manifests, charts, overlays, repositories or a cluster.",
@@ -64,9 +67,16 @@ class _CommandGroup(click.Group):
             command.params.append(_debug_option())
         return command
 
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        with _printable_errors():
+            return super().make_context(info_name, args, parent, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with _printable_errors():
+                return super().invoke(ctx)
         except (KeyboardInterrupt, click.Abort):
             # Click would exit with the code of a failed gate.
             click.echo("interrupted", err=True)
@@ -79,6 +89,18 @@ class _CommandGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
+
+
+@contextlib.contextmanager
+def _printable_errors() -> Iterator[None]:
+    """Escape control characters in the message of an error: it may quote arguments, files and names of the input."""
+    try:
+        yield
+    except click.ClickException as error:
+        message = escape_message(error.format_message())
+        # Not `message`: subclasses of click add their own parts.
+        error.format_message = lambda: message  # type: ignore[method-assign]
+        raise
 
 
 def _debug_option() -> click.Option:

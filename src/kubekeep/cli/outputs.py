@@ -19,6 +19,7 @@ from kubekeep.cli.arguments import Names
 from kubekeep.cli.atomic_files import open_binary, open_text
 from kubekeep.cli.settings import settings
 from kubekeep.model.assessment import Assessment
+from kubekeep.model.text import visible
 from kubekeep.reports import Extra, ReportFormat, ReportOptions
 
 _logger: Final = logging.getLogger(__name__)
@@ -111,14 +112,14 @@ def _path(output: Path | None, report_format: ReportFormat) -> Path | None:
 
 def _is_device(path: Path) -> bool:
     """Return True for a device, a pipe or a folder, which keep their names."""
-    return path.exists() and not path.is_file()
+    return os.path.exists(path) and not os.path.isfile(path)  # noqa: PTH110, PTH113 - False for invalid paths
 
 
 def _is_terminal(path: Path) -> bool:
     """Return True if `path` is a terminal."""
-    if not path.is_char_device():
-        return False
     try:
+        if not path.is_char_device():
+            return False
         descriptor = os.open(path, os.O_WRONLY | getattr(os, "O_NOCTTY", 0))
     except OSError:  # the later write reports the error
         return False
@@ -148,7 +149,7 @@ def write(assessment: Assessment, outputs: list[Output], options: ReportOptions,
             open_binary(report_output.path) if report_output.format.binary else open_text(report_output.path) as stream
         ):
             report_output.format.render(assessment, stream, options)
-        click.echo(f"{report_output.format.name}: {report_output.path}", err=True)
+        click.echo(f"{report_output.format.name}: {visible(str(report_output.path))}", err=True)
 
 
 def _utf8(stream: TextIO) -> TextIO:

@@ -105,7 +105,13 @@ def command(
     if listener is not None:
         listener(assessment)
     changed_since = request.input.read.changed_since
-    if changed_since and assessment.has_matches and not assessment.results and not assessment.unread:
+    if (
+        changed_since
+        and assessment.files
+        and assessment.has_matches
+        and not assessment.results
+        and not assessment.unread
+    ):
         click.echo(f"no resource in scope of a control has changed since {visible(changed_since)}", err=True)
         sys.exit(0)
     for text in _list_rule_errors(assessment) if protected_assessment is reported_assessment else ():

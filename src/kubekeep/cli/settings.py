@@ -13,6 +13,8 @@ from kubekeep.kube.settings import find_home_folder
 from kubekeep.model.cloud import AZURE_PUBLIC, AzureCloud, find_azure_cloud
 from kubekeep.sources.options import TOKEN_VARIABLES, Access
 
+_MAX_DIGITS: Final = 6
+"""Digits of `COLUMNS`; a larger number is no width of a terminal."""
 _MAX_CONFIG: Final = 1 << 20
 """Maximum number of characters to read from a configuration file of another tool."""
 
@@ -33,7 +35,9 @@ def settings() -> Settings:
     return Settings(
         colour=not os.environ.get("NO_COLOR"),
         links=os.environ.get("TERM") not in (None, "", "dumb", "linux"),
-        columns=int(columns) if (columns := os.environ.get("COLUMNS", "")).isdecimal() else 0,
+        columns=int(columns)
+        if (columns := os.environ.get("COLUMNS", "")).isdecimal() and len(columns) <= _MAX_DIGITS
+        else 0,
     )
 
 

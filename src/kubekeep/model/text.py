@@ -29,6 +29,16 @@ def visible(text: str) -> str:
     return _UNSEEN.sub(_escape, text)
 
 
+def escape_message(text: str) -> str:
+    """Return `text` as `visible` does, but keep the ends of lines.
+
+    A line that a CI system would run as a command (`::error::`, `##[error]`) stays on the line before it.
+    """
+    first, *lines = (visible(line.expandtabs(2)) for line in text.split("\n"))
+    ends = (r"\x0a" if line.lstrip().startswith(("::", "##[")) else "\n" for line in lines)
+    return first + "".join(end + line for end, line in zip(ends, lines, strict=True))
+
+
 def _escape(match: re.Match[str]) -> str:
     code = ord(match.group())
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

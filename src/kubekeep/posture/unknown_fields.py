@@ -33,26 +33,36 @@ def distrust_passes(
 
     problems: by id() of the resource. controls: by slug. list_names: returns the names of fields that a rule reads.
     """
-    changed = []
-    for result in results:
-        parts = [problems[id(part)] for part in (result.resource, *result.resource.related) if id(part) in problems]
-        fields = [field for part in parts for field in part.unknown]
-        mistyped = next((field for part in parts for field in part.mistyped), None)
-        if mistyped is not None:
-            reason = Reason(Cause.MALFORMED, mistyped.message)
-            verdicts = {
-                slug: Verdict(Status.NOT_EVALUATED, reason=reason) if verdict.status is Status.PASSED else verdict
-                for slug, verdict in result.verdicts.items()
-            }
-            result = msgspec.structs.replace(result, verdicts=verdicts)  # noqa: PLW2901 - the same result
-        elif fields:
-            verdicts = {
-                slug: _distrust(verdict, fields, list_names(controls[slug])) if slug in controls else verdict
-                for slug, verdict in result.verdicts.items()
-            }
-            result = msgspec.structs.replace(result, verdicts=verdicts)  # noqa: PLW2901 - the same result
-        changed.append(result)
-    return changed
+    return [
+        _distrust_result(
+            result,
+            [problems[id(part)] for part in (result.resource, *result.resource.related) if id(part) in problems],
+            controls,
+            list_names,
+        )
+        for result in results
+    ]
+
+
+def _distrust_result(
+    result: ResourceResult,
+    problems: Sequence[FieldProblems],
+    controls: Mapping[str, Control],
+    list_names: Callable[[Control], AbstractSet[str]],
+) -> ResourceResult:
+    mistyped = next((field for part in problems for field in part.mistyped), None)
+    fields = [field for part in problems for field in part.unknown]
+    if mistyped is not None:
+        verdict = Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.MALFORMED, mistyped.message))
+        verdicts = {slug: verdict if old.status is Status.PASSED else old for slug, old in result.verdicts.items()}
+    elif fields:
+        verdicts = {
+            slug: _distrust(verdict, fields, list_names(controls[slug])) if slug in controls else verdict
+            for slug, verdict in result.verdicts.items()
+        }
+    else:
+        return result
+    return msgspec.structs.replace(result, verdicts=verdicts)
 
 
 def _distrust(verdict: Verdict, fields: Sequence[UnknownField], names: AbstractSet[str]) -> Verdict:
