@@ -257,6 +257,17 @@ time.sleep(60)
     assert (run.returncode, run.stdout) == (OUT_OF_MEMORY, "within the limit\n")
 
 
+def test_limits_of_the_user_are_kept() -> None:
+    program = """
+from tests.engine.test_isolation import HONEST, MEMORY, compile_bodies, evaluate
+outcome = evaluate(compile_bodies({"honest": HONEST, "bomb": MEMORY["range"]}))
+assert outcome["honest"] == {"violation": True}, outcome
+assert "of memory" in outcome["bomb"].message, outcome
+"""
+    command = ["bash", "-c", 'ulimit -t 500 -d 500000 && exec "$0" -c "$1"', sys.executable, program]
+    subprocess.run(command, cwd=ROOT, check=True)
+
+
 def test_process_ends_with_the_scan_while_it_runs_a_rule() -> None:
     program = """
 import os, sys, threading, time

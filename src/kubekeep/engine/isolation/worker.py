@@ -79,8 +79,8 @@ class _ProcessLimits:
     """Limits of this process, as far as the platform has them: Windows has none of these."""
 
     def __init__(self) -> None:
-        self._base = 0
-        self._memory = 0
+        self._memory: int | None = None
+        """Bytes that this process may have; None if the kernel does not limit them."""
 
     def apply(self, request: AnyRequest) -> None:
         """Set the limits for one request."""
@@ -89,32 +89,37 @@ class _ProcessLimits:
         import resource  # noqa: PLC0415 - Unix only
 
         if isinstance(request, SetMemoryLimit):
-            self._set_memory(request.memory)
-        elif sys.platform == "linux":
+            for kind in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE):
+                resource.setrlimit(kind, (0, 0))
+            self._memory = _compute_data_limit(request.memory)
+            if self._memory is None:
+                threading.Thread(target=watch_memory, args=(request.memory,), daemon=True).start()
+        if self._memory is not None:
             stack = _QUERY_STACK if isinstance(request, EvaluateQuery) else 0
-            resource.setrlimit(resource.RLIMIT_DATA, (self._base + self._memory + stack, resource.RLIM_INFINITY))
+            _set_limit(resource.RLIMIT_DATA, self._memory + stack)
         # Ends this process even if the scan is stopped and cannot.
-        seconds = int(time.process_time() + request.seconds * (os.cpu_count() or 1)) + 2
-        resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
-
-    def _set_memory(self, memory: int) -> None:
-        import resource  # noqa: PLC0415 - Unix only
-
-        for kind in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE):
-            resource.setrlimit(kind, (0, 0))
-        self._memory = memory
-        if sys.platform == "linux":
-            self._base = _read_data_size()
-        else:
-            # macOS has no limit that its kernel enforces.
-            threading.Thread(target=watch_memory, args=(memory,), daemon=True).start()
+        _set_limit(resource.RLIMIT_CPU, int(time.process_time() + request.seconds * (os.cpu_count() or 1)) + 2)
 
 
-def _read_data_size() -> int:
-    """Return the bytes that count for RLIMIT_DATA."""
-    with open("/proc/self/status", encoding="ascii", errors="replace") as status:  # noqa: PTH123 - no path is computed
-        fields = dict(line.split(":", 1) for line in status if ":" in line)
-    return int(fields["VmData"].split()[0]) * 1024
+def _set_limit(kind: int, value: int) -> None:
+    """Set a limit that can be raised again, as far as the limits of the user allow."""
+    import resource  # noqa: PLC0415 - Unix only
+
+    hard = resource.getrlimit(kind)[1]
+    resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
+
+
+def _compute_data_limit(memory: int) -> int | None:
+    """Return the limit of this process that allows `memory` more bytes; None where the kernel enforces none."""
+    if sys.platform != "linux":
+        return None
+    try:
+        # Every line is a name and a value. Not all sandboxes have the file or the value.
+        with open("/proc/self/status", encoding="ascii", errors="replace") as status:  # noqa: PTH123 - a fixed path
+            fields = dict(line.split(":", 1) for line in status if ":" in line)
+        return int(fields["VmData"].split()[0]) * 1024 + memory
+    except (OSError, KeyError, ValueError):
+        return None
 
 
 def watch_memory(limit: int) -> None:
