@@ -182,7 +182,9 @@ def _find_by_name(
     by_word: dict[str, tuple[str, T]] = {}
     matches: dict[T, None] = {}
     for name in names:
-        by_word = by_word or {_normalise(word): (word, value) for value in candidates for word in list_words(value)}
+        by_word = by_word or {
+            _normalise(word): (word, value) for value in candidates for word in reversed(list_words(value))
+        }
         match = by_word.get(_normalise(name)) or by_word.get(_normalise(_complete_number(name)))
         if match is None:
             similar = difflib.get_close_matches(_normalise(name), by_word, n=1, cutoff=0.5)
