@@ -21,6 +21,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     std::env::set_var("RUST_LIB_BACKTRACE", "0");
     module.add("VERSION", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<rego::PolicySet>()?;
+    module.add_function(wrap_pyfunction!(rego::compile_byte_code, module)?)?;
     module.add_function(wrap_pyfunction!(rego::evaluate, module)?)?;
     module.add(
         "NativeRegoError",
@@ -31,6 +32,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<kubekeep_yaml::YamlDocuments>()?;
     module.add_class::<kubekeep_yaml::PyTree>()?;
     module.add_function(wrap_pyfunction!(kubekeep_yaml::json_integer, module)?)?;
+    module.add_function(wrap_pyfunction!(kubekeep_yaml::find_region, module)?)?;
     module.add_function(wrap_pyfunction!(pack::pack, module)?)?;
     module.add_function(wrap_pyfunction!(pack::unpack, module)?)?;
     Ok(())

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use kubekeep_rego::pattern::{self, Flaw, Regex};
-use kubekeep_rego::{Modules, RuleQuery};
+use kubekeep_rego::{Modules, RuleQuery, Shard};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 create_exception!(
     _native,
@@ -19,22 +20,53 @@ fn value_error(error: anyhow::Error) -> PyErr {
     PyValueError::new_err(format!("{error:#}"))
 }
 
+/// Modules, or byte code.
+#[derive(FromPyObject)]
+enum ShardSource {
+    // First, because an empty list would be byte code as well.
+    Modules(Modules),
+    ByteCode(Vec<u8>),
+}
+
+impl From<ShardSource> for Shard {
+    fn from(source: ShardSource) -> Self {
+        match source {
+            ShardSource::ByteCode(data) => Self::ByteCode(data),
+            ShardSource::Modules(modules) => Self::Modules(modules),
+        }
+    }
+}
+
+/// Compile modules (path, source) to byte code that evaluates the rules with the given paths.
+#[pyfunction]
+pub fn compile_byte_code<'py>(
+    py: Python<'py>,
+    modules: Modules,
+    paths: Vec<String>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    py.detach(|| kubekeep_rego::compile_byte_code(modules, &paths))
+        .map(|data| PyBytes::new(py, &data))
+        .map_err(value_error)
+}
+
 /// Compiled modules with groups of rules to evaluate together.
 #[pyclass(frozen)]
 pub struct PolicySet(kubekeep_rego::PolicySet);
 
 #[pymethods]
 impl PolicySet {
-    /// Compile the modules (path, source) of each shard. Each group is a list of (name, rule path, shard),
+    /// Compile each shard: modules (path, source), or the output of `compile_byte_code`. Each group is a list of (name, rule path, shard),
     /// for example `("privileged", "data.kubekeep.controls.privileged.outcome", 0)`. The fields of
     /// `context`, a JSON object, are part of every document.
     #[new]
     fn new(
         py: Python<'_>,
-        shards: Vec<Modules>,
+        shards: Vec<ShardSource>,
         groups: Vec<Vec<RuleQuery>>,
         context: String,
     ) -> PyResult<Self> {
+        let shards = shards.into_iter().map(Shard::from).collect();
         py.detach(move || kubekeep_rego::PolicySet::compile(shards, groups, &context))
             .map(Self)
             .map_err(value_error)

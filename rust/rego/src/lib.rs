@@ -5,6 +5,7 @@
 mod builtins;
 mod check;
 mod failure;
+mod machine;
 pub mod pattern;
 mod policy_set;
 mod query;
@@ -13,7 +14,8 @@ mod source;
 mod syntax;
 
 pub use failure::Failure;
-pub use policy_set::{PolicySet, RuleQuery};
+pub use machine::compile as compile_byte_code;
+pub use policy_set::{PolicySet, RuleQuery, Shard};
 pub use query::Query;
 
 /// Modules as (path, source).

@@ -8,17 +8,38 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Arc;
 
 use rayon::prelude::*;
+use regorus::rvm::{Program, RegoVM};
 use regorus::{Engine, Value};
 use serde_json::{Map, Value as Json};
 
-use crate::{builtins, source, Modules};
+use crate::{builtins, machine, source, Modules};
 
 /// Name, path and shard of a rule.
 pub type RuleQuery = (String, String, usize);
 
+/// Rules that are evaluated together.
+pub enum Shard {
+    /// Rego that the interpreter evaluates.
+    Modules(Modules),
+    /// Output of `machine::compile`.
+    ByteCode(Vec<u8>),
+}
+
+#[derive(Clone)]
+enum Compiled {
+    Tree(Box<Engine>),
+    ByteCode(Arc<Program>),
+}
+
+/// Compiled modules of one shard as a thread evaluates them.
+enum Evaluator {
+    Interpreter(Box<Engine>),
+    Machine(Box<RegoVM>),
+}
+
 /// Compiled modules with groups of rules to evaluate together.
 pub struct PolicySet {
-    engines: Vec<Engine>,
+    compiled: Vec<Compiled>,
     groups: Arc<[Vec<RuleQuery>]>,
     context: Value,
 }
@@ -26,7 +47,7 @@ pub struct PolicySet {
 impl PolicySet {
     /// Compile the modules of each shard. The fields of `context`, a JSON object, are part of every document.
     pub fn compile(
-        shards: Vec<Modules>,
+        shards: Vec<Shard>,
         groups: Vec<Vec<RuleQuery>>,
         context: &str,
     ) -> anyhow::Result<Self> {
@@ -38,13 +59,13 @@ impl PolicySet {
             anyhow::bail!("{name}: no shard {shard}");
         }
         let first = |shard: usize| groups.iter().flatten().find(|query| query.2 == shard);
-        let engines = shards
+        let compiled = shards
             .into_par_iter()
             .enumerate()
-            .map(|(shard, modules)| prepare_engine(modules, first(shard)))
+            .map(|(number, shard)| compile_shard(shard, first(number)))
             .collect::<anyhow::Result<Vec<_>>>()?;
         Ok(Self {
-            engines,
+            compiled,
             groups: groups.into(),
             context: Value::from_json_str(context)?,
         })
@@ -53,7 +74,7 @@ impl PolicySet {
     /// Return the same policies with another context. Nothing is compiled again.
     pub fn with_context(&self, context: &str) -> anyhow::Result<Self> {
         Ok(Self {
-            engines: self.engines.clone(),
+            compiled: self.compiled.clone(),
             groups: self.groups.clone(),
             context: Value::from_json_str(context)?,
         })
@@ -68,15 +89,22 @@ impl PolicySet {
         documents
             .par_iter()
             .map_init(
-                || self.engines.clone(),
-                |engines, (document, groups)| self.evaluate_document(engines, document, groups),
+                || {
+                    self.compiled
+                        .iter()
+                        .map(Evaluator::start)
+                        .collect::<Vec<_>>()
+                },
+                |evaluators, (document, groups)| {
+                    self.evaluate_document(evaluators, document, groups)
+                },
             )
             .collect()
     }
 
     fn evaluate_document(
         &self,
-        engines: &mut [Engine],
+        evaluators: &mut [Evaluator],
         document: &[u8],
         groups: &[usize],
     ) -> anyhow::Result<Option<String>> {
@@ -91,12 +119,12 @@ impl PolicySet {
             for (name, path, shard) in group {
                 let value = match &input {
                     Ok(input) => {
-                        let engine = &mut engines[*shard];
+                        let evaluator = &mut evaluators[*shard];
                         if *shard != current {
-                            engine.set_input(input.clone());
+                            evaluator.set_input(input.clone());
                             current = *shard;
                         }
-                        evaluate_rule(engine, path).and_then(|value| non_empty(&value))
+                        evaluate_rule(evaluator, path).and_then(|value| non_empty(&value))
                     }
                     // A document that cannot be read fails every rule.
                     Err(error) => Err(anyhow::anyhow!("{error:#}")),
@@ -136,9 +164,9 @@ impl PolicySet {
 
 /// Evaluate one rule. The refusal of a built-in is an error even if another body of the function has a value, and
 /// a panic of the interpreter is an error of this rule only.
-fn evaluate_rule(engine: &mut Engine, rule: &str) -> anyhow::Result<Value> {
+fn evaluate_rule(evaluator: &mut Evaluator, path: &str) -> anyhow::Result<Value> {
     builtins::take_refusal();
-    let value = catch_unwind(AssertUnwindSafe(|| engine.eval_rule(rule.to_string())))
+    let value = catch_unwind(AssertUnwindSafe(|| evaluator.evaluate(path)))
         .unwrap_or_else(|_| Err(anyhow::anyhow!("the evaluation broke down")))?;
     match builtins::take_refusal() {
         Some(refusal) => Err(anyhow::anyhow!(refusal)),
@@ -169,6 +197,38 @@ fn is_empty(value: &Value) -> bool {
         Value::Array(elements) => elements.is_empty(),
         Value::Object(fields) => fields.is_empty(),
         _ => false,
+    }
+}
+
+impl Evaluator {
+    fn start(compiled: &Compiled) -> Self {
+        match compiled {
+            Compiled::Tree(engine) => Self::Interpreter(engine.clone()),
+            Compiled::ByteCode(program) => Self::Machine(Box::new(machine::start(program))),
+        }
+    }
+
+    fn set_input(&mut self, input: Value) {
+        match self {
+            Self::Interpreter(engine) => engine.set_input(input),
+            Self::Machine(machine) => machine.set_input(input),
+        }
+    }
+
+    fn evaluate(&mut self, path: &str) -> anyhow::Result<Value> {
+        match self {
+            Self::Interpreter(engine) => engine.eval_rule(path.to_string()),
+            Self::Machine(machine) => Ok(machine.execute_entry_point_by_name(path)?),
+        }
+    }
+}
+
+fn compile_shard(shard: Shard, rule: Option<&RuleQuery>) -> anyhow::Result<Compiled> {
+    match shard {
+        Shard::Modules(modules) => {
+            prepare_engine(modules, rule).map(|engine| Compiled::Tree(Box::new(engine)))
+        }
+        Shard::ByteCode(data) => machine::load(&data).map(Compiled::ByteCode),
     }
 }
 

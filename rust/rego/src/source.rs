@@ -6,15 +6,15 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 
 use regorus::unstable::{
-    AssignOp, Expr, Lexer, Literal, LiteralStmt, Module, Parser, Query, Rule, RuleHead, Source,
-    Span, Token, TokenKind,
+    AssignOp, Expr, Lexer, Literal, LiteralStmt, Module, Parser, Query, Rule, RuleAssign, RuleHead,
+    Source, Span, Token, TokenKind,
 };
 use regorus::{Engine, PolicyLengthConfig};
 
 use crate::builtins;
 use crate::check::{check, check_query};
 use crate::failure::Failure;
-use crate::references::{bound_names, Visitor};
+use crate::references::{bound_names, Part, References, Visitor};
 use crate::{syntax, Modules};
 
 /// Sources longer than this are refused; lines may be as long as the source.
@@ -26,6 +26,9 @@ const MAX_NESTED: usize = 500;
 /// regorus' parser reads the contents of a bracket or brace once as a literal and once as a comprehension, so that its
 /// work doubles with each level. This many units take seconds.
 const MAX_PARSING: u64 = 1 << 20;
+
+/// Condition that is always true and reads `input`.
+const READ_INPUT: &str = "input != null";
 
 /// Accept long lines and long sources: generated rules have both.
 pub fn lift_length_limits(engine: &mut Engine) {
@@ -43,14 +46,74 @@ pub fn prepare(modules: Modules, v0: bool) -> Result<Prepared, Failure> {
         check_nesting(&name, &text)?;
         syntax::check_imports(&name, &text)?;
         let (text, tree) = parse_module(&name, text, v0)?;
-        let mut edits = Edits::new(&text);
-        edits.module(&tree);
-        let edits = edits.finish()?;
-        texts.push((name, apply(text, edits)));
+        let mut heads = Edits::new(&text);
+        heads.heads(&tree);
+        let heads = heads.finish()?;
+        let text = if heads.is_empty() {
+            rewrite(text, &tree, |edits, tree| edits.module(tree))?
+        } else {
+            let (text, tree) = parse_module(&name, apply(text, heads), v0)?;
+            rewrite(text, &tree, |edits, tree| edits.module(tree))?
+        };
+        texts.push((name, text));
         trees.push(tree);
     }
     check(&trees)?;
     Ok(Prepared { texts, trees })
+}
+
+/// Prepare modules, and rewrite what regorus executes otherwise than OPA as byte code:
+///
+/// - `x := e` succeeds if `e` is undefined;
+/// - a body with a loop over nothing is not followed by its `else`;
+/// - a condition that fails in a comprehension without a loop ends the loop around the comprehension;
+/// - an undefined value becomes an element of a comprehension;
+/// - an index in `every` is taken for a loop;
+/// - `some x in e` is false if `e` is text or a number, where the interpreter fails;
+/// - `input` is read where it is used first, even if that is skipped, and not again;
+/// - sets with a variable in their name, and defaults of functions, are ignored: refused.
+pub fn prepare_for_byte_code(modules: Modules) -> Result<Modules, Failure> {
+    let Prepared { texts, .. } = prepare(modules, false)?;
+    texts
+        .into_iter()
+        .map(|(name, text)| {
+            let (text, tree) = parse_module(&name, text, false)?;
+            let mut text = rewrite(text, &tree, |edits, tree| edits.alternatives(tree))?;
+            loop {
+                // Inner comprehensions first: the rewriting of the outer one moves their text.
+                let (current, tree) = parse_module(&name, text, false)?;
+                text = rewrite(current.clone(), &tree, |edits, tree| {
+                    edits.rewriting = Rewriting::Values;
+                    edits.module(tree);
+                })?;
+                if text == current {
+                    break;
+                }
+            }
+            for rewriting in [Rewriting::Quantifiers, Rewriting::Loops] {
+                let (current, tree) = parse_module(&name, text, false)?;
+                text = rewrite(current, &tree, |edits, tree| {
+                    edits.rewriting = rewriting;
+                    edits.module(tree);
+                })?;
+            }
+            let (current, tree) = parse_module(&name, text, false)?;
+            let text = rewrite(current, &tree, |edits, tree| edits.inputs(tree))?;
+            Ok((name, text))
+        })
+        .collect()
+}
+
+/// Return a text with the edits that a function makes to its tree.
+fn rewrite(
+    text: String,
+    tree: &Module,
+    edit: impl FnOnce(&mut Edits<'_>, &Module),
+) -> Result<String, Failure> {
+    let mut edits = Edits::new(&text);
+    edit(&mut edits, tree);
+    let edits = edits.finish()?;
+    Ok(apply(text, edits))
 }
 
 /// Rewritten sources by name, and the syntax trees of the original sources.
@@ -228,6 +291,20 @@ struct Edits<'a> {
     refused: Option<Failure>,
     /// True if the current statement is a whole body without braces.
     is_bare: bool,
+    rewriting: Rewriting,
+}
+
+/// The constructs that are rewritten in one reading of a module.
+#[derive(Clone, Copy, PartialEq)]
+enum Rewriting {
+    /// Those that the interpreter evaluates otherwise than OPA.
+    Interpreted,
+    /// For byte code: the values of comprehensions.
+    Values,
+    /// For byte code: `every`.
+    Quantifiers,
+    /// For byte code: declarations and comprehensions.
+    Loops,
 }
 
 fn apply(mut text: String, mut edits: Vec<(usize, usize, String)>) -> String {
@@ -252,6 +329,7 @@ impl<'a> Edits<'a> {
             list: Vec::new(),
             refused: None,
             is_bare: false,
+            rewriting: Rewriting::Interpreted,
         }
     }
 
@@ -265,8 +343,16 @@ impl<'a> Edits<'a> {
     fn module(&mut self, module: &Module) {
         for rule in &module.policy {
             match rule.as_ref() {
-                Rule::Default { value, .. } => self.expression(value),
-                Rule::Spec { head, bodies, .. } => {
+                Rule::Default { value, args, .. } => {
+                    if self.rewriting == Rewriting::Loops && !args.is_empty() {
+                        self.refuse(value.span(), "a default of a function");
+                    }
+                    self.expression(value);
+                }
+                Rule::Spec { head, bodies, span } => {
+                    if self.rewriting == Rewriting::Loops && is_nested_set(head) {
+                        self.refuse(span, "a set with a variable in its name");
+                    }
                     match head {
                         RuleHead::Compr { assign, .. } | RuleHead::Func { assign, .. } => {
                             assign
@@ -285,6 +371,215 @@ impl<'a> Edits<'a> {
                     }
                 }
             }
+        }
+    }
+
+    /// Compute the elements of sets and the values of objects in the body: a value that is undefined for one element of a
+    /// loop would discard the others.
+    fn heads(&mut self, module: &Module) {
+        for rule in &module.policy {
+            let Rule::Spec { head, bodies, .. } = rule.as_ref() else {
+                continue;
+            };
+            let value = match head {
+                RuleHead::Set { key, .. } => key.as_ref(),
+                RuleHead::Compr {
+                    refr,
+                    assign: Some(assign),
+                    ..
+                } if matches!(refr.as_ref(), Expr::RefBrack { .. }) => Some(&assign.value),
+                _ => None,
+            };
+            if let (Some(value), [body]) = (value, bodies.as_slice()) {
+                if is_computed(value) && iterates(&body.query) {
+                    self.compute_in_body(value, &body.query);
+                }
+            }
+        }
+    }
+
+    /// Read `input` at the start of each body of a rule that refers to it.
+    fn inputs(&mut self, module: &Module) {
+        for rule in &module.policy {
+            let Rule::Spec { head, bodies, .. } = rule.as_ref() else {
+                continue;
+            };
+            let mut references = References::default();
+            references.rule(rule);
+            let is_input =
+                |path: &Vec<Part>| matches!(path.first(), Some(Some(name)) if name == "input");
+            if !references.paths.iter().any(is_input) {
+                continue;
+            }
+            let head = match head {
+                RuleHead::Compr { assign, .. } | RuleHead::Func { assign, .. } => assign.as_ref(),
+                RuleHead::Set { .. } => None,
+            };
+            if bodies.is_empty() {
+                self.add_body(head);
+            }
+            for body in bodies {
+                if body.query.stmts.is_empty() {
+                    self.add_body(body.assign.as_ref());
+                } else {
+                    self.surround(&body.query, format!("{READ_INPUT}; "), String::new());
+                }
+            }
+        }
+    }
+
+    fn add_body(&mut self, assign: Option<&RuleAssign>) {
+        if let Some(assign) = assign {
+            let end = self.extent(&assign.value).1;
+            self.list
+                .push((end, end, format!(" if {{ {READ_INPUT} }}")));
+        }
+    }
+
+    fn compute_in_body(&mut self, value: &Expr, query: &Query) {
+        let (start, end) = self.extent(value);
+        self.list.push((start, end, "head_value".into()));
+        let text = self.slice(value);
+        let mut contained = Edits::new(self.text);
+        contained.rewriting = Rewriting::Loops;
+        contained.expression(value);
+        // In one line, so that the lines below keep their numbers, unless line ends may be part of the syntax.
+        let text = if text.contains('#') || !contained.list.is_empty() {
+            text
+        } else {
+            text.replace('\n', " ")
+        };
+        self.surround(query, String::new(), format!("; head_value := {text}"));
+    }
+
+    /// Insert text at the start and at the end of a body.
+    fn surround(&mut self, query: &Query, before: String, after: String) {
+        let (start, end) = (query.span.start as usize, query.span.end as usize);
+        if self
+            .text
+            .get(start..end)
+            .is_some_and(|text| text.starts_with('{'))
+        {
+            self.list.push((start + 1, start + 1, before));
+            self.list.push((end - 1, end - 1, after));
+        } else if let [statement] = query.stmts.as_slice() {
+            let (start, end) = match &statement.literal {
+                Literal::Expr { expr, .. } if statement.with_mods.is_empty() => self.extent(expr),
+                Literal::NotExpr { expr, .. } if statement.with_mods.is_empty() => {
+                    (start, self.extent(expr).1)
+                }
+                Literal::SomeIn { collection, .. } => (start, self.extent(collection).1),
+                _ => (start, end),
+            };
+            self.list.push((start, start, format!("{{ {before}")));
+            self.list.push((end, end, format!("{after} }}")));
+        }
+    }
+
+    /// Rewrite `every k, v in d { q }`: no element of `d` is without a solution of `q`.
+    fn quantifier(&mut self, statement: &LiteralStmt, domain: &Expr, query: &Query) {
+        let start = statement.span.start as usize;
+        let (from, to) = self.extent(domain);
+        let (open, close) = (query.span.start as usize + 1, query.span.end as usize - 1);
+        let head = self.text.get(start..from).unwrap_or_default();
+        let Some(variables) = head.trim_start().strip_prefix("every") else {
+            return self.refuse(&statement.span, "this form of every");
+        };
+        let name = format!("domain_{start}");
+        let brace = if self.is_bare { "{ " } else { "" };
+        self.list
+            .push((start, from, format!("{brace}some {name}; {name} = ")));
+        let middle = format!("; count([1 | some{variables} {name}; count([1 | ");
+        self.list.push((to, open, middle));
+        let brace = if self.is_bare { " }" } else { "" };
+        self.list
+            .push((close, close + 1, format!("]) == 0]) == 0{brace}")));
+    }
+
+    /// Pass the collection of a loop through a check of its type.
+    fn check_collection(&mut self, collection: &Expr) {
+        if is_collection(collection) {
+            return;
+        }
+        let (start, end) = self.extent(collection);
+        self.list
+            .push((start, start, format!("{}(", builtins::CHECK_COLLECTION)));
+        self.list.push((end, end, ")".into()));
+    }
+
+    /// Gather the values of each body that has an `else` in a list, unless it has exactly one: a body without values then
+    /// fails.
+    fn alternatives(&mut self, module: &Module) {
+        for rule in &module.policy {
+            let Rule::Spec { head, bodies, .. } = rule.as_ref() else {
+                continue;
+            };
+            let head = match head {
+                RuleHead::Compr { assign, .. } | RuleHead::Func { assign, .. } => assign.as_ref(),
+                RuleHead::Set { .. } => None,
+            };
+            for (body, next) in bodies.iter().zip(bodies.iter().skip(1)) {
+                let assign = if body.is_else {
+                    body.assign.as_ref()
+                } else {
+                    head
+                };
+                let value = assign.map(|assign| assign.value.as_ref());
+                if next.is_else && (iterates(&body.query) || value.is_some_and(is_computed)) {
+                    self.gather_values(value, &body.query);
+                }
+            }
+        }
+    }
+
+    fn gather_values(&mut self, value: Option<&Expr>, query: &Query) {
+        let (before, after) = match value {
+            Some(value) => {
+                self.list.push((
+                    self.extent(value).0,
+                    self.extent(value).1,
+                    "body_values[0]".into(),
+                ));
+                let value = self.slice(value);
+                (
+                    format!("body_values := [({value}) | "),
+                    "]; count(body_values) > 0".to_string(),
+                )
+            }
+            None => ("count([1 | ".to_string(), "]) > 0".to_string()),
+        };
+        self.surround(query, before, after);
+    }
+
+    /// Bind the computed values of a comprehension to variables. Comprehensions in these values come first, because their
+    /// text is moved: then this one is left for the next reading.
+    fn bind_values(&mut self, expression: &Expr) {
+        let (values, query): (Vec<&Expr>, _) = match expression {
+            Expr::ArrayCompr { term, query, .. } => (vec![term], query),
+            Expr::ObjectCompr {
+                key, value, query, ..
+            } => (vec![key, value], query),
+            _ => return self.parts(expression),
+        };
+        self.query(query);
+        let before = self.list.len();
+        values.iter().for_each(|value| self.expression(value));
+        if self.list.len() > before {
+            return;
+        }
+        let mut conditions = String::new();
+        for (number, value) in values.into_iter().enumerate() {
+            if !is_computed(value) {
+                continue;
+            }
+            let (start, end) = self.extent(value);
+            let text = self.slice(value);
+            conditions += &format!("; some value_{number}; value_{number} = {text}");
+            self.list.push((start, end, format!("value_{number}")));
+        }
+        if !conditions.is_empty() {
+            let end = self.extent(expression).1.saturating_sub(1);
+            self.list.push((end, end, conditions));
         }
     }
 
@@ -324,6 +619,9 @@ impl<'a> Edits<'a> {
                 collection,
                 ..
             } => {
+                if self.rewriting == Rewriting::Loops {
+                    self.check_collection(collection);
+                }
                 key.iter().for_each(|key| self.expression(key));
                 self.expression(value);
                 self.expression(collection);
@@ -333,6 +631,9 @@ impl<'a> Edits<'a> {
             }
             Literal::NotExpr { expr, .. } => self.statement_expression(expr, true),
             Literal::Every { domain, query, .. } => {
+                if self.rewriting == Rewriting::Quantifiers {
+                    self.quantifier(statement, domain, query);
+                }
                 self.expression(domain);
                 self.query(query);
             }
@@ -342,6 +643,14 @@ impl<'a> Edits<'a> {
     /// Rewrite the expression of a statement. A `fixed` one is negated or has modifiers, so it must remain a single
     /// statement.
     fn statement_expression(&mut self, expression: &Expr, fixed: bool) {
+        match self.rewriting {
+            Rewriting::Interpreted => {}
+            Rewriting::Values | Rewriting::Quantifiers => return self.expression(expression),
+            Rewriting::Loops => {
+                self.split_declaration(expression);
+                return self.expression(expression);
+            }
+        }
         match expression {
             Expr::Call { params, fcn, .. } if params.len() == 2 && is_walk(fcn) => {
                 params.iter().for_each(|element| self.expression(element));
@@ -367,6 +676,54 @@ impl<'a> Edits<'a> {
             _ => {}
         }
         self.expression(expression);
+    }
+
+    /// Rewrite `x := e` as `some x; x = e`.
+    fn split_declaration(&mut self, expression: &Expr) {
+        let Expr::AssignExpr {
+            lhs,
+            rhs,
+            op: AssignOp::ColEq,
+            ..
+        } = expression
+        else {
+            return;
+        };
+        let mut names = Vec::new();
+        bound_names(lhs, &mut names);
+        names.retain(|name| name != "_");
+        let (start, left) = self.extent(lhs);
+        let (right, end) = self.extent(rhs);
+        let brace = if self.is_bare { "{ " } else { "" };
+        if names.is_empty() {
+            self.list.push((start, start, brace.into()));
+        } else {
+            let declared = format!("{brace}some {}; ", names.join(", "));
+            self.list.push((start, start, declared));
+        }
+        self.list.push((left, right, " = ".into()));
+        if self.is_bare {
+            self.list.push((end, end, " }".into()));
+        }
+    }
+
+    /// Add a loop with one turn to a comprehension that does not start with a loop.
+    fn start_with_loop(&mut self, expression: &Expr) {
+        let (Expr::ArrayCompr { query, .. }
+        | Expr::SetCompr { query, .. }
+        | Expr::ObjectCompr { query, .. }) = expression
+        else {
+            return;
+        };
+        let Some(first) = query.stmts.first() else {
+            return;
+        };
+        let start = match &first.literal {
+            Literal::SomeIn { .. } => return,
+            Literal::Expr { expr, .. } => self.extent(expr).0,
+            _ => first.span.start as usize,
+        };
+        self.list.push((start, start, "some _ in [0]; ".into()));
     }
 
     /// Rewrite `[path, value] := walk(x)`, which is undefined in regorus, as `walk(x, [path, value])`.
@@ -472,8 +829,8 @@ impl<'a> Edits<'a> {
         self.list.push((end, end, ")".into()));
     }
 
-    /// Return start and end of an expression. In regorus the span of a string excludes its quotes, and the span of an
-    /// object starts at one of its keys.
+    /// Return start and end of an expression. In regorus the span of a string excludes its quotes, the span of an object
+    /// starts at one of its keys, and that of `set()` includes the next word.
     fn extent(&self, expression: &Expr) -> (usize, usize) {
         let span = expression.span();
         let (start, end) = (span.start as usize, span.end as usize);
@@ -491,6 +848,19 @@ impl<'a> Edits<'a> {
                         .unwrap_or(start),
                     end,
                 )
+            }
+            Expr::Set { items, .. } if items.is_empty() => {
+                let length = self.text.get(start..end).and_then(|text| text.find(')'));
+                (start, length.map_or(end, |length| start + length + 1))
+            }
+            Expr::Membership {
+                key,
+                value,
+                collection,
+                ..
+            } => {
+                let first = key.as_ref().unwrap_or(value);
+                (self.extent(first).0, self.extent(collection).1)
             }
             Expr::BinExpr { lhs, rhs, .. }
             | Expr::BoolExpr { lhs, rhs, .. }
@@ -524,6 +894,19 @@ impl Visitor for Edits<'_> {
     }
 
     fn expression(&mut self, expression: &Expr) {
+        match self.rewriting {
+            Rewriting::Interpreted => {}
+            Rewriting::Values => return self.bind_values(expression),
+            Rewriting::Quantifiers => return self.parts(expression),
+            Rewriting::Loops => {
+                self.start_with_loop(expression);
+                if matches!(expression, Expr::Call { fcn, .. } if fcn.span().text() == builtins::CHECK_COLLECTION)
+                {
+                    self.refuse(expression.span(), builtins::CHECK_COLLECTION);
+                }
+                return self.parts(expression);
+            }
+        }
         match expression {
             Expr::Call { fcn, span, .. } if is_walk(fcn) => {
                 self.refuse(span, "walk() inside of an expression");
@@ -538,6 +921,70 @@ impl Visitor for Edits<'_> {
         }
         self.parts(expression);
     }
+}
+
+fn is_nested_set(head: &RuleHead) -> bool {
+    matches!(head, RuleHead::Set { refr, .. } if !matches!(refr.as_ref(), Expr::Var { .. }))
+}
+
+/// Return true if a query contains a loop outside of comprehensions.
+fn iterates(query: &Query) -> bool {
+    let mut loops = Loops(false);
+    loops.query(query);
+    loops.0
+}
+
+/// True after a visit of an expression with a loop. A reference with a variable is one unless the variable has a value,
+/// which is not known here.
+struct Loops(bool);
+
+impl Visitor for Loops {
+    fn query(&mut self, query: &Query) {
+        for statement in &query.stmts {
+            match &statement.literal {
+                Literal::SomeVars { .. } | Literal::SomeIn { .. } => self.0 = true,
+                Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } => self.expression(expr),
+                Literal::Every { domain, .. } => self.expression(domain),
+            }
+        }
+    }
+
+    fn expression(&mut self, expression: &Expr) {
+        match expression {
+            Expr::ArrayCompr { .. } | Expr::SetCompr { .. } | Expr::ObjectCompr { .. } => {}
+            Expr::RefBrack { index, .. } if !is_constant(index) => self.0 = true,
+            Expr::Call { fcn, .. } if is_walk(fcn) => self.0 = true,
+            _ => self.parts(expression),
+        }
+    }
+}
+
+/// Return true for an expression that may be undefined even if its variables are bound.
+fn is_computed(expression: &Expr) -> bool {
+    !is_constant(expression)
+        && !matches!(
+            expression,
+            Expr::Var { .. } | Expr::Bool { .. } | Expr::Null { .. }
+        )
+}
+
+fn is_collection(expression: &Expr) -> bool {
+    matches!(
+        expression,
+        Expr::Array { .. }
+            | Expr::Set { .. }
+            | Expr::Object { .. }
+            | Expr::ArrayCompr { .. }
+            | Expr::SetCompr { .. }
+            | Expr::ObjectCompr { .. }
+    )
+}
+
+fn is_constant(expression: &Expr) -> bool {
+    matches!(
+        expression,
+        Expr::String { .. } | Expr::RawString { .. } | Expr::Number { .. }
+    )
 }
 
 fn is_walk(function: &Expr) -> bool {

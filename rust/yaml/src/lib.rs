@@ -5,6 +5,7 @@
 //! knowledge of Kubernetes.
 
 mod events;
+mod regions;
 mod scalars;
 mod strings;
 mod tree;
@@ -22,6 +23,7 @@ use scalars::{Refusal, Scalar};
 use strings::StringCache;
 use tree::{Child, Document, Tree};
 
+pub use regions::find_region;
 pub use tree::PyTree;
 
 /// Reason why a document, or the rest of the text, cannot be read.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kubekeep.engine.policy_set import PolicySet, RuleQuery
+from kubekeep.engine.policy_set import PolicySet, RuleQuery, Shard
 from kubekeep.engine.rego_policies import RegoPolicySet
 
 
 def compile_rules(
-    shards: Sequence[Mapping[str, str]], groups: Sequence[Sequence[RuleQuery]], context: Mapping[str, Any]
+    shards: Sequence[Shard], groups: Sequence[Sequence[RuleQuery]], context: Mapping[str, Any]
 ) -> PolicySet:
     """Compile rules; those of queries with a file are custom rules. Raises ValueError, with file and line."""
     if not any(query.file for group in groups for query in group):

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.engine.policy_set import Compile, Outcome, PolicySet, RuleFailure, RuleQuery
+from kubekeep.engine.policy_set import Compile, Outcome, PolicySet, RuleFailure, RuleQuery, Shard
 from kubekeep.engine.rego_policies import decode_outcome
 from kubekeep.model.redaction import redact_value
 
@@ -175,7 +175,7 @@ def cache_outcomes(compile_rules: Compile, cache: OutcomeCache) -> Compile:
     """Return a variant of `compile_rules` whose policy sets use a cache."""
 
     def compile_cached(
-        shards: Sequence[Mapping[str, str]], groups: Sequence[Sequence[RuleQuery]], context: Mapping[str, Any]
+        shards: Sequence[Shard], groups: Sequence[Sequence[RuleQuery]], context: Mapping[str, Any]
     ) -> PolicySet:
         digests = [_digest_shard(modules) for modules in shards]
         group_digests = [_digest_group(group, digests) for group in groups]
@@ -191,11 +191,13 @@ def _digest_group(group: Sequence[RuleQuery], shards: Sequence[bytes | None]) ->
     return _digest(msgspec.json.encode([(query.name, query.path, shards[query.shard]) for query in group]))
 
 
-def _digest_shard(modules: Mapping[str, str]) -> bytes | None:
-    """Return the digest of the modules of a shard, or None if one of them is unstable."""
-    if any(_UNSTABLE.search(text) for text in modules.values()):
+def _digest_shard(shard: Shard) -> bytes | None:
+    """Return the digest of a shard, or None if one of its modules is unstable. Byte code is never unstable."""
+    if isinstance(shard, bytes):
+        return _digest(shard)
+    if any(_UNSTABLE.search(text) for text in shard.values()):
         return None
-    return _digest(msgspec.json.encode(sorted(modules.items())))
+    return _digest(msgspec.json.encode(sorted(shard.items())))
 
 
 def _digest(data: bytes, key: bytes = b"") -> bytes:

@@ -28,6 +28,9 @@ class RuleQuery(NamedTuple):
     file: str = ""
 
 
+Shard = Mapping[str, str] | bytes
+"""Rules that are compiled together: modules by path, or byte code."""
+
 Outcome = Mapping[str, Any]
 """Values of a group's rules on one document, by name. Undefined and empty values are left out.
 
@@ -50,8 +53,8 @@ class PolicySet(Protocol):
         return
 
 
-Compile = Callable[[Sequence[Mapping[str, str]], Sequence[Sequence[RuleQuery]], Mapping[str, Any]], PolicySet]
-"""Function that compiles a policy set from shards of modules, groups of queries and a context."""
+Compile = Callable[[Sequence[Shard], Sequence[Sequence[RuleQuery]], Mapping[str, Any]], PolicySet]
+"""Function that compiles a policy set from shards, groups of queries and a context."""
 
 
 class StoppedError(Exception):

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep import _native
-from kubekeep.engine.policy_set import Outcome, PolicySet, RuleFailure, RuleQuery
+from kubekeep.engine.policy_set import Outcome, PolicySet, RuleFailure, RuleQuery, Shard
 
 _EMPTY: Final[Outcome] = {}
 _CACHED_VALUES: Final = 1 << 14
@@ -21,22 +21,22 @@ _decode: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class RegoPolicySet(PolicySet):
-    """Rego v1 modules, compiled once."""
+    """Rego v1 modules, compiled once, and byte code."""
 
     def __init__(
         self,
-        shards: Sequence[Mapping[str, str]],
+        shards: Sequence[Shard],
         groups: Sequence[Sequence[RuleQuery]],
         context: Mapping[str, Any],
     ) -> None:
-        """Compile the modules (path to source) of each shard; a shard holds all imports of its rules.
+        """Compile the shards; modules (path to source) of a shard include all imports of its rules.
 
         Each group lists queries, such as `RuleQuery("x", "data.kubekeep.controls.x.violation")`. The fields of
         `context` are part of `input`, together with those of the document.
         Raises ValueError, with file and line, for modules that do not compile.
         """
         self._native = _native.PolicySet(
-            [list(modules.items()) for modules in shards],
+            [shard if isinstance(shard, bytes) else list(shard.items()) for shard in shards],
             [[query[:3] for query in group] for group in groups],
             msgspec.json.encode(context).decode(),
         )
@@ -50,6 +50,14 @@ class RegoPolicySet(PolicySet):
         copy = object.__new__(RegoPolicySet)
         copy._native = self._native.with_context(msgspec.json.encode(context).decode())
         return copy
+
+
+def compile_byte_code(modules: Mapping[str, str], paths: Sequence[str]) -> bytes:
+    """Return byte code that evaluates the rules `paths` of modules (path to source).
+
+    Raises ValueError for modules that do not compile. Values can differ from those of the interpreter.
+    """
+    return _native.compile_byte_code(list(modules.items()), list(paths))
 
 
 def decode_outcome(text: str | bytes) -> Outcome:

@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from kubekeep._native import YamlDocuments
+from kubekeep.library.index import Index, Program, Rule, read_index
 from kubekeep.model.control import Control
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.framework import Framework
@@ -37,24 +38,6 @@ class LibraryError(KubekeepError, ValueError):
     """Invalid file of a library. The message names the file."""
 
 
-class Rule(msgspec.Struct, frozen=True):
-    """Rego of a control: its file, its text and properties of the text."""
-
-    path: str
-    """Path relative to the library, so that it does not depend on the installation; absolute for a custom rule."""
-    source: str
-    libraries: frozenset[str]
-    """Names of the shared modules that it imports, directly or through others."""
-    rules: tuple[Rule, ...]
-    """Rules of other controls that it imports."""
-    outcomes: frozenset[str]
-    """Defined results: a subset of `violation`, `applies` and `declined`."""
-    reads_object: bool
-    """True if it reads more than the workload view, so that verdicts for equal workloads may differ."""
-    is_custom: bool
-    """True if a file outside of the built-in library defines it."""
-
-
 class Library:
     """Controls, frameworks and shared Rego of a folder, and those of the library `parent` that it extends.
 
@@ -67,6 +50,11 @@ class Library:
         self._parent = parent
         self._own_framework = own_framework
         self._rules: dict[str, Rule] = {}
+
+    @property
+    def programs(self) -> tuple[Program, ...]:
+        """Byte code of rules of the built-in library, which other libraries extend."""
+        return self._parent.programs if self._parent else ()
 
     @functools.cached_property
     def controls(self) -> Mapping[str, Control]:
@@ -143,7 +131,7 @@ class Library:
             self._find_imported_rule(name, path) for name in dict.fromkeys(_RULE_IMPORT.findall(source_with_modules))
         )
         libraries = self._resolve_modules("\n".join((source, *(rule.source for rule in rules))))
-        texts = [source, *(rule.source for rule in rules), *(self._shared_modules[name] for name in libraries)]
+        texts = [source, *(rule.source for rule in rules), *(self.shared_modules[name] for name in libraries)]
         return Rule(
             path=path,
             source=source,
@@ -182,12 +170,12 @@ class Library:
         rules = [self.get_rule(control) for control in controls]
         names = frozenset[str]().union(*(rule.libraries for rule in rules))
         sources = {source.path: source.source for rule in rules for source in (rule, *rule.rules)}
-        return sources | {f"lib/{name}.rego": self._shared_modules[name] for name in sorted(names)}
+        return sources | {f"lib/{name}.rego": self.shared_modules[name] for name in sorted(names)}
 
     @functools.cached_property
-    def _shared_modules(self) -> dict[str, str]:
+    def shared_modules(self) -> dict[str, str]:
         """Text of each shared module by name. Raises LibraryError."""
-        modules = dict(self._parent._shared_modules) if self._parent else {}  # noqa: SLF001 - the same class
+        modules = dict(self._parent.shared_modules) if self._parent else {}
         for file in sorted(self.root.glob("lib/*.rego")):
             if file.stem in modules:
                 # A replaced module would change verdicts of the parent's controls.
@@ -197,7 +185,7 @@ class Library:
 
     def _add_modules(self, source: str) -> str:
         """Return `source` and the shared modules it needs as one text."""
-        return "\n".join((source, *(self._shared_modules[name] for name in sorted(self._resolve_modules(source)))))
+        return "\n".join((source, *(self.shared_modules[name] for name in sorted(self._resolve_modules(source)))))
 
     def _resolve_modules(self, source: str) -> frozenset[str]:
         """Return the names of the shared modules that `source` imports, directly or through others. Raises LibraryError."""
@@ -207,17 +195,47 @@ class Library:
             name = pending.pop()
             if name in names:
                 continue
-            if name not in self._shared_modules:
+            if name not in self.shared_modules:
                 raise LibraryError(f"{self.root}: lib/{name}.rego is missing, but a rule imports it")
             names.add(name)
-            pending += _IMPORT.findall(self._shared_modules[name])
+            pending += _IMPORT.findall(self.shared_modules[name])
         return frozenset(names)
+
+
+class _IndexedLibrary(Library):
+    """The built-in library with the content of its index in place of its files."""
+
+    def __init__(self, index: Index) -> None:
+        super().__init__(ROOT)
+        self._index = index
+        self._rules = index.rules
+
+    @property
+    def programs(self) -> tuple[Program, ...]:
+        return self._index.programs
+
+    @functools.cached_property
+    def controls(self) -> Mapping[str, Control]:
+        return self._index.controls
+
+    @functools.cached_property
+    def frameworks(self) -> Mapping[str, Framework]:
+        return self._index.frameworks
+
+    @functools.cached_property
+    def _folders(self) -> dict[str, Path]:
+        return {slug: ROOT / "controls" / control.area / slug for slug, control in self.controls.items()}
+
+    @functools.cached_property
+    def shared_modules(self) -> dict[str, str]:
+        return self._index.modules
 
 
 @functools.cache
 def builtin() -> Library:
     """Return the built-in library. It is loaded once for each process."""
-    return Library(ROOT)
+    index = read_index(ROOT)
+    return Library(ROOT) if index is None else _IndexedLibrary(index)
 
 
 def _read(file: Path, kind: type[T]) -> T:

@@ -12,6 +12,8 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from kubekeep import _native
+
 Path = tuple[str | int, ...]
 """Steps from the root of a document: mapping keys and 0-based sequence indexes."""
 
@@ -182,13 +184,7 @@ class SourceMap:
         - The value of an alias has the location of the alias; values inside it, or merged in by `<<`, have the location
           of the original text.
         """
-        node, owner, value = 0, -1, document
-        for step in path:
-            child = self._find_child(value, node, step)
-            if child is None:
-                break
-            owner, node, value = child
-        return self._region(*self._display_span(node, owner, value))
+        return self._region(*_native.find_region(self._numbers, document, path))
 
     def find_extents(self, document: Any, path: Path) -> tuple[int, int, int, int]:
         """Return the start and end index of the region of `path`, and the start and end index of the value itself.

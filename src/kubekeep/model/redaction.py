@@ -87,7 +87,10 @@ def redact_value(value: Any) -> Any:
             elif isinstance(child, list):
                 copy = _mask_elements(key, child) if is_mapping else list(child)
             elif isinstance(child, str):
-                owner[key] = _mask_field(key, child) if is_mapping else mask_text(child)
+                if is_mapping:
+                    owner[key] = _mask_cached(key, child) if len(child) <= _LONGEST_CACHED else _mask_field(key, child)
+                else:
+                    owner[key] = mask_text(child)
                 continue
             else:
                 if type(child) in _NUMBERS and is_mapping and _classify(key) is _Masking.ALWAYS:
@@ -126,6 +129,15 @@ def _classify(key: Any) -> _Masking:
     if lowered in _REFERENCE_KEYS or is_vague_name(name):
         return _Masking.IF_GENERATED
     return _Masking.ALWAYS if lowered in _SECRET_KEYS or is_secret_name(name) else _Masking.NEVER
+
+
+_LONGEST_CACHED: Final = 512
+"""Length of the longest text that is cached: the fields of many objects repeat."""
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _mask_cached(key: Any, value: str) -> str:
+    return _mask_field(key, value)
 
 
 def _mask_field(key: Any, value: str) -> str:

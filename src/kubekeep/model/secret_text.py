@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from kubekeep._native import Pattern
 from kubekeep.model.token_formats import TOKEN_FORMATS
 
 MASK: Final = "XXXXXX"
@@ -109,6 +110,9 @@ _HINTS: Final = (
 )
 """Texts without one of these in lower case, and without a long word, have no secret: most texts of a report."""
 _LONG_WORD: Final = re.compile(r"[\w+=-]{14}")
+_LENGTH: Final = re.compile(r"\{[0-9,]+\}")
+_LOOK_BEHIND: Final = re.compile(r"\(\?<=([^()]*)\)")
+_LOOK_AHEAD: Final = re.compile(r"\(\?[=!][^()]*\)")
 _LONGEST_CACHED: Final = 512
 
 
@@ -174,10 +178,27 @@ def _mask_cached(text: str) -> str:
 
 
 def _mask(text: str) -> str:
-    lowered = text.lower()
-    if not any(hint in lowered for hint in _HINTS) and _LONG_WORD.search(text) is None:
-        return text
-    return _secret_pattern().sub(_replace, text)
+    return _secret_pattern().sub(_replace, text) if _may_hold_secret(text) else text
+
+
+def _may_hold_secret(text: str) -> bool:
+    """Return False for a text without a secret, in a small part of the time of a search."""
+    if ":" in text or "=" in text or "-" in text:
+        lowered = text.lower()
+        if any(hint in lowered for hint in _HINTS):
+            return True
+    return _LONG_WORD.search(text) is not None and _token_filter().matches(text)
+
+
+@functools.cache
+def _token_filter() -> Pattern:
+    """Return a pattern that is fast to compile and to search, and matches each text with a well-known token.
+
+    It has the formats of tokens without lengths and look-around, so it matches some other texts as well.
+    """
+    formats = "|".join(pattern for _, pattern, _ in TOKEN_FORMATS).replace(r"\Z", "$")
+    formats = _LOOK_AHEAD.sub("", _LOOK_BEHIND.sub(r"\1", _LENGTH.sub("+", formats)))
+    return Pattern(rf"{formats}|(?i:bearer|basic) ")
 
 
 @functools.cache

@@ -8,8 +8,9 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.engine.policy_set import RuleQuery
-from kubekeep.library.load import Library, Rule
+from kubekeep.engine.policy_set import RuleQuery, Shard
+from kubekeep.library.index import Rule
+from kubekeep.library.load import Library
 from kubekeep.model.control import SUBJECT, WORKLOAD, Control
 from kubekeep.model.resource import Resource
 
@@ -58,9 +59,14 @@ class Rulebook:
         With `separate_related`, each rule that relates resources is a group by itself.
         """
         rules = {control.slug: library.get_rule(control) for control in controls}
-        shards = _split(controls, rules)
-        self.shards = [_collect_modules(library, shard) for shard in shards]
-        """The modules of a few controls each, because an engine is slower the more modules it holds. A custom rule has its own."""
+        self.shards: list[Shard] = []
+        """Byte code, and modules for the interpreter: of a few controls each, because an engine is slower the more modules
+        it holds. A custom rule has its own."""
+        shard_numbers = self._add_byte_code(library, controls)
+        interpreted = [control for control in controls if control.rule_name not in shard_numbers]
+        for shard in _split(interpreted, rules):
+            shard_numbers |= dict.fromkeys([control.rule_name for control in shard], len(self.shards))
+            self.shards.append(collect_modules(library, shard))
         self.conditional = frozenset(slug for slug, rule in rules.items() if APPLIES in rule.outcomes)
         """Slugs of the controls with a rule that decides if it applies to a resource."""
         self.groups: list[list[RuleQuery]] = []
@@ -68,15 +74,24 @@ class Rulebook:
         self._controls = (*controls, *unconfigured)
         self._numbers: dict[tuple[str, Stage, str], int] = {}
         self._plans: dict[tuple[str, str, bool, bool], RulePlan] = {}
-        for shard_number, shard in enumerate(shards):
-            for control in shard:
-                name, rule = control.rule_name, rules[control.slug]
-                stage = find_stage(control, rule)
-                separate_name = name if separate_related and stage is Stage.RELATED else ""
-                file = rule.path if rule.is_custom else ""
-                query = RuleQuery(name, f"data.{control.package}.{_OUTCOME}", shard_number, file)
-                for target in control.targets:
-                    self._add(control, query, (target, stage, separate_name))
+        for control in controls:
+            name, rule = control.rule_name, rules[control.slug]
+            stage = find_stage(control, rule)
+            separate_name = name if separate_related and stage is Stage.RELATED else ""
+            file = rule.path if rule.is_custom else ""
+            query = RuleQuery(name, get_outcome_path(control), shard_numbers[name], file)
+            for target in control.targets:
+                self._add(control, query, (target, stage, separate_name))
+
+    def _add_byte_code(self, library: Library, controls: Sequence[Control]) -> dict[str, int]:
+        """Add the library's programs with rules of `controls`. Return the number of the shard of each rule in them."""
+        names = {control.rule_name for control in controls}
+        shard_numbers: dict[str, int] = {}
+        for program in library.programs:
+            if not names.isdisjoint(program.rules):
+                shard_numbers |= dict.fromkeys(program.rules, len(self.shards))
+                self.shards.append(program.byte_code)
+        return shard_numbers
 
     def _add(self, control: Control, query: RuleQuery, key: tuple[str, Stage, str]) -> None:
         """Add the rule of `control` to a group, once if several controls share it."""
@@ -113,7 +128,7 @@ def _split(controls: Sequence[Control], rules: Mapping[str, Rule]) -> list[Seque
     for control in controls:
         if rules[control.slug].is_custom:
             by_custom_rule.setdefault(control.rule_name, []).append(control)
-    return [*(own[at : at + _SHARD_SIZE] for at in range(0, len(own), _SHARD_SIZE)), *by_custom_rule.values()]
+    return [*split_into_shards(own), *by_custom_rule.values()]
 
 
 def find_stage(control: Control, rule: Rule) -> Stage:
@@ -131,7 +146,17 @@ def _list_targets(resource: Resource, *, has_pod: bool) -> frozenset[str]:
     return resource.kind_names | {WORKLOAD} if has_pod else resource.kind_names
 
 
-def _collect_modules(library: Library, controls: Sequence[Control]) -> dict[str, str]:
+def split_into_shards(controls: Sequence[Control]) -> list[Sequence[Control]]:
+    """Return `controls` in groups whose rules are compiled together."""
+    return [controls[at : at + _SHARD_SIZE] for at in range(0, len(controls), _SHARD_SIZE)]
+
+
+def get_outcome_path(control: Control) -> str:
+    """Return the path of the rule that gathers the outcomes of `control`."""
+    return f"data.{control.package}.{_OUTCOME}"
+
+
+def collect_modules(library: Library, controls: Sequence[Control]) -> dict[str, str]:
     """Return the Rego modules of `controls` by path, each rule with a rule that gathers its outcomes."""
     collectors = {rule.path: _gather_outcomes(rule) for rule in map(library.get_rule, controls)}
     return {path: text + collectors.get(path, "") for path, text in library.collect_modules(controls).items()}

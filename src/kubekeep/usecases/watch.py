@@ -15,7 +15,7 @@ import msgspec
 from kubekeep.admission.enforcement import EnforcementCollector
 from kubekeep.admission.policy import is_binding, is_policy
 from kubekeep.engine.compile import compile_rules
-from kubekeep.engine.policy_set import RuleQuery, StoppablePolicySet, StoppedError
+from kubekeep.engine.policy_set import RuleQuery, Shard, StoppablePolicySet, StoppedError
 from kubekeep.exceptions.custom_resources import is_security_exception
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.errors import ConnectionLostError, KubeError
@@ -335,7 +335,7 @@ class _Session:
         self.following = cluster.follow(self.selection, scan.evaluation.resource_selection, request.pace)
 
     def _compile(
-        self, shards: Sequence[Mapping[str, str]], groups: Sequence[Sequence[RuleQuery]], context: Mapping[str, Any]
+        self, shards: Sequence[Shard], groups: Sequence[Sequence[RuleQuery]], context: Mapping[str, Any]
     ) -> StoppablePolicySet:
         return StoppablePolicySet(compile_rules(shards, groups, context), self._stopped)
 

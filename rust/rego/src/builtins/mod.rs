@@ -15,6 +15,7 @@ mod value;
 
 use std::cell::RefCell;
 
+use regorus::unstable::{BuiltinFcn, Expr, Ref, Span};
 use regorus::{Engine, Value};
 
 /// Built-in function: OPA's name, number of arguments and implementation.
@@ -31,6 +32,10 @@ const GROUPS: &[&[Entry]] = &[
     text::ENTRIES,
     uri::ENTRIES,
 ];
+
+macro_rules! calls {
+    ($($number:literal)*) => { [$(call::<$number>),*] };
+}
 
 thread_local! {
     static REFUSAL: RefCell<Option<String>> = const { RefCell::new(None) };
@@ -52,6 +57,83 @@ pub fn install(engine: &mut Engine, strict: bool) -> anyhow::Result<()> {
         engine.add_extension(name.into(), arity, Box::new(extension))?;
     }
     Ok(())
+}
+
+/// Name of the check of a collection in byte code, which can only call functions that regorus knows. No rule that calls it
+/// is compiled to byte code.
+pub const CHECK_COLLECTION: &str = "trace";
+
+/// Return the argument if it is a collection, otherwise fail as the interpreter does.
+fn check_collection(
+    _: &Span,
+    _: &[Ref<Expr>],
+    arguments: &[Value],
+    _: bool,
+) -> anyhow::Result<Value> {
+    match arguments.first() {
+        Some(value @ (Value::Array(_) | Value::Set(_) | Value::Object(_))) => Ok(value.clone()),
+        other => {
+            let value = other.map(ToString::to_string).unwrap_or_default();
+            REFUSAL.with_borrow_mut(|first| {
+                first.get_or_insert_with(|| {
+                    format!("`some .. in collection` expects array/set/object. Got `{value}`")
+                });
+            });
+            Ok(Value::Undefined)
+        }
+    }
+}
+
+/// Return the built-in `name` of this crate as byte code calls it. A failing call is undefined.
+pub fn resolve(name: &str) -> Option<BuiltinFcn> {
+    if name == CHECK_COLLECTION {
+        return Some((check_collection, 1));
+    }
+    let number = ENTRIES.iter().position(|entry| entry.0 == name)?;
+    let (_, arity, _) = ENTRIES.get(number)?;
+    Some((*CALLS.get(number)?, *arity))
+}
+
+const COUNT: usize = count();
+const ENTRIES: [Entry; COUNT] = flatten();
+
+const fn count() -> usize {
+    let (mut count, mut group) = (0, 0);
+    while group < GROUPS.len() {
+        count += GROUPS[group].len();
+        group += 1;
+    }
+    count
+}
+
+const fn flatten() -> [Entry; COUNT] {
+    let mut entries = [GROUPS[0][0]; COUNT];
+    let (mut count, mut group) = (0, 0);
+    while group < GROUPS.len() {
+        let mut index = 0;
+        while index < GROUPS[group].len() {
+            entries[count] = GROUPS[group][index];
+            count += 1;
+            index += 1;
+        }
+        group += 1;
+    }
+    entries
+}
+
+type Call = fn(&Span, &[Ref<Expr>], &[Value], bool) -> anyhow::Result<Value>;
+
+/// One function for each entry: byte code calls plain functions, not closures.
+const CALLS: [Call; COUNT] = calls![0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55];
+
+fn call<const NUMBER: usize>(
+    _: &Span,
+    _: &[Ref<Expr>],
+    arguments: &[Value],
+    strict: bool,
+) -> anyhow::Result<Value> {
+    let (name, _, function) = const { ENTRIES[NUMBER] };
+    function(arguments).or_else(|error| handle_error(name, error, strict))
 }
 
 fn handle_error(name: &str, error: anyhow::Error, strict: bool) -> anyhow::Result<Value> {

@@ -35,24 +35,26 @@ from kubekeep.engine.isolation.process import (
     return_process,
     take_process,
 )
-from kubekeep.engine.policy_set import Outcome, PolicySet, RuleFailure, RuleQuery
+from kubekeep.engine.policy_set import Outcome, PolicySet, RuleFailure, RuleQuery, Shard
 from kubekeep.engine.rego_policies import RegoPolicySet, decode_outcome
 
 R = TypeVar("R", bound=Reply)
 
 
 def isolate_custom_rules(
-    shards: Sequence[Mapping[str, str]], groups: Sequence[Sequence[RuleQuery]], context: Mapping[str, Any]
+    shards: Sequence[Shard], groups: Sequence[Sequence[RuleQuery]], context: Mapping[str, Any]
 ) -> IsolatedPolicySet:
     """Compile rules, custom ones in another process. Raises ValueError, with file and line."""
     custom = {query.name: query for group in groups for query in group if query.file}
     numbers = {name: number for number, name in enumerate(custom)}
     custom_shards = {query.shard for query in custom.values()}
-    library_shards = [{} if number in custom_shards else modules for number, modules in enumerate(shards)]
+    library_shards = [{} if number in custom_shards else shard for number, shard in enumerate(shards)]
+    # No custom rule has byte code.
+    modules = [{} if isinstance(shard, bytes) else shard for shard in shards]
     library_groups = [[query for query in group if not query.file] for group in groups]
     custom_groups = [[numbers[query.name] for query in group if query.file] for group in groups]
     library = RegoPolicySet(library_shards, library_groups, context)
-    return IsolatedPolicySet(library, CustomRules(list(custom.values()), shards), custom_groups, context)
+    return IsolatedPolicySet(library, CustomRules(list(custom.values()), modules), custom_groups, context)
 
 
 def check_modules(shards: Mapping[str, Mapping[str, str]]) -> None:

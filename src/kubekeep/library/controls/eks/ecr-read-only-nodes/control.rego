@@ -31,7 +31,8 @@ roles[arn] := names if {
 }
 
 nodes contains role if {
-	some role in roles[_]
+	some names in roles
+	some role in names
 	regex.match(`(?i)node-?instance-?role`, role)
 }
 

@@ -143,12 +143,18 @@ short_flags := [
 	[`(^|/)curl$`, `^(?:-u|--user) ?[\w.@-]+:([^\s$<{%*][^\s$]*)$`],
 ]
 
-maps["data"] := input.object.data if {
+maps := object.union(plain, decoded)
+
+default plain := {}
+
+plain := {"data": input.object.data} if {
 	input.object.kind == "ConfigMap"
 	is_object(input.object.data)
 }
 
-maps["binaryData"] := {key: base64.decode(value) | some key, value in input.object.binaryData} if {
+default decoded := {}
+
+decoded := {"binaryData": {key: base64.decode(value) | some key, value in input.object.binaryData}} if {
 	input.object.kind == "ConfigMap"
 	is_object(input.object.binaryData)
 }

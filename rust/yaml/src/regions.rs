@@ -1,0 +1,104 @@
+//! Positions of values in a document, from the numbers that its tree recorded: start, end and size of each node, in
+//! document order, with each mapping key before its value.
+
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyInt, PyList, PyTuple};
+
+const NUMBERS: usize = 3;
+
+/// Return the start and end index of the entry or element at `path`, or at its nearest existing ancestor.
+///
+/// An entry spans its key, and its value if that is no collection; an element, and the root, spans its scalar or its
+/// first key or element. Raises ValueError if the numbers are not those of the document.
+#[pyfunction]
+pub fn find_region(
+    numbers: PyBuffer<u32>,
+    document: Bound<'_, PyAny>,
+    path: &Bound<'_, PyTuple>,
+) -> PyResult<(u32, u32)> {
+    let nodes = Nodes(numbers);
+    let (mut key, mut node, mut value) = (None, 0, document);
+    for step in path.iter_borrowed() {
+        let Some(child) = nodes.find_child(&value, node, &step)? else {
+            break;
+        };
+        (key, node, value) = child;
+    }
+    nodes.find_span(key, node, &value)
+}
+
+/// The numbers of a document. While they are borrowed, Python cannot change the length of their array.
+struct Nodes(PyBuffer<u32>);
+
+type Child<'py> = (Option<usize>, usize, Bound<'py, PyAny>);
+
+impl Nodes {
+    fn number(&self, node: usize, index: usize) -> PyResult<u32> {
+        let at = node * NUMBERS + index;
+        if at >= self.0.item_count() || !self.0.is_c_contiguous() {
+            return Err(PyValueError::new_err(
+                "the numbers are not those of the document",
+            ));
+        }
+        // SAFETY: the buffer has this number, in one piece, and its type and alignment are those of u32 (PyBuffer).
+        Ok(unsafe { *self.0.buf_ptr().cast::<u32>().add(at) })
+    }
+
+    fn size(&self, node: usize) -> PyResult<usize> {
+        Ok(self.number(node, 2)? as usize)
+    }
+
+    /// Return the node of the key, if the parent is a mapping, the node of the value and the value at `step`.
+    fn find_child<'py>(
+        &self,
+        parent: &Bound<'py, PyAny>,
+        node: usize,
+        step: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Child<'py>>> {
+        let mut at = node + 1;
+        if let Ok(mapping) = parent.cast::<PyDict>() {
+            for (key, value) in mapping.iter() {
+                if key.is(step) || key.eq(step)? {
+                    return Ok(Some((Some(at), at + 1, value)));
+                }
+                at += 1 + self.size(at + 1)?;
+            }
+        } else if let (Ok(sequence), Ok(index)) = (parent.cast::<PyList>(), step.cast::<PyInt>()) {
+            let Ok(index) = index.extract::<usize>() else {
+                return Ok(None);
+            };
+            let Ok(value) = sequence.get_item(index) else {
+                return Ok(None);
+            };
+            for _ in 0..index {
+                at += self.size(at)?;
+            }
+            return Ok(Some((None, at, value)));
+        }
+        Ok(None)
+    }
+
+    fn find_span(
+        &self,
+        key: Option<usize>,
+        node: usize,
+        value: &Bound<'_, PyAny>,
+    ) -> PyResult<(u32, u32)> {
+        let shown = key.unwrap_or(node);
+        let (start, mut end) = (self.number(shown, 0)?, self.number(shown, 1)?);
+        let is_collection = value.is_instance_of::<PyDict>() || value.is_instance_of::<PyList>();
+        if key.is_some() {
+            if !is_collection {
+                end = end.max(self.number(node, 1)?);
+            }
+        } else if is_collection && value.is_truthy()? {
+            let (first, first_end) = (self.number(node + 1, 0)?, self.number(node + 1, 1)?);
+            if start <= first && first < end {
+                end = first_end;
+            }
+        }
+        Ok((start, end))
+    }
+}
