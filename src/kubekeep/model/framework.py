@@ -30,7 +30,7 @@ class Framework(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     provider: Provider | None = None
     """The managed platform of the framework: selecting it asserts that the cluster is on that platform."""
     all_controls: bool = False
-    """True if all controls with a number belong to it; controls without one repeat a check for another standard."""
+    """True if all controls with a number belong to it; controls without one are not controls of Kubescape, or repeat a check."""
     kubescape_set: bool = False
     """True for a set of controls of Kubescape that implements no published standard."""
     sections: tuple[Section, ...] = ()
