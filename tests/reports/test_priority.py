@@ -111,7 +111,9 @@ def test_views_show_the_priority_of_each_finding(view: View, shop: Assessment) -
         joined = re.sub(r"\n {10,}", " ", text)
         shown = {
             (number, label)
-            for label, number in re.findall(r"^ +\d* *(CRITICAL|HIGH|MEDIUM|LOW) .*?(C-\d+|image-tag\b)", joined, re.MULTILINE)
+            for label, number in re.findall(
+                r"^ +\d* *(CRITICAL|HIGH|MEDIUM|LOW) .*?(C-\d+|image-tag\b)", joined, re.MULTILINE
+            )
         }
     assert shown == expected
     assert "89 findings by priority: 4 critical · 16 high · 46 medium · 23 low" in " ".join(text.split())
