@@ -190,7 +190,9 @@ subjects: [{kind: ServiceAccount, name: default, namespace: shop}]
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: r}
 ---"""
     assert chains(pod() + whole, START) == [f"{ACCOUNT} > ClusterRole r in the cluster > every Secret of the cluster"]
-    filled = whole.replace("rules: []", "rules: [{apiGroups: [''], resources: [pods/exec], verbs: [create]}]")
+    filled = whole.replace("{name: r}", "{name: r, uid: stored}").replace(
+        "rules: []", "rules: [{apiGroups: [''], resources: [pods/exec], verbs: [create]}]"
+    )
     assert chains(pod() + filled, START, to="any pod of the cluster") == [
         f"{ACCOUNT} > ClusterRole r in the cluster > any pod of the cluster"
     ]

@@ -25,6 +25,8 @@ CASES: Final = FACTS / "posture-cases.jsonl"
 DIFFERENT: Final[dict[str, str]] = {
     "C-0030:ingress-and-egress-blocked/only-egress-policy": "a policy for egress alone leaves ingress open",
     "C-0030:ingress-and-egress-blocked/cnp-only-egress": "a policy for egress alone leaves ingress open",
+    "C-0002:exec-into-container-v1/clusterrole": "`pods/*` grants no subresource",
+    "C-0063:rule-can-portforward-v1/clusterrole-clusterrolebinding": "`pods/*` grants no subresource",
     **dict.fromkeys(
         (
             "C-0070:enforce-kubelet-client-tls-authentication-updated/fail-config-sensor-failed",

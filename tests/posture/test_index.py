@@ -39,8 +39,10 @@ def binding(kind: str, of: tuple[str, str], namespace: str = "", users: int = 1)
 
 
 def list_subjects(*objects: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Return the names of subjects, with kind and namespace of their role; both are empty for an unknown role."""
     subjects = index_objects(*objects, join=True).iterate_subjects()
-    return [(subject.name, subject.related[1].kind, subject.related[1].namespace) for subject in subjects]
+    known = [(subject.name, subject.related[1:] or (Resource({}),)) for subject in subjects]
+    return [(name, role.kind, role.namespace) for name, (role,) in known]
 
 
 def test_only_requested_kinds_are_kept() -> None:
@@ -131,7 +133,7 @@ def test_order_of_grants_is_independent_of_input_order() -> None:
 def test_role_bindings_use_roles_of_their_namespace() -> None:
     roles = (role("Role", "reader", "shop"), role("Role", "reader", "build"))
     assert list_subjects(*roles, binding("RoleBinding", ("Role", "reader"), "shop")) == [("user-0", "Role", "shop")]
-    assert list_subjects(*roles, binding("RoleBinding", ("Role", "reader"), "other")) == []
+    assert list_subjects(*roles, binding("RoleBinding", ("Role", "reader"), "other")) == [("user-0", "", "")]
     assert list_subjects(role("Role", "reader", "default"), binding("RoleBinding", ("Role", "reader"))) == [
         ("user-0", "Role", "default")
     ]
@@ -174,7 +176,25 @@ def test_accounts_are_bound_to_unknown_roles() -> None:
     grants = index_objects(named, empty, kinds=("rbac-subject",)).build()["grants"]
     bound = "RoleBinding bound"
     assert grants["bound"] == {"shop": {"web": [bound]}, "build": {"runner": [bound, bound]}}
-    assert grants["accounts"] == {}
+    (grant,) = grants["accounts"]["shop"]["web"]
+    assert grant["role"] is None
+
+
+def test_bound_roles_include_parts_of_aggregated_roles() -> None:
+    part = role("ClusterRole", "part")
+    part["metadata"]["labels"] = {"part": "yes"}
+    rule = {"clusterRoleSelectors": [{"matchLabels": {"part": "yes"}}]}
+    whole = role("ClusterRole", "whole") | {"aggregationRule": rule}
+    others = (role("Role", "reader", "shop"), role("Role", "reader", "build"), role("ClusterRole", "reader"))
+    bindings = (
+        binding("RoleBinding", ("Role", "reader"), "shop"),
+        binding("RoleBinding", ("ClusterRole", "whole"), "shop"),
+    )
+    roles = index_objects(part, whole, *others, *bindings, kinds=(SUBJECT,)).build()["grants"]["roles"]
+    assert roles == {
+        "default": {"ClusterRole/whole": True, "ClusterRole/part": True},
+        "shop": {"Role/reader": True},
+    }
 
 
 def test_cluster_admin_needs_no_definition() -> None:

@@ -5,8 +5,8 @@ Each role is evaluated once per scope, independent of the number of its subjects
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -18,21 +18,13 @@ from kubekeep.attackpaths.objects import (
     describe_namespace,
     format_missing_label,
     join_labels,
-    parse_selector,
 )
-from kubekeep.attackpaths.rights import BUILTIN_RULES, RBAC, RoleRules, list_permissions
+from kubekeep.attackpaths.rights import RBAC, RoleRules, list_permissions
 from kubekeep.attackpaths.shared_nodes import SharedNodes
 from kubekeep.model.attack import AttackNode, AttackNodeKind, EdgeKind
 from kubekeep.model.json_values import as_list, as_mapping
-from kubekeep.model.label_selector import get_labels, selects
 from kubekeep.posture.joins import find_account
-
-_EQUIVALENT_ROLES: Final = {"edit": "admin"}
-_AGGREGATED_ROLES: Final = {"admin": ("admin", "edit", "view"), "edit": ("edit", "view"), "view": ("view",)}
-"""Suffixes of the aggregation labels with which roles extend a built-in role (Kubernetes docs, RBAC, user-facing roles).
-"""
-_AGGREGATE: Final = "rbac.authorization.k8s.io/aggregate-to-"
-_HARMLESS_ROLES: Final = frozenset({"view"})
+from kubekeep.posture.roles import EffectiveRole, Roles
 
 
 class _Role(msgspec.Struct, frozen=True, eq=False):
@@ -44,8 +36,8 @@ class _Role(msgspec.Struct, frozen=True, eq=False):
 
     label: str
     rules: RoleRules
-    resource: PlacedResource | None = None
-    origins: tuple[tuple[PlacedResource | None, int], ...] = ()
+    resource: PlacedResource | None
+    origins: tuple[tuple[PlacedResource | None, int], ...]
 
 
 class RoleGrants:
@@ -55,10 +47,14 @@ class RoleGrants:
         self._objects = objects
         self._graph = graph
         self._shared_nodes = shared_nodes
-        self._roles: dict[tuple[str, str, str], list[PlacedResource]] = {}
-        for kind in ("Role", "ClusterRole"):
-            for role in objects.list_kind(kind):
-                self._roles.setdefault((kind, role.namespace, role.name), []).append(role)
+        self._roles = Roles()
+        self._placed: dict[int, PlacedResource] = {}
+        """Roles of the input by the id of the resource in `_roles`."""
+        for role in (*objects.list_kind("Role"), *objects.list_kind("ClusterRole")):
+            if role.original.group == RBAC:
+                installed = msgspec.structs.replace(role.original, content=role.object)
+                self._placed[id(installed)] = role
+                self._roles.add(installed)
         self._roles_by_resource: dict[int, _Role] = {}
         self._has_permissions: dict[str, bool] = {}
         self._unknown_roles: set[str] = set()
@@ -104,53 +100,22 @@ class RoleGrants:
 
     def _find_roles(self, kind: str, namespace: str, name: str) -> list[_Role]:
         """Return the roles called `name`; files may define several. Built-in roles need not be in the input."""
-        roles = self._roles.get((kind, namespace, name), [])
-        if roles:
-            return [self._get_role(role) for role in roles]
-        builtin_rules = BUILTIN_RULES.get(_EQUIVALENT_ROLES.get(name, name), ()) if kind == "ClusterRole" else ()
-        added = [*self._list_added_rules(name)] if kind == "ClusterRole" else []
-        if builtin_rules or added:
-            origins = (*((None, 0) for _ in builtin_rules), *((role, position) for _, role, position in added))
-            return [
-                _Role(f"{kind} {name}", RoleRules([*builtin_rules, *(rule for rule, _, _ in added)]), origins=origins)
-            ]
-        if kind != "ClusterRole" or name not in _HARMLESS_ROLES:
+        roles = self._roles.find(kind, namespace, name)
+        if not roles:
             self._unknown_roles.add(format_missing_label(kind, namespace, name))
-        return []
+        return [self._get_role(role) for role in roles]
 
-    def _list_added_rules(self, name: str) -> Iterator[tuple[Any, PlacedResource, int]]:
-        """Yield the rules that other roles of the input add to a built-in role by their labels."""
-        labels = {f"{_AGGREGATE}{part}" for part in _AGGREGATED_ROLES.get(name, ())}
-        for role in self._objects.list_kind("ClusterRole"):
-            if any(get_labels(role.object).get(label) == "true" for label in labels):
-                rules = as_list(role.object.get("rules"))
-                yield from ((rule, role, position) for position, rule in enumerate(rules))
-
-    def _get_role(self, resource: PlacedResource) -> _Role:
-        role = self._roles_by_resource.get(id(resource))
+    def _get_role(self, effective: EffectiveRole) -> _Role:
+        role = self._roles_by_resource.get(id(effective))
         if role is None:
-            role = self._roles_by_resource[id(resource)] = self._build_role(resource)
+            resource = self._placed.get(id(effective.original))
+            role = self._roles_by_resource[id(effective)] = _Role(
+                resource.label if resource else effective.original.label,
+                RoleRules([rule.content for rule in effective.rules]),
+                resource,
+                tuple((self._placed.get(id(rule.owner)), rule.position) for rule in effective.rules),
+            )
         return role
-
-    def _build_role(self, resource: PlacedResource) -> _Role:
-        # The controller of a cluster fills in the rules; in files they are empty.
-        is_empty = resource.object.get("aggregationRule") and not as_list(resource.object.get("rules"))
-        owners = self._list_aggregated(resource) if is_empty else (resource,)
-        rules = [
-            (rule, owner, position)
-            for owner in owners
-            for position, rule in enumerate(as_list(owner.object.get("rules")))
-        ]
-        origins = tuple((owner, position) for _, owner, position in rules)
-        return _Role(resource.label, RoleRules([rule for rule, _, _ in rules]), resource, origins)
-
-    def _list_aggregated(self, resource: PlacedResource) -> Iterable[PlacedResource]:
-        """Yield the roles aggregated into a ClusterRole (Kubernetes docs, RBAC, Aggregated ClusterRoles)."""
-        listed = as_list(as_mapping(resource.object.get("aggregationRule")).get("clusterRoleSelectors"))
-        selectors = [parse_selector(as_mapping(selector)) for selector in listed]
-        for part in self._objects.list_kind("ClusterRole"):
-            if any(selector and selects(selector, get_labels(part.object)) for selector in selectors):
-                yield part
 
     def _find_role_node(self, role: _Role, scope: str) -> AttackNode | None:
         """Return the node of a role in a scope, cluster-admin if it allows everything; None if it leads nowhere."""
@@ -170,7 +135,7 @@ class RoleGrants:
         label = role.label if role.resource and role.resource.kind == "Role" else f"{role.label}{suffix}"
         node = self._graph.ensure_node(identity, AttackNodeKind.ROLE, label, role.resource)
         for permission in permissions:
-            resource, position = role.origins[permission.rule] if role.origins else (None, 0)
+            resource, position = role.origins[permission.rule]
             # Without the wildcard the permission would have to be listed explicitly.
             slugs = (*permission.slugs, *(control_slugs.WILDCARDS if role.rules.has_wildcard(permission.rule) else ()))
             also_evaluated = (role.resource,) if role.resource else ()

@@ -16,6 +16,7 @@ from kubekeep.model.attack import AttackNode, AttackNodeKind, Edge, EdgeKind, Op
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Status
 from kubekeep.model.location import Path
+from kubekeep.model.resource import Resource
 
 MAX_EDGES: Final = 500_000
 """The limit of edges; a note reports that it was reached."""
@@ -44,7 +45,7 @@ class FailedControls:
     def __init__(self, results: Iterable[ResourceResult], controls: Mapping[str, Control]) -> None:
         self._controls = controls
         self._slugs_by_resource: dict[int, set[str]] = {}
-        self._slugs_by_part: dict[int, set[str]] = {}
+        self._slugs_by_part: dict[int | str, set[str]] = {}
         """Failed controls of joined RBAC subjects, by binding and by role."""
         for result in results:
             failed = {
@@ -55,7 +56,7 @@ class FailedControls:
             if failed:
                 self._slugs_by_resource.setdefault(id(result.resource), set()).update(failed)
                 for part in result.resource.related:
-                    self._slugs_by_part.setdefault(id(part), set()).update(failed)
+                    self._slugs_by_part.setdefault(_build_part_key(part), set()).update(failed)
 
     def list_failed(self, draft: Draft) -> tuple[Control, ...]:
         """Return the controls of `draft` that fail on its resource, or on all of the `also_evaluated` ones."""
@@ -68,8 +69,13 @@ class FailedControls:
         )
 
     def _list_slugs(self, resource: PlacedResource) -> set[str]:
-        key = id(resource.original)
-        return self._slugs_by_resource.get(key, set()) | self._slugs_by_part.get(key, set())
+        slugs = self._slugs_by_resource.get(id(resource.original), set())
+        return slugs | self._slugs_by_part.get(_build_part_key(resource.original), set())
+
+
+def _build_part_key(part: Resource) -> int | str:
+    """Return the key of a binding or role; subjects are joined with copies of aggregated roles."""
+    return part.id if part.kind == "ClusterRole" and part.object.get("aggregationRule") else id(part)
 
 
 class Graph:

@@ -13,9 +13,9 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.attackpaths.internal_network import has_public_addresses
-from kubekeep.attackpaths.objects import Objects, PlacedResource, Workload, parse_selector
+from kubekeep.attackpaths.objects import Objects, PlacedResource, Workload
 from kubekeep.model.json_values import as_list, as_mapping
-from kubekeep.model.label_selector import NAME_LABEL, LabelSelector, selects
+from kubekeep.model.label_selector import NAME_LABEL, LabelSelector, parse_selector, selects
 from kubekeep.posture.isolation import (
     CILIUM_CLUSTERWIDE,
     CILIUM_POLICY,

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.model.json_values import as_list, as_mapping
-from kubekeep.model.label_selector import NAME_LABEL, LabelSelector, get_labels, selects
+from kubekeep.model.label_selector import NAME_LABEL, LabelSelector, get_labels, parse_selector, selects
 from kubekeep.model.location import Path, parse_path
 from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource, format_name
 from kubekeep.model.resource_types import BUILTIN_TYPES
@@ -260,15 +260,6 @@ def join_labels(labels: Iterable[str]) -> str:
 def format_missing_label(kind: str, namespace: str, name: str) -> str:
     """Format the label of a resource that is not in the input, without a namespace that is chosen at installation."""
     return format_name(kind, "" if namespace == RELEASE_NAMESPACE else namespace, name)
-
-
-def parse_selector(selector: Mapping[str, Any]) -> LabelSelector | None:
-    """Return the label selector; None if it is invalid."""
-    fields = {key: value for key, value in selector.items() if value is not None}
-    try:
-        return msgspec.convert(fields, LabelSelector)
-    except msgspec.ValidationError:
-        return None
 
 
 def describe_namespace(namespace: str) -> str:

@@ -6,7 +6,7 @@ scope, not the subjects.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -308,18 +308,3 @@ def _list_cluster_permissions(rules: RoleRules, nodes: SharedNodes) -> Iterator[
     if approval is not None and request is not None and signers:
         text = "it allows creating a certificate of another user"
         yield RbacPermission(nodes.admin, text, approval, control_slugs.CERTIFICATES)
-
-
-BUILTIN_RULES: Final[Mapping[str, Sequence[dict[str, Any]]]] = {
-    "cluster-admin": ({"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},),
-    "admin": (
-        {"apiGroups": [""], "resources": ["secrets", "pods", "replicationcontrollers"], "verbs": ["*"]},
-        {"apiGroups": [""], "resources": ["pods/exec", "pods/attach", "serviceaccounts/token"], "verbs": ["create"]},
-        {"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["impersonate"]},
-        {"apiGroups": ["apps"], "resources": ["daemonsets", "deployments", "statefulsets"], "verbs": ["create"]},
-        {"apiGroups": ["batch"], "resources": ["cronjobs", "jobs"], "verbs": ["create"]},
-    ),
-}
-"""Rules of built-in roles that lead further, for bindings to roles outside the input (Kubernetes docs, RBAC, user-facing
-roles). `edit` is treated as `admin`; `view` has no such rules.
-"""

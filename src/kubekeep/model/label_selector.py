@@ -37,6 +37,15 @@ class LabelSelector(msgspec.Struct, frozen=True, rename="camel"):
         )
 
 
+def parse_selector(selector: Mapping[str, Any]) -> LabelSelector | None:
+    """Return the label selector; None if it is invalid."""
+    fields = {key: value for key, value in selector.items() if value is not None}
+    try:
+        return msgspec.convert(fields, LabelSelector)
+    except msgspec.ValidationError:
+        return None
+
+
 def get_labels(resource_object: Mapping[str, Any]) -> dict[str, str]:
     """Return the labels of an object, {} if they are malformed."""
     metadata = resource_object.get("metadata")

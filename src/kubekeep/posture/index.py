@@ -6,35 +6,21 @@ Built in one pass over the resources, in linear time and space. Never evaluates 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
-
-import msgspec
 
 from kubekeep.model.control import PLATFORMS, SUBJECT, WORKLOAD, Control, Provider
 from kubekeep.model.distribution import detect_provider
 from kubekeep.model.json_values import as_list, as_mapping
-from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource
+from kubekeep.model.resource import Resource
 from kubekeep.model.workload import POD_TEMPLATE, pod_path, value_at_or
 from kubekeep.posture.isolation import index_enforcement, index_isolation
 from kubekeep.posture.joins import Grants, IndexedPod, index_nodes, index_pods, index_selectors, index_values
+from kubekeep.posture.roles import EffectiveRole, Roles
 from kubekeep.posture.routes import index_routes
 
 MAX_CONFIG_VALUE: Final = 256
 """Maximum length of a ConfigMap value in the index, in characters: settings are shorter, embedded files longer."""
-
-_CLUSTER_ADMIN: Final = Resource(
-    {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRole",
-        "metadata": {"name": "cluster-admin"},
-        "rules": [
-            {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},
-            {"nonResourceURLs": ["*"], "verbs": ["*"]},
-        ],
-    }
-)
-"""Present in every cluster without a manifest (Kubernetes docs, RBAC, user-facing roles)."""
 
 
 def kinds_to_index(controls: Iterable[Control]) -> set[str]:
@@ -63,7 +49,7 @@ class Index:
         self._pods: dict[str, list[IndexedPod]] = {}
         self.provider: Provider | None = None
         """The managed platform, detected from a Node or a cloud provider's document."""
-        self._roles: dict[tuple[str, str, str], dict[bytes, Resource]] = {}
+        self._roles = Roles()
         self._bindings: list[Resource] = []
 
     def add(self, resource: Resource) -> None:
@@ -78,10 +64,7 @@ class Index:
             self._add_pod(resource)
         if self._joins_subjects and resource.group == "rbac.authorization.k8s.io":
             if resource.kind in ("Role", "ClusterRole"):
-                # Equal copies of a role, for example from overlays, count once; different ones are all kept.
-                rules = msgspec.json.encode(resource.object.get("rules"))
-                key = _role_key(resource.kind, resource.namespace, resource.name)
-                self._roles.setdefault(key, {}).setdefault(rules, resource)
+                self._roles.add(resource)
             elif resource.kind in ("RoleBinding", "ClusterRoleBinding"):
                 self._bindings.append(resource)
 
@@ -121,7 +104,9 @@ class Index:
             for binding in bindings:
                 grants.bind(binding)
             for subject in self._join(bindings):
-                grants.add(subject.object, *subject.related)
+                grants.add(subject)
+            for role in {id(role): role for binding in bindings for role in self._find_roles(binding) or ()}.values():
+                grants.add_role(role)
         return {
             "objects": self._objects,
             "named": {
@@ -144,33 +129,38 @@ class Index:
         return [content for objects in self._objects.get(kind, {}).values() for content in objects]
 
     def iterate_subjects(self) -> Iterator[Resource]:
-        """Yield each subject of each binding with a known role, joined with both, in the order of the bindings.
+        """Yield each subject of each binding, joined with binding and role, in the order of the bindings.
 
-        A RoleBinding refers to a Role in its own namespace only; a ClusterRoleBinding cannot name a Role (Kubernetes docs,
-        RBAC, roleRef).
+        A role has its effective rules, see `kubekeep.posture.roles`. If these are not in the input, the subject is joined
+        with the binding only.
         """
         yield from self._join(self._bindings)
 
     def _join(self, bindings: Iterable[Resource]) -> Iterator[Resource]:
         for binding in bindings:
-            reference = binding.object.get("roleRef")
-            subjects = binding.object.get("subjects")
-            if not isinstance(reference, dict) or not isinstance(subjects, list):
+            roles = self._find_roles(binding)
+            if roles is None:
                 continue
-            kind, name = str(reference.get("kind")), str(reference.get("name"))
-            if binding.kind == "ClusterRoleBinding" and kind != "ClusterRole":
-                continue
-            for role in self._find_roles(_role_key(kind, binding.namespace, name)):
-                for subject in subjects:
+            joins: list[tuple[Resource, ...]] = [(binding, role.resource) for role in roles] or [(binding,)]
+            for related in joins:
+                contents = [part.object for part in related]
+                for subject in as_list(binding.object.get("subjects")):
                     if isinstance(subject, dict):
-                        joined = {**subject, "relatedObjects": [binding.object, role.object]}
-                        yield Resource(joined, related=(binding, role))
+                        yield Resource({**subject, "relatedObjects": contents}, related=related)
 
-    def _find_roles(self, key: tuple[str, str, str]) -> Iterable[Resource]:
-        roles = self._roles.get(key)
-        if roles is not None:
-            return roles.values()
-        return (_CLUSTER_ADMIN,) if key == ("ClusterRole", "", "cluster-admin") else ()
+    def _find_roles(self, binding: Resource) -> Sequence[EffectiveRole] | None:
+        """Return the roles that a binding refers to; None if it is invalid.
+
+        A RoleBinding refers to a Role in its own namespace only; a ClusterRoleBinding cannot name a Role (Kubernetes docs,
+        RBAC, roleRef).
+        """
+        reference = binding.object.get("roleRef")
+        if not isinstance(reference, dict):
+            return None
+        kind, name = str(reference.get("kind")), str(reference.get("name") or "")
+        if kind != "ClusterRole" and (binding.kind == "ClusterRoleBinding" or kind != "Role"):
+            return None
+        return self._roles.find(kind, binding.namespace, name)
 
 
 _KINDS_BY_NAME: Final = frozenset(
@@ -192,10 +182,6 @@ _ALTERNATIVES: Final = frozenset({"PodSecurityPolicy"})
 def _is_ordinary_pod(resource: Resource) -> bool:
     """Return True for a Pod outside kube-system: rules read only the fields of it in `pods`."""
     return resource.kind == "Pod" and resource.is_builtin and resource.namespace != "kube-system"
-
-
-def _role_key(kind: str, namespace: str, name: str) -> tuple[str, str, str]:
-    return kind, (namespace or DEFAULT_NAMESPACE) if kind == "Role" else "", name
 
 
 def _group_by_name(objects: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:

@@ -252,7 +252,7 @@ def _split_index(content: Mapping[str, Any]) -> Iterator[tuple[Path, Any]]:
             yield from _split_kinds(family, value)
         elif family == "grants":
             yield (family, "all"), value["all"]
-            for field in ("accounts", "namespaces", "bound"):
+            for field in ("accounts", "namespaces", "bound", "roles"):
                 yield from (((family, field, namespace), grants) for namespace, grants in value[field].items())
         else:
             yield from (((family, key), part) for key, part in value.items())

@@ -13,6 +13,7 @@ import msgspec
 
 from kubekeep.model.json_values import as_mapping
 from kubekeep.model.resource import Resource
+from kubekeep.posture.roles import EffectiveRole
 
 _ACCOUNTS: Final = "system:serviceaccounts"
 """The group of all service accounts; with `:` and a namespace appended, of that namespace (Kubernetes docs, RBAC)."""
@@ -33,13 +34,14 @@ class IndexedPod(msgspec.Struct, frozen=True):
 
 
 class Grants:
-    """Bound roles by the service accounts that hold them, directly or as members of a group."""
+    """Bound roles, and the service accounts that hold them, directly or as members of a group."""
 
     def __init__(self) -> None:
         self._accounts: dict[str, dict[str, list[dict[str, Any]]]] = {}
         self._namespaces: dict[str, list[dict[str, Any]]] = {}
         self._all: list[dict[str, Any]] = []
         self._bound: dict[str, dict[str, list[str]]] = {}
+        self._roles: dict[str, dict[str, bool]] = {}
 
     def bind(self, binding: Resource) -> None:
         """Record the service accounts that `binding` names, even if its role is missing."""
@@ -51,11 +53,18 @@ class Grants:
                 bindings = self._bound.setdefault(namespace, {}).setdefault(name, [])
                 bindings.append(f"{binding.kind} {binding.name}")
 
-    def add(self, subject: Mapping[str, Any], binding: Resource, role: Resource) -> None:
-        """Record that `binding` grants `role` to `subject`."""
-        kind, name = subject.get("kind"), str(subject.get("name"))
-        grant = {"binding": _drop_subjects(binding), "role": role.object}
-        account = find_account(subject, binding)
+    def add_role(self, role: EffectiveRole) -> None:
+        """Record that a binding refers to `role`, and so to the roles that its rules are written in."""
+        for part in (role.original, *(rule.owner for rule in role.rules)):
+            self._roles.setdefault(part.namespace_or_default, {})[f"{part.kind}/{part.name}"] = True
+
+    def add(self, subject: Resource) -> None:
+        """Record the grant of a subject joined with its binding and role; an unknown role is null."""
+        binding, *roles = subject.related
+        grant = {"binding": _drop_subjects(binding), "role": roles[0].object if roles else None}
+        content = subject.object
+        kind, name = content.get("kind"), str(content.get("name"))
+        account = find_account(content, binding)
         if account is not None:
             self._accounts.setdefault(account[0], {}).setdefault(account[1], []).append(grant)
         elif kind == "Group" and name in _EVERYONE:
@@ -69,12 +78,14 @@ class Grants:
         - `accounts`: namespace to account to grants; `namespaces`: namespace to grants of all its accounts; `all`:
           grants of all accounts.
         - `bound`: namespace to account to the bindings that name it (`Kind name`), also with an unknown role.
+        - `roles`: namespace to the roles that bindings refer to (`Kind/name`); ClusterRoles are under `default`.
         """
         return {
             "accounts": self._accounts,
             "namespaces": self._namespaces,
             "all": self._all,
             "bound": self._bound,
+            "roles": self._roles,
         }
 
 

@@ -44,6 +44,18 @@ cluster_wide(namespace, name) := [grant |
 	grant.binding.kind == "ClusterRoleBinding"
 ]
 
+# Why the permissions of an account are unknown: cluster-wide bindings to roles that are not in the input.
+unknown_roles(namespace, name) := {message |
+	some grant in cluster_wide(namespace, name)
+	grant.role == null
+	message := sprintf("the rules of %s %s, to which service account %s/%s is bound, are not in the input", [
+		grant.binding.roleRef.kind,
+		grant.binding.roleRef.name,
+		namespace,
+		name,
+	])
+}
+
 # Path of the account name in a workload, also if the field is missing.
 path(workload) := sprintf("%s.serviceAccount", [workload.path]) if {
 	place.said(workload.spec.serviceAccount)

@@ -62,13 +62,20 @@ cluster_scoped(named, wildcards) := named | wildcards if {
 	binding.kind == "ClusterRoleBinding"
 } else := named
 
+# Why the permissions of a subject are unknown: its role, or all roles aggregated into it, are not in the input.
+unknown_role := sprintf("the rules of %s %s are not in the input", [binding.roleRef.kind, binding.roleRef.name]) if {
+	count(input.object.relatedObjects) == 1
+} else := "the name of the role is not in the input" if {
+	count(input.object.relatedObjects) == 1
+}
+
 # Violation of a subject with a permission, with the paths that grant it.
 message(what) := sprintf("%s %s can %s: bound to %s %s by %s %s", [
 	input.object.kind,
 	subject_name(input.object),
 	what,
-	role.kind,
-	role.metadata.name,
+	binding.roleRef.kind,
+	binding.roleRef.name,
 	binding.kind,
 	binding.metadata.name,
 ])
@@ -81,11 +88,12 @@ subject_name(subject) := sprintf("%s/%s", [subject.namespace, subject.name]) if 
 	is_string(binding.metadata.namespace)
 } else := subject.name
 
-# Resources that can be impersonated, with the extra fields in the rules of the role (`userextras/scopes`).
+# Resources that can be impersonated, with the extra fields in the rules of the role (`userextras/scopes`, `*/scopes`).
+# RBAC has no wildcard `userextras/*`.
 identities(joined) := {
 	"": {"*", "groups", "serviceaccounts", "users"},
 	"authentication.k8s.io": {"uids"} | {resource |
 		resource := joined.relatedObjects[1].rules[_].resources[_]
-		startswith(resource, "userextras")
+		regex.match(`^(userextras|\*)/[^*]`, resource)
 	},
 }

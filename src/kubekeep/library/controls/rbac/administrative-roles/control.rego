@@ -5,3 +5,5 @@ import data.kubekeep.lib.rbac
 violation contains {"path": path, "message": rbac.message("perform all actions")} if {
 	some path in rbac.evidence({"*"}, {"*"})
 }
+
+declined contains rbac.unknown_role

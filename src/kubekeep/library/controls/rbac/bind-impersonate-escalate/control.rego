@@ -8,3 +8,5 @@ violation contains {"path": path, "message": rbac.message("extend its own permis
 	some path in rbac.evidence_in(roles, {"*", "bind", "escalate"}) |
 		rbac.evidence_in(rbac.identities(input.object), {"*", "impersonate"})
 }
+
+declined contains rbac.unknown_role

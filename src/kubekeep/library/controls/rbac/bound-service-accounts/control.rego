@@ -4,14 +4,8 @@ import data.kubekeep.lib.rbac
 
 violation contains {"path": path, "message": rbac.message("access the Kubernetes API")} if {
 	account
-	allows_something(input.object.relatedObjects[1])
+	count(rbac.role.rules) > 0
 	some path in rbac.bound(input.object)
-}
-
-allows_something(role) if {
-	count(role.rules) > 0
-} else if {
-	object.get(role, "aggregationRule", null) != null
 }
 
 account if input.object.kind == "ServiceAccount"
@@ -25,3 +19,5 @@ account if {
 	input.object.kind == "Group"
 	regex.match(`^system:serviceaccounts(:|$)`, input.object.name)
 }
+
+declined contains rbac.unknown_role if account

@@ -22,3 +22,5 @@ of_others(rule) if {
 	rbac.names(rule)
 	not "coredns" in rule.resourceNames
 }
+
+declined contains rbac.unknown_role

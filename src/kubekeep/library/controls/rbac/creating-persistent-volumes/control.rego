@@ -6,3 +6,5 @@ violation contains {"path": path, "message": rbac.message("create persistent vol
 	resources := rbac.cluster_scoped({"persistentvolumes"}, {"*"})
 	some path in rbac.evidence_unnamed({"": resources}, {"*", "create"})
 }
+
+declined contains rbac.unknown_role

@@ -6,3 +6,5 @@ violation contains {"path": path, "message": rbac.message("create pods")} if {
 	# With resourceNames, `create` grants nothing: the name is unknown at authorization (Kubernetes docs, RBAC).
 	some path in rbac.evidence_unnamed({"": {"*", "pods"}}, {"*", "create"})
 }
+
+declined contains rbac.unknown_role

@@ -10,3 +10,5 @@ resources := {
 violation contains {"path": path, "message": rbac.message("delete events")} if {
 	some path in rbac.evidence_unnamed(resources, {"*", "delete", "deletecollection"})
 }
+
+declined contains rbac.unknown_role

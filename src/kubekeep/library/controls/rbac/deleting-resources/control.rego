@@ -22,3 +22,5 @@ resources := {
 violation contains {"path": path, "message": rbac.message("delete workloads or data")} if {
 	some path in rbac.evidence_unnamed(resources, {"*", "delete", "deletecollection"})
 }
+
+declined contains rbac.unknown_role

@@ -5,3 +5,5 @@ import data.kubekeep.lib.rbac
 violation contains {"path": path, "message": rbac.message("read Secrets")} if {
 	some path in rbac.evidence_unnamed({"": {"*", "secrets"}}, {"*", "get", "list", "watch"})
 }
+
+declined contains rbac.unknown_role

@@ -10,3 +10,5 @@ violation contains {"path": path, "message": rbac.message("change webhook config
 }
 
 changing := {"*", "create", "delete", "deletecollection", "patch", "update"}
+
+declined contains rbac.unknown_role

@@ -19,3 +19,10 @@ violation contains {"path": accounts.path(input.workload), "message": message} i
 		concat(", ", roles),
 	])
 }
+
+declined contains message if {
+	namespace := place.namespace_of(input.object)
+	account := place.account_of(input.workload.spec)
+	some message in accounts.unknown_roles(namespace, account)
+	accounts.holds_token(input.workload.spec)
+}

@@ -31,3 +31,10 @@ workloads := {
 	"apps": {"*", "daemonsets", "deployments", "replicasets", "statefulsets"},
 	"batch": {"*", "cronjobs", "jobs"},
 }
+
+declined contains message if {
+	namespace := place.namespace_of(input.object)
+	account := place.account_of(input.workload.spec)
+	some message in accounts.unknown_roles(namespace, account)
+	accounts.holds_token(input.workload.spec)
+}
