@@ -39,10 +39,10 @@ def binding(kind: str, of: tuple[str, str], namespace: str = "", users: int = 1)
 
 
 def list_subjects(*objects: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Return the names of subjects, with kind and namespace of their role; both are empty for an unknown role."""
+    """Return the names of subjects, with kind and namespace of their role; both are empty for a missing role."""
     subjects = index_objects(*objects, join=True).iterate_subjects()
-    known = [(subject.name, subject.related[1:] or (Resource({}),)) for subject in subjects]
-    return [(name, role.kind, role.namespace) for name, (role,) in known]
+    joined = [(subject.name, subject.related[1]) for subject in subjects]
+    return [(name, role.kind, role.namespace) if role.missing is None else (name, "", "") for name, role in joined]
 
 
 def test_only_requested_kinds_are_kept() -> None:

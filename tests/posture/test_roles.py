@@ -36,10 +36,10 @@ def list_verbs(*roles: Resource, name: str = "whole") -> list[str] | None:
     index = Roles()
     for role in roles:
         index.add(role)
-    found = index.find("ClusterRole", "", name)
-    if not found:
+    (effective,) = index.find("ClusterRole", "", name)
+    if effective.resource.missing is not None:
+        assert effective.resource.missing == ()
         return None
-    (effective,) = found
     assert [rule.content for rule in effective.rules] == effective.resource.object["rules"]
     return [verb for rule in effective.rules for verb in rule.content["verbs"]]
 
@@ -106,9 +106,13 @@ def test_built_in_roles_are_known() -> None:
     assert {"secrets", "pods/exec", "serviceaccounts/token"} <= resources["edit"]
     assert resources["view"] < resources["edit"] < resources["admin"]
     assert "rolebindings" in resources["admin"] - resources["edit"]
-    assert index.find("Role", "kube-system", "extension-apiserver-authentication-reader")
-    assert not index.find("Role", "shop", "extension-apiserver-authentication-reader")
-    assert not index.find("ClusterRole", "", "unknown")
+    for kind, namespace, name, is_known in (
+        ("Role", "kube-system", "extension-apiserver-authentication-reader", True),
+        ("Role", "shop", "extension-apiserver-authentication-reader", False),
+        ("ClusterRole", "", "unknown", False),
+    ):
+        (effective,) = index.find(kind, namespace, name)
+        assert (bool(effective.rules), effective.resource.missing) == (is_known, None if is_known else ())
 
 
 def test_roles_of_the_input_extend_and_replace_built_in_roles() -> None:

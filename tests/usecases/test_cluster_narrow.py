@@ -130,9 +130,9 @@ USERS = {
 OF_CLUSTER = " of ClusterRole /"
 UNSEEN = {
     "viewing": ("Role ", "RoleBinding ", "Secret ", " of RoleBinding "),
-    "administering": (OF_CLUSTER,),
-    "listing": ("Namespace ", OF_CLUSTER),
-    "getting": (OF_CLUSTER,),
+    "administering": (),
+    "listing": ("Namespace ",),
+    "getting": (),
 }
 """Parts of the names of resources without a verdict."""
 
@@ -142,7 +142,7 @@ def test_every_verdict_is_the_administrators_or_unknown(shop: Cluster, admin_ass
     user_assessment = scanned(shop, user)
     counts = compare(admin_assessment, user_assessment)
     assert is_incomplete(user_assessment)
-    assert counts["equal"] > 6 * counts["unknown"], (counts, user_assessment.unread)
+    assert counts["equal"] > 5 * counts["unknown"], (counts, user_assessment.unread)
     assert user_assessment.target.cluster is not None
     hidden = set[str]().union(
         *(
@@ -158,10 +158,27 @@ def test_every_verdict_is_the_administrators_or_unknown(shop: Cluster, admin_ass
             # Without Nodes the platform is unknown, and controls for one platform may not apply.
             assert control.providers or any(word in name for word in UNSEEN[user]), (name, slug)
         elif lacks_access(verdict):
-            assert hidden & {*control.relates, *(["Node"] if control.providers else [])}, (name, slug)
+            is_of_hidden_role = SUBJECT in control.targets and OF_CLUSTER in name
+            needed = {*control.relates, *(["Node"] if control.providers else [])}
+            assert is_of_hidden_role or hidden & needed, (name, slug)
     missing = {str(unread.location) for unread in user_assessment.unread}
     assert missing >= USERS[user]
     assert not [name for name in missing if "customresourcedefinitions" in name or "horizontal" in name]
+
+
+@pytest.mark.parametrize("user", ["administering", "listing", "getting"])
+def test_permissions_of_a_hidden_role_are_unknown(shop: Cluster, admin_assessment: Assessment, user: str) -> None:
+    """Not assumed, although every cluster has these roles; the name of the role is known."""
+    expected, partial = clusters.verdicts(admin_assessment), clusters.verdicts(scanned(shop, user))
+    for name in ("administering", "viewing"):
+        role = {"administering": "admin", "viewing": "view"}[name]
+        subject = f"User /{name} of RoleBinding {TEAM}/{name}{OF_CLUSTER}{role}"
+        hidden = partial[subject, "reading-secrets"]
+        assert lacks_access(hidden)
+        assert hidden.reason is not None
+        assert "list clusterroles.rbac.authorization.k8s.io" in hidden.reason.text
+        assert partial[subject, "cluster-admin-bindings"] == expected[subject, "cluster-admin-bindings"]
+        assert expected[subject, "reading-secrets"].status is (Status.FAILED if role == "admin" else Status.PASSED)
 
 
 def test_view_role_gets_verdicts_on_namespaced_controls(shop: Cluster, admin_assessment: Assessment) -> None:

@@ -15,6 +15,7 @@ from kubekeep.attackpaths.graph import Graph
 from kubekeep.model.attack import AttackNodeKind
 from kubekeep.model.priority import ResourceContext
 from kubekeep.model.resource import Resource
+from kubekeep.posture.roles import FILES, RoleCoverage
 
 _POWERS: Final[Mapping[AttackNodeKind, str]] = {
     AttackNodeKind.CLUSTER_ADMIN: "can take over the cluster",
@@ -23,9 +24,9 @@ _POWERS: Final[Mapping[AttackNodeKind, str]] = {
 _ON_THE_WAY: Final = frozenset({AttackNodeKind.INTERNET, AttackNodeKind.ENTRY})
 
 
-def find_contexts(resources: Iterable[Resource]) -> dict[int, ResourceContext]:
+def find_contexts(resources: Iterable[Resource], roles: RoleCoverage = FILES) -> dict[int, ResourceContext]:
     """Return the context of resources by their id(); resources without any are absent."""
-    graph = build_graph(resources)
+    graph = build_graph(resources, roles)
     edges = [(source, target) for source, target, assumed in graph.iterate_edges() if not assumed]
     exposures = dict(_list_exposed(graph, edges))
     powers = _list_powerful(graph, edges)

@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+import msgspec
+
 from kubekeep.attackpaths.escape import find_escapes
 from kubekeep.attackpaths.exposure import INTERNET, Exposure, get_workload_node
 from kubekeep.attackpaths.grants import RoleGrants
@@ -19,6 +21,7 @@ from kubekeep.model.attack import ALL_PATHS, AttackNode, AttackNodeKind, AttackP
 from kubekeep.model.control import Control
 from kubekeep.model.resource import Resource
 from kubekeep.posture.isolation import CILIUM_CLUSTERWIDE, CILIUM_POLICY, NETWORK_POLICY, OTHER_POLICIES
+from kubekeep.posture.roles import FILES, RoleCoverage
 from kubekeep.posture.select import UnknownNameError
 
 _MAX_CUTS: Final = 5
@@ -44,14 +47,17 @@ def compute_attack_paths(
     results: Sequence[ResourceResult],
     controls: Mapping[str, Control],
     query: AttackQuery = ALL_PATHS,
+    roles: RoleCoverage = FILES,
 ) -> Attacks:
     """Compute the attack paths through `resources`, with the failed controls along them (`controls` are by slug).
 
-    Raises UnknownNameError if a source or target of the query matches no node.
+    Roles in gaps of `roles` have unknown permissions, also in namespaces that were not selected. Raises UnknownNameError if a source or target of the query matches no node.
     """
     objects = Objects(resources)
     refused = _remove_refused_workloads(objects)
-    graph = _build_graph(objects, FailedControls(results, controls))
+    gaps = [msgspec.structs.replace(gap, is_outside_selection=False) for gap in roles.gaps]
+    roles = RoleCoverage(roles.is_whole_cluster, gaps)
+    graph = _build_graph(objects, FailedControls(results, controls), roles)
     search = PathSearch(graph, _find_targets(query.targets, graph))
     paths = search.find_paths(_find_sources(query.sources, graph))
     listed = paths[: query.limit]
@@ -64,11 +70,11 @@ def compute_attack_paths(
     )
 
 
-def build_graph(resources: Iterable[Resource]) -> Graph:
+def build_graph(resources: Iterable[Resource], roles: RoleCoverage = FILES) -> Graph:
     """Return the attack graph of resources, without failed controls."""
     objects = Objects(resources)
     _remove_refused_workloads(objects)
-    return _build_graph(objects, FailedControls((), {}))
+    return _build_graph(objects, FailedControls((), {}), roles)
 
 
 def fails_gate(attacks: Attacks, query: AttackQuery) -> bool:
@@ -100,7 +106,7 @@ def _remove_refused_workloads(objects: Objects) -> list[str]:
     return [f"Pod Security rejects the pods of {join_labels(workload.resource.label for workload in refused)}"]
 
 
-def _build_graph(objects: Objects, failed_controls: FailedControls) -> Graph:
+def _build_graph(objects: Objects, failed_controls: FailedControls, roles: RoleCoverage) -> Graph:
     graph = Graph(failed_controls)
     nodes = SharedNodes(objects, graph)
     for workload in objects.workloads:
@@ -108,7 +114,7 @@ def _build_graph(objects: Objects, failed_controls: FailedControls) -> Graph:
         add_identities(graph, objects, workload, node)
         for draft in find_escapes(workload):
             graph.add(node, nodes.host, EdgeKind.ESCAPE, draft)
-    RoleGrants(objects, graph, nodes).add()
+    RoleGrants(objects, graph, nodes, roles).add()
     nodes.connect()
     # Last, because only these edges can be many more than the objects.
     Exposure(objects, graph).add()

@@ -24,7 +24,7 @@ from kubekeep.attackpaths.shared_nodes import SharedNodes
 from kubekeep.model.attack import AttackNode, AttackNodeKind, EdgeKind
 from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.posture.joins import find_account
-from kubekeep.posture.roles import EffectiveRole, Roles
+from kubekeep.posture.roles import EffectiveRole, RoleCoverage, Roles
 
 
 class _Role(msgspec.Struct, frozen=True, eq=False):
@@ -43,11 +43,11 @@ class _Role(msgspec.Struct, frozen=True, eq=False):
 class RoleGrants:
     """Adds the edges of bindings and role permissions to a graph."""
 
-    def __init__(self, objects: Objects, graph: Graph, shared_nodes: SharedNodes) -> None:
+    def __init__(self, objects: Objects, graph: Graph, shared_nodes: SharedNodes, roles: RoleCoverage) -> None:
         self._objects = objects
         self._graph = graph
         self._shared_nodes = shared_nodes
-        self._roles = Roles()
+        self._roles = Roles(roles)
         self._placed: dict[int, PlacedResource] = {}
         """Roles of the input by the id of the resource in `_roles`."""
         for role in (*objects.list_kind("Role"), *objects.list_kind("ClusterRole")):
@@ -99,9 +99,9 @@ class RoleGrants:
         return self._shared_nodes.subject(str(kind), str(name)) if kind in ("User", "Group") and name else None
 
     def _find_roles(self, kind: str, namespace: str, name: str) -> list[_Role]:
-        """Return the roles called `name`; files may define several. Built-in roles need not be in the input."""
+        """Return the roles called `name`, of which files may define several."""
         roles = self._roles.find(kind, namespace, name)
-        if not roles:
+        if any(role.resource.missing is not None for role in roles):
             self._unknown_roles.add(format_missing_label(kind, namespace, name))
         return [self._get_role(role) for role in roles]
 

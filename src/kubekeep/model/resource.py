@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import functools
 import sys
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -170,7 +171,8 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
     `metadata.namespace` if it is set; None if there are none. A joined resource (an RBAC subject with its binding and
     role) lists them in `related`; paths that begin with `relatedObjects[N]` refer to those. `unknown` are the paths of
     values not known yet (Terraform before `apply`): `object` does not have them, and no verdict may treat them as
-    absent.
+    absent. `missing` is set for a related role that the input does not contain, so that its rules are unknown: the
+    missing permissions to list it, empty if none is missing.
     """
 
     content: dict[str, Any] | PackedObject
@@ -179,6 +181,7 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
     related: tuple[Resource, ...] = ()
     release_namespace_paths: tuple[Path, ...] | None = None
     unknown: tuple[Path, ...] = ()
+    missing: tuple[str, ...] | None = None
 
     @property
     def object(self) -> dict[str, Any]:
@@ -298,6 +301,12 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
                 return self.related[0].locate(()) if self.related else None
             case _:
                 return self.source.locate(self.object if self.document is None else self.document, path)
+
+
+def join_related(subject: Mapping[str, Any], related: tuple[Resource, ...]) -> Resource:
+    """Join a subject with its binding and role; rules do not see a missing role."""
+    contents = [part.object for part in related if part.missing is None]
+    return Resource({**subject, "relatedObjects": contents}, related=related)
 
 
 def _fnv1a(data: bytes) -> int:

@@ -121,7 +121,17 @@ def _compared_kinds(control: Control, selection: Selection, provider: Provider |
 def _build_reason(gaps: Iterable[CoverageGap]) -> Reason:
     gaps = list(gaps)
     missing = list(dict.fromkeys(gap.permission for gap in gaps))
-    text = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
     if all(gap.next_step for gap in gaps):
-        return Reason(Cause.NEEDS_CLOUD_DATA, f"some data of the cloud provider could not be read: {text}")
-    return Reason(Cause.NEEDS_ACCESS, f"some resources could not be listed: {text}")
+        return Reason(
+            Cause.NEEDS_CLOUD_DATA, f"some data of the cloud provider could not be read: {_join_permissions(missing)}"
+        )
+    return build_access_reason(missing)
+
+
+def build_access_reason(permissions: Sequence[str]) -> Reason:
+    """Return the reason for a verdict that is withheld because `permissions` are missing."""
+    return Reason(Cause.NEEDS_ACCESS, f"some resources could not be listed: {_join_permissions(permissions)}")
+
+
+def _join_permissions(permissions: Sequence[str]) -> str:
+    return ", ".join(permissions[:3]) + (f" and {len(permissions) - 3} more" if len(permissions) > 3 else "")

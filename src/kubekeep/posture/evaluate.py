@@ -25,6 +25,7 @@ from kubekeep.model.workload import MalformedWorkloadError, build_pod_view
 from kubekeep.posture.coverage_gaps import AffectedControls, find_affected_controls
 from kubekeep.posture.index import Index, kinds_to_index
 from kubekeep.posture.release_namespace import InstalledResource, OriginalResources
+from kubekeep.posture.roles import RoleCoverage
 from kubekeep.posture.rulebook import Rulebook, RulePlan, Stage
 from kubekeep.posture.select import Selection
 from kubekeep.posture.verdicts import (
@@ -127,7 +128,8 @@ def evaluate(
     rule that does not compile.
     """
     evaluator = Evaluator(selection, compile_rules, kubernetes_minor=kubernetes_minor)
-    index = Index(evaluator.kinds, join_subjects=evaluator.joins_subjects)
+    roles = RoleCoverage(selection.is_whole_cluster, gaps)
+    index = Index(evaluator.kinds, join_subjects=evaluator.joins_subjects, roles=roles)
     with ThreadPoolExecutor(max_workers=1) as pool, stop_after_error(evaluator.policies.stop):
         batcher = _Batcher(evaluator.policies, pool)
         collector = _Collector(index, evaluator, batcher, in_scope, pack=pack)

@@ -29,6 +29,7 @@ from kubekeep.posture.evaluate import (
     encode_object,
 )
 from kubekeep.posture.index_slices import IndexSlices, SliceChange, SliceQuery, find_home_namespace
+from kubekeep.posture.roles import RoleCoverage
 from kubekeep.posture.rule_scope import is_scope_verified
 from kubekeep.posture.rulebook import RulePlan, Stage
 from kubekeep.posture.select import Selection
@@ -128,7 +129,11 @@ class IncrementalEvaluator:
         rulebook = self._evaluator.rulebook
         self._names = [frozenset(query.name for query in group) for group in rulebook.groups]
         self._scopes = [_RuleScope(controls) for controls in rulebook.controls_by_group]
-        self._slices = IndexSlices(self._evaluator.kinds, join_subjects=self._evaluator.joins_subjects)
+        self._slices = IndexSlices(
+            self._evaluator.kinds,
+            join_subjects=self._evaluator.joins_subjects,
+            roles=RoleCoverage(selection.is_whole_cluster),
+        )
         self._entries: dict[str, _EvaluatedResource] = {}
         self._by_namespace: dict[str, dict[str, _EvaluatedResource]] = {}
         self._namespaces: dict[str, bytes] = {}
@@ -173,7 +178,7 @@ class IncrementalEvaluator:
             else:
                 self._drop(key, before)
         self._changed.clear()
-        changes = self._slices.update()
+        changes = self._slices.update(gaps)
         if self._slices.has_new_subjects:
             self._join_subjects(before, queries)
         self._run(queries)
@@ -236,7 +241,8 @@ class IncrementalEvaluator:
             while key in digests:
                 number += 1
                 key = f"subject {name} {number}"
-            digests[key] = hashlib.blake2b(_encode(subject.object), digest_size=16).digest()
+            missing = [part.missing for part in subject.related]
+            digests[key] = hashlib.blake2b(_encode([subject.object, missing]), digest_size=16).digest()
             if self._joined.get(key) != digests[key]:
                 if self._in_scope is None or any(map(self._in_scope, subject.related)):
                     self._add(key, subject, before, queries)

@@ -12,11 +12,11 @@ from typing import Any, Final
 from kubekeep.model.control import PLATFORMS, SUBJECT, WORKLOAD, Control, Provider
 from kubekeep.model.distribution import detect_provider
 from kubekeep.model.json_values import as_list, as_mapping
-from kubekeep.model.resource import Resource
+from kubekeep.model.resource import Resource, join_related
 from kubekeep.model.workload import POD_TEMPLATE, pod_path, value_at_or
 from kubekeep.posture.isolation import index_enforcement, index_isolation
 from kubekeep.posture.joins import Grants, IndexedPod, index_nodes, index_pods, index_selectors, index_values
-from kubekeep.posture.roles import EffectiveRole, Roles
+from kubekeep.posture.roles import FILES, EffectiveRole, RoleCoverage, Roles
 from kubekeep.posture.routes import index_routes
 
 MAX_CONFIG_VALUE: Final = 256
@@ -40,7 +40,7 @@ def kinds_to_index(controls: Iterable[Control]) -> set[str]:
 class Index:
     """Objects of the kinds that some control relates to, by kind and namespace, and RBAC roles by name."""
 
-    def __init__(self, kinds: Iterable[str], *, join_subjects: bool) -> None:
+    def __init__(self, kinds: Iterable[str], *, join_subjects: bool, roles: RoleCoverage = FILES) -> None:
         """Keep the objects of `kinds` (see `kinds_to_index`), and RBAC if subjects are to be joined."""
         self._kinds = frozenset(kinds)
         self._joins_subjects = join_subjects or SUBJECT in self._kinds
@@ -49,7 +49,7 @@ class Index:
         self._pods: dict[str, list[IndexedPod]] = {}
         self.provider: Provider | None = None
         """The managed platform, detected from a Node or a cloud provider's document."""
-        self._roles = Roles()
+        self._roles = Roles(roles)
         self._bindings: list[Resource] = []
 
     def add(self, resource: Resource) -> None:
@@ -131,8 +131,7 @@ class Index:
     def iterate_subjects(self) -> Iterator[Resource]:
         """Yield each subject of each binding, joined with binding and role, in the order of the bindings.
 
-        A role has its effective rules, see `kubekeep.posture.roles`. If these are not in the input, the subject is joined
-        with the binding only.
+        A role has its effective rules, or is marked as missing; see `kubekeep.posture.roles`.
         """
         yield from self._join(self._bindings)
 
@@ -141,12 +140,10 @@ class Index:
             roles = self._find_roles(binding)
             if roles is None:
                 continue
-            joins: list[tuple[Resource, ...]] = [(binding, role.resource) for role in roles] or [(binding,)]
-            for related in joins:
-                contents = [part.object for part in related]
+            for role in roles:
                 for subject in as_list(binding.object.get("subjects")):
                     if isinstance(subject, dict):
-                        yield Resource({**subject, "relatedObjects": contents}, related=related)
+                        yield join_related(subject, (binding, role.resource))
 
     def _find_roles(self, binding: Resource) -> Sequence[EffectiveRole] | None:
         """Return the roles that a binding refers to; None if it is invalid.

@@ -7,18 +7,19 @@ of the whole input. Changed slices identify the verdicts to recompute. Never eva
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 import msgspec
 
-from kubekeep.model.cluster import RBAC
+from kubekeep.model.cluster import RBAC, CoverageGap
 from kubekeep.model.control import SUBJECT, WORKLOAD, Provider
 from kubekeep.model.resource import Resource
 from kubekeep.model.workload import pod_path
 from kubekeep.posture.index import Index
 from kubekeep.posture.isolation import CILIUM_CLUSTERWIDE, CILIUM_POLICY, NETWORK_POLICY
+from kubekeep.posture.roles import FILES, RoleCoverage
 from kubekeep.posture.routes import ROUTES
 
 _ROUTES: Final = frozenset(ROUTES)
@@ -98,9 +99,10 @@ class _Part:
 class IndexSlices:
     """All index slices, updated by the keys of the objects they are built from."""
 
-    def __init__(self, kinds: Iterable[str], *, join_subjects: bool) -> None:
+    def __init__(self, kinds: Iterable[str], *, join_subjects: bool, roles: RoleCoverage = FILES) -> None:
         """Keep the objects of `kinds` (see `kinds_to_index`), and RBAC if subjects are to be joined."""
         kinds = frozenset(kinds)
+        self._roles = roles
         self._kinds = kinds - {SUBJECT}
         self._joins_subjects = join_subjects or SUBJECT in kinds
         self._grant_kinds = frozenset({SUBJECT}) & kinds
@@ -147,8 +149,12 @@ class IndexSlices:
             self._parts[name].members.pop(key, None)
             self._dirty[name] = None
 
-    def update(self) -> list[SliceChange]:
-        """Update the slices and return the changes."""
+    def update(self, gaps: Sequence[CoverageGap] = ()) -> list[SliceChange]:
+        """Update the slices, with the present coverage `gaps`, and return the changes."""
+        roles = RoleCoverage(self._roles.is_whole_cluster, tuple(gap for gap in gaps if gap.group == RBAC))
+        if roles != self._roles and _GRANTS in self._parts:
+            self._dirty[_GRANTS] = None
+        self._roles = roles
         changes: dict[SliceChange, None] = {}
         self.has_new_subjects = _GRANTS in self._dirty
         for name in self._dirty:
@@ -193,7 +199,7 @@ class IndexSlices:
 
     def _build_slices(self, name: _PartName, part: _Part) -> dict[Path, bytes]:
         kinds = {_GRANTS: self._grant_kinds, _ROUTED: self._kinds & _ROUTES}.get(name, self._kinds)
-        index = Index(kinds, join_subjects=name == _GRANTS)
+        index = Index(kinds, join_subjects=name == _GRANTS, roles=self._roles)
         # The API lists by name, and some rules read the first object of a kind. The sort is stable.
         for resource in sorted(part.members.values(), key=_sort_key):
             index.add(resource.unpack())

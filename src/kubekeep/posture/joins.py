@@ -59,9 +59,9 @@ class Grants:
             self._roles.setdefault(part.namespace_or_default, {})[f"{part.kind}/{part.name}"] = True
 
     def add(self, subject: Resource) -> None:
-        """Record the grant of a subject joined with its binding and role; an unknown role is null."""
-        binding, *roles = subject.related
-        grant = {"binding": _drop_subjects(binding), "role": roles[0].object if roles else None}
+        """Record the grant of a subject joined with its binding and role; a missing role is null."""
+        binding, role = subject.related
+        grant = {"binding": _drop_subjects(binding), "role": role.object if role.missing is None else None}
         content = subject.object
         kind, name = content.get("kind"), str(content.get("name"))
         account = find_account(content, binding)

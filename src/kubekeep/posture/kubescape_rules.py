@@ -316,9 +316,8 @@ class KubescapeScope:
         return positions
 
     def _has_parts(self, rule: KubescapeRule, joined: Resource) -> bool:
-        # A subject without its role has unknown permissions, so a rule that looks for them cannot pass it.
-        return len(joined.related) > 1 and all(
-            any(_matches(match, part) for match in rule.matches) for part in joined.related
+        return all(
+            part.missing is None and any(_matches(match, part) for match in rule.matches) for part in joined.related
         )
 
     def _find_matching(self, match: RuleMatch) -> list[int]:

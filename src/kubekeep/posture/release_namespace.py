@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.model.location import Path, value_at
-from kubekeep.model.resource import Resource
+from kubekeep.model.resource import Resource, join_related
 from kubekeep.model.resource_types import BUILTIN_TYPES
 
 RELEASE_NAMESPACE: Final = "release-namespace"
@@ -62,8 +62,7 @@ class OriginalResources:
         )
         if all(map(operator.is_, related, subject.related)):
             return InstalledResource(subject, subject)
-        joined = {**subject.object, "relatedObjects": [part.object for part in related]}
-        return InstalledResource(msgspec.structs.replace(subject, content=joined, related=related), subject)
+        return InstalledResource(join_related(subject.object, related), subject)
 
 
 def _install(resource: Resource) -> Resource:

@@ -1,6 +1,7 @@
 """Roles that bindings refer to, with their effective rules. Never evaluates a rule.
 
-Includes the rules of aggregated ClusterRoles and the roles that every cluster has. Controls and attack paths share it.
+Includes the rules of aggregated ClusterRoles, and in files the roles that every cluster has. Controls and attack paths
+share it.
 """
 
 from __future__ import annotations
@@ -13,15 +14,35 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.model.cluster import RBAC
+from kubekeep.model.cluster import RBAC, CoverageGap
 from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.label_selector import LabelSelector, get_labels, parse_selector, selects
 from kubekeep.model.location import Location, Path
 from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource
+from kubekeep.posture.release_namespace import RELEASE_NAMESPACE
 
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
 _RoleKey = tuple[str, str, str]
 """Kind, namespace (empty for a ClusterRole) and name."""
+
+
+class RoleCoverage(msgspec.Struct, frozen=True):
+    """The roles that an input contains.
+
+    The roles of a whole cluster are complete except for `gaps`, so that a role outside both does not exist. Files may use
+    roles that they do not contain.
+    """
+
+    is_whole_cluster: bool = False
+    gaps: Sequence[CoverageGap] = ()
+
+    def find_missing_permissions(self, kind: str, namespace: str, name: str) -> tuple[str, ...]:
+        """Return the permissions without which a role could not be listed."""
+        hiding = (gap.permission for gap in self.gaps if gap.may_hide(RBAC, kind, namespace, name))
+        return tuple(dict.fromkeys(hiding))
+
+
+FILES: Final = RoleCoverage()
 
 
 class OwnedRule(msgspec.Struct, frozen=True, eq=False):
@@ -35,8 +56,9 @@ class OwnedRule(msgspec.Struct, frozen=True, eq=False):
 class EffectiveRole(msgspec.Struct, frozen=True, eq=False):
     """A role with the rules that the API server grants to its subjects.
 
-    `original` is the role in the input or the built-in role. `resource` is the same, or for an aggregated role a copy
-    with the rules of the roles that are aggregated into it.
+    `original` is the role in the input, the built-in role or a role without rules. `resource` is the same, or for an
+    aggregated role a copy with the rules of the roles that are aggregated into it. `resource.missing` is set if the rules
+    are unknown.
     """
 
     original: Resource
@@ -45,9 +67,10 @@ class EffectiveRole(msgspec.Struct, frozen=True, eq=False):
 
 
 class Roles:
-    """Roles of an input by name. Roles of every cluster need not be in the input."""
+    """Roles of an input by name. Built-in roles need not be in files."""
 
-    def __init__(self) -> None:
+    def __init__(self, coverage: RoleCoverage = FILES) -> None:
+        self._coverage = coverage
         self._roles: dict[_RoleKey, dict[bytes, Resource]] = {}
         self._labelled: list[tuple[Resource, Mapping[str, str]]] = []
         """All ClusterRoles of the input with their labels."""
@@ -65,20 +88,38 @@ class Roles:
             self._labelled.append((role, get_labels(content)))
 
     def find(self, kind: str, namespace: str, name: str) -> Sequence[EffectiveRole]:
-        """Return the roles of this name, of which files may define several; empty if their rules are unknown."""
+        """Return the roles of this name, of which files may define several; one without rules if there is none."""
         key = _build_key(kind, namespace, name)
         if key not in self._effective:
-            candidates = self._roles[key].values() if key in self._roles else _list_builtin(key)
-            self._effective[key] = [role for role in map(self._resolve, candidates) if role is not None]
+            candidates = self._roles[key].values() if key in self._roles else self._find_absent(kind, namespace, name)
+            self._effective[key] = [self._resolve(role) for role in candidates]
         return self._effective[key]
 
-    def _resolve(self, role: Resource) -> EffectiveRole | None:
-        """Return the role with its effective rules; None if all of them are in roles outside the input."""
+    def _find_absent(self, kind: str, namespace: str, name: str) -> list[Resource]:
+        """Return a role that the input does not contain."""
+        permissions = self._coverage.find_missing_permissions(kind, namespace, name)
+        builtin = None if permissions or self._is_complete else _read_builtin().get(_build_key(kind, namespace, name))
+        if builtin is not None:
+            return [builtin]
+        metadata = {"name": name} | ({"namespace": namespace} if kind == "Role" and _is_known(namespace) else {})
+        role = {"apiVersion": f"{RBAC}/v1", "kind": kind, "metadata": metadata}
+        if permissions or not self._is_complete:
+            return [Resource(role, missing=permissions)]
+        return [Resource({**role, "rules": []})]
+
+    @property
+    def _is_complete(self) -> bool:
+        """True if roles outside the input do not exist. Every cluster has ClusterRoles, so a dump without any is not complete."""
+        return self._coverage.is_whole_cluster and bool(self._labelled)
+
+    def _resolve(self, role: Resource) -> EffectiveRole:
+        """Return the role with its effective rules, as missing if all of them are in roles outside the input."""
         if not _is_aggregated(role):
             return EffectiveRole(role, role, (*_list_rules(role),))
         if not self._list_parts(role):
             rules = (*_list_rules(role),)
-            return EffectiveRole(role, role, rules) if rules else None
+            is_missing = not rules and not self._is_complete
+            return EffectiveRole(role, msgspec.structs.replace(role, missing=()) if is_missing else role, rules)
         parts = self._list_all_parts(role)
         rules = (*_unite_rules(parts),)
         unknown = (*role.unknown, *self._list_unknown(parts, rules))
@@ -129,7 +170,9 @@ class Roles:
     def _all_labelled(self) -> list[tuple[Resource, Mapping[str, str]]]:
         """All ClusterRoles with their labels: those of the input, and built-in ones that are not in the input."""
         builtin = (
-            role for key, role in _read_builtin().items() if role.kind == "ClusterRole" and key not in self._roles
+            role
+            for key, role in ({} if self._is_complete else _read_builtin()).items()
+            if role.kind == "ClusterRole" and key not in self._roles
         )
         return [*self._labelled, *((role, get_labels(role.object)) for role in builtin)]
 
@@ -202,9 +245,8 @@ def _build_key(kind: str, namespace: str, name: str) -> _RoleKey:
     return kind, (namespace or DEFAULT_NAMESPACE) if kind == "Role" else "", name
 
 
-def _list_builtin(key: _RoleKey) -> list[Resource]:
-    role = _read_builtin().get(key)
-    return [] if role is None else [role]
+def _is_known(namespace: str) -> bool:
+    return namespace not in ("", RELEASE_NAMESPACE)
 
 
 @functools.cache

@@ -48,6 +48,8 @@ class Selection(msgspec.Struct, frozen=True):
     evaluators: tuple[ThirdPartyEvaluator, ...] = ()
     requested_params: frozenset[str] = frozenset()
     """Names of the parameters that the request itself sets, regardless of the cluster."""
+    is_whole_cluster: bool = False
+    """True if the input contains all resources of a cluster, except for coverage gaps."""
 
     @property
     def third_party_controls(self) -> tuple[Control, ...]:
@@ -131,6 +133,7 @@ def select(
         requested_controls=frozenset(named_slugs),
         provider=provider,
         evaluators=tuple(evaluators),
+        is_whole_cluster=whole_cluster,
     )
 
 

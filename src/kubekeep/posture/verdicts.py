@@ -16,6 +16,8 @@ from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verd
 from kubekeep.model.location import Path, format_path, has_path, parse_path
 from kubekeep.model.resource import Resource
 from kubekeep.model.secret_text import mask_text
+from kubekeep.posture.coverage_gaps import build_access_reason
+from kubekeep.posture.rule_scope import is_scope_verified
 from kubekeep.posture.rulebook import APPLIES, DECLINED, VIOLATION, RulePlan
 
 _parse = functools.lru_cache(maxsize=4096)(parse_path)
@@ -72,6 +74,7 @@ def build_verdicts(
         return dict.fromkeys([control.slug for control in controls], build_malformed_verdict(problem))
     unpacked = resource.unpack()
     has_unknown_values = bool(resource.unknown or resource.related)
+    missing_role = _explain_missing_role(resource)
     verdicts: dict[str, Verdict] = {}
     for control in controls:
         slug = control.slug
@@ -82,6 +85,8 @@ def build_verdicts(
                 continue
             if has_unknown_values:
                 verdict = withhold_unknown_values(verdict, resource)
+            if missing_role is not None and _depends_on_role(control, verdict):
+                verdict = Verdict(Status.NOT_EVALUATED, reason=missing_role)
         verdicts[slug] = verdict
     return verdicts
 
@@ -97,6 +102,27 @@ def withhold_unknown_values(verdict: Verdict, resource: Resource) -> Verdict:
     )
     unknown = (*resource.unknown, *related)
     return _drop_unknown_evidence(verdict, unknown) if unknown else verdict
+
+
+def _explain_missing_role(resource: Resource) -> Reason | None:
+    """Return the reason why the role of a joined subject has unknown rules; None if they are known."""
+    for role in resource.related:
+        if role.missing is not None:
+            text = (
+                f"the rules of {role.label} are not in the input" if role.name else "the binding does not name a role"
+            )
+            return build_access_reason(role.missing) if role.missing else Reason(Cause.DECLINED, text)
+    return None
+
+
+def _depends_on_role(control: Control, verdict: Verdict) -> bool:
+    """Return True if the verdict on a subject could be another with the rules of its role.
+
+    Tests verify that controls of the library decline without them. Other rules may take them for empty.
+    """
+    if verdict.reason is not None:
+        return verdict.reason.cause is Cause.DECLINED
+    return verdict.status is Status.PASSED and not is_scope_verified(control)
 
 
 def _build_verdict(control: Control, outcome: Outcome, resource: Resource, *, conditional: bool) -> Verdict | None:

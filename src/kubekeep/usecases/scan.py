@@ -34,6 +34,7 @@ from kubekeep.model.secret_text import mask_message
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.priority import prioritise_results
 from kubekeep.posture.resource_filter import ResourceFilter
+from kubekeep.posture.roles import RoleCoverage
 from kubekeep.posture.select import Selection, UnknownNameError
 from kubekeep.posture.workload import parse_workload, select_workload
 from kubekeep.reports.format import Extra
@@ -164,14 +165,15 @@ class _Scan:
         if request.input.read.blame:
             results = add_commits(results, source, request.input.read.access.environment, self._unread)
         results = _add_file_extras(results, source, request.needs, selection)
+        roles = RoleCoverage(selection.is_whole_cluster, self._gaps)
         if Extra.CONTEXT in request.needs.extras:
             from kubekeep.attackpaths.context import find_contexts  # noqa: PLC0415 - only on request
 
-            contexts = find_contexts(everything or [result.resource for result in results])
+            contexts = find_contexts(everything or _list_resources(results), roles)
             results = prioritise_results(results, contexts, selection.controls)
             _logger.debug("determined priorities")
         repository = self._repository(results)
-        attacks = _attacks(request.needs, everything, results, selection)
+        attacks = _attacks(request.needs, everything, results, selection, roles)
         return assemble(
             self._context(selection, minor),
             results,
@@ -328,7 +330,11 @@ def _add_file_extras(
 
 
 def _attacks(
-    needs: ReportNeeds, resources: Sequence[Resource], results: Sequence[ResourceResult], selection: Selection
+    needs: ReportNeeds,
+    resources: Sequence[Resource],
+    results: Sequence[ResourceResult],
+    selection: Selection,
+    roles: RoleCoverage,
 ) -> Attacks | None:
     """Return the attack paths and priorities that reports need; None if they need neither."""
     if not needs.extras & {Extra.ATTACK_PATHS, Extra.PRIORITIES}:
@@ -342,8 +348,14 @@ def _attacks(
         return Attacks(prioritised=priorities)
     from kubekeep.attackpaths.find import compute_attack_paths  # noqa: PLC0415
 
-    attacks = compute_attack_paths(resources, results, controls, needs.attack_query)
+    attacks = compute_attack_paths(resources, results, controls, needs.attack_query, roles)
     return msgspec.structs.replace(attacks, prioritised=priorities)
+
+
+def _list_resources(results: Sequence[ResourceResult]) -> list[Resource]:
+    """Return the resources with verdicts, and the bindings and roles of subjects, which may have none of their own."""
+    parts = (part for result in results for part in (result.resource, *result.resource.related))
+    return [*{id(part): part for part in parts if part.missing is None}.values()]
 
 
 def _collect(resources: Iterator[Resource], collected: list[Resource]) -> Iterator[Resource]:

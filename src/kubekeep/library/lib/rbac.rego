@@ -62,12 +62,9 @@ cluster_scoped(named, wildcards) := named | wildcards if {
 	binding.kind == "ClusterRoleBinding"
 } else := named
 
-# Why the permissions of a subject are unknown: its role, or all roles aggregated into it, are not in the input.
-unknown_role := sprintf("the rules of %s %s are not in the input", [binding.roleRef.kind, binding.roleRef.name]) if {
-	count(input.object.relatedObjects) == 1
-} else := "the name of the role is not in the input" if {
-	count(input.object.relatedObjects) == 1
-}
+# Defined if the permissions of a subject are unknown: its role, or all roles aggregated into it, are not in the input.
+# The verdict then names the role.
+unknown_role := "the rules of the role are not in the input" if count(input.object.relatedObjects) == 1
 
 # Violation of a subject with a permission, with the paths that grant it.
 message(what) := sprintf("%s %s can %s: bound to %s %s by %s %s", [
