@@ -31,10 +31,17 @@ def cluster_wide_kinds(control: Control) -> frozenset[str]:
     """
     if not is_scope_verified(control):
         return frozenset((*control.targets, *control.relates))
+    kinds = {kind for kind in control.relates if _is_read_elsewhere(kind, control.within.get(kind))}
     if SUBJECT in control.targets:
         # A subject may be in another namespace than its binding.
-        return frozenset((*control.relates, _ROLES))
-    return frozenset(kind for kind in control.relates if kind in _LEADING or kind not in control.within)
+        kinds.update(kind for kind in control.relates if SUBJECT in control.only_for.get(kind, (SUBJECT,)))
+        kinds.add(_ROLES)
+    return frozenset(kinds)
+
+
+def _is_read_elsewhere(kind: str, scope: str | None) -> bool:
+    # A Role, unlike an account, can only be bound in its own namespace.
+    return scope is None or (kind in _LEADING and (kind, scope) != (SUBJECT, "own"))
 
 
 def has_no_targets(control: Control, is_evaluated: Callable[[str], bool]) -> bool:
