@@ -188,6 +188,12 @@ spec: {endpointSelector: {matchLabels: {"k8s:app": web}}, ingress: %s}
         ("[{fromEndpoints: [{}]}]", False),
         ("[{fromCIDR: [10.0.0.0/8]}]", False),
         ("[{toPorts: [{ports: [{port: '80'}]}]}]", True),
+        ("[{}]", False),
+        ("[{fromEndpoints: null}]", False),
+        ("[{fromEntities: []}]", False),
+        ("[{icmps: [{fields: [{type: 8}]}]}]", False),
+        ("[{fromEndpoints: null, toPorts: [{ports: [{port: '80'}]}]}]", True),
+        ("[{fromEndpoints: [], toPorts: [{ports: [{port: '80'}]}]}]", False),
     ],
 )
 def test_cilium_policies_block_paths(rules: str, *, opens: bool) -> None:

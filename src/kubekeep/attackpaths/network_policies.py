@@ -21,6 +21,8 @@ from kubekeep.posture.isolation import (
     CILIUM_POLICY,
     EVERYWHERE,
     NETWORK_POLICY,
+    denies_by_default,
+    list_cilium_peers,
     strip_label_source,
 )
 
@@ -115,8 +117,7 @@ class NetworkPolicies:
     def _add_cilium_policy(self, resource: PlacedResource, scope: str) -> None:
         for spec in (resource.object.get("spec"), *as_list(resource.object.get("specs"))):
             rules, denials = _list_rules(as_mapping(spec), "ingress"), _list_rules(as_mapping(spec), "ingressDeny")
-            default_deny = as_mapping(as_mapping(spec).get("enableDefaultDeny")).get("ingress")
-            isolates = default_deny if isinstance(default_deny, bool) else bool(rules or denials)
+            isolates = denies_by_default(as_mapping(spec), "ingress")
             endpoints = as_mapping(spec).get("endpointSelector")
             selector = parse_selector(_strip_sources(endpoints)) if isinstance(endpoints, dict) else None
             if selector is not None and (isolates or denials):
@@ -197,12 +198,22 @@ def _parse_port(port: object) -> object:
     return (int(port) or None) if isinstance(port, str) and port.isdecimal() else port
 
 
+def _matches_ports(rule: Mapping[str, Any]) -> bool:
+    """Return True if a Cilium rule matches ports: not one for ICMP, nor `{}`, which matches nothing.
+
+    Source: Cilium docs, Ingress/Egress Default Deny and Limit ICMP/ICMPv6 types.
+    """
+    return not rule.get("icmps") and bool(list_cilium_peers(rule, "from") or as_list(rule.get("toPorts")))
+
+
 def _denies(rule: Mapping[str, Any], approach: Approach, ports: Ports, workload: Workload) -> bool:
     """Return True if a Cilium deny rule blocks the approach on all of these ports."""
+    if not _matches_ports(rule):
+        return False
     denied_ports = _list_cilium_ports(rule)
     if denied_ports and not (ports and all(_has_port(denied_ports, frozenset([port]), workload) for port in ports)):
         return False
-    if not any(key.startswith("from") for key in rule):
+    if not list_cilium_peers(rule, "from"):
         return True
     entities = {str(entity) for entity in as_list(rule.get("fromEntities"))}
     if approach is not Approach.DIRECT:
@@ -211,8 +222,10 @@ def _denies(rule: Mapping[str, Any], approach: Approach, ports: Ports, workload:
 
 
 def _cilium_allows(rule: Mapping[str, Any], approach: Approach, scope: str) -> bool:
-    """Return True if a Cilium rule allows the approach; a rule without sources allows all."""
-    if not any(key.startswith("from") for key in rule):
+    """Return True if a Cilium rule allows the approach; a rule for ports without sources allows all."""
+    if not _matches_ports(rule):
+        return False
+    if not list_cilium_peers(rule, "from"):
         return True
     entities = {str(entity) for entity in as_list(rule.get("fromEntities"))}
     networks = [

@@ -109,8 +109,12 @@ def _read_cilium_policy(policy: Mapping[str, Any]) -> Iterator[PodSelection]:
     for spec in (policy.get("spec"), *as_list(policy.get("specs"))):
         if not isinstance(spec, dict) or not isinstance(spec.get("endpointSelector"), dict):
             continue
-        directions = [direction for direction in _PEERS if _denies_by_default(spec, direction)]
-        denied = [direction for direction in _PEERS if spec.get(f"{direction}Deny")]
+        directions = [direction for direction in _PEERS if denies_by_default(spec, direction)]
+        denied = [
+            direction
+            for direction, peers in _PEERS.items()
+            if any(_matches_traffic(as_mapping(rule), peers) for rule in as_list(spec.get(f"{direction}Deny")))
+        ]
         opened = [
             direction
             for direction, peers in _PEERS.items()
@@ -125,7 +129,7 @@ def _read_cilium_policy(policy: Mapping[str, Any]) -> Iterator[PodSelection]:
             yield PodSelection(labels, expressions, directions, _name_policy(policy, opened), denied)
 
 
-def _denies_by_default(spec: Mapping[str, Any], direction: str) -> bool:
+def denies_by_default(spec: Mapping[str, Any], direction: str) -> bool:
     """Return True if a Cilium rule isolates its endpoints in `direction`.
 
     `enableDefaultDeny` decides if it is set; else any rule for the direction isolates (Cilium docs, Policy).
@@ -175,7 +179,7 @@ def _covers_all(blocks: Iterable[object]) -> bool:
 def _cilium_allows_all(rule: Mapping[str, Any], peers_prefix: str) -> bool:
     """Return True if a rule of a Cilium policy matches all peers and every TCP port.
 
-    A rule with neither peers nor ports matches nothing. CIDR blocks match no pods of the cluster (Cilium docs, Layer 3).
+    CIDR blocks match no pods of the cluster (Cilium docs, Layer 3).
     """
     ports = as_list(rule.get("toPorts"))
     if rule.get("icmps") or not (not ports or any(_has_all_cilium_ports(as_mapping(entry)) for entry in ports)):
@@ -185,8 +189,26 @@ def _cilium_allows_all(rule: Mapping[str, Any], peers_prefix: str) -> bool:
     has_world = "world" in entities or _covers_all(
         [*as_list(rule.get(f"{peers_prefix}CIDR")), *(block.get("cidr") for block in blocks if not block.get("except"))]
     )
-    has_peers = any(key.startswith(peers_prefix) and key != "toPorts" for key in rule)
-    return "all" in entities or (has_world and "cluster" in entities) or (bool(ports) and not has_peers)
+    return (
+        "all" in entities
+        or (has_world and "cluster" in entities)
+        or (bool(ports) and not list_cilium_peers(rule, peers_prefix))
+    )
+
+
+def list_cilium_peers(rule: Mapping[str, Any], peers_prefix: str) -> list[Any]:
+    """Return the lists of peers in a rule of a Cilium policy; an empty one matches no peer."""
+    fields = (key for key in rule if key.startswith(peers_prefix) and key != "toPorts")
+    return [rule[key] for key in fields if rule[key] is not None]
+
+
+def _matches_traffic(rule: Mapping[str, Any], peers_prefix: str) -> bool:
+    """Return True if a rule of a Cilium policy matches some traffic.
+
+    `{}` has neither peers nor ports and matches none (Cilium docs, Ingress/Egress Default Deny).
+    """
+    peers = list_cilium_peers(rule, peers_prefix)
+    return all(peers) and bool(peers or rule.get("toPorts") or rule.get("icmps"))
 
 
 def _has_all_cilium_ports(entry: Mapping[str, Any]) -> bool:
