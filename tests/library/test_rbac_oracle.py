@@ -1,21 +1,24 @@
 """Controls of RBAC subjects, compared with the authorizer of the API server over generated roles and bindings.
 
 A control must fail exactly the subjects that the authorizer allows the permission, for cluster-scoped resources at least
-these.
+these. It must not pass a subject of a role with unknown rules.
 """
 
 from __future__ import annotations
 
 import random
 import subprocess
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
+import pytest
 
 from kubekeep.attackpaths.rights import RoleRules
 from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.library.load import builtin
+from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.finding import Status
 from kubekeep.model.resource import Resource
 from kubekeep.posture.evaluate import evaluate
@@ -23,7 +26,8 @@ from kubekeep.posture.roles import Roles
 from kubekeep.posture.select import select
 from tests.oracles.program import program
 
-INPUTS: Final = 300
+INPUTS: Final = 60
+SEEDS: Final = 6
 RBAC: Final = "rbac.authorization.k8s.io/v1"
 NAMESPACES: Final = ("default", "shop")
 NAMED: Final = "named"
@@ -66,20 +70,26 @@ CONTROLS: Final = {**NAMESPACED, **CLUSTER_SCOPED}
 SUBJECTS: Final[dict[tuple[str, str, str], tuple[str, list[str]]]] = {
     ("User", "", "dana"): ("dana", []),
     ("Group", "", "developers"): ("somebody", ["developers"]),
+    ("User", "", "system:serviceaccount:shop:web"): ("system:serviceaccount:shop:web", []),
     ("ServiceAccount", "shop", "web"): ("system:serviceaccount:shop:web", []),
     ("ServiceAccount", "default", "web"): ("system:serviceaccount:default:web", []),
+    ("Group", "", "system:serviceaccounts:shop"): ("system:serviceaccount:shop:other", ["system:serviceaccounts:shop"]),
+    ("Group", "", "system:authenticated"): ("anybody", ["system:authenticated"]),
 }
 """User name and groups in a request, by kind, namespace and name of the subject."""
+SAME: Final = (("User", "", "system:serviceaccount:shop:web"), ("ServiceAccount", "shop", "web"))
+"""Two subjects for one user: the authorizer allows each what a control finds for the other."""
 ROLE_NAMES: Final = ("a", "b", "c", "view", "edit", "system:kube-scheduler", "admin", "missing")
 
 
-def test_controls_fail_the_subjects_that_the_authorizer_allows() -> None:
-    generator = random.Random(1)
-    inputs = [generate(generator) for _ in range(INPUTS)]
+@pytest.mark.parametrize("complete", [False, True], ids=["files", "cluster"])
+def test_controls_fail_the_subjects_that_the_authorizer_allows(*, complete: bool) -> None:
+    """In a whole cluster, roles that an API server creates exist only if they are in the input."""
+    inputs = [generate(generator) for generator in map(random.Random, range(SEEDS)) for _ in range(INPUTS)]
     outcomes = {(slug, allowed): 0 for slug in CONTROLS for allowed in (True, False)}
     differences = []
-    for objects, expected in zip(inputs, ask(inputs), strict=True):
-        failed = find_failed(objects)
+    for objects, expected in zip(inputs, ask(inputs, complete=complete), strict=True):
+        failed = find_failed(objects, complete=complete)
         for key, allowed in expected.items():
             slug = key[0]
             outcomes[slug, allowed] += 1
@@ -87,6 +97,18 @@ def test_controls_fail_the_subjects_that_the_authorizer_allows() -> None:
                 differences.append((key, allowed, objects))
     assert not differences, f"{len(differences)} differences, such as {differences[0]}"
     assert all(outcomes.values()), "a permission that is always or never allowed is not tested"
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_subjects_of_unknown_roles_pass_no_control_in_files(seed: int) -> None:
+    generator = random.Random(seed)
+    statuses: Counter[tuple[bool, Status]] = Counter()
+    for objects in (generate(generator) for _ in range(INPUTS)):
+        for is_whole_cluster in (False, True):
+            for result in evaluate_controls(objects, complete=is_whole_cluster):
+                if result.resource.related[1].name == "missing":
+                    statuses.update((is_whole_cluster, verdict.status) for verdict in result.verdicts.values())
+    assert {*statuses} == {(False, Status.NOT_EVALUATED), (True, Status.PASSED)}
 
 
 def test_attack_paths_match_rules_as_the_authorizer() -> None:
@@ -188,6 +210,8 @@ def generate_rule(generator: random.Random) -> dict[str, Any]:
         "apiGroups": pick(generator, [group, group, "*", "apps"]),
         "resources": pick(generator, resources),
     }
+    if generator.random() < 0.1:
+        return {"verbs": pick(generator, ["*", "get"]), "nonResourceURLs": pick(generator, ["*", "/metrics"])}
     if generator.random() < 0.2:
         rule["resourceNames"] = [NAMED] if generator.random() < 0.8 else []
     return rule
@@ -234,7 +258,9 @@ def make_request(subject: tuple[str, str, str], permission: Permission, namespac
     }
 
 
-def ask(inputs: Sequence[list[dict[str, Any]]]) -> list[dict[tuple[str, tuple[str, str, str], str], bool]]:
+def ask(
+    inputs: Sequence[list[dict[str, Any]]], *, complete: bool
+) -> list[dict[tuple[str, tuple[str, str, str], str], bool]]:
     """Return for each input, control, subject and namespace if the authorizer allows one of the permissions."""
     keyed = [
         (key, make_request(key[1], permission, key[2], name))
@@ -244,7 +270,7 @@ def ask(inputs: Sequence[list[dict[str, Any]]]) -> list[dict[tuple[str, tuple[st
     ]
     questions = []
     for objects in inputs:
-        question: dict[str, Any] = {"requests": [request for _, request in keyed]}
+        question: dict[str, Any] = {"requests": [request for _, request in keyed], "complete": complete}
         for kind in ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"):
             field = f"{kind[0].lower()}{kind[1:]}s"
             question[field] = [content for content in objects if content["kind"] == kind]
@@ -258,18 +284,23 @@ def ask(inputs: Sequence[list[dict[str, Any]]]) -> list[dict[tuple[str, tuple[st
     return expected
 
 
-def find_failed(objects: Sequence[dict[str, Any]]) -> set[tuple[str, tuple[str, str, str], str]]:
+def evaluate_controls(objects: Sequence[dict[str, Any]], *, complete: bool) -> list[ResourceResult]:
+    selection = select([], [builtin().controls[slug] for slug in CONTROLS], whole_cluster=complete)
+    return evaluate(map(Resource, objects), selection, RegoPolicySet, kubernetes_minor=37)
+
+
+def find_failed(objects: Sequence[dict[str, Any]], *, complete: bool) -> set[tuple[str, tuple[str, str, str], str]]:
     """Return the controls that fail, with subject and namespace."""
-    selection = select([], [builtin().controls[slug] for slug in CONTROLS])
     failed = set()
-    for result in evaluate(map(Resource, objects), selection, RegoPolicySet, kubernetes_minor=37):
-        subject = (result.resource.kind, result.resource.namespace, result.resource.name)
+    for result in evaluate_controls(objects, complete=complete):
+        named = (result.resource.kind, result.resource.namespace, result.resource.name)
         namespace = result.resource.related[0].namespace
         for slug, verdict in result.verdicts.items():
             if verdict.status is Status.FAILED:
                 everywhere = ("",) if slug in CLUSTER_SCOPED else (*NAMESPACES, "other")
                 failed |= {
                     (slug, subject, place)
+                    for subject in (SAME if named in SAME else (named,))
                     for place in ((namespace,) if namespace and slug in NAMESPACED else everywhere)
                 }
     return failed
