@@ -7,12 +7,13 @@ import yaml
 from kubekeep.attackpaths.find import compute_attack_paths
 from kubekeep.model.attack import AttackPath, AttackQuery, Attacks
 from kubekeep.model.resource import Resource
+from kubekeep.posture.roles import FILES, RoleCoverage
 
 
-def find_paths(text: str, *sources: str, to: str = "", most: int = 1000) -> Attacks:
+def find_paths(text: str, *sources: str, to: str = "", most: int = 1000, roles: RoleCoverage = FILES) -> Attacks:
     """Find the attack paths in the documents of `text`, without any evaluated control."""
     resources = [Resource(document) for document in yaml.safe_load_all(text) if document]
-    return compute_attack_paths(resources, [], {}, AttackQuery(sources, (to,) if to else (), most))
+    return compute_attack_paths(resources, [], {}, AttackQuery(sources, (to,) if to else (), most), roles)
 
 
 def chain(path: AttackPath) -> str:

@@ -4,9 +4,30 @@ from __future__ import annotations
 
 import pytest
 
+from kubekeep.model.cluster import RBAC, CoverageGap
+from kubekeep.posture.roles import RoleCoverage
 from tests.attackpaths.chains import chains, find_paths, pod, role
 
 START = "pod/web"
+BOUND = """
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: other}
+rules: []
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: b}
+subjects: [{kind: ServiceAccount, name: default, namespace: shop}]
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: admin}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: b, namespace: shop}
+subjects: [{kind: ServiceAccount, name: default, namespace: shop}]
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: reader}
+"""
+"""Bindings to two roles that are not among the objects."""
 ACCOUNT = "Pod shop/web > ServiceAccount shop/default"
 
 
@@ -41,7 +62,6 @@ def rule(resources: str, verbs: str, *, group: str = "", names: str = "") -> str
 
 
 IN_SHOP = ("any service account in namespace shop", "every Secret in namespace shop", "any pod in namespace shop")
-RBAC = "rbac.authorization.k8s.io"
 
 
 @pytest.mark.parametrize(
@@ -168,6 +188,22 @@ def test_builtin_roles_are_known() -> None:
     ]
     attacks = find_paths(pod() + bind_role("unheard-of"), START)
     assert "not in the input, so that their permissions are unknown: ClusterRole unheard-of" in attacks.notes
+
+
+@pytest.mark.parametrize("is_outside_selection", [True, False])
+def test_roles_that_could_not_be_listed_are_unknown(*, is_outside_selection: bool) -> None:
+    """Neither the rules of a built-in role are assumed, nor that the role grants nothing."""
+    text = pod() + BOUND
+    gap = CoverageGap(group=RBAC, kind="ClusterRole", resource="clusterroles", reason="forbidden")
+    of_roles = CoverageGap(
+        group=RBAC, kind="Role", resource="roles", reason="forbidden", is_outside_selection=is_outside_selection
+    )
+    for gaps, unknown in (((), ""), ((gap,), "ClusterRole admin"), ((of_roles,), "Role shop/reader")):
+        attacks = find_paths(text, START, roles=RoleCoverage(is_whole_cluster=True, gaps=gaps))
+        assert attacks.paths == ()
+        expected = f"not in the input, so that their permissions are unknown: {unknown}"
+        assert [note for note in attacks.notes if "permissions are unknown" in note] == [expected] * bool(unknown)
+    assert find_paths(text, START).paths
 
 
 def test_aggregated_role_has_rules_of_selected_roles() -> None:

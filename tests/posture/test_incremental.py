@@ -10,7 +10,7 @@ import pytest
 from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.library.load import builtin
 from kubekeep.model.assessment import ResourceResult
-from kubekeep.model.cluster import CoverageGap
+from kubekeep.model.cluster import RBAC, CoverageGap
 from kubekeep.model.resource import Resource
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.incremental import IncrementalEvaluator
@@ -100,6 +100,31 @@ def test_verdicts_follow_coverage_gaps() -> None:
     assert list_verdicts(evaluator.results.values()) == evaluate_fully(cluster, (hidden,)) != evaluate_fully(cluster)
     evaluator.update()
     assert list_verdicts(evaluator.results.values()) == evaluate_fully(cluster)
+
+
+def test_permissions_follow_gaps_of_roles() -> None:
+    """Roles appear and disappear with the permission to list them."""
+    cluster = RandomCluster(1)
+    evaluator = IncrementalEvaluator(select_controls(), RegoPolicySet, kubernetes_minor=34)
+    for _ in range(150):
+        cluster.change()
+    for key, content in cluster.objects.items():
+        evaluator.put(key, Resource(content))
+    evaluator.update()
+    roles = {key: content for key, content in cluster.objects.items() if content["kind"] == "ClusterRole"}
+    references = [content["roleRef"] for content in cluster.objects.values() if "roleRef" in content]
+    assert {f"ClusterRole /{reference['name']}" for reference in references} >= roles.keys() != set()
+    gap = CoverageGap(group=RBAC, kind="ClusterRole", resource="clusterroles", reason="forbidden")
+    for gaps, hidden in (((gap,), False), ((gap,), True), ((), True), ((gap,), True), ((gap,), False), ((), False)):
+        for key, content in roles.items():
+            if hidden:
+                cluster.objects.pop(key, None)
+                evaluator.remove(key)
+            else:
+                cluster.objects[key] = content
+                evaluator.put(key, Resource(content))
+        evaluator.update(gaps)
+        assert list_verdicts(evaluator.results.values()) == evaluate_fully(cluster, gaps)
 
 
 def test_out_of_scope_resources_affect_incremental_verdicts() -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from kubekeep.model.cluster import RBAC, CoverageGap
 from kubekeep.model.resource import Resource
-from kubekeep.posture.roles import Roles
+from kubekeep.posture.roles import EffectiveRole, RoleCoverage, Roles
 from kubekeep.sources.inputs import read
 
 AGGREGATE = "rbac.authorization.k8s.io/aggregate-to-"
@@ -113,6 +114,81 @@ def test_built_in_roles_are_known() -> None:
     ):
         (effective,) = index.find(kind, namespace, name)
         assert (bool(effective.rules), effective.resource.missing) == (is_known, None if is_known else ())
+
+
+GAP = CoverageGap(group=RBAC, kind="ClusterRole", resource="clusterroles", reason="forbidden")
+"""ClusterRoles could not be listed."""
+ROLE_GAP = msgspec.structs.replace(GAP, kind="Role", resource="roles")
+CLUSTER_ADMIN = cluster_role("cluster-admin", "*", uid="1")
+
+
+def describe(role: EffectiveRole) -> str | tuple[str, ...]:
+    """Return the missing permissions of a role, else if it grants anything."""
+    if role.resource.missing is not None:
+        return role.resource.missing
+    return "grants" if role.rules else "grants nothing"
+
+
+@pytest.mark.parametrize(
+    ("roles", "gaps", "admin", "of_namespace"),
+    [
+        pytest.param([CLUSTER_ADMIN], [], "grants nothing", "grants nothing", id="everything was listed"),
+        pytest.param([], [], "grants", (), id="a dump without roles"),
+        pytest.param([], [GAP], ("list clusterroles.rbac.authorization.k8s.io",), (), id="no ClusterRole was listed"),
+        pytest.param(
+            [CLUSTER_ADMIN],
+            [msgspec.structs.replace(GAP, is_truncated=True)],
+            ("list clusterroles.rbac.authorization.k8s.io",),
+            "grants nothing",
+            id="the list of ClusterRoles is truncated",
+        ),
+        pytest.param(
+            [CLUSTER_ADMIN],
+            [msgspec.structs.replace(ROLE_GAP, namespace="shop")],
+            "grants nothing",
+            ("list roles.rbac.authorization.k8s.io in namespace shop",),
+            id="Roles of the namespace are hidden",
+        ),
+        pytest.param(
+            [CLUSTER_ADMIN],
+            [msgspec.structs.replace(ROLE_GAP, namespace="bank"), msgspec.structs.replace(GAP, group="example.com")],
+            "grants nothing",
+            "grants nothing",
+            id="other objects are hidden",
+        ),
+        pytest.param(
+            [CLUSTER_ADMIN],
+            [msgspec.structs.replace(ROLE_GAP, is_outside_selection=True)],
+            "grants nothing",
+            "grants nothing",
+            id="Roles of other namespaces are hidden",
+        ),
+    ],
+)
+def test_roles_outside_a_whole_cluster(
+    roles: list[Resource], gaps: list[CoverageGap], admin: object, of_namespace: object
+) -> None:
+    """The rules of a built-in role are never assumed for a role that could not be listed."""
+    index = Roles(RoleCoverage(is_whole_cluster=True, gaps=gaps))
+    for role in roles:
+        index.add(role)
+    found = [*index.find("ClusterRole", "", "admin"), *index.find("Role", "shop", "reader")]
+    assert [*map(describe, found)] == [admin, of_namespace]
+    assert [role.original.label for role in found] == ["ClusterRole admin", "Role shop/reader"]
+
+
+def test_built_in_parts_of_a_whole_cluster_are_listed() -> None:
+    index = Roles(RoleCoverage(is_whole_cluster=True))
+    index.add(cluster_role("whole", selects=[match(**{f"{AGGREGATE}edit": "true"})]))
+    (effective,) = index.find("ClusterRole", "", "whole")
+    assert describe(effective) == "grants nothing"
+
+
+def test_listed_roles_are_used_despite_a_gap() -> None:
+    index = Roles(RoleCoverage(is_whole_cluster=True, gaps=[GAP]))
+    index.add(CLUSTER_ADMIN)
+    (effective,) = index.find("ClusterRole", "", "cluster-admin")
+    assert describe(effective) == "grants"
 
 
 def test_roles_of_the_input_extend_and_replace_built_in_roles() -> None:
