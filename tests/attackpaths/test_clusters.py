@@ -279,24 +279,6 @@ ENTRIES: Final = {
         "world",
         "cluster",
     ),
-    "Cilium's empty rule allows nothing": ClusterPair(
-        WEB + OUTER + objects(CILIUM % "ingress: [{@}]"), "", "fromEntities: [all]"
-    ),
-    "Cilium's empty rule denies nothing": ClusterPair(
-        WEB + OUTER + objects(CILIUM % "ingress: [{fromEntities: [all]}], ingressDeny: [{@}]"),
-        "fromEntities: [all]",
-        "",
-    ),
-    "Cilium's rule for ICMP": ClusterPair(
-        WEB + OUTER + objects(CILIUM % "ingress: [{fromEntities: [all], @}]"),
-        "icmps: [{fields: [{type: 8}]}]",
-        "toPorts: [{ports: [{port: '8080'}]}]",
-    ),
-    "Cilium denies ICMP": ClusterPair(
-        WEB + OUTER + objects(CILIUM % "ingress: [{fromEntities: [all]}], ingressDeny: [{fromEntities: [all], @}]"),
-        "toPorts: [{ports: [{port: '8080'}]}]",
-        "icmps: [{fields: [{type: 8}]}]",
-    ),
     "Cilium lets pods of the namespace in": ClusterPair(
         WEB
         + INNER

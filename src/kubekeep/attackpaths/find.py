@@ -51,7 +51,8 @@ def compute_attack_paths(
 ) -> Attacks:
     """Compute the attack paths through `resources`, with the failed controls along them (`controls` are by slug).
 
-    Roles in gaps of `roles` have unknown permissions, also in namespaces that were not selected. Raises UnknownNameError if a source or target of the query matches no node.
+    Roles in gaps of `roles` have unknown permissions, also in namespaces that were not selected. Raises UnknownNameError
+    if a source or target of the query matches no node.
     """
     objects = Objects(resources)
     refused = _remove_refused_workloads(objects)
