@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kubekeep.library.index import SEALED, Index, compute_state, read_index, write_index
+from kubekeep.library.index import SEALED, LibraryIndex, compute_state, read_index, write_index
 from kubekeep.library.load import ROOT, Library, builtin
 from kubekeep.posture.byte_code import INTERPRETED
 from kubekeep.posture.rulebook import Rulebook
@@ -20,7 +20,7 @@ def library(tmp_path: Path) -> Path:
     for name in ("controls/area/one", "frameworks", "lib"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "controls/area/one/control.rego").write_text("package one\n")
-    write_index(tmp_path, Index(compute_state(tmp_path), {}, {}, {}, {"one": "text"}, ()))
+    write_index(tmp_path, LibraryIndex(compute_state(tmp_path), {}, {}, {}, {"one": "text"}, ()))
     return tmp_path
 
 
@@ -53,7 +53,7 @@ def test_cases_are_not_compared(library: Path) -> None:
 
 
 def test_sealed_index_is_not_compared(library: Path) -> None:
-    write_index(library, Index(SEALED, {}, {}, {}, {"one": "text"}, ()))
+    write_index(library, LibraryIndex(SEALED, {}, {}, {}, {"one": "text"}, ()))
     (library / "lib/new.rego").write_text("package two\n")
     assert read_index(library) is not None
 

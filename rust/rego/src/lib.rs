@@ -4,6 +4,7 @@
 
 mod builtins;
 mod check;
+mod edits;
 mod failure;
 mod machine;
 pub mod pattern;

@@ -51,7 +51,7 @@ class Program(msgspec.Struct, frozen=True, array_like=True):
     byte_code: bytes
 
 
-class Index(msgspec.Struct, frozen=True, array_like=True):
+class LibraryIndex(msgspec.Struct, frozen=True, array_like=True):
     """Content of the file; `state` is that of the files that it was made from."""
 
     state: bytes
@@ -62,14 +62,14 @@ class Index(msgspec.Struct, frozen=True, array_like=True):
     programs: tuple[Program, ...]
 
 
-def read_index(root: Path) -> Index | None:
+def read_index(root: Path) -> LibraryIndex | None:
     """Return the index of the library in `root`, or None if there is none for its present files."""
     try:
         content = (root / _FILE).read_bytes()
         state = msgspec.msgpack.decode(content, type=_Head).state
         if state not in (SEALED, compute_state(root)):
             return None
-        return msgspec.msgpack.decode(content, type=Index)
+        return msgspec.msgpack.decode(content, type=LibraryIndex)
     except (OSError, ValueError):
         return None
 
@@ -78,7 +78,7 @@ class _Head(msgspec.Struct, array_like=True):
     state: bytes
 
 
-def write_index(root: Path, index: Index) -> None:
+def write_index(root: Path, index: LibraryIndex) -> None:
     """Write the index of the library in `root`. Raises OSError."""
     with tempfile.NamedTemporaryFile(dir=root, prefix=f".{_FILE}-", delete=False) as stream:
         stream.write(msgspec.msgpack.encode(index))

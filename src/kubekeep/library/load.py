@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from kubekeep._native import YamlDocuments
-from kubekeep.library.index import Index, Program, Rule, read_index
+from kubekeep.library.index import LibraryIndex, Program, Rule, read_index
 from kubekeep.model.control import Control
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.framework import Framework
@@ -205,7 +205,7 @@ class Library:
 class _IndexedLibrary(Library):
     """The built-in library with the content of its index in place of its files."""
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: LibraryIndex) -> None:
         super().__init__(ROOT)
         self._index = index
         self._rules = index.rules

@@ -87,10 +87,7 @@ def redact_value(value: Any) -> Any:
             elif isinstance(child, list):
                 copy = _mask_elements(key, child) if is_mapping else list(child)
             elif isinstance(child, str):
-                if is_mapping:
-                    owner[key] = _mask_cached(key, child) if len(child) <= _LONGEST_CACHED else _mask_field(key, child)
-                else:
-                    owner[key] = mask_text(child)
+                owner[key] = _mask_field(key, child) if is_mapping else mask_text(child)
                 continue
             else:
                 if type(child) in _NUMBERS and is_mapping and _classify(key) is _Masking.ALWAYS:
@@ -135,13 +132,17 @@ _LONGEST_CACHED: Final = 512
 """Length of the longest text that is cached: the fields of many objects repeat."""
 
 
-@functools.lru_cache(maxsize=1 << 14)
-def _mask_cached(key: Any, value: str) -> str:
-    return _mask_field(key, value)
-
-
 def _mask_field(key: Any, value: str) -> str:
     """Return the value of a key with its secrets masked."""
+    return _mask_cached(key, value) if len(value) <= _LONGEST_CACHED else _mask_field_once(key, value)
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _mask_cached(key: Any, value: str) -> str:
+    return _mask_field_once(key, value)
+
+
+def _mask_field_once(key: Any, value: str) -> str:
     masking = _classify(key)
     if masking is _Masking.NEVER or not value:
         return mask_text(value)

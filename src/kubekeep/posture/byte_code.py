@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from kubekeep.engine.rego_policies import compile_byte_code
-from kubekeep.library.index import SEALED, Index, Program, compute_state, write_index
+from kubekeep.library.index import SEALED, LibraryIndex, Program, compute_state, write_index
 from kubekeep.library.load import ROOT, Library
 from kubekeep.posture.rulebook import collect_modules, get_outcome_path, split_into_shards
 
@@ -47,7 +47,7 @@ def build_index(*, sealed: bool) -> None:
     rules = {
         control.rule_name: library.get_rule(control) for control in library.controls.values() if not control.is_manual
     }
-    index = Index(
+    index = LibraryIndex(
         state=SEALED if sealed else compute_state(ROOT),
         controls=dict(library.controls),
         frameworks=dict(library.frameworks),

@@ -47,14 +47,19 @@ def isolate_custom_rules(
     """Compile rules, custom ones in another process. Raises ValueError, with file and line."""
     custom = {query.name: query for group in groups for query in group if query.file}
     numbers = {name: number for number, name in enumerate(custom)}
-    custom_shards = {query.shard for query in custom.values()}
-    library_shards = [{} if number in custom_shards else shard for number, shard in enumerate(shards)]
-    # No custom rule has byte code.
-    modules = [{} if isinstance(shard, bytes) else shard for shard in shards]
+    library_shards = list(shards)
+    modules = [_take_modules(library_shards, query.shard) for query in custom.values()]
     library_groups = [[query for query in group if not query.file] for group in groups]
     custom_groups = [[numbers[query.name] for query in group if query.file] for group in groups]
     library = RegoPolicySet(library_shards, library_groups, context)
     return IsolatedPolicySet(library, CustomRules(list(custom.values()), modules), custom_groups, context)
+
+
+def _take_modules(shards: list[Shard], number: int) -> Mapping[str, str]:
+    """Return the modules of a custom rule, and leave none for this process. A custom rule has no byte code."""
+    modules = shards[number]
+    shards[number] = {}
+    return {} if isinstance(modules, bytes) else modules
 
 
 def check_modules(shards: Mapping[str, Mapping[str, str]]) -> None:
@@ -71,15 +76,15 @@ def check_modules(shards: Mapping[str, Mapping[str, str]]) -> None:
 class CustomRules:
     """Custom rules, each with its modules, and the process that evaluates them. Safe to use from several threads."""
 
-    def __init__(self, queries: Sequence[RuleQuery], shards: Sequence[Mapping[str, str]]) -> None:
-        """Compile each rule. Raises ValueError, with file and line; a rule that reaches a limit is not evaluated."""
+    def __init__(self, queries: Sequence[RuleQuery], modules: Sequence[Mapping[str, str]]) -> None:
+        """Compile each rule, from its modules. Raises ValueError, with file and line; a rule that reaches a limit is not evaluated."""
         self._limits = rule_limits.DEFAULT_LIMITS
         self._budget = RuleBudget(self._limits)
         self._lock = threading.Lock()
         self._queries = queries
         self._sources = [
-            RuleSource(number, query.name, query.path, dict(shards[query.shard]))
-            for number, query in enumerate(queries)
+            RuleSource(number, query.name, query.path, dict(sources))
+            for number, (query, sources) in enumerate(zip(queries, modules, strict=True))
         ]
         self._failures: dict[int, str] = {}
         """Reasons of the rules that are no longer evaluated."""
