@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -106,3 +110,16 @@ def test_stopped_policy_set_evaluates_nothing() -> None:
             policies.evaluate([(b"{}", (0,))])
     with pytest.raises(StoppedError):
         first.with_context({})
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
+def test_threads_are_no_more_than_processors() -> None:
+    code = (
+        "import os; from kubekeep import _native\n"
+        "policies = _native.PolicySet([[('m', 'package m\\nv := 1')]], [[('v', 'data.m.v', 0)]], '{}')\n"
+        "policies.evaluate([(b'{}', [0])] * 1000)\n"
+        "print(len(os.listdir('/proc/self/task')))"
+    )
+    environment = {**os.environ, "RAYON_NUM_THREADS": "500"}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert int(result.stdout) <= len(os.sched_getaffinity(0)) + 2

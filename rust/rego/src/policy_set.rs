@@ -5,9 +5,11 @@
 //! evaluation takes longer the more modules its engine holds.
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::{env, thread};
 
 use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use regorus::rvm::{Program, RegoVM};
 use regorus::{Engine, Value};
 use serde_json::{Map, Value as Json};
@@ -59,11 +61,12 @@ impl PolicySet {
             anyhow::bail!("{name}: no shard {shard}");
         }
         let first = |shard: usize| groups.iter().flatten().find(|query| query.2 == shard);
-        let compiled = shards
-            .into_par_iter()
-            .enumerate()
-            .map(|(number, shard)| compile_shard(shard, first(number)))
-            .collect::<anyhow::Result<Vec<_>>>()?;
+        let compiled = threads()?.install(|| {
+            let shards = shards.into_par_iter().enumerate();
+            shards
+                .map(|(number, shard)| compile_shard(shard, first(number)))
+                .collect::<anyhow::Result<Vec<_>>>()
+        })?;
         Ok(Self {
             compiled,
             groups: groups.into(),
@@ -86,20 +89,22 @@ impl PolicySet {
         &self,
         documents: &[(Vec<u8>, Vec<usize>)],
     ) -> anyhow::Result<Vec<Option<String>>> {
-        documents
-            .par_iter()
-            .map_init(
-                || {
-                    self.compiled
-                        .iter()
-                        .map(Evaluator::start)
-                        .collect::<Vec<_>>()
-                },
-                |evaluators, (document, groups)| {
-                    self.evaluate_document(evaluators, document, groups)
-                },
-            )
-            .collect()
+        threads()?.install(|| {
+            documents
+                .par_iter()
+                .map_init(
+                    || {
+                        self.compiled
+                            .iter()
+                            .map(Evaluator::start)
+                            .collect::<Vec<_>>()
+                    },
+                    |evaluators, (document, groups)| {
+                        self.evaluate_document(evaluators, document, groups)
+                    },
+                )
+                .collect()
+        })
     }
 
     fn evaluate_document(
@@ -247,4 +252,21 @@ fn prepare_engine(modules: Modules, rule: Option<&RuleQuery>) -> anyhow::Result<
         let _ = engine.eval_rule(path.clone());
     }
     Ok(engine)
+}
+
+/// Return the threads for all evaluations: one for each processor, or fewer if `RAYON_NUM_THREADS` is lower. Each thread
+/// has engines of its own, so a higher number would take memory without limit.
+fn threads() -> anyhow::Result<&'static ThreadPool> {
+    static POOL: OnceLock<Option<ThreadPool>> = OnceLock::new();
+    let pool = POOL.get_or_init(|| {
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let requested = env::var("RAYON_NUM_THREADS")
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .filter(|number| *number > 0);
+        let count = requested.map_or(processors, |number: usize| number.min(processors));
+        ThreadPoolBuilder::new().num_threads(count).build().ok()
+    });
+    pool.as_ref()
+        .ok_or_else(|| anyhow::anyhow!("cannot start threads"))
 }

@@ -12,7 +12,6 @@ from typing import Any, Final
 import click
 
 from kubekeep.cli.standard_output import INCOMPLETE, READER_GONE, standard_output
-from kubekeep.model.text import escape_message
 
 _COMMANDS: Final = {
     "scan": "Scan manifests, charts, overlays, repositories or a cluster.",
@@ -97,6 +96,9 @@ def _printable_errors() -> Iterator[None]:
     try:
         yield
     except click.ClickException as error:
+        # Help starts without it.
+        from kubekeep.model.text import escape_message  # noqa: PLC0415
+
         message = escape_message(error.format_message())
         # Not `message`: subclasses of click add their own parts.
         error.format_message = lambda: message  # type: ignore[method-assign]

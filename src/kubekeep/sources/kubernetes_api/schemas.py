@@ -35,6 +35,7 @@ _SCALARS: Final[dict[str, tuple[frozenset[type], str]]] = {
     "q": (frozenset({str, int, float}), "a text or a number"),
 }
 """Types of values by shape, and their description."""
+_PAYLOADS: Final[tuple[Path, ...]] = (("data",), ("stringData",))
 _DESCRIPTIONS: Final[dict[type, str]] = {
     str: "a text",
     bool: "true or false",
@@ -152,14 +153,16 @@ def _has_shape(value: Any, shape: str) -> bool:
 
 
 def _explain_shape(value: Any, shape: str, path: Path) -> MistypedField:
-    """Return the first value that does not have the shape of its field."""
+    """Return the first value that does not have the shape of its field; a key of a Secret is not named: it may be one."""
+    is_payload = path in _PAYLOADS
     while shape[0] in "[{" and isinstance(value, list if shape[0] == "[" else dict):
         entries = value.items() if isinstance(value, dict) else enumerate(value)
         shape = shape[1:]
         key, value = next(entry for entry in entries if not _has_shape(entry[1], shape))
         path = (*path, key)
     expected = {"[": "a list", "{": "a mapping"}.get(shape[0]) or _SCALARS[shape][1]
-    return MistypedField(path, f"{format_path(path)} is {_DESCRIPTIONS[type(value)]}, not {expected}")
+    place = f"a value in {path[0]}" if is_payload else format_path(path)
+    return MistypedField(path, f"{place} is {_DESCRIPTIONS[type(value)]}, not {expected}")
 
 
 def _suggest(name: str, names: Iterable[str]) -> str:
