@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
 import time
 
 import pytest
+from tests.secrets.tokens import create_tokens
 
+from kubekeep.model import secret_text
 from kubekeep.model.secret_text import mask_command, mask_message, mask_text
 
 
@@ -81,3 +84,45 @@ def test_long_texts_take_little_time(text: str) -> None:
     start = time.process_time()
     mask_text(text)
     assert time.process_time() - start < 5
+
+
+FRAGMENTS = (
+    *("password", "--password", "-p", "-a", "-w", "-u", "--user", "DB_PASS", "apiKey", "X-Api-Key", "Authorization"),
+    *("token", "--token", "sig", "?sig", "&sig", "AccountKey", "bearer ", "Basic ", "mysql", "sshpass", "redis-cli"),
+    *(
+        "docker login",
+        "https://",
+        "ann:",
+        "@host",
+        "=",
+        ":",
+        ": ",
+        " ",
+        "\n",
+        '"',
+        "'",
+        '\\"',
+        "{",
+        "[",
+        "- ",
+        ",",
+        ";",
+    ),
+    *("hunter2", "abc123def456", "Zm9vYmFyMTIzNDU2Nzg5MA==", "true", "null", "${X}", "/etc/key.pem", "web", "--port"),
+)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_filter_passes_each_text_with_a_secret(seed: int) -> None:
+    """The search skips texts that cannot hold a secret; it must not skip others."""
+    dice = random.Random(seed)
+    tokens = list(create_tokens(dice).values())
+    search, replace = vars(secret_text)["_secret_pattern"](), vars(secret_text)["_replace"]
+    masked = 0
+    for _ in range(5_000):
+        parts = [dice.choice(FRAGMENTS if dice.random() < 0.9 else tokens) for _ in range(dice.randrange(1, 8))]
+        text = dice.choice(("", " ")).join(parts)
+        expected = search.sub(replace, text) if len(text) >= 6 else text
+        masked += expected != text
+        assert mask_text(text) == expected, text
+    assert masked > 500

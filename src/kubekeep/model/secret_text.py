@@ -90,25 +90,13 @@ _QUOTED_BY_PARSERS: Final = re.compile(
 """Messages of go-yaml, sigs.k8s.io/yaml, strconv and time: `unknown anchor 'x' referenced`, `cannot unmarshal !!str `x` into int`."""
 _SHORTEST: Final = 6
 """Length of the shortest text with a name and a secret."""
-_HINTS: Final = (
-    *(
-        "pass",
-        "pw",
-        "secret",
-        "token",
-        "key",
-        "cred",
-        "auth",
-        "cookie",
-        "connection",
-        "bearer ",
-        "basic ",
-        "-u",
-        "user",
-    ),
-    *("otp", "psk", "jwt", "salt", "sig", "sas", "pin", "dsn", "://", " -p", " -a", " -w"),
+_NAMES: Final = (
+    *("pass", "pw", "secret", "token", "key", "cred", "auth", "cookie", "connection", "user", "-u"),
+    *("otp", "psk", "jwt", "salt", "sig", "sas", "pin", "dsn"),
 )
-"""Texts without one of these in lower case, and without a long word, have no secret: most texts of a report."""
+"""Parts of names with secret values, in lower case. Such a name is before a colon or an equals sign, or is a flag."""
+_OTHER_HINTS: Final = ("://", "bearer ", "basic ", " -p", " -a", " -w")
+"""Parts of other texts with secrets. A token of a known format is a long word."""
 _LONG_WORD: Final = re.compile(r"[\w+=-]{14}")
 _LENGTH: Final = re.compile(r"\{[0-9,]+\}")
 _LOOK_BEHIND: Final = re.compile(r"\(\?<=([^()]*)\)")
@@ -183,11 +171,14 @@ def _mask(text: str) -> str:
 
 def _may_hold_secret(text: str) -> bool:
     """Return False for a text without a secret, in a small part of the time of a search."""
-    if ":" in text or "=" in text or "-" in text:
-        lowered = text.lower()
-        if any(hint in lowered for hint in _HINTS):
-            return True
-    return _LONG_WORD.search(text) is not None and _token_filter().matches(text)
+    lowered = text.lower()
+    assigned = lowered[: max(lowered.rfind(":"), lowered.rfind("=")) + 1]
+    return (
+        any(hint in assigned for hint in _NAMES)
+        or any(hint in lowered for hint in _OTHER_HINTS)
+        or ("-" in lowered and any("-" in word and any(hint in word for hint in _NAMES) for word in lowered.split()))
+        or (_LONG_WORD.search(text) is not None and _token_filter().matches(text))
+    )
 
 
 @functools.cache
@@ -198,7 +189,7 @@ def _token_filter() -> Pattern:
     """
     formats = "|".join(pattern for _, pattern, _ in TOKEN_FORMATS).replace(r"\Z", "$")
     formats = _LOOK_AHEAD.sub("", _LOOK_BEHIND.sub(r"\1", _LENGTH.sub("+", formats)))
-    return Pattern(rf"{formats}|(?i:bearer|basic) ")
+    return Pattern(formats)
 
 
 @functools.cache

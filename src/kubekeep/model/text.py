@@ -6,6 +6,7 @@ Never shortens or translates text.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
 from typing import Any, Final
 
@@ -17,7 +18,6 @@ _BIDI: Final = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _HIDDEN: Final = "\xad\u200b\u2028\u2029\u2060-\u2064\ufeff\U000e0000-\U000e007f"
 """Characters without width and tags; joiners stay, as some scripts need them."""
 _UNSEEN: Final = re.compile(f"[\x00-\x1f\x7f-\x9f\ud800-\udfff{_HIDDEN}{_BIDI}]")
-_NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def visible(text: str) -> str:
@@ -46,7 +46,13 @@ def _escape(match: re.Match[str]) -> str:
 
 def xml_safe(text: str) -> str:
     """Replace characters that XML 1.0 (§2.2, Char) forbids by U+FFFD; does not escape markup."""
-    return _NOT_XML.sub("\ufffd", text)
+    return _forbidden_in_xml().sub("\ufffd", text)
+
+
+@functools.cache
+def _forbidden_in_xml() -> re.Pattern[str]:
+    """Return the pattern of these characters. Compiled on first use: it takes longer than most scans need to start."""
+    return re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def json_text(value: Any) -> str:
