@@ -33,6 +33,8 @@ from kubekeep.sources.inputs import read
 GROUPS: Final = 8
 """Tests that share the controls, for parallel runs."""
 CHANGED_COPIES: Final = 2
+KEPT: Final = 40
+"""Compiled rules in memory: those of the last controls and all byte code."""
 VALUES: Final[tuple[Any, ...]] = (
     *(None, True, False, 0, 1, -1, 1.5, "", "a", "true", "0", "*", "10Mi", "500m"),
     *([], [None], [{}], {}, {"a": "b"}, ["a"], [1]),
@@ -61,6 +63,8 @@ def compile_once(
     key = repr((shards, groups)).encode()
     policies = _policies.get(key)
     if policies is None:
+        if len(_policies) >= KEPT:
+            _policies.clear()
         policies = _policies[key] = RegoPolicySet(shards, groups, {})
     return policies.with_context(context)
 
