@@ -94,7 +94,7 @@ def test_hostile_controls_lose_only_their_own_findings(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["file", "bundle"])
 def test_hostile_rego_files_and_bundles_lose_only_their_own_findings(kind: str, tmp_path: Path) -> None:
-    rules = {"bomb": MEMORY["range"], "endless": TIME["paths"], "honest": "true"}
+    rules = {"bomb": MEMORY["range"], "endless": TIME["loop"], "honest": "true"}
     if kind == "file":
         for name, body in rules.items():
             (tmp_path / f"{name}.rego").write_text(_RESPONSES.format(body=body))

@@ -137,7 +137,7 @@ def _mask_field(key: Any, value: str) -> str:
     return _mask_cached(key, value) if len(value) <= _LONGEST_CACHED else _mask_field_once(key, value)
 
 
-@functools.lru_cache(maxsize=1 << 14)
+@functools.lru_cache(maxsize=1 << 9)
 def _mask_cached(key: Any, value: str) -> str:
     return _mask_field_once(key, value)
 
