@@ -122,18 +122,13 @@ class EntryEncoder(NamedTuple):
 def encode_results(
     assessment: Assessment, order: list[tuple[str, int]], encoder: EntryEncoder
 ) -> Iterator[ResultEntry]:
-    """Yield the entries of `results`, without resources that no control applies to.
-
-    The common part of equal verdicts of a control is encoded once.
-    """
+    """Yield the entries of resources with verdicts; the common part of equal verdicts of a control is encoded once."""
     texts = _ControlEntries(assessment, encoder)
     priorities = _list_priorities(assessment)
     for name, index in order:
         result = assessment.results[index]
-        if not result.verdicts:
-            continue
-        controls = [texts.encode(slug, verdict, result.resource) for slug, verdict in result.verdicts.items()]
-        yield ResultEntry(name, controls, priorities.get(name))
+        if controls := [texts.encode(slug, verdict, result.resource) for slug, verdict in result.verdicts.items()]:
+            yield ResultEntry(name, controls, priorities.get(name))
 
 
 class _ControlEntries:
