@@ -95,7 +95,7 @@ _NAMES: Final = (
     *("otp", "psk", "jwt", "salt", "sig", "sas", "pin", "dsn"),
 )
 """Parts of names with secret values, in lower case. Such a name is before a colon or an equals sign, or is a flag."""
-_OTHER_HINTS: Final = ("://", "bearer ", "basic ", " -p", " -a", " -w")
+_OTHER_HINTS: Final = ("://", "-----begin", "bearer ", "basic ", " -p", " -a", " -w")
 """Parts of other texts with secrets. A token of a known format is a long word."""
 _LONG_WORD: Final = re.compile(r"[\w+=-]{14}")
 _LENGTH: Final = re.compile(r"\{[0-9,]+\}")
