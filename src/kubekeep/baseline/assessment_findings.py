@@ -18,7 +18,8 @@ def record_assessment(assessment: Assessment, name: str = "this scan") -> ScanRe
     accepted: list[RecordedFinding] = []
     gaps: dict[Identity, set[str]] = {}
     resources: dict[Identity, set[str]] = {}
-    for result, identity, copy in number_results(assessment.results):
+    # Reports have no results without verdicts.
+    for result, identity, copy in number_results([result for result in assessment.results if result.verdicts]):
         resource = result.resource
         file = resource.source.path if resource.source else ""
         resources.setdefault(identity, set()).add(file)
