@@ -20,7 +20,7 @@ _MOST_MEMBERS: Final = 24
 
 
 class Expected(enum.Enum):
-    """What a run may do with a member."""
+    """Permitted outcome of a run with a member."""
 
     READ = "the input is valid: read completely"
     REPORTED = "the input is not valid: unread input or a message, and an exit code other than 0"

@@ -172,9 +172,9 @@ def test_roles_outside_a_whole_cluster(
     index = Roles(RoleCoverage(is_whole_cluster=True, gaps=gaps))
     for role in roles:
         index.add(role)
-    found = [*index.find("ClusterRole", "", "admin"), *index.find("Role", "shop", "reader")]
-    assert [*map(describe, found)] == [admin, of_namespace]
-    assert [role.original.label for role in found] == ["ClusterRole admin", "Role shop/reader"]
+    effective = [*index.find("ClusterRole", "", "admin"), *index.find("Role", "shop", "reader")]
+    assert [*map(describe, effective)] == [admin, of_namespace]
+    assert [role.original.label for role in effective] == ["ClusterRole admin", "Role shop/reader"]
 
 
 def test_built_in_parts_of_a_whole_cluster_are_listed() -> None:

@@ -128,21 +128,8 @@ def _classify(key: Any) -> _Masking:
     return _Masking.ALWAYS if lowered in _SECRET_KEYS or is_secret_name(name) else _Masking.NEVER
 
 
-_LONGEST_CACHED: Final = 512
-"""Length of the longest text that is cached: the fields of many objects repeat."""
-
-
 def _mask_field(key: Any, value: str) -> str:
     """Return the value of a key with its secrets masked."""
-    return _mask_cached(key, value) if len(value) <= _LONGEST_CACHED else _mask_field_once(key, value)
-
-
-@functools.lru_cache(maxsize=1 << 9)
-def _mask_cached(key: Any, value: str) -> str:
-    return _mask_field_once(key, value)
-
-
-def _mask_field_once(key: Any, value: str) -> str:
     masking = _classify(key)
     if masking is _Masking.NEVER or not value:
         return mask_text(value)
