@@ -202,7 +202,7 @@ def test_report_selects_the_findings(pod: Path) -> None:
     other.write_text(POD.replace("debug", "other"))
     report = pod.parent / "report.json"
     kubekeep("scan", "control", "C-0057", "pod.yaml", "-f", "json", "-o", report, cwd=pod.parent)
-    result = kubekeep("fix", "--report", report, "--yes", cwd=pod.parent)
+    result = kubekeep("fix", "--report", report, "--yes", "--include-risky", cwd=pod.parent)
     assert result.returncode == 0, result.stderr
     assert pod.read_text() == FIXED
     assert "privileged: true" in other.read_text()
@@ -243,14 +243,26 @@ def test_no_patch_without_a_change(tmp_path: Path) -> None:
     assert not (tmp_path / "fix.patch").exists()
 
 
+def summary(errors: str) -> list[str]:
+    """Return the lines with numbers of findings."""
+    return [line for line in errors.splitlines() if not line.startswith((" ", "warning: "))]
+
+
 def test_fix_counts_findings_like_a_scan() -> None:
     scanned = kubekeep("scan", "online-shop", cwd=SHOP.parent)
     known = "40 findings with a known fix"
+    unfixed = ["input required: 2 findings", "no fix is known: 49 findings; use --verbose to list them"]
     assert f"kubekeep fix online-shop                   {known}\n" in scanned.stdout
     result = kubekeep("fix", "online-shop", "--dry-run", cwd=SHOP.parent)
-    lines = result.stderr.splitlines()
-    first = lines.index(f"{known}; 38 can be fixed by 55 changes")
-    assert lines[first + 1] == "input required: 2 findings"
+    risky = "can stop a program: 27 findings; use --include-risky to fix them too and --verbose to list them"
+    assert summary(result.stderr) == [
+        f"{known}; 12 can be fixed by 19 changes (1 only in part)",
+        unfixed[0],
+        risky,
+        unfixed[1],
+    ]
+    result = kubekeep("fix", "online-shop", "--dry-run", "--include-risky", cwd=SHOP.parent)
+    assert summary(result.stderr) == [f"{known}; 38 can be fixed by 55 changes", *unfixed]
 
 
 def test_fix_without_known_fixes(tmp_path: Path) -> None:
@@ -271,10 +283,42 @@ def test_changes_that_can_stop_a_program_have_warnings(pod: Path) -> None:
     result = kubekeep("fix", "control", "C-0013,C-0017", "pod.yaml", "--dry-run", cwd=pod.parent)
     assert "warning: runAsNonRoot: the container does not start if its image runs as root" in result.stderr
     assert "warning: readOnlyRootFilesystem: the program fails" in result.stderr
+    assert "can stop" not in result.stderr
     pod.write_text(POD + "        runAsUser: 1000\n        runAsNonRoot: false\n")
     result = kubekeep("fix", "framework", "pss-restricted", "pod.yaml", "--dry-run", cwd=pod.parent)
     assert "+        runAsNonRoot: true" in result.stdout
     assert "warning: runAsNonRoot" not in result.stderr
+
+
+def test_changes_that_can_stop_a_program_need_an_option(pod: Path) -> None:
+    pod.write_text(POD + "    - name: web\n      image: registry.example.com/web:1.0\n")
+    result = kubekeep("fix", "pod.yaml", "--yes", cwd=pod.parent)
+    assert (result.returncode, "warning" in result.stderr) == (0, False)
+    assert "; use --include-risky to fix them too" in result.stderr
+    text = pod.read_text()
+    assert text.count("allowPrivilegeEscalation: false") == 1, "the API server rejects it for a privileged container"
+    assert "privileged: true" in text
+    risky = ("runAsNonRoot", "runAsUser", "readOnlyRootFilesystem", "drop", "automountServiceAccountToken")
+    assert [field for field in risky if field in text] == []
+    verbose = kubekeep("fix", "pod.yaml", "--dry-run", "--verbose", cwd=pod.parent)
+    assert "securityContext.privileged: the program may need the present value" in verbose.stderr
+    result = kubekeep("fix", "pod.yaml", "--yes", "--include-risky", cwd=pod.parent)
+    assert "warning: securityContext.privileged: the program may need the present value" in result.stderr
+    assert pod.read_text().count("allowPrivilegeEscalation: false") == 2
+    assert [field for field in risky[2:3] if field not in pod.read_text()] == []
+    assert "privileged: true" not in pod.read_text()
+
+
+def test_report_names_no_control(pod: Path) -> None:
+    pod.write_text(POD + "  volumes:\n    - name: root\n      hostPath: {path: /}\n")
+    report = pod.parent / "report.json"
+    kubekeep("scan", "control", "C-0057,C-0048", "pod.yaml", "-f", "json", "-o", report, cwd=pod.parent)
+    result = kubekeep("fix", "--report", report, "--yes", cwd=pod.parent)
+    assert (result.returncode, result.stdout) == (0, "")
+    assert "use --include-risky" in result.stderr
+    assert "name the control" in result.stderr
+    result = kubekeep("fix", "--report", report, "--yes", "--include-risky", cwd=pod.parent)
+    assert pod.read_text() == FIXED + "  volumes:\n    - name: root\n      hostPath: {path: /}\n"
 
 
 def test_field_that_no_template_has(tmp_path: Path) -> None:

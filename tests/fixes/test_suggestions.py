@@ -118,3 +118,13 @@ def test_fixes_of_failing_cases_resolve_them(group: int, tmp_path: Path, monkeyp
             apply(folder, [fix for proposed in fixable.values() for fix in proposed])
             assert {key(result) for result in results(Path(), slug)} & fixable.keys() == set()
     assert fixes > 10
+
+
+def test_fix_that_can_stop_a_program_has_a_warning(tmp_path: Path) -> None:
+    text = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n    - {name: web, image: web:1}\n"
+    (tmp_path / "pod.yaml").write_text(text)
+    descriptions = {
+        result["ruleId"]: result["fixes"][0]["description"]["text"] for result in results(tmp_path, "C-0017", "C-0016")
+    }
+    assert "; warning: readOnlyRootFilesystem: the program fails" in descriptions["C-0017"]
+    assert "warning" not in descriptions["C-0016"]

@@ -26,7 +26,6 @@ from kubekeep.fixes.edits.parsed_text import ParsedText
 from kubekeep.fixes.plan import FileChange, Plan, count_findings, write_files
 from kubekeep.fixes.proposed_changes import ControlFinding, UnfixedCause, UnfixedFinding
 from kubekeep.fixes.reported import ReportedFailures, read_reported_failures
-from kubekeep.fixes.risks import find_risks
 from kubekeep.model.location import Path as Steps
 from kubekeep.model.location import parse_path
 from kubekeep.model.severity import Severity
@@ -37,6 +36,9 @@ from kubekeep.usecases.fix import FixRequest, plan
 from kubekeep.usecases.request import NEWEST_KUBERNETES, EvaluationOptions, RuleOptions, ScanInput, ScanRequest
 
 _NOT_FIXED: Final = 1
+_LISTED_ON_REQUEST: Final = (UnfixedCause.RISKY, UnfixedCause.UNKNOWN)
+"""Causes whose findings are listed only if verbose."""
+_INCLUDE: Final = "--include-risky to fix them too"
 _MAX_LISTED: Final = 3
 """Maximum number of findings to list per control, unless verbose."""
 
@@ -95,6 +97,9 @@ def _values(ctx: click.Context, param: click.Parameter, value: Names) -> dict[St
     show_default=True,
     help="Evaluate for this Kubernetes version.",
 )
+@click.option(
+    "--include-risky", is_flag=True, help="Also make changes that can stop a program, such as to set runAsNonRoot."
+)
 @click.option("--dry-run", is_flag=True, help="Show the changes, and write no file.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the changes to this patch file only."
@@ -110,6 +115,7 @@ def command(  # noqa: PLR0913 - one argument an option
     kubernetes_version: str,
     output: Path | None,
     *,
+    include_risky: bool,
     dry_run: bool,
     yes: bool,
     verbose: bool,
@@ -117,6 +123,7 @@ def command(  # noqa: PLR0913 - one argument an option
     """Fix the findings of a scan of each PATH, with the smallest edits of the source files.
 
     Shows the changes, prompts for confirmation, and writes the files. Lists the findings that are not fixed, with reasons.
+    Changes that can stop a program are made only with --include-risky, or if their control is named.
 
     \b
     kubekeep fix deploy/
@@ -150,6 +157,7 @@ def command(  # noqa: PLR0913 - one argument an option
         scan=scan_request,
         severity=severity,
         values=values,
+        includes_risky=include_risky,
         only=None if reported_failures is None else reported_failures.contains,
     )
     try:
@@ -267,7 +275,7 @@ def _style_line(line: str) -> str:
 
 def _print_risks(fix_plan: Plan, *, verbose: bool) -> None:
     """Print the changes that can stop a program."""
-    for risk, findings in find_risks(fix_plan.fixed).items():
+    for risk, findings in fix_plan.risks.items():
         click.echo(f"warning: {risk}", err=True)
         for line in _list_locations(findings, verbose=verbose):
             click.echo(line, err=True)
@@ -279,13 +287,16 @@ def _print_unfixed(fix_plan: Plan, *, verbose: bool) -> None:
     fixed = f"{fix_plan.fixed_findings} can be fixed by {_format_count(fix_plan.changes, 'change')}{_partly(fix_plan)}"
     rest = fixed if fix_plan.changes else "none can be fixed automatically"
     click.echo(f"{known}; {rest}" if fix_plan.fixable_findings else "no findings with a known fix", err=True)
-    for why in (UnfixedCause.REFUSED, UnfixedCause.NEEDS_USER, UnfixedCause.UNKNOWN):
+    for why in (UnfixedCause.REFUSED, UnfixedCause.NEEDS_USER, UnfixedCause.RISKY, UnfixedCause.UNKNOWN):
         unfixed = [finding for finding in fix_plan.unfixed if finding.cause is why]
         if not unfixed:
             continue
-        hint = "" if verbose or why is not UnfixedCause.UNKNOWN else "; use --verbose to list them"
+        is_listed = verbose or why not in _LISTED_ON_REQUEST
+        options = [_INCLUDE] if why is UnfixedCause.RISKY else []
+        options += [] if is_listed else ["--verbose to list them"]
+        hint = f"; use {' and '.join(options)}" if options else ""
         click.echo(f"{why.value}: {_format_count(count_findings(unfixed), 'finding')}{hint}", err=True)
-        if verbose or why is not UnfixedCause.UNKNOWN:
+        if is_listed:
             for line in _group_by_reason(unfixed, verbose=verbose):
                 click.echo(f"  {line}", err=True)
 

@@ -72,6 +72,8 @@ class Plan(msgspec.Struct, frozen=True):
     files: tuple[FileChange, ...]
     fixed: tuple[ControlFinding, ...]
     unfixed: tuple[UnfixedFinding, ...]
+    risks: Mapping[str, Sequence[ControlFinding]]
+    """A finding for each planned change that can stop a program, by the text of the risk."""
     assessment: Assessment
 
     @property
@@ -175,7 +177,7 @@ class Planner:
             )
             duplicates = [n for n in numbers if self._changes[n].resource is resource and self._changes[n].path == path]
             findings += tuple(finding for number in duplicates for finding in self._changes[number].findings)
-            proposal = ProposedChange(resource, path, change.value, findings)
+            proposal = ProposedChange(resource, path, change.value, findings, change.risk)
             if _identify(proposal) in self._known_changes:
                 continue
             self._known_changes.add(_identify(proposal))
@@ -272,7 +274,11 @@ class Planner:
             self._make_file_change(file, made, numbers_by_change, {*active})
             for file, (made, numbers_by_change) in edited.items()
         ]
-        return Plan(tuple(files), tuple(fixed.values()), _remove_duplicates(self._unfixed), self._assessment)
+        risks: dict[str, list[ControlFinding]] = {}
+        for change in (self._changes[number] for number in active):
+            if change.risk:
+                risks.setdefault(change.risk, []).append(change.findings[0])
+        return Plan(tuple(files), tuple(fixed.values()), _remove_duplicates(self._unfixed), risks, self._assessment)
 
     def _record_unfixed(self, finding: ControlFinding, reason: str) -> None:
         self._unfixed.append(

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kubekeep.fixes.risks import find_risk
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Evidence, Status
@@ -37,6 +38,7 @@ class UnfixedCause(enum.Enum):
 
     UNKNOWN = "no fix is known"
     NEEDS_USER = "input required"
+    RISKY = "can stop a program"
     REFUSED = "not fixed"
 
 
@@ -59,12 +61,16 @@ class ControlFinding(msgspec.Struct, frozen=True):
 
 
 class ProposedChange(msgspec.Struct, frozen=True):
-    """A value to set in an object, or to remove if `value` is UNSET, and the findings it fixes."""
+    """A value to set in an object, or to remove if `value` is UNSET, and the findings it fixes.
+
+    risk: how the change can stop a program, or empty.
+    """
 
     resource: Resource
     path: Path
     value: Any
     findings: tuple[ControlFinding, ...]
+    risk: str = ""
 
     @property
     def severity(self) -> float:
@@ -85,27 +91,32 @@ def propose_changes(
     is_selected: FindingFilter,
     *,
     requested_controls: frozenset[str] = frozenset(),
+    includes_risky: bool = False,
     values: Mapping[Path, Any],
 ) -> ProposedChanges:
     """Propose changes that would fix the findings selected by `is_selected`.
 
-    requested_controls: slugs of controls that may remove list items that are mappings, such as volumes. values: user
-    values for findings without a fix, by the end of their path.
+    requested_controls: slugs of controls that may remove list items that are mappings, such as volumes, and that may
+    make changes that can stop a program. includes_risky: all controls may make such changes. values: user values for
+    findings without a fix, by the end of their path.
     """
     unfixed: list[UnfixedFinding] = []
-    by_change: dict[tuple[str, Path, bytes], list[tuple[Resource, Any, ControlFinding]]] = {}
+    by_change: dict[tuple[str, Path, bytes], list[ProposedChange]] = {}
     for finding in _list_findings(assessment, is_selected):
-        fix = _find_change(finding, requested_controls, values)
-        if isinstance(fix, UnfixedFinding):
-            unfixed.append(fix)
+        changes = _find_changes(finding, requested_controls, values)
+        if isinstance(changes, UnfixedFinding):
+            unfixed.append(changes)
             continue
-        target, path, value = fix
-        for leaf, leaf_value in _split_by_key(target.object, path, value):
-            key = (format_key(target), leaf, msgspec.json.encode(None if leaf_value is msgspec.UNSET else [leaf_value]))
-            by_change.setdefault(key, []).append((target, leaf_value, finding))
+        risks = [change.risk for change in changes if change.risk]
+        if risks and not includes_risky and finding.control.slug not in requested_controls:
+            unfixed.append(_build_unfixed(finding, UnfixedCause.RISKY, risks[0]))
+            continue
+        for change in changes:
+            value = msgspec.json.encode(None if change.value is msgspec.UNSET else [change.value])
+            by_change.setdefault((format_key(change.resource), change.path, value), []).append(change)
     by_object: dict[str, list[ProposedChange]] = {}
-    for (object_key, leaf, _), rows in by_change.items():
-        change = ProposedChange(rows[0][0], leaf, rows[0][1], tuple(finding for *_, finding in rows))
+    for (object_key, *_), rows in by_change.items():
+        change = msgspec.structs.replace(rows[0], findings=tuple(finding for row in rows for finding in row.findings))
         by_object.setdefault(object_key, []).append(change)
     selected: list[ProposedChange] = []
     conflicting: list[ControlFinding] = []
@@ -123,10 +134,10 @@ def _list_findings(assessment: Assessment, is_selected: FindingFilter) -> Iterat
                     yield ControlFinding(controls[slug], result.resource, evidence)
 
 
-def _find_change(
+def _find_changes(
     finding: ControlFinding, requested_controls: frozenset[str], values: Mapping[Path, Any]
-) -> tuple[Resource, Path, Any] | UnfixedFinding:
-    """Return the object, the path in it and the value that would fix a finding."""
+) -> tuple[ProposedChange, ...] | UnfixedFinding:
+    """Return the changes that would fix a finding. A value that the user chose has no risk."""
     evidence = finding.evidence
     target, path = _find_object(finding.resource, parse_path(evidence.path))
     fix = None if evidence.fix is None else json.loads(evidence.fix)
@@ -136,29 +147,27 @@ def _find_change(
         is_part = isinstance(path[-1], int) and isinstance(value_at(target.object, path), dict)
         if is_part and finding.control.slug not in requested_controls:
             return _build_unfixed(finding, UnfixedCause.NEEDS_USER, MAY_BE_NEEDED)
-        return target, path, msgspec.UNSET
+        return (ProposedChange(target, path, msgspec.UNSET, (finding,), find_risk(target, path, msgspec.UNSET)),)
+    is_chosen = False
     if fix is None or (isinstance(fix, str) and _PLACEHOLDER.search(fix)):
         user_value = next((value for end, value in values.items() if path[-len(end) :] == end), msgspec.UNSET)
         if user_value is msgspec.UNSET:
             needs_value = fix is not None and bool(path)
             reason = NEEDS_VALUE.format(format_path(path[-2:])) if needs_value else NO_FIX
             return _build_unfixed(finding, UnfixedCause.NEEDS_USER if needs_value else UnfixedCause.UNKNOWN, reason)
-        fix = user_value
+        fix, is_chosen = user_value, True
     if not path or evidence.location != finding.resource.locate(parse_path(evidence.path)):
         return _build_unfixed(finding, UnfixedCause.REFUSED, _INSIDE)
-    return target, path, fix
+    return tuple(
+        ProposedChange(target, leaf, value, (finding,), "" if is_chosen else find_risk(target, leaf, value))
+        for leaf, value in _split_by_key(target.object, path, fix)
+    )
 
 
 def propose_changes_for(finding: ControlFinding) -> tuple[ProposedChange, ...]:
     """Propose the changes that fix a single finding; empty if there is no generally valid fix."""
-    change = _find_change(finding, frozenset(), {})
-    if isinstance(change, UnfixedFinding):
-        return ()
-    target, path, value = change
-    return tuple(
-        ProposedChange(target, leaf, leaf_value, (finding,))
-        for leaf, leaf_value in _split_by_key(target.object, path, value)
-    )
+    changes = _find_changes(finding, frozenset(), {})
+    return () if isinstance(changes, UnfixedFinding) else changes
 
 
 def _build_unfixed(finding: ControlFinding, cause: UnfixedCause, reason: str) -> UnfixedFinding:

@@ -97,7 +97,9 @@ class _EditSuggester:
             for reason in result.refused.values():
                 raise EditRefusedError(reason)
             for splice in _merge_adjacent(result.splices):
-                edits.setdefault(numbers[min(splice.changes)], []).append(_make_edit(file, parsed, splice))
+                edits.setdefault(numbers[min(splice.changes)], []).append(
+                    _make_edit(file, parsed, splice, [changes[numbers[index]].risk for index in splice.changes])
+                )
         return edits
 
     def _parse(self, file: str, resource: Resource) -> ParsedText:
@@ -163,9 +165,9 @@ def _merge_adjacent(splices: Iterable[Splice]) -> Iterator[Splice]:
         yield last
 
 
-def _make_edit(file: str, parsed: ParsedText, splice: Splice) -> Edit:
+def _make_edit(file: str, parsed: ParsedText, splice: Splice, risks: Iterable[str]) -> Edit:
     region = Region(_locate(parsed, splice.start), _locate(parsed, splice.end))
-    return Edit(file, region, splice.text)
+    return Edit(file, region, splice.text, "; ".join(dict.fromkeys(filter(None, risks))))
 
 
 def _locate(parsed: ParsedText, index: int) -> Position:

@@ -71,11 +71,15 @@ class Excerpt(msgspec.Struct, frozen=True, gc=False):
 
 
 class Edit(msgspec.Struct, frozen=True, gc=False):
-    """One exact replacement in a file: the text of `region` becomes `text`; an empty region inserts."""
+    """One exact replacement in a file: the text of `region` becomes `text`; an empty region inserts.
+
+    risk: how the change can stop a program, or empty.
+    """
 
     file: str
     region: Region
     text: str
+    risk: str = ""
 
 
 class Evidence(msgspec.Struct, frozen=True, gc=False):

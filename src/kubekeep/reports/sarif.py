@@ -245,7 +245,9 @@ def _fix(finding: Finding) -> dict[str, Any] | None:
         }
         for file in dict.fromkeys(edit.file for edit in edits)
     ]
-    text = "; ".join(describe_change(evidence) for evidence in finding.evidence)
+    steps = [describe_change(evidence) for evidence in finding.evidence]
+    risks = [f"warning: {edit.risk}" for edit in edits if edit.risk]
+    text = "; ".join((*steps, *dict.fromkeys(risks)))
     return {"description": {"text": visible(text)}, "artifactChanges": changes}
 
 

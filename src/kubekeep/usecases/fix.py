@@ -30,12 +30,14 @@ class FixRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The scan with the findings to fix.
 
     `values` are the user's values for findings without a fix, by the end of their path. `only` returns True for the
-    findings to fix; None for all.
+    findings to fix, for example those of a report; None for all. Named controls, unless they are from a report, and
+    with `includes_risky` all controls may make changes that can stop a program.
     """
 
     scan: ScanRequest
     severity: Severity | None = None
     values: Mapping[Path, Any] = {}
+    includes_risky: bool = False
     only: Callable[[Resource, Control], bool] | None = None
 
 
@@ -52,15 +54,20 @@ def plan(request: FixRequest, *, on_progress: Callable[[int], None] = lambda _: 
     full_request = msgspec.structs.replace(request.scan, rules=all_rules)
     assessment = scan(full_request, on_progress=on_progress)
     library = (rules.extra or load_rules()).library
-    named = frozenset(control.slug for control in find_controls(rules.controls, library))
-    requested = _requested_controls(rules, library, assessment, named)
+    listed = frozenset(control.slug for control in find_controls(rules.controls, library))
+    requested = _requested_controls(rules, library, assessment, listed)
 
     def is_requested(control: Control, resource: Resource) -> bool:
         is_severe = request.severity is None or control.level >= request.severity
         is_selected = requested is None or control.slug in requested
         return is_severe and is_selected and (request.only is None or request.only(resource, control))
 
-    find_changes = functools.partial(propose_changes, requested_controls=named, values=request.values)
+    find_changes = functools.partial(
+        propose_changes,
+        requested_controls=listed if request.only is None else frozenset(),
+        includes_risky=request.includes_risky,
+        values=request.values,
+    )
 
     def scan_again(paths: tuple[str, ...]) -> Assessment:
         copied_input = msgspec.structs.replace(full_request.input, paths=paths)
@@ -70,10 +77,10 @@ def plan(request: FixRequest, *, on_progress: Callable[[int], None] = lambda _: 
 
 
 def _requested_controls(
-    rules: RuleOptions, library: Library, assessment: Assessment, named: frozenset[str]
+    rules: RuleOptions, library: Library, assessment: Assessment, listed: frozenset[str]
 ) -> frozenset[str] | None:
     """Return the slugs of the requested controls; None for all."""
     if not (rules.frameworks or rules.controls):
         return None
     slugs = {framework.slug for framework in find_frameworks(rules.frameworks, library)}
-    return named.union(*(summary.controls for summary in assessment.frameworks if summary.framework.slug in slugs))
+    return listed.union(*(summary.controls for summary in assessment.frameworks if summary.framework.slug in slugs))

@@ -67,7 +67,7 @@ def _fix(positional: list[str], values: list[FlagValue]) -> int:
         raise FlagError("fix: name one report in JSON")
     if not options and not sys.stdin.isatty():
         raise FlagError("fix: cannot ask for confirmation: not a terminal; use --no-confirm or --dry-run")
-    return _run("fix", TranslatedCommand((*options, "--report", positional[0]), notes))
+    return _run("fix", TranslatedCommand((*options, "--include-risky", "--report", positional[0]), notes))
 
 
 def _run_same_command(name: str, positional: list[str], values: list[FlagValue]) -> int:
