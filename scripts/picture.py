@@ -1,16 +1,15 @@
-"""Create docs/terminal.svg from a real scan in a pseudo-terminal. Runs on POSIX systems only."""
+"""Create docs/terminal.svg from a real scan in a pseudo-terminal: `python -m scripts.picture`. Runs on POSIX systems only."""
 
 from __future__ import annotations
 
 import os
-import pty
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
+from scripts.terminal import run_in_terminal
 
 ROOT = Path(__file__).parent.parent
 WIDTH = 100
@@ -19,23 +18,10 @@ COMMAND = ("scan", "examples/online-shop")
 
 def record_output(arguments: tuple[str, ...]) -> str:
     """Return the output of `kubekeep` with `arguments` in a terminal of WIDTH columns."""
-    leader, follower = pty.openpty()
     environment = os.environ | {"COLUMNS": str(WIDTH), "LINES": "60", "TERM": "dumb", "PYTHONUNBUFFERED": "1"}
     environment.pop("NO_COLOR", None)
     command = [str(Path(sys.executable).with_name("kubekeep")), *arguments]
-    with subprocess.Popen(command, stdout=follower, stderr=follower, stdin=follower, cwd=ROOT, env=environment):
-        os.close(follower)
-        parts = []
-        while True:
-            try:
-                part = os.read(leader, 65_536)
-            except OSError:  # Linux raises EIO after the other side has closed
-                break
-            if not part:
-                break
-            parts.append(part)
-    os.close(leader)
-    text = b"".join(parts).decode().replace("\r\n", "\n")
+    text = run_in_terminal(command, WIDTH, environment, ROOT)
     # The progress line overwrites itself.
     return re.sub(r"(?:\r[^\n\r]*)*\r\x1b\[K", "", text)
 

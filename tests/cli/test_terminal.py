@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import pty
 import re
-import struct
-import subprocess
 import sys
-import termios
 from pathlib import Path
 
 import pytest
+from scripts.terminal import run_in_terminal
 
 from kubekeep.reports.shared.terminal import cells
 
@@ -21,31 +17,16 @@ PROGRESS = re.compile(r"(?:\r[^\n\r]*)*\r\x1b\[K")
 STYLE = re.compile(r"\x1b\[[0-9;]*m|\x1b\]8;;.*?\x1b\\")
 
 
-def run_in_terminal(columns: int, *arguments: str, **variables: str) -> str:
+def run_kubekeep(columns: int, *arguments: str, **variables: str) -> str:
     """Return the output of `kubekeep` in a pseudo-terminal with so many columns."""
-    leader, follower = pty.openpty()
-    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "NO_COLOR"}}
-    command = [sys.executable, "-m", "kubekeep", *arguments]
-    with subprocess.Popen(command, stdin=follower, stdout=follower, stderr=follower, env=environment | variables):
-        os.close(follower)
-        output = b""
-        while True:
-            try:
-                part = os.read(leader, 65_536)
-            except OSError:  # Linux raises EIO after the other side has closed
-                break
-            if not part:
-                break
-            output += part
-    os.close(leader)
-    return output.decode().replace("\r\n", "\n")
+    return run_in_terminal([sys.executable, "-m", "kubekeep", *arguments], columns, environment | variables)
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("columns", [80, 100, 200])
 def test_screen_fits_the_terminal(columns: int, unbuffered: str) -> None:
-    output = run_in_terminal(columns, "scan", str(SHOP), PYTHONUNBUFFERED=unbuffered, TERM="xterm-256color")
+    output = run_kubekeep(columns, "scan", str(SHOP), PYTHONUNBUFFERED=unbuffered, TERM="xterm-256color")
     lines = STYLE.sub("", PROGRESS.sub("", output)).splitlines()
     # Commands are printed in one piece, so that they can be copied.
     lines = [line for line in lines if "kubekeep scan" not in line]
@@ -56,11 +37,11 @@ def test_screen_fits_the_terminal(columns: int, unbuffered: str) -> None:
 
 
 def test_progress_is_shown_from_the_start() -> None:
-    assert run_in_terminal(100, "scan", str(SHOP)).startswith("\rreading ...")
+    assert run_kubekeep(100, "scan", str(SHOP)).startswith("\rreading ...")
 
 
 def test_options_of_scan_have_sections() -> None:
-    output = run_in_terminal(100, "scan", "--help")
+    output = run_kubekeep(100, "scan", "--help")
     headings = re.findall(r"^(\S.*):$", output, re.MULTILINE)
     assert headings == [
         *("Report", "Rules", "Limits", "Resources and files", "Exceptions", "Charts and overlays", "Cluster"),

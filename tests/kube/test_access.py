@@ -359,6 +359,9 @@ def test_outside_cluster(cluster: Cluster, namespace: str, tmp_path: Path) -> No
     (tmp_path / "ca.crt").unlink()
     with pytest.raises(KubeconfigError, match=f"{tmp_path}: No such file"):
         load_in_cluster_access(environment, tmp_path)
+    os.mkfifo(tmp_path / "ca.crt")
+    with pytest.raises(KubeconfigError, match=f"{tmp_path}: not a regular file"):
+        load_in_cluster_access(environment, tmp_path)
 
 
 def test_traceback_contains_no_secret(cluster: Cluster, tmp_path: Path) -> None:

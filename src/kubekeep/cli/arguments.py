@@ -11,6 +11,7 @@ from typing import Any, Final
 import click
 import msgspec
 
+from kubekeep.cli.completed_names import complete_frameworks
 from kubekeep.cli.configured import is_from_file
 from kubekeep.model.severity import Severity
 
@@ -33,6 +34,16 @@ def parse_names(ctx: click.Context, param: click.Parameter, value: Names) -> Nam
     """Click callback: return comma-separated names of a repeatable option as one tuple."""
     return tuple(name.strip() for text in value for name in text.split(",") if name.strip())
 
+
+framework_option: Final = click.option(
+    "--framework",
+    "frameworks",
+    multiple=True,
+    callback=parse_names,
+    show_default="recommended",
+    shell_complete=complete_frameworks,
+    help="Evaluate these frameworks, comma separated; `kubekeep list frameworks` lists them.",
+)
 
 SEVERITIES: Final = click.Choice([level.name.lower() for level in Severity if level], case_sensitive=False)
 

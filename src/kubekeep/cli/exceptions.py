@@ -177,14 +177,7 @@ def check(files: Names, sets: Names) -> None:
 @command.command()
 @click.argument("file", type=click.Path())
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option(
-    "--framework",
-    "frameworks",
-    multiple=True,
-    callback=arguments.parse_names,
-    show_default="recommended",
-    help="Evaluate these frameworks, comma separated; repeatable.",
-)
+@arguments.framework_option
 @click.option("--snapshot", is_flag=True, help="Treat the files as a whole cluster (`kubectl get -o yaml`).")
 def test(file: str, paths: Names, frameworks: Names, *, snapshot: bool) -> None:
     """Scan each PATH and show the findings that each exception in FILE covers.

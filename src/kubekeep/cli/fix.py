@@ -66,14 +66,7 @@ def _values(ctx: click.Context, param: click.Parameter, value: Names) -> dict[St
     shell_complete=complete_words,
 )
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Fix the findings in this JSON report.")
-@click.option(
-    "--framework",
-    "frameworks",
-    multiple=True,
-    callback=arguments.parse_names,
-    show_default="recommended",
-    help="Evaluate these frameworks, comma separated; repeatable.",
-)
+@arguments.framework_option
 @click.option(
     "--min-severity",
     "severity",

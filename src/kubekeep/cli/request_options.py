@@ -18,7 +18,7 @@ from kubekeep.cli import arguments, progress
 from kubekeep.cli.aliased_option import AliasedOption
 from kubekeep.cli.arguments import Names
 from kubekeep.cli.cluster_options import cluster_options
-from kubekeep.cli.completed_names import complete_controls, complete_frameworks, complete_words
+from kubekeep.cli.completed_names import complete_controls, complete_words
 from kubekeep.cli.configured import is_from_file
 from kubekeep.cli.exception_options import exception_options
 from kubekeep.cli.settings import cache_folder
@@ -161,15 +161,7 @@ def _version(ctx: click.Context, param: click.Parameter, value: str) -> str:  # 
 
 def _evaluation_options() -> tuple[Callable[..., Any], ...]:
     return (
-        click.option(
-            "--framework",
-            "frameworks",
-            multiple=True,
-            callback=arguments.parse_names,
-            show_default="recommended",
-            shell_complete=complete_frameworks,
-            help="Evaluate these frameworks, comma separated; `kubekeep list frameworks` lists them.",
-        ),
+        arguments.framework_option,
         click.option(
             "--controls-config",
             type=click.Path(path_type=Path, dir_okay=False),

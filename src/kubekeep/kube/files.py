@@ -1,9 +1,13 @@
-"""Files that a kubeconfig names: certificates, keys and tokens. Never waits for the writer of a pipe."""
+"""Files that a kubeconfig or a mounted service account names: certificates, keys and tokens. Never waits for the writer of a pipe."""
 
 from __future__ import annotations
 
 import os
 import stat
+from typing import Final
+
+MAX_KUBECONFIG_FILE: Final = 8 << 20
+"""Maximum size of a kubeconfig, and of a certificate or key that it names, in bytes."""
 
 
 def read_regular_file(path: str, size: int) -> bytes:

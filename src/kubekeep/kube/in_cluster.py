@@ -11,6 +11,7 @@ from typing import Final
 
 from kubekeep.kube.access import ClusterAccess, ClusterLogin
 from kubekeep.kube.errors import KubeconfigError
+from kubekeep.kube.files import MAX_KUBECONFIG_FILE, read_regular_file
 from kubekeep.model.text import visible
 
 ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -25,9 +26,10 @@ def load_in_cluster_access(environment: Mapping[str, str], account: Path = ACCOU
     if not host or not port or not token.exists():
         return None
     try:
-        authority = (account / "ca.crt").read_bytes()
+        authority = read_regular_file(str(account / "ca.crt"), MAX_KUBECONFIG_FILE)
         namespace = account / "namespace"
-        namespace_name = namespace.read_text(encoding="utf-8").strip() if namespace.exists() else ""
+        content = read_regular_file(str(namespace), MAX_KUBECONFIG_FILE) if namespace.exists() else b""
+        namespace_name = content.decode().strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "namespace is not text"
         raise KubeconfigError(f"{account}: {reason}") from error

@@ -17,11 +17,10 @@ import yaml
 
 from kubekeep.kube.access import Certificate, ClusterAccess, ClusterLogin, Impersonation, Plugin
 from kubekeep.kube.errors import KubeconfigError
-from kubekeep.kube.files import read_regular_file
+from kubekeep.kube.files import MAX_KUBECONFIG_FILE, read_regular_file
 from kubekeep.model.json_values import drop_nulls
 from kubekeep.model.text import visible
 
-_MAX_BYTES: Final = 8 << 20
 _PLUGIN_VERSIONS: Final = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
 _EXECUTION: Final = "client.authentication.k8s.io/exec"
 """The extension of a cluster that is passed to plugins (client.authentication.k8s.io/v1, Cluster.config)."""
@@ -217,13 +216,13 @@ def _read_document(path: str) -> dict[str, Any] | None:
     """Parse a file; None if it is missing or empty. Errors do not quote the file, which may contain secrets."""
     try:
         with open(path, "rb") as stream:  # noqa: PTH123 - the text that people typed
-            content = stream.read(_MAX_BYTES + 1)
+            content = stream.read(MAX_KUBECONFIG_FILE + 1)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise KubeconfigError(f"{path}: {error.strerror or 'cannot be read'}") from error
-    if len(content) > _MAX_BYTES:
-        raise KubeconfigError(f"{path}: larger than {_MAX_BYTES} bytes")
+    if len(content) > MAX_KUBECONFIG_FILE:
+        raise KubeconfigError(f"{path}: larger than {MAX_KUBECONFIG_FILE} bytes")
     try:
         document = yaml.load(content, Loader=_KubeconfigLoader)  # noqa: S506 - a safe one
     except yaml.MarkedYAMLError as error:
@@ -358,7 +357,7 @@ def _read_content(entry: _KubeconfigEntry, encoded: str, path: str, field: str) 
         return None
     resolved = _resolve_path(entry, path)
     try:
-        return read_regular_file(resolved, _MAX_BYTES)
+        return read_regular_file(resolved, MAX_KUBECONFIG_FILE)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "no path"
         raise KubeconfigError(f"{visible(resolved)}: {field} cannot be read: {reason}") from None

@@ -44,6 +44,10 @@ class ResourceResult(msgspec.Struct, frozen=True):
     verdicts: dict[str, Verdict]
     priorities: Mapping[str, Priority] = {}
 
+    def get_priority(self, summary: ControlSummary) -> Priority:
+        """Return the priority of a failure of the control on this resource."""
+        return self.priorities.get(summary.control.slug, summary.priority)
+
 
 class Counts(msgspec.Struct, frozen=True):
     """Numbers of resources by verdict; `excepted` of the passed ones passed only because of exceptions."""
@@ -186,7 +190,6 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
                 evidence = select(verdict)
                 # A partial assessment keeps verdicts of controls that it no longer lists.
                 if evidence is not None and slug in summaries:
-                    summary = summaries[slug]
-                    priority = result.priorities.get(slug, summary.priority)
-                    by_control[slug].append(Finding.from_failure(summary.control, result.resource, evidence, priority))
+                    control, priority = summaries[slug].control, result.get_priority(summaries[slug])
+                    by_control[slug].append(Finding.from_failure(control, result.resource, evidence, priority))
         return {slug: findings for slug, findings in by_control.items() if findings}

@@ -99,7 +99,7 @@ def _sort_failed(assessment: Assessment, order: Iterable[int]) -> list[tuple[str
     """Return slug of the control, index of the result and priority of each finding, by priority, then by severity."""
     summaries = {summary.control.slug: summary for summary in assessment.controls}
     failed = [
-        (slug, index, result.priorities.get(slug, summaries[slug].priority))
+        (slug, index, result.get_priority(summaries[slug]))
         for index in order
         for result in (assessment.results[index],)
         for slug, verdict in result.verdicts.items()

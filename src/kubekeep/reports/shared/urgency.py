@@ -33,12 +33,12 @@ def sort_findings(findings: Iterable[Finding]) -> list[Finding]:
 
 def top_priorities(assessment: Assessment) -> dict[str, Priority]:
     """Return the highest priority among the findings of each failed control, by slug."""
-    defaults = {summary.control.slug: summary.priority for summary in assessment.controls}
+    summaries = {summary.control.slug: summary for summary in assessment.controls}
     top: dict[str, Priority] = {}
     for result in assessment.results:
         for slug, verdict in result.verdicts.items():
-            if verdict.status is Status.FAILED and slug in defaults:
-                priority = result.priorities.get(slug, defaults[slug])
+            if verdict.status is Status.FAILED and slug in summaries:
+                priority = result.get_priority(summaries[slug])
                 if slug not in top or priority.score > top[slug].score:
                     top[slug] = priority
     return top
