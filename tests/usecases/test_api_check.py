@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import re
 from pathlib import Path
 
 import pytest
 
 import kubekeep
+from kubekeep.library.load import builtin
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.finding import Cause, Status
 
@@ -161,3 +165,46 @@ def test_subjects_of_a_mistyped_role_do_not_pass(tmp_path: Path) -> None:
     assert not [
         slug for result in subjects for slug, verdict in result.verdicts.items() if verdict.status is Status.PASSED
     ]
+
+
+def test_mistyped_document_of_a_node_does_not_pass(tmp_path: Path) -> None:
+    file = "{path: /a.service, permissions: 384}"
+    text = "apiVersion: hostdata.kubescape.cloud/v1beta0\nkind: KubeletInfo\nmetadata: {name: a}\ndata:\n"
+    statuses: dict[str, tuple[Status, str]] = {}
+    for line in ("cmdLine: kubelet", "cmdLine: [kubelet]"):
+        (tmp_path / "web.yaml").write_text(f"{text}  serviceFiles: [{file}]\n  {line}\n")
+        assessment = kubekeep.scan(tmp_path, controls=["kubelet-service-file-mode"])
+        (verdict,) = assessment.results[0].verdicts.values()
+        statuses[line] = verdict.status, verdict.reason.text if verdict.reason else ""
+    assert statuses["cmdLine: kubelet"] == (Status.PASSED, "")
+    message = "data.cmdLine is a list, not a text"
+    assert statuses["cmdLine: [kubelet]"] == (Status.NOT_EVALUATED, message)
+    assert problems(assessment, tmp_path) == [f"web.yaml:6: this KubeletInfo is not valid: {message}"]
+
+
+@pytest.mark.parametrize("encode", [False, True])
+def test_mistyped_field_in_the_file_of_a_kubelet_does_not_pass(tmp_path: Path, *, encode: bool) -> None:
+    content = "kind: KubeletConfiguration\nserverTLSBootstrap: [true]\n"
+    if encode:
+        content = base64.b64encode(content.encode()).decode()
+    document = {
+        "apiVersion": "hostdata.kubescape.cloud/v1beta0",
+        "kind": "KubeletInfo",
+        "metadata": {"name": "a"},
+        "data": {"cmdLine": "kubelet --config=/c", "configFile": {"path": "/c", "content": content}},
+    }
+    assessment = scan_text(tmp_path, json.dumps(document))
+    (message,) = [unread.message for unread in assessment.unread]
+    assert message.endswith("data.configFile.content: serverTLSBootstrap is a list, not true or false")
+    statuses = {verdict.status for result in assessment.results for verdict in result.verdicts.values()}
+    assert Status.PASSED not in statuses
+
+
+def test_mistyped_policy_of_a_cloud_stops_passes_of_documents_that_refer_to_it(tmp_path: Path) -> None:
+    cases = builtin().get_folder(builtin().controls["ecr-read-only-nodes"]) / "cases"
+    text = (cases / "fail.listed-role.yaml").read_text()
+    (tmp_path / "cloud.yaml").write_text(re.sub(r"Action: .*", "Action: {a: 5}", text))
+    assessment = kubekeep.scan(tmp_path, controls=["ecr-read-only-nodes"])
+    verdicts = [result.verdicts["ecr-read-only-nodes"] for result in assessment.results if result.verdicts]
+    assert {verdict.reason.text for verdict in verdicts if verdict.reason is not None}
+    assert Status.PASSED not in {verdict.status for verdict in verdicts}

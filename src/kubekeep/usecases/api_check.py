@@ -1,6 +1,7 @@
 """Check the resources of files against the built-in Kubernetes API, while they are read.
 
-Reports unknown kinds and mistyped fields as unread input, and collects unknown fields. Never checks objects of a live cluster.
+Reports unknown kinds and mistyped fields as unread input, and collects unknown fields. Of a live cluster it checks only
+documents about nodes and the managed cluster, which no API server has checked.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import msgspec
 
 from kubekeep.library.field_names import FieldNames
 from kubekeep.model.assessment import ResourceResult, UnreadInput
+from kubekeep.model.cloud import GROUPS
 from kubekeep.model.location import Location, Path
 from kubekeep.model.resource import Resource, Source
-from kubekeep.model.unknown_field import FieldProblems
+from kubekeep.model.unknown_field import FieldProblems, MistypedField
 from kubekeep.posture.select import Selection
 from kubekeep.posture.unknown_fields import distrust_passes
+from kubekeep.sources.kubernetes_api.documents import find_mistyped_field, is_checked_document
 from kubekeep.sources.kubernetes_api.schemas import load_schemas
 
 
@@ -28,6 +31,7 @@ class ApiCheck:
         self.unknown_fields: list[UnreadInput] = []
         self._minor = minor
         self._problems: dict[int, FieldProblems] = {}
+        self._mistyped_clouds: dict[str, MistypedField] = {}
         self._list: Any = None
 
     def collect(self, resources: Iterator[Resource]) -> Iterator[Resource]:
@@ -41,6 +45,8 @@ class ApiCheck:
             problem = schemas.explain_unknown_kind(str(document.get("apiVersion")), resource.kind)
             if problem is not None:
                 self.unread.append(UnreadInput(_locate(resource, ("kind",)), problem))
+            elif is_checked_document(resource.group, resource.kind):
+                self._check_document(resource)
             else:
                 problems = schemas.find_problems(document, self._minor)
                 if problems.unknown or problems.mistyped:
@@ -63,8 +69,26 @@ class ApiCheck:
             location = msgspec.structs.replace(source, root=()).locate(document, ("kind",))
             self.unread.append(UnreadInput(location, problem))
 
+    def _check_document(self, resource: Resource) -> None:
+        """Report a document about a node or a managed cluster with a mistyped field."""
+        field = find_mistyped_field(resource.object)
+        if field is not None:
+            self._problems[id(resource)] = FieldProblems(mistyped=(field,))
+            location = _locate(resource, field.path)
+            self.unread.append(UnreadInput(location, f"this {resource.kind} is not valid: {field.message}"))
+            if resource.group in GROUPS.values():
+                self._mistyped_clouds.setdefault(resource.group, field)
+
     def distrust(self, results: list[ResourceResult], selection: Selection) -> list[ResourceResult]:
         """Return the results without passes that rest on misspelt or mistyped fields."""
+        for result in results:
+            resource = result.resource
+            if resource.source is None and is_checked_document(resource.group, resource.kind):
+                self._check_document(resource)
+        # Controls compare the documents about a cloud with each other.
+        for result in results if self._mistyped_clouds else ():
+            if (field := self._mistyped_clouds.get(result.resource.group)) is not None:
+                self._problems.setdefault(id(result.resource), FieldProblems(mistyped=(field,)))
         if not self._problems:
             return results
         names = FieldNames(selection.library)

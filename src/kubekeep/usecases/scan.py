@@ -159,8 +159,8 @@ class _Scan:
         if cluster is not None:
             results.sort(key=_report_order)
         self._unread += unread_gaps(self._gaps)
-        self._unread += api.unread
         results = api.distrust(results, selection)
+        self._unread += api.unread
         results, uses = self._apply_exceptions(results, selection)
         if request.input.read.blame:
             results = add_commits(results, source, request.input.read.access.environment, self._unread)
