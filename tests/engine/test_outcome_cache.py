@@ -181,3 +181,13 @@ def test_concurrent_writers_leave_a_valid_file(tmp_path: Path) -> None:
     counts = [evaluate_cached(tmp_path / "outcomes", part) for part in parts]
     assert [outcomes for outcomes, _ in counts] == [evaluate_uncached(part) for part in parts]
     assert sum(count for _, count in counts) < sum(map(len, parts))
+
+
+def test_file_that_others_may_write_is_ignored(tmp_path: Path) -> None:
+    path = tmp_path / "outcomes"
+    documents = [document("a", 5)]
+    evaluate_cached(path, documents)
+    for mode, evaluated in ((0o644, 0), (0o664, 1), (0o602, 1)):
+        path.chmod(mode)
+        assert evaluate_cached(path, documents)[1] == evaluated
+        path.chmod(0o600)

@@ -71,8 +71,8 @@ class Member(msgspec.Struct, frozen=True):
     """An input.
 
     files: entries of the working folder by path. outputs: names of files and folders that the command may write or
-    change, in addition to reports. stdin: content of standard input. check: an additional promise; it raises
-    AssertionError.
+    change, in addition to reports. stdin: content of standard input. environment: variables; `{work}` is the working
+    folder. check: an additional promise; it raises AssertionError.
     """
 
     name: str

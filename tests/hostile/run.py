@@ -52,7 +52,8 @@ class Child:
             "secret": str(self._secret),
             "ports": [int(member.environment["TEST_PORT"])] if "TEST_PORT" in member.environment else [],
             "arguments": [argument.replace("{format}", report_format) for argument in member.arguments],
-            "environment": _list_variables(sandbox) | dict(member.environment),
+            "environment": _list_variables(sandbox)
+            | {name: value.replace("{work}", f"{sandbox}/work") for name, value in member.environment.items()},
         }
         answer = self._send(request)
         run = _collect(sandbox, answer["code"])

@@ -17,7 +17,7 @@ import tempfile
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -39,13 +39,15 @@ _UNSTABLE: Final = re.compile(
 )
 """Built-ins that give another value with each call, in any spelling (OPA docs, policy reference)."""
 
+_WRITABLE: Final = stat.S_IWGRP | stat.S_IWOTH
 _Generation = dict[bytes, bytes]
+_Generations = Annotated[list[_Generation], msgspec.Meta(max_length=10_000)]
 
 
 class OutcomeCache:
     """Cached outcomes in a file, which is read on first use and replaced as a whole by `save`.
 
-    A file of another user, of another version of the program, or with a wrong digest is ignored.
+    A file of another user, that others may write, of another version of the program, or with a wrong digest is ignored.
     """
 
     def __init__(self, path: Path, program: bytes, limit: int = _LIMIT) -> None:
@@ -64,8 +66,12 @@ class OutcomeCache:
             text = next((generation[key] for generation in self._load_earlier() if key in generation), None)
             if text is None:
                 return None
-            self._used[key] = text
-        return decode_outcome(text)
+        try:
+            outcome = decode_outcome(text)
+        except (ValueError, RecursionError):
+            return None
+        self._used[key] = text
+        return outcome
 
     def put(self, key: bytes, outcome: Outcome) -> None:
         """Store an outcome without failures, unless it quotes a secret."""
@@ -119,7 +125,9 @@ class OutcomeCache:
         with open(descriptor, "rb") as stream:  # noqa: PTH123 - a descriptor has no path
             status = os.fstat(descriptor)
             is_own = not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
-            if not stat.S_ISREG(status.st_mode) or not is_own or status.st_size > self._limit + _OVERHEAD:
+            is_shared = bool(status.st_mode & _WRITABLE) and os.name == "posix"
+            is_large = status.st_size > self._limit + _OVERHEAD
+            if not stat.S_ISREG(status.st_mode) or not is_own or is_shared or is_large:
                 return []
             if stream.read(len(self._head)) != self._head:
                 return []
@@ -128,7 +136,7 @@ class OutcomeCache:
             return []
         decompressor = zlib.decompressobj()
         packed = decompressor.decompress(body, self._limit + _OVERHEAD)
-        return msgspec.msgpack.decode(packed, type=list[_Generation]) if decompressor.eof else []
+        return msgspec.msgpack.decode(packed, type=_Generations) if decompressor.eof else []
 
 
 class CachedPolicySet(PolicySet):
