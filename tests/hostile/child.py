@@ -18,6 +18,7 @@ import resource
 import signal
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,6 +41,8 @@ class _Observer:
         self.secret = ""
         self.ports: list[int] = []
         self.broken: list[str] = []
+        self.interrupt: threading.Timer | None = None
+        """Interrupts the command some time after its first connection, when all modules are loaded."""
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
         if not self.sandbox:
@@ -51,6 +54,9 @@ class _Observer:
         elif event in {"os.rename", "os.link", "os.symlink"}:
             self._check_write(os.fsdecode(arguments[1]), event)
         elif event == "socket.connect":
+            interrupt, self.interrupt = self.interrupt, None
+            if interrupt is not None:
+                interrupt.start()
             self._check_connection(arguments[1])
 
     def _check_open(self, path: str, flags: int) -> None:
@@ -115,13 +121,16 @@ def _run(request: dict[str, Any], observer: _Observer) -> dict[str, Any]:
         [],
     )
     code: Any = None
+    interrupt = threading.Timer(request["interrupt_after"], os.kill, (os.getpid(), signal.SIGINT))
+    observer.interrupt = interrupt if request["interrupt_after"] else None
     try:
         main(request["arguments"])
     except SystemExit as exit_request:
         code = 0 if exit_request.code is None else exit_request.code
     except BaseException as error:  # noqa: BLE001 - any exception that leaves the program is a defect
         observer.broken.append(f"uncaught {type(error).__name__}: {error}")
-    observer.sandbox = ""
+    interrupt.cancel()
+    observer.interrupt, observer.sandbox = None, ""
     signal.alarm(0)
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):

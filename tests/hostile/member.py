@@ -72,7 +72,8 @@ class Member(msgspec.Struct, frozen=True):
 
     files: entries of the working folder by path. outputs: names of files and folders that the command may write or
     change, in addition to reports. stdin: content of standard input. environment: variables; `{work}` is the working
-    folder. check: an additional promise; it raises AssertionError.
+    folder. interrupt_after: seconds from the first connection to an interrupt as by Ctrl-C; 0 for none. check: an additional
+    promise; it raises AssertionError.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Member(msgspec.Struct, frozen=True):
     outputs: tuple[str, ...] = ()
     stdin: bytes = b""
     environment: Mapping[str, str] = {}
+    interrupt_after: float = 0
     check: Callable[[Run], None] | None = None
 
 

@@ -52,6 +52,7 @@ class Child:
             "secret": str(self._secret),
             "ports": [int(member.environment["TEST_PORT"])] if "TEST_PORT" in member.environment else [],
             "arguments": [argument.replace("{format}", report_format) for argument in member.arguments],
+            "interrupt_after": member.interrupt_after,
             "environment": _list_variables(sandbox)
             | {name: value.replace("{work}", f"{sandbox}/work") for name, value in member.environment.items()},
         }
