@@ -12,7 +12,7 @@ import pytest
 
 from kubekeep.registry.credentials import Keychain
 from kubekeep.registry.errors import RegistryError, RejectedArtifactError
-from kubekeep.registry.manifest import Descriptor, create_descriptor
+from kubekeep.registry.manifest import Descriptor, create_descriptor, decode_manifest
 from kubekeep.registry.reference import ArtifactReference
 from kubekeep.registry.repository import OciRepository
 from tests.registry.service import run_server
@@ -114,3 +114,48 @@ def test_registry_error_is_escaped_and_shortened(tmp_path: Path) -> None:
         repository.get_manifest("latest")
     assert "\x1b" not in str(error.value)
     assert len(str(error.value)) < 300
+
+
+METADATA = "http://169.254.169.254/latest/meta-data/"
+
+
+@pytest.mark.parametrize("target", [METADATA, "http://[::ffff:169.254.169.254]/", "http://0.0.0.0/"])
+def test_redirect_to_metadata_of_a_cloud(repository: OciRepository, target: str) -> None:
+    RedirectingRegistry.target = target
+    with pytest.raises(RegistryError, match=r"a redirect to .* is not followed"):
+        repository.get_blob(BLOB, 100)
+
+
+class ChallengingRegistry(QuietHandler):
+    """A registry whose token server is the metadata service of a cloud."""
+
+    def do_GET(self) -> None:
+        self.reply(401, WWW_Authenticate=f'Bearer realm="{METADATA}"')
+
+
+class NestedRegistry(QuietHandler):
+    """A registry whose errors and manifests are nested too deeply to decode."""
+
+    def do_GET(self) -> None:
+        self.reply(200 if self.path.endswith("/1.0") else 403, b'{"config":' + b"[" * 100_000)
+
+
+def test_token_server_is_no_metadata_service(tmp_path: Path) -> None:
+    with (
+        run_server(ChallengingRegistry) as address,
+        OciRepository(ArtifactReference(address, "a"), Keychain(tmp_path / "none"), plain_http=True) as repository,
+        pytest.raises(RegistryError, match=r"169\.254\.169\.254 is not followed"),
+    ):
+        repository.get_manifest("latest")
+
+
+def test_nested_answers(tmp_path: Path) -> None:
+    with (
+        run_server(NestedRegistry) as address,
+        OciRepository(ArtifactReference(address, "a"), Keychain(tmp_path / "none"), plain_http=True) as repository,
+    ):
+        with pytest.raises(RegistryError, match="responded with 403"):
+            repository.get_manifest("2.0")
+        content = repository.get_manifest("1.0")
+        with pytest.raises(RejectedArtifactError, match="not a valid artifact manifest"):
+            decode_manifest(content or b"", "a")

@@ -6,6 +6,7 @@ All files are found by their location, so that a new control needs no registrati
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ ROOT: Final = Path(__file__).parent
 """Folder of the built-in library."""
 CONTROL_FILE: Final = "control.yaml"
 RULE_FILE: Final = "control.rego"
+_USER_FILES: Final = (f"**/{CONTROL_FILE}", f"**/{RULE_FILE}", "**/cases/*.yaml", "lib/*.rego", "frameworks/*.yaml")
 
 _MAX_BYTES: Final = 16 << 20
 """Maximum size of a file; longer rules are refused by the engine too."""
@@ -81,7 +83,9 @@ class Library:
 
     @functools.cached_property
     def _folders(self) -> dict[str, Path]:
-        """Folders of this library's own controls, by slug."""
+        """Folders of this library's own controls, by slug. Raises LibraryError for a link out of a library of users."""
+        if self._parent is not None:
+            refuse_outside_links(itertools.chain.from_iterable(map(self.root.glob, _USER_FILES)), self.root)
         folders = sorted(file.parent for file in self.root.glob(f"**/{CONTROL_FILE}"))
         by_slug = {folder.name: folder for folder in reversed(folders)}
         duplicate = next((folder for folder in folders if by_slug[folder.name] != folder), None)
@@ -245,6 +249,14 @@ def _read(file: Path, kind: type[T]) -> T:
         raise
     except ValueError as error:
         raise LibraryError(f"{file}: {error}") from error
+
+
+def refuse_outside_links(files: Iterable[Path], root: Path) -> None:
+    """Raise LibraryError for a file that is a link to a path outside of the library at `root`."""
+    real_root = root.resolve()
+    outside = next((file for file in files if not file.resolve().is_relative_to(real_root)), None)
+    if outside:
+        raise LibraryError(f"{outside}: link to a path outside {root}")
 
 
 def read_library_text(file: Path) -> str:

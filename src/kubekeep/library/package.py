@@ -18,7 +18,15 @@ from typing import Final
 import msgspec
 
 from kubekeep.library.cases import list_cases
-from kubekeep.library.load import CONTROL_FILE, ROOT, RULE_FILE, Library, LibraryError, read_limited
+from kubekeep.library.load import (
+    CONTROL_FILE,
+    ROOT,
+    RULE_FILE,
+    Library,
+    LibraryError,
+    read_limited,
+    refuse_outside_links,
+)
 
 MAX_BYTES: Final = 16 << 20
 """Limit for the packed file."""
@@ -73,9 +81,7 @@ def _check_shareable(root: Path, files: Mapping[str, Path]) -> None:
     shadowing = next((path for path in files if root != ROOT and (ROOT / path).exists()), None)
     if shadowing:
         raise LibraryError(f"{root}: {shadowing}: the name is used by the built-in library")
-    outside = next((file for file in files.values() if not file.resolve().is_relative_to(root.resolve())), None)
-    if outside:
-        raise LibraryError(f"{outside}: link to a path outside {root}")
+    refuse_outside_links(files.values(), root)
 
 
 def pack(files: Mapping[str, bytes]) -> bytes:

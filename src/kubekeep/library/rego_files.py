@@ -13,7 +13,7 @@ from typing import Final
 from kubekeep._native import YamlDocuments
 from kubekeep.library import kubescape_rules
 from kubekeep.library.kubescape_rules import KubescapeControl, KubescapeRule
-from kubekeep.library.load import CONTROL_FILE, RULE_FILE, LibraryError, read_limited
+from kubekeep.library.load import CONTROL_FILE, RULE_FILE, LibraryError, read_limited, refuse_outside_links
 from kubekeep.model.control import Control, Parameter
 from kubekeep.model.severity import parse_score
 
@@ -31,9 +31,7 @@ def list_rego_files(root: Path) -> list[Path]:
     files = [file for file in sorted(root.glob("**/*.rego")) if _is_bare(file, root)]
     if len(files) > _MAX_FILES:
         raise LibraryError(f"{root}: more than {_MAX_FILES} Rego files")
-    outside = next((file for file in files if not file.resolve().is_relative_to(root.resolve())), None)
-    if outside:
-        raise LibraryError(f"{outside}: link to a path outside {root}")
+    refuse_outside_links(files, root)
     return files
 
 

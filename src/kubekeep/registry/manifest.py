@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from kubekeep.model.text import visible
 from kubekeep.registry.errors import RejectedArtifactError
 from kubekeep.registry.reference import DIGEST
 
@@ -59,5 +60,5 @@ def decode_manifest(content: bytes, name: str) -> Manifest:
     """Decode a manifest. Raises RejectedArtifactError, with `name`, for invalid content."""
     try:
         return msgspec.json.decode(content, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RejectedArtifactError(f"{name}: not a valid artifact manifest: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RejectedArtifactError(f"{name}: not a valid artifact manifest: {visible(str(error))}") from error

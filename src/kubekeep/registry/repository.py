@@ -6,12 +6,15 @@ token server it names, never after a redirect, and never appear in messages.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, NoReturn, Self
 
 import httpx2
 import msgspec
 
+from kubekeep.model.network_address import explain_refused_redirect, is_address, is_private, parse_address
 from kubekeep.model.text import visible
 from kubekeep.registry.credentials import Challenge, Keychain, RegistryLogin, select_challenge
 from kubekeep.registry.errors import RegistryError, RejectedArtifactError
@@ -22,6 +25,8 @@ _MOST_TEXT: Final = 4 << 20
 """Maximum size in bytes of a manifest, as in registries, and of every other response except blobs."""
 _REDIRECTS: Final = 5
 _TIMEOUT: Final = httpx2.Timeout(60, connect=15)
+_SECONDS: Final = 600
+"""Maximum duration of one response, beside the pauses of `_TIMEOUT`."""
 _HOSTS: Final = {"docker.io": "registry-1.docker.io"}
 """Hosts of registries whose API has another host name."""
 _LONGEST_MESSAGE: Final = 200
@@ -60,6 +65,8 @@ class OciRepository:
         self._root = httpx2.URL(f"{self._schemes[-1]}://{host}/v2/{reference.repository}/")
         self._keychain = keychain
         self._authorization = ""
+        self._is_public = not is_private(self._root.host)
+        """False if the registry has a private address; behind a proxy it is unknown."""
         # Proxies and company certificate authorities come from the environment and the system.
         self._client = httpx2.Client(
             timeout=_TIMEOUT, headers={"User-Agent": "kubekeep", "Accept-Encoding": "identity"}
@@ -148,6 +155,8 @@ class OciRepository:
 
     def _send(self, request: httpx2.Request, limit: int) -> _RegistryResponse:
         body = bytearray()
+        deadline = time.monotonic() + _SECONDS
+        request.extensions = {**request.extensions, "trace": self._trace(request.url)}
         try:
             response = self._client.send(request, stream=True)
             try:
@@ -155,6 +164,8 @@ class OciRepository:
                 maximum = limit if response.is_success else _MOST_TEXT
                 for chunk in response.iter_raw():
                     body += chunk
+                    if time.monotonic() > deadline:
+                        raise RegistryError(f"{request.url.host} did not respond completely within {_SECONDS} seconds")
                     if len(body) > maximum:
                         raise RejectedArtifactError(f"{request.url.host} returned more than {maximum:,} bytes")
             finally:
@@ -162,6 +173,27 @@ class OciRepository:
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise RegistryError(f"{request.url.host} cannot be reached: {visible(str(error))}") from error
         return _RegistryResponse(response.status_code, response.headers, bytes(body))
+
+    def _trace(self, url: httpx2.URL) -> Callable[[str, dict[str, Any]], None]:
+        """Return a function that checks the address of a connection before anything is sent to it."""
+        host = ""
+
+        def check(event: str, info: dict[str, Any]) -> None:
+            nonlocal host
+            if event == "connection.connect_tcp.started":
+                host = info["host"]
+            elif event == "connection.connect_tcp.complete" and host == url.raw_host.decode():
+                address = info["return_value"].get_extra_info("server_addr")[0]
+                if self._is_registry(url):
+                    self._is_public = parse_address(address).is_global
+                else:
+                    try:
+                        self._check_redirect(address)
+                    except RegistryError:
+                        info["return_value"].close()
+                        raise
+
+        return check
 
     def _authorize(self, challenge: Challenge) -> str:
         """Return the Authorization header for a challenge, or "" without credentials."""
@@ -188,7 +220,7 @@ class OciRepository:
             self._raise_error(response, realm.host)
         try:
             token = msgspec.json.decode(response.body, type=_TokenResponse)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise RegistryError(f"{realm.host} returned no token") from None
         return token.token or token.access_token
 
@@ -200,7 +232,14 @@ class OciRepository:
             raise RegistryError(f"{self._registry} returned an invalid address: {error}") from error
         if url.scheme not in self._schemes or not url.host:
             raise RegistryError(f"{self._registry} redirects to {url.scheme}://{url.host}: not followed")
+        if is_address(url.host) and not self._is_registry(url):
+            self._check_redirect(url.host)
         return url
+
+    def _check_redirect(self, address: str) -> None:
+        reason = explain_refused_redirect(address, is_from_public=self._is_public)
+        if reason:
+            raise RegistryError(f"{self._registry}: {reason}")
 
     def _is_registry(self, url: httpx2.URL) -> bool:
         return (url.scheme, url.host, url.port) == (self._root.scheme, self._root.host, self._root.port)
@@ -212,7 +251,7 @@ class OciRepository:
     def _raise_error(self, response: _RegistryResponse, host: str) -> NoReturn:
         try:
             problems = msgspec.json.decode(response.body, type=_ErrorResponse).errors
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             problems = ()
         details = "; ".join(f"{problem.code} {problem.message}".strip() for problem in problems)
         if response.status == httpx2.codes.UNAUTHORIZED:

@@ -112,5 +112,5 @@ def caches(source: random.Random) -> Iterator[Member]:
     yield _cached("pickle", pickle.dumps(print))
     yield _cached("pickle in the body", _pack(head, pickle.dumps(print)))
     others: tuple[Content, ...] = ("", b"\x00" * 1_000, Special.FIFO, Special.FOLDER, Special.SOCKET, Link("/dev/zero"), Link("other"), Link("missing"), Link("outcomes"), Link("../../../../secret"))  # fmt: skip
-    for content in others:
-        yield _cached(f"file {str(content)[:30]!r}", content, **{"cache/kubekeep/other": valid})
+    for other in others:
+        yield _cached(f"file {str(other)[:30]!r}", other, **{"cache/kubekeep/other": valid})

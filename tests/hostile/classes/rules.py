@@ -22,11 +22,11 @@ deny contains response if {
 	response := {"alertMessage": "no owner", "failedPaths": [], "fixPaths": [{"path": "a", "value": "b"}], "alertObject": {"k8sApiObjects": [pod]}}
 }
 """
-_CONTROL: Final = {
-    "id": "X-0001", "title": "A pod", "asks": "Is it a pod?", "why": "Because.", "fix": "Fix it.", "severity": 5, "targets": ["workload"],
+CONTROL: Final = {
+    "title": "A pod", "asks": "Is it a pod?", "why": "Because.", "fix": "Fix it.", "severity": 5, "targets": ["workload"],
     "satisfies": {"nsa": ["1"]}, "references": ["https://example.com"], "params": {"a": {"description": "b", "default": ["c"]}},
 }  # fmt: skip
-_CONTROL_REGO: Final = 'package kubekeep.controls.pod_named\n\nimport rego.v1\n\nviolation contains {"path": "metadata.name", "message": "m"} if input.workload\n'
+CONTROL_REGO: Final = 'package kubekeep.controls.pod_named\n\nimport rego.v1\n\nviolation contains {"path": "metadata.name", "message": "m"} if input.workload\n'
 _BUNDLE: Final = {
     "name": "house", "description": "d", "controls": [{"controlID": "X-1", "name": "n", "description": "d", "remediation": "r", "baseScore": 5, "rules": [
         {"name": "r", "rule": "package armo_builtins\n\ndeny[r] { r := {} }", "match": [{"apiGroups": [""], "apiVersions": ["v1"], "resources": ["Pod"]}],
@@ -89,8 +89,8 @@ def rego(source: random.Random) -> Iterator[Member]:
 def controls(source: random.Random) -> Iterator[Member]:
     """Folders of controls in which one value is of another type, and files that are missing or no text."""
     folder = "workload/pod-named"
-    valid: dict[str, Content] = {f"{folder}/control.yaml": dump(_CONTROL), f"{folder}/control.rego": _CONTROL_REGO}
-    for name, changed in mutate(_CONTROL, source, 20):
+    valid: dict[str, Content] = {f"{folder}/control.yaml": dump(CONTROL), f"{folder}/control.rego": CONTROL_REGO}
+    for name, changed in mutate(CONTROL, source, 20):
         yield _rules(name, Expected.EITHER, **{**valid, f"{folder}/control.yaml": dump(changed)})
     for content in (
         "",
@@ -115,7 +115,7 @@ def controls(source: random.Random) -> Iterator[Member]:
         yield _rules(
             f"slug {slug!r}",
             Expected.EITHER,
-            **{f"workload/{slug}/control.yaml": dump(_CONTROL), f"workload/{slug}/control.rego": _CONTROL_REGO},
+            **{f"workload/{slug}/control.yaml": dump(CONTROL), f"workload/{slug}/control.rego": CONTROL_REGO},
         )
 
 
@@ -123,7 +123,7 @@ def controls(source: random.Random) -> Iterator[Member]:
 def cases(source: random.Random) -> Iterator[Member]:
     """Cases for `control test` that are broken, of other types, or named in other ways."""
     folder = "rules/workload/pod-named"
-    valid: dict[str, Content] = {f"{folder}/control.yaml": dump(_CONTROL), f"{folder}/control.rego": _CONTROL_REGO}
+    valid: dict[str, Content] = {f"{folder}/control.yaml": dump(CONTROL), f"{folder}/control.rego": CONTROL_REGO}
     contents: tuple[Content, ...] = (
         "", "[", "\x00", b"\xff", "a: &a [*a]", "# params: {", "# kubernetes: 5", '# kubernetes: "1.999999"', "# paths: [1]", "# params: []", "text", "- a", "[" * 10_000,
         Special.FIFO, Special.FOLDER, Link("/dev/zero"), Link("missing"), "# paths: " + "[" * 50_000, "apiVersion: v1\nkind: Pod\nspec: []\n", dump({"apiVersion": 5, "kind": []}),

@@ -7,26 +7,15 @@ address the next time.
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import socket
 import threading
 import time
 from types import TracebackType
 from typing import Any, Final, Self
 
-_CONNECT: Final = "connection.connect_tcp"
-_METADATA: Final = (
-    ipaddress.ip_network("169.254.0.0/16"),
-    ipaddress.ip_network("fe80::/10"),
-    ipaddress.ip_network("fd00:ec2::/32"),
-    ipaddress.ip_network("fd20:ce::254/128"),
-    ipaddress.ip_network("100.100.100.200/32"),
-    ipaddress.ip_network("168.63.129.16/32"),
-)
-"""Metadata services of clouds (AWS, Azure, Google, Alibaba) and link-local addresses."""
-_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+from kubekeep.model.network_address import explain_refused_redirect, is_address, is_private, parse_address
 
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_CONNECT: Final = "connection.connect_tcp"
 
 
 class RemoteError(Exception):
@@ -38,11 +27,9 @@ def check_redirect(address: str, *, is_from_public: bool) -> None:
 
     Rejects metadata services of clouds, and private addresses unless the redirect comes from one.
     """
-    target = _unwrap_address(ipaddress.ip_address(address.partition("%")[0]))
-    if any(target in network for network in _METADATA) or target.is_unspecified or target.is_multicast:
-        raise RemoteError(f"a redirect to {target} is not followed")
-    if is_from_public and not target.is_global:
-        raise RemoteError(f"a redirect to the private address {target} is not followed")
+    reason = explain_refused_redirect(address, is_from_public=is_from_public)
+    if reason:
+        raise RemoteError(reason)
 
 
 class Connection:
@@ -58,7 +45,7 @@ class Connection:
         self._is_redirect = False
         self._host = self._connecting_to = host
         # Behind a proxy the address is unknown: private addresses are then rejected.
-        self._is_from_public = not _is_private(host)
+        self._is_from_public = not is_private(host)
         self.is_expired = False
 
     def __enter__(self) -> Self:
@@ -78,7 +65,7 @@ class Connection:
         self._host = host
         self._is_redirect = is_redirect
         if is_redirect:
-            for address in [host] if _is_address(host) else ["127.0.0.1"] if host == "localhost" else []:
+            for address in [host] if is_address(host) else ["127.0.0.1"] if host == "localhost" else []:
                 check_redirect(address, is_from_public=self._is_from_public)
 
     def trace(self, event: str, info: dict[str, Any]) -> None:
@@ -98,7 +85,7 @@ class Connection:
             if self._is_redirect:
                 check_redirect(address, is_from_public=self._is_from_public)
             else:
-                self._is_from_public = _unwrap_address(ipaddress.ip_address(address.partition("%")[0])).is_global
+                self._is_from_public = parse_address(address).is_global
         # A duplicate, because TLS takes over the first socket.
         self._sockets.append(new_socket.dup())
         if self.is_expired:
@@ -110,25 +97,3 @@ class Connection:
         for open_socket in self._sockets:
             with contextlib.suppress(OSError):
                 open_socket.shutdown(socket.SHUT_RDWR)
-
-
-def _unwrap_address(address: _Address) -> _Address:
-    """Return the IPv4 address inside an IPv6 address, or the address itself."""
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped:
-            return address.ipv4_mapped
-        if address in _NAT64:
-            return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    return address
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    return True
-
-
-def _is_private(host: str) -> bool:
-    return _is_address(host) and not _unwrap_address(ipaddress.ip_address(host.partition("%")[0])).is_global
