@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 import string
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from tests.secrets.places import ANNOTATIONS, COMMANDS
 from tests.secrets.tokens import create_tokens
 
 _WORKLOAD: Final = """\
@@ -189,6 +191,10 @@ def _plant_arguments(planter: _Planter) -> None:
         "a word that begins with a dash": ["--password", "-{}"],
     }.items():
         planter.pod(command=[word.format(planter.weak(place)) if "{}" in word else word for word in words])
+    for place, words in COMMANDS.items():
+        secret = planter.weak(place)
+        planter.pod(command=[word.replace("@@", secret) for word in words])
+    planter.pod(command=["rabbitmqctl"], args=["add_user", "ann", planter.weak("arguments of rabbitmqctl")])
     planter.pod(command=["app"], args=["-a", planter.strong("-a of an unknown program")])
     planter.pod(command=["app"], args=["-p", planter.strong("-p of an unknown program")])
     planter.pod(command=["app"], args=[f"-p{planter.strong('-p attached')}"])
@@ -247,6 +253,13 @@ def _plant_annotations(planter: _Planter) -> None:
         "a PGP key in an annotation": "-----BEGIN PGP PRIVATE KEY BLOCK-----\n{}\n-----END PGP PRIVATE KEY BLOCK-----",
     }.items():
         planter.pod(annotations={"acme.io/note": text.format(planter.weak(place))})
+    for place, text in ANNOTATIONS.items():
+        planter.pod(annotations={"acme.io/note": text.replace("@@", planter.weak(place))})
+    key = f"-----BEGIN EC PRIVATE KEY-----\n{planter.weak('a key') * 20}\n-----END EC PRIVATE KEY-----\n"
+    encoded = base64.b64encode(key.encode()).decode()
+    planter.plant("a private key in base64", encoded[60:100])
+    planter.pod(annotations={"acme.io/note": encoded})
+    planter.pod(args=["--ca", encoded])
     for key in ("acme.io/password", "acme.io/api-token", "acme.io/clientSecret", "webhook-url", "last-password"):
         planter.pod(annotations={key: planter.weak(f"annotation {key}")})
     planter.pod(
@@ -377,6 +390,11 @@ def _plant_errors(planter: _Planter) -> None:
         "a text without an object": "{}\n",
         "a missing kind": "apiVersion: v1\nmetadata: {{name: a}}\npassword: {}\n",
         "a wrong type of a field": "apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\nspec: {{containers: [{{name: a, env: [{}]}}]}}\n",
+        "the reason of a comment": "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - name: a\n    image: b\n"
+        "    securityContext:\n      privileged: true # kubekeep:ignore C-0057 reason='password: {}'\n",
+        "the reason of an annotation": "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  annotations:\n"
+        "    kubekeep.io/skip-controls: C-0057\n    kubekeep.io/skip-reason: 'password: {}'\n"
+        "spec: {{containers: [{{name: a, image: b, securityContext: {{privileged: true}}}}]}}\n",
         "an unknown field": "apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\nspec: {{containers: [], password: {}}}\n",
         "a directive": "%TAG ! {}\n%TAG ! b\n---\na: b\n",
     }.items():
@@ -407,12 +425,18 @@ def _plant_charts(planter: _Planter) -> None:
         "a value printed by a parser": "a: {{ .Values.password | fromJson | int }}{{ .Values.password.x }}",
         "a value in invalid YAML": "a: [{{ .Values.password }}\nb: c",
         "a value as an anchor": "kind: Secret\napiVersion: v1\npassword: *{{ .Values.password }}",
+        "a value of a URL": "a: {{ urlParse .Values.password }}",
         "a value of a date": '{{ mustToDate "2006-01-02" .Values.password }}',
     }.items():
         folder = f"charts/{place.replace(' ', '-')}"
         planter.file(f"{folder}/Chart.yaml", "apiVersion: v2\nname: a\nversion: 1.0.0\n")
-        planter.file(f"{folder}/values.yaml", f"password: {planter.weak(place)}\n")
+        prefix = "http://a:%zz" if place == "a value of a URL" else ""
+        planter.file(f"{folder}/values.yaml", f"password: {prefix}{planter.weak(place)}\n")
         planter.file(f"{folder}/templates/a.yaml", template)
+    planter.file(
+        "kustomization/kustomization.yaml",
+        f"secretGenerator:\n- name: a\n  literals: [{planter.weak('an invalid literal')}]\n",
+    )
     planter.file("charts/values/Chart.yaml", "apiVersion: v2\nname: a\nversion: 1.0.0\n")
     planter.file("charts/values/values.yaml", f"db:\n  password: *{planter.weak('values of a chart')}\n")
     planter.file("charts/values/templates/a.yaml", "a: 1")

@@ -47,6 +47,14 @@ TEXTS = (
     "ingress-nginx-controller-7d5fb757db-8xk2p",
     "us-west-2.compute.internal",
     "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    "object.spec.automountServiceAccountToken == false",
+    "password = var.db_password",
+    "token = true",
+    "kind: Secret",
+    "the field data of a Secret is masked",
+    "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUJrVENCKwo=",
+    "set $upstream http://web:8080;",
+    "web.shop.svc:8080:path",
 )
 COMMANDS = (
     [
@@ -65,6 +73,14 @@ COMMANDS = (
     ["app", "-n", "kube-system", "-p", "8080", "-c", "/etc/app/config-v2.yaml", "--key", "/etc/tls/tls.key"],
     ["mysqld", "--port=3306", "-P", "3306"],
     ["java", "-XX:+UseG1GC", "-Xmx512m", "-Dserver.port=8080", "-jar", "/app/app-1.2.3.jar"],
+    ["curl", "-sSf", "-o", "/dev/null", "http://localhost:8080/healthz"],
+    ["sh", "-c", "mysql -h db shop; curl -u $USER http://localhost/; ssh -p 22 host"],
+    ["7z", "x", "a.7z"],
+    ["unzip", "-o", "a.zip", "-d", "/data"],
+    ["htpasswd", "-c", "/etc/passwords", "ann"],
+    ["vault", "server", "-config", "/etc/vault.hcl"],
+    ["mc", "ls", "s3/shop"],
+    ["rabbitmqctl", "status"],
     ["--sort-key", "name", "--key=/etc/x.key", "--cookie", "strict", "--salt=on"],
 )
 

@@ -142,12 +142,7 @@ def _find_changes(
     target, path = _find_object(finding.resource, parse_path(evidence.path))
     fix = None if evidence.fix is None else json.loads(evidence.fix)
     if evidence.delete:
-        if not (path and has_path(target.object, path)):
-            return _build_unfixed(finding, UnfixedCause.REFUSED, _INSIDE)
-        is_part = isinstance(path[-1], int) and isinstance(value_at(target.object, path), dict)
-        if is_part and finding.control.slug not in requested_controls:
-            return _build_unfixed(finding, UnfixedCause.NEEDS_USER, MAY_BE_NEEDED)
-        return (ProposedChange(target, path, msgspec.UNSET, (finding,), find_risk(target, path, msgspec.UNSET)),)
+        return _find_removal(finding, target, path, requested_controls)
     is_chosen = False
     if fix is None or (isinstance(fix, str) and _PLACEHOLDER.search(fix)):
         user_value = next((value for end, value in values.items() if path[-len(end) :] == end), msgspec.UNSET)
@@ -162,6 +157,18 @@ def _find_changes(
         ProposedChange(target, leaf, value, (finding,), "" if is_chosen else find_risk(target, leaf, value))
         for leaf, value in _split_by_key(target.object, path, fix)
     )
+
+
+def _find_removal(
+    finding: ControlFinding, target: Resource, path: Path, requested_controls: frozenset[str]
+) -> tuple[ProposedChange, ...] | UnfixedFinding:
+    """Return the removal of the value at `path` that would fix a finding."""
+    if not (path and has_path(target.object, path)):
+        return _build_unfixed(finding, UnfixedCause.REFUSED, _INSIDE)
+    is_part = isinstance(path[-1], int) and isinstance(value_at(target.object, path), dict)
+    if is_part and finding.control.slug not in requested_controls:
+        return _build_unfixed(finding, UnfixedCause.NEEDS_USER, MAY_BE_NEEDED)
+    return (ProposedChange(target, path, msgspec.UNSET, (finding,), find_risk(target, path, msgspec.UNSET)),)
 
 
 def propose_changes_for(finding: ControlFinding) -> tuple[ProposedChange, ...]:

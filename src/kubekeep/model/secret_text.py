@@ -7,12 +7,15 @@ false positives to missed secrets where a name or a format is explicit. Does not
 
 from __future__ import annotations
 
+import bisect
 import functools
+import itertools
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from kubekeep._native import Pattern
+from kubekeep.model.secret_commands import HINTS, PROGRAM_PATTERN
 from kubekeep.model.token_formats import TOKEN_FORMATS
 
 MASK: Final = "XXXXXX"
@@ -20,11 +23,11 @@ MASK: Final = "XXXXXX"
 
 _KEY: Final = (
     r"(?:api|app(?:lication)?|access|account|auth|encryption|hmac|integration|licen[sc]e|master|private|secret|service"
-    r"|session|shared(?:[_-]?access)?|signing|storage)[_-]?key(?:[_-]?id)?"
+    r"|pre[_-]?shared|session|shared(?:[_-]?access)?|signing|storage|subscription)[_-]?key(?:[_-]?id)?"
 )
 SENSITIVE_NAME: Final = (
     r"(?i:[\w.-]*(?:password|passwd|passphrase|passcode|pwd|(?<!by)(?<!com)(?<!sur)(?<!tres)pass|secret|token"
-    rf"|{_KEY}|key[_-]?data|credentials?|masterauth|connection[_-]?string|(?<![a-z])pw))"
+    rf"|{_KEY}|bind_?pw|passwort|cli_auth|key[_-]?data|credentials?|masterauth|connection[_-]?string|(?<![a-z])pw))"
 )
 """A name whose value is a secret: of a flag, a variable, a field or a header."""
 SECRET_FLAG: Final = re.compile(rf"--?{SENSITIVE_NAME}")
@@ -45,8 +48,13 @@ _TOKEN: Final = (
     r"|(?i:(?<=accountkey=)|(?<=sharedaccesskey=)|(?<=[?&;]sig=))[\w+/%=-]{8,}"  # Azure
     r"|(?i:(?<=bearer )|(?<=basic ))[\w.~+/=-]{8,})"
 )
+_SPACED_SIGN: Final = (
+    r"(?:[ \t]+:?=|\\*[\"']?\]?[ \t]*=>)(?![=~>])[ \t]*(?=\S)"
+    r"(?!(?:true|false|null|none)\b|[\[{(<]|\\*[\"']{2}|[$][({]|(?:var|local|data|module|each|self)\.)"
+)
+"""A sign of a settings file or a program before a value that is no constant and no expression."""
 _ASSIGNMENT: Final = (
-    rf"(?<![\w.-])(?P<assignment>{SECRET_FLAG.pattern}(?:=|[ ]+(?!-))|{SENSITIVE_NAME}=|(?:-u|--user)[= ][\w.@-]+:"
+    rf"(?<![\w.-])(?P<assignment>{SECRET_FLAG.pattern}(?:=|[ ]+(?!-))|{SENSITIVE_NAME}(?:=|{_SPACED_SIGN})|(?:-u|--user)[= ][\w.@-]+:"
     rf"|(?:{_VAGUE_FLAG.pattern}[= ]|(?<=[?&]){_VAGUE_NAME}=)(?={_GENERATED})){_WORD}"
 )
 ASSIGNMENT_PATTERN: Final = re.compile(_ASSIGNMENT)
@@ -54,7 +62,7 @@ ASSIGNMENT_PATTERN: Final = re.compile(_ASSIGNMENT)
 _HEADER: Final = r"(?i:x-[\w-]*(?:key|token|secret|password|auth)|[\w-]*authorization|(?:set-)?cookie)"
 _FIELD: Final = (
     # The name begins a line, or follows a bracket or a quote; without quotes, a space follows the colon, except in headers.
-    r"(?P<field>(?:(?P<block>(?m:^)[ \t]*(?:-[ \t]+)?)|(?<=[{,\[(;\"'`])[ \t]*|(?<=[\s=])(?=(?i:x-)))"
+    r"(?P<field>(?:(?P<block>(?m:^)[ \t]*(?:(?:#+|//|-)[ \t]+)?)|(?<==)|(?<=[{,\[(;\"'`#])[ \t]*|(?<=[\s=])(?=(?i:x-)))"
     rf"(?:(?P<quote>\\*[\"'])(?:{SENSITIVE_NAME}|{_HEADER})(?P=quote)[ \t]*:|{_HEADER}:|{SENSITIVE_NAME}[ \t]*:(?=[ \t\n]))"
     r"[ \t]*+(?i:(?:basic|bearer|token|digest|apikey)[ ]++)?+)"
     # Not a secret: a constant, no value, a collection and an expression.
@@ -63,11 +71,15 @@ _FIELD: Final = (
     r"|(?P<mark>\\*[\"'])(?:(?!(?P=mark))(?:\\.|[^\n\\]))*(?:(?P=mark)|(?m:$))"
     r"|(?(block)[^\n]+?(?=,?[ \t]*(?:\n|$))|[^\n,}\]\"'`\\]+))"
 )
-_PROGRAM: Final = (
-    r"(?<![\w.-])(?P<option>(?:sshpass\b[^|;&\n]{0,200}?[ ]-p|redis-cli\b[^|;&\n]{0,200}?[ ]-a|(?:mysql|mariadb)[\w-]*\b[^|;&\n]{0,200}?[ ]-p(?=\S)"
-    r"|mongo\w*\b[^|;&\n]{0,200}?[ ]-p|ldap\w+\b[^|;&\n]{0,200}?[ ]-w|sqlcmd\b[^|;&\n]{0,200}?[ ]-P"
-    rf"|(?:docker|podman|nerdctl|helm|oras|skopeo|buildah|crane|az|oc)\b[^|;&\n]{{0,200}}?\blogin\b[^|;&\n]{{0,200}}?[ ]-p)[ ]*)(?=\S){_WORD}"
+_PROGRAM: Final = rf"(?<![\w.-])(?P<option>{PROGRAM_PATTERN}){_WORD}"
+_ENTRY: Final = (
+    # An element of XML, and an entry of a list of variables.
+    rf"(?P<entry><{SENSITIVE_NAME}>|(?i:name)\\*[\"']?[ ]*[:=][ ]*\\*[\"']?{SENSITIVE_NAME}\\*[\"']?[\s,]+"
+    r"\\*[\"']?(?i:value|string|default)\\*[\"']?[ ]*[:=][ ]*)(?:\\*\"[^\"\\]*|'[^']*|[^\s<,}]+)"
 )
+_SECRET_OBJECT: Final = re.compile(r"\bkind\\*[\"']?\s*:\s*\\*[\"']?Secret\b")
+_PAYLOAD: Final = re.compile(r"\b((?:stringData|binaryData|data)\\*[\"']?\s*:)\s*[\s\S]+")
+"""Everything after the first value of a Secret in a text."""
 _PASSWORD_OPTIONS: Final = (
     # `login` is a subcommand of container tools and Helm.
     (re.compile(r"(?:sshpass|mysql|mariadb|percona|mongo)[\w-]*|login"), "-p"),
@@ -85,9 +97,11 @@ _BLOB: Final = re.compile(
 _GENERATED_WORD: Final = re.compile(_GENERATED)
 _OPTION: Final = re.compile(r"--[A-Za-z][\w.-]*(?:=.*)?|-[A-Za-z]", re.DOTALL)
 _QUOTED_BY_PARSERS: Final = re.compile(
-    r"((?:anchor|key|!!\w+|parsing|parsing time) ['\"`]).*?(['\"`](?:: invalid| as| into| referenced| value| already))"
+    r"((?:anchor|key|!!\w+|parsing|parsing time) ['\"`]).*?(?=['\"`](?:: invalid| as| into| referenced| value| already))"
+    r"|(invalid (?:port|URL escape|host|userinfo) \").*(?=\")"
+    r"|((?:literal sources \[|invalid literal source )[\"']?)[^\s\]\"',]+"
 )
-"""Messages of go-yaml, sigs.k8s.io/yaml, strconv and time: `unknown anchor 'x' referenced`, `cannot unmarshal !!str `x` into int`."""
+"""Messages of go-yaml, sigs.k8s.io/yaml, strconv, time, net/url and kustomize, as in `unknown anchor 'x' referenced`, `cannot unmarshal !!str `x` into int`."""
 _SHORTEST: Final = 6
 """Length of the shortest text with a name and a secret."""
 _NAMES: Final = (
@@ -95,13 +109,14 @@ _NAMES: Final = (
     *("otp", "psk", "jwt", "salt", "sig", "sas", "pin", "dsn"),
 )
 """Parts of names with secret values, in lower case. Such a name is before a colon or an equals sign, or is a flag."""
-_OTHER_HINTS: Final = ("://", "-----begin", "bearer ", "basic ", " -p", " -a", " -w")
+_OTHER_HINTS: Final = ("://", "-----begin", "bearer ", "basic ", "password>", "secret>", "token>", *HINTS)
 """Parts of other texts with secrets. A token of a known format is a long word."""
 _LONG_WORD: Final = re.compile(r"[\w+=-]{14}")
 _LENGTH: Final = re.compile(r"\{[0-9,]+\}")
 _LOOK_BEHIND: Final = re.compile(r"\(\?<=([^()]*)\)")
 _LOOK_AHEAD: Final = re.compile(r"\(\?[=!][^()]*\)")
 _LONGEST_CACHED: Final = 512
+_LONGEST_COMMAND: Final = 4096
 
 
 def mask_text(text: str) -> str:
@@ -113,7 +128,7 @@ def mask_text(text: str) -> str:
 
 def mask_message(text: str) -> str:
     """Mask the secrets in an error message, including values that parsers written in Go quote."""
-    return mask_text(_QUOTED_BY_PARSERS.sub(rf"\1{MASK}\2", text))
+    return mask_text(_QUOTED_BY_PARSERS.sub(lambda match: f"{match[match.lastindex or 0]}{MASK}", text))
 
 
 def mask_command(words: Iterable[object], program: str = "") -> list[object]:
@@ -129,6 +144,24 @@ def mask_command(words: Iterable[object], program: str = "") -> list[object]:
         option = option or _find_password_option(word)
         result.append(MASK if _is_secret_argument(previous, word, option) else _mask_argument(word, option))
         previous = word
+    return _mask_positions(result, program)
+
+
+def _mask_positions(words: list[object], program: str) -> list[object]:
+    """Mask the words that programs take as secrets because of the words before them."""
+    texts = [_get_program_name(program), *(word if isinstance(word, str) else "" for word in words)]
+    line = " ".join(texts)
+    if len(line) > _LONGEST_COMMAND or not any(hint in line.lower() for hint in HINTS):
+        return words
+    result = list(words)
+    ends = list(itertools.accumulate(len(text) + 1 for text in texts))
+    for match in _command_pattern().finditer(line):
+        start = match.end("option")
+        number = bisect.bisect_right(ends, start) - 1
+        word = texts[number + 1] if 0 <= number < len(words) else ""
+        prefix = word[: max(start - ends[number], 0)]
+        if word and not (prefix and " " in word):  # the secrets inside of a script are masked already
+            result[number] = prefix + MASK
     return result
 
 
@@ -166,7 +199,11 @@ def _mask_cached(text: str) -> str:
 
 
 def _mask(text: str) -> str:
-    return _secret_pattern().sub(_replace, text) if _may_hold_secret(text) else text
+    if not _may_hold_secret(text):
+        return text
+    if _SECRET_OBJECT.search(text):
+        text = _PAYLOAD.sub(rf"\1 {MASK}", text)
+    return _secret_pattern().sub(_replace, text)
 
 
 def _may_hold_secret(text: str) -> bool:
@@ -199,19 +236,28 @@ def token_pattern() -> re.Pattern[str]:
 
 
 @functools.cache
+def _command_pattern() -> re.Pattern[str]:
+    return re.compile(_PROGRAM)
+
+
+@functools.cache
 def _secret_pattern() -> re.Pattern[str]:
-    return re.compile(f"{_FIELD}|{_PROGRAM}|{_ASSIGNMENT}|{_TOKEN}")
+    return re.compile(f"{_FIELD}|{_PROGRAM}|{_ENTRY}|{_ASSIGNMENT}|{_TOKEN}")
 
 
 def _replace(match: re.Match[str]) -> str:
     mark = match["mark"] or ""
-    return f"{match['field'] or match['option'] or match['assignment'] or ''}{mark}{MASK}{mark}"
+    return f"{match['field'] or match['option'] or match['entry'] or match['assignment'] or ''}{mark}{MASK}{mark}"
 
 
 def _find_password_option(program: str) -> str:
     """Return the password option of a program, given as a path or as an image; empty for other programs."""
-    name = program[:_LONGEST_NAME].partition("@")[0].rpartition("/")[2].partition(":")[0]
+    name = _get_program_name(program)
     return next((option for pattern, option in _PASSWORD_OPTIONS if pattern.fullmatch(name)), "")
+
+
+def _get_program_name(program: str) -> str:
+    return program[:_LONGEST_NAME].partition("@")[0].rpartition("/")[2].partition(":")[0]
 
 
 def _is_secret_argument(previous: str, word: str, option: str) -> bool:

@@ -125,6 +125,21 @@ TOKEN_FORMATS: Final = (
         r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\Z)",
         "https://www.rfc-editor.org/rfc/rfc7468",
     ),
+    (
+        "Private key in base64",
+        r"LS0tLS1CRUdJTiB(?!D|QVUJM|QR1AgUFVC)[A-Za-z0-9+/=]{20,}",
+        "https://www.rfc-editor.org/rfc/rfc7468",
+    ),
+    (
+        "Password hash",
+        r"[$](?:2[abxy]|apr1|[156y]|argon2\w*)[$][^\s:'\"]{20,}",
+        "https://manpages.debian.org/stable/libcrypt-dev/crypt.5.en.html",
+    ),
+    (
+        "Microsoft Teams",
+        r"(?<=webhook\.office\.com/webhookb2/)[\w@/-]+",
+        "https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/how-to/add-incoming-webhook",
+    ),
     ("PuTTY private key", r"Private-Lines: \d+[\s\S]*", "https://the.earth.li/~sgtatham/putty/0.83/htmldoc/AppendixC.html"),
 )  # fmt: skip
 """Vendor, pattern and documentation of each format."""

@@ -22,6 +22,7 @@ from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.json_values import as_mapping
 from kubekeep.model.location import Path
 from kubekeep.model.resource import Resource
+from kubekeep.model.secret_text import mask_text
 from kubekeep.model.text import json_text
 from kubekeep.model.workload import pod_path, value_at_or
 
@@ -129,6 +130,7 @@ class _MetadataExceptions:
         keys = [f"{prefix}{part}" for part in (CONTROLS, REASON, EXPIRY) for prefix in PREFIXES]
         nearest = [self._get_texts(at[:-2], "annotations"), *self._all_annotations()]
         text = {key: texts[key] for key in keys for texts in reversed(nearest) if key in texts}
+        text |= {key: mask_text(str(text[key])) for key in keys[2:4] if key in text}
         reasons = [str(text[key]) for key in keys[2:4] if key in text]
         return PolicyException(
             exception=AppliedException(

@@ -22,6 +22,7 @@ from kubekeep.model.exception import AppliedException, ExceptionSource, Exceptio
 from kubekeep.model.finding import Evidence, Finding
 from kubekeep.model.location import Location, Path, SourceMap, line_starts, parse_path
 from kubekeep.model.resource import CommentSyntax, FileType, Resource
+from kubekeep.model.secret_text import mask_text
 from kubekeep.posture.select import Selection, UnknownNameError, find_controls
 from kubekeep.sources import yaml_text
 from kubekeep.sources.inputs import Inputs
@@ -166,7 +167,7 @@ class _TrackedComment:
         self.exception = AppliedException(
             name=str(place),
             source=ExceptionSource.COMMENT,
-            reason=comment.reason,
+            reason=mask_text(comment.reason),
             expires=comment.until,
             location=place,
         )
