@@ -51,7 +51,10 @@ class Child:
             "sandbox": str(sandbox),
             "secret": str(self._secret),
             "ports": [int(member.environment["TEST_PORT"])] if "TEST_PORT" in member.environment else [],
-            "arguments": [argument.replace("{format}", report_format) for argument in member.arguments],
+            "arguments": [
+                argument.replace("{format}", report_format).replace("{work}", f"{sandbox}/work")
+                for argument in member.arguments
+            ],
             "interrupt_after": member.interrupt_after,
             "environment": _list_variables(sandbox)
             | {name: value.replace("{work}", f"{sandbox}/work") for name, value in member.environment.items()},

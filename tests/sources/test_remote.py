@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
+import httpcore2
 import httpx2
 import pytest
 from cryptography import x509
@@ -300,12 +301,22 @@ def test_redirect_from_public_to_private_address(server: str, monkeypatch: pytes
 
 def test_redirect_to_name_of_private_address(server: str) -> None:
     """The resolved address is checked when connected, before anything is sent."""
-    url = f"http://127.1:{server.rpartition(':')[2]}/pod.yaml"
-    with Connection("manifests.example", time.monotonic() + 20) as connection, httpx2.Client() as client:
-        connection.begin("127.1", is_redirect=True)
+    name, port = "files.example", int(server.rpartition(":")[2])
+    with Connection("manifests.example", time.monotonic() + 20) as connection:
+        connection.begin(name, is_redirect=True)
+        connection.trace("connection.connect_tcp.started", {"host": name})
+        stream = httpcore2.SyncBackend().connect_tcp("127.0.0.1", port)
         with pytest.raises(RemoteError, match=r"a redirect to the private address 127\.0\.0\.1"):
-            client.get(url, extensions={"trace": connection.trace})
+            connection.trace("connection.connect_tcp.complete", {"return_value": stream})
     assert Server.requests == []
+
+
+@pytest.mark.parametrize("host", ["127.1", "2130706433", "0x7f000001", "0177.0.0.1"])
+def test_redirect_to_number_of_private_address(host: str) -> None:
+    with Connection("manifests.example", time.monotonic() + 20) as connection:
+        with pytest.raises(RemoteError, match=r"a redirect to the private address 127\.0\.0\.1"):
+            connection.begin(host, is_redirect=True)
+        connection.begin("abc.de", is_redirect=True)
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "2001:4860:4860::8888", "64:ff9b::808:808"])

@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn, Self
 import httpx2
 import msgspec
 
-from kubekeep.model.network_address import explain_refused_redirect, is_address, is_private, parse_address
+from kubekeep.model.network_address import explain_refused_redirect, is_address, is_port, is_private, parse_address
 from kubekeep.model.text import visible
 from kubekeep.registry.credentials import Challenge, Keychain, RegistryLogin, select_challenge
 from kubekeep.registry.errors import RegistryError, RejectedArtifactError
@@ -230,7 +230,7 @@ class OciRepository:
             url = base.join(target)
         except httpx2.InvalidURL as error:
             raise RegistryError(f"{self._registry} returned an invalid address: {error}") from error
-        if url.scheme not in self._schemes or not url.host:
+        if url.scheme not in self._schemes or not url.host or not is_port(url.port):
             raise RegistryError(f"{self._registry} redirects to {url.scheme}://{url.host}: not followed")
         if is_address(url.host) and not self._is_registry(url):
             self._check_redirect(url.host)

@@ -21,6 +21,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from kubekeep.model.network_address import is_port
 from kubekeep.model.text import visible
 from kubekeep.sources.archive.unpack import is_archive
 from kubekeep.sources.remote.connection import Connection, RemoteError
@@ -134,7 +135,7 @@ class _Download:
             target_url = url.join(target).copy_with(userinfo=b"")
         except self._httpx2.InvalidURL:
             raise RemoteError(f"{self._display_url} redirects to an invalid address") from None
-        if target_url.scheme not in {url.scheme, "https"} or not target_url.host:
+        if target_url.scheme not in {url.scheme, "https"} or not target_url.host or not is_port(target_url.port):
             raise RemoteError(f"{self._display_url} redirects to {visible(_format_url(target_url))}: not followed")
         return target_url
 
@@ -195,7 +196,7 @@ class _Download:
         except self._httpx2.InvalidURL:
             # The URL may contain a password: it is not quoted.
             raise RemoteError("not a valid URL") from None
-        if url_parts.scheme not in {"https", "http"} or not url_parts.host:
+        if url_parts.scheme not in {"https", "http"} or not url_parts.host or not is_port(url_parts.port):
             raise RemoteError("a URL must begin with https:// or http:// and a host")
         return url_parts
 
