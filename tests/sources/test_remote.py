@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import httpcore2
-import httpx2
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
