@@ -10,9 +10,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from kubekeep.engine.policy_set import RuleFailure, RuleQuery, StoppablePolicySet, StoppedError
+from kubekeep.engine.rego import evaluate
 from kubekeep.engine.rego_policies import RegoPolicySet
 
 LIBRARY = {
@@ -62,6 +64,42 @@ def test_failing_rule_does_not_affect_others() -> None:
     assert isinstance(values["b clash"], RuleFailure)
     assert values["a"] == [{"path": "items[11]"}]
     assert values["b applies"] is True
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[1, -2, 0, -0, 3.5, -0.0, 1e3, 1E-7, 0.1, 18446744073709551615, 18446744073709551616, -9223372036854775809]",
+        "12345678901234567890.123456789",
+        '{"b": [], "a": {"c": null, "d": [true, false]}, "": {}, "\\u00e9\\n\\"": "\\ud83d\\ude00"}',
+        '{"a": 1, "b": 2, "a": 3}',
+        f'{{"{"k" * 300}": "{"v" * 300}"}}',
+        '[{"name": "x"}, {"name": "y"}, "name"]',
+        '{"z": 1, "$serde_json::private::Number": "7"}',
+        '[{"$serde_json::private::Number": 1}]',
+    ],
+)
+def test_documents_have_the_values_of_their_json(text: str) -> None:
+    modules = {"echo.rego": "package echo\nvalue := [input.value]"}
+    echo = RegoPolicySet([modules], [[RuleQuery("echo", "data.echo.value")]], {})
+    (result,) = echo.evaluate([(f'{{"value": {text}}}'.encode(), (0,))])
+    (expected,) = evaluate(modules, "x = data.echo.value", input=msgspec.Raw(f'{{"value": {text}}}'.encode()))
+    assert result["echo"] == expected["x"]
+
+
+@pytest.mark.parametrize("text", ['"\\ud800"', "nan", "[1,]", "{1: 2}", '{"a" 1}', "01", "1 2"])
+def test_documents_that_are_not_json_fail(text: str) -> None:
+    modules = {"echo.rego": "package echo\nvalue := [input.value]"}
+    echo = RegoPolicySet([modules], [[RuleQuery("echo", "data.echo.value")]], {})
+    (result,) = echo.evaluate([(f'{{"value": {text}}}'.encode(), (0,))])
+    assert isinstance(result["echo"], RuleFailure)
+
+
+def test_deepest_documents_of_sources_are_evaluated() -> None:
+    modules = {"deep.rego": "package deep\nvalue := count([1 | walk(input, _)])"}
+    deep = RegoPolicySet([modules], [[RuleQuery("deep", "data.deep.value")]], {})
+    (result,) = deep.evaluate([(b'{"value":' + b"[" * 520 + b"]" * 520 + b"}", (0,))])
+    assert result["deep"] == 521
 
 
 def test_too_deep_document_fails_its_rules_and_not_the_batch(policies: RegoPolicySet) -> None:

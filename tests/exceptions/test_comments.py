@@ -6,7 +6,8 @@ import datetime as dt
 
 import pytest
 
-from kubekeep.exceptions.inline.comments import SuppressionComment, find_comments
+from kubekeep.exceptions.inline.comment import SuppressionComment
+from kubekeep.exceptions.inline.comments import find_comments
 from kubekeep.model.location import line_starts
 from kubekeep.model.resource import CommentSyntax
 from kubekeep.sources import yaml_text

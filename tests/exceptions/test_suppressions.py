@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from kubekeep.exceptions.inline.comments import SuppressionComment
+from kubekeep.exceptions.inline.comment import SuppressionComment
 from kubekeep.exceptions.inline.suppressions import CommentedFile, apply_comments
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control

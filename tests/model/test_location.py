@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -61,6 +62,12 @@ def test_values_at_paths() -> None:
 )
 def test_line_starts(text: str, starts: list[int]) -> None:
     assert list(line_starts(text)) == starts
+
+
+@given(st.text(alphabet=["\r", "\n", "a", "\u00e9", "\u2028", "\U0001f600", "\ud800"]))
+def test_line_starts_count_characters(text: str) -> None:
+    ends = re.finditer(r"\r\n?|\n", text)
+    assert list(line_starts(text)) == [0, *(match.end() for match in ends)]
 
 
 YAML = """\

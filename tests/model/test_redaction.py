@@ -7,12 +7,42 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from kubekeep.model.redaction import redact
+from kubekeep.model.redaction import redact, redact_value
 from kubekeep.model.resource import Resource
-from kubekeep.model.secret_text import MASK
+from kubekeep.model.secret_text import MASK, mask_text
 from kubekeep.model.text import json_text
 
+FRAGMENTS = [
+    *(
+        "password=",
+        "token: ",
+        "--api-key ",
+        "-p ",
+        "https://",
+        "user:",
+        "@db/app",
+        "Bearer ",
+        "hunter22 ",
+        "AKIA",
+        "\n",
+    ),
+    *(
+        "IOSFODNN7EXAMPLE",
+        "ghp_",
+        "x" * 36,
+        " -----BEGIN ",
+        "PRIVATE KEY-----",
+        "\u00e9",
+        "\u212aey=",
+        "\ud800",
+        "PIN=",
+        "b7",
+    ),
+]
+"""Parts of texts with and without secrets."""
 SECRET = "h7Zq-planted"  # noqa: S105 - made up
 
 
@@ -95,6 +125,29 @@ def test_deepest_objects_of_sources_are_redacted(key: str) -> None:
         deepest = {key: deepest} if level % 2 else {"list": deepest}
     text = json_text(redact(Resource(build_object("example.com/v1", "Deep", spec=deepest))))
     assert SECRET not in text
+
+
+def test_parts_without_secrets_are_shared() -> None:
+    plain = {"image": "nginx:1.29", "ports": [{"containerPort": 80}], "odd \ud800": [None, True, 1.5, {}], 3: "x"}
+    assert redact_value(plain) is plain
+    mixed = redact_value([plain, {"password": SECRET}])
+    assert mixed[0] is plain
+    assert mixed[1] == {"password": MASK}
+
+
+@given(st.lists(st.sampled_from(FRAGMENTS), max_size=4).map("".join))
+def test_texts_are_masked_wherever_they_are(text: str) -> None:
+    masked = mask_text(text)
+    assert redact_value([text]) == [masked]
+    assert redact_value({"note": text, "more": {"texts": [text]}}) == {"note": masked, "more": {"texts": [masked]}}
+
+
+def test_too_deep_objects_are_refused() -> None:
+    deepest: Any = []
+    for _ in range(100_000):
+        deepest = [deepest]
+    with pytest.raises(RecursionError, match="more than 2000 levels"):
+        redact_value(deepest)
 
 
 @pytest.mark.parametrize("kind", [["Secret"], {}, None, 1, True])

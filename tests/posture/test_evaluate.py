@@ -57,6 +57,27 @@ def test_equal_workloads_are_evaluated_once() -> None:
     assert paths == ["spec.containers[0].securityContext.privileged"] * 701
 
 
+def test_rules_of_workloads_and_objects_share_a_document() -> None:
+    counting = CountingPolicySet()
+    selection = select(named=find_controls(["C-0057", "C-0073"]))
+    pods = [pod(f"web-{number}", hostNetwork=number % 2 == 0) for number in range(10)]
+    results = evaluate(pods, selection, counting, kubernetes_minor=37)
+    assert counting.documents == 10
+    assert all(len(result.verdicts) == 2 for result in results)
+
+
+def test_deepest_objects_of_sources_are_evaluated() -> None:
+    deepest: Any = {}
+    for _ in range(480):
+        deepest = {"a": deepest}
+    selection = select(named=find_controls(["C-0057", "C-0073"]))
+    containers = [{"name": "a", "image": "b", "securityContext": {"privileged": True}}]
+    (result,) = evaluate(
+        [pod("web", containers=containers, extra=deepest)], selection, RegoPolicySet, kubernetes_minor=37
+    )
+    assert {verdict.status for verdict in result.verdicts.values()} == {Status.FAILED}
+
+
 def test_equal_workloads_in_later_batches_share_the_verdict() -> None:
     # One control reads the workload, so equal pods share a verdict; the other reads the object and fills the batches.
     selection = select(named=find_controls(["C-0057", "C-0073"]))

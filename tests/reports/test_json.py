@@ -194,7 +194,8 @@ def test_passed_verdicts_are_encoded_once(assessment: Assessment, monkeypatch: p
     passed = assessment.results[1]
     many = msgspec.structs.replace(assessment, results=(passed,) * 1000)
     report(many)
-    per_resource = 3  # its object, its ID, and the one failed verdict
+    # Its object, its ID, and each piece of evidence.
+    per_resource = 2 + sum(len(verdict.evidence) for verdict in passed.verdicts.values())
     assert len(calls) <= 1000 * per_resource + 10
 
 

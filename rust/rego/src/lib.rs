@@ -6,6 +6,7 @@ mod builtins;
 mod check;
 mod edits;
 mod failure;
+mod input;
 mod machine;
 pub mod pattern;
 mod policy_set;

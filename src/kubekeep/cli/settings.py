@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import os
 from pathlib import Path
 from typing import Final
@@ -115,6 +114,8 @@ def _read_az_cloud() -> str:
     folder, home = os.environ.get("AZURE_CONFIG_DIR"), find_home_folder()
     if not folder and not home:
         return ""
+    import configparser  # noqa: PLC0415 - only with settings of the Azure CLI
+
     parser = configparser.ConfigParser(interpolation=None)
     try:
         with Path(folder or f"{home}/.azure", "config").open(encoding="utf-8-sig") as file:

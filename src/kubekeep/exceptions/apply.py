@@ -196,21 +196,15 @@ class _ExceptionApplier:
     def apply_to(self, result: ResourceResult, *, inline: bool) -> ResourceResult:
         """Return result with exceptions set in its evidence."""
         resource = result.resource
-        annotated = list(self._track_annotations(resource)) if inline else []
+        covering = self._list_covering(resource, inline=inline)
+        if not covering:
+            return result
         # A finding that is excepted already also counts for other exceptions that cover it.
         failed = {
             slug: verdict
             for slug, verdict in result.verdicts.items()
             if verdict.status is Status.FAILED or verdict.is_excepted
         }
-        if not failed:
-            return result
-        covering: list[tuple[_TrackedException, Part]] = [
-            (self._tracked[number], part) for number, part in sorted(self._resources.find_matching(resource).items())
-        ]
-        covering += [(exception, None) for exception in annotated if exception.is_active]
-        if not covering:
-            return result
         changed: dict[str, Verdict] = {}
         for slug, verdict in failed.items():
             applicable = [(exception, part) for exception, part in covering if slug in exception.scope.slugs]
@@ -218,6 +212,13 @@ class _ExceptionApplier:
                 finding = Finding.from_failure(self._selected[slug], resource, verdict.evidence)
                 changed[slug] = cover_verdict(verdict, _cover(finding, applicable))
         return msgspec.structs.replace(result, verdicts={**result.verdicts, **changed}) if changed else result
+
+    def _list_covering(self, resource: Resource, *, inline: bool) -> list[tuple[_TrackedException, Part]]:
+        """Return the exceptions that cover a resource, and the part of it: configured ones first."""
+        annotated = list(self._track_annotations(resource)) if inline else []
+        matching = self._resources.find_matching(resource) if self._tracked else {}
+        covering = [(self._tracked[number], part) for number, part in sorted(matching.items())]
+        return covering + [(exception, None) for exception in annotated if exception.is_active]
 
     def _track_annotations(self, resource: Resource) -> Iterator[_TrackedException]:
         """Return the exceptions in the annotations of the resource and of its related resources."""

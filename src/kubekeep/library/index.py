@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -80,6 +79,8 @@ class _Head(msgspec.Struct, array_like=True):
 
 def write_index(root: Path, index: LibraryIndex) -> None:
     """Write the index of the library in `root`. Raises OSError."""
+    import tempfile  # noqa: PLC0415 - scans write no index
+
     with tempfile.NamedTemporaryFile(dir=root, prefix=f".{_FILE}-", delete=False) as stream:
         stream.write(msgspec.msgpack.encode(index))
     Path(stream.name).chmod(0o644)

@@ -6,8 +6,6 @@ import re
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
-from itertools import accumulate, count
-from operator import add
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -142,16 +140,10 @@ class LazySourceMap(Protocol):
 NUMBERS: Final = 3
 """Count of integers that `SourceMap` stores for a node."""
 
-_LINE_END: Final = re.compile(r"\r\n?|\n")
-
 
 def line_starts(text: str) -> array[int]:
     """Return the index of the first character of every line. Lines end with LF, CR LF or CR, as in SARIF."""
-    if "\r" in text:
-        return array("I", [0, *(match.end() for match in _LINE_END.finditer(text))])
-    lengths = map(len, text.split("\n"))
-    # Each line is one longer than its text, but the first starts at 0.
-    return array("I", map(add, accumulate(lengths, initial=0), count()))[:-1]
+    return array("I", _native.line_starts(text))
 
 
 class SourceMap:

@@ -294,13 +294,13 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
 
     def locate(self, path: Path) -> Location | None:
         """Return the location of `path` in the original file; None for an object without a file."""
-        match path:
-            case ("relatedObjects", int(number), *rest) if number < len(self.related):
-                return self.related[number].locate(tuple(rest))
-            case _ if self.source is None:
-                return self.related[0].locate(()) if self.related else None
-            case _:
-                return self.source.locate(self.object if self.document is None else self.document, path)
+        if self.related and len(path) > 1 and path[0] == "relatedObjects":
+            number = path[1]
+            if isinstance(number, int) and number < len(self.related):
+                return self.related[number].locate(path[2:])
+        if self.source is None:
+            return self.related[0].locate(()) if self.related else None
+        return self.source.locate(self.object if self.document is None else self.document, path)
 
 
 def join_related(subject: Mapping[str, Any], related: tuple[Resource, ...]) -> Resource:

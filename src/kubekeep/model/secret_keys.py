@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from kubekeep.model.location import SourceMap
 from kubekeep.model.redaction import LAST_APPLIED
-from kubekeep.model.secret_text import SECRET_FLAG, find_program, mask_command, mask_text
+from kubekeep.model.secret_text import find_program, is_secret_flag, mask_command, mask_text
 
 
 class KeyContent(enum.Enum):
@@ -164,5 +164,5 @@ def _classify_entry(mapping: dict[Any, Any], key: str, child: Any, parent_conten
 def _classify_word(words: list[Any], step: str | int, word: Any) -> KeyContent:
     """Return the content of a command-line word: a secret if the preceding flag expects one."""
     previous = words[step - 1] if isinstance(step, int) and step else None
-    is_secret = isinstance(previous, str) and SECRET_FLAG.fullmatch(previous) and not str(word).startswith("-")
+    is_secret = isinstance(previous, str) and is_secret_flag(previous) and not str(word).startswith("-")
     return KeyContent.ALL if is_secret else KeyContent.NOTHING

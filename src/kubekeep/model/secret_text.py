@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from kubekeep._native import Pattern
+from kubekeep._native import Pattern, SecretFilter
 from kubekeep.model.secret_commands import HINTS, PROGRAM_PATTERN
 from kubekeep.model.token_formats import TOKEN_FORMATS
 
@@ -30,11 +30,11 @@ SENSITIVE_NAME: Final = (
     rf"|{_KEY}|bind_?pw|passwort|cli_auth|key[_-]?data|credentials?|masterauth|connection[_-]?string|(?<![a-z])pw))"
 )
 """A name whose value is a secret: of a flag, a variable, a field or a header."""
-SECRET_FLAG: Final = re.compile(rf"--?{SENSITIVE_NAME}")
+SECRET_FLAG: Final = rf"--?{SENSITIVE_NAME}"
 """A command-line flag whose value is a secret."""
 _VAGUE_NAME: Final = r"(?i:(?:[\w.-]*[_.-])?(?:key|auth|pin|otp|jwt|psk|salt|sas|sig|signature|cookie|dsn|creds?))"
 """A name whose value is a secret only if the value looks generated."""
-_VAGUE_FLAG: Final = re.compile(rf"--?{_VAGUE_NAME}")
+_VAGUE_FLAG: Final = rf"--?{_VAGUE_NAME}"
 _WORD: Final = r"(?:'[^']*'|\"(?:[^\"\\]|\\.)*\"|[^\s'\";|&]+)"
 _GENERATED: Final = (
     r"(?=[^\s'\"]*\d)(?=[^\s'\"]*[A-Za-z])(?!/|\.{1,2}/|~/|\w+://)"
@@ -54,11 +54,9 @@ _SPACED_SIGN: Final = (
 )
 """A sign of a settings file or a program before a value that is no constant and no expression."""
 _ASSIGNMENT: Final = (
-    rf"(?<![\w.-])(?P<assignment>{SECRET_FLAG.pattern}(?:=|[ ]+(?!-))|{SENSITIVE_NAME}(?:=|{_SPACED_SIGN})|(?:-u|--user)[= ][\w.@-]+:"
-    rf"|(?:{_VAGUE_FLAG.pattern}[= ]|(?<=[?&]){_VAGUE_NAME}=)(?={_GENERATED})){_WORD}"
+    rf"(?<![\w.-])(?P<assignment>{SECRET_FLAG}(?:=|[ ]+(?!-))|{SENSITIVE_NAME}(?:=|{_SPACED_SIGN})|(?:-u|--user)[= ][\w.@-]+:"
+    rf"|(?:{_VAGUE_FLAG}[= ]|(?<=[?&]){_VAGUE_NAME}=)(?={_GENERATED})){_WORD}"
 )
-ASSIGNMENT_PATTERN: Final = re.compile(_ASSIGNMENT)
-"""A secret assigned to a flag or a variable in a command line; the first group is not a secret."""
 _HEADER: Final = r"(?i:x-[\w-]*(?:key|token|secret|password|auth)|[\w-]*authorization|(?:set-)?cookie)"
 _FIELD: Final = (
     # The name begins a line, or follows a bracket or a quote; without quotes, a space follows the colon, except in headers.
@@ -111,7 +109,9 @@ _NAMES: Final = (
 """Parts of names with secret values, in lower case. Such a name is before a colon or an equals sign, or is a flag."""
 _OTHER_HINTS: Final = ("://", "-----begin", "bearer ", "basic ", "password>", "secret>", "token>", *HINTS)
 """Parts of other texts with secrets. A token of a known format is a long word."""
-_LONG_WORD: Final = re.compile(r"[\w+=-]{14}")
+_LONG_WORD_LENGTH: Final = 14
+"""Length of the shortest token of a known format, of letters, digits and `_+=-`."""
+_LONG_WORD: Final = re.compile(rf"[\w+=-]{{{_LONG_WORD_LENGTH}}}")
 _LENGTH: Final = re.compile(r"\{[0-9,]+\}")
 _LOOK_BEHIND: Final = re.compile(r"\(\?<=([^()]*)\)")
 _LOOK_AHEAD: Final = re.compile(r"\(\?[=!][^()]*\)")
@@ -177,6 +177,11 @@ def is_secret_name(name: str) -> bool:
     return _SENSITIVE.fullmatch(name[-_LONGEST_NAME:]) is not None
 
 
+def is_secret_flag(word: str) -> bool:
+    """Return True for a command-line flag whose value is a secret."""
+    return word.startswith("-") and is_secret_name(word[1:])
+
+
 def is_vague_name(name: str) -> bool:
     """Return True if the value of a name is a secret whenever it looks generated."""
     return _VAGUE.fullmatch(name[-_LONGEST_NAME:]) is not None
@@ -199,15 +204,21 @@ def _mask_cached(text: str) -> str:
 
 
 def _mask(text: str) -> str:
-    if not _may_hold_secret(text):
+    if not (secret_filter().matches(text) and _may_hold_secret(text)):
         return text
     if _SECRET_OBJECT.search(text):
         text = _PAYLOAD.sub(rf"\1 {MASK}", text)
     return _secret_pattern().sub(_replace, text)
 
 
+@functools.cache
+def secret_filter() -> SecretFilter:
+    """Return a filter that matches every text with a secret, and some others."""
+    return SecretFilter((*_NAMES, *_OTHER_HINTS), _SHORTEST, _LONG_WORD_LENGTH)
+
+
 def _may_hold_secret(text: str) -> bool:
-    """Return False for a text without a secret, in a small part of the time of a search."""
+    """Return False for most other texts that match the filter, in a small part of the time of a search."""
     lowered = text.lower()
     assigned = lowered[: max(lowered.rfind(":"), lowered.rfind("=")) + 1]
     return (
@@ -264,9 +275,9 @@ def _is_secret_argument(previous: str, word: str, option: str) -> bool:
     """Return True if a word is the value of the option before it, and secret."""
     if not previous.startswith("-") or "=" in previous or _OPTION.fullmatch(word):
         return False
-    if SECRET_FLAG.fullmatch(previous) or previous == option:
+    if is_secret_flag(previous) or previous == option:
         return True
-    if _VAGUE_FLAG.fullmatch(previous):
+    if is_vague_name(previous[1:]):
         return _GENERATED_WORD.fullmatch(word) is not None
     return len(previous) == len("-p") and _LOOKS_GENERATED.fullmatch(word) is not None
 
@@ -274,7 +285,7 @@ def _is_secret_argument(previous: str, word: str, option: str) -> bool:
 def _mask_argument(word: str, option: str) -> str:
     """Mask the secrets in one word of a command line."""
     flag, sign, _ = word.partition("=")
-    if sign and SECRET_FLAG.fullmatch(flag):
+    if sign and is_secret_flag(flag):
         return f"{flag}={MASK}"
     is_attached = len(word) > len("-p") and word[0] == "-" != word[1]
     if is_attached and ((option and word.startswith(option)) or (_LOOKS_GENERATED.fullmatch(word[2:]) and not sign)):

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from kubekeep import _native
 from kubekeep.engine.policy_set import Compile, Outcome, PolicySet, stop_after_error
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.cluster import CoverageGap
@@ -225,15 +226,16 @@ class _Collector:
         plan, workload, problem = self._evaluator.prepare(installed.evaluated)
         if not plan.controls and not keep:
             return
+        related = bool(plan.groups[Stage.RELATED]) and not problem
         # Most large objects have no rule that reads the whole object, so their JSON is not needed.
-        text = _encode(installed.evaluated.object) if self._pack or plan.groups[Stage.OBJECT] else b""
+        is_read = self._pack or related or bool(plan.groups[Stage.OBJECT])
+        text = _encode(installed.evaluated.object) if is_read else b""
         entry = _Entry(installed.pack(text, workload) if self._pack else installed, plan, problem)
+        if related and not isinstance(entry.installed.evaluated.content, PackedObject):
+            entry.keep_document(build_document(text, workload))
         self.entries.append(entry)
         if not problem:
-            self._batcher.send(
-                build_local_document(workload), plan.groups[Stage.LOCAL], entry.outcome, deduplicate=True
-            )
-            self._batcher.send(build_document(text, workload), plan.groups[Stage.OBJECT], entry.outcome)
+            self._batcher.send_local(workload, text, plan, entry.outcome)
 
 
 def build_document(text: bytes, workload: bytes) -> bytes:
@@ -261,7 +263,7 @@ def build_local_document(workload: bytes) -> bytes:
 class _Entry:
     """A resource under evaluation: its rule plan and the outcomes so far."""
 
-    __slots__ = ("installed", "outcome", "plan", "problem", "resource")
+    __slots__ = ("_document", "installed", "outcome", "plan", "problem", "resource")
 
     def __init__(self, installed: InstalledResource, plan: RulePlan, problem: str) -> None:
         self.installed = installed
@@ -269,17 +271,22 @@ class _Entry:
         self.plan = plan
         self.problem = problem
         self.outcome: dict[str, Any] = {}
+        self._document = b""
+        """The input of the rules that relate resources, compressed; empty for a packed resource."""
+
+    def keep_document(self, document: bytes) -> None:
+        """Keep the input of the rules that relate resources: building it again takes longer than compressing it."""
+        self._document = _native.pack(document)
 
     def send_related(self, batcher: _Batcher) -> None:
         groups = self.plan.groups[Stage.RELATED]
         if groups and not self.problem:
             content = self.installed.evaluated.content
             text = (
-                build_document(*content.texts)
-                if isinstance(content, PackedObject)
-                else encode_document(self.installed.evaluated)
+                build_document(*content.texts) if isinstance(content, PackedObject) else _native.unpack(self._document)
             )
             batcher.send(text, groups, self.outcome)
+            self._document = b""
 
     def build_result(
         self, context: EvaluationContext, equal_verdicts: dict[bytes, dict[str, Verdict]]
@@ -291,19 +298,31 @@ class _Entry:
 
 
 class _PendingResults:
-    """The entries that receive the outcome of one document, and the outcome after the evaluation."""
+    """The receiver of the outcome of one document, and those of its part that depends on the workload view only."""
 
-    __slots__ = ("outcome", "receivers")
+    __slots__ = ("_local", "_names", "_others", "_receiver")
 
-    def __init__(self, receiver: dict[str, Any]) -> None:
-        self.receivers = [receiver]
-        self.outcome: Outcome | None = None
+    def __init__(self, receiver: dict[str, Any], names: frozenset[str]) -> None:
+        """`names` are the rules of that part."""
+        self._receiver = receiver
+        self._names = names
+        self._others: list[dict[str, Any]] = []
+        self._local: Outcome | None = None
 
     def add(self, receiver: dict[str, Any]) -> None:
-        if self.outcome is None:
-            self.receivers.append(receiver)
+        """Add the receiver of an equal workload."""
+        if self._local is None:
+            self._others.append(receiver)
         else:
-            receiver.update(self.outcome)
+            receiver.update(self._local)
+
+    def deliver(self, outcome: Outcome) -> None:
+        """Update the receivers after the evaluation."""
+        self._receiver.update(outcome)
+        if self._names:
+            self._local = {name: value for name, value in outcome.items() if name in self._names}
+            for receiver in self._others:
+                receiver.update(self._local)
 
 
 class _Batcher:
@@ -315,26 +334,38 @@ class _Batcher:
         self._documents: list[tuple[bytes, tuple[int, ...]]] = []
         self._waiting: list[_PendingResults] = []
         self._running: deque[tuple[Future[list[Outcome]], list[_PendingResults]]] = deque()
-        self._sent_before: dict[tuple[bytes, tuple[int, ...]], _PendingResults] = {}
+        self._local: dict[tuple[bytes, tuple[int, ...]], _PendingResults] = {}
+        """Evaluations of workloads, by the digest of the workload view and the groups of rules."""
         self.sent = self.completed = 0
         """Documents sent to evaluation, and those with an outcome delivered."""
 
-    def send(
-        self, text: bytes, groups: tuple[int, ...], receiver: dict[str, Any], *, deduplicate: bool = False
-    ) -> None:
-        """Evaluate `groups` on a document and update `receiver`, at once or when the batch is full.
+    def send(self, text: bytes, groups: tuple[int, ...], receiver: dict[str, Any]) -> None:
+        """Evaluate `groups` on a document and update `receiver`, at once or when the batch is full."""
+        self._add(text, groups, _PendingResults(receiver, frozenset()))
 
-        With `deduplicate`, equal documents are evaluated once.
+    def send_local(self, workload: bytes, text: bytes, plan: RulePlan, receiver: dict[str, Any]) -> None:
+        """Evaluate the rules that read the workload view, and those that read the object, with one document for both.
+
+        The former are evaluated once for equal workloads. `text` is the JSON of the object, empty if no rule reads it.
         """
-        if not groups:
-            return
-        pending = _PendingResults(receiver)
-        if deduplicate:
-            digest = hashlib.blake2b(text, digest_size=16).digest()
-            first = self._sent_before.setdefault((digest, groups), pending)
-            if first is not pending:
+        local, whole = plan.groups[Stage.LOCAL], plan.groups[Stage.OBJECT]
+        names = frozenset[str]()
+        if local:
+            key = hashlib.blake2b(workload, digest_size=16).digest(), local
+            first = self._local.get(key)
+            if first is None:
+                names = plan.local_rules
+            else:
                 first.add(receiver)
-                return
+                local = ()
+        if local or whole:
+            pending = _PendingResults(receiver, names)
+            if local:
+                self._local[key] = pending
+            document = build_document(text, workload) if whole else build_local_document(workload)
+            self._add(document, (*local, *whole), pending)
+
+    def _add(self, text: bytes, groups: tuple[int, ...], pending: _PendingResults) -> None:
         self.sent += 1
         self._documents.append((text, groups))
         self._waiting.append(pending)
@@ -359,6 +390,4 @@ class _Batcher:
         future, waiting = self._running.popleft()
         self.completed += len(waiting)
         for pending, outcome in zip(waiting, future.result(), strict=True):
-            pending.outcome = outcome
-            for receiver in pending.receivers:
-                receiver.update(outcome)
+            pending.deliver(outcome)

@@ -7,7 +7,7 @@ share it.
 from __future__ import annotations
 
 import functools
-import importlib.resources
+import pathlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -252,7 +252,7 @@ def _is_known(namespace: str) -> bool:
 @functools.cache
 def _read_builtin() -> Mapping[_RoleKey, Resource]:
     """Return the roles that an API server creates at its start, by key."""
-    text = importlib.resources.files("kubekeep.posture").joinpath("builtin_roles.json").read_bytes()
+    text = pathlib.Path(__file__).with_name("builtin_roles.json").read_bytes()
     roles = [
         Resource({"apiVersion": f"{RBAC}/v1", **role}) for role in msgspec.json.decode(text, type=list[dict[str, Any]])
     ]

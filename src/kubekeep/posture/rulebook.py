@@ -41,6 +41,8 @@ class RulePlan(msgspec.Struct, frozen=True):
 
     controls: tuple[Control, ...]
     groups: dict[Stage, tuple[int, ...]]
+    local_rules: frozenset[str] = frozenset()
+    """Names of the rules of the stage `LOCAL`."""
 
 
 class Rulebook:
@@ -116,7 +118,8 @@ class Rulebook:
                 if target in targets:
                     groups[stage].append(number)
             controls = tuple([control for control in self._controls if not targets.isdisjoint(control.targets)])
-            plan = RulePlan(controls, {stage: tuple(numbers) for stage, numbers in groups.items()})
+            local_rules = frozenset(query.name for number in groups[Stage.LOCAL] for query in self.groups[number])
+            plan = RulePlan(controls, {stage: tuple(numbers) for stage, numbers in groups.items()}, local_rules)
             self._plans[key] = plan
         return plan
 

@@ -69,26 +69,34 @@ def build_verdicts(
     resource: Resource, plan: RulePlan, outcome: Outcome, context: EvaluationContext, problem: str = ""
 ) -> dict[str, Verdict]:
     """Build the verdicts on a resource, by slug. `problem` is the reason if rules cannot read it, else empty."""
-    controls = [control for control in plan.controls if control.slug not in context.other_platforms]
+    others = context.other_platforms
+    controls = [control for control in plan.controls if control.slug not in others] if others else plan.controls
     if problem:
         return dict.fromkeys([control.slug for control in controls], build_malformed_verdict(problem))
     unpacked = resource.unpack()
-    has_unknown_values = bool(resource.unknown or resource.related)
-    missing_role = _explain_missing_role(resource)
+    may_depend_on_unknown = bool(resource.unknown or resource.related)
+    missing_role = _explain_missing_role(resource) if resource.related else None
     verdicts: dict[str, Verdict] = {}
     for control in controls:
         slug = control.slug
-        verdict = context.find_fixed_verdict(slug, unpacked)
+        is_fixed = slug in context.not_evaluable or slug in context.not_evaluable_for
+        verdict = context.find_fixed_verdict(slug, unpacked) if is_fixed else None
         if verdict is None:
-            verdict = _build_verdict(control, outcome, unpacked, conditional=slug in context.conditional)
-            if verdict is None:
-                continue
-            if has_unknown_values:
-                verdict = withhold_unknown_values(verdict, resource)
-            if missing_role is not None and _depends_on_role(control, verdict):
-                verdict = Verdict(Status.NOT_EVALUATED, reason=missing_role)
-        verdicts[slug] = verdict
+            values = outcome.get(control.rule_name)
+            verdict = _build_verdict(control, values, unpacked, conditional=slug in context.conditional)
+            if verdict is not None and may_depend_on_unknown:
+                verdict = _withhold_unknown(control, verdict, resource, missing_role)
+        if verdict is not None:
+            verdicts[slug] = verdict
     return verdicts
+
+
+def _withhold_unknown(control: Control, verdict: Verdict, resource: Resource, missing_role: Reason | None) -> Verdict:
+    """Return `verdict`, or "not evaluated" if it rests on unknown values or on a role whose rules are unknown."""
+    verdict = withhold_unknown_values(verdict, resource)
+    if missing_role is not None and _depends_on_role(control, verdict):
+        return Verdict(Status.NOT_EVALUATED, reason=missing_role)
+    return verdict
 
 
 def withhold_unknown_values(verdict: Verdict, resource: Resource) -> Verdict:
@@ -125,9 +133,8 @@ def _depends_on_role(control: Control, verdict: Verdict) -> bool:
     return verdict.status is Status.PASSED and not is_scope_verified(control)
 
 
-def _build_verdict(control: Control, outcome: Outcome, resource: Resource, *, conditional: bool) -> Verdict | None:
-    """Return the verdict of `control`; None if its rule is `conditional` and does not apply."""
-    values = outcome.get(control.rule_name)
+def _build_verdict(control: Control, values: Any, resource: Resource, *, conditional: bool) -> Verdict | None:
+    """Return the verdict of `control` for the values of its rule; None if it is `conditional` and does not apply."""
     if not values:
         return None if conditional else PASSED
     if not isinstance(values, dict) or not isinstance(values.get(DECLINED, []), list):
@@ -170,12 +177,26 @@ class _Violations:
     def __init__(self, value: Any) -> None:
         """Raises ValueError for a value that no rule may return."""
         self.value = value
-        self.violations = sorted(
-            ((_parse(violation.path), violation) for violation in msgspec.convert(value, list[Violation])),
-            key=lambda pair: _sort_key(pair[0]),
-        )
+        self.violations = [_ParsedViolation(violation) for violation in msgspec.convert(value, list[Violation])]
+        if len(self.violations) > 1:
+            self.violations.sort(key=lambda violation: _sort_key(violation.path))
         self.verdicts: dict[tuple[bool, ...], Verdict] = {}
         """Verdicts by the existence of each path in the resource."""
+
+
+class _ParsedViolation:
+    """A violation with interned texts: many resources miss the same field for the same reason."""
+
+    __slots__ = ("delete", "fix", "message", "path", "place", "text")
+
+    def __init__(self, violation: Violation) -> None:
+        self.path = _parse(violation.path)
+        self.place = _parse(violation.inside) if violation.inside else None
+        """Path of the text that holds the document with `path`; None for a path in the resource."""
+        self.text = sys.intern(violation.path)
+        self.fix = None if violation.fix is msgspec.UNSET else sys.intern(_encode_fix(violation.fix).decode())
+        self.delete = violation.delete
+        self.message = sys.intern(mask_text(violation.message))
 
 
 _CACHE_LIMIT: Final = 1 << 14
@@ -200,7 +221,10 @@ def _build_failure(control: Control, value: Any, resource: Resource) -> Verdict:
         return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, f"{control.slug}: {error}"))
     content = resource.object
     exists_by_path = tuple(
-        [bool(path) and not violation.inside and has_path(content, path) for path, violation in violations.violations]
+        [
+            bool(violation.path) and violation.place is None and has_path(content, violation.path)
+            for violation in violations.violations
+        ]
     )
     if resource.source is None and not resource.related:
         verdict = violations.verdicts.get(exists_by_path)
@@ -215,18 +239,17 @@ def _build_failure(control: Control, value: Any, resource: Resource) -> Verdict:
 def _build_evidence(
     violations: _Violations, exists_by_path: tuple[bool, ...], resource: Resource
 ) -> tuple[Evidence, ...]:
-    """Return the evidence with interned texts: many resources miss the same field for the same reason."""
     return tuple(
         [
             Evidence(
-                path=sys.intern(violation.path),
+                path=violation.text,
                 exists=exists,
-                location=resource.locate(_parse(violation.inside) if violation.inside else path),
-                fix=None if violation.fix is msgspec.UNSET else sys.intern(_encode_fix(violation.fix).decode()),
+                location=resource.locate(violation.path if violation.place is None else violation.place),
+                fix=violation.fix,
                 delete=violation.delete,
-                message=sys.intern(mask_text(violation.message)),
+                message=violation.message,
             )
-            for (path, violation), exists in zip(violations.violations, exists_by_path, strict=True)
+            for violation, exists in zip(violations.violations, exists_by_path, strict=True)
         ]
     )
 

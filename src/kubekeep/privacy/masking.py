@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from kubekeep.model.secret_keys import KeyContent, classify_key, is_secret_pointer, is_secret_value
-from kubekeep.model.secret_text import MASK, SECRET_FLAG, mask_text, token_pattern
+from kubekeep.model.secret_text import MASK, SECRET_FLAG, is_secret_flag, mask_text, token_pattern
 
 _LINE_END: Final = re.compile(r"\r\n?|\n")
 _MAX_DEPTH: Final = 50
@@ -32,7 +32,7 @@ _ITEM: Final = re.compile(r"(\s*-\s+)(\S.*)")
 _INLINE: Final = re.compile(
     r"""(?P<key>[\w./-]{1,80})(?P<end>["']?\s*[:=]\s*)(?P<value>"(?:[^"\\]|\\.)*"|'[^']*'|[^\s,}\]"'#]+)"""
 )
-_FLOW_FLAG: Final = re.compile(rf"(?<![\w.-])({SECRET_FLAG.pattern})(\s*[\"']?\s*,\s*[\"']?)([^\"',\]\s-][^\"',\]\s]*)")
+_FLOW_FLAG: Final = re.compile(rf"(?<![\w.-])({SECRET_FLAG})(\s*[\"']?\s*,\s*[\"']?)([^\"',\]\s-][^\"',\]\s]*)")
 _MIN_BLOB_LENGTH: Final = 32
 _BLOB: Final = re.compile(rf"(?<![\w+/=:@.-])[A-Za-z0-9+/_-]{{{_MIN_BLOB_LENGTH},}}={{0,2}}(?![\w.-])")
 _FLOW: Final = re.compile(r"""(?<![\w./-])([\w./-]{1,80})["']?\s*[:=]\s*[\[{](?!\s*$)""")
@@ -164,7 +164,7 @@ class _LineMasker:
         word = entry[2].strip("\"', ") if entry is not None else ""
         follows_flag, self._follows_secret_flag = (
             self._follows_secret_flag,
-            bool(word) and SECRET_FLAG.fullmatch(word) is not None,
+            is_secret_flag(word),
         )
         if kind is KeyContent.NOTHING:
             return (

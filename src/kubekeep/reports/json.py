@@ -6,10 +6,14 @@ memory as a whole; the common part of the verdicts of a control is encoded once.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
-from typing import Any, Final, TextIO
+from typing import Final, TextIO
 
 from kubekeep.model.assessment import Assessment
+from kubekeep.model.finding import Evidence, Verdict
+from kubekeep.model.location import Location
+from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 from kubekeep.reports.kubescape_v2 import write as kubescape_v2
@@ -40,10 +44,38 @@ def _result(result: kubescape_v2.ResultEntry) -> str:
     return f'{{"resourceID":{json_text(result.id)},"controls":[{controls}]{priority}}}'
 
 
-def _append_evidence(text: str, more: dict[str, Any]) -> str:
+def _append_evidence(text: str, verdict: Verdict, resource: Resource) -> str:
     """Append evidence to the only rule of an encoded control entry."""
     head, mark, tail = text.rpartition('}],"severity":')
-    return f"{head},{json_text(more)[1:-1]}{mark}{tail}"
+    paths = ",".join(map(_encode_evidence, verdict.evidence))
+    details = kubescape_v2.evidence_details(verdict, resource)
+    more = f",{json_text(details)[1:-1]}" if details else ""
+    return f'{head},"paths":[{paths}]{more}{mark}{tail}'
+
+
+def _encode_evidence(evidence: Evidence) -> str:
+    """Return the entries of `paths` of one piece of evidence."""
+    location = evidence.location
+    if location is None or evidence.exception or evidence.change or evidence.commit:
+        return json_text(list(kubescape_v2.list_paths(evidence)))[1:-1]
+    parts = _encode_around_location((evidence.path, evidence.exists, evidence.fix, evidence.delete, evidence.message))
+    return json_text(kubescape_v2.location_entry(location)).join(parts)
+
+
+_ELSEWHERE: Final = Location("\0")
+"""Location whose JSON text is in no other text."""
+
+
+@functools.lru_cache(maxsize=4096)
+def _encode_around_location(fields: tuple[str, bool, str | None, bool, str]) -> list[str]:
+    """Return the parts of the text of evidence before, between and after its location.
+
+    `fields` are path, exists, fix, delete and message.
+    """
+    path, exists, fix, delete, message = fields
+    evidence = Evidence(path, exists, _ELSEWHERE, fix, delete, message)
+    text = json_text(list(kubescape_v2.list_paths(evidence)))[1:-1]
+    return text.split(json_text(kubescape_v2.location_entry(_ELSEWHERE)))
 
 
 _ENCODER: Final = kubescape_v2.EntryEncoder(json_text, _append_evidence)

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from typing import Any, Final, TextIO
 
 from kubekeep.model.assessment import Assessment
+from kubekeep.model.finding import Verdict
+from kubekeep.model.resource import Resource
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 from kubekeep.reports.kubescape_v2 import write as kubescape_v2
 from kubekeep.reports.shared.yaml_text import STEP, mapping_lines, sequence_entry
@@ -55,8 +57,10 @@ def _result(result: kubescape_v2.ResultEntry) -> str:
     )
 
 
-def _append_evidence(text: str, more: dict[str, Any]) -> str:
+def _append_evidence(text: str, verdict: Verdict, resource: Resource) -> str:
     """Append evidence to the only rule of an encoded control entry."""
+    paths = [path for evidence in verdict.evidence for path in kubescape_v2.list_paths(evidence)]
+    more = {"paths": paths, **kubescape_v2.evidence_details(verdict, resource)}
     head, mark, tail = text.rpartition(f"\n{_CONTROL}{STEP}severity: ")
     return f"{head}\n{mapping_lines(more, _RULE)}{mark[1:]}{tail}"
 

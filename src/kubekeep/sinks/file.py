@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,7 +39,7 @@ def atomic_bytes(path: Path) -> Iterator[BinaryIO]:
             yield stream
         return
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".kubekeep-{secrets.token_hex(8)}.tmp")
+    temporary = target.with_name(f".kubekeep-{os.urandom(8).hex()}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN_FLAGS, 0o666)
     try:
         with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor has no path

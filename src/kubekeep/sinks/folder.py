@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,7 +18,7 @@ def atomic_folder(path: Path, files: Mapping[str, bytes]) -> Iterator[Path]:
     first is undone. Raises OSError as the file system does.
     """
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".kubekeep-{secrets.token_hex(8)}.tmp")
+    temporary = target.with_name(f".kubekeep-{os.urandom(8).hex()}.tmp")
     temporary.mkdir()
     try:
         for name, content in files.items():

@@ -372,4 +372,7 @@ def _pause_garbage_collection() -> Iterator[None]:
     try:
         yield
     finally:
+        # To the oldest generation; the next collection would search all of them for cycles as the youngest.
+        gc.freeze()
+        gc.unfreeze()
         gc.enable()

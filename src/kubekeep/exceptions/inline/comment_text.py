@@ -14,12 +14,8 @@ from typing import Final
 
 import msgspec
 
+from kubekeep.exceptions.inline.comment import MARKER, PRODUCT
 from kubekeep.exceptions.policy_exception import parse_expiry
-
-MARKER: Final = "kubekeep:ignore"
-"""The start of a suppression comment, in any case and with spaces around the colon."""
-PRODUCT: Final = "kubekeep"
-"""A text that does not contain this in lower case has no suppression comments."""
 
 LINE_END: Final = re.compile(r"\r\n?|\n")
 _CALL: Final = re.compile(r"kubekeep(_|[^\w\r\n]{0,8})(\w+)", re.IGNORECASE)

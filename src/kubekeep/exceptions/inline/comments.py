@@ -7,7 +7,6 @@ Opens no file and applies nothing: see `comment_text` and `suppressions`.
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
@@ -16,10 +15,9 @@ from typing import Final
 
 import msgspec
 
+from kubekeep.exceptions.inline.comment import MARKER, PRODUCT, SuppressionComment
 from kubekeep.exceptions.inline.comment_text import (
     LINE_END,
-    MARKER,
-    PRODUCT,
     CommentCandidate,
     CommentFields,
     continues,
@@ -62,25 +60,6 @@ _COMMENT_STARTS: Final = {
 }
 """Starts of comment lines."""
 _MULTILINE_END: Final = re.compile(r"\s{0,9}-?\}\}")
-
-
-class SuppressionComment(msgspec.Struct, frozen=True):
-    """A suppression comment: the controls it names and the lines it covers, `first` to `last`, from 1.
-
-    With a `problem` it covers nothing.
-    """
-
-    place: Region
-    first: int
-    last: int
-    names: tuple[str, ...] = ()
-    until: dt.datetime | None = None
-    reason: str = ""
-    problem: str = ""
-
-    def covers(self, line: int) -> bool:
-        """Return True if the comment covers a line."""
-        return not self.problem and self.first <= line <= self.last
 
 
 def find_comments(

@@ -14,8 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.exceptions.cover import cover_finding, cover_verdict, record_excepted
-from kubekeep.exceptions.inline.comment_text import MARKER, PRODUCT, is_marked
-from kubekeep.exceptions.inline.comments import SuppressionComment, find_comments, has_aliases
+from kubekeep.exceptions.inline.comment import MARKER, PRODUCT, SuppressionComment
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
 from kubekeep.model.exception import AppliedException, ExceptionSource, ExceptionStatus, ExceptionUse
@@ -98,6 +97,8 @@ def _read_file(file: str, path: str, source: Inputs, file_type: FileType | None 
     text = None if file.endswith(".json") else _decode_marked(source.content(path))
     if text is None:
         return CommentedFile(file)
+    from kubekeep.exceptions.inline.comments import find_comments, has_aliases  # noqa: PLC0415 - few files have comments
+
     syntax = CommentSyntax.YAML if file_type is None else file_type.comment_syntax(file)
     if syntax is CommentSyntax.TERRAFORM:
         return CommentedFile(file, find_comments(text, syntax))
@@ -119,6 +120,8 @@ def _decode_marked(data: bytes | None) -> str | None:
     """Return the text of a file that may have suppression comments, None for all others; most are not decoded."""
     if data is None or not any(marker in data.lower() for marker in _MARKERS):
         return None
+    from kubekeep.exceptions.inline.comment_text import is_marked  # noqa: PLC0415 - few files have comments
+
     text = decode_text(data)
     return text if text is not None and is_marked(text) else None
 

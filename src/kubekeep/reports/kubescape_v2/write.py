@@ -116,7 +116,7 @@ class EntryEncoder(NamedTuple):
     """Functions of a format that encode a control entry, and append evidence to the rule of an encoded entry."""
 
     encode_control: Callable[[dict[str, Any]], str]
-    append_evidence: Callable[[str, dict[str, Any]], str]
+    append_evidence: Callable[[str, Verdict, Resource], str]
 
 
 def encode_results(
@@ -159,7 +159,7 @@ class _ControlEntries:
             text = self._without_evidence[key] = self._encoder.encode_control(
                 control_entry(self._by_slug[slug], verdict, self._assessment)
             )
-        return self._encoder.append_evidence(text, evidence_entry(verdict, resource)) if verdict.evidence else text
+        return self._encoder.append_evidence(text, verdict, resource) if verdict.evidence else text
 
 
 def build_tail(assessment: Assessment, format_name: str, *, audit: bool = False) -> dict[str, Any]:
@@ -326,9 +326,9 @@ def control_entry(summary: ControlSummary, verdict: Verdict, assessment: Assessm
     }
 
 
-def evidence_entry(verdict: Verdict, resource: Resource) -> dict[str, Any]:
-    """Return the keys at the end of the only rule of `associated` for a verdict with evidence."""
-    entry: dict[str, Any] = {"paths": [path for evidence in verdict.evidence for path in list_paths(evidence)]}
+def evidence_details(verdict: Verdict, resource: Resource) -> dict[str, Any]:
+    """Return the keys after `paths` at the end of the only rule of `associated`, for a verdict with evidence."""
+    entry: dict[str, Any] = {}
     exceptions = dict.fromkeys(evidence.exception for evidence in verdict.evidence if evidence.exception is not None)
     if exceptions:
         entry["exception"] = [_policy(exception) for exception in exceptions]
@@ -339,7 +339,7 @@ def evidence_entry(verdict: Verdict, resource: Resource) -> dict[str, Any]:
 
 def list_paths(evidence: Evidence) -> Iterator[dict[str, Any]]:
     """Yield the entries of `paths`: each has exactly one path key, and `fixPath` even if it is empty."""
-    details: dict[str, Any] = {} if evidence.location is None else {"location": _location(evidence.location)}
+    details: dict[str, Any] = {} if evidence.location is None else {"location": location_entry(evidence.location)}
     if evidence.message:
         details["message"] = evidence.message
     if evidence.change is not None:
@@ -536,7 +536,7 @@ def _exception(exception: AppliedException) -> dict[str, Any]:
     if exception.expires is not None:
         entry["expirationDate"] = utc_text(exception.expires)
     if exception.location is not None:
-        entry["location"] = _location(exception.location)
+        entry["location"] = location_entry(exception.location)
     return entry
 
 
@@ -584,7 +584,7 @@ def _use(use: ExceptionUse) -> dict[str, Any]:
     return entry
 
 
-def _location(location: Location) -> dict[str, Any]:
+def location_entry(location: Location) -> dict[str, Any]:
     """Return a file with its line and column range, and the value that a template inserted there."""
     entry: dict[str, Any] = {"file": location.file, **_region(location.region)}
     if location.setting is not None:

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.model.secret_text import MASK, SECRET_FLAG, token_pattern
+from kubekeep.model.secret_text import MASK, is_secret_flag, token_pattern
 from kubekeep.sources.host.configuration import mask_queries
 from kubekeep.sources.host.root import HostReadError, NodeRoot
 
@@ -151,7 +151,7 @@ def _have_different_words(processes: Iterable[HostProcess]) -> bool:
 
 
 def _is_secret(flag: str) -> bool:
-    return any(pattern.fullmatch(flag) for pattern in (SECRET_FLAG, _KEY_FLAGS, _HEADER_FLAGS))
+    return is_secret_flag(flag) or any(pattern.fullmatch(flag) for pattern in (_KEY_FLAGS, _HEADER_FLAGS))
 
 
 def _read_processes(root: NodeRoot, pids: Iterable[int]) -> Iterator[HostProcess]:

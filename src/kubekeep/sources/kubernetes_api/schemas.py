@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import difflib
 import functools
-import importlib.resources
+import pathlib
 from collections.abc import Iterable
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from kubekeep._native import FieldCheck
 from kubekeep.model.location import Path, format_path
 from kubekeep.model.resource_types import SHORT_NAMES
 from kubekeep.model.unknown_field import FieldProblems, MistypedField, UnknownField
@@ -24,17 +25,14 @@ _ANY: Final = "*"
 _SIMILARITY: Final = 0.75
 _MOST: Final = 20
 """Maximum number of unknown fields, and of mistyped ones, reported per object."""
-_ANY_VALUE: Final = "*"
-"""Shape of a field that may hold any value."""
-_SCALARS: Final[dict[str, tuple[frozenset[type], str]]] = {
-    "s": (frozenset({str}), "a text"),
-    "i": (frozenset({int}), "an integer"),
-    "n": (frozenset({int, float}), "a number"),
-    "b": (frozenset({bool}), "true or false"),
-    "o": (frozenset({dict}), "a mapping"),
-    "q": (frozenset({str, int, float}), "a text or a number"),
+_DESCRIPTIONS_OF_SHAPES: Final = {
+    "s": "a text",
+    "i": "an integer",
+    "n": "a number",
+    "b": "true or false",
+    "o": "a mapping",
+    "q": "a text or a number",
 }
-"""Types of values by shape, and their description."""
 _PAYLOADS: Final[tuple[Path, ...]] = (("data",), ("stringData",))
 _DESCRIPTIONS: Final[dict[type, str]] = {
     str: "a text",
@@ -48,16 +46,20 @@ _DESCRIPTIONS: Final[dict[type, str]] = {
 _Entry: TypeAlias = tuple[int, int, int]
 """Type number, first and last minor version of a kind."""
 _FieldEntry: TypeAlias = tuple[int, int, int, str]
-"""The same of a field, and the shape of its value: a key of `_SCALARS`, with `[` for a list of it and `{` for a map."""
+"""The same of a field, and the shape of its value, as in the native module."""
+
+
+_NO_PROBLEMS: Final = FieldProblems()
 
 
 class ApiSchemas(msgspec.Struct, frozen=True):
-    """Kinds by API version, and the fields of each type by number."""
+    """Kinds by API version, with the number of their type."""
 
     oldest: int
     newest: int
     kinds: dict[str, dict[str, _Entry]]
-    types: list[dict[str, _FieldEntry]]
+    types: msgspec.Raw
+    """The fields of each type, by name."""
 
     def explain_unknown_kind(self, api_version: str, kind: str) -> str | None:
         """Return why a kind of a built-in group does not exist in any Kubernetes version; None if it does."""
@@ -85,38 +87,20 @@ class ApiSchemas(msgspec.Struct, frozen=True):
         """
         entry = self.kinds.get(document["apiVersion"], {}).get(document["kind"])
         if entry is None:
-            return FieldProblems()
+            return _NO_PROBLEMS
         number, first, last = entry
-        unknown: list[UnknownField] = []
-        mistyped: list[MistypedField] = []
-        self._check(document, number, min(max(minor, first), last), (), unknown, mistyped)
-        return FieldProblems(tuple(unknown[:_MOST]), tuple(mistyped[:_MOST]))
+        unknown, mistyped = _load_check().find(document, number, min(max(minor, first), last), _MOST)
+        if not unknown and not mistyped:
+            return _NO_PROBLEMS
+        return FieldProblems(
+            tuple([self._explain_field(path, number) for path, number in unknown]),
+            tuple([_explain_shape(document, *problem) for problem in mistyped]),
+        )
 
-    def _check(
-        self,
-        value: Any,
-        number: int,
-        minor: int,
-        path: Path,
-        unknown: list[UnknownField],
-        mistyped: list[MistypedField],
-    ) -> None:
-        if isinstance(value, dict):
-            fields = self.types[number]
-            of_map = fields.get(_ANY)
-            for name, child in value.items():
-                entry = fields.get(name) or of_map
-                if entry is None or not entry[1] <= minor <= entry[2]:
-                    message = self._explain(str(name), entry, number)
-                    unknown.append(UnknownField((*path, str(name)), message, fields.keys()))
-                elif not _has_shape(child, entry[3]):
-                    mistyped.append(_explain_shape(child, entry[3], (*path, name)))
-                elif entry[0] != _LEAF and isinstance(child, dict | list):
-                    self._check(child, entry[0], minor, (*path, name), unknown, mistyped)
-        elif isinstance(value, list):
-            for index, child in enumerate(value):
-                if isinstance(child, dict):
-                    self._check(child, number, minor, (*path, index), unknown, mistyped)
+    def _explain_field(self, path: Path, number: int) -> UnknownField:
+        fields = _load_types()[number]
+        name = str(path[-1])
+        return UnknownField(path, self._explain(name, fields.get(name) or fields.get(_ANY), number), fields.keys())
 
     def _explain(self, name: str, entry: _FieldEntry | None, number: int) -> str:
         if entry is not None:
@@ -126,8 +110,9 @@ class ApiSchemas(msgspec.Struct, frozen=True):
                 if last == self.newest
                 else f"no field {name} since Kubernetes 1.{last + 1}"
             )
-        fields = self.types[number]
-        nested = [field for field, (child, *_) in fields.items() if child != _LEAF and name in self.types[child]]
+        types = _load_types()
+        fields = types[number]
+        nested = [field for field, (child, *_) in fields.items() if child != _LEAF and name in types[child]]
         if len(nested) == 1:
             return f"unknown field {name}: did you mean {nested[0]}.{name}?"
         return f"unknown field {name}{_suggest(name, fields)}"
@@ -141,27 +126,14 @@ def _suggest_kind(name: str, kinds: Iterable[str]) -> str:
     return f": did you mean {matches[0]}?" if matches else _suggest(name, kinds)
 
 
-def _has_shape(value: Any, shape: str) -> bool:
-    """Return True if the API server can read a value of a field; it reads null as an absent value."""
-    if value is None or shape == _ANY_VALUE:
-        return True
-    if shape[0] == "[":
-        return isinstance(value, list) and all(_has_shape(element, shape[1:]) for element in value)
-    if shape[0] == "{":
-        return isinstance(value, dict) and all(_has_shape(element, shape[1:]) for element in value.values())
-    return type(value) in _SCALARS[shape][0] or (shape == "i" and type(value) is float and value.is_integer())
+def _explain_shape(document: Any, path: Path, depth: int, shape: str) -> MistypedField:
+    """Return a value that does not have the shape of its field, whose path has `depth` steps.
 
-
-def _explain_shape(value: Any, shape: str, path: Path) -> MistypedField:
-    """Return the first value that does not have the shape of its field; a key of a Secret is not named: it may be one."""
-    is_payload = path in _PAYLOADS
-    while shape[0] in "[{" and isinstance(value, list if shape[0] == "[" else dict):
-        entries = value.items() if isinstance(value, dict) else enumerate(value)
-        shape = shape[1:]
-        key, value = next(entry for entry in entries if not _has_shape(entry[1], shape))
-        path = (*path, key)
-    expected = {"[": "a list", "{": "a mapping"}.get(shape[0]) or _SCALARS[shape][1]
-    place = f"a value in {path[0]}" if is_payload else format_path(path)
+    A key of a Secret is not named: it may be one.
+    """
+    value = functools.reduce(lambda owner, step: owner[step], path, document)
+    expected = {"[": "a list", "{": "a mapping"}.get(shape[0]) or _DESCRIPTIONS_OF_SHAPES[shape]
+    place = f"a value in {path[0]}" if path[:depth] in _PAYLOADS else format_path(path)
     return MistypedField(path, f"{place} is {_DESCRIPTIONS[type(value)]}, not {expected}")
 
 
@@ -175,8 +147,19 @@ def _suggest(name: str, names: Iterable[str]) -> str:
 @functools.cache
 def load_schemas() -> ApiSchemas:
     """Load the schemas that come with the package."""
-    text = importlib.resources.files("kubekeep.sources.kubernetes_api").joinpath("schemas.json").read_bytes()
+    text = pathlib.Path(__file__).with_name("schemas.json").read_bytes()
     return msgspec.json.decode(text, type=ApiSchemas)
+
+
+@functools.cache
+def _load_check() -> FieldCheck:
+    return FieldCheck(bytes(load_schemas().types))
+
+
+@functools.cache
+def _load_types() -> list[dict[str, _FieldEntry]]:
+    """Load the types for messages; most scans have no problem to explain."""
+    return msgspec.json.decode(load_schemas().types, type=list[dict[str, _FieldEntry]])
 
 
 @functools.cache

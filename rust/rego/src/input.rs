@@ -1,0 +1,143 @@
+//! Documents from JSON to values of rules.
+//!
+//! The same values as `Value::from_json_str` in a shorter time: keys, which are the same in most documents, are allocated
+//! once per thread, and objects are sorted once instead of searched for each key.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+
+use regorus::Value;
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+
+/// Shared keys per thread; objects may have any number of keys.
+const MAX_KEYS: usize = 8192;
+const LONGEST_KEY: usize = 64;
+/// More than readers accept for an object, and few enough for the stack of a thread.
+const MAX_LEVELS: usize = 600;
+/// Name of the only field of the map that stands for a number, by the feature `arbitrary_precision` of `serde_json`.
+const NUMBER: &str = "$serde_json::private::Number";
+
+thread_local! {
+    static KEYS: RefCell<HashSet<Arc<str>>> = RefCell::default();
+}
+
+/// Parse a JSON document.
+pub fn parse(text: &str) -> serde_json::Result<Value> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    // Its limit of 128 is below that of the readers.
+    deserializer.disable_recursion_limit();
+    let value = Document { level: 0 }.deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(value)
+}
+
+/// A value at some level of nesting.
+struct Document {
+    level: usize,
+}
+
+impl Document {
+    fn child<E: de::Error>(&self) -> Result<Self, E> {
+        if self.level >= MAX_LEVELS {
+            return Err(E::custom(format!("more than {MAX_LEVELS} levels")));
+        }
+        Ok(Self {
+            level: self.level + 1,
+        })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Document {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Document {
+    type Value = Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("a JSON value")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::String(text.into()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let mut elements = Vec::new();
+        while let Some(element) = access.next_element_seed(self.child()?)? {
+            elements.push(element);
+        }
+        Ok(Value::from(elements))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(key) = access.next_key_seed(Key)? {
+            let value = access.next_value_seed(self.child()?)?;
+            if let (NUMBER, Value::String(digits), true) = (&*key, &value, entries.is_empty()) {
+                return Value::from_numeric_string(digits).map_err(de::Error::custom);
+            }
+            entries.push((Value::String(key), value));
+        }
+        // Of equal keys, the last one counts.
+        Ok(Value::from(entries.into_iter().collect::<BTreeMap<_, _>>()))
+    }
+}
+
+/// A key of an object.
+struct Key;
+
+impl<'de> DeserializeSeed<'de> for Key {
+    type Value = Arc<str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Arc<str>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key {
+    type Value = Arc<str>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("a key")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Arc<str>, E> {
+        if text.len() > LONGEST_KEY {
+            return Ok(text.into());
+        }
+        Ok(KEYS.with_borrow_mut(|keys| {
+            if let Some(key) = keys.get(text) {
+                return key.clone();
+            }
+            if keys.len() >= MAX_KEYS {
+                keys.clear();
+            }
+            let key: Arc<str> = text.into();
+            keys.insert(key.clone());
+            key
+        }))
+    }
+}
