@@ -123,7 +123,8 @@ def test_unselected_controls_do_not_fail_the_comparison(reports: Path) -> None:
 
 
 def test_baseline_from_a_report(reports: Path) -> None:
-    kubekeep("baseline", "from-report", "main.json", "-o", "again.json", cwd=reports)
+    result = kubekeep("baseline", "from-report", "main.json", "-o", "again.json", cwd=reports)
+    assert result.stderr == "baseline: again.json, 89 findings in 152 fields\n"
     assert (reports / "again.json").read_text() == (reports / "kubekeep-baseline.json").read_text()
     kubekeep("baseline", "from-report", "kubekeep-baseline.json", "-o", "x.json", cwd=reports, code=2)
     assert not (reports / "x.json").exists()

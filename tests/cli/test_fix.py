@@ -304,8 +304,9 @@ def test_changes_that_can_stop_a_program_need_an_option(pod: Path) -> None:
     assert "securityContext.privileged: the program may need the present value" in verbose.stderr
     result = kubekeep("fix", "pod.yaml", "--yes", "--include-risky", cwd=pod.parent)
     assert "warning: securityContext.privileged: the program may need the present value" in result.stderr
+    assert "the API server rejects false" not in result.stderr
     assert pod.read_text().count("allowPrivilegeEscalation: false") == 2
-    assert [field for field in risky[2:3] if field not in pod.read_text()] == []
+    assert "readOnlyRootFilesystem: true" in pod.read_text()
     assert "privileged: true" not in pod.read_text()
 
 

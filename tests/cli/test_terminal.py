@@ -36,6 +36,11 @@ def test_screen_fits_the_terminal(columns: int, unbuffered: str) -> None:
     assert (max(map(cells, lines)) > 100) == (columns > 100)
 
 
+def test_explanation_fits_a_narrow_terminal() -> None:
+    lines = STYLE.sub("", run_kubekeep(80, "explain", "C-0057")).splitlines()
+    assert max(map(cells, lines)) <= 80
+
+
 def test_progress_is_shown_from_the_start() -> None:
     assert run_kubekeep(100, "scan", str(SHOP)).startswith("\rreading ...")
 

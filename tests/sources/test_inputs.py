@@ -59,6 +59,9 @@ def describe(result: Resource | UnreadInput) -> str:
     return f"{result.source.path} {result.name}"
 
 
+BASES = (
+    "1 base of an overlay is evaluated alone, too ({}); to count its findings only once, scan the folder of an overlay"
+)
 ALL = [
     "base base",
     "chart/ci/pod.yaml ci",
@@ -154,7 +157,7 @@ def test_archive_is_read_like_its_folder(tree: Path) -> None:
     inputs = read(["."])
     assert describe_all(inputs) == ALL, "an archive is read if it is named"
     text = "not read: 2 archives (all.tar.gz, web-1.0.0.tgz); an archive in a folder is read only if it is named"
-    assert inputs.notes == ["excluded: 1 file and 0 folders", f"{text} as an argument"]
+    assert inputs.notes == ["excluded: 1 file and 0 folders", f"{text} as an argument", BASES.format("base")]
 
 
 def git(tree: Path, *arguments: str) -> None:
@@ -177,8 +180,9 @@ def test_repository_is_read_by_address(
     options = ReadOptions(access=Access(environment=ENVIRONMENT))
     with read([f"file://{repository}"], options=options) as inputs:
         assert describe_all(inputs) == ALL
-        (note,) = inputs.notes
+        note, bases = inputs.notes
         assert note.startswith(f"file://{repository}: main ")
+        assert bases == BASES.format("base")
         paths = [
             inputs.find_path(result.source.path, result)
             for result in inputs

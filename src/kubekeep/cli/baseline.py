@@ -83,5 +83,8 @@ def from_report(report: Path, to: Path) -> None:
 def _write(record: ScanRecord, output: Path) -> None:
     with open_text(output) as stream:
         stream.writelines(format_baseline(record))
-    count = len(record.findings)
-    click.echo(f"baseline: {visible(str(output))}, {count} finding{'' if count == 1 else 's'}", err=True)
+    fields = len(record.findings)
+    # A scan counts a control that fails on a resource once.
+    count = len({(finding.control, finding.identity, finding.file, finding.copy) for finding in record.findings})
+    text = f"{count} finding{'' if count == 1 else 's'}" + (f" in {fields} fields" if fields != count else "")
+    click.echo(f"baseline: {visible(str(output))}, {text}", err=True)

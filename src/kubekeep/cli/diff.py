@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import sys
 from pathlib import Path
 from typing import Final
@@ -13,7 +12,7 @@ import click
 from kubekeep.cli import arguments
 from kubekeep.cli.aliased_option import AliasedOption
 from kubekeep.cli.atomic_files import open_text
-from kubekeep.cli.settings import settings
+from kubekeep.cli.settings import get_width, settings
 from kubekeep.model.comparison import Comparison
 from kubekeep.model.fingerprint import Granularity
 from kubekeep.model.severity import Severity
@@ -107,7 +106,7 @@ def _write(comparison: Comparison, change_format: changes.ChangeFormat, output: 
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8")
         terminal = sys.stdout.isatty()
-        width = shutil.get_terminal_size((100, 24)).columns
+        width = get_width(sys.stdout)
         options = ReportOptions(colour=terminal and settings().colour, width=width, verbose=verbose)
         change_format.render(comparison, sys.stdout, options)
         sys.stdout.flush()

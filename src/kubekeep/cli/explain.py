@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 
 import click
 
 from kubekeep.cli.completed_names import complete_names
+from kubekeep.cli.settings import get_width
 from kubekeep.library.load import builtin
 from kubekeep.library.requirements import Requirement, count_by_required_data, list_requirements
 from kubekeep.model.control import Control
@@ -116,4 +118,4 @@ def _join_lines(text: str) -> list[str]:
 
 def _wrap(text: str) -> str:
     hanging = "     " if re.match(r"\d\. ", text) else "  "
-    return click.wrap_text(text, _WIDTH, "  ", hanging)
+    return click.wrap_text(text, min(get_width(sys.stdout), _WIDTH), "  ", hanging)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import io
 import logging
@@ -17,14 +16,12 @@ import msgspec
 from kubekeep import reports
 from kubekeep.cli.arguments import Names
 from kubekeep.cli.atomic_files import open_binary, open_text
-from kubekeep.cli.settings import settings
+from kubekeep.cli.settings import get_width, settings
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.text import visible
 from kubekeep.reports import Extra, ReportFormat, ReportOptions
 
 _logger: Final = logging.getLogger(__name__)
-_WIDTH: Final = 100
-"""Columns of an output that is not a terminal."""
 
 
 class Output(msgspec.Struct, frozen=True):
@@ -159,22 +156,11 @@ def _utf8(stream: TextIO) -> TextIO:
     return stream
 
 
-def _get_width(stream: TextIO) -> int:
-    """Return the columns of a terminal: `COLUMNS`, else the size of the stream's terminal, else 100."""
-    columns = settings().columns
-    if columns:
-        return columns
-    # Not by shutil: it asks sys.__stdout__, which has been replaced.
-    with contextlib.suppress(OSError, ValueError):
-        return os.get_terminal_size(stream.fileno()).columns or _WIDTH
-    return _WIDTH
-
-
 def _for_terminal(stream: TextIO, options: ReportOptions, colour: bool | None) -> ReportOptions:  # noqa: FBT001
     terminal, preferences = stream.isatty(), settings()
     return msgspec.structs.replace(
         options,
         colour=terminal and preferences.colour if colour is None else colour,
-        width=_get_width(stream),
+        width=get_width(stream),
         links=terminal and preferences.links,
     )

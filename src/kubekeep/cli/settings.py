@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 import msgspec
 
@@ -14,6 +15,8 @@ from kubekeep.sources.options import TOKEN_VARIABLES, Access
 
 _MAX_DIGITS: Final = 6
 """Digits of `COLUMNS`; a larger number is no width of a terminal."""
+_WIDTH: Final = 100
+"""Columns of an output that is not a terminal."""
 _MAX_CONFIG: Final = 1 << 20
 """Maximum number of characters to read from a configuration file of another tool."""
 
@@ -38,6 +41,17 @@ def settings() -> Settings:
         if (columns := os.environ.get("COLUMNS", "")).isdecimal() and len(columns) <= _MAX_DIGITS
         else 0,
     )
+
+
+def get_width(stream: TextIO) -> int:
+    """Return the columns of a terminal: `COLUMNS`, else the size of the stream's terminal, else 100."""
+    columns = settings().columns
+    if columns:
+        return columns
+    # Not by shutil: it asks sys.__stdout__, which has been replaced.
+    with contextlib.suppress(OSError, ValueError):
+        return os.get_terminal_size(stream.fileno()).columns or _WIDTH
+    return _WIDTH
 
 
 def cache_folder() -> Path | None:

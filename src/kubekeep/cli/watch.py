@@ -6,7 +6,6 @@ Parses and prints; never evaluates itself.
 from __future__ import annotations
 
 import contextlib
-import shutil
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -18,6 +17,7 @@ from kubekeep.cli.arguments import parse_listen_address, without_options
 from kubekeep.cli.exception_options import ExceptionSettings
 from kubekeep.cli.preflight import print_permissions
 from kubekeep.cli.request_options import convert_cluster_errors, request_options
+from kubekeep.cli.settings import get_width
 from kubekeep.cli.shutdown import ShutdownHandler, handle_interrupts
 from kubekeep.model.watch import WatchEvent
 from kubekeep.usecases.request import ScanRequest
@@ -96,7 +96,7 @@ def _watch(
     is_terminal, printing = sys.stdout.isatty(), threading.Lock()
 
     def notify(events: Sequence[WatchEvent]) -> None:
-        width = shutil.get_terminal_size().columns if is_terminal else None
+        width = get_width(sys.stdout) if is_terminal else None
         text = "\n".join(json_lines(events) if layout == "json" else event_lines(events, width))
         with printing:
             click.echo(text)

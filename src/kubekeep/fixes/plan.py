@@ -33,6 +33,7 @@ from kubekeep.fixes.proposed_changes import (
     UnfixedFinding,
     format_key,
 )
+from kubekeep.fixes.risks import NEEDS_UNPRIVILEGED
 from kubekeep.fixes.scratch_copy import ScratchCopy
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import Control
@@ -274,10 +275,7 @@ class Planner:
             self._make_file_change(file, made, numbers_by_change, {*active})
             for file, (made, numbers_by_change) in edited.items()
         ]
-        risks: dict[str, list[ControlFinding]] = {}
-        for change in (self._changes[number] for number in active):
-            if change.risk:
-                risks.setdefault(change.risk, []).append(change.findings[0])
+        risks = _list_risks([self._changes[number] for number in active])
         return Plan(tuple(files), tuple(fixed.values()), _remove_duplicates(self._unfixed), risks, self._assessment)
 
     def _record_unfixed(self, finding: ControlFinding, reason: str) -> None:
@@ -301,6 +299,19 @@ class Planner:
             findings=findings,
             changes=len(numbers_by_change) - len(result.refused),
         )
+
+
+def _list_risks(changes: Sequence[ProposedChange]) -> dict[str, list[ControlFinding]]:
+    """Return a finding of each change with a risk, by the text of the risk, unless another change removes the risk."""
+    restricted = {
+        (format_key(change.resource), change.path[:-1]) for change in changes if change.path[-1] == "privileged"
+    }
+    risks: dict[str, list[ControlFinding]] = {}
+    for change in changes:
+        is_removed = change.risk == NEEDS_UNPRIVILEGED and (format_key(change.resource), change.path[:-1]) in restricted
+        if change.risk and not is_removed:
+            risks.setdefault(change.risk, []).append(change.findings[0])
+    return risks
 
 
 def count_findings(findings: Iterable[ControlFinding | UnfixedFinding]) -> int:

@@ -42,6 +42,9 @@ _SETTINGS: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
 }
 """Settings that can stop programs that run without them: the values that do, and the effect."""
 _COMPONENT_KINDS: Final = frozenset({"KubeletConfiguration", "KubeProxyConfiguration"})
+NEEDS_UNPRIVILEGED: Final = (
+    "allowPrivilegeEscalation: the API server rejects false for a privileged container; set privileged to false too"
+)
 _PRESENT_VALUE: Final = "the program may need the present value"
 
 
@@ -55,7 +58,7 @@ def find_risk(resource: Resource, path: Path, value: Any) -> str:
     if is_risky is not None and is_risky(value):
         return "" if field == "runAsNonRoot" and _has_user(resource, path) else f"{field}: {effect}"
     if field == "allowPrivilegeEscalation" and value is False and _is_privileged(resource, path):
-        return f"{field}: the API server rejects false for a privileged container; set privileged to false too"
+        return NEEDS_UNPRIVILEGED
     if resource.kind in _COMPONENT_KINDS:
         return f"{resource.kind}: the component may not start, or may reject its clients"
     present = value_at(resource.object, path) if has_path(resource.object, path) else None

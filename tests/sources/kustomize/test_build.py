@@ -10,6 +10,7 @@ import pytest
 
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import RenderOrigin, Resource
+from kubekeep.sources.inputs import read
 from kubekeep.sources.kustomize.build import Kustomizations
 from kubekeep.sources.kustomize.source import KUSTOMIZE
 from tests.sources.kustomize.builds import build, build_with_kustomize, list_folders, resources, write_tree
@@ -55,6 +56,21 @@ def test_kustomizations_are_built_in_order(tmp_path: Path) -> None:
     results = list(Kustomizations().read(list_folders(root)))
     paths = [result.source.path for result in results if isinstance(result, Resource) and result.source]
     assert paths == ["base"] * 2 + ["prod"] * 3 + ["staging"] * 2
+
+
+def test_note_names_the_bases_that_are_built_alone_too(tmp_path: Path) -> None:
+    root = write_tree(tmp_path, TREES["overlays"])
+    with read([str(root)]) as inputs:
+        assert len(list(inputs)) == 7
+    assert inputs.notes == [
+        (
+            f"2 bases of overlays are evaluated alone, too ({root}/base, {root}/staging); "
+            "to count their findings only once, scan the folder of an overlay"
+        )
+    ]
+    with read([str(root / "prod")]) as inputs:
+        assert len(list(inputs)) == 3
+    assert inputs.notes == []
 
 
 def test_files_of_a_build_are_included(tmp_path: Path) -> None:

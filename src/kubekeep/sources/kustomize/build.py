@@ -58,6 +58,7 @@ class Kustomizations:
         """
         self.files_by_folder: dict[str, set[str]] = {}
         """Real paths of all files of a kustomization, by the shown path of its folder."""
+        self._kustomization_files: dict[str, str] = {}
         self._limits = limits
         self._allow_helm = allow_helm
         self._process_limits = process_limits
@@ -79,6 +80,14 @@ class Kustomizations:
                     started.append((folder, graph, self._start(real, graph, pool)))
                 folder, graph, future = started.popleft()
                 yield from self._finish(folder, graph, future)
+
+    def find_bases(self) -> list[str]:
+        """Return the shown paths of the folders that another folder includes."""
+        return [
+            path
+            for path, file in self._kustomization_files.items()
+            if any(file in included for other, included in self.files_by_folder.items() if other != path)
+        ]
 
     def _start(self, real: str, graph: KustomizationGraph, pool: ThreadPoolExecutor) -> Future[ProcessResult] | None:
         """Start the build; None if it is refused or there is no kustomize."""
@@ -113,6 +122,7 @@ class Kustomizations:
             yield UnreadInput(Location(folder.shown_path), message)
             return
         build = Build(real, folder.shown_path, graph, self._files)
+        self._kustomization_files[folder.shown_path] = build.node.file
         if graph.refusals:
             refusal = graph.refusals[0]
             location = build.locate(refusal.origin) if refusal.origin else Location(build.display_path(refusal.file))

@@ -9,10 +9,13 @@ from typing import Final
 
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import FileType, Resource
+from kubekeep.model.text import visible
 from kubekeep.sources.source import ReadContext, Root, SourceType
 
 KUSTOMIZATIONS: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 """Names of the file that makes a folder a kustomization (kustomize, `konfig.RecognizedKustomizationFileNames`)."""
+_MAX_NAMES: Final = 3
+_ADVICE: Final = "scan the folder of an overlay"
 KUSTOMIZE: Final = FileType(
     "Kustomize Directory",
     origin="kustomization",
@@ -65,9 +68,20 @@ class KustomizeSource(SourceType):
                     resource.source.path, builder.files_by_folder[resource.source.path]
                 )
             yield resource
+        built_bases = [path for path in builder.find_bases() if path in shown_path]
+        if built_bases:
+            context.notes.append(_describe_bases(built_bases))
         context.read_paths.update(os.path.realpath(root.path) for root in roots)
         context.read_paths |= builder.included_files
         context.files += len(builder.included_files)
+
+
+def _describe_bases(bases: Sequence[str]) -> str:
+    """Return a note about bases that are built alone, too."""
+    names = f"{', '.join(map(visible, bases[:_MAX_NAMES]))}{', …' if len(bases) > _MAX_NAMES else ''}"
+    if len(bases) == 1:
+        return f"1 base of an overlay is evaluated alone, too ({names}); to count its findings only once, {_ADVICE}"
+    return f"{len(bases)} bases of overlays are evaluated alone, too ({names}); to count their findings only once, {_ADVICE}"
 
 
 SOURCE: Final = KustomizeSource()
