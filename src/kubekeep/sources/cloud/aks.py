@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from kubekeep.model.cloud import CLUSTER, ENTITIES, POLICIES, AzureCloud, CloudCluster
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.json_values import as_mapping
-from kubekeep.sources.cloud.documents import create_document, create_gaps
+from kubekeep.sources.cloud.documents import create_document, create_gaps, report_invalid_responses
 from kubekeep.sources.cloud.errors import CloudError, import_sdk, require_mapping, to_cloud_error
 
 _CLUSTERS: Final = "2025-05-01"
@@ -23,6 +23,7 @@ _LOGIN: Final = "log in to Azure"
 _MOST_PAGES: Final = 100
 
 
+@report_invalid_responses("aks")
 def describe(
     cluster: CloudCluster, kinds: AbstractSet[str], azure: AzureCloud
 ) -> Iterator[dict[str, Any] | CoverageGap]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Final
+import functools
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, ParamSpec, TypeAlias, cast
 
 import msgspec
 
@@ -12,6 +14,10 @@ from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import Provider
 from kubekeep.model.secret_text import MASK, mask_text
 
+P = ParamSpec("P")
+Documents: TypeAlias = "Iterator[dict[str, Any] | CoverageGap]"
+
+_logger: Final = logging.getLogger(__name__)
 _SECRET: Final = frozenset(
     {
         *("certificateauthority", "clustercacertificate", "clientcertificate", "clientkey", "trustedca"),
@@ -43,6 +49,30 @@ def create_gaps(provider: Provider, kinds: Iterable[str], needs: str, why: str) 
         for kind in DOCUMENTS[provider]
         if kind in kinds
     ]
+
+
+def report_invalid_responses(provider: Provider) -> Callable[[Callable[P, Documents]], Callable[P, Documents]]:
+    """Decorate a function that yields the documents of `kinds`, its second argument.
+
+    A response of another form than the provider documents becomes coverage gaps of the documents that were not created.
+    """
+
+    def decorate(describe: Callable[P, Documents]) -> Callable[P, Documents]:
+        @functools.wraps(describe)
+        def describe_valid(*arguments: P.args, **options: P.kwargs) -> Documents:
+            missing = set(cast("Iterable[str]", arguments[1]))
+            try:
+                for document in describe(*arguments, **options):
+                    missing.discard(document.kind if isinstance(document, CoverageGap) else document["kind"])
+                    yield document
+            except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+                _logger.debug("invalid response", exc_info=True)
+                why = f"the cloud returned a response of another form ({type(error).__name__})"
+                yield from create_gaps(provider, missing, "repeat the scan", why)
+
+        return describe_valid
+
+    return decorate
 
 
 def mask_secrets(value: Any) -> Any:

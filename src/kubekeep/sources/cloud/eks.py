@@ -18,7 +18,7 @@ from kubekeep.kube.connection import KubeConnection
 from kubekeep.kube.errors import KubeError
 from kubekeep.model.cloud import CLUSTER, ENTITIES, POLICIES, REPOSITORIES, CloudCluster
 from kubekeep.model.cluster import CoverageGap
-from kubekeep.sources.cloud.documents import create_document, create_gaps
+from kubekeep.sources.cloud.documents import create_document, create_gaps, report_invalid_responses
 from kubekeep.sources.cloud.errors import CloudError, import_sdk
 
 _NODE_ENTRY_TYPES: Final = frozenset(
@@ -30,6 +30,7 @@ _LOGIN: Final = "log in to AWS"
 T = TypeVar("T")
 
 
+@report_invalid_responses("eks")
 def describe(
     cluster: CloudCluster, kinds: AbstractSet[str], profile: str = "", mapped_roles: Sequence[str] | None = None
 ) -> Iterator[dict[str, Any] | CoverageGap]:
@@ -90,6 +91,7 @@ class _AwsAccount:
         """Create a session. Raises CloudError without SDK or for an unknown profile."""
         boto3, config = import_sdk("boto3", "aws"), import_sdk("botocore.config", "aws")
         self._errors = import_sdk("botocore.exceptions", "aws")
+        self._parse_error = import_sdk("botocore.parsers", "aws").ResponseParserError
         self._region = region
         self._config = config.Config(
             connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 3}
@@ -186,6 +188,9 @@ class _AwsAccount:
             raise CloudError(needs, why) from None
         except (errors.ConnectionError, errors.HTTPClientError) as error:
             raise CloudError("allow connections to AWS", str(error)) from None
+        except self._parse_error:
+            # The message quotes the response.
+            raise CloudError("allow connections to AWS", "the response is not in the format of AWS") from None
         except errors.ProfileNotFound as error:
             raise CloudError(needs, str(error)) from None
         except errors.BotoCoreError as error:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from kubekeep.model.cloud import CLUSTER, ENTITIES, REPOSITORIES, CloudCluster, Endpoints
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.json_values import as_mapping
-from kubekeep.sources.cloud.documents import create_document, create_gaps
+from kubekeep.sources.cloud.documents import create_document, create_gaps, report_invalid_responses
 from kubekeep.sources.cloud.errors import CloudError, import_sdk, require_mapping, to_cloud_error
 
 _SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform.read-only"
@@ -25,6 +25,7 @@ _TIMEOUT: Final = (5, 30)
 """Seconds to connect, and between two parts of a response."""
 
 
+@report_invalid_responses("gke")
 def describe(
     cluster: CloudCluster, kinds: AbstractSet[str], endpoints: Endpoints
 ) -> Iterator[dict[str, Any] | CoverageGap]:
