@@ -6,7 +6,7 @@ use regorus::unstable::{
     AssignOp, Expr, Literal, LiteralStmt, Module, Query, Rule, RuleHead, Span,
 };
 
-use self::byte_code::is_nested_set;
+use self::byte_code::{assignment, is_nested_set};
 use crate::builtins;
 use crate::failure::Failure;
 use crate::references::{bound_names, Visitor};
@@ -94,15 +94,10 @@ impl<'a> Edits<'a> {
                     if self.rewriting == Rewriting::Loops && is_nested_set(head) {
                         self.refuse(span, "a set with a variable in its name");
                     }
-                    match head {
-                        RuleHead::Compr { assign, .. } | RuleHead::Func { assign, .. } => {
-                            assign
-                                .iter()
-                                .for_each(|assign| self.expression(&assign.value));
-                        }
-                        RuleHead::Set { key, .. } => {
-                            key.iter().for_each(|key| self.expression(key))
-                        }
+                    if let RuleHead::Set { key: Some(key), .. } = head {
+                        self.expression(key);
+                    } else if let Some(assign) = assignment(head) {
+                        self.expression(&assign.value);
                     }
                     for body in bodies {
                         body.assign

@@ -70,10 +70,7 @@ impl Edits<'_> {
             if !references.paths.iter().any(is_input) {
                 continue;
             }
-            let head = match head {
-                RuleHead::Compr { assign, .. } | RuleHead::Func { assign, .. } => assign.as_ref(),
-                RuleHead::Set { .. } => None,
-            };
+            let head = assignment(head);
             if bodies.is_empty() {
                 self.add_body(head);
             }
@@ -133,10 +130,7 @@ impl Edits<'_> {
             let Rule::Spec { head, bodies, .. } = rule.as_ref() else {
                 continue;
             };
-            let head = match head {
-                RuleHead::Compr { assign, .. } | RuleHead::Func { assign, .. } => assign.as_ref(),
-                RuleHead::Set { .. } => None,
-            };
+            let head = assignment(head);
             for (body, next) in bodies.iter().zip(bodies.iter().skip(1)) {
                 let assign = if body.is_else {
                     body.assign.as_ref()
@@ -265,4 +259,12 @@ fn is_collection(expression: &Expr) -> bool {
             | Expr::SetCompr { .. }
             | Expr::ObjectCompr { .. }
     )
+}
+
+/// Return the value of a head; a set has none.
+pub(super) fn assignment(head: &RuleHead) -> Option<&RuleAssign> {
+    match head {
+        RuleHead::Compr { assign, .. } | RuleHead::Func { assign, .. } => assign.as_ref(),
+        RuleHead::Set { .. } => None,
+    }
 }
