@@ -9,8 +9,13 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import re
+from pathlib import Path
 from typing import Final
+
+from jsonschema import Draft4Validator, FormatChecker
 
 from kubekeep.reports import formats, load
 from tests.hostile.member import Expected, Member, Run
@@ -24,11 +29,18 @@ _UNSAFE: Final = re.compile(
 )
 """Characters that control a terminal or change the direction of its text."""
 _DEFECTS: Final = ("internal error:", "Traceback (most recent call last)", "panicked at")
+_SARIF_SCHEMA: Final = Path(__file__).parents[1] / "reports" / "assets" / "sarif-2.1.0.json"
 _FORMATS: Final = {
     f"report{'' if entry.owns_extension else f'.{entry.name}'}{entry.extension}": entry.name
     for entry in formats().values()
 }
 """Formats by the file of their report."""
+
+
+@functools.cache
+def _load_sarif_schema() -> Draft4Validator:
+    schema = json.loads(_SARIF_SCHEMA.read_text(encoding="utf-8"))
+    return Draft4Validator(schema, format_checker=FormatChecker(["uri", "uri-reference"]))
 
 
 def check_run(member: Member, run: Run) -> None:
@@ -53,7 +65,9 @@ def _check_report(name: str, content: bytes) -> None:
     assert SECRET.encode() not in content, f"content of another file in {name}"
     if name in _FORMATS and not load(_FORMATS[name]).binary:
         try:
-            REGISTRATIONS[_FORMATS[name]].read(content.decode())
+            value = REGISTRATIONS[_FORMATS[name]].read(content.decode())
+            if _FORMATS[name] == "sarif":
+                _load_sarif_schema().validate(value)
         except Exception as error:
             raise AssertionError(f"{name} is not a valid report: {type(error).__name__}: {error}") from error
 
