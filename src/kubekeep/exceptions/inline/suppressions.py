@@ -84,10 +84,13 @@ def _list_files(results: Sequence[ResourceResult]) -> Iterator[tuple[str, Resour
                 yield from ((file, resource) for file in origin.values)
                 if origin.chart:
                     yield f"{origin.folder}/values.yaml", resource
+        previous = None
         for verdict in result.verdicts.values():
             for evidence in verdict.evidence:
-                if (location := evidence.location) is not None:
-                    yield location.file, resource
+                location = evidence.location
+                if location is not None and (location.setting is not None or location.file is not previous):
+                    previous = location.file
+                    yield previous, resource
                     if location.setting is not None:
                         yield location.setting.file, resource
 
@@ -118,7 +121,10 @@ def _read_file(file: str, path: str, source: Inputs, file_type: FileType | None 
 
 def _decode_marked(data: bytes | None) -> str | None:
     """Return the text of a file that may have suppression comments, None for all others; most are not decoded."""
-    if data is None or not any(marker in data.lower() for marker in _MARKERS):
+    if data is None:
+        return None
+    lowered = data.lower()
+    if not any(marker in lowered for marker in _MARKERS):
         return None
     from kubekeep.exceptions.inline.comment_text import is_marked  # noqa: PLC0415 - few files have comments
 
