@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import itertools
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -45,6 +46,8 @@ _OVERVIEWS: Final = frozenset({"clusterscan", "workloadscan"})
 """Kubescape's overviews when no framework is named; like all controls together they are no framework."""
 _NUMBER: Final = re.compile(r"c?-?0*(\d{1,4})", re.ASCII)
 """The number of a control, with too few or too many zeros."""
+_MOST_COMPARED: Final = 20
+"""Unknown names that are compared with the known ones; an annotation may have 100,000."""
 _FIELDS: Final = ("labels", "annotations")
 _LISTS: Final = ("containers", "initContainers", "ephemeralContainers")
 
@@ -151,8 +154,8 @@ class ControlMatcher:
         )
 
     def _suggest(self, unknown: Iterable[str]) -> str:
-        """Suggest a known name for one of unknown."""
-        for name in unknown:
+        """Suggest a known name for one of the first unknown names."""
+        for name in itertools.islice(dict.fromkeys(unknown), _MOST_COMPARED):
             if is_glob(name):
                 return f"; a pattern is a regular expression: {convert_glob(name)}"
             number = _NUMBER.fullmatch(_normalise(name))
