@@ -24,6 +24,15 @@ import corpus
 COMMIT = "629fea6b"
 RUNS = 5
 CHECKOUT = Path(__file__).parents[1]
+LAUNCHER = """
+import os, sys
+process = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=[
+    (os.POSIX_SPAWN_OPEN, output, os.devnull, os.O_WRONLY, 0) for output in (1, 2)
+])
+usage = os.wait4(process, 0)[2]
+print(usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
+"""
+"""A small process, because Linux counts the memory of the process that starts a command as that of the command."""
 
 
 def build(folder: Path, commit: str) -> None:
@@ -37,10 +46,10 @@ def build(folder: Path, commit: str) -> None:
 def run_process(command: list[str]) -> tuple[float, float]:
     """Return the processor seconds and the peak MB of one run of a command, ignoring its exit code."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment) as process:
-        _, _, usage = os.wait4(process.pid, 0)
-        process.returncode = 0
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    launcher = [sys.executable, "-S", "-c", LAUNCHER, *command]
+    text = subprocess.run(launcher, capture_output=True, check=True, text=True, env=environment).stdout
+    seconds, kilobytes = map(float, text.split())
+    return seconds, kilobytes / 1024
 
 
 def list_controls(checkout: Path) -> list[str]:
