@@ -42,7 +42,7 @@ _POSITIONS: Final = (
 _STATEMENTS: Final = (
     # Lines of settings files, and statements of other languages.
     r"login[ \t\n]+\S+[ \t\n]+password[ \t\n]+",  # .netrc
-    r"(?:insecure-)password[ \t]+",  # HAProxy
+    r"insecure-password[ \t]+",  # HAProxy
     r"set[ \t]+[$]\w*(?:token|secret|password|key)\w*[ \t]+",  # nginx
     r"proxy_set_header[ \t]+(?i:x-[\w-]*(?:key|token|secret|password|auth)|[\w-]*authorization|cookie)[ \t]+",
     r"(?i:identified[ ]+by|password)[ ]+(?=\\*')",  # SQL

@@ -69,8 +69,7 @@ def build_verdicts(
     resource: Resource, plan: RulePlan, outcome: Outcome, context: EvaluationContext, problem: str = ""
 ) -> dict[str, Verdict]:
     """Build the verdicts on a resource, by slug. `problem` is the reason if rules cannot read it, else empty."""
-    others = context.other_platforms
-    controls = [control for control in plan.controls if control.slug not in others] if others else plan.controls
+    controls = [control for control in plan.controls if control.slug not in context.other_platforms]
     if problem:
         return dict.fromkeys([control.slug for control in controls], build_malformed_verdict(problem))
     unpacked = resource.unpack()
@@ -79,8 +78,7 @@ def build_verdicts(
     verdicts: dict[str, Verdict] = {}
     for control in controls:
         slug = control.slug
-        is_fixed = slug in context.not_evaluable or slug in context.not_evaluable_for
-        verdict = context.find_fixed_verdict(slug, unpacked) if is_fixed else None
+        verdict = context.find_fixed_verdict(slug, unpacked)
         if verdict is None:
             values = outcome.get(control.rule_name)
             verdict = _build_verdict(control, values, unpacked, conditional=slug in context.conditional)

@@ -46,8 +46,8 @@ def nest(depth: int) -> dict[str, Any]:
 def check(described: Iterator[dict[str, Any] | CoverageGap], kinds: tuple[str, ...]) -> None:
     """Assert that each kind is a document or a coverage gap with a cause."""
     entries = list(described)
-    found = [entry.kind if isinstance(entry, CoverageGap) else entry["kind"] for entry in entries]
-    assert sorted(found) == sorted(kinds)
+    described_kinds = [entry.kind if isinstance(entry, CoverageGap) else entry["kind"] for entry in entries]
+    assert sorted(described_kinds) == sorted(kinds)
     assert all(entry.reason for entry in entries if isinstance(entry, CoverageGap))
 
 

@@ -17,6 +17,7 @@ from kubekeep.model.control import HOST_DATA
 from kubekeep.model.location import Path, format_path, line_starts
 from kubekeep.model.unknown_field import MistypedField
 from kubekeep.sources import yaml_text
+from kubekeep.sources.kubernetes_api.schemas import describe_mistyped
 from kubekeep.sources.tree import Limits, Problem
 
 
@@ -50,7 +51,6 @@ _SCALARS: Final[Mapping[str, tuple[frozenset[type], str]]] = {
 """Types of values and their description; protocol buffers may write names as numbers."""
 _FLAG: Final = "flag"
 """True or false, or one of these as text, which some clients write."""
-_DESCRIPTIONS: Final[Mapping[type, str]] = {str: "a text", bool: "true or false", list: "a list", dict: "a mapping"}
 _LIMITS: Final = Limits(bytes=1 << 20, depth=100, aliased=10_000, documents=10, nodes=100_000)
 
 _TEXTS: Final[_Shape] = ["text"]
@@ -334,4 +334,4 @@ def _check_text(value: Any, fields: Mapping[str, _Shape], path: Path) -> Iterato
 
 
 def _explain(value: Any, expected: str, path: Path) -> MistypedField:
-    return MistypedField(path, f"{format_path(path)} is {_DESCRIPTIONS.get(type(value), 'a number')}, not {expected}")
+    return describe_mistyped(value, expected, path, format_path(path))

@@ -7,7 +7,7 @@ are not. Never fetches, never writes into the tree, never enables plugins or fun
 from __future__ import annotations
 
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
@@ -83,10 +83,11 @@ class Kustomizations:
 
     def find_bases(self) -> list[str]:
         """Return the shown paths of the folders that another folder includes."""
+        uses = Counter(file for included in self.files_by_folder.values() for file in included)
         return [
             path
             for path, file in self._kustomization_files.items()
-            if any(file in included for other, included in self.files_by_folder.items() if other != path)
+            if uses[file] > (file in self.files_by_folder.get(path, ()))
         ]
 
     def _start(self, real: str, graph: KustomizationGraph, pool: ThreadPoolExecutor) -> Future[ProcessResult] | None:
