@@ -28,6 +28,11 @@ from kubekeep.model.secret_text import mask_command, mask_message, mask_text
         ("a: 1\npassword: a, b\nb: 2", "a: 1\npassword: XXXXXX\nb: 2"),
         ("password: |\n  a\n  b\nb: 2", "password: XXXXXX\nb: 2"),
         ("{password: hunter2, b: 2}", "{password: XXXXXX, b: 2}"),
+        ("<x-api-key>hunter2</x-api-key>", "<x-api-key>XXXXXX</x-api-key>"),
+        ("connect -u ann:hunter2", "connect -u ann:XXXXXX"),
+        ("ALTER USER ann PASSWORD  'hunter2'", "ALTER USER ann PASSWORD  XXXXXX"),
+        ("machine host login ann password hunter2 x", "machine host login ann password XXXXXX x"),
+        ("DB_PASSWORD is set in plain text", "DB_PASSWORD is set in plain text"),
     ],
 )
 def test_secrets_are_masked_and_other_text_stays(text: str, shown: str) -> None:

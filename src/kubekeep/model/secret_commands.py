@@ -71,7 +71,12 @@ HINTS: Final = (
         "from-literal",
     ),
     *("add_user", "change_password", "authenticate_user", "alias set", "host add", "vault login", "admin-password"),
-    *("configure set", "chpasswd", "password-stdin", "sudo -", "password ", "password\n", "set $", "proxy_set_header"),
-    *("identified by", "variable ", "jdbc:oracle", "@tcp(", "@unix(", "pgpass"),
+    *("configure set", "chpasswd", "password-stdin", "sudo -", "insecure-password", "set $", "proxy_set_header"),
+    *("login", "identified by", "variable ", "jdbc:oracle", "@tcp(", "@unix(", "pgpass"),
 )
-"""Parts of texts that the pattern matches, in lower case."""
+"""Parts of texts that the pattern matches, in lower case; `has_hint` finds the statements of SQL without one."""
+
+
+def has_hint(lowered: str) -> bool:
+    """Return False for a text in lower case that the pattern does not match."""
+    return any(hint in lowered for hint in HINTS) or ("'" in lowered and "password " in lowered)

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from kubekeep._native import Pattern, SecretFilter
-from kubekeep.model.secret_commands import HINTS, PROGRAM_PATTERN
+from kubekeep.model.secret_commands import HINTS, PROGRAM_PATTERN, has_hint
 from kubekeep.model.token_formats import TOKEN_FORMATS
 
 MASK: Final = "XXXXXX"
@@ -107,8 +107,9 @@ _NAMES: Final = (
     *("otp", "psk", "jwt", "salt", "sig", "sas", "pin", "dsn"),
 )
 """Parts of names with secret values, in lower case. Such a name is before a colon or an equals sign, or is a flag."""
-_OTHER_HINTS: Final = ("://", "-----begin", "bearer ", "basic ", "password>", "secret>", "token>", *HINTS)
-"""Parts of other texts with secrets. A token of a known format is a long word."""
+_OTHER_HINTS: Final = ("://", "-----begin", "bearer ", "basic ")
+"""Parts of other texts with secrets, beside those of commands. A token of a known format is a long word."""
+_FLAG: Final = re.compile(r"(?<![\w.-])-[\w.-]+")
 _LONG_WORD_LENGTH: Final = 14
 """Length of the shortest token of a known format, of letters, digits and `_+=-`."""
 _LONG_WORD: Final = re.compile(rf"[\w+=-]{{{_LONG_WORD_LENGTH}}}")
@@ -151,7 +152,7 @@ def _mask_positions(words: list[object], program: str) -> list[object]:
     """Mask the words that programs take as secrets because of the words before them."""
     texts = [_get_program_name(program), *(word if isinstance(word, str) else "" for word in words)]
     line = " ".join(texts)
-    if len(line) > _LONGEST_COMMAND or not any(hint in line.lower() for hint in HINTS):
+    if len(line) > _LONGEST_COMMAND or not has_hint(line.lower()):
         return words
     result = list(words)
     ends = list(itertools.accumulate(len(text) + 1 for text in texts))
@@ -214,19 +215,37 @@ def _mask(text: str) -> str:
 @functools.cache
 def secret_filter() -> SecretFilter:
     """Return a filter that matches every text with a secret, and some others."""
-    return SecretFilter((*_NAMES, *_OTHER_HINTS), _SHORTEST, _LONG_WORD_LENGTH)
+    return SecretFilter((*_NAMES, *_OTHER_HINTS, *HINTS), _SHORTEST, _LONG_WORD_LENGTH)
 
 
 def _may_hold_secret(text: str) -> bool:
     """Return False for most other texts that match the filter, in a small part of the time of a search."""
     lowered = text.lower()
-    assigned = lowered[: max(lowered.rfind(":"), lowered.rfind("=")) + 1]
     return (
-        any(hint in assigned for hint in _NAMES)
+        _has_sensitive_assignment(lowered)
         or any(hint in lowered for hint in _OTHER_HINTS)
-        or ("-" in lowered and any("-" in word and any(hint in word for hint in _NAMES) for word in lowered.split()))
+        or has_hint(lowered)
+        or any(_is_sensitive(flag.lower()) for flag in _FLAG.findall(text))
+        or ("<" in lowered and ">" in lowered and _is_sensitive(lowered))
         or (_LONG_WORD.search(text) is not None and _token_filter().matches(text))
     )
+
+
+def _has_sensitive_assignment(lowered: str) -> bool:
+    """Return False for a text in lower case without a sensitive name before a colon or an equals sign.
+
+    With one sign, as in most messages, the name is the word before it, or an option of a user before the word.
+    """
+    sign = max(lowered.rfind(":"), lowered.rfind("="))
+    before = lowered[: max(sign, 0)]
+    if not _is_sensitive(before):
+        return False
+    words = before.rstrip(" \t\\\"']").split()
+    return ":" in before or "=" in before or "-u" in before or (bool(words) and _is_sensitive(words[-1]))
+
+
+def _is_sensitive(lowered: str) -> bool:
+    return any(hint in lowered for hint in _NAMES)
 
 
 @functools.cache
