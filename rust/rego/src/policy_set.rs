@@ -12,7 +12,6 @@ use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use regorus::rvm::{Program, RegoVM};
 use regorus::{Engine, Value};
-use serde_json::{Map, Value as Json};
 
 use crate::{builtins, input, machine, source, Modules};
 
@@ -115,7 +114,7 @@ impl PolicySet {
     ) -> anyhow::Result<Option<String>> {
         let input = self.add_context(document);
         let mut current = usize::MAX;
-        let mut outcome = Map::new();
+        let mut outcome = String::new();
         for number in groups {
             let group = self
                 .groups
@@ -134,25 +133,18 @@ impl PolicySet {
                     // A document that cannot be read fails every rule.
                     Err(error) => Err(anyhow::anyhow!("{error:#}")),
                 };
-                match value {
-                    Ok(None) => {}
-                    Ok(Some(value)) => {
-                        outcome.insert(name.clone(), value);
-                    }
+                let value = match value {
+                    Ok(None) => continue,
+                    Ok(Some(value)) => value,
                     Err(error) => {
-                        outcome.insert(
-                            name.clone(),
-                            serde_json::json!({"error": format!("{error:#}")}),
-                        );
+                        let message = serde_json::to_string(&format!("{error:#}"))?;
+                        format!("{{\"error\":{message}}}")
                     }
-                }
+                };
+                append_field(&mut outcome, &serde_json::to_string(name)?, &value);
             }
         }
-        Ok(if outcome.is_empty() {
-            None
-        } else {
-            Some(serde_json::to_string(&outcome)?)
-        })
+        Ok((!outcome.is_empty()).then(|| outcome + "}"))
     }
 
     /// Parse a document and add the context. A reference to `data` would walk over all modules, one to `input`
@@ -180,19 +172,27 @@ fn evaluate_rule(evaluator: &mut Evaluator, path: &str) -> anyhow::Result<Value>
 }
 
 /// Return a rule's value as JSON, without the empty fields of an object; None if nothing is left.
-fn non_empty(value: &Value) -> anyhow::Result<Option<Json>> {
-    if let Value::Object(fields) = value {
-        let mut kept = Map::new();
-        for (name, field) in fields.iter().filter(|(_, field)| !is_empty(field)) {
-            kept.insert(name.as_string()?.to_string(), serde_json::to_value(field)?);
-        }
-        return Ok((!kept.is_empty()).then_some(Json::Object(kept)));
+fn non_empty(value: &Value) -> anyhow::Result<Option<String>> {
+    let Value::Object(fields) = value else {
+        return Ok(match is_empty(value) {
+            true => None,
+            false => Some(serde_json::to_string(value)?),
+        });
+    };
+    let mut kept = String::new();
+    for (name, field) in fields.iter().filter(|(_, field)| !is_empty(field)) {
+        let name = serde_json::to_string(name.as_string()?.as_ref())?;
+        append_field(&mut kept, &name, &serde_json::to_string(field)?);
     }
-    Ok(if is_empty(value) {
-        None
-    } else {
-        Some(serde_json::to_value(value)?)
-    })
+    Ok((!kept.is_empty()).then(|| kept + "}"))
+}
+
+/// Append a field, both parts as JSON, to an object that is not closed yet; an empty text begins one.
+fn append_field(object: &mut String, name: &str, value: &str) {
+    object.push(if object.is_empty() { '{' } else { ',' });
+    object.push_str(name);
+    object.push(':');
+    object.push_str(value);
 }
 
 fn is_empty(value: &Value) -> bool {

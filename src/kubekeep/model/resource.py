@@ -287,10 +287,10 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
             return "/".join(sorted([*(part.id for part in self.related), subject]))
         if self.source is None:
             return self.identity
-        place = f"{self.source.path}:{self.source.document}"
+        end = str(self.source.document)
         if self.source.origin is not None and self.source.origin.application:
-            place += f" {self.source.origin.application}"
-        return f"path={_fnv1a(place.encode('utf-8', 'surrogatepass'))}/api={self.identity}"
+            end += f" {self.source.origin.application}"
+        return f"path={_fnv1a(end, _hash_path(self.source.path))}/api={self.identity}"
 
     def locate(self, path: Path) -> Location | None:
         """Return the location of `path` in the original file; None for an object without a file."""
@@ -309,9 +309,14 @@ def join_related(subject: Mapping[str, Any], related: tuple[Resource, ...]) -> R
     return Resource({**subject, "relatedObjects": contents}, related=related)
 
 
-def _fnv1a(data: bytes) -> int:
-    """Return the 64-bit FNV-1a hash."""
-    value = 0xCBF29CE484222325
-    for byte in data:
+@functools.lru_cache(maxsize=1024)
+def _hash_path(path: str) -> int:
+    """Return the hash of a path and the colon after it, which all objects of a file share."""
+    return _fnv1a(f"{path}:", 0xCBF29CE484222325)
+
+
+def _fnv1a(text: str, value: int) -> int:
+    """Return the 64-bit FNV-1a hash of a text that follows a text with the hash `value`."""
+    for byte in text.encode("utf-8", "surrogatepass"):
         value = (value ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
     return value

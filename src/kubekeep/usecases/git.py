@@ -11,6 +11,7 @@ from kubekeep.model.assessment import ResourceResult, UnreadInput
 from kubekeep.model.finding import Evidence, Verdict
 from kubekeep.model.git import GitRepository
 from kubekeep.model.resource import Resource
+from kubekeep.sources.git.root import find_repository_root
 from kubekeep.sources.inputs import Inputs
 
 
@@ -38,7 +39,6 @@ class _CommitFinder:
 
     def __init__(self, results: Sequence[ResourceResult], source: Inputs, environment: Mapping[str, str]) -> None:
         from kubekeep.sources.git.blame import Blame  # noqa: PLC0415 - loaded only if requested
-        from kubekeep.sources.git.worktree import find_repository_root  # noqa: PLC0415
 
         self._source = source
         self._roots: dict[str, Blame | None] = {}
@@ -109,7 +109,7 @@ def find_repository(
         ),
         "",
     )
-    if not os.path.lexists(path):
+    if not os.path.lexists(path) or find_repository_root(path) is None:
         return None
     from kubekeep.sources.git.program import GitError  # noqa: PLC0415 - loaded only if requested
     from kubekeep.sources.git.worktree import read_repository  # noqa: PLC0415

@@ -34,19 +34,20 @@ thread_local! {
 /// Apply `search` to the compiled pattern. An invalid pattern is an error.
 fn apply<T>(pattern: &str, search: impl FnOnce(&Regex) -> T) -> Result<T> {
     COMPILED.with_borrow_mut(|known| {
-        if !known.contains_key(pattern) {
-            if known.len() >= MAX_CACHED {
-                known.clear();
-            }
-            known.insert(
-                pattern.to_owned(),
-                compile(pattern, COMPILED_BYTES, SEARCH_BYTES),
-            );
+        // Most patterns are known: they are hashed once.
+        if let Some(Ok(compiled)) = known.get(pattern) {
+            return Ok(search(compiled));
         }
-        match known.get(pattern) {
-            Some(Ok(compiled)) => Ok(search(compiled)),
-            Some(Err(Flaw::Syntax(message))) => bail!("error parsing regexp: {message}"),
-            _ => Err(Unsupported("a regular expression of this size".into()).into()),
+        if known.len() >= MAX_CACHED {
+            known.clear();
+        }
+        let compiled = known
+            .entry(pattern.to_owned())
+            .or_insert_with(|| compile(pattern, COMPILED_BYTES, SEARCH_BYTES));
+        match compiled {
+            Ok(compiled) => Ok(search(compiled)),
+            Err(Flaw::Syntax(message)) => bail!("error parsing regexp: {message}"),
+            Err(_) => Err(Unsupported("a regular expression of this size".into()).into()),
         }
     })
 }

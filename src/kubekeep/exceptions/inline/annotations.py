@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -177,6 +178,7 @@ def _list_effective_paths(resource: Resource) -> tuple[Path, ...]:
     return (_METADATA, *([(*pod, *_METADATA)] if pod else ()))
 
 
+@functools.lru_cache(maxsize=64)
 def _list_paths(counting: tuple[Path, ...]) -> tuple[Path, ...]:
     """Return all metadata paths that may hold exceptions, also those in between, as of a CronJob's job template."""
     pod = counting[-1][:-1]

@@ -81,8 +81,8 @@ def _list_priorities(assessment: Assessment) -> dict[str, dict[str, Any]]:
     """Return the value of `prioritizedResource` by resource ID."""
     entries = assessment.attacks.prioritised if assessment.attacks else ()
     return {
-        entry.resource.id: {
-            "resourceID": entry.resource.id,
+        (name := entry.resource.id): {
+            "resourceID": name,
             "priorityVector": [_priority_vector(vector) for vector in entry.vectors],
             "score": entry.score,
             "severity": int(entry.severity),

@@ -20,7 +20,8 @@ from kubekeep.model.git import Commit
 from kubekeep.model.location import Location
 from kubekeep.model.text import visible
 from kubekeep.sources.git.program import GitError, GitLimitError
-from kubekeep.sources.git.worktree import Worktree, find_repository_root, parse_time, read_regular
+from kubekeep.sources.git.root import find_repository_root
+from kubekeep.sources.git.worktree import Worktree, parse_time, read_regular
 
 _SECONDS: Final = 60.0
 _LARGEST: Final = 32 << 20

@@ -68,7 +68,7 @@ class ChangedFiles:
         # Loaded only if a revision is requested.
         from kubekeep.sources.git.changes import find_changes  # noqa: PLC0415
         from kubekeep.sources.git.program import GitError  # noqa: PLC0415
-        from kubekeep.sources.git.worktree import find_repository_root  # noqa: PLC0415
+        from kubekeep.sources.git.root import find_repository_root  # noqa: PLC0415
 
         folder = path if os.path.isdir(path) else os.path.dirname(path)
         top = find_repository_root(folder) or folder

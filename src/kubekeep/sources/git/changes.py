@@ -17,7 +17,8 @@ from typing import Final
 from kubekeep.model.text import visible
 from kubekeep.sources.git.changed_files import Changes
 from kubekeep.sources.git.program import GitError
-from kubekeep.sources.git.worktree import Worktree, find_repository_root
+from kubekeep.sources.git.root import find_repository_root
+from kubekeep.sources.git.worktree import Worktree
 
 _SECONDS: Final = 120.0
 

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from kubekeep.model.git import Commit, GitRepository
 from kubekeep.model.text import visible
 from kubekeep.sources.git.program import OUTPUT, Git, GitError
+from kubekeep.sources.git.root import find_repository_root
 
 _SECONDS: Final = 20.0
 _PROGRAM_KEYS: Final = re.compile(r"filter\..*\.(clean|smudge|process)|diff\..*\.(command|textconv)", re.DOTALL)
@@ -120,18 +121,6 @@ class Worktree:
         tracked = dict(self._config).get(f"branch.{branch}.remote", "")
         single = next(iter(remotes.values())) if len(remotes) == 1 else ""
         return remove_credentials(remotes.get(tracked) or remotes.get("origin") or single)
-
-
-def find_repository_root(path: str) -> str | None:
-    """Return the absolute real path of the repository of `path`; None outside of a repository."""
-    folder = os.path.realpath(path)
-    while True:
-        if os.path.lexists(os.path.join(folder, ".git")):
-            return folder
-        parent = os.path.dirname(folder)
-        if parent == folder:
-            return None
-        folder = parent
 
 
 def read_repository(path: str, environment: Mapping[str, str]) -> GitRepository | None:

@@ -17,7 +17,8 @@ from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.paths import display_path
 from kubekeep.model.resource import Resource
 from kubekeep.sources.git.program import GitError
-from kubekeep.sources.git.worktree import find_repository_root, read_repository
+from kubekeep.sources.git.root import find_repository_root
+from kubekeep.sources.git.worktree import read_repository
 from kubekeep.sources.gitops.applications import (
     Deployment,
     DeploymentKind,

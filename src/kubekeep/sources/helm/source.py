@@ -85,7 +85,7 @@ def _read_charts(roots: Sequence[Root], options: HelmOptions, context: ReadConte
     # The renderer is loaded only for scans with charts.
     import shutil  # noqa: PLC0415
 
-    from kubekeep.sources.git.worktree import find_repository_root  # noqa: PLC0415
+    from kubekeep.sources.git.root import find_repository_root  # noqa: PLC0415
     from kubekeep.sources.helm.reader import ChartReader  # noqa: PLC0415
 
     for root in roots:
