@@ -86,7 +86,7 @@ def main(environment: Mapping[str, str]) -> int:
     write_outputs(environment.get("GITHUB_OUTPUT", ""), result, folder)
     if result.is_complete and is_true(environment, "COMMENT"):
         comment(environment, result)
-    return code
+    return result.exit_code
 
 
 # Inputs
@@ -167,6 +167,8 @@ def find_program(environment: Mapping[str, str]) -> str:
     if choice == "none":
         return "kubekeep"
     wheel = Path(choice) if choice.endswith(".whl") else None
+    if wheel is not None and not wheel.is_file():
+        raise ActionError(f"install: {choice}: no such file")
     if choice != "lock" and wheel is None:
         raise ActionError(f"install: {choice!r} is not lock, none or a path ending in .whl")
     if sys.version_info < (3, 11):  # noqa: UP036 - the Python of the runner
@@ -221,11 +223,12 @@ def scan(command: list[str], environment: Mapping[str, str]) -> int:
 
 
 def read_result(sarif: Path, code: int, error: str) -> Result:
-    """Return the results of the scan. Writes a SARIF file with the error if the scan did not write one."""
+    """Return the results of the scan. Writes a SARIF file with the error, which never passes, if the scan wrote none."""
     try:
         log = json.loads(sarif.read_bytes())
         return Result(code, sarif, list(read_findings(log["runs"][0])), is_complete=True)
     except (OSError, ValueError):
+        code = code or 3
         text = error or f"the scan wrote no report and ended with {code}; its messages are in the log of the job"
         notification = {"level": "error", "message": {"text": text}}
         invocation = {"executionSuccessful": False, "exitCode": code, "toolExecutionNotifications": [notification]}

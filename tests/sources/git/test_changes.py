@@ -193,3 +193,12 @@ def test_copy_with_new_file_times_has_no_changes(repo: Repo, tmp_path: Path) -> 
     shutil.copytree(repo.root, copy, copy_function=shutil.copyfile)
     repo.write({})
     assert list_names(find_changes(str(copy), "HEAD", repo.environment), copy) == ([], [])
+
+
+def test_all_files_are_new_before_the_first_commit(repo: Repo) -> None:
+    repo.write({"staged.yaml": "a: 1\n", "untracked.yaml": "a: 1\n"})
+    repo.git("add", "staged.yaml")
+    changes = find_changes(str(repo.root), "HEAD", repo.environment)
+    assert list_names(changes, repo.root) == (["staged.yaml", "untracked.yaml"], [])
+    with pytest.raises(GitError, match="revision main does not exist"):
+        find_changes(str(repo.root), "main", repo.environment)

@@ -68,6 +68,9 @@ def _find_merge_base(worktree: Worktree, rev: str) -> str:
         "the clone is shallow; fetch its history with git fetch --unshallow" if worktree.list_shallow_commits() else ""
     )
     commit = _resolve_commit(worktree, rev)
+    if not commit and rev == "HEAD":
+        # Before the first commit, all files are new: a hook that runs for each commit also runs for the first.
+        return worktree.run("hash-object", "-t", "tree", os.devnull).decode().strip()
     if not commit:
         raise GitError(f"revision {shown_revision} does not exist in {visible(worktree.root)}{'; ' * bool(hint)}{hint}")
     if not _resolve_commit(worktree, "HEAD"):
