@@ -39,7 +39,9 @@ def run_step(
     values = {name: str(entry["default"]) for name, entry in ACTION["inputs"].items()}
     assert inputs.keys() <= values.keys()
     values |= {"token": "", "install": "none"} | inputs
-    step_environment = {name: _EXPRESSION.sub(lambda match: values[match[1]], text) for name, text in STEP["env"].items()}
+    step_environment = {
+        name: _EXPRESSION.sub(lambda match: values[match[1]], text) for name, text in STEP["env"].items()
+    }
     script, output, summary = folder / "step.sh", folder / "output", folder / "summary"
     script.write_text(STEP["run"], encoding="utf-8")
     output.write_text("")

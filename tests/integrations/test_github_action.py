@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+
 from tests.integrations.github_runner import ACTION, STEP, run_step
 from tests.integrations.samples import (
     BROKEN,
@@ -26,7 +27,7 @@ from tests.integrations.samples import (
 FRAGMENTS = ("'", '"', "$(touch pwned)", "`touch pwned`", "; touch pwned", "&& touch pwned", "${{ 1 }}", "%0A::error::")
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def repository(tmp_path: Path) -> Path:
     folder = tmp_path / "repository"
     folder.mkdir()
@@ -232,7 +233,7 @@ def test_scan_needs_no_network(tmp_path: Path, repository: Path) -> None:
     assert read_sarif(step.sarif)
 
 
-def test_token_is_not_in_the_environment_of_the_scan(tmp_path: Path, repository: Path) -> None:
+def test_token_is_not_in_the_environment_of_the_scan(tmp_path: Path) -> None:
     program = write_files(tmp_path / "bin", {"kubekeep": "#!/bin/sh\nenv\n"}) / "kubekeep"
     program.chmod(0o755)
     path = f"{program.parent}:/usr/bin:/bin"

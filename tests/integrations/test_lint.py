@@ -1,0 +1,105 @@
+"""Schemas and linters of the CI systems: the action, the templates and the examples are valid and hold no injection."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.integrations.samples import FOLDER, ROOT, SCRIPTS, find_program
+
+README_YAML = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def check_schema(schema: str, path: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Check a file with a schema that check-jsonschema contains."""
+    return subprocess.run(
+        [SCRIPTS / "check-jsonschema", "--builtin-schema", f"vendor.{schema}", *options, path],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def read_example(system: str) -> str:
+    """Return the first YAML block of an integration's README: its complete example."""
+    match = README_YAML.search((FOLDER / system / "README.md").read_text(encoding="utf-8"))
+    assert match is not None
+    return match[1]
+
+
+@pytest.mark.parametrize(
+    ("schema", "file", "options"),
+    [
+        ("github-actions", ROOT / "action.yml", ()),
+        ("circle-ci", FOLDER / "circleci" / "orb.yml", ()),
+        ("azure-pipelines", FOLDER / "azure" / "scan.yml", ("--regex-variant", "nonunicode")),
+        ("bitbucket-pipelines", FOLDER / "bitbucket" / "bitbucket-pipelines.yml", ()),
+    ],
+)
+def test_template_matches_the_schema(schema: str, file: Path, options: tuple[str, ...], tmp_path: Path) -> None:
+    result = check_schema(schema, file, *options)
+    assert result.returncode == 0, result.stdout
+    # The schema is strict enough to notice a wrong type.
+    broken = tmp_path / "broken.yml"
+    broken.write_text("steps: 7\nruns: 7\npipelines: 7\ncommands: 7\n")
+    assert check_schema(schema, broken, *options).returncode == 1
+
+
+def test_gitlab_component_matches_the_schema(tmp_path: Path) -> None:
+    header, job = yaml.safe_load_all((FOLDER / "gitlab" / "templates" / "scan.yml").read_text(encoding="utf-8"))
+    assert set(header) == {"spec"}
+    file = tmp_path / "job.yml"
+    file.write_text(yaml.safe_dump(job))
+    result = check_schema("gitlab-ci", file, "--data-transform", "gitlab-ci")
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize(
+    ("system", "schema", "options"),
+    [
+        ("github", "github-workflows", ()),
+        ("gitlab", "gitlab-ci", ("--data-transform", "gitlab-ci")),
+        ("circleci", "circle-ci", ()),
+        ("azure", "azure-pipelines", ("--regex-variant", "nonunicode")),
+    ],
+)
+def test_example_matches_the_schema(system: str, schema: str, options: tuple[str, ...], tmp_path: Path) -> None:
+    file = tmp_path / "example.yml"
+    file.write_text(read_example(system), encoding="utf-8")
+    result = check_schema(schema, file, *options)
+    assert result.returncode == 0, result.stdout
+
+
+def test_zizmor_finds_no_injection(tmp_path: Path) -> None:
+    (tmp_path / "action.yml").write_bytes((ROOT / "action.yml").read_bytes())
+    command = [SCRIPTS / "zizmor", "--offline", "--no-progress", "--persona", "regular"]
+    result = subprocess.run([*command, tmp_path], capture_output=True, text=True, check=False, timeout=60)
+    assert result.returncode == 0, result.stdout + result.stderr
+    unsafe = (tmp_path / "action.yml").read_text().replace('"$python" -I', "echo ${{ inputs.paths }}; python -I")
+    (tmp_path / "action.yml").write_text(unsafe)
+    result = subprocess.run([*command, tmp_path], capture_output=True, text=True, check=False, timeout=60)
+    assert "template-injection" in result.stdout
+
+
+def test_actionlint_accepts_the_example(tmp_path: Path) -> None:
+    actionlint = find_program("actionlint")
+    workflow = tmp_path / "kubekeep.yml"
+    workflow.write_text(read_example("github"), encoding="utf-8")
+    subprocess.run([actionlint, "-no-color", workflow], check=True, timeout=60)
+
+
+def test_scan_script_passes_shellcheck() -> None:
+    subprocess.run([find_program("shellcheck"), "-s", "sh", FOLDER / "scan.sh"], check=True, timeout=60)
+
+
+def test_scripts_are_portable(tmp_path: Path) -> None:
+    copy = tmp_path / "action.py"
+    copy.write_bytes((FOLDER / "github" / "action.py").read_bytes())
+    code = f"import sys; sys.modules['kubekeep'] = None; import runpy; runpy.run_path({str(copy)!r})"
+    subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True, timeout=60)
