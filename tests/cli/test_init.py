@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from kubekeep._native import VERSION
 from kubekeep.cli.main import kubekeep as command_line
 
 ROOT = Path(__file__).parents[2]
@@ -34,30 +36,31 @@ def test_configuration_is_valid_and_gates_a_scan(folder: Path) -> None:
     assert "gate FAILED: priority: 4 findings of Critical or above" in result.stderr
 
 
-@pytest.mark.parametrize(
-    ("ci", "file"), [("github", ".github/workflows/kubekeep.yml"), ("gitlab", ".gitlab/kubekeep.yml")]
-)
-def test_job(folder: Path, ci: str, file: str) -> None:
-    assert run("init", "--ci", ci).exit_code == 0
-    job = yaml.safe_load((folder / file).read_text())
-    assert "pip install kubekeep" in str(job)
-    scan = next(line for line in (folder / file).read_text().splitlines() if "kubekeep scan" in line)
-    command = scan.partition("kubekeep ")[2].split()
-    # The command of the job runs as it is, with the written configuration.
-    shutil.copytree(SHOP, folder / "deploy")
-    assert run(*command).exit_code == 1
-    for report in (line.split()[-1] for line in (folder / file).read_text().splitlines() if "kubekeep." in line):
-        if report.startswith("kubekeep.") and not report.endswith(".yml}"):
-            assert (folder / report).exists(), report
+def test_github_job_uses_the_action(folder: Path) -> None:
+    assert run("init", "--ci", "github").exit_code == 0
+    text = (folder / ".github" / "workflows" / "kubekeep.yml").read_text(encoding="utf-8")
+    steps = yaml.safe_load(text)["jobs"]["scan"]["steps"]
+    action = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
+    assert steps[1]["uses"] == f"kubekeep/kubekeep@v{VERSION.split('.')[0]}"
+    assert steps[1]["with"].keys() <= action["inputs"].keys()
+    assert (
+        set(re.findall(r"steps\.kubekeep\.outputs\.([a-z-]+)", text))
+        == {"sarif", "scanned"}
+        <= action["outputs"].keys()
+    )
+    for page in ("docs/guides/ci.md", "integrations/github/README.md"):
+        assert f"```yaml\n{text}```" in (ROOT / page).read_text(encoding="utf-8"), page
 
 
-@pytest.mark.parametrize(
-    ("ci", "file"), [("github", ".github/workflows/kubekeep.yml"), ("gitlab", ".gitlab/kubekeep.yml")]
-)
-def test_guide_shows_the_job(folder: Path, ci: str, file: str) -> None:
-    assert run("init", "--ci", ci).exit_code == 0
-    guide = (ROOT / "docs" / "guides" / "ci.md").read_text(encoding="utf-8")
-    assert f"```yaml\n{(folder / file).read_text()}```" in guide
+def test_gitlab_job_includes_the_component(folder: Path) -> None:
+    assert run("init", "--ci", "gitlab").exit_code == 0
+    text = (folder / ".gitlab" / "kubekeep.yml").read_text(encoding="utf-8")
+    (include,) = yaml.safe_load(text)["include"]
+    name = include["remote"].removeprefix(f"https://raw.githubusercontent.com/kubekeep/kubekeep/v{VERSION}/")
+    header = next(yaml.safe_load_all((ROOT / name).read_text(encoding="utf-8")))
+    assert include["inputs"].keys() <= header["spec"]["inputs"].keys()
+    for page in ("docs/guides/ci.md", "integrations/gitlab/README.md"):
+        assert f"```yaml\n{text}```" in (ROOT / page).read_text(encoding="utf-8"), page
 
 
 def test_existing_files_are_not_replaced(folder: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from kubekeep._native import VERSION
 from kubekeep.cli.atomic_files import open_text
 from kubekeep.model.text import visible
 
@@ -24,43 +25,34 @@ on:
     branches: [main]
   pull_request:
 
-permissions:
-  contents: read
-  security-events: write
+permissions: {}
 
 jobs:
   scan:
     runs-on: ubuntu-latest
+    permissions:
+      contents: read
+      security-events: write
     steps:
       - uses: actions/checkout@v5
         with:
           persist-credentials: false
-      - uses: actions/setup-python@v6
+      - uses: kubekeep/kubekeep@v0
+        id: kubekeep
         with:
-          python-version: "3.13"
-      - run: pip install kubekeep
-      - run: kubekeep scan . --format sarif,markdown --output kubekeep
-      - if: always()
-        run: cat kubekeep.md >> "$GITHUB_STEP_SUMMARY"
-      - if: always()
+          paths: .
+      - if: ${{ !cancelled() && steps.kubekeep.outputs.scanned == 'true' }}
         uses: github/codeql-action/upload-sarif@v4
         with:
-          sarif_file: kubekeep.sarif
+          sarif_file: ${{ steps.kubekeep.outputs.sarif }}
 """
-_GITLAB: Final = """\
+_GITLAB: Final = f"""\
 # Include this file in .gitlab-ci.yml:
-#   include: {local: .gitlab/kubekeep.yml}
-kubekeep:
-  stage: test
-  image: python:3.13-slim
-  script:
-    - pip install kubekeep
-    - kubekeep scan . --format gitlab-sast,gitlab-codequality --output kubekeep
-  artifacts:
-    when: always
-    reports:
-      sast: kubekeep.gitlab-sast.json
-      codequality: kubekeep.gitlab-codequality.json
+#   include: {{local: .gitlab/kubekeep.yml}}
+include:
+  - remote: https://raw.githubusercontent.com/kubekeep/kubekeep/v{VERSION}/integrations/gitlab/templates/scan.yml
+    inputs:
+      paths: .
 """
 _JOBS: Final = {
     "github": (Path(".github/workflows/kubekeep.yml"), _GITHUB),
