@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from kubekeep._native import VERSION
 from tests.integrations.samples import (
     NO_KUBERNETES,
     PRIVILEGED,
@@ -17,6 +20,7 @@ from tests.integrations.samples import (
     commit_all,
     write_files,
 )
+from tests.integrations.wheel import build_wheel
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +30,12 @@ def hooks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(ROOT / ".pre-commit-hooks.yaml", folder)
     commit_all(folder, base_environment(tmp_path_factory.mktemp("home")))
     return folder
+
+
+def commit_of(repository: Path) -> str:
+    """Return the hash of the present commit."""
+    command = ["git", "rev-parse", "HEAD"]
+    return subprocess.run(command, cwd=repository, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -93,3 +103,49 @@ def test_other_files_do_not_start_the_hook(tmp_path: Path, hooks: Path) -> None:
     write_files(tmp_path / "repository", {"README.md": "more text\n"})
     git(tmp_path, "add", "-A")
     assert "(no files to check)Skipped" in try_hook(tmp_path, hooks).stdout
+
+
+def read_examples() -> list[str]:
+    """Return the two configurations of the guide."""
+    guide = (ROOT / "docs" / "guides" / "integrations.md").read_text(encoding="utf-8")
+    return re.findall(r"^```yaml\n(repos:\n.*?)^```", guide, re.MULTILINE | re.DOTALL)
+
+
+def run_commit(
+    folder: Path, configuration: str, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run pre-commit with this configuration on a new Pod."""
+    write_files(folder / "repository", {"deploy/pod.yaml": PRIVILEGED, ".pre-commit-config.yaml": configuration})
+    git(folder, "init", "-q")
+    git(folder, "add", "-A")
+    return subprocess.run(
+        [SCRIPTS / "pre-commit", "run", "--color=never"],
+        cwd=folder / "repository",
+        env=base_environment(folder) | {"PRE_COMMIT_HOME": str(folder / "cache")} | (environment or {}),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def test_documented_hook_fails_on_critical_findings(tmp_path: Path, hooks: Path) -> None:
+    example = read_examples()[0]
+    commit = commit_of(hooks)
+    configuration = example.replace("https://github.com/kubekeep/kubekeep", str(hooks)).replace(f"v{VERSION}", commit)
+    assert commit in configuration
+    result = run_commit(tmp_path, configuration)
+    assert result.returncode == 1
+    assert "gate FAILED: priority" in result.stdout
+
+
+@pytest.mark.integration
+def test_documented_hook_installs_the_wheel(tmp_path: Path) -> None:
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    build_wheel(wheels)
+    links = f"{os.environ.get('PIP_FIND_LINKS', '')} {wheels}".strip()
+    path = os.pathsep.join(folder for folder in os.environ["PATH"].split(os.pathsep) if folder != str(SCRIPTS))
+    result = run_commit(tmp_path, read_examples()[1], {"PIP_FIND_LINKS": links, "PATH": path})
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert "gate FAILED: priority" in result.stdout

@@ -75,3 +75,23 @@ def test_release_adds_the_hashes_of_its_wheels(tmp_path: Path) -> None:
     for _ in range(2):  # a second run replaces the entry
         subprocess.run([tmp_path / "scripts" / "lock", "--release", tmp_path / "dist"], check=True, timeout=30)
         assert lock.read_text() == f"{before}{entry}\n"
+
+
+PAGES = (*sorted(FOLDER.glob("*/README.md")), ROOT / "docs" / "guides" / "integrations.md")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}/{page.name}")
+def test_pages_name_this_version(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    versions = re.findall(r"(?:kubekeep==|kubekeep@|[`/ ]v)(\d+\.\d+\.\d+)", text)
+    assert set(versions) <= {VERSION}
+    tags = re.findall(r"kubekeep/kubekeep@v(\d+)(?!\.)\b", text)
+    assert set(tags) <= {VERSION.partition(".")[0]}
+
+
+@pytest.mark.parametrize(("system", "language"), [("jenkins", "groovy"), ("circleci", "yaml"), ("azure", "yaml")])
+def test_guide_shows_the_example_of_the_integration(system: str, language: str) -> None:
+    readme = (FOLDER / system / "README.md").read_text(encoding="utf-8")
+    match = re.search(rf"^```{language}\n.*?^```", readme, re.MULTILINE | re.DOTALL)
+    assert match is not None
+    assert match[0] in (ROOT / "docs" / "guides" / "integrations.md").read_text(encoding="utf-8")
