@@ -178,45 +178,50 @@ def find_program(environment: Mapping[str, str]) -> str:
     if wheel is None and not is_locked:
         raise ActionError("this commit of the action has no locked version: use a release, or the input install")
     folder = Path(tempfile.mkdtemp(prefix="kubekeep-install-", dir=environment.get("RUNNER_TEMP")))
-    run([sys.executable, "-I", "-m", "venv", str(folder)], "the virtual environment could not be created")
+    create = [sys.executable, "-I", "-m", "venv", str(folder)]
+    run(create, environment, "the virtual environment could not be created")
     programs = folder / ("Scripts" if os.name == "nt" else "bin")
     # Isolated: a folder `pip` in the repository must not be imported.
     pip = [str(programs / "python"), "-I", "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
     requirements = folder / "requirements.lock"
     requirements.write_text(lock if wheel is None else re.sub(r"(?m)^kubekeep==.*(\n[ \t].*)*\n", "", lock), "utf-8")
     only_checked = ["--require-hashes", "--only-binary=:all:", "-r", str(requirements)]
-    run([*pip, *only_checked], "the installation failed; its messages are above")
+    run([*pip, *only_checked], environment, "the installation failed; its messages are above")
     if wheel is not None:
-        run([*pip, "--no-index", "--no-deps", str(wheel)], f"install: {choice} could not be installed")
+        run([*pip, "--no-index", "--no-deps", str(wheel)], environment, f"install: {choice} could not be installed")
     return str(programs / "kubekeep")
 
 
-def run(command: list[str], error: str) -> None:
-    """Run a program. Raises ActionError with `error` if it fails."""
-    try:
-        code = subprocess.run(command, check=False, stdin=subprocess.DEVNULL).returncode
-    except OSError as problem:
-        raise ActionError(f"{error}: {problem}") from None
-    if code:
+def run(command: list[str], environment: Mapping[str, str], error: str) -> None:
+    """Run a program of the installation. Raises ActionError with `error` if it fails."""
+    if run_without_token(command, environment):
         raise ActionError(error)
 
 
 def scan(command: list[str], environment: Mapping[str, str]) -> int:
     """Run the scan and return its exit code."""
-    child = {name: value for name, value in environment.items() if name != "INPUT_TOKEN"}
     # Names of files must not become commands to the runner.
     token = secrets.token_hex(16)
     print(f"::stop-commands::{token}", flush=True)
     try:
-        # One stream, because the runner reads two in any order.
-        code = subprocess.run(
-            command, env=child, check=False, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT
-        ).returncode
-    except OSError as problem:
-        raise ActionError(f"kubekeep cannot be run: {problem.strerror}; check the input install") from None
+        code = run_without_token(command, environment)
     finally:
         print(f"\n::{token}::", flush=True)
     return code if code >= 0 else 128 - code
+
+
+def run_without_token(command: list[str], environment: Mapping[str, str]) -> int:
+    """Run a program that gets neither the token nor input, and return its exit code."""
+    variables = {name: value for name, value in environment.items() if name != "INPUT_TOKEN"}
+    try:
+        # One stream, because the runner reads two in any order.
+        return subprocess.run(
+            command, env=variables, check=False, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT
+        ).returncode
+    except OSError as problem:
+        raise ActionError(
+            f"{Path(command[0]).name} cannot be run: {problem.strerror}; check the input install"
+        ) from None
 
 
 # Results

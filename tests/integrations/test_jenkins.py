@@ -32,7 +32,7 @@ def run_step(folder: Path, options: dict[str, Any]) -> dict[str, Any]:
     packages = CACHE / "jenkins"
     if not packages.is_dir() or not shutil.which("java"):
         pytest.skip("JenkinsPipelineUnit or Java is not installed: run scripts/test-integrations")
-    command = ["java", *OPENED, "-cp", f"{packages}/*", "groovy.ui.GroovyMain", RUNNER]
+    command = ["java", *OPENED, "-cp", f"{packages}/*", "groovy.ui.GroovyMain", str(RUNNER)]
     result = subprocess.run(
         [*command, FOLDER / "jenkins", folder / "repository", json.dumps(options)],
         env=base_environment(folder),
