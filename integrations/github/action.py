@@ -52,6 +52,8 @@ class Finding(NamedTuple):
     priority: str
     control: str
     title: str
+    link: str
+    resource: str
     location: str
     is_new: bool
 
@@ -246,18 +248,22 @@ def read_result(sarif: Path, code: int, error: str) -> Result:
 
 def read_findings(log: Mapping[str, Any]) -> Iterator[Finding]:
     """Yield the open findings of a SARIF run, without excepted and resolved ones."""
-    titles = {rule["id"]: rule["shortDescription"]["text"] for rule in log["tool"]["driver"]["rules"]}
+    rules = log["tool"]["driver"]["rules"]
     for result in log["results"]:
         state = result.get("baselineState", "new")
         if result.get("suppressions") or state == "absent":
             continue
-        location = (result.get("locations") or [{}])[0].get("physicalLocation", {})
+        rule = rules[result["ruleIndex"]]
+        first = (result.get("locations") or [{}])[0]
+        location = first.get("physicalLocation", {})
         uri = urllib.parse.unquote(location.get("artifactLocation", {}).get("uri", ""))
         line = location.get("region", {}).get("startLine")
         yield Finding(
             priority=result.get("properties", {}).get("priority", "").lower(),
-            control=result["ruleId"],
-            title=titles.get(result["ruleId"], result["ruleId"]),
+            control=rule["id"],
+            title=rule["shortDescription"]["text"],
+            link=rule.get("helpUri", ""),
+            resource=(first.get("logicalLocations") or [{}])[0].get("fullyQualifiedName", ""),
             location=f"{uri}:{line}" if line else uri,
             is_new=state in {"new", "updated"},
         )
@@ -393,10 +399,10 @@ def render_comment(environment: Mapping[str, str], result: Result, marker: str) 
     noun = "new finding" if read_input(environment, "BASELINE") else "finding"
     lines = [marker, f"### Kubekeep: {len(findings) or 'no'} {noun}{'' if len(findings) == 1 else 's'}", ""]
     if findings:
-        lines += ["| Priority | Control | | Location |", "| --- | --- | --- | --- |"]
+        lines += ["| Priority | Control | Resource | Location |", "| --- | --- | --- | --- |"]
         lines += [
-            f"| {finding.priority.capitalize()} | {escape_markdown(finding.control)} | "
-            f"{escape_markdown(finding.title)} | {escape_markdown(finding.location)} |"
+            f"| {finding.priority.capitalize()} | {render_control(finding)} | "
+            f"{escape_markdown(finding.resource)} | {escape_markdown(finding.location)} |"
             for finding in findings[:MAX_ROWS]
         ]
     if len(findings) > MAX_ROWS:
@@ -408,6 +414,14 @@ def render_comment(environment: Mapping[str, str], result: Result, marker: str) 
     if server and run_id.isdigit():
         lines += ["", f"[Run]({server}/{environment['GITHUB_REPOSITORY']}/actions/runs/{run_id})"]
     return "\n".join(lines) + "\n"
+
+
+def render_control(finding: Finding) -> str:
+    """Return the control's title and its id, with a link if its address holds no markup."""
+    name = escape_markdown(finding.control)
+    if re.fullmatch(r"https://[\w./-]+", finding.link):
+        name = f"[{name}]({finding.link})"
+    return f"{escape_markdown(finding.title)} {name}"
 
 
 def escape_markdown(text: str) -> str:

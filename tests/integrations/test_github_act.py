@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integrations.github_api import TOKEN, Comments, serve_github
 from tests.integrations.samples import (
     FOLDER,
     HARMLESS,
@@ -52,9 +54,15 @@ def action(tmp_path: Path) -> Path:
 
 
 def run_workflow(
-    folder: Path, action: Path, workflow: str, files: dict[str, str], *, environment: dict[str, str] | None = None
+    folder: Path,
+    action: Path,
+    workflow: str,
+    files: dict[str, str],
+    *options: str,
+    event: str = "push",
+    environment: dict[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a workflow on push in a new repository with these files."""
+    """Commit these files and run a workflow."""
     act = find_program("act")
     repository = write_files(folder / "repository", files | {".github/workflows/kubekeep.yml": workflow})
     upload = write_files(folder / "codeql", {"upload-sarif/action.yml": UPLOAD})
@@ -64,7 +72,8 @@ def run_workflow(
     return subprocess.run(
         [
             act,
-            "push",
+            event,
+            *options,
             "--platform=ubuntu-latest=-self-hosted",
             "--container-daemon-socket=-",
             *(f"--local-repository={name}={path}" for name, path in replaced.items()),
@@ -149,3 +158,33 @@ def test_sarif_is_uploaded_unless_the_scan_could_not_start(
     assert f'"scanned": "{str(is_uploaded).lower()}"' in outputs
     if is_uploaded:
         assert bool(read_sarif(tmp_path / "uploaded.sarif")) is (files["pod.yaml"] is PRIVILEGED)
+
+
+def test_documented_pull_request_job_comments_on_changes(tmp_path: Path, action: Path) -> None:
+    guide = (ROOT / "docs" / "guides" / "integrations.md").read_text(encoding="utf-8")
+    match = re.search(r"^```yaml\n(on: pull_request\n.*?)^```", guide, re.MULTILINE | re.DOTALL)
+    assert match is not None
+    write_files(tmp_path / "repository", {"old.yaml": PRIVILEGED})
+    base = commit_all(tmp_path / "repository", base_environment(tmp_path))
+    event = tmp_path / "event.json"
+    event.write_text(json.dumps({"pull_request": {"number": 7, "base": {"ref": "main", "sha": base}}}))
+    workflow = match[1].replace("          comment:", "          install: none\n          comment:")
+    comments = Comments()
+    with serve_github(comments) as address:
+        result = run_workflow(
+            tmp_path,
+            action,
+            workflow,
+            {"new.yaml": PRIVILEGED.replace("debug", "other")},
+            f"--eventpath={event}",
+            f"--secret=GITHUB_TOKEN={TOKEN}",
+            f"--env=GITHUB_API_URL={address}",
+            "--env=GITHUB_REPOSITORY=shop/deploy",
+            event="pull_request",
+        )
+    assert result.returncode == 1, result.stdout
+    assert (comments.changes, comments.problems) == (["POST"], [])
+    body = comments.entries[0]["body"]
+    assert "new.yaml" in body
+    assert "old.yaml" not in body
+    assert "**A gate failed.**" in body

@@ -59,6 +59,11 @@ def test_template_and_example_match_the_schema(system: str, tmp_path: Path) -> N
         assert set(header) == {"spec"}
         files.append(tmp_path / "job.yml")
         files[-1].write_text(yaml.safe_dump(job), encoding="utf-8")
+    if system == "circleci":
+        orb = yaml.safe_load(TEMPLATES[system].read_text(encoding="utf-8"))
+        inline = {"version": 2.1, "orbs": {"kubekeep": {name: orb[name] for name in ("executors", "commands", "jobs")}}}
+        files.append(tmp_path / "inline.yml")
+        files[-1].write_text(yaml.safe_dump(inline), encoding="utf-8")
     if system not in {"action", "bitbucket"}:
         files.append(tmp_path / "example.yml")
         files[-1].write_text(read_example(system), encoding="utf-8")
