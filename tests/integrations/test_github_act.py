@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 
 from tests.integrations.github_api import TOKEN, Comments, serve_github
+from tests.integrations.github_runner import run_step
 from tests.integrations.samples import (
     FOLDER,
     HARMLESS,
     PRIVILEGED,
     ROOT,
+    SCRIPTS,
     base_environment,
     commit_all,
     find_program,
@@ -188,3 +190,12 @@ def test_documented_pull_request_job_comments_on_changes(tmp_path: Path, action:
     assert "new.yaml" in body
     assert "old.yaml" not in body
     assert "**A gate failed.**" in body
+
+
+def test_wheel_is_installed_with_locked_dependencies(tmp_path: Path) -> None:
+    write_files(tmp_path / "repository", {"pod.yaml": PRIVILEGED, "pip/__init__.py": "raise SystemExit('imported')\n"})
+    wheel = build_wheel(tmp_path)
+    path = os.pathsep.join(folder for folder in os.environ["PATH"].split(os.pathsep) if folder != str(SCRIPTS))
+    step = run_step(tmp_path, {"install": str(wheel), "fail-on": "critical"}, environment={"PATH": path})
+    assert step.code == 1, step.log
+    assert read_sarif(step.sarif)
