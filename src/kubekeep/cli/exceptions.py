@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 import click
@@ -22,7 +22,7 @@ from kubekeep.model.exception import ExceptionStatus, ExceptionUse
 from kubekeep.model.label_selector import LabelSelector
 from kubekeep.model.text import utc_text, visible
 from kubekeep.posture.select import UnknownNameError
-from kubekeep.usecases.exceptions import ERROR_STATUSES, add, check_exceptions
+from kubekeep.usecases.exceptions import ERROR_STATUSES, add, build_entry, check_exceptions
 from kubekeep.usecases.request import EvaluationOptions, RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan
 
@@ -109,20 +109,9 @@ def add_entry(  # noqa: PLR0913, PLR0917 - one argument an option
     kubekeep exceptions add exceptions.yaml --control C-0057 --namespace kube-system --reason "set up by the vendor"
     """  # noqa: D301 - click takes the character itself
     patterns = {"kind": kind, "namespace": namespace, "name": name, "containerName": container}
-    attributes = {key: value for key, value in patterns.items() if value}
-    owner = " ".join(attributes.values()) or "all resources"
-    entry: dict[str, Any] = {
-        "name": f"{', '.join((*controls, *frameworks)) or 'all controls'} for {owner}",
-        "policyType": "postureExceptionPolicy",
-        "actions": ["alertOnly"],
-    }
-    if attributes:
-        entry["resources"] = [{"designatorType": "Attributes", "attributes": attributes}]
-    if controls or frameworks:
-        entry["posturePolicies"] = _policies(controls, frameworks)
-    entry["reason"] = reason
-    if expires:
-        entry["expirationDate"] = expires
+    entry = build_entry(
+        controls, frameworks, {key: value or "" for key, value in patterns.items()}, reason, expires or ""
+    )
     try:
         use = add(file, entry)
     except ExceptionsError as error:
@@ -130,12 +119,6 @@ def add_entry(  # noqa: PLR0913, PLR0917 - one argument an option
     click.echo(f"{visible(file)}: added {visible(use.exception.name)}", err=True)
     for doubt in use.scope_warnings:
         click.echo(f"{visible(file)}: warning: {visible(doubt)}", err=True)
-
-
-def _policies(controls: Names, frameworks: Names) -> list[dict[str, str]]:
-    control_policies: Iterable[dict[str, str]] = [{"controlID": name} for name in controls] or [{}]
-    scopes: Iterable[dict[str, str]] = [{"frameworkName": name} for name in frameworks] or [{}]
-    return [{**scope, **name} for name in control_policies for scope in scopes]
 
 
 @command.command("list")

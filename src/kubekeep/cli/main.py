@@ -33,6 +33,7 @@ _COMMANDS: Final = {
     "config": "Check and explain the configuration file.",
     "control": "Create and test your own controls.",
     "library": "Share libraries of controls through OCI registries.",
+    "mcp": "Serve the tools to an AI assistant (Model Context Protocol).",
     "kubescape": "Run a command line of Kubescape.",
     "version": "Print the version.",
     "completion": "Print a shell completion script.",

@@ -9,7 +9,7 @@ import click
 
 from kubekeep.cli import arguments
 from kubekeep.library.load import builtin
-from kubekeep.model.control import Control
+from kubekeep.library.search import search_controls
 
 _MOST: Final = 20
 
@@ -27,7 +27,7 @@ def command(words: tuple[str, ...], layout: str) -> None:
     kubekeep search network policy
     """  # noqa: D301 - click takes the character itself
     terms = [word.casefold() for word in words]
-    matches = _find_controls(terms)
+    matches = search_controls(terms)
     frameworks = [
         framework
         for framework in builtin().frameworks.values()
@@ -45,18 +45,3 @@ def command(words: tuple[str, ...], layout: str) -> None:
         click.echo(f"{control.id:31} {control.level.label:9}  {control.title}")
     if len(matches) > _MOST:
         click.echo(f"… and {len(matches) - _MOST} more: add a word to narrow the search")
-
-
-def _find_controls(words: list[str]) -> list[Control]:
-    """Return the controls with all words, those with the words in their names first."""
-    ranked = ((_rank(control, words), control.id, control) for control in builtin().controls.values())
-    return [control for rank, _, control in sorted(ranked, key=lambda match: match[:2]) if rank]
-
-
-def _rank(control: Control, words: list[str]) -> int:
-    """Return 1 if the names of a control have all words, 2 if its texts have them too, 0 if some word is missing."""
-    names = f"{' '.join(control.ids)} {control.slug.replace('-', ' ')} {control.slug} {control.title}".casefold()
-    if all(word in names for word in words):
-        return 1
-    texts = f"{names} {control.asks} {control.why} {control.fix}".casefold()
-    return 2 if all(word in texts for word in words) else 0

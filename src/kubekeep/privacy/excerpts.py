@@ -61,7 +61,7 @@ class _Excerpts:
         """Read each file once."""
         for path, windows in self._windows.items():
             text = decode_text(self._source.content(path))
-            lines = [] if text is None else _mask_secrets(text)
+            lines = [] if text is None else mask_secrets(text)
             for window in windows:
                 excerpt = _make_excerpt(lines, window)
                 if excerpt is not None:
@@ -105,7 +105,7 @@ def _make_excerpt(lines: Sequence[str], window: _Window) -> Excerpt | None:
     return Excerpt(first, excerpt_lines) if excerpt_lines else None
 
 
-def _mask_secrets(text: str) -> list[str]:
+def mask_secrets(text: str) -> list[str]:
     """Return the lines of a file with secrets masked."""
     spans: list[tuple[int, int]] = []
     for reader in (yaml_text, json_text) if text.lstrip()[:1] in {"{", "["} else (yaml_text,):

@@ -41,13 +41,35 @@ def check_exceptions(policy_exceptions: Sequence[PolicyException]) -> tuple[Exce
     return uses
 
 
-def add(path: str, entry: Mapping[str, Any]) -> ExceptionUse:
-    """Append an entry to the list in the file at `path`, or create the file; the other entries are not changed.
+def build_entry(
+    controls: Sequence[str], frameworks: Sequence[str], patterns: Mapping[str, str], reason: str, expires: str
+) -> dict[str, Any]:
+    """Return the entry of an exception for a file.
 
-    Returns the use of the exception, with warnings in its text. Raises ExceptionsError for an unsuitable file and for an
-    entry without effect.
+    patterns: regular expressions by attribute of the resource (`kind`, `namespace`, `name`, `containerName`); empty ones
+    match any value. expires: a date or a time in RFC 3339; empty for none.
     """
-    display_name = display_path(path)
+    attributes = {key: value for key, value in patterns.items() if value}
+    owner = " ".join(attributes.values()) or "all resources"
+    entry: dict[str, Any] = {
+        "name": f"{', '.join((*controls, *frameworks)) or 'all controls'} for {owner}",
+        "policyType": "postureExceptionPolicy",
+        "actions": ["alertOnly"],
+    }
+    if attributes:
+        entry["resources"] = [{"designatorType": "Attributes", "attributes": attributes}]
+    if controls or frameworks:
+        policies: Sequence[dict[str, str]] = [{"controlID": name} for name in controls] or [{}]
+        scopes: Sequence[dict[str, str]] = [{"frameworkName": name} for name in frameworks] or [{}]
+        entry["posturePolicies"] = [{**scope, **policy} for policy in policies for scope in scopes]
+    entry["reason"] = reason
+    if expires:
+        entry["expirationDate"] = expires
+    return entry
+
+
+def check_entry(entry: Mapping[str, Any], display_name: str) -> ExceptionUse:
+    """Return the use of the exception that an entry describes, with warnings. Raises ExceptionsError if it has no effect."""
     try:
         exception = parse_exception(dict(entry), Location(display_name), 0)
     except InvalidExceptionError as error:
@@ -55,12 +77,23 @@ def add(path: str, entry: Mapping[str, Any]) -> ExceptionUse:
     use = check_exceptions([exception])[0]
     if use.status in ERROR_STATUSES:
         raise ExceptionsError(visible(use.text or "the exception has already expired"))
+    return use
+
+
+def add(path: str, entry: Mapping[str, Any]) -> ExceptionUse:
+    """Append an entry to the list in the file at `path`, or create the file; the other entries are not changed.
+
+    Returns the use of the exception, with warnings in its text. Raises ExceptionsError for an unsuitable file and for an
+    entry without effect.
+    """
+    display_name = display_path(path)
+    use = check_entry(entry, display_name)
     is_json = os.path.splitext(path)[1].lower() == ".json"  # noqa: PTH122 - the path as typed
     try:
         text = (
             _append_entry(path, dict(entry), is_json=is_json)
             if os.path.lexists(path)
-            else _format_file(entry, is_json=is_json)
+            else format_entry(entry, is_json=is_json)
         )
         with atomic(Path(path)) as stream:
             stream.write(text)
@@ -82,7 +115,7 @@ def _append_entry(path: str, entry: dict[str, Any], *, is_json: bool) -> str:
     documents = [(number, value) for number, value in enumerate(parsed.values) if value is not None]
     if not documents:
         end = "\n" if file.text.strip() and not file.text.endswith("\n") else ""
-        return file.data.decode() + end + _format_file(entry, is_json=is_json)
+        return file.data.decode() + end + format_entry(entry, is_json=is_json)
     number, value = documents[0]
     if len(documents) > 1 or not isinstance(value, list):
         raise ExceptionsError(f"{display_name}: not a list of exceptions, so no exception can be added")
@@ -92,7 +125,8 @@ def _append_entry(path: str, entry: dict[str, Any], *, is_json: bool) -> str:
     return file.encode(edited.text).decode()
 
 
-def _format_file(entry: Mapping[str, Any], *, is_json: bool) -> str:
+def format_entry(entry: Mapping[str, Any], *, is_json: bool) -> str:
+    """Return the text of a file with one entry, as YAML or JSON."""
     if is_json:
         return json.dumps([entry], indent=2, ensure_ascii=False) + "\n"
     return "".join(f"{line}\n" for line in format_block([dict(entry)], 0, Style(dash=0)))
