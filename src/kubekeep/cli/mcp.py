@@ -77,9 +77,10 @@ def command(  # noqa: PLR0913 - one argument an option
         from kubekeep.mcp.server import create_server  # noqa: PLC0415
         from kubekeep.mcp.settings import ServerSettings, read_token  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "kubekeep":
+        package = (error.name or "").partition(".")[0]
+        if package == "kubekeep":
             raise
-        raise click.UsageError(f"{error.name} is not installed: pip install 'kubekeep[mcp]'") from error
+        raise click.UsageError(f"{package} is not installed: pip install 'kubekeep[mcp]'") from error
     if address is None and (token_file or hosts):
         raise click.UsageError("--token-file and --allowed-host require --http")
     settings = ServerSettings(

@@ -208,7 +208,7 @@ class ChangePlace(AnswerPart):
 
 
 class ChangeEntry(AnswerPart):
-    """A finding with its change from one scan to the other."""
+    """A piece of evidence with its change from one scan to the other."""
 
     change: Literal["new", "resolved", "unchanged", "accepted", "incomparable"]
     control: str
@@ -218,7 +218,7 @@ class ChangeEntry(AnswerPart):
 
 
 class CompareTotals(AnswerPart):
-    """Numbers of findings by change."""
+    """Numbers of changes, one per piece of evidence."""
 
     new: int
     resolved: int

@@ -143,7 +143,7 @@ def _add_resources(server: MCPServer[None]) -> None:
         description="Requirements of a framework with their controls.",
         mime_type=_MARKDOWN,
     )(_read_framework)
-    server.completion()(_complete)  # type: ignore[no-untyped-call] - the SDK's
+    server.completion()(_complete)  # type: ignore[no-untyped-call]
 
 
 def _read_control(id: str) -> str:
