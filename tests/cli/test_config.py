@@ -227,6 +227,7 @@ view: overview                                    # default
 # min-severity: not set
 # max-severity: not set
 quiet: false                                      # default
+kubescape-metrics: false                          # default
 full: false                                       # default
 color: auto                                       # default
 dry-run: false                                    # default

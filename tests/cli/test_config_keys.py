@@ -23,7 +23,7 @@ GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "configuration.md"
 KEYS = scan.keys
 HARMLESS = {
     *("framework", "kubernetes-version", "snapshot", "cloud-provider", "cluster-policies", "format", "verbose", "view"),
-    *("full", "quiet", "color", "fail-on", "strict"),
+    *("full", "quiet", "color", "kubescape-metrics", "fail-on", "strict"),
     *("severity-threshold", "compliance-threshold", "fail-coverage-below", "max-failures", "only-fixable"),
     *("fail-on-new", "baseline-severity-threshold", "baseline-granularity", "min-severity", "max-severity"),
     *("exclude-controls", "include-namespaces", "exclude-namespaces", "include-kinds", "exclude-kinds"),

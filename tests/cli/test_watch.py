@@ -88,7 +88,7 @@ def test_prints_changes_serves_metrics_and_ends_on_a_signal(
     cluster: Cluster, namespace: str, ending: signal.Signals
 ) -> None:
     options = ("control", "C-0057", "--include-namespaces", namespace, "--format", "json", "--metrics", "0")
-    with running(cluster.kubeconfig, *options) as watch:
+    with running(cluster.kubeconfig, *options, "--kubescape-metrics") as watch:
         served = re.fullmatch(r"metrics: http://127\.0\.0\.1:(\d+)/metrics\n", watch.errors.get(timeout=60))
         assert served
         port = int(served[1])
@@ -112,8 +112,9 @@ def test_prints_changes_serves_metrics_and_ends_on_a_signal(
 
         def metrics() -> bool:
             status, text = fetch(port, "/metrics")
-            failed = f'kubescape_resource_count_controls_failed{{apiVersion="apps/v1",kind="Deployment",namespace="{namespace}",name="cart"}} 1'
-            return status == 200 and failed in text and "\nkubekeep_watch_gaps 0\n" in text
+            failed = f'kubekeep_namespace_findings{{namespace="{namespace}",severity="high"}} 1'
+            by_resource = f'kubescape_resource_count_controls_failed{{apiVersion="apps/v1",kind="Deployment",namespace="{namespace}",name="cart"}} 1'
+            return status == 200 and failed in text and by_resource in text and "\nkubekeep_watch_gaps 0\n" in text
 
         eventually(metrics)
         watch.process.send_signal(ending)

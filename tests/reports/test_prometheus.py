@@ -1,4 +1,4 @@
-"""Metrics: Kubescape's names and labels, one series per label set, readable by common parsers."""
+"""Metrics: bounded labels that promtool accepts, Kubescape's names on request, one series per label set."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import subprocess
 from collections import Counter
 
 import msgspec
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.oracles.program import program
 
@@ -45,9 +46,32 @@ NAMES = {
 Labels = frozenset[tuple[str, str]]
 
 
-def text(assessment: Assessment) -> str:
+OWN_NAMES = {
+    "kubekeep_info": ("kubernetes_version", "version"),
+    "kubekeep_scan_end_timestamp_seconds": (),
+    "kubekeep_scan_duration_seconds": (),
+    "kubekeep_files": (),
+    "kubekeep_unread": (),
+    "kubekeep_compliance_ratio": (),
+    "kubekeep_coverage_ratio": (),
+    "kubekeep_resources": ("result",),
+    "kubekeep_controls": ("result",),
+    "kubekeep_findings": ("severity",),
+    "kubekeep_excepted_findings": (),
+    "kubekeep_namespace_findings": ("namespace", "severity"),
+    "kubekeep_framework_compliance_ratio": ("framework",),
+    "kubekeep_framework_coverage_ratio": ("framework",),
+    "kubekeep_framework_controls": ("framework", "result"),
+    "kubekeep_control_info": ("control", "severity", "title"),
+    "kubekeep_control_failed_resources": ("control", "severity"),
+    "kubekeep_control_not_evaluated": ("cause", "control"),
+}
+"""Families and labels that the rules and dashboards in `integrations` query."""
+
+
+def text(assessment: Assessment, *, kubescape: bool = True) -> str:
     stream = io.StringIO()
-    load("prometheus").render(assessment, stream, ReportOptions())
+    load("prometheus").render(assessment, stream, ReportOptions(kubescape_metrics=kubescape))
     return stream.getvalue()
 
 
@@ -77,6 +101,56 @@ def test_kubescapes_names_and_labels(assessment: Assessment) -> None:
     }
 
 
+def test_own_names_and_labels(assessment: Assessment) -> None:
+    labels = {name: {tuple(sorted(dict(key))) for key in series} for name, series in families(assessment).items()}
+    assert {name: {expected} for name, expected in OWN_NAMES.items()} == {
+        name: names for name, names in labels.items() if name.startswith("kubekeep_")
+    }
+
+
+def test_kubescapes_names_are_off_by_default(assessment: Assessment) -> None:
+    assert "kubescape_" not in text(assessment, kubescape=False)
+    assert text(assessment).startswith(text(assessment, kubescape=False).partition("# not read")[0])
+
+
+def test_promtool_accepts_the_metrics(assessment: Assessment) -> None:
+    for options, code in ((False, 0), (True, 3)):
+        report = text(assessment, kubescape=options)
+        check = ["promtool", "check", "metrics"]
+        result = subprocess.run(check, input=report, text=True, capture_output=True, check=False, timeout=30)
+        assert result.returncode == code, result.stderr
+        assert "kubekeep_" not in result.stderr
+
+
+def test_own_figures(assessment: Assessment) -> None:
+    by_family = families(assessment)
+    assert find_value(by_family["kubekeep_compliance_ratio"]) == 0.625
+    assert find_value(by_family["kubekeep_coverage_ratio"]) == 0.7
+    assert find_value(by_family["kubekeep_controls"], result="not_evaluated") == 4
+    assert find_value(by_family["kubekeep_framework_compliance_ratio"], framework="nsa") == pytest.approx(0.6666)
+    findings = [finding.severity.name.lower() for finding in assessment.findings]
+    for severity in ("critical", "high", "medium", "low"):
+        assert find_value(by_family["kubekeep_findings"], severity=severity) == findings.count(severity)
+    assert sum(by_family["kubekeep_namespace_findings"].values()) == len(findings)
+
+
+def test_number_of_namespaces_is_limited(assessment: Assessment) -> None:
+    result = next(result for result in assessment.results if any(v.evidence for v in result.verdicts.values()))
+    results = tuple(
+        ResourceResult(
+            msgspec.structs.replace(
+                result.resource, content={"kind": "Pod", "metadata": {"name": "web", "namespace": f"team-{number}"}}
+            ),
+            result.verdicts,
+        )
+        for number in range(300)
+    )
+    many = msgspec.structs.replace(assessment, results=results)
+    series = families(many)["kubekeep_namespace_findings"]
+    assert len({dict(key)["namespace"] for key in series}) == 101
+    assert sum(series.values()) == len(many.findings)
+
+
 def test_the_figures(assessment: Assessment) -> None:
     by_family = families(assessment)
     assert find_value(by_family["kubescape_score"]) == 62.5
@@ -89,7 +163,7 @@ def test_the_figures(assessment: Assessment) -> None:
     assert find_value(by_family["kubescape_resource_count_controls_failed"], namespace="default", name="web-0") == 1
     assert find_value(by_family["kubekeep_unread"]) == 2
     assert find_value(by_family["kubekeep_scan_duration_seconds"]) == 0.75
-    assert find_value(by_family["kubekeep_control_not_evaluated"], id="C-0069", cause="needs-host-data") == 1
+    assert find_value(by_family["kubekeep_control_not_evaluated"], control="C-0069", cause="needs-host-data") == 1
 
 
 def test_no_compliance_series_without_evaluation(assessment: Assessment) -> None:
@@ -151,4 +225,4 @@ def test_excepted_findings_are_counted_separately(assessment: Assessment) -> Non
     result = ResourceResult(assessment.results[2].resource, {"privileged": verdict})
     by_family = families(msgspec.structs.replace(assessment, results=(result,)))
     assert find_value(by_family["kubescape_resource_count_controls_failed"]) == 0
-    assert find_value(by_family["kubekeep_waived_findings"]) == 1
+    assert find_value(by_family["kubekeep_excepted_findings"]) == 1

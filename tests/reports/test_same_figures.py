@@ -163,7 +163,19 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Reports:
     outside_folder = ("--exceptions", str(more / "exceptions.yaml"), "--custom-rules", str(more))
     arguments = ("framework", ",".join(FRAMEWORKS), "varied", *outside_folder)
     run = subprocess.run(
-        [sys.executable, "-m", "kubekeep", "scan", *arguments, "-f", ",".join(names()), "-o", "out", "--verbose"],
+        [
+            sys.executable,
+            "-m",
+            "kubekeep",
+            "scan",
+            *arguments,
+            "-f",
+            ",".join(names()),
+            "-o",
+            "out",
+            "--verbose",
+            "--kubescape-metrics",
+        ],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -396,8 +408,9 @@ def test_prometheus(reports: Reports) -> None:
         tally, counts = reports.resources(members), reports.statuses(members)
         scope, label = ("cluster", "") if place == "cluster" else ("framework", f'{{name="{place}"}}')
         noun = "control" if place == "cluster" else "controls"
-        own = "kubescape_cluster" if place == "cluster" else "kubekeep_framework"
-        assert metrics[f"{own}_coverage_score{label}"] == pytest.approx(reports.coverage(members))
+        own, slug = ("", "") if place == "cluster" else ("framework_", f'{{framework="{place.casefold()}"}}')
+        assert metrics[f"kubekeep_{own}coverage_ratio{slug}"] == pytest.approx(reports.coverage(members) / 100)
+        assert metrics[f"kubekeep_{own}compliance_ratio{slug}"] == pytest.approx(reports.compliance(members) / 100)
         assert metrics[f"kubescape_{scope}_complianceScore{label}"] == pytest.approx(reports.compliance(members))
         assert [
             metrics[f"kubescape_{scope}_count_resources_{word}{label}"] for word in ("failed", "passed", "skipped")
@@ -422,7 +435,7 @@ def test_prometheus(reports: Reports) -> None:
         value for name, value in metrics.items() if name.startswith("kubescape_resource_count_controls_failed{")
     ]
     assert sum(by_resource) == reports.failing.total()
-    assert metrics["kubekeep_waived_findings"] == reports.accepted.total()
+    assert metrics["kubekeep_excepted_findings"] == reports.accepted.total()
     assert metrics["kubekeep_unread"] == reports.unread
     gaps = [name for name in metrics if name.startswith("kubekeep_control_not_evaluated{")]
     assert len(gaps) == reports.statuses(reports.known)["gap"]

@@ -104,6 +104,11 @@ def parse_words(task: str, words: Names, frameworks: Names, *, or_cluster: bool 
     return ParsedWords(words, frameworks, controls, workload)
 
 
+kubescape_metrics_option = click.option(
+    "--kubescape-metrics", is_flag=True, help="Add metrics with the names of Kubescape to those for Prometheus."
+)
+
+
 def parse_listen_address(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, int] | None:  # noqa: ARG001
     """Click callback: return the address to listen on from `9090`, `:9090`, `0.0.0.0:9090` or `[::]:9090`.
 

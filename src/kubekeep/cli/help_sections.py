@@ -13,6 +13,7 @@ _SECTIONS: Final = {
         "view",
         "verbose",
         "full",
+        "kubescape_metrics",
         "quiet",
         "debug",
         "color",

@@ -32,6 +32,7 @@ class OutputOptions(msgspec.Struct, frozen=True):
     color: str = "auto"
     quiet: bool = False
     full: bool = False
+    kubescape_metrics: bool = False
 
     def plan_outputs(self) -> list[outputs.Output]:
         """Return the reports with their destinations. Raises usage errors for unsuitable combinations."""
@@ -43,7 +44,9 @@ class OutputOptions(msgspec.Struct, frozen=True):
 
     def create_report_options(self, *, audit: bool) -> ReportOptions:
         """Return the options of the formats; `audit` includes every exception."""
-        return ReportOptions(verbose=self.verbose, view=self.view, full=self.full, audit=audit)
+        return ReportOptions(
+            verbose=self.verbose, view=self.view, full=self.full, audit=audit, kubescape_metrics=self.kubescape_metrics
+        )
 
     @property
     def colour(self) -> bool | None:
@@ -66,13 +69,23 @@ def report_options(function: Callable[..., None]) -> Callable[..., None]:
         color: str,
         quiet: bool,
         full: bool,
+        kubescape_metrics: bool,
         **others: Any,
     ) -> None:
         if min_severity and max_severity and min_severity > max_severity:
             raise click.UsageError("--min-severity is above --max-severity: nothing would be shown")
         function(
             output_options=OutputOptions(
-                formats, output, verbose, View(view), min_severity, max_severity, color, quiet, full
+                formats,
+                output,
+                verbose,
+                View(view),
+                min_severity,
+                max_severity,
+                color,
+                quiet,
+                full,
+                kubescape_metrics,
             ),
             **others,
         )
@@ -96,6 +109,7 @@ def _presentation() -> tuple[Callable[..., Any], ...]:
             is_flag=True,
             help="Print every finding with its text in a PDF. Default: one row for each control.",
         ),
+        arguments.kubescape_metrics_option,
         click.option(
             "-q", "--quiet", is_flag=True, help="Print only errors and results of gates; write reports to files only."
         ),

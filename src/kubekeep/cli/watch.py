@@ -13,13 +13,14 @@ from typing import Any, Final
 
 import click
 
-from kubekeep.cli.arguments import parse_listen_address, without_options
+from kubekeep.cli.arguments import kubescape_metrics_option, parse_listen_address, without_options
 from kubekeep.cli.exception_options import ExceptionSettings
 from kubekeep.cli.preflight import print_permissions
 from kubekeep.cli.request_options import convert_cluster_errors, request_options
 from kubekeep.cli.settings import get_width
 from kubekeep.cli.shutdown import ShutdownHandler, handle_interrupts
 from kubekeep.model.watch import WatchEvent
+from kubekeep.reports.format import ReportOptions
 from kubekeep.usecases.request import ScanRequest
 
 _FILES_ONLY: Final = (
@@ -51,6 +52,7 @@ _SCAN_ONLY: Final = (
     callback=parse_listen_address,
     help="Serve /metrics, /healthz and /readyz on this port. Default address: 127.0.0.1.",
 )
+@kubescape_metrics_option
 @click.option("--no-host-scan", "host_scan", flag_value=False, default=None, help="Read no data about nodes.")
 @click.option(
     "--dry-run", is_flag=True, help="Print the roles that a watch requires and the missing permissions. Does not watch."
@@ -64,6 +66,7 @@ def command(
     address: tuple[str, int] | None,
     *,
     dry_run: bool,
+    kubescape_metrics: bool,
 ) -> None:
     """Watch the cluster of the kubeconfig, and print each verdict when it changes.
 
@@ -83,11 +86,15 @@ def command(
     if dry_run:
         sys.exit(print_permissions(request, watching=True))
     with handle_interrupts() as shutdown_handler:
-        _watch(request, layout, address, shutdown_handler)
+        _watch(request, layout, address, shutdown_handler, ReportOptions(kubescape_metrics=kubescape_metrics))
 
 
 def _watch(
-    request: ScanRequest, layout: str, address: tuple[str, int] | None, shutdown_handler: ShutdownHandler
+    request: ScanRequest,
+    layout: str,
+    address: tuple[str, int] | None,
+    shutdown_handler: ShutdownHandler,
+    options: ReportOptions,
 ) -> None:
     """Watch until an interrupt."""
     from kubekeep.reports.shared.watch_output import event_lines, json_lines  # noqa: PLC0415 - not for `--help`
@@ -106,7 +113,7 @@ def _watch(
         watch = Watch(WatchRequest(scan=request), notify)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    with _serve(address, watch, request):
+    with _serve(address, watch, request, options):
         convert_cluster_errors(lambda: shutdown_handler.run(watch.run, printing))
 
 

@@ -20,9 +20,9 @@ _CACHE_SECONDS: Final = 5.0
 """Seconds for which metrics of the assessment are cached: for a large cluster, they take seconds to create."""
 
 
-def create_pages(watch: Watch, request: ScanRequest) -> dict[str, Callable[[], HttpResponse]]:
-    """Return the handlers of `watch` by path."""
-    metrics = _MetricsPage(watch, request)
+def create_pages(watch: Watch, request: ScanRequest, options: ReportOptions) -> dict[str, Callable[[], HttpResponse]]:
+    """Return the handlers of `watch` by path; `options` are those of the metrics."""
+    metrics = _MetricsPage(watch, request, options)
 
     def check_readiness() -> HttpResponse:
         if watch.current is None:
@@ -41,9 +41,10 @@ def create_pages(watch: Watch, request: ScanRequest) -> dict[str, Callable[[], H
 class _MetricsPage:
     """Metrics of a watch and of its current assessment."""
 
-    def __init__(self, watch: Watch, request: ScanRequest) -> None:
+    def __init__(self, watch: Watch, request: ScanRequest, options: ReportOptions) -> None:
         self._watch = watch
         self._request = request
+        self._options = options
         self._lock = threading.Lock()
         self._text = ""
         self._created_at = 0.0
@@ -54,7 +55,7 @@ class _MetricsPage:
             current = self._watch.current
             if current is not None and time.monotonic() - self._created_at > _CACHE_SECONDS:
                 stream = io.StringIO()
-                FORMAT.render(current.assessment(self._request), stream, ReportOptions())
+                FORMAT.render(current.assessment(self._request), stream, self._options)
                 self._text, self._created_at = stream.getvalue(), time.monotonic()
             metrics = io.StringIO()
             write_metrics(self._watch.metrics, metrics)

@@ -59,6 +59,8 @@ class ReportOptions(msgspec.Struct, frozen=True):
     """Report the use of every exception, also in machine-readable formats."""
     repeatable: bool = True
     """True if frameworks and paths determine the scan, so that suggested commands can repeat it."""
+    kubescape_metrics: bool = False
+    """Add the metrics with Kubescape's names to those of Prometheus."""
     links: bool = False
     """True if the terminal supports hyperlinks (OSC 8)."""
 

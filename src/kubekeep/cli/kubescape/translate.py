@@ -136,7 +136,8 @@ def _workload(name: str, values: Sequence[FlagValue]) -> str:
 
 def translate_options(values: Sequence[FlagValue]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return our options for the flags, and messages about flags without effect. Raises FlagError."""
-    options: list[str] = []
+    formats = _split_names(get_value(values, "format"))
+    options = ["--kubescape-metrics"] if "prometheus" in formats else []
     notes: list[str] = []
     for flag, value in values:
         match flag.effect:
