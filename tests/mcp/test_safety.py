@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import http.server
 import json
 import os
 import subprocess
@@ -14,6 +15,8 @@ from urllib.parse import urlsplit
 import anyio
 import pytest
 
+from tests.cluster.cluster import Cluster
+from tests.loopback import serving
 from tests.mcp.conftest import EXAMPLES
 from tests.mcp.sessions import KUBEKEEP, Session, open_http_session, open_session, serve_over_http
 from tests.secrets.planted import plant_all
@@ -141,7 +144,7 @@ def test_secrets_are_masked(tmp_path: Path) -> None:
     planted = plant_all()
     planted.write(tmp_path)
     with open_session("--root", str(tmp_path)) as session:
-        pages = [*session.pages("scan", path="."), *session.pages("attack_paths", path=".")]
+        pages = [*session.pages("scan", path="."), *session.pages("attack_paths", path="pods")]
         fixes = session.pages("propose_fix", path="pods", controls=["C-0016", "C-0055"])
     texts = [json.dumps(page, ensure_ascii=False) for page in (*pages, *fixes)]
     assert any("planted-1" in text for text in texts)
@@ -193,6 +196,53 @@ def _list_workers(folder: Path) -> list[int]:
         except OSError:
             continue
     return workers
+
+
+def test_calls_are_limited(tmp_path: Path) -> None:
+    _write_large_input(tmp_path)
+    errors: list[str] = []
+
+    async def call(session: Session) -> None:
+        result = await session.client.call_tool("scan", {"path": "input", "frameworks": ["allcontrols"]})
+        assert result.is_error
+        errors.append(session.text(result))
+
+    async def call_often(session: Session) -> None:
+        async with anyio.create_task_group() as group:
+            for _ in range(14):
+                group.start_soon(call, session)
+
+    with open_session("--root", str(tmp_path), "--timeout", "2") as session:
+        session.portal.call(call_often, session)
+    assert sum("too many calls at once" in error for error in errors) == 4
+    assert sum("not finished within" in error for error in errors) == 10
+
+
+def test_address_is_scanned_if_the_network_is_allowed() -> None:
+    class Manifest(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(PRIVILEGED.encode())
+
+    with serving(Manifest) as port, open_session("--allow-network") as session:
+        url = f"http://127.0.0.1:{port}/pod.yaml"
+        assert session.call("scan", path=url, controls=["C-0057"])["totals"]["findings"] == 1
+        assert "only files in a root" in session.error("propose_fix", path=url)
+        hints = session.tools["scan"].annotations
+        assert hints is not None
+        assert hints.open_world_hint is True
+
+
+def test_cluster_is_scanned_if_it_is_allowed(cluster: Cluster, namespace: str) -> None:
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "outside", "namespace": namespace}}
+    container = {"name": "a", "image": "example.org/a:1", "securityContext": {"privileged": True}}
+    cluster.apply([pod | {"spec": {"containers": [container]}}])
+    with open_session("--allow-cluster", "--kubeconfig", str(cluster.kubeconfig)) as session:
+        entries = session.entries("scan", cluster=True, controls=["C-0057"])
+        assert f"Pod {namespace}/outside" in {entry["untrusted"]["resource"] for entry in entries}
+        session.call("attack_paths", cluster=True)
+        assert "only one of" in session.error("scan", cluster=True, path=".")
 
 
 def test_http_session_has_the_same_answers(session: Session) -> None:

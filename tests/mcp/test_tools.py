@@ -171,6 +171,15 @@ def test_risky_change_requires_the_control(session: Session) -> None:
     assert named["risks"]
 
 
+def test_fix_with_a_value(session: Session) -> None:
+    general = session.call("propose_fix", text=POD, controls=["C-0271"])
+    (group,) = general["unfixed"]
+    assert (group["control"], general["entries"]) == ("C-0271", [])
+    fixed = session.call("propose_fix", text=POD, controls=["C-0271"], values={"limits.memory": "256Mi"})
+    assert 'memory: "256Mi"' in fixed["entries"][0]["untrusted"]["text"]
+    assert "not a path" in session.error("propose_fix", text=POD, values={"[": 1})
+
+
 def test_applied_fix_rescans_clean(tmp_path: Path) -> None:
     file = tmp_path / "pod.yaml"
     file.write_text(POD)

@@ -31,6 +31,7 @@ from kubekeep.model.watch import (
     WatchEvent,
     WatchStarted,
 )
+from kubekeep.reports.format import ReportOptions
 from kubekeep.usecases.cluster import connect_cluster
 from kubekeep.usecases.request import ScanInput, ScanRequest
 from kubekeep.usecases.rule_selection import RuleSelector
@@ -87,7 +88,7 @@ class Live:
 
     def is_ready(self) -> bool:
         """Return True if `/readyz` reports success."""
-        return create_pages(self.watch, self.request)["/readyz"]().status is HTTPStatus.OK
+        return create_pages(self.watch, self.request, ReportOptions())["/readyz"]().status is HTTPStatus.OK
 
     def losses(self) -> list[bool]:
         """Return one value per connection event: True if the cluster is followed, False if it is lost."""

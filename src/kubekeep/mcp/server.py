@@ -79,7 +79,7 @@ def _write_instructions(settings: ServerSettings, tools: ToolSet) -> str:
     permissions = (
         ("Files are changed only by propose_fix with apply.", settings.allow_writes),
         ("scan and attack_paths can read the cluster: cluster=true.", settings.allow_cluster),
-        ("Paths can be https addresses.", settings.allow_network),
+        ("Paths can be http and https addresses.", settings.allow_network),
     )
     return " ".join(
         (

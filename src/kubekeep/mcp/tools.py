@@ -60,6 +60,10 @@ ControlsArgument = Annotated[
     tuple[_Name, ...], Field(max_length=100, description="Controls by number, slug or title, for example `C-0057`.")
 ]
 SeverityArgument = Annotated[SeverityName, Field(description="Lowest severity of the entries.")]
+ValuesArgument = Annotated[
+    dict[_Name, str | int | float | bool] | None,
+    Field(max_length=20, description='Values for findings without a fix: `{"limits.memory": "256Mi"}`.'),
+]
 CursorArgument = Annotated[str, Field(max_length=100, description="`next_cursor` of the page before.")]
 PatternArgument = Annotated[
     str, Field(max_length=300, description="Regular expression that must match the whole value; default: any value.")
@@ -118,6 +122,7 @@ class ToolSet:
         frameworks: FrameworksArgument = (),
         controls: ControlsArgument = (),
         min_severity: SeverityArgument = "low",
+        values: ValuesArgument = None,
         cursor: CursorArgument = "",
         *,
         apply: Annotated[bool, Field(description="Write the changes; needs a server with --allow-writes.")] = False,
@@ -138,7 +143,9 @@ class ToolSet:
         if _HTTP.match(path):
             raise ToolError(f"{clean(path, _SHOWN)}: only files in a root can be fixed")
         make_input = self._select_input(path, text)
-        task = FixTask(frameworks=frameworks, controls=controls, min_severity=min_severity, apply=apply)
+        task = FixTask(
+            frameworks=frameworks, controls=controls, min_severity=min_severity, apply=apply, values=values or {}
+        )
         answer = await self._workers.run(lambda scratch: functools.partial(run_fix, make_input(scratch), task))
         return self._pages.first(answer)
 

@@ -6,7 +6,7 @@ Every change is confirmed by a second scan before it is shown. A file outside of
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -16,6 +16,7 @@ from kubekeep.fixes.proposed_changes import UnfixedFinding
 from kubekeep.mcp.answers import DiffEntry, FixAnswer, FixTotals, UnfixedGroup, UntrustedText
 from kubekeep.mcp.tasks.task_input import TaskError, TaskInput, check_confined, is_allowed, open_input
 from kubekeep.mcp.text import clean, clean_lines, cut
+from kubekeep.model.location import parse_path
 from kubekeep.model.severity import Severity
 from kubekeep.privacy.excerpts import mask_secrets
 from kubekeep.usecases.fix import FixRequest, plan
@@ -29,19 +30,24 @@ _MAX_LISTED: Final = 10
 
 
 class FixTask(msgspec.Struct, frozen=True, kw_only=True):
-    """The findings to fix; `apply` writes the changes."""
+    """The findings to fix; `apply` writes the changes. `values` are values for findings without a fix, by path end."""
 
     frameworks: tuple[str, ...] = ()
     controls: tuple[str, ...] = ()
     min_severity: str = "low"
     apply: bool = False
+    values: Mapping[str, str | int | float | bool] = {}
 
 
 def run_fix(task_input: TaskInput, task: FixTask) -> FixAnswer:
     """Return the changes, and write them if the task says so."""
     with open_input(task_input) as source:
         rules = RuleOptions(frameworks=task.frameworks, controls=task.controls)
-        request = FixRequest(scan=ScanRequest(source, rules), severity=Severity.parse(task.min_severity))
+        request = FixRequest(
+            scan=ScanRequest(source, rules),
+            severity=Severity.parse(task.min_severity),
+            values={parse_path(path): value for path, value in task.values.items() if path},
+        )
         fix_plan = plan(request)
         check_confined(fix_plan.assessment, task_input)
         outside = [change.name for change in fix_plan.files if not is_allowed(change.name, task_input)]
