@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from pathlib import PurePath
 from typing import Final
 
 import msgspec
@@ -22,6 +23,11 @@ _ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|file:|[\w.-]+@[\w.-]+:
 """Beginning of a URL, or of an SSH address of a repository."""
 _WINDOWS_ABSOLUTE: Final = re.compile(r"[A-Za-z]:|[\\/]")
 _PATTERN: Final = re.compile(r"[*?[]")
+
+
+def is_below(real: str, folder: str) -> bool:
+    """Return True if a path is a folder or in it; both are absolute and without links."""
+    return PurePath(real).is_relative_to(folder)
 
 
 class PathRefusedError(RequestError):
@@ -84,7 +90,7 @@ class Roots:
     def contains(self, path: str) -> bool:
         """Return True if `path`, with all its links followed, is in a root."""
         real = os.path.realpath(path)
-        return any(os.path.commonpath((real, folder)) == folder for folder in self.folders.values())
+        return any(is_below(real, folder) for folder in self.folders.values())
 
     def _split(self, path: str, shown: str) -> tuple[str, str]:
         """Return the folder to start from and the path relative to it."""
@@ -101,6 +107,6 @@ class Roots:
             return ""
         for root in self.folders.values():
             base = root if len(self.folders) == 1 else os.path.dirname(root)
-            if os.path.commonpath((os.path.realpath(text), root)) == root:
+            if is_below(os.path.realpath(text), root):
                 return f" Use {visible(os.path.relpath(os.path.realpath(text), base))}."
         return ""

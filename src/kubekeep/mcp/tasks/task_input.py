@@ -15,6 +15,7 @@ import msgspec
 
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.settings import read_cluster_settings, resolve_access
+from kubekeep.mcp.roots import is_below
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.resource import Resource
@@ -58,7 +59,7 @@ def open_input(task_input: TaskInput) -> Iterator[ScanInput]:
         else:
             with contextlib.chdir(task_input.folder):
                 yield ScanInput(paths=(task_input.path,))
-    except (KubekeepError, ValueError, LookupError, OSError) as error:
+    except (KubekeepError, ValueError, OSError) as error:
         raise TaskError(visible(str(error).strip("'\""))) from error
 
 
@@ -95,7 +96,7 @@ def is_allowed(path: str, task_input: TaskInput) -> bool:
 
 
 def _is_allowed(real: str, allowed: Iterable[str]) -> bool:
-    return any(os.path.commonpath((real, folder)) == folder for folder in allowed)
+    return any(is_below(real, folder) for folder in allowed)
 
 
 def _list_files(assessment: Assessment) -> set[tuple[str, str]]:
