@@ -27,6 +27,7 @@ from kubekeep.sources.process_limits import RenderingTime
 from kubekeep.sources.registry import load_sources
 from kubekeep.sources.signals import exit_on_signals
 from kubekeep.sources.source import ReadContext, Root
+from kubekeep.sources.temporary import TemporaryFolderError
 from kubekeep.sources.tree import DEFAULT_LIMITS, Limits
 from kubekeep.sources.walk import Walk
 
@@ -98,8 +99,12 @@ class Inputs(ReadContext):
                     roots.append(root)
         yield from self._report_exclusions()
         for source in load_sources().values():
-            resources = source.read([root for root in roots if root.source == source.name], self)
-            yield from self._collect_followed(resources) if source.is_followed else resources
+            own_roots = [root for root in roots if root.source == source.name]
+            resources = source.read(own_roots, self)
+            try:
+                yield from self._collect_followed(resources) if source.is_followed else resources
+            except TemporaryFolderError as error:
+                yield from (UnreadInput(Location(root.shown_path), str(error)) for root in own_roots)
 
     def is_changed(self, resource: Resource) -> bool:
         """Return True if a file of `resource` changed since the requested revision; True without a revision."""
@@ -151,6 +156,12 @@ class Inputs(ReadContext):
 
     def _open(self, name: str) -> Iterator[Root | UnreadInput]:
         """Yield the inputs at a name of the command line: an address, a path or a pattern."""
+        try:
+            yield from self._open_name(name)
+        except TemporaryFolderError as error:
+            yield UnreadInput(Location(visible(name)), str(error))
+
+    def _open_name(self, name: str) -> Iterator[Root | UnreadInput]:
         for source in load_sources().values():
             if source.matches_address(name):
                 yield from source.open_address(name, self)

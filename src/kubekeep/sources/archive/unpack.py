@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import tempfile
 import unicodedata
 from collections.abc import Iterator
 from typing import BinaryIO, Final
@@ -29,6 +28,7 @@ from kubekeep.sources.archive.source import ARCHIVES
 from kubekeep.sources.helm.source import CHART
 from kubekeep.sources.manifests.read import open_file
 from kubekeep.sources.manifests.source import EXTENSIONS
+from kubekeep.sources.temporary import temporary_folder
 
 __all__ = ["ArchiveError", "ArchiveLimits", "Unpacked", "is_archive", "is_chart", "unpack"]
 
@@ -89,7 +89,7 @@ def unpack(path: str, limits: ArchiveLimits = DEFAULT_LIMITS) -> Iterator[Unpack
     The format is detected by the first bytes. Raises ArchiveError for a damaged or hostile archive, before the folder is
     returned, and OSError if it cannot be read.
     """
-    with tempfile.TemporaryDirectory(prefix="kubekeep-") as folder:
+    with temporary_folder() as folder:
         with open_file(path) as file:
             skipped = tuple(_unpack(file, folder, limits))
         yield Unpacked(folder, skipped)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -19,6 +18,7 @@ from kubekeep.sources.git.changed_files import Changes
 from kubekeep.sources.git.program import GitError
 from kubekeep.sources.git.root import find_repository_root
 from kubekeep.sources.git.worktree import Worktree
+from kubekeep.sources.temporary import temporary_folder
 
 _SECONDS: Final = 120.0
 
@@ -34,7 +34,7 @@ def find_changes(root: str, rev: str, environment: Mapping[str, str]) -> Changes
         raise GitError(f"{visible(root)} is not in a Git repository")
     worktree = Worktree(top, environment)
     base = _find_merge_base(worktree, rev)
-    with tempfile.TemporaryDirectory(prefix="kubekeep-git-") as folder:
+    with temporary_folder("kubekeep-git-") as folder:
         # `git diff` refreshes the index, so it gets a copy: nothing in the user's repository is written.
         index = os.path.join(folder, "index")
         if os.path.isfile(original := worktree.resolve_git_path("index")):

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
@@ -30,6 +29,7 @@ from kubekeep.sources.git.refs import Revision, resolve_revision
 from kubekeep.sources.git.remote import configure_git
 from kubekeep.sources.git.tokens import find_login
 from kubekeep.sources.signals import exit_on_signals
+from kubekeep.sources.temporary import temporary_folder
 
 _SHARED_FILES: Final = re.compile(r"(^|/)(templates|charts|crds)(/|$)|(^|/)(Chart|values|kustomization)\.ya?ml$|\.tf$")
 """Files that belong to a chart, kustomization or module: the whole commit is needed to read them."""
@@ -86,7 +86,7 @@ def checkout(
     """
     address = parse_address(url)
     git = configure_git(address, find_login(address, tokens), environment)
-    with exit_on_signals(), tempfile.TemporaryDirectory(prefix="kubekeep-git-") as folder:
+    with exit_on_signals(), temporary_folder("kubekeep-git-") as folder:
         # The path of the temporary folder may contain a link, as on macOS.
         builder = _CheckoutBuilder(git, address, os.path.realpath(folder), limits)
         yield builder.build(branch, history=history)

@@ -9,12 +9,11 @@ templates are never parsed as manifests. Writes only to its own temporary folder
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Final, Self
 
@@ -34,6 +33,7 @@ from kubekeep.sources.options import ChartValues, HelmOptions
 from kubekeep.sources.process_limits import RenderingTime, RenderingTimeError
 from kubekeep.sources.signals import wait_for_result
 from kubekeep.sources.source import Root
+from kubekeep.sources.temporary import temporary_folder
 from kubekeep.sources.tree import DEFAULT_LIMITS, Limits
 
 _WORKERS: Final = 2
@@ -72,9 +72,10 @@ class ChartReader:
         self._release_renderer: ReleaseRenderer | None = None
         self._problems: list[str] = []
         self._closed = False
+        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        self._folder = tempfile.mkdtemp(prefix="kubekeep-helm-")
+        self._folder = self._stack.enter_context(temporary_folder("kubekeep-helm-"))
         self._pool = ThreadPoolExecutor(_WORKERS, "helm")
         return self
 
@@ -88,7 +89,7 @@ class ChartReader:
         if self._renderer is not None:
             self._renderer.close()
         self._pool.shutdown()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._stack.close()
 
     def read(self, roots: Iterable[Root]) -> Iterator[Resource | UnreadInput]:
         """Yield the resources of charts (folders with a Chart.yaml, and packed charts) in the order of `roots`.

@@ -16,7 +16,6 @@ import shutil
 import signal
 import subprocess
 import sysconfig
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +26,7 @@ import msgspec
 
 from kubekeep.sources.process_limits import set_process_limits
 from kubekeep.sources.signals import defer_signals
+from kubekeep.sources.temporary import temporary_folder
 
 _logger: Final = logging.getLogger(__name__)
 MISSING_TOOL: Final = (
@@ -72,7 +72,7 @@ class KustomizeTool(msgspec.Struct, frozen=True):
     def build(self, folder: str, limits: ProcessLimits) -> ProcessResult:
         """Build the kustomization in folder; inflate the charts beside it if helm is set."""
         helm = ("--enable-helm", "--helm-command", self.helm) if self.helm else ()
-        with tempfile.TemporaryDirectory(prefix="kubekeep-") as private_folder:
+        with temporary_folder() as private_folder:
             # Not in the folder: programs look for configuration in their working directory.
             return run(
                 (*self.command, *helm, folder),
@@ -149,7 +149,7 @@ def _list_candidates() -> Iterator[tuple[str, ...]]:
 @lru_cache(maxsize=16)
 def _is_working(tool: KustomizeTool) -> bool:
     """Return True if the tool builds a kustomization that requires kustomize 4.3."""
-    with tempfile.TemporaryDirectory(prefix="kubekeep-") as folder:
+    with temporary_folder() as folder:
         for name, text in (("kustomization.yaml", _PROBE), ("probe.yaml", _PROBE_OBJECT)):
             with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
                 file.write(text)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import tempfile
 import time
 import zlib
 from collections.abc import Iterable, Iterator
@@ -25,6 +24,7 @@ from kubekeep.model.network_address import is_port
 from kubekeep.model.text import visible
 from kubekeep.sources.archive.unpack import is_archive
 from kubekeep.sources.remote.connection import Connection, RemoteError
+from kubekeep.sources.temporary import temporary_folder
 from kubekeep.sources.tree import MAXIMUM_BYTES
 
 __all__ = ["DEFAULT_LIMITS", "FetchedFile", "RemoteError", "RemoteLimits", "fetch"]
@@ -69,7 +69,7 @@ def fetch(url: str, limits: RemoteLimits = DEFAULT_LIMITS) -> Iterator[FetchedFi
     """
     import httpx2  # noqa: PLC0415 - importing it takes a tenth of a second
 
-    with tempfile.TemporaryDirectory(prefix="kubekeep-") as folder:
+    with temporary_folder() as folder:
         yield _Download(httpx2, url, limits).save(Path(folder))
 
 
