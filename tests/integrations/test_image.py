@@ -60,14 +60,11 @@ class Podman:
         assert result.returncode == code, result.stderr[-2000:]
         return str(result.stdout)
 
-    def scan(self, folder: Path, *arguments: str, tools: bool = False, code: int = 0) -> str:
+    def scan(self, folder: Path, *arguments: str, tools: bool = False, temporary: bool = False, code: int = 0) -> str:
         """Scan a folder as the working directory, without network, capabilities and writable files."""
         image = f"localhost/kubekeep{'-tools' if tools else ''}:{VERSION}"
-        temporary = ("--tmpfs", "/tmp") if tools else ()  # noqa: S108 - of the container
-        return self.run(
-            *("run", "--rm", *STRICT, *temporary, "--volume", f"{folder}:/work:ro", image, "scan", *arguments),
-            code=code,
-        )
+        options = [*STRICT, *(("--tmpfs", "/tmp") if temporary else ())]  # noqa: S108 - of the container
+        return self.run("run", "--rm", *options, "--volume", f"{folder}:/work:ro", image, "scan", *arguments, code=code)
 
 
 @pytest.fixture(scope="module")
