@@ -87,7 +87,7 @@ def main() -> None:
     commands.add_parser("update", help="write packages.lock with the present versions")
     options = commands.add_parser("build", help="write the root file system")
     options.add_argument("folder", type=Path)
-    options.add_argument("--wheel", type=Path, required=True, help="wheel of Kubekeep")
+    options.add_argument("--wheel", type=Path, required=True, nargs="+", help="wheels of Kubekeep")
     options.add_argument("--architecture", choices=MULTIARCH, help="default: that of this machine")
     options.add_argument("--tools", action="store_true", help="add Helm and kubectl")
     arguments = parser.parse_args()
@@ -95,7 +95,17 @@ def main() -> None:
         update_lock()
     else:
         architecture = arguments.architecture or run("dpkg", "--print-architecture").strip()
-        build(arguments.folder, arguments.wheel, architecture, tools=arguments.tools)
+        build(arguments.folder, select_wheel(arguments.wheel, architecture), architecture, tools=arguments.tools)
+
+
+def select_wheel(wheels: Iterable[Path], architecture: str) -> Path:
+    """Return the wheel for an architecture and the C library of Debian."""
+    machine = MULTIARCH[architecture].partition("-")[0]
+    matches = [wheel for wheel in wheels if wheel.stem.endswith(f"linux_{machine}") or f"_{machine}." in wheel.name]
+    matches = [wheel for wheel in matches if "musl" not in wheel.name]
+    if len(matches) != 1:
+        sys.exit(f"expected one wheel for {machine}, got {len(matches)}")
+    return matches[0]
 
 
 def build(folder: Path, wheel: Path, architecture: str, *, tools: bool) -> None:
