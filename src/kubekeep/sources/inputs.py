@@ -125,6 +125,9 @@ class Inputs(ReadContext):
         """Return the content of a file by its path from `find_path`; None if it cannot be read any more."""
         if path in self._contents:
             return self._contents[path]
+        unsaved = self.options.unsaved.get(os.path.realpath(path)) if self.options.unsaved else None
+        if unsaved is not None:
+            return unsaved
         try:
             with open_file(path) as stream:
                 content = stream.read(self.limits.bytes + 1)

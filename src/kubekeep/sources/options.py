@@ -83,7 +83,8 @@ class ReadOptions(msgspec.Struct, frozen=True):
     exclude: patterns in gitignore's syntax, relative to each scanned folder. ignore_files: read `.kubekeepignore` and
     `.kubescapeignore`. kustomize_helm: allow kustomizations to inflate charts. branch: branch, tag or commit of fetched
     repositories, empty for the default branch. changed_since: Git revision; only later changes are evaluated. blame: add
-    the last commit of failed lines.
+    the last commit of failed lines. unsaved: contents by real path that replace those of files, for the open documents of
+    an editor.
     """
 
     helm: HelmOptions = HelmOptions()
@@ -94,3 +95,4 @@ class ReadOptions(msgspec.Struct, frozen=True):
     changed_since: str = ""
     blame: bool = False
     access: Access = Access()
+    unsaved: Mapping[str, bytes] = {}

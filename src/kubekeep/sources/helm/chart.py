@@ -128,12 +128,21 @@ def list_instances(chart: Chart, limits: ChartLimits) -> list[ChartInstance]:
     return all_instances
 
 
-def load_chart(path: str, shown_path: str, root: str, limits: ChartLimits, yaml_limits: Limits) -> Chart:
+def load_chart(  # noqa: PLR0913 - one argument per limit
+    path: str,
+    shown_path: str,
+    root: str,
+    limits: ChartLimits,
+    yaml_limits: Limits,
+    *,
+    unsaved: Mapping[str, bytes] = {},  # noqa: B006 - never changed
+) -> Chart:
     """Load the chart from a folder or a packed chart.
 
-    root: absolute folder of the scan; links and `file://` dependencies must stay within it. Raises ChartError.
+    root: absolute folder of the scan; links and `file://` dependencies must stay within it. unsaved: contents by real
+    path that replace those of files. Raises ChartError.
     """
-    return _ChartLoader(os.path.realpath(root), limits, yaml_limits).load_top(path, shown_path)
+    return _ChartLoader(os.path.realpath(root), limits, yaml_limits, unsaved).load_top(path, shown_path)
 
 
 class _ChartLocation(msgspec.Struct, frozen=True):
@@ -150,7 +159,8 @@ class _ChartLocation(msgspec.Struct, frozen=True):
 
 
 class _ChartLoader:
-    def __init__(self, root: str, limits: ChartLimits, yaml_limits: Limits) -> None:
+    def __init__(self, root: str, limits: ChartLimits, yaml_limits: Limits, unsaved: Mapping[str, bytes]) -> None:
+        self._unsaved = unsaved
         self._root = root
         self._limits = limits
         self._yaml_limits = yaml_limits
@@ -165,7 +175,7 @@ class _ChartLoader:
         )
 
     def _folder(self, path: str, shown_path: str) -> dict[str, bytes]:
-        return read_folder(path, shown_path, self._root, self._budget)
+        return read_folder(path, shown_path, self._root, self._budget, self._unsaved)
 
     def _read_archive(self, archive: bytes, shown_path: str) -> dict[str, bytes]:
         return read_archive(archive, shown_path, self._budget)

@@ -19,7 +19,7 @@ import re
 import stat
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -53,12 +53,22 @@ def read_file(path: str, shown_path: str, budget: ChartBudget) -> bytes:
     return content
 
 
-def read_folder(path: str, shown_path: str, root: str, budget: ChartBudget) -> dict[str, bytes]:
+def read_folder(
+    path: str,
+    shown_path: str,
+    root: str,
+    budget: ChartBudget,
+    unsaved: Mapping[str, bytes] = {},  # noqa: B006 - never changed
+) -> dict[str, bytes]:
     """Read the files of a chart's folder by path, except files that `.helmignore` excludes.
 
-    root: real path of the folder that links must stay in. Raises ChartError.
+    root: real path of the folder that links must stay in. unsaved: contents by real path that replace those of files.
+    Raises ChartError.
     """
-    return dict(_ChartFolder(path, shown_path, root, budget).iterate_files())
+    return {
+        name: unsaved.get(os.path.realpath(os.path.join(path, name)), content) if unsaved else content
+        for name, content in _ChartFolder(path, shown_path, root, budget).iterate_files()
+    }
 
 
 class _ChartFolder:

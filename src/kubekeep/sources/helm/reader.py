@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from types import TracebackType
@@ -48,6 +48,7 @@ class ChartReader:
 
     helm: path of the program helm, or None; the Helm SDK is used if the program is missing or does not work.
     find_boundary: returns, for the base of a root, the folder that links and dependencies of its charts must stay in.
+    unsaved: contents by real path that replace those of files.
     Use it as a context manager: it owns a temporary folder and, with the SDK, a child process that serves all charts.
     """
 
@@ -60,6 +61,7 @@ class ChartReader:
         limits: ChartLimits = DEFAULT_CHART_LIMITS,
         yaml_limits: Limits = DEFAULT_LIMITS,
         rendering_time: RenderingTime | None = None,
+        unsaved: Mapping[str, bytes] = {},  # noqa: B006 - never changed
     ) -> None:
         self._options = options
         self._helm = helm
@@ -67,6 +69,7 @@ class ChartReader:
         self._limits = limits
         self._yaml_limits = yaml_limits
         self._rendering_time = rendering_time or RenderingTime()
+        self._unsaved = unsaved
         self._lock = threading.Lock()
         self._renderer: Renderer | None = None
         self._release_renderer: ReleaseRenderer | None = None
@@ -108,7 +111,8 @@ class ChartReader:
     def _read_chart(self, root: Root) -> list[Resource | UnreadInput]:
         shown_path = "" if root.shown_path == os.curdir else root.shown_path
         try:
-            chart = load_chart(root.path, shown_path, self._find_boundary(root.base), self._limits, self._yaml_limits)
+            boundary = self._find_boundary(root.base)
+            chart = load_chart(root.path, shown_path, boundary, self._limits, self._yaml_limits, unsaved=self._unsaved)
             if chart.type == LIBRARY:
                 return []
             return self._render_chart(chart, root)
@@ -147,7 +151,7 @@ class ChartReader:
         """Read the user's values for one chart."""
         chart_values = self._options.per_chart.get(os.path.abspath(root.path), ChartValues())  # noqa: PTH100
         sources = (self._options.application_values, chart_values, self._options.values)
-        return read_user_values(sources, self._limits, self._yaml_limits)
+        return read_user_values(sources, self._limits, self._yaml_limits, unsaved=self._unsaved)
 
     def _get_renderer(self) -> ReleaseRenderer | None:
         """Return the release renderer, created on first use; None if Helm is not available."""

@@ -64,13 +64,23 @@ class RenderJob(msgspec.Struct, frozen=True):
     seconds: float
 
 
-def read_user_values(sources: tuple[ChartValues, ...], limits: ChartLimits, yaml_limits: Limits) -> UserValues:
-    """Read the values of `sources`, strongest last. Raises ChartError for unreadable input."""
-    return _UserValuesReader(limits, yaml_limits).mapping(sources)
+def read_user_values(
+    sources: tuple[ChartValues, ...],
+    limits: ChartLimits,
+    yaml_limits: Limits,
+    *,
+    unsaved: Mapping[str, bytes] = {},  # noqa: B006 - never changed
+) -> UserValues:
+    """Read the values of `sources`, strongest last. Raises ChartError for unreadable input.
+
+    unsaved: contents by real path that replace those of files.
+    """
+    return _UserValuesReader(limits, yaml_limits, unsaved).mapping(sources)
 
 
 class _UserValuesReader:
-    def __init__(self, limits: ChartLimits, yaml_limits: Limits) -> None:
+    def __init__(self, limits: ChartLimits, yaml_limits: Limits, unsaved: Mapping[str, bytes]) -> None:
+        self._unsaved = unsaved
         self._limits = yaml_limits
         self._budget = ChartBudget(limits)
         self._names: dict[str, str] = {}
@@ -121,7 +131,8 @@ class _UserValuesReader:
         if path == "-" or _SCHEME in path:
             raise ChartError(shown_path, f"{description}: only local files are supported")
         name = f"{prefix}-{len(self._contents)}"
-        self._contents[name] = read_file(path, shown_path, self._budget)
+        content = read_file(path, shown_path, self._budget)
+        self._contents[name] = self._unsaved.get(os.path.realpath(path), content)
         self._shown_paths[name] = shown_path
         return name
 

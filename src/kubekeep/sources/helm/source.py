@@ -99,6 +99,7 @@ def _read_charts(roots: Sequence[Root], options: HelmOptions, context: ReadConte
         find_boundary=find_boundary,
         yaml_limits=context.limits,
         rendering_time=context.rendering_time,
+        unsaved=context.options.unsaved,
     ) as charts:
         templates: set[str] = set()
         for resource in charts.read(root for root in roots if not root.part):

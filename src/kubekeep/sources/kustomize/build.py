@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
@@ -24,6 +25,7 @@ from kubekeep.sources.kustomize.graph import KustomizationGraph, build_graph, fi
 from kubekeep.sources.kustomize.messages import describe_failure, is_base_missing
 from kubekeep.sources.kustomize.source import KUSTOMIZE
 from kubekeep.sources.kustomize.source_map import Build, ObjectSourceMap
+from kubekeep.sources.kustomize.unsaved_copy import UnsavedCopy
 from kubekeep.sources.kustomize.tool import MISSING_TOOL, KustomizeTool, ProcessLimits, ProcessResult, find_tool
 from kubekeep.sources.objects import IncompleteObject, find_objects
 from kubekeep.sources.process_limits import RenderingTime, RenderingTimeError
@@ -39,7 +41,7 @@ _MAX_WAITING: Final = 4
 class Kustomizations:
     """Builds kustomizations, two at a time.
 
-    A component that cannot be built alone yields no resource and no error. A file that only has the name of a
+    unsaved: contents by real path that replace those of files. A component that cannot be built alone yields no resource and no error. A file that only has the name of a
     kustomization is ignored.
     """
 
@@ -50,6 +52,7 @@ class Kustomizations:
         allow_helm: bool = False,
         process_limits: ProcessLimits = ProcessLimits(),  # noqa: B008 - frozen
         rendering_time: RenderingTime | None = None,
+        unsaved: Mapping[str, bytes] = {},  # noqa: B006 - never changed
     ) -> None:
         self.included_files: set[str] = set()
         """Real paths of files not to read as plain manifests; complete when `read` has ended.
@@ -63,7 +66,8 @@ class Kustomizations:
         self._allow_helm = allow_helm
         self._process_limits = process_limits
         self._rendering_time = rendering_time or RenderingTime()
-        self._files = SourceFiles(limits)
+        self._unsaved = unsaved
+        self._files = SourceFiles(limits, unsaved)
         self._tool: KustomizeTool | None = None
         self._has_searched = False
 
@@ -100,12 +104,15 @@ class Kustomizations:
             self._tool = find_tool(allow_helm=self._allow_helm)
         if self._tool is None:
             return None
-        return pool.submit(self._build, self._tool, real)
+        return pool.submit(self._build, self._tool, real, {*graph.files, *graph.resources})
 
-    def _build(self, tool: KustomizeTool, real: str) -> ProcessResult:
+    def _build(self, tool: KustomizeTool, real: str, files: AbstractSet[str]) -> ProcessResult:
         try:
             with self._rendering_time.measure():
-                return tool.build(real, self._process_limits)
+                if self._unsaved.keys().isdisjoint(files):
+                    return tool.build(real, self._process_limits)
+                with UnsavedCopy(files, self._unsaved) as copy:
+                    return copy.restore_paths(tool.build(copy.locate(real), self._process_limits))
         except RenderingTimeError as error:
             return ProcessResult(1, b"", b"", exceeded_limit=str(error))
 

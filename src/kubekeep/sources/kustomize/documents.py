@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -112,7 +112,9 @@ class SourceFile(msgspec.Struct, frozen=True):
 class SourceFiles:
     """Cache of source files by real path. Each is read and parsed once."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, unsaved: Mapping[str, bytes] = {}) -> None:  # noqa: B006 - never changed
+        """unsaved: contents by real path that replace those of files."""
+        self._unsaved = unsaved
         self._limits = msgspec.structs.replace(limits, depth=min(limits.depth, _MAX_DEPTH))
         self._files: dict[str, SourceFile] = {}
 
@@ -141,8 +143,10 @@ class SourceFiles:
 
     def _read_text(self, path: str) -> str:
         try:
-            with open(path, "rb") as stream:
-                content = stream.read(self._limits.bytes + 1)
+            content = self._unsaved.get(path)
+            if content is None:
+                with open(path, "rb") as stream:
+                    content = stream.read(self._limits.bytes + 1)
             return content.decode("utf-8").removeprefix("\ufeff") if len(content) <= self._limits.bytes else ""
         except (OSError, ValueError):
             return ""

@@ -54,7 +54,10 @@ class KustomizeSource(SourceType):
         from kubekeep.sources.kustomize.build import Kustomizations  # noqa: PLC0415
 
         builder = Kustomizations(
-            context.limits, allow_helm=context.options.kustomize_helm, rendering_time=context.rendering_time
+            context.limits,
+            allow_helm=context.options.kustomize_helm,
+            rendering_time=context.rendering_time,
+            unsaved=context.options.unsaved,
         )
         shown_path: set[str] = set()
         for resource in builder.read(roots):

@@ -60,6 +60,10 @@ class ManifestSource(SourceType):
                 context.files += 1
                 context.changed_files.record_changes(root.shown_path, (root.path,))
                 context.add_manifest(root, path)
+                unsaved = context.options.unsaved.get(os.path.realpath(path))
+                if unsaved is not None:
+                    yield from _read_once(io.BytesIO(unsaved), root, path, context)
+                    continue
                 if not is_pipe(root.path):
                     yield from read_file(root, context.limits)
                     continue
