@@ -29,6 +29,7 @@ _COMMANDS: Final = {
     "fix": "Fix findings in the files, after showing the changes.",
     "exceptions": "Add, list and check exceptions.",
     "decrypt": "Decrypt a report.",
+    "lsp": "Start the language server for editors.",
     "explain": "Explain a control or a framework.",
     "config": "Check and explain the configuration file.",
     "control": "Create and test your own controls.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 import stat
+from collections.abc import Mapping
 
 import msgspec
 
@@ -45,17 +46,19 @@ class TextFile(msgspec.Struct, frozen=True):
 
 
 class FileCache:
-    """Cache of files by displayed name."""
+    """Cache of files by displayed name. unsaved: contents by real path that replace those of files."""
 
-    def __init__(self) -> None:
+    def __init__(self, unsaved: Mapping[str, bytes] = {}) -> None:
+        self._unsaved = unsaved
         self._texts: dict[str, TextFile] = {}
         self._parsed: dict[str, ParsedText] = {}
 
     def read(self, name: str) -> TextFile:
         """Return a file. Raises EditRefusedError if it cannot be read or changed."""
         if name not in self._texts:
+            unsaved = self._unsaved.get(os.path.realpath(name)) if self._unsaved else None
             try:
-                self._texts[name] = TextFile.read(name)
+                self._texts[name] = TextFile.read(name) if unsaved is None else TextFile(unsaved, unsaved.decode())
             except OSError as error:
                 raise EditRefusedError(f"{name}: {error.strerror}") from error
         return self._texts[name]

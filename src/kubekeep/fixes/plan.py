@@ -116,8 +116,12 @@ class Planner:
         is_selected: FindingFilter,
         paths: Sequence[str],
         scan: Callable[[tuple[str, ...]], Assessment],
+        unsaved: Mapping[str, bytes],
     ) -> None:
-        """Plan fixes for an assessment of paths. scan: repeats the scan for other paths."""
+        """Plan fixes for an assessment of paths.
+
+        scan: repeats the scan for other paths. unsaved: contents by real path that replace those of files.
+        """
         changes = find_changes(assessment, is_selected)
         self._paths = paths
         self._scan = scan
@@ -127,7 +131,8 @@ class Planner:
         self._changes = list(changes.changes)
         self._conflicting_findings = changes.conflicting
         self._unfixed = list(changes.unfixed)
-        self._files = FileCache()
+        self._unsaved = unsaved
+        self._files = FileCache(unsaved)
         self._targets: dict[int, EditTarget] = {}
         self._known_changes = {_identify(change) for change in changes.changes}
 
@@ -254,7 +259,7 @@ class Planner:
         extra_files = {*texts, *(source.path for source in sources if is_generated)}
         existing = [path for path in extra_files if os.path.exists(path)]
         with ScratchCopy(self._paths, existing, copies_all=is_generated) as copy:
-            for file, content in texts.items():
+            for file, content in {**self._unsaved, **texts}.items():
                 with contextlib.suppress(OSError):  # the scan then reads the unchanged file, which proves nothing
                     copy.write(file, content)
             after = self._scan(copy.paths)

@@ -70,6 +70,7 @@ class ScratchCopy:
         copy_path = os.path.realpath(self._locate(os.path.abspath(shown)))
         if not copy_path.startswith(self._copy + os.sep):
             raise OSError("it is not in the copy")
+        os.makedirs(os.path.dirname(copy_path), exist_ok=True)
         Path(copy_path).write_bytes(content)
 
     def _locate(self, path: str) -> str:

@@ -86,43 +86,54 @@ def add(path: str, entry: Mapping[str, Any]) -> ExceptionUse:
     Returns the use of the exception, with warnings in its text. Raises ExceptionsError for an unsuitable file and for an
     entry without effect.
     """
-    display_name = display_path(path)
-    use = check_entry(entry, display_name)
-    is_json = os.path.splitext(path)[1].lower() == ".json"  # noqa: PTH122 - the path as typed
+    use = check_entry(entry, display_path(path))
     try:
-        text = (
-            _append_entry(path, dict(entry), is_json=is_json)
-            if os.path.lexists(path)
-            else format_entry(entry, is_json=is_json)
-        )
+        if os.path.lexists(path):
+            # Do not edit a file that a scan would reject.
+            read_exceptions(path)
+            file = _read_file(path)
+            text = file.encode(append_entry(path, file.text, entry)).decode()
+        else:
+            text = append_entry(path, "", entry)
         with atomic(Path(path)) as stream:
             stream.write(text)
     except OSError as error:
-        raise ExceptionsError(f"{display_name}: {visible(error_reason(error))}") from error
+        raise ExceptionsError(f"{display_path(path)}: {visible(error_reason(error))}") from error
     return use
 
 
-def _append_entry(path: str, entry: dict[str, Any], *, is_json: bool) -> str:
-    """Return the text of the file with one more entry. Raises ExceptionsError for a file that is not a single list."""
-    display_name = display_path(path)
-    # Do not edit a file that a scan would reject.
-    read_exceptions(path)
+def append_entry(path: str, text: str, entry: Mapping[str, Any]) -> str:
+    """Return the text of an exceptions file with one more entry; `path` only names it. Writes nothing.
+
+    Raises ExceptionsError for a text that is not a single list, and for an entry without effect.
+    """
+    check_entry(entry, display_path(path))
+    is_json = os.path.splitext(path)[1].lower() == ".json"  # noqa: PTH122 - the path as typed
+    return _append(path, text, dict(entry), is_json=is_json) if text else format_entry(entry, is_json=is_json)
+
+
+def _read_file(path: str) -> TextFile:
     try:
-        file = TextFile.read(path)
+        return TextFile.read(path)
     except EditRefusedError as error:
-        raise ExceptionsError(f"{display_name}: {error}") from error
-    parsed = ParsedText(file.text, is_json=is_json)
+        raise ExceptionsError(f"{display_path(path)}: {error}") from error
+
+
+def _append(path: str, text: str, entry: dict[str, Any], *, is_json: bool) -> str:
+    """Return the text with one more entry. Raises ExceptionsError for a text that is not a single list."""
+    display_name = display_path(path)
+    parsed = ParsedText(text, is_json=is_json)
     documents = [(number, value) for number, value in enumerate(parsed.values) if value is not None]
     if not documents:
-        end = "\n" if file.text.strip() and not file.text.endswith("\n") else ""
-        return file.data.decode() + end + format_entry(entry, is_json=is_json)
+        end = "\n" if text.strip() and not text.endswith("\n") else ""
+        return text + end + format_entry(entry, is_json=is_json)
     number, value = documents[0]
     if len(documents) > 1 or not isinstance(value, list):
         raise ExceptionsError(f"{display_name}: not a list of exceptions, so no exception can be added")
     edited = edit(parsed, [Change(number, (len(value),), entry)])
     if edited.refused:
         raise ExceptionsError(f"{display_name}: {edited.refused[0]}")
-    return file.encode(edited.text).decode()
+    return edited.text
 
 
 def format_entry(entry: Mapping[str, Any], *, is_json: bool) -> str:

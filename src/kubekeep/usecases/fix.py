@@ -73,7 +73,9 @@ def plan(request: FixRequest, *, on_progress: Callable[[int], None] = lambda _: 
         copied_input = msgspec.structs.replace(full_request.input, paths=paths)
         return scan(msgspec.structs.replace(full_request, input=copied_input))
 
-    return Planner(assessment, find_changes, is_requested, request.scan.input.paths, scan_again).plan()
+    return Planner(
+        assessment, find_changes, is_requested, request.scan.input.paths, scan_again, request.scan.input.read.unsaved
+    ).plan()
 
 
 def _requested_controls(

@@ -128,14 +128,14 @@ def list_instances(chart: Chart, limits: ChartLimits) -> list[ChartInstance]:
     return all_instances
 
 
-def load_chart(  # noqa: PLR0913 - one argument per limit
+def load_chart(
     path: str,
     shown_path: str,
     root: str,
     limits: ChartLimits,
     yaml_limits: Limits,
     *,
-    unsaved: Mapping[str, bytes] = {},  # noqa: B006 - never changed
+    unsaved: Mapping[str, bytes] = {},
 ) -> Chart:
     """Load the chart from a folder or a packed chart.
 

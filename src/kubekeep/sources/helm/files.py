@@ -58,7 +58,7 @@ def read_folder(
     shown_path: str,
     root: str,
     budget: ChartBudget,
-    unsaved: Mapping[str, bytes] = {},  # noqa: B006 - never changed
+    unsaved: Mapping[str, bytes] = {},
 ) -> dict[str, bytes]:
     """Read the files of a chart's folder by path, except files that `.helmignore` excludes.
 

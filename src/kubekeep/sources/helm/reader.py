@@ -61,7 +61,7 @@ class ChartReader:
         limits: ChartLimits = DEFAULT_CHART_LIMITS,
         yaml_limits: Limits = DEFAULT_LIMITS,
         rendering_time: RenderingTime | None = None,
-        unsaved: Mapping[str, bytes] = {},  # noqa: B006 - never changed
+        unsaved: Mapping[str, bytes] = {},
     ) -> None:
         self._options = options
         self._helm = helm

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -69,7 +69,7 @@ def read_user_values(
     limits: ChartLimits,
     yaml_limits: Limits,
     *,
-    unsaved: Mapping[str, bytes] = {},  # noqa: B006 - never changed
+    unsaved: Mapping[str, bytes] = {},
 ) -> UserValues:
     """Read the values of `sources`, strongest last. Raises ChartError for unreadable input.
 

@@ -25,8 +25,8 @@ from kubekeep.sources.kustomize.graph import KustomizationGraph, build_graph, fi
 from kubekeep.sources.kustomize.messages import describe_failure, is_base_missing
 from kubekeep.sources.kustomize.source import KUSTOMIZE
 from kubekeep.sources.kustomize.source_map import Build, ObjectSourceMap
-from kubekeep.sources.kustomize.unsaved_copy import UnsavedCopy
 from kubekeep.sources.kustomize.tool import MISSING_TOOL, KustomizeTool, ProcessLimits, ProcessResult, find_tool
+from kubekeep.sources.kustomize.unsaved_copy import UnsavedCopy
 from kubekeep.sources.objects import IncompleteObject, find_objects
 from kubekeep.sources.process_limits import RenderingTime, RenderingTimeError
 from kubekeep.sources.signals import wait_for_result
@@ -52,7 +52,7 @@ class Kustomizations:
         allow_helm: bool = False,
         process_limits: ProcessLimits = ProcessLimits(),  # noqa: B008 - frozen
         rendering_time: RenderingTime | None = None,
-        unsaved: Mapping[str, bytes] = {},  # noqa: B006 - never changed
+        unsaved: Mapping[str, bytes] = {},
     ) -> None:
         self.included_files: set[str] = set()
         """Real paths of files not to read as plain manifests; complete when `read` has ended.

@@ -112,7 +112,7 @@ class SourceFile(msgspec.Struct, frozen=True):
 class SourceFiles:
     """Cache of source files by real path. Each is read and parsed once."""
 
-    def __init__(self, limits: Limits, unsaved: Mapping[str, bytes] = {}) -> None:  # noqa: B006 - never changed
+    def __init__(self, limits: Limits, unsaved: Mapping[str, bytes] = {}) -> None:
         """unsaved: contents by real path that replace those of files."""
         self._unsaved = unsaved
         self._limits = msgspec.structs.replace(limits, depth=min(limits.depth, _MAX_DEPTH))

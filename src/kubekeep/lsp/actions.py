@@ -1,0 +1,226 @@
+"""Code actions: fixes, suppression comments and exceptions as edits that the editor applies. Writes nothing."""
+
+# Paths are real paths as text, as documents of an editor name them:
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from lsprotocol import types
+
+from kubekeep.exceptions.inline.insert import format_comment, insert_comment
+from kubekeep.exceptions.load import ExceptionsError
+from kubekeep.lsp.client_settings import ClientSettings
+from kubekeep.lsp.evaluation import Documents, EvaluatedDocument
+from kubekeep.lsp.findings import FileFinding
+from kubekeep.lsp.texts import ClientTexts
+from kubekeep.model.control import Control
+from kubekeep.model.finding import Edit
+from kubekeep.model.resource import CommentSyntax, Resource
+from kubekeep.reports.shared.wording import describe_fix
+from kubekeep.usecases.exceptions import append_entry
+
+FIX_ALL: Final = "source.fixAll.kubekeep"
+_MAX_TITLE: Final = 200
+_NO_FILE: Final = "no exceptions file is configured: set `exceptions` in kubekeep.yaml"
+
+FileEdits = Mapping[str, Sequence[types.TextEdit]]
+"""Edits by path."""
+
+
+class ActionBuilder:
+    """Code actions for the findings of one evaluated document. Runs on the thread that evaluates.
+
+    documents: the open documents at the versions that were evaluated; edits name these versions, so that the editor
+    rejects them for another text.
+    """
+
+    def __init__(
+        self, evaluated: EvaluatedDocument, documents: Documents, settings: ClientSettings, texts: ClientTexts
+    ) -> None:
+        self._evaluated = evaluated
+        self._documents = documents
+        self._settings = settings
+        self._texts = texts
+        self._unsaved = {
+            path: document.text.encode("utf-8", "replace")
+            for path, document in documents.items()
+            if not document.is_configuration
+        }
+
+    def list_actions(self, entries: Iterable[tuple[FileFinding, types.Diagnostic]]) -> Iterator[types.CodeAction]:
+        """Yield the actions for findings: the fix, the comment, the exception."""
+        pairs = list(entries)
+        yield from self._list_fixes(pairs)
+        for entry, diagnostic in pairs:
+            yield from self._list_comments(entry, diagnostic)
+        for entry, diagnostic in pairs:
+            yield from self._list_exceptions(entry, diagnostic)
+
+    def fix_all(self) -> FileEdits:
+        """Return the edits of the document that fix all findings without risks; proven by a scan."""
+        evaluated = self._evaluated
+        if evaluated.project is None or evaluated.assessment is None:
+            return {}
+        known = {(finding.control.slug, _identify(finding.resource)) for finding in evaluated.assessment.findings}
+
+        def is_known(resource: Resource, control: Control) -> bool:
+            return (control.slug, _identify(resource)) in known
+
+        path = evaluated.document.path
+        change = evaluated.project.plan_fixes(path, evaluated.unit, self._unsaved, is_known)
+        if change is None:
+            return {}
+        before, after = (
+            content.decode("utf-8", "replace").removeprefix("\ufeff") for content in (change.before, change.after)
+        )
+        return {path: list(compare_texts(before, after))}
+
+    def create_edit(self, edits: FileEdits, *, has_document_changes: bool) -> types.WorkspaceEdit:
+        """Return edits by file in the form that the client supports."""
+        if not has_document_changes:
+            return types.WorkspaceEdit(changes={self._find_uri(path): list(own) for path, own in edits.items()})
+        changes: list[Any] = []
+        for path, own in edits.items():
+            document = self._documents.get(path)
+            if document is None and not os.path.lexists(path):
+                changes.append(
+                    types.CreateFile(uri=self._find_uri(path), options=types.CreateFileOptions(ignore_if_exists=True))
+                )
+            version = document.version if document is not None else None
+            identifier = types.OptionalVersionedTextDocumentIdentifier(uri=self._find_uri(path), version=version)
+            changes.append(types.TextDocumentEdit(text_document=identifier, edits=list(own)))
+        return types.WorkspaceEdit(document_changes=changes)
+
+    def _find_uri(self, path: str) -> str:
+        return self._texts.find_uri(path)
+
+    def _list_fixes(self, pairs: Iterable[tuple[FileFinding, types.Diagnostic]]) -> Iterator[types.CodeAction]:
+        """Yield the fixes; equal edits for several controls are one action."""
+        project = self._evaluated.project
+        by_edits: dict[tuple[Edit, ...], list[tuple[FileFinding, types.Diagnostic]]] = {}
+        if project is None:
+            return
+        for entry, diagnostic in pairs:
+            finding = entry.finding
+            edits = project.suggest(finding.resource, finding.control, entry.evidence, self._unsaved)
+            if edits:
+                by_edits.setdefault(edits, []).append((entry, diagnostic))
+        for edits, fixed in by_edits.items():
+            first = fixed[0][0]
+            risk = "; ".join(dict.fromkeys(edit.risk for edit in edits if edit.risk))
+            numbers = ", ".join(dict.fromkeys(entry.finding.id for entry, _ in fixed))
+            title = f"Fix {numbers}: {describe_fix(first.evidence, first.finding.resource)}"
+            yield types.CodeAction(
+                title=_cut(f"{title} (check first: {risk})" if risk else title),
+                kind=types.CodeActionKind.QuickFix,
+                diagnostics=[diagnostic for _, diagnostic in fixed],
+                is_preferred=not risk,
+                data=self._convert(edits),
+            )
+
+    def _convert(self, edits: Iterable[Edit]) -> dict[str, list[types.TextEdit]]:
+        by_path: dict[str, list[types.TextEdit]] = {}
+        for edit in edits:
+            text = self._texts.open(edit.file)
+            area = types.Range(text.convert(edit.region.start), text.convert(edit.region.end))
+            by_path.setdefault(edit.file, []).append(types.TextEdit(area, edit.text))
+        return by_path
+
+    def _list_comments(self, entry: FileFinding, diagnostic: types.Diagnostic) -> Iterator[types.CodeAction]:
+        path, region, source = entry.location.file, entry.location.region, entry.finding.resource.source
+        if region is None or path.endswith(".json"):
+            return
+        syntax = source.file_type.comment_syntax(path) if source is not None else CommentSyntax.YAML
+        text = self._texts.open(path)
+        if syntax is CommentSyntax.TEMPLATE and "{{" not in text.text:
+            syntax = CommentSyntax.YAML
+        comment = format_comment(entry.controls, self._expiry, self._settings.suppression.reason)
+        insertion = insert_comment(text.text, region.start.line, comment, syntax)
+        if insertion is None:
+            return
+        position = text.find_position(insertion.at)
+        yield types.CodeAction(
+            title=_cut(f"Suppress {', '.join(entry.controls)} here with a comment, until {self._expiry}"),
+            kind=types.CodeActionKind.QuickFix,
+            diagnostics=[diagnostic],
+            data={path: [types.TextEdit(types.Range(position, position), insertion.text)]},
+        )
+
+    def _list_exceptions(self, entry: FileFinding, diagnostic: types.Diagnostic) -> Iterator[types.CodeAction]:
+        project = self._evaluated.project
+        files = project.request.evaluation.exceptions.files if project is not None else ()
+        resource = entry.finding.resource
+        action = types.CodeAction(
+            title=_cut(f"Add an exception for {', '.join(entry.controls)} on {resource.label}, until {self._expiry}"),
+            kind=types.CodeActionKind.QuickFix,
+            diagnostics=[diagnostic],
+        )
+        if not files:
+            action.disabled = types.CodeActionDisabled(_NO_FILE)
+            yield action
+            return
+        path = os.path.realpath(files[0])
+        text = self._texts.open(path).text
+        try:
+            changed = append_entry(path, text, self._create_entry(entry))
+        except ExceptionsError as error:
+            action.disabled = types.CodeActionDisabled(str(error))
+        else:
+            action.data = {path: list(compare_texts(text, changed))}
+        yield action
+
+    def _create_entry(self, entry: FileFinding) -> dict[str, Any]:
+        resource = entry.finding.resource
+        subject = resource.related[0] if resource.related else resource
+        attributes = {"kind": subject.kind, "name": subject.name, "namespace": subject.namespace}
+        return {
+            "name": f"{', '.join(entry.controls)} for {subject.label}",
+            "policyType": "postureExceptionPolicy",
+            "actions": ["alertOnly"],
+            "resources": [
+                {
+                    "designatorType": "Attributes",
+                    "attributes": {key: _quote_pattern(value) for key, value in attributes.items() if value},
+                }
+            ],
+            "posturePolicies": [{"controlID": number} for number in entry.controls],
+            "reason": self._settings.suppression.reason,
+            "expirationDate": f"{self._expiry}",
+        }
+
+    @property
+    def _expiry(self) -> dt.date:
+        return dt.datetime.now(dt.UTC).date() + dt.timedelta(days=self._settings.suppression.days)
+
+
+def compare_texts(before: str, after: str) -> Iterator[types.TextEdit]:
+    """Yield the edits of whole lines that change one text into the other."""
+    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    for tag, first, last, start, end in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if tag == "equal":
+            continue
+        text = "".join(new[start:end])
+        if first == len(old) and old and not old[-1].endswith(("\n", "\r")):
+            # Insert after a last line without a line end.
+            line = types.Position(first - 1, 1 << 20)
+            yield types.TextEdit(types.Range(line, line), f"\n{text}")
+        else:
+            yield types.TextEdit(types.Range(types.Position(first, 0), types.Position(last, 0)), text)
+
+
+def _identify(resource: Resource) -> tuple[str, ...]:
+    return (resource.identity, *(part.identity for part in resource.related))
+
+
+def _quote_pattern(text: str) -> str:
+    """Return a regular expression that matches exactly this text."""
+    return "".join(f"\\{character}" if character in ".*+?()[]{}|^$\\" else character for character in text)
+
+
+def _cut(title: str) -> str:
+    return title if len(title) <= _MAX_TITLE else f"{title[: _MAX_TITLE - 3]}..."

@@ -1,0 +1,169 @@
+"""Findings of an assessment by file and range: at the line of a template, and at the values that cause them. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+import msgspec
+from lsprotocol import types
+
+from kubekeep.lsp.positions import ClientText
+from kubekeep.model.assessment import Assessment, UnreadInput
+from kubekeep.model.exception import ExceptionSource, ExceptionStatus
+from kubekeep.model.finding import Evidence, Finding
+from kubekeep.model.location import Location
+from kubekeep.model.severity import Severity
+from kubekeep.reports.shared.urgency import describe_priority, priority_level
+
+SOURCE: Final = "kubekeep"
+_SEVERITIES: Final[Mapping[Severity, types.DiagnosticSeverity]] = {
+    Severity.CRITICAL: types.DiagnosticSeverity.Error,
+    Severity.HIGH: types.DiagnosticSeverity.Error,
+    Severity.MEDIUM: types.DiagnosticSeverity.Warning,
+    Severity.LOW: types.DiagnosticSeverity.Information,
+    Severity.UNKNOWN: types.DiagnosticSeverity.Hint,
+}
+
+
+class FileFinding(msgspec.Struct, frozen=True):
+    """A piece of evidence of a finding at one location.
+
+    location: in the file of the document. related: further locations with a message. merged: numbers of controls that
+    report the same field for the same reason.
+    """
+
+    finding: Finding
+    evidence: Evidence
+    location: Location
+    related: tuple[tuple[Location, str], ...] = ()
+    merged: tuple[str, ...] = ()
+
+    @property
+    def controls(self) -> tuple[str, ...]:
+        """Numbers of all controls that report it."""
+        return (self.finding.id, *self.merged)
+
+    @property
+    def message(self) -> str:
+        """The observed problem and its context, in one line."""
+        text = self.evidence.message or self.finding.title
+        facts = describe_priority(self.finding.priority)
+        return f"{text} ({facts})" if facts else text
+
+
+def list_findings(assessment: Assessment, minimum: Severity | None) -> dict[str, list[FileFinding]]:
+    """Return the findings by file, those below the minimum severity left out."""
+    by_file: dict[str, list[FileFinding]] = {}
+    for finding in assessment.findings:
+        if minimum is not None and finding.severity < minimum:
+            continue
+        for evidence in finding.evidence:
+            for entry in _locate(finding, evidence):
+                by_file.setdefault(entry.location.file, []).append(entry)
+    return {file: _merge(entries) for file, entries in by_file.items()}
+
+
+def _locate(finding: Finding, evidence: Evidence) -> Iterator[FileFinding]:
+    resource = finding.resource
+    location = evidence.location or resource.locate(())
+    if location is None:
+        return
+    related = [
+        (place, f"{part.kind} {part.name}")
+        for part in resource.related
+        if part.missing is None and (place := part.locate(())) is not None and str(place) != str(location)
+    ]
+    setting = location.setting
+    if setting is not None and setting.region is not None:
+        cause = Location(setting.file, setting.region)
+        yield FileFinding(finding, evidence, cause, ((location, f"rendered here, in {resource.label}"), *related))
+        related.insert(0, (cause, f"set by {setting.key}"))
+    yield FileFinding(finding, evidence, location, tuple(related))
+
+
+def _merge(entries: Sequence[FileFinding]) -> list[FileFinding]:
+    """Merge the findings of overlapping controls on one field: the most urgent one names the others."""
+    merged: list[FileFinding] = []
+    by_field: dict[tuple[str, str, str], list[int]] = {}
+    for entry in sorted(entries, key=_urgency):
+        key = (entry.finding.resource.id, entry.evidence.path, str(entry.location))
+        control = entry.finding.control
+        numbers = by_field.setdefault(key, [])
+        match = next((number for number in numbers if _overlap(merged[number], entry)), None)
+        if match is None:
+            numbers.append(len(merged))
+            merged.append(entry)
+        elif control.id not in merged[match].controls:
+            merged[match] = msgspec.structs.replace(merged[match], merged=(*merged[match].merged, control.id))
+    return sorted(merged, key=_order)
+
+
+def _overlap(one: FileFinding, other: FileFinding) -> bool:
+    first, second = one.finding.control, other.finding.control
+    return first.slug in second.overlaps or second.slug in first.overlaps or first.slug == second.slug
+
+
+def _urgency(entry: FileFinding) -> tuple[float, bool, str]:
+    return -entry.finding.priority.score, bool(entry.finding.control.overlaps), entry.finding.id
+
+
+def _order(entry: FileFinding) -> tuple[int, int, float, str]:
+    region = entry.location.region
+    line, column = (region.start.line, region.start.column) if region else (0, 0)
+    return line, column, -entry.finding.priority.score, entry.finding.id
+
+
+def create_diagnostic(
+    entry: FileFinding, text: ClientText, related: Sequence[types.DiagnosticRelatedInformation]
+) -> types.Diagnostic:
+    """Return the diagnostic of a finding."""
+    page = entry.finding.control.page
+    return types.Diagnostic(
+        range=text.convert_region(entry.location.region),
+        message=entry.message,
+        severity=_SEVERITIES[priority_level(entry.finding)],
+        code=entry.finding.id,
+        code_description=types.CodeDescription(page) if page else None,
+        source=SOURCE,
+        related_information=list(related) or None,
+        data={"controls": list(entry.controls), "path": entry.evidence.path},
+    )
+
+
+def list_problems(assessment: Assessment) -> Iterator[tuple[UnreadInput, types.DiagnosticSeverity]]:
+    """Yield the parts of the input that were not read, and unknown fields, with their severity."""
+    for unread in assessment.unread:
+        yield unread, _rate(unread)
+    for unread in assessment.unknown_fields:
+        yield unread, types.DiagnosticSeverity.Warning
+    for use in assessment.exceptions:
+        location, is_comment = use.exception.location, use.exception.source is ExceptionSource.COMMENT
+        if location is None or use.status is ExceptionStatus.MATCHED:
+            continue
+        if is_comment and use.status is ExceptionStatus.UNUSED:
+            text = f"this comment covers no finding{f': {use.text}' if use.text else ''}"
+            yield UnreadInput(location, text), types.DiagnosticSeverity.Information
+        elif use.status is not ExceptionStatus.UNUSED:
+            text = f"this exception has no effect: {use.text or use.status.value}"
+            yield UnreadInput(location, text), types.DiagnosticSeverity.Warning
+
+
+def _rate(unread: UnreadInput) -> types.DiagnosticSeverity:
+    """Return the severity of an unread part: a missing program is no error of the document."""
+    is_program_missing = "install" in unread.message and "kubekeep[" in unread.message
+    return types.DiagnosticSeverity.Information if is_program_missing else types.DiagnosticSeverity.Error
+
+
+def create_problem(message: str, area: types.Range, severity: types.DiagnosticSeverity) -> types.Diagnostic:
+    """Return the diagnostic of a problem that is no finding of a control."""
+    return types.Diagnostic(range=area, message=message, severity=severity, source=SOURCE)
+
+
+def count_levels(findings: Iterable[Finding]) -> str:
+    """Return the number of findings by priority, `2 critical, 1 high`; empty without findings."""
+    counts: dict[Severity, int] = {}
+    for finding in findings:
+        level = priority_level(finding)
+        counts[level] = counts.get(level, 0) + 1
+    return ", ".join(f"{counts[level]} {level.label.lower()}" for level in sorted(counts, reverse=True))

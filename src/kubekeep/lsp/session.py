@@ -1,0 +1,227 @@
+"""State of one connection: open documents, and their evaluations in the background, newest versions only.
+
+Evaluations run one at a time on a thread of their own. A change waits for a pause in typing; a version that a newer one
+has replaced is not evaluated, and its result is never used. Knows no protocol messages beyond the values it passes on.
+"""
+
+# Paths are real paths as text, as documents of an editor name them:
+# ruff: noqa: PTH118
+
+from __future__ import annotations
+
+import asyncio
+import os
+import traceback
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, TypeVar
+
+from lsprotocol import types
+
+from kubekeep.lsp.client_settings import ClientSettings
+from kubekeep.lsp.configuration_file import FileProblem
+from kubekeep.lsp.evaluation import EvaluatedDocument, EvaluationStep, FolderEvaluation, OpenDocument
+from kubekeep.lsp.launch import Launch
+
+T = TypeVar("T")
+_PACKAGE: Final = Path(__file__).parents[1]
+_MAX_ATTEMPTS: Final = 20
+_INTERNAL_ERROR: Final = "not evaluated: internal error of kubekeep; see the log of the language server"
+_STOP_SECONDS: Final = 5.0
+
+
+class Session:
+    """Open documents with their results.
+
+    accept: called with each new result of a document that is still at that version. report: called with the text of an
+    error, once for each.
+    """
+
+    def __init__(
+        self, launch: Launch, accept: Callable[[EvaluatedDocument], None], report: Callable[[str], None]
+    ) -> None:
+        self.settings = ClientSettings()
+        self.documents: dict[str, OpenDocument] = {}
+        self.generation = 0
+        """Grows with every change of a document, a file or the settings."""
+        self.has_changed = asyncio.Event()
+        """Set with every change; cleared by the one who waits for it."""
+        self._launch = launch
+        self._accept = accept
+        self._report = report
+        self._pool = ThreadPoolExecutor(1, "evaluation")
+        self._roots: list[str] = []
+        self._folders: dict[str, FolderEvaluation] = {}
+        self._states: dict[str, EvaluatedDocument] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._superseded: set[str] = set()
+        self._reported: set[str] = set()
+
+    @property
+    def roots(self) -> list[str]:
+        """Real paths of the workspace folders."""
+        return self._roots
+
+    def set_roots(self, roots: Iterable[str]) -> None:
+        """Set the workspace folders."""
+        self._roots = sorted((os.path.realpath(root) for root in roots), key=len, reverse=True)
+        self.reset()
+
+    def configure(self, settings: ClientSettings) -> None:
+        """Replace the settings of the client and evaluate all documents again."""
+        if settings != self.settings:
+            self.settings = settings
+            self.reset()
+
+    def reset(self) -> None:
+        """Drop all evaluations and start them again."""
+        self._folders.clear()
+        self._states.clear()
+        self._note_change()
+        self._schedule_all()
+
+    def put(self, document: OpenDocument, *, is_new: bool) -> None:
+        """Add or replace an open document."""
+        self.documents[document.path] = document
+        folder = self.find_folder(document.path)
+        if is_new and folder in self._folders:
+            self._folders[folder].refresh()
+        self._note_change()
+        self._schedule(folder)
+
+    def close(self, path: str) -> None:
+        """Remove a closed document; the others may be related to its file."""
+        self.documents.pop(path, None)
+        self._states.pop(path, None)
+        self._note_change()
+        self._schedule(self.find_folder(path))
+
+    def refresh(self) -> None:
+        """Read the files of all workspace folders again."""
+        for evaluation in self._folders.values():
+            evaluation.refresh()
+        self._note_change()
+        self._schedule_all()
+
+    def find_folder(self, path: str) -> str:
+        """Return the innermost workspace folder of a file; empty if it is in none."""
+        return next((root for root in self._roots if path.startswith(os.path.join(root, ""))), "")
+
+    def get_state(self, path: str) -> EvaluatedDocument | None:
+        """Return the latest result of a document, of whichever version."""
+        return self._states.get(path)
+
+    async def evaluate(self, path: str) -> EvaluatedDocument | None:
+        """Return the result of the present version of a document, evaluating it now; None if it is not open."""
+        for _ in range(_MAX_ATTEMPTS):
+            document, state = self.documents.get(path), self._states.get(path)
+            if document is None or (state is not None and state.document is document):
+                return state
+            folder = self.find_folder(path)
+            self._start(folder)
+            await asyncio.shield(self._tasks[folder])
+        return None
+
+    async def run(self, function: Callable[[], T]) -> T | None:
+        """Run a function on the thread that evaluates; report an error and return None."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, function)
+        except Exception as error:  # noqa: BLE001 - an error in one evaluation must not end the server
+            self._report_once(error)
+            return None
+
+    def open_folder(self, folder: str) -> FolderEvaluation:
+        """Return the evaluation of a workspace folder."""
+        if folder not in self._folders:
+            self._folders[folder] = FolderEvaluation(folder, self._launch, self.settings)
+        return self._folders[folder]
+
+    def list_documents(self, folder: str) -> dict[str, OpenDocument]:
+        """Return the open documents of a workspace folder by path."""
+        return {path: document for path, document in self.documents.items() if self.find_folder(path) == folder}
+
+    def stop(self) -> bool:
+        """Stop the evaluations; return False if one is still running after some seconds."""
+        running = self._pool.submit(lambda: None)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        del running
+        deadline = _STOP_SECONDS
+        for thread in self._pool._threads:  # noqa: SLF001 - the pool has no wait with a timeout
+            thread.join(deadline)
+        return not any(thread.is_alive() for thread in self._pool._threads)  # noqa: SLF001
+
+    def _note_change(self) -> None:
+        self.generation += 1
+        self.has_changed.set()
+
+    def _schedule_all(self) -> None:
+        for folder in {self.find_folder(path) for path in self.documents}:
+            self._schedule(folder)
+
+    def _schedule(self, folder: str) -> None:
+        """Start an evaluation after a pause without changes."""
+        if folder in self._timers:
+            self._timers[folder].cancel()
+        loop = asyncio.get_running_loop()
+        self._timers[folder] = loop.call_later(self.settings.delay, self._start, folder)
+
+    def _start(self, folder: str) -> None:
+        """Start an evaluation now; a running one is repeated after its present step."""
+        timer = self._timers.pop(folder, None)
+        if timer is not None:
+            timer.cancel()
+        task = self._tasks.get(folder)
+        if task is None or task.done():
+            self._tasks[folder] = asyncio.get_running_loop().create_task(self._evaluate(folder))
+        else:
+            self._superseded.add(folder)
+
+    async def _evaluate(self, folder: str) -> None:
+        while True:
+            self._superseded.discard(folder)
+            evaluation, documents = self.open_folder(folder), self.list_documents(folder)
+            plan = await self.run(lambda: evaluation.plan(documents))  # noqa: B023 - awaited at once
+            finished, steps = plan or (self._fail(documents.values()), [])
+            self._store(finished)
+            for step in steps:
+                if folder in self._superseded:
+                    break
+                await self._evaluate_step(evaluation, step)
+            for message in evaluation.messages:
+                self._report_text(message)
+            evaluation.messages.clear()
+            if folder not in self._superseded:
+                return
+
+    async def _evaluate_step(self, evaluation: FolderEvaluation, step: EvaluationStep) -> None:
+        results = await self.run(lambda: evaluation.evaluate(step))
+        self._store(self._fail(step.documents) if results is None else results)
+
+    def _fail(self, documents: Iterable[OpenDocument]) -> list[EvaluatedDocument]:
+        problem = FileProblem(_INTERNAL_ERROR, types.DiagnosticSeverity.Error)
+        return [EvaluatedDocument(document, problems=(problem,)) for document in documents]
+
+    def _store(self, results: Iterable[EvaluatedDocument]) -> None:
+        for result in results:
+            path = result.document.path
+            # The document may have changed meanwhile.
+            if self.documents.get(path) is result.document:
+                self._states[path] = result
+                self._accept(result)
+
+    def _report_once(self, error: Exception) -> None:
+        """Report an error with its type and place; its text may contain values of the input."""
+        frames = [
+            frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(str(_PACKAGE))
+        ]
+        place = f" at {Path(frames[-1].filename).relative_to(_PACKAGE)}:{frames[-1].lineno}" if frames else ""
+        self._report_text(
+            f"internal error in an evaluation: {type(error).__name__}{place}; this is a defect of kubekeep"
+        )
+
+    def _report_text(self, text: str) -> None:
+        if text not in self._reported:
+            self._reported.add(text)
+            self._report(text)

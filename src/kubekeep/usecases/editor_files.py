@@ -1,0 +1,149 @@
+"""Files of a workspace of an editor, and the evaluation that each belongs to: manifests, a chart, or kustomizations.
+
+Detects by names and reads kustomizations only; never renders and never evaluates.
+"""
+
+# Paths are real paths as text, as documents of an editor name them:
+# ruff: noqa: PTH113, PTH118, PTH120
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import msgspec
+
+from kubekeep.sources.helm.source import CHART
+from kubekeep.sources.ignore import Ignores
+from kubekeep.sources.inputs import read
+from kubekeep.sources.kustomize.documents import SourceFiles
+from kubekeep.sources.kustomize.graph import build_graph, find_kustomization_file
+from kubekeep.sources.manifests.source import EXTENSIONS
+from kubekeep.sources.options import ReadOptions
+from kubekeep.sources.source import Root
+from kubekeep.sources.tree import DEFAULT_LIMITS, MAXIMUM_BYTES
+
+MAX_FILES: Final = 2000
+"""Maximum number of manifests of a workspace that open documents are related to."""
+_MAX_SECONDS: Final = 10.0
+"""Time limit of one walk: a workspace may be a whole home folder."""
+_MAX_KUSTOMIZATIONS: Final = 200
+_PART: Final = re.compile(
+    r"(?:Chart\.(?:yaml|lock)|values(?:[-_.][^/]*)?\.ya?ml|values\.schema\.json|\.helmignore|(?:templates|charts|crds)/.*)"
+)
+"""Paths in a chart that belong to it."""
+
+
+class EvaluationUnit(msgspec.Struct, frozen=True):
+    """Files that are evaluated together: the folders of one chart or of kustomizations; none for manifests."""
+
+    roots: tuple[str, ...] = ()
+
+    @property
+    def is_rendered(self) -> bool:
+        """True if a program renders the resources."""
+        return bool(self.roots)
+
+
+MANIFESTS: Final = EvaluationUnit()
+"""The manifests of the workspace."""
+
+
+class WorkspaceFiles:
+    """The files below the folder of a workspace, as of the last `refresh`.
+
+    folder: real path; empty for documents outside of any workspace, beside which no other file is read.
+    """
+
+    def __init__(self, folder: str, options: ReadOptions) -> None:
+        self.manifests: list[str] = []
+        """Real paths of manifests that belong to no chart and no kustomization."""
+        self.charts: list[str] = []
+        """Real paths of the folders of charts."""
+        self.is_complete = True
+        """False if the workspace has more files than the limits allow."""
+        self._folder = folder
+        self._options = options
+        self._ignores = Ignores(folder, options.exclude, files=options.ignore_files) if folder else None
+        self._kustomizations: dict[str, frozenset[str]] = {}
+        """Real paths of the files of each kustomization, by folder."""
+
+    @property
+    def kustomizations(self) -> list[str]:
+        """Folders of the kustomizations that no other one includes."""
+        return [folder for folder in self._kustomizations if not self._is_base(folder)]
+
+    def refresh(self, unsaved: Mapping[str, bytes]) -> None:
+        """Walk the folder. unsaved: contents by real path that replace those of files."""
+        roots = list(self._walk()) if self._folder else []
+        self.charts = [os.path.realpath(root.path) for root in roots if root.source == "helm"]
+        folders = [os.path.realpath(root.path) for root in roots if root.source == "kustomize"]
+        files = SourceFiles(DEFAULT_LIMITS, unsaved)
+        self._kustomizations = {}
+        for folder in folders[:_MAX_KUSTOMIZATIONS]:
+            graph = build_graph(folder, files, max_bytes=MAXIMUM_BYTES, allow_helm=self._options.kustomize_helm)
+            node = graph.nodes.get(folder)
+            if node is not None and not node.is_custom_resource:
+                self._kustomizations[folder] = frozenset({*graph.files, *graph.resources, node.file})
+        included = frozenset[str]().union(*self._kustomizations.values())
+        paths = (os.path.realpath(root.path) for root in roots if root.source == "manifests")
+        self.manifests = [path for path in dict.fromkeys(paths) if path not in included]
+
+    def find_unit(self, path: str) -> EvaluationUnit:
+        """Return the unit that a file belongs to."""
+        chart = self._find_chart(path)
+        if chart:
+            return EvaluationUnit((chart,))
+        folder = os.path.dirname(path)
+        including = [root for root, files in self._kustomizations.items() if path in files and not self._is_base(root)]
+        if including:
+            return EvaluationUnit(tuple(including))
+        if find_kustomization_file(folder) == path:
+            return EvaluationUnit((folder,))
+        by_option = [root for root, values in self._options.helm.per_chart.items() if path in values.files]
+        return EvaluationUnit(tuple(by_option)) if by_option else MANIFESTS
+
+    def is_excluded(self, path: str) -> bool:
+        """Return True if an ignore file or a pattern excludes the file."""
+        return self._ignores is not None and self._contains(path) and self._ignores.ignored(path, is_folder=False)
+
+    def _contains(self, path: str) -> bool:
+        return path.startswith(os.path.join(self._folder, ""))
+
+    def _walk(self) -> Iterator[Root]:
+        deadline = time.monotonic() + _MAX_SECONDS
+        inputs = read((), options=self._options)
+        count = 0
+        self.is_complete = True
+        with inputs:
+            for root in inputs.find(self._folder):
+                if count >= MAX_FILES or time.monotonic() > deadline:
+                    self.is_complete = False
+                    return
+                if isinstance(root, Root):
+                    count += 1
+                    yield root
+
+    def _is_base(self, folder: str) -> bool:
+        file = find_kustomization_file(folder)
+        return any(file in files for other, files in self._kustomizations.items() if other != folder)
+
+    def _find_chart(self, path: str) -> str:
+        """Return the outermost chart that a file is a part of; empty if there is none."""
+        chart, folder = "", os.path.dirname(path)
+        while folder and folder != os.path.dirname(folder):
+            relative = os.path.relpath(path, folder).replace(os.sep, "/")
+            if _PART.fullmatch(relative) and os.path.isfile(os.path.join(folder, CHART)):
+                chart = folder
+            if folder == self._folder:
+                break
+            folder = os.path.dirname(folder)
+        return chart
+
+
+def is_manifest_name(path: str) -> bool:
+    """Return True if a file with this name is read as a manifest."""
+    return path.lower().endswith(EXTENSIONS)
