@@ -78,7 +78,8 @@ class FolderEvaluation:
         self._settings = settings
         self._checker = ConfigurationChecker(launch.schema)
         self._projects: dict[str, tuple[object, FileSettings, EditorProject]] = {}
-        self._assessments: dict[str, tuple[EditorProject, str, Assessment]] = {}
+        self._assessments: dict[str, Assessment] = {}
+        self._manifests: dict[str, EvaluatedDocument] = {}
         self._rendered: dict[tuple[str, ...], tuple[object, Assessment]] = {}
         self._generation = 0
         self._refreshed: dict[int, int] = {}
@@ -122,13 +123,8 @@ class FolderEvaluation:
             assessment = self._render(step, unsaved)
             findings = list_findings(assessment, step.minimum)
             return [self._extract(step, document, assessment, findings) for document in step.documents]
-        for path, assessment in step.project.evaluate_manifests(unsaved).items():
-            self._assessments[path] = step.project, "", assessment
-        results = []
-        for document in step.documents:
-            assessment = self._assessments[document.path][2]
-            results.append(self._extract(step, document, assessment, list_findings(assessment, step.minimum)))
-        return results
+        self._assessments.update(step.project.evaluate_manifests(unsaved))
+        return [self._extract_manifest(step, document) for document in step.documents]
 
     def evaluate_workspace(self, documents: Documents) -> tuple[Assessment, Severity | None] | None:
         """Return the assessment of the whole folder; None for documents outside of a folder or a faulty configuration."""
@@ -139,6 +135,14 @@ class FolderEvaluation:
         except (ConfigurationError, ValueError):
             return None
         return project.evaluate_all(_encode(documents.values())), minimum
+
+    def _extract_manifest(self, step: EvaluationStep, document: OpenDocument) -> EvaluatedDocument:
+        """Return the result of a manifest: the same value as long as nothing has changed."""
+        assessment, previous = self._assessments[document.path], self._manifests.get(document.path)
+        if previous is None or previous.document is not document or previous.assessment is not assessment:
+            previous = self._extract(step, document, assessment, list_findings(assessment, step.minimum))
+            self._manifests[document.path] = previous
+        return previous
 
     def _extract(
         self,

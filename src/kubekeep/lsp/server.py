@@ -51,7 +51,7 @@ class KubekeepLanguageServer(LanguageServer):
         self.is_shut_down = False
         self.tasks: set[asyncio.Task[None]] = set()
         self.last_workspace_generation = -1
-        self._published: dict[str, str] = {}
+        self._published: dict[str, tuple[int, str]] = {}
 
     @property
     def encoding(self) -> types.PositionEncodingKind | str:
@@ -82,9 +82,12 @@ class KubekeepLanguageServer(LanguageServer):
         document = result.document
         diagnostics = self.list_diagnostics(result)
         identifier = create_result_id(diagnostics)
-        is_changed = self._published.get(document.path) != identifier
-        self._published[document.path] = identifier
+        version, previous = self._published.get(document.path, (None, ""))
+        is_changed = previous != identifier
+        self._published[document.path] = document.version, identifier
         if not self.pulls:
+            if not is_changed and version == document.version:
+                return
             parameters = types.PublishDiagnosticsParams(document.uri, diagnostics, document.version)
             self.text_document_publish_diagnostics(parameters)
         elif is_changed and self._can_refresh():

@@ -207,7 +207,7 @@ class Session:
         for result in results:
             path = result.document.path
             # The document may have changed meanwhile.
-            if self.documents.get(path) is result.document:
+            if self.documents.get(path) is result.document and self._states.get(path) is not result:
                 self._states[path] = result
                 self._accept(result)
 

@@ -191,8 +191,10 @@ class _Manifests:
         self._open = frozenset(unsaved)
         changes = self._evaluator.update()
         results = self._evaluator.results
+        # A subject that is gone belongs to the files it was in.
+        keys = {path: self._list_keys(path) for path in unsaved}
         self._join_subjects(results)
-        affected = {path for path in unsaved if not changes.keys().isdisjoint(self._list_keys(path))}
+        affected = {path for path in unsaved if not changes.keys().isdisjoint(keys[path] | self._list_keys(path))}
         if self._update_contexts():
             affected |= unsaved.keys()
         return {path: self._assemble(path, results, unsaved) for path in sorted(changed | affected)}
