@@ -21,6 +21,13 @@ from lsprotocol import converters, types
 
 TIMEOUT: Final = 30.0
 COMMAND: Final = (sys.executable, "-m", "kubekeep", "lsp", "--stdio")
+WITHOUT_PACKAGES: Final = """
+import sys
+sys.modules.update(dict.fromkeys(sys.argv.pop(1).split(",")))
+from kubekeep.cli.main import main
+main(["lsp"])
+"""
+"""A program that starts the server as if some packages were not installed."""
 PUSH: Final[dict[str, Any]] = {
     "workspace": {"workspaceEdit": {"documentChanges": True}},
     "textDocument": {"publishDiagnostics": {"relatedInformation": True, "versionSupport": True}},
@@ -45,6 +52,7 @@ class Editor:
         capabilities: dict[str, Any] | None = None,
         options: dict[str, Any] | None = None,
         environment: dict[str, str] | None = None,
+        command: tuple[str, ...] = COMMAND,
         process_id: int | None = None,
     ) -> None:
         self.folder = folder
@@ -53,6 +61,7 @@ class Editor:
         self._options = {"debounce": 50} if options is None else options
         self._process_id = os.getpid() if process_id is None else process_id
         self._environment = {**os.environ, **(environment or {})}
+        self._command = command
         self._answers: dict[int, dict[str, Any]] = {}
         self._arrival = threading.Condition()
         self._number = 0
@@ -62,7 +71,7 @@ class Editor:
 
     def __enter__(self) -> Self:
         self.process = subprocess.Popen(
-            COMMAND,
+            self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -364,7 +364,7 @@ def _add_actions(server: KubekeepLanguageServer) -> None:
                 actions += builder.list_actions(pair for pair in pairs if overlaps(pair[1].range, params.range))
             if params.context.only and _includes(params.context.only, FIX_ALL) and (edits := builder.fix_all()):
                 title = "Fix all findings that have a fix without risks (Kubekeep)"
-                actions.append(types.CodeAction(title=title, kind=types.CodeActionKind(FIX_ALL), data=edits))
+                actions.append(types.CodeAction(title=title, kind=FIX_ALL, data=edits))
             for action in actions:
                 if action.disabled is None:
                     action.edit = builder.create_edit(action.data or {}, has_document_changes=has_document_changes)

@@ -16,6 +16,7 @@ from typing import BinaryIO, Final, Self
 
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location
+from kubekeep.model.paths import display_path
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
 from kubekeep.sources.git.changed_files import ChangedFiles
@@ -169,6 +170,9 @@ class Inputs(ReadContext):
             if source.matches_address(name):
                 yield from source.open_address(name, self)
                 return
+        if os.path.realpath(name) in self.options.unsaved and not os.path.lexists(name):
+            yield Root("manifests", name, display_path(name), os.getcwd())
+            return
         paths = expand(name)
         if paths == []:
             yield UnreadInput(Location(visible(name)), "no file matches this pattern")

@@ -1,0 +1,138 @@
+"""Code actions, applied as an editor does and evaluated again."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.lsp.client import Editor
+from tests.lsp.samples import POD, find_line, write_chart, write_files
+
+LINE = find_line(POD, "privileged")
+
+
+def choose(actions: list[dict[str, Any]], title: str) -> dict[str, Any]:
+    return next(action for action in actions if action["title"].startswith(title))
+
+
+def test_fix_of_one_finding(tmp_path: Path) -> None:
+    with Editor(tmp_path) as editor:
+        path = editor.open("pod.yaml", POD)
+        assert "C-0057" in editor.codes(path)
+        action = choose(editor.actions(path, LINE), "Fix C-0057")
+        assert action["kind"] == "quickfix"
+        assert {each["code"] for each in action["diagnostics"]} >= {"C-0057"}
+        editor.apply(action)
+        assert editor.texts[path] == POD.replace("privileged: true", "privileged: false")
+        assert "C-0057" not in editor.codes(path)
+
+
+def test_fix_of_a_missing_field_after_wide_characters(tmp_path: Path) -> None:
+    text = POD.replace("name: shell", 'name: shell # 🚀 "tools"').replace("privileged: true", "runAsUser: 1 # 🚀🚀")
+    with Editor(tmp_path) as editor:
+        path = editor.open("pod.yaml", text)
+        assert "C-0016" in editor.codes(path)
+        line = find_line(text, "securityContext")
+        editor.apply(choose(editor.actions(path, line), "Fix C-0016"))
+        assert "C-0016" not in editor.codes(path)
+        assert editor.texts[path].count("🚀") == 3
+
+
+def test_fix_all_makes_only_changes_without_risks(tmp_path: Path) -> None:
+    with Editor(tmp_path) as editor:
+        path = editor.open("pod.yaml", POD.replace("privileged: true", "runAsUser: 5"))
+        before = editor.codes(path)
+        (action,) = editor.actions(path, 0, ["source.fixAll"])
+        assert action["kind"] == "source.fixAll.kubekeep"
+        editor.apply(action)
+        after = editor.codes(path)
+        assert after < before
+        assert "allowPrivilegeEscalation: false" in editor.texts[path]
+        assert "readOnlyRootFilesystem" not in editor.texts[path]
+        assert editor.actions(path, 0, ["source.fixAll.kubekeep"]) == []
+
+
+def test_suppression_comment(tmp_path: Path) -> None:
+    options = {"debounce": 0, "suppression": {"reason": "debug tools", "days": 30}}
+    with Editor(tmp_path, options=options) as editor:
+        path = editor.open("pod.yaml", POD)
+        editor.apply(choose(editor.actions(path, LINE), "Suppress C-0057"))
+        comment = r"privileged: true # kubekeep:ignore C-0057 until=\d{4}-\d\d-\d\d reason=debug tools$"
+        assert re.search(comment, editor.texts[path], re.MULTILINE)
+        codes = editor.codes(path)
+        assert "C-0057" not in codes
+        assert "C-0016" in codes
+        editor.apply(choose(editor.actions(path, LINE), "Suppress C-0016"))
+        assert "C-0016" not in {
+            each["code"] for each in editor.diagnostics(path) if "privileged is true" in each["message"]
+        }
+        assert not [each for each in editor.diagnostics(path) if "code" not in each]
+
+
+@pytest.mark.parametrize("name", ["exceptions.yaml", "exceptions.json"])
+def test_exception(tmp_path: Path, name: str) -> None:
+    files = {"kubekeep.yaml": f"framework: nsa\nexceptions: {name}\n", name: "[]\n"}
+    with Editor(write_files(tmp_path, files)) as editor:
+        path = editor.open("pod.yaml", POD)
+        assert "C-0057" in editor.codes(path)
+        editor.apply(choose(editor.actions(path, LINE), "Add an exception for C-0057"))
+        assert "C-0057" in (tmp_path / name).read_text()
+        editor.notify("textDocument/didSave", {"textDocument": {"uri": path.as_uri()}})
+        editor.wait_for_codes(path, lambda codes: "C-0057" not in codes)
+
+
+def test_exception_without_a_file_is_disabled(tmp_path: Path) -> None:
+    with Editor(tmp_path) as editor:
+        path = editor.open("pod.yaml", POD)
+        action = choose(editor.actions(path, LINE), "Add an exception")
+        assert "exceptions" in action["disabled"]["reason"]
+        assert "edit" not in action
+
+
+def test_actions_belong_to_the_newest_text(tmp_path: Path) -> None:
+    with Editor(tmp_path, options={"debounce": 5000}) as editor:
+        path = editor.open("pod.yaml", POD)
+        editor.change(path, f"# a new line\n{POD}")
+        action = choose(editor.actions(path, LINE + 1), "Fix C-0057")
+        change = action["edit"]["documentChanges"][0]
+        assert change["textDocument"]["version"] == 2
+        assert change["edits"][0]["range"]["start"]["line"] == LINE + 1
+        number = editor.send_request(
+            "textDocument/codeAction",
+            {
+                "textDocument": {"uri": path.as_uri()},
+                "range": {"start": {"line": 0, "character": 0}, "end": {"line": 99, "character": 0}},
+                "context": {"diagnostics": []},
+            },
+        )
+        editor.change(path, POD)
+        versions = {
+            change["textDocument"]["version"]
+            for action in editor.wait_for_answer(number)
+            for change in action.get("edit", {}).get("documentChanges", ())
+        }
+        # Either none, or edits that the editor rejects by their version.
+        assert versions <= {2, 3}
+
+
+def test_fix_of_a_template_changes_the_values_file(tmp_path: Path) -> None:
+    with Editor(write_chart(tmp_path)) as editor:
+        values, template = editor.open("web/values.yaml"), editor.open("web/templates/pod.yaml", language="helm")
+        line = find_line(editor.texts[template], "hostNetwork")
+        assert "C-0041" in editor.codes(template)
+        assert "C-0041" in editor.codes(values)
+        editor.apply(choose(editor.actions(template, line), "Fix C-0041"))
+        assert "hostNetwork: true" not in editor.texts[values]
+        editor.wait_for_codes(template, lambda codes: "C-0041" not in codes)
+        editor.wait_for_codes(values, lambda codes: "C-0041" not in codes)
+
+
+def test_comment_in_a_template(tmp_path: Path) -> None:
+    with Editor(write_chart(tmp_path)) as editor:
+        template = editor.open("web/templates/pod.yaml", language="helm")
+        line = find_line(editor.texts[template], "hostNetwork")
+        editor.apply(choose(editor.actions(template, line), "Suppress C-0041"))
+        assert "}} # kubekeep:ignore C-0041" in editor.texts[template]
+        assert "C-0041" not in editor.codes(template)
