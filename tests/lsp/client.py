@@ -54,7 +54,9 @@ class Editor:
         environment: dict[str, str] | None = None,
         command: tuple[str, ...] = COMMAND,
         process_id: int | None = None,
+        validates: bool = True,
     ) -> None:
+        """validates: convert every message with the types of the protocol, which a measurement should not include."""
         self.folder = folder
         self.notifications: list[dict[str, Any]] = []
         self._capabilities = PUSH if capabilities is None else capabilities
@@ -62,6 +64,7 @@ class Editor:
         self._process_id = os.getpid() if process_id is None else process_id
         self._environment = {**os.environ, **(environment or {})}
         self._command = command
+        self._validates = validates
         self._answers: dict[int, dict[str, Any]] = {}
         self._arrival = threading.Condition()
         self._number = 0
@@ -245,7 +248,7 @@ class Editor:
             self._receive(json.loads(stream.read(length)))
 
     def _receive(self, message: dict[str, Any]) -> None:
-        if "method" in message:
+        if "method" in message and self._validates:
             kind = types.METHOD_TO_TYPES[message["method"]][0]
             _converter.structure(message, kind)
         with self._arrival:

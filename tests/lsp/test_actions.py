@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.lsp.client import Editor
 from tests.lsp.samples import POD, find_line, write_chart, write_files
 

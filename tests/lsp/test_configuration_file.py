@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.lsp.client import Editor
 from tests.lsp.samples import write_files
 

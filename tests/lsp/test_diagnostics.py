@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.lsp.client import PUSH, Editor
 from tests.lsp.samples import BINDING, HARDENED, POD, ROLE, find_line, write_files
 
@@ -45,7 +46,9 @@ def test_diagnostics_follow_the_unsaved_text(tmp_path: Path) -> None:
 def test_columns_count_the_units_of_the_client(
     tmp_path: Path, encodings: list[str] | None, codec: str, unit: int
 ) -> None:
-    text = POD.replace("securityContext:\n        privileged", 'securityContext: {"🚀ä🚀": 1, privileged').rstrip() + "}\n"
+    text = (
+        POD.replace("securityContext:\n        privileged", 'securityContext: {"🚀ä🚀": 1, privileged').rstrip() + "}\n"
+    )
     general = {} if encodings is None else {"general": {"positionEncodings": encodings}}
     with Editor(tmp_path, capabilities={**PUSH, **general}) as editor:
         assert editor.result["capabilities"]["positionEncoding"] == (encodings or ["utf-16"])[0]

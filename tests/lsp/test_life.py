@@ -8,11 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.lsp.client import PUSH, TIMEOUT, WITHOUT_PACKAGES, Editor
-from tests.lsp.samples import POD, write_chart
-
 from kubekeep.lsp.launch import FileSettings, Launch
 from kubekeep.lsp.session import Session
+from tests.lsp.client import PUSH, TIMEOUT, WITHOUT_PACKAGES, Editor
+from tests.lsp.samples import POD, write_chart
 
 NO_NETWORK = """
 import sys

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from tests.lsp.client import COMMAND
 from tests.lsp.samples import POD, find_line, write_files
 

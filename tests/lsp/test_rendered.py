@@ -48,7 +48,9 @@ def test_error_in_a_chart_is_a_diagnostic_of_every_open_part(tmp_path: Path) -> 
         (error,) = editor.diagnostics(template)
         assert "cannot be rendered" in error["message"]
         assert error["range"]["start"]["line"] == find_line(text, "image.name")
-        message = editor.wait_for(lambda message: "cannot be rendered" in str(message) and values.as_uri() in str(message))
+        message = editor.wait_for(
+            lambda message: "cannot be rendered" in str(message) and values.as_uri() in str(message)
+        )
         (other,) = message["params"]["diagnostics"]
         assert other["relatedInformation"][0]["location"]["uri"] == template.as_uri()
 

@@ -85,9 +85,9 @@ def _locate(finding: Finding, evidence: Evidence) -> Iterator[FileFinding]:
 def _merge(entries: Sequence[FileFinding]) -> list[FileFinding]:
     """Merge the findings of overlapping controls on one field: the most urgent one names the others."""
     merged: list[FileFinding] = []
-    by_field: dict[tuple[str, str, str], list[int]] = {}
+    by_field: dict[tuple[int, str, Location], list[int]] = {}
     for entry in sorted(entries, key=_urgency):
-        key = (entry.finding.resource.id, entry.evidence.path, str(entry.location))
+        key = (id(entry.finding.resource), entry.evidence.path, entry.location)
         control = entry.finding.control
         numbers = by_field.setdefault(key, [])
         match = next((number for number in numbers if _overlap(merged[number], entry)), None)
