@@ -30,7 +30,10 @@ main(["lsp"])
 """A program that starts the server as if some packages were not installed."""
 PUSH: Final[dict[str, Any]] = {
     "workspace": {"workspaceEdit": {"documentChanges": True}},
-    "textDocument": {"publishDiagnostics": {"relatedInformation": True, "versionSupport": True}},
+    "textDocument": {
+        "publishDiagnostics": {"relatedInformation": True, "versionSupport": True},
+        "codeAction": {"disabledSupport": True},
+    },
 }
 """Capabilities of a client to which diagnostics are published."""
 PULL: Final[dict[str, Any]] = {**PUSH, "textDocument": {"diagnostic": {}}}

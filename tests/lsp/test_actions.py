@@ -93,7 +93,7 @@ def test_exception_without_a_file_is_disabled(tmp_path: Path) -> None:
 
 
 def test_actions_belong_to_the_newest_text(tmp_path: Path) -> None:
-    with Editor(tmp_path, options={"debounce": 5000}) as editor:
+    with Editor(tmp_path, options={"debounce": 500}) as editor:
         path = editor.open("pod.yaml", POD)
         editor.change(path, f"# a new line\n{POD}")
         action = choose(editor.actions(path, LINE + 1), "Fix C-0057")

@@ -90,3 +90,24 @@ def test_missing_renderer_is_one_information(tmp_path: Path) -> None:
         (problem,) = editor.diagnostics(editor.open("web/values.yaml"))
         assert problem["severity"] == 3
         assert "kubekeep[helm]" in problem["message"]
+
+
+def test_hover_hides_secrets(tmp_path: Path) -> None:
+    folder = write_chart(tmp_path)
+    values = f"{VALUES}database:\n  password: correct-horse\n"
+    write_files(folder, {"web/values.yaml": values})
+    with Editor(folder) as editor:
+        text = TEMPLATE.replace("{{ .Values.image }}", "{{ .Values.database.password }}")
+        template = editor.open("web/templates/pod.yaml", text, language="helm")
+        line = find_line(text, "password")
+        hover = editor.hover(template, line, text.splitlines()[line].index("password"))
+        assert "database.password" in hover
+        assert "correct-horse" not in hover
+
+
+def test_line_of_a_base_is_reported_once(tmp_path: Path) -> None:
+    files = {**OVERLAY, "test/kustomization.yaml": "resources: [../base]\nnamePrefix: test-\n"}
+    with Editor(write_files(tmp_path, files)) as editor:
+        base = editor.open("base/pod.yaml")
+        codes = [each["code"] for each in editor.diagnostics(base) if "privileged is true" in each["message"]]
+        assert sorted(codes) == sorted(set(codes))

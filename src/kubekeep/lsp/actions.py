@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -17,9 +18,11 @@ from kubekeep.exceptions.load import ExceptionsError
 from kubekeep.lsp.client_settings import ClientSettings
 from kubekeep.lsp.evaluation import Documents, EvaluatedDocument
 from kubekeep.lsp.findings import FileFinding
+from kubekeep.lsp.positions import ClientText
 from kubekeep.lsp.texts import ClientTexts
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Edit
+from kubekeep.model.location import line_starts
 from kubekeep.model.resource import CommentSyntax, Resource
 from kubekeep.reports.shared.wording import describe_fix
 from kubekeep.usecases.exceptions import append_entry
@@ -78,7 +81,7 @@ class ActionBuilder:
         before, after = (
             content.decode("utf-8", "replace").removeprefix("\ufeff") for content in (change.before, change.after)
         )
-        return {path: list(compare_texts(before, after))}
+        return {path: list(compare_texts(ClientText(before, self._texts.encoding), after))}
 
     def create_edit(self, edits: FileEdits, *, has_document_changes: bool) -> types.WorkspaceEdit:
         """Return edits by file in the form that the client supports."""
@@ -165,9 +168,9 @@ class ActionBuilder:
             yield action
             return
         path = os.path.realpath(files[0])
-        text = self._texts.open(path).text
+        text = self._texts.open(path)
         try:
-            changed = append_entry(path, text, self._create_entry(entry))
+            changed = append_entry(path, text.text, self._create_entry(entry))
         except ExceptionsError as error:
             action.disabled = types.CodeActionDisabled(str(error))
         else:
@@ -198,19 +201,20 @@ class ActionBuilder:
         return dt.datetime.now(dt.UTC).date() + dt.timedelta(days=self._settings.suppression.days)
 
 
-def compare_texts(before: str, after: str) -> Iterator[types.TextEdit]:
+def compare_texts(before: ClientText, after: str) -> Iterator[types.TextEdit]:
     """Yield the edits of whole lines that change one text into the other."""
-    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    old, new = _split_lines(before.text), _split_lines(after)
+    starts = [0, *itertools.accumulate(map(len, old))]
     for tag, first, last, start, end in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if tag == "equal":
-            continue
-        text = "".join(new[start:end])
-        if first == len(old) and old and not old[-1].endswith(("\n", "\r")):
-            # Insert after a last line without a line end.
-            line = types.Position(first - 1, 1 << 20)
-            yield types.TextEdit(types.Range(line, line), f"\n{text}")
-        else:
-            yield types.TextEdit(types.Range(types.Position(first, 0), types.Position(last, 0)), text)
+        if tag != "equal":
+            area = types.Range(before.find_position(starts[first]), before.find_position(starts[last]))
+            yield types.TextEdit(area, "".join(new[start:end]))
+
+
+def _split_lines(text: str) -> list[str]:
+    """Return the lines with their ends, as the protocol counts them."""
+    starts = [*line_starts(text), len(text)]
+    return [text[start:end] for start, end in itertools.pairwise(starts) if start != end]
 
 
 def _identify(resource: Resource) -> tuple[str, ...]:

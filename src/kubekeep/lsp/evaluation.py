@@ -22,7 +22,7 @@ from kubekeep.lsp.launch import FileSettings, Launch
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.severity import Severity
-from kubekeep.usecases.editor import EditorProject
+from kubekeep.usecases.editor import MAX_REPORTED, EditorProject
 from kubekeep.usecases.editor_files import MAX_FILES, EvaluationUnit, is_manifest_name
 
 _LOCATED: Final = re.compile(r"(?P<file>.*?):(?P<line>\d+):(?P<column>\d+): (?P<message>.*)", re.DOTALL)
@@ -134,6 +134,10 @@ class FolderEvaluation:
             project, minimum = self._open_project(None, _encode(documents.values()))
         except (ConfigurationError, ValueError):
             return None
+        if len(project.files.manifests) > MAX_REPORTED:
+            self.messages.append(
+                f"{self._folder} has more than {MAX_REPORTED} manifests: the others are not in its report"
+            )
         return project.evaluate_all(_encode(documents.values())), minimum
 
     def _extract_manifest(self, step: EvaluationStep, document: OpenDocument) -> EvaluatedDocument:

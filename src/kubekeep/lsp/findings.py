@@ -86,7 +86,13 @@ def _merge(entries: Sequence[FileFinding]) -> list[FileFinding]:
     """Merge the findings of overlapping controls on one field: the most urgent one names the others."""
     merged: list[FileFinding] = []
     by_field: dict[tuple[int, str, Location], list[int]] = {}
+    seen: set[tuple[str, str, Location]] = set()
     for entry in sorted(entries, key=_urgency):
+        # Overlays of one base, and loops of a template, report the same line many times.
+        identity = (entry.finding.control.slug, entry.message, entry.location)
+        if identity in seen:
+            continue
+        seen.add(identity)
         key = (id(entry.finding.resource), entry.evidence.path, entry.location)
         control = entry.finding.control
         numbers = by_field.setdefault(key, [])

@@ -8,14 +8,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
-import msgspec
 from lsprotocol import types
 
 from kubekeep.lsp.evaluation import EvaluatedDocument
 from kubekeep.lsp.findings import FileFinding
 from kubekeep.model.location import Path, Setting, has_path, parse_path, value_at
+from kubekeep.model.redaction import redact, redact_value
 from kubekeep.model.secret_text import mask_text
 from kubekeep.model.text import json_text
 from kubekeep.reports.shared.urgency import describe_priority, priority_level
@@ -67,8 +67,9 @@ def _observe(entry: FileFinding) -> str:
     except ValueError:
         return ""
     if has_path(resource.object, steps):
-        # Values may be secrets; only short scalars help a reader.
-        value = value_at(resource.object, steps)
+        # Without secrets; only short scalars help a reader.
+        content = redact(resource)
+        value = value_at(content, steps) if has_path(content, steps) else "***"
         shown = (
             json_text(value)
             if not isinstance(value, dict | list)
@@ -96,7 +97,7 @@ def describe_value(evaluated: EvaluatedDocument, line: str, column: int, unsaved
     result = look_up_value(roots[0], evaluated.document.path, path, options, unsaved)
     if result is None:
         return f"`.Values.{key}` is not set in any values file."
-    value = mask_text(json_text(msgspec.to_builtins(result.value)))
+    value = mask_text(json_text(_redact(path, result.value)))
     shown = value if len(value) <= _MAX_VALUE else f"{value[:_MAX_VALUE]}..."
     place = f"\n\nSet by {_escape(describe_setting(result.setting))}" if result.setting is not None else ""
     return f"`.Values.{key}` is\n\n```json\n{shown.replace('```', '')}\n```{place}"
@@ -107,6 +108,14 @@ def describe_setting(setting: Setting) -> str:
     file = os.path.relpath(setting.file) if os.path.isfile(setting.file) else setting.file
     line = f":{setting.region.start.line}" if setting.region is not None else ""
     return f"{file}{line} {setting.key}"
+
+
+def _redact(path: Path, value: Any) -> Any:
+    """Return a value without secrets, which its key may reveal."""
+    for step in reversed(path):
+        value = {step: value}
+    value = redact_value(value)
+    return value_at(value, path) if has_path(value, path) else "***"
 
 
 def create_hover(text: str, area: types.Range | None = None) -> types.Hover | None:

@@ -9,6 +9,7 @@ import hashlib
 import logging
 import os
 import sys
+from collections.abc import Iterable
 from typing import Any, Final
 
 from lsprotocol import types
@@ -31,9 +32,8 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.model.location import Location
 from kubekeep.model.severity import Severity
 from kubekeep.sources.signals import exit_on_signals
+from kubekeep.usecases.editor import MAX_REPORTED
 
-_MAX_FILES: Final = 500
-"""Maximum number of files in one report on a workspace."""
 _CLIENT_POLL: Final = 2.0
 """Seconds between checks that the process of the client exists."""
 _WATCHED: Final = ("**/*.{yaml,yml,json,tpl}", "**/{Kustomization,.helmignore,.kubekeepignore,.kubescapeignore}")
@@ -124,6 +124,22 @@ class KubekeepLanguageServer(LanguageServer):
             for entry in result.findings
         ]
 
+    def finish_actions(self, actions: Iterable[types.CodeAction], builder: ActionBuilder) -> list[types.CodeAction]:
+        """Return the actions with their edits in the form that the client supports."""
+        document, workspace = self.client_capabilities.text_document, self.client_capabilities.workspace
+        options = document.code_action if document else None
+        edit_options = workspace.workspace_edit if workspace else None
+        has_document_changes = bool(edit_options and edit_options.document_changes)
+        finished = []
+        for action in actions:
+            if action.disabled is None:
+                action.edit = builder.create_edit(action.data or {}, has_document_changes=has_document_changes)
+            elif not (options and options.disabled_support):
+                continue
+            action.data = None
+            finished.append(action)
+        return finished
+
     def _can_refresh(self) -> bool:
         workspace = self.client_capabilities.workspace
         return bool(workspace and workspace.diagnostics and workspace.diagnostics.refresh_support)
@@ -186,7 +202,8 @@ def _add_life_cycle(server: KubekeepLanguageServer) -> None:
         if server.session.roots:
             # Paths in exceptions are relative to the folder of a scan.
             os.chdir(server.session.roots[-1])
-        if params.process_id is not None:
+        # On Windows, the check would end the process.
+        if params.process_id is not None and os.name == "posix":
             task = asyncio.get_running_loop().create_task(_exit_with_client(params.process_id))
             server.tasks.add(task)
 
@@ -353,9 +370,6 @@ def _add_actions(server: KubekeepLanguageServer) -> None:
             return []
         documents, texts = dict(session.documents), server.create_texts()
         builder = ActionBuilder(result, documents, session.settings, texts)
-        workspace = server.client_capabilities.workspace
-        edit_options = workspace.workspace_edit if workspace else None
-        has_document_changes = bool(edit_options and edit_options.document_changes)
 
         def build() -> list[types.CodeAction]:
             actions: list[types.CodeAction] = []
@@ -365,11 +379,7 @@ def _add_actions(server: KubekeepLanguageServer) -> None:
             if params.context.only and _includes(params.context.only, FIX_ALL) and (edits := builder.fix_all()):
                 title = "Fix all findings that have a fix without risks (Kubekeep)"
                 actions.append(types.CodeAction(title=title, kind=FIX_ALL, data=edits))
-            for action in actions:
-                if action.disabled is None:
-                    action.edit = builder.create_edit(action.data or {}, has_document_changes=has_document_changes)
-                action.data = None
-            return actions
+            return server.finish_actions(actions, builder)
 
         actions = await session.run(build) or []
         # An edit of an outdated text must never be applied.
@@ -425,7 +435,7 @@ def _list_reports(
     """Return the reports on the files of a workspace, and empty ones for files that have no diagnostics any more."""
     texts = server.create_texts()
     by_uri: dict[str, list[types.Diagnostic]] = {uri: [] for uri in previous}
-    for file, entries in list(list_findings(assessment, minimum).items())[:_MAX_FILES]:
+    for file, entries in list(list_findings(assessment, minimum).items())[:MAX_REPORTED]:
         text = texts.open(file)
         by_uri[texts.find_uri(file)] = [
             create_diagnostic(entry, text, [_relate(place, message, texts) for place, message in entry.related])
@@ -434,7 +444,7 @@ def _list_reports(
     for unread, severity in list_problems(assessment):
         file = unread.location.file
         uri = texts.find_uri(file) if file.startswith(os.sep) else ""
-        if uri and (uri in by_uri or len(by_uri) < _MAX_FILES):
+        if uri and (uri in by_uri or len(by_uri) < MAX_REPORTED):
             area = texts.open(file).convert_region(unread.location.region)
             by_uri.setdefault(uri, []).insert(0, create_problem(unread.message, area, severity))
     reports: list[Any] = []

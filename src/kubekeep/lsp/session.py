@@ -26,7 +26,6 @@ from kubekeep.lsp.launch import Launch
 
 T = TypeVar("T")
 _PACKAGE: Final = Path(__file__).parents[1]
-_MAX_ATTEMPTS: Final = 20
 _INTERNAL_ERROR: Final = "not evaluated: internal error of kubekeep; see the log of the language server"
 _STOP_SECONDS: Final = 5.0
 
@@ -114,15 +113,23 @@ class Session:
         return self._states.get(path)
 
     async def evaluate(self, path: str) -> EvaluatedDocument | None:
-        """Return the result of the present version of a document, evaluating it now; None if it is not open."""
-        for _ in range(_MAX_ATTEMPTS):
+        """Return the result of the present version of a document; None if it is not open.
+
+        Waits for the pause in typing as well: editors send requests after every change.
+        """
+        loop = asyncio.get_running_loop()
+        while True:
             document, state = self.documents.get(path), self._states.get(path)
             if document is None or (state is not None and state.document is document):
                 return state
             folder = self.find_folder(path)
-            self._start(folder)
+            timer = self._timers.get(folder)
+            if timer is not None:
+                await asyncio.sleep(max(timer.when() - loop.time(), 0))
+                continue
+            if folder not in self._tasks or self._tasks[folder].done():
+                self._start(folder)
             await asyncio.shield(self._tasks[folder])
-        return None
 
     async def run(self, function: Callable[[], T]) -> T | None:
         """Run a function on the thread that evaluates; report an error and return None."""

@@ -16,14 +16,14 @@ class ClientTexts:
 
     def __init__(self, documents: Documents, encoding: types.PositionEncodingKind | str) -> None:
         self._documents = documents
-        self._encoding = encoding
+        self.encoding = encoding
         self._texts: dict[str, ClientText] = {}
 
     def open(self, path: str) -> ClientText:
         """Return the text of an open document, or of the file."""
         if path not in self._texts:
             document = self._documents.get(path)
-            self._texts[path] = ClientText(_read(path) if document is None else document.text, self._encoding)
+            self._texts[path] = ClientText(_read(path) if document is None else document.text, self.encoding)
         return self._texts[path]
 
     def find_uri(self, path: str) -> str:

@@ -52,6 +52,10 @@ from kubekeep.usecases.scan import load_exceptions, scan
 
 _MAX_BYTES: Final = 64 << 20
 """Maximum size of all manifests of a workspace that open documents are related to."""
+MAX_REPORTED: Final = 500
+"""Maximum number of manifests in an assessment of the whole workspace."""
+_MAX_RENDERED: Final = 20
+"""Maximum number of charts, and of kustomizations, in such an assessment."""
 _MAX_CONTEXT: Final = 300
 """Maximum number of resources for which the attack graph is built after each change; above it, after saved changes."""
 
@@ -98,8 +102,10 @@ class EditorProject:
         return self._scan(unit.roots, unsaved)
 
     def evaluate_all(self, unsaved: Unsaved) -> Assessment:
-        """Return the assessment of the whole workspace."""
-        return self._scan((self._folder,), unsaved)
+        """Return the assessment of the workspace, up to limits of files, charts and kustomizations."""
+        files = self.files
+        rendered = (*files.kustomizations[:_MAX_RENDERED], *files.charts[:_MAX_RENDERED])
+        return self._scan((*rendered, *files.manifests[:MAX_REPORTED]), unsaved)
 
     def suggest(self, resource: Resource, control: Control, evidence: Evidence, unsaved: Unsaved) -> tuple[Edit, ...]:
         """Return the edits that fix one piece of evidence; none without a certain fix."""
