@@ -170,7 +170,7 @@ class _Manifests:
         self._files: dict[str, _ManifestFile] = {}
         self._closed: list[str] = []
         self._contexts: dict[_Place, ResourceContext] = {}
-        self._are_contexts_stale = True
+        self._are_contexts_stale = self._are_contexts_due = True
         self._subjects: dict[str, set[str]] = {}
         """Keys of the joined subjects with a part in a file, by path."""
         self._open: frozenset[str] = frozenset()
@@ -178,7 +178,7 @@ class _Manifests:
     def refresh(self, paths: Sequence[str]) -> None:
         """Read the manifests at `paths` that have changed, except those open in the editor."""
         self._closed = list(paths)
-        self._are_contexts_stale = True
+        self._are_contexts_due = True
         for path in self._files.keys() - {*paths} - self._open:
             self._remove(path)
         size = sum(file.size for file in self._files.values())
@@ -263,11 +263,11 @@ class _Manifests:
     def _update_contexts(self) -> bool:
         """Compute the contexts of resources again if they may have changed; return True if one has."""
         resources = [resource for file in self._files.values() for resource in file.resources.values()]
-        if not self._are_contexts_stale or (len(resources) > _MAX_CONTEXT and self._contexts):
+        if not (self._are_contexts_due or (self._are_contexts_stale and len(resources) <= _MAX_CONTEXT)):
             return False
         from kubekeep.attackpaths.context import find_contexts  # noqa: PLC0415 - loaded with the first evaluation
 
-        self._are_contexts_stale = False
+        self._are_contexts_due = self._are_contexts_stale = False
         by_id = find_contexts(resources, RoleCoverage(self._selection.is_whole_cluster))
         contexts = {_locate(resource): by_id[id(resource)] for resource in resources if id(resource) in by_id}
         has_changed, self._contexts = contexts != self._contexts, contexts
