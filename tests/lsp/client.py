@@ -58,6 +58,7 @@ class Editor:
         command: tuple[str, ...] = COMMAND,
         process_id: int | None = None,
         validates: bool = True,
+        has_workspace: bool = True,
     ) -> None:
         """validates: convert every message with the types of the protocol, which a measurement should not include."""
         self.folder = folder
@@ -68,6 +69,7 @@ class Editor:
         self._environment = {**os.environ, **(environment or {})}
         self._command = command
         self._validates = validates
+        self._has_workspace = has_workspace
         self._answers: dict[int, dict[str, Any]] = {}
         self._arrival = threading.Condition()
         self._number = 0
@@ -91,8 +93,8 @@ class Editor:
             "initialize",
             {
                 "processId": self._process_id,
-                "rootUri": self.folder.as_uri(),
-                "workspaceFolders": [{"uri": self.folder.as_uri(), "name": "work"}],
+                "rootUri": self.folder.as_uri() if self._has_workspace else None,
+                "workspaceFolders": [{"uri": self.folder.as_uri(), "name": "work"}] if self._has_workspace else None,
                 "capabilities": self._capabilities,
                 "initializationOptions": self._options,
             },

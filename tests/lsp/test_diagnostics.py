@@ -87,6 +87,11 @@ def test_settings_of_the_client(tmp_path: Path) -> None:
         settings = {"debounce": 0, "controls": ["C-0057", "C-0016"]}
         editor.notify("workspace/didChangeConfiguration", {"settings": {"kubekeep": settings}})
         editor.wait_for_codes(path, lambda codes: codes == {"C-0057", "C-0016"})
+        others: list[Any] = [None, {}, {"yaml": {"schemas": {}}}]
+        for unrelated in others:
+            editor.notify("workspace/didChangeConfiguration", {"settings": unrelated})
+        editor.change(path, f"{POD}# end\n")
+        assert editor.codes(path) == {"C-0057", "C-0016"}
         settings = {"debounce": 0, "controls": ["C-9999"]}
         editor.notify("workspace/didChangeConfiguration", {"settings": {"kubekeep": settings}})
         editor.wait_for_codes(path, lambda codes: not codes)
@@ -150,6 +155,22 @@ def test_replaced_versions_are_not_evaluated(tmp_path: Path) -> None:
         assert published == sorted(published)
         assert published[-1] == 202
         assert len(published) < 20
+
+
+def test_file_outside_of_a_workspace_is_evaluated_alone(tmp_path: Path) -> None:
+    with Editor(write_files(tmp_path, {"role.yaml": ROLE}), has_workspace=False) as editor:
+        assert PRIVILEGED in editor.codes(editor.open("pod.yaml", POD))
+        assert "C-0015" not in editor.codes(editor.open("binding.yaml", BINDING))
+
+
+def test_changed_exclusions_are_read_again(tmp_path: Path) -> None:
+    with Editor(write_files(tmp_path, {"generated/pod.yaml": POD})) as editor:
+        path = editor.open("generated/pod.yaml")
+        assert PRIVILEGED in editor.codes(path)
+        write_files(tmp_path, {".kubekeepignore": "generated/\n"})
+        change = {"uri": (tmp_path / ".kubekeepignore").as_uri(), "type": 1}
+        editor.notify("workspace/didChangeWatchedFiles", {"changes": [change]})
+        editor.wait_for_codes(path, lambda codes: not codes)
 
 
 def test_other_yaml_has_no_findings(tmp_path: Path) -> None:

@@ -98,9 +98,13 @@ def test_lenses(tmp_path: Path) -> None:
         assert lenses[0][0] == 0
         assert lenses[0][1].startswith("Kubekeep: 1 critical, ")
         assert "compliance" in lenses[0][1]
-        titles = [title for _, title in lenses[1:]]
-        assert titles[0].startswith("Pod shop/debug: 1 critical, ")
-        assert titles[1:] in ([], ["Namespace shop: no findings"]) or "Namespace shop" in titles[1]
+        assert lenses[1][0] == 0
+        assert lenses[1][1].startswith("Pod shop/debug: 1 critical, ")
+        assert lenses[2] == (POD.count("\n") + 1, "Namespace shop: 1 medium")
+        hardened = editor.open(
+            "service.yaml", "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: a, namespace: b}\n"
+        )
+        assert [title for _, title in editor.lenses(hardened)] == ["Kubekeep: no findings · compliance 100 %"]
         assert editor.lenses(editor.open("other.yaml", "a: 1\n")) == []
 
 

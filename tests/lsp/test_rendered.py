@@ -92,6 +92,18 @@ def test_missing_renderer_is_one_information(tmp_path: Path) -> None:
         assert "kubekeep[helm]" in problem["message"]
 
 
+def test_values_file_of_the_configuration_belongs_to_the_chart(tmp_path: Path) -> None:
+    folder = write_chart(tmp_path)
+    prod = "pod:\n  hostNetwork: false\n"
+    write_files(folder, {"prod.yaml": prod, "kubekeep.yaml": "charts:\n  web:\n    values: prod.yaml\n"})
+    with Editor(folder) as editor:
+        path = editor.open("prod.yaml")
+        assert HOST_NETWORK not in editor.codes(path)
+        editor.change(path, prod.replace("false", "true"))
+        finding = find(editor.diagnostics(path), HOST_NETWORK)
+        assert finding["range"]["start"]["line"] == 1
+
+
 def test_hover_hides_secrets(tmp_path: Path) -> None:
     folder = write_chart(tmp_path)
     values = f"{VALUES}database:\n  password: correct-horse\n"

@@ -24,7 +24,9 @@ _MISSING: Final = "the language server requires the package pygls: run pip insta
 
 
 @click.command(short_help="Start the language server for editors.")
-@click.option("--stdio", is_flag=True, help="Use standard input and output, as always; editors add this option.")
+@click.option(
+    "--stdio", is_flag=True, help="Accepted for editors that add it: the server always uses standard input and output."
+)
 def command(stdio: bool) -> None:  # noqa: FBT001 - click's signature
     """Start the language server on standard input and output (LSP 3.17), for editors.
 

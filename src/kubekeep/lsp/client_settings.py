@@ -47,10 +47,22 @@ class ClientSettings(msgspec.Struct, frozen=True, rename="camel", forbid_unknown
         return min(max(self.debounce, 0), _MAX_DEBOUNCE) / 1000
 
 
-def parse_settings(value: Any) -> ClientSettings:
-    """Parse settings, with or without the section `kubekeep` around them. Raises ValueError with the name of the setting."""
+_NAMES: Final = frozenset(field.encode_name for field in msgspec.structs.fields(ClientSettings))
+
+
+def select_section(value: Any) -> Mapping[str, Any] | None:
+    """Return the settings in `value`, with or without the section `kubekeep` around them; None if it has none of them.
+
+    Clients send an empty value for "no settings", and some send the settings of all servers.
+    """
     settings: Mapping[str, Any] = as_mapping(value)
-    settings = as_mapping(settings.get(_SECTION, settings))
+    if _SECTION in settings:
+        return as_mapping(settings[_SECTION])
+    return settings if not settings.keys().isdisjoint(_NAMES) else None
+
+
+def parse_settings(settings: Mapping[str, Any]) -> ClientSettings:
+    """Parse the settings of the section. Raises ValueError with the name of an invalid one."""
     try:
         parsed = msgspec.convert({key: entry for key, entry in settings.items() if entry is not None}, ClientSettings)
     except msgspec.ValidationError as error:

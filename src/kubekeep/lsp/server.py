@@ -18,7 +18,7 @@ from pygls.uris import to_fs_path
 
 from kubekeep._native import VERSION
 from kubekeep.lsp.actions import FIX_ALL, ActionBuilder
-from kubekeep.lsp.client_settings import parse_settings
+from kubekeep.lsp.client_settings import parse_settings, select_section
 from kubekeep.lsp.configuration_file import ConfigurationChecker, find_key
 from kubekeep.lsp.evaluation import EvaluatedDocument, OpenDocument
 from kubekeep.lsp.findings import FileFinding, create_diagnostic, create_problem, list_findings, list_problems
@@ -299,8 +299,11 @@ def _add_settings(server: KubekeepLanguageServer) -> None:
 
 def _configure(server: KubekeepLanguageServer, settings: Any) -> None:
     """Apply settings; invalid ones are reported and the previous ones stay."""
+    section = select_section(_unwrap(settings))
+    if section is None:
+        return
     try:
-        server.session.configure(parse_settings(_unwrap(settings)))
+        server.session.configure(parse_settings(section))
     except ValueError as error:
         server.window_show_message(types.ShowMessageParams(types.MessageType.Error, f"kubekeep: {error}"))
 

@@ -31,6 +31,8 @@ MAX_FILES: Final = 2000
 _MAX_SECONDS: Final = 10.0
 """Time limit of one walk: a workspace may be a whole home folder."""
 _MAX_KUSTOMIZATIONS: Final = 200
+_MAX_CHARTS: Final = 20
+"""Maximum number of charts rendered for a values file of all charts."""
 _PART: Final = re.compile(
     r"(?:Chart\.(?:yaml|lock)|values(?:[-_.][^/]*)?\.ya?ml|values\.schema\.json|\.helmignore|(?:templates|charts|crds)/.*)"
 )
@@ -67,7 +69,7 @@ class WorkspaceFiles:
         """False if the workspace has more files than the limits allow."""
         self._folder = folder
         self._options = options
-        self._ignores = Ignores(folder, options.exclude, files=options.ignore_files) if folder else None
+        self._ignores = self._read_exclusions()
         self._kustomizations: dict[str, frozenset[str]] = {}
         """Real paths of the files of each kustomization, by folder."""
 
@@ -78,6 +80,7 @@ class WorkspaceFiles:
 
     def refresh(self, unsaved: Mapping[str, bytes]) -> None:
         """Walk the folder. unsaved: contents by real path that replace those of files."""
+        self._ignores = self._read_exclusions()
         roots = list(self._walk()) if self._folder else []
         self.charts = [os.path.realpath(root.path) for root in roots if root.source == "helm"]
         folders = [os.path.realpath(root.path) for root in roots if root.source == "kustomize"]
@@ -103,12 +106,19 @@ class WorkspaceFiles:
             return EvaluationUnit(tuple(including))
         if find_kustomization_file(folder) == path:
             return EvaluationUnit((folder,))
-        by_option = [root for root, values in self._options.helm.per_chart.items() if path in values.files]
-        return EvaluationUnit(tuple(by_option)) if by_option else MANIFESTS
+        helm = self._options.helm
+        if path in map(os.path.realpath, helm.values.files):
+            return EvaluationUnit(tuple(self.charts[:_MAX_CHARTS]))
+        charts = [root for root, values in helm.per_chart.items() if path in map(os.path.realpath, values.files)]
+        return EvaluationUnit(tuple(map(os.path.realpath, charts))) if charts else MANIFESTS
 
     def is_excluded(self, path: str) -> bool:
         """Return True if an ignore file or a pattern excludes the file."""
         return self._ignores is not None and self._contains(path) and self._ignores.ignored(path, is_folder=False)
+
+    def _read_exclusions(self) -> Ignores | None:
+        options = self._options
+        return Ignores(self._folder, options.exclude, files=options.ignore_files) if self._folder else None
 
     def _contains(self, path: str) -> bool:
         return path.startswith(os.path.join(self._folder, ""))
