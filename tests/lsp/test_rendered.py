@@ -92,6 +92,28 @@ def test_missing_renderer_is_one_information(tmp_path: Path) -> None:
         assert "kubekeep[helm]" in problem["message"]
 
 
+def test_replaced_versions_of_a_chart_are_not_rendered(tmp_path: Path) -> None:
+    with Editor(write_chart(tmp_path), options={"debounce": 0}) as editor:
+        values = editor.open("web/values.yaml")
+        editor.diagnostics(values)
+        before = len(editor.notifications)
+        for number in range(40):
+            editor.change(values, VALUES.replace("web:1.0", f"web:2.{number}"))
+        editor.change(values, VALUES.replace("true", "false"))
+        assert HOST_NETWORK not in editor.codes(values)
+        assert len(editor.notifications) - before < 20
+
+
+def test_overlay_depends_on_the_unsaved_text_of_a_shared_base(tmp_path: Path) -> None:
+    files = {**OVERLAY, "test/kustomization.yaml": "resources: [../base]\n"}
+    with Editor(write_files(tmp_path, files)) as editor:
+        patch, base = editor.open("prod/patch.yaml"), editor.open("base/pod.yaml")
+        editor.change(patch, OVERLAY["prod/patch.yaml"].replace("hostNetwork: false", "hostNetwork: true"))
+        assert HOST_NETWORK in editor.codes(patch)
+        editor.change(base, "kind: [\n")
+        editor.wait_for_codes(patch, lambda codes: HOST_NETWORK not in codes)
+
+
 def test_values_file_of_the_configuration_belongs_to_the_chart(tmp_path: Path) -> None:
     folder = write_chart(tmp_path)
     prod = "pod:\n  hostNetwork: false\n"

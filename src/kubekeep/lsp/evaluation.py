@@ -61,12 +61,17 @@ class EvaluatedDocument(msgspec.Struct, frozen=True):
 
 
 class EvaluationStep(msgspec.Struct, frozen=True):
-    """Documents to evaluate together."""
+    """Documents to evaluate together, with the other open documents that the result depends on."""
 
     project: EditorProject
     minimum: Severity | None
     unit: EvaluationUnit
     documents: tuple[OpenDocument, ...]
+    others: tuple[OpenDocument, ...] = ()
+
+    def depends_on(self, other: EvaluationStep) -> bool:
+        """Return True if a kustomization or a chart of the step contains documents of the other one."""
+        return self.project is other.project and not set(self.unit.roots).isdisjoint(other.unit.roots)
 
 
 class FolderEvaluation:
@@ -80,9 +85,9 @@ class FolderEvaluation:
         self._projects: dict[str, tuple[object, FileSettings, EditorProject]] = {}
         self._assessments: dict[str, Assessment] = {}
         self._manifests: dict[str, EvaluatedDocument] = {}
-        self._rendered: dict[tuple[str, ...], tuple[object, Assessment]] = {}
+        self._rendered: dict[tuple[EditorProject, EvaluationUnit], tuple[object, Assessment]] = {}
         self._generation = 0
-        self._refreshed: dict[int, int] = {}
+        self._refreshed: dict[EditorProject, int] = {}
         self.messages: list[str] = []
         """Messages for the log, to be taken by the caller."""
 
@@ -113,12 +118,24 @@ class FolderEvaluation:
                 continue
             step = groups.get((id(project), unit), EvaluationStep(project, minimum, unit, ()))
             groups[id(project), unit] = msgspec.structs.replace(step, documents=(*step.documents, document))
+        steps = [
+            msgspec.structs.replace(
+                step,
+                others=tuple(
+                    document
+                    for other in groups.values()
+                    if other is not step and step.depends_on(other)
+                    for document in other.documents
+                ),
+            )
+            for step in groups.values()
+        ]
         # Manifests first: they take milliseconds.
-        return finished, sorted(groups.values(), key=lambda step: step.unit.is_rendered)
+        return finished, sorted(steps, key=lambda step: step.unit.is_rendered)
 
     def evaluate(self, step: EvaluationStep) -> list[EvaluatedDocument]:
         """Return the results of the documents of one step."""
-        unsaved = _encode(step.documents)
+        unsaved = _encode((*step.documents, *step.others))
         if step.unit.is_rendered:
             assessment = self._render(step, unsaved)
             findings = list_findings(assessment, step.minimum)
@@ -173,7 +190,7 @@ class FolderEvaluation:
         )
 
     def _render(self, step: EvaluationStep, unsaved: Mapping[str, bytes]) -> Assessment:
-        key = (str(id(step.project)), *step.unit.roots)
+        key = (step.project, step.unit)
         state = (self._generation, dict(unsaved))
         if key not in self._rendered or self._rendered[key][0] != state:
             self._rendered[key] = state, step.project.evaluate_rendered(step.unit, unsaved)
@@ -189,10 +206,12 @@ class FolderEvaluation:
         if previous is None or previous[0] != _stamp(file, previous[1]):
             settings = self._apply_client_settings(self._launch.read_settings(target, self._settings.config))
             project = EditorProject(self._folder, settings.request)
+            if previous is not None:
+                self._forget(previous[2])
             previous = self._projects[file] = _stamp(file, settings), settings, project
         _, settings, project = previous
-        if self._refreshed.get(id(project)) != self._generation:
-            self._refreshed[id(project)] = self._generation
+        if self._refreshed.get(project) != self._generation:
+            self._refreshed[project] = self._generation
             project.refresh(unsaved)
             if not project.files.is_complete:
                 self.messages.append(
@@ -200,6 +219,11 @@ class FolderEvaluation:
                     "some of them only; exclude folders with .kubekeepignore"
                 )
         return project, settings.minimum_severity
+
+    def _forget(self, project: EditorProject) -> None:
+        """Forget the results of a project whose configuration has changed."""
+        self._refreshed.pop(project, None)
+        self._rendered = {key: result for key, result in self._rendered.items() if key[0] is not project}
 
     def _apply_client_settings(self, settings: FileSettings) -> FileSettings:
         rules, client = settings.request.rules, self._settings
