@@ -13,9 +13,9 @@ import asyncio
 import os
 import traceback
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from lsprotocol import types
 
@@ -50,6 +50,7 @@ class Session:
         self._accept = accept
         self._report = report
         self._pool = ThreadPoolExecutor(1, "evaluation")
+        self._futures: set[Future[Any]] = set()
         self._roots: list[str] = []
         self._folders: dict[str, FolderEvaluation] = {}
         self._states: dict[str, EvaluatedDocument] = {}
@@ -108,10 +109,6 @@ class Session:
         """Return the innermost workspace folder of a file; empty if it is in none."""
         return next((root for root in self._roots if path.startswith(os.path.join(root, ""))), "")
 
-    def get_state(self, path: str) -> EvaluatedDocument | None:
-        """Return the latest result of a document, of whichever version."""
-        return self._states.get(path)
-
     async def evaluate(self, path: str) -> EvaluatedDocument | None:
         """Return the result of the present version of a document; None if it is not open.
 
@@ -133,8 +130,11 @@ class Session:
 
     async def run(self, function: Callable[[], T]) -> T | None:
         """Run a function on the thread that evaluates; report an error and return None."""
+        future = self._pool.submit(function)
+        self._futures.add(future)
+        future.add_done_callback(self._futures.discard)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, function)
+            return await asyncio.wrap_future(future)
         except Exception as error:  # noqa: BLE001 - an error in one evaluation must not end the server
             self._report_once(error)
             return None
@@ -151,13 +151,8 @@ class Session:
 
     def stop(self) -> bool:
         """Stop the evaluations; return False if one is still running after some seconds."""
-        running = self._pool.submit(lambda: None)
         self._pool.shutdown(wait=False, cancel_futures=True)
-        del running
-        deadline = _STOP_SECONDS
-        for thread in self._pool._threads:  # noqa: SLF001 - the pool has no wait with a timeout
-            thread.join(deadline)
-        return not any(thread.is_alive() for thread in self._pool._threads)  # noqa: SLF001
+        return not wait(list(self._futures), _STOP_SECONDS).not_done
 
     def _note_change(self) -> None:
         self.generation += 1

@@ -170,7 +170,7 @@ class Inputs(ReadContext):
             if source.matches_address(name):
                 yield from source.open_address(name, self)
                 return
-        if os.path.realpath(name) in self.options.unsaved and not os.path.lexists(name):
+        if self.options.unsaved and not os.path.lexists(name) and os.path.realpath(name) in self.options.unsaved:
             yield Root("manifests", name, display_path(name), os.getcwd())
             return
         paths = expand(name)
