@@ -24,6 +24,8 @@ COMMAND: Final = (sys.executable, "-m", "kubekeep", "lsp", "--stdio")
 WITHOUT_PACKAGES: Final = """
 import sys
 sys.modules.update(dict.fromkeys(sys.argv.pop(1).split(",")))
+# Programs beside the interpreter belong to packages.
+sys.prefix = sys.exec_prefix = "/nonexistent"
 from kubekeep.cli.main import main
 main(["lsp"])
 """

@@ -126,6 +126,16 @@ def test_values_file_of_the_configuration_belongs_to_the_chart(tmp_path: Path) -
         assert finding["range"]["start"]["line"] == 1
 
 
+def test_missing_kustomize_is_an_information(tmp_path: Path) -> None:
+    command = (sys.executable, "-c", WITHOUT_PACKAGES, "helm_python")
+    folder = write_files(tmp_path, OVERLAY)
+    with Editor(folder, environment={"PATH": "/nonexistent"}, command=command) as editor:
+        problems = [each for each in editor.diagnostics(editor.open("prod/patch.yaml")) if "code" not in each]
+        (problem,) = problems
+        assert problem["severity"] == 3
+        assert "kubekeep[kustomize]" in problem["message"]
+
+
 def test_hover_hides_secrets(tmp_path: Path) -> None:
     folder = write_chart(tmp_path)
     values = f"{VALUES}database:\n  password: correct-horse\n"

@@ -15,12 +15,19 @@ from kubekeep.cli.config_keys import create_schema
 from kubekeep.cli.configured import ConfiguredCommand, get_configuration
 from kubekeep.cli.request_options import request_options
 from kubekeep.cli.scan import command as scan
+from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.lsp.launch import FileSettings, Launch
 from kubekeep.model.errors import RequestError
 from kubekeep.model.severity import Severity
 from kubekeep.usecases.request import ScanRequest
 
 _MISSING: Final = "the language server requires the package pygls: run pip install 'kubekeep[lsp]'"
+
+
+class MissingPackageError(click.ClickException):
+    """A package of the extra is not installed."""
+
+    exit_code = INCOMPLETE
 
 
 @click.command(short_help="Start the language server for editors.")
@@ -39,7 +46,7 @@ def command(stdio: bool) -> None:  # noqa: FBT001 - click's signature
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in {"pygls", "lsprotocol", "cattrs", "attrs"}:
             raise
-        raise click.ClickException(_MISSING) from error
+        raise MissingPackageError(_MISSING) from error
     sys.exit(serve(Launch(create_schema(scan.keys), read_settings)))
 
 
