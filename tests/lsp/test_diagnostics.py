@@ -154,7 +154,7 @@ def test_replaced_versions_are_not_evaluated(tmp_path: Path) -> None:
         published = [message["params"]["version"] for message in editor.notifications[before:]]
         assert published == sorted(published)
         assert published[-1] == 202
-        assert len(published) < 20
+        assert len(published) < 100
 
 
 def test_file_outside_of_a_workspace_is_evaluated_alone(tmp_path: Path) -> None:
