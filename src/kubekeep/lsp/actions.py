@@ -1,7 +1,5 @@
 """Code actions: fixes, suppression comments and exceptions as edits that the editor applies. Writes nothing."""
 
-# Paths are real paths as text, as documents of an editor name them:
-
 from __future__ import annotations
 
 import datetime as dt
@@ -25,7 +23,7 @@ from kubekeep.model.finding import Edit
 from kubekeep.model.location import line_starts
 from kubekeep.model.resource import CommentSyntax, Resource
 from kubekeep.reports.shared.wording import describe_fix
-from kubekeep.usecases.exceptions import append_entry
+from kubekeep.usecases.exceptions import append_entry, build_entry
 
 FIX_ALL: Final = "source.fixAll.kubekeep"
 _MAX_TITLE: Final = 200
@@ -180,21 +178,9 @@ class ActionBuilder:
     def _create_entry(self, entry: FileFinding) -> dict[str, Any]:
         resource = entry.finding.resource
         subject = resource.related[0] if resource.related else resource
-        attributes = {"kind": subject.kind, "name": subject.name, "namespace": subject.namespace}
-        return {
-            "name": f"{', '.join(entry.controls)} for {subject.label}",
-            "policyType": "postureExceptionPolicy",
-            "actions": ["alertOnly"],
-            "resources": [
-                {
-                    "designatorType": "Attributes",
-                    "attributes": {key: _quote_pattern(value) for key, value in attributes.items() if value},
-                }
-            ],
-            "posturePolicies": [{"controlID": number} for number in entry.controls],
-            "reason": self._settings.suppression.reason,
-            "expirationDate": f"{self._expiry}",
-        }
+        attributes = {"kind": subject.kind, "namespace": subject.namespace, "name": subject.name}
+        patterns = {key: _quote_pattern(value) for key, value in attributes.items()}
+        return build_entry(entry.controls, (), patterns, self._settings.suppression.reason, f"{self._expiry}")
 
     @property
     def _expiry(self) -> dt.date:

@@ -1,7 +1,5 @@
 """Handlers of the protocol, and the life of the server on standard input and output. Decides no verdict."""
 
-# Paths are real paths as text, as documents of an editor name them:
-
 from __future__ import annotations
 
 import asyncio
