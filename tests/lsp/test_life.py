@@ -46,19 +46,27 @@ def test_end_of_input_without_shutdown(tmp_path: Path) -> None:
 
 
 def test_exit_with_the_process_of_the_client(tmp_path: Path) -> None:
+    copies = tmp_path / "copies"
+    copies.mkdir()
     with (
         subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as client,
-        Editor(tmp_path, process_id=client.pid) as editor,
+        Editor(tmp_path, process_id=client.pid, environment={"TMPDIR": str(copies)}) as editor,
     ):
         assert editor.process.poll() is None
+        assert list(copies.iterdir())
         client.communicate(b"\n")
         assert editor.process.wait(TIMEOUT) == 1
+    assert not list(copies.iterdir())
 
 
 def test_shutdown_during_an_evaluation(tmp_path: Path) -> None:
-    with Editor(write_chart(tmp_path), options={"debounce": 0}) as editor:
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    environment = {"TMPDIR": str(copies)}
+    with Editor(write_chart(tmp_path / "work"), options={"debounce": 0}, environment=environment) as editor:
         editor.open("web/values.yaml")
         assert editor.end() == 0
+    assert not list(copies.iterdir())
 
 
 def test_missing_package_is_one_sentence() -> None:

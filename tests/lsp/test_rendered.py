@@ -69,7 +69,9 @@ def test_hover_shows_the_value_and_its_place(tmp_path: Path) -> None:
 
 
 def test_overlay_is_built_with_the_unsaved_texts(tmp_path: Path) -> None:
-    with Editor(write_files(tmp_path, OVERLAY)) as editor:
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    with Editor(write_files(tmp_path / "work", OVERLAY), environment={"TMPDIR": str(copies)}) as editor:
         base, patch = editor.open("base/pod.yaml"), editor.open("prod/patch.yaml")
         finding = find(editor.diagnostics(base), "C-0057")
         assert finding["range"]["start"]["line"] == find_line(POD, "privileged")
@@ -81,7 +83,10 @@ def test_overlay_is_built_with_the_unsaved_texts(tmp_path: Path) -> None:
         kustomization = editor.open("prod/kustomization.yaml")
         editor.change(kustomization, "resources: [../base, missing.yaml]\n")
         assert "missing.yaml" in editor.diagnostics(kustomization)[0]["message"]
-        assert not list(Path("/tmp").glob("kubekeep-*/base/pod.yaml"))  # noqa: S108 - the folder of private copies
+        (folder,) = copies.iterdir()
+        assert not list(folder.glob("*/base/pod.yaml"))
+        assert editor.end() == 0
+    assert not list(copies.iterdir())
 
 
 def test_missing_renderer_is_one_information(tmp_path: Path) -> None:

@@ -6,9 +6,11 @@ import asyncio
 import hashlib
 import logging
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
@@ -41,11 +43,12 @@ _SETTINGS_SECTION: Final = "kubekeep"
 class KubekeepLanguageServer(LanguageServer):
     """The server with the state of its connection."""
 
-    def __init__(self, launch: Launch) -> None:
+    def __init__(self, launch: Launch, folder: str) -> None:
         # Whole texts: a version is never the result of edits that client and server understand differently.
         super().__init__("kubekeep", VERSION, types.TextDocumentSyncKind.Full, max_workers=1)
         self.checker = ConfigurationChecker(launch.schema)
         self.session = Session(launch, self.publish, self.log)
+        self.folder = folder
         self.is_shut_down = False
         self.tasks: set[asyncio.Task[None]] = set()
         self.last_workspace_generation = -1
@@ -165,20 +168,30 @@ def serve(launch: Launch) -> int:
     output, sys.stdout = sys.stdout, sys.stderr
     logging.getLogger("pygls").addHandler(logging.NullHandler())
     logging.getLogger("pygls").propagate = False
-    server = create_server(launch)
-    with exit_on_signals():
-        server.start_io(sys.stdin.buffer, output.buffer)
-    code = 0 if server.is_shut_down else 1
-    if not server.session.stop():
-        # An evaluation that does not end must not keep the process alive.
-        sys.stderr.flush()
-        os._exit(code)
+    # Copies of unsaved texts are removed even if an evaluation does not end.
+    folder = tempfile.tempdir = tempfile.mkdtemp(prefix="kubekeep-")
+    server = create_server(launch, folder)
+    try:
+        with exit_on_signals():
+            server.start_io(sys.stdin.buffer, output.buffer)
+        code = 0 if server.is_shut_down else 1
+        if not server.session.stop():
+            exit_now(code, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
     return code
 
 
-def create_server(launch: Launch) -> KubekeepLanguageServer:
-    """Return a server with all handlers."""
-    server = KubekeepLanguageServer(launch)
+def exit_now(code: int, folder: str) -> NoReturn:
+    """Remove the folder of temporary files and end the process without waiting for evaluations."""
+    shutil.rmtree(folder, ignore_errors=True)
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def create_server(launch: Launch, folder: str) -> KubekeepLanguageServer:
+    """Return a server with all handlers. folder: for temporary files, removed at the end of the process."""
+    server = KubekeepLanguageServer(launch, folder)
     _add_life_cycle(server)
     _add_documents(server)
     _add_files(server)
@@ -202,7 +215,7 @@ def _add_life_cycle(server: KubekeepLanguageServer) -> None:
             os.chdir(server.session.roots[-1])
         # On Windows, the check would end the process.
         if params.process_id is not None and os.name == "posix":
-            task = asyncio.get_running_loop().create_task(_exit_with_client(params.process_id))
+            task = asyncio.get_running_loop().create_task(_exit_with_client(params.process_id, server.folder))
             server.tasks.add(task)
 
     @server.feature(types.INITIALIZED)
@@ -228,13 +241,13 @@ def _add_life_cycle(server: KubekeepLanguageServer) -> None:
         server.session.set_roots([root for root in (*server.session.roots, *added) if root and root not in removed])
 
 
-async def _exit_with_client(process: int) -> None:
+async def _exit_with_client(process: int, folder: str) -> None:
     """End this process when the process of the client has ended."""
     while True:
         try:
             os.kill(process, 0)
         except ProcessLookupError:
-            os._exit(1)
+            exit_now(1, folder)
         except OSError:
             # Another user's process exists.
             pass
