@@ -1,0 +1,85 @@
+// Search for the program `kubekeep`. Reads the file system through its arguments only; starts and installs nothing.
+
+import * as path from "node:path";
+
+export interface Search {
+  /** The setting `kubekeep.path`; empty if not set. */
+  readonly setting: string;
+  /** Folders whose `.venv` or `venv` may contain the program; empty if the workspace is not trusted. */
+  readonly folders: readonly string[];
+  /** The interpreter of the Python extension; empty if unknown. */
+  readonly interpreter: string;
+  /** The virtual environment that the install command creates. */
+  readonly ownEnvironment: string;
+  /** The value of the variable PATH. */
+  readonly searchPath: string;
+  /** Folders that no program may come from: those of an untrusted workspace. */
+  readonly forbidden: readonly string[];
+  readonly platform: NodeJS.Platform;
+}
+
+export interface Files {
+  /** Return true if the file exists and may be executed. */
+  isExecutable(file: string): Promise<boolean>;
+  /** Return the path without symbolic links. */
+  realpath(file: string): Promise<string>;
+}
+
+export type Result = { readonly program: string } | { readonly cause: string };
+
+const ENVIRONMENTS = [".venv", "venv"];
+
+/** Return the first program in the order of the documentation, or the cause why there is none. */
+export async function findProgram(search: Search, files: Files): Promise<Result> {
+  if (search.setting !== "") {
+    if (!path.isAbsolute(search.setting)) {
+      return { cause: `kubekeep.path is "${search.setting}", which is not an absolute path.` };
+    }
+    const isUsable = (await files.isExecutable(search.setting)) && (await isAllowed(search.setting, search, files));
+    return isUsable
+      ? { program: search.setting }
+      : { cause: `kubekeep.path is "${search.setting}", which is not a program that may be run.` };
+  }
+  for (const program of listCandidates(search)) {
+    if ((await files.isExecutable(program)) && (await isAllowed(program, search, files))) return { program };
+  }
+  const places = search.forbidden.length > 0 ? "on PATH" : "in .venv and venv of the workspace, or on PATH";
+  const trust = search.forbidden.length > 0 ? " Programs of this workspace are not run, because it is not trusted." : "";
+  return { cause: `The program kubekeep was not found ${places}.${trust}` };
+}
+
+/** Yield the paths that may be the program, the preferred ones first. */
+export function* listCandidates(search: Search): Generator<string> {
+  for (const folder of search.folders) {
+    for (const environment of ENVIRONMENTS) yield programOf(path.join(folder, environment), search.platform);
+  }
+  if (search.interpreter !== "") yield path.join(path.dirname(search.interpreter), nameOf(search.platform));
+  yield programOf(search.ownEnvironment, search.platform);
+  // Relative entries would be resolved in a folder that a workspace may control.
+  const separator = search.platform === "win32" ? ";" : ":";
+  for (const folder of search.searchPath.split(separator)) {
+    if (path.isAbsolute(folder)) yield path.join(folder, nameOf(search.platform));
+  }
+}
+
+/** Return the path of the program in a virtual environment. */
+export function programOf(environment: string, platform: NodeJS.Platform): string {
+  return path.join(environment, platform === "win32" ? "Scripts" : "bin", nameOf(platform));
+}
+
+function nameOf(platform: NodeJS.Platform): string {
+  return platform === "win32" ? "kubekeep.exe" : "kubekeep";
+}
+
+async function isAllowed(program: string, search: Search, files: Files): Promise<boolean> {
+  if (search.forbidden.length === 0) return true;
+  const locations = [path.normalize(program), await files.realpath(program)];
+  const folders = [...search.forbidden, ...(await Promise.all(search.forbidden.map((folder) => files.realpath(folder))))];
+  return !locations.some((location) => folders.some((folder) => contains(folder, location)));
+}
+
+/** Return true if a folder contains a path, or is it. */
+export function contains(folder: string, file: string): boolean {
+  const relative = path.relative(folder, file);
+  return relative === "" || (relative !== ".." && !relative.startsWith(`..${path.sep}`) && !path.isAbsolute(relative));
+}
