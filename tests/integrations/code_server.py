@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Browser, Locator, Page, TimeoutError
 
 ROOT: Final = Path(__file__).parents[2]
 EXTENSION: Final = ROOT / "integrations" / "vscode"
@@ -27,12 +27,15 @@ _SETTINGS: Final = {
     "chat.disableAIFeatures": True,
     "editor.hover.delay": 100,
     "window.commandCenter": False,
+    "workbench.secondarySideBar.defaultVisibility": "hidden",
 }
 
 
 def install_code_server() -> Path:
     """Install code-server unless it is in the cache, and return its folder."""
-    process = subprocess.run([ROOT / "scripts" / "code-server"], stdout=subprocess.PIPE, text=True, timeout=900, check=True)
+    process = subprocess.run(
+        [ROOT / "scripts" / "code-server"], stdout=subprocess.PIPE, text=True, timeout=900, check=True
+    )
     return Path(process.stdout.strip())
 
 
@@ -132,11 +135,10 @@ class CodeServer:
 
 
 class Workbench:
-    """A window of VS Code on one folder."""
+    """A window of VS Code."""
 
-    def __init__(self, page: Page, folder: Path) -> None:
+    def __init__(self, page: Page) -> None:
         self.page = page
-        self.folder = folder
 
     def open_file(self, name: str) -> None:
         """Open a file of the folder and wait for its text."""
@@ -156,9 +158,16 @@ class Workbench:
 
     def run_command(self, title: str) -> None:
         """Run a command of the palette by its full title."""
-        self.page.keyboard.press("F1")
-        self.fill(f">{title}")
-        self.page.locator(".quick-input-list .monaco-list-row").filter(has_text=title).first.wait_for()
+        entry = self.page.locator(".quick-input-list .monaco-list-row").filter(has_text=title).first
+        deadline = time.monotonic() + _SECONDS
+        # The palette does not show commands of extensions that were loaded after it was opened.
+        while not entry.is_visible():
+            assert time.monotonic() < deadline, title
+            self.page.keyboard.press("Escape")
+            self.page.keyboard.press("F1")
+            self.fill(f">{title}")
+            with contextlib.suppress(TimeoutError):
+                entry.wait_for(timeout=2000)
         self.page.keyboard.press("Enter")
 
     def fill(self, text: str) -> None:
@@ -169,6 +178,55 @@ class Workbench:
         """Save the active editor, and wait until it is saved."""
         self.page.keyboard.press("Control+S")
         self.page.locator(".tab.active:not(.dirty)").wait_for()
+
+    def apply_quick_fix(self, title: str) -> None:
+        """Apply the quick fix at the cursor whose title begins with a text."""
+        self.page.keyboard.press("Control+.")
+        menu = self.page.locator(".action-widget .monaco-list-row").filter(has_text=re.compile(f"^{re.escape(title)}"))
+        menu.first.click()
+        self.wait_for_change()
+
+    def pick(self, title: str) -> None:
+        """Select an entry of the open quick pick."""
+        self.page.locator(".quick-input-list .monaco-list-row").filter(has_text=title).first.click()
+
+    def select_menu_entry(self, title: str) -> None:
+        """Select an entry of the open context menu."""
+        entry = self.page.get_by_role("menuitem", name=title)
+        entry.wait_for()
+        # The menu ignores clicks of the gesture that has opened it.
+        self.page.wait_for_timeout(500)
+        entry.click()
+
+    def wait_for_change(self) -> None:
+        """Wait until the active editor has unsaved changes."""
+        self.page.locator(".tab.active.dirty").wait_for()
+
+    def show_problems(self, text: str) -> None:
+        """Open the panel of problems and show those with a text: the panel renders only rows in sight."""
+        self.run_command("Problems: Focus on Problems View")
+        self.page.get_by_placeholder("Filter (e.g. text").fill(text)
+
+    def show_findings(self) -> None:
+        """Open the view of findings."""
+        self.run_command("Kubekeep: Focus on Findings View")
+        self.page.locator(".pane-header", has_text="Findings").or_(
+            self.page.locator(".title-label", has_text="Findings")
+        ).first.wait_for()
+
+    def kill(self, process: int) -> None:
+        """Kill a process without a chance to end orderly, as the kernel does when memory runs out."""
+        os.kill(process, signal.SIGKILL)
+
+    @property
+    def hover(self) -> Locator:
+        """The shown hover."""
+        return self.page.locator(".monaco-hover:visible").first
+
+    @property
+    def welcome(self) -> Locator:
+        """The text of an empty view."""
+        return self.page.locator(".welcome-view-content")
 
     @property
     def status(self) -> Locator:
@@ -191,13 +249,11 @@ class Workbench:
         return self.page.locator(".pane-body .monaco-list-row")
 
 
-@contextlib.contextmanager
-def open_workbench(browser: Browser, address: str, folder: Path) -> Iterator[Workbench]:
-    """Yield a window on a folder, when it is ready."""
+def open_workbench(browser: Browser, address: str, folder: Path) -> Workbench:
+    """Open a window on a folder, or on a file that names several; close its page's context afterwards."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
     page.set_default_timeout(_PATIENCE)
-    page.goto(f"{address}/?folder={folder}")
+    page.goto(f"{address}/?{'workspace' if folder.suffix == '.code-workspace' else 'folder'}={folder}")
     page.locator(".monaco-workbench .part.statusbar").wait_for()
-    yield Workbench(page, folder)
-    context.close()
+    return Workbench(page)

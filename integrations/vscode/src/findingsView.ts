@@ -112,24 +112,24 @@ function createLevelItem({ level, count, files }: LevelGroup): vscode.TreeItem {
   return entry;
 }
 
-function createFileItem(level: Level, { uri, findings }: FileGroup): vscode.TreeItem {
+function createFileItem(level: Level, { uri }: FileGroup): vscode.TreeItem {
   const file = vscode.Uri.parse(uri);
   const parts = vscode.workspace.asRelativePath(file).split("/");
   const entry = new vscode.TreeItem(parts.pop() ?? uri, vscode.TreeItemCollapsibleState.Expanded);
   entry.id = `${level} ${uri}`;
   entry.iconPath = vscode.ThemeIcon.File;
   entry.resourceUri = file;
-  entry.description = `${parts.join("/")} ${findings.length}`.trim();
+  entry.description = parts.join("/");
   entry.contextValue = "file";
   return entry;
 }
 
 function createFindingItem({ uri, line, column, control, message, level }: Finding): vscode.TreeItem {
-  const entry = new vscode.TreeItem(message);
+  const entry = new vscode.TreeItem(`${control} ${message}`.trim());
   const position = new vscode.Position(line, column);
   const [icon, color] = ICONS[level];
   entry.iconPath = new vscode.ThemeIcon(icon, new vscode.ThemeColor(color));
-  entry.description = [control, `line ${line + 1}`].filter(Boolean).join(", ");
+  entry.description = `line ${line + 1}`;
   // A plain text: messages quote manifests.
   entry.tooltip = `${control} ${message}`.trim();
   entry.contextValue = control === "" ? "problem" : "finding";

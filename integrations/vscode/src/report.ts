@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdtemp, readFile, realpath, rm, stat } from "node:fs/promises";
-import { homedir, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import * as path from "node:path";
 import * as vscode from "vscode";
 import { searchProgram } from "./environment.ts";
@@ -54,7 +54,7 @@ async function scan(
   const temporary = await mkdtemp(path.join(tmpdir(), "kubekeep-"));
   try {
     const file = path.join(temporary, "report.html");
-    const errors = await run(program, createScanArguments(folder, file, readServerSettings()), token);
+    const errors = await run(program, createScanArguments(folder, file, readServerSettings()), path.dirname(folder), token);
     if (token.isCancellationRequested) return undefined;
     output.info(errors.trim());
     const size = await stat(file).then(
@@ -70,8 +70,13 @@ async function scan(
 }
 
 /** Run the program and return the end of its error output. A gate that fails changes the exit code, not the report. */
-async function run(program: string, options: readonly string[], token: vscode.CancellationToken): Promise<string> {
-  const child = spawn(program, options, { cwd: homedir(), shell: false, windowsHide: true, stdio: ["ignore", "ignore", "pipe"] });
+async function run(
+  program: string,
+  options: readonly string[],
+  cwd: string,
+  token: vscode.CancellationToken,
+): Promise<string> {
+  const child = spawn(program, options, { cwd, shell: false, windowsHide: true, stdio: ["ignore", "ignore", "pipe"] });
   let errors = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     errors = (errors + text).slice(-ERROR_CHARACTERS);
@@ -118,7 +123,8 @@ async function openLocation(message: unknown, folder: string): Promise<void> {
 /** Return the path of a file of the report without symbolic links; undefined if the folder does not contain it. */
 async function resolveLocation(file: string, folder: string): Promise<string | undefined> {
   try {
-    const resolved = await realpath(path.resolve(folder, file));
+    // Locations are relative to the folder in which the scan ran.
+    const resolved = await realpath(path.resolve(path.dirname(folder), file));
     return contains(await realpath(folder), resolved) && (await stat(resolved)).isFile() ? resolved : undefined;
   } catch {
     return undefined;

@@ -1,5 +1,7 @@
 // The page of a report for a webview: the page of Kubekeep under a second, equally strict policy. Texts only.
 
+import * as path from "node:path";
+
 const HEAD =
   /^<!doctype html>\s*<html lang="en">\s*<head>(?=\s*<meta charset="utf-8">\s*<meta http-equiv="Content-Security-Policy" content="([^"]*)">)/;
 const SCRIPT_HASH = /(?:^|; )script-src '(sha256-[A-Za-z0-9+/=]+)'(?:;|$)/;
@@ -57,7 +59,7 @@ export function parseLocation(message: unknown): ReportLocation | undefined {
   return { file: match[1], line: Math.max(Number(match[2]) - 1, 0), column: Math.max(Number(match[3] ?? 1) - 1, 0) };
 }
 
-/** Return the arguments of the scan that writes the report. */
+/** Return the arguments of the scan that writes the report. It runs in the folder above, so that paths are short. */
 export function createScanArguments(
   folder: string,
   output: string,
@@ -65,5 +67,5 @@ export function createScanArguments(
 ): string[] {
   const options = settings.frameworks.length > 0 ? ["--framework", settings.frameworks.join(",")] : [];
   if (settings.config !== "") options.push("--config", settings.config);
-  return ["scan", ...options, "--format", "html", "--output", output, "--", folder];
+  return ["scan", ...options, "--format", "html", "--output", output, "--", path.basename(folder) || "."];
 }
