@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from playwright.sync_api import Browser, Locator, Page, TimeoutError
+from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 ROOT: Final = Path(__file__).parents[2]
 EXTENSION: Final = ROOT / "integrations" / "vscode"
@@ -166,7 +167,7 @@ class Workbench:
             self.page.keyboard.press("Escape")
             self.page.keyboard.press("F1")
             self.fill(f">{title}")
-            with contextlib.suppress(TimeoutError):
+            with contextlib.suppress(PlaywrightTimeoutError):
                 entry.wait_for(timeout=2000)
         self.page.keyboard.press("Enter")
 

@@ -288,7 +288,8 @@ def test_several_folders_and_settings(open_window: Open, shop: Path, tmp_path: P
     wait_for_findings(window)
     expect(window.tree.filter(has_text="billing.yaml")).to_have_count(1)
     expect(window.tree.filter(has_text="pod.yaml")).to_have_count(1)
-    assert not any(text.startswith(("Medium", "Low")) for text in window.tree.all_inner_texts())
+    # A control of low severity is left out; a finding of one with high severity may have a medium priority.
+    assert not any(text.startswith("Low") for text in window.tree.all_inner_texts())
     assert len(list_processes(shop)) == 1
 
 
@@ -298,11 +299,9 @@ def test_missing_program_is_named_and_nothing_is_installed(open_window: Open, se
     window = open_window(shop)
     window.open_file("pod.yaml")
     notification = window.notifications.filter(has_text="The program kubekeep was not found")
-    for name in ("Choose Path", "Install into a Virtual Environment...", "Open Documentation"):
+    for name in ("Choose Path", "Install...", "Open Documentation"):
         expect(notification.get_by_role("button", name=name)).to_be_visible()
-    window.show_findings()
-    expect(window.welcome).to_contain_text("kubekeep was not found")
-    notification.get_by_role("button", name="Install into a Virtual Environment...").click()
+    notification.get_by_role("button", name="Install...").click()
     dialog = window.page.get_by_role("dialog")
     expect(dialog).to_contain_text(f"python3 -m venv '{environment}' && ")
     expect(dialog).to_contain_text("-m pip install 'kubekeep[lsp]'")
@@ -310,6 +309,8 @@ def test_missing_program_is_named_and_nothing_is_installed(open_window: Open, se
     expect(dialog).to_have_count(0)
     expect(window.page.locator(".terminal-wrapper")).to_have_count(0)
     assert not environment.exists()
+    window.show_findings()
+    expect(window.welcome).to_contain_text("kubekeep was not found")
     # After consent the command runs in a visible terminal; this pip has no packages.
     window.run_command("Kubekeep: Install into a Virtual Environment...")
     dialog.get_by_role("button", name="Run in Terminal").click()
@@ -346,7 +347,9 @@ def test_server_is_one_process_and_restarts_after_a_crash(open_window: Open, sho
     wait_until(lambda: not list_processes(shop))
 
 
-def test_untrusted_workspace_runs_no_program_of_its_own(browser: Browser, server: CodeServer, shop: Path) -> None:
+def test_untrusted_workspace_runs_no_program_of_its_own(
+    browser: Browser, server: CodeServer, shop: Path, tmp_path: Path
+) -> None:
     (shop / ".vscode").mkdir()
     (shop / ".vscode" / "settings.json").write_text(
         json.dumps({"kubekeep.path": str(shop / ".venv" / "bin" / "kubekeep")}), encoding="utf-8"
@@ -355,7 +358,7 @@ def test_untrusted_workspace_runs_no_program_of_its_own(browser: Browser, server
     path = f"{shop / '.venv' / 'bin'}:{SYSTEM_PATH}"
     with server.run(PATH=path) as address:
         window = open_workbench(browser, address, shop)
-        window.page.get_by_role("button", name="No, I don't trust the authors").click()
+        expect(window.page.locator(".statusbar-item", has_text="Restricted Mode")).to_be_visible(timeout=PATIENCE)
         window.open_file("pod.yaml")
         notification = window.notifications.filter(has_text="The program kubekeep was not found on PATH")
         expect(notification).to_contain_text("it is not trusted", timeout=PATIENCE)
@@ -363,6 +366,7 @@ def test_untrusted_workspace_runs_no_program_of_its_own(browser: Browser, server
         window.run_command("Workspaces: Manage Workspace Trust")
         window.page.get_by_role("button", name="Trust", exact=True).click()
         wait_for_findings(window)
+        window.page.screenshot(path=tmp_path / "window.png")
         window.page.context.close()
 
 
@@ -379,6 +383,8 @@ def test_report_is_shown_and_can_request_nothing(open_window: Open, shop: Path, 
     window.run_command("Kubekeep: Open Report")
     report = find_report(window)
     expect(report.get_by_role("heading", name="shop", exact=True)).to_be_visible(timeout=PATIENCE)
+    report.get_by_role("link", name="Findings", exact=True).click()
+    report.get_by_role("button", name="Expand all").click()
     places = report.locator("td.place")
     expect(places.first).to_have_text("shop/pod.yaml:11")
     # Content that an attacker would add to the page has no effect.
@@ -399,8 +405,10 @@ def test_report_is_shown_and_can_request_nothing(open_window: Open, shop: Path, 
         address,
     )
     assert report.locator("body").evaluate("() => window.injected") is None
-    assert report.locator("body").evaluate("() => typeof acquireVsCodeApi === 'function' && window.parent !== window")
     assert not [url for url in requests if "of-attacker" in url]
-    report.get_by_label("Search").fill("C-0057")
+    # Nor has a location outside of the folder.
+    places.first.evaluate("(cell) => { cell.textContent = '../../../../../etc/passwd:1'; }")
     places.first.click()
+    expect(window.notifications.filter(has_text="is not a file in shop")).to_be_visible()
+    places.nth(1).click()
     expect(window.page.locator(".statusbar-item", has_text=f"Ln {PRIVILEGED_LINE}, Col")).to_be_visible()

@@ -7,7 +7,8 @@ import { SECTION } from "./settings.ts";
 
 const DOCUMENTATION = "https://kubekeep.io/docs/guides/vscode/";
 const CHOOSE_PATH = "Choose Path";
-const INSTALL = "Install into a Virtual Environment...";
+// The command has the full name, which a notification would cut off.
+const INSTALL = "Install...";
 const OPEN_DOCUMENTATION = "Open Documentation";
 
 /** Register the commands. restart: called after an installation. */
