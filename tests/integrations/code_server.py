@@ -215,10 +215,6 @@ class Workbench:
             self.page.locator(".title-label", has_text="Findings")
         ).first.wait_for()
 
-    def kill(self, process: int) -> None:
-        """Kill a process without a chance to end orderly, as the kernel does when memory runs out."""
-        os.kill(process, signal.SIGKILL)
-
     @property
     def hover(self) -> Locator:
         """The shown hover."""

@@ -3,7 +3,7 @@
 import * as vscode from "vscode";
 import { getOwnEnvironment } from "./environment.ts";
 import { createInstallCommand } from "./install.ts";
-import { SECTION } from "./settings.ts";
+import { readProgramPath, SECTION } from "./settings.ts";
 
 const DOCUMENTATION = "https://kubekeep.io/docs/guides/vscode/";
 const CHOOSE_PATH = "Choose Path";
@@ -11,11 +11,11 @@ const CHOOSE_PATH = "Choose Path";
 const INSTALL = "Install...";
 const OPEN_DOCUMENTATION = "Open Documentation";
 
-/** Register the commands. restart: called after an installation. */
+/** Register the commands. restart: called when the program may be in place. */
 export function registerMissing(context: vscode.ExtensionContext, restart: () => Promise<void>): vscode.Disposable {
   const register = vscode.commands.registerCommand;
   return vscode.Disposable.from(
-    register("kubekeep.choosePath", choosePath),
+    register("kubekeep.choosePath", () => choosePath(restart)),
     register("kubekeep.install", () => install(context, restart)),
     register("kubekeep.openDocumentation", openDocumentation),
   );
@@ -24,16 +24,17 @@ export function registerMissing(context: vscode.ExtensionContext, restart: () =>
 /** Show the cause, with the next steps. */
 export async function showMissing(cause: string): Promise<void> {
   const choice = await vscode.window.showWarningMessage(cause, CHOOSE_PATH, INSTALL, OPEN_DOCUMENTATION);
-  if (choice === CHOOSE_PATH) await choosePath();
+  if (choice === CHOOSE_PATH) await vscode.commands.executeCommand("kubekeep.choosePath");
   if (choice === INSTALL) await vscode.commands.executeCommand("kubekeep.install");
   if (choice === OPEN_DOCUMENTATION) await openDocumentation();
 }
 
-async function choosePath(): Promise<void> {
+async function choosePath(restart: () => Promise<void>): Promise<void> {
   const options = { canSelectMany: false, openLabel: "Use This Program", title: "Choose the program kubekeep" };
   const [file] = (await vscode.window.showOpenDialog(options)) ?? [];
   if (file === undefined) return;
-  // The server starts again when the setting changes.
+  // A changed setting restarts the server.
+  if (file.fsPath === readProgramPath()) return restart();
   await vscode.workspace.getConfiguration(SECTION).update("path", file.fsPath, vscode.ConfigurationTarget.Global);
 }
 

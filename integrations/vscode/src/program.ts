@@ -25,23 +25,30 @@ export interface Files {
   realpath(file: string): Promise<string>;
 }
 
-export type Result = { readonly program: string } | { readonly cause: string };
+export interface Program {
+  readonly program: string;
+  /** Folders of PATH in which the program may itself look for programs. */
+  readonly searchPath: string;
+}
+
+export type Result = Program | { readonly cause: string };
 
 const ENVIRONMENTS = [".venv", "venv"];
 
 /** Return the first program in the order of the documentation, or the cause why there is none. */
 export async function findProgram(search: Search, files: Files): Promise<Result> {
+  const searchPath = await filterSearchPath(search, files);
   if (search.setting !== "") {
     if (!path.isAbsolute(search.setting)) {
       return { cause: `kubekeep.path is "${search.setting}", which is not an absolute path.` };
     }
     const isUsable = (await files.isExecutable(search.setting)) && (await isAllowed(search.setting, search, files));
     return isUsable
-      ? { program: search.setting }
+      ? { program: search.setting, searchPath }
       : { cause: `kubekeep.path is "${search.setting}", which is not a program that may be run.` };
   }
-  for (const program of listCandidates(search)) {
-    if ((await files.isExecutable(program)) && (await isAllowed(program, search, files))) return { program };
+  for (const program of listCandidates({ ...search, searchPath })) {
+    if ((await files.isExecutable(program)) && (await isAllowed(program, search, files))) return { program, searchPath };
   }
   const places = search.forbidden.length > 0 ? "on PATH" : "in .venv and venv of the workspace, or on PATH";
   const trust = search.forbidden.length > 0 ? " Programs of this workspace are not run, because it is not trusted." : "";
@@ -55,11 +62,22 @@ export function* listCandidates(search: Search): Generator<string> {
   }
   if (search.interpreter !== "") yield path.join(path.dirname(search.interpreter), nameOf(search.platform));
   yield programOf(search.ownEnvironment, search.platform);
-  // Relative entries would be resolved in a folder that a workspace may control.
-  const separator = search.platform === "win32" ? ";" : ":";
-  for (const folder of search.searchPath.split(separator)) {
-    if (path.isAbsolute(folder)) yield path.join(folder, nameOf(search.platform));
+  for (const folder of search.searchPath.split(separatorOf(search.platform))) {
+    if (folder !== "") yield path.join(folder, nameOf(search.platform));
   }
+}
+
+/** Return PATH without relative folders, which a workspace may control, and without forbidden ones. */
+async function filterSearchPath(search: Search, files: Files): Promise<string> {
+  const allowed = [];
+  for (const folder of search.searchPath.split(separatorOf(search.platform))) {
+    if (path.isAbsolute(folder) && (await isAllowed(folder, search, files))) allowed.push(folder);
+  }
+  return allowed.join(separatorOf(search.platform));
+}
+
+function separatorOf(platform: NodeJS.Platform): string {
+  return platform === "win32" ? ";" : ":";
 }
 
 /** Return the path of the program in a virtual environment. */

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import * as path from "node:path";
 import * as vscode from "vscode";
 import { searchProgram } from "./environment.ts";
-import { contains } from "./program.ts";
+import { contains, type Program } from "./program.ts";
 import { createReportPage, createScanArguments, parseLocation } from "./reportPage.ts";
 import { readServerSettings } from "./settings.ts";
 
@@ -40,13 +40,13 @@ async function openReport(context: vscode.ExtensionContext, output: vscode.LogOu
   if ("cause" in search) throw new Error(search.cause);
   const title = `Kubekeep is scanning ${path.basename(folder)}`;
   const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
-  const html = await vscode.window.withProgress(options, (_, token) => scan(search.program, folder, token, output));
+  const html = await vscode.window.withProgress(options, (_, token) => scan(search, folder, token, output));
   if (html !== undefined) showPage(html, folder, vscode.Uri.joinPath(context.extensionUri, "media", "icon.png"));
 }
 
 /** Return the page of a scan; undefined if the user cancels it. */
 async function scan(
-  program: string,
+  program: Program,
   folder: string,
   token: vscode.CancellationToken,
   output: vscode.LogOutputChannel,
@@ -71,12 +71,13 @@ async function scan(
 
 /** Run the program and return the end of its error output. A gate that fails changes the exit code, not the report. */
 async function run(
-  program: string,
+  { program, searchPath }: Program,
   options: readonly string[],
   cwd: string,
   token: vscode.CancellationToken,
 ): Promise<string> {
-  const child = spawn(program, options, { cwd, shell: false, windowsHide: true, stdio: ["ignore", "ignore", "pipe"] });
+  const env = { ...process.env, PATH: searchPath };
+  const child = spawn(program, options, { cwd, env, shell: false, windowsHide: true, stdio: ["ignore", "ignore", "pipe"] });
   let errors = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     errors = (errors + text).slice(-ERROR_CHARACTERS);

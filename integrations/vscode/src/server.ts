@@ -17,6 +17,7 @@ import {
   type Middleware,
 } from "vscode-languageclient/node";
 import { searchProgram } from "./environment.ts";
+import type { Program } from "./program.ts";
 import { RestartLimit } from "./restarts.ts";
 import { readServerSettings, SECTION } from "./settings.ts";
 import type { Status } from "./status.ts";
@@ -32,6 +33,13 @@ const USAGE_ERROR = 2;
 const EXIT_TIMEOUT = 2000;
 const SCAN_TIMEOUT = 120_000;
 const ERROR_CHARACTERS = 2000;
+
+/** A client that writes its errors only to the output: `Server` names the cause, where the client names a closed pipe. */
+class LoggingClient extends LanguageClient {
+  override error(message: string, data?: unknown): void {
+    super.error(message, data, false);
+  }
+}
 
 /** The server and its client. */
 export class Server implements vscode.Disposable {
@@ -123,17 +131,17 @@ export class Server implements vscode.Disposable {
       return;
     }
     this.output.info(`Starting ${result.program} lsp`);
-    const client = this.createClient(result.program);
+    const client = this.createClient(result);
     this.client = client;
     try {
       await client.start();
       this.setRunning(0);
     } catch (error) {
-      if (this.client === client) await this.reportFailure(error);
+      if (this.client === client) this.reportFailure(error);
     }
   }
 
-  private createClient(program: string): LanguageClient {
+  private createClient(program: Program): LanguageClient {
     let isInitialized = false;
     const options: LanguageClientOptions = {
       documentSelector: SELECTOR,
@@ -149,7 +157,7 @@ export class Server implements vscode.Disposable {
         closed: () => this.handleClose(isInitialized),
       },
     };
-    const client = new LanguageClient(SECTION, "Kubekeep", () => this.spawn(program), options);
+    const client = new LoggingClient(SECTION, "Kubekeep", () => this.spawn(program), options);
     client.onDidChangeState(() => {
       if (!client.isRunning()) return;
       isInitialized = true;
@@ -158,8 +166,9 @@ export class Server implements vscode.Disposable {
     return client;
   }
 
-  private spawn(program: string): Promise<ChildProcess> {
-    const child = spawn(program, ["lsp"], { cwd: homedir(), shell: false, windowsHide: true });
+  private spawn({ program, searchPath }: Program): Promise<ChildProcess> {
+    const env = { ...process.env, PATH: searchPath };
+    const child = spawn(program, ["lsp"], { cwd: homedir(), env, shell: false, windowsHide: true });
     this.process = child;
     this.errors = "";
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
@@ -211,7 +220,7 @@ export class Server implements vscode.Disposable {
       this.status.setState("starting");
       return { action: CloseAction.Restart, handled: true, message: `${cause} It is started again.` };
     }
-    if (isInitialized) void this.reportFailure(new Error(`${cause} It is not started again after 5 restarts in 3 minutes.`));
+    if (isInitialized) this.reportFailure(new Error(`${cause} It is not started again after 5 restarts in 3 minutes.`));
     return { action: CloseAction.DoNotRestart, handled: true, message: cause };
   }
 
@@ -219,11 +228,16 @@ export class Server implements vscode.Disposable {
     return Promise.race([this.exit, new Promise<null>((resolve) => setTimeout(resolve, EXIT_TIMEOUT, null))]);
   }
 
-  private async reportFailure(error: unknown): Promise<void> {
+  private reportFailure(error: unknown): void {
     this.status.setState("failed");
     const lastLine = this.errors.trim().split("\n").at(-1) ?? "";
     const cause = lastLine !== "" ? lastLine : error instanceof Error ? error.message : String(error);
     this.output.error(`The server of Kubekeep does not run: ${cause}`);
+    // Nothing waits for the user: a restart is queued behind the failed start.
+    void this.showFailure(cause);
+  }
+
+  private async showFailure(cause: string): Promise<void> {
     const restart = "Restart Server";
     const show = "Show Output";
     const choice = await vscode.window.showErrorMessage(`The server of Kubekeep does not run: ${cause}`, restart, show);

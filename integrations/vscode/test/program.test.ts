@@ -54,9 +54,10 @@ test("prefers the setting, the workspace, the interpreter, the own environment, 
     programs.push(await addProgram(folder));
   }
   const search = createSearch({ setting: programs[0]!, interpreter: join(root, "python/bin/python") });
-  assert.deepEqual(await findProgram(search, FILES), { program: programs[0] });
+  const searchPath = search.searchPath;
+  assert.deepEqual(await findProgram(search, FILES), { program: programs[0], searchPath });
   for (const program of programs.slice(1)) {
-    assert.deepEqual(await findProgram({ ...search, setting: "" }, FILES), { program });
+    assert.deepEqual(await findProgram({ ...search, setting: "" }, FILES), { program, searchPath });
     await rm(program);
   }
   const result = await findProgram({ ...search, setting: "" }, FILES);
@@ -74,7 +75,7 @@ test("a setting that names no program is an error, even with another program on 
 test("skips files that are not executable", async () => {
   await addProgram("shop/.venv/bin", 0o644);
   const program = await addProgram("path");
-  assert.deepEqual(await findProgram(createSearch(), FILES), { program });
+  assert.deepEqual(await findProgram(createSearch(), FILES), { program, searchPath: dirname(program) });
 });
 
 test("runs nothing from an untrusted workspace", async () => {
@@ -89,12 +90,18 @@ test("runs nothing from an untrusted workspace", async () => {
   }
   assert.ok("cause" in (await findProgram(createRestricted({ setting: program }), FILES)));
   const outside = await addProgram("path");
-  assert.deepEqual(await findProgram(createRestricted(), FILES), { program: outside });
+  assert.deepEqual(await findProgram(createRestricted(), FILES), { program: outside, searchPath: dirname(outside) });
 });
 
-test("skips relative folders of PATH", () => {
-  const candidates = [...listCandidates(createSearch({ folders: [], searchPath: ".::bin:/usr/bin" }))];
-  assert.deepEqual(candidates, [join(root, "own/bin/kubekeep"), "/usr/bin/kubekeep"]);
+test("the program gets no relative folder of PATH, and none of an untrusted workspace", async () => {
+  const program = await addProgram("path");
+  await mkdir(join(root, "shop"));
+  await symlink(join(root, "shop"), join(root, "alias"));
+  const searchPath = [".", "", "bin", join(root, "path"), join(root, "shop/bin"), join(root, "alias"), "/usr/bin"].join(":");
+  const restricted = `${join(root, "path")}:/usr/bin`;
+  assert.deepEqual(await findProgram(createRestricted({ searchPath }), FILES), { program, searchPath: restricted });
+  const trusted = [join(root, "path"), join(root, "shop/bin"), join(root, "alias"), "/usr/bin"].join(":");
+  assert.deepEqual(await findProgram(createSearch({ searchPath }), FILES), { program, searchPath: trusted });
 });
 
 test("names the program of Windows", () => {
