@@ -49,6 +49,8 @@ export class Server implements vscode.Disposable {
   private errors = "";
   private restarts = new RestartLimit();
   private running = 0;
+  /** True if the present process has got a request for the diagnostics of the workspace. */
+  private hasScanned = false;
   private queue: Promise<void> = Promise.resolve();
   private readonly scanned = new vscode.EventEmitter<void>();
   private readonly missing = new vscode.EventEmitter<string>();
@@ -171,6 +173,7 @@ export class Server implements vscode.Disposable {
     const child = spawn(program, ["lsp"], { cwd: homedir(), env, shell: false, windowsHide: true });
     this.process = child;
     this.errors = "";
+    this.hasScanned = false;
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       this.errors = (this.errors + text).slice(-ERROR_CHARACTERS);
     });
@@ -185,9 +188,11 @@ export class Server implements vscode.Disposable {
     return {
       provideDiagnostics: (document, previous, token, next) => this.track(async () => next(document, previous, token)),
       provideWorkspaceDiagnostics: async (previous, token, report, next) => {
-        // Later requests wait in the server for a change; only the first one is a scan from its start on.
-        const request = async () => next(previous, token, report);
-        const result = await (previous.length === 0 ? this.track(request) : request());
+        // Only the first request is a scan from its start on: the later ones wait in the server for a change.
+        const isFirst = !this.hasScanned;
+        this.hasScanned = true;
+        const request = async () => next(isFirst ? previous : addPlaceholder(previous), token, report);
+        const result = await (isFirst ? this.track(request) : request());
         this.scanned.fire();
         return result;
       },
@@ -244,4 +249,19 @@ export class Server implements vscode.Disposable {
     if (choice === restart) await this.restart();
     if (choice === show) this.output.show();
   }
+}
+
+/**
+ * Return the earlier results, with an empty one if there are none.
+ *
+ * Without earlier results the server does not wait for a change, and the client repeats the request every two seconds.
+ */
+function addPlaceholder(previous: readonly PreviousResult[]): PreviousResult[] {
+  const folder = vscode.workspace.workspaceFolders?.[0];
+  return previous.length > 0 || folder === undefined ? [...previous] : [{ uri: folder.uri, value: "" }];
+}
+
+interface PreviousResult {
+  uri: vscode.Uri;
+  value: string;
 }
