@@ -175,13 +175,6 @@ class Workbench:
         """Type into the open quick input."""
         self.page.locator(".quick-input-widget input").fill(text)
 
-    def replace_text(self, text: str) -> None:
-        """Replace the text of the active editor."""
-        self.page.locator(".editor-instance .view-lines").first.click()
-        self.page.keyboard.press("Control+A")
-        self.page.keyboard.insert_text(text)
-        self.wait_for_change()
-
     def save(self) -> None:
         """Save the active editor, and wait until it is saved."""
         self.page.keyboard.press("Control+S")

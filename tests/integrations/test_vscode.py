@@ -352,9 +352,10 @@ def test_program_that_is_no_server_is_reported(open_window: Open, shop: Path) ->
     expect(window.welcome.get_by_role("button", name="Restart Server")).to_be_visible()
     # A corrected setting takes effect at once.
     window.run_command("Preferences: Open User Settings (JSON)")
-    window.page.locator('.tab.active[data-resource-name="settings.json"]').wait_for()
-    window.replace_text("{}")
-    window.save()
+    window.page.locator(".view-line", has_text="files.autoSave").wait_for()
+    window.page.keyboard.press("Control+A")
+    window.page.keyboard.insert_text("{}")
+    window.page.keyboard.press("Control+S")
     wait_for_findings(window)
 
 
