@@ -31,6 +31,8 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     registerActions(),
     registerReport(context, output),
     registerMissing(context, () => running.restart()),
+    // VS Code may activate the extension before it knows all folders.
+    vscode.workspace.onDidChangeWorkspaceFolders(() => running.startIfMissing()),
     vscode.workspace.onDidGrantWorkspaceTrust(() => running.restart()),
     vscode.workspace.onDidChangeConfiguration(async (event) => {
       if (event.affectsConfiguration(`${SECTION}.path`)) await running.restart();

@@ -73,6 +73,14 @@ export class Server implements vscode.Disposable {
     return this.queue;
   }
 
+  /** Search for the program again if it was missing: a new folder may contain it. */
+  startIfMissing(): Promise<void> {
+    this.queue = this.queue.then(async () => {
+      if (this.client === undefined) await this.replace();
+    });
+    return this.queue;
+  }
+
   /** Send changed settings. */
   async updateSettings(): Promise<void> {
     if (this.client?.isRunning() === true) {
