@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import importlib.metadata
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -17,6 +18,9 @@ def build_wheel(folder: Path) -> Path:
     requirements = [entry for entry in importlib.metadata.requires("kubekeep") or [] if "extra ==" not in entry]
     fields = ["Metadata-Version: 2.4", "Name: kubekeep", f"Version: {VERSION}"]
     fields += [f"Requires-Dist: {entry}" for entry in requirements]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    programs = [f"{program} = {function}" for program, function in project["scripts"].items()]
+    fields.append(f"License-Expression: {project['license']}")
     name = f"kubekeep-{VERSION}"
     path = folder / f"{name}-cp311-abi3-linux_x86_64.whl"
     contents = {
@@ -26,7 +30,8 @@ def build_wheel(folder: Path) -> Path:
     }
     contents[f"{name}.dist-info/METADATA"] = "\n".join([*fields, ""]).encode()
     contents[f"{name}.dist-info/WHEEL"] = b"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: cp311-abi3-linux_x86_64\n"
-    contents[f"{name}.dist-info/entry_points.txt"] = b"[console_scripts]\nkubekeep = kubekeep.cli.main:main\n"
+    contents[f"{name}.dist-info/entry_points.txt"] = "\n".join(["[console_scripts]", *programs, ""]).encode()
+    contents[f"{name}.dist-info/licenses/LICENSE"] = (ROOT / "LICENSE").read_bytes()
     record = f"{name}.dist-info/RECORD"
     lines = [f"{file},sha256={_digest(data)},{len(data)}" for file, data in contents.items()]
     contents[record] = "\n".join([*lines, f"{record},,", ""]).encode()

@@ -51,6 +51,11 @@ Exit codes:
 """
 _WITH_DEBUG: Final = ("scan", "watch", "host", "cloud", "paths", "fix", "diff")
 """Commands that accept `--debug` among their own options too."""
+_PROGRAMS: Final = {"kubectl-kubekeep": "kubectl kubekeep"}
+"""Names in help texts by file name of the program; kubectl runs the first as a plugin."""
+_COMPLETE: Final = "_KUBEKEEP_COMPLETE"
+"""Variable that completion scripts set; click would derive another from the name of the plugin."""
+_KUBECTL_COMPLETION: Final = "kubectl_complete-kubekeep"
 _WRONG: Final = 2
 _COLLECTION_THRESHOLD: Final = 10_000
 """Objects after which the garbage collector looks for cycles among the youngest; Python's default is 700."""
@@ -142,8 +147,16 @@ def kubekeep() -> None:
     """Find and fix security problems in Kubernetes manifests and clusters."""
 
 
+def _invoked_name() -> str:
+    """Return the file name under which the program was started, without `.exe`."""
+    return os.path.basename(sys.argv[0]).removesuffix(".exe")  # noqa: PTH119 - pathlib takes longer
+
+
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line and exit with its code."""
+    if _invoked_name() == _KUBECTL_COMPLETION:
+        importlib.import_module("kubekeep.cli.kubectl").complete(kubekeep, sys.argv[1:])
+        return
     # Importing the program fills the youngest generation of the garbage collector dozens of times. At exit, the collector
     # would walk over all objects once more.
     gc.set_threshold(_COLLECTION_THRESHOLD)
@@ -155,7 +168,7 @@ def main(arguments: list[str] | None = None) -> Any:
             click.echo("the working folder has been deleted: change to another folder", err=True)
             sys.exit(_WRONG)
         try:
-            kubekeep.main(args=arguments, prog_name="kubekeep")
+            kubekeep.main(args=arguments, prog_name=_PROGRAMS.get(_invoked_name(), "kubekeep"), complete_var=_COMPLETE)
         except Exception as error:  # noqa: BLE001 - an exit code of 1 would be that of a failed gate
             click.echo(importlib.import_module("kubekeep.cli.diagnostics").describe_unexpected_error(error), err=True)
             sys.exit(INCOMPLETE)

@@ -37,7 +37,7 @@ from kubekeep.engine.isolation.messages import (
     read_frame,
     write_frame,
 )
-from kubekeep.engine.isolation.settings import process_environment
+from kubekeep.engine.isolation.settings import RULE_PROCESS, process_environment
 from kubekeep.engine.isolation.worker import OUT_OF_MEMORY
 from kubekeep.engine.rego import RegoError
 
@@ -59,11 +59,9 @@ class RuleProcess:
         self.limits = limits
         self._errors = bytearray()
         self._is_late = False
-        # The folders of both packages: the process reads no other variable and no file for its search path.
-        folders = dict.fromkeys(str(Path(module.__file__ or "").parents[1]) for module in (kubekeep, msgspec))
         try:
             self._process = subprocess.Popen(
-                [sys.executable or "", "-IS", "-c", _PROGRAM, *folders],
+                _build_command(),
                 cwd=Path(kubekeep.__file__).parent,
                 env=process_environment(),
                 stdin=subprocess.PIPE,
@@ -167,6 +165,15 @@ class RuleProcess:
         if code == -getattr(signal, "SIGXCPU", 0):
             return "used more processor time than allowed"
         return f"ended with signal {-code}" if code < 0 else f"ended with code {code}"
+
+
+def _build_command() -> list[str]:
+    """Return the command that starts the process."""
+    if getattr(sys, "frozen", False):
+        return [sys.executable, RULE_PROCESS]
+    # The folders of both packages: the process reads no other variable and no file for its search path.
+    folders = dict.fromkeys(str(Path(module.__file__ or "").parents[1]) for module in (kubekeep, msgspec))
+    return [sys.executable or "", "-IS", "-c", _PROGRAM, *folders]
 
 
 def _require_pipe(stream: IO[bytes] | None) -> IO[bytes]:

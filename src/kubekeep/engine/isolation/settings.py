@@ -1,10 +1,12 @@
-"""Environment variables of the process for custom rules. Reads no other variable."""
+"""Argument and environment variables of the process for custom rules. Reads no other variable."""
 
 from __future__ import annotations
 
 import os
 from typing import Final
 
+RULE_PROCESS: Final = "--rule-process"
+"""Only argument of the binary when it runs as this process: it contains no Python program."""
 _PASSED: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
 """Variables that some Python installations need to start."""
 _ADDED: Final = {

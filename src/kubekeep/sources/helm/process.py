@@ -199,9 +199,8 @@ def _network_namespace_command() -> tuple[str, ...]:
         return ()
     command = (unshare, "--map-root-user", "--net", "--")
     try:
-        result = subprocess.run(
-            [*command, sys.executable, "-ISc", ""], capture_output=True, timeout=10, env={}, check=False
-        )
+        # Not sys.executable: in the binary that is no Python.
+        result = subprocess.run([*command, unshare, "--help"], capture_output=True, timeout=10, env={}, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ()
     return command if result.returncode == 0 else ()

@@ -1,0 +1,37 @@
+"""The binary of this checkout, built once for all tests that need it."""
+
+from __future__ import annotations
+
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from tests.integrations.samples import FOLDER
+from tests.integrations.wheel import build_wheel
+
+BUILD = FOLDER / "packages" / "binary" / "build"
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a wheel of this checkout."""
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="session")
+def archive(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the archive of the binary; the one for krew is beside it."""
+    folder = tmp_path_factory.mktemp("binary")
+    subprocess.run([BUILD, wheel, folder], check=True, timeout=900)
+    return next(folder.glob("*.tar.xz"))
+
+
+@pytest.fixture(scope="session")
+def binary(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the unpacked program."""
+    folder = tmp_path_factory.mktemp("unpacked")
+    with tarfile.open(archive) as content:
+        content.extractall(folder, filter="tar")
+    return next(folder.glob("*/kubekeep"))
