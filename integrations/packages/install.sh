@@ -49,6 +49,7 @@ parse() {
         esac
         shift 2
     done
+    [ -n "${HOME:-}" ] || [ "$prefix" != /.local ] || fail "HOME is not set; use --prefix"
     case $prefix in
         /*) ;;
         *) prefix=$PWD/$prefix ;;
