@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tarfile
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 from tests.integrations.samples import FOLDER
 from tests.integrations.wheel import build_wheel
 
+DATE = {"SOURCE_DATE_EPOCH": "1700000000"}
+"""Date of all files. Without it the date is that of the last commit."""
 BUILD = FOLDER / "packages" / "binary" / "build"
 
 
@@ -24,7 +27,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def archive(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the archive of the binary; the one for krew is beside it."""
     folder = tmp_path_factory.mktemp("binary")
-    subprocess.run([BUILD, wheel, folder], check=True, timeout=900)
+    subprocess.run([BUILD, wheel, folder], env=os.environ | DATE, check=True, timeout=900)
     return next(folder.glob("*.tar.xz"))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from kubekeep._native import VERSION
-from tests.integrations.conftest import BUILD
+from tests.integrations.conftest import BUILD, DATE
 from tests.integrations.samples import ROOT, SCRIPTS, find_program, write_files
 
 pytestmark = pytest.mark.integration
@@ -203,7 +203,7 @@ def test_archive_contains_no_trace_of_the_build(archive: Path, binary: Path) -> 
 
 def test_build_is_reproducible(archive: Path, wheel: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
-    environment = os.environ | {"TMPDIR": str(tmp_path / "elsewhere"), "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
+    environment = os.environ | DATE | {"TMPDIR": str(tmp_path / "elsewhere"), "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
     subprocess.run([BUILD, wheel, tmp_path / "out"], check=True, timeout=900, env=environment, cwd=tmp_path)
     for first in archive.parent.iterdir():
         assert (tmp_path / "out" / first.name).read_bytes() == first.read_bytes(), first.name

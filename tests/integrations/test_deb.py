@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from kubekeep._native import VERSION
+from tests.integrations.conftest import DATE
 from tests.integrations.samples import FOLDER, ROOT, find_program
 
 pytestmark = [
@@ -34,7 +35,7 @@ def run(*command: object, **variables: str) -> subprocess.CompletedProcess[str]:
 
 def build(archive: Path, folder: Path) -> Path:
     """Build the package."""
-    result = run(BUILD, archive, folder)
+    result = run(BUILD, archive, folder, **DATE)
     assert result.returncode == 0, result.stderr
     return Path(result.stdout.strip())
 

@@ -21,7 +21,7 @@ import yaml
 
 from kubekeep._native import VERSION
 from tests.integrations.releases import Key
-from tests.integrations.samples import CACHE, FOLDER, find_program
+from tests.integrations.samples import CACHE, FOLDER, SCRIPTS, find_program
 from tests.loopback import serving
 
 PACKAGES = FOLDER / "packages"
@@ -176,7 +176,8 @@ def test_scoop_manifest_matches_the_schema(rendered: Path) -> None:
 def write_small_archive(path: Path) -> None:
     """Write an archive of another platform, with the names of its files."""
     folder = path.parent.parent / path.name.removesuffix(".tar.gz").removesuffix(".zip")
-    (folder / "_internal").mkdir(parents=True, exist_ok=True)
+    (folder / "share").mkdir(parents=True, exist_ok=True)
+    (folder / "share" / "LICENSE").write_bytes(b"licence")
     program = folder / ("kubekeep.exe" if path.suffix == ".zip" else "kubekeep")
     program.write_bytes(b"program")
     program.chmod(0o755)
@@ -205,11 +206,16 @@ def test_krew_accepts_and_installs_the_plugin(archive: Path, tmp_path: Path) -> 
         assert result.returncode == 0, result.stderr
         manifest = tmp_path / "kubekeep.yaml"
         shutil.copy(tmp_path / "out" / "krew.yaml", manifest)
-        validate = subprocess.run(
-            [find_program("validate-krew-manifest"), "-manifest", manifest],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+        validate = run_with_krew(tmp_path, str(find_program("validate-krew-manifest")), "-manifest", str(manifest))
+        install = run_with_krew(tmp_path, "kubectl", "krew", "install", f"--manifest={manifest}")
     assert validate.returncode == 0, validate.stderr
+    assert install.returncode == 0, install.stderr
+    assert "Try: kubectl kubekeep scan" in install.stdout + install.stderr
+    assert run_with_krew(tmp_path, "kubectl", "kubekeep", "--version").stdout == f"kubekeep {VERSION}\n"
+
+
+def run_with_krew(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a program with kubectl, with krew as its plugin, and with the plugins that krew installed below the folder."""
+    programs = (CACHE / "bin", SCRIPTS, folder / "krew" / "bin", os.environ["PATH"])
+    environment = {"PATH": os.pathsep.join(map(str, programs)), "HOME": str(folder), "KREW_ROOT": str(folder / "krew")}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
