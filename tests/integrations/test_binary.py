@@ -170,8 +170,8 @@ def test_programs_do_not_get_libraries_of_the_binary(binary: Path, tmp_path: Pat
     git = write_files(tmp_path, {"bin/git": f"#!/bin/sh\nenv > {tmp_path}/environment\nexit 1\n"}) / "bin" / "git"
     git.chmod(0o755)
     path = f"{git.parent}{os.pathsep}{os.environ['PATH']}"
-    for given, expected in (({}, None), ({"LD_LIBRARY_PATH": "/of/the/user"}, "/of/the/user")):
-        run(binary, "scan", "https://127.0.0.1:9/repository.git", folder=tmp_path, PATH=path, **given)
+    for variables, expected in (({}, None), ({"LD_LIBRARY_PATH": "/of/the/user"}, "/of/the/user")):
+        run(binary, "scan", "https://127.0.0.1:9/repository.git", folder=tmp_path, PATH=path, **variables)
         lines = (tmp_path / "environment").read_text().splitlines()
         assert dict(line.partition("=")[::2] for line in lines).get("LD_LIBRARY_PATH") == expected
 

@@ -16,7 +16,6 @@ import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 PROGRAM, PLAIN = 0o755, 0o644
 
@@ -47,7 +46,7 @@ def read_mode(path: Path) -> int:
     return PROGRAM if path.stat().st_mode & 0o100 else PLAIN
 
 
-def write_tar(folder: Path, stream: IO[bytes], date: int, *, keep_links: bool) -> None:
+def write_tar(folder: Path, stream: gzip.GzipFile | lzma.LZMAFile, date: int, *, keep_links: bool) -> None:
     """Write an uncompressed tar archive."""
     with tarfile.open(fileobj=stream, mode="w|", format=tarfile.USTAR_FORMAT) as archive:
         for name, path in list_paths(folder):
