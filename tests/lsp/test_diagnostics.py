@@ -27,6 +27,7 @@ def test_diagnostics_follow_the_unsaved_text(tmp_path: Path) -> None:
         line = find_line(POD, "privileged")
         assert finding["range"] == {"start": {"line": line, "character": 8}, "end": {"line": line, "character": 24}}
         assert finding["severity"] == 1
+        assert finding["data"]["priority"] == "critical"
         assert finding["source"] == "kubekeep"
         assert "privileged is true" in finding["message"]
         assert finding["codeDescription"]["href"].endswith("/controls/privileged-container/")

@@ -123,17 +123,18 @@ def _order(entry: FileFinding) -> tuple[int, int, float, str]:
 def create_diagnostic(
     entry: FileFinding, text: ClientText, related: Sequence[types.DiagnosticRelatedInformation]
 ) -> types.Diagnostic:
-    """Return the diagnostic of a finding."""
+    """Return the diagnostic of a finding. The priority is in its data, because two priorities share a severity."""
     page = entry.finding.control.page
+    priority = priority_level(entry.finding)
     return types.Diagnostic(
         range=text.convert_region(entry.location.region),
         message=entry.message,
-        severity=_SEVERITIES[priority_level(entry.finding)],
+        severity=_SEVERITIES[priority],
         code=entry.finding.id,
         code_description=types.CodeDescription(page) if page else None,
         source=SOURCE,
         related_information=list(related) or None,
-        data={"controls": list(entry.controls), "path": entry.evidence.path},
+        data={"controls": list(entry.controls), "path": entry.evidence.path, "priority": priority.label.lower()},
     )
 
 
