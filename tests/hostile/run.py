@@ -80,7 +80,8 @@ class Child:
     def _start(self) -> None:
         requests, request_writer = os.pipe()
         answer_reader, answers = os.pipe()
-        command = [sys.executable, "-m", "tests.hostile.child", str(requests), str(answers)]
+        # Without -B, the first import of a module writes a file beside it.
+        command = [sys.executable, "-B", "-m", "tests.hostile.child", str(requests), str(answers)]
         self._process = subprocess.Popen(command, pass_fds=(requests, answers), stdin=subprocess.DEVNULL)
         os.close(requests)
         os.close(answers)
