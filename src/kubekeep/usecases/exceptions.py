@@ -92,9 +92,9 @@ def add(path: str, entry: Mapping[str, Any]) -> ExceptionUse:
             # Do not edit a file that a scan would reject.
             read_exceptions(path)
             file = _read_file(path)
-            text = file.encode(append_entry(path, file.text, entry)).decode()
+            text = file.encode(_append(path, file.text, entry)).decode()
         else:
-            text = append_entry(path, "", entry)
+            text = _append(path, "", entry)
         with atomic(Path(path)) as stream:
             stream.write(text)
     except OSError as error:
@@ -108,8 +108,7 @@ def append_entry(path: str, text: str, entry: Mapping[str, Any]) -> str:
     Raises ExceptionsError for a text that is not a single list, and for an entry without effect.
     """
     check_entry(entry, display_path(path))
-    is_json = os.path.splitext(path)[1].lower() == ".json"  # noqa: PTH122 - the path as typed
-    return _append(path, text, dict(entry), is_json=is_json) if text else format_entry(entry, is_json=is_json)
+    return _append(path, text, entry)
 
 
 def _read_file(path: str) -> TextFile:
@@ -119,8 +118,11 @@ def _read_file(path: str) -> TextFile:
         raise ExceptionsError(f"{display_path(path)}: {error}") from error
 
 
-def _append(path: str, text: str, entry: dict[str, Any], *, is_json: bool) -> str:
+def _append(path: str, text: str, entry: Mapping[str, Any]) -> str:
     """Return the text with one more entry. Raises ExceptionsError for a text that is not a single list."""
+    is_json = os.path.splitext(path)[1].lower() == ".json"  # noqa: PTH122 - the path as typed
+    if not text:
+        return format_entry(entry, is_json=is_json)
     display_name = display_path(path)
     parsed = ParsedText(text, is_json=is_json)
     documents = [(number, value) for number, value in enumerate(parsed.values) if value is not None]
@@ -130,7 +132,7 @@ def _append(path: str, text: str, entry: dict[str, Any], *, is_json: bool) -> st
     number, value = documents[0]
     if len(documents) > 1 or not isinstance(value, list):
         raise ExceptionsError(f"{display_name}: not a list of exceptions, so no exception can be added")
-    edited = edit(parsed, [Change(number, (len(value),), entry)])
+    edited = edit(parsed, [Change(number, (len(value),), dict(entry))])
     if edited.refused:
         raise ExceptionsError(f"{display_name}: {edited.refused[0]}")
     return edited.text

@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from kubekeep.exceptions.inline.comment import MARKER
+from kubekeep.exceptions.inline.comment import MARKER, SuppressionComment
 from kubekeep.exceptions.inline.comment_text import LINE_END
 from kubekeep.exceptions.inline.comments import find_comments
 from kubekeep.model.location import line_starts
@@ -41,9 +41,11 @@ def insert_comment(text: str, line: int, comment: str, syntax: CommentSyntax) ->
     starts = line_starts(text)
     if not 1 <= line <= len(starts):
         return None
+    original = _read(text, syntax)
     for insertion in _list_insertions(text, starts[line - 1], comment):
         shift = insertion.text.count("\n") + insertion.text.count("\r") - insertion.text.count("\r\n")
-        if _is_proven(text, insertion, line + shift, syntax):
+        changed = _read(text[: insertion.at] + insertion.text + text[insertion.at :], syntax)
+        if _is_proven(original, changed, line + shift):
             return insertion
     return None
 
@@ -59,27 +61,27 @@ def _list_insertions(text: str, start: int, comment: str) -> Iterator[Insertion]
     yield Insertion(start, f"{indent}{comment}{line_end}")
 
 
-def _is_proven(text: str, insertion: Insertion, line: int, syntax: CommentSyntax) -> bool:
-    """Return True if the comment covers the line, and the documents keep their values and other comments."""
-    changed = text[: insertion.at] + insertion.text + text[insertion.at :]
-    documents, changed_documents = _parse(text), _parse(changed)
-    is_yaml = syntax is CommentSyntax.YAML
-    if is_yaml and [document.value for document in documents] != [document.value for document in changed_documents]:
-        return False
-    comments = find_comments(changed, syntax, _list_scalars(changed_documents) if is_yaml else ())
-    previous = find_comments(text, syntax, _list_scalars(documents) if is_yaml else ())
-    is_new = len(comments) == len(previous) + 1
-    return is_new and any(
+class _ReadText(NamedTuple):
+    """The values of the documents of a YAML text, empty for another syntax, and the suppression comments."""
+
+    values: list[Any]
+    comments: tuple[SuppressionComment, ...]
+
+
+def _read(text: str, syntax: CommentSyntax) -> _ReadText:
+    if syntax is not CommentSyntax.YAML:
+        return _ReadText([], tuple(find_comments(text, syntax, ())))
+    parsed = yaml_text.parse_documents(text, line_starts(text), DEFAULT_LIMITS)
+    documents = [document for document in parsed if isinstance(document, Document)]
+    scalars = sorted(span for document in documents for span in document.source_map.list_scalars())
+    return _ReadText([document.value for document in documents], tuple(find_comments(text, syntax, scalars)))
+
+
+def _is_proven(original: _ReadText, changed: _ReadText, line: int) -> bool:
+    """Return True if the new comment covers the line, and the documents keep their values and other comments."""
+    is_kept = changed.values == original.values and len(changed.comments) == len(original.comments) + 1
+    return is_kept and any(
         comment.covers(line) and comment.names and not comment.problem
-        for comment in comments
-        if comment not in previous
+        for comment in changed.comments
+        if comment not in original.comments
     )
-
-
-def _list_scalars(documents: Sequence[Document]) -> list[tuple[int, int]]:
-    return sorted(span for document in documents for span in document.source_map.list_scalars())
-
-
-def _parse(text: str) -> list[Document]:
-    documents: list[Any] = list(yaml_text.parse_documents(text, line_starts(text), DEFAULT_LIMITS))
-    return [document for document in documents if isinstance(document, Document)]
