@@ -13,6 +13,7 @@ from kubekeep.fixes.edits.change import EditRefusedError
 from kubekeep.fixes.edits.parsed_text import ParsedText
 from kubekeep.sources import json_text
 from kubekeep.sources.tree import DEFAULT_LIMITS, MAXIMUM_BYTES, Problem
+from kubekeep.sources.unsaved import find_unsaved
 
 _BOM = codecs.BOM_UTF8
 
@@ -56,7 +57,7 @@ class FileCache:
     def read(self, name: str) -> TextFile:
         """Return a file. Raises EditRefusedError if it cannot be read or changed."""
         if name not in self._texts:
-            unsaved = self._unsaved.get(os.path.realpath(name)) if self._unsaved else None
+            unsaved = find_unsaved(self._unsaved, name)
             try:
                 self._texts[name] = TextFile.read(name) if unsaved is None else TextFile(unsaved, unsaved.decode())
             except OSError as error:

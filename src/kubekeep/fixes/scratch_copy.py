@@ -11,13 +11,14 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from kubekeep.sources.manifests.source import EXTENSIONS
+from kubekeep.sources.temporary import temporary_folder
 from kubekeep.sources.tree import MAXIMUM_BYTES
 from kubekeep.sources.walk import is_tool_folder
 
@@ -38,10 +39,11 @@ class ScratchCopy:
         folders = [path if os.path.isdir(path) else os.path.dirname(path) for path in self._sources]
         self._root = os.path.commonpath(folders) if folders else os.getcwd()
         self._copy = ""
+        self._stack = ExitStack()
         self._names: dict[str, str] = {}
 
     def __enter__(self) -> Self:
-        self._copy = os.path.realpath(tempfile.mkdtemp(prefix="kubekeep-"))
+        self._copy = os.path.realpath(self._stack.enter_context(temporary_folder()))
         for source in self._sources:
             self._copy_source(source)
         return self
@@ -49,7 +51,7 @@ class ScratchCopy:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        shutil.rmtree(self._copy, ignore_errors=True)
+        self._stack.close()
 
     @property
     def paths(self) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ from kubekeep.sources.signals import exit_on_signals
 from kubekeep.sources.source import ReadContext, Root
 from kubekeep.sources.temporary import TemporaryFolderError
 from kubekeep.sources.tree import DEFAULT_LIMITS, Limits
+from kubekeep.sources.unsaved import find_unsaved
 from kubekeep.sources.walk import Walk
 
 _MOST_NAMES: Final = 3
@@ -126,7 +127,7 @@ class Inputs(ReadContext):
         """Return the content of a file by its path from `find_path`; None if it cannot be read any more."""
         if path in self._contents:
             return self._contents[path]
-        unsaved = self.options.unsaved.get(os.path.realpath(path)) if self.options.unsaved else None
+        unsaved = find_unsaved(self.options.unsaved, path)
         if unsaved is not None:
             return unsaved
         try:
@@ -170,7 +171,7 @@ class Inputs(ReadContext):
             if source.matches_address(name):
                 yield from source.open_address(name, self)
                 return
-        if self.options.unsaved and not os.path.lexists(name) and os.path.realpath(name) in self.options.unsaved:
+        if find_unsaved(self.options.unsaved, name) is not None and not os.path.lexists(name):
             yield Root("manifests", name, display_path(name), os.getcwd())
             return
         paths = expand(name)

@@ -17,7 +17,7 @@ class TemporaryFolderError(KubekeepError):
 def temporary_folder(prefix: str = "kubekeep-") -> Iterator[str]:
     """Create a folder that only this user can read and that is removed afterwards. Raises TemporaryFolderError."""
     try:
-        folder = tempfile.TemporaryDirectory(prefix=prefix)
+        folder = tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True)
     except OSError as error:
         cause = error.strerror or str(error)
         raise TemporaryFolderError(

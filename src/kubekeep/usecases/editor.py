@@ -4,8 +4,6 @@ Manifests are evaluated incrementally, as in a watch: only the resources of chan
 and kustomizations are rendered as in a scan. Never writes a file, and never renders a report.
 """
 
-# Paths are real paths as text, as documents of an editor name them:
-
 from __future__ import annotations
 
 import datetime as dt

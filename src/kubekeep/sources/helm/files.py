@@ -26,6 +26,7 @@ import msgspec
 
 from kubekeep.model.paths import display_path, error_reason
 from kubekeep.sources.helm.limits import ChartBudget, ChartError
+from kubekeep.sources.unsaved import find_unsaved
 
 IGNORE_FILE: Final = ".helmignore"
 _DRIVE: Final = re.compile(r"[A-Za-z]:/")
@@ -65,10 +66,9 @@ def read_folder(
     root: real path of the folder that links must stay in. unsaved: contents by real path that replace those of files.
     Raises ChartError.
     """
-    return {
-        name: unsaved.get(os.path.realpath(os.path.join(path, name)), content) if unsaved else content
-        for name, content in _ChartFolder(path, shown_path, root, budget).iterate_files()
-    }
+    files = dict(_ChartFolder(path, shown_path, root, budget).iterate_files())
+    replaced = {name: find_unsaved(unsaved, os.path.join(path, name)) for name in files}
+    return files | {name: content for name, content in replaced.items() if content is not None}
 
 
 class _ChartFolder:

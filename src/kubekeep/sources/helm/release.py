@@ -30,6 +30,7 @@ from kubekeep.sources.helm.trace import ChartTexts, ValuesLayer
 from kubekeep.sources.helm.yaml_mapping import MappingError, YamlMapping, decode_text, read_mapping
 from kubekeep.sources.options import ChartValues, HelmOptions, InlineValues
 from kubekeep.sources.tree import Limits
+from kubekeep.sources.unsaved import find_unsaved
 
 _SCHEME: Final = "://"
 
@@ -132,7 +133,8 @@ class _UserValuesReader:
             raise ChartError(shown_path, f"{description}: only local files are supported")
         name = f"{prefix}-{len(self._contents)}"
         content = read_file(path, shown_path, self._budget)
-        self._contents[name] = self._unsaved.get(os.path.realpath(path), content)
+        unsaved = find_unsaved(self._unsaved, path)
+        self._contents[name] = content if unsaved is None else unsaved
         self._shown_paths[name] = shown_path
         return name
 

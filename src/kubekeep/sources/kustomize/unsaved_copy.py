@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,6 +20,7 @@ from typing import Self
 import msgspec
 
 from kubekeep.sources.kustomize.tool import ProcessResult
+from kubekeep.sources.temporary import temporary_folder
 
 
 class UnsavedCopy:
@@ -30,9 +31,10 @@ class UnsavedCopy:
         self._unsaved = unsaved
         self._root = os.path.commonpath([os.path.dirname(file) for file in files])
         self._copy = ""
+        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        self._copy = os.path.realpath(tempfile.mkdtemp(prefix="kubekeep-"))
+        self._copy = os.path.realpath(self._stack.enter_context(temporary_folder()))
         for file in self._files:
             target = self.locate(file)
             os.makedirs(os.path.dirname(target), exist_ok=True)
@@ -45,7 +47,7 @@ class UnsavedCopy:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        shutil.rmtree(self._copy, ignore_errors=True)
+        self._stack.close()
 
     def locate(self, path: str) -> str:
         """Return the path in the copy of an original path."""

@@ -15,6 +15,7 @@ from kubekeep.model.location import Location
 from kubekeep.model.paths import error_reason
 from kubekeep.model.resource import FileType, Resource
 from kubekeep.sources.source import ReadContext, Root, SourceType
+from kubekeep.sources.unsaved import find_unsaved
 
 EXTENSIONS: Final = (".yaml", ".yml", ".json")
 YAML: Final = FileType("YAML")
@@ -60,7 +61,7 @@ class ManifestSource(SourceType):
                 context.files += 1
                 context.changed_files.record_changes(root.shown_path, (root.path,))
                 context.add_manifest(root, path)
-                unsaved = context.options.unsaved.get(os.path.realpath(path))
+                unsaved = find_unsaved(context.options.unsaved, path)
                 if unsaved is not None:
                     yield from _read_once(io.BytesIO(unsaved), root, path, context)
                     continue
