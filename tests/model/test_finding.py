@@ -12,7 +12,17 @@ import msgspec
 import pytest
 
 from kubekeep.model.exception import AppliedException, ExceptionSource
-from kubekeep.model.finding import Container, Evidence, Finding, FindingKind, Host, Image, Package, Process, Subject
+from kubekeep.model.finding import (
+    AffectedPackage,
+    Container,
+    Evidence,
+    Finding,
+    FindingKind,
+    Host,
+    Image,
+    Process,
+    Subject,
+)
 from kubekeep.model.finding_document import FindingDocument, build_finding_document
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.priority import Priority
@@ -24,7 +34,9 @@ SCHEMA = json.loads((ROOT / "src" / "kubekeep" / "model" / "finding-v1.schema.js
 ADR = (ROOT / "docs" / "decisions" / "0024-finding-model.md").read_text()
 EXAMPLES = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", ADR, re.DOTALL)]
 
-IMAGE = Image("registry.example.com/web:1.4", "sha256:aa", "linux/amd64", "sha256:bb", Package("pkg:deb/debian/xz@5.6"))
+IMAGE = Image(
+    "registry.example.com/web:1.4", "sha256:aa", "linux/amd64", "sha256:bb", AffectedPackage("pkg:deb/debian/xz@5.6")
+)
 PROCESS = Process(Host("node-1", "production"), "/tmp/x", 4711, Container("shop", "Deployment/web", "web"))  # noqa: S108
 POD = Resource({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "shop"}})
 
@@ -91,7 +103,7 @@ def test_fingerprints_distinguish_problem_and_subject() -> None:
         finding(IMAGE, id="CVE-2024-0001"),
         finding(IMAGE, kind=FindingKind.SECRET),
         finding(msgspec.structs.replace(IMAGE, digest="sha256:cc")),
-        finding(msgspec.structs.replace(IMAGE, package=Package("pkg:deb/debian/xz@5.4"))),
+        finding(msgspec.structs.replace(IMAGE, package=AffectedPackage("pkg:deb/debian/xz@5.4"))),
         finding(Host("node-1")),
         finding(PROCESS),
         finding(POD),

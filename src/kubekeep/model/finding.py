@@ -157,7 +157,7 @@ class FindingKind(enum.StrEnum):
     """A detection in a running process, file system, network connection or memory."""
 
 
-class Package(msgspec.Struct, frozen=True):
+class AffectedPackage(msgspec.Struct, frozen=True):
     """A software package: its package URL (purl specification) with name and version, and its file if known."""
 
     purl: str
@@ -175,7 +175,7 @@ class Image(msgspec.Struct, frozen=True):
     digest: str = ""
     platform: str = ""
     layer: str = ""
-    package: Package | None = None
+    package: AffectedPackage | None = None
 
 
 class Host(msgspec.Struct, frozen=True):
@@ -309,7 +309,7 @@ def _identify(subject: Image | Host | Process) -> Iterator[str]:
     """Yield the stable parts of a subject: no tag of an image with a digest, no process id."""
     match subject:
         case Image():
-            package = subject.package or Package("")
+            package = subject.package or AffectedPackage("")
             yield from ("image", subject.digest or subject.reference, subject.platform, package.purl, package.file)
         case Host():
             yield from ("host", subject.cluster, subject.name)

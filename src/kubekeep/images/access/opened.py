@@ -1,0 +1,67 @@
+"""An opened image: manifest, configuration, and its layers as streams. Never decompresses a layer."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Protocol
+
+import msgspec
+
+
+class ByteStream(Protocol):
+    """A stream of bytes without seeking; `read` returns at most `size` bytes and empty bytes at the end."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next bytes. Raises ImageAccessError if the origin fails or returns other content."""
+        ...
+
+    def close(self) -> None:
+        """Release the connection or file."""
+        ...
+
+
+class FileRange(msgspec.Struct, frozen=True):
+    """A part of a local file that holds a layer; `size` of None means up to the end of the file."""
+
+    path: str
+    offset: int = 0
+    size: int | None = None
+
+
+class LayerReference(msgspec.Struct, frozen=True):
+    """A layer of an image.
+
+    digest: of the blob as stored; empty where only the diff id is known (docker-archive). size: bytes of the blob, None
+    if unknown. diff_id: digest of the uncompressed archive, from the configuration.
+    """
+
+    digest: str
+    size: int | None
+    diff_id: str
+    media_type: str
+
+
+class OpenedImage(ABC):
+    """An image of one platform whose manifest and configuration are verified.
+
+    reference: as the user gave it. digest: of the manifest; empty where there is none. platform: as "linux/amd64".
+    config: the JSON of the image configuration (OCI image specification). layers: lowest first.
+    """
+
+    reference: str
+    digest: str
+    platform: str
+    config: bytes
+    layers: tuple[LayerReference, ...]
+
+    @abstractmethod
+    def open_layer(self, layer: LayerReference) -> FileRange | ByteStream:
+        """Return the content of a layer as stored. The reader verifies the digest. Raises ImageAccessError."""
+
+    def iterate_sboms(self) -> Iterator[bytes]:
+        """Yield the SBOM documents that are attached to the image in its registry; none by default."""
+        return iter(())
+
+    def close(self) -> None:
+        """Release connections and files."""

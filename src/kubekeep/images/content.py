@@ -1,0 +1,107 @@
+"""Content of layers and images: the values between reading, cataloguing and merging. No I/O.
+
+Paths have no leading slash and no `.` or `..` parts.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from kubekeep.images.package import Distribution, Package
+
+
+class LayerFile(msgspec.Struct, frozen=True):
+    """A file of a layer that a catalogue reads.
+
+    Large databases are not in `content` but in the temporary file `spill`, which exists while the layer is read.
+    """
+
+    path: str
+    content: bytes
+    spill: str = ""
+
+
+class Archive(msgspec.Struct, frozen=True):
+    """A Java archive, on its own or in another one (`app.jar!/BOOT-INF/lib/a.jar`).
+
+    manifest: META-INF/MANIFEST.MF. descriptors: `pom.properties` and `pom.xml` files by their path in the archive.
+    folders: folders with classes and their numbers of classes, as `("org/slf4j", 12)`. sha1: of the archive.
+    """
+
+    path: str
+    sha1: str
+    manifest: bytes = b""
+    descriptors: tuple[tuple[str, bytes], ...] = ()
+    folders: tuple[tuple[str, int], ...] = ()
+
+
+class Executable(msgspec.Struct, frozen=True):
+    """An ELF, PE or Mach-O file with embedded facts.
+
+    go_version and go_modules: the two texts of Go's build information (debug/buildinfo). cargo: the decompressed JSON of
+    cargo-auditable. versions: matches of the version patterns for this file name, as `("node", "22.1.0")`.
+    """
+
+    path: str
+    go_version: str = ""
+    go_modules: str = ""
+    cargo: bytes = b""
+    versions: tuple[tuple[str, str], ...] = ()
+
+
+class FileMode(msgspec.Struct, frozen=True, gc=False):
+    """A file whose permission bits matter: setuid, setgid, or writable by everyone."""
+
+    path: str
+    mode: int
+    owner: int
+    group: int
+
+
+class ContentProblem(msgspec.Struct, frozen=True, gc=False):
+    """A file of a layer that could not be read, or not completely, and the reason."""
+
+    path: str
+    message: str
+
+
+class CatalogRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """Facts from one file of a layer; it is valid only while no upper layer deletes or replaces the file.
+
+    catalog: the module that read the file. packages: without locations. owned: paths that a package manager installed,
+    one per line. licences: licences by package name that another file describes (Debian's copyright files).
+    """
+
+    path: str
+    catalog: str
+    packages: tuple[Package, ...] = ()
+    owned: str = ""
+    licences: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    distribution: Distribution | None = None
+
+
+class SecretCandidate(msgspec.Struct, frozen=True, gc=False):
+    """A small text file with a mark of a credential; its values are masked before they are stored."""
+
+    path: str
+    content: bytes
+
+
+class LayerContent(msgspec.Struct, frozen=True):
+    """Everything that one pass over a layer yields.
+
+    digest and size: of the blob as stored. diff_id: of the uncompressed archive. paths: all entries except folders,
+    sorted, one per line. removed and opaque: whiteouts of the OCI image specification, as the removed path and as the
+    """
+
+    digest: str
+    size: int
+    diff_id: str
+    unpacked_size: int
+    records: tuple[CatalogRecord, ...] = ()
+    paths: str = ""
+    removed: tuple[str, ...] = ()
+    opaque: tuple[str, ...] = ()
+    modes: tuple[FileMode, ...] = ()
+    secrets: tuple[SecretCandidate, ...] = ()
+    problems: tuple[ContentProblem, ...] = ()

@@ -1,0 +1,13 @@
+"""Errors of images. Messages name the image, the cause and the next step, and contain no secrets."""
+
+from __future__ import annotations
+
+from kubekeep.model.errors import KubekeepError
+
+
+class ImageAccessError(KubekeepError):
+    """An image cannot be opened or a layer cannot be fetched."""
+
+
+class ImageContentError(KubekeepError):
+    """A layer has another digest than the manifest says, is damaged, or exceeds a limit."""

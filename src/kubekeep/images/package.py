@@ -1,0 +1,64 @@
+"""Software packages with identity, places and licences. No I/O."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+
+class SourcePackage(msgspec.Struct, frozen=True, gc=False):
+    """The source package that a binary package of a distribution was built from; advisories often name only this one."""
+
+    name: str
+    version: str
+
+
+class PackageLocation(msgspec.Struct, frozen=True, gc=False):
+    """A file that proves a package: its path in the image without a leading slash, and the diff id of its layer.
+
+    A path in an archive follows `!/`, as in `app.jar!/BOOT-INF/lib/a.jar`. The layer is empty in a folder.
+    """
+
+    path: str
+    layer: str = ""
+
+
+class Package(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """A package with the fields of its package URL (purl specification, ECMA-427) and its origin.
+
+    type: purl type, as "deb" or "pypi". namespace and name: as in the package URL, normalised for the type.
+    qualifiers: sorted by name. source: only for packages of distributions. licences: SPDX expressions, or the declared
+    text if it is none. supplier: the maintainer or vendor as declared. dependencies: package URLs of the packages in
+    the same image that this one requires, if known. evidence: kind of file that proves it, as "dpkg status".
+    declared: True if a lock file lists the package and nothing proves that it is installed.
+    """
+
+    type: str
+    name: str
+    version: str = ""
+    namespace: str = ""
+    qualifiers: tuple[tuple[str, str], ...] = ()
+    subpath: str = ""
+    source: SourcePackage | None = None
+    licences: tuple[str, ...] = ()
+    supplier: str = ""
+    dependencies: tuple[str, ...] = ()
+    evidence: str = ""
+    declared: bool = False
+    locations: tuple[PackageLocation, ...] = ()
+
+
+class Distribution(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """The operating system of an image, with the fields of `os-release`(5): `id` as "debian", `version_id` as "13"."""
+
+    id: str
+    version_id: str = ""
+    name: str = ""
+    version_codename: str = ""
+    id_like: tuple[str, ...] = ()
+    variant_id: str = ""
+
+
+NO_DISTRIBUTION: Final = Distribution("")
+"""An image without the files of an operating system."""
