@@ -9,7 +9,6 @@ Needs debootstrap, umoci, Maven and npm, root, and the package registries. An im
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -22,7 +21,14 @@ MAVEN = {
     "zipkin.jar": "io.zipkin:zipkin-server:2.23.2:jar:exec",
     "hadoop.jar": "org.apache.hadoop:hadoop-client-runtime:3.3.6:jar",
 }
-NODE_PACKAGES = ("next@14.2.15", "react@18.3.1", "react-dom@18.3.1", "lodash@4.17.21", "express@4.21.1", "webpack@5.95.0")
+NODE_PACKAGES = (
+    "next@14.2.15",
+    "react@18.3.1",
+    "react-dom@18.3.1",
+    "lodash@4.17.21",
+    "express@4.21.1",
+    "webpack@5.95.0",
+)
 WHITEOUT = ".wh."
 
 
@@ -88,7 +94,7 @@ def install_app(target: Path) -> None:
     for name, coordinates in MAVEN.items():
         run("mvn", "--quiet", "dependency:copy", f"-Dartifact={coordinates}", f"-DoutputDirectory={archives}",
             "-Dmdep.useBaseVersion=true")  # fmt: skip
-        group, artifact = coordinates.split(":")[:2]
+        artifact = coordinates.split(":")[1]
         shutil.move(next(archives.glob(f"{artifact}-*.jar")), archives / name)
     (node / "package.json").write_text('{"name": "shop", "version": "1.0.0", "private": true}\n')
     run("npm", "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", *NODE_PACKAGES, cwd=node)
@@ -103,7 +109,7 @@ def main(folder: Path) -> None:
     for name, install in (("python", install_python), ("app", install_app)):
         if not (parts / name).exists():
             install(parts / f"{name}.part")
-            os.rename(parts / f"{name}.part", parts / name)
+            (parts / f"{name}.part").rename(parts / name)
     trixie, bookworm, python, app = (
         pack(parts / name, parts / f"{name}.tar") for name in ("trixie", "bookworm", "python", "app")
     )

@@ -80,11 +80,13 @@ class CatalogRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     distribution: Distribution | None = None
 
 
-class SecretCandidate(msgspec.Struct, frozen=True, gc=False):
-    """A small text file with a mark of a credential; its values are masked before they are stored."""
+class DetectedSecret(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A credential in a file of a layer, without its value. is_verified: a checksum in the token proves it."""
 
     path: str
-    content: bytes
+    kind: str
+    line: int
+    is_verified: bool = False
 
 
 class LayerContent(msgspec.Struct, frozen=True):
@@ -103,5 +105,5 @@ class LayerContent(msgspec.Struct, frozen=True):
     removed: tuple[str, ...] = ()
     opaque: tuple[str, ...] = ()
     modes: tuple[FileMode, ...] = ()
-    secrets: tuple[SecretCandidate, ...] = ()
+    secrets: tuple[DetectedSecret, ...] = ()
     problems: tuple[ContentProblem, ...] = ()

@@ -63,5 +63,5 @@ class OpenedImage(ABC):
         """Yield the SBOM documents that are attached to the image in its registry; none by default."""
         return iter(())
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most images hold nothing open
         """Release connections and files."""
