@@ -1,22 +1,30 @@
-"""Progress line with the number of resources during a scan; on terminals only."""
+"""Progress lines during a scan or a download; on terminals only."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
 import click
 
+from kubekeep.model.text import visible
+
 _STEP: Final = 500
+
+
+_LONGEST_NAME: Final = 50
+_MEGABYTE: Final = 1_000_000
+_INTERVAL: Final = 0.2
+"""Seconds between two updates of the line of a download."""
 
 
 @contextlib.contextmanager
 def counter() -> Iterator[Callable[[int], None]]:
     """Yield a callback for the number of resources so far; clear its line at the end."""
-    context = click.get_current_context(silent=True)
-    if not sys.stderr.isatty() or (context is not None and context.params.get("quiet")):
+    if not _is_shown():
         yield lambda _: None
         return
 
@@ -33,3 +41,33 @@ def counter() -> Iterator[Callable[[int], None]]:
     finally:
         sys.stderr.write("\r\x1b[K")
         sys.stderr.flush()
+
+
+@contextlib.contextmanager
+def download() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Yield a callback for the image, the bytes read so far and their total, if known; clear its line at the end."""
+    if not _is_shown():
+        yield lambda _, __, ___: None
+        return
+    shown = 0.0
+
+    def show_size(image: str, size: int, total: int | None) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        if now - shown < _INTERVAL:
+            return
+        shown = now
+        rest = f" of {total / _MEGABYTE:,.0f}" if total else ""
+        sys.stderr.write(f"\r\x1b[K{visible(image)[-_LONGEST_NAME:]}: {size / _MEGABYTE:,.0f}{rest} MB")
+        sys.stderr.flush()
+
+    try:
+        yield show_size
+    finally:
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()
+
+
+def _is_shown() -> bool:
+    context = click.get_current_context(silent=True)
+    return sys.stderr.isatty() and not (context is not None and context.params.get("quiet"))

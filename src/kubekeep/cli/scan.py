@@ -73,6 +73,20 @@ def command(
     kubekeep scan workload shop/deployment/web deploy/
     kubectl get deployment -o yaml | kubekeep scan -
     """  # noqa: D301 - click takes the character itself
+    run(request, exception_settings, gates, baseline, privacy, output_options, dry_run=dry_run)
+
+
+def run(  # noqa: PLR0913 - one argument per group of options
+    request: ScanRequest,
+    exception_settings: ExceptionSettings,
+    gates: Gates,
+    baseline: BaselineOptions | None,
+    privacy: PrivacyOptions,
+    output_options: OutputOptions,
+    *,
+    dry_run: bool = False,
+) -> None:
+    """Scan, write the reports and exit by the gates."""
     planned_outputs = output_options.plan_outputs()
     report_options = msgspec.structs.replace(
         output_options.create_report_options(audit=exception_settings.audit), repeatable=_is_repeatable(request)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kubekeep.images.options import ImageOptions
 from kubekeep.model.location import SourceMap
 
 DEFAULT_RELEASE: Final = "release-name"
@@ -84,7 +85,7 @@ class ReadOptions(msgspec.Struct, frozen=True):
     `.kubescapeignore`. kustomize_helm: allow kustomizations to inflate charts. branch: branch, tag or commit of fetched
     repositories, empty for the default branch. changed_since: Git revision; only later changes are evaluated. blame: add
     the last commit of failed lines. unsaved: contents by real path that replace those of files, for the open documents of
-    an editor.
+    an editor. images: options for images; with `workload_images`, the images that workloads use are read as well.
     """
 
     helm: HelmOptions = HelmOptions()
@@ -96,3 +97,5 @@ class ReadOptions(msgspec.Struct, frozen=True):
     blame: bool = False
     access: Access = Access()
     unsaved: Mapping[str, bytes] = {}
+    images: ImageOptions = ImageOptions()
+    workload_images: bool = False

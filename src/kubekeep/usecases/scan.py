@@ -9,7 +9,7 @@ import hashlib
 import itertools
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
@@ -194,7 +194,7 @@ class _Scan:
     def _resources(self, api: ApiCheck) -> tuple[Selection, Iterator[Resource]]:
         """Return the selection and the resources; exceptions and policies are collected while they stream."""
         evaluation = self._request.evaluation
-        selection, resources = self._rules.selection, api.collect(self._read())
+        selection, resources = self._rules.selection, api.collect(self._collect_unread(self._source))
         if self._cluster is not None:
             selection = self._rules.select(self._cluster.settings(policies=self._request.rules.cluster_policies))
             resource_selection = msgspec.structs.replace(evaluation.resource_selection, workload=evaluation.workload)
@@ -202,17 +202,26 @@ class _Scan:
                 selection, resource_selection, everything=self._request.needs_related_objects
             )
             resources = itertools.chain(objects, resources)
+        if self._request.input.read.workload_images:
+            resources = self._follow_images(resources)
         if self._request.input.is_whole_cluster:
             resources = self._enforcers.collect(resources)
         return selection, self._exceptions.collect(resources)
 
-    def _read(self) -> Iterator[Resource]:
-        for resource in self._source:
+    def _collect_unread(self, resources: Iterable[Resource | UnreadInput]) -> Iterator[Resource]:
+        """Yield the resources, and keep the parts that were not read."""
+        for resource in resources:
             if isinstance(resource, UnreadInput):
                 # Messages of other programs may quote the text that they cannot parse, with tokens in it.
                 self._unread.append(msgspec.structs.replace(resource, message=mask_message(resource.message)))
             else:
                 yield resource
+
+    def _follow_images(self, resources: Iterator[Resource]) -> Iterator[Resource]:
+        """Yield the resources, then the images that their workloads use."""
+        from kubekeep.sources.images.workloads import follow_images  # noqa: PLC0415 - only on request
+
+        return self._collect_unread(follow_images(resources, self._request.input.read.images))
 
     def _scope(self, everything: Sequence[Resource]) -> _Filter | None:
         """Return a filter that accepts the resources to evaluate; None for all."""

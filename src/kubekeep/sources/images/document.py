@@ -1,0 +1,108 @@
+"""The document of an image that rules read, and the locations of its parts. Never opens an image."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from kubekeep.images.configuration import ContainerSettings, ImageConfiguration
+from kubekeep.images.content import FileMode
+from kubekeep.images.end_of_life import find_end_of_life
+from kubekeep.images.inspection import InspectedImage
+from kubekeep.images.package import Package
+from kubekeep.images.package_url import format_package_url
+from kubekeep.model.json_values import as_mapping
+from kubekeep.model.location import Location, Path
+from kubekeep.model.resource import FileType, Resource, Source
+
+API_VERSION: Final = "image.kubekeep.io/v1"
+KIND: Final = "ContainerImage"
+FILE_TYPE: Final = FileType("image", "image", fixed_files=("",))
+_FILE_LISTS: Final = frozenset({"files", "secrets", "packages"})
+_MODE_KINDS: Final = ((stat.S_ISUID, "setuid"), (stat.S_ISGID, "setgid"), (stat.S_IWOTH, "worldWritable"))
+
+
+class _ImageLocations(msgspec.Struct, frozen=True):
+    """Locations in an image: a file as `REFERENCE!/PATH`, or the reference for the configuration."""
+
+    reference: str
+
+    def locate(self, document: Any, path: Path) -> Location:
+        """Return the location of a part of the document."""
+        entry = as_mapping(document)
+        if len(path) > 1 and path[0] in _FILE_LISTS and isinstance(path[1], int):
+            entries = entry.get(path[0])
+            if isinstance(entries, list) and path[1] < len(entries):
+                return Location(f"{self.reference}!/{as_mapping(entries[path[1]]).get('path', '')}")
+        return Location(self.reference)
+
+
+def create_resource(image: InspectedImage, base: str) -> Resource:
+    """Return the resource of an image; `base` is the folder of the scan."""
+    source = Source(image.reference, base, FILE_TYPE, 0, lazy_source_map=_ImageLocations(image.reference))
+    return Resource(build_document(image), source)
+
+
+def build_document(image: InspectedImage) -> dict[str, Any]:
+    """Return the document of an image; absent facts have no field."""
+    content = image.content
+    document: dict[str, Any] = {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": {"name": image.reference},
+        "image": _drop_empty({"digest": image.digest, "platform": image.platform}),
+        "distribution": _drop_empty(
+            {
+                "id": content.distribution.id,
+                "versionId": content.distribution.version_id,
+                "name": content.distribution.name,
+                "endOfLife": find_end_of_life(content.distribution),
+            }
+        ),
+        "files": [_describe_mode(mode, layer) for mode, layer in content.modes],
+        "secrets": [
+            {"path": secret.path, "line": secret.line, "kind": secret.kind, "layer": layer}
+            for secret, layer in content.secrets
+        ],
+        "packages": [_describe_package(package) for package in content.packages],
+    }
+    if image.configuration is not None:
+        document["image"] |= _drop_empty({"created": image.configuration.created})
+        document["config"] = _describe_settings(image.configuration.settings)
+        document["history"] = _describe_history(image.configuration)
+    return document
+
+
+def _describe_settings(settings: ContainerSettings) -> dict[str, Any]:
+    return {key: value for key, value in msgspec.to_builtins(settings).items() if value is not None}
+
+
+def _describe_history(configuration: ImageConfiguration) -> list[dict[str, str]]:
+    return [
+        {"createdBy": step.created_by, "layer": step.layer, **_drop_empty({"comment": step.comment})}
+        for step in configuration.list_steps()
+    ]
+
+
+def _describe_mode(mode: FileMode, layer: str) -> dict[str, Any]:
+    return {
+        "path": mode.path,
+        "mode": f"{stat.S_IMODE(mode.mode):04o}",
+        "owner": mode.owner,
+        "group": mode.group,
+        "layer": layer,
+        "kinds": [kind for bit, kind in _MODE_KINDS if mode.mode & bit],
+    }
+
+
+def _describe_package(package: Package) -> dict[str, Any]:
+    place = package.locations[0] if package.locations else None
+    description: dict[str, Any] = {"purl": format_package_url(package), "licences": list(package.licences)}
+    return description if place is None else description | {"path": place.path, "layer": place.layer}
+
+
+def _drop_empty(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if value}

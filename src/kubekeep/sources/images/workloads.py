@@ -1,0 +1,44 @@
+"""Images of workloads: the references in their pod specs, each once. Never opens an image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from kubekeep.images.options import ImageOptions
+from kubekeep.model.assessment import UnreadInput
+from kubekeep.model.json_values import as_list, as_mapping
+from kubekeep.model.location import value_at
+from kubekeep.model.resource import Resource
+from kubekeep.model.workload import pod_path
+from kubekeep.sources.images.read import read_images
+
+_LISTS = ("containers", "initContainers", "ephemeralContainers")
+
+
+def list_images(resource: Resource) -> Iterator[str]:
+    """Yield the references to images in a resource, including image volumes; empty ones and templates are left out."""
+    at = pod_path(resource)
+    if at is None:
+        return
+    try:
+        spec = as_mapping(value_at(resource.object, (*at, "spec")))
+    except LookupError:
+        return
+    containers = (container for field in _LISTS for container in as_list(spec.get(field)))
+    volumes = (as_mapping(volume).get("image") for volume in as_list(spec.get("volumes")))
+    for owner in (*containers, *volumes):
+        reference = as_mapping(owner).get("image") or as_mapping(owner).get("reference")
+        if isinstance(reference, str) and reference.strip():
+            yield reference.strip()
+
+
+def follow_images(
+    resources: Iterable[Resource | UnreadInput], options: ImageOptions
+) -> Iterator[Resource | UnreadInput]:
+    """Yield the resources, then those of the images that they use, each image once."""
+    references: dict[str, None] = {}
+    for resource in resources:
+        if isinstance(resource, Resource):
+            references |= dict.fromkeys(list_images(resource))
+        yield resource
+    yield from read_images([*references], options)
