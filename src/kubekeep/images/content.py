@@ -94,6 +94,7 @@ class LayerContent(msgspec.Struct, frozen=True):
 
     digest and size: of the blob as stored. diff_id: of the uncompressed archive. paths: all entries except folders,
     sorted, one per line. removed and opaque: whiteouts of the OCI image specification, as the removed path and as the
+    folder whose lower content is hidden.
     """
 
     digest: str

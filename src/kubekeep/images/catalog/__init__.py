@@ -1,7 +1,22 @@
-"""Catalogues: each module reads the packages from one kind of file.
+"""Catalogues: each module of this package reads the packages from one kind of file.
 
-A module has PATTERNS (globs of paths as in gitignore with `**`, matched by the native reader), FOLDER_PATTERNS for lock
-files that only describe an installation and are read in folders but not in images, and `read(file)`, which returns a
-`CatalogRecord` or None, and raises ValueError with the reason for a file that it cannot read. Content is hostile. Never
-opens a file itself, except a `spill`.
+`registry` imports all modules that define PATTERNS; other modules of this package are helpers. A catalogue defines:
+
+- `PATTERNS: Final[tuple[str, ...]]`: globs of whole paths, as `var/lib/dpkg/status` or `**/*.dist-info/METADATA`. `*` and
+  `?` match no slash, `**/` matches any folders or none, `[ab]` and `{a,b}` choose. May be empty.
+- `FOLDER_PATTERNS` (optional): further globs for files that only describe an installation, such as lock files. They are
+  read in folders, not in images.
+- `VERSION_PATTERNS` (optional): `(name, glob, regular expression)` for executables without package metadata. The
+  expression is searched in the bytes of executables whose path matches the glob, and its first group is the version.
+  Syntax of the Rust crate `regex`, without look-around; use `(?-u:...)` for single bytes.
+- `read(file: LayerFile) -> CatalogRecord | None` for files that match a pattern,
+- `read_archive(archive: Archive) -> CatalogRecord | None` for Java archives, nested ones too,
+- `read_executable(executable: Executable) -> CatalogRecord | None` for executables with embedded facts.
+
+The functions return None if the file proves no package, and raise ValueError with the reason if they cannot read the
+file; the reason becomes a ContentProblem. Content is hostile. Several catalogues may read the same file. Catalogues
+never open a file, except a `spill`, and never modify one.
+
+Every image scan imports all catalogues, so they import costly modules (email, sqlite3, yaml) in the function that uses
+them and compile regular expressions on first use.
 """

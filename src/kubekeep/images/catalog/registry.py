@@ -1,0 +1,51 @@
+"""All catalogues of this package, from a walk over its modules. Reads no files of images."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+from collections.abc import Callable
+from types import ModuleType
+
+import msgspec
+
+import kubekeep.images.catalog
+from kubekeep.images.content import Archive, CatalogRecord, Executable, LayerFile
+
+
+class Catalog(msgspec.Struct, frozen=True):
+    """A catalogue: the patterns and functions of one module; a function that the module does not define is None."""
+
+    name: str
+    patterns: tuple[str, ...]
+    folder_patterns: tuple[str, ...] = ()
+    version_patterns: tuple[tuple[str, str, str], ...] = ()
+    read: Callable[[LayerFile], CatalogRecord | None] | None = None
+    read_archive: Callable[[Archive], CatalogRecord | None] | None = None
+    read_executable: Callable[[Executable], CatalogRecord | None] | None = None
+
+
+@functools.cache
+def load_catalogs() -> tuple[Catalog, ...]:
+    """Return all catalogues in the order of their names. Raises TypeError if one has patterns but no function."""
+    modules = pkgutil.iter_modules(kubekeep.images.catalog.__path__, f"{kubekeep.images.catalog.__name__}.")
+    loaded = [importlib.import_module(name) for name in sorted(module.name for module in modules) if name != __name__]
+    return tuple(_build_catalog(module) for module in loaded if hasattr(module, "PATTERNS"))
+
+
+def _build_catalog(module: ModuleType) -> Catalog:
+    catalog = Catalog(
+        module.__name__.rpartition(".")[2],
+        module.PATTERNS,
+        getattr(module, "FOLDER_PATTERNS", ()),
+        getattr(module, "VERSION_PATTERNS", ()),
+        getattr(module, "read", None),
+        getattr(module, "read_archive", None),
+        getattr(module, "read_executable", None),
+    )
+    if catalog.read is None and (catalog.patterns or catalog.folder_patterns):
+        raise TypeError(f"{module.__name__} has patterns but no function read")
+    if catalog.read_executable is None and catalog.version_patterns:
+        raise TypeError(f"{module.__name__} has version patterns but no function read_executable")
+    return catalog
