@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from kubekeep.images.package import Distribution, Package
+from kubekeep.images.package import NO_DISTRIBUTION, Distribution, Package
 
 
 class LayerFile(msgspec.Struct, frozen=True):
@@ -69,13 +69,15 @@ class CatalogRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Facts from one file of a layer; it is valid only while no upper layer deletes or replaces the file.
 
     catalog: the module that read the file. packages: without locations. owned: paths that a package manager installed,
-    one per line. licences: licences by package name that another file describes (Debian's copyright files).
+    one per line. disowned: paths that packages list but whose files the administrator replaced (`dpkg-divert --local`).
+    licences: licences by package name that another file describes (Debian's copyright files).
     """
 
     path: str
     catalog: str
     packages: tuple[Package, ...] = ()
     owned: str = ""
+    disowned: str = ""
     licences: tuple[tuple[str, tuple[str, ...]], ...] = ()
     distribution: Distribution | None = None
 
@@ -107,4 +109,19 @@ class LayerContent(msgspec.Struct, frozen=True):
     opaque: tuple[str, ...] = ()
     modes: tuple[FileMode, ...] = ()
     secrets: tuple[DetectedSecret, ...] = ()
+    problems: tuple[ContentProblem, ...] = ()
+
+
+class ImageContent(msgspec.Struct, frozen=True):
+    """Everything that is visible in an image after its layers are joined.
+
+    packages: each identity once, sorted by package URL, with all its locations. suppressed_count: packages that are not
+    listed because a package of the distribution installed the files that prove them. modes: of the files that remain,
+    sorted by path. problems: of the files that remain; packages may be missing.
+    """
+
+    distribution: Distribution = NO_DISTRIBUTION
+    packages: tuple[Package, ...] = ()
+    suppressed_count: int = 0
+    modes: tuple[FileMode, ...] = ()
     problems: tuple[ContentProblem, ...] = ()

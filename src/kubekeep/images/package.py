@@ -14,6 +14,13 @@ class SourcePackage(msgspec.Struct, frozen=True, gc=False):
     version: str
 
 
+def read_source_rpm(file_name: str) -> SourcePackage | None:
+    """Return the source package of the file name of a source rpm, such as `bash-5.1.8-6.el9.src.rpm`."""
+    stem = file_name.removesuffix(".rpm").removesuffix(".src").removesuffix(".nosrc")
+    parts = stem.rsplit("-", 2)
+    return SourcePackage(parts[0], f"{parts[1]}-{parts[2]}") if len(parts) == 3 and parts[0] else None
+
+
 class PackageLocation(msgspec.Struct, frozen=True, gc=False):
     """A file that proves a package: its path in the image without a leading slash, and the diff id of its layer.
 

@@ -1,0 +1,110 @@
+"""Packages of apk: the database of installed packages of Alpine, Wolfi, Chainguard and others.
+
+The database has one paragraph for each package, with one letter for each field. Packages get namespace and distribution
+when the layers are merged; until then their dependencies are names of packages. Never reads an archive of scripts.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from kubekeep.images.catalog.bounded import (
+    MAX_FIELD,
+    MAX_PACKAGES,
+    collect_packages,
+    list_providers,
+    read_text,
+    resolve_names,
+)
+from kubekeep.images.catalog.licence_names import read_licence
+from kubekeep.images.content import CatalogRecord, LayerFile
+from kubekeep.images.package import Package, SourcePackage
+
+PATTERNS: Final = ("lib/apk/db/installed", "usr/lib/apk/db/installed")
+MAX_OWNED: Final = 256 * 2**20
+"""Most characters of all paths of installed files; a hostile database could repeat a long folder."""
+
+
+def read(file: LayerFile) -> CatalogRecord | None:
+    """Return the installed packages and their files. Raises ValueError if a limit is exceeded."""
+    text = read_text(file)
+    if text.count("\nP:") >= MAX_PACKAGES:
+        raise ValueError(f"more than {MAX_PACKAGES} packages")
+    find_fields = _compile_fields().findall
+    paragraphs = [dict(find_fields(f"\n{paragraph}")) for paragraph in text.split("\n\n")]
+    paragraphs = [fields for fields in paragraphs if _is_package(fields)]
+    if not paragraphs:
+        return None
+    providers = list_providers((fields["P"], [fields["P"], *_list_names(fields.get("p"))]) for fields in paragraphs)
+    packages = collect_packages(_build_package(fields, providers) for fields in paragraphs)
+    return CatalogRecord(file.path, "apk", packages, owned=_list_owned(text))
+
+
+@functools.cache
+def _compile_fields() -> re.Pattern[str]:
+    return re.compile(r"\n([PVAoLmpD]):(.*)")
+
+
+def _is_package(fields: dict[str, str]) -> bool:
+    """Return True for a package of files; a virtual one (`apk add --virtual .build`) only groups others."""
+    return bool(fields.get("P") and fields.get("V")) and not fields["P"].startswith(".")
+
+
+def _list_names(relations: str | None) -> list[str]:
+    """Return names without versions; `!name` is a conflict. A shared library is `so:libc.so`."""
+    if not relations:
+        return []
+    return [_compile_version().split(name, maxsplit=1)[0] for name in relations.split() if not name.startswith("!")]
+
+
+@functools.cache
+def _compile_version() -> re.Pattern[str]:
+    return re.compile(r"[=<>~@]")
+
+
+def _build_package(fields: dict[str, str], providers: dict[str, list[str]]) -> Package:
+    name, version = fields["P"], fields["V"]
+    if max(map(len, fields.values())) > MAX_FIELD:
+        raise ValueError(f"package {name[:80]} has a field of more than {MAX_FIELD} characters")
+    architecture, licence = fields.get("A"), read_licence(fields.get("L", ""))
+    return Package(
+        type="apk",
+        name=name.lower(),
+        version=version,
+        qualifiers=(("arch", architecture),) if architecture else (),
+        # All packages of one build have the version of their origin.
+        source=SourcePackage(fields.get("o") or name, version),
+        licences=(licence,) if licence else (),
+        supplier=fields.get("m", ""),
+        dependencies=resolve_names(name, _list_names(fields.get("D")), providers),
+        evidence="apk database",
+    )
+
+
+def _list_owned(text: str) -> str:
+    """Return the installed files: a line `F:` names a folder, the lines `R:` after it the files in it."""
+    paths: list[str] = []
+    size = 0
+    for folder, files in _iterate_folders(text):
+        prefix = f"{folder}/" if folder else ""
+        size += len(files) * len(prefix)
+        if size > MAX_OWNED:
+            raise ValueError(f"paths of files with more than {MAX_OWNED} characters")
+        paths += [prefix + name for name in files]
+    return "\n".join(paths)
+
+
+def _iterate_folders(text: str) -> Iterable[tuple[str, list[str]]]:
+    find_files = _compile_file().findall
+    for part in f"\n{text}".split("\nF:")[1:]:
+        # A paragraph ends with an empty line; the fields of the next package follow in the same part.
+        folder, _, rest = part.partition("\n\n")[0].partition("\n")
+        yield folder, find_files(f"\n{rest}")
+
+
+@functools.cache
+def _compile_file() -> re.Pattern[str]:
+    return re.compile(r"\nR:(.*)")

@@ -1,0 +1,81 @@
+"""Content of files of a layer: texts of a bounded size, databases with random access. Opens only `spill` files."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from kubekeep.images.content import LayerFile
+from kubekeep.images.package import Package
+
+MAX_TEXT: Final = 64 * 2**20
+"""Largest text in bytes; the status file of a Debian desktop has 5 MB."""
+MAX_PACKAGES: Final = 100_000
+"""Most packages in one database; all of Debian has fewer."""
+MAX_PROVIDERS: Final = 8
+"""Most packages that one dependency is resolved to; a hostile database could square its size with more."""
+MAX_DEPENDENCIES: Final = 1_000_000
+"""Most dependencies of all packages in one database."""
+MAX_FIELD: Final = 64 * 2**10
+"""Longest value in characters of a field that is kept."""
+
+
+def read_text(file: LayerFile) -> str:
+    """Return the text of a file; bytes that are no UTF-8 become U+FFFD. Raises ValueError if it is too large."""
+    content = file.content
+    if file.spill:
+        with Path(file.spill).open("rb") as stream:
+            content = stream.read(MAX_TEXT + 1)
+    if len(content) > MAX_TEXT:
+        raise ValueError(f"text of more than {MAX_TEXT} bytes")
+    return content.decode("utf-8", "replace")
+
+
+@contextlib.contextmanager
+def open_content(file: LayerFile) -> Iterator[memoryview]:
+    """Open a file for random access. Raises ValueError if it is empty."""
+    if not file.spill:
+        yield memoryview(file.content)
+        return
+    import mmap  # noqa: PLC0415 - only large databases need it
+
+    with (
+        Path(file.spill).open("rb") as stream,
+        mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content,
+        memoryview(content) as view,
+    ):
+        yield view
+
+
+def collect_packages(packages: Iterable[Package]) -> tuple[Package, ...]:
+    """Return the packages of one database. Raises ValueError for more packages or dependencies than the limits."""
+    collected = []
+    dependency_count = 0
+    for package in packages:
+        collected.append(package)
+        dependency_count += len(package.dependencies)
+        if len(collected) > MAX_PACKAGES:
+            raise ValueError(f"more than {MAX_PACKAGES} packages")
+        if dependency_count > MAX_DEPENDENCIES:
+            raise ValueError(f"more than {MAX_DEPENDENCIES} dependencies")
+    return tuple(collected)
+
+
+def list_providers(provided: Iterable[tuple[str, Iterable[str]]]) -> dict[str, list[str]]:
+    """Return package names by capability; `provided` has each package with the names that it provides."""
+    providers: dict[str, list[str]] = {}
+    for package, names in provided:
+        for name in names:
+            known = providers.setdefault(name, [])
+            if len(known) < MAX_PROVIDERS and package not in known:
+                known.append(package)
+    return providers
+
+
+def resolve_names(package: str, names: Iterable[str], providers: dict[str, list[str]]) -> tuple[str, ...]:
+    """Return the names of the other packages that provide the required names."""
+    resolved = {provider for name in names for provider in providers.get(name, ())}
+    resolved.discard(package)
+    return tuple(sorted(resolved))
