@@ -27,6 +27,8 @@ def iterate_sqlite_records(file: LayerFile) -> Iterator[bytes]:
     """Yield the package headers. Raises ValueError if the file is no database with a table Packages, or damaged."""
     try:
         with contextlib.closing(_connect(file)) as connection:
+            if not file.spill:
+                connection.deserialize(_without_log(file.content))
             _restrict(connection)
             for (record,) in connection.execute("SELECT blob FROM Packages"):
                 if not isinstance(record, bytes):
@@ -39,20 +41,16 @@ def iterate_sqlite_records(file: LayerFile) -> Iterator[bytes]:
 
 
 def _connect(file: LayerFile) -> sqlite3.Connection:
-    if file.spill:
-        path = urllib.parse.quote(file.spill)
-        return sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)
-    content = bytearray(file.content)
-    if len(content) > _READ_VERSION and content[_READ_VERSION] == _WAL:
-        # A database in memory cannot have a write-ahead log; without one, both formats are equal.
-        content[_WRITE_VERSION] = content[_READ_VERSION] = _ROLLBACK_JOURNAL
-    connection = sqlite3.connect(":memory:")
-    try:
-        connection.deserialize(bytes(content))
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+    path = f"file:{urllib.parse.quote(file.spill)}?mode=ro&immutable=1" if file.spill else ":memory:"
+    return sqlite3.connect(path, uri=bool(file.spill))
+
+
+def _without_log(content: bytes) -> bytes:
+    """Return the database without its write-ahead log, which a database in memory cannot have."""
+    if content[_READ_VERSION : _READ_VERSION + 1] != bytes([_WAL]):
+        return content
+    journal = bytes([_ROLLBACK_JOURNAL])
+    return content[:_WRITE_VERSION] + journal + journal + content[_READ_VERSION + 1 :]
 
 
 def _restrict(connection: sqlite3.Connection) -> None:
