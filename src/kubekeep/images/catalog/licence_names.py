@@ -74,7 +74,8 @@ def read_licence(text: str) -> str:
 
 def read_common_licence(name: str, *, allows_later: bool) -> str:
     """Return the SPDX expression for a file of Debian's folder of common licences."""
-    return read_licence(name if name[-1] == "+" or not allows_later else f"{name}+")
+    is_gnu = _compile_gnu_name().fullmatch(name)
+    return read_licence(f"{name}+" if is_gnu and allows_later else name)
 
 
 @functools.cache
