@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from kubekeep.images.package import Package
 
@@ -100,14 +101,22 @@ def build_packages(folder: Path) -> list[Path]:
 
 def install(database: Path, packages: Iterable[Path]) -> Path:
     """Install packages into a new database without their files, and return its SQLite file."""
-    options = ["--justdb", "--nodeps", "--noscripts", "--ignorearch", "--ignoreos", "--dbpath", database]
+    options: list[str | Path] = [
+        "--justdb",
+        "--nodeps",
+        "--noscripts",
+        "--ignorearch",
+        "--ignoreos",
+        "--dbpath",
+        database,
+    ]
     run(["rpm", "--install", *options, *packages])
     return database / "rpmdb.sqlite"
 
 
 def write_hash_file(sqlite_file: Path, path: Path, order: str) -> Path:
     """Write the records of a SQLite database into a hash file with Berkeley DB itself. order: "1234" or "4321"."""
-    byte_order = "little" if order == "1234" else "big"
+    byte_order: Literal["little", "big"] = "little" if order == "1234" else "big"
     lines = ["VERSION=3", "format=bytevalue", "type=hash", f"db_lorder={order}", "HEADER=END"]
     records = list_records(sqlite_file)
     lines += [f" {'00' * 4}", f" {len(records).to_bytes(4, byte_order).hex()}"]

@@ -74,7 +74,7 @@ def test_native_database(tmp_path: Path, spilled: bool) -> None:  # noqa: FBT001
 
 @requires_rpm
 def test_image(sqlite_file: Path) -> None:
-    files = {
+    files: dict[str, str | bytes] = {
         "usr/lib/sysimage/rpm/rpmdb.sqlite": sqlite_file.read_bytes(),
         "etc/redhat-release": "AlmaLinux release 8.10 (Cerulean Leopard)\n",
     }
