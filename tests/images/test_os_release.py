@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 
+import msgspec
 import pytest
 
+import kubekeep.images
 from kubekeep.images.catalog import os_release
 from kubekeep.images.content import LayerFile
 from kubekeep.images.distributions import distribution_qualifier, normalise_qualifier, package_namespace
@@ -14,6 +17,7 @@ from kubekeep.images.merge import merge
 from kubekeep.images.package import NO_DISTRIBUTION, Distribution
 from tests.images.tar_layers import build_layer
 
+TABLE = Path(kubekeep.images.__file__).parent / "end_of_life.json"
 TODAY = dt.date(2026, 11, 28)
 UBI = """\
 NAME="Red Hat Enterprise Linux"
@@ -137,3 +141,13 @@ def test_support_ends_after_its_last_day() -> None:
     debian = Distribution("debian", "11")
     ends = [end_of_life(debian, dt.date(2024, 8, day)) for day in (14, 15)]
     assert [end and end.has_ended for end in ends] == [False, True]
+
+
+def test_table_of_end_dates() -> None:
+    table = msgspec.json.decode(TABLE.read_bytes())
+    for name, releases in table["releases"].items():
+        for version, dates in releases.items():
+            end = end_of_life(Distribution(name.removesuffix("-stream"), version, name=name), TODAY)
+            assert end is not None
+            assert [end.standard.isoformat(), *([end.extended.isoformat()] if end.extended else [])] == dates
+            assert dates == sorted(dates)

@@ -30,7 +30,10 @@ class EndOfLife(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Table(msgspec.Struct, frozen=True):
-    """Dates by distribution and release. `date` is the day on which the table was last checked."""
+    """Dates by distribution and release. `date` is the day on which the table was last checked.
+
+    Sources: the life cycle pages of the distributions, Debian's package distro-info-data, and endoflife.date.
+    """
 
     date: dt.date
     releases: dict[str, dict[str, tuple[dt.date, ...]]]

@@ -38,7 +38,11 @@ from kubekeep.images.catalog.rpm_ndb import iterate_ndb_records
 from kubekeep.images.content import CatalogRecord, LayerFile
 from kubekeep.images.package import Package, read_source_rpm
 
-PATTERNS: Final = ("{var/lib,usr/lib/sysimage,usr/share}/rpm/{rpmdb.sqlite,Packages.db,Packages}",)
+PATTERNS: Final = (
+    "var/lib/rpm/{rpmdb.sqlite,Packages.db,Packages}",
+    "usr/lib/sysimage/rpm/{rpmdb.sqlite,Packages.db,Packages}",
+    "usr/share/rpm/{rpmdb.sqlite,Packages.db,Packages}",
+)
 MAX_OWNED: Final = 256 * 2**20
 """Most bytes of all paths of installed files."""
 _PUBLIC_KEY: Final = "gpg-pubkey"

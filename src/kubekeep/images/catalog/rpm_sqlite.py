@@ -16,7 +16,7 @@ from kubekeep.images.content import LayerFile
 
 MAX_RECORD: Final = 64 * 2**20
 """Largest record in bytes; SQLite does not load larger ones. The package of all texlive files needs 10 MB."""
-MAX_STEPS: Final = 50_000_000
+MAX_STEPS: Final = 5_000_000
 """Most steps of SQLite's virtual machine; a package needs about ten."""
 _STEPS_PER_CHECK: Final = 10_000
 _WAL, _ROLLBACK_JOURNAL = 2, 1
