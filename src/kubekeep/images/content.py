@@ -50,12 +50,16 @@ class Executable(msgspec.Struct, frozen=True):
 
 
 class FileMode(msgspec.Struct, frozen=True, gc=False):
-    """A file whose permission bits matter: setuid, setgid, or writable by everyone."""
+    """A file whose permission bits matter: setuid, setgid, or writable by everyone.
+
+    layer: diff id of its layer, set when layers are merged.
+    """
 
     path: str
     mode: int
     owner: int
     group: int
+    layer: str = ""
 
 
 class ContentProblem(msgspec.Struct, frozen=True, gc=False):
@@ -83,12 +87,18 @@ class CatalogRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class DetectedSecret(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """A credential in a file of a layer, without its value. is_verified: a checksum in the token proves it."""
+    """A credential in a file of a layer, without its value.
+
+    is_verified: a checksum in the token proves it. layer: diff id of its layer, set when layers are merged. removed: an
+    upper layer hides the file, but everyone who pulls the image can read it.
+    """
 
     path: str
     kind: str
     line: int
     is_verified: bool = False
+    layer: str = ""
+    removed: bool = False
 
 
 class LayerContent(msgspec.Struct, frozen=True):
@@ -117,11 +127,13 @@ class ImageContent(msgspec.Struct, frozen=True):
 
     packages: each identity once, sorted by package URL, with all its locations. suppressed_count: packages that are not
     listed because a package of the distribution installed the files that prove them. modes: of the files that remain,
-    sorted by path. problems: of the files that remain; packages may be missing.
+    sorted by path. secrets: of all layers, because a hidden file is still in the image. problems: of the files that
+    remain; packages may be missing.
     """
 
     distribution: Distribution = NO_DISTRIBUTION
     packages: tuple[Package, ...] = ()
     suppressed_count: int = 0
     modes: tuple[FileMode, ...] = ()
+    secrets: tuple[DetectedSecret, ...] = ()
     problems: tuple[ContentProblem, ...] = ()

@@ -13,7 +13,14 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from kubekeep.images.content import CatalogRecord, ImageContent, LayerContent
+from kubekeep.images.content import (
+    CatalogRecord,
+    ContentProblem,
+    DetectedSecret,
+    FileMode,
+    ImageContent,
+    LayerContent,
+)
 from kubekeep.images.distributions import distribution_qualifier, package_namespace
 from kubekeep.images.ownership import find_owned, list_owners
 from kubekeep.images.package import NO_DISTRIBUTION, Distribution, Package, PackageLocation
@@ -59,11 +66,17 @@ class PlacedPackage(msgspec.Struct, frozen=True, gc=False):
 def merge(layers: Sequence[LayerContent]) -> ImageContent:
     """Join the layers of an image, the lowest first. Raises ImageContentError if they exceed a limit."""
     upper = UpperLayers(_list_tested_paths(layers))
-    candidates, modes, problems = [], [], []
+    candidates: list[tuple[int, CatalogRecord, bool]] = []
+    modes: list[FileMode] = []
+    secrets: list[DetectedSecret] = []
+    problems: list[ContentProblem] = []
     for index in reversed(range(len(layers))):
         layer = layers[index]
         candidates += [(index, record, upper.hides(_file_path(record.path))) for record in layer.records]
-        modes += [mode for mode in layer.modes if not upper.hides(mode.path)]
+        modes += [replace(mode, layer=layer.diff_id) for mode in layer.modes if not upper.hides(mode.path)]
+        secrets += [
+            replace(secret, layer=layer.diff_id, removed=upper.hides(_file_path(secret.path))) for secret in layer.secrets
+        ]
         problems += [problem for problem in layer.problems if not upper.hides(_file_path(problem.path))]
         if index:
             upper.add(layer)
@@ -79,6 +92,7 @@ def merge(layers: Sequence[LayerContent]) -> ImageContent:
         suppressed_count=sum(len(entry.record.packages) for entry in records)
         - sum(len(e.record.packages) for e in kept),
         modes=tuple(sorted(modes, key=lambda mode: mode.path)),
+        secrets=tuple(sorted(secrets, key=lambda secret: (secret.path, secret.line, secret.kind))),
         problems=tuple(sorted(problems, key=lambda problem: problem.path)),
     )
 
@@ -92,7 +106,8 @@ def _list_tested_paths(layers: Iterable[LayerContent]) -> set[str]:
     """Return the paths of all entries that may be hidden."""
     records = {_file_path(record.path) for layer in layers for record in layer.records}
     modes = {mode.path for layer in layers for mode in layer.modes}
-    return records | modes | {_file_path(problem.path) for layer in layers for problem in layer.problems}
+    others = {_file_path(entry.path) for layer in layers for entry in (*layer.problems, *layer.secrets)}
+    return records | modes | others
 
 
 def _list_visible(

@@ -10,7 +10,7 @@ import msgspec
 
 from kubekeep.images.configuration import ContainerSettings, ImageConfiguration
 from kubekeep.images.content import FileMode
-from kubekeep.images.end_of_life import find_end_of_life
+from kubekeep.images.end_of_life import end_of_life
 from kubekeep.images.inspection import InspectedImage
 from kubekeep.images.package import Package
 from kubekeep.images.package_url import format_package_url
