@@ -44,6 +44,7 @@ class CommentSyntax(enum.Enum):
     YAML = "YAML"
     TEMPLATE = "a template of YAML"
     TERRAFORM = "Terraform"
+    DOCKERFILE = "Dockerfile"
 
 
 class FileType(msgspec.Struct, frozen=True):

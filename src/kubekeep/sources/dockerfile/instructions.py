@@ -47,12 +47,6 @@ class InstructionText:
         first = self._locate(start)
         return first, (self._locate(end - 1) + 1 if end > start else first)
 
-    def locate_line_end(self, start: int, end: int) -> int:
-        """Return the index in the file at which the line of `start` ends, at most the one of `end`."""
-        number = bisect_right(self._starts, start)
-        limit = min(self._starts[number], end) if number < len(self._starts) else end
-        return self.locate(start, limit)[1]
-
     def _locate(self, at: int) -> int:
         number = max(bisect_right(self._starts, at) - 1, 0)
         return self._targets[number] + at - self._starts[number]

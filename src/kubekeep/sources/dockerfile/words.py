@@ -29,9 +29,10 @@ class UnknownVariableError(Exception):
 def expand(word: str, variables: Lookup, escape: str = "\\") -> str:
     """Return a word without quotes and with the values of its variables. Raises DockerfileError for invalid syntax.
 
-    A reference to a variable with an unknown value stays as it is written.
+    A reference to a variable with an unknown value stays as it is written, and so does one to a variable that is not
+    set, if it has no default.
     """
-    return _WordReader(word, variables, escape, keeps_unknown=True).read()[0]
+    return _WordReader(word, variables, escape, keeps_references=True).read()[0]
 
 
 def expand_known(word: str, variables: Mapping[str, str], escape: str = "\\") -> str:
@@ -58,7 +59,11 @@ def _find_nothing(name: str) -> str | None:
 
 
 class _WordReader:
-    """Reader of one text. keeps_unset: a reference to a variable without a value stays in the text."""
+    """Reader of one text.
+
+    keeps_unset: a reference to a variable that is not set stays in the text. keeps_references: so does one without a
+    default, as it is written.
+    """
 
     def __init__(
         self,
@@ -69,7 +74,7 @@ class _WordReader:
         raw_quotes: bool = False,
         raw_escapes: bool = False,
         keeps_unset: bool = False,
-        keeps_unknown: bool = False,
+        keeps_references: bool = False,
     ) -> None:
         self._text = text
         self._at = 0
@@ -78,7 +83,7 @@ class _WordReader:
         self._raw_quotes = raw_quotes
         self._raw_escapes = raw_escapes
         self._keeps_unset = keeps_unset
-        self._keeps_unknown = keeps_unknown
+        self._keeps_references = keeps_references
         self._word: list[str] = []
         self._depth = 0
 
@@ -203,7 +208,8 @@ class _WordReader:
             value = self._variables(name)
         except UnknownVariableError:
             return self._text[start : self._at]
-        return self._text[start : self._at] if value is None and self._keeps_unset else value
+        is_kept = value is None and (self._keeps_unset or self._keeps_references)
+        return self._text[start : self._at] if is_kept else value
 
     def _read_braces(self, start: int) -> str:
         if not self._peek():
@@ -229,6 +235,8 @@ class _WordReader:
             return self._text[start : self._at]
         if value is None and self._keeps_unset:
             return f"${{{name}{':' if null_is_unset else ''}{sign}{word}}}"
+        if sign == "?" and self._keeps_references and not value:
+            return self._text[start : self._at]
         return _apply_modifier(name, value, sign, word, null_is_unset=null_is_unset)
 
     def _replace(self, name: str, start: int) -> str:
@@ -343,33 +351,41 @@ def _match_start(elements: Sequence[str], text: str, *, is_longest: bool) -> int
 
     Follows all ways to match at once, so that the time is linear in the text.
     """
-    stars = sum(1 << number for number, element in enumerate(elements) if element == "*")
-    accepting = 1 << len(elements)
-
-    def skip_stars(states: int) -> int:
-        while (skipped := states | (states & stars) << 1) != states:
-            states = skipped
-        return states
-
-    masks: dict[str, int] = {}
-    any_mask = sum(1 << number for number, element in enumerate(elements) if element == "?")
-    for number, element in enumerate(elements):
-        if element not in ("*", "?"):
-            masks[element[-1]] = masks.get(element[-1], 0) | 1 << number
-    states = skip_stars(1)
-    length = 0 if states & accepting else None
+    pattern = _Pattern(elements)
+    states = pattern.start
+    length = 0 if states & pattern.accepting else None
     for at, character in enumerate(text):
-        if length is not None and not is_longest:
+        if not states or (length is not None and not is_longest):
             break
-        wild = 0 if character == "\n" else any_mask
-        moved = (states & (masks.get(character, 0) | wild)) << 1
-        kept = 0 if character == "\n" else states & stars
-        states = skip_stars(moved | kept)
-        if not states:
-            break
-        if states & accepting:
+        states = pattern.advance(states, character)
+        if states & pattern.accepting:
             length = at + 1
     return length
+
+
+class _Pattern:
+    """A pattern as an automaton, with a set of states as the bits of a number."""
+
+    def __init__(self, elements: Sequence[str]) -> None:
+        self.accepting = 1 << len(elements)
+        self._stars = sum(1 << number for number, element in enumerate(elements) if element == "*")
+        self._wildcards = sum(1 << number for number, element in enumerate(elements) if element == "?")
+        self._characters: dict[str, int] = {}
+        for number, element in enumerate(elements):
+            if element not in ("*", "?"):
+                self._characters[element[-1]] = self._characters.get(element[-1], 0) | 1 << number
+        self.start = self._skip_stars(1)
+
+    def advance(self, states: int, character: str) -> int:
+        """Return the states after a character; no wildcard matches a line end."""
+        is_line_end = character == "\n"
+        matching = self._characters.get(character, 0) | (0 if is_line_end else self._wildcards)
+        return self._skip_stars((states & matching) << 1 | (0 if is_line_end else states & self._stars))
+
+    def _skip_stars(self, states: int) -> int:
+        while (skipped := states | (states & self._stars) << 1) != states:
+            states = skipped
+        return states
 
 
 def _parse_pattern(pattern: str) -> list[str]:

@@ -1,0 +1,75 @@
+"""The resource of a Dockerfile, with the location of every argument. Reads one file at a time, and runs nothing."""
+
+# Paths stay the text that people typed, so os.path and not pathlib:
+# ruff: noqa: PTH113, PTH118, PTH120
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from kubekeep.model.assessment import UnreadInput
+from kubekeep.model.location import Location, Position, Region
+from kubekeep.model.paths import error_reason
+from kubekeep.model.resource import Resource, Source
+from kubekeep.sources.dockerfile.document import build_document
+from kubekeep.sources.dockerfile.errors import DockerfileError
+from kubekeep.sources.dockerfile.source import DOCKERFILE
+from kubekeep.sources.manifests.read import decode_text, open_file
+from kubekeep.sources.source import Root
+from kubekeep.sources.tree import Limits
+from kubekeep.sources.unsaved import find_unsaved
+
+MAX_BYTES: Final = 1024 * 1024
+"""Size of a file."""
+_IGNORE_FILES: Final = (".dockerignore", ".containerignore")
+
+
+def read_root(root: Root, path: str, unsaved: Mapping[str, bytes], limits: Limits) -> Iterator[Resource | UnreadInput]:
+    """Yield the resource of the file at an absolute path, or the reason why it cannot be read."""
+    content = find_unsaved(unsaved, path)
+    limit = min(MAX_BYTES, limits.bytes)
+    if content is None:
+        try:
+            with open_file(root.path) as stream:
+                content = stream.read(limit + 1)
+        except OSError as error:
+            yield UnreadInput(Location(root.shown_path), error_reason(error))
+            return
+    if len(content) > limit:
+        yield UnreadInput(Location(root.shown_path), f"larger than {limit} bytes: not read")
+        return
+    yield read_dockerfile(content, root, has_ignore_file=_find_ignore_file(path, root.base))
+
+
+def read_dockerfile(content: bytes, root: Root, *, has_ignore_file: bool | None = None) -> Resource | UnreadInput:
+    """Return the resource of a file, or the first error in it with its line."""
+    text = decode_text(content)
+    if text is None:
+        return UnreadInput(Location(root.shown_path), "not UTF-8 text")
+    try:
+        document = build_document(text, root.shown_path, has_ignore_file=has_ignore_file)
+    except DockerfileError as error:
+        position = Position(error.line, 1)
+        region = Region(position, position) if error.line else None
+        return UnreadInput(Location(root.shown_path, region), f"not a Dockerfile: {error}")
+    source = Source(root.shown_path, root.base, DOCKERFILE, 0, document.source_map)
+    return Resource(document.value, source)
+
+
+def _find_ignore_file(path: str, base: str) -> bool:
+    """Return True if an ignore file is beside the file, or in a folder above it up to the base of the scan.
+
+    The build context is not part of a Dockerfile; it is usually one of these folders.
+    """
+    folder, name = os.path.split(path)
+    if os.path.isfile(os.path.join(folder, f"{name}.dockerignore")):
+        return True
+    while True:
+        if any(os.path.isfile(os.path.join(folder, file)) for file in _IGNORE_FILES):
+            return True
+        above = os.path.dirname(folder)
+        if folder in (base, above) or not folder.startswith(base):
+            return False
+        folder = above
