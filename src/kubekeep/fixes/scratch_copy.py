@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from kubekeep.sources.dockerfile.source import is_dockerfile_name
 from kubekeep.sources.manifests.source import EXTENSIONS
 from kubekeep.sources.temporary import temporary_folder
 from kubekeep.sources.tree import MAXIMUM_BYTES
@@ -101,6 +102,7 @@ class ScratchCopy:
             self._copies_all
             or is_scanned
             or path.lower().endswith(EXTENSIONS)
+            or is_dockerfile_name(os.path.basename(path))
             or os.path.basename(path).startswith(".")
         )
         if is_included and stat.S_ISREG(status.st_mode) and status.st_size <= MAXIMUM_BYTES:

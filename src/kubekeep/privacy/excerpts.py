@@ -13,7 +13,7 @@ import msgspec
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.finding import Evidence, Excerpt
 from kubekeep.model.location import line_starts
-from kubekeep.model.resource import Resource
+from kubekeep.model.resource import CommentSyntax, Resource
 from kubekeep.model.secret_keys import find_secret_spans
 from kubekeep.privacy.masking import mask_lines
 from kubekeep.sources import json_text, yaml_text
@@ -50,22 +50,32 @@ class _Excerpts:
         self._paths: dict[tuple[str, str], str] = {}
         self._windows: dict[str, set[_Window]] = {}
         self._excerpts: dict[tuple[str, _Window], Excerpt] = {}
+        self._spans: dict[str, list[tuple[int, int]]] = {}
+        """Positions of secrets in files that are no YAML, by path."""
 
     def register(self, evidence: Evidence, resource: Resource) -> None:
         """Register evidence that needs an excerpt."""
         key = self._locate(evidence, resource)
         if key is not None:
+            self._add_spans(key[0], evidence, resource)
             self._windows.setdefault(key[0], set()).add(key[1])
 
     def read(self) -> None:
         """Read each file once."""
         for path, windows in self._windows.items():
             text = decode_text(self._source.content(path))
-            lines = [] if text is None else mask_secrets(text)
+            lines = [] if text is None else mask_secrets(text, self._spans.get(path))
             for window in windows:
                 excerpt = _make_excerpt(lines, window)
                 if excerpt is not None:
                     self._excerpts[path, window] = excerpt
+
+    def _add_spans(self, path: str, evidence: Evidence, resource: Resource) -> None:
+        source = resource.source
+        if path in self._spans or source is None or source.source_map is None or evidence.location is None:
+            return
+        if source.file_type.comment_syntax(evidence.location.file) is CommentSyntax.DOCKERFILE:
+            self._spans[path] = list(find_secret_spans(resource.object, source.source_map))
 
     def add_excerpt(self, evidence: Evidence, resource: Resource) -> Evidence:
         """Return the evidence with its excerpt."""
@@ -105,8 +115,10 @@ def _make_excerpt(lines: Sequence[str], window: _Window) -> Excerpt | None:
     return Excerpt(first, excerpt_lines) if excerpt_lines else None
 
 
-def mask_secrets(text: str) -> list[str]:
-    """Return the lines of a file with secrets masked."""
+def mask_secrets(text: str, secret_spans: Sequence[tuple[int, int]] | None = None) -> list[str]:
+    """Return the lines of a file with secrets masked. secret_spans: their positions in a file that is no YAML."""
+    if secret_spans is not None:
+        return mask_lines(text, secret_spans)
     spans: list[tuple[int, int]] = []
     for reader in (yaml_text, json_text) if text.lstrip()[:1] in {"{", "["} else (yaml_text,):
         for document in reader.parse_documents(text, line_starts(text), DEFAULT_LIMITS):

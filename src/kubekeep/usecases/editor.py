@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +36,7 @@ from kubekeep.posture.priority import prioritise_results
 from kubekeep.posture.resource_filter import ResourceFilter
 from kubekeep.posture.roles import RoleCoverage
 from kubekeep.reports.format import Extra
+from kubekeep.sources.dockerfile.source import is_dockerfile_name
 from kubekeep.sources.inputs import Inputs, read
 from kubekeep.sources.manifests.read import open_file, read_stream
 from kubekeep.sources.options import ReadOptions
@@ -228,9 +229,8 @@ class _Manifests:
         return len(content)
 
     def _put(self, path: str, content: bytes, stamp: object) -> None:
-        root = Root("manifests", path, path, self._folder)
         file = _ManifestFile(stamp, len(content), {}, [])
-        for resource in read_stream(io.BytesIO(content), root, DEFAULT_LIMITS):
+        for resource in _read_resources(path, content, self._folder):
             if isinstance(resource, UnreadInput):
                 file.unread.append(msgspec.structs.replace(resource, message=mask_message(resource.message)))
             else:
@@ -330,3 +330,14 @@ def _create_inputs(options: ReadOptions, unsaved: Unsaved) -> Inputs:
 def _locate(resource: Resource) -> _Place:
     source = resource.source
     return ("", 0, ()) if source is None else (source.path, source.document, source.root)
+
+
+def _read_resources(path: str, content: bytes, folder: str) -> Iterator[Resource | UnreadInput]:
+    """Yield the resources of a manifest or a Dockerfile with this content."""
+    if is_dockerfile_name(path.rpartition(os.sep)[2]):
+        # Loaded with the first Dockerfile.
+        from kubekeep.sources.dockerfile.read import read_content  # noqa: PLC0415
+
+        yield read_content(content, Root("dockerfile", path, path, folder), path)
+    else:
+        yield from read_stream(io.BytesIO(content), Root("manifests", path, path, folder), DEFAULT_LIMITS)

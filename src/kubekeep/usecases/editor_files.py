@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from kubekeep.sources.dockerfile.source import is_dockerfile_name
 from kubekeep.sources.helm.source import CHART
 from kubekeep.sources.ignore import Ignores
 from kubekeep.sources.inputs import read
@@ -33,6 +34,8 @@ _MAX_SECONDS: Final = 10.0
 _MAX_KUSTOMIZATIONS: Final = 200
 _MAX_CHARTS: Final = 20
 """Maximum number of charts rendered for a values file of all charts."""
+_FILES: Final = ("manifests", "dockerfile")
+"""Sources of files that are read one by one."""
 _PART: Final = re.compile(
     r"(?:Chart\.(?:yaml|lock)|values(?:[-_.][^/]*)?\.ya?ml|values\.schema\.json|\.helmignore|(?:templates|charts|crds)/.*)"
 )
@@ -62,7 +65,7 @@ class WorkspaceFiles:
 
     def __init__(self, folder: str, options: ReadOptions) -> None:
         self.manifests: list[str] = []
-        """Real paths of manifests that belong to no chart and no kustomization."""
+        """Real paths of manifests and Dockerfiles that belong to no chart and no kustomization."""
         self.charts: list[str] = []
         """Real paths of the folders of charts."""
         self.is_complete = True
@@ -92,7 +95,7 @@ class WorkspaceFiles:
             if node is not None and not node.is_custom_resource:
                 self._kustomizations[folder] = frozenset({*graph.files, *graph.resources, node.file})
         included = frozenset[str]().union(*self._kustomizations.values())
-        paths = (os.path.realpath(root.path) for root in roots if root.source == "manifests")
+        paths = (os.path.realpath(root.path) for root in roots if root.source in _FILES)
         self.manifests = [path for path in dict.fromkeys(paths) if path not in included]
 
     def find_unit(self, path: str) -> EvaluationUnit:
@@ -155,5 +158,5 @@ class WorkspaceFiles:
 
 
 def is_manifest_name(path: str) -> bool:
-    """Return True if a file with this name is read as a manifest."""
-    return path.lower().endswith(EXTENSIONS)
+    """Return True if a file with this name is read as a manifest or a Dockerfile."""
+    return path.lower().endswith(EXTENSIONS) or is_dockerfile_name(path.rpartition(os.sep)[2])

@@ -72,6 +72,11 @@ def find_comments(
     """
     if not is_marked(text):
         return ()
+    if syntax is CommentSyntax.DOCKERFILE:
+        # Loaded here, as few files are Dockerfiles with comments.
+        from kubekeep.exceptions.inline.dockerfile_comments import find_dockerfile_comments  # noqa: PLC0415
+
+        return find_dockerfile_comments(text)
     lines = _TextLines(text, syntax, scalars)
     candidates = ((candidate, lines.problem(candidate)) for candidate in find_candidates(text))
     return tuple(lines.comment(candidate, problem) for candidate, problem in candidates if problem is not None)

@@ -103,7 +103,7 @@ def _read_file(file: str, path: str, source: Inputs, file_type: FileType | None 
     from kubekeep.exceptions.inline.comments import find_comments, has_aliases  # noqa: PLC0415 - few files have comments
 
     syntax = CommentSyntax.YAML if file_type is None else file_type.comment_syntax(file)
-    if syntax is CommentSyntax.TERRAFORM:
+    if syntax in (CommentSyntax.TERRAFORM, CommentSyntax.DOCKERFILE):
         return CommentedFile(file, find_comments(text, syntax))
     documents = list(yaml_text.parse_documents(text, line_starts(text), DEFAULT_LIMITS))
     is_whole = all(document is None or isinstance(document, Document) for document in documents)

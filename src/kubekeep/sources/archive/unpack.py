@@ -25,6 +25,7 @@ from kubekeep.sources.archive import tar
 from kubekeep.sources.archive import zip as zip_archive
 from kubekeep.sources.archive.member import ArchiveError, ArchiveLimits, Member
 from kubekeep.sources.archive.source import ARCHIVES
+from kubekeep.sources.dockerfile.source import is_dockerfile_name
 from kubekeep.sources.helm.source import CHART
 from kubekeep.sources.manifests.read import open_file
 from kubekeep.sources.manifests.source import EXTENSIONS
@@ -112,7 +113,7 @@ def _unpack(file: BinaryIO, folder: str, limits: ArchiveLimits) -> Iterator[Unre
             continue
         shown_path, target = display_path("/".join(parts)), os.path.join(folder, *parts)
         if member.size > limits.file:
-            if parts[-1].lower().endswith(_REPORTED_EXTENSIONS):
+            if parts[-1].lower().endswith(_REPORTED_EXTENSIONS) or is_dockerfile_name(parts[-1]):
                 yield UnreadInput(Location(shown_path), f"larger than {limits.file} bytes: not read")
             continue
         _write(member, target)

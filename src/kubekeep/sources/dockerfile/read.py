@@ -37,19 +37,18 @@ def read_root(root: Root, path: str, unsaved: Mapping[str, bytes], limits: Limit
         except OSError as error:
             yield UnreadInput(Location(root.shown_path), error_reason(error))
             return
+    yield read_content(content, root, path, limit)
+
+
+def read_content(content: bytes, root: Root, path: str, limit: int = MAX_BYTES) -> Resource | UnreadInput:
+    """Return the resource of the file at an absolute path with this content, or the first error in it with its line."""
     if len(content) > limit:
-        yield UnreadInput(Location(root.shown_path), f"larger than {limit} bytes: not read")
-        return
-    yield read_dockerfile(content, root, has_ignore_file=_find_ignore_file(path, root.base))
-
-
-def read_dockerfile(content: bytes, root: Root, *, has_ignore_file: bool | None = None) -> Resource | UnreadInput:
-    """Return the resource of a file, or the first error in it with its line."""
+        return UnreadInput(Location(root.shown_path), f"larger than {limit} bytes: not read")
     text = decode_text(content)
     if text is None:
         return UnreadInput(Location(root.shown_path), "not UTF-8 text")
     try:
-        document = build_document(text, root.shown_path, has_ignore_file=has_ignore_file)
+        document = build_document(text, root.shown_path, has_ignore_file=_find_ignore_file(path, root.base))
     except DockerfileError as error:
         position = Position(error.line, 1)
         region = Region(position, position) if error.line else None
