@@ -174,12 +174,13 @@ class _ScriptReader:
         inner.read_list("", ())
         # Substitutions in the word are read already.
         known: set[tuple[str, ...]] = set()
-        for command in reversed(self.commands):
+        for command in reversed(self.commands[:-1]):
             if command.words[0].start < script.start:
                 break
             known.add(tuple(word.text for word in command.words))
         for command in inner.commands:
-            if tuple(word.text for word in command.words) in known:
+            texts = tuple(word.text for word in command.words)
+            if texts in known or texts[0].startswith(("$(", "`")):
                 continue
             words = [ShellWord(word.text, script.start, script.end) for word in command.words]
             self.commands.append(ShellCommand(words, command.program_at, command.readers))

@@ -1,0 +1,20 @@
+package kubekeep.controls.image_named_user
+
+import data.kubekeep.lib.dockerfile
+
+violation contains {"path": path, "message": sprintf("the user %s is a name", [user])} if {
+	some path, user in users
+	not dockerfile.unresolved(user)
+	name := trim_space(split(user, ":")[0])
+	not regex.match(`^[0-9]*$`, name)
+	not lower(name) in {"root", "containeradministrator", "containeruser"}
+}
+
+declined contains sprintf("the value of USER is known only when the image is built: %s", [user]) if {
+	some user in users
+	dockerfile.unresolved(user)
+}
+
+users[sprintf("stages[%d].user", [dockerfile.final])] := input.object.stages[dockerfile.final].user
+
+users["config.User"] := input.object.config.User

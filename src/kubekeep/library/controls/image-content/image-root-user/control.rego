@@ -1,0 +1,88 @@
+package kubekeep.controls.image_root_user
+
+import data.kubekeep.lib.container_image
+import data.kubekeep.lib.dockerfile
+import data.kubekeep.lib.image
+
+violation contains {
+	"path": sprintf("stages[%d].user", [dockerfile.final]),
+	"message": sprintf("USER is %s, which is root", [stage.user]),
+} if {
+	root(stage.user)
+}
+
+violation contains {
+	"path": sprintf("stages[%d].user", [dockerfile.final]),
+	"message": "no USER is set, and an image from scratch runs as root",
+} if {
+	stage.isScratch
+	not stage.user
+}
+
+violation contains {
+	"path": sprintf("stages[%d].user", [dockerfile.final]),
+	"message": sprintf("no USER is set, and the base image %s runs as root", [stage.image]),
+} if {
+	not stage.user
+	runs_as_root(stage.image)
+}
+
+violation contains {"path": "config.User", "message": sprintf("User is %s, which is root", [user])} if {
+	user := input.object.config.User
+	root(user)
+}
+
+violation contains {"path": "config.User", "message": "no User is set, so the image runs as root"} if {
+	container_image.described
+	object.get(input.object, ["config", "User"], "") == ""
+}
+
+declined contains sprintf("the value of USER is known only when the image is built: %s", [stage.user]) if {
+	dockerfile.unresolved(stage.user)
+}
+
+declined contains sprintf("no USER is set, and the user of the base image %s is unknown", [stage.image]) if {
+	not stage.user
+	not runs_as_root(stage.image)
+	not runs_as_user(stage.image)
+}
+
+stage := input.object.stages[dockerfile.final]
+
+root(user) if regex.match(`^(?i:root|0+|containeradministrator)(?::.*)?$`, trim_space(user))
+
+# Images whose publishers name those that run as another user.
+runs_as_user(name) if regex.match(`(?:^|[:._-])(?:nonroot|non-root|unprivileged|rootless)(?:[._-]|$)`, image.tag(name))
+
+runs_as_user(name) if regex.match(`(?:^|[/_-])(?:nonroot|non-root|unprivileged|rootless)(?:[@:_-]|$)`, name)
+
+# Official images of Docker Hub and images of distributions, which run as root unless a tag says otherwise.
+runs_as_root(name) if {
+	not dockerfile.unresolved(name)
+	not runs_as_user(name)
+	image.repository(name) in root_images
+}
+
+root_images := {sprintf("docker.io/library/%s", [name]) | some name in official} | {
+	"gcr.io/distroless/base",
+	"gcr.io/distroless/base-debian12",
+	"gcr.io/distroless/cc-debian12",
+	"gcr.io/distroless/static",
+	"gcr.io/distroless/static-debian12",
+	"public.ecr.aws/amazonlinux/amazonlinux",
+	"quay.io/centos/centos",
+	"quay.io/fedora/fedora",
+	"registry.access.redhat.com/ubi8",
+	"registry.access.redhat.com/ubi8/ubi",
+	"registry.access.redhat.com/ubi8/ubi-minimal",
+	"registry.access.redhat.com/ubi9",
+	"registry.access.redhat.com/ubi9/ubi",
+	"registry.access.redhat.com/ubi9/ubi-minimal",
+}
+
+official := {
+	"almalinux", "alpine", "amazoncorretto", "amazonlinux", "archlinux", "bash", "buildpack-deps", "busybox", "caddy",
+	"centos", "clojure", "composer", "dart", "debian", "docker", "eclipse-temurin", "elixir", "erlang", "fedora", "gcc",
+	"golang", "haskell", "httpd", "julia", "maven", "nginx", "node", "openjdk", "opensuse", "oraclelinux", "perl", "php",
+	"pypy", "python", "r-base", "rockylinux", "ruby", "rust", "swift", "tomcat", "ubuntu",
+}

@@ -1,0 +1,36 @@
+# Images as `kubekeep image scan` describes them: configuration, history, files and packages.
+package kubekeep.lib.container_image
+
+# True for the description of an image.
+described if input.object.kind == "ContainerImage"
+
+# Variables of the configuration by number.
+variables[number] := {"name": name, "value": value} if {
+	some number
+	[name, value] := pair(input.object.config.Env[number])
+}
+
+# Name and value of a text such as `NAME=value`.
+pair(text) := [name, value] if {
+	at := indexof(text, "=")
+	at > 0
+	name := substring(text, 0, at)
+	value := substring(text, at + 1, -1)
+}
+
+# The origin of a file in messages: the history line of its layer, or else the layer.
+origin(layer) := sprintf(" (layer %s: %s)", [short(layer), shortened]) if {
+	some entry in input.object.history
+	entry.layer == layer
+	layer != ""
+	line := trim_space(regex.replace(entry.createdBy, `^/bin/sh -c (?:#\(nop\)\s*)?`, ""))
+	shortened := cut(line)
+} else := sprintf(" (layer %s)", [short(layer)]) if {
+	layer != ""
+} else := ""
+
+short(digest) := substring(trim_prefix(digest, "sha256:"), 0, 12)
+
+cut(text) := text if {
+	count(text) <= 120
+} else := sprintf("%s...", [substring(text, 0, 117)])

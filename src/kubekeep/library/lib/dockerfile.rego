@@ -1,0 +1,53 @@
+# Dockerfiles as the reader gives them: stages, their instructions, and the commands of scripts.
+package kubekeep.lib.dockerfile
+
+# Instructions by path, with the instructions after ONBUILD.
+steps[sprintf("stages[%d].instructions[%d]", [stage, number])] := step if {
+	some stage, number
+	step := input.object.stages[stage].instructions[number]
+}
+
+steps[sprintf("stages[%d].instructions[%d].trigger", [stage, number])] := step if {
+	some stage, number
+	step := input.object.stages[stage].instructions[number].trigger
+}
+
+# Commands of RUN, CMD, ENTRYPOINT and HEALTHCHECK by path.
+commands[sprintf("%s.commands[%d]", [path, number])] := command if {
+	some path, step in steps
+	step.instruction != "SHELL"
+	some number
+	command := step.commands[number]
+}
+
+# Words after the program of a command.
+arguments(command) := array.slice(command.command, command.programAt + 1, count(command.command))
+
+# The index in the command of a word after its program.
+position(command, number) := (command.programAt + 1) + number
+
+# The number of the stage that a build without --target makes.
+final := number if {
+	some number
+	input.object.stages[number].isFinal
+}
+
+# True if a value depends on a variable that only a build knows.
+unresolved(text) if contains(text, "$")
+
+# External images that stages are built on or copy files from, by path.
+images[sprintf("stages[%d].base.image", [stage])] := image if {
+	some stage
+	image := input.object.stages[stage].base.image
+}
+
+images[sprintf("%s.from.image", [path])] := image if {
+	some path, step in steps
+	image := step.from.image
+}
+
+images[sprintf("%s.mounts[%d].from.image", [path, number])] := image if {
+	some path, step in steps
+	some number
+	image := step.mounts[number].from.image
+}
