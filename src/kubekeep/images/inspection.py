@@ -1,21 +1,23 @@
-"""Inspection of an image: open it, read its layers, and merge them. The entry point of this package."""
+"""Inspection of an image: open it, read its layers and merge them. The entry point of this package."""
 
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable
-from typing import Final
+from pathlib import Path
 
 import msgspec
 
-from kubekeep.images.access.resolve import open_image
+from kubekeep.images.access.open_image import open_image
+from kubekeep.images.access.opened import OpenedImage
 from kubekeep.images.configuration import ImageConfiguration, decode_configuration
-from kubekeep.images.content import ImageContent
-from kubekeep.images.layers import read_folder, read_layers
+from kubekeep.images.content import ImageContent, LayerContent
+from kubekeep.images.errors import ImageContentError
+from kubekeep.images.layer_cache import LayerCache
+from kubekeep.images.layers import LayerSettings, compute_version, read_folder, read_layers
 from kubekeep.images.merge import merge
 from kubekeep.images.options import ImageOptions
-
-_FOLDER: Final = "dir:"
 
 OnBytes = Callable[[str, int, int | None], None]
 """Receives the image, the bytes read so far and their total, if known."""
@@ -29,3 +31,48 @@ class InspectedImage(msgspec.Struct, frozen=True):
     platform: str
     configuration: ImageConfiguration | None
     content: ImageContent
+
+
+def inspect_image(
+    reference: str, options: ImageOptions, on_bytes: OnBytes | None = None, *, secrets: bool = False
+) -> InspectedImage:
+    """Return the content of an image or folder, with `secrets` also the secrets in its files.
+
+    Raises ImageAccessError if it cannot be opened, and ImageContentError, with the reference, for a damaged layer.
+    """
+    with contextlib.closing(open_image(reference, options.access)) as image:
+        try:
+            configuration = None if image.folder else decode_configuration(image.config, reference)
+            layers = _read(image, options, on_bytes, secrets=secrets)
+            content = merge(layers)
+        except ImageContentError as error:
+            raise ImageContentError(f"{reference}: {error}") from error
+        return InspectedImage(image.reference, image.digest, image.platform, configuration, content)
+
+
+def _read(
+    image: OpenedImage, options: ImageOptions, on_bytes: OnBytes | None, *, secrets: bool
+) -> tuple[LayerContent, ...]:
+    settings = LayerSettings(secrets=secrets)
+    if image.folder:
+        return (read_folder(Path(image.folder), settings),)
+    cache = LayerCache(Path(options.cache_folder), compute_version()) if options.cache_folder else None
+    count = None if on_bytes is None else _Counter(image, on_bytes)
+    return read_layers(image, settings, cache=cache, on_bytes=count)
+
+
+class _Counter:
+    """Adds up the bytes of all layers, which are read in several threads."""
+
+    def __init__(self, image: OpenedImage, on_bytes: OnBytes) -> None:
+        sizes = [layer.size for layer in image.layers]
+        self._total = None if None in sizes else sum(size or 0 for size in sizes)
+        self._reference = image.reference
+        self._on_bytes = on_bytes
+        self._size = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, size: int) -> None:
+        with self._lock:
+            self._size += size
+            self._on_bytes(self._reference, self._size, self._total)

@@ -14,7 +14,7 @@ from kubekeep.cli import progress
 from kubekeep.cli.image import REFERENCE_HELP
 from kubekeep.cli.image_options import image_options
 from kubekeep.cli.standard_output import INCOMPLETE
-from kubekeep.images.options import ImageOptions
+from kubekeep.images.access.options import AccessOptions
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.text import visible
 
@@ -32,7 +32,7 @@ from kubekeep.model.text import visible
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")
 @image_options
-def command(reference: str, layout: str, output: Path | None, images: ImageOptions) -> None:
+def command(reference: str, layout: str, output: Path | None, access: AccessOptions) -> None:
     """Write the packages of an image as an SBOM (software bill of materials).
 
     The same image gives the same bytes. Exits with 3 if a part of the image could not be read.

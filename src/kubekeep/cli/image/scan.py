@@ -20,7 +20,7 @@ from kubekeep.cli.image_options import image_options
 from kubekeep.cli.privacy_options import PrivacyOptions, privacy_options
 from kubekeep.cli.report_options import OutputOptions, report_options
 from kubekeep.cli.request_options import request_options
-from kubekeep.images.options import ImageOptions
+from kubekeep.images.access.options import AccessOptions
 from kubekeep.posture.gate import Gates
 from kubekeep.sources.images.address import to_address
 from kubekeep.usecases.request import ScanRequest
@@ -56,7 +56,7 @@ def command(
     baseline: BaselineOptions | None,
     privacy: PrivacyOptions,
     output_options: OutputOptions,
-    images: ImageOptions,
+    access: AccessOptions,
 ) -> None:
     """Scan images for secrets, insecure configuration and licences.
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
 from kubekeep.images.configuration import ContainerSettings, ImageConfiguration
-from kubekeep.images.content import FileMode
+from kubekeep.images.content import DetectedSecret, FileMode
 from kubekeep.images.end_of_life import end_of_life
 from kubekeep.images.inspection import InspectedImage
-from kubekeep.images.package import Package
+from kubekeep.images.package import Distribution, Package
 from kubekeep.images.package_url import format_package_url
 from kubekeep.model.json_values import as_mapping
-from kubekeep.model.location import Location, Path
+from kubekeep.model.location import Location, Path, Position, Region
 from kubekeep.model.resource import FileType, Resource, Source
 
 API_VERSION: Final = "image.kubekeep.io/v1"
@@ -32,41 +33,36 @@ class _ImageLocations(msgspec.Struct, frozen=True):
 
     def locate(self, document: Any, path: Path) -> Location:
         """Return the location of a part of the document."""
-        entry = as_mapping(document)
         if len(path) > 1 and path[0] in _FILE_LISTS and isinstance(path[1], int):
-            entries = entry.get(path[0])
+            entries = as_mapping(document).get(path[0])
             if isinstance(entries, list) and path[1] < len(entries):
-                return Location(f"{self.reference}!/{as_mapping(entries[path[1]]).get('path', '')}")
+                entry = as_mapping(entries[path[1]])
+                line = entry.get("line")
+                position = Position(line, 1) if isinstance(line, int) and line > 0 else None
+                return Location(
+                    f"{self.reference}!{entry.get('path', '')}", Region(position, position) if position else None
+                )
         return Location(self.reference)
 
 
-def create_resource(image: InspectedImage, base: str) -> Resource:
-    """Return the resource of an image; `base` is the folder of the scan."""
+def create_resource(image: InspectedImage, base: str, today: dt.date) -> Resource:
+    """Return the resource of an image; `base` is the folder of the scan, `today` its day."""
     source = Source(image.reference, base, FILE_TYPE, 0, lazy_source_map=_ImageLocations(image.reference))
-    return Resource(build_document(image), source)
+    return Resource(build_document(image, today), source)
 
 
-def build_document(image: InspectedImage) -> dict[str, Any]:
-    """Return the document of an image; absent facts have no field."""
+def build_document(image: InspectedImage, today: dt.date) -> dict[str, Any]:
+    """Return the document of an image; absent facts have no field. Paths begin with a slash, as in a container."""
     content = image.content
     document: dict[str, Any] = {
         "apiVersion": API_VERSION,
         "kind": KIND,
         "metadata": {"name": image.reference},
+        "scanned": today.isoformat(),
         "image": _drop_empty({"digest": image.digest, "platform": image.platform}),
-        "distribution": _drop_empty(
-            {
-                "id": content.distribution.id,
-                "versionId": content.distribution.version_id,
-                "name": content.distribution.name,
-                "endOfLife": find_end_of_life(content.distribution),
-            }
-        ),
-        "files": [_describe_mode(mode, layer) for mode, layer in content.modes],
-        "secrets": [
-            {"path": secret.path, "line": secret.line, "kind": secret.kind, "layer": layer}
-            for secret, layer in content.secrets
-        ],
+        "distribution": _describe_distribution(content.distribution, today),
+        "files": [_describe_mode(mode) for mode in content.modes],
+        "secrets": [_describe_secret(secret) for secret in content.secrets],
         "packages": [_describe_package(package) for package in content.packages],
     }
     if image.configuration is not None:
@@ -74,6 +70,24 @@ def build_document(image: InspectedImage) -> dict[str, Any]:
         document["config"] = _describe_settings(image.configuration.settings)
         document["history"] = _describe_history(image.configuration)
     return document
+
+
+def _describe_distribution(distribution: Distribution, today: dt.date) -> dict[str, str]:
+    end = end_of_life(distribution, today)
+    return _drop_empty(
+        {
+            "id": distribution.id,
+            "versionId": distribution.version_id,
+            "name": distribution.name,
+            "endOfLife": end.standard.isoformat() if end else "",
+        }
+    )
+
+
+def _describe_secret(secret: DetectedSecret) -> dict[str, Any]:
+    notes = ("with a valid checksum" if secret.is_verified else "", "deleted by a later layer" if secret.removed else "")
+    kind = ", ".join(filter(None, (secret.kind, *notes)))
+    return {"path": f"/{secret.path}", "line": secret.line, "kind": kind, "layer": secret.layer}
 
 
 def _describe_settings(settings: ContainerSettings) -> dict[str, Any]:
@@ -87,13 +101,13 @@ def _describe_history(configuration: ImageConfiguration) -> list[dict[str, str]]
     ]
 
 
-def _describe_mode(mode: FileMode, layer: str) -> dict[str, Any]:
+def _describe_mode(mode: FileMode) -> dict[str, Any]:
     return {
-        "path": mode.path,
+        "path": f"/{mode.path}",
         "mode": f"{stat.S_IMODE(mode.mode):04o}",
         "owner": mode.owner,
         "group": mode.group,
-        "layer": layer,
+        "layer": mode.layer,
         "kinds": [kind for bit, kind in _MODE_KINDS if mode.mode & bit],
     }
 
@@ -101,7 +115,7 @@ def _describe_mode(mode: FileMode, layer: str) -> dict[str, Any]:
 def _describe_package(package: Package) -> dict[str, Any]:
     place = package.locations[0] if package.locations else None
     description: dict[str, Any] = {"purl": format_package_url(package), "licences": list(package.licences)}
-    return description if place is None else description | {"path": place.path, "layer": place.layer}
+    return description if place is None else description | {"path": f"/{place.path}", "layer": place.layer}
 
 
 def _drop_empty(fields: Mapping[str, Any]) -> dict[str, Any]:
