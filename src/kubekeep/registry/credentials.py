@@ -1,16 +1,18 @@
-"""Authentication at registries: challenges, and credentials from Docker's config.json or credential helpers.
+"""Authentication at registries: challenges, and credentials from files in Docker's format or credential helpers.
 
-Credentials are read when a registry requests them; nothing is written, and secrets are never displayed.
+The files are Docker's and Podman's, and those that Kubernetes mounts for pull secrets. Credentials are read when a
+registry requests them; nothing is written, and secrets are never displayed.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import fnmatch
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +23,10 @@ from kubekeep.registry.errors import RegistryError
 _DOCKER_HUB: Final = "docker.io"
 _DOCKER_HUB_KEY: Final = "https://index.docker.io/v1/"
 """Key of Docker Hub in config.json."""
+_DOCKER_HUB_HOSTS: Final = ("docker.io", "index.docker.io", "registry-1.docker.io")
+_OLD_PATHS: Final = ("", "v1", "v2")
+"""Paths in addresses of registries that are no part of a repository."""
+_LARGEST_FILE: Final = 4 << 20
 _HELPER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _HELPER_SECONDS: Final = 30
 _TOKEN_USER: Final = "<token>"  # noqa: S105 - the name of a user
@@ -66,49 +72,92 @@ class _HelperResponse(msgspec.Struct, frozen=True):
 
 
 class Keychain:
-    """Credentials in a Docker config.json; empty if the file does not exist."""
+    """Credentials in files of Docker's format; a missing file is empty. The first file with credentials decides.
 
-    def __init__(self, file: Path) -> None:
-        """Remember the path; the file is read on the first request."""
-        self._file = file
+    `logins` has credentials by registry that take precedence over the files.
+    """
 
-    def find_login(self, registry: str) -> RegistryLogin | None:
-        """Return the credentials for `registry`, or None. Raises RegistryError."""
-        config = self._read_config()
-        helper = config.helpers.get(registry) or config.store
-        if helper and (login := _run_helper(helper, _auth_key(registry))):
-            return login
-        entry = next(
-            (entry for key, entry in config.auths.items() if _parse_host(key) == _parse_host(_auth_key(registry))), None
-        )
-        return None if entry is None else self._create_login(entry, registry)
+    def __init__(self, *files: Path, logins: Mapping[str, RegistryLogin] | None = None) -> None:
+        """Remember the paths; the files are read on the first request."""
+        self._files = files
+        self._logins = logins or {}
 
-    def _read_config(self) -> _DockerConfig:
+    def find_login(self, registry: str, repository: str = "") -> RegistryLogin | None:
+        """Return the credentials for `registry`, or None. Raises RegistryError.
+
+        Credentials for a part of the registry are valid if `repository` is in it.
+        """
+        if registry in self._logins:
+            return self._logins[registry]
+        logins = (_find_in_file(file, registry, repository) for file in self._files)
+        return next((login for login in logins if login is not None), None)
+
+
+def _find_in_file(file: Path, registry: str, repository: str) -> RegistryLogin | None:
+    config = _read_config(file)
+    helper = config.helpers.get(registry) or config.store
+    if helper and (login := _run_helper(helper, _auth_key(registry))):
+        return login
+    keys = [(_match_key(key, registry, repository), key) for key in config.auths]
+    precision, key = max(keys, default=(0, ""))
+    return _create_login(config.auths[key], registry, file) if precision else None
+
+
+def _match_key(key: str, registry: str, repository: str) -> int:
+    """Return the precision of a key in `auths` for a repository, 0 if it does not match.
+
+    A key is a registry with an optional part of a repository, and may be a URL (docker, containers-auth.json(5)). Its
+    host may contain wildcards for parts of names (Kubernetes, private images).
+    """
+    host, _, path = key.rpartition("://")[2].rstrip("/").partition("/")
+    if host in _DOCKER_HUB_HOSTS:
+        host = _DOCKER_HUB
+    if path not in _OLD_PATHS and not f"{repository}/".startswith(f"{path}/"):
+        return 0
+    if host != registry and not (
+        "*" in host
+        and host.count(".") == registry.count(".")
+        and all(map(fnmatch.fnmatchcase, registry.split("."), host.split(".")))
+    ):
+        return 0
+    return 2 + 2 * len(path) * (path not in _OLD_PATHS) - (host != registry)
+
+
+def _read_config(file: Path) -> _DockerConfig:
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(_LARGEST_FILE + 1)
+        if len(content) > _LARGEST_FILE:
+            raise RegistryError(f"{file}: larger than {_LARGEST_FILE:,} bytes")
+        config = msgspec.json.decode(content, type=_DockerConfig)
+        if config == _DockerConfig() and file.name == ".dockercfg":
+            # The format before config.json, still a type of secrets in Kubernetes.
+            return _DockerConfig(auths=msgspec.json.decode(content, type=dict[str, _DockerAuth]))
+    except (FileNotFoundError, NotADirectoryError):
+        return _DockerConfig()
+    except OSError as error:
+        raise RegistryError(f"{file}: {error.strerror}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # The decoder's message may quote a secret from the file.
+        raise RegistryError(f"{file}: not a valid config.json of Docker") from None
+    return config
+
+
+def _create_login(entry: _DockerAuth, registry: str, file: Path) -> RegistryLogin | None:
+    username, password = entry.username, entry.password
+    if entry.auth:
         try:
-            return msgspec.json.decode(self._file.read_bytes(), type=_DockerConfig)
-        except FileNotFoundError:
-            return _DockerConfig()
-        except OSError as error:
-            raise RegistryError(f"{self._file}: {error.strerror}") from error
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            # The decoder's message may quote a secret from the file.
-            raise RegistryError(f"{self._file}: not a valid config.json of Docker") from None
-
-    def _create_login(self, entry: _DockerAuth, registry: str) -> RegistryLogin | None:
-        username, password = entry.username, entry.password
-        if entry.auth:
-            try:
-                text = base64.b64decode(entry.auth, validate=True).decode()
-            except (binascii.Error, UnicodeDecodeError):
-                raise RegistryError(f"{self._file}: the auth of {registry} is not base64") from None
-            username, _, password = text.partition(":")
-        login = RegistryLogin(
-            username=username,
-            password=password.rstrip("\0"),
-            refresh_token=entry.identity_token,
-            registry_token=entry.registry_token,
-        )
-        return None if login == RegistryLogin() else login
+            text = base64.b64decode(entry.auth, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            raise RegistryError(f"{file}: the auth of {registry} is not base64") from None
+        username, _, password = text.partition(":")
+    login = RegistryLogin(
+        username=username,
+        password=password.rstrip("\0"),
+        refresh_token=entry.identity_token,
+        registry_token=entry.registry_token,
+    )
+    return None if login == RegistryLogin() else login
 
 
 def _run_helper(helper: str, key: str) -> RegistryLogin | None:
@@ -138,11 +187,6 @@ def _run_helper(helper: str, key: str) -> RegistryLogin | None:
 
 def _auth_key(registry: str) -> str:
     return _DOCKER_HUB_KEY if registry == _DOCKER_HUB else registry
-
-
-def _parse_host(key: str) -> str:
-    """Return the host of a key in `auths`, which may be a URL."""
-    return key.partition("://")[2].partition("/")[0] if "://" in key else key.partition("/")[0]
 
 
 _SCHEME: Final = re.compile(r"\s*(bearer|basic)(?:\s|$)", re.IGNORECASE)

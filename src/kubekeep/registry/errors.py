@@ -9,6 +9,19 @@ class RegistryError(KubekeepError):
     """A registry, token server or credential helper is unreachable or refuses; the message names it."""
 
 
+class UnreachableRegistryError(RegistryError):
+    """A connection cannot be established, or ends before the response is complete."""
+
+
+class RegistryResponseError(RegistryError):
+    """A registry or token server responds with an error. status: of HTTP, as 404."""
+
+    def __init__(self, message: str, status: int) -> None:
+        """Keep the status, since the next step depends on it."""
+        super().__init__(message)
+        self.status = status
+
+
 class RejectedArtifactError(Exception):
     """The content does not match the request: another digest, no signature, or a signature by another key."""
 

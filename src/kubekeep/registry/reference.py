@@ -1,4 +1,7 @@
-"""References to artifacts: `oci://registry/repository:tag` or `@sha256:...`. Never resolves one."""
+"""References to artifacts, as `oci://registry/repository:tag`, and to images in Docker's notation, as `nginx:1.29`.
+
+Never resolves one.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,9 @@ _REFERENCE: Final = re.compile(
     rf"(?:@(?P<digest>{DIGEST}))?"
 )
 _LONGEST_REPOSITORY: Final = 255
+_LAST_PORT: Final = (1 << 16) - 1
+_DOCKER_HUB: Final = "docker.io"
+_DOCKER_HUB_NAMES: Final = ("docker.io", "index.docker.io")
 
 
 class ArtifactReference(msgspec.Struct, frozen=True):
@@ -50,3 +56,26 @@ def parse_reference(text: str) -> ArtifactReference:
     if match is None or len(match["repository"]) > _LONGEST_REPOSITORY:
         raise ValueError(f"{text}: use oci://registry/repository:tag or oci://registry/repository@sha256:...")
     return ArtifactReference(match["registry"], match["repository"], match["tag"] or "", match["digest"] or "")
+
+
+def parse_image_name(text: str) -> ArtifactReference:
+    """Parse the name of an image in Docker's notation. Raises ValueError with the accepted syntax.
+
+    The first part is a registry if it has a dot, a port or capital letters, or is `localhost`; the registry is Docker
+    Hub otherwise, where images without an organisation belong to `library`. The tag is empty if there is none.
+    """
+    host, slash, rest = text.partition("/")
+    if not slash or not (host == "localhost" or "." in host or ":" in host or host != host.lower()):
+        host, rest = _DOCKER_HUB, text
+    elif host in _DOCKER_HUB_NAMES:
+        host = _DOCKER_HUB
+    if host == _DOCKER_HUB and "/" not in rest:
+        rest = f"library/{rest}"
+    try:
+        reference = parse_reference(f"oci://{host}/{rest}")
+    except ValueError:
+        raise ValueError(f"{text!r} is not an image name: use name:tag, registry/name:tag or name@sha256:...") from None
+    port = reference.registry.rpartition(":")[2]
+    if ":" in reference.registry and port.isdecimal() and not 0 < int(port) <= _LAST_PORT:
+        raise ValueError(f"{text!r} has an invalid port")
+    return reference
