@@ -154,7 +154,7 @@ class BlobStream:
     def _finish(self) -> None:
         """Verify that the response ends, and its digest."""
         try:
-            excess = self._received > self._size or self._receive_chunk()
+            excess = self._received > self._size or bool(self._receive_chunk())
         except UnreachableRegistryError:
             # All bytes are there; their digest decides.
             excess = False

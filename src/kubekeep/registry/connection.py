@@ -26,6 +26,7 @@ from kubekeep.registry.errors import (
     RegistryResponseError,
     RejectedArtifactError,
     UnreachableRegistryError,
+    UntrustedRegistryError,
 )
 from kubekeep.registry.reference import ArtifactReference
 
@@ -194,6 +195,8 @@ class RegistryConnection:
             pause = _FIRST_PAUSE * 2**number
             try:
                 reply = attempt()
+            except UntrustedRegistryError:
+                raise
             except UnreachableRegistryError:
                 if method not in _READING or number >= _RECONNECTIONS or not self._wait(pause):
                     raise
@@ -243,7 +246,9 @@ class RegistryConnection:
             credentials = (
                 {"Authorization": self._authorization} if self._authorization and self._is_registry(url) else {}
             )
-            response = self._send(self._client.build_request(method, url, content=content, headers=headers | credentials))
+            response = self._send(
+                self._client.build_request(method, url, content=content, headers=headers | credentials)
+            )
             target = response.headers.get("location")
             if method not in _READING or not httpx2.codes.is_redirect(response.status_code) or target is None:
                 return response
@@ -257,7 +262,8 @@ class RegistryConnection:
         try:
             return self._client.send(request, stream=True)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise UnreachableRegistryError(f"{request.url.host} cannot be reached: {visible(str(error))}") from error
+            kind = UntrustedRegistryError if _has_tls_cause(error) else UnreachableRegistryError
+            raise kind(f"{request.url.host} cannot be reached: {visible(str(error))}") from error
 
     def _read(self, response: httpx2.Response, limit: int) -> RegistryReply:
         """Read a body. Error responses have their own limit."""
@@ -335,6 +341,12 @@ class RegistryConnection:
 
     def _is_registry(self, url: httpx2.URL) -> bool:
         return (url.scheme, url.host, url.port) == (self.root.scheme, self.root.host, self.root.port)
+
+
+def _has_tls_cause(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _parse_retry_after(text: str) -> float:

@@ -13,6 +13,10 @@ class UnreachableRegistryError(RegistryError):
     """A connection cannot be established, or ends before the response is complete."""
 
 
+class UntrustedRegistryError(UnreachableRegistryError):
+    """The registry has no TLS, or a certificate that is not trusted."""
+
+
 class RegistryResponseError(RegistryError):
     """A registry or token server responds with an error. status: of HTTP, as 404."""
 

@@ -42,11 +42,25 @@ class LayerReference(msgspec.Struct, frozen=True):
     media_type: str
 
 
+class AttachedSbom(msgspec.Struct, frozen=True):
+    """An SBOM that is attached to an image. Its signature, if there is one, has not been verified.
+
+    media_type: declared type of the document, such as "application/spdx+json"; a predicate type for an attestation.
+    digest: of the blob in the registry.
+    """
+
+    media_type: str
+    digest: str
+    document: bytes
+
+
 class OpenedImage(ABC):
     """An image of one platform whose manifest and configuration are verified.
 
-    reference: as the user gave it. digest: of the manifest; empty where there is none. platform: as "linux/amd64".
-    config: the JSON of the image configuration (OCI image specification). layers: lowest first.
+    reference: as the user gave it. digest: of the manifest; empty where there is none. index_digest: of the index that
+    was resolved to the manifest; empty without one. platform: as "linux/amd64"; empty if the configuration has none.
+    config: the JSON of the image configuration (OCI image specification). layers: lowest first. folder: path of an
+    unpacked file system, which has no layers; empty for images.
     """
 
     reference: str
@@ -54,14 +68,16 @@ class OpenedImage(ABC):
     platform: str
     config: bytes
     layers: tuple[LayerReference, ...]
+    index_digest: str = ""
+    folder: str = ""
 
     @abstractmethod
     def open_layer(self, layer: LayerReference) -> FileRange | ByteStream:
         """Return the content of a layer as stored. The reader verifies the digest. Raises ImageAccessError."""
 
-    def iterate_sboms(self) -> Iterator[bytes]:
+    def iterate_sboms(self) -> Iterator[AttachedSbom]:
         """Yield the SBOM documents that are attached to the image in its registry; none by default."""
         return iter(())
 
-    def close(self) -> None:  # noqa: B027 - most images hold nothing open
+    def close(self) -> None:  # noqa: B027 - most kinds hold nothing
         """Release connections and files."""

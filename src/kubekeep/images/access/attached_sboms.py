@@ -1,0 +1,139 @@
+"""SBOMs that are attached to an image in its registry: referrers of OCI 1.1, tags of cosign, attestations of BuildKit.
+
+Envelopes are unwrapped; signatures are not verified. Never interprets a document.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import msgspec
+
+from kubekeep.images.access.documents import ACCEPT, ImageDescriptor, ImageDocument, decode
+from kubekeep.images.access.opened import AttachedSbom
+from kubekeep.images.errors import ImageAccessError
+from kubekeep.registry.manifest import Descriptor
+from kubekeep.registry.repository import OciRepository
+
+_LARGEST: Final = 64 << 20
+"""Maximum size in bytes of a document with its envelope."""
+_MOST_MANIFESTS: Final = 32
+_MOST_DOCUMENTS: Final = 32
+_DOCUMENT_TYPES: Final = (
+    "application/spdx+json",
+    "text/spdx+json",
+    "spdx+json",
+    "text/spdx",
+    "application/vnd.cyclonedx",
+    "application/vnd.syft+json",
+)
+_ENVELOPE_TYPES: Final = (
+    "application/vnd.in-toto",
+    "application/vnd.dsse.envelope.v1+json",
+    "application/vnd.dev.sigstore.bundle",
+)
+_UNTYPED: Final = ("", "application/vnd.oci.empty.v1+json", "application/vnd.oci.image.config.v1+json")
+"""Types of referrers that do not name their content."""
+_PREDICATES: Final = ("https://spdx.dev/Document", "https://cyclonedx.org/bom", "https://syft.dev/bom")
+_COSIGN_TAGS: Final = ("sbom", "att")
+
+
+class _Envelope(msgspec.Struct, frozen=True, rename="camel"):
+    """A DSSE envelope, or a bundle of Sigstore that contains one, or a statement without envelope."""
+
+    class StatementSubject(msgspec.Struct, frozen=True):
+        digest: dict[str, str] = {}
+
+    payload: str = ""
+    dsse_envelope: msgspec.Raw | None = None
+    predicate_type: str = ""
+    predicate: msgspec.Raw = msgspec.Raw(b"{}")
+    subject: tuple[StatementSubject, ...] = ()
+
+
+class _CosignPredicate(msgspec.Struct, frozen=True):
+    """The predicate of old versions of cosign, which contains the document as a text."""
+
+    document: str | None = msgspec.field(name="Data", default=None)
+
+
+def list_sboms(
+    repository: OciRepository, digests: Iterable[str], attestations: Iterable[ImageDescriptor]
+) -> Iterator[AttachedSbom]:
+    """Yield the documents of the manifest and index in `digests`, each once.
+
+    Raises RegistryError, RejectedArtifactError and ImageAccessError.
+    """
+    subjects = tuple(filter(None, digests))
+    versions = [descriptor.digest for descriptor in attestations]
+    for subject in subjects:
+        tag = subject.replace(":", "-")
+        versions += [*_list_referrers(repository, subject, tag), *(f"{tag}.{kind}" for kind in _COSIGN_TAGS)]
+    documents = 0
+    seen = set()
+    for version in list(dict.fromkeys(versions))[:_MOST_MANIFESTS]:
+        content = repository.get_manifest(version, ACCEPT)
+        if content is None:
+            continue
+        for layer in decode(content, ImageDocument, "manifest of an SBOM").layers or ():
+            if layer.digest in seen or not _is_candidate(layer):
+                continue
+            seen.add(layer.digest)
+            sbom = _read(repository, layer, subjects)
+            if sbom is not None:
+                documents += 1
+                yield sbom
+            if documents == _MOST_DOCUMENTS:
+                return
+
+
+def _list_referrers(repository: OciRepository, digest: str, tag: str) -> list[str]:
+    """Return the digests of referrers that may be SBOMs: from the registry's list, else from the fallback tag."""
+    content = repository.get_referrers(digest) or repository.get_manifest(tag, ACCEPT)
+    if content is None:
+        return []
+    entries = decode(content, ImageDocument, "list of referrers").manifests or ()
+    types = (*_DOCUMENT_TYPES, *_ENVELOPE_TYPES)
+    return [
+        entry.digest for entry in entries if entry.artifact_type in _UNTYPED or entry.artifact_type.startswith(types)
+    ]
+
+
+def _is_candidate(layer: ImageDescriptor) -> bool:
+    predicate = layer.get_annotation("in-toto.io/predicate-type") or layer.get_annotation("predicateType")
+    if predicate and not predicate.startswith(_PREDICATES):
+        return False
+    return layer.media_type.startswith((*_DOCUMENT_TYPES, *_ENVELOPE_TYPES))
+
+
+def _read(repository: OciRepository, layer: ImageDescriptor, subjects: tuple[str, ...]) -> AttachedSbom | None:
+    """Return the document of a layer; None if it is about another image, or no SBOM."""
+    if layer.size > _LARGEST:
+        raise ImageAccessError(f"{layer.digest} has {layer.size:,} bytes; at most {_LARGEST:,} are read")
+    blob = Descriptor(media_type=layer.media_type, digest=layer.digest, size=layer.size)
+    content = repository.get_blob(blob, _LARGEST)
+    if layer.media_type.startswith(_DOCUMENT_TYPES):
+        return AttachedSbom(layer.media_type, layer.digest, content)
+    try:
+        return _unwrap(content, layer.digest, subjects)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, binascii.Error) as error:
+        raise ImageAccessError(f"{layer.digest} is not a valid attestation") from error
+
+
+def _unwrap(content: bytes, digest: str, subjects: tuple[str, ...]) -> AttachedSbom | None:
+    statement = msgspec.json.decode(content, type=_Envelope)
+    if statement.dsse_envelope is not None:
+        statement = msgspec.json.decode(statement.dsse_envelope, type=_Envelope)
+    if statement.payload:
+        statement = msgspec.json.decode(base64.b64decode(statement.payload, validate=True), type=_Envelope)
+    is_subject = any(f"sha256:{subject.digest.get('sha256')}" in subjects for subject in statement.subject)
+    if not is_subject or not statement.predicate_type.startswith(_PREDICATES):
+        return None
+    document = bytes(statement.predicate)
+    text = None
+    if document.startswith(b"{"):
+        text = msgspec.json.decode(document, type=_CosignPredicate).document
+    return AttachedSbom(statement.predicate_type, digest, document if text is None else text.encode())
