@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-pytest_plugins = ["tests.cluster.fixtures", "tests.sources.cloud.fixtures"]
+pytest_plugins = ["tests.cluster.fixtures", "tests.images.access_fixtures", "tests.sources.cloud.fixtures"]
 
 
 def pytest_configure() -> None:

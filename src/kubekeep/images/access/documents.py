@@ -162,18 +162,24 @@ def decode(content: bytes, kind: type[T], name: str) -> T:
     if len(content) > LARGEST_DOCUMENT:
         raise ImageAccessError(f"the {name} is larger than {LARGEST_DOCUMENT:,} bytes")
     try:
-        json.loads(content, object_pairs_hook=_check_keys, parse_constant=_refuse_constant)
+        check = _check_fields if kind is ImageDocument else _check_keys
+        json.loads(content, object_pairs_hook=check, parse_constant=_refuse_constant)
         return msgspec.json.decode(content, type=kind)
     except (ValueError, RecursionError) as error:
         raise ImageAccessError(f"the {name} is not valid: {visible(str(error))}") from error
 
 
 def _check_keys(pairs: list[tuple[str, Any]]) -> None:
-    """Raise ValueError for a repeated key, or one that Go's decoder takes for a field although its case differs."""
+    """Raise ValueError for a repeated key, since programs differ in the value that counts."""
     names = [name for name, _ in pairs]
     if len(set(names)) != len(names):
         raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} is repeated")
-    for name in names:
+
+
+def _check_fields(pairs: list[tuple[str, Any]]) -> None:
+    """Raise ValueError for a repeated key, or one that Go's decoder takes for a field although its case differs."""
+    _check_keys(pairs)
+    for name, _ in pairs:
         if _FIELDS.get(name.lower(), name) != name:
             raise ValueError(f"the key {name!r} differs from {_FIELDS[name.lower()]!r} in its case")
 

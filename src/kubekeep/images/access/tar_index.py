@@ -5,6 +5,7 @@ The module `tarfile` reads names of any length into memory; here, everything is 
 
 from __future__ import annotations
 
+import os
 import posixpath
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -42,7 +43,7 @@ class TarIndex:
 
     def __init__(self, path: str) -> None:
         """Read all heads. Raises ImageAccessError for a damaged archive or one with too many members."""
-        self.path = path
+        self.path = os.path.abspath(path)  # noqa: PTH100 - a text
         self._members: dict[str, TarMember] = {}
         size = check_regular(Path(path))
         try:
