@@ -70,7 +70,9 @@ class LayoutBuilder:
         """
         content = b"a layer"
         diff_ids = [digest_of(content)] * len(layers)
-        config = config or json.dumps({"os": "linux", "architecture": "amd64", "rootfs": {"diff_ids": diff_ids}}).encode()
+        config = (
+            config or json.dumps({"os": "linux", "architecture": "amd64", "rootfs": {"diff_ids": diff_ids}}).encode()
+        )
         config_name = f"{digest_of(config).removeprefix('sha256:')}.json"
         names = []
         members: list[tuple[tarfile.TarInfo, bytes]] = [(tarfile.TarInfo(config_name), config)]

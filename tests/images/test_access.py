@@ -93,7 +93,9 @@ def test_archive_of_podman_with_two_images(built_layout: Path, tmp_path: Path, s
     two = open_image(f"docker-archive:{tmp_path}/both.tar:localhost/two:1")
     assert two.platform == "linux/arm64"
     assert_complete(two)
-    with pytest.raises(ImageAccessError, match=r"2 images in the archive: add :TAG; images: localhost/one:1, localhost"):
+    with pytest.raises(
+        ImageAccessError, match=r"2 images in the archive: add :TAG; images: localhost/one:1, localhost"
+    ):
         open_image(f"docker-archive:{tmp_path}/both.tar")
 
 

@@ -95,8 +95,8 @@ def _create_tls_context(authority_file: str) -> ssl.SSLContext:
     if authority_file:
         try:
             context.load_verify_locations(cafile=authority_file)
-        except (OSError, ssl.SSLError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else "it has no PEM certificate"
+        except OSError as error:
+            reason = "it has no valid PEM certificate" if isinstance(error, ssl.SSLError) else error.strerror
             raise RegistryError(f"{authority_file}: the certificates cannot be read: {reason}") from error
     return context
 

@@ -1,6 +1,6 @@
-"""Cache of manifests and configurations in a folder, by digest. Registries limit how many manifests a client may fetch.
+"""Cache of manifests and configurations by digest: those of one image in memory, and those of all in a folder.
 
-Content is verified by its readers. Files may be deleted at any time. Never holds layers.
+Registries limit how many manifests a client may fetch. Files may be deleted at any time. Never holds layers.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ class ManifestCache:
     def __init__(self, folder: str) -> None:
         """Use a folder, which is created on the first write."""
         self._folder = Path(folder) if folder else None
+        self._contents: dict[str, bytes] = {}
 
     @property
     def is_enabled(self) -> bool:
@@ -29,8 +30,8 @@ class ManifestCache:
 
     def get(self, digest: str) -> bytes | None:
         """Return verified content, or None."""
-        if self._folder is None:
-            return None
+        if digest in self._contents or self._folder is None:
+            return self._contents.get(digest)
         try:
             content = read_file(self._path(self._folder, digest), LARGEST_DOCUMENT)
         except ImageAccessError:
@@ -39,9 +40,11 @@ class ManifestCache:
 
     def put(self, content: bytes) -> None:
         """Store content under its digest, completely or not at all."""
+        digest = compute_digest(content)
+        self._contents[digest] = content
         if self._folder is None:
             return
-        path = self._path(self._folder, compute_digest(content))
+        path = self._path(self._folder, digest)
         temporary = path.with_name(f".{os.urandom(8).hex()}.tmp")
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)

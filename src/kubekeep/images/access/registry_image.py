@@ -34,6 +34,7 @@ from kubekeep.registry.errors import (
     RegistryError,
     RegistryResponseError,
     RejectedArtifactError,
+    UnreachableRegistryError,
     UntrustedRegistryError,
 )
 from kubekeep.registry.manifest import MANIFEST, Descriptor, compute_digest
@@ -158,6 +159,8 @@ class RegistryImage(OpenedImage):
                 result = operation(repository)
             except (RegistryError, RejectedArtifactError) as failure:
                 error = failure
+                if origin.needs_failure and causes and not _speaks_tls(failure):
+                    causes.pop()
                 causes.append(_explain(failure, origin))
             else:
                 self._preferred = self._repositories.index((origin, repository))
@@ -201,7 +204,10 @@ def _open_repositories(name: ArtifactReference, options: AccessOptions) -> Itera
             pause=options.pause,
             patience=options.patience,
         )
-        yield origin, OciRepository(origin.reference, keychain, settings=settings)
+        try:
+            yield origin, OciRepository(origin.reference, keychain, settings=settings)
+        except RegistryError as error:
+            raise ImageAccessError(str(error)) from error
 
 
 def list_origins(name: ArtifactReference, options: AccessOptions) -> list[ImageOrigin]:
@@ -237,6 +243,12 @@ def _is_loopback(registry: str) -> bool:
     return host == "localhost" or (is_address(host) and parse_address(host).is_loopback)
 
 
+def _speaks_tls(error: Exception) -> bool:
+    """Return True if plain HTTP has failed because the server has TLS, so that the earlier error counts."""
+    is_bad_request = isinstance(error, RegistryResponseError) and error.status == 400
+    return is_bad_request or isinstance(error, UnreachableRegistryError)
+
+
 def _explain(error: RegistryError | RejectedArtifactError, origin: ImageOrigin) -> str:
     """Return the cause and the next step."""
     text = str(error) if str(origin.reference.registry) in str(error) else f"{origin}: {error}"
@@ -248,5 +260,9 @@ def _explain(error: RegistryError | RejectedArtifactError, origin: ImageOrigin) 
         advice = _NEXT_STEPS.get(error.status, "").format(registry=origin.reference.registry)
         return f"{text}; {advice}" if advice else text
     if isinstance(error, UntrustedRegistryError):
-        return f"{text}; use --registry-ca for a private authority, or --plain-http for a registry without TLS"
+        is_certificate = "certificate" in text.lower()
+        option = (
+            "--registry-ca for a private authority" if is_certificate else "--plain-http for a registry without TLS"
+        )
+        return f"{text}; use {option}"
     return text
