@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -56,7 +57,7 @@ class Containerd(msgspec.Struct, frozen=True):
     def ctr(self, *command: object) -> str:
         return run("ctr", "-a", self.socket, "-n", "k8s.io", *command)
 
-    def open(self, name: str, **options: str) -> OpenedImage:
+    def open(self, name: str, **options: Any) -> OpenedImage:
         return open_image(f"containerd://{name}", AccessOptions(containerd_root=str(self.root), **options))
 
 

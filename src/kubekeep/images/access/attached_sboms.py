@@ -48,7 +48,7 @@ class _Envelope(msgspec.Struct, frozen=True, rename="camel"):
         digest: dict[str, str] = {}
 
     payload: str = ""
-    dsse_envelope: msgspec.Raw | None = None
+    dsse_envelope: msgspec.Raw = msgspec.Raw()
     predicate_type: str = ""
     predicate: msgspec.Raw = msgspec.Raw(b"{}")
     subject: tuple[StatementSubject, ...] = ()
@@ -125,7 +125,7 @@ def _read(repository: OciRepository, layer: ImageDescriptor, subjects: tuple[str
 
 def _unwrap(content: bytes, digest: str, subjects: tuple[str, ...]) -> AttachedSbom | None:
     statement = msgspec.json.decode(content, type=_Envelope)
-    if statement.dsse_envelope is not None:
+    if bytes(statement.dsse_envelope):
         statement = msgspec.json.decode(statement.dsse_envelope, type=_Envelope)
     if statement.payload:
         statement = msgspec.json.decode(base64.b64decode(statement.payload, validate=True), type=_Envelope)

@@ -82,7 +82,7 @@ class ImageDocument(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     config: ImageDescriptor | None = None
     layers: tuple[ImageDescriptor, ...] | None = None
     manifests: tuple[ImageDescriptor, ...] | None = None
-    fs_layers: msgspec.Raw | None = None
+    fs_layers: Any = None
 
     @property
     def is_index(self) -> bool:
