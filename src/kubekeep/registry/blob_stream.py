@@ -21,7 +21,8 @@ _CHUNK: Final = 512 << 10
 """Bytes that `read` waits for, if they are requested; connections deliver smaller parts."""
 _CONTENT_RANGE: Final = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/(?:[0-9]{1,19}|\*)")
 _INTERRUPTIONS: Final = 8
-"""Interruptions of one blob after which it is given up."""
+_FRUITLESS_INTERRUPTIONS: Final = 2
+"""Interruptions of one blob after which it is given up: in total, and without any byte between them."""
 _SLOWEST: Final = 1024
 """Minimum speed in bytes per second, while `read` waits."""
 
@@ -39,6 +40,7 @@ class BlobStream:
         self._rest = b""
         self._is_complete = False
         self._interruptions = 0
+        self._fruitless_interruptions = 0
         self._window_seconds = 0.0
         self._window_bytes = 0
         self._response: httpx2.Response | None = None
@@ -111,6 +113,7 @@ class BlobStream:
         if not chunk and self._received < self._size:
             self._resume(UnreachableRegistryError(f"{self._connection.registry} returned only a part of the blob"))
             return b""
+        self._fruitless_interruptions = 0
         self._received += len(chunk)
         self._hash.update(chunk)
         if self._received >= self._size:
@@ -140,7 +143,8 @@ class BlobStream:
         while True:
             self.close()
             self._interruptions += 1
-            if self._interruptions > _INTERRUPTIONS:
+            self._fruitless_interruptions += 1
+            if self._interruptions > _INTERRUPTIONS or self._fruitless_interruptions > _FRUITLESS_INTERRUPTIONS:
                 raise UnreachableRegistryError(
                     f"{error}; {self._received:,} of {self._size:,} bytes of {self._digest} were received"
                 ) from error

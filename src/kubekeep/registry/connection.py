@@ -326,6 +326,8 @@ class RegistryConnection:
             credentials = {"Authorization": login.basic} if login.basic else {}
             request = self._client.build_request("GET", realm.copy_merge_params(fields), headers=credentials)
         reply = self._read(self._send(request), MOST_TEXT)
+        if reply.status == httpx2.codes.NOT_FOUND:
+            raise RegistryError(f"the token server {realm.host} responded with 404")
         if reply.status != httpx2.codes.OK:
             self.raise_error(reply, realm.host)
         try:

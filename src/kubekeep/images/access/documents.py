@@ -120,13 +120,14 @@ def decode_document(content: bytes, media_type: str = "") -> ImageDocument:
         raise ImageAccessError(
             "the manifest has Docker's schema 1, which is obsolete: push the image again with a current tool"
         )
-    declared = document.media_type or media_type
     # A document that is both would be read as one or the other by different programs (CVE-2021-41190).
     if document.is_index == (document.layers is not None or document.config is not None):
         raise ImageAccessError("the manifest is neither an image manifest nor an index")
     expected = (INDEX, DOCKER_INDEX) if document.is_index else (MANIFEST, DOCKER_MANIFEST)
-    if declared and declared not in expected:
-        raise ImageAccessError(f"the manifest has the type {visible(declared)}, which is no container image")
+    for declared in filter(None, (document.media_type, media_type)):
+        if declared not in expected:
+            kind = "an index" if document.is_index else "an image manifest"
+            raise ImageAccessError(f"the manifest has the type {visible(declared)}, and the content of {kind}")
     return document
 
 

@@ -50,6 +50,10 @@ _NEXT_STEPS: Final = {
 T = TypeVar("T")
 
 
+class MissingManifestError(RegistryError):
+    """The registry does not have a manifest; the message is its tag or digest."""
+
+
 class ImageOrigin(msgspec.Struct, frozen=True):
     """A repository that may have the image: a mirror, or its own registry.
 
@@ -191,7 +195,7 @@ class LayerStream:
 def _get_manifest(repository: OciRepository, version: str) -> bytes:
     content = repository.get_manifest(version, ACCEPT)
     if content is None:
-        raise RegistryResponseError(f"there is no manifest {version}", 404)
+        raise MissingManifestError(version)
     return content
 
 
@@ -202,6 +206,7 @@ def _open_repositories(name: ArtifactReference, options: AccessOptions) -> Itera
             plain_http=origin.plain_http,
             authority_file=options.registry_ca,
             pause=options.pause,
+            duration=2 * options.pause,
             patience=options.patience,
         )
         try:
@@ -254,9 +259,9 @@ def _explain(error: RegistryError | RejectedArtifactError, origin: ImageOrigin) 
     text = str(error) if str(origin.reference.registry) in str(error) else f"{origin}: {error}"
     if origin.is_mirror:
         text = f"mirror {text}" if not text.startswith("mirror ") else text
+    if isinstance(error, MissingManifestError):
+        return f"{origin.reference.registry} has no {origin.reference.repository} {error}"
     if isinstance(error, RegistryResponseError):
-        if error.status == 404:
-            return f"{origin.reference.registry} has no {origin.reference.repository} {origin.reference.version}"
         advice = _NEXT_STEPS.get(error.status, "").format(registry=origin.reference.registry)
         return f"{text}; {advice}" if advice else text
     if isinstance(error, UntrustedRegistryError):
