@@ -11,3 +11,7 @@ class ImageAccessError(KubekeepError):
 
 class ImageContentError(KubekeepError):
     """A layer has another digest than the manifest says, is damaged, or exceeds a limit."""
+
+
+class SbomError(KubekeepError):
+    """A file is not an SBOM that can be read, or exceeds a limit."""

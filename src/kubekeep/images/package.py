@@ -38,7 +38,8 @@ class Package(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults
     qualifiers: sorted by name. source: only for packages of distributions. licences: SPDX expressions, or the declared
     text if it is none. supplier: the maintainer or vendor as declared. dependencies: package URLs of the packages in
     the same image that this one requires, if known. evidence: kind of file that proves it, as "dpkg status".
-    declared: True if a lock file lists the package and nothing proves that it is installed.
+    declared: True if a lock file lists the package and nothing proves that it is installed. hashes: of the package's
+    archive, as ("SHA-256", "9f86d0..."), with the names of CycloneDX.
     """
 
     type: str
@@ -53,6 +54,7 @@ class Package(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults
     dependencies: tuple[str, ...] = ()
     evidence: str = ""
     declared: bool = False
+    hashes: tuple[tuple[str, str], ...] = ()
     locations: tuple[PackageLocation, ...] = ()
 
 

@@ -5,26 +5,26 @@ The length stays within the limit of such comments. Text from manifests can neit
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Final, TextIO
 
 from kubekeep.model.comparison import Comparison, Difference
-from kubekeep.model.text import visible
 from kubekeep.reports.changes.words import describe_location, field_path, heading, totals
 from kubekeep.reports.format import ReportOptions
+from kubekeep.reports.shared.wording import escape_markdown
 
 _LIMIT: Final = 60_000
 """Maximum characters; GitHub accepts 65,536."""
 _LONGEST: Final = 300
 """Maximum characters of one cell."""
-_SPECIAL: Final = re.compile(r"[\\`*_{}\[\]()<>#+!|~&@:$-]")
 
 
 def render(comparison: Comparison, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for terminals only
     """Write the comment."""
     stream.write(f"## Findings: {totals(comparison)}\n")
-    stream.writelines(f"\n> The scans differ: {_escaped(warning)}\n" for warning in comparison.warnings)
+    stream.writelines(
+        f"\n> The scans differ: {escape_markdown(warning, _LONGEST)}\n" for warning in comparison.warnings
+    )
     parts = (
         ("New", comparison.new),
         ("Incomparable", comparison.incomparable),
@@ -55,11 +55,4 @@ def _row(difference: Difference) -> str:
     finding = difference.finding
     places = [describe_location(finding), field_path(finding), difference.reason]
     cells = [finding.level.label, heading(finding), str(finding.identity), "; ".join(filter(None, places))]
-    return f"| {' | '.join(map(_escaped, cells))} |\n"
-
-
-def _escaped(text: str) -> str:
-    """Return text escaped for Markdown: each special character becomes a numeric character reference."""
-    visible_text = visible(text)
-    short_text = visible_text if len(visible_text) <= _LONGEST else f"{visible_text[:_LONGEST]}…"
-    return _SPECIAL.sub(lambda match: f"&#{ord(match.group())};", short_text)
+    return f"| {' | '.join(escape_markdown(cell, _LONGEST) for cell in cells)} |\n"

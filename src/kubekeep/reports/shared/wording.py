@@ -1,4 +1,4 @@
-"""Wording of findings as one-line plain text, and CommonMark code spans. Does not escape for any other format."""
+"""Wording of findings as one-line plain text, and text of CommonMark. Does not escape for any other format."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
 
 _TICKS: Final = re.compile("`+")
+_MARKDOWN: Final = re.compile(r"[\\`*_{}\[\]()<>#+!|~&@:$-]")
 _GAP_CAUSES: Final[dict[Cause | None, str]] = {
     Cause.NEEDS_HOST_DATA: "data of the nodes is missing: run kubekeep host collect",
     Cause.NEEDS_CLOUD_DATA: "data of the cloud is missing: add documents such as ClusterDescribe",
@@ -148,3 +149,8 @@ def code(text: str) -> str:
     fence = "`" * (max((len(run) for run in _TICKS.findall(visible_text)), default=0) + 1)
     pad = " " if visible_text[0] in "` " or visible_text[-1] in "` " else ""
     return f"{fence}{pad}{visible_text}{pad}{fence}"
+
+
+def escape_markdown(text: str, longest: int) -> str:
+    """Return text shortened for a cell of Markdown: each special character becomes a numeric character reference."""
+    return _MARKDOWN.sub(lambda match: f"&#{ord(match.group())};", shorten(text, longest))

@@ -1,0 +1,128 @@
+"""Comparison of two SBOMs by package: added, removed, changed version, changed licences. No I/O."""
+
+from __future__ import annotations
+
+import enum
+import functools
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from kubekeep.images.package import Package
+from kubekeep.images.sbom.document import Sbom
+from kubekeep.images.sbom.purl import is_distribution_type
+from kubekeep.images.sbom.version_order import compare_versions
+
+
+class PackageChangeKind(enum.StrEnum):
+    """The kind of a difference."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    UPGRADED = "upgraded"
+    DOWNGRADED = "downgraded"
+    CHANGED = "changed"
+    """Another version whose order is unknown."""
+    LICENCE = "licence"
+    """The same version with other licences."""
+
+
+class PackageChange(msgspec.Struct, frozen=True):
+    """A difference of one package; `old` or `new` is None for added and removed packages."""
+
+    kind: PackageChangeKind
+    old: Package | None
+    new: Package | None
+
+    @property
+    def package(self) -> Package:
+        """The newer side of the difference."""
+        package = self.new or self.old
+        assert package is not None  # noqa: S101 - one side exists
+        return package
+
+    @property
+    def has_other_licences(self) -> bool:
+        """True if both sides state licences and these differ."""
+        return self.old is not None and self.new is not None and _differ_in_licences(self.old, self.new)
+
+
+class SbomComparison(msgspec.Struct, frozen=True):
+    """The differences of two SBOMs, sorted by package, and the number of equal packages.
+
+    warnings: reasons for which differences may not be real.
+    """
+
+    changes: tuple[PackageChange, ...]
+    unchanged: int
+    warnings: tuple[str, ...] = ()
+
+
+def compare(old: Sbom, new: Sbom) -> SbomComparison:
+    """Return the differences from `old` to `new`.
+
+    The namespace of a distribution's package, the distribution's name, is no part of its identity.
+    """
+    groups: dict[tuple[str, str, str], tuple[list[Package], list[Package]]] = {}
+    for side, sbom in enumerate((old, new)):
+        for package in sbom.packages:
+            groups.setdefault(_identify_line(package), ([], []))[side].append(package)
+    changes: list[PackageChange] = []
+    unchanged = 0
+    for _, (before, after) in sorted(groups.items()):
+        group_changes = list(_compare_group(before, after))
+        changes += group_changes
+        unchanged += len(after) - sum(change.new is not None for change in group_changes)
+    return SbomComparison(tuple(changes), unchanged, tuple(_list_warnings(old, new)))
+
+
+def _list_warnings(old: Sbom, new: Sbom) -> Iterator[str]:
+    if old.tool.lower() != new.tool.lower():
+        yield f"they are by different tools ({old.tool or 'unknown'} and {new.tool or 'unknown'}), which may list other packages"
+    if old.problems:
+        yield "the old document is incomplete: added packages may not be new"
+    if new.problems:
+        yield "the new document is incomplete: removed packages may still be there"
+
+
+def _identify_line(package: Package) -> tuple[str, str, str]:
+    """Return the identity of a package over all its versions."""
+    namespace = "" if is_distribution_type(package.type) else package.namespace
+    return package.type, namespace, package.name + (f"#{package.subpath}" if package.subpath else "")
+
+
+def _compare_group(before: list[Package], after: list[Package]) -> Iterator[PackageChange]:
+    """Yield the differences of the versions of one package; versions in both documents are equal."""
+    old = {package.version: package for package in before}
+    new = {package.version: package for package in after}
+    for version in old.keys() & new.keys():
+        if _differ_in_licences(old[version], new[version]):
+            yield PackageChange(PackageChangeKind.LICENCE, old[version], new[version])
+    removed = _sort_versions(old[version] for version in old.keys() - new.keys())
+    added = _sort_versions(new[version] for version in new.keys() - old.keys())
+    for first, second in zip(removed, added, strict=False):
+        yield PackageChange(_classify(first, second), first, second)
+    for package in removed[len(added) :]:
+        yield PackageChange(PackageChangeKind.REMOVED, package, None)
+    for package in added[len(removed) :]:
+        yield PackageChange(PackageChangeKind.ADDED, None, package)
+
+
+def _classify(old: Package, new: Package) -> PackageChangeKind:
+    order = compare_versions(old.version, new.version)
+    if not order:
+        return PackageChangeKind.CHANGED
+    return PackageChangeKind.UPGRADED if order > 0 else PackageChangeKind.DOWNGRADED
+
+
+def _sort_versions(packages: Iterable[Package]) -> list[Package]:
+    return sorted(packages, key=functools.cmp_to_key(_compare_packages))
+
+
+def _compare_packages(first: Package, second: Package) -> int:
+    return compare_versions(second.version, first.version) or (1 if first.version > second.version else -1)
+
+
+def _differ_in_licences(old: Package, new: Package) -> bool:
+    """Return True if both state licences and these differ: many tools do not read licences at all."""
+    return bool(old.licences and new.licences) and set(old.licences) != set(new.licences)

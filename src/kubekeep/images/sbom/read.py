@@ -1,0 +1,122 @@
+"""Reading of SBOM documents in any supported format, also inside of attestations.
+
+Verifies no signature, and reads no file: callers pass the content.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any, Final
+
+import msgspec
+
+from kubekeep.images.errors import SbomError
+from kubekeep.images.sbom.document import Sbom
+from kubekeep.model.json_values import as_mapping
+
+MAX_BYTES: Final = 128 << 20
+"""Maximum size of a document."""
+_MAX_VALUES: Final = 5_000_000
+"""Maximum number of values in a document: memory depends on them more than on the size."""
+_DEEPEST_ENVELOPE: Final = 4
+_FORMATS: Final = "CycloneDX JSON, SPDX JSON or tag-value, and Syft JSON"
+
+
+def read_sbom(content: bytes, name: str) -> Sbom:
+    """Return the SBOM in a document; `name` is that of the file in messages. Raises SbomError."""
+    if len(content) > MAX_BYTES:
+        raise SbomError(f"{name}: the document has more than {MAX_BYTES >> 20} MiB")
+    if content.count(b",") + content.count(b"[") + content.count(b"{") > _MAX_VALUES:
+        raise SbomError(f"{name}: the document has more than {_MAX_VALUES:,} values")
+    text = content.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text[:1] in b"{[" and text:
+        return _read_json(text, name)
+    if b"SPDXVersion:" in text[:4096]:
+        return _read_tag_value(text)
+    if text[:1] == b"<":
+        raise SbomError(f"{name}: XML is not supported: write {_FORMATS}")
+    raise SbomError(f"{name}: not an SBOM: supported formats are {_FORMATS}")
+
+
+def _read_json(text: bytes, name: str) -> Sbom:
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        value = _read_first_line(text, name)
+    return _read_document(value, name, _DEEPEST_ENVELOPE)
+
+
+def _read_first_line(text: bytes, name: str) -> Any:
+    """Return the first value of JSON lines, which cosign prints for several attestations. Raises SbomError."""
+    first, line_end, rest = text.partition(b"\n")
+    try:
+        value = msgspec.json.decode(first)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else "not valid JSON"
+        raise SbomError(f"{name}: {reason}") from None
+    if line_end and rest.strip():
+        raise SbomError(f"{name}: the file has several documents: write each of its lines to a file of its own")
+    return value
+
+
+def _read_tag_value(text: bytes) -> Sbom:
+    from kubekeep.images.sbom.spdx_reader import read_spdx  # noqa: PLC0415 - one reader a document
+    from kubekeep.images.sbom.spdx_tag_value_reader import parse_tag_value  # noqa: PLC0415
+
+    return read_spdx(parse_tag_value(text.decode("utf-8", "replace")))
+
+
+def _read_document(value: Any, name: str, depth: int) -> Sbom:
+    document = as_mapping(value)
+    if document.get("bomFormat") == "CycloneDX":
+        from kubekeep.images.sbom.cyclonedx_reader import read_cyclonedx  # noqa: PLC0415
+
+        return read_cyclonedx(document)
+    if isinstance(document.get("spdxVersion"), str):
+        from kubekeep.images.sbom.spdx_reader import read_spdx  # noqa: PLC0415
+
+        return read_spdx(document)
+    if "artifacts" in document and "descriptor" in document:
+        from kubekeep.images.sbom.syft_reader import read_syft  # noqa: PLC0415
+
+        return read_syft(document)
+    inner = _unwrap(document)
+    if inner is None or not depth:
+        raise SbomError(f"{name}: not an SBOM: supported formats are {_FORMATS}")
+    sbom = _read_document(inner, name, depth - 1)
+    return _add_digest(sbom, document)
+
+
+def _unwrap(document: dict[str, Any]) -> Any:
+    """Return the document in an envelope: in-toto statement, DSSE, Sigstore bundle or response of GitHub. None if none."""
+    for key in ("dsseEnvelope", "sbom", "predicate"):
+        if isinstance(document.get(key), dict):
+            return document[key]
+    if isinstance(document.get("Data"), str) and "Timestamp" in document:
+        return _decode(document["Data"].encode("utf-8", "replace"))
+    if isinstance(document.get("payload"), str):
+        try:
+            return _decode(base64.b64decode(document["payload"]))
+        except (binascii.Error, ValueError):
+            return None
+    return None
+
+
+def _decode(content: bytes) -> Any:
+    try:
+        return msgspec.json.decode(content)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+
+
+def _add_digest(sbom: Sbom, statement: dict[str, Any]) -> Sbom:
+    """Return the SBOM with the digest of the statement's only subject, if the document has none."""
+    subjects = statement.get("subject")
+    if sbom.subject.digest or not isinstance(subjects, list) or len(subjects) != 1:
+        return sbom
+    digest = as_mapping(as_mapping(subjects[0]).get("digest")).get("sha256")
+    if not isinstance(digest, str) or len(digest) != 64:
+        return sbom
+    subject = msgspec.structs.replace(sbom.subject, digest=f"sha256:{digest}")
+    return msgspec.structs.replace(sbom, subject=subject)

@@ -1,0 +1,94 @@
+"""Reader of the JSON format of Syft. Reads only packages, subject and distribution; never raises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from kubekeep.images.package import Distribution, Package, PackageLocation
+from kubekeep.images.sbom.document import Sbom, SbomSubject, SubjectKind, unite_packages
+from kubekeep.images.sbom.fields import create_location, create_package, list_mappings, read_text
+from kubekeep.images.sbom.licences import list_licences
+from kubekeep.images.sbom.purl import identify
+from kubekeep.model.json_values import as_list, as_mapping
+
+
+def read_syft(document: dict[str, Any]) -> Sbom:
+    """Return the content of a document of `syft -o json`."""
+    entries = {
+        read_text(artifact.get("id")): package
+        for artifact in list_mappings(document.get("artifacts"))
+        if (package := _read_package(artifact)) is not None
+    }
+    dependencies: dict[str, set[str]] = {}
+    for relationship in list_mappings(document.get("artifactRelationships")):
+        # "parent is a dependency of child"
+        parent, child = read_text(relationship.get("parent")), read_text(relationship.get("child"))
+        if relationship.get("type") == "dependency-of" and parent in entries and child in entries and parent != child:
+            dependencies.setdefault(child, set()).add(identify(entries[parent]))
+    packages, _ = unite_packages(
+        msgspec.structs.replace(package, dependencies=tuple(sorted(dependencies.get(identifier, ()))))
+        for identifier, package in entries.items()
+    )
+    descriptor, schema = as_mapping(document.get("descriptor")), as_mapping(document.get("schema"))
+    return Sbom(
+        subject=_read_subject(as_mapping(document.get("source"))),
+        distribution=_read_distribution(as_mapping(document.get("distro"))),
+        packages=packages,
+        tool=read_text(descriptor.get("name")),
+        tool_version=read_text(descriptor.get("version")),
+        format=f"Syft JSON {read_text(schema.get('version'))}".strip(),
+        omitted=("files",) if document.get("files") else (),
+    )
+
+
+def _read_package(artifact: dict[str, Any]) -> Package | None:
+    name, version = read_text(artifact.get("name")), read_text(artifact.get("version"))
+    package = create_package(read_text(artifact.get("purl")), "", name, version)
+    if package is None:
+        return None
+    metadata = as_mapping(artifact.get("metadata"))
+    return msgspec.structs.replace(
+        package,
+        licences=list_licences(_list_licences(artifact)),
+        supplier=read_text(metadata.get("maintainer")),
+        locations=tuple(dict.fromkeys(_list_locations(artifact))),
+    )
+
+
+def _list_licences(artifact: dict[str, Any]) -> Iterator[str]:
+    for licence in as_list(artifact.get("licenses")):
+        fields = as_mapping(licence)
+        yield read_text(fields.get("spdxExpression")) or read_text(fields.get("value")) or read_text(licence)
+
+
+def _list_locations(artifact: dict[str, Any]) -> Iterator[PackageLocation]:
+    for location in list_mappings(artifact.get("locations")):
+        if path := read_text(location.get("path")):
+            yield create_location(path, read_text(location.get("layerID")))
+
+
+def _read_subject(source: dict[str, Any]) -> SbomSubject:
+    metadata = as_mapping(source.get("metadata"))
+    is_image = source.get("type") == "image"
+    architecture, system = read_text(metadata.get("architecture")), read_text(metadata.get("os"))
+    return SbomSubject(
+        name=read_text(metadata.get("userInput")) or read_text(source.get("name")),
+        kind=SubjectKind.IMAGE if is_image else SubjectKind.FOLDER,
+        version="" if is_image else read_text(source.get("version")),
+        digest=read_text(metadata.get("manifestDigest")),
+        platform=f"{system}/{architecture}" if system and architecture else "",
+    )
+
+
+def _read_distribution(distro: dict[str, Any]) -> Distribution:
+    return Distribution(
+        id=read_text(distro.get("id")),
+        version_id=read_text(distro.get("versionID")),
+        name=read_text(distro.get("prettyName")),
+        version_codename=read_text(distro.get("versionCodename")),
+        id_like=tuple(filter(None, map(read_text, as_list(distro.get("idLike"))))),
+        variant_id=read_text(distro.get("variantID")),
+    )

@@ -1,0 +1,1 @@
+"""SBOMs and their comparisons for people and pipelines. Evaluates nothing and does no I/O."""

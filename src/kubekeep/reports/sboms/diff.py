@@ -1,0 +1,100 @@
+"""A comparison of SBOMs for terminals, and as a comment on a merge request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Final, TextIO
+
+from kubekeep.images.sbom.compare import PackageChange, PackageChangeKind, SbomComparison
+from kubekeep.reports.format import ReportOptions
+from kubekeep.reports.sboms.words import (
+    describe_licences,
+    describe_totals,
+    describe_versions,
+    name_type,
+    qualify_name,
+)
+from kubekeep.reports.shared.terminal import Span, Terminal, cells
+from kubekeep.reports.shared.wording import escape_markdown, shorten
+
+_HEADINGS: Final = {
+    PackageChangeKind.ADDED: ("+ ADDED", "bold green"),
+    PackageChangeKind.REMOVED: ("- REMOVED", "bold red"),
+    PackageChangeKind.UPGRADED: ("↑ UPGRADED", "bold cyan"),
+    PackageChangeKind.DOWNGRADED: ("↓ DOWNGRADED", "bold yellow"),
+    PackageChangeKind.CHANGED: ("~ OTHER VERSION", "bold yellow"),
+    PackageChangeKind.LICENCE: ("§ OTHER LICENCES", "bold yellow"),
+}
+_TITLES: Final = {
+    PackageChangeKind.ADDED: "Added",
+    PackageChangeKind.REMOVED: "Removed",
+    PackageChangeKind.UPGRADED: "Upgraded",
+    PackageChangeKind.DOWNGRADED: "Downgraded",
+    PackageChangeKind.CHANGED: "Other version",
+    PackageChangeKind.LICENCE: "Other licences",
+}
+_LIMIT: Final = 60_000
+"""Maximum characters of a comment; GitHub accepts 65,536."""
+_LONGEST: Final = 200
+_WIDEST_NAME: Final = 40
+
+
+def write_terminal(comparison: SbomComparison, names: tuple[str, str], stream: TextIO, options: ReportOptions) -> None:
+    """Write the changes by kind, then the totals; `names` are those of the documents."""
+    terminal = Terminal(stream, options)
+    for kind, changes in _group(comparison):
+        title, style = _HEADINGS[kind]
+        terminal.line(Span(title, style), Span(f"  {len(changes)}", "dim"))
+        width = min(max(cells(shorten(qualify_name(change.package), 400)) for change in changes), _WIDEST_NAME)
+        for change in changes:
+            name = shorten(qualify_name(change.package), 400)
+            padding = " " * (width - cells(name))
+            licences = describe_licences(change)
+            terminal.line(
+                Span(f"{name_type(change.package):<9} ", "dim", whole=True),
+                Span(f"{name}{padding}  ", "bold", whole=True),
+                describe_versions(change),
+                Span(f"  {licences}" if licences else "", "dim"),
+                indent=2,
+                hang=10,
+            )
+        terminal.line()
+    for warning in comparison.warnings:
+        terminal.line(Span("the documents differ:", "yellow"), " ", warning)
+    terminal.line(Span(describe_totals(comparison), "bold"), Span(f"  from {names[0]} to {names[1]}", "dim"))
+
+
+def write_markdown(comparison: SbomComparison, names: tuple[str, str], stream: TextIO) -> None:
+    """Write a table for each kind of change. Text from the documents can neither link nor mention."""
+    stream.write(f"## Packages: {describe_totals(comparison)}\n\n")
+    stream.write(f"From {escape_markdown(names[0], _LONGEST)} to {escape_markdown(names[1], _LONGEST)}\n")
+    stream.writelines(f"\n> {escape_markdown(warning, _LONGEST)}\n" for warning in comparison.warnings)
+    room = _LIMIT
+    for kind, changes in _group(comparison):
+        room = _write_table(stream, kind, changes, room)
+
+
+def _write_table(stream: TextIO, kind: PackageChangeKind, changes: Sequence[PackageChange], room: int) -> int:
+    """Write the rows that fit into `room` characters, and return the room that is left."""
+    stream.write(f"\n### {_TITLES[kind]}\n\n| Type | Package | Version | Licences |\n| --- | --- | --- | --- |\n")
+    for number, change in enumerate(changes):
+        texts = (
+            name_type(change.package),
+            qualify_name(change.package),
+            describe_versions(change),
+            describe_licences(change),
+        )
+        row = f"| {' | '.join(escape_markdown(text, _LONGEST) for text in texts)} |\n"
+        if len(row) > room:
+            stream.write(f"\n{len(changes) - number} more are not shown, because the length of a comment is limited.\n")
+            return 0
+        stream.write(row)
+        room -= len(row)
+    return room
+
+
+def _group(comparison: SbomComparison) -> list[tuple[PackageChangeKind, list[PackageChange]]]:
+    order = list(PackageChangeKind)
+    ordered = sorted(comparison.changes, key=lambda change: order.index(change.kind))
+    return [(kind, list(changes)) for kind, changes in groupby(ordered, key=lambda change: change.kind)]

@@ -1,0 +1,76 @@
+"""SBOM documents in files: read, compared and merged. Never prints and never writes a file."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Sequence
+from typing import BinaryIO
+
+import msgspec
+
+from kubekeep._native import VERSION
+from kubekeep.images.errors import SbomError
+from kubekeep.images.package import Package
+from kubekeep.images.sbom.compare import SbomComparison, compare
+from kubekeep.images.sbom.document import Sbom
+from kubekeep.images.sbom.merge import merge
+from kubekeep.images.sbom.read import MAX_BYTES, read_sbom
+from kubekeep.images.sbom.write import write_sbom
+from kubekeep.model.paths import display_path, error_reason
+from kubekeep.reports.sboms.words import name_type, qualify_name
+from kubekeep.sources.manifests.read import open_file
+
+TOOL = "Kubekeep"
+STDIN = "-"
+
+
+def read_document(path: str, stdin: BinaryIO) -> Sbom:
+    """Return the SBOM in a file; `-` is standard input. Raises SbomError."""
+    if path == STDIN:
+        return read_sbom(stdin.read(MAX_BYTES + 1), "standard input")
+    name = display_path(path)
+    try:
+        with open_file(path) as stream:
+            content = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise SbomError(f"{name}: {error_reason(error)}") from None
+    return read_sbom(content, name)
+
+
+def select_packages(sbom: Sbom, types: Sequence[str], names: Sequence[str]) -> tuple[Package, ...]:
+    """Return the packages of one of `types` and with one of `names`, which may have `*`; all without either."""
+    return tuple(
+        package
+        for package in sbom.packages
+        if (not types or name_type(package) in types)
+        and (not names or any(_matches(package, pattern) for pattern in names))
+    )
+
+
+def _matches(package: Package, pattern: str) -> bool:
+    pattern = pattern.lower()
+    return any(fnmatch.fnmatchcase(name.lower(), pattern) for name in (package.name, qualify_name(package)))
+
+
+def compare_documents(old: str, new: str, stdin: BinaryIO) -> SbomComparison:
+    """Return the differences of the SBOMs in two files. Raises SbomError."""
+    return compare(read_document(old, stdin), read_document(new, stdin))
+
+
+def merge_documents(paths: Sequence[str], name: str, stdin: BinaryIO) -> tuple[Sbom, tuple[str, ...]]:
+    """Return one SBOM of the documents in all files, and a message for content that it does not keep.
+
+    Raises SbomError.
+    """
+    sboms = [read_document(path, stdin) for path in paths]
+    messages = tuple(
+        f"{display_path(path)}: not copied: {', '.join(sbom.omitted)}"
+        for path, sbom in zip(paths, sboms, strict=True)
+        if sbom.omitted
+    )
+    return msgspec.structs.replace(merge(sboms, name), tool=TOOL, tool_version=VERSION), messages
+
+
+def format_document(sbom: Sbom, name: str) -> bytes:
+    """Return the SBOM in the format `name`."""
+    return write_sbom(sbom, name)
