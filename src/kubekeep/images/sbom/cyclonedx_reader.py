@@ -44,7 +44,8 @@ def read_cyclonedx(document: dict[str, Any]) -> Sbom:
     }
     root_id = read_text(root.get("bom-ref"))
     part_ids = targets.get(root_id, []) if root_id.startswith(_MERGED) else []
-    entries = [(component, _read_package(component)) for component in components if _get_id(component) not in part_ids]
+    subjects = frozenset(part_ids)
+    entries = [(component, _read_package(component)) for component in components if _get_id(component) not in subjects]
     packages, references = _unite(entries, targets)
     systems = {
         _get_id(component): _read_distribution(component)

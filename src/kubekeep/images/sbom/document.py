@@ -6,6 +6,7 @@ The formats of CycloneDX and SPDX are written from these values and read into th
 from __future__ import annotations
 
 import enum
+import itertools
 from collections.abc import Iterable
 from typing import Final, TypeVar
 
@@ -85,15 +86,15 @@ def unite_packages(packages: Iterable[Package]) -> tuple[tuple[Package, ...], di
     An entry has the locations and licences of all entries that name the same package, also if their package URLs differ
     in qualifiers that only describe it. Dependencies refer to these entries.
     """
-    by_identity: dict[str, Package] = {}
+    groups: dict[str, list[Package]] = {}
     identities: dict[str, str] = {}
     for package in packages:
         reference = identify(package)
         identity = identities.get(reference)
         if identity is None:
             identity = identities[reference] = identify_everywhere(package)
-        known = by_identity.get(identity)
-        by_identity[identity] = package if known is None or known == package else _join(known, package)
+        groups.setdefault(identity, []).append(package)
+    by_identity = {identity: _join(group) if len(group) > 1 else group[0] for identity, group in groups.items()}
     references = {reference: identify(by_identity[identity]) for reference, identity in identities.items()}
     united = sorted(((identify(package), package) for package in by_identity.values()), key=lambda entry: entry[0])
     return tuple(_refer(package, references) for _, package in united), references
@@ -107,19 +108,20 @@ def _refer(package: Package, references: dict[str, str]) -> Package:
     return msgspec.structs.replace(package, dependencies=tuple(sorted(dependencies)))
 
 
-def _join(first: Package, second: Package) -> Package:
+def _join(packages: list[Package]) -> Package:
+    """Return the first package with the facts of all."""
     return msgspec.structs.replace(
-        first,
-        source=first.source or second.source,
-        licences=_append(first.licences, second.licences),
-        supplier=first.supplier or second.supplier,
-        dependencies=tuple(sorted({*first.dependencies, *second.dependencies})),
-        evidence=first.evidence or second.evidence,
-        declared=first.declared and second.declared,
-        hashes=_append(first.hashes, second.hashes),
-        locations=_append(first.locations, second.locations),
+        packages[0],
+        source=next((package.source for package in packages if package.source), None),
+        licences=_append(package.licences for package in packages),
+        supplier=next((package.supplier for package in packages if package.supplier), ""),
+        dependencies=tuple(sorted({name for package in packages for name in package.dependencies})),
+        evidence=next((package.evidence for package in packages if package.evidence), ""),
+        declared=all(package.declared for package in packages),
+        hashes=_append(package.hashes for package in packages),
+        locations=_append(package.locations for package in packages),
     )
 
 
-def _append(first: tuple[T, ...], second: tuple[T, ...]) -> tuple[T, ...]:
-    return tuple(dict.fromkeys((*first, *second)))
+def _append(tuples: Iterable[tuple[T, ...]]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(itertools.chain.from_iterable(tuples)))

@@ -54,10 +54,11 @@ def read_spdx(document: dict[str, Any]) -> Sbom:
     }
     part_ids = relationships["CONTAINS"].get(root, []) if root.startswith(_MERGED) else []
     licences = _read_licence_names(document)
+    others = {root, *part_ids, *systems}
     entries = {
         identifier: _read_package(entry, licences)
         for identifier, entry in elements.items()
-        if identifier not in {root, *part_ids, *systems}
+        if identifier not in others
     }
     packages, references = _unite(entries, relationships)
     creation = as_mapping(document.get("creationInfo"))
@@ -169,7 +170,7 @@ def _read_package(entry: dict[str, Any], licences: dict[str, str]) -> Package | 
         "",
     )
     version = read_text(entry.get("versionInfo"))
-    purpose = entry.get("primaryPackagePurpose")
+    purpose = read_text(entry.get("primaryPackagePurpose"))
     if not url and (purpose in _KINDS or (purpose == "APPLICATION" and not version)):
         return None
     annotations = _read_annotations(entry)

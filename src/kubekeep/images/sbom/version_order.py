@@ -28,7 +28,7 @@ def _create_key(version: str) -> _Key:
     if not (colon and epoch.isascii() and epoch.isdigit()):
         epoch, rest = "0", version.lower()
     pieces = _PIECES.findall(rest)
-    ranks = (_rank(piece, following) for piece, following in zip(pieces, (*pieces[1:], ""), strict=True))
+    ranks = (_rank(piece, following) for piece, following in zip(pieces, (*pieces[1:], ""), strict=False))
     return (_rank(epoch, ""), *ranks, _END)
 
 

@@ -51,8 +51,8 @@ def _write_heading(terminal: Terminal, sbom: Sbom) -> None:
     subject = sbom.subject
     name = subject.name or "no subject"
     terminal.line(Span(name, "bold"), Span(f" {subject.version}" if subject.version else "", "bold"))
-    details = [subject.kind.value, subject.platform, subject.digest]
-    terminal.line(" · ".join(filter(None, details)))
+    if not sbom.parts:
+        terminal.line(" · ".join(filter(None, (subject.kind.value, subject.platform, subject.digest))))
     if system := describe_distribution(sbom.distribution):
         terminal.line(system)
     tool = " ".join(filter(None, (sbom.tool, sbom.tool_version)))

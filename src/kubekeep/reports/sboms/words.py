@@ -67,8 +67,9 @@ def describe_licences(change: PackageChange) -> str:
         return join_names(change.package.licences)
     if not change.has_other_licences:
         return ""
-    added = [name for name in change.new.licences if name not in change.old.licences]
-    removed = [name for name in change.old.licences if name not in change.new.licences]
+    old, new = dict.fromkeys(change.old.licences), dict.fromkeys(change.new.licences)
+    added = [name for name in new if name not in old]
+    removed = [name for name in old if name not in new]
     return "  ".join(f"{sign} {_abbreviate(names)}" for sign, names in (("+", added), ("-", removed)) if names)
 
 
