@@ -14,8 +14,8 @@ from kubekeep.images.content import ContentProblem
 from kubekeep.images.package import Package
 from kubekeep.images.sbom.compare import PackageChangeKind, compare
 from kubekeep.images.sbom.document import Sbom, SbomSubject
+from kubekeep.images.sbom.identity import get_package_url, identify
 from kubekeep.images.sbom.merge import merge
-from kubekeep.images.sbom.purl import format_package_url, identify
 from kubekeep.images.sbom.read import read_sbom
 from kubekeep.images.sbom.version_order import compare_versions
 
@@ -165,5 +165,5 @@ def test_merge_of_one_document_keeps_its_content() -> None:
 
 def test_references_of_packages_without_type() -> None:
     package = Package(type="", namespace="acme", name="tool", version="1")
-    assert format_package_url(package) == ""
+    assert get_package_url(package) == ""
     assert identify(package) == "package:acme/tool@1"

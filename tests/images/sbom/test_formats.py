@@ -12,8 +12,8 @@ from tests.images.sbom.validation import check_cyclonedx, check_spdx_json, check
 
 from kubekeep.images.package import Package
 from kubekeep.images.sbom.document import Sbom, SbomPart, SbomSubject, SubjectKind
+from kubekeep.images.sbom.identity import identify
 from kubekeep.images.sbom.licences import list_licences
-from kubekeep.images.sbom.purl import identify
 from kubekeep.images.sbom.read import read_sbom
 from kubekeep.images.sbom.write import FORMATS, write_sbom
 

@@ -9,7 +9,7 @@ import cyclonedx.schema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from license_expression import ExpressionError, get_spdx_licensing
+from license_expression import ExpressionError, get_spdx_licensing  # type: ignore[import-untyped]
 
 from kubekeep.images.sbom.licences import (
     is_identifier,

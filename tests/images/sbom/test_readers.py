@@ -13,7 +13,7 @@ from tests.images.sbom.samples import LAYERS, create_image
 from kubekeep.images.errors import SbomError
 from kubekeep.images.package import Package, PackageLocation, SourcePackage
 from kubekeep.images.sbom.document import Sbom, SubjectKind
-from kubekeep.images.sbom.purl import format_package_url
+from kubekeep.images.sbom.identity import get_package_url
 from kubekeep.images.sbom.read import read_sbom
 from kubekeep.images.sbom.write import write_sbom
 
@@ -73,7 +73,7 @@ def test_cdxgen() -> None:
     sbom = read(PEERS / "cdxgen.cdx.json")
     assert sbom.format == "CycloneDX 1.7"
     assert (sbom.subject.name, sbom.subject.version) == ("shop", "1.0.0")
-    urls = [format_package_url(package) for package in sbom.packages]
+    urls = [get_package_url(package) for package in sbom.packages]
     assert urls == ["pkg:npm/%40babel/core@7.23.0", "pkg:npm/lodash@4.17.21", "pkg:npm/semver@6.3.1"]
     assert sbom.packages[0].dependencies == ("pkg:npm/semver@6.3.1",)
     assert sbom.omitted == ("annotations",)
@@ -219,7 +219,7 @@ PackageCopyrightText: <text>never closed
 """
     sbom = read_sbom(text.replace("\n", "\r\n").encode(), "other")
     (package,) = sbom.packages
-    assert format_package_url(package) == "pkg:generic/zlib@1.3"
+    assert get_package_url(package) == "pkg:generic/zlib@1.3"
     assert package.licences == ("first line\nsecond line",)
     assert sbom.omitted == ("files",)
 

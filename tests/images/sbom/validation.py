@@ -34,12 +34,12 @@ def check_cyclonedx(content: bytes, version: str) -> None:
 
 def check_spdx_json(content: bytes) -> None:
     """Parse and validate by the library of the SPDX project."""
-    document = JsonLikeDictParser().parse(json.loads(content))
+    document = JsonLikeDictParser().parse(json.loads(content))  # type: ignore[no-untyped-call]
     assert [message.validation_message for message in validate_full_spdx_document(document)] == []
 
 
 def check_spdx_tag_value(content: bytes) -> None:
     """Parse and validate by the library of the SPDX project."""
     # Without tables in the folder of the library.
-    document = Parser(debug=False, write_tables=False).parse(content.decode())
+    document = Parser(debug=False, write_tables=False).parse(content.decode())  # type: ignore[no-untyped-call]
     assert [message.validation_message for message in validate_full_spdx_document(document)] == []

@@ -10,7 +10,7 @@ import msgspec
 
 from kubekeep.images.package import Package
 from kubekeep.images.sbom.document import Sbom
-from kubekeep.images.sbom.purl import is_distribution_type
+from kubekeep.images.sbom.identity import get_full_version, identify_line
 from kubekeep.images.sbom.version_order import compare_versions
 
 
@@ -59,14 +59,11 @@ class SbomComparison(msgspec.Struct, frozen=True):
 
 
 def compare(old: Sbom, new: Sbom) -> SbomComparison:
-    """Return the differences from `old` to `new`.
-
-    The namespace of a distribution's package, the distribution's name, is no part of its identity.
-    """
-    groups: dict[tuple[str, str, str], tuple[list[Package], list[Package]]] = {}
+    """Return the differences from `old` to `new`."""
+    groups: dict[tuple[str, str], tuple[list[Package], list[Package]]] = {}
     for side, sbom in enumerate((old, new)):
         for package in sbom.packages:
-            groups.setdefault(_identify_line(package), ([], []))[side].append(package)
+            groups.setdefault(identify_line(package), ([], []))[side].append(package)
     changes: list[PackageChange] = []
     unchanged = 0
     for _, (before, after) in sorted(groups.items()):
@@ -85,16 +82,10 @@ def _list_warnings(old: Sbom, new: Sbom) -> Iterator[str]:
         yield "the new document is incomplete: removed packages may still be there"
 
 
-def _identify_line(package: Package) -> tuple[str, str, str]:
-    """Return the identity of a package over all its versions."""
-    namespace = "" if is_distribution_type(package.type) else package.namespace
-    return package.type, namespace, package.name + (f"#{package.subpath}" if package.subpath else "")
-
-
 def _compare_group(before: list[Package], after: list[Package]) -> Iterator[PackageChange]:
     """Yield the differences of the versions of one package; versions in both documents are equal."""
-    old = {package.version: package for package in before}
-    new = {package.version: package for package in after}
+    old = {get_full_version(package): package for package in before}
+    new = {get_full_version(package): package for package in after}
     for version in old.keys() & new.keys():
         if _differ_in_licences(old[version], new[version]):
             yield PackageChange(PackageChangeKind.LICENCE, old[version], new[version])
@@ -109,7 +100,7 @@ def _compare_group(before: list[Package], after: list[Package]) -> Iterator[Pack
 
 
 def _classify(old: Package, new: Package) -> PackageChangeKind:
-    order = compare_versions(old.version, new.version)
+    order = compare_versions(get_full_version(old), get_full_version(new))
     if not order:
         return PackageChangeKind.CHANGED
     return PackageChangeKind.UPGRADED if order > 0 else PackageChangeKind.DOWNGRADED
@@ -120,7 +111,8 @@ def _sort_versions(packages: Iterable[Package]) -> list[Package]:
 
 
 def _compare_packages(first: Package, second: Package) -> int:
-    return compare_versions(second.version, first.version) or (1 if first.version > second.version else -1)
+    order = compare_versions(get_full_version(second), get_full_version(first))
+    return order or (1 if first.version > second.version else -1)
 
 
 def _differ_in_licences(old: Package, new: Package) -> bool:

@@ -15,8 +15,8 @@ import msgspec
 from kubekeep.images.package import Distribution, Package, PackageLocation
 from kubekeep.images.sbom.document import Sbom, SbomPart, SbomSubject, SubjectKind
 from kubekeep.images.sbom.encoding import create_uuid, encode, format_time
+from kubekeep.images.sbom.identity import get_package_url, identify, is_distribution_type
 from kubekeep.images.sbom.licences import is_identifier, join_licences, list_licences, parse_expression
-from kubekeep.images.sbom.purl import format_package_url, identify, is_distribution_type
 
 _EMAIL: Final = re.compile(r"(.*\S)\s*<([A-Za-z0-9._+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)>", re.DOTALL)
 _HASH: Final = re.compile(r"[a-fA-F0-9]+")
@@ -243,7 +243,7 @@ def _convert_package(package: Package) -> CycloneComponent:
         version=package.version,
         hashes=tuple(_list_hashes(package.hashes)),
         licenses=_convert_licences(package.licences) if package.licences else (),
-        purl=format_package_url(package),
+        purl=get_package_url(package),
         evidence=CycloneEvidence(tuple(_convert_locations(package.locations, len(layers) > 1)))
         if package.locations
         else None,

@@ -19,8 +19,8 @@ from kubekeep.images.sbom.fields import (
     read_text,
     split_problem,
 )
+from kubekeep.images.sbom.identity import identify
 from kubekeep.images.sbom.licences import list_licences
-from kubekeep.images.sbom.purl import identify
 from kubekeep.model.json_values import as_list, as_mapping
 
 _KINDS: Final = {"container": SubjectKind.IMAGE, "file": SubjectKind.FOLDER}

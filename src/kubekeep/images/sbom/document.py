@@ -14,7 +14,7 @@ import msgspec
 
 from kubekeep.images.content import ContentProblem
 from kubekeep.images.package import NO_DISTRIBUTION, Distribution, Package
-from kubekeep.images.sbom.purl import identify, identify_everywhere
+from kubekeep.images.sbom.identity import identify, identify_everywhere
 
 T = TypeVar("T")
 

@@ -7,14 +7,14 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.images.package import Package, PackageLocation, SourcePackage
-from kubekeep.images.sbom.purl import parse_package_url
+from kubekeep.images.distributions import normalise_qualifier
+from kubekeep.images.foreign_packages import normalise_package
+from kubekeep.images.package import Package, PackageLocation
+from kubekeep.images.package_url import parse_package_url
 from kubekeep.model.json_values import as_list
 
 LONGEST: Final = 16_384
 """Maximum characters of a field; longer ones are treated as missing."""
-_DISTRIBUTION_IDS: Final = {"alma": "almalinux", "amazon": "amzn", "oracle": "ol", "redhat": "rhel"}
-"""Names of distributions in some tools, and the ids in their `os-release`."""
 
 
 def read_text(value: Any) -> str:
@@ -33,7 +33,7 @@ def list_mappings(value: Any) -> Iterator[dict[str, Any]]:
 
 def read_distribution_id(name: str) -> str:
     """Return the id of a distribution as in `os-release`."""
-    return _DISTRIBUTION_IDS.get(name.lower(), name.lower())
+    return normalise_qualifier(name.lower(), "")
 
 
 def create_location(path: str, layer: str = "") -> PackageLocation:
@@ -42,37 +42,23 @@ def create_location(path: str, layer: str = "") -> PackageLocation:
 
 
 def create_package(url: str, namespace: str, name: str, version: str) -> Package | None:
-    """Return the package of a package URL, else of its names; None without a name.
-
-    The source package of the qualifier `upstream` becomes a field, because it is no part of the identity.
-    """
-    package = parse_package_url(url) if url else None
-    if package is None:
+    """Return the package of a package URL, in Kubekeep's conventions, else of its names; None without a name."""
+    try:
+        package = parse_package_url(url)
+    except ValueError:
         return Package(type="", namespace=namespace, name=name, version=version) if name else None
-    qualifiers = dict(package.qualifiers)
-    upstream = qualifiers.pop("upstream", "")
     if not package.version and version:
         package = msgspec.structs.replace(package, version=version)
-    if not upstream:
-        return package
-    source, _, source_version = upstream.removesuffix(".src.rpm").partition("@")
-    if package.type == "rpm" and source.count("-") >= 2:
-        source, source_version, release = source.rsplit("-", 2)
-        source_version = f"{source_version}-{release}"
-    return msgspec.structs.replace(
-        package,
-        qualifiers=tuple(qualifiers.items()),
-        source=SourcePackage(source, source_version or package.version) if source else None,
-    )
+    return normalise_package(package)
 
 
 def find_distribution(packages: Iterable[Package]) -> tuple[str, str]:
     """Return id and version of the distribution from the qualifier `distro` of a package (`distro=debian-13`)."""
     for package in packages:
         distro = dict(package.qualifiers).get("distro", "")
+        name, _, version = distro.rpartition("-")
         if distro:
-            name, hyphen, version = distro.rpartition("-")
-            return (read_distribution_id(name), version) if hyphen else (read_distribution_id(distro), "")
+            return (name, version) if name and version[:1].isdigit() else (distro, "")
     return "", ""
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from kubekeep.images.content import ContentProblem
 from kubekeep.images.sbom.document import Sbom, SbomPart, SbomSubject, unite_packages
-from kubekeep.images.sbom.purl import identify
+from kubekeep.images.sbom.identity import identify
 
 
 def merge(sboms: Sequence[Sbom], name: str) -> Sbom:

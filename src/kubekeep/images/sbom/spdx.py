@@ -15,8 +15,8 @@ import msgspec
 from kubekeep.images.package import Distribution, Package
 from kubekeep.images.sbom.document import Sbom, SbomPart, SbomSubject, SubjectKind
 from kubekeep.images.sbom.encoding import create_uuid, encode, format_time
+from kubekeep.images.sbom.identity import get_package_url, identify
 from kubekeep.images.sbom.licences import join_licences, list_licences, parse_expression
-from kubekeep.images.sbom.purl import format_package_url, identify
 from kubekeep.model.text import visible
 
 NO_ASSERTION: Final = "NOASSERTION"
@@ -186,7 +186,7 @@ class _SpdxConversion:
                     yield SpdxRelationship(own_id, "DEPENDS_ON", ids[reference])
 
     def _convert_package(self, package: Package) -> SpdxPackage:
-        url = format_package_url(package)
+        url = get_package_url(package)
         return SpdxPackage(
             name=package.name,
             id=_package_id(package),

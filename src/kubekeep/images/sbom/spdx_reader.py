@@ -21,8 +21,8 @@ from kubekeep.images.sbom.fields import (
     read_text,
     split_problem,
 )
+from kubekeep.images.sbom.identity import identify
 from kubekeep.images.sbom.licences import NO_LICENCE, list_licences, split_conjunction
-from kubekeep.images.sbom.purl import identify
 from kubekeep.model.json_values import as_list, as_mapping
 
 _DOCUMENT: Final = "SPDXRef-DOCUMENT"
@@ -56,9 +56,7 @@ def read_spdx(document: dict[str, Any]) -> Sbom:
     licences = _read_licence_names(document)
     others = {root, *part_ids, *systems}
     entries = {
-        identifier: _read_package(entry, licences)
-        for identifier, entry in elements.items()
-        if identifier not in others
+        identifier: _read_package(entry, licences) for identifier, entry in elements.items() if identifier not in others
     }
     packages, references = _unite(entries, relationships)
     creation = as_mapping(document.get("creationInfo"))

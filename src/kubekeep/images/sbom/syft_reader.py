@@ -10,8 +10,8 @@ import msgspec
 from kubekeep.images.package import Distribution, Package, PackageLocation
 from kubekeep.images.sbom.document import Sbom, SbomSubject, SubjectKind, unite_packages
 from kubekeep.images.sbom.fields import create_location, create_package, list_mappings, read_text
+from kubekeep.images.sbom.identity import identify
 from kubekeep.images.sbom.licences import list_licences
-from kubekeep.images.sbom.purl import identify
 from kubekeep.model.json_values import as_list, as_mapping
 
 

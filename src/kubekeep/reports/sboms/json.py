@@ -8,7 +8,7 @@ from typing import Any, TextIO
 from kubekeep.images.package import Distribution, Package
 from kubekeep.images.sbom.compare import PackageChange, SbomComparison
 from kubekeep.images.sbom.document import Sbom, SbomSubject
-from kubekeep.images.sbom.purl import format_package_url
+from kubekeep.images.sbom.identity import get_package_url
 from kubekeep.model.text import json_text
 from kubekeep.reports.sboms.words import count_licences, count_types, qualify_name
 
@@ -72,7 +72,7 @@ def _describe_distribution(distribution: Distribution) -> dict[str, Any] | None:
 def _describe_package(package: Package) -> dict[str, Any]:
     source = package.source
     return {
-        "purl": format_package_url(package),
+        "purl": get_package_url(package),
         "type": package.type,
         "name": qualify_name(package),
         "version": package.version,
@@ -91,7 +91,7 @@ def _describe_change(change: PackageChange) -> dict[str, Any]:
     sides = {
         name: None
         if side is None
-        else {"purl": format_package_url(side), "version": side.version, "licences": list(side.licences)}
+        else {"purl": get_package_url(side), "version": side.version, "licences": list(side.licences)}
         for name, side in (("old", change.old), ("new", change.new))
     }
     return {"change": change.kind.value, "type": package.type, "name": qualify_name(package), **sides}
