@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from tests.images.sbom.samples import DIGEST, LAYERS, create_image, sboms
-from tests.images.sbom.validation import check_cyclonedx, check_spdx_json, check_spdx_tag_value
+from tests.images.sbom.validation import check_cyclonedx, check_spdx3, check_spdx_json, check_spdx_tag_value
 
 from kubekeep.images.package import Package
 from kubekeep.images.sbom.document import Sbom, SbomPart, SbomSubject, SubjectKind
@@ -33,6 +33,12 @@ def test_any_content_is_valid_spdx(sbom: Sbom) -> None:
     check_spdx_json(write_sbom(sbom, "spdx"))
 
 
+@EXAMPLES
+@given(sbom=sboms())
+def test_any_content_is_valid_spdx_3(sbom: Sbom) -> None:
+    check_spdx3(write_sbom(sbom, "spdx-3"))
+
+
 @settings(EXAMPLES, max_examples=10)
 @given(sbom=sboms())
 def test_any_content_is_valid_tag_value(sbom: Sbom) -> None:
@@ -50,7 +56,7 @@ def test_written_content_is_read_again(name: str) -> None:
     sbom = create_image()
     result = read_sbom(write_sbom(sbom, name), "image")
     assert normalise(result) == normalise(sbom)
-    assert result.format in {"CycloneDX 1.6", "CycloneDX 1.7", "SPDX 2.3"}
+    assert result.format in {"CycloneDX 1.6", "CycloneDX 1.7", "SPDX 2.3", "SPDX 3.0.1"}
 
 
 @EXAMPLES
@@ -171,6 +177,8 @@ def test_documents_of_several_subjects(name: str) -> None:
         check_cyclonedx(content, name.partition("-")[2] or "1.6")
     elif name == "spdx":
         check_spdx_json(content)
+    elif name == "spdx-3":
+        check_spdx3(content)
     else:
         check_spdx_tag_value(content)
     result = read_sbom(content, "merged")

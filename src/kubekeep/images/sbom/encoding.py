@@ -15,7 +15,7 @@ from kubekeep.model.text import json_text, utc_text
 _NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "https://kubekeep.io/sbom")
 
 
-def encode(document: msgspec.Struct) -> bytes:
+def encode(document: Any) -> bytes:
     """Return a document as indented JSON. Lone surrogates of file names become `?`."""
     try:
         content = msgspec.json.encode(document)

@@ -77,6 +77,11 @@ def _read_document(value: Any, name: str, depth: int) -> Sbom:
         from kubekeep.images.sbom.spdx_reader import read_spdx  # noqa: PLC0415
 
         return read_spdx(document)
+    if "@graph" in document and "spdx" in str(document.get("@context"))[:4096]:
+        from kubekeep.images.sbom.spdx3_reader import convert_spdx3  # noqa: PLC0415
+        from kubekeep.images.sbom.spdx_reader import read_spdx  # noqa: PLC0415
+
+        return read_spdx(convert_spdx3(document))
     if "artifacts" in document and "descriptor" in document:
         from kubekeep.images.sbom.syft_reader import read_syft  # noqa: PLC0415
 

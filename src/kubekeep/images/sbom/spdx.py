@@ -234,7 +234,7 @@ class _SpdxConversion:
 
     def _refer(self, text: str) -> str:
         """Return the identifier of a licence outside of the list, and keep its text."""
-        identifier = f"LicenseRef-{_identifier(text[:_LONGEST_ID], text)}"
+        identifier = f"LicenseRef-{create_identifier(text[:_LONGEST_ID], text)}"
         if identifier not in self._licences:
             self._licences[identifier] = SpdxLicence(identifier, text, text)
         return identifier
@@ -282,7 +282,7 @@ def _one_line(text: str) -> str:
     return visible(text).strip()
 
 
-def _identifier(readable: str, unique: str) -> str:
+def create_identifier(readable: str, unique: str) -> str:
     """Return an identifier of letters, digits, `.` and `-` that depends on `unique` alone."""
     digest = hashlib.sha256(unique.encode("utf-8", "replace")).hexdigest()
     short = _NOT_IN_ID.sub("-", readable)[:_LONGEST_ID].strip("-.")
@@ -290,17 +290,17 @@ def _identifier(readable: str, unique: str) -> str:
 
 
 def _package_id(package: Package) -> str:
-    return f"SPDXRef-Package-{_identifier(f'{package.type}-{package.name[:_LONGEST_ID]}', identify(package))}"
+    return f"SPDXRef-Package-{create_identifier(f'{package.type}-{package.name[:_LONGEST_ID]}', identify(package))}"
 
 
 def _subject_id(subject: SbomSubject) -> str:
-    return f"SPDXRef-Subject-{_identifier(subject.name[:_LONGEST_ID], subject.identity)}"
+    return f"SPDXRef-Subject-{create_identifier(subject.name[:_LONGEST_ID], subject.identity)}"
 
 
 def _merged_id(sbom: Sbom) -> str:
-    return f"SPDXRef-Merged-{_identifier(sbom.subject.name[:_LONGEST_ID], sbom.subject.name)}"
+    return f"SPDXRef-Merged-{create_identifier(sbom.subject.name[:_LONGEST_ID], sbom.subject.name)}"
 
 
 def _system_id(distribution: Distribution) -> str:
     name = f"{distribution.id[:_LONGEST_ID]}-{distribution.version_id[:_LONGEST_ID]}"
-    return f"SPDXRef-OperatingSystem-{_identifier(name, f'{distribution.id}@{distribution.version_id}')}"
+    return f"SPDXRef-OperatingSystem-{create_identifier(name, f'{distribution.id}@{distribution.version_id}')}"

@@ -12,6 +12,7 @@ FORMATS: Final = {
     "cyclonedx": ("cyclonedx", "write_1_6", ".cdx.json"),
     "cyclonedx-1.7": ("cyclonedx", "write_1_7", ".cdx.json"),
     "spdx": ("spdx", "write_json", ".spdx.json"),
+    "spdx-3": ("spdx3", "write_json_ld", ".spdx.json"),
     "spdx-tag-value": ("spdx_tag_value", "write_tag_value", ".spdx"),
 }
 """Names of formats, with module, function and usual end of the file name."""
