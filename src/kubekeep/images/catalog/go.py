@@ -1,0 +1,114 @@
+"""Go modules in executables, from the build information of the Go linker.
+
+The version of the main module is not guessed: a build without a stamped version (`(devel)`) gets one only if its linker
+flags record it. `go.mod` files are read by `go_files`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from kubekeep.images.catalog.documents import MAXIMUM_PACKAGES, is_name, is_plain
+from kubekeep.images.content import CatalogRecord, Executable
+from kubekeep.images.package import Package
+from kubekeep.images.package_url import normalise_name
+
+PATTERNS: Final[tuple[str, ...]] = ()
+MAXIMUM_TEXT: Final = 16 * 1024 * 1024
+MAXIMUM_FLAGS: Final = 100_000
+TOOLCHAIN: Final = r"(?:devel )?go(\d+\.\d+(?:\.\d+)?(?:(?:rc|beta)\d+)?)"
+LINKER_VERSION: Final = r"v?\d+\.\d+\.\d+[\w.+-]*"
+VERSION_VARIABLE: Final = r"(?i)(?:git|build|app|release|full|current|package|product)?_?version|tag|semver"
+KUBERNETES_VERSIONS: Final = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+PSEUDO_WITHOUT_TAG: Final = r"v0\.0\.0-\d{14}-[0-9a-f]{12}(?:\+dirty)?"
+
+
+def read_executable(executable: Executable) -> CatalogRecord | None:
+    """Return the standard library, the main module and the modules that an executable is linked with."""
+    if not executable.go_version:
+        return None
+    if len(executable.go_modules) > MAXIMUM_TEXT:
+        raise ValueError("its Go build information is too large")
+    packages = [] if (version := read_toolchain(executable.go_version)) is None else [build_module("stdlib", version)]
+    main, modules = _read_modules(executable.go_modules)
+    if main is not None:
+        packages.append(build_module(*main))
+    packages += [build_module(path, version) for path, version in modules]
+    if len(packages) > MAXIMUM_PACKAGES:
+        raise ValueError(f"lists {len(packages)} Go modules, more than {MAXIMUM_PACKAGES}")
+    distinct = tuple(dict.fromkeys(packages))
+    return CatalogRecord(executable.path, "go", distinct) if distinct else None
+
+
+def read_toolchain(text: str) -> str | None:
+    """Return the version of Go without prefix and experiments: `1.22.1` of `go1.22.1 X:boringcrypto` and `go1.22.1-fips`."""
+    match = re.match(TOOLCHAIN, text)
+    return match[1] if match else None
+
+
+def build_module(path: str, version: str, *, declared: bool = False, evidence: str = "Go build information") -> Package:
+    """Return a module; versions of modules keep their `v`, as in advisories."""
+    namespace, _, name = path.rpartition("/")
+    namespace, name = normalise_name("golang", namespace, name)
+    return Package(type="golang", namespace=namespace, name=name, version=version, evidence=evidence, declared=declared)
+
+
+def is_module(path: str, version: str) -> bool:
+    """Return True for a module path and a version (or none) that can be listed."""
+    return is_name(path) and not path.endswith("/") and (not version or is_plain(version))
+
+
+def _read_modules(text: str) -> tuple[tuple[str, str] | None, list[tuple[str, str]]]:
+    """Return the main module and the others; a replaced module is the module that replaces it."""
+    main: tuple[str, str] | None = None
+    modules: list[tuple[str, str]] = []
+    flags = ""
+    is_main = False
+    for line in text.split("\n"):
+        kind, _, rest = line.partition("\t")
+        path, _, version = rest.partition("\t")
+        version = version.partition("\t")[0]
+        if kind == "build":
+            flags = rest.partition("=")[2] if rest.startswith("-ldflags=") else flags
+        elif kind in ("mod", "dep", "=>") and is_module(path, version):
+            if kind == "=>":
+                _replace(path, version, main if is_main else None, modules)
+            elif kind == "mod":
+                main, is_main = (path, version), True
+            else:
+                modules.append((path, version))
+                is_main = False
+    return _resolve_main(main, flags), modules
+
+
+def _replace(path: str, version: str, main: tuple[str, str] | None, modules: list[tuple[str, str]]) -> None:
+    """Put a replacement in the place of the last module. A local folder has no version, so the original name stays."""
+    if main is not None or not modules:
+        return
+    if path.startswith((".", "/")) or not version:
+        modules[-1] = (modules[-1][0], "")
+    else:
+        modules[-1] = (path, version)
+
+
+def _resolve_main(main: tuple[str, str] | None, flags: str) -> tuple[str, str] | None:
+    """Return the main module with its version, from the linker flags if none is stamped; empty if it is unknown.
+
+    A pseudo-version without a tag would make each advisory with a fixed version match, so it counts as unknown.
+    """
+    if main is None or main[0] == "command-line-arguments":
+        return None
+    path, version = main
+    if version and version != "(devel)" and not re.fullmatch(PSEUDO_WITHOUT_TAG, version):
+        return path, version
+    for word in flags[:MAXIMUM_FLAGS].replace("-X=", " ").split():
+        name, _, value = word.strip("'\"").partition("=")
+        package, _, variable = name.strip("'\"").rpartition(".")
+        value = value.strip("'\"")
+        is_own = package in ("main", path) or package.startswith(path + "/")
+        if not is_own and not (path == "k8s.io/kubernetes" and package in KUBERNETES_VERSIONS):
+            continue
+        if re.fullmatch(VERSION_VARIABLE, variable) and re.fullmatch(LINKER_VERSION, value) and is_plain(value):
+            return path, "v" + value.removeprefix("v")
+    return path, ""

@@ -1,0 +1,112 @@
+"""Python distributions: dist-info and egg-info folders, eggs, and the records of conda.
+
+Code that other distributions vendor without metadata is not listed, nor are the origins in `direct_url.json`: an
+editable installation has its own metadata. Lock files are read by `python_locks`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import msgspec
+
+from kubekeep.images.catalog.documents import as_text, build_record, decode_json, is_name, is_plain
+from kubekeep.images.catalog.language_licences import CLASSIFIERS, read_licence, read_licences
+from kubekeep.images.content import CatalogRecord, LayerFile
+from kubekeep.images.package import Package
+from kubekeep.images.package_url import normalise_name
+
+PATTERNS: Final = (
+    "**/*.dist-info/METADATA",
+    "**/*.egg-info",
+    "**/*.egg-info/PKG-INFO",
+    "**/*.egg/EGG-INFO/PKG-INFO",
+    "**/conda-meta/*.json",
+)
+MAXIMUM_HEADER: Final = 1024 * 1024
+HEADER: Final = (
+    rb"(?m)^(Name|Version|License|License-Expression|Author|Author-email|Maintainer|Maintainer-email):[ \t]*(.*)$"
+    rb"|^Classifier: License :: (.*)$"
+)
+
+
+class CondaMetadata(msgspec.Struct):
+    """The fields that are read of a file in `conda-meta`."""
+
+    name: Any = ""
+    version: Any = ""
+    build: Any = ""
+    channel: Any = ""
+    subdir: Any = ""
+    license: Any = ""
+
+
+def read(file: LayerFile) -> CatalogRecord | None:
+    """Return the distribution that a metadata file describes."""
+    package = _read_conda(file) if file.path.endswith(".json") else _read_metadata(file)
+    return build_record(file, "python", [package] if package else [])
+
+
+def _read_metadata(file: LayerFile) -> Package | None:
+    header = file.content[:MAXIMUM_HEADER].replace(b"\r\n", b"\n").partition(b"\n\n")[0]
+    fields: dict[bytes, str] = {}
+    classifiers: list[str] = []
+    for match in re.finditer(HEADER, header):
+        key, value, classifier = match.groups()
+        if key:
+            fields.setdefault(key, value.decode("utf-8", "replace").strip())
+        else:
+            classifiers.append(classifier.decode("utf-8", "replace").rpartition(" :: ")[2].strip())
+    name, version = fields.get(b"Name", ""), fields.get(b"Version", "")
+    if not name and not version:
+        return None
+    if not is_name(name) or not re.fullmatch(r"[A-Za-z0-9._-]+", name):
+        raise ValueError("has no valid name of a Python distribution")
+    if not is_plain(version):
+        raise ValueError(f"{name} has no valid version")
+    supplier = next((fields[key] for key in SUPPLIERS if fields.get(key, "UNKNOWN") not in ("", "UNKNOWN")), "")
+    return Package(
+        type="pypi",
+        name=normalise_name("pypi", "", name)[1],
+        version=version,
+        licences=_read_licences(fields, classifiers),
+        supplier=supplier if supplier.isprintable() else "",
+        evidence="Python " + file.path.rpartition("/")[2].rpartition(".")[2],
+    )
+
+
+SUPPLIERS: Final = (b"Author", b"Author-email", b"Maintainer", b"Maintainer-email")
+
+
+def _read_licences(fields: dict[bytes, str], classifiers: list[str]) -> tuple[str, ...]:
+    """Return the expression, else the licence classifiers, else the free text; the text is often a whole licence."""
+    if expression := fields.get(b"License-Expression"):
+        return (expression,) if expression.isprintable() else ()
+    known = tuple(dict.fromkeys(CLASSIFIERS[name] for name in classifiers if name in CLASSIFIERS))
+    text = fields.get(b"License", "")
+    if "BSD-3-Clause" in known and text:  # The classifier does not tell the variants of the BSD licence apart.
+        stated = read_licence(text)
+        if stated.startswith(("BSD-", "0BSD")):
+            return (stated,)
+    if known or not text or text == "UNKNOWN":
+        return known
+    licence = read_licence(text)
+    return (licence,) if licence and len(licence) <= 100 else ()
+
+
+def _read_conda(file: LayerFile) -> Package | None:
+    metadata = decode_json(msgspec.json.Decoder(CondaMetadata), file.content)
+    name, version = as_text(metadata.name), as_text(metadata.version)
+    if not is_name(name) or not is_plain(version):
+        return None
+    channel = as_text(metadata.channel).rstrip("/").removesuffix("/" + as_text(metadata.subdir)).rpartition("/")[2]
+    qualifiers = (("build", as_text(metadata.build)), ("channel", channel), ("subdir", as_text(metadata.subdir)))
+    return Package(
+        type="conda",
+        name=name.lower(),
+        version=version,
+        qualifiers=tuple((key, value) for key, value in qualifiers if is_plain(value)),
+        licences=read_licences(metadata.license),
+        evidence="conda-meta",
+    )
