@@ -1,10 +1,11 @@
-//! Python extension module `kubekeep._native`: bindings to the crates `kubekeep-objects`,
+//! Python extension module `kubekeep._native`: bindings to the crates `kubekeep-images`, `kubekeep-objects`,
 //! `kubekeep-rego` and `kubekeep-yaml`.
 //!
-//! No file or network access, no knowledge of controls. Documents for Rego cross the boundary as
+//! No network access, no files except layers of images and temporary ones, no knowledge of controls. Documents for Rego cross the boundary as
 //! JSON text, so that no Python object is used while the interpreter lock is released.
 
 mod ignore;
+mod images;
 mod pack;
 mod rego;
 
@@ -31,6 +32,13 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     )?;
     module.add_class::<rego::Pattern>()?;
     module.add_class::<ignore::IgnorePatterns>()?;
+    module.add_class::<images::LayerReader>()?;
+    module.add_class::<images::NativeLayer>()?;
+    module.add_class::<images::SecretMarks>()?;
+    module.add(
+        "NativeLayerError",
+        module.py().get_type::<images::NativeLayerError>(),
+    )?;
     module.add_class::<kubekeep_objects::FieldCheck>()?;
     module.add_class::<kubekeep_objects::Redactor>()?;
     module.add_class::<kubekeep_objects::SecretFilter>()?;

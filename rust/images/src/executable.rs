@@ -1,0 +1,210 @@
+//! Facts in executables: build information of Go, packages of cargo-auditable. Reads only the sections with them.
+
+use std::cell::Cell;
+use std::io::{self, Read, Seek, SeekFrom};
+
+use flate2::{Decompress, FlushDecompress, Status};
+use object::read::macho::{FatArch, MachOFatFile32, MachOFatFile64};
+use object::{
+    File, FileKind, Object, ObjectSection, ObjectSegment, ReadCache, ReadRef, SectionKind,
+};
+
+use crate::content::Data;
+use crate::go;
+use crate::limits::MAX_CARGO;
+
+/// Bytes that may be read from a temporary file to inspect one executable.
+const MAX_READ: u64 = 64 << 20;
+/// Bytes of a data segment that are searched for build information if no section contains it.
+const MAX_SEARCH: u64 = 1 << 20;
+
+/// Sections of an executable; each name may cost a search through all names.
+const MAX_SECTIONS: usize = 512;
+
+#[derive(Clone, Debug, Default)]
+pub struct Executable {
+    pub go_version: String,
+    pub go_modules: String,
+    pub cargo: Vec<u8>,
+    pub versions: Vec<(String, String)>,
+}
+
+impl Executable {
+    pub fn is_empty(&self) -> bool {
+        self.go_version.is_empty() && self.cargo.is_empty() && self.versions.is_empty()
+    }
+
+    pub fn size(&self) -> u64 {
+        (self.go_version.len() + self.go_modules.len() + self.cargo.len()) as u64
+    }
+}
+
+/// Inspect an executable. Returns the facts, and the reason if a part of them cannot be read.
+pub fn inspect(data: &Data<'_>) -> (Executable, Option<String>) {
+    match data {
+        Data::Memory(bytes) => inspect_file(*bytes),
+        Data::File(..) => {
+            let cache = ReadCache::new(DataReader {
+                data: *data,
+                position: 0,
+                budget: Cell::new(MAX_READ),
+            });
+            inspect_file(&cache)
+        }
+    }
+}
+
+fn inspect_file<'data, R: ReadRef<'data>>(data: R) -> (Executable, Option<String>) {
+    let mut executable = Executable::default();
+    let mut problem = None;
+    match FileKind::parse(data) {
+        Ok(FileKind::MachOFat32) => {
+            if let Ok(file) = MachOFatFile32::parse(data) {
+                if let Some(Ok(part)) = file.arches().first().map(|arch| arch.data(data)) {
+                    inspect_object(part, &mut executable, &mut problem);
+                }
+            }
+        }
+        Ok(FileKind::MachOFat64) => {
+            if let Ok(file) = MachOFatFile64::parse(data) {
+                if let Some(Ok(part)) = file.arches().first().map(|arch| arch.data(data)) {
+                    inspect_object(part, &mut executable, &mut problem);
+                }
+            }
+        }
+        // Files that only begin like an executable are common.
+        Err(_) => {}
+        Ok(_) => inspect_object(data, &mut executable, &mut problem),
+    }
+    (executable, problem)
+}
+
+fn inspect_object<'data, R: ReadRef<'data>>(
+    data: R,
+    executable: &mut Executable,
+    problem: &mut Option<String>,
+) {
+    let Ok(file) = File::parse(data) else {
+        return;
+    };
+    let mut go_address = None;
+    let mut writable = None;
+    let mut has_sections = false;
+    for section in file.sections().take(MAX_SECTIONS) {
+        has_sections = true;
+        match section.name_bytes() {
+            Ok(b".go.buildinfo" | b"__go_buildinfo") => go_address = Some(section.address()),
+            Ok(b".dep-v0") => match section.data().map_err(|_| ()).and_then(decompress_cargo) {
+                Ok(cargo) => executable.cargo = cargo,
+                Err(()) => {
+                    *problem = Some("the list of Rust packages (.dep-v0) is damaged".to_owned())
+                }
+            },
+            _ if writable.is_none() && section.kind() == SectionKind::Data => {
+                writable = Some((section.address(), section.size()));
+            }
+            _ => {}
+        }
+    }
+    // Windows executables have no section for build information, and stripped ones may have no sections at all.
+    if go_address.is_none() && (file.format() == object::BinaryFormat::Pe || !has_sections) {
+        let range = writable.or_else(|| find_writable_segment(&file));
+        go_address = range.and_then(|(address, size)| {
+            let bytes = read_address(&file, address, size.min(MAX_SEARCH))?;
+            Some(address + go::find(bytes)? as u64)
+        });
+    }
+    let Some(address) = go_address else {
+        return;
+    };
+    match go::read(address, |address, size| read_address(&file, address, size)) {
+        Some((version, modules)) => {
+            executable.go_version = version;
+            executable.go_modules = modules;
+        }
+        None => *problem = Some("the build information of Go is damaged".to_owned()),
+    }
+}
+
+fn find_writable_segment<'data, R: ReadRef<'data>>(file: &File<'data, R>) -> Option<(u64, u64)> {
+    const WRITE: u32 = 2;
+    file.segments().find_map(|segment| match segment.flags() {
+        object::SegmentFlags::Elf { p_flags, .. } if p_flags.0 & WRITE == 0 => None,
+        object::SegmentFlags::MachO { initprot, .. } if initprot.0 & WRITE == 0 => None,
+        _ => Some((segment.address(), segment.file_range().1)),
+    })
+}
+
+/// Return the bytes of the file that are loaded at an address.
+fn read_address<'data, R: ReadRef<'data>>(
+    file: &File<'data, R>,
+    address: u64,
+    size: u64,
+) -> Option<&'data [u8]> {
+    file.segments().find_map(|segment| {
+        let stored = segment.file_range().1;
+        let start = address.checked_sub(segment.address())?;
+        if start.checked_add(size)? > stored {
+            return None;
+        }
+        segment.data_range(address, size).ok().flatten()
+    })
+}
+
+fn decompress_cargo(bytes: &[u8]) -> Result<Vec<u8>, ()> {
+    let mut inflater = Decompress::new(true);
+    let mut text = Vec::with_capacity(16 << 10);
+    loop {
+        let consumed = inflater.total_in() as usize;
+        let status = inflater
+            .decompress_vec(&bytes[consumed..], &mut text, FlushDecompress::Finish)
+            .map_err(|_| ())?;
+        if status == Status::StreamEnd {
+            return Ok(text);
+        }
+        if text.len() < text.capacity() || text.len() as u64 >= MAX_CARGO {
+            return Err(());
+        }
+        text.reserve(text.len());
+    }
+}
+
+/// Reads `Data` for the crate `object`, up to a budget.
+struct DataReader<'a> {
+    data: Data<'a>,
+    position: u64,
+    budget: Cell<u64>,
+}
+
+impl Read for DataReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let size = (buffer.len() as u64).min(self.data.len().saturating_sub(self.position));
+        let Some(budget) = self.budget.get().checked_sub(size) else {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        };
+        self.budget.set(budget);
+        if let Data::File(file, start, _) = self.data {
+            crate::content::read_exact_at(
+                file,
+                &mut buffer[..size as usize],
+                start + self.position,
+            )?;
+        }
+        self.position += size;
+        Ok(size as usize)
+    }
+}
+
+impl Seek for DataReader<'_> {
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        let (base, offset) = match position {
+            SeekFrom::Start(offset) => (offset, 0),
+            SeekFrom::End(offset) => (self.data.len(), offset),
+            SeekFrom::Current(offset) => (self.position, offset),
+        };
+        self.position = base
+            .checked_add_signed(offset)
+            .ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.position)
+    }
+}
