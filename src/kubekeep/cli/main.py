@@ -19,6 +19,7 @@ _COMMANDS: Final = {
     "scan": "Scan manifests, charts, overlays, repositories or a cluster.",
     "init": "Write a configuration file and a CI job.",
     "watch": "Watch a cluster and print changed verdicts.",
+    "image": "List packages of images, and scan images.",
     "host": "Collect data of a node for a scan.",
     "cloud": "Describe a managed cluster for a scan.",
     "list": "List frameworks, controls or sets of exceptions.",

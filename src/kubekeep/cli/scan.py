@@ -76,7 +76,7 @@ def command(
     run(request, exception_settings, gates, baseline, privacy, output_options, dry_run=dry_run)
 
 
-def run(  # noqa: PLR0913 - one argument per group of options
+def run(
     request: ScanRequest,
     exception_settings: ExceptionSettings,
     gates: Gates,

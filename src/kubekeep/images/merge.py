@@ -75,7 +75,8 @@ def merge(layers: Sequence[LayerContent]) -> ImageContent:
         candidates += [(index, record, upper.hides(_file_path(record.path))) for record in layer.records]
         modes += [replace(mode, layer=layer.diff_id) for mode in layer.modes if not upper.hides(mode.path)]
         secrets += [
-            replace(secret, layer=layer.diff_id, removed=upper.hides(_file_path(secret.path))) for secret in layer.secrets
+            replace(secret, layer=layer.diff_id, removed=upper.hides(_file_path(secret.path)))
+            for secret in layer.secrets
         ]
         problems += [problem for problem in layer.problems if not upper.hides(_file_path(problem.path))]
         if index:

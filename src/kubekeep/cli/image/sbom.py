@@ -7,56 +7,92 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Final
 
 import click
 
 from kubekeep.cli import progress
-from kubekeep.cli.image import REFERENCE_HELP
+from kubekeep.cli.atomic_files import open_binary, open_text
+from kubekeep.cli.image import REFERENCE_HELP, create_image_options
 from kubekeep.cli.image_options import image_options
+from kubekeep.cli.settings import get_width, settings
 from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.images.access.options import AccessOptions
+from kubekeep.images.sbom.document import Sbom
+from kubekeep.images.sbom.write import DEFAULT, FORMATS, write_sbom
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.text import visible
+from kubekeep.usecases.image import create_sbom, read_attached_sbom
+
+_PRETTY: Final = "pretty"
 
 
-@click.command(short_help="Write the packages of an image as an SBOM.", epilog=REFERENCE_HELP)
+@click.command(short_help="List the packages of an image.", epilog=REFERENCE_HELP)
 @click.argument("reference", metavar="REFERENCE")
 @click.option(
     "-f",
     "--format",
     "layout",
-    type=click.Choice(["cyclonedx", "spdx"]),
-    default="cyclonedx",
-    show_default=True,
+    type=click.Choice(("pretty", *FORMATS)),
+    default=None,
+    show_default="pretty; with --output by the name of the file, else cyclonedx",
     help="Write this format.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")
+@click.option(
+    "--attached",
+    is_flag=True,
+    help="Take the SBOM that is attached to the image in its registry; its layers are not read.",
+)
 @image_options
-def command(reference: str, layout: str, output: Path | None, access: AccessOptions) -> None:
-    """Write the packages of an image as an SBOM (software bill of materials).
+def command(reference: str, layout: str | None, output: Path | None, access: AccessOptions, *, attached: bool) -> None:
+    """List the packages of an image, or write them as an SBOM (software bill of materials).
 
     The same image gives the same bytes. Exits with 3 if a part of the image could not be read.
 
     \b
+    kubekeep image sbom nginx:1.29
     kubekeep image sbom nginx:1.29 -o nginx.cdx.json
     kubekeep image sbom oci:build/ -f spdx -o build.spdx.json
     """  # noqa: D301 - click takes the character itself
-    from kubekeep.usecases.image import describe_image, encode_sbom  # noqa: PLC0415 - the help needs none of it
-
     try:
-        with progress.download() as on_progress:
-            document = describe_image(reference, images, on_progress)
+        with progress.download() as on_bytes:
+            options = create_image_options(access)
+            sbom = read_attached_sbom(reference, options) if attached else create_sbom(reference, options, on_bytes)
     except KubekeepError as error:
         click.echo(f"failed: {visible(str(error))}", err=True)
         sys.exit(INCOMPLETE)
-    content = encode_sbom(document, layout)
+    layout = layout or (_find_format(output) if output else _PRETTY)
+    if layout == _PRETTY:
+        _print_summary(sbom, output)
+    else:
+        _write(write_sbom(sbom, layout), output)
+    for problem in sbom.problems:
+        click.echo(f"not read: {visible(problem.path)}: {visible(problem.message)}", err=True)
+    sys.exit(INCOMPLETE if sbom.problems else 0)
+
+
+def _find_format(output: Path) -> str:
+    """Return the first format whose files have the ending of `output`, else the default."""
+    return next((name for name, (_, _, ending) in FORMATS.items() if output.name.endswith(ending)), DEFAULT)
+
+
+def _print_summary(sbom: Sbom, output: Path | None) -> None:
+    from kubekeep.reports.format import ReportOptions  # noqa: PLC0415 - for people only
+    from kubekeep.reports.sboms.show import write_summary  # noqa: PLC0415
+
+    if output is not None:
+        with open_text(output) as stream:
+            write_summary(sbom, stream, ReportOptions())
+        return
+    is_coloured = sys.stdout.isatty() and settings().colour
+    write_summary(sbom, sys.stdout, ReportOptions(colour=is_coloured, width=get_width(sys.stdout)))
+
+
+def _write(content: bytes, output: Path | None) -> None:
     if output is None:
         sys.stdout.buffer.write(content)
-    else:
-        from kubekeep.cli.atomic_files import open_binary  # noqa: PLC0415
-
-        with open_binary(output) as stream:
-            stream.write(content)
-    for problem in document.problems:
-        click.echo(f"not read: {visible(problem.path)}: {visible(problem.message)}", err=True)
-    sys.exit(INCOMPLETE if document.problems else 0)
+        return
+    with open_binary(output) as stream:
+        stream.write(content)
+    click.echo(f"written: {visible(str(output))}", err=True)

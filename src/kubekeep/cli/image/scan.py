@@ -15,7 +15,7 @@ from kubekeep.cli.arguments import without_options
 from kubekeep.cli.configured import ConfiguredCommand
 from kubekeep.cli.exception_options import ExceptionSettings
 from kubekeep.cli.gate_options import BaselineOptions, gate_options
-from kubekeep.cli.image import REFERENCE_HELP
+from kubekeep.cli.image import REFERENCE_HELP, create_image_options
 from kubekeep.cli.image_options import image_options
 from kubekeep.cli.privacy_options import PrivacyOptions, privacy_options
 from kubekeep.cli.report_options import OutputOptions, report_options
@@ -69,7 +69,7 @@ def command(
     rules = request.rules
     if not (rules.frameworks or rules.controls):
         rules = msgspec.structs.replace(rules, frameworks=(_FRAMEWORK,))
-    read = msgspec.structs.replace(request.input.read, images=images)
+    read = msgspec.structs.replace(request.input.read, images=create_image_options(access))
     source = msgspec.structs.replace(request.input, paths=tuple(map(to_address, request.input.paths)), read=read)
     request = msgspec.structs.replace(request, input=source, rules=rules)
     scan.run(request, exception_settings, gates, baseline, privacy, output_options)

@@ -85,7 +85,10 @@ def _describe_distribution(distribution: Distribution, today: dt.date) -> dict[s
 
 
 def _describe_secret(secret: DetectedSecret) -> dict[str, Any]:
-    notes = ("with a valid checksum" if secret.is_verified else "", "deleted by a later layer" if secret.removed else "")
+    notes = (
+        "with a valid checksum" if secret.is_verified else "",
+        "deleted by a later layer" if secret.removed else "",
+    )
     kind = ", ".join(filter(None, (secret.kind, *notes)))
     return {"path": f"/{secret.path}", "line": secret.line, "kind": kind, "layer": secret.layer}
 
