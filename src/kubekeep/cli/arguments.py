@@ -139,11 +139,14 @@ def without_options(*names: str) -> Callable[[Callable[..., None]], Callable[...
         @functools.wraps(function)
         def wrapper(**arguments: Any) -> None:
             ctx = click.get_current_context()
+            # Newer versions of click have an object of their own for a value without a default.
+            unset = click.Option(["--unset"]).get_default(ctx)
             defaults = {
                 str(parameter.name): parameter.process_value(ctx, parameter.get_default(ctx))
                 for parameter in removed_options
             }
-            function(**{**defaults, **arguments})
+            known = {name: None if value is unset else value for name, value in defaults.items()}
+            function(**{**known, **arguments})
 
         wrapper.__click_params__ = [  # type: ignore[attr-defined]
             parameter for parameter in declared if parameter not in removed_options
