@@ -39,6 +39,10 @@ _SECTIONS: Final = {
         *("values", "set_", "set_string", "set_json", "set_file", "release_name", "release_namespace"),
         *("api_versions", "enable_helm"),
     ),
+    "Images": (
+        *("images", "platform", "plain_http", "registry_ca", "mirror", "registry_config"),
+        *("containerd_namespace", "containerd_root"),
+    ),
     "Cluster": (
         *("kubeconfig", "kube_context", "as_user", "as_groups", "as_uid", "insecure_skip_tls_verify", "dry_run"),
         *("host_scan", "host_data", "cloud", "cloud_cluster"),

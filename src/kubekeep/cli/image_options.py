@@ -12,6 +12,7 @@ import msgspec
 from kubekeep.cli.settings import cache_folder
 from kubekeep.images.access.options import AccessOptions, parse_platform
 from kubekeep.images.access.settings import read_access_options
+from kubekeep.images.options import ImageOptions
 from kubekeep.model.text import visible
 
 _FILE = click.Path(exists=True, dir_okay=False)
@@ -28,6 +29,12 @@ def image_options(function: Callable[..., None]) -> Callable[..., None]:
     for option in (*_stores(), *_registries()):
         wrapper = option(wrapper)
     return wrapper
+
+
+def create_image_options(access: AccessOptions) -> ImageOptions:
+    """Return the options of reading images, with the folder of cached layers."""
+    folder = cache_folder()
+    return ImageOptions(access=access, cache_folder=str(folder / "layers") if folder else "")
 
 
 def _registries() -> tuple[Callable[..., Any], ...]:

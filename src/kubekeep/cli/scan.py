@@ -5,10 +5,12 @@ Parses and prints; never evaluates itself.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import sys
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 import click
 import msgspec
@@ -19,11 +21,13 @@ from kubekeep.cli.configured import ConfiguredCommand
 from kubekeep.cli.exception_options import ExceptionSettings
 from kubekeep.cli.gate_options import BaselineOptions, gate_options, read_baseline
 from kubekeep.cli.help_sections import PRESENTATION
+from kubekeep.cli.image_options import create_image_options, image_options
 from kubekeep.cli.preflight import print_permissions
 from kubekeep.cli.privacy_options import PrivacyOptions, privacy_options
 from kubekeep.cli.report_options import OutputOptions, report_options
 from kubekeep.cli.request_options import request_options, run_scan
 from kubekeep.cli.standard_output import INCOMPLETE
+from kubekeep.images.access.options import AccessOptions
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.finding import Cause
 from kubekeep.model.text import visible
@@ -31,12 +35,41 @@ from kubekeep.posture.gate import GateResult, Gates, UnknownLimitError, evaluate
 from kubekeep.posture.severity_filter import filter_by_severity
 from kubekeep.reports import Extra
 from kubekeep.reports.shared.wording import count_noun
+from kubekeep.sources.images.address import is_image_address
 from kubekeep.usecases.request import ReportNeeds, ScanRequest
+from kubekeep.usecases.rule_selection import DEFAULT_FRAMEWORKS
 
 _GATE_FAILED: Final = 1
 _MAX_RULE_ERRORS: Final = 10
+IMAGE_FRAMEWORK: Final = "images"
+"""The framework for images, used without names of rules."""
 _IMAGE: Final = re.compile(r"[a-z0-9][a-z0-9._/-]*(?::[A-Za-z0-9._-]+|@sha256:[0-9a-f]{64})")
 """A reference of an image with a tag or a digest."""
+
+
+def _images_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options for images; they are applied to the argument `request`."""
+
+    @functools.wraps(function)
+    def wrapper(request: ScanRequest, *, access: AccessOptions, images: bool, **others: Any) -> None:
+        function(request=_request_images(request, access, workloads=images), **others)
+
+    option = click.option("--images", is_flag=True, help="Also scan the images that workloads use, each image once.")
+    return option(image_options(wrapper))
+
+
+def _request_images(request: ScanRequest, access: AccessOptions, *, workloads: bool) -> ScanRequest:
+    """Return the request for a scan with images; with `workloads`, also of the images that workloads use.
+
+    If no rule is named, the framework for images is added to the default one.
+    """
+    read = msgspec.structs.replace(request.input.read, images=create_image_options(access), workload_images=workloads)
+    rules = request.rules
+    has_images = workloads or any(map(is_image_address, request.input.paths))
+    if has_images and not (rules.frameworks or rules.controls):
+        rules = msgspec.structs.replace(rules, frameworks=(*DEFAULT_FRAMEWORKS, IMAGE_FRAMEWORK))
+    source = msgspec.structs.replace(request.input, read=read)
+    return msgspec.structs.replace(request, input=source, rules=rules)
 
 
 @click.command(short_help="Scan manifests or a cluster.", cls=ConfiguredCommand, target=arguments.find_first_path)
@@ -44,6 +77,7 @@ _IMAGE: Final = re.compile(r"[a-z0-9][a-z0-9._/-]*(?::[A-Za-z0-9._-]+|@sha256:[0
 @privacy_options
 @gate_options
 @report_options
+@_images_options
 @click.option(
     "--dry-run",
     is_flag=True,

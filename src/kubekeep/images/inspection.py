@@ -18,6 +18,7 @@ from kubekeep.images.layer_cache import LayerCache
 from kubekeep.images.layers import LayerSettings, compute_version, read_folder, read_layers
 from kubekeep.images.merge import merge
 from kubekeep.images.options import ImageOptions
+from kubekeep.model.text import visible
 
 OnBytes = Callable[[str, int, int | None], None]
 """Receives the image, the bytes read so far and their total, if known."""
@@ -46,7 +47,7 @@ def inspect_image(
             layers = _read(image, options, on_bytes, secrets=secrets)
             content = merge(layers)
         except ImageContentError as error:
-            raise ImageContentError(f"{reference}: {error}") from error
+            raise ImageContentError(f"{visible(reference)}: {error}") from error
         return InspectedImage(image.reference, image.digest, image.platform, configuration, content)
 
 

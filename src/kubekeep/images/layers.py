@@ -111,7 +111,9 @@ class _ImageReader:
 
     def __init__(self, image: OpenedImage, settings: LayerSettings, on_bytes: OnBytes | None) -> None:
         self._image = image
-        self._selection = FileSelection(load_catalogs(), is_folder=False, secrets=settings.secrets, limits=settings.limits)
+        self._selection = FileSelection(
+            load_catalogs(), is_folder=False, secrets=settings.secrets, limits=settings.limits
+        )
         self._on_bytes = on_bytes
         self._stopped = threading.Event()
 

@@ -7,10 +7,6 @@ from typing import Final
 
 import click
 
-from kubekeep.cli.settings import cache_folder
-from kubekeep.images.access.options import AccessOptions
-from kubekeep.images.options import ImageOptions
-
 _COMMANDS: Final = {
     "sbom": "List the packages of an image, or write an SBOM.",
     "scan": "Scan images for secrets, configuration and licences.",
@@ -22,12 +18,6 @@ REFERENCE is one of
   containerd://nginx:1.29     an image of containerd; also docker-daemon:nginx:1.29
   dir:FOLDER                  files without an image
 """
-
-
-def create_image_options(access: AccessOptions) -> ImageOptions:
-    """Return the options of reading images, with the folder of cached layers."""
-    folder = cache_folder()
-    return ImageOptions(access=access, cache_folder=str(folder / "layers") if folder else "")
 
 
 class _ImageGroup(click.Group):

@@ -13,8 +13,8 @@ import click
 
 from kubekeep.cli import progress
 from kubekeep.cli.atomic_files import open_binary, open_text
-from kubekeep.cli.image import REFERENCE_HELP, create_image_options
-from kubekeep.cli.image_options import image_options
+from kubekeep.cli.image import REFERENCE_HELP
+from kubekeep.cli.image_options import create_image_options, image_options
 from kubekeep.cli.settings import get_width, settings
 from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.images.access.options import AccessOptions

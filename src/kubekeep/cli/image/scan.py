@@ -15,8 +15,8 @@ from kubekeep.cli.arguments import without_options
 from kubekeep.cli.configured import ConfiguredCommand
 from kubekeep.cli.exception_options import ExceptionSettings
 from kubekeep.cli.gate_options import BaselineOptions, gate_options
-from kubekeep.cli.image import REFERENCE_HELP, create_image_options
-from kubekeep.cli.image_options import image_options
+from kubekeep.cli.image import REFERENCE_HELP
+from kubekeep.cli.image_options import create_image_options, image_options
 from kubekeep.cli.privacy_options import PrivacyOptions, privacy_options
 from kubekeep.cli.report_options import OutputOptions, report_options
 from kubekeep.cli.request_options import request_options
@@ -25,8 +25,6 @@ from kubekeep.posture.gate import Gates
 from kubekeep.sources.images.address import to_address
 from kubekeep.usecases.request import ScanRequest
 
-_FRAMEWORK: Final = "images"
-"""The framework of a scan without names."""
 _NO_IMAGE_OPTIONS: Final = (
     *("kubernetes_version", "snapshot", "cloud_provider", "policies", "cluster_policies", "incremental"),
     *("include_namespaces", "exclude_namespaces", "include_kinds", "exclude_kinds", "label_selector"),
@@ -68,7 +66,7 @@ def command(
         raise click.UsageError("no REFERENCE: name an image, such as nginx:1.29")
     rules = request.rules
     if not (rules.frameworks or rules.controls):
-        rules = msgspec.structs.replace(rules, frameworks=(_FRAMEWORK,))
+        rules = msgspec.structs.replace(rules, frameworks=(scan.IMAGE_FRAMEWORK,))
     read = msgspec.structs.replace(request.input.read, images=create_image_options(access))
     source = msgspec.structs.replace(request.input, paths=tuple(map(to_address, request.input.paths)), read=read)
     request = msgspec.structs.replace(request, input=source, rules=rules)

@@ -218,7 +218,8 @@ def _describe_place(location: Location, head: Location | None, room: int) -> tup
 
     room: columns for the second; the key of a value and the folders of its file are left out if they do not fit.
     """
-    elsewhere = head is not None and location.file != head.file
+    # A file of an image has the image as the first part of its name.
+    elsewhere = head is not None and location.file != head.file and not head.file.startswith(f"{location.file}!")
     line = str(location.region.start.line) if location.region and not elsewhere else ""
     if location.setting:
         setting = location.setting

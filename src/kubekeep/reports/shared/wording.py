@@ -132,7 +132,8 @@ def percent(value: float | None) -> str:
 
 def describe_input(assessment: Assessment) -> str:
     """Return the size of the input: `12 files, 35 resources`, or `Kubernetes v1.34.4-eks-1 (EKS), 88 resources`."""
-    return f"{describe_origin(assessment)}, {count_noun(assessment.counts.total, 'resource')}"
+    resources = count_noun(assessment.counts.total, "resource")
+    return f"{describe_origin(assessment)}, {resources}" if assessment.files or assessment.target.cluster else resources
 
 
 def describe_origin(assessment: Assessment) -> str:

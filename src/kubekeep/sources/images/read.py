@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import msgspec
 
 from kubekeep.images.inspection import inspect_image
 from kubekeep.images.options import ImageOptions
@@ -15,17 +18,30 @@ from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
 from kubekeep.sources.images.document import create_resource
 
+_REGISTRY: Final = "docker://"
 
-def read_images(references: Sequence[str], options: ImageOptions) -> Iterator[Resource | UnreadInput]:
+
+def read_images(references: Iterable[str], options: ImageOptions) -> Iterator[Resource | UnreadInput]:
     """Yield the resource of each image, then the parts of it that could not be read."""
-    today = dt.datetime.now(dt.UTC).date()
     for reference in references:
-        try:
-            image = inspect_image(reference, options, secrets=True)
-        except KubekeepError as error:
-            yield UnreadInput(Location(visible(reference)), str(error))
-            continue
-        # The working folder is shown to users, not traversed.
-        yield create_resource(image, os.getcwd(), today)  # noqa: PTH109
-        for problem in image.content.problems:
-            yield UnreadInput(Location(f"{reference}!/{problem.path}"), problem.message)
+        yield from _read_image(reference, reference, options)
+
+
+def read_registry_images(names: Iterable[str], options: ImageOptions) -> Iterator[Resource | UnreadInput]:
+    """Yield the same for names of images in registries; a name never leads to a file or to another store."""
+    for name in names:
+        yield from _read_image(f"{_REGISTRY}{name}", name, options)
+
+
+def _read_image(reference: str, name: str, options: ImageOptions) -> Iterator[Resource | UnreadInput]:
+    shown_name = visible(name)
+    try:
+        image = inspect_image(reference, options, secrets=True)
+    except KubekeepError as error:
+        yield UnreadInput(Location(shown_name), str(error).removeprefix(f"{visible(reference)}: "))
+        return
+    # The working folder is shown to users, not traversed.
+    today, base = dt.datetime.now(dt.UTC).date(), os.getcwd()  # noqa: PTH109
+    yield create_resource(msgspec.structs.replace(image, reference=shown_name), base, today)
+    for problem in image.content.problems:
+        yield UnreadInput(Location(f"{shown_name}!/{problem.path}"), problem.message)

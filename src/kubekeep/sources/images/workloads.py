@@ -10,7 +10,7 @@ from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.location import value_at
 from kubekeep.model.resource import Resource
 from kubekeep.model.workload import pod_path
-from kubekeep.sources.images.read import read_images
+from kubekeep.sources.images.read import read_registry_images
 
 _LISTS = ("containers", "initContainers", "ephemeralContainers")
 
@@ -41,4 +41,4 @@ def follow_images(
         if isinstance(resource, Resource):
             references |= dict.fromkeys(list_images(resource))
         yield resource
-    yield from read_images([*references], options)
+    yield from read_registry_images(references, options)
