@@ -15,6 +15,7 @@ MAX_EXPRESSION: Final = 2_000
 _NAMES: Final = {
     "afl": "AFL-2.1",
     "apache": "Apache-2.0",
+    "apache 2.0": "Apache-2.0",
     "apache-2": "Apache-2.0",
     "artistic": "Artistic-1.0-Perl",
     "artistic 2.0": "Artistic-2.0",
@@ -40,7 +41,10 @@ _NAMES: Final = {
     "mplv1.0": "MPL-1.0",
     "mplv1.1": "MPL-1.1",
     "mplv2.0": "MPL-2.0",
+    "ofl": "OFL-1.1",
+    "openldap": "OLDAP-2.8",
     "php": "PHP-3.01",
+    "psf": "PSF-2.0",
     "public domain": "LicenseRef-Fedora-Public-Domain",
     "sil-1.1": "OFL-1.1",
 }
