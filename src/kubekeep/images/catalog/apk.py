@@ -13,28 +13,26 @@ from typing import Final
 
 from kubekeep.images.catalog.bounded import (
     MAX_FIELD,
-    MAX_PACKAGES,
+    MAX_OWNED,
+    check_file_count,
     collect_packages,
     list_providers,
     read_text,
     resolve_names,
+    split_paragraphs,
 )
 from kubekeep.images.catalog.licence_names import read_licence
 from kubekeep.images.content import CatalogRecord, LayerFile
 from kubekeep.images.package import Package, SourcePackage
 
 PATTERNS: Final = ("lib/apk/db/installed", "usr/lib/apk/db/installed")
-MAX_OWNED: Final = 256 * 2**20
-"""Most characters of all paths of installed files; a hostile database could repeat a long folder."""
 
 
 def read(file: LayerFile) -> CatalogRecord | None:
     """Return the installed packages and their files. Raises ValueError if a limit is exceeded."""
     text = read_text(file)
-    if text.count("\nP:") >= MAX_PACKAGES:
-        raise ValueError(f"more than {MAX_PACKAGES} packages")
     find_fields = _compile_fields().findall
-    paragraphs = [dict(find_fields(f"\n{paragraph}")) for paragraph in text.split("\n\n")]
+    paragraphs = [dict(find_fields(f"\n{paragraph}")) for paragraph in split_paragraphs(text)]
     paragraphs = [fields for fields in paragraphs if _is_package(fields)]
     if not paragraphs:
         return None
@@ -86,6 +84,7 @@ def _build_package(fields: dict[str, str], providers: dict[str, list[str]]) -> P
 
 def _list_owned(text: str) -> str:
     """Return the installed files: a line `F:` names a folder, the lines `R:` after it the files in it."""
+    check_file_count(text.count("\nR:") + text.count("\nF:"))
     paths: list[str] = []
     size = 0
     for folder, files in _iterate_folders(text):

@@ -14,23 +14,40 @@ MAX_TEXT: Final = 64 * 2**20
 """Largest text in bytes; the status file of a Debian desktop has 5 MB."""
 MAX_PACKAGES: Final = 100_000
 """Most packages in one database; all of Debian has fewer."""
+MAX_FILES: Final = 2_000_000
+"""Most installed files of all packages in one database."""
+MAX_OWNED: Final = 64 * 2**20
+"""Most characters of all paths of installed files; a hostile database could repeat a long folder."""
 MAX_PROVIDERS: Final = 8
 """Most packages that one dependency is resolved to; a hostile database could square its size with more."""
-MAX_DEPENDENCIES: Final = 1_000_000
+MAX_DEPENDENCIES: Final = 200_000
 """Most dependencies of all packages in one database."""
 MAX_FIELD: Final = 64 * 2**10
 """Longest value in characters of a field that is kept."""
 
 
-def read_text(file: LayerFile) -> str:
-    """Return the text of a file; bytes that are no UTF-8 become U+FFFD. Raises ValueError if it is too large."""
+def read_text(file: LayerFile, limit: int = MAX_TEXT) -> str:
+    """Return the text of a file; bytes that are no UTF-8 become U+FFFD. Raises ValueError above `limit` bytes."""
     content = file.content
     if file.spill:
         with Path(file.spill).open("rb") as stream:
-            content = stream.read(MAX_TEXT + 1)
-    if len(content) > MAX_TEXT:
-        raise ValueError(f"text of more than {MAX_TEXT} bytes")
+            content = stream.read(limit + 1)
+    if len(content) > limit:
+        raise ValueError(f"text of more than {limit} bytes")
     return content.decode("utf-8", "replace")
+
+
+def split_paragraphs(text: str) -> list[str]:
+    """Return the paragraphs of a database of text. Raises ValueError if there are more than packages may be."""
+    if text.count("\n\n") > MAX_PACKAGES:
+        raise ValueError(f"more than {MAX_PACKAGES} packages")
+    return text.split("\n\n")
+
+
+def check_file_count(count: int) -> None:
+    """Raise ValueError if a database lists too many installed files."""
+    if count > MAX_FILES:
+        raise ValueError(f"more than {MAX_FILES} files")
 
 
 @contextlib.contextmanager

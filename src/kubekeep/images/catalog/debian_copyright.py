@@ -15,13 +15,15 @@ from kubekeep.images.catalog.licence_names import read_common_licence, read_lice
 from kubekeep.images.content import CatalogRecord, LayerFile
 
 PATTERNS: Final = ("usr/share/doc/*/copyright",)
+MAX_SIZE: Final = 16 * 2**20
+"""Largest copyright file in bytes; that of chromium has 4 MB."""
 MAX_LICENCES: Final = 500
 """Most distinct licences of one package; linux has fewer than 100."""
 
 
 def read(file: LayerFile) -> CatalogRecord | None:
     """Return the licences of the package that the folder of the file names. Raises ValueError above a limit."""
-    text = read_text(file)
+    text = read_text(file, MAX_SIZE)
     package = file.path.split("/")[-2]
     licences = _read_fields(text) if _is_machine_readable(text) else _read_references(text)
     if len(licences) > MAX_LICENCES:
@@ -51,7 +53,7 @@ def _compile_field() -> re.Pattern[str]:
 def _read_references(text: str) -> list[str]:
     names = sorted(set(_compile_reference().findall(text)))[: MAX_LICENCES + 1]
     # Authors permit later versions of the GNU licences in these words, with line feeds between them.
-    allows_later = "any later version" in " ".join(text.split()) if names else False
+    allows_later = bool(names and re.search(r"any\s+later\s+version", text))
     return sorted({read_common_licence(name, allows_later=allows_later) for name in names})
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from kubekeep.images.catalog.bounded import read_text
+from kubekeep.images.catalog.bounded import check_file_count, read_text
 from kubekeep.images.content import CatalogRecord, LayerFile
 
 PATTERNS: Final = (
@@ -17,9 +17,14 @@ PATTERNS: Final = (
 )
 
 
+MAX_LIST: Final = 16 * 2**20
+"""Largest list in bytes; that of all TeX fonts has 2 MB."""
+
+
 def read(file: LayerFile) -> CatalogRecord | None:
     """Return the paths that belong to packages. Raises ValueError if the file is too large."""
-    text = read_text(file)
+    text = read_text(file, MAX_LIST)
+    check_file_count(text.count("\n"))
     if file.path.endswith(".list"):
         # The first line is the folder `/.`; all paths begin with a slash.
         owned, disowned = f"\n{text}".replace("\n/", "\n").removeprefix("\n.\n").strip("\n"), ""

@@ -11,7 +11,9 @@ from typing import Final
 
 from kubekeep.images.catalog.bounded import (
     MAX_FIELD,
+    MAX_OWNED,
     MAX_PACKAGES,
+    check_file_count,
     collect_packages,
     list_providers,
     open_content,
@@ -43,8 +45,6 @@ PATTERNS: Final = (
     "usr/lib/sysimage/rpm/{rpmdb.sqlite,Packages.db,Packages}",
     "usr/share/rpm/{rpmdb.sqlite,Packages.db,Packages}",
 )
-MAX_OWNED: Final = 256 * 2**20
-"""Most bytes of all paths of installed files."""
 _PUBLIC_KEY: Final = "gpg-pubkey"
 """Name of the pseudo packages for imported keys."""
 
@@ -53,13 +53,15 @@ def read(file: LayerFile) -> CatalogRecord | None:
     """Return the installed packages and their files. Raises ValueError if a limit is exceeded or the file is damaged."""
     headers: list[RpmHeader] = []
     paths_by_header: list[list[bytes]] = []
-    remaining = MAX_OWNED
+    remaining, text_count = MAX_OWNED, 0
     for record in _iterate_records(file):
         header = read_header(record)
         if header.text(NAME) == _PUBLIC_KEY:
             continue
         _check(header)
-        paths = header.join_paths(remaining)
+        text_count += sum(map(len, header.lists.values()))
+        check_file_count(text_count)
+        paths = header.take_paths(remaining)
         remaining -= sum(map(len, paths))
         headers.append(header)
         paths_by_header.append(paths)

@@ -12,6 +12,8 @@ import msgspec
 
 MAX_ENTRIES: Final = 0xFFFF
 """Most index entries, as rpm itself allows."""
+MAX_COUNT: Final = 1_000_000
+"""Most values of one entry; the package with the most files has fewer than 200,000."""
 MAX_FOLDER: Final = 4096
 """Longest path of a folder in bytes, as Linux allows."""
 
@@ -39,10 +41,11 @@ class RpmHeader(msgspec.Struct, frozen=True, gc=False):
         """Return the text of a tag; bytes that are no UTF-8 become U+FFFD. Empty if the header does not have it."""
         return self.texts.get(tag, b"").decode("utf-8", "replace")
 
-    def join_paths(self, limit: int) -> list[bytes]:
-        """Return the installed paths without a leading slash. Raises ValueError above `limit` bytes in all."""
-        folders = [folder.lstrip(b"/") for folder in self.lists.get(FOLDERS, ())]
-        names, indexes = self.lists.get(FILE_NAMES, ()), self.numbers.get(FOLDER_INDEXES, ())
+    def take_paths(self, limit: int) -> list[bytes]:
+        """Remove the parts of the installed paths and return the paths without a leading slash. Raises ValueError above `limit` bytes in all."""
+        folders = [folder.lstrip(b"/") for folder in self.lists.pop(FOLDERS, ())]
+        names, indexes = self.lists.pop(FILE_NAMES, ()), self.numbers.pop(FOLDER_INDEXES, ())
+        old_paths = self.lists.pop(OLD_PATHS, ())
         if len(indexes) != len(names):
             raise ValueError(f"rpm header has {len(names)} names of files but {len(indexes)} folders for them")
         if any(len(folder) > MAX_FOLDER for folder in folders):
@@ -54,7 +57,7 @@ class RpmHeader(msgspec.Struct, frozen=True, gc=False):
             paths = [folders[index] + name for index, name in zip(indexes, names, strict=True)]
         except IndexError:
             raise ValueError("rpm header names a folder that it does not list") from None
-        return paths or [path.lstrip(b"/") for path in self.lists.get(OLD_PATHS, ())]
+        return paths or [path.lstrip(b"/") for path in old_paths]
 
 
 def read_header(content: bytes) -> RpmHeader:
@@ -88,7 +91,7 @@ def _read_text(store: bytes, kind: int, offset: int) -> bytes:
 def _read_list(store: bytes, kind: int, offset: int, count: int) -> list[bytes]:
     if kind not in (_STRING, _STRING_ARRAY):
         raise ValueError(f"rpm header has a list of texts of type {kind}")
-    if offset >= len(store) or count > len(store) - offset:
+    if offset >= len(store) or count > min(len(store) - offset, MAX_COUNT):
         raise ValueError(f"rpm header has a list outside of its data: {count} texts at offset {offset}")
     if count == 1:
         end = store.find(b"\0", offset)
@@ -101,6 +104,6 @@ def _read_list(store: bytes, kind: int, offset: int, count: int) -> list[bytes]:
 
 
 def _read_numbers(store: bytes, kind: int, offset: int, count: int) -> tuple[int, ...]:
-    if kind != _INT32 or offset + 4 * count > len(store):
+    if kind != _INT32 or offset + 4 * count > len(store) or count > MAX_COUNT:
         raise ValueError(f"rpm header has numbers outside of its data: {count} of type {kind} at offset {offset}")
     return struct.unpack_from(f">{count}I", store, offset)
