@@ -32,6 +32,23 @@ def build_layer(
     return read_tar_layer(stream.getvalue())
 
 
+def add_records(layer: LayerContent, *records: CatalogRecord) -> LayerContent:
+    """Return a layer with records of language packages whose files are in it."""
+    paths = sorted({*layer.paths.split("\n"), *(record.path.partition("!/")[0] for record in records)} - {""})
+    return LayerContent(
+        layer.digest,
+        layer.size,
+        layer.diff_id,
+        layer.unpacked_size,
+        records=(*layer.records, *records),
+        paths="\n".join(paths),
+        removed=layer.removed,
+        opaque=layer.opaque,
+        modes=layer.modes,
+        problems=layer.problems,
+    )
+
+
 def read_folder(root: Path) -> LayerContent:
     """Return the content of a layer with everything in a folder."""
     stream = io.BytesIO()

@@ -7,7 +7,7 @@ import pytest
 from kubekeep.images.content import CatalogRecord, ImageContent, LayerContent
 from kubekeep.images.merge import merge
 from kubekeep.images.package import Package, PackageLocation
-from tests.images.tar_layers import build_layer
+from tests.images.tar_layers import add_records, build_layer
 
 RELEASE = {"etc/os-release": 'ID=debian\nVERSION_ID="13"\n'}
 STATUS = "var/lib/dpkg/status"
@@ -19,23 +19,6 @@ def status(*packages: str) -> str:
     return "\n".join(
         f"Package: {name}\nStatus: install ok installed\nVersion: {version}\nArchitecture: amd64\n"
         for name, version in pairs
-    )
-
-
-def add_records(layer: LayerContent, *records: CatalogRecord) -> LayerContent:
-    """Return a layer with records of language packages whose files are in it."""
-    paths = sorted({*layer.paths.split("\n"), *(record.path.partition("!/")[0] for record in records)} - {""})
-    return LayerContent(
-        layer.digest,
-        layer.size,
-        layer.diff_id,
-        layer.unpacked_size,
-        records=(*layer.records, *records),
-        paths="\n".join(paths),
-        removed=layer.removed,
-        opaque=layer.opaque,
-        modes=layer.modes,
-        problems=layer.problems,
     )
 
 

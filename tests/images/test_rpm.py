@@ -12,7 +12,7 @@ from kubekeep.images.content import CatalogRecord, LayerFile
 from kubekeep.images.merge import merge
 from kubekeep.images.package import Package
 from tests.images import rpm_databases
-from tests.images.tar_layers import build_layer
+from tests.images.tar_layers import add_records, build_layer
 
 NDB = Path(__file__).parent / "ndb"
 requires_rpm = pytest.mark.skipif(not rpm_databases.has_rpm(), reason="rpm or Berkeley DB is not installed")
@@ -86,3 +86,18 @@ def test_image(sqlite_file: Path) -> None:
     assert dict(shop.qualifiers)["distro"] == "almalinux-8.10"
     assert len(shop.dependencies) == 2
     assert all(url.startswith("pkg:rpm/almalinux/shop-") for url in shop.dependencies)
+
+
+@requires_rpm
+def test_python_modules_of_rpm_packages(sqlite_file: Path) -> None:
+    folder = "usr/lib/python3.9/site-packages"
+    records = [
+        CatalogRecord(
+            f"{folder}/{name}-1.2.dist-info/METADATA", "python", (Package(type="pypi", name=name, version="1.2"),)
+        )
+        for name in ("shop", "other")
+    ]
+    layer = add_records(build_layer({"var/lib/rpm/rpmdb.sqlite": sqlite_file.read_bytes()}), *records)
+    image = merge([layer])
+    assert [package.name for package in image.packages if package.type == "pypi"] == ["other"]
+    assert image.suppressed_count == 1
