@@ -353,6 +353,7 @@ YEAR = email.utils.format_datetime(dt.datetime.now(dt.UTC) + dt.timedelta(days=3
         ("0", "responded with"),
         ("", "responded with"),
     ],
+    ids=["a year", "a date", "forever", "no date", "negative", "at once", "no header"],
 )
 def test_registry_that_is_always_busy(wait: str, message: str, status: int, registry: HostileRegistry) -> None:
     registry.answers["/manifests/1"] = lambda handler: reply(handler, status, Retry_After=wait)

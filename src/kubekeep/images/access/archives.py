@@ -5,6 +5,7 @@ A compressed archive is written to a temporary file first, since a tar archive h
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -120,13 +121,14 @@ def open_archive(text: str, path: str, version: str, platform: str) -> ArchiveIm
         raise ImageAccessError(f"{visible(path)} is compressed: decompress it with `{program}` first")
     if not start.startswith(_GZIP):
         return ArchiveImage(text, TarIndex(path), version, platform)
-    spill = SpillFile()
-    try:
+    with contextlib.ExitStack() as failure:
+        spill = SpillFile()
+        failure.callback(spill.close)
         spill.write_gzip(path)
-        return ArchiveImage(text, TarIndex(spill.path), version, platform, spill)
-    except BaseException:
-        spill.close()
-        raise
+        image = ArchiveImage(text, TarIndex(spill.path), version, platform, spill)
+        # The image closes the file now.
+        failure.pop_all()
+    return image
 
 
 def _blob_path(digest: str) -> str:

@@ -5,6 +5,7 @@ Podman's service has the same API. Never pulls an image.
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -38,17 +39,20 @@ def open_from_daemon(text: str, reference: ImageReference, options: AccessOption
     socket = _find_socket(options.docker_hosts)
     transport = httpx2.HTTPTransport(uds=socket)
     timeout = httpx2.Timeout(_SAVE_SECONDS, connect=_CONNECT_SECONDS)
-    spill = SpillFile()
-    try:
-        with httpx2.Client(transport=transport, timeout=timeout, trust_env=False, base_url="http://docker") as client:
-            _save(client, reference.text, spill)
-        return ArchiveImage(text, TarIndex(spill.path), "", options.platform, spill)
-    except httpx2.HTTPError as error:
-        spill.close()
-        raise ImageAccessError(f"{socket}: the Docker daemon does not respond: {_explain(error)}") from error
-    except BaseException:
-        spill.close()
-        raise
+    with contextlib.ExitStack() as failure:
+        spill = SpillFile()
+        failure.callback(spill.close)
+        try:
+            with httpx2.Client(
+                transport=transport, timeout=timeout, trust_env=False, base_url="http://docker"
+            ) as client:
+                _save(client, reference.text, spill)
+        except httpx2.HTTPError as error:
+            raise ImageAccessError(f"{socket}: the Docker daemon does not respond: {_explain(error)}") from error
+        image = ArchiveImage(text, TarIndex(spill.path), "", options.platform, spill)
+        # The image closes the file now.
+        failure.pop_all()
+    return image
 
 
 def _find_socket(hosts: tuple[str, ...]) -> str:

@@ -5,6 +5,7 @@ Never writes to a registry, and never uses the addresses in manifests.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, TypeVar
@@ -81,12 +82,10 @@ class RegistryImage(OpenedImage):
         self._cache = ManifestCache(options.manifest_cache)
         self._repositories = tuple(_open_repositories(self._name, options))
         self._preferred = 0
-        try:
-            root = self._fetch_root()
-            image = resolve_image(self, (root,), options.platform)
-        except BaseException:
-            self.close()
-            raise
+        with contextlib.ExitStack() as failure:
+            failure.callback(self.close)
+            image = resolve_image(self, (self._fetch_root(),), options.platform)
+            failure.pop_all()
         self.digest, self.index_digest, self.platform = image.digest, image.index_digest, image.platform
         self.config, self.layers = image.config, image.layers
         self._attestations = image.attestations

@@ -137,20 +137,20 @@ def _select(
         raise ImageAccessError("the index contains no image")
     if len(candidates) == 1 and (requested is None or candidates[0][0].platform is None):
         return candidates[0]
+    stored = [candidate for candidate in candidates if store.has_blob(candidate[0])]
     for platform in (requested,) if requested else (DEFAULT_PLATFORM, host_platform()):
-        matches = [
-            candidate
-            for candidate in candidates
-            if candidate[0].platform and platform.accepts(candidate[0].platform) and store.has_blob(candidate[0])
-        ]
+        matches = [candidate for candidate in stored if platform.accepts(candidate[0].platform or Platform())]
         if matches:
             # Without a variant in the request, an image that names none runs on all.
-            return min(matches, key=lambda match: bool(match[0].platform and match[0].platform.normalise().variant))
-    stored = [candidate for candidate in candidates if store.has_blob(candidate[0])]
+            return min(matches, key=lambda match: bool((match[0].platform or Platform()).normalise().variant))
     if requested is None and len(stored) == 1:
         return stored[0]
-    names = sorted({str(candidate[0].platform or "no platform") for candidate in stored or candidates})
-    listed = ", ".join(map(visible, names[:_MOST_LISTED])) + (", ..." if len(names) > _MOST_LISTED else "")
+    listed = _list_platforms(stored or candidates)
     if requested:
         raise ImageAccessError(f"no image for {requested}; platforms: {listed}")
     raise ImageAccessError(f"several platforms and none for this machine: {listed}; use --platform")
+
+
+def _list_platforms(candidates: Sequence[tuple[ImageDescriptor, str]]) -> str:
+    names = sorted({str(descriptor.platform or "no platform") for descriptor, _ in candidates})
+    return ", ".join(map(visible, names[:_MOST_LISTED])) + (", ..." if len(names) > _MOST_LISTED else "")
